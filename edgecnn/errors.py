@@ -1,0 +1,45 @@
+"""What can go wrong, as one family: a line of what, a line of what to do, and an exit code.
+
+Exit codes: 0 done; 1 the answer is "no"; 2 wrong usage or bad input; 3 a runtime or a
+dependency is missing; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+
+class EdgeCNNError(Exception):
+    """An error whose message is for the user; anything else that escapes is a bug.
+
+    `message` says what came and what was expected, `hint` what to do next.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InputError(EdgeCNNError):
+    """A file, a name, a shape or a value that cannot be used."""
+
+    exit_code = 2
+
+
+class MissingDependencyError(EdgeCNNError):
+    """A package that is needed here is not installed."""
+
+    exit_code = 3
+
+
+class UnsupportedError(EdgeCNNError):
+    """This machine, or this runtime, cannot honestly run what was asked for."""
+
+    exit_code = 3
+
+
+class GateError(EdgeCNNError):
+    """The question was answered, and the answer is "no" (a gate failed, a regression was found)."""
+
+    exit_code = 1

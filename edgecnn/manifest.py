@@ -1,0 +1,202 @@
+"""What travels with a model file: what goes in, how to prepare it, what comes out, its origin.
+
+A manifest lies beside its file as `<file>.manifest.json` and, where the format has room,
+inside it too. A foreign file without one gets an inferred manifest when it is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from edgecnn.errors import InputError
+from edgecnn.files import write_text_atomically
+from edgecnn.preprocessing import Preprocessing, preprocessing_from_dict
+
+SCHEMA_VERSION = 1
+FORMATS = {".tflite": "tflite", ".onnx": "onnx", ".keras": "keras"}
+RECIPES = ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
+EMBEDDED_KEY = "edgecnn.manifest"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output. `shape` holds None where the model leaves a dimension open.
+
+    `layout` names the axes ("NHWC", "NCHW", "NC"), or is empty when unknown. Integer tensors
+    carry `scale` and `zero_point`: real = (stored − zero_point) × scale.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    layout: str = ""
+    scale: float | None = None
+    zero_point: int | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TensorSpec:
+        return cls(**{**values, "shape": tuple(values["shape"])})
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything about a model file but its bytes."""
+
+    task: str = "unknown"
+    model: str = ""
+    recipe: str = ""
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    preprocessing: Preprocessing | None = None
+    labels: tuple[str, ...] = ()
+    parent_sha256: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """The data set: name, sha256, number of samples in each split, seed of the split."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    conversion: Mapping[str, Any] = field(default_factory=dict)
+    """Converter, options, opset, calibration data, and `parity` with the parent."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    inferred: bool = False
+    """True when there was no manifest and this one was read off the file."""
+
+    def to_dict(self) -> dict[str, Any]:
+        values = asdict(self)
+        values["preprocessing"] = self.preprocessing.to_dict() if self.preprocessing else None
+        return {"schema_version": SCHEMA_VERSION, **values}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
+        """Read what `to_dict` wrote. Raises InputError for anything else."""
+        version = values.get("schema_version")
+        if not isinstance(version, int) or version > SCHEMA_VERSION:
+            raise InputError(
+                f"manifest schema {version!r} is not readable here (this is schema "
+                f"{SCHEMA_VERSION})",
+                hint="update edgecnn",
+            )
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        try:
+            for name in ("inputs", "outputs"):
+                known[name] = tuple(TensorSpec.from_dict(spec) for spec in known.get(name, ()))
+            if known.get("preprocessing") is not None:
+                known["preprocessing"] = preprocessing_from_dict(known["preprocessing"])
+            return cls(**{**known, "labels": tuple(known.get("labels", ()))})
+        except (TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"not an edgecnn manifest: {error}") from error
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model file with its manifest."""
+
+    path: Path
+    manifest: Manifest
+    sha256: str
+    size_bytes: int
+
+    @property
+    def format(self) -> str:
+        """The file format: "tflite", "onnx" or "keras"."""
+        return FORMATS[self.path.suffix.lower()]
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+
+def sidecar_path(model_path: Path) -> Path:
+    """Where the manifest of `model_path` lies."""
+    return model_path.with_name(model_path.name + ".manifest.json")
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_model_path(path: Path) -> Path:
+    """Return `path` when it is a non-empty model file of a known format.
+
+    Raises InputError otherwise. The content is judged by whoever loads it.
+    """
+    if not path.exists():
+        raise InputError(f"no such file: {path}")
+    if path.is_dir():
+        raise InputError(f"expected a model file, received a folder: {path}")
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(
+            f"{path.name}: expected a model file, received {path.suffix or 'no file ending'}",
+            hint=f"known endings: {', '.join(FORMATS)}",
+        )
+    size = path.stat().st_size
+    if size == 0:
+        raise InputError(f"{path}: the file is empty")
+    _check_signature(path)
+    return path
+
+
+def write_manifest(model_path: Path, manifest: Manifest) -> Artifact:
+    """Write the sidecar of an existing model file and return both as an Artifact."""
+    artifact = Artifact(model_path, manifest, sha256_of(model_path), model_path.stat().st_size)
+    document = {**manifest.to_dict(), "sha256": artifact.sha256}
+    write_text_atomically(sidecar_path(model_path), json.dumps(document, indent=2) + "\n")
+    return artifact
+
+
+def read_sidecar(model_path: Path, sha256: str) -> Manifest | None:
+    """The manifest beside `model_path`, None when there is none.
+
+    Raises InputError when it is unreadable or speaks of another file's bytes.
+    """
+    path = sidecar_path(model_path)
+    if not path.exists():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        recorded = document["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: not an edgecnn manifest ({error})",
+            hint=f"delete {path.name} to go on without",
+        ) from error
+    if recorded != sha256:
+        raise InputError(
+            f"{model_path.name} is not the file its manifest describes "
+            f"(sha256 {sha256[:12]}…, manifest {str(recorded)[:12]}…)",
+            hint=f"restore the file, or delete {path.name} to treat it as a foreign model",
+        )
+    return Manifest.from_dict(document)
+
+
+def with_conversion(manifest: Manifest, **entries: Any) -> Manifest:
+    """A copy of `manifest` with `entries` added to its conversion record."""
+    return replace(manifest, conversion={**manifest.conversion, **entries})
+
+
+_SIGNATURES = {
+    ".tflite": (4, b"TFL3", "a TFLite flatbuffer"),
+    ".keras": (0, b"PK\x03\x04", "a Keras 3 archive"),
+}
+
+
+def _check_signature(path: Path) -> None:
+    """Tell a renamed or garbled file from a model by the bytes every such file starts with."""
+    signature = _SIGNATURES.get(path.suffix.lower())
+    if signature is None:  # ONNX is a bare protocol buffer: only parsing it can tell
+        return
+    offset, magic, what = signature
+    with path.open("rb") as file:
+        head = file.read(offset + len(magic))
+    if head[offset:] != magic:
+        raise InputError(
+            f"{path.name}: not {what} (the file starts with {head[:8].hex(' ')})",
+            hint="the file is damaged, or has another format's ending",
+        )

@@ -1,0 +1,107 @@
+"""Choose by name without importing.
+
+A table maps a name to "module:attribute"; the module is imported when the name is chosen.
+Third parties use the same door: an entry point in the table's group adds a name.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+from edgecnn.errors import InputError, MissingDependencyError
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Names of one kind, each with the place where its implementation lives."""
+
+    kind: str
+    entry_point_group: str
+    builtin: Mapping[str, str]
+
+    @cached_property
+    def _table(self) -> dict[str, str]:
+        from importlib.metadata import entry_points
+
+        external = {point.name: point.value for point in entry_points(group=self.entry_point_group)}
+        return {**external, **self.builtin}
+
+    def names(self) -> tuple[str, ...]:
+        """All known names: those of edgecnn first, then those that entry points add."""
+        extra = sorted(set(self._table) - set(self.builtin))
+        return (*self.builtin, *extra)
+
+    def load(self, name: str) -> Any:
+        """Import what `name` stands for. Raises InputError for a name nobody registered."""
+        if name not in self._table:
+            raise unknown_name(self.kind, name, self.names())
+        module, _, attribute = self._table[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """An error that offers the nearest known name and lists them all."""
+    import difflib
+
+    known = list(known)
+    nearest = difflib.get_close_matches(name, known, n=1)
+    meant = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return InputError(
+        f"unknown {kind} {name!r}",
+        hint=f"{meant}known: {', '.join(known)}",
+    )
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import `module`, or say which extra of edgecnn brings it.
+
+    Raises MissingDependencyError only when the module itself is absent: a module that is
+    there but fails to import says so in its own words.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
+            raise
+        raise MissingDependencyError(
+            f"{module.partition('.')[0]} is not installed",
+            hint=f"pip install 'edgecnn[{extra}]'",
+        ) from error
+
+
+MODELS = Registry(
+    "model",
+    "edgecnn.models",
+    {
+        "lenet5": "edgecnn.models.lenet5:build",
+        "simple": "edgecnn.models.simple:build",
+    },
+)
+
+DATA_SOURCES = Registry(
+    "data source",
+    "edgecnn.data",
+    {
+        "digits": "edgecnn.data.digits:load",
+        "mnist": "edgecnn.data.mnist:load",
+        "folder": "edgecnn.data.folder:load",
+    },
+)
+
+RUNTIMES = Registry(
+    "runtime",
+    "edgecnn.runtimes",
+    {
+        "litert": "edgecnn.runtimes.litert:LiteRT",
+        "tflite-runtime": "edgecnn.runtimes.tflite_runtime:TFLiteRuntime",
+        "onnxruntime": "edgecnn.runtimes.onnxruntime:ONNXRuntime",
+        "openvino": "edgecnn.runtimes.openvino:OpenVINO",
+        "opencv": "edgecnn.runtimes.opencv:OpenCV",
+        "keras": "edgecnn.runtimes.keras:Keras",
+    },
+)

@@ -1,0 +1,94 @@
+"""The contract between edgecnn and an inference runtime.
+
+A runtime is one file: a subclass of Runtime that says which formats and devices it takes and
+loads a model file into a Session. It imports its library inside `load` and `probe`, and needs
+numpy alone besides, because it also runs in worker processes of other environments.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.manifest import TensorSpec
+from edgecnn.results import Effective, RuntimeOptions
+from edgecnn.runtimes.tensors import from_model, to_model
+
+Array = npt.NDArray[Any]
+Invocation = Callable[[], Sequence[Array]]
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a device of a runtime can be used on this machine, and if not, why and what helps."""
+
+    available: bool
+    reason: str = ""
+    hint: str = ""
+    version: str = ""
+    device_name: str = ""
+
+
+class Session(ABC):
+    """A model loaded in a runtime. Always synchronised: outputs are on the host on return."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    effective: Effective
+
+    @abstractmethod
+    def bind(self, tensors: Sequence[Array]) -> Invocation:
+        """Make inputs ready and return a callable that runs one inference on them.
+
+        `tensors` have the model's own dtype, layout and shape. The callable returns the
+        outputs as host arrays that the next inference may overwrite; it is what a benchmark
+        times, so all preparation belongs in `bind`.
+        """
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Infer once. Inputs are real-valued, channels last (batch, height, width, channels).
+
+        They are brought to the model's layout and dtype (quantised where it wants integers);
+        outputs come back as copies, dequantised to float32. Raises InputError when the
+        number or the shape of the inputs does not fit.
+        """
+        tensors = [to_model(array, spec) for array, spec in zip(inputs, self.inputs, strict=True)]
+        outputs = self.bind(tensors)()
+        return [
+            from_model(np.array(array), spec)
+            for array, spec in zip(outputs, self.outputs, strict=True)
+        ]
+
+
+class Runtime(ABC):
+    """An inference runtime.
+
+    `extra` names the pip extra that brings it, `environment` the isolated environment it
+    lives in when it cannot live in the main one.
+    """
+
+    name: ClassVar[str]
+    formats: ClassVar[tuple[str, ...]]
+    devices: ClassVar[tuple[str, ...]]
+    extra: ClassVar[str]
+    environment: ClassVar[str | None] = None
+
+    @classmethod
+    @abstractmethod
+    def probe(cls, device: str) -> Availability:
+        """Tell whether `device` can be used here, without loading a model."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
+        """Load a model file.
+
+        Raises InputError for a file it cannot read, UnsupportedError where it would fall
+        back to something other than `device`, MissingDependencyError when not installed.
+        """

@@ -1,0 +1,65 @@
+"""Between the real-valued, channels-last arrays of edgecnn and what a model stores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import InputError
+from edgecnn.manifest import TensorSpec
+
+Array = npt.NDArray[Any]
+
+_CHANNELS_FIRST = {"NCHW": (0, 3, 1, 2), "NCW": (0, 2, 1), "NCDHW": (0, 4, 1, 2, 3)}
+
+
+def to_model(array: Array, spec: TensorSpec) -> Array:
+    """Real values, channels last → the model's layout and dtype, quantised where it asks.
+
+    Quantising rounds half to even and saturates, as the reference kernels do. Raises
+    InputError when the shape does not fit (open dimensions take any size).
+    """
+    axes = _CHANNELS_FIRST.get(spec.layout)
+    if axes is not None and array.ndim == len(axes):
+        array = array.transpose(axes)
+    if not _fits(array.shape, spec.shape):
+        raise InputError(
+            f"input {spec.name!r} takes {_show(spec.shape)}, received: {_show(array.shape)}"
+        )
+    dtype = np.dtype(spec.dtype)
+    if spec.scale:
+        limits = np.iinfo(dtype)
+        array = np.rint(array / spec.scale) + (spec.zero_point or 0)
+        array = np.clip(array, limits.min, limits.max)
+    return np.ascontiguousarray(array, dtype)
+
+
+def from_model(array: Array, spec: TensorSpec) -> Array:
+    """What a model returned → float32 real values (integers without a scale stay as they are)."""
+    if spec.scale:
+        return (array.astype(np.float32) - np.float32(spec.zero_point or 0)) * np.float32(
+            spec.scale
+        )
+    if np.issubdtype(array.dtype, np.floating):
+        return array.astype(np.float32)
+    return array
+
+
+def guess_layout(shape: tuple[int | None, ...]) -> str:
+    """The layout of a foreign model's input, judged by where a channel count (1, 3, 4) stands."""
+    if len(shape) == 4:
+        first, last = shape[1] in (1, 3, 4), shape[3] in (1, 3, 4)
+        return "NCHW" if first and not last else "NHWC"
+    return {2: "NC", 3: "NWC", 5: "NDHWC"}.get(len(shape), "")
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        size is None or size == have for have, size in zip(shape, wanted, strict=True)
+    )
+
+
+def _show(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("?" if size is None else str(size) for size in shape) + ")"
