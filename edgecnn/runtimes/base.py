@@ -59,6 +59,10 @@ class Session(ABC):
         number or the shape of the inputs does not fit.
         """
         tensors = [to_model(array, spec) for array, spec in zip(inputs, self.inputs, strict=True)]
+        return self.run_bound(tensors)
+
+    def run_bound(self, tensors: Sequence[Array]) -> list[Array]:
+        """Infer once on tensors that are in the model's own form already (see `bind`)."""
         outputs = self.bind(tensors)()
         return [
             from_model(np.array(array), spec)

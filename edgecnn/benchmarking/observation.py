@@ -1,0 +1,126 @@
+"""What the machine did while a process measured: read from /proc, standard library alone.
+
+The worker calls this right before and right after the timed loop, never inside it.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path("/")
+"""Where /proc and /sys are looked up; tests plant files under another root."""
+
+
+def resident_bytes() -> dict[str, int]:
+    """Current and peak resident set of this process: {"now": …, "peak": …}.
+
+    The peak is VmHWM: unlike getrusage's ru_maxrss it starts anew at exec, so that a large
+    parent does not count.
+    """
+    values: dict[str, int] = {}
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith(("VmRSS:", "VmHWM:")):
+                name, kib = line.split()[:2]
+                values["now" if name == "VmRSS:" else "peak"] = int(kib) * 1024
+    except OSError:
+        unit = 1 if os.uname().sysname == "Darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        return {"now": peak, "peak": peak}
+    return values
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Counters at one moment; the difference of two tells what happened in between."""
+
+    at: float
+    own_cpu_secs: float
+    busy_secs: float | None
+    steal_secs: float | None
+    involuntary_switches: int
+    frequency_mhz: float | None
+    temperature_c: float | None
+
+
+def snapshot() -> Snapshot:
+    """Read the counters now."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    busy, steal = _processor_seconds()
+    return Snapshot(
+        at=time.monotonic(),
+        own_cpu_secs=usage.ru_utime + usage.ru_stime,
+        busy_secs=busy,
+        steal_secs=steal,
+        involuntary_switches=usage.ru_nivcsw,
+        frequency_mhz=_frequency_mhz(),
+        temperature_c=_temperature_c(),
+    )
+
+
+def difference(before: Snapshot, after: Snapshot) -> dict[str, Any]:
+    """What happened between two snapshots.
+
+    `other_cpus` is how many processors others kept busy on average, `own_cpus` this process,
+    `steal_fraction` the share of one processor's time that a hypervisor took away.
+    """
+    elapsed = max(after.at - before.at, 1e-9)
+    own = after.own_cpu_secs - before.own_cpu_secs
+    observed: dict[str, Any] = {
+        "elapsed_secs": round(elapsed, 3),
+        "own_cpus": round(own / elapsed, 3),
+        "other_cpus": None,
+        "steal_fraction": None,
+        "involuntary_switches": after.involuntary_switches - before.involuntary_switches,
+        "frequency_mhz": [before.frequency_mhz, after.frequency_mhz],
+        "temperature_c": [before.temperature_c, after.temperature_c],
+    }
+    if before.busy_secs is not None and after.busy_secs is not None:
+        others = after.busy_secs - before.busy_secs - own
+        observed["other_cpus"] = round(max(others, 0.0) / elapsed, 3)
+    if before.steal_secs is not None and after.steal_secs is not None:
+        observed["steal_fraction"] = round((after.steal_secs - before.steal_secs) / elapsed, 4)
+    return observed
+
+
+def _processor_seconds() -> tuple[float | None, float | None]:
+    """(busy, stolen) seconds of all processors since boot, from /proc/stat."""
+    try:
+        fields = (ROOT / "proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
+        tick = os.sysconf("SC_CLK_TCK")
+        user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[1:9])
+    except (OSError, ValueError):
+        return None, None
+    return (user + nice + system + irq + softirq) / tick, steal / tick
+
+
+def _frequency_mhz() -> float | None:
+    """Mean current frequency of the processors, None where the kernel does not tell."""
+    readings = []
+    for path in sorted(ROOT.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")):
+        value = _read_number(path)
+        if value is not None:
+            readings.append(value / 1e3)
+    return round(sum(readings) / len(readings), 1) if readings else None
+
+
+def _temperature_c() -> float | None:
+    """The hottest thermal zone, None where there is none."""
+    readings = [
+        value / 1e3
+        for path in ROOT.glob("sys/class/thermal/thermal_zone*/temp")
+        if (value := _read_number(path)) is not None
+    ]
+    return max(readings, default=None)
+
+
+def _read_number(path: Path) -> float | None:
+    try:
+        return float(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,206 @@
+"""The process that measures: loads one artifact in one runtime, measures, and leaves.
+
+It reads one job (a JSON line) from standard input and answers with events (JSON lines) on what
+was its standard output; whatever a runtime prints goes to standard error. It needs numpy and its
+runtime alone, and may run under another Python than its parent.
+
+Events: `loaded` (what the session is), `measured` (a Run), `outputs` (where the outputs lie),
+`error` (status, message, hint). A process that ends without `measured` or `error` has crashed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.benchmarking.inputs import synthetic_samples
+from edgecnn.benchmarking.observation import difference, resident_bytes, snapshot
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.steady import measure, warm_up
+from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError, UnsupportedError
+from edgecnn.registry import RUNTIMES
+from edgecnn.results import RuntimeOptions
+from edgecnn.runtimes.base import Runtime, Session
+from edgecnn.runtimes.tensors import to_model
+
+POOL_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is to do. `protocol` is None for an inspection: load, tell, and leave.
+
+    `samples` is a .npy file (n, …) of real-valued samples, channels last, that fit the model's
+    one input; without it the worker draws seeded synthetic ones. `outputs` is where the
+    outputs of all samples are written (.npy), when they are wanted.
+    """
+
+    path: str
+    runtime: str
+    device: str
+    options: RuntimeOptions
+    protocol: Protocol | None = None
+    samples: str | None = None
+    outputs: str | None = None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> Job:
+        values = json.loads(line)
+        values["options"] = RuntimeOptions(**values["options"])
+        if values["protocol"] is not None:
+            values["protocol"] = Protocol(**values["protocol"])
+        return cls(**values)
+
+
+def main() -> int:
+    """Serve one job; the exit code is 0 even when the answer is an `error` event."""
+    events = _claim_standard_output()
+    job = Job.from_json(sys.stdin.readline())
+    try:
+        for event in serve(job):
+            print(json.dumps(event, allow_nan=False), file=events, flush=True)
+    except EdgeCNNError as error:
+        status = "unsupported" if isinstance(error, UNSUPPORTED) else "failed"
+        report = {"event": "error", "status": status, "message": error.message, "hint": error.hint}
+        print(json.dumps(report), file=events, flush=True)
+    return 0
+
+
+UNSUPPORTED = (UnsupportedError, MissingDependencyError)
+
+
+def serve(job: Job) -> Any:
+    """Do the job, yielding events as they come."""
+    rss = {"at_start": resident_bytes()["now"]}
+    started_at = datetime.now().astimezone().isoformat(timespec="seconds")
+    runtime: type[Runtime] = RUNTIMES.load(job.runtime)
+
+    start = time.perf_counter_ns()
+    availability = runtime.probe(job.device)
+    import_ns = time.perf_counter_ns() - start
+    if not availability.available:
+        raise UnsupportedError(availability.reason, hint=availability.hint)
+
+    start = time.perf_counter_ns()
+    session = runtime.load(Path(job.path), job.device, job.options)
+    load_ns = time.perf_counter_ns() - start
+    rss["after_load"] = resident_bytes()["now"]
+    yield {
+        "event": "loaded",
+        "inputs": [asdict(spec) for spec in session.inputs],
+        "outputs": [asdict(spec) for spec in session.outputs],
+        "effective": asdict(session.effective),
+    }
+    if job.protocol is None:
+        return
+
+    samples = _open_samples(job, session)
+    invocations = [session.bind(tensors) for tensors in _pool(samples, session, job.options.batch)]
+    start = time.perf_counter_ns()
+    invocations[0]()
+    first_inference_ns = time.perf_counter_ns() - start
+    warmup = warm_up(invocations, job.protocol)
+    before = snapshot()
+    steady = measure(invocations, job.protocol)
+    machine = difference(before, snapshot())
+    rss["peak"] = resident_bytes()["peak"]
+    yield {
+        "event": "measured",
+        "run": {
+            "load_ns": load_ns,
+            "import_ns": import_ns,
+            "first_inference_ns": first_inference_ns,
+            "warmup_ns": warmup.tolist(),
+            "samples_ns": steady.tolist(),
+            "rss_bytes": rss,
+            "effective": asdict(session.effective),
+            "started_at": started_at,
+            "machine": machine,
+        },
+    }
+    if job.outputs is not None:
+        _write_outputs(session, samples, job.options.batch, Path(job.outputs))
+        yield {"event": "outputs", "path": job.outputs}
+
+
+def _claim_standard_output() -> TextIO:
+    """Keep the pipe to the parent for events; send what anyone prints to standard error."""
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return events
+
+
+def _open_samples(job: Job, session: Session) -> Sequence[npt.NDArray[Any]]:
+    """One array (n, …) for each input of the model."""
+    if job.samples is None:
+        return [synthetic_samples(spec, POOL_SIZE) for spec in session.inputs]
+    if len(session.inputs) != 1:
+        names = ", ".join(spec.name for spec in session.inputs)
+        raise InputError(
+            f"the data have one tensor a sample, the model takes {len(session.inputs)}: {names}",
+            hint="benchmark it without --data: inputs are then synthetic",
+        )
+    return [np.load(job.samples, mmap_mode="r")]
+
+
+def _batches(samples: Sequence[npt.NDArray[Any]], session: Session, batch: int) -> Any:
+    """Model-ready inputs, `batch` samples each; the last batch is filled with the first samples."""
+    count = len(samples[0])
+    for start in range(0, count, batch):
+        indices = [index % count for index in range(start, start + batch)]
+        yield [
+            to_model(np.asarray(array[indices]), spec)
+            for array, spec in zip(samples, session.inputs, strict=True)
+        ]
+
+
+def _pool(
+    samples: Sequence[npt.NDArray[Any]], session: Session, batch: int
+) -> list[list[npt.NDArray[Any]]]:
+    """Distinct inputs for the timed loop: at most 32, spread over all samples."""
+    count = len(samples[0])
+    stride = max(1, count // (POOL_SIZE * batch))
+    spread = [array[::stride][: POOL_SIZE * batch] for array in samples]
+    return list(itertools.islice(_batches(spread, session, batch), POOL_SIZE))
+
+
+def _write_outputs(
+    session: Session, samples: Sequence[npt.NDArray[Any]], batch: int, path: Path
+) -> None:
+    """Infer every sample once and write the first output as float32 (n, …)."""
+    count = len(samples[0])
+    written: npt.NDArray[Any] | None = None
+    for number, tensors in enumerate(_batches(samples, session, batch)):
+        outputs = session.run_bound(tensors)[0]
+        if written is None:
+            shape = (count, *outputs.shape[1:])
+            written = np.lib.format.open_memmap(path, "w+", outputs.dtype, shape)
+        start = number * batch
+        stop = min(start + batch, count)
+        written[start:stop] = outputs[: stop - start]
+    if written is not None:
+        written.flush()
+
+
+def loaded_specs(event: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
+    """The input and output specs of a `loaded` event."""
+    from edgecnn.manifest import TensorSpec
+
+    return (
+        [TensorSpec.from_dict(spec) for spec in event["inputs"]],
+        [TensorSpec.from_dict(spec) for spec in event["outputs"]],
+    )
