@@ -1,0 +1,253 @@
+"""The TFLite interpreter behind a Session: LiteRT and tflite-runtime share this API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn.errors import InputError, UnsupportedError
+from edgecnn.manifest import TensorSpec, check_model_path
+from edgecnn.results import Effective, RuntimeOptions
+from edgecnn.runtimes.base import Array, Invocation, Session
+from edgecnn.runtimes.host import cpu_name, thread_count
+from edgecnn.runtimes.shapes import check_dtype, fix_shapes
+from edgecnn.runtimes.tensors import guess_layout
+from edgecnn.runtimes.tflite_file import check_structure
+
+_COMPUTE = (
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "TRANSPOSE_CONV",
+    "CONV_3D",
+    "BATCH_MATMUL",
+)
+
+
+@dataclass(frozen=True)
+class _Node:
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def load_interpreter(
+    interpreter_class: Callable[..., Any],
+    path: Path,
+    options: RuntimeOptions,
+    *,
+    runtime_version: str,
+) -> InterpreterSession:
+    """Read a .tflite file, give open batch dimensions their size, and allocate.
+
+    The interpreter applies XNNPACK by itself. Raises InputError for a file that is no model,
+    UnsupportedError for operators that this version of the runtime does not know.
+    """
+    check_structure(check_model_path(path))
+    threads_before = thread_count()
+    try:
+        interpreter = interpreter_class(model_path=str(path), num_threads=options.threads)
+        inputs = interpreter.get_input_details()
+        for detail in inputs:
+            check_dtype(str(detail["name"]), np.dtype(detail["dtype"]).kind, "text")
+        declared = [
+            (str(detail["name"]), [int(size) for size in detail["shape_signature"]])
+            for detail in inputs
+        ]
+        for detail, shape in zip(inputs, fix_shapes(declared, options.batch), strict=True):
+            if tuple(detail["shape"]) != shape:
+                interpreter.resize_tensor_input(detail["index"], shape, strict=True)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise _explain(path, error, runtime_version) from error
+    threads_after = thread_count()
+    started = None
+    if threads_before is not None and threads_after is not None:
+        started = threads_after - threads_before
+    return InterpreterSession(interpreter, options, runtime_version, started)
+
+
+class InterpreterSession(Session):
+    """A model in a TFLite interpreter.
+
+    The interpreter owns its input tensors, so that copying the bound input into it is part
+    of every inference, as it is for any application. Outputs are views into the interpreter.
+    """
+
+    def __init__(
+        self,
+        interpreter: Any,
+        options: RuntimeOptions,
+        runtime_version: str,
+        threads_started: int | None,
+    ) -> None:
+        self._interpreter = interpreter
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        names = _signature_names(interpreter)
+        self.inputs = tuple(_spec(detail, names[0]) for detail in inputs)
+        self.outputs = tuple(_spec(detail, names[1]) for detail in outputs)
+        self._input_indices = [int(detail["index"]) for detail in inputs]
+        self._output_indices = [int(detail["index"]) for detail in outputs]
+        nodes = _nodes(interpreter)
+        original = [node for node in nodes if node.name != "DELEGATE"]
+        delegates = [node for node in nodes if node.name == "DELEGATE"]
+        delegated = _delegated(original, delegates)
+        precision, counts, weights = _precision(original, interpreter)
+        self.effective = Effective(
+            provider="XNNPACK" if delegates else "TFLite kernels",
+            precision=precision,
+            device_name=cpu_name(),
+            delegated_fraction=len(delegated) / len(original) if original else None,
+            threads=options.threads,
+            runtime_version=runtime_version,
+            details={
+                "compute_ops_by_precision": counts,
+                "weights": weights,
+                "partitions": len(delegates),
+                "not_delegated": sorted(
+                    {node.name for index, node in enumerate(original) if index not in delegated}
+                ),
+                "threads_started": threads_started,
+            },
+        )
+
+    def bind(self, tensors: Sequence[Array]) -> Invocation:
+        # The wrapper's own methods: the public ones add a check of reference counts that
+        # costs as much as an input copy, and refuses to run while a view of an output lives.
+        wrapper = self._interpreter._interpreter  # noqa: SLF001
+        invoke, set_tensor, view = wrapper.Invoke, wrapper.SetTensor, wrapper.tensor
+        pairs = tuple(zip(self._input_indices, tensors, strict=True))
+        for index, tensor in pairs:
+            set_tensor(index, tensor)  # a wrong dtype or shape fails here, not in the clock
+        outputs = tuple(self._output_indices)
+        if len(pairs) == 1 and len(outputs) == 1:
+            (index, tensor), output = pairs[0], outputs[0]
+
+            def invoke_one() -> Sequence[Array]:
+                set_tensor(index, tensor)
+                invoke()
+                return (view(wrapper, output),)
+
+            return invoke_one
+
+        def invoke_all() -> Sequence[Array]:
+            for index, tensor in pairs:
+                set_tensor(index, tensor)
+            invoke()
+            return [view(wrapper, output) for output in outputs]
+
+        return invoke_all
+
+
+def _explain(path: Path, error: Exception, version: str) -> InputError | UnsupportedError:
+    """Turn the interpreter's words into one line: its first sentence that is not an echo."""
+    words = next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
+    operator = ("Didn't find op", "Unsupported", "not supported", "Encountered unresolved custom")
+    if any(phrase in str(error) for phrase in operator):
+        return UnsupportedError(
+            f"{path.name}: {version} cannot run this model: {words}",
+            hint="a newer runtime may: try litert:cpu",
+        )
+    return InputError(
+        f"{path.name}: not a model {version} can load: {words}",
+        hint="the file is damaged or incomplete",
+    )
+
+
+def _signature_names(interpreter: Any) -> tuple[dict[int, str], dict[int, str]]:
+    """Tensor index → the name in the model's only signature (tensors' own names are mangled)."""
+    signatures = interpreter._get_full_signature_list()  # noqa: SLF001 (no public way to the index)
+    if len(signatures) != 1:
+        return {}, {}
+    (signature,) = signatures.values()
+    inputs = {int(index): str(name) for name, index in signature["inputs"].items()}
+    outputs = {int(index): str(name) for name, index in signature["outputs"].items()}
+    return inputs, outputs
+
+
+def _spec(detail: dict[str, Any], names: dict[int, str]) -> TensorSpec:
+    scale, zero_point = detail["quantization"]
+    shape = tuple(int(size) for size in detail["shape"])
+    quantised = float(scale) != 0.0
+    return TensorSpec(
+        name=names.get(int(detail["index"]), str(detail["name"])),
+        shape=shape,
+        dtype=np.dtype(detail["dtype"]).name,
+        layout="NHWC" if len(shape) == 4 else guess_layout(shape),  # TFLite knows no other
+        scale=float(scale) if quantised else None,
+        zero_point=int(zero_point) if quantised else None,
+    )
+
+
+def _nodes(interpreter: Any) -> list[_Node]:
+    return [
+        _Node(
+            str(detail["op_name"]),
+            tuple(int(index) for index in detail["inputs"]),
+            tuple(int(index) for index in detail["outputs"]),
+        )
+        for detail in interpreter._get_ops_details()  # noqa: SLF001 (the only way to the graph)
+    ]
+
+
+def _delegated(original: Sequence[_Node], delegates: Sequence[_Node]) -> set[int]:
+    """Which original nodes run inside a delegate.
+
+    The interpreter keeps replaced nodes and appends one DELEGATE for each partition. A node
+    belongs to a partition when walking up from the partition's outputs reaches it before
+    reaching one of the partition's inputs.
+    """
+    producer = {tensor: index for index, node in enumerate(original) for tensor in node.outputs}
+    found: set[int] = set()
+    for delegate in delegates:
+        boundary = set(delegate.inputs)
+        pending = list(delegate.outputs)
+        while pending:
+            tensor = pending.pop()
+            index = producer.get(tensor)
+            if index is None or index in found or tensor in boundary:
+                continue
+            found.add(index)
+            pending.extend(original[index].inputs)
+    return found
+
+
+def _precision(
+    nodes: Sequence[_Node], interpreter: Any
+) -> tuple[str, dict[str, int], dict[str, int]]:
+    """(dominant precision, count of compute nodes by precision, count by dtype of weights)."""
+    dtypes = {
+        int(detail["index"]): np.dtype(detail["dtype"]).name
+        for detail in interpreter.get_tensor_details()
+    }
+    unpacked = {node.outputs[0]: node.inputs[0] for node in nodes if node.name == "DEQUANTIZE"}
+    counts: dict[str, int] = {}
+    weights: dict[str, int] = {}
+    for node in nodes:
+        if node.name not in _COMPUTE or len(node.inputs) < 2:
+            continue
+        # TRANSPOSE_CONV takes (output shape, weights, data), all others (data, weights).
+        data_at = 2 if node.name == "TRANSPOSE_CONV" else 0
+        data = dtypes.get(node.inputs[data_at], "")
+        weight = dtypes.get(node.inputs[1], "")
+        stored = dtypes.get(unpacked.get(node.inputs[1], node.inputs[1]), weight)
+        precision = _executed(data, weight)
+        counts[precision] = counts.get(precision, 0) + 1
+        weights[stored] = weights.get(stored, 0) + 1
+    if not counts:
+        first = interpreter.get_input_details()[0]
+        return np.dtype(first["dtype"]).name, {}, {}
+    return max(counts, key=lambda name: counts[name]), counts, weights
+
+
+def _executed(data: str, weight: str) -> str:
+    """The arithmetic of a kernel by the dtypes of its data and weights."""
+    if data == "float32" and weight in ("int8", "int4", "uint8"):
+        return "dynamic_int8"  # data are quantised on the fly, products are integer
+    if data == "int16" and weight in ("int8", "int4"):
+        return "int16x8"
+    return data
