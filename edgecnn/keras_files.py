@@ -1,0 +1,206 @@
+"""Keras itself, and `.keras` files from anywhere: opened only after a look at what is inside.
+
+A `.keras` file is a zip archive with `config.json` (the architecture), `metadata.json` and
+`model.weights.h5`. It may come from strangers, so before Keras sees it: the archive is whole,
+unpacks to a sane size, names no path outside itself, and holds no Python code.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.errors import InputError, MissingDependencyError
+from edgecnn.manifest import check_model_path
+from edgecnn.registry import require
+
+if TYPE_CHECKING:
+    import keras
+
+MAX_UNPACKED_BYTES = 4 << 30
+"""All members of the archive together: 4 GiB, a billion float32 weights."""
+MAX_CONFIG_BYTES = 64 << 20
+MAX_MEMBERS = 1_000
+MAX_EXPANSION = 100
+"""Keras stores members uncompressed; weights that were packed again shrink a few times at most."""
+EXPANSION_FLOOR_BYTES = 1 << 20
+"""Members below 1 MiB may expand as they like: repetitive JSON does."""
+
+_CODE = {
+    "Lambda": "a Lambda layer",
+    "__lambda__": "a Python lambda",
+    "TFSMLayer": "a TFSMLayer (a TensorFlow graph from outside)",
+    "TorchModuleWrapper": "a TorchModuleWrapper (a pickle)",
+}
+"""Classes whose configuration is a program, and what to call them."""
+
+_TRUST = "edgecnn does not run it; give --allow-unsafe if you trust where the file is from"
+_DAMAGED = "the file is damaged or was made by something else; save it again with model.save()"
+
+
+def import_keras() -> ModuleType:
+    """The keras package with its backend.
+
+    Raises MissingDependencyError when keras, or the backend it is set to, is not installed.
+    """
+    try:
+        return require("keras", "train")
+    except ModuleNotFoundError as error:
+        if error.name not in ("tensorflow", "jax", "torch"):
+            raise
+        raise MissingDependencyError(
+            f"keras is set to the backend {error.name}, which is not installed",
+            hint="pip install 'edgecnn[train]', or set KERAS_BACKEND",
+        ) from error
+
+
+def load_keras(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
+    """Load a `.keras` file for inference (not compiled).
+
+    `allow_unsafe` lets the file bring Python code (Lambda layers) and runs it: for files the
+    user trusts. The limits on size and shape of the archive hold in any case: 4 GiB unpacked,
+    1,000 members, 100-fold expansion of a member over 1 MiB.
+
+    Raises InputError for a file that is missing, truncated, not a Keras 3 archive, a zip
+    bomb, that carries code, or that needs a custom class nobody registered.
+    """
+    check_model_path(path)
+    if path.suffix.lower() != ".keras":
+        raise InputError(f"{path.name}: expected a .keras file")
+    config = _inspect_archive(path)
+    if not allow_unsafe:
+        _refuse_code(path, config)
+    keras_module = import_keras()
+    try:
+        model: keras.Model = keras_module.saving.load_model(
+            path, compile=False, safe_mode=not allow_unsafe
+        )
+    except (TypeError, ValueError) as error:
+        raise _explained(path, error) from error
+    except (
+        OSError,  # h5py: the weights are not HDF5, or cut off
+        KeyError,
+        AttributeError,
+        IndexError,
+        RuntimeError,
+        NotImplementedError,
+        ImportError,
+        zipfile.BadZipFile,  # a member fails its checksum
+        zlib.error,
+        EOFError,
+    ) as error:
+        raise InputError(
+            f"{path.name}: Keras cannot read it ({_first_line(error)})", hint=_DAMAGED
+        ) from error
+    return model
+
+
+def _inspect_archive(path: Path) -> Any:
+    """Check the archive's directory and return the parsed config.json."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_members(path, archive.infolist())
+            config = archive.read("config.json")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise InputError(
+            f"{path.name}: not a complete Keras 3 archive ({_first_line(error)})", hint=_DAMAGED
+        ) from error
+    try:
+        return json.loads(config)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path.name}: its config.json is not JSON ({_first_line(error)})", hint=_DAMAGED
+        ) from error
+
+
+def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    if len(members) > MAX_MEMBERS:
+        raise InputError(
+            f"{path.name}: {len(members)} members, expected at most {MAX_MEMBERS}", hint=_DAMAGED
+        )
+    names = [member.filename for member in members]
+    for name in names:
+        if name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+            raise InputError(
+                f"{path.name}: the member {name!r} points outside the archive",
+                hint="do not use this file: an honest one has no such member",
+            )
+    if len(set(names)) != len(names):
+        raise InputError(f"{path.name}: two members have the same name", hint=_DAMAGED)
+    unpacked = sum(member.file_size for member in members)
+    swollen = [member for member in members if _expands_too_far(member)]
+    if unpacked > MAX_UNPACKED_BYTES or swollen:
+        raise InputError(
+            f"{path.name}: a zip bomb: {path.stat().st_size:,} bytes would unpack to {unpacked:,}",
+            hint=f"at most {MAX_UNPACKED_BYTES:,} bytes and {MAX_EXPANSION} times the packed size "
+            "of a member are accepted",
+        )
+    sizes = {member.filename: member.file_size for member in members}
+    if "config.json" not in sizes:
+        raise InputError(f"{path.name}: no config.json inside: not a Keras model", hint=_DAMAGED)
+    if sizes["config.json"] > MAX_CONFIG_BYTES:
+        raise InputError(
+            f"{path.name}: its config.json has {sizes['config.json']:,} bytes, "
+            f"expected at most {MAX_CONFIG_BYTES:,}"
+        )
+
+
+def _expands_too_far(member: zipfile.ZipInfo) -> bool:
+    return (
+        member.file_size > EXPANSION_FLOOR_BYTES
+        and member.file_size > MAX_EXPANSION * member.compress_size
+    )
+
+
+def _refuse_code(path: Path, config: Any) -> None:
+    """Raise InputError when the architecture contains a program."""
+    for entry in _objects(config):
+        what = _CODE.get(str(entry.get("class_name")))
+        if what is None:
+            continue
+        settings = entry.get("config")
+        name = settings.get("name") if isinstance(settings, dict) else None
+        called = f" named {name!r}" if name else ""
+        raise InputError(
+            f"{path.name} contains {what}{called}: Python code that would run on this machine",
+            hint=_TRUST,
+        )
+
+
+def _objects(config: Any) -> Iterator[dict[str, Any]]:
+    """All JSON objects in `config`, at any depth; no recursion, so depth cannot hurt."""
+    waiting = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+
+
+def _explained(path: Path, error: Exception) -> InputError:
+    """Say what Keras's TypeError or ValueError means for the user."""
+    text = str(error)
+    if "safe_mode" in text or "arbitrary code" in text:
+        return InputError(f"{path.name} contains code ({_first_line(error)})", hint=_TRUST)
+    if "Could not locate" in text or "cannot be imported" in text:
+        return InputError(
+            f"{path.name} needs a class that is not registered here ({_first_line(error)})",
+            hint="import the module that defines it with "
+            "@keras.saving.register_keras_serializable() before loading, from Python",
+        )
+    return InputError(f"{path.name}: Keras cannot read it ({_first_line(error)})", hint=_DAMAGED)
+
+
+def _first_line(error: BaseException) -> str:
+    """The first sentence of Keras's often page-long messages, and its kind."""
+    text = str(error).strip().split("\n", 1)[0].split(". ", 1)[0]
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
