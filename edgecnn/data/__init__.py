@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.data.base import Dataset, Split
+from edgecnn.data.base import Dataset, DataWarning, Split
+from edgecnn.errors import InputError
 from edgecnn.registry import DATA_SOURCES
 
-__all__ = ["Dataset", "Split", "load"]
+__all__ = ["DataWarning", "Dataset", "Split", "load"]
 
 
 def load(name: str, *, data_dir: Path | None = None, seed: int = 0) -> Dataset:
@@ -22,6 +23,10 @@ def load(name: str, *, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     source, _, location = name.partition(":")
     if source not in DATA_SOURCES.names() and Path(name).is_dir():
         source, location = "folder", name
+    if not location and "/" in name:
+        raise InputError(
+            f"no such folder: {name}", hint="give a data set's name, or a folder of pictures"
+        )
     if location:
         data_dir = Path(location)
     dataset: Dataset = DATA_SOURCES.load(source)(data_dir=data_dir, seed=seed)

@@ -20,6 +20,10 @@ Labels = npt.NDArray[np.int64]
 SPLITS = ("train", "validation", "test")
 
 
+class DataWarning(UserWarning):
+    """Something in the data was left out; the rest is usable."""
+
+
 @dataclass(frozen=True)
 class Split:
     """Samples and labels of one split.
@@ -63,6 +67,8 @@ class Dataset:
     seed: int = 0
     preprocessing_hints: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for the preprocessing that suits this source (fit="pad" for MNIST)."""
+    skipped: tuple[str, ...] = ()
+    """Files that were there but could not be read, each with the reason; also warned of."""
 
     def __getitem__(self, split: str) -> Split:
         """A split by name. Raises InputError when there is none of that name."""
@@ -91,4 +97,5 @@ class Dataset:
             "seed": self.seed,
             "samples": {name: len(split) for name, split in self.splits.items()},
             "source": self.source,
+            "skipped": len(self.skipped),
         }

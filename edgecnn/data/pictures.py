@@ -1,0 +1,135 @@
+"""Picture files of every common kind → uint8 arrays, decoded one at a time."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Picture = npt.NDArray[np.uint8]
+
+ENDINGS = frozenset(
+    (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
+FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+"""What Pillow may try, whatever the file's ending: nothing that starts another program."""
+
+MAX_PIXELS = 64_000_000
+"""A decoded picture of 64 megapixels takes 192 MB; more is refused before it is decoded."""
+
+_GREY_MODES = frozenset(("1", "L", "I;16", "I;16B", "I;16L", "I;16N"))
+
+_DECODE_ERRORS = (
+    OSError,  # truncated, not a picture (UnidentifiedImageError), unreadable
+    ValueError,
+    SyntaxError,  # Pillow's word for a broken PNG or TIFF
+    EOFError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+
+class UnreadablePictureError(InputError):
+    """A file that is no picture, or a damaged one; the message is the reason alone."""
+
+
+@dataclass(frozen=True)
+class PictureFiles(Sequence[Picture]):
+    """Samples of a Split that lie in files: indexing decodes, nothing is kept.
+
+    Each is (height, width, channels) in its own size, 1 channel or 3.
+    """
+
+    paths: tuple[Path, ...]
+    channels: int
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return PictureFiles(self.paths[index], self.channels)
+        path = self.paths[index]
+        try:
+            return as_channels(decode(path), self.channels)
+        except UnreadablePictureError as error:
+            raise InputError(
+                f"{path}: {error.message}", hint="the file changed after the data was loaded"
+            ) from error
+
+
+def decode(path: Path) -> Picture:
+    """Decode to (height, width, 1) for grey pictures and (height, width, 3) for all others.
+
+    EXIF orientation is applied, palettes are resolved, 16-bit grey keeps its upper 8 bits,
+    transparency is laid on white, of an animation the first frame counts.
+    Raises UnreadablePictureError when it cannot be decoded to the end.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadablePictureError(
+                    f"{image.width}×{image.height} pixels, expected at most {MAX_PIXELS:,}"
+                )
+            image.load()
+            return _pixels(ImageOps.exif_transpose(image))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadablePictureError(f"too many pixels ({error})") from error
+    except _DECODE_ERRORS as error:
+        raise UnreadablePictureError(str(error) or type(error).__name__) from error
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """While every picture is tried, Pillow's remarks on damaged metadata are not for the user,
+    and its remark on a very large picture refuses it. For the main thread: filters are global.
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def as_channels(picture: Picture, channels: int) -> Picture:
+    """A grey picture as (height, width, 3) where the data set has colours."""
+    return np.repeat(picture, 3, axis=2) if picture.shape[2] < channels else picture
+
+
+def _pixels(image: Image.Image) -> Picture:
+    if image.mode in _GREY_MODES and "transparency" not in image.info:
+        if image.mode.startswith("I;16"):  # Pillow's own conversion clips at 255
+            return (np.asarray(image) >> 8).astype(np.uint8)[:, :, None]
+        return np.asarray(image.convert("L"))[:, :, None]
+    if image.mode in ("I", "F"):
+        raise UnreadablePictureError(f"pixel mode {image.mode!r} has no fixed range")
+    if image.has_transparency_data:
+        return _on_white(np.asarray(image.convert("RGBA")))
+    return np.asarray(image.convert("RGB"))
+
+
+def _on_white(rgba: Picture) -> Picture:
+    """Transparent pixels carry arbitrary colours: what a viewer shows is paper."""
+    colours = rgba[:, :, :3].astype(np.uint16)
+    alpha = rgba[:, :, 3:].astype(np.uint16)
+    mixed = (colours * alpha + 255 * (255 - alpha) + 127) // 255
+    return mixed.astype(np.uint8)
