@@ -222,7 +222,7 @@ class Measurement:
             device=values["device"],
             options=_build(RuntimeOptions, values["options"]),
             status=values["status"],
-            runs=tuple(_run_from_dict(run) for run in values["runs"]),
+            runs=tuple(run_from_dict(run) for run in values["runs"]),
             accuracy=_build(Accuracy, accuracy) if accuracy else None,
             parity=_build(Parity, parity) if parity else None,
             verdict=values.get("verdict"),
@@ -340,7 +340,8 @@ def _build(kind: Any, values: Mapping[str, Any]) -> Any:
     )
 
 
-def _run_from_dict(values: Mapping[str, Any]) -> Run:
+def run_from_dict(values: Mapping[str, Any]) -> Run:
+    """Read a Run from JSON; keys it does not know are left out."""
     effective = values.get("effective")
     run: Run = _build(Run, values)
     return replace(run, effective=_build(Effective, effective) if effective else None)

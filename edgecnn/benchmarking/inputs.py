@@ -52,7 +52,7 @@ def write_samples(split: Split, preprocessing: Preprocessing, path: Path) -> int
 
     Written batch by batch, so memory does not grow with the data.
     """
-    written: npt.NDArray[np.float32] | None = None
+    written: np.memmap[Any, Any] | None = None
     done = 0
     for tensors, _ in split.tensors(preprocessing, 256):
         if written is None:

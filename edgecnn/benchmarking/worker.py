@@ -4,8 +4,9 @@ It reads one job (a JSON line) from standard input and answers with events (JSON
 was its standard output; whatever a runtime prints goes to standard error. It needs numpy and its
 runtime alone, and may run under another Python than its parent.
 
-Events: `loaded` (what the session is), `measured` (a Run), `outputs` (where the outputs lie),
-`error` (status, message, hint). A process that ends without `measured` or `error` has crashed.
+Events: `probed` (an Availability), `loaded` (what the session is), `inspected` (nothing else was
+asked), `measured` (a Run), `outputs` (where the outputs lie), `error` (status, message, hint).
+A process that ends without the events its job asks for has crashed.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -39,17 +40,20 @@ POOL_SIZE = 32
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is to do. `protocol` is None for an inspection: load, tell, and leave.
+    """What a worker is to do.
+
+    Without a `path` it probes the device, without a `protocol` it loads the model, tells what
+    it is, and leaves.
 
     `samples` is a .npy file (n, …) of real-valued samples, channels last, that fit the model's
     one input; without it the worker draws seeded synthetic ones. `outputs` is where the
     outputs of all samples are written (.npy), when they are wanted.
     """
 
-    path: str
     runtime: str
     device: str
-    options: RuntimeOptions
+    options: RuntimeOptions = field(default_factory=RuntimeOptions)
+    path: str | None = None
     protocol: Protocol | None = None
     samples: str | None = None
     outputs: str | None = None
@@ -83,7 +87,7 @@ def main() -> int:
 UNSUPPORTED = (UnsupportedError, MissingDependencyError)
 
 
-def serve(job: Job) -> Any:
+def serve(job: Job) -> Iterator[dict[str, Any]]:
     """Do the job, yielding events as they come."""
     rss = {"at_start": resident_bytes()["now"]}
     started_at = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -92,6 +96,9 @@ def serve(job: Job) -> Any:
     start = time.perf_counter_ns()
     availability = runtime.probe(job.device)
     import_ns = time.perf_counter_ns() - start
+    if job.path is None:
+        yield {"event": "probed", "availability": asdict(availability)}
+        return
     if not availability.available:
         raise UnsupportedError(availability.reason, hint=availability.hint)
 
@@ -106,6 +113,7 @@ def serve(job: Job) -> Any:
         "effective": asdict(session.effective),
     }
     if job.protocol is None:
+        yield {"event": "inspected"}
         return
 
     samples = _open_samples(job, session)
@@ -157,7 +165,9 @@ def _open_samples(job: Job, session: Session) -> Sequence[npt.NDArray[Any]]:
     return [np.load(job.samples, mmap_mode="r")]
 
 
-def _batches(samples: Sequence[npt.NDArray[Any]], session: Session, batch: int) -> Any:
+def _batches(
+    samples: Sequence[npt.NDArray[Any]], session: Session, batch: int
+) -> Iterator[list[npt.NDArray[Any]]]:
     """Model-ready inputs, `batch` samples each; the last batch is filled with the first samples."""
     count = len(samples[0])
     for start in range(0, count, batch):
@@ -183,7 +193,7 @@ def _write_outputs(
 ) -> None:
     """Infer every sample once and write the first output as float32 (n, …)."""
     count = len(samples[0])
-    written: npt.NDArray[Any] | None = None
+    written: np.memmap[Any, Any] | None = None
     for number, tensors in enumerate(_batches(samples, session, batch)):
         outputs = session.run_bound(tensors)[0]
         if written is None:
@@ -194,13 +204,3 @@ def _write_outputs(
         written[start:stop] = outputs[: stop - start]
     if written is not None:
         written.flush()
-
-
-def loaded_specs(event: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
-    """The input and output specs of a `loaded` event."""
-    from edgecnn.manifest import TensorSpec
-
-    return (
-        [TensorSpec.from_dict(spec) for spec in event["inputs"]],
-        [TensorSpec.from_dict(spec) for spec in event["outputs"]],
-    )

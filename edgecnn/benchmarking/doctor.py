@@ -1,0 +1,42 @@
+"""What this machine can run: every runtime and device, probed in a process of its own."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from edgecnn.benchmarking import environments
+from edgecnn.benchmarking.process import run_worker
+from edgecnn.benchmarking.worker import Job
+from edgecnn.registry import RUNTIMES
+from edgecnn.runtimes.base import Availability, Runtime
+
+PROBE_TIMEOUT_SECS = 120.0
+
+
+def diagnose() -> dict[str, Availability]:
+    """Availability of every `runtime:device`; a probe that crashes or hangs is one line too."""
+    pairs = [(name, device) for name in RUNTIMES.names() for device in RUNTIMES.load(name).devices]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        found = pool.map(lambda pair: probe(*pair), pairs)
+    return {f"{name}:{device}": state for (name, device), state in zip(pairs, found, strict=True)}
+
+
+def probe(name: str, device: str) -> Availability:
+    """Probe one device of one runtime in a fresh process."""
+    runtime: type[Runtime] = RUNTIMES.load(name)
+    python: Path | None = None
+    if runtime.environment is not None:
+        python = environments.python_of(runtime.environment)
+        if python is None:
+            return Availability(
+                available=False,
+                reason="lives in an environment of its own, which is not there",
+                hint=f"edgecnn env create {runtime.environment}",
+            )
+    outcome = run_worker(Job(name, device), python, timeout=PROBE_TIMEOUT_SECS)
+    if outcome.status == "ok":
+        return Availability(**outcome.loaded["availability"])
+    return Availability(
+        available=False, reason=outcome.error or outcome.status, hint=outcome.hint or ""
+    )

@@ -1,0 +1,135 @@
+"""The machine and the software a benchmark ran on: what must match before numbers are compared."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from edgecnn.benchmarking import observation
+from edgecnn.results import Environment
+
+PACKAGES = (
+    "edgecnn",
+    "ai-edge-litert",
+    "keras",
+    "litert-quantizer",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "opencv-python",
+    "openvino",
+    "tensorflow",
+    "tf2onnx",
+)
+# What decides the speed of a convolution on x86 and ARM.
+INSTRUCTION_SETS = (
+    "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16",
+    "avx_vnni", "amx_tile", "amx_int8", "amx_bf16", "asimd", "asimdhp", "asimddp", "i8mm", "bf16",
+    "sve", "sve2",
+)  # fmt: skip
+
+
+def capture() -> Environment:
+    """Describe this machine as it is now."""
+    return Environment(
+        created_at=datetime.now().astimezone().isoformat(timespec="seconds"),
+        machine=_machine(),
+        system=_system(),
+        packages=_packages(),
+    )
+
+
+def gpus() -> list[dict[str, str]]:
+    """NVIDIA GPUs with their driver, as nvidia-smi lists them; empty without a driver."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    if done.returncode != 0:
+        return []
+    rows = [line.split(", ") for line in done.stdout.splitlines() if line.count(", ") == 2]
+    return [{"name": name, "driver": driver, "memory": memory} for name, driver, memory in rows]
+
+
+def _machine() -> dict[str, Any]:
+    import psutil
+
+    processor = _processor()
+    flags = set(processor.pop("flags"))
+    return {
+        "board": _board(),
+        **processor,
+        "architecture": platform.machine(),
+        "physical_cores": psutil.cpu_count(logical=False),
+        "logical_cores": psutil.cpu_count(logical=True),
+        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "instruction_sets": [name for name in INSTRUCTION_SETS if name in flags],
+        "memory_bytes": psutil.virtual_memory().total,
+        "governor": _read("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "virtual": "hypervisor" in flags,
+        "gpus": gpus(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def _processor() -> dict[str, Any]:
+    model, flags = platform.processor() or platform.machine(), []
+    for line in (_read("proc/cpuinfo") or "").splitlines():
+        name, _, value = (part.strip() for part in line.partition(":"))
+        if name in ("model name", "Model", "Hardware"):
+            model = value
+        if name in ("flags", "Features"):
+            flags = value.split()
+    return {"cpu_model": model, "flags": flags}
+
+
+def _board() -> str | None:
+    """The board by name: a Raspberry Pi or a Jetson tells it in the device tree, a PC in DMI."""
+    tree = _read("proc/device-tree/model")
+    if tree:
+        return tree.rstrip("\0")
+    vendor, product = (_read(f"sys/class/dmi/id/{name}") for name in ("sys_vendor", "product_name"))
+    return " ".join(part for part in (vendor, product) if part) or None
+
+
+def _system() -> dict[str, str]:
+    try:
+        name = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    except OSError:
+        name = platform.system()
+    return {
+        "os": name,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "libc": " ".join(platform.libc_ver()),
+        "implementation": sys.implementation.name,
+    }
+
+
+def _packages() -> dict[str, str]:
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _read(path: str) -> str | None:
+    try:
+        text = (observation.ROOT / Path(path)).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return text.strip() or None

@@ -1,0 +1,100 @@
+"""What to measure: artifacts × runtimes × options, as far as a runtime reads the format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from edgecnn.errors import InputError
+from edgecnn.manifest import Artifact
+from edgecnn.registry import RUNTIMES
+from edgecnn.results import ArtifactRecord, Measurement, RuntimeOptions
+from edgecnn.runtimes import parse_configuration
+from edgecnn.runtimes.base import Runtime
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One row to measure."""
+
+    artifact: Artifact
+    runtime: str
+    device: str
+    options: RuntimeOptions
+
+    def measurement(self) -> Measurement:
+        """The row before anything was measured."""
+        return Measurement(record_of(self.artifact), self.runtime, self.device, self.options)
+
+    def __str__(self) -> str:
+        return f"{self.artifact.name} on {self.runtime}:{self.device}"
+
+
+def plan(
+    artifacts: Sequence[Artifact],
+    runtimes: Sequence[str] = ("all",),
+    *,
+    threads: Sequence[int] = (1,),
+    batches: Sequence[int] = (1,),
+    precision: str = "default",
+) -> list[Configuration]:
+    """All configurations that make sense, each artifact with every runtime that reads its format.
+
+    Raises InputError for an unknown runtime or device, for nonsensical numbers, and when no
+    runtime named reads an artifact at all.
+    """
+    _check_positive("--threads", threads)
+    _check_positive("--batch", batches)
+    wanted = list(_expand(runtimes))
+    configurations = []
+    for artifact in artifacts:
+        readers = [(name, device) for name, device in wanted if _reads(name, artifact.format)]
+        if not readers:
+            able = [name for name in RUNTIMES.names() if _reads(name, artifact.format)]
+            raise InputError(
+                f"none of {', '.join(runtimes)} reads {artifact.name}",
+                hint=f"{artifact.format} files run on: {', '.join(able)}",
+            )
+        configurations += [
+            Configuration(artifact, name, device, RuntimeOptions(count, batch, precision))
+            for name, device in readers
+            for count in threads
+            for batch in batches
+        ]
+    return configurations
+
+
+def record_of(artifact: Artifact) -> ArtifactRecord:
+    """What the results say about an artifact."""
+    manifest = artifact.manifest
+    return ArtifactRecord(
+        name=artifact.name,
+        format=artifact.format,
+        recipe=manifest.recipe,
+        sha256=artifact.sha256,
+        size_bytes=artifact.size_bytes,
+        model=manifest.model,
+    )
+
+
+def _expand(runtimes: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for text in runtimes:
+        if text == "all":
+            for name in RUNTIMES.names():
+                yield from ((name, device) for device in _runtime(name).devices)
+        else:
+            yield parse_configuration(text)
+
+
+def _reads(name: str, format_name: str) -> bool:
+    return format_name in _runtime(name).formats
+
+
+def _runtime(name: str) -> type[Runtime]:
+    runtime: type[Runtime] = RUNTIMES.load(name)
+    return runtime
+
+
+def _check_positive(flag: str, values: Sequence[int]) -> None:
+    if not values or min(values) < 1:
+        raise InputError(f"{flag} takes whole numbers from 1, received: {list(values)}")

@@ -1,0 +1,295 @@
+"""Measure many configurations: fresh processes, shuffled and interleaved, books kept throughout.
+
+Every finished worker is on disk before the next one starts, so an interruption costs at most
+the one that was measuring.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.benchmarking import environments, machine
+from edgecnn.benchmarking.accuracy import accuracy_of, parity_of
+from edgecnn.benchmarking.inputs import channels_last, write_samples
+from edgecnn.benchmarking.plan import Configuration, plan
+from edgecnn.benchmarking.process import Outcome, run_worker
+from edgecnn.benchmarking.protocol import Protocol, resolve
+from edgecnn.benchmarking.verdict import OutputHealth, judge
+from edgecnn.benchmarking.worker import Job
+from edgecnn.data.base import Dataset
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.manifest import Artifact, TensorSpec
+from edgecnn.preprocessing import Preprocessing
+from edgecnn.progress import Progress, silent
+from edgecnn.registry import RUNTIMES
+from edgecnn.results import Measurement, Results
+
+SAVE_EVERY_SECS = 5.0
+
+
+@dataclass
+class _Row:
+    """A row while it is being measured."""
+
+    number: int
+    configuration: Configuration
+    measurement: Measurement
+    missing: int
+    health: OutputHealth | None = None
+    outputs: Path | None = None
+
+
+def benchmark(
+    artifacts: Sequence[Artifact | Path | str],
+    runtimes: Sequence[str] = ("all",),
+    *,
+    threads: Sequence[int] = (1,),
+    batches: Sequence[int] = (1,),
+    precision: str = "default",
+    protocol: Protocol | None = None,
+    data: Dataset | None = None,
+    out: Path | None = None,
+    previous: Results | None = None,
+    command: str = "",
+    progress: Progress = silent,
+) -> Results:
+    """Measure every artifact on every runtime that reads it; returns one Results.
+
+    With `data`, the test split goes through every configuration: its samples feed the timed
+    loop and its labels give the accuracy of that runtime's own outputs; without, inputs are
+    seeded and synthetic. Finished rows of `previous` are kept, unfinished ones completed.
+    `out` is written as rows finish, also when interrupted (KeyboardInterrupt passes through).
+
+    Raises InputError for artifacts, runtimes or options that make no sense; what goes wrong
+    with one configuration is a row that says so.
+    """
+    protocol = protocol or resolve()
+    loaded = [
+        item if isinstance(item, Artifact) else load_artifact(Path(item)) for item in artifacts
+    ]
+    configurations = plan(loaded, runtimes, threads=threads, batches=batches, precision=precision)
+    books = _Books(configurations, protocol, data=data, out=out, previous=previous, command=command)
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+        books.prepare(Path(folder))
+        try:
+            books.measure(progress)
+        finally:
+            books.close()
+    return books.results
+
+
+class _Books:
+    """What is planned, what is done, and what is on disk."""
+
+    def __init__(
+        self,
+        configurations: Sequence[Configuration],
+        protocol: Protocol,
+        *,
+        data: Dataset | None,
+        out: Path | None,
+        previous: Results | None,
+        command: str,
+    ) -> None:
+        self._protocol = protocol
+        self._data = data
+        self._out = out
+        self._samples: dict[str, Path | EdgeCNNError | None] = {}
+        self._preprocessed: dict[Preprocessing, Path] = {}
+        self._folder = Path()
+        self._saved_at = 0.0
+        record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
+        self.results = Results(
+            measurements=previous.measurements if previous else (),
+            environment=machine.capture(),
+            protocol=protocol.to_dict(),
+            data=record,
+            command=command,
+        )
+        self._rows = [self._row(*numbered) for numbered in enumerate(configurations)]
+
+    def _row(self, number: int, configuration: Configuration) -> _Row:
+        blank = configuration.measurement()
+        for known in self.results.measurements:
+            if known.key == blank.key and known.status in ("ok", "unsupported"):
+                missing = self._protocol.processes - len(known.runs) if known.status == "ok" else 0
+                return _Row(number, configuration, known, max(missing, 0))
+        return _Row(number, configuration, blank, self._protocol.processes)
+
+    def prepare(self, folder: Path) -> None:
+        """Preprocess the test split once for each way that the artifacts want it."""
+        self._folder = folder
+        if self._data is None:
+            return
+        for row in self._rows:
+            artifact = row.configuration.artifact
+            if row.missing and artifact.sha256 not in self._samples:
+                self._samples[artifact.sha256] = self._samples_for(row.configuration)
+
+    def _samples_for(self, configuration: Configuration) -> Path | EdgeCNNError | None:
+        assert self._data is not None
+        artifact = configuration.artifact
+        preprocessing = artifact.manifest.preprocessing
+        try:
+            if preprocessing is None:
+                shape = self._inspected_shape(artifact)
+                if shape is None:
+                    return None
+                preprocessing = self._data.preprocessing(shape)
+            if preprocessing not in self._preprocessed:
+                path = self._folder / f"samples-{len(self._preprocessed)}.npy"
+                write_samples(self._data["test"], preprocessing, path)
+                self._preprocessed[preprocessing] = path
+        except EdgeCNNError as error:
+            return error
+        return self._preprocessed[preprocessing]
+
+    def _inspected_shape(self, artifact: Artifact) -> tuple[int, ...] | None:
+        """(height, width, channels) of a foreign model, told by the first runtime that loads it."""
+        for row in self._rows:
+            configuration = row.configuration
+            if configuration.artifact.sha256 != artifact.sha256 or configuration.device != "cpu":
+                continue
+            python = _python_for(configuration)
+            if isinstance(python, Outcome):
+                continue
+            outcome = run_worker(_job(configuration), python)
+            specs = [TensorSpec.from_dict(spec) for spec in outcome.loaded.get("inputs", ())]
+            if len(specs) == 1:
+                sizes = channels_last(specs[0])[1:]
+                return tuple(size for size in sizes if size is not None)
+        return None
+
+    def measure(self, progress: Progress) -> None:
+        """Work through all missing processes, in rounds of shuffled order."""
+        total = sum(row.missing for row in self._rows)
+        done = 0
+        shuffled = random.Random(self._protocol.seed)  # noqa: S311 (an order, not a secret)
+        while pending := [row for row in self._rows if row.missing]:
+            shuffled.shuffle(pending)
+            for row in pending:
+                progress("benchmark", done, total, str(row.configuration))
+                spent = row.missing
+                self._measure_once(row)
+                done += spent - row.missing
+        progress("benchmark", total, total, "")
+
+    def _measure_once(self, row: _Row) -> None:
+        configuration = row.configuration
+        first = not row.measurement.runs
+        python = _python_for(configuration)
+        if isinstance(python, Outcome):
+            outcome = python
+        else:
+            samples = self._samples.get(configuration.artifact.sha256)
+            if isinstance(samples, EdgeCNNError):
+                outcome = Outcome("failed", error=samples.message, hint=samples.hint)
+            else:
+                outputs = self._folder / f"outputs-{row.number}.npy" if first else None
+                outcome = run_worker(_job(configuration, self._protocol, samples, outputs), python)
+                if outcome.outputs_written:
+                    row.outputs = outputs
+        self._enter(row, outcome)
+
+    def _enter(self, row: _Row, outcome: Outcome) -> None:
+        """Write what became of a worker into the books and onto the disk."""
+        measurement = row.measurement
+        runs = (*measurement.runs, outcome.run) if outcome.run else measurement.runs
+        measurement = replace(
+            measurement, runs=runs, status=outcome.status, error=outcome.error, hint=outcome.hint
+        )
+        row.missing = row.missing - 1 if outcome.status == "ok" else 0
+        if row.outputs is not None and row.health is None:
+            outputs = np.load(row.outputs, mmap_mode="r")
+            row.health = OutputHealth.of(outputs)
+            if self._data is not None:
+                task = row.configuration.artifact.manifest.task
+                accuracy = accuracy_of(outputs, self._data, task)
+                measurement = replace(measurement, accuracy=accuracy)
+        row.measurement = judge(measurement, self._protocol, row.health)
+        self.results = self.results.with_measurement(row.measurement)
+        if self._out is not None and time.monotonic() - self._saved_at > SAVE_EVERY_SECS:
+            self.results.save(self._out)
+            self._saved_at = time.monotonic()
+
+    def close(self) -> None:
+        """Compare outputs with the parents', bring the rows into the planned order, and save."""
+        references = self._references()
+        for row in self._rows:
+            parent = row.configuration.artifact.manifest.parent_sha256
+            reference = references.get(parent or "")
+            if row.outputs is not None and reference is not None:
+                parity = parity_of(reference, row.outputs, parent)
+                row.measurement = replace(row.measurement, parity=parity)
+        planned = {row.measurement.key for row in self._rows}
+        others = [row for row in self.results.measurements if row.key not in planned]
+        begun = [row.measurement for row in self._rows if _was_tried(row.measurement)]
+        self.results = replace(self.results, measurements=(*others, *begun))
+        if self._out is not None:
+            self.results.save(self._out)
+
+    def _references(self) -> Mapping[str, Path]:
+        """Outputs of Keras models, by the sha256 of the model."""
+        return {
+            row.configuration.artifact.sha256: row.outputs
+            for row in self._rows
+            if row.configuration.runtime == "keras" and row.outputs is not None
+        }
+
+
+def _job(
+    configuration: Configuration,
+    protocol: Protocol | None = None,
+    samples: Path | None = None,
+    outputs: Path | None = None,
+) -> Job:
+    return Job(
+        runtime=configuration.runtime,
+        device=configuration.device,
+        options=configuration.options,
+        path=str(configuration.artifact.path.resolve()),
+        protocol=protocol,
+        samples=str(samples) if samples else None,
+        outputs=str(outputs) if outputs else None,
+    )
+
+
+def _was_tried(measurement: Measurement) -> bool:
+    return bool(measurement.runs) or measurement.status != "ok"
+
+
+def _python_for(configuration: Configuration) -> Path | Outcome | None:
+    """Which Python runs this configuration: None for this one; an Outcome when there is none."""
+    name = RUNTIMES.load(configuration.runtime).environment
+    if name is None:
+        return None
+    python = environments.python_of(name)
+    if python is None:
+        return Outcome(
+            "unsupported",
+            error=f"{configuration.runtime} lives in an environment of its own, which is not there",
+            hint=f"edgecnn env create {name}",
+        )
+    return python
+
+
+def check_previous(previous: Results, protocol: Protocol, data: Dataset | None) -> None:
+    """Raise InputError when results cannot be continued with this protocol and this data."""
+    if previous.protocol != protocol.to_dict():
+        raise InputError(
+            "the results there were measured with another protocol",
+            hint="give --force to measure anew, or another --out",
+        )
+    if previous.data.get("sha256") != (data.sha256 if data else None):
+        raise InputError(
+            "the results there were measured on other data",
+            hint="give --force to measure anew, or another --out",
+        )

@@ -1,0 +1,184 @@
+"""Options that several verbs share, with their completion and their parsing."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(path_type=Path)
+
+
+class Names(click.ParamType[Any]):
+    """A comma-separated list of names, completed from what is known, checked by the library."""
+
+    name = "list"
+
+    def __init__(self, known: Callable[[], list[str]]) -> None:
+        self._known = known
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",")
+        return [
+            CompletionItem(before + comma + name) for name in self._known() if name.startswith(last)
+        ]
+
+
+class Numbers(click.ParamType[Any]):
+    """A comma-separated list of whole numbers."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"expected whole numbers such as 1,2,4; received: {value}", param, ctx)
+
+
+def _model_names() -> list[str]:
+    from edgecnn.registry import MODELS
+
+    return list(MODELS.names())
+
+
+def _data_names() -> list[str]:
+    from edgecnn.registry import DATA_SOURCES
+
+    return [name + ":" if name == "folder" else name for name in DATA_SOURCES.names()]
+
+
+def _runtime_names() -> list[str]:
+    from edgecnn.registry import RUNTIMES
+
+    loaded = {name: RUNTIMES.load(name) for name in RUNTIMES.names()}
+    return ["all", *(f"{name}:{device}" for name in loaded for device in loaded[name].devices)]
+
+
+def _target_names() -> list[str]:
+    from edgecnn.conversion.targets import ALL_TARGETS
+
+    return ["all", *(str(target) for target in ALL_TARGETS)]
+
+
+def _profile_names() -> list[str]:
+    from edgecnn.benchmarking.protocol import PROFILES
+
+    return list(PROFILES)
+
+
+def model(**attributes: Any) -> Callable[[Command], Command]:
+    """--model NAME."""
+    text = "Network to train (edgecnn knows: lenet5, simple, and what plug-ins add)."
+    return click.option("--model", type=Name(_model_names), help=text, **attributes)
+
+
+def data(**attributes: Any) -> Callable[[Command], Command]:
+    """--data NAME with --data-dir and --split-seed."""
+    text = attributes.pop("help", "Data set: digits, mnist, or folder:DIR (a folder a class).")
+
+    def decorate(function: Command) -> Command:
+        directory = click.option(
+            "--data-dir", type=FILE, help="Where the data set's files lie, instead of a download."
+        )
+        name = click.option("--data", type=Name(_data_names), help=text, **attributes)
+        return name(directory(function))
+
+    return decorate
+
+
+def targets(flag: str = "--to", **attributes: Any) -> Callable[[Command], Command]:
+    """--to TARGET[,TARGET…]."""
+    text = "Targets, as in tflite:static_int8,onnx:float16; or all."
+    return click.option(flag, "targets", type=Names(_target_names), help=text, **attributes)
+
+
+def runtimes() -> Callable[[Command], Command]:
+    """--runtimes all|LIST."""
+    return click.option(
+        "--runtimes",
+        type=Names(_runtime_names),
+        default="all",
+        show_default=True,
+        help="Where to measure, as in litert:cpu,onnxruntime:cuda.",
+    )
+
+
+def protocol(default: str) -> Callable[[Command], Command]:
+    """--profile and the numbers that override it."""
+
+    def decorate(function: Command) -> Command:
+        for option in reversed(
+            [
+                click.option(
+                    "--profile",
+                    type=Name(_profile_names),
+                    default=default,
+                    show_default=True,
+                    help="Measurement protocol: quick, default or rigorous.",
+                ),
+                click.option("--min-secs", type=float, help="Least seconds of samples a process."),
+                click.option("--min-runs", type=int, help="Least samples a process."),
+                click.option("--max-secs", type=float, help="Budget of seconds a process."),
+                click.option("--processes", type=int, help="Fresh processes for each row."),
+                click.option(
+                    "--threads",
+                    type=Numbers(),
+                    default="1",
+                    show_default=True,
+                    help="Threads for every runtime; a list sweeps.",
+                ),
+            ]
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def force() -> Callable[[Command], Command]:
+    """--force."""
+    return click.option("--force", is_flag=True, help="Replace what is there already.")
+
+
+def allow_unsafe() -> Callable[[Command], Command]:
+    """--allow-unsafe."""
+    return click.option(
+        "--allow-unsafe",
+        is_flag=True,
+        help="Run code that a .keras file carries (Lambda layers). Only for files you trust.",
+    )
+
+
+def as_typed() -> str:
+    """The command as the user typed it, for the results' provenance."""
+    return shlex.join(["edgecnn", *sys.argv[1:]])
+
+
+class Name(Names):
+    """A single name, completed from what is known, checked by the library."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return str(value)

@@ -1,0 +1,74 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from edgecnn.progress import Progress
+
+LINE_EVERY_SECS = 10.0
+
+
+@contextmanager
+def shown() -> Iterator[Progress]:
+    """Yield a Progress that is drawn on standard error while the block runs."""
+    if sys.stderr.isatty():
+        with _bar() as progress:
+            yield progress
+    else:
+        yield _Lines()
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description:<9}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[message]}", markup=False),
+    )
+    tasks: dict[str, TaskID] = {}
+    # Two redraws a second: the parent must not disturb a worker that measures beside it.
+    with Bar(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
+
+        def progress(stage: str, done: int, total: int, message: str = "") -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total, message=message)
+            bar.update(tasks[stage], completed=done, total=total, message=message[:60])
+
+        yield progress
+
+
+class _Lines:
+    """A line when a stage begins, when its message changes, and every few seconds in between."""
+
+    def __init__(self) -> None:
+        self._last: tuple[str, str] | None = None
+        self._told_at = 0.0
+
+    def __call__(self, stage: str, done: int, total: int, message: str = "") -> None:
+        now = time.monotonic()
+        changed = self._last is None or self._last[0] != stage or done >= total
+        if not changed and now - self._told_at < LINE_EVERY_SECS:
+            return
+        self._last = (stage, message)
+        self._told_at = now
+        click.echo(f"{stage}: {done}/{total} {message}".rstrip(), err=True)
