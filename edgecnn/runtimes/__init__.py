@@ -1,1 +1,66 @@
 """Inference runtimes: one file each, all behind the same Session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgecnn.errors import InputError
+from edgecnn.registry import RUNTIMES, unknown_name
+from edgecnn.results import RuntimeOptions
+from edgecnn.runtimes.base import Runtime, Session
+
+
+def parse_configuration(text: str) -> tuple[str, str]:
+    """ "litert:gpu" → ("litert", "gpu"); a runtime alone stands for its first device.
+
+    Raises InputError with the nearest known name for a runtime or a device nobody has.
+    """
+    name, colon, device = text.strip().partition(":")
+    runtime: type[Runtime] = RUNTIMES.load(name)
+    if not colon:
+        return name, runtime.devices[0]
+    if device not in runtime.devices:
+        raise unknown_name(
+            "configuration", f"{name}:{device}", [f"{name}:{known}" for known in runtime.devices]
+        )
+    return name, device
+
+
+def load(
+    path: str | Path,
+    runtime: str = "litert:cpu",
+    *,
+    threads: int = 1,
+    batch: int = 1,
+    precision: str = "default",
+) -> Session:
+    """Load a model file in a runtime of this environment.
+
+    `runtime` is a configuration as in `parse_configuration`, `precision` "default" or
+    "strict_float32". Raises InputError for a file or a name that cannot be used,
+    UnsupportedError where the runtime would fall back to another device, and
+    MissingDependencyError where the runtime is not installed.
+    """
+    name, device = parse_configuration(runtime)
+    if threads < 1 or batch < 1:
+        raise InputError(f"threads and batch are 1 or more, received: {threads} and {batch}")
+    if precision not in ("default", "strict_float32"):
+        raise unknown_name("precision", precision, ["default", "strict_float32"])
+    path = Path(path)
+    chosen: type[Runtime] = RUNTIMES.load(name)
+    check_format(path, chosen)
+    return chosen.load(path, device, RuntimeOptions(threads, batch, precision))
+
+
+def check_format(path: Path, runtime: type[Runtime]) -> None:
+    """Raise InputError when `runtime` does not read the format of `path`."""
+    from edgecnn.manifest import FORMATS, check_model_path
+
+    received = FORMATS[check_model_path(path).suffix.lower()]
+    if received in runtime.formats:
+        return
+    able = [name for name in RUNTIMES.names() if received in RUNTIMES.load(name).formats]
+    raise InputError(
+        f"{path.name}: {runtime.name} reads {' and '.join(runtime.formats)}, received: {received}",
+        hint=f"{received} runs on {', '.join(able)}",
+    )

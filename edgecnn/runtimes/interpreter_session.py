@@ -14,6 +14,7 @@ from edgecnn.manifest import TensorSpec, check_model_path
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.host import cpu_name, thread_count
+from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.shapes import check_dtype, fix_shapes
 from edgecnn.runtimes.tensors import guess_layout
 from edgecnn.runtimes.tflite_file import check_structure
@@ -53,7 +54,7 @@ def load_interpreter(
         interpreter = interpreter_class(model_path=str(path), num_threads=options.threads)
         inputs = interpreter.get_input_details()
         for detail in inputs:
-            check_dtype(str(detail["name"]), np.dtype(detail["dtype"]).kind, "text")
+            check_dtype(str(detail["name"]), np.dtype(detail["dtype"]).name)
         declared = [
             (str(detail["name"]), [int(size) for size in detail["shape_signature"]])
             for detail in inputs
@@ -238,10 +239,8 @@ def _precision(
         precision = _executed(data, weight)
         counts[precision] = counts.get(precision, 0) + 1
         weights[stored] = weights.get(stored, 0) + 1
-    if not counts:
-        first = interpreter.get_input_details()[0]
-        return np.dtype(first["dtype"]).name, {}, {}
-    return max(counts, key=lambda name: counts[name]), counts, weights
+    first = np.dtype(interpreter.get_input_details()[0]["dtype"]).name
+    return dominant(counts, first), counts, weights
 
 
 def _executed(data: str, weight: str) -> str:

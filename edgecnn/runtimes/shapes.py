@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from edgecnn.errors import InputError, UnsupportedError
@@ -9,7 +10,7 @@ from edgecnn.errors import InputError, UnsupportedError
 Dimension = int | str | None
 """A size, or a name or None where the model leaves the dimension open."""
 
-_NUMERIC = "biufV"  # numpy kinds a tensor of numbers can have; V: bfloat16 and its like
+_NUMERIC = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")
 
 
 def fix_shapes(
@@ -32,12 +33,12 @@ def fix_shapes(
     return fixed
 
 
-def check_dtype(name: str, kind: str, dtype: str) -> None:
-    """Raise UnsupportedError for an input that is no tensor of numbers (`kind`: numpy's letter)."""
-    if kind not in _NUMERIC:
+def check_dtype(name: str, dtype: str) -> None:
+    """Raise UnsupportedError for an input that numpy has no numbers for (text, say)."""
+    if not _NUMERIC.fullmatch(dtype):
         raise UnsupportedError(
             f"input {name!r} takes {dtype}, edgecnn feeds numbers only",
-            hint="move text processing out of the model",
+            hint="convert the model with an input of numbers (text processing outside of it)",
         )
 
 

@@ -1,0 +1,172 @@
+"""The signature of an .onnx file, read without the onnx package.
+
+Runtimes need to know inputs, outputs and their open dimensions before they compile, and OpenCV
+never tells them at all. ONNX is a protocol buffer, whose wire format is a few lines to read.
+Field numbers are those of onnx.proto.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.errors import InputError
+from edgecnn.manifest import check_model_path
+from edgecnn.runtimes.shapes import Dimension
+
+DTYPES = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    4: "uint16",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    8: "string",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    12: "uint32",
+    13: "uint64",
+    14: "complex64",
+    15: "complex128",
+    16: "bfloat16",
+}
+_MODEL_GRAPH = 7
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output. `shape` is None when its rank is open; `dtype` is numpy's name."""
+
+    name: str
+    dtype: str
+    shape: tuple[Dimension, ...] | None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What goes into a graph, what comes out, and how often each operator stands in it."""
+
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    operators: Mapping[str, int]
+
+
+def read_signature(path: Path) -> Signature:
+    """Read a model file. Raises InputError for anything but a complete ONNX model."""
+    check_model_path(path)
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            signature = _model(_Message(data, 0, len(data)))
+    except (ValueError, IndexError) as error:
+        raise InputError(
+            f"{path.name}: not a complete ONNX model ({error})",
+            hint="the file is damaged or incomplete: copy or convert it again",
+        ) from error
+    return signature
+
+
+def _model(model: _Message) -> Signature:
+    graphs = [graph for number, graph in model.messages() if number == _MODEL_GRAPH]
+    if not graphs:
+        raise ValueError("it holds no graph")
+    inputs: list[Value] = []
+    outputs: list[Value] = []
+    constants: set[str] = set()
+    operators: Counter[str] = Counter()
+    for number, part in graphs[0].messages():
+        if number == _GRAPH_NODE:
+            operators[part.text(4)] += 1
+        elif number == _GRAPH_INITIALIZER:
+            constants.add(part.text(8))
+        elif number == _GRAPH_INPUT:
+            inputs.append(_value(part))
+        elif number == _GRAPH_OUTPUT:
+            outputs.append(_value(part))
+    if not operators or not outputs:
+        raise ValueError("its graph is empty")
+    # Before IR version 4 every initializer had to be listed as an input as well.
+    inputs = [value for value in inputs if value.name not in constants]
+    return Signature(tuple(inputs), tuple(outputs), operators)
+
+
+def _value(info: _Message) -> Value:
+    name = info.text(1)
+    kind = info.message(2)
+    tensor = kind.message(1) if kind else None
+    if tensor is None:
+        return Value(name, "no tensor", None)
+    shape = tensor.message(2)
+    dimensions = None
+    if shape is not None:
+        dimensions = tuple(_dimension(part) for number, part in shape.messages() if number == 1)
+    return Value(name, DTYPES.get(tensor.integer(1) or 0, "unknown"), dimensions)
+
+
+def _dimension(dimension: _Message) -> Dimension:
+    size = dimension.integer(1)
+    return size if size is not None else dimension.text(2) or None
+
+
+@dataclass(frozen=True)
+class _Message:
+    """A protocol buffer message between two places of a file; fields are read as they are met."""
+
+    data: mmap.mmap
+    start: int
+    end: int
+
+    def _fields(self) -> Iterator[tuple[int, int | _Message]]:
+        at = self.start
+        while at < self.end:
+            key, at = self._varint(at)
+            number, wire = key >> 3, key & 7
+            if wire == 0:
+                value, at = self._varint(at)
+                yield number, value
+                continue
+            if wire == 2:
+                size, at = self._varint(at)
+            elif wire in (1, 5):
+                size = 8 if wire == 1 else 4
+            else:
+                raise ValueError(f"byte {at} starts no field")
+            if at + size > self.end or number == 0:
+                raise ValueError(f"a field needs {at + size} bytes, there are {self.end}")
+            if wire == 2:
+                yield number, _Message(self.data, at, at + size)
+            at += size
+
+    def _varint(self, at: int) -> tuple[int, int]:
+        value = shift = 0
+        while at < self.end and shift < 64:
+            byte = self.data[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value, at
+            shift += 7
+        raise ValueError(f"a number breaks off at byte {at}")
+
+    def messages(self) -> Iterator[tuple[int, _Message]]:
+        for number, value in self._fields():
+            if isinstance(value, _Message):
+                yield number, value
+
+    def message(self, wanted: int) -> _Message | None:
+        return next((part for number, part in self.messages() if number == wanted), None)
+
+    def integer(self, wanted: int) -> int | None:
+        for number, value in self._fields():
+            if number == wanted and isinstance(value, int):
+                return value
+        return None
+
+    def text(self, wanted: int) -> str:
+        part = self.message(wanted)
+        return "" if part is None else self.data[part.start : part.end].decode("utf-8")

@@ -1,0 +1,64 @@
+"""tflite-runtime 2.14: TensorFlow Lite's last release under that name, still on many devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from edgecnn.errors import MissingDependencyError
+from edgecnn.registry import require
+from edgecnn.results import RuntimeOptions
+from edgecnn.runtimes.base import Availability, Runtime, Session
+from edgecnn.runtimes.host import cpu_name
+from edgecnn.runtimes.interpreter_session import load_interpreter
+
+HINT = "edgecnn env create tflite-runtime"
+
+
+class TFLiteRuntime(Runtime):
+    """tflite-runtime on the CPU. It needs numpy 1, so that it lives in its own environment."""
+
+    name: ClassVar[str] = "tflite-runtime"
+    formats: ClassVar[tuple[str, ...]] = ("tflite",)
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    extra: ClassVar[str] = "tflite-runtime"
+    environment: ClassVar[str | None] = "tflite-runtime"
+
+    @classmethod
+    def probe(cls, device: str) -> Availability:  # noqa: ARG003 (there is one device)
+        try:
+            _require()
+        except MissingDependencyError as error:
+            return Availability(False, error.message, error.hint)
+        return Availability(True, version=_version(), device_name=cpu_name())
+
+    @classmethod
+    def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:  # noqa: ARG003
+        _require()
+        interpreter = require("tflite_runtime.interpreter", cls.extra).Interpreter
+        return load_interpreter(
+            interpreter, path, options, runtime_version=f"tflite-runtime {_version()}"
+        )
+
+
+def _require() -> None:
+    """Raise MissingDependencyError when it is not installed, or stands beside numpy 2.
+
+    Its extension is compiled against numpy 1: with numpy 2 the import fails in numpy's words.
+    """
+    try:
+        require("tflite_runtime", TFLiteRuntime.extra)
+    except MissingDependencyError as error:
+        raise MissingDependencyError("tflite-runtime is not installed here", hint=HINT) from error
+    import numpy as np
+
+    if int(np.__version__.partition(".")[0]) >= 2:
+        raise MissingDependencyError(
+            f"tflite-runtime needs numpy 1, this environment has numpy {np.__version__}", hint=HINT
+        )
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("tflite-runtime")
