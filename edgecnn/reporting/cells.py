@@ -1,0 +1,70 @@
+"""The few columns that fit a console or a pull request, as strings; shared by both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.reporting import formats
+from edgecnn.reporting.answer import Choice
+from edgecnn.reporting.rows import Row
+
+
+def artifact(row: Row) -> str:
+    """The file, or the model where there is no file."""
+    return row.artifact or row.model
+
+
+def where(row: Row) -> str:
+    """`litert:cpu ×2`, with batch and strict precision only where they are not the usual."""
+    text = row.configuration or "(conversion)"
+    if row.threads != 1:
+        text += f" ×{row.threads}"
+    if row.batch != 1:
+        text += f" batch {row.batch}"
+    if row.precision_asked == "strict_float32":
+        text += " strict"
+    return text
+
+
+def latency(row: Row) -> str:
+    """`8.52 [8.471, 8.603]`."""
+    if row.p50 is None:
+        return formats.DASH
+    return f"{formats.number(row.p50)} {formats.interval(row.p50_low, row.p50_high, row.p50)}"
+
+
+def relative(row: Row) -> str:
+    """`±0.5%`: half the interval's width as a share of the median."""
+    if row.p50_low is None or row.p50_high is None or not row.p50:
+        return ""
+    return f"±{100 * (row.p50_high - row.p50_low) / 2 / row.p50:.1f}%"
+
+
+def accuracy(row: Row) -> str:
+    """`98.9% (360)`."""
+    if row.accuracy is None:
+        return formats.DASH
+    return f"{formats.percent(row.accuracy)} ({row.accuracy_n:,})"
+
+
+def speedup(row: Row) -> str:
+    """`12.3×`."""
+    return formats.DASH if row.speedup is None else f"{formats.number(row.speedup)}×"
+
+
+def tails(row: Row) -> str:
+    """`p90 / p99`, a dash where the samples do not allow it."""
+    return f"{formats.number(row.p90)} / {formats.number(row.p99)}"
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """Usable rows by machine and latency, then those with a problem."""
+    return sorted(
+        rows,
+        key=lambda row: (row.machine, not row.measured, row.p50 if row.measured else 0.0, row.id),
+    )
+
+
+def marks(choices: Sequence[Choice]) -> set[int]:
+    """The ids of the chosen rows."""
+    return {choice.row.id for choice in choices if choice.row is not None}

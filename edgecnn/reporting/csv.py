@@ -1,0 +1,33 @@
+"""Results as CSV: one row a measurement, numbers in the units that the column names."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import fields
+
+from edgecnn.reporting.rows import Row, collect
+from edgecnn.reporting.text import csv_cell
+from edgecnn.results import Results
+
+_UNITS = {
+    **dict.fromkeys(("p50", "p90", "p95", "p99", "mean", "std", "load", "first"), "_ms"),
+    **dict.fromkeys(("p50_low", "p50_high", "minimum", "maximum"), "_ms"),
+    **dict.fromkeys(("peak_rss", "load_growth", "size", "moved"), "_bytes"),
+    "throughput": "_per_s",
+    "drop": "_points",
+    "energy": "_joules",
+}
+_SKIPPED = {"id", "machine", "quantiles", "sustained"}
+COLUMNS = tuple(field.name for field in fields(Row) if field.name not in _SKIPPED)
+
+
+def render(results: Sequence[Results]) -> str:
+    """RFC 4180 text with a header line; no cell can become a spreadsheet formula."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([column + _UNITS.get(column, "") for column in COLUMNS])
+    for row in collect(results):
+        writer.writerow([csv_cell(getattr(row, column)) for column in COLUMNS])
+    return out.getvalue()

@@ -1,0 +1,349 @@
+"""Results as flat rows: what every table, picture and answer is made from.
+
+Numbers are milliseconds, bytes, shares (0…1), joules; None where nothing was measured.
+Text is cleaned here once (`text.clean`), so that no renderer can forget it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from edgecnn.reporting.text import MESSAGE_LENGTH, clean
+from edgecnn.results import Measurement, Results
+
+QUANTILES = (
+    *(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
+    *(0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0),
+)
+"""Where the empirical distribution is sampled for the pictures; raw samples never get there."""
+
+ADVICE = {
+    "NOISY": "Close what else runs on this machine and measure again with --profile rigorous.",
+    "INVALID": "Do not use these numbers: remove the cause named here and measure again.",
+    "unsupported": "Run edgecnn doctor on this machine: it says what is missing.",
+    "failed": "Run this row's command with --debug to see where it failed.",
+    "timeout": "Give it more time with --max-secs, or take a smaller model.",
+    "crashed": "The runtime died with this model: run this row's command alone, or update it.",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement of one results file, flat. Times are ms, sizes bytes, shares 0…1."""
+
+    id: int
+    machine: int
+    """Index of the results file."""
+    machine_label: str
+    artifact: str
+    model: str
+    format: str
+    recipe: str
+    sha256: str
+    runtime: str
+    device: str
+    threads: int
+    batch: int
+    precision_asked: str
+    state: str
+    """VALID, NOISY, INVALID, unjudged, unsupported, failed, timeout or crashed."""
+    reason: str
+    advice: str
+    command: str
+    provider: str = ""
+    precision: str = ""
+    device_name: str = ""
+    runtime_version: str = ""
+    delegated: float | None = None
+    software: bool = False
+    processes: int = 0
+    samples: int = 0
+    p50: float | None = None
+    p50_low: float | None = None
+    p50_high: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    mean: float | None = None
+    std: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    outliers: int = 0
+    throughput: float | None = None
+    load: float | None = None
+    first: float | None = None
+    peak_rss: float | None = None
+    load_growth: float | None = None
+    size: float | None = None
+    metric: str = ""
+    accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
+    accuracy_n: int = 0
+    drop: float | None = None
+    """Percentage points lost against the baseline of the same model on the same machine."""
+    speedup: float | None = None
+    speedup_low: float | None = None
+    speedup_high: float | None = None
+    cosine: float | None = None
+    snr_db: float | None = None
+    agreement: float | None = None
+    energy: float | None = None
+    macs: float | None = None
+    moved: float | None = None
+    quantiles: tuple[float, ...] = ()
+    """Latency at `QUANTILES`."""
+    sustained: tuple[tuple[float, ...], ...] = ()
+    """(minute, p50, p90, °C or NaN) of a sustained run."""
+    fence: str = ""
+    """Why this row must not be compared with its namesakes of other files; empty if it may."""
+
+    @property
+    def configuration(self) -> str:
+        """`runtime:device`."""
+        return f"{self.runtime}:{self.device}" if self.runtime else self.device
+
+    @property
+    def measured(self) -> bool:
+        """Whether its numbers may be used: VALID, NOISY or not judged, with a latency."""
+        return self.state in {"VALID", "NOISY", "unjudged"} and self.p50 is not None
+
+
+def collect(results: Sequence[Results]) -> list[Row]:
+    """All measurements of all files as rows, in their order, with baselines worked out."""
+    labels = machine_labels(results)
+    rows: list[Row] = []
+    for machine, result in enumerate(results):
+        for measurement in result.measurements:
+            rows.append(_row(len(rows), machine, labels[machine], measurement, result))
+    return _with_baselines(rows)
+
+
+def machine_labels(results: Sequence[Results]) -> list[str]:
+    """A short name for each file's machine; numbered where two would be the same."""
+    names = []
+    for result in results:
+        machine = result.environment.machine
+        names.append(clean(machine.get("board") or machine.get("cpu_model") or "this machine", 60))
+    return [
+        name if names.count(name) == 1 else f"{name} #{names[: index + 1].count(name)}"
+        for index, name in enumerate(names)
+    ]
+
+
+def _row(index: int, machine: int, label: str, measurement: Measurement, results: Results) -> Row:
+    artifact, options, effective = (
+        measurement.artifact,
+        measurement.options,
+        measurement.effective,
+    )
+    state = _state(measurement)
+    words = [*measurement.reasons, *([measurement.error] if measurement.error else [])]
+    row = Row(
+        id=index,
+        machine=machine,
+        machine_label=label,
+        artifact=clean(artifact.name),
+        model=clean(artifact.model or artifact.name.split(".")[0]),
+        format=clean(artifact.format, 20),
+        recipe=clean(artifact.recipe, 40),
+        sha256=clean(artifact.sha256, 64),
+        size=_finite(artifact.size_bytes) or None,
+        runtime=clean(measurement.runtime, 60),
+        device=clean(measurement.device, 60),
+        threads=options.threads,
+        batch=options.batch,
+        precision_asked=clean(options.precision, 40),
+        state=state,
+        reason=clean("; ".join(str(word) for word in words), MESSAGE_LENGTH),
+        advice=clean(measurement.hint or ADVICE.get(state, ""), MESSAGE_LENGTH),
+        command=reproduce(measurement, results),
+        processes=len(measurement.runs),
+    )
+    if effective:
+        row = replace(
+            row,
+            provider=clean(effective.provider, 80),
+            precision=clean(effective.precision, 40),
+            device_name=clean(effective.device_name, 120),
+            runtime_version=clean(effective.runtime_version, 40),
+            delegated=_finite(effective.delegated_fraction),
+            software=bool(effective.software),
+        )
+    return replace(row, **_latency(measurement), **_quality(measurement), **_extras(measurement))
+
+
+def reproduce(measurement: Measurement, results: Results) -> str:
+    """The shell command that measures this row again."""
+    options = measurement.options
+    words = ["edgecnn", "benchmark", clean(measurement.artifact.name)]
+    if measurement.runtime:
+        words += ["--runtimes", clean(measurement.configuration, 80)]
+    words += ["--threads", str(options.threads), "--batch", str(options.batch)]
+    for option, source, key in (
+        ("--profile", results.protocol, "name"),
+        ("--data", results.data, "name"),
+    ):
+        if source.get(key):
+            words += [option, clean(source[key], 80)]
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def _state(measurement: Measurement) -> str:
+    if measurement.status != "ok":
+        return clean(measurement.status, 20)
+    return clean(measurement.verdict or "unjudged", 20)
+
+
+def _latency(measurement: Measurement) -> dict[str, Any]:
+    summary = measurement.latency
+    memory = measurement.memory
+    values: dict[str, Any] = {
+        "load": _finite(measurement.load_ms),
+        "first": _finite(measurement.first_inference_ms),
+        "peak_rss": _finite(memory["peak_rss_bytes"]),
+        "load_growth": _finite(memory["load_growth_bytes"]),
+    }
+    if summary is None:
+        return values
+    low, high = summary.ci95 or (None, None)
+    pooled = np.concatenate([np.asarray(run.samples_ns, np.int64) for run in measurement.runs])
+    return {
+        **values,
+        "samples": summary.count,
+        "p50": summary.p50,
+        "p50_low": low,
+        "p50_high": high,
+        "p90": summary.p90,
+        "p95": summary.p95,
+        "p99": summary.p99,
+        "mean": summary.mean,
+        "std": summary.std,
+        "minimum": summary.min,
+        "maximum": summary.max,
+        "outliers": summary.outliers,
+        "throughput": _finite(measurement.throughput_per_s),
+        "quantiles": tuple(float(value) for value in np.quantile(pooled, QUANTILES) / 1e6),
+    }
+
+
+def _quality(measurement: Measurement) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    accuracy, parity = measurement.accuracy, measurement.parity
+    if accuracy:
+        low, high = accuracy.ci95 or (None, None)
+        values |= {
+            "metric": clean(accuracy.metric, 40),
+            "accuracy": _finite(accuracy.value),
+            "accuracy_low": _finite(low),
+            "accuracy_high": _finite(high),
+            "accuracy_n": accuracy.n,
+        }
+    if parity:
+        values |= {
+            "cosine": _finite(parity.cosine),
+            "snr_db": _finite(parity.snr_db),
+            "agreement": _finite(parity.top1_agreement),
+        }
+    return values
+
+
+def _extras(measurement: Measurement) -> dict[str, Any]:
+    """What only some results carry: `cost`, `energy` and `sustained` of the measurement."""
+    cost = _mapping(getattr(measurement, "cost", None))
+    energy = _mapping(getattr(measurement, "energy", None))
+    sustained = getattr(measurement, "sustained", None) or ()
+    minutes = [_mapping(entry) for entry in sustained]
+    return {
+        "macs": _finite(cost.get("macs")),
+        "moved": _finite(cost.get("bytes_moved")),
+        "energy": _finite(energy.get("joules_per_inference")),
+        "sustained": tuple(
+            tuple(_nan(entry.get(name)) for name in ("minute", "p50_ms", "p90_ms", "temperature_c"))
+            for entry in minutes
+        ),
+    }
+
+
+def _with_baselines(rows: list[Row]) -> list[Row]:
+    """Add accuracy drop and speed-up against the Keras row of the same model and machine."""
+    groups: dict[tuple[int, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.machine, row.model), []).append(row)
+    return [_against(row, groups[row.machine, row.model]) for row in rows]
+
+
+def _against(row: Row, group: Sequence[Row]) -> Row:
+    quality = accuracy_baseline(row, group)
+    if row.accuracy is not None and quality is not None and quality.accuracy is not None:
+        row = replace(row, drop=100 * (quality.accuracy - row.accuracy))
+    speed = latency_baseline(row, group)
+    if speed is None or row.p50 is None or speed.p50 is None or not row.measured:
+        return row
+    if row.p50 <= 0 or speed.p50 <= 0:
+        return row
+    row = replace(row, speedup=speed.p50 / row.p50)
+    if speed.id == row.id:
+        return replace(row, speedup_low=1.0, speedup_high=1.0)
+    if row.p50_low and row.p50_high and speed.p50_low and speed.p50_high:
+        return replace(
+            row,
+            speedup_low=speed.p50_low / row.p50_high,
+            speedup_high=speed.p50_high / row.p50_low,
+        )
+    return row
+
+
+def accuracy_baseline(row: Row, group: Sequence[Row]) -> Row | None:
+    """The row of `group` that accuracy is compared with: Keras, else the best float32 artifact."""
+    same = [
+        other
+        for other in group
+        if other.accuracy is not None
+        and other.metric == row.metric
+        and other.accuracy_n == row.accuracy_n
+        and other.state != "INVALID"
+    ]
+    for wanted in (
+        [other for other in same if other.format == "keras"],
+        [other for other in same if other.recipe == "float32"],
+    ):
+        if wanted:
+            return max(wanted, key=lambda other: other.accuracy or 0.0)
+    return None
+
+
+def latency_baseline(row: Row, group: Sequence[Row]) -> Row | None:
+    """The Keras row with the same batch, on the CPU and with the same threads if there is one."""
+    keras = [
+        other
+        for other in group
+        if other.format == "keras" and other.measured and other.batch == row.batch
+    ]
+    return min(
+        keras,
+        key=lambda other: (other.device != "cpu", other.threads != row.threads, other.threads),
+        default=None,
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _finite(value: Any) -> float | None:
+    """`value` as a finite number, None for anything else that a file may hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if isfinite(value) else None
+
+
+def _nan(value: Any) -> float:
+    finite = _finite(value)
+    return float("nan") if finite is None else float(finite)

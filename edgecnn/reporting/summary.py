@@ -1,0 +1,50 @@
+"""Results as a short JSON document: the answer and one flat object a row, without raw samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import isfinite
+from typing import Any
+
+from edgecnn.reporting import answer
+from edgecnn.reporting.rows import collect
+from edgecnn.results import SCHEMA_VERSION, Results
+
+
+def summarise(results: Sequence[Results], limits: answer.Limits | None = None) -> dict[str, Any]:
+    """Plain values, ready for JSON. Units as in `rows.Row`: ms, bytes, shares, joules."""
+    limits = limits or answer.Limits()
+    rows = collect(results)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "limits": asdict(limits),
+        "best": [
+            {
+                "machine": choice.machine_label,
+                "device": choice.device,
+                "row": choice.row.id if choice.row else None,
+                "tied": choice.tied,
+                "sentence": choice.sentence,
+            }
+            for choice in answer.choose(rows, limits)
+        ],
+        "rows": [
+            {
+                key: value
+                for key, value in asdict(row).items()
+                if key not in {"quantiles", "sustained"} and not _missing(value)
+            }
+            for row in rows
+        ],
+    }
+
+
+def render(results: Sequence[Results], limits: answer.Limits | None = None) -> str:
+    """The summary as indented JSON."""
+    return json.dumps(summarise(results, limits), indent=1, ensure_ascii=True) + "\n"
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and not isfinite(value))
