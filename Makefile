@@ -1,0 +1,48 @@
+# edgecnn: everything a newcomer types. `make help` lists it.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+SUDO   ?= $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+BIN    := .venv/bin
+
+.PHONY: help system install quickstart test test-all lint types format clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+system: ## Install the Debian packages that pip cannot bring (needs root or sudo)
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -y -qq --no-install-recommends $$(sed 's/#.*//' debian-packages.txt)
+
+install: .venv/installed ## Set up .venv with every runtime and the development tools
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "edgecnn needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 3; }
+	@$(PYTHON) -c 'import ensurepip' \
+	  || { echo "this Python cannot make environments: apt-get install python3-venv"; exit 3; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	-$(BIN)/edgecnn env create tflite-runtime
+	@touch $@
+
+quickstart: install ## Train, convert, verify, benchmark and report: runs/quickstart/report.html
+	$(BIN)/edgecnn run --quick --out runs/quickstart
+
+test: install ## Run the tests (the long ones are left to test-all)
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: install ## Run every test
+	$(BIN)/python -m pytest
+
+lint: install ## Check style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: install ## Check types
+	$(BIN)/mypy
+
+format: install ## Bring the code into shape
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+clean: ## Remove what was built and measured here
+	rm -rf .venv runs dist build test-artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
