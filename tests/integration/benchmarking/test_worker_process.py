@@ -1,0 +1,128 @@
+"""Whatever becomes of a worker is an outcome: measured, refused, crashed, hung, killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.benchmarking.process import run_worker
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.worker import Job
+
+BRIEF = Protocol(
+    "brief", processes=1, min_secs=0.0, min_runs=64, max_secs=1.0, max_runs=200,
+    warmup_min_secs=0.0, warmup_max_secs=0.2,
+)  # fmt: skip
+
+pytestmark = pytest.mark.usefixtures("misbehaving_runtime")
+
+
+def job(device: str, path: Path, **more) -> Job:
+    return Job("misbehaving", device, path=str(path), protocol=BRIEF, **more)
+
+
+def test_a_healthy_worker_leaves_its_raw_samples(model_file: Path):
+    outcome = run_worker(job("cpu", model_file))
+    assert outcome.status == "ok"
+    assert 64 <= len(outcome.run.samples_ns) <= 200
+    assert min(outcome.run.samples_ns) >= 200_000  # it sleeps 0.2 ms
+    assert len(outcome.run.warmup_ns) >= BRIEF.warmup_min_runs
+    assert outcome.run.rss_bytes["peak"] >= outcome.run.rss_bytes["at_start"] > 0
+
+
+def test_the_first_inference_is_kept_apart(model_file: Path):
+    run = run_worker(job("slow-first", model_file)).run
+    assert run.first_inference_ns > 50_000_000
+    assert np.median(run.samples_ns) < 50_000_000
+
+
+@pytest.mark.parametrize(
+    ("device", "status", "word"),
+    [
+        ("crash", "crashed", "SIGABRT"),
+        ("crash-late", "crashed", "SIGABRT"),
+        ("kill", "crashed", "SIGKILL"),
+        ("exit", "crashed", "exit code 7 and no result: the runtime gave up"),
+        ("fallback", "unsupported", "would run on the CPU"),
+    ],
+)
+def test_a_fault_is_told_with_its_reason(model_file: Path, device: str, status: str, word: str):
+    outcome = run_worker(job(device, model_file))
+    assert outcome.status == status
+    assert word in outcome.error
+    assert outcome.run is None
+
+
+def test_a_hanging_worker_is_stopped(model_file: Path):
+    outcome = run_worker(job("hang", model_file), timeout=2.0)
+    assert outcome.status == "timeout"
+    assert "no answer for 2 s while loading" in outcome.error
+
+
+def test_what_a_runtime_prints_does_not_disturb_the_events(model_file: Path):
+    assert run_worker(job("chatty", model_file)).status == "ok"
+
+
+def test_outputs_of_all_samples_are_written(model_file: Path, tmp_path: Path):
+    samples = np.arange(40, dtype=np.float32).reshape(10, 4)
+    np.save(tmp_path / "samples.npy", samples)
+    outcome = run_worker(
+        job(
+            "cpu",
+            model_file,
+            samples=str(tmp_path / "samples.npy"),
+            outputs=str(tmp_path / "o.npy"),
+        )
+    )
+    assert outcome.outputs_written
+    np.testing.assert_allclose(np.load(tmp_path / "o.npy")[:, 0], samples.sum(axis=1))
+
+
+def test_samples_of_another_shape_are_refused_by_name(model_file: Path, tmp_path: Path):
+    np.save(tmp_path / "samples.npy", np.zeros((10, 7), np.float32))
+    outcome = run_worker(job("cpu", model_file, samples=str(tmp_path / "samples.npy")))
+    assert outcome.status == "failed"
+    assert "'input' takes (?, 4), received: (1, 7)" in outcome.error
+
+
+def test_a_worker_dies_with_an_interrupted_parent(model_file: Path, tmp_path: Path):
+    code = f"""
+import sys
+from edgecnn.benchmarking.process import run_worker
+from edgecnn.benchmarking.worker import Job
+run_worker(Job("misbehaving", "hang", path={str(model_file)!r}))
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    worker = wait_for_child(parent.pid)
+    parent.send_signal(signal.SIGINT)
+    parent.wait(timeout=20)
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def wait_for_child(pid: int) -> int:
+    listing = Path(f"/proc/{pid}/task/{pid}/children")
+    for _ in range(200):
+        children = listing.read_text().split()
+        if children:
+            return int(children[0])
+        time.sleep(0.05)
+    raise AssertionError("the parent started no worker")
+
+
+def test_the_parent_s_environment_is_hidden_from_an_isolated_python(tmp_path: Path):
+    """A worker sees edgecnn and its own Python's packages, not the parent's."""
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True
+    )
+    python = tmp_path / "bare" / "bin" / "python"
+    outcome = run_worker(Job("litert", "cpu"), python)
+    assert outcome.status == "crashed"
+    assert "No module named 'numpy'" in outcome.error
+    assert os.environ.get("VIRTUAL_ENV", "") != str(tmp_path / "bare")
