@@ -11,7 +11,7 @@ from edgecnn.runtimes.base import Runtime, Session
 
 
 def parse_configuration(text: str) -> tuple[str, str]:
-    """ "litert:gpu" → ("litert", "gpu"); a runtime alone stands for its first device.
+    """Split "litert:gpu" into ("litert", "gpu"); a runtime alone stands for its first device.
 
     Raises InputError with the nearest known name for a runtime or a device nobody has.
     """

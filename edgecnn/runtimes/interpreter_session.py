@@ -52,16 +52,9 @@ def load_interpreter(
     threads_before = thread_count()
     try:
         interpreter = interpreter_class(model_path=str(path), num_threads=options.threads)
-        inputs = interpreter.get_input_details()
-        for detail in inputs:
+        for detail in interpreter.get_input_details():
             check_dtype(str(detail["name"]), np.dtype(detail["dtype"]).name)
-        declared = [
-            (str(detail["name"]), [int(size) for size in detail["shape_signature"]])
-            for detail in inputs
-        ]
-        for detail, shape in zip(inputs, fix_shapes(declared, options.batch), strict=True):
-            if tuple(detail["shape"]) != shape:
-                interpreter.resize_tensor_input(detail["index"], shape, strict=True)
+        _set_batch(interpreter, options.batch)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise _explain(path, error, runtime_version) from error
@@ -87,12 +80,9 @@ class InterpreterSession(Session):
         threads_started: int | None,
     ) -> None:
         self._interpreter = interpreter
-        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-        names = _signature_names(interpreter)
-        self.inputs = tuple(_spec(detail, names[0]) for detail in inputs)
-        self.outputs = tuple(_spec(detail, names[1]) for detail in outputs)
-        self._input_indices = [int(detail["index"]) for detail in inputs]
-        self._output_indices = [int(detail["index"]) for detail in outputs]
+        self.inputs, self.outputs = _specs(interpreter)
+        self._input_indices = [int(d["index"]) for d in interpreter.get_input_details()]
+        self._output_indices = [int(d["index"]) for d in interpreter.get_output_details()]
         nodes = _nodes(interpreter)
         original = [node for node in nodes if node.name != "DELEGATE"]
         delegates = [node for node in nodes if node.name == "DELEGATE"]
@@ -142,6 +132,38 @@ class InterpreterSession(Session):
             return [view(wrapper, output) for output in outputs]
 
         return invoke_all
+
+
+def tensor_specs(
+    interpreter: Any, batch: int
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """(inputs, outputs) of a model as an interpreter tells them, for a batch of `batch`."""
+    if _set_batch(interpreter, batch):
+        interpreter.allocate_tensors()
+    return _specs(interpreter)
+
+
+def _set_batch(interpreter: Any, batch: int) -> bool:
+    """Give open dimensions their size; True when there were any."""
+    details = interpreter.get_input_details()
+    declared = [
+        (str(detail["name"]), [int(size) for size in detail["shape_signature"]])
+        for detail in details
+    ]
+    resized = False
+    for detail, shape in zip(details, fix_shapes(declared, batch), strict=True):
+        if tuple(detail["shape"]) != shape:
+            interpreter.resize_tensor_input(detail["index"], shape, strict=True)
+            resized = True
+    return resized
+
+
+def _specs(interpreter: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    input_names, output_names = _signature_names(interpreter)
+    return (
+        tuple(_spec(detail, input_names) for detail in interpreter.get_input_details()),
+        tuple(_spec(detail, output_names) for detail in interpreter.get_output_details()),
+    )
 
 
 def _explain(path: Path, error: Exception, version: str) -> InputError | UnsupportedError:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from edgecnn.errors import MissingDependencyError, UnsupportedError
+from edgecnn.errors import MissingDependencyError
 from edgecnn.registry import require
 from edgecnn.results import RuntimeOptions
+from edgecnn.runtimes import litert_gpu
 from edgecnn.runtimes.base import Availability, Runtime, Session
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.interpreter_session import load_interpreter
 
 
 class LiteRT(Runtime):
-    """LiteRT on the CPU (interpreter with XNNPACK).
+    """LiteRT on the CPU (interpreter with XNNPACK) and the GPU (compiled model).
 
     The interpreter is not slower than LiteRT's newer CompiledModel (LeNet-5, one thread:
     20 µs against 28 µs with the same XNNPACK kernels), and tells which nodes were delegated.
@@ -27,18 +28,19 @@ class LiteRT(Runtime):
 
     @classmethod
     def probe(cls, device: str) -> Availability:
-        if device == "gpu":
-            return Availability(False, "not yet")
         try:
             require("ai_edge_litert.interpreter", cls.extra)
         except MissingDependencyError as error:
             return Availability(False, error.message, error.hint)
+        if device == "gpu":
+            return litert_gpu.probe(_version())
         return Availability(True, version=_version(), device_name=cpu_name())
 
     @classmethod
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
         if device == "gpu":
-            raise UnsupportedError("not yet")
+            require("ai_edge_litert.compiled_model", cls.extra)
+            return litert_gpu.load(path, options, f"LiteRT {_version()}")
         interpreter = require("ai_edge_litert.interpreter", cls.extra).Interpreter
         return load_interpreter(interpreter, path, options, runtime_version=f"LiteRT {_version()}")
 
