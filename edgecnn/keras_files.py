@@ -8,9 +8,14 @@ unpacks to a sane size, names no path outside itself, and holds no Python code.
 from __future__ import annotations
 
 import json
+import os
+import re
+import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -39,17 +44,24 @@ _CODE = {
 }
 """Classes whose configuration is a program, and what to call them."""
 
+_NATIVE_LOG = re.compile(rb"[IWE]\d{4} \d\d:\d\d:|[IWE]0000 |WARNING: All log messages before absl")
+
 _TRUST = "edgecnn does not run it; give --allow-unsafe if you trust where the file is from"
 _DAMAGED = "the file is damaged or was made by something else; save it again with model.save()"
 
 
 def import_keras() -> ModuleType:
-    """The keras package with its backend.
+    """The keras package with its backend, loaded without TensorFlow's log lines.
 
     Raises MissingDependencyError when keras, or the backend it is set to, is not installed.
     """
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    # 3 hides "failed call to cuInit", an error line on every machine without an NVIDIA card.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        return require("keras", "train")
+        with _without_native_log():
+            return require("keras", "train")
     except ModuleNotFoundError as error:
         if error.name not in ("tensorflow", "jax", "torch"):
             raise
@@ -57,6 +69,28 @@ def import_keras() -> ModuleType:
             f"keras is set to the backend {error.name}, which is not installed",
             hint="pip install 'edgecnn[train]', or set KERAS_BACKEND",
         ) from error
+
+
+@contextmanager
+def _without_native_log() -> Iterator[None]:
+    """Hold back what native code writes to stderr, and pass on all of it but log lines.
+
+    TensorFlow logs from C++ while it is imported, before its own log level is in force.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held_back:
+        stderr = os.dup(2)
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held_back.seek(0)
+            for line in held_back:
+                if not _NATIVE_LOG.match(line):
+                    os.write(2, line)
 
 
 def load_keras(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
