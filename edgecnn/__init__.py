@@ -1,3 +1,52 @@
-"""edgecnn takes a convolutional network from Keras to an edge device and proves how it behaves."""
+"""edgecnn takes a convolutional network from Keras to an edge device and proves how it behaves.
+
+    model     = edgecnn.models.build("lenet5")
+    artifact  = edgecnn.convert(model, "tflite:static_int8", calibration=dataset, out="artifacts/")
+    session   = edgecnn.load("model.tflite", runtime="litert:cpu", threads=1)
+    results   = edgecnn.benchmark(["model.tflite"], runtimes=["litert:cpu", "openvino:cpu"])
+
+Names are resolved when they are used (PEP 562): importing edgecnn imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "benchmark": "edgecnn.benchmarking.session:benchmark",
+    "convert": "edgecnn.conversion:convert",
+    "data": "edgecnn.data",
+    "load": "edgecnn.runtimes:load",
+    "models": "edgecnn.models",
+    "reporting": "edgecnn.reporting",
+    "Results": "edgecnn.results:Results",
+    "run": "edgecnn.pipeline:run",
+    "train": "edgecnn.training:train",
+    "verify": "edgecnn.conversion:verify",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604 (strings, made from the table)
+
+if TYPE_CHECKING:
+    from edgecnn import data, models, reporting
+    from edgecnn.benchmarking.session import benchmark
+    from edgecnn.conversion import convert, verify
+    from edgecnn.pipeline import run
+    from edgecnn.results import Results
+    from edgecnn.runtimes import load
+    from edgecnn.training import train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'edgecnn' has no attribute {name!r}")
+    module, _, attribute = _PUBLIC[name].partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

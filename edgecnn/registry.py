@@ -36,10 +36,14 @@ class Registry:
         extra = sorted(set(self._table) - set(self.builtin))
         return (*self.builtin, *extra)
 
-    def load(self, name: str) -> Any:
-        """Import what `name` stands for. Raises InputError for a name nobody registered."""
+    def check(self, name: str) -> None:
+        """Raise InputError, with the nearest known name, for a name nobody registered."""
         if name not in self._table:
             raise unknown_name(self.kind, name, self.names())
+
+    def load(self, name: str) -> Any:
+        """Import what `name` stands for. Raises InputError for a name nobody registered."""
+        self.check(name)
         module, _, attribute = self._table[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
 

@@ -211,9 +211,7 @@ class _Books:
             outputs = np.load(row.outputs, mmap_mode="r")
             row.health = OutputHealth.of(outputs)
             if self._data is not None:
-                task = row.configuration.artifact.manifest.task
-                accuracy = accuracy_of(outputs, self._data, task)
-                measurement = replace(measurement, accuracy=accuracy)
+                measurement = replace(measurement, accuracy=accuracy_of(outputs, self._data))
         row.measurement = judge(measurement, self._protocol, row.health)
         self.results = self.results.with_measurement(row.measurement)
         if self._out is not None and time.monotonic() - self._saved_at > SAVE_EVERY_SECS:

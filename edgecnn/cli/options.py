@@ -76,9 +76,9 @@ def _runtime_names() -> list[str]:
 
 
 def _target_names() -> list[str]:
-    from edgecnn.conversion.targets import ALL_TARGETS
+    from edgecnn.conversion.targets import TARGETS
 
-    return ["all", *(str(target) for target in ALL_TARGETS)]
+    return ["all", *(str(target) for target in TARGETS)]
 
 
 def _profile_names() -> list[str]:

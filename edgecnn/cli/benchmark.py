@@ -1,0 +1,87 @@
+"""edgecnn benchmark: measure model files on the runtimes of this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli import options
+from edgecnn.cli.progress import shown
+
+
+@click.command()
+@click.argument("artifacts", nargs=-1, required=True, type=options.FILE)
+@options.runtimes()
+@options.data(help="Data whose test split feeds the loop and gives the accuracy.")
+@options.protocol(default="default")
+@click.option(
+    "--batch",
+    "batches",
+    type=options.Numbers(),
+    default="1",
+    show_default=True,
+    help="Samples an inference; a list sweeps.",
+)
+@click.option(
+    "--strict-float32",
+    is_flag=True,
+    help="Forbid runtimes to compute float32 models in a smaller format (OpenVINO's bfloat16).",
+)
+@click.option("--out", type=options.FILE, required=True, help="The results file (.json) to write.")
+@options.force()
+def command(
+    artifacts: tuple[Path, ...],
+    runtimes: tuple[str, ...],
+    data: str | None,
+    data_dir: Path | None,
+    profile: str,
+    min_secs: float | None,
+    min_runs: int | None,
+    max_secs: float | None,
+    processes: int | None,
+    threads: tuple[int, ...],
+    batches: tuple[int, ...],
+    strict_float32: bool,
+    out: Path,
+    force: bool,
+) -> None:
+    """Measure ARTIFACTS (.tflite, .onnx, .keras) and print a table.
+
+    An interrupted benchmark goes on where it stopped when the same command is given again.
+    """
+    from edgecnn.benchmarking.protocol import resolve
+    from edgecnn.benchmarking.session import benchmark, check_previous
+    from edgecnn.cli.tables import show
+    from edgecnn.data import load
+    from edgecnn.errors import InputError
+    from edgecnn.results import Results
+
+    if out.suffix != ".json":
+        raise InputError(
+            f"--out takes a .json file, received: {out}",
+            hint="edgecnn report makes pages and tables of it",
+        )
+    protocol = resolve(
+        profile, min_secs=min_secs, min_runs=min_runs, max_secs=max_secs, processes=processes
+    )
+    dataset = load(data, data_dir=data_dir) if data else None
+    previous = Results.load(out) if out.exists() and not force else None
+    if previous is not None:
+        check_previous(previous, protocol, dataset)
+    with shown() as progress:
+        results = benchmark(
+            artifacts,
+            runtimes,
+            threads=threads,
+            batches=batches,
+            precision="strict_float32" if strict_float32 else "default",
+            protocol=protocol,
+            data=dataset,
+            out=out,
+            previous=previous,
+            command=options.as_typed(),
+            progress=progress,
+        )
+    show([results])
+    click.echo(f"{out}; a page of it: edgecnn report {out} --out {out.with_suffix('.html')}")

@@ -1,0 +1,41 @@
+"""edgecnn report: results files → page, Markdown, CSV, picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli import options
+
+
+@click.command()
+@click.argument("results", nargs=-1, required=True, type=options.FILE)
+@click.option(
+    "--out",
+    type=options.FILE,
+    required=True,
+    help="report.html, .md, .csv, .json, or a picture: .png, .svg, .pdf.",
+)
+@click.option("--picture", help="Which picture a .png, .svg or .pdf holds.")
+@options.force()
+def command(results: tuple[Path, ...], out: Path, picture: str | None, force: bool) -> None:
+    """Turn RESULTS files (.json, or a report.html that carries them) into a report.
+
+    `edgecnn report report.html --out results.json` gets the raw results out again.
+    """
+    from edgecnn.files import refuse_overwrite
+    from edgecnn.reporting import PICTURE, extract, write
+    from edgecnn.results import Results
+
+    refuse_overwrite(out, force=force)
+    from_page = all(path.suffix == ".html" for path in results)
+    loaded: list[Results] = []
+    for path in results:
+        if path.suffix == ".html":
+            loaded += extract.read_embedded(path)
+        else:
+            loaded.append(Results.load(path))
+    raw = from_page and out.suffix == ".json"
+    for written in write(loaded, out, picture=picture or PICTURE, raw=raw):
+        click.echo(written)

@@ -1,0 +1,101 @@
+"""Pixels to tensors: one implementation for training, calibration, evaluation and camera."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from edgecnn.errors import InputError
+from edgecnn.preprocessing import ImagePreprocessing, preprocessing_from_dict, resize
+
+
+def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 60), st.integers(1, 60))
+def test_resizing_equals_pillow_s_bilinear_filter(h: int, w: int, height: int, width: int):
+    source = picture(h, w, seed=h * 61 + w)
+    ours = resize(source.astype(np.float32), height, width)
+    channels = [
+        Image.fromarray(source[:, :, c].astype(np.float32)).resize(
+            (width, height), Image.Resampling.BILINEAR
+        )
+        for c in range(3)
+    ]
+    theirs = np.stack([np.asarray(channel) for channel in channels], axis=2)
+    np.testing.assert_allclose(ours, theirs, atol=0.01)
+
+
+def test_a_picture_of_the_right_size_passes_unchanged():
+    source = picture(8, 8)
+    tensor = ImagePreprocessing(8, 8, 3, scale=1.0)(source)
+    np.testing.assert_array_equal(tensor, source)
+    assert tensor.dtype == np.float32
+
+
+def test_padding_centres_a_smaller_picture_on_black():
+    tensor = ImagePreprocessing(32, 32, 1, fit="pad", scale=1.0)(np.full((28, 28), 9, np.uint8))
+    assert tensor[2:30, 2:30].min() == 9
+    assert tensor.sum() == 9 * 28 * 28
+
+
+def test_a_picture_too_large_to_pad_is_resized():
+    tensor = ImagePreprocessing(8, 8, 1, fit="pad", scale=1.0)(np.full((20, 10), 9, np.uint8))
+    np.testing.assert_allclose(tensor, 9, rtol=1e-6)
+
+
+def test_normalisation_is_per_channel():
+    red = np.zeros((2, 2, 3), np.uint8)
+    red[:, :, 0] = 255
+    tensor = ImagePreprocessing(2, 2, 3, mean=(0.5, 0.0, 0.0), std=(0.5, 1.0, 2.0))(red)
+    np.testing.assert_allclose(tensor[0, 0], [1.0, 0.0, 0.0], atol=1e-6)
+
+
+def test_grey_is_weighted_by_bt601():
+    tensor = ImagePreprocessing(1, 1, 1, scale=1.0)(np.array([[[100, 50, 200]]], np.uint8))
+    assert tensor[0, 0, 0] == pytest.approx(0.299 * 100 + 0.587 * 50 + 0.114 * 200, abs=1e-3)
+
+
+def test_grey_becomes_colour_by_repeating_and_alpha_is_dropped():
+    grey = ImagePreprocessing(2, 2, 3, scale=1.0)(np.full((2, 2), 7, np.uint8))
+    np.testing.assert_array_equal(grey, 7)
+    rgba = ImagePreprocessing(2, 2, 3, scale=1.0)(picture(2, 2, 4))
+    np.testing.assert_array_equal(rgba, picture(2, 2, 4)[:, :, :3])
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2, 2), (0, 4, 3), (1, 2, 2, 3)])
+def test_what_is_no_picture_is_refused_with_its_shape(shape: tuple[int, ...]):
+    with pytest.raises(InputError, match=r"received: \("):
+        ImagePreprocessing(4, 4, 3)(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"height": 0, "width": 4, "channels": 3},
+        {"height": 4, "width": 4, "channels": 2},
+        {"height": 4, "width": 4, "channels": 3, "fit": "crop"},
+        {"height": 4, "width": 4, "channels": 3, "mean": (1.0, 2.0)},
+        {"height": 4, "width": 4, "channels": 3, "std": (0.0,)},
+    ],
+)
+def test_impossible_settings_are_refused(arguments: dict):
+    with pytest.raises(InputError):
+        ImagePreprocessing(**arguments)
+
+
+def test_a_preprocessing_survives_json():
+    original = ImagePreprocessing(32, 24, 3, "pad", 0.5, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
+    assert preprocessing_from_dict(json.loads(json.dumps(original.to_dict()))) == original
+
+
+@pytest.mark.parametrize("values", [{}, {"kind": "magic"}, {"kind": "image", "height": 4}])
+def test_what_is_no_preprocessing_is_refused(values: dict):
+    with pytest.raises(InputError):
+        preprocessing_from_dict(values)

@@ -1,0 +1,104 @@
+"""Statistics that decide what may be printed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edgecnn import stats
+
+
+@pytest.mark.parametrize(("quantile", "count"), [(0.90, 64), (0.95, 130), (0.99, 662)])
+def test_minimum_samples_are_loadgen_s_early_stopping_counts(quantile: float, count: int):
+    """At 99% confidence, with one sample allowed above: P(Binomial(n, 1 − q) ≤ 1) ≤ 1%."""
+
+    def at_most_one_above(n: int) -> float:
+        return quantile**n + n * (1 - quantile) * quantile ** (n - 1)
+
+    assert stats.minimum_samples(quantile) == count
+    assert at_most_one_above(count) <= 0.01 < at_most_one_above(count - 1)
+
+
+def test_a_percentile_is_claimed_only_from_enough_samples():
+    assert stats.percentile(np.arange(661), 0.99) is None
+    assert stats.percentile(np.arange(662), 0.99) == pytest.approx(654.39)
+
+
+def test_the_median_needs_no_minimum():
+    assert stats.percentile([1, 2, 9], 0.5) == 2
+
+
+def test_the_median_interval_of_100_samples_is_that_of_the_textbook():
+    """Conover 1999, table A3: ranks 40 and 61 of 100 for 95%."""
+    assert stats.median_interval(range(1, 101)) == (40, 61)
+
+
+def test_five_samples_have_no_95_percent_interval():
+    assert stats.median_interval(range(5)) is None
+    assert stats.median_interval(range(6)) == (0, 5)
+
+
+def test_the_median_interval_covers_the_true_median_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    hits = 0
+    for _ in range(2_000):
+        low, high = stats.median_interval(rng.exponential(size=101))
+        hits += low <= np.log(2) <= high
+    assert 0.94 <= hits / 2_000 <= 0.99
+
+
+def test_both_ways_to_the_median_interval_agree_where_they_meet():
+    below, above = stats.median_interval(range(1_000)), stats.median_interval(range(1_001))
+    assert above[0] == pytest.approx(below[0], abs=1)
+    assert above[1] == pytest.approx(below[1], abs=2)
+
+
+def test_the_bootstrap_interval_needs_three_processes():
+    assert stats.bootstrap_median_interval([1.0, 2.0]) is None
+    low, high = stats.bootstrap_median_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert 1.0 <= low <= 3.0 <= high <= 5.0
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "interval"),
+    [(0, 10, (0.0, 0.2775)), (10, 10, (0.7225, 1.0)), (81, 263, (0.2553, 0.3662))],
+)
+def test_the_wilson_interval_is_that_of_newcombe_1998(successes: int, n: int, interval: tuple):
+    assert stats.wilson_interval(successes, n) == pytest.approx(interval, abs=1e-4)
+
+
+def test_no_observations_have_no_wilson_interval():
+    assert stats.wilson_interval(0, 0) is None
+
+
+def test_outliers_are_counted_and_kept():
+    samples = np.r_[np.tile([98, 99, 100, 101, 102], 40), 5_000] * 1_000_000
+    summary = stats.summarise_latency([samples])
+    assert summary.outliers == 1
+    assert summary.max == 5_000
+
+
+def test_the_headline_is_the_median_of_process_medians():
+    """One slow process of three must not decide, however many samples it has."""
+    fast, slow = np.full(100, 1_000_000), np.full(1_000, 9_000_000)
+    summary = stats.summarise_latency([fast, fast, slow])
+    assert summary.p50 == 1.0
+    assert summary.count == 1_200
+
+
+def test_no_samples_have_no_summary():
+    assert stats.summarise_latency([]) is None
+    assert stats.summarise_latency([np.empty(0, np.int64)]) is None
+
+
+@given(hnp.arrays(np.int64, st.integers(1, 300), elements=st.integers(1, 10**12)))
+def test_a_summary_is_ordered(samples: np.ndarray):
+    summary = stats.summarise_latency([samples])
+    ladder = [summary.min, summary.p50, summary.p90, summary.p95, summary.p99, summary.max]
+    claimed = [value for value in ladder if value is not None]
+    assert claimed == sorted(claimed)
+    if summary.ci95:
+        assert summary.ci95[0] <= summary.p50 <= summary.ci95[1]
