@@ -1,0 +1,58 @@
+"""The border to the converter libraries: their noise stays inside, errors come out as one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+
+from edgecnn.errors import EdgeCNNError, InputError
+
+
+@contextlib.contextmanager
+def converter(tool: str, hint: str = "") -> Iterator[None]:
+    """Run a converter library: silently, and with whatever it raises turned into an InputError.
+
+    KeyboardInterrupt, MemoryError and a full disk (OSError) pass as they are.
+    """
+    try:
+        with _quiet():
+            yield
+    except (EdgeCNNError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        # So wide because TensorFlow's converter, tf2onnx, litert-quantizer and onnxruntime
+        # raise ValueError, KeyError, RuntimeError, AssertionError, LLVM diagnostics and classes
+        # of their own for "this operator is not supported".
+        raise InputError(f"{tool} failed: {first_line(error)}", hint=hint) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line that says something, with the kind of error; converters print pages."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    text = next((line for line in lines if line), "")
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep progress bars, warnings meant for developers and log lines off the terminal.
+
+    TensorFlow's C++ log reads its level when it is loaded, so it is set here as a default.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    disabled_before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled_before)

@@ -1,0 +1,155 @@
+"""The samples that conversion runs models on: to calibrate a quantizer, and to compare outputs.
+
+Both are drawn by seed and handed out one at a time, so that memory holds one preprocessed
+sample however large the data are. Calibration draws from the training split: the test split
+judges the result, and must not have shaped it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import InputError
+
+if TYPE_CHECKING:
+    from edgecnn.data.base import Dataset, Split
+    from edgecnn.preprocessing import FloatArray, Preprocessing
+
+DEFAULT_SAMPLES = 256
+
+
+class Samples(Protocol):
+    """Model inputs float32 (1, …), one after the other; iterating again gives the same ones."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[FloatArray]: ...
+
+    def record(self) -> dict[str, Any]:
+        """What a manifest says about them."""
+        ...
+
+
+@dataclass(frozen=True)
+class DrawnSamples:
+    """Up to `count` samples of one split, without repetition, prepared for a model."""
+
+    dataset: Dataset
+    split_name: str
+    preprocessing: Preprocessing
+    count: int = DEFAULT_SAMPLES
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return min(self.count, len(self._split))
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        split = self._split
+        for index in self._indices():
+            yield self.preprocessing(split.samples[int(index)])[None]
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """(n,), in the order of the samples."""
+        return self._split.labels[self._indices()]
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "data": self.dataset.name,
+            "sha256": self.dataset.sha256,
+            "split": self.split_name,
+            "n": len(self),
+            "seed": self.seed,
+        }
+
+    def check(self, input_shape: tuple[int, ...]) -> None:
+        """Raise InputError when the samples do not become tensors of `input_shape`."""
+        shape = next(iter(self)).shape[1:]
+        if shape != input_shape:
+            raise InputError(
+                f"the data {self.dataset.name!r} give tensors {shape}, "
+                f"the model takes {input_shape}",
+                hint="use the data the model was trained on, prepared in the same way",
+            )
+
+    @property
+    def _split(self) -> Split:
+        return self.dataset[self.split_name]
+
+    def _indices(self) -> npt.NDArray[np.int64]:
+        generator = np.random.default_rng(self.seed)
+        return generator.choice(len(self._split), size=len(self), replace=False)
+
+
+@dataclass(frozen=True)
+class RandomSamples:
+    """Uniform noise in [0, 1), for a model without data: it shows errors, not accuracy."""
+
+    input_shape: tuple[int, ...]
+    count: int = DEFAULT_SAMPLES
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        generator = np.random.default_rng(self.seed)
+        for _ in range(self.count):
+            yield generator.random((1, *self.input_shape), np.float32)
+
+    def record(self) -> dict[str, Any]:
+        return {"data": "uniform noise", "n": self.count, "seed": self.seed}
+
+
+def calibration_samples(
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    input_shape: tuple[int, ...],
+    *,
+    count: int = DEFAULT_SAMPLES,
+    seed: int = 0,
+) -> DrawnSamples:
+    """Samples of the training split, or of the validation split where that is all there is.
+
+    Raises InputError when there are none, or when they have another shape than the model's
+    `input_shape` (without the batch).
+    """
+    split = _first_filled(dataset, ("train", "validation"), "calibrate with")
+    samples = DrawnSamples(dataset, split, preprocessing, count, seed)
+    samples.check(input_shape)
+    return samples
+
+
+def verification_samples(
+    dataset: Dataset | None,
+    preprocessing: Preprocessing | None,
+    input_shape: tuple[int, ...],
+    *,
+    count: int = DEFAULT_SAMPLES,
+    seed: int = 0,
+) -> DrawnSamples | RandomSamples:
+    """Samples of the test split (or the nearest there is); noise when there are no data.
+
+    Raises InputError as `calibration_samples` does.
+    """
+    if dataset is None or preprocessing is None:
+        return RandomSamples(input_shape, count, seed)
+    split = _first_filled(dataset, ("test", "validation", "train"), "verify with")
+    samples = DrawnSamples(dataset, split, preprocessing, count, seed)
+    samples.check(input_shape)
+    return samples
+
+
+def _first_filled(dataset: Dataset, names: tuple[str, ...], purpose: str) -> str:
+    for name in names:
+        if name in dataset.splits and len(dataset.splits[name]):
+            return name
+    raise InputError(
+        f"the data set {dataset.name!r} has no samples to {purpose}",
+        hint=f"it needs a split called {' or '.join(names)}",
+    )

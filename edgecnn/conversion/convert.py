@@ -1,0 +1,297 @@
+"""One Keras model to any number of targets: convert, quantize, name, verify, keep.
+
+A target that fails is an outcome that says why, and the others go on. Each file is whole or
+not there, and a second run reuses what is already made from the same parent with the same
+settings, so that an interrupted conversion resumes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from edgecnn.conversion.calibration import (
+    DEFAULT_SAMPLES,
+    DrawnSamples,
+    Samples,
+    calibration_samples,
+    verification_samples,
+)
+from edgecnn.conversion.embedding import embed_manifest
+from edgecnn.conversion.existing import find_existing
+from edgecnn.conversion.float_files import FloatFiles
+from edgecnn.conversion.plan import planned_manifest, tensor_specs
+from edgecnn.conversion.source import Array, SourceModel, describe, digest
+from edgecnn.conversion.targets import Target, parse_targets
+from edgecnn.conversion.verify import load_session, open_keras, verify
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.files import atomic_path
+from edgecnn.manifest import (
+    Artifact,
+    Manifest,
+    sidecar_path,
+    with_conversion,
+    write_manifest,
+)
+from edgecnn.progress import Progress, silent
+from edgecnn.results import Parity
+
+if TYPE_CHECKING:
+    import keras
+
+    from edgecnn.data.base import Dataset
+
+Status = Literal["converted", "reused", "failed"]
+
+
+@dataclass(frozen=True)
+class ConversionOutcome:
+    """What became of one target: an artifact, or the reason why there is none."""
+
+    target: Target
+    status: Status
+    artifact: Artifact | None = None
+    seconds: float = 0.0
+    error: str | None = None
+    hint: str | None = None
+
+    @property
+    def parity(self) -> Parity | None:
+        """How far the artifact's outputs are from its parent's."""
+        if self.artifact is None:
+            return None
+        recorded = self.artifact.manifest.conversion.get("parity")
+        return Parity(**recorded) if recorded else None
+
+
+def convert(
+    model: keras.Model | Path | str,
+    targets: str | Target | Iterable[str | Target] = "all",
+    *,
+    calibration: Dataset | None = None,
+    out: Path | str,
+    name: str | None = None,
+    manifest: Manifest | None = None,
+    samples: int = DEFAULT_SAMPLES,
+    seed: int = 0,
+    force: bool = False,
+    progress: Progress | None = None,
+    allow_unsafe: bool = False,
+) -> list[ConversionOutcome]:
+    """Convert a Keras model, or a `.keras` file, to every target; files go to the folder `out`.
+
+    Files are called `<name>_<recipe>.<format>`; `name` is the file's or the model's own.
+    `calibration` gives real samples: `samples` of its training split calibrate, as many of its
+    test split are what parity is computed on (noise without). `manifest` tells about a model
+    in memory what a manifest beside a `.keras` file tells; what both leave open (labels,
+    preprocessing) is the calibration data's. `allow_unsafe` runs code a `.keras` file brings.
+
+    Returns an outcome a target, in the order asked for. Raises InputError before anything is
+    converted for what concerns all of them: an unknown target, a model that cannot be read or
+    has several, open or non-float inputs, calibration data of another shape, and files in
+    `out` that something else made (unless `force`).
+    """
+    wanted = parse_targets(targets)
+    source, parent = _open(model, manifest, name, allow_unsafe=allow_unsafe)
+    parent = _completed(parent, source, calibration)
+    job = _Job(
+        source,
+        parent,
+        Path(out),
+        _calibration(calibration, parent, source, wanted, count=samples, seed=seed),
+        verification_samples(
+            calibration, parent.preprocessing, source.input_shape, count=samples, seed=seed
+        ),
+    )
+    plans = [(target, job.plan(target)) for target in wanted]
+    kept = {
+        target: find_existing(job.path(target), plan, force=force)
+        for target, plan in plans
+        if plan is not None
+    }
+    report = progress or silent
+    outcomes = []
+    with tempfile.TemporaryDirectory(prefix="edgecnn.") as folder:
+        files = FloatFiles(source, Path(folder), job.calibration)
+        for index, (target, plan) in enumerate(plans):
+            report("convert", index, len(plans), str(target))
+            existing = kept.get(target)
+            if plan is None:
+                outcomes.append(_without_data(target))
+            elif existing is not None:
+                outcomes.append(ConversionOutcome(target, "reused", existing))
+            else:
+                outcomes.append(job.make(target, plan, files))
+    report("convert", len(plans), len(plans))
+    return outcomes
+
+
+def convert_one(
+    model: keras.Model | Path | str,
+    target: str | Target,
+    *,
+    calibration: Dataset | None = None,
+    out: Path | str,
+    name: str | None = None,
+    samples: int = DEFAULT_SAMPLES,
+    seed: int = 0,
+    force: bool = False,
+    allow_unsafe: bool = False,
+) -> Artifact:
+    """Convert to a single target and return the artifact; arguments are those of `convert`.
+
+    Raises InputError when the conversion fails.
+    """
+    outcome, *more = convert(
+        model,
+        target,
+        calibration=calibration,
+        out=out,
+        name=name,
+        samples=samples,
+        seed=seed,
+        force=force,
+        allow_unsafe=allow_unsafe,
+    )
+    if more:
+        raise InputError(
+            f"{target!s} names {1 + len(more)} targets, expected one",
+            hint="use edgecnn.conversion.convert.convert for several",
+        )
+    if outcome.artifact is None:
+        raise InputError(outcome.error or "conversion failed", hint=outcome.hint or "")
+    return outcome.artifact
+
+
+class _Job:
+    """What all targets of one call share."""
+
+    def __init__(
+        self,
+        source: SourceModel,
+        parent: Manifest,
+        out: Path,
+        calibration: DrawnSamples | None,
+        verification: Samples,
+    ) -> None:
+        self.calibration = calibration
+        self._source = source
+        self._parent = parent
+        self._out = out
+        self._verification = verification
+        self._reference: list[Array] | None = None
+
+    def path(self, target: Target) -> Path:
+        return self._out / target.file_name(self._source.name)
+
+    def plan(self, target: Target) -> Manifest | None:
+        """The manifest the artifact will have, None when the target lacks calibration data."""
+        if target.needs_calibration and self.calibration is None:
+            return None
+        return planned_manifest(
+            target, self._source, self._parent, self.calibration, self._verification
+        )
+
+    def make(self, target: Target, plan: Manifest, files: FloatFiles) -> ConversionOutcome:
+        started = time.perf_counter()
+        path = self.path(target)
+        try:
+            artifact = self._make(target, plan, files, path)
+        except EdgeCNNError as error:
+            return ConversionOutcome(
+                target,
+                "failed",
+                seconds=time.perf_counter() - started,
+                error=error.message,
+                hint=error.hint or None,
+            )
+        return ConversionOutcome(
+            target, "converted", artifact, seconds=time.perf_counter() - started
+        )
+
+    def _make(self, target: Target, plan: Manifest, files: FloatFiles, path: Path) -> Artifact:
+        with atomic_path(path) as temporary:
+            files.write(target, temporary)
+            session = load_session(temporary)
+            manifest = tensor_specs(plan, temporary, session, self._source)
+            compared = verify(
+                session,
+                self._reference_outputs(),
+                self._verification,
+                parent_sha256=self._source.sha256,
+            )
+            embed_manifest(temporary, manifest)
+            load_session(temporary)  # the rewritten file is whole
+            sidecar_path(path).unlink(missing_ok=True)
+        return write_manifest(path, with_conversion(manifest, parity=asdict(compared)))
+
+    def _reference_outputs(self) -> list[Array]:
+        if self._reference is None:
+            self._reference = self._source.predict(self._verification)
+        return self._reference
+
+
+def _open(
+    model: keras.Model | Path | str,
+    manifest: Manifest | None,
+    name: str | None,
+    *,
+    allow_unsafe: bool,
+) -> tuple[SourceModel, Manifest]:
+    if isinstance(model, str | Path):
+        path = Path(model)
+        if path.suffix.lower() not in ("", ".keras"):
+            raise InputError(
+                f"{path.name}: expected a .keras file",
+                hint="converted files cannot be converted again; start from their parent",
+            )
+        source = open_keras(path, allow_unsafe=allow_unsafe)
+        known = manifest or load_artifact(path).manifest
+    else:
+        source = describe(model, name=name or str(model.name), sha256=digest(model))
+        known = manifest or Manifest(model=str(model.name))
+    return replace(source, name=name or source.name), known
+
+
+def _completed(parent: Manifest, source: SourceModel, dataset: Dataset | None) -> Manifest:
+    """Fill in from the data what nobody said about the model."""
+    if dataset is None:
+        return parent
+    return replace(
+        parent,
+        task=parent.task if parent.task != "unknown" else dataset.task,
+        labels=parent.labels or dataset.labels,
+        preprocessing=parent.preprocessing or dataset.preprocessing(source.input_shape),
+    )
+
+
+def _calibration(
+    dataset: Dataset | None,
+    parent: Manifest,
+    source: SourceModel,
+    wanted: Iterable[Target],
+    *,
+    count: int,
+    seed: int,
+) -> DrawnSamples | None:
+    if dataset is None or parent.preprocessing is None:
+        return None
+    if not any(target.needs_calibration for target in wanted):
+        return None
+    return calibration_samples(
+        dataset, parent.preprocessing, source.input_shape, count=count, seed=seed
+    )
+
+
+def _without_data(target: Target) -> ConversionOutcome:
+    return ConversionOutcome(
+        target,
+        "failed",
+        error=f"{target} needs calibration data",
+        hint="give --calibration DATA (from Python: calibration=dataset)",
+    )

@@ -1,0 +1,65 @@
+"""The float file of each format, made once and shared by all recipes of that format."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from edgecnn.conversion.calibration import DrawnSamples
+from edgecnn.conversion.onnx import write_float_onnx
+from edgecnn.conversion.onnx_quantization import quantize_onnx
+from edgecnn.conversion.source import SourceModel
+from edgecnn.conversion.targets import Target
+from edgecnn.conversion.tflite import write_float_tflite
+from edgecnn.conversion.tflite_quantization import Ranges, activation_ranges, quantize_tflite
+from edgecnn.errors import EdgeCNNError
+
+_WRITERS: dict[str, Callable[[SourceModel, Path], None]] = {
+    "tflite": write_float_tflite,
+    "onnx": write_float_onnx,
+}
+
+
+class FloatFiles:
+    """Writes targets from float files that it keeps in `folder`, and from one calibration.
+
+    A float conversion that failed is not tried again: all recipes of the format get its error.
+    """
+
+    def __init__(self, source: SourceModel, folder: Path, calibration: DrawnSamples | None) -> None:
+        self._source = source
+        self._folder = folder
+        self._calibration = calibration
+        self._made: dict[str, Path | EdgeCNNError] = {}
+        self._ranges: Ranges | None = None
+
+    def write(self, target: Target, path: Path) -> None:
+        """Write `target` to `path`. Raises InputError when a converter cannot take the model."""
+        float_path = self._float_file(target.format)
+        if target.recipe == "float32":
+            shutil.copyfile(float_path, path)
+        elif target.format == "tflite":
+            ranges = self._activation_ranges(float_path) if target.needs_calibration else None
+            quantize_tflite(float_path, target.recipe, path, ranges)
+        else:
+            quantize_onnx(float_path, target.recipe, path, self._calibration)
+
+    def _float_file(self, file_format: str) -> Path:
+        if file_format not in self._made:
+            path = self._folder / f"float32.{file_format}"
+            try:
+                _WRITERS[file_format](self._source, path)
+                self._made[file_format] = path
+            except EdgeCNNError as error:
+                self._made[file_format] = error
+        made = self._made[file_format]
+        if isinstance(made, EdgeCNNError):
+            raise made
+        return made
+
+    def _activation_ranges(self, float_path: Path) -> Ranges:
+        """Shared by static_int8 and int16x8: what tensors span does not depend on the bits."""
+        if self._ranges is None:
+            self._ranges = activation_ranges(float_path, self._calibration or ())
+        return self._ranges

@@ -1,0 +1,110 @@
+"""The manifest of a file before it is made, and what is read off the file afterwards."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.conversion import onnx_quantization, tflite_quantization
+from edgecnn.conversion.calibration import DrawnSamples, Samples
+from edgecnn.conversion.onnx import OPSET
+from edgecnn.conversion.source import SourceModel
+from edgecnn.conversion.targets import Target
+from edgecnn.manifest import Manifest, TensorSpec
+from edgecnn.runtimes.onnx_file import read_signature
+
+if TYPE_CHECKING:
+    from edgecnn.runtimes.base import Session
+
+_CONVERTERS = {"tflite": "tensorflow", "onnx": "tf2onnx"}
+_QUANTIZERS = {"tflite": "litert-quantizer", "onnx": "onnxruntime"}
+_RULES = {
+    "tflite": tflite_quantization.CALIBRATION_RULE,
+    "onnx": onnx_quantization.CALIBRATION_RULE,
+}
+_PACKAGES = {
+    "tflite": ("tensorflow", "keras", "litert-quantizer", "ai-edge-litert"),
+    "onnx": ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime"),
+}
+
+
+def planned_manifest(
+    target: Target,
+    source: SourceModel,
+    parent: Manifest,
+    calibration: DrawnSamples | None,
+    verification: Samples,
+) -> Manifest:
+    """All that determines a file. Two files with equal plans are the same conversion."""
+    conversion: dict[str, Any] = {
+        "target": str(target),
+        "tool": _CONVERTERS[target.format],
+        "batch": 1 if target.format == "tflite" else None,
+        "parent": {"name": source.name, "metrics": dict(parent.metrics)},
+        "verification": verification.record(),
+    }
+    if target.format == "onnx":
+        conversion["opset"] = OPSET
+    if target.recipe != "float32":
+        conversion["quantizer"] = _QUANTIZERS[target.format]
+    if target.recipe.endswith(("int8", "int16x8")):
+        conversion["weights"] = "int8 per channel"
+    if target.needs_calibration and calibration is not None:
+        conversion["calibration"] = {**calibration.record(), "rule": _RULES[target.format]}
+    return replace(
+        parent,
+        model=parent.model or source.name,
+        recipe=target.recipe,
+        inputs=(),
+        outputs=(),
+        parent_sha256=source.sha256,
+        metrics={},
+        conversion=conversion,
+        versions=_versions(target.format),
+        inferred=False,
+    )
+
+
+def tensor_specs(plan: Manifest, path: Path, session: Session, source: SourceModel) -> Manifest:
+    """The plan with inputs and outputs as the file has them.
+
+    A runtime tells names, dtypes and quantization; the batch that an `.onnx` file leaves open
+    it has fixed by then, so that shapes are read from the file.
+    """
+    inputs, outputs = session.inputs, session.outputs
+    if path.suffix.lower() == ".onnx":
+        signature = read_signature(path)
+        inputs = _with_shapes(inputs, [value.shape for value in signature.inputs])
+        outputs = _with_shapes(outputs, [value.shape for value in signature.outputs])
+    inputs = tuple(replace(spec, layout=source.layout) for spec in inputs)
+    return replace(plan, inputs=inputs, outputs=outputs)
+
+
+def _with_shapes(specs: tuple[TensorSpec, ...], shapes: list[Any]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        replace(spec, shape=tuple(size if isinstance(size, int) else None for size in shape))
+        if shape is not None
+        else spec
+        for spec, shape in zip(specs, shapes, strict=True)
+    )
+
+
+@functools.cache
+def _versions(file_format: str) -> dict[str, str]:
+    found = {name: _version(name) for name in ("edgecnn", *_PACKAGES[file_format])}
+    return {"python": platform.python_version(), **found}
+
+
+def _version(package: str) -> str:
+    # onnxruntime is one of several packages that install the same module.
+    names = ("onnxruntime-gpu", "onnxruntime") if package == "onnxruntime" else (package,)
+    for name in names:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "not installed"

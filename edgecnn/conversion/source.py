@@ -1,0 +1,144 @@
+"""The Keras model that is converted: what it takes and gives, judged before any converter runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+
+Array = npt.NDArray[Any]
+
+INPUT_NAME = "input"
+_AXES = {4: ("height", "width", "channels"), 3: ("length", "channels")}
+_LAYOUTS = {2: "NC", 3: "NWC", 4: "NHWC", 5: "NDHWC"}
+
+
+@dataclass(frozen=True)
+class SourceModel:
+    """A Keras model with one float32 input of a fixed size, and its weights' digest.
+
+    `input_shape` leaves out the batch; `output_names` are those of the converted files, in
+    the order in which Keras returns the outputs.
+    """
+
+    model: keras.Model
+    name: str
+    sha256: str
+    input_shape: tuple[int, ...]
+    output_names: tuple[str, ...]
+
+    @property
+    def layout(self) -> str:
+        """The axes of the input, batch first; Keras on TensorFlow keeps channels last."""
+        return _LAYOUTS.get(len(self.input_shape) + 1, "")
+
+    def serving_function(self) -> Callable[..., dict[str, Any]]:
+        """A function from the tensor called "input" to a mapping of named outputs."""
+
+        # Converters take the argument's name for the name of the graph's input.
+        def serve(input: Any) -> dict[str, Any]:  # noqa: A002
+            return dict(zip(self.output_names, self._outputs(input), strict=True))
+
+        return serve
+
+    def predict(self, samples: Iterable[Array], *, batch: int = 32) -> list[Array]:
+        """Outputs (n, …), one array each, for inputs float32 (1, …), in inference mode."""
+        waiting = iter(samples)
+        parts: list[list[Array]] = []
+        while chunk := list(islice(waiting, batch)):
+            outputs = self._outputs(np.concatenate(chunk))
+            parts.append([np.asarray(output) for output in outputs])
+        if not parts:
+            raise InputError("no samples to run the model on")
+        return [np.concatenate(chunks) for chunks in zip(*parts, strict=True)]
+
+    def _outputs(self, tensors: Any) -> Sequence[Any]:
+        from edgecnn.keras_files import import_keras
+
+        tree = import_keras().tree
+        outputs: Sequence[Any] = tree.flatten(self.model(tensors, training=False))
+        return outputs
+
+
+def describe(model: keras.Model, *, name: str, sha256: str) -> SourceModel:
+    """Check that `model` can be converted.
+
+    Raises InputError for a model without a fixed input, with several inputs, with an input
+    that is not float32, and with open dimensions other than the batch.
+    """
+    inputs = _inputs(model)
+    if len(inputs) != 1:
+        shapes = ", ".join(f"{tensor.name} {_show(tensor.shape)}" for tensor in inputs)
+        raise InputError(
+            f"{name} has {len(inputs)} inputs ({shapes}), expected exactly one",
+            hint="merge them into one tensor, or convert the part behind one of them",
+        )
+    tensor = inputs[0]
+    dtype, shape = str(tensor.dtype), tuple(tensor.shape)
+    if dtype != "float32":
+        raise InputError(
+            f"{name}: input {tensor.name!r} is {dtype}, expected float32",
+            hint="move lookups and casts out of the model, or build it with a float32 input",
+        )
+    if len(shape) < 2:
+        raise InputError(f"{name}: input {tensor.name!r} is {_show(shape)}, expected (batch, …)")
+    _check_dimensions(name, str(tensor.name), shape)
+    count = len(model.outputs)
+    names = ("output",) if count == 1 else tuple(f"output_{index}" for index in range(count))
+    return SourceModel(model, name, sha256, tuple(int(size) for size in shape[1:]), names)
+
+
+def digest(model: keras.Model) -> str:
+    """SHA-256 of a model's architecture and weights: what identifies one that is in no file.
+
+    A `.keras` archive would not do, since it records the time of saving.
+    """
+    import hashlib
+
+    from edgecnn.keras_files import import_keras
+
+    to_numpy = import_keras().ops.convert_to_numpy
+    state = hashlib.sha256(model.to_json().encode())
+    for variable in model.variables:
+        values = np.ascontiguousarray(to_numpy(variable))
+        state.update(f"{values.dtype}{values.shape}".encode())
+        state.update(values.tobytes())
+    return state.hexdigest()
+
+
+def _inputs(model: keras.Model) -> list[Any]:
+    try:
+        inputs = model.inputs
+    except AttributeError:
+        inputs = None
+    if not inputs or not model.outputs:
+        raise InputError(
+            f"the model {getattr(model, 'name', model)!r} has no fixed input",
+            hint="build it with keras.Input(shape), as a functional or sequential model",
+        )
+    return list(inputs)
+
+
+def _check_dimensions(name: str, tensor_name: str, shape: Sequence[int | None]) -> None:
+    axes = _AXES.get(len(shape), tuple(f"axis {index}" for index in range(1, len(shape))))
+    missing = [axis for axis, size in zip(axes, shape[1:], strict=True) if size is None]
+    if missing:
+        example = tuple(224 if size is None else size for size in shape[1:])
+        raise InputError(
+            f"{name}: input {tensor_name!r} is {_show(shape)}: {' and '.join(missing)} open",
+            hint="edge runtimes need fixed sizes: put the model behind an input that has one, "
+            f"as in keras.Model(i := keras.Input({example}), model(i))",
+        )
+
+
+def _show(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("?" if size is None else str(size) for size in shape) + ")"

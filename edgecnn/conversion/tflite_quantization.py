@@ -1,0 +1,111 @@
+"""Float `.tflite` → quantized `.tflite`, with litert-quantizer; TensorFlow is not imported.
+
+Activation ranges are the smallest and largest values seen (min/max). The quantizer's default,
+a moving average, clips what is rare: over 500 samples of digits a LeNet-5 lost 53.9 dB with it
+and 56.8 dB with min/max (int16x8), a residual depthwise net 21.3 and 31.9 dB. With int8
+activations, where a wide range costs resolution, the two are level (47.2 and 46.2, 23.4 and
+24.6 dB).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn.conversion.boundary import converter
+from edgecnn.conversion.source import INPUT_NAME
+from edgecnn.conversion.tflite import SIGNATURE
+from edgecnn.preprocessing import FloatArray
+from edgecnn.registry import require
+
+Ranges = Mapping[str, Mapping[str, Any]]
+"""Tensor name → {"min", "max"}."""
+
+CALIBRATION_RULE = "min/max"
+
+_TOOL = "litert-quantizer"
+_HINT = "tflite:float16 and tflite:dynamic_int8 need no calibration and support more operators"
+
+
+def activation_ranges(float_path: Path, samples: Iterable[FloatArray]) -> Ranges:
+    """Run the float model on `samples` (each float32 (1, …)) and note what its tensors span.
+
+    One sample is in memory at a time: `Quantizer.calibrate` would list them all first. The
+    profiler-based mode gives the same ranges as the one that keeps every tensor, in half the
+    time and without holding them.
+    """
+    require("litert_quantizer", "convert")
+    with converter(_TOOL, _HINT):
+        from litert_quantizer import calibrator, recipe_manager
+        from litert_quantizer.utils import qsv_utils
+
+        calibration = calibrator.Calibrator(
+            float_path.read_bytes(),
+            num_threads=1,
+            mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
+            qsv_update_func=qsv_utils.min_max_update,
+        )
+        recipes = recipe_manager.RecipeManager()
+        recipes.load_quantization_recipe(_recipe("static_int8"))
+        for sample in samples:
+            calibration.calibrate({SIGNATURE: [{INPUT_NAME: sample}]}, recipes)
+        ranges: Ranges = calibration.get_model_qsvs()
+        return ranges
+
+
+def quantize_tflite(
+    float_path: Path, recipe: str, path: Path, ranges: Ranges | None = None
+) -> None:
+    """Quantize `float_path` to `path`.
+
+    `static_int8` and `int16x8` need `ranges`, and leave no float tensor: inputs and outputs
+    are int8 or int16 too. Weights are quantized per channel in all int8 recipes.
+
+    Raises InputError when the quantizer cannot take the model.
+    """
+    require("litert_quantizer", "convert")
+    with converter(_TOOL, _HINT):
+        from litert_quantizer import quantizer
+
+        engine = quantizer.Quantizer(float_path.read_bytes(), _recipe(recipe))
+        result = engine.quantize(
+            _copied(ranges) if ranges is not None else None,
+            enable_progress_bar=False,
+            enable_progress_report=False,
+        )
+        path.write_bytes(result.quantized_model)
+
+
+def _recipe(name: str) -> list[dict[str, Any]]:
+    from litert_quantizer import qtyping, quantizer, recipe, recipe_manager
+
+    if name == "float16":
+        manager = recipe_manager.RecipeManager()
+        manager.add_weight_only_config(
+            ".*",
+            qtyping.TFLOperationName.ALL_SUPPORTED,
+            num_bits=16,
+            algorithm_key=quantizer.AlgorithmName.FLOAT_CASTING,
+        )
+        return _rules(manager.get_quantization_recipe())
+    recipes = {
+        "dynamic_int8": recipe.dynamic_wi8_afp32,
+        "static_int8": recipe.static_wi8_ai8,
+        "int16x8": recipe.static_wi8_ai16,
+    }
+    return _rules(recipes[name]())
+
+
+def _rules(recipe: Any) -> list[dict[str, Any]]:
+    return list(recipe)
+
+
+def _copied(ranges: Ranges) -> dict[str, dict[str, Any]]:
+    """Ranges for one run of the quantizer, which widens them in place for some operators."""
+    return {
+        name: {key: np.array(value) for key, value in entry.items()}
+        for name, entry in ranges.items()
+    }

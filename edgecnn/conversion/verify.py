@@ -1,0 +1,186 @@
+"""Does a converted file still do what its parent does? Parity on the same inputs, then a gate.
+
+Outputs come from a real runtime that loads the file, sample by sample: a dynamically quantised
+model takes its ranges from the batch, and at the edge the batch is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.conversion.calibration import DrawnSamples, verification_samples
+from edgecnn.conversion.parity import parity
+from edgecnn.conversion.source import SourceModel, describe
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.errors import InputError
+from edgecnn.evaluation.classification import top1_accuracy
+from edgecnn.manifest import Artifact, sha256_of
+from edgecnn.registry import RUNTIMES
+from edgecnn.results import Accuracy, Parity, RuntimeOptions
+
+if TYPE_CHECKING:
+    from edgecnn.data.base import Dataset
+    from edgecnn.preprocessing import FloatArray
+    from edgecnn.runtimes.base import Session
+
+Array = npt.NDArray[Any]
+
+RUNTIME_OF = {"tflite": "litert", "onnx": "onnxruntime", "keras": "keras"}
+"""The runtime that judges a format: the reference implementation of each."""
+
+DEFAULT_MAX_DROP = 1.0
+"""Percentage points of accuracy."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The answer of an accuracy gate, and the numbers it rests on."""
+
+    passed: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """One artifact beside its parent; what cannot be had is None."""
+
+    artifact: Artifact
+    parity: Parity | None = None
+    accuracy: Accuracy | None = None
+    parent_accuracy: Accuracy | None = None
+    gate: Gate | None = None
+
+    @property
+    def passed(self) -> bool:
+        """False when the gate says no; without labels there is no gate to fail."""
+        return self.gate is None or self.gate.passed
+
+
+def gate(
+    parent_accuracy: float, artifact_accuracy: float, max_drop: float = DEFAULT_MAX_DROP
+) -> Gate:
+    """Whether an artifact lost at most `max_drop` percentage points of its parent's accuracy.
+
+    Accuracies are fractions (0 … 1). A drop of exactly `max_drop` passes.
+    """
+    drop = 100.0 * (parent_accuracy - artifact_accuracy)
+    passed = drop <= max_drop + 1e-9  # 0.98 − 0.97 is a little more than 0.01
+    change = f"{-drop:+.2f} points" if drop else "no change"
+    numbers = f"{100 * artifact_accuracy:.2f}% after {100 * parent_accuracy:.2f}%"
+    verdict = "within" if passed else "more than"
+    return Gate(passed, f"{numbers} ({change}, {verdict} the {max_drop:g} allowed)")
+
+
+def load_session(path: Path) -> Session:
+    """The file in the CPU runtime of its format, one thread. Raises what `Runtime.load` raises."""
+    runtime = RUNTIMES.load(RUNTIME_OF[path.suffix.lower().lstrip(".")])
+    session: Session = runtime.load(path, "cpu", RuntimeOptions())
+    return session
+
+
+def predict(session: Session, samples: Iterable[FloatArray]) -> list[Array]:
+    """Outputs (n, …) for inputs float32 (1, …), one inference a sample."""
+    rows = [session.run([sample]) for sample in samples]
+    if not rows:
+        raise InputError("no samples to run the model on")
+    return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+
+
+def verify(
+    session: Session,
+    reference: Sequence[Array],
+    samples: Iterable[FloatArray],
+    *,
+    parent_sha256: str | None = None,
+) -> Parity:
+    """Run a loaded artifact on `samples` and compare with the parent's outputs for the same.
+
+    `reference` holds one (n, …) array for each output, as `SourceModel.predict` gives.
+    Raises InputError when shapes differ, GateError when the artifact yields NaN or infinity.
+    """
+    return parity(reference, predict(session, samples), parent_sha256=parent_sha256)
+
+
+def verify_artifact(
+    path: Path,
+    *,
+    parent: Path | None = None,
+    dataset: Dataset | None = None,
+    max_drop: float = DEFAULT_MAX_DROP,
+    allow_unsafe: bool = False,
+) -> Verification:
+    """Compare a file with its parent and pass it through the accuracy gate.
+
+    `parent` is the `.keras` file; without it, the one with the right digest is looked for in
+    the artifact's folder and in those above and below it. `dataset` gives the samples of the
+    whole test split (noise without) and the labels; without labels there is no gate.
+
+    Raises InputError when a file is unusable, when no parent is found, when it is not the
+    artifact's parent, and when data and model do not fit.
+    """
+    artifact = load_artifact(path)
+    parent = parent or _find_parent(artifact)
+    source = open_keras(parent, allow_unsafe=allow_unsafe)
+    recorded = artifact.manifest.parent_sha256
+    if recorded is not None and recorded != source.sha256:
+        raise InputError(
+            f"{parent.name} is not the parent of {artifact.name} "
+            f"(sha256 {source.sha256[:12]}…, recorded {recorded[:12]}…)",
+            hint="give the .keras file it was made from, or convert again",
+        )
+    samples = verification_samples(
+        dataset,
+        artifact.manifest.preprocessing
+        or (dataset.preprocessing(source.input_shape) if dataset else None),
+        source.input_shape,
+        **({"count": _size_of_test_split(dataset)} if dataset else {}),
+    )
+    reference = source.predict(samples)
+    outputs = predict(load_session(artifact.path), samples)
+    compared = parity(reference, outputs, parent_sha256=source.sha256)
+    if not isinstance(samples, DrawnSamples) or not _is_classifier(outputs, samples):
+        return Verification(artifact, compared)
+    accuracy = top1_accuracy(outputs[0], samples.labels)
+    before = top1_accuracy(reference[0], samples.labels)
+    answer = gate(before.value, accuracy.value, max_drop)
+    return Verification(artifact, compared, accuracy, before, answer)
+
+
+def open_keras(path: Path, *, allow_unsafe: bool = False) -> SourceModel:
+    """A `.keras` file, loaded with care and checked to be convertible."""
+    from edgecnn.keras_files import load_keras
+
+    model = load_keras(path, allow_unsafe=allow_unsafe)
+    return describe(model, name=path.stem, sha256=sha256_of(path))
+
+
+def _find_parent(artifact: Artifact) -> Path:
+    wanted = artifact.manifest.parent_sha256
+    folder = artifact.path.absolute().parent
+    if wanted is not None:
+        for place in (folder, folder.parent):
+            for candidate in sorted(place.glob("*.keras")):
+                if sha256_of(candidate) == wanted:
+                    return candidate
+    raise InputError(
+        f"{artifact.name}: no parent .keras file found beside it or in the folder above",
+        hint="name it with --parent MODEL.keras",
+    )
+
+
+def _size_of_test_split(dataset: Dataset) -> int:
+    return max(len(split) for split in dataset.splits.values())
+
+
+def _is_classifier(outputs: Sequence[Array], samples: DrawnSamples) -> bool:
+    return (
+        len(outputs) == 1
+        and outputs[0].ndim == 2
+        and outputs[0].shape[1] == len(samples.dataset.labels)
+    )
