@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgecnn.errors import InputError, UnsupportedError
-from edgecnn.manifest import TensorSpec, check_model_path
+from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.host import cpu_name, thread_count
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.shapes import check_dtype, fix_shapes
-from edgecnn.runtimes.tensors import guess_layout
-from edgecnn.runtimes.tflite_file import check_structure
+from edgecnn.runtimes.tflite_file import Signature, read_signature
 
 _COMPUTE = (
     "CONV_2D",
@@ -48,13 +47,13 @@ def load_interpreter(
     The interpreter applies XNNPACK by itself. Raises InputError for a file that is no model,
     UnsupportedError for operators that this version of the runtime does not know.
     """
-    check_structure(check_model_path(path))
+    signature = read_signature(path)
+    for spec in signature.inputs:
+        check_dtype(spec.name, spec.dtype)
     threads_before = thread_count()
     try:
         interpreter = interpreter_class(model_path=str(path), num_threads=options.threads)
-        for detail in interpreter.get_input_details():
-            check_dtype(str(detail["name"]), np.dtype(detail["dtype"]).name)
-        _set_batch(interpreter, options.batch)
+        _set_batch(interpreter, signature, options.batch)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise _explain(path, error, runtime_version) from error
@@ -62,7 +61,7 @@ def load_interpreter(
     started = None
     if threads_before is not None and threads_after is not None:
         started = threads_after - threads_before
-    return InterpreterSession(interpreter, options, runtime_version, started)
+    return InterpreterSession(interpreter, signature, options, runtime_version, started)
 
 
 class InterpreterSession(Session):
@@ -75,14 +74,17 @@ class InterpreterSession(Session):
     def __init__(
         self,
         interpreter: Any,
+        signature: Signature,
         options: RuntimeOptions,
         runtime_version: str,
         threads_started: int | None,
     ) -> None:
         self._interpreter = interpreter
-        self.inputs, self.outputs = _specs(interpreter)
-        self._input_indices = [int(d["index"]) for d in interpreter.get_input_details()]
-        self._output_indices = [int(d["index"]) for d in interpreter.get_output_details()]
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        self.inputs = _fixed(signature.inputs, inputs)
+        self.outputs = _fixed(signature.outputs, outputs)
+        self._input_indices = [int(detail["index"]) for detail in inputs]
+        self._output_indices = [int(detail["index"]) for detail in outputs]
         nodes = _nodes(interpreter)
         original = [node for node in nodes if node.name != "DELEGATE"]
         delegates = [node for node in nodes if node.name == "DELEGATE"]
@@ -134,35 +136,19 @@ class InterpreterSession(Session):
         return invoke_all
 
 
-def tensor_specs(
-    interpreter: Any, batch: int
-) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """(inputs, outputs) of a model as an interpreter tells them, for a batch of `batch`."""
-    if _set_batch(interpreter, batch):
-        interpreter.allocate_tensors()
-    return _specs(interpreter)
-
-
-def _set_batch(interpreter: Any, batch: int) -> bool:
-    """Give open dimensions their size; True when there were any."""
-    details = interpreter.get_input_details()
-    declared = [
-        (str(detail["name"]), [int(size) for size in detail["shape_signature"]])
-        for detail in details
-    ]
-    resized = False
-    for detail, shape in zip(details, fix_shapes(declared, batch), strict=True):
+def _set_batch(interpreter: Any, signature: Signature, batch: int) -> None:
+    """Give open batch dimensions their size."""
+    shapes = fix_shapes([(spec.name, spec.shape) for spec in signature.inputs], batch)
+    for detail, shape in zip(interpreter.get_input_details(), shapes, strict=True):
         if tuple(detail["shape"]) != shape:
             interpreter.resize_tensor_input(detail["index"], shape, strict=True)
-            resized = True
-    return resized
 
 
-def _specs(interpreter: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    input_names, output_names = _signature_names(interpreter)
-    return (
-        tuple(_spec(detail, input_names) for detail in interpreter.get_input_details()),
-        tuple(_spec(detail, output_names) for detail in interpreter.get_output_details()),
+def _fixed(specs: Sequence[TensorSpec], details: Sequence[Any]) -> tuple[TensorSpec, ...]:
+    """The file's specs with the shapes that the interpreter allocated."""
+    return tuple(
+        replace(spec, shape=tuple(int(size) for size in detail["shape"]))
+        for spec, detail in zip(specs, details, strict=True)
     )
 
 
@@ -178,31 +164,6 @@ def _explain(path: Path, error: Exception, version: str) -> InputError | Unsuppo
     return InputError(
         f"{path.name}: not a model {version} can load: {words}",
         hint="the file is damaged or incomplete",
-    )
-
-
-def _signature_names(interpreter: Any) -> tuple[dict[int, str], dict[int, str]]:
-    """Tensor index → the name in the model's only signature (tensors' own names are mangled)."""
-    signatures = interpreter._get_full_signature_list()  # noqa: SLF001 (no public way to the index)
-    if len(signatures) != 1:
-        return {}, {}
-    (signature,) = signatures.values()
-    inputs = {int(index): str(name) for name, index in signature["inputs"].items()}
-    outputs = {int(index): str(name) for name, index in signature["outputs"].items()}
-    return inputs, outputs
-
-
-def _spec(detail: dict[str, Any], names: dict[int, str]) -> TensorSpec:
-    scale, zero_point = detail["quantization"]
-    shape = tuple(int(size) for size in detail["shape"])
-    quantised = float(scale) != 0.0
-    return TensorSpec(
-        name=names.get(int(detail["index"]), str(detail["name"])),
-        shape=shape,
-        dtype=np.dtype(detail["dtype"]).name,
-        layout="NHWC" if len(shape) == 4 else guess_layout(shape),  # TFLite knows no other
-        scale=float(scale) if quantised else None,
-        zero_point=int(zero_point) if quantised else None,
     )
 
 

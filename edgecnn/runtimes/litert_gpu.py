@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -12,15 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.errors import InputError, UnsupportedError
-from edgecnn.manifest import TensorSpec, check_model_path
+from edgecnn.errors import UnsupportedError
+from edgecnn.manifest import TensorSpec
 from edgecnn.registry import require
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, Invocation, Session
-from edgecnn.runtimes.interpreter_session import tensor_specs
 from edgecnn.runtimes.native_log import captured_stderr
-from edgecnn.runtimes.shapes import check_dtype
-from edgecnn.runtimes.tflite_file import check_structure
+from edgecnn.runtimes.shapes import check_dtype, fix_shapes
+from edgecnn.runtimes.tflite_file import Signature, read_signature
 from edgecnn.runtimes.vulkan import devices
 
 DRIVER_HINT = (
@@ -51,23 +51,19 @@ def load(path: Path, options: RuntimeOptions, runtime_version: str) -> LiteRTGPU
 
     Raises UnsupportedError when no adapter is found or the GPU would run none of the model.
     """
-    check_structure(check_model_path(path))
-    availability = probe(runtime_version)
-    if not availability.available:
-        raise UnsupportedError(f"litert:gpu: {availability.reason}", hint=availability.hint)
-    interpreter = require("ai_edge_litert.interpreter", "litert").Interpreter
-    try:
-        inputs, outputs = tensor_specs(interpreter(model_path=str(path)), options.batch)
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"{path.name}: not a model LiteRT can load: {error}") from error
-    for spec in (*inputs, *outputs):
+    signature = read_signature(path)
+    for spec in (*signature.inputs, *signature.outputs):
         check_dtype(spec.name, spec.dtype)
         if spec.dtype not in _BUFFER_DTYPES:
             raise UnsupportedError(
                 f"{path.name}: LiteRT's GPU buffers hold no {spec.dtype} ({spec.name!r})",
                 hint="run it on litert:cpu",
             )
-    return LiteRTGPUSession(path, options, runtime_version, inputs, outputs)
+    fix_shapes([(spec.name, spec.shape) for spec in signature.inputs], options.batch)
+    availability = probe(runtime_version)
+    if not availability.available:
+        raise UnsupportedError(f"litert:gpu: {availability.reason}", hint=availability.hint)
+    return LiteRTGPUSession(path, options, runtime_version, signature)
 
 
 class LiteRTGPUSession(Session):
@@ -83,27 +79,28 @@ class LiteRTGPUSession(Session):
         path: Path,
         options: RuntimeOptions,
         runtime_version: str,
-        inputs: tuple[TensorSpec, ...],
-        outputs: tuple[TensorSpec, ...],
+        signature: Signature,
     ) -> None:
         self._path = path
         self._options = options
         self._version = runtime_version
-        self.inputs, self.outputs = inputs, outputs
+        self._signature = signature
         self._strict = options.precision == "strict_float32"
         self._model, self._log, self._complete = _compile(path, enforce_f32=self._strict)
+        shapes = fix_shapes([(s.name, s.shape) for s in signature.inputs], options.batch)
         try:
-            for index, spec in enumerate(inputs):
-                shape = [size or options.batch for size in spec.shape]
-                details = self._model.get_input_tensor_details(self._signature())
-                if list(list(details.values())[index]["shape"]) != shape:
-                    self._model.resize_input_tensor(index, shape)
+            for index, (spec, shape) in enumerate(zip(signature.inputs, shapes, strict=True)):
+                if spec.shape != shape:
+                    self._model.resize_input_tensor(index, list(shape))
         except RuntimeError as error:
             raise UnsupportedError(
                 f"{path.name}: LiteRT's GPU does not take batch {options.batch}: "
                 f"{_last_line(str(error))}",
                 hint="convert the model with a fixed batch",
             ) from error
+        key = next(iter(self._model.get_signature_list()))
+        self.inputs = _fixed(signature.inputs, self._model.get_input_tensor_details(key))
+        self.outputs = _fixed(signature.outputs, self._model.get_output_tensor_details(key))
 
     def bind(self, tensors: Sequence[Array]) -> Invocation:
         model = self._model
@@ -141,9 +138,6 @@ class LiteRTGPUSession(Session):
             details={"fully_accelerated": bool(self._model.is_fully_accelerated())},
         )
 
-    def _signature(self) -> str:
-        return str(next(iter(self._model.get_signature_list())))
-
     def _adapter(self) -> tuple[str, bool]:
         for line in self._log:
             if match := _ADAPTER.search(line):
@@ -171,12 +165,23 @@ class LiteRTGPUSession(Session):
             self._path,
             RuntimeOptions(self._options.threads, self._options.batch, "strict_float32"),
             self._version,
-            self.inputs,
-            self.outputs,
+            self._signature,
         )
         pairs = zip(self.bind(tensors)(), enforced.bind(tensors)(), strict=True)
         same = all(np.array_equal(ours, exact, equal_nan=True) for ours, exact in pairs)
         return "float32" if same else "float16"
+
+
+def _fixed(
+    specs: Sequence[TensorSpec], details: Mapping[str, Mapping[str, Any]]
+) -> tuple[TensorSpec, ...]:
+    """The file's specs with the shapes of the compiled model, which it keys by name."""
+    return tuple(
+        replace(spec, shape=tuple(int(size) for size in details[spec.name]["shape"]))
+        if spec.name in details
+        else spec
+        for spec in specs
+    )
 
 
 def _random_tensor(random: np.random.Generator, spec: TensorSpec) -> Array:

@@ -1,7 +1,9 @@
-"""The bones of a .tflite file, read with nothing but struct.
+"""The signature of a .tflite file, read with nothing but struct.
 
-Old interpreters do not verify a flatbuffer before they follow its offsets: tflite-runtime 2.14
-dies of a segmentation fault on a truncated file. Walking the file first costs milliseconds.
+Only TFLite's own interpreter tells how inputs and outputs are quantised, so that others need it
+from the file. And old interpreters do not verify a flatbuffer before they follow its offsets:
+tflite-runtime 2.14 dies of a segmentation fault on a truncated file. Walking it first costs
+milliseconds.
 """
 
 from __future__ import annotations
@@ -13,20 +15,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.errors import InputError
+from edgecnn.manifest import TensorSpec, check_model_path
+from edgecnn.runtimes.tensors import guess_layout
 
 # Field numbers of schema.fbs (version 3).
-_MODEL_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
+_MODEL_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS, _MODEL_SIGNATURES = 1, 2, 4, 7
 _GRAPH_TENSORS, _GRAPH_INPUTS, _GRAPH_OUTPUTS, _GRAPH_OPERATORS = 0, 1, 2, 3
-_TENSOR_SHAPE, _TENSOR_BUFFER, _TENSOR_NAME = 0, 2, 3
-_OPERATOR_INPUTS, _OPERATOR_OUTPUTS = 1, 2
+_TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER, _TENSOR_NAME = 0, 1, 2, 3
+_TENSOR_QUANTIZATION, _TENSOR_SHAPE_SIGNATURE = 4, 7
+_QUANTIZATION_SCALE, _QUANTIZATION_ZERO_POINT = 2, 3
+_OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS = 0, 1, 2
 _BUFFER_DATA, _BUFFER_OFFSET, _BUFFER_SIZE = 0, 1, 2
+_SIGNATURE_INPUTS, _SIGNATURE_OUTPUTS = 0, 1
+_MAP_NAME, _MAP_TENSOR = 0, 1
+
+DTYPES = (
+    *("float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64"),
+    *("int8", "float64", "complex128", "uint64", "resource", "variant", "uint32", "uint16"),
+    *("int4", "bfloat16"),
+)
 
 
-def check_structure(path: Path) -> None:
-    """Raise InputError when an offset or an index of the model points outside of it."""
+@dataclass(frozen=True)
+class Signature:
+    """What goes into the main graph and what comes out. Open dimensions are None."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+def read_signature(path: Path) -> Signature:
+    """Read and verify a model file.
+
+    Raises InputError for anything but a complete TFLite model: an offset or an index that
+    points outside of it, no graph.
+    """
+    check_model_path(path)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            _walk(_Bytes(data, len(data)))
+            return _signature(_Bytes(data, len(data)))
     except (struct.error, IndexError, ValueError) as error:
         raise InputError(
             f"{path.name}: not a complete TFLite model ({error})",
@@ -34,7 +61,7 @@ def check_structure(path: Path) -> None:
         ) from error
 
 
-def _walk(data: _Bytes) -> None:
+def _signature(data: _Bytes) -> Signature:
     model = data.table(data.u32(0))
     buffers = list(model.tables(_MODEL_BUFFERS))
     for buffer in buffers:
@@ -45,19 +72,73 @@ def _walk(data: _Bytes) -> None:
     if not graphs or not codes:
         raise ValueError("it holds no graph")
     for graph in graphs:
-        tensors = list(graph.tables(_GRAPH_TENSORS))
-        for tensor in tensors:
-            tensor.vector(_TENSOR_SHAPE, 4)
-            tensor.vector(_TENSOR_NAME, 1)
-            if tensor.u32(_TENSOR_BUFFER) >= max(len(buffers), 1):
-                raise ValueError("a tensor names a buffer that is not there")
-        for operator in graph.tables(_GRAPH_OPERATORS):
-            operator.check_indices(_OPERATOR_INPUTS, len(tensors))
-            operator.check_indices(_OPERATOR_OUTPUTS, len(tensors))
-            if operator.u32(0) >= codes:
-                raise ValueError("an operator has a code that is not there")
-        graph.check_indices(_GRAPH_INPUTS, len(tensors))
-        graph.check_indices(_GRAPH_OUTPUTS, len(tensors))
+        _check_graph(graph, codes, max(len(buffers), 1))
+    tensors = list(graphs[0].tables(_GRAPH_TENSORS))
+    signatures = list(model.tables(_MODEL_SIGNATURES))
+    # A tensor's own name is mangled ("serving_default_x:0"); with one signature its names are
+    # the user's.
+    only = signatures[0] if len(signatures) == 1 else None
+    return Signature(
+        _specs(graphs[0], _GRAPH_INPUTS, tensors, _names(only, _SIGNATURE_INPUTS)),
+        _specs(graphs[0], _GRAPH_OUTPUTS, tensors, _names(only, _SIGNATURE_OUTPUTS)),
+    )
+
+
+def _check_graph(graph: _Table, codes: int, buffers: int) -> None:
+    tensors = list(graph.tables(_GRAPH_TENSORS))
+    for tensor in tensors:
+        tensor.integers(_TENSOR_SHAPE)
+        tensor.text(_TENSOR_NAME)
+        if tensor.u32(_TENSOR_BUFFER) >= buffers:
+            raise ValueError("a tensor names a buffer that is not there")
+    for operator in graph.tables(_GRAPH_OPERATORS):
+        if operator.u32(_OPERATOR_CODE) >= codes:
+            raise ValueError("an operator has a code that is not there")
+        for number in (_OPERATOR_INPUTS, _OPERATOR_OUTPUTS):
+            _check_indices(operator.integers(number), len(tensors))
+    for number in (_GRAPH_INPUTS, _GRAPH_OUTPUTS):
+        _check_indices(graph.integers(number), len(tensors))
+
+
+def _check_indices(indices: tuple[int, ...], limit: int) -> None:
+    """Tensor numbers: −1 stands for an optional input that is left out."""
+    if any(not -1 <= index < limit for index in indices):
+        raise ValueError("an operator names a tensor that is not there")
+
+
+def _names(signature: _Table | None, number: int) -> dict[int, str]:
+    if signature is None:
+        return {}
+    entries = signature.tables(number)
+    return {entry.u32(_MAP_TENSOR): entry.text(_MAP_NAME) for entry in entries}
+
+
+def _specs(
+    graph: _Table, number: int, tensors: list[_Table], names: dict[int, str]
+) -> tuple[TensorSpec, ...]:
+    return tuple(_spec(tensors[index], names.get(index, "")) for index in graph.integers(number))
+
+
+def _spec(tensor: _Table, name: str) -> TensorSpec:
+    sizes = tensor.integers(_TENSOR_SHAPE_SIGNATURE) or tensor.integers(_TENSOR_SHAPE)
+    shape = tuple(None if size < 0 else size for size in sizes)
+    kind = tensor.u8(_TENSOR_TYPE)
+    scale, zero_point = None, None
+    quantization = tensor.table(_TENSOR_QUANTIZATION)
+    if quantization is not None:
+        start, count = quantization.vector(_QUANTIZATION_SCALE, 4)
+        if count:  # inputs and outputs have one scale, never one a channel
+            scale = tensor.source.f32(start)
+            start, count = quantization.vector(_QUANTIZATION_ZERO_POINT, 8)
+            zero_point = tensor.source.i64(start) if count else 0
+    return TensorSpec(
+        name=name or tensor.text(_TENSOR_NAME),
+        shape=shape,
+        dtype=DTYPES[kind] if kind < len(DTYPES) else "unknown",
+        layout="NHWC" if len(shape) == 4 else guess_layout(shape),  # TFLite knows no other
+        scale=scale or None,
+        zero_point=zero_point if scale else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -65,11 +146,14 @@ class _Bytes:
     data: mmap.mmap
     size: int
 
-    def u32(self, at: int) -> int:
-        return int(self._read("<I", at, 4))
+    def u8(self, at: int) -> int:
+        return int(self._read("<B", at, 1))
 
     def u16(self, at: int) -> int:
         return int(self._read("<H", at, 2))
+
+    def u32(self, at: int) -> int:
+        return int(self._read("<I", at, 4))
 
     def i32(self, at: int) -> int:
         return int(self._read("<i", at, 4))
@@ -77,10 +161,17 @@ class _Bytes:
     def u64(self, at: int) -> int:
         return int(self._read("<Q", at, 8))
 
-    def _read(self, kind: str, at: int, width: int) -> int:
+    def i64(self, at: int) -> int:
+        return int(self._read("<q", at, 8))
+
+    def f32(self, at: int) -> float:
+        return self._read("<f", at, 4)
+
+    def _read(self, kind: str, at: int, width: int) -> float:
         if not 0 <= at <= self.size - width:
             raise ValueError(f"byte {at} of {self.size} is needed")
-        return int(struct.unpack_from(kind, self.data, at)[0])
+        value: float = struct.unpack_from(kind, self.data, at)[0]
+        return value
 
     def table(self, at: int) -> _Table:
         vtable = at - self.i32(at)
@@ -105,6 +196,10 @@ class _Table:
         offset = self.source.u16(self.vtable + entry)
         return self.at + offset if offset else None
 
+    def u8(self, number: int) -> int:
+        at = self.field(number)
+        return 0 if at is None else self.source.u8(at)
+
     def u32(self, number: int) -> int:
         at = self.field(number)
         return 0 if at is None else self.source.u32(at)
@@ -126,12 +221,18 @@ class _Table:
             at = start + 4 * index
             yield self.source.table(at + self.source.u32(at))
 
-    def check_indices(self, number: int, limit: int) -> None:
-        """A vector of tensor numbers: −1 stands for an optional input left out."""
+    def table(self, number: int) -> _Table | None:
+        at = self.field(number)
+        return None if at is None else self.source.table(at + self.source.u32(at))
+
+    def integers(self, number: int) -> tuple[int, ...]:
+        """A vector of int32."""
         start, count = self.vector(number, 4)
-        for index in range(count):
-            if not -1 <= self.source.i32(start + 4 * index) < limit:
-                raise ValueError("an operator names a tensor that is not there")
+        return struct.unpack_from(f"<{count}i", self.source.data, start)
+
+    def text(self, number: int) -> str:
+        start, count = self.vector(number, 1)
+        return self.source.data[start : start + count].decode("utf-8", "replace")
 
     def check_external(self, offset: int, size: int) -> None:
         """Buffers of models above 2 GiB lie behind the flatbuffer."""
