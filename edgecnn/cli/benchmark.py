@@ -31,6 +31,7 @@ from edgecnn.cli.progress import shown
 @click.option("--out", type=options.FILE, required=True, help="The results file (.json) to write.")
 @options.force()
 def command(
+    *,
     artifacts: tuple[Path, ...],
     runtimes: tuple[str, ...],
     data: str | None,

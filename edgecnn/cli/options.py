@@ -62,7 +62,8 @@ def _model_names() -> list[str]:
     return list(MODELS.names())
 
 
-def _data_names() -> list[str]:
+def data_names() -> list[str]:
+    """Names of data sources, for completion."""
     from edgecnn.registry import DATA_SOURCES
 
     return [name + ":" if name == "folder" else name for name in DATA_SOURCES.names()]
@@ -101,7 +102,7 @@ def data(**attributes: Any) -> Callable[[Command], Command]:
         directory = click.option(
             "--data-dir", type=FILE, help="Where the data set's files lie, instead of a download."
         )
-        name = click.option("--data", type=Name(_data_names), help=text, **attributes)
+        name = click.option("--data", type=Name(data_names), help=text, **attributes)
         return name(directory(function))
 
     return decorate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,6 +21,7 @@ from edgecnn.cli.progress import shown
 @click.option("--out", type=options.FILE, required=True, help="The .keras file to write.")
 @options.force()
 def command(
+    *,
     model: str,
     data: str,
     data_dir: Path | None,
@@ -41,7 +43,7 @@ def command(
         raise InputError(f"--out takes a .keras file, received: {out}")
     refuse_overwrite(out, force=force)
     MODELS.check(model)
-    given = {"batch_size": batch_size, "learning_rate": learning_rate}
+    given: dict[str, Any] = {"batch_size": batch_size, "learning_rate": learning_rate}
     dataset = load(data, data_dir=data_dir, seed=seed)
     with shown() as progress:
         artifact = train(

@@ -1,0 +1,52 @@
+"""edgecnn verify: artifacts against their parent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli import options
+from edgecnn.cli.convert import told
+
+
+@click.command()
+@click.argument("artifacts", nargs=-1, required=True, type=options.FILE)
+@click.option("--parent", type=options.FILE, help="The .keras file they were made from.")
+@options.data(help="Data whose test split gives samples and labels; noise without.")
+@click.option(
+    "--max-drop",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Percentage points of accuracy that an artifact may lose.",
+)
+@options.allow_unsafe()
+def command(
+    *,
+    artifacts: tuple[Path, ...],
+    parent: Path | None,
+    data: str | None,
+    data_dir: Path | None,
+    max_drop: float,
+    allow_unsafe: bool,
+) -> None:
+    """Compare ARTIFACTS with the model they were made from; exit code 1 when one lost too much."""
+    from edgecnn.conversion.verify import verify_artifact
+    from edgecnn.data import load
+    from edgecnn.errors import GateError
+
+    dataset = load(data, data_dir=data_dir) if data else None
+    failed = []
+    for path in artifacts:
+        found = verify_artifact(
+            path, parent=parent, dataset=dataset, max_drop=max_drop, allow_unsafe=allow_unsafe
+        )
+        answer = "no labels, no gate" if found.gate is None else found.gate.reason
+        mark = "pass" if found.passed else "FAIL"
+        click.echo(f"{mark}  {path.name:<28} {answer}")
+        click.echo(f"      {told(found.parity)}")
+        if not found.passed:
+            failed.append(path.name)
+    if failed:
+        raise GateError(f"the accuracy gate failed for {', '.join(failed)}")

@@ -1,0 +1,235 @@
+"""The whole way in one go: train → convert → verify → benchmark → report, resumable.
+
+Everything lies in one folder: the trained `.keras`, `artifacts/`, `results.json` and the
+reports. Given the same settings again, what is there already is kept and the rest is done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgecnn import data, reporting
+from edgecnn.benchmarking.protocol import PROFILES, Protocol
+from edgecnn.benchmarking.session import benchmark, check_previous
+from edgecnn.conversion.convert import ConversionOutcome, convert
+from edgecnn.conversion.targets import parse_targets
+from edgecnn.data.base import Dataset
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.errors import InputError
+from edgecnn.files import write_text_atomically
+from edgecnn.manifest import Artifact
+from edgecnn.progress import Progress, silent
+from edgecnn.registry import MODELS
+from edgecnn.results import ArtifactRecord, Measurement, Results
+from edgecnn.runtimes import parse_configuration
+from edgecnn.training import train
+
+SETTINGS_FILE = "run.json"
+REPORTS = ("report.html", "report.md", "report.csv")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run does. `data_dir` may move between runs; everything else makes another run."""
+
+    model: str = "lenet5"
+    data: str = "digits"
+    data_dir: Path | None = None
+    seed: int = 0
+    epochs: int | None = None
+    targets: tuple[str, ...] = ("all",)
+    runtimes: tuple[str, ...] = ("all",)
+    threads: tuple[int, ...] = (1,)
+    protocol: Protocol = PROFILES["default"]
+
+    def to_dict(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        del values["data_dir"]
+        return values
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run leaves: the results, and the files that were written."""
+
+    results: Results
+    model: Artifact
+    artifacts: tuple[Artifact, ...]
+    reports: tuple[Path, ...]
+
+
+def run(
+    settings: Settings,
+    out: Path,
+    *,
+    force: bool = False,
+    command: str = "",
+    progress: Progress = silent,
+) -> RunOutcome:
+    """Do everything that is not done yet in the folder `out`, and write the reports.
+
+    A target that cannot be converted and a runtime that cannot run are rows of the results.
+    Ctrl-C (KeyboardInterrupt) leaves what is finished in place, for the next call to go on.
+
+    Raises InputError for settings that make no sense and for a folder that holds a run with
+    other settings (unless `force`, which starts anew).
+    """
+    _check(settings)
+    _claim(out, settings, force=force)
+    dataset = data.load(settings.data, data_dir=settings.data_dir, seed=settings.seed)
+    model = _trained(settings, dataset, out, progress)
+    outcomes = convert(
+        model.path,
+        settings.targets,
+        calibration=dataset,
+        out=out / "artifacts",
+        seed=settings.seed,
+        progress=progress,
+    )
+    artifacts = [outcome.artifact for outcome in outcomes if outcome.artifact is not None]
+    results = _measured(
+        settings, [model, *artifacts], dataset, out, command=command, progress=progress
+    )
+    results = _with_conversions(results, outcomes, settings.model)
+    results.save(out / "results.json")
+    progress("report", 0, len(REPORTS))
+    written: list[Path] = []
+    for name in REPORTS:
+        written += reporting.write([results], out / name)
+        progress("report", len(written), len(REPORTS), name)
+    return RunOutcome(results, model, tuple(artifacts), tuple(written))
+
+
+def _check(settings: Settings) -> None:
+    """Find out about wrong names before anything takes time."""
+    MODELS.check(settings.model)
+    parse_targets(settings.targets)
+    for text in settings.runtimes:
+        if text != "all":
+            parse_configuration(text)
+
+
+def _claim(out: Path, settings: Settings, *, force: bool) -> None:
+    """Make `out` the folder of these settings, or find that it is another run's."""
+    path = out / SETTINGS_FILE
+    wanted = settings.to_dict()
+    if path.exists() and not force:
+        there = _read_settings(path)
+        different = sorted(name for name in wanted if there.get(name) != wanted[name])
+        if different:
+            raise InputError(
+                f"{out} holds a run with other settings ({', '.join(different)})",
+                hint="give another --out, or --force to start anew there",
+            )
+        return
+    if out.is_dir() and any(out.iterdir()) and not path.exists() and not force:
+        raise InputError(
+            f"{out} is not empty and holds no run", hint="give another --out, or --force"
+        )
+    if force:
+        for name in ("results.json", f"{settings.model}.keras"):
+            (out / name).unlink(missing_ok=True)
+    write_text_atomically(path, json.dumps(wanted, indent=2) + "\n")
+
+
+def _read_settings(path: Path) -> Mapping[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}", hint="give --force") from error
+    return values if isinstance(values, dict) else {}
+
+
+def _trained(settings: Settings, dataset: Dataset, out: Path, progress: Progress) -> Artifact:
+    path = out / f"{settings.model}.keras"
+    if path.exists():
+        artifact = load_artifact(path)
+        if artifact.manifest.data.get("sha256") == dataset.sha256:
+            progress("train", 1, 1, f"kept {path.name}")
+            return artifact
+        raise InputError(
+            f"{path} was trained on other data than {dataset.name} holds now",
+            hint="give another --out, or --force to start anew",
+        )
+    return train(
+        settings.model,
+        dataset,
+        out=path,
+        epochs=settings.epochs,
+        seed=settings.seed,
+        progress=progress,
+    )
+
+
+def _measured(
+    settings: Settings,
+    artifacts: Sequence[Artifact],
+    dataset: Dataset,
+    out: Path,
+    *,
+    command: str,
+    progress: Progress,
+) -> Results:
+    path = out / "results.json"
+    previous = Results.load(path) if path.exists() else None
+    if previous is not None:
+        check_previous(previous, settings.protocol, dataset)
+    runtimes = settings.runtimes
+    readable = [artifact for artifact in artifacts if _is_read(artifact, runtimes)]
+    return benchmark(
+        readable,
+        runtimes,
+        threads=settings.threads,
+        protocol=settings.protocol,
+        data=dataset,
+        out=path,
+        previous=previous,
+        command=command,
+        progress=progress,
+    )
+
+
+def _is_read(artifact: Artifact, runtimes: Sequence[str]) -> bool:
+    """Whether any of the runtimes asked for reads the artifact: a run may leave formats out."""
+    from edgecnn.registry import RUNTIMES
+
+    names = {parse_configuration(text)[0] for text in runtimes if text != "all"}
+    return "all" in runtimes or any(
+        artifact.format in RUNTIMES.load(name).formats for name in names
+    )
+
+
+def _with_conversions(
+    results: Results, outcomes: Sequence[ConversionOutcome], model: str
+) -> Results:
+    """Add what conversion found: parity to rows that have none, a row for each failed target."""
+    parity = {outcome.artifact.sha256: outcome.parity for outcome in outcomes if outcome.artifact}
+    rows = [
+        row if row.parity else replace(row, parity=parity.get(row.artifact.sha256))
+        for row in results.measurements
+    ]
+    rows = [row for row in rows if row.runtime]
+    rows += [
+        Measurement(
+            ArtifactRecord(
+                name=outcome.target.file_name(model),
+                format=outcome.target.format,
+                recipe=outcome.target.recipe,
+                sha256="",
+                size_bytes=0,
+                model=model,
+            ),
+            runtime="",
+            device="",
+            status="failed",
+            error=outcome.error,
+            hint=outcome.hint,
+        )
+        for outcome in outcomes
+        if outcome.artifact is None
+    ]
+    return replace(results, measurements=tuple(rows))
