@@ -46,6 +46,8 @@ _CODE = {
 
 _NATIVE_LOG = re.compile(rb"[IWE]\d{4} \d\d:\d\d:|[IWE]0000 |WARNING: All log messages before absl")
 
+_UNREGISTERED = re.compile(r"Could not (?:locate|deserialize) (class|function) '([^']+)'")
+
 _TRUST = "edgecnn does not run it; give --allow-unsafe if you trust where the file is from"
 _DAMAGED = "the file is damaged or was made by something else; save it again with model.save()"
 
@@ -127,11 +129,22 @@ def load_keras(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
         zipfile.BadZipFile,  # a member fails its checksum
         zlib.error,
         EOFError,
+        MemoryError,
+        *_backend_errors(),  # layers larger than memory
     ) as error:
         raise InputError(
             f"{path.name}: Keras cannot read it ({_first_line(error)})", hint=_DAMAGED
         ) from error
     return model
+
+
+def _backend_errors() -> tuple[type[Exception], ...]:
+    """What the backend raises when it cannot make a variable, where that is a class of its own."""
+    if "tensorflow" not in sys.modules:
+        return ()
+    import tensorflow as tf
+
+    return (tf.errors.OpError,)
 
 
 def _inspect_archive(path: Path) -> Any:
@@ -225,9 +238,9 @@ def _explained(path: Path, error: Exception) -> InputError:
     text = str(error)
     if "safe_mode" in text or "arbitrary code" in text:
         return InputError(f"{path.name} contains code ({_first_line(error)})", hint=_TRUST)
-    if "Could not locate" in text or "cannot be imported" in text:
+    if missing := _UNREGISTERED.search(text):
         return InputError(
-            f"{path.name} needs a class that is not registered here ({_first_line(error)})",
+            f"{path.name} needs the {missing[1]} {missing[2]!r}, which is not registered here",
             hint="import the module that defines it with "
             "@keras.saving.register_keras_serializable() before loading, from Python",
         )
@@ -235,6 +248,7 @@ def _explained(path: Path, error: Exception) -> InputError:
 
 
 def _first_line(error: BaseException) -> str:
-    """The first sentence of Keras's often page-long messages, and its kind."""
-    text = str(error).strip().split("\n", 1)[0].split(". ", 1)[0]
+    """The first sentence of Keras's often page-long messages (of the innermost), and its kind."""
+    innermost = str(error).rpartition("Exception encountered: ")[2]
+    text = innermost.strip().split("\n", 1)[0].split(". ", 1)[0]
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
