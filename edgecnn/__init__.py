@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "benchmark": "edgecnn.benchmarking.session:benchmark",
-    "convert": "edgecnn.conversion:convert",
+    "convert": "edgecnn.conversion.convert:convert_one",
     "data": "edgecnn.data",
     "load": "edgecnn.runtimes:load",
     "models": "edgecnn.models",
@@ -25,7 +25,7 @@ _PUBLIC = {
     "Results": "edgecnn.results:Results",
     "run": "edgecnn.pipeline:run",
     "train": "edgecnn.training:train",
-    "verify": "edgecnn.conversion:verify",
+    "verify": "edgecnn.conversion.verify:verify_artifact",
 }
 
 __all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604 (strings, made from the table)
@@ -33,7 +33,8 @@ __all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604 (strings, made from
 if TYPE_CHECKING:
     from edgecnn import data, models, reporting
     from edgecnn.benchmarking.session import benchmark
-    from edgecnn.conversion import convert, verify
+    from edgecnn.conversion.convert import convert_one as convert
+    from edgecnn.conversion.verify import verify_artifact as verify
     from edgecnn.pipeline import run
     from edgecnn.results import Results
     from edgecnn.runtimes import load
