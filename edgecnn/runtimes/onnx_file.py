@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import mmap
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.errors import InputError
-from edgecnn.manifest import check_model_path
+from edgecnn.manifest import TensorSpec, check_model_path
 from edgecnn.runtimes.shapes import Dimension
+from edgecnn.runtimes.tensors import guess_layout
 
 DTYPES = {
     1: "float32",
@@ -69,6 +70,15 @@ def read_signature(path: Path) -> Signature:
             hint="the file is damaged or incomplete: copy or convert it again",
         ) from error
     return signature
+
+
+def specs(values: Sequence[Value]) -> tuple[TensorSpec, ...]:
+    """Values as tensor specs, open dimensions None (a value of open rank has no dimensions)."""
+    found = []
+    for value in values:
+        shape = tuple(size if isinstance(size, int) else None for size in value.shape or ())
+        found.append(TensorSpec(value.name, shape, value.dtype, guess_layout(shape)))
+    return tuple(found)
 
 
 def _model(model: _Message) -> Signature:

@@ -1,0 +1,256 @@
+"""OpenVINO on Intel (and other x86 and ARM) processors and on Intel GPUs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
+from edgecnn.manifest import TensorSpec
+from edgecnn.registry import require
+from edgecnn.results import Effective, RuntimeOptions
+from edgecnn.runtimes import onnx_file, tflite_file
+from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
+from edgecnn.runtimes.host import cpu_name
+from edgecnn.runtimes.precision import dominant
+from edgecnn.runtimes.shapes import check_dtype, fix_shapes
+from edgecnn.runtimes.tensors import guess_layout
+
+_PRECISIONS = {
+    "f32": "float32",
+    "f16": "float16",
+    "bf16": "bfloat16",
+    "f64": "float64",
+    "i8": "int8",
+    "u8": "int8",
+}
+_COMPUTE = ("Convolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "RNNCell")
+
+
+class OpenVINO(Runtime):
+    """OpenVINO, one stream, tuned for latency.
+
+    By default it computes float32 models in bfloat16 where the processor has instructions for
+    it (AVX512_BF16, AMX), and in float16 on GPUs; precision "strict_float32" forbids that.
+    """
+
+    name: ClassVar[str] = "openvino"
+    formats: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
+    extra: ClassVar[str] = "openvino"
+
+    @classmethod
+    def probe(cls, device: str) -> Availability:
+        try:
+            openvino = require("openvino", cls.extra)
+        except MissingDependencyError as error:
+            return Availability(False, error.message, error.hint)
+        version = str(openvino.__version__).partition("-")[0]
+        core = openvino.Core()
+        found = [name for name in core.available_devices if name.startswith(device.upper())]
+        if not found:
+            return Availability(
+                False,
+                f"OpenVINO finds no {device.upper()} here "
+                f"(it finds: {', '.join(core.available_devices) or 'nothing'})",
+                "an Intel GPU needs Intel's compute runtime (Debian: intel-opencl-icd)",
+                version,
+            )
+        name = cpu_name()
+        if device != "cpu":
+            name = str(core.get_property(found[0], "FULL_DEVICE_NAME"))
+        return Availability(True, version=version, device_name=name)
+
+    @classmethod
+    def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
+        require("openvino", cls.extra)
+        inputs, outputs = _declared(path)
+        for spec in (*inputs, *outputs):
+            check_dtype(spec.name, spec.dtype)
+        shapes = fix_shapes([(spec.name, spec.shape) for spec in inputs], options.batch)
+        availability = cls.probe(device)
+        if not availability.available:
+            raise UnsupportedError(
+                f"openvino:{device}: {availability.reason}", hint=availability.hint
+            )
+        compiled, notes = _compile(path, device, options, shapes)
+        return OpenVINOSession(
+            compiled, inputs, outputs, options, availability=availability, notes=notes
+        )
+
+
+class OpenVINOSession(Session):
+    """A model compiled by OpenVINO. Each bound input has an infer request of its own.
+
+    A request works on the caller's memory: neither inputs nor outputs are copied.
+    """
+
+    def __init__(
+        self,
+        compiled: Any,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        options: RuntimeOptions,
+        *,
+        availability: Availability,
+        notes: Mapping[str, str],
+    ) -> None:
+        self._compiled = compiled
+        self.inputs = _with_shapes(inputs, compiled.inputs)
+        self.outputs = _with_shapes(outputs, compiled.outputs)
+        graph = [_layer(node) for node in compiled.get_runtime_model().get_ordered_ops()]
+        counts = Counter(precision for layer in graph if (precision := _computed(layer)))
+        executed = Counter(
+            f"{layer['type']} {layer['precision']}"
+            for layer in graph
+            if layer["type"] not in ("Const", "Input", "Output")
+        )
+        devices = [str(name) for name in compiled.get_property("EXECUTION_DEVICES")]
+        on_cpu = devices == ["CPU"]
+        self.effective = Effective(
+            provider=f"OpenVINO {'+'.join(devices)}",
+            precision=dominant(counts, self.inputs[0].dtype if self.inputs else "unknown"),
+            device_name=availability.device_name,
+            delegated_fraction=1.0,  # a device compiles the whole graph or refuses it
+            threads=int(compiled.get_property("INFERENCE_NUM_THREADS")) if on_cpu else None,
+            runtime_version=f"OpenVINO {availability.version}",
+            details={
+                "compute_ops_by_precision": dict(counts),
+                "layers": dict(executed),
+                "asked_precision": options.precision,
+                "streams": int(compiled.get_property("NUM_STREAMS")),
+                **notes,
+            },
+        )
+
+    def bind(self, tensors: Sequence[Array]) -> Invocation:
+        openvino = require("openvino", "openvino")
+        native = require("openvino._pyopenvino", "openvino").InferRequest
+        request = self._compiled.create_infer_request()
+        inputs = list(tensors)
+        for index, tensor in enumerate(inputs):
+            request.set_input_tensor(index, openvino.Tensor(tensor, shared_memory=True))
+        fixed = all(None not in spec.shape for spec in self.outputs)
+        outputs: list[Array] = []
+        if fixed:
+            for index, spec in enumerate(self.outputs):
+                outputs.append(np.empty([size or 0 for size in spec.shape], spec.dtype))
+                shared = openvino.Tensor(outputs[-1], shared_memory=True)
+                request.set_output_tensor(index, shared)
+        # The native call: the Python one adds 1 µs of dispatch on inputs it is not given.
+        infer, nothing = native.infer, {}  # type: ignore[var-annotated]
+        count = len(self.outputs)
+
+        def invoke_fixed(_inputs: object = inputs) -> Sequence[Array]:
+            infer(request, nothing, True, False)
+            return outputs
+
+        def invoke_open(_inputs: object = inputs) -> Sequence[Array]:
+            infer(request, nothing, True, False)
+            return [request.get_output_tensor(index).data for index in range(count)]
+
+        return invoke_fixed if fixed else invoke_open
+
+
+def _declared(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Inputs and outputs as the file declares them: OpenVINO forgets how they are quantised."""
+    if path.suffix.lower() == ".tflite":
+        tflite = tflite_file.read_signature(path)
+        return tflite.inputs, tflite.outputs
+    onnx = onnx_file.read_signature(path)
+    return onnx_file.specs(onnx.inputs), onnx_file.specs(onnx.outputs)
+
+
+def _compile(
+    path: Path, device: str, options: RuntimeOptions, shapes: Sequence[tuple[int, ...]]
+) -> tuple[Any, dict[str, str]]:
+    """(compiled model, what was set beyond what the options ask)."""
+    openvino = require("openvino", OpenVINO.extra)
+    core = openvino.Core()
+    try:
+        model = core.read_model(str(path))
+    except RuntimeError as error:
+        raise InputError(
+            f"{path.name}: not a model OpenVINO can read: {_cause(error)}",
+            hint="the file is damaged, or uses operators that OpenVINO does not know",
+        ) from error
+    config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+    if device == "cpu":
+        config["INFERENCE_NUM_THREADS"] = options.threads
+    if options.precision == "strict_float32":
+        config["INFERENCE_PRECISION_HINT"] = "f32"
+    try:
+        if any(port.get_partial_shape().is_dynamic for port in model.inputs):
+            model.reshape(
+                {
+                    port: openvino.PartialShape(list(shape))
+                    for port, shape in zip(model.inputs, shapes, strict=True)
+                }
+            )
+        compiled = core.compile_model(model, device.upper(), config)
+        if device == "cpu" and _fused_wrongly(model, compiled):
+            compiled = core.compile_model(model, "CPU", {**config, "SNIPPETS_MODE": "DISABLE"})
+            return compiled, {"snippets": "disabled: wrong for chains of quantised dense layers"}
+        return compiled, {}
+    except RuntimeError as error:
+        raise UnsupportedError(
+            f"{path.name}: OpenVINO cannot compile it for {device.upper()}: {_cause(error)}",
+            hint="try another runtime, or another target at conversion",
+        ) from error
+
+
+def _fused_wrongly(model: Any, compiled: Any) -> bool:
+    """Whether quantised dense layers were fused with each other, which is wrong in 2026.4.1.
+
+    On one thread two quantised MatMul of up to a few hundred channels in a row (LeNet-5's
+    120 → 84 → 10) become one code snippet, whose outputs are off by 14 where the largest is 1.
+    Without snippets the same model answers exactly, and takes 96 µs instead of 36.
+    """
+    types = Counter(node.get_type_name() for node in model.get_ops())
+    executed = [_layer(node)["type"] for node in compiled.get_runtime_model().get_ops()]
+    dense = sum(kind in ("FullyConnected", "MatMul") for kind in executed)
+    return types["FakeQuantize"] > 0 and dense < types["MatMul"]
+
+
+def _with_shapes(specs: Sequence[TensorSpec], ports: Sequence[Any]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        replace(spec, shape=shape, layout=spec.layout or guess_layout(shape))
+        for spec, shape in zip(specs, map(_shape, ports), strict=True)
+    )
+
+
+def _shape(port: Any) -> tuple[int | None, ...]:
+    sizes = port.get_partial_shape()
+    return tuple(size.get_length() if size.is_static else None for size in sizes)
+
+
+def _layer(node: Any) -> dict[str, str]:
+    """Type and precision of an executed layer, and the precision of the data it receives."""
+    info = node.get_rt_info()
+    sources = [value.get_node().get_rt_info() for value in node.input_values()]
+    received = sources[0]["outputPrecisions"].astype(str) if sources else ""
+    return {
+        "type": info["layerType"].astype(str),
+        "precision": info["runtimePrecision"].astype(str),
+        "received": received.partition(",")[0],
+    }
+
+
+def _computed(layer: Mapping[str, str]) -> str | None:
+    if layer["type"] not in _COMPUTE:
+        return None
+    precision = _PRECISIONS.get(layer["precision"], layer["precision"])
+    if precision == "int8" and layer["received"] not in ("i8", "u8"):
+        return "dynamic_int8"  # float data, quantised inside the layer
+    return precision
+
+
+def _cause(error: Exception) -> str:
+    """The last line of OpenVINO's report: those before it say where in its source it arose."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else repr(error)
