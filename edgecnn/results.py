@@ -73,6 +73,9 @@ class Run:
     started_at: str = ""
     machine: Mapping[str, Any] = field(default_factory=dict)
     """What the machine did meanwhile: load, steal time, context switches, frequency."""
+    passes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What further passes over the loaded model found, by name ("memory", "energy" …); one that
+    could not be made holds `error`."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,10 @@ class Measurement:
             "peak_rss_bytes": max(peaks, default=None),
             "load_growth_bytes": max(growth, default=None),
         }
+
+    def found(self, name: str) -> Mapping[str, Any] | None:
+        """What the pass `name` found, in the first process that made it."""
+        return next((run.passes[name] for run in self.runs if name in run.passes), None)
 
     def to_dict(self) -> dict[str, Any]:
         latency = self.latency

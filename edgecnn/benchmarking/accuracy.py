@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.conversion.parity import parity
 from edgecnn.data.base import Dataset
 from edgecnn.errors import GateError, InputError
 from edgecnn.evaluation.classification import top1_accuracy
-from edgecnn.conversion.parity import parity
 from edgecnn.results import Accuracy, Parity
 
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -109,14 +109,15 @@ def _absorb(outcome: Outcome, event: Mapping[str, Any]) -> Outcome:
     kind = event.get("event")
     if kind == "loaded":
         return Outcome("crashed", loaded=event)
-    if kind == "probed":
-        return Outcome("ok", loaded=event)
-    if kind == "inspected":
-        return Outcome("ok", loaded=outcome.loaded)
+    if kind in ("probed", "inspected"):
+        return Outcome("ok", loaded=outcome.loaded or event)
     if kind == "measured":
         return Outcome("ok", run_from_dict(event["run"]), outcome.loaded)
+    if kind == "pass" and outcome.run is not None:
+        found = {**outcome.run.passes, event["name"]: event["found"]}
+        return replace(outcome, run=replace(outcome.run, passes=found))
     if kind == "outputs":
-        return Outcome("ok", outcome.run, outcome.loaded, outputs_written=True)
+        return replace(outcome, outputs_written=True)
     status: Status = "unsupported" if event.get("status") == "unsupported" else "failed"
     return Outcome(
         status, outcome.run, outcome.loaded, event.get("message"), event.get("hint") or None

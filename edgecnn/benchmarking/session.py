@@ -18,6 +18,7 @@ import numpy as np
 from edgecnn.benchmarking import environments, machine
 from edgecnn.benchmarking.accuracy import accuracy_of, parity_of
 from edgecnn.benchmarking.inputs import channels_last, write_samples
+from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
 from edgecnn.benchmarking.process import Outcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol, resolve
@@ -56,6 +57,7 @@ def benchmark(
     precision: str = "default",
     protocol: Protocol | None = None,
     data: Dataset | None = None,
+    passes: Sequence[str] = ("memory",),
     out: Path | None = None,
     previous: Results | None = None,
     command: str = "",
@@ -66,17 +68,27 @@ def benchmark(
     With `data`, the test split goes through every configuration: its samples feed the timed
     loop and its labels give the accuracy of that runtime's own outputs; without, inputs are
     seeded and synthetic. Finished rows of `previous` are kept, unfinished ones completed.
+    `passes` are made once for each row, in its first process.
     `out` is written as rows finish, also when interrupted (KeyboardInterrupt passes through).
 
     Raises InputError for artifacts, runtimes or options that make no sense; what goes wrong
     with one configuration is a row that says so.
     """
     protocol = protocol or resolve()
+    check_passes(passes)
     loaded = [
         item if isinstance(item, Artifact) else load_artifact(Path(item)) for item in artifacts
     ]
     configurations = plan(loaded, runtimes, threads=threads, batches=batches, precision=precision)
-    books = _Books(configurations, protocol, data=data, out=out, previous=previous, command=command)
+    books = _Books(
+        configurations,
+        protocol,
+        data=data,
+        passes=tuple(passes),
+        out=out,
+        previous=previous,
+        command=command,
+    )
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         books.prepare(Path(folder))
         try:
@@ -95,12 +107,14 @@ class _Books:
         protocol: Protocol,
         *,
         data: Dataset | None,
+        passes: tuple[str, ...],
         out: Path | None,
         previous: Results | None,
         command: str,
     ) -> None:
         self._protocol = protocol
         self._data = data
+        self._passes = passes
         self._out = out
         self._samples: dict[str, Path | EdgeCNNError | None] = {}
         self._preprocessed: dict[Preprocessing, Path] = {}
@@ -193,8 +207,11 @@ class _Books:
             if isinstance(samples, EdgeCNNError):
                 outcome = Outcome("failed", error=samples.message, hint=samples.hint)
             else:
-                outputs = self._folder / f"outputs-{row.number}.npy" if first else None
-                outcome = run_worker(_job(configuration, self._protocol, samples, outputs), python)
+                job = _job(configuration, protocol=self._protocol, samples=samples)
+                outputs = self._folder / f"outputs-{row.number}.npy"
+                if first:
+                    job = replace(job, outputs=str(outputs), passes=self._passes)
+                outcome = run_worker(job, python)
                 if outcome.outputs_written:
                     row.outputs = outputs
         self._enter(row, outcome)
@@ -244,10 +261,7 @@ class _Books:
 
 
 def _job(
-    configuration: Configuration,
-    protocol: Protocol | None = None,
-    samples: Path | None = None,
-    outputs: Path | None = None,
+    configuration: Configuration, *, protocol: Protocol | None = None, samples: Path | None = None
 ) -> Job:
     return Job(
         runtime=configuration.runtime,
@@ -256,7 +270,6 @@ def _job(
         path=str(configuration.artifact.path.resolve()),
         protocol=protocol,
         samples=str(samples) if samples else None,
-        outputs=str(outputs) if outputs else None,
     )
 
 

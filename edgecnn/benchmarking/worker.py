@@ -5,7 +5,8 @@ was its standard output; whatever a runtime prints goes to standard error. It ne
 runtime alone, and may run under another Python than its parent.
 
 Events: `probed` (an Availability), `loaded` (what the session is), `inspected` (nothing else was
-asked), `measured` (a Run), `outputs` (where the outputs lie), `error` (status, message, hint).
+asked), `measured` (a Run), `pass` (what a further pass found),
+`outputs` (where the outputs lie), `error` (status, message, hint).
 A process that ends without the events its job asks for has crashed.
 """
 
@@ -25,8 +26,10 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.benchmarking import passes
 from edgecnn.benchmarking.inputs import synthetic_samples
 from edgecnn.benchmarking.observation import difference, resident_bytes, snapshot
+from edgecnn.benchmarking.passes import Context
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.steady import measure, warm_up
 from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError, UnsupportedError
@@ -47,7 +50,8 @@ class Job:
 
     `samples` is a .npy file (n, …) of real-valued samples, channels last, that fit the model's
     one input; without it the worker draws seeded synthetic ones. `outputs` is where the
-    outputs of all samples are written (.npy), when they are wanted.
+    outputs of all samples are written (.npy), when they are wanted. `passes` names what else to
+    find out about the loaded model once its latency is known.
     """
 
     runtime: str
@@ -57,6 +61,7 @@ class Job:
     protocol: Protocol | None = None
     samples: str | None = None
     outputs: str | None = None
+    passes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -140,6 +145,9 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
             "machine": machine,
         },
     }
+    for name in job.passes:
+        context = Context(session, invocations, samples, job.options, job.protocol, Path(job.path))
+        yield {"event": "pass", "name": name, "found": passes.make(name, context)}
     if job.outputs is not None:
         _write_outputs(session, samples, job.options.batch, Path(job.outputs))
         yield {"event": "outputs", "path": job.outputs}

@@ -1,0 +1,59 @@
+"""What else to find out about a loaded model once its latency is known: one file a pass.
+
+A pass is a function from a Context to a JSON-ready dict; it runs in the worker process after
+the timed loop, so that nothing it does can disturb a sample. Its answer lies in the results as
+`runs[].passes[name]`. A pass needs numpy and the runtime alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.errors import EdgeCNNError
+from edgecnn.registry import unknown_name
+from edgecnn.results import RuntimeOptions
+from edgecnn.runtimes.base import Session
+
+PASSES: Mapping[str, str] = {
+    "memory": "edgecnn.benchmarking.passes.memory:find",
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """The loaded model: `invocations` are bound to distinct inputs and ready to be called.
+
+    `samples` holds one array (n, …) of real-valued samples, channels last, for each input.
+    """
+
+    session: Session
+    invocations: Sequence[Callable[[], Any]]
+    samples: Sequence[npt.NDArray[Any]]
+    options: RuntimeOptions
+    protocol: Protocol
+    path: Path
+
+
+def make(name: str, context: Context) -> dict[str, Any]:
+    """Make one pass; a clear failure is part of the answer, as `error` and `hint`."""
+    module, _, attribute = PASSES[name].partition(":")
+    find = getattr(importlib.import_module(module), attribute)
+    try:
+        found: dict[str, Any] = find(context)
+    except EdgeCNNError as error:
+        return {"error": error.message, "hint": error.hint or None}
+    return found
+
+
+def check(names: Sequence[str]) -> None:
+    """Raise InputError for a pass nobody wrote."""
+    for name in names:
+        if name not in PASSES:
+            raise unknown_name("pass", name, PASSES)

@@ -1,0 +1,41 @@
+"""Memory after the timed loop: does the runtime leak?
+
+The resident set is read between batches of inferences, never inside a timed one. Growth over
+1,000 inferences is told apart from an allocator that still settles by its second half.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from edgecnn.benchmarking.observation import resident_bytes
+from edgecnn.benchmarking.passes import Context
+
+INFERENCES = 1_000
+BUDGET_SECS = 5.0
+READINGS = 20
+
+
+def find(context: Context) -> dict[str, Any]:
+    """Resident bytes over further inferences.
+
+    `growth_bytes` is from the first to the last reading, `growth_second_half_bytes` over the
+    second half alone: a leak grows there too.
+    """
+    invocations = context.invocations
+    batch = INFERENCES // READINGS
+    readings = [resident_bytes()["now"]]
+    done = 0
+    deadline = time.monotonic() + BUDGET_SECS
+    while done < INFERENCES and time.monotonic() < deadline:
+        for index in range(done, done + batch):
+            invocations[index % len(invocations)]()
+        done += batch
+        readings.append(resident_bytes()["now"])
+    return {
+        "inferences": done,
+        "rss_bytes": readings,
+        "growth_bytes": readings[-1] - readings[0],
+        "growth_second_half_bytes": readings[-1] - readings[len(readings) // 2],
+    }
