@@ -13,8 +13,13 @@ from edgecnn.results import Results
 
 _UNITS = {
     **dict.fromkeys(("p50", "p90", "p95", "p99", "mean", "std", "load", "first"), "_ms"),
-    **dict.fromkeys(("p50_low", "p50_high", "minimum", "maximum"), "_ms"),
-    **dict.fromkeys(("peak_rss", "load_growth", "size", "moved"), "_bytes"),
+    **dict.fromkeys(("minimum", "maximum"), "_ms"),
+    **{
+        f"{name}_{end}": "_ms"
+        for name in ("p50", "p90", "p95", "p99", "load", "first")
+        for end in ("low", "high")
+    },
+    **dict.fromkeys(("peak_rss", "peak_rss_low", "load_growth", "size", "moved"), "_bytes"),
     "throughput": "_per_s",
     "drop": "_points",
     "energy": "_joules",

@@ -1,13 +1,91 @@
-"""One picture as a file of its own."""
+"""One picture as a file of its own, and all pictures compiled for the page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from edgecnn.errors import InputError
+from edgecnn.reporting import answer, charts
+from edgecnn.reporting.rows import Row, collect
 from edgecnn.results import Results
 
+WIDTH = 760
+KINDS = ("png", "svg", "pdf")
 
-def render(results: Sequence[Results], picture: str, kind: str) -> bytes:
-    """The picture as PNG, SVG or PDF bytes."""
-    raise InputError(f"no picture {picture!r} as {kind} of {len(results)} results")
+
+def render(results: Sequence[Results], picture: str, kind: str, *, dark: bool = False) -> bytes:
+    """The picture as PNG (2× resolution), SVG or PDF.
+
+    Raises InputError for an unknown picture or kind, and where the results hold nothing for it.
+    """
+    import vl_convert
+
+    chosen = charts.named(picture)
+    if kind not in KINDS:
+        raise InputError(f"no picture format {kind!r}", hint=f"known: {', '.join(KINDS)}")
+    rows = collect(results)
+    if not chosen.shown(rows):
+        able = [other.name for other in charts.PICTURES if other.shown(rows)]
+        raise InputError(
+            f"these results hold nothing to draw {picture!r} from",
+            hint=f"they can be drawn as: {', '.join(able) or 'nothing'}",
+        )
+    spec = standalone(chosen, rows, dark=dark)
+    if kind == "png":
+        return bytes(vl_convert.vegalite_to_png(spec, scale=2))
+    if kind == "pdf":
+        return bytes(vl_convert.vegalite_to_pdf(spec))
+    return str(vl_convert.vegalite_to_svg(spec)).encode()
+
+
+def standalone(picture: charts.Picture, rows: Sequence[Row], *, dark: bool) -> dict[str, Any]:
+    """A complete Vega-Lite specification with its data, legends and colours."""
+    look = charts.theme("dark" if dark else "light")
+    chart = picture.build(charts.domains(rows, legends=True))
+    spec: dict[str, Any] = chart.properties(width=WIDTH).to_dict()
+    for param in spec["params"]:
+        param["value"] = look["signals"].get(param["name"], param["value"])
+    spec["title"] = {
+        "text": picture.title,
+        "anchor": "start",
+        "frame": "group",
+        "color": look["signals"]["ink"],
+        "fontSize": 16,
+        "offset": 14,
+    }
+    spec["padding"] = 16
+    spec["config"] = _bare(look["config"]) | {"background": "#14181d" if dark else "#ffffff"}
+    spec["datasets"] = {"rows": charts.records(rows, answer.Limits())}
+    return spec
+
+
+def compiled(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The pictures that these rows can fill, as Vega specifications over an empty `rows`."""
+    import vl_convert
+
+    domains = charts.domains(rows)
+    out = []
+    for picture in charts.PICTURES:
+        if not picture.shown(rows):
+            continue
+        spec = picture.build(domains).to_dict()
+        spec["datasets"] = {"rows": []}
+        spec["autosize"] = {"type": "fit-x", "contains": "padding"}
+        spec["config"] = {"aria": False, "view": {"stroke": None}}
+        vega = vl_convert.vegalite_to_vega(spec)
+        vega.pop("$schema", None)
+        out.append(
+            {
+                "name": picture.name,
+                "title": picture.title,
+                "caption": picture.caption,
+                "wide": picture.wide,
+                "spec": vega,
+            }
+        )
+    return out
+
+
+def _bare(config: dict[str, Any]) -> dict[str, Any]:
+    return {**config, "view": {"stroke": None}}

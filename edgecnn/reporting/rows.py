@@ -9,10 +9,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import ceil, floor, isfinite, sqrt
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecnn.reporting.text import MESSAGE_LENGTH, clean
 from edgecnn.results import Measurement, Results
@@ -68,8 +69,14 @@ class Row:
     p50_low: float | None = None
     p50_high: float | None = None
     p90: float | None = None
+    p90_low: float | None = None
+    p90_high: float | None = None
     p95: float | None = None
+    p95_low: float | None = None
+    p95_high: float | None = None
     p99: float | None = None
+    p99_low: float | None = None
+    p99_high: float | None = None
     mean: float | None = None
     std: float | None = None
     minimum: float | None = None
@@ -77,8 +84,14 @@ class Row:
     outliers: int = 0
     throughput: float | None = None
     load: float | None = None
+    load_low: float | None = None
+    load_high: float | None = None
+    """The range over processes, here and for the first inference and memory."""
     first: float | None = None
+    first_low: float | None = None
+    first_high: float | None = None
     peak_rss: float | None = None
+    peak_rss_low: float | None = None
     load_growth: float | None = None
     size: float | None = None
     metric: str = ""
@@ -210,10 +223,23 @@ def _latency(measurement: Measurement) -> dict[str, Any]:
         "peak_rss": _finite(memory["peak_rss_bytes"]),
         "load_growth": _finite(memory["load_growth_bytes"]),
     }
+    runs = measurement.runs
+    if len(runs) > 1:
+        peaks = [run.rss_bytes["peak"] for run in runs if "peak" in run.rss_bytes]
+        values |= {
+            "load_low": min(run.load_ns for run in runs) / 1e6,
+            "load_high": max(run.load_ns for run in runs) / 1e6,
+            "first_low": min(run.first_inference_ns for run in runs) / 1e6,
+            "first_high": max(run.first_inference_ns for run in runs) / 1e6,
+            "peak_rss_low": min(peaks, default=None),
+        }
     if summary is None:
         return values
     low, high = summary.ci95 or (None, None)
-    pooled = np.concatenate([np.asarray(run.samples_ns, np.int64) for run in measurement.runs])
+    pooled = np.sort(np.concatenate([np.asarray(run.samples_ns) for run in runs])) / 1e6
+    for name, share in (("p90", 0.90), ("p95", 0.95), ("p99", 0.99)):
+        if getattr(summary, name) is not None:
+            values[f"{name}_low"], values[f"{name}_high"] = _quantile_interval(pooled, share)
     return {
         **values,
         "samples": summary.count,
@@ -229,8 +255,20 @@ def _latency(measurement: Measurement) -> dict[str, Any]:
         "maximum": summary.max,
         "outliers": summary.outliers,
         "throughput": _finite(measurement.throughput_per_s),
-        "quantiles": tuple(float(value) for value in np.quantile(pooled, QUANTILES) / 1e6),
+        "quantiles": tuple(float(value) for value in np.quantile(pooled, QUANTILES)),
     }
+
+
+def _quantile_interval(
+    ordered: npt.NDArray[np.float64], share: float
+) -> tuple[float | None, float | None]:
+    """95% interval of a quantile by order statistics (normal approximation of the ranks)."""
+    n = ordered.size
+    half = 1.959964 * sqrt(n * share * (1 - share))
+    low, high = floor(n * share - half), ceil(n * share + half)
+    if low < 0 or high >= n:
+        return None, None
+    return float(ordered[low]), float(ordered[high])
 
 
 def _quality(measurement: Measurement) -> dict[str, Any]:

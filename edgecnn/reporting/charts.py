@@ -1,0 +1,266 @@
+"""Which pictures a report has, what they say, the data they are drawn from, their colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from edgecnn.errors import InputError
+from edgecnn.reporting import answer, specs
+from edgecnn.reporting.rows import Row
+from edgecnn.reporting.specs import Domains
+
+RUNTIMES = ("litert", "onnxruntime", "openvino", "tflite-runtime", "opencv", "keras")
+# Okabe & Ito (2008), moved apart in lightness until each has 3:1 on its background.
+LIGHT = ("#0b66b2", "#c2410c", "#0a8a5f", "#8b5bb5", "#a67700", "#5b6470", "#c2387a", "#2a8fa8")
+DARK = ("#5aa9f0", "#f28a4b", "#35c48d", "#bb95e0", "#dcae3a", "#a3adb8", "#f07fb0", "#5cc7dd")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: `build` makes its chart, `shown` tells whether there is anything to see."""
+
+    name: str
+    title: str
+    caption: str
+    build: Callable[[Domains], Any]
+    shown: Callable[[Sequence[Row]], bool]
+    wide: bool = False
+
+
+def _has(*names: str) -> Callable[[Sequence[Row]], bool]:
+    def shown(rows: Sequence[Row]) -> bool:
+        return any(
+            row.measured and all(getattr(row, name) not in (None, (), 0) for name in names)
+            for row in rows
+        )
+
+    return shown
+
+
+def _varies(name: str) -> Callable[[Sequence[Row]], bool]:
+    def shown(rows: Sequence[Row]) -> bool:
+        series: dict[tuple[object, ...], set[object]] = {}
+        others = [other for other in ("threads", "batch") if other != name]
+        for row in rows:
+            if row.measured:
+                key = (row.machine, row.artifact, row.configuration, row.precision_asked)
+                key += tuple(getattr(row, other) for other in others)
+                series.setdefault(key, set()).add(getattr(row, name))
+        return any(len(values) > 1 for values in series.values())
+
+    return shown
+
+
+def _several_machines(rows: Sequence[Row]) -> bool:
+    return len({row.machine for row in rows if row.measured and not row.fence}) > 1
+
+
+PICTURES = (
+    Picture(
+        "accuracy_latency",
+        "Accuracy against latency",
+        "Up and to the left is better. The dashed line is the Pareto front: nothing measured is "
+        "both faster and more accurate than its corners. A ring marks the answer; faint marks "
+        "break a limit. Vertical lines are 95% intervals.",
+        specs.accuracy_latency,
+        _has("accuracy"),
+        wide=True,
+    ),
+    Picture(
+        "machines",
+        "Machines side by side",
+        "The same artifact, runtime and options on each machine; fenced-off rows are left out.",
+        specs.machines,
+        _several_machines,
+        wide=True,
+    ),
+    Picture(
+        "latency_distribution",
+        "Latency distributions",
+        f"The {specs.MOST_BARS} fastest rows in view. Tick: median. Bar: the middle half of all "
+        "inferences. Line: 1st to 99th percentile. ○ p90, ◆ p99, where the samples allow them.",
+        specs.latency_distribution,
+        _has("quantiles"),
+        wide=True,
+    ),
+    Picture(
+        "latency_tails",
+        "Tails of the fastest",
+        f"The share of inferences that took at most so long (empirical distribution of the "
+        f"{specs.MOST_CURVES} fastest rows in view). A long flat top is a long tail.",
+        specs.latency_tails,
+        _has("quantiles"),
+    ),
+    Picture(
+        "speedup",
+        "Speed-up over Keras",
+        "Median latency of the Keras model divided by that of the row, same machine, batch and, "
+        "where measured, threads. Lines are intervals from both medians' intervals.",
+        specs.speedup,
+        lambda rows: any(row.speedup is not None and row.format != "keras" for row in rows),
+    ),
+    Picture(
+        "memory",
+        "Memory",
+        "Largest resident set of the measuring process: interpreter, runtime and model.",
+        specs.memory,
+        _has("peak_rss"),
+    ),
+    Picture(
+        "size",
+        "Size",
+        "The model file on disk, for each format and recipe.",
+        specs.size,
+        lambda rows: any(row.size for row in rows),
+    ),
+    Picture(
+        "cold_start",
+        "Cold start",
+        f"From an open process to the first result: the {specs.MOST_BARS} quickest rows in view.",
+        specs.cold_start,
+        _has("load", "first"),
+        wide=True,
+    ),
+    Picture(
+        "threads",
+        "Scaling with threads",
+        "One line an artifact and runtime. Flat: more threads do not help.",
+        specs.threads_scaling,
+        _varies("threads"),
+    ),
+    Picture(
+        "batch",
+        "Scaling with the batch",
+        "Inferences a second, one request after the other.",
+        specs.batch_scaling,
+        _varies("batch"),
+    ),
+    Picture(
+        "energy",
+        "Energy",
+        "Energy of one inference with the idle machine's share taken off.",
+        specs.energy,
+        _has("energy"),
+    ),
+    Picture(
+        "roofline",
+        "Roofline",
+        "Arithmetic reached against arithmetic for each byte moved; the lines are the machine's "
+        "measured limits.",
+        specs.roofline,
+        _has("macs", "moved"),
+    ),
+    Picture(
+        "sustained",
+        "Sustained speed and temperature",
+        "Median latency of each minute; dashed: temperature.",
+        specs.sustained,
+        lambda rows: any(len(row.sustained) > 1 for row in rows),
+        wide=True,
+    ),
+)
+
+
+def names() -> list[str]:
+    """All pictures by name."""
+    return [picture.name for picture in PICTURES]
+
+
+def named(name: str) -> Picture:
+    """The picture of that name. Raises InputError with the known names."""
+    for picture in PICTURES:
+        if picture.name == name:
+            return picture
+    raise InputError(f"no picture named {name!r}", hint=f"known pictures: {', '.join(names())}")
+
+
+def domains(rows: Sequence[Row], *, legends: bool = False) -> Domains:
+    """What colours and shapes stand for in a report of these rows."""
+    return Domains(
+        runtimes=specs.ordered([row.runtime for row in rows if row.runtime], RUNTIMES),
+        recipes=specs.ordered([row.recipe for row in rows if row.recipe], specs.RECIPES),
+        machines=tuple(dict.fromkeys(row.machine_label for row in rows)),
+        legends=legends,
+    )
+
+
+def labels(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """For each row: a full label, one without the machine, and a short one.
+
+    They name what differs between the rows and leave out what all have in common.
+    """
+    several_models = len({row.model for row in rows}) > 1
+    several_machines = len({row.machine for row in rows}) > 1
+    several_threads = len({row.threads for row in rows}) > 1
+    out = []
+    for row in rows:
+        target = f"{row.format}:{row.recipe}" if row.recipe else row.artifact
+        what = f"{row.model} {target}" if several_models else target
+        extras = ""
+        if several_threads:
+            extras += f" ×{row.threads}"
+        if row.batch != 1:
+            extras += f" batch {row.batch}"
+        if row.precision_asked == "strict_float32":
+            extras += " strict"
+        pair = f"{what} · {row.configuration}{extras}"
+        full = f"{pair} · {row.machine_label}" if several_machines else pair
+        out.append((full, pair, f"{row.recipe or row.artifact} · {row.runtime}"))
+    return out
+
+
+def records(rows: Sequence[Row], limits: answer.Limits) -> list[dict[str, Any]]:
+    """The data set `rows` of the charts, for pictures made outside the page."""
+    choices = answer.choose(rows, limits)
+    best = {choice.row.id for choice in choices if choice.row}
+    groups: dict[tuple[int, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.machine, row.device), []).append(row)
+    out = []
+    for row, (label, pair, short) in zip(rows, labels(rows), strict=True):
+        record = {
+            name: None if isinstance(value, float) and not isfinite(value) else value
+            for name, value in vars(row).items()
+        }
+        record |= {
+            "label": label,
+            "pair_label": pair,
+            "short": short,
+            "configuration": row.configuration,
+            "measured": row.measured,
+            "best": row.id in best,
+            "allowed": answer.allowed(row, limits, groups[row.machine, row.device]),
+        }
+        out.append(record)
+    return out
+
+
+def theme(kind: str) -> dict[str, Any]:
+    """Vega configuration and signal values: "light", "dark", or "page" for CSS variables."""
+    if kind == "page":
+        ink, muted, grid, soft = "var(--ink)", "var(--muted)", "var(--grid)", "var(--soft)"
+        series = [f"var(--series-{index})" for index in range(len(LIGHT))]
+        accent, pair = "var(--accent)", ["var(--pair-0)", "var(--pair-1)"]
+    elif kind == "dark":
+        ink, muted, grid, soft = "#e8eaed", "#a4acb6", "#262d35", "#3d4650"
+        series, accent, pair = list(DARK), DARK[0], [DARK[0], "#2c5378"]
+    else:
+        ink, muted, grid, soft = "#1c2127", "#59636e", "#e6e9ed", "#ccd3da"
+        series, accent, pair = list(LIGHT), LIGHT[0], [LIGHT[0], "#9cc3e6"]
+    font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+    text = {"labelFont": font, "titleFont": font, "labelColor": muted, "titleColor": muted}
+    sizes = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
+    lines = {"gridColor": grid, "domainColor": soft, "tickColor": soft}
+    return {
+        "signals": {"ink": ink, "muted": muted, "soft": soft, "accent": accent, "pair": pair},
+        "config": {
+            "background": None,
+            "axis": {**text, **sizes, **lines, "titlePadding": 10},
+            "legend": {**text, **sizes, "labelColor": ink},
+            "range": {"category": series},
+            "text": {"font": font, "fontSize": 12},
+        },
+    }

@@ -1,0 +1,200 @@
+"""Several results files beside each other: what differs, what may be compared, what must not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edgecnn.reporting import formats
+from edgecnn.reporting.rows import Row
+from edgecnn.reporting.text import clean
+from edgecnn.results import Results
+
+VALUE_LENGTH = 240
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the environment table: a value for each results file."""
+
+    group: str
+    name: str
+    values: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the files disagree."""
+        return len(set(self.values)) > 1
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a reader must know before comparing; `fence` when the comparison is refused."""
+
+    text: str
+    fence: bool
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One configuration on the first machine and on others: rows by machine, None where absent."""
+
+    label: str
+    rows: tuple[Row | None, ...]
+
+    def ratio(self, machine: int) -> tuple[float, float | None, float | None] | None:
+        """How many times the first machine's latency (low, high from both intervals)."""
+        first, other = self.rows[0], self.rows[machine]
+        if first is None or other is None or not first.p50 or not other.p50:
+            return None
+        if not (first.p50_low and first.p50_high and other.p50_low and other.p50_high):
+            return other.p50 / first.p50, None, None
+        return (
+            other.p50 / first.p50,
+            other.p50_low / first.p50_high,
+            other.p50_high / first.p50_low,
+        )
+
+
+def facts(results: Sequence[Results]) -> list[Fact]:
+    """Machine, system, packages, protocol and data of every file, line by line."""
+    groups: tuple[tuple[str, list[Mapping[str, Any]]], ...] = (
+        ("Machine", [result.environment.machine for result in results]),
+        ("System", [result.environment.system for result in results]),
+        ("Packages", [result.environment.packages for result in results]),
+        ("Protocol", [result.protocol for result in results]),
+        ("Data", [result.data for result in results]),
+    )
+    out = [
+        Fact(
+            "Run", "measured at", tuple(_text(result.environment.created_at) for result in results)
+        ),
+        Fact("Run", "command", tuple(_text(result.command) for result in results)),
+        Fact("Run", "results schema", tuple(str(result.schema_version) for result in results)),
+    ]
+    for group, mappings in groups:
+        names = dict.fromkeys(name for mapping in mappings for name in mapping)
+        for name in names:
+            values = tuple(_text(mapping.get(name), name) for mapping in mappings)
+            if any(value != formats.DASH for value in values):
+                out.append(Fact(group, clean(name).replace("_", " "), values))
+    return out
+
+
+def fence(
+    results: Sequence[Results], rows: Sequence[Row], labels: Sequence[str]
+) -> tuple[list[Row], list[Note]]:
+    """Mark the rows that must not be compared across files, and say why in notes.
+
+    The first file is the reference. Fenced off are rows whose model file has another hash
+    under the same name, and all rows of files with other data or another schema; rows whose
+    thread counts have no counterpart are noted.
+    """
+    if len(results) < 2:
+        return list(rows), []
+    notes: list[Note] = []
+    whole: dict[int, str] = {}
+    first = results[0]
+    for index, other in enumerate(results[1:], 1):
+        reasons = []
+        if other.schema_version != first.schema_version:
+            reasons.append(f"results schema {other.schema_version} against {first.schema_version}")
+        if _data_key(other) != _data_key(first):
+            reasons.append(f"data {_data_name(other)} against {_data_name(first)}")
+        if reasons:
+            whole[index] = "; ".join(reasons)
+            notes.append(
+                Note(f"{labels[index]}: not compared with {labels[0]}: {whole[index]}.", True)
+            )
+        protocols = (clean(first.protocol.get("name", "")), clean(other.protocol.get("name", "")))
+        if protocols[0] != protocols[1]:
+            notes.append(
+                Note(f"{labels[index]} was measured with protocol {protocols[1] or 'unknown'}, "
+                     f"{labels[0]} with {protocols[0] or 'unknown'}.", False)
+            )  # fmt: skip
+    hashes: dict[str, str] = {}
+    for row in rows:
+        if row.sha256:
+            hashes.setdefault(row.artifact, row.sha256)
+    fenced, strangers = [], set()
+    for row in rows:
+        reason = whole.get(row.machine, "")
+        if row.sha256 and hashes[row.artifact] != row.sha256:
+            reason = f"another file under the name {row.artifact}: other sha256"
+            strangers.add(row.artifact)
+        fenced.append(replace(row, fence=reason) if reason else row)
+    notes += [
+        Note(f"{name}: the files of this name have different contents (sha256); their rows are "
+             "not compared.", True)
+        for name in sorted(strangers)
+    ]  # fmt: skip
+    return fenced, [*notes, *_threads_apart(fenced, labels)]
+
+
+def pairs(rows: Sequence[Row], machines: int, labels: Sequence[str]) -> list[Pair]:
+    """Configurations measured on the first and on another machine, fastest first.
+
+    `labels` are `charts.labels`' second, one a row: the row's name without its machine.
+    """
+    found: dict[str, list[Row | None]] = {}
+    for row, label in zip(rows, labels, strict=True):
+        if row.measured and not row.fence:
+            found.setdefault(label, [None] * machines)[row.machine] = row
+    kept = [
+        Pair(label, tuple(group))
+        for label, group in found.items()
+        if group[0] is not None and any(group[1:])
+    ]
+    return sorted(kept, key=lambda pair: (pair.rows[0].p50 or 0.0) if pair.rows[0] else 0.0)
+
+
+def _threads_apart(rows: Sequence[Row], labels: Sequence[str]) -> list[Note]:
+    """Configurations that files share only with different thread counts."""
+    threads: dict[tuple[str, str], dict[int, set[int]]] = {}
+    for row in rows:
+        if row.measured and not row.fence:
+            by_machine = threads.setdefault((row.artifact, row.configuration), {})
+            by_machine.setdefault(row.machine, set()).add(row.threads)
+    apart: dict[tuple[int, str, str], int] = {}
+    for by_machine in threads.values():
+        if 0 not in by_machine:
+            continue
+        for machine, counts in by_machine.items():
+            if not counts & by_machine[0]:
+                key = (machine, _listed(counts), _listed(by_machine[0]))
+                apart[key] = apart.get(key, 0) + 1
+    return [
+        Note(f"{labels[machine]}: {formats.plural(count, 'configuration')} measured with {here} "
+             f"threads against {there}; not compared.", True)
+        for (machine, here, there), count in apart.items()
+    ]  # fmt: skip
+
+
+def _listed(counts: set[int]) -> str:
+    return ", ".join(str(count) for count in sorted(counts))
+
+
+def _data_key(result: Results) -> object:
+    return result.data.get("sha256") or result.data.get("name")
+
+
+def _data_name(result: Results) -> str:
+    sha = clean(result.data.get("sha256", ""))[:8]
+    return f"{clean(result.data.get('name') or 'none')}{f' ({sha}…)' if sha else ''}"
+
+
+def _text(value: Any, name: str = "") -> str:
+    if value is None or value == "" or value == []:
+        return formats.DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and name.endswith("_bytes"):
+        return formats.size(value)
+    if isinstance(value, (list, tuple)):
+        return clean(", ".join(_text(item) for item in value[:100]), VALUE_LENGTH)
+    if isinstance(value, Mapping):
+        return clean(", ".join(f"{key} {_text(item)}" for key, item in value.items()), VALUE_LENGTH)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return clean(value, VALUE_LENGTH)
