@@ -24,7 +24,7 @@ Picture = npt.NDArray[np.uint8]
 ENDINGS = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
-FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What Pillow may try, whatever the file's ending: nothing that starts another program."""
 
 MAX_PIXELS = 64_000_000
