@@ -42,6 +42,8 @@ class Signature:
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    dtypes: frozenset[str]
+    """Those of all tensors, weights and biases included."""
 
 
 def read_signature(path: Path) -> Signature:
@@ -81,6 +83,7 @@ def _signature(data: _Bytes) -> Signature:
     return Signature(
         _specs(graphs[0], _GRAPH_INPUTS, tensors, _names(only, _SIGNATURE_INPUTS)),
         _specs(graphs[0], _GRAPH_OUTPUTS, tensors, _names(only, _SIGNATURE_OUTPUTS)),
+        frozenset(_dtype(tensor) for tensor in tensors),
     )
 
 
@@ -119,10 +122,14 @@ def _specs(
     return tuple(_spec(tensors[index], names.get(index, "")) for index in graph.integers(number))
 
 
+def _dtype(tensor: _Table) -> str:
+    kind = tensor.u8(_TENSOR_TYPE)
+    return DTYPES[kind] if kind < len(DTYPES) else "unknown"
+
+
 def _spec(tensor: _Table, name: str) -> TensorSpec:
     sizes = tensor.integers(_TENSOR_SHAPE_SIGNATURE) or tensor.integers(_TENSOR_SHAPE)
     shape = tuple(None if size < 0 else size for size in sizes)
-    kind = tensor.u8(_TENSOR_TYPE)
     scale, zero_point = None, None
     quantization = tensor.table(_TENSOR_QUANTIZATION)
     if quantization is not None:
@@ -134,7 +141,7 @@ def _spec(tensor: _Table, name: str) -> TensorSpec:
     return TensorSpec(
         name=name or tensor.text(_TENSOR_NAME),
         shape=shape,
-        dtype=DTYPES[kind] if kind < len(DTYPES) else "unknown",
+        dtype=_dtype(tensor),
         layout="NHWC" if len(shape) == 4 else guess_layout(shape),  # TFLite knows no other
         scale=scale or None,
         zero_point=zero_point if scale else None,

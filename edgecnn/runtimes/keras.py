@@ -1,0 +1,224 @@
+"""Keras itself: what a user has before converting."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
+from edgecnn.manifest import TensorSpec
+from edgecnn.results import Effective, RuntimeOptions
+from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
+from edgecnn.runtimes.host import cpu_name
+from edgecnn.runtimes.precision import dominant
+from edgecnn.runtimes.shapes import check_dtype, fix_shapes
+from edgecnn.runtimes.tensors import guess_layout
+
+_COMPUTE = ("Conv", "DepthwiseConv", "SeparableConv", "Dense", "EinsumDense")
+
+
+class Keras(Runtime):
+    """A .keras file in Keras, as fast as its backend goes without conversion.
+
+    With TensorFlow that is a `tf.function` of one signature; with another backend a plain
+    call of the model.
+    """
+
+    name: ClassVar[str] = "keras"
+    formats: ClassVar[tuple[str, ...]] = ("keras",)
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
+    extra: ClassVar[str] = "train"
+
+    @classmethod
+    def probe(cls, device: str) -> Availability:
+        try:
+            keras = _keras()
+        except MissingDependencyError as error:
+            return Availability(False, error.message, error.hint)
+        version = str(keras.__version__)
+        if device == "cpu":
+            return Availability(True, version=version, device_name=cpu_name())
+        gpu = _gpu_name(keras)
+        if gpu is None:
+            return Availability(
+                False,
+                f"Keras's backend {keras.backend.backend()} sees no GPU",
+                "install the NVIDIA driver and tensorflow[and-cuda]",
+                version,
+            )
+        return Availability(True, version=version, device_name=gpu)
+
+    @classmethod
+    def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
+        from edgecnn.keras_files import load_keras
+
+        keras = _keras()
+        _set_threads(keras, options.threads)
+        availability = cls.probe(device)
+        if not availability.available:
+            raise UnsupportedError(f"keras:{device}: {availability.reason}", hint=availability.hint)
+        backend = str(keras.backend.backend())
+        if backend == "tensorflow" and options.precision == "strict_float32":
+            _tensorflow().config.experimental.enable_tensor_float_32_execution(False)
+        model = load_keras(path)
+        if not getattr(model, "inputs", None):
+            raise InputError(
+                f"{path.name}: the model does not say what it takes",
+                hint="call it once on data, or give its first layer a shape, before saving",
+            )
+        return KerasSession(keras, model, device, options, availability)
+
+
+class KerasSession(Session):
+    """A Keras model called with training=False; the result is a numpy array on the host."""
+
+    def __init__(
+        self,
+        keras: ModuleType,
+        model: Any,
+        device: str,
+        options: RuntimeOptions,
+        availability: Availability,
+    ) -> None:
+        self._keras, self._model = keras, model
+        self._backend = str(keras.backend.backend())
+        self._device = "/CPU:0" if device == "cpu" else "/GPU:0"
+        for tensor in model.inputs:
+            check_dtype(str(tensor.name), str(tensor.dtype))
+        shapes = fix_shapes([(str(t.name), t.shape) for t in model.inputs], options.batch)
+        self.inputs = tuple(
+            TensorSpec(str(tensor.name), shape, str(tensor.dtype), _layout(model, shape))
+            for tensor, shape in zip(model.inputs, shapes, strict=True)
+        )
+        self.outputs = tuple(
+            TensorSpec(
+                str(tensor.name),
+                (options.batch, *tensor.shape[1:]),
+                str(tensor.dtype),
+                _layout(model, tensor.shape),
+            )
+            for tensor in model.outputs
+        )
+        self._function = self._compile()
+        policies = Counter(
+            str(layer.compute_dtype)
+            for layer in model._flatten_layers(include_self=False, recursive=True)  # noqa: SLF001
+            if type(layer).__name__.startswith(_COMPUTE)
+        )
+        precision = dominant(policies, self.inputs[0].dtype)
+        if precision == "float32" and device == "gpu" and _tf32_allowed(self._backend):
+            precision = "tf32"
+        self.effective = Effective(
+            provider=f"Keras ({self._backend})",
+            precision=precision,
+            device_name=availability.device_name,
+            delegated_fraction=1.0,
+            threads=_threads(self._backend),
+            runtime_version=f"keras {keras.__version__} with {self._backend} {_version(keras)}",
+            details={"compute_ops_by_precision": dict(policies)},
+        )
+
+    def bind(self, tensors: Sequence[Array]) -> Invocation:
+        function = self._function
+        if self._backend != "tensorflow":
+            to_numpy, convert = self._keras.ops.convert_to_numpy, self._keras.ops.convert_to_tensor
+            inputs = [convert(tensor) for tensor in tensors]
+            return lambda: [to_numpy(output) for output in function(*inputs)]
+        tensorflow = _tensorflow()
+        with tensorflow.device("/CPU:0"):  # a GPU fetches them inside the inference
+            inputs = [tensorflow.constant(tensor) for tensor in tensors]
+        return lambda: [output.numpy() for output in function(*inputs)]
+
+    def _compile(self) -> Callable[..., Sequence[Any]]:
+        model, tree = self._model, self._keras.tree
+        structure = getattr(model, "input", None) if len(self.inputs) > 1 else None
+
+        def call(*tensors: Any) -> Sequence[Any]:
+            packed: Any = tensors[0]
+            if structure is not None:
+                packed = tree.pack_sequence_as(structure, list(tensors))
+            return tree.flatten(model(packed, training=False))  # type: ignore[no-any-return]
+
+        if self._backend != "tensorflow":
+            return call
+        tensorflow = _tensorflow()
+        signature = [
+            tensorflow.TensorSpec(spec.shape, spec.dtype, name=f"input_{index}")
+            for index, spec in enumerate(self.inputs)
+        ]
+        with tensorflow.device(self._device):
+            return tensorflow.function(call).get_concrete_function(*signature)  # type: ignore[no-any-return]
+
+
+def _keras() -> ModuleType:
+    from edgecnn.keras_files import import_keras
+
+    return import_keras()
+
+
+def _tensorflow() -> Any:
+    import tensorflow as tf
+
+    return tf
+
+
+def _set_threads(keras: ModuleType, threads: int) -> None:
+    """Before TensorFlow starts; later it keeps what it has, which `effective.threads` tells."""
+    if keras.backend.backend() != "tensorflow":
+        return
+    threading = _tensorflow().config.threading
+    try:
+        threading.set_intra_op_parallelism_threads(threads)
+        threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:  # "cannot be modified after initialization": it runs already
+        return
+
+
+def _threads(backend: str) -> int | None:
+    """Threads inside an operator; TensorFlow's 0 stands for all processors."""
+    if backend != "tensorflow":
+        return None
+    asked = int(_tensorflow().config.threading.get_intra_op_parallelism_threads())
+    return asked or os.cpu_count()
+
+
+def _gpu_name(keras: ModuleType) -> str | None:
+    if keras.backend.backend() != "tensorflow":
+        return None
+    config = _tensorflow().config
+    devices = config.list_physical_devices("GPU")
+    if not devices:
+        return None
+    details = config.experimental.get_device_details(devices[0])
+    return str(details.get("device_name", devices[0].name))
+
+
+def _tf32_allowed(backend: str) -> bool:
+    if backend != "tensorflow":
+        return False
+    return bool(_tensorflow().config.experimental.tensor_float_32_execution_enabled())
+
+
+def _version(keras: ModuleType) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(str(keras.backend.backend()))
+    except PackageNotFoundError:
+        return "of unknown version"
+
+
+def _layout(model: Any, shape: Sequence[int]) -> str:
+    """By what the model's layers say; one that mixes both takes channels last, Keras's default."""
+    formats = {
+        str(layer.data_format)
+        for layer in model._flatten_layers(include_self=False, recursive=True)  # noqa: SLF001
+        if hasattr(layer, "data_format")
+    }
+    if len(shape) == 4 and formats:
+        return "NCHW" if formats == {"channels_first"} else "NHWC"
+    return guess_layout(tuple(shape))

@@ -1,0 +1,220 @@
+"""OpenCV's own inference (cv2.dnn) on the CPU."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgecnn.errors import MissingDependencyError, UnsupportedError
+from edgecnn.manifest import TensorSpec
+from edgecnn.registry import require
+from edgecnn.results import Effective, RuntimeOptions
+from edgecnn.runtimes import onnx_file, tflite_file
+from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
+from edgecnn.runtimes.host import cpu_name
+from edgecnn.runtimes.precision import dominant
+from edgecnn.runtimes.shapes import check_dtype, fix_shapes
+
+_COMPUTE = re.compile(r"(Conv|Convolution|Deconvolution|ConvTranspose|MatMul|Gemm|InnerProduct)")
+_INTEGERS = {"int4", "int8", "uint8", "int16"}
+
+
+class OpenCV(Runtime):
+    """OpenCV's DNN module.
+
+    OpenCV 5 has two engines. The new one is faster with float models and computes quantised
+    ones in integers; the classic one plays quantised models in float32. The new one is taken
+    where it knows every operator, else the classic one, as OpenCV itself does; `provider`
+    says which. What both lack, as of 5.0: dynamic int8 (ONNX), and any integer in .tflite.
+    """
+
+    name: ClassVar[str] = "opencv"
+    formats: ClassVar[tuple[str, ...]] = ("onnx", "tflite")
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    extra: ClassVar[str] = "opencv"
+
+    @classmethod
+    def probe(cls, device: str) -> Availability:  # noqa: ARG003 (there is one device)
+        try:
+            cv2 = require("cv2", cls.extra)
+        except MissingDependencyError as error:
+            return Availability(False, error.message, error.hint)
+        return Availability(True, version=str(cv2.__version__), device_name=cpu_name())
+
+    @classmethod
+    def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:  # noqa: ARG003
+        cv2 = require("cv2", cls.extra)
+        if path.suffix.lower() == ".tflite":
+            inputs, outputs = _declared_tflite(path, options.batch)
+        else:
+            inputs, outputs = _declared_onnx(path, options.batch)
+        cv2.setNumThreads(options.threads)
+        net, engine = _read(cv2, path)
+        if engine == "classic":  # the new engine knows no other backend
+            net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
+            net.setPreferableTarget(cv2.dnn.DNN_TARGET_CPU)
+        return OpenCVSession(cv2, net, engine, inputs, outputs)
+
+
+class OpenCVSession(Session):
+    """A network in OpenCV, which copies its input at each inference."""
+
+    def __init__(
+        self,
+        cv2: ModuleType,
+        net: Any,
+        engine: str,
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
+    ) -> None:
+        self._cv2, self._net, self._engine = cv2, net, engine
+        self.inputs = inputs
+        found = {str(name): None for name in net.getUnconnectedOutLayersNames()}
+        # A .tflite graph keeps its own names, which a signature renames: the order is the same.
+        self._output_names = [
+            spec.name if spec.name in found else list(found)[index]
+            for index, spec in enumerate(outputs)
+        ]
+        self.outputs = outputs
+
+    def bind(self, tensors: Sequence[Array]) -> Invocation:
+        set_input, forward, names = self._net.setInput, self._net.forward, self._output_names
+        failure = self._cv2.error
+        pairs = tuple(zip(tensors, (spec.name for spec in self.inputs), strict=True))
+        if len(pairs) == 1:
+            pairs = ((pairs[0][0], ""),)
+
+        def invoke() -> Sequence[Array]:
+            try:
+                for tensor, name in pairs:
+                    set_input(tensor, name)
+                return forward(names)  # type: ignore[no-any-return]
+            except failure as error:
+                raise UnsupportedError(
+                    f"OpenCV cannot run this model: {_one_line(error)}",
+                    hint="try onnxruntime:cpu or openvino:cpu",
+                ) from error
+
+        return invoke
+
+    @cached_property
+    def effective(self) -> Effective:  # type: ignore[override]  # (computed when first asked for)
+        """What executes, from the layers that are left after the first inference fused them."""
+        zeros = [np.zeros([size or 1 for size in spec.shape], spec.dtype) for spec in self.inputs]
+        self.bind(zeros)()
+        types = [str(self._net.getLayer(name).type) for name in self._net.getLayerNames()]
+        counts = Counter(
+            "int8" if kind.endswith("Int8") else "float32" for kind in types if _COMPUTE.match(kind)
+        )
+        return Effective(
+            provider=f"OpenCV DNN ({self._engine} engine)",
+            precision=dominant(counts, "float32"),
+            device_name=cpu_name(),
+            delegated_fraction=1.0,  # an engine runs the whole network or refuses it
+            threads=int(self._cv2.getNumThreads()),
+            runtime_version=f"OpenCV {self._cv2.__version__}",
+            details={
+                "compute_ops_by_precision": dict(counts),
+                "layers": dict(Counter(types)),
+            },
+        )
+
+
+def _declared_onnx(path: Path, batch: int) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    signature = onnx_file.read_signature(path)
+    inputs, outputs = onnx_file.specs(signature.inputs), onnx_file.specs(signature.outputs)
+    for spec in (*inputs, *outputs):
+        check_dtype(spec.name, spec.dtype)
+    shapes = fix_shapes([(spec.name, spec.shape) for spec in inputs], batch)
+    return (
+        tuple(replace(spec, shape=shape) for spec, shape in zip(inputs, shapes, strict=True)),
+        outputs,
+    )
+
+
+def _declared_tflite(
+    path: Path, batch: int
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Inputs as OpenCV takes them: it turns the whole graph to channels first."""
+    signature = tflite_file.read_signature(path)
+    for spec in signature.inputs:
+        check_dtype(spec.name, spec.dtype)
+    if integers := sorted(signature.dtypes & _INTEGERS):
+        # Dynamic int8 loads and answers NaN, static int8 and int16x8 do not load.
+        raise UnsupportedError(
+            f"{path.name}: OpenCV runs floating-point .tflite files only, this one holds "
+            f"{', '.join(integers)}",
+            hint="try litert:cpu, or convert to onnx",
+        )
+    if any(len(spec.shape) > 2 for spec in signature.outputs):
+        raise UnsupportedError(
+            f"{path.name}: OpenCV reorders the axes of .tflite outputs like "
+            f"{signature.outputs[0].shape}",
+            hint="try litert:cpu, or convert to onnx",
+        )
+    shapes = fix_shapes([(spec.name, spec.shape) for spec in signature.inputs], batch)
+    inputs = []
+    for spec, shape in zip(signature.inputs, shapes, strict=True):
+        if len(shape) == 4:
+            rows, height, width, channels = shape
+            first = (rows, channels, height, width)
+            inputs.append(replace(spec, shape=first, layout="NCHW"))
+        else:
+            inputs.append(replace(spec, shape=shape))
+    return tuple(inputs), signature.outputs
+
+
+def _read(cv2: ModuleType, path: Path) -> tuple[Any, str]:
+    """(network, engine): the new engine where it knows every operator, else the classic one."""
+    read = cv2.dnn.readNetFromTFLite if path.suffix.lower() == ".tflite" else None
+    read = read or cv2.dnn.readNetFromONNX
+    engines: list[tuple[str, dict[str, int]]] = [("classic", {})]
+    if hasattr(cv2.dnn, "ENGINE_NEW"):
+        engines = [
+            ("new", {"engine": cv2.dnn.ENGINE_NEW}),
+            ("classic", {"engine": cv2.dnn.ENGINE_CLASSIC}),
+        ]
+    reason = "no engine reads it"
+    for engine, arguments in engines:
+        try:
+            with _silent(cv2):
+                net = read(str(path), **arguments)
+        except cv2.error as error:
+            reason = _one_line(error)
+            continue
+        if not net.empty():
+            return net, engine
+    raise UnsupportedError(
+        f"{path.name}: OpenCV {cv2.__version__} cannot run it: {reason}",
+        hint="try onnxruntime:cpu or openvino:cpu",
+    )
+
+
+@contextmanager
+def _silent(cv2: ModuleType) -> Iterator[None]:
+    """Without OpenCV's log, whose errors are told by the exception."""
+    log = cv2.utils.logging
+    level = log.getLogLevel()
+    log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        log.setLogLevel(level)
+
+
+def _one_line(error: Exception) -> str:
+    """The innermost reason of a cv2.error without version, source file and code."""
+    text = " ".join(str(error).split())
+    reasons = re.findall(r"error: \(-?\d+:[^)]*\) (.+?)(?= OpenCV\(|$)", text)
+    shown = re.sub(r" in function '[^']*'", "", reasons[-1] if reasons else text)
+    node = re.search(r"Node \[([^@\]]+)", text)
+    return (f"{node[1]}: " if node else "") + shown.strip(" >'")[:200]
