@@ -80,12 +80,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A task metric on this runtime's own outputs, with the Wilson 95% interval."""
+    """A task metric on this runtime's own outputs, with the Wilson 95% interval.
+
+    `parent_value` is the float parent's on the same samples, `mcnemar_p` how likely so uneven
+    a split of their differences is by chance; `trained_value` is what training measured on
+    the same data.
+    """
 
     metric: str
     value: float
     n: int
     ci95: tuple[float, float] | None = None
+    parent_value: float | None = None
+    mcnemar_p: float | None = None
+    trained_value: float | None = None
 
 
 @dataclass(frozen=True)

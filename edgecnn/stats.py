@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from math import comb, sqrt
 
@@ -87,6 +88,77 @@ def count_outliers(samples: npt.ArrayLike) -> int:
     return int(np.count_nonzero((values < first - reach) | (values > third + reach)))
 
 
+def mcnemar_p(only_first: int, only_second: int) -> float:
+    """Exact two-sided McNemar test (McNemar 1947) on the samples where two classifiers differ.
+
+    `only_first` samples were right in the first alone, `only_second` in the second alone. The
+    p-value is how likely so uneven a split is when both are equally good.
+    """
+    n = only_first + only_second
+    if n == 0:
+        return 1.0
+    fewer = min(only_first, only_second)
+    tail = sum(comb(n, k) for k in range(fewer + 1))
+    return min(1.0, float(2 * Fraction(tail, 2**n)))
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Two latencies between which a model switches, with the share of samples at each."""
+
+    low: float
+    high: float
+    share_high: float
+
+
+def two_modes(samples: npt.ArrayLike) -> Modes | None:
+    """Two well-separated modes, or None.
+
+    Samples are split where the two groups are tightest (Otsu 1979) on a log scale. Modes count
+    when each holds at least 10% of the samples, Ashman's D exceeds 2 (Ashman et al. 1994), they
+    are at least 10% apart, and fewer samples lie in the valley than around either of them.
+    """
+    values = np.sort(np.asarray(samples, np.float64))
+    values = values[values > 0]
+    if values.size < 50:
+        return None
+    logs = np.log(values)
+    split = _otsu_split(logs)
+    low, high = logs[:split], logs[split:]
+    share = high.size / logs.size
+    if not 0.1 <= share <= 0.9:
+        return None
+    centres = (float(np.median(low)), float(np.median(high)))
+    gap = centres[1] - centres[0]
+    scatter = float(np.hypot(_robust_std(low), _robust_std(high))) or 1e-12
+    if gap < np.log(1.1) or sqrt(2) * gap / scatter <= 2:
+        return None
+    width = gap / 4
+    counts = [
+        int(np.count_nonzero(np.abs(logs - centre) <= width / 2))
+        for centre in (centres[0], sum(centres) / 2, centres[1])
+    ]
+    if counts[1] * 2 > min(counts[0], counts[2]):
+        return None
+    return Modes(float(np.exp(centres[0])), float(np.exp(centres[1])), share)
+
+
+def drift(samples: npt.ArrayLike) -> float:
+    """How far the median of the last third lies above that of the first third, as a share.
+
+    0 where it could be chance: within four standard errors of the two medians, or fewer than
+    30 samples.
+    """
+    values = np.asarray(samples, np.float64)
+    third = values.size // 3
+    if third < 10:
+        return 0.0
+    first, last = values[:third], values[-third:]
+    moved = float(np.median(last) - np.median(first))
+    error = 1.2533 * float(np.hypot(_robust_std(first), _robust_std(last))) / sqrt(third)
+    return moved / float(np.median(first)) if abs(moved) > 4 * error else 0.0
+
+
 @dataclass(frozen=True)
 class LatencySummary:
     """Latency in milliseconds over all samples of a measurement; None where not claimable."""
@@ -136,6 +208,20 @@ def summarise_latency(processes: Sequence[Samples]) -> LatencySummary | None:
         ci95=interval,
         outliers=count_outliers(pooled),
     )
+
+
+def _otsu_split(values: npt.NDArray[np.float64]) -> int:
+    """Where to cut sorted values so that the variance between the two groups is largest."""
+    n = values.size
+    sums = np.cumsum(values)
+    sizes = np.arange(1, n)
+    left, right = sums[:-1] / sizes, (sums[-1] - sums[:-1]) / (n - sizes)
+    return int(np.argmax(sizes * (n - sizes) * (right - left) ** 2)) + 1
+
+
+def _robust_std(values: npt.NDArray[np.float64]) -> float:
+    """1.4826 × the median absolute deviation."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def _lower_rank(n: int, confidence: float) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,43 @@ import numpy.typing as npt
 from edgecnn.conversion.parity import parity
 from edgecnn.data.base import Dataset
 from edgecnn.errors import GateError, InputError
-from edgecnn.evaluation.classification import top1_accuracy
+from edgecnn.evaluation.classification import predictions, top1_accuracy
+from edgecnn.manifest import Manifest
 from edgecnn.results import Accuracy, Parity
+from edgecnn.stats import mcnemar_p
 
 
-def accuracy_of(outputs: npt.NDArray[Any], dataset: Dataset) -> Accuracy | None:
+def accuracy_of(outputs: npt.NDArray[Any], dataset: Dataset, manifest: Manifest) -> Accuracy | None:
     """The task's metric of outputs (n, …) over the whole test split.
 
     None where the outputs are not class scores for this data set's labels: a foreign model
-    of another task is measured all the same.
+    of another task is measured all the same. What training measured is put beside it when
+    the manifest speaks of the same data.
     """
-    if dataset.task != "classification":
+    if not _is_classification(outputs, dataset):
         return None
-    if outputs.ndim != 2 or outputs.shape[1] != len(dataset.labels):
-        return None
-    return top1_accuracy(outputs, dataset["test"].labels)
+    trained = None
+    if manifest.data.get("sha256") == dataset.sha256:
+        trained = manifest.metrics.get("test_accuracy")
+    return replace(top1_accuracy(outputs, dataset["test"].labels), trained_value=trained)
+
+
+def beside_parent(
+    accuracy: Accuracy, outputs: npt.NDArray[Any], reference: npt.NDArray[Any], dataset: Dataset
+) -> Accuracy:
+    """`accuracy` with the float parent's, and McNemar's test of the samples that differ."""
+    labels = dataset["test"].labels
+    right, parent_right = (predictions(array) == labels for array in (outputs, reference))
+    p = mcnemar_p(int((right & ~parent_right).sum()), int((parent_right & ~right).sum()))
+    return replace(accuracy, parent_value=float(parent_right.mean()), mcnemar_p=p)
+
+
+def _is_classification(outputs: npt.NDArray[Any], dataset: Dataset) -> bool:
+    return (
+        dataset.task == "classification"
+        and outputs.ndim == 2
+        and outputs.shape[1] == len(dataset.labels)
+    )
 
 
 def parity_of(reference: Path, outputs: Path, parent_sha256: str | None) -> Parity | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn.benchmarking import environments, machine
-from edgecnn.benchmarking.accuracy import accuracy_of, parity_of
+from edgecnn.benchmarking.accuracy import accuracy_of, beside_parent, parity_of
 from edgecnn.benchmarking.inputs import channels_last, write_samples
 from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
@@ -34,6 +34,7 @@ from edgecnn.registry import RUNTIMES
 from edgecnn.results import Measurement, Results
 
 SAVE_EVERY_SECS = 5.0
+DEFAULT_PASSES = ("synchrony", "memory")
 
 
 @dataclass
@@ -57,7 +58,7 @@ def benchmark(
     precision: str = "default",
     protocol: Protocol | None = None,
     data: Dataset | None = None,
-    passes: Sequence[str] = ("memory",),
+    passes: Sequence[str] = DEFAULT_PASSES,
     out: Path | None = None,
     previous: Results | None = None,
     command: str = "",
@@ -228,7 +229,9 @@ class _Books:
             outputs = np.load(row.outputs, mmap_mode="r")
             row.health = OutputHealth.of(outputs)
             if self._data is not None:
-                measurement = replace(measurement, accuracy=accuracy_of(outputs, self._data))
+                manifest = row.configuration.artifact.manifest
+                accuracy = accuracy_of(outputs, self._data, manifest)
+                measurement = replace(measurement, accuracy=accuracy)
         row.measurement = judge(measurement, self._protocol, row.health)
         self.results = self.results.with_measurement(row.measurement)
         if self._out is not None and time.monotonic() - self._saved_at > SAVE_EVERY_SECS:
@@ -242,14 +245,24 @@ class _Books:
             parent = row.configuration.artifact.manifest.parent_sha256
             reference = references.get(parent or "")
             if row.outputs is not None and reference is not None:
-                parity = parity_of(reference, row.outputs, parent)
-                row.measurement = replace(row.measurement, parity=parity)
+                self._compare(row, reference)
         planned = {row.measurement.key for row in self._rows}
         others = [row for row in self.results.measurements if row.key not in planned]
         begun = [row.measurement for row in self._rows if _was_tried(row.measurement)]
         self.results = replace(self.results, measurements=(*others, *begun))
         if self._out is not None:
             self.results.save(self._out)
+
+    def _compare(self, row: _Row, reference: Path) -> None:
+        """Put the parent's outputs beside a row's, and judge it again in their light."""
+        assert row.outputs is not None
+        parent = row.configuration.artifact.manifest.parent_sha256
+        measurement = replace(row.measurement, parity=parity_of(reference, row.outputs, parent))
+        if measurement.accuracy is not None and self._data is not None:
+            outputs, expected = (np.load(path) for path in (row.outputs, reference))
+            accuracy = beside_parent(measurement.accuracy, outputs, expected, self._data)
+            measurement = replace(measurement, accuracy=accuracy)
+        row.measurement = judge(measurement, self._protocol, row.health)
 
     def _references(self) -> Mapping[str, Path]:
         """Outputs of Keras models, by the sha256 of the model."""

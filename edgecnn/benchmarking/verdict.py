@@ -1,7 +1,8 @@
 """Whether a number can be defended: VALID, NOISY or INVALID, with the reasons in words.
 
 INVALID means that the row does not measure what its name says; NOISY that it does, but that the
-machine was too restless to tell how fast it is to the promised precision.
+machine was too restless to tell how fast it is to the promised precision. A VALID row may carry
+reasons too: things to know before relying on it. Every reason says what to do.
 """
 
 from __future__ import annotations
@@ -15,11 +16,19 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.results import Measurement, Run, Verdict
+from edgecnn.results import Effective, Measurement, Run, Verdict
+from edgecnn.stats import drift, two_modes
 
 OTHER_CPUS = 0.25
 STEAL_FRACTION = 0.02
 FREQUENCY_DRIFT = 0.05
+LATENCY_DRIFT = 0.05
+MORE_CPUS_THAN_THREADS = 0.5
+ACCURACY_COLLAPSE = 0.05
+LEAK_BYTES_PER_INFERENCE = 1_024
+READ_NS_PER_BYTE = 1.0
+LONGEST_READ_NS = 100_000
+REDUCED = ("bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -32,86 +41,196 @@ class OutputHealth:
     @classmethod
     def of(cls, outputs: npt.NDArray[Any]) -> OutputHealth:
         """Look at all outputs (n, …)."""
-        if not np.issubdtype(outputs.dtype, np.floating):
-            return cls(True, len(outputs) > 1 and bool((outputs == outputs[0]).all()))
-        finite = bool(np.isfinite(outputs).all())
         constant = len(outputs) > 1 and bool((outputs == outputs[0]).all())
-        return cls(finite, constant)
+        if not np.issubdtype(outputs.dtype, np.floating):
+            return cls(finite=True, constant=constant)
+        return cls(bool(np.isfinite(outputs).all()), constant)
 
 
-def judge(measurement: Measurement, protocol: Protocol, health: OutputHealth | None) -> Measurement:
+def judge(
+    measurement: Measurement, protocol: Protocol, health: OutputHealth | None = None
+) -> Measurement:
     """The measurement with its verdict and reasons; rows that were not measured get none."""
-    if measurement.status != "ok" or not measurement.runs:
+    if measurement.status != "ok" or not measurement.runs or measurement.latency is None:
         return replace(measurement, verdict=None, reasons=())
-    invalid = [*_misnamed(measurement), *(_unhealthy(health) if health else ())]
-    noisy = list(_restless(measurement, protocol))
+    invalid = [
+        *_misnamed(measurement),
+        *_asynchronous(measurement),
+        *(_unhealthy(health) if health else ()),
+        *_inaccurate(measurement),
+        *_throttled(measurement.runs),
+    ]
+    noisy = [*_uncertain(measurement, protocol), *_disturbed(measurement.runs)]
     verdict: Verdict = "INVALID" if invalid else "NOISY" if noisy else "VALID"
-    return replace(measurement, verdict=verdict, reasons=(*invalid, *noisy))
+    reasons = (*invalid, *noisy, *_worth_knowing(measurement))
+    return replace(measurement, verdict=verdict, reasons=reasons)
 
 
 def _misnamed(measurement: Measurement) -> Iterator[str]:
-    effective = measurement.effective
-    if effective is None or measurement.device == "cpu":
+    """The row ran on something else than its name says."""
+    effective, options = measurement.effective, measurement.options
+    if effective is None:
         return
-    if effective.software:
+    if effective.software and measurement.device != "cpu":
         yield (
             f"the device is emulated in software ({effective.device_name}): this is the speed of "
-            f"the CPU, not of a {measurement.device}"
+            f"the CPU, not of a {measurement.device}; run it where the device is real"
         )
     share = effective.delegated_fraction
-    if share is not None and share < 1:
+    if share is not None and share < 1 and measurement.device != "cpu":
         yield (
             f"partial delegation: {1 - share:.0%} of the nodes ran outside {effective.provider}, "
-            "on the CPU"
+            f"on the CPU; change the operators it lacks, or compare it with a CPU row"
+        )
+    if options.precision == "strict_float32" and effective.precision in REDUCED:
+        yield f"strict float32 was asked and {effective.precision} was computed"
+    own = max((run.machine.get("own_cpus") or 0.0 for run in measurement.runs), default=0.0)
+    if measurement.device == "cpu" and own > options.threads + MORE_CPUS_THAN_THREADS:
+        yield (
+            f"{own:.1f} processors were busy where {options.threads} "
+            f"{'thread was' if options.threads == 1 else 'threads were'} asked: the runtime "
+            "ignores the limit; compare it with rows of as many threads"
+        )
+
+
+def _asynchronous(measurement: Measurement) -> Iterator[str]:
+    found = measurement.found("synchrony")
+    if not found or "error" in found:
+        return
+    call_ms, read_ms = found["call_ns"] / 1e6, found["read_ns"] / 1e6
+    expected_ns = LONGEST_READ_NS + READ_NS_PER_BYTE * found["output_bytes"]
+    if found["changed_later"]:
+        yield (
+            f"asynchronous return: the outputs still changed after the call came back in "
+            f"{call_ms:.3g} ms; the runtime must wait for the device"
+        )
+    elif found["read_ns"] > max(expected_ns, found["call_ns"]):
+        yield (
+            f"asynchronous return: the call came back in {call_ms:.3g} ms, the result was there "
+            f"{read_ms:.3g} ms later; the runtime must wait for the device"
         )
 
 
 def _unhealthy(health: OutputHealth) -> Iterator[str]:
     if not health.finite:
-        yield "outputs contain NaN or infinity"
+        yield "outputs contain NaN or infinity: use another recipe, or normalise the inputs"
     elif health.constant:
-        yield "the output is the same for every input: the model answers a constant"
+        yield (
+            "the output is the same for every input: the model answers a constant; this runtime "
+            "does not compute this file"
+        )
 
 
-def _restless(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
+def _inaccurate(measurement: Measurement) -> Iterator[str]:
+    accuracy = measurement.accuracy
+    if accuracy is None or accuracy.ci95 is None:
+        return
+    if _collapsed(accuracy.ci95[1], accuracy.parent_value):
+        yield (
+            f"accuracy collapse: {accuracy.value:.1%} where the float parent has "
+            f"{accuracy.parent_value:.1%} on the same {accuracy.n} samples: check the calibration "
+            "data and the runtime"
+        )
+    elif _collapsed(accuracy.ci95[1], accuracy.trained_value):
+        yield (
+            f"accuracy collapse: {accuracy.value:.1%} where training measured "
+            f"{accuracy.trained_value:.1%} on the same data: the preprocessing differs from the "
+            "one in training"
+        )
+
+
+def _collapsed(upper: float, reference: float | None) -> bool:
+    return reference is not None and upper < reference - ACCURACY_COLLAPSE
+
+
+def _throttled(runs: tuple[Run, ...]) -> Iterator[str]:
+    told = {str(run.machine["throttled"]) for run in runs if run.machine.get("throttled")}
+    if told:
+        which = "" if told == {"True"} else f" ({', '.join(sorted(told))})"
+        yield f"the processor was throttled while measuring{which}: cool it, or feed it better"
+
+
+def _uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
+    """The samples themselves do not settle on a number."""
     latency = measurement.latency
     assert latency is not None
-    if len(measurement.runs) < protocol.processes:
-        yield f"interrupted: {len(measurement.runs)} of {protocol.processes} processes measured"
-    fewest = min(len(run.samples_ns) for run in measurement.runs)
+    runs = measurement.runs
+    if len(runs) < protocol.processes:
+        yield f"interrupted: {len(runs)} of {protocol.processes} processes measured; run it again"
+    fewest = min(len(run.samples_ns) for run in runs)
     if fewest < protocol.min_runs:
+        secs = ceil(protocol.min_runs * latency.p50 / 1e3) + 1
         yield (
-            f"only {fewest} of {protocol.min_runs} samples in the budget: raise --max-secs to "
-            f"{ceil(protocol.min_runs * latency.p50 / 1e3) + 1}"
+            f"only {fewest} of {protocol.min_runs} samples fitted in the budget: "
+            f"raise --max-secs to {secs}"
         )
     spread = latency.relative_spread
     if spread is not None and spread > 2 * protocol.target_interval:
-        more = ceil(len(measurement.runs) * (spread / protocol.target_interval) ** 2)
-        what = f"{more} processes" if len(measurement.runs) > 2 else "more samples"
+        more = ceil(len(runs) * (spread / protocol.target_interval) ** 2)
+        needed = f"--processes {more}" if len(runs) > 2 else "a larger --max-secs"
         yield (
-            f"spread: the median is known to ±{spread:.1%} only, ±{protocol.target_interval:.0%} "
-            f"was asked; {what} would do"
+            f"spread: the median is known to ±{spread:.1%} only, "
+            f"±{protocol.target_interval:.0%} was asked; {needed} would do"
         )
-    yield from _disturbed(measurement.runs)
+    modes = [found for run in runs if (found := two_modes(run.samples_ns))]
+    if 2 * len(modes) > len(runs):
+        worst = max(modes, key=lambda found: found.high / found.low)
+        yield (
+            f"two modes: {1 - worst.share_high:.0%} of the samples near {worst.low / 1e6:.3g} ms, "
+            f"{worst.share_high:.0%} near {worst.high / 1e6:.3g} ms; the median may be either"
+        )
+    drifts = [drift(run.samples_ns) for run in runs]
+    furthest = max(drifts, key=abs)
+    if not modes and abs(furthest) > LATENCY_DRIFT:
+        way = "slower" if furthest > 0 else "faster"
+        yield f"drift: {abs(furthest):.0%} {way} at the end of a run than at its start; let it rest"
 
 
 def _disturbed(runs: tuple[Run, ...]) -> Iterator[str]:
+    """Others had a hand in it."""
     steal = _worst(runs, "steal_fraction")
     if steal > STEAL_FRACTION:
         yield f"the hypervisor took {steal:.1%} of a processor away (steal): use a quieter host"
     others = _worst(runs, "other_cpus")
     if others > OTHER_CPUS:
         yield f"other processes kept {others:.1f} processors busy: stop them and measure again"
-    drift = max((_drift(run.machine.get("frequency_mhz")) for run in runs), default=0.0)
-    if drift > FREQUENCY_DRIFT:
-        yield f"the clock frequency moved by {drift:.0%}: set the governor to performance"
+    moved = max((_change(run.machine.get("frequency_mhz")) for run in runs), default=0.0)
+    if moved > FREQUENCY_DRIFT:
+        yield f"the clock frequency moved by {moved:.0%}: set the governor to performance"
+
+
+def _worth_knowing(measurement: Measurement) -> Iterator[str]:
+    """What does not spoil the number but belongs beside it."""
+    effective = measurement.effective
+    if effective is not None:
+        yield from _less_than_it_seems(measurement, effective)
+    memory = measurement.found("memory")
+    if memory and memory.get("inferences"):
+        leaked = memory["growth_second_half_bytes"] / (memory["inferences"] / 2)
+        if leaked > LEAK_BYTES_PER_INFERENCE:
+            yield (
+                f"memory grows by {leaked / 1024:.0f} KiB an inference and does not stop: "
+                "the runtime leaks"
+            )
+
+
+def _less_than_it_seems(measurement: Measurement, effective: Effective) -> Iterator[str]:
+    recipe, precision = measurement.artifact.recipe, effective.precision
+    if recipe == "float32" and precision in REDUCED:
+        yield (
+            f"computed in {precision} although the file is float32: compare it with {precision} "
+            "rows, or give --strict-float32"
+        )
+    share = effective.delegated_fraction
+    if share is not None and share < 1 and measurement.device == "cpu":
+        yield (f"{1 - share:.0%} of the nodes run outside {effective.provider}, in slower kernels")
 
 
 def _worst(runs: tuple[Run, ...], name: str) -> float:
     return max((run.machine.get(name) or 0.0 for run in runs), default=0.0)
 
 
-def _drift(readings: Any) -> float:
+def _change(readings: Any) -> float:
     if not readings or None in readings or min(readings) <= 0:
         return 0.0
     return float(max(readings) / min(readings) - 1)

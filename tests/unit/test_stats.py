@@ -102,3 +102,42 @@ def test_a_summary_is_ordered(samples: np.ndarray):
     assert claimed == sorted(claimed)
     if summary.ci95:
         assert summary.ci95[0] <= summary.p50 <= summary.ci95[1]
+
+
+def test_mcnemar_is_the_exact_binomial_test():
+    """scipy.stats.binomtest(5, 20, 0.5).pvalue is the independent implementation."""
+    from scipy.stats import binomtest
+
+    assert stats.mcnemar_p(5, 15) == pytest.approx(binomtest(5, 20, 0.5).pvalue)
+    assert stats.mcnemar_p(0, 0) == 1.0
+    assert stats.mcnemar_p(7, 7) == 1.0
+
+
+def test_two_well_separated_latencies_are_two_modes():
+    rng = np.random.default_rng(0)
+    mixed = rng.permutation(np.r_[rng.normal(100, 2, 300), rng.normal(150, 3, 100)])
+    modes = stats.two_modes(mixed)
+    assert modes.low == pytest.approx(100, rel=0.01)
+    assert modes.high == pytest.approx(150, rel=0.01)
+    assert modes.share_high == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("shape", ["normal", "lognormal", "uniform", "exponential", "outliers"])
+def test_one_mode_is_not_two(shape: str):
+    rng = np.random.default_rng(0)
+    samples = {
+        "normal": rng.normal(100, 10, 1_000),
+        "lognormal": rng.lognormal(4, 0.5, 1_000),
+        "uniform": rng.uniform(50, 150, 1_000),
+        "exponential": rng.exponential(100, 1_000),
+        "outliers": np.r_[rng.normal(100, 2, 950), rng.normal(500, 20, 50)],
+    }[shape]
+    assert stats.two_modes(samples) is None
+
+
+def test_a_slope_is_drift_and_noise_is_not():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(100, 5, 900)
+    assert stats.drift(noise) == 0.0
+    assert stats.drift(noise + np.linspace(0, 30, 900)) == pytest.approx(0.19, abs=0.03)
+    assert stats.drift(np.arange(5)) == 0.0

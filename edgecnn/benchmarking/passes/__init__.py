@@ -22,6 +22,7 @@ from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Session
 
 PASSES: Mapping[str, str] = {
+    "synchrony": "edgecnn.benchmarking.passes.synchrony:find",
     "memory": "edgecnn.benchmarking.passes.memory:find",
 }
 

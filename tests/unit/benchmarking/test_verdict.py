@@ -59,7 +59,7 @@ def test_a_machine_that_tells_nothing_is_not_accused():
 def test_a_wide_interval_is_noisy():
     verdict, reasons = judged(row(taken=samples(0.5, 100)))
     assert verdict == "NOISY"
-    assert "more samples would do" in reasons
+    assert "a larger --max-secs would do" in reasons
 
 
 def test_too_few_samples_are_noisy_and_say_which_budget_would_do():
