@@ -8,14 +8,16 @@ numpy alone besides, because it also runs in worker processes of other environme
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.errors import UnsupportedError
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.tensors import from_model, to_model
@@ -35,8 +37,27 @@ class Availability:
     device_name: str = ""
 
 
+@dataclass(frozen=True)
+class OperatorTime:
+    """What one executed operator takes of an inference.
+
+    `share` is its part (0…1) of the time of all operators, over all profiled inferences;
+    `provider` is who ran it, where a runtime has several.
+    """
+
+    name: str
+    type: str
+    median_ns: int
+    share: float
+    provider: str | None = None
+
+
 class Session(ABC):
-    """A model loaded in a runtime. Always synchronised: outputs are on the host on return."""
+    """A model loaded in a runtime. Always synchronised: outputs are on the host on return.
+
+    Some runtimes prove what is `effective` by inferring once more or by loading again: ask for
+    it after measuring.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -96,3 +117,37 @@ class Runtime(ABC):
         Raises InputError for a file it cannot read, UnsupportedError where it would fall
         back to something other than `device`, MissingDependencyError when not installed.
         """
+
+    @classmethod
+    def profile(
+        cls,
+        path: Path,
+        device: str,
+        options: RuntimeOptions,
+        tensors: Sequence[Sequence[Array]],
+        inferences: int,
+    ) -> list[OperatorTime]:
+        """Time every operator over `inferences` runs in a session of its own, costliest first.
+
+        `tensors` holds inputs in the model's own form for one or several inferences, used in
+        turn. Raises UnsupportedError where the runtime tells nothing about its operators.
+        """
+        raise UnsupportedError(
+            f"{cls.name}:{device} does not tell how long its operators take",
+            hint="profile the same model on onnxruntime:cpu, openvino:cpu or litert:cpu",
+        )
+
+
+def operator_times(
+    executed: Iterable[tuple[str, str, str | None, int]],
+) -> list[OperatorTime]:
+    """Single executions (name, type, provider, ns) summed up by operator, costliest first."""
+    times: dict[tuple[str, str, str | None], list[int]] = {}
+    for name, kind, provider, elapsed_ns in executed:
+        times.setdefault((name, kind, provider), []).append(elapsed_ns)
+    total = sum(map(sum, times.values())) or 1
+    found = [
+        OperatorTime(name, kind, int(median(spent)), sum(spent) / total, provider)
+        for (name, kind, provider), spent in times.items()
+    ]
+    return sorted(found, key=lambda operator: operator.share, reverse=True)

@@ -79,7 +79,7 @@ class InterpreterSession(Session):
         runtime_version: str,
         threads_started: int | None,
     ) -> None:
-        self._interpreter = interpreter
+        self.interpreter = interpreter
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         self.inputs = _fixed(signature.inputs, inputs)
         self.outputs = _fixed(signature.outputs, outputs)
@@ -111,7 +111,7 @@ class InterpreterSession(Session):
     def bind(self, tensors: Sequence[Array]) -> Invocation:
         # The wrapper's own methods: the public ones add a check of reference counts that
         # costs as much as an input copy, and refuses to run while a view of an output lives.
-        wrapper = self._interpreter._interpreter  # noqa: SLF001
+        wrapper = self.interpreter._interpreter  # noqa: SLF001
         invoke, set_tensor, view = wrapper.Invoke, wrapper.SetTensor, wrapper.tensor
         pairs = tuple(zip(self._input_indices, tensors, strict=True))
         for index, tensor in pairs:

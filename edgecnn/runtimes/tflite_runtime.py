@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from edgecnn.errors import MissingDependencyError
+import numpy as np
+
+from edgecnn.errors import MissingDependencyError, UnsupportedError
 from edgecnn.registry import require
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Availability, Runtime, Session
@@ -36,9 +38,11 @@ class TFLiteRuntime(Runtime):
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:  # noqa: ARG003
         _require()
         interpreter = require("tflite_runtime.interpreter", cls.extra).Interpreter
-        return load_interpreter(
+        session = load_interpreter(
             interpreter, path, options, runtime_version=f"tflite-runtime {_version()}"
         )
+        _refuse_wrong_dense(path, session.interpreter)
+        return session
 
 
 def _require() -> None:
@@ -50,12 +54,31 @@ def _require() -> None:
         require("tflite_runtime", TFLiteRuntime.extra)
     except MissingDependencyError as error:
         raise MissingDependencyError("tflite-runtime is not installed here", hint=HINT) from error
-    import numpy as np
-
     if int(np.__version__.partition(".")[0]) >= 2:
         raise MissingDependencyError(
             f"tflite-runtime needs numpy 1, this environment has numpy {np.__version__}", hint=HINT
         )
+
+
+def _refuse_wrong_dense(path: Path, interpreter: Any) -> None:
+    """Raise UnsupportedError for dense layers that 2.14 answers wrongly without a word.
+
+    Dynamically quantised dense layers with a scale for each channel came later, as operator
+    version 12. Quantizers that write them under an older number get past the version check,
+    and every output is then 0 (a softmax over ten classes answers 0.1 to everything).
+    """
+    tensors = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    for operator in interpreter._get_ops_details():  # noqa: SLF001 (the only way to the graph)
+        if operator["op_name"] != "FULLY_CONNECTED":
+            continue
+        data, weights = (tensors[int(index)] for index in operator["inputs"][:2])
+        scales = weights["quantization_parameters"]["scales"]
+        if np.dtype(data["dtype"]) == np.float32 and len(scales) > 1:
+            raise UnsupportedError(
+                f"{path.name}: tflite-runtime answers wrongly for dynamically quantised dense "
+                "layers with a scale for each channel",
+                hint="quantise statically, or run it on litert:cpu",
+            )
 
 
 def _version() -> str:
