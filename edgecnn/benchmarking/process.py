@@ -156,7 +156,7 @@ def _patience(job: Job, outcome: Outcome) -> float:
     if outcome.run is None:
         measuring = job.protocol.warmup_max_secs + job.protocol.max_secs
         return LOAD_TIMEOUT_SECS + 4 * measuring
-    return OUTPUTS_TIMEOUT_SECS
+    return OUTPUTS_TIMEOUT_SECS + job.protocol.sustained_secs
 
 
 class _EventReader:

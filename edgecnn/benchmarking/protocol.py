@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -30,6 +31,8 @@ class Protocol:
     warmup_min_secs: float = 0.5
     warmup_max_secs: float = 10.0
     seed: int = 0
+    sustained_secs: float = 0.0
+    """How long the pass `sustained` runs without a pause; 0 when nobody asked for it."""
 
     def __post_init__(self) -> None:
         if self.processes < 1 or self.min_runs < 1 or self.max_runs < self.min_runs:
@@ -37,6 +40,8 @@ class Protocol:
                 f"a protocol needs at least one process and one run, received: "
                 f"{self.processes} processes, {self.min_runs} to {self.max_runs} runs"
             )
+        if self.sustained_secs < 0:
+            raise InputError(f"--sustained takes a time, received: {self.sustained_secs:g} s")
         if not 0 <= self.min_secs <= self.max_secs:
             raise InputError(
                 f"--min-secs must lie between 0 and --max-secs, received: "
@@ -63,6 +68,7 @@ def resolve(
     min_runs: int | None = None,
     max_secs: float | None = None,
     processes: int | None = None,
+    sustained_secs: float = 0.0,
 ) -> Protocol:
     """A named profile with single numbers replaced; the budget grows with a larger minimum."""
     if profile not in PROFILES:
@@ -81,4 +87,24 @@ def resolve(
         min_runs=least_runs,
         max_runs=max(protocol.max_runs, least_runs),
         processes=protocol.processes if processes is None else processes,
+        sustained_secs=sustained_secs,
     )
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as "90s", "10m", "1h30m"; a plain number is seconds.
+
+    Raises InputError for anything else, and for nothing at all.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
+        raise InputError(
+            f"expected a duration such as 90s, 10m or 1h30m, received: {text!r}",
+            hint="a number with h, m or s after it",
+        )
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_DURATION = re.compile(rf"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s?)?")

@@ -121,7 +121,8 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
         return
 
     samples = _open_samples(job, session)
-    invocations = [session.bind(tensors) for tensors in _pool(samples, session, job.options.batch)]
+    pool = _pool(samples, session, job.options.batch)
+    invocations = [session.bind(tensors) for tensors in pool]
     start = time.perf_counter_ns()
     invocations[0]()
     first_inference_ns = time.perf_counter_ns() - start
@@ -147,7 +148,17 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
         },
     }
     for name in job.passes:
-        context = Context(session, invocations, samples, job.options, job.protocol, Path(job.path))
+        context = Context(
+            session,
+            invocations,
+            samples,
+            job.options,
+            job.protocol,
+            Path(job.path),
+            runtime=job.runtime,
+            device=job.device,
+            tensors=pool,
+        )
         yield {"event": "pass", "name": name, "found": passes.make(name, context)}
     if job.outputs is not None:
         _write_outputs(session, samples, job.options.batch, Path(job.outputs))

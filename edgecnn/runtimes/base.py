@@ -121,11 +121,11 @@ class Runtime(ABC):
     @classmethod
     def profile(
         cls,
-        path: Path,
+        path: Path,  # noqa: ARG003 (what a runtime that profiles needs)
         device: str,
-        options: RuntimeOptions,
-        tensors: Sequence[Sequence[Array]],
-        inferences: int,
+        options: RuntimeOptions,  # noqa: ARG003
+        tensors: Sequence[Sequence[Array]],  # noqa: ARG003
+        inferences: int,  # noqa: ARG003
     ) -> list[OperatorTime]:
         """Time every operator over `inferences` runs in a session of its own, costliest first.
 

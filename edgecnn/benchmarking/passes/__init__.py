@@ -40,6 +40,10 @@ class Context:
     options: RuntimeOptions
     protocol: Protocol
     path: Path
+    runtime: str
+    device: str
+    tensors: Sequence[Sequence[npt.NDArray[Any]]]
+    """What the invocations are bound to: for each the inputs, in the model's own form."""
 
 
 def make(name: str, context: Context) -> dict[str, Any]:
