@@ -1,0 +1,343 @@
+"""One row of a benchmark: runs with their raw samples, and the numbers derived from them.
+
+Raw samples are the truth; whatever a property here derives is written for readers of the file
+and ignored when it is read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from statistics import median
+from typing import Any, Literal
+
+import numpy as np
+
+from edgecnn.stats import (
+    LatencySummary,
+    bootstrap_median_interval,
+    percentile,
+    summarise_latency,
+)
+
+Status = Literal["ok", "unsupported", "failed", "timeout", "crashed"]
+Verdict = Literal["VALID", "NOISY", "INVALID"]
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """How a runtime is asked to run. `precision` is "default" or "strict_float32".
+
+    `affinity` names the cores the process is pinned to before the runtime is loaded; empty
+    leaves placing to the operating system, as for an application: on a board with cores of
+    two sizes, choosing some decides the number. `scenario` and `streams` are explained in
+    `benchmarking.scenarios`; `target_qps` 0 looks for the highest rate within the bound.
+    """
+
+    threads: int = 1
+    batch: int = 1
+    precision: str = "default"
+    affinity: tuple[int, ...] = ()
+    scenario: str = "single_stream"
+    streams: int = 1
+    target_qps: float = 0.0
+    latency_bound_ms: float = 15.0
+    """Of the server scenario; 15 ms is MLPerf Inference's bound for ResNet-50."""
+
+
+@dataclass(frozen=True)
+class Effective:
+    """What really executes, as the runtime itself tells after loading; None where it cannot tell.
+
+    `delegated_fraction` is the share of graph nodes on the accelerated path, `software` is
+    True when a "GPU" is emulated on the CPU.
+    """
+
+    provider: str
+    precision: str
+    device_name: str
+    delegated_fraction: float | None = None
+    threads: int | None = None
+    software: bool = False
+    runtime_version: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fresh process: load, first inference, warm-up and steady state apart.
+
+    Times are nanoseconds of a monotonic clock around one inference, input bound before and
+    output on the host after. `rss_bytes` holds the resident set "at_start" (interpreter and
+    numpy), "after_load", and "peak".
+    """
+
+    load_ns: int
+    first_inference_ns: int
+    warmup_ns: tuple[int, ...]
+    samples_ns: tuple[int, ...]
+    rss_bytes: Mapping[str, int] = field(default_factory=dict)
+    effective: Effective | None = None
+    import_ns: int = 0
+    started_at: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    """What the machine did meanwhile: load, steal time, context switches, frequency."""
+    queries: Mapping[str, Any] = field(default_factory=dict)
+    """Scenarios with several samples under way: samples, elapsed_ns, and for "server" the rate
+    offered, the bound, whether it held, and every attempt."""
+    passes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What further passes over the loaded model found, by name ("memory", "energy" …); one that
+    could not be made holds `error`."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A task metric on this runtime's own outputs, with the Wilson 95% interval.
+
+    `parent_value` is the float parent's on the same samples, `mcnemar_p` how likely so uneven
+    a split of their differences is by chance; `trained_value` is what training measured on
+    the same data.
+    """
+
+    metric: str
+    value: float
+    n: int
+    ci95: tuple[float, float] | None = None
+    parent_value: float | None = None
+    mcnemar_p: float | None = None
+    trained_value: float | None = None
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far outputs are from the parent model's on the same inputs.
+
+    `snr_db` is 10·log10(signal power / error power), None when the outputs are identical.
+    """
+
+    max_abs_error: float
+    snr_db: float | None
+    cosine: float
+    top1_agreement: float | None
+    n: int
+    parent_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class ArtifactRecord:
+    """The model file a measurement speaks of; `size_bytes` is 0 when there is no file."""
+
+    name: str
+    format: str
+    recipe: str
+    sha256: str
+    size_bytes: int
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One artifact on one runtime with one set of options: a row of the table."""
+
+    artifact: ArtifactRecord
+    runtime: str
+    device: str
+    options: RuntimeOptions = RuntimeOptions()
+    status: Status = "ok"
+    runs: tuple[Run, ...] = ()
+    accuracy: Accuracy | None = None
+    parity: Parity | None = None
+    verdict: Verdict | None = None
+    reasons: tuple[str, ...] = ()
+    error: str | None = None
+    hint: str | None = None
+
+    @property
+    def configuration(self) -> str:
+        """`runtime:device`."""
+        return f"{self.runtime}:{self.device}" if self.runtime else ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes this row this row: the same key measured again replaces it."""
+        options = self.options
+        server = options.scenario == "server"
+        return (
+            self.artifact.name,
+            self.artifact.sha256,
+            self.configuration,
+            str(options.threads),
+            str(options.batch),
+            options.precision,
+            ",".join(map(str, options.affinity)),
+            options.scenario,
+            str(options.streams),
+            *((f"{options.target_qps:g}", f"{options.latency_bound_ms:g}") if server else ()),
+        )
+
+    @property
+    def effective(self) -> Effective | None:
+        """What executed, as the first process told."""
+        return self.runs[0].effective if self.runs else None
+
+    @cached_property
+    def latency(self) -> LatencySummary | None:
+        """Steady-state latency in milliseconds of one inference (one batch).
+
+        With scenario "multi_stream" it is that of a query (`streams` samples), with "server"
+        it counts from the query's arrival, waiting included.
+        """
+        return summarise_latency([np.asarray(run.samples_ns, np.int64) for run in self.runs])
+
+    @property
+    def load_ms(self) -> float | None:
+        """Median over processes of reading and compiling the model."""
+        return _median_ms([run.load_ns for run in self.runs])
+
+    @property
+    def first_inference_ms(self) -> float | None:
+        """Median over processes of the very first inference."""
+        return _median_ms([run.first_inference_ns for run in self.runs])
+
+    @property
+    def throughput_per_s(self) -> float | None:
+        """Samples a second.
+
+        One request after the other: samples of a request / mean latency. "offline" and
+        "server": median over processes of what was answered in the time it took; 0 when a
+        server kept its latency bound at no rate.
+        """
+        if self.options.scenario in ("offline", "server"):
+            rates = [_rate(run.queries) for run in self.runs if run.queries]
+            return median(rates) if rates else None
+        if self.latency is None or self.latency.mean == 0:
+            return None
+        multi = self.options.scenario == "multi_stream"
+        return (self.options.streams if multi else self.options.batch) * 1e3 / self.latency.mean
+
+    @property
+    def relative_spread(self) -> float | None:
+        """Half-width of the headline's 95% interval as a share of it; None when unknown.
+
+        The headline is the median latency, for "offline" and "server" the throughput.
+        """
+        if self.options.scenario not in ("offline", "server"):
+            return self.latency.relative_spread if self.latency else None
+        rates = [_rate(run.queries) for run in self.runs if run.queries]
+        interval = bootstrap_median_interval(rates)
+        middle = median(rates) if rates else 0.0
+        return (interval[1] - interval[0]) / 2 / middle if interval and middle else None
+
+    @property
+    def stages_ms(self) -> dict[str, dict[str, float | None] | None] | None:
+        """p50 and p90 in milliseconds of each stage and of "end_to_end", their sum a sample.
+
+        A stage that could not be measured is None; None altogether without the pass.
+        """
+        times = (self.found("stages") or {}).get("times_ns")
+        if not times:
+            return None
+        return {name: _stage_ms(values) if values else None for name, values in times.items()}
+
+    @property
+    def memory(self) -> dict[str, int | None]:
+        """Resident memory in bytes: the largest over processes, and what loading added."""
+        peaks = [run.rss_bytes["peak"] for run in self.runs if "peak" in run.rss_bytes]
+        growth = [
+            run.rss_bytes["after_load"] - run.rss_bytes["at_start"]
+            for run in self.runs
+            if {"after_load", "at_start"} <= run.rss_bytes.keys()
+        ]
+        return {
+            "peak_rss_bytes": max(peaks, default=None),
+            "load_growth_bytes": max(growth, default=None),
+        }
+
+    def found(self, name: str) -> Mapping[str, Any] | None:
+        """What the pass `name` found, in the first process that made it."""
+        return next((run.passes[name] for run in self.runs if name in run.passes), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        latency = self.latency
+        effective = self.effective
+        return {
+            "artifact": asdict(self.artifact),
+            "runtime": self.runtime,
+            "device": self.device,
+            "options": asdict(self.options),
+            "status": self.status,
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "error": self.error,
+            "hint": self.hint,
+            "effective": asdict(effective) if effective else None,
+            "load_ms": self.load_ms,
+            "first_inference_ms": self.first_inference_ms,
+            "latency_ms": _latency_dict(latency) if latency else None,
+            "throughput_per_s": self.throughput_per_s,
+            "samples": latency.count if latency else 0,
+            "memory": self.memory,
+            "stages_ms": self.stages_ms,
+            "accuracy": asdict(self.accuracy) if self.accuracy else None,
+            "parity": asdict(self.parity) if self.parity else None,
+            "runs": [asdict(run) for run in self.runs],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Measurement:
+        accuracy, parity = values.get("accuracy"), values.get("parity")
+        return cls(
+            artifact=build(ArtifactRecord, values["artifact"]),
+            runtime=values["runtime"],
+            device=values["device"],
+            options=build(RuntimeOptions, values["options"]),
+            status=values["status"],
+            runs=tuple(run_from_dict(run) for run in values["runs"]),
+            accuracy=build(Accuracy, accuracy) if accuracy else None,
+            parity=build(Parity, parity) if parity else None,
+            verdict=values.get("verdict"),
+            reasons=tuple(values.get("reasons", ())),
+            error=values.get("error"),
+            hint=values.get("hint"),
+        )
+
+
+def build(kind: Any, values: Mapping[str, Any]) -> Any:
+    """Build a dataclass from a mapping, leaving out keys it does not know; lists become tuples."""
+    known = kind.__dataclass_fields__
+    return kind(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+            if name in known
+        }
+    )
+
+
+def run_from_dict(values: Mapping[str, Any]) -> Run:
+    """Read a Run from JSON; keys it does not know are left out."""
+    effective = values.get("effective")
+    run: Run = build(Run, values)
+    return replace(run, effective=build(Effective, effective) if effective else None)
+
+
+def _median_ms(times_ns: Sequence[int]) -> float | None:
+    return median(times_ns) / 1e6 if times_ns else None
+
+
+def _rate(queries: Mapping[str, Any]) -> float:
+    """Samples a second; 0 where a latency bound was set and did not hold."""
+    if queries.get("valid") is False or not queries.get("elapsed_ns"):
+        return 0.0
+    return float(queries["samples"] * 1e9 / queries["elapsed_ns"])
+
+
+def _stage_ms(times_ns: Sequence[int]) -> dict[str, float | None]:
+    values = np.asarray(times_ns, np.int64) / 1e6
+    return {"p50": percentile(values, 0.5), "p90": percentile(values, 0.9)}
+
+
+def _latency_dict(summary: LatencySummary) -> dict[str, Any]:
+    names = ("p50", "p90", "p95", "p99", "mean", "std", "min", "max", "ci95", "outliers")
+    return {name: getattr(summary, name) for name in names}
