@@ -100,9 +100,8 @@ def train(
     preprocessing = dataset.preprocessing(input_shape)
 
     _make_deterministic()
-    model = models.build(
-        model_name, seed=seed, input_shape=input_shape, num_classes=len(dataset.labels)
-    )
+    shapes: dict[str, Any] = {"input_shape": input_shape, "num_classes": len(dataset.labels)}
+    model = models.build(model_name, seed=seed, **shapes)
     history = _fit(model, dataset, preprocessing, settings, progress)
     metrics = {
         f"{name}_{metric}": value
@@ -132,7 +131,10 @@ def train(
         },
         versions=_versions(),
     )
-    return _save(model, manifest, out)
+    # A model that never saw the optimizer: Adam's moments would triple the file.
+    bare = models.build(model_name, **shapes)
+    bare.set_weights(model.get_weights())
+    return _save(bare, manifest, out)
 
 
 def _fit(
@@ -192,11 +194,8 @@ def _evaluate(model: keras.Model, split: Split, preprocessing: Preprocessing) ->
 
 
 def _save(model: keras.Model, manifest: Manifest, out: Path) -> Artifact:
-    # The clone is not compiled: Adam's moments would triple the file.
-    bare = import_keras().models.clone_model(model)
-    bare.set_weights(model.get_weights())
     with atomic_path(out) as temporary:
-        bare.save(temporary)
+        model.save(temporary)
         # A manifest speaks of one file's bytes: the old one must not lie beside the new file.
         sidecar_path(out).unlink(missing_ok=True)
     return write_manifest(out, manifest)

@@ -1,0 +1,88 @@
+"""Training batches are a function of seed, epoch and position, from memory or not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.data.base import Split
+from edgecnn.preprocessing import Preprocessing
+from edgecnn.training.batches import Tensors, plain_batches, training_batches
+
+PREPROCESSING = Preprocessing(8, 8, 1)
+
+
+@pytest.fixture(scope="module")
+def split():
+    pictures = np.random.default_rng(0).integers(0, 256, (50, 8, 8), np.uint8)
+    return Split(pictures, np.arange(50))
+
+
+def epoch_of(batches):
+    """All batches of one epoch, as Keras asks for them."""
+    received = [batches[index] for index in range(len(batches))]
+    batches.on_epoch_end()
+    tensors, labels = zip(*received, strict=True)
+    return np.concatenate(tensors), np.concatenate(labels)
+
+
+def test_streaming_gives_the_same_tensors_as_memory(split):
+    kept = Tensors(split, PREPROCESSING)
+    streamed = Tensors(split, PREPROCESSING, max_bytes=0)
+    chosen = np.asarray([7, 3, 3, 49])
+
+    for one, other in zip(kept.take(chosen), streamed.take(chosen), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_data_that_does_not_fit_is_not_kept(split):
+    read = []
+
+    class Recording:
+        def __getitem__(self, index):
+            read.append(index)
+            return split.samples[index]
+
+    tensors = Tensors(Split(Recording(), split.labels), PREPROCESSING, max_bytes=100)
+    assert read == []
+    tensors.take(np.asarray([4, 2]))
+
+    assert read == [4, 2]
+
+
+def test_an_epoch_has_every_sample_once(split):
+    batches = training_batches(Tensors(split, PREPROCESSING), 16, seed=0, shift=1)
+
+    for _ in range(2):
+        assert sorted(epoch_of(batches)[1]) == list(range(50))
+
+
+def test_epochs_differ_in_order_and_shift(split):
+    batches = training_batches(Tensors(split, PREPROCESSING), 16, seed=0, shift=1)
+    (first, first_labels), (second, second_labels) = epoch_of(batches), epoch_of(batches)
+
+    assert not np.array_equal(first_labels, second_labels)
+    assert not np.array_equal(first[np.argsort(first_labels)], second[np.argsort(second_labels)])
+
+
+def test_the_same_seed_gives_the_same_epochs(split):
+    first, second = (
+        training_batches(Tensors(split, PREPROCESSING), 16, seed=4, shift=1) for _ in range(2)
+    )
+
+    for _ in range(3):
+        for one, other in zip(epoch_of(first), epoch_of(second), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_asking_for_a_batch_twice_changes_nothing(split):
+    batches = training_batches(Tensors(split, PREPROCESSING), 16, seed=4, shift=1)
+
+    np.testing.assert_array_equal(batches[1][0], batches[1][0])
+
+
+def test_plain_batches_keep_order_and_pixels(split):
+    tensors, labels = epoch_of(plain_batches(Tensors(split, PREPROCESSING), 16))
+
+    np.testing.assert_array_equal(labels, split.labels)
+    np.testing.assert_array_equal(tensors, PREPROCESSING.batch(split.samples))
