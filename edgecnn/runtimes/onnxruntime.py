@@ -7,7 +7,7 @@ import ctypes
 import importlib.util
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.registry import require
 from edgecnn.results import RuntimeOptions
-from edgecnn.runtimes.base import Availability, Runtime, Session
+from edgecnn.runtimes import onnxruntime_profile
+from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
 from edgecnn.runtimes.cuda import CudaDevice, first_device
 from edgecnn.runtimes.host import cpu_name, thread_count
-from edgecnn.runtimes.onnx_file import read_signature
+from edgecnn.runtimes.onnx_file import declared_outputs, fixed_inputs, read_signature
 from edgecnn.runtimes.onnxruntime_session import ONNXRuntimeSession
-from edgecnn.runtimes.shapes import check_dtype, fix_shapes
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -67,13 +67,25 @@ class ONNXRuntime(Runtime):
 
     @classmethod
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
+        return cls._load(path, device, options)
+
+    @classmethod
+    def profile(
+        cls,
+        path: Path,
+        device: str,
+        options: RuntimeOptions,
+        tensors: Sequence[Sequence[Array]],
+        inferences: int,
+    ) -> list[OperatorTime]:
+        session = cls._load(path, device, options)
+        return onnxruntime_profile.profile(session.profiled, tensors, inferences)
+
+    @classmethod
+    def _load(cls, path: Path, device: str, options: RuntimeOptions) -> ONNXRuntimeSession:
         ort = require("onnxruntime", cls.extra)
         signature = read_signature(path)
-        for value in (*signature.inputs, *signature.outputs):
-            check_dtype(value.name, value.dtype)
-        shapes = fix_shapes(
-            [(value.name, value.shape or ()) for value in signature.inputs], options.batch
-        )
+        inputs = fixed_inputs(signature, options.batch)
         availability = cls.probe(device)
         if not availability.available:
             raise UnsupportedError(
@@ -106,9 +118,8 @@ class ONNXRuntime(Runtime):
         return ONNXRuntimeSession(
             ort,
             session,
-            signature,
-            shapes,
-            options,
+            inputs,
+            declared_outputs(signature),
             profiled=profiled,
             device_name=availability.device_name,
             tf32=device != "cpu" and _has_tf32(options),

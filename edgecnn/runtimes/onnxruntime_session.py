@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from edgecnn.manifest import TensorSpec
-from edgecnn.results import Effective, RuntimeOptions
+from edgecnn.results import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
-from edgecnn.runtimes.onnx_file import Signature
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
 
@@ -36,9 +36,8 @@ class ONNXRuntimeSession(Session):
         self,
         ort: ModuleType,
         session: Any,
-        signature: Signature,
-        shapes: Sequence[tuple[int, ...]],
-        options: RuntimeOptions,
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
         *,
         profiled: Callable[[str], Any],
         device_name: str,
@@ -47,27 +46,21 @@ class ONNXRuntimeSession(Session):
     ) -> None:
         self._ort = ort
         self._session = session
-        self._options = options
-        self._profiled = profiled
+        self.profiled = profiled
         self._device_name = device_name
         self._tf32 = tf32
         self._threads_started = threads_started
         self._provider = str(session.get_providers()[0])
-        self.inputs = tuple(
-            TensorSpec(value.name, shape, value.dtype, guess_layout(shape))
-            for value, shape in zip(signature.inputs, shapes, strict=True)
-        )
+        self.inputs = inputs
         # ONNX Runtime infers output shapes from the batch it was given; what stays open
         # (a number of detections, say) has a name or None here.
-        shapes_inferred = [tuple(output.shape) for output in session.get_outputs()]
+        inferred = [
+            tuple(size if isinstance(size, int) else None for size in output.shape)
+            for output in session.get_outputs()
+        ]
         self.outputs = tuple(
-            TensorSpec(
-                value.name,
-                tuple(size if isinstance(size, int) else None for size in shape),
-                value.dtype,
-                guess_layout(shape),
-            )
-            for value, shape in zip(signature.outputs, shapes_inferred, strict=True)
+            replace(spec, shape=shape, layout=guess_layout(shape))
+            for spec, shape in zip(outputs, inferred, strict=True)
         )
 
     def bind(self, tensors: Sequence[Array]) -> Invocation:
@@ -139,7 +132,7 @@ class ONNXRuntimeSession(Session):
     def _profile(self) -> list[dict[str, Any]]:
         """The arguments of each executed node: operator, provider, dtypes in and out."""
         with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-            session = self._profiled(str(Path(folder) / "profile"))
+            session = self.profiled(str(Path(folder) / "profile"))
             feed = {
                 spec.name: np.zeros([size or 1 for size in spec.shape], spec.dtype)
                 for spec in self.inputs
