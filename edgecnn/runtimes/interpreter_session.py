@@ -15,8 +15,7 @@ from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.host import cpu_name, thread_count
 from edgecnn.runtimes.precision import dominant
-from edgecnn.runtimes.shapes import check_dtype, fix_shapes
-from edgecnn.runtimes.tflite_file import Signature, read_signature
+from edgecnn.runtimes.tflite_file import Signature, fixed_inputs, read_signature
 
 _COMPUTE = (
     "CONV_2D",
@@ -48,12 +47,13 @@ def load_interpreter(
     UnsupportedError for operators that this version of the runtime does not know.
     """
     signature = read_signature(path)
-    for spec in signature.inputs:
-        check_dtype(spec.name, spec.dtype)
+    inputs = fixed_inputs(signature, options.batch)
     threads_before = thread_count()
     try:
         interpreter = interpreter_class(model_path=str(path), num_threads=options.threads)
-        _set_batch(interpreter, signature, options.batch)
+        for detail, spec in zip(interpreter.get_input_details(), inputs, strict=True):
+            if tuple(detail["shape"]) != spec.shape:
+                interpreter.resize_tensor_input(detail["index"], spec.shape, strict=True)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise _explain(path, error, runtime_version) from error
@@ -134,14 +134,6 @@ class InterpreterSession(Session):
             return [view(wrapper, output) for output in outputs]
 
         return invoke_all
-
-
-def _set_batch(interpreter: Any, signature: Signature, batch: int) -> None:
-    """Give open batch dimensions their size."""
-    shapes = fix_shapes([(spec.name, spec.shape) for spec in signature.inputs], batch)
-    for detail, shape in zip(interpreter.get_input_details(), shapes, strict=True):
-        if tuple(detail["shape"]) != shape:
-            interpreter.resize_tensor_input(detail["index"], shape, strict=True)
 
 
 def _fixed(specs: Sequence[TensorSpec], details: Sequence[Any]) -> tuple[TensorSpec, ...]:

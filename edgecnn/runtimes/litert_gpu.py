@@ -19,8 +19,7 @@ from edgecnn.registry import require
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, Invocation, Session
 from edgecnn.runtimes.native_log import captured_stderr
-from edgecnn.runtimes.shapes import check_dtype, fix_shapes
-from edgecnn.runtimes.tflite_file import Signature, read_signature
+from edgecnn.runtimes.tflite_file import Signature, fixed_inputs, read_signature
 from edgecnn.runtimes.vulkan import devices
 
 DRIVER_HINT = (
@@ -52,14 +51,13 @@ def load(path: Path, options: RuntimeOptions, runtime_version: str) -> LiteRTGPU
     Raises UnsupportedError when no adapter is found or the GPU would run none of the model.
     """
     signature = read_signature(path)
+    fixed_inputs(signature, options.batch)
     for spec in (*signature.inputs, *signature.outputs):
-        check_dtype(spec.name, spec.dtype)
         if spec.dtype not in _BUFFER_DTYPES:
             raise UnsupportedError(
                 f"{path.name}: LiteRT's GPU buffers hold no {spec.dtype} ({spec.name!r})",
                 hint="run it on litert:cpu",
             )
-    fix_shapes([(spec.name, spec.shape) for spec in signature.inputs], options.batch)
     availability = probe(runtime_version)
     if not availability.available:
         raise UnsupportedError(f"litert:gpu: {availability.reason}", hint=availability.hint)
@@ -87,11 +85,11 @@ class LiteRTGPUSession(Session):
         self._signature = signature
         self._strict = options.precision == "strict_float32"
         self._model, self._log, self._complete = _compile(path, enforce_f32=self._strict)
-        shapes = fix_shapes([(s.name, s.shape) for s in signature.inputs], options.batch)
+        fixed = fixed_inputs(signature, options.batch)
         try:
-            for index, (spec, shape) in enumerate(zip(signature.inputs, shapes, strict=True)):
-                if spec.shape != shape:
-                    self._model.resize_input_tensor(index, list(shape))
+            for index, (declared, spec) in enumerate(zip(signature.inputs, fixed, strict=True)):
+                if declared.shape != spec.shape:
+                    self._model.resize_input_tensor(index, list(spec.shape))
         except RuntimeError as error:
             raise UnsupportedError(
                 f"{path.name}: LiteRT's GPU does not take batch {options.batch}: "

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import mmap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.errors import InputError
 from edgecnn.manifest import TensorSpec, check_model_path
-from edgecnn.runtimes.shapes import Dimension
+from edgecnn.runtimes.shapes import Dimension, check_dtype, fix_shapes
 from edgecnn.runtimes.tensors import guess_layout
 
 DTYPES = {
@@ -72,10 +72,24 @@ def read_signature(path: Path) -> Signature:
     return signature
 
 
-def specs(values: Sequence[Value]) -> tuple[TensorSpec, ...]:
-    """Values as tensor specs, open dimensions None (a value of open rank has no dimensions)."""
+def fixed_inputs(signature: Signature, batch: int) -> tuple[TensorSpec, ...]:
+    """The inputs with `batch` in place of an open first dimension.
+
+    Raises InputError for another open dimension or another batch, UnsupportedError for text.
+    """
+    for value in (*signature.inputs, *signature.outputs):
+        check_dtype(value.name, value.dtype)
+    shapes = fix_shapes([(value.name, value.shape or ()) for value in signature.inputs], batch)
+    return tuple(
+        TensorSpec(value.name, shape, value.dtype, guess_layout(shape))
+        for value, shape in zip(signature.inputs, shapes, strict=True)
+    )
+
+
+def declared_outputs(signature: Signature) -> tuple[TensorSpec, ...]:
+    """The outputs, open dimensions None (a value of open rank has no dimensions)."""
     found = []
-    for value in values:
+    for value in signature.outputs:
         shape = tuple(size if isinstance(size, int) else None for size in value.shape or ())
         found.append(TensorSpec(value.name, shape, value.dtype, guess_layout(shape)))
     return tuple(found)

@@ -22,7 +22,6 @@ from edgecnn.runtimes import onnx_file, tflite_file
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
-from edgecnn.runtimes.shapes import check_dtype, fix_shapes
 
 _COMPUTE = re.compile(r"(Conv|Convolution|Deconvolution|ConvTranspose|MatMul|Gemm|InnerProduct)")
 _INTEGERS = {"int4", "int8", "uint8", "int16"}
@@ -56,7 +55,9 @@ class OpenCV(Runtime):
         if path.suffix.lower() == ".tflite":
             inputs, outputs = _declared_tflite(path, options.batch)
         else:
-            inputs, outputs = _declared_onnx(path, options.batch)
+            signature = onnx_file.read_signature(path)
+            inputs = onnx_file.fixed_inputs(signature, options.batch)
+            outputs = onnx_file.declared_outputs(signature)
         cv2.setNumThreads(options.threads)
         net, engine = _read(cv2, path)
         if engine == "classic":  # the new engine knows no other backend
@@ -129,25 +130,12 @@ class OpenCVSession(Session):
         )
 
 
-def _declared_onnx(path: Path, batch: int) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    signature = onnx_file.read_signature(path)
-    inputs, outputs = onnx_file.specs(signature.inputs), onnx_file.specs(signature.outputs)
-    for spec in (*inputs, *outputs):
-        check_dtype(spec.name, spec.dtype)
-    shapes = fix_shapes([(spec.name, spec.shape) for spec in inputs], batch)
-    return (
-        tuple(replace(spec, shape=shape) for spec, shape in zip(inputs, shapes, strict=True)),
-        outputs,
-    )
-
-
 def _declared_tflite(
     path: Path, batch: int
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Inputs as OpenCV takes them: it turns the whole graph to channels first."""
     signature = tflite_file.read_signature(path)
-    for spec in signature.inputs:
-        check_dtype(spec.name, spec.dtype)
+    inputs = tflite_file.fixed_inputs(signature, batch)
     if integers := sorted(signature.dtypes & _INTEGERS):
         # Dynamic int8 loads and answers NaN, static int8 and int16x8 do not load.
         raise UnsupportedError(
@@ -161,16 +149,14 @@ def _declared_tflite(
             f"{signature.outputs[0].shape}",
             hint="try litert:cpu, or convert to onnx",
         )
-    shapes = fix_shapes([(spec.name, spec.shape) for spec in signature.inputs], batch)
-    inputs = []
-    for spec, shape in zip(signature.inputs, shapes, strict=True):
-        if len(shape) == 4:
-            rows, height, width, channels = shape
-            first = (rows, channels, height, width)
-            inputs.append(replace(spec, shape=first, layout="NCHW"))
-        else:
-            inputs.append(replace(spec, shape=shape))
-    return tuple(inputs), signature.outputs
+    return tuple(_channels_first(spec) for spec in inputs), signature.outputs
+
+
+def _channels_first(spec: TensorSpec) -> TensorSpec:
+    if len(spec.shape) != 4:
+        return spec
+    batch, height, width, channels = spec.shape
+    return replace(spec, shape=(batch, channels, height, width), layout="NCHW")
 
 
 def _read(cv2: ModuleType, path: Path) -> tuple[Any, str]:

@@ -18,7 +18,6 @@ from edgecnn.runtimes import onnx_file, tflite_file
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
-from edgecnn.runtimes.shapes import check_dtype, fix_shapes
 from edgecnn.runtimes.tensors import guess_layout
 
 _PRECISIONS = {
@@ -69,16 +68,13 @@ class OpenVINO(Runtime):
     @classmethod
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
         require("openvino", cls.extra)
-        inputs, outputs = _declared(path)
-        for spec in (*inputs, *outputs):
-            check_dtype(spec.name, spec.dtype)
-        shapes = fix_shapes([(spec.name, spec.shape) for spec in inputs], options.batch)
+        inputs, outputs = _declared(path, options.batch)
         availability = cls.probe(device)
         if not availability.available:
             raise UnsupportedError(
                 f"openvino:{device}: {availability.reason}", hint=availability.hint
             )
-        compiled, notes = _compile(path, device, options, shapes)
+        compiled, notes = _compile(path, device, options, inputs)
         return OpenVINOSession(
             compiled, inputs, outputs, options, availability=availability, notes=notes
         )
@@ -157,17 +153,17 @@ class OpenVINOSession(Session):
         return invoke_fixed if fixed else invoke_open
 
 
-def _declared(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def _declared(path: Path, batch: int) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Inputs and outputs as the file declares them: OpenVINO forgets how they are quantised."""
     if path.suffix.lower() == ".tflite":
         tflite = tflite_file.read_signature(path)
-        return tflite.inputs, tflite.outputs
+        return tflite_file.fixed_inputs(tflite, batch), tflite.outputs
     onnx = onnx_file.read_signature(path)
-    return onnx_file.specs(onnx.inputs), onnx_file.specs(onnx.outputs)
+    return onnx_file.fixed_inputs(onnx, batch), onnx_file.declared_outputs(onnx)
 
 
 def _compile(
-    path: Path, device: str, options: RuntimeOptions, shapes: Sequence[tuple[int, ...]]
+    path: Path, device: str, options: RuntimeOptions, inputs: Sequence[TensorSpec]
 ) -> tuple[Any, dict[str, str]]:
     """(compiled model, what was set beyond what the options ask)."""
     openvino = require("openvino", OpenVINO.extra)
@@ -188,8 +184,8 @@ def _compile(
         if any(port.get_partial_shape().is_dynamic for port in model.inputs):
             model.reshape(
                 {
-                    port: openvino.PartialShape(list(shape))
-                    for port, shape in zip(model.inputs, shapes, strict=True)
+                    port: openvino.PartialShape(list(spec.shape))
+                    for port, spec in zip(model.inputs, inputs, strict=True)
                 }
             )
         compiled = core.compile_model(model, device.upper(), config)

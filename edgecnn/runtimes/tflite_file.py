@@ -11,11 +11,12 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecnn.errors import InputError
 from edgecnn.manifest import TensorSpec, check_model_path
+from edgecnn.runtimes.shapes import check_dtype, fix_shapes
 from edgecnn.runtimes.tensors import guess_layout
 
 # Field numbers of schema.fbs (version 3).
@@ -61,6 +62,19 @@ def read_signature(path: Path) -> Signature:
             f"{path.name}: not a complete TFLite model ({error})",
             hint="the file is damaged or incomplete: copy or convert it again",
         ) from error
+
+
+def fixed_inputs(signature: Signature, batch: int) -> tuple[TensorSpec, ...]:
+    """The inputs with `batch` in place of an open first dimension.
+
+    Raises InputError for another open dimension or another batch, UnsupportedError for text.
+    """
+    for spec in (*signature.inputs, *signature.outputs):
+        check_dtype(spec.name, spec.dtype)
+    shapes = fix_shapes([(spec.name, spec.shape) for spec in signature.inputs], batch)
+    return tuple(
+        replace(spec, shape=shape) for spec, shape in zip(signature.inputs, shapes, strict=True)
+    )
 
 
 def _signature(data: _Bytes) -> Signature:
