@@ -14,8 +14,15 @@ from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.manifest import TensorSpec
 from edgecnn.registry import require
 from edgecnn.results import Effective, RuntimeOptions
-from edgecnn.runtimes import onnx_file, tflite_file
-from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
+from edgecnn.runtimes import onnx_file, openvino_profile, tflite_file
+from edgecnn.runtimes.base import (
+    Array,
+    Availability,
+    Invocation,
+    OperatorTime,
+    Runtime,
+    Session,
+)
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
@@ -78,6 +85,19 @@ class OpenVINO(Runtime):
         return OpenVINOSession(
             compiled, inputs, outputs, options, availability=availability, notes=notes
         )
+
+    @classmethod
+    def profile(
+        cls,
+        path: Path,
+        device: str,
+        options: RuntimeOptions,
+        tensors: Sequence[Sequence[Array]],
+        inferences: int,
+    ) -> list[OperatorTime]:
+        inputs, _ = _declared(path, options.batch)
+        compiled, _ = _compile(path, device, options, inputs, PERF_COUNT=True)
+        return openvino_profile.profile(compiled, tensors, inferences)
 
 
 class OpenVINOSession(Session):
@@ -163,7 +183,11 @@ def _declared(path: Path, batch: int) -> tuple[tuple[TensorSpec, ...], tuple[Ten
 
 
 def _compile(
-    path: Path, device: str, options: RuntimeOptions, inputs: Sequence[TensorSpec]
+    path: Path,
+    device: str,
+    options: RuntimeOptions,
+    inputs: Sequence[TensorSpec],
+    **settings: Any,
 ) -> tuple[Any, dict[str, str]]:
     """(compiled model, what was set beyond what the options ask)."""
     openvino = require("openvino", OpenVINO.extra)
@@ -175,7 +199,7 @@ def _compile(
             f"{path.name}: not a model OpenVINO can read: {_cause(error)}",
             hint="the file is damaged, or uses operators that OpenVINO does not know",
         ) from error
-    config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+    config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, **settings}
     if device == "cpu":
         config["INFERENCE_NUM_THREADS"] = options.threads
     if options.precision == "strict_float32":
