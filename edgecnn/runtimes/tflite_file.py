@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecnn.errors import InputError
 from edgecnn.manifest import TensorSpec, check_model_path
+from edgecnn.runtimes.flatbuffer import FlatBuffer, Table
 from edgecnn.runtimes.shapes import check_dtype, fix_shapes
 from edgecnn.runtimes.tensors import guess_layout
 
@@ -56,7 +56,7 @@ def read_signature(path: Path) -> Signature:
     check_model_path(path)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _signature(_Bytes(data, len(data)))
+            return _signature(FlatBuffer(data, len(data)))
     except (struct.error, IndexError, ValueError) as error:
         raise InputError(
             f"{path.name}: not a complete TFLite model ({error})",
@@ -77,7 +77,7 @@ def fixed_inputs(signature: Signature, batch: int) -> tuple[TensorSpec, ...]:
     )
 
 
-def _signature(data: _Bytes) -> Signature:
+def _signature(data: FlatBuffer) -> Signature:
     model = data.table(data.u32(0))
     buffers = list(model.tables(_MODEL_BUFFERS))
     for buffer in buffers:
@@ -101,7 +101,7 @@ def _signature(data: _Bytes) -> Signature:
     )
 
 
-def _check_graph(graph: _Table, codes: int, buffers: int) -> None:
+def _check_graph(graph: Table, codes: int, buffers: int) -> None:
     tensors = list(graph.tables(_GRAPH_TENSORS))
     for tensor in tensors:
         tensor.integers(_TENSOR_SHAPE)
@@ -123,7 +123,7 @@ def _check_indices(indices: tuple[int, ...], limit: int) -> None:
         raise ValueError("an operator names a tensor that is not there")
 
 
-def _names(signature: _Table | None, number: int) -> dict[int, str]:
+def _names(signature: Table | None, number: int) -> dict[int, str]:
     if signature is None:
         return {}
     entries = signature.tables(number)
@@ -131,17 +131,17 @@ def _names(signature: _Table | None, number: int) -> dict[int, str]:
 
 
 def _specs(
-    graph: _Table, number: int, tensors: list[_Table], names: dict[int, str]
+    graph: Table, number: int, tensors: list[Table], names: dict[int, str]
 ) -> tuple[TensorSpec, ...]:
     return tuple(_spec(tensors[index], names.get(index, "")) for index in graph.integers(number))
 
 
-def _dtype(tensor: _Table) -> str:
+def _dtype(tensor: Table) -> str:
     kind = tensor.u8(_TENSOR_TYPE)
     return DTYPES[kind] if kind < len(DTYPES) else "unknown"
 
 
-def _spec(tensor: _Table, name: str) -> TensorSpec:
+def _spec(tensor: Table, name: str) -> TensorSpec:
     sizes = tensor.integers(_TENSOR_SHAPE_SIGNATURE) or tensor.integers(_TENSOR_SHAPE)
     shape = tuple(None if size < 0 else size for size in sizes)
     scale, zero_point = None, None
@@ -160,106 +160,3 @@ def _spec(tensor: _Table, name: str) -> TensorSpec:
         scale=scale or None,
         zero_point=zero_point if scale else None,
     )
-
-
-@dataclass(frozen=True)
-class _Bytes:
-    data: mmap.mmap
-    size: int
-
-    def u8(self, at: int) -> int:
-        return int(self._read("<B", at, 1))
-
-    def u16(self, at: int) -> int:
-        return int(self._read("<H", at, 2))
-
-    def u32(self, at: int) -> int:
-        return int(self._read("<I", at, 4))
-
-    def i32(self, at: int) -> int:
-        return int(self._read("<i", at, 4))
-
-    def u64(self, at: int) -> int:
-        return int(self._read("<Q", at, 8))
-
-    def i64(self, at: int) -> int:
-        return int(self._read("<q", at, 8))
-
-    def f32(self, at: int) -> float:
-        return self._read("<f", at, 4)
-
-    def _read(self, kind: str, at: int, width: int) -> float:
-        if not 0 <= at <= self.size - width:
-            raise ValueError(f"byte {at} of {self.size} is needed")
-        value: float = struct.unpack_from(kind, self.data, at)[0]
-        return value
-
-    def table(self, at: int) -> _Table:
-        vtable = at - self.i32(at)
-        length = self.u16(vtable)
-        if vtable + length > self.size:
-            raise ValueError(f"byte {vtable + length} of {self.size} is needed")
-        return _Table(self, at, vtable, length)
-
-
-@dataclass(frozen=True)
-class _Table:
-    source: _Bytes
-    at: int
-    vtable: int
-    vtable_length: int
-
-    def field(self, number: int) -> int | None:
-        """Where a field lies, None when it has its default."""
-        entry = 4 + 2 * number
-        if entry + 2 > self.vtable_length:
-            return None
-        offset = self.source.u16(self.vtable + entry)
-        return self.at + offset if offset else None
-
-    def u8(self, number: int) -> int:
-        at = self.field(number)
-        return 0 if at is None else self.source.u8(at)
-
-    def u32(self, number: int) -> int:
-        at = self.field(number)
-        return 0 if at is None else self.source.u32(at)
-
-    def vector(self, number: int, width: int) -> tuple[int, int]:
-        """(where the elements start, how many), checked to lie inside the file."""
-        at = self.field(number)
-        if at is None:
-            return 0, 0
-        start = at + self.source.u32(at)
-        count = self.source.u32(start)
-        if start + 4 + count * width > self.source.size:
-            raise ValueError(f"byte {start + 4 + count * width} of {self.source.size} is needed")
-        return start + 4, count
-
-    def tables(self, number: int) -> Iterator[_Table]:
-        start, count = self.vector(number, 4)
-        for index in range(count):
-            at = start + 4 * index
-            yield self.source.table(at + self.source.u32(at))
-
-    def table(self, number: int) -> _Table | None:
-        at = self.field(number)
-        return None if at is None else self.source.table(at + self.source.u32(at))
-
-    def integers(self, number: int) -> tuple[int, ...]:
-        """A vector of int32."""
-        start, count = self.vector(number, 4)
-        return struct.unpack_from(f"<{count}i", self.source.data, start)
-
-    def text(self, number: int) -> str:
-        start, count = self.vector(number, 1)
-        return self.source.data[start : start + count].decode("utf-8", "replace")
-
-    def check_external(self, offset: int, size: int) -> None:
-        """Buffers of models above 2 GiB lie behind the flatbuffer."""
-        where, length = self.field(offset), self.field(size)
-        if where is None or length is None:
-            return
-        end = self.source.u64(where) + self.source.u64(length)
-        if end > self.source.size:
-            raise ValueError(f"byte {end} of {self.source.size} is needed")
