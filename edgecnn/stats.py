@@ -59,12 +59,12 @@ def bootstrap_median_interval(
     medians: Sequence[float], confidence: float = CONFIDENCE, resamples: int = 10_000, seed: int = 0
 ) -> Interval | None:
     """Percentile-bootstrap interval of the median of per-process medians; None below 3."""
-    values = np.asarray(medians, np.float64)
+    values = np.sort(np.asarray(medians, np.float64))
     if values.size < 3:
         return None
-    draws = np.random.default_rng(seed).choice(values, (resamples, values.size))
+    lower, upper = _resampled_middles(values.size, resamples, seed)
     tail = (1.0 - confidence) / 2
-    low, high = np.quantile(np.median(draws, axis=1), [tail, 1.0 - tail])
+    low, high = np.quantile((values[lower] + values[upper]) / 2, [tail, 1.0 - tail])
     return float(low), float(high)
 
 
@@ -222,6 +222,19 @@ def _otsu_split(values: npt.NDArray[np.float64]) -> int:
 def _robust_std(values: npt.NDArray[np.float64]) -> float:
     """1.4826 × the median absolute deviation."""
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+@lru_cache(maxsize=32)
+def _resampled_middles(
+    n: int, resamples: int, seed: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The two middle ranks of each bootstrap resample of `n` sorted values.
+
+    They depend on the seed alone, so a table of 10,000 rows draws them once (2.3 → 0.3 ms a row).
+    """
+    ranks = np.random.default_rng(seed).integers(0, n, (resamples, n))
+    ranks.partition([(n - 1) // 2, n // 2], axis=1)
+    return ranks[:, (n - 1) // 2].copy(), ranks[:, n // 2].copy()
 
 
 def _lower_rank(n: int, confidence: float) -> int | None:
