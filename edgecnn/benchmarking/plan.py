@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from edgecnn.benchmarking.scenarios import check as check_scenario
 from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact
 from edgecnn.registry import RUNTIMES
@@ -37,8 +38,11 @@ def plan(
     threads: Sequence[int] = (1,),
     batches: Sequence[int] = (1,),
     precision: str = "default",
+    options: RuntimeOptions | None = None,
 ) -> list[Configuration]:
     """All configurations that make sense, each artifact with every runtime that reads its format.
+
+    `options` are what all rows share beside threads, batch and precision.
 
     Raises InputError for an unknown runtime or device, for nonsensical numbers, and when no
     runtime named reads an artifact at all.
@@ -46,6 +50,13 @@ def plan(
     _check_positive("--threads", threads)
     _check_positive("--batch", batches)
     wanted = list(_expand(runtimes))
+    rows = [
+        replace(options or RuntimeOptions(), threads=count, batch=batch, precision=precision)
+        for count in threads
+        for batch in batches
+    ]
+    for row in rows:
+        check_scenario(row)
     configurations = []
     for artifact in artifacts:
         readers = [(name, device) for name, device in wanted if _reads(name, artifact.format)]
@@ -56,10 +67,7 @@ def plan(
                 hint=f"{artifact.format} files run on: {', '.join(able)}",
             )
         configurations += [
-            Configuration(artifact, name, device, RuntimeOptions(count, batch, precision))
-            for name, device in readers
-            for count in threads
-            for batch in batches
+            Configuration(artifact, name, device, row) for name, device in readers for row in rows
         ]
     return configurations
 

@@ -22,6 +22,7 @@ from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
 from edgecnn.benchmarking.process import Outcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol, resolve
+from edgecnn.benchmarking.raw import RawSamples, write_raw
 from edgecnn.benchmarking.verdict import OutputHealth, judge
 from edgecnn.benchmarking.worker import Job
 from edgecnn.data.base import Dataset
@@ -31,10 +32,18 @@ from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import RUNTIMES
-from edgecnn.results import Measurement, Results
+from edgecnn.results import Measurement, Results, RuntimeOptions
 
 SAVE_EVERY_SECS = 5.0
-DEFAULT_PASSES = ("synchrony", "memory")
+DEFAULT_PASSES = ("synchrony", "memory", "stages")
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """The test split as a file of tensors, and some of its samples before preprocessing."""
+
+    path: Path
+    raw: RawSamples
 
 
 @dataclass
@@ -56,6 +65,7 @@ def benchmark(
     threads: Sequence[int] = (1,),
     batches: Sequence[int] = (1,),
     precision: str = "default",
+    options: RuntimeOptions | None = None,
     protocol: Protocol | None = None,
     data: Dataset | None = None,
     passes: Sequence[str] = DEFAULT_PASSES,
@@ -69,6 +79,7 @@ def benchmark(
     With `data`, the test split goes through every configuration: its samples feed the timed
     loop and its labels give the accuracy of that runtime's own outputs; without, inputs are
     seeded and synthetic. Finished rows of `previous` are kept, unfinished ones completed.
+    `options` are what all rows share beside threads, batch and precision (scenario, affinity).
     `passes` are made once for each row, in its first process.
     `out` is written as rows finish, also when interrupted (KeyboardInterrupt passes through).
 
@@ -80,7 +91,14 @@ def benchmark(
     loaded = [
         item if isinstance(item, Artifact) else load_artifact(Path(item)) for item in artifacts
     ]
-    configurations = plan(loaded, runtimes, threads=threads, batches=batches, precision=precision)
+    configurations = plan(
+        loaded,
+        runtimes,
+        threads=threads,
+        batches=batches,
+        precision=precision,
+        options=options,
+    )
     books = _Books(
         configurations,
         protocol,
@@ -117,8 +135,8 @@ class _Books:
         self._data = data
         self._passes = passes
         self._out = out
-        self._samples: dict[str, Path | EdgeCNNError | None] = {}
-        self._preprocessed: dict[Preprocessing, Path] = {}
+        self._samples: dict[str, _Prepared | EdgeCNNError | None] = {}
+        self._preprocessed: dict[Preprocessing, _Prepared] = {}
         self._folder = Path()
         self._saved_at = 0.0
         record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
@@ -149,7 +167,7 @@ class _Books:
             if row.missing and artifact.sha256 not in self._samples:
                 self._samples[artifact.sha256] = self._samples_for(row.configuration)
 
-    def _samples_for(self, configuration: Configuration) -> Path | EdgeCNNError | None:
+    def _samples_for(self, configuration: Configuration) -> _Prepared | EdgeCNNError | None:
         assert self._data is not None
         artifact = configuration.artifact
         preprocessing = artifact.manifest.preprocessing
@@ -162,7 +180,8 @@ class _Books:
             if preprocessing not in self._preprocessed:
                 path = self._folder / f"samples-{len(self._preprocessed)}.npy"
                 write_samples(self._data["test"], preprocessing, path)
-                self._preprocessed[preprocessing] = path
+                raw = write_raw(self._data["test"], preprocessing, path.with_suffix(""))
+                self._preprocessed[preprocessing] = _Prepared(path, raw)
         except EdgeCNNError as error:
             return error
         return self._preprocessed[preprocessing]
@@ -211,7 +230,8 @@ class _Books:
                 job = _job(configuration, protocol=self._protocol, samples=samples)
                 outputs = self._folder / f"outputs-{row.number}.npy"
                 if first:
-                    job = replace(job, outputs=str(outputs), passes=self._passes)
+                    real = [name for name in self._passes if samples or name != "stages"]
+                    job = replace(job, outputs=str(outputs), passes=tuple(real))
                 outcome = run_worker(job, python)
                 if outcome.outputs_written:
                     row.outputs = outputs
@@ -274,7 +294,10 @@ class _Books:
 
 
 def _job(
-    configuration: Configuration, *, protocol: Protocol | None = None, samples: Path | None = None
+    configuration: Configuration,
+    *,
+    protocol: Protocol | None = None,
+    samples: _Prepared | None = None,
 ) -> Job:
     return Job(
         runtime=configuration.runtime,
@@ -282,7 +305,8 @@ def _job(
         options=configuration.options,
         path=str(configuration.artifact.path.resolve()),
         protocol=protocol,
-        samples=str(samples) if samples else None,
+        samples=str(samples.path) if samples else None,
+        raw=samples.raw if samples else None,
     )
 
 

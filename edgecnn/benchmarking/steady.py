@@ -45,35 +45,41 @@ def warm_up(invocations: Sequence[Invocation], protocol: Protocol) -> Samples:
 
 def measure(invocations: Sequence[Invocation], protocol: Protocol) -> Samples:
     """Sample steady-state latencies in nanoseconds until the protocol is satisfied or spent."""
+    return _sample(
+        invocations,
+        protocol.max_runs,
+        protocol.max_secs,
+        lambda samples, elapsed: enough(samples, elapsed, protocol),
+    )
 
-    def enough(samples: Samples, elapsed: float) -> bool:
-        if samples.size < protocol.min_runs or elapsed < protocol.min_secs:
-            return False
-        interval = median_interval(samples)
-        if interval is None:
-            return False
-        half_width = (interval[1] - interval[0]) / 2
-        return half_width <= protocol.target_interval * float(np.median(samples))
 
-    return _sample(invocations, protocol.max_runs, protocol.max_secs, enough)
+def enough(samples: Samples, elapsed: float, protocol: Protocol) -> bool:
+    """Whether samples have the protocol's count, time (seconds) and precision of the median."""
+    if samples.size < protocol.min_runs or elapsed < protocol.min_secs:
+        return False
+    interval = median_interval(samples)
+    if interval is None:
+        return False
+    half_width = (interval[1] - interval[0]) / 2
+    return half_width <= protocol.target_interval * float(np.median(samples))
 
 
 def _sample(
     invocations: Sequence[Invocation],
     max_runs: int,
     max_secs: float,
-    enough: Callable[[Samples, float], bool],
+    done_with: Callable[[Samples, float], bool],
 ) -> Samples:
     buffer = np.zeros(max_runs, np.int64)
     done, busy_ns, chunk = 0, 0, 1
-    with _no_garbage_collection():
+    with no_garbage_collection():
         while done < max_runs:
             count = min(chunk, max_runs - done)
-            _time_chunk(invocations, buffer, done, count)
+            time_chunk(invocations, buffer, done, count)
             busy_ns += int(buffer[done : done + count].sum())
             done += count
             elapsed = busy_ns / 1e9
-            if enough(buffer[:done], elapsed) or elapsed >= max_secs:
+            if done_with(buffer[:done], elapsed) or elapsed >= max_secs:
                 break
             pace = max(busy_ns / done, 1.0)
             chunk = max(
@@ -82,7 +88,7 @@ def _sample(
     return buffer[:done].copy()
 
 
-def _time_chunk(
+def time_chunk(
     invocations: Sequence[Invocation], buffer: npt.NDArray[np.int64], first: int, count: int
 ) -> None:
     clock = time.perf_counter_ns
@@ -96,7 +102,7 @@ def _time_chunk(
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """Keep Python's cycle collector from pausing in the middle of a sample."""
     was_enabled = gc.isenabled()
     gc.collect()

@@ -26,12 +26,12 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.benchmarking import passes
+from edgecnn.benchmarking import passes, placement, scenarios
 from edgecnn.benchmarking.inputs import synthetic_samples
 from edgecnn.benchmarking.observation import difference, resident_bytes, snapshot
 from edgecnn.benchmarking.passes import Context
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.steady import measure, warm_up
+from edgecnn.benchmarking.raw import RawSamples
 from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError, UnsupportedError
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import RuntimeOptions
@@ -51,7 +51,8 @@ class Job:
     `samples` is a .npy file (n, …) of real-valued samples, channels last, that fit the model's
     one input; without it the worker draws seeded synthetic ones. `outputs` is where the
     outputs of all samples are written (.npy), when they are wanted. `passes` names what else to
-    find out about the loaded model once its latency is known.
+    find out about the loaded model once its latency is known; `raw` are samples before
+    preprocessing, for the pass `stages`.
     """
 
     runtime: str
@@ -62,6 +63,7 @@ class Job:
     samples: str | None = None
     outputs: str | None = None
     passes: tuple[str, ...] = ()
+    raw: RawSamples | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -69,7 +71,10 @@ class Job:
     @classmethod
     def from_json(cls, line: str) -> Job:
         values = json.loads(line)
-        values["options"] = RuntimeOptions(**values["options"])
+        options = values["options"]
+        values["options"] = RuntimeOptions(**{**options, "affinity": tuple(options["affinity"])})
+        if values["raw"] is not None:
+            values["raw"] = RawSamples.from_dict(values["raw"])
         if values["protocol"] is not None:
             values["protocol"] = Protocol(**values["protocol"])
         return cls(**values)
@@ -94,6 +99,7 @@ UNSUPPORTED = (UnsupportedError, MissingDependencyError)
 
 def serve(job: Job) -> Iterator[dict[str, Any]]:
     """Do the job, yielding events as they come."""
+    placement.pin(job.options.affinity)
     rss = {"at_start": resident_bytes()["now"]}
     started_at = datetime.now().astimezone().isoformat(timespec="seconds")
     runtime: type[Runtime] = RUNTIMES.load(job.runtime)
@@ -110,6 +116,8 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
     start = time.perf_counter_ns()
     session = runtime.load(Path(job.path), job.device, job.options)
     load_ns = time.perf_counter_ns() - start
+    more = scenarios.sessions_needed(job.options) - 1 if job.protocol else 0
+    further = [runtime.load(Path(job.path), job.device, job.options) for _ in range(more)]
     rss["after_load"] = resident_bytes()["now"]
     yield {
         "event": "loaded",
@@ -122,14 +130,16 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
 
     samples = _open_samples(job, session)
     pool = _pool(samples, session, job.options.batch)
-    invocations = [session.bind(tensors) for tensors in pool]
+    streams = [[each.bind(tensors) for tensors in pool] for each in (session, *further)]
+    invocations = streams[0]
     start = time.perf_counter_ns()
     invocations[0]()
     first_inference_ns = time.perf_counter_ns() - start
-    warmup = warm_up(invocations, job.protocol)
+    warmup = scenarios.warm(streams, job.protocol)
     before = snapshot()
-    steady = measure(invocations, job.protocol)
-    machine = difference(before, snapshot())
+    measured = scenarios.run(streams, job.options, job.protocol)
+    machine = {**difference(before, snapshot()), **placement.observe()}
+    placement.verify(job.options.affinity, machine)
     rss["peak"] = resident_bytes()["peak"]
     # Only now: some runtimes prove what executes by inferring once more, or by loading again.
     effective = asdict(session.effective)
@@ -140,7 +150,8 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
             "import_ns": import_ns,
             "first_inference_ns": first_inference_ns,
             "warmup_ns": warmup.tolist(),
-            "samples_ns": steady.tolist(),
+            "samples_ns": measured.samples.tolist(),
+            "queries": measured.queries,
             "rss_bytes": rss,
             "effective": effective,
             "started_at": started_at,
@@ -158,6 +169,9 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
             runtime=job.runtime,
             device=job.device,
             tensors=pool,
+            streams=streams,
+            queries=measured.queries,
+            raw=job.raw,
         )
         yield {"event": "pass", "name": name, "found": passes.make(name, context)}
     if job.outputs is not None:

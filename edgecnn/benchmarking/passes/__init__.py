@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.raw import RawSamples
 from edgecnn.errors import EdgeCNNError
 from edgecnn.registry import unknown_name
 from edgecnn.results import RuntimeOptions
@@ -24,6 +25,12 @@ from edgecnn.runtimes.base import Session
 PASSES: Mapping[str, str] = {
     "synchrony": "edgecnn.benchmarking.passes.synchrony:find",
     "memory": "edgecnn.benchmarking.passes.memory:find",
+    "stages": "edgecnn.benchmarking.passes.stages:find",
+    "loadgen": "edgecnn.benchmarking.passes.loadgen:find",
+    "energy": "edgecnn.benchmarking.passes.energy:find",
+    "cost": "edgecnn.benchmarking.passes.cost:find",
+    "ops": "edgecnn.benchmarking.passes.ops:find",
+    "sustained": "edgecnn.benchmarking.passes.sustained:find",
 }
 
 
@@ -44,6 +51,12 @@ class Context:
     device: str
     tensors: Sequence[Sequence[npt.NDArray[Any]]]
     """What the invocations are bound to: for each the inputs, in the model's own form."""
+    streams: Sequence[Sequence[Callable[[], Any]]] = ()
+    """Of each session that answers at the same time its invocations; the first is above."""
+    queries: Mapping[str, Any] = field(default_factory=dict)
+    """What the scenario told of its queries (`Run.queries`)."""
+    raw: RawSamples | None = None
+    """Samples before preprocessing, where there are real ones."""
 
 
 def make(name: str, context: Context) -> dict[str, Any]:

@@ -1,0 +1,260 @@
+"""How queries reach the model: LoadGen's four scenarios over a loaded session.
+
+single_stream   one query of one inference after the other; the latency of an inference
+multi_stream    `streams` samples arrive together as one query and are worked through, `batch`
+                at a time, by one session; the latency of the query
+offline         all samples are there from the start; `streams` sessions take them in threads of
+                their own (runtimes let go of Python's lock while they infer); throughput
+server          queries of one sample arrive by a Poisson process at a rate; `streams` sessions
+                answer, first come, first served; valid when the 99th percentile of latency, from
+                arrival to answer, keeps the bound
+
+The definitions are MLPerf LoadGen's, the protocol is edgecnn's: results are not MLPerf results.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.queueing import QUANTILE, arrivals, attempts, highest_rate
+from edgecnn.benchmarking.steady import (
+    Invocation,
+    enough,
+    measure,
+    no_garbage_collection,
+    warm_up,
+)
+from edgecnn.errors import InputError
+from edgecnn.registry import unknown_name
+from edgecnn.results import RuntimeOptions
+from edgecnn.stats import Samples, percentile
+
+SCENARIOS = ("single_stream", "multi_stream", "offline", "server")
+DEFAULT_STREAMS = {"multi_stream": 8}
+"""LoadGen's samples a query; everything else has one stream unless told otherwise."""
+
+POLL_SECS = 0.05
+RATE_STEP = 0.05
+MAX_ATTEMPTS = 6
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Steady-state samples in nanoseconds, and what else there is to tell about the queries."""
+
+    samples: Samples
+    queries: dict[str, Any] = field(default_factory=dict)
+
+
+def check(options: RuntimeOptions) -> None:
+    """Raise InputError for options that make no sense together."""
+    scenario, streams, batch = options.scenario, options.streams, options.batch
+    if scenario not in SCENARIOS:
+        raise unknown_name("scenario", scenario, SCENARIOS)
+    if streams < 1:
+        raise InputError(f"--streams takes a whole number from 1, received: {streams}")
+    if scenario == "single_stream" and streams != 1:
+        raise InputError(
+            f"single_stream has one stream, received: {streams}",
+            hint="--scenario offline measures the throughput of several",
+        )
+    if scenario == "multi_stream" and streams % batch:
+        raise InputError(
+            f"a query of {streams} samples does not divide into batches of {batch}",
+            hint=f"choose --streams as a multiple of {batch}",
+        )
+    if scenario == "server" and batch != 1:
+        raise InputError(f"queries to a server hold one sample, received: --batch {batch}")
+    if options.target_qps < 0 or options.latency_bound_ms <= 0:
+        raise InputError(
+            f"a rate is 0 (look for it) or more and a latency bound above 0, received: "
+            f"{options.target_qps:g} and {options.latency_bound_ms:g} ms"
+        )
+
+
+def sessions_needed(options: RuntimeOptions) -> int:
+    """How many sessions answer at the same time."""
+    return options.streams if options.scenario in ("offline", "server") else 1
+
+
+Streams = Sequence[Sequence[Invocation]]
+"""The bound invocations of each session."""
+
+
+def warm(streams: Streams, protocol: Protocol) -> Samples:
+    """Warm up every stream; all samples in nanoseconds of an inference."""
+    return np.concatenate([warm_up(invocations, protocol) for invocations in streams])
+
+
+def run(streams: Streams, options: RuntimeOptions, protocol: Protocol) -> Measured:
+    """Measure what was warmed up."""
+    if options.scenario == "offline":
+        samples, elapsed_ns = _all_at_once(streams, protocol)
+        return Measured(samples, _counts(samples.size * options.batch, elapsed_ns))
+    if options.scenario == "server":
+        return _serve(streams, options, protocol)
+    if options.scenario == "single_stream":
+        return Measured(measure(streams[0], protocol))
+    queries = _as_queries(streams[0], options.streams // options.batch)
+    samples = measure(queries, protocol)
+    return Measured(samples, _counts(samples.size * options.streams, int(samples.sum())))
+
+
+def _as_queries(invocations: Sequence[Invocation], inferences: int) -> list[Invocation]:
+    """Invocations that make `inferences` each: every query begins where the last one ended."""
+    turns = itertools.cycle(invocations)
+    return [_as_query(tuple(itertools.islice(turns, inferences))) for _ in range(len(invocations))]
+
+
+def _as_query(parts: tuple[Invocation, ...]) -> Invocation:
+    def query() -> None:
+        for invoke in parts:
+            invoke()
+
+    return query
+
+
+def _counts(samples: int, elapsed_ns: int) -> dict[str, Any]:
+    return {"samples": int(samples), "elapsed_ns": int(elapsed_ns)}
+
+
+def _all_at_once(streams: Streams, protocol: Protocol) -> tuple[Samples, int]:
+    """Keep every stream busy; (times of inferences, nanoseconds from first to last)."""
+    room = -(-protocol.max_runs // len(streams))
+    workers = [_Worker(invocations, room) for invocations in streams]
+    stop = threading.Event()
+    began = time.perf_counter_ns()
+    with no_garbage_collection(), ThreadPoolExecutor(len(workers)) as pool:
+        running = [pool.submit(worker.work, stop) for worker in workers]
+        while wait(running, POLL_SECS).not_done:
+            elapsed = (time.perf_counter_ns() - began) / 1e9
+            if elapsed >= protocol.max_secs or enough(_joined(workers), elapsed, protocol):
+                stop.set()
+        for future in running:
+            future.result()
+    first = min(worker.began for worker in workers)
+    last = max(worker.ended for worker in workers)
+    return _joined(workers), last - first
+
+
+class _Worker:
+    """One stream that infers as fast as it can until it is told to stop."""
+
+    def __init__(self, invocations: Sequence[Invocation], room: int) -> None:
+        self.invocations = invocations
+        self.times: npt.NDArray[np.int64] = np.zeros(room, np.int64)
+        self.done = 0
+        self.began = self.ended = 0
+
+    def work(self, stop: threading.Event) -> None:
+        clock, times, stopped = time.perf_counter_ns, self.times, stop.is_set
+        turns = itertools.cycle(self.invocations)
+        self.began = clock()
+        for index, invoke in zip(range(len(times)), turns, strict=False):
+            if stopped():
+                break
+            start = clock()
+            invoke()
+            times[index] = clock() - start
+            self.done = index + 1
+        self.ended = clock()
+
+
+def _joined(workers: Sequence[_Worker]) -> Samples:
+    return np.concatenate([worker.times[: worker.done] for worker in workers])
+
+
+def _serve(streams: Streams, options: RuntimeOptions, protocol: Protocol) -> Measured:
+    """Verify the rate that was asked for, or the highest of falling rates that holds."""
+    bound_ns = options.latency_bound_ms * 1e6
+    report: dict[str, Any] = {"latency_bound_ms": options.latency_bound_ms}
+    rates = [options.target_qps]
+    if not options.target_qps:
+        services, _ = _all_at_once(streams, protocol)
+        predicted = highest_rate(services, bound_ns, len(streams), protocol.seed)
+        report["predicted_qps"] = predicted
+        if predicted == 0.0:
+            reason = "inferences alone, without waiting, take longer than the bound"
+            report |= {**_counts(0, 0), "valid": False, "reason": reason, "attempts": []}
+            return Measured(services, report)
+        rates = attempts(predicted, RATE_STEP, MAX_ATTEMPTS)
+    tried: list[dict[str, Any]] = []
+    latencies: Samples = np.zeros(0, np.int64)
+    deadline = time.monotonic() + 3 * protocol.max_secs
+    for seed, rate in enumerate(rates, start=protocol.seed):
+        latencies, attempt = _offer(streams, rate, bound_ns, protocol, seed)
+        tried.append(attempt)
+        if attempt["valid"] or time.monotonic() > deadline:
+            break
+    return Measured(latencies, {**report, **tried[-1], "attempts": tried})
+
+
+def _offer(
+    streams: Streams,
+    rate: float,
+    bound_ns: float,
+    protocol: Protocol,
+    seed: int,
+) -> tuple[Samples, dict[str, Any]]:
+    """Offer queries at `rate` and judge: (latencies, what came of it)."""
+    wanted = max(protocol.min_runs, int(rate * protocol.min_secs))
+    affordable = max(1, int(rate * protocol.max_secs))
+    count = min(wanted, affordable, protocol.max_runs)
+    latencies, woken_late_ns, elapsed_ns = _answer_all(streams, arrivals(rate, count, seed))
+    tail = percentile(latencies, QUANTILE)
+    verdict: dict[str, Any] = {"valid": tail is not None and tail <= bound_ns}
+    if tail is None:
+        verdict["reason"] = f"{count} queries in the budget are too few for a 99th percentile"
+    elif tail > bound_ns:
+        verdict["reason"] = f"p99 {tail / 1e6:.3g} ms is above {bound_ns / 1e6:.3g} ms"
+    return latencies, {
+        "target_qps": rate,
+        **_counts(count, elapsed_ns),
+        "p99_ns": tail,
+        "woken_late_ns": woken_late_ns,
+        "seed": seed,
+        **verdict,
+    }
+
+
+def _answer_all(streams: Streams, arriving: Samples) -> tuple[Samples, float | None, int]:
+    """Answer every query after its arrival, in order, each by the first stream that is free.
+
+    A stream takes the next query and sleeps until it arrives, so that no further thread hands
+    them out. Returns latencies from arrival to answer, by how much sleepers woke late
+    (median, part of the latencies), and nanoseconds from the start to the last answer.
+    """
+    numbers = iter(range(len(arriving)))
+    planned = arriving.tolist()
+    latencies = np.zeros(len(planned), np.int64)
+    late: list[int] = []
+    clock = time.perf_counter_ns
+    start = clock() + 10_000_000  # all streams are waiting by then
+
+    def answer(invocations: Sequence[Invocation]) -> int:
+        turns: Iterator[Invocation] = itertools.cycle(invocations)
+        done = start
+        for number, invoke in zip(numbers, turns, strict=False):
+            arrival = start + planned[number]
+            early = arrival - clock()
+            if early > 0:
+                time.sleep(early / 1e9)
+                late.append(clock() - arrival)
+            invoke()
+            done = clock()
+            latencies[number] = done - arrival
+        return done
+
+    with no_garbage_collection(), ThreadPoolExecutor(len(streams)) as pool:
+        ended = max(pool.map(answer, streams))
+    return latencies, float(np.median(late)) if late else None, ended - start
