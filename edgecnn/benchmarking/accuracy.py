@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.conversion.parity import parity
 from edgecnn.data.base import Dataset
 from edgecnn.errors import GateError, InputError
 from edgecnn.evaluation.classification import predictions, top1_accuracy
+from edgecnn.evaluation.parity import parity
 from edgecnn.manifest import Manifest
 from edgecnn.results import Accuracy, Parity
 from edgecnn.stats import mcnemar_p

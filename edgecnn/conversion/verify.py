@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.conversion.calibration import DrawnSamples, verification_samples
-from edgecnn.conversion.parity import parity
 from edgecnn.conversion.source import SourceModel, describe
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.evaluation.classification import top1_accuracy
+from edgecnn.evaluation.parity import parity
 from edgecnn.manifest import Artifact, sha256_of
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Accuracy, Parity, RuntimeOptions
