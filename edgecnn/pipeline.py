@@ -88,6 +88,7 @@ def run(
         calibration=dataset,
         out=out / "artifacts",
         seed=settings.seed,
+        force=force,
         progress=progress,
     )
     artifacts = [outcome.artifact for outcome in outcomes if outcome.artifact is not None]

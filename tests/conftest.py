@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,13 +16,21 @@ SHARED_DATA = PROJECT.parent / "shared" / "data"
 # A plug-in runtime, found through its entry point like any third party's. Each "device" is one
 # way to go wrong that no installed runtime can be made to show on demand.
 MISBEHAVING_RUNTIME = """
-import os, signal, sys, time
+import hashlib, os, signal, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
 from edgecnn.errors import UnsupportedError
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Availability, Runtime, Session
+
+POOL = ThreadPoolExecutor(3)
+BLOCK = bytes(1 << 20)
+
+
+def busy(_):
+    hashlib.sha256(BLOCK).digest()  # native code that lets other threads run
 
 
 class MisbehavingSession(Session):
@@ -31,9 +40,9 @@ class MisbehavingSession(Session):
     def __init__(self, device):
         self.device = device
         share = 0.5 if device == "partial" else 1.0
-        self.effective = Effective(
-            "misbehaving", "float32", "SwiftShader" if device == "software" else device,
-            delegated_fraction=share, software=device == "software")
+        precision = "bfloat16" if device == "reduced" else "float32"
+        self.effective = Effective("misbehaving", precision, device, delegated_fraction=share,
+                                   software=device == "software")
         self.count = 0
         self.leak = []
 
@@ -53,7 +62,15 @@ class MisbehavingSession(Session):
                 self.leak.append(bytearray(1 << 16))
             if device == "crash-late" and self.count == 30:
                 os.abort()
+            if device == "drift":
+                time.sleep(0.0002 + 0.0000005 * self.count)
+            if device == "many-threads":
+                list(POOL.map(busy, range(3)))
             time.sleep(0.0002)
+            if device == "early":
+                output = np.zeros((len(values), 2), np.float32)
+                threading.Timer(0.002, lambda: output.fill(1.0)).start()
+                return [output]
             if device == "constant":
                 return [np.full((len(values), 2), 0.5, np.float32)]
             if device == "nan":
@@ -68,7 +85,8 @@ class Misbehaving(Runtime):
     name = "misbehaving"
     formats = ("tflite",)
     devices = ("cpu", "crash", "crash-late", "hang", "kill", "exit", "fallback", "constant", "nan",
-               "partial", "software", "slow-first", "outliers", "bimodal", "leak", "chatty")
+               "partial", "software", "slow-first", "outliers", "bimodal", "leak", "chatty",
+               "drift", "many-threads", "early", "reduced")
     extra = "none"
 
     @classmethod
@@ -104,22 +122,34 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def misbehaving_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Install the plug-in runtime `misbehaving` for this test, here and in worker processes."""
-    site = tmp_path / "site"
-    metadata = site / "misbehaving-1.dist-info"
-    metadata.mkdir(parents=True)
-    (site / "misbehaving_runtime.py").write_text(MISBEHAVING_RUNTIME)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: misbehaving\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text(
-        "[edgecnn.runtimes]\nmisbehaving = misbehaving_runtime:Misbehaving\n"
-    )
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("PYTHONPATH", str(site))
+def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Install a plug-in runtime from source for this test, here and in worker processes."""
+    installed = []
+
+    def install(name: str, source: str, attribute: str) -> None:
+        site = tmp_path / f"site-{name}"
+        metadata = site / f"{name}-1.dist-info"
+        metadata.mkdir(parents=True)
+        (site / f"{name}_runtime.py").write_text(source)
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        (metadata / "entry_points.txt").write_text(
+            f"[edgecnn.runtimes]\n{name} = {name}_runtime:{attribute}\n"
+        )
+        monkeypatch.syspath_prepend(str(site))
+        monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+        RUNTIMES.__dict__.pop("_table", None)
+        installed.append(f"{name}_runtime")
+
+    yield install
     RUNTIMES.__dict__.pop("_table", None)
-    yield
-    RUNTIMES.__dict__.pop("_table", None)
-    sys.modules.pop("misbehaving_runtime", None)
+    for module in installed:
+        sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def misbehaving_runtime(plug_in):
+    """The plug-in runtime `misbehaving`; each of its devices is one way to go wrong."""
+    plug_in("misbehaving", MISBEHAVING_RUNTIME, "Misbehaving")
 
 
 @pytest.fixture
@@ -128,3 +158,31 @@ def model_file(tmp_path: Path) -> Path:
     path = tmp_path / "model.tflite"
     path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(64))
     return path
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The embedded data set of real handwritten digits."""
+    from edgecnn import data
+
+    return data.load("digits")
+
+
+@pytest.fixture(scope="session")
+def trained_lenet(digits, tmp_path_factory: pytest.TempPathFactory):
+    """LeNet-5 trained on the digits for a few epochs (an Artifact)."""
+    from edgecnn.training import train
+
+    out = tmp_path_factory.mktemp("trained") / "lenet5.keras"
+    return train("lenet5", digits, epochs=12, out=out)
+
+
+@pytest.fixture(scope="session")
+def lenet_artifacts(trained_lenet, digits, tmp_path_factory: pytest.TempPathFactory):
+    """The trained LeNet-5 converted: {"tflite:float32": Artifact, …}."""
+    from edgecnn.conversion.convert import convert
+
+    wanted = ("tflite:float32", "tflite:static_int8", "onnx:float32")
+    folder = tmp_path_factory.mktemp("artifacts")
+    outcomes = convert(trained_lenet.path, wanted, calibration=digits, out=folder)
+    return {str(outcome.target): outcome.artifact for outcome in outcomes}

@@ -73,7 +73,7 @@ def _machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "physical_cores": psutil.cpu_count(logical=False),
         "logical_cores": psutil.cpu_count(logical=True),
-        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "usable_cores": observation.usable_cpus(),
         "instruction_sets": [name for name in INSTRUCTION_SETS if name in flags],
         "memory_bytes": psutil.virtual_memory().total,
         "governor": _read("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),

@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import resource
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path("/")
-"""Where /proc and /sys are looked up; tests plant files under another root."""
+from edgecnn.benchmarking import throttle
+from edgecnn.benchmarking.throttle import Flags
+
+ROOT = Path(os.environ.get("EDGECNN_SYSTEM_ROOT", "/"))
+"""Where /proc and /sys are looked up, in worker processes too; tests plant files elsewhere."""
 
 
 def resident_bytes() -> dict[str, int]:
@@ -46,6 +49,7 @@ class Snapshot:
     involuntary_switches: int
     frequency_mhz: float | None
     temperature_c: float | None
+    throttle: Flags = field(default_factory=Flags)
 
 
 def snapshot() -> Snapshot:
@@ -58,8 +62,9 @@ def snapshot() -> Snapshot:
         busy_secs=busy,
         steal_secs=steal,
         involuntary_switches=usage.ru_nivcsw,
-        frequency_mhz=_frequency_mhz(),
-        temperature_c=_temperature_c(),
+        frequency_mhz=frequency_mhz(),
+        temperature_c=temperature_c(),
+        throttle=throttle.read(ROOT),
     )
 
 
@@ -68,17 +73,22 @@ def difference(before: Snapshot, after: Snapshot) -> dict[str, Any]:
 
     `other_cpus` is how many processors others kept busy on average, `own_cpus` this process,
     `steal_fraction` the share of one processor's time that a hypervisor took away.
+    `throttled` is None where the machine does not tell; `throttled_by` names what did it.
     """
     elapsed = max(after.at - before.at, 1e-9)
     own = after.own_cpu_secs - before.own_cpu_secs
+    throttled, by = throttle.throttled(before.throttle, after.throttle)
     observed: dict[str, Any] = {
         "elapsed_secs": round(elapsed, 3),
         "own_cpus": round(own / elapsed, 3),
         "other_cpus": None,
+        "usable_cpus": usable_cpus(),
         "steal_fraction": None,
         "involuntary_switches": after.involuntary_switches - before.involuntary_switches,
         "frequency_mhz": [before.frequency_mhz, after.frequency_mhz],
         "temperature_c": [before.temperature_c, after.temperature_c],
+        "throttled": throttled,
+        "throttled_by": by,
     }
     if before.busy_secs is not None and after.busy_secs is not None:
         others = after.busy_secs - before.busy_secs - own
@@ -86,6 +96,13 @@ def difference(before: Snapshot, after: Snapshot) -> dict[str, Any]:
     if before.steal_secs is not None and after.steal_secs is not None:
         observed["steal_fraction"] = round((after.steal_secs - before.steal_secs) / elapsed, 4)
     return observed
+
+
+def usable_cpus() -> int:
+    """How many processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _processor_seconds() -> tuple[float | None, float | None]:
@@ -99,7 +116,7 @@ def _processor_seconds() -> tuple[float | None, float | None]:
     return (user + nice + system + irq + softirq) / tick, steal / tick
 
 
-def _frequency_mhz() -> float | None:
+def frequency_mhz() -> float | None:
     """Mean current frequency of the processors, None where the kernel does not tell."""
     readings = []
     for path in sorted(ROOT.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")):
@@ -109,7 +126,7 @@ def _frequency_mhz() -> float | None:
     return round(sum(readings) / len(readings), 1) if readings else None
 
 
-def _temperature_c() -> float | None:
+def temperature_c() -> float | None:
     """The hottest thermal zone, None where there is none."""
     readings = [
         value / 1e3

@@ -60,7 +60,10 @@ def judge(
         *_inaccurate(measurement),
         *_throttled(measurement.runs),
     ]
-    noisy = [*_uncertain(measurement, protocol), *_disturbed(measurement.runs)]
+    noisy = [
+        *_uncertain(measurement, protocol),
+        *_disturbed(measurement.runs, measurement.options.threads),
+    ]
     verdict: Verdict = "INVALID" if invalid else "NOISY" if noisy else "VALID"
     reasons = (*invalid, *noisy, *_worth_knowing(measurement))
     return replace(measurement, verdict=verdict, reasons=reasons)
@@ -186,11 +189,17 @@ def _uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
         yield f"drift: {abs(furthest):.0%} {way} at the end of a run than at its start; let it rest"
 
 
-def _disturbed(runs: tuple[Run, ...]) -> Iterator[str]:
-    """Others had a hand in it."""
+def _disturbed(runs: tuple[Run, ...], threads: int) -> Iterator[str]:
+    """Others had a hand in it, or the threads were in each other's way."""
     steal = _worst(runs, "steal_fraction")
     if steal > STEAL_FRACTION:
         yield f"the hypervisor took {steal:.1%} of a processor away (steal): use a quieter host"
+    cores = min((run.machine.get("usable_cpus") or threads for run in runs), default=threads)
+    if threads > cores:
+        yield (
+            f"oversubscribed: {threads} threads on {cores} "
+            f"{'processor' if cores == 1 else 'processors'}; give --threads {cores} at most"
+        )
     others = _worst(runs, "other_cpus")
     if others > OTHER_CPUS:
         yield f"other processes kept {others:.1f} processors busy: stop them and measure again"
