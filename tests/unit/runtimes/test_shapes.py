@@ -1,0 +1,64 @@
+"""Open dimensions: the batch is filled in, everything else must be fixed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.errors import InputError, UnsupportedError
+from edgecnn.manifest import TensorSpec
+from edgecnn.runtimes.shapes import check_dtype, fix_shapes
+from edgecnn.runtimes.tensors import from_model, guess_layout, to_model
+
+
+@pytest.mark.parametrize("open_batch", [None, -1, "batch"])
+def test_an_open_batch_becomes_the_size_asked_for(open_batch: int | str | None) -> None:
+    assert fix_shapes([("x", (open_batch, 8, 8, 3))], 4) == [(4, 8, 8, 3)]
+
+
+def test_a_fixed_batch_must_be_the_one_asked_for() -> None:
+    assert fix_shapes([("x", (2, 8))], 2) == [(2, 8)]
+    with pytest.raises(InputError, match="exactly 2, asked for: 1"):
+        fix_shapes([("x", (2, 8))], 1)
+
+
+def test_an_input_that_is_no_batch_does_not_decide() -> None:
+    assert fix_shapes([("picture", (None, 8)), ("threshold", ())], 3) == [(3, 8), ()]
+    assert fix_shapes([("picture", (None, 8)), ("anchors", (50, 4))], 3) == [(3, 8), (50, 4)]
+
+
+def test_other_open_dimensions_are_named() -> None:
+    with pytest.raises(InputError, match=r"'x' has shape \(1, height, \?, 3\)"):
+        fix_shapes([("x", ("n", "height", -1, 3))], 1)
+
+
+@pytest.mark.parametrize("dtype", ["string", "bfloat16", "complex64", "resource", "int4"])
+def test_what_numpy_has_no_numbers_for_is_unsupported(dtype: str) -> None:
+    with pytest.raises(UnsupportedError, match=dtype):
+        check_dtype("x", dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8", "uint8", "int64", "bool"])
+def test_numbers_are_fed(dtype: str) -> None:
+    check_dtype("x", dtype)
+
+
+def test_pictures_are_brought_to_channels_first_and_quantised() -> None:
+    spec = TensorSpec("x", (1, 3, 2, 4), "int8", "NCHW", scale=0.5, zero_point=-10)
+    picture = np.random.default_rng(0).random((1, 2, 4, 3), np.float32) * 100
+    stored = to_model(picture, spec)
+    assert (stored.shape, stored.dtype) == ((1, 3, 2, 4), np.int8)
+    back = from_model(stored, spec).transpose(0, 2, 3, 1)
+    reachable = picture < (127 + 10) * 0.5
+    np.testing.assert_allclose(back[reachable], picture[reachable], atol=0.25)
+    assert (stored.transpose(0, 2, 3, 1)[~reachable] == 127).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout"),
+    [((1, 3, 8, 8), "NCHW"), ((1, 8, 8, 3), "NHWC"), ((1, 10), "NC"), ((1,), "")],
+)
+def test_a_layout_is_guessed_by_where_the_channels_stand(
+    shape: tuple[int, ...], layout: str
+) -> None:
+    assert guess_layout(shape) == layout
