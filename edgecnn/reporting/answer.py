@@ -7,7 +7,7 @@ browser test holds both together.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgecnn.reporting import formats
@@ -38,6 +38,7 @@ class Choice:
 
     machine_label: str
     device: str
+    scenario: str
     row: Row | None
     runner_up: Row | None
     tied: bool
@@ -66,33 +67,45 @@ _SUPERLATIVE = {
 
 
 def choose(rows: Sequence[Row], limits: Limits | None = None) -> list[Choice]:
-    """The best configuration for each (machine, device) that has a usable number."""
+    """The best configuration for each (machine, device, scenario) that has a usable number.
+
+    In scenarios other than "single_stream" the fastest is the one with most throughput: there
+    a latency is that of a query of several samples, or counts waiting.
+    """
     limits = limits or Limits()
-    groups: dict[tuple[int, str], list[Row]] = {}
+    groups: dict[tuple[int, str, str], list[Row]] = {}
     for row in rows:
         if row.measured:
-            groups.setdefault((row.machine, row.device), []).append(row)
+            groups.setdefault(group_of(row), []).append(row)
     return [_choice(group, limits) for group in groups.values()]
 
 
+def group_of(row: Row) -> tuple[int, str, str]:
+    """Rows of one group compete for an answer."""
+    return row.machine, row.device, row.scenario
+
+
 def _choice(group: Sequence[Row], limits: Limits) -> Choice:
+    first = group[0]
+    if first.scenario != "single_stream" and limits.objective == "latency":
+        limits = replace(limits, objective="throughput")
     within = [row for row in group if allowed(row, limits, group)]
     sure = [row for row in within if row.state != "NOISY"]
     ranked = _ranked(sure or within, limits.objective)
     best = ranked[0] if ranked else None
     runner_up = ranked[1] if len(ranked) > 1 else None
     tied = best is not None and runner_up is not None and _overlap(best, runner_up, limits)
-    first = group[0]
+    place = f"{first.machine_label}, {first.device}{_scenario(first)}"
     counts = (len(within), len(group))
     if best is None:
         sentence = (
-            f"{first.machine_label}, {first.device}: none of "
-            f"{formats.plural(len(group), 'measured configuration')} is within "
+            f"{place}: none of {formats.plural(len(group), 'measured configuration')} is within "
             f"{describe(limits)}."
         )
     else:
-        sentence = _sentence(best, runner_up, tied=tied, counts=counts, limits=limits)
-    return Choice(first.machine_label, first.device, best, runner_up, tied, *counts, sentence)
+        sentence = _sentence(place, best, runner_up, tied=tied, counts=counts, limits=limits)
+    group_name = (first.machine_label, first.device, first.scenario)
+    return Choice(*group_name, best, runner_up, tied, *counts, sentence)
 
 
 def allowed(row: Row, limits: Limits, group: Sequence[Row]) -> bool:
@@ -133,15 +146,17 @@ def describe(limits: Limits) -> str:
 def name(row: Row) -> str:
     """`lenet5.static_int8.tflite on litert:cpu, 1 thread`."""
     batch = f", batch {row.batch}" if row.batch != 1 else ""
+    streams = f", {row.streams} streams" if row.streams != 1 else ""
     strict = ", strict float32" if row.precision_asked == "strict_float32" else ""
+    cores = f", cores {row.affinity}" if row.affinity else ""
     threads = formats.plural(row.threads, "thread")
-    return f"{row.artifact} on {row.configuration}, {threads}{batch}{strict}"
+    return f"{row.artifact} on {row.configuration}, {threads}{batch}{streams}{strict}{cores}"
 
 
 def _ranked(rows: Sequence[Row], objective: Objective) -> list[Row]:
     value = _RANK[objective]
-    keyed = [(value(row), row.p50, row.id, row) for row in rows if value(row) is not None]
-    return [entry[-1] for entry in sorted(keyed, key=lambda entry: entry[:3])]
+    ranked = [row for row in rows if value(row) is not None]
+    return sorted(ranked, key=lambda row: (value(row) or 0.0, row.p50 or 0.0, row.id))
 
 
 def _overlap(best: Row, other: Row, limits: Limits) -> bool:
@@ -154,11 +169,27 @@ def _overlap(best: Row, other: Row, limits: Limits) -> bool:
     return low is not None and high is not None and low <= high
 
 
+def _scenario(row: Row) -> str:
+    return "" if row.scenario == "single_stream" else f", {row.scenario.replace('_', ' ')}"
+
+
+def _speed(row: Row) -> str:
+    if row.scenario != "single_stream" or row.p50 is None:
+        return f"{formats.number(row.throughput)} samples a second"
+    interval = formats.interval(row.p50_low, row.p50_high, row.p50)
+    return f"{formats.number(row.p50)} ms{' ' + interval if interval else ''} an inference"
+
+
 def _sentence(
-    best: Row, runner_up: Row | None, *, tied: bool, counts: tuple[int, int], limits: Limits
+    place: str,
+    best: Row,
+    runner_up: Row | None,
+    *,
+    tied: bool,
+    counts: tuple[int, int],
+    limits: Limits,
 ) -> str:
-    interval = formats.interval(best.p50_low, best.p50_high, best.p50)
-    facts = [f"{formats.number(best.p50)} ms{' ' + interval if interval else ''} an inference"]
+    facts = [_speed(best)]
     if best.accuracy is None:
         facts.append("accuracy not measured")
     else:
@@ -174,7 +205,7 @@ def _sentence(
         facts.append(f"{formats.number(best.energy * 1e3)} mJ")
     within, measured = counts
     text = (
-        f"{best.machine_label}, {best.device}: {name(best)}: {', '.join(facts)}; "
+        f"{place}: {name(best)}: {', '.join(facts)}; "
         f"{_SUPERLATIVE[limits.objective]} of {within} within {describe(limits)} "
         f"({measured} measured)."
     )
@@ -190,6 +221,6 @@ def _sentence(
 def _against_runner_up(best: Row, other: Row, *, tied: bool) -> str:
     if tied:
         return f"Cannot be told apart from {name(other)}."
-    if best.p50 and other.p50 and other.p50 > best.p50:
+    if best.timed and best.p50 and other.p50 and other.p50 > best.p50:
         return f"Next: {name(other)}, {other.p50 / best.p50:.2f}× the latency."
     return f"Next: {name(other)}."

@@ -21,8 +21,12 @@ def where(row: Row) -> str:
         text += f" ×{row.threads}"
     if row.batch != 1:
         text += f" batch {row.batch}"
+    if row.scenario != "single_stream":
+        text += f" {row.scenario} {row.streams}"
     if row.precision_asked == "strict_float32":
         text += " strict"
+    if row.affinity:
+        text += f" @{row.affinity}"
     return text
 
 
@@ -61,7 +65,13 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
     """Usable rows by machine and latency, then those with a problem."""
     return sorted(
         rows,
-        key=lambda row: (row.machine, not row.measured, row.p50 if row.measured else 0.0, row.id),
+        key=lambda row: (
+            row.machine,
+            not row.measured,
+            not row.timed,
+            (row.p50 or 0.0) if row.measured else 0.0,
+            row.id,
+        ),
     )
 
 

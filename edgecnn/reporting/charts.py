@@ -33,7 +33,7 @@ class Picture:
 def _has(*names: str) -> Callable[[Sequence[Row]], bool]:
     def shown(rows: Sequence[Row]) -> bool:
         return any(
-            row.measured and all(getattr(row, name) not in (None, (), 0) for name in names)
+            row.timed and all(getattr(row, name) not in (None, (), 0) for name in names)
             for row in rows
         )
 
@@ -64,7 +64,7 @@ PICTURES = (
         "Accuracy against latency",
         "Up and to the left is better. The dashed line is the Pareto front: nothing measured is "
         "both faster and more accurate than its corners. A ring marks the answer; faint marks "
-        "break a limit. Vertical lines are 95% intervals.",
+        "break a limit. Vertical lines are the corners' 95% intervals.",
         specs.accuracy_latency,
         _has("accuracy"),
         wide=True,
@@ -204,8 +204,12 @@ def labels(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
             extras += f" ×{row.threads}"
         if row.batch != 1:
             extras += f" batch {row.batch}"
+        if row.scenario != "single_stream":
+            extras += f" {row.scenario} {row.streams}"
         if row.precision_asked == "strict_float32":
             extras += " strict"
+        if row.affinity:
+            extras += f" cores {row.affinity}"
         pair = f"{what} · {row.configuration}{extras}"
         full = f"{pair} · {row.machine_label}" if several_machines else pair
         out.append((full, pair, f"{row.recipe or row.artifact} · {row.runtime}"))
@@ -216,9 +220,9 @@ def records(rows: Sequence[Row], limits: answer.Limits) -> list[dict[str, Any]]:
     """The data set `rows` of the charts, for pictures made outside the page."""
     choices = answer.choose(rows, limits)
     best = {choice.row.id for choice in choices if choice.row}
-    groups: dict[tuple[int, str], list[Row]] = {}
+    groups: dict[tuple[int, str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.machine, row.device), []).append(row)
+        groups.setdefault(answer.group_of(row), []).append(row)
     out = []
     for row, (label, pair, short) in zip(rows, labels(rows), strict=True):
         record = {
@@ -231,8 +235,9 @@ def records(rows: Sequence[Row], limits: answer.Limits) -> list[dict[str, Any]]:
             "short": short,
             "configuration": row.configuration,
             "measured": row.measured,
+            "timed": row.timed,
             "best": row.id in best,
-            "allowed": answer.allowed(row, limits, groups[row.machine, row.device]),
+            "allowed": answer.allowed(row, limits, groups[answer.group_of(row)]),
         }
         out.append(record)
     return out
@@ -244,18 +249,22 @@ def theme(kind: str) -> dict[str, Any]:
         ink, muted, grid, soft = "var(--ink)", "var(--muted)", "var(--grid)", "var(--soft)"
         series = [f"var(--series-{index})" for index in range(len(LIGHT))]
         accent, pair = "var(--accent)", ["var(--pair-0)", "var(--pair-1)"]
+        card = "var(--card)"
     elif kind == "dark":
         ink, muted, grid, soft = "#e8eaed", "#a4acb6", "#262d35", "#3d4650"
         series, accent, pair = list(DARK), DARK[0], [DARK[0], "#2c5378"]
+        card = "#171c22"
     else:
         ink, muted, grid, soft = "#1c2127", "#59636e", "#e6e9ed", "#ccd3da"
         series, accent, pair = list(LIGHT), LIGHT[0], [LIGHT[0], "#9cc3e6"]
+        card = "#ffffff"
     font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
     text = {"labelFont": font, "titleFont": font, "labelColor": muted, "titleColor": muted}
     sizes = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
     lines = {"gridColor": grid, "domainColor": soft, "tickColor": soft}
+    colours = {"ink": ink, "muted": muted, "soft": soft, "accent": accent, "card": card}
     return {
-        "signals": {"ink": ink, "muted": muted, "soft": soft, "accent": accent, "pair": pair},
+        "signals": {**colours, "pair": pair},
         "config": {
             "background": None,
             "axis": {**text, **sizes, **lines, "titlePadding": 10},

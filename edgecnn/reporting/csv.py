@@ -21,10 +21,12 @@ _UNITS = {
     },
     **dict.fromkeys(("peak_rss", "peak_rss_low", "load_growth", "size", "moved"), "_bytes"),
     "throughput": "_per_s",
+    "end_to_end": "_ms",
+    "leak": "_bytes",
     "drop": "_points",
     "energy": "_joules",
 }
-_SKIPPED = {"id", "machine", "quantiles", "sustained"}
+_SKIPPED = {"id", "machine", "quantiles", "sustained", "operators"}
 COLUMNS = tuple(field.name for field in fields(Row) if field.name not in _SKIPPED)
 
 

@@ -23,6 +23,10 @@ from edgecnn.results import Results
 
 SCRIPTS = ("data.js", "answer.js", "columns.js", "table.js", "charts.js", "page.js")
 PLAIN_ROWS = 200
+SAMPLES = 280_000
+SAMPLES_A_ROW = 700
+"""How many raw samples a page carries: they take 2 to 4 bytes each, and 200 rows with all there
+is stay below 2 MB."""
 MOST_PAIRS = 100
 MOST_TROUBLES = 60
 _SHAPE_MARKS = dict(
@@ -61,7 +65,7 @@ def render(results: Sequence[Results], limits: answer.Limits | None = None) -> s
     drawn = pictures.compiled(rows)
     domains = charts.domains(rows)
     script = "\n".join(('(() => {\n"use strict";', *(_asset(name) for name in SCRIPTS), "})();"))
-    raw = extract.pack(results)
+    raw = extract.pack(results, max(SAMPLES, SAMPLES_A_ROW * len(rows)))
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -87,10 +91,13 @@ def render(results: Sequence[Results], limits: answer.Limits | None = None) -> s
         cells=cells,
         formats=formats,
         machine_labels=labels,
+        compared=[
+            index for index in range(len(results)) if any(pair.rows[index] for pair in every_pair)
+        ],
         pairs=every_pair[:MOST_PAIRS],
         pairs_left=max(0, len(every_pair) - MOST_PAIRS),
-        facts=machines.facts(results),
-        raw_note="All results with their raw samples are embedded in this page;",
+        facts=_grouped(machines.facts(results)),
+        raw_note=_raw_note(raw),
         data=json_for_script(encode(rows, names)),
         charts=json_for_script([{"name": one["name"], "spec": one["spec"]} for one in drawn]),
         look=json_for_script(charts.theme("page")),
@@ -108,6 +115,7 @@ def encode(rows: Sequence[Row], names: Sequence[tuple[str, str, str]]) -> dict[s
         columns[field.name] = _column([getattr(row, field.name) for row in rows], strings)
     columns["configuration"] = _column([row.configuration for row in rows], strings)
     columns["measured"] = [row.measured for row in rows]
+    columns["timed"] = [row.timed for row in rows]
     for index, name in enumerate(("label", "pair_label", "short")):
         columns[name] = _column([entry[index] for entry in names], strings)
     return {"count": len(rows), "strings": list(strings), "columns": columns}
@@ -165,6 +173,23 @@ def _troubles(rows: Sequence[Row]) -> list[Trouble]:
 def _recipe_marks(recipes: Sequence[str]) -> list[dict[str, str]]:
     marks = list(_SHAPE_MARKS.values())
     return [{"name": name, "mark": marks[index % len(marks)]} for index, name in enumerate(recipes)]
+
+
+def _raw_note(raw: extract.Packed) -> str:
+    if raw.kept == raw.measured:
+        return "All results with all their raw samples are embedded in this page;"
+    return (
+        f"The results are embedded in this page with {raw.kept:,} of {raw.measured:,} samples, "
+        "each process at even ranks so that its percentiles stay; the others are in the "
+        "results.json it was made from;"
+    )
+
+
+def _grouped(facts: Sequence[machines.Fact]) -> list[tuple[str, list[machines.Fact]]]:
+    groups: dict[str, list[machines.Fact]] = {}
+    for fact in facts:
+        groups.setdefault(fact.group, []).append(fact)
+    return list(groups.items())
 
 
 def _asset(name: str) -> str:

@@ -93,26 +93,7 @@ def fence(
     """
     if len(results) < 2:
         return list(rows), []
-    notes: list[Note] = []
-    whole: dict[int, str] = {}
-    first = results[0]
-    for index, other in enumerate(results[1:], 1):
-        reasons = []
-        if other.schema_version != first.schema_version:
-            reasons.append(f"results schema {other.schema_version} against {first.schema_version}")
-        if _data_key(other) != _data_key(first):
-            reasons.append(f"data {_data_name(other)} against {_data_name(first)}")
-        if reasons:
-            whole[index] = "; ".join(reasons)
-            notes.append(
-                Note(f"{labels[index]}: not compared with {labels[0]}: {whole[index]}.", True)
-            )
-        protocols = (clean(first.protocol.get("name", "")), clean(other.protocol.get("name", "")))
-        if protocols[0] != protocols[1]:
-            notes.append(
-                Note(f"{labels[index]} was measured with protocol {protocols[1] or 'unknown'}, "
-                     f"{labels[0]} with {protocols[0] or 'unknown'}.", False)
-            )  # fmt: skip
+    whole, notes = _whole_files(results, labels)
     hashes: dict[str, str] = {}
     for row in rows:
         if row.sha256:
@@ -132,6 +113,33 @@ def fence(
     return fenced, [*notes, *_threads_apart(fenced, labels)]
 
 
+def _whole_files(
+    results: Sequence[Results], labels: Sequence[str]
+) -> tuple[dict[int, str], list[Note]]:
+    """The files that cannot be compared with the first at all, by index, and notes on all."""
+    first = results[0]
+    whole: dict[int, str] = {}
+    notes = []
+    for index, other in enumerate(results[1:], 1):
+        reasons = []
+        if other.schema_version != first.schema_version:
+            reasons.append(f"results schema {other.schema_version} against {first.schema_version}")
+        if _data_key(other) != _data_key(first):
+            reasons.append(f"data {_data_name(other)} against {_data_name(first)}")
+        if reasons:
+            whole[index] = "; ".join(reasons)
+            notes.append(
+                Note(f"{labels[index]}: not compared with {labels[0]}: {whole[index]}.", True)
+            )
+        here, there = (clean(one.protocol.get("name") or "unknown") for one in (other, first))
+        if here != there:
+            notes.append(
+                Note(f"{labels[index]} was measured with protocol {here}, "
+                     f"{labels[0]} with {there}.", False)
+            )  # fmt: skip
+    return whole, notes
+
+
 def pairs(rows: Sequence[Row], machines: int, labels: Sequence[str]) -> list[Pair]:
     """Configurations measured on the first and on another machine, fastest first.
 
@@ -139,7 +147,7 @@ def pairs(rows: Sequence[Row], machines: int, labels: Sequence[str]) -> list[Pai
     """
     found: dict[str, list[Row | None]] = {}
     for row, label in zip(rows, labels, strict=True):
-        if row.measured and not row.fence:
+        if row.timed and not row.fence:
             found.setdefault(label, [None] * machines)[row.machine] = row
     kept = [
         Pair(label, tuple(group))
@@ -153,7 +161,7 @@ def _threads_apart(rows: Sequence[Row], labels: Sequence[str]) -> list[Note]:
     """Configurations that files share only with different thread counts."""
     threads: dict[tuple[str, str], dict[int, set[int]]] = {}
     for row in rows:
-        if row.measured and not row.fence:
+        if row.timed and not row.fence:
             by_machine = threads.setdefault((row.artifact, row.configuration), {})
             by_machine.setdefault(row.machine, set()).add(row.threads)
     apart: dict[tuple[int, str, str], int] = {}
@@ -166,7 +174,7 @@ def _threads_apart(rows: Sequence[Row], labels: Sequence[str]) -> list[Note]:
                 apart[key] = apart.get(key, 0) + 1
     return [
         Note(f"{labels[machine]}: {formats.plural(count, 'configuration')} measured with {here} "
-             f"threads against {there}; not compared.", True)
+             f"threads, {labels[0]} with {there}; not compared.", True)
         for (machine, here, there), count in apart.items()
     ]  # fmt: skip
 
@@ -185,16 +193,16 @@ def _data_name(result: Results) -> str:
 
 
 def _text(value: Any, name: str = "") -> str:
-    if value is None or value == "" or value == []:
+    if value is None or value in ("", []):
         return formats.DASH
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int) and name.endswith("_bytes"):
-        return formats.size(value)
-    if isinstance(value, (list, tuple)):
-        return clean(", ".join(_text(item) for item in value[:100]), VALUE_LENGTH)
     if isinstance(value, Mapping):
-        return clean(", ".join(f"{key} {_text(item)}" for key, item in value.items()), VALUE_LENGTH)
-    if isinstance(value, float):
-        return f"{value:g}"
+        value = ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    elif isinstance(value, (list, tuple)):
+        value = ", ".join(_text(item) for item in value[:100])
+    elif isinstance(value, bool):
+        value = "yes" if value else "no"
+    elif isinstance(value, int) and name.endswith("_bytes"):
+        value = formats.size(value)
+    elif isinstance(value, float):
+        value = f"{value:g}"
     return clean(value, VALUE_LENGTH)

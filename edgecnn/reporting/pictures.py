@@ -55,8 +55,12 @@ def standalone(picture: charts.Picture, rows: Sequence[Row], *, dark: bool) -> d
         "offset": 14,
     }
     spec["padding"] = 16
-    spec["config"] = _bare(look["config"]) | {"background": "#14181d" if dark else "#ffffff"}
-    spec["datasets"] = {"rows": charts.records(rows, answer.Limits())}
+    spec["config"] = {
+        **look["config"],
+        "background": look["signals"]["card"],
+        "view": {"stroke": None},
+    }
+    spec.setdefault("datasets", {})["rows"] = charts.records(rows, answer.Limits())
     return spec
 
 
@@ -70,7 +74,8 @@ def compiled(rows: Sequence[Row]) -> list[dict[str, Any]]:
         if not picture.shown(rows):
             continue
         spec = picture.build(domains).to_dict()
-        spec["datasets"] = {"rows": []}
+        spec.setdefault("datasets", {})["rows"] = []
+        spec["background"] = "transparent"
         spec["autosize"] = {"type": "fit-x", "contains": "padding"}
         spec["config"] = {"aria": False, "view": {"stroke": None}}
         vega = vl_convert.vegalite_to_vega(spec)
@@ -85,7 +90,3 @@ def compiled(rows: Sequence[Row]) -> list[dict[str, Any]]:
             }
         )
     return out
-
-
-def _bare(config: dict[str, Any]) -> dict[str, Any]:
-    return {**config, "view": {"stroke": None}}

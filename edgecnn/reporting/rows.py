@@ -24,6 +24,8 @@ QUANTILES = (
 )
 """Where the empirical distribution is sampled for the pictures; raw samples never get there."""
 
+OPERATORS = 5
+
 ADVICE = {
     "NOISY": "Close what else runs on this machine and measure again with --profile rigorous.",
     "INVALID": "Do not use these numbers: remove the cause named here and measure again.",
@@ -52,6 +54,9 @@ class Row:
     threads: int
     batch: int
     precision_asked: str
+    scenario: str
+    streams: int
+    affinity: str
     state: str
     """VALID, NOISY, INVALID, unjudged, unsupported, failed, timeout or crashed."""
     reason: str
@@ -114,6 +119,14 @@ class Row:
     """Latency at `QUANTILES`."""
     sustained: tuple[tuple[float, ...], ...] = ()
     """(minute, p50, p90, °C or NaN) of a sustained run."""
+    end_to_end: float | None = None
+    """p50 from the encoded picture to the class."""
+    leak: float | None = None
+    """Memory that grew over the inferences of a pass of its own."""
+    operators: tuple[tuple[str, float], ...] = ()
+    """The costliest operators with their share of the time."""
+    peak_ops: float | None = None
+    bandwidth: float | None = None
     fence: str = ""
     """Why this row must not be compared with its namesakes of other files; empty if it may."""
 
@@ -125,7 +138,13 @@ class Row:
     @property
     def measured(self) -> bool:
         """Whether its numbers may be used: VALID, NOISY or not judged, with a latency."""
-        return self.state in {"VALID", "NOISY", "unjudged"} and self.p50 is not None
+        usable = self.state in {"VALID", "NOISY", "unjudged"}
+        return usable and (self.p50 is not None or self.throughput is not None)
+
+    @property
+    def timed(self) -> bool:
+        """Whether its latency is that of one request after the other."""
+        return self.measured and self.scenario == "single_stream" and self.p50 is not None
 
 
 def collect(results: Sequence[Results]) -> list[Row]:
@@ -173,6 +192,9 @@ def _row(index: int, machine: int, label: str, measurement: Measurement, results
         threads=options.threads,
         batch=options.batch,
         precision_asked=clean(options.precision, 40),
+        scenario=clean(options.scenario, 20),
+        streams=options.streams,
+        affinity=clean(",".join(map(str, options.affinity)), 60),
         state=state,
         reason=clean("; ".join(str(word) for word in words), MESSAGE_LENGTH),
         advice=clean(measurement.hint or ADVICE.get(state, ""), MESSAGE_LENGTH),
@@ -189,7 +211,9 @@ def _row(index: int, machine: int, label: str, measurement: Measurement, results
             delegated=_finite(effective.delegated_fraction),
             software=bool(effective.software),
         )
-    return replace(row, **_latency(measurement), **_quality(measurement), **_extras(measurement))
+    return replace(
+        row, **_latency(measurement), **_quality(measurement), **_extras(measurement, results)
+    )
 
 
 def reproduce(measurement: Measurement, results: Results) -> str:
@@ -199,6 +223,8 @@ def reproduce(measurement: Measurement, results: Results) -> str:
     if measurement.runtime:
         words += ["--runtimes", clean(measurement.configuration, 80)]
     words += ["--threads", str(options.threads), "--batch", str(options.batch)]
+    if options.scenario != "single_stream":
+        words += ["--scenario", clean(options.scenario), "--streams", str(options.streams)]
     for option, source, key in (
         ("--profile", results.protocol, "name"),
         ("--data", results.data, "name"),
@@ -292,20 +318,36 @@ def _quality(measurement: Measurement) -> dict[str, Any]:
     return values
 
 
-def _extras(measurement: Measurement) -> dict[str, Any]:
-    """What only some results carry: `cost`, `energy` and `sustained` of the measurement."""
-    cost = _mapping(getattr(measurement, "cost", None))
-    energy = _mapping(getattr(measurement, "energy", None))
-    sustained = getattr(measurement, "sustained", None) or ()
-    minutes = [_mapping(entry) for entry in sustained]
+def _extras(measurement: Measurement, results: Results) -> dict[str, Any]:
+    """What only some results carry: further passes over the model, limits of the machine."""
+    cost, energy, memory, ops, sustained = (
+        _mapping(measurement.found(name))
+        for name in ("cost", "energy", "memory", "ops", "sustained")
+    )
+    limits = _mapping(results.environment.machine.get("limits"))
+    precision = measurement.effective.precision if measurement.effective else ""
+    end_to_end = _mapping(_mapping(measurement.stages_ms).get("end_to_end"))
+    buckets = [_mapping(bucket) for bucket in _listed(sustained.get("buckets"))]
+    operators = [_mapping(operator) for operator in _listed(ops.get("operators"))[:OPERATORS]]
     return {
         "macs": _finite(cost.get("macs")),
         "moved": _finite(cost.get("bytes_moved")),
         "energy": _finite(energy.get("joules_per_inference")),
-        "sustained": tuple(
-            tuple(_nan(entry.get(name)) for name in ("minute", "p50_ms", "p90_ms", "temperature_c"))
-            for entry in minutes
+        "leak": _finite(memory.get("growth_bytes")),
+        "end_to_end": _finite(end_to_end.get("p50")),
+        "operators": tuple(
+            (clean(operator.get("name") or operator.get("type") or "?", 80), share)
+            for operator in operators
+            if (share := _finite(operator.get("share"))) is not None
         ),
+        "sustained": tuple(
+            tuple(
+                _nan(bucket.get(name)) for name in ("minute", "p50_ms", "p90_ms", "temperature_c")
+            )
+            for bucket in buckets
+        ),
+        "peak_ops": _finite(_mapping(limits.get("operations_per_s")).get(precision)),
+        "bandwidth": _finite(limits.get("bandwidth_bytes_per_s")),
     }
 
 
@@ -322,7 +364,7 @@ def _against(row: Row, group: Sequence[Row]) -> Row:
     if row.accuracy is not None and quality is not None and quality.accuracy is not None:
         row = replace(row, drop=100 * (quality.accuracy - row.accuracy))
     speed = latency_baseline(row, group)
-    if speed is None or row.p50 is None or speed.p50 is None or not row.measured:
+    if speed is None or row.p50 is None or speed.p50 is None or not row.timed:
         return row
     if row.p50 <= 0 or speed.p50 <= 0:
         return row
@@ -362,7 +404,7 @@ def latency_baseline(row: Row, group: Sequence[Row]) -> Row | None:
     keras = [
         other
         for other in group
-        if other.format == "keras" and other.measured and other.batch == row.batch
+        if other.format == "keras" and other.timed and other.batch == row.batch
     ]
     return min(
         keras,
@@ -373,6 +415,10 @@ def latency_baseline(row: Row, group: Sequence[Row]) -> Row | None:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: object) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def _finite(value: Any) -> float | None:

@@ -17,7 +17,14 @@ MOST_BARS = 20
 MOST_CURVES = 6
 RECIPES = ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
-_MEASURED = "datum.measured"
+_MEASURED = "datum.timed"
+# On a narrow page a name breaks at its dots.
+_NAMES = {
+    "labelLimit": {"expr": "narrow ? 150 : 330"},
+    "labelFontSize": {"expr": "narrow ? 10 : 12"},
+    "labelLineHeight": 10,
+    "labelExpr": "narrow ? split(datum.label, ' · ') : datum.label",
+}
 _FAINT = "datum.allowed ? 0.9 : 0.28"
 
 
@@ -46,29 +53,31 @@ def accuracy_latency(domains: Domains) -> Any:
     )
     x = _log("p50", "Latency p50 (ms, log scale)")
     y = alt.Y("accuracy_percent:Q", title="Accuracy (%)").scale(zero=False, padding=12)
+    order = [alt.SortField("p50"), alt.SortField("accuracy", "descending")]
     front = (
         base.transform_window(
-            before="max(accuracy)",
-            sort=[alt.SortField("p50"), alt.SortField("accuracy", "descending")],
-            frame=[None, -1],
-            groupby=["machine_label"],
+            reached="max(accuracy)", sort=order, frame=[None, 0], groupby=["machine_label"]
         )
+        .transform_window(before="lag(reached)", sort=order, groupby=["machine_label"])
         .transform_filter("!isValid(datum.before) || datum.accuracy > datum.before")
-        .mark_line(
-            interpolate="step-after", strokeDash=[4, 3], strokeWidth=1.5, color=alt.expr("muted")
-        )
-        .encode(x=x, y=y, detail="machine_label:N")
     )
-    spread = base.mark_rule(opacity=0.22, strokeWidth=1).encode(
+    stairs = front.mark_line(
+        interpolate="step-after", strokeDash=[4, 3], strokeWidth=1.5, color=alt.expr("muted")
+    ).encode(x=x, y=y, detail="machine_label:N")
+    spread = front.mark_rule(opacity=0.55, strokeWidth=1.5).encode(
         x=x, y=alt.Y("low:Q", title="Accuracy (%)"), y2="high:Q", color=_runtime(domains)
     )
     points = _points(base, domains, 95).encode(x=x, y=y)
     best = (
         base.transform_filter("datum.best")
-        .mark_text(align="left", dx=11, dy=-9, fontWeight=600, color=alt.expr("ink"))
+        .transform_window(rank="row_number()", sort=[alt.SortField("p50")])
+        .transform_filter("datum.rank == 1")  # names of several would lie over each other
         .encode(x=x, y=y, text="short:N")
     )
-    return _layer(front, spread, points, _ring(base, x, y), best, height=340)
+    name = {"align": "left", "dx": 12, "dy": -15, "fontWeight": 600}
+    halo = best.mark_text(**name, stroke=alt.expr("card"), strokeWidth=5, strokeJoin="round")
+    words = best.mark_text(**name, color=alt.expr("ink"))
+    return _layer(stairs, spread, points, _ring(base, x, y), halo, words, height=340)
 
 
 def latency_distribution(domains: Domains) -> Any:
@@ -225,7 +234,7 @@ def machines(domains: Domains) -> Any:
         .transform_filter(f"datum.rank <= {MOST_BARS}")
     )
     y = alt.Y("pair_label:N", title=None, sort=alt.EncodingSortField("quickest", op="min")).axis(
-        labelLimit=330
+        **_NAMES
     )
     link = base.mark_line(strokeWidth=1.5, color=alt.expr("soft")).encode(
         x=_log("p50", "Latency p50 (ms, log scale)"), y=y, detail="pair_label:N"
@@ -307,8 +316,9 @@ def _rows() -> Any:
 def _layer(*layers: Any, height: Any) -> Any:
     import altair as alt
 
-    colours = ("ink", "muted", "soft", "accent")
+    colours = ("ink", "muted", "soft", "accent", "card")
     params = [alt.param(name=name, value="#777777") for name in colours]
+    params.append(alt.param(name="narrow", value=False))
     params.append(alt.param(name="pair", value=["#777777", "#bbbbbb"]))
     return alt.layer(*layers).properties(width="container", height=height).add_params(*params)
 
@@ -326,9 +336,7 @@ def _log(field: str, title: str) -> Any:
 def _labels(by: str) -> Any:
     import altair as alt
 
-    return alt.Y("label:N", title=None, sort=alt.EncodingSortField(by, op="min")).axis(
-        labelLimit=330
-    )
+    return alt.Y("label:N", title=None, sort=alt.EncodingSortField(by, op="min")).axis(**_NAMES)
 
 
 def _runtime(domains: Domains) -> Any:
@@ -437,7 +445,7 @@ def _scaling(domains: Domains, by: str, value: str, x_title: str, y_title: str) 
     import altair as alt
 
     others = [name for name in ("threads", "batch") if name != by]
-    series = ["machine_label", "artifact", "configuration", "precision_asked", *others]
+    series = ["machine_label", "artifact", "configuration", "precision_asked", "affinity", *others]
     base = (
         _rows()
         .transform_filter(f"{_MEASURED} && isValid(datum.{value})")

@@ -24,6 +24,7 @@ def summarise(results: Sequence[Results], limits: answer.Limits | None = None) -
             {
                 "machine": choice.machine_label,
                 "device": choice.device,
+                "scenario": choice.scenario,
                 "row": choice.row.id if choice.row else None,
                 "tied": choice.tied,
                 "sentence": choice.sentence,
@@ -34,7 +35,7 @@ def summarise(results: Sequence[Results], limits: answer.Limits | None = None) -
             {
                 key: value
                 for key, value in asdict(row).items()
-                if key not in {"quantiles", "sustained"} and not _missing(value)
+                if key not in {"quantiles", "sustained", "operators"} and not _missing(value)
             }
             for row in rows
         ],

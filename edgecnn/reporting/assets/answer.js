@@ -32,8 +32,10 @@ function describeLimits(limits) {
 function configurationName(row) {
   const batch = row.batch === 1 ? "" : `, batch ${row.batch}`;
   const strict = row.precision_asked === "strict_float32" ? ", strict float32" : "";
+  const streams = row.streams === 1 ? "" : `, ${row.streams} streams`;
+  const cores = row.affinity ? `, cores ${row.affinity}` : "";
   const threads = format.plural(row.threads, "thread");
-  return `${row.artifact} on ${row.configuration}, ${threads}${batch}${strict}`;
+  return `${row.artifact} on ${row.configuration}, ${threads}${batch}${streams}${strict}${cores}`;
 }
 
 function isAllowed(row, limits, judged) {
@@ -55,9 +57,18 @@ function overlap(best, other, objective) {
   return has(low) && has(high) && low <= high;
 }
 
-function sentenceOf(best, runnerUp, tied, within, measured, limits) {
-  const interval = format.interval(best.p50_low, best.p50_high, best.p50);
-  const facts = [`${format.number(best.p50)} ms${interval ? ` ${interval}` : ""} an inference`];
+function speedOf(row) {
+  if (row.scenario !== "single_stream" || !has(row.p50)) {
+    return `${format.number(row.throughput)} samples a second`;
+  }
+  const interval = format.interval(row.p50_low, row.p50_high, row.p50);
+  return `${format.number(row.p50)} ms${interval ? ` ${interval}` : ""} an inference`;
+}
+
+const scenarioWords = (row) => (row.scenario === "single_stream" ? "" : `, ${row.scenario.replaceAll("_", " ")}`);
+
+function sentenceOf(place, best, runnerUp, tied, within, measured, limits) {
+  const facts = [speedOf(best)];
   if (has(best.accuracy)) {
     const drop = has(best.drop) ? `, ${format.points(-best.drop)} points` : "";
     const count = fixed(best.accuracy_n, 0);
@@ -66,12 +77,12 @@ function sentenceOf(best, runnerUp, tied, within, measured, limits) {
   if (has(best.size)) facts.push(`${format.size(best.size)} file`);
   if (has(best.peak_rss)) facts.push(`${format.size(best.peak_rss)} peak memory`);
   if (has(best.energy)) facts.push(`${format.number(best.energy * 1e3)} mJ`);
-  let text = `${best.machine_label}, ${best.device}: ${configurationName(best)}: `
+  let text = `${place}: ${configurationName(best)}: `
     + `${facts.join(", ")}; ${SUPERLATIVE[limits.objective]} of ${within} within `
     + `${describeLimits(limits)} (${measured} measured).`;
   if (runnerUp) {
     if (tied) text += ` Cannot be told apart from ${configurationName(runnerUp)}.`;
-    else if (best.p50 && runnerUp.p50 && runnerUp.p50 > best.p50) {
+    else if (best.timed && best.p50 && runnerUp.p50 && runnerUp.p50 > best.p50) {
       const times = fixed(runnerUp.p50 / best.p50, 2);
       text += ` Next: ${configurationName(runnerUp)}, ${times}× the latency.`;
     } else text += ` Next: ${configurationName(runnerUp)}.`;
@@ -84,17 +95,20 @@ function sentenceOf(best, runnerUp, tied, within, measured, limits) {
 }
 
 // → [{best, runnerUp, tied, sentence, machine_label, device}], and `allowed` set on every row.
-function choose(rows, limits) {
+function choose(rows, wanted) {
   const groups = new Map();
   for (const row of rows) {
     row.allowed = false;
     row.best = false;
     if (!row.measured) continue;
-    const key = `${row.machine} ${row.device}`;
+    const key = `${row.machine} ${row.scenario} ${row.device}`;
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push(row);
   }
   return [...groups.values()].map((group) => {
+    const { machine_label: machine, device, scenario } = group[0];
+    const limits = scenario !== "single_stream" && wanted.objective === "latency"
+      ? { ...wanted, objective: "throughput" } : wanted;
     const judged = Object.fromEntries(
       LIMIT_NAMES.map((name) => [name, group.some((row) => has(row[name]))]),
     );
@@ -104,16 +118,16 @@ function choose(rows, limits) {
     const value = RANK[limits.objective];
     const ranked = (sure.length ? sure : within)
       .filter((row) => has(value(row)))
-      .sort((a, b) => value(a) - value(b) || a.p50 - b.p50 || a.id - b.id);
+      .sort((a, b) => value(a) - value(b) || (a.p50 || 0) - (b.p50 || 0) || a.id - b.id);
     const [best = null, runnerUp = null] = ranked;
     const tied = Boolean(best && runnerUp && overlap(best, runnerUp, limits.objective));
     if (best) best.best = true;
-    const { machine_label: machine, device } = group[0];
+    const place = `${machine}, ${device}${scenarioWords(group[0])}`;
     const sentence = best
-      ? sentenceOf(best, runnerUp, tied, within.length, group.length, limits)
-      : `${machine}, ${device}: none of ${format.plural(group.length, "measured configuration")} `
+      ? sentenceOf(place, best, runnerUp, tied, within.length, group.length, limits)
+      : `${place}: none of ${format.plural(group.length, "measured configuration")} `
         + `is within ${describeLimits(limits)}.`;
-    return { machine, device, best, runnerUp, tied, sentence };
+    return { machine, device: `${device}${scenarioWords(group[0])}`, best, runnerUp, tied, sentence };
   });
 }
 
@@ -143,7 +157,9 @@ function choiceCard(choice, showRow) {
       element("span", { class: "where" }, ` on ${best.configuration}, ${options.join(", ")}`)),
     element(
       "dl", { class: "figures" },
-      figure("Latency p50", `${format.number(best.p50)} ms`, format.interval(best.p50_low, best.p50_high, best.p50)),
+      best.timed
+        ? figure("Latency p50", `${format.number(best.p50)} ms`, format.interval(best.p50_low, best.p50_high, best.p50))
+        : figure("Throughput", `${format.number(best.throughput)} /s`),
       has(best.accuracy)
         ? figure(`Accuracy (${best.metric})`, format.percent(best.accuracy),
           `${has(best.drop) ? `${format.points(-best.drop)} points, ` : ""}n = ${fixed(best.accuracy_n, 0)}`)

@@ -1,6 +1,8 @@
 // The pictures: drawn by Vega from specifications made when the page was built, over the rows in
 // view. Colours are CSS variables, so that the theme and the printer change them by themselves.
 
+const PRINT_WIDTH = 760;
+
 class Charts {
   constructor(specs, theme, rows, showRow) {
     this.specs = new Map(specs.map((spec) => [spec.name, spec]));
@@ -43,9 +45,12 @@ class Charts {
   async draw(name) {
     const figure = this.places.get(name);
     const canvas = figure.querySelector(".canvas");
+    const narrow = canvas.clientWidth < 560;
     const spec = structuredClone(this.specs.get(name).spec);
     for (const signal of spec.signals || []) {
-      if (signal.name in this.theme.signals) signal.value = this.theme.signals[signal.name];
+      if (signal.name === "narrow") signal.value = narrow;
+      else if (signal.name === "y_step" && narrow) signal.value = Math.max(signal.value, 25);
+      else if (signal.name in this.theme.signals) signal.value = this.theme.signals[signal.name];
     }
     spec.data.find((entry) => entry.name === "rows").values = this.copies();
     const result = await window.edgecnnEmbed(canvas, spec, {
@@ -54,6 +59,7 @@ class Charts {
       actions: false,
       ast: true,
       defaultStyle: false,
+      logLevel: 1, // errors; an empty selection is no reason to warn
       config: this.theme.config,
       tooltip: (_handler, event, _item, value) => this.showTip(event, value),
     });
@@ -83,15 +89,17 @@ class Charts {
     this.views.get(name).data("rows", this.copies()).runAsync();
   }
 
-  updateAll() {
-    for (const name of [...this.stale]) {
-      this.stale.delete(name);
-      this.views.get(name).data("rows", this.copies()).run();
+  // At the width of a sheet, and now: the printer does not wait.
+  prepareForPrint() {
+    for (const [name, view] of this.views) {
+      if (this.stale.delete(name)) view.data("rows", this.copies());
+      view.width(PRINT_WIDTH).run();
     }
   }
 
-  resize() {
+  afterPrint() {
     for (const view of this.views.values()) view.resize().runAsync();
+    window.dispatchEvent(new Event("resize"));
   }
 
   showTip(event, value) {

@@ -25,6 +25,17 @@ const text = (key, head, options = {}) => ({
   ...options,
 });
 
+function runtimeNotes(row) {
+  const notes = [format.plural(row.threads, "thread")];
+  if (row.batch !== 1) notes.push(`batch ${row.batch}`);
+  if (row.scenario !== "single_stream") notes.push(`${row.scenario.replaceAll("_", " ")}, ${format.plural(row.streams, "stream")}`);
+  if (row.affinity) notes.push(`cores ${row.affinity}`);
+  if (row.precision_asked === "strict_float32") notes.push("strict float32");
+  else if (row.precision && row.precision !== row.recipe) notes.push(`ran ${row.precision}`);
+  if (row.software) notes.push("emulated in software");
+  return notes.join(", ");
+}
+
 const COLUMNS = [
   text("artifact", "Artifact", { shown: true, name: true }),
   text("machine_label", "Machine", { shown: "several" }),
@@ -33,13 +44,13 @@ const COLUMNS = [
   text("recipe", "Recipe"),
   text("configuration", "Runtime", {
     shown: true,
-    sub: (row) => (row.software ? "emulated in software" : ""),
+    sub: (row) => runtimeNotes(row),
   }),
-  num("threads", "Threads", { shown: "several", main: (row) => String(row.threads) }),
-  num("batch", "Batch", { shown: "several", main: (row) => String(row.batch) }),
-  text("precision", "Precision executed", { unit: "" }),
+  num("threads", "Threads", { main: (row) => String(row.threads) }),
+  num("batch", "Batch", { main: (row) => String(row.batch) }),
+  text("precision", "Precision executed"),
   num("p50", "p50", { unit: "ms", shown: true, low: "p50_low", high: "p50_high" }),
-  num("p90", "p90", { unit: "ms", shown: true, low: "p90_low", high: "p90_high" }),
+  num("p90", "p90", { unit: "ms", shown: "one machine", low: "p90_low", high: "p90_high" }),
   num("p95", "p95", { unit: "ms", low: "p95_low", high: "p95_high" }),
   num("p99", "p99", { unit: "ms", shown: true, low: "p99_low", high: "p99_high" }),
   num("mean", "Mean", {
@@ -54,17 +65,20 @@ const COLUMNS = [
     shown: true,
     main: (row) => (has(row.accuracy) ? fixed(100 * row.accuracy, 1) : DASH),
     sub: (row) => (has(row.accuracy)
-      ? `${format.percentInterval(row.accuracy_low, row.accuracy_high)} n ${fixed(row.accuracy_n, 0)}`
+      ? `${format.percentInterval(row.accuracy_low, row.accuracy_high)}${oneCount ? "" : ` n ${fixed(row.accuracy_n, 0)}`}`
       : ""),
   }),
   num("drop", "Drop", {
-    unit: "points", shown: true, main: (row) => (has(row.drop) ? format.points(row.drop) : DASH),
+    unit: "points", shown: true, main: (row) => (has(row.drop) ? format.points(row.drop).replace("+", "") : DASH),
   }),
   num("size", "Size", { unit: "kB", shown: true, scale: 1e-3 }),
   num("peak_rss", "Peak RSS", { unit: "MB", shown: true, scale: 1e-6, low: "peak_rss_low", high: "peak_rss" }),
   num("load_growth", "Growth at load", { unit: "MB", scale: 1e-6 }),
   num("load", "Load", { unit: "ms", low: "load_low", high: "load_high" }),
   num("first", "First inference", { unit: "ms", low: "first_low", high: "first_high" }),
+  num("end_to_end", "End to end", { unit: "ms" }),
+  num("leak", "Growth in use", { unit: "MB", scale: 1e-6 }),
+  text("scenario", "Scenario"),
   num("energy", "Energy", { unit: "mJ", scale: 1e3 }),
   num("agreement", "Agreement", {
     unit: "% top-1", main: (row) => (has(row.agreement) ? fixed(100 * row.agreement, 1) : DASH),
@@ -87,6 +101,22 @@ const COLUMNS = [
 const STATE_MARKS = {
   VALID: "✓", NOISY: "≈", INVALID: "✕", unjudged: "·", unsupported: "–", failed: "!", timeout: "!", crashed: "!",
 };
+
+// Where all rows were judged on as many samples, the head says so once.
+let oneCount = 0;
+function prepareColumns(rows) {
+  const counts = new Set(rows.filter((row) => has(row.accuracy)).map((row) => row.accuracy_n));
+  const metrics = new Set(rows.filter((row) => has(row.accuracy)).map((row) => row.metric));
+  oneCount = counts.size === 1 ? [...counts][0] : 0;
+  const column = COLUMNS.find((candidate) => candidate.key === "accuracy");
+  if (metrics.size === 1) column.unit = `% ${[...metrics][0]}`;
+  if (oneCount) column.unit += `, n ${fixed(oneCount, 0)}`;
+}
+
+// A long name may break behind its dots, dashes and underscores.
+function breakable(name) {
+  return name.split(/(?<=[._\-/])/).flatMap((part, index) => (index ? [element("wbr"), part] : [part]));
+}
 
 function stateBadge(row) {
   return element(

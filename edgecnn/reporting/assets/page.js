@@ -66,7 +66,11 @@ function start() {
 
   window.addEventListener("beforeprint", () => {
     table.draw(table.shown.length);
-    if (charts) charts.updateAll();
+    for (const details of document.querySelectorAll("details.troubles")) details.open = true;
+    if (charts) charts.prepareForPrint();
+  });
+  window.addEventListener("afterprint", () => {
+    if (charts) charts.afterPrint();
   });
   window.addEventListener("load", () => {
     charts = new Charts(readBlock("edgecnn-charts"), readBlock("edgecnn-look"), rows, showRow);

@@ -4,7 +4,7 @@ const FIRST_ROWS = 60;
 const MORE_ROWS = 200;
 const FILTERS = [
   ["state", "Verdict"], ["machine_label", "Machine"], ["model", "Model"], ["recipe", "Recipe"],
-  ["runtime", "Runtime"], ["device", "Device"], ["threads", "Threads"], ["batch", "Batch"],
+  ["runtime", "Runtime"], ["device", "Device"], ["threads", "Threads"], ["batch", "Batch"], ["scenario", "Scenario"],
 ];
 const USABLE = "usable";
 
@@ -18,6 +18,7 @@ class Table {
     this.more = document.getElementById("more-rows");
     this.sort = { key: "p50", down: false };
     this.open = new Set();
+    prepareColumns(rows);
     const several = (key) => new Set(rows.map((row) => row[key])).size > 1;
     this.available = COLUMNS.filter((column) => rows.some((row) => {
       const value = column.value(row);
@@ -25,7 +26,8 @@ class Table {
     }));
     this.visible = new Set(
       this.available
-        .filter((column) => column.shown === true || (column.shown === "several" && several(column.key)))
+        .filter((column) => column.shown === true || (column.shown === "several" && several(column.key))
+          || (column.shown === "one machine" && !several("machine_label")))
         .map((column) => column.key),
     );
     for (const column of this.available) {
@@ -128,8 +130,9 @@ class Table {
         "th", { scope: "col", class: column.numeric ? "numeric" : "", "aria-sort": direction },
         element(
           "button", { type: "button", onclick: () => this.sortBy(column) },
-          column.head, column.unit ? element("span", { class: "unit" }, ` ${column.unit}`) : null,
-          element("span", { class: "arrow", "aria-hidden": "true" }, active ? (this.sort.down ? "▼" : "▲") : "↕"),
+          column.head,
+          element("span", { class: "arrow", "aria-hidden": "true" }, active ? (this.sort.down ? "▼" : "▲") : ""),
+          column.unit ? element("span", { class: "unit" }, column.unit) : null,
         ),
       );
     }));
@@ -164,7 +167,7 @@ class Table {
       columns.map((column) => this.cell(row, column)),
     );
     place.append(line);
-    const words = [row.reason, row.fence ? `Not compared: ${row.fence}.` : ""].filter(Boolean).join(" ");
+    const words = row.reason;
     if (words || row.state !== "VALID") {
       const advice = row.advice ? element("span", { class: "advice" }, element("bdi", {}, row.advice)) : null;
       place.append(element(
@@ -176,7 +179,9 @@ class Table {
   }
 
   cell(row, column) {
-    if (column.state) return element("td", {}, stateBadge(row));
+    if (column.state) {
+      return element("td", {}, stateBadge(row), row.fence ? element("span", { class: "sub" }, "fenced off") : null);
+    }
     if (column.name) {
       return element(
         "th", { scope: "row" },
@@ -185,7 +190,7 @@ class Table {
           class: "opener",
           "aria-expanded": String(this.open.has(row.id)),
           onclick: (event) => this.toggle(row, event.currentTarget),
-        }, element("bdi", {}, row.artifact || row.model)),
+        }, element("bdi", {}, breakable(row.artifact || row.model))),
       );
     }
     const sub = column.sub ? column.sub(row) : "";
@@ -220,7 +225,8 @@ class Table {
       ["Samples", row.samples ? `${fixed(row.samples, 0)} in ${row.processes} processes, ${row.outliers} outliers kept` : ""],
       ["Parity with the parent", has(row.cosine)
         ? `cosine ${row.cosine.toFixed(6)}, ${has(row.snr_db) ? `${format.number(row.snr_db)} dB` : "identical"}` : ""],
-      ["SHA-256", row.sha256],
+      ["SHA-256", row.sha256], ["Fenced off", row.fence],
+      ["Costliest operators", row.operators.map(([name, share]) => `${name} ${format.percent(share)}`).join(", ")],
     ].filter(([, value]) => value);
     return element(
       "tr", { class: "details" },
