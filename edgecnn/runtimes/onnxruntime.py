@@ -7,6 +7,7 @@ import ctypes
 import importlib.util
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -203,5 +204,8 @@ def _missing_library(ort: ModuleType, device: str) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    text = str(error).replace("[ONNXRuntimeError] : ", "")
-    return " ".join(text.split())[:300]
+    """Without status code, path, and the place in ONNX Runtime's source."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"^Load model from .*? failed: ?", "", text)
+    return re.sub(r"/\S+\.(cc|h):\d+ .*?\) ", "", text)[:300]

@@ -32,7 +32,7 @@ def test_a_configuration_is_a_runtime_and_a_device(text: str, expected: tuple[st
     [
         ("litrt:cpu", "'litert'"),
         ("onnxruntim:cpu", "'onnxruntime'"),
-        ("onnxruntime:cudda", "cuda'"),
+        ("onnxruntime:cudda", "'onnxruntime:cuda'"),
     ],
 )
 def test_a_mistyped_configuration_gets_the_nearest_known(text: str, nearest: str) -> None:

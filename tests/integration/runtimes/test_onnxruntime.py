@@ -1,0 +1,99 @@
+"""ONNX Runtime: what its profile proves, bound memory, fallbacks."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edgecnn import runtimes
+from edgecnn.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from tests.integration.runtimes.conftest import Zoo
+
+# The CPU has no float16 kernels for convolutions: ONNX Runtime puts casts around them.
+PRECISION = {
+    "float32": "float32",
+    "float16": "float32",
+    "dynamic_int8": "dynamic_int8",
+    "static_int8": "int8",
+}
+
+
+@pytest.mark.parametrize("recipe", PRECISION)
+def test_precision_is_that_of_the_executed_kernels(recipe: str, zoo: Zoo) -> None:
+    effective = runtimes.load(zoo.path("onnx", recipe), "onnxruntime:cpu").effective
+    assert effective.precision == PRECISION[recipe]
+    assert effective.provider == "CPUExecutionProvider"
+    assert effective.delegated_fraction == 1.0
+
+
+def test_casts_around_float16_are_told(zoo: Zoo) -> None:
+    effective = runtimes.load(zoo.path("onnx", "float16"), "onnxruntime:cpu").effective
+    assert effective.details["operators"]["Cast"] > 0
+
+
+def test_asking_what_executes_leaves_no_file_behind(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert runtimes.load(zoo.path("onnx", "float32"), "onnxruntime:cpu").effective
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_outlive_their_session(zoo: Zoo) -> None:
+    session = runtimes.load(zoo.path("onnx", "float32"), "onnxruntime:cpu")
+    (answer,) = session.bind([zoo.inputs[:1]])()
+    del session
+    gc.collect()
+    np.testing.assert_allclose(answer, zoo.expected[:1], atol=1e-5)
+
+
+def test_inputs_may_be_temporary(zoo: Zoo) -> None:
+    session = runtimes.load(zoo.path("onnx", "float32"), "onnxruntime:cpu")
+    invocations = [session.bind([picture[None].copy()]) for picture in zoo.inputs]
+    gc.collect()
+    answers = [np.array(invoke()[0]) for invoke in invocations]
+    np.testing.assert_allclose(np.concatenate(answers), zoo.expected, atol=1e-5)
+
+
+def test_outputs_of_open_size_grow_and_shrink(write_onnx: Callable[..., Path]) -> None:
+    from onnx import TensorProto, helper
+
+    path = write_onnx(
+        [helper.make_node("NonZero", ["values"], ["places"])],
+        [("values", TensorProto.FLOAT, [1, 6])],
+        [("places", TensorProto.INT64, [2, "found"])],
+    )
+    session = runtimes.load(path, "onnxruntime:cpu")
+    assert session.outputs[0].shape == (2, None)
+    for values in ([[0, 1, 0, 2, 0, 0]], [[1, 1, 1, 1, 1, 1]], [[0, 0, 0, 0, 0, 3]]):
+        found = session.run([np.array(values, np.float32)])[0]
+        np.testing.assert_array_equal(found, np.nonzero(np.array(values)))
+
+
+def test_an_operator_of_a_future_opset_is_unsupported(zoo: Zoo, tmp_path: Path) -> None:
+    import onnx
+
+    model = onnx.load(zoo.path("onnx", "float32"))
+    model.ir_version = 99
+    path = tmp_path / "future.onnx"
+    onnx.save(model, path)
+    with pytest.raises(UnsupportedError, match=r"future\.onnx.*99"):
+        runtimes.load(path, "onnxruntime:cpu")
+
+
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_a_gpu_that_is_not_there_is_never_played_by_the_cpu(
+    device: str, zoo: Zoo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if runtimes.RUNTIMES.load("onnxruntime").probe(device).available:
+        pytest.skip(f"this machine has {device}")
+    with pytest.raises(UnsupportedError, match=f"onnxruntime:{device}: "):
+        runtimes.load(zoo.path("onnx", "float32"), f"onnxruntime:{device}")
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,91 @@
+"""OpenVINO: bfloat16 that calls itself float32, and a fusion that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from edgecnn import runtimes
+
+if TYPE_CHECKING:
+    from tests.integration.runtimes.conftest import Zoo
+
+
+@pytest.fixture(scope="module")
+def has_bfloat16() -> bool:
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def test_bfloat16_is_told_where_float32_was_given(zoo: Zoo, has_bfloat16: bool) -> None:
+    effective = runtimes.load(zoo.path("onnx", "float32"), "openvino:cpu").effective
+    assert effective.precision == ("bfloat16" if has_bfloat16 else "float32")
+
+
+def test_strict_float32_is_float32_in_every_compute_layer(zoo: Zoo) -> None:
+    path = zoo.path("onnx", "float32")
+    effective = runtimes.load(path, "openvino:cpu", precision="strict_float32").effective
+    assert set(effective.details["compute_ops_by_precision"]) == {"float32"}
+
+
+def test_static_int8_computes_in_int8(zoo: Zoo) -> None:
+    effective = runtimes.load(zoo.path("onnx", "static_int8"), "openvino:cpu").effective
+    assert effective.precision == "int8"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_chains_of_quantised_dense_layers_are_right(
+    threads: int, write_onnx: Callable[..., Path]
+) -> None:
+    """OpenVINO 2026.4.1 alone answers with errors of 14 where the largest output is 1."""
+    path = write_onnx(*_quantised_dense_chain())
+    values = np.random.default_rng(0).random((1, 64), np.float32) * 2 - 1
+    expected = runtimes.load(path, "onnxruntime:cpu").run([values])[0]
+    session = runtimes.load(path, "openvino:cpu", threads=threads, precision="strict_float32")
+    # One step of the output's quantisation is 0.1.
+    np.testing.assert_allclose(session.run([values])[0], expected, atol=0.11)
+
+
+def _quantised_dense_chain() -> tuple[list[Any], list[Any], list[Any]]:
+    """64 → 32 → 16 channels, data in steps given below, weights in int8."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    random = np.random.default_rng(2)
+    nodes: list[Any] = []
+
+    def constant(name: str, value: Any, dtype: type) -> str:
+        tensor = numpy_helper.from_array(np.asarray(value, dtype), name)
+        nodes.append(helper.make_node("Constant", [], [name], value=tensor))
+        return name
+
+    def quantised(source: str, step: float) -> str:
+        scale = constant(f"{source}_step", step, np.float32)
+        zero = constant(f"{source}_middle", 128, np.uint8)
+        nodes.append(helper.make_node("QuantizeLinear", [source, scale, zero], [f"{source}_q"]))
+        nodes.append(
+            helper.make_node("DequantizeLinear", [f"{source}_q", scale, zero], [f"{source}_d"])
+        )
+        return f"{source}_d"
+
+    def dense(source: str, sizes: tuple[int, int], name: str) -> str:
+        stored = constant(f"{name}_weights", random.integers(-127, 127, sizes), np.int8)
+        scale = constant(f"{name}_scale", 1 / 508, np.float32)
+        zero = constant(f"{name}_zero", 0, np.int8)
+        nodes.append(helper.make_node("DequantizeLinear", [stored, scale, zero], [f"{name}_real"]))
+        nodes.append(helper.make_node("MatMul", [source, f"{name}_real"], [name]))
+        return name
+
+    hidden = quantised(dense(quantised("values", 1 / 127), (64, 32), "first"), 1 / 40)
+    nodes.append(helper.make_node("Relu", [hidden], ["positive"]))
+    scores = quantised(dense(quantised("positive", 1 / 127), (32, 16), "second"), 0.1)
+    nodes.append(helper.make_node("Identity", [scores], ["scores"]))
+    return (
+        nodes,
+        [("values", TensorProto.FLOAT, [1, 64])],
+        [("scores", TensorProto.FLOAT, [1, 16])],
+    )
