@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,27 @@ def check(options: RuntimeOptions) -> None:
             f"a rate is 0 (look for it) or more and a latency bound above 0, received: "
             f"{options.target_qps:g} and {options.latency_bound_ms:g} ms"
         )
+
+
+def resolve(
+    scenario: str = "single_stream",
+    streams: int | None = None,
+    *,
+    affinity: Sequence[int] = (),
+    target_qps: float = 0.0,
+    latency_bound_ms: float | None = None,
+) -> RuntimeOptions:
+    """Options with a scenario's own defaults. Raises InputError for what makes no sense."""
+    given = RuntimeOptions(
+        affinity=tuple(sorted(set(affinity))),
+        scenario=scenario,
+        streams=DEFAULT_STREAMS.get(scenario, 1) if streams is None else streams,
+        target_qps=target_qps,
+    )
+    if latency_bound_ms is not None:
+        given = replace(given, latency_bound_ms=latency_bound_ms)
+    check(given)
+    return given
 
 
 def sessions_needed(options: RuntimeOptions) -> int:

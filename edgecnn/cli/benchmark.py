@@ -28,6 +28,7 @@ from edgecnn.cli.progress import shown
     is_flag=True,
     help="Forbid runtimes to compute float32 models in a smaller format (OpenVINO's bfloat16).",
 )
+@options.scenario()
 @click.option("--out", type=options.FILE, required=True, help="The results file (.json) to write.")
 @options.force()
 def command(
@@ -44,6 +45,12 @@ def command(
     threads: tuple[int, ...],
     batches: tuple[int, ...],
     strict_float32: bool,
+    scenario: str,
+    streams: int | None,
+    target_qps: float,
+    latency_bound_ms: float | None,
+    affinity: tuple[int, ...],
+    loadgen: bool,
     out: Path,
     force: bool,
 ) -> None:
@@ -51,8 +58,9 @@ def command(
 
     An interrupted benchmark goes on where it stopped when the same command is given again.
     """
+    from edgecnn.benchmarking import scenarios
     from edgecnn.benchmarking.protocol import resolve
-    from edgecnn.benchmarking.session import benchmark, check_previous
+    from edgecnn.benchmarking.session import DEFAULT_PASSES, benchmark, check_previous
     from edgecnn.cli.tables import show
     from edgecnn.data import load
     from edgecnn.errors import InputError
@@ -66,6 +74,13 @@ def command(
     protocol = resolve(
         profile, min_secs=min_secs, min_runs=min_runs, max_secs=max_secs, processes=processes
     )
+    shared = scenarios.resolve(
+        scenario,
+        streams,
+        affinity=affinity,
+        target_qps=target_qps,
+        latency_bound_ms=latency_bound_ms,
+    )
     dataset = load(data, data_dir=data_dir) if data else None
     previous = Results.load(out) if out.exists() and not force else None
     if previous is not None:
@@ -77,8 +92,10 @@ def command(
             threads=threads,
             batches=batches,
             precision="strict_float32" if strict_float32 else "default",
+            options=shared,
             protocol=protocol,
             data=dataset,
+            passes=(*DEFAULT_PASSES, "loadgen") if loadgen else DEFAULT_PASSES,
             out=out,
             previous=previous,
             command=options.as_typed(),

@@ -88,6 +88,12 @@ def _profile_names() -> list[str]:
     return list(PROFILES)
 
 
+def _scenario_names() -> list[str]:
+    from edgecnn.benchmarking.scenarios import SCENARIOS
+
+    return list(SCENARIOS)
+
+
 def model(**attributes: Any) -> Callable[[Command], Command]:
     """--model NAME."""
     text = "Network to train (edgecnn knows: lenet5, simple, and what plug-ins add)."
@@ -148,6 +154,55 @@ def protocol(default: str) -> Callable[[Command], Command]:
                     default="1",
                     show_default=True,
                     help="Threads for every runtime; a list sweeps.",
+                ),
+            ]
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def scenario() -> Callable[[Command], Command]:
+    """--scenario with what belongs to it, --affinity and --loadgen."""
+
+    def decorate(function: Command) -> Command:
+        for option in reversed(
+            [
+                click.option(
+                    "--scenario",
+                    type=Name(_scenario_names),
+                    default="single_stream",
+                    show_default=True,
+                    help="How queries come: single_stream, multi_stream, offline or server.",
+                ),
+                click.option(
+                    "--streams",
+                    type=int,
+                    help="Samples a query (multi_stream: 8), or sessions side by side (others: 1).",
+                ),
+                click.option(
+                    "--target-qps",
+                    type=float,
+                    default=0.0,
+                    help="server: queries a second to offer, instead of the highest that holds.",
+                ),
+                click.option(
+                    "--latency-bound",
+                    "latency_bound_ms",
+                    type=float,
+                    help="server: milliseconds that the p99 must keep (15).",
+                ),
+                click.option(
+                    "--affinity",
+                    type=Numbers(),
+                    default=(),
+                    help="Cores to pin the measuring process to, as in 0,1. Default: none.",
+                ),
+                click.option(
+                    "--loadgen",
+                    is_flag=True,
+                    help="Let MLPerf's LoadGen drive the model too, and keep its summary.",
                 ),
             ]
         ):

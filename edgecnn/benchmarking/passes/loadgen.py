@@ -11,6 +11,7 @@ from __future__ import annotations
 import queue
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -82,8 +83,12 @@ def _settings(loadgen: ModuleType, context: Context) -> Any:
     settings.min_query_count = protocol.min_runs
     settings.sample_index_rng_seed = settings.schedule_rng_seed = protocol.seed + 1
     settings.qsl_rng_seed = protocol.seed + 1
+    # It prepares as many queries as these latencies fit into the time: rather too many.
+    expected = _fastest_ns(context) // 2
+    settings.single_stream_expected_latency_ns = expected
     if options.scenario == "multi_stream":
         settings.multi_stream_samples_per_query = options.streams
+        settings.multi_stream_expected_latency_ns = expected * options.streams
     if options.scenario == "offline":
         rate = context.queries["samples"] * 1e9 / context.queries["elapsed_ns"]
         settings.offline_expected_qps = rate
@@ -97,6 +102,15 @@ def _settings(loadgen: ModuleType, context: Context) -> Any:
         settings.server_target_qps = rate
         settings.server_target_latency_ns = int(options.latency_bound_ms * 1e6)
     return settings
+
+
+def _fastest_ns(context: Context) -> int:
+    times = []
+    for invoke in context.invocations:
+        start = time.perf_counter_ns()
+        invoke()
+        times.append(time.perf_counter_ns() - start)
+    return min(times)
 
 
 def _drive(loadgen: ModuleType, settings: Any, context: Context, folder: str) -> None:
