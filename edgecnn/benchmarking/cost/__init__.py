@@ -1,0 +1,38 @@
+"""What an inference costs by the model file alone: multiplications, parameters, bytes moved.
+
+Counted from the file's own graph, before any runtime touches it: one MAC is a multiplication
+with its addition, bytes are what the operators would move if each read its inputs from memory
+and wrote its outputs there (activation functions and batch normalisation ride along with the
+operator before). Runtimes that fuse more move less; none computes less, save with a faster
+algorithm (Winograd).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgecnn.benchmarking.cost.graph import Cost, UncountableError
+
+__all__ = ["Cost", "UncountableError", "cost_of"]
+
+_COUNTERS: Mapping[str, str] = {
+    ".tflite": "edgecnn.benchmarking.cost.tflite",
+    ".onnx": "edgecnn.benchmarking.cost.onnx",
+    ".keras": "edgecnn.benchmarking.cost.keras",
+}
+
+
+def cost_of(path: Path) -> Cost:
+    """The cost of one sample.
+
+    Raises UncountableError for operators whose work is not a matter of shapes (a loop, a
+    custom operator) and for formats that nobody counts, InputError for a damaged file,
+    MissingDependencyError when the package that reads the format is not installed.
+    """
+    module = _COUNTERS.get(path.suffix.lower())
+    if module is None:
+        raise UncountableError(f"the cost of a {path.suffix} file is not counted")
+    cost: Cost = importlib.import_module(module).count(path)
+    return cost
