@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgecnn.reporting import formats
-from edgecnn.reporting.rows import Row
+from edgecnn.reporting.row import Row
 
 Objective = Literal["latency", "throughput", "accuracy", "size", "memory", "energy"]
 

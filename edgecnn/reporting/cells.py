@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgecnn.reporting import formats
 from edgecnn.reporting.answer import Choice
-from edgecnn.reporting.rows import Row
+from edgecnn.reporting.row import Row
 
 
 def artifact(row: Row) -> str:

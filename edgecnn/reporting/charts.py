@@ -8,9 +8,9 @@ from math import isfinite
 from typing import Any
 
 from edgecnn.errors import InputError
-from edgecnn.reporting import answer, specs
-from edgecnn.reporting.rows import Row
-from edgecnn.reporting.specs import Domains
+from edgecnn.reporting import answer, marks, specs
+from edgecnn.reporting.marks import Domains
+from edgecnn.reporting.row import Row
 
 RUNTIMES = ("litert", "onnxruntime", "openvino", "tflite-runtime", "opencv", "keras")
 # Okabe & Ito (2008), moved apart in lightness until each has 3:1 on its background.
@@ -80,7 +80,7 @@ PICTURES = (
     Picture(
         "latency_distribution",
         "Latency distributions",
-        f"The {specs.MOST_BARS} fastest rows in view. Tick: median. Bar: the middle half of all "
+        f"The {marks.MOST_BARS} fastest rows in view. Tick: median. Bar: the middle half of all "
         "inferences. Line: 1st to 99th percentile. ○ p90, ◆ p99, where the samples allow them.",
         specs.latency_distribution,
         _has("quantiles"),
@@ -90,7 +90,7 @@ PICTURES = (
         "latency_tails",
         "Tails of the fastest",
         f"The share of inferences that took at most so long (empirical distribution of the "
-        f"{specs.MOST_CURVES} fastest rows in view). A long flat top is a long tail.",
+        f"{marks.MOST_CURVES} fastest rows in view). A long flat top is a long tail.",
         specs.latency_tails,
         _has("quantiles"),
     ),
@@ -119,7 +119,7 @@ PICTURES = (
     Picture(
         "cold_start",
         "Cold start",
-        f"From an open process to the first result: the {specs.MOST_BARS} quickest rows in view.",
+        f"From an open process to the first result: the {marks.MOST_BARS} quickest rows in view.",
         specs.cold_start,
         _has("load", "first"),
         wide=True,
@@ -180,8 +180,8 @@ def named(name: str) -> Picture:
 def domains(rows: Sequence[Row], *, legends: bool = False) -> Domains:
     """What colours and shapes stand for in a report of these rows."""
     return Domains(
-        runtimes=specs.ordered([row.runtime for row in rows if row.runtime], RUNTIMES),
-        recipes=specs.ordered([row.recipe for row in rows if row.recipe], specs.RECIPES),
+        runtimes=marks.ordered([row.runtime for row in rows if row.runtime], RUNTIMES),
+        recipes=marks.ordered([row.recipe for row in rows if row.recipe], marks.RECIPES),
         machines=tuple(dict.fromkeys(row.machine_label for row in rows)),
         legends=legends,
     )

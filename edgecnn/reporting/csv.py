@@ -7,7 +7,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import fields
 
-from edgecnn.reporting.rows import Row, collect
+from edgecnn.reporting.row import Row
+from edgecnn.reporting.rows import collect
 from edgecnn.reporting.text import csv_cell
 from edgecnn.results import Results
 

@@ -12,12 +12,13 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from importlib import resources
 from typing import Any
 
 from edgecnn import __version__
 from edgecnn.reporting import answer, bundle, cells, charts, extract, formats, machines, pictures
-from edgecnn.reporting.rows import Row, collect, machine_labels
+from edgecnn.reporting.assets import read
+from edgecnn.reporting.row import Row
+from edgecnn.reporting.rows import collect, machine_labels
 from edgecnn.reporting.text import json_for_script
 from edgecnn.results import Results
 
@@ -64,19 +65,19 @@ def render(results: Sequence[Results], limits: answer.Limits | None = None) -> s
     every_pair = machines.pairs(rows, len(results), [pair for _, pair, _ in names])
     drawn = pictures.compiled(rows)
     domains = charts.domains(rows)
-    script = "\n".join(('(() => {\n"use strict";', *(_asset(name) for name in SCRIPTS), "})();"))
+    script = "\n".join(('(() => {\n"use strict";', *map(_script, SCRIPTS), "})();"))
     raw = extract.pack(results, max(SAMPLES, SAMPLES_A_ROW * len(rows)))
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(_asset("page.html.j2"))
+    template = environment.from_string(read("page.html.j2"))
     bundled = library()
     return template.render(
         policy=_policy(script, bundled),
         version=__version__,
         title=_title(rows),
         subtitle=_subtitle(results, labels, rows),
-        css=_asset("page.css"),
+        css=read("page.css"),
         several=len(results) > 1,
         notes=notes,
         limits=limits,
@@ -192,6 +193,5 @@ def _grouped(facts: Sequence[machines.Fact]) -> list[tuple[str, list[machines.Fa
     return list(groups.items())
 
 
-def _asset(name: str) -> str:
-    text = resources.files("edgecnn.reporting").joinpath("assets", name).read_text("utf-8")
-    return re.sub(r"(?m)^\s*//.*\n", "", text) if name.endswith(".js") else text
+def _script(name: str) -> str:
+    return re.sub(r"(?m)^\s*//.*\n", "", read(name))

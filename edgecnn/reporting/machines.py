@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgecnn.reporting import formats
-from edgecnn.reporting.rows import Row
+from edgecnn.reporting.row import Row
 from edgecnn.reporting.text import clean
 from edgecnn.results import Results
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.reporting import answer, cells, formats
-from edgecnn.reporting.rows import Row, collect
+from edgecnn.reporting.row import Row
+from edgecnn.reporting.rows import collect
 from edgecnn.reporting.text import markdown_cell
 from edgecnn.results import Results
 

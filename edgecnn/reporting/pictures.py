@@ -7,7 +7,8 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.reporting import answer, charts
-from edgecnn.reporting.rows import Row, collect
+from edgecnn.reporting.row import Row
+from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 
 WIDTH = 760

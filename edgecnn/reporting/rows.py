@@ -1,28 +1,20 @@
-"""Results as flat rows: what every table, picture and answer is made from.
-
-Numbers are milliseconds, bytes, shares (0…1), joules; None where nothing was measured.
-Text is cleaned here once (`text.clean`), so that no renderer can forget it.
-"""
+"""Results → rows. Text is cleaned here once (`text.clean`), so that no renderer can forget it."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil, floor, isfinite, sqrt
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.reporting.baselines import with_baselines
+from edgecnn.reporting.row import QUANTILES, Row
 from edgecnn.reporting.text import MESSAGE_LENGTH, clean
 from edgecnn.results import Measurement, Results
-
-QUANTILES = (
-    *(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
-    *(0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0),
-)
-"""Where the empirical distribution is sampled for the pictures; raw samples never get there."""
 
 OPERATORS = 5
 
@@ -36,117 +28,6 @@ ADVICE = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    """One measurement of one results file, flat. Times are ms, sizes bytes, shares 0…1."""
-
-    id: int
-    machine: int
-    """Index of the results file."""
-    machine_label: str
-    artifact: str
-    model: str
-    format: str
-    recipe: str
-    sha256: str
-    runtime: str
-    device: str
-    threads: int
-    batch: int
-    precision_asked: str
-    scenario: str
-    streams: int
-    affinity: str
-    state: str
-    """VALID, NOISY, INVALID, unjudged, unsupported, failed, timeout or crashed."""
-    reason: str
-    advice: str
-    command: str
-    provider: str = ""
-    precision: str = ""
-    device_name: str = ""
-    runtime_version: str = ""
-    delegated: float | None = None
-    software: bool = False
-    processes: int = 0
-    samples: int = 0
-    p50: float | None = None
-    p50_low: float | None = None
-    p50_high: float | None = None
-    p90: float | None = None
-    p90_low: float | None = None
-    p90_high: float | None = None
-    p95: float | None = None
-    p95_low: float | None = None
-    p95_high: float | None = None
-    p99: float | None = None
-    p99_low: float | None = None
-    p99_high: float | None = None
-    mean: float | None = None
-    std: float | None = None
-    minimum: float | None = None
-    maximum: float | None = None
-    outliers: int = 0
-    throughput: float | None = None
-    load: float | None = None
-    load_low: float | None = None
-    load_high: float | None = None
-    """The range over processes, here and for the first inference and memory."""
-    first: float | None = None
-    first_low: float | None = None
-    first_high: float | None = None
-    peak_rss: float | None = None
-    peak_rss_low: float | None = None
-    load_growth: float | None = None
-    size: float | None = None
-    metric: str = ""
-    accuracy: float | None = None
-    accuracy_low: float | None = None
-    accuracy_high: float | None = None
-    accuracy_n: int = 0
-    drop: float | None = None
-    """Percentage points lost against the baseline of the same model on the same machine."""
-    speedup: float | None = None
-    speedup_low: float | None = None
-    speedup_high: float | None = None
-    cosine: float | None = None
-    snr_db: float | None = None
-    agreement: float | None = None
-    energy: float | None = None
-    macs: float | None = None
-    moved: float | None = None
-    quantiles: tuple[float, ...] = ()
-    """Latency at `QUANTILES`."""
-    sustained: tuple[tuple[float, ...], ...] = ()
-    """(minute, p50, p90, °C or NaN) of a sustained run."""
-    end_to_end: float | None = None
-    """p50 from the encoded picture to the class."""
-    leak: float | None = None
-    """Memory that grew over the inferences of a pass of its own."""
-    operators: tuple[tuple[str, float], ...] = ()
-    """The costliest operators with their share of the time."""
-    peak_ops: float | None = None
-    bandwidth: float | None = None
-    fence: str = ""
-    """Why this row must not be compared with its namesakes of other files; empty if it may."""
-
-    @property
-    def configuration(self) -> str:
-        """`runtime:device`."""
-        return f"{self.runtime}:{self.device}" if self.runtime else self.device
-
-    @property
-    def measured(self) -> bool:
-        """Whether its numbers may be used: VALID, NOISY or not judged, with a latency."""
-        usable = self.state in {"VALID", "NOISY", "unjudged"}
-        return usable and (self.p50 is not None or self.throughput is not None)
-
-    @property
-    def timed(self) -> bool:
-        """Whether its latency is that of one request after the other."""
-        return self.measured and self.scenario == "single_stream" and self.p50 is not None
-
-
 def collect(results: Sequence[Results]) -> list[Row]:
     """All measurements of all files as rows, in their order, with baselines worked out."""
     labels = machine_labels(results)
@@ -154,7 +35,7 @@ def collect(results: Sequence[Results]) -> list[Row]:
     for machine, result in enumerate(results):
         for measurement in result.measurements:
             rows.append(_row(len(rows), machine, labels[machine], measurement, result))
-    return _with_baselines(rows)
+    return with_baselines(rows)
 
 
 def machine_labels(results: Sequence[Results]) -> list[str]:
@@ -349,68 +230,6 @@ def _extras(measurement: Measurement, results: Results) -> dict[str, Any]:
         "peak_ops": _finite(_mapping(limits.get("operations_per_s")).get(precision)),
         "bandwidth": _finite(limits.get("bandwidth_bytes_per_s")),
     }
-
-
-def _with_baselines(rows: list[Row]) -> list[Row]:
-    """Add accuracy drop and speed-up against the Keras row of the same model and machine."""
-    groups: dict[tuple[int, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.machine, row.model), []).append(row)
-    return [_against(row, groups[row.machine, row.model]) for row in rows]
-
-
-def _against(row: Row, group: Sequence[Row]) -> Row:
-    quality = accuracy_baseline(row, group)
-    if row.accuracy is not None and quality is not None and quality.accuracy is not None:
-        row = replace(row, drop=100 * (quality.accuracy - row.accuracy))
-    speed = latency_baseline(row, group)
-    if speed is None or row.p50 is None or speed.p50 is None or not row.timed:
-        return row
-    if row.p50 <= 0 or speed.p50 <= 0:
-        return row
-    row = replace(row, speedup=speed.p50 / row.p50)
-    if speed.id == row.id:
-        return replace(row, speedup_low=1.0, speedup_high=1.0)
-    if row.p50_low and row.p50_high and speed.p50_low and speed.p50_high:
-        return replace(
-            row,
-            speedup_low=speed.p50_low / row.p50_high,
-            speedup_high=speed.p50_high / row.p50_low,
-        )
-    return row
-
-
-def accuracy_baseline(row: Row, group: Sequence[Row]) -> Row | None:
-    """The row of `group` that accuracy is compared with: Keras, else the best float32 artifact."""
-    same = [
-        other
-        for other in group
-        if other.accuracy is not None
-        and other.metric == row.metric
-        and other.accuracy_n == row.accuracy_n
-        and other.state != "INVALID"
-    ]
-    for wanted in (
-        [other for other in same if other.format == "keras"],
-        [other for other in same if other.recipe == "float32"],
-    ):
-        if wanted:
-            return max(wanted, key=lambda other: other.accuracy or 0.0)
-    return None
-
-
-def latency_baseline(row: Row, group: Sequence[Row]) -> Row | None:
-    """The Keras row with the same batch, on the CPU and with the same threads if there is one."""
-    keras = [
-        other
-        for other in group
-        if other.format == "keras" and other.timed and other.batch == row.batch
-    ]
-    return min(
-        keras,
-        key=lambda other: (other.device != "cpu", other.threads != row.threads, other.threads),
-        default=None,
-    )
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -1,57 +1,31 @@
 """The pictures as Altair charts over one data set, `rows`: one record a row (`charts.records`).
 
 A chart filters, ranks and folds that data set itself, so that the page can hand every picture
-the rows that pass the reader's filters and limits. Colour is the runtime and shape the recipe
-everywhere; both and the colours of text come from the theme (`charts.theme`).
+the rows that pass the reader's filters and limits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from edgecnn.reporting.rows import QUANTILES
-
-MOST_BARS = 20
-MOST_CURVES = 6
-RECIPES = ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
-_MEASURED = "datum.timed"
-# On a narrow page a name breaks at its dots.
-_NAMES = {
-    "labelLimit": {"expr": "narrow ? 150 : 330"},
-    "labelFontSize": {"expr": "narrow ? 10 : 12"},
-    "labelLineHeight": 10,
-    "labelExpr": "narrow ? split(datum.label, ' · ') : datum.label",
-}
-_FAINT = "datum.allowed ? 0.9 : 0.28"
-
-
-@dataclass(frozen=True)
-class Domains:
-    """The runtimes, recipes and machines of a report: fixed, so that filters move no colour."""
-
-    runtimes: tuple[str, ...]
-    recipes: tuple[str, ...]
-    machines: tuple[str, ...]
-    legends: bool = False
-    """Pictures on their own carry legends; the page has one for all."""
+from edgecnn.reporting import marks
+from edgecnn.reporting.marks import MOST_BARS, MOST_CURVES, NAMES, TIMED, Domains
+from edgecnn.reporting.row import QUANTILES
 
 
 def accuracy_latency(domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        _rows()
-        .transform_filter(f"{_MEASURED} && isValid(datum.accuracy)")
+        marks.rows()
+        .transform_filter(f"{TIMED} && isValid(datum.accuracy)")
         .transform_calculate(
             accuracy_percent="100 * datum.accuracy",
             low="100 * datum.accuracy_low",
             high="100 * datum.accuracy_high",
         )
     )
-    x = _log("p50", "Latency p50 (ms, log scale)")
+    x = marks.log("p50", "Latency p50 (ms, log scale)")
     y = alt.Y("accuracy_percent:Q", title="Accuracy (%)").scale(zero=False, padding=12)
     order = [alt.SortField("p50"), alt.SortField("accuracy", "descending")]
     front = (
@@ -65,25 +39,25 @@ def accuracy_latency(domains: Domains) -> Any:
         interpolate="step-after", strokeDash=[4, 3], strokeWidth=1.5, color=alt.expr("muted")
     ).encode(x=x, y=y, detail="machine_label:N")
     spread = front.mark_rule(opacity=0.55, strokeWidth=1.5).encode(
-        x=x, y=alt.Y("low:Q", title="Accuracy (%)"), y2="high:Q", color=_runtime(domains)
+        x=x, y=alt.Y("low:Q", title="Accuracy (%)"), y2="high:Q", color=marks.runtime(domains)
     )
-    points = _points(base, domains, 95).encode(x=x, y=y)
+    points = marks.points(base, domains, 95).encode(x=x, y=y)
     best = (
         base.transform_filter("datum.best")
         .transform_window(rank="row_number()", sort=[alt.SortField("p50")])
         .transform_filter("datum.rank == 1")  # names of several would lie over each other
         .encode(x=x, y=y, text="short:N")
     )
-    name = {"align": "left", "dx": 12, "dy": -15, "fontWeight": 600}
-    halo = best.mark_text(**name, stroke=alt.expr("card"), strokeWidth=5, strokeJoin="round")
-    words = best.mark_text(**name, color=alt.expr("ink"))
-    return _layer(stairs, spread, points, _ring(base, x, y), halo, words, height=340)
+    style = {"align": "left", "dx": 12, "dy": -15, "fontWeight": 600}
+    halo = best.mark_text(**style, stroke=alt.expr("card"), strokeWidth=5, strokeJoin="round")
+    words = best.mark_text(**style, color=alt.expr("ink"))
+    return marks.layer(stairs, spread, points, marks.ring(base, x, y), halo, words, height=340)
 
 
 def latency_distribution(domains: Domains) -> Any:
     import altair as alt
 
-    base = _fastest(MOST_BARS)
+    base = marks.fastest(MOST_BARS)
     at = {share: QUANTILES.index(share) for share in (0.01, 0.25, 0.75, 0.99)}
     base = base.transform_calculate(
         q01=f"datum.quantiles[{at[0.01]}]",
@@ -91,28 +65,28 @@ def latency_distribution(domains: Domains) -> Any:
         q75=f"datum.quantiles[{at[0.75]}]",
         q99=f"datum.quantiles[{at[0.99]}]",
     )
-    y = _labels("p50")
+    y = marks.labels("p50")
     title = "Latency (ms, log scale)"
-    colour = _runtime(domains)
+    colour = marks.runtime(domains)
     whole = base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(
-        x=_log("q01", title), x2="q99:Q", y=y, color=colour
+        x=marks.log("q01", title), x2="q99:Q", y=y, color=colour
     )
     half = base.mark_bar(height=9, opacity=0.4, cornerRadius=2).encode(
-        x=_log("q25", title), x2="q75:Q", y=y, color=colour, tooltip="id:N"
+        x=marks.log("q25", title), x2="q75:Q", y=y, color=colour, tooltip="id:N"
     )
-    marks = [
+    tails = [
         base.transform_filter(f"isValid(datum.{name})")
         .mark_point(shape=shape, size=size, opacity=1, filled=filled, strokeWidth=1.6)
-        .encode(x=_log(name, title), y=y, color=colour, tooltip="id:N")
+        .encode(x=marks.log(name, title), y=y, color=colour, tooltip="id:N")
         for name, shape, size, filled in (
             ("p90", "circle", 34, False),
             ("p99", "diamond", 42, True),
         )
     ]
     middle = base.mark_tick(thickness=2.5, size=15, color=alt.expr("ink")).encode(
-        x=_log("p50", title), y=y, tooltip="id:N"
+        x=marks.log("p50", title), y=y, tooltip="id:N"
     )
-    return _layer(whole, half, *marks, middle, height=alt.Step(20))
+    return marks.layer(whole, half, *tails, middle, height=alt.Step(20))
 
 
 def latency_tails(_domains: Domains) -> Any:
@@ -120,13 +94,13 @@ def latency_tails(_domains: Domains) -> Any:
 
     grid = "[" + ",".join(str(share) for share in QUANTILES) + "]"
     curves = (
-        _fastest(MOST_CURVES)
+        marks.fastest(MOST_CURVES)
         .transform_calculate(share=grid)
         .transform_flatten(["quantiles", "share"])
         .transform_calculate(percent="100 * datum.share")
     )
     line = curves.mark_line(strokeWidth=2, interpolate="monotone").encode(
-        x=_log("quantiles", "Latency (ms, log scale)"),
+        x=marks.log("quantiles", "Latency (ms, log scale)"),
         y=alt.Y("percent:Q", title="Inferences at most this slow (%)").scale(domain=[0, 100]),
         color=alt.Color("label:N", sort=alt.EncodingSortField("p50"))
         .scale(range="category")
@@ -134,7 +108,7 @@ def latency_tails(_domains: Domains) -> Any:
         strokeDash=alt.StrokeDash("label:N", sort=alt.EncodingSortField("p50"), legend=None),
         tooltip="id:N",
     )
-    return _layer(line, height=240)
+    return marks.layer(line, height=240)
 
 
 def speedup(domains: Domains) -> Any:
@@ -160,7 +134,7 @@ def size(_domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        _rows()
+        marks.rows()
         .transform_filter("isValid(datum.size)")
         .transform_aggregate(bytes="max(size)", groupby=["sha256", "format", "recipe", "model"])
         .transform_calculate(kb="datum.bytes / 1000", target="datum.format + ':' + datum.recipe")
@@ -180,15 +154,15 @@ def size(_domains: Domains) -> Any:
     text = stem.mark_text(align="left", dx=9, color=alt.expr("ink")).encode(
         x="kb:Q", y=y, text=alt.Text("kb:Q", format=",.3~r")
     )
-    return _layer(bars, points, text, height=alt.Step(26))
+    return marks.layer(bars, points, text, height=alt.Step(26))
 
 
 def cold_start(_domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        _rows()
-        .transform_filter(f"{_MEASURED} && isValid(datum.load) && isValid(datum.first)")
+        marks.rows()
+        .transform_filter(f"{TIMED} && isValid(datum.load) && isValid(datum.first)")
         .transform_calculate(total="datum.load + datum.first")
         .transform_window(rank="row_number()", sort=[alt.SortField("total")])
         .transform_filter(f"datum.rank <= {MOST_BARS}")
@@ -200,14 +174,14 @@ def cold_start(_domains: Domains) -> Any:
     )
     bars = base.mark_bar(height=11).encode(
         x=alt.X("ms:Q", title="Until the first result (ms)", stack=True).axis(tickCount=8),
-        y=_labels("total"),
+        y=marks.labels("total"),
         color=alt.Color("phase_name:N", title=None, sort=["load and compile", "first inference"])
         .scale(range=[{"expr": "pair[0]"}, {"expr": "pair[1]"}])
         .legend(orient="top"),
         order="order:Q",
         tooltip="id:N",
     )
-    return _layer(bars, height=alt.Step(20))
+    return marks.layer(bars, height=alt.Step(20))
 
 
 def threads_scaling(domains: Domains) -> Any:
@@ -222,8 +196,8 @@ def machines(domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        _rows()
-        .transform_filter(f"{_MEASURED} && datum.fence == ''")
+        marks.rows()
+        .transform_filter(f"{TIMED} && datum.fence == ''")
         .transform_joinaggregate(
             places="distinct(machine)", quickest="min(p50)", groupby=["pair_label"]
         )
@@ -234,28 +208,28 @@ def machines(domains: Domains) -> Any:
         .transform_filter(f"datum.rank <= {MOST_BARS}")
     )
     y = alt.Y("pair_label:N", title=None, sort=alt.EncodingSortField("quickest", op="min")).axis(
-        **_NAMES
+        **NAMES
     )
     link = base.mark_line(strokeWidth=1.5, color=alt.expr("soft")).encode(
-        x=_log("p50", "Latency p50 (ms, log scale)"), y=y, detail="pair_label:N"
+        x=marks.log("p50", "Latency p50 (ms, log scale)"), y=y, detail="pair_label:N"
     )
     dots = base.mark_point(filled=True, size=75, opacity=0.9).encode(
-        x=_log("p50", "Latency p50 (ms, log scale)"),
+        x=marks.log("p50", "Latency p50 (ms, log scale)"),
         y=y,
         color=alt.Color("machine_label:N", title=None)
         .scale(domain=list(domains.machines), range="category")
         .legend(orient="top", labelLimit=300, columns=2),
         tooltip="id:N",
     )
-    return _layer(link, dots, height=alt.Step(20))
+    return marks.layer(link, dots, height=alt.Step(20))
 
 
 def roofline(domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        _rows()
-        .transform_filter(f"{_MEASURED} && datum.macs > 0 && datum.moved > 0")
+        marks.rows()
+        .transform_filter(f"{TIMED} && datum.macs > 0 && datum.moved > 0")
         .transform_calculate(
             intensity="2 * datum.macs * datum.batch / datum.moved",
             reached="2 * datum.macs * datum.batch / (datum.p50 * 1e6)",
@@ -276,14 +250,14 @@ def roofline(domains: Domains) -> Any:
         .mark_line(color=alt.expr("muted"), strokeWidth=2)
         .encode(x=x, y=y, detail="machine_label:N")
     )
-    return _layer(roof, _points(base, domains, 80).encode(x=x, y=y), height=300)
+    return marks.layer(roof, marks.points(base, domains, 80).encode(x=x, y=y), height=300)
 
 
 def sustained(domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        _rows()
+        marks.rows()
         .transform_filter("isValid(datum.sustained) && datum.sustained.length > 1")
         .transform_flatten(["sustained"])
         .transform_calculate(minute="datum.sustained[0]", speed="datum.sustained[1]")
@@ -295,7 +269,7 @@ def sustained(domains: Domains) -> Any:
     line = base.mark_line(strokeWidth=2).encode(
         x=x,
         y=alt.Y("speed:Q", title="Latency p50 (ms)").scale(zero=False),
-        color=_runtime(domains),
+        color=marks.runtime(domains),
         detail="label:N",
         tooltip="id:N",
     )
@@ -304,94 +278,7 @@ def sustained(domains: Domains) -> Any:
         y=alt.Y("celsius:Q", title="Temperature (°C, dashed)").scale(zero=False),
         detail="label:N",
     )
-    return _layer(line, temperature, height=260).resolve_scale(y="independent")
-
-
-def _rows() -> Any:
-    import altair as alt
-
-    return alt.Chart(alt.NamedData("rows"))
-
-
-def _layer(*layers: Any, height: Any) -> Any:
-    import altair as alt
-
-    colours = ("ink", "muted", "soft", "accent", "card")
-    params = [alt.param(name=name, value="#777777") for name in colours]
-    params.append(alt.param(name="narrow", value=False))
-    params.append(alt.param(name="pair", value=["#777777", "#bbbbbb"]))
-    return alt.layer(*layers).properties(width="container", height=height).add_params(*params)
-
-
-def _log(field: str, title: str) -> Any:
-    import altair as alt
-
-    return (
-        alt.X(f"{field}:Q", title=title)
-        .scale(type="log", nice=False, padding=14)
-        .axis(format="~g", tickCount=6)
-    )
-
-
-def _labels(by: str) -> Any:
-    import altair as alt
-
-    return alt.Y("label:N", title=None, sort=alt.EncodingSortField(by, op="min")).axis(**_NAMES)
-
-
-def _runtime(domains: Domains) -> Any:
-    import altair as alt
-
-    legend = (
-        alt.Legend(title="Runtime", orient="right", symbolOpacity=1) if domains.legends else None
-    )
-    return alt.Color("runtime:N", legend=legend).scale(
-        domain=list(domains.runtimes), range="category"
-    )
-
-
-def _recipe(domains: Domains) -> Any:
-    import altair as alt
-
-    legend = (
-        alt.Legend(title="Recipe", orient="right", symbolOpacity=1, symbolFillColor="#888888")
-        if domains.legends
-        else None
-    )
-    shapes = [SHAPES[index % len(SHAPES)] for index in range(len(domains.recipes))]
-    return alt.Shape("recipe:N", legend=legend).scale(domain=list(domains.recipes), range=shapes)
-
-
-def _points(base: Any, domains: Domains, area: int) -> Any:
-    import altair as alt
-
-    return base.mark_point(filled=True, size=area, strokeWidth=0).encode(
-        color=_runtime(domains),
-        shape=_recipe(domains),
-        opacity=alt.OpacityValue({"expr": _FAINT}),
-        tooltip="id:N",
-    )
-
-
-def _ring(base: Any, x: Any, y: Any) -> Any:
-    import altair as alt
-
-    return (
-        base.transform_filter("datum.best")
-        .mark_point(size=260, strokeWidth=1.8, filled=False, color=alt.expr("ink"), opacity=1)
-        .encode(x=x, y=y)
-    )
-
-
-def _fastest(count: int) -> Any:
-    import altair as alt
-
-    return (
-        _rows()
-        .transform_filter(f"{_MEASURED} && datum.quantiles")
-        .transform_window(rank="row_number()", sort=[alt.SortField("p50"), alt.SortField("id")])
-        .transform_filter(f"datum.rank <= {count}")
-    )
+    return marks.layer(line, temperature, height=260).resolve_scale(y="independent")
 
 
 def _dots(
@@ -408,8 +295,8 @@ def _dots(
     import altair as alt
 
     base = (
-        _rows()
-        .transform_filter(f"{_MEASURED} && isValid(datum.{value})")
+        marks.rows()
+        .transform_filter(f"{TIMED} && isValid(datum.{value})")
         .transform_calculate(value=f"datum.{value} * {scale}")
         .transform_joinaggregate(middle="median(value)", groupby=["configuration"])
     )
@@ -428,17 +315,17 @@ def _dots(
                 x2=f"{high}:Q",
                 y=y,
                 yOffset=offset,
-                color=_runtime(domains),
+                color=marks.runtime(domains),
             )
         )
-    layers.append(_points(base, domains, 60).encode(x=x, y=y, yOffset=offset))
+    layers.append(marks.points(base, domains, 60).encode(x=x, y=y, yOffset=offset))
     if start:
         layers.append(
             alt.Chart(alt.InlineData([{"start": start}]))
             .mark_rule(strokeDash=[4, 3], color=alt.expr("muted"))
             .encode(x="start:Q")
         )
-    return _layer(*layers, height={"step": 9, "for": "offset"})
+    return marks.layer(*layers, height={"step": 9, "for": "offset"})
 
 
 def _scaling(domains: Domains, by: str, value: str, x_title: str, y_title: str) -> Any:
@@ -447,8 +334,8 @@ def _scaling(domains: Domains, by: str, value: str, x_title: str, y_title: str) 
     others = [name for name in ("threads", "batch") if name != by]
     series = ["machine_label", "artifact", "configuration", "precision_asked", "affinity", *others]
     base = (
-        _rows()
-        .transform_filter(f"{_MEASURED} && isValid(datum.{value})")
+        marks.rows()
+        .transform_filter(f"{TIMED} && isValid(datum.{value})")
         .transform_joinaggregate(steps=f"distinct({by})", groupby=series)
         .transform_filter("datum.steps > 1")
     )
@@ -456,13 +343,6 @@ def _scaling(domains: Domains, by: str, value: str, x_title: str, y_title: str) 
     y = alt.Y(f"{value}:Q", title=y_title).scale(type="log", nice=False, padding=14)
     y = y.axis(format="~g", tickCount=6)
     lines = base.mark_line(strokeWidth=1.5, opacity=0.6).encode(
-        x=x, y=y, color=_runtime(domains), detail=[f"{name}:N" for name in series]
+        x=x, y=y, color=marks.runtime(domains), detail=[f"{name}:N" for name in series]
     )
-    return _layer(lines, _points(base, domains, 60).encode(x=x, y=y), height=260)
-
-
-def ordered(values: Sequence[str], first: Sequence[str]) -> tuple[str, ...]:
-    """The different `values`, those of `first` in its order and then the others by name."""
-    present = set(values)
-    known = [value for value in first if value in present]
-    return (*known, *sorted(present.difference(known)))
+    return marks.layer(lines, marks.points(base, domains, 60).encode(x=x, y=y), height=260)

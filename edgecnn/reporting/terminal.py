@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgecnn.reporting import answer, cells, formats
-from edgecnn.reporting.rows import Row, collect
+from edgecnn.reporting.grid import Grid
+from edgecnn.reporting.row import Row
+from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ _COLOURS = {"VALID": "green", "NOISY": "yellow", "unjudged": ""}
 def render(
     results: Sequence[Results], limits: answer.Limits | None = None, *, max_rows: int = 60
 ) -> RenderableType:
-    """A rich renderable about 110 columns wide. Texts are never read as rich markup."""
+    """A rich renderable for 100 columns and more. Texts are never read as rich markup."""
     from rich.console import Group
     from rich.text import Text
 
@@ -38,43 +40,44 @@ def render(
 
 
 def _table(rows: Sequence[Row], chosen: set[int], max_rows: int) -> RenderableType:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
+    shown = cells.in_order(rows)[:max_rows]
     several = len({row.machine for row in rows}) > 1
     one_model = len({row.model for row in rows}) == 1
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    if several:
-        table.add_column("Machine", max_width=14, no_wrap=True, overflow="ellipsis")
-    table.add_column("Artifact", max_width=28, no_wrap=True, overflow="ellipsis")
-    table.add_column("Runtime", max_width=24, no_wrap=True, overflow="ellipsis")
-    for head in ("p50 ms", "", "p90", "p99", "Accuracy (n)", "Size", "Peak RSS"):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("Verdict", no_wrap=True)
-    shown = cells.in_order(rows)[:max_rows]
-    p50, p90, p99 = (
-        formats.aligned([getattr(row, name) for row in shown]) for name in ("p50", "p90", "p99")
-    )
+    names: list[tuple[str, list[str]]] = [
+        *([("Machine", [row.machine_label for row in shown])] if several else []),
+        (
+            "Artifact",
+            [
+                f"{row.format}:{row.recipe}" if one_model and row.recipe else cells.artifact(row)
+                for row in shown
+            ],
+        ),
+        ("Runtime", [cells.where(row) for row in shown]),
+    ]
+    tails = [
+        (name, formats.aligned([getattr(row, name) for row in shown]))
+        for name in ("p90", "p99")
+        if any(getattr(row, name) is not None for row in shown)
+    ]
+    columns = [
+        *names,
+        ("p50 ms", formats.aligned([row.p50 for row in shown])),
+        ("", [cells.relative(row) for row in shown]),
+        *tails,
+        ("Accuracy (n)", [cells.accuracy(row) for row in shown]),
+        ("Size", [formats.size(row.size) for row in shown]),
+        ("Peak RSS", [formats.size(row.peak_rss) for row in shown]),
+        ("Verdict", [row.state for row in shown]),
+    ]
+    lines = []
     for index, row in enumerate(shown):
-        values = [
-            *([row.machine_label] if several else []),
-            f"{row.format}:{row.recipe}" if one_model and row.recipe else cells.artifact(row),
-            cells.where(row),
-            p50[index],
-            cells.relative(row),
-            p90[index],
-            p99[index],
-            cells.accuracy(row),
-            formats.size(row.size),
-            formats.size(row.peak_rss),
-            row.state,
-        ]
-        texts = [Text(value) for value in values]
+        texts = [Text(values[index]) for _, values in columns]
         texts[-1].stylize(_COLOURS.get(row.state, "red"))
         style = "bold" if row.id in chosen else "" if row.measured else "dim"
-        table.add_row(*texts, style=style)
-    return table
+        lines.append((style, texts))
+    return Grid([head for head, _ in columns], lines, len(names))
 
 
 def _problems(rows: Sequence[Row], most: int = 12) -> list[RenderableType]:
