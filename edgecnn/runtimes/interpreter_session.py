@@ -148,15 +148,15 @@ def _explain(path: Path, error: Exception, version: str) -> InputError | Unsuppo
     """Turn the interpreter's words into one line: its first sentence that is not an echo."""
     words = next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
     operator = ("Didn't find op", "Unsupported", "not supported", "Encountered unresolved custom")
-    if any(phrase in str(error) for phrase in operator):
-        return UnsupportedError(
-            f"{path.name}: {version} cannot run this model: {words}",
-            hint="a newer runtime may: try litert:cpu",
+    if not any(phrase in str(error) for phrase in operator):
+        return InputError(
+            f"{path.name}: not a model {version} can load: {words}",
+            hint="the file is damaged or incomplete",
         )
-    return InputError(
-        f"{path.name}: not a model {version} can load: {words}",
-        hint="the file is damaged or incomplete",
-    )
+    hint = "a newer runtime may know the operator; otherwise convert the model without it"
+    if "Select TensorFlow op" in words:
+        hint = "convert the model without TensorFlow's own operators (SELECT_TF_OPS)"
+    return UnsupportedError(f"{path.name}: {version} cannot run this model: {words}", hint=hint)
 
 
 def _nodes(interpreter: Any) -> list[_Node]:

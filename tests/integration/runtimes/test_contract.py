@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -89,6 +91,24 @@ def test_threads_are_those_asked_for(name: str, zoo: Zoo) -> None:
     path = zoo.path(RUNTIMES.load(name).formats[0], "float32")
     for threads in (1, 2):
         assert load(name, path, threads=threads).effective.threads == threads
+
+
+@pytest.mark.parametrize("name", ["litert", "onnxruntime"])
+def test_threads_are_seen_to_start(name: str, zoo: Zoo) -> None:
+    # In a fresh process: threads of earlier sessions may end at any time. The caller works too.
+    path = zoo.path(RUNTIMES.load(name).formats[0], "float32")
+    code = (
+        "import sys; from edgecnn import runtimes; "
+        "session = runtimes.load(sys.argv[1], sys.argv[2], threads=3); "
+        "sys.stdout.write(str(session.effective.details['threads_started']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), f"{name}:cpu"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "2"
 
 
 @pytest.mark.parametrize(("name", "file_format"), FIRST_FORMAT)

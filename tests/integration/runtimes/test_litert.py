@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,6 +105,24 @@ def test_two_inputs_are_told_apart(write_tflite: Callable[..., Path]) -> None:
     }
     for name, value in expected.items():
         np.testing.assert_allclose(answers[name], value, rtol=1e-6)
+
+
+def test_tensorflow_s_own_operators_are_unsupported(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    function = tf.function(tf.linalg.det, [tf.TensorSpec((1, 3, 3), tf.float32)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter warns of its own deprecated parts
+        converter = tf.lite.TFLiteConverter.from_concrete_functions(
+            [function.get_concrete_function()]
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.SELECT_TF_OPS]
+        path = tmp_path / "flex.tflite"
+        path.write_bytes(converter.convert())
+    with pytest.raises(UnsupportedError, match="Select TensorFlow op") as caught:
+        runtimes.load(path, "litert:cpu")
+    assert "\n" not in caught.value.message
+    assert "SELECT_TF_OPS" in caught.value.hint
 
 
 def test_without_a_vulkan_driver_the_gpu_is_unsupported(
