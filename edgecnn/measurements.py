@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edgecnn.roofline import Roofline, limit_of, locate
 from edgecnn.stats import (
     LatencySummary,
     bootstrap_median_interval,
@@ -254,6 +255,38 @@ class Measurement:
             "load_growth_bytes": max(growth, default=None),
         }
 
+    @property
+    def cost(self) -> Mapping[str, Any] | None:
+        """What the model file says a sample costs; None where it could not be counted.
+
+        macs, parameters, weight_bytes, activation_bytes, and bytes_moved in an inference of
+        this row's batch.
+        """
+        cost = self.found("cost") or {}
+        counted = (cost.get("macs"), cost.get("bytes_moved"))
+        return cost if all(isinstance(value, (int, float)) for value in counted) else None
+
+    def roofline(self, limits: Any) -> Roofline | None:
+        """The share of the machine's limit that is reached, one inference after the other.
+
+        `limits` are the environment's (see `roofline.limit_of`). None without them, without a
+        cost, on other devices than the processor, and in other scenarios.
+        """
+        cost, effective, latency = self.cost, self.effective, self.latency
+        single = self.options.scenario == "single_stream" and self.device == "cpu"
+        if cost is None or effective is None or latency is None or not single:
+            return None
+        limit = limit_of(limits, self.options.threads, effective.precision)
+        if limit is None:
+            return None
+        return locate(
+            macs=cost["macs"],
+            bytes_moved=cost["bytes_moved"],
+            batch=self.options.batch,
+            seconds=latency.p50 / 1e3,
+            limit=limit,
+        )
+
     def found(self, name: str) -> Mapping[str, Any] | None:
         """What the pass `name` found, in the first process that made it."""
         return next((run.passes[name] for run in self.runs if name in run.passes), None)
@@ -279,6 +312,7 @@ class Measurement:
             "samples": latency.count if latency else 0,
             "memory": self.memory,
             "stages_ms": self.stages_ms,
+            "cost": dict(self.cost) if self.cost else None,
             "accuracy": asdict(self.accuracy) if self.accuracy else None,
             "parity": asdict(self.parity) if self.parity else None,
             "runs": [asdict(run) for run in self.runs],

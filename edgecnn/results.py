@@ -55,7 +55,7 @@ class Environment:
     """Local date and time with zone offset, ISO 8601."""
     machine: Mapping[str, Any] = field(default_factory=dict)
     """board, cpu_model, architecture, physical_cores, logical_cores, instruction_sets,
-    memory_bytes, governor, gpus, virtual."""
+    memory_bytes, governor, gpus, virtual; limits where they were measured."""
     system: Mapping[str, str] = field(default_factory=dict)
     """os, kernel, python, libc."""
     packages: Mapping[str, str] = field(default_factory=dict)
@@ -91,8 +91,12 @@ class Results:
             "environment": asdict(self.environment),
             "protocol": dict(self.protocol),
             "data": dict(self.data),
-            "measurements": [row.to_dict() for row in self.measurements],
+            "measurements": [self._row(row) for row in self.measurements],
         }
+
+    def _row(self, measurement: Measurement) -> dict[str, Any]:
+        roofline = measurement.roofline(self.environment.machine.get("limits"))
+        return {**measurement.to_dict(), "roofline": asdict(roofline) if roofline else None}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Results:

@@ -182,6 +182,7 @@ def _without_derived(values: dict[str, Any]) -> dict[str, Any]:
     derived = (
         *("effective", "load_ms", "first_inference_ms", "latency_ms"),
         *("throughput_per_s", "samples", "memory", "stages_ms"),
+        *("cost", "roofline"),
     )
     for row in values["measurements"]:
         for name in derived:

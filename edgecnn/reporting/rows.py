@@ -15,6 +15,7 @@ from edgecnn.reporting.baselines import with_baselines
 from edgecnn.reporting.row import QUANTILES, Row
 from edgecnn.reporting.text import MESSAGE_LENGTH, clean
 from edgecnn.results import Measurement, Results
+from edgecnn.roofline import limit_of
 
 OPERATORS = 5
 
@@ -205,8 +206,11 @@ def _extras(measurement: Measurement, results: Results) -> dict[str, Any]:
         _mapping(measurement.found(name))
         for name in ("cost", "energy", "memory", "ops", "sustained")
     )
-    limits = _mapping(results.environment.machine.get("limits"))
     precision = measurement.effective.precision if measurement.effective else ""
+    limit = None
+    if measurement.device == "cpu":
+        limits = results.environment.machine.get("limits")
+        limit = limit_of(limits, measurement.options.threads, precision)
     end_to_end = _mapping(_mapping(measurement.stages_ms).get("end_to_end"))
     buckets = [_mapping(bucket) for bucket in _listed(sustained.get("buckets"))]
     operators = [_mapping(operator) for operator in _listed(ops.get("operators"))[:OPERATORS]]
@@ -227,8 +231,8 @@ def _extras(measurement: Measurement, results: Results) -> dict[str, Any]:
             )
             for bucket in buckets
         ),
-        "peak_ops": _finite(_mapping(limits.get("operations_per_s")).get(precision)),
-        "bandwidth": _finite(limits.get("bandwidth_bytes_per_s")),
+        "peak_ops": limit.operations_per_s if limit else None,
+        "bandwidth": limit.bytes_per_s if limit else None,
     }
 
 

@@ -14,7 +14,7 @@ PACKAGE = Path(edgecnn.__file__).parent
 FLOORS = (
     {"errors"},
     {"registry", "files", "progress"},
-    {"preprocessing", "stats"},
+    {"preprocessing", "stats", "roofline"},
     {"manifest", "measurements"},
     {"results"},
     {"embedded_manifest", "keras_files"},
