@@ -147,9 +147,10 @@ def _collapsed(upper: float, reference: float | None) -> bool:
 
 
 def _throttled(runs: tuple[Run, ...]) -> Iterator[str]:
-    told = {str(run.machine["throttled"]) for run in runs if run.machine.get("throttled")}
-    if told:
-        which = "" if told == {"True"} else f" ({', '.join(sorted(told))})"
+    throttled = [run for run in runs if run.machine.get("throttled")]
+    if throttled:
+        told = {name for run in throttled for name in run.machine.get("throttled_by") or ()}
+        which = f" ({', '.join(sorted(told))})" if told else ""
         yield f"the processor was throttled while measuring{which}: cool it, or feed it better"
 
 
