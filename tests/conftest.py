@@ -26,7 +26,7 @@ from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Availability, Runtime, Session
 
 POOL = ThreadPoolExecutor(3)
-BLOCK = bytes(1 << 20)
+BLOCK = bytes(1 << 22)
 
 
 def busy(_):
@@ -65,8 +65,9 @@ class MisbehavingSession(Session):
             if device == "drift":
                 time.sleep(0.0002 + 0.0000005 * self.count)
             if device == "many-threads":
-                list(POOL.map(busy, range(3)))
-            time.sleep(0.0002)
+                list(POOL.map(busy, range(4)))
+            else:
+                time.sleep(0.0002)
             if device == "early":
                 output = np.zeros((len(values), 2), np.float32)
                 threading.Timer(0.002, lambda: output.fill(1.0)).start()

@@ -27,10 +27,12 @@ def accuracy_of(outputs: npt.NDArray[Any], dataset: Dataset, manifest: Manifest)
     """
     if not _is_classification(outputs, dataset):
         return None
-    trained = None
-    if manifest.data.get("sha256") == dataset.sha256:
-        trained = manifest.metrics.get("test_accuracy")
-    return replace(top1_accuracy(outputs, dataset["test"].labels), trained_value=trained)
+    accuracy = top1_accuracy(outputs, dataset["test"].labels)
+    if manifest.data.get("sha256") != dataset.sha256:
+        return accuracy
+    parent = manifest.conversion.get("parent", {})
+    metrics = manifest.metrics or parent.get("metrics", {})
+    return replace(accuracy, trained_value=metrics.get("test_accuracy"))
 
 
 def beside_parent(

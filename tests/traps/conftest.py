@@ -17,6 +17,8 @@ BRIEF = Protocol(
     warmup_min_secs=0.0, warmup_max_secs=0.3,
 )  # fmt: skip
 
+PASSES = ("synchrony", "memory")
+
 Measure = Callable[..., Measurement]
 
 
@@ -24,12 +26,12 @@ Measure = Callable[..., Measurement]
 def measure(tmp_path: Path) -> Measure:
     """Measure one file on one configuration; other keyword arguments change the protocol."""
 
-    def measured(path: Path, configuration: str, *, data=None, threads=1, batch=1, **numbers):
+    def measured(path: Path, configuration: str, *, data=None, threads=1, passes=PASSES, **numbers):
         results = benchmark(
             [path],
             [configuration],
             threads=(threads,),
-            batches=(batch,),
+            passes=passes,
             protocol=replace(BRIEF, **numbers),
             data=data,
             out=tmp_path / "results.json",

@@ -61,14 +61,14 @@ def test_nan_outputs_are_caught(measure, tmp_path: Path):
     assert "NaN or infinity" in " ".join(row.reasons)
 
 
-def inverted(dataset: Dataset) -> Dataset:
-    """White paper becomes black: the pictures of another camera."""
+def darkened(dataset: Dataset) -> Dataset:
+    """A quarter of the brightness, as from another camera."""
 
-    def invert(split: Split) -> Split:
+    def darken(split: Split) -> Split:
         pictures = np.stack([split.samples[index] for index in range(len(split))])
         return Split((pictures // 64).astype(np.uint8), split.labels)
 
-    splits = {name: invert(split) for name, split in dataset.splits.items()}
+    splits = {name: darken(split) for name, split in dataset.splits.items()}
     return replace(dataset, splits=splits, sha256="0" * 64)
 
 
@@ -79,7 +79,7 @@ def test_an_int8_model_calibrated_on_the_wrong_data_is_caught(
     from edgecnn.conversion.convert import convert_one
 
     wrong = convert_one(
-        trained_lenet.path, "tflite:static_int8", calibration=inverted(digits), out=tmp_path
+        trained_lenet.path, "tflite:static_int8", calibration=darkened(digits), out=tmp_path
     )
     results = benchmark(
         [trained_lenet, wrong],
@@ -97,12 +97,13 @@ def test_an_int8_model_calibrated_on_the_wrong_data_is_caught(
 def test_preprocessing_that_differs_from_training_is_caught(
     lenet_artifacts, digits, measure, tmp_path: Path
 ):
-    """The same file, with a sidecar that forgets to scale the pixels."""
+    """The same file, with a sidecar that takes black for white."""
     artifact = lenet_artifacts["tflite:float32"]
-    path = tmp_path / "forgot.tflite"
+    path = tmp_path / "inverted.tflite"
     path.write_bytes(artifact.path.read_bytes())
-    unscaled = replace(artifact.manifest.preprocessing, scale=1.0, mean=(255.0,))
-    write_manifest(path, replace(artifact.manifest, preprocessing=unscaled))
+    right = artifact.manifest.preprocessing
+    inverted = replace(right, scale=-right.scale, mean=(right.mean[0] - 1.0,))
+    write_manifest(path, replace(artifact.manifest, preprocessing=inverted))
     row = measure(path, "litert:cpu", data=digits)
     assert row.verdict == "INVALID"
     assert "the preprocessing differs from the one in training" in " ".join(row.reasons)

@@ -87,8 +87,8 @@ def convolutions(tmp_path_factory):
     from edgecnn.conversion.convert import convert_one
 
     keras.utils.set_random_seed(0)
-    layers = [keras.layers.Conv2D(32, 3, padding="same", activation="relu") for _ in range(4)]
-    model = keras.Sequential([keras.Input((96, 96, 3), name="input"), *layers], name="convolutions")
+    layers = [keras.layers.Conv2D(16, 3, padding="same", activation="relu") for _ in range(3)]
+    model = keras.Sequential([keras.Input((48, 48, 3), name="input"), *layers], name="convolutions")
     return convert_one(model, "tflite:float32", out=tmp_path_factory.mktemp("gpu")).path
 
 
@@ -100,31 +100,25 @@ def naive_gpu(plug_in):
 @needs_swiftshader
 @pytest.mark.usefixtures("vulkan", "naive_gpu")
 def test_an_asynchronous_gpu_call_is_caught(measure, convolutions):
-    row = measure(convolutions, "naive:gpu")
+    row = measure(convolutions, "naive:gpu", passes=["synchrony"], min_runs=5, max_runs=5)
     assert row.verdict == "INVALID"
     assert "asynchronous return" in row.reasons[0]
 
 
 @needs_swiftshader
 @pytest.mark.usefixtures("vulkan")
-def test_edgecnn_s_own_gpu_session_waits_for_the_result(measure, convolutions):
-    row = measure(convolutions, "litert:gpu")
-    assert row.status == "ok"
+def test_a_gpu_emulated_in_software_is_not_sold_as_a_gpu(measure, convolutions):
+    """And edgecnn's own GPU session waits for the result: nothing asynchronous about it."""
+    row = measure(convolutions, "litert:gpu", passes=["synchrony"])
+    assert row.verdict == "INVALID"
+    assert "emulated in software (SwiftShader" in row.reasons[0]
     assert not any("asynchronous" in reason for reason in row.reasons)
 
 
 @needs_swiftshader
 @pytest.mark.usefixtures("vulkan")
-def test_a_gpu_emulated_in_software_is_not_sold_as_a_gpu(measure, convolutions):
-    row = measure(convolutions, "litert:gpu")
-    assert row.verdict == "INVALID"
-    assert "emulated in software (SwiftShader" in row.reasons[0]
-
-
-@needs_swiftshader
-@pytest.mark.usefixtures("vulkan")
 def test_partial_delegation_is_told_in_percent(measure, tmp_path: Path):
-    """Cumulative sums have no GPU kernel: that part of the model falls to the CPU."""
+    """Local response normalisation has no GPU kernel: that part of the model falls to the CPU."""
     row = measure(half_on_the_gpu(tmp_path), "litert:gpu")
     assert row.verdict == "INVALID"
     assert "partial delegation" in " ".join(row.reasons)
@@ -139,7 +133,7 @@ def half_on_the_gpu(folder: Path) -> Path:
     @tf.function(input_signature=[tf.TensorSpec((1, 32, 32, 3), tf.float32, name="input")])
     def serve(pictures):
         features = tf.nn.relu(tf.nn.conv2d(pictures, kernel, 1, "SAME"))
-        return {"output": tf.cumsum(features, axis=1)}
+        return {"output": tf.nn.local_response_normalization(features)}
 
     module = tf.Module()
     module.serve = serve
@@ -187,6 +181,8 @@ def test_a_runtime_that_ignores_the_thread_limit_is_caught(misbehave):
     if (os.cpu_count() or 1) < 2:
         pytest.skip("one processor cannot show it")
     row = misbehave("many-threads")
+    if row.runs[0].machine["other_cpus"] > 0.3:
+        pytest.skip("other processes leave no second processor to show it")
     assert row.verdict == "INVALID"
     assert "processors were busy where 1 thread was asked" in " ".join(row.reasons)
 
