@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from edgecnn.benchmarking import machine
 from edgecnn.benchmarking.environments import homes_folder
 from edgecnn.errors import EdgeCNNError
 from edgecnn.files import write_text_atomically
+from edgecnn.results import Environment
 
 TIMEOUT_SECS = 120.0
 _VERSION = 1
@@ -62,6 +64,24 @@ def measured(threads: Iterable[int], *, again: bool = False) -> dict[str, Any]:
         write_text_atomically(_file(), json.dumps(document, indent=2) + "\n")
     remembered |= found
     return {"threads": {str(count): remembered[str(count)] for count in wanted}}
+
+
+def add_to(environment: Environment, threads: Iterable[int], *, measure: bool) -> Environment:
+    """The environment with `machine["limits"]`: remembered, or measured if wanted.
+
+    Limits that cannot be measured are an `error` there: rows are worth as much without.
+    """
+    threads = set(threads)
+    if not threads:
+        return environment
+    found: Mapping[str, Any] | None
+    try:
+        found = measured(threads) if measure else known(threads)
+    except EdgeCNNError as error:
+        found = {"error": error.message}
+    if found is None:
+        return environment
+    return replace(environment, machine={**environment.machine, "limits": found})
 
 
 def _is_quiet(values: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.benchmarking import environments, machine
+from edgecnn.benchmarking import environments, limits, machine
 from edgecnn.benchmarking.accuracy import accuracy_of, beside_parent, parity_of
 from edgecnn.benchmarking.inputs import channels_last, write_samples
 from edgecnn.benchmarking.passes import check as check_passes
@@ -35,7 +35,7 @@ from edgecnn.registry import RUNTIMES
 from edgecnn.results import Measurement, Results, RuntimeOptions
 
 SAVE_EVERY_SECS = 5.0
-DEFAULT_PASSES = ("synchrony", "memory", "stages")
+DEFAULT_PASSES = ("synchrony", "memory", "stages", "cost", "energy")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ def benchmark(
     loop and its labels give the accuracy of that runtime's own outputs; without, inputs are
     seeded and synthetic. Finished rows of `previous` are kept, unfinished ones completed.
     `options` are what all rows share beside threads, batch and precision (scenario, affinity).
-    `passes` are made once for each row, in its first process.
+    `passes` are made once for each row, in its first process; "sustained" is one of them when
+    the protocol names a time for it. With profile default or rigorous the machine's limits
+    are measured first, unless they are remembered.
     `out` is written as rows finish, also when interrupted (KeyboardInterrupt passes through).
 
     Raises InputError for artifacts, runtimes or options that make no sense; what goes wrong
@@ -88,6 +90,8 @@ def benchmark(
     """
     protocol = protocol or resolve()
     check_passes(passes)
+    if protocol.sustained_secs and "sustained" not in passes:
+        passes = (*passes, "sustained")
     loaded = [
         item if isinstance(item, Artifact) else load_artifact(Path(item)) for item in artifacts
     ]
@@ -142,7 +146,11 @@ class _Books:
         record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
         self.results = Results(
             measurements=previous.measurements if previous else (),
-            environment=machine.capture(),
+            environment=limits.add_to(
+                machine.capture(),
+                {row.options.threads for row in configurations if row.device == "cpu"},
+                measure=protocol.name in ("default", "rigorous"),
+            ),
             protocol=protocol.to_dict(),
             data=record,
             command=command,

@@ -29,6 +29,7 @@ from edgecnn.cli.progress import shown
     help="Forbid runtimes to compute float32 models in a smaller format (OpenVINO's bfloat16).",
 )
 @options.scenario()
+@options.further_passes()
 @click.option("--out", type=options.FILE, required=True, help="The results file (.json) to write.")
 @options.force()
 def command(
@@ -51,6 +52,8 @@ def command(
     latency_bound_ms: float | None,
     affinity: tuple[int, ...],
     loadgen: bool,
+    sustained: str | None,
+    profile_ops: bool,
     out: Path,
     force: bool,
 ) -> None:
@@ -59,7 +62,7 @@ def command(
     An interrupted benchmark goes on where it stopped when the same command is given again.
     """
     from edgecnn.benchmarking import scenarios
-    from edgecnn.benchmarking.protocol import resolve
+    from edgecnn.benchmarking.protocol import parse_duration, resolve
     from edgecnn.benchmarking.session import DEFAULT_PASSES, benchmark, check_previous
     from edgecnn.cli.tables import show
     from edgecnn.data import load
@@ -72,8 +75,17 @@ def command(
             hint="edgecnn report makes pages and tables of it",
         )
     protocol = resolve(
-        profile, min_secs=min_secs, min_runs=min_runs, max_secs=max_secs, processes=processes
+        profile,
+        min_secs=min_secs,
+        min_runs=min_runs,
+        max_secs=max_secs,
+        processes=processes,
+        sustained_secs=parse_duration(sustained) if sustained else 0.0,
     )
+    passes = list(DEFAULT_PASSES)
+    if profile == "quick":
+        passes.remove("energy")  # three seconds a row where there is a sensor
+    passes += ["loadgen"] * loadgen + ["ops"] * profile_ops
     shared = scenarios.resolve(
         scenario,
         streams,
@@ -95,7 +107,7 @@ def command(
             options=shared,
             protocol=protocol,
             data=dataset,
-            passes=(*DEFAULT_PASSES, "loadgen") if loadgen else DEFAULT_PASSES,
+            passes=passes,
             out=out,
             previous=previous,
             command=options.as_typed(),

@@ -12,27 +12,55 @@ import click
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def command(as_json: bool) -> None:
+@click.option(
+    "--limits",
+    "with_limits",
+    is_flag=True,
+    help="Measure the peak arithmetic rates and the memory bandwidth anew (10 s).",
+)
+def command(*, as_json: bool, with_limits: bool) -> None:
     """Tell what this machine can run, and for the rest why not."""
-    from edgecnn.benchmarking import machine
+    from edgecnn.benchmarking import limits, machine
     from edgecnn.benchmarking.doctor import diagnose
 
     environment = machine.capture()
+    threads = (1, environment.machine["usable_cores"] or 1)
+    reached = limits.measured(threads, again=True) if with_limits else limits.known(threads)
     found = diagnose()
     if as_json:
         report = {
             "environment": asdict(environment),
+            "limits": reached,
             "runtimes": {name: asdict(state) for name, state in found.items()},
         }
         click.echo(json.dumps(report, indent=2))
         return
     _print_machine(environment.machine, environment.system)
+    if reached:
+        _print_limits(reached["threads"])
     for name, state in found.items():
         mark = click.style("yes", fg="green") if state.available else click.style("no ", fg="red")
         told = " ".join(part for part in (state.version, state.device_name) if part)
         click.echo(f"{mark}  {name:<22} {told if state.available else state.reason}")
         if not state.available and state.hint:
             click.echo(f"{'':<27} → {state.hint}")
+
+
+def _print_limits(by_threads: Mapping[str, Any]) -> None:
+    """A line for each thread count; a dash where nothing installed has that precision."""
+    names = (
+        ("float32", "float32_gflops", "GFLOP/s"),
+        ("bfloat16", "bfloat16_gflops", "GFLOP/s"),
+        ("int8", "int8_gops", "GOP/s"),
+        ("memory", "bandwidth_gb_s", "GB/s"),
+    )
+    for threads, found in by_threads.items():
+        told = [
+            f"{name} {found[key]:.0f} {unit}" if found.get(key) else f"{name} –"
+            for name, key, unit in names
+        ]
+        click.echo(f"limits with {threads} threads: {', '.join(told)}")
+    click.echo()
 
 
 def _print_machine(machine: Mapping[str, Any], system: Mapping[str, str]) -> None:

@@ -212,6 +212,25 @@ def scenario() -> Callable[[Command], Command]:
     return decorate
 
 
+def further_passes() -> Callable[[Command], Command]:
+    """--sustained and --profile-ops."""
+
+    def decorate(function: Command) -> Command:
+        sustained = click.option(
+            "--sustained",
+            metavar="TIME",
+            help="Then run on without a pause, as in 90s or 10m: does the speed last?",
+        )
+        profile_ops = click.option(
+            "--profile-ops",
+            is_flag=True,
+            help="Tell where the time goes, operator by operator (in a session of its own).",
+        )
+        return sustained(profile_ops(function))
+
+    return decorate
+
+
 def force() -> Callable[[Command], Command]:
     """--force."""
     return click.option("--force", is_flag=True, help="Replace what is there already.")
