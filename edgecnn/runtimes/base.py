@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,7 +41,7 @@ class Availability:
 class OperatorTime:
     """What one executed operator takes of an inference.
 
-    `share` is its part (0…1) of the time of all operators, over all profiled inferences;
+    `share` is its part (0…1) of the time of all operators;
     `provider` is who ran it, where a runtime has several.
     """
 
@@ -141,13 +141,25 @@ class Runtime(ABC):
 def operator_times(
     executed: Iterable[tuple[str, str, str | None, int]],
 ) -> list[OperatorTime]:
-    """Single executions (name, type, provider, ns) summed up by operator, costliest first."""
+    """Single executions (name, type, provider, ns) summed up by operator, costliest first.
+
+    Shares come from the middle half of an operator's times: one interruption by another
+    process would otherwise make its victim look costly, and profilers that know whole
+    microseconds alone leave medians of short operators too coarse.
+    """
     times: dict[tuple[str, str, str | None], list[int]] = {}
     for name, kind, provider, elapsed_ns in executed:
         times.setdefault((name, kind, provider), []).append(elapsed_ns)
-    total = sum(map(sum, times.values())) or 1
+    totals = {key: len(spent) * _middle_mean(spent) for key, spent in times.items()}
+    whole = sum(totals.values()) or 1.0
     found = [
-        OperatorTime(name, kind, int(median(spent)), sum(spent) / total, provider)
+        OperatorTime(name, kind, int(median(spent)), totals[name, kind, provider] / whole, provider)
         for (name, kind, provider), spent in times.items()
     ]
     return sorted(found, key=lambda operator: operator.share, reverse=True)
+
+
+def _middle_mean(times: Sequence[int]) -> float:
+    ranked = sorted(times)
+    cut = len(ranked) // 4
+    return fmean(ranked[cut : len(ranked) - cut])
