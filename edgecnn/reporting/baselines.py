@@ -39,21 +39,15 @@ def _against(row: Row, group: Sequence[Row]) -> Row:
 
 def accuracy_baseline(row: Row, group: Sequence[Row]) -> Row | None:
     """The row of `group` that accuracy is compared with: Keras, else the best float32 artifact."""
+    judged = [other for other in group if other.accuracy is not None and other.state != "INVALID"]
+    keras = [other for other in judged if other.format == "keras"]
+    candidates = keras or [other for other in judged if other.recipe == "float32"]
     same = [
         other
-        for other in group
-        if other.accuracy is not None
-        and other.metric == row.metric
-        and other.accuracy_n == row.accuracy_n
-        and other.state != "INVALID"
+        for other in candidates
+        if (other.metric, other.accuracy_n) == (row.metric, row.accuracy_n)
     ]
-    for wanted in (
-        [other for other in same if other.format == "keras"],
-        [other for other in same if other.recipe == "float32"],
-    ):
-        if wanted:
-            return max(wanted, key=lambda other: other.accuracy or 0.0)
-    return None
+    return max(same, key=lambda other: other.accuracy or 0.0, default=None)
 
 
 def latency_baseline(row: Row, group: Sequence[Row]) -> Row | None:

@@ -280,10 +280,7 @@ def _threads_apart(
 
 
 def _usable(row: Measurement) -> bool:
-    summary = row.latency
-    return (
-        row.status == "ok" and row.verdict != "INVALID" and summary is not None and summary.p50 > 0
-    )
+    return row.status == "ok" and row.verdict != "INVALID" and bool(_times(row))
 
 
 def _name(row: Measurement) -> str:

@@ -36,12 +36,13 @@ class Grid:
             max(len(head), *(cells[index].cell_len for _, cells in self.lines), 1)
             for index, head in enumerate(self.heads)
         ]
-        free = options.max_width - sum(widest[self.names :]) - 2 * len(widest)
+        airy = sum(widest) + 2 * len(widest) <= options.max_width
+        free = options.max_width - sum(widest[self.names :]) - (1 + airy) * len(widest)
         table = Table(
             box=box.SIMPLE_HEAD,
             show_edge=False,
             pad_edge=False,
-            padding=(0, 1, 0, 0),
+            padding=(0, int(airy), 0, 0),
             title=self.title,
             title_justify="left",
         )

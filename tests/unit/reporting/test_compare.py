@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from edgecnn.errors import InputError
+from edgecnn.reporting import comparison
+from edgecnn.reporting.compare import accuracy_change, compare, judge, ratio_interval
+from edgecnn.results import Accuracy, RuntimeOptions
+from edgecnn.stats import wilson_interval
+from tests.unit.reporting import factory
+
+
+def test_a_result_compared_with_itself_has_not_changed(results):
+    found = compare(results, results)
+    assert not found.regressed
+    assert all(change.ratio == 1 for change in found.changes)
+    assert len(found.having("same")) == len(found.changes) == 46
+
+
+@pytest.mark.parametrize(("slowdown", "outcome"), [(1.15, "worse"), (0.85, "better")])
+def test_a_large_change_is_found_in_every_row(results, slowdown, outcome):
+    found = compare(results, factory.sample(slowdown=slowdown, seed=9))
+    assert len(found.having(outcome)) == len(found.changes)
+    assert found.regressed == (outcome == "worse")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "outcome"),
+    [
+        (1.10, 1.05, 1.15, "worse"),
+        (0.90, 0.85, 0.95, "better"),
+        (1.01, 0.99, 1.02, "same"),
+        (1.02, 1.01, 1.025, "same"),  # significant, and too small to matter
+        (1.05, 0.95, 1.15, "undecided"),
+        (1.02, 1.001, 1.05, "undecided"),
+        (1.0, 0.0, float("inf"), "undecided"),
+    ],
+)
+def test_a_change_counts_when_it_is_sure_and_large_enough(ratio, low, high, outcome):
+    assert judge(ratio, low, high, 0.03) == outcome
+
+
+def test_the_ratio_interval_covers_the_truth():
+    rows = [factory.measurement(slowdown=scale, processes=8) for scale in (1.0, 1.2)]
+    times = [[run.samples_ns for run in row.runs] for row in rows]
+    ratio, low, high = ratio_interval(*times, seed=5)
+    assert low <= ratio <= high
+    assert low < 1.2 < high * 1.01
+
+
+def test_a_single_process_is_compared_by_blocks():
+    rows = [factory.measurement(slowdown=scale, processes=1) for scale in (1.0, 1.5)]
+    times = [[run.samples_ns for run in row.runs] for row in rows]
+    ratio, low, high = ratio_interval(*times)
+    assert 1 < low <= ratio <= high < 2
+
+
+@pytest.mark.parametrize("change", [{"data": {"name": "mnist"}}, {"schema_version": 0}])
+def test_other_data_or_schema_is_refused_unless_forced(results, change):
+    other = replace(results, **change)
+    with pytest.raises(InputError, match="must not be compared"):
+        compare(results, other)
+    forced = compare(results, other, force=True)
+    assert forced.changes
+    assert any("forced" in note for note in forced.notes)
+
+
+def test_another_model_file_is_refused_row_by_row(results):
+    rows = list(results.measurements)
+    rows[1] = replace(rows[1], artifact=replace(rows[1].artifact, sha256="ff" * 32))
+    other = replace(results, measurements=tuple(rows))
+    found = compare(results, other)
+    assert [reason for _, reason in found.refused if "sha256" in reason]
+    assert len(found.changes) == 45
+    assert len(compare(results, other, force=True).changes) == 46
+
+
+def test_other_threads_are_refused_row_by_row(results):
+    one = replace(results, measurements=(factory.measurement(threads=1),))
+    two = replace(results, measurements=(factory.measurement(threads=2),))
+    found = compare(one, two)
+    assert found.changes == ()
+    assert "threads: 1 before, 2 after" in found.refused[0][1]
+    assert len(compare(one, two, force=True).changes) == 1
+
+
+def test_a_row_that_stopped_working_is_a_regression(results):
+    rows = list(results.measurements)
+    rows[1] = replace(rows[1], status="crashed", runs=(), verdict=None, error="signal 11")
+    found = compare(results, replace(results, measurements=tuple(rows)))
+    assert found.regressed
+    assert "signal 11" in found.failures[0][1]
+
+
+def test_accuracy_lost_beyond_chance_is_a_regression(results):
+    rows = list(results.measurements)
+    rows[1] = replace(rows[1], accuracy=Accuracy("top1", 0.8, 360, wilson_interval(288, 360)))
+    found = compare(results, replace(results, measurements=tuple(rows)))
+    assert [change.name for change in found.less_accurate] == [
+        "lenet5.float32.tflite on litert:cpu ×1"
+    ]
+    assert found.regressed
+
+
+def test_a_small_accuracy_change_may_be_chance():
+    before = Accuracy("top1", 355 / 360, 360, wilson_interval(355, 360))
+    after = Accuracy("top1", 353 / 360, 360, wilson_interval(353, 360))
+    points, (low, high), outcome = accuracy_change(before, after)
+    assert low < points < high
+    assert outcome == "undecided"
+    assert accuracy_change(before, replace(after, metric="AP50")) is None
+
+
+def test_differing_hardware_and_versions_are_notes(results):
+    other = replace(factory.sample("Board"), environment=factory.environment("Board", "Other CPU"))
+    notes = compare(results, other).notes
+    assert any("cpu_model" in note for note in notes)
+
+
+def test_throughput_is_compared_where_throughput_was_measured(results):
+    def offline(rate: float):
+        row = factory.measurement(options=RuntimeOptions(scenario="offline", streams=2))
+        runs = tuple(
+            replace(
+                run,
+                samples_ns=(),
+                queries={"samples": 1000, "elapsed_ns": int(1e12 / (rate + i))},
+            )
+            for i, run in enumerate(row.runs)
+        )
+        return replace(results, measurements=(replace(row, runs=runs),))
+
+    (change,) = compare(offline(1000), offline(800)).changes
+    assert change.ratio == pytest.approx(1.25)
+    assert change.outcome == "worse"
+
+
+def test_rows_on_one_side_only_are_named(results):
+    found = compare(results, replace(results, measurements=results.measurements[:3]))
+    assert found.only_before
+    assert not found.only_after
+
+
+def test_the_threshold_is_checked(results):
+    with pytest.raises(InputError, match="threshold"):
+        compare(results, results, 3)
+
+
+@pytest.mark.parametrize("slowdown", [1.0, 1.15])
+def test_renderings_say_the_answer(results, slowdown):
+    found = compare(results, factory.sample(slowdown=slowdown, seed=9))
+    answer = "Regression" if slowdown > 1 else "No regression"
+    console = Console(width=100, record=True, file=None, quiet=True)
+    with console.capture():
+        console.print(comparison.terminal(found))
+    assert comparison.markdown(found).startswith(f"**{answer}")
+    assert answer in comparison.html(found)
+    assert json.loads(comparison.summary(found))["regressed"] == (slowdown > 1)
+
+
+def test_hostile_names_break_no_rendering(hostile):
+    found = compare(hostile, hostile)
+    page = comparison.html(found)
+    assert "<script" not in page
+    assert "<img" not in page
+    for line in comparison.markdown(found).splitlines():
+        assert "<script" not in line
+    json.loads(comparison.summary(found))

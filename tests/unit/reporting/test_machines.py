@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edgecnn.reporting import charts
+from edgecnn.reporting.machines import facts, fence, pairs
+from edgecnn.reporting.rows import collect, machine_labels
+from tests.unit.reporting import factory
+
+
+@pytest.fixture
+def board():
+    return factory.sample("Board", 2.0, 3)
+
+
+def fenced(*results):
+    return fence(results, collect(results), machine_labels(results))
+
+
+def test_one_file_has_no_fences(results):
+    rows, notes = fenced(results)
+    assert notes == []
+    assert not any(row.fence for row in rows)
+
+
+def test_files_measured_alike_are_compared(results, board):
+    rows, notes = fenced(results, board)
+    assert notes == []
+    names = [pair for _, pair, _ in charts.labels(rows)]
+    found = pairs(rows, 2, names)
+    assert len(found) == sum(row.timed for row in rows) / 2
+    for pair in found:
+        ratio, low, high = pair.ratio(1)
+        assert low <= ratio <= high
+        assert ratio == pytest.approx(2.0, rel=0.05)
+
+
+def test_another_file_under_the_same_name_is_fenced_off(results, board):
+    first = board.measurements[1]
+    other = replace(first, artifact=replace(first.artifact, sha256="ff" * 32))
+    rows, notes = fenced(results, replace(board, measurements=(other, *board.measurements[2:])))
+    assert [note.fence for note in notes] == [True]
+    assert first.artifact.name in notes[0].text
+    assert all(row.fence for row in rows if row.sha256 == "ff" * 32)
+
+
+@pytest.mark.parametrize(
+    "change", [{"data": {"name": "mnist", "sha256": "aa"}}, {"schema_version": 0}]
+)
+def test_a_file_with_other_data_or_schema_is_fenced_off_whole(results, board, change):
+    rows, notes = fenced(results, replace(board, **change))
+    assert notes[0].fence
+    assert all(bool(row.fence) == (row.machine == 1) for row in rows)
+
+
+def test_other_threads_have_no_counterpart_and_are_named(results):
+    rows, notes = fenced(results, factory.sample("Board", 2.0, 3, (4,)))
+    assert all(note.fence and "threads" in note.text for note in notes)
+    assert notes
+    names = [pair for _, pair, _ in charts.labels(rows)]
+    assert {pair.rows[1].threads for pair in pairs(rows, 2, names)} == {1}  # Keras and batches
+
+
+def test_another_protocol_is_a_note_and_no_fence(results, board):
+    rows, notes = fenced(results, replace(board, protocol={"name": "quick"}))
+    assert [note.fence for note in notes] == [False]
+    assert not any(row.fence for row in rows)
+
+
+def test_facts_that_differ_are_marked(results, board):
+    by_name = {fact.name: fact for fact in facts([results, board])}
+    assert by_name["board"].differs
+    assert not by_name["cpu model"].differs
+    assert by_name["memory bytes"].values == ("16.0 GB", "16.0 GB")
