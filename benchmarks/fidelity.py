@@ -1,0 +1,192 @@
+"""Does edgecnn measure what other tools measure? Interleaved, in one run, on the same files.
+
+python benchmarks/fidelity.py [--quick]   →   benchmarks/results/fidelity.json and fidelity.md
+
+For every network, recipe and number of threads, edgecnn's worker and each rival take turns in
+fresh processes (A B C A B C …), so that drift hits all alike. What is compared is the median
+over rounds of the ratio of p50 within a round: within 3%, below 100 µs within 2 µs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from networks import NAMES, RECIPES, RESULTS, model_file
+from rivals import WARM_UP_SECS, ask
+
+from edgecnn.benchmarking import machine
+from edgecnn.benchmarking.process import run_worker
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.worker import Job
+from edgecnn.results import Run, RuntimeOptions
+
+SHARE, SMALL_MS, SMALL_DIFFERENCE_MS = 0.03, 0.1, 0.002
+
+# Runtime → (file format, rivals). The first rival makes the same call into the runtime as edgecnn;
+# the others time something else by design, which NOTES explains.
+RIVALS = {
+    "litert": ("tflite", ("litert-interpreter", "litert-benchmark", "compiled-model")),
+    "openvino": ("tflite", ("openvino-infer", "benchmark-app")),
+    "onnxruntime": ("onnx", ("ort-binding", "ort-run")),
+}
+LOOPS = "compiled-model against litert-benchmark"
+SAME_CALL = ("litert-interpreter", "openvino-infer", "ort-binding", LOOPS)
+NOTES = {
+    "litert-interpreter": "the same calls as edgecnn: set_tensor, invoke",
+    "litert-benchmark": (
+        "times CompiledModel.run_by_name on input buffers filled once; edgecnn runs the "
+        "Interpreter and copies the input into it in every inference, as an application must"
+    ),
+    "compiled-model": (
+        "litert-benchmark's own call in edgecnn's loop: against litert-benchmark it shows "
+        "whether the two loops and clocks agree"
+    ),
+    "openvino-infer": "the same call as edgecnn: InferRequest.infer on bound tensors",
+    "benchmark-app": (
+        "reports InferRequest.latency, read inside of the binding: the dictionary of outputs that "
+        "infer() hands to every Python caller (3 µs on the machine where this was looked into) is "
+        "left out, and edgecnn, whose clock is the caller's, has it"
+    ),
+    "ort-binding": "session.run_with_iobinding: inputs and outputs bound beforehand, as edgecnn",
+    "ort-run": (
+        "session.run(None, feed): wraps the inputs and allocates the outputs in every call, "
+        "which edgecnn binds beforehand"
+    ),
+}
+
+
+def main() -> None:
+    """Measure, judge and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="3 rounds of 1 s instead of 5")
+    parser.add_argument("--only", default="", help="networks or runtimes, comma-separated")
+    arguments = parser.parse_args()
+    rounds = 3 if arguments.quick else 5
+    only = set(filter(None, arguments.only.split(",")))
+    before = machine.capture().__dict__
+    rows: list[dict[str, Any]] = []
+    for name, recipe, threads, runtime in itertools.product(NAMES, RECIPES, (1, 2), RIVALS):
+        if only and not {name, runtime} & only:
+            continue
+        rows.append(_row(name, recipe, threads, runtime, rounds))
+        print(_line(rows[-1]), flush=True)
+        _write(rows, rounds, before)
+
+
+def _row(name: str, recipe: str, threads: int, runtime: str, rounds: int) -> dict[str, Any]:
+    format_name, rivals = RIVALS[runtime]
+    path = model_file(name, format_name, recipe)
+    p50: dict[str, list[float]] = {tool: [] for tool in ("edgecnn", *rivals)}
+    others: list[float] = []
+    settings: dict[str, str] = {}
+    run = None
+    for _ in range(rounds):
+        run = _edgecnn(runtime, path, threads)
+        p50["edgecnn"].append(float(np.median(run.samples_ns)) / 1e6)
+        others.append(run.machine.get("other_cpus") or 0.0)
+        if run.effective and "snippets" in run.effective.details:
+            settings = {"SNIPPETS_MODE": "DISABLE"}  # what edgecnn sets, see runtimes/openvino.py
+        for tool in rivals:
+            p50[tool].append(ask(tool, path, threads, 1.0, settings)["p50_ms"])
+    assert run is not None
+    assert run.effective is not None
+    row = {
+        "network": name,
+        "recipe": recipe,
+        "threads": threads,
+        "runtime": f"{runtime}:cpu",
+        "file": path.name,
+        "precision": run.effective.precision,
+        "openvino_settings": settings,
+        "p50_ms": p50,
+        "other_cpus": others,
+        "compared": {tool: _compare(p50["edgecnn"], p50[tool]) for tool in rivals},
+    }
+    if "compiled-model" in rivals:
+        row["compared"][LOOPS] = _compare(p50["compiled-model"], p50["litert-benchmark"])
+    return row
+
+
+def _edgecnn(runtime: str, path: Path, threads: int) -> Run:
+    protocol = Protocol("fidelity", 1, 1.0, 20, 1.0, warmup_min_secs=WARM_UP_SECS)
+    options = RuntimeOptions(threads=threads)
+    outcome = run_worker(Job(runtime, "cpu", options, str(path.resolve()), protocol))
+    if outcome.run is None:
+        raise SystemExit(f"{runtime} on {path.name}: {outcome.error}")
+    return outcome.run
+
+
+def _compare(ours: list[float], theirs: list[float]) -> dict[str, Any]:
+    """Median over rounds of ratio and difference, and whether one of the two limits holds."""
+    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+    difference = statistics.median(a - b for a, b in zip(ours, theirs, strict=True))
+    small = statistics.median(theirs) < SMALL_MS
+    near = abs(difference) <= SMALL_DIFFERENCE_MS if small else abs(ratio - 1) <= SHARE
+    return {"ratio": ratio, "difference_us": difference * 1e3, "within": near}
+
+
+def _line(row: dict[str, Any]) -> str:
+    medians = {tool: statistics.median(times) for tool, times in row["p50_ms"].items()}
+    cells = [f"{medians['edgecnn']:.4g}"]
+    for tool, found in row["compared"].items():
+        theirs = f"{medians[tool]:.4g}, " if tool in medians else ""
+        sign = "within" if found["within"] else "**apart**"
+        cells.append(
+            f"{tool}: {theirs}{found['ratio'] - 1:+.1%} ({found['difference_us']:+.1f} µs) {sign}"
+        )
+    what = f"{row['network']} {row['recipe']} | {row['threads']} | {row['runtime']}"
+    return f"| {what} ({row['precision']}) | {cells[0]} | {'; '.join(cells[1:])} |"
+
+
+def _write(rows: list[dict[str, Any]], rounds: int, before: dict[str, Any]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    judged = [pair for row in rows for pair in row["compared"].items()]
+    same = [found["within"] for tool, found in judged if tool in SAME_CALL]
+    other = [found["within"] for tool, found in judged if tool not in SAME_CALL]
+    document = {
+        "limits": {
+            "share": SHARE,
+            "below_ms": SMALL_MS,
+            "difference_there_ms": SMALL_DIFFERENCE_MS,
+        },
+        "rounds": rounds,
+        "same_call": {"comparisons": len(same), "within": sum(same)},
+        "other_call_by_design": {"comparisons": len(other), "within": sum(other)},
+        "notes": NOTES,
+        "environment_before": before,
+        "environment_after": machine.capture().__dict__,
+        "rows": rows,
+    }
+    text = json.dumps(document, indent=1) + "\n"
+    (RESULTS / "fidelity.json").write_text(text, encoding="utf-8")
+    cpu = before["machine"]["cpu_model"]
+    busy = statistics.median(cpus for row in rows for cpus in row["other_cpus"])
+    lines = [
+        "# Fidelity: edgecnn against other tools",
+        "",
+        f"p50 in milliseconds, median over {rounds} interleaved rounds of fresh processes, on "
+        f"{cpu}; other processes kept {busy:.2f} processors busy meanwhile (median).",
+        "",
+        f"Within the limits: {sum(same)} of {len(same)} comparisons with loops that make the same "
+        f"call into the runtime, {sum(other)} of {len(other)} with tools that time another one.",
+        "",
+        "| Model | Threads | Runtime (executed) | edgecnn | Rivals: p50, edgecnn's difference |",
+        "|---|---|---|---|---|",
+        *map(_line, rows),
+        "",
+        *(f"- **{tool}** {note}." for tool, note in NOTES.items()),
+        "",
+        "`python benchmarks/fidelity.py` makes this page and fidelity.json, with every round.",
+        "",
+    ]
+    (RESULTS / "fidelity.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
