@@ -20,6 +20,7 @@ from typing import Any
 
 from edgecnn.benchmarking import observation
 
+NVIDIA_DEVICES = ("cuda", "tensorrt")
 _RAPL = "sys/class/powercap"
 _PACKAGE = re.compile(r"intel-rapl:\d+")
 _SENSORS = re.compile(r"ina\d+|amd_energy")
@@ -105,12 +106,11 @@ def find(device: str) -> Found:
         if meters:
             return Found(tuple(meters))
     meters = _readable(_rapl(), reasons) or _readable(_amd_energy(), reasons)
-    if device in ("cuda", "tensorrt", "gpu"):
+    if device in NVIDIA_DEVICES:
         graphics = nvml_meter()
-        if isinstance(graphics, str):
+        if isinstance(graphics, str):  # the processor alone is not the energy of an inference
             reasons.append(graphics)
-            if device != "gpu":  # the processor alone would not be the energy of an inference
-                meters = []
+            meters = []
         else:
             meters.append(graphics)
     if meters:

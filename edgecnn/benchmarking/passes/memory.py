@@ -11,6 +11,7 @@ from typing import Any
 
 from edgecnn.benchmarking.observation import resident_bytes
 from edgecnn.benchmarking.passes import Context
+from edgecnn.benchmarking.power import NVIDIA_DEVICES, gpu_memory_bytes
 
 INFERENCES = 1_000
 BUDGET_SECS = 5.0
@@ -21,7 +22,8 @@ def find(context: Context) -> dict[str, Any]:
     """Resident bytes over further inferences.
 
     `growth_bytes` is from the first to the last reading, `growth_second_half_bytes` over the
-    second half alone: a leak grows there too.
+    second half alone: a leak grows there too. `gpu_bytes` is this process's memory on an
+    NVIDIA GPU, None on other devices and, with `gpu_reason`, where NVML does not tell.
     """
     invocations = context.invocations
     batch = INFERENCES // READINGS
@@ -38,4 +40,14 @@ def find(context: Context) -> dict[str, Any]:
         "rss_bytes": readings,
         "growth_bytes": readings[-1] - readings[0],
         "growth_second_half_bytes": readings[-1] - readings[len(readings) // 2],
+        **_gpu(context.device),
     }
+
+
+def _gpu(device: str) -> dict[str, Any]:
+    if device not in NVIDIA_DEVICES:
+        return {"gpu_bytes": None}
+    told = gpu_memory_bytes()
+    if isinstance(told, str):
+        return {"gpu_bytes": None, "gpu_reason": told}
+    return {"gpu_bytes": told}

@@ -74,7 +74,8 @@ def _bucket(context: Context, until: float, pace_ns: float) -> Samples:
     """Samples (ns) until a moment of the monotonic clock; at least one."""
     pieces: list[Samples] = []
     while not pieces or time.monotonic() < until:
-        count = int(np.clip(CHUNK_SECS * 1e9 / max(pace_ns, 1.0), 1, CHUNK))
+        secs = min(CHUNK_SECS, max(until - time.monotonic(), 0.0))
+        count = int(np.clip(secs * 1e9 / max(pace_ns, 1.0), 1, CHUNK))
         buffer = np.zeros(count, np.int64)
         time_chunk(context.invocations, buffer, 0, count)
         pieces.append(buffer)

@@ -1,0 +1,255 @@
+"""Where energy is told: sensors planted as files, and a stand-in for NVML.
+
+No machine that runs these tests is known to have every sensor; NVML's module is replaced by one
+that answers as NVIDIA documents it.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecnn.benchmarking import observation, power
+from edgecnn.benchmarking.power import CounterMeter, GaugeMeter
+
+
+def plant(root: Path, files: dict[str, object]) -> None:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{content}\n", encoding="ascii")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(observation, "ROOT", tmp_path)
+    return tmp_path
+
+
+RAPL = "sys/class/powercap/intel-rapl:0"
+
+
+def rapl(microjoules: int = 1_000_000) -> dict[str, object]:
+    return {
+        f"{RAPL}/name": "package-0",
+        f"{RAPL}/energy_uj": microjoules,
+        f"{RAPL}/max_energy_range_uj": 65_532_610_987,
+        f"{RAPL}/intel-rapl:0:0/name": "core",
+        f"{RAPL}/intel-rapl:0:0/energy_uj": 400_000,
+        f"{RAPL}/intel-rapl:0:1/name": "dram",
+        f"{RAPL}/intel-rapl:0:1/energy_uj": 300_000,
+        f"{RAPL}/intel-rapl:0:1/max_energy_range_uj": 65_532_610_987,
+        "sys/class/powercap/intel-rapl:1/name": "psys",
+        "sys/class/powercap/intel-rapl:1/energy_uj": 9_000_000,
+    }
+
+
+def test_a_machine_that_tells_nothing_says_so(root: Path):
+    found = power.find("cpu")
+    assert not found.meters
+    assert "no RAPL" in found.reason
+
+
+def test_rapl_counts_packages_and_their_memory_but_no_part_twice(root: Path):
+    plant(root, rapl())
+    found = power.find("cpu")
+    assert [(m.method, m.domain) for m in found.meters] == [
+        ("RAPL", "package-0"),
+        ("RAPL", "package-0 dram"),
+    ]
+    plant(root, {f"{RAPL}/energy_uj": 3_500_000})
+    assert found.meters[0].advance() == pytest.approx(2.5)
+
+
+def test_a_counter_that_wraps_around_goes_on(root: Path):
+    plant(root, rapl(65_532_000_000))
+    (package, _) = power.find("cpu").meters
+    plant(root, {f"{RAPL}/energy_uj": 1_000_000})
+    assert package.advance() == pytest.approx(1.610987)
+
+
+@given(steps=st.lists(st.floats(0, 99), max_size=30), limit=st.floats(100, 200))
+def test_a_counter_sums_whatever_its_range(steps: list[float], limit: float):
+    total = 0.0
+    meter = CounterMeter("m", "d", lambda: total % limit, limit)
+    meter.start()
+    for step in steps:
+        total += step
+        meter.advance()
+    assert meter.advance() == pytest.approx(total, abs=1e-6)
+
+
+def test_a_counter_that_only_root_may_read_is_the_reason(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plant(root, rapl())
+
+    def refuse(self: Path, *args: object, **kwargs: object) -> str:
+        if self.name == "energy_uj":
+            raise PermissionError(13, "Permission denied")
+        return original(self, *args, **kwargs)
+
+    original = Path.read_text
+    monkeypatch.setattr(Path, "read_text", refuse)
+    found = power.find("cpu")
+    assert not found.meters
+    assert "RAPL package-0 may be read by root alone" in found.reason
+
+
+def test_amd_sockets_count_where_rapl_is_missing(root: Path):
+    hwmon = "sys/class/hwmon/hwmon2"
+    plant(root, {f"{hwmon}/name": "amd_energy",
+                 f"{hwmon}/energy1_label": "Ecore000", f"{hwmon}/energy1_input": 5,
+                 f"{hwmon}/energy17_label": "Esocket0", f"{hwmon}/energy17_input": 7})  # fmt: skip
+    (meter,) = power.find("cpu").meters
+    assert (meter.method, meter.domain) == ("amd_energy", "Esocket0")
+
+
+def jetson_hwmon(labels: tuple[str, ...]) -> dict[str, object]:
+    files: dict[str, object] = {"sys/class/hwmon/hwmon3/name": "ina3221"}
+    for number, label in enumerate(labels, 1):
+        files |= {
+            f"sys/class/hwmon/hwmon3/in{number}_label": label,
+            f"sys/class/hwmon/hwmon3/in{number}_input": 5_000,
+            f"sys/class/hwmon/hwmon3/curr{number}_input": 1_000 * number,
+        }
+    return files
+
+
+def test_a_jetsons_input_holds_the_whole_board_and_nothing_is_added(root: Path):
+    plant(root, jetson_hwmon(("VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC")) | rapl())
+    (meter,) = power.find("cpu").meters
+    assert (meter.method, meter.domain) == ("INA3221", "VDD_IN")
+
+
+def test_a_jetson_without_an_input_rail_has_all_its_rails_summed(root: Path):
+    plant(root, jetson_hwmon(("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")))
+    assert len(power.find("cpu").meters) == 3
+
+
+def test_older_jetsons_tell_milliwatts_through_iio(root: Path):
+    device = "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0"
+    plant(root, {f"{device}/rail_name_0": "POM_5V_IN", f"{device}/in_power0_input": 3_200})
+    (meter,) = power.find("cpu").meters
+    assert isinstance(meter, GaugeMeter)
+    assert meter._watts == pytest.approx(3.2)
+
+
+def test_a_power_monitor_on_the_supply_is_used(root: Path):
+    hwmon = "sys/class/hwmon/hwmon0"
+    plant(root, {f"{hwmon}/name": "ina226", f"{hwmon}/power1_input": 2_500_000,
+                 f"{hwmon}/power1_label": "supply"})  # fmt: skip
+    (meter,) = power.find("cpu").meters
+    assert (meter.method, meter.domain) == ("INA226", "supply")
+    assert meter._watts == pytest.approx(2.5)
+
+
+def test_a_gauge_is_integrated_over_time(monkeypatch: pytest.MonkeyPatch):
+    moments, watts = iter([0.0, 1.0, 3.0]), iter([2.0, 4.0, 4.0])
+    monkeypatch.setattr(power.time, "monotonic", lambda: next(moments))
+    meter = GaugeMeter("m", "d", lambda: next(watts))
+    meter.start()
+    assert meter.advance() == 3.0  # the mean of 2 and 4 W for a second
+    assert meter.advance() == 11.0  # and 4 W for two seconds more
+
+
+class NVMLError(Exception):
+    pass
+
+
+@pytest.fixture
+def nvml(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    module = types.ModuleType("pynvml")
+    module.__spec__ = importlib.machinery.ModuleSpec("pynvml", None)
+    module.NVMLError = NVMLError
+    module.nvmlInit = lambda: None
+    module.nvmlDeviceGetHandleByIndex = lambda index: f"gpu {index}"
+    module.nvmlDeviceGetHandleByUUID = lambda name: name
+    module.nvmlDeviceGetName = lambda handle: "NVIDIA Test"
+    module.nvmlDeviceGetTotalEnergyConsumption = lambda handle: 5_000
+    module.nvmlDeviceGetPowerUsage = lambda handle: 70_000
+    process = types.SimpleNamespace(pid=os.getpid(), usedGpuMemory=123 << 20)
+    module.nvmlDeviceGetComputeRunningProcesses = lambda handle: [process]
+    monkeypatch.setitem(sys.modules, "pynvml", module)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return module
+
+
+def failing(*_: object) -> None:
+    raise NVMLError("Not Supported")
+
+
+def test_a_gpu_counts_beside_the_processor(root: Path, nvml: types.ModuleType):
+    plant(root, rapl())
+    assert [meter.method for meter in power.find("cuda").meters] == [
+        "RAPL", "RAPL", "NVML energy counter"]  # fmt: skip
+    assert [meter.method for meter in power.find("cpu").meters] == ["RAPL", "RAPL"]
+
+
+def test_a_gpu_without_a_counter_has_its_power_integrated(root: Path, nvml: types.ModuleType):
+    nvml.nvmlDeviceGetTotalEnergyConsumption = failing
+    (meter,) = power.find("cuda").meters
+    assert (meter.method, meter.domain) == ("NVML power", "NVIDIA Test")
+
+
+def test_a_gpu_that_tells_nothing_leaves_its_rows_without_energy(
+    root: Path, nvml: types.ModuleType
+):
+    plant(root, rapl())
+    nvml.nvmlDeviceGetTotalEnergyConsumption = failing
+    nvml.nvmlDeviceGetPowerUsage = failing
+    found = power.find("cuda")
+    assert not found.meters  # the processor alone is not the energy of an inference on a GPU
+    assert "tells neither energy nor power" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("visible", "handle"), [("1,0", "gpu 1"), ("GPU-1a2b", "GPU-1a2b"), (None, "gpu 0")]
+)
+def test_the_first_visible_gpu_is_meant(
+    visible: str | None, handle: str, nvml: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert power.open_nvml() == (nvml, handle)
+
+
+def test_no_gpu_is_visible_when_all_are_hidden(
+    nvml: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert isinstance(power.open_nvml(), str)
+
+
+def with_processes(*pairs: tuple[int, int | None]) -> Callable[[object], list[object]]:
+    return lambda handle: [types.SimpleNamespace(pid=p, usedGpuMemory=m) for p, m in pairs]
+
+
+def test_gpu_memory_is_this_processs_own(nvml: types.ModuleType):
+    assert power.gpu_memory_bytes() == 123 << 20
+
+
+def test_in_a_container_the_only_process_is_this_one(nvml: types.ModuleType):
+    nvml.nvmlDeviceGetComputeRunningProcesses = with_processes((1, 77))
+    assert power.gpu_memory_bytes() == 77
+
+
+@pytest.mark.parametrize("processes", [(), ((1, 77), (2, 88)), ((os.getpid(), None),)])
+def test_gpu_memory_that_cannot_be_told_has_a_reason(
+    processes: tuple[tuple[int, int | None], ...], nvml: types.ModuleType
+):
+    nvml.nvmlDeviceGetComputeRunningProcesses = with_processes(*processes)
+    assert isinstance(power.gpu_memory_bytes(), str)
+
+
+def test_without_nvml_the_hint_is_the_package(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(power.importlib.util, "find_spec", lambda name: None)
+    assert "nvidia-ml-py" in str(power.gpu_memory_bytes())
