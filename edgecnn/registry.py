@@ -87,6 +87,16 @@ MODELS = Registry(
     },
 )
 
+# Not among MODELS: these have no classes to choose, and answer with boxes.
+DETECTORS = Registry(
+    "detector",
+    "edgecnn.detectors",
+    {
+        "stop_sign_nano": "edgecnn.models.stop_sign:build_nano",
+        "stop_sign_small": "edgecnn.models.stop_sign:build_small",
+    },
+)
+
 DATA_SOURCES = Registry(
     "data source",
     "edgecnn.data",

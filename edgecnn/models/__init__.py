@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError
 from edgecnn.keras_files import import_keras
-from edgecnn.registry import MODELS
+from edgecnn.registry import DETECTORS, MODELS, Registry
 
 if TYPE_CHECKING:
     import keras
@@ -30,7 +30,7 @@ def build(name: str, *, seed: int | None = None, **overrides: Any) -> keras.Mode
     Raises InputError for a name nobody registered, an argument the architecture does not
     take, or a shape it cannot work with; MissingDependencyError without Keras.
     """
-    builder = MODELS.load(name)
+    builder = _table_of(name).load(name)
     parameters = inspect.signature(builder).parameters
     unknown = [argument for argument in overrides if argument not in parameters]
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
@@ -49,7 +49,7 @@ def default_input_shape(name: str) -> tuple[int, int, int]:
 
     Raises InputError for an unknown name, or an architecture without such a default.
     """
-    parameter = inspect.signature(MODELS.load(name)).parameters.get("input_shape")
+    parameter = inspect.signature(_table_of(name).load(name)).parameters.get("input_shape")
     if parameter is None or not isinstance(parameter.default, tuple) or len(parameter.default) != 3:
         raise InputError(
             f"model {name!r} does not say its input shape",
@@ -57,3 +57,7 @@ def default_input_shape(name: str) -> tuple[int, int, int]:
         )
     height, width, channels = parameter.default
     return height, width, channels
+
+
+def _table_of(name: str) -> Registry:
+    return DETECTORS if name in DETECTORS.names() else MODELS
