@@ -88,8 +88,7 @@ def _build(input_shape: tuple[int, int, int], widths: Widths, *, name: str) -> k
     def merge(coarse: Any, fine: Any, channels: int, label: str) -> Any:
         up = conv(coarse, channels, 1, f"{label}_coarse")
         up = layers.UpSampling2D(2, interpolation="nearest", name=f"{label}_up")(up)
-        x = layers.Add(name=f"{label}_add")([up, conv(fine, channels, 1, f"{label}_fine")])
-        return x
+        return layers.Add(name=f"{label}_add")([up, conv(fine, channels, 1, f"{label}_fine")])
 
     def head(x: Any, label: str, outputs: int, bias: float) -> Any:
         x = conv(x, widths.head, 3, label)
