@@ -1,0 +1,328 @@
+"""The command line as users meet it: real commands in real processes, exit codes and words."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+EDGECNN = [sys.executable, "-c", "from edgecnn.cli import main; main()"]
+
+
+def edgecnn(*arguments: object, timeout: float = 300, **more) -> subprocess.CompletedProcess[str]:
+    command = [*EDGECNN, *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=timeout, **more
+    )
+
+
+@pytest.fixture
+def tflite(lenet_artifacts) -> Path:
+    return lenet_artifacts["tflite:float32"].path
+
+
+QUICK = ("--profile", "quick", "--max-secs", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["trian"], 2, ["unknown command 'trian'", "did you mean 'train'?"]),
+        (["train", "--model", "lenet6", "--data", "digits", "--out", "x.keras"], 2,
+         ["unknown model 'lenet6'", "did you mean 'lenet5'?"]),
+        (["train", "--model", "lenet5", "--data", "digts", "--out", "x.keras"], 2,
+         ["unknown data source 'digts'", "did you mean 'digits'?"]),
+        (["train", "--model", "lenet5", "--data", "digits", "--out", "x.h5"], 2, [".keras"]),
+        (["run", "--to", "tflite:int8", "--out", "x"], 2,
+         ["unknown target 'tflite:int8'", "tflite:static_int8"]),
+        (["run", "--runtimes", "litert:tpu", "--out", "x"], 2, ["litert:tpu", "litert:cpu"]),
+        (["benchmark", "none.tflite", "--out", "r.json"], 2, ["no such file: none.tflite"]),
+        (["benchmark", "x.tflite", "--out", "r.csv"], 2, ["takes a .json file"]),
+        (["benchmark", "--out", "r.json"], 2, ["Missing argument"]),
+        (["report", "none.json", "--out", "r.html"], 2, ["cannot read none.json"]),
+        (["convert", "none.keras", "--to", "all", "--out", "x"], 2, ["none.keras"]),
+        (["verify", "none.tflite"], 2, ["no such file: none.tflite"]),
+        (["env", "create", "tflite"], 2, ["unknown environment", "tflite-runtime"]),
+    ],
+    ids=lambda value: " ".join(value[:4]) if isinstance(value, list) else None,
+)  # fmt: skip
+def test_a_mistake_gets_a_clear_line_and_exit_code(tmp_path, arguments, code, words):
+    done = edgecnn(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["tflite", "onnx", "keras"])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "renamed"])
+def test_a_damaged_model_file_is_told_in_a_line(
+    tmp_path, lenet_artifacts, trained_lenet, ending, damage
+):
+    whole = {
+        "tflite": lenet_artifacts["tflite:float32"].path,
+        "onnx": lenet_artifacts["onnx:float32"].path,
+        "keras": trained_lenet.path,
+    }
+    content = whole[ending].read_bytes()
+    other = whole["onnx" if ending == "tflite" else "tflite"].read_bytes()
+    path = write(
+        tmp_path / f"model.{ending}",
+        {"truncated": content[: len(content) // 2], "empty": b"", "renamed": other}[damage],
+    )
+    runtime = {"tflite": "litert:cpu", "onnx": "onnxruntime:cpu", "keras": "keras:cpu"}[ending]
+    out = tmp_path / "r.json"
+    done = edgecnn("benchmark", path, "--runtimes", runtime, *QUICK, "--out", out)
+    assert "Traceback" not in done.stderr
+    if done.returncode == 2:
+        assert path.name in done.stderr
+    else:
+        (row,) = json.loads(out.read_text())["measurements"]
+        assert row["status"] == "failed"
+        assert path.name in row["error"]
+
+
+def test_a_zip_bomb_as_keras_is_refused(tmp_path):
+    path = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", bytes(200 << 20))
+    done = edgecnn("convert", path, "--to", "tflite:float32", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "bomb.keras" in done.stderr
+
+
+def test_benchmarking_a_tflite_never_imports_tensorflow(tmp_path, tflite):
+    """A stand-in tensorflow on the path would leave a mark in any process that imports it."""
+    mark = tmp_path / "imported"
+    for name in ("tensorflow", "keras"):
+        (tmp_path / f"{name}.py").write_text(
+            f"open({str(mark)!r}, 'w').close()\nraise ImportError\n"
+        )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = edgecnn(
+        "benchmark", tflite, "--runtimes", "litert:cpu", *QUICK, "--out", tmp_path / "r.json",
+        env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not mark.exists()
+
+
+def test_a_foreign_model_without_a_manifest_gives_a_table(tmp_path, lenet_artifacts):
+    foreign = write(tmp_path / "foreign.onnx", foreign_onnx())
+    done = edgecnn(
+        "benchmark", foreign, "--runtimes", "onnxruntime:cpu", *QUICK, "--out", tmp_path / "r.json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "foreign" in done.stdout
+    (row,) = json.loads((tmp_path / "r.json").read_text())["measurements"]
+    assert row["status"] == "ok"
+    assert row["latency_ms"]["p50"] > 0
+
+
+def foreign_onnx() -> bytes:
+    """A channels-first convolution as other tools export it."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["pixels", "weights"], ["features"]),
+            helper.make_node("GlobalAveragePool", ["features"], ["pooled"]),
+            helper.make_node("Flatten", ["pooled"], ["scores"]),
+        ],
+        "foreign",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, 16, 16])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 4])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    opset = [helper.make_opsetid("", 18)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
+
+
+def test_an_uninstalled_runtime_names_the_extra_that_brings_it(tmp_path, tflite):
+    """The package is hidden from the worker, as in an environment without it."""
+    hidden = tmp_path / "hidden"
+    (hidden / "ai_edge_litert").mkdir(parents=True)
+    (hidden / "ai_edge_litert" / "__init__.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'ai_edge_litert'\", name='ai_edge_litert')\n"
+    )
+    done = edgecnn(
+        "benchmark", tflite, "--runtimes", "litert:cpu", *QUICK, "--out", tmp_path / "r.json",
+        env={**os.environ, "PYTHONPATH": str(hidden)},
+    )  # fmt: skip
+    (row,) = json.loads((tmp_path / "r.json").read_text())["measurements"]
+    assert row["status"] == "unsupported"
+    assert row["hint"] == "pip install 'edgecnn[litert]'"
+    assert "edgecnn[litert]" in done.stdout
+
+
+def test_verify_passes_the_gate_and_fails_it(tmp_path, trained_lenet, lenet_artifacts):
+    artifact = lenet_artifacts["tflite:static_int8"].path
+    arguments = ("verify", artifact, "--parent", trained_lenet.path, "--data", "digits")
+    passed = edgecnn(*arguments, "--max-drop", "2")
+    assert passed.returncode == 0, passed.stderr
+    assert "pass" in passed.stdout
+    failed = edgecnn(*arguments, "--max-drop", "-50")
+    assert failed.returncode == 1
+    assert "the accuracy gate failed" in failed.stderr
+
+
+def test_nothing_is_overwritten_without_force(tmp_path, tflite):
+    out = tmp_path / "r.json"
+    assert (
+        edgecnn("benchmark", tflite, "--runtimes", "litert:cpu", *QUICK, "--out", out).returncode
+        == 0
+    )
+    page = tmp_path / "r.html"
+    assert edgecnn("report", out, "--out", page).returncode == 0
+    again = edgecnn("report", out, "--out", page)
+    assert again.returncode == 2
+    assert "--force" in again.stderr
+    assert edgecnn("report", out, "--out", page, "--force").returncode == 0
+
+
+def test_results_come_out_of_a_page_as_they_went_in(tmp_path, tflite):
+    out, page, again = (tmp_path / name for name in ("r.json", "r.html", "again.json"))
+    edgecnn("benchmark", tflite, "--runtimes", "litert:cpu", *QUICK, "--out", out)
+    edgecnn("report", out, "--out", page)
+    done = edgecnn("report", page, "--out", again)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(again.read_text()) == json.loads(out.read_text())
+
+
+def test_another_protocol_does_not_mix_with_what_is_there(tmp_path, tflite):
+    out = tmp_path / "r.json"
+    edgecnn("benchmark", tflite, "--runtimes", "litert:cpu", *QUICK, "--out", out)
+    other = edgecnn("benchmark", tflite, "--runtimes", "litert:cpu", "--out", out)
+    assert other.returncode == 2
+    assert "another protocol" in other.stderr
+
+
+@pytest.mark.usefixtures("misbehaving_runtime")
+def test_ctrl_c_keeps_finished_rows_and_the_next_run_completes_them(tmp_path, tflite):
+    """Two rows: one that measures, one that hangs; Ctrl-C comes while it hangs."""
+    out = tmp_path / "r.json"
+    command = [
+        *EDGECNN, "benchmark", tflite, "--runtimes", "litert:cpu,misbehaving:hang", *QUICK,
+        "--out", out,
+    ]  # fmt: skip
+    process = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: hangs_with_finished_row(process.pid))
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    (row,) = json.loads(out.read_text())["measurements"]
+    assert (row["runtime"], row["status"]) == ("litert", "ok")
+    kept = row["runs"]
+
+    done = edgecnn("benchmark", tflite, "--runtimes", "litert:cpu", *QUICK, "--out", out)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(out.read_text())["measurements"]
+    assert row["runs"] == kept
+
+
+def hangs_with_finished_row(pid: int) -> bool:
+    """Whether the worker of `pid` is one that sleeps in `misbehaving`, after another has gone."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        libraries = [Path(f"/proc/{child}/maps").read_text() for child in children]
+        seen.update(children)
+    except OSError:
+        return False
+    quiet = [text for text in libraries if "litert" not in text and "numpy" in text]
+    return len(seen) == 2 and bool(quiet)
+
+
+seen: set[str] = set()
+
+
+def wait_until(condition, timeout: float = 60.0) -> None:
+    seen.clear()
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.05)
+    time.sleep(1.0)
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path, tflite):
+    """A file system of 64 kB fills while results are written."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], check=False, capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("may not mount a small file system here")
+    try:
+        out = small / "r.json"
+        out.write_text("")
+        done = edgecnn(
+            "benchmark", tflite, "--runtimes", "litert:cpu", "--profile", "quick", "--force",
+            "--out", out,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert "No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert [path.name for path in small.iterdir()] == ["r.json"]
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_progress_is_a_bar_on_a_terminal(tmp_path, tflite):
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [*EDGECNN, "benchmark", str(tflite), "--runtimes", "litert:cpu", *QUICK,
+         "--out", str(tmp_path / "r.json")],
+        stdout=subprocess.DEVNULL, stderr=follower, env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    try:
+        while piece := os.read(leader, 4096):
+            shown += piece
+    except OSError:  # the other end is closed
+        pass
+    assert process.wait(60) == 0
+    assert "━".encode() in shown
+    assert b"benchmark" in shown
+
+
+def test_completion_offers_verbs_and_names():
+    environment = {**os.environ, "_EDGECNN_COMPLETE": "bash_complete"}
+
+    def offered(words: str, index: int) -> str:
+        return edgecnn(env={**environment, "COMP_WORDS": words, "COMP_CWORD": str(index)}).stdout
+
+    assert "benchmark" in offered("edgecnn ", 1)
+    assert "lenet5" in offered("edgecnn train --model ", 3)
+    assert "onnxruntime:cuda" in offered("edgecnn benchmark x --runtimes onnx", 4)
+    assert "tflite:static_int8" in offered("edgecnn convert x.keras --to tflite:s", 4)
+
+
+def test_doctor_tells_every_runtime_and_for_the_rest_why_not():
+    done = edgecnn("doctor", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["runtimes"]["litert:cpu"]["available"]
+    missing = [state for state in report["runtimes"].values() if not state["available"]]
+    assert all(state["reason"] and state["hint"] for state in missing)
