@@ -23,6 +23,7 @@ VERBS: Mapping[str, str] = {
     "verify": "Compare artifacts with their parent: parity and accuracy gate.",
     "benchmark": "Measure model files on every runtime of this machine.",
     "report": "Turn results files into a page, Markdown, CSV or a picture.",
+    "compare": "Two results, before and after: better, worse, cannot be told.",
     "env": "Isolated homes for runtimes that cannot live in this environment.",
     "doctor": "Tell what this machine can run, and for the rest why not.",
 }

@@ -56,6 +56,21 @@ class Numbers(click.ParamType[Any]):
             self.fail(f"expected whole numbers such as 1,2,4; received: {value}", param, ctx)
 
 
+class Share(click.ParamType[Any]):
+    """A share written as a percentage (3%) or as a fraction (0.03)."""
+
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        text = str(value).strip()
+        try:
+            return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            self.fail(f"expected a share such as 3% or 0.03; received: {value}", param, ctx)
+
+
 def _model_names() -> list[str]:
     from edgecnn.registry import MODELS
 

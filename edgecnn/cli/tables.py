@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from edgecnn.results import Results
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PLAIN_WIDTH = 120
 
 
-def show(results: Sequence[Results]) -> None:
-    """Print the table of results; where the output is no terminal, 120 columns wide."""
+def console() -> Console:
+    """Standard output; 120 columns wide where it is no terminal."""
     from rich.console import Console
 
+    output = Console()
+    return output if output.is_terminal else Console(width=PLAIN_WIDTH)
+
+
+def show(results: Sequence[Results]) -> None:
+    """Print the table of results."""
     from edgecnn.reporting import terminal
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
-    console.print(terminal.render(results))
+    console().print(terminal.render(results))

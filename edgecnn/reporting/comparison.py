@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgecnn.errors import InputError
+from edgecnn.files import write_text_atomically
 from edgecnn.reporting import formats
 from edgecnn.reporting.compare import Change, Comparison, Outcome
 from edgecnn.reporting.grid import Grid
@@ -29,6 +32,18 @@ _WORDS: dict[Outcome, str] = {
 }
 MOST = 60
 _HEADS = ("Configuration", "Before ms", "After ms", "Ratio [95%]", "Accuracy", "Memory")
+
+
+def write(comparison: Comparison, path: Path) -> None:
+    """Write a comparison as its ending names: .md, .html or .json (InputError for another)."""
+    renderers = {".md": markdown, ".html": html, ".json": summary}
+    render = renderers.get(path.suffix.lower())
+    if render is None:
+        raise InputError(
+            f"cannot write a comparison as {path.suffix or 'a file without an ending'}",
+            hint=f"known endings: {', '.join(renderers)}",
+        )
+    write_text_atomically(path, render(comparison))
 
 
 def verdict(comparison: Comparison) -> str:

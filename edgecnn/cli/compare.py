@@ -1,0 +1,43 @@
+"""edgecnn compare: two results, before and after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli import options
+
+
+@click.command()
+@click.argument("before", type=options.FILE)
+@click.argument("after", type=options.FILE)
+@click.option(
+    "--threshold",
+    type=options.Share(),
+    default="3%",
+    show_default=True,
+    help="The change of latency that matters in practice.",
+)
+@click.option("--out", type=options.FILE, help="Write the comparison as .md, .html or .json too.")
+@click.option(
+    "--force", is_flag=True, help="Compare what differs in model, data, threads or schema, too."
+)
+def command(*, before: Path, after: Path, threshold: float, out: Path | None, force: bool) -> None:
+    """Tell what got better, what got worse and what cannot be told apart from BEFORE to AFTER.
+
+    Exit code 1 when a configuration got significantly slower or less accurate, or stopped
+    working.
+    """
+    from edgecnn.cli.tables import console
+    from edgecnn.errors import GateError
+    from edgecnn.reporting import compare, comparison
+    from edgecnn.results import Results
+
+    found = compare.compare(Results.load(before), Results.load(after), threshold, force=force)
+    console().print(comparison.terminal(found))
+    if out is not None:
+        comparison.write(found, out)
+        click.echo(out)
+    if found.regressed:
+        raise GateError(comparison.verdict(found))
