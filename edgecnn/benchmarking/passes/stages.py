@@ -130,7 +130,7 @@ class _Feed:
         after = [np.array(output) for output in self._invoke()]
         expected = [np.array(output) for output in self._session.bind([other])()]
         np.copyto(self._bound, mine)
-        return _distance(after, expected) <= _distance(before, expected)
+        return _distance(after, expected) <= _distance(after, before)
 
 
 def _distance(some: Sequence[Array], others: Sequence[Array]) -> float:
