@@ -135,7 +135,7 @@ class Graph:
         readers = Counter(name for operator in self.operators for name in set(operator.inputs))
         sizes = {name: tensor.bytes for name, tensor in self.tensors.items()}
         for operator in self.operators:
-            if operator.role == "dequantize":
+            if operator.role == "dequantize" and readers[operator.outputs[0]]:
                 sizes[operator.outputs[0]] = sizes[operator.inputs[0]]
         for operator in self.operators:
             if operator.role == "quantize" and readers[operator.inputs[0]] == 1:
