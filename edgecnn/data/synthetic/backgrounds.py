@@ -49,7 +49,7 @@ def _sheet(octave: int) -> npt.NDArray[np.int8]:
     small = rng.standard_normal((side >> octave, side >> octave, 3)).astype(np.float32)
     small = 0.75 * small.mean(axis=2, keepdims=True) * 1.7 + 0.25 * small
     large = cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
-    return np.clip(large * 42, -127, 127).astype(np.int8)
+    return np.asarray(np.clip(large * 42, -127, 127), np.int8)
 
 
 def _add(canvas: Picture, noise: npt.NDArray[np.int8], strength: float) -> Picture:
@@ -64,7 +64,7 @@ def _pick(
     rng: Generator, colours: tuple[tuple[int, ...], ...], spread: int = 25
 ) -> npt.NDArray[np.float32]:
     base = np.asarray(colours[rng.integers(len(colours))], np.float32)
-    return np.clip(base + rng.integers(-spread, spread + 1, 3), 0, 255).astype(np.float32)
+    return np.asarray(np.clip(base + rng.integers(-spread, spread + 1, 3), 0, 255), np.float32)
 
 
 def _tuple(colour: npt.NDArray[np.float32]) -> tuple[int, int, int]:

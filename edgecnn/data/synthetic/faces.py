@@ -50,7 +50,7 @@ def octagon(turned: bool = False) -> npt.NDArray[np.float32]:
         spin = np.asarray(
             [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], np.float32
         )
-        points = (points - 0.5) @ spin.T + 0.5
+        points = np.asarray((points - 0.5) @ spin.T + 0.5, np.float32)
     return points
 
 
@@ -61,9 +61,10 @@ def stop_face(rng: Generator, *, word: str | None = None) -> Face:
     canvas = _blank()
     outline = octagon()
     border = BORDER * float(rng.uniform(0.7, 1.8))
+    # Many plates show a thin line of red outside the border. The ground reaches beyond the
+    # outline, so that no black is mixed into the edge when the face shrinks.
     rim = float(rng.uniform(0.006, 0.02)) if rng.random() < 0.4 else 0.0
-    if rim:  # many plates show a thin line of red outside the border
-        _polygon(canvas, outline, red)
+    canvas[:] = red if rim else white
     _polygon(canvas, _inset(outline, rim), white)
     _polygon(canvas, _inset(outline, rim + border), red)
     _write_legend(canvas, WORDS[rng.integers(len(WORDS))] if word is None else word, white, rng)
@@ -81,7 +82,7 @@ def _no_entry(rng: Generator) -> Face:
     rim = 0.02 if rng.random() < 0.5 else 0.0
     _disc(canvas, 0.5, WHITE)
     _disc(canvas, 0.5 - rim, _vary(rng, REDS[rng.integers(len(REDS))]))
-    _box(canvas, 0.15, 0.41, 0.85, 0.59, _vary(rng, WHITE, 12))
+    _box(canvas, (0.15, 0.41, 0.85, 0.59), _vary(rng, WHITE, 12))
     return _finish(canvas, None)
 
 
@@ -94,11 +95,11 @@ def _ring(rng: Generator) -> Face:
     roll = rng.random()
     if roll < 0.6:
         number = str(rng.integers(1, 13) * 10)
-        _text(canvas, number, 0.5, 0.5, 0.55, 0.42, (25, 25, 25))
+        _text(canvas, number, 0.5, (0.55, 0.42), (25, 25, 25))
     elif roll < 0.8:
-        _line(canvas, 0.2, 0.2, 0.8, 0.8, 0.08, REDS[0])
+        _line(canvas, (0.2, 0.2), (0.8, 0.8), 0.08, REDS[0])
     else:
-        _box(canvas, 0.3, 0.35, 0.7, 0.65, (30, 30, 35))
+        _box(canvas, (0.3, 0.35, 0.7, 0.65), (30, 30, 35))
     return _finish(canvas, None)
 
 
@@ -106,7 +107,7 @@ def _red_disc(rng: Generator) -> Face:
     canvas = _blank()
     _disc(canvas, 0.5, _vary(rng, REDS[rng.integers(len(REDS))], 25))
     if rng.random() < 0.5:
-        _text(canvas, _random_word(rng), 0.5, 0.5, 0.7, 0.3, WHITE)
+        _text(canvas, _random_word(rng), 0.5, (0.7, 0.3), WHITE)
     return _finish(canvas, None)
 
 
@@ -129,7 +130,7 @@ def _diamond(rng: Generator) -> Face:
     _polygon(canvas, outer, (20, 20, 20))
     _polygon(canvas, _inset(outer, 0.02), _vary(rng, colours[rng.integers(len(colours))], 20))
     if rng.random() < 0.6:
-        _text(canvas, _random_word(rng), 0.5, 0.5, 0.5, 0.25, (20, 20, 20))
+        _text(canvas, _random_word(rng), 0.5, (0.5, 0.25), (20, 20, 20))
     return _finish(canvas, outer)
 
 
@@ -143,7 +144,7 @@ def _other_octagon(rng: Generator) -> Face:
     _polygon(canvas, outline, colour if bare else WHITE)
     _polygon(canvas, _inset(outline, 0.03), colour)
     if not bare:
-        _text(canvas, _random_word(rng), 0.5, 0.5, 0.7, 0.3, WHITE)
+        _text(canvas, _random_word(rng), 0.5, (0.7, 0.3), WHITE)
     return _finish(canvas, outline)
 
 
@@ -158,7 +159,7 @@ def _board(rng: Generator) -> Face:
     _polygon(canvas, outline, WHITE if rng.random() < 0.4 else ground)
     _polygon(canvas, _inset(outline, 0.03), ground)
     word = "STOP" if rng.random() < 0.05 else _random_word(rng)
-    _text(canvas, word, 0.5, 0.5, 0.8, tall * 0.55, WHITE)
+    _text(canvas, word, 0.5, (0.8, tall * 0.55), WHITE)
     return _finish(canvas, outline)
 
 
@@ -166,7 +167,7 @@ def _blue_disc(rng: Generator) -> Face:
     canvas = _blank()
     _disc(canvas, 0.5, WHITE)
     _disc(canvas, 0.47, _vary(rng, (35, 80, 170), 20))
-    _box(canvas, 0.44, 0.2, 0.56, 0.8, WHITE)
+    _box(canvas, (0.44, 0.2, 0.56, 0.8), WHITE)
     return _finish(canvas, None)
 
 
@@ -190,10 +191,10 @@ def _brake_lights(rng: Generator) -> Face:
     if rng.random() < 0.3:
         body = _vary(rng, REDS[rng.integers(len(REDS))], 25)
     _polygon(canvas, outline, body)
-    _box(canvas, 0.2, 0.15, 0.8, 0.4, (40, 50, 60))
+    _box(canvas, (0.2, 0.15, 0.8, 0.4), (40, 50, 60))
     for left in (0.04, 0.82):
-        _box(canvas, left, 0.45, left + 0.14, 0.6, _vary(rng, (230, 30, 30), 25))
-    _box(canvas, 0.38, 0.62, 0.62, 0.74, WHITE)
+        _box(canvas, (left, 0.45, left + 0.14, 0.6), _vary(rng, (230, 30, 30), 25))
+    _box(canvas, (0.38, 0.62, 0.62, 0.74), WHITE)
     return _finish(canvas, outline)
 
 
@@ -241,18 +242,21 @@ def _disc(
     _cv2().circle(canvas, centre, round(radius * _DRAWN), colour, -1)
 
 
-def _box(
-    canvas: Face, left: float, top: float, right: float, bottom: float, colour: tuple[int, ...]
-) -> None:
+def _box(canvas: Face, edges: tuple[float, float, float, float], colour: tuple[int, ...]) -> None:
+    left, top, right, bottom = edges
     canvas[
         round(top * _DRAWN) : round(bottom * _DRAWN), round(left * _DRAWN) : round(right * _DRAWN)
     ] = colour
 
 
 def _line(
-    canvas: Face, x0: float, y0: float, x1: float, y1: float, width: float, colour: tuple[int, ...]
+    canvas: Face,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    width: float,
+    colour: tuple[int, ...],
 ) -> None:
-    ends = [(round(x * _DRAWN), round(y * _DRAWN)) for x, y in ((x0, y0), (x1, y1))]
+    ends = [(round(x * _DRAWN), round(y * _DRAWN)) for x, y in (start, end)]
     _cv2().line(canvas, *ends, colour, round(width * _DRAWN))
 
 
@@ -270,7 +274,7 @@ def _write_legend(canvas: Face, word: str, colour: tuple[int, ...], rng: Generat
         height = LEGEND_HEIGHT * stretch * (1.0 if len(lines) == 1 else 0.62)
         width = LEGEND_WIDTH * min(1.0, 0.3 + 0.2 * len(line)) * stretch
         y = 0.5 + (index - (len(lines) - 1) / 2) * height * 1.25
-        _text(canvas, line, 0.5, y, width, height, colour)
+        _text(canvas, line, y, (width, height), colour)
 
 
 def _random_word(rng: Generator) -> str:
@@ -279,20 +283,15 @@ def _random_word(rng: Generator) -> str:
 
 
 def _text(
-    canvas: Face,
-    word: str,
-    x: float,
-    y: float,
-    width: float,
-    height: float,
-    colour: tuple[int, ...],
+    canvas: Face, word: str, y: float, extent: tuple[float, float], colour: tuple[int, ...]
 ) -> None:
-    """Write `word` so that its ink fills width × height around (x, y)."""
+    """Write `word` so that its ink fills `extent` (width, height) around (0.5, y)."""
     cv2 = _cv2()
+    width, height = extent
     ink = _ink(word)
     columns, rows = max(2, round(width * _DRAWN)), max(2, round(height * _DRAWN))
     mask = cv2.resize(ink, (columns, rows), interpolation=cv2.INTER_AREA)
-    left, top = round(x * _DRAWN - columns / 2), round(y * _DRAWN - rows / 2)
+    left, top = round(0.5 * _DRAWN - columns / 2), round(y * _DRAWN - rows / 2)
     left, top = max(0, left), max(0, top)
     patch = canvas[top : top + rows, left : left + columns]
     coverage = mask[: patch.shape[0], : patch.shape[1], None].astype(np.float32) / 255

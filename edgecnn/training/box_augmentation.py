@@ -1,0 +1,136 @@
+"""Views of annotated pictures for training a detector: scale, crop, turn, stretch, light.
+
+Words on signs are never mirrored: only pictures without a box are. A turned box is taken
+around the octagon inscribed in it, not around its corners, which no stop sign has.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.data.boxes import BoxedPicture, Boxes
+from edgecnn.data.synthetic.faces import octagon
+from edgecnn.data.synthetic.weather import tone, weather
+from edgecnn.preprocessing import LETTERBOX_FILL
+from edgecnn.registry import require
+
+Generator = np.random.Generator
+
+SMALLEST = 6.0
+LEAST_VISIBLE = 0.3
+MAX_ENLARGEMENT = 2.5
+EMPTY_MARGIN = 0.08
+"""A window shows at most this share of nothing at a side where the picture could fill it."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How a picture is looked at.
+
+    `size` is the side of the square that comes out, `frame` the side of the square that the
+    whole picture would be letterboxed to in use: signs get the sizes they have there.
+    `whole` shows the whole picture with little play; otherwise a window is cut, in which a
+    sign's side is drawn log-uniformly between `sides`.
+    """
+
+    size: int
+    frame: int
+    whole: bool = False
+
+    @property
+    def sides(self) -> tuple[float, float]:
+        """Signs from just visible to somewhat larger than the view."""
+        return 9.0, 1.4 * self.size
+
+
+def augment(sample: BoxedPicture, view: View, rng: Generator, *, drawn: bool) -> BoxedPicture:
+    """One random view (size, size, 3). `drawn` pictures had their weather when they were made."""
+    cv2 = require("cv2", "opencv")
+    picture, boxes, ignored = sample.picture, sample.boxes, sample.ignored
+    if not len(boxes) and not len(ignored) and rng.random() < 0.5:
+        picture = picture[:, ::-1]
+    matrix = _pose(picture.shape[:2], boxes, view, rng)
+    scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    if scale < 0.6:  # warpAffine skips pixels when it shrinks
+        shrunk = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+        ratio = np.asarray([picture.shape[1] / shrunk[0], picture.shape[0] / shrunk[1]])
+        picture = cv2.resize(picture, shrunk, interpolation=cv2.INTER_AREA)
+        warp = matrix @ np.diag([*ratio, 1.0])
+    else:
+        warp = matrix
+    warp = warp.copy()
+    warp[:, 2] += warp[:, :2] @ (0.5, 0.5) - 0.5  # from pixel edges to OpenCV's pixel middles
+    warped = cv2.warpAffine(
+        picture,
+        warp,
+        (view.size, view.size),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(LETTERBOX_FILL,) * 3,
+    )
+    if drawn:
+        lit = tone(warped, rng) if rng.random() < 0.3 else warped
+    else:
+        lit = weather(warped, rng) if rng.random() < 0.5 else tone(warped, rng)
+    kept, hardly = _move(boxes, matrix, view.size)
+    _, lost = _move(ignored, matrix, view.size, ignore_all=True)
+    return BoxedPicture(np.ascontiguousarray(lit), kept, np.concatenate([hardly, lost]))
+
+
+def _pose(
+    shape: tuple[int, ...], boxes: Boxes, view: View, rng: Generator
+) -> npt.NDArray[np.float64]:
+    """The affine matrix (2, 3) from picture to view."""
+    height, width = shape
+    letterbox = view.frame / max(height, width)
+    focus = np.asarray([rng.uniform(0, width), rng.uniform(0, height)])
+    if view.whole:
+        scale = letterbox * math.exp(rng.uniform(-0.35, 0.2))
+        focus = np.asarray([width / 2, height / 2])
+        slack = np.abs(view.size - np.asarray([width, height]) * scale) / 2
+        target = view.size / 2 + rng.uniform(-1, 1, 2) * slack
+    elif len(boxes) and rng.random() < 0.85:
+        box = boxes[int(rng.integers(len(boxes)))]
+        side = math.sqrt(float((box[2] - box[0]) * (box[3] - box[1])))
+        low, high = (math.log(value) for value in view.sides)
+        wanted = math.exp(rng.uniform(low, high))
+        scale = min(max(wanted / side, 0.4 * letterbox), MAX_ENLARGEMENT * max(1.0, letterbox))
+        focus = np.asarray([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2], np.float64)
+        target = rng.uniform(0.1, 0.9, 2) * view.size
+    else:
+        scale = letterbox * math.exp(rng.uniform(-0.7, 0.5))
+        target = rng.uniform(0.2, 0.8, 2) * view.size
+    angle = math.radians(float(np.clip(rng.normal(0, 5), -15, 15)))
+    stretch = math.exp(float(np.clip(rng.normal(0, 0.08), -0.25, 0.25)))
+    turn = np.asarray(
+        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+    ) @ np.diag([scale * stretch, scale / stretch])
+    origin = target - turn @ focus
+    extent = np.asarray([width, height]) * scale
+    margin = EMPTY_MARGIN * view.size
+    least = np.minimum(view.size - extent, 0) - margin
+    most = np.maximum(view.size - extent, 0) + margin
+    return np.column_stack([turn, np.clip(origin, least, most)])
+
+
+def _move(
+    boxes: Boxes, matrix: npt.NDArray[np.float64], size: int, *, ignore_all: bool = False
+) -> tuple[Boxes, Boxes]:
+    """(counted, ignored) boxes after the affine map, cut at the view's edge."""
+    if not len(boxes):
+        return boxes, boxes
+    points = boxes[:, None, :2] + octagon()[None] * (boxes[:, None, 2:] - boxes[:, None, :2])
+    moved = points @ matrix[:, :2].T + matrix[:, 2]
+    whole = np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1)
+    cut = np.clip(whole, 0, size).astype(np.float32)
+    sides = cut[:, 2:] - cut[:, :2]
+    seen = sides.prod(axis=1) / np.maximum((whole[:, 2:] - whole[:, :2]).prod(axis=1), 1e-6)
+    there = (sides > 1).all(axis=1)
+    fair = there & (seen >= LEAST_VISIBLE) & (sides.min(axis=1) >= SMALLEST)
+    if ignore_all:
+        fair[:] = False
+    return cut[fair], cut[there & ~fair]

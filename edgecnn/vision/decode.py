@@ -1,0 +1,90 @@
+"""A detector's two maps → boxes with scores, in pixels of the network's input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import InputError
+from edgecnn.vision.detections import Boxes, Detections, Scores
+
+STRIDE = 8
+MAX_CANDIDATES = 300
+"""Cells that are looked at in one picture, best first: NMS takes quadratic time."""
+LOG_RANGE = (-3.0, 7.0)
+"""log₂ distances outside are cut: 2⁷ strides are 1,024 pixels from the middle to a side."""
+
+
+def decode(
+    heat: npt.NDArray[Any], box: npt.NDArray[Any], *, min_score: float, stride: int = STRIDE
+) -> Detections:
+    """Cells whose score reaches `min_score`, as boxes, best first, overlaps still in.
+
+    `heat` (rows, columns) holds logits, `box` (rows, columns, 4) log₂ of the distances from
+    the cell's middle to left, top, right and bottom in strides. Cells that are no finite
+    numbers are passed over.
+    """
+    if box.shape != (*heat.shape, 4) or heat.ndim != 2:
+        raise InputError(
+            f"a detector's maps are (rows, columns) and (rows, columns, 4), "
+            f"received: {heat.shape} and {box.shape}"
+        )
+    logits = heat.reshape(-1)
+    candidates = np.flatnonzero(logits >= _logit(min_score))
+    if candidates.size > MAX_CANDIDATES:
+        best = np.argpartition(-logits[candidates], MAX_CANDIDATES)[:MAX_CANDIDATES]
+        candidates = candidates[best]
+    distances = box.reshape(-1, 4)[candidates]
+    finite = np.isfinite(logits[candidates]) & np.isfinite(distances).all(axis=1)
+    candidates, distances = candidates[finite], distances[finite]
+    order = np.argsort(-logits[candidates], kind="stable")
+    candidates, distances = candidates[order], distances[order]
+    rows, columns = np.divmod(candidates, heat.shape[1])
+    middles = (np.column_stack([columns, rows]) + 0.5) * stride
+    reach = np.exp2(np.clip(distances, *LOG_RANGE)) * stride
+    xyxy = np.concatenate([middles - reach[:, :2], middles + reach[:, 2:]], axis=1)
+    return Detections(xyxy.astype(np.float32), _sigmoid(logits[candidates]))
+
+
+def split_outputs(
+    outputs: Sequence[npt.NDArray[Any]], height: int, width: int, *, stride: int = STRIDE
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """(heat (rows, columns), box (rows, columns, 4)) out of a session's outputs of batch 1.
+
+    Runtimes return them in either order and with channels first or last; the shapes tell.
+    Raises InputError for the outputs of another kind of model.
+    """
+    rows, columns = height // stride, width // stride
+    heat = box = None
+    for output in outputs:
+        if output.shape in ((1, rows, columns, 1), (1, 1, rows, columns)):
+            heat = output.reshape(rows, columns)
+        elif output.shape == (1, rows, columns, 4):
+            box = output[0]
+        elif output.shape == (1, 4, rows, columns):
+            box = output[0].transpose(1, 2, 0)
+    if heat is None or box is None or len(outputs) != 2:
+        shapes = ", ".join(str(tuple(output.shape)) for output in outputs)
+        raise InputError(
+            f"not a detector: expected outputs (1, {rows}, {columns}, 1) and "
+            f"(1, {rows}, {columns}, 4), received: {shapes}",
+            hint="give a model made by edgecnn.training.stop_sign",
+        )
+    return heat, box
+
+
+def _logit(score: float) -> float:
+    score = min(max(score, 1e-6), 1 - 1e-6)
+    return float(np.log(score / (1 - score)))
+
+
+def _sigmoid(logits: npt.NDArray[Any]) -> Scores:
+    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)
+
+
+def clip_boxes(xyxy: Boxes, height: int, width: int) -> Boxes:
+    """Boxes cut at the picture's edge."""
+    return np.clip(xyxy, 0, np.asarray([width, height] * 2, np.float32)).astype(np.float32)

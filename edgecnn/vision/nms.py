@@ -1,0 +1,57 @@
+"""Which of many overlapping boxes stand for one sign, and where exactly it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.vision.detections import Boxes, Detections
+
+FloatMatrix = npt.NDArray[np.float32]
+
+
+def iou(first: Boxes, second: Boxes) -> FloatMatrix:
+    """Intersection over union of every pair, (n, m) in 0…1; empty boxes have 0 with all."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    common = np.prod(np.maximum(high - low, 0), axis=2, dtype=np.float64)
+    union = _area(first)[:, None] + _area(second)[None] - common
+    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0),
+                      np.float32)  # fmt: skip
+
+
+def suppress(
+    found: Detections, *, max_iou: float = 0.5, vote_iou: float = 0.7, limit: int = 100
+) -> Detections:
+    """Greedy non-maximum suppression with box voting (S. Gidaris, N. Komodakis, 2015).
+
+    A box survives unless a better survivor overlaps it by more than `max_iou`. Each survivor
+    then moves to the score-weighted mean of all boxes that overlap it by at least `vote_iou`:
+    the cells around a sign's middle have each measured it, and their mean errs less than any.
+    `vote_iou` above 1 leaves boxes where they are.
+    """
+    if not len(found):
+        return found
+    order = np.argsort(-found.scores, kind="stable")
+    boxes, scores = found.xyxy[order], found.scores[order]
+    overlaps = iou(boxes, boxes)
+    alive = np.ones(len(boxes), bool)
+    kept = []
+    for index in range(len(boxes)):
+        if not alive[index]:
+            continue
+        kept.append(index)
+        if len(kept) == limit:
+            break
+        alive &= overlaps[index] <= max_iou
+    # A voter must have a finite say: a box of no extent overlaps nothing, itself included.
+    weights = np.where(overlaps[kept] >= vote_iou, scores[None], 0).astype(np.float64)
+    weights[np.arange(len(kept)), kept] = np.maximum(scores[kept], 1e-12)
+    voted = weights @ boxes / weights.sum(axis=1, keepdims=True)
+    result = boxes[kept] if vote_iou > 1 else voted.astype(np.float32)
+    return Detections(result, scores[kept])
+
+
+def _area(boxes: Boxes) -> npt.NDArray[np.float64]:
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return np.asarray(np.prod(sides, axis=1, dtype=np.float64))
