@@ -30,7 +30,7 @@ def command(*, before: Path, after: Path, threshold: float, out: Path | None, fo
     working.
     """
     from edgecnn.cli.tables import console
-    from edgecnn.errors import GateError
+    from edgecnn.errors import GateError, InputError
     from edgecnn.reporting import compare, comparison
     from edgecnn.results import Results
 
@@ -39,5 +39,10 @@ def command(*, before: Path, after: Path, threshold: float, out: Path | None, fo
     if out is not None:
         comparison.write(found, out)
         click.echo(out)
+    if not found.changes and not found.failures:
+        raise InputError(
+            "no configuration can be compared",
+            hint="the reasons are above; --force compares anyway",
+        )
     if found.regressed:
         raise GateError(comparison.verdict(found))
