@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from edgecnn.errors import MissingDependencyError
 from edgecnn.registry import require
 from edgecnn.results import RuntimeOptions
-from edgecnn.runtimes import litert_gpu
-from edgecnn.runtimes.base import Availability, Runtime, Session
+from edgecnn.runtimes import litert_gpu, litert_profile
+from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.interpreter_session import load_interpreter
 
@@ -44,6 +45,20 @@ class LiteRT(Runtime):
             return litert_gpu.load(path, options, f"LiteRT {_version()}")
         interpreter = require("ai_edge_litert.interpreter", cls.extra).Interpreter
         return load_interpreter(interpreter, path, options, runtime_version=f"LiteRT {_version()}")
+
+    @classmethod
+    def profile(
+        cls,
+        path: Path,
+        device: str,
+        options: RuntimeOptions,
+        tensors: Sequence[Sequence[Array]],
+        inferences: int,
+    ) -> list[OperatorTime]:
+        if device != "cpu":
+            return super().profile(path, device, options, tensors, inferences)
+        package = Path(str(require("ai_edge_litert", cls.extra).__file__)).parent
+        return litert_profile.profile(package, path, options, tensors, inferences)
 
 
 def _version() -> str:
