@@ -154,6 +154,10 @@ def _throttled(runs: tuple[Run, ...]) -> Iterator[str]:
         yield f"the processor was throttled while measuring{which}: cool it, or feed it better"
 
 
+def _headline(measurement: Measurement) -> str:
+    return "throughput" if measurement.options.scenario in ("offline", "server") else "median"
+
+
 def _uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
     """The samples themselves do not settle on a number."""
     latency = measurement.latency
@@ -168,14 +172,16 @@ def _uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
             f"only {fewest} of {protocol.min_runs} samples fitted in the budget: "
             f"raise --max-secs to {secs}"
         )
-    spread = latency.relative_spread
+    spread = measurement.relative_spread
     if spread is not None and spread > 2 * protocol.target_interval:
         more = ceil(len(runs) * (spread / protocol.target_interval) ** 2)
         needed = f"--processes {more}" if len(runs) > 2 else "a larger --max-secs"
         yield (
-            f"spread: the median is known to ±{spread:.1%} only, "
+            f"spread: the {_headline(measurement)} is known to ±{spread:.1%} only, "
             f"±{protocol.target_interval:.0%} was asked; {needed} would do"
         )
+    if measurement.options.scenario == "server":  # waiting or not: two modes by nature
+        return
     modes = [found for run in runs if (found := two_modes(run.samples_ns))]
     if 2 * len(modes) > len(runs):
         worst = max(modes, key=lambda found: found.high / found.low)

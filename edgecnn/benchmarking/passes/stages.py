@@ -147,5 +147,8 @@ def _answer(outputs: Sequence[Array], session: Session) -> list[Array]:
     ]
     scores = values[0]
     if scores.ndim == 2 and scores.shape[1] > 1:
-        return [np.argsort(scores, axis=1)[:, : -TOP - 1 : -1]]
+        count = min(TOP, scores.shape[1])
+        best = np.argpartition(scores, -count, axis=1)[:, -count:]
+        order = np.argsort(np.take_along_axis(scores, best, axis=1), axis=1)[:, ::-1]
+        return [np.take_along_axis(best, order, axis=1)]
     return values
