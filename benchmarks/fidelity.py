@@ -71,7 +71,7 @@ def main() -> None:
     only = set(filter(None, arguments.only.split(",")))
     before = machine.capture().__dict__
     rows: list[dict[str, Any]] = []
-    for name, recipe, threads, runtime in itertools.product(NAMES, RECIPES, (1, 2), RIVALS):
+    for threads, name, recipe, runtime in itertools.product((1, 2), NAMES, RECIPES, RIVALS):
         if only and not {name, runtime} & only:
             continue
         rows.append(_row(name, recipe, threads, runtime, rounds))
