@@ -24,6 +24,7 @@ VERBS: Mapping[str, str] = {
     "benchmark": "Measure model files on every runtime of this machine.",
     "report": "Turn results files into a page, Markdown, CSV or a picture.",
     "compare": "Two results, before and after: better, worse, cannot be told.",
+    "detect": "Find stop signs in a camera, a film or pictures, live.",
     "env": "Isolated homes for runtimes that cannot live in this environment.",
     "doctor": "Tell what this machine can run, and for the rest why not.",
 }

@@ -1,0 +1,137 @@
+"""edgecnn detect: a camera, a film or pictures, with a box around every stop sign."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from edgecnn.cli import options
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "--model",
+    default="stop_sign_small",
+    show_default=True,
+    help="A shipped detector's name, or a detector's file (.tflite, .onnx, .keras).",
+)
+@click.option(
+    "--runtime",
+    default="litert:cpu",
+    show_default=True,
+    help="Where it runs, as in openvino:cpu or onnxruntime:cuda.",
+)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    help="Least score of a box; by default the one the model was shipped with.",
+)
+@click.option("--headless", is_flag=True, help="No window; events are printed as they happen.")
+@click.option(
+    "--serve",
+    metavar="[ADDRESS]:PORT",
+    help="Watch in a browser instead of a window; bound to this machine unless an address is told.",
+)
+@click.option("--explain", is_flag=True, help="Lay the network's own evidence over the picture.")
+@click.option("--record", type=options.FILE, help="Write what is shown into a .mp4 file.")
+@click.option("--events", type=options.FILE, help="Write what appears and leaves (.jsonl).")
+@click.option("--frames", type=click.IntRange(1), help="Stop after so many frames.")
+@click.option(
+    "--read-timeout",
+    type=click.FloatRange(0.1),
+    default=5.0,
+    show_default=True,
+    help="Seconds without a frame after which a source has stalled.",
+)
+@click.option(
+    "--reconnect",
+    type=click.FloatRange(0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to try again when a camera or a stream goes; 0 ends at once.",
+)
+@options.force()
+def command(
+    *,
+    source: str,
+    model: str,
+    runtime: str,
+    threads: int,
+    min_score: float | None,
+    headless: bool,
+    serve: str | None,
+    explain: bool,
+    record: Path | None,
+    events: Path | None,
+    frames: int | None,
+    read_timeout: float,
+    reconnect: float,
+    force: bool,
+) -> None:
+    """Find stop signs in SOURCE and show them live.
+
+    SOURCE is a camera's number, a video file, a folder or glob of pictures, an rtsp:// or
+    http:// address, a GStreamer pipeline, picamera, or synthetic (drawn live: no camera needed).
+
+    Keys: space pause, n step, s save a picture, r next runtime, m next model, e explain, q quit.
+    """
+    from edgecnn.vision.capture import Patience
+    from edgecnn.vision.live import Live, LiveSettings
+    from edgecnn.vision.pipeline import Choice
+    from edgecnn.vision.sources import parse_source
+
+    live = Live(
+        LiveSettings(
+            source=parse_source(source),
+            choice=Choice(model, runtime),
+            threads=threads,
+            min_score=min_score,
+            frames=frames,
+            window=not headless and serve is None,
+            explain=explain,
+            record=record,
+            events=events,
+            serve=serve,
+            force=force,
+            patience=Patience(read_s=read_timeout, return_s=reconnect),
+        ),
+        click.echo,
+    )
+    with _one_interruption():
+        try:
+            live.run()
+        finally:
+            summary = live.summary()
+            for line in summary.lines() if summary.frames else ():
+                click.echo(line)
+
+
+@contextmanager
+def _one_interruption() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does, and a second one does not disturb the tidying up."""
+    received = 0
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal received
+        received += 1
+        if received == 1:
+            raise KeyboardInterrupt
+        if received > 2:  # whoever insists
+            os._exit(130)
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

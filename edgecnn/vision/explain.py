@@ -1,0 +1,92 @@
+"""The network's own evidence, laid over the picture. Pure functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.registry import require
+from edgecnn.vision.frames import Picture
+from edgecnn.vision.overlay import FAINT, PAPER, Text, darken
+from edgecnn.vision.pipeline.evidence import Evidence
+
+Floats = npt.NDArray[np.float32]
+
+FIRES_FROM = 0.05
+"""Scores below leave the picture as it is."""
+
+
+def lay_heat_over(image: Picture, evidence: Evidence) -> Picture:
+    """A copy of `image` that glows where the heat map fires."""
+    if evidence.heat is None:
+        return image.copy()
+    cv2 = require("cv2", "opencv")
+    heat = _enlarged(evidence.heat, *image.shape[:2])
+    glow = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    weight = np.clip((heat - FIRES_FROM) / 0.4, 0, 1)[:, :, None] * np.float32(0.7)
+    return np.asarray(image + (glow - image.astype(np.float32)) * weight, np.uint8)
+
+
+def with_evidence(canvas: Picture, image: Picture, evidence: Evidence) -> Picture:
+    """`canvas` with a column beside it: redness, first-layer edges and heat map of `image`.
+
+    The result is a third wider; each panel keeps the frame's aspect.
+    """
+    cv2 = require("cv2", "opencv")
+    height, width = canvas.shape[:2]
+    tall = height // 3
+    wide = max(1, round(width * tall / height))
+    if tall < 8:
+        return canvas
+    grey = cv2.cvtColor(cv2.resize(image, (wide, tall), interpolation=cv2.INTER_AREA),
+                        cv2.COLOR_BGR2GRAY)  # fmt: skip
+    panels = [
+        _panel(grey, evidence.redness, "red above green, blue", (40, 40, 255)),
+        _panel(grey, evidence.edges, "first-layer edges", (255, 235, 120)),
+        _heat_panel(grey, evidence.heat, "heat map: sign's middle"),
+    ]
+    column = np.zeros((height, wide, 3), np.uint8)
+    for index, panel in enumerate(panels):
+        column[index * tall : index * tall + tall] = panel
+    column[::tall][:3] = 60
+    return np.concatenate([canvas, column], axis=1)
+
+
+def _panel(grey: Picture, strength: Floats | None, title: str, colour: tuple[int, ...]) -> Picture:
+    base = np.repeat((grey // 4)[:, :, None], 3, axis=2)
+    if strength is None:
+        return _titled(base, f"{title}: not told")
+    shown = np.clip(_enlarged(strength, *grey.shape), 0, 1)[:, :, None]
+    return _titled(
+        np.asarray(base + (np.asarray(colour, np.float32) - base) * shown, np.uint8), title
+    )
+
+
+def _heat_panel(grey: Picture, heat: Floats | None, title: str) -> Picture:
+    if heat is None:
+        return _titled(np.repeat((grey // 4)[:, :, None], 3, axis=2), f"{title}: not told")
+    cv2 = require("cv2", "opencv")
+    shown = _enlarged(heat, *grey.shape)
+    glow = cv2.applyColorMap(np.rint(shown * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    base = np.repeat((grey // 3)[:, :, None], 3, axis=2)
+    panel = np.maximum(glow, base // 2)
+    return _titled(panel, f"{title}  max {float(heat.max()):.2f}")
+
+
+def _titled(panel: Picture, title: str) -> Picture:
+    text = Text(panel, unit=max(0.5, min(1.2, panel.shape[1] / 230)))
+    if panel.shape[0] > 3 * text.line:
+        darken(panel, (0, 0, panel.shape[1], text.line + 4))
+        text.put(text.shortened(title, panel.shape[1] - 8), 5, text.line - 2,
+                 FAINT if title.endswith("told") else PAPER)  # fmt: skip
+    return panel
+
+
+def _enlarged(values: npt.NDArray[Any], height: int, width: int) -> Floats:
+    cv2 = require("cv2", "opencv")
+    resized = cv2.resize(
+        np.asarray(values, np.float32), (width, height), interpolation=cv2.INTER_LINEAR
+    )
+    return np.asarray(resized, np.float32)

@@ -1,0 +1,52 @@
+"""What a source yields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+"""(height, width, 3) uint8, BGR as OpenCV has it."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture with its place in time.
+
+    `number` counts the frames that the source gave, dropped ones included. `captured_ns` is
+    time.monotonic_ns() when the source handed it out. `seconds` is its time in the video, or
+    since the source was first opened. `name` is the file's name where each frame is a file.
+    """
+
+    image: Picture
+    number: int
+    captured_ns: int
+    seconds: float
+    name: str = ""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return (self.image.shape[1], self.image.shape[0])
+
+
+Read = tuple[Picture, float, str]
+"""A picture, its time in seconds (negative: take the clock's) and its file's name, if any."""
+
+
+class Reader(Protocol):
+    """An opened source. `read` returns None when it has ended, and may block."""
+
+    fps: float
+    """Frames per second as the source states them, 0 when it does not."""
+
+    def read(self) -> Read | None: ...
+
+    def close(self) -> None: ...
+
+    @property
+    def unreadable(self) -> int:
+        """Frames or files that were damaged and left out."""

@@ -1,0 +1,371 @@
+"""The live demo: a source, a detector, and everything that shows or keeps what they find."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgecnn.files import atomic_path
+from edgecnn.registry import RUNTIMES, require
+from edgecnn.vision.capture import Patience
+from edgecnn.vision.detector import load_detector, shipped_models
+from edgecnn.vision.events import EventLog, describe
+from edgecnn.vision.explain import lay_heat_over, with_evidence
+from edgecnn.vision.frames import Picture
+from edgecnn.vision.overlay import Hud, draw_hud, draw_tracks
+from edgecnn.vision.pipeline import Choice, Pipeline, Result, StageTime, Switch
+from edgecnn.vision.pipeline.detecting import precision_of, ready
+from edgecnn.vision.recording import Recorder
+from edgecnn.vision.server import LiveServer
+from edgecnn.vision.sources import Source
+from edgecnn.vision.tracking import Change
+from edgecnn.vision.window import HELP, Window
+
+HELP_SHOWN_S = 6.0
+NOTICE_SHOWN_S = 5.0
+EVENTS_SHOWN = 8
+STATE_EVERY_S = 0.25
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """What to run and where its results go."""
+
+    source: Source
+    choice: Choice
+    threads: int = 1
+    min_score: float | None = None
+    frames: int | None = None
+    window: bool = True
+    explain: bool = False
+    record: Path | None = None
+    events: Path | None = None
+    serve: str | None = None
+    saved: Path = field(default_factory=Path)
+    """The folder for pictures that are saved with a key."""
+    force: bool = False
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run went."""
+
+    frames: int
+    seconds: float
+    appeared: int
+    drops: int
+    reconnects: int
+    unreadable: int
+    stages: dict[str, StageTime]
+    troubles: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """For a person to read."""
+        rate = self.frames / self.seconds if self.seconds > 0 else 0.0
+        signs = "1 sign" if self.appeared == 1 else f"{self.appeared} signs"
+        parts = [f"{self.frames} frames in {self.seconds:.1f} s ({rate:.1f} fps)", signs]
+        parts.append(f"{self.drops} dropped")
+        parts += [f"{self.reconnects} reconnects"] if self.reconnects else []
+        parts += [f"{self.unreadable} unreadable"] if self.unreadable else []
+        times = [
+            f"{stage} {_milliseconds(time.p50_ms)}/{_milliseconds(time.p95_ms)}"
+            for stage, time in self.stages.items()
+        ]
+        lines = [", ".join(parts)]
+        return [*lines, "ms p50/p95: " + ", ".join(times)] if times else lines
+
+
+class Live:
+    """One run. `run` returns when the source ends, `frames` are reached or someone quits.
+
+    Whatever ends it (an exception, Ctrl-C), the film is finished and the events are complete.
+    """
+
+    def __init__(self, settings: LiveSettings, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._say = say
+        self._closing = ExitStack()
+        self._frames = 0
+        self._appeared = 0
+        self._paused = False
+        self._canvas: Picture | None = None
+        self._notice: tuple[float, str] = (0.0, "")
+        self._told: set[str] = set()
+        self._recent: deque[dict[str, Any]] = deque(maxlen=EVENTS_SHOWN)
+        self._signs = 0
+        self._began = time.monotonic()
+        self._due_from: float | None = None
+        self._window: Window | None = None
+        self._recorder: Recorder | None = None
+        self._events: EventLog | None = None
+        self._server: LiveServer | None = None
+        self._pipeline: Pipeline | None = None
+        self._last: Result | None = None
+        self._tried = settings.choice
+
+    def run(self) -> Summary:
+        """Open everything, run, and close everything."""
+        with self._closing:
+            pipeline = self._open()
+            self._began = time.monotonic()
+            with pipeline:
+                self._loop(pipeline)
+        return self.summary()
+
+    def summary(self) -> Summary:
+        """How it went so far; complete when `run` has returned or raised."""
+        pipeline = self._pipeline
+        return Summary(
+            self._frames,
+            time.monotonic() - self._began,
+            self._appeared,
+            pipeline.capture.drops if pipeline else 0,
+            pipeline.capture.reconnects if pipeline else 0,
+            pipeline.capture.unreadable if pipeline else 0,
+            pipeline.timing.stages() if pipeline else {},
+            tuple(sorted(self._told)),
+        )
+
+    def _open(self) -> Pipeline:
+        """What can fail at once comes first: nobody waits for a model to hear of a typo."""
+        settings = self._settings
+        if settings.events is not None:
+            self._events = EventLog(settings.events, force=settings.force)
+            self._closing.callback(self._events.close)
+        if settings.record is not None:
+            self._recorder = Recorder(settings.record, force=settings.force)
+            self._closing.callback(self._recorder.close)
+        if settings.serve is not None:
+            self._server = LiveServer(settings.serve)
+            self._closing.callback(self._server.close)
+        if settings.window:
+            self._window = Window("edgecnn")
+            self._closing.callback(self._window.close)
+        detector = ready(self._load(settings.choice))
+        if self._server is not None:
+            self._say(f"watch at {self._server.url} (Ctrl-C ends)")
+        switch = Switch(detector, settings.choice, self._load)
+        self._pipeline = Pipeline(
+            settings.source, switch, explain=settings.explain, patience=settings.patience
+        )
+        self._closing.callback(self._finish)
+        return self._pipeline
+
+    def _load(self, choice: Choice) -> Any:
+        return load_detector(
+            choice.model,
+            runtime=choice.runtime,
+            threads=self._settings.threads,
+            min_score=self._settings.min_score,
+        )
+
+    def _loop(self, pipeline: Pipeline) -> None:
+        limit = self._settings.frames
+        step = False
+        while limit is None or self._frames < limit:
+            command = self._command(pipeline)
+            if command == "quit":
+                return
+            step = step or command == "step"
+            if self._paused and not step:
+                if self._window is None:
+                    time.sleep(0.02)
+                continue
+            result = pipeline.poll(0.02 if self._window is not None else 0.1)
+            if pipeline.finished:
+                return
+            self._tell_troubles(pipeline)
+            if result is not None:
+                step = False
+                self._take(pipeline, result)
+            elif pipeline.capture.trouble and self._last is not None:
+                self._show(pipeline, self._last)  # the frozen picture says why it is frozen
+                time.sleep(0.1)
+
+    def _take(self, pipeline: Pipeline, result: Result) -> None:
+        self._frames += 1
+        self._last = result
+        self._signs = sum(track.seen for track in result.tracks)
+        self._note(result.changes, result)
+        if self._window or self._recorder or self._server:
+            self._wait_until_due(result)
+            canvas = self._show(pipeline, result)
+            if self._recorder is not None:
+                self._recorder.write(canvas, result.frame.seconds)
+
+    def _note(self, changes: tuple[Change, ...], result: Result | None) -> None:
+        frame = result.frame if result is not None else None
+        if self._events is not None:
+            self._events.write(changes, frame)
+        for change in changes:
+            event = describe(change, frame)
+            self._recent.appendleft(event)
+            appears = change.kind == "appear"
+            self._appeared += appears
+            if self._window is None:
+                what = f"appears ({event['score']:.2f})" if appears else "leaves"
+                where = f" in {event['picture']}" if "picture" in event else ""
+                self._say(f"{event['seconds']:8.2f} s  sign #{event['track']} {what}{where}")
+
+    def _show(self, pipeline: Pipeline, result: Result) -> Picture:
+        began = time.perf_counter_ns()
+        image = result.frame.image
+        evidence = result.evidence
+        canvas = image.copy() if evidence is None else lay_heat_over(image, evidence)
+        draw_tracks(canvas, result.tracks)
+        hud = self._hud(pipeline)
+        draw_hud(canvas, hud)
+        if evidence is not None:
+            canvas = with_evidence(canvas, image, evidence)
+        self._canvas = canvas
+        if self._window is not None:
+            self._window.show(canvas)
+        if self._server is not None:
+            self._server.publish(canvas, self._state(hud))
+        pipeline.timing.add("draw", time.perf_counter_ns() - began)
+        return canvas
+
+    def _hud(self, pipeline: Pipeline) -> Hud:
+        detector, _ = pipeline.switch.current()
+        now = time.monotonic()
+        helping = self._window is not None and now - self._began < HELP_SHOWN_S
+        shown_at, notice = self._notice
+        return Hud(
+            fps=pipeline.timing.fps(time.monotonic_ns()),
+            model=Path(pipeline.switch.choice.model).name,
+            runtime=pipeline.switch.choice.runtime,
+            precision=precision_of(detector),
+            drops=pipeline.capture.drops,
+            stages=pipeline.timing.stages(),
+            recording=self._recorder is not None and not self._recorder.trouble,
+            paused=self._paused,
+            notices=(
+                pipeline.capture.trouble,
+                notice if now - shown_at < NOTICE_SHOWN_S else "",
+                HELP if helping else "",
+            ),
+        )
+
+    def _state(self, hud: Hud) -> dict[str, Any]:
+        stages = {
+            stage: {"p50_ms": time.p50_ms, "p95_ms": time.p95_ms}
+            for stage, time in hud.stages.items()
+        }
+        return {
+            "fps": hud.fps,
+            "model": hud.model,
+            "runtime": hud.runtime,
+            "precision": hud.precision,
+            "drops": hud.drops,
+            "paused": hud.paused,
+            "signs": self._signs,
+            "stages": stages,
+            "events": list(self._recent),
+            "notice": next((notice for notice in hud.notices if notice), ""),
+        }
+
+    def _command(self, pipeline: Pipeline) -> str:
+        command = self._window.command(15 if self._paused else 1) if self._window else ""
+        if not command and self._server is not None and not self._server.commands.empty():
+            command = self._server.commands.get_nowait()
+        if command == "pause":
+            self._paused = not self._paused
+            self._due_from = None
+            pipeline.pause(self._paused)
+        elif command == "explain":
+            pipeline.explain = not pipeline.explain
+        elif command == "save":
+            self._save()
+        elif command in ("runtime", "model"):
+            self._switch(pipeline, command)
+        if command and command != "step" and self._last is not None:
+            self._show(pipeline, self._last)
+        return command
+
+    def _switch(self, pipeline: Pipeline, what: str) -> None:
+        """Try the next one after the one tried last, so that one which fails is passed."""
+        tried = self._tried
+        if what == "runtime":
+            wanted = Choice(tried.model, _next(runtimes_for(tried.model), tried.runtime))
+        else:
+            models = list(dict.fromkeys((self._settings.choice.model, *shipped_models())))
+            wanted = Choice(_next(models, tried.model), pipeline.switch.choice.runtime)
+        if wanted == pipeline.switch.choice:
+            self._notify(f"there is no other {what}")
+        elif pipeline.switch.request(wanted):
+            self._tried = wanted
+
+    def _save(self) -> None:
+        if self._canvas is None:
+            return
+        name = time.strftime("edgecnn-%Y%m%d-%H%M%S") + f"-{self._frames}.png"
+        cv2 = require("cv2", "opencv")
+        _, data = cv2.imencode(".png", self._canvas)
+        try:
+            with atomic_path(self._settings.saved / name) as path:
+                path.write_bytes(data.tobytes())
+        except (OSError, ValueError) as error:
+            self._notify(f"not saved: {error}")
+        else:
+            self._notify(f"saved {name}")
+
+    def _notify(self, notice: str) -> None:
+        self._notice = (time.monotonic(), notice)
+
+    def _tell_troubles(self, pipeline: Pipeline) -> None:
+        """Each trouble once, as a line; what the switch says goes to the panel as well."""
+        if pipeline.switch.message and pipeline.switch.message not in self._notice[1]:
+            self._notify(pipeline.switch.message)
+            pipeline.switch.message = ""
+        sinks = (self._recorder, self._events)
+        troubles = [pipeline.capture.trouble, *(sink.trouble for sink in sinks if sink is not None)]
+        for trouble in troubles:
+            if trouble and trouble not in self._told:
+                self._told.add(trouble)
+                self._say(trouble)
+                self._notify(trouble)
+
+    def _wait_until_due(self, result: Result) -> None:
+        """Show a file at its own pace; a live source sets the pace itself."""
+        if self._settings.source.live or not (self._window or self._server):
+            return
+        now = time.monotonic()
+        if self._due_from is None:
+            self._due_from = now - result.frame.seconds
+        early = self._due_from + result.frame.seconds - now
+        if early < -1.0:
+            self._due_from = None  # slower than the file: no race to catch up
+        elif early > 0:
+            time.sleep(min(early, 1.0))
+
+    def _finish(self) -> None:
+        """Signs that are in view when the run ends leave with it."""
+        if self._pipeline is not None:
+            self._note(self._pipeline.leaving(), None)
+
+
+def runtimes_for(model: str) -> list[str]:
+    """Configurations that read `model` (a shipped name or a file), first devices only."""
+    ending = Path(model).suffix.lower().lstrip(".")
+    loaded = {name: RUNTIMES.load(name) for name in RUNTIMES.names()}
+    return [
+        f"{name}:{runtime.devices[0]}"
+        for name, runtime in loaded.items()
+        if runtime.environment is None and (not ending or ending in runtime.formats)
+    ]
+
+
+def _next(known: list[str], current: str) -> str:
+    if current not in known:
+        return known[0] if known else current
+    return known[(known.index(current) + 1) % len(known)]
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

@@ -1,0 +1,160 @@
+"""Where pictures come from: what a source's text means, before anything is opened.
+
+A source is live or it is not. A live one (camera, stream) goes on whether or not somebody
+looks, so that only its newest frame is worth anything, and it may go and come back. A file
+waits, and every frame of it counts.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from edgecnn.errors import InputError
+from edgecnn.registry import unknown_name
+
+Kind = Literal["camera", "video", "pictures", "stream", "gstreamer", "picamera", "synthetic"]
+
+VIDEO_ENDINGS = frozenset(
+    (".3gp", ".avi", ".flv", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg")
+) | {".ogv", ".ts", ".webm", ".wmv"}
+PICTURE_ENDINGS = frozenset(
+    (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
+STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "rtp", "srt", "tcp")
+FORMS = (
+    "a camera's number, a video file, a folder or glob of pictures, an rtsp:// or http:// "
+    "address, a GStreamer pipeline (with ' ! '), picamera or synthetic"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source that was understood. `address` is what its reader opens.
+
+    `live`: keeps the newest frame and drops what is late; otherwise nothing is dropped.
+    `continuous`: one frame follows from the last, so that tracks make sense.
+    """
+
+    kind: Kind
+    address: str
+    live: bool
+    continuous: bool = True
+    paths: tuple[Path, ...] = ()
+
+    def __str__(self) -> str:
+        if self.kind == "camera":
+            return f"camera {self.address}"
+        if self.kind == "stream":
+            return without_password(self.address)
+        return self.address
+
+
+def parse_source(text: str) -> Source:
+    """Understand a source as it is typed.
+
+    Raises InputError for what cannot be one: a file that is not there, an ending nobody
+    knows, an empty folder. Cameras and streams are tried only when they are opened.
+    """
+    text = str(text).strip()
+    if not text:
+        raise InputError("no source given", hint=f"give {FORMS}")
+    return _device(text) or (_address(text) if "://" in text else _files(text))
+
+
+def _device(text: str) -> Source | None:
+    if text.isdecimal():
+        return Source("camera", str(int(text)), live=True)
+    if re.fullmatch(r"/dev/video\d+", text):
+        return Source("camera", text, live=True)
+    if re.fullmatch(r"synthetic(:.+)?", text):
+        return Source("synthetic", text, live=True)
+    if re.fullmatch(r"picamera2?(:\d+)?", text):
+        return Source("picamera", text, live=True)
+    if " ! " in text:
+        return Source("gstreamer", text, live=True)
+    return None
+
+
+def without_password(address: str) -> str:
+    """An address that may be shown and logged: cameras' passwords stand in their URLs."""
+    return re.sub(r"(?<=://)[^/@\s]*:[^/@\s]*@", "…@", address)
+
+
+def cameras() -> list[str]:
+    """The cameras Linux knows, by number; empty elsewhere."""
+    found = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
+    return sorted((number for number in found if number.isdecimal()), key=int)
+
+
+def _address(text: str) -> Source:
+    scheme = text.partition("://")[0].lower()
+    if scheme == "file":
+        return _files(urlsplit(text).path)
+    if scheme not in STREAM_SCHEMES:
+        raise unknown_name("kind of address", scheme, STREAM_SCHEMES)
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+    except ValueError as error:
+        raise InputError(f"not an address: {without_password(text)} ({error})") from error
+    if not host and scheme not in ("udp", "rtp"):
+        raise InputError(f"no host in the address {without_password(text)}")
+    # A video file behind http has an end and no clock: nothing of it is dropped.
+    recorded = scheme in ("http", "https") and _ending(parts.path) in VIDEO_ENDINGS - {
+        ".mjpg",
+        ".mjpeg",
+        ".ts",
+        ".flv",
+    }
+    return Source("stream", text, live=not recorded)
+
+
+def _files(text: str) -> Source:
+    path = Path(text).expanduser()
+    if path.is_dir():
+        pictures = [found for found in path.iterdir() if _ending(found.name) in PICTURE_ENDINGS]
+        if not pictures:
+            raise InputError(
+                f"no pictures in {text}",
+                hint=f"known endings: {', '.join(sorted(PICTURE_ENDINGS))}",
+            )
+        return _pictures(text, pictures)
+    if path.exists():
+        ending = _ending(path.name)
+        if ending in PICTURE_ENDINGS:
+            return _pictures(text, [path])
+        if ending in VIDEO_ENDINGS:
+            return Source("video", str(path), live=False)
+        raise InputError(
+            f"{path.name}: neither a video nor a picture, by its ending",
+            hint=f"known endings: {', '.join(sorted(VIDEO_ENDINGS | PICTURE_ENDINGS))}",
+        )
+    if glob.has_magic(text):
+        # An absolute pattern is nothing that Path.glob takes.
+        found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207
+        pictures = [name for name in found if _ending(name.name) in PICTURE_ENDINGS]
+        if not pictures:
+            raise InputError(f"no pictures match {text}", hint="quote the pattern for the shell")
+        return _pictures(text, pictures)
+    raise InputError(f"no such source: {text}", hint=f"give {FORMS}")
+
+
+def _pictures(text: str, paths: list[Path]) -> Source:
+    ordered = tuple(sorted(paths, key=lambda path: _natural(str(path))))
+    return Source("pictures", text, live=False, continuous=False, paths=ordered)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A sort key that puts frame_2 before frame_10."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]
+
+
+def _ending(name: str) -> str:
+    return Path(name).suffix.lower()

@@ -1,0 +1,285 @@
+"""From boxes frame by frame to signs that stay: a small tracker with hysteresis.
+
+Written here rather than taken: supervision's ByteTrack brings matplotlib and scipy to a
+Raspberry Pi, norfair brings filterpy and scipy, and both assume crowds. A camera sees a few stop
+signs at once, so greedy association is as good as an optimal one, and numpy suffices.
+
+Association follows ByteTrack (Y. Zhang et al., 2022): strong detections first, then weak ones,
+which may keep a track but not begin one. Boxes are enlarged before they are compared, so that a
+small sign that jumps more than its own width is still met (C-BIoU, F. Yang et al., 2023).
+Each side of a box is filtered with a constant-velocity Kalman filter in real time, so that
+dropped frames do not stretch the motion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Box = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """When a track begins, stays and ends.
+
+    A detection of at least `begin_score` begins a track, one of at least `keep_score` keeps
+    one alive. A track is shown after `confirm_hits` hits and gone after `patience_s` without
+    one, and while it waits it moves on by its own speed.
+    """
+
+    begin_score: float = 0.4
+    keep_score: float = 0.2
+    confirm_hits: int = 2
+    patience_s: float = 0.6
+    least_overlap: float = 0.15
+    enlarge: float = 0.5
+    score_smoothing: float = 0.3
+
+
+@dataclass(frozen=True)
+class Track:
+    """A sign that is followed. `xyxy` is its filtered box in pixels of the frame."""
+
+    id: int
+    xyxy: tuple[float, float, float, float]
+    score: float
+    seen: bool
+    """False while it was not detected in this frame and is only expected."""
+    hits: int
+    began_s: float
+    last_seen_s: float
+    best_score: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """A track that appeared or left."""
+
+    kind: Literal["appear", "leave"]
+    track: Track
+
+
+@dataclass
+class _Motion:
+    """Position and speed of the four values of a box, each filtered for itself.
+
+    State (4, 2), covariance (4, 2, 2). Noise grows with the box: a near sign moves and is
+    measured in more pixels than a far one.
+    """
+
+    state: Floats
+    covariance: Floats
+
+    MEASURED = 0.06
+    ACCELERATION = 3.0
+
+    @classmethod
+    def start(cls, box: Floats) -> _Motion:
+        size = _size(box)
+        state = np.stack([box, np.zeros(4)], axis=1)
+        covariance = np.zeros((4, 2, 2))
+        covariance[:, 0, 0] = (cls.MEASURED * size) ** 2
+        covariance[:, 1, 1] = (1.5 * size) ** 2
+        return cls(state, covariance)
+
+    @property
+    def box(self) -> Floats:
+        return self.state[:, 0]
+
+    def predict(self, dt: float) -> None:
+        if dt <= 0:
+            return
+        step = np.asarray([[1.0, dt], [0.0, 1.0]])
+        self.state = self.state @ step.T
+        force = (self.ACCELERATION * _size(self.box)) ** 2
+        noise = force * np.asarray([[dt**4 / 4, dt**3 / 2], [dt**3 / 2, dt**2]])
+        self.covariance = step @ self.covariance @ step.T + noise
+
+    def correct(self, box: Floats) -> None:
+        noise = (self.MEASURED * _size(box)) ** 2
+        gain = self.covariance[:, :, 0] / (self.covariance[:, 0, 0] + noise)[:, None]
+        self.state = self.state + gain * (box - self.box)[:, None]
+        self.covariance = self.covariance - gain[:, :, None] * self.covariance[:, None, 0, :]
+
+
+@dataclass
+class _Follow:
+    id: int
+    motion: _Motion
+    score: float
+    began_s: float
+    last_seen_s: float
+    hits: int = 1
+    best_score: float = 0.0
+    shown: bool = False
+    seen: bool = True
+
+    def public(self) -> Track:
+        left, top, right, bottom = (float(value) for value in self.motion.box)
+        return Track(
+            self.id,
+            (min(left, right), min(top, bottom), max(left, right), max(top, bottom)),
+            self.score,
+            self.seen,
+            self.hits,
+            self.began_s,
+            self.last_seen_s,
+            self.best_score,
+        )
+
+
+@dataclass
+class Tracker:
+    """Call `update` with every frame's boxes; it answers with the tracks to show."""
+
+    settings: TrackerSettings = field(default_factory=TrackerSettings)
+
+    def __post_init__(self) -> None:
+        self._follows: list[_Follow] = []
+        self._next_id = 1
+        self._now_s: float | None = None
+
+    def update(
+        self, xyxy: npt.NDArray[np.floating], scores: npt.NDArray[np.floating], now_s: float
+    ) -> tuple[tuple[Track, ...], tuple[Change, ...]]:
+        """Boxes (n, 4) and scores (n,) of a frame at `now_s` → tracks shown, and changes.
+
+        Time that runs backwards (a camera that came back, a video that began anew) counts as
+        no time. Boxes that are not finite or have no area are passed over.
+        """
+        boxes, certainty = _usable(xyxy, scores)
+        dt = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
+        self._now_s = now_s
+        for follow in self._follows:
+            follow.motion.predict(dt)
+            follow.seen = False
+        free = self._match(boxes, certainty, now_s)
+        for index in free:
+            if certainty[index] >= self.settings.begin_score:
+                self._begin(boxes[index], float(certainty[index]), now_s)
+        changes = [*self._leave(now_s), *self._appear()]
+        return self.tracks, tuple(changes)
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """The confirmed tracks, best first."""
+        shown = [follow.public() for follow in self._follows if follow.shown]
+        return tuple(sorted(shown, key=lambda track: -track.score))
+
+    def finish(self) -> tuple[Change, ...]:
+        """End every track: those that were shown leave."""
+        leaving = tuple(Change("leave", track) for track in self.tracks)
+        self._follows.clear()
+        return leaving
+
+    def _match(self, boxes: Floats, scores: Floats, now_s: float) -> list[int]:
+        """Give each track at most one box, strong boxes first; return the boxes left over."""
+        strong = [i for i in range(len(boxes)) if scores[i] >= self.settings.begin_score]
+        weak = [
+            i for i in range(len(boxes)) if self.settings.keep_score <= scores[i]
+            and scores[i] < self.settings.begin_score
+        ]  # fmt: skip
+        waiting = list(range(len(self._follows)))
+        free = list(strong)
+        for candidates in (strong, weak):
+            for track, box in self._pairs(waiting, candidates, boxes):
+                follow = self._follows[track]
+                follow.motion.correct(boxes[box])
+                alpha = self.settings.score_smoothing
+                follow.score += alpha * (float(scores[box]) - follow.score)
+                follow.best_score = max(follow.best_score, float(scores[box]))
+                follow.hits += 1
+                follow.seen = True
+                follow.last_seen_s = now_s
+                waiting.remove(track)
+                if box in free:
+                    free.remove(box)
+        return free
+
+    def _pairs(
+        self, tracks: Sequence[int], candidates: Sequence[int], boxes: Floats
+    ) -> list[tuple[int, int]]:
+        """Pairs of (track, box) by falling overlap, each used once."""
+        if not tracks or not candidates:
+            return []
+        known = np.stack([self._follows[track].motion.box for track in tracks])
+        overlap = enlarged_iou(known, boxes[list(candidates)], self.settings.enlarge)
+        pairs: list[tuple[int, int]] = []
+        while True:
+            row, column = np.unravel_index(int(np.argmax(overlap)), overlap.shape)
+            if overlap[row, column] < self.settings.least_overlap:
+                return pairs
+            pairs.append((tracks[int(row)], candidates[int(column)]))
+            overlap[row, :] = -1.0
+            overlap[:, column] = -1.0
+
+    def _begin(self, box: Floats, score: float, now_s: float) -> None:
+        follow = _Follow(self._next_id, _Motion.start(box), score, now_s, now_s, best_score=score)
+        self._next_id += 1
+        self._follows.append(follow)
+
+    def _appear(self) -> list[Change]:
+        changes = []
+        for follow in self._follows:
+            if not follow.shown and follow.seen and follow.hits >= self.settings.confirm_hits:
+                follow.shown = True
+                changes.append(Change("appear", follow.public()))
+        return changes
+
+    def _leave(self, now_s: float) -> list[Change]:
+        # One that was never confirmed gets less patience: a flash of light is no sign.
+        patience = self.settings.patience_s
+        kept, changes = [], []
+        for follow in self._follows:
+            limit = patience if follow.shown else patience / 2
+            if now_s - follow.last_seen_s <= limit:
+                kept.append(follow)
+            elif follow.shown:
+                changes.append(Change("leave", follow.public()))
+        self._follows = kept
+        return changes
+
+
+def one_by_one(settings: TrackerSettings) -> TrackerSettings:
+    """Settings for pictures that have nothing to do with each other: no memory at all."""
+    return replace(
+        settings, confirm_hits=1, patience_s=0.0, least_overlap=math.inf,
+        keep_score=settings.begin_score,
+    )  # fmt: skip
+
+
+def enlarged_iou(first: Floats, second: Floats, enlarge: float) -> Floats:
+    """IoU (n, m) of boxes (n, 4) and (m, 4) after each grew by `enlarge` of its size a side."""
+    a, b = _enlarged(first, enlarge), _enlarged(second, enlarge)
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    areas = [np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1) for boxes in (a, b)]
+    union = areas[0][:, None] + areas[1][None, :] - shared
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+
+
+def _enlarged(boxes: Floats, by: float) -> Floats:
+    margin = (boxes[:, 2:] - boxes[:, :2]) * by
+    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
+
+
+def _size(box: Floats) -> float:
+    return max(1.0, float(abs(box[2] - box[0]) + abs(box[3] - box[1])) / 2)
+
+
+def _usable(
+    xyxy: npt.NDArray[np.floating], scores: npt.NDArray[np.floating]
+) -> tuple[Floats, Floats]:
+    boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
+    certainty = np.asarray(scores, np.float64).reshape(-1)
+    good = np.isfinite(boxes).all(axis=1) & np.isfinite(certainty)
+    good &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    return boxes[good], certainty[good]
