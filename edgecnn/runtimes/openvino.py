@@ -97,7 +97,7 @@ class OpenVINO(Runtime):
     ) -> list[OperatorTime]:
         inputs, _ = _declared(path, options.batch)
         compiled, _ = _compile(path, device, options, inputs, PERF_COUNT=True)
-        return openvino_profile.profile(compiled, tensors, inferences)
+        return openvino_profile.profile(compiled, device, tensors, inferences)
 
 
 class OpenVINOSession(Session):
