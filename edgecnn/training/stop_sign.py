@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ from edgecnn.data.boxes_coco import load_coco
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.files import atomic_path
 from edgecnn.keras_files import import_keras
+from edgecnn.manifest import Artifact, Manifest, TensorSpec, write_manifest
 from edgecnn.models import build
+from edgecnn.models.stop_sign import STRIDE
+from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import require
 from edgecnn.training.box_augmentation import View
@@ -33,7 +37,8 @@ from edgecnn.training.detection_loss import detection_loss
 
 TRAINED_ON = ("roadsign877", "rf_stopsigns210")
 BLOCK, EVERY = 40, 5
-"""Of both sources every fifth block of 40 file numbers is held out for evaluation."""
+HELD_OUT = 2
+"""Of both sources the third of every five blocks of 40 file numbers is held out."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class Sources:
 def load_sources(folder: Path, names: Sequence[str] = TRAINED_ON) -> Sources:
     """Read COCO sources and hold out blocks of each. Raises InputError when one is missing."""
     pairs = [
-        split_in_blocks(load_coco(folder / name), block=BLOCK, every=EVERY, offset=2)
+        split_in_blocks(load_coco(folder / name), block=BLOCK, every=EVERY, offset=HELD_OUT)
         for name in names
     ]
     return Sources(tuple(kept for kept, _ in pairs), tuple(out for _, out in pairs))
@@ -241,8 +246,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sources = load_sources(options.data, options.sources.split(","))
     pool = make_pool(sources, schedule, options.out, progress=_print)
     net = fit(pool, schedule, options.out / f"{options.model}.npz", progress=_print)
-    with atomic_path(options.out / f"{options.model}.keras") as temporary:
+    save(net, schedule, sources, options.out / f"{options.model}.keras")
+
+
+def save(net: Any, schedule: Schedule, sources: Sources, out: Path) -> Artifact:
+    """Write `out` (a `.keras` file without optimizer) with its manifest."""
+    side = schedule.frame
+    manifest = Manifest(
+        task="detection",
+        model=schedule.model,
+        recipe="float32",
+        inputs=(TensorSpec("input", (None, side, side, 3), "float32", "NHWC"),),
+        outputs=tuple(
+            TensorSpec(name, (None, side // STRIDE, side // STRIDE, channels), "float32", "NHWC")
+            for name, channels in (("heat", 1), ("box", 4))
+        ),
+        preprocessing=LetterboxPreprocessing(side, side, 3),
+        labels=("stop sign",),
+        data={
+            "name": "+".join(data.name for data in sources.kept),
+            "sha256": {data.name: data.sha256 for data in sources.kept},
+            "samples": {
+                "train": {data.name: len(data) for data in sources.kept},
+                "held_out": {data.name: len(data) for data in sources.held_out},
+                "scenes": schedule.scenes,
+            },
+            "split": {"block": BLOCK, "every": EVERY, "held_out": HELD_OUT},
+        },
+        training=schedule.record(),
+        versions={name: version(name) for name in ("keras", "tensorflow", "opencv-python")},
+    )
+    with atomic_path(out) as temporary:
         net.save(temporary)
+    return write_manifest(out, manifest)
 
 
 def _print(stage: str, done: int, total: int, message: str = "") -> None:

@@ -1,0 +1,134 @@
+"""Decoding undoes what the training targets encode, and survives any numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edgecnn.errors import InputError
+from edgecnn.training.detection_loss import targets
+from edgecnn.vision.decode import MAX_CANDIDATES, clip_boxes, decode, split_outputs
+from edgecnn.vision.detections import Detections
+
+
+@st.composite
+def box_in_256(draw):
+    width, height = draw(st.floats(10, 250)), draw(st.floats(10, 250))
+    left = draw(st.floats(0, 256 - width))
+    top = draw(st.floats(0, 256 - height))
+    return np.asarray([left, top, left + width, top + height], np.float32)
+
+
+@given(box_in_256())
+def test_decoding_the_targets_gives_the_box_back(box):
+    target = targets(box[None], np.zeros((0, 4), np.float32), 256)
+    heat = np.where(target[:, :, 0] > 0, 5.0, -5.0)
+
+    found = decode(heat, target[:, :, 2:], min_score=0.5)
+
+    assert len(found) >= 1
+    np.testing.assert_allclose(found.xyxy, np.tile(box, (len(found), 1)), atol=0.01)
+
+
+maps = st.integers(1, 12).flatmap(
+    lambda rows: st.integers(1, 12).flatmap(
+        lambda columns: st.tuples(
+            hnp.arrays(np.float32, (rows, columns), elements=st.floats(width=32)),
+            hnp.arrays(np.float32, (rows, columns, 4), elements=st.floats(width=32)),
+        )
+    )
+)
+
+
+@given(maps, st.floats(0.01, 0.99))
+def test_any_numbers_give_finite_solid_boxes_best_first(both, min_score):
+    heat, box = both
+
+    found = decode(heat, box, min_score=min_score)
+
+    assert np.isfinite(found.xyxy).all()
+    assert (found.xyxy[:, 2:] > found.xyxy[:, :2]).all()
+    assert (np.diff(found.scores) <= 0).all()
+    assert (found.scores >= min_score - 1e-4).all()
+
+
+def test_cells_that_are_no_number_are_passed_over():
+    heat = np.asarray([[np.nan, 3.0, 3.0]], np.float32)
+    box = np.zeros((1, 3, 4), np.float32)
+    box[0, 1, 2] = np.inf
+
+    assert len(decode(heat, box, min_score=0.5)) == 1
+
+
+def test_a_map_that_fires_everywhere_gives_a_bounded_number_of_boxes():
+    heat = np.linspace(1, 2, 64 * 64, dtype=np.float32).reshape(64, 64)
+
+    found = decode(heat, np.zeros((64, 64, 4), np.float32), min_score=0.1)
+
+    assert len(found) == MAX_CANDIDATES
+    assert found.scores[0] == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-6)
+
+
+def test_a_cells_box_lies_around_its_own_middle():
+    heat = np.full((4, 6), -9.0, np.float32)
+    heat[1, 5] = 9.0
+    box = np.zeros((4, 6, 4), np.float32)  # log₂ 1: one stride to every side
+
+    found = decode(heat, box, min_score=0.5)
+
+    np.testing.assert_allclose(found.xyxy, [[36, 4, 52, 20]])
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+@pytest.mark.parametrize("heat_first", [False, True])
+def test_outputs_are_told_apart_by_their_shapes(channels_first, heat_first):
+    rng = np.random.default_rng(0)
+    heat, box = rng.random((1, 4, 6, 1)), rng.random((1, 4, 6, 4))
+    outputs = [heat, box]
+    if channels_first:
+        outputs = [array.transpose(0, 3, 1, 2) for array in outputs]
+    if not heat_first:
+        outputs.reverse()
+
+    found_heat, found_box = split_outputs(outputs, 32, 48)
+
+    np.testing.assert_array_equal(found_heat, heat[0, :, :, 0])
+    np.testing.assert_array_equal(found_box, box[0])
+
+
+@pytest.mark.parametrize(
+    "shapes", [[(1, 10)], [(1, 4, 6, 1)], [(1, 4, 6, 1), (1, 4, 6, 3)], [(1, 4, 6, 1)] * 3, []]
+)
+def test_the_outputs_of_another_model_are_refused(shapes):
+    with pytest.raises(InputError, match="not a detector"):
+        split_outputs([np.zeros(shape) for shape in shapes], 32, 48)
+
+
+def test_maps_that_do_not_belong_together_are_refused():
+    with pytest.raises(InputError, match="received"):
+        decode(np.zeros((3, 3)), np.zeros((3, 4, 4)), min_score=0.5)
+
+
+@given(hnp.arrays(np.float32, (5, 4), elements=st.floats(-1e6, 1e6, width=32)))
+def test_clipped_boxes_lie_in_the_picture(boxes):
+    clipped = clip_boxes(boxes, 48, 64)
+
+    assert (clipped >= 0).all()
+    assert (clipped[:, ::2] <= 64).all()
+    assert (clipped[:, 1::2] <= 48).all()
+
+
+def test_detections_refuse_shapes_that_do_not_belong_together():
+    with pytest.raises(InputError, match="received"):
+        Detections(np.zeros((2, 4), np.float32), np.zeros(3, np.float32))
+
+
+def test_detections_keep_those_at_least_as_good():
+    found = Detections(np.zeros((3, 4), np.float32), np.asarray([0.9, 0.5, 0.2], np.float32))
+
+    assert found.at_least(0.5).scores.tolist() == pytest.approx([0.9, 0.5])
+    assert [score for _, score in found] == pytest.approx([0.9, 0.5, 0.2])
+    assert len(Detections.none()) == 0

@@ -1,0 +1,120 @@
+"""Suppression: whatever comes in, what goes out is sorted, apart, and stands for all of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edgecnn.vision.detections import Detections
+from edgecnn.vision.nms import iou, suppress
+
+coordinate = st.floats(-100, 2000, width=32)
+
+
+@st.composite
+def detections(draw, most=25):
+    count = draw(st.integers(0, most))
+    low = draw(hnp.arrays(np.float32, (count, 2), elements=coordinate))
+    extent = draw(hnp.arrays(np.float32, (count, 2), elements=st.floats(0, 500, width=32)))
+    scores = draw(hnp.arrays(np.float32, count, elements=st.floats(0, 1, width=32)))
+    return Detections(np.concatenate([low, low + extent], axis=1), scores)
+
+
+@given(detections(), detections())
+def test_iou_is_symmetric_and_between_0_and_1(a, b):
+    overlaps = iou(a.xyxy, b.xyxy)
+
+    assert overlaps.shape == (len(a), len(b))
+    assert ((overlaps >= 0) & (overlaps <= 1 + 1e-5)).all()
+    np.testing.assert_allclose(overlaps, iou(b.xyxy, a.xyxy).T, atol=1e-6)
+
+
+@given(detections())
+def test_a_box_with_an_area_overlaps_itself_fully(found):
+    sides = found.xyxy[:, 2:] - found.xyxy[:, :2]
+    solid = (sides > 0.01).all(axis=1)
+
+    np.testing.assert_allclose(np.diag(iou(found.xyxy, found.xyxy))[solid], 1, atol=1e-5)
+
+
+@given(detections())
+def test_survivors_come_best_first_and_the_best_survives(found):
+    kept = suppress(found)
+
+    assert (np.diff(kept.scores) <= 0).all()
+    assert len(kept) <= len(found)
+    if len(found):
+        assert kept.scores[0] == found.scores.max()
+
+
+@given(detections())
+def test_survivors_do_not_overlap_where_no_one_votes(found):
+    kept = suppress(found, max_iou=0.5, vote_iou=2.0)
+
+    overlaps = iou(kept.xyxy, kept.xyxy)
+    np.fill_diagonal(overlaps, 0)
+    assert (overlaps <= 0.5 + 1e-5).all()
+
+
+@given(detections())
+def test_every_suppressed_box_overlaps_a_better_survivor(found):
+    kept = suppress(found, max_iou=0.5, vote_iou=2.0)
+
+    for box, score in found:
+        with_survivors = iou(box[None], kept.xyxy)[0]
+        is_survivor = (kept.xyxy == box).all(axis=1).any()
+        assert is_survivor or ((with_survivors > 0.5) & (kept.scores >= score)).any()
+
+
+@given(detections())
+def test_suppressing_twice_changes_nothing_where_no_one_votes(found):
+    once = suppress(found, vote_iou=2.0)
+    twice = suppress(once, vote_iou=2.0)
+
+    np.testing.assert_array_equal(once.xyxy, twice.xyxy)
+    np.testing.assert_array_equal(once.scores, twice.scores)
+
+
+@given(detections(), st.randoms(use_true_random=False))
+def test_the_order_of_the_input_does_not_matter(found, random):
+    order = list(range(len(found)))
+    random.shuffle(order)
+    distinct = len(set(found.scores.tolist())) == len(found)
+
+    shuffled = suppress(Detections(found.xyxy[order], found.scores[order]))
+
+    if distinct:  # ties keep their order, by design
+        np.testing.assert_allclose(shuffled.xyxy, suppress(found).xyxy, rtol=1e-4, atol=1e-2)
+
+
+@given(detections())
+def test_voted_boxes_stay_within_the_voters(found):
+    kept = suppress(found)
+
+    if len(found):
+        margin = 1e-2 + 1e-5 * np.abs(found.xyxy).max()
+        assert (kept.xyxy >= found.xyxy.min(axis=0) - margin).all()
+        assert (kept.xyxy <= found.xyxy.max(axis=0) + margin).all()
+
+
+def test_a_vote_is_the_mean_weighted_by_score():
+    found = Detections(
+        np.asarray([[0, 0, 100, 100], [0, 0, 104, 100]], np.float32),
+        np.asarray([0.75, 0.25], np.float32),
+    )
+
+    kept = suppress(found)
+
+    np.testing.assert_allclose(kept.xyxy, [[0, 0, 101, 100]], atol=1e-4)
+    np.testing.assert_allclose(kept.scores, [0.75])
+
+
+def test_two_signs_side_by_side_both_survive():
+    found = Detections(
+        np.asarray([[0, 0, 50, 50], [55, 0, 105, 50]], np.float32),
+        np.asarray([0.9, 0.8], np.float32),
+    )
+
+    assert len(suppress(found)) == 2
