@@ -81,3 +81,33 @@ def test_recurrent_layers_are_refused_by_name(tmp_path: Path):
     Sequential([layers.Input((5, 3)), layers.LSTM(2)]).save(path)
     with pytest.raises(UncountableError, match="LSTM"):
         cost_of(path)
+
+
+def test_resnet18_costs_what_is_known_of_it(tmp_path: Path):
+    # He et al. 2016: 1.8 GMACs at 224×224; counted here layer by layer.
+    from keras import Input, Model, layers
+
+    def unit(x: object, channels: int, stride: int) -> object:
+        y = layers.Conv2D(channels, 3, stride, padding="same", use_bias=False)(x)
+        y = layers.ReLU()(layers.BatchNormalization()(y))
+        y = layers.Conv2D(channels, 3, padding="same", use_bias=False)(y)
+        y = layers.BatchNormalization()(y)
+        if stride > 1:
+            x = layers.Conv2D(channels, 1, stride, use_bias=False)(x)
+            x = layers.BatchNormalization()(x)
+        return layers.ReLU()(layers.Add()([x, y]))
+
+    data = Input((224, 224, 3))
+    x = layers.Conv2D(64, 7, 2, padding="same", use_bias=False)(data)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.MaxPooling2D(3, 2, padding="same")(x)
+    for channels in (64, 128, 256, 512):
+        x = unit(x, channels, 1 if channels == 64 else 2)
+        x = unit(x, channels, 1)
+    x = layers.Dense(1000)(layers.GlobalAveragePooling2D()(x))
+    path = tmp_path / "resnet18.keras"
+    Model(data, x).save(path)
+    cost = cost_of(path)
+    assert cost.macs == 1_814_073_344
+    running = 2 * (64 + 4 * 64 + 5 * 128 + 5 * 256 + 5 * 512)  # means and variances
+    assert cost.parameters == 11_689_512 + running
