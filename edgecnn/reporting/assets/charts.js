@@ -67,6 +67,8 @@ class Charts {
       const row = item && item.datum && this.byId.get(item.datum.id);
       if (row) this.showRow(row);
     });
+    // The picture's words are on its frame; its hundreds of marks are no list to read out.
+    canvas.querySelector("svg").setAttribute("aria-hidden", "true");
     this.views.set(name, result.view);
     this.watcher.observe(figure);
   }

@@ -19,7 +19,7 @@ function decodeRows(block) {
     for (let c = 0; c < names.length; c += 1) row[names[c]] = columns[c][i];
     row.search = [
       row.artifact, row.model, row.format, row.recipe, row.configuration, row.machine_label,
-      row.state, row.reason, row.provider, row.precision, row.device_name,
+      row.state, row.reason, runtimeNotes(row), row.provider, row.precision, row.device_name,
     ].join(" ").toLowerCase();
     rows.push(row);
   }

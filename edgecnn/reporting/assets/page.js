@@ -63,6 +63,7 @@ function start() {
     });
   }
   document.documentElement.dataset.table = "ready";
+  performance.mark("edgecnn-table");
 
   window.addEventListener("beforeprint", () => {
     table.draw(table.shown.length);
