@@ -1,0 +1,106 @@
+"""COCO's protocol on cases whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.errors import InputError
+from edgecnn.evaluation.detection import Found, Truth, evaluate_detections
+
+pytest.importorskip("faster_coco_eval", reason="AP is computed by faster-coco-eval")
+
+NONE = np.zeros((0, 4), np.float32)
+SIGN = np.asarray([[10, 10, 50, 50]], np.float32)
+
+
+def truth(boxes=NONE, ignored=NONE):
+    return Truth(boxes, ignored, 100, 100)
+
+
+def found(*rows):
+    """Rows of (left, top, right, bottom, score)."""
+    array = np.asarray(rows, np.float32).reshape(-1, 5)
+    return Found(array[:, :4], array[:, 4])
+
+
+def evaluate(truths, results, **options):
+    return evaluate_detections(truths, results, **{"min_score": 0.5, "input_side": 100} | options)
+
+
+def test_perfect_boxes_score_one():
+    scores = evaluate([truth(SIGN), truth()], [found((10, 10, 50, 50, 0.9)), found()])
+
+    assert scores.ap50 == scores.ap50_95 == pytest.approx(1)
+    assert scores.recall == scores.precision == 1
+    assert scores.false_alarms_per_100 == 0
+
+
+def test_a_box_with_three_quarters_overlap_counts_for_the_laxer_half_of_the_thresholds():
+    # IoU 30·40 / 40·40 = 0.75: right at 0.50, 0.55 … 0.75, six of ten
+    scores = evaluate([truth(SIGN)], [found((10, 10, 40, 50, 0.9))])
+
+    assert scores.ap50 == pytest.approx(1)
+    assert scores.ap50_95 == pytest.approx(0.6)
+
+
+def test_nothing_found_scores_zero():
+    scores = evaluate([truth(SIGN), truth()], [found(), found()])
+
+    assert scores.ap50 == scores.ap50_95 == scores.recall == 0
+    assert scores.precision is None
+
+
+def test_a_false_box_with_a_better_score_halves_the_precision_before_the_hit():
+    scores = evaluate([truth(SIGN)], [found((60, 60, 90, 90, 0.95), (10, 10, 50, 50, 0.9))])
+
+    assert scores.ap50 == pytest.approx(0.5)
+    assert scores.precision == 0.5
+
+
+def test_false_alarms_are_counted_a_picture_and_at_the_threshold():
+    empty = [truth() for _ in range(4)]
+    alarms = [
+        found((1, 1, 9, 9, 0.9), (20, 20, 30, 30, 0.8)),
+        found((1, 1, 9, 9, 0.4)),
+        found(),
+        found(),
+    ]
+
+    scores = evaluate([truth(SIGN), *empty], [found((10, 10, 50, 50, 0.9)), *alarms])
+
+    assert scores.negatives == 4
+    assert scores.false_alarms_per_100 == 25
+
+
+def test_ignored_boxes_count_neither_way():
+    hidden = np.asarray([[60, 60, 90, 90]], np.float32)
+    scores = evaluate([truth(SIGN, hidden)], [found((60, 60, 90, 90, 0.95), (10, 10, 50, 50, 0.9))])
+
+    assert scores.ap50 == pytest.approx(1)
+    assert scores.precision == 1
+    assert scores.signs == 1
+    assert scores.negatives == 0
+
+
+def test_a_second_box_on_one_sign_is_false():
+    scores = evaluate([truth(SIGN)], [found((10, 10, 50, 50, 0.9), (11, 11, 50, 50, 0.8))])
+
+    assert scores.precision == 0.5
+
+
+def test_recall_goes_by_the_size_in_the_networks_input():
+    sizes = np.asarray([[0, 0, 10, 10], [20, 20, 60, 60], [0, 100, 90, 190]], np.float32)
+    picture = Truth(sizes, NONE, 200, 200)
+    scores = evaluate([picture], [found((20, 20, 60, 60, 0.9))], input_side=200)
+
+    assert (scores.recall_small, scores.recall_medium, scores.recall_large) == (0, 1, 0)
+    halved = evaluate([picture], [found((20, 20, 60, 60, 0.9))], input_side=100)
+    assert halved.recall_small == 0.5
+
+
+def test_results_must_belong_to_the_pictures():
+    with pytest.raises(InputError, match="1 annotated pictures, but 2"):
+        evaluate([truth(SIGN)], [found(), found()])
+    with pytest.raises(InputError, match="no picture has a box"):
+        evaluate([truth()], [found()])
