@@ -51,6 +51,10 @@ class Tensor:
     dtype: str
     constant: bool = False
 
+    def __post_init__(self) -> None:
+        if any(size < 0 for size in self.shape):
+            raise ValueError(f"a tensor has the shape {self.shape}")
+
     @property
     def size(self) -> int:
         return prod(self.shape)

@@ -42,9 +42,16 @@ def count(path: Path) -> Cost:
         model = onnx.load(str(path), load_external_data=False)
         _fix_batch(model.graph)
         model = shape_inference.infer_shapes(model, data_prop=True)
-    except (protobuf.DecodeError, shape_inference.InferenceError, OSError, ValueError) as error:
+        return _graph(onnx, model.graph).cost()
+    except (
+        protobuf.DecodeError,
+        shape_inference.InferenceError,
+        OSError,
+        ValueError,  # more than protocol buffers hold, a dtype that ONNX does not know
+        IndexError,  # an operator without the inputs it needs, a tensor of too low a rank
+        KeyError,  # a name that nobody produces
+    ) as error:
         raise InputError(f"{path.name}: not a complete ONNX model ({error})") from error
-    return _graph(onnx, model.graph).cost()
 
 
 def _fix_batch(graph: Any) -> None:

@@ -47,7 +47,7 @@ def count(path: Path) -> Cost:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _graph(FlatBuffer(data, len(data))).cost()
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, IndexError, KeyError, ValueError) as error:
         raise InputError(f"{path.name}: not a complete TFLite model ({error})") from error
 
 

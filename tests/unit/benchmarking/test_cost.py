@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -179,3 +180,38 @@ def test_a_chain_costs_the_sum_of_its_links_whatever_the_batch(channels: list[in
     products = sum(into * out for into, out in pairwise(channels))
     assert cost.macs == cost.parameters == cost.weight_bytes == products
     assert cost.activation_bytes == 4 * (2 * sum(channels) - channels[0] - channels[-1])
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        helper.make_node("Conv", ["x"], ["y"]),
+        helper.make_node("Gemm", ["nobody", "w"], ["y"]),
+        helper.make_node("MatMul", [], ["y"]),
+        helper.make_node("Relu", ["x"], []),
+    ],
+)
+def test_a_graph_that_makes_no_sense_is_refused(node: object, tmp_path: Path):
+    path = model(tmp_path / "odd.onnx", [node], ([1, 4], [1, 4]), {"w": weights(4, 4)})
+    with pytest.raises((InputError, UncountableError)):
+        cost_of(path)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_whatever_the_bytes_the_answer_is_a_cost_or_an_error_in_words(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+):
+    rng = np.random.default_rng(seed)
+    folder = tmp_path_factory.mktemp("bytes")
+    path = model(
+        folder / "m.onnx",
+        [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Relu", ["c"], ["y"])],
+        ([1, 3, 8, 8], [1, 4, 6, 6]),
+        {"w": weights(4, 3, 3, 3)},
+    )
+    data = bytearray(path.read_bytes())
+    for at in rng.integers(0, len(data), 4):
+        data[at] = rng.integers(0, 256)
+    path.write_bytes(data)
+    with suppress(InputError, UncountableError):
+        assert cost_of(path).macs >= 0
