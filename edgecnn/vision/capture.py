@@ -24,6 +24,7 @@ WAITING = 2
 """Decoded frames of a file that wait for the network: enough to overlap, too few to fill memory."""
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 8.0
+CLOSING_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,18 @@ class Capture:
         self._counting = counting
 
     def close(self) -> None:
-        """Wake whoever waits and let the reading thread go. Returns at once."""
+        """Wake whoever waits and let the reading thread go; one that hangs is left behind.
+
+        The others are waited for: Python ends with an abort when it ends while a thread is
+        about to come back from OpenCV.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        reading = self._reading
         self._abandon()
+        if reading is not None:
+            reading.join(CLOSING_S)
 
     def _wait(self) -> tuple[Frame | None, Exception | None]:
         """A frame; or neither, at the end; or the reason why there is none."""
@@ -212,6 +220,9 @@ class _Reading:
 
     def abandon(self) -> None:
         self.abandoned = True
+
+    def join(self, timeout_s: float) -> None:
+        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         capture = self._capture

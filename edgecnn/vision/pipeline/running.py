@@ -152,7 +152,8 @@ class Pipeline:
         tracks, changes = self._tracker.update(found.xyxy, found.scores, frame.seconds)
         finished_ns = time.monotonic_ns()
         self.timing.add("track", time.perf_counter_ns() - began)
-        self.timing.add("latency", finished_ns - frame.captured_ns)
+        if self.capture.source.live:  # a file's frames wait in the queue, which tells nothing
+            self.timing.add("latency", finished_ns - frame.captured_ns)
         evidence = None
         if self.explain:
             began = time.perf_counter_ns()

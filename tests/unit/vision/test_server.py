@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+
+import numpy as np
+import pytest
+
+from edgecnn.errors import InputError
+from edgecnn.vision.server import LiveServer, is_own_name, parse_address
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def server():
+    server = LiveServer(":0")
+    yield server
+    server.close()
+
+
+def ask(server, path, method="GET", body=None, headers=None):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection.request(method, path, body, headers or {})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer, content
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        (":8080", ("127.0.0.1", 8080)),
+        ("8080", ("127.0.0.1", 8080)),
+        ("0.0.0.0:80", ("0.0.0.0", 80)),
+        ("[::1]:8080", ("::1", 8080)),
+    ],
+)
+def test_loopback_unless_an_address_is_told(text: str, address: tuple[str, int]):
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", ":", "host", ":99999", "a b:80", "http://x:80"])
+def test_what_is_no_address_says_how_one_looks(text: str):
+    with pytest.raises(InputError, match="not an address"):
+        parse_address(text)
+
+
+def test_a_taken_port_is_a_clear_line(server):
+    with pytest.raises(InputError, match="cannot serve on"):
+        LiveServer(f":{server.port}")
+
+
+def test_page_picture_and_state_are_served(server):
+    server.publish(np.zeros((48, 64, 3), np.uint8), {"fps": 30.0})
+    page, content = ask(server, "/")
+    assert page.status == 200
+    assert b"/stream.mjpg" in content
+    assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+    picture, content = ask(server, "/snapshot.jpg")
+    assert picture.headers["Content-Type"] == "image/jpeg"
+    assert content[:2] == b"\xff\xd8"
+    state = json.loads(ask(server, "/state.json")[1])
+    assert state == {"fps": 30.0, "controllable": True}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../server.py", "/..%2f..%2fetc/passwd", "//etc/passwd", "/page/live.html", "/live.html"],
+)
+def test_there_is_nothing_behind_the_table_of_paths(server, path: str):
+    assert ask(server, path)[0].status == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("127.0.0.1:8080", True),
+        ("localhost", True),
+        ("192.168.1.20:8080", True),
+        ("[::1]:8080", True),
+        (socket.gethostname(), True),
+        ("attacker.example", False),
+        ("127.0.0.1.attacker.example:8080", False),
+        ("localhost@attacker.example", False),
+        ("", False),
+    ],
+)
+def test_a_name_that_an_attacker_could_own_is_not_ours(host: str, own: bool):
+    assert is_own_name(host) is own
+
+
+def test_a_foreign_host_header_sees_no_picture(server):
+    answer, content = ask(server, "/snapshot.jpg", headers={"Host": "attacker.example"})
+    assert answer.status == 421
+    assert b"\xff\xd8" not in content
+
+
+def test_the_page_can_command_and_other_sites_cannot(server):
+    body = json.dumps({"do": "pause"})
+    own = f"http://127.0.0.1:{server.port}"
+    for headers, status in (
+        ({"Content-Type": "text/plain"}, 403),
+        ({**JSON, "Origin": "https://attacker.example"}, 403),
+        ({**JSON, "Origin": own}, 200),
+    ):
+        assert ask(server, "/command", "POST", body, headers)[0].status == status
+    assert server.commands.get_nowait() == "pause"
+    assert server.commands.empty()
+
+
+@pytest.mark.parametrize("body", ["", "[]", '{"do": "quit"}', '{"do": ' + "1" * 500 + "}"])
+def test_an_unknown_command_is_refused(server, body: str):
+    assert ask(server, "/command", "POST", body, JSON)[0].status == 400
+
+
+def test_every_client_gets_the_stream_and_a_slow_one_holds_nobody_up(server):
+    image = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    slow = socket.create_connection(("127.0.0.1", server.port))
+    slow.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")  # and never reads
+    quick = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    quick.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    received, longest = b"", 0.0
+    for _ in range(60):
+        began = time.perf_counter()
+        server.publish(image, {})
+        longest = max(longest, time.perf_counter() - began)
+        received += quick.recv(1 << 20)
+    assert received.count(b"--frame") > 5
+    assert longest < 0.2
+    slow.close()
+    quick.close()
+
+
+def test_streams_end_when_the_server_does():
+    server = LiveServer(":0")
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    client.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert client.recv(100).startswith(b"HTTP/1.1 200")
+    server.close()
+    while client.recv(1 << 16):
+        pass
+    client.close()
