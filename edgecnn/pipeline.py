@@ -64,7 +64,7 @@ class RunOutcome:
 
 def run(
     settings: Settings,
-    out: Path,
+    out: Path | str,
     *,
     force: bool = False,
     command: str = "",
@@ -78,6 +78,7 @@ def run(
     Raises InputError for settings that make no sense and for a folder that holds a run with
     other settings (unless `force`, which starts anew).
     """
+    out = Path(out)
     _check(settings)
     _claim(out, settings, force=force)
     dataset = data.load(settings.data, data_dir=settings.data_dir, seed=settings.seed)

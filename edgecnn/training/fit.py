@@ -60,7 +60,7 @@ def train(
     model_name: str,
     dataset: Dataset,
     *,
-    out: Path,
+    out: Path | str,
     epochs: int | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
@@ -87,6 +87,7 @@ def train(
     _check_numbers(epochs=epochs, batch_size=batch_size, patience=patience)
     if not 0 < learning_rate < float("inf"):
         raise InputError(f"the learning rate must be positive, received: {learning_rate}")
+    out = Path(out)
     _check_place(out)
     if dataset.task != "classification":
         raise InputError(
