@@ -40,6 +40,7 @@ def _convert(name: str) -> None:
 
     keras.utils.set_random_seed(0)
     model = _BUILDERS[name]()
+    _settle(model)
     targets = [f"{kind}:{recipe}" for kind in ("tflite", "onnx") for recipe in RECIPES]
     outcomes = convert(
         model,
@@ -52,6 +53,22 @@ def _convert(name: str) -> None:
     for outcome in outcomes:
         if outcome.artifact is None:
             sys.exit(f"{name} as {outcome.target}: {outcome.error}")
+
+
+def _settle(model: keras.Model) -> None:
+    """Let batch normalisation see its input once: without, activations of an untrained net die
+    out layer by layer, and the answer is the same for every picture.
+    """
+    import keras
+
+    layers = [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    rng = np.random.default_rng(1)
+    model(rng.random((4, *model.input_shape[1:]), np.float32), training=True)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
 
 
 def _noise(shape: tuple[int, int, int]) -> Dataset:
@@ -87,7 +104,9 @@ def _mobilenetv2() -> keras.Model:
 
 
 def _resnet18() -> keras.Model:
-    """He et al. 2015, table 1: four stages of two basic blocks, 11.7 M parameters."""
+    """He et al. 2015, table 1: four stages of two basic blocks, 11.7 M parameters; logits, since
+    a thousand untrained probabilities are all 0 in int8.
+    """
     import keras
     from keras import layers
 
@@ -111,7 +130,7 @@ def _resnet18() -> keras.Model:
         x = layers.ReLU()(_normalised(x, filters, 3, strides))
         x = layers.ReLU()(layers.add([_normalised(x, filters, 3, 1), shortcut]))
     x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(inputs, layers.Dense(1000, activation="softmax")(x), name="resnet18")
+    return keras.Model(inputs, layers.Dense(1000)(x), name="resnet18")
 
 
 def _normalised(x: Any, filters: int, size: int, strides: int) -> Any:
