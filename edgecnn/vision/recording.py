@@ -87,10 +87,10 @@ class Recorder:
                 self.frames += 1
             self._film.flush()
         except OSError as error:
-            self.trouble = (
-                f"recording stopped: {error.strerror or error}; "
-                f"{self.path.name} is playable up to here"
-            )
+            left = f"{self.path.name} is playable up to here"
+            if self._film.fragments == 0:
+                left = "nothing was recorded"
+            self.trouble = f"recording stopped: {error.strerror or error}; {left}"
 
 
 class _Film:

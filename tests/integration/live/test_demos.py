@@ -1,0 +1,61 @@
+"""The demos run as anybody starts them, on the film beside the project or the drawn street."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+DEMOS = Path(__file__).resolve().parents[3] / "demos"
+FILM = DEMOS.parent.parent / "shared" / "data" / "video" / "stock_stop_sign_zoom.mp4"
+SOURCE = str(FILM) if FILM.exists() else "synthetic:320x240"
+
+
+def demo(name, *arguments):
+    return subprocess.run(
+        [sys.executable, str(DEMOS / name), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_shortest_program_is_short():
+    lines = (DEMOS / "webcam_stop_sign.py").read_text().splitlines()
+    assert len(lines) < 40
+
+
+def test_a_webcam_program_saves_what_it_saw(red_detector, tmp_path):
+    done = demo("webcam_stop_sign.py", SOURCE, "--model", red_detector, "--runtime",
+                "onnxruntime:cpu", "--frames", 20, "--save", tmp_path / "seen.png")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "appears" in done.stdout or str(FILM) != SOURCE
+    assert cv2.imread(str(tmp_path / "seen.png")) is not None
+
+
+def test_two_runtimes_are_compared_on_the_same_frames(red_detector, tmp_path):
+    done = demo("compare_runtimes.py", SOURCE, "--models", red_detector, red_detector,
+                "--runtimes", "onnxruntime:cpu", "opencv:cpu", "--frames", 20,
+                "--record", tmp_path / "both.mp4")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "same boxes: 100.0% over 20 frames" in done.stdout
+    capture = cv2.VideoCapture(str(tmp_path / "both.mp4"))
+    assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == 2 * (640 if str(FILM) == SOURCE else 320)
+
+
+def test_the_pi_program_runs_without_a_pi(red_detector, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    done = demo("raspberry_pi.py", "synthetic:160x120", "--model", red_detector, "--serve", ":0",
+                "--frames", 3)  # fmt: skip
+    assert done.returncode == 2, done.stderr  # this detector is an .onnx, a Pi runs LiteRT
+    assert "litert reads tflite" in done.stderr
+
+
+def test_every_demo_has_its_part_in_the_readme():
+    readme = (DEMOS / "README.md").read_text()
+    for program in DEMOS.glob("*.py"):
+        assert f"## {program.name}" in readme

@@ -1,0 +1,220 @@
+"""`edgecnn detect` as it is typed: exit codes, films, events, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import cv2
+import pytest
+
+from edgecnn.cli import invoke
+
+EDGECNN = "from edgecnn.cli import main; main()"
+LIMITED = (
+    "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    "resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); " + EDGECNN
+)
+
+
+@pytest.fixture
+def detect(red_detector, capsys):
+    def run(source, *more):
+        model = ["--model", str(red_detector), "--runtime", "onnxruntime:cpu"]
+        code = invoke(["detect", str(source), *model, *map(str, more)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def started(red_detector):
+    """`edgecnn detect` in a process of its own; it is gone when the test ends."""
+    running = []
+
+    def start(source, *more, limit_bytes=None):
+        program = LIMITED.format(limit_bytes) if limit_bytes else EDGECNN
+        model = ["--model", str(red_detector), "--runtime", "onnxruntime:cpu"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, "detect", str(source), *model, *map(str, more)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def frames_of(path):
+    capture = cv2.VideoCapture(str(path))
+    count = 0
+    while capture.read()[0]:
+        count += 1
+    return count
+
+
+def wait_for(process, condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_film_is_watched_to_its_end_and_everything_is_kept(detect, video, tmp_path):
+    film, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    code, out, err = detect(video, "--headless", "--record", film, "--events", events, "--explain")
+    assert (code, err) == (0, "")
+    assert "60 frames" in out
+    assert ", 1 sign, 0 dropped" in out
+    assert frames_of(film) == 60
+    kinds = [json.loads(line)["event"] for line in events.read_text().splitlines()]
+    assert kinds == ["appear", "leave"]
+
+
+def test_frames_end_a_run_early_and_signs_in_view_leave_with_it(detect, video, tmp_path):
+    events = tmp_path / "out.jsonl"
+    code, out, _ = detect(video, "--headless", "--frames", "30", "--events", events)
+    assert code == 0
+    assert out.count("leaves") == 1
+    assert len(events.read_text().splitlines()) == 2
+
+
+def test_the_drawn_street_needs_no_camera(detect):
+    code, out, _ = detect("synthetic:160x120", "--headless", "--frames", "5")
+    assert code == 0
+    assert "5 frames" in out
+
+
+@pytest.mark.parametrize(
+    ("source", "more", "says"),
+    [
+        ("nowhere.mp4", [], "no such source"),
+        ("41", ["--headless"], "no camera 41"),
+        ("synthetic", ["--headless", "--record", "out.gif"], "takes a .mp4 file"),
+        ("synthetic", ["--serve", "nonsense"], "not an address"),
+        ("synthetic", ["--headless", "--events", "/proc/none/out.jsonl"], "cannot write"),
+    ],
+)
+def test_bad_input_is_a_line_and_exit_code_2(detect, source, more, says):
+    code, _, err = detect(source, *more)
+    assert code == 2
+    assert says in err
+    assert "Traceback" not in err
+
+
+def test_without_a_display_the_way_out_is_named(detect, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    code, _, err = detect("synthetic")
+    assert code == 2
+    assert "no display" in err
+    assert "--headless" in err
+    assert "--serve" in err
+
+
+def test_a_display_that_does_not_answer_ends_no_process(detect, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":987")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    code, _, err = detect("synthetic")
+    assert code == 2
+    assert "no window can be opened" in err or "without windows" in err
+
+
+def test_a_model_that_is_no_detector_says_so_before_the_camera_runs(tmp_path, capsys):
+    from onnx import TensorProto, helper
+
+    def value(name):
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 64, 64])
+
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])], "relu", [value("x")], [value("y")]
+    )
+    path = tmp_path / "classifier.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path.write_bytes(model.SerializeToString())
+    code = invoke(["detect", "synthetic", "--headless", "--model", str(path),
+                   "--runtime", "onnxruntime:cpu"])  # fmt: skip
+    assert code == 2
+    assert "not a detector" in capsys.readouterr().err
+
+
+def test_what_was_recorded_before_is_not_replaced_unasked(detect, video, tmp_path):
+    film = tmp_path / "out.mp4"
+    film.write_bytes(b"dear")
+    assert detect(video, "--headless", "--record", film)[0] == 2
+    assert film.read_bytes() == b"dear"
+    assert detect(video, "--headless", "--record", film, "--force", "--frames", "5")[0] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_film_and_events(started, tmp_path, number):
+    film, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    process = started(
+        "synthetic:320x240", "--headless", "--record", film, "--events", events,
+        "--min-score", "0.02",
+    )  # fmt: skip
+    wait_for(process, lambda: film.exists() and film.stat().st_size > 0)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    shown = int(re.search(r"(\d+) frames", out)[1])
+    assert frames_of(film) == shown
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    appeared = sum(line["event"] == "appear" for line in lines)
+    assert appeared * 2 == len(lines)
+
+
+def test_a_kill_leaves_a_film_that_plays(started, tmp_path):
+    film = tmp_path / "out.mp4"
+    process = started("synthetic:160x120", "--headless", "--record", film)
+    wait_for(process, lambda: film.exists() and film.stat().st_size > 20_000)
+    process.kill()
+    process.wait(30)
+    assert frames_of(film) > 0
+
+
+def test_a_full_disk_ends_the_film_and_not_the_run(started, tmp_path):
+    """A limit on file size stands for the disk: the kernel refuses the write just the same."""
+    film = tmp_path / "out.mp4"
+    process = started(
+        "synthetic:160x120", "--headless", "--frames", "90", "--record", film, limit_bytes=120_000
+    )
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "recording stopped" in out
+    assert "90 frames" in out
+    assert frames_of(film) > 0
+
+
+def test_a_browser_sees_the_stream_of_a_run_without_a_screen(started):
+    process = started("synthetic:160x120", "--serve", ":0")
+    url = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
+
+    def state():
+        with urllib.request.urlopen(url + "state.json", timeout=5) as answer:
+            return json.load(answer)
+
+    wait_for(process, lambda: state().get("fps", 0) > 0)
+    with urllib.request.urlopen(url + "stream.mjpg", timeout=5) as stream:
+        assert b"Content-Type: image/jpeg" in stream.read(4000)
+    assert state()["runtime"] == "onnxruntime:cpu"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
