@@ -40,7 +40,7 @@ module = importlib.util.module_from_spec(spec)
 sys.modules["edgecnn"] = module
 spec.loader.exec_module(module)
 from edgecnn.benchmarking.worker import main
-sys.exit(main())
+sys.exit(main(int(sys.argv[2])))
 """
 
 
@@ -62,7 +62,14 @@ def run_worker(job: Job, python: Path | None = None, *, timeout: float | None = 
     `timeout` bounds each silence in seconds (by default what the job's protocol may take).
     """
     with tempfile.TemporaryFile() as stderr:
-        command = [str(python or sys.executable), "-P", "-c", _BOOTSTRAP, _package_home()]
+        command = [
+            str(python or sys.executable),
+            "-P",
+            "-c",
+            _BOOTSTRAP,
+            _package_home(),
+            str(os.getpid()),
+        ]
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -160,8 +160,8 @@ class _Books:
     def _row(self, number: int, configuration: Configuration) -> _Row:
         blank = configuration.measurement()
         for known in self.results.measurements:
-            if known.key == blank.key and known.status in ("ok", "unsupported"):
-                missing = self._protocol.processes - len(known.runs) if known.status == "ok" else 0
+            if known.key == blank.key and known.status == "ok":
+                missing = self._protocol.processes - len(known.runs)
                 return _Row(number, configuration, known, max(missing, 0))
         return _Row(number, configuration, blank, self._protocol.processes)
 
@@ -226,7 +226,6 @@ class _Books:
 
     def _measure_once(self, row: _Row) -> None:
         configuration = row.configuration
-        first = not row.measurement.runs
         python = _python_for(configuration)
         if isinstance(python, Outcome):
             outcome = python
@@ -237,9 +236,11 @@ class _Books:
             else:
                 job = _job(configuration, protocol=self._protocol, samples=samples)
                 outputs = self._folder / f"outputs-{row.number}.npy"
-                if first:
+                if row.outputs is None:
+                    job = replace(job, outputs=str(outputs))
+                if not row.measurement.runs:
                     real = [name for name in self._passes if samples or name != "stages"]
-                    job = replace(job, outputs=str(outputs), passes=tuple(real))
+                    job = replace(job, passes=tuple(real))
                 outcome = run_worker(job, python)
                 if outcome.outputs_written:
                     row.outputs = outputs

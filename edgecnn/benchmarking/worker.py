@@ -12,9 +12,11 @@ A process that ends without the events its job asks for has crashed.
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -39,6 +41,7 @@ from edgecnn.runtimes.base import Runtime, Session
 from edgecnn.runtimes.tensors import to_model
 
 POOL_SIZE = 32
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,9 @@ class Job:
         return cls(**values)
 
 
-def main() -> int:
-    """Serve one job; the exit code is 0 even when the answer is an `error` event."""
+def main(parent: int) -> int:
+    """Serve one job of the process `parent`; the exit code is 0 even when the answer is an `error` event."""
+    _die_with_parent(parent)
     events = _claim_standard_output()
     job = Job.from_json(sys.stdin.readline())
     try:
@@ -177,6 +181,14 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
     if job.outputs is not None:
         _write_outputs(session, samples, job.options.batch, Path(job.outputs))
         yield {"event": "outputs", "path": job.outputs}
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process when its parent is gone, even by SIGKILL."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it was gone before the kernel knew
+            os._exit(1)
 
 
 def _claim_standard_output() -> TextIO:

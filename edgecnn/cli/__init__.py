@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Mapping
 
@@ -73,6 +74,7 @@ def command(debug: bool) -> None:
 
 def main() -> None:
     """The entry point: run a verb, turn what it raises into a line and an exit code."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(invoke(sys.argv[1:]))
 
 

@@ -92,7 +92,8 @@ def test_samples_of_another_shape_are_refused_by_name(model_file: Path, tmp_path
     assert "'input' takes (?, 4), received: (1, 7)" in outcome.error
 
 
-def test_a_worker_dies_with_an_interrupted_parent(model_file: Path, tmp_path: Path):
+@pytest.mark.parametrize("death", [signal.SIGINT, signal.SIGKILL])
+def test_a_worker_dies_with_its_parent(model_file: Path, death: signal.Signals):
     code = f"""
 import sys
 from edgecnn.benchmarking.process import run_worker
@@ -101,9 +102,21 @@ run_worker(Job("misbehaving", "hang", path={str(model_file)!r}))
 """
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     worker = wait_for_child(parent.pid)
-    parent.send_signal(signal.SIGINT)
+    parent.send_signal(death)
     parent.wait(timeout=20)
-    assert not Path(f"/proc/{worker}").exists()
+    wait_until_gone(worker)
+
+
+def wait_until_gone(pid: int) -> None:
+    for _ in range(200):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError("the worker outlived its parent")
 
 
 def wait_for_child(pid: int) -> int:
