@@ -84,7 +84,7 @@ class Job:
 
 
 def main(parent: int) -> int:
-    """Serve one job of the process `parent`; the exit code is 0 even when the answer is an `error` event."""
+    """Serve one job of the process `parent`; exits with 0 even when the answer is an `error`."""
     _die_with_parent(parent)
     events = _claim_standard_output()
     job = Job.from_json(sys.stdin.readline())
