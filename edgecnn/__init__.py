@@ -26,12 +26,26 @@ _PUBLIC = {
     "run": "edgecnn.pipeline:run",
     "train": "edgecnn.training:train",
     "verify": "edgecnn.conversion.verify:verify_artifact",
+    "vision": "edgecnn.vision",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604 (strings, made from the table)
+__all__ = [
+    "Results",
+    "__version__",
+    "benchmark",
+    "convert",
+    "data",
+    "load",
+    "models",
+    "reporting",
+    "run",
+    "train",
+    "verify",
+    "vision",
+]
 
 if TYPE_CHECKING:
-    from edgecnn import data, models, reporting
+    from edgecnn import data, models, reporting, vision
     from edgecnn.benchmarking.session import benchmark
     from edgecnn.conversion.convert import convert_one as convert
     from edgecnn.conversion.verify import verify_artifact as verify

@@ -95,6 +95,21 @@ def _without_native_log() -> Iterator[None]:
                     os.write(2, line)
 
 
+_UNREADABLE: tuple[type[Exception], ...] = (
+    OSError,  # h5py: the weights are not HDF5, or cut off
+    KeyError,
+    AttributeError,
+    IndexError,
+    RuntimeError,
+    NotImplementedError,
+    ImportError,
+    zipfile.BadZipFile,  # a member fails its checksum
+    zlib.error,
+    EOFError,
+    MemoryError,
+)
+
+
 def load_keras(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
     """Load a `.keras` file for inference (not compiled).
 
@@ -118,20 +133,7 @@ def load_keras(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
         )
     except (TypeError, ValueError) as error:
         raise _explained(path, error) from error
-    except (
-        OSError,  # h5py: the weights are not HDF5, or cut off
-        KeyError,
-        AttributeError,
-        IndexError,
-        RuntimeError,
-        NotImplementedError,
-        ImportError,
-        zipfile.BadZipFile,  # a member fails its checksum
-        zlib.error,
-        EOFError,
-        MemoryError,
-        *_backend_errors(),  # layers larger than memory
-    ) as error:
+    except (*_UNREADABLE, *_backend_errors()) as error:
         raise InputError(
             f"{path.name}: Keras cannot read it ({_first_line(error)})", hint=_DAMAGED
         ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.results import (
@@ -56,6 +56,7 @@ def test_a_batch_does_its_operations_once_for_each_sample():
     macs=st.floats(1, 1e12), moved=st.floats(1, 1e12), seconds=st.floats(1e-6, 1e3),
     peak=st.floats(1e6, 1e15), width=st.floats(1e6, 1e15),
 )  # fmt: skip
+@settings(deadline=None)
 def test_the_roof_is_never_above_either_limit(
     macs: float, moved: float, seconds: float, peak: float, width: float
 ):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.benchmarking.cost import UncountableError, cost_of
@@ -164,6 +164,7 @@ def test_an_unknown_format_is_not_counted(tmp_path: Path):
         cost_of(tmp_path / "model.engine")
 
 
+@settings(deadline=None)
 @given(channels=st.lists(st.integers(1, 9), min_size=2, max_size=6), batch=st.integers(1, 5))
 def test_a_chain_costs_the_sum_of_its_links_whatever_the_batch(channels: list[int], batch: int):
     tensors = {f"t{index}": Tensor((batch, size), "float32") for index, size in enumerate(channels)}
@@ -198,6 +199,7 @@ def test_a_graph_that_makes_no_sense_is_refused(node: object, tmp_path: Path):
 
 
 @given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=40)
 def test_whatever_the_bytes_the_answer_is_a_cost_or_an_error_in_words(
     seed: int, tmp_path_factory: pytest.TempPathFactory
 ):

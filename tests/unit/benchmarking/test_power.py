@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.benchmarking import observation, power
@@ -76,6 +76,7 @@ def test_a_counter_that_wraps_around_goes_on(root: Path):
     assert package.advance() == pytest.approx(1.610987)
 
 
+@settings(deadline=None)
 @given(steps=st.lists(st.floats(0, 99), max_size=30), limit=st.floats(100, 200))
 def test_a_counter_sums_whatever_its_range(steps: list[float], limit: float):
     total = 0.0

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edgecnn.evaluation.parity import SNR_LIMIT_DB, parity
 from edgecnn.conversion.verify import gate
 from edgecnn.errors import GateError, InputError
+from edgecnn.evaluation.parity import SNR_LIMIT_DB, parity
 
 SCORES = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]], np.float32)
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from edgecnn.benchmarking import observation
 from edgecnn.benchmarking.passes import energy, make, memory
+from tests.unit.benchmarking.passes.clock import Clock
 
 COUNTER = "sys/class/powercap/intel-rapl:0"
 JOULES = 0.25
 
 
 @pytest.fixture(autouse=True)
-def brief(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(energy, "SETTLE_SECS", 0.0)
-    monkeypatch.setattr(energy, "IDLE_SECS", 0.1)
-    monkeypatch.setattr(energy, "ACTIVE_SECS", 0.2)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(energy, "time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -44,54 +46,42 @@ def context(invoke: Callable[[], object], device: str = "cpu") -> SimpleNamespac
     return SimpleNamespace(invocations=[invoke], device=device)
 
 
-def test_an_inference_takes_what_the_counter_says(counter: Callable[[float], None]):
+def test_an_inference_takes_what_the_counter_says(counter: Callable[[float], None], clock: Clock):
     def invoke() -> None:
         counter(JOULES)
-        time.sleep(0.001)
+        clock.sleep(0.01)
 
     found = energy.find(context(invoke))
-    assert found["joules_per_inference"] == pytest.approx(JOULES, rel=1e-6)
-    assert found["method"] == "RAPL"
-    assert found["domain"] == "package-0"
+    assert found["joules_per_inference"] == pytest.approx(JOULES)
+    assert found["inferences"] == pytest.approx(energy.ACTIVE_SECS / 0.01, abs=6)
+    assert found["active_watts"] == pytest.approx(JOULES / 0.01)
+    assert (found["method"], found["domain"], found["reason"]) == ("RAPL", "package-0", None)
     assert found["idle_watts"] == 0
-    assert found["reason"] is None
 
 
+@given(idle_watts=st.floats(0, 200), joules=st.floats(0.01, 5))
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8, deadline=None
+)
 def test_what_flows_when_idle_is_subtracted(
-    counter: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+    idle_watts: float, joules: float, counter: Callable[[float], None], clock: Clock
 ):
-    # 40 W all the time, told on each reading; an inference takes a quarter joule beside.
-    start = last = time.monotonic()
-
-    def background() -> None:
-        nonlocal last
-        now = time.monotonic()
-        counter(40 * (now - last))
-        last = now
-
-    advance = energy.power.CounterMeter.advance
-
-    def advance_after_background(meter: energy.power.CounterMeter) -> float:
-        background()
-        return advance(meter)
-
-    monkeypatch.setattr(energy.power.CounterMeter, "advance", advance_after_background)
+    clock.on_time_passing = lambda secs: counter(idle_watts * secs)
 
     def invoke() -> None:
-        counter(JOULES)
-        time.sleep(0.02)
+        counter(joules)
+        clock.sleep(0.01)
 
     found = energy.find(context(invoke))
-    assert start < last
-    # The counter was behind by the time before its first reading, 40 W for some milliseconds.
-    assert found["idle_watts"] == pytest.approx(40, rel=0.2)
-    assert found["joules_per_inference"] == pytest.approx(JOULES, rel=0.5)
+    assert found["idle_watts"] == pytest.approx(idle_watts, abs=1e-3)
+    assert found["joules_per_inference"] == pytest.approx(joules, abs=1e-4)
 
 
 def test_an_inference_that_takes_no_more_than_nothing_has_no_energy(
-    counter: Callable[[float], None],
+    counter: Callable[[float], None], clock: Clock
 ):
-    found = energy.find(context(lambda: time.sleep(0.001)))
+    clock.on_time_passing = lambda secs: counter(40 * secs)
+    found = energy.find(context(lambda: clock.sleep(0.01)))
     assert found["joules_per_inference"] is None
     assert "no more power than the idle machine" in found["reason"]
 
@@ -106,16 +96,17 @@ def test_without_a_sensor_there_is_a_reason_and_no_estimate(
 
 
 def test_a_sensor_that_falls_silent_leaves_a_reason(
-    counter: Callable[[float], None], tmp_path: Path
+    counter: Callable[[float], None], clock: Clock, tmp_path: Path
 ):
     value = tmp_path / COUNTER / "energy_uj"
-    found = make_with(lambda: value.unlink(missing_ok=True))
+
+    def invoke() -> None:
+        value.unlink(missing_ok=True)
+        clock.sleep(0.01)
+
+    found = make("energy", context(invoke))
     assert found["joules_per_inference"] is None
     assert "fell silent" in found["reason"]
-
-
-def make_with(invoke: Callable[[], object]) -> dict:
-    return make("energy", context(invoke))
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +9,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgecnn.benchmarking import observation
+from edgecnn.benchmarking import observation, steady
 from edgecnn.benchmarking.passes import make, sustained
 from edgecnn.benchmarking.protocol import PROFILES, parse_duration, resolve
 from edgecnn.errors import InputError
+from tests.unit.benchmarking.passes.clock import Clock
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(sustained, "time", clock)
+    monkeypatch.setattr(steady, "time", clock)
+    return clock
 
 
 def context(invoke: Callable[[], object], secs: float) -> SimpleNamespace:
@@ -21,32 +29,48 @@ def context(invoke: Callable[[], object], secs: float) -> SimpleNamespace:
     return SimpleNamespace(invocations=[invoke], protocol=protocol)
 
 
-def test_a_short_time_is_told_in_tenths():
-    found = sustained.find(context(lambda: time.sleep(0.0005), 0.5))
-    assert 8 <= len(found["buckets"]) <= 10  # a busy machine may make a bucket longer
-    assert found["bucket_secs"] == pytest.approx(0.05)
-    minutes = [bucket["minute"] for bucket in found["buckets"]]
-    assert minutes == sorted(minutes)
-    assert all(bucket["count"] >= 1 and bucket["p50_ms"] > 0.4 for bucket in found["buckets"])
-    assert found["secs"] == pytest.approx(0.5, abs=0.3)
+def test_ten_minutes_are_told_minute_by_minute(clock: Clock):
+    found = sustained.find(context(lambda: clock.sleep(0.02), 600))
+    assert [bucket["minute"] for bucket in found["buckets"]] == pytest.approx(
+        range(1, 11), abs=0.01
+    )
+    assert found["bucket_secs"] == 60
+    assert sum(bucket["count"] for bucket in found["buckets"]) == pytest.approx(30_000, abs=10)
+    assert all(bucket["p50_ms"] == pytest.approx(20, rel=1e-3) for bucket in found["buckets"])
+    assert found["steady_over_initial"] == pytest.approx(1, rel=1e-3)
 
 
-def test_a_tail_is_told_only_from_enough_samples():
-    found = sustained.find(context(lambda: time.sleep(0.01), 0.3))
-    assert all(bucket["p90_ms"] is None for bucket in found["buckets"])
+def test_a_shorter_time_is_told_in_tenths(clock: Clock):
+    found = sustained.find(context(lambda: clock.sleep(0.001), 5))
+    assert (len(found["buckets"]), found["bucket_secs"]) == (10, 0.5)
+    assert found["secs"] == pytest.approx(5, abs=0.01)
 
 
-def test_a_device_that_slows_down_shows_in_the_ratio():
-    begun = time.monotonic()
-
-    def invoke() -> None:
-        time.sleep(0.001 if time.monotonic() - begun < 0.4 else 0.004)
-
-    found = sustained.find(context(invoke, 1.0))
-    assert found["steady_over_initial"] > 2
+def test_half_an_hour_is_told_minute_by_minute(clock: Clock):
+    assert len(sustained.find(context(lambda: clock.sleep(0.5), 1_800))["buckets"]) == 30
 
 
-def test_throttling_meanwhile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_tail_is_told_only_from_enough_samples(clock: Clock):
+    found = sustained.find(context(lambda: clock.sleep(1.0), 600))
+    assert all(bucket["count"] < 64 and bucket["p90_ms"] is None for bucket in found["buckets"])
+
+
+def test_an_inference_longer_than_the_whole_time_is_one_bucket(clock: Clock):
+    (bucket,) = sustained.find(context(lambda: clock.sleep(30), 10))["buckets"]
+    assert (bucket["count"], bucket["p50_ms"]) == (1, 30_000)
+
+
+def test_a_device_that_slows_down_shows_in_the_ratio(clock: Clock):
+    begun = clock.now
+    found = sustained.find(
+        context(lambda: clock.sleep(0.01 if clock.now - begun < 300 else 0.013), 600)
+    )
+    assert found["steady_over_initial"] == pytest.approx(1.3)
+
+
+def test_throttling_meanwhile_is_told(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(observation, "ROOT", tmp_path)
     count = tmp_path / "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count"
     count.parent.mkdir(parents=True)
@@ -57,9 +81,9 @@ def test_throttling_meanwhile_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
 
     def invoke() -> None:
         count.write_text("2\n")
-        time.sleep(0.001)
+        clock.sleep(0.1)
 
-    found = sustained.find(context(invoke, 0.1))
+    found = sustained.find(context(invoke, 1.0))
     assert (found["throttled"], found["throttled_by"]) == (True, ["core_throttle_count"])
     assert found["buckets"][-1]["temperature_c"] == 71.5
 
