@@ -36,8 +36,19 @@ class Inside:
     outputs: list[npt.NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A picture on its way into the network; `tensor` is None for a detector that does not
+    let its stages be run one by one.
+    """
+
+    image: Picture
+    tensor: npt.NDArray[Any] | None
+    place: Placement | None
+
+
 class Look:
-    """One detector at work: its stages timed, weak boxes kept for the tracker's hysteresis.
+    """One detector at work: its stages apart and timed, weak boxes kept for the tracker.
 
     `threshold` is the score from which the detector calls a box found, None for one that does
     not say. Boxes come from half of it on.
@@ -45,33 +56,37 @@ class Look:
 
     def __init__(self, detector: Detects) -> None:
         self.threshold: float | None = None
-        self._detector = detector
+        self.detector = detector
         if isinstance(detector, Detector):
             self.threshold = detector.min_score
-            self._detector = copy.copy(detector)  # the caller's keeps its threshold
-            self._detector.min_score = detector.min_score * KEEP_SHARE
+            self.detector = copy.copy(detector)  # the caller's keeps its threshold
+            self.detector.min_score = detector.min_score * KEEP_SHARE
 
-    def __call__(
-        self, image: Picture, timed: Callable[[str, int], None]
-    ) -> tuple[Detections, Inside | None]:
-        """Boxes in `image`, weak ones included."""
+    def prepare(self, image: Picture, timed: Callable[[str, int], None]) -> Prepared:
+        """What can be done while the network is busy with the frame before."""
+        if not isinstance(self.detector, Detector):
+            return Prepared(image, None, None)
         began = time.perf_counter_ns()
-        detector = self._detector
-        if not isinstance(detector, Detector):
-            found = detector(image)
+        tensor, place = self.detector.prepare(image)
+        timed("prepare", time.perf_counter_ns() - began)
+        return Prepared(image, tensor, place)
+
+    def find(
+        self, prepared: Prepared, timed: Callable[[str, int], None]
+    ) -> tuple[Detections, Inside | None]:
+        """Boxes, weak ones included, best first."""
+        detector = self.detector
+        began = time.perf_counter_ns()
+        if not isinstance(detector, Detector) or prepared.tensor is None or not prepared.place:
+            found = detector(prepared.image)
             timed("detect", time.perf_counter_ns() - began)
             return found, None
-        tensor, place = detector.prepare(image)
-        prepared = time.perf_counter_ns()
-        outputs = detector.infer(tensor)
+        outputs = detector.infer(prepared.tensor)
         inferred = time.perf_counter_ns()
-        found = detector.finish(outputs, place, image.shape)
-        finished = time.perf_counter_ns()
-        timed("prepare", prepared - began)
-        timed("infer", inferred - prepared)
-        timed("boxes", finished - inferred)
-        timed("detect", finished - began)
-        return found, Inside(place, outputs)
+        found = detector.finish(outputs, prepared.place, prepared.image.shape)
+        timed("infer", inferred - began)
+        timed("boxes", time.perf_counter_ns() - inferred)
+        return found, Inside(prepared.place, outputs)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
 """Capture, detection and whoever looks, each in a thread of its own.
 
-    source → [capture] → newest frame, or a short queue → [detect] → short queue → the caller
+    a file:   [decode] → 2 frames → [prepare] → 2 → [detect] → 2 → the caller
+    live:     [capture] → the newest frame → [prepare and detect] → 1 → the caller
 
 Every queue is short, so that nothing piles up: when the caller is slow, detection waits, and a
 live source drops frames at the camera's end, where the newest one takes the older one's place.
+Live frames are prepared only when the network is free for them: one that was made ready and then
+waits is old before it is looked at.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -18,14 +19,12 @@ from types import TracebackType
 from edgecnn.vision.capture import Capture, Opener, Patience
 from edgecnn.vision.detections import Detections
 from edgecnn.vision.frames import Frame
-from edgecnn.vision.pipeline.detecting import KEEP_SHARE, Choice, Detects, Look, Switch
+from edgecnn.vision.pipeline.detecting import KEEP_SHARE, Choice, Detects, Look, Prepared, Switch
 from edgecnn.vision.pipeline.evidence import Evidence, Explainer
+from edgecnn.vision.pipeline.relay import POLL_S, Relay
 from edgecnn.vision.pipeline.timing import Timing
 from edgecnn.vision.sources import Source, parse_source
 from edgecnn.vision.tracking import Change, Track, Tracker, TrackerSettings, one_by_one
-
-POLL_S = 0.1
-CLOSING_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,13 @@ class Result:
     changes: tuple[Change, ...]
     finished_ns: int
     evidence: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class _Ready:
+    frame: Frame
+    look: Look
+    prepared: Prepared
 
 
 @dataclass
@@ -65,21 +71,20 @@ class Pipeline:
         self.capture = Capture(
             self.source, opener=self.opener, patience=self.patience, timed=self.timing.add
         )
-        self.finished = False
         self.results = 0
         self._tracker = Tracker(self.tracking)
-        self._queue: queue.Queue[Result] = queue.Queue(1 if self.source.live else 2)
-        self._stop = threading.Event()
-        self._ended = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._detect, name="detect", daemon=True)
-        self._looking: Look | None = None
+        self._look: Look | None = None
         self._version = -1
+        self._tracked_for: Look | None = None
         self._explainer: Explainer | None = None
+        live = self.source.live
+        self._preparing = None if live else Relay("prepare", self._prepare, 2)
+        self._detecting = Relay("detect", self._detect, 1 if live else 2)
 
     def __enter__(self) -> Pipeline:
         self.capture.start()
-        self._thread.start()
+        for relay in self._relays():
+            relay.start()
         return self
 
     def __exit__(
@@ -96,22 +101,19 @@ class Pipeline:
             if result is not None:
                 yield result
 
+    @property
+    def finished(self) -> bool:
+        """The source has ended and every result was taken."""
+        return self._detecting.finished
+
     def poll(self, timeout_s: float) -> Result | None:
         """The next result, or None when none came in time; then `finished` tells whether more
         will. Raises what went wrong in capture or detection.
         """
-        ended = self._ended.is_set()  # asked before the queue: what was put before is still there
-        try:
-            result = self._queue.get(timeout=0 if ended else timeout_s)
-        except queue.Empty:
-            if ended:
-                self.finished = True
-                if self._error is not None:
-                    error, self._error = self._error, None
-                    raise error from None
-            return None
-        self.results += 1
-        self.timing.finished(time.monotonic_ns())
+        result = self._detecting.poll(timeout_s)
+        if result is not None:
+            self.results += 1
+            self.timing.finished(time.monotonic_ns())
         return result
 
     def pause(self, paused: bool) -> None:
@@ -124,62 +126,56 @@ class Pipeline:
 
     def close(self) -> None:
         """Stop all threads and wait for detection to finish its frame."""
-        self._stop.set()
+        for relay in self._relays():
+            relay.stop()
         self.capture.close()
-        if self._thread.is_alive():
-            self._thread.join(CLOSING_S)
+        for relay in self._relays():
+            relay.join()
 
-    def _detect(self) -> None:
-        try:
-            while not self._stop.is_set():
-                frame = self.capture.next()
-                if frame is None:
-                    return
-                self._put(self._look(frame))
-        except BaseException as error:  # noqa: BLE001 (raised again in the caller's thread)
-            self._error = error
-        finally:
-            self._ended.set()
+    def _relays(self) -> list[Relay[_Ready] | Relay[Result]]:
+        return [relay for relay in (self._preparing, self._detecting) if relay is not None]
 
-    def _look(self, frame: Frame) -> Result:
+    def _prepare(self) -> _Ready | None:
+        frame = self.capture.next()
+        if frame is None:
+            return None
         detector, version = self.switch.current()
-        if self._looking is None or self._version != version:
-            self._take(detector, version)
-        look = self._looking
-        assert look is not None
-        found, inside = look(frame.image, self.timing.add)
+        if self._look is None or self._version != version:
+            self._look, self._version = Look(detector), version
+        look = self._look
+        return _Ready(frame, look, look.prepare(frame.image, self.timing.add))
+
+    def _detect(self) -> Result | None:
+        ready = self._prepare() if self._preparing is None else self._preparing.get()
+        if ready is None:
+            return None
+        if ready.look is not self._tracked_for:
+            self._take(ready.look)
+        found, inside = ready.look.find(ready.prepared, self.timing.add)
         began = time.perf_counter_ns()
+        frame = ready.frame
         tracks, changes = self._tracker.update(found.xyxy, found.scores, frame.seconds)
         finished_ns = time.monotonic_ns()
         self.timing.add("track", time.perf_counter_ns() - began)
-        if self.capture.source.live:  # a file's frames wait in the queue, which tells nothing
+        if self.capture.source.live:  # a file's frames wait in the queues, which tells nothing
             self.timing.add("latency", finished_ns - frame.captured_ns)
         evidence = None
         if self.explain:
             began = time.perf_counter_ns()
             if self._explainer is None:
-                self._explainer = Explainer(detector)
+                self._explainer = Explainer(ready.look.detector)
             evidence = self._explainer.evidence(frame.image, inside)
             self.timing.add("explain", time.perf_counter_ns() - began)
         certain = found.at_least(self._tracker.settings.begin_score)
         return Result(frame, certain, tracks, changes, finished_ns, evidence)
 
-    def _take(self, detector: Detects, version: int) -> None:
-        """From now on `detector` looks, with thresholds of its own."""
-        self._looking, self._version, self._explainer = Look(detector), version, None
+    def _take(self, look: Look) -> None:
+        """From now on another detector looks, with thresholds of its own."""
+        self._tracked_for, self._explainer = look, None
         self.timing.forget()
-        threshold = self._looking.threshold
         settings = self.tracking
-        if threshold is not None:
-            keep = threshold * KEEP_SHARE
-            settings = replace(settings, begin_score=threshold, keep_score=keep)
+        if look.threshold is not None:
+            keep = look.threshold * KEEP_SHARE
+            settings = replace(settings, begin_score=look.threshold, keep_score=keep)
         single = not self.capture.source.continuous
         self._tracker.settings = one_by_one(settings) if single else settings
-
-    def _put(self, result: Result) -> None:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(result, timeout=POLL_S)
-            except queue.Full:
-                continue
-            return
