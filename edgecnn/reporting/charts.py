@@ -112,7 +112,8 @@ PICTURES = (
     Picture(
         "size",
         "Size",
-        "The model file on disk, for each format and recipe.",
+        "The model file on disk, for each format and recipe; bar and number: the median over "
+        "models.",
         specs.size,
         lambda rows: any(row.size for row in rows),
     ),

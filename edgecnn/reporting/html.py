@@ -19,12 +19,12 @@ from edgecnn.reporting import answer, bundle, cells, charts, extract, formats, m
 from edgecnn.reporting.assets import read
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect, machine_labels
-from edgecnn.reporting.text import json_for_script
+from edgecnn.reporting.text import json_for_script, shorten
 from edgecnn.results import Results
 
 SCRIPTS = ("data.js", "answer.js", "columns.js", "table.js", "charts.js", "page.js")
 PLAIN_ROWS = 200
-SAMPLES = 280_000
+SAMPLES = 220_000
 SAMPLES_A_ROW = 700
 """How many raw samples a page carries: they take 2 to 4 bytes each, and 200 rows with all there
 is stay below 2 MB."""
@@ -147,7 +147,7 @@ def _policy(*scripts: str) -> str:
 
 
 def _title(rows: Sequence[Row]) -> str:
-    models = list(dict.fromkeys(row.model for row in rows if row.model))
+    models = list(dict.fromkeys(shorten(row.model, 60) for row in rows if row.model))
     if not models:
         return "Benchmark"
     shown = ", ".join(models[:3])

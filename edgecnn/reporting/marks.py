@@ -58,7 +58,7 @@ def log(field: str, title: str) -> Any:
     return (
         alt.X(f"{field}:Q", title=title)
         .scale(type="log", nice=False, padding=14)
-        .axis(format="~g", tickCount=6)
+        .axis(format="~r", tickCount=6)
     )
 
 

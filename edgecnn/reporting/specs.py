@@ -104,7 +104,7 @@ def latency_tails(_domains: Domains) -> Any:
         y=alt.Y("percent:Q", title="Inferences at most this slow (%)").scale(domain=[0, 100]),
         color=alt.Color("label:N", sort=alt.EncodingSortField("p50"))
         .scale(range="category")
-        .legend(title=None, orient="bottom", columns=1, labelLimit=400),
+        .legend(title=None, orient="bottom", columns=1, labelLimit={"expr": "narrow ? 270 : 440"}),
         strokeDash=alt.StrokeDash("label:N", sort=alt.EncodingSortField("p50"), legend=None),
         tooltip="id:N",
     )
@@ -143,9 +143,7 @@ def size(_domains: Domains) -> Any:
     y = alt.Y("target:N", title=None, sort=alt.EncodingSortField("middle", op="min"))
     stem = base.transform_aggregate(kb="median(kb)", middle="min(middle)", groupby=["target"])
     bars = stem.mark_bar(height=10, cornerRadiusEnd=2, color=alt.expr("soft")).encode(
-        x=alt.X("kb:Q", title="Size of the model file (kB); bar: median over models").axis(
-            tickCount=6
-        ),
+        x=alt.X("kb:Q", title="Size of the model file (kB)").axis(tickCount=6),
         y=y,
     )
     points = base.mark_point(filled=True, size=55, opacity=0.85, color=alt.expr("accent")).encode(
@@ -177,7 +175,7 @@ def cold_start(_domains: Domains) -> Any:
         y=marks.labels("total"),
         color=alt.Color("phase_name:N", title=None, sort=["load and compile", "first inference"])
         .scale(range=[{"expr": "pair[0]"}, {"expr": "pair[1]"}])
-        .legend(orient="top"),
+        .legend(orient="top", columns={"expr": "narrow ? 1 : 2"}),
         order="order:Q",
         tooltip="id:N",
     )
@@ -218,7 +216,7 @@ def machines(domains: Domains) -> Any:
         y=y,
         color=alt.Color("machine_label:N", title=None)
         .scale(domain=list(domains.machines), range="category")
-        .legend(orient="top", labelLimit=300, columns=2),
+        .legend(orient="top", labelLimit=300, columns={"expr": "narrow ? 1 : 3"}),
         tooltip="id:N",
     )
     return marks.layer(link, dots, height=alt.Step(20))
@@ -302,7 +300,7 @@ def _dots(
     )
     x = alt.X("value:Q", title=title)
     x = x.scale(type="log", nice=False, padding=14) if start else x.scale(zero=False, padding=14)
-    x = x.axis(format="~g", tickCount=6)
+    x = x.axis(format="~r", tickCount=6)
     y = alt.Y("configuration:N", title=None, sort=alt.EncodingSortField("middle", op="min")).axis(
         labelLimit=200
     )
@@ -341,7 +339,7 @@ def _scaling(domains: Domains, by: str, value: str, x_title: str, y_title: str) 
     )
     x = alt.X(f"{by}:O", title=x_title).axis(labelAngle=0)
     y = alt.Y(f"{value}:Q", title=y_title).scale(type="log", nice=False, padding=14)
-    y = y.axis(format="~g", tickCount=6)
+    y = y.axis(format="~r", tickCount=6)
     lines = base.mark_line(strokeWidth=1.5, opacity=0.6).encode(
         x=x, y=y, color=marks.runtime(domains), detail=[f"{name}:N" for name in series]
     )

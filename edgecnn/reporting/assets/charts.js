@@ -13,6 +13,7 @@ class Charts {
     this.stale = new Set();
     this.seen = new Set();
     this.data = [];
+    this.nameLines = Math.max(...rows.map((row) => row.label.split(" · ").length), 1);
     this.tip = document.getElementById("tooltip");
     this.queue = [...this.specs.keys()];
     this.places = new Map(
@@ -49,7 +50,7 @@ class Charts {
     const spec = structuredClone(this.specs.get(name).spec);
     for (const signal of spec.signals || []) {
       if (signal.name === "narrow") signal.value = narrow;
-      else if (signal.name === "y_step" && narrow) signal.value = Math.max(signal.value, 25);
+      else if (signal.name === "y_step" && narrow) signal.value = Math.max(signal.value, this.nameLines * 12 + 1);
       else if (signal.name in this.theme.signals) signal.value = this.theme.signals[signal.name];
     }
     spec.data.find((entry) => entry.name === "rows").values = this.copies();
