@@ -33,10 +33,10 @@ def find(context: Context) -> dict[str, Any]:
         raise InputError("no time was given for sustained load", hint="--sustained 10m")
     bucket_secs = min(60.0, secs / BUCKETS)
     before = throttle.read(observation.ROOT)
+    pace_ns = _pace(context)
     start = time.monotonic()
     buckets: list[dict[str, Any]] = []
-    pace_ns = _pace(context)
-    while time.monotonic() - start < secs - bucket_secs / 2:
+    while not buckets or time.monotonic() - start < secs - bucket_secs / 2:
         samples = _bucket(context, start + bucket_secs * (len(buckets) + 1), pace_ns)
         pace_ns = float(samples.mean())
         median, tail = percentile(samples, 0.5), percentile(samples, 0.9)
