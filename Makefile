@@ -27,11 +27,12 @@ install: .venv/installed ## Set up .venv with every runtime and the development 
 quickstart: install ## Train, convert, verify, benchmark and report: runs/quickstart/report.html
 	$(BIN)/edgecnn run --quick --out runs/quickstart
 
-test: install ## Run the tests (the long ones are left to test-all)
-	$(BIN)/python -m pytest -m 'not slow'
+test: install ## Run the tests (the long ones are left to test-slow)
+	$(BIN)/python -m pytest -m 'not slow' --ignore tests/traps -n auto --dist loadfile
+	$(BIN)/python -m pytest -m 'not slow' tests/traps  # by itself: others would be the hog
 
-test-all: install ## Run every test
-	$(BIN)/python -m pytest
+test-slow: install ## Run the long tests: wheels, README's commands, full trainings
+	$(BIN)/python -m pytest -m slow
 
 lint: install ## Check style
 	$(BIN)/ruff check
