@@ -77,11 +77,17 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="the trained .keras file, with its manifest")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=ASSETS)
+    parser.add_argument("--samples", type=int, default=128, help="photos to calibrate with")
     options = parser.parse_args()
     sources = load_sources(options.data)
     options.out.mkdir(parents=True, exist_ok=True)
     outcomes = convert(
-        options.model, TARGETS, calibration=calibration_set(sources), out=options.out, force=True
+        options.model,
+        TARGETS,
+        calibration=calibration_set(sources),
+        samples=options.samples,
+        out=options.out,
+        force=True,
     )
     for outcome in outcomes:
         print(outcome.target, outcome.status, outcome.parity, outcome.error or "", flush=True)

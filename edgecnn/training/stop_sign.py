@@ -43,12 +43,17 @@ HELD_OUT = 2
 
 @dataclass(frozen=True)
 class Stage:
-    """Epochs over windows (`whole=False`) or whole frames of `size` pixels."""
+    """Epochs over windows (`whole=False`) or whole frames of `size` pixels.
+
+    `boost` multiplies the learning rate: the first whole frames bring signs larger than any
+    window, which the end of the cosine alone would be too slow to learn.
+    """
 
     epochs: int
     size: int
     batch: int
     whole: bool
+    boost: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -95,16 +100,16 @@ SCHEDULES = {
         frame=512,
         stages=(
             Stage(epochs=2, size=256, batch=32, whole=False),
-            Stage(epochs=12, size=192, batch=48, whole=False),
-            Stage(epochs=2, size=512, batch=16, whole=True),
+            Stage(epochs=8, size=192, batch=48, whole=False),
+            Stage(epochs=4, size=512, batch=16, whole=True, boost=3.0),
         ),
     ),
     "stop_sign_nano": Schedule(
         "stop_sign_nano",
         frame=384,
         stages=(
-            Stage(epochs=14, size=192, batch=48, whole=False),
-            Stage(epochs=2, size=384, batch=16, whole=True),
+            Stage(epochs=10, size=192, batch=48, whole=False),
+            Stage(epochs=6, size=384, batch=16, whole=True, boost=3.0),
         ),
     ),
 }
@@ -162,7 +167,7 @@ def fit(pool: Pool, schedule: Schedule, checkpoint: Path, *, progress: Progress 
         while epoch < last:
             started = time.monotonic()
             batches = _batches(keras, pool, stage, schedule, epoch)
-            rate = _rate_callback(keras, schedule, optimizer, step)
+            rate = _rate_callback(keras, schedule, stage, optimizer, step)
             history = trained.fit(batches, epochs=1, verbose=0, callbacks=[rate])
             epoch += 1
             step += schedule.steps(stage)
@@ -204,11 +209,11 @@ def _batches(keras: Any, pool: Pool, stage: Stage, schedule: Schedule, epoch: in
     return Batches(workers=2, use_multiprocessing=False, max_queue_size=12)
 
 
-def _rate_callback(keras: Any, schedule: Schedule, optimizer: Any, start: int) -> Any:
+def _rate_callback(keras: Any, schedule: Schedule, stage: Stage, optimizer: Any, start: int) -> Any:
     class Rate(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             del logs
-            optimizer.learning_rate = schedule.rate(start + batch)
+            optimizer.learning_rate = stage.boost * schedule.rate(start + batch)
 
     return Rate()
 
