@@ -222,5 +222,8 @@ def _against_runner_up(best: Row, other: Row, *, tied: bool) -> str:
     if tied:
         return f"Cannot be told apart from {name(other)}."
     if best.timed and best.p50 and other.p50 and other.p50 > best.p50:
-        return f"Next: {name(other)}, {other.p50 / best.p50:.2f}× the latency."
+        times = f"{other.p50 / best.p50:.2f}"
+        if times == "1.00":
+            return f"Practically as fast: {name(other)}."
+        return f"Next: {name(other)}, {times}× the latency."
     return f"Next: {name(other)}."

@@ -89,7 +89,7 @@ PICTURES = (
     Picture(
         "latency_tails",
         "Tails of the fastest",
-        f"The share of inferences that took at most so long (empirical distribution of the "
+        f"The share of inferences that took at most so long, up to 99.5% (the "
         f"{marks.MOST_CURVES} fastest rows in view). A long flat top is a long tail.",
         specs.latency_tails,
         _has("quantiles"),
@@ -150,7 +150,7 @@ PICTURES = (
         "roofline",
         "Roofline",
         "Arithmetic reached against arithmetic for each byte moved; the lines are the machine's "
-        "measured limits.",
+        "measured limits, one for each precision and thread count that ran.",
         specs.roofline,
         _has("macs", "moved"),
     ),

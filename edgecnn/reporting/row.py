@@ -102,6 +102,8 @@ class Row:
     """The costliest operators with their share of the time."""
     peak_ops: float | None = None
     bandwidth: float | None = None
+    roof_share: float | None = None
+    """The part of the machine's limit that is reached."""
     fence: str = ""
     """Why this row must not be compared with its namesakes of other files; empty if it may."""
 

@@ -211,6 +211,7 @@ def _extras(measurement: Measurement, results: Results) -> dict[str, Any]:
     if measurement.device == "cpu":
         limits = results.environment.machine.get("limits")
         limit = limit_of(limits, measurement.options.threads, precision)
+    roofline = measurement.roofline(results.environment.machine.get("limits"))
     end_to_end = _mapping(_mapping(measurement.stages_ms).get("end_to_end"))
     buckets = [_mapping(bucket) for bucket in _listed(sustained.get("buckets"))]
     operators = [_mapping(operator) for operator in _listed(ops.get("operators"))[:OPERATORS]]
@@ -233,6 +234,7 @@ def _extras(measurement: Measurement, results: Results) -> dict[str, Any]:
         ),
         "peak_ops": limit.operations_per_s if limit else None,
         "bandwidth": limit.bytes_per_s if limit else None,
+        "roof_share": roofline.share if roofline else None,
     }
 
 

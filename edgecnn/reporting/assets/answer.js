@@ -84,7 +84,9 @@ function sentenceOf(place, best, runnerUp, tied, within, measured, limits) {
     if (tied) text += ` Cannot be told apart from ${configurationName(runnerUp)}.`;
     else if (best.timed && best.p50 && runnerUp.p50 && runnerUp.p50 > best.p50) {
       const times = fixed(runnerUp.p50 / best.p50, 2);
-      text += ` Next: ${configurationName(runnerUp)}, ${times}× the latency.`;
+      text += times === "1.00"
+        ? ` Practically as fast: ${configurationName(runnerUp)}.`
+        : ` Next: ${configurationName(runnerUp)}, ${times}× the latency.`;
     } else text += ` Next: ${configurationName(runnerUp)}.`;
   }
   if (best.state === "NOISY") {

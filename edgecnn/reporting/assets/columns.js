@@ -80,6 +80,9 @@ const COLUMNS = [
   num("leak", "Growth in use", { unit: "MB", scale: 1e-6 }),
   text("scenario", "Scenario"),
   num("energy", "Energy", { unit: "mJ", scale: 1e3 }),
+  num("roof_share", "Of the limit", {
+    unit: "% of roofline", main: (row) => (has(row.roof_share) ? fixed(100 * row.roof_share, 1) : DASH),
+  }),
   num("agreement", "Agreement", {
     unit: "% top-1", main: (row) => (has(row.agreement) ? fixed(100 * row.agreement, 1) : DASH),
   }),

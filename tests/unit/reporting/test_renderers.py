@@ -148,7 +148,7 @@ def full_of_everything() -> Results:
         replace(row, runs=tuple(replace(run, passes=passes) for run in row.runs))
         for row in base.measurements
     )
-    limits = {"operations_per_s": {"float32": 1e11}, "bandwidth_bytes_per_s": 2e10}
+    limits = {"threads": {"1": {"float32_gflops": 100.0, "bandwidth_gb_s": 20.0}}}
     machine = {**base.environment.machine, "limits": limits}
     return replace(base, measurements=rows, environment=replace(base.environment, machine=machine))
 
