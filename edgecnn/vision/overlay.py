@@ -70,13 +70,13 @@ def draw_hud(canvas: Picture, hud: Hud) -> None:
         return
     text = Text(canvas)
     what = " ".join(part for part in (hud.runtime, hud.precision) if part)
-    rate = f"{hud.fps:5.1f} fps" if hud.fps else "  -   fps"
+    rate = f"{hud.fps:.1f} fps" if hud.fps else "- fps"
     head = f"{rate}   dropped {hud.drops}"
     lines = [(head, PAPER), (hud.model, FAINT), (what, FAINT)]
     rows = [(stage, _number(time.p50_ms), _number(time.p95_ms))
             for stage, time in hud.stages.items()]  # fmt: skip
     longest = [max((text.width(row[i]) for row in rows), default=0) for i in range(3)]
-    gap, least = text.width("MM"), text.width("00.0")
+    gap, least = text.width("MM"), text.width("p95")
     columns = (longest[0] + gap, max(longest[1], least) + gap, max(longest[2], least))
     wide = max([text.width(line) for line, _ in lines] + [sum(columns)])
     tall = len([line for line, _ in lines if line]) + (len(rows) + 1 if rows else 0)

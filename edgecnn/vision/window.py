@@ -38,7 +38,8 @@ class Window:
         self._cv2 = quiet_cv2()
         self._title = title
         self._shown = False
-        self._cv2.namedWindow(title, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
+        kind = self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO | self._cv2.WINDOW_GUI_NORMAL
+        self._cv2.namedWindow(title, kind)
 
     def show(self, image: Picture) -> None:
         if not self._shown:
