@@ -15,7 +15,7 @@ false alarm on at least 99% of the *training* negatives: the held-out ones only 
 from __future__ import annotations
 
 import argparse
-import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,18 +72,32 @@ def threshold(path: Path, sources: Sources) -> float:
     return 0.95
 
 
+def _pack(source: Path, target: Path) -> None:
+    """Copy a `.keras` archive compressed: Keras stores its members as they are (1.8 → 1.3 MB)."""
+    with (
+        atomic_path(target) as temporary,
+        zipfile.ZipFile(source) as loose,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed,
+    ):
+        for member in loose.infolist():
+            packed.writestr(member.filename, loose.read(member.filename))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the files in edgecnn/assets.")
     parser.add_argument("model", type=Path, help="the trained .keras file, with its manifest")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=ASSETS)
     parser.add_argument("--samples", type=int, default=128, help="photos to calibrate with")
+    parser.add_argument("--targets", default=",".join(TARGETS))
+    parser.add_argument("--keras", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
+    targets = options.targets.split(",")
     sources = load_sources(options.data)
     options.out.mkdir(parents=True, exist_ok=True)
     outcomes = convert(
         options.model,
-        TARGETS,
+        targets,
         calibration=calibration_set(sources),
         samples=options.samples,
         out=options.out,
@@ -92,15 +106,15 @@ def main() -> None:
     for outcome in outcomes:
         print(outcome.target, outcome.status, outcome.parity, outcome.error or "", flush=True)
     artifacts = [outcome.artifact for outcome in outcomes if outcome.artifact is not None]
-    if len(artifacts) < len(TARGETS):
+    if len(artifacts) < len(targets):
         raise SystemExit(1)
     score = threshold(artifacts[0].path, sources)
     print("min_score", score, flush=True)
-    keras_copy = options.out / options.model.name
-    with atomic_path(keras_copy) as temporary:
-        shutil.copyfile(options.model, temporary)
-    kept = load_artifact(options.model).manifest
-    write_manifest(keras_copy, replace(kept, metrics={**kept.metrics, "min_score": score}))
+    if options.keras:
+        keras_copy = options.out / options.model.name
+        _pack(options.model, keras_copy)
+        kept = load_artifact(options.model).manifest
+        write_manifest(keras_copy, replace(kept, metrics={**kept.metrics, "min_score": score}))
     for artifact in artifacts:
         manifest = replace(artifact.manifest, metrics={"min_score": score})
         embed_manifest(artifact.path, manifest)

@@ -151,8 +151,8 @@ def _foliage(canvas: Picture, rng: Generator, horizon: int) -> None:
     noise = grain(rng, *leaves.shape[:2], octave=int(rng.integers(1, 4)))
     leaves = _add(leaves, noise, float(rng.uniform(20, 45)))
     edge = grain(rng, *leaves.shape[:2], octave=2)[:, :, 0]
-    inside = (mask[top:bottom, left:right] > 0) & (edge > -40)
-    canvas[top:bottom, left:right][inside] = leaves[inside]
+    inside = mask[top:bottom, left:right] * (edge > -40)
+    canvas[top:bottom, left:right] = cv2.copyTo(leaves, inside, canvas[top:bottom, left:right])
 
 
 def _road(canvas: Picture, rng: Generator, horizon: int) -> None:

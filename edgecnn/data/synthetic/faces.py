@@ -332,5 +332,7 @@ def _finish(canvas: Face, outline: npt.NDArray[np.float32] | None) -> Face:
         cv2.circle(mask, (_DRAWN // 2, _DRAWN // 2), _DRAWN // 2 - 1, 255, -1)
     else:
         cv2.fillConvexPoly(mask, _fixed(outline), 255, cv2.LINE_8, _SHIFT)
-    both = np.dstack([canvas, mask])
-    return np.asarray(cv2.resize(both, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
+    face = np.empty((SIZE, SIZE, 4), np.uint8)
+    face[:, :, :3] = cv2.resize(canvas, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    face[:, :, 3] = cv2.resize(mask, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return face
