@@ -234,14 +234,17 @@ def roofline(domains: Domains) -> Any:
             reached="2 * datum.macs * datum.batch / (datum.p50 * 1e6)",
         )
     )
-    x = alt.X("intensity:Q", title="Operations for each byte moved (log scale)").scale(type="log")
-    y = alt.Y("reached:Q", title="Reached (Gop/s, log scale)").scale(type="log")
+    x = alt.X("intensity:Q", title="Operations for each byte moved (log scale)").scale(
+        type="log", nice=False
+    )
+    y = alt.Y("reached:Q", title="Reached (Gop/s, log scale)").scale(type="log", nice=False)
     roofs = ["machine_label", "precision", "threads"]
     roof = (
         base.transform_filter("datum.peak_ops > 0 && datum.bandwidth > 0")
         .transform_aggregate(peak="max(peak_ops)", width="max(bandwidth)", groupby=roofs)
         .transform_calculate(
-            steps="[0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000]"
+            steps="[datum.peak / datum.width / 200, datum.peak / datum.width, "
+            "200 * datum.peak / datum.width]"
         )
         .transform_flatten(["steps"], ["intensity"])
         .transform_calculate(reached="min(datum.peak, datum.width * datum.intensity) / 1e9")
