@@ -23,10 +23,18 @@ def lay_heat_over(image: Picture, evidence: Evidence) -> Picture:
     if evidence.heat is None:
         return image.copy()
     cv2 = require("cv2", "opencv")
+    canvas = image.copy()
     heat = _enlarged(evidence.heat, *image.shape[:2])
-    glow = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    weight = np.clip((heat - FIRES_FROM) / 0.4, 0, 1)[:, :, None] * np.float32(0.7)
-    return np.asarray(image + (glow - image.astype(np.float32)) * weight, np.uint8)
+    hot = heat > FIRES_FROM
+    rows, columns = np.flatnonzero(hot.any(axis=1)), np.flatnonzero(hot.any(axis=0))
+    if not rows.size:
+        return canvas
+    part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    glow = cv2.applyColorMap(np.rint(heat[part] * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    weight = np.clip((heat[part] - FIRES_FROM) / 0.4, 0, 1)[:, :, None] * np.float32(0.7)
+    region = canvas[part]
+    region[:] = (region + (glow - region.astype(np.float32)) * weight).astype(np.uint8)
+    return canvas
 
 
 def with_evidence(canvas: Picture, image: Picture, evidence: Evidence) -> Picture:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError
-from edgecnn.vision import load_detector
+from edgecnn.vision import Detections, load_detector
 from edgecnn.vision.capture import Patience
 from edgecnn.vision.pipeline import Choice, Pipeline, Switch
+from edgecnn.vision.sources import Source
 
 
 def picture(x=None):
@@ -299,3 +300,49 @@ def test_the_drawn_street_runs_live_and_counts_its_drops(detector):
     assert sorted(waits)[len(waits) // 2] < 0.5
     numbers = [result.frame.number for result in results]
     assert numbers == sorted(set(numbers))
+
+
+class Waits:
+    """A source and a network that take their time without a processor (a camera, an NPU):
+    what is left is whether the stages overlap, however busy the machine is.
+    """
+
+    fps, unreadable = 0.0, 0
+
+    def __init__(self, count):
+        self.left = count
+
+    def read(self):
+        if self.left == 0:
+            return None
+        self.left -= 1
+        time.sleep(0.02)
+        return picture(), 0.0, ""
+
+    def close(self):
+        pass
+
+    def detect(self, _image):
+        time.sleep(0.04)
+        return Detections.none()
+
+
+def test_stages_overlap_so_that_the_slowest_alone_sets_the_pace():
+    waits = Waits(40)
+    source = Source("video", "film", live=False)
+    finished = []
+    with Pipeline(source, waits.detect, opener=lambda _: waits) as pipeline:
+        for _ in pipeline:
+            finished.append(time.monotonic())
+            time.sleep(0.02)  # whoever draws
+    each = (finished[-1] - finished[5]) / (len(finished) - 6)
+    assert each < 0.04 / 0.75  # one after the other, a frame would take 0.08 s
+
+
+def test_a_live_result_is_not_older_than_two_inferences():
+    waits = Waits(60)
+    source = Source("camera", "0", live=True)
+    with Pipeline(source, waits.detect, opener=lambda _: waits) as pipeline:
+        ages = [(r.finished_ns - r.frame.captured_ns) / 1e9 for r in take(pipeline, 12)]
+    assert pipeline.capture.drops > 0
+    assert sorted(ages)[len(ages) // 2] < 2 * 0.04 + 0.015
