@@ -29,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("source", nargs="?", default="picamera" if has_picamera else "0")
     parser.add_argument("--model", default="stop_sign_nano")
+    parser.add_argument("--runtime", default="litert:cpu")
     parser.add_argument("--threads", type=int, default=min(4, os.cpu_count() or 1))
     parser.add_argument("--serve", default=":8080", help="ADDRESS:PORT; 0.0.0.0 for everyone")
     parser.add_argument("--frames", type=int, default=0, help="stop after so many")
@@ -45,7 +46,8 @@ def main() -> int:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    detector = ready(load_detector(arguments.model, threads=arguments.threads))
+    detector = ready(load_detector(arguments.model, runtime=arguments.runtime,
+                                   threads=arguments.threads))  # fmt: skip
     server = LiveServer(arguments.serve)
     print(f"watch at {server.url}", flush=True)
     told = time.monotonic()
@@ -54,7 +56,9 @@ def run(arguments: argparse.Namespace) -> None:
             for result in pipeline:
                 fps = pipeline.timing.fps(result.finished_ns)
                 warm = f"{temperature():.0f} C" if TEMPERATURE.exists() else ""
-                hud = Hud(fps, runtime="litert:cpu", drops=pipeline.capture.drops, notices=(warm,))
+                hud = Hud(
+                    fps, runtime=arguments.runtime, drops=pipeline.capture.drops, notices=(warm,)
+                )
                 server.publish(draw(result.frame.image, result.tracks, hud), {})
                 for change in result.changes:
                     print(f"sign #{change.track.id} {change.kind}s", flush=True)

@@ -13,11 +13,11 @@ import queue
 import re
 import socket
 import threading
-import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from socketserver import TCPServer
 from typing import Any
 
 from edgecnn.errors import InputError
@@ -29,6 +29,7 @@ JPEG_QUALITY = 80
 SEND_BUFFER_BYTES = 1 << 17
 """Little: what waits in the kernel for a slow client is what that client sees late."""
 CLIENT_TIMEOUT_S = 10.0
+AGAIN_AFTER_S = 5.0
 COMMANDS = ("pause", "step", "save", "runtime", "model", "explain")
 LONGEST_COMMAND_BYTES = 200
 _PAGES = {
@@ -65,7 +66,10 @@ class LiveServer:
 
     @property
     def url(self) -> str:
+        """Where to look; for an address that stands for all, this machine's name."""
         host = f"[{self.address}]" if ":" in self.address else self.address
+        if self.address in ("0.0.0.0", "::"):  # noqa: S104 (only where the user said so)
+            host = socket.gethostname()
         return f"http://{host}:{self.port}/"
 
     def publish(self, image: Picture, state: Mapping[str, Any]) -> None:
@@ -133,6 +137,9 @@ class _Server(ThreadingHTTPServer):
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)  # without HTTPServer's look-up of its own name in the DNS
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._places.acquire(blocking=False):
@@ -226,12 +233,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         newest, number = self.server.live.newest, 0
-        silent_since = time.monotonic()
-        while not newest.ended and time.monotonic() - silent_since < 600:
-            found = newest.after(number, 1.0)
+        while not newest.ended:
+            found = newest.after(number, AGAIN_AFTER_S)
             if found is None:
+                number = 0  # paused: the same frame again shows whether the client still listens
                 continue
-            silent_since = time.monotonic()
             number, jpeg = found
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             self.wfile.write(head.encode() + jpeg + b"\r\n")

@@ -1,0 +1,205 @@
+"""Does the live pipeline overlap its stages, and how old is a result?
+
+    python benchmarks/live_pipeline.py --out benchmarks/results/live_pipeline.json
+
+A drawn street of 640×480 goes through `Pipeline` headless, the network on one thread. Two goals:
+
+- a file: at least 90% of the frames per second that the slowest single stage allows. Every
+  stage is timed alone, on the same frames, in the same process, before each run;
+- a live source at 30 frames/s: 95% of results are known within two inference times plus 15 ms
+  after capture.
+
+Rounds alternate between stages alone and the pipeline, so that a machine that is busy with
+something else disturbs both; load averages and every round are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgecnn.files import write_text_atomically
+from edgecnn.runtimes.host import cpu_name
+from edgecnn.vision import Detector, load_detector
+from edgecnn.vision.frames import Picture
+from edgecnn.vision.pipeline import Pipeline
+from edgecnn.vision.pipeline.detecting import ready
+from edgecnn.vision.readers import open_reader
+from edgecnn.vision.sources import Source, parse_source
+from edgecnn.vision.street import Street
+
+WIDTH, HEIGHT, FPS = 640, 480, 30.0
+SETTLING = 20
+ALLOWANCE_MS = 15.0
+GOAL_SHARE = 0.9
+
+
+class Replay:
+    """Drawn frames handed out at 30 a second, as a camera does: drawing costs nothing then."""
+
+    fps = FPS
+    unreadable = 0
+
+    def __init__(self, frames: list[Picture], count: int) -> None:
+        self._frames, self._count, self._given = frames, count, 0
+        self._began = time.monotonic()
+
+    def read(self) -> tuple[Picture, float, str] | None:
+        if self._given == self._count:
+            time.sleep(0.5)  # a live source that ends is a camera that went: let results out
+            return None
+        early = self._began + self._given / FPS - time.monotonic()
+        if early > 0:
+            time.sleep(early)
+        image = self._frames[self._given % len(self._frames)]
+        self._given += 1
+        return image.copy(), -1.0, ""
+
+    def close(self) -> None:
+        pass
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="stop_sign_small")
+    parser.add_argument("--runtime", default="litert:cpu")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    detector = load_detector(arguments.model, runtime=arguments.runtime, threads=1)
+    ready(detector)
+    street = Street(0, width=WIDTH, height=HEIGHT, fps=FPS)
+    frames = [street.draw(tick) for tick in range(arguments.frames)]
+    load_before = os.getloadavg()
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "street.mp4"
+        write_film(film, frames)
+        rounds = [one_round(film, detector, frames) for _ in range(arguments.rounds)]
+    document = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "cpu": cpu_name(),
+            "cores": len(os.sched_getaffinity(0)),
+            "system": platform.platform(),
+            "load_before": load_before,
+            "load_after": os.getloadavg(),
+        },
+        "versions": {name: version(name) for name in ("opencv-python", "numpy", "ai-edge-litert")},
+        "model": {
+            "name": detector.artifact.name,
+            "sha256": detector.artifact.sha256,
+            "runtime": arguments.runtime,
+            "precision": detector.session.effective.precision,
+        },
+        "frames": f"{WIDTH}x{HEIGHT}, {arguments.frames} a round, headless",
+        "summary": summary(rounds),
+        "rounds": rounds,
+    }
+    print(json.dumps(document["summary"], indent=2))
+    if arguments.out is not None:
+        write_text_atomically(arguments.out, json.dumps(document, indent=1) + "\n")
+    return 0
+
+
+def write_film(path: Path, frames: list[Picture]) -> None:
+    fourcc = cv2.VideoWriter.fourcc(*"mp4v")
+    writer = cv2.VideoWriter(str(path), fourcc, FPS, (WIDTH, HEIGHT))
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+
+
+def one_round(film: Path, detector: Detector, frames: list[Picture]) -> dict[str, Any]:
+    alone = stages_alone(film, detector, frames)
+    slowest = max(alone, key=lambda stage: alone[stage])
+    limit = 1000 / alone[slowest]
+    fps = file_fps(film, detector)
+    latency, drops = live_latency(frames, detector)
+    return {
+        "alone_mean_ms": alone,
+        "slowest": slowest,
+        "limit_fps": limit,
+        "pipeline_fps": fps,
+        "share": fps / limit,
+        "live_latency_p95_ms": latency,
+        "live_allowed_ms": 2 * alone["infer"] + ALLOWANCE_MS,
+        "live_drops": drops,
+        "load": os.getloadavg()[0],
+    }
+
+
+def stages_alone(film: Path, detector: Detector, frames: list[Picture]) -> dict[str, float]:
+    """Mean milliseconds of each stage with nothing beside it.
+
+    The mean and not the median, because a rate is made of all frames, slow ones included.
+    """
+    reader = open_reader(parse_source(str(film)))
+    times: dict[str, list[int]] = {"decode": [], "prepare": [], "infer": []}
+    for _ in frames:
+        began = time.perf_counter_ns()
+        reader.read()
+        times["decode"].append(time.perf_counter_ns() - began)
+    reader.close()
+    prepared = []
+    for image in frames:
+        began = time.perf_counter_ns()
+        prepared.append(detector.prepare(image))
+        times["prepare"].append(time.perf_counter_ns() - began)
+    for (tensor, place), image in zip(prepared, frames, strict=True):
+        began = time.perf_counter_ns()
+        detector.finish(detector.infer(tensor), place, image.shape)
+        times["infer"].append(time.perf_counter_ns() - began)
+    return {stage: float(np.mean(values[SETTLING:])) / 1e6 for stage, values in times.items()}
+
+
+def file_fps(film: Path, detector: Detector) -> float:
+    """Frames per second through the pipeline, once it has filled."""
+    with Pipeline(str(film), detector) as pipeline:
+        finished = [result.finished_ns for result in pipeline]
+    settled = finished[SETTLING:]
+    return (len(settled) - 1) * 1e9 / (settled[-1] - settled[0])
+
+
+def live_latency(frames: list[Picture], detector: Detector) -> tuple[float, int]:
+    """95th percentile, milliseconds, from capture to result; and how many frames were dropped."""
+    source = Source("camera", "replay", live=True)
+    ages = []
+    with Pipeline(source, detector, opener=lambda _: Replay(frames, len(frames))) as pipeline:
+        for result in pipeline:
+            ages.append((result.finished_ns - result.frame.captured_ns) / 1e6)
+            if result.frame.number == len(frames) - 1:
+                break
+        drops = pipeline.capture.drops
+    return float(np.quantile(ages[SETTLING:], 0.95)), drops
+
+
+def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    shares = [one["share"] for one in rounds]
+    latencies = [one["live_latency_p95_ms"] for one in rounds]
+    allowed = [one["live_allowed_ms"] for one in rounds]
+    return {
+        "share_of_slowest_stage": {"median": median(shares), "least": min(shares),
+                                   "goal": GOAL_SHARE, "reached": median(shares) >= GOAL_SHARE},
+        "live_p95_ms": {"median": median(latencies), "most": max(latencies),
+                        "allowed": median(allowed),
+                        "reached": median(latencies) < median(allowed)},
+        "pipeline_fps": median(one["pipeline_fps"] for one in rounds),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
