@@ -39,15 +39,14 @@ class Pool:
     positives: Sequence[BoxedPicture]
     negatives: Sequence[BoxedPicture]
     drawn: Sequence[BoxedPicture]
-    mix: Mix
 
-    def view(self, view: View, seed: Sequence[int]) -> BoxedPicture:
+    def view(self, view: View, mix: Mix, seed: Sequence[int]) -> BoxedPicture:
         """The view that `seed` stands for, always the same."""
         rng = np.random.default_rng(seed)
         roll = rng.random()
-        if roll < self.mix.drawn or not self.positives:
+        if roll < mix.drawn or not self.positives:
             source = self.drawn
-        elif roll < self.mix.drawn + self.mix.negatives and self.negatives:
+        elif roll < mix.drawn + mix.negatives and self.negatives:
             source = self.negatives
         else:
             source = self.positives
@@ -55,10 +54,10 @@ class Pool:
         return augment(sample, view, rng, drawn=source is self.drawn)
 
     def batch(
-        self, view: View, count: int, seed: Sequence[int]
+        self, view: View, mix: Mix, count: int, seed: Sequence[int]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Pictures (count, size, size, 3) in 0…1 and targets (count, rows, columns, 6)."""
-        samples = [self.view(view, [*seed, index]) for index in range(count)]
+        samples = [self.view(view, mix, [*seed, index]) for index in range(count)]
         pictures = np.stack([sample.picture for sample in samples]).astype(np.float32)
         pictures *= np.float32(1 / 255)
         wanted = np.stack([targets(sample.boxes, sample.ignored, view.size) for sample in samples])

@@ -54,6 +54,7 @@ class Stage:
     batch: int
     whole: bool
     boost: float = 1.0
+    mix: Mix = field(default_factory=Mix)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,6 @@ class Schedule:
     warmup: int = 200
     weight_decay: float = 0.02
     seed: int = 7
-    mix: Mix = field(default_factory=Mix)
 
     def steps(self, stage: Stage) -> int:
         """Batches in an epoch; whole frames cost more, so an epoch has fewer of them."""
@@ -94,6 +94,9 @@ class Schedule:
         return asdict(self)
 
 
+CAUTIOUS = Mix(drawn=0.35, negatives=0.35)
+"""More photos without a sign towards the end, against false alarms."""
+
 SCHEDULES = {
     "stop_sign_small": Schedule(
         "stop_sign_small",
@@ -101,7 +104,8 @@ SCHEDULES = {
         stages=(
             Stage(epochs=2, size=256, batch=32, whole=False),
             Stage(epochs=8, size=192, batch=48, whole=False),
-            Stage(epochs=4, size=512, batch=16, whole=True, boost=3.0),
+            Stage(epochs=2, size=512, batch=16, whole=True, boost=3.0),
+            Stage(epochs=4, size=512, batch=16, whole=True, boost=3.0, mix=CAUTIOUS),
         ),
     ),
     "stop_sign_nano": Schedule(
@@ -142,7 +146,7 @@ def make_pool(
     backgrounds = [sample.picture for sample in negatives]
     scenes = SyntheticScenes(schedule.seed, schedule.scenes, backgrounds=backgrounds)
     drawn = render(out, scenes, progress=progress)
-    return Pool(positives, negatives, drawn, schedule.mix)
+    return Pool(positives, negatives, drawn)
 
 
 def fit(pool: Pool, schedule: Schedule, checkpoint: Path, *, progress: Progress = silent) -> Any:
@@ -204,7 +208,7 @@ def _batches(keras: Any, pool: Pool, stage: Stage, schedule: Schedule, epoch: in
             return schedule.steps(stage)
 
         def __getitem__(self, index: int) -> Any:
-            return pool.batch(view, stage.batch, [schedule.seed, epoch, index])
+            return pool.batch(view, stage.mix, stage.batch, [schedule.seed, epoch, index])
 
     return Batches(workers=2, use_multiprocessing=False, max_queue_size=12)
 

@@ -22,7 +22,7 @@ pytest.importorskip("cv2", reason="scenes are drawn with opencv-python")
 @pytest.fixture(scope="module")
 def pool():
     scenes = list(SyntheticScenes(seed=1, number=12, height=128, width=128))
-    return Pool([], [], scenes, Mix(drawn=1.0, negatives=0.0))
+    return Pool([], [], scenes)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_the_learning_rate_warms_up_and_ends_near_nothing(schedule):
 
 
 def test_batches_are_what_the_network_takes_and_answers(pool):
-    pictures, wanted = pool.batch(View(64, 128), 3, [0, 0])
+    pictures, wanted = pool.batch(View(64, 128), Mix(), 3, [0, 0])
     net = models.build("stop_sign_nano", input_shape=(64, 64, 3))
     heat, box = net(pictures)
 
@@ -127,7 +127,7 @@ def test_the_loss_is_least_where_the_boxes_are_right():
 def test_it_learns_what_it_is_shown(tmp_path):
     """Shown eight scenes over and over, the loss falls by a quarter in forty steps."""
     scenes = list(SyntheticScenes(seed=2, number=8, height=96, width=96))
-    pool = Pool([], [], scenes, Mix(drawn=1.0, negatives=0.0))
+    pool = Pool([], [], scenes)
     stages = (Stage(4, 64, 8, whole=False),)
     schedule = Schedule("stop_sign_nano", 96, stages, pictures_per_epoch=80, warmup=5)
     losses = []
