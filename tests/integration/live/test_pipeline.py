@@ -316,27 +316,27 @@ class Waits:
         if self.left == 0:
             return None
         self.left -= 1
-        time.sleep(0.02)
+        time.sleep(0.04)
         return picture(), 0.0, ""
 
     def close(self):
         pass
 
     def detect(self, _image):
-        time.sleep(0.04)
+        time.sleep(0.08)
         return Detections.none()
 
 
 def test_stages_overlap_so_that_the_slowest_alone_sets_the_pace():
-    waits = Waits(40)
+    waits = Waits(26)
     source = Source("video", "film", live=False)
     finished = []
     with Pipeline(source, waits.detect, opener=lambda _: waits) as pipeline:
         for _ in pipeline:
             finished.append(time.monotonic())
-            time.sleep(0.02)  # whoever draws
-    each = (finished[-1] - finished[5]) / (len(finished) - 6)
-    assert each < 0.04 / 0.75  # one after the other, a frame would take 0.08 s
+            time.sleep(0.04)  # whoever draws
+    each = float(np.median(np.diff(finished[5:])))
+    assert each < 0.08 / 0.75  # one after the other, a frame would take 0.16 s
 
 
 def test_a_live_result_is_not_older_than_two_inferences():
@@ -345,4 +345,4 @@ def test_a_live_result_is_not_older_than_two_inferences():
     with Pipeline(source, waits.detect, opener=lambda _: waits) as pipeline:
         ages = [(r.finished_ns - r.frame.captured_ns) / 1e9 for r in take(pipeline, 12)]
     assert pipeline.capture.drops > 0
-    assert sorted(ages)[len(ages) // 2] < 2 * 0.04 + 0.015
+    assert sorted(ages)[len(ages) // 2] < 2 * 0.08 + 0.015
