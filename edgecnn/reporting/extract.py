@@ -15,7 +15,7 @@ import lzma
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,24 +60,21 @@ def pack(results: Sequence[Results], most_samples: int | None = None) -> Packed:
     warmups = sum(len(run.warmup_ns) for run in _runs(results))
     thin = most_samples is not None and measured + warmups > most_samples
     most = _fair_share([len(run.samples_ns) for run in _runs(results)], most_samples or 0)
-    documents, arrays = [], []
+    documents, arrays = [_plain(result) for result in results], []
     kept = 0
-    for result in results:
-        document = _without_derived(_without_samples(result).to_dict())
-        for row, measurement in zip(document["measurements"], result.measurements, strict=True):
-            for holder, run in zip(row["runs"], measurement.runs, strict=True):
-                for name in _FIELDS:
-                    samples = np.asarray(getattr(run, name), np.int64)
-                    if thin:
-                        samples = _at_even_ranks(samples, most if name == "samples_ns" else 0)
-                    base = int(samples.min()) if samples.size else 0
-                    holder[name] = [int(samples.size), base]
-                    arrays.append((samples - base).astype(np.uint64))
-                    kept += samples.size if name == "samples_ns" else 0
-        documents.append(document)
+    for holder, run in zip(_holders(documents), _runs(results), strict=True):
+        for name in _FIELDS:
+            samples = np.asarray(getattr(run, name), np.int64)
+            if thin:
+                samples = _at_even_ranks(samples, most if name == "samples_ns" else 0)
+            base = int(samples.min()) if samples.size else 0
+            holder[name] = [int(samples.size), base]
+            arrays.append((samples - base).astype(np.uint64))
+            kept += samples.size if name == "samples_ns" else 0
     if thin:
         for document in documents:
-            document["protocol"]["samples_embedded"] = f"{kept} of {measured}"
+            said = {"samples_embedded": f"{kept} of {measured}"}
+            document["protocol"] = {**document["protocol"], **said}
     pooled = np.concatenate(arrays) if arrays else np.empty(0, np.uint64)
     width = max(1, (int(pooled.max()).bit_length() + 7) // 8) if pooled.size else 1
     planes = pooled.astype("<u8").view(np.uint8).reshape(-1, 8).T[:width]
@@ -168,34 +165,24 @@ def _at_even_ranks(samples: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.
     return chosen
 
 
-def _without_samples(result: Results) -> Results:
-    """The same results with no samples: copying millions of them to drop them takes seconds."""
-    bare = tuple(
-        replace(row, runs=tuple(replace(run, warmup_ns=(), samples_ns=()) for run in row.runs))
-        for row in result.measurements
-    )
-    return replace(result, measurements=bare)
+def _plain(value: Any) -> Any:
+    """A dataclass of results as what `from_dict` reads: nothing derived, samples left out.
+
+    `dataclasses.asdict` copies every value on its way and took a quarter of a large build.
+    """
+    if isinstance(value, tuple) and value and is_dataclass(value[0]):
+        return [_plain(item) for item in value]
+    if not is_dataclass(value):
+        return value
+    names = (name for name in value.__dataclass_fields__ if name not in _FIELDS)
+    return {name: _plain(getattr(value, name)) for name in names}
 
 
-def _without_derived(values: dict[str, Any]) -> dict[str, Any]:
-    """What `Results.from_dict` reads; what it derives again is left out."""
-    derived = (
-        *("effective", "load_ms", "first_inference_ms", "latency_ms"),
-        *("throughput_per_s", "samples", "memory", "stages_ms"),
-        *("cost", "roofline"),
-    )
-    for row in values["measurements"]:
-        for name in derived:
-            row.pop(name, None)
-    return values
-
-
-def _sample_fields(documents: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str]]:
+def _holders(documents: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The runs of all documents, in the order of `_runs`."""
     for document in documents:
         for row in document["measurements"]:
-            for run in row["runs"]:
-                for name in _FIELDS:
-                    yield run, name
+            yield from row["runs"]
 
 
 def _decompress(stream: bytes, codec: str) -> bytes:
@@ -232,11 +219,12 @@ def _with_samples(document: dict[str, Any], planes: npt.NDArray[np.uint8]) -> li
     wide[:, : planes.shape[0]] = planes.T
     offsets = wide.view("<i8").reshape(-1)
     start = 0
-    for holder, name in _sample_fields(document["results"]):
-        size, base = holder[name]
-        if start + size > count:
-            raise ValueError(f"expected {start + size} samples, received {count}")
-        holder[name] = (offsets[start : start + size] + base).tolist()
-        start += size
+    for holder in _holders(document["results"]):
+        for name in _FIELDS:
+            size, base = holder[name]
+            if not 0 <= size <= count - start:
+                raise ValueError(f"expected {size} samples, received {count - start}")
+            holder[name] = (offsets[start : start + size] + base).tolist()
+            start += size
     results: list[dict[str, Any]] = document["results"]
     return results

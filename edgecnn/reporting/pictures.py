@@ -74,7 +74,7 @@ def compiled(rows: Sequence[Row]) -> list[dict[str, Any]]:
     for picture in charts.PICTURES:
         if not picture.shown(rows):
             continue
-        spec = picture.build(domains).to_dict()
+        spec = picture.build(domains).to_dict(validate=False)  # the tests validate; 0.3 s
         spec.setdefault("datasets", {})["rows"] = []
         spec["background"] = "transparent"
         spec["autosize"] = {"type": "fit-x", "contains": "padding"}
