@@ -113,7 +113,9 @@ def _page(document: dict[str, Any]) -> str:
         "# Repeatability: the same benchmark twice, and once beside a CPU hog",
         "",
         f"Profile `default`, {document['protocol']['processes']} processes a row, on "
-        f"{document['environment_before']['machine']['cpu_model']}. "
+        f"{document['environment_before']['machine']['cpu_model']}, load average "
+        f"{document['environment_before']['machine']['load_average'][0]} before and "
+        f"{document['environment_after']['machine']['load_average'][0]} after (the hog included). "
         f"{document['valid_and_agree']} of {document['valid_in_both']} rows that are VALID in both "
         f"runs agree within {AGREEMENT:.0%}; {document['noisy_beside_a_hog']} of "
         f"{len(document['rows'])} rows are NOISY beside a hog on one core.",
