@@ -12,8 +12,9 @@ from typing import Any
 
 from edgecnn.files import atomic_path
 from edgecnn.registry import RUNTIMES, require
+from edgecnn.runtimes.native_log import captured_stderr
 from edgecnn.vision.capture import Patience
-from edgecnn.vision.detector import load_detector, shipped_models
+from edgecnn.vision.detector import Detector, load_detector, shipped_models
 from edgecnn.vision.events import EventLog, describe
 from edgecnn.vision.explain import lay_heat_over, with_evidence
 from edgecnn.vision.frames import Picture
@@ -29,7 +30,6 @@ from edgecnn.vision.window import HELP, Window
 HELP_SHOWN_S = 6.0
 NOTICE_SHOWN_S = 5.0
 EVENTS_SHOWN = 8
-STATE_EVERY_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -157,13 +157,14 @@ class Live:
         self._closing.callback(self._finish)
         return self._pipeline
 
-    def _load(self, choice: Choice) -> Any:
-        return load_detector(
-            choice.model,
-            runtime=choice.runtime,
-            threads=self._settings.threads,
-            min_score=self._settings.min_score,
-        )
+    def _load(self, choice: Choice) -> Detector:
+        with captured_stderr():  # LiteRT greets everybody on standard error
+            return load_detector(
+                choice.model,
+                runtime=choice.runtime,
+                threads=self._settings.threads,
+                min_score=self._settings.min_score,
+            )
 
     def _loop(self, pipeline: Pipeline) -> None:
         limit = self._settings.frames

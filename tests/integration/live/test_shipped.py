@@ -1,0 +1,57 @@
+"""The live demo with the detectors inside the package, on the film beside the project."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from edgecnn.cli import invoke
+from edgecnn.vision import load_detector
+from edgecnn.vision.detector import ASSETS, shipped_models
+from edgecnn.vision.first_layer import read_first_layer
+from edgecnn.vision.pipeline import Pipeline
+
+pytestmark = pytest.mark.skipif(not shipped_models(), reason="no detector in edgecnn/assets")
+MODELS = shipped_models() or ("none",)
+
+
+@pytest.fixture
+def film(shared_data):
+    return shared_data / "video" / "stock_stop_sign_zoom.mp4"
+
+
+def test_one_large_sign_is_one_track_from_beginning_to_end(film, tmp_path, capsys):
+    events = tmp_path / "out.jsonl"
+    assert invoke(["detect", str(film), "--headless", "--events", str(events)]) == 0
+    assert "241 frames" in capsys.readouterr().out
+    first, *_, last = [json.loads(line) for line in events.read_text().splitlines()]
+    assert first["seconds"] < 0.5
+    assert last["event"] == "leave"
+    assert last["seconds"] > 9.0
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_heat_map_fires_on_the_sign(film, name):
+    with Pipeline(str(film), load_detector(name), explain=True) as pipeline:
+        result = next(iter(pipeline))
+    heat = result.evidence.heat
+    y, x = np.unravel_index(heat.argmax(), heat.shape)
+    x, y = x / heat.shape[1] * 640, y / heat.shape[0] * 360
+    assert 260 < x < 390  # where the sign stands in the first frame
+    assert 60 < y < 210
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_quantised_and_float_files_tell_the_same_first_filters(name):
+    kernels = []
+    for path in sorted(ASSETS.glob(f"{name}.*")):
+        if path.suffix in (".tflite", ".onnx"):
+            kernel, stride = read_first_layer(path)
+            assert stride == 2
+            kernels.append(kernel.reshape(-1, kernel.shape[3]))
+    assert len(kernels) >= 2
+    for other in kernels[1:]:
+        for mine, theirs in zip(kernels[0].T, other.T, strict=True):
+            assert np.corrcoef(mine, theirs)[0, 1] > 0.98
