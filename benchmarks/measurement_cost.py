@@ -139,7 +139,8 @@ def _page(document: dict[str, Any]) -> str:
         "# Cost: wall time until the median is known to ±1%",
         "",
         f"On {document['environment_before']['machine']['cpu_model']}, start and load of every "
-        f"process included; other processes kept {max(busy):.1f} processors busy at most. benchmark_app runs for {document['benchmark_app_default_secs']:.0f} s "
+        f"process included; other processes kept {max(busy):.1f} processors busy at most. "
+        f"benchmark_app runs for {document['benchmark_app_default_secs']:.0f} s "
         f"by default{said}; Ultralytics fills 60 s after 30 warm-up runs.",
         "",
         "| Model | ±1% in one process | `default`, 5 processes | benchmark_app | Ultralytics |",
