@@ -219,9 +219,9 @@ class Live:
         image = result.frame.image
         evidence = result.evidence
         canvas = image.copy() if evidence is None else lay_heat_over(image, evidence)
-        draw_tracks(canvas, result.tracks)
         hud = self._hud(pipeline)
         draw_hud(canvas, hud)
+        draw_tracks(canvas, result.tracks)  # on top: no panel hides a sign
         if evidence is not None:
             canvas = with_evidence(canvas, image, evidence)
         self._canvas = canvas

@@ -43,9 +43,9 @@ class Hud:
 def draw(image: Picture, tracks: Sequence[Track], hud: Hud | None = None) -> Picture:
     """A copy of `image` with the tracks and, where it is given, the panel on it."""
     canvas = image.copy()
-    draw_tracks(canvas, tracks)
     if hud is not None:
         draw_hud(canvas, hud)
+    draw_tracks(canvas, tracks)  # on top: no panel hides a sign
     return canvas
 
 

@@ -24,6 +24,9 @@ import numpy.typing as npt
 Box = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
+SAME_SIGN = 0.7
+"""Signs do not stand in front of each other: boxes that share more are one sign."""
+
 
 @dataclass(frozen=True)
 class TrackerSettings:
@@ -233,18 +236,32 @@ class Tracker:
                 changes.append(Change("appear", follow.public()))
         return changes
 
+    def _covered(self, follow: _Follow) -> bool:
+        return not follow.seen and any(
+            other.seen and shared_part(follow.motion.box, other.motion.box) > SAME_SIGN
+            for other in self._follows
+        )
+
     def _leave(self, now_s: float) -> list[Change]:
-        # One that was never confirmed gets less patience: a flash of light is no sign.
+        # One that was never confirmed gets less patience: a flash of light is no sign. One that
+        # lies within a sign that is seen gets none: it is the same sign, followed twice.
         patience = self.settings.patience_s
         kept, changes = [], []
         for follow in self._follows:
             limit = patience if follow.shown else patience / 2
-            if now_s - follow.last_seen_s <= limit:
+            if now_s - follow.last_seen_s <= limit and not self._covered(follow):
                 kept.append(follow)
             elif follow.shown:
                 changes.append(Change("leave", follow.public()))
         self._follows = kept
         return changes
+
+
+def shared_part(first: Floats, second: Floats) -> float:
+    """The part of the smaller of two boxes (4,) that lies in the other."""
+    low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
+    smaller = min(float(np.prod(np.clip(box[2:] - box[:2], 0, None))) for box in (first, second))
+    return float(np.prod(np.clip(high - low, 0, None))) / smaller if smaller > 0 else 0.0
 
 
 def one_by_one(settings: TrackerSettings) -> TrackerSettings:

@@ -22,9 +22,11 @@ def film(shared_data):
     return shared_data / "video" / "stock_stop_sign_zoom.mp4"
 
 
-def test_one_large_sign_is_one_track_from_beginning_to_end(film, tmp_path, capsys):
+@pytest.mark.parametrize("name", MODELS)
+def test_one_large_sign_is_followed_from_beginning_to_end(film, tmp_path, capsys, name):
     events = tmp_path / "out.jsonl"
-    assert invoke(["detect", str(film), "--headless", "--events", str(events)]) == 0
+    arguments = ["--headless", "--model", name, "--events", str(events)]
+    assert invoke(["detect", str(film), *arguments]) == 0
     assert "241 frames" in capsys.readouterr().out
     first, *_, last = [json.loads(line) for line in events.read_text().splitlines()]
     assert first["seconds"] < 0.5

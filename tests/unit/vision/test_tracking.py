@@ -91,6 +91,13 @@ def test_dropped_frames_do_not_lose_a_moving_sign():
     assert [track.id for track in tracks] == [1]
 
 
+def test_a_sign_that_was_taken_for_two_becomes_one_again():
+    twice = [(square(50, 50, 60), 0.9), (square(85, 85, 30), 0.8)]
+    shown, changes = run(Tracker(), [twice] * 4 + [[(square(50, 50, 66), 0.9)]] * 3)
+    assert [track.id for track in shown[-1]] == [1]
+    assert changes[-1].kind == "leave"
+
+
 def test_time_that_runs_backwards_is_no_time():
     tracker = Tracker()
     for now in (5.0, 5.03, 0.0, 0.03):
