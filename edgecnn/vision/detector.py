@@ -67,7 +67,9 @@ class Detector:
         canvas = np.full(self.preprocessing.shape, self.preprocessing.fill, np.uint8)
         inner = canvas[place.top : place.top + place.height, place.left : place.left + place.width]
         cv2.cvtColor(np.ascontiguousarray(bgr), cv2.COLOR_BGR2RGB, dst=inner)
-        tensor = self._table[canvas][None]
+        table = self._table  # LUT reads int8 as well, but knows uint8 pictures alone
+        tensor = cv2.LUT(canvas, table.view(np.uint8) if table.itemsize == 1 else table)
+        tensor = tensor.view(table.dtype)[None]
         if self.session.inputs[0].layout == "NCHW":
             tensor = np.ascontiguousarray(tensor.transpose(0, 3, 1, 2))
         return tensor, place
