@@ -209,7 +209,7 @@ class Live:
             self._recent.appendleft(event)
             appears = change.kind == "appear"
             self._appeared += appears
-            if self._window is None:
+            if self._window is None and (appears or self._settings.source.continuous):
                 what = f"appears ({event['score']:.2f})" if appears else "leaves"
                 where = f" in {event['picture']}" if "picture" in event else ""
                 self._say(f"{event['seconds']:8.2f} s  sign #{event['track']} {what}{where}")

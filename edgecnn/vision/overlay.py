@@ -77,7 +77,7 @@ def draw_hud(canvas: Picture, hud: Hud) -> None:
             for stage, time in hud.stages.items()]  # fmt: skip
     longest = [max((text.width(row[i]) for row in rows), default=0) for i in range(3)]
     gap, least = text.width("MM"), text.width("p95")
-    columns = (longest[0] + gap, max(longest[1], least) + gap, max(longest[2], least))
+    columns = (longest[0] + gap, max(longest[1], least), gap + max(longest[2], least))
     wide = max([text.width(line) for line, _ in lines] + [sum(columns)])
     tall = len([line for line, _ in lines if line]) + (len(rows) + 1 if rows else 0)
     pad = text.line // 2

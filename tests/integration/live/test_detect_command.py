@@ -12,6 +12,7 @@ import time
 import urllib.request
 
 import cv2
+import numpy as np
 import pytest
 
 from edgecnn.cli import invoke
@@ -92,6 +93,20 @@ def test_frames_end_a_run_early_and_signs_in_view_leave_with_it(detect, video, t
     assert code == 0
     assert out.count("leaves") == 1
     assert len(events.read_text().splitlines()) == 2
+
+
+def test_pictures_are_named_with_what_was_found_in_them(detect, tmp_path):
+    for name, colour in (("grey.png", (120, 120, 120)), ("red.png", (20, 20, 220))):
+        image = np.full((120, 160, 3), 120, np.uint8)
+        image[40:64, 60:84] = colour
+        cv2.imwrite(str(tmp_path / name), image)
+    code, out, _ = detect(tmp_path, "--headless", "--events", tmp_path / "out.jsonl")
+    assert code == 0
+    assert out.count("appears") == 1
+    assert "in red.png" in out
+    assert "leaves" not in out  # pictures have no before and after
+    first = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
+    assert first["picture"] == "red.png"
 
 
 def test_the_drawn_street_needs_no_camera(detect):
