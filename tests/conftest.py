@@ -16,22 +16,13 @@ SHARED_DATA = PROJECT.parent / "shared" / "data"
 # A plug-in runtime, found through its entry point like any third party's. Each "device" is one
 # way to go wrong that no installed runtime can be made to show on demand.
 MISBEHAVING_RUNTIME = """
-import hashlib, os, signal, sys, threading, time
-from concurrent.futures import ThreadPoolExecutor
+import os, signal, sys, threading, time
 from pathlib import Path
 import numpy as np
 from edgecnn.errors import UnsupportedError
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Availability, Runtime, Session
-
-POOL = ThreadPoolExecutor(3)
-BLOCK = bytes(1 << 22)
-
-
-def busy(_):
-    hashlib.sha256(BLOCK).digest()  # native code that lets other threads run
-
 
 class MisbehavingSession(Session):
     inputs = (TensorSpec("input", (None, 4), "float32", "NC"),)
@@ -64,10 +55,7 @@ class MisbehavingSession(Session):
                 os.abort()
             if device == "drift":
                 time.sleep(0.0002 + 0.0000005 * self.count)
-            if device == "many-threads":
-                list(POOL.map(busy, range(4)))
-            else:
-                time.sleep(0.0002)
+            time.sleep(0.0002)
             if device == "early":
                 output = np.zeros((len(values), 2), np.float32)
                 threading.Timer(0.002, lambda: output.fill(1.0)).start()
@@ -87,7 +75,7 @@ class Misbehaving(Runtime):
     formats = ("tflite",)
     devices = ("cpu", "crash", "crash-late", "hang", "kill", "exit", "fallback", "constant", "nan",
                "partial", "software", "slow-first", "outliers", "bimodal", "leak", "chatty",
-               "drift", "many-threads", "early", "reduced")
+               "drift", "early", "reduced")
     extra = "none"
 
     @classmethod

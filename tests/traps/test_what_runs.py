@@ -72,6 +72,48 @@ class NaiveGPU(Runtime):
         return NaiveSession(path)
 '''
 
+# A runtime that starts four threads whatever was asked.
+GREEDY = """
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from edgecnn.manifest import TensorSpec
+from edgecnn.results import Effective
+from edgecnn.runtimes.base import Availability, Runtime, Session
+
+BLOCK = bytes(1 << 22)
+
+
+def busy(_):
+    hashlib.sha256(BLOCK).digest()  # native code that lets other threads run
+
+
+class GreedySession(Session):
+    inputs = (TensorSpec("input", (None, 4), "float32", "NC"),)
+    outputs = (TensorSpec("output", (None, 4), "float32", "NC"),)
+    effective = Effective("greedy", "float32", "a CPU")
+    pool = ThreadPoolExecutor(4)
+
+    def bind(self, tensors):
+        def invoke():
+            list(self.pool.map(busy, range(4)))
+            return tensors
+
+        return invoke
+
+
+class Greedy(Runtime):
+    name, formats, devices, extra = "greedy", ("tflite",), ("cpu",), "none"
+
+    @classmethod
+    def probe(cls, device):
+        return Availability(True)
+
+    @classmethod
+    def load(cls, path, device, options):
+        return GreedySession()
+"""
+
 
 @pytest.fixture
 def vulkan(monkeypatch: pytest.MonkeyPatch):
@@ -177,10 +219,11 @@ def test_openvino_tells_when_it_computes_float32_in_bfloat16(measure, lenet_arti
     assert told == (row.effective.precision == "bfloat16")
 
 
-def test_a_runtime_that_ignores_the_thread_limit_is_caught(misbehave):
+def test_a_runtime_that_ignores_the_thread_limit_is_caught(plug_in, measure, model_file: Path):
     if (os.cpu_count() or 1) < 2:
         pytest.skip("one processor cannot show it")
-    row = misbehave("many-threads")
+    plug_in("greedy", GREEDY, "Greedy")
+    row = measure(model_file, "greedy:cpu")
     if row.runs[0].machine["other_cpus"] > 0.3:
         pytest.skip("other processes leave no second processor to show it")
     assert row.verdict == "INVALID"
