@@ -189,7 +189,7 @@ def live_latency(frames: list[Picture], detector: Detector) -> tuple[float, int]
     with Pipeline(source, detector, opener=lambda _: Replay(frames, len(frames))) as pipeline:
         for result in pipeline:
             ages.append((result.finished_ns - result.frame.captured_ns) / 1e6)
-            if result.frame.number == len(frames) - 1:
+            if result.frame.number >= len(frames) - 1:
                 break
         drops = pipeline.capture.drops
     return float(np.quantile(ages[SETTLING:], 0.95)), drops
