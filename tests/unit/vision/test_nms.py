@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgecnn.vision.detections import Detections
-from edgecnn.vision.nms import iou, suppress
+from edgecnn.vision.nms import inside, iou, suppress
 
 coordinate = st.floats(-100, 2000, width=32)
 
@@ -63,9 +63,11 @@ def test_every_suppressed_box_overlaps_a_better_survivor(found):
     kept = suppress(found, max_iou=0.5, vote_iou=2.0)
 
     for box, score in found:
-        with_survivors = iou(box[None], kept.xyxy)[0]
+        overlap = iou(box[None], kept.xyxy)[0]
+        nested = inside(np.concatenate([box[None], kept.xyxy]))[0, 1:]
         is_survivor = (kept.xyxy == box).all(axis=1).any()
-        assert is_survivor or ((with_survivors > 0.5) & (kept.scores >= score)).any()
+        better = kept.scores >= score
+        assert is_survivor or (((overlap > 0.5) | (nested > 0.7)) & better).any()
 
 
 @given(detections())
@@ -109,6 +111,18 @@ def test_a_vote_is_the_mean_weighted_by_score():
 
     np.testing.assert_allclose(kept.xyxy, [[0, 0, 101, 100]], atol=1e-4)
     np.testing.assert_allclose(kept.scores, [0.75])
+
+
+def test_a_part_of_a_sign_is_no_second_sign():
+    found = Detections(
+        np.asarray([[0, 0, 100, 100], [20, 20, 60, 60]], np.float32),
+        np.asarray([0.8, 0.7], np.float32),
+    )
+
+    kept = suppress(found)
+
+    np.testing.assert_allclose(kept.xyxy, [[0, 0, 100, 100]])
+    assert len(suppress(found, max_inside=1.0)) == 2
 
 
 def test_two_signs_side_by_side_both_survive():
