@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgecnn.cli import options
 from edgecnn.cli.progress import shown
+
+if TYPE_CHECKING:
+    from edgecnn.benchmarking.protocol import Protocol
 
 
 @click.command()
@@ -38,11 +43,7 @@ def command(
     runtimes: tuple[str, ...],
     data: str | None,
     data_dir: Path | None,
-    profile: str,
-    min_secs: float | None,
-    min_runs: int | None,
-    max_secs: float | None,
-    processes: int | None,
+    protocol: Protocol,
     threads: tuple[int, ...],
     batches: tuple[int, ...],
     strict_float32: bool,
@@ -62,7 +63,7 @@ def command(
     An interrupted benchmark goes on where it stopped when the same command is given again.
     """
     from edgecnn.benchmarking import scenarios
-    from edgecnn.benchmarking.protocol import parse_duration, resolve
+    from edgecnn.benchmarking.protocol import parse_duration
     from edgecnn.benchmarking.session import DEFAULT_PASSES, benchmark, check_previous
     from edgecnn.cli.tables import show
     from edgecnn.data import load
@@ -74,16 +75,10 @@ def command(
             f"--out takes a .json file, received: {out}",
             hint="edgecnn report makes pages and tables of it",
         )
-    protocol = resolve(
-        profile,
-        min_secs=min_secs,
-        min_runs=min_runs,
-        max_secs=max_secs,
-        processes=processes,
-        sustained_secs=parse_duration(sustained) if sustained else 0.0,
-    )
+    if sustained:
+        protocol = replace(protocol, sustained_secs=parse_duration(sustained))
     passes = list(DEFAULT_PASSES)
-    if profile == "quick":
+    if protocol.name == "quick":
         passes.remove("energy")  # three seconds a row where there is a sensor
     passes += ["loadgen"] * loadgen + ["ops"] * profile_ops
     shared = scenarios.resolve(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -147,9 +148,31 @@ def runtimes() -> Callable[[Command], Command]:
 
 
 def protocol(default: str) -> Callable[[Command], Command]:
-    """--profile and the numbers that override it."""
+    """--profile and the numbers that override it, given to the command as one `protocol`."""
 
     def decorate(function: Command) -> Command:
+        @functools.wraps(function)
+        def with_protocol(
+            *,
+            profile: str,
+            min_secs: float | None,
+            min_runs: int | None,
+            max_secs: float | None,
+            processes: int | None,
+            **others: Any,
+        ) -> Any:
+            from edgecnn.benchmarking.protocol import resolve
+
+            resolved = resolve(
+                profile,
+                min_secs=min_secs,
+                min_runs=min_runs,
+                max_secs=max_secs,
+                processes=processes,
+            )
+            return function(protocol=resolved, **others)
+
+        wrapped: Any = with_protocol
         for option in reversed(
             [
                 click.option(
@@ -158,6 +181,9 @@ def protocol(default: str) -> Callable[[Command], Command]:
                     default=default,
                     show_default=True,
                     help="Measurement protocol: quick, default or rigorous.",
+                ),
+                click.option(
+                    "--quick", "profile", flag_value="quick", help="The same as --profile quick."
                 ),
                 click.option("--min-secs", type=float, help="Least seconds of samples a process."),
                 click.option("--min-runs", type=int, help="Least samples a process."),
@@ -172,8 +198,8 @@ def protocol(default: str) -> Callable[[Command], Command]:
                 ),
             ]
         ):
-            function = option(function)
-        return function
+            wrapped = option(wrapped)
+        return cast("Command", wrapped)
 
     return decorate
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgecnn.cli import options
 from edgecnn.cli.progress import shown
+
+if TYPE_CHECKING:
+    from edgecnn.benchmarking.protocol import Protocol
 
 
 @click.command()
@@ -18,7 +22,6 @@ from edgecnn.cli.progress import shown
 @options.targets(default="all", show_default=True)
 @options.runtimes()
 @options.protocol(default="default")
-@click.option("--quick", is_flag=True, help="The same as --profile quick.")
 @click.option(
     "--out",
     type=options.FILE,
@@ -36,13 +39,8 @@ def command(
     seed: int,
     targets: tuple[str, ...],
     runtimes: tuple[str, ...],
-    profile: str,
-    min_secs: float | None,
-    min_runs: int | None,
-    max_secs: float | None,
-    processes: int | None,
+    protocol: Protocol,
     threads: tuple[int, ...],
-    quick: bool,
     out: Path,
     force: bool,
 ) -> None:
@@ -50,17 +48,9 @@ def command(
 
     Given again with the same --out, an interrupted run goes on where it stopped.
     """
-    from edgecnn.benchmarking.protocol import resolve
     from edgecnn.cli.tables import show
     from edgecnn.pipeline import Settings, run
 
-    protocol = resolve(
-        "quick" if quick else profile,
-        min_secs=min_secs,
-        min_runs=min_runs,
-        max_secs=max_secs,
-        processes=processes,
-    )
     settings = Settings(
         model=model,
         data=data,
