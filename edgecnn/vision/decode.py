@@ -14,8 +14,8 @@ from edgecnn.vision.detections import Boxes, Detections, Scores
 STRIDE = 8
 MAX_CANDIDATES = 300
 """Cells that are looked at in one picture, best first: NMS takes quadratic time."""
-LOG_RANGE = (-3.0, 7.0)
-"""log₂ distances outside are cut: 2⁷ strides are 1,024 pixels from the middle to a side."""
+LOG_RANGE = (-4.0, 7.0)
+"""log₂ distances outside are cut: half a pixel and 1,024 pixels from the middle to a side."""
 
 
 def decode(
