@@ -125,10 +125,10 @@ def test_the_loss_is_least_where_the_boxes_are_right():
 
 @pytest.mark.slow
 def test_it_learns_what_it_is_shown(tmp_path):
-    """Shown eight scenes over and over, the loss falls by a quarter in forty steps."""
+    """Shown eight scenes over and over, the loss of an epoch falls by a quarter."""
     scenes = list(SyntheticScenes(seed=2, number=8, height=96, width=96))
     pool = Pool([], [], scenes)
-    stages = (Stage(4, 64, 8, whole=False),)
+    stages = (Stage(16, 64, 8, whole=False),)
     schedule = Schedule("stop_sign_nano", 96, stages, pictures_per_epoch=80, warmup=5)
     losses = []
 
