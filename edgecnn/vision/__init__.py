@@ -1,6 +1,6 @@
 """From pictures to boxes: a detector over any runtime."""
 
-from edgecnn.vision.detections import Detections
+from edgecnn.detection.detections import Detections
 from edgecnn.vision.detector import Detector, load_detector
 
 __all__ = ["Detections", "Detector", "load_detector"]

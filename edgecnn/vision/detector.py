@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.detection.answer import DEFAULT_MIN_SCORE, boxes_in
+from edgecnn.detection.detections import Detections
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact, TensorSpec
@@ -15,13 +17,8 @@ from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing, Pl
 from edgecnn.registry import RUNTIMES, require, unknown_name
 from edgecnn.runtimes import load, parse_configuration
 from edgecnn.runtimes.base import Session
-from edgecnn.vision.decode import clip_boxes, decode, split_outputs
-from edgecnn.vision.detections import Detections
-from edgecnn.vision.nms import suppress
 
 ASSETS = Path(__file__).parent.parent / "assets"
-DEFAULT_MIN_SCORE = 0.4
-"""Where a model's manifest does not name its own threshold (`metrics.min_score`)."""
 
 _PREFERRED = ("_static_int8.tflite", "_float32.onnx", "_static_int8.onnx", ".keras")
 """Which of a shipped model's files a runtime gets: the first it can read."""
@@ -82,12 +79,7 @@ class Detector:
         self, outputs: list[npt.NDArray[Any]], place: Placement, shape: tuple[int, ...]
     ) -> Detections:
         """Outputs → boxes in a picture of `shape` (height, width, …)."""
-        height, width, _ = self.preprocessing.shape
-        heat, box = split_outputs(outputs, height, width)
-        found = suppress(decode(heat, box, min_score=self.min_score))
-        xyxy = clip_boxes(place.to_picture(found.xyxy), shape[0], shape[1])
-        solid = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)  # none that lies in the margin alone
-        return Detections(xyxy[solid], found.scores[solid])
+        return boxes_in(outputs, self.preprocessing.shape, place, shape, min_score=self.min_score)
 
 
 def load_detector(

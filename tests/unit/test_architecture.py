@@ -15,7 +15,7 @@ FLOORS = (
     {"errors"},
     {"registry", "files", "progress"},
     {"preprocessing", "stats", "roofline"},
-    {"manifest", "measurements"},
+    {"manifest", "measurements", "detection"},
     {"results"},
     {"embedded_manifest", "keras_files"},
     {"models", "data", "runtimes", "evaluation", "reporting"},

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.detection.detections import Detections
 from edgecnn.errors import EdgeCNNError
 from edgecnn.preprocessing import Placement
-from edgecnn.vision.detections import Detections
 from edgecnn.vision.detector import Detector
 from edgecnn.vision.frames import Picture
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.detection.decode import split_outputs
 from edgecnn.registry import require
-from edgecnn.vision.decode import split_outputs
 from edgecnn.vision.detector import Detector
 from edgecnn.vision.first_layer import edge_strength, read_first_layer
 from edgecnn.vision.frames import Picture

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
+from edgecnn.detection.detections import Detections
 from edgecnn.vision.capture import Capture, Opener, Patience
-from edgecnn.vision.detections import Detections
 from edgecnn.vision.frames import Frame
 from edgecnn.vision.pipeline.detecting import KEEP_SHARE, Choice, Detects, Look, Prepared, Switch
 from edgecnn.vision.pipeline.evidence import Evidence, Explainer

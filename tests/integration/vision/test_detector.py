@@ -15,7 +15,7 @@ from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.training.stop_sign import load_sources
 from edgecnn.vision import Detections, load_detector
 from edgecnn.vision.detector import ASSETS, shipped_models
-from edgecnn.vision.nms import iou
+from edgecnn.detection.nms import iou
 
 cv2 = pytest.importorskip("cv2", reason="pictures are resized with opencv-python")
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from edgecnn.detection.decode import MAX_CANDIDATES, clip_boxes, decode, split_outputs
+from edgecnn.detection.detections import Detections
 from edgecnn.errors import InputError
 from edgecnn.training.detection_loss import targets
-from edgecnn.vision.decode import MAX_CANDIDATES, clip_boxes, decode, split_outputs
-from edgecnn.vision.detections import Detections
 
 
 @st.composite

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.vision.detections import Boxes, Detections
+from edgecnn.detection.detections import Boxes, Detections
 
 FloatMatrix = npt.NDArray[np.float32]
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgecnn.vision.detections import Detections
-from edgecnn.vision.nms import inside, iou, suppress
+from edgecnn.detection.detections import Detections
+from edgecnn.detection.nms import inside, iou, suppress
 
 coordinate = st.floats(-100, 2000, width=32)
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.detection.detections import Boxes, Detections, Scores
 from edgecnn.errors import InputError
-from edgecnn.vision.detections import Boxes, Detections, Scores
 
 STRIDE = 8
 MAX_CANDIDATES = 300
@@ -54,23 +54,37 @@ def split_outputs(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """(heat (rows, columns), box (rows, columns, 4)) out of a session's outputs of batch 1.
 
+    Raises InputError for the outputs of another kind of model.
+    """
+    heat, box = arrange_outputs(outputs, height, width, stride=stride)
+    if len(heat) != 1:
+        raise InputError(f"expected the outputs of one picture, received: {len(heat)}")
+    return heat[0, :, :, 0], box[0]
+
+
+def arrange_outputs(
+    outputs: Sequence[npt.NDArray[Any]], height: int, width: int, *, stride: int = STRIDE
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """(heat (n, rows, columns, 1), box (n, rows, columns, 4)) out of outputs for n pictures.
+
     Runtimes return them in either order and with channels first or last; the shapes tell.
     Raises InputError for the outputs of another kind of model.
     """
     rows, columns = height // stride, width // stride
     heat = box = None
     for output in outputs:
-        if output.shape in ((1, rows, columns, 1), (1, 1, rows, columns)):
-            heat = output.reshape(rows, columns)
-        elif output.shape == (1, rows, columns, 4):
-            box = output[0]
-        elif output.shape == (1, 4, rows, columns):
-            box = output[0].transpose(1, 2, 0)
-    if heat is None or box is None or len(outputs) != 2:
+        shape = output.shape[1:]
+        if shape in ((rows, columns, 1), (1, rows, columns)):
+            heat = output.reshape(-1, rows, columns, 1)
+        elif shape == (rows, columns, 4):
+            box = output
+        elif shape == (4, rows, columns):
+            box = output.transpose(0, 2, 3, 1)
+    if heat is None or box is None or len(outputs) != 2 or len(heat) != len(box):
         shapes = ", ".join(str(tuple(output.shape)) for output in outputs)
         raise InputError(
-            f"not a detector: expected outputs (1, {rows}, {columns}, 1) and "
-            f"(1, {rows}, {columns}, 4), received: {shapes}",
+            f"not a detector: expected outputs (n, {rows}, {columns}, 1) and "
+            f"(n, {rows}, {columns}, 4), received: {shapes}",
             hint="give a model made by edgecnn.training.stop_sign",
         )
     return heat, box
