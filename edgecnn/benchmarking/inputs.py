@@ -48,7 +48,7 @@ def channels_last(spec: TensorSpec) -> tuple[int | None, ...]:
 
 
 def write_samples(split: Split, preprocessing: Preprocessing, path: Path) -> int:
-    """Preprocess a whole split into a .npy file of float32 (n, …); returns n.
+    """Preprocess a whole split into a .npy file (n, …) of its dtype; returns n.
 
     Written batch by batch, so memory does not grow with the data.
     """
@@ -57,7 +57,7 @@ def write_samples(split: Split, preprocessing: Preprocessing, path: Path) -> int
     for tensors, _ in split.tensors(preprocessing, 256):
         if written is None:
             shape = (len(split), *tensors.shape[1:])
-            written = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+            written = np.lib.format.open_memmap(path, "w+", preprocessing.dtype, shape)
         written[done : done + len(tensors)] = tensors
         done += len(tensors)
     if written is None:

@@ -1,23 +1,39 @@
 """One Dataset for every source.
 
-Samples stay raw (uint8 pictures as decoded) until a Preprocessing turns them into tensors, so
-that the same pixels reach training, calibration, evaluation and the benchmark.
+Samples stay raw (uint8 pictures as decoded, sentences as strings) until a Preprocessing turns
+them into tensors, so that training, calibration, evaluation and the benchmark see the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
-from edgecnn.preprocessing import FloatArray, Preprocessing
+from edgecnn.preprocessing import (
+    ImagePreprocessing,
+    Preprocessing,
+    SignalPreprocessing,
+    Tensor,
+    TextPreprocessing,
+    VolumePreprocessing,
+)
 
 Labels = npt.NDArray[np.int64]
+Modality = Literal["image", "text", "signal", "volume"]
 SPLITS = ("train", "validation", "test")
+
+_KINDS: Mapping[Modality, tuple[type[Any], str, tuple[str, ...]]] = {
+    "image": (ImagePreprocessing, "pictures", ("height", "width", "channels")),
+    "text": (TextPreprocessing, "texts", ("length",)),
+    "signal": (SignalPreprocessing, "signals", ("length", "channels")),
+    "volume": (VolumePreprocessing, "volumes", ("depth", "height", "width", "channels")),
+}
+"""For each modality its preprocessing, what its samples are called, and the axes of a tensor."""
 
 
 class DataWarning(UserWarning):
@@ -29,10 +45,10 @@ class Split:
     """Samples and labels of one split.
 
     `samples` is anything with a length that is indexed by an integer and gives one raw sample:
-    an array in memory or a lazy reader of files. `labels` is (n,).
+    an array in memory, a lazy reader of files, a tuple of texts. `labels` is (n,).
     """
 
-    samples: Sequence[npt.NDArray[Any]] | npt.NDArray[Any]
+    samples: Sequence[Any] | npt.NDArray[Any]
     labels: Labels
 
     def __len__(self) -> int:
@@ -40,21 +56,23 @@ class Split:
 
     def tensors(
         self, preprocessing: Preprocessing, batch: int, *, limit: int | None = None
-    ) -> Iterator[tuple[FloatArray, Labels]]:
-        """Preprocessed batches in order: float32 (≤ batch, …) and labels; memory stays flat."""
+    ) -> Iterator[tuple[Tensor, Labels]]:
+        """Preprocessed batches in order: (≤ batch, …) and labels; memory stays flat."""
         count = len(self) if limit is None else min(limit, len(self))
         for start in range(0, count, batch):
             stop = min(start + batch, count)
-            pictures = [self.samples[index] for index in range(start, stop)]
-            yield preprocessing.batch(pictures), self.labels[start:stop]
+            chosen = [self.samples[index] for index in range(start, stop)]
+            yield preprocessing.batch(chosen), self.labels[start:stop]
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A data set with splits fixed by seed.
 
-    `sha256` identifies the content (samples, labels and split), `sample_shape` is the usual
-    shape of a raw sample, `source` says where it is from and under which licence.
+    `sha256` identifies the content (samples, labels and split), `source` says where it is from
+    and under which licence. `sample_shape` is the usual shape of a raw sample: (height, width[,
+    channels]) of pictures, (words,) of texts, (samples, channels) of signals, (depth, height,
+    width[, channels]) of volumes.
     """
 
     name: str
@@ -68,7 +86,8 @@ class Dataset:
     preprocessing_hints: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for the preprocessing that suits this source (fit="pad" for MNIST)."""
     skipped: tuple[str, ...] = ()
-    """Files that were there but could not be read, each with the reason; also warned of."""
+    """What was there but could not be read, each with the reason; also warned of."""
+    modality: Modality = "image"
 
     def __getitem__(self, split: str) -> Split:
         """A split by name. Raises InputError when there is none of that name."""
@@ -80,14 +99,19 @@ class Dataset:
         return self.splits[split]
 
     def preprocessing(self, input_shape: Sequence[int]) -> Preprocessing:
-        """The preprocessing from this source's samples to a tensor (height, width, channels)."""
-        if len(input_shape) != 3:
+        """The preprocessing from this source's samples to a tensor of `input_shape`.
+
+        Raises InputError for a shape that samples of this modality cannot take.
+        """
+        kind, samples, axes = _KINDS[self.modality]
+        if len(input_shape) != len(axes):
             raise InputError(
-                f"{self.name} holds pictures and needs an input (height, width, channels), "
+                f"{self.name} holds {samples} and needs an input ({', '.join(axes)}), "
                 f"received: {tuple(input_shape)}"
             )
-        height, width, channels = input_shape
-        return Preprocessing(height, width, channels, **self.preprocessing_hints)
+        sizes = dict(zip(axes, (int(size) for size in input_shape), strict=True))
+        made: Preprocessing = kind(**sizes, **self.preprocessing_hints)
+        return made
 
     def record(self) -> dict[str, Any]:
         """What manifests and results say about the data."""

@@ -12,8 +12,10 @@ import numpy.typing as npt
 from edgecnn.data.base import Labels, Split
 
 
-def sample_digest(sample: npt.NDArray[Any]) -> bytes:
-    """SHA-256 over shape, dtype and values of one sample."""
+def sample_digest(sample: npt.NDArray[Any] | str) -> bytes:
+    """SHA-256 over shape, dtype and values of one sample, or over the text it is."""
+    if isinstance(sample, str):
+        return hashlib.sha256(b"text\0" + sample.encode()).digest()
     digest = hashlib.sha256(f"{sample.shape}{sample.dtype.str}".encode())
     digest.update(np.ascontiguousarray(sample).data)
     return digest.digest()

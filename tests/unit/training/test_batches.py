@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from edgecnn.data.base import Split
-from edgecnn.preprocessing import Preprocessing
+from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
 
-PREPROCESSING = Preprocessing(8, 8, 1)
+PREPROCESSING = ImagePreprocessing(8, 8, 1)
 
 
 @pytest.fixture(scope="module")

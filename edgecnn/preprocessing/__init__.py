@@ -1,0 +1,62 @@
+"""From a raw sample to the tensor a network wants: one implementation, numpy only.
+
+Training, calibration, evaluation, the benchmark and the camera all call this code, so that what
+a network was trained on is what the device feeds it. A Preprocessing is data: it travels in the
+manifest as JSON and comes back equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from edgecnn.errors import InputError
+from edgecnn.preprocessing.base import FloatArray, Preprocessing, Tensor, known_arguments
+from edgecnn.preprocessing.image import Fit, ImagePreprocessing
+from edgecnn.preprocessing.letterbox import LETTERBOX_FILL, LetterboxPreprocessing, Placement
+from edgecnn.preprocessing.resample import resize
+from edgecnn.preprocessing.signal import SignalPreprocessing
+from edgecnn.preprocessing.text import TextPreprocessing
+from edgecnn.preprocessing.volume import VolumePreprocessing
+
+__all__ = [
+    "LETTERBOX_FILL",
+    "Fit",
+    "FloatArray",
+    "ImagePreprocessing",
+    "LetterboxPreprocessing",
+    "Placement",
+    "Preprocessing",
+    "SignalPreprocessing",
+    "Tensor",
+    "TextPreprocessing",
+    "VolumePreprocessing",
+    "preprocessing_from_dict",
+    "resize",
+]
+
+_KINDS: Mapping[str, type[Any]] = {
+    kind.kind: kind
+    for kind in (
+        ImagePreprocessing,
+        LetterboxPreprocessing,
+        TextPreprocessing,
+        SignalPreprocessing,
+        VolumePreprocessing,
+    )
+}
+
+
+def preprocessing_from_dict(values: Mapping[str, Any]) -> Preprocessing:
+    """Read what `to_dict` wrote. Raises InputError when it is not a preprocessing."""
+    kind = _KINDS.get(str(values.get("kind")))
+    if kind is None:
+        raise InputError(
+            f"unknown preprocessing kind {values.get('kind')!r}", hint=f"known: {', '.join(_KINDS)}"
+        )
+    try:
+        made: Preprocessing = kind(**known_arguments(values, (f.name for f in fields(kind))))
+    except TypeError as error:
+        raise InputError(f"incomplete preprocessing: {error}") from error
+    return made

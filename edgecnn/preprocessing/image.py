@@ -1,0 +1,86 @@
+"""From pixels to the tensor a 2-D network wants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import InputError
+from edgecnn.preprocessing.base import FloatArray, Preprocessing, check_statistics, standardise
+from edgecnn.preprocessing.resample import resize
+
+Fit = Literal["stretch", "pad"]
+
+
+@dataclass(frozen=True)
+class ImagePreprocessing(Preprocessing):
+    """uint8 pictures (height, width, channels) → float32 (height, width, channels).
+
+    A picture is brought to `channels` (grey by ITU-R BT.601 weights), fitted to
+    `height` × `width`, multiplied by `scale` and then normalised as (x − mean) / std.
+    `fit="stretch"` resizes; `fit="pad"` centres a picture that is no larger than the tensor
+    on black, as LeCun 1998 places 28×28 digits in a 32×32 field (larger ones are resized).
+    """
+
+    height: int
+    width: int
+    channels: int
+    fit: Fit = "stretch"
+    scale: float = 1 / 255
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    kind: ClassVar[str] = "image"
+    layout: ClassVar[str] = "NHWC"
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1 or self.channels not in (1, 3):
+            raise InputError(
+                f"a picture tensor is (height, width, 1 or 3), "
+                f"received: ({self.height}, {self.width}, {self.channels})"
+            )
+        if self.fit not in ("stretch", "pad"):
+            raise InputError(f"fit is 'stretch' or 'pad', received: {self.fit!r}")
+        check_statistics(self.mean, self.std, self.channels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the tensor."""
+        return (self.height, self.width, self.channels)
+
+    def __call__(self, sample: npt.NDArray[np.uint8]) -> FloatArray:
+        """One uint8 picture (h, w) or (h, w, 1|3|4) → float32 (height, width, channels)."""
+        pixels = _to_channels(np.asarray(sample), self.channels)
+        fitted = self._fit(pixels.astype(np.float32))
+        return standardise(fitted, self.scale, self.mean, self.std)
+
+    def _fit(self, pixels: FloatArray) -> FloatArray:
+        height, width = pixels.shape[:2]
+        if (height, width) == (self.height, self.width):
+            return pixels
+        if self.fit == "pad" and height <= self.height and width <= self.width:
+            top, left = (self.height - height) // 2, (self.width - width) // 2
+            canvas = np.zeros(self.shape, np.float32)
+            canvas[top : top + height, left : left + width] = pixels
+            return canvas
+        return resize(pixels, self.height, self.width)
+
+
+def _to_channels(picture: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[Any]:
+    if picture.ndim == 2:
+        picture = picture[:, :, None]
+    if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or 0 in picture.shape:
+        raise InputError(
+            f"a picture is (height, width) or (height, width, 1|3|4), received: {picture.shape}"
+        )
+    if picture.shape[2] == 4:
+        picture = picture[:, :, :3]
+    if picture.shape[2] == channels:
+        return picture
+    if channels == 1:
+        grey = picture.astype(np.float32) @ np.asarray([0.299, 0.587, 0.114], np.float32)
+        return grey[:, :, None]
+    return np.repeat(picture, 3, axis=2)
