@@ -1,15 +1,13 @@
-"""The filters that a network looks at a picture with first, read off its file."""
+"""The edges that a network's own first filters see in a picture."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors import EdgeCNNError
-from edgecnn.registry import require
+from edgecnn.runtimes.first_layer import read_first_convolution
 
 Floats = npt.NDArray[np.float32]
 
@@ -20,14 +18,8 @@ def read_first_layer(path: Path) -> tuple[Floats, int] | None:
     None where the file's first layer is no convolution over three channels, or where the
     library that reads the format is not installed.
     """
-    readers = {".tflite": _from_tflite, ".onnx": _from_onnx, ".keras": _from_keras}
-    try:
-        found = readers[path.suffix.lower()](path)
-    except EdgeCNNError:
-        return None
-    if found is None or found[0].ndim != 4 or found[0].shape[2] != 3:
-        return None
-    return found
+    found = read_first_convolution(path)
+    return found if found is not None and found[0].shape[2] == 3 else None
 
 
 def edge_strength(picture: Floats, kernel: Floats, stride: int) -> Floats:
@@ -45,71 +37,3 @@ def edge_strength(picture: Floats, kernel: Floats, stride: int) -> Floats:
     flat = windows.reshape(windows.shape[0] * windows.shape[1], -1) @ weights
     strength = np.sqrt(np.square(flat).sum(axis=1)).reshape(windows.shape[:2])
     return np.asarray(strength, np.float32)
-
-
-def _from_tflite(path: Path) -> tuple[Floats, int] | None:
-    interpreter = require("ai_edge_litert.interpreter", "litert").Interpreter(str(path))
-    interpreter.allocate_tensors()
-    operators = interpreter._get_ops_details()  # noqa: SLF001 (the only way to the graph)
-    first = next((op for op in operators if op["op_name"] == "CONV_2D"), None)
-    if first is None:
-        return None
-    weights = int(first["inputs"][1])
-    detail = next(one for one in interpreter.get_tensor_details() if one["index"] == weights)
-    stored = np.asarray(interpreter.get_tensor(weights))
-    kernel = stored.astype(np.float32)
-    quantised = detail["quantization_parameters"]
-    if np.size(quantised["scales"]):
-        kernel = (kernel - quantised["zero_points"].reshape(-1, 1, 1, 1)) * quantised[
-            "scales"
-        ].reshape(-1, 1, 1, 1)
-    shape = [one["shape"] for one in interpreter.get_tensor_details()]
-    names = {
-        one["index"]: position for position, one in enumerate(interpreter.get_tensor_details())
-    }
-    before, after = (shape[names[int(first[side][0])]] for side in ("inputs", "outputs"))
-    return kernel.transpose(1, 2, 3, 0).astype(np.float32), max(1, round(before[1] / after[1]))
-
-
-def _from_onnx(path: Path) -> tuple[Floats, int] | None:
-    onnx = require("onnx", "onnx")
-    graph = onnx.load(str(path)).graph
-    stored = {one.name: one for one in graph.initializer}
-    made = {name: node for node in graph.node for name in node.output}
-    first = next((node for node in graph.node if node.op_type == "Conv"), None)
-    if first is None:
-        return None
-    kernel = _onnx_weights(onnx, first.input[1], stored, made)
-    if kernel is None or kernel.ndim != 4:
-        return None
-    strides = next((list(one.ints) for one in first.attribute if one.name == "strides"), [1])
-    return kernel.transpose(2, 3, 1, 0).astype(np.float32), int(strides[0])
-
-
-def _onnx_weights(onnx: Any, name: str, stored: Any, made: Any) -> Floats | None:
-    """An initializer, or one that is dequantised or cast on its way."""
-    if name in stored:
-        return np.asarray(onnx.numpy_helper.to_array(stored[name]), np.float32)
-    node = made.get(name)
-    if node is None or node.op_type not in ("DequantizeLinear", "Cast", "Identity"):
-        return None
-    values = _onnx_weights(onnx, node.input[0], stored, made)
-    if node.op_type != "DequantizeLinear" or values is None:
-        return values
-    scale = _onnx_weights(onnx, node.input[1], stored, made)
-    zero = _onnx_weights(onnx, node.input[2], stored, made) if len(node.input) > 2 else None
-    if scale is None:
-        return None
-    along = (-1, *(1,) * (values.ndim - 1)) if scale.size > 1 else (1,) * values.ndim
-    offset = 0.0 if zero is None else zero.reshape(along)
-    return np.asarray((values - offset) * scale.reshape(along), np.float32)
-
-
-def _from_keras(path: Path) -> tuple[Floats, int] | None:
-    from edgecnn.keras_files import load_keras
-
-    model = load_keras(path)
-    for layer in model.layers:
-        if type(layer).__name__ == "Conv2D":
-            return np.asarray(layer.get_weights()[0], np.float32), int(layer.strides[0])
-    return None
