@@ -21,6 +21,7 @@ from edgecnn.benchmarking import machine
 from edgecnn.benchmarking.environments import homes_folder
 from edgecnn.errors import EdgeCNNError
 from edgecnn.files import write_text_atomically
+from edgecnn.progress import Progress, silent
 from edgecnn.results import Environment
 
 TIMEOUT_SECS = 120.0
@@ -46,7 +47,9 @@ def known(threads: Iterable[int]) -> dict[str, Any] | None:
     return {"threads": {count: remembered[count] for count in sorted(wanted, key=int)}}
 
 
-def measured(threads: Iterable[int], *, again: bool = False) -> dict[str, Any]:
+def measured(
+    threads: Iterable[int], *, again: bool = False, progress: Progress = silent
+) -> dict[str, Any]:
     """The limits for these thread counts, measured where they are not remembered (or `again`).
 
     {"threads": {"1": {"float32_gflops", "bfloat16_gflops", "int8_gops", "bandwidth_gb_s",
@@ -57,7 +60,13 @@ def measured(threads: Iterable[int], *, again: bool = False) -> dict[str, Any]:
     wanted = sorted(set(threads))
     remembered = dict(_read())
     missing = [count for count in wanted if again or str(count) not in remembered]
-    found = {str(count): _run(count) for count in missing}
+    found = {}
+    for done, count in enumerate(missing):
+        plural = "thread" if count == 1 else "threads"
+        progress("limits", done, len(missing), f"of this machine with {count} {plural}, once")
+        found[str(count)] = _run(count)
+    if missing:
+        progress("limits", len(missing), len(missing))
     if any(_is_quiet(values) for values in found.values()):
         quiet = {count: values for count, values in found.items() if _is_quiet(values)}
         document = {"machine": _identity(), "threads": {**remembered, **quiet}}
@@ -66,7 +75,13 @@ def measured(threads: Iterable[int], *, again: bool = False) -> dict[str, Any]:
     return {"threads": {str(count): remembered[str(count)] for count in wanted}}
 
 
-def add_to(environment: Environment, threads: Iterable[int], *, measure: bool) -> Environment:
+def add_to(
+    environment: Environment,
+    threads: Iterable[int],
+    *,
+    measure: bool,
+    progress: Progress = silent,
+) -> Environment:
     """The environment with `machine["limits"]`: remembered, or measured if wanted.
 
     Limits that cannot be measured are an `error` there: rows are worth as much without.
@@ -76,7 +91,7 @@ def add_to(environment: Environment, threads: Iterable[int], *, measure: bool) -
         return environment
     found: Mapping[str, Any] | None
     try:
-        found = measured(threads) if measure else known(threads)
+        found = measured(threads, progress=progress) if measure else known(threads)
     except EdgeCNNError as error:
         found = {"error": error.message}
     if found is None:

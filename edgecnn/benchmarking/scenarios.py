@@ -37,7 +37,7 @@ from edgecnn.benchmarking.steady import (
 from edgecnn.errors import InputError
 from edgecnn.registry import unknown_name
 from edgecnn.results import RuntimeOptions
-from edgecnn.stats import Samples, percentile
+from edgecnn.stats import Samples, minimum_samples, percentile
 
 SCENARIOS = ("single_stream", "multi_stream", "offline", "server")
 DEFAULT_STREAMS = {"multi_stream": 8}
@@ -228,7 +228,7 @@ def _offer(
     seed: int,
 ) -> tuple[Samples, dict[str, Any]]:
     """Offer queries at `rate` and judge: (latencies, what came of it)."""
-    wanted = max(protocol.min_runs, int(rate * protocol.min_secs))
+    wanted = max(protocol.min_runs, minimum_samples(QUANTILE), int(rate * protocol.min_secs))
     affordable = max(1, int(rate * protocol.max_secs))
     count = min(wanted, affordable, protocol.max_runs)
     latencies, woken_late_ns, elapsed_ns = _answer_all(streams, arrivals(rate, count, seed))

@@ -111,11 +111,12 @@ def benchmark(
         out=out,
         previous=previous,
         command=command,
+        progress=progress,
     )
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         books.prepare(Path(folder))
         try:
-            books.measure(progress)
+            books.measure()
         finally:
             books.close()
     return books.results
@@ -134,8 +135,10 @@ class _Books:
         out: Path | None,
         previous: Results | None,
         command: str,
+        progress: Progress,
     ) -> None:
         self._protocol = protocol
+        self._progress = progress
         self._data = data
         self._passes = passes
         self._out = out
@@ -150,6 +153,7 @@ class _Books:
                 machine.capture(),
                 {row.options.threads for row in configurations if row.device == "cpu"},
                 measure=protocol.name in ("default", "rigorous"),
+                progress=progress,
             ),
             protocol=protocol.to_dict(),
             data=record,
@@ -210,7 +214,7 @@ class _Books:
                 return tuple(size for size in sizes if size is not None)
         return None
 
-    def measure(self, progress: Progress) -> None:
+    def measure(self) -> None:
         """Work through all missing processes, in rounds of shuffled order."""
         total = sum(row.missing for row in self._rows)
         done = 0
@@ -218,11 +222,11 @@ class _Books:
         while pending := [row for row in self._rows if row.missing]:
             shuffled.shuffle(pending)
             for row in pending:
-                progress("benchmark", done, total, str(row.configuration))
+                self._progress("benchmark", done, total, str(row.configuration))
                 spent = row.missing
                 self._measure_once(row)
                 done += spent - row.missing
-        progress("benchmark", total, total, "")
+        self._progress("benchmark", total, total, "")
 
     def _measure_once(self, row: _Row) -> None:
         configuration = row.configuration

@@ -7,7 +7,7 @@ reasons too: things to know before relying on it. Every reason says what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.queueing import QUANTILE
 from edgecnn.results import Effective, Measurement, Run, Verdict
-from edgecnn.stats import drift, two_modes
+from edgecnn.stats import drift, minimum_samples, two_modes
 
 OTHER_CPUS = 0.25
 STEAL_FRACTION = 0.02
@@ -29,6 +30,9 @@ LEAK_BYTES_PER_INFERENCE = 1_024
 READ_NS_PER_BYTE = 1.0
 LONGEST_READ_NS = 100_000
 REDUCED = ("bfloat16", "float16")
+MOST_PROCESSES = 100
+MOST_SECS = 600
+"""More runs than these are no advice any more."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,10 @@ def judge(
         *(_unhealthy(health) if health else ()),
         *_inaccurate(measurement),
         *_throttled(measurement.runs),
+        *_overrun(measurement),
     ]
     noisy = [
+        *_seldom_overrun(measurement),
         *_uncertain(measurement, protocol),
         *_disturbed(measurement.runs, measurement.options.threads),
     ]
@@ -154,6 +160,51 @@ def _throttled(runs: tuple[Run, ...]) -> Iterator[str]:
         yield f"the processor was throttled while measuring{which}: cool it, or feed it better"
 
 
+def _overrun(measurement: Measurement) -> Iterator[str]:
+    """A server that does not keep its bound has no rate: the headline would be none."""
+    broken, bound_ms = _broken_bounds(measurement.runs), measurement.options.latency_bound_ms
+    if not broken or 2 * len(broken) < len(measurement.runs):
+        return
+    last = broken[-1]
+    rate = last.get("target_qps")
+    way = "offer fewer (--target-qps) or" if rate else "take a faster model or runtime, or"
+    yield (
+        f"the latency bound of {bound_ms:g} ms does not hold: {last['reason']}"
+        f"{f' at {rate:.3g} queries a second' if rate else ''}; {way} allow more (--latency-bound)"
+    )
+
+
+def _seldom_overrun(measurement: Measurement) -> Iterator[str]:
+    """The bound held in most processes, or there were too few queries to tell."""
+    runs = measurement.runs
+    broken = _broken_bounds(runs)
+    if broken and 2 * len(broken) < len(runs):
+        yield (
+            f"the latency bound held in {len(runs) - len(broken)} of {len(runs)} processes only: "
+            "the rate is at the edge of what this machine answers; offer fewer (--target-qps)"
+        )
+    untold = [run.queries for run in runs if _is_untold(run.queries)]
+    if untold:
+        secs = (
+            ceil(max(minimum_samples(QUANTILE) / queries["target_qps"] for queries in untold)) + 1
+        )
+        yield (
+            f"whether the latency bound holds is not known: {untold[-1]['reason']}; "
+            f"raise --max-secs to {secs}"
+        )
+
+
+def _broken_bounds(runs: tuple[Run, ...]) -> list[Mapping[str, Any]]:
+    failed = [run.queries for run in runs if run.queries.get("valid") is False]
+    return [queries for queries in failed if not _is_untold(queries)]
+
+
+def _is_untold(queries: Mapping[str, Any]) -> bool:
+    """Queries were offered, too few for the percentile that the bound speaks of."""
+    offered = queries.get("valid") is False and bool(queries.get("target_qps"))
+    return offered and queries.get("p99_ns") is None
+
+
 def _headline(measurement: Measurement) -> str:
     return "throughput" if measurement.options.scenario in ("offline", "server") else "median"
 
@@ -167,18 +218,17 @@ def _uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
         yield f"interrupted: {len(runs)} of {protocol.processes} processes measured; run it again"
     fewest = min(len(run.samples_ns) for run in runs)
     if fewest < protocol.min_runs:
-        secs = ceil(protocol.min_runs * latency.p50 / 1e3) + 1
+        secs = ceil(protocol.min_runs * _secs_a_sample(measurement)) + 1
         yield (
             f"only {fewest} of {protocol.min_runs} samples fitted in the budget: "
             f"raise --max-secs to {secs}"
         )
     spread = measurement.relative_spread
     if spread is not None and spread > 2 * protocol.target_interval:
-        more = ceil(len(runs) * (spread / protocol.target_interval) ** 2)
-        needed = f"--processes {more}" if len(runs) > 2 else "a larger --max-secs"
         yield (
             f"spread: the {_headline(measurement)} is known to ±{spread:.1%} only, "
-            f"±{protocol.target_interval:.0%} was asked; {needed} would do"
+            f"±{protocol.target_interval:.0%} was asked; "
+            f"{_enough_runs(measurement, spread / protocol.target_interval)}"
         )
     if measurement.options.scenario == "server":  # waiting or not: two modes by nature
         return
@@ -196,23 +246,71 @@ def _uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
         yield f"drift: {abs(furthest):.0%} {way} at the end of a run than at its start; let it rest"
 
 
+def _secs_a_sample(measurement: Measurement) -> float:
+    """Seconds between two samples: of a query where queries overlap, else of an inference."""
+    latency = measurement.latency
+    assert latency is not None
+    overlapping = [
+        run.queries["elapsed_ns"] / len(run.samples_ns) / 1e9
+        for run in measurement.runs
+        if run.queries.get("elapsed_ns") and run.samples_ns
+    ]
+    return max(overlapping, default=latency.p50 / 1e3)
+
+
+def _enough_runs(measurement: Measurement, times_too_wide: float) -> str:
+    """How many processes, or seconds of a single one, would make the interval narrow enough.
+
+    It narrows with the square root of what it comes from.
+    """
+    runs, factor = measurement.runs, times_too_wide**2
+    if len(runs) > 2:
+        more, most = ceil(len(runs) * factor), MOST_PROCESSES
+        needed = f"--processes {more}"
+    else:
+        sampled = max(sum(run.samples_ns) for run in runs) / 1e9
+        more, most = ceil(sampled * factor), MOST_SECS
+        needed = f"--min-secs {more}"
+    if more > most:
+        return f"{needed} would be needed: find what disturbs it first"
+    return f"{needed} would do"
+
+
 def _disturbed(runs: tuple[Run, ...], threads: int) -> Iterator[str]:
     """Others had a hand in it, or the threads were in each other's way."""
-    steal = _worst(runs, "steal_fraction")
-    if steal > STEAL_FRACTION:
-        yield f"the hypervisor took {steal:.1%} of a processor away (steal): use a quieter host"
+    steals = [run.machine.get("steal_fraction") or 0.0 for run in runs]
+    if max(steals) > STEAL_FRACTION:
+        where, again = _which(steals, STEAL_FRACTION)
+        yield (
+            f"the hypervisor took {max(steals):.1%} of a processor away (steal){where}: "
+            f"use a quieter host and {again}"
+        )
     cores = min((run.machine.get("usable_cpus") or threads for run in runs), default=threads)
     if threads > cores:
         yield (
             f"oversubscribed: {threads} threads on {cores} "
             f"{'processor' if cores == 1 else 'processors'}; give --threads {cores} at most"
         )
-    others = _worst(runs, "other_cpus")
-    if others > OTHER_CPUS:
-        yield f"other processes kept {others:.1f} processors busy: stop them and measure again"
-    moved = max((_change(run.machine.get("frequency_mhz")) for run in runs), default=0.0)
-    if moved > FREQUENCY_DRIFT:
-        yield f"the clock frequency moved by {moved:.0%}: set the governor to performance"
+    others = [run.machine.get("other_cpus") or 0.0 for run in runs]
+    if max(others) > OTHER_CPUS:
+        where, again = _which(others, OTHER_CPUS)
+        busy = f"{max(others):.1f} processors busy{where}"
+        yield f"other processes kept {busy}: stop them and {again}"
+    moves = [_change(run.machine.get("frequency_mhz")) for run in runs]
+    if max(moves) > FREQUENCY_DRIFT:
+        where, again = _which(moves, FREQUENCY_DRIFT)
+        yield (
+            f"the clock frequency moved by {max(moves):.0%}{where}: "
+            f"set the governor to performance and {again}"
+        )
+
+
+def _which(readings: Sequence[float], limit: float) -> tuple[str, str]:
+    """(in how many processes a limit was passed, what to measure again)."""
+    if len(readings) == 1:
+        return "", "measure again"
+    count = sum(reading > limit for reading in readings)
+    return f" in {count} of {len(readings)} processes", f"measure {count} again"
 
 
 def _worth_knowing(measurement: Measurement) -> Iterator[str]:
@@ -240,10 +338,6 @@ def _less_than_it_seems(measurement: Measurement, effective: Effective) -> Itera
     share = effective.delegated_fraction
     if share is not None and share < 1 and measurement.device == "cpu":
         yield (f"{1 - share:.0%} of the nodes run outside {effective.provider}, in slower kernels")
-
-
-def _worst(runs: tuple[Run, ...], name: str) -> float:
-    return max((run.machine.get(name) or 0.0 for run in runs), default=0.0)
 
 
 def _change(readings: Any) -> float:

@@ -21,7 +21,9 @@ from edgecnn.cli import options
 )
 @click.option("--out", type=options.FILE, help="Write the comparison as .md, .html or .json too.")
 @click.option(
-    "--force", is_flag=True, help="Compare what differs in model, data, threads or schema, too."
+    "--force",
+    is_flag=True,
+    help="Compare what differs in model, data, threads, scenario, affinity or schema, too.",
 )
 def command(*, before: Path, after: Path, threshold: float, out: Path | None, force: bool) -> None:
     """Tell what got better, what got worse and what cannot be told apart from BEFORE to AFTER.

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from edgecnn.cli.progress import shown
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -25,7 +27,10 @@ def command(*, as_json: bool, with_limits: bool) -> None:
 
     environment = machine.capture()
     threads = (1, environment.machine["usable_cores"] or 1)
-    reached = limits.measured(threads, again=True) if with_limits else limits.known(threads)
+    reached = limits.known(threads)
+    if with_limits:
+        with shown() as progress:
+            reached = limits.measured(threads, again=True, progress=progress)
     found = diagnose()
     if as_json:
         report = {

@@ -26,6 +26,8 @@ THRESHOLD = 0.03
 RESAMPLES = 4_000
 MOST_BLOCKS = 60
 _MACHINE = ("board", "cpu_model", "architecture", "logical_cores", "memory_bytes", "governor")
+_OPTIONS = ("threads", "scenario", "streams", "affinity", "batch", "precision")
+_SERVER_OPTIONS = ("target_qps", "latency_bound_ms")
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,9 @@ def compare(
 
     `threshold` is the relative change that matters in practice (0.03 is 3%). Refused unless
     `force` is given: other data or another schema (all of it, InputError), another model file
-    of the same name, other threads or streams (row by row). Other hardware and other versions
-    are what comparisons are made for; they become notes.
+    of the same name, another scenario, affinity or number of threads, and whatever else was
+    asked of the runtime differently (row by row). Other hardware and other versions are what
+    comparisons are made for; they become notes.
     """
     if not 0 <= threshold < 1:
         raise InputError(f"the threshold must lie between 0 and 1, received: {threshold:g}")
@@ -114,15 +117,16 @@ def compare(
             failures.append((name, clean(f"{new.verdict or new.status}: {why}", 400)))
         else:
             changes.append(_change(name, old, new, threshold))
-    lost = [olds[key] for key in olds if key not in news]
-    gained = [news[key] for key in news if key not in olds]
-    lost, gained, apart = _threads_apart(lost, gained)
-    if force:
-        changes += [_change(f"{_name(old)} → ×{new.options.threads}", old, new, threshold)
-                    for old, new in apart if _usable(old) and _usable(new)]  # fmt: skip
-    else:
-        refused += [(_name(old), f"threads: {old.options.threads} before, "
-                     f"{new.options.threads} after") for old, new in apart]  # fmt: skip
+    lost, gained, apart = _options_apart(
+        [olds[key] for key in olds if key not in news],
+        [news[key] for key in news if key not in olds],
+    )
+    for old, new in apart:
+        difference = _difference(old, new)
+        if not force:
+            refused.append((_name(old), difference))
+        elif _usable(old) and _usable(new):
+            changes.append(_change(f"{_name(old)} ({difference})", old, new, threshold))
     notes = [*(f"forced although {obstacle}" for obstacle in obstacles), *_notes(before, after)]
     return Comparison(
         tuple(changes),
@@ -246,37 +250,68 @@ def _notes(before: Results, after: Results) -> list[str]:
 
 def _by_key(results: Results) -> dict[tuple[Any, ...], Measurement]:
     return {
-        (*_loose_key(row), row.options.threads, row.options.streams): row
-        for row in results.measurements
-        if row.runtime
+        (*_what(row), *_asked(row).values()): row for row in results.measurements if row.runtime
     }
 
 
-def _loose_key(row: Measurement) -> tuple[Any, ...]:
-    options = row.options
-    return (
-        row.artifact.name,
-        row.configuration,
-        options.batch,
-        options.precision,
-        options.affinity,
-        options.scenario,
+def _what(row: Measurement) -> tuple[str, str]:
+    return row.artifact.name, row.configuration
+
+
+def _asked(row: Measurement) -> dict[str, Any]:
+    """Every option that makes a number another number."""
+    server = row.options.scenario == "server"
+    names = (*_OPTIONS, *(_SERVER_OPTIONS if server else ()))
+    return {name: getattr(row.options, name) for name in names}
+
+
+def _differing(old: Measurement, new: Measurement) -> list[str]:
+    before, after = _asked(old), _asked(new)
+    return [name for name in {**before, **after} if before.get(name) != after.get(name)]
+
+
+def _difference(old: Measurement, new: Measurement) -> str:
+    """As in "threads: 1 before, 2 after; affinity: none before, 0,1 after"."""
+    told = [
+        (name.replace("_", " "), getattr(old.options, name), getattr(new.options, name))
+        for name in _differing(old, new)
+    ]
+    return "; ".join(
+        f"{name}: {_option(before)} before, {_option(after)} after" for name, before, after in told
     )
 
 
-def _threads_apart(
+def _option(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return clean(f"{value:g}" if isinstance(value, float) else value, 40)
+
+
+def _options_apart(
     lost: list[Measurement], gained: list[Measurement]
 ) -> tuple[list[Measurement], list[Measurement], list[tuple[Measurement, Measurement]]]:
-    """Pair rows that differ in threads or streams alone, where that is unambiguous."""
+    """Pair rows of one model and runtime whose options differ, where it is plain which belong
+    together: each is the other's only nearest, by the number of options that differ.
+    """
     apart = []
-    for old in list(lost):
-        same = [new for new in gained if _loose_key(new) == _loose_key(old)]
-        rivals = [other for other in lost if _loose_key(other) == _loose_key(old)]
-        if len(same) == 1 and len(rivals) == 1:
-            apart.append((old, same[0]))
-            lost.remove(old)
-            gained.remove(same[0])
-    return lost, gained, apart
+    for old in lost:
+        new = _nearest(old, gained)
+        if new is not None and _nearest(new, lost) is old:
+            apart.append((old, new))
+    paired = {id(row) for pair in apart for row in pair}
+    return (
+        [row for row in lost if id(row) not in paired],
+        [row for row in gained if id(row) not in paired],
+        apart,
+    )
+
+
+def _nearest(row: Measurement, others: Sequence[Measurement]) -> Measurement | None:
+    """The one of `others` that differs from `row` in the fewest options; None where two do."""
+    same = [other for other in others if _what(other) == _what(row)]
+    distances = [len(_differing(row, other)) for other in same]
+    nearest = [other for other, far in zip(same, distances, strict=True) if far == min(distances)]
+    return nearest[0] if len(nearest) == 1 else None
 
 
 def _usable(row: Measurement) -> bool:

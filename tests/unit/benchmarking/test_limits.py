@@ -42,6 +42,23 @@ def test_another_thread_count_is_measured_beside_those_that_are_known(runs: list
     assert limits.known([1, 4]) is not None
 
 
+def test_measuring_tells_where_it_is_and_remembering_is_silent(runs: list[int]):
+    told: list[tuple[str, int, int, str]] = []
+
+    def progress(stage: str, done: int, total: int, message: str = "") -> None:
+        told.append((stage, done, total, message))
+
+    limits.add_to(Environment(), [1, 2], measure=True, progress=progress)
+    assert told == [
+        ("limits", 0, 2, "of this machine with 1 thread, once"),
+        ("limits", 1, 2, "of this machine with 2 threads, once"),
+        ("limits", 2, 2, ""),
+    ]
+    told.clear()
+    limits.add_to(Environment(), [1, 2], measure=True, progress=progress)
+    assert told == []
+
+
 def test_other_libraries_are_another_machine(runs: list[int], monkeypatch: pytest.MonkeyPatch):
     limits.measured([1])
     monkeypatch.setattr(limits, "_identity", lambda: {"packages": {"numpy": "99"}})

@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.benchmarking.protocol import PROFILES
 from edgecnn.benchmarking.verdict import OutputHealth, judge
-from edgecnn.results import ArtifactRecord, Effective, Measurement, Run
+from edgecnn.results import ArtifactRecord, Effective, Measurement, Run, RuntimeOptions
 
 PROTOCOL = PROFILES["quick"]
 QUIET = {"steal_fraction": 0.0, "other_cpus": 0.02, "frequency_mhz": [2000.0, 2001.0]}
@@ -59,7 +59,29 @@ def test_a_machine_that_tells_nothing_is_not_accused():
 def test_a_wide_interval_is_noisy():
     verdict, reasons = judged(row(taken=samples(0.5, 100)))
     assert verdict == "NOISY"
-    assert "a larger --max-secs would do" in reasons
+    assert "±14.7% only, ±1% was asked; --min-secs 23 would do" in reasons  # 0.11 s × 14.7²
+
+
+def test_a_wide_interval_over_processes_says_how_many_more_would_do():
+    medians = (1_000_000, 1_020_000, 1_040_000, 1_060_000, 1_080_000)
+    runs = tuple(row(taken=(median,) * 100).runs[0] for median in medians)
+    reasons = " ".join(judge(replace(row(), runs=runs), replace(PROTOCOL, processes=5)).reasons)
+    assert "known to ±3.8% only, ±1% was asked; --processes 74 would do" in reasons
+
+
+def test_a_spread_beyond_reason_asks_for_its_cause_instead_of_ever_more_runs():
+    _, reasons = judged(row(taken=(10**6, 10**7, 10**8, 10**9) * 3))
+    assert "would be needed: find what disturbs it first" in reasons
+
+
+def test_a_disturbance_says_how_many_processes_to_measure_again():
+    quiet, beside = row().runs[0], row(machine={"other_cpus": 1.5}).runs[0]
+    five = replace(row(), runs=(quiet, beside, quiet, beside, quiet))
+    (reason,) = judge(five, replace(PROTOCOL, processes=5)).reasons
+    assert reason == (
+        "other processes kept 1.5 processors busy in 2 of 5 processes: "
+        "stop them and measure 2 again"
+    )
 
 
 def test_too_few_samples_are_noisy_and_say_which_budget_would_do():
@@ -67,6 +89,31 @@ def test_too_few_samples_are_noisy_and_say_which_budget_would_do():
     assert verdict == "NOISY"
     assert "only 3 of 64 samples" in reasons
     assert "--max-secs to 65" in reasons
+
+
+HELD = {"valid": True, "target_qps": 100.0, "p99_ns": 9e6, "samples": 700, "elapsed_ns": 7 * 10**9}
+BROKEN = HELD | {"valid": False, "p99_ns": 2e7, "reason": "p99 20 ms is above 15 ms"}
+UNTOLD = HELD | {"valid": False, "p99_ns": None, "reason": "300 queries are too few"}
+HOPELESS = {"valid": False, "samples": 0, "elapsed_ns": 0, "attempts": [], "reason": "too slow"}
+
+
+@pytest.mark.parametrize(
+    ("queries", "verdict", "word"),
+    [
+        ([HELD] * 3, "VALID", ""),
+        ([BROKEN] * 3, "INVALID", "bound of 15 ms does not hold: p99 20 ms is above 15 ms at 100"),
+        ([HELD, BROKEN], "INVALID", "does not hold"),
+        ([HOPELESS], "INVALID", "does not hold: too slow; take a faster model"),
+        ([HELD, BROKEN, HELD], "NOISY", "bound held in 2 of 3 processes only"),
+        ([UNTOLD], "NOISY", "is not known: 300 queries are too few; raise --max-secs to 8"),
+    ],
+)
+def test_a_server_is_worth_what_its_latency_bound_is(queries: list[dict], verdict: str, word: str):
+    runs = tuple(replace(row().runs[0], queries=each) for each in queries)
+    options = RuntimeOptions(scenario="server", target_qps=100.0)
+    judged_row = judge(replace(row(), options=options, runs=runs), PROTOCOL, HEALTHY)
+    assert judged_row.verdict == verdict
+    assert word in " ".join(judged_row.reasons)
 
 
 def test_missing_processes_are_told():

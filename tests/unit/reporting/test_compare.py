@@ -79,13 +79,77 @@ def test_another_model_file_is_refused_row_by_row(results):
     assert len(compare(results, other, force=True).changes) == 46
 
 
-def test_other_threads_are_refused_row_by_row(results):
-    one = replace(results, measurements=(factory.measurement(threads=1),))
-    two = replace(results, measurements=(factory.measurement(threads=2),))
+SERVER = RuntimeOptions(scenario="server", target_qps=100.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ({"threads": 1}, {"threads": 2}, "threads: 1 before, 2 after"),
+        ({"affinity": ()}, {"affinity": (0, 1)}, "affinity: none before, 0,1 after"),
+        (
+            {"scenario": "single_stream"},
+            {"scenario": "multi_stream", "streams": 8},
+            "scenario: single_stream before, multi_stream after; streams: 1 before, 8 after",
+        ),
+        ({"batch": 1}, {"batch": 8}, "batch: 1 before, 8 after"),
+        (
+            {"precision": "default"},
+            {"precision": "strict_float32"},
+            "precision: default before, strict_float32 after",
+        ),
+        (
+            {"scenario": "server", "latency_bound_ms": 15.0},
+            {"scenario": "server", "latency_bound_ms": 50.0},
+            "latency bound ms: 15 before, 50 after",
+        ),
+    ],
+)
+def test_what_was_asked_differently_is_refused_row_by_row(results, before, after, reason):
+    one, two = (
+        replace(results, measurements=(answered(RuntimeOptions(**asked)),))
+        for asked in (before, after)
+    )
     found = compare(one, two)
     assert found.changes == ()
-    assert "threads: 1 before, 2 after" in found.refused[0][1]
-    assert len(compare(one, two, force=True).changes) == 1
+    assert [why for _, why in found.refused] == [reason]
+    (forced,) = compare(one, two, force=True).changes
+    assert reason in forced.name
+
+
+def answered(options: RuntimeOptions):
+    """A row of these options, with as many queries answered as there are samples."""
+    row = factory.measurement(options=options)
+    runs = [
+        replace(run, queries={"samples": len(run.samples_ns), "elapsed_ns": sum(run.samples_ns)})
+        for run in row.runs
+    ]
+    return replace(row, runs=tuple(runs))
+
+
+def test_a_sweep_finds_its_own_rows_and_refuses_the_odd_one(results):
+    def sweep(*threads: int):
+        rows = [factory.measurement(threads=count) for count in threads]
+        return replace(results, measurements=tuple(rows))
+
+    found = compare(sweep(1, 2), sweep(1, 4))
+    assert len(found.changes) == 1
+    assert [why for _, why in found.refused] == ["threads: 2 before, 4 after"]
+
+
+def test_rows_that_could_belong_to_several_are_not_guessed(results):
+    one = replace(results, measurements=(factory.measurement(threads=1),))
+    rows = tuple(factory.measurement(threads=count) for count in (2, 4))
+    found = compare(one, replace(results, measurements=rows))
+    assert not found.refused
+    assert len(found.only_before) == 1
+    assert len(found.only_after) == 2
+
+
+def test_servers_at_two_rates_are_two_rows(results):
+    rows = tuple(answered(replace(SERVER, target_qps=rate)) for rate in (100.0, 200.0))
+    both = replace(results, measurements=rows)
+    assert len(compare(both, both).changes) == 2
 
 
 def test_a_row_that_stopped_working_is_a_regression(results):
