@@ -84,6 +84,15 @@ MODELS = Registry(
     {
         "lenet5": "edgecnn.models.lenet5:build",
         "simple": "edgecnn.models.simple:build",
+        "alexnet": "edgecnn.models.alexnet:build",
+        "googlenet": "edgecnn.models.googlenet:build",
+        "resnet8": "edgecnn.models.resnet8:build",
+        "resnet18": "edgecnn.models.resnet:build_18",
+        "resnet34": "edgecnn.models.resnet:build_34",
+        "resnet50": "edgecnn.models.resnet:build_50",
+        "textcnn": "edgecnn.models.textcnn:build",
+        "cnn1d": "edgecnn.models.cnn1d:build",
+        "voxnet": "edgecnn.models.voxnet:build",
     },
 )
 
@@ -104,6 +113,9 @@ DATA_SOURCES = Registry(
         "digits": "edgecnn.data.digits:load",
         "mnist": "edgecnn.data.mnist:load",
         "folder": "edgecnn.data.folder:load",
+        "coco": "edgecnn.data.boxed:coco",
+        "voc": "edgecnn.data.boxed:voc",
+        "yolo": "edgecnn.data.boxed:yolo",
     },
 )
 
@@ -117,5 +129,14 @@ RUNTIMES = Registry(
         "openvino": "edgecnn.runtimes.openvino:OpenVINO",
         "opencv": "edgecnn.runtimes.opencv:OpenCV",
         "keras": "edgecnn.runtimes.keras:Keras",
+    },
+)
+
+TASKS = Registry(
+    "task",
+    "edgecnn.tasks",
+    {
+        "classification": "edgecnn.evaluation.class_scorer:ClassScorer",
+        "detection": "edgecnn.evaluation.box_scorer:BoxScorer",
     },
 )

@@ -2,13 +2,16 @@
 
 An architecture is a function `build(input_shape=(height, width, channels), num_classes=n)` with
 defaults of its own that returns a keras.Model: input named "input" of shape
-(batch, height, width, channels), output softmax probabilities (batch, num_classes).
+(batch, height, width, channels), output softmax probabilities (batch, num_classes). Those for
+text take (length,) word ids, those for signals (length, channels), those for volumes
+(depth, height, width, channels).
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgecnn.errors import InputError
 from edgecnn.keras_files import import_keras
@@ -17,7 +20,17 @@ from edgecnn.registry import DETECTORS, MODELS, Registry
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["build", "default_input_shape"]
+__all__ = ["Modality", "build", "default_input_shape", "input_shape_for", "modality"]
+
+Modality = Literal["image", "text", "signal", "volume"]
+
+_MODALITY_OF_RANK: Mapping[int, Modality] = {1: "text", 2: "signal", 3: "image", 4: "volume"}
+_AXES = {
+    "image": "height, width, channels",
+    "text": "length,",
+    "signal": "length, channels",
+    "volume": "depth, height, width, channels",
+}
 
 
 def build(name: str, *, seed: int | None = None, **overrides: Any) -> keras.Model:
@@ -44,19 +57,64 @@ def build(name: str, *, seed: int | None = None, **overrides: Any) -> keras.Mode
     return model
 
 
-def default_input_shape(name: str) -> tuple[int, int, int]:
-    """The (height, width, channels) that `build(name)` gives its input.
+def default_input_shape(name: str) -> tuple[int, ...]:
+    """The shape of one sample that `build(name)` gives its input, without the batch.
 
+    (height, width, channels) for pictures, (length,) for text, (length, channels) for signals,
+    (depth, height, width, channels) for volumes.
     Raises InputError for an unknown name, or an architecture without such a default.
     """
     parameter = inspect.signature(_table_of(name).load(name)).parameters.get("input_shape")
-    if parameter is None or not isinstance(parameter.default, tuple) or len(parameter.default) != 3:
+    shape = None if parameter is None else parameter.default
+    if not isinstance(shape, tuple) or len(shape) not in _MODALITY_OF_RANK:
         raise InputError(
             f"model {name!r} does not say its input shape",
-            hint="its build function needs input_shape=(height, width, channels) as a default",
+            hint="its build function needs input_shape=(height, width, channels) as a default, "
+            "or that of a text, a signal or a volume",
         )
-    height, width, channels = parameter.default
-    return height, width, channels
+    return shape
+
+
+def modality(name: str) -> Modality:
+    """What the architecture takes: "image", "text", "signal" or "volume".
+
+    Raises InputError as `default_input_shape` does.
+    """
+    return _MODALITY_OF_RANK[len(default_input_shape(name))]
+
+
+def input_shape_for(name: str, sample_shape: Sequence[int]) -> tuple[int, ...]:
+    """The input shape to train the architecture with, for samples of `sample_shape`.
+
+    Texts, signals and volumes go in at their own size, with a channel axis. Pictures (height,
+    width[, channels]) go in at the architecture's default size, or at their own where they are
+    smaller; never below the architecture's smallest. Channels are those of the samples.
+
+    Raises InputError for an unknown name, or samples of another modality than the architecture's.
+    """
+    default = default_input_shape(name)
+    wanted = modality(name)
+    shape = tuple(int(size) for size in sample_shape)
+    if wanted != "text" and len(shape) == len(default) - 1:
+        shape = (*shape, 1)
+    if len(shape) != len(default):
+        raise InputError(
+            f"model {name!r} takes {wanted} samples ({_AXES[wanted]}), "
+            f"received samples of shape {tuple(sample_shape)}",
+            hint="choose a model made for such data: `edgecnn models` lists them",
+        )
+    if wanted != "image":
+        return shape
+    *size, channels = shape
+    if any(own > usual for own, usual in zip(size, default, strict=False)):
+        size = list(default[:-1])
+    return (*(max(own, _smallest(name)) for own in size), channels)
+
+
+def _smallest(name: str) -> int:
+    """Least height and width, of an architecture whose module says so (SMALLEST)."""
+    builder = _table_of(name).load(name)
+    return int(getattr(inspect.getmodule(builder), "SMALLEST", 1))
 
 
 def _table_of(name: str) -> Registry:

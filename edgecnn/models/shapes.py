@@ -9,29 +9,51 @@ from edgecnn.errors import InputError
 MAX_CHANNELS = 1024
 MAX_CLASSES = 100_000
 
+PICTURE = ("height", "width", "channels")
+TEXT = ("length",)
+SIGNAL = ("length", "channels")
+VOLUME = ("depth", "height", "width", "channels")
+
+_WHAT = {PICTURE: "pictures", TEXT: "texts", SIGNAL: "signals", VOLUME: "volumes"}
+
 
 def check_shapes(
-    model: str, input_shape: Sequence[int], num_classes: int, *, smallest: int, largest: int
+    model: str,
+    input_shape: Sequence[int],
+    num_classes: int,
+    *,
+    smallest: int,
+    largest: int,
+    axes: tuple[str, ...] = PICTURE,
 ) -> None:
-    """Hold (height, width, channels) and the class count to what `model` can work with.
+    """Hold the shape of one sample and the class count to what `model` can work with.
 
-    `smallest` and `largest` bound height and width. Raises InputError.
+    `axes` says what the sizes mean; `smallest` and `largest` bound all of them but the channels.
+    Raises InputError.
     """
-    if len(input_shape) != 3 or not all(isinstance(size, int) and size > 0 for size in input_shape):
+    if len(input_shape) != len(axes) or not all(
+        isinstance(size, int) and size > 0 for size in input_shape
+    ):
         raise InputError(
-            f"{model} needs an input (height, width, channels) of positive whole numbers, "
+            f"{model} needs an input ({', '.join(axes)}) of positive whole numbers, "
             f"received: {tuple(input_shape)}"
         )
-    height, width, channels = input_shape
-    if not (smallest <= height <= largest and smallest <= width <= largest):
+    sizes = input_shape[:-1] if axes[-1] == "channels" else input_shape
+    if not all(smallest <= size <= largest for size in sizes):
         raise InputError(
-            f"{model} takes pictures from {smallest}×{smallest} to {largest}×{largest}, "
-            f"received: {height}×{width}",
+            f"{model} takes {_WHAT[axes]} from {_times([smallest] * len(sizes))} to "
+            f"{_times([largest] * len(sizes))}, received: {_times(sizes)}",
             hint="choose another input_shape, or another model",
         )
-    if channels > MAX_CHANNELS:
-        raise InputError(f"{model} takes up to {MAX_CHANNELS} channels, received: {channels}")
+    if axes[-1] == "channels" and input_shape[-1] > MAX_CHANNELS:
+        raise InputError(
+            f"{model} takes up to {MAX_CHANNELS} channels, received: {input_shape[-1]}"
+        )
     if not (isinstance(num_classes, int) and 2 <= num_classes <= MAX_CLASSES):
         raise InputError(
             f"{model} tells from 2 to {MAX_CLASSES} classes apart, received: {num_classes!r}"
         )
+
+
+def _times(sizes: Sequence[int]) -> str:
+    return "×".join(map(str, sizes))

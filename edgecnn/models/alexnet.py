@@ -1,0 +1,87 @@
+"""AlexNet: A. Krizhevsky, I. Sutskever, G. E. Hinton, "ImageNet classification with deep
+convolutional neural networks", 2012, fig. 2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.models.blocks import conv_norm, is_small
+from edgecnn.models.shapes import check_shapes
+
+if TYPE_CHECKING:
+    import keras
+
+SMALLEST = 16
+"""Below this conv5 has nothing left to pool."""
+LARGEST = 512
+
+
+def build(
+    input_shape: tuple[int, int, int] = (224, 224, 3), num_classes: int = 1000
+) -> keras.Model:
+    """Conv 96 → 256 → 384 → 384 → 256, max pooling after the 1st, 2nd and 5th → 4096 → 4096.
+
+    62,378,344 parameters at 224×224×3 and 1000 classes: the paper's layers in a single tower.
+    The paper has 60,965,224 in two towers, one a GPU, whose conv2, conv4 and conv5 see only
+    their own half; torchvision's 61.1 M are those of a narrower later form (Krizhevsky, "One
+    weird trick for parallelizing convolutional neural networks", 2014). Other differences:
+
+    - Local response normalisation is left out: no runtime has an integer kernel for it, and it
+      improved nothing where it was measured apart (K. Simonyan, A. Zisserman 2014, table 3).
+    - Pictures are padded by 1 and 2 pixels: 55×55 maps come of 227×227, not of 224×224.
+
+    Small-input form, for pictures with a side below 64 (which conv1 and the poolings would
+    shrink to nothing): the widths of one of the paper's two towers, 48, 128, 192, 192 and 128;
+    conv1 5×5 of stride 1 and conv2 3×3, for 11×11 of stride 4 and 5×5; batch normalisation
+    after every convolution; dense layers of 512. At 32×32×3 and 43 classes it has 1.7 M
+    parameters and 55 M multiplications, and pool5 is 3×3.
+
+    Raises InputError for pictures below 16×16 or above 512×512.
+    """
+    check_shapes("alexnet", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST)
+    import keras
+    from keras import layers
+
+    picture = keras.Input(input_shape, name="input")
+    small = is_small(input_shape)
+    x = (_small_features if small else _features)(picture)
+    x = layers.Flatten(name="flatten")(x)
+    for name in ("fc6", "fc7"):
+        x = layers.Dense(
+            512 if small else 4096,
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=name,
+        )(x)
+        x = layers.Dropout(0.5, name=f"{name}_dropout")(x)
+    x = layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
+    return keras.Model(picture, x, name="alexnet")
+
+
+def _features(x: Any) -> Any:
+    """(batch, 224, 224, 3) → (batch, 6, 6, 256)."""
+    from keras import layers
+
+    def conv(x: Any, filters: int, kernel: int, name: str, **how: Any) -> Any:
+        return layers.Conv2D(
+            filters, kernel, activation="relu", kernel_initializer="he_normal", name=name, **how
+        )(x)
+
+    x = layers.ZeroPadding2D(((1, 2), (1, 2)), name="padding")(x)
+    x = layers.MaxPooling2D(3, 2, name="pool1")(conv(x, 96, 11, "conv1", strides=4))
+    x = layers.MaxPooling2D(3, 2, name="pool2")(conv(x, 256, 5, "conv2", padding="same"))
+    x = conv(x, 384, 3, "conv3", padding="same")
+    x = conv(x, 384, 3, "conv4", padding="same")
+    return layers.MaxPooling2D(3, 2, name="pool5")(conv(x, 256, 3, "conv5", padding="same"))
+
+
+def _small_features(x: Any) -> Any:
+    """(batch, 32, 32, 3) → (batch, 3, 3, 128)."""
+    from keras import layers
+
+    x = layers.MaxPooling2D(3, 2, name="pool1")(conv_norm(x, 48, 5, "conv1"))
+    x = layers.MaxPooling2D(3, 2, name="pool2")(conv_norm(x, 128, 3, "conv2"))
+    x = conv_norm(x, 192, 3, "conv3")
+    x = conv_norm(x, 192, 3, "conv4")
+    return layers.MaxPooling2D(3, 2, name="pool5")(conv_norm(x, 128, 3, "conv5"))

@@ -1,0 +1,37 @@
+"""What several architectures are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SMALL_BELOW = 64
+"""Pictures with a side shorter than this get an architecture's small-input form: the stems made
+for 224×224 shrink them fourfold before the first block, which leaves 8×8 of a 32×32 picture."""
+
+
+def is_small(input_shape: tuple[int, int, int]) -> bool:
+    """Whether a picture (height, width, channels) gets the small-input form."""
+    return min(input_shape[:2]) < SMALL_BELOW
+
+
+def conv_norm(
+    x: Any, filters: int, kernel: int, name: str, *, stride: int = 1, relu: bool = True
+) -> Any:
+    """Convolution without bias → batch normalisation → ReLU, padded so that only strides shrink.
+
+    The layers are `name`_conv, `name`_norm and `name`_relu. Weights start as in K. He et al.,
+    "Delving deep into rectifiers", 2015.
+    """
+    from keras import layers
+
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(x)
+    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x) if relu else x
