@@ -7,47 +7,26 @@ carved from the training pictures.
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.base import Dataset, DataWarning, Split
-from edgecnn.data.content import content_sha256, sample_digest
-from edgecnn.data.pictures import (
-    ENDINGS,
-    PictureFiles,
-    UnreadablePictureError,
-    decode,
-    quiet_pillow,
-)
-from edgecnn.data.splits import stratified_split
+from edgecnn.data.base import SPLITS, Dataset, Split
+from edgecnn.data.content import content_sha256
+from edgecnn.data.pictures import ENDINGS, PictureFiles
+from edgecnn.data.readable import ReadablePicture, readable_pictures, warn_of
+from edgecnn.data.splits import missing_splits
 from edgecnn.errors import InputError
 from edgecnn.registry import require
 
-FRACTIONS = {"train": 0.7, "validation": 0.15, "test": 0.15}
 SPLIT_FOLDERS = {
     "train": ("train",),
     "validation": ("validation", "val"),
     "test": ("test",),
 }
-_NAMED_IN_WARNING = 5
 _LAYOUT_HINT = "expected one sub-folder of pictures for each class, at least two classes"
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A picture that could be decoded."""
-
-    path: Path
-    label: int
-    digest: bytes
-    shape: tuple[int, ...]
 
 
 def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
@@ -71,7 +50,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     entries = {
         split: _readable(data_dir, root, class_names, skipped) for split, root in roots.items()
     }
-    _warn_of(skipped)
+    warn_of(skipped, "picture")
     splits = _with_missing_splits(entries, class_names, seed)
     everything = [entry for split in splits.values() for entry in split]
     channels = max(entry.shape[2] for entry in everything)
@@ -139,23 +118,14 @@ def _class_names(folder: Path, roots: Mapping[str, Path]) -> tuple[str, ...]:
 
 def _readable(
     folder: Path, root: Path, class_names: Sequence[str], skipped: list[str]
-) -> list[_Entry]:
-    """Decode every picture under `root` once, several at a time; name the broken in `skipped`."""
+) -> list[ReadablePicture]:
+    """The pictures under `root` that can be decoded; the broken are named in `skipped`."""
     found = [
         (path, label)
         for label, name in enumerate(class_names)
         for path in _picture_paths(root / name)
     ]
-    entries = []
-    # Pillow decodes without the interpreter lock; a result holds a digest, never the pixels.
-    with quiet_pillow(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for (path, label), result in zip(
-            found, pool.map(_inspect, [path for path, _ in found]), strict=True
-        ):
-            if isinstance(result, str):
-                skipped.append(f"{path.relative_to(folder)}: {result}")
-            else:
-                entries.append(_Entry(path, label, *result))
+    entries = readable_pictures(found, folder, skipped)
     present = {entry.label for entry in entries}
     for label, name in enumerate(class_names):
         if label not in present:
@@ -179,42 +149,12 @@ def _picture_paths(folder: Path) -> list[Path]:
     )
 
 
-def _inspect(path: Path) -> tuple[bytes, tuple[int, ...]] | str:
-    """Digest and shape of a picture, or why it cannot be read."""
-    try:
-        picture = decode(path)
-    except UnreadablePictureError as error:
-        return error.message
-    return sample_digest(picture), picture.shape
-
-
-def _warn_of(skipped: Sequence[str]) -> None:
-    if not skipped:
-        return
-    named = "; ".join(skipped[:_NAMED_IN_WARNING])
-    more = len(skipped) - _NAMED_IN_WARNING
-    warnings.warn(
-        f"{len(skipped)} broken picture(s) left out: {named}"
-        + (f"; and {more} more" if more > 0 else ""),
-        DataWarning,
-        stacklevel=4,
-    )
-
-
 def _with_missing_splits(
-    entries: Mapping[str, list[_Entry]], class_names: Sequence[str], seed: int
-) -> dict[str, list[_Entry]]:
+    entries: Mapping[str, list[ReadablePicture]], class_names: Sequence[str], seed: int
+) -> dict[str, list[ReadablePicture]]:
     """Carve the splits that have no folder of their own from the training pictures."""
-    carved = {
-        name: fraction
-        for name, fraction in FRACTIONS.items()
-        if name == "train" or name not in entries
-    }
-    rest = 1 - sum(carved.values())  # the share of splits that are there stays with training
     train = entries["train"]
     labels = np.asarray([entry.label for entry in train], np.int64)
-    indices = stratified_split(
-        labels, {**carved, "train": carved["train"] + rest}, class_names, seed=seed
-    )
+    indices = missing_splits(labels, entries, class_names, seed=seed)
     own = {name: [train[index] for index in chosen] for name, chosen in indices.items()}
-    return {name: own.get(name) or entries[name] for name in FRACTIONS}
+    return {name: own.get(name) or entries[name] for name in SPLITS}
