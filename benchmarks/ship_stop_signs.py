@@ -95,8 +95,14 @@ def main() -> None:
     targets = options.targets.split(",")
     sources = load_sources(options.data)
     options.out.mkdir(parents=True, exist_ok=True)
+    kept = load_artifact(options.model).manifest
+    parent = options.model
+    if options.keras:  # what ships is what the others are made from: `edgecnn verify` looks
+        parent = options.out / options.model.name
+        _pack(options.model, parent)
+        write_manifest(parent, kept)
     outcomes = convert(
-        options.model,
+        parent,
         targets,
         calibration=calibration_set(sources),
         samples=options.samples,
@@ -111,10 +117,7 @@ def main() -> None:
     score = threshold(artifacts[0].path, sources)
     print("min_score", score, flush=True)
     if options.keras:
-        keras_copy = options.out / options.model.name
-        _pack(options.model, keras_copy)
-        kept = load_artifact(options.model).manifest
-        write_manifest(keras_copy, replace(kept, metrics={**kept.metrics, "min_score": score}))
+        write_manifest(parent, replace(kept, metrics={**kept.metrics, "min_score": score}))
     for artifact in artifacts:
         manifest = replace(artifact.manifest, metrics={"min_score": score})
         embed_manifest(artifact.path, manifest)

@@ -33,9 +33,10 @@ import numpy.typing as npt
 from edgecnn.data.boxes import BoxDataset, BoxedFile
 from edgecnn.data.boxes_coco import load_coco
 from edgecnn.data.synthetic.scenes import SyntheticScenes
+from edgecnn.detection.detections import Detections
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError
-from edgecnn.evaluation.detection import Found, Truth, evaluate_detections
+from edgecnn.evaluation.detection import Truth, evaluate_detections
 from edgecnn.files import write_text_atomically
 from edgecnn.registry import RUNTIMES, require
 from edgecnn.training.stop_sign import load_sources
@@ -58,14 +59,14 @@ def score(detector: Detector, sets: dict[str, BoxDataset], min_score: float) -> 
     """Scores a set and on all together, with every box down to LOWEST_SCORE."""
     side = max(detector.preprocessing.shape[:2])
     truths: list[Truth] = []
-    found: list[Found] = []
+    found: list[Detections] = []
     scores = {}
     for name, data in sets.items():
         start = len(truths)
         for file in data.files:
             result = detector(_bgr(file))
             truths.append(Truth(file.boxes, file.ignored, file.height, file.width))
-            found.append(Found(result.xyxy, result.scores))
+            found.append(result)
         scores[name] = evaluate_detections(
             truths[start:], found[start:], min_score=min_score, input_side=side
         ).to_dict()

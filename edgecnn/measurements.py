@@ -94,8 +94,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A task metric on this runtime's own outputs, with the Wilson 95% interval.
+    """A task metric on this runtime's own outputs over `n` samples, with its 95% interval.
 
+    The interval is Wilson's for a share of samples ("top1"), and a bootstrap's over pictures
+    for average precision ("AP50-95"). `further` holds the task's other figures ("ap50").
     `parent_value` is the float parent's on the same samples, `mcnemar_p` how likely so uneven
     a split of their differences is by chance; `trained_value` is what training measured on
     the same data.
@@ -108,6 +110,7 @@ class Accuracy:
     parent_value: float | None = None
     mcnemar_p: float | None = None
     trained_value: float | None = None
+    further: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

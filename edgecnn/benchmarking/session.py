@@ -13,10 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from edgecnn.benchmarking import environments, limits, machine
-from edgecnn.benchmarking.accuracy import accuracy_of, beside_parent, parity_of
+from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of, scorer_for
 from edgecnn.benchmarking.inputs import channels_last, write_samples
 from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
@@ -28,6 +26,7 @@ from edgecnn.benchmarking.worker import Job
 from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.evaluation.tasks import Outputs, Scorer
 from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
@@ -44,6 +43,7 @@ class _Prepared:
 
     path: Path
     raw: RawSamples
+    preprocessing: Preprocessing
 
 
 @dataclass
@@ -56,6 +56,7 @@ class _Row:
     missing: int
     health: OutputHealth | None = None
     outputs: Path | None = None
+    scorer: Scorer | None = None
 
 
 def benchmark(
@@ -178,6 +179,12 @@ class _Books:
             artifact = row.configuration.artifact
             if row.missing and artifact.sha256 not in self._samples:
                 self._samples[artifact.sha256] = self._samples_for(row.configuration)
+            prepared = self._samples.get(artifact.sha256)
+            if isinstance(prepared, _Prepared):
+                try:
+                    row.scorer = scorer_for(self._data, prepared.preprocessing, artifact.manifest)
+                except EdgeCNNError as error:
+                    self._samples[artifact.sha256] = error
 
     def _samples_for(self, configuration: Configuration) -> _Prepared | EdgeCNNError | None:
         assert self._data is not None
@@ -193,7 +200,7 @@ class _Books:
                 path = self._folder / f"samples-{len(self._preprocessed)}.npy"
                 write_samples(self._data["test"], preprocessing, path)
                 raw = write_raw(self._data["test"], preprocessing, path.with_suffix(""))
-                self._preprocessed[preprocessing] = _Prepared(path, raw)
+                self._preprocessed[preprocessing] = _Prepared(path, raw, preprocessing)
         except EdgeCNNError as error:
             return error
         return self._preprocessed[preprocessing]
@@ -239,7 +246,7 @@ class _Books:
                 outcome = Outcome("failed", error=samples.message, hint=samples.hint)
             else:
                 job = _job(configuration, protocol=self._protocol, samples=samples)
-                outputs = self._folder / f"outputs-{row.number}.npy"
+                outputs = self._folder / f"outputs-{row.number}"
                 if row.outputs is None:
                     job = replace(job, outputs=str(outputs))
                 if not row.measurement.runs:
@@ -259,11 +266,11 @@ class _Books:
         )
         row.missing = row.missing - 1 if outcome.status == "ok" else 0
         if row.outputs is not None and row.health is None:
-            outputs = np.load(row.outputs, mmap_mode="r")
+            outputs = open_outputs(row.outputs)
             row.health = OutputHealth.of(outputs)
-            if self._data is not None:
+            if self._data is not None and row.scorer is not None:
                 manifest = row.configuration.artifact.manifest
-                accuracy = accuracy_of(outputs, self._data, manifest)
+                accuracy = accuracy_of(outputs, row.scorer, self._data, manifest)
                 measurement = replace(measurement, accuracy=accuracy)
         row.measurement = judge(measurement, self._protocol, row.health)
         self.results = self.results.with_measurement(row.measurement)
@@ -290,10 +297,14 @@ class _Books:
         """Put the parent's outputs beside a row's, and judge it again in their light."""
         assert row.outputs is not None
         parent = row.configuration.artifact.manifest.parent_sha256
-        measurement = replace(row.measurement, parity=parity_of(reference, row.outputs, parent))
-        if measurement.accuracy is not None and self._data is not None:
-            outputs, expected = (np.load(path) for path in (row.outputs, reference))
-            accuracy = beside_parent(measurement.accuracy, outputs, expected, self._data)
+        expected: Outputs = open_outputs(reference)
+        outputs: Outputs = open_outputs(row.outputs)
+        scorer = row.scorer
+        if scorer is not None and scorer.takes(expected) and scorer.takes(outputs):
+            expected, outputs = scorer.arranged(expected), scorer.arranged(outputs)
+        measurement = replace(row.measurement, parity=parity_of(expected, outputs, parent))
+        if measurement.accuracy is not None and scorer is not None and scorer.takes(expected):
+            accuracy = scorer.beside_parent(measurement.accuracy, outputs, expected)
             measurement = replace(measurement, accuracy=accuracy)
         row.measurement = judge(measurement, self._protocol, row.health)
 

@@ -43,12 +43,17 @@ class OutputHealth:
     constant: bool
 
     @classmethod
-    def of(cls, outputs: npt.NDArray[Any]) -> OutputHealth:
-        """Look at all outputs (n, …)."""
-        constant = len(outputs) > 1 and bool((outputs == outputs[0]).all())
-        if not np.issubdtype(outputs.dtype, np.floating):
-            return cls(finite=True, constant=constant)
-        return cls(bool(np.isfinite(outputs).all()), constant)
+    def of(cls, outputs: Sequence[npt.NDArray[Any]]) -> OutputHealth:
+        """Look at all outputs, each (n, …); constant when none of them ever changes."""
+        constant = bool(outputs) and all(
+            len(array) > 1 and bool((array == array[0]).all()) for array in outputs
+        )
+        finite = all(
+            bool(np.isfinite(array).all())
+            for array in outputs
+            if np.issubdtype(array.dtype, np.floating)
+        )
+        return cls(finite, constant)
 
 
 def judge(

@@ -52,10 +52,10 @@ class Job:
     it is, and leaves.
 
     `samples` is a .npy file (n, …) of real-valued samples, channels last, that fit the model's
-    one input; without it the worker draws seeded synthetic ones. `outputs` is where the
-    outputs of all samples are written (.npy), when they are wanted. `passes` names what else to
-    find out about the loaded model once its latency is known; `raw` are samples before
-    preprocessing, for the pass `stages`.
+    one input; without it the worker draws seeded synthetic ones. `outputs` is the folder
+    where the outputs of all samples are written (0.npy, 1.npy …), when they are wanted. `passes`
+    names what else to find out about the loaded model once its latency is known; `raw` are
+    samples before preprocessing, for the pass `stages`.
     """
 
     runtime: str
@@ -235,18 +235,31 @@ def _pool(
 
 
 def _write_outputs(
-    session: Session, samples: Sequence[npt.NDArray[Any]], batch: int, path: Path
+    session: Session, samples: Sequence[npt.NDArray[Any]], batch: int, folder: Path
 ) -> None:
-    """Infer every sample once and write the first output as float32 (n, …)."""
+    """Infer every sample once and write each output that has an entry a sample: real values
+    (n, …).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     count = len(samples[0])
-    written: np.memmap[Any, Any] | None = None
+    written: list[np.memmap[Any, Any]] = []
     for number, tensors in enumerate(_batches(samples, session, batch)):
-        outputs = session.run_bound(tensors)[0]
-        if written is None:
-            shape = (count, *outputs.shape[1:])
-            written = np.lib.format.open_memmap(path, "w+", outputs.dtype, shape)
+        outputs = [output for output in session.run_bound(tensors) if output.shape[:1] == (batch,)]
+        if not written:
+            written = [
+                np.lib.format.open_memmap(
+                    folder / f"{index}.npy", "w+", output.dtype, (count, *output.shape[1:])
+                )
+                for index, output in enumerate(outputs)
+            ]
         start = number * batch
         stop = min(start + batch, count)
-        written[start:stop] = outputs[: stop - start]
-    if written is not None:
-        written.flush()
+        for array, output in zip(written, outputs, strict=True):
+            array[start:stop] = output[: stop - start]
+    for array in written:
+        array.flush()
+
+
+def output_paths(folder: Path) -> list[Path]:
+    """The files in which a worker left its model's outputs, in the model's order."""
+    return sorted(folder.glob("*.npy"), key=lambda path: int(path.stem))

@@ -42,7 +42,10 @@ def command(
         found = verify_artifact(
             path, parent=parent, dataset=dataset, max_drop=max_drop, allow_unsafe=allow_unsafe
         )
-        answer = "no labels, no gate" if found.gate is None else found.gate.reason
+        answer = "no labels, no gate"
+        if found.gate is not None and found.accuracy is not None:
+            metric = "" if found.accuracy.metric == "top1" else f"{found.accuracy.metric} "
+            answer = metric + found.gate.reason
         mark = "pass" if found.passed else "FAIL"
         click.echo(f"{mark}  {path.name:<28} {answer}")
         click.echo(f"      {told(found.parity)}")

@@ -54,9 +54,10 @@ class DrawnSamples:
             yield self.preprocessing(split.samples[int(index)])[None]
 
     @property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """(n,), in the order of the samples."""
-        return self._split.labels[self._indices()]
+    def truth(self) -> list[Any]:
+        """The right answers, in the order of the samples."""
+        truth = self._split.truth
+        return [truth[int(index)] for index in self._indices()]
 
     def record(self) -> dict[str, Any]:
         return {

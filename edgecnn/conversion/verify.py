@@ -18,9 +18,9 @@ from edgecnn.conversion.calibration import DrawnSamples, verification_samples
 from edgecnn.conversion.source import SourceModel, describe
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
-from edgecnn.evaluation.classification import top1_accuracy
 from edgecnn.evaluation.parity import parity
-from edgecnn.manifest import Artifact, sha256_of
+from edgecnn.evaluation.tasks import Key, Scorer, open_scorer
+from edgecnn.manifest import Artifact, Manifest, sha256_of
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Accuracy, Parity, RuntimeOptions
 
@@ -141,15 +141,24 @@ def verify_artifact(
         source.input_shape,
         **({"count": _size_of_test_split(dataset)} if dataset else {}),
     )
-    reference = source.predict(samples)
-    outputs = predict(load_session(artifact.path), samples)
+    reference: Sequence[Array] = source.predict(samples)
+    outputs: Sequence[Array] = predict(load_session(artifact.path), samples)
+    scorer = _scorer(samples, artifact.manifest) if isinstance(samples, DrawnSamples) else None
+    if scorer is None or not scorer.takes(outputs):
+        return Verification(artifact, parity(reference, outputs, parent_sha256=source.sha256))
+    reference, outputs = scorer.arranged(reference), scorer.arranged(outputs)
     compared = parity(reference, outputs, parent_sha256=source.sha256)
-    if not isinstance(samples, DrawnSamples) or not _is_classifier(outputs, samples):
-        return Verification(artifact, compared)
-    accuracy = top1_accuracy(outputs[0], samples.labels)
-    before = top1_accuracy(reference[0], samples.labels)
+    accuracy, before = scorer.accuracy(outputs), scorer.accuracy(reference)
     answer = gate(before.value, accuracy.value, max_drop)
     return Verification(artifact, compared, accuracy, before, answer)
+
+
+def _scorer(samples: DrawnSamples, manifest: Manifest) -> Scorer:
+    key = Key(
+        samples.truth, samples.dataset.labels, samples.preprocessing,
+        manifest.metrics.get("min_score"),
+    )  # fmt: skip
+    return open_scorer(samples.dataset.task, key)
 
 
 def open_keras(path: Path, *, allow_unsafe: bool = False) -> SourceModel:
@@ -176,11 +185,3 @@ def _find_parent(artifact: Artifact) -> Path:
 
 def _size_of_test_split(dataset: Dataset) -> int:
     return max(len(split) for split in dataset.splits.values())
-
-
-def _is_classifier(outputs: Sequence[Array], samples: DrawnSamples) -> bool:
-    return (
-        len(outputs) == 1
-        and outputs[0].ndim == 2
-        and outputs[0].shape[1] == len(samples.dataset.labels)
-    )

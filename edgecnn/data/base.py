@@ -54,6 +54,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def truth(self) -> Sequence[Any] | Labels:
+        """The right answers, one a sample, as the task's scorer takes them."""
+        return self.labels
+
     def tensors(
         self, preprocessing: Preprocessing, batch: int, *, limit: int | None = None
     ) -> Iterator[tuple[Tensor, Labels]]:

@@ -52,13 +52,17 @@ class BoxedFile:
             picture = as_channels(decode(self.path), 3)
         except UnreadablePictureError as error:
             raise InputError(f"{self.path}: {error.message}") from error
-        if picture.shape[:2] != (self.height, self.width):
+        self.check_size(*picture.shape[:2])
+        return BoxedPicture(picture, self.boxes, self.ignored)
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raise InputError when the picture is not of the size that its annotation states."""
+        if (height, width) != (self.height, self.width):
             raise InputError(
-                f"{self.path.name}: the picture is {picture.shape[1]}×{picture.shape[0]}, "
+                f"{self.path.name}: the picture is {width}×{height}, "
                 f"its annotation says {self.width}×{self.height}",
                 hint="the boxes would not fit; annotate the picture as it is stored",
             )
-        return BoxedPicture(picture, self.boxes, self.ignored)
 
 
 @dataclass(frozen=True)

@@ -10,34 +10,40 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from io import StringIO
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.detection.detections import Boxes, Detections
 from edgecnn.errors import InputError
 from edgecnn.registry import require
 
-Boxes = npt.NDArray[np.float32]
-Scores = npt.NDArray[np.float32]
+SEED = 20_260_101
+"""Of the pictures that a resample holds: the same results, the same interval."""
+
+
+class Annotated(Protocol):
+    """A picture's boxes (n, 4) xyxy; `ignored` ones count neither way."""
+
+    @property
+    def boxes(self) -> Boxes: ...
+    @property
+    def ignored(self) -> Boxes: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A picture's boxes (n, 4) xyxy; `ignored` ones count neither way."""
+    """An `Annotated` picture that is nothing else."""
 
     boxes: Boxes
     ignored: Boxes
     height: int
     width: int
-
-
-@dataclass(frozen=True)
-class Found:
-    """A detector's boxes (n, 4) xyxy and scores (n,) in one picture, down to low scores."""
-
-    boxes: Boxes
-    scores: Scores
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class DetectionScores:
     `recall_*` are at IoU 0.5 and `min_score`, by the longer side a sign has once letterboxed
     to the network's input: below 24 pixels, 24 to 64, above; None where there are none.
     `false_alarms_per_100` is the share of pictures without any sign in which at least one
-    box reaches `min_score`, times 100.
+    box reaches `min_score`, times 100. The intervals are those of a bootstrap over pictures.
     """
 
     ap50: float
@@ -62,33 +68,48 @@ class DetectionScores:
     pictures: int
     signs: int
     negatives: int
+    ap50_ci95: tuple[float, float] | None = None
+    ap50_95_ci95: tuple[float, float] | None = None
 
-    def to_dict(self) -> dict[str, float | int | None]:
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 SIZE_LIMITS = (24.0, 64.0)
 
 
-def evaluate_detections(
-    truths: Sequence[Truth], found: Sequence[Found], *, min_score: float, input_side: int
-) -> DetectionScores:
-    """Score `found` against `truths`, picture by picture.
+def check_truths(truths: Sequence[Annotated]) -> int:
+    """How many boxes there are to find. Raises InputError when there are none."""
+    signs = sum(len(truth.boxes) for truth in truths)
+    if not signs:
+        raise InputError("no picture has a box: average precision has no meaning")
+    return signs
 
+
+def evaluate_detections(
+    truths: Sequence[Annotated],
+    found: Sequence[Detections],
+    *,
+    min_score: float,
+    input_side: int,
+    resamples: int = 0,
+) -> DetectionScores:
+    """Score `found`, boxes down to low scores, against `truths`, picture by picture.
+
+    With `resamples`, the averages get 95% intervals: as many draws of all pictures with
+    repetition, seeded (B. Efron, 1979: the percentiles of what the draws score).
     Raises InputError when the two do not belong together or there is nothing to find;
     MissingDependencyError without faster-coco-eval.
     """
     if len(truths) != len(found):
         raise InputError(f"{len(truths)} annotated pictures, but {len(found)} results")
-    signs = sum(len(truth.boxes) for truth in truths)
-    if not signs:
-        raise InputError("no picture has a box: average precision has no meaning")
-    stats = _coco(truths, found)
+    signs = check_truths(truths)
+    averages = _coco(truths, found, resamples)
     hits: list[tuple[float, bool]] = []
     wrong = 0
     alarms = negatives = 0
     for truth, result in zip(truths, found, strict=True):
-        shown = result.boxes[result.scores >= min_score]
+        shown = result.at_least(min_score).xyxy
         matched, false = _match(truth, shown)
         wrong += false
         scale = input_side / max(truth.height, truth.width)
@@ -100,8 +121,8 @@ def evaluate_detections(
     right = sum(hit for _, hit in hits)
     low, high = SIZE_LIMITS
     return DetectionScores(
-        ap50=stats[1],
-        ap50_95=stats[0],
+        ap50=averages.ap50,
+        ap50_95=averages.ap50_95,
         min_score=min_score,
         recall=_share([hit for _, hit in hits]),
         recall_small=_share([hit for side, hit in hits if side < low]),
@@ -112,6 +133,8 @@ def evaluate_detections(
         pictures=len(truths),
         signs=signs,
         negatives=negatives,
+        ap50_ci95=averages.ap50_ci95,
+        ap50_95_ci95=averages.ap50_95_ci95,
     )
 
 
@@ -119,7 +142,7 @@ def _share(hits: list[bool]) -> float | None:
     return sum(hits) / len(hits) if hits else None
 
 
-def _match(truth: Truth, shown: Boxes) -> tuple[list[bool], int]:
+def _match(truth: Annotated, shown: Boxes) -> tuple[list[bool], int]:
     """(each sign found?, false boxes) at IoU 0.5, best score first; ignored boxes absorb."""
     taken = [False] * len(truth.boxes)
     false = 0
@@ -153,8 +176,16 @@ def _area(boxes: Boxes) -> npt.NDArray[np.float64]:
     return np.asarray(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.float64))
 
 
-def _coco(truths: Sequence[Truth], found: Sequence[Found]) -> list[float]:
-    """COCO's twelve summary numbers."""
+@dataclass(frozen=True)
+class _Averages:
+    ap50: float = 0.0
+    ap50_95: float = 0.0
+    ap50_ci95: tuple[float, float] | None = None
+    ap50_95_ci95: tuple[float, float] | None = None
+
+
+def _coco(truths: Sequence[Annotated], found: Sequence[Detections], resamples: int) -> _Averages:
+    """COCO's averages over boxes of every size, at most 100 a picture."""
     library: Any = require("faster_coco_eval", "detect")
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -170,7 +201,7 @@ def _coco(truths: Sequence[Truth], found: Sequence[Found]) -> list[float]:
                         "bbox": [x, y, w, h], "area": w * h, "iscrowd": crowd,
                     }
                 )  # fmt: skip
-        for box, score in zip(result.boxes, result.scores, strict=True):
+        for box, score in result:
             results.append(
                 {
                     "image_id": number, "category_id": 1, "bbox": list(_xywh(box)),
@@ -178,17 +209,52 @@ def _coco(truths: Sequence[Truth], found: Sequence[Found]) -> list[float]:
                 }
             )  # fmt: skip
     if not results:
-        return [0.0] * 12
+        return _Averages()
     with redirect_stdout(StringIO()):  # the library prints its progress
         truth_set = library.COCO(
             {"images": images, "annotations": annotations,
              "categories": [{"id": 1, "name": "stop sign"}]}
         )  # fmt: skip
-        evaluation = library.COCOeval_faster(truth_set, truth_set.loadRes(results), "bbox")
+        evaluation = library.COCOeval_faster(
+            truth_set, truth_set.loadRes(results), "bbox", separate_eval=True
+        )
+        evaluation.params.areaRng = evaluation.params.areaRng[:1]
+        evaluation.params.areaRngLbl = evaluation.params.areaRngLbl[:1]
+        evaluation.params.maxDets = evaluation.params.maxDets[-1:]
         evaluation.evaluate()
         evaluation.accumulate()
-        evaluation.summarize()
-    return [float(value) for value in evaluation.stats]
+        ap50, ap50_95 = _averages(evaluation)
+        if not resamples:
+            return _Averages(ap50, ap50_95)
+        intervals = _bootstrap(evaluation, len(truths), resamples)
+    return _Averages(ap50, ap50_95, *intervals)
+
+
+def _averages(evaluation: Any) -> tuple[float, float]:
+    """(AP50, AP50-95) of what was accumulated; −1 without any sign, as COCO has it."""
+    precision = evaluation.eval["precision"]  # (thresholds, recalls, classes, sizes, limits)
+    return float(precision[0].mean()), float(precision.mean())
+
+
+def _bootstrap(
+    evaluation: Any, pictures: int, resamples: int
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """95% intervals of (AP50, AP50-95). Boxes are matched within a picture, so each is matched
+    once, and only what the library accumulates over is drawn anew.
+    """
+    rng = np.random.default_rng(SEED)
+    # One a picture: one class, one range of sizes. The library has no public name for it.
+    matched = evaluation._evalImgs_cpp  # noqa: SLF001
+    drawn = []
+    for _ in range(resamples):
+        chosen = rng.integers(0, pictures, pictures)
+        evaluation._evalImgs_cpp = [matched[index] for index in chosen]  # noqa: SLF001
+        evaluation.accumulate()
+        drawn.append(_averages(evaluation))
+    scores = np.asarray(drawn)
+    scores = scores[scores[:, 0] >= 0]  # a draw without any sign has no precision
+    low, high = np.quantile(scores, (0.025, 0.975), axis=0)
+    return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
 
 
 def _xywh(box: Boxes) -> tuple[float, float, float, float]:

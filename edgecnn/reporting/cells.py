@@ -45,10 +45,11 @@ def relative(row: Row) -> str:
 
 
 def accuracy(row: Row) -> str:
-    """`98.9% (360)`."""
+    """`98.9% (360)`; a metric that is no share of samples says its name: `AP50-95 75.0% (524)`."""
     if row.accuracy is None:
         return formats.DASH
-    return f"{formats.percent(row.accuracy)} ({row.accuracy_n:,})"
+    name = "" if row.metric.startswith("top") else f"{row.metric} "
+    return f"{name}{formats.percent(row.accuracy)} ({row.accuracy_n:,})"
 
 
 def speedup(row: Row) -> str:

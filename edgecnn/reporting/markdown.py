@@ -55,7 +55,7 @@ def _line(row: Row, chosen: bool) -> str:
         cells.latency(row),
         cells.tails(row),
         cells.speedup(row),
-        cells.accuracy(row),
+        markdown_cell(cells.accuracy(row), 60),
         formats.size(row.size),
         formats.size(row.peak_rss),
         markdown_cell(row.state),

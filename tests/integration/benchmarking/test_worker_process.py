@@ -78,11 +78,11 @@ def test_outputs_of_all_samples_are_written(model_file: Path, tmp_path: Path):
             "cpu",
             model_file,
             samples=str(tmp_path / "samples.npy"),
-            outputs=str(tmp_path / "o.npy"),
+            outputs=str(tmp_path / "o"),
         )
     )
     assert outcome.outputs_written
-    np.testing.assert_allclose(np.load(tmp_path / "o.npy")[:, 0], samples.sum(axis=1))
+    np.testing.assert_allclose(np.load(tmp_path / "o" / "0.npy")[:, 0], samples.sum(axis=1))
 
 
 def test_samples_of_another_shape_are_refused_by_name(model_file: Path, tmp_path: Path):

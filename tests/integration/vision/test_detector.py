@@ -9,13 +9,13 @@ from edgecnn.data.boxes_coco import load_coco
 from edgecnn.data.synthetic import faces
 from edgecnn.data.synthetic.backgrounds import draw_background
 from edgecnn.data.synthetic.scenes import SyntheticScenes
+from edgecnn.detection.nms import iou
 from edgecnn.errors import InputError
-from edgecnn.evaluation.detection import Found, Truth, evaluate_detections
+from edgecnn.evaluation.detection import Truth, evaluate_detections
 from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.training.stop_sign import load_sources
 from edgecnn.vision import Detections, load_detector
 from edgecnn.vision.detector import ASSETS, shipped_models
-from edgecnn.detection.nms import iou
 
 cv2 = pytest.importorskip("cv2", reason="pictures are resized with opencv-python")
 
@@ -164,7 +164,7 @@ def scores_of(detector, photos):
     for file, picture in photos:
         result = detector(picture)
         truths.append(Truth(file.boxes, file.ignored, file.height, file.width))
-        found.append(Found(result.xyxy, result.scores))
+        found.append(result)
     return evaluate_detections(truths, found, min_score=0.4, input_side=512)
 
 

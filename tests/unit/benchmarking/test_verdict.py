@@ -149,7 +149,7 @@ def test_a_row_that_was_not_measured_has_no_verdict():
 
 def test_output_health_sees_nan_and_constants():
     varied = np.array([[0.1, 0.9], [0.8, 0.2]])
-    assert OutputHealth.of(varied) == OutputHealth(finite=True, constant=False)
-    assert OutputHealth.of(np.full((5, 2), 0.5)).constant
-    assert not OutputHealth.of(np.array([[np.nan, 1.0]])).finite
-    assert not OutputHealth.of(varied[:1]).constant  # one sample tells nothing
+    assert OutputHealth.of([varied]) == OutputHealth(finite=True, constant=False)
+    assert OutputHealth.of([np.full((5, 2), 0.5)]).constant
+    assert not OutputHealth.of([np.array([[np.nan, 1.0]])]).finite
+    assert not OutputHealth.of([varied[:1]]).constant  # one sample tells nothing

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgecnn.detection.detections import Detections
 from edgecnn.errors import InputError
-from edgecnn.evaluation.detection import Found, Truth, evaluate_detections
+from edgecnn.evaluation.detection import Truth, evaluate_detections
 
 pytest.importorskip("faster_coco_eval", reason="AP is computed by faster-coco-eval")
 
@@ -21,7 +22,7 @@ def truth(boxes=NONE, ignored=NONE):
 def found(*rows):
     """Rows of (left, top, right, bottom, score)."""
     array = np.asarray(rows, np.float32).reshape(-1, 5)
-    return Found(array[:, :4], array[:, 4])
+    return Detections(array[:, :4], array[:, 4])
 
 
 def evaluate(truths, results, **options):

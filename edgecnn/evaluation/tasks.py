@@ -1,0 +1,63 @@
+"""One door for every task: how right a model's outputs are, in the task's own words.
+
+A task is a file with a `Scorer` and a line in `registry.TASKS`. Whoever holds outputs (the
+benchmark, the accuracy gate) opens a scorer by the data set's task and need not know which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from edgecnn.preprocessing import Preprocessing
+from edgecnn.registry import TASKS
+from edgecnn.results import Accuracy
+
+Outputs = Sequence[npt.NDArray[Any]]
+
+
+class Scorer(Protocol):
+    """Scores a model's outputs, each (n, …), against the right answers for the same n samples."""
+
+    trained_metric: str
+    """What training calls the same figure in a manifest's metrics."""
+
+    def takes(self, outputs: Outputs) -> bool:
+        """Whether the outputs are answers of this task: a foreign model may give others."""
+
+    def arranged(self, outputs: Outputs) -> Outputs:
+        """The outputs in one order and layout, whatever the runtime made of them."""
+
+    def accuracy(self, outputs: Outputs) -> Accuracy:
+        """The task's metric with its interval."""
+
+    def beside_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:
+        """`accuracy` with that of the float parent's outputs for the same samples."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a scorer needs to know.
+
+    `truth` holds a right answer for each sample, `labels` the names of the classes;
+    `preprocessing` is what the samples went through, `min_score` the threshold that the model
+    ships with, None where its manifest names none.
+    """
+
+    truth: Sequence[Any] | npt.NDArray[Any]
+    labels: Sequence[str]
+    preprocessing: Preprocessing | None = None
+    min_score: float | None = None
+
+
+def open_scorer(task: str, key: Key) -> Scorer:
+    """The scorer of a task.
+
+    Raises InputError for an unknown task and for right answers that cannot be scored,
+    MissingDependencyError without the library that scores.
+    """
+    scorer: Scorer = TASKS.load(task)(key)
+    return scorer

@@ -1,0 +1,113 @@
+"""Annotated pictures as a data set like any other: one split, boxes as its answers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from edgecnn.data import load
+from edgecnn.errors import InputError
+from edgecnn.preprocessing import LetterboxPreprocessing
+
+Image = pytest.importorskip("PIL.Image", reason="pictures are read with Pillow")
+
+BOX = (4.0, 6.0, 20.0, 24.0)
+
+
+def write_coco(folder, *, count=3, stated=(40, 30)):
+    (folder / "images").mkdir(parents=True)
+    for number in range(count):
+        Image.new("RGB", (40, 30), (number, 9, 9)).save(folder / "images" / f"{number}.png")
+    left, top, right, bottom = BOX
+    document = {
+        "images": [
+            {"id": n, "file_name": f"{n}.png", "width": stated[0], "height": stated[1]}
+            for n in range(count)
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 0, "category_id": 1, "iscrowd": 0,
+             "bbox": [left, top, right - left, bottom - top]},
+        ],
+        "categories": [{"id": 1, "name": "stop sign"}],
+    }  # fmt: skip
+    (folder / "annotations.json").write_text(json.dumps(document))
+    return folder
+
+
+def write_yolo(folder):
+    write_coco(folder)
+    (folder / "annotations.json").unlink()
+    (folder / "labels").mkdir()
+    left, top, right, bottom = BOX
+    middle = ((left + right) / 80, (top + bottom) / 60, (right - left) / 40, (bottom - top) / 30)
+    (folder / "labels" / "0.txt").write_text("0 " + " ".join(map(str, middle)) + "\n")
+    (folder / "data.yaml").write_text("names: ['stop sign']\n")
+    return folder
+
+
+def write_voc(folder):
+    write_coco(folder)
+    (folder / "annotations.json").unlink()
+    left, top, right, bottom = BOX
+    for number in range(3):
+        thing = (
+            f"<object><name>stop</name><bndbox><xmin>{left + 1}</xmin><ymin>{top + 1}</ymin>"
+            f"<xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>"
+        )
+        (folder / f"{number}.xml").write_text(
+            f"<annotation><filename>{number}.png</filename>{thing * (number == 0)}</annotation>"
+        )
+        (folder / "images" / f"{number}.png").rename(folder / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("source", "write"), [("coco", write_coco), ("yolo", write_yolo), ("voc", write_voc)]
+)
+def test_every_layout_gives_the_same_answers(source, write, tmp_path):
+    data = load(f"{source}:{write(tmp_path / 'signs')}")
+
+    assert (data.task, list(data.splits)) == ("detection", ["test"])
+    split = data["test"]
+    assert split.labels.tolist() == [1, 0, 0]
+    np.testing.assert_allclose(split.truth[0].boxes, [BOX], atol=0.01)
+    assert [sample.shape for sample in split.samples] == [(30, 40, 3)] * 3
+    assert data.record()["samples"] == {"test": 3}
+
+
+def test_the_digest_is_that_of_pictures_boxes_and_splits(tmp_path):
+    one = load(f"coco:{write_coco(tmp_path / 'one')}")
+    same = load(f"coco:{write_coco(tmp_path / 'same')}")
+    fewer = load(f"coco:{write_coco(tmp_path / 'fewer', count=2)}")
+
+    assert one.sha256 == same.sha256 != fewer.sha256
+
+
+def test_folders_of_splits_are_splits(tmp_path):
+    write_coco(tmp_path / "train", count=4)
+    write_coco(tmp_path / "valid", count=2)
+    data = load(f"coco:{tmp_path}")
+
+    assert data.record()["samples"] == {"train": 4, "validation": 2}
+
+
+def test_pictures_are_letterboxed(tmp_path):
+    data = load(f"coco:{write_coco(tmp_path / 'signs')}")
+
+    assert data.preprocessing((64, 64, 3)) == LetterboxPreprocessing(64, 64, 3)
+    with pytest.raises(InputError, match="needs an input"):
+        data.preprocessing((64, 64, 1))
+
+
+def test_a_picture_of_another_size_than_stated_is_refused(tmp_path):
+    with pytest.raises(InputError, match="the picture is 40×30, its annotation says 80×60"):
+        load(f"coco:{write_coco(tmp_path / 'signs', stated=(80, 60))}")
+
+
+def test_a_place_is_needed_and_must_be_there(tmp_path):
+    with pytest.raises(InputError, match="need their place"):
+        load("coco")
+    with pytest.raises(InputError, match="no such file"):
+        load(f"yolo:{tmp_path / 'none'}")

@@ -1,0 +1,135 @@
+"""Every task is scored through one door; a detector's maps become COCO's averages there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.detection.decode import STRIDE
+from edgecnn.errors import InputError
+from edgecnn.evaluation.detection import Truth
+from edgecnn.evaluation.tasks import Key, open_scorer
+from edgecnn.preprocessing import LetterboxPreprocessing
+from edgecnn.registry import TASKS
+
+SIDE = 96
+CELLS = SIDE // STRIDE
+NONE = np.zeros((0, 4), np.float32)
+
+
+def key(truth, min_score=0.5):
+    return Key(truth, ("stop sign",), LetterboxPreprocessing(SIDE, SIDE, 3), min_score)
+
+
+def maps(*pictures):
+    """Outputs that put a box of 4 × 4 strides around one cell of each picture (None: nothing)."""
+    heat = np.full((len(pictures), CELLS, CELLS, 1), -9.0, np.float32)
+    box = np.full((len(pictures), CELLS, CELLS, 4), np.log2(2.0), np.float32)
+    for index, cell in enumerate(pictures):
+        if cell is not None:
+            heat[index, cell[0], cell[1], 0] = 3.0
+    return heat, box
+
+
+def around(row, column, ratio=1.0):
+    """The box that `maps` puts around a cell, in a picture larger by `ratio`."""
+    x, y = (column + 0.5) * STRIDE, (row + 0.5) * STRIDE
+    reach = 2 * STRIDE
+    return np.asarray([[x - reach, y - reach, x + reach, y + reach]], np.float32) * ratio
+
+
+@pytest.fixture(autouse=True)
+def library():
+    pytest.importorskip("faster_coco_eval", reason="AP is computed by faster-coco-eval")
+
+
+TRUTH = (
+    Truth(around(5, 5), NONE, SIDE, SIDE),
+    Truth(around(4, 6, 2.0), NONE, 2 * SIDE, 2 * SIDE),  # a picture of twice the size
+    Truth(NONE, NONE, SIDE, SIDE),
+    Truth(NONE, NONE, SIDE, SIDE),
+)
+
+
+def test_maps_that_fit_score_one_in_the_pictures_own_pixels():
+    accuracy = open_scorer("detection", key(TRUTH)).accuracy(maps((5, 5), (4, 6), None, None))
+
+    assert (accuracy.metric, accuracy.n) == ("AP50-95", 4)
+    assert accuracy.value == pytest.approx(1)
+    assert accuracy.further["ap50"] == pytest.approx(1)
+    assert accuracy.further["false_alarms_per_100"] == 0
+    assert accuracy.further["signs"] == 2
+
+
+def test_false_alarms_and_misses_are_at_the_models_own_threshold():
+    outputs = maps((5, 5), None, (2, 2), None)
+    loose = open_scorer("detection", key(TRUTH, 0.5)).accuracy(outputs).further
+    strict = open_scorer("detection", key(TRUTH, 0.99)).accuracy(outputs).further
+
+    assert (loose["recall"], loose["false_alarms_per_100"]) == (0.5, 50)
+    assert (strict["recall"], strict["false_alarms_per_100"]) == (0, 0)
+
+
+def test_order_and_layout_of_the_outputs_do_not_matter():
+    scorer = open_scorer("detection", key(TRUTH))
+    heat, box = maps((5, 5), None, (2, 2), None)
+    shuffled = [box.transpose(0, 3, 1, 2), heat.transpose(0, 3, 1, 2)]
+
+    assert scorer.takes(shuffled)
+    assert scorer.accuracy(shuffled) == scorer.accuracy([heat, box])
+
+
+def test_the_interval_holds_the_value_and_is_the_same_each_time():
+    scorer = open_scorer("detection", key(TRUTH * 5))
+    outputs = maps(*[(5, 5), None, (2, 2), None] * 5)
+
+    first, second = (scorer.accuracy(outputs) for _ in range(2))
+
+    assert first == second
+    low, high = first.ci95
+    assert 0 <= low < first.value < high <= 1
+
+
+def test_the_interval_narrows_with_more_pictures():
+    def width(times):
+        outputs = maps(*[(5, 5), None, (2, 2), None] * times)
+        low, high = open_scorer("detection", key(TRUTH * times)).accuracy(outputs).ci95
+        return high - low
+
+    assert width(40) < 0.6 * width(8)
+
+
+def test_the_parents_average_stands_beside():
+    scorer = open_scorer("detection", key(TRUTH))
+    ours, parents = maps((5, 5), None, None, None), maps((5, 5), (4, 6), None, None)
+
+    both = scorer.beside_parent(scorer.accuracy(ours), ours, parents)
+
+    assert both.parent_value == pytest.approx(1)
+    assert both.value == pytest.approx(0.5, abs=0.02)
+
+
+def test_class_scores_are_not_boxes():
+    assert not open_scorer("detection", key(TRUTH)).takes([np.zeros((4, 10), np.float32)])
+
+
+def test_boxes_need_pictures_that_were_letterboxed():
+    with pytest.raises(InputError, match="letterbox"):
+        open_scorer("detection", Key(TRUTH, ("stop sign",)))
+
+
+def test_labels_are_scored_as_top1_with_mcnemars_test():
+    scorer = open_scorer("classification", Key(np.asarray([0, 1, 1, 0]), ("a", "b")))
+    ours = [np.asarray([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]])]
+    parents = [np.asarray([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]])]
+
+    accuracy = scorer.beside_parent(scorer.accuracy(ours), ours, parents)
+
+    assert (accuracy.metric, accuracy.value, accuracy.parent_value) == ("top1", 0.75, 1.0)
+    assert accuracy.mcnemar_p is not None
+
+
+def test_an_unknown_task_names_those_there_are():
+    with pytest.raises(InputError, match="unknown task") as raised:
+        open_scorer("segmentation", Key((), ()))
+    assert all(name in str(raised.value.hint) for name in TASKS.names())
