@@ -78,11 +78,14 @@ def _model_names() -> list[str]:
     return list(MODELS.names())
 
 
+_DATA_WITHOUT_A_PLACE = ("digits", "mnist", "fashion-mnist", "cifar10")
+
+
 def data_names() -> list[str]:
-    """Names of data sources, for completion."""
+    """Names of data sources, for completion: with a colon where a place has to follow."""
     from edgecnn.registry import DATA_SOURCES
 
-    return [name + ":" if name == "folder" else name for name in DATA_SOURCES.names()]
+    return [name if name in _DATA_WITHOUT_A_PLACE else f"{name}:" for name in DATA_SOURCES.names()]
 
 
 def _runtime_names() -> list[str]:
@@ -118,7 +121,7 @@ def model(**attributes: Any) -> Callable[[Command], Command]:
 
 def data(**attributes: Any) -> Callable[[Command], Command]:
     """--data NAME with --data-dir and --split-seed."""
-    text = attributes.pop("help", "Data set: digits, mnist, or folder:DIR (a folder a class).")
+    text = attributes.pop("help", "Data set: digits, mnist, cifar10, folder:DIR (a folder a class), text:FILE, and others.")
 
     def decorate(function: Command) -> Command:
         directory = click.option(

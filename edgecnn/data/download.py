@@ -8,6 +8,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from edgecnn import __version__
 from edgecnn.errors import EdgeCNNError, InputError
@@ -16,6 +17,13 @@ from edgecnn.progress import Progress, silent
 
 TIMEOUT_S = 30.0
 _PIECE_BYTES = 1 << 16
+
+
+class RemoteFile(NamedTuple):
+    """What a mirror must serve."""
+
+    size_bytes: int
+    sha256: str
 
 
 class DownloadError(EdgeCNNError):

@@ -35,11 +35,11 @@ def tokens(text: str) -> list[str]:
     return _MARK.sub(r" \1 ", _ENDING.sub(r" \1", cleaned)).split()
 
 
-def build_vocabulary(texts: Iterable[str], *, limit: int | None = None) -> tuple[str, ...]:
-    """Every word of `texts`, the most frequent first, equals by alphabet; at most `limit`."""
+def build_vocabulary(texts: Iterable[str], *, at_least: int = 1) -> tuple[str, ...]:
+    """The words that `texts` hold `at_least` so often, most frequent first, equals by alphabet."""
     counts = Counter(word for text in texts for word in tokens(text))
-    ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    return tuple(ranked[:limit])
+    frequent = [word for word, count in counts.items() if count >= at_least]
+    return tuple(sorted(frequent, key=lambda word: (-counts[word], word)))
 
 
 @dataclass(frozen=True)

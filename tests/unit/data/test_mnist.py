@@ -12,6 +12,7 @@ import pytest
 import edgecnn.data
 from edgecnn.data import mnist
 from edgecnn.data.idx import read_idx
+from edgecnn.data.places import cache_folder
 from edgecnn.errors import InputError
 
 UNCOMPRESSED_SHA256 = {
@@ -120,7 +121,7 @@ def test_pictures_of_two_sizes_are_refused(small):
 def test_downloads_go_where_the_user_says(monkeypatch, tmp_path):
     monkeypatch.setenv("EDGECNN_HOME", str(tmp_path))
 
-    assert mnist.cache_folder() == tmp_path / "data" / "mnist"
+    assert cache_folder("mnist") == tmp_path / "data" / "mnist"
 
 
 def test_downloads_go_to_the_cache_by_default(monkeypatch, tmp_path):
@@ -128,4 +129,4 @@ def test_downloads_go_to_the_cache_by_default(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    assert mnist.cache_folder() == tmp_path / ".cache" / "edgecnn" / "data" / "mnist"
+    assert cache_folder("mnist") == tmp_path / ".cache" / "edgecnn" / "data" / "mnist"

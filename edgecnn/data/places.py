@@ -1,0 +1,40 @@
+"""Where a source's files lie: the file or folder a user named, or the cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgecnn.errors import InputError
+
+
+def cache_folder(name: str) -> Path:
+    """Where downloads lie: $EDGECNN_HOME/data/<name>, by default in the user's cache."""
+    base = os.environ.get("EDGECNN_HOME")
+    if base:
+        return Path(base) / "data" / name
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "edgecnn" / "data" / name
+
+
+def required_place(data_dir: Path | None, source: str, expected: str) -> Path:
+    """The file or folder of a source that has no download. Raises InputError without one."""
+    if data_dir is None:
+        raise InputError(f"{source} needs its place", hint=f"--data {source}:PATH with {expected}")
+    if not data_dir.exists():
+        raise InputError(f"no such file or folder: {data_dir}", hint=f"expected {expected}")
+    return data_dir
+
+
+def only_file(place: Path, ending: str, expected: str) -> Path:
+    """`place` itself, or the one file with `ending` in it. Raises InputError for none or many."""
+    if place.is_file():
+        return place
+    found = sorted(path for path in place.glob(f"*{ending}") if path.is_file())
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise InputError(
+            f"{place}: expected one {ending} file, received: {names}",
+            hint=f"name the file itself; expected {expected}",
+        )
+    return found[0]

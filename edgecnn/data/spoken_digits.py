@@ -1,0 +1,82 @@
+"""Free Spoken Digit Dataset: recordings of "zero" to "nine", 8 kHz, six speakers (Jackson 2018).
+
+Either one .npz of all recordings end to end (`samples` int16 with `offsets`, `labels`,
+`speaker`, `is_test`), or the project's own recordings, `digit_speaker_take.wav`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn.data import wav
+from edgecnn.data.assemble import as_labels, assemble, take
+from edgecnn.data.base import Dataset, Split
+from edgecnn.data.npz import need, read_npz
+from edgecnn.data.places import only_file, required_place
+from edgecnn.data.splits import FRACTIONS, Indices, whole_groups_split
+from edgecnn.errors import InputError
+
+LABELS = tuple("0123456789")
+SPLITS_BY = ("speakers", "takes")
+SOURCE = "Free Spoken Digit Dataset (Zohar Jackson and others, CC BY-SA 4.0)"
+_EXPECTED = "fsdd.npz, or a folder of digit_speaker_take.wav"
+
+
+def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "speakers") -> Dataset:
+    """Recordings as they were made, int16 (samples,) from the .npz and float32 from WAV files.
+
+    `split="speakers"` holds out one speaker for the test and another for validation (of six;
+    `seed` chooses whom): what is measured is how it hears people it never heard. "takes" is the
+    project's own split: takes 0 to 4 are the test, so that every voice is known from training.
+
+    Raises InputError when the files are missing, damaged or do not fit together.
+    """
+    if split not in SPLITS_BY:
+        raise InputError(f"split is {' or '.join(SPLITS_BY)}, received: {split!r}")
+    place = required_place(data_dir, "spoken-digits", _EXPECTED)
+    if place.is_dir() and any(place.glob("*.wav")):
+        return wav.load(data_dir=place, seed=seed, split=split)
+    path = only_file(place, ".npz", _EXPECTED)
+    samples, labels, speakers, is_test = _read(path)
+    parts: dict[str, Indices] = {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
+    if split == "speakers":
+        parts = whole_groups_split(speakers.tolist(), FRACTIONS, seed=seed)
+    return assemble(
+        "spoken-digits",
+        {name: Split(take(samples, chosen), labels[chosen]) for name, chosen in parts.items()},
+        LABELS,
+        modality="signal",
+        sample_shape=(wav.usual_length([len(sample) for sample in samples]), 1),
+        source=SOURCE,
+        seed=seed,
+        hints={"scale": 1 / 32768, "level": "rms"},
+    )
+
+
+def _read(path: Path) -> tuple[Sequence[Any], Any, Any, Any]:
+    """Recordings as views, labels, speakers and is_test, each (n,)."""
+    arrays = read_npz(path)
+    names = ("samples", "offsets", "labels", "speaker", "is_test")
+    values, offsets, labels, speakers, is_test = need(arrays, *names, path=path)
+    count = len(labels)
+    if (
+        values.dtype != np.int16
+        or values.ndim != 1
+        or offsets.shape != (count + 1,)
+        or (np.diff(offsets) <= 0).any()
+        or offsets[0] != 0
+        or offsets[-1] != len(values)
+        or not len(speakers) == len(is_test) == count
+    ):
+        raise InputError(
+            f"{path}: expected int16 samples end to end, offsets (n + 1) that rise from 0 to their "
+            f"number, and n labels, speakers and is_test; received: samples {values.dtype} "
+            f"{values.shape}, offsets {offsets.shape}, labels {labels.shape}"
+        )
+    recordings = tuple(values[start:stop] for start, stop in pairwise(offsets))
+    return recordings, as_labels(labels, str(path)), speakers, is_test.astype(bool)

@@ -1,0 +1,225 @@
+"""WAV recordings: one sub-folder per class, or files named `class_speaker_take.wav`."""
+
+from __future__ import annotations
+
+import re
+import wave
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.data.assemble import assemble, take
+from edgecnn.data.base import Dataset, Split
+from edgecnn.data.content import sample_digest
+from edgecnn.data.places import required_place
+from edgecnn.data.readable import warn_of
+from edgecnn.data.splits import FRACTIONS, Indices, whole_groups_split
+from edgecnn.errors import InputError
+
+SPLITS_BY = ("random", "speakers", "takes")
+TEST_TAKES = 5
+"""With split="takes" the takes 0 to 4 are the test split."""
+USUAL_SHARE = 95
+"""A signal is as long as this percentage of the recordings is at most."""
+_LENGTH_STEP = 64
+_NAME = re.compile(r"(?P<label>[^_]+)_(?P<speaker>.+)_(?P<take>\d+)$")
+_EXPECTED = "one sub-folder of WAV files per class, or files named class_speaker_take.wav"
+
+Recording = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class WavFiles(Sequence[Recording]):
+    """Samples of a Split that lie in files: indexing reads, nothing is kept.
+
+    Each is float32 (samples,) in −1…1, its channels averaged.
+    """
+
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return WavFiles(self.paths[index])
+        try:
+            return read_wav(self.paths[index])[0]
+        except UnreadableRecordingError as error:
+            raise InputError(
+                f"{self.paths[index]}: {error.message}",
+                hint="the file changed after the data was loaded",
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Found:
+    path: Path
+    label: str
+    speaker: str = ""
+    take: int = 0
+
+
+class UnreadableRecordingError(InputError):
+    """A file that is no PCM WAV, or a damaged one; the message is the reason alone."""
+
+
+def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "") -> Dataset:
+    """Read a folder of recordings. Each is read once to find the broken ones and to hash the
+    content; after that it is read when it is asked for. The broken are left out with one
+    DataWarning.
+
+    `split` is "random" (the shares of each class by `seed`; all that sub-folders allow),
+    "speakers" (whole speakers are held out: the choice where names tell the speaker) or "takes"
+    (takes 0 to 4 are the test).
+
+    Raises InputError for fewer than two classes, a class without readable recordings, and
+    recordings of differing sample rates: resample them first, for edgecnn does not.
+    """
+    place = required_place(data_dir, "wav", _EXPECTED)
+    found, named = _find(place)
+    split = split or ("speakers" if named else "random")
+    if split not in SPLITS_BY or (split != "random" and not named):
+        allowed = SPLITS_BY if named else ("random",)
+        raise InputError(
+            f"{place} can be split by {', '.join(allowed)}; received: {split!r}",
+            hint="" if named else "names that tell a speaker are class_speaker_take.wav",
+        )
+    skipped: list[str] = []
+    readable, digests, lengths, rate = _readable(found, place, skipped)
+    warn_of(skipped, "recording")
+    class_names = tuple(sorted({entry.label for entry in readable}))
+    missing = sorted({entry.label for entry in found} - set(class_names))
+    if missing or len(class_names) < 2:
+        state = f"no readable recording of {missing[0]!r}" if missing else "fewer than two classes"
+        raise InputError(f"{place}: {state}", hint=f"expected {_EXPECTED}")
+    labels = np.asarray([class_names.index(entry.label) for entry in readable], np.int64)
+    whole = Split(WavFiles(tuple(entry.path for entry in readable)), labels)
+    parts = _parts(readable, split, seed)
+    return assemble(
+        place.resolve().name,
+        {name: Split(_of(whole.samples, chosen), labels[chosen]) for name, chosen in parts.items()},
+        class_names,
+        modality="signal",
+        sample_shape=(usual_length(lengths), 1),
+        source=f"a folder of recordings, {rate} Hz",
+        seed=seed,
+        hints={"level": "rms"},
+        digests={name: [digests[index] for index in chosen] for name, chosen in parts.items()},
+        skipped=skipped,
+    )
+
+
+def usual_length(lengths: Sequence[int]) -> int:
+    """So many samples that 95 of 100 recordings fit, rounded up to a multiple of 64."""
+    length = float(np.percentile(lengths, USUAL_SHARE))
+    return int(np.ceil(length / _LENGTH_STEP)) * _LENGTH_STEP
+
+
+def read_wav(path: Path) -> tuple[Recording, int]:
+    """float32 (samples,) in −1…1 and the sample rate in Hz, channels averaged.
+
+    PCM of 8, 16, 24 and 32 bits. Raises UnreadableRecordingError.
+    """
+    try:
+        with wave.open(str(path), "rb") as file:
+            width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
+            declared = file.getnframes()
+            content = file.readframes(declared)
+    except (OSError, EOFError, wave.Error) as error:
+        raise UnreadableRecordingError(str(error) or "it ends inside its header") from error
+    if not content or len(content) < declared * width * channels:
+        raise UnreadableRecordingError(
+            f"it declares {declared} frames, received: {len(content) // (width * channels)}"
+        )
+    mixed = _pcm(content, width).reshape(-1, channels).mean(axis=1)
+    return mixed.astype(np.float32), rate
+
+
+def _pcm(content: bytes, width: int) -> Recording:
+    if width == 1:  # 8 bits are unsigned
+        levels = np.frombuffer(content, np.uint8).astype(np.float32)
+        return (levels - np.float32(128)) / np.float32(128)
+    if width == 3:
+        padded = np.zeros((len(content) // 3, 4), np.uint8)
+        padded[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
+        return padded.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
+    return np.frombuffer(content, f"<i{width}").astype(np.float32) / np.float32(
+        2 ** (8 * width - 1)
+    )
+
+
+def _find(place: Path) -> tuple[list[_Found], bool]:
+    """All recordings, and whether their names tell class, speaker and take."""
+    if not place.is_dir():
+        raise InputError(f"no such folder: {place}", hint=f"expected {_EXPECTED}")
+    flat = [(path, _NAME.match(path.stem)) for path in _wavs(place)]
+    if flat:
+        wrong = next((path for path, match in flat if match is None), None)
+        if wrong is not None:
+            raise InputError(f"{wrong}: the name tells no class", hint=f"expected {_EXPECTED}")
+        return [
+            _Found(path, match["label"], match["speaker"], int(match["take"]))
+            for path, match in flat
+            if match is not None
+        ], True
+    folders = sorted(child for child in place.iterdir() if child.is_dir())
+    found = []
+    for folder in folders:
+        if folder.name.startswith("."):
+            continue
+        recordings = _wavs(folder)
+        if not recordings:
+            raise InputError(f"class folder {folder} holds no WAV files", hint="fill or remove it")
+        found += [_Found(path, folder.name) for path in recordings]
+    if not found:
+        raise InputError(f"{place} holds no WAV files", hint=f"expected {_EXPECTED}")
+    return found, False
+
+
+def _wavs(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".wav")
+
+
+def _readable(
+    found: Sequence[_Found], place: Path, skipped: list[str]
+) -> tuple[list[_Found], list[bytes], list[int], int]:
+    """What can be read, with digests, lengths and the sample rate that all share."""
+    readable, digests, lengths = [], [], []
+    rates: dict[int, Path] = {}
+    for entry in found:
+        try:
+            recording, rate = read_wav(entry.path)
+        except UnreadableRecordingError as error:
+            skipped.append(f"{entry.path.relative_to(place)}: {error.message}")
+            continue
+        rates.setdefault(rate, entry.path)
+        if len(rates) > 1:
+            (first, one), (second, other) = rates.items()
+            raise InputError(
+                f"{one.name} has {first} Hz, {other.name} {second} Hz",
+                hint="bring all recordings to one sample rate first (sox, ffmpeg -ar)",
+            )
+        readable.append(entry)
+        digests.append(sample_digest(recording))
+        lengths.append(len(recording))
+    if not readable:
+        raise InputError(f"{place}: {len(found)} WAV files, none of them readable")
+    return readable, digests, lengths, next(iter(rates))
+
+
+def _parts(entries: Sequence[_Found], split: str, seed: int) -> dict[str, Indices]:
+    if split == "speakers":
+        return whole_groups_split([entry.speaker for entry in entries], FRACTIONS, seed=seed)
+    if split == "takes":
+        is_test = np.asarray([entry.take < TEST_TAKES for entry in entries])
+        return {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
+    return {"train": np.arange(len(entries))}
+
+
+def _of(files: Any, chosen: Indices) -> WavFiles:
+    return WavFiles(take(files.paths, chosen))
