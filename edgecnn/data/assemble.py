@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,12 +54,7 @@ def assemble(
         chosen = carved.get(split, np.arange(len(whole)))
         splits[split] = Split(take(whole.samples, chosen), whole.labels[chosen])
         known = digests[origin] if digests else None
-        hashes[split] = (
-            (known[index] for index in chosen)
-            if known is not None
-            else (sample_digest(sample) for sample in splits[split].samples),
-            splits[split].labels,
-        )
+        hashes[split] = (_digests(splits[split], known, chosen), splits[split].labels)
     return Dataset(
         name=name,
         task="classification",
@@ -73,6 +68,13 @@ def assemble(
         skipped=tuple(skipped),
         modality=modality,
     )
+
+
+def _digests(split: Split, known: Sequence[bytes] | None, chosen: Indices) -> Iterator[bytes]:
+    """Sample digests in order: those that are `known` of the whole, or made on the way."""
+    if known is not None:
+        return (known[index] for index in chosen)
+    return (sample_digest(split.samples[index]) for index in range(len(split)))
 
 
 def check_labels(part: Split, class_names: Sequence[str], where: str) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from edgecnn.errors import InputError
 from edgecnn.preprocessing import (
+    GREY_WEIGHTS,
     ImagePreprocessing,
     Preprocessing,
     SignalPreprocessing,
@@ -115,7 +116,10 @@ class Dataset:
                 f"received: {tuple(input_shape)}"
             )
         sizes = dict(zip(axes, (int(size) for size in input_shape), strict=True))
-        made: Preprocessing = kind(**sizes, **self.preprocessing_hints)
+        hints = dict(self.preprocessing_hints)
+        if self.modality == "image" and sizes["channels"] == 1:
+            hints |= {key: _of_grey(hints[key]) for key in ("mean", "std") if key in hints}
+        made: Preprocessing = kind(**sizes, **hints)
         return made
 
     def record(self) -> dict[str, Any]:
@@ -128,3 +132,13 @@ class Dataset:
             "source": self.source,
             "skipped": len(self.skipped),
         }
+
+
+def _of_grey(statistics: Sequence[float]) -> tuple[float, ...]:
+    """Statistics of coloured pictures for a network that sees them grey: exact for the mean; for
+    the deviation as near as the colours vary together.
+    """
+    if len(statistics) != len(GREY_WEIGHTS):
+        return tuple(statistics)
+    weighted = zip(GREY_WEIGHTS, statistics, strict=True)
+    return (round(sum(weight * value for weight, value in weighted), 4),)

@@ -13,7 +13,7 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.base import FloatArray, Preprocessing, Tensor, known_arguments
-from edgecnn.preprocessing.image import Fit, ImagePreprocessing
+from edgecnn.preprocessing.image import GREY_WEIGHTS, Fit, ImagePreprocessing
 from edgecnn.preprocessing.letterbox import LETTERBOX_FILL, LetterboxPreprocessing, Placement
 from edgecnn.preprocessing.resample import resize
 from edgecnn.preprocessing.signal import SignalPreprocessing
@@ -21,6 +21,7 @@ from edgecnn.preprocessing.text import TextPreprocessing
 from edgecnn.preprocessing.volume import VolumePreprocessing
 
 __all__ = [
+    "GREY_WEIGHTS",
     "LETTERBOX_FILL",
     "Fit",
     "FloatArray",

@@ -13,6 +13,8 @@ from edgecnn.preprocessing.base import FloatArray, Preprocessing, check_statisti
 from edgecnn.preprocessing.resample import resize
 
 Fit = Literal["stretch", "pad"]
+GREY_WEIGHTS = (0.299, 0.587, 0.114)
+"""Of red, green and blue in a grey picture (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,6 @@ def _to_channels(picture: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[A
     if picture.shape[2] == channels:
         return picture
     if channels == 1:
-        grey = picture.astype(np.float32) @ np.asarray([0.299, 0.587, 0.114], np.float32)
+        grey = picture.astype(np.float32) @ np.asarray(GREY_WEIGHTS, np.float32)
         return grey[:, :, None]
     return np.repeat(picture, 3, axis=2)
