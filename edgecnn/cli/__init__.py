@@ -26,6 +26,7 @@ VERBS: Mapping[str, str] = {
     "report": "Turn results files into a page, Markdown, CSV or a picture.",
     "compare": "Two results, before and after: better, worse, cannot be told.",
     "detect": "Find stop signs in a camera, a film or pictures, live.",
+    "explain": "Show what a network sees in a picture, and when it moves.",
     "env": "Isolated homes for runtimes that cannot live in this environment.",
     "doctor": "Tell what this machine can run, and for the rest why not.",
 }

@@ -19,7 +19,7 @@ FLOORS = (
     {"results"},
     {"embedded_manifest", "keras_files"},
     {"models", "data", "runtimes", "evaluation", "reporting"},
-    {"training", "conversion", "benchmarking", "vision"},
+    {"training", "conversion", "benchmarking", "vision", "explanation"},
     {"pipeline"},
     {"cli"},
 )

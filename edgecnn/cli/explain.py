@@ -1,0 +1,117 @@
+"""edgecnn explain: what a network sees in a picture, and whether it still does when it moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecnn.cli import options
+from edgecnn.cli.progress import shown
+
+
+class Shifts(click.ParamType[Any]):
+    """Whole numbers as a list (0,2,4) or a range with both ends (0..8)."""
+
+    name = "shifts"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        first, dots, last = str(value).partition("..")
+        try:
+            if dots:
+                return tuple(range(int(first), int(last) + 1))
+            return tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"expected shifts such as 0..8 or 0,2,4; received: {value}", param, ctx)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=options.FILE, metavar="MODEL… [PICTURE]")
+@options.data(help="Data whose test split is moved about, and gives a picture where none is named.")
+@click.option(
+    "--shifts", type=Shifts(), default=(), help="Pixels to move by, as in 0..8 or 0,2,4. [0..8]"
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=400,
+    show_default=True,
+    help="Pictures to move, at most.",
+)
+@click.option(
+    "--classes", type=options.Names(list), default=(), help="Classes that Grad-CAM looks for."
+)
+@click.option(
+    "--top",
+    type=click.IntRange(1, 12),
+    default=3,
+    show_default=True,
+    help="Without --classes: how many of the best.",
+)
+@click.option("--layer", help="Where Grad-CAM is taken; by default the deepest map of 4×4 or more.")
+@click.option(
+    "--out",
+    type=options.FILE,
+    multiple=True,
+    default=[Path("explain.html")],
+    show_default="explain.html",
+    help="page.html, poster.png, numbers.json or shifts.csv; may be given several times.",
+)
+@options.allow_unsafe()
+@options.force()
+def command(
+    *,
+    files: tuple[Path, ...],
+    data: str | None,
+    data_dir: Path | None,
+    shifts: tuple[int, ...],
+    samples: int,
+    classes: tuple[str, ...],
+    top: int,
+    layer: str | None,
+    out: Sequence[Path],
+    allow_unsafe: bool,
+    force: bool,
+) -> None:
+    """Show what MODEL sees in PICTURE: filters, feature maps, receptive fields, Grad-CAM, colours.
+
+    With --data: accuracy against how far the pictures are moved. Further models of the same
+    parent (.tflite, .onnx) are measured beside the first, so that the page shows what quantizing
+    does to it.
+    """
+    from edgecnn.data import load
+    from edgecnn.explanation.explain import explain
+    from edgecnn.explanation.files import read_picture, sort_files
+    from edgecnn.explanation.write import check_ending, write
+    from edgecnn.files import refuse_overwrite
+
+    for path in out:
+        check_ending(path)
+        refuse_overwrite(path, force=force)
+    models, picture = sort_files(files)
+    decoded = read_picture(picture) if picture else None
+    dataset = load(data, data_dir=data_dir) if data else None
+    with shown() as progress:
+        found = explain(
+            models[0],
+            decoded,
+            picture_name=picture.name if picture else "",
+            beside=models[1:],
+            dataset=dataset,
+            shifts=shifts,
+            samples=samples,
+            classes=classes,
+            top=top,
+            layer=layer,
+            allow_unsafe=allow_unsafe,
+            progress=progress,
+        )
+    for path in out:
+        write(found, path)
+        click.echo(path)

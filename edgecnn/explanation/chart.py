@@ -1,0 +1,83 @@
+"""Accuracy and agreement against shift, drawn with Altair in the report's colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgecnn.explanation.shift import ShiftCurve
+from edgecnn.reporting import charts
+
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
+
+
+def svg(curves: Sequence[ShiftCurve], *, width: int) -> str:
+    """For a page: colours are its CSS variables, so they follow its light or dark."""
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(specification(curves, "page", width=width)))
+
+
+def png(curves: Sequence[ShiftCurve], *, width: int, scale: float) -> bytes:
+    """For a poster, on white."""
+    import vl_convert
+
+    return bytes(
+        vl_convert.vegalite_to_png(specification(curves, "light", width=width), scale=scale)
+    )
+
+
+def specification(curves: Sequence[ShiftCurve], look: str, *, width: int) -> dict[str, Any]:
+    """A Vega-Lite specification: accuracy beside agreement, bands are Wilson 95% intervals."""
+    import altair as alt
+
+    theme = charts.theme(look)
+    colours = theme["config"]["range"]["category"]
+    names = [curve.name for curve in curves]
+    narrow = width < 560
+    panel = width - 60 if narrow else (width - 130) // 2
+    x = alt.X("pixels:Q", title="shift in pixels of the network's input").axis(
+        format="d", tickMinStep=1
+    )
+    legend = alt.Legend(title=None, orient="top", columns=1 if narrow else 2, labelLimit=340)
+    colour = alt.Color("file:N", legend=legend).scale(
+        domain=names, range=[colours[place % len(colours)] for place in range(len(names))]
+    )
+    dash = alt.StrokeDash("file:N", legend=None).scale(
+        domain=names, range=[DASHES[place % len(DASHES)] for place in range(len(names))]
+    )
+    panels = []
+    for what, title in (("accuracy", "correct"), ("agreement", "same answer as unmoved")):
+        y = alt.Y(f"{what}:Q", title=title).axis(format=".0%", tickCount=6).scale(domain=[0, 1])
+        base = alt.Chart(alt.NamedData("rows")).encode(x=x, color=colour)
+        band = base.mark_area(opacity=0.13, interpolate="linear").encode(
+            y=alt.Y(f"{what}_low:Q", title=title), y2=f"{what}_high:Q"
+        )
+        line = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=dash)
+        dots = base.mark_point(filled=True, size=34, opacity=1).encode(y=y)
+        panels.append(alt.layer(band, line, dots).properties(width=panel, height=230))
+    joined = alt.vconcat(*panels) if narrow else alt.hconcat(*panels, spacing=34)
+    spec: dict[str, Any] = joined.to_dict()
+    spec.setdefault("datasets", {})["rows"] = rows(curves)
+    spec["config"] = {**theme["config"], "view": {"stroke": None}}
+    spec["background"] = None if look == "page" else theme["signals"]["card"]
+    return spec
+
+
+def rows(curves: Sequence[ShiftCurve]) -> list[dict[str, Any]]:
+    """One record for each file and shift: what the chart, the table, JSON and CSV hold."""
+    return [
+        {
+            "file": curve.name,
+            "pixels": point.pixels,
+            "n": point.n,
+            "accuracy": point.accuracy,
+            "accuracy_low": point.accuracy_ci95[0],
+            "accuracy_high": point.accuracy_ci95[1],
+            "agreement": point.agreement,
+            "agreement_low": point.agreement_ci95[0],
+            "agreement_high": point.agreement_ci95[1],
+        }
+        for curve in curves
+        for point in curve.points
+    ]

@@ -1,0 +1,250 @@
+"""Gather everything that can be said about one model and one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.data.base import Dataset
+from edgecnn.errors import InputError
+from edgecnn.explanation import network
+from edgecnn.explanation.colour import Contribution, contributions
+from edgecnn.explanation.feature_maps import FeatureMaps, feature_maps
+from edgecnn.explanation.grad_cam import ClassMap, candidates, class_maps
+from edgecnn.explanation.occlusion import Occlusion, occlude
+from edgecnn.explanation.receptive_field import EffectiveField, effective_fields, noisy_copies
+from edgecnn.explanation.shift import ShiftCurve, shift_curve
+from edgecnn.explanation.subject import Subject, open_subject
+from edgecnn.preprocessing import FloatArray
+from edgecnn.progress import Progress, silent
+from edgecnn.runtimes.first_layer import first_convolution, read_first_convolution
+
+MOST_STAGES = 6
+DEFAULT_SHIFTS = 9
+"""0 to 8 pixels."""
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a model sees in one picture. Parts that cannot be had are empty or None."""
+
+    subject: Subject
+    picture: Picture
+    """As the file has it: (height, width, 1 or 3)."""
+    picture_name: str
+    tensor: FloatArray
+    scores: FloatArray
+    """(classes,) probabilities."""
+    classes: tuple[int, ...]
+    """What Grad-CAM was asked about: the answer first."""
+    filters: FloatArray | None
+    """The first convolution's kernel (height, width, channels, filters)."""
+    class_maps: tuple[ClassMap, ...]
+    occlusion: Occlusion | None
+    features: tuple[FeatureMaps, ...]
+    fields: tuple[EffectiveField, ...]
+    theory: dict[str, Any]
+    """Layer → (size, stride, offset), from `edgecnn.models.receptive_field`."""
+    colours: tuple[Contribution, ...]
+    curves: tuple[ShiftCurve, ...]
+    data_name: str = ""
+
+
+def explain(
+    model: Path,
+    picture: Picture | None = None,
+    *,
+    picture_name: str = "",
+    beside: Sequence[Path] = (),
+    dataset: Dataset | None = None,
+    shifts: Sequence[int] = (),
+    samples: int = 400,
+    classes: Sequence[str] = (),
+    top: int = 3,
+    layer: str | None = None,
+    allow_unsafe: bool = False,
+    progress: Progress = silent,
+) -> Explanation:
+    """Explain `model` on one picture (uint8, as decoded), and measure how it bears shifts.
+
+    Without `picture` the first picture of the data's test split is taken. `beside` are further
+    files of the same parent: they are measured under `shifts` on `samples` pictures of
+    `dataset`'s test split. `classes` (names or indices) and `top` say which classes Grad-CAM
+    looks for, `layer` where.
+
+    Raises InputError for files, pictures, classes and layers that cannot be used.
+    """
+    subject = open_subject(model, allow_unsafe=allow_unsafe)
+    others = [open_subject(path, allow_unsafe=allow_unsafe) for path in beside]
+    for other in others:
+        _check_kinship(subject, other)
+    if picture is None:
+        picture, picture_name = _first_picture(dataset)
+    progress("explain", 0, 4, "answer")
+    tensor = subject.preprocessing(picture)
+    scores = subject.scores(tensor[None])[0]
+    wanted = _classes(subject, scores, classes, top)
+    layers = network.spatial_layers(subject.model) if subject.model is not None else []
+    chosen = network.stages(layers, MOST_STAGES)
+    progress("explain", 1, 4, "where it looks")
+    maps, covered = _evidence(subject, tensor, wanted, layers, layer)
+    progress("explain", 2, 4, "what its layers see")
+    features, fields = _layers(subject, tensor, chosen, dataset)
+    progress("explain", 3, 4, "colours")
+    colours = contributions(subject.scores, tensor, wanted[0], subject.model)
+    progress("explain", 4, 4, "done")
+    return Explanation(
+        subject=subject,
+        picture=picture,
+        picture_name=picture_name,
+        tensor=tensor,
+        scores=scores,
+        classes=tuple(wanted),
+        filters=_filters(subject),
+        class_maps=tuple(maps),
+        occlusion=covered,
+        features=tuple(features),
+        fields=tuple(fields),
+        theory=_theory(subject),
+        colours=tuple(colours),
+        curves=_curves([subject, *others], dataset, shifts, samples, progress),
+        data_name=dataset.name if dataset else "",
+    )
+
+
+def _check_kinship(subject: Subject, other: Subject) -> None:
+    """Files that stand in one picture come from one parent."""
+    first, second = (_parent(one) for one in (subject, other))
+    if first != second:
+        raise InputError(
+            f"{other.artifact.name} and {subject.artifact.name} do not come from one parent",
+            hint="give a .keras file and the files that were converted from it",
+        )
+
+
+def _parent(subject: Subject) -> str:
+    artifact = subject.artifact
+    return artifact.sha256 if artifact.format == "keras" else artifact.manifest.parent_sha256 or ""
+
+
+def _first_picture(dataset: Dataset | None) -> tuple[Picture, str]:
+    if dataset is None:
+        raise InputError(
+            "no picture to explain", hint="give a picture file, or --data for one of its pictures"
+        )
+    split = dataset["test"]
+    name = f"test picture 0 of {dataset.name} ({dataset.labels[int(split.labels[0])]})"
+    return np.asarray(split.samples[0]), name
+
+
+def _classes(subject: Subject, scores: FloatArray, asked: Sequence[str], top: int) -> list[int]:
+    """The answer, then the classes asked for, else the next best."""
+    order = [int(index) for index in np.argsort(-scores, kind="stable")]
+    if not asked:
+        return order[: max(1, top)]
+    named = {label: index for index, label in enumerate(subject.labels)}
+    wanted = []
+    for name in asked:
+        if name in named:
+            wanted.append(named[name])
+            continue
+        try:
+            index = int(name)
+        except ValueError:
+            known = ", ".join(subject.labels[:20]) or f"0 to {len(scores) - 1}"
+            raise InputError(f"no class {name!r}", hint=f"known: {known}") from None
+        wanted.append(network.check_class(index, len(scores)))
+    return list(dict.fromkeys(wanted))
+
+
+def _evidence(
+    subject: Subject,
+    tensor: FloatArray,
+    wanted: Sequence[int],
+    layers: Sequence[network.Layer],
+    layer: str | None,
+) -> tuple[list[ClassMap], Occlusion | None]:
+    """Grad-CAM where there are gradients and maps to take it at, occlusion elsewhere."""
+    if layer is not None and subject.model is None:
+        raise InputError(
+            f"--layer {layer}: {subject.artifact.name} does not let one look at its layers",
+            hint="give the .keras file it was made from",
+        )
+    if subject.model is None or not layers:
+        return [], occlude(subject.scores, tensor, wanted[0])
+    ends = network.stages(layers, len(layers))
+    places = [network.layer_named(layers, layer)] if layer else candidates(ends)
+    return class_maps(subject.model, tensor, wanted, places), None
+
+
+def _layers(
+    subject: Subject,
+    tensor: FloatArray,
+    chosen: Sequence[network.Layer],
+    dataset: Dataset | None,
+) -> tuple[list[FeatureMaps], list[EffectiveField]]:
+    if subject.model is None:
+        return [], []
+    inputs = noisy_copies(tensor)
+    if dataset is not None:
+        split = dataset["test"]
+        places = np.linspace(0, len(split) - 1, min(len(inputs), len(split))).round().astype(int)
+        inputs = subject.preprocessing.batch([split.samples[int(place)] for place in places])
+    return (
+        feature_maps(subject.model, tensor, chosen),
+        effective_fields(subject.model, inputs, chosen),
+    )
+
+
+def _filters(subject: Subject) -> FloatArray | None:
+    if subject.model is not None:
+        found = first_convolution(subject.model)
+    else:
+        found = read_first_convolution(subject.artifact.path)
+    if found is None or found[0].shape[2] != subject.preprocessing.channels:
+        return None
+    return found[0]
+
+
+def _theory(subject: Subject) -> dict[str, Any]:
+    return {}
+
+
+def _curves(
+    subjects: Sequence[Subject],
+    dataset: Dataset | None,
+    shifts: Sequence[int],
+    samples: int,
+    progress: Progress,
+) -> tuple[ShiftCurve, ...]:
+    if dataset is None:
+        return ()
+    labels = len(dataset.labels)
+    for subject in subjects:
+        known = len(subject.labels)
+        if subject.detects or dataset.task != "classification" or known not in (0, labels):
+            raise InputError(
+                f"{subject.artifact.name} does not answer with the {labels} classes of "
+                f"{dataset.name}: nothing to measure shifts by",
+                hint="give the data it was trained on, or leave --data out",
+            )
+    side = min(subjects[0].preprocessing.shape[:2])
+    shifts = shifts or range(min(DEFAULT_SHIFTS, side))
+    return tuple(
+        shift_curve(
+            subject.artifact.name,
+            subject.scores,
+            dataset["test"],
+            subject.preprocessing,
+            shifts,
+            limit=samples,
+            progress=progress,
+        )
+        for subject in subjects
+    )

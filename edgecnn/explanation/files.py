@@ -1,0 +1,51 @@
+"""Which of the files a user names is the model, which stand beside it, which is the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.data.pictures import Picture, UnreadablePictureError, decode, quiet_pillow
+from edgecnn.errors import InputError
+from edgecnn.manifest import FORMATS
+from edgecnn.registry import require
+
+
+def sort_files(paths: Sequence[Path]) -> tuple[list[Path], Path | None]:
+    """Models by their ending, the `.keras` file first; the one other file is the picture.
+
+    Raises InputError without a model, and for more than one picture.
+    """
+    models = [path for path in paths if path.suffix.lower() in FORMATS]
+    pictures = [path for path in paths if path.suffix.lower() not in FORMATS]
+    if not models:
+        raise InputError(
+            f"no model among {', '.join(path.name for path in paths)}",
+            hint=f"a model ends in {', '.join(FORMATS)}",
+        )
+    if len(pictures) > 1:
+        raise InputError(
+            f"one picture at a time, received: {', '.join(path.name for path in pictures)}"
+        )
+    models.sort(key=lambda path: path.suffix.lower() != ".keras")
+    return models, pictures[0] if pictures else None
+
+
+def read_picture(path: Path) -> Picture:
+    """Decode a picture file; (height, width, 1 or 3) uint8.
+
+    Raises InputError with the file's name when there is none, or it is no picture.
+    """
+    require("PIL.Image", "train")
+    if not path.exists():
+        raise InputError(f"no such picture: {path}")
+    if path.is_dir():
+        raise InputError(f"expected a picture, received a folder: {path}")
+    try:
+        with quiet_pillow():
+            return decode(path)
+    except UnreadablePictureError as error:
+        raise InputError(
+            f"{path.name} is not a picture that can be read: {error.message}",
+            hint="PNG, JPEG, BMP, GIF, TIFF, WebP and PPM are understood",
+        ) from error

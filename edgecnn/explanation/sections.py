@@ -1,0 +1,373 @@
+"""An explanation in words and pictures, before any layout: page and poster draw the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.explanation import images
+from edgecnn.explanation.explain import Explanation
+from edgecnn.explanation.receptive_field import EffectiveField
+from edgecnn.reporting import formats
+from edgecnn.reporting.text import clean
+
+Picture = npt.NDArray[np.uint8]
+
+LARGE = 320
+MEDIUM = 256
+SMALL = 112
+MOST_FILTERS = 64
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with its words; `bar` (0…1) draws a share below it."""
+
+    picture: Picture
+    title: str
+    note: str = ""
+    bar: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """Tiles of one size side by side, under a heading of their own where there are several."""
+
+    tiles: tuple[Tile, ...]
+    size: str
+    title: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers; the first column names the line."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One thing to see. `caption` says what it is, `how` how it was computed."""
+
+    name: str
+    title: str
+    caption: str
+    how: str
+    rows: tuple[Row, ...] = ()
+    table: Table | None = None
+    chart: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+
+def sections(found: Explanation) -> list[Section]:
+    """What there is to show, in the order in which a picture goes through the network."""
+    wanted = (answer, evidence, first_layer, depth, fields, colours, shift)
+    made = [section for build in wanted if (section := build(found)) is not None]
+    if found.subject.model is None:
+        made.append(missing(found))
+    return made
+
+
+def answer(found: Explanation) -> Section:
+    """The picture, what became of it on its way in, and the best classes."""
+    subject = found.subject
+    height, width, channels = found.tensor.shape
+    own = found.picture if found.picture.ndim == 3 else found.picture[:, :, None]
+    own = np.repeat(own, 3, axis=2) if own.shape[2] == 1 else own[:, :, :3]
+    order = np.argsort(-found.scores, kind="stable")[:5]
+    colours = "grey" if channels == 1 else "colour"
+    tiles = (
+        Tile(images.enlarged(own, LARGE), "the picture", f"{own.shape[0]}×{own.shape[1]}"),
+        Tile(
+            images.enlarged(subject.pixels(found.tensor), LARGE),
+            "what the network gets",
+            f"{height}×{width}, {colours}",
+        ),
+    )
+    sure = formats.percent(float(found.scores[order[0]]))
+    if subject.detects:
+        said = f"The detector's surest place for {_label(found, 0)} has a score of {sure}."
+    else:
+        said = f"The network answers {_label(found, order[0])}, with {sure}."
+    table = Table(
+        "Best classes",
+        ("class", "score"),
+        tuple((_label(found, index), formats.percent(float(found.scores[index]), 2))
+              for index in order),
+    )  # fmt: skip
+    how = (
+        "The picture goes through the preprocessing that the model was trained with. Scores are "
+        "what the last layer says, not how often it is right."
+    )
+    return Section(
+        "answer", "The answer", said, how, (Row(tiles, "large"),), table, notes=subject.notes
+    )
+
+
+def evidence(found: Explanation) -> Section | None:
+    """Where it looks: Grad-CAM, or occlusion where there are no gradients."""
+    base = images.enlarged(found.subject.pixels(found.tensor), MEDIUM)
+    if found.class_maps:
+        layer = found.class_maps[0].layer
+        tiles = []
+        for one in found.class_maps:
+            empty = "" if one.heat.any() else "no place speaks for it"
+            score = formats.percent(float(found.scores[one.index]))
+            tiles.append(
+                Tile(images.glowing(base, one.heat), _label(found, one.index), empty or score)
+            )
+        return Section(
+            "grad-cam",
+            "Where it looks (Grad-CAM)",
+            "The bright places speak for the class: without them its score would be lower. Each "
+            "picture has a scale of its own, so compare places, not brightness.",
+            f"Grad-CAM (Selvaraju 2017) at the layer {layer.name} ({layer.rows}×{layer.columns} "
+            f"cells, {layer.channels} maps): each map weighted by the mean gradient of the class "
+            "score before the softmax, summed, negative parts cut off, enlarged.",
+            (Row(tuple(tiles), "medium"),),
+        )
+    if found.occlusion is None:
+        return None
+    drop, patch = found.occlusion.drop, found.occlusion.patch
+    most = float(drop.max())
+    heat = np.maximum(drop, 0) / most if most > 0 else np.zeros_like(drop)
+    note = f"{formats.points(-most)[:-1]} points at most" if most > 0 else "no place matters"
+    return Section(
+        "occlusion",
+        "Where it looks (occlusion)",
+        "The bright places are those that the answer cannot do without: covering them costs most.",
+        f"Occlusion (Zeiler and Fergus 2014): a patch of {patch[0]}×{patch[1]} pixels in the "
+        f"picture's mean colour at {drop.shape[0]}×{drop.shape[1]} places; brightness is the "
+        "fall of the class's probability.",
+        (Row((Tile(images.glowing(base, heat), _label(found, found.occlusion.index), note),),
+             "medium"),),
+    )  # fmt: skip
+
+
+def first_layer(found: Explanation) -> Section | None:
+    """The first convolution's filters."""
+    if found.filters is None:
+        return None
+    rows, columns, channels, count = found.filters.shape
+    pictures = images.filter_tiles(found.filters)[:MOST_FILTERS]
+    side = 96 if count <= 16 else 56
+    tiles = tuple(Tile(images.enlarged(one, side), "") for one in pictures)
+    kept = "" if count <= MOST_FILTERS else f" The {MOST_FILTERS} strongest of {count} are shown."
+    coloured = (
+        "A filter with colours answers to those colours; stripes and steps answer to edges of "
+        "that direction."
+        if channels == 3
+        else "Stripes and steps answer to edges of that direction, spots to dots."
+    )
+    return Section(
+        "filters",
+        "First-layer filters",
+        f"The {count} small patterns of {rows}×{columns} pixels that the network looks for "
+        f"everywhere in the picture before anything else. {coloured}",
+        "The weights of the first convolution themselves: mid grey is zero, all share one scale, "
+        f"strongest first.{kept}",
+        (Row(tiles, "filter" if count <= 16 else "tiny"),),
+    )
+
+
+def depth(found: Explanation) -> Section | None:
+    """Feature maps by depth."""
+    if not found.features:
+        return None
+    rows = []
+    for place, one in enumerate(found.features):
+        layer = one.layer
+        tiles = tuple(
+            Tile(images.enlarged(images.heat_colours(values), SMALL), f"map {channel}")
+            for channel, values in zip(one.channels, one.maps, strict=True)
+        )
+        silent = f", {one.silent} without any pattern here" if one.silent else ""
+        note = f"{layer.channels} maps of {layer.rows}×{layer.columns}{silent}"
+        rows.append(Row(tiles, "small", f"{place + 1}. {layer.name}", note))
+    return Section(
+        "features",
+        "Feature maps by depth",
+        "What single channels answer to, from the first layers to the last. Early maps follow "
+        "edges and colours at every pixel; further in they are coarser and answer to shapes, and "
+        "at the end to parts of the object.",
+        "The layer's output for this picture at the last layer of each map size: the maps that "
+        "vary most, each from its lowest value (black) to its highest (yellow).",
+        tuple(rows),
+    )
+
+
+def fields(found: Explanation) -> Section | None:
+    """Receptive fields: what could move a unit, and what does."""
+    if not found.fields:
+        return None
+    base = images.enlarged(found.subject.pixels(found.tensor), MEDIUM)
+    tiles, lines = [], []
+    for one in found.fields:
+        theory = found.theory.get(one.layer.name)
+        size = "–" if theory is None else "×".join(str(side) for side in _sides(theory))
+        picture = images.glowing(base, one.weight / one.weight.max())
+        box = theoretical_box(found, one)
+        if box is not None:
+            scale = base.shape[0] / found.tensor.shape[0]
+            left, top, right, bottom = (value * scale for value in box)
+            picture = images.framed(picture, (left, top, right, bottom))
+        share = one.area / one.weight.size
+        tiles.append(Tile(picture, one.layer.name, f"effective {one.side:.1f}, theory {size}"))
+        lines.append(
+            (one.layer.name, f"{one.layer.rows}×{one.layer.columns}", size, f"{one.side:.1f}",
+             f"{one.area:,}", formats.percent(share))
+        )  # fmt: skip
+    frame = " The frame is the theoretical field." if found.theory else ""
+    samples = found.fields[0].samples
+    source = (
+        f"{samples} pictures of {found.data_name}"
+        if found.data_name
+        else f"{samples} copies of the picture with noise of its own spread"
+    )
+    return Section(
+        "fields",
+        "Receptive fields",
+        "How much of the picture one unit in the middle of a layer sees. What really moves it "
+        f"(bright) is mostly smaller than what could, and fades towards its rim.{frame}",
+        "Effective field (Luo 2016): the absolute gradient of the centre unit by the input, "
+        f"averaged over {source}. Its size is the side of a square as large as the fewest pixels "
+        "that hold 95% of it; padding and picture edges cut both fields.",
+        (Row(tuple(tiles), "medium"),),
+        Table(
+            "Receptive fields in pixels of the network's input",
+            ("layer", "maps", "theory", "effective side", "pixels with 95%", "of the picture"),
+            tuple(lines),
+        ),
+    )
+
+
+def theoretical_box(
+    found: Explanation, one: EffectiveField
+) -> tuple[float, float, float, float] | None:
+    """(left, top, right, bottom) of the centre unit's theoretical field in input pixels."""
+    theory = found.theory.get(one.layer.name)
+    if theory is None:
+        return None
+    size, stride, offset = (_pair(value) for value in theory)
+    middle = [offset[axis] + one.centre[axis] * stride[axis] for axis in (0, 1)]
+    top, bottom = middle[0] - size[0] / 2, middle[0] + size[0] / 2
+    left, right = middle[1] - size[1] / 2, middle[1] + size[1] / 2
+    return left, top, right, bottom
+
+
+def colours(found: Explanation) -> Section:
+    """What each colour channel adds."""
+    best = _label(found, found.classes[0])
+    if len(found.colours) == 1:
+        return Section(
+            "colours",
+            "Colour channels",
+            "This network reads one channel: it sees the picture in grey, and colours can "
+            "neither help nor mislead it.",
+            f"Replacing the channel by its mean takes {_drop(found.colours[0].drop)} off the "
+            f"probability of {best}: that much hangs on the pattern.",
+        )
+    base = images.enlarged(found.subject.pixels(found.tensor), MEDIUM)
+    tiles = []
+    for place, one in enumerate(found.colours):
+        note = f"without it: {formats.points(-100 * one.drop)} points"
+        if one.share is not None:
+            note += f"; {formats.percent(one.share)} of gradient × input"
+        tiles.append(Tile(images.one_channel(base, place), one.channel, note, one.share))
+    gradients = (
+        " The bar is the channel's part of Σ |gradient × (input − channel mean)| of the class "
+        "score before the softmax."
+        if found.colours[0].share is not None
+        else " The share of gradient × input needs the .keras file."
+    )
+    strongest = max(found.colours, key=lambda one: one.drop)
+    said = (
+        f"Most hangs on {strongest.channel}."
+        if strongest.drop > 0.01
+        else "No single channel is needed: the other two carry the answer."
+    )
+    return Section(
+        "colours",
+        "Colour channels",
+        f"What each colour adds to the answer {best}. {said}",
+        "Points are percentage points of the class's probability when the channel is replaced by "
+        f"its own mean over the picture.{gradients}",
+        (Row(tuple(tiles), "medium"),),
+    )
+
+
+def shift(found: Explanation) -> Section | None:
+    """Feature-location invariance."""
+    if not found.curves:
+        return None
+    shifts = [point.pixels for point in found.curves[0].points]
+    lines = []
+    for curve in found.curves:
+        cells = [
+            f"{100 * point.accuracy:.1f} {formats.percent_interval(*point.accuracy_ci95)}"
+            for point in (curve.points[place] for place in _places(len(curve.points)))
+        ]
+        lines.append((clean(curve.name), *cells))
+    n = found.curves[0].points[0].n
+    first, last = found.curves[0].points[0], found.curves[0].points[-1]
+    return Section(
+        "shift",
+        "Does it still see it elsewhere?",
+        f"Accuracy against how far the picture is moved. {clean(found.curves[0].name)} goes from "
+        f"{formats.percent(first.accuracy)} unmoved to {formats.percent(last.accuracy)} at "
+        f"{last.pixels} pixels. Convolutions follow a shift; dense layers and strides do not. "
+        "Lines of quantized files that lie on their parent's mean that quantizing cost no "
+        "invariance.",
+        f"{n} test pictures of {clean(found.data_name)}, each moved right, down, left or up in "
+        "turn by whole pixels of the network's input; what moves in is the picture's own edge, "
+        "repeated. Bands and brackets are Wilson 95% intervals. Right: the share that gets the "
+        "same answer as unmoved.",
+        table=Table(
+            f"Accuracy in % at a shift of … pixels (n = {n})",
+            ("file", *(str(shifts[place]) for place in _places(len(shifts)))),
+            tuple(lines),
+        ),
+        chart=True,
+    )
+
+
+def missing(found: Explanation) -> Section:
+    """What this file cannot tell, and which could."""
+    return Section(
+        "missing",
+        "What this file does not tell",
+        "Grad-CAM, feature maps by depth, effective receptive fields and gradient × input need "
+        "gradients and the layers' own outputs, which a converted file does not give.",
+        f"Give the .keras file that {clean(found.subject.artifact.name)} was made from, and this "
+        "file beside it.",
+    )
+
+
+def _label(found: Explanation, index: int) -> str:
+    return clean(found.subject.label(int(index)), 60)
+
+
+def _drop(share: float) -> str:
+    return f"{100 * share:.1f} points"
+
+
+def _sides(theory: object) -> tuple[int, ...]:
+    size = _pair(theory[0])  # type: ignore[index]
+    return tuple(round(side) for side in size)
+
+
+def _pair(value: object) -> tuple[float, float]:
+    """One number for both axes, or (vertical, horizontal)."""
+    if isinstance(value, Sequence):
+        return float(value[0]), float(value[1])
+    return float(value), float(value)  # type: ignore[arg-type]
+
+
+def _places(count: int) -> list[int]:
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, 5))})

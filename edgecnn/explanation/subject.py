@@ -1,0 +1,188 @@
+"""The model that is explained: what it takes, what it answers, and whether gradients are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.errors import InputError
+from edgecnn.keras_files import load_keras
+from edgecnn.manifest import Artifact
+from edgecnn.preprocessing import FloatArray, ImagePreprocessing
+from edgecnn.runtimes import load
+
+if TYPE_CHECKING:
+    import keras
+
+    from edgecnn.runtimes.base import Session
+
+RUNTIME_OF = {".tflite": "litert:cpu", ".onnx": "onnxruntime:cpu"}
+BATCH = 32
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model over pictures: a Keras model with gradients, or a session without.
+
+    `notes` say what had to be assumed about the file.
+    """
+
+    artifact: Artifact
+    preprocessing: ImagePreprocessing
+    model: keras.Model | None
+    session: Session | None
+    labels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def detects(self) -> bool:
+        """Whether it answers with a heat map over the picture instead of classes."""
+        return self.artifact.manifest.task == "detection"
+
+    def scores(self, tensors: FloatArray) -> FloatArray:
+        """Probabilities (n, classes) for (n, height, width, channels)."""
+        return np.concatenate([self._as_scores(outputs) for outputs in self._outputs(tensors)])
+
+    def label(self, index: int) -> str:
+        """What class `index` is called: its name, or its number."""
+        return self.labels[index] if index < len(self.labels) else f"class {index}"
+
+    def pixels(self, tensor: FloatArray) -> npt.NDArray[np.uint8]:
+        """What the network got (height, width, channels), back as a picture (h, w, 3)."""
+        wants = self.preprocessing
+        values = tensor * np.asarray(wants.std, np.float32) + np.asarray(wants.mean, np.float32)
+        grey_levels = np.clip(np.rint(values / np.float32(wants.scale)), 0, 255).astype(np.uint8)
+        return np.repeat(grey_levels, 3, axis=2) if grey_levels.shape[2] == 1 else grey_levels
+
+    def _outputs(self, tensors: FloatArray) -> Iterable[list[Array]]:
+        if self.model is not None:
+            from edgecnn.keras_files import import_keras
+
+            keras = import_keras()
+            for start in range(0, len(tensors), BATCH):
+                found = self.model(tensors[start : start + BATCH], training=False)
+                yield [keras.ops.convert_to_numpy(one) for one in keras.tree.flatten(found)]
+        elif self.session is not None:
+            for tensor in tensors:
+                yield self.session.run([tensor[None]])
+
+    def _as_scores(self, outputs: list[Array]) -> FloatArray:
+        if self.detects:
+            heat = min(outputs, key=lambda one: one.size).reshape(len(outputs[0]), -1)
+            return np.asarray(1 / (1 + np.exp(-heat.max(axis=1, keepdims=True))), np.float32)
+        return as_probabilities(outputs[0].reshape(len(outputs[0]), -1))
+
+
+def as_probabilities(scores: Array) -> FloatArray:
+    """Class scores (n, classes): softmax where they are logits, as they are where they sum to 1.
+
+    Quantised probabilities sum to 1 within a few steps of their scale. A single score is its own.
+    """
+    values = np.asarray(scores, np.float32)
+    sums = values.sum(axis=1)
+    if values.shape[1] == 1 or (values.min() >= 0 and np.abs(sums - 1).max() < 0.1):
+        return values
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def open_subject(path: Path, *, allow_unsafe: bool = False) -> Subject:
+    """Load a `.keras`, `.tflite` or `.onnx` file that looks at pictures.
+
+    Raises InputError for a file that cannot be read, for a model over texts, signals or volumes,
+    and for one whose answer is neither class scores nor a detector's heat map.
+    """
+    artifact = load_artifact(path)
+    _refuse_other_data(artifact)
+    model = session = None
+    if artifact.format == "keras":
+        model = load_keras(path, allow_unsafe=allow_unsafe)
+        shapes = [tuple(tensor.shape) for tensor in _ends(artifact, model, "inputs")]
+        answers = [tuple(tensor.shape) for tensor in _ends(artifact, model, "outputs")]
+    else:
+        session = load(path, RUNTIME_OF[path.suffix.lower()])
+        shapes = [_channels_last(spec.shape, spec.layout) for spec in session.inputs]
+        answers = [tuple(spec.shape) for spec in session.outputs]
+    shape = _picture_shape(artifact, shapes)
+    _check_answers(artifact, answers)
+    preprocessing, notes = _preprocessing(artifact, shape)
+    return Subject(artifact, preprocessing, model, session, artifact.manifest.labels, notes)
+
+
+def _ends(artifact: Artifact, model: Any, which: str) -> list[Any]:
+    try:
+        found = getattr(model, which)
+    except AttributeError:
+        found = None
+    if not found:
+        raise InputError(
+            f"{artifact.name}: the model has no fixed {which}",
+            hint="build it with keras.Input(shape), as a functional or sequential model",
+        )
+    return list(found)
+
+
+def _refuse_other_data(artifact: Artifact) -> None:
+    kind = artifact.manifest.preprocessing
+    if kind is not None and not isinstance(kind, ImagePreprocessing):
+        raise InputError(
+            f"{artifact.name} takes a {kind.kind}, and explain is for pictures",
+            hint="explain a model with an input (height, width, 1 or 3 channels)",
+        )
+
+
+def _channels_last(shape: tuple[int | None, ...], layout: str) -> tuple[int | None, ...]:
+    return (shape[0], *shape[2:], shape[1]) if layout == "NCHW" else tuple(shape)
+
+
+def _picture_shape(artifact: Artifact, shapes: list[tuple[Any, ...]]) -> tuple[int, int, int]:
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] not in (1, 3):
+        raise InputError(
+            f"{artifact.name}: explain is for pictures, (height, width, 1 or 3 channels); "
+            f"this model takes {', '.join(str(shape) for shape in shapes)}"
+        )
+    height, width, channels = shapes[0][1:]
+    wanted = artifact.manifest.preprocessing
+    if wanted is not None and (height is None or width is None):
+        height, width = wanted.shape[:2]
+    if height is None or width is None:
+        raise InputError(
+            f"{artifact.name} leaves its picture's size open: {shapes[0]}",
+            hint="put the model behind an input of a fixed size",
+        )
+    return int(height), int(width), int(channels)
+
+
+def _check_answers(artifact: Artifact, answers: list[tuple[Any, ...]]) -> None:
+    if artifact.manifest.task == "detection":
+        return
+    flat = [size for size in answers[0][1:] if size != 1]
+    if len(answers) != 1 or len(flat) > 1:
+        shapes = ", ".join(str(shape) for shape in answers)
+        raise InputError(
+            f"{artifact.name}: explain needs class scores (batch, classes), this model "
+            f"answers {shapes}",
+            hint="detectors need the manifest that edgecnn writes (task: detection)",
+        )
+
+
+def _preprocessing(
+    artifact: Artifact, shape: tuple[int, int, int]
+) -> tuple[ImagePreprocessing, tuple[str, ...]]:
+    known = artifact.manifest.preprocessing
+    if isinstance(known, ImagePreprocessing):
+        return known, ()
+    note = (
+        f"{artifact.name} carries no manifest, so its preprocessing is assumed: resized to "
+        f"{shape[0]}×{shape[1]}, grey levels 0 to 255 divided by 255. If it was trained otherwise, "
+        "what follows shows the network on pictures that it does not know."
+    )
+    return ImagePreprocessing(*shape), (note,)

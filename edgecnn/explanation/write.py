@@ -1,0 +1,112 @@
+"""Write an explanation as its file's ending says: a page, a poster, or its numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgecnn.errors import InputError
+from edgecnn.explanation import chart
+from edgecnn.explanation.explain import Explanation
+from edgecnn.files import atomic_path
+from edgecnn.reporting.text import csv_cell
+
+SCHEMA_VERSION = 1
+
+
+def write(found: Explanation, path: Path) -> None:
+    """Write `.html`, `.png`, `.json` or `.csv`. See `check_ending` for other endings."""
+    check_ending(path)
+    content = _RENDERERS[path.suffix.lower()](found)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def check_ending(path: Path) -> None:
+    """Raise InputError for an ending that nothing is written as."""
+    if path.suffix.lower() not in _RENDERERS:
+        raise InputError(
+            f"cannot write an explanation as {path.suffix or 'a file without an ending'}",
+            hint=f"known endings: {', '.join(_RENDERERS)}",
+        )
+
+
+def numbers(found: Explanation) -> dict[str, Any]:
+    """Everything measured, without the pictures; sizes in pixels of the network's input."""
+    artifact = found.subject.artifact
+    order = sorted(range(len(found.scores)), key=lambda index: -found.scores[index])[:5]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": {"name": artifact.name, "sha256": artifact.sha256, "format": artifact.format},
+        "picture": found.picture_name,
+        "notes": list(found.subject.notes),
+        "best": [
+            {"class": index, "label": found.subject.label(index),
+             "score": float(found.scores[index])}
+            for index in order
+        ],
+        "grad_cam": [
+            {"class": one.index, "layer": one.layer.name, "heat": _rounded(one.heat)}
+            for one in found.class_maps
+        ],
+        "occlusion": None
+        if found.occlusion is None
+        else {"class": found.occlusion.index, "patch": list(found.occlusion.patch),
+              "drop": _rounded(found.occlusion.drop)},
+        "receptive_fields": [
+            {"layer": one.layer.name, "theory": found.theory.get(one.layer.name),
+             "effective_side": one.side, "effective_area": one.area, "samples": one.samples}
+            for one in found.fields
+        ],
+        "colours": [
+            {"channel": one.channel, "drop": one.drop, "gradient_share": one.share}
+            for one in found.colours
+        ],
+        "shift": {"data": found.data_name, "points": chart.rows(found.curves)},
+    }  # fmt: skip
+
+
+def _json(found: Explanation) -> bytes:
+    return (json.dumps(numbers(found), indent=1, allow_nan=False) + "\n").encode()
+
+
+def _csv(found: Explanation) -> bytes:
+    """The shift curves, one line for each file and shift."""
+    rows = chart.rows(found.curves)
+    if not rows:
+        raise InputError(
+            "a .csv holds the shift curves, and none were measured", hint="give --data"
+        )
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
+    return out.getvalue().encode()
+
+
+def _html(found: Explanation) -> bytes:
+    from edgecnn.explanation.page import render
+
+    return render(found).encode()
+
+
+def _png(found: Explanation) -> bytes:
+    from edgecnn.explanation.poster import render
+
+    return render(found)
+
+
+def _rounded(values: Any) -> list[list[float]]:
+    return [[round(float(value), 4) for value in row] for row in values]
+
+
+_RENDERERS: Mapping[str, Callable[[Explanation], bytes]] = {
+    ".html": _html,
+    ".png": _png,
+    ".json": _json,
+    ".csv": _csv,
+}
