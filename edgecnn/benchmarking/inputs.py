@@ -42,7 +42,7 @@ def synthetic_samples(spec: TensorSpec, count: int) -> npt.NDArray[Any]:
 
 def channels_last(spec: TensorSpec) -> tuple[int | None, ...]:
     """The shape of a sample batch as edgecnn holds it: channels last."""
-    if spec.layout in ("NCHW", "NCW", "NCDHW"):
+    if spec.layout in ("NCHW", "NCL", "NCDHW"):
         return (spec.shape[0], *spec.shape[2:], spec.shape[1])
     return spec.shape
 

@@ -18,17 +18,17 @@ from edgecnn.errors import InputError
 
 if TYPE_CHECKING:
     from edgecnn.data.base import Dataset, Split
-    from edgecnn.preprocessing import FloatArray, Preprocessing
+    from edgecnn.preprocessing import Preprocessing, Tensor
 
 DEFAULT_SAMPLES = 256
 
 
 class Samples(Protocol):
-    """Model inputs float32 (1, …), one after the other; iterating again gives the same ones."""
+    """Model inputs (1, …), one after the other; iterating again gives the same ones."""
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[FloatArray]: ...
+    def __iter__(self) -> Iterator[Tensor]: ...
 
     def record(self) -> dict[str, Any]:
         """What a manifest says about them."""
@@ -48,7 +48,7 @@ class DrawnSamples:
     def __len__(self) -> int:
         return min(self.count, len(self._split))
 
-    def __iter__(self) -> Iterator[FloatArray]:
+    def __iter__(self) -> Iterator[Tensor]:
         split = self._split
         for index in self._indices():
             yield self.preprocessing(split.samples[int(index)])[None]
@@ -89,22 +89,31 @@ class DrawnSamples:
 
 @dataclass(frozen=True)
 class RandomSamples:
-    """Uniform noise in [0, 1), for a model without data: it shows errors, not accuracy."""
+    """Uniform noise, for a model without data: it shows errors, not accuracy.
+
+    Real values in [0, 1), or word ids below `vocabulary_size` where there is one.
+    """
 
     input_shape: tuple[int, ...]
     count: int = DEFAULT_SAMPLES
     seed: int = 0
+    vocabulary_size: int | None = None
 
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[FloatArray]:
+    def __iter__(self) -> Iterator[Tensor]:
         generator = np.random.default_rng(self.seed)
         for _ in range(self.count):
-            yield generator.random((1, *self.input_shape), np.float32)
+            shape = (1, *self.input_shape)
+            if self.vocabulary_size is None:
+                yield generator.random(shape, np.float32)
+            else:
+                yield generator.integers(0, self.vocabulary_size, shape, np.int32)
 
     def record(self) -> dict[str, Any]:
-        return {"data": "uniform noise", "n": self.count, "seed": self.seed}
+        what = "uniform noise" if self.vocabulary_size is None else "uniform ids"
+        return {"data": what, "n": self.count, "seed": self.seed}
 
 
 def calibration_samples(
@@ -133,13 +142,15 @@ def verification_samples(
     *,
     count: int = DEFAULT_SAMPLES,
     seed: int = 0,
+    vocabulary_size: int | None = None,
 ) -> DrawnSamples | RandomSamples:
-    """Samples of the test split (or the nearest there is); noise when there are no data.
+    """Samples of the test split (or the nearest there is); noise when there are no data, of
+    ids below `vocabulary_size` for a model that takes ids.
 
     Raises InputError as `calibration_samples` does.
     """
     if dataset is None or preprocessing is None:
-        return RandomSamples(input_shape, count, seed)
+        return RandomSamples(input_shape, count, seed, vocabulary_size)
     split = _first_filled(dataset, ("test", "validation", "train"), "verify with")
     samples = DrawnSamples(dataset, split, preprocessing, count, seed)
     samples.check(input_shape)

@@ -105,7 +105,12 @@ def convert(
         Path(out),
         _calibration(calibration, parent, source, wanted, count=samples, seed=seed),
         verification_samples(
-            calibration, parent.preprocessing, source.input_shape, count=samples, seed=seed
+            calibration,
+            parent.preprocessing,
+            source.input_shape,
+            count=samples,
+            seed=seed,
+            vocabulary_size=source.vocabulary_size,
         ),
     )
     plans = [(target, job.plan(target)) for target in wanted]

@@ -32,7 +32,7 @@ def write_float_onnx(source: SourceModel, path: Path) -> None:
         import tensorflow as tf
         import tf2onnx
 
-        signature = [tf.TensorSpec((None, *source.input_shape), tf.float32, name=INPUT_NAME)]
+        signature = [tf.TensorSpec((None, *source.input_shape), source.dtype, name=INPUT_NAME)]
         function = tf.function(source.serving_function(), input_signature=signature)
         model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
         _name_batch(model)

@@ -17,7 +17,7 @@ from edgecnn.conversion.source import INPUT_NAME
 from edgecnn.registry import require
 
 if TYPE_CHECKING:
-    from edgecnn.preprocessing import FloatArray
+    from edgecnn.preprocessing import Tensor
 
 CALIBRATION_RULE = "min/max"
 
@@ -26,11 +26,11 @@ _HINT = "onnx:float32 keeps every operator as it is"
 
 
 def quantize_onnx(
-    float_path: Path, recipe: str, path: Path, samples: Iterable[FloatArray] | None = None
+    float_path: Path, recipe: str, path: Path, samples: Iterable[Tensor] | None = None
 ) -> None:
     """Quantize `float_path` to `path`.
 
-    Inputs and outputs stay float32. `static_int8` needs `samples`, each float32 (1, …), and
+    Inputs and outputs keep the parent's dtype. `static_int8` needs `samples`, each (1, …), and
     takes one at a time.
 
     Raises InputError when the tools cannot take the model.
@@ -68,7 +68,7 @@ def _to_dynamic_int8(float_path: Path, path: Path) -> None:
         quantize_dynamic(prepared, path, per_channel=True, weight_type=QuantType.QInt8)
 
 
-def _to_static_int8(float_path: Path, path: Path, samples: Iterable[FloatArray]) -> None:
+def _to_static_int8(float_path: Path, path: Path, samples: Iterable[Tensor]) -> None:
     """int8 weights per channel, uint8 activations, as QuantizeLinear/DequantizeLinear pairs.
 
     uint8 because ONNX Runtime then drops a Relu or Clip behind a convolution into its range:
@@ -89,9 +89,9 @@ def _to_static_int8(float_path: Path, path: Path, samples: Iterable[FloatArray])
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         def __init__(self) -> None:
-            self._samples: Iterator[FloatArray] = iter(samples)
+            self._samples: Iterator[Tensor] = iter(samples)
 
-        def get_next(self) -> dict[str, FloatArray] | None:
+        def get_next(self) -> dict[str, Tensor] | None:
             sample = next(self._samples, None)
             return None if sample is None else {INPUT_NAME: sample}
 

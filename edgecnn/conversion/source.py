@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
+from edgecnn.runtimes.tensors import name_axes
 
 if TYPE_CHECKING:
     import keras
@@ -18,16 +19,23 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 INPUT_NAME = "input"
-_AXES = {4: ("height", "width", "channels"), 3: ("length", "channels")}
-_LAYOUTS = {2: "NC", 3: "NWC", 4: "NHWC", 5: "NDHWC"}
+_AXES = {
+    5: ("depth", "height", "width", "channels"),
+    4: ("height", "width", "channels"),
+    3: ("length", "channels"),
+    2: ("length",),
+}
+DTYPES = ("float32", "int32")
+"""What an input may be: real values, or the ids of words."""
 
 
 @dataclass(frozen=True)
 class SourceModel:
-    """A Keras model with one float32 input of a fixed size, and its weights' digest.
+    """A Keras model with one input of a fixed size, and its weights' digest.
 
     `input_shape` leaves out the batch; `output_names` are those of the converted files, in
-    the order in which Keras returns the outputs.
+    the order in which Keras returns the outputs. `dtype` is the input's: int32 for word ids,
+    which lie below `vocabulary_size` (None for real values).
     """
 
     model: keras.Model
@@ -35,11 +43,13 @@ class SourceModel:
     sha256: str
     input_shape: tuple[int, ...]
     output_names: tuple[str, ...]
+    dtype: str = "float32"
+    vocabulary_size: int | None = None
 
     @property
     def layout(self) -> str:
         """The axes of the input, batch first; Keras on TensorFlow keeps channels last."""
-        return _LAYOUTS.get(len(self.input_shape) + 1, "")
+        return name_axes(len(self.input_shape) + 1, self.dtype)
 
     def serving_function(self) -> Callable[..., dict[str, Any]]:
         """A function from the tensor called "input" to a mapping of named outputs."""
@@ -51,7 +61,7 @@ class SourceModel:
         return serve
 
     def predict(self, samples: Iterable[Array], *, batch: int = 32) -> list[Array]:
-        """Outputs (n, …), one array each, for inputs float32 (1, …), in inference mode."""
+        """Outputs (n, …), one array each, for inputs (1, …), in inference mode."""
         waiting = iter(samples)
         parts: list[list[Array]] = []
         while chunk := list(islice(waiting, batch)):
@@ -73,7 +83,7 @@ def describe(model: keras.Model, *, name: str, sha256: str) -> SourceModel:
     """Check that `model` can be converted.
 
     Raises InputError for a model without a fixed input, with several inputs, with an input
-    that is not float32, and with open dimensions other than the batch.
+    that is neither float32 nor int32, and with open dimensions other than the batch.
     """
     inputs = _inputs(model)
     if len(inputs) != 1:
@@ -84,17 +94,19 @@ def describe(model: keras.Model, *, name: str, sha256: str) -> SourceModel:
         )
     tensor = inputs[0]
     dtype, shape = str(tensor.dtype), tuple(tensor.shape)
-    if dtype != "float32":
+    if dtype not in DTYPES:
         raise InputError(
-            f"{name}: input {tensor.name!r} is {dtype}, expected float32",
-            hint="move lookups and casts out of the model, or build it with a float32 input",
+            f"{name}: input {tensor.name!r} is {dtype}, expected float32, or int32 for word ids",
+            hint="move lookups and casts out of the model, or build it with such an input",
         )
     if len(shape) < 2:
         raise InputError(f"{name}: input {tensor.name!r} is {_show(shape)}, expected (batch, …)")
     _check_dimensions(name, str(tensor.name), shape)
     count = len(model.outputs)
     names = ("output",) if count == 1 else tuple(f"output_{index}" for index in range(count))
-    return SourceModel(model, name, sha256, tuple(int(size) for size in shape[1:]), names)
+    sizes = tuple(int(size) for size in shape[1:])
+    vocabulary_size = _vocabulary_size(model) if dtype == "int32" else None
+    return SourceModel(model, name, sha256, sizes, names, dtype, vocabulary_size)
 
 
 def digest(model: keras.Model) -> str:
@@ -113,6 +125,18 @@ def digest(model: keras.Model) -> str:
         state.update(f"{values.dtype}{values.shape}".encode())
         state.update(values.tobytes())
     return state.hexdigest()
+
+
+def _vocabulary_size(model: keras.Model) -> int:
+    """Rows of the smallest embedding: a larger id would be looked up outside of it.
+
+    Without an embedding nothing is known but that the smallest vocabulary has two words.
+    """
+    layers = model._flatten_layers(include_self=False, recursive=True)  # noqa: SLF001
+    return min(
+        (int(layer.input_dim) for layer in layers if type(layer).__name__ == "Embedding"),
+        default=2,
+    )
 
 
 def _inputs(model: keras.Model) -> list[Any]:

@@ -30,7 +30,7 @@ def write_float_tflite(source: SourceModel, path: Path) -> None:
         import keras
         import tensorflow as tf
 
-        spec = tf.TensorSpec((1, *source.input_shape), tf.float32, name=INPUT_NAME)
+        spec = tf.TensorSpec((1, *source.input_shape), source.dtype, name=INPUT_NAME)
         with tempfile.TemporaryDirectory(prefix="edgecnn.") as folder:
             archive = keras.export.ExportArchive()
             archive.track(source.model)

@@ -18,7 +18,7 @@ import numpy as np
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.source import INPUT_NAME
 from edgecnn.conversion.tflite import SIGNATURE
-from edgecnn.preprocessing import FloatArray
+from edgecnn.preprocessing import Tensor
 from edgecnn.registry import require
 
 Ranges = Mapping[str, Mapping[str, Any]]
@@ -26,12 +26,15 @@ Ranges = Mapping[str, Mapping[str, Any]]
 
 CALIBRATION_RULE = "min/max"
 
+_LARGEST_OLD_CODE = 127
+"""PLACEHOLDER_FOR_GREATER_OP_CODES: the old field has one byte."""
+
 _TOOL = "litert-quantizer"
 _HINT = "tflite:float16 and tflite:dynamic_int8 need no calibration and support more operators"
 
 
-def activation_ranges(float_path: Path, samples: Iterable[FloatArray]) -> Ranges:
-    """Run the float model on `samples` (each float32 (1, …)) and note what its tensors span.
+def activation_ranges(float_path: Path, samples: Iterable[Tensor]) -> Ranges:
+    """Run the float model on `samples` (each (1, …)) and note what its tensors span.
 
     One sample is in memory at a time: `Quantizer.calibrate` would list them all first. The
     profiler-based mode gives the same ranges as the one that keeps every tensor, in half the
@@ -76,7 +79,21 @@ def quantize_tflite(
             enable_progress_bar=False,
             enable_progress_report=False,
         )
-        path.write_bytes(result.quantized_model)
+        path.write_bytes(_readable_by_all(result.quantized_model))
+
+
+def _readable_by_all(content: bytes) -> bytes:
+    """Write the code of each operator into the old field too, as schema.fbs asks for.
+
+    The quantizer leaves it 0 for the (DE)QUANTIZE operators it adds, which is ADD to readers of
+    that field: OpenVINO 2026.4 refused such a file, OpenCV 5.0 died of it.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    for code in model.operatorCodes:
+        code.deprecatedBuiltinCode = min(code.builtinCode, _LARGEST_OLD_CODE)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _recipe(name: str) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from edgecnn.results import Accuracy, Parity, RuntimeOptions
 
 if TYPE_CHECKING:
     from edgecnn.data.base import Dataset
-    from edgecnn.preprocessing import FloatArray
+    from edgecnn.preprocessing import Tensor
     from edgecnn.runtimes.base import Session
 
 Array = npt.NDArray[Any]
@@ -84,8 +84,8 @@ def load_session(path: Path) -> Session:
     return session
 
 
-def predict(session: Session, samples: Iterable[FloatArray]) -> list[Array]:
-    """Outputs (n, …) for inputs float32 (1, …), one inference a sample."""
+def predict(session: Session, samples: Iterable[Tensor]) -> list[Array]:
+    """Outputs (n, …) for inputs (1, …), one inference a sample."""
     rows = [session.run([sample]) for sample in samples]
     if not rows:
         raise InputError("no samples to run the model on")
@@ -95,7 +95,7 @@ def predict(session: Session, samples: Iterable[FloatArray]) -> list[Array]:
 def verify(
     session: Session,
     reference: Sequence[Array],
-    samples: Iterable[FloatArray],
+    samples: Iterable[Tensor],
     *,
     parent_sha256: str | None = None,
 ) -> Parity:
@@ -139,6 +139,7 @@ def verify_artifact(
         artifact.manifest.preprocessing
         or (dataset.preprocessing(source.input_shape) if dataset else None),
         source.input_shape,
+        vocabulary_size=source.vocabulary_size,
         **({"count": _size_of_test_split(dataset)} if dataset else {}),
     )
     reference: Sequence[Array] = source.predict(samples)

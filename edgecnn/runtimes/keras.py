@@ -16,7 +16,7 @@ from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Sess
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.shapes import check_dtype, fix_shapes
-from edgecnn.runtimes.tensors import guess_layout
+from edgecnn.runtimes.tensors import name_axes
 
 _COMPUTE = ("Conv", "DepthwiseConv", "SeparableConv", "Dense", "EinsumDense")
 
@@ -91,7 +91,9 @@ class KerasSession(Session):
             check_dtype(str(tensor.name), str(tensor.dtype))
         shapes = fix_shapes([(str(t.name), t.shape) for t in model.inputs], options.batch)
         self.inputs = tuple(
-            TensorSpec(str(tensor.name), shape, str(tensor.dtype), _layout(model, shape))
+            TensorSpec(
+                str(tensor.name), shape, str(tensor.dtype), _layout(model, shape, str(tensor.dtype))
+            )
             for tensor, shape in zip(model.inputs, shapes, strict=True)
         )
         self.outputs = tuple(
@@ -212,13 +214,14 @@ def _version(keras: ModuleType) -> str:
         return "of unknown version"
 
 
-def _layout(model: Any, shape: Sequence[int]) -> str:
+def _layout(model: Any, shape: Sequence[int], dtype: str = "float32") -> str:
     """By what the model's layers say; one that mixes both takes channels last, Keras's default."""
     formats = {
         str(layer.data_format)
         for layer in model._flatten_layers(include_self=False, recursive=True)  # noqa: SLF001
         if hasattr(layer, "data_format")
     }
-    if len(shape) == 4 and formats:
-        return "NCHW" if formats == {"channels_first"} else "NHWC"
-    return guess_layout(tuple(shape))
+    layout = name_axes(len(shape), dtype)
+    if len(shape) > 2 and layout and formats == {"channels_first"}:
+        return f"NC{layout[1:-1]}"
+    return layout

@@ -81,7 +81,7 @@ def fixed_inputs(signature: Signature, batch: int) -> tuple[TensorSpec, ...]:
         check_dtype(value.name, value.dtype)
     shapes = fix_shapes([(value.name, value.shape or ()) for value in signature.inputs], batch)
     return tuple(
-        TensorSpec(value.name, shape, value.dtype, guess_layout(shape))
+        TensorSpec(value.name, shape, value.dtype, guess_layout(shape, value.dtype))
         for value, shape in zip(signature.inputs, shapes, strict=True)
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from edgecnn.manifest import TensorSpec
 
 Array = npt.NDArray[Any]
 
-_CHANNELS_FIRST = {"NCHW": (0, 3, 1, 2), "NCW": (0, 2, 1), "NCDHW": (0, 4, 1, 2, 3)}
+_CHANNELS_FIRST = {"NCL": (0, 2, 1), "NCHW": (0, 3, 1, 2), "NCDHW": (0, 4, 1, 2, 3)}
 
 
 def to_model(array: Array, spec: TensorSpec) -> Array:
@@ -47,12 +48,23 @@ def from_model(array: Array, spec: TensorSpec) -> Array:
     return array
 
 
-def guess_layout(shape: tuple[int | None, ...]) -> str:
-    """The layout of a foreign model's input, judged by where a channel count (1, 3, 4) stands."""
-    if len(shape) == 4:
-        first, last = shape[1] in (1, 3, 4), shape[3] in (1, 3, 4)
-        return "NCHW" if first and not last else "NHWC"
-    return {2: "NC", 3: "NWC", 5: "NDHWC"}.get(len(shape), "")
+def name_axes(rank: int, dtype: str = "float32") -> str:
+    """The axes of a channels-last tensor, empty for ranks that nobody names.
+
+    N is the batch, L the length of a text or a signal, D, H and W depth, height and width,
+    C the channels. A matrix of whole numbers is taken for word ids.
+    """
+    if rank == 2 and dtype in ("int32", "int64"):
+        return "NL"
+    return {2: "NC", 3: "NLC", 4: "NHWC", 5: "NDHWC"}.get(rank, "")
+
+
+def guess_layout(shape: Sequence[int | None], dtype: str = "float32") -> str:
+    """The axes of a foreign model's tensor, judged by where a channel count (1, 3, 4) stands."""
+    layout = name_axes(len(shape), dtype)
+    if len(shape) < 3 or shape[-1] in (1, 3, 4) or shape[1] not in (1, 3, 4):
+        return layout
+    return f"NC{layout[1:-1]}" if layout else ""
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:

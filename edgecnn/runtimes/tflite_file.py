@@ -17,7 +17,7 @@ from edgecnn.errors import InputError
 from edgecnn.manifest import TensorSpec, check_model_path
 from edgecnn.runtimes.flatbuffer import FlatBuffer, Table
 from edgecnn.runtimes.shapes import check_dtype, fix_shapes
-from edgecnn.runtimes.tensors import guess_layout
+from edgecnn.runtimes.tensors import name_axes
 
 # Field numbers of schema.fbs (version 3).
 _MODEL_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS, _MODEL_SIGNATURES = 1, 2, 4, 7
@@ -156,7 +156,7 @@ def _spec(tensor: Table, name: str) -> TensorSpec:
         name=name or tensor.text(_TENSOR_NAME),
         shape=shape,
         dtype=_dtype(tensor),
-        layout="NHWC" if len(shape) == 4 else guess_layout(shape),  # TFLite knows no other
+        layout=name_axes(len(shape), _dtype(tensor)),  # TFLite keeps channels last
         scale=scale or None,
         zero_point=zero_point if scale else None,
     )
