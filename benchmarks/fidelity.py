@@ -1,10 +1,13 @@
 """Does edgecnn measure what other tools measure? Interleaved, in one run, on the same files.
 
-python benchmarks/fidelity.py [--quick]   →   benchmarks/results/fidelity.json and fidelity.md
+python benchmarks/fidelity.py [--quick] [--only NAMES]   →   benchmarks/results/fidelity.json, .md
 
 For every network, recipe and number of threads, edgecnn's worker and each rival take turns in
 fresh processes (A B C A B C …), so that drift hits all alike. What is compared is the median
 over rounds of the ratio of p50 within a round: within 3%, below 100 µs within 2 µs.
+
+Rows that were measured before on the same machine with the same runtimes stay until they are
+measured anew, so that networks can be measured one after the other.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import argparse
 import itertools
 import json
 import statistics
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,12 @@ OTHER_CPUS = 0.25
 """As in verdict.py: above, a row of edgecnn's own is called NOISY."""
 SHARE, SMALL_MS, SMALL_DIFFERENCE_MS = 0.03, 0.1, 0.002
 
+Key = tuple[int, str, str, str]
+"""(threads, network, recipe, runtime) of a row."""
+
+RUNTIME_PACKAGES = ("ai-edge-litert", "onnxruntime", "onnxruntime-gpu", "openvino")
+MACHINE = ("board", "cpu_model", "architecture", "usable_cores", "memory_bytes", "instruction_sets")
+
 # Runtime → (file format, rivals). The first rival makes the same call into the runtime as edgecnn;
 # the others time something else by design, which NOTES explains.
 RIVALS = {
@@ -37,8 +47,17 @@ RIVALS = {
     "openvino": ("tflite", ("openvino-infer", "benchmark-app")),
     "onnxruntime": ("onnx", ("ort-binding", "ort-run")),
 }
-LOOPS = "compiled-model against litert-benchmark"
-SAME_CALL = ("litert-interpreter", "openvino-infer", "ort-binding", LOOPS)
+LOOPS = {
+    "litert": ("compiled-model", "litert-benchmark"),
+    "openvino": ("openvino-infer's latency", "benchmark-app"),
+}
+"""Pairs of rivals that make the same call under the same clock: do the loops agree?"""
+SAME_CALL = (
+    "litert-interpreter",
+    "openvino-infer",
+    "ort-binding",
+    *(f"{one} against {other}" for one, other in LOOPS.values()),
+)
 NOTES = {
     "litert-interpreter": "the same calls as edgecnn: set_tensor, invoke",
     "litert-benchmark": (
@@ -50,10 +69,16 @@ NOTES = {
         "whether the two loops and clocks agree"
     ),
     "openvino-infer": "the same call as edgecnn: InferRequest.infer on bound tensors",
+    "openvino-infer's latency": (
+        "the same inferences under benchmark_app's clock, InferRequest.latency: against "
+        "benchmark-app it shows whether the loops agree, against openvino-infer what the clocks "
+        "leave out"
+    ),
     "benchmark-app": (
         "reports InferRequest.latency, read inside of the binding: the dictionary of outputs that "
-        "infer() hands to every Python caller (3 µs on the machine where this was looked into) is "
-        "left out, and edgecnn, whose clock is the caller's, has it"
+        "infer() hands to every Python caller (its cost stands in the row) is left out, and "
+        "edgecnn, whose clock is the caller's, has it; a start_async() and wait() that builds none "
+        "takes twice as long as infer() on LeNet-5"
     ),
     "ort-binding": "session.run_with_iobinding: inputs and outputs bound beforehand, as edgecnn",
     "ort-run": (
@@ -67,35 +92,72 @@ def main() -> None:
     """Measure, judge and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="3 rounds of 1 s instead of 5")
+    parser.add_argument("--rounds", type=int, help="another number of rounds")
     parser.add_argument("--only", default="", help="networks or runtimes, comma-separated")
     parser.add_argument(
         "--keep-quiet",
         action="store_true",
         help="keep rows of the last run in whose rounds others used little of the machine",
     )
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
-    rounds = 3 if arguments.quick else 5
+    rounds = arguments.rounds or (3 if arguments.quick else 5)
     only = set(filter(None, arguments.only.split(",")))
-    before = machine.capture().__dict__
-    kept = _quiet_rows() if arguments.keep_quiet else {}
-    rows: list[dict[str, Any]] = []
-    for threads, name, recipe, runtime in itertools.product((1, 2), NAMES, RECIPES, RIVALS):
+    unknown = only - {*NAMES, *RIVALS}
+    if unknown:
+        parser.error(f"--only takes {', '.join((*NAMES, *RIVALS))}; received: {', '.join(unknown)}")
+    before = asdict(machine.capture())
+    rows = _known_rows(arguments.out, before, must_fit=bool(only))
+    for key in itertools.product((1, 2), NAMES, RECIPES, RIVALS):
+        threads, name, recipe, runtime = key
         if only and not {name, runtime} & only:
             continue
-        known = kept.get((name, recipe, threads, f"{runtime}:cpu"))
-        rows.append(known or _row(name, recipe, threads, runtime, rounds))
-        print(_line(rows[-1]), flush=True)
-        _write(rows, rounds, before)
+        if not (arguments.keep_quiet and key in rows and _is_quiet(rows[key])):
+            rows[key] = _row(name, recipe, threads, runtime, rounds)
+        print(_line(rows[key]), flush=True)
+        _write(arguments.out, [rows[known] for known in sorted(rows, key=_place)], before)
 
 
-def _quiet_rows() -> dict[tuple[Any, ...], dict[str, Any]]:
-    path = RESULTS / "fidelity.json"
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+def _place(key: Key) -> tuple[int, ...]:
+    threads, name, recipe, runtime = key
+    return threads, NAMES.index(name), RECIPES.index(recipe), list(RIVALS).index(runtime)
+
+
+def _known_rows(out: Path, now: dict[str, Any], *, must_fit: bool) -> dict[Key, dict[str, Any]]:
+    """Rows of an earlier run in `out`. None of another machine or of other runtimes: with
+    `must_fit` they end the program, because what was asked would stand alone where they stood.
+    """
+    path = out / "fidelity.json"
+    if not path.exists():
+        return {}
+    document = json.loads(path.read_text(encoding="utf-8"))
+    then = document["environment_before"]
+    differing = [
+        name for name, value in _fingerprint(now).items() if value != _fingerprint(then)[name]
+    ]
+    if differing:
+        line = f"{path} was measured with another {', '.join(differing)}"
+        if must_fit:
+            raise SystemExit(f"{line}; leave out --only to measure all anew, or give another --out")
+        print(f"{line}: all rows are measured anew")
+        return {}
     return {
-        (row["network"], row["recipe"], row["threads"], row["runtime"]): row
-        for row in rows
-        if max(row["other_cpus"]) <= OTHER_CPUS
+        (row["threads"], row["network"], row["recipe"], row["runtime"].partition(":")[0]): row
+        for row in document["rows"]
     }
+
+
+def _fingerprint(environment: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same before rows may stand in one table."""
+    packages = environment["packages"]
+    return {
+        **{name: environment["machine"].get(name) for name in MACHINE},
+        **{name: packages.get(name) for name in RUNTIME_PACKAGES},
+    }
+
+
+def _is_quiet(row: dict[str, Any]) -> bool:
+    return bool(max(row["other_cpus"]) <= OTHER_CPUS)
 
 
 def _row(name: str, recipe: str, threads: int, runtime: str, rounds: int) -> dict[str, Any]:
@@ -112,10 +174,13 @@ def _row(name: str, recipe: str, threads: int, runtime: str, rounds: int) -> dic
         if run.effective and "snippets" in run.effective.details:
             settings = {"SNIPPETS_MODE": "DISABLE"}  # what edgecnn sets, see runtimes/openvino.py
         for tool in rivals:
-            p50[tool].append(ask(tool, path, threads, 1.0, settings)["p50_ms"])
+            answer = ask(tool, path, threads, 1.0, settings)
+            p50[tool].append(answer["p50_ms"])
+            if "latency_p50_ms" in answer:
+                p50.setdefault(f"{tool}'s latency", []).append(answer["latency_p50_ms"])
     assert run is not None
     assert run.effective is not None
-    row = {
+    row: dict[str, Any] = {
         "network": name,
         "recipe": recipe,
         "threads": threads,
@@ -123,12 +188,17 @@ def _row(name: str, recipe: str, threads: int, runtime: str, rounds: int) -> dic
         "file": path.name,
         "precision": run.effective.precision,
         "openvino_settings": settings,
+        "measured_at": run.started_at,
         "p50_ms": p50,
         "other_cpus": others,
         "compared": {tool: _compare(p50["edgecnn"], p50[tool]) for tool in rivals},
     }
-    if "compiled-model" in rivals:
-        row["compared"][LOOPS] = _compare(p50["compiled-model"], p50["litert-benchmark"])
+    if runtime in LOOPS:
+        one, other = LOOPS[runtime]
+        row["compared"][f"{one} against {other}"] = _compare(p50[one], p50[other])
+    if runtime == "openvino":
+        outside = zip(p50["openvino-infer"], p50["openvino-infer's latency"], strict=True)
+        row["output_dictionary_us"] = statistics.median(a - b for a, b in outside) * 1e3
     return row
 
 
@@ -159,12 +229,14 @@ def _line(row: dict[str, Any]) -> str:
         cells.append(
             f"{tool}: {theirs}{found['ratio'] - 1:+.1%} ({found['difference_us']:+.1f} µs) {sign}"
         )
+    if "output_dictionary_us" in row:
+        cells.append(f"output dictionary: {row['output_dictionary_us']:.1f} µs")
     what = f"{row['network']} {row['recipe']} | {row['threads']} | {row['runtime']}"
     return f"| {what} ({row['precision']}) | {cells[0]} | {'; '.join(cells[1:])} |"
 
 
-def _write(rows: list[dict[str, Any]], rounds: int, before: dict[str, Any]) -> None:
-    RESULTS.mkdir(exist_ok=True)
+def _write(out: Path, rows: list[dict[str, Any]], before: dict[str, Any]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
     judged = [pair for row in rows for pair in row["compared"].items()]
     same = [found["within"] for tool, found in judged if tool in SAME_CALL]
     other = [found["within"] for tool, found in judged if tool not in SAME_CALL]
@@ -174,18 +246,19 @@ def _write(rows: list[dict[str, Any]], rounds: int, before: dict[str, Any]) -> N
             "below_ms": SMALL_MS,
             "difference_there_ms": SMALL_DIFFERENCE_MS,
         },
-        "rounds": rounds,
+        "rounds": sorted({len(row["p50_ms"]["edgecnn"]) for row in rows}),
         "same_call": {"comparisons": len(same), "within": sum(same)},
         "other_call_by_design": {"comparisons": len(other), "within": sum(other)},
         "notes": NOTES,
         "environment_before": before,
-        "environment_after": machine.capture().__dict__,
+        "environment_after": asdict(machine.capture()),
         "rows": rows,
     }
     text = json.dumps(document, indent=1) + "\n"
-    (RESULTS / "fidelity.json").write_text(text, encoding="utf-8")
+    (out / "fidelity.json").write_text(text, encoding="utf-8")
     cpu = before["machine"]["cpu_model"]
     busy = statistics.median(cpus for row in rows for cpus in row["other_cpus"])
+    rounds = " or ".join(map(str, document["rounds"]))
     lines = [
         "# Fidelity: edgecnn against other tools",
         "",
@@ -204,7 +277,7 @@ def _write(rows: list[dict[str, Any]], rounds: int, before: dict[str, Any]) -> N
         "`python benchmarks/fidelity.py` makes this page and fidelity.json, with every round.",
         "",
     ]
-    (RESULTS / "fidelity.md").write_text("\n".join(lines), encoding="utf-8")
+    (out / "fidelity.md").write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

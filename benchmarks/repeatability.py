@@ -1,9 +1,11 @@
 """Do two runs agree, and is a disturbed one told from a quiet one?
 
-python benchmarks/repeatability.py [--quick]   →   benchmarks/results/repeatability.json and .md
+python benchmarks/repeatability.py [--quick] [--only NAMES]
+    →   benchmarks/results/repeatability.json, .md
 
 `edgecnn benchmark --profile default` twice over the same rows: rows that are VALID in both must
-agree within 2%. Then once more with a process that keeps one core busy: rows must be NOISY.
+agree within 2%. Then once more beside a process that keeps one core busy: rows must be NOISY, and
+say so because of it. About seven minutes on a quiet machine with two cores.
 """
 
 from __future__ import annotations
@@ -13,24 +15,31 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
-from networks import RESULTS, model_file
+from networks import NAMES, RESULTS, model_file
 
 from edgecnn.benchmarking import machine
-from edgecnn.benchmarking.protocol import resolve
+from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.benchmarking.session import benchmark
-from edgecnn.results import Measurement, Results
+from edgecnn.results import Measurement
 
 AGREEMENT = 0.02
-ROWS = (
+HOG_PROCESSES = 3
+"""As few as give an interval over processes: the disturbed rows are not what takes time here."""
+OTHERS = "other processes kept"
+"""How a reason begins that names load by others (see verdict.py)."""
+Row = tuple[str, str, str, str]
+ROWS: tuple[Row, ...] = (
     ("lenet5", "tflite", "float32", "litert:cpu"),
     ("lenet5", "onnx", "float32", "onnxruntime:cpu"),
     ("mobilenetv2", "tflite", "static_int8", "litert:cpu"),
     ("mobilenetv2", "onnx", "float32", "onnxruntime:cpu"),
-    ("resnet18", "tflite", "float32", "openvino:cpu"),
+    ("resnet18", "tflite", "static_int8", "openvino:cpu"),
 )
 HOG = "import os\nos.sched_setaffinity(0, {int(os.environ['CORE'])})\nwhile True: pass"
 
@@ -38,39 +47,57 @@ HOG = "import os\nos.sched_setaffinity(0, {int(os.environ['CORE'])})\nwhile True
 def main() -> None:
     """Measure, compare and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="3 processes a row instead of 5")
-    quick = parser.parse_args().quick
-    protocol = resolve("default", processes=3 if quick else None)
-    before = machine.capture()
-    first, second = _measure(protocol), _measure(protocol)
+    parser.add_argument(
+        "--quick", action="store_true", help="3 processes a row instead of 5, of 2 s at most"
+    )
+    parser.add_argument("--only", default="", help="networks, comma-separated")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    arguments = parser.parse_args()
+    only = set(filter(None, arguments.only.split(",")))
+    if only - set(NAMES):
+        parser.error(f"--only takes {', '.join(NAMES)}; received: {', '.join(only - set(NAMES))}")
+    asked = [row for row in ROWS if not only or row[0] in only]
+    protocol = resolve("default")
+    if arguments.quick:
+        protocol = replace(protocol, processes=3, max_secs=protocol.min_secs)
+    for row in asked:
+        model_file(*row[:3])  # converted now, not between two measurements
+    before, began = asdict(machine.capture()), time.perf_counter()
+    first, second = _measure(asked, protocol), _measure(asked, protocol)
+    quiet = asdict(machine.capture())
     with _hog():
-        disturbed = _measure(replace(protocol, processes=3))
-    rows = [_compare(*three) for three in zip(first, second, disturbed, strict=True)]
+        disturbed = _measure(asked, replace(protocol, processes=HOG_PROCESSES))
+    rows = [_compare(first[row], second[row], disturbed[row]) for row in asked]
     both = [row for row in rows if row["verdicts"] == ["VALID", "VALID"]]
     document: dict[str, Any] = {
         "protocol": protocol.to_dict(),
         "agreement": AGREEMENT,
+        "wall_secs": time.perf_counter() - began,
         "rows": rows,
         "valid_in_both": len(both),
         "valid_and_agree": sum(row["agree"] for row in both),
-        "noisy_beside_a_hog": sum(row["beside_a_hog"]["verdict"] == "NOISY" for row in rows),
-        "environment_before": asdict(before),
+        "noisy_beside_a_hog": sum(row["beside_a_hog"]["told"] for row in rows),
+        "environment_before": before,
+        "environment_before_the_hog": quiet,
         "environment_after": asdict(machine.capture()),
     }
-    RESULTS.mkdir(exist_ok=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=1) + "\n"
-    (RESULTS / "repeatability.json").write_text(text, encoding="utf-8")
-    (RESULTS / "repeatability.md").write_text(_page(document), encoding="utf-8")
+    (arguments.out / "repeatability.json").write_text(text, encoding="utf-8")
+    (arguments.out / "repeatability.md").write_text(_page(document), encoding="utf-8")
     print(_page(document))
 
 
-def _measure(protocol: Any) -> list[Measurement]:
-    """All rows in one interleaved benchmark a file format's runtime, as a user would."""
-    found = []
-    for name, format_name, recipe, runtime in ROWS:
-        path = model_file(name, format_name, recipe)
-        results: Results = benchmark([path], [runtime], protocol=protocol, passes=())
-        found.append(results.measurements[0])
+def _measure(asked: Sequence[Row], protocol: Protocol) -> dict[Row, Measurement]:
+    """Every row once; those of one runtime in one interleaved benchmark, as a user would."""
+    found: dict[Row, Measurement] = {}
+    for runtime in dict.fromkeys(row[-1] for row in asked):
+        rows = [row for row in asked if row[-1] == runtime]
+        paths = [model_file(*row[:3]) for row in rows]
+        results = benchmark(paths, [runtime], protocol=protocol, passes=())
+        by_name = {each.artifact.name: each for each in results.measurements}
+        found |= {row: by_name[path.name] for row, path in zip(rows, paths, strict=True)}
+        print(f"{runtime}: {', '.join(str(each.verdict) for each in by_name.values())}", flush=True)
     return found
 
 
@@ -87,59 +114,70 @@ def _hog() -> Iterator[None]:
 
 
 def _compare(first: Measurement, second: Measurement, disturbed: Measurement) -> dict[str, Any]:
-    assert first.latency is not None
-    assert second.latency is not None
-    assert disturbed.latency is not None
-    ratio = second.latency.p50 / first.latency.p50
+    one, two, beside = (_p50_ms(row) for row in (first, second, disturbed))
     return {
         "artifact": first.artifact.name,
         "runtime": first.configuration,
-        "p50_ms": [first.latency.p50, second.latency.p50],
-        "ci95_ms": [first.latency.ci95, second.latency.ci95],
+        "p50_ms": [one, two],
+        "relative_spread": [first.relative_spread, second.relative_spread],
         "verdicts": [first.verdict, second.verdict],
         "reasons": [list(first.reasons), list(second.reasons)],
-        "ratio": ratio,
-        "agree": abs(ratio - 1) <= AGREEMENT,
+        "ratio": two / one,
+        "agree": abs(two / one - 1) <= AGREEMENT,
         "beside_a_hog": {
-            "p50_ms": disturbed.latency.p50,
+            "p50_ms": beside,
             "verdict": disturbed.verdict,
+            "told": disturbed.verdict == "NOISY"
+            and any(reason.startswith(OTHERS) for reason in disturbed.reasons),
             "reasons": list(disturbed.reasons),
         },
     }
 
 
+def _p50_ms(row: Measurement) -> float:
+    if row.latency is None:
+        raise SystemExit(f"{row.artifact.name} on {row.configuration}: {row.error}")
+    return row.latency.p50
+
+
 def _page(document: dict[str, Any]) -> str:
+    before, quiet = (
+        document[name]["machine"]["load_average"][0]
+        for name in ("environment_before", "environment_before_the_hog")
+    )
     lines = [
         "# Repeatability: the same benchmark twice, and once beside a CPU hog",
         "",
         f"Profile `default`, {document['protocol']['processes']} processes a row, on "
-        f"{document['environment_before']['machine']['cpu_model']}, load average "
-        f"{document['environment_before']['machine']['load_average'][0]} before and "
-        f"{document['environment_after']['machine']['load_average'][0]} after (the hog included). "
+        f"{document['environment_before']['machine']['cpu_model']}, load average {before} before "
+        f"and {quiet} after the two runs; {document['wall_secs'] / 60:.1f} minutes in all. "
         f"{document['valid_and_agree']} of {document['valid_in_both']} rows that are VALID in both "
         f"runs agree within {AGREEMENT:.0%}; {document['noisy_beside_a_hog']} of "
-        f"{len(document['rows'])} rows are NOISY beside a hog on one core.",
+        f"{len(document['rows'])} rows are NOISY beside a hog on one core, and name it.",
         "",
         "| Row | p50 ms, first and second | Verdicts | Difference | Beside a hog |",
         "|---|---|---|---|---|",
+        *map(_line, document["rows"]),
     ]
-    for row in document["rows"]:
-        one, two = row["p50_ms"]
-        hog = row["beside_a_hog"]
-        lines.append(
-            f"| {row['artifact']} on {row['runtime']} | {one:.4g}, {two:.4g} | "
-            f"{', '.join(row['verdicts'])} | {row['ratio'] - 1:+.1%} | "
-            f"{hog['p50_ms']:.4g} {hog['verdict']} |"
-        )
     why = sorted({reason for row in document["rows"] for some in row["reasons"] for reason in some})
     if why:
-        lines += ["", "Reasons of rows that are not VALID:", "", *(f"- {reason}" for reason in why)]
+        lines += ["", "Reasons in the two runs:", "", *(f"- {reason}" for reason in why)]
     lines += [
         "",
         "`python benchmarks/repeatability.py` makes this page and its JSON.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _line(row: dict[str, Any]) -> str:
+    one, two = row["p50_ms"]
+    hog = row["beside_a_hog"]
+    return (
+        f"| {row['artifact']} on {row['runtime']} | {one:.4g}, {two:.4g} | "
+        f"{', '.join(row['verdicts'])} | {row['ratio'] - 1:+.1%} | "
+        f"{hog['p50_ms']:.4g} {hog['verdict']} |"
+    )
 
 
 if __name__ == "__main__":

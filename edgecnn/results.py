@@ -116,7 +116,7 @@ class Results:
                 protocol=values.get("protocol", {}),
                 data=values.get("data", {}),
                 command=values.get("command", ""),
-                schema_version=SCHEMA_VERSION,
+                schema_version=version,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(

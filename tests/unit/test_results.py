@@ -88,6 +88,12 @@ def test_the_file_has_the_keys_that_others_rely_on():
     assert row["latency_ms"]["p99"] is None  # 200 samples do not carry a p99
 
 
+def test_a_file_keeps_the_schema_it_was_written_in():
+    """So that a comparison can refuse two that differ."""
+    older = FULL.to_dict() | {"schema_version": 0}
+    assert Results.from_dict(older).schema_version == 0
+
+
 def test_derived_numbers_come_from_the_samples_not_from_the_file():
     document = FULL.to_dict()
     document["measurements"][0]["latency_ms"]["p50"] = 0.001
