@@ -163,6 +163,7 @@ def _trained(settings: Settings, dataset: Dataset, out: Path, progress: Progress
         out=path,
         epochs=settings.epochs,
         seed=settings.seed,
+        folder=path.with_suffix(".training"),
         progress=progress,
     )
 

@@ -16,9 +16,12 @@ from edgecnn.cli.progress import shown
 @options.data(required=True)
 @click.option("--epochs", type=int, help="Epochs at most; by default chosen from the data's size.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and splits.")
-@click.option("--batch-size", type=int, help="Samples a step.")
-@click.option("--learning-rate", type=float, help="Largest learning rate.")
+@click.option("--input-size", type=int, help="Side of the pictures that the network takes.")
+@options.recipe()
 @click.option("--out", type=options.FILE, required=True, help="The .keras file to write.")
+@click.option(
+    "--restart", is_flag=True, help="Begin anew instead of going on from a checkpoint beside --out."
+)
 @options.force()
 def command(
     *,
@@ -27,12 +30,18 @@ def command(
     data_dir: Path | None,
     epochs: int | None,
     seed: int,
-    batch_size: int | None,
-    learning_rate: float | None,
+    input_size: int | None,
+    recipe: dict[str, Any],
     out: Path,
+    restart: bool,
     force: bool,
 ) -> None:
-    """Train a model and write it with its manifest."""
+    """Train a model and write it with its manifest.
+
+    What is not given is the network's own recipe, which the manifest records. Beside --out,
+    MODEL.training/ holds a checkpoint, log.csv, TensorBoard's events and pictures: after a
+    kill, the same command goes on from the checkpoint.
+    """
     from edgecnn.data import load
     from edgecnn.errors import InputError
     from edgecnn.files import refuse_overwrite
@@ -43,8 +52,8 @@ def command(
         raise InputError(f"--out takes a .keras file, received: {out}")
     refuse_overwrite(out, force=force)
     MODELS.check(model)
-    given: dict[str, Any] = {"batch_size": batch_size, "learning_rate": learning_rate}
     dataset = load(data, data_dir=data_dir, seed=seed)
+    folder = out.with_suffix(".training")
     with shown() as progress:
         artifact = train(
             model,
@@ -52,9 +61,12 @@ def command(
             out=out,
             epochs=epochs,
             seed=seed,
+            input_size=input_size,
+            folder=folder,
+            restart=restart,
             progress=progress,
-            **{name: value for name, value in given.items() if value is not None},
+            **recipe,
         )
-    click.echo(f"{out}: {artifact.size_bytes / 1e3:.0f} kB")
+    click.echo(f"{out}: {artifact.size_bytes / 1e3:.0f} kB; logs and pictures in {folder}")
     for name, value in artifact.manifest.metrics.items():
         click.echo(f"  {name:<20} {value:.4f}")

@@ -3,66 +3,112 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecnn.data.base import Labels, Split
-from edgecnn.preprocessing import FloatArray, Preprocessing
-from edgecnn.training.augmentation import random_shift
+from edgecnn.errors import InputError
+from edgecnn.preprocessing import Preprocessing, Tensor
+from edgecnn.training.augmentation import Augmentation
 
 if TYPE_CHECKING:
     import keras
 
 MAX_CACHED_BYTES = 512 << 20
 """MNIST's training tensors take 225 MB."""
+_READ_AT_ONCE = 256
+_WORKERS, _QUEUE = 2, 8
+"""Threads that decode what does not fit into memory, and batches that wait."""
 
 
 class Tensors:
-    """Preprocessed samples of a split, by index; kept in memory when they fit."""
+    """Preprocessed samples of a split, by index; kept in memory when they fit.
+
+    Raises InputError, when it reads them, for samples with NaN or infinite numbers.
+    """
 
     def __init__(
         self, split: Split, preprocessing: Preprocessing, *, max_bytes: int = MAX_CACHED_BYTES
     ) -> None:
         self._split = split
         self._preprocessing = preprocessing
-        size = 4 * len(split) * math.prod(preprocessing.shape)
-        self._cache = self._read(np.arange(len(split))) if size <= max_bytes else None
+        shape = (len(split), *preprocessing.shape)
+        self.cached = 4 * math.prod(shape) <= max_bytes
+        if self.cached:
+            self._cache = np.empty(shape, preprocessing.dtype)
+            for start in range(0, len(split), _READ_AT_ONCE):
+                indices = np.arange(start, min(start + _READ_AT_ONCE, len(split)))
+                self._cache[indices] = self._read(indices)
 
     def __len__(self) -> int:
         return len(self._split)
 
-    def take(self, indices: Labels) -> tuple[FloatArray, Labels]:
-        """float32 (n, height, width, channels) and labels (n,)."""
-        tensors = self._read(indices) if self._cache is None else self._cache[indices]
+    def take(self, indices: Labels) -> tuple[Tensor, Labels]:
+        """Tensors (n, …) as the preprocessing makes them, and labels (n,)."""
+        tensors = self._cache[indices] if self.cached else self._read(indices)
         return tensors, self._split.labels[indices]
 
-    def _read(self, indices: Labels) -> FloatArray:
-        return self._preprocessing.batch(self._split.samples[int(index)] for index in indices)
+    def _read(self, indices: Labels) -> Tensor:
+        samples = (self._split.samples[int(index)] for index in indices)
+        tensors = self._preprocessing.batch(samples)
+        if tensors.dtype.kind == "f":
+            whole = np.isfinite(tensors).reshape(len(tensors), -1).all(axis=1)
+            if not whole.all():
+                raise InputError(
+                    f"sample {indices[whole.argmin()]} holds NaN or an infinite number",
+                    hint="repair it or leave it out",
+                )
+        return tensors
 
 
 def training_batches(
-    tensors: Tensors, batch_size: int, *, seed: int, shift: int
+    tensors: Tensors,
+    batch_size: int,
+    *,
+    seed: int,
+    augment: Augmentation | None = None,
+    class_weights: npt.NDArray[np.float32] | None = None,
+    heads: int = 1,
+    epoch: int = 0,
+    first: int = 0,
 ) -> keras.utils.PyDataset:
-    """Shuffled, shifted batches; a function of (seed, epoch, batch) and nothing else."""
+    """Shuffled, augmented batches; a function of (seed, epoch, batch) and nothing else.
+
+    They begin at batch `first` of `epoch`. Each is (tensors, labels) or, with `class_weights`
+    (classes,), (tensors, labels, weights); labels and weights come `heads` times as a tuple
+    for a network with several outputs. `error` holds what reading a batch raised, which Keras
+    wraps beyond recognition.
+    """
     import keras
 
     class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc] # keras has no types
+        error: InputError | None = None
+
         def __init__(self) -> None:
-            super().__init__()
-            self._epoch = 0
+            workers = 1 if tensors.cached else _WORKERS
+            super().__init__(workers=workers, max_queue_size=_QUEUE)
+            self._epoch = epoch
+            self._first = first
             self._order = self._shuffled()
 
         def __len__(self) -> int:
-            return math.ceil(len(tensors) / batch_size)
+            return math.ceil(len(tensors) / batch_size) - self._first
 
-        def __getitem__(self, batch: int) -> tuple[FloatArray, Labels]:
+        def __getitem__(self, index: int) -> tuple[Any, ...]:
+            batch = index + self._first
             chosen = self._order[batch * batch_size : (batch + 1) * batch_size]
-            pictures, labels = tensors.take(chosen)
-            if shift:
-                rng = np.random.default_rng((seed, self._epoch, batch))
-                pictures = random_shift(pictures, shift, rng)
-            return pictures, labels
+            try:
+                samples, labels = tensors.take(chosen)
+            except InputError as error:
+                self.error = error
+                raise
+            if augment is not None:
+                samples = augment(samples, np.random.default_rng((seed, self._epoch, batch)))
+            if class_weights is None:
+                return samples, _repeated(labels, heads)
+            return samples, _repeated(labels, heads), _repeated(class_weights[labels], heads)
 
         def on_epoch_end(self) -> None:
             self._epoch += 1
@@ -74,16 +120,29 @@ def training_batches(
     return TrainingBatches()
 
 
-def plain_batches(tensors: Tensors, batch_size: int) -> keras.utils.PyDataset:
+def plain_batches(tensors: Tensors, batch_size: int, *, heads: int = 1) -> keras.utils.PyDataset:
     """Batches in order, as they are: for validation and test."""
     import keras
 
     class PlainBatches(keras.utils.PyDataset):  # type: ignore[misc] # keras has no types
+        error: InputError | None = None
+
         def __len__(self) -> int:
             return math.ceil(len(tensors) / batch_size)
 
-        def __getitem__(self, batch: int) -> tuple[FloatArray, Labels]:
+        def __getitem__(self, batch: int) -> tuple[Any, ...]:
             start = batch * batch_size
-            return tensors.take(np.arange(start, min(start + batch_size, len(tensors))))
+            try:
+                samples, labels = tensors.take(
+                    np.arange(start, min(start + batch_size, len(tensors)))
+                )
+            except InputError as error:
+                self.error = error
+                raise
+            return samples, _repeated(labels, heads)
 
     return PlainBatches()
+
+
+def _repeated(values: npt.NDArray[Any], heads: int) -> Any:
+    return values if heads == 1 else (values,) * heads

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn import __version__, models
-from edgecnn.data.base import Dataset, Split
+from edgecnn import __version__
+from edgecnn.data.base import Dataset, DataWarning, Split
 from edgecnn.errors import InputError
 from edgecnn.evaluation.classification import top1_accuracy
 from edgecnn.files import atomic_path
@@ -21,39 +22,23 @@ from edgecnn.keras_files import import_keras
 from edgecnn.manifest import Artifact, Manifest, TensorSpec, sidecar_path, write_manifest
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
+from edgecnn.training import network
+from edgecnn.training.augmentation import augmentation_for, mirrored_by_default
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
-from edgecnn.training.callbacks import progress_callback
+from edgecnn.training.callbacks import Keeper, course_callback, progress_callback, restore
+from edgecnn.training.checkpoint import Arrays, Course
+from edgecnn.training.recipe import (
+    TrainingRecipe,
+    balanced_weights,
+    default_epochs,
+    recipe_for,
+)
 
 if TYPE_CHECKING:
     import keras
 
-BATCH_SIZE = 64
-LEARNING_RATE = 2e-3
-PATIENCE = 10
-SHIFT_PIXELS = 1
-_TARGET_STEPS = 8_000
-_EPOCHS = (10, 30)
+CHECKPOINT = "checkpoint.npz"
 _EVALUATION_BATCH = 256
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """What decides the weights, beside the model and the data."""
-
-    seed: int
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    patience: int
-    optimizer: str = "adam"
-    schedule: str = "cosine"
-    shift_pixels: int = SHIFT_PIXELS
-
-
-def default_epochs(samples: int, batch_size: int = BATCH_SIZE) -> int:
-    """Enough epochs for about 8,000 steps, from 10 (MNIST) to 30 (digits, 600 steps)."""
-    steps = -(-samples // batch_size)
-    return int(np.clip(-(-_TARGET_STEPS // steps), *_EPOCHS))
 
 
 def train(
@@ -63,120 +48,189 @@ def train(
     out: Path | str,
     epochs: int | None = None,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
-    learning_rate: float = LEARNING_RATE,
-    patience: int = PATIENCE,
+    recipe: TrainingRecipe | None = None,
+    input_size: int | None = None,
+    folder: Path | str | None = None,
+    restart: bool = False,
     progress: Progress = silent,
+    **changes: Any,
 ) -> Artifact:
     """Train, evaluate on the test split, and write `out` (a `.keras` file) with its manifest.
 
-    Adam with a learning rate that falls from `learning_rate` to 0 along a half cosine over
-    `epochs` (by default chosen from the size of the data). Training stops when the validation
-    loss has not improved for `patience` epochs; the weights of the best epoch are kept.
-    Pictures are shifted by up to one pixel either way (MNIST, LeNet-5: 99.3% instead of 99.1%).
+    How it is trained is the network's own recipe (edgecnn.training.recipe), or `recipe`, with
+    `changes` to its fields: `train("resnet8", data, out=…, batch_size=64, augment="strong")`.
+    `epochs` not given or None are the recipe's, which may choose them from the size of the
+    data. `input_size` is the side of pictures where the network's default is not wanted.
+
+    With a `folder`, a checkpoint lies there while the training runs: after a kill the same call
+    goes on from it and ends with the same weights. It is removed at the end; `log.csv`,
+    TensorBoard's events and pictures stay. `restart` forgets what lies there.
 
     The same seed gives the same weights on the same machine and versions: generators are
     seeded and TensorFlow's operations made deterministic, for the whole process.
     `progress` is called about a hundred times with batches done and to do.
 
-    Files appear when everything is done: after Ctrl-C or an error `out` is as it was.
+    The model's files appear when everything is done: until then, and after Ctrl-C or an error,
+    `out` is as it was.
 
     Raises InputError for bad numbers, data that is not for classification, a model that does
-    not fit it, a place that cannot be written, or training that diverged.
+    not fit it, a place that cannot be written, a checkpoint of another training, or training
+    that diverged.
     """
-    _check_numbers(epochs=epochs, batch_size=batch_size, patience=patience)
-    if not 0 < learning_rate < float("inf"):
-        raise InputError(f"the learning rate must be positive, received: {learning_rate}")
+    given: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    recipe = (
+        recipe_for(model_name, **given, **changes)
+        if recipe is None
+        else replace(recipe, **given, **changes)
+    )
     out = Path(out)
     _check_place(out)
-    if dataset.task != "classification":
-        raise InputError(
-            f"training is for classification, the data set {dataset.name!r} is for {dataset.task}"
-        )
-    epochs = epochs or default_epochs(len(dataset["train"]), batch_size)
-    settings = _Settings(seed, epochs, batch_size, learning_rate, patience)
+    _check_data(dataset)
+    samples = len(dataset["train"])
+    precision = network.resolved_precision(recipe.mixed_precision)
+    recipe = replace(
+        recipe,
+        epochs=recipe.epochs or default_epochs(samples, recipe.batch_size),
+        mirror=mirrored_by_default(dataset.name) if recipe.mirror is None else recipe.mirror,
+        mixed_precision=precision,
+    )
+    shape = network.input_shape(model_name, dataset, input_size)
+    preprocessing = dataset.preprocessing(shape)
+    arguments = network.arguments_for(model_name, shape, dataset, preprocessing)
+    settings = {
+        "model": model_name,
+        "data": dataset.sha256,
+        "seed": seed,
+        **{name: _plain(value) for name, value in arguments.items()},
+        **asdict(recipe),
+    }
+    keeper = None if folder is None else Keeper(Path(folder) / CHECKPOINT, settings)
+    if keeper is not None and restart:
+        keeper.remove()
+    if keeper is not None:
+        keeper.found()  # of another training? then before anything else is done
     progress("train", 0, 1, f"preparing {dataset.name}")
-    height, width, _ = models.default_input_shape(model_name)
-    input_shape = (height, width, _channels(dataset.sample_shape))
-    preprocessing = dataset.preprocessing(input_shape)
 
     _make_deterministic()
-    shapes: dict[str, Any] = {"input_shape": input_shape, "num_classes": len(dataset.labels)}
-    model = models.build(model_name, seed=seed, **shapes)
-    history = _fit(model, dataset, preprocessing, settings, progress)
+    model = network.build(model_name, arguments, seed=seed, precision=precision)
+    course = _fit(
+        model,
+        dataset,
+        preprocessing,
+        recipe,
+        seed=seed,
+        keeper=keeper,
+        progress=progress,
+    )
+    bare = network.exported(model_name, arguments, model)
     metrics = {
         f"{name}_{metric}": value
         for name in ("validation", "test")
-        for metric, value in _evaluate(model, dataset[name], preprocessing).items()
+        for metric, value in _evaluate(bare, dataset[name], preprocessing).items()
     }
-    if not np.isfinite(metrics["validation_loss"]):
-        raise InputError(
-            f"training diverged: the loss is no longer a number (learning rate {learning_rate})",
-            hint="give a smaller learning rate",
-        )
     manifest = Manifest(
         task=dataset.task,
         model=model_name,
         recipe="float32",
-        inputs=(_spec(model.inputs[0].name, model.inputs[0], "NHWC"),),
-        outputs=(_spec(model.layers[-1].name, model.outputs[0], "NC"),),
+        inputs=(_spec(bare.inputs[0].name, bare.inputs[0], preprocessing.layout),),
+        outputs=(_spec(bare.layers[-1].name, bare.outputs[0], "NC"),),
         preprocessing=preprocessing,
         labels=dataset.labels,
         metrics=metrics,
         data=dataset.record(),
         training={
-            **asdict(settings),
-            "epochs_run": len(history["loss"]),
-            "parameters": model.count_params(),
-            "history": history,
+            "seed": seed,
+            **asdict(recipe),
+            "epochs_run": course.epochs,
+            "best_epoch": course.best_epoch + 1,
+            "seconds": round(course.seconds, 1),
+            "parameters": bare.count_params(),
+            "history": course.history,
         },
         versions=_versions(),
     )
-    # A model that never saw the optimizer: Adam's moments would triple the file.
-    bare = models.build(model_name, **shapes)
-    bare.set_weights(model.get_weights())
-    return _save(bare, manifest, out)
+    artifact = _save(bare, manifest, out)
+    if keeper is not None:
+        keeper.remove()
+    return artifact
 
 
 def _fit(
     model: keras.Model,
     dataset: Dataset,
     preprocessing: Preprocessing,
-    settings: _Settings,
+    recipe: TrainingRecipe,
+    *,
+    seed: int,
+    keeper: Keeper | None,
     progress: Progress,
-) -> dict[str, list[float]]:
-    """Train in place; the history of loss, accuracy and their validation values, one an epoch."""
-    keras = import_keras()
-    batches = training_batches(
-        Tensors(dataset["train"], preprocessing),
-        settings.batch_size,
-        seed=settings.seed,
-        shift=settings.shift_pixels,
+) -> Course:
+    """Train in place, from the checkpoint where there is one, to the best epoch's weights."""
+    assert recipe.epochs is not None
+    heads = len(model.outputs)
+    tensors = Tensors(dataset["train"], preprocessing)
+    steps = -(-len(tensors) // recipe.batch_size)
+    network.compile_for_training(model, recipe, epochs=recipe.epochs, steps_per_epoch=steps)
+    validation = plain_batches(
+        Tensors(dataset["validation"], preprocessing), _EVALUATION_BATCH, heads=heads
     )
-    schedule = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate, settings.epochs * len(batches)
+    weights = None
+    if recipe.class_weights == "balanced":
+        weights = balanced_weights(dataset["train"].labels, len(dataset.labels))
+    augment = augmentation_for(
+        dataset.modality,
+        recipe.augment,
+        mirror=bool(recipe.mirror),
+        preprocessing=preprocessing,
     )
-    model.compile(
-        optimizer=keras.optimizers.Adam(schedule),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    history = model.fit(
-        batches,
-        validation_data=plain_batches(
-            Tensors(dataset["validation"], preprocessing), _EVALUATION_BATCH
-        ),
-        epochs=settings.epochs,
-        verbose=0,
-        callbacks=[
-            keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.EarlyStopping(
-                monitor="val_loss", patience=settings.patience, restore_best_weights=True
-            ),
-            progress_callback(progress, settings.epochs, len(batches)),
-        ],
-    )
-    return {name: [float(value) for value in values] for name, values in history.history.items()}
+    course = Course(f"val_{recipe.monitor}")
+    epoch, batch = 0, 0
+    means: Arrays = ()
+    checkpoint = None if keeper is None else keeper.found()
+    if checkpoint is not None:
+        restore(checkpoint, model)
+        course, epoch, batch = checkpoint.course, checkpoint.epoch, checkpoint.batch
+        means = checkpoint.metrics
+        model.test_on_batch(*validation[0])  # makes the means' variables
+    while epoch < recipe.epochs and not course.stale(recipe.patience):
+        # The rest of an epoch that was cut off is a fit of its own: Keras knows whole ones only.
+        last = epoch + 1 if batch else recipe.epochs
+        batches = training_batches(
+            tensors,
+            recipe.batch_size,
+            seed=seed,
+            augment=augment,
+            class_weights=weights,
+            heads=heads,
+            epoch=epoch,
+            first=batch,
+        )
+        callbacks = [
+            course_callback(course, patience=recipe.patience, learning_rate=recipe.learning_rate),
+            progress_callback(progress, recipe.epochs, steps, done=epoch * steps + batch),
+        ]
+        if keeper is not None:
+            callbacks.insert(1, keeper.callback(course, first=batch, metrics=means))
+        try:
+            model.fit(
+                batches,
+                validation_data=validation,
+                initial_epoch=epoch,
+                epochs=last,
+                shuffle=False,
+                verbose=0,
+                callbacks=callbacks,
+            )
+        except Exception as error:
+            told = batches.error or validation.error
+            if told is None:
+                raise
+            raise told from error
+        if model.stop_training:
+            break
+        epoch, batch, means = last, 0, ()
+    model.set_weights(course.best_weights)
+    return course
 
 
 def _evaluate(model: keras.Model, split: Split, preprocessing: Preprocessing) -> dict[str, float]:
@@ -211,10 +265,34 @@ def _make_deterministic() -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _check_numbers(**numbers: int | None) -> None:
-    for name, number in numbers.items():
-        if number is not None and number < 1:
-            raise InputError(f"{name.replace('_', ' ')} must be at least 1, received: {number}")
+def _check_data(dataset: Dataset) -> None:
+    """Data that cannot be learnt from, or only in part, are told before training."""
+    if dataset.task != "classification":
+        raise InputError(
+            f"training is for classification, the data set {dataset.name!r} is for {dataset.task}"
+        )
+    classes = len(dataset.labels)
+    for name in ("train", "validation", "test"):
+        labels = dataset[name].labels
+        if not len(labels):
+            raise InputError(f"data set {dataset.name!r} has no sample in its split {name!r}")
+        if labels.min() < 0 or labels.max() >= classes:
+            raise InputError(
+                f"labels of the split {name!r} run from {labels.min()} to {labels.max()}, "
+                f"the data set has {classes} classes"
+            )
+    unseen = np.setdiff1d(
+        np.concatenate([dataset[name].labels for name in ("validation", "test")]),
+        dataset["train"].labels,
+    )
+    if len(unseen):
+        named = ", ".join(repr(dataset.labels[label]) for label in unseen[:5])
+        warnings.warn(
+            f"{dataset.name}: {len(unseen)} of {classes} classes have no sample to learn from, "
+            f"only to be tested with: {named}{', …' if len(unseen) > 5 else ''}",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def _check_place(out: Path) -> None:
@@ -228,9 +306,9 @@ def _check_place(out: Path) -> None:
         raise InputError(f"cannot write {out}", hint="choose another --out")
 
 
-def _channels(sample_shape: tuple[int, ...]) -> int:
-    """1 for grey samples (height, width[, 1]), else 3."""
-    return 1 if len(sample_shape) == 2 or sample_shape[2] == 1 else 3
+def _plain(value: Any) -> Any:
+    """As JSON gives it back."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _spec(name: str, tensor: Any, layout: str) -> TensorSpec:

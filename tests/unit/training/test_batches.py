@@ -7,9 +7,11 @@ import pytest
 
 from edgecnn.data.base import Split
 from edgecnn.preprocessing import ImagePreprocessing
+from edgecnn.training.augmentation import augmentation_for
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
 
 PREPROCESSING = ImagePreprocessing(8, 8, 1)
+SHIFT = augmentation_for("image", "light")
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +53,14 @@ def test_data_that_does_not_fit_is_not_kept(split):
 
 
 def test_an_epoch_has_every_sample_once(split):
-    batches = training_batches(Tensors(split, PREPROCESSING), 16, seed=0, shift=1)
+    batches = training_batches(Tensors(split, PREPROCESSING), 16, seed=0, augment=SHIFT)
 
     for _ in range(2):
         assert sorted(epoch_of(batches)[1]) == list(range(50))
 
 
 def test_epochs_differ_in_order_and_shift(split):
-    batches = training_batches(Tensors(split, PREPROCESSING), 16, seed=0, shift=1)
+    batches = training_batches(Tensors(split, PREPROCESSING), 16, seed=0, augment=SHIFT)
     (first, first_labels), (second, second_labels) = epoch_of(batches), epoch_of(batches)
 
     assert not np.array_equal(first_labels, second_labels)
@@ -67,7 +69,7 @@ def test_epochs_differ_in_order_and_shift(split):
 
 def test_the_same_seed_gives_the_same_epochs(split):
     first, second = (
-        training_batches(Tensors(split, PREPROCESSING), 16, seed=4, shift=1) for _ in range(2)
+        training_batches(Tensors(split, PREPROCESSING), 16, seed=4, augment=SHIFT) for _ in range(2)
     )
 
     for _ in range(3):
@@ -76,7 +78,7 @@ def test_the_same_seed_gives_the_same_epochs(split):
 
 
 def test_asking_for_a_batch_twice_changes_nothing(split):
-    batches = training_batches(Tensors(split, PREPROCESSING), 16, seed=4, shift=1)
+    batches = training_batches(Tensors(split, PREPROCESSING), 16, seed=4, augment=SHIFT)
 
     np.testing.assert_array_equal(batches[1][0], batches[1][0])
 

@@ -1,0 +1,83 @@
+"""Which changes belong to which kind of data, and how far they go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.training.augmentation.pictures import Pictures
+from edgecnn.training.augmentation.signals import Signals
+from edgecnn.training.augmentation.text import Words
+from edgecnn.training.augmentation.volumes import Volumes
+
+LEVELS = ("none", "light", "standard", "strong")
+
+
+class Augmentation(Protocol):
+    """Training tensors (batch, …) and a generator → changed tensors of the same shape and type.
+
+    The tensors that come in may be kept elsewhere: they are never changed in place.
+    """
+
+    def __call__(self, tensors: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]: ...
+
+
+_BY_MODALITY: Mapping[str, Mapping[str, Augmentation]] = {
+    "image": {
+        "light": Pictures(pixels=1),
+        "standard": Pictures(
+            shift=0.1, degrees=8.0, zoom=0.1, shear=0.06, brightness=0.15, contrast=0.2
+        ),
+        "strong": Pictures(
+            shift=0.12,
+            degrees=15.0,
+            zoom=0.2,
+            shear=0.1,
+            brightness=0.25,
+            contrast=0.4,
+            colour=0.08,
+            cutout=0.3,
+        ),
+    },
+    "volume": {
+        "light": Volumes(),
+        "standard": Volumes(voxels=1),
+        "strong": Volumes(voxels=2, mirror=True),
+    },
+    "signal": {
+        "light": Signals(shift=0.05),
+        "standard": Signals(shift=0.1, gain=0.3, noise=0.02),
+        "strong": Signals(shift=0.15, gain=0.5, noise=0.05, speed=0.1),
+    },
+    "text": {
+        "light": Words(drop=0.05),
+        "standard": Words(drop=0.1),
+        "strong": Words(drop=0.2),
+    },
+}
+
+_LEFT_IS_RIGHT = ("cifar10", "cifar100")
+"""Data sets whose classes look the same in a mirror."""
+
+
+def mirrored_by_default(data_name: str) -> bool:
+    """Whether pictures of this data set keep their class in a mirror."""
+    return data_name.lower().replace("-", "").startswith(_LEFT_IS_RIGHT)
+
+
+def augmentation_for(
+    modality: str, level: str, *, mirror: bool = False, preprocessing: Any = None
+) -> Augmentation | None:
+    """The changes of a level; None where there is nothing to change.
+
+    `preprocessing` tells what black and white are in the tensors of pictures.
+    """
+    chosen = _BY_MODALITY.get(modality, {}).get(level)
+    if modality != "image":
+        return chosen
+    pictures = chosen if isinstance(chosen, Pictures) else Pictures()
+    adapted = pictures.adapted(preprocessing, mirror=mirror)
+    return adapted if adapted.changes_something else None

@@ -1,0 +1,152 @@
+"""Where a training stands, as one file that is either whole or not there.
+
+With the same seed a resumed training ends with the same weights as one that was never cut off,
+bit for bit on the same machine and versions (tests/integration/training/test_resume.py): the
+file holds all variables of network and optimizer, the state of dropout's generators, the
+running means of a half-done epoch, the best epoch's weights and the course so far.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import InputError
+from edgecnn.files import atomic_path
+
+Arrays = Sequence[npt.NDArray[Any]]
+
+
+@dataclass
+class Course:
+    """What has happened so far: one value an epoch in `history`, and which epoch was the best.
+
+    `monitor` is a name in the history; a loss should fall, everything else rise.
+    """
+
+    monitor: str
+    history: dict[str, list[float]] = field(default_factory=dict)
+    best_epoch: int = -1
+    best_weights: Arrays = ()
+    seconds: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self.history.get("loss", ()))
+
+    def add(self, values: Mapping[str, float]) -> bool:
+        """Take an epoch's numbers; True when it is the best so far."""
+        for name, value in values.items():
+            self.history.setdefault(name, []).append(float(value))
+        course = self.history[self.monitor]
+        sign = -1 if self.monitor.endswith("loss") else 1
+        if self.best_epoch >= 0 and sign * course[-1] <= sign * course[self.best_epoch]:
+            return False
+        self.best_epoch = self.epochs - 1
+        return True
+
+    def stale(self, patience: int | None) -> bool:
+        """Whether the best epoch is `patience` epochs ago."""
+        return patience is not None and self.epochs - 1 - self.best_epoch >= patience > 0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that the rest of a training depends on.
+
+    `settings` is what decided the course until here (network, data, recipe, seed), as JSON;
+    `epoch` and `batch` are the next to come.
+    """
+
+    settings: Mapping[str, Any]
+    epoch: int
+    batch: int
+    course: Course
+    model: Arrays
+    optimizer: Arrays
+    metrics: Arrays
+
+    def write(self, path: Path) -> None:
+        """Replace `path`. Raises InputError when it cannot be written; the old one stays."""
+        record = {
+            "settings": self.settings,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "monitor": self.course.monitor,
+            "history": self.course.history,
+            "best_epoch": self.course.best_epoch,
+            "seconds": self.course.seconds,
+        }
+        groups = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "metrics": self.metrics,
+            "best": self.course.best_weights,
+        }
+        arrays: dict[str, Any] = {
+            f"{group}/{index}": array
+            for group, members in groups.items()
+            for index, array in enumerate(members)
+        }
+        with atomic_path(path) as temporary:
+            np.savez(temporary, record=np.asarray(json.dumps(record)), **arrays)
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """Raises InputError for a file that is damaged or something else."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                record = json.loads(str(stored["record"]))
+                groups = {
+                    group: [
+                        stored[f"{group}/{index}"]
+                        for index in range(sum(n.startswith(f"{group}/") for n in stored.files))
+                    ]
+                    for group in ("model", "optimizer", "metrics", "best")
+                }
+            return cls(
+                record["settings"],
+                record["epoch"],
+                record["batch"],
+                Course(
+                    record["monitor"],
+                    record["history"],
+                    record["best_epoch"],
+                    groups["best"],
+                    record["seconds"],
+                ),
+                groups["model"],
+                groups["optimizer"],
+                groups["metrics"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{path}: not a whole checkpoint ({type(error).__name__})",
+                hint="give --restart to begin anew",
+            ) from error
+
+    def check(self, settings: Mapping[str, Any], path: Path) -> None:
+        """Raise InputError, naming what differs, when these settings are not those of the file."""
+        differing = [
+            f"{name} {_said(self.settings.get(name))} → {_said(settings.get(name))}"
+            for name in sorted({*self.settings, *settings})
+            if self.settings.get(name) != settings.get(name)
+        ]
+        if differing:
+            raise InputError(
+                f"{path} is of a training with other settings: {'; '.join(differing)}",
+                hint="give the same settings as before to go on, or --restart to begin anew",
+            )
+
+
+def _said(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 16 else f"{text[:12]}…"

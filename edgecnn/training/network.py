@@ -1,0 +1,186 @@
+"""The network while it is trained, and the same network as it is exported."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from edgecnn import models
+from edgecnn.data.base import Dataset
+from edgecnn.errors import InputError
+from edgecnn.keras_files import import_keras
+from edgecnn.preprocessing import Preprocessing, TextPreprocessing
+from edgecnn.registry import MODELS
+from edgecnn.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    import keras
+
+_STEPS = ((0.5, 0.1), (0.75, 0.01))
+"""The schedule `step`: from which share of the training on, which share of the rate."""
+
+
+def input_shape(
+    model_name: str, dataset: Dataset, input_size: int | None = None
+) -> tuple[int, ...]:
+    """The input to train with; `input_size` is the side of pictures, instead of the default.
+
+    Raises InputError for an input size where the data hold no pictures.
+    """
+    chosen: tuple[int, ...] = models.input_shape_for(model_name, dataset.sample_shape)
+    if input_size is None:
+        return chosen
+    if dataset.modality != "image":
+        raise InputError(
+            f"an input size is for pictures, {dataset.name!r} holds data of the kind "
+            f"{dataset.modality}"
+        )
+    return (input_size, input_size, chosen[-1])
+
+
+def arguments_for(
+    model_name: str, shape: tuple[int, ...], dataset: Dataset, preprocessing: Preprocessing
+) -> dict[str, Any]:
+    """What the network's build function is called with."""
+    arguments: dict[str, Any] = {"input_shape": shape, "num_classes": len(dataset.labels)}
+    if isinstance(preprocessing, TextPreprocessing) and _takes(model_name, "vocabulary_size"):
+        arguments["vocabulary_size"] = preprocessing.vocabulary_size
+    return arguments
+
+
+def build(
+    model_name: str, arguments: Mapping[str, Any], *, seed: int, precision: str
+) -> keras.Model:
+    """The network with fresh weights, with its auxiliary heads where it has such.
+
+    With a `precision` other than "off" layers compute in it; variables, and the output layers'
+    softmax, stay float32. Raises InputError for a network that answers for another number of
+    classes than asked for.
+    """
+    extra = {"auxiliary_heads": True} if _takes(model_name, "auxiliary_heads") else {}
+    model = models.build(model_name, seed=seed, **arguments, **extra)
+    classes = model.outputs[0].shape[-1]
+    if classes != arguments["num_classes"]:
+        raise InputError(
+            f"{model_name} answers for {classes} classes, the data have {arguments['num_classes']}"
+        )
+    return model if precision == "off" else _in_precision(model, f"mixed_{precision}")
+
+
+def resolved_precision(wanted: str) -> str:
+    """For "auto" bfloat16 where there is an accelerator, and "off" on a CPU."""
+    if wanted != "auto":
+        return wanted
+    keras = import_keras()
+    return "bfloat16" if keras.distribution.list_devices("gpu") else "off"
+
+
+def _in_precision(model: keras.Model, policy: str) -> keras.Model:
+    """A copy whose layers, all but those that end in an output, compute under `policy`."""
+    import keras
+
+    last = {output._keras_history.operation.name for output in model.outputs}  # noqa: SLF001
+
+    def copied(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer.name not in last and not isinstance(layer, keras.layers.InputLayer):
+            config["dtype"] = policy
+        return layer.__class__.from_config(config)
+
+    copy: keras.Model = keras.models.clone_model(model, clone_function=copied)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def compile_for_training(
+    model: keras.Model, recipe: TrainingRecipe, *, epochs: int, steps_per_epoch: int
+) -> None:
+    """Give it optimizer, losses and accuracy. The optimizer has its variables afterwards."""
+    keras = import_keras()
+    heads = len(model.outputs)
+    rate = _schedule(recipe, epochs, steps_per_epoch)
+    clip = {} if recipe.gradient_clip is None else {"global_clipnorm": recipe.gradient_clip}
+    if recipe.optimizer == "sgd":
+        nesterov = recipe.momentum > 0
+        kind = keras.optimizers.SGD
+        clip |= {"momentum": recipe.momentum, "nesterov": nesterov}
+    else:
+        kind = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[recipe.optimizer]
+    optimizer = kind(rate, weight_decay=recipe.weight_decay or None, **clip)
+    if recipe.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(model.trainable_variables)
+    loss = _smoothed(recipe.label_smoothing) if recipe.label_smoothing else _CROSS_ENTROPY
+    if heads == 1:
+        model.compile(optimizer, loss=loss, metrics=["accuracy"])
+    else:
+        model.compile(
+            optimizer,
+            loss=[loss] * heads,
+            loss_weights=[1.0] + [recipe.auxiliary_weight] * (heads - 1),
+            metrics=[["accuracy"]] + [[]] * (heads - 1),
+        )
+
+
+_CROSS_ENTROPY = "sparse_categorical_crossentropy"
+
+
+def _smoothed(share: float) -> Any:
+    """Cross-entropy with `share` of the label spread over all classes (Szegedy 2015)."""
+    keras = import_keras()
+
+    def smoothed_cross_entropy(labels: Any, outputs: Any) -> Any:
+        flat = keras.ops.reshape(labels, (-1,))
+        wanted = keras.ops.one_hot(keras.ops.cast(flat, "int32"), outputs.shape[-1])
+        return keras.losses.categorical_crossentropy(wanted, outputs, label_smoothing=share)
+
+    return smoothed_cross_entropy
+
+
+def _schedule(recipe: TrainingRecipe, epochs: int, steps_per_epoch: int) -> Any:
+    """The learning rate as a function of the optimizer's steps."""
+    import keras
+
+    total = epochs * steps_per_epoch
+    warmup = min(round(recipe.warmup_epochs * steps_per_epoch), total)
+    if recipe.schedule == "cosine" and warmup == 0:
+        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total)
+    ops = keras.ops
+
+    class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+        def __call__(self, step: Any) -> Any:
+            step = ops.cast(step, "float32")
+            done = ops.clip((step - warmup) / max(1, total - warmup), 0.0, 1.0)
+            if recipe.schedule == "cosine":
+                share = 0.5 * (1.0 + ops.cos(math.pi * done))
+            else:
+                share = ops.ones_like(done)
+                for start, factor in _STEPS if recipe.schedule == "step" else ():
+                    share = ops.where(step >= start * total, factor, share)
+            rising = (step + 1.0) / max(1, warmup)
+            return recipe.learning_rate * ops.where(step < warmup, rising, share)
+
+        def get_config(self) -> dict[str, Any]:
+            return {}
+
+    return Schedule()
+
+
+def exported(model_name: str, arguments: Mapping[str, Any], trained: keras.Model) -> keras.Model:
+    """The network with the trained weights, without optimizer, auxiliary heads and precision.
+
+    A model that never saw the optimizer: Adam's moments would triple the file.
+    """
+    bare = models.build(model_name, **arguments)
+    if len(trained.outputs) == 1:
+        bare.set_weights(trained.get_weights())
+        return bare
+    for layer in bare.layers:
+        layer.set_weights(trained.get_layer(layer.name).get_weights())
+    return bare
+
+
+def _takes(model_name: str, argument: str) -> bool:
+    return argument in inspect.signature(MODELS.load(model_name)).parameters

@@ -1,0 +1,216 @@
+"""How a network is trained: one frozen record, with defaults for each registered network.
+
+A recipe decides the weights together with the network, the data and the seed, and is written
+into the manifest. `recipe_for` gives a network's own; `dataclasses.replace` changes fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from math import inf
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import InputError
+from edgecnn.training.augmentation import LEVELS
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("cosine", "constant", "step")
+CLASS_WEIGHTS = ("none", "balanced")
+MIXED_PRECISION = ("auto", "off", "bfloat16", "float16")
+MONITORS = ("loss", "accuracy")
+_TARGET_STEPS = 8_000
+_EPOCHS = (10, 30)
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Everything that decides the outcome, beside network, data and seed.
+
+    `epochs` is the most there will be; None chooses from the size of the data.
+    `learning_rate` is the largest one: after `warmup_epochs` of linear rise, `cosine` falls to
+    0 at the end, `step` to a tenth after half and to a hundredth after three quarters of the
+    epochs. `momentum` (Nesterov's) is SGD's alone. `weight_decay` is decoupled (Loshchilov
+    2019), so SGD wants about ten times the value that papers add to the loss; biases and
+    batch normalisation are left out. `gradient_clip` bounds the norm of all gradients
+    together. `class_weights="balanced"` weighs a class by samples / (classes × its samples).
+    `augment` is a level of edgecnn.training.augmentation; `mirror` None mirrors pictures of
+    data sets where left and right are known not to matter.
+    Training stops when the validation's `monitor` has not improved for `patience` epochs
+    (None: never), and the best epoch's weights are kept.
+    `mixed_precision="auto"` is bfloat16 on an accelerator and off on a CPU.
+    `auxiliary_weight` weighs the loss of each head that is there for training only
+    (Szegedy 2014: 0.3).
+
+    Raises InputError for a value that makes no sense.
+    """
+
+    epochs: int | None = None
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: str = "cosine"
+    warmup_epochs: float = 0.0
+    label_smoothing: float = 0.0
+    class_weights: str = "none"
+    gradient_clip: float | None = None
+    augment: str = "light"
+    mirror: bool | None = None
+    patience: int | None = 10
+    monitor: str = "loss"
+    mixed_precision: str = "off"
+    auxiliary_weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise InputError(f"{name.replace('_', ' ')} must be at least 1, received: {number}")
+        _check_range("learning rate", self.learning_rate, 0, inf, open_low=True)
+        _check_range("momentum", self.momentum, 0, 1)
+        _check_range("weight decay", self.weight_decay, 0, inf)
+        _check_range("warm-up epochs", self.warmup_epochs, 0, inf)
+        _check_range("label smoothing", self.label_smoothing, 0, 1)
+        _check_range("auxiliary weight", self.auxiliary_weight, 0, inf)
+        if self.gradient_clip is not None:
+            _check_range("gradient clip", self.gradient_clip, 0, inf, open_low=True)
+        for name, known in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("class_weights", CLASS_WEIGHTS),
+            ("mixed_precision", MIXED_PRECISION),
+            ("monitor", MONITORS),
+            ("augment", LEVELS),
+        ):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name.replace('_', ' ')} is one of {', '.join(known)}, "
+                    f"received: {getattr(self, name)!r}"
+                )
+
+
+def _check_range(
+    name: str, value: float, low: float, high: float, *, open_low: bool = False
+) -> None:
+    """low ≤ value < high (or low < value); NaN is in no range."""
+    if not (low < value < high if open_low else low <= value < high):
+        least = "more than" if open_low else "at least"
+        bound = "" if high == inf else f" and less than {high:g}"
+        raise InputError(f"the {name} must be a number, {least} {low:g}{bound}, received: {value}")
+
+
+_RESIDUAL = TrainingRecipe(
+    batch_size=128,
+    learning_rate=0.1,
+    optimizer="sgd",
+    weight_decay=5e-3,
+    warmup_epochs=1.0,
+    label_smoothing=0.1,
+    gradient_clip=5.0,
+    augment="standard",
+    monitor="accuracy",
+    patience=None,
+)
+"""He 2015: SGD with momentum 0.9 and decay 0.0001 in the loss; a cosine instead of steps."""
+
+RECIPES: Mapping[str, TrainingRecipe] = {
+    "lenet5": TrainingRecipe(),
+    "simple": TrainingRecipe(),
+    "resnet8": _RESIDUAL,
+    "resnet18": _RESIDUAL,
+    "resnet34": _RESIDUAL,
+    "resnet50": _RESIDUAL,
+    # Without batch normalisation SGD needs a rate found for each input size; AdamW does not.
+    "alexnet": TrainingRecipe(
+        learning_rate=5e-4,
+        optimizer="adamw",
+        weight_decay=0.02,
+        warmup_epochs=1.0,
+        gradient_clip=5.0,
+        augment="standard",
+        monitor="accuracy",
+        patience=None,
+    ),
+    "googlenet": TrainingRecipe(
+        learning_rate=1e-3,
+        optimizer="adamw",
+        weight_decay=0.02,
+        warmup_epochs=1.0,
+        gradient_clip=5.0,
+        augment="standard",
+        monitor="accuracy",
+        patience=None,
+    ),
+    # Kim 2014: batches of 50, gradients bounded to norm 3, early stopping; Adam for Adadelta.
+    "textcnn": TrainingRecipe(
+        epochs=20,
+        batch_size=50,
+        learning_rate=1e-3,
+        gradient_clip=3.0,
+        augment="light",
+        monitor="accuracy",
+        patience=5,
+    ),
+    "cnn1d": TrainingRecipe(
+        learning_rate=2e-3,
+        optimizer="adamw",
+        weight_decay=0.02,
+        warmup_epochs=1.0,
+        gradient_clip=5.0,
+        augment="standard",
+        monitor="accuracy",
+        patience=None,
+    ),
+    "voxnet": TrainingRecipe(
+        epochs=20,
+        batch_size=32,
+        learning_rate=1e-3,
+        optimizer="adamw",
+        weight_decay=0.02,
+        warmup_epochs=1.0,
+        label_smoothing=0.1,
+        gradient_clip=5.0,
+        augment="standard",
+        monitor="accuracy",
+        patience=None,
+    ),
+}
+
+
+def recipe_for(model: str, **changes: Any) -> TrainingRecipe:
+    """The network's own recipe (lenet5's for a plug-in's network) with `changes`.
+
+    Raises InputError for a field that a recipe does not have.
+    """
+    own = RECIPES.get(model, TrainingRecipe())
+    known = [field.name for field in fields(own)]
+    for name in changes:
+        if name not in known:
+            raise InputError(
+                f"a training recipe has no {name!r}", hint=f"it has: {', '.join(known)}"
+            )
+    values = {name: getattr(own, name) for name in known}
+    return TrainingRecipe(**{**values, **changes})
+
+
+def default_epochs(samples: int, batch_size: int = 64) -> int:
+    """Enough epochs for about 8,000 steps, from 10 (MNIST) to 30 (digits, 600 steps)."""
+    steps = -(-samples // batch_size)
+    return int(np.clip(-(-_TARGET_STEPS // steps), *_EPOCHS))
+
+
+def balanced_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float32]:
+    """A weight for each class (classes,), so that all together weigh the same: mean 1.
+
+    A class without a sample weighs nothing.
+    """
+    counts = np.bincount(labels, minlength=classes).astype(np.float64)
+    there = counts > 0
+    weights = np.zeros(classes)
+    weights[there] = len(labels) / (there.sum() * counts[there])
+    return weights.astype(np.float32)
