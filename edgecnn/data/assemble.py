@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from edgecnn.data.base import SPLITS, Dataset, Labels, Modality, Split
 from edgecnn.data.content import content_sha256, sample_digest
-from edgecnn.data.pictures import PictureFiles
 from edgecnn.data.splits import FRACTIONS, Indices, missing_splits
 from edgecnn.errors import InputError
 
@@ -52,7 +52,9 @@ def assemble(
         origin = "train" if split in carved else split
         whole = parts[origin]
         chosen = carved.get(split, np.arange(len(whole)))
-        splits[split] = Split(take(whole.samples, chosen), whole.labels[chosen])
+        splits[split] = (
+            Split(take(whole.samples, chosen), whole.labels[chosen]) if split in carved else whole
+        )
         known = digests[origin] if digests else None
         hashes[split] = (_digests(splits[split], known, chosen), splits[split].labels)
     return Dataset(
@@ -113,8 +115,9 @@ def take(samples: Any, indices: Indices) -> Any:
         return samples[indices]
     if isinstance(samples, tuple):
         return tuple(samples[index] for index in indices)
-    if isinstance(samples, PictureFiles):
-        return PictureFiles(tuple(samples.paths[index] for index in indices), samples.channels)
+    paths = getattr(samples, "paths", None)
+    if paths is not None:  # PictureFiles, WavFiles
+        return replace(samples, paths=tuple(paths[index] for index in indices))
     return Subset(samples, indices)
 
 

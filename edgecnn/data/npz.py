@@ -25,7 +25,8 @@ def read_npz(path: Path) -> dict[str, Array]:
     Raises InputError when the file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:  # np.load would leave a damaged one open
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(f"{path} is a single array", hint="an .npz holds several")
             return {name: archive[name] for name in archive.files}

@@ -98,11 +98,11 @@ def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "") -> Dat
         state = f"no readable recording of {missing[0]!r}" if missing else "fewer than two classes"
         raise InputError(f"{place}: {state}", hint=f"expected {_EXPECTED}")
     labels = np.asarray([class_names.index(entry.label) for entry in readable], np.int64)
-    whole = Split(WavFiles(tuple(entry.path for entry in readable)), labels)
+    files = WavFiles(tuple(entry.path for entry in readable))
     parts = _parts(readable, split, seed)
     return assemble(
         place.resolve().name,
-        {name: Split(_of(whole.samples, chosen), labels[chosen]) for name, chosen in parts.items()},
+        {name: Split(take(files, chosen), labels[chosen]) for name, chosen in parts.items()},
         class_names,
         modality="signal",
         sample_shape=(usual_length(lengths), 1),
@@ -219,7 +219,3 @@ def _parts(entries: Sequence[_Found], split: str, seed: int) -> dict[str, Indice
         is_test = np.asarray([entry.take < TEST_TAKES for entry in entries])
         return {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
     return {"train": np.arange(len(entries))}
-
-
-def _of(files: Any, chosen: Indices) -> WavFiles:
-    return WavFiles(take(files.paths, chosen))
