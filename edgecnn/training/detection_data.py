@@ -94,6 +94,7 @@ class RenderedScenes(Sequence[BoxedPicture]):
     def __len__(self) -> int:
         return len(self._scenes)
 
+    # Sequence promises slices too; scenes are read one at a time.
     def __getitem__(self, index: int) -> BoxedPicture:  # type: ignore[override]
         counted, ignored = (
             np.asarray(rows, np.float32).reshape(-1, 4) for rows in self._boxes[index]

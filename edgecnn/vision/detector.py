@@ -17,6 +17,7 @@ from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing, Pl
 from edgecnn.registry import RUNTIMES, require, unknown_name
 from edgecnn.runtimes import load, parse_configuration
 from edgecnn.runtimes.base import Session
+from edgecnn.vision.shrink import fit
 
 ASSETS = Path(__file__).parent.parent / "assets"
 
@@ -50,17 +51,14 @@ class Detector:
     def prepare(self, image_bgr: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], Placement]:
         """The network's own input, quantised if it wants that, and where the picture lies in it.
 
-        OpenCV resizes here, at a twentieth of the time that `preprocessing` takes; where a
+        OpenCV resizes here (`shrink.fit`), several times as fast as `preprocessing`; where a
         picture needs no resizing the two agree exactly, and otherwise within 2 grey levels
         on average over a photograph (held by a test).
         """
         cv2 = require("cv2", "opencv")
         bgr = _as_bgr(image_bgr)
         place = self.preprocessing.place(*bgr.shape[:2])
-        if bgr.shape[:2] != (place.height, place.width):
-            shrinks = place.height < bgr.shape[0] or place.width < bgr.shape[1]
-            method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            bgr = cv2.resize(bgr, (place.width, place.height), interpolation=method)
+        bgr = fit(bgr, place.height, place.width)
         canvas = np.full(self.preprocessing.shape, self.preprocessing.fill, np.uint8)
         inner = canvas[place.top : place.top + place.height, place.left : place.left + place.width]
         cv2.cvtColor(np.ascontiguousarray(bgr), cv2.COLOR_BGR2RGB, dst=inner)

@@ -50,6 +50,7 @@ class SyntheticScenes(Sequence[BoxedPicture]):
     def __len__(self) -> int:
         return self.number
 
+    # Sequence promises slices too; a scene is drawn when it is asked for, one at a time.
     def __getitem__(self, index: int) -> BoxedPicture:  # type: ignore[override]
         if not 0 <= index < self.number:
             raise IndexError(index)

@@ -1,0 +1,41 @@
+"""Fast resizing stays close to the resizing that training did."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.data.synthetic.scenes import SyntheticScenes
+from edgecnn.preprocessing.resample import resize
+from edgecnn.vision.shrink import fit
+
+cv2 = pytest.importorskip("cv2", reason="the live detector resizes with OpenCV")
+
+
+def apart(picture, height, width):
+    reference = resize(picture.astype(np.float32), height, width)
+    return float(np.abs(fit(picture, height, width).astype(np.float32) - reference).mean())
+
+
+@pytest.mark.parametrize("size", [(288, 384), (312, 416), (400, 500), (250, 330)])
+def test_a_picture_comes_out_as_in_training(size):
+    scenes = SyntheticScenes(3, 4, 480, 640)
+    assert np.mean([apart(scene.picture, *size) for scene in scenes]) < 1.5
+
+
+def test_shrinking_is_nearer_to_training_than_opencvs_area_averages():
+    picture = SyntheticScenes(3, 1, 540, 720)[0].picture
+    reference = resize(picture.astype(np.float32), 288, 384)
+    area = cv2.resize(picture, (384, 288), interpolation=cv2.INTER_AREA)
+
+    assert apart(picture, 288, 384) < 0.7 * np.abs(area.astype(np.float32) - reference).mean()
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((1, 1), (64, 64)), ((1, 900), (1, 64)), ((700, 1), (64, 1)),
+                        ((480, 640), (480, 640)), ((3000, 4000), (288, 384))],
+)  # fmt: skip
+def test_any_size_goes_to_any_size(shape, size):
+    flat = np.full((*shape, 3), 77, np.uint8)
+    assert fit(flat, *size).shape == (*size, 3)
+    assert (fit(flat, *size) == 77).all()
