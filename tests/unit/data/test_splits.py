@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.data.splits import stratified_split
+from edgecnn.data.splits import (
+    grouped_split,
+    missing_splits,
+    stratified_split,
+    whole_groups_split,
+)
 from edgecnn.errors import InputError
 
 FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
@@ -61,3 +66,47 @@ def test_shares_are_kept_within_each_class():
 def test_a_class_with_too_few_samples_is_named():
     with pytest.raises(InputError, match=r"class 'b' has 2 sample\(s\), expected at least 3"):
         stratified_split(np.asarray([0, 0, 0, 1, 1]), FRACTIONS, NAMES, seed=0)
+
+
+def test_groups_stay_together_and_every_class_is_everywhere():
+    labels = np.repeat([0, 1, 2], 40)
+    groups = np.arange(120) // 5
+
+    parts = grouped_split(labels, groups, FRACTIONS, "abc", seed=3)
+    of = {name: set(groups[chosen]) for name, chosen in parts.items()}
+
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(120))
+    assert sum(len(part) for part in of.values()) == 24
+    assert all(set(labels[chosen]) == {0, 1, 2} for chosen in parts.values())
+    assert len(parts["validation"]) == pytest.approx(0.1 * 120, abs=6)
+
+
+def test_a_large_group_never_empties_training():
+    labels = np.zeros(100, int)
+    groups = np.asarray([0] * 90 + [1] * 5 + [2] * 5)
+
+    parts = grouped_split(labels, groups, FRACTIONS, "a", seed=0)
+
+    assert {name: len(part) for name, part in parts.items()} == {
+        "train": 90,
+        "validation": 5,
+        "test": 5,
+    }
+
+
+def test_whole_groups_are_split_whatever_their_classes():
+    speakers = ["ann", "bob", "eve", "joe"] * 10
+
+    parts = whole_groups_split(speakers, FRACTIONS, seed=0)
+    of = [{speakers[index] for index in chosen} for chosen in parts.values()]
+
+    assert [len(names) for names in of] == [2, 1, 1]
+    assert len(set.union(*of)) == 4
+
+
+def test_only_absent_splits_are_carved():
+    labels = np.arange(100) % 2
+
+    assert set(missing_splits(labels, {"train", "test"}, "ab", seed=0)) == {"train", "validation"}
+    alone = missing_splits(labels, {"train", "validation", "test"}, "ab", seed=0)
+    assert alone["train"].tolist() == list(range(100))
