@@ -53,6 +53,9 @@ class MisbehavingSession(Session):
                 self.leak.append(bytearray(1 << 16))
             if device == "crash-late" and self.count == 30:
                 os.abort()
+            if device == "hot" and self.count == 2_000:
+                for later in Path(os.environ["EDGECNN_SYSTEM_ROOT"]).rglob("*.later"):
+                    later.replace(later.with_suffix(""))
             if device == "drift":
                 time.sleep(0.0002 + 0.0000005 * self.count)
             time.sleep(0.0002)
@@ -75,7 +78,7 @@ class Misbehaving(Runtime):
     formats = ("tflite",)
     devices = ("cpu", "crash", "crash-late", "hang", "kill", "exit", "fallback", "constant", "nan",
                "partial", "software", "slow-first", "outliers", "bimodal", "leak", "chatty",
-               "drift", "early", "reduced")
+               "drift", "early", "reduced", "hot")
     extra = "none"
 
     @classmethod

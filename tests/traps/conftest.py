@@ -26,11 +26,21 @@ Measure = Callable[..., Measurement]
 def measure(tmp_path: Path) -> Measure:
     """Measure one file on one configuration; other keyword arguments change the protocol."""
 
-    def measured(path: Path, configuration: str, *, data=None, threads=1, passes=PASSES, **numbers):
+    def measured(
+        path: Path,
+        configuration: str,
+        *,
+        data=None,
+        threads=1,
+        options=None,
+        passes=PASSES,
+        **numbers,
+    ):
         results = benchmark(
             [path],
             [configuration],
             threads=(threads,),
+            options=options,
             passes=passes,
             protocol=replace(BRIEF, **numbers),
             data=data,

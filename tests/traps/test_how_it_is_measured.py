@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from edgecnn.benchmarking import scenarios
+from edgecnn.reporting.compare import compare
+from edgecnn.results import Results
 
 
 def burn(stop, on_secs: float, off_secs: float) -> None:
@@ -102,30 +105,58 @@ def test_no_leak_is_not_called_one(misbehave):
 
 
 @pytest.fixture
-def planted_frequency(tmp_path: Path, monkeypatch):
-    """A system root whose processor frequency can be set, for this process and the workers."""
+def overheat(tmp_path: Path, monkeypatch, misbehave):
+    """Measure a runtime that changes a file of the system after 2,000 inferences, which is after
+    warming up and before the end; the file lies under a root of its own.
+    """
     root = tmp_path / "root"
-    folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
-    folder.mkdir(parents=True)
-    (root / "proc").mkdir()
+    (root / "proc").mkdir(parents=True)
     (root / "proc/stat").write_text("cpu 0 0 0 0 0 0 0 0 0 0\n")
     monkeypatch.setenv("EDGECNN_SYSTEM_ROOT", str(root))
 
-    def write(mhz: int) -> None:
-        (folder / "scaling_cur_freq").write_text(f"{mhz * 1000}\n")
+    def measured(name: str, cool: int, hot: int):
+        path = root / "sys/devices/system/cpu/cpu0" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(f"{cool}\n")
+        path.with_name(f"{path.name}.later").write_text(f"{hot}\n")
+        return misbehave("hot", passes=(), min_runs=4_000, max_runs=4_000, max_secs=30.0)
 
-    write(3_000)
-    return write
+    return measured
 
 
-def test_a_frequency_that_sinks_while_measuring_is_told(misbehave, planted_frequency):
-    timer = threading.Timer(1.0, planted_frequency, [1_200])
-    timer.start()
-    row = misbehave("cpu", min_secs=3.0, max_secs=4.0, max_runs=100_000)
-    timer.join()
+def test_a_frequency_that_sinks_while_measuring_is_told(overheat):
+    row = overheat("cpufreq/scaling_cur_freq", 3_000_000, 1_200_000)
     assert row.runs[0].machine["frequency_mhz"] == [3000.0, 1200.0]
     assert row.verdict == "NOISY"
     assert "frequency moved by 150%" in " ".join(row.reasons)
+
+
+def test_a_processor_that_was_throttled_is_told(overheat):
+    row = overheat("thermal_throttle/core_throttle_count", 7, 9)
+    assert row.verdict == "INVALID"
+    assert "throttled while measuring (core_throttle_count)" in row.reasons[0]
+
+
+def test_a_server_that_cannot_keep_its_latency_bound_has_no_rate(misbehave):
+    """An inference takes 0.2 ms at least: 20,000 queries a second only pile up."""
+    server = scenarios.resolve("server", target_qps=20_000.0, latency_bound_ms=2.0)
+    row = misbehave("cpu", options=server, passes=(), min_runs=700, max_runs=700)
+    assert row.throughput_per_s == 0
+    assert row.verdict == "INVALID"
+    assert "the latency bound of 2 ms does not hold: p99" in row.reasons[0]
+
+
+def test_what_was_measured_differently_is_not_compared(misbehave):
+    before, pinned = (
+        Results((misbehave("cpu", passes=(), options=scenarios.resolve(affinity=cores)),))
+        for cores in ((), (0,))
+    )
+    two = Results((misbehave("cpu", passes=(), threads=2),))
+    assert compare(before, before).changes
+    for after, why in ((two, "threads: 1 before, 2 after"), (pinned, "affinity: none before, 0")):
+        found = compare(before, after)
+        assert not found.changes
+        assert why in found.refused[0][1]
 
 
 def test_an_interrupted_row_does_not_pass_for_a_whole_one(misbehave):
