@@ -76,7 +76,7 @@ def _machine() -> dict[str, Any]:
         "usable_cores": observation.usable_cpus(),
         "instruction_sets": [name for name in INSTRUCTION_SETS if name in flags],
         "memory_bytes": psutil.virtual_memory().total,
-        "governor": _read("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": observation.governor(),
         "virtual": "hypervisor" in flags,
         "gpus": gpus(),
         "load_average": [round(load, 2) for load in os.getloadavg()],

@@ -49,6 +49,7 @@ class Snapshot:
     involuntary_switches: int
     frequency_mhz: float | None
     temperature_c: float | None
+    governor: str | None = None
     throttle: Flags = field(default_factory=Flags)
 
 
@@ -64,6 +65,7 @@ def snapshot() -> Snapshot:
         involuntary_switches=usage.ru_nivcsw,
         frequency_mhz=frequency_mhz(),
         temperature_c=temperature_c(),
+        governor=governor(),
         throttle=throttle.read(ROOT),
     )
 
@@ -87,6 +89,7 @@ def difference(before: Snapshot, after: Snapshot) -> dict[str, Any]:
         "involuntary_switches": after.involuntary_switches - before.involuntary_switches,
         "frequency_mhz": [before.frequency_mhz, after.frequency_mhz],
         "temperature_c": [before.temperature_c, after.temperature_c],
+        "governor": [before.governor, after.governor],
         "throttled": throttled,
         "throttled_by": by,
     }
@@ -124,6 +127,15 @@ def frequency_mhz() -> float | None:
         if value is not None:
             readings.append(value / 1e3)
     return round(sum(readings) / len(readings), 1) if readings else None
+
+
+def governor() -> str | None:
+    """What sets the first processor's frequency ("performance", "ondemand" …), where it is told."""
+    try:
+        path = ROOT / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
+        return path.read_text(encoding="ascii").strip() or None
+    except (OSError, ValueError):
+        return None
 
 
 def temperature_c() -> float | None:

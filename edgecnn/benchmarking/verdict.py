@@ -308,6 +308,12 @@ def _disturbed(runs: tuple[Run, ...], threads: int) -> Iterator[str]:
             f"the clock frequency moved by {max(moves):.0%}{where}: "
             f"set the governor to performance and {again}"
         )
+    governors = {each for run in runs for each in run.machine.get("governor") or () if each}
+    if len(governors) > 1:
+        yield (
+            f"the governor changed while measuring ({', '.join(sorted(governors))}): "
+            "keep one, performance at best, and measure again"
+        )
 
 
 def _which(readings: Sequence[float], limit: float) -> tuple[str, str]:

@@ -43,6 +43,10 @@ def test_a_quiet_run_of_a_healthy_model_is_valid():
         ({"steal_fraction": 0.10}, "hypervisor took 10.0%"),
         ({"other_cpus": 1.0}, "other processes kept 1.0 processors busy"),
         ({"frequency_mhz": [3000.0, 1500.0]}, "frequency moved by 100%"),
+        (
+            {"governor": ["performance", "powersave"]},
+            "changed while measuring (performance, powers",
+        ),
     ],
 )
 def test_a_disturbed_run_is_noisy_and_names_the_disturbance(machine: dict, word: str):
@@ -53,6 +57,7 @@ def test_a_disturbed_run_is_noisy_and_names_the_disturbance(machine: dict, word:
 
 def test_a_machine_that_tells_nothing_is_not_accused():
     silent = {"steal_fraction": None, "other_cpus": None, "frequency_mhz": [None, None]}
+    silent["governor"] = [None, None]
     assert judged(row(machine=silent)) == ("VALID", "")
 
 
