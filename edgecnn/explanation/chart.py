@@ -8,7 +8,8 @@ from typing import Any
 from edgecnn.explanation.shift import ShiftCurve
 from edgecnn.reporting import charts
 
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
+DASHES = ([1, 0], [7, 5], [2, 4], [9, 4, 2, 4], [4, 8])
+BROAD, FINE = 6.0, 2.2
 
 
 def svg(curves: Sequence[ShiftCurve], *, width: int) -> str:
@@ -39,23 +40,35 @@ def specification(curves: Sequence[ShiftCurve], look: str, *, width: int) -> dic
     x = alt.X("pixels:Q", title="shift in pixels of the network's input").axis(
         format="d", tickMinStep=1
     )
-    legend = alt.Legend(title=None, orient="top", columns=1 if narrow else 2, labelLimit=340)
+    legend = alt.Legend(
+        title=None,
+        orient="top",
+        columns=1 if narrow else 3,
+        labelLimit=300,
+        symbolOpacity=1,
+        symbolType="stroke",
+        symbolStrokeWidth=3,
+        symbolSize=260,
+    )
     colour = alt.Color("file:N", legend=legend).scale(
         domain=names, range=[colours[place % len(colours)] for place in range(len(names))]
     )
     dash = alt.StrokeDash("file:N", legend=None).scale(
         domain=names, range=[DASHES[place % len(DASHES)] for place in range(len(names))]
     )
+    width_of = alt.StrokeWidth("file:N", legend=None).scale(
+        domain=names, range=[BROAD, *(FINE for _ in names[1:])]
+    )
     panels = []
     for what, title in (("accuracy", "correct"), ("agreement", "same answer as unmoved")):
         y = alt.Y(f"{what}:Q", title=title).axis(format=".0%", tickCount=6).scale(domain=[0, 1])
         base = alt.Chart(alt.NamedData("rows")).encode(x=x, color=colour)
-        band = base.mark_area(opacity=0.13, interpolate="linear").encode(
+        band = base.mark_area(opacity=0.1, interpolate="linear").encode(
             y=alt.Y(f"{what}_low:Q", title=title), y2=f"{what}_high:Q"
         )
-        line = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=dash)
-        dots = base.mark_point(filled=True, size=34, opacity=1).encode(y=y)
-        panels.append(alt.layer(band, line, dots).properties(width=panel, height=230))
+        # The first file is a broad line, so that those which lie on it are seen upon it.
+        line = base.mark_line().encode(y=y, strokeDash=dash, strokeWidth=width_of)
+        panels.append(alt.layer(band, line).properties(width=panel, height=230))
     joined = alt.vconcat(*panels) if narrow else alt.hconcat(*panels, spacing=34)
     spec: dict[str, Any] = joined.to_dict()
     spec.setdefault("datasets", {})["rows"] = rows(curves)

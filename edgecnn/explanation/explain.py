@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.base import Dataset
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.explanation import network
 from edgecnn.explanation.colour import Contribution, contributions
 from edgecnn.explanation.feature_maps import FeatureMaps, feature_maps
@@ -20,6 +19,7 @@ from edgecnn.explanation.occlusion import Occlusion, occlude
 from edgecnn.explanation.receptive_field import EffectiveField, effective_fields, noisy_copies
 from edgecnn.explanation.shift import ShiftCurve, shift_curve
 from edgecnn.explanation.subject import Subject, open_subject
+from edgecnn.models.receptive_field import ReceptiveField, receptive_fields
 from edgecnn.preprocessing import FloatArray
 from edgecnn.progress import Progress, silent
 from edgecnn.runtimes.first_layer import first_convolution, read_first_convolution
@@ -38,6 +38,8 @@ class Explanation:
     picture: Picture
     """As the file has it: (height, width, 1 or 3)."""
     picture_name: str
+    truth: int | None
+    """The picture's class where the data say it."""
     tensor: FloatArray
     scores: FloatArray
     """(classes,) probabilities."""
@@ -49,8 +51,8 @@ class Explanation:
     occlusion: Occlusion | None
     features: tuple[FeatureMaps, ...]
     fields: tuple[EffectiveField, ...]
-    theory: dict[str, Any]
-    """Layer → (size, stride, offset), from `edgecnn.models.receptive_field`."""
+    theory: Mapping[str, ReceptiveField]
+    """Layer → theoretical receptive field; empty where it is not known."""
     colours: tuple[Contribution, ...]
     curves: tuple[ShiftCurve, ...]
     data_name: str = ""
@@ -80,16 +82,19 @@ def explain(
 
     Raises InputError for files, pictures, classes and layers that cannot be used.
     """
+    truth = None
+    if picture is None:
+        picture, picture_name, truth = _first_picture(dataset)
     subject = open_subject(model, allow_unsafe=allow_unsafe)
     others = [open_subject(path, allow_unsafe=allow_unsafe) for path in beside]
     for other in others:
         _check_kinship(subject, other)
-    if picture is None:
-        picture, picture_name = _first_picture(dataset)
     progress("explain", 0, 4, "answer")
     tensor = subject.preprocessing(picture)
     scores = subject.scores(tensor[None])[0]
     wanted = _classes(subject, scores, classes, top)
+    if truth is not None and truth < len(scores) and not classes:
+        wanted = list(dict.fromkeys([*wanted, truth]))
     layers = network.spatial_layers(subject.model) if subject.model is not None else []
     chosen = network.stages(layers, MOST_STAGES)
     progress("explain", 1, 4, "where it looks")
@@ -103,6 +108,7 @@ def explain(
         subject=subject,
         picture=picture,
         picture_name=picture_name,
+        truth=truth,
         tensor=tensor,
         scores=scores,
         classes=tuple(wanted),
@@ -133,14 +139,19 @@ def _parent(subject: Subject) -> str:
     return artifact.sha256 if artifact.format == "keras" else artifact.manifest.parent_sha256 or ""
 
 
-def _first_picture(dataset: Dataset | None) -> tuple[Picture, str]:
+def _first_picture(dataset: Dataset | None) -> tuple[Picture, str, int]:
     if dataset is None:
         raise InputError(
             "no picture to explain", hint="give a picture file, or --data for one of its pictures"
         )
+    if dataset.modality != "image" or dataset.task != "classification":
+        raise InputError(
+            f"{dataset.name} holds no pictures with classes", hint="explain is for pictures"
+        )
     split = dataset["test"]
-    name = f"test picture 0 of {dataset.name} ({dataset.labels[int(split.labels[0])]})"
-    return np.asarray(split.samples[0]), name
+    truth = int(split.labels[0])
+    name = f"the first test picture of {dataset.name} ({dataset.labels[truth]})"
+    return np.asarray(split.samples[0]), name, truth
 
 
 def _classes(subject: Subject, scores: FloatArray, asked: Sequence[str], top: int) -> list[int]:
@@ -212,8 +223,14 @@ def _filters(subject: Subject) -> FloatArray | None:
     return found[0]
 
 
-def _theory(subject: Subject) -> dict[str, Any]:
-    return {}
+def _theory(subject: Subject) -> dict[str, ReceptiveField]:
+    """Nothing where a layer of the model does not tell its window."""
+    if subject.model is None:
+        return {}
+    try:
+        return receptive_fields(subject.model)
+    except UnsupportedError:
+        return {}
 
 
 def _curves(
@@ -228,7 +245,8 @@ def _curves(
     labels = len(dataset.labels)
     for subject in subjects:
         known = len(subject.labels)
-        if subject.detects or dataset.task != "classification" or known not in (0, labels):
+        fits = dataset.task == "classification" and dataset.modality == "image"
+        if subject.detects or not fits or known not in (0, labels):
             raise InputError(
                 f"{subject.artifact.name} does not answer with the {labels} classes of "
                 f"{dataset.name}: nothing to measure shifts by",

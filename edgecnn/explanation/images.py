@@ -67,7 +67,7 @@ def enlarged(picture: Picture, side: int) -> Picture:
             max(1, round(picture.shape[1] * ratio)),
         )
     factor = max(1, -(-side // longest))
-    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+    return np.asarray(picture.repeat(factor, axis=0).repeat(factor, axis=1), np.uint8)
 
 
 def fitted(picture: Picture, height: int, width: int) -> Picture:
@@ -78,7 +78,8 @@ def fitted(picture: Picture, height: int, width: int) -> Picture:
 
 def stretched(values: FloatArray, height: int, width: int) -> FloatArray:
     """A map (rows, columns) resampled smoothly to (height, width)."""
-    return resize(np.asarray(values, np.float32)[:, :, None], height, width)[:, :, 0]
+    smooth = resize(np.asarray(values, np.float32)[:, :, None], height, width)
+    return np.asarray(smooth[:, :, 0], np.float32)
 
 
 def glowing(picture: Picture, heat: FloatArray) -> Picture:

@@ -91,7 +91,7 @@ def _draw(sheet: _Sheet, section: Section, found: Explanation) -> None:
     for row in section.rows:
         _strip(sheet, row)
     if section.chart:
-        drawn = chart.png(found.curves, width=INSIDE, scale=2)
+        drawn = chart.png(found.curves, width=INSIDE - 40, scale=2)
         uri = "data:image/png;base64," + base64.b64encode(drawn).decode()
         width, height = (int.from_bytes(drawn[at : at + 4], "big") / 2 for at in (16, 20))
         sheet.picture(uri, MARGIN, sheet.y + 14, width, height)
@@ -118,7 +118,7 @@ def _strip(sheet: _Sheet, row: Row) -> None:
 
 def _tile(sheet: _Sheet, tile: Tile, x: float, side: float) -> float:
     """Draw a tile with its words; returns how high it is."""
-    height = side * tile.picture.shape[0] / tile.picture.shape[1]
+    height = float(side * tile.picture.shape[0] / tile.picture.shape[1])
     sheet.picture(images.data_uri(tile.picture), x, sheet.y, side, height)
     if tile.title:
         height += 17

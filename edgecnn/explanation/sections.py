@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -94,7 +93,7 @@ def answer(found: Explanation) -> Section:
     if subject.detects:
         said = f"The detector's surest place for {_label(found, 0)} has a score of {sure}."
     else:
-        said = f"The network answers {_label(found, order[0])}, with {sure}."
+        said = f"The network answers {_label(found, order[0])}, with {sure}.{_verdict(found)}"
     table = Table(
         "Best classes",
         ("class", "score"),
@@ -136,7 +135,7 @@ def evidence(found: Explanation) -> Section | None:
         return None
     drop, patch = found.occlusion.drop, found.occlusion.patch
     most = float(drop.max())
-    heat = np.maximum(drop, 0) / most if most > 0 else np.zeros_like(drop)
+    heat = np.asarray(np.maximum(drop, 0) / (most if most > 0 else 1), np.float32)
     note = f"{formats.points(-most)[:-1]} points at most" if most > 0 else "no place matters"
     return Section(
         "occlusion",
@@ -166,7 +165,7 @@ def first_layer(found: Explanation) -> Section | None:
         else "Stripes and steps answer to edges of that direction, spots to dots."
     )
     return Section(
-        "filters",
+        "first-layer",
         "First-layer filters",
         f"The {count} small patterns of {rows}×{columns} pixels that the network looks for "
         f"everywhere in the picture before anything else. {coloured}",
@@ -194,8 +193,8 @@ def depth(found: Explanation) -> Section | None:
         "features",
         "Feature maps by depth",
         "What single channels answer to, from the first layers to the last. Early maps follow "
-        "edges and colours at every pixel; further in they are coarser and answer to shapes, and "
-        "at the end to parts of the object.",
+        "edges and colours at every pixel; deeper ones are coarser and answer to shapes and, "
+        f"where their field is wide enough, to parts of the object.{_reach(found)}",
         "The layer's output for this picture at the last layer of each map size: the maps that "
         "vary most, each from its lowest value (black) to its highest (yellow).",
         tuple(rows),
@@ -210,7 +209,7 @@ def fields(found: Explanation) -> Section | None:
     tiles, lines = [], []
     for one in found.fields:
         theory = found.theory.get(one.layer.name)
-        size = "–" if theory is None else "×".join(str(side) for side in _sides(theory))
+        size = "–" if theory is None else f"{theory.size}"
         picture = images.glowing(base, one.weight / one.weight.max())
         box = theoretical_box(found, one)
         if box is not None:
@@ -254,11 +253,9 @@ def theoretical_box(
     theory = found.theory.get(one.layer.name)
     if theory is None:
         return None
-    size, stride, offset = (_pair(value) for value in theory)
-    middle = [offset[axis] + one.centre[axis] * stride[axis] for axis in (0, 1)]
-    top, bottom = middle[0] - size[0] / 2, middle[0] + size[0] / 2
-    left, right = middle[1] - size[1] / 2, middle[1] + size[1] / 2
-    return left, top, right, bottom
+    left, top = (theory.offset + place * theory.stride - theory.size / 2
+                 for place in one.centre[::-1])  # fmt: skip
+    return left, top, left + theory.size, top + theory.size
 
 
 def colours(found: Explanation) -> Section:
@@ -321,9 +318,8 @@ def shift(found: Explanation) -> Section | None:
         "Does it still see it elsewhere?",
         f"Accuracy against how far the picture is moved. {clean(found.curves[0].name)} goes from "
         f"{formats.percent(first.accuracy)} unmoved to {formats.percent(last.accuracy)} at "
-        f"{last.pixels} pixels. Convolutions follow a shift; dense layers and strides do not. "
-        "Lines of quantized files that lie on their parent's mean that quantizing cost no "
-        "invariance.",
+        f"{last.pixels} pixels. Convolutions follow a shift; dense layers and strides do not."
+        f"{_beside(found)}",
         f"{n} test pictures of {clean(found.data_name)}, each moved right, down, left or up in "
         "turn by whole pixels of the network's input; what moves in is the picture's own edge, "
         "repeated. Bands and brackets are Wilson 95% intervals. Right: the share that gets the "
@@ -349,24 +345,48 @@ def missing(found: Explanation) -> Section:
     )
 
 
+def _reach(found: Explanation) -> str:
+    last = found.theory.get(found.features[-1].layer.name)
+    if last is None:
+        return ""
+    side = max(found.tensor.shape[:2])
+    return f" Here a unit of the last row can see {min(last.size, side)} of {side} pixels across."
+
+
+def _verdict(found: Explanation) -> str:
+    """Whether the answer is right, where the data say so."""
+    if found.truth is None:
+        return ""
+    if found.truth == int(found.scores.argmax()):
+        return " That is right."
+    return f" That is wrong: it is {_label(found, found.truth)}."
+
+
+def _beside(found: Explanation) -> str:
+    """How far the other files lie from the first."""
+    first, *others = found.curves
+    gaps = [
+        (abs(theirs.accuracy - ours.accuracy), curve.name, ours.pixels)
+        for curve in others
+        for theirs, ours in zip(curve.points, first.points, strict=True)
+    ]
+    if not gaps:
+        return ""
+    gap, name, pixels = max(gaps)
+    if gap == 0:
+        return " The files beside it answer alike at every shift."
+    return (
+        f" Of the files beside it, {clean(name)} lies furthest off: {100 * gap:.1f} points, at "
+        f"{formats.plural(pixels, 'pixel')}."
+    )
+
+
 def _label(found: Explanation, index: int) -> str:
     return clean(found.subject.label(int(index)), 60)
 
 
 def _drop(share: float) -> str:
     return f"{100 * share:.1f} points"
-
-
-def _sides(theory: object) -> tuple[int, ...]:
-    size = _pair(theory[0])  # type: ignore[index]
-    return tuple(round(side) for side in size)
-
-
-def _pair(value: object) -> tuple[float, float]:
-    """One number for both axes, or (vertical, horizontal)."""
-    if isinstance(value, Sequence):
-        return float(value[0]), float(value[1])
-    return float(value), float(value)  # type: ignore[arg-type]
 
 
 def _places(count: int) -> list[int]:

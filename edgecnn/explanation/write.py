@@ -58,7 +58,7 @@ def numbers(found: Explanation) -> dict[str, Any]:
         else {"class": found.occlusion.index, "patch": list(found.occlusion.patch),
               "drop": _rounded(found.occlusion.drop)},
         "receptive_fields": [
-            {"layer": one.layer.name, "theory": found.theory.get(one.layer.name),
+            {"layer": one.layer.name, "theory": theory(found, one.layer.name),
              "effective_side": one.side, "effective_area": one.area, "samples": one.samples}
             for one in found.fields
         ],
@@ -68,6 +68,12 @@ def numbers(found: Explanation) -> dict[str, Any]:
         ],
         "shift": {"data": found.data_name, "points": chart.rows(found.curves)},
     }  # fmt: skip
+
+
+def theory(found: Explanation, layer: str) -> dict[str, float] | None:
+    """A layer's theoretical receptive field by name; None where it is not known."""
+    field = found.theory.get(layer)
+    return None if field is None else dict(field._asdict())
 
 
 def _json(found: Explanation) -> bytes:
