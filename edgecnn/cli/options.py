@@ -78,6 +78,13 @@ def _model_names() -> list[str]:
     return list(MODELS.names())
 
 
+def network_names() -> list[str]:
+    """Names of everything that can be built: models, then detectors."""
+    from edgecnn.registry import DETECTORS, MODELS
+
+    return [*MODELS.names(), *DETECTORS.names()]
+
+
 _DATA_WITHOUT_A_PLACE = ("digits", "mnist", "fashion-mnist", "cifar10")
 
 
@@ -115,7 +122,7 @@ def _scenario_names() -> list[str]:
 
 def model(**attributes: Any) -> Callable[[Command], Command]:
     """--model NAME."""
-    text = "Network to train (edgecnn knows: lenet5, simple, and what plug-ins add)."
+    text = "Network to train; `edgecnn models` lists them."
     return click.option("--model", type=Name(_model_names), help=text, **attributes)
 
 
@@ -158,7 +165,7 @@ def recipe() -> Callable[[Command], Command]:
         "class_weights": (None, "balanced: rare classes count as much as frequent ones."),
         "gradient_clip": (float, "Largest norm of all gradients together."),
         "patience": (int, "Epochs without improvement until training stops."),
-        "mixed_precision": (None, "auto: bfloat16 on an accelerator, off on a CPU."),
+        "mixed_precision": (None, "auto: bfloat16 on an accelerator or a CPU with AMX, else off."),
     }
 
     def decorate(function: Command) -> Command:

@@ -1,0 +1,177 @@
+"""edgecnn models: the networks that edgecnn can build, and what each is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgecnn.cli import options
+from edgecnn.cli.progress import shown
+
+if TYPE_CHECKING:
+    from edgecnn.models.summary import Summary
+
+
+class Shape(click.ParamType[Any]):
+    """Sizes joined by x, as in 32x32x3."""
+
+    name = "shape"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(size) for size in str(value).lower().replace("×", "x").split("x"))
+        except ValueError:
+            self.fail(f"expected sizes such as 32x32x3; received: {value}", param, ctx)
+
+
+@click.command()
+@click.argument("name", required=False, type=options.Name(options.network_names))
+@click.option("--input-shape", type=Shape(), help="Sizes of one sample, as in 32x32x3.")
+@click.option("--classes", type=int, help="Classes to tell apart.")
+@click.option("--out", type=options.FILE, help="Draw the network: net.svg, net.png or net.html.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@options.force()
+def command(
+    *,
+    name: str | None,
+    input_shape: tuple[int, ...] | None,
+    classes: int | None,
+    out: Path | None,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """List the networks, or show NAME layer by layer and draw it.
+
+    Memory is that of float32 weights and of the most that lies between layers at once, for one
+    sample. The receptive field is that of a unit in the last maps, in pixels, words or samples
+    of the input, padding included.
+    """
+    if name is None:
+        if input_shape or classes or out:
+            raise click.UsageError("--input-shape, --classes and --out need the NAME of a network")
+        _list(as_json=as_json)
+        return
+    from edgecnn import models
+    from edgecnn.files import refuse_overwrite
+    from edgecnn.models import drawing
+    from edgecnn.models.summary import summarize
+
+    if out:
+        drawing.check_ending(out)
+        refuse_overwrite(out, force=force)
+    chosen: dict[str, Any] = {"input_shape": input_shape, "num_classes": classes}
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    model = models.build(name, **chosen)
+    summary = summarize(model)
+    if as_json:
+        click.echo(json.dumps(summary.to_dict(), indent=2))
+    else:
+        _print_layers(summary)
+    if out:
+        drawing.write(summary, out)
+        click.echo(out, err=as_json)
+
+
+def _list(*, as_json: bool) -> None:
+    from edgecnn import models
+    from edgecnn.models.summary import summarize
+
+    names = options.network_names()
+    found = []
+    with shown() as progress:
+        for done, name in enumerate(names):
+            progress("build", done, len(names), name)
+            found.append((name, models.modality(name), summarize(models.build(name))))
+        progress("build", len(names), len(names), "")
+    if as_json:
+        rows = [
+            {
+                key: value
+                for key, value in {"modality": modality, **summary.to_dict(), "name": name}.items()
+                if key != "layers"
+            }
+            for name, modality, summary in found
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    _print_table(
+        ("network", "wants", "input", "parameters", "MACs", "weights", "+ between layers", "field"),
+        [
+            (
+                name,
+                modality,
+                _times(summary.input_shape),
+                f"{summary.parameters:,}",
+                _work(summary.macs),
+                _megabytes(summary.weight_bytes),
+                _megabytes(summary.peak_activation_bytes),
+                f"{summary.receptive_field:,}",
+            )
+            for name, modality, summary in found
+        ],
+        words=3,
+    )
+    click.echo(
+        "\nAt each network's own input and classes; memory in float32, one sample. The field is "
+        "what a unit\nof the last maps sees, in pixels, words or samples of the input.\n"
+        "edgecnn models NAME shows the layers; --input-shape 32x32x3 --classes 43 changes them."
+    )
+
+
+def _print_layers(summary: Summary) -> None:
+    _print_table(
+        ("layer", "type", "", "output", "parameters", "MACs", "field"),
+        [
+            (
+                layer.name,
+                layer.kind,
+                layer.details,
+                _times(layer.output_shape),
+                f"{layer.parameters:,}" if layer.parameters else "",
+                _work(layer.macs) if layer.macs != 0 else "",
+                f"{layer.receptive_field.size:,}",
+            )
+            for layer in summary.layers
+        ],
+        words=4,
+    )
+    click.echo(
+        f"\n{summary.name}: {summary.parameters:,} parameters ({summary.trained_parameters:,} "
+        f"trained), {_work(summary.macs)} MACs, {_megabytes(summary.memory_bytes)} in float32 "
+        f"({_megabytes(summary.weight_bytes)} weights + "
+        f"{_megabytes(summary.peak_activation_bytes)} between layers), "
+        f"receptive field {summary.receptive_field:,}"
+    )
+
+
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, words: int) -> None:
+    """Columns of text, the first `words` flush left and the others right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = [
+            cell.ljust(width) if place < words else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+def _times(sizes: Sequence[int]) -> str:
+    return "×".join(map(str, sizes))
+
+
+def _work(macs: int | None) -> str:
+    from edgecnn.models.drawing import short
+
+    return "–" if macs is None else short(macs)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.2f} MB"
