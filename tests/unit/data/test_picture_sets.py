@@ -1,4 +1,4 @@
-"""CIFAR-10 in all its packings, GTSRB by tracks, Fashion-MNIST and ModelNet10."""
+"""CIFAR-10 in all its packings, GTSRB by tracks, Fashion-MNIST, and the real sets in place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from edgecnn.data import DataWarning, cifar10, fashion_mnist, gtsrb, load
 from edgecnn.errors import InputError
 from edgecnn.registry import DATA_SOURCES
-from tests.unit.data.small_sources import write_arrays, write_gtsrb, write_mnist_like, write_voxels
+from tests.unit.data.small_sources import write_arrays, write_gtsrb, write_mnist_like
 
 BATCHES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
 
@@ -245,17 +245,6 @@ def test_fashion_mnist_is_read_from_the_files_that_mnist_has(tmp_path):
     assert dataset.name == "fashion-mnist"
     assert dataset.sha256 != load(f"mnist:{tmp_path}").sha256
     assert all(mirror.startswith("https://") for mirror in fashion_mnist.MIRRORS)
-
-
-def test_other_voxels_are_sent_to_arrays(tmp_path):
-    write_voxels(tmp_path)
-    path = tmp_path / "data.npz"
-    with np.load(path) as arrays:
-        np.savez(path, **(dict(arrays) | {"X_test": np.zeros((3, 6, 6))}))
-
-    with pytest.raises(InputError, match="expected X_test of uint8") as caught:
-        load(f"voxels:{path}")
-    assert "arrays:" in caught.value.hint
 
 
 REAL = {
