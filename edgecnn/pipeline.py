@@ -228,7 +228,7 @@ def _with_conversions(
             ),
             runtime="",
             device="",
-            status="failed",
+            status="unsupported" if outcome.status == "unsupported" else "failed",
             error=outcome.error,
             hint=outcome.hint,
         )

@@ -36,7 +36,9 @@ def command(
 ) -> None:
     """Convert MODEL (.keras); every artifact is compared with it before it is kept.
 
-    A target that fails is told with its reason, and the others go on.
+    A target that fails is told with its reason, and the others go on. What a format cannot
+    express (3-D convolution in TFLite's integers, say) is told as unsupported, with the closest
+    target, and is no failure while others work.
     """
     from edgecnn.conversion.calibration import DEFAULT_SAMPLES
     from edgecnn.conversion.convert import convert
@@ -58,14 +60,17 @@ def command(
         )
     for outcome in outcomes:
         if outcome.artifact is None:
-            click.echo(f"{outcome.target!s:<22} failed: {outcome.error}")
+            click.echo(f"{outcome.target!s:<22} {outcome.status}: {outcome.error}")
             if outcome.hint:
                 click.echo(f"{'':<22} → {outcome.hint}")
             continue
         line = f"{outcome.target!s:<22} {outcome.status:<9} {outcome.artifact.path}"
         click.echo(f"{line}  {outcome.artifact.size_bytes / 1e3:.0f} kB  {told(outcome.parity)}")
-    failed = [str(outcome.target) for outcome in outcomes if outcome.artifact is None]
-    if failed:
+        if outcome.kept_in_float:
+            click.echo(f"{'':<22} → {', '.join(outcome.kept_in_float)} stays float32")
+    failed = [str(outcome.target) for outcome in outcomes if outcome.status == "failed"]
+    if failed or not any(outcome.artifact for outcome in outcomes):
+        failed = failed or [str(outcome.target) for outcome in outcomes]
         raise GateError(f"{len(failed)} of {len(outcomes)} targets failed: {', '.join(failed)}")
 
 

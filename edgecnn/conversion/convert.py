@@ -29,7 +29,7 @@ from edgecnn.conversion.source import Array, SourceModel, describe, digest
 from edgecnn.conversion.targets import Target, parse_targets
 from edgecnn.conversion.verify import load_session, open_keras, verify
 from edgecnn.embedded_manifest import load_artifact
-from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
 from edgecnn.files import atomic_path
 from edgecnn.manifest import (
     Artifact,
@@ -46,12 +46,15 @@ if TYPE_CHECKING:
 
     from edgecnn.data.base import Dataset
 
-Status = Literal["converted", "reused", "failed"]
+Status = Literal["converted", "reused", "failed", "unsupported"]
 
 
 @dataclass(frozen=True)
 class ConversionOutcome:
-    """What became of one target: an artifact, or the reason why there is none."""
+    """What became of one target: an artifact, or the reason why there is none.
+
+    "unsupported" is what the format cannot express, "failed" everything else that went wrong.
+    """
 
     target: Target
     status: Status
@@ -67,6 +70,12 @@ class ConversionOutcome:
             return None
         recorded = self.artifact.manifest.conversion.get("parity")
         return Parity(**recorded) if recorded else None
+
+    @property
+    def kept_in_float(self) -> tuple[str, ...]:
+        """Operators of a quantized file whose weights are float32: the format has no other."""
+        recorded = self.artifact.manifest.conversion if self.artifact else {}
+        return tuple(recorded.get("kept_in_float", ()))
 
 
 def convert(
@@ -210,7 +219,7 @@ class _Job:
         except EdgeCNNError as error:
             return ConversionOutcome(
                 target,
-                "failed",
+                "unsupported" if isinstance(error, UnsupportedError) else "failed",
                 seconds=time.perf_counter() - started,
                 error=error.message,
                 hint=error.hint or None,
@@ -224,6 +233,8 @@ class _Job:
             files.write(target, temporary)
             session = load_session(temporary)
             manifest = tensor_specs(plan, temporary, session, self._source)
+            if kept := files.kept_in_float(target):
+                manifest = with_conversion(manifest, kept_in_float=list(kept))
             compared = verify(
                 session,
                 self._reference_outputs(),

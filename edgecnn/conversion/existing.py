@@ -47,6 +47,7 @@ def _same(manifest: Manifest, plan: Manifest) -> bool:
 def _essence(manifest: Manifest) -> Any:
     """A manifest as JSON reads it back, without what is only known once the file is made."""
     values = manifest.to_dict()
-    conversion = {key: value for key, value in values["conversion"].items() if key != "parity"}
+    found = ("parity", "kept_in_float")
+    conversion = {key: value for key, value in values["conversion"].items() if key not in found}
     essence = {**values, "inputs": None, "outputs": None, "conversion": conversion}
     return json.loads(json.dumps(essence))

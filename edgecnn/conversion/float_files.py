@@ -12,7 +12,13 @@ from edgecnn.conversion.onnx_quantization import quantize_onnx
 from edgecnn.conversion.source import SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.conversion.tflite import write_float_tflite
-from edgecnn.conversion.tflite_quantization import Ranges, activation_ranges, quantize_tflite
+from edgecnn.conversion.tflite_quantization import (
+    Ranges,
+    activation_ranges,
+    check_recipe,
+    kept_in_float,
+    quantize_tflite,
+)
 from edgecnn.errors import EdgeCNNError
 
 _WRITERS: dict[str, Callable[[SourceModel, Path], None]] = {
@@ -35,15 +41,26 @@ class FloatFiles:
         self._ranges: Ranges | None = None
 
     def write(self, target: Target, path: Path) -> None:
-        """Write `target` to `path`. Raises InputError when a converter cannot take the model."""
+        """Write `target` to `path`.
+
+        Raises InputError when a converter cannot take the model, UnsupportedError when the
+        format has no such arithmetic.
+        """
         float_path = self._float_file(target.format)
         if target.recipe == "float32":
             shutil.copyfile(float_path, path)
         elif target.format == "tflite":
+            check_recipe(float_path, target.recipe)
             ranges = self._activation_ranges(float_path) if target.needs_calibration else None
             quantize_tflite(float_path, target.recipe, path, ranges)
         else:
             quantize_onnx(float_path, target.recipe, path, self._calibration)
+
+    def kept_in_float(self, target: Target) -> tuple[str, ...]:
+        """Operators whose weights stay float32 although the recipe asks for less."""
+        if target.format != "tflite":
+            return ()
+        return kept_in_float(self._float_file("tflite"), target.recipe)
 
     def _float_file(self, file_format: str) -> Path:
         if file_format not in self._made:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgecnn.conversion.boundary import converter
+from edgecnn.conversion.pooling import with_planar_pooling
 from edgecnn.conversion.source import INPUT_NAME, SourceModel
 from edgecnn.registry import require
 
@@ -31,6 +33,7 @@ def write_float_tflite(source: SourceModel, path: Path) -> None:
         import tensorflow as tf
 
         spec = tf.TensorSpec((1, *source.input_shape), source.dtype, name=INPUT_NAME)
+        source = replace(source, model=with_planar_pooling(source.model))
         with tempfile.TemporaryDirectory(prefix="edgecnn.") as folder:
             archive = keras.export.ExportArchive()
             archive.track(source.model)

@@ -18,6 +18,7 @@ import numpy as np
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.source import INPUT_NAME
 from edgecnn.conversion.tflite import SIGNATURE
+from edgecnn.errors import UnsupportedError
 from edgecnn.preprocessing import Tensor
 from edgecnn.registry import require
 
@@ -26,11 +27,51 @@ Ranges = Mapping[str, Mapping[str, Any]]
 
 CALIBRATION_RULE = "min/max"
 
+_WITHOUT_INTEGER_KERNEL = {
+    "CONV_3D": "3-D convolution",
+    "CONV_3D_TRANSPOSE": "transposed 3-D convolution",
+}
+"""What LiteRT 2.3 computes in float32 alone, and litert-quantizer 0.11 leaves as it is."""
+
 _LARGEST_OLD_CODE = 127
 """PLACEHOLDER_FOR_GREATER_OP_CODES: the old field has one byte."""
 
 _TOOL = "litert-quantizer"
 _HINT = "tflite:float16 and tflite:dynamic_int8 need no calibration and support more operators"
+
+
+def check_recipe(float_path: Path, recipe: str) -> None:
+    """Raise UnsupportedError where `recipe` asks for integer arithmetic that TFLite lacks."""
+    if recipe not in ("static_int8", "int16x8"):
+        return
+    lacking = operators_of(float_path) & set(_WITHOUT_INTEGER_KERNEL)
+    for name in sorted(lacking):
+        raise UnsupportedError(
+            f"TFLite has no integer kernel for {_WITHOUT_INTEGER_KERNEL[name]} ({name})",
+            hint="closest: onnx:static_int8, whose runtimes compute it in integers; "
+            "tflite:dynamic_int8 stores the other layers' weights as int8",
+        )
+
+
+def kept_in_float(float_path: Path, recipe: str) -> tuple[str, ...]:
+    """The operators with weights that a quantized file goes on storing in float32."""
+    if recipe == "float32":
+        return ()
+    return tuple(sorted(operators_of(float_path) & set(_WITHOUT_INTEGER_KERNEL)))
+
+
+def operators_of(path: Path) -> set[str]:
+    """The names of a `.tflite` file's operators (CONV_2D, GATHER …)."""
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    names = {
+        number: name
+        for name, number in vars(schema.BuiltinOperator).items()
+        if isinstance(number, int)
+    }
+    codes = flatbuffer_utils.read_model(str(path)).operatorCodes
+    return {names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes}
 
 
 def activation_ranges(float_path: Path, samples: Iterable[Tensor]) -> Ranges:

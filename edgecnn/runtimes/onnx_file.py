@@ -38,6 +38,8 @@ DTYPES = {
 }
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
+_NODE_OPERATOR, _NODE_ATTRIBUTE = 4, 5
+_ATTRIBUTE_NAME, _ATTRIBUTE_INTEGERS = 1, 8
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Signature:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     operators: Mapping[str, int]
+    kernels: frozenset[tuple[int, ...]] = frozenset()
+    """Sizes of the windows of convolutions, where their nodes tell."""
 
 
 def read_signature(path: Path) -> Signature:
@@ -103,9 +107,13 @@ def _model(model: _Message) -> Signature:
     outputs: list[Value] = []
     constants: set[str] = set()
     operators: Counter[str] = Counter()
+    kernels: set[tuple[int, ...]] = set()
     for number, part in graphs[0].messages():
         if number == _GRAPH_NODE:
-            operators[part.text(4)] += 1
+            operator = part.text(_NODE_OPERATOR)
+            operators[operator] += 1
+            if operator == "Conv":
+                kernels |= set(_kernels(part))
         elif number == _GRAPH_INITIALIZER:
             constants.add(part.text(8))
         elif number == _GRAPH_INPUT:
@@ -116,7 +124,13 @@ def _model(model: _Message) -> Signature:
         raise ValueError("its graph is empty")
     # Before IR version 4 every initializer had to be listed as an input as well.
     inputs = [value for value in inputs if value.name not in constants]
-    return Signature(tuple(inputs), tuple(outputs), operators)
+    return Signature(tuple(inputs), tuple(outputs), operators, frozenset(kernels))
+
+
+def _kernels(node: _Message) -> Iterator[tuple[int, ...]]:
+    for number, attribute in node.messages():
+        if number == _NODE_ATTRIBUTE and attribute.text(_ATTRIBUTE_NAME) == "kernel_shape":
+            yield attribute.integers(_ATTRIBUTE_INTEGERS)
 
 
 def _value(info: _Message) -> Value:
@@ -184,6 +198,19 @@ class _Message:
 
     def message(self, wanted: int) -> _Message | None:
         return next((part for number, part in self.messages() if number == wanted), None)
+
+    def integers(self, wanted: int) -> tuple[int, ...]:
+        """A repeated number, one by one or packed."""
+        found: list[int] = []
+        for number, value in self._fields():
+            if number == wanted and isinstance(value, _Message):
+                at = value.start
+                while at < value.end:
+                    one, at = self._varint(at)
+                    found.append(one)
+            elif number == wanted and isinstance(value, int):
+                found.append(value)
+        return tuple(found)
 
     def integer(self, wanted: int) -> int | None:
         for number, value in self._fields():

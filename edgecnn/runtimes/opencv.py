@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -52,14 +53,16 @@ class OpenCV(Runtime):
     @classmethod
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:  # noqa: ARG003
         cv2 = require("cv2", cls.extra)
+        misread = False
         if path.suffix.lower() == ".tflite":
             inputs, outputs = _declared_tflite(path, options.batch)
         else:
             signature = onnx_file.read_signature(path)
             inputs = onnx_file.fixed_inputs(signature, options.batch)
             outputs = onnx_file.declared_outputs(signature)
+            misread = _taken_for_squares(signature)
         cv2.setNumThreads(options.threads)
-        net, engine = _read(cv2, path)
+        net, engine = _read(cv2, path, classic_only=misread)
         if engine == "classic":  # the new engine knows no other backend
             net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
             net.setPreferableTarget(cv2.dnn.DNN_TARGET_CPU)
@@ -159,12 +162,24 @@ def _channels_first(spec: TensorSpec) -> TensorSpec:
     return replace(spec, shape=(batch, channels, height, width), layout="NCHW")
 
 
-def _read(cv2: ModuleType, path: Path) -> tuple[Any, str]:
+def _taken_for_squares(signature: onnx_file.Signature) -> bool:
+    """Whether the new engine would compute a convolution wrongly.
+
+    OpenCV 5.0 takes a float kernel of nine values for one of 3×3: a window of 1×9 (the first
+    of a 1-D network) reads past its input, and answers 3e38 or NaN.
+    """
+    nine = any(prod(kernel) == 9 and set(kernel) != {3} for kernel in signature.kernels)
+    return nine and not signature.operators.get("QuantizeLinear")
+
+
+def _read(cv2: ModuleType, path: Path, *, classic_only: bool = False) -> tuple[Any, str]:
     """(network, engine): the new engine where it knows every operator, else the classic one."""
     read = cv2.dnn.readNetFromTFLite if path.suffix.lower() == ".tflite" else None
     read = read or cv2.dnn.readNetFromONNX
     engines: list[tuple[str, dict[str, int]]] = [("classic", {})]
-    if hasattr(cv2.dnn, "ENGINE_NEW"):
+    if hasattr(cv2.dnn, "ENGINE_NEW") and classic_only:
+        engines = [("classic", {"engine": cv2.dnn.ENGINE_CLASSIC})]
+    elif hasattr(cv2.dnn, "ENGINE_NEW"):
         engines = [
             ("new", {"engine": cv2.dnn.ENGINE_NEW}),
             ("classic", {"engine": cv2.dnn.ENGINE_CLASSIC}),

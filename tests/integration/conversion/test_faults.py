@@ -277,7 +277,7 @@ def test_inputs_of_another_dtype_are_named(tmp_path: Path, dtype: str):
 
     tensor = keras.Input((4,), dtype=dtype, name="tokens")
     model = keras.Model(tensor, tensor, name="text")
-    refused(model, tmp_path, f"input 'tokens' is {dtype}, expected float32")
+    refused(model, tmp_path, f"input 'tokens' is {dtype}, expected float32, or int32 for word ids")
 
 
 def test_a_model_that_was_never_built_is_refused(tmp_path: Path):
