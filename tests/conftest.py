@@ -59,9 +59,12 @@ class MisbehavingSession(Session):
             if device == "drift":
                 time.sleep(0.0002 + 0.0000005 * self.count)
             time.sleep(0.0002)
-            if device == "early":
+            if device in ("early", "late"):
                 output = np.zeros((len(values), 2), np.float32)
-                threading.Timer(0.002, lambda: output.fill(1.0)).start()
+                secs = 0.002 if device == "early" else 0.3
+                timer = threading.Timer(secs, lambda: output.fill(1.0))
+                timer.daemon = True
+                timer.start()
                 return [output]
             if device == "constant":
                 return [np.full((len(values), 2), 0.5, np.float32)]
@@ -78,7 +81,7 @@ class Misbehaving(Runtime):
     formats = ("tflite",)
     devices = ("cpu", "crash", "crash-late", "hang", "kill", "exit", "fallback", "constant", "nan",
                "partial", "software", "slow-first", "outliers", "bimodal", "leak", "chatty",
-               "drift", "early", "reduced", "hot")
+               "drift", "early", "late", "reduced", "hot")
     extra = "none"
 
     @classmethod

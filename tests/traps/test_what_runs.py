@@ -202,6 +202,13 @@ def test_an_early_return_is_caught_by_outputs_that_still_change(misbehave):
     assert "outputs still changed" in row.reasons[0]
 
 
+def test_an_early_return_is_caught_however_long_the_work_takes(misbehave):
+    """A call of 0.2 ms, outputs that come 0.3 s later."""
+    row = misbehave("late", min_runs=64, max_runs=64)
+    assert row.verdict == "INVALID"
+    assert "outputs still changed" in row.reasons[0]
+
+
 def test_reduced_precision_is_told_beside_the_number(misbehave, model_file: Path):
     from edgecnn.manifest import Manifest, write_manifest
 
