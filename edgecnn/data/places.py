@@ -35,6 +35,6 @@ def only_file(place: Path, ending: str, expected: str) -> Path:
         names = ", ".join(path.name for path in found) or "none"
         raise InputError(
             f"{place}: expected one {ending} file, received: {names}",
-            hint=f"name the file itself; expected {expected}",
+            hint="name the file itself" if found else f"expected {expected}",
         )
     return found[0]

@@ -37,7 +37,10 @@ def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "speakers"
     Raises InputError when the files are missing, damaged or do not fit together.
     """
     if split not in SPLITS_BY:
-        raise InputError(f"split is {' or '.join(SPLITS_BY)}, received: {split!r}")
+        raise InputError(
+            f"split is {' or '.join(SPLITS_BY)}, received: {split!r}",
+            hint="as in spoken-digits:fsdd.npz?split=takes",
+        )
     place = required_place(data_dir, "spoken-digits", _EXPECTED)
     if place.is_dir() and any(place.glob("*.wav")):
         return wav.load(data_dir=place, seed=seed, split=split)

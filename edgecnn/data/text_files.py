@@ -85,7 +85,7 @@ def class_files(folder: Path) -> list[Row]:
     files = [
         path
         for path in sorted(folder.iterdir())
-        if path.is_file() and not path.name.startswith(".") and path.suffix != ".md"
+        if path.is_file() and not path.name.lower().startswith((".", "readme"))
     ]
     if len(files) < 2:
         return []
