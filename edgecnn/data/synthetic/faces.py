@@ -64,7 +64,7 @@ def stop_face(rng: Generator, *, word: str | None = None) -> Face:
     # Many plates show a thin line of red outside the border. The ground reaches beyond the
     # outline, so that no black is mixed into the edge when the face shrinks.
     rim = float(rng.uniform(0.006, 0.02)) if rng.random() < 0.4 else 0.0
-    canvas[:] = red if rim else white
+    _cv2().rectangle(canvas, (0, 0), canvas.shape[1::-1], red if rim else white, -1)
     _polygon(canvas, _inset(outline, rim), white)
     _polygon(canvas, _inset(outline, rim + border), red)
     _write_legend(canvas, WORDS[rng.integers(len(WORDS))] if word is None else word, white, rng)
