@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, sqrt
+from math import sqrt
 
 BOX_WIDTH, BOX_HEIGHT = 232, 46
 GAP, RISE = 18, 26

@@ -150,7 +150,7 @@ def _details(call: Call) -> str:
     for attribute in ("filters", "units", "rate"):
         value = getattr(layer, attribute, None)
         if value is not None:
-            parts.append(f"{value:.3g}")
+            parts.append(f"{value:.3g}" if isinstance(value, float) else str(value))
             break
     if strides is not None and max(_sizes(strides)) > 1:
         parts.append(f"/{max(_sizes(strides))}")
