@@ -165,7 +165,7 @@ def recipe() -> Callable[[Command], Command]:
         "class_weights": (None, "balanced: rare classes count as much as frequent ones."),
         "gradient_clip": (float, "Largest norm of all gradients together."),
         "patience": (int, "Epochs without improvement until training stops."),
-        "mixed_precision": (None, "auto: bfloat16 on an accelerator or a CPU with AMX, else off."),
+        "mixed_precision": (None, "auto: bfloat16 on an accelerator, off on a CPU."),
     }
 
     def decorate(function: Command) -> Command:

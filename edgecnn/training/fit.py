@@ -90,7 +90,7 @@ def train(
     precision = network.resolved_precision(recipe.mixed_precision)
     recipe = replace(
         recipe,
-        epochs=recipe.epochs or default_epochs(samples, recipe.batch_size),
+        epochs=recipe.epochs or default_epochs(samples, recipe.batch_size, recipe.most_epochs),
         mirror=mirrored_by_default(dataset.name) if recipe.mirror is None else recipe.mirror,
         mixed_precision=precision,
     )

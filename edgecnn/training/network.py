@@ -73,8 +73,7 @@ def resolved_precision(wanted: str) -> str:
     """For "auto" bfloat16 where there is an accelerator, and "off" on a CPU."""
     if wanted != "auto":
         return wanted
-    keras = import_keras()
-    return "bfloat16" if keras.distribution.list_devices("gpu") else "off"
+    return "bfloat16" if import_keras().distribution.list_devices("gpu") else "off"
 
 
 def _in_precision(model: keras.Model, policy: str) -> keras.Model:

@@ -7,7 +7,7 @@ into the manifest. `recipe_for` gives a network's own; `dataclasses.replace` cha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import Any
 
@@ -23,14 +23,15 @@ CLASS_WEIGHTS = ("none", "balanced")
 MIXED_PRECISION = ("auto", "off", "bfloat16", "float16")
 MONITORS = ("loss", "accuracy")
 _TARGET_STEPS = 8_000
-_EPOCHS = (10, 30)
+_FEWEST_EPOCHS = 10
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
     """Everything that decides the outcome, beside network, data and seed.
 
-    `epochs` is the most there will be; None chooses from the size of the data.
+    `epochs` is the most there will be; None chooses from the size of the data: enough for about
+    8,000 steps, at least 10 and at most `most_epochs`.
     `learning_rate` is the largest one: after `warmup_epochs` of linear rise, `cosine` falls to
     0 at the end, `step` to a tenth after half and to a hundredth after three quarters of the
     epochs. `momentum` (Nesterov's) is SGD's alone. `weight_decay` is decoupled (Loshchilov
@@ -41,7 +42,9 @@ class TrainingRecipe:
     data sets where left and right are known not to matter.
     Training stops when the validation's `monitor` has not improved for `patience` epochs
     (None: never), and the best epoch's weights are kept.
-    `mixed_precision="auto"` is bfloat16 on an accelerator and off on a CPU.
+    `mixed_precision="auto"` is bfloat16 on an accelerator and off on a CPU: on one with
+    AVX512_BF16 it saves 10 to 20% of a step (32 pictures of 32×32: ResNet-8 42 ms instead of 47,
+    ResNet-18 210 instead of 258), too little to round for.
     `auxiliary_weight` weighs the loss of each head that is there for training only
     (Szegedy 2014: 0.3).
 
@@ -49,6 +52,7 @@ class TrainingRecipe:
     """
 
     epochs: int | None = None
+    most_epochs: int = 30
     batch_size: int = 64
     learning_rate: float = 2e-3
     optimizer: str = "adam"
@@ -67,7 +71,7 @@ class TrainingRecipe:
     auxiliary_weight: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
+        for name in ("epochs", "most_epochs", "batch_size", "patience"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise InputError(f"{name.replace('_', ' ')} must be at least 1, received: {number}")
@@ -105,8 +109,8 @@ def _check_range(
 
 
 _RESIDUAL = TrainingRecipe(
-    batch_size=128,
-    learning_rate=0.1,
+    most_epochs=40,
+    learning_rate=0.05,
     optimizer="sgd",
     weight_decay=5e-3,
     warmup_epochs=1.0,
@@ -115,13 +119,14 @@ _RESIDUAL = TrainingRecipe(
     augment="standard",
     monitor="accuracy",
     patience=None,
+    mixed_precision="auto",
 )
 """He 2015: SGD with momentum 0.9 and decay 0.0001 in the loss; a cosine instead of steps."""
 
 RECIPES: Mapping[str, TrainingRecipe] = {
     "lenet5": TrainingRecipe(),
     "simple": TrainingRecipe(),
-    "resnet8": _RESIDUAL,
+    "resnet8": replace(_RESIDUAL, most_epochs=100),
     "resnet18": _RESIDUAL,
     "resnet34": _RESIDUAL,
     "resnet50": _RESIDUAL,
@@ -135,6 +140,7 @@ RECIPES: Mapping[str, TrainingRecipe] = {
         augment="standard",
         monitor="accuracy",
         patience=None,
+        mixed_precision="auto",
     ),
     "googlenet": TrainingRecipe(
         learning_rate=1e-3,
@@ -145,6 +151,7 @@ RECIPES: Mapping[str, TrainingRecipe] = {
         augment="standard",
         monitor="accuracy",
         patience=None,
+        mixed_precision="auto",
     ),
     # Kim 2014: batches of 50, gradients bounded to norm 3, early stopping; Adam for Adadelta.
     "textcnn": TrainingRecipe(
@@ -165,6 +172,7 @@ RECIPES: Mapping[str, TrainingRecipe] = {
         augment="standard",
         monitor="accuracy",
         patience=None,
+        mixed_precision="auto",
     ),
     "voxnet": TrainingRecipe(
         epochs=20,
@@ -178,6 +186,7 @@ RECIPES: Mapping[str, TrainingRecipe] = {
         augment="standard",
         monitor="accuracy",
         patience=None,
+        mixed_precision="auto",
     ),
 }
 
@@ -198,10 +207,10 @@ def recipe_for(model: str, **changes: Any) -> TrainingRecipe:
     return TrainingRecipe(**{**values, **changes})
 
 
-def default_epochs(samples: int, batch_size: int = 64) -> int:
+def default_epochs(samples: int, batch_size: int = 64, most: int = 30) -> int:
     """Enough epochs for about 8,000 steps, from 10 (MNIST) to 30 (digits, 600 steps)."""
     steps = -(-samples // batch_size)
-    return int(np.clip(-(-_TARGET_STEPS // steps), *_EPOCHS))
+    return min(max(-(-_TARGET_STEPS // steps), _FEWEST_EPOCHS), most)
 
 
 def balanced_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float32]:
