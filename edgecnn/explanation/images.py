@@ -89,7 +89,7 @@ def glowing(picture: Picture, heat: FloatArray) -> Picture:
     grey = picture.astype(np.float32).mean(axis=2, keepdims=True) * 0.55
     weight = np.sqrt(strength)[:, :, None] * 0.85
     mixed = grey * (1 - weight) + heat_colours(strength).astype(np.float32) * weight
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
 
 
 def framed(picture: Picture, box: tuple[float, float, float, float]) -> Picture:

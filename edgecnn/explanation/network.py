@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _SILENT = ("InputLayer", "Dropout", "SpatialDropout2D", "ZeroPadding2D", "Cropping2D")
 """Layers that add nothing of their own to see."""
-_RESCALES = ("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "Rescaling", "Normalization")
+_FINISHED = ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Add", "Concatenate",
+             "MaxPooling2D", "AveragePooling2D")  # fmt: skip
 LEAST_MAP = 2
 LEAST_CAM_MAP = 4
 """A class activation map below 4×4 cells points at nothing."""
@@ -30,6 +31,8 @@ class Layer:
 
     name: str
     kind: str
+    finished: bool
+    """Whether it ends in an activation, a sum or a pooling, instead of waiting for one."""
     rows: int
     columns: int
     channels: int
@@ -43,23 +46,25 @@ def spatial_layers(model: keras.Model) -> list[Layer]:
         shape = _map_shape(node)
         if shape is None or kind in _SILENT or min(shape[:2]) < LEAST_MAP:
             continue
-        found.append(Layer(name, kind, *shape))
+        if any(_makes(node, output) for output in model.outputs):
+            continue  # an answer, not a map on the way to it
+        activation = getattr(getattr(node.operation, "activation", None), "__name__", "linear")
+        finished = kind in _FINISHED or activation != "linear"
+        found.append(Layer(name, kind, finished, *shape))
     return found
 
 
 def stages(layers: Sequence[Layer], most: int) -> list[Layer]:
-    """Layers by depth: the first one seen after its activation, then the last of each map size.
+    """Layers by depth: the first one with its activation, then the last of each map size.
 
     Where there are more than `most`, evenly spaced ones; the first and the last always stay.
     """
+    layers = [layer for layer in layers if layer.finished] or list(layers)
     if not layers:
         return []
-    after = 0
-    while after + 1 < len(layers) and layers[after + 1].kind in _RESCALES:
-        after += 1
     runs = groupby(layers, key=lambda layer: (layer.rows, layer.columns))
     ends = [list(run)[-1] for _, run in runs]
-    chosen = [layers[after], *(layer for layer in ends if layer != layers[after])]
+    chosen = [layers[0], *(layer for layer in ends if layer != layers[0])]
     if len(chosen) <= most:
         return chosen
     places = np.unique(np.linspace(0, len(chosen) - 1, most).round().astype(int))

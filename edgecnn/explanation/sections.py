@@ -19,6 +19,8 @@ LARGE = 320
 MEDIUM = 256
 SMALL = 112
 MOST_FILTERS = 64
+FIELD_CELLS = 64
+"""Effective fields of large inputs are speckled: they are averaged to so many cells a side."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def evidence(found: Explanation) -> Section | None:
     drop, patch = found.occlusion.drop, found.occlusion.patch
     most = float(drop.max())
     heat = np.asarray(np.maximum(drop, 0) / (most if most > 0 else 1), np.float32)
-    note = f"{formats.points(-most)[:-1]} points at most" if most > 0 else "no place matters"
+    note = f"{formats.points(-100 * most)} points at most" if most > 0 else "no place matters"
     return Section(
         "occlusion",
         "Where it looks (occlusion)",
@@ -187,7 +189,7 @@ def depth(found: Explanation) -> Section | None:
             for channel, values in zip(one.channels, one.maps, strict=True)
         )
         silent = f", {one.silent} without any pattern here" if one.silent else ""
-        note = f"{layer.channels} maps of {layer.rows}×{layer.columns}{silent}"
+        note = f"{formats.plural(layer.channels, 'map')} of {layer.rows}×{layer.columns}{silent}"
         rows.append(Row(tiles, "small", f"{place + 1}. {layer.name}", note))
     return Section(
         "features",
@@ -210,7 +212,9 @@ def fields(found: Explanation) -> Section | None:
     for one in found.fields:
         theory = found.theory.get(one.layer.name)
         size = "–" if theory is None else f"{theory.size}"
-        picture = images.glowing(base, one.weight / one.weight.max())
+        rows, columns = (min(side, FIELD_CELLS) for side in one.weight.shape)
+        weight = images.stretched(one.weight, rows, columns)
+        picture = images.glowing(base, np.asarray(weight / weight.max(), np.float32))
         box = theoretical_box(found, one)
         if box is not None:
             scale = base.shape[0] / found.tensor.shape[0]
