@@ -20,7 +20,7 @@ import numpy as np
 
 from edgecnn.data.assemble import as_labels, assemble, channel_statistics, check_labels
 from edgecnn.data.base import SPLITS, Dataset, Modality, Split
-from edgecnn.data.npz import Array, check_finite, map_npy, read_npz
+from edgecnn.data.npz import Array, check_finite, map_npy, pieces, read_npz
 from edgecnn.data.places import only_file, required_place
 from edgecnn.errors import InputError
 
@@ -30,7 +30,6 @@ _SPLIT_NAMES = {
     "test": ("_test",),
 }
 _EXPECTED = "an .npz, or .npy files, of x_train, y_train[, x_test, y_test], or of x, y"
-_PIECE = 1024
 
 
 def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
@@ -157,15 +156,17 @@ def _as_pictures(samples: Array, where: str) -> Array:
     """uint8 as it is; floats of 0…1 or 0…255, and other whole numbers of 0…255, as uint8."""
     if samples.dtype == np.uint8:
         return samples
-    pieces = [samples[start : start + _PIECE] for start in range(0, len(samples), _PIECE)]
-    lowest, highest = min(piece.min() for piece in pieces), max(piece.max() for piece in pieces)
+    lowest = min(piece.min() for _, piece in pieces(samples))
+    highest = _highest(samples)
     if lowest < 0 or highest > 255:
         raise InputError(
             f"{where}: expected pictures of 0…1 or 0…255, received: {lowest} to {highest}",
             hint="give pixels before they are normalised: the manifest's preprocessing does that",
         )
     factor = 255 if samples.dtype.kind in "bf" and highest <= 1 else 1
-    return np.concatenate([np.rint(piece * factor).astype(np.uint8) for piece in pieces])
+    return np.concatenate(
+        [np.rint(piece * factor).astype(np.uint8) for _, piece in pieces(samples)]
+    )
 
 
 def _hints(modality: Modality, train: Any, axes: int) -> dict[str, Any]:
@@ -176,10 +177,14 @@ def _hints(modality: Modality, train: Any, axes: int) -> dict[str, Any]:
         colours = train.shape[-1] if channelled else 1
         keep = 3 if colours == 4 else colours  # transparency is dropped
         return {"fit": "stretch", **{name: value[:keep] for name, value in statistics.items()}}
-    if modality == "volume" and train.dtype.kind in "bu" and train[:_PIECE].max() <= 1:
+    if modality == "volume" and train.dtype.kind in "bu" and _highest(train) <= 1:
         return {}  # occupancy stays 0 and 1
     scale = 1 / 255 if train.dtype == np.uint8 else 1.0
     return {"scale": scale, **statistics}
+
+
+def _highest(samples: Array) -> Any:
+    return max(piece.max() for _, piece in pieces(samples))
 
 
 def _with_channel(samples: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgecnn.data.base import SPLITS, Dataset, Labels, Modality, Split
 from edgecnn.data.content import content_sha256, sample_digest
+from edgecnn.data.npz import pieces
 from edgecnn.data.splits import FRACTIONS, Indices, missing_splits
 from edgecnn.errors import InputError
 
@@ -127,8 +128,8 @@ def channel_statistics(samples: Any) -> dict[str, tuple[float, ...]]:
     """
     channels = samples.shape[-1]
     count, total, squares = 0, np.zeros(channels), np.zeros(channels)
-    for start in range(0, len(samples), 256):
-        values = np.asarray(samples[start : start + 256], np.float64).reshape(-1, channels)
+    for _, piece in pieces(samples):
+        values = piece.astype(np.float64).reshape(-1, channels)
         count += len(values)
         total += values.sum(axis=0)
         squares += np.square(values).sum(axis=0)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from edgecnn.errors import InputError
 Array = npt.NDArray[Any]
 
 _ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
-_FINITE_PIECE = 1024
+_PIECE_VALUES = 1 << 20
+"""What is looked through at once: 8 MB as float64, whatever the array's size."""
 
 
 def read_npz(path: Path) -> dict[str, Array]:
@@ -56,8 +58,7 @@ def check_finite(array: Array, where: str) -> None:
     """Raise InputError with the index of the first NaN or infinity."""
     if array.dtype.kind != "f":
         return
-    for start in range(0, len(array), _FINITE_PIECE):
-        piece = np.asarray(array[start : start + _FINITE_PIECE])
+    for start, piece in pieces(array):
         finite = np.isfinite(piece)
         if not finite.all():
             inside = tuple(int(i) for i in np.argwhere(~finite)[0])
@@ -66,6 +67,13 @@ def check_finite(array: Array, where: str) -> None:
                 f"{where}: {piece[inside]} at index {list(index)}",
                 hint="every value must be finite: repair or drop the sample",
             )
+
+
+def pieces(array: Array) -> Iterator[tuple[int, Array]]:
+    """Some samples at a time, each time with the index of the first: for arrays on the disk."""
+    step = max(1, _PIECE_VALUES // max(1, math.prod(array.shape[1:])))
+    for start in range(0, len(array), step):
+        yield start, np.asarray(array[start : start + step])
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

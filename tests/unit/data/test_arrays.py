@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,20 @@ def test_npy_files_stay_on_the_disk(tmp_path):
     assert not isinstance(dataset["train"].samples, np.ndarray)
     assert isinstance(dataset["train"].samples[0], np.memmap)
     assert {s.tobytes() for s in dataset["train"].samples} <= {s.tobytes() for s in stored}
+
+
+def test_memory_does_not_grow_with_files_on_the_disk(tmp_path):
+    np.save(tmp_path / "x.npy", RNG.integers(0, 256, (2000, 100, 100, 3), np.uint8))  # 60 MB
+    np.save(tmp_path / "y.npy", np.arange(2000) % 4)
+
+    tracemalloc.start()
+    dataset = load(f"arrays:{tmp_path}")
+    for sample in dataset["train"].samples:
+        assert sample.shape == (100, 100, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 30_000_000
 
 
 def test_floats_are_pictures_of_the_same_brightness(tmp_path):
