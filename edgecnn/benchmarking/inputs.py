@@ -15,14 +15,19 @@ from edgecnn.manifest import TensorSpec
 from edgecnn.preprocessing import Preprocessing
 
 SYNTHETIC_SEED = 20_260_101
+UNKNOWN_VOCABULARY = 100
+"""Ids for a foreign model that does not say how many words it knows."""
 
 
-def synthetic_samples(spec: TensorSpec, count: int) -> npt.NDArray[Any]:
+def synthetic_samples(
+    spec: TensorSpec, count: int, vocabulary_size: int | None = None
+) -> npt.NDArray[Any]:
     """Seeded real-valued samples (count, …), channels last, for a model without data.
 
     The same shape gives the same values, whatever the runtime, the layout or the file format.
     Floats are uniform in [0, 1); tensors that store integers without a scale get small whole
-    numbers (token ids). Raises InputError for open dimensions other than the batch.
+    numbers (word ids), below `vocabulary_size` where that is known. Raises InputError for open
+    dimensions other than the batch.
     """
     shape = channels_last(spec)[1:]
     open_axes = [axis for axis, size in enumerate(shape, start=1) if size is None]
@@ -37,7 +42,7 @@ def synthetic_samples(spec: TensorSpec, count: int) -> npt.NDArray[Any]:
         return rng.random((count, *sizes), dtype=np.float32)
     if np.dtype(spec.dtype) == np.bool_:
         return rng.integers(0, 2, (count, *sizes)).astype(np.bool_)
-    return rng.integers(0, 100, (count, *sizes))
+    return rng.integers(0, vocabulary_size or UNKNOWN_VOCABULARY, (count, *sizes))
 
 
 def channels_last(spec: TensorSpec) -> tuple[int | None, ...]:

@@ -323,6 +323,7 @@ def _job(
     protocol: Protocol | None = None,
     samples: _Prepared | None = None,
 ) -> Job:
+    preprocessing = configuration.artifact.manifest.preprocessing
     return Job(
         runtime=configuration.runtime,
         device=configuration.device,
@@ -331,6 +332,7 @@ def _job(
         protocol=protocol,
         samples=str(samples.path) if samples else None,
         raw=samples.raw if samples else None,
+        vocabulary_size=getattr(preprocessing, "vocabulary_size", None),
     )
 
 

@@ -55,7 +55,8 @@ class Job:
     one input; without it the worker draws seeded synthetic ones. `outputs` is the folder
     where the outputs of all samples are written (0.npy, 1.npy …), when they are wanted. `passes`
     names what else to find out about the loaded model once its latency is known; `raw` are
-    samples before preprocessing, for the pass `stages`.
+    samples before preprocessing, for the pass `stages`. Synthetic word ids stay below
+    `vocabulary_size`.
     """
 
     runtime: str
@@ -67,6 +68,7 @@ class Job:
     outputs: str | None = None
     passes: tuple[str, ...] = ()
     raw: RawSamples | None = None
+    vocabulary_size: int | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -201,7 +203,7 @@ def _claim_standard_output() -> TextIO:
 def _open_samples(job: Job, session: Session) -> Sequence[npt.NDArray[Any]]:
     """One array (n, …) for each input of the model."""
     if job.samples is None:
-        return [synthetic_samples(spec, POOL_SIZE) for spec in session.inputs]
+        return [synthetic_samples(spec, POOL_SIZE, job.vocabulary_size) for spec in session.inputs]
     if len(session.inputs) != 1:
         names = ", ".join(spec.name for spec in session.inputs)
         raise InputError(

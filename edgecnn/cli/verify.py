@@ -9,6 +9,9 @@ import click
 from edgecnn.cli import options
 from edgecnn.cli.convert import told
 
+COSTLIEST = 3
+"""Layers that are named."""
+
 
 @click.command()
 @click.argument("artifacts", nargs=-1, required=True, type=options.FILE)
@@ -21,6 +24,7 @@ from edgecnn.cli.convert import told
     show_default=True,
     help="Percentage points of accuracy that an artifact may lose.",
 )
+@click.option("--layers", is_flag=True, help="Name the costliest layers, also of those that pass.")
 @options.allow_unsafe()
 def command(
     *,
@@ -29,9 +33,13 @@ def command(
     data: str | None,
     data_dir: Path | None,
     max_drop: float,
+    layers: bool,
     allow_unsafe: bool,
 ) -> None:
-    """Compare ARTIFACTS with the model they were made from; exit code 1 when one lost too much."""
+    """Compare ARTIFACTS with the model they were made from; exit code 1 when one lost too much.
+
+    Of an artifact that failed the layers are named that cost it most.
+    """
     from edgecnn.conversion.verify import verify_artifact
     from edgecnn.data import load
     from edgecnn.errors import GateError
@@ -40,7 +48,12 @@ def command(
     failed = []
     for path in artifacts:
         found = verify_artifact(
-            path, parent=parent, dataset=dataset, max_drop=max_drop, allow_unsafe=allow_unsafe
+            path,
+            parent=parent,
+            dataset=dataset,
+            max_drop=max_drop,
+            layers=layers,
+            allow_unsafe=allow_unsafe,
         )
         answer = "no labels, no gate"
         if found.gate is not None and found.accuracy is not None:
@@ -49,6 +62,11 @@ def command(
         mark = "pass" if found.passed else "FAIL"
         click.echo(f"{mark}  {path.name:<28} {answer}")
         click.echo(f"      {told(found.parity)}")
+        for layer in found.layers[:COSTLIEST]:
+            click.echo(
+                f"      {layer.share:4.0%} of the noise added by {layer.name} ({layer.operator}), "
+                f"SNR {layer.snr_db:.1f} dB behind it"
+            )
         if not found.passed:
             failed.append(path.name)
     if failed:

@@ -64,8 +64,8 @@ def _to_dynamic_int8(float_path: Path, path: Path) -> None:
     """int8 weights per channel; activations are quantized as they come, at run time."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with _prepared(float_path) as prepared:
-        quantize_dynamic(prepared, path, per_channel=True, weight_type=QuantType.QInt8)
+    with prepared(float_path) as folded:
+        quantize_dynamic(folded, path, per_channel=True, weight_type=QuantType.QInt8)
 
 
 def _to_static_int8(float_path: Path, path: Path, samples: Iterable[Tensor]) -> None:
@@ -95,9 +95,9 @@ def _to_static_int8(float_path: Path, path: Path, samples: Iterable[Tensor]) -> 
             sample = next(self._samples, None)
             return None if sample is None else {INPUT_NAME: sample}
 
-    with _prepared(float_path) as prepared:
+    with prepared(float_path) as folded:
         quantize_static(
-            prepared,
+            folded,
             path,
             Reader(),
             quant_format=QuantFormat.QDQ,
@@ -110,7 +110,7 @@ def _to_static_int8(float_path: Path, path: Path, samples: Iterable[Tensor]) -> 
 
 
 @contextmanager
-def _prepared(float_path: Path) -> Iterator[Path]:
+def prepared(float_path: Path) -> Iterator[Path]:
     """The float model with its shapes inferred and batch normalisation folded, as a file."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.conversion.calibration import DrawnSamples, verification_samples
+from edgecnn.conversion.sensitivity import LayerNoise, layer_noise
 from edgecnn.conversion.source import SourceModel, describe
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
@@ -55,6 +56,8 @@ class Verification:
     accuracy: Accuracy | None = None
     parent_accuracy: Accuracy | None = None
     gate: Gate | None = None
+    layers: tuple[LayerNoise, ...] = ()
+    """What each layer costs, costliest first, where it was asked for or the gate said no."""
 
     @property
     def passed(self) -> bool:
@@ -113,13 +116,15 @@ def verify_artifact(
     parent: Path | None = None,
     dataset: Dataset | None = None,
     max_drop: float = DEFAULT_MAX_DROP,
+    layers: bool = False,
     allow_unsafe: bool = False,
 ) -> Verification:
     """Compare a file with its parent and pass it through the accuracy gate.
 
     `parent` is the `.keras` file; without it, the one with the right digest is looked for in
     the artifact's folder and in those above and below it. `dataset` gives the samples of the
-    whole test split (noise without) and the labels; without labels there is no gate.
+    whole test split (noise without) and the labels; without labels there is no gate. For a
+    converted file that fails, or with `layers`, the noise of each layer is found as well.
 
     Raises InputError when a file is unusable, when no parent is found, when it is not the
     artifact's parent, and when data and model do not fit.
@@ -146,12 +151,16 @@ def verify_artifact(
     outputs: Sequence[Array] = predict(load_session(artifact.path), samples)
     scorer = _scorer(samples, artifact.manifest) if isinstance(samples, DrawnSamples) else None
     if scorer is None or not scorer.takes(outputs):
-        return Verification(artifact, parity(reference, outputs, parent_sha256=source.sha256))
+        compared = parity(reference, outputs, parent_sha256=source.sha256)
+        found = layer_noise(source, artifact.path, samples) if layers else ()
+        return Verification(artifact, compared, layers=tuple(found))
     reference, outputs = scorer.arranged(reference), scorer.arranged(outputs)
     compared = parity(reference, outputs, parent_sha256=source.sha256)
     accuracy, before = scorer.accuracy(outputs), scorer.accuracy(reference)
     answer = gate(before.value, accuracy.value, max_drop)
-    return Verification(artifact, compared, accuracy, before, answer)
+    wanted = layers or not answer.passed
+    found = layer_noise(source, artifact.path, samples) if wanted else ()
+    return Verification(artifact, compared, accuracy, before, answer, tuple(found))
 
 
 def _scorer(samples: DrawnSamples, manifest: Manifest) -> Scorer:

@@ -323,6 +323,7 @@ def test_an_artifact_that_lost_too_much_fails_the_gate(plain: Converted, digits:
     )
     assert not found.passed
     assert "more than the -90 allowed" in found.gate.reason
+    assert found.layers[0].share > 0
 
 
 def test_without_data_there_is_parity_on_noise_and_no_gate(plain: Converted):

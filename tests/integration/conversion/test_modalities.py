@@ -211,3 +211,14 @@ def test_without_data_the_noise_suits_the_input(made, modality: str):
     found = verify_artifact(path, parent=path.with_name(f"{modality}.keras"))
     assert found.parity.snr_db > 80
     assert found.gate is None
+
+
+@pytest.mark.parametrize("target", ["tflite:static_int8", "onnx:static_int8", "onnx:dynamic_int8"])
+@pytest.mark.parametrize("modality", ["text", "signal"])
+def test_layers_share_the_noise_of_quantization(made, modality: str, target: str):
+    path: Path = made(modality)[target].artifact.path
+    parent = path.with_name(f"{modality}.keras")
+    layers = verify_artifact(path, parent=parent, dataset=dataset(modality), layers=True).layers
+    assert sum(layer.share for layer in layers) == pytest.approx(1)
+    assert layers[0].share == max(layer.share for layer in layers)
+    assert all(layer.snr_db > 15 for layer in layers)
