@@ -6,6 +6,7 @@ counts as wrong, agrees with nothing, and stays out of the confusion matrix.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,39 @@ def confusion_matrix(outputs: Scores, labels: npt.ArrayLike) -> Indices:
     classes = scores.shape[1]
     cells = truth[answered] * classes + answers[answered]
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How one class fares: None where nothing was there to divide by.
+
+    `precision`: of the answers that say this class, the share that is right. `recall`: of its
+    `n` samples, the share that is found. `f1`: the harmonic mean of both.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    n: int
+
+
+def per_class(counts: Indices) -> tuple[ClassRow, ...]:
+    """A row for each class of a confusion matrix (classes, classes)."""
+    rows = []
+    for index in range(len(counts)):
+        hits, answers, n = (
+            int(value)
+            for value in (counts[index, index], counts[:, index].sum(), counts[index].sum())
+        )
+        rows.append(
+            ClassRow(
+                hits / answers if answers else None,
+                hits / n if n else None,
+                2 * hits / (answers + n) if answers + n else None,
+                n,
+            )
+        )
+    return tuple(rows)
 
 
 def _as_scores(outputs: Scores) -> Scores:

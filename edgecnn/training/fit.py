@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecnn import __version__
-from edgecnn.data.base import Dataset, DataWarning, Split
+from edgecnn.data.base import Dataset, DataWarning, Labels, Split
 from edgecnn.errors import InputError
 from edgecnn.evaluation.classification import top1_accuracy
 from edgecnn.files import atomic_path
@@ -27,6 +28,7 @@ from edgecnn.training.augmentation import augmentation_for, mirrored_by_default
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
 from edgecnn.training.callbacks import Keeper, course_callback, progress_callback, restore
 from edgecnn.training.checkpoint import Arrays, Course
+from edgecnn.training.logs import TrainingLog
 from edgecnn.training.recipe import (
     TrainingRecipe,
     balanced_weights,
@@ -113,6 +115,7 @@ def train(
 
     _make_deterministic()
     model = network.build(model_name, arguments, seed=seed, precision=precision)
+    log = None if folder is None else TrainingLog(Path(folder))
     course = _fit(
         model,
         dataset,
@@ -120,13 +123,17 @@ def train(
         recipe,
         seed=seed,
         keeper=keeper,
+        log=log,
         progress=progress,
     )
     bare = network.exported(model_name, arguments, model)
+    outputs = {
+        name: _outputs(bare, dataset[name], preprocessing) for name in ("validation", "test")
+    }
     metrics = {
         f"{name}_{metric}": value
-        for name in ("validation", "test")
-        for metric, value in _evaluate(bare, dataset[name], preprocessing).items()
+        for name, given_outputs in outputs.items()
+        for metric, value in _metrics(given_outputs, dataset[name].labels).items()
     }
     manifest = Manifest(
         task=dataset.task,
@@ -150,6 +157,8 @@ def train(
         versions=_versions(),
     )
     artifact = _save(bare, manifest, out)
+    if log is not None:
+        log.after_training(course, outputs["test"], dataset["test"].labels, dataset.labels)
     if keeper is not None:
         keeper.remove()
     return artifact
@@ -163,6 +172,7 @@ def _fit(
     *,
     seed: int,
     keeper: Keeper | None,
+    log: TrainingLog | None,
     progress: Progress,
 ) -> Course:
     """Train in place, from the checkpoint where there is one, to the best epoch's weights."""
@@ -206,7 +216,12 @@ def _fit(
             first=batch,
         )
         callbacks = [
-            course_callback(course, patience=recipe.patience, learning_rate=recipe.learning_rate),
+            course_callback(
+                course,
+                patience=recipe.patience,
+                learning_rate=recipe.learning_rate,
+                after_epoch=None if log is None else log.after_epoch,
+            ),
             progress_callback(progress, recipe.epochs, steps, done=epoch * steps + batch),
         ]
         if keeper is not None:
@@ -233,17 +248,23 @@ def _fit(
     return course
 
 
-def _evaluate(model: keras.Model, split: Split, preprocessing: Preprocessing) -> dict[str, float]:
-    """Accuracy and mean cross-entropy (nats) of a split, batch by batch."""
-    outputs = np.concatenate(
+def _outputs(
+    model: keras.Model, split: Split, preprocessing: Preprocessing
+) -> npt.NDArray[np.float32]:
+    """Probabilities (n, classes) for a split, batch by batch."""
+    return np.concatenate(
         [
             np.asarray(model.predict_on_batch(tensors))
             for tensors, _ in split.tensors(preprocessing, _EVALUATION_BATCH)
         ]
     )
-    of_label = np.take_along_axis(outputs, split.labels[:, None], axis=1)
+
+
+def _metrics(outputs: npt.NDArray[np.float32], labels: Labels) -> dict[str, float]:
+    """Accuracy and mean cross-entropy (nats)."""
+    of_label = np.take_along_axis(outputs, labels[:, None], axis=1)
     return {
-        "accuracy": top1_accuracy(outputs, split.labels).value,
+        "accuracy": top1_accuracy(outputs, labels).value,
         "loss": float(-np.log(np.maximum(of_label, 1e-7)).mean()),
     }
 

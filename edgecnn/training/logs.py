@@ -1,0 +1,103 @@
+"""What a training leaves beside its model: numbers by epoch, tables and pictures of its test.
+
+| file | |
+|---|---|
+| log.csv | an epoch a line: losses, accuracies, learning rate, seconds |
+| tensorboard/ | the same for TensorBoard (with Keras on TensorFlow) |
+| learning_curve.png | losses and accuracies by epoch |
+| confusion.csv, confusion.png | test samples by label (row) and answer (column) |
+| per_class.csv | precision, recall, F1 and number of test samples of each class |
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.evaluation.classification import confusion_matrix, per_class
+from edgecnn.files import atomic_path, write_text_atomically
+from edgecnn.keras_files import import_keras
+from edgecnn.training.checkpoint import Course
+from edgecnn.training.pictures import confusion_picture, learning_curve
+
+
+class TrainingLog:
+    """Writes into one folder; nothing is appended, so a resumed training has no double lines."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._events: Any = None
+
+    def after_epoch(self, course: Course) -> None:
+        """log.csv with all epochs so far, and the last one for TensorBoard."""
+        names = list(course.history)
+        rows = zip(*course.history.values(), strict=True)
+        numbered = ([epoch + 1, *row] for epoch, row in enumerate(rows))
+        _write_csv(self._folder / "log.csv", ["epoch", *names], numbered)
+        if import_keras().backend.backend() == "tensorflow":
+            self._write_events(course)
+
+    def after_training(
+        self,
+        course: Course,
+        outputs: npt.NDArray[Any],
+        truth: npt.NDArray[np.int64],
+        labels: Sequence[str],
+    ) -> None:
+        """Tables and pictures; `outputs` are the test split's (n, classes), `truth` (n,)."""
+        counts = confusion_matrix(outputs, truth)
+        _write_csv(
+            self._folder / "confusion.csv",
+            ["label", *labels],
+            ([label, *row] for label, row in zip(labels, counts.tolist(), strict=True)),
+        )
+        _write_csv(
+            self._folder / "per_class.csv",
+            ["label", "precision", "recall", "f1", "n"],
+            (
+                [label, _share(row.precision), _share(row.recall), _share(row.f1), row.n]
+                for label, row in zip(labels, per_class(counts), strict=True)
+            ),
+        )
+        _write_bytes(
+            self._folder / "learning_curve.png", learning_curve(course.history, course.best_epoch)
+        )
+        _write_bytes(self._folder / "confusion.png", confusion_picture(counts, labels))
+
+    def _write_events(self, course: Course) -> None:
+        """Scalars as TensorBoard reads them; tf.summary.scalar wants TensorBoard installed."""
+        import tensorflow as tf
+
+        scalar = tf.compat.v1.SummaryMetadata(
+            plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR"
+        )
+        if self._events is None:
+            self._events = tf.summary.create_file_writer(str(self._folder / "tensorboard"))
+        with self._events.as_default():
+            for name, values in course.history.items():
+                value = tf.constant(values[-1], tf.float32)
+                tf.summary.write(name, value, step=course.epochs, metadata=scalar)
+        self._events.flush()
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text_atomically(path, text.getvalue())
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
