@@ -102,9 +102,10 @@ def answer(found: Explanation) -> Section:
         tuple((_label(found, index), formats.percent(float(found.scores[index]), 2))
               for index in order),
     )  # fmt: skip
+    known = "that is assumed above" if subject.notes else "that the model was trained with"
     how = (
-        "The picture goes through the preprocessing that the model was trained with. Scores are "
-        "what the last layer says, not how often it is right."
+        f"The picture goes through the preprocessing {known}. Scores are what the last layer "
+        "says, not how often it is right."
     )
     return Section(
         "answer", "The answer", said, how, (Row(tiles, "large"),), table, notes=subject.notes
