@@ -99,6 +99,14 @@ def test_noise_stands_in_for_missing_data():
     assert np.array_equal(tensors, np.concatenate(list(samples)))
 
 
+def test_noise_for_a_model_of_words_is_ids_it_knows():
+    samples = verification_samples(None, None, (30,), count=6, vocabulary_size=4)
+    ids = np.concatenate(list(samples))
+    assert (ids.shape, ids.dtype) == ((6, 30), np.int32)
+    assert set(np.unique(ids)) == {0, 1, 2, 3}
+    assert samples.record()["data"] == "uniform ids"
+
+
 def test_one_sample_is_alive_at_a_time():
     samples = calibration_samples(dataset(train=64), PREPARE, (8, 8, 1), count=64)
     alive: list[weakref.ref] = []
