@@ -37,8 +37,8 @@ def build(input_shape: tuple[int, int] = (8000, 1), num_classes: int = 10) -> ke
 
     The filter bank starts as 40 bands spaced like the ear's (mel scale), each a cosine and a
     sine under a bell; rectified and pooled they follow the band's loudness. It is trained on
-    like any other layer. Of spoken digits by a speaker never heard, 25 epochs on five others
-    recognise 72% from here and 60% from random filters.
+    like any other layer. Of spoken digits by a speaker never heard, it recognised 72% after 25
+    epochs on five others; an M5 with random filters of 80 samples recognised 60%.
 
     Signals shorter than 2048 samples get a first convolution of 9 samples without pooling,
     which starts at random like the others.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from importlib import resources
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -13,9 +15,21 @@ from edgecnn.errors import InputError
 from edgecnn.keras_files import load_keras
 from edgecnn.registry import MODELS
 
+SMALL = {"image": (32, 32, 3), "text": (16,), "signal": (2048, 1), "volume": (14, 14, 14, 1)}
+"""Sizes at which every architecture is built in no time."""
 
-def random_pictures(shape, count=3):
-    return np.random.default_rng(0).normal(size=(count, *shape)).astype(np.float32)
+
+def build(name, **more):
+    return models.build(
+        name, **{"input_shape": SMALL[models.modality(name)], "num_classes": 10} | more
+    )
+
+
+def random_samples(model, count=3):
+    shape = (count, *model.input_shape[1:])
+    if model.inputs[0].dtype == "int32":
+        return np.random.default_rng(0).integers(0, 100, size=shape, dtype=np.int32)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
 @pytest.fixture(params=MODELS.names())
@@ -23,69 +37,74 @@ def name(request):
     return request.param
 
 
-def test_builds_at_its_defaults(name):
-    model = models.build(name)
+def test_says_what_it_takes_by_default(name):
+    shape = models.default_input_shape(name)
 
-    assert model.input_shape == (None, *models.default_input_shape(name))
+    assert len(shape) == len(SMALL[models.modality(name)])
 
 
 def test_answers_with_probabilities_that_sum_to_one(name):
-    model = models.build(name)
+    model = build(name)
 
-    outputs = model.predict_on_batch(random_pictures(model.input_shape[1:]))
+    outputs = model.predict_on_batch(random_samples(model))
 
     assert outputs.shape == (3, 10)
     assert (outputs >= 0).all()
     np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
 
 
-def test_calls_its_input_input(name):
-    assert [tensor.name for tensor in models.build(name).inputs] == ["input"]
+def test_calls_its_input_input_and_its_output_probabilities(name):
+    model = build(name)
+
+    assert [tensor.name for tensor in model.inputs] == ["input"]
+    assert model.layers[-1].name == "probabilities"
 
 
 def test_gives_every_layer_a_name_of_its_own_choice(name):
-    first, second = ([layer.name for layer in models.build(name).layers] for _ in range(2))
+    first, second = ([layer.name for layer in build(name).layers] for _ in range(2))
 
     assert first == second  # a name that Keras made up would count on
 
 
 def test_survives_being_saved_and_loaded(name, tmp_path):
-    model = models.build(name, seed=1)
-    pictures = random_pictures(model.input_shape[1:])
+    model = build(name, seed=1)
+    samples = random_samples(model)
     path = tmp_path / "model.keras"
     model.save(path)
 
     loaded = load_keras(path)
 
-    np.testing.assert_array_equal(
-        loaded.predict_on_batch(pictures), model.predict_on_batch(pictures)
-    )
+    np.testing.assert_array_equal(loaded.predict_on_batch(samples), model.predict_on_batch(samples))
 
 
 def test_the_same_seed_gives_the_same_weights(name):
-    first, second = (models.build(name, seed=7).get_weights() for _ in range(2))
+    first, second = (build(name, seed=7).get_weights() for _ in range(2))
 
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_another_seed_gives_other_weights(name):
-    first, second = (models.build(name, seed=seed).get_weights()[0] for seed in (1, 2))
+    first, second = (build(name, seed=seed).layers[-1].get_weights()[0] for seed in (1, 2))
 
     assert not np.array_equal(first, second)
 
 
-def test_takes_other_channels_and_classes(name):
-    height, width, _ = models.default_input_shape(name)
+def test_takes_other_sizes_channels_and_classes(name):
+    shape = {"image": (48, 40, 1), "text": (24,), "signal": (200, 3), "volume": (16, 15, 14, 2)}
 
-    model = models.build(name, input_shape=(height, width, 3), num_classes=4)
+    model = build(name, input_shape=shape[models.modality(name)], num_classes=4)
 
     assert model.output_shape == (None, 4)
 
 
 @pytest.mark.parametrize(
-    "shape", [(2, 2, 1), (32, 2, 1), (5000, 32, 1), (32, 32), (32, 32, 0), (32, 32.0, 1), ()]
-)
+    "shape",
+    [
+        (2, 2, 1), (32, 2, 1), (5000, 32, 1), (32, 32, 0), (32, 32.0, 1), (), (2,), (2, 1),
+        (32, 32, 2, 1), (32, 32, 32, 32, 1),
+    ],
+)  # fmt: skip
 def test_refuses_a_shape_it_cannot_work_with(name, shape):
     with pytest.raises(InputError, match="received"):
         models.build(name, input_shape=shape)
@@ -94,7 +113,7 @@ def test_refuses_a_shape_it_cannot_work_with(name, shape):
 @pytest.mark.parametrize("classes", [0, 1, -3, 10**9, 2.5])
 def test_refuses_a_number_of_classes_that_is_none(name, classes):
     with pytest.raises(InputError, match="classes"):
-        models.build(name, num_classes=classes)
+        build(name, num_classes=classes)
 
 
 def test_an_argument_it_does_not_take_is_named(name):
@@ -117,6 +136,126 @@ def test_no_architecture_mentions_tensorflow():
             source = Path(str(file)).read_text()
             assert "tensorflow" not in source, file.name
             assert "tf." not in source, file.name
+
+
+@pytest.mark.parametrize(
+    ("name", "counted", "trained"),
+    [
+        ("simple", 693_962, 693_962),
+        ("alexnet", 62_378_344, 62_378_344),
+        ("googlenet", 6_998_552, 6_998_552),
+        ("resnet8", 78_666, 78_186),
+        ("resnet18", 11_699_112, 11_689_512),
+        ("resnet34", 21_814_696, 21_797_672),
+        ("resnet50", 25_610_152, 25_557_032),
+        ("textcnn", 6_360_902, 6_360_902),
+        ("cnn1d", 465_930, 463_034),
+        ("voxnet", 918_058, 917_930),
+    ],
+)
+def test_has_the_parameters_its_docstring_names_at_its_defaults(name, counted, trained):
+    model = models.build(name)
+
+    assert model.input_shape == (None, *models.default_input_shape(name))
+    assert model.count_params() == counted
+    assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == trained
+
+
+def test_googlenet_has_two_more_heads_while_it_trains():
+    model = models.build("googlenet", auxiliary_heads=True)
+
+    assert model.count_params() == 13_378_280
+    assert model.output_names == ["probabilities", "auxiliary_4a", "auxiliary_4d"]
+
+
+def test_googlenet_keeps_its_weights_when_its_heads_go():
+    trained = models.build(
+        "googlenet", input_shape=(32, 32, 3), num_classes=4, auxiliary_heads=True, seed=1
+    )
+    plain = models.build("googlenet", input_shape=(32, 32, 3), num_classes=4, seed=2)
+    for layer in plain.layers:
+        layer.set_weights(trained.get_layer(layer.name).get_weights())
+    pictures = random_samples(plain)
+
+    np.testing.assert_allclose(
+        plain.predict_on_batch(pictures), trained.predict_on_batch(pictures)[0], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "shape"),
+    [
+        ("alexnet", "pool5", (3, 3, 128)),
+        ("googlenet", "inception_3a", (8, 8, 256)),
+        ("googlenet", "inception_5b", (2, 2, 1024)),
+        ("resnet18", "conv2_2_out", (16, 16, 64)),
+        ("resnet50", "conv5_3_out", (2, 2, 2048)),
+    ],
+)
+def test_the_small_form_leaves_maps_of_a_32_pixel_picture(name, layer, shape):
+    assert build(name).get_layer(layer).output.shape[1:] == shape
+
+
+def test_a_bottleneck_halves_the_picture_in_its_first_convolution():
+    model = build("resnet50")
+
+    assert model.get_layer("conv3_1_a_conv").strides == (2, 2)
+    assert model.get_layer("conv3_1_b_conv").strides == (1, 1)
+
+
+def test_voxnet_has_the_papers_parameters_and_its_normalisation():
+    model = models.build("voxnet", num_classes=40)
+    biases_that_normalisation_replaces = 2 * 32
+
+    normalisation = 2 * 4 * 32
+    assert model.count_params() - normalisation + biases_that_normalisation_replaces == 921_736
+
+
+def test_textcnn_refuses_a_vocabulary_that_is_none():
+    with pytest.raises(InputError, match=r"vocabularies.*received: 0"):
+        models.build("textcnn", vocabulary_size=0)
+
+
+def test_cnn1d_hears_the_pitch_that_a_band_stands_for():
+    model = models.build("cnn1d", seed=0)
+    bank = keras.Model(model.inputs, model.get_layer("bank_pool").output)
+    time = np.arange(8000) / 8000
+    low, high = (np.sin(2 * np.pi * hertz * time)[None, :, None] for hertz in (300, 2500))
+
+    loudest = [int(bank.predict_on_batch(tone)[0].mean(0).argmax()) // 2 for tone in (low, high)]
+
+    assert 0 < loudest[0] < loudest[1] < 40
+
+
+@pytest.mark.parametrize(
+    ("name", "sample", "shape"),
+    [
+        ("lenet5", (8, 8), (32, 32, 1)),  # never below what it can work with
+        ("lenet5", (28, 28, 1), (32, 32, 1)),
+        ("lenet5", (480, 640, 3), (32, 32, 3)),
+        ("simple", (8, 8), (8, 8, 1)),
+        ("alexnet", (8, 8), (16, 16, 1)),
+        ("resnet18", (32, 32, 3), (32, 32, 3)),
+        ("resnet18", (100, 50, 3), (100, 50, 3)),
+        ("resnet18", (500, 50, 3), (224, 224, 3)),
+        ("textcnn", (59,), (59,)),
+        ("cnn1d", (8000,), (8000, 1)),
+        ("cnn1d", (128, 9), (128, 9)),
+        ("voxnet", (30, 30, 30), (30, 30, 30, 1)),
+    ],
+)
+def test_the_input_suits_the_architecture_and_the_data(name, sample, shape):
+    assert models.input_shape_for(name, sample) == shape
+
+
+@pytest.mark.parametrize(
+    ("name", "sample"), [("lenet5", (64,)), ("textcnn", (32, 32, 3)), ("voxnet", (8000,))]
+)
+def test_data_of_another_kind_is_refused(name, sample):
+    with pytest.raises(InputError, match="received samples of shape") as caught:
+        models.input_shape_for(name, sample)
+
+    assert "edgecnn models" in caught.value.hint
 
 
 def test_lenet5_has_the_61706_parameters_of_the_common_form():
@@ -143,7 +282,3 @@ def test_simple_is_the_classic_stack():
     kinds = [type(layer).__name__ for layer in models.build("simple").layers]
 
     assert kinds == ["Conv2D", "MaxPooling2D", "Dropout", "Flatten", "Dense", "Dropout", "Dense"]
-
-
-def test_simple_has_the_parameters_its_docstring_names():
-    assert models.build("simple").count_params() == 693_962
