@@ -112,6 +112,7 @@ class Live:
     def run(self) -> Summary:
         """Open everything, run, and close everything."""
         with self._closing:
+            self._closing.callback(self._tell_sinks)  # after all: the end may not have fitted
             pipeline = self._open()
             self._began = time.monotonic()
             with pipeline:
@@ -324,13 +325,19 @@ class Live:
         if pipeline.switch.message and pipeline.switch.message not in self._notice[1]:
             self._notify(pipeline.switch.message)
             pipeline.switch.message = ""
-        sinks = (self._recorder, self._events)
-        troubles = [pipeline.capture.trouble, *(sink.trouble for sink in sinks if sink is not None)]
-        for trouble in troubles:
-            if trouble and trouble not in self._told:
-                self._told.add(trouble)
-                self._say(trouble)
-                self._notify(trouble)
+        self._tell(pipeline.capture.trouble)
+        self._tell_sinks()
+
+    def _tell_sinks(self) -> None:
+        for sink in (self._recorder, self._events):
+            if sink is not None:
+                self._tell(sink.trouble)
+
+    def _tell(self, trouble: str) -> None:
+        if trouble and trouble not in self._told:
+            self._told.add(trouble)
+            self._say(trouble)
+            self._notify(trouble)
 
     def _wait_until_due(self, result: Result) -> None:
         """Show a file at its own pace; a live source sets the pace itself."""

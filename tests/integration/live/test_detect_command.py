@@ -218,6 +218,17 @@ def test_a_full_disk_ends_the_film_and_not_the_run(started, tmp_path):
     assert frames_of(film) > 0
 
 
+def test_a_disk_too_full_for_the_films_end_is_told_too(started, tmp_path):
+    """All of a short film is written when the run is over."""
+    process = started(
+        "synthetic:640x480", "--headless", "--frames", "8", "--record", tmp_path / "out.mp4",
+        limit_bytes=40_000,
+    )  # fmt: skip
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "recording stopped" in out
+
+
 def test_a_browser_sees_the_stream_of_a_run_without_a_screen(started):
     process = started("synthetic:160x120", "--serve", ":0")
     url = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
