@@ -1,0 +1,87 @@
+"""edgecnn data: look at a data set before training on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgecnn.cli import options
+from edgecnn.cli.progress import shown
+
+if TYPE_CHECKING:
+    from edgecnn.data.inspection import Inspection, Place
+
+BAR_WIDTH = 30
+SHOWN_GROUPS = 5
+
+
+@click.group()
+def command() -> None:
+    """Look at a data set before training on it."""
+
+
+@command.command("inspect")
+@click.argument("data", type=options.Name(options.data_names))
+@click.option("--data-dir", type=options.FILE, help="Where the files lie, instead of a download.")
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Of the splits.")
+@click.option("--strict", is_flag=True, help="Exit 1 on leakage, conflicts or broken files.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def inspect_command(
+    *, data: str, data_dir: Path | None, split_seed: int, strict: bool, as_json: bool
+) -> None:
+    """Count the samples of DATA, and find duplicates, leakage, conflicts and broken files.
+
+    Duplicates are samples with exactly equal content. Leakage is one of them in two splits.
+    """
+    import edgecnn.data
+    from edgecnn.data.inspection import inspect
+    from edgecnn.errors import GateError
+
+    dataset = edgecnn.data.load(data, data_dir=data_dir, seed=split_seed)
+    with shown() as progress:
+        found = inspect(dataset, progress=progress)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        _print(found)
+    if strict and found.faulty:
+        raise GateError(
+            f"{found.name}: {len(found.leakage)} leaks between splits, "
+            f"{len(found.conflicts)} conflicts of labels, {len(found.skipped)} unreadable"
+        )
+
+
+def _print(found: Inspection) -> None:
+    total = sum(sum(counts.values()) for counts in found.counts.values())
+    _line(f"{found.name}: {total} samples ({found.modality}), sha256 {found.sha256[:12]}")
+    for axis, (least, median, most) in found.sizes.items():
+        _line(f"  {axis}: {least} … {median:g} … {most} (min, median, max)")
+    for split, counts in found.counts.items():
+        _line(f"{split}: {sum(counts.values())}")
+        widest = max((len(label) for label in counts), default=0)
+        most_of = max(counts.values(), default=0) or 1
+        for label, count in counts.items():
+            _line(f"  {label:<{widest}} {count:>7} {'█' * round(BAR_WIDTH * count / most_of)}")
+    _groups("LEAKAGE, equal samples in two splits", found.leakage)
+    _groups("conflicts, equal samples with different labels", found.conflicts)
+    _groups("exact duplicates", found.duplicates)
+    _groups("blank", tuple((at,) for at in found.blank))
+    _line(f"unreadable: {len(found.skipped)}")
+    for reason in found.skipped:
+        _line(f"  {reason}")
+
+
+def _groups(title: str, groups: tuple[tuple[Place, ...], ...]) -> None:
+    _line(f"{title}: {len(groups)}")
+    for group in groups[:SHOWN_GROUPS]:
+        _line("  " + " = ".join(str(at) for at in group))
+    if len(groups) > SHOWN_GROUPS:
+        _line(f"  … and {len(groups) - SHOWN_GROUPS} more (--json shows all)")
+
+
+def _line(text: str) -> None:
+    """A line without control characters of untrusted names."""
+    click.echo("".join(char if char.isprintable() else "�" for char in text))
