@@ -27,22 +27,36 @@ def command() -> None:
 @click.argument("data", type=options.Name(options.data_names))
 @click.option("--data-dir", type=options.FILE, help="Where the files lie, instead of a download.")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Of the splits.")
+@click.option("--out", type=options.FILE, help="Folder for inspection.json and a contact sheet.")
 @click.option("--strict", is_flag=True, help="Exit 1 on leakage, conflicts or broken files.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def inspect_command(
-    *, data: str, data_dir: Path | None, split_seed: int, strict: bool, as_json: bool
+    *,
+    data: str,
+    data_dir: Path | None,
+    split_seed: int,
+    out: Path | None,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Count the samples of DATA, and find duplicates, leakage, conflicts and broken files.
 
     Duplicates are samples with exactly equal content. Leakage is one of them in two splits.
     """
     import edgecnn.data
+    from edgecnn.data import contact_sheet
     from edgecnn.data.inspection import inspect
     from edgecnn.errors import GateError
+    from edgecnn.files import write_text_atomically
 
     dataset = edgecnn.data.load(data, data_dir=data_dir, seed=split_seed)
     with shown() as progress:
         found = inspect(dataset, progress=progress)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(out / "inspection.json", json.dumps(found.to_dict(), indent=2))
+        if dataset.modality == "image":
+            contact_sheet.write(dataset, out / "contact-sheet.png")
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:
