@@ -88,7 +88,7 @@ def confusion_picture(counts: npt.NDArray[np.int64], labels: Sequence[str]) -> b
         "field": "share",
         "type": "quantitative",
         "title": "share of the label",
-        "scale": {"domain": [0, 1], "range": ["#ffffff", LIGHT[0]]},
+        "scale": {"domain": [0, 1], "range": ["white", LIGHT[0]], "interpolate": "rgb"},
     }
     layers: list[dict[str, Any]] = [{"mark": "rect", "encoding": {**position, "color": shade}}]
     if len(labels) <= _NUMBERED:

@@ -1,10 +1,17 @@
-"""Shifts move whole pictures, a little, and reproducibly."""
+"""Changes at random are small, reproducible, and leave what a class is made of."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from edgecnn.training.augmentation import random_shift
+from edgecnn.training.augmentation import (
+    LEVELS,
+    augmentation_for,
+    mirrored_by_default,
+    random_shift,
+)
+from edgecnn.training.augmentation.pictures import Pictures, warp
 
 PICTURES = np.random.default_rng(0).normal(size=(200, 8, 9, 2)).astype(np.float32)
 
@@ -50,3 +57,82 @@ def test_what_moves_in_is_the_edge_and_not_a_new_colour():
 
 def test_the_same_generator_gives_the_same_shifts():
     np.testing.assert_array_equal(shifted(2, seed=3), shifted(2, seed=3))
+
+
+MODALITIES = {
+    "image": PICTURES[:20, :, :, [0, 1, 1]],
+    "volume": np.random.default_rng(1).integers(0, 2, (6, 5, 5, 5, 1)).astype(np.float32),
+    "signal": np.random.default_rng(2).normal(size=(6, 40, 1)).astype(np.float32),
+    "text": np.random.default_rng(3).integers(0, 50, (6, 20)).astype(np.int32),
+}
+
+
+@pytest.mark.parametrize("level", LEVELS[1:])
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_changed_samples_keep_shape_and_type_and_the_originals_stay(modality, level):
+    before = MODALITIES[modality].copy()
+    augment = augmentation_for(modality, level)
+
+    after = augment(MODALITIES[modality], np.random.default_rng(0))
+
+    assert (after.shape, after.dtype) == (before.shape, before.dtype)
+    assert np.isfinite(after).all()
+    assert not np.array_equal(after, before)
+    np.testing.assert_array_equal(MODALITIES[modality], before)
+    again = augment(MODALITIES[modality], np.random.default_rng(0))
+    np.testing.assert_array_equal(again, after)
+
+
+def test_the_map_that_moves_nothing_leaves_pictures_as_they_are():
+    still = np.broadcast_to(np.float32([[1, 0, 0], [0, 1, 0]]), (200, 2, 3))
+
+    np.testing.assert_allclose(warp(PICTURES, still), PICTURES, atol=1e-6)
+
+
+def test_a_map_by_whole_pixels_moves_whole_pixels():
+    one_left = np.broadcast_to(np.float32([[1, 0, 1], [0, 1, 0]]), (200, 2, 3))
+
+    moved = warp(PICTURES, one_left)
+
+    np.testing.assert_allclose(moved[:, :, :-1], PICTURES[:, :, 1:], atol=1e-5)
+    np.testing.assert_allclose(moved[:, :, -1], PICTURES[:, :, -1], atol=1e-5)
+
+
+def test_lit_pictures_stay_between_black_and_white():
+    scale = Pictures(brightness=1.0, contrast=1.0, mean=(0.4,), std=(0.2,))
+
+    lit = scale(PICTURES, np.random.default_rng(0))
+
+    assert lit.min() >= np.float32(-0.4 / 0.2) - 1e-6
+    assert lit.max() <= np.float32(0.6 / 0.2) + 1e-6
+
+
+def test_pictures_are_mirrored_only_where_that_was_asked_for():
+    assert augmentation_for("image", "none") is None
+    mirrored = augmentation_for("image", "none", mirror=True)(PICTURES, np.random.default_rng(0))
+
+    same = [np.array_equal(a, b) for a, b in zip(mirrored, PICTURES, strict=True)]
+    flipped = [np.array_equal(a, b[:, ::-1]) for a, b in zip(mirrored, PICTURES, strict=True)]
+    assert 50 < sum(same) < 150
+    assert all(one or other for one, other in zip(same, flipped, strict=True))
+    assert mirrored_by_default("cifar10")
+    assert not any(map(mirrored_by_default, ("mnist", "gtsrb", "folder:signs")))
+
+
+def test_solids_keep_what_is_above_what():
+    solids = np.zeros((8, 4, 4, 4, 1), np.float32)
+    solids[:, 1, :, 0] = 1  # a bar on the ground
+
+    turned = augmentation_for("volume", "light")(solids, np.random.default_rng(0))
+
+    assert (turned[:, :, :, 0].sum(axis=(1, 2, 3)) == 4).all()
+    assert len({solid.tobytes() for solid in turned}) == 4
+
+
+def test_padding_is_never_taken_for_a_word():
+    words = MODALITIES["text"]
+
+    after = augmentation_for("text", "strong")(words, np.random.default_rng(0))
+
+    np.testing.assert_array_equal(after[words < 2], words[words < 2])
+    assert set(after[after != words]) == {1}
