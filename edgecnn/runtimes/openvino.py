@@ -249,7 +249,7 @@ def _fused_wrongly(model: Any, compiled: Any) -> bool:
 
 def _with_shapes(specs: Sequence[TensorSpec], ports: Sequence[Any]) -> tuple[TensorSpec, ...]:
     return tuple(
-        replace(spec, shape=shape, layout=spec.layout or guess_layout(shape))
+        replace(spec, shape=shape, layout=spec.layout or guess_layout(shape, spec.dtype))
         for spec, shape in zip(specs, map(_shape, ports), strict=True)
     )
 
