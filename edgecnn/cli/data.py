@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
+from edgecnn.cli.data_capture import command as capture_command
 from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ SHOWN_GROUPS = 5
 @click.group()
 def command() -> None:
     """Look at a data set before training on it."""
+
+
+command.add_command(capture_command)
 
 
 @command.command("inspect")

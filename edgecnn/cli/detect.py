@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from edgecnn.cli import options
+from edgecnn.cli.interruption import one_interruption
 
 
 @click.command()
@@ -105,33 +101,10 @@ def command(
         ),
         click.echo,
     )
-    with _one_interruption():
+    with one_interruption():
         try:
             live.run()
         finally:
             summary = live.summary()
             for line in summary.lines() if summary.frames else ():
                 click.echo(line)
-
-
-@contextmanager
-def _one_interruption() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does, and a second one does not disturb the tidying up."""
-    received = 0
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal received
-        received += 1
-        if received == 1:
-            raise KeyboardInterrupt
-        if received > 2:  # whoever insists
-            os._exit(130)
-
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

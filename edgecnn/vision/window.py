@@ -22,6 +22,9 @@ KEYS = {
     "q": "quit",
     "\x1b": "quit",
 }
+ESCAPE = "\x1b"
+CLOSED = "closed"
+"""What `Window.key` says when the window was closed with the mouse."""
 HELP = "space pause, n step, s save, r runtime, m model, e explain, q quit"
 PROBE_TIMEOUT_S = 30.0
 NO_WINDOW = "run with --headless, or with --serve :8080 to watch in a browser"
@@ -30,11 +33,12 @@ NO_WINDOW = "run with --headless, or with --serve :8080 to watch in a browser"
 class Window:
     """Shows pictures, scaled to the window. Only the main thread may use it.
 
-    Raises InputError where there is no display, or OpenCV was built without windows.
+    Raises InputError where there is no display, or OpenCV was built without windows; the hint is
+    `without`, the way that needs none.
     """
 
-    def __init__(self, title: str) -> None:
-        check_display()
+    def __init__(self, title: str, *, without: str = NO_WINDOW) -> None:
+        check_display(without)
         self._cv2 = quiet_cv2()
         self._title = title
         self._shown = False
@@ -52,18 +56,25 @@ class Window:
 
     def command(self, wait_ms: int) -> str:
         """What a key stands for that was pressed within `wait_ms`, or an empty string."""
+        key = self.key(wait_ms)
+        return "quit" if key == CLOSED else KEYS.get(key, "")
+
+    def key(self, wait_ms: int) -> str:
+        """The character of a key that was pressed within `wait_ms`, in lower case; CLOSED; or an
+        empty string.
+        """
         pressed = self._cv2.waitKey(max(1, wait_ms))
         if self._shown and self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) < 1:
-            return "quit"  # closed with the mouse
-        return KEYS.get(chr(pressed & 0xFF).lower(), "") if pressed >= 0 else ""
+            return CLOSED
+        return chr(pressed & 0xFF).lower() if pressed >= 0 else ""
 
     def close(self) -> None:
         self._cv2.destroyAllWindows()
         self._cv2.waitKey(1)
 
 
-def check_display() -> None:
-    """Raise InputError where no window can be opened.
+def check_display(without: str = NO_WINDOW) -> None:
+    """Raise InputError, with the hint `without`, where no window can be opened.
 
     Qt ends the whole process when it cannot reach the display, so another process tries.
     """
@@ -71,7 +82,7 @@ def check_display() -> None:
     if sys.platform == "linux" and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
-        raise InputError("no display: neither DISPLAY nor WAYLAND_DISPLAY is set", hint=NO_WINDOW)
+        raise InputError("no display: neither DISPLAY nor WAYLAND_DISPLAY is set", hint=without)
     code = "import cv2; cv2.namedWindow('edgecnn'); cv2.destroyAllWindows()"
     try:
         tried = subprocess.run(
@@ -83,9 +94,9 @@ def check_display() -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise InputError("the display does not answer", hint=NO_WINDOW) from error
+        raise InputError("the display does not answer", hint=without) from error
     if tried.returncode != 0:
         if "not implemented" in tried.stderr:
-            raise InputError("this OpenCV was built without windows (headless)", hint=NO_WINDOW)
+            raise InputError("this OpenCV was built without windows (headless)", hint=without)
         shown = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or "the screen"
-        raise InputError(f"no window can be opened on display {shown}", hint=NO_WINDOW)
+        raise InputError(f"no window can be opened on display {shown}", hint=without)

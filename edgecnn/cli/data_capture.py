@@ -1,0 +1,85 @@
+"""edgecnn data capture: collect labelled pictures from a camera."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli import options
+from edgecnn.cli.interruption import one_interruption
+
+
+@click.command("capture")
+@click.argument("source")
+@click.option(
+    "--label",
+    "labels",
+    type=options.Names(list),
+    required=True,
+    metavar="NAME[,NAME…]",
+    help="What the pictures show; digit keys choose among several.",
+)
+@click.option(
+    "--out",
+    type=options.FILE,
+    required=True,
+    help="Pictures go to OUT/LABEL/*.png; those that lie there stay.",
+)
+@click.option(
+    "--every",
+    metavar="TIME",
+    default="0.5s",
+    show_default=True,
+    help="Without a window: time between two pictures, as in 0.5s or 1m.",
+)
+@click.option("--count", type=click.IntRange(1), help="Stop after so many pictures.")
+@click.option(
+    "--min-difference",
+    type=click.FloatRange(0, 255),
+    default=2.0,
+    show_default=True,
+    help="Leave out what differs less from the picture before (mean of 0 to 255, grey).",
+)
+@click.option("--headless", is_flag=True, help="No window: take one picture each --every.")
+def command(
+    *,
+    source: str,
+    labels: tuple[str, ...],
+    out: Path,
+    every: str,
+    count: int | None,
+    min_difference: float,
+    headless: bool,
+) -> None:
+    """Collect labelled pictures from SOURCE, in the layout that --data folder:OUT reads.
+
+    SOURCE is a camera's number, a video file, a folder or glob of pictures, an rtsp:// or
+    http:// address, a GStreamer pipeline, picamera, or synthetic (drawn live: no camera needed).
+
+    Keys: space takes a picture, digits choose the label, n next picture of a folder, q or Esc
+    quits. Run it again to add to what is there.
+    """
+    from edgecnn.benchmarking.protocol import parse_duration
+    from edgecnn.vision.collect import Collector, CollectSettings
+    from edgecnn.vision.sources import parse_source
+
+    collector = Collector(
+        CollectSettings(
+            source=parse_source(source),
+            labels=labels,
+            out=out,
+            every_s=parse_duration(every),
+            count=count,
+            min_difference=min_difference,
+            window=not headless,
+        ),
+        click.echo,
+    )
+    with one_interruption():
+        try:
+            collector.run()
+        finally:
+            if collector.taken or collector.left_out:
+                for line in collector.lines():
+                    click.echo(line)
