@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.assemble import as_labels, assemble, channel_statistics
+from edgecnn.data.assemble import as_labels, assemble
 from edgecnn.data.base import Dataset, Labels, Split
 from edgecnn.data.npz import need, read_npz
 from edgecnn.data.pictures import PictureFiles
@@ -70,6 +70,8 @@ LABELS = (
 )
 FRACTIONS = {"train": 0.85, "validation": 0.15, "test": 0.15}
 SOURCE = "GTSRB (Stallkamp, Schlipsing, Salmen, Igel 2012, INI Bochum)"
+HINTS = {"fit": "stretch", "contrast": "picture"}
+"""Crops are from nearly black to nearly white, as the sun stood."""
 TWIN_CORRELATION = 0.85
 """Crops of one class that correlate more than this count as the same sign where nothing tells
 the track. Between different signs of a class the best match has a median of 0.74 (measured on
@@ -123,7 +125,7 @@ def _from_npz(path: Path, seed: int) -> Dataset:
         seed=seed,
         fractions=FRACTIONS,
         groups=look_alikes(pictures, train.labels).tolist(),
-        hints={"fit": "stretch", **channel_statistics(pictures)},
+        hints=HINTS,
     )
 
 
@@ -177,7 +179,7 @@ def _from_folders(place: Path, root: Path, seed: int) -> Dataset:
         groups=[_track(entry.path) for entry in entries["train"]],
         digests={split: [entry.digest for entry in chosen] for split, chosen in entries.items()},
         # The crops of 32×32 that gtsrb_small is made of have these, after scaling to 0…1.
-        hints={"fit": "stretch", "mean": (0.326, 0.301, 0.312), "std": (0.263, 0.253, 0.262)},
+        hints=HINTS,
         skipped=skipped,
     )
 

@@ -42,7 +42,13 @@ class Pictures:
     std: tuple[float, ...] = (1.0,)
 
     def adapted(self, preprocessing: Any, *, mirror: bool) -> Pictures:
-        """The same changes for tensors of this preprocessing."""
+        """The same changes for tensors of this preprocessing.
+
+        Where each picture has its own contrast, three deviations either way stand for black
+        and white.
+        """
+        if getattr(preprocessing, "contrast", "as_is") == "picture":
+            return replace(self, mirror=mirror, scale=6 / 255, mean=(3.0,), std=(1.0,))
         given = {
             name: getattr(preprocessing, name)
             for name in ("scale", "mean", "std")
