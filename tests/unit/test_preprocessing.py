@@ -57,6 +57,22 @@ def test_normalisation_is_per_channel():
     np.testing.assert_allclose(tensor[0, 0], [1.0, 0.0, 0.0], atol=1e-6)
 
 
+def test_contrast_of_its_own_makes_dark_and_hazy_pictures_alike():
+    made = ImagePreprocessing(8, 8, 3, contrast="picture")
+    clear = picture(8, 8, 3).astype(np.float32)
+    dark, hazy = clear * 0.25, clear * 0.25 + 120
+    expected = (clear - clear.mean()) / clear.std()
+    for seen in (clear, dark, hazy):
+        np.testing.assert_allclose(made(seen.astype(np.uint8)), expected, atol=0.05)
+
+
+def test_contrast_of_its_own_does_not_blow_up_noise():
+    flat = np.full((8, 8, 3), 90, np.uint8)
+    flat[0, 0, 0] = 91
+    tensor = ImagePreprocessing(8, 8, 3, contrast="picture")(flat)
+    assert np.abs(tensor).max() < 0.5
+
+
 def test_grey_is_weighted_by_bt601():
     tensor = ImagePreprocessing(1, 1, 1, scale=1.0)(np.array([[[100, 50, 200]]], np.uint8))
     assert tensor[0, 0, 0] == pytest.approx(0.299 * 100 + 0.587 * 50 + 0.114 * 200, abs=1e-3)
@@ -81,6 +97,7 @@ def test_what_is_no_picture_is_refused_with_its_shape(shape: tuple[int, ...]):
         {"height": 0, "width": 4, "channels": 3},
         {"height": 4, "width": 4, "channels": 2},
         {"height": 4, "width": 4, "channels": 3, "fit": "crop"},
+        {"height": 4, "width": 4, "channels": 3, "contrast": "more"},
         {"height": 4, "width": 4, "channels": 3, "mean": (1.0, 2.0)},
         {"height": 4, "width": 4, "channels": 3, "std": (0.0,)},
     ],
