@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,8 @@ NEVER_IN_A_NAME = '/\\:*?"<>|'
 """Of a folder on any system: data sets travel."""
 _THUMBNAIL = (32, 24)
 _POLL_MS = 30
+_READ_S = 10.0
+"""Nothing here is real-time: a slow machine or camera gets time for its first frame."""
 _WINDOW_RETURN_S = 10.0
 """A window does not answer while a lost camera is waited for: not as long as without one."""
 
@@ -85,7 +87,9 @@ class Collector:
         """
         settings = self._settings
         window = Window("edgecnn data capture", without=NO_WINDOW) if settings.window else None
-        patience = Patience(return_s=_WINDOW_RETURN_S) if window else Patience()
+        patience = Patience(read_s=_READ_S)
+        if window is not None:
+            patience = replace(patience, return_s=_WINDOW_RETURN_S)
         capture = Capture(settings.source, patience=patience)
         try:
             capture.start()

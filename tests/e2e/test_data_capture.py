@@ -27,15 +27,16 @@ def test_three_pictures_without_a_camera_or_a_screen(tmp_path):
 
 
 def test_ctrl_c_keeps_what_was_taken(tmp_path):
-    command = [*EDGECNN, "synthetic", "--label", "road", "--out", "set", "--headless"]
+    command = [*EDGECNN, "synthetic:160x120", "--label", "road", "--out", "set", "--headless"]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         assert running.stdout is not None
-        assert "00001.png" in running.stdout.readline()
+        first = running.stdout.readline()
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=120)
 
+    assert "00001.png" in first, err
     assert running.returncode == 130
     assert "pictures in set (road" in out
     assert err.strip() == "interrupted"
