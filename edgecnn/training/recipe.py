@@ -121,38 +121,34 @@ _RESIDUAL = TrainingRecipe(
     patience=None,
     mixed_precision="auto",
 )
-"""He 2015: SGD with momentum 0.9 and decay 0.0001 in the loss; a cosine instead of steps."""
+"""He 2015 on CIFAR-10: SGD with momentum 0.9 and decay 0.0001 in the loss; a cosine, not steps."""
+
+_LARGE = TrainingRecipe(
+    batch_size=32,
+    learning_rate=1e-3,
+    optimizer="adamw",
+    weight_decay=0.05,
+    warmup_epochs=1.0,
+    label_smoothing=0.1,
+    gradient_clip=5.0,
+    augment="standard",
+    monitor="accuracy",
+    patience=None,
+    mixed_precision="auto",
+)
+"""For millions of weights and a few thousand pictures: AdamW learns as far as SGD in fewer epochs
+(resnet18 on traffic signs: 90% of the validation pictures after eight).
+"""
 
 RECIPES: Mapping[str, TrainingRecipe] = {
     "lenet5": TrainingRecipe(),
     "simple": TrainingRecipe(),
     "resnet8": replace(_RESIDUAL, most_epochs=100),
-    "resnet18": _RESIDUAL,
-    "resnet34": _RESIDUAL,
-    "resnet50": _RESIDUAL,
-    # Without batch normalisation SGD needs a rate found for each input size; AdamW does not.
-    "alexnet": TrainingRecipe(
-        learning_rate=5e-4,
-        optimizer="adamw",
-        weight_decay=0.02,
-        warmup_epochs=1.0,
-        gradient_clip=5.0,
-        augment="standard",
-        monitor="accuracy",
-        patience=None,
-        mixed_precision="auto",
-    ),
-    "googlenet": TrainingRecipe(
-        learning_rate=1e-3,
-        optimizer="adamw",
-        weight_decay=0.02,
-        warmup_epochs=1.0,
-        gradient_clip=5.0,
-        augment="standard",
-        monitor="accuracy",
-        patience=None,
-        mixed_precision="auto",
-    ),
+    "resnet18": replace(_LARGE, most_epochs=16),
+    "resnet34": replace(_LARGE, most_epochs=16),
+    "resnet50": replace(_LARGE, most_epochs=16),
+    "alexnet": replace(_LARGE, label_smoothing=0.05),
+    "googlenet": replace(_LARGE, most_epochs=20),
     # Kim 2014: batches of 50, gradients bounded to norm 3, early stopping; Adam for Adadelta.
     "textcnn": TrainingRecipe(
         epochs=20,
