@@ -121,6 +121,7 @@ DATA_SOURCES = Registry(
         "voxels": "edgecnn.data.voxels:load",
         "arrays": "edgecnn.data.arrays:load",
         "folder": "edgecnn.data.folder:load",
+        "packed": "edgecnn.data.packed:load",
         "coco": "edgecnn.data.boxed:coco",
         "voc": "edgecnn.data.boxed:voc",
         "yolo": "edgecnn.data.boxed:yolo",

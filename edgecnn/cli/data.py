@@ -1,4 +1,4 @@
-"""edgecnn data: look at a data set before training on it."""
+"""edgecnn data: look at a data set before training on it, pack it, collect one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.data_capture import command as capture_command
+from edgecnn.cli.data_pack import check_command, pack_command
 from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ SHOWN_GROUPS = 5
 
 @click.group()
 def command() -> None:
-    """Look at a data set before training on it."""
+    """Look at, pack and collect data."""
 
 
 command.add_command(capture_command)
+command.add_command(pack_command)
+command.add_command(check_command)
 
 
 @command.command("inspect")

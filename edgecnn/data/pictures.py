@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +74,7 @@ class PictureFiles(Sequence[Picture]):
             ) from error
 
 
-def decode(path: Path) -> Picture:
+def decode(path: Path | BinaryIO) -> Picture:
     """Decode to (height, width, 1) for grey pictures and (height, width, 3) for all others.
 
     EXIF orientation is applied, palettes are resolved, 16-bit grey keeps its upper 8 bits,

@@ -9,6 +9,9 @@ import wave
 import numpy as np
 from PIL import Image
 
+import edgecnn.data
+from edgecnn.data.packing import pack
+
 WORDS = ("good", "fine", "film", "plot", "dull", "poor", "actor", "scene", "long", "short")
 
 
@@ -91,6 +94,11 @@ def write_spoken_digits(folder, *, seed=0):
     )
 
 
+def write_packed(folder, *, seed=0):
+    """The digits, packed: their splits were fixed then."""
+    pack(edgecnn.data.load("digits", seed=seed), folder, shard_bytes=20_000)
+
+
 WRITERS = {
     "digits": lambda folder, seed=0: None,
     "mnist": write_mnist_like,
@@ -103,4 +111,5 @@ WRITERS = {
     "voxels": write_voxels,
     "arrays": write_arrays,
     "folder": write_pictures,
+    "packed": write_packed,
 }

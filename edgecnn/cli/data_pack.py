@@ -1,0 +1,77 @@
+"""edgecnn data pack, edgecnn data check: data sets in shards, for sets larger than memory."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecnn.cli import options
+from edgecnn.cli.progress import shown
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+class Size(click.ParamType[Any]):
+    """A size such as 256MB or 1GiB, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value).strip().lower())
+        unit = _UNITS.get(match[2].upper()) if match else None
+        if match is None or unit is None or float(match[1]) * unit < 1:
+            self.fail(f"expected a size such as 256MB or 1GiB; received: {value}", param, ctx)
+        return int(float(match[1]) * unit)
+
+
+@click.command("pack")
+@click.argument("data", type=options.Name(options.data_names))
+@click.option("--out", type=options.FILE, required=True, help="Folder to make.")
+@click.option("--shard-size", type=Size(), default="256MB", show_default=True, help="Largest file.")
+@click.option("--data-dir", type=options.FILE, help="Where the files lie, instead of a download.")
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Of the splits.")
+@options.force()
+def pack_command(
+    *,
+    data: str,
+    out: Path,
+    shard_size: int,
+    data_dir: Path | None,
+    split_seed: int,
+    force: bool,
+) -> None:
+    """Pack DATA into sharded TFRecord files with an index and checksums.
+
+    `--data packed:FOLDER` then gives the same samples, splits and hash as DATA.
+    """
+    import edgecnn.data
+    from edgecnn.data.packing import pack
+
+    dataset = edgecnn.data.load(data, data_dir=data_dir, seed=split_seed)
+    with shown() as progress:
+        index = pack(dataset, out, shard_bytes=shard_size, force=force, progress=progress)
+    megabytes = sum(shard.bytes for shard in index.shards) / 1e6
+    click.echo(
+        f"{out}: {sum(index.splits.values())} samples in {len(index.shards)} shards, "
+        f"{megabytes:.1f} MB, sha256 {index.sha256[:12]}"
+    )
+    click.echo(f"use it with: --data packed:{out}")
+
+
+@click.command("check")
+@click.argument("folder", type=options.FILE)
+def check_command(*, folder: Path) -> None:
+    """Compare a packed FOLDER, byte for byte, with what was written; exit 1 on damage."""
+    from edgecnn.data.packed_check import damages
+    from edgecnn.errors import GateError
+
+    with shown() as progress:
+        found = damages(folder, progress=progress)
+    for line in found:
+        click.echo("".join(char if char.isprintable() else "�" for char in line))
+    if found:
+        raise GateError(f"{folder}: {len(found)} shards are damaged", hint="pack the data again")
+    click.echo(f"{folder}: all is as it was written")
