@@ -105,7 +105,7 @@ SCHEDULES = {
             Stage(epochs=2, size=256, batch=32, whole=False),
             Stage(epochs=8, size=192, batch=48, whole=False),
             Stage(epochs=2, size=512, batch=16, whole=True, boost=3.0),
-            Stage(epochs=20, size=512, batch=16, whole=True, boost=3.0, mix=CAUTIOUS),
+            Stage(epochs=16, size=512, batch=16, whole=True, boost=3.0, mix=CAUTIOUS),
         ),
     ),
     "stop_sign_nano": Schedule(
