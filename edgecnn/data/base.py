@@ -19,6 +19,7 @@ from edgecnn.preprocessing import (
     ImagePreprocessing,
     Preprocessing,
     SignalPreprocessing,
+    SpectrogramPreprocessing,
     Tensor,
     TextPreprocessing,
     VolumePreprocessing,
@@ -28,13 +29,16 @@ Labels = npt.NDArray[np.int64]
 Modality = Literal["image", "text", "signal", "volume"]
 SPLITS = ("train", "validation", "test")
 
-_KINDS: Mapping[Modality, tuple[type[Any], str, tuple[str, ...]]] = {
+_KINDS: Mapping[str, tuple[type[Any], str, tuple[str, ...]]] = {
     "image": (ImagePreprocessing, "pictures", ("height", "width", "channels")),
     "text": (TextPreprocessing, "texts", ("length",)),
     "signal": (SignalPreprocessing, "signals", ("length", "channels")),
+    "spectrogram": (SpectrogramPreprocessing, "sounds", ("frames", "bands")),
     "volume": (VolumePreprocessing, "volumes", ("depth", "height", "width", "channels")),
 }
-"""For each modality its preprocessing, what its samples are called, and the axes of a tensor."""
+"""For each modality, and for sounds among the signals, the preprocessing, what samples are called,
+and the axes of a tensor.
+"""
 
 
 class DataWarning(UserWarning):
@@ -77,8 +81,8 @@ class Dataset:
 
     `sha256` identifies the content (samples, labels and split), `source` says where it is from
     and under which licence. `sample_shape` is the usual shape of a raw sample: (height, width[,
-    channels]) of pictures, (words,) of texts, (samples, channels) of signals, (depth, height,
-    width[, channels]) of volumes.
+    channels]) of pictures, (words,) of texts, (samples, channels) of signals, (frames, bands) of
+    sounds whose hints ask for a spectrogram, (depth, height, width[, channels]) of volumes.
     """
 
     name: str
@@ -90,7 +94,9 @@ class Dataset:
     source: str = ""
     seed: int = 0
     preprocessing_hints: Mapping[str, Any] = field(default_factory=dict)
-    """Keyword arguments for the preprocessing that suits this source (fit="pad" for MNIST)."""
+    """Keyword arguments for the preprocessing that suits this source (fit="pad" for MNIST), and
+    its kind where it is not the modality's own (kind="spectrogram" for sounds).
+    """
     skipped: tuple[str, ...] = ()
     """What was there but could not be read, each with the reason; also warned of."""
     modality: Modality = "image"
@@ -109,14 +115,14 @@ class Dataset:
 
         Raises InputError for a shape that samples of this modality cannot take.
         """
-        kind, samples, axes = _KINDS[self.modality]
+        hints = dict(self.preprocessing_hints)
+        kind, samples, axes = _KINDS[hints.pop("kind", self.modality)]
         if len(input_shape) != len(axes):
             raise InputError(
                 f"{self.name} holds {samples} and needs an input ({', '.join(axes)}), "
                 f"received: {tuple(input_shape)}"
             )
         sizes = dict(zip(axes, (int(size) for size in input_shape), strict=True))
-        hints = dict(self.preprocessing_hints)
         if self.modality == "image" and sizes["channels"] == 1:
             hints |= {key: _of_grey(hints[key]) for key in ("mean", "std") if key in hints}
         made: Preprocessing = kind(**sizes, **hints)

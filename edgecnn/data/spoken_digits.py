@@ -1,7 +1,8 @@
 """Free Spoken Digit Dataset: recordings of "zero" to "nine", 8 kHz, six speakers (Jackson 2018).
 
 Either one .npz of all recordings end to end (`samples` int16 with `offsets`, `labels`,
-`speaker`, `is_test`), or the project's own recordings, `digit_speaker_take.wav`.
+`speaker`, `is_test`; 8000 Hz unless `sample_rate` says otherwise), or the project's own
+recordings, `digit_speaker_take.wav`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from edgecnn.errors import InputError
 
 LABELS = tuple("0123456789")
 SPLITS_BY = ("speakers", "takes")
+RATE = 8000
 SOURCE = "Free Spoken Digit Dataset (Zohar Jackson and others, CC BY-SA 4.0)"
 _EXPECTED = "fsdd.npz, or a folder of digit_speaker_take.wav"
 
@@ -45,7 +47,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "speakers"
     if place.is_dir() and any(place.glob("*.wav")):
         return wav.load(data_dir=place, seed=seed, split=split)
     path = only_file(place, ".npz", _EXPECTED)
-    samples, labels, speakers, is_test = _read(path)
+    samples, labels, speakers, is_test, rate = _read(path)
     parts: dict[str, Indices] = {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
     if split == "speakers":
         parts = whole_groups_split(speakers.tolist(), FRACTIONS, seed=seed)
@@ -54,15 +56,15 @@ def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "speakers"
         {name: Split(take(samples, chosen), labels[chosen]) for name, chosen in parts.items()},
         LABELS,
         modality="signal",
-        sample_shape=(wav.usual_length([len(sample) for sample in samples]), 1),
+        sample_shape=wav.usual_shape([len(sample) for sample in samples], rate),
         source=SOURCE,
         seed=seed,
-        hints={"scale": 1 / 32768, "level": "rms"},
+        hints={"kind": "spectrogram", "rate": rate},
     )
 
 
-def _read(path: Path) -> tuple[Sequence[Any], Any, Any, Any]:
-    """Recordings as views, labels, speakers and is_test, each (n,)."""
+def _read(path: Path) -> tuple[Sequence[Any], Any, Any, Any, int]:
+    """Recordings as views; labels, speakers and is_test, each (n,); samples a second."""
     arrays = read_npz(path)
     names = ("samples", "offsets", "labels", "speaker", "is_test")
     values, offsets, labels, speakers, is_test = need(arrays, *names, path=path)
@@ -82,4 +84,5 @@ def _read(path: Path) -> tuple[Sequence[Any], Any, Any, Any]:
             f"{values.shape}, offsets {offsets.shape}, labels {labels.shape}"
         )
     recordings = tuple(values[start:stop] for start, stop in pairwise(offsets))
-    return recordings, as_labels(labels, str(path)), speakers, is_test.astype(bool)
+    rate = int(arrays.get("sample_rate", RATE))
+    return recordings, as_labels(labels, str(path)), speakers, is_test.astype(bool), rate

@@ -19,13 +19,14 @@ from edgecnn.data.places import required_place
 from edgecnn.data.readable import warn_of
 from edgecnn.data.splits import FRACTIONS, Indices, whole_groups_split
 from edgecnn.errors import InputError
+from edgecnn.preprocessing import SpectrogramPreprocessing
 
 SPLITS_BY = ("random", "speakers", "takes")
 TEST_TAKES = 5
 """With split="takes" the takes 0 to 4 are the test split."""
 USUAL_SHARE = 95
-"""A signal is as long as this percentage of the recordings is at most."""
-_LENGTH_STEP = 64
+"""A spectrogram is as long as this percentage of the recordings is at most."""
+_FRAMES_STEP, _FEWEST_FRAMES = 8, 32
 _NAME = re.compile(r"(?P<label>[^_]+)_(?P<speaker>.+)_(?P<take>\d+)$")
 _EXPECTED = "one sub-folder of WAV files per class, or files named class_speaker_take.wav"
 
@@ -105,19 +106,22 @@ def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "") -> Dat
         {name: Split(take(files, chosen), labels[chosen]) for name, chosen in parts.items()},
         class_names,
         modality="signal",
-        sample_shape=(usual_length(lengths), 1),
+        sample_shape=usual_shape(lengths, rate),
         source=f"a folder of recordings, {rate} Hz",
         seed=seed,
-        hints={"level": "rms"},
+        hints={"kind": "spectrogram", "rate": rate},
         digests={name: [digests[index] for index in chosen] for name, chosen in parts.items()},
         skipped=skipped,
     )
 
 
-def usual_length(lengths: Sequence[int]) -> int:
-    """So many samples that 95 of 100 recordings fit, rounded up to a multiple of 64."""
-    length = float(np.percentile(lengths, USUAL_SHARE))
-    return int(np.ceil(length / _LENGTH_STEP)) * _LENGTH_STEP
+def usual_shape(lengths: Sequence[int], rate: int) -> tuple[int, int]:
+    """(frames, bands) of a spectrogram into which 95 of 100 recordings of so many samples fit,
+    frames rounded up to a multiple of 8, and at least 32.
+    """
+    seconds = float(np.percentile(lengths, USUAL_SHARE)) / rate
+    steps = int(np.ceil(seconds / SpectrogramPreprocessing.hop / _FRAMES_STEP))
+    return max(steps * _FRAMES_STEP, _FEWEST_FRAMES), SpectrogramPreprocessing.bands
 
 
 def read_wav(path: Path) -> tuple[Recording, int]:

@@ -17,6 +17,7 @@ from edgecnn.preprocessing.image import GREY_WEIGHTS, Fit, ImagePreprocessing
 from edgecnn.preprocessing.letterbox import LETTERBOX_FILL, LetterboxPreprocessing, Placement
 from edgecnn.preprocessing.resample import resize
 from edgecnn.preprocessing.signal import SignalPreprocessing
+from edgecnn.preprocessing.spectrogram import SpectrogramPreprocessing
 from edgecnn.preprocessing.text import TextPreprocessing
 from edgecnn.preprocessing.volume import VolumePreprocessing
 
@@ -30,6 +31,7 @@ __all__ = [
     "Placement",
     "Preprocessing",
     "SignalPreprocessing",
+    "SpectrogramPreprocessing",
     "Tensor",
     "TextPreprocessing",
     "VolumePreprocessing",
@@ -44,6 +46,7 @@ _KINDS: Mapping[str, type[Any]] = {
         LetterboxPreprocessing,
         TextPreprocessing,
         SignalPreprocessing,
+        SpectrogramPreprocessing,
         VolumePreprocessing,
     )
 }

@@ -5,6 +5,7 @@
 | image | shift by 1 pixel | shift, turn, zoom, shear, light | more of each, colour, cutout |
 | volume | quarter turns about the vertical | and shift by 1 voxel | shift by 2, mirrored |
 | signal | shift by 5% | shift, gain, noise | more of each, speed |
+| spectrogram | shift, pitch of the mouth | and tempo, masks, noise | more of each |
 | text | 5% of the words unknown | 10% | 20% |
 
 `none` changes nothing. Pictures are mirrored only where left and right do not matter: a

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from edgecnn.training.augmentation.pictures import Pictures
 from edgecnn.training.augmentation.signals import Signals
+from edgecnn.training.augmentation.spectrograms import Spectrograms
 from edgecnn.training.augmentation.text import Words
 from edgecnn.training.augmentation.volumes import Volumes
 
@@ -52,6 +53,29 @@ _BY_MODALITY: Mapping[str, Mapping[str, Augmentation]] = {
         "standard": Signals(shift=0.1, gain=0.3, noise=0.02),
         "strong": Signals(shift=0.15, gain=0.5, noise=0.05, speed=0.1),
     },
+    "spectrogram": {
+        "light": Spectrograms(shift=0.05, bands=1.0, noise=0.02),
+        "standard": Spectrograms(
+            shift=0.1,
+            stretch=0.2,
+            bands=2.5,
+            colour=0.15,
+            floor=0.15,
+            noise=0.04,
+            frames_masked=4,
+            bands_masked=4,
+        ),
+        "strong": Spectrograms(
+            shift=0.15,
+            stretch=0.3,
+            bands=4.0,
+            colour=0.25,
+            floor=0.25,
+            noise=0.06,
+            frames_masked=8,
+            bands_masked=6,
+        ),
+    },
     "text": {
         "light": Words(drop=0.05),
         "standard": Words(drop=0.1),
@@ -73,8 +97,11 @@ def augmentation_for(
 ) -> Augmentation | None:
     """The changes of a level; None where there is nothing to change.
 
-    `preprocessing` tells what black and white are in the tensors of pictures.
+    `preprocessing` tells what black and white are in the tensors of pictures, and whether those
+    of signals are spectrograms.
     """
+    if getattr(preprocessing, "kind", "") == "spectrogram":
+        modality = "spectrogram"
     chosen = _BY_MODALITY.get(modality, {}).get(level)
     if modality != "image":
         return chosen

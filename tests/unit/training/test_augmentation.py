@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgecnn.preprocessing import SpectrogramPreprocessing
 from edgecnn.training.augmentation import (
     LEVELS,
     augmentation_for,
@@ -12,6 +13,7 @@ from edgecnn.training.augmentation import (
     random_shift,
 )
 from edgecnn.training.augmentation.pictures import Pictures, warp
+from edgecnn.training.augmentation.spectrograms import Spectrograms
 
 PICTURES = np.random.default_rng(0).normal(size=(200, 8, 9, 2)).astype(np.float32)
 
@@ -64,6 +66,7 @@ MODALITIES = {
     "volume": np.random.default_rng(1).integers(0, 2, (6, 5, 5, 5, 1)).astype(np.float32),
     "signal": np.random.default_rng(2).normal(size=(6, 40, 1)).astype(np.float32),
     "text": np.random.default_rng(3).integers(0, 50, (6, 20)).astype(np.int32),
+    "spectrogram": np.random.default_rng(4).uniform(0, 1, (6, 40, 20)).astype(np.float32),
 }
 
 
@@ -127,6 +130,53 @@ def test_solids_keep_what_is_above_what():
 
     assert (turned[:, :, :, 0].sum(axis=(1, 2, 3)) == 4).all()
     assert len({solid.tobytes() for solid in turned}) == 4
+
+
+BLIP = np.zeros((50, 40, 20), np.float32)
+BLIP[:, 18:22, 8:12] = 1
+
+
+def middles(spectrograms):
+    """Middle frame and band of what sounds, (batch,) each."""
+    loudness = spectrograms.sum(axis=(1, 2))
+    return (
+        (spectrograms.sum(axis=2) * np.arange(40)).sum(axis=1) / loudness,
+        (spectrograms.sum(axis=1) * np.arange(20)).sum(axis=1) / loudness,
+    )
+
+
+def test_signals_that_are_spectrograms_are_changed_as_such():
+    chosen = augmentation_for("signal", "light", preprocessing=SpectrogramPreprocessing(40, 20))
+
+    assert isinstance(chosen, Spectrograms)
+    assert augmentation_for("signal", "none", preprocessing=SpectrogramPreprocessing(40)) is None
+
+
+def test_a_spectrogram_moves_in_time_and_in_pitch_within_its_bounds():
+    moved = Spectrograms(shift=0.1, bands=2.0)(BLIP, np.random.default_rng(0))
+    frames, bands = middles(moved)
+
+    np.testing.assert_allclose(moved.sum(axis=(1, 2)), 16, rtol=1e-4)
+    assert 2 < np.abs(frames - 19.5).max() <= 4.001
+    assert 1 < np.abs(bands - 9.5).max() <= 2.001
+
+
+def test_a_slower_spectrogram_lasts_longer():
+    lasting = Spectrograms(stretch=0.5)(BLIP, np.random.default_rng(0))[:, :, 10].sum(axis=1)
+
+    assert 2.3 < lasting.min() < 3.2
+    assert 5 < lasting.max() < 6.4
+
+
+def test_masks_noise_and_colour_leave_the_silence_around_a_sound_silent():
+    augment = Spectrograms(colour=0.3, floor=0.3, noise=0.1, frames_masked=2, bands_masked=3)
+
+    after = augment(BLIP, np.random.default_rng(0))
+
+    assert 0 <= after.min() <= after.max() <= 1
+    assert not after[:, :18].any()
+    assert not after[:, 22:].any()
+    assert (after[:, 18:22] == 0).any()
 
 
 def test_padding_is_never_taken_for_a_word():
