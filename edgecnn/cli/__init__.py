@@ -20,7 +20,7 @@ from edgecnn.errors import EdgeCNNError
 VERBS: Mapping[str, str] = {
     "run": "Train, convert, verify, benchmark and report, in one go.",
     "models": "List the networks; show one layer by layer and draw it.",
-    "data": "Look at, pack and collect data: duplicates, leakage, broken files.",
+    "data": "Look at, pack and collect data: duplicates, leaks, damage.",
     "train": "Train a model of the registry on a data set.",
     "convert": "Convert a .keras file to TFLite and ONNX, float and quantized.",
     "verify": "Compare artifacts with their parent: parity and accuracy gate.",

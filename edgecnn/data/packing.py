@@ -8,6 +8,7 @@ next one starts anew.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -175,18 +176,12 @@ def _remove_remains(out: Path) -> None:
     """What packs to the same place left behind whose process was killed."""
     import psutil
 
-    for path in out.parent.glob(f".{_literal(out.name)}.*.unfinished"):
+    for path in out.parent.glob(f".{glob.escape(out.name)}.*.unfinished"):
         process = path.suffixes[-2].lstrip(".")
         if process.isdecimal() and (
             int(process) == os.getpid() or not psutil.pid_exists(int(process))
         ):
             shutil.rmtree(path)
-
-
-def _literal(name: str) -> str:
-    import glob
-
-    return glob.escape(name)
 
 
 def _move(new: Path, out: Path) -> None:

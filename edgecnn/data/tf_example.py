@@ -98,27 +98,29 @@ def _numbers(content: memoryview) -> tuple[int, ...]:
 
 def _fields(content: memoryview) -> Iterator[tuple[int, memoryview | int]]:
     """Number and content of each field of a message."""
-    at = 0
-    while at < len(content):
+    at, end = 0, len(content)
+    while at < end:
         key, at = _read_varint(content, at)
         kind = key & 7
-        if kind == _VARINT:
+        if kind == _DELIMITED:
+            length, at = _read_varint(content, at)
+        elif kind == _VARINT:
             number, at = _read_varint(content, at)
             yield key >> 3, number
             continue
-        if kind == _DELIMITED:
-            length, at = _read_varint(content, at)
         elif kind in (_FIXED64, _FIXED32):
             length = 8 if kind == _FIXED64 else 4
         else:
             raise DamagedRecordError("it is no tf.train.Example")
-        if at + length > len(content):
+        if at + length > end:
             raise DamagedRecordError("it is no tf.train.Example: a field is cut off")
         yield key >> 3, content[at : at + length]
         at += length
 
 
 def _read_varint(content: memoryview, at: int) -> tuple[int, int]:
+    if at < len(content) and content[at] < 0x80:  # one byte: all keys and most lengths
+        return content[at], at + 1
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(content):

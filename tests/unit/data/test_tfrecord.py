@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.data.tf_example import decode_example, encode_example
@@ -22,6 +22,7 @@ def test_the_framing_is_that_of_the_format():
     assert framed(b"").hex() == "000000000000000029039807d8ea82a2"
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.lists(st.binary(max_size=300), max_size=5))
 def test_records_are_found_by_their_offsets(records):
     content, offsets = b"", []
@@ -31,6 +32,7 @@ def test_records_are_found_by_their_offsets(records):
     assert [record_at(content, offset) for offset in offsets] == records
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.binary(max_size=40), st.data())
 def test_a_flipped_bit_is_found_wherever_it_is(record, data):
     content = bytearray(framed(record))
@@ -45,11 +47,13 @@ def test_a_record_that_is_cut_off_is_found(kept):
         record_at(framed(b"abcd")[:kept], 0)
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(FEATURES)
 def test_features_come_back_as_they_were(features):
     assert decode_example(encode_example(features)) == features
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.binary(max_size=60))
 def test_other_bytes_are_refused_or_read_but_never_crash(content):
     with contextlib.suppress(DamagedRecordError):
