@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BAR_WIDTH = 30
 SHOWN_GROUPS = 5
+SHOWN_PLACES = 6
+SHOWN_LINES = 20
 
 
 @click.group()
@@ -48,7 +50,9 @@ def inspect_command(
 ) -> None:
     """Count the samples of DATA, and find duplicates, leakage, conflicts and broken files.
 
-    Duplicates are samples with exactly equal content. Leakage is one of them in two splits.
+    Duplicates are samples with exactly equal content; near duplicates are pictures that look
+    alike (difference hash within 3 of 64 bits, thumbnails correlated by 0.98). Leakage is one of
+    them in two splits.
     """
     import edgecnn.data
     from edgecnn.data import contact_sheet
@@ -70,7 +74,8 @@ def inspect_command(
         _print(found)
     if strict and found.faulty:
         raise GateError(
-            f"{found.name}: {len(found.leakage)} leaks between splits, "
+            f"{found.name}: {len(found.leakage)} equal and {len(found.near_leakage)} near leaks "
+            "between splits, "
             f"{len(found.conflicts)} conflicts of labels, {len(found.skipped)} unreadable"
         )
 
@@ -86,21 +91,42 @@ def _print(found: Inspection) -> None:
         most_of = max(counts.values(), default=0) or 1
         for label, count in counts.items():
             _line(f"  {label:<{widest}} {count:>7} {'█' * round(BAR_WIDTH * count / most_of)}")
+    for fact, value in found.facts.items():
+        _line(f"{fact}: {_value(value)}")
     _groups("LEAKAGE, equal samples in two splits", found.leakage)
+    if found.modality == "image":
+        _groups("LEAKAGE, near duplicates in two splits", found.near_leakage)
     _groups("conflicts, equal samples with different labels", found.conflicts)
     _groups("exact duplicates", found.duplicates)
+    if found.modality == "image":
+        _groups("near duplicates", found.near_duplicates)
     _groups("blank", tuple((at,) for at in found.blank))
-    _line(f"unreadable: {len(found.skipped)}")
-    for reason in found.skipped:
-        _line(f"  {reason}")
+    if found.doubtful:
+        _lines("doubtful annotations", found.doubtful)
+    _lines("unreadable", found.skipped)
+
+
+def _lines(title: str, lines: tuple[str, ...]) -> None:
+    _line(f"{title}: {len(lines)}")
+    for line in lines[:SHOWN_LINES]:
+        _line(f"  {line}")
+    if len(lines) > SHOWN_LINES:
+        _line(f"  … and {len(lines) - SHOWN_LINES} more (--json shows all)")
 
 
 def _groups(title: str, groups: tuple[tuple[Place, ...], ...]) -> None:
     _line(f"{title}: {len(groups)}")
     for group in groups[:SHOWN_GROUPS]:
-        _line("  " + " = ".join(str(at) for at in group))
+        more = f" and {len(group) - SHOWN_PLACES} more" if len(group) > SHOWN_PLACES else ""
+        _line("  " + " = ".join(str(at) for at in group[:SHOWN_PLACES]) + more)
     if len(groups) > SHOWN_GROUPS:
         _line(f"  … and {len(groups) - SHOWN_GROUPS} more (--json shows all)")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_value(part)}" for name, part in value.items()) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _line(text: str) -> None:

@@ -1,29 +1,34 @@
 """What is in a data set, and what is wrong with it: counts, sizes, duplicates, leakage.
 
-Samples are read once and one at a time; what is kept of each is its digest, so that memory
-grows by some tens of bytes a sample and not by the sample.
+Samples are read once and one at a time; what is kept of each is its place, its digest and, of a
+picture, a thumbnail, so that memory grows by about 1 KB a sample and not by the sample.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from edgecnn.data.base import Dataset
+from edgecnn.data.box_facts import box_facts, doubtful_boxes
+from edgecnn.data.boxed import BoxSplit
 from edgecnn.data.content import sample_digest
+from edgecnn.data.near_duplicates import LookAlikes
+from edgecnn.data.sample_facts import Facts, collector_for
 from edgecnn.errors import InputError
 from edgecnn.progress import Progress
 
 PROGRESS_EVERY = 500
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sample is: the split, its index there, and the name of its class."""
+    """Where a sample is: the split, its index there, and its class or how many boxes it has."""
 
     split: str
     index: int
@@ -35,13 +40,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in a data set. `duplicates` are groups of samples with equal content."""
+    """What was found in a data set. `duplicates` are groups of samples with equal content,
+    `near_duplicates` groups of pictures that look alike and are not all equal.
+    """
 
     name: str
     modality: str
     sha256: str
     counts: dict[str, dict[str, int]]
-    """Samples by split and class."""
+    """Samples by split and class; of boxed pictures, those with a box and those without."""
     sizes: dict[str, tuple[int, float, int]]
     """Smallest, median and largest along each axis of a sample; words for texts."""
     duplicates: tuple[tuple[Place, ...], ...]
@@ -49,11 +56,21 @@ class Inspection:
     """Samples that hold one value only, or a text without a word."""
     skipped: tuple[str, ...]
     """What could not be read, each with the reason."""
+    near_duplicates: tuple[tuple[Place, ...], ...] = ()
+    doubtful: tuple[str, ...] = ()
+    """Annotations that are likely to be mistakes."""
+    facts: Facts = field(default_factory=dict)
+    """What else there is to say of samples of this kind."""
 
     @property
     def leakage(self) -> tuple[tuple[Place, ...], ...]:
         """Groups of duplicates that lie in more than one split: the test is no test of them."""
         return tuple(group for group in self.duplicates if len({at.split for at in group}) > 1)
+
+    @property
+    def near_leakage(self) -> tuple[tuple[Place, ...], ...]:
+        """Groups of near duplicates that lie in more than one split: the test is too easy."""
+        return tuple(group for group in self.near_duplicates if len({at.split for at in group}) > 1)
 
     @property
     def conflicts(self) -> tuple[tuple[Place, ...], ...]:
@@ -63,58 +80,103 @@ class Inspection:
     @property
     def faulty(self) -> bool:
         """Whether there is leakage, a conflict of labels, or something that cannot be read."""
-        return bool(self.leakage or self.conflicts or self.skipped)
+        return bool(self.leakage or self.near_leakage or self.conflicts or self.skipped)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, with the groups that leak or conflict beside all duplicates."""
-        groups = {"leakage": self.leakage, "conflicts": self.conflicts}
+        groups = {
+            "leakage": self.leakage,
+            "near_leakage": self.near_leakage,
+            "conflicts": self.conflicts,
+        }
         return asdict(self) | {
             key: [[asdict(at) for at in group] for group in found] for key, found in groups.items()
         }
 
 
 def inspect(dataset: Dataset, *, progress: Progress | None = None) -> Inspection:
-    """Look at every sample of a classification data set.
-
-    Raises InputError for another task, whose samples have no single label.
-    """
-    if dataset.task != "classification":
-        raise InputError(
-            f"{dataset.name} is a data set for {dataset.task}",
-            hint="only data sets for classification can be inspected",
-        )
-    total = sum(len(split) for split in dataset.splits.values())
-    places: defaultdict[bytes, list[Place]] = defaultdict(list)
+    """Look at every sample of a data set; one that cannot be read is in `skipped`."""
+    places: list[Place] = []
+    by_digest: defaultdict[bytes, list[int]] = defaultdict(list)
     shapes: Counter[tuple[int, ...]] = Counter()
     blank = []
-    done = 0
-    for name, split in dataset.splits.items():
-        for index in range(len(split)):
-            sample = split.samples[index]
-            at = Place(name, index, dataset.labels[int(split.labels[index])])
-            places[sample_digest(sample)].append(at)
-            shapes[_shape(sample)] += 1
-            if _is_blank(sample):
-                blank.append(at)
-            done += 1
-            if progress and (done % PROGRESS_EVERY == 0 or done == total):
-                progress("inspect", done, total)
+    skipped = list(dataset.skipped)
+    collector = collector_for(dataset)
+    look_alikes = LookAlikes()
+    for at, sample in _samples(dataset, skipped, progress):
+        by_digest[sample_digest(sample)].append(len(places))
+        shapes[_shape(sample)] += 1
+        if _is_blank(sample):
+            blank.append(at)
+        if dataset.modality == "image":
+            look_alikes.add(len(places), np.asarray(sample))
+        collector.add(at.split, sample)
+        places.append(at)
+    equal = [group for group in by_digest.values() if len(group) > 1]
+    alike = _not_all_equal(look_alikes.groups(), equal)
+    files = [
+        file
+        for split in dataset.splits.values()
+        if isinstance(split, BoxSplit)
+        for file in split.files
+    ]
     return Inspection(
         name=dataset.name,
         modality=dataset.modality,
         sha256=dataset.sha256,
-        counts={
-            name: {
+        counts=_counts(dataset),
+        sizes=_sizes(dataset.modality, shapes),
+        duplicates=tuple(tuple(places[index] for index in group) for group in equal),
+        blank=tuple(blank),
+        skipped=tuple(skipped),
+        near_duplicates=tuple(tuple(places[index] for index in group) for group in alike),
+        doubtful=doubtful_boxes(files),
+        facts=collector.facts() | (box_facts(files) if files else {}),
+    )
+
+
+def _samples(
+    dataset: Dataset, skipped: list[str], progress: Progress | None
+) -> Iterator[tuple[Place, Any]]:
+    """Each sample with its place; for one that cannot be read a line in `skipped`."""
+    total = sum(len(split) for split in dataset.splits.values())
+    done = 0
+    for name, split in dataset.splits.items():
+        boxed = isinstance(split, BoxSplit)
+        labels = [_boxes(int(n)) if boxed else dataset.labels[int(n)] for n in split.labels]
+        for index, label in enumerate(labels):
+            try:
+                yield Place(name, index, label), split.samples[index]
+            except InputError as error:
+                skipped.append(error.message)
+            done += 1
+            if progress and (done % PROGRESS_EVERY == 0 or done == total):
+                progress("inspect", done, total)
+
+
+def _boxes(count: int) -> str:
+    return "1 box" if count == 1 else f"{count} boxes"
+
+
+def _not_all_equal(alike: list[list[int]], equal: list[list[int]]) -> list[list[int]]:
+    """Of the groups of look-alikes those that hold more than one content."""
+    content = {index: group[0] for group in equal for index in group}
+    return [group for group in alike if len({content.get(index, index) for index in group}) > 1]
+
+
+def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    counts = {}
+    for name, split in dataset.splits.items():
+        if isinstance(split, BoxSplit):
+            with_box = int(np.count_nonzero(split.labels))
+            label = dataset.labels[0]
+            counts[name] = {f"with {label}": with_box, "without": len(split) - with_box}
+        else:
+            counts[name] = {
                 label: int(np.count_nonzero(split.labels == number))
                 for number, label in enumerate(dataset.labels)
             }
-            for name, split in dataset.splits.items()
-        },
-        sizes=_sizes(dataset.modality, shapes),
-        duplicates=tuple(tuple(group) for group in places.values() if len(group) > 1),
-        blank=tuple(blank),
-        skipped=dataset.skipped,
-    )
+    return counts
 
 
 def _shape(sample: Any) -> tuple[int, ...]:
