@@ -227,6 +227,13 @@ def test_cnn1d_hears_the_pitch_that_a_band_stands_for():
     assert 0 < loudest[0] < loudest[1] < 40
 
 
+def test_cnn1d_takes_spectrograms_without_a_filter_bank_of_its_own():
+    model = models.build("cnn1d", input_shape=(72, 40))
+
+    assert model.count_params() == 473_930
+    assert "bank_pool" not in [layer.name for layer in model.layers]
+
+
 @pytest.mark.parametrize(
     ("name", "sample", "shape"),
     [
@@ -241,6 +248,7 @@ def test_cnn1d_hears_the_pitch_that_a_band_stands_for():
         ("textcnn", (59,), (59,)),
         ("cnn1d", (8000,), (8000, 1)),
         ("cnn1d", (128, 9), (128, 9)),
+        ("cnn1d", (72, 40), (72, 40)),
         ("voxnet", (30, 30, 30), (30, 30, 30, 1)),
     ],
 )
