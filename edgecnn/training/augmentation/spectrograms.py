@@ -36,16 +36,16 @@ class Spectrograms:
     def __call__(self, tensors: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
         """float32 (batch, frames, bands) → the same shape."""
         count, frames, bands = tensors.shape
-        tempo = np.exp(rng.uniform(-1, 1, count) * np.log1p(self.stretch))
-        moves = rng.uniform(-self.shift, self.shift, count) * frames
+        tempo = np.exp(rng.uniform(-1, 1, (count, 1)) * np.log1p(self.stretch))
+        moves = rng.uniform(-self.shift, self.shift, (count, 1)) * frames
         middle = (frames - 1) / 2
-        in_time = (np.arange(frames) - middle - moves[:, None]) * tempo[:, None] + middle
-        tracts = rng.uniform(-self.bands, self.bands, count)
+        in_time = (np.arange(frames) - middle - moves) * tempo + middle
+        tracts = rng.uniform(-self.bands, self.bands, (count, 1))
         changed = _interpolated(tensors, in_time).swapaxes(1, 2)
-        changed = _interpolated(changed, np.arange(bands) - tracts[:, None]).swapaxes(1, 2)
-        tilt = rng.uniform(-self.colour, self.colour, count)
+        changed = _interpolated(changed, np.arange(bands) - tracts).swapaxes(1, 2)
+        tilt = rng.uniform(-self.colour, self.colour, (count, 1, 1))
         sounding = changed > 0
-        changed = changed + sounding * tilt[:, None, None] * np.linspace(-0.5, 0.5, bands)
+        changed = changed + sounding * tilt * np.linspace(-0.5, 0.5, bands)
         changed = changed + sounding * rng.standard_normal(changed.shape, np.float32) * self.noise
         background = rng.uniform(0, self.floor, (count, 1, 1))
         recorded = changed.any(axis=2, keepdims=True)  # and not centred among silence
@@ -65,9 +65,9 @@ def _interpolated(values: npt.NDArray[Any], positions: npt.NDArray[Any]) -> npt.
 
     def at(index: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         inside = (index >= 0) & (index <= last)
-        return values[rows, np.clip(index, 0, last)] * inside[..., None].astype(np.float32)
+        return np.asarray(values[rows, np.clip(index, 0, last)] * inside[..., None])
 
-    return at(below) * (1 - weights) + at(below + 1) * weights
+    return np.asarray(at(below) * (1 - weights) + at(below + 1) * weights)
 
 
 def _mask(count: int, length: int, widest: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
