@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import click
 
@@ -58,17 +59,28 @@ def _bar() -> Iterator[Progress]:
 
 
 class _Lines:
-    """A line when a stage begins, when its message changes, and every few seconds in between."""
+    """A line when a stage begins and ends and every few seconds in between, with the time left."""
 
     def __init__(self) -> None:
-        self._last: tuple[str, str] | None = None
+        self._stage: tuple[str, int] | None = None
+        self._began = (0.0, 0)
         self._told_at = 0.0
 
     def __call__(self, stage: str, done: int, total: int, message: str = "") -> None:
         now = time.monotonic()
-        changed = self._last is None or self._last[0] != stage or done >= total
-        if not changed and now - self._told_at < LINE_EVERY_SECS:
+        begins = self._stage is None or self._stage[0] != stage
+        if self._stage != (stage, total):  # what a resumed stage had done before took no time
+            self._stage = (stage, total)
+            self._began = (now, done)
+        if not begins and done < total and now - self._told_at < LINE_EVERY_SECS:
             return
-        self._last = (stage, message)
         self._told_at = now
-        click.echo(f"{stage}: {done}/{total} {message}".rstrip(), err=True)
+        line = f"{stage}: {done}/{total} {message}".rstrip()
+        click.echo(line + self._left(now, done, total), err=True)
+
+    def _left(self, now: float, done: int, total: int) -> str:
+        began_at, done_before = self._began
+        if not done_before < done < total:
+            return ""
+        left = timedelta(seconds=round((now - began_at) / (done - done_before) * (total - done)))
+        return f" ({left} left)"

@@ -28,7 +28,9 @@ Arrays = Sequence[npt.NDArray[Any]]
 class Course:
     """What has happened so far: one value an epoch in `history`, and which epoch was the best.
 
-    `monitor` is a name in the history; a loss should fall, everything else rise.
+    `monitor` is a name in the history; a loss should fall, everything else rise. Among epochs
+    of the same value the one with the lower `val_loss` is better: a small validation split
+    soon has no more wrong answers to tell epochs apart by.
     """
 
     monitor: str
@@ -46,12 +48,15 @@ class Course:
         """Take an epoch's numbers; True when it is the best so far."""
         for name, value in values.items():
             self.history.setdefault(name, []).append(float(value))
-        course = self.history[self.monitor]
-        sign = -1 if self.monitor.endswith("loss") else 1
-        if self.best_epoch >= 0 and sign * course[-1] <= sign * course[self.best_epoch]:
+        if self.best_epoch >= 0 and self._merit(-1) <= self._merit(self.best_epoch):
             return False
         self.best_epoch = self.epochs - 1
         return True
+
+    def _merit(self, epoch: int) -> tuple[float, float]:
+        value = self.history[self.monitor][epoch]
+        loss = self.history["val_loss"][epoch]
+        return (-value if self.monitor.endswith("loss") else value, -loss)
 
     def stale(self, patience: int | None) -> bool:
         """Whether the best epoch is `patience` epochs ago."""
