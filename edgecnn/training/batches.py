@@ -71,6 +71,7 @@ def training_batches(
     augment: Augmentation | None = None,
     class_weights: npt.NDArray[np.float32] | None = None,
     heads: int = 1,
+    devices: int = 1,
     epoch: int = 0,
     first: int = 0,
 ) -> keras.utils.PyDataset:
@@ -78,7 +79,8 @@ def training_batches(
 
     They begin at batch `first` of `epoch`. Each is (tensors, labels) or, with `class_weights`
     (classes,), (tensors, labels, weights); labels and weights come `heads` times as a tuple
-    for a network with several outputs. `error` holds what reading a batch raised, which Keras
+    for a network with several outputs. An epoch leaves out the samples that do not divide by
+    the number of `devices`, others in each. `error` holds what reading a batch raised, which Keras
     wraps beyond recognition.
     """
     import keras
@@ -94,7 +96,7 @@ def training_batches(
             self._order = self._shuffled()
 
         def __len__(self) -> int:
-            return math.ceil(len(tensors) / batch_size) - self._first
+            return math.ceil(len(self._order) / batch_size) - self._first
 
         def __getitem__(self, index: int) -> tuple[Any, ...]:
             batch = index + self._first
@@ -115,27 +117,30 @@ def training_batches(
             self._order = self._shuffled()
 
         def _shuffled(self) -> Labels:
-            return np.random.default_rng((seed, self._epoch)).permutation(len(tensors))
+            order = np.random.default_rng((seed, self._epoch)).permutation(len(tensors))
+            return order[: len(order) // devices * devices]
 
     return TrainingBatches()
 
 
-def plain_batches(tensors: Tensors, batch_size: int, *, heads: int = 1) -> keras.utils.PyDataset:
-    """Batches in order, as they are: for validation and test."""
+def plain_batches(
+    tensors: Tensors, batch_size: int, *, heads: int = 1, devices: int = 1
+) -> keras.utils.PyDataset:
+    """Batches in order, as they are: for validation. A rest that does not divide is left out."""
     import keras
+
+    count = len(tensors) // devices * devices
 
     class PlainBatches(keras.utils.PyDataset):  # type: ignore[misc] # keras has no types
         error: InputError | None = None
 
         def __len__(self) -> int:
-            return math.ceil(len(tensors) / batch_size)
+            return math.ceil(count / batch_size)
 
         def __getitem__(self, batch: int) -> tuple[Any, ...]:
             start = batch * batch_size
             try:
-                samples, labels = tensors.take(
-                    np.arange(start, min(start + batch_size, len(tensors)))
-                )
+                samples, labels = tensors.take(np.arange(start, min(start + batch_size, count)))
             except InputError as error:
                 self.error = error
                 raise

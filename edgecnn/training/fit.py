@@ -28,6 +28,7 @@ from edgecnn.training.augmentation import augmentation_for, mirrored_by_default
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
 from edgecnn.training.callbacks import Keeper, course_callback, progress_callback, restore
 from edgecnn.training.checkpoint import Arrays, Course
+from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.recipe import (
     TrainingRecipe,
@@ -89,6 +90,8 @@ def train(
     _check_place(out)
     _check_data(dataset)
     samples = len(dataset["train"])
+    devices = training_devices(min(samples, len(dataset["validation"])))
+    recipe = replace(recipe, batch_size=multiple_of(len(devices), recipe.batch_size))
     precision = network.resolved_precision(recipe.mixed_precision)
     recipe = replace(
         recipe,
@@ -103,6 +106,7 @@ def train(
         "model": model_name,
         "data": dataset.sha256,
         "seed": seed,
+        "devices": list(devices),
         **{name: _plain(value) for name, value in arguments.items()},
         **asdict(recipe),
     }
@@ -114,18 +118,20 @@ def train(
     progress("train", 0, 1, f"preparing {dataset.name}")
 
     _make_deterministic()
-    model = network.build(model_name, arguments, seed=seed, precision=precision)
     log = None if folder is None else TrainingLog(Path(folder))
-    course = _fit(
-        model,
-        dataset,
-        preprocessing,
-        recipe,
-        seed=seed,
-        keeper=keeper,
-        log=log,
-        progress=progress,
-    )
+    with together(devices):
+        model = network.build(model_name, arguments, seed=seed, precision=precision)
+        course = _fit(
+            model,
+            dataset,
+            preprocessing,
+            recipe,
+            seed=seed,
+            devices=len(devices),
+            keeper=keeper,
+            log=log,
+            progress=progress,
+        )
     bare = network.exported(model_name, arguments, model)
     outputs = {
         name: _outputs(bare, dataset[name], preprocessing) for name in ("validation", "test")
@@ -147,6 +153,7 @@ def train(
         data=dataset.record(),
         training={
             "seed": seed,
+            "devices": list(devices),
             **asdict(recipe),
             "epochs_run": course.epochs,
             "best_epoch": course.best_epoch + 1,
@@ -171,6 +178,7 @@ def _fit(
     recipe: TrainingRecipe,
     *,
     seed: int,
+    devices: int,
     keeper: Keeper | None,
     log: TrainingLog | None,
     progress: Progress,
@@ -179,10 +187,13 @@ def _fit(
     assert recipe.epochs is not None
     heads = len(model.outputs)
     tensors = Tensors(dataset["train"], preprocessing)
-    steps = -(-len(tensors) // recipe.batch_size)
+    steps = -(-(len(tensors) // devices * devices) // recipe.batch_size)
     network.compile_for_training(model, recipe, epochs=recipe.epochs, steps_per_epoch=steps)
     validation = plain_batches(
-        Tensors(dataset["validation"], preprocessing), _EVALUATION_BATCH, heads=heads
+        Tensors(dataset["validation"], preprocessing),
+        multiple_of(devices, _EVALUATION_BATCH),
+        heads=heads,
+        devices=devices,
     )
     weights = None
     if recipe.class_weights == "balanced":
@@ -212,6 +223,7 @@ def _fit(
             augment=augment,
             class_weights=weights,
             heads=heads,
+            devices=devices,
             epoch=epoch,
             first=batch,
         )

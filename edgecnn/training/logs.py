@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,25 @@ from edgecnn.training.checkpoint import Course
 from edgecnn.training.pictures import confusion_picture, learning_curve
 
 
+class LogWarning(UserWarning):
+    """Something that a training usually leaves is not written here."""
+
+
 class TrainingLog:
     """Writes into one folder; nothing is appended, so a resumed training has no double lines."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._events: Any = None
+        backend = import_keras().backend.backend()
+        self._with_events = backend == "tensorflow"
+        if not self._with_events:
+            warnings.warn(
+                f"no events for TensorBoard: they need Keras on tensorflow, it runs on {backend}; "
+                "log.csv holds the same numbers",
+                LogWarning,
+                stacklevel=3,
+            )
 
     def after_epoch(self, course: Course) -> None:
         """log.csv with all epochs so far, and the last one for TensorBoard."""
@@ -40,7 +54,7 @@ class TrainingLog:
         rows = zip(*course.history.values(), strict=True)
         numbered = ([epoch + 1, *row] for epoch, row in enumerate(rows))
         _write_csv(self._folder / "log.csv", ["epoch", *names], numbered)
-        if import_keras().backend.backend() == "tensorflow":
+        if self._with_events:
             self._write_events(course)
 
     def after_training(
