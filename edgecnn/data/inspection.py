@@ -2,7 +2,7 @@
 
 Samples are read once and one at a time; what is kept of each is its place, its digest and, of a
 picture, a thumbnail, so that memory grows by about 1 KB a picture and 0.4 KB of anything else
-(tracemalloc), and not by the sample.
+and not by the sample.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def _standardised(small: npt.NDArray[np.float64]) -> Thumbnail | None:
     if deviation < 1.0:  # of 255: nothing to be seen
         return None
     scaled = np.rint((small - small.mean()) / deviation * _STEPS)
-    return np.clip(scaled, -127, 127).astype(np.int8).ravel()
+    return np.asarray(np.clip(scaled, -127, 127), np.int8).ravel()
 
 
 def _leader(leader: list[int], of: int) -> int:
