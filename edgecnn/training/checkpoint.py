@@ -108,7 +108,7 @@ class Checkpoint:
     def read(cls, path: Path) -> Checkpoint:
         """Raises InputError for a file that is damaged or something else."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 record = json.loads(str(stored["record"]))
                 groups = {
                     group: [
