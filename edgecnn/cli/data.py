@@ -74,8 +74,7 @@ def inspect_command(
         _print(found)
     if strict and found.faulty:
         raise GateError(
-            f"{found.name}: {len(found.leakage)} equal and {len(found.near_leakage)} near leaks "
-            "between splits, "
+            f"{found.name}: {len(found.leakage)} leaks between splits, "
             f"{len(found.conflicts)} conflicts of labels, {len(found.skipped)} unreadable"
         )
 

@@ -72,7 +72,7 @@ def test_a_darker_copy_in_another_split_is_near_leakage_and_no_exact_duplicate()
     group = (Place("train", 0, "no"), Place("test", 0, "no"))
     assert found.near_duplicates == found.near_leakage == (group,)
     assert found.duplicates == ()
-    assert found.faulty
+    assert not found.faulty
     assert found.to_dict()["near_leakage"][0][1]["split"] == "test"
 
 
