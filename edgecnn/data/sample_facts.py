@@ -38,7 +38,7 @@ def collector_for(dataset: Dataset) -> Collector:
     return kinds[dataset.modality](dataset)
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
+def spread(values: Sequence[float] | npt.NDArray[np.floating[Any]]) -> dict[str, float]:
     """Least, median and most, to 4 digits."""
     if not len(values):
         return {}
