@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecnn.data.base import Dataset
 from edgecnn.preprocessing.text import tokens
