@@ -58,7 +58,17 @@ def trained(few_digits, tmp_path_factory):
     return artifact, calls
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS.names() if modality(name) == "image"])
+LONG_TO_BUILD = ("googlenet", "resnet18", "resnet34", "resnet50")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in LONG_TO_BUILD else name
+        for name in MODELS.names()
+        if modality(name) == "image"
+    ],
+)
 def test_every_model_for_pictures_trains_on_digits(name, digits, tmp_path):
     artifact = train(name, first(digits, 16), epochs=1, out=tmp_path / "m.keras")
 
