@@ -262,7 +262,7 @@ def _section(outcome: dict[str, Any]) -> list[str]:
         ),
         *([""] if outcome["layers_that_cost_it"] else []),
         *(["What could not be had:", ""] if others else []),
-        *dict.fromkeys(_reason(row) for row in others),
+        *_reasons(others),
         *([""] if others else []),
     ]
 
@@ -282,10 +282,18 @@ def _ms(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
 
 
-def _reason(row: dict[str, Any]) -> str:
-    where = f" in {row['runtime']}" if row["runtime"] else ""
-    hint = f"; {row['hint']}" if row["hint"] else ""
-    return f"- {row['file']}{where}: {row['status']}, {row['error']}{hint}"
+def _reasons(rows: list[dict[str, Any]]) -> list[str]:
+    """A line for each reason, with the files that it holds for."""
+    files: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        error = row["error"].removeprefix(f"{row['file']}: ")
+        key = (row["runtime"], row["status"], error, row["hint"] or "")
+        files.setdefault(key, []).append(row["file"])
+    return [
+        f"- {f'{runtime}: ' if runtime else ''}{', '.join(dict.fromkeys(names))}: {status}, {error}"
+        + (f"; {hint}" if hint else "")
+        for (runtime, status, error, hint), names in sorted(files.items())
+    ]
 
 
 if __name__ == "__main__":
