@@ -72,7 +72,7 @@ def main() -> None:
             f"({share['least']:.1%} to {share['greatest']:.1%})"
         )
     outcome = {
-        "cpu": machine.capture().cpu_model,
+        "cpu": machine.capture().machine["cpu_model"],
         "network": "resnet8",
         "batch": BATCH,
         "steps_in_a_turn": steps,

@@ -8,8 +8,8 @@ Converts to the static int8 `.tflite` and the float32 and static int8 `.onnx`, c
 training photos as they enter the network, chooses the threshold that ships, and writes it into
 all manifests as `metrics.min_score`.
 
-The threshold is the lowest (in steps of 0.01, at least 0.30) at which the int8 `.tflite` has no
-false alarm on at least 99% of the *training* negatives: the held-out ones only judge it.
+The threshold is the lowest (in steps of 0.01, at least 0.30) at which the int8 `.tflite` has a
+false alarm on at most 0.5% of the *training* negatives: the held-out ones only judge it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from edgecnn.vision.detector import ASSETS
 
 TARGETS = ("tflite:static_int8", "onnx:float32", "onnx:static_int8")
 LOWEST = 0.30
-ALLOWED = 0.01
+ALLOWED = 0.005
+"""Half of what is wanted on photos never seen: of those learnt from, fewer raise an alarm."""
 
 
 def calibration_set(sources: Sources) -> Dataset:
