@@ -16,25 +16,13 @@ if TYPE_CHECKING:
     from edgecnn.models.summary import Summary
 
 
-class Shape(click.ParamType[Any]):
-    """Sizes joined by x, as in 32x32x3."""
-
-    name = "shape"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(size) for size in str(value).lower().replace("×", "x").split("x"))
-        except ValueError:
-            self.fail(f"expected sizes such as 32x32x3; received: {value}", param, ctx)
-
-
 @click.command()
 @click.argument("name", required=False, type=options.Name(options.network_names))
-@click.option("--input-shape", type=Shape(), help="Sizes of one sample, as in 32x32x3.")
+@click.option(
+    "--input-shape",
+    type=options.Numbers("x", "32x32x3"),
+    help="Sizes of one sample, as in 32x32x3.",
+)
 @click.option("--classes", type=int, help="Classes to tell apart.")
 @click.option("--out", type=options.FILE, help="Draw the network: net.svg, net.png or net.html.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

@@ -42,9 +42,13 @@ class Names(click.ParamType[Any]):
 
 
 class Numbers(click.ParamType[Any]):
-    """A comma-separated list of whole numbers."""
+    """Whole numbers with a separator between them."""
 
     name = "numbers"
+
+    def __init__(self, separator: str = ",", example: str = "1,2,4") -> None:
+        self._separator = separator
+        self._example = example
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -52,9 +56,11 @@ class Numbers(click.ParamType[Any]):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(int(part) for part in str(value).split(","))
+            return tuple(int(part) for part in str(value).split(self._separator))
         except ValueError:
-            self.fail(f"expected whole numbers such as 1,2,4; received: {value}", param, ctx)
+            self.fail(
+                f"expected whole numbers such as {self._example}; received: {value}", param, ctx
+            )
 
 
 class Share(click.ParamType[Any]):

@@ -73,7 +73,7 @@ def _from_npz(path: Path, seed: int) -> Dataset:
         parts,
         LABELS,
         modality="volume",
-        sample_shape=parts["train"].samples.shape[1:],  # type: ignore[union-attr]
+        sample_shape=np.asarray(parts["train"].samples).shape[1:],
         source=SOURCE,
         seed=seed,
         fractions=FRACTIONS,

@@ -248,7 +248,7 @@ def _fit(
                 verbose=0,
                 callbacks=callbacks,
             )
-        except Exception as error:
+        except Exception as error:  # Keras may bury what a batch could not give in its own error
             told = batches.error or validation.error
             if told is None:
                 raise
