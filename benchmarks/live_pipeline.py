@@ -49,6 +49,7 @@ from edgecnn.vision.pipeline.detecting import ready
 from edgecnn.vision.readers import open_reader
 from edgecnn.vision.sources import Source, parse_source
 from edgecnn.vision.street import Street
+from edgecnn.vision.tracking import Tracker
 
 WIDTH, HEIGHT, FPS = 640, 480, 30.0
 SETTLING = 20
@@ -181,15 +182,23 @@ def stages_alone(
     """
     reader = open_reader(parse_source(str(film)))
     prepared: list[Any] = []
+    answered: list[Any] = []
+    tracker = Tracker()
 
     def infer(number: int) -> None:
         tensor, place = prepared[number]
-        detector.finish(detector.infer(tensor), place, frames[number].shape)
+        answered.append((detector.infer(tensor), place))
+
+    def follow(number: int) -> None:
+        outputs, place = answered[number]
+        found = detector.finish(outputs, place, frames[number].shape)
+        tracker.update(found.xyxy, found.scores, number / FPS)
 
     stages: dict[str, Callable[[int], object]] = {
         "decode": lambda _: reader.read(),
         "prepare": lambda number: prepared.append(detector.prepare(frames[number])),
         "infer": infer,
+        "follow": follow,
     }
     clock, processor = {}, {}
     for stage, work in stages.items():

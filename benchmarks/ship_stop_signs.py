@@ -28,7 +28,7 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.manifest import write_manifest
 from edgecnn.training.detection_data import load_pictures
-from edgecnn.training.stop_sign import Sources, load_sources
+from edgecnn.training.stop_sign import TRAINED_ON, Sources, load_sources
 from edgecnn.vision import load_detector
 from edgecnn.vision.detector import ASSETS
 
@@ -88,13 +88,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the files in edgecnn/assets.")
     parser.add_argument("model", type=Path, help="the trained .keras file, with its manifest")
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--sources", default=",".join(TRAINED_ON), help="it has learnt from")
     parser.add_argument("--out", type=Path, default=ASSETS)
     parser.add_argument("--samples", type=int, default=128, help="photos to calibrate with")
     parser.add_argument("--targets", default=",".join(TARGETS))
     parser.add_argument("--keras", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     targets = options.targets.split(",")
-    sources = load_sources(options.data)
+    sources = load_sources(options.data, options.sources.split(","))
     options.out.mkdir(parents=True, exist_ok=True)
     kept = load_artifact(options.model).manifest
     parent = options.model

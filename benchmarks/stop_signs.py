@@ -11,9 +11,19 @@ Photographs, none of which the weights have seen:
 
 `streets` is the first two together, `all` the three. How well it goes over to a street source
 it has never seen tells the leave-one-source-out run: weights trained without rf_stopsigns210,
-scored on all of it (`--leave-out rf_stopsigns210 --model FILE`). Times are one thread, the
-median of 200 inferences after 20, input bound before and outputs on the host after; `frame_ms`
-is a whole call on a 640×480 picture. Results go to benchmarks/results/stop_signs.json.
+scored on all of it:
+
+    python -m edgecnn.training.stop_sign --data ../shared/data/stop_signs --out runs/left_out \
+        --model stop_sign_nano --sources roadsign877
+    python benchmarks/ship_stop_signs.py runs/left_out/stop_sign_nano.keras \
+        --data ../shared/data/stop_signs --sources roadsign877 --out runs/left_out/files
+    python benchmarks/stop_signs.py --data ../shared/data/stop_signs --leave-out rf_stopsigns210 \
+        --model runs/left_out/files/stop_sign_nano_static_int8.tflite --runtimes litert:cpu \
+        --out benchmarks/results/stop_signs_left_out.json
+
+Times are one thread, the median of 200 inferences after 20, input bound before and outputs on
+the host after; `frame_ms` is a whole call on a 640×480 picture. Results go to
+benchmarks/results/stop_signs.json.
 """
 
 from __future__ import annotations
@@ -156,9 +166,9 @@ def _show(row: dict[str, Any]) -> None:
     )
 
 
-def _files(model: Path | None) -> Sequence[Path]:
-    if model is not None:
-        return [model]
+def _files(models: list[Path] | None) -> Sequence[Path]:
+    if models:
+        return models
     return [
         path
         for name in shipped_models()
@@ -170,16 +180,17 @@ def _files(model: Path | None) -> Sequence[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Score and time the stop-sign detectors.")
     parser.add_argument("--data", type=Path, required=True, help="folder with the COCO sources")
-    parser.add_argument("--model", type=Path, help="one file instead of those that ship")
-    parser.add_argument("--leave-out", help="score on the whole of this source instead")
+    parser.add_argument(
+        "--model", type=Path, action="append", help="a file, or several, instead of those that ship"
+    )
+    parser.add_argument("--leave-out", help="score on the whole of this source, not on a part")
     parser.add_argument("--runtimes", default=",".join(CONFIGURATIONS))
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     require("cv2", "opencv").setNumThreads(1)
+    sets = evaluation_sets(options.data)
     if options.leave_out:
-        sets = {options.leave_out: load_coco(options.data / options.leave_out)}
-    else:
-        sets = evaluation_sets(options.data)
+        sets = {**sets, options.leave_out: load_coco(options.data / options.leave_out)}
     rows = [
         row
         for path in _files(options.model)

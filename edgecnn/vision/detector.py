@@ -36,7 +36,7 @@ class Detector:
         self.session = session
         self.min_score = min_score
         self.preprocessing = _letterbox(artifact, session)
-        self._table = _pixel_table(self.preprocessing, session.inputs[0])
+        self._levels = _Levels(self.preprocessing, session.inputs[0])
 
     def __call__(self, image_bgr: npt.NDArray[np.uint8]) -> Detections:
         """Stop signs in one picture (H, W, 3) uint8 BGR, as cameras and OpenCV have it.
@@ -62,9 +62,7 @@ class Detector:
         canvas = np.full(self.preprocessing.shape, self.preprocessing.fill, np.uint8)
         inner = canvas[place.top : place.top + place.height, place.left : place.left + place.width]
         cv2.cvtColor(np.ascontiguousarray(bgr), cv2.COLOR_BGR2RGB, dst=inner)
-        table = self._table  # LUT reads int8 as well, but knows uint8 pictures alone
-        tensor = cv2.LUT(canvas, table.view(np.uint8) if table.itemsize == 1 else table)
-        tensor = tensor.view(table.dtype)[None]
+        tensor = self._levels(canvas)[None]
         if self.session.inputs[0].layout == "NCHW":
             tensor = np.ascontiguousarray(tensor.transpose(0, 3, 1, 2))
         return tensor, place
@@ -147,21 +145,37 @@ def _letterbox(artifact: Artifact, session: Session) -> LetterboxPreprocessing:
     return LetterboxPreprocessing(height, width, 3)
 
 
-def _pixel_table(preprocessing: LetterboxPreprocessing, spec: TensorSpec) -> npt.NDArray[Any]:
-    """(256,) what each pixel value becomes in the input tensor: preprocessing and quantising.
+class _Levels:
+    """What each of the 256 levels of a pixel becomes in the input tensor, preprocessing and
+    quantising in one look-up instead of five passes over floats.
 
-    One look-up for each pixel instead of five passes over floats.
+    An int8 network trained on pixels of 0 to 1 takes pixel − 128, which is the pixel with its
+    highest bit flipped: ten times as fast again.
     """
-    if len(set(preprocessing.mean)) != 1 or len(set(preprocessing.std)) != 1:
-        raise InputError("a detector's mean and std must be the same for all channels")
-    mean, std = np.float32(preprocessing.mean[0]), np.float32(preprocessing.std[0])
-    real = (np.arange(256, dtype=np.float32) * np.float32(preprocessing.scale) - mean) / std
-    dtype = np.dtype(spec.dtype)
-    if spec.scale:
-        limits = np.iinfo(dtype)
-        real = np.rint(real / spec.scale) + (spec.zero_point or 0)
-        real = np.clip(real, limits.min, limits.max)
-    return real.astype(dtype)
+
+    def __init__(self, preprocessing: LetterboxPreprocessing, spec: TensorSpec) -> None:
+        if len(set(preprocessing.mean)) != 1 or len(set(preprocessing.std)) != 1:
+            raise InputError("a detector's mean and std must be the same for all channels")
+        mean, std = np.float32(preprocessing.mean[0]), np.float32(preprocessing.std[0])
+        levels = np.arange(256)
+        real = (levels.astype(np.float32) * np.float32(preprocessing.scale) - mean) / std
+        dtype = np.dtype(spec.dtype)
+        if spec.scale:
+            limits = np.iinfo(dtype)
+            real = np.rint(real / spec.scale) + (spec.zero_point or 0)
+            real = np.clip(real, limits.min, limits.max)
+        self._table = real.astype(dtype)
+        self._flips = dtype == np.int8 and bool((self._table == levels - 128).all())
+
+    def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Pixels → an array of the tensor's type and of the same shape."""
+        if self._flips:
+            return np.bitwise_xor(pixels, np.uint8(128)).view(np.int8)
+        table = self._table  # LUT reads int8 as well, but knows uint8 pictures alone
+        looked_up = require("cv2", "opencv").LUT(
+            pixels, table.view(np.uint8) if table.itemsize == 1 else table
+        )
+        return np.asarray(looked_up.view(table.dtype))
 
 
 def _as_bgr(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

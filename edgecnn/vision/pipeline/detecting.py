@@ -71,22 +71,29 @@ class Look:
         timed("prepare", time.perf_counter_ns() - began)
         return Prepared(image, tensor, place)
 
-    def find(
-        self, prepared: Prepared, timed: Callable[[str, int], None]
-    ) -> tuple[Detections, Inside | None]:
-        """Boxes, weak ones included, best first."""
+    def infer(self, prepared: Prepared, timed: Callable[[str, int], None]) -> Inside | Detections:
+        """The network itself; a detector whose stages are hidden says at once what it found."""
         detector = self.detector
         began = time.perf_counter_ns()
         if not isinstance(detector, Detector) or prepared.tensor is None or not prepared.place:
             found = detector(prepared.image)
             timed("detect", time.perf_counter_ns() - began)
-            return found, None
+            return found
         outputs = detector.infer(prepared.tensor)
-        inferred = time.perf_counter_ns()
-        found = detector.finish(outputs, prepared.place, prepared.image.shape)
-        timed("infer", inferred - began)
-        timed("boxes", time.perf_counter_ns() - inferred)
-        return found, Inside(prepared.place, outputs)
+        timed("infer", time.perf_counter_ns() - began)
+        return Inside(prepared.place, outputs)
+
+    def find(
+        self, answer: Inside | Detections, image: Picture, timed: Callable[[str, int], None]
+    ) -> Detections:
+        """Boxes, weak ones included, best first."""
+        if isinstance(answer, Detections):
+            return answer
+        assert isinstance(self.detector, Detector), "only a Detector shows its outputs"
+        began = time.perf_counter_ns()
+        found = self.detector.finish(answer.outputs, answer.place, image.shape)
+        timed("boxes", time.perf_counter_ns() - began)
+        return found
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """Capture, detection and whoever looks, each in a thread of its own.
 
-    a file:   [decode] → 2 frames → [prepare] → 2 → [detect] → 2 → the caller
-    live:     [capture] → the newest frame → [prepare and detect] → 1 → the caller
+    a file:   [decode] → 2 frames → [prepare] → 2 → [infer] → 2 → [follow] → 2 → the caller
+    live:     [capture] → the newest frame → [prepare, infer, follow] → 1 → the caller
 
 Every queue is short, so that nothing piles up: when the caller is slow, detection waits, and a
 live source drops frames at the camera's end, where the newest one takes the older one's place.
 Live frames are prepared only when the network is free for them: one that was made ready and then
-waits is old before it is looked at.
+waits is old before it is looked at. A file's frames have time, and there the network is all that
+its thread does: boxes and tracks are found beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ from edgecnn.detection.detections import Detections
 from edgecnn.registry import require
 from edgecnn.vision.capture import Capture, Opener, Patience
 from edgecnn.vision.frames import Frame
-from edgecnn.vision.pipeline.detecting import KEEP_SHARE, Choice, Detects, Look, Prepared, Switch
+from edgecnn.vision.pipeline.detecting import (
+    KEEP_SHARE,
+    Choice,
+    Detects,
+    Inside,
+    Look,
+    Prepared,
+    Switch,
+)
 from edgecnn.vision.pipeline.evidence import Evidence, Explainer
 from edgecnn.vision.pipeline.relay import POLL_S, Relay
 from edgecnn.vision.pipeline.timing import Timing
@@ -45,6 +54,13 @@ class _Ready:
     frame: Frame
     look: Look
     prepared: Prepared
+
+
+@dataclass(frozen=True)
+class _Answered:
+    frame: Frame
+    look: Look
+    answer: Inside | Detections
 
 
 @dataclass
@@ -85,7 +101,8 @@ class Pipeline:
         self._explainer: Explainer | None = None
         live = self.source.live
         self._preparing = None if live else Relay("prepare", self._prepare, 2)
-        self._detecting = Relay("detect", self._detect, 1 if live else 2)
+        self._inferring = None if live else Relay("infer", self._infer, 2)
+        self._following = Relay("follow", self._follow, 1 if live else 2)
 
     def __enter__(self) -> Pipeline:
         cv2 = require("cv2", "opencv")
@@ -113,13 +130,13 @@ class Pipeline:
     @property
     def finished(self) -> bool:
         """The source has ended and every result was taken."""
-        return self._detecting.finished
+        return self._following.finished
 
     def poll(self, timeout_s: float) -> Result | None:
         """The next result, or None when none came in time; then `finished` tells whether more
         will. Raises what went wrong in capture or detection.
         """
-        result = self._detecting.poll(timeout_s)
+        result = self._following.poll(timeout_s)
         if result is not None:
             self.results += 1
             self.timing.finished(time.monotonic_ns())
@@ -144,8 +161,9 @@ class Pipeline:
             require("cv2", "opencv").setNumThreads(self._cv2_threads)
             self._cv2_threads = 0
 
-    def _relays(self) -> list[Relay[_Ready] | Relay[Result]]:
-        return [relay for relay in (self._preparing, self._detecting) if relay is not None]
+    def _relays(self) -> list[Relay[_Ready] | Relay[_Answered] | Relay[Result]]:
+        relays = (self._preparing, self._inferring, self._following)
+        return [relay for relay in relays if relay is not None]
 
     def _prepare(self) -> _Ready | None:
         frame = self.capture.next()
@@ -157,15 +175,22 @@ class Pipeline:
         look = self._look
         return _Ready(frame, look, look.prepare(frame.image, self.timing.add))
 
-    def _detect(self) -> Result | None:
+    def _infer(self) -> _Answered | None:
         ready = self._prepare() if self._preparing is None else self._preparing.get()
         if ready is None:
             return None
-        if ready.look is not self._tracked_for:
-            self._take(ready.look)
-        found, inside = ready.look.find(ready.prepared, self.timing.add)
+        answer = ready.look.infer(ready.prepared, self.timing.add)
+        return _Answered(ready.frame, ready.look, answer)
+
+    def _follow(self) -> Result | None:
+        answered = self._infer() if self._inferring is None else self._inferring.get()
+        if answered is None:
+            return None
+        frame, look = answered.frame, answered.look
+        if look is not self._tracked_for:
+            self._take(look)
+        found = look.find(answered.answer, frame.image, self.timing.add)
         began = time.perf_counter_ns()
-        frame = ready.frame
         tracks, changes = self._tracker.update(found.xyxy, found.scores, frame.seconds)
         finished_ns = time.monotonic_ns()
         self.timing.add("track", time.perf_counter_ns() - began)
@@ -175,7 +200,8 @@ class Pipeline:
         if self.explain:
             began = time.perf_counter_ns()
             if self._explainer is None:
-                self._explainer = Explainer(ready.look.detector)
+                self._explainer = Explainer(look.detector)
+            inside = answered.answer if isinstance(answered.answer, Inside) else None
             evidence = self._explainer.evidence(frame.image, inside)
             self.timing.add("explain", time.perf_counter_ns() - began)
         certain = found.at_least(self._tracker.settings.begin_score)
