@@ -10,7 +10,7 @@ A drawn street of 640×480 goes through `Pipeline` headless, the network on one 
 - a live source at 30 frames/s: 95% of results are known within two inference times plus 15 ms
   after capture.
 
-Where the stages are of one size, cores set another limit: two of them cannot do three stages at
+Where the stages are of one size, cores set another limit: two of them cannot do four stages at
 once. `limit_of_cores_fps` is cores over the sum of all stages' processor time, and
 `share_of_possible` the share of the lower of the two limits. It explains; the goal is
 the first share.

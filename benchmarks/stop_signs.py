@@ -11,7 +11,7 @@ Photographs, none of which the weights have seen:
 
 `streets` is the first two together, `all` the three. How well it goes over to a street source
 it has never seen tells the leave-one-source-out run: weights trained without rf_stopsigns210,
-scored on all of it:
+scored on all of it (here nano; the result holds small too, with a second `--model`):
 
     python -m edgecnn.training.stop_sign --data ../shared/data/stop_signs --out runs/left_out \
         --model stop_sign_nano --sources roadsign877

@@ -248,7 +248,9 @@ def _fit(
                 verbose=0,
                 callbacks=callbacks,
             )
-        except Exception as error:  # Keras may bury what a batch could not give in its own error
+        except Exception as error:
+            # Any kind: Keras and TensorFlow raise a batch's InputError again as errors of their
+            # own, of which each version has others. What no batch reported goes on as it is.
             told = batches.error or validation.error
             if told is None:
                 raise

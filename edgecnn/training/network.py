@@ -148,7 +148,7 @@ def _schedule(recipe: TrainingRecipe, epochs: int, steps_per_epoch: int) -> Any:
         return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total)
     ops = keras.ops
 
-    class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # keras has no types
+    class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # keras ships no types: its base is Any
         def __call__(self, step: Any) -> Any:
             step = ops.cast(step, "float32")
             done = ops.clip((step - warmup) / max(1, total - warmup), 0.0, 1.0)

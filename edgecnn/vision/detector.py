@@ -150,7 +150,7 @@ class _Levels:
     quantising in one look-up instead of five passes over floats.
 
     An int8 network trained on pixels of 0 to 1 takes pixel − 128, which is the pixel with its
-    highest bit flipped: ten times as fast again.
+    highest bit flipped.
     """
 
     def __init__(self, preprocessing: LetterboxPreprocessing, spec: TensorSpec) -> None:
