@@ -14,13 +14,12 @@ and, instead of sample, shape and dtype, for pictures that lay in files:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 
 from edgecnn.data.base import Split
-from edgecnn.data.pictures import PictureFiles, UnreadablePictureError, as_channels, decode
+from edgecnn.data.pictures import PictureFiles, UnreadablePictureError, as_channels, decode_again
 from edgecnn.data.tf_example import Feature
 from edgecnn.data.tfrecord import DamagedRecordError
 from edgecnn.errors import InputError
@@ -67,7 +66,7 @@ def sample_of(features: Mapping[str, Feature]) -> Any:
     try:
         if "encoded" in features:
             (channels,) = features["channels"]
-            picture = decode(BytesIO(_bytes(features["encoded"])))
+            picture = decode_again(_bytes(features["encoded"]))
             return as_channels(picture, channels)
         content, dtype = _bytes(features["sample"]), _bytes(features["dtype"])
         if dtype == TEXT:

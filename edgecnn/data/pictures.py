@@ -8,12 +8,14 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.data.plain_pictures import decode_plain
 from edgecnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,11 +69,18 @@ class PictureFiles(Sequence[Picture]):
             return PictureFiles(self.paths[index], self.channels)
         path = self.paths[index]
         try:
-            return as_channels(decode(path), self.channels)
-        except UnreadablePictureError as error:
+            return as_channels(decode_again(path.read_bytes()), self.channels)
+        except (UnreadablePictureError, OSError) as error:
+            why = error.message if isinstance(error, InputError) else error.strerror
             raise InputError(
-                f"{path}: {error.message}", hint="the file changed after the data was loaded"
+                f"{path}: {why}", hint="the file changed after the data was loaded"
             ) from error
+
+
+def decode_again(encoded: bytes) -> Picture:
+    """What `decode` gives, sooner, for a file that it was tried on before."""
+    plain = decode_plain(encoded)
+    return decode(BytesIO(encoded)) if plain is None else plain
 
 
 def decode(path: Path | BinaryIO) -> Picture:

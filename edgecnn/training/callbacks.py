@@ -185,6 +185,13 @@ def _assign(variables: Any, values: Arrays) -> None:
         variable.assign(value)
 
 
+def epochs_callback(batches: keras.utils.PyDataset) -> keras.callbacks.Callback:
+    """Let training batches go on to their next epoch with Keras."""
+    import keras
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: batches.next_epoch())
+
+
 def progress_callback(
     progress: Progress, epochs: int, batches_per_epoch: int, *, done: int = 0
 ) -> keras.callbacks.Callback:

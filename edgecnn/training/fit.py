@@ -26,10 +26,17 @@ from edgecnn.progress import Progress, silent
 from edgecnn.training import network
 from edgecnn.training.augmentation import augmentation_for, mirrored_by_default
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
-from edgecnn.training.callbacks import Keeper, course_callback, progress_callback, restore
+from edgecnn.training.callbacks import (
+    Keeper,
+    course_callback,
+    epochs_callback,
+    progress_callback,
+    restore,
+)
 from edgecnn.training.checkpoint import Arrays, Course
 from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.logs import TrainingLog
+from edgecnn.training.prefetch import prefetched
 from edgecnn.training.recipe import (
     TrainingRecipe,
     balanced_weights,
@@ -235,13 +242,14 @@ def _fit(
                 after_epoch=None if log is None else log.after_epoch,
             ),
             progress_callback(progress, recipe.epochs, steps, done=epoch * steps + batch),
+            epochs_callback(batches),
         ]
         if keeper is not None:
             callbacks.insert(1, keeper.callback(course, first=batch, metrics=means))
         try:
             model.fit(
-                batches,
-                validation_data=validation,
+                prefetched(batches),
+                validation_data=prefetched(validation),
                 initial_epoch=epoch,
                 epochs=last,
                 shuffle=False,

@@ -1,4 +1,4 @@
-"""Small random changes to training samples, numpy only, reproducible batch by batch.
+"""Small random changes to training samples, reproducible batch by batch.
 
 | modality | light | standard | strong |
 |---|---|---|---|

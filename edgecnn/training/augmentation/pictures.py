@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.preprocessing import FloatArray
+from edgecnn.registry import require
 
 Generator = np.random.Generator
 
@@ -69,19 +70,22 @@ class Pictures:
         return bool(self.brightness or self.contrast or self.colour)
 
     def __call__(self, tensors: npt.NDArray[Any], rng: Generator) -> npt.NDArray[Any]:
-        """float32 (batch, height, width, channels) → the same shape."""
+        """float32 (batch, height, width, channels), at most 4 channels → the same shape."""
         if self.pixels:
             tensors = random_shift(tensors, self.pixels, rng)
-        if self.mirror:
-            flipped = rng.random(len(tensors)) < 0.5
-            tensors = np.where(flipped[:, None, None, None], tensors[:, :, ::-1], tensors)
+        flipped = rng.random(len(tensors)) < 0.5 if self.mirror else np.zeros(len(tensors), bool)
         if self._warps:
-            tensors = warp(tensors, self._maps(tensors.shape, rng))
+            maps = self._maps(tensors.shape, rng)
+            maps[flipped, 0] *= -1
+            changed = warp(tensors, maps)
+        else:
+            changed = np.array(tensors, np.float32, order="C")
+            changed[flipped] = tensors[flipped, :, ::-1]
         if self._lights:
-            tensors = self._lit(tensors, rng)
+            self._light(changed, rng)
         if self.cutout:
-            tensors = _covered(tensors, self.cutout, rng)
-        return tensors
+            _cover(changed, self.cutout, rng)
+        return changed
 
     def _maps(self, shape: tuple[int, ...], rng: Generator) -> FloatArray:
         """(batch, 2, 3): from a pixel's (x, y, 1), seen from the middle, to where it is taken."""
@@ -95,20 +99,30 @@ class Pictures:
         maps = [cos, shear * cos - sin, right * width, sin, shear * sin + cos, down * height]
         return np.stack(maps, axis=1).reshape(count, 2, 3).astype(np.float32)
 
-    def _lit(self, tensors: npt.NDArray[Any], rng: Generator) -> npt.NDArray[Any]:
-        """pixel → contrast × (pixel − its picture's mean) + that mean + brightness, clipped."""
-        count, channels = len(tensors), tensors.shape[3]
+    def _light(self, tensors: FloatArray, rng: Generator) -> None:
+        """pixel → contrast × (pixel − its picture's mean) + that mean + brightness, clipped.
+
+        In place, and a row of pixels at a time: numpy is slow along an axis of three channels.
+        """
+        count, height, width, channels = tensors.shape
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
         white = 255 * self.scale
         bound = np.log1p(self.contrast)
         contrast = np.exp(rng.uniform(-bound, bound, (count, 1)))
         brighter = rng.uniform(-self.brightness, self.brightness, (count, 1))
         tint = rng.uniform(-self.colour, self.colour, (count, channels))
-        middle = tensors.mean(axis=(1, 2))
+        rows = tensors.reshape(count, height, width * channels)
+        middle = rows.mean(axis=1).reshape(count, width, channels).mean(axis=1)
         offset = (1 - contrast) * middle + (brighter + tint) * white / std
-        factor = contrast.astype(np.float32)[:, None, None]
-        lit = tensors * factor + offset.astype(np.float32)[:, None, None]
-        return np.asarray(np.clip(lit, (0 - mean) / std, (white - mean) / std, out=lit))
+
+        def along(values: npt.NDArray[Any]) -> FloatArray:
+            """(…, 1 or channels) → (…, 1, width × channels)."""
+            each = np.broadcast_to(values, (*values.shape[:-1], channels)).astype(np.float32)
+            return np.tile(each, width)[..., None, :]
+
+        rows *= contrast.astype(np.float32)[:, None]
+        rows += along(offset)
+        np.clip(rows, along((0 - mean) / std), along((white - mean) / std), out=rows)
 
 
 def random_shift(tensors: FloatArray, pixels: int, rng: Generator) -> FloatArray:
@@ -124,52 +138,33 @@ def random_shift(tensors: FloatArray, pixels: int, rng: Generator) -> FloatArray
     return np.asarray(tensors[pictures, rows[:, :, None], columns[:, None, :]])
 
 
-def warp(tensors: npt.NDArray[Any], maps: FloatArray) -> npt.NDArray[Any]:
+def warp(tensors: npt.NDArray[Any], maps: FloatArray) -> FloatArray:
     """Affine maps (batch, 2, 3) of (batch, height, width, channels), bilinear.
 
     A map takes a pixel's place in the result, from the middle of the picture, to its place in
-    the source; beyond the edge the edge goes on.
+    the source; beyond the edge the edge goes on. At most 4 channels.
     """
-    count, height, width, channels = tensors.shape
-    x = np.arange(width, dtype=np.float32) - (width - 1) / 2
-    y = np.arange(height, dtype=np.float32) - (height - 1) / 2
-    from_x = (
-        maps[:, 0, 0, None, None] * x
-        + (maps[:, 0, 1, None] * y + (maps[:, 0, 2, None] + np.float32((width - 1) / 2)))[
-            :, :, None
-        ]
-    )
-    from_y = (
-        maps[:, 1, 0, None, None] * x
-        + (maps[:, 1, 1, None] * y + (maps[:, 1, 2, None] + np.float32((height - 1) / 2)))[
-            :, :, None
-        ]
-    )
-    np.clip(from_x, 0, width - 1, out=from_x)
-    np.clip(from_y, 0, height - 1, out=from_y)
-    left = np.minimum(from_x.astype(np.int32), max(width - 2, 0))
-    top = np.minimum(from_y.astype(np.int32), max(height - 2, 0))
-    share_x = (from_x - left)[..., None]
-    share_y = (from_y - top)[..., None]
-    first = (np.arange(count, dtype=np.int32) * (height * width))[:, None, None]
-    index = first + top * np.int32(width) + left
-    right = int(width > 1)
-    below = width * int(height > 1)
-    flat = np.ascontiguousarray(tensors).reshape(-1, channels)
-    upper = flat.take(index, axis=0)
-    upper += (flat.take(index + right, axis=0) - upper) * share_x
-    index += below
-    lower = flat.take(index, axis=0)
-    lower += (flat.take(index + right, axis=0) - lower) * share_x
-    lower -= upper
-    lower *= share_y
-    upper += lower
-    return np.asarray(upper)
-
-
-def _covered(tensors: npt.NDArray[Any], share: float, rng: Generator) -> npt.NDArray[Any]:
+    cv2 = require("cv2", "opencv")
     count, height, width = tensors.shape[:3]
-    covered = tensors.copy()
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    corner = np.array(maps, np.float64)  # the same maps, but from the picture's corner
+    corner[:, :, 2] += middle - corner[:, :, :2] @ middle
+    warped = np.empty(tensors.shape, np.float32)
+    for index in range(count):
+        cv2.warpAffine(
+            tensors[index],
+            corner[index],
+            (width, height),
+            dst=warped[index],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    return warped
+
+
+def _cover(tensors: FloatArray, share: float, rng: Generator) -> None:
+    """In place."""
+    count, height, width = tensors.shape[:3]
     sides = np.rint(rng.uniform(0.5, 1.0, count) * share * min(height, width)).astype(int)
     sides[rng.random(count) < 0.5] = 0
     places = rng.random((count, 2))
@@ -177,5 +172,5 @@ def _covered(tensors: npt.NDArray[Any], share: float, rng: Generator) -> npt.NDA
         side = sides[index]
         top = int(places[index, 0] * (height - side + 1))
         left = int(places[index, 1] * (width - side + 1))
-        covered[index, top : top + side, left : left + side] = tensors[index].mean(axis=(0, 1))
-    return covered
+        middle = tensors[index].mean(axis=(0, 1))
+        tensors[index, top : top + side, left : left + side] = middle

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 from edgecnn.data.base import Split
 from edgecnn.preprocessing import ImagePreprocessing
+from edgecnn.training import batches as batches_module
 from edgecnn.training.augmentation import augmentation_for
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
+from edgecnn.training.prefetch import prefetched
 
 PREPROCESSING = ImagePreprocessing(8, 8, 1)
 SHIFT = augmentation_for("image", "light")
@@ -23,7 +27,8 @@ def split():
 def epoch_of(batches):
     """All batches of one epoch, as Keras asks for them."""
     received = [batches[index] for index in range(len(batches))]
-    batches.on_epoch_end()
+    if hasattr(batches, "next_epoch"):
+        batches.next_epoch()
     tensors, labels = zip(*received, strict=True)
     return np.concatenate(tensors), np.concatenate(labels)
 
@@ -50,6 +55,47 @@ def test_data_that_does_not_fit_is_not_kept(split):
     tensors.take(np.asarray([4, 2]))
 
     assert read == [4, 2]
+
+
+def test_samples_that_take_long_are_read_by_several_threads_in_order(split, monkeypatch):
+    monkeypatch.setattr(batches_module, "_WORTH_THREADS", 0.0)
+    monkeypatch.setattr(batches_module, "_THREADS", 3)
+    readers = set()
+
+    class Recording:
+        def __getitem__(self, index):
+            readers.add(threading.current_thread())
+            return split.samples[index]
+
+    chosen = np.asarray([7, 3, 3, 49, 20])
+    tensors, labels = Tensors(Split(Recording(), split.labels), PREPROCESSING, max_bytes=100).take(
+        chosen
+    )
+
+    np.testing.assert_array_equal(labels, chosen)
+    np.testing.assert_array_equal(tensors, PREPROCESSING.batch(split.samples[chosen]))
+    assert threading.main_thread() not in readers
+
+
+def test_the_batches_that_fit_takes_are_those_of_the_epoch(split):
+    batches = training_batches(Tensors(split, PREPROCESSING), 16, seed=0, augment=SHIFT, first=1)
+    ahead = prefetched(batches)
+
+    assert len(ahead) == len(batches) == 3
+    for _ in range(2):
+        for index, (tensors, labels) in enumerate(ahead):
+            np.testing.assert_array_equal(tensors, batches[index][0])
+            np.testing.assert_array_equal(labels, batches[index][1])
+        batches.next_epoch()
+
+
+def test_nothing_tunes_what_is_made_ahead(split):
+    """Its thread would hold up the end of epochs."""
+    tensors = Tensors(split, PREPROCESSING)
+
+    options = prefetched(training_batches(tensors, 16, seed=0)).options()
+
+    assert options.autotune.enabled is False
 
 
 def test_an_epoch_has_every_sample_once(split):
