@@ -35,7 +35,7 @@ from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.training import network
 from edgecnn.training.augmentation import augmentation_for
 from edgecnn.training.batches import MAX_CACHED_BYTES, Tensors, training_batches
-from edgecnn.training.prefetch import prefetched
+from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
 from edgecnn.training.recipe import recipe_for
 
 RESULT = Path(__file__).parent / "results" / "input_pipeline.json"
@@ -58,7 +58,7 @@ def main() -> None:
         "resnet8", {"input_shape": (32, 32, 3), "num_classes": 10}, seed=0, precision="off"
     )
     network.compile_for_training(model, recipe, epochs=1000, steps_per_epoch=100)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, opencv_in_one_thread():
         splits = _splits(Path(folder), steps * BATCH)
         made = {name: _batches(split, limit) for name, split, limit in splits}
         base = _standing(made["memory"], steps)

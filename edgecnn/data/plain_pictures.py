@@ -7,6 +7,7 @@ test_plain_pictures.py); of everything else Pillow knows more.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,8 @@ _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _JPEG_FRAMES = (0xC0, 0xC1, 0xC2)
 """Markers of a frame's header: baseline, extended, progressive."""
 _LONGEST_HEADER = 1 << 16
-_TURNED_OR_OTHER_COLOURS = (b"Exif", b"Adobe")
-_TRANSPARENT_TURNED_OR_MOVING = (b"tRNS", b"eXIf", b"acTL")
+_TURNED_OR_OTHER_COLOURS = re.compile(b"Exif|Adobe")
+_TRANSPARENT_TURNED_OR_MOVING = re.compile(b"tRNS|eXIf|acTL")
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,9 @@ def decode_plain(encoded: bytes) -> npt.NDArray[np.uint8] | None:
 def _plain_header(encoded: bytes) -> _Header | None:
     start = encoded[:_LONGEST_HEADER]
     if encoded.startswith(_PNG) and encoded.endswith(_PNG_END):
-        special = any(chunk in start for chunk in _TRANSPARENT_TURNED_OR_MOVING)
-        return None if special else _png_header(start)
+        return None if _TRANSPARENT_TURNED_OR_MOVING.search(start) else _png_header(start)
     if encoded.startswith(_JPEG) and encoded.endswith(_JPEG_END):
-        special = any(mark in start for mark in _TURNED_OR_OTHER_COLOURS)
-        return None if special else _jpeg_header(start)
+        return None if _TURNED_OR_OTHER_COLOURS.search(start) else _jpeg_header(start)
     return None
 
 

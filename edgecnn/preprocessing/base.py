@@ -68,8 +68,10 @@ def standardise(
     values: FloatArray, scale: float, mean: Sequence[float], std: Sequence[float]
 ) -> FloatArray:
     """(values × scale − mean) / std, channels last."""
-    scaled = values * np.float32(scale) - np.asarray(mean, np.float32)
-    return np.ascontiguousarray(scaled / np.asarray(std, np.float32))
+    scaled = np.ascontiguousarray(values * np.float32(scale))
+    scaled -= np.asarray(mean, np.float32)
+    scaled /= np.asarray(std, np.float32)
+    return scaled
 
 
 def known_arguments(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -69,6 +70,14 @@ class ImagePreprocessing(Preprocessing):
         if self.contrast == "picture":
             fitted = _evened(fitted, self.scale)
         return standardise(fitted, self.scale, self.mean, self.std)
+
+    def batch(self, samples: Iterable[npt.NDArray[np.uint8]]) -> FloatArray:
+        """Pictures → (batch, height, width, channels); all at once where they fit as they are."""
+        pictures = [_to_channels(np.asarray(sample), self.channels) for sample in samples]
+        if self.contrast == "picture" or any(one.shape != self.shape for one in pictures):
+            return np.stack([self(picture) for picture in pictures])
+        pixels = np.stack(pictures).astype(np.float32)
+        return standardise(pixels, self.scale, self.mean, self.std)
 
     def _fit(self, pixels: FloatArray) -> FloatArray:
         height, width = pixels.shape[:2]

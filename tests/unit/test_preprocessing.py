@@ -107,6 +107,27 @@ def test_impossible_settings_are_refused(arguments: dict):
         ImagePreprocessing(**arguments)
 
 
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        ImagePreprocessing(6, 5, 3),
+        ImagePreprocessing(6, 5, 1, mean=(0.4,), std=(0.2,)),
+        ImagePreprocessing(6, 5, 3, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4)),
+        ImagePreprocessing(6, 5, 3, contrast="picture"),
+        ImagePreprocessing(9, 9, 3, fit="pad"),
+    ],
+)
+@pytest.mark.parametrize("shapes", [[(6, 5, 3)] * 4, [(6, 5, 3), (4, 4, 3), (6, 5), (6, 5, 4)]])
+def test_a_batch_is_its_pictures(preprocessing: ImagePreprocessing, shapes: list):
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, shape, np.uint8) for shape in shapes]
+
+    together = preprocessing.batch(pictures)
+
+    np.testing.assert_array_equal(together, [preprocessing(picture) for picture in pictures])
+    assert together.dtype == np.float32
+
+
 def test_a_preprocessing_survives_json():
     original = ImagePreprocessing(32, 24, 3, "pad", 0.5, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
     assert preprocessing_from_dict(json.loads(json.dumps(original.to_dict()))) == original

@@ -86,10 +86,41 @@ def test_changed_samples_keep_shape_and_type_and_the_originals_stay(modality, le
     np.testing.assert_array_equal(again, after)
 
 
-def test_the_map_that_moves_nothing_leaves_pictures_as_they_are():
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_the_map_that_moves_nothing_leaves_pictures_as_they_are(channels):
+    pictures = np.ascontiguousarray(PICTURES[..., [0, 1, 0][:channels]])
     still = np.broadcast_to(np.float32([[1, 0, 0], [0, 1, 0]]), (200, 2, 3))
 
-    np.testing.assert_allclose(warp(PICTURES, still), PICTURES, atol=1e-6)
+    np.testing.assert_allclose(warp(pictures, still), pictures, atol=1e-6)
+
+
+def test_a_half_turn_about_the_middle_is_both_mirrors():
+    half_turn = np.broadcast_to(np.float32([[-1, 0, 0], [0, -1, 0]]), (200, 2, 3))
+
+    np.testing.assert_allclose(warp(PICTURES, half_turn), PICTURES[:, ::-1, ::-1], atol=1e-5)
+
+
+def test_pictures_that_move_are_mirrored_too():
+    hardly = Pictures(shift=1e-7, mirror=True)(PICTURES, np.random.default_rng(0))
+
+    same = [np.allclose(a, b, atol=1e-4) for a, b in zip(hardly, PICTURES, strict=True)]
+    flipped = [np.allclose(a, b[:, ::-1], atol=1e-4) for a, b in zip(hardly, PICTURES, strict=True)]
+    assert 50 < sum(same) < 150
+    assert all(one or other for one, other in zip(same, flipped, strict=True))
+
+
+def test_light_changes_a_picture_about_its_own_mean():
+    lit = Pictures(contrast=0.5, scale=1.0)(PICTURES * 0 + 100, np.random.default_rng(0))
+    np.testing.assert_allclose(lit, 100, rtol=1e-5)
+
+    grey = np.random.default_rng(1).uniform(100, 150, (50, 8, 9, 3)).astype(np.float32)
+    lit = Pictures(contrast=0.5, scale=1.0)(grey, np.random.default_rng(0))
+
+    np.testing.assert_allclose(lit.mean(axis=(1, 2)), grey.mean(axis=(1, 2)), rtol=1e-4)
+    factors = lit.std(axis=(1, 2)) / grey.std(axis=(1, 2))
+    np.testing.assert_allclose(factors, factors[:, :1].repeat(3, axis=1), rtol=1e-3)
+    assert 0.66 < factors.min() < 0.8
+    assert 1.3 < factors.max() < 1.51
 
 
 def test_a_map_by_whole_pixels_moves_whole_pixels():

@@ -12,7 +12,7 @@ from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.training import batches as batches_module
 from edgecnn.training.augmentation import augmentation_for
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
-from edgecnn.training.prefetch import prefetched
+from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
 
 PREPROCESSING = ImagePreprocessing(8, 8, 1)
 SHIFT = augmentation_for("image", "light")
@@ -134,3 +134,13 @@ def test_plain_batches_keep_order_and_pixels(split):
 
     np.testing.assert_array_equal(labels, split.labels)
     np.testing.assert_array_equal(tensors, PREPROCESSING.batch(split.samples))
+
+
+def test_opencv_has_its_threads_back_after_training():
+    cv2 = pytest.importorskip("cv2")
+    before = cv2.getNumThreads()
+
+    with opencv_in_one_thread():
+        assert cv2.getNumThreads() == 1
+
+    assert cv2.getNumThreads() == before
