@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_POINTS = 6
+
 
 @dataclass(frozen=True)
 class Spectrograms:
@@ -18,9 +20,10 @@ class Spectrograms:
     `shift` is a share of the frames either way, `stretch` a share of the tempo (0.25: from
     ÷1.25 to ×1.25). `bands` moves everything up or down by so many bands at most: on the mel
     scale that is a shorter or longer vocal tract (N. Jaitly and G. Hinton 2013), which is what
-    makes one voice another. `colour` tilts what sounds by so much at most from the lowest band
-    to the highest, as microphones do, `floor` is how high background noise may reach, `noise`
-    the deviation of what is added. `frames_masked` and `bands_masked` are the widest masks, two
+    makes one voice another. `colour` makes what sounds louder or softer by so much at most, at
+    six points from the lowest band to the highest and straight between them, as microphones and
+    rooms do (H. Nam et al. 2022), `floor` is how high background noise may reach, `noise` the
+    deviation of what is added. `frames_masked` and `bands_masked` are the widest masks, two
     of each (SpecAugment, D. Park et al. 2019).
     """
 
@@ -43,9 +46,8 @@ class Spectrograms:
         tracts = rng.uniform(-self.bands, self.bands, (count, 1))
         changed = _interpolated(tensors, in_time).swapaxes(1, 2)
         changed = _interpolated(changed, np.arange(bands) - tracts).swapaxes(1, 2)
-        tilt = rng.uniform(-self.colour, self.colour, (count, 1, 1))
         sounding = changed > 0
-        changed = changed + sounding * tilt * np.linspace(-0.5, 0.5, bands)
+        changed = changed + sounding * _gains(count, bands, self.colour, rng)[:, None, :]
         changed = changed + sounding * rng.standard_normal(changed.shape, np.float32) * self.noise
         background = rng.uniform(0, self.floor, (count, 1, 1))
         recorded = changed.any(axis=2, keepdims=True)  # and not centred among silence
@@ -68,6 +70,16 @@ def _interpolated(values: npt.NDArray[Any], positions: npt.NDArray[Any]) -> npt.
         return np.asarray(values[rows, np.clip(index, 0, last)] * inside[..., None])
 
     return np.asarray(at(below) * (1 - weights) + at(below + 1) * weights)
+
+
+def _gains(
+    count: int, bands: int, most: float, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """(count, bands): in each row straight lines between points within ±`most`."""
+    points = rng.uniform(-most, most, (count, _POINTS))
+    places = np.linspace(0, _POINTS - 1, bands)
+    shares = np.maximum(1 - np.abs(places - np.arange(_POINTS)[:, None]), 0)
+    return (points @ shares).astype(np.float32)
 
 
 def _mask(count: int, length: int, widest: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:

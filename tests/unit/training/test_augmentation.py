@@ -199,6 +199,17 @@ def test_a_slower_spectrogram_lasts_longer():
     assert 5 < lasting.max() < 6.4
 
 
+def test_another_microphone_changes_bands_within_bounds_and_the_same_in_all_frames():
+    grey = np.full((50, 40, 20), 0.5, np.float32)
+
+    gains = Spectrograms(colour=0.2)(grey, np.random.default_rng(0)) - 0.5
+
+    np.testing.assert_allclose(gains, gains[:, :1].repeat(40, axis=1), atol=1e-6)
+    assert 0.15 < np.abs(gains).max() <= 0.2
+    assert np.abs(np.diff(gains[:, 0], axis=1)).max() <= 0.4 * 5 / 19 + 1e-6
+    assert (gains[:, 0].std(axis=1) > 0.02).all()
+
+
 def test_masks_noise_and_colour_leave_the_silence_around_a_sound_silent():
     augment = Spectrograms(colour=0.3, floor=0.3, noise=0.1, frames_masked=2, bands_masked=3)
 
