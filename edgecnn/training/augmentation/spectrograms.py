@@ -79,7 +79,7 @@ def _gains(
     points = rng.uniform(-most, most, (count, _POINTS))
     places = np.linspace(0, _POINTS - 1, bands)
     shares = np.maximum(1 - np.abs(places - np.arange(_POINTS)[:, None]), 0)
-    return (points @ shares).astype(np.float32)
+    return np.asarray(points @ shares, np.float32)
 
 
 def _mask(count: int, length: int, widest: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
