@@ -35,6 +35,7 @@ _PRECISIONS = {
     "i8": "int8",
     "u8": "int8",
 }
+_PRECISION = "INFERENCE_PRECISION_HINT"
 _COMPUTE = ("Convolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "RNNCell")
 
 
@@ -213,7 +214,7 @@ def _compile(
     if device == "cpu":
         config["INFERENCE_NUM_THREADS"] = options.threads
     if options.precision == "strict_float32":
-        config["INFERENCE_PRECISION_HINT"] = "f32"
+        config[_PRECISION] = "f32"
     try:
         if any(port.get_partial_shape().is_dynamic for port in model.inputs):
             model.reshape(
@@ -222,16 +223,39 @@ def _compile(
                     for port, spec in zip(model.inputs, inputs, strict=True)
                 }
             )
-        compiled = core.compile_model(model, device.upper(), config)
+        compiled, added, notes = _compile_in_some_precision(core, model, device, config)
         if device == "cpu" and _fused_wrongly(model, compiled):
-            compiled = core.compile_model(model, "CPU", {**config, "SNIPPETS_MODE": "DISABLE"})
-            return compiled, {"snippets": "disabled: wrong for chains of quantised dense layers"}
-        return compiled, {}
+            config |= {**added, "SNIPPETS_MODE": "DISABLE"}
+            compiled = core.compile_model(model, "CPU", config)
+            notes |= {"snippets": "disabled: wrong for chains of quantised dense layers"}
+        return compiled, notes
     except RuntimeError as error:
         raise UnsupportedError(
             f"{path.name}: OpenVINO cannot compile it for {device.upper()}: {_cause(error)}",
             hint="try another runtime, or another target at conversion",
         ) from error
+
+
+def _compile_in_some_precision(
+    core: Any, model: Any, device: str, config: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any], dict[str, str]]:
+    """(compiled model, settings beyond `config`, what to tell of them).
+
+    Where a processor computes bfloat16 by itself (AMX), 2026.4.1 has no such kernel for the
+    float layers of some int8 networks, and no way back to float32 of its own.
+    """
+    try:
+        return core.compile_model(model, device.upper(), dict(config)), {}, {}
+    except RuntimeError as error:
+        if (
+            device != "cpu"
+            or _PRECISION in config
+            or "No suitable implementations" not in str(error)
+        ):
+            raise
+    added = {_PRECISION: "f32"}
+    compiled = core.compile_model(model, "CPU", {**config, **added})
+    return compiled, added, {"bfloat16": "off: OpenVINO has no such kernel for this network"}
 
 
 def _fused_wrongly(model: Any, compiled: Any) -> bool:
