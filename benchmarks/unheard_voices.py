@@ -17,18 +17,12 @@ import argparse
 import json
 import statistics
 import tempfile
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgecnn.benchmarking import machine
-from edgecnn.data import wav
-from edgecnn.data.assemble import assemble, take
-from edgecnn.data.base import Dataset, Split
-from edgecnn.data.spoken_digits import LABELS, RATE, SOURCE
+from edgecnn.data import spoken_digits
 from edgecnn.files import write_text_atomically
 from edgecnn.training.fit import train
 
@@ -45,51 +39,32 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=place)
     parser.add_argument("--output", type=Path, default=RESULT)
     arguments = parser.parse_args()
-    with np.load(arguments.data) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    voices = sorted({str(voice) for voice in arrays["speaker"]})
+    recordings = spoken_digits.read(arguments.data)
+    voices = sorted(set(recordings.speakers.tolist()))
     done = _done(arguments.output)
     for heard in reversed(HEARD):
         for position, unheard in enumerate(voices):
             if unheard in done.setdefault(str(heard), {}):
                 continue
             following = [voices[(position + step) % len(voices)] for step in range(1, heard + 1)]
-            done[str(heard)][unheard] = _accuracy(arrays, following, unheard)
+            done[str(heard)][unheard] = _accuracy(recordings, following, unheard)
             print(f"{unheard}, {heard} heard: {done[str(heard)][unheard]:.1%}", flush=True)
             _write(arguments.output, done)
 
 
-def _accuracy(arrays: dict[str, npt.NDArray[Any]], heard: list[str], unheard: str) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        epochs = round(EPOCHS * 4 / len(heard))
-        out = Path(folder) / "cnn1d.keras"
-        artifact = train("cnn1d", _dataset(arrays, heard, unheard), out=out, epochs=epochs)
-    return float(artifact.manifest.metrics["test_accuracy"])
-
-
-def _dataset(arrays: dict[str, npt.NDArray[Any]], heard: list[str], unheard: str) -> Dataset:
-    offsets = arrays["offsets"]
-    recordings = [arrays["samples"][start:stop] for start, stop in pairwise(offsets)]
-    labels = arrays["labels"].astype(np.int64)
-    known = np.isin(arrays["speaker"], heard)
-    chosen = {
-        "train": known & ~arrays["is_test"],
-        "validation": known & arrays["is_test"],
-        "test": arrays["speaker"] == unheard,
-    }
-    return assemble(
-        "spoken-digits",
+def _accuracy(recordings: spoken_digits.Recordings, heard: list[str], unheard: str) -> float:
+    known = np.isin(recordings.speakers, heard)
+    dataset = recordings.split(
         {
-            name: Split(take(recordings, np.flatnonzero(mask)), labels[mask])
-            for name, mask in chosen.items()
-        },
-        LABELS,
-        modality="signal",
-        sample_shape=wav.usual_shape([len(one) for one in recordings], RATE),
-        source=SOURCE,
-        seed=0,
-        hints={"kind": "spectrogram", "rate": RATE},
+            "train": np.flatnonzero(known & ~recordings.is_test),
+            "validation": np.flatnonzero(known & recordings.is_test),
+            "test": np.flatnonzero(recordings.speakers == unheard),
+        }
     )
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "cnn1d.keras"
+        artifact = train("cnn1d", dataset, out=out, epochs=round(EPOCHS * 4 / len(heard)))
+    return float(artifact.manifest.metrics["test_accuracy"])
 
 
 def _done(path: Path) -> dict[str, dict[str, float]]:

@@ -1,4 +1,5 @@
-"""The commonest picture files, decoded by OpenCV: 2 to 4 times as fast as through Pillow.
+"""The commonest picture files, decoded by OpenCV: small ones (32×32) take half the time of
+Pillow as PNG and a quarter as JPEG.
 
 Plain is a whole JPEG or PNG of 8-bit grey or RGB, with nothing in its header that changes how
 its pixels are to be read. There the two decoders give the same pixels (tests/unit/data/
@@ -47,7 +48,9 @@ def decode_plain(encoded: bytes) -> npt.NDArray[np.uint8] | None:
         pixels: Any = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
     except cv2.error:
         return None
-    return None if pixels is None else np.asarray(pixels).reshape(-1, header.width, header.channels)
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        return None
+    return np.asarray(pixels).reshape(header.height, header.width, header.channels)
 
 
 def _plain_header(encoded: bytes) -> _Header | None:

@@ -7,16 +7,18 @@ recordings, `digit_speaker_take.wav`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecnn.data import wav
 from edgecnn.data.assemble import as_labels, assemble, take
-from edgecnn.data.base import Dataset, Split
+from edgecnn.data.base import Dataset, Labels, Split
 from edgecnn.data.npz import need, read_npz
 from edgecnn.data.places import only_file, required_place
 from edgecnn.data.splits import FRACTIONS, Indices, whole_groups_split
@@ -47,24 +49,43 @@ def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "speakers"
     if place.is_dir() and any(place.glob("*.wav")):
         return wav.load(data_dir=place, seed=seed, split=split)
     path = only_file(place, ".npz", _EXPECTED)
-    samples, labels, speakers, is_test, rate = _read(path)
+    recordings = read(path)
+    is_test = recordings.is_test
     parts: dict[str, Indices] = {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
     if split == "speakers":
-        parts = whole_groups_split(speakers.tolist(), FRACTIONS, seed=seed)
-    return assemble(
-        "spoken-digits",
-        {name: Split(take(samples, chosen), labels[chosen]) for name, chosen in parts.items()},
-        LABELS,
-        modality="signal",
-        sample_shape=wav.usual_shape([len(sample) for sample in samples], rate),
-        source=SOURCE,
-        seed=seed,
-        hints={"kind": "spectrogram", "rate": rate},
-    )
+        parts = whole_groups_split(recordings.speakers.tolist(), FRACTIONS, seed=seed)
+    return recordings.split(parts, seed=seed)
 
 
-def _read(path: Path) -> tuple[Sequence[Any], Any, Any, Any, int]:
-    """Recordings as views; labels, speakers and is_test, each (n,); samples a second."""
+@dataclass(frozen=True)
+class Recordings:
+    """All that the .npz holds: recordings as views, and one value each for every recording."""
+
+    samples: Sequence[Any]
+    labels: Labels
+    speakers: npt.NDArray[np.str_]
+    is_test: npt.NDArray[np.bool_]
+    rate: int
+
+    def split(self, parts: Mapping[str, Indices], *, seed: int = 0) -> Dataset:
+        """The data set whose splits are these recordings; a split not given is carved."""
+        return assemble(
+            "spoken-digits",
+            {
+                name: Split(take(self.samples, chosen), self.labels[chosen])
+                for name, chosen in parts.items()
+            },
+            LABELS,
+            modality="signal",
+            sample_shape=wav.usual_shape([len(sample) for sample in self.samples], self.rate),
+            source=SOURCE,
+            seed=seed,
+            hints={"kind": "spectrogram", "rate": self.rate},
+        )
+
+
+def read(path: Path) -> Recordings:
+    """Raises InputError when the arrays are missing, damaged or do not fit together."""
     arrays = read_npz(path)
     names = ("samples", "offsets", "labels", "speaker", "is_test")
     values, offsets, labels, speakers, is_test = need(arrays, *names, path=path)
@@ -83,6 +104,10 @@ def _read(path: Path) -> tuple[Sequence[Any], Any, Any, Any, int]:
             f"number, and n labels, speakers and is_test; received: samples {values.dtype} "
             f"{values.shape}, offsets {offsets.shape}, labels {labels.shape}"
         )
-    recordings = tuple(values[start:stop] for start, stop in pairwise(offsets))
-    rate = int(arrays.get("sample_rate", RATE))
-    return recordings, as_labels(labels, str(path)), speakers, is_test.astype(bool), rate
+    return Recordings(
+        tuple(values[start:stop] for start, stop in pairwise(offsets)),
+        as_labels(labels, str(path)),
+        speakers,
+        is_test.astype(bool),
+        int(arrays.get("sample_rate", RATE)),
+    )

@@ -65,19 +65,17 @@ class ImagePreprocessing(Preprocessing):
 
     def __call__(self, sample: npt.NDArray[np.uint8]) -> FloatArray:
         """One uint8 picture (h, w) or (h, w, 1|3|4) → float32 (height, width, channels)."""
-        pixels = _to_channels(np.asarray(sample), self.channels)
-        fitted = self._fit(pixels.astype(np.float32))
-        if self.contrast == "picture":
-            fitted = _evened(fitted, self.scale)
-        return standardise(fitted, self.scale, self.mean, self.std)
+        return standardise(self._fitted(sample), self.scale, self.mean, self.std)
 
     def batch(self, samples: Iterable[npt.NDArray[np.uint8]]) -> FloatArray:
-        """Pictures → (batch, height, width, channels); all at once where they fit as they are."""
-        pictures = [_to_channels(np.asarray(sample), self.channels) for sample in samples]
-        if self.contrast == "picture" or any(one.shape != self.shape for one in pictures):
-            return np.stack([self(picture) for picture in pictures])
-        pixels = np.stack(pictures).astype(np.float32)
-        return standardise(pixels, self.scale, self.mean, self.std)
+        """Pictures, one at a time in memory → (batch, height, width, channels)."""
+        fitted = np.stack([self._fitted(sample) for sample in samples])
+        return standardise(fitted, self.scale, self.mean, self.std)
+
+    def _fitted(self, sample: npt.NDArray[np.uint8]) -> FloatArray:
+        pixels = _to_channels(np.asarray(sample), self.channels)
+        fitted = self._fit(pixels.astype(np.float32))
+        return _evened(fitted, self.scale) if self.contrast == "picture" else fitted
 
     def _fit(self, pixels: FloatArray) -> FloatArray:
         height, width = pixels.shape[:2]

@@ -28,6 +28,8 @@ _WORTH_THREADS = 1e-3
 cores, PNG below 128×128, JPEG below 256×256) mostly waits for Python's lock, and two threads
 take up to twice as long as one.
 """
+_TRIALS = 2
+"""Reads that tell how long a sample takes: the first may pay for imports."""
 
 
 class Tensors:
@@ -42,7 +44,7 @@ class Tensors:
         self._split = split
         self._preprocessing = preprocessing
         shape = (len(split), *preprocessing.shape)
-        self._seconds_each = 0.0
+        self._reads, self._fastest = 0, math.inf
         self._threads = ThreadPoolExecutor(_THREADS, "decode")
         self.cached = 4 * math.prod(shape) <= max_bytes
         if self.cached:
@@ -60,10 +62,12 @@ class Tensors:
         return tensors, self._split.labels[indices]
 
     def _read(self, indices: Labels) -> Tensor:
-        if self._seconds_each < _WORTH_THREADS or len(indices) < _THREADS:
+        known = self._reads >= _TRIALS and self._fastest >= _WORTH_THREADS
+        if not known or len(indices) < _THREADS:
             began = time.perf_counter()
             tensors = self._read_part(indices)
-            self._seconds_each = (time.perf_counter() - began) / max(1, len(indices))
+            each = (time.perf_counter() - began) / max(1, len(indices))
+            self._reads, self._fastest = self._reads + 1, min(self._fastest, each)
             return tensors
         parts = np.array_split(indices, _THREADS)
         return np.concatenate(list(self._threads.map(self._read_part, parts)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -126,6 +127,18 @@ def test_a_batch_is_its_pictures(preprocessing: ImagePreprocessing, shapes: list
 
     np.testing.assert_array_equal(together, [preprocessing(picture) for picture in pictures])
     assert together.dtype == np.float32
+
+
+def test_a_batch_holds_one_large_picture_at_a_time():
+    side = 1000
+    pictures = (np.zeros((side, side, 3), np.uint8) for _ in range(30))
+
+    tracemalloc.start()
+    ImagePreprocessing(8, 8, 3).batch(pictures)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 15 * 3 * side**2  # all of them, in bytes, are twice as many
 
 
 def test_a_preprocessing_survives_json():

@@ -57,24 +57,28 @@ def test_data_that_does_not_fit_is_not_kept(split):
     assert read == [4, 2]
 
 
-def test_samples_that_take_long_are_read_by_several_threads_in_order(split, monkeypatch):
-    monkeypatch.setattr(batches_module, "_WORTH_THREADS", 0.0)
+@pytest.mark.parametrize(("worth", "several"), [(0.0, True), (60.0, False)])
+def test_samples_that_take_long_are_read_by_several_threads_in_order(
+    split, monkeypatch, worth, several
+):
+    monkeypatch.setattr(batches_module, "_WORTH_THREADS", worth)
     monkeypatch.setattr(batches_module, "_THREADS", 3)
-    readers = set()
+    readers = []
 
     class Recording:
         def __getitem__(self, index):
-            readers.add(threading.current_thread())
+            readers.append(threading.current_thread())
             return split.samples[index]
 
     chosen = np.asarray([7, 3, 3, 49, 20])
-    tensors, labels = Tensors(Split(Recording(), split.labels), PREPROCESSING, max_bytes=100).take(
-        chosen
-    )
+    tensors = Tensors(Split(Recording(), split.labels), PREPROCESSING, max_bytes=100)
+    for _ in range(3):
+        samples, labels = tensors.take(chosen)
+        np.testing.assert_array_equal(labels, chosen)
+        np.testing.assert_array_equal(samples, PREPROCESSING.batch(split.samples[chosen]))
 
-    np.testing.assert_array_equal(labels, chosen)
-    np.testing.assert_array_equal(tensors, PREPROCESSING.batch(split.samples[chosen]))
-    assert threading.main_thread() not in readers
+    assert set(readers[:10]) == {threading.main_thread()}
+    assert (threading.main_thread() not in readers[10:]) is several
 
 
 def test_the_batches_that_fit_takes_are_those_of_the_epoch(split):
