@@ -1,14 +1,128 @@
-"""Files that are either whole or not there: written under a temporary name, then renamed."""
+"""Files, read and written with care.
+
+Writing: a file is either whole or not there, written under a temporary name, then renamed.
+Reading: a path from a user must name a regular file, and no more of it is read than was said. A
+named pipe, a device, a socket or a folder is refused at once: opening a pipe that nobody writes
+to would wait for ever.
+"""
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import stat
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from edgecnn.errors import InputError
+
+MAX_JSON_BYTES = 64 << 20
+"""Of JSON that describes something (a manifest, an index); what holds data names its own limit."""
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class NotAFileError(InputError):
+    """A path that is there and names no regular file; `kind` says what it is ("a named pipe")."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        hint = (
+            "give a file inside it" if kind == "a folder" else "copy its content into a file first"
+        )
+        super().__init__(f"expected a file, received {kind}: {path}", hint=hint)
+        self.kind = kind
+
+
+def check_regular_file(path: Path) -> int:
+    """The size in bytes of a regular file (or of the one that a link leads to).
+
+    Never waits. Raises NotAFileError for a folder, a named pipe, a socket or a device, and
+    InputError when there is nothing of that name.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise _unreadable(path, error) from error
+    return _regular_size(path, status)
+
+
+def open_regular_file(path: Path) -> BinaryIO:
+    """Open a regular file to read bytes. Never waits, also when the file is replaced meanwhile.
+
+    Raises as `check_regular_file`, and InputError when the file may not be read.
+    """
+    try:
+        # Without O_NONBLOCK, opening a pipe waits for somebody who writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ENXIO:  # a socket cannot be opened at all
+            raise NotAFileError(path, "a socket or a device") from error
+        raise _unreadable(path, error) from error
+    try:
+        _regular_size(path, os.fstat(descriptor))
+        os.set_blocking(descriptor, True)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def read_file(path: Path, *, limit: int) -> bytes:
+    """The content of a regular file of at most `limit` bytes.
+
+    Raises as `open_regular_file`, and InputError for a file that is larger.
+    """
+    with open_regular_file(path) as file:
+        try:
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                raise _too_large(path, limit)
+            content = file.read(limit + 1)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+    if len(content) > limit:  # it grew, or lies on a file system that tells no sizes
+        raise _too_large(path, limit)
+    return content
+
+
+def read_text_file(path: Path, *, limit: int) -> str:
+    """A text in UTF-8, with or without its mark. Raises as `read_file`, and for other bytes."""
+    try:
+        return read_file(path, limit=limit).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: byte {error.object[error.start]:#04x} at {error.start:,} is not UTF-8",
+            hint="save the file as UTF-8",
+        ) from error
+
+
+def read_json_file(path: Path, *, limit: int = MAX_JSON_BYTES) -> Any:
+    """What a JSON file holds. Raises as `read_text_file`, and InputError for what is not JSON,
+    is nested too deeply, holds a number of thousands of digits, or names a key twice.
+    """
+    try:
+        return json.loads(read_text_file(path, limit=limit), object_pairs_hook=_unique_keys)
+    except RecursionError as error:
+        raise InputError(
+            f"{path}: its lists or objects are nested too deeply",
+            hint="the file is damaged or not what its name says",
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"{path}: not a complete JSON file ({error})",
+            hint="the file is cut off, damaged or not what its name says",
+        ) from error
 
 
 @contextmanager
@@ -53,6 +167,33 @@ def refuse_overwrite(path: Path, *, force: bool) -> None:
     """Raise InputError when `path` exists and the user did not say --force."""
     if path.exists() and not force:
         raise InputError(f"{path} exists already", hint="give --force to replace it")
+
+
+def _regular_size(path: Path, status: os.stat_result) -> int:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotAFileError(path, _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file"))
+    return status.st_size
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"no such file: {path}")
+    reason = getattr(error, "strerror", None) or str(error)
+    return InputError(f"cannot read {path}: {reason}")
+
+
+def _too_large(path: Path, limit: int) -> InputError:
+    size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit:,} bytes"
+    return InputError(f"{path}: larger than {size}", hint="this is not the file that is expected")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object as a dictionary; of a key that comes twice nobody knows which value is meant."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {twice[:80]!r} comes twice in one object")
+    return values
 
 
 def _umask() -> int:
