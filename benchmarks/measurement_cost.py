@@ -35,7 +35,7 @@ from edgecnn.benchmarking import machine
 from edgecnn.benchmarking.protocol import PROFILES
 from edgecnn.benchmarking.session import benchmark
 from edgecnn.results import Measurement
-from edgecnn.stats import Interval, Samples, bootstrap_median_interval, median_interval
+from edgecnn.stats import Interval, Samples, median_interval, median_of_processes_interval
 
 TARGET = 0.01
 LEAST_SAMPLES = 64
@@ -160,7 +160,7 @@ def _known_together(processes: Sequence[Samples]) -> float | None:
     found = None
     for count in reversed(_grid(min(samples.size for samples in processes))):
         medians = [float(np.median(samples[:count])) for samples in processes]
-        if not _within(bootstrap_median_interval(medians), statistics.median(medians)):
+        if not _within(median_of_processes_interval(medians), statistics.median(medians)):
             break
         found = sum(float(samples[:count].sum()) for samples in processes) / 1e9
     return found

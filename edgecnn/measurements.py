@@ -7,7 +7,7 @@ and ignored when it is read back.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from statistics import median
 from typing import Any, Literal
@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 
 from edgecnn.roofline import Roofline, limit_of, locate
+from edgecnn.runs import Effective, Run, build, run_from_dict
 from edgecnn.stats import (
     LatencySummary,
-    bootstrap_median_interval,
+    median_of_processes_interval,
     percentile,
     summarise_latency,
 )
@@ -45,51 +46,6 @@ class RuntimeOptions:
     target_qps: float = 0.0
     latency_bound_ms: float = 15.0
     """Of the server scenario; 15 ms is MLPerf Inference's bound for ResNet-50."""
-
-
-@dataclass(frozen=True)
-class Effective:
-    """What really executes, as the runtime itself tells after loading; None where it cannot tell.
-
-    `delegated_fraction` is the share of graph nodes on the accelerated path, `software` is
-    True when a "GPU" is emulated on the CPU.
-    """
-
-    provider: str
-    precision: str
-    device_name: str
-    delegated_fraction: float | None = None
-    threads: int | None = None
-    software: bool = False
-    runtime_version: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One fresh process: load, first inference, warm-up and steady state apart.
-
-    Times are nanoseconds of a monotonic clock around one inference, input bound before and
-    output on the host after. `rss_bytes` holds the resident set "at_start" (interpreter and
-    numpy), "after_load", and "peak".
-    """
-
-    load_ns: int
-    first_inference_ns: int
-    warmup_ns: tuple[int, ...]
-    samples_ns: tuple[int, ...]
-    rss_bytes: Mapping[str, int] = field(default_factory=dict)
-    effective: Effective | None = None
-    import_ns: int = 0
-    started_at: str = ""
-    machine: Mapping[str, Any] = field(default_factory=dict)
-    """What the machine did meanwhile: load, steal time, context switches, frequency."""
-    queries: Mapping[str, Any] = field(default_factory=dict)
-    """Scenarios with several samples under way: samples, elapsed_ns, and for "server" the rate
-    offered, the bound, whether it held, and every attempt."""
-    passes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What further passes over the loaded model found, by name ("memory", "energy" …); one that
-    could not be made holds `error`."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +82,20 @@ class Parity:
     top1_agreement: float | None
     n: int
     parent_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Contention:
+    """What a neighbor on the machine did to a measurement.
+
+    `share` is the part (0…1) of the sampled time in which the machine was disturbed, `p50_ms` the
+    median latency in that time (None when there was none), `p99_ms` the 99th percentile over
+    all samples, disturbed or not (None with too few).
+    """
+
+    share: float
+    p50_ms: float | None
+    p99_ms: float | None
 
 
 @dataclass(frozen=True)
@@ -189,10 +159,45 @@ class Measurement:
     def latency(self) -> LatencySummary | None:
         """Steady-state latency in milliseconds of one inference (one batch).
 
-        With scenario "multi_stream" it is that of a query (`streams` samples), with "server"
-        it counts from the query's arrival, waiting included.
+        It is the latency of the undisturbed machine (see `contention`): of processes that never
+        found it undisturbed only where none did. With scenario "multi_stream" it is that of a
+        query (`streams` samples), with "server" it counts from the query's arrival, waiting
+        included.
         """
-        return summarise_latency([np.asarray(run.samples_ns, np.int64) for run in self.runs])
+        quiet = [run.quiet_ns for run in self.runs if run.quiet_ns.size]
+        return summarise_latency(
+            quiet or [np.asarray(run.samples_ns, np.int64) for run in self.runs]
+        )
+
+    @property
+    def contention(self) -> Contention | None:
+        """How often the machine was disturbed while measuring; None where it was not looked at."""
+        watched = [run for run in self.runs if run.blocks]
+        if not watched:
+            return None
+        quiet, contended = (
+            np.concatenate([getattr(run, name) for run in watched])
+            for name in ("quiet_ns", "contended_ns")
+        )
+        total = float(quiet.sum() + contended.sum())
+        return Contention(
+            share=float(contended.sum()) / total if total else 0.0,
+            p50_ms=float(np.median(contended)) / 1e6 if contended.size else None,
+            p99_ms=_in_ms(percentile(np.concatenate([quiet, contended]), 0.99)),
+        )
+
+    @property
+    def round_medians_ms(self) -> dict[int, float]:
+        """Round of the session → median latency of that round's process on the undisturbed machine.
+
+        Rounds without an undisturbed block are absent. Two rows of one results file are compared
+        round by round.
+        """
+        return {
+            run.round: median_ns / 1e6
+            for run in self.runs
+            if (median_ns := run.quiet_median_ns) is not None
+        }
 
     @property
     def load_ms(self) -> float | None:
@@ -229,7 +234,7 @@ class Measurement:
         if self.options.scenario not in ("offline", "server"):
             return self.latency.relative_spread if self.latency else None
         rates = [_rate(run.queries) for run in self.runs if run.queries]
-        interval = bootstrap_median_interval(rates)
+        interval = median_of_processes_interval(rates)
         middle = median(rates) if rates else 0.0
         return (interval[1] - interval[0]) / 2 / middle if interval and middle else None
 
@@ -297,6 +302,7 @@ class Measurement:
     def to_dict(self) -> dict[str, Any]:
         latency = self.latency
         effective = self.effective
+        contention = self.contention
         return {
             "artifact": asdict(self.artifact),
             "runtime": self.runtime,
@@ -311,6 +317,7 @@ class Measurement:
             "load_ms": self.load_ms,
             "first_inference_ms": self.first_inference_ms,
             "latency_ms": _latency_dict(latency) if latency else None,
+            "contention": asdict(contention) if contention else None,
             "throughput_per_s": self.throughput_per_s,
             "samples": latency.count if latency else 0,
             "memory": self.memory,
@@ -340,23 +347,8 @@ class Measurement:
         )
 
 
-def build(kind: Any, values: Mapping[str, Any]) -> Any:
-    """Build a dataclass from a mapping, leaving out keys it does not know; lists become tuples."""
-    known = kind.__dataclass_fields__
-    return kind(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-            if name in known
-        }
-    )
-
-
-def run_from_dict(values: Mapping[str, Any]) -> Run:
-    """Read a Run from JSON; keys it does not know are left out."""
-    effective = values.get("effective")
-    run: Run = build(Run, values)
-    return replace(run, effective=build(Effective, effective) if effective else None)
+def _in_ms(time_ns: float | None) -> float | None:
+    return None if time_ns is None else time_ns / 1e6
 
 
 def _median_ms(times_ns: Sequence[int]) -> float | None:

@@ -17,20 +17,20 @@ from edgecnn.files import write_text_atomically
 from edgecnn.measurements import (
     Accuracy,
     ArtifactRecord,
-    Effective,
+    Contention,
     Measurement,
     Parity,
-    Run,
     RuntimeOptions,
     Status,
     Verdict,
-    build,
-    run_from_dict,
 )
+from edgecnn.runs import Block, Effective, Run, build, run_from_dict
 
 __all__ = [
     "Accuracy",
     "ArtifactRecord",
+    "Block",
+    "Contention",
     "Effective",
     "Environment",
     "Measurement",
@@ -43,7 +43,7 @@ __all__ = [
     "run_from_dict",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MAX_FILE_BYTES = 1 << 30
 
 

@@ -15,7 +15,7 @@ import lzma
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
-from edgecnn.results import Results, Run
+from edgecnn.results import Block, Results, Run
 
 ELEMENT_ID = "edgecnn-raw"
 MAX_PAGE_BYTES = 256 << 20
@@ -66,7 +66,10 @@ def pack(results: Sequence[Results], most_samples: int | None = None) -> Packed:
         for name in _FIELDS:
             samples = np.asarray(getattr(run, name), np.int64)
             if thin:
-                samples = _at_even_ranks(samples, most if name == "samples_ns" else 0)
+                chosen = _at_even_ranks(samples, most if name == "samples_ns" else 0)
+                samples = samples[chosen]
+                if name == "samples_ns":
+                    holder["blocks"] = _thinned(run.blocks, chosen)
             base = int(samples.min()) if samples.size else 0
             holder[name] = [int(samples.size), base]
             arrays.append((samples - base).astype(np.uint64))
@@ -154,15 +157,23 @@ def _fair_share(sizes: Sequence[int], most: int) -> int:
     return max(sizes, default=0)
 
 
-def _at_even_ranks(samples: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    """At most `most` of `samples`, at ranks spread evenly from the smallest to the largest."""
+def _at_even_ranks(samples: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.intp]:
+    """Where at most `most` of `samples` lie, at ranks spread evenly from smallest to largest."""
     if samples.size <= most:
-        return samples
+        return np.arange(samples.size)
     if most < 2:
-        return samples[:0]
+        return np.empty(0, np.intp)
     ranks = np.linspace(0, samples.size - 1, most).round().astype(np.intp)
-    chosen: npt.NDArray[np.int64] = samples[np.sort(np.argsort(samples, kind="stable")[ranks])]
-    return chosen
+    return np.sort(np.argsort(samples, kind="stable")[ranks])
+
+
+def _thinned(blocks: Sequence[Block], chosen: npt.NDArray[np.intp]) -> list[dict[str, Any]]:
+    """The blocks over the samples at `chosen` (sorted indices) alone."""
+    kept = []
+    for block in blocks:
+        first, last = np.searchsorted(chosen, [block.first, block.first + block.count])
+        kept.append({**asdict(block), "first": int(first), "count": int(last - first)})
+    return kept
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.results import ArtifactRecord, Measurement, Run, RuntimeOptions
+from edgecnn.results import ArtifactRecord, Block, Measurement, Run, RuntimeOptions
 
 ARTIFACT = ArtifactRecord("m.tflite", "tflite", "float32", "ab", 10)
 
@@ -39,7 +39,7 @@ def test_a_server_that_kept_its_bound_at_no_rate_has_no_throughput():
 def test_the_spread_of_offline_is_that_of_its_throughput():
     options = RuntimeOptions(scenario="offline", streams=2)
     same = [{"samples": 800, "elapsed_ns": 10**9}] * 5
-    assert row(options, *same).relative_spread == 0.0
+    assert row(options, *same).relative_spread == pytest.approx(0.0, abs=1e-12)
     apart = [{"samples": n, "elapsed_ns": 10**9} for n in (400, 600, 800, 1_000, 1_200)]
     assert row(options, *apart).relative_spread > 0.2
     assert row(options, *apart[:2]).relative_spread is None
@@ -64,3 +64,31 @@ def test_options_survive_the_file():
     options = RuntimeOptions(affinity=(0, 1), scenario="offline", streams=2)
     there = row(options, {"samples": 10, "elapsed_ns": 5})
     assert Measurement.from_dict(there.to_dict()) == there
+
+
+def watched(number: int, quiet_ns: int, contended_ns: int) -> Run:
+    blocks = (Block(0, 40, (100, 101)), Block(40, 10, (101, 180), quiet=False))
+    return Run(1, 1, (), (quiet_ns,) * 40 + (contended_ns,) * 10, round=number, blocks=blocks)
+
+
+def test_the_headline_is_the_undisturbed_machine_and_the_neighbor_stands_beside_it():
+    runs = tuple(watched(number, 1_000_000 + number, 4_000_000) for number in range(3))
+    measured = Measurement(ARTIFACT, "litert", "cpu", runs=runs)
+    assert measured.latency.p50 == pytest.approx(1.000001)
+    assert measured.latency.count == 120
+    assert measured.contention.share == pytest.approx(0.5, abs=1e-4)
+    assert measured.contention.p50_ms == 4.0
+    assert measured.round_medians_ms == pytest.approx({0: 1.0, 1: 1.000001, 2: 1.000002})
+
+
+def test_a_row_that_was_never_undisturbed_still_has_a_latency_and_no_round():
+    run = Run(1, 1, (), (2_000_000,) * 10, blocks=(Block(0, 10, (150, 160), quiet=False),))
+    measured = Measurement(ARTIFACT, "litert", "cpu", runs=(run,))
+    assert measured.latency.p50 == 2.0
+    assert measured.contention.share == 1.0
+    assert measured.round_medians_ms == {}
+
+
+def test_samples_of_one_process_give_no_interval():
+    run = Run(1, 1, (), tuple(range(1_000_000, 1_000_500)))
+    assert Measurement(ARTIFACT, "litert", "cpu", runs=(run,)).latency.ci95 is None

@@ -56,10 +56,33 @@ def test_both_ways_to_the_median_interval_agree_where_they_meet():
     assert above[1] == pytest.approx(below[1], abs=2)
 
 
-def test_the_bootstrap_interval_needs_three_processes():
-    assert stats.bootstrap_median_interval([1.0, 2.0]) is None
-    low, high = stats.bootstrap_median_interval([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert 1.0 <= low <= 3.0 <= high <= 5.0
+def test_the_interval_over_processes_needs_three_of_them():
+    assert stats.median_of_processes_interval([1.0, 2.0]) is None
+    low, high = stats.median_of_processes_interval([1.0, 2.0, 3.0])
+    assert low < 2.0 < high
+
+
+@pytest.mark.parametrize("processes", [3, 5, 10])
+def test_the_interval_over_processes_holds_the_truth_as_often_as_it_says(processes: int):
+    rng = np.random.default_rng(0)
+    drawn = rng.lognormal(0.0, 0.02, (2_000, processes))
+    intervals = [stats.median_of_processes_interval(medians) for medians in drawn]
+    held = np.mean([low <= 1.0 <= high for low, high in intervals])
+    assert 0.935 <= held <= 0.965
+
+
+@pytest.mark.parametrize(
+    ("confidence", "degrees", "quantile"),
+    [
+        (0.95, 1, 12.7062),
+        (0.95, 2, 4.3027),
+        (0.95, 5, 2.5706),
+        (0.99, 4, 4.6041),
+        (0.95, 500, 1.96),
+    ],
+)
+def test_the_t_quantiles_are_those_of_the_textbook(confidence, degrees, quantile):
+    assert stats.student_t(confidence, degrees) == pytest.approx(quantile, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -61,21 +61,17 @@ def test_a_machine_that_tells_nothing_is_not_accused():
     assert judged(row(machine=silent)) == ("VALID", "")
 
 
-def test_a_wide_interval_is_noisy():
-    verdict, reasons = judged(row(taken=samples(0.5, 100)))
-    assert verdict == "NOISY"
-    assert "±14.7% only, ±1% was asked; --min-secs 23 would do" in reasons  # 0.11 s × 14.7²
-
-
 def test_a_wide_interval_over_processes_says_how_many_more_would_do():
     medians = (1_000_000, 1_020_000, 1_040_000, 1_060_000, 1_080_000)
     runs = tuple(row(taken=(median,) * 100).runs[0] for median in medians)
     reasons = " ".join(judge(replace(row(), runs=runs), replace(PROTOCOL, processes=5)).reasons)
-    assert "known to ±3.8% only, ±1% was asked; --processes 74 would do" in reasons
+    assert "known to ±3.8% only, ±1% was asked; --processes 72 would do" in reasons
 
 
 def test_a_spread_beyond_reason_asks_for_its_cause_instead_of_ever_more_runs():
-    _, reasons = judged(row(taken=(10**6, 10**7, 10**8, 10**9) * 3))
+    medians = (1_000_000, 2_000_000, 4_000_000, 8_000_000, 16_000_000)
+    runs = tuple(row(taken=(median,) * 100).runs[0] for median in medians)
+    reasons = " ".join(judge(replace(row(), runs=runs), replace(PROTOCOL, processes=5)).reasons)
     assert "would be needed: find what disturbs it first" in reasons
 
 

@@ -11,7 +11,7 @@ import pytest
 from edgecnn.errors import InputError
 from edgecnn.reporting import extract, write
 from edgecnn.reporting.extract import Packed, pack, read_embedded, unpack
-from edgecnn.results import Results
+from edgecnn.results import Block, Results
 from tests.unit.reporting import factory
 
 
@@ -66,8 +66,19 @@ def test_a_short_process_leaves_its_share_to_the_long_ones():
 def test_thinned_samples_keep_their_order_in_time():
     samples = np.random.default_rng(0).permutation(1000)
     kept = extract._at_even_ranks(samples, 100)
-    positions = [int(np.flatnonzero(samples == value)[0]) for value in kept]
-    assert positions == sorted(positions)
+    assert kept.tolist() == sorted(kept)
+    assert sorted(samples[kept]) == pytest.approx(np.linspace(0, 999, 100), abs=0.51)
+
+
+def test_thinned_samples_stay_in_their_blocks():
+    samples = tuple(np.random.default_rng(0).permutation(1000).tolist())
+    blocks = (Block(0, 600, (100, 100)), Block(600, 400, (100, 190), quiet=False))
+    kept = np.asarray(extract._at_even_ranks(np.asarray(samples), 100))
+    first, second = extract._thinned(blocks, kept)
+    assert first["count"] + second["count"] == 100
+    assert (kept[: first["count"]] < 600).all()
+    assert (kept[second["first"] :] >= 600).all()
+    assert not second["quiet"]
 
 
 @pytest.mark.parametrize("codec", ["zlib", "lzma"])

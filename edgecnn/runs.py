@@ -1,0 +1,130 @@
+"""One process of a measurement: its raw samples, and the blocks between two looks at the machine.
+
+A block is a stretch of consecutive samples with the reference kernels run right before and right
+after it. Where a kernel took much longer than the machine's best, a neighbor shared the core or
+its memory: the samples of that block are kept, but they describe the neighbor as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.stats import Samples
+
+
+@dataclass(frozen=True)
+class Effective:
+    """What really executes, as the runtime itself tells after loading; None where it cannot tell.
+
+    `delegated_fraction` is the share of graph nodes on the accelerated path, `software` is
+    True when a "GPU" is emulated on the CPU.
+    """
+
+    provider: str
+    precision: str
+    device_name: str
+    delegated_fraction: float | None = None
+    threads: int | None = None
+    software: bool = False
+    runtime_version: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Block:
+    """`count` consecutive samples from `first` on, with the reference kernels before and after.
+
+    `reference_ns` is the time of a short computation right before and right after the block,
+    `memory_ns` that of a short pass through memory (empty where it was not taken). `quiet` says
+    that neither took much longer than the machine's best: nobody shared the core or its caches.
+    """
+
+    first: int
+    count: int
+    reference_ns: tuple[int, ...] = ()
+    memory_ns: tuple[int, ...] = ()
+    quiet: bool = True
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fresh process: load, first inference, warm-up and steady state apart.
+
+    Times are nanoseconds of a monotonic clock around one inference, input bound before and
+    output on the host after. `rss_bytes` holds the resident set "at_start" (interpreter and
+    numpy), "after_load", and "peak".
+    """
+
+    load_ns: int
+    first_inference_ns: int
+    warmup_ns: tuple[int, ...]
+    samples_ns: tuple[int, ...]
+    rss_bytes: Mapping[str, int] = field(default_factory=dict)
+    effective: Effective | None = None
+    import_ns: int = 0
+    started_at: str = ""
+    round: int = 0
+    """Which round of the session this process belongs to: rows of one round were measured within
+    one short stretch of time, so that their ratio is free of what the machine did meanwhile."""
+    blocks: tuple[Block, ...] = ()
+    """Stretches of `samples_ns` and the state of the machine in each; empty where it was not
+    looked at (other scenarios than single_stream, results of schema 1)."""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    """What the machine did meanwhile: load, steal time, context switches, frequency."""
+    queries: Mapping[str, Any] = field(default_factory=dict)
+    """Scenarios with several samples under way: samples, elapsed_ns, and for "server" the rate
+    offered, the bound, whether it held, and every attempt."""
+    passes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What further passes over the loaded model found, by name ("memory", "energy" …); one that
+    could not be made holds `error`."""
+
+    @cached_property
+    def quiet_ns(self) -> Samples:
+        """The samples of undisturbed blocks; all samples where no blocks were taken."""
+        samples = np.asarray(self.samples_ns, np.int64)
+        return samples if not self.blocks else samples[self._is_quiet]
+
+    @cached_property
+    def contended_ns(self) -> Samples:
+        """The samples of disturbed blocks."""
+        samples = np.asarray(self.samples_ns, np.int64)
+        return samples[:0] if not self.blocks else samples[~self._is_quiet]
+
+    @property
+    def quiet_median_ns(self) -> float | None:
+        """The median latency of the undisturbed machine; None when it was never undisturbed."""
+        return float(np.median(self.quiet_ns)) if self.quiet_ns.size else None
+
+    @property
+    def _is_quiet(self) -> npt.NDArray[np.bool_]:
+        quiet = np.zeros(len(self.samples_ns), np.bool_)
+        for block in self.blocks:
+            if block.quiet:
+                quiet[block.first : block.first + block.count] = True
+        return quiet
+
+
+def build(kind: Any, values: Mapping[str, Any]) -> Any:
+    """Build a dataclass from a mapping, leaving out keys it does not know; lists become tuples."""
+    known = kind.__dataclass_fields__
+    return kind(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+            if name in known
+        }
+    )
+
+
+def run_from_dict(values: Mapping[str, Any]) -> Run:
+    """Read a Run from JSON; keys it does not know are left out."""
+    effective = values.get("effective")
+    blocks = tuple(build(Block, block) for block in values.get("blocks", ()))
+    run: Run = build(Run, {**values, "blocks": blocks})
+    return replace(run, effective=build(Effective, effective) if effective else None)
