@@ -11,16 +11,17 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from edgecnn.benchmarking import environments, limits, machine
-from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of, scorer_for
-from edgecnn.benchmarking.inputs import channels_last, write_samples
+from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of
+from edgecnn.benchmarking.feeding import Feeding, Prepared
+from edgecnn.benchmarking.inputs import channels_last
 from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
 from edgecnn.benchmarking.process import Outcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol, resolve
-from edgecnn.benchmarking.raw import RawSamples, write_raw
 from edgecnn.benchmarking.verdict import OutputHealth, judge
 from edgecnn.benchmarking.worker import Job
 from edgecnn.data.base import Dataset
@@ -28,22 +29,12 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Outputs, Scorer
 from edgecnn.manifest import Artifact, TensorSpec
-from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Measurement, Results, RuntimeOptions
 
 SAVE_EVERY_SECS = 5.0
 DEFAULT_PASSES = ("synchrony", "memory", "stages", "cost", "energy")
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """The test split as a file of tensors, and some of its samples before preprocessing."""
-
-    path: Path
-    raw: RawSamples
-    preprocessing: Preprocessing
 
 
 @dataclass
@@ -143,9 +134,8 @@ class _Books:
         self._data = data
         self._passes = passes
         self._out = out
-        self._samples: dict[str, _Prepared | EdgeCNNError | None] = {}
-        self._preprocessed: dict[Preprocessing, _Prepared] = {}
         self._folder = Path()
+        self._feeding = Feeding(data, self._folder)
         self._saved_at = 0.0
         record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
         self.results = Results(
@@ -173,37 +163,12 @@ class _Books:
     def prepare(self, folder: Path) -> None:
         """Preprocess the test split once for each way that the artifacts want it."""
         self._folder = folder
-        if self._data is None:
-            return
+        self._feeding = Feeding(self._data, folder)
         for row in self._rows:
             artifact = row.configuration.artifact
-            if row.missing and artifact.sha256 not in self._samples:
-                self._samples[artifact.sha256] = self._samples_for(row.configuration)
-            prepared = self._samples.get(artifact.sha256)
-            if isinstance(prepared, _Prepared):
-                try:
-                    row.scorer = scorer_for(self._data, prepared.preprocessing, artifact.manifest)
-                except EdgeCNNError as error:
-                    self._samples[artifact.sha256] = error
-
-    def _samples_for(self, configuration: Configuration) -> _Prepared | EdgeCNNError | None:
-        assert self._data is not None
-        artifact = configuration.artifact
-        preprocessing = artifact.manifest.preprocessing
-        try:
-            if preprocessing is None:
-                shape = self._inspected_shape(artifact)
-                if shape is None:
-                    return None
-                preprocessing = self._data.preprocessing(shape)
-            if preprocessing not in self._preprocessed:
-                path = self._folder / f"samples-{len(self._preprocessed)}.npy"
-                write_samples(self._data["test"], preprocessing, path)
-                raw = write_raw(self._data["test"], preprocessing, path.with_suffix(""))
-                self._preprocessed[preprocessing] = _Prepared(path, raw, preprocessing)
-        except EdgeCNNError as error:
-            return error
-        return self._preprocessed[preprocessing]
+            if row.missing:
+                self._feeding.prepare(artifact, partial(self._inspected_shape, artifact))
+            row.scorer = self._feeding.scorer(artifact)
 
     def _inspected_shape(self, artifact: Artifact) -> tuple[int, ...] | None:
         """(height, width, channels) of a foreign model, told by the first runtime that loads it."""
@@ -241,7 +206,7 @@ class _Books:
         if isinstance(python, Outcome):
             outcome = python
         else:
-            samples = self._samples.get(configuration.artifact.sha256)
+            samples = self._feeding.of(configuration.artifact)
             if isinstance(samples, EdgeCNNError):
                 outcome = Outcome("failed", error=samples.message, hint=samples.hint)
             else:
@@ -321,7 +286,7 @@ def _job(
     configuration: Configuration,
     *,
     protocol: Protocol | None = None,
-    samples: _Prepared | None = None,
+    samples: Prepared | None = None,
 ) -> Job:
     preprocessing = configuration.artifact.manifest.preprocessing
     return Job(
