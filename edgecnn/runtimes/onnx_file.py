@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.errors import InputError
+from edgecnn.formats.wire.protobuf import Message
 from edgecnn.manifest import TensorSpec, check_model_path
 from edgecnn.runtimes.shapes import Dimension, check_dtype, fix_shapes
 from edgecnn.runtimes.tensors import guess_layout
@@ -67,7 +68,7 @@ def read_signature(path: Path) -> Signature:
     check_model_path(path)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            signature = _model(_Message(data, 0, len(data)))
+            signature = _model(Message.whole(data))
     except (ValueError, IndexError) as error:
         raise InputError(
             f"{path.name}: not a complete ONNX model ({error})",
@@ -99,7 +100,7 @@ def declared_outputs(signature: Signature) -> tuple[TensorSpec, ...]:
     return tuple(found)
 
 
-def _model(model: _Message) -> Signature:
+def _model(model: Message) -> Signature:
     graphs = [graph for number, graph in model.messages() if number == _MODEL_GRAPH]
     if not graphs:
         raise ValueError("it holds no graph")
@@ -127,13 +128,13 @@ def _model(model: _Message) -> Signature:
     return Signature(tuple(inputs), tuple(outputs), operators, frozenset(kernels))
 
 
-def _kernels(node: _Message) -> Iterator[tuple[int, ...]]:
+def _kernels(node: Message) -> Iterator[tuple[int, ...]]:
     for number, attribute in node.messages():
         if number == _NODE_ATTRIBUTE and attribute.text(_ATTRIBUTE_NAME) == "kernel_shape":
             yield attribute.integers(_ATTRIBUTE_INTEGERS)
 
 
-def _value(info: _Message) -> Value:
+def _value(info: Message) -> Value:
     name = info.text(1)
     kind = info.message(2)
     tensor = kind.message(1) if kind else None
@@ -146,78 +147,6 @@ def _value(info: _Message) -> Value:
     return Value(name, DTYPES.get(tensor.integer(1) or 0, "unknown"), dimensions)
 
 
-def _dimension(dimension: _Message) -> Dimension:
+def _dimension(dimension: Message) -> Dimension:
     size = dimension.integer(1)
     return size if size is not None else dimension.text(2) or None
-
-
-@dataclass(frozen=True)
-class _Message:
-    """A protocol buffer message between two places of a file; fields are read as they are met."""
-
-    data: mmap.mmap
-    start: int
-    end: int
-
-    def _fields(self) -> Iterator[tuple[int, int | _Message]]:
-        at = self.start
-        while at < self.end:
-            key, at = self._varint(at)
-            number, wire = key >> 3, key & 7
-            if wire == 0:
-                value, at = self._varint(at)
-                yield number, value
-                continue
-            if wire == 2:
-                size, at = self._varint(at)
-            elif wire in (1, 5):
-                size = 8 if wire == 1 else 4
-            else:
-                raise ValueError(f"byte {at} starts no field")
-            if at + size > self.end or number == 0:
-                raise ValueError(f"a field needs {at + size} bytes, there are {self.end}")
-            if wire == 2:
-                yield number, _Message(self.data, at, at + size)
-            at += size
-
-    def _varint(self, at: int) -> tuple[int, int]:
-        value = shift = 0
-        while at < self.end and shift < 64:
-            byte = self.data[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value, at
-            shift += 7
-        raise ValueError(f"a number breaks off at byte {at}")
-
-    def messages(self) -> Iterator[tuple[int, _Message]]:
-        for number, value in self._fields():
-            if isinstance(value, _Message):
-                yield number, value
-
-    def message(self, wanted: int) -> _Message | None:
-        return next((part for number, part in self.messages() if number == wanted), None)
-
-    def integers(self, wanted: int) -> tuple[int, ...]:
-        """A repeated number, one by one or packed."""
-        found: list[int] = []
-        for number, value in self._fields():
-            if number == wanted and isinstance(value, _Message):
-                at = value.start
-                while at < value.end:
-                    one, at = self._varint(at)
-                    found.append(one)
-            elif number == wanted and isinstance(value, int):
-                found.append(value)
-        return tuple(found)
-
-    def integer(self, wanted: int) -> int | None:
-        for number, value in self._fields():
-            if number == wanted and isinstance(value, int):
-                return value
-        return None
-
-    def text(self, wanted: int) -> str:
-        part = self.message(wanted)
-        return "" if part is None else self.data[part.start : part.end].decode("utf-8")

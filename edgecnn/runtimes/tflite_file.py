@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecnn.errors import InputError
+from edgecnn.formats.wire.flatbuffer import FlatBuffer, Table
 from edgecnn.manifest import TensorSpec, check_model_path
-from edgecnn.runtimes.flatbuffer import FlatBuffer, Table
 from edgecnn.runtimes.shapes import check_dtype, fix_shapes
 from edgecnn.runtimes.tensors import name_axes
 

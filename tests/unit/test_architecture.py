@@ -14,7 +14,7 @@ PACKAGE = Path(edgecnn.__file__).parent
 FLOORS = (
     {"errors"},
     {"registry", "files", "progress"},
-    {"preprocessing", "stats", "roofline"},
+    {"preprocessing", "stats", "roofline", "formats"},
     {"manifest", "detection", "runs"},
     {"measurements"},
     {"results"},

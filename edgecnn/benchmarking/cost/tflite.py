@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgecnn.benchmarking.cost.graph import Cost, Graph, Operator, Tensor, UncountableError, refuse
 from edgecnn.errors import InputError
-from edgecnn.runtimes.flatbuffer import FlatBuffer, Table
+from edgecnn.formats.wire.flatbuffer import FlatBuffer, Table
 from edgecnn.runtimes.tflite_file import DTYPES, read_signature
 
 # Numbers of BuiltinOperator in schema.fbs.

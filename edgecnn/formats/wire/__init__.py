@@ -1,0 +1,1 @@
+"""The two encodings that model files use, read with every offset checked."""
