@@ -56,7 +56,8 @@ class Accuracy:
     for average precision ("AP50-95"). `further` holds the task's other figures ("ap50").
     `parent_value` is the float parent's on the same samples, `mcnemar_p` how likely so uneven
     a split of their differences is by chance; `trained_value` is what training measured on
-    the same data.
+    the same data. `right` holds for a share of samples which of them were answered right
+    (`accuracy_drop.answers` reads it), so that two rows can be compared sample by sample.
     """
 
     metric: str
@@ -67,6 +68,7 @@ class Accuracy:
     mcnemar_p: float | None = None
     trained_value: float | None = None
     further: Mapping[str, Any] = field(default_factory=dict)
+    right: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.accuracy_drop import pack_answers
 from edgecnn.errors import InputError
 from edgecnn.results import Accuracy
 from edgecnn.stats import wilson_interval
@@ -58,7 +59,7 @@ def top_k_accuracy(outputs: Scores, labels: npt.ArrayLike, k: int) -> Accuracy:
     ahead = (scores > own) | ((scores == own) & (classes < truth[:, None]))
     right = (ahead.sum(axis=1) < k) & ~np.isnan(scores).any(axis=1)
     n, hits = len(truth), int(right.sum())
-    return Accuracy(f"top{k}", hits / n, n, wilson_interval(hits, n))
+    return Accuracy(f"top{k}", hits / n, n, wilson_interval(hits, n), right=pack_answers(right))
 
 
 def agreement(outputs: Scores, reference: Scores) -> float:

@@ -14,10 +14,10 @@ PACKAGE = Path(edgecnn.__file__).parent
 FLOORS = (
     {"errors"},
     {"registry", "files", "progress"},
-    {"preprocessing", "stats", "roofline", "formats"},
-    {"manifest", "detection", "runs"},
+    {"preprocessing", "stats", "roofline", "formats", "proportions"},
+    {"manifest", "detection", "runs", "ratios"},
     {"measurements"},
-    {"results"},
+    {"results", "accuracy_drop"},
     {"embedded_manifest", "keras_files"},
     {"models", "data", "runtimes", "evaluation", "reporting"},
     {"training", "conversion", "benchmarking", "vision", "explanation"},
