@@ -7,7 +7,7 @@ reports. Given the same settings again, what is there already is kept and the re
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,7 @@ def run(
     *,
     force: bool = False,
     command: str = "",
+    load: Callable[..., Dataset] = data.load,
     progress: Progress = silent,
 ) -> RunOutcome:
     """Do everything that is not done yet in the folder `out`, and write the reports.
@@ -75,13 +76,15 @@ def run(
     A target that cannot be converted and a runtime that cannot run are rows of the results.
     Ctrl-C (KeyboardInterrupt) leaves what is finished in place, for the next call to go on.
 
+    `load` reads the data, as `data.load` does.
+
     Raises InputError for settings that make no sense and for a folder that holds a run with
     other settings (unless `force`, which starts anew).
     """
     out = Path(out)
     _check(settings)
     _claim(out, settings, force=force)
-    dataset = data.load(settings.data, data_dir=settings.data_dir, seed=settings.seed)
+    dataset = load(settings.data, data_dir=settings.data_dir, seed=settings.seed, progress=progress)
     model = _trained(settings, dataset, out, progress)
     outcomes = convert(
         model.path,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
+from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def command(
     runtimes: tuple[str, ...],
     data: str | None,
     data_dir: Path | None,
+    reading: Reading,
     protocol: Protocol,
     threads: tuple[int, ...],
     batches: tuple[int, ...],
@@ -65,8 +67,8 @@ def command(
     from edgecnn.benchmarking import scenarios
     from edgecnn.benchmarking.protocol import parse_duration
     from edgecnn.benchmarking.session import DEFAULT_PASSES, benchmark, check_previous
+    from edgecnn.cli.datasets import load_data
     from edgecnn.cli.tables import show
-    from edgecnn.data import load
     from edgecnn.errors import InputError
     from edgecnn.results import Results
 
@@ -88,7 +90,7 @@ def command(
         target_qps=target_qps,
         latency_bound_ms=latency_bound_ms,
     )
-    dataset = load(data, data_dir=data_dir) if data else None
+    dataset = load_data(data, data_dir=data_dir, reading=reading) if data else None
     previous = Results.load(out) if out.exists() and not force else None
     if previous is not None:
         check_previous(previous, protocol, dataset)

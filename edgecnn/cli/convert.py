@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
+from edgecnn.cli.datasets import Reading, reading_options
 from edgecnn.cli.progress import shown
 
 
@@ -17,6 +18,7 @@ from edgecnn.cli.progress import shown
     "--calibration", type=options.Name(options.data_names), help="Data set that calibrates."
 )
 @click.option("--data-dir", type=options.FILE, help="Where the data set's files lie.")
+@reading_options()
 @click.option("--samples", type=int, help="How many samples calibrate and verify.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed that draws samples.")
 @click.option("--out", type=options.FILE, required=True, help="The folder for the artifacts.")
@@ -28,6 +30,7 @@ def command(
     targets: tuple[str, ...],
     calibration: str | None,
     data_dir: Path | None,
+    reading: Reading,
     samples: int | None,
     seed: int,
     out: Path,
@@ -40,12 +43,12 @@ def command(
     express (3-D convolution in TFLite's integers, say) is told as unsupported, with the closest
     target, and is no failure while others work.
     """
+    from edgecnn.cli.datasets import load_data
     from edgecnn.conversion.calibration import DEFAULT_SAMPLES
     from edgecnn.conversion.convert import convert
-    from edgecnn.data import load
     from edgecnn.errors import GateError
 
-    dataset = load(calibration, data_dir=data_dir) if calibration else None
+    dataset = load_data(calibration, data_dir=data_dir, reading=reading) if calibration else None
     with shown() as progress:
         outcomes = convert(
             model,

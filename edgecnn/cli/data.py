@@ -11,6 +11,7 @@ import click
 from edgecnn.cli import options
 from edgecnn.cli.data_capture import command as capture_command
 from edgecnn.cli.data_pack import check_command, pack_command
+from edgecnn.cli.datasets import Reading, reading_options
 from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ command.add_command(check_command)
 @click.argument("data", type=options.Name(options.data_names))
 @click.option("--data-dir", type=options.FILE, help="Where the files lie, instead of a download.")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Of the splits.")
+@reading_options(strict=False)
 @click.option("--out", type=options.FILE, help="Folder for inspection.json and a contact sheet.")
 @click.option("--strict", is_flag=True, help="Exit 1 on leakage, conflicts or broken files.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -43,6 +45,7 @@ def inspect_command(
     *,
     data: str,
     data_dir: Path | None,
+    reading: Reading,
     split_seed: int,
     out: Path | None,
     strict: bool,
@@ -54,13 +57,13 @@ def inspect_command(
     alike (difference hash within 3 of 64 bits, thumbnails correlated by 0.98). Leakage is one of
     them in two splits.
     """
-    import edgecnn.data
+    from edgecnn.cli.datasets import load_data
     from edgecnn.data import contact_sheet
     from edgecnn.data.inspection import inspect
     from edgecnn.errors import GateError
     from edgecnn.files import write_text_atomically
 
-    dataset = edgecnn.data.load(data, data_dir=data_dir, seed=split_seed)
+    dataset = load_data(data, data_dir=data_dir, seed=split_seed, reading=reading, quiet=as_json)
     with shown() as progress:
         found = inspect(dataset, progress=progress)
     if out:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from edgecnn.cli import options
+from edgecnn.cli.datasets import Reading, reading_options
 from edgecnn.cli.progress import shown
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -33,6 +34,7 @@ class Size(click.ParamType[Any]):
 @click.option("--shard-size", type=Size(), default="256MB", show_default=True, help="Largest file.")
 @click.option("--data-dir", type=options.FILE, help="Where the files lie, instead of a download.")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Of the splits.")
+@reading_options()
 @options.force()
 def pack_command(
     *,
@@ -40,6 +42,7 @@ def pack_command(
     out: Path,
     shard_size: int,
     data_dir: Path | None,
+    reading: Reading,
     split_seed: int,
     force: bool,
 ) -> None:
@@ -47,10 +50,10 @@ def pack_command(
 
     `--data packed:FOLDER` then gives the same samples, splits and hash as DATA.
     """
-    import edgecnn.data
+    from edgecnn.cli.datasets import load_data
     from edgecnn.data.packing import pack
 
-    dataset = edgecnn.data.load(data, data_dir=data_dir, seed=split_seed)
+    dataset = load_data(data, data_dir=data_dir, seed=split_seed, reading=reading)
     with shown() as progress:
         index = pack(dataset, out, shard_bytes=shard_size, force=force, progress=progress)
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6

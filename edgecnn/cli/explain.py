@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from edgecnn.cli import options
+from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
 
 
@@ -33,7 +34,10 @@ class Shifts(click.ParamType[Any]):
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=options.FILE, metavar="MODEL… [PICTURE]")
-@options.data(help="Data whose test split is moved about, and gives a picture where none is named.")
+@options.data(
+    classes=False,
+    help="Data whose test split is moved about, and gives a picture where none is named.",
+)
 @click.option(
     "--shifts", type=Shifts(), default=(), help="Pixels to move by, as in 0..8 or 0,2,4. [0..8]"
 )
@@ -70,6 +74,7 @@ def command(
     files: tuple[Path, ...],
     data: str | None,
     data_dir: Path | None,
+    reading: Reading,
     shifts: tuple[int, ...],
     samples: int,
     classes: tuple[str, ...],
@@ -85,7 +90,7 @@ def command(
     parent (.tflite, .onnx) are measured beside the first, so that the page shows what quantizing
     does to it.
     """
-    from edgecnn.data import load
+    from edgecnn.cli.datasets import load_data
     from edgecnn.explanation.explain import explain
     from edgecnn.explanation.files import read_picture, sort_files
     from edgecnn.explanation.write import check_ending, write
@@ -96,7 +101,7 @@ def command(
         refuse_overwrite(path, force=force)
     models, picture = sort_files(files)
     decoded = read_picture(picture) if picture else None
-    dataset = load(data, data_dir=data_dir) if data else None
+    dataset = load_data(data, data_dir=data_dir, reading=reading) if data else None
     with shown() as progress:
         found = explain(
             models[0],

@@ -12,6 +12,8 @@ from typing import Any, TypeVar, cast
 import click
 from click.shell_completion import CompletionItem
 
+from edgecnn.cli.datasets import reading_options
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path)
@@ -132,8 +134,8 @@ def model(**attributes: Any) -> Callable[[Command], Command]:
     return click.option("--model", type=Name(_model_names), help=text, **attributes)
 
 
-def data(**attributes: Any) -> Callable[[Command], Command]:
-    """--data NAME with --data-dir and --split-seed."""
+def data(*, classes: bool = True, **attributes: Any) -> Callable[[Command], Command]:
+    """--data NAME with --data-dir and how to read it (see `datasets.reading_options`)."""
     text = attributes.pop(
         "help",
         "Data set: digits, mnist, folder:DIR (a folder a class), text:FILE …",
@@ -144,7 +146,7 @@ def data(**attributes: Any) -> Callable[[Command], Command]:
             "--data-dir", type=FILE, help="Where the data set's files lie, instead of a download."
         )
         name = click.option("--data", type=Name(data_names), help=text, **attributes)
-        return name(directory(function))
+        return name(directory(reading_options(classes=classes)(function)))
 
     return decorate
 

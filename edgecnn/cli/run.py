@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from edgecnn.cli import options
+from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def command(
     model: str,
     data: str,
     data_dir: Path | None,
+    reading: Reading,
     epochs: int | None,
     seed: int,
     targets: tuple[str, ...],
@@ -48,6 +51,7 @@ def command(
 
     Given again with the same --out, an interrupted run goes on where it stopped.
     """
+    from edgecnn.cli.datasets import load_data
     from edgecnn.cli.tables import show
     from edgecnn.pipeline import Settings, run
 
@@ -63,7 +67,14 @@ def command(
         protocol=protocol,
     )
     with shown() as progress:
-        outcome = run(settings, out, force=force, command=options.as_typed(), progress=progress)
+        outcome = run(
+            settings,
+            out,
+            force=force,
+            command=options.as_typed(),
+            load=functools.partial(load_data, reading=reading),
+            progress=progress,
+        )
     show([outcome.results])
     for path in (out / "results.json", *outcome.reports):
         click.echo(path)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgecnn.cli import options
+from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
 
 
@@ -28,6 +29,7 @@ def command(
     model: str,
     data: str,
     data_dir: Path | None,
+    reading: Reading,
     epochs: int | None,
     seed: int,
     input_size: int | None,
@@ -42,7 +44,7 @@ def command(
     MODEL.training/ holds a checkpoint, log.csv, TensorBoard's events and pictures: after a
     kill, the same command goes on from the checkpoint.
     """
-    from edgecnn.data import load
+    from edgecnn.cli.datasets import load_data
     from edgecnn.errors import InputError
     from edgecnn.files import refuse_overwrite
     from edgecnn.registry import MODELS
@@ -52,7 +54,7 @@ def command(
         raise InputError(f"--out takes a .keras file, received: {out}")
     refuse_overwrite(out, force=force)
     MODELS.check(model)
-    dataset = load(data, data_dir=data_dir, seed=seed)
+    dataset = load_data(data, data_dir=data_dir, seed=seed, reading=reading)
     folder = out.with_suffix(".training")
     with shown() as progress:
         artifact = train(

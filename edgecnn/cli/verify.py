@@ -8,6 +8,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.convert import told
+from edgecnn.cli.datasets import Reading
 
 COSTLIEST = 3
 """Layers that are named."""
@@ -32,6 +33,7 @@ def command(
     parent: Path | None,
     data: str | None,
     data_dir: Path | None,
+    reading: Reading,
     max_drop: float,
     layers: bool,
     allow_unsafe: bool,
@@ -40,11 +42,11 @@ def command(
 
     Of an artifact that failed the layers are named that cost it most.
     """
+    from edgecnn.cli.datasets import load_data
     from edgecnn.conversion.verify import verify_artifact
-    from edgecnn.data import load
     from edgecnn.errors import GateError
 
-    dataset = load(data, data_dir=data_dir) if data else None
+    dataset = load_data(data, data_dir=data_dir, reading=reading) if data else None
     failed = []
     for path in artifacts:
         found = verify_artifact(

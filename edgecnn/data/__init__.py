@@ -7,23 +7,43 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
-from edgecnn.data.base import Dataset, DataWarning, Split
+from edgecnn.data.base import Dataset, Split
+from edgecnn.data.left_out import DataWarning, LeftOut, described
 from edgecnn.errors import InputError
+from edgecnn.progress import Progress
 from edgecnn.registry import DATA_SOURCES
 
-__all__ = ["DataWarning", "Dataset", "Split", "load"]
+__all__ = ["DataWarning", "Dataset", "LeftOut", "Split", "load"]
+
+_NOT_OPTIONS = {"data_dir", "seed", "progress"}
 
 
-def load(name: str, *, data_dir: Path | None = None, seed: int = 0) -> Dataset:
+def load(
+    name: str,
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    strict: bool = False,
+    classes: Sequence[str] = (),
+    exif: str = "",
+    progress: Progress | None = None,
+) -> Dataset:
     """Load a data set by name; `source:location` gives a source its location, and what follows
     a question mark its options (`split=takes`).
 
-    A bare path to a folder means `folder:`. Raises InputError when the source is unknown, has
-    no such option, or its files are missing or damaged.
+    A bare path to a folder means `folder:`. What cannot be used is left out with one DataWarning
+    and listed in `left_out`; with `strict` it is an error. Of boxes, `classes` (names or numbers)
+    are the ones to find, and `exif` says how those of turned photos are meant: "stored" or
+    "upright".
+
+    Raises InputError when the source is unknown, has no such option, its files are missing or
+    nothing sensible is left of them, and with `strict` for anything that is left out.
     """
     name, options = _options(name)
     source, _, location = name.partition(":")
@@ -36,8 +56,21 @@ def load(name: str, *, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     if location:
         data_dir = Path(location)
     read = DATA_SOURCES.load(source)
-    _check_options(source, read, options)
-    dataset: Dataset = read(data_dir=data_dir, seed=seed, **options)
+    if classes:
+        options["classes"] = ",".join(classes)
+    if exif:
+        options["exif"] = exif
+    known = set(inspect.signature(read).parameters)
+    _check_options(source, known, options)
+    more: dict[str, Any] = {"progress": progress} if progress and "progress" in known else {}
+    dataset: Dataset = read(data_dir=data_dir, seed=seed, **options, **more)
+    if dataset.left_out:
+        if strict:
+            raise InputError(
+                f"{dataset.name}: {described(dataset.left_out)}",
+                hint="mend or remove what is named; without --strict the rest is used",
+            )
+        warnings.warn(f"{dataset.name}: {described(dataset.left_out)}", DataWarning, stacklevel=2)
     return dataset
 
 
@@ -49,11 +82,10 @@ def _options(name: str) -> tuple[str, dict[str, str]]:
     return before, dict(parse_qsl(query, keep_blank_values=True))
 
 
-def _check_options(source: str, read: Callable[..., Dataset], options: dict[str, str]) -> None:
-    known = set(inspect.signature(read).parameters) - {"data_dir", "seed"}
+def _check_options(source: str, known: set[str], options: Mapping[str, str]) -> None:
     for option in options:
-        if option not in known:
+        if option not in known - _NOT_OPTIONS:
+            others = ", ".join(sorted(known - _NOT_OPTIONS)) or "none"
             raise InputError(
-                f"data source {source!r} has no option {option!r}",
-                hint=f"it has: {', '.join(sorted(known)) or 'none'}",
+                f"data source {source!r} has no option {option!r}", hint=f"it has: {others}"
             )

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgecnn.data.base import SPLITS, Dataset, Labels, Modality, Split
 from edgecnn.data.content import content_sha256, sample_digest
+from edgecnn.data.left_out import LeftOut
 from edgecnn.data.npz import pieces
 from edgecnn.data.splits import FRACTIONS, Indices, missing_splits
 from edgecnn.errors import InputError
@@ -28,7 +29,7 @@ def assemble(
     fractions: Mapping[str, float] = FRACTIONS,
     groups: Sequence[Any] | None = None,
     digests: Mapping[str, Sequence[bytes]] | None = None,
-    skipped: Sequence[str] = (),
+    left_out: Sequence[LeftOut] = (),
 ) -> Dataset:
     """A Dataset of `parts`, of which "train" is there; absent splits are carved from it by
     `seed` and `fractions`, and what `groups` (one name a training sample) says stays together.
@@ -68,7 +69,7 @@ def assemble(
         source=source,
         seed=seed,
         preprocessing_hints=dict(hints or {}),
-        skipped=tuple(skipped),
+        left_out=tuple(left_out),
         modality=modality,
     )
 

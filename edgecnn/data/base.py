@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.data.left_out import RECORDED, LeftOut, described
 from edgecnn.errors import InputError
 from edgecnn.preprocessing import (
     GREY_WEIGHTS,
@@ -28,6 +29,8 @@ from edgecnn.preprocessing import (
 Labels = npt.NDArray[np.int64]
 Modality = Literal["image", "text", "signal", "volume"]
 SPLITS = ("train", "validation", "test")
+CLASSES_NAMED = 10
+"""In a line; of more, as many are named and all are counted."""
 
 _KINDS: Mapping[str, tuple[type[Any], str, tuple[str, ...]]] = {
     "image": (ImagePreprocessing, "pictures", ("height", "width", "channels")),
@@ -39,10 +42,6 @@ _KINDS: Mapping[str, tuple[type[Any], str, tuple[str, ...]]] = {
 """For each modality, and for sounds among the signals, the preprocessing, what samples are called,
 and the axes of a tensor.
 """
-
-
-class DataWarning(UserWarning):
-    """Something in the data was left out; the rest is usable."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,10 @@ class Dataset:
     """Keyword arguments for the preprocessing that suits this source (fit="pad" for MNIST), and
     its kind where it is not the modality's own (kind="spectrogram" for sounds).
     """
-    skipped: tuple[str, ...] = ()
-    """What was there but could not be read, each with the reason; also warned of."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What was there and is not used, or not as it was, each with the reason; also warned of."""
+    notes: tuple[str, ...] = ()
+    """How the files were understood, where more than one reading is possible."""
     modality: Modality = "image"
 
     def __getitem__(self, split: str) -> Split:
@@ -136,8 +137,28 @@ class Dataset:
             "seed": self.seed,
             "samples": {name: len(split) for name, split in self.splits.items()},
             "source": self.source,
-            "skipped": len(self.skipped),
+            "summary": self.summary(),
+            "skipped": len(self.left_out),
+            "left_out": [entry.to_dict() for entry in self.left_out[:RECORDED]],
+            "notes": list(self.notes),
         }
+
+    def summary(self) -> str:
+        """What was understood, in one line: splits, classes, what was left out and why."""
+        parts = [", ".join(f"{name} {len(split)}" for name, split in self.splits.items())]
+        if self.labels:
+            parts.append(named_classes(self.labels))
+        parts += self.notes
+        if self.left_out:
+            parts.append(described(self.left_out))
+        return "; ".join(parts)
+
+
+def named_classes(labels: Sequence[str]) -> str:
+    """As in "classes cats, dogs"; of many the first few."""
+    if len(labels) <= CLASSES_NAMED:
+        return f"{'class' if len(labels) == 1 else 'classes'} {', '.join(labels)}"
+    return f"{len(labels)} classes ({', '.join(labels[:CLASSES_NAMED])} …)"
 
 
 def _of_grey(statistics: Sequence[float]) -> tuple[float, ...]:

@@ -15,8 +15,9 @@ import numpy as np
 
 from edgecnn.data.base import SPLITS, Dataset, Split
 from edgecnn.data.content import content_sha256
+from edgecnn.data.left_out import LeftOut
 from edgecnn.data.pictures import ENDINGS, PictureFiles
-from edgecnn.data.readable import ReadablePicture, readable_pictures, warn_of
+from edgecnn.data.readable import ReadablePicture, readable_pictures
 from edgecnn.data.splits import missing_splits
 from edgecnn.errors import InputError
 from edgecnn.registry import require
@@ -34,7 +35,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     hash the content; after that pictures are decoded when they are asked for, so that memory
     does not grow with their number.
 
-    Broken pictures are left out with one DataWarning, and listed in `skipped`.
+    Broken pictures are left out with one DataWarning, and listed in `left_out`.
 
     Raises InputError when there is no such folder, fewer than two classes, a class without
     (enough) readable pictures, or a class in one split that training does not know.
@@ -46,11 +47,10 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
         raise InputError(f"no such folder: {data_dir}", hint=_LAYOUT_HINT)
     roots = _split_roots(data_dir)
     class_names = _class_names(data_dir, roots)
-    skipped: list[str] = []
+    left_out: list[LeftOut] = []
     entries = {
-        split: _readable(data_dir, root, class_names, skipped) for split, root in roots.items()
+        split: _readable(data_dir, root, class_names, left_out) for split, root in roots.items()
     }
-    warn_of(skipped, "picture")
     splits = _with_missing_splits(entries, class_names, seed)
     everything = [entry for split in splits.values() for entry in split]
     channels = max(entry.shape[2] for entry in everything)
@@ -79,7 +79,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
         seed=seed,
         # Centred on 0: half of the range, for pictures whose statistics nobody measured.
         preprocessing_hints={"fit": "stretch", "mean": (0.5,), "std": (0.25,)},
-        skipped=tuple(skipped),
+        left_out=tuple(left_out),
     )
 
 
@@ -117,15 +117,15 @@ def _class_names(folder: Path, roots: Mapping[str, Path]) -> tuple[str, ...]:
 
 
 def _readable(
-    folder: Path, root: Path, class_names: Sequence[str], skipped: list[str]
+    folder: Path, root: Path, class_names: Sequence[str], left_out: list[LeftOut]
 ) -> list[ReadablePicture]:
-    """The pictures under `root` that can be decoded; the broken are named in `skipped`."""
+    """The pictures under `root` that can be decoded; the broken are named in `left_out`."""
     found = [
         (path, label)
         for label, name in enumerate(class_names)
         for path in _picture_paths(root / name)
     ]
-    entries = readable_pictures(found, folder, skipped)
+    entries = readable_pictures(found, folder, left_out)
     present = {entry.label for entry in entries}
     for label, name in enumerate(class_names):
         if label not in present:

@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from edgecnn.data.assemble import as_labels, assemble
 from edgecnn.data.base import Dataset, Labels, Split
+from edgecnn.data.left_out import LeftOut
 from edgecnn.data.npz import need, read_npz
 from edgecnn.data.pictures import PictureFiles
 from edgecnn.data.places import only_file, required_place
-from edgecnn.data.readable import ReadablePicture, readable_pictures, warn_of
+from edgecnn.data.readable import ReadablePicture, readable_pictures
 from edgecnn.errors import InputError
 
 LABELS = (
@@ -154,18 +155,17 @@ def look_alikes(pictures: npt.NDArray[np.uint8], labels: Labels) -> npt.NDArray[
 
 
 def _from_folders(place: Path, root: Path, seed: int) -> Dataset:
-    skipped: list[str] = []
+    left_out: list[LeftOut] = []
     found = [
         (path, label)
         for label in range(len(LABELS))
         for path in sorted((root / f"{label:05d}").glob("*.ppm"))
     ]
-    entries = {"train": readable_pictures(found, place, skipped)}
+    entries = {"train": readable_pictures(found, place, left_out)}
     test = next((place / name for name in _TEST if (place / name).is_dir()), None)
     truth = _test_labels(place, test) if test is not None else None
     if truth is not None:
-        entries["test"] = readable_pictures(truth, place, skipped)
-    warn_of(skipped, "picture")
+        entries["test"] = readable_pictures(truth, place, left_out)
     parts = {split: _split(chosen) for split, chosen in entries.items()}
     heights, widths = zip(*(entry.shape[:2] for entry in entries["train"]), strict=True)
     return assemble(
@@ -180,7 +180,7 @@ def _from_folders(place: Path, root: Path, seed: int) -> Dataset:
         digests={split: [entry.digest for entry in chosen] for split, chosen in entries.items()},
         # The crops of 32×32 that gtsrb_small is made of have these, after scaling to 0…1.
         hints=HINTS,
-        skipped=skipped,
+        left_out=left_out,
     )
 
 

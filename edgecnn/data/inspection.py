@@ -104,7 +104,7 @@ def inspect(dataset: Dataset, *, progress: Progress | None = None) -> Inspection
     by_digest: defaultdict[bytes, list[int]] = defaultdict(list)
     shapes: Counter[tuple[int, ...]] = Counter()
     blank = []
-    skipped = list(dataset.skipped)
+    skipped = [str(entry) for entry in dataset.left_out]
     collector = collector_for(dataset)
     look_alikes = LookAlikes()
     for at, sample in _samples(dataset, skipped, progress):

@@ -142,6 +142,7 @@ def _dataset(index: Index, splits: dict[str, Split]) -> Dataset:
         source=index.source,
         seed=index.seed,
         preprocessing_hints=index.preprocessing_hints,
-        skipped=index.skipped,
+        left_out=index.left_out,
+        notes=index.notes,
         modality=index.modality,
     )

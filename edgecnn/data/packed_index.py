@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.base import Dataset, Modality
+from edgecnn.data.left_out import LeftOut
 from edgecnn.data.npz import map_npy
 from edgecnn.errors import InputError
 from edgecnn.files import write_text_atomically
@@ -54,7 +55,8 @@ class Index:
     seed: int
     sha256: str
     """Of the data set, as it was before it was packed."""
-    skipped: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
     encoded: bool
     """Whether samples are picture files as they were."""
     shards: tuple[Shard, ...]
@@ -77,7 +79,8 @@ def index_of(
         source=dataset.source,
         seed=dataset.seed,
         sha256=dataset.sha256,
-        skipped=dataset.skipped,
+        left_out=dataset.left_out,
+        notes=dataset.notes,
         encoded=encoded,
         shards=shards,
         records_sha256=records_sha256,
@@ -107,7 +110,13 @@ def read_index(folder: Path) -> Index:
                 hint="pack the data again with this edgecnn, or update edgecnn",
             )
         shards = tuple(Shard(**shard) for shard in values.pop("shards"))
-        index = Index(shards=shards, **{key: _as_tuples(value) for key, value in values.items()})
+        entries = values.pop("left_out", None) or values.pop("skipped", ())
+        index = Index(
+            shards=shards,
+            left_out=tuple(LeftOut.from_dict(entry) for entry in entries),
+            notes=tuple(str(note) for note in values.pop("notes", ())),
+            **{key: _as_tuples(value) for key, value in values.items() if key != "skipped"},
+        )
         _check_shards(index)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no index of packed data: {error}", hint=PACK_AGAIN) from error

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.data.base import DataWarning
 from edgecnn.data.content import sample_digest
+from edgecnn.data.left_out import LeftOut
 from edgecnn.data.pictures import UnreadablePictureError, decode, quiet_pillow
-
-_NAMED_IN_WARNING = 5
 
 
 @dataclass(frozen=True)
@@ -27,10 +24,10 @@ class ReadablePicture:
 
 
 def readable_pictures(
-    found: Sequence[tuple[Path, int]], folder: Path, skipped: list[str]
+    found: Sequence[tuple[Path, int]], folder: Path, left_out: list[LeftOut]
 ) -> list[ReadablePicture]:
-    """Decode every picture (path, label) once, several at a time; `skipped` gets a line, with
-    the path below `folder`, for each that cannot be decoded.
+    """Decode every picture (path, label) once, several at a time; `left_out` names, with
+    the path below `folder`, each that cannot be decoded.
     """
     entries = []
     # Pillow decodes without the interpreter lock; a result holds a digest, never the pixels.
@@ -39,24 +36,10 @@ def readable_pictures(
             found, pool.map(_inspect, [path for path, _ in found]), strict=True
         ):
             if isinstance(result, str):
-                skipped.append(f"{path.relative_to(folder)}: {result}")
+                left_out.append(LeftOut(str(path.relative_to(folder)), result))
             else:
                 entries.append(ReadablePicture(path, label, *result))
     return entries
-
-
-def warn_of(skipped: Sequence[str], what: str) -> None:
-    """One DataWarning that counts what was left out and names the first few."""
-    if not skipped:
-        return
-    named = "; ".join(skipped[:_NAMED_IN_WARNING])
-    more = len(skipped) - _NAMED_IN_WARNING
-    warnings.warn(
-        f"{len(skipped)} broken {what}(s) left out: {named}"
-        + (f"; and {more} more" if more > 0 else ""),
-        DataWarning,
-        stacklevel=4,
-    )
 
 
 def _inspect(path: Path) -> tuple[bytes, tuple[int, ...]] | str:

@@ -17,8 +17,8 @@ import numpy as np
 
 from edgecnn.data.assemble import assemble
 from edgecnn.data.base import Dataset, Split
+from edgecnn.data.left_out import LeftOut
 from edgecnn.data.places import required_place
-from edgecnn.data.readable import warn_of
 from edgecnn.data.splits import missing_splits
 from edgecnn.data.text_files import TABLES, Row, class_files, class_folders, read_table
 from edgecnn.errors import InputError
@@ -51,9 +51,10 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     that training does not know, and, naming file and line, for lines that are not UTF-8.
     """
     place = required_place(data_dir, "text", _EXPECTED)
-    skipped: list[str] = []
-    rows = {split: _without_empty(found, skipped) for split, found in _read(place, skipped).items()}
-    warn_of(skipped, "text")
+    left_out: list[LeftOut] = []
+    rows = {
+        split: _without_empty(found, left_out) for split, found in _read(place, left_out).items()
+    }
     class_names = _class_names(rows["train"], place)
     parts = {split: _split(found, class_names, split) for split, found in rows.items()}
     carved = missing_splits(
@@ -70,11 +71,11 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
         seed=seed,
         fractions=FRACTIONS,
         hints={"vocabulary": build_vocabulary(training, at_least=RARE)},
-        skipped=skipped,
+        left_out=left_out,
     )
 
 
-def _read(place: Path, skipped: list[str]) -> dict[str, list[Row]]:
+def _read(place: Path, left_out: list[LeftOut]) -> dict[str, list[Row]]:
     if place.is_file():
         return {"train": read_table(place)}
     tables = {path.stem.lower(): path for path in sorted(place.iterdir()) if path.suffix in TABLES}
@@ -97,20 +98,20 @@ def _read(place: Path, skipped: list[str]) -> dict[str, list[Row]]:
         if (place / name).is_dir()
     }
     if "train" in roots:
-        return {split: class_folders(root, place, skipped) for split, root in roots.items()}
-    rows = class_files(place) or class_folders(place, place, skipped)
+        return {split: class_folders(root, place, left_out) for split, root in roots.items()}
+    rows = class_files(place) or class_folders(place, place, left_out)
     if not rows:
         raise InputError(f"{place} holds no texts", hint=f"expected {_EXPECTED}")
     return {"train": rows}
 
 
-def _without_empty(rows: Sequence[Row], skipped: list[str]) -> list[Row]:
+def _without_empty(rows: Sequence[Row], left_out: list[LeftOut]) -> list[Row]:
     kept = []
     for row in rows:
         if tokens(row.text):
             kept.append(row)
         else:
-            skipped.append(f"{row.where}: no words")
+            left_out.append(LeftOut(row.where, "no words", "row"))
     return kept
 
 

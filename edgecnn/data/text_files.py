@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from edgecnn.data.left_out import LeftOut
 from edgecnn.errors import InputError
 
 TABLES = (".csv", ".tsv")
@@ -98,8 +99,8 @@ def class_files(folder: Path) -> list[Row]:
     ]
 
 
-def class_folders(root: Path, base: Path, skipped: list[str]) -> list[Row]:
-    """A folder per class with a text a .txt file; those that are not UTF-8 go to `skipped`.
+def class_folders(root: Path, base: Path, left_out: list[LeftOut]) -> list[Row]:
+    """A folder per class with a text a .txt file; those that are not UTF-8 go to `left_out`.
 
     Raises InputError for a folder without readable texts.
     """
@@ -114,9 +115,9 @@ def class_folders(root: Path, base: Path, skipped: list[str]) -> list[Row]:
             try:
                 rows.append(Row(path.read_text("utf-8-sig").strip(), folder.name, where))
             except UnicodeDecodeError as error:
-                skipped.append(f"{where}: byte {error.start} is not UTF-8")
+                left_out.append(LeftOut(where, f"byte {error.start} is not UTF-8"))
             except OSError as error:
-                skipped.append(f"{where}: {error.strerror or error}")
+                left_out.append(LeftOut(where, error.strerror or str(error)))
         if len(rows) == before:
             state = f"{len(files)} .txt files, none of them readable" if files else "no .txt files"
             raise InputError(f"class folder {folder} holds {state}", hint="fill or remove it")

@@ -17,9 +17,9 @@ from edgecnn.data.assemble import as_labels, assemble
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.binvox import BinvoxFiles, UnreadableGridError, read_binvox
 from edgecnn.data.content import sample_digest
+from edgecnn.data.left_out import LeftOut
 from edgecnn.data.npz import need, read_npz
 from edgecnn.data.places import only_file, required_place
-from edgecnn.data.readable import warn_of
 from edgecnn.errors import InputError
 
 LABELS = (
@@ -84,7 +84,7 @@ def _from_folders(place: Path, seed: int) -> Dataset:
     class_names = tuple(
         sorted(child.name for child in place.iterdir() if any(child.rglob("*.binvox")))
     )
-    skipped: list[str] = []
+    left_out: list[LeftOut] = []
     paths: dict[str, list[Path]] = {"train": [], "test": []}
     labels: dict[str, list[int]] = {"train": [], "test": []}
     digests: dict[str, list[bytes]] = {"train": [], "test": []}
@@ -94,14 +94,13 @@ def _from_folders(place: Path, seed: int) -> Dataset:
             try:
                 grid = read_binvox(path)
             except UnreadableGridError as error:
-                skipped.append(f"{path.relative_to(place)}: {error.message}")
+                left_out.append(LeftOut(str(path.relative_to(place)), error.message))
                 continue
             split = "test" if path.parent.name == "test" else "train"
             paths[split].append(path)
             labels[split].append(label)
             digests[split].append(sample_digest(grid))
             shapes[grid.shape] += 1
-    warn_of(skipped, "grid")
     if len(class_names) < 2 or not paths["train"]:
         raise InputError(
             f"{place}: {len(class_names)} class(es), {len(paths['train'])} readable training grids",
@@ -122,5 +121,5 @@ def _from_folders(place: Path, seed: int) -> Dataset:
         seed=seed,
         fractions=FRACTIONS if "test" in parts else splits.FRACTIONS,
         digests=digests,
-        skipped=skipped,
+        left_out=left_out,
     )

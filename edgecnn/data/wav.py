@@ -15,8 +15,8 @@ import numpy.typing as npt
 from edgecnn.data.assemble import assemble, take
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.content import sample_digest
+from edgecnn.data.left_out import LeftOut
 from edgecnn.data.places import required_place
-from edgecnn.data.readable import warn_of
 from edgecnn.data.splits import FRACTIONS, Indices, whole_groups_split
 from edgecnn.errors import InputError
 from edgecnn.preprocessing import SpectrogramPreprocessing
@@ -90,9 +90,8 @@ def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "") -> Dat
             f"{place} can be split by {', '.join(allowed)}; received: {split!r}",
             hint="" if named else "names that tell a speaker are class_speaker_take.wav",
         )
-    skipped: list[str] = []
-    readable, digests, lengths, rate = _readable(found, place, skipped)
-    warn_of(skipped, "recording")
+    left_out: list[LeftOut] = []
+    readable, digests, lengths, rate = _readable(found, place, left_out)
     class_names = tuple(sorted({entry.label for entry in readable}))
     missing = sorted({entry.label for entry in found} - set(class_names))
     if missing or len(class_names) < 2:
@@ -111,7 +110,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "") -> Dat
         seed=seed,
         hints={"kind": "spectrogram", "rate": rate},
         digests={name: [digests[index] for index in chosen] for name, chosen in parts.items()},
-        skipped=skipped,
+        left_out=left_out,
     )
 
 
@@ -190,7 +189,7 @@ def _wavs(folder: Path) -> list[Path]:
 
 
 def _readable(
-    found: Sequence[_Found], place: Path, skipped: list[str]
+    found: Sequence[_Found], place: Path, left_out: list[LeftOut]
 ) -> tuple[list[_Found], list[bytes], list[int], int]:
     """What can be read, with digests, lengths and the sample rate that all share."""
     readable, digests, lengths = [], [], []
@@ -199,7 +198,7 @@ def _readable(
         try:
             recording, rate = read_wav(entry.path)
         except UnreadableRecordingError as error:
-            skipped.append(f"{entry.path.relative_to(place)}: {error.message}")
+            left_out.append(LeftOut(str(entry.path.relative_to(place)), error.message))
             continue
         rates.setdefault(rate, entry.path)
         if len(rates) > 1:

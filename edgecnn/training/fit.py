@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import __version__
-from edgecnn.data.base import Dataset, DataWarning, Labels, Split
+from edgecnn.data.base import Dataset, Labels, Split
+from edgecnn.data.left_out import DataWarning
 from edgecnn.errors import InputError
 from edgecnn.evaluation.classification import top1_accuracy
 from edgecnn.files import atomic_path

@@ -10,7 +10,7 @@ from PIL import Image
 
 import edgecnn.data
 from edgecnn.data import pictures
-from edgecnn.data.base import DataWarning
+from edgecnn.data import DataWarning
 from edgecnn.data.pictures import UnreadablePictureError, decode
 from edgecnn.errors import InputError
 
@@ -141,11 +141,11 @@ def test_broken_pictures_are_left_out_counted_and_named(tmp_path):
     (tmp_path / "dog" / "empty.jpg").write_bytes(b"")
     (tmp_path / "dog" / "page.png").write_text("<html>404</html>")
 
-    with pytest.warns(DataWarning, match=r"3 broken picture.*cut\.png") as warned:
+    with pytest.warns(DataWarning, match=r"3 files left out.*cut\.png") as warned:
         dataset = load(tmp_path)
 
     assert len(warned) == 1
-    assert [line.partition(":")[0] for line in dataset.skipped] == [
+    assert [entry.file for entry in dataset.left_out] == [
         "cat/cut.png",
         "dog/empty.jpg",
         "dog/page.png",
@@ -170,7 +170,7 @@ def test_files_that_are_no_pictures_are_not_looked_at(tmp_path):
     (tmp_path / "cat" / ".hidden.png").write_text("not a picture either")
     (tmp_path / ".cache").mkdir()
 
-    assert load(tmp_path).skipped == ()
+    assert load(tmp_path).left_out == ()
 
 
 def test_a_postscript_file_with_another_ending_is_not_run(tmp_path):

@@ -198,8 +198,8 @@ def test_a_broken_sign_is_left_out_and_counted(tmp_path):
     root = write_tracks(tmp_path)
     (root / "00014" / "00001_00002.ppm").write_bytes(b"P6\n16 16\n255\nshort")
 
-    with pytest.warns(DataWarning, match=r"1 broken picture\(s\) left out: .*00001_00002\.ppm"):
-        assert len(load(f"gtsrb:{tmp_path}").skipped) == 1
+    with pytest.warns(DataWarning, match=r"1 file left out: .*00001_00002\.ppm"):
+        assert len(load(f"gtsrb:{tmp_path}").left_out) == 1
 
 
 def test_one_track_cannot_be_split(tmp_path):

@@ -82,11 +82,11 @@ def test_broken_recordings_are_left_out_and_counted(tmp_path):
     (tmp_path / "4_ann_0.wav").write_bytes(cut)
     write_wav(tmp_path / "5_ann_0.wav", b"")
 
-    with pytest.warns(DataWarning, match=r"3 broken recording\(s\) left out: 3_ann_0\.wav"):
+    with pytest.warns(DataWarning, match=r"3 files left out: 3_ann_0\.wav"):
         dataset = load(f"wav:{tmp_path}")
 
-    assert len(dataset.skipped) == 3
-    assert "declares 200 frames, received: 190" in dataset.skipped[1]
+    assert len(dataset.left_out) == 3
+    assert "declares 200 frames, received: 190" in dataset.left_out[1].reason
 
 
 def test_differing_sample_rates_are_refused(tmp_path):

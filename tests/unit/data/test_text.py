@@ -154,10 +154,10 @@ def test_a_file_of_one_text_that_is_not_utf8_is_left_out_and_counted(tmp_path):
     folders(tmp_path)
     (tmp_path / "pos" / "3.txt").write_bytes("clichéd".encode("latin1"))
 
-    with pytest.warns(DataWarning, match=r"1 broken text\(s\) left out: .*3\.txt: byte 5 is not"):
+    with pytest.warns(DataWarning, match=r"1 file left out: .*3\.txt: byte 5 is not"):
         dataset = load(f"text:{tmp_path}")
 
-    assert len(dataset.skipped) == 1
+    assert len(dataset.left_out) == 1
     assert dataset.record()["skipped"] == 1
 
 

@@ -89,7 +89,7 @@ def test_broken_grids_are_left_out_and_counted(tmp_path):
     write_folders(tmp_path)
     (tmp_path / "bed" / "train" / "003.binvox").write_bytes(b"#binvox 1\ncut")
 
-    with pytest.warns(DataWarning, match=r"1 broken grid\(s\) left out: .*003\.binvox: its header"):
+    with pytest.warns(DataWarning, match=r"1 file left out: .*003\.binvox: its header"):
         dataset = load(f"voxels:{tmp_path}")
     assert dataset.record()["skipped"] == 1
 
@@ -99,10 +99,7 @@ def test_a_class_without_readable_grids_is_named(tmp_path):
     for path in (tmp_path / "bed" / "train").iterdir():
         path.write_bytes(b"")
 
-    with (
-        pytest.warns(DataWarning, match="10 broken"),
-        pytest.raises(InputError, match="no training sample of class 'bed'"),
-    ):
+    with pytest.raises(InputError, match="no training sample of class 'bed'"):
         load(f"voxels:{tmp_path}")
 
 

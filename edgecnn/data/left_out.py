@@ -1,0 +1,70 @@
+"""What of a data set is not used, or not as it lies there: each with its file and the reason.
+
+An odd sample is left out, counted and named; the rest is used. Every reader reports through
+`LeftOut`, and whoever loads data says it in one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["file", "row", "box", "cut", "pages"]
+
+SHOWN = 3
+"""Of each kind that are named in a line; the others are counted."""
+RECORDED = 20
+"""That results and manifests name; beyond, they hold the count."""
+
+_WORDS: Mapping[str, tuple[str, str, str]] = {
+    "file": ("file", "files", "left out"),
+    "row": ("row", "rows", "left out"),
+    "box": ("box", "boxes", "left out"),
+    "cut": ("box", "boxes", "cut at the edge of the picture"),
+    "pages": ("file", "files", "used with the first page or frame only"),
+}
+
+
+class DataWarning(UserWarning):
+    """Something in the data was left out; the rest is usable."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """`file` is the path below the data set's folder, with the line where there are many in one.
+
+    `kind`: a "file" or a "row" is a sample that is missing; of a "box" only the annotation is
+    missing; what is "cut" is used, smaller than it was annotated; of "pages" the first is used.
+    """
+
+    file: str
+    reason: str
+    kind: Kind = "file"
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+    def to_dict(self) -> dict[str, str]:
+        return {"file": self.file, "reason": self.reason, "kind": self.kind}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any] | str) -> LeftOut:
+        """Read `to_dict`, or the line that edgecnn wrote before it had kinds."""
+        if isinstance(values, str):
+            file, _, reason = values.partition(": ")
+            return cls(file, reason)
+        kind = values.get("kind", "file")
+        return cls(str(values["file"]), str(values["reason"]), kind if kind in _WORDS else "file")
+
+
+def described(left_out: Sequence[LeftOut], *, shown: int = SHOWN) -> str:
+    """As in "2 files left out: a.jpg: truncated; b.jpg: empty"; empty where there is nothing."""
+    parts = []
+    for kind, (one, many, what) in _WORDS.items():
+        found = [entry for entry in left_out if entry.kind == kind]
+        if found:
+            named = "; ".join(str(entry) for entry in found[:shown])
+            more = f"; and {len(found) - shown} more" if len(found) > shown else ""
+            parts.append(f"{len(found)} {one if len(found) == 1 else many} {what}: {named}{more}")
+    return "; ".join(parts)
