@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 import edgecnn.data
-from edgecnn.data import pictures
-from edgecnn.data import DataWarning
+from edgecnn.data import DataWarning, pictures
 from edgecnn.data.pictures import UnreadablePictureError, decode
 from edgecnn.errors import InputError
 
