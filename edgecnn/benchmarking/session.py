@@ -17,7 +17,6 @@ from pathlib import Path
 from edgecnn.benchmarking import environments, limits, machine
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of
 from edgecnn.benchmarking.feeding import Feeding, Prepared
-from edgecnn.benchmarking.inputs import channels_last
 from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
 from edgecnn.benchmarking.process import Outcome, run_worker
@@ -29,12 +28,14 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Outputs, Scorer
 from edgecnn.manifest import Artifact, TensorSpec
+from edgecnn.preprocessing import tensor_range
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Measurement, Results, RuntimeOptions
+from edgecnn.synthetic_inputs import channels_last
 
 SAVE_EVERY_SECS = 5.0
-DEFAULT_PASSES = ("synchrony", "memory", "stages", "cost", "energy")
+DEFAULT_PASSES = ("response", "synchrony", "memory", "stages", "cost", "energy")
 
 
 @dataclass
@@ -298,6 +299,7 @@ def _job(
         samples=str(samples.path) if samples else None,
         raw=samples.raw if samples else None,
         vocabulary_size=getattr(preprocessing, "vocabulary_size", None),
+        value_range=tensor_range(preprocessing),
     )
 
 

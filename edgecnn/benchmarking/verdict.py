@@ -65,7 +65,7 @@ def judge(
     invalid = [
         *_misnamed(measurement),
         *_asynchronous(measurement),
-        *(_unhealthy(health) if health else ()),
+        *(_unhealthy(measurement, health) if health else ()),
         *_inaccurate(measurement),
         *_throttled(measurement.runs),
         *_overrun(measurement),
@@ -76,7 +76,8 @@ def judge(
         *_disturbed(measurement.runs, measurement.options.threads),
     ]
     verdict: Verdict = "INVALID" if invalid else "NOISY" if noisy else "VALID"
-    reasons = (*invalid, *noisy, *_worth_knowing(measurement))
+    undecided = _undecided(measurement, health) if health else ()
+    reasons = (*invalid, *noisy, *undecided, *_worth_knowing(measurement))
     return replace(measurement, verdict=verdict, reasons=reasons)
 
 
@@ -125,13 +126,50 @@ def _asynchronous(measurement: Measurement) -> Iterator[str]:
         )
 
 
-def _unhealthy(health: OutputHealth) -> Iterator[str]:
+def _unhealthy(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
+    """Outputs that cannot be right, as far as what was fed can show it."""
+    response = measurement.found("response") or {}
+    synthetic = response.get("real") is False
     if not health.finite:
-        yield "outputs contain NaN or infinity: use another recipe, or normalise the inputs"
-    elif health.constant:
+        where = f" on {response['fed']}" if synthetic else ""
+        more = ", or give --data" if synthetic else ""
         yield (
-            "the output is the same for every input: the model answers a constant; this runtime "
-            "does not compute this file"
+            f"outputs contain NaN or infinity{where}: use another recipe, or normalize the "
+            f"inputs{more}"
+        )
+    elif health.constant and not response:
+        yield (
+            "the output is the same for every input: the model answers a constant, or this "
+            "runtime does not compute the file; give --data and another runtime to decide"
+        )
+    elif health.constant and not synthetic and response.get("inputs_differ", True):
+        yield (
+            "the output is the same for every sample of the data: the model answers a constant; "
+            "measure it on another runtime: where it answers, this one does not compute the "
+            "file, elsewhere its calibration or its preprocessing is wrong"
+        )
+    elif health.constant and synthetic and not response.get("varies_with"):
+        tried = ", ".join((response["fed"], *response.get("tried", ())))
+        yield (
+            f"the output is the same for every synthetic input ({tried}): nothing shows that the "
+            "model answers to its input; give --data to decide whether it answers a constant"
+        )
+
+
+def _undecided(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
+    """What was fed shows too little."""
+    response = measurement.found("response") or {}
+    if not health.constant or not health.finite:
+        return
+    if response.get("real") and not response.get("inputs_differ", True):
+        yield (
+            "all samples of the data are the same, and so is the output: give data that differ "
+            "to see whether the model answers to them"
+        )
+    elif response.get("varies_with"):
+        yield (
+            f"the output is constant on {response['fed']} and not on {response['varies_with']}: "
+            "the model expects another range; give --data to measure it on real inputs"
         )
 
 

@@ -29,7 +29,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.benchmarking import passes, placement, scenarios
-from edgecnn.benchmarking.inputs import synthetic_samples
 from edgecnn.benchmarking.observation import difference, resident_bytes, snapshot
 from edgecnn.benchmarking.passes import Context
 from edgecnn.benchmarking.protocol import Protocol
@@ -39,6 +38,7 @@ from edgecnn.registry import RUNTIMES
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
 from edgecnn.runtimes.tensors import to_model
+from edgecnn.synthetic_inputs import SyntheticInputs, is_batched
 
 POOL_SIZE = 32
 PR_SET_PDEATHSIG = 1
@@ -56,7 +56,7 @@ class Job:
     where the outputs of all samples are written (0.npy, 1.npy …), when they are wanted. `passes`
     names what else to find out about the loaded model once its latency is known; `raw` are
     samples before preprocessing, for the pass `stages`. Synthetic word ids stay below
-    `vocabulary_size`.
+    `vocabulary_size`, synthetic real values in `value_range` ([0, 1) where nobody knows).
     """
 
     runtime: str
@@ -69,6 +69,7 @@ class Job:
     passes: tuple[str, ...] = ()
     raw: RawSamples | None = None
     vocabulary_size: int | None = None
+    value_range: tuple[float, float] | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -80,6 +81,8 @@ class Job:
         values["options"] = RuntimeOptions(**{**options, "affinity": tuple(options["affinity"])})
         if values["raw"] is not None:
             values["raw"] = RawSamples.from_dict(values["raw"])
+        if values["value_range"] is not None:
+            values["value_range"] = tuple(values["value_range"])
         if values["protocol"] is not None:
             values["protocol"] = Protocol(**values["protocol"])
         return cls(**values)
@@ -178,6 +181,7 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
             streams=streams,
             queries=measured.queries,
             raw=job.raw,
+            fed="" if job.samples else synthetic(job, session, 1).describe(),
         )
         yield {"event": "pass", "name": name, "found": passes.make(name, context)}
     if job.outputs is not None:
@@ -203,7 +207,7 @@ def _claim_standard_output() -> TextIO:
 def _open_samples(job: Job, session: Session) -> Sequence[npt.NDArray[Any]]:
     """One array (n, …) for each input of the model."""
     if job.samples is None:
-        return [synthetic_samples(spec, POOL_SIZE, job.vocabulary_size) for spec in session.inputs]
+        return synthetic(job, session, POOL_SIZE).arrays()
     if len(session.inputs) != 1:
         names = ", ".join(spec.name for spec in session.inputs)
         raise InputError(
@@ -211,6 +215,19 @@ def _open_samples(job: Job, session: Session) -> Sequence[npt.NDArray[Any]]:
             hint="benchmark it without --data: inputs are then synthetic",
         )
     return [np.load(job.samples, mmap_mode="r")]
+
+
+def synthetic(job: Job, session: Session, count: int) -> SyntheticInputs:
+    """Seeded inputs over the whole range of each of the model's inputs."""
+    ids, reals = job.vocabulary_size, job.value_range
+    integers = [spec.name for spec in session.inputs if np.dtype(spec.dtype).kind in "iu"]
+    return SyntheticInputs(
+        session.inputs,
+        count,
+        batch=job.options.batch,
+        vocabularies=dict.fromkeys(integers, ids) if ids else {},
+        values={spec.name: reals for spec in session.inputs} if reals else {},
+    )
 
 
 def _batches(
@@ -221,7 +238,7 @@ def _batches(
     for start in range(0, count, batch):
         indices = [index % count for index in range(start, start + batch)]
         yield [
-            to_model(np.asarray(array[indices]), spec)
+            to_model(np.asarray(array[indices if is_batched(spec, batch) else indices[0]]), spec)
             for array, spec in zip(samples, session.inputs, strict=True)
         ]
 

@@ -15,6 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
+from edgecnn.manifest import TensorSpec
+from edgecnn.preprocessing import tensor_range
+from edgecnn.synthetic_inputs import Range, SyntheticInputs
 
 if TYPE_CHECKING:
     from edgecnn.data.base import Dataset, Split
@@ -89,31 +92,41 @@ class DrawnSamples:
 
 @dataclass(frozen=True)
 class RandomSamples:
-    """Uniform noise, for a model without data: it shows errors, not accuracy.
+    """Synthetic samples, for a model without data: they show errors, not accuracy.
 
-    Real values in [0, 1), or word ids below `vocabulary_size` where there is one.
+    Real values within `values` ([0, 1) where nobody knows the model's range), or word ids below
+    `vocabulary_size` where there is one.
     """
 
     input_shape: tuple[int, ...]
     count: int = DEFAULT_SAMPLES
     seed: int = 0
     vocabulary_size: int | None = None
+    values: Range | None = None
 
     def __len__(self) -> int:
         return self.count
 
     def __iter__(self) -> Iterator[Tensor]:
-        generator = np.random.default_rng(self.seed)
-        for _ in range(self.count):
-            shape = (1, *self.input_shape)
-            if self.vocabulary_size is None:
-                yield generator.random(shape, np.float32)
-            else:
-                yield generator.integers(0, self.vocabulary_size, shape, np.int32)
+        inputs = self._inputs
+        for index in range(self.count):
+            (sample,) = inputs.sample(index)
+            yield sample[None]
 
     def record(self) -> dict[str, Any]:
-        what = "uniform noise" if self.vocabulary_size is None else "uniform ids"
-        return {"data": what, "n": self.count, "seed": self.seed}
+        return {"data": self._inputs.describe(), "n": self.count, "seed": self.seed}
+
+    @property
+    def _inputs(self) -> SyntheticInputs:
+        ids = self.vocabulary_size is not None
+        spec = TensorSpec("input", (1, *self.input_shape), "int32" if ids else "float32")
+        return SyntheticInputs(
+            [spec],
+            self.count,
+            seed=self.seed,
+            vocabularies={"input": self.vocabulary_size} if self.vocabulary_size else {},
+            values={"input": self.values} if self.values else {},
+        )
 
 
 def calibration_samples(
@@ -144,13 +157,14 @@ def verification_samples(
     seed: int = 0,
     vocabulary_size: int | None = None,
 ) -> DrawnSamples | RandomSamples:
-    """Samples of the test split (or the nearest there is); noise when there are no data, of
-    ids below `vocabulary_size` for a model that takes ids.
+    """Samples of the test split (or the nearest there is); without data noise over the range
+    that `preprocessing` gives, or ids below `vocabulary_size` for a model that takes ids.
 
     Raises InputError as `calibration_samples` does.
     """
     if dataset is None or preprocessing is None:
-        return RandomSamples(input_shape, count, seed, vocabulary_size)
+        values = tensor_range(preprocessing)
+        return RandomSamples(input_shape, count, seed, vocabulary_size, values)
     split = _first_filled(dataset, ("test", "validation", "train"), "verify with")
     samples = DrawnSamples(dataset, split, preprocessing, count, seed)
     samples.check(input_shape)

@@ -17,6 +17,7 @@ from edgecnn.preprocessing.image import GREY_WEIGHTS, Fit, ImagePreprocessing
 from edgecnn.preprocessing.letterbox import LETTERBOX_FILL, LetterboxPreprocessing, Placement
 from edgecnn.preprocessing.resample import resize
 from edgecnn.preprocessing.signal import SignalPreprocessing
+from edgecnn.preprocessing.span import tensor_range
 from edgecnn.preprocessing.spectrogram import SpectrogramPreprocessing
 from edgecnn.preprocessing.text import TextPreprocessing
 from edgecnn.preprocessing.volume import VolumePreprocessing
@@ -37,6 +38,7 @@ __all__ = [
     "VolumePreprocessing",
     "preprocessing_from_dict",
     "resize",
+    "tensor_range",
 ]
 
 _KINDS: Mapping[str, type[Any]] = {

@@ -17,7 +17,7 @@ BRIEF = Protocol(
     warmup_min_secs=0.0, warmup_max_secs=0.3,
 )  # fmt: skip
 
-PASSES = ("synchrony", "memory")
+PASSES = ("response", "synchrony", "memory")
 
 Measure = Callable[..., Measurement]
 

@@ -16,7 +16,7 @@ FLOORS = (
     {"registry", "files", "progress"},
     {"preprocessing", "stats", "roofline", "formats", "proportions"},
     {"manifest", "detection", "runs", "ratios"},
-    {"measurements"},
+    {"measurements", "synthetic_inputs"},
     {"results", "accuracy_drop"},
     {"embedded_manifest", "keras_files"},
     {"models", "data", "runtimes", "evaluation", "reporting"},

@@ -23,6 +23,7 @@ from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Session
 
 PASSES: Mapping[str, str] = {
+    "response": "edgecnn.benchmarking.passes.response:find",
     "synchrony": "edgecnn.benchmarking.passes.synchrony:find",
     "memory": "edgecnn.benchmarking.passes.memory:find",
     "stages": "edgecnn.benchmarking.passes.stages:find",
@@ -57,6 +58,8 @@ class Context:
     """What the scenario told of its queries (`Run.queries`)."""
     raw: RawSamples | None = None
     """Samples before preprocessing, where there are real ones."""
+    fed: str = ""
+    """What synthetic samples are, in words ("noise 0…1")."""
 
 
 def make(name: str, context: Context) -> dict[str, Any]:

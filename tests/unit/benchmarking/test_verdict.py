@@ -132,6 +132,30 @@ def test_sick_outputs_are_invalid(health: OutputHealth, word: str):
     assert word in reasons
 
 
+SYNTHETIC = {"real": False, "fed": "noise 0…1", "inputs_differ": True, "varies_with": None}
+REAL = {"real": True, "fed": "data", "inputs_differ": True, "varies_with": None}
+
+
+@pytest.mark.parametrize(
+    ("response", "verdict", "word"),
+    [
+        (REAL, "INVALID", "the same for every sample of the data"),
+        (REAL | {"inputs_differ": False}, "VALID", "all samples of the data are the same"),
+        (SYNTHETIC | {"tried": ["noise -1…1"]}, "INVALID", "(noise 0…1, noise -1…1)"),
+        (SYNTHETIC | {"varies_with": "noise 0…255"}, "VALID", "not on noise 0…255"),
+    ],
+)
+def test_a_constant_is_judged_by_what_was_fed(response: dict, verdict: str, word: str):
+    measured = row()
+    run = replace(measured.runs[0], passes={"response": response})
+    found, reasons = judged(replace(measured, runs=(run,)), OutputHealth(True, True))
+    assert found == verdict
+    assert word in reasons
+    if not response["real"]:
+        assert "--data" in reasons
+        assert "runtime" not in reasons  # nothing shows that it is to blame
+
+
 def test_a_gpu_in_software_is_invalid():
     verdict, reasons = judged(row("gpu", software=True, device_name="SwiftShader"))
     assert verdict == "INVALID"

@@ -104,7 +104,7 @@ def test_noise_for_a_model_of_words_is_ids_it_knows():
     ids = np.concatenate(list(samples))
     assert (ids.shape, ids.dtype) == ((6, 30), np.int32)
     assert set(np.unique(ids)) == {0, 1, 2, 3}
-    assert samples.record()["data"] == "uniform ids"
+    assert samples.record()["data"] == "whole numbers 0…3"
 
 
 def test_one_sample_is_alive_at_a_time():

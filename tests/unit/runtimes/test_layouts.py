@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.inputs import channels_last, synthetic_samples
 from edgecnn.manifest import TensorSpec
 from edgecnn.runtimes.tensors import guess_layout, name_axes, to_model
+from edgecnn.synthetic_inputs import channels_last
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,3 @@ def test_channels_last_arrays_reach_models_with_channels_first(sizes: tuple[int,
     assert stored.shape == spec.shape
     assert np.array_equal(np.moveaxis(stored, 1, -1), array)
     assert channels_last(spec) == (1, *sizes)
-
-
-def test_synthetic_ids_stay_below_the_vocabulary():
-    spec = TensorSpec("input", (1, 40), "int32", "NL")
-    ids = synthetic_samples(spec, 20, vocabulary_size=5)
-    assert set(np.unique(ids)) == set(range(5))
