@@ -23,6 +23,7 @@ from edgecnn.errors import InputError
 
 MAX_JSON_BYTES = 64 << 20
 """Of JSON that describes something (a manifest, an index); what holds data names its own limit."""
+MAX_CONTAINERS = 2_000_000
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -108,19 +109,32 @@ def read_text_file(path: Path, *, limit: int) -> str:
 
 
 def read_json_file(path: Path, *, limit: int = MAX_JSON_BYTES) -> Any:
-    """What a JSON file holds. Raises as `read_text_file`, and InputError for what is not JSON,
-    is nested too deeply, holds a number of thousands of digits, or names a key twice.
+    """What a JSON file holds. Raises as `read_text_file` and `parse_json`."""
+    return parse_json(read_text_file(path, limit=limit), str(path))
+
+
+def parse_json(text: str, where: str, *, containers: int = MAX_CONTAINERS) -> Any:
+    """What JSON from anywhere holds; memory is at most 12 times the text's, and 200 MB more.
+
+    Raises InputError for what is not JSON, is nested too deeply, has more than `containers` lists
+    and objects (a list takes 64 bytes and two characters), holds a number of thousands of digits,
+    or names a key twice.
     """
+    if text.count("[") + text.count("{") > containers:
+        raise InputError(
+            f"{where}: more than {containers:,} lists and objects",
+            hint="this is not the file that is expected",
+        )
     try:
-        return json.loads(read_text_file(path, limit=limit), object_pairs_hook=_unique_keys)
+        return json.loads(text, object_pairs_hook=_unique_keys)
     except RecursionError as error:
         raise InputError(
-            f"{path}: its lists or objects are nested too deeply",
+            f"{where}: its lists or objects are nested too deeply",
             hint="the file is damaged or not what its name says",
         ) from error
     except ValueError as error:
         raise InputError(
-            f"{path}: not a complete JSON file ({error})",
+            f"{where}: not a complete JSON file ({error})",
             hint="the file is cut off, damaged or not what its name says",
         ) from error
 

@@ -7,15 +7,16 @@ and ignored when it is read back.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from statistics import median
 from typing import Any, Literal
 
 import numpy as np
 
+from edgecnn.records import FieldError, inside, read_list, read_record
 from edgecnn.roofline import Roofline, limit_of, locate
-from edgecnn.runs import Effective, Run, build, run_from_dict
+from edgecnn.runs import Effective, Run, run_from_dict
 from edgecnn.stats import (
     LatencySummary,
     median_of_processes_interval,
@@ -331,22 +332,41 @@ class Measurement:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Measurement:
-        accuracy, parity = values.get("accuracy"), values.get("parity")
-        return cls(
-            artifact=build(ArtifactRecord, values["artifact"]),
-            runtime=values["runtime"],
-            device=values["device"],
-            options=build(RuntimeOptions, values["options"]),
-            status=values["status"],
-            runs=tuple(run_from_dict(run) for run in values["runs"]),
-            accuracy=build(Accuracy, accuracy) if accuracy else None,
-            parity=build(Parity, parity) if parity else None,
-            verdict=values.get("verdict"),
-            reasons=tuple(values.get("reasons", ())),
-            error=values.get("error"),
-            hint=values.get("hint"),
+    def from_dict(cls, values: Any, at: str = "measurement") -> Measurement:
+        """Read what `to_dict` wrote, from the path `at` of a document.
+
+        Derived keys are ignored. Raises FieldError for a field that is missing or of another
+        type, and for counts that make no sense.
+        """
+        runs: Sequence[Any] = ()
+        if isinstance(values, Mapping):
+            runs = read_list(values.get("runs"), inside(at, "runs"))
+            values = {**values, "runs": ()}
+        row = read_record(cls, values, at)
+        read = (
+            run_from_dict(run, inside(inside(at, "runs"), index)) for index, run in enumerate(runs)
         )
+        row = replace(row, runs=tuple(read))
+        _check_counts(row, at)
+        return row
+
+
+def _check_counts(row: Measurement, at: str) -> None:
+    for part, name, least in (
+        ("options", "threads", 1),
+        ("options", "batch", 1),
+        ("options", "streams", 1),
+        ("options", "target_qps", 0),
+        ("artifact", "size_bytes", 0),
+        ("accuracy", "n", 0),
+        ("parity", "n", 0),
+    ):
+        holder = getattr(row, part)
+        if holder is not None and getattr(holder, name) < least:
+            raise FieldError(
+                inside(inside(at, part), name),
+                f"expected {least} or more, received: {getattr(holder, name)}",
+            )
 
 
 def _in_ms(time_ns: float | None) -> float | None:

@@ -7,13 +7,13 @@ The JSON file is a contract (keys in README, "The results file"). Raw samples ar
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edgecnn.errors import InputError
-from edgecnn.files import write_text_atomically
+from edgecnn.files import parse_json, read_text_file, write_text_atomically
 from edgecnn.measurements import (
     Accuracy,
     ArtifactRecord,
@@ -24,7 +24,8 @@ from edgecnn.measurements import (
     Status,
     Verdict,
 )
-from edgecnn.runs import Block, Effective, Run, build, run_from_dict
+from edgecnn.records import FieldError, inside, read_field, read_list, read_record
+from edgecnn.runs import Block, Effective, Run, run_from_dict
 
 __all__ = [
     "Accuracy",
@@ -33,6 +34,7 @@ __all__ = [
     "Contention",
     "Effective",
     "Environment",
+    "LeftOut",
     "Measurement",
     "Parity",
     "Results",
@@ -44,7 +46,8 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 2
-MAX_FILE_BYTES = 1 << 30
+MAX_FILE_BYTES = 256 << 20
+"""About 35 million raw samples; read back, a file takes up to 12 times its size in memory."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,19 @@ class Environment:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Environment:
-        environment: Environment = build(cls, values)
-        return environment
+        """Read what was written from it. Raises FieldError."""
+        return read_record(cls, values, "environment")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A row of a results file that could not be read: which one, and why."""
+
+    row: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.row} left out: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,8 @@ class Results:
     """The data set behind inputs and accuracy: name, sha256, split, n, labels."""
     command: str = ""
     schema_version: int = SCHEMA_VERSION
+    left_out: tuple[LeftOut, ...] = ()
+    """Rows of the file that these results were read from which could not be read; not saved."""
 
     def with_measurement(self, measurement: Measurement) -> Results:
         """A copy in which `measurement` replaces the row of the same key, or comes last."""
@@ -99,49 +115,94 @@ class Results:
         return {**measurement.to_dict(), "roofline": asdict(roofline) if roofline else None}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Results:
-        """Read what `to_dict` wrote. Raises InputError for another schema or another thing."""
-        version = values.get("schema_version") if isinstance(values, Mapping) else None
-        if not isinstance(version, int) or not isinstance(values.get("measurements"), list):
+    def from_dict(cls, values: Any) -> Results:
+        """Read what `to_dict` wrote. A row that cannot be read is left out, see `left_out`.
+
+        Raises InputError for another schema or another thing, for a damaged environment, and
+        when no row is left; a FieldError names the path of the field.
+        """
+        if not isinstance(values, Mapping) or not {"schema_version", "measurements"} <= set(values):
             raise InputError("not an edgecnn results file: no schema_version and measurements")
-        if version > SCHEMA_VERSION:
+        version = read_field(int, values["schema_version"], "schema_version")
+        if not 0 <= version <= SCHEMA_VERSION:
             raise InputError(
-                f"results schema {version} is newer than this edgecnn reads ({SCHEMA_VERSION})",
+                f"results schema {version} is "
+                f"{'newer than' if version > 0 else 'none that'} this edgecnn reads "
+                f"({SCHEMA_VERSION})",
                 hint="update edgecnn",
             )
-        try:
-            return cls(
-                measurements=tuple(Measurement.from_dict(row) for row in values["measurements"]),
-                environment=Environment.from_dict(values.get("environment", {})),
-                protocol=values.get("protocol", {}),
-                data=values.get("data", {}),
-                command=values.get("command", ""),
-                schema_version=version,
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        rows = read_list(values["measurements"], "measurements")
+        read, left_out = _rows(rows)
+        if left_out and not read:
             raise InputError(
-                f"not an edgecnn results file: {type(error).__name__}: {error}"
-            ) from error
+                f"none of {len(rows)} rows can be read: {left_out[0].reason}",
+                hint="the file is damaged or was changed by hand; measure again",
+            )
+        return cls(
+            measurements=read,
+            environment=Environment.from_dict(values.get("environment", {})),
+            protocol=read_field(Mapping[str, Any], values.get("protocol", {}), "protocol"),
+            data=read_field(Mapping[str, Any], values.get("data", {}), "data"),
+            command=read_field(str, values.get("command", ""), "command"),
+            schema_version=version,
+            left_out=left_out,
+        )
 
     def save(self, path: Path) -> None:
         """Write the JSON file; a reader sees the old file or the new one."""
-        write_text_atomically(path, json.dumps(self.to_dict(), separators=(",", ":")) + "\n")
+        document = self.to_dict()
+        try:
+            text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+        except ValueError:  # JSON has no NaN and no infinity: a sensor or a pass gave one
+            document = read_field(Mapping[str, Any], document, "")
+            text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+        write_text_atomically(path, text + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Results:
         """Read a results file. Raises InputError when it is missing, damaged or not ours."""
-        try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise InputError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB")
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
+        text = read_text_file(path, limit=MAX_FILE_BYTES)
+        if text[:1_000].lstrip().startswith("<"):
             raise InputError(
-                f"{path}: not a complete JSON file ({error})",
-                hint="the file is truncated or not an edgecnn results file",
-            ) from error
+                f"{path}: a page, not a results file",
+                hint=f"edgecnn report {path.with_suffix('.html').name} --out results.json gets the "
+                "results out of a report",
+            )
         try:
-            return cls.from_dict(values)
+            return cls.from_dict(parse_json(text, str(path)))
+        except FieldError as error:
+            raise InputError(
+                f"{path}: {error.message}",
+                hint="the file is damaged or was changed by hand; measure again",
+            ) from error
         except InputError as error:
-            raise InputError(f"{path}: {error.message}", hint=error.hint) from error
+            named = error.message if error.message.startswith(str(path)) else f"{path}: {error}"
+            raise InputError(named, hint=error.hint) from error
+
+
+def _rows(documents: Sequence[Any]) -> tuple[tuple[Measurement, ...], tuple[LeftOut, ...]]:
+    """The rows that can be read, and those that cannot or come twice."""
+    rows: dict[tuple[str, ...], Measurement] = {}
+    left_out = []
+    for index, document in enumerate(documents):
+        at = inside("measurements", index)
+        try:
+            row = Measurement.from_dict(document, at)
+            if row.key in rows:
+                raise FieldError(at, "the same configuration as a row before it")
+        except FieldError as error:
+            left_out.append(LeftOut(_row_name(document, index), error.message))
+        else:
+            rows[row.key] = row
+    return tuple(rows.values()), tuple(left_out)
+
+
+def _row_name(document: Any, index: int) -> str:
+    """The row's number and, where it has them, its file and runtime."""
+    names = []
+    if isinstance(document, Mapping):
+        artifact = document.get("artifact")
+        names = [artifact.get("name") if isinstance(artifact, Mapping) else None]
+        names += [document.get("runtime")]
+    told = " on ".join(repr(name[:80])[1:-1] for name in names if isinstance(name, str) and name)
+    return f"row {index + 1}{f' ({told})' if told else ''}"

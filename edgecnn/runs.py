@@ -8,13 +8,15 @@ its memory: the samples of that block are kept, but they describe the neighbor a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.records import FieldError, inside, read_record
+from edgecnn.run_details import MachineDetails, PassDetails, QueryDetails
 from edgecnn.stats import Samples
 
 
@@ -75,12 +77,12 @@ class Run:
     blocks: tuple[Block, ...] = ()
     """Stretches of `samples_ns` and the state of the machine in each; empty where it was not
     looked at (other scenarios than single_stream, results of schema 1)."""
-    machine: Mapping[str, Any] = field(default_factory=dict)
+    machine: Annotated[Mapping[str, Any], MachineDetails] = field(default_factory=dict)
     """What the machine did meanwhile: load, steal time, context switches, frequency."""
-    queries: Mapping[str, Any] = field(default_factory=dict)
+    queries: Annotated[Mapping[str, Any], QueryDetails] = field(default_factory=dict)
     """Scenarios with several samples under way: samples, elapsed_ns, and for "server" the rate
     offered, the bound, whether it held, and every attempt."""
-    passes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    passes: Annotated[Mapping[str, Mapping[str, Any]], PassDetails] = field(default_factory=dict)
     """What further passes over the loaded model found, by name ("memory", "energy" …); one that
     could not be made holds `error`."""
 
@@ -110,21 +112,40 @@ class Run:
         return quiet
 
 
-def build(kind: Any, values: Mapping[str, Any]) -> Any:
-    """Build a dataclass from a mapping, leaving out keys it does not know; lists become tuples."""
-    known = kind.__dataclass_fields__
-    return kind(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-            if name in known
-        }
-    )
+def run_from_dict(values: Any, at: str = "run") -> Run:
+    """Read a Run from a JSON object that lies at the path `at`; keys it does not know are left out.
+
+    Raises FieldError for a field that is missing, of another type, or impossible: a negative
+    time, a block beyond the samples, queries without a count.
+    """
+    run = read_record(Run, values, at)
+    for name in ("load_ns", "first_inference_ns", "import_ns"):
+        if getattr(run, name) < 0:
+            raise FieldError(inside(at, name), f"is negative: {getattr(run, name)}")
+    for name in ("warmup_ns", "samples_ns"):
+        times = getattr(run, name)
+        if times and min(times) < 0:
+            place = inside(inside(at, name), times.index(min(times)))
+            raise FieldError(place, f"is negative: {min(times)}")
+    for index, block in enumerate(run.blocks):
+        if min(block.first, block.count) < 0 or block.first + block.count > len(run.samples_ns):
+            raise FieldError(
+                inside(inside(at, "blocks"), index),
+                f"covers samples {block.first} to {block.first + block.count} "
+                f"of {len(run.samples_ns)}",
+            )
+    _check_queries(run.queries, inside(at, "queries"))
+    for name, found in run.passes.items():
+        if not isinstance(found, Mapping):
+            raise FieldError(inside(inside(at, "passes"), name), "expected an object")
+    return run
 
 
-def run_from_dict(values: Mapping[str, Any]) -> Run:
-    """Read a Run from JSON; keys it does not know are left out."""
-    effective = values.get("effective")
-    blocks = tuple(build(Block, block) for block in values.get("blocks", ()))
-    run: Run = build(Run, {**values, "blocks": blocks})
-    return replace(run, effective=build(Effective, effective) if effective else None)
+def _check_queries(queries: Mapping[str, Any], at: str) -> None:
+    needed = ("samples", "elapsed_ns", *(("reason",) if queries.get("valid") is False else ()))
+    for name in needed if queries else ():
+        if name not in queries:
+            raise FieldError(inside(at, name), "is missing")
+    for name in ("samples", "elapsed_ns") if queries else ():
+        if queries[name] < 0:
+            raise FieldError(inside(at, name), f"is negative: {queries[name]}")

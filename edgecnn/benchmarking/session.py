@@ -323,7 +323,16 @@ def _python_for(configuration: Configuration) -> Path | Outcome | None:
 
 
 def check_previous(previous: Results, protocol: Protocol, data: Dataset | None) -> None:
-    """Raise InputError when results cannot be continued with this protocol and this data."""
+    """Raise InputError when results cannot be continued with this protocol and this data, or hold
+    rows that cannot be read and would be lost.
+    """
+    if previous.left_out:
+        first = previous.left_out[0]
+        raise InputError(
+            f"{len(previous.left_out)} of the rows there cannot be read, first {first.row}: "
+            f"{first.reason}",
+            hint="pass --force to measure all rows again, or choose another --out",
+        )
     if previous.protocol != protocol.to_dict():
         raise InputError(
             "the results there were measured with another protocol",

@@ -36,6 +36,9 @@ def command(results: tuple[Path, ...], out: Path, picture: str | None, force: bo
             loaded += extract.read_embedded(path)
         else:
             loaded.append(Results.load(path))
+    for path, one in zip(results, loaded, strict=False):
+        for lost in one.left_out:
+            click.echo(f"{path.name}: {lost}", err=True)
     raw = from_page and out.suffix == ".json"
     for written in write(loaded, out, picture=picture or PICTURE, raw=raw):
         click.echo(written)

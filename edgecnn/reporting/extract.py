@@ -23,11 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
+from edgecnn.files import parse_json, read_file
 from edgecnn.results import Block, Results, Run
 
 ELEMENT_ID = "edgecnn-raw"
 MAX_PAGE_BYTES = 256 << 20
-MAX_UNPACKED_BYTES = 1 << 30
+MAX_UNPACKED_BYTES = 128 << 20
+MAX_SAMPLES = 16 << 20
+"""A page of 10,000 rows holds 7 million; read back, a sample takes up to 48 bytes."""
 _MAGIC = b"edgecnn raw 1\n"
 _SMALL = 4 << 20
 """Below this LZMA is worth its time (it packs 10–20% better and 10 times slower)."""
@@ -118,13 +121,7 @@ def unpack(packed: Packed) -> list[Results]:
 def read_embedded(path: Path) -> list[Results]:
     """The results inside a report.html. Raises InputError when there are none to read."""
     path = Path(path)
-    try:
-        if path.stat().st_size > MAX_PAGE_BYTES:
-            raise InputError(f"{path}: larger than {MAX_PAGE_BYTES >> 20} MiB")
-        page = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    found = _ELEMENT.findall(page)
+    found = _ELEMENT.findall(read_file(path, limit=MAX_PAGE_BYTES))
     if len(found) != 1:
         raise InputError(
             f"{path}: no edgecnn raw data in this page"
@@ -216,7 +213,7 @@ def _split(plain: bytes) -> tuple[dict[str, Any], npt.NDArray[np.uint8]]:
         raise ValueError(f"expected {_MAGIC!r}, received {plain[: len(_MAGIC)]!r}")
     start = len(_MAGIC) + 8
     end = start + int.from_bytes(plain[len(_MAGIC) : start], "little")
-    document = json.loads(plain[start:end])
+    document = parse_json(plain[start:end].decode("utf-8"), "the embedded raw data")
     width = document["width"]
     if not isinstance(width, int) or not 1 <= width <= 8:
         raise ValueError(f"expected a width of 1 to 8 bytes, received {width!r}")
@@ -226,6 +223,8 @@ def _split(plain: bytes) -> tuple[dict[str, Any], npt.NDArray[np.uint8]]:
 
 def _with_samples(document: dict[str, Any], planes: npt.NDArray[np.uint8]) -> list[dict[str, Any]]:
     count = planes.shape[1]
+    if count > MAX_SAMPLES:
+        raise ValueError(f"{count:,} samples, expected at most {MAX_SAMPLES:,}")
     wide = np.zeros((count, 8), np.uint8)
     wide[:, : planes.shape[0]] = planes.T
     offsets = wide.view("<i8").reshape(-1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgecnn.errors import InputError
 from edgecnn.results import (
+    SCHEMA_VERSION,
     Accuracy,
     ArtifactRecord,
     Effective,
@@ -21,6 +24,8 @@ from edgecnn.results import (
     Run,
     RuntimeOptions,
 )
+
+OLD = Path(__file__).with_name("old_results")
 
 
 def run(samples: tuple[int, ...] = tuple(range(1_000_000, 1_000_100))) -> Run:
@@ -94,6 +99,70 @@ def test_a_file_keeps_the_schema_it_was_written_in():
     assert Results.from_dict(older).schema_version == 0
 
 
+@pytest.mark.parametrize("path", sorted(OLD.glob("*.json")), ids=lambda path: path.stem)
+def test_a_file_that_an_earlier_version_wrote_is_read(path: Path):
+    results = Results.load(path)
+    assert results.left_out == ()
+    assert results.schema_version < SCHEMA_VERSION
+    assert results.measurements[0].latency.count > 0
+
+
+def with_row(change) -> dict:
+    """A document of two rows; `change` is applied to the first row's dictionary."""
+    document = json.loads(json.dumps(FULL.to_dict()))
+    change(document["measurements"][0])
+    return document
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda row: row["runs"][1]["samples_ns"].__setitem__(3, float("nan")),
+         r"measurements\[0\]\.runs\[1\]\.samples_ns\[3\]: .* received: nan"),
+        (lambda row: row["runs"][0]["samples_ns"].__setitem__(3, -5),
+         r"runs\[0\]\.samples_ns\[3\]: is negative: -5"),
+        (lambda row: row["runs"][0].update(samples_ns="fast"), "samples_ns: expected a list"),
+        (lambda row: row["runs"][0].pop("load_ns"), r"runs\[0\]\.load_ns: is missing"),
+        (lambda row: row["runs"][0].update(blocks=[{"first": 90, "count": 20}]),
+         r"blocks\[0\]: covers samples 90 to 110 of 100"),
+        (lambda row: row["runs"][0].update(queries={"valid": False}),
+         r"queries\.samples: is missing"),
+        (lambda row: row["runs"][0].update(passes={"memory": {"inferences": 3}}),
+         r"passes\.memory\.growth_second_half_bytes: is missing"),
+        (lambda row: row["runs"][0].update(passes={"energy": 3}), r"energy: expected an object"),
+        (lambda row: row["options"].update(threads=0), r"options\.threads: expected 1 or more"),
+        (lambda row: row.update(status="fine"), "status: expected one of ok, unsupported"),
+        (lambda row: row["accuracy"].update(value=float("inf")), r"accuracy\.value: expected"),
+    ],
+)  # fmt: skip
+def test_a_row_that_cannot_be_read_is_left_out_with_its_reason(tmp_path: Path, change, reason):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(with_row(change)))
+    results = Results.load(path)
+    assert results.measurements == FULL.measurements[1:]
+    (lost,) = results.left_out
+    assert lost.row == "row 1 (m.tflite on litert)"
+    assert re.search(reason, lost.reason)
+
+
+def test_a_configuration_that_comes_twice_is_left_out_the_second_time():
+    document = FULL.to_dict()
+    document["measurements"].append(document["measurements"][0])
+    results = Results.from_dict(document)
+    assert results.measurements == FULL.measurements
+    assert "the same configuration as a row before it" in results.left_out[0].reason
+
+
+def test_what_json_does_not_have_is_null_in_a_saved_file(tmp_path: Path):
+    path = tmp_path / "results.json"
+    odd = replace(run(), passes={"energy": {"joules_per_inference": float("nan")}})
+    row = replace(measurement(), runs=(odd,))
+    Results((row,)).save(path)
+    assert "NaN" not in path.read_text()
+    (back,) = Results.load(path).measurements
+    assert back.found("energy") == {"joules_per_inference": None}
+
+
 def test_derived_numbers_come_from_the_samples_not_from_the_file():
     document = FULL.to_dict()
     document["measurements"][0]["latency_ms"]["p50"] = 0.001
@@ -125,9 +194,17 @@ def test_the_same_key_replaces_a_row():
         ("[]", "not an edgecnn results file"),
         ('{"name": "package.json"}', "not an edgecnn results file"),
         ('{"schema_version": 99, "measurements": []}', "newer than this edgecnn reads"),
-        ('{"schema_version": 1, "measurements": [{"artifact": 3}]}', "not an edgecnn results file"),
-        ('{"schema_version": 1, "measurements": ["row"]}', "not an edgecnn results file"),
-        ("[" * 100_000, "not a complete JSON file"),
+        (
+            '{"schema_version": 1, "measurements": [{"artifact": 3}]}',
+            r"runs: expected a list, received: null",
+        ),
+        ('{"schema_version": 1, "measurements": ["row"]}', "expected an object, received: 'row'"),
+        ('{"schema_version": true, "measurements": []}', "schema_version: expected a whole number"),
+        ('{"schema_version": -1, "measurements": []}', "none that this edgecnn reads"),
+        ('{"schema_version": 1, "measurements": [], "command": 3}', "command: expected text"),
+        ('{"schema_version": 1, "schema_version": 2}', "'schema_version' comes twice"),
+        ("<!doctype html><html></html>", "a page, not a results file"),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_file_that_is_not_ours_is_a_clear_line(tmp_path: Path, text: str, word: str):
@@ -138,8 +215,10 @@ def test_a_file_that_is_not_ours_is_a_clear_line(tmp_path: Path, text: str, word
 
 
 def test_a_missing_file_is_a_clear_line(tmp_path: Path):
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="no such file"):
         Results.load(tmp_path / "none.json")
+    with pytest.raises(InputError, match="received a folder"):
+        Results.load(tmp_path)
 
 
 def test_keys_of_a_later_minor_version_are_left_out():

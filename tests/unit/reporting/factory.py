@@ -302,7 +302,10 @@ def hostile() -> Results:
                 ),
             )
         )
-        rows.append(replace(rows[-1], status="failed", runs=(), error=text, hint=text))
+        other = replace(row.options, threads=2)
+        rows.append(
+            replace(rows[-1], options=other, status="failed", runs=(), error=text, hint=text)
+        )
     text = " ".join(HOSTILE_NAMES[:11])
     return Results(
         measurements=tuple(rows),

@@ -38,7 +38,7 @@ def test_hostile_results_come_out_as_they_went_in(hostile):
     assert unpack(pack([hostile])) == [hostile]
 
 
-@pytest.mark.parametrize("samples", [(0,), (), (5, 5), (2**62, 0, 1), (-3, 4)])
+@pytest.mark.parametrize("samples", [(0,), (), (5, 5), (2**62, 0, 1)])
 def test_odd_samples_survive(results, samples):
     row = results.measurements[0]
     odd = replace(row, runs=(replace(row.runs[0], samples_ns=samples),))
@@ -145,7 +145,7 @@ def test_a_page_without_raw_data_is_a_clear_error(tmp_path):
     page.write_text("<p>hello</p>")
     with pytest.raises(InputError, match="no edgecnn raw data"):
         read_embedded(page)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="no such file"):
         read_embedded(tmp_path / "absent.html")
 
 

@@ -1,0 +1,275 @@
+"""Frozen dataclasses from JSON that somebody else may have written: every field is checked.
+
+The type of a field is its schema: numbers are finite, whole numbers fit into 64 bits, a `Literal`
+takes its words only, and what is `Any` is plain JSON. A field that does not fit is a FieldError
+that names its path ("measurements[3].runs[0].samples_ns[17]"). Keys that the class does not have
+are left out, so that a file from a later version can be read.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from math import isfinite
+from typing import Any, TypeVar
+
+from edgecnn.errors import InputError
+
+Record = TypeVar("Record")
+_Reader = Callable[[Any, str], Any]
+
+LARGEST_INTEGER = (1 << 63) - 1
+DEEPEST = 40
+"""Levels of lists and objects inside a field that may hold anything."""
+_SHOWN = 40
+
+
+class FieldError(InputError):
+    """A field that is missing or holds something else; `path` says which."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}" if path else problem)
+        self.path = path
+
+
+def read_record(kind: type[Record], values: Any, at: str = "") -> Record:
+    """The dataclass `kind` from a JSON object that lies at the path `at`. Raises FieldError."""
+    record: Record = read_field(kind, values, at)
+    return record
+
+
+def read_field(annotation: Any, value: Any, at: str) -> Any:
+    """`value` as the type `annotation` asks for; lists become tuples. Raises FieldError."""
+    return _reader(annotation)(value, at)
+
+
+def read_list(value: Any, at: str) -> Sequence[Any]:
+    """A list whose items nobody has looked at yet. Raises FieldError."""
+    if not isinstance(value, (list, tuple)):
+        raise FieldError(at, f"expected a list, received: {shown(value)}")
+    return value
+
+
+def inside(at: str, key: object) -> str:
+    """The path of a key, or of an index, below the path `at`."""
+    if isinstance(key, int):
+        return f"{at}[{key}]"
+    name = str(key)
+    if not name.isidentifier() or len(name) > _SHOWN:
+        return f"{at}[{name[:_SHOWN]!r}]"
+    return f"{at}.{name}" if at else name
+
+
+def shown(value: Any) -> str:
+    """What was received, short and without control characters."""
+    if isinstance(value, str):
+        return repr(value[:_SHOWN]) + ("…" if len(value) > _SHOWN else "")
+    if isinstance(value, Mapping):
+        return f"an object with {len(value)} keys"
+    if isinstance(value, Sequence):
+        return f"a list of {len(value)}"
+    if type(value) is int and value.bit_length() > 64:
+        return f"a number of {value.bit_length()} bits"
+    return {None: "null", True: "true", False: "false"}.get(value) or str(value)
+
+
+@cache
+def _reader(annotation: Any) -> _Reader:
+    """What reads a value of this type: made once for each type."""
+    if annotation in _SIMPLE:
+        return _SIMPLE[annotation]
+    if is_dataclass(annotation):
+        return _dataclass_reader(annotation)
+    if typing.is_typeddict(annotation):
+        return _typed_dict_reader(annotation)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:  # an open mapping, and the keys of it that are typed
+        return _reader(arguments[1])
+    if origin in (typing.Union, types.UnionType):
+        return _union_reader(arguments)
+    return _generic_reader(origin, arguments)
+
+
+def _generic_reader(origin: Any, arguments: tuple[Any, ...]) -> _Reader:
+    if origin is typing.Literal:
+        return _literal_reader(arguments)
+    if origin is tuple:
+        return _tuple_reader(arguments)
+    if origin is list:
+        item_of = _tuple_reader((arguments[0], ...))
+        return lambda value, at: list(item_of(value, at))
+    if origin is not None and issubclass(origin, Mapping):
+        return _mapping_reader(arguments[1])
+    raise TypeError(f"no schema for {origin}[{arguments}]")
+
+
+def _dataclass_reader(kind: Any) -> _Reader:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    known = [(field.name, hints[field.name]) for field in fields(kind) if field.init]
+    required = {
+        field.name
+        for field in fields(kind)
+        if field.init and field.default is MISSING and field.default_factory is MISSING
+    }
+
+    def read(value: Any, at: str) -> Any:
+        values = _object(value, at)
+        found = {}
+        for name, annotation in known:
+            if name in values:
+                found[name] = _reader(annotation)(values[name], inside(at, name))
+            elif name in required:
+                raise FieldError(inside(at, name), "is missing")
+        return kind(**found)
+
+    return read
+
+
+def _typed_dict_reader(kind: Any) -> _Reader:
+    """Known keys as they are typed, others as plain JSON; the result is a dictionary."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+
+    def read(value: Any, at: str) -> dict[str, Any]:
+        values = _object(value, at)
+        for name in kind.__required_keys__:
+            if name not in values:
+                raise FieldError(inside(at, name), "is missing")
+        return {
+            name: _reader(hints.get(name, Any))(item, inside(at, name))
+            for name, item in values.items()
+        }
+
+    return read
+
+
+def _literal_reader(words: tuple[Any, ...]) -> _Reader:
+    def read(value: Any, at: str) -> Any:
+        if not isinstance(value, str) or value not in words:
+            raise FieldError(at, f"expected one of {', '.join(words)}, received: {shown(value)}")
+        return value
+
+    return read
+
+
+def _union_reader(choices: tuple[Any, ...]) -> _Reader:
+    """The one choice beside null; of several the first that takes the value."""
+    others = [choice for choice in choices if choice is not types.NoneType]
+
+    def read(value: Any, at: str) -> Any:
+        if value is None and len(others) < len(choices):
+            return None
+        for choice in others[:-1]:
+            try:
+                return _reader(choice)(value, at)
+            except FieldError:
+                continue
+        return _reader(others[-1])(value, at)
+
+    return read
+
+
+def _tuple_reader(arguments: tuple[Any, ...]) -> _Reader:
+    endless = len(arguments) == 2 and arguments[1] is ...
+
+    def read(value: Any, at: str) -> tuple[Any, ...]:
+        value = read_list(value, at)
+        if not endless:
+            if len(value) != len(arguments):
+                raise FieldError(at, f"expected {len(arguments)} values, received: {len(value)}")
+            pairs = enumerate(zip(arguments, value, strict=True))
+            return tuple(_reader(one)(item, inside(at, i)) for i, (one, item) in pairs)
+        if arguments[0] is int and _all_whole(value):  # raw samples, by the million
+            return tuple(value)
+        item_of = _reader(arguments[0])
+        return tuple(item_of(item, inside(at, i)) for i, item in enumerate(value))
+
+    return read
+
+
+def _all_whole(values: Sequence[Any]) -> bool:
+    if not all(type(value) is int for value in values):
+        return False
+    return not values or (min(values) >= -LARGEST_INTEGER and max(values) <= LARGEST_INTEGER)
+
+
+def _mapping_reader(annotation: Any) -> _Reader:
+    def read(value: Any, at: str) -> dict[str, Any]:
+        item_of = _reader(annotation)
+        return {key: item_of(item, inside(at, key)) for key, item in _object(value, at).items()}
+
+    return read
+
+
+def _object(value: Any, at: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise FieldError(at, f"expected an object, received: {shown(value)}")
+    return value
+
+
+def _text(value: Any, at: str) -> str:
+    if not isinstance(value, str):
+        raise FieldError(at, f"expected text, received: {shown(value)}")
+    return value
+
+
+def _truth(value: Any, at: str) -> bool:
+    if not isinstance(value, bool):
+        raise FieldError(at, f"expected true or false, received: {shown(value)}")
+    return value
+
+
+def _whole(value: Any, at: str) -> int:
+    """A whole number of 64 bits; 3.0 is one, for other tools write it so."""
+    if isinstance(value, float) and isfinite(value) and value == int(value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > LARGEST_INTEGER:
+        raise FieldError(at, f"expected a whole number of 64 bits, received: {shown(value)}")
+    return value
+
+
+def _number(value: Any, at: str) -> float:
+    fits = isinstance(value, float) and isfinite(value)
+    if not fits and (type(value) is not int or abs(value) > LARGEST_INTEGER):
+        raise FieldError(at, f"expected a finite number, received: {shown(value)}")
+    number: float = value
+    return number
+
+
+def _nothing(value: Any, at: str) -> None:
+    if value is not None:
+        raise FieldError(at, f"expected null, received: {shown(value)}")
+
+
+def _plain(value: Any, at: str, depth: int = 0) -> Any:
+    """Any JSON without giant numbers or a tower of lists; NaN and infinity, which JSON does not
+    have, are null.
+    """
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    if isinstance(value, (int, float)):
+        return _number(value, at)
+    if depth >= DEEPEST:
+        raise FieldError(at, f"nested more than {DEEPEST} levels deep")
+    if isinstance(value, Mapping):
+        values = _object(value, at)
+        return {key: _plain(item, inside(at, key), depth + 1) for key, item in values.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_plain(item, inside(at, i), depth + 1) for i, item in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
+    raise FieldError(at, f"expected JSON, received: {shown(value)}")
+
+
+_SIMPLE: Mapping[Any, _Reader] = {
+    Any: _plain,
+    object: _plain,
+    str: _text,
+    bool: _truth,
+    int: _whole,
+    float: _number,
+    types.NoneType: _nothing,
+}
