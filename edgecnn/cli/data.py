@@ -39,7 +39,7 @@ command.add_command(check_command)
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Of the splits.")
 @reading_options(strict=False)
 @click.option("--out", type=options.FILE, help="Folder for inspection.json and a contact sheet.")
-@click.option("--strict", is_flag=True, help="Exit 1 on leakage, conflicts or broken files.")
+@click.option("--strict", is_flag=True, help="Exit 1 on leakage, conflicts, or anything left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def inspect_command(
     *,
@@ -78,7 +78,7 @@ def inspect_command(
     if strict and found.faulty:
         raise GateError(
             f"{found.name}: {len(found.leakage)} leaks between splits, "
-            f"{len(found.conflicts)} conflicts of labels, {len(found.skipped)} unreadable"
+            f"{len(found.conflicts)} conflicts of labels, {len(found.skipped)} left out"
         )
 
 
@@ -105,7 +105,7 @@ def _print(found: Inspection) -> None:
     _groups("blank", tuple((at,) for at in found.blank))
     if found.doubtful:
         _lines("doubtful annotations", found.doubtful)
-    _lines("unreadable", found.skipped)
+    _lines("left out or used in part", found.skipped)
 
 
 def _lines(title: str, lines: tuple[str, ...]) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.pictures import FORMATS, UnreadablePictureError, as_channels, decode
+from edgecnn.data.picture_kinds import formats
+from edgecnn.data.pictures import UnreadablePictureError, as_channels, decode
 from edgecnn.errors import InputError
 
 Picture = npt.NDArray[np.uint8]
@@ -128,7 +129,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path, formats=formats()) as image:
             lying = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5
             return (image.width, image.height) if lying else (image.height, image.width)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from edgecnn.data.boxes import BoxDataset, BoxedFile, no_boxes, picture_size, to_boxes
-from edgecnn.data.pictures import ENDINGS
+from edgecnn.data.picture_kinds import ENDINGS
 from edgecnn.errors import InputError
 
 MAX_BYTES = 4 << 20

@@ -34,9 +34,11 @@ class Place:
     split: str
     index: int
     label: str
+    file: str = ""
+    """The file's name, where a sample has one."""
 
     def __str__(self) -> str:
-        return f"{self.split}[{self.index}] ({self.label})"
+        return f"{self.split}[{self.index}] {self.file} ({self.label})".replace("  ", " ")
 
 
 @dataclass(frozen=True)
@@ -148,9 +150,11 @@ def _samples(
     for name, split in dataset.splits.items():
         boxed = isinstance(split, BoxSplit)
         labels = [_boxes(int(n)) if boxed else dataset.labels[int(n)] for n in split.labels]
+        paths = getattr(split.samples, "paths", None)
         for index, label in enumerate(labels):
+            file = paths[index].name if paths else ""
             try:
-                yield Place(name, index, label), split.samples[index]
+                yield Place(name, index, label, file), split.samples[index]
             except InputError as error:
                 skipped.append(error.message)
             done += 1

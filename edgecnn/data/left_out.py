@@ -22,7 +22,7 @@ _WORDS: Mapping[str, tuple[str, str, str]] = {
     "row": ("row", "rows", "left out"),
     "box": ("box", "boxes", "left out"),
     "cut": ("box", "boxes", "cut at the edge of the picture"),
-    "pages": ("file", "files", "used with the first page or frame only"),
+    "pages": ("file", "files", "used in part"),
 }
 
 

@@ -6,7 +6,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,19 +15,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.data.picture_kinds import formats, why_not_read
 from edgecnn.data.plain_pictures import decode_plain
 from edgecnn.errors import InputError
+from edgecnn.files import open_regular_file
 
 if TYPE_CHECKING:
     from PIL import Image
 
 Picture = npt.NDArray[np.uint8]
-
-ENDINGS = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""What Pillow may try, whatever the file's ending: nothing that starts another program."""
 
 MAX_PIXELS = 64_000_000
 """A decoded picture of 64 megapixels takes 192 MB; more is refused before it is decoded."""
@@ -90,20 +86,47 @@ def decode(path: Path | BinaryIO) -> Picture:
     transparency is laid on white, of an animation the first frame counts.
     Raises UnreadablePictureError when it cannot be decoded to the end.
     """
+    return decode_first(path)[0]
+
+
+def decode_first(path: Path | BinaryIO) -> tuple[Picture, int]:
+    """What `decode` gives, and how many pages or frames there are, of which it is the first."""
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with _opened(path) as source, Image.open(source, formats=formats()) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadablePictureError(
                     f"{image.width}×{image.height} pixels, expected at most {MAX_PIXELS:,}"
                 )
             image.load()
-            return _pixels(ImageOps.exif_transpose(image))
+            return _pixels(ImageOps.exif_transpose(image)), _frames(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadablePictureError(f"too many pixels ({error})") from error
+    except Image.UnidentifiedImageError as error:
+        reason = why_not_read(path) if isinstance(path, Path) else ""
+        raise UnreadablePictureError(reason or "not a picture") from error
     except _DECODE_ERRORS as error:
         raise UnreadablePictureError(str(error) or type(error).__name__) from error
+
+
+def _opened(path: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
+    if not isinstance(path, Path):
+        return nullcontext(path)
+    try:
+        return open_regular_file(path)
+    except InputError as error:
+        raise UnreadablePictureError(error.message) from error
+
+
+def _frames(image: Image.Image) -> int:
+    """Pages or frames; the second picture that cameras put into a JPEG is none."""
+    if image.format not in ("GIF", "TIFF", "WEBP", "PNG", "AVIF"):
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except _DECODE_ERRORS:
+        return 1
 
 
 @contextmanager

@@ -10,7 +10,11 @@ from pathlib import Path
 
 from edgecnn.data.content import sample_digest
 from edgecnn.data.left_out import LeftOut
-from edgecnn.data.pictures import UnreadablePictureError, decode, quiet_pillow
+from edgecnn.data.picture_kinds import is_not_read, why_not_read
+from edgecnn.data.pictures import UnreadablePictureError, decode_first, quiet_pillow
+from edgecnn.progress import Progress
+
+PROGRESS_EVERY = 1000
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,14 @@ class ReadablePicture:
     label: int
     digest: bytes
     shape: tuple[int, ...]
+    frames: int = 1
 
 
 def readable_pictures(
-    found: Sequence[tuple[Path, int]], folder: Path, left_out: list[LeftOut]
+    found: Sequence[tuple[Path, int]],
+    folder: Path,
+    left_out: list[LeftOut],
+    progress: Progress | None = None,
 ) -> list[ReadablePicture]:
     """Decode every picture (path, label) once, several at a time; `left_out` names, with
     the path below `folder`, each that cannot be decoded.
@@ -35,17 +43,25 @@ def readable_pictures(
         for (path, label), result in zip(
             found, pool.map(_inspect, [path for path, _ in found]), strict=True
         ):
+            where = str(path.relative_to(folder))
             if isinstance(result, str):
-                left_out.append(LeftOut(str(path.relative_to(folder)), result))
-            else:
-                entries.append(ReadablePicture(path, label, *result))
+                left_out.append(LeftOut(where, result))
+                continue
+            entries.append(ReadablePicture(path, label, *result))
+            if entries[-1].frames > 1:
+                pages = f"{entries[-1].frames} pages or frames, the first is used"
+                left_out.append(LeftOut(where, pages, "pages"))
+            if progress and len(entries) % PROGRESS_EVERY == 0:
+                progress("read", len(entries), len(found))
     return entries
 
 
-def _inspect(path: Path) -> tuple[bytes, tuple[int, ...]] | str:
-    """Digest and shape of a picture, or why it cannot be read."""
+def _inspect(path: Path) -> tuple[bytes, tuple[int, ...], int] | str:
+    """Digest, shape and frames of a picture, or why it cannot be read."""
+    if is_not_read(path):
+        return why_not_read(path)
     try:
-        picture = decode(path)
+        picture, frames = decode_first(path)
     except UnreadablePictureError as error:
         return error.message
-    return sample_digest(picture), picture.shape
+    return sample_digest(picture), picture.shape, frames
