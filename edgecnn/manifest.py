@@ -15,7 +15,7 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.files import write_text_atomically
-from edgecnn.preprocessing import Preprocessing, preprocessing_from_dict
+from edgecnn.preprocessing import Fed, Preprocessing, preprocessing_from_dict
 
 SCHEMA_VERSION = 1
 FORMATS = {".tflite": "tflite", ".onnx": "onnx", ".keras": "keras"}
@@ -53,6 +53,8 @@ class Manifest:
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     preprocessing: Preprocessing | None = None
+    feeding: Fed | None = None
+    """From where `preprocessing` is known; None in manifests of networks that edgecnn trained."""
     labels: tuple[str, ...] = ()
     parent_sha256: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -86,6 +88,8 @@ class Manifest:
                 known[name] = tuple(TensorSpec.from_dict(spec) for spec in known.get(name, ()))
             if known.get("preprocessing") is not None:
                 known["preprocessing"] = preprocessing_from_dict(known["preprocessing"])
+            if known.get("feeding") is not None:
+                known["feeding"] = Fed.from_dict(known["feeding"])
             return cls(**{**known, "labels": tuple(known.get("labels", ()))})
         except (TypeError, KeyError, AttributeError) as error:
             raise InputError(f"not an edgecnn manifest: {error}") from error

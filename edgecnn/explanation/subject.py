@@ -60,6 +60,8 @@ class Subject:
         wants = self.preprocessing
         values = tensor * np.asarray(wants.std, np.float32) + np.asarray(wants.mean, np.float32)
         grey_levels = np.clip(np.rint(values / np.float32(wants.scale)), 0, 255).astype(np.uint8)
+        if wants.order == "bgr":
+            grey_levels = grey_levels[:, :, ::-1]
         return np.repeat(grey_levels, 3, axis=2) if grey_levels.shape[2] == 1 else grey_levels
 
     def _outputs(self, tensors: FloatArray) -> Iterable[list[Array]]:

@@ -13,8 +13,15 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.base import FloatArray, Preprocessing, Tensor, known_arguments
+from edgecnn.preprocessing.fed import Fed, fed_with, in_layout
 from edgecnn.preprocessing.image import GREY_WEIGHTS, Fit, ImagePreprocessing
 from edgecnn.preprocessing.letterbox import LETTERBOX_FILL, LetterboxPreprocessing, Placement
+from edgecnn.preprocessing.presets import (
+    PRESETS,
+    read_preprocessing,
+    with_preset,
+    with_statistics,
+)
 from edgecnn.preprocessing.resample import resize
 from edgecnn.preprocessing.signal import SignalPreprocessing
 from edgecnn.preprocessing.span import tensor_range
@@ -25,6 +32,8 @@ from edgecnn.preprocessing.volume import VolumePreprocessing
 __all__ = [
     "GREY_WEIGHTS",
     "LETTERBOX_FILL",
+    "PRESETS",
+    "Fed",
     "Fit",
     "FloatArray",
     "ImagePreprocessing",
@@ -36,9 +45,14 @@ __all__ = [
     "Tensor",
     "TextPreprocessing",
     "VolumePreprocessing",
+    "fed_with",
+    "in_layout",
     "preprocessing_from_dict",
+    "read_preprocessing",
     "resize",
     "tensor_range",
+    "with_preset",
+    "with_statistics",
 ]
 
 _KINDS: Mapping[str, type[Any]] = {

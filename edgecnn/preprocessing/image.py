@@ -15,6 +15,7 @@ from edgecnn.preprocessing.resample import resize
 
 Fit = Literal["stretch", "pad"]
 Contrast = Literal["as_is", "picture"]
+Order = Literal["rgb", "bgr"]
 LEAST_CONTRAST = 0.02
 """Deviation, as a share of the range, below which a picture's noise is not blown up further."""
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
@@ -30,6 +31,8 @@ class ImagePreprocessing(Preprocessing):
     `contrast="picture"` first brings each picture to a mean of 0 and a deviation of 1, over all
     of its pixels and channels: what is dark or hazy then looks like what is not, and colours
     stay (P. Sermanet, Y. LeCun 2011 normalise the contrast of traffic signs, too).
+    `order="bgr"` swaps red and blue first, as Caffe's networks have it; `mean` and `std` are then
+    in that order.
     `fit="stretch"` resizes; `fit="pad"` centres a picture that is no larger than the tensor
     on black, as LeCun 1998 places 28×28 digits in a 32×32 field (larger ones are resized).
     """
@@ -42,6 +45,7 @@ class ImagePreprocessing(Preprocessing):
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     contrast: Contrast = "as_is"
+    order: Order = "rgb"
 
     kind: ClassVar[str] = "image"
     layout: ClassVar[str] = "NHWC"
@@ -56,6 +60,10 @@ class ImagePreprocessing(Preprocessing):
             raise InputError(f"fit is 'stretch' or 'pad', received: {self.fit!r}")
         if self.contrast not in ("as_is", "picture"):
             raise InputError(f"contrast is 'as_is' or 'picture', received: {self.contrast!r}")
+        if self.order not in ("rgb", "bgr") or (self.order == "bgr" and self.channels != 3):
+            raise InputError(
+                f"order is 'rgb', or for three channels 'bgr', received: {self.order!r}"
+            )
         check_statistics(self.mean, self.std, self.channels)
 
     @property
@@ -74,6 +82,8 @@ class ImagePreprocessing(Preprocessing):
 
     def _fitted(self, sample: npt.NDArray[np.uint8]) -> FloatArray:
         pixels = _to_channels(np.asarray(sample), self.channels)
+        if self.order == "bgr":
+            pixels = pixels[:, :, ::-1]
         fitted = self._fit(pixels.astype(np.float32))
         return _evened(fitted, self.scale) if self.contrast == "picture" else fitted
 

@@ -20,6 +20,7 @@ FLOORS = (
     {"results", "accuracy_drop"},
     {"embedded_manifest", "keras_files"},
     {"models", "data", "runtimes", "evaluation", "reporting"},
+    {"feeding"},
     {"training", "conversion", "benchmarking", "vision", "explanation"},
     {"pipeline"},
     {"cli"},

@@ -1,0 +1,151 @@
+"""Which preprocessing a model gets: the user's word, its manifest, its own proof, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.errors import InputError
+from edgecnn.feeding.proof import Proof
+from edgecnn.manifest import Manifest
+from edgecnn.preprocessing import (
+    PRESETS,
+    Fed,
+    Preprocessing,
+    fed_with,
+    in_layout,
+    read_preprocessing,
+    tensor_range,
+    with_preset,
+)
+from edgecnn.preprocessing.fed import Source, describe_values
+
+HINT = (
+    "say how its maker prepared the samples: --preprocessing "
+    f"{'|'.join(PRESETS)}|FILE (pixels as they are: raw)"
+)
+_SAME = 0.15
+"""Ranges that differ by less than this share are one: calibration stops short of the ends."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A preprocessing with the record of where it is from; None where nobody can say."""
+
+    preprocessing: Preprocessing | None
+    fed: Fed
+
+
+def choose(
+    name: str,
+    base: Callable[[], Preprocessing],
+    manifest: Manifest,
+    *,
+    option: str | Preprocessing | None = None,
+    proof: Proof | None = None,
+    layout: str = "",
+) -> Choice:
+    """What the model called `name` is fed.
+
+    `option` is what the user said: a preset, a file, or a preprocessing (from Python); it goes
+    before the manifest, and that before `proof`. Where they contradict each other, the record
+    says so. `base` gives the preprocessing that fits the samples at hand to the model's size;
+    its statistics are not used. `layout` is the model's own order of axes.
+
+    Raises InputError for an option that is not known, or not for such samples.
+    """
+    known = manifest.preprocessing
+    if option is not None:
+        chosen, because = _optional(option, base)
+        source: Source = "option" if isinstance(option, str) else "caller"
+        conflict = _contradiction(chosen, known, "the manifest says") or _against(chosen, proof)
+        record = fed_with(chosen, source, because, layout=layout, conflict=conflict)
+        return Choice(chosen, record)
+    if known is not None:
+        return Choice(known, _recorded(known, manifest, proof, layout))
+    if proof is not None:
+        chosen = proof.applied(base())
+        return Choice(chosen, fed_with(chosen, proof.known_from, proof.because, layout=layout))
+    return Choice(None, unknown(name))
+
+
+def must_know(choice: Choice) -> Preprocessing:
+    """The preprocessing. Raises InputError, with what to say, where nothing is known."""
+    if choice.preprocessing is None:
+        raise InputError(choice.fed.because, hint=HINT)
+    return choice.preprocessing
+
+
+def unknown(name: str) -> Fed:
+    """The record of a model that nothing is known about."""
+    return Fed(
+        "unknown",
+        f"{name}: nothing says how its input is prepared (no manifest, no first layer that "
+        "rescales, no quantized input, no metadata), so accuracy would mean nothing",
+    )
+
+
+def _optional(
+    option: str | Preprocessing, base: Callable[[], Preprocessing]
+) -> tuple[Preprocessing, str]:
+    if not isinstance(option, str):
+        return option, "as the caller asked"
+    if option in PRESETS:
+        return with_preset(base(), option), f"--preprocessing {option}"
+    return read_preprocessing(option_file(option), base()), f"--preprocessing {option}"
+
+
+def option_file(option: str) -> Path:
+    """The file that an option names. Raises InputError for what is no preset and no file."""
+    from edgecnn.registry import unknown_name
+
+    path = Path(option)
+    if not path.is_file():
+        error = unknown_name("preprocessing", option, PRESETS)
+        raise InputError(error.message, hint=f"{error.hint}, or a JSON file")
+    return path
+
+
+def check_option(option: str | None) -> None:
+    """Raise InputError for an option that is neither a preset nor a file, before any work."""
+    if option is not None and option not in PRESETS:
+        option_file(option)
+
+
+def _recorded(known: Preprocessing, manifest: Manifest, proof: Proof | None, layout: str) -> Fed:
+    """The record in a manifest, where it has one, checked against what the model proves."""
+    recorded = manifest.feeding
+    source, because = (
+        (recorded.known_from, recorded.because)
+        if recorded is not None and recorded.known
+        else ("manifest", "its manifest says so")
+    )
+    conflict = _against(known, proof)
+    return in_layout(fed_with(known, source, because, conflict=conflict), layout)
+
+
+def _against(chosen: Preprocessing, proof: Proof | None) -> str:
+    """What first layers say against a choice. Ranges that calibration found are no contradiction:
+    they are those of the samples.
+    """
+    if proof is None or proof.known_from not in ("model", "metadata"):
+        return ""
+    try:
+        proven = proof.applied(chosen)
+    except InputError:
+        return ""
+    return _contradiction(chosen, proven, f"but {proof.because}, which is for")
+
+
+def _contradiction(chosen: Preprocessing, other: Preprocessing | None, says: str) -> str:
+    if other is None or other == chosen:
+        return ""
+    first, second = tensor_range(chosen), tensor_range(other)
+    if first is None or second is None:
+        same = describe_values(chosen) == describe_values(other)
+        return "" if same else f"{says} {describe_values(other)}"
+    span = max(first[1] - first[0], second[1] - second[0])
+    if max(abs(one - two) for one, two in zip(first, second, strict=True)) <= _SAME * span:
+        return ""
+    return f"{says} {describe_values(other)}"

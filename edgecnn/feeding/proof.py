@@ -1,0 +1,96 @@
+"""What a model itself proves about the input that it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.feeding.ranges import expected_by, expected_of
+from edgecnn.formats.front import Front, read_front
+from edgecnn.preprocessing import Preprocessing, with_preset, with_statistics
+from edgecnn.preprocessing.fed import Source, describe_values
+
+_MAIN_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A preset, or a mean and a deviation in pixels of 0…255, and the evidence in words."""
+
+    known_from: Source
+    because: str
+    preset: str = ""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def applied(self, base: Preprocessing) -> Preprocessing:
+        """`base`, which fits samples to the model's size, with the proven values.
+
+        Raises InputError where the samples are of another kind.
+        """
+        if self.mean:
+            return with_statistics(base, self.mean, self.std)
+        return with_preset(base, self.preset)
+
+    def expects(self, base: Preprocessing) -> str:
+        """The proven values in words."""
+        return describe_values(self.applied(base))
+
+
+def prove_file(path: Path) -> Proof | None:
+    """What a model file proves; None where it proves nothing.
+
+    `.tflite` and `.onnx` are read as files. A `.keras` file is loaded by Keras, unless it would
+    run code; see `keras_model.prove`.
+    """
+    if path.suffix.lower() == ".keras":
+        from edgecnn.errors import EdgeCNNError
+        from edgecnn.feeding.keras_model import prove
+        from edgecnn.keras_files import load_keras
+
+        try:
+            return prove(load_keras(path))
+        except EdgeCNNError:
+            return None
+    front = read_front(path)
+    return None if front is None else prove_front(front)
+
+
+def prove_front(front: Front) -> Proof | None:
+    """What the first operators, the quantization and the metadata of a file prove."""
+    if front.mean:
+        return Proof(
+            "metadata",
+            f"the metadata in the file says (pixel − {_shown(front.mean)}) / {_shown(front.std)}",
+            mean=front.mean,
+            std=front.std,
+        )
+    by_steps = expected_by(front.scale, front.offset)
+    if by_steps is not None:
+        return Proof("model", f"the model begins with {named(front.steps)}", by_steps)
+    if front.low is not None and front.high is not None:
+        by_range = expected_of(front.low, front.high)
+        if by_range is not None:
+            step = (front.high - front.low) / 255
+            what = f"{front.dtype} input" if "int" in front.dtype else "first integer tensor"
+            because = f"the scale of its {what} is {step:.4g}, for {front.low:.3g}…{front.high:.3g}"
+            return Proof("quantization", because.replace("-", "−"), by_range)
+    if front.dtype == "uint8" and front.low is None:
+        return Proof("quantization", "its input is uint8 without a scale", "raw")
+    return None
+
+
+def named(steps: Sequence[str]) -> str:
+    """The first steps that change values, in words."""
+    shown = [step for step in steps if step]
+    more = " …" if len(shown) > _MAIN_STEPS else ""
+    return ", ".join(shown[:_MAIN_STEPS]) + more
+
+
+def _shown(values: tuple[float, ...]) -> str:
+    if len(set(np.round(values, 6))) == 1:
+        return f"{values[0]:g}"
+    return "(" + ", ".join(f"{value:g}" for value in values) + ")"

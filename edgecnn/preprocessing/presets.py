@@ -1,0 +1,118 @@
+"""The ways in which people prepare pictures, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+from edgecnn.errors import InputError
+from edgecnn.preprocessing.base import Preprocessing, known_arguments
+from edgecnn.preprocessing.image import GREY_WEIGHTS, ImagePreprocessing
+from edgecnn.preprocessing.signal import SignalPreprocessing
+from edgecnn.preprocessing.volume import VolumePreprocessing
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CAFFE_MEAN = (103.939, 116.779, 123.68)
+"""Blue, green, red."""
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "raw": {"scale": 1.0},
+    "0..1": {"scale": 1 / 255},
+    "-1..1": {"scale": 1 / 127.5, "mean": (1.0,)},
+    "imagenet-torch": {"scale": 1 / 255, "mean": IMAGENET_MEAN, "std": IMAGENET_STD},
+    "caffe": {"scale": 1.0, "mean": CAFFE_MEAN, "order": "bgr"},
+}
+"""Of pixels 0…255. `raw` leaves them as they are; `imagenet-torch` and `caffe` are what
+torchvision's networks, and Keras's ResNet and VGG, were trained on.
+"""
+_PLAIN: Mapping[str, Any] = {"scale": 1.0, "mean": (0.0,), "std": (1.0,)}
+_LARGEST_FILE = 4 << 20
+
+
+def with_preset(base: Preprocessing, name: str) -> Preprocessing:
+    """`base`, which fits samples to the model's size, with the values of the preset.
+
+    Raises InputError where the samples do not have the values that it speaks of.
+    """
+    if isinstance(base, ImagePreprocessing):
+        values = {**_PLAIN, "contrast": "as_is", "order": "rgb", **PRESETS[name]}
+        if base.channels == 1:
+            values |= {key: _grey(values[key], values["order"]) for key in ("mean", "std")}
+            values["order"] = "rgb"
+        return replace(base, **values)
+    if name == "raw" and isinstance(base, SignalPreprocessing):
+        return replace(base, **_PLAIN, level="as_is")
+    if name == "raw" and isinstance(base, VolumePreprocessing):
+        return replace(base, **_PLAIN)
+    raise InputError(
+        f"--preprocessing {name} is for {'numbers' if name == 'raw' else 'pictures'}, "
+        f"these samples are prepared by {base.kind!r}",
+        hint="give a JSON file with the model's preprocessing, or the manifest that holds it",
+    )
+
+
+def with_statistics(
+    base: Preprocessing, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Preprocessing:
+    """`base` with (pixel − mean) / std, both in pixels of 0…255."""
+    if not isinstance(base, ImagePreprocessing):
+        raise InputError(f"mean and std of pixels are for pictures, received: {base.kind}")
+    return replace(base, scale=1.0, mean=mean, std=std, contrast="as_is", order="rgb")
+
+
+def read_preprocessing(path: Path, base: Preprocessing) -> Preprocessing:
+    """A preprocessing from a JSON file: a manifest, what a manifest has under "preprocessing",
+    or some of its fields (`{"scale": 0.0039, "mean": [0.5]}`), the others taken from `base`.
+
+    Raises InputError for a file that is none of these, or of another shape than `base`.
+    """
+    from edgecnn.preprocessing import preprocessing_from_dict
+
+    values = _read(path)
+    if isinstance(values.get("preprocessing"), dict):
+        values = values["preprocessing"]
+    known = {field.name for field in fields(cast(Any, base))}
+    if "kind" not in values and not known & set(values):
+        raise InputError(
+            f"{path}: no preprocessing in it",
+            hint=f"expected a manifest, or some of the fields {', '.join(sorted(known))}",
+        )
+    if "kind" in values:
+        made = preprocessing_from_dict(values)
+    else:
+        strange = sorted(set(values) - known)
+        if strange:
+            raise InputError(
+                f"{path}: a {base.kind} preprocessing has no {strange[0]!r}",
+                hint=f"it has: {', '.join(sorted(known))}",
+            )
+        made = replace(cast(Any, base), **known_arguments(values, known))
+    if made.shape != base.shape:
+        raise InputError(
+            f"{path}: its preprocessing makes tensors {made.shape}, the model takes {base.shape}"
+        )
+    return made
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise InputError(f"{path}: too large for a preprocessing")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"cannot read {path}: {error}", hint="expected a JSON file") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected a JSON object, received: {type(values).__name__}")
+    return values
+
+
+def _grey(values: tuple[float, ...], order: str) -> tuple[float, ...]:
+    """Statistics of colors, of the gray that they make."""
+    if len(values) != len(GREY_WEIGHTS):
+        return values
+    weights = GREY_WEIGHTS[::-1] if order == "bgr" else GREY_WEIGHTS
+    weighted = zip(weights, values, strict=True)
+    return (round(sum(weight * value for weight, value in weighted), 4),)

@@ -1,0 +1,173 @@
+"""The user's word, then the manifest, then the proof, and otherwise a refusal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.errors import InputError
+from edgecnn.feeding import Proof, choose, must_know
+from edgecnn.manifest import Manifest
+from edgecnn.preprocessing import (
+    PRESETS,
+    ImagePreprocessing,
+    SignalPreprocessing,
+    TextPreprocessing,
+    with_preset,
+)
+
+STATISTICS = ImagePreprocessing(8, 8, 3, fit="pad", mean=(0.4,), std=(0.2,))
+RAW = Proof("model", "the model begins with Rescaling(1/255)", "raw")
+
+
+def base() -> ImagePreprocessing:
+    """What a data set would have prepared: the size counts, its statistics do not."""
+    return STATISTICS
+
+
+def test_the_statistics_of_the_data_are_never_taken():
+    choice = choose("model.tflite", base, Manifest())
+    assert choice.preprocessing is None
+    with pytest.raises(InputError, match=r"model.tflite: nothing says") as refused:
+        must_know(choice)
+    assert all(name in refused.value.hint for name in PRESETS)
+
+
+def test_what_the_model_proves_is_fed_and_said():
+    choice = choose("model.tflite", base, Manifest(), proof=RAW)
+    assert choice.preprocessing == with_preset(STATISTICS, "raw")
+    assert choice.preprocessing.fit == "pad"
+    assert choice.fed.sentence == ("fed 0…255, 8×8×3 NHWC: the model begins with Rescaling(1/255)")
+
+
+def test_a_manifest_goes_before_a_proof_and_the_contradiction_is_said():
+    choice = choose("m", base, Manifest(preprocessing=STATISTICS), proof=RAW)
+    assert choice.preprocessing == STATISTICS
+    assert choice.fed.known_from == "manifest"
+    assert "Rescaling(1/255), which is for 0…255" in choice.fed.sentence
+
+
+def test_a_manifest_that_agrees_with_the_proof_has_nothing_to_say():
+    raw = with_preset(STATISTICS, "raw")
+    choice = choose("m", base, Manifest(preprocessing=raw), proof=RAW)
+    assert choice.fed.conflict == ""
+
+
+def test_ranges_that_calibration_found_are_no_contradiction():
+    quantized = Proof("quantization", "its scale is 0.9", "raw")
+    assert choose("m", base, Manifest(preprocessing=STATISTICS), proof=quantized).fed.conflict == ""
+
+
+def test_an_option_goes_before_the_manifest_and_says_so():
+    choice = choose("m", base, Manifest(preprocessing=STATISTICS), option="raw")
+    assert choice.preprocessing == with_preset(STATISTICS, "raw")
+    assert choice.fed.known_from == "option"
+    assert "the manifest says −2…3" in choice.fed.sentence
+
+
+def test_an_option_against_the_proof_is_said():
+    choice = choose("m", base, Manifest(), option="0..1", proof=RAW)
+    assert "fed 0…1" in choice.fed.sentence
+    assert "which is for 0…255" in choice.fed.sentence
+
+
+@pytest.mark.parametrize(
+    ("preset", "black", "white"),
+    [
+        ("raw", [0, 0, 0], [255, 255, 255]),
+        ("0..1", [0, 0, 0], [1, 1, 1]),
+        ("-1..1", [-1, -1, -1], [1, 1, 1]),
+        ("imagenet-torch", [-2.118, -2.036, -1.804], [2.249, 2.429, 2.640]),
+        ("caffe", [-103.939, -116.779, -123.68], [151.061, 138.221, 131.32]),
+    ],
+)
+def test_presets_are_what_their_names_say(preset: str, black, white):
+    made = with_preset(STATISTICS, preset)
+    for level, expected in ((0, black), (255, white)):
+        tensor = made(np.full((8, 8, 3), level, np.uint8))
+        np.testing.assert_allclose(tensor[0, 0], expected, atol=2e-3)
+
+
+def test_caffe_swaps_red_and_blue():
+    picture = np.zeros((8, 8, 3), np.uint8)
+    picture[..., 0] = 200  # red
+    tensor = with_preset(STATISTICS, "caffe")(picture)
+    np.testing.assert_allclose(tensor[0, 0], [-103.939, -116.779, 200 - 123.68], atol=1e-3)
+
+
+def test_keras_prepares_pictures_in_the_same_way():
+    keras = pytest.importorskip("keras")
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    for module, preset in (("mobilenet", "-1..1"), ("resnet", "caffe"), ("densenet", "torch")):
+        name = "imagenet-torch" if preset == "torch" else preset
+        prepare = getattr(keras.applications, module).preprocess_input
+        expected = prepare(pictures.astype(np.float32))
+        np.testing.assert_allclose(
+            with_preset(STATISTICS, name).batch(pictures), expected, atol=1e-3
+        )
+
+
+def test_a_file_may_hold_a_manifest_a_preprocessing_or_some_fields(tmp_path: Path):
+    wanted = with_preset(STATISTICS, "0..1")
+    contents = (
+        Manifest(preprocessing=wanted).to_dict(),
+        wanted.to_dict(),
+        {"scale": 1 / 255, "mean": [0.0], "std": [1.0]},
+    )
+    for number, content in enumerate(contents):
+        path = tmp_path / f"{number}.json"
+        path.write_text(json.dumps(content), encoding="utf-8")
+        choice = choose("m", base, Manifest(), option=str(path))
+        assert choice.preprocessing == wanted
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[1]", "{}", '{"scales": 1}', '{"kind": "nothing"}', '{"scale": 1, "x": 2}',
+                '{"kind": "image", "height": 9, "width": 8, "channels": 3}'],
+)  # fmt: skip
+def test_a_file_that_holds_no_preprocessing_is_refused(content: str, tmp_path: Path):
+    path = tmp_path / "some.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"some.json|preprocessing"):
+        choose("m", base, Manifest(), option=str(path))
+
+
+def test_an_unknown_option_names_the_known_ones():
+    with pytest.raises(InputError, match="unknown preprocessing 'rwa'") as error:
+        choose("m", base, Manifest(), option="rwa")
+    assert "'raw'" in error.value.hint
+
+
+def test_gray_pictures_take_the_presets_too():
+    gray = ImagePreprocessing(8, 8, 1)
+    weighted = 0.299 * 123.68 + 0.587 * 116.779 + 0.114 * 103.939
+    assert with_preset(gray, "caffe").mean == (round(weighted, 4),)
+    assert with_preset(gray, "imagenet-torch").shape == (8, 8, 1)
+
+
+def test_signals_may_be_raw_and_nothing_else():
+    signal = SignalPreprocessing(16, 1, scale=0.5, mean=(3.0,), std=(2.0,), level="rms")
+    assert with_preset(signal, "raw") == SignalPreprocessing(16, 1)
+    with pytest.raises(InputError, match="pictures"):
+        with_preset(signal, "0..1")
+    with pytest.raises(InputError, match="numbers"):
+        with_preset(TextPreprocessing(length=4, vocabulary=("a",)), "raw")
+
+
+def test_a_record_survives_the_manifest():
+    fed = choose("m", base, Manifest(), proof=RAW, layout="NCHW").fed
+    assert (fed.shape, fed.layout) == ((3, 8, 8), "NCHW")
+    manifest = Manifest(preprocessing=STATISTICS, feeding=fed)
+    assert Manifest.from_dict(json.loads(json.dumps(manifest.to_dict()))) == manifest
+    again = choose("m", base, manifest)
+    assert again.fed.because == fed.because
+
+
+def test_a_manifest_without_the_record_is_read_as_before():
+    values = Manifest(preprocessing=STATISTICS).to_dict()
+    del values["feeding"]
+    del values["preprocessing"]["order"]
+    assert Manifest.from_dict(values).preprocessing == STATISTICS
