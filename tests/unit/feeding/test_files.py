@@ -124,7 +124,8 @@ def test_a_tflite_file_proves_its_range(scale, offset, expected, tmp_path: Path)
         [
             keras.Input((8, 8, 3), batch_size=1),
             layers.Rescaling(scale, offset),
-            layers.Conv2D(2, 3),
+            layers.ZeroPadding2D(1),
+            layers.Conv2D(2, 3, padding="same"),
             layers.Flatten(),
         ]
     )
