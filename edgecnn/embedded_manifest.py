@@ -13,19 +13,21 @@ import mmap
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 from edgecnn.errors import InputError
+from edgecnn.formats.wire.flatbuffer import FlatBuffer, Table
+from edgecnn.formats.wire.protobuf import Message
 from edgecnn.manifest import (
     EMBEDDED_KEY,
     RECIPES,
     Artifact,
     Manifest,
     check_model_path,
+    digest_of,
     read_sidecar,
-    sha256_of,
 )
 
 MAX_MANIFEST_BYTES = 4 << 20
@@ -39,14 +41,12 @@ KERAS_MEMBER = EMBEDDED_KEY + ".json"
 def load_artifact(path: Path) -> Artifact:
     """A model file with its manifest: the sidecar's, else the one inside, else an inferred one.
 
-    Raises InputError for a file that is missing, empty or no model, for a sidecar that speaks
-    of other bytes, and for a manifest that cannot be read.
+    Raises InputError for a file that is missing, no whole model, or reads files outside of its
+    folder (see `formats.check`), for a sidecar that speaks of other bytes, and for a manifest
+    that cannot be read.
     """
     path = check_model_path(Path(path))
-    try:
-        sha256, size = sha256_of(path), path.stat().st_size
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    sha256, size = digest_of(path)
     manifest = read_sidecar(path, sha256) or read_embedded(path) or infer_manifest(path)
     return Artifact(path, manifest, sha256, size)
 
@@ -115,127 +115,50 @@ def _mapped(find: Callable[[mmap.mmap], bytes | None]) -> Callable[[Path], bytes
             with data:
                 try:
                     return find(data)
-                except (struct.error, _OutOfBoundsError):
+                except (struct.error, ValueError):
                     return None
 
     return find_in
-
-
-class _OutOfBoundsError(Exception):
-    """An offset or a length points outside the file."""
 
 
 # ONNX: onnx.proto, ModelProto.metadata_props = 14, StringStringEntryProto{key = 1, value = 2}.
 
 
 def _in_onnx(data: mmap.mmap) -> bytes | None:
-    for number, start, end in _fields(data, 0, len(data)):
+    for number, entry in islice(Message.whole(data).messages(), MAX_ENTRIES):
         if number != 14:
             continue
-        entry = {field: (at, to) for field, at, to in _fields(data, start, end)}
-        if 1 not in entry or 2 not in entry:
+        parts = dict(islice(entry.messages(), MAX_ENTRIES))
+        if 1 not in parts or 2 not in parts or parts[1].size > 64:
             continue
-        (key_start, key_end), (value_start, value_end) = entry[1], entry[2]
-        if data[key_start : min(key_end, key_start + 64)] != EMBEDDED_KEY.encode():
-            continue
-        if value_end - value_start <= MAX_MANIFEST_BYTES:
-            return data[value_start:value_end]
+        if parts[1].content() == EMBEDDED_KEY.encode() and parts[2].size <= MAX_MANIFEST_BYTES:
+            return parts[2].content()
     return None
-
-
-def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """(number, start, end) of the length-delimited fields of a protocol buffer message."""
-    for _ in range(MAX_ENTRIES):
-        if at >= end:
-            return
-        key, at = _varint(data, at, end)
-        wire_type = key & 7
-        if wire_type == 0:
-            _, at = _varint(data, at, end)
-        elif wire_type in (1, 5):
-            at += 8 if wire_type == 1 else 4
-        elif wire_type == 2:
-            length, at = _varint(data, at, end)
-            if at + length > end:
-                raise _OutOfBoundsError
-            yield key >> 3, at, at + length
-            at += length
-        else:
-            raise _OutOfBoundsError
-
-
-def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= end:
-            break
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise _OutOfBoundsError
 
 
 # TFLite: schema.fbs, Model{buffers = 4, metadata = 6}, Metadata{name = 0, buffer = 1},
-# Buffer{data = 0}. A table starts with the distance back to its vtable of 16-bit field offsets.
-
-
-@dataclass(frozen=True)
-class _Table:
-    data: mmap.mmap
-    at: int
-
-    def field(self, number: int) -> int | None:
-        """Where a field lies, None when the table leaves it out."""
-        vtable = self.at - _number(self.data, "<i", self.at)
-        size = _number(self.data, "<H", vtable)
-        slot = 4 + 2 * number
-        if slot + 2 > size:
-            return None
-        offset = _number(self.data, "<H", vtable + slot)
-        return self.at + offset if offset else None
-
-    def vector(self, number: int) -> tuple[int, int]:
-        """(first element, length) of a vector field; (0, 0) when it is left out."""
-        at = self.field(number)
-        if at is None:
-            return 0, 0
-        start = at + _number(self.data, "<I", at)
-        length = _number(self.data, "<I", start)
-        return start + 4, length
-
-    def bytes(self, number: int, limit: int) -> bytes | None:
-        """A vector of bytes, None when it is longer than `limit`."""
-        start, length = self.vector(number)
-        if length > limit:
-            return None
-        if start + length > len(self.data):
-            raise _OutOfBoundsError
-        return self.data[start : start + length]
-
-
-def _number(data: mmap.mmap, kind: str, at: int) -> int:
-    if at < 0:  # struct would count from the end
-        raise _OutOfBoundsError
-    return int(struct.unpack_from(kind, data, at)[0])
+# Buffer{data = 0}.
 
 
 def _in_tflite(data: mmap.mmap) -> bytes | None:
-    model = _Table(data, _number(data, "<I", 0))
-    first, count = model.vector(6)
-    buffers, buffer_count = model.vector(4)
-    for at in range(first, first + 4 * min(count, MAX_ENTRIES), 4):
-        entry = _Table(data, at + _number(data, "<I", at))
-        if entry.bytes(0, 64) != EMBEDDED_KEY.encode():
+    source = FlatBuffer(data, len(data))
+    model = source.table(source.u32(0))
+    buffers, count = model.vector(4, 4)
+    for entry in islice(model.tables(6), MAX_ENTRIES):
+        if _content(entry, 64) != EMBEDDED_KEY.encode():
             continue
-        index_at = entry.field(1)
-        index = _number(data, "<I", index_at) if index_at is not None else 0
-        if index >= buffer_count:
-            raise _OutOfBoundsError
-        slot = buffers + 4 * index
-        return _Table(data, slot + _number(data, "<I", slot)).bytes(0, MAX_MANIFEST_BYTES)
+        index = entry.u32(1)
+        if index >= count:
+            return None
+        at = buffers + 4 * index
+        return _content(source.table(at + source.u32(at)), MAX_MANIFEST_BYTES)
     return None
+
+
+def _content(table: Table, limit: int) -> bytes | None:
+    """The bytes in a table's first field, None when there are more than `limit`."""
+    start, length = table.vector(0, 1)
+    return table.source.data[start : start + length] if length <= limit else None
 
 
 _FINDERS: dict[str, Callable[[Path], bytes | None]] = {

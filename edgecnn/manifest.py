@@ -6,19 +6,38 @@ inside it too. A foreign file without one gets an inferred manifest when it is l
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edgecnn.errors import InputError
-from edgecnn.files import write_text_atomically
+from edgecnn.files import read_json_file, write_text_atomically
+from edgecnn.formats.check import check_model_path, digest_of, sha256_of
+from edgecnn.formats.kinds import FORMATS
 from edgecnn.preprocessing import Fed, Preprocessing, preprocessing_from_dict
 
+__all__ = [
+    "EMBEDDED_KEY",
+    "FORMATS",
+    "RECIPES",
+    "SCHEMA_VERSION",
+    "Artifact",
+    "Manifest",
+    "TensorSpec",
+    "check_model_path",
+    "digest_of",
+    "read_sidecar",
+    "sha256_of",
+    "sidecar_path",
+    "with_conversion",
+    "write_manifest",
+]
+
 SCHEMA_VERSION = 1
-FORMATS = {".tflite": "tflite", ".onnx": "onnx", ".keras": "keras"}
+MAX_SIDECAR_BYTES = 16 << 20
 RECIPES = ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
 EMBEDDED_KEY = "edgecnn.manifest"
 
@@ -97,7 +116,11 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model file with its manifest."""
+    """A model file with its manifest.
+
+    `sha256` and `size_bytes` are those of all files that belong to the model (see
+    `formats.check.digest_of`).
+    """
 
     path: Path
     manifest: Manifest
@@ -120,36 +143,9 @@ def sidecar_path(model_path: Path) -> Path:
     return model_path.with_name(model_path.name + ".manifest.json")
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_model_path(path: Path) -> Path:
-    """Return `path` when it is a non-empty model file of a known format.
-
-    Raises InputError otherwise. The content is judged by whoever loads it.
-    """
-    if not path.exists():
-        raise InputError(f"no such file: {path}")
-    if path.is_dir():
-        raise InputError(f"expected a model file, received a folder: {path}")
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(
-            f"{path.name}: expected a model file, received {path.suffix or 'no file ending'}",
-            hint=f"known endings: {', '.join(FORMATS)}",
-        )
-    size = path.stat().st_size
-    if size == 0:
-        raise InputError(f"{path}: the file is empty")
-    _check_signature(path)
-    return path
-
-
 def write_manifest(model_path: Path, manifest: Manifest) -> Artifact:
     """Write the sidecar of an existing model file and return both as an Artifact."""
-    artifact = Artifact(model_path, manifest, sha256_of(model_path), model_path.stat().st_size)
+    artifact = Artifact(model_path, manifest, *digest_of(model_path))
     document = {**manifest.to_dict(), "sha256": artifact.sha256}
     write_text_atomically(sidecar_path(model_path), json.dumps(document, indent=2) + "\n")
     return artifact
@@ -161,12 +157,14 @@ def read_sidecar(model_path: Path, sha256: str) -> Manifest | None:
     Raises InputError when it is unreadable or speaks of another file's bytes.
     """
     path = sidecar_path(model_path)
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json_file(path, limit=MAX_SIDECAR_BYTES)
         recorded = document["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+    except InputError as error:
+        raise InputError(error.message, hint=f"delete {path.name} to go on without") from error
+    except (KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not an edgecnn manifest ({error})",
             hint=f"delete {path.name} to go on without",
@@ -183,24 +181,3 @@ def read_sidecar(model_path: Path, sha256: str) -> Manifest | None:
 def with_conversion(manifest: Manifest, **entries: Any) -> Manifest:
     """A copy of `manifest` with `entries` added to its conversion record."""
     return replace(manifest, conversion={**manifest.conversion, **entries})
-
-
-_SIGNATURES = {
-    ".tflite": (4, b"TFL3", "a TFLite flatbuffer"),
-    ".keras": (0, b"PK\x03\x04", "a Keras 3 archive"),
-}
-
-
-def _check_signature(path: Path) -> None:
-    """Tell a renamed or garbled file from a model by the bytes every such file starts with."""
-    signature = _SIGNATURES.get(path.suffix.lower())
-    if signature is None:  # ONNX is a bare protocol buffer: only parsing it can tell
-        return
-    offset, magic, what = signature
-    with path.open("rb") as file:
-        head = file.read(offset + len(magic))
-    if head[offset:] != magic:
-        raise InputError(
-            f"{path.name}: not {what} (the file starts with {head[:8].hex(' ')})",
-            hint="the file is damaged, or has another format's ending",
-        )

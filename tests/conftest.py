@@ -149,10 +149,10 @@ def misbehaving_runtime(plug_in):
 
 @pytest.fixture
 def model_file(tmp_path: Path) -> Path:
-    """A file that looks like a .tflite to edgecnn; only `misbehaving` loads it."""
-    path = tmp_path / "model.tflite"
-    path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(64))
-    return path
+    """A .tflite file that adds four numbers, for tests that need a model of any kind."""
+    from tests.unit.formats.small_models import write_tflite
+
+    return write_tflite(tmp_path / "model.tflite")
 
 
 @pytest.fixture(scope="session")

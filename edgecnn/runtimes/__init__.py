@@ -46,19 +46,19 @@ def load(
         raise InputError(f"threads and batch are 1 or more, received: {threads} and {batch}")
     if precision not in ("default", "strict_float32"):
         raise unknown_name("precision", precision, ["default", "strict_float32"])
-    path = Path(path)
     chosen: type[Runtime] = RUNTIMES.load(name)
-    check_format(path, chosen)
+    path = check_format(Path(path), chosen)
     return chosen.load(path, device, RuntimeOptions(threads, batch, precision))
 
 
-def check_format(path: Path, runtime: type[Runtime]) -> None:
-    """Raise InputError when `runtime` does not read the format of `path`."""
+def check_format(path: Path, runtime: type[Runtime]) -> Path:
+    """The path to open; raises InputError when `runtime` does not read the format of `path`."""
     from edgecnn.manifest import FORMATS, check_model_path
 
-    received = FORMATS[check_model_path(path).suffix.lower()]
+    path = check_model_path(path)
+    received = FORMATS[path.suffix.lower()]
     if received in runtime.formats:
-        return
+        return path
     able = [name for name in RUNTIMES.names() if received in RUNTIMES.load(name).formats]
     raise InputError(
         f"{path.name}: {runtime.name} reads {' and '.join(runtime.formats)}, received: {received}",

@@ -65,7 +65,7 @@ class Signature:
 
 def read_signature(path: Path) -> Signature:
     """Read a model file. Raises InputError for anything but a complete ONNX model."""
-    check_model_path(path)
+    path = check_model_path(path)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             signature = _model(Message.whole(data))

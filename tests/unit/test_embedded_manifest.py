@@ -23,6 +23,7 @@ from edgecnn.embedded_manifest import (
 )
 from edgecnn.errors import InputError
 from edgecnn.manifest import EMBEDDED_KEY, Manifest, sidecar_path, write_manifest
+from tests.unit.formats import small_models
 
 MANIFEST = Manifest(task="classification", model="tiny", recipe="float16", labels=("å", "b"))
 
@@ -47,19 +48,15 @@ def write_onnx(path: Path, document: str | None = None) -> Path:
 
 
 def write_tflite(path: Path) -> Path:
-    """A flatbuffer with one weight buffer and no graph: enough for what is read here."""
+    """A model of one addition, with a metadata entry as converters write it."""
     import flatbuffers
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT(version=3)
-    model.subgraphs = []
-    model.operatorCodes = []
-    weights = np.arange(200, dtype=np.uint8)
-    model.buffers = [schema.BufferT(), schema.BufferT(data=weights)]
-    # As converters write it: the runtime version that is needed, in a buffer of its own.
+    model = schema.ModelT.InitFromPackedBuf(bytearray(small_models.write_tflite(path).read_bytes()))
+    # The runtime version that is needed, in a buffer of its own.
+    model.metadata = [schema.MetadataT(name="min_runtime_version", buffer=len(model.buffers))]
     model.buffers.append(schema.BufferT(data=np.frombuffer(b"1.5.0", np.uint8)))
-    model.metadata = [schema.MetadataT(name="min_runtime_version", buffer=2)]
     builder = flatbuffers.Builder(0)
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))

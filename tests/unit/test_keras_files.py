@@ -65,7 +65,7 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path):
     path = tmp_path / "text.keras"
     path.write_text("not a model at all")
 
-    with pytest.raises(InputError, match="not a Keras 3 archive"):
+    with pytest.raises(InputError, match="is a text file"):
         load_keras(path)
 
 
@@ -149,7 +149,7 @@ def test_an_archive_of_something_else_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("word/document.xml", b"<w/>")
 
-    with pytest.raises(InputError, match=r"no config\.json"):
+    with pytest.raises(InputError, match="is a zip archive"):
         load_keras(path)
 
 

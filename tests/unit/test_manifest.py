@@ -48,7 +48,7 @@ def test_a_sidecar_of_other_bytes_is_refused(model_file: Path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"sha256": 1'])
 def test_a_damaged_sidecar_is_a_clear_line(model_file: Path, text: str):
     sidecar_path(model_file).write_text(text)
-    with pytest.raises(InputError, match=r"not an edgecnn manifest"):
+    with pytest.raises(InputError, match=r"not an edgecnn manifest|not a complete JSON"):
         read_sidecar(model_file, "ab")
 
 
@@ -80,15 +80,15 @@ def test_a_folder_is_no_model(tmp_path: Path):
 
 
 def test_an_unknown_ending_lists_the_known_ones(tmp_path: Path):
-    (tmp_path / "x.pt").write_text("x")
-    with pytest.raises(InputError, match=r"received \.pt") as failure:
-        check_model_path(tmp_path / "x.pt")
+    (tmp_path / "x.bin").write_bytes(b"\xde\xad\xbe\xef" * 9)
+    with pytest.raises(InputError, match=r"received \.bin") as failure:
+        check_model_path(tmp_path / "x.bin")
     assert ".tflite" in failure.value.hint
 
 
 @pytest.mark.parametrize("ending", [".tflite", ".keras"])
-def test_a_renamed_file_is_told_by_its_first_bytes(tmp_path: Path, ending: str):
+def test_unknown_bytes_are_shown(tmp_path: Path, ending: str):
     path = tmp_path / f"x{ending}"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
-    with pytest.raises(InputError, match=r"the file starts with 89 50 4e 47"):
+    path.write_bytes(b"\xde\xad\xbe\xef" * 9)
+    with pytest.raises(InputError, match=r"the file starts with de ad be ef"):
         check_model_path(path)

@@ -75,6 +75,10 @@ class Table:
         at = self.field(number)
         return 0 if at is None else self.source.u32(at)
 
+    def u64(self, number: int) -> int:
+        at = self.field(number)
+        return 0 if at is None else self.source.u64(at)
+
     def vector(self, number: int, width: int) -> tuple[int, int]:
         """(where the elements start, how many), checked to lie inside the file."""
         at = self.field(number)

@@ -43,6 +43,11 @@ class Message:
         """The message that a whole file is."""
         return cls(data, 0, len(data))
 
+    @property
+    def size(self) -> int:
+        """Bytes between the two places."""
+        return self.end - self.start
+
     def fields(self) -> Iterator[tuple[int, int | Message | None]]:
         """(number, value) in the file's order: a number, a message (or a text, or packed
         numbers: what it is only the schema knows), None for a float or a fixed-size number.

@@ -12,6 +12,7 @@ import edgecnn
 from edgecnn.errors import InputError
 from edgecnn.registry import RUNTIMES
 from edgecnn.runtimes import parse_configuration
+from tests.unit.formats.small_models import identity
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,7 @@ def test_a_mistyped_configuration_gets_the_nearest_known(text: str, nearest: str
 def test_a_file_of_another_format_is_refused_with_the_runtimes_that_read_it(
     tmp_path: Path,
 ) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"anything")
+    path = identity(tmp_path / "model.onnx")
     with pytest.raises(InputError, match="litert reads tflite, received: onnx") as caught:
         edgecnn.load(path, runtime="litert:cpu")
     assert "onnxruntime" in caught.value.hint

@@ -1,0 +1,243 @@
+"""What a file is by what it holds, whatever it is called, and what to do with it instead.
+
+Downloads go wrong in the same few ways: a Git LFS pointer instead of the file, a page that asks
+for a login, an archive around the model, a model of another framework. Each starts with bytes of
+its own, and each has a remedy.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from edgecnn.formats.archives import zip_names
+from edgecnn.formats.kinds import FORMATS, NAMES, Content
+from edgecnn.formats.messages import describe_message
+
+HEAD_BYTES = 4096
+_SCANNED_BYTES = 8 << 20
+
+
+def identify(path: Path) -> Content | None:
+    """What a regular, non-empty file holds; None where nothing known is recognized.
+
+    Only looks at the file's beginning and its structure: whether it is whole is judged by
+    `check`. Raises OSError.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    for magic, offset, describe in _MAGIC:
+        if head[offset : offset + len(magic)] == magic:
+            return describe(path, head)
+    text = _as_text(head)
+    return _text(path, text) if text is not None else describe_message(path)
+
+
+def python_command(code: str) -> str:
+    """A command that can be copied into a shell."""
+    return f"python -c {shlex.quote(code)}"
+
+
+def _plain(what: str, hint: str) -> Callable[[Path, bytes], Content]:
+    return lambda _path, _head: Content("", what, hint)
+
+
+def _zip(path: Path, _head: bytes) -> Content:
+    names = zip_names(path)
+    called_keras = path.suffix.lower() == ".keras"
+    if names is None and not called_keras:
+        return Content("", "a zip archive that breaks off or has too many members", _AGAIN)
+    if names is None or _holds_keras(names, called_keras=called_keras):
+        return Content("keras", NAMES["keras"])
+    bare = {name.rpartition("/")[2] for name in names}
+    inside = sorted(name for name in names if Path(name).suffix.lower() in FORMATS)
+    numpy = bool(names) and all(name.endswith(".npy") for name in names)
+    core_ml = bare & {"com.apple.CoreML", "model.mlmodel"}
+    cases: tuple[tuple[object, str, str], ...] = (
+        ("data.pkl" in bare, "a PyTorch file", _TORCH),
+        (numpy, "NumPy arrays (.npz)", "pass the model file; arrays are data: --data"),
+        (core_ml, "a Core ML package", _COREML),
+        (inside, "a zip archive", f"{_UNPACK}: {', '.join(inside[:3])}"),
+    )
+    found = next((case for case in cases if case[0]), (True, "a zip archive", _UNPACK))
+    return Content("", found[1], found[2])
+
+
+def _holds_keras(names: list[str], *, called_keras: bool) -> bool:
+    """Whether an archive is one of Keras; by its name alone one without weights is taken too."""
+    weights = any(name.startswith("model.weights") for name in names)
+    return "config.json" in names and (weights or called_keras)
+
+
+def _hdf5(path: Path, _head: bytes) -> Content:
+    """Keras before version 3. Its configuration is a text inside, which HDF5 does not compress."""
+    with path.open("rb") as file:
+        start = file.read(_SCANNED_BYTES)
+        file.seek(max(0, path.stat().st_size - _SCANNED_BYTES))
+        text = start + file.read(_SCANNED_BYTES)
+    if b"model_config" not in text:
+        if b"layer_names" in text or b"keras_version" in text:
+            hint = "build the network in Keras, then load_weights() and save() it as .keras"
+            return Content("", "weights of Keras without a network (HDF5)", hint)
+        return Content("", "an HDF5 file", "save the model as .keras, .onnx or .tflite")
+    if b"TFOpLambda" in text or b"SlicingOpLambda" in text:
+        code = (
+            "import tf_keras, tensorflow as tf; m = tf_keras.models.load_model("
+            f"{str(path)!r}, compile=False); open({path.stem + '.tflite'!r}, 'wb').write("
+            "tf.lite.TFLiteConverter.from_keras_model(m).convert())"
+        )
+        hint = (
+            f"Keras 3 cannot load its operators; with pip install tf_keras: {python_command(code)}"
+        )
+        return Content("", "a model of Keras 2 (HDF5)", hint)
+    load = f"keras.models.load_model({str(path)!r}, compile=False).save({path.stem + '.keras'!r})"
+    code = f"import keras; {load}"
+    if b'"groups"' in text or b'"time_major"' in text:  # defaults that Keras 3 does not know
+        code = (
+            "import keras; L = keras.layers.Layer; load = L.from_config.__func__; "
+            "L.from_config = classmethod(lambda c, s: load(c, {k: v for k, v in s.items() if "
+            f"(k, v) not in (('groups', 1), ('time_major', False))}})); {load}"
+        )
+    return Content("", "a model of Keras 2 (HDF5)", f"migrate it once: {python_command(code)}")
+
+
+def _safetensors(path: Path, head: bytes) -> Content | None:
+    if 0 < int.from_bytes(head[:8], "little") < path.stat().st_size:
+        hint = "export the network that they belong to as ONNX"
+        return Content("", "weights without a network (safetensors)", hint)
+    return describe_message(path)
+
+
+def _flatbuffer(_path: Path, _head: bytes) -> Content:
+    return Content("tflite", NAMES["tflite"])
+
+
+def _as_text(head: bytes) -> str | None:
+    """The file's beginning as text; None for bytes that are none."""
+    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if head.startswith(mark):
+            return head[: len(head) // 2 * 2].decode(encoding, "replace")
+    try:
+        text = head.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 4:  # a character may be cut at the end
+            return None
+        text = head[: error.start].decode("utf-8-sig")
+    controls = sum(char < " " and char not in "\t\n\r\f\x1b" for char in text)
+    return text if text and not controls else None
+
+
+def _text(path: Path, text: str) -> Content:
+    start = text.lstrip().lower()
+    for pattern, what, hint in _TEXTS:
+        if re.match(pattern, start, re.DOTALL):
+            return Content("", what, hint.replace("NAME", path.name))
+    first = " ".join(text.split())
+    shown = first if len(first) <= 60 else first[:60] + "…"
+    return Content("", f'a text file ("{shown}")', "pass a .tflite, .onnx or .keras file")
+
+
+_AGAIN = "download or copy it again"
+_LOGIN = "the download gave a page, perhaps a login: open its address in a browser"
+_TORCH = "export it from PyTorch: torch.onnx.export(model, example_input, 'model.onnx')"
+_COREML = "export the network it was made from to ONNX or TFLite"
+_UNPACK = "unpack it, then pass the model file inside"
+_IMAGE = "pass the model file; images are data: --data folder:DIR"
+
+_TEXTS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"version https://git-lfs",
+        "a Git LFS pointer, not the file itself",
+        "fetch the file: git lfs install, then git lfs pull --include NAME",
+    ),
+    (r"(\.\./)*\.?/?(\.git/)?annex/objects/", "a git-annex pointer", "git annex get NAME"),
+    (r"(<!--.*?-->\s*)?(<!doctype\s+html|<html|<head|<body)", "a web page (HTML)", _LOGIN),
+    (
+        r"(<\?xml.*?\?>\s*)?<net\b",
+        "an OpenVINO IR network (XML)",
+        "benchmark the ONNX or TFLite file that it was made from",
+    ),
+    (r"<\?xml.*accessdenied|<\?xml.*<error>", "an error message of a server (XML)", _LOGIN),
+    (r"<\?xml|<[a-z]+[ >]", "an XML file", "pass a .tflite, .onnx or .keras file"),
+    (
+        r'\{.*"measurements"\s*:',
+        "a results file of edgecnn",
+        "edgecnn report NAME makes a page of it; pass a model file here",
+    ),
+    (
+        r'\{.*"(modeltopology|weightsmanifest)"',
+        "a TensorFlow.js model",
+        "convert the Keras model or SavedModel that it was made from",
+    ),
+    (
+        r'\{.*"(parent_sha256|preprocessing)"',
+        "a manifest of edgecnn",
+        "pass the model file beside it",
+    ),
+    (
+        r'\{.*"class_name"\s*:',
+        "the configuration of a Keras model (JSON)",
+        "pass the .keras file, which holds weights too",
+    ),
+    (r"[\[{]", "a JSON file", "if it was downloaded, it may be an error message: read it"),
+    (
+        r"(ir_version\s*:|<\s*ir_version)",
+        "an ONNX model written as text",
+        "read it with google.protobuf.text_format and save it with onnx.save()",
+    ),
+    (r"7767517\b", "an ncnn network (.param)", "benchmark the ONNX file that it was made from"),
+    (
+        r"(name\s*:|layer\s*\{|input\s*:).*(layer|input)",
+        "a Caffe network (prototxt)",
+        "convert it to ONNX first",
+    ),
+    (r"\[net\]|\[network\]", "a Darknet configuration", "convert it to ONNX first"),
+    (
+        r".*(unsigned char|alignas|uint8_t)\s+\w+\s*\[",
+        "a TFLite model as a C array",
+        "pass the .tflite file that it was made from",
+    ),
+)
+"""(pattern at the start of the lowered text, what it is, what to do; NAME is the file's)."""
+
+_Describe = Callable[[Path, bytes], Content | None]
+_MAGIC: tuple[tuple[bytes, int, _Describe], ...] = (
+    (b"TFL3", 4, _flatbuffer),
+    (b"PK\x03\x04", 0, _zip),
+    (b"PK\x05\x06", 0, _zip),
+    (b"\x89HDF\r\n\x1a\n", 0, _hdf5),
+    (
+        b"ORTM",
+        4,
+        _plain(
+            "a model in ONNX Runtime's own format (.ort)", "pass the .onnx file it was made from"
+        ),
+    ),
+    (b"\x80\x02", 0, _plain("a pickle, perhaps of PyTorch or scikit-learn", _TORCH)),
+    (b"\x80\x03", 0, _plain("a pickle, perhaps of PyTorch or scikit-learn", _TORCH)),
+    (b"\x80\x04", 0, _plain("a pickle, perhaps of PyTorch or scikit-learn", _TORCH)),
+    (b"\x80\x05", 0, _plain("a pickle, perhaps of PyTorch or scikit-learn", _TORCH)),
+    (b"GGUF", 0, _plain("a GGUF file (a language model)", "pass a .tflite or .onnx file")),
+    (b'{"', 8, _safetensors),
+    (b"ftrt", 0, _plain("a TensorRT engine", "pass the ONNX file it was made from")),
+    (b"ptrt", 0, _plain("a TensorRT engine", "pass the ONNX file it was made from")),
+    (b"RKNN", 0, _plain("an RKNN model", "pass the ONNX or TFLite file it was made from")),
+    (b"\x93NUMPY", 0, _plain("a NumPy array (.npy)", "pass the model file; arrays are data")),
+    (b"\x1f\x8b", 0, _plain("a gzip archive", _UNPACK)),
+    (b"BZh", 0, _plain("a bzip2 archive", _UNPACK)),
+    (b"\xfd7zXZ\x00", 0, _plain("an xz archive", _UNPACK)),
+    (b"\x28\xb5\x2f\xfd", 0, _plain("a zstd archive", _UNPACK)),
+    (b"7z\xbc\xaf\x27\x1c", 0, _plain("a 7-Zip archive", _UNPACK)),
+    (b"Rar!", 0, _plain("a RAR archive", _UNPACK)),
+    (b"ustar", 257, _plain("a tar archive", _UNPACK)),
+    (b"\x89PNG", 0, _plain("an image (PNG)", _IMAGE)),
+    (b"\xff\xd8\xff", 0, _plain("an image (JPEG)", _IMAGE)),
+    (b"GIF8", 0, _plain("an image (GIF)", _IMAGE)),
+    (b"%PDF", 0, _plain("a PDF document", "pass a .tflite, .onnx or .keras file")),
+    (b"\x7fELF", 0, _plain("a program or library (ELF)", "pass a .tflite, .onnx or .keras file")),
+    (b"MZ", 0, _plain("a program of Windows", "pass a .tflite, .onnx or .keras file")),
+    (bytes(64), 0, _plain("a file of zeros (a download that did not finish)", _AGAIN)),
+)
+"""(bytes, where they stand, what it is)."""
