@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edgecnn.measurements import Accuracy
 from edgecnn.proportions import (
+    CONFIDENCE,
     MOST_SAMPLES,
     paired_difference,
     samples_to_decide,
@@ -88,19 +89,24 @@ def discordant(parent: Accuracy, child: Accuracy) -> tuple[int, int] | None:
 
 
 def drop_between(
-    parent: Accuracy, child: Accuracy, *, same_samples: bool = True
+    parent: Accuracy,
+    child: Accuracy,
+    *,
+    same_samples: bool = True,
+    confidence: float = CONFIDENCE,
 ) -> AccuracyDrop | None:
     """What `child` lost against `parent`.
 
-    None for different metrics or numbers of samples, and where neither answers nor intervals
-    are known. `same_samples` says that both answered the same samples in the same order.
+    None for different metrics, and where neither answers nor intervals are known.
+    `same_samples` says that both answered the same samples in the same order; only then is
+    `confidence` heeded, since the intervals of either alone are 95% intervals.
     """
-    if parent.metric != child.metric or parent.n != child.n or child.n <= 0:
+    if parent.metric != child.metric or child.n <= 0:
         return None
     counts = discordant(parent, child) if same_samples else None
     points = 100 * (parent.value - child.value)
     if counts is not None:
-        low, high = paired_difference(*counts, child.n)
+        low, high = paired_difference(*counts, child.n, confidence)
         return AccuracyDrop(points, 100 * low, 100 * high, child.n, *counts)
     if parent.ci95 is None or child.ci95 is None:
         return None

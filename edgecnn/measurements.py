@@ -103,7 +103,10 @@ class Contention:
 
 @dataclass(frozen=True)
 class ArtifactRecord:
-    """The model file a measurement speaks of; `size_bytes` is 0 when there is no file."""
+    """The model file a measurement speaks of; `size_bytes` is 0 when there is no file.
+
+    `parent_sha256` is that of the model it was converted from, empty where none is known.
+    """
 
     name: str
     format: str
@@ -111,6 +114,8 @@ class ArtifactRecord:
     sha256: str
     size_bytes: int
     model: str = ""
+    task: str = ""
+    parent_sha256: str = ""
 
 
 @dataclass(frozen=True)

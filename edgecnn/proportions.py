@@ -48,12 +48,12 @@ def samples_to_decide(
 
     Rounded up to two digits; None where no number of samples that anyone has would do.
     """
-    loss = (lost - gained) / n
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    inside = (lost - gained) / n <= limit
 
     def decides(count: float) -> bool:
-        scale = count / n
-        low, high = paired_difference(lost * scale, gained * scale, count, confidence)
-        return high <= limit if loss <= limit else low > limit
+        score = _score(lost * count / n, gained * count / n, count, limit)
+        return score <= -z if inside else score >= z
 
     few, many = 1.0, float(n)
     while not decides(many):

@@ -82,6 +82,8 @@ def record_of(artifact: Artifact) -> ArtifactRecord:
         sha256=artifact.sha256,
         size_bytes=artifact.size_bytes,
         model=manifest.model,
+        task=manifest.task,
+        parent_sha256=manifest.parent_sha256 or "",
     )
 
 

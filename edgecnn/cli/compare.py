@@ -26,10 +26,11 @@ from edgecnn.cli import options
     help="Compare what differs in model, data, threads, scenario, affinity or schema, too.",
 )
 def command(*, before: Path, after: Path, threshold: float, out: Path | None, force: bool) -> None:
-    """Tell what got better, what got worse and what cannot be told apart from BEFORE to AFTER.
+    """Say what got better, what got worse and what stays undecided from BEFORE to AFTER.
 
-    Exit code 1 when a configuration got significantly slower or less accurate, or stopped
-    working.
+    Exit code 1 when a configuration got significantly slower or less accurate or stopped
+    working, and when one that both files hold could not be compared. Of two results of the same
+    machine and software the last line says whether the second reproduces the first.
     """
     from edgecnn.cli.tables import console
     from edgecnn.errors import GateError, InputError
@@ -46,5 +47,5 @@ def command(*, before: Path, after: Path, threshold: float, out: Path | None, fo
             "no configuration can be compared",
             hint="the reasons are above; --force compares anyway",
         )
-    if found.regressed:
+    if found.regressed or not found.complete:
         raise GateError(comparison.verdict(found))

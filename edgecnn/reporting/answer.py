@@ -1,4 +1,4 @@
-"""The answer: for each device the best configuration within the reader's limits, in a sentence.
+"""The answer: for each network and device the best configuration within limits, in a sentence.
 
 `assets/answer.js` gives the same answer on the page, where the limits can be changed; a
 browser test holds both together.
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgecnn.reporting import formats
+from edgecnn.reporting.baselines import group_of
 from edgecnn.reporting.row import Row
 
 Objective = Literal["latency", "throughput", "accuracy", "size", "memory", "energy"]
@@ -34,18 +35,25 @@ class Limits:
 
 @dataclass(frozen=True)
 class Choice:
-    """The best row on one device of one machine, or None when nothing is within the limits."""
+    """The best row of one network on one device of one machine, None when none is within limits."""
 
     machine_label: str
     device: str
     scenario: str
+    model: str
     row: Row | None
+    ties: tuple[Row, ...]
+    """Rows within the limits that are statistically indistinguishable from the best."""
     runner_up: Row | None
-    tied: bool
-    """The runner-up's interval overlaps: the two cannot be told apart."""
+    """The first of the ranking that is not."""
     within: int
     measured: int
     sentence: str
+
+    @property
+    def tied(self) -> bool:
+        """Whether another row is as good as the best, as far as was measured."""
+        return bool(self.ties)
 
 
 _RANK: Mapping[str, Callable[[Row], float | None]] = {
@@ -55,6 +63,14 @@ _RANK: Mapping[str, Callable[[Row], float | None]] = {
     "size": lambda row: row.size,
     "memory": lambda row: row.peak_rss,
     "energy": lambda row: row.energy,
+}
+_LIMITS = ("drop", "p50", "peak_rss", "size", "energy")
+_UNJUDGED = {
+    "drop": "the accuracy drop, for which no parent was measured",
+    "p50": "latency",
+    "peak_rss": "memory",
+    "size": "file size",
+    "energy": "energy",
 }
 _SUPERLATIVE = {
     "latency": "fastest",
@@ -67,25 +83,22 @@ _SUPERLATIVE = {
 
 
 def choose(rows: Sequence[Row], limits: Limits | None = None) -> list[Choice]:
-    """The best configuration for each (machine, device, scenario) that has a usable number.
+    """The best configuration for each group of rows (`baselines.group_of`) with a usable number.
 
-    In scenarios other than "single_stream" the fastest is the one with most throughput: there
-    a latency is that of a query of several samples, or counts waiting.
+    Files of different networks never compete. In scenarios other than "single_stream" the
+    fastest is the one with most throughput: there a latency is that of a query of several
+    samples, or counts waiting.
     """
     limits = limits or Limits()
-    groups: dict[tuple[int, str, str], list[Row]] = {}
+    several = len({row.model for row in rows if row.measured}) > 1
+    groups: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         if row.measured:
             groups.setdefault(group_of(row), []).append(row)
-    return [_choice(group, limits) for group in groups.values()]
+    return [_choice(group, limits, several=several) for group in groups.values()]
 
 
-def group_of(row: Row) -> tuple[int, str, str]:
-    """Rows of one group compete for an answer."""
-    return row.machine, row.device, row.scenario
-
-
-def _choice(group: Sequence[Row], limits: Limits) -> Choice:
+def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> Choice:
     first = group[0]
     if first.scenario != "single_stream" and limits.objective == "latency":
         limits = replace(limits, objective="throughput")
@@ -93,9 +106,12 @@ def _choice(group: Sequence[Row], limits: Limits) -> Choice:
     sure = [row for row in within if row.state != "NOISY"]
     ranked = _ranked(sure or within, limits.objective)
     best = ranked[0] if ranked else None
-    runner_up = ranked[1] if len(ranked) > 1 else None
-    tied = best is not None and runner_up is not None and _overlap(best, runner_up, limits)
+    behind = ranked[1:]
+    ties = tuple(row for row in behind if best is not None and _tied(best, row, limits))
+    runner_up = next((row for row in behind if row not in ties), None)
     place = f"{first.machine_label}, {first.device}{_scenario(first)}"
+    if several:
+        place += f", {first.model}"
     counts = (len(within), len(group))
     if best is None:
         sentence = (
@@ -103,18 +119,21 @@ def _choice(group: Sequence[Row], limits: Limits) -> Choice:
             f"{describe(limits)}."
         )
     else:
-        sentence = _sentence(place, best, runner_up, tied=tied, counts=counts, limits=limits)
-    group_name = (first.machine_label, first.device, first.scenario)
-    return Choice(*group_name, best, runner_up, tied, *counts, sentence)
+        unjudged = _unjudged(group, limits)
+        sentence = _sentence(place, best, counts=counts, limits=limits, unjudged=unjudged)
+        sentence += _against_others(best, ties, runner_up, limits)
+        sentence += _reservations(best)
+    names = (first.machine_label, first.device, first.scenario, first.model)
+    return Choice(*names, best, ties, runner_up, *counts, sentence)
 
 
 def allowed(row: Row, limits: Limits, group: Sequence[Row]) -> bool:
     """Whether `row` keeps every limit. A number that is missing keeps none.
 
     Where no row of `group` has a number for a limit, that limit cannot be judged and is
-    passed by; the sentence then says that it was not measured.
+    passed by; the sentence then says so.
     """
-    for name in ("drop", "p50", "peak_rss", "size", "energy"):
+    for name in _LIMITS:
         limit = getattr(limits, name)
         if limit is None:
             continue
@@ -127,20 +146,21 @@ def allowed(row: Row, limits: Limits, group: Sequence[Row]) -> bool:
     return True
 
 
-def describe(limits: Limits) -> str:
-    """The limits in words."""
-    words = []
-    if limits.drop is not None:
-        words.append(f"accuracy drop ≤ {limits.drop:g} points")
-    if limits.p50 is not None:
-        words.append(f"latency ≤ {limits.p50:g} ms")
-    if limits.peak_rss is not None:
-        words.append(f"memory ≤ {limits.peak_rss / 1e6:g} MB")
-    if limits.size is not None:
-        words.append(f"file ≤ {limits.size / 1e6:g} MB")
-    if limits.energy is not None:
-        words.append(f"energy ≤ {limits.energy * 1e3:g} mJ")
-    return ", ".join(words) or "no limits"
+def describe(limits: Limits, leave_out: Sequence[str] = ()) -> str:
+    """The limits in words; `leave_out` names those not to speak of."""
+    words = {
+        "drop": lambda value: f"accuracy drop ≤ {_points(value)}",
+        "p50": lambda value: f"latency ≤ {value:g} ms",
+        "peak_rss": lambda value: f"memory ≤ {value / 1e6:g} MB",
+        "size": lambda value: f"file ≤ {value / 1e6:g} MB",
+        "energy": lambda value: f"energy ≤ {value * 1e3:g} mJ",
+    }
+    said = [
+        words[name](getattr(limits, name))
+        for name in _LIMITS
+        if getattr(limits, name) is not None and name not in leave_out
+    ]
+    return ", ".join(said) or "no limits"
 
 
 def name(row: Row) -> str:
@@ -159,14 +179,29 @@ def _ranked(rows: Sequence[Row], objective: Objective) -> list[Row]:
     return sorted(ranked, key=lambda row: (value(row) or 0.0, row.p50 or 0.0, row.id))
 
 
-def _overlap(best: Row, other: Row, limits: Limits) -> bool:
-    if limits.objective == "latency":
-        low, high = other.p50_low, best.p50_high
-    elif limits.objective == "accuracy":
+def _tied(best: Row, other: Row, limits: Limits) -> bool:
+    """Whether `other`, which ranks behind, is indistinguishable from `best`."""
+    if limits.objective == "accuracy":
         low, high = best.accuracy_low, other.accuracy_high
-    else:
-        return _RANK[limits.objective](best) == _RANK[limits.objective](other)
-    return low is not None and high is not None and low <= high
+        return low is not None and high is not None and low <= high
+    if limits.objective == "latency" or (
+        limits.objective == "throughput" and best.batch == other.batch
+    ):
+        return other.id in best.ties
+    return _RANK[limits.objective](best) == _RANK[limits.objective](other)
+
+
+def _unjudged(group: Sequence[Row], limits: Limits) -> list[str]:
+    """The limits for which no row of the group has a number."""
+    return [
+        name
+        for name in _LIMITS
+        if getattr(limits, name) is not None and all(getattr(row, name) is None for row in group)
+    ]
+
+
+def _points(count: float) -> str:
+    return f"{count:g} {'point' if count == 1 else 'points'}"
 
 
 def _scenario(row: Row) -> str:
@@ -180,23 +215,27 @@ def _speed(row: Row) -> str:
     return f"{formats.number(row.p50)} ms{' ' + interval if interval else ''} an inference"
 
 
+def _accuracy(row: Row) -> str:
+    """`top1 98.6% (n = 360, −0.28 points [−1.20, +0.64])`."""
+    if row.accuracy is None:
+        return "accuracy not measured"
+    drop = ""
+    if row.drop is not None:
+        drop = f", {formats.points(-row.drop)} points"
+        if row.drop_low is not None and row.drop_high is not None and row.drop_low < row.drop_high:
+            drop += f" [{formats.points(-row.drop_high)}, {formats.points(-row.drop_low)}]"
+    return f"{row.metric} {formats.percent(row.accuracy)} (n = {row.accuracy_n:,}{drop})"
+
+
 def _sentence(
     place: str,
     best: Row,
-    runner_up: Row | None,
     *,
-    tied: bool,
     counts: tuple[int, int],
     limits: Limits,
+    unjudged: Sequence[str],
 ) -> str:
-    facts = [_speed(best)]
-    if best.accuracy is None:
-        facts.append("accuracy not measured")
-    else:
-        drop = f", {formats.points(-best.drop)} points" if best.drop is not None else ""
-        facts.append(
-            f"{best.metric} {formats.percent(best.accuracy)} (n = {best.accuracy_n:,}{drop})"
-        )
+    facts = [_speed(best), _accuracy(best)]
     if best.size is not None:
         facts.append(f"{formats.size(best.size)} file")
     if best.peak_rss is not None:
@@ -204,13 +243,61 @@ def _sentence(
     if best.energy is not None:
         facts.append(f"{formats.number(best.energy * 1e3)} mJ")
     within, measured = counts
+    judged = describe(limits, unjudged)
+    doubt = _doubt(best, limits)
     text = (
-        f"{place}: {name(best)}: {', '.join(facts)}; "
-        f"{_SUPERLATIVE[limits.objective]} of {within} within {describe(limits)} "
-        f"({measured} measured)."
+        f"{place}: {name(best)}: {', '.join(facts)}; {_SUPERLATIVE[limits.objective]} of {within} "
+        f"{'measured ' if doubt else ''}within {judged} ({measured} measured)."
     )
-    if runner_up is not None:
-        text += f" {_against_runner_up(best, runner_up, tied=tied)}"
+    if unjudged:
+        text += f" Not judged: {', '.join(_UNJUDGED[name] for name in unjudged)}."
+    return text + doubt
+
+
+def _doubt(best: Row, limits: Limits) -> str:
+    """What the samples cannot show of the limit on the drop."""
+    if limits.drop is None or best.drop is None:
+        return ""
+    drop = best.accuracy_drop
+    limit = _points(limits.drop)
+    if drop is None:
+        return (
+            f" Undecided: the drop has no interval, so whether it is within {limit} is not known."
+        )
+    if drop.decision(limits.drop) != "undecided":
+        return ""
+    needed = drop.samples_needed(limits.drop)
+    more = f"; about {needed:,} would" if needed else ""
+    return (
+        f" Undecided: {formats.plural(drop.n, 'sample')} cannot show whether the drop is within "
+        f"{limit}{more}."
+    )
+
+
+def _against_others(best: Row, ties: Sequence[Row], runner_up: Row | None, limits: Limits) -> str:
+    text = ""
+    if ties:
+        more = f" and {len(ties) - 1:,} more" if len(ties) > 1 else ""
+        text += f" Statistically indistinguishable from {name(ties[0])}{more}."
+    if runner_up is None:
+        return text
+    if not (best.timed and best.p50 and runner_up.p50 and runner_up.p50 >= best.p50):
+        return f"{text} Next: {name(runner_up)}."
+    if limits.objective == "latency" and (best.alone or runner_up.alone):
+        return (
+            f"{text} Undecided against {name(runner_up)}: one process on a side says nothing about "
+            "the machine."
+        )
+    times = f"{runner_up.p50 / best.p50:.2f}"
+    if times == "1.00":
+        return f"{text} Practically as fast: {name(runner_up)}."
+    return f"{text} Next: {name(runner_up)}, {times}× the latency."
+
+
+def _reservations(best: Row) -> str:
+    text = ""
+    if best.contended:
+        text += f" {contention(best)}."
     if best.state == "NOISY":
         text += " The measurement is noisy; measure again before you rely on it."
     if best.software:
@@ -218,12 +305,10 @@ def _sentence(
     return text
 
 
-def _against_runner_up(best: Row, other: Row, *, tied: bool) -> str:
-    if tied:
-        return f"Cannot be told apart from {name(other)}."
-    if best.timed and best.p50 and other.p50 and other.p50 > best.p50:
-        times = f"{other.p50 / best.p50:.2f}"
-        if times == "1.00":
-            return f"Practically as fast: {name(other)}."
-        return f"Next: {name(other)}, {times}× the latency."
-    return f"Next: {name(other)}."
+def contention(row: Row) -> str:
+    """`A neighbor shared the core in 38% of the time: 42.0 µs then`; empty where none did."""
+    if not row.contended:
+        return ""
+    share = f"{100 * row.contended:.0f}%" if row.contended >= 0.01 else "under 1%"
+    then = f": {formats.number(row.contended_p50)} ms then" if row.contended_p50 else ""
+    return f"A neighbor shared the core in {share} of the time{then}"

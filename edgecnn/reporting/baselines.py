@@ -4,37 +4,92 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isfinite
 
+from edgecnn.accuracy_drop import drop_between
+from edgecnn.reporting.pairing import between
 from edgecnn.reporting.row import Row
+
+MOST_BEHIND = 100
+MOST_TIES = 60
+"""How far down the ranking ties are looked for, and how many a row may have."""
 
 
 def with_baselines(rows: list[Row]) -> list[Row]:
-    """Add accuracy drop and speed-up against the Keras row of the same model and machine."""
+    """Add accuracy drop and speed-up against the Keras row of the same network and machine."""
     groups: dict[tuple[int, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.machine, row.model), []).append(row)
-    return [_against(row, groups[row.machine, row.model]) for row in rows]
+        groups.setdefault((row.machine, row.lineage), []).append(row)
+    return [_against(row, groups[row.machine, row.lineage]) for row in rows]
+
+
+def with_ties(rows: list[Row]) -> list[Row]:
+    """Add to each row the slower ones of its group that are indistinguishable from it."""
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        if row.measured:
+            groups.setdefault(group_of(row), []).append(row)
+    ties: dict[int, tuple[int, ...]] = {}
+    for group in groups.values():
+        ranked = sorted(group, key=_typical)
+        for place, row in enumerate(ranked):
+            if not row.alone:
+                behind = ranked[place + 1 : place + 1 + MOST_BEHIND]
+                found = [other.id for other in behind if _indistinguishable(row, other)]
+                ties[row.id] = tuple(found[:MOST_TIES])
+    return [replace(row, ties=ties[row.id]) if ties.get(row.id) else row for row in rows]
+
+
+def group_of(row: Row) -> tuple[int, str, str, str]:
+    """Rows of one group compete for an answer: one network, device and scenario of one machine."""
+    return row.machine, row.lineage, row.device, row.scenario
+
+
+def _typical(row: Row) -> float:
+    if row.scenario in ("offline", "server") and row.throughput:
+        return 1e3 / row.throughput
+    return row.p50 or 0.0
+
+
+def _indistinguishable(row: Row, other: Row) -> bool:
+    found = between(row.times, other.times, one_session=True)
+    return found is not None and found.ratio is not None and not found.different
 
 
 def _against(row: Row, group: Sequence[Row]) -> Row:
     quality = accuracy_baseline(row, group)
-    if row.accuracy is not None and quality is not None and quality.accuracy is not None:
-        row = replace(row, drop=100 * (quality.accuracy - row.accuracy))
+    if quality is not None:
+        row = _with_drop(row, quality)
     speed = latency_baseline(row, group)
-    if speed is None or row.p50 is None or speed.p50 is None or not row.timed:
+    if speed is None or not row.timed:
         return row
-    if row.p50 <= 0 or speed.p50 <= 0:
-        return row
-    row = replace(row, speedup=speed.p50 / row.p50)
     if speed.id == row.id:
-        return replace(row, speedup_low=1.0, speedup_high=1.0)
-    if row.p50_low and row.p50_high and speed.p50_low and speed.p50_high:
-        return replace(
-            row,
-            speedup_low=speed.p50_low / row.p50_high,
-            speedup_high=speed.p50_high / row.p50_low,
-        )
-    return row
+        return replace(row, speedup=1.0, speedup_low=1.0, speedup_high=1.0)
+    found = between(row.times, speed.times, one_session=True)
+    if found is None:
+        return row
+    low, high = found.interval or (None, None)
+    return replace(row, speedup=found.value, speedup_low=low, speedup_high=high)
+
+
+def _with_drop(row: Row, baseline: Row) -> Row:
+    if row.accuracy is None or baseline.accuracy is None:
+        return row
+    if row.id == baseline.id:  # nothing is lost against oneself
+        return replace(row, drop=0.0, drop_low=0.0, drop_high=0.0)
+    row = replace(row, drop=100 * (baseline.accuracy - row.accuracy))
+    assert row.quality is not None
+    assert baseline.quality is not None
+    found = drop_between(baseline.quality, row.quality)
+    if found is None or not (isfinite(found.low) and isfinite(found.high)):
+        return row
+    return replace(
+        row,
+        drop_low=found.low,
+        drop_high=found.high,
+        drop_lost=found.lost,
+        drop_gained=found.gained,
+    )
 
 
 def accuracy_baseline(row: Row, group: Sequence[Row]) -> Row | None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.reporting import answer, marks, specs
+from edgecnn.reporting.baselines import group_of
 from edgecnn.reporting.marks import Domains
-from edgecnn.reporting.row import Row
+from edgecnn.reporting.row import SHOWN, Row
 
 RUNTIMES = ("litert", "onnxruntime", "openvino", "tflite-runtime", "opencv", "keras")
 # Okabe & Ito (2008), moved apart in lightness until each has 3:1 on its background.
@@ -221,14 +222,15 @@ def records(rows: Sequence[Row], limits: answer.Limits) -> list[dict[str, Any]]:
     """The data set `rows` of the charts, for pictures made outside the page."""
     choices = answer.choose(rows, limits)
     best = {choice.row.id for choice in choices if choice.row}
-    groups: dict[tuple[int, str, str], list[Row]] = {}
+    groups: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault(answer.group_of(row), []).append(row)
+        groups.setdefault(group_of(row), []).append(row)
     out = []
     for row, (label, pair, short) in zip(rows, labels(rows), strict=True):
         record = {
             name: None if isinstance(value, float) and not isfinite(value) else value
             for name, value in vars(row).items()
+            if name in SHOWN
         }
         record |= {
             "label": label,
@@ -238,7 +240,7 @@ def records(rows: Sequence[Row], limits: answer.Limits) -> list[dict[str, Any]]:
             "measured": row.measured,
             "timed": row.timed,
             "best": row.id in best,
-            "allowed": answer.allowed(row, limits, groups[answer.group_of(row)]),
+            "allowed": answer.allowed(row, limits, groups[group_of(row)]),
         }
         out.append(record)
     return out

@@ -21,16 +21,25 @@ if TYPE_CHECKING:
 TITLES: dict[Outcome, str] = {
     "worse": "Worse",
     "better": "Better",
-    "undecided": "Cannot be told apart",
+    "undecided": "Undecided",
     "same": "The same within the threshold",
 }
 _WORDS: dict[Outcome, str] = {
     "worse": "slower",
     "better": "faster",
     "same": "the same",
-    "undecided": "not told apart",
+    "undecided": "undecided",
 }
 MOST = 60
+MOST_NAMED = 3
+WIDEST = 0.10
+"""Half-width of an interval from which on a repeat shows nothing."""
+_STYLES = {
+    "Regression": "bold red",
+    "No regression": "bold green",
+    "Not decided": "bold yellow",
+    "Nothing to compare": "bold yellow",
+}
 _HEADS = ("Configuration", "Before ms", "After ms", "Ratio [95%]", "Accuracy", "Memory")
 
 
@@ -47,19 +56,112 @@ def write(comparison: Comparison, path: Path) -> None:
 
 
 def verdict(comparison: Comparison) -> str:
-    """The answer in one line."""
-    parts = [", ".join(f"{len(comparison.having(key))} {word}" for key, word in _WORDS.items())]
+    """The answer in one line, with what it does not cover counted."""
+    changes = comparison.changes
+    total = formats.plural(len(changes), "configuration")
+    parts = [
+        ", ".join(f"{len(comparison.having(key))} {word}" for key, word in _WORDS.items())
+        + f" of {total} (threshold {comparison.threshold:.0%})"
+    ]
     if comparison.less_accurate:
         parts.append(f"{len(comparison.less_accurate)} less accurate")
     if comparison.failures:
         parts.append(f"{len(comparison.failures)} no longer measured")
-    if comparison.refused:
-        parts.append(f"{len(comparison.refused)} refused")
-    answer = "Regression" if comparison.regressed else "No regression"
+    counts = _not_compared(comparison)
+    if counts:
+        parts.append(f"not compared: {', '.join(counts)}")
+    return f"{headline(comparison)}: {'; '.join(parts)}."
+
+
+def headline(comparison: Comparison) -> str:
+    """Regression, No regression, Not decided, or Nothing to compare."""
+    if comparison.regressed:
+        return "Regression"
     if not comparison.changes:
-        answer = "Regression" if comparison.regressed else "Nothing to compare"
-    total = formats.plural(len(comparison.changes), "configuration")
-    return f"{answer}: {'; '.join(parts)} of {total} (threshold {comparison.threshold:.0%})."
+        return "Nothing to compare"
+    return "No regression" if comparison.complete else "Not decided"
+
+
+def _not_compared(comparison: Comparison) -> list[str]:
+    groups = (
+        (comparison.without_interval, "with one process on a side"),
+        (comparison.refused, "refused"),
+        (comparison.left_out, "unusable on one side"),
+        (comparison.unusable, "unusable on both"),
+        (comparison.only_before, "only before"),
+        (comparison.only_after, "only after"),
+    )
+    return [f"{len(rows)} {words}" for rows, words in groups if rows]
+
+
+def reproduced(comparison: Comparison) -> str:
+    """Whether a repeat gave the same numbers, in a line; empty where nothing was repeated.
+
+    Only results of the same machine and software repeat each other.
+    """
+    changes = comparison.changes
+    if not comparison.repeat or not changes:
+        return ""
+    apart = [*comparison.having("worse"), *comparison.having("better")]
+    wrong = [
+        change
+        for change in changes
+        if change.accuracy_outcome in ("worse", "better") and change not in apart
+    ]
+    if apart or wrong:
+        said = [_apart(change) for change in apart[:MOST_NAMED]]
+        said += [
+            f"{change.name}: accuracy {formats.points(change.accuracy_points)} points"
+            for change in wrong[:MOST_NAMED]
+        ]
+        more = len(apart) + len(wrong) - len(said)
+        rest = f"; {more} more" if more > 0 else ""
+        return (
+            f"Not reproduced ({len(apart) + len(wrong)} of {len(changes)}): "
+            f"{'; '.join(said)}{rest}."
+        )
+    vague = [change for change in changes if _too_wide(change)]
+    if vague:
+        first = vague[0]
+        why = (
+            first.lack or f"{_percent(first.ratio)} {_interval_percent(first)} is too wide to tell"
+        )
+        return (
+            f"Undecided whether it is reproduced ({len(vague)} of {len(changes)}): {first.name}: "
+            f"{why}; measure with more processes (--processes 10)."
+        )
+    furthest = max(changes, key=lambda change: max(change.ratio, 1 / change.ratio))
+    where = "" if len(changes) == 1 else f"all {len(changes)} configurations, "
+    at_most = "" if len(changes) == 1 else "at most "
+    return (
+        f"Reproduced: {where}{at_most}{_percent(furthest.ratio)} {_interval_percent(furthest)} "
+        "apart, no more than chance."
+    )
+
+
+def _apart(change: Change) -> str:
+    word = "slower" if change.outcome == "worse" else "faster"
+    times = f"{formats.number(change.before_ms)} → {formats.number(change.after_ms)} ms"
+    return (
+        f"{change.name} is {abs(change.ratio - 1):.1%} {word} {_interval_percent(change)}, {times}"
+    )
+
+
+def _too_wide(change: Change) -> bool:
+    """Whether the interval would hide a difference that a reader would call one."""
+    if change.low is None or change.high is None:
+        return True
+    return change.high / change.low > (1 + WIDEST) ** 2
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * (ratio - 1):+.1f}%".replace("-", "−")
+
+
+def _interval_percent(change: Change) -> str:
+    if change.low is None or change.high is None:
+        return ""
+    return f"[{_percent(change.low)}, {_percent(change.high)}]"
 
 
 def terminal(comparison: Comparison) -> RenderableType:
@@ -68,7 +170,7 @@ def terminal(comparison: Comparison) -> RenderableType:
     from rich.text import Text
 
     colours = {"worse": "red", "better": "green", "undecided": "yellow", "same": "dim"}
-    style = "bold red" if comparison.regressed else "bold green"
+    style = _STYLES[headline(comparison)]
     parts: list[RenderableType] = []
     for outcome, title in TITLES.items():
         changes = comparison.having(outcome)
@@ -80,12 +182,18 @@ def terminal(comparison: Comparison) -> RenderableType:
         parts += [table, Text("")]
     parts += [Text(line, style="dim") for line in _remarks(comparison)]
     parts.append(Text(verdict(comparison), style=style))
+    again = reproduced(comparison)
+    if again:
+        parts.append(Text(again, style="bold"))
     return Group(*parts)
 
 
 def markdown(comparison: Comparison) -> str:
     """GitHub-flavoured Markdown, the answer first."""
     lines = [f"**{markdown_cell(verdict(comparison), 400)}**"]
+    again = reproduced(comparison)
+    if again:
+        lines += ["", markdown_cell(again, 800)]
     for outcome, title in TITLES.items():
         changes = comparison.having(outcome)
         if not changes:
@@ -126,7 +234,8 @@ def html(comparison: Comparison) -> str:
     return environment.from_string(read("comparison.html.j2")).render(
         css=read("page.css"),
         verdict=verdict(comparison),
-        regressed=comparison.regressed,
+        headline=headline(comparison),
+        reproduced=reproduced(comparison),
         heads=_HEADS,
         groups=groups,
         remarks=_remarks(comparison),
@@ -135,15 +244,12 @@ def html(comparison: Comparison) -> str:
 
 def summary(comparison: Comparison) -> str:
     """The comparison as JSON."""
-    changes = [
-        {key: None if value == float("inf") else value for key, value in asdict(change).items()}
-        for change in comparison.changes
-    ]
     document = {
         "regressed": comparison.regressed,
+        "complete": comparison.complete,
         "verdict": verdict(comparison),
+        "reproduced": reproduced(comparison) or None,
         **asdict(comparison),
-        "changes": changes,
     }
     return json.dumps(document, indent=1) + "\n"
 
@@ -160,8 +266,8 @@ def _values(change: Change) -> Sequence[str]:
         formats.number(change.before_ms),
         formats.number(change.after_ms),
         f"{change.ratio:.3f} [{change.low:.3f}, {change.high:.3f}]"
-        if change.high < float("inf")
-        else f"{change.ratio:.3f} [too few processes]",
+        if change.low is not None and change.high is not None
+        else f"{change.ratio:.3f} [one process]",
         accuracy,
         memory,
     )
@@ -174,9 +280,22 @@ def _remarks(comparison: Comparison) -> list[str]:
         for change in comparison.less_accurate
     ]
     lines += [f"Refused: {name}: {why}" for name, why in comparison.refused]
+    lines += [f"Not compared: {name}: {why}" for name, why in comparison.left_out]
+    alone = comparison.without_interval
+    if alone:
+        lines.append(
+            f"Undecided for want of processes: {_listed([change.name for change in alone])}: "
+            f"{alone[0].lack}; measure with --processes 5"
+        )
+    if comparison.unusable:
+        unusable = _listed([name for name, _ in comparison.unusable])
+        lines.append(f"Unusable before and after: {unusable}")
     for word, names in (("before", comparison.only_before), ("after", comparison.only_after)):
         if names:
-            shown = "; ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-            lines.append(f"Only {word}: {shown}")
+            lines.append(f"Only {word}: {_listed(names)}")
     lines += [f"Differs: {note}" for note in comparison.notes]
     return lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    return "; ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

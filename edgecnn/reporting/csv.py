@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import fields
 
-from edgecnn.reporting.row import Row
+from edgecnn.reporting.row import SHOWN
 from edgecnn.reporting.rows import collect
 from edgecnn.reporting.text import csv_cell
 from edgecnn.results import Results
@@ -24,11 +23,12 @@ _UNITS = {
     "throughput": "_per_s",
     "end_to_end": "_ms",
     "leak": "_bytes",
-    "drop": "_points",
+    **dict.fromkeys(("drop", "drop_low", "drop_high"), "_points"),
+    **dict.fromkeys(("contended_p50", "contended_p99"), "_ms"),
     "energy": "_joules",
 }
-_SKIPPED = {"id", "machine", "quantiles", "sustained", "operators"}
-COLUMNS = tuple(field.name for field in fields(Row) if field.name not in _SKIPPED)
+_SKIPPED = {"id", "machine", "quantiles", "sustained", "operators", "ties", "lineage"}
+COLUMNS = tuple(name for name in SHOWN if name not in _SKIPPED)
 
 
 def render(results: Sequence[Results]) -> str:

@@ -11,13 +11,13 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from edgecnn import __version__
 from edgecnn.reporting import answer, bundle, cells, charts, extract, formats, machines, pictures
 from edgecnn.reporting.assets import read
-from edgecnn.reporting.row import Row
+from edgecnn.reporting.row import SHOWN, Row
 from edgecnn.reporting.rows import collect, machine_labels
 from edgecnn.reporting.text import json_for_script, shorten
 from edgecnn.results import Results
@@ -112,11 +112,12 @@ def encode(rows: Sequence[Row], names: Sequence[tuple[str, str, str]]) -> dict[s
     """Rows as columns; texts as indices into one list, numbers with 6 digits, NaN as null."""
     strings: dict[str, int] = {}
     columns: dict[str, Any] = {}
-    for field in fields(Row):
-        columns[field.name] = _column([getattr(row, field.name) for row in rows], strings)
+    for name in SHOWN:
+        columns[name] = _column([getattr(row, name) for row in rows], strings)
     columns["configuration"] = _column([row.configuration for row in rows], strings)
     columns["measured"] = [row.measured for row in rows]
     columns["timed"] = [row.timed for row in rows]
+    columns["alone"] = [row.alone for row in rows]
     for index, name in enumerate(("label", "pair_label", "short")):
         columns[name] = _column([entry[index] for entry in names], strings)
     return {"count": len(rows), "strings": list(strings), "columns": columns}

@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgecnn.reporting import formats
+from edgecnn.reporting.pairing import Difference, between
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.text import clean
-from edgecnn.results import Results
+from edgecnn.results import SCHEMA_VERSION, Measurement, Results
 
 VALUE_LENGTH = 240
+READABLE_SCHEMAS = frozenset(range(1, SCHEMA_VERSION + 1))
+"""Schemas whose numbers can be compared with each other: 2 added rounds and blocks, without which
+rows are compared by all samples."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +47,52 @@ class Pair:
     label: str
     rows: tuple[Row | None, ...]
 
-    def ratio(self, machine: int) -> tuple[float, float | None, float | None] | None:
-        """How many times the first machine's latency (low, high from both intervals)."""
+    def difference(self, machine: int) -> Difference | None:
+        """The row of `machine` against that of the first; None where one of them is missing."""
         first, other = self.rows[0], self.rows[machine]
-        if first is None or other is None or not first.p50 or not other.p50:
+        if first is None or other is None:
             return None
-        if not (first.p50_low and first.p50_high and other.p50_low and other.p50_high):
-            return other.p50 / first.p50, None, None
-        return (
-            other.p50 / first.p50,
-            other.p50_low / first.p50_high,
-            other.p50_high / first.p50_low,
+        return between(first.times, other.times, one_session=False)
+
+
+def distinct(results: Sequence[Results]) -> tuple[list[Results], list[Note]]:
+    """The results without those whose every row is in another of them, and a note on each.
+
+    The same file given twice, or an earlier copy of a file, is one machine and not two.
+    """
+    prints = [_fingerprint(result) for result in results]
+    kept: list[int] = []
+    notes = []
+    for index, print_ in enumerate(prints):
+        twin = next(
+            (
+                other
+                for other, whole in enumerate(prints)
+                if other != index and print_ <= whole and (print_ < whole or other < index)
+            ),
+            None,
         )
+        if twin is None or not print_:
+            kept.append(index)
+        else:
+            notes.append(
+                Note(f"Results {index + 1} of {len(results)} are the same measurements as "
+                     f"results {twin + 1}; they count once.", False)
+            )  # fmt: skip
+    return [results[index] for index in kept], notes
+
+
+def _fingerprint(result: Results) -> frozenset[object]:
+    """What no two measurements share: the row, when it was measured and its times to the ns."""
+    environment = result.environment
+    return frozenset(
+        (environment.created_at, row.key, row.status, row.artifact.recipe, _processes(row))
+        for row in result.measurements
+    )
+
+
+def _processes(row: Measurement) -> tuple[object, ...]:
+    return tuple((run.started_at, run.load_ns, run.first_inference_ns) for run in row.runs)
 
 
 def facts(results: Sequence[Results]) -> list[Fact]:
@@ -122,7 +160,7 @@ def _whole_files(
     notes = []
     for index, other in enumerate(results[1:], 1):
         reasons = []
-        if other.schema_version != first.schema_version:
+        if not {other.schema_version, first.schema_version} <= READABLE_SCHEMAS:
             reasons.append(f"results schema {other.schema_version} against {first.schema_version}")
         if _data_key(other) != _data_key(first):
             reasons.append(f"data {_data_name(other)} against {_data_name(first)}")

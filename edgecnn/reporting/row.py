@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+
+from edgecnn.accuracy_drop import AccuracyDrop
+from edgecnn.measurements import Accuracy
+from edgecnn.reporting.pairing import Times
 
 QUANTILES = (
     *(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
@@ -81,6 +85,11 @@ class Row:
     accuracy_n: int = 0
     drop: float | None = None
     """Percentage points lost against the baseline of the same model on the same machine."""
+    drop_low: float | None = None
+    drop_high: float | None = None
+    drop_lost: int | None = None
+    drop_gained: int | None = None
+    """The samples that only the baseline, and that only this row got right."""
     speedup: float | None = None
     speedup_low: float | None = None
     speedup_high: float | None = None
@@ -104,6 +113,16 @@ class Row:
     bandwidth: float | None = None
     roof_share: float | None = None
     """The part of the machine's limit that is reached."""
+    lineage: str = ""
+    """The network: rows of one lineage compete for an answer."""
+    contended: float | None = None
+    """Share of the time in which a neighbor shared the core; None where nobody looked."""
+    contended_p50: float | None = None
+    contended_p99: float | None = None
+    ties: tuple[int, ...] = ()
+    """Ids of slower rows of the same group that are statistically indistinguishable from it."""
+    times: Times = field(default_factory=Times)
+    quality: Accuracy | None = None
     fence: str = ""
     """Why this row must not be compared with its namesakes of other files; empty if it may."""
 
@@ -122,3 +141,28 @@ class Row:
     def timed(self) -> bool:
         """Whether its latency is that of one request after the other."""
         return self.measured and self.scenario == "single_stream" and self.p50 is not None
+
+    @property
+    def alone(self) -> bool:
+        """Whether a single process was measured, which says nothing about the machine."""
+        return self.processes < 2
+
+    @property
+    def accuracy_drop(self) -> AccuracyDrop | None:
+        """The drop with its interval; None where there is no interval."""
+        if self.drop is None or self.drop_low is None or self.drop_high is None:
+            return None
+        return AccuracyDrop(
+            self.drop,
+            self.drop_low,
+            self.drop_high,
+            self.accuracy_n,
+            self.drop_lost,
+            self.drop_gained,
+        )
+
+
+INTERNAL = frozenset({"times", "quality"})
+"""What other columns are worked out from; no renderer shows it."""
+
+SHOWN = tuple(one.name for one in fields(Row) if one.name not in INTERNAL)

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.reporting.baselines import with_baselines
+from edgecnn.reporting.baselines import with_baselines, with_ties
+from edgecnn.reporting.lineage import lineages, model_names
+from edgecnn.reporting.pairing import times_of
 from edgecnn.reporting.row import QUANTILES, Row
 from edgecnn.reporting.text import MESSAGE_LENGTH, clean
 from edgecnn.results import Measurement, Results
@@ -32,11 +34,16 @@ ADVICE = {
 def collect(results: Sequence[Results]) -> list[Row]:
     """All measurements of all files as rows, in their order, with baselines worked out."""
     labels = machine_labels(results)
+    measurements = [row for result in results for row in result.measurements]
+    keys = lineages(measurements)
+    models = model_names(measurements, keys)
     rows: list[Row] = []
     for machine, result in enumerate(results):
         for measurement in result.measurements:
-            rows.append(_row(len(rows), machine, labels[machine], measurement, result))
-    return with_baselines(rows)
+            index = len(rows)
+            row = _row(index, machine, labels[machine], measurement, result)
+            rows.append(replace(row, model=models[index], lineage=keys[index]))
+    return with_ties(with_baselines(rows))
 
 
 def machine_labels(results: Sequence[Results]) -> list[str]:
@@ -65,6 +72,7 @@ def _row(index: int, machine: int, label: str, measurement: Measurement, results
         machine_label=label,
         artifact=clean(artifact.name),
         model=clean(artifact.model or artifact.name.split(".")[0]),
+        times=times_of(measurement),
         format=clean(artifact.format, 20),
         recipe=clean(artifact.recipe, 40),
         sha256=clean(artifact.sha256, 64),
@@ -144,7 +152,15 @@ def _latency(measurement: Measurement) -> dict[str, Any]:
     if summary is None:
         return values
     low, high = summary.ci95 or (None, None)
-    pooled = np.sort(np.concatenate([np.asarray(run.samples_ns) for run in runs])) / 1e6
+    contention = measurement.contention
+    if contention is not None:
+        values |= {
+            "contended": contention.share,
+            "contended_p50": contention.p50_ms,
+            "contended_p99": contention.p99_ms,
+        }
+    quiet = [run.quiet_ns for run in runs if run.quiet_ns.size]
+    pooled = np.sort(np.concatenate(quiet or [np.asarray(run.samples_ns) for run in runs])) / 1e6
     for name, share in (("p90", 0.90), ("p95", 0.95), ("p99", 0.99)):
         if getattr(summary, name) is not None:
             values[f"{name}_low"], values[f"{name}_high"] = _quantile_interval(pooled, share)
@@ -190,6 +206,7 @@ def _quality(measurement: Measurement) -> dict[str, Any]:
             "accuracy_low": _finite(low),
             "accuracy_high": _finite(high),
             "accuracy_n": accuracy.n,
+            "quality": accuracy,
         }
     if parity:
         values |= {

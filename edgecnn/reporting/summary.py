@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from edgecnn.reporting import answer
+from edgecnn.reporting.row import SHOWN
 from edgecnn.reporting.rows import collect
 from edgecnn.results import SCHEMA_VERSION, Results
 
@@ -25,8 +26,10 @@ def summarise(results: Sequence[Results], limits: answer.Limits | None = None) -
                 "machine": choice.machine_label,
                 "device": choice.device,
                 "scenario": choice.scenario,
+                "model": choice.model,
                 "row": choice.row.id if choice.row else None,
                 "tied": choice.tied,
+                "indistinguishable": [row.id for row in choice.ties],
                 "sentence": choice.sentence,
             }
             for choice in answer.choose(rows, limits)
@@ -34,8 +37,9 @@ def summarise(results: Sequence[Results], limits: answer.Limits | None = None) -
         "rows": [
             {
                 key: value
-                for key, value in asdict(row).items()
-                if key not in {"quantiles", "sustained", "operators"} and not _missing(value)
+                for key in SHOWN
+                if key not in {"quantiles", "sustained", "operators"}
+                and not _missing(value := getattr(row, key))
             }
             for row in rows
         ],

@@ -76,7 +76,6 @@ def test_without_answers_the_interval_is_that_of_independent_samples():
     assert drop.low < 0 < drop.high
     assert drop.samples_needed(1.0) > 360
     assert drop_between(parent, replace(child, metric="top5")) is None
-    assert drop_between(parent, replace(child, n=36)) is None
     assert drop_between(parent, replace(child, ci95=None)) is None
 
 

@@ -11,9 +11,11 @@ from functools import cache
 
 import numpy as np
 
+from edgecnn.accuracy_drop import pack_answers
 from edgecnn.results import (
     Accuracy,
     ArtifactRecord,
+    Block,
     Effective,
     Environment,
     Measurement,
@@ -91,6 +93,27 @@ def run(median_ms: float, rng: np.random.Generator, samples: int = 200, spread=0
     )
 
 
+def answered(right: int, n: int = N_TEST, first: int = 0) -> Accuracy:
+    """Top-1 of a model that gets the `right` samples from `first` on right, and no other."""
+    answers = np.roll(np.arange(n) < right, first)
+    return Accuracy("top1", right / n, n, wilson_interval(right, n), right=pack_answers(answers))
+
+
+def watched(row: Measurement, contended: float = 0.3, slower: float = 1.5) -> Measurement:
+    """`row` with a neighbor on the core in the last part of each process."""
+    runs = []
+    for one in row.runs:
+        count = len(one.samples_ns)
+        quiet = round(count * (1 - contended))
+        late = tuple(int(time * slower) for time in one.samples_ns[quiet:])
+        blocks = (
+            Block(0, quiet, (100_000, 101_000)),
+            Block(quiet, count - quiet, (101_000, 190_000), quiet=False),
+        )
+        runs.append(replace(one, samples_ns=one.samples_ns[:quiet] + late, blocks=blocks))
+    return replace(row, runs=tuple(runs))
+
+
 def measurement(
     *,
     model: str = "lenet5",
@@ -134,9 +157,10 @@ def measurement(
         device=device,
         options=RuntimeOptions(threads=threads, batch=batch),
         runs=tuple(
-            replace(run(median, rng, samples), effective=effective) for _ in range(processes)
+            replace(run(median, rng, samples), effective=effective, round=number)
+            for number in range(processes)
         ),
-        accuracy=Accuracy("top1", right / N_TEST, N_TEST, wilson_interval(right, N_TEST)),
+        accuracy=answered(right),
         parity=Parity(2e-5, 88.0 if recipe == "float32" else 31.0, 0.9999, right / N_TEST, N_TEST),
         verdict="VALID",
     )
@@ -219,6 +243,7 @@ def sample(board: str | None = None, slowdown: float = 1.0, seed: int = 1, threa
             "other processes kept 1.2 processors busy: stop them and measure again",
         ),
     )
+    rows[2] = watched(rows[2])
     rows[6] = replace(
         rows[6],
         verdict="INVALID",

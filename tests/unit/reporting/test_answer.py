@@ -19,7 +19,7 @@ def test_the_fastest_usable_row_within_the_limits_is_chosen(rows):
     within = [row for row in rows if row.measured and row.state != "NOISY" and row.drop <= 1.0]
     assert choice.row.p50 == min(row.p50 for row in within)
     assert choice.row.artifact in choice.sentence
-    assert "accuracy drop ≤ 1 points" in choice.sentence
+    assert "accuracy drop ≤ 1 point" in choice.sentence
 
 
 def test_a_tighter_accuracy_limit_gives_another_answer(rows):
@@ -78,7 +78,7 @@ def test_overlapping_intervals_are_called_a_tie(results):
     twin = replace(one, artifact=replace(one.artifact, name="twin.tflite"))
     (choice,) = choose(collect([replace(results, measurements=(one, twin))]))
     assert choice.tied
-    assert "Cannot be told apart from" in choice.sentence
+    assert "Statistically indistinguishable from" in choice.sentence
 
 
 def test_a_limit_that_nobody_measured_does_not_exclude_everybody(results):

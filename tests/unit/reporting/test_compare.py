@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from edgecnn.errors import InputError
+from edgecnn.ratios import Ratio
 from edgecnn.reporting import comparison
-from edgecnn.reporting.compare import accuracy_change, compare, judge, ratio_interval
+from edgecnn.reporting.compare import accuracy_change, compare, judge
 from edgecnn.results import Accuracy, RuntimeOptions
 from edgecnn.stats import wilson_interval
 from tests.unit.reporting import factory
@@ -29,34 +31,140 @@ def test_a_large_change_is_found_in_every_row(results, slowdown, outcome):
 
 
 @pytest.mark.parametrize(
-    ("ratio", "low", "high", "outcome"),
+    ("value", "error", "outcome"),
     [
-        (1.10, 1.05, 1.15, "worse"),
-        (0.90, 0.85, 0.95, "better"),
-        (1.01, 0.99, 1.02, "same"),
-        (1.02, 1.01, 1.025, "same"),  # significant, and too small to matter
-        (1.05, 0.95, 1.15, "undecided"),
-        (1.02, 1.001, 1.05, "undecided"),
-        (1.0, 0.0, float("inf"), "undecided"),
+        (1.10, 0.010, "worse"),
+        (0.90, 0.010, "better"),
+        (1.01, 0.003, "same"),
+        (1.025, 0.0005, "same"),  # sure, and too small to matter
+        (1.05, 0.030, "undecided"),
+        (1.02, 0.006, "undecided"),
+        (1.08, 0.028, "undecided"),  # its 95% interval leaves 1 out, its 99% interval does not
     ],
 )
-def test_a_change_counts_when_it_is_sure_and_large_enough(ratio, low, high, outcome):
-    assert judge(ratio, low, high, 0.03) == outcome
+def test_a_change_counts_when_it_is_sure_and_large_enough(value, error, outcome):
+    assert judge(Ratio(value, error, degrees=8), 0.03) == outcome
 
 
-def test_the_ratio_interval_covers_the_truth():
-    rows = [factory.measurement(slowdown=scale, processes=8) for scale in (1.0, 1.2)]
-    times = [[run.samples_ns for run in row.runs] for row in rows]
-    ratio, low, high = ratio_interval(*times, seed=5)
-    assert low <= ratio <= high
-    assert low < 1.2 < high * 1.01
+def test_nothing_is_decided_without_an_interval():
+    assert judge(None, 0.03) == "undecided"
 
 
-def test_a_single_process_is_compared_by_blocks():
-    rows = [factory.measurement(slowdown=scale, processes=1) for scale in (1.0, 1.5)]
-    times = [[run.samples_ns for run in row.runs] for row in rows]
-    ratio, low, high = ratio_interval(*times)
-    assert 1 < low <= ratio <= high < 2
+def single(results, *, verdict="VALID", slowdown=1.0):
+    row = factory.measurement(processes=1, slowdown=slowdown, verdict=verdict)
+    return replace(results, measurements=(row,))
+
+
+@pytest.mark.parametrize("verdict", ["VALID", "NOISY"])
+def test_one_process_on_a_side_is_never_called_faster_or_slower(results, verdict):
+    found = compare(single(results, verdict=verdict), single(results, slowdown=1.5))
+    (change,) = found.changes
+    assert (change.outcome, change.low) == ("undecided", None)
+    assert not found.regressed
+    assert not found.complete
+    assert comparison.verdict(found).startswith("Not decided: 0 slower")
+    assert "says nothing about the machine" in comparison.markdown(found)
+
+
+def test_two_runs_of_which_one_has_a_single_process_are_undecided(results):
+    several = replace(results, measurements=(factory.measurement(processes=5),))
+    (change,) = compare(several, single(results)).changes
+    assert change.outcome == "undecided"
+    assert "on one side" in change.lack
+
+
+def test_files_without_rounds_and_blocks_are_compared_with_new_ones(results):
+    old = replace(
+        results,
+        schema_version=1,
+        measurements=tuple(
+            replace(row, runs=tuple(replace(run, round=0, blocks=()) for run in row.runs))
+            for row in results.measurements
+        ),
+    )
+    found = compare(old, factory.sample(seed=9))
+    assert found.changes
+    assert not found.regressed
+    assert all(change.low < change.ratio < change.high for change in found.changes)
+
+
+def test_disturbed_samples_are_compared_with_disturbed_samples(results):
+    row = factory.measurement(samples=400)
+    neighbor = replace(results, measurements=(factory.watched(row, 0.6, 2.0),))
+    quiet = replace(results, measurements=(row,))
+    (change,) = compare(neighbor, neighbor).changes
+    assert change.before_ms == pytest.approx(0.31, rel=0.05)  # of the undisturbed machine
+    (mixed,) = compare(quiet, neighbor).changes
+    assert mixed.after_ms == pytest.approx(0.62, rel=0.05)  # all samples, as on the other side
+
+
+def test_what_could_not_be_compared_is_counted_and_forbids_the_answer_no(results):
+    rows = list(results.measurements)
+    rows[1] = replace(rows[1], verdict="INVALID", reasons=("outputs contain NaN",))
+    found = compare(replace(results, measurements=tuple(rows)), results)
+    assert found.left_out == (
+        ("lenet5.float32.tflite on litert:cpu ×1", "before: INVALID: outputs contain NaN"),
+    )
+    line = comparison.verdict(found)
+    assert line.startswith("Not decided")
+    assert "1 unusable on one side" in line
+    assert "unusable on both" in line
+    assert "outputs contain NaN" in comparison.html(found)
+
+
+@pytest.mark.parametrize("time", [0, -5, float("nan")])
+def test_samples_that_are_no_times_are_left_out_by_name(results, time):
+    rows = list(results.measurements)
+    broken = replace(rows[1].runs[0], samples_ns=(time,) * 9)
+    rows[1] = replace(rows[1], runs=(broken, *rows[1].runs[1:]))
+    other = replace(results, measurements=tuple(rows))
+    for found in (compare(other, results), compare(results, other), compare(other, other)):
+        assert [name for name, _ in found.left_out] == ["lenet5.float32.tflite on litert:cpu ×1"]
+        assert not found.complete
+
+
+def test_rows_that_are_nowhere_usable_do_not_stand_in_the_way(results):
+    found = compare(results, factory.sample(seed=9))
+    assert len(found.unusable) == 5
+    assert found.complete
+    assert comparison.verdict(found).startswith("No regression")
+
+
+def test_a_repeat_on_the_same_machine_is_reproduced_or_not_by_how_much(results):
+    def again(slowdown, seed, processes=10):
+        rng = np.random.default_rng(seed)
+        row = factory.measurement(slowdown=slowdown, rng=rng, processes=processes)
+        return replace(results, measurements=(row,))
+
+    first = again(1.0, 1)
+    assert comparison.reproduced(compare(first, again(1.0, 2))).startswith("Reproduced: ")
+    line = comparison.reproduced(compare(first, again(1.2, 3)))
+    assert line.startswith("Not reproduced (1 of 1): lenet5.float32.tflite on litert:cpu ×1 is ")
+    assert "% slower [" in line
+    one = comparison.reproduced(compare(first, again(1.0, 4, processes=1)))
+    assert one.startswith("Undecided whether it is reproduced (1 of 1)")
+    assert "--processes" in one
+
+
+def test_another_machine_or_other_software_is_no_repeat(results):
+    other = replace(results, environment=factory.environment("Board", "Other CPU"))
+    assert comparison.reproduced(compare(results, other)) == ""
+
+
+def test_a_result_compared_with_itself_says_that_it_is_the_same(results):
+    assert any("own measurements" in note for note in compare(results, results).notes)
+
+
+def test_a_difference_in_accuracy_is_judged_sample_by_sample(results):
+    def scored(right, first=0):
+        row = replace(factory.measurement(), accuracy=factory.answered(right, 1_000, first))
+        return replace(results, measurements=(row,))
+
+    (change,) = compare(scored(950), scored(935)).changes  # 15 lost, none gained
+    assert change.accuracy_outcome == "worse"
+    (change,) = compare(scored(950), scored(950, first=15)).changes  # 15 lost, 15 gained
+    assert (change.accuracy_points, change.accuracy_outcome) == (0, "same")
+    assert change.accuracy_interval[0] < -0.5
 
 
 @pytest.mark.parametrize("change", [{"data": {"name": "mnist"}}, {"schema_version": 0}])

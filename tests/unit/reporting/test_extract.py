@@ -55,7 +55,8 @@ def test_samples_beyond_the_budget_are_thinned_and_the_thinning_is_said(results)
         if before.latency and after.latency:
             assert after.latency.p50 == pytest.approx(before.latency.p50, rel=0.01)
             assert after.latency.min == before.latency.min
-            assert after.latency.max == before.latency.max
+            if before.contention is None:  # the largest of all may be a disturbed one
+                assert after.latency.max == before.latency.max
 
 
 def test_a_short_process_leaves_its_share_to_the_long_ones():

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from edgecnn.reporting import charts
-from edgecnn.reporting.machines import facts, fence, pairs
+from edgecnn.reporting import charts, extract
+from edgecnn.reporting.machines import distinct, facts, fence, pairs
 from edgecnn.reporting.rows import collect, machine_labels
 from tests.unit.reporting import factory
 
@@ -32,9 +32,11 @@ def test_files_measured_alike_are_compared(results, board):
     found = pairs(rows, 2, names)
     assert len(found) == sum(row.timed for row in rows) / 2
     for pair in found:
-        ratio, low, high = pair.ratio(1)
-        assert low <= ratio <= high
-        assert ratio == pytest.approx(2.0, rel=0.05)
+        found = pair.difference(1)
+        low, high = found.interval
+        assert low <= found.value <= high
+        assert found.value == pytest.approx(2.0, rel=0.05)
+        assert found.different
 
 
 def test_another_file_under_the_same_name_is_fenced_off(results, board):
@@ -74,3 +76,24 @@ def test_facts_that_differ_are_marked(results, board):
     assert by_name["board"].differs
     assert not by_name["cpu model"].differs
     assert by_name["memory bytes"].values == ("16.0 GB", "16.0 GB")
+
+
+def test_the_same_file_given_twice_is_one_machine(results, board):
+    kept, notes = distinct([results, board, results])
+    assert kept == [results, board]
+    assert [note.fence for note in notes] == [False]
+    assert notes[0].text == (
+        "Results 3 of 3 are the same measurements as results 1; they count once."
+    )
+
+
+def test_a_copy_with_fewer_samples_or_rows_is_no_machine_of_its_own(results):
+    (thinned,) = extract.unpack(extract.pack([results], 5_000))
+    part = replace(results, measurements=results.measurements[:5])
+    assert distinct([part, results, thinned])[0] == [results]
+
+
+def test_two_runs_of_one_command_are_two_results(results):
+    again = factory.sample(seed=2)
+    assert distinct([results, again])[0] == [results, again]
+    assert distinct([replace(results, measurements=()), results])[0][-1] == results
