@@ -31,16 +31,17 @@ def where(row: Row) -> str:
 
 
 def latency(row: Row) -> str:
-    """`8.52 [8.471, 8.603]`."""
+    """`8.52 [8.471, 8.603]`, or `8.52 (no interval: one process)`."""
     if row.p50 is None:
         return formats.DASH
-    return f"{formats.number(row.p50)} {formats.interval(row.p50_low, row.p50_high, row.p50)}"
+    interval = formats.interval(row.p50_low, row.p50_high, row.p50) or f"({row.lack})"
+    return f"{formats.number(row.p50)} {interval}"
 
 
 def relative(row: Row) -> str:
-    """`±0.5%`: half the interval's width as a share of the median."""
+    """`±0.5%`: half the interval's width as a share of the median; or how few processes."""
     if row.p50_low is None or row.p50_high is None or not row.p50:
-        return ""
+        return formats.plural(len(row.times.quiet), "proc.").replace(".s", ".") if row.p50 else ""
     return f"±{100 * (row.p50_high - row.p50_low) / 2 / row.p50:.1f}%"
 
 
@@ -79,3 +80,16 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
 def marks(choices: Sequence[Choice]) -> set[int]:
     """The ids of the chosen rows."""
     return {choice.row.id for choice in choices if choice.row is not None}
+
+
+def contention(rows: Sequence[Row]) -> str:
+    """How often a neighbor disturbed the rows, in a sentence; empty where none did."""
+    shares = sorted(row.contended for row in rows if row.measured and row.contended)
+    if not shares:
+        return ""
+    low, high = (f"{100 * share:.0f}%" for share in (shares[0], shares[-1]))
+    often = high if low == high else f"{low} to {high}"
+    return (
+        f"A neighbor shared the core in {often} of the time in "
+        f"{formats.plural(len(shares), 'row')}: latencies are those of the undisturbed machine."
+    )

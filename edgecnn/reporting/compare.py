@@ -69,7 +69,7 @@ class Comparison:
     failures: tuple[tuple[str, str], ...] = ()
     """Measured before, without a usable number after."""
     left_out: tuple[tuple[str, str], ...] = ()
-    """Without a usable number before, or with samples that are no times."""
+    """Without a usable number before, with samples that are no times, or unreadable."""
     unusable: tuple[tuple[str, str], ...] = ()
     """Without a usable number before and after: a runtime that is missing, an INVALID row."""
     repeat: bool = False
@@ -135,6 +135,8 @@ def compare(
             found.enter(f"{matching.name(old)} ({difference})", old, new)
         else:
             found.refused.append((matching.name(old), difference))
+    for side, results in (("before", before), ("after", after)):
+        found.left_out += [(lost.row, f"{side}: {lost.reason}") for lost in results.left_out]
     around = matching.differences_around(before, after)
     if len(distinct([before, after])[0]) == 1:
         around.insert(0, "nothing: one is the other's own measurements or a part of them")

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from edgecnn.reporting.machines import distinct
 from edgecnn.reporting.row import SHOWN
 from edgecnn.reporting.rows import collect
 from edgecnn.reporting.text import csv_cell
@@ -36,6 +37,6 @@ def render(results: Sequence[Results]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([column + _UNITS.get(column, "") for column in COLUMNS])
-    for row in collect(results):
+    for row in collect(distinct(results)[0]):
         writer.writerow([csv_cell(getattr(row, column)) for column in COLUMNS])
     return out.getvalue()

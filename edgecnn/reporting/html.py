@@ -59,8 +59,10 @@ def render(results: Sequence[Results], limits: answer.Limits | None = None) -> s
 
     library = bundle.start()
     limits = limits or answer.Limits()
+    results, twins = machines.distinct(results)
     labels = machine_labels(results)
     rows, notes = machines.fence(results, collect(results), labels)
+    notes = [*twins, *notes]
     names = charts.labels(rows)
     every_pair = machines.pairs(rows, len(results), [pair for _, pair, _ in names])
     drawn = pictures.compiled(rows)
@@ -118,6 +120,7 @@ def encode(rows: Sequence[Row], names: Sequence[tuple[str, str, str]]) -> dict[s
     columns["measured"] = [row.measured for row in rows]
     columns["timed"] = [row.timed for row in rows]
     columns["alone"] = [row.alone for row in rows]
+    columns["lack"] = _column([row.lack for row in rows], strings)
     for index, name in enumerate(("label", "pair_label", "short")):
         columns[name] = _column([entry[index] for entry in names], strings)
     return {"count": len(rows), "strings": list(strings), "columns": columns}

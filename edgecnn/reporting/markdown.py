@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.reporting import answer, cells, formats
+from edgecnn.reporting.machines import distinct
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect
 from edgecnn.reporting.text import markdown_cell
@@ -20,6 +21,7 @@ _HEAD = (
 
 def render(results: Sequence[Results], limits: answer.Limits | None = None) -> str:
     """GitHub-flavoured Markdown, the answer first, 12 rows in sight and at most 60 in all."""
+    results, notes = distinct(results)
     rows = collect(results)
     choices = answer.choose(rows, limits)
     parts = ["## edgecnn benchmark", ""]
@@ -38,7 +40,12 @@ def render(results: Sequence[Results], limits: answer.Limits | None = None) -> s
         if len(lines) > MOST_ROWS:
             parts += [f"{len(lines) - MOST_ROWS:,} more are in the HTML report.", ""]
         parts.append("</details>")
-    parts += _problems([row for row in rows if not row.measured])
+    parts += [f"\n{markdown_cell(note.text, 400)}" for note in notes]
+    neighbor = cells.contention(rows)
+    if neighbor:
+        parts += ["", markdown_cell(neighbor, 400)]
+    parts += _reasons([row for row in rows if row.state == "NOISY"], "with a noisy number")
+    parts += _reasons([row for row in rows if not row.measured], "without a usable number")
     parts += ["", *(_provenance(result) for result in results)]
     return "\n".join(parts) + "\n"
 
@@ -63,12 +70,12 @@ def _line(row: Row, chosen: bool) -> str:
     return f"| {' | '.join(values)} |"
 
 
-def _problems(rows: Sequence[Row]) -> list[str]:
+def _reasons(rows: Sequence[Row], what: str) -> list[str]:
     if not rows:
         return []
     lines = [
         "",
-        f"<details><summary>{formats.plural(len(rows), 'row')} without a usable number</summary>",
+        f"<details><summary>{formats.plural(len(rows), 'row')} {what}</summary>",
         "",
         "| Artifact | Runtime | Why | What to do |",
         "|:--|:--|:--|:--|",

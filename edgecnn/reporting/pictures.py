@@ -7,6 +7,7 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.reporting import answer, charts
+from edgecnn.reporting.machines import distinct
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
@@ -25,7 +26,7 @@ def render(results: Sequence[Results], picture: str, kind: str, *, dark: bool = 
     chosen = charts.named(picture)
     if kind not in KINDS:
         raise InputError(f"no picture format {kind!r}", hint=f"known: {', '.join(KINDS)}")
-    rows = collect(results)
+    rows = collect(distinct(results)[0])
     if not chosen.shown(rows):
         able = [other.name for other in charts.PICTURES if other.shown(rows)]
         raise InputError(

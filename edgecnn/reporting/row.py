@@ -144,8 +144,19 @@ class Row:
 
     @property
     def alone(self) -> bool:
-        """Whether a single process was measured, which says nothing about the machine."""
-        return self.processes < 2
+        """Whether a single process counts, which says nothing about the machine."""
+        return len(self.times.quiet or self.times.every) < 2
+
+    @property
+    def lack(self) -> str:
+        """Why the latency has no interval; empty where it has one, or there is no latency."""
+        if self.p50 is None or self.p50_low is not None:
+            return ""
+        quiet = len(self.times.quiet)
+        if self.times.watched and quiet < self.processes:
+            return f"no interval: {quiet} of {self.processes} processes undisturbed"
+        count = "one process" if self.processes == 1 else f"{self.processes} processes"
+        return f"no interval: {count}"
 
     @property
     def accuracy_drop(self) -> AccuracyDrop | None:

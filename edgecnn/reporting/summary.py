@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from edgecnn.reporting import answer
+from edgecnn.reporting.machines import distinct
 from edgecnn.reporting.row import SHOWN
 from edgecnn.reporting.rows import collect
 from edgecnn.results import SCHEMA_VERSION, Results
@@ -17,7 +18,7 @@ from edgecnn.results import SCHEMA_VERSION, Results
 def summarise(results: Sequence[Results], limits: answer.Limits | None = None) -> dict[str, Any]:
     """Plain values, ready for JSON. Units as in `rows.Row`: ms, bytes, shares, joules."""
     limits = limits or answer.Limits()
-    rows = collect(results)
+    rows = collect(distinct(results)[0])
     return {
         "schema_version": SCHEMA_VERSION,
         "limits": asdict(limits),

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 from edgecnn.reporting import answer, cells, formats
 from edgecnn.reporting.grid import Grid
+from edgecnn.reporting.machines import distinct
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect
+from edgecnn.reporting.text import shorten
 from edgecnn.results import Results
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+MOST_ANSWERS = 12
+REASON_LENGTH = 500
 _COLOURS = {"VALID": "green", "NOISY": "yellow", "unjudged": ""}
 
 
@@ -24,13 +28,20 @@ def render(
     from rich.console import Group
     from rich.text import Text
 
+    results, notes = distinct(results)
     rows = collect(results)
     choices = answer.choose(rows, limits)
-    parts: list[RenderableType] = [_table(rows, cells.marks(choices), max_rows)]
+    parts: list[RenderableType] = [Text(note.text, style="dim") for note in notes]
+    parts.append(_table(rows, cells.marks(choices), max_rows))
     if len(rows) > max_rows:
         parts.append(Text(f"… and {len(rows) - max_rows} more rows in the report", style="dim"))
-    parts += _problems([row for row in rows if not row.measured])
-    for choice in choices:
+    neighbor = cells.contention(rows)
+    if neighbor:
+        parts.append(Text(neighbor, style="dim"))
+    parts += _problems([row for row in rows if not row.measured or row.state == "NOISY"])
+    if len(choices) > MOST_ANSWERS:
+        parts.append(Text(f"{len(choices):,} answers, the first {MOST_ANSWERS}:", style="dim"))
+    for choice in choices[:MOST_ANSWERS]:
         parts.append(
             Text.assemble(("Best: ", "bold green" if choice.row else "bold red"), choice.sentence)
         )
@@ -85,13 +96,15 @@ def _problems(rows: Sequence[Row], most: int = 12) -> list[RenderableType]:
     from rich.text import Text
 
     reasons: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.measured):  # what is missing first
         reasons.setdefault((row.configuration or "conversion", row.reason), []).append(row)
     lines: list[RenderableType] = []
     for (where, reason), same in list(reasons.items())[:most]:
         first = same[0]
-        text = f"{where} {first.state} ({formats.plural(len(same), 'row')}): {reason[:200]}"
-        lines.append(Text(f"{text} → {first.advice[:200]}" if first.advice else text, style="dim"))
+        why = shorten(reason, REASON_LENGTH)
+        text = f"{where} {first.state} ({formats.plural(len(same), 'row')}): {why}"
+        advice = shorten(first.advice, REASON_LENGTH)
+        lines.append(Text(f"{text} → {advice}" if advice else text, style="dim"))
     if len(reasons) > most:
         lines.append(Text(f"… and {len(reasons) - most} more reasons in the report", style="dim"))
     return lines

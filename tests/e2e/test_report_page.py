@@ -236,7 +236,7 @@ def test_columns_are_chosen_and_copied_as_csv_and_markdown(visit):
     page = visit("one")
     page.locator(".columns summary").click()
     page.get_by_label("First inference").check()
-    page.get_by_label("p99").uncheck()
+    page.get_by_label("p99 (ms)").uncheck()
     heads = page.locator("#table thead th button").all_inner_texts()
     assert any(head.startswith("First inference") for head in heads)
     assert not any(head.startswith("p99") for head in heads)
@@ -337,7 +337,7 @@ def test_2000_rows_are_usable_within_a_second(visit):
     assert 0 < page.locator("#table tbody tr[id]").count() < 60
     page.locator("#search").fill("")
     expect(page.locator("#count")).to_have_text("2,000 rows")
-    page.get_by_role("button", name="Show all").click()
+    page.get_by_role("button", name="Show all 2,000 rows").click()
     assert page.locator("#table tbody tr[id]").count() == 2_000
     page.wait_for_selector("html[data-charts=ready]", state="attached")
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.accuracy_drop import answers, change, describe, discordant, drop_between, pack_answers
-from edgecnn.measurements import Accuracy, build
+from edgecnn.measurements import Accuracy
+from edgecnn.records import read_record
 from edgecnn.stats import wilson_interval
 
 
@@ -90,5 +91,6 @@ def test_a_drop_right_at_the_limit_is_never_decided():
 
 
 def test_old_results_have_no_answers():
-    old = build(Accuracy, {"metric": "top1", "value": 0.9, "n": 10, "ci95": [0.6, 0.98]})
+    values = {"metric": "top1", "value": 0.9, "n": 10, "ci95": [0.6, 0.98]}
+    old = read_record(Accuracy, values, "accuracy")
     assert answers(old) is None

@@ -19,13 +19,25 @@ const SUPERLATIVE = {
 const LIMIT_NAMES = ["drop", "p50", "peak_rss", "size", "energy"];
 const general = (value) => String(Number(value.toPrecision(6)));
 
-function describeLimits(limits) {
-  const words = [];
-  if (has(limits.drop)) words.push(`accuracy drop ≤ ${general(limits.drop)} points`);
-  if (has(limits.p50)) words.push(`latency ≤ ${general(limits.p50)} ms`);
-  if (has(limits.peak_rss)) words.push(`memory ≤ ${general(limits.peak_rss / 1e6)} MB`);
-  if (has(limits.size)) words.push(`file ≤ ${general(limits.size / 1e6)} MB`);
-  if (has(limits.energy)) words.push(`energy ≤ ${general(limits.energy * 1e3)} mJ`);
+const UNJUDGED = {
+  drop: "the accuracy drop, for which no parent was measured",
+  p50: "latency",
+  peak_rss: "memory",
+  size: "file size",
+  energy: "energy",
+};
+const points = (count) => `${general(count)} ${count === 1 ? "point" : "points"}`;
+const LIMIT_WORDS = {
+  drop: (value) => `accuracy drop ≤ ${points(value)}`,
+  p50: (value) => `latency ≤ ${general(value)} ms`,
+  peak_rss: (value) => `memory ≤ ${general(value / 1e6)} MB`,
+  size: (value) => `file ≤ ${general(value / 1e6)} MB`,
+  energy: (value) => `energy ≤ ${general(value * 1e3)} mJ`,
+};
+
+function describeLimits(limits, leaveOut = []) {
+  const words = LIMIT_NAMES.filter((name) => has(limits[name]) && !leaveOut.includes(name))
+    .map((name) => LIMIT_WORDS[name](limits[name]));
   return words.join(", ") || "no limits";
 }
 
@@ -48,13 +60,15 @@ function isAllowed(row, limits, judged) {
   return true;
 }
 
-function overlap(best, other, objective) {
-  let low;
-  let high;
-  if (objective === "latency") [low, high] = [other.p50_low, best.p50_high];
-  else if (objective === "accuracy") [low, high] = [best.accuracy_low, other.accuracy_high];
-  else return RANK[objective](best) === RANK[objective](other);
-  return has(low) && has(high) && low <= high;
+function isTied(best, other, objective) {
+  if (objective === "accuracy") {
+    const [low, high] = [best.accuracy_low, other.accuracy_high];
+    return has(low) && has(high) && low <= high;
+  }
+  if (objective === "latency" || (objective === "throughput" && best.batch === other.batch)) {
+    return best.ties.includes(other.id);
+  }
+  return RANK[objective](best) === RANK[objective](other);
 }
 
 function speedOf(row) {
@@ -67,48 +81,140 @@ function speedOf(row) {
 
 const scenarioWords = (row) => (row.scenario === "single_stream" ? "" : `, ${row.scenario.replaceAll("_", " ")}`);
 
-function sentenceOf(place, best, runnerUp, tied, within, measured, limits) {
-  const facts = [speedOf(best)];
-  if (has(best.accuracy)) {
-    const drop = has(best.drop) ? `, ${format.points(-best.drop)} points` : "";
-    const count = fixed(best.accuracy_n, 0);
-    facts.push(`${best.metric} ${format.percent(best.accuracy)} (n = ${count}${drop})`);
-  } else facts.push("accuracy not measured");
+// "top1 98.6% (n = 360, −0.28 points [−1.20, +0.64])"
+function accuracyOf(row) {
+  if (!has(row.accuracy)) return "accuracy not measured";
+  return `${row.metric} ${format.percent(row.accuracy)} (n = ${fixed(row.accuracy_n, 0)}${dropOf(row)})`;
+}
+
+function dropOf(row) {
+  if (!has(row.drop)) return "";
+  const interval = has(row.drop_low) && has(row.drop_high) && row.drop_low < row.drop_high
+    ? ` [${format.points(-row.drop_high)}, ${format.points(-row.drop_low)}]` : "";
+  return `, ${format.points(-row.drop)} points${interval}`;
+}
+
+// Tango's statistic, as in proportions.py.
+function score(lost, gained, n, loss) {
+  const b = -lost - gained + (2 * n - lost + gained) * loss;
+  const c = -gained * loss * (1 - loss);
+  const rate = (Math.sqrt(Math.max(b * b - 8 * n * c, 0)) - b) / (4 * n);
+  const spread = n * (2 * rate + loss * (1 - loss));
+  const distance = lost - gained - n * loss;
+  if (spread <= 0) return distance === 0 ? 0 : Infinity;
+  return distance / Math.sqrt(spread);
+}
+
+const Z = 1.959963984540054;
+const MOST_SAMPLES = 1e8;
+
+function twoDigitsUp(count) {
+  const step = 10 ** Math.max(0, String(Math.ceil(count)).length - 2);
+  return Math.ceil(count / step) * step;
+}
+
+// How many samples would decide a limit on the drop, null where no number would.
+function samplesNeeded(row, limit) {
+  const n = row.accuracy_n;
+  if (!has(row.drop_lost) || !has(row.drop_gained)) {
+    const margin = Math.abs(limit - row.drop);
+    const reach = row.drop <= limit ? row.drop_high - row.drop : row.drop - row.drop_low;
+    if (margin <= 0) return null;
+    const needed = Math.ceil(n * (reach / margin) ** 2);
+    return needed <= MOST_SAMPLES ? twoDigitsUp(needed) : null;
+  }
+  const share = limit / 100;
+  const inside = (row.drop_lost - row.drop_gained) / n <= share;
+  const decides = (count) => {
+    const found = score((row.drop_lost * count) / n, (row.drop_gained * count) / n, count, share);
+    return inside ? found <= -Z : found >= Z;
+  };
+  let few = 1;
+  let many = n;
+  while (!decides(many)) {
+    few = many;
+    many *= 2;
+    if (many > MOST_SAMPLES) return null;
+  }
+  while (many - few > 0.5) {
+    const middle = (few + many) / 2;
+    if (decides(middle)) many = middle;
+    else few = middle;
+  }
+  return twoDigitsUp(many);
+}
+
+function doubtOf(best, limits) {
+  if (!has(limits.drop) || !has(best.drop)) return "";
+  const limit = points(limits.drop);
+  if (!has(best.drop_low) || !has(best.drop_high)) {
+    return ` Undecided: the drop has no interval, it may be beyond ${limit}.`;
+  }
+  if (best.drop_high <= limits.drop + 1e-9 || best.drop_low > limits.drop) return "";
+  const needed = samplesNeeded(best, limits.drop);
+  const more = needed ? `; about ${fixed(needed, 0)} would` : "";
+  return ` Undecided: ${format.plural(best.accuracy_n, "sample")} cannot show whether the drop is within ${limit}${more}.`;
+}
+
+function againstOthers(best, ties, runnerUp, limits) {
+  let text = "";
+  if (ties.length) {
+    const more = ties.length > 1 ? ` and ${fixed(ties.length - 1, 0)} more` : "";
+    text += ` Statistically indistinguishable from ${configurationName(ties[0])}${more}.`;
+  }
+  if (!runnerUp) return text;
+  if (!(best.timed && best.p50 && runnerUp.p50 && runnerUp.p50 >= best.p50)) {
+    return `${text} Next: ${configurationName(runnerUp)}.`;
+  }
+  if (limits.objective === "latency" && (best.alone || runnerUp.alone)) {
+    return `${text} Undecided against ${configurationName(runnerUp)}: one process on a side says nothing about the machine.`;
+  }
+  const times = fixed(runnerUp.p50 / best.p50, 2);
+  if (times === "1.00") return `${text} Practically as fast: ${configurationName(runnerUp)}.`;
+  return `${text} Next: ${configurationName(runnerUp)}, ${times}× the latency.`;
+}
+
+function contentionOf(row) {
+  if (!row.contended) return "";
+  const share = row.contended >= 0.01 ? `${fixed(100 * row.contended, 0)}%` : "under 1%";
+  const then = row.contended_p50 ? `: ${format.number(row.contended_p50)} ms then` : "";
+  return `A neighbor shared the core in ${share} of the time${then}`;
+}
+
+function sentenceOf(place, best, within, measured, limits, unjudged) {
+  const facts = [speedOf(best), accuracyOf(best)];
   if (has(best.size)) facts.push(`${format.size(best.size)} file`);
   if (has(best.peak_rss)) facts.push(`${format.size(best.peak_rss)} peak memory`);
   if (has(best.energy)) facts.push(`${format.number(best.energy * 1e3)} mJ`);
+  const doubt = doubtOf(best, limits);
   let text = `${place}: ${configurationName(best)}: `
-    + `${facts.join(", ")}; ${SUPERLATIVE[limits.objective]} of ${within} within `
-    + `${describeLimits(limits)} (${measured} measured).`;
-  if (runnerUp) {
-    if (tied) text += ` Cannot be told apart from ${configurationName(runnerUp)}.`;
-    else if (best.timed && best.p50 && runnerUp.p50 && runnerUp.p50 > best.p50) {
-      const times = fixed(runnerUp.p50 / best.p50, 2);
-      text += times === "1.00"
-        ? ` Practically as fast: ${configurationName(runnerUp)}.`
-        : ` Next: ${configurationName(runnerUp)}, ${times}× the latency.`;
-    } else text += ` Next: ${configurationName(runnerUp)}.`;
-  }
-  if (best.state === "NOISY") {
-    text += " The measurement is noisy; measure again before you rely on it.";
-  }
+    + `${facts.join(", ")}; ${SUPERLATIVE[limits.objective]} of ${within} ${doubt ? "measured " : ""}within `
+    + `${describeLimits(limits, unjudged)} (${measured} measured).`;
+  if (unjudged.length) text += ` Not judged: ${unjudged.map((name) => UNJUDGED[name]).join(", ")}.`;
+  return text + doubt;
+}
+
+function reservationsOf(best) {
+  let text = "";
+  if (best.contended) text += ` ${contentionOf(best)}.`;
+  if (best.state === "NOISY") text += " The measurement is noisy; measure again before you rely on it.";
   if (best.software) text += " The device is emulated in software.";
   return text;
 }
 
-// → [{best, runnerUp, tied, sentence, machine_label, device}], and `allowed` set on every row.
-function choose(rows, wanted) {
+// → [{best, ties, sentence, machine, device, model}], and `allowed` set on every row.
+function choose(rows, wanted, several) {
   const groups = new Map();
   for (const row of rows) {
     row.allowed = false;
     row.best = false;
     if (!row.measured) continue;
-    const key = `${row.machine} ${row.scenario} ${row.device}`;
+    const key = JSON.stringify([row.machine, row.lineage, row.device, row.scenario]);
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push(row);
   }
   return [...groups.values()].map((group) => {
-    const { machine_label: machine, device, scenario } = group[0];
+    const { machine_label: machine, device, scenario, model } = group[0];
     const limits = scenario !== "single_stream" && wanted.objective === "latency"
       ? { ...wanted, objective: "throughput" } : wanted;
     const judged = Object.fromEntries(
@@ -121,15 +227,19 @@ function choose(rows, wanted) {
     const ranked = (sure.length ? sure : within)
       .filter((row) => has(value(row)))
       .sort((a, b) => value(a) - value(b) || (a.p50 || 0) - (b.p50 || 0) || a.id - b.id);
-    const [best = null, runnerUp = null] = ranked;
-    const tied = Boolean(best && runnerUp && overlap(best, runnerUp, limits.objective));
+    const [best = null, ...behind] = ranked;
+    const ties = behind.filter((row) => isTied(best, row, limits.objective));
+    const runnerUp = behind.find((row) => !ties.includes(row)) || null;
     if (best) best.best = true;
-    const place = `${machine}, ${device}${scenarioWords(group[0])}`;
+    const where = `${device}${scenarioWords(group[0])}${several ? `, ${model}` : ""}`;
+    const place = `${machine}, ${where}`;
+    const unjudged = LIMIT_NAMES.filter((name) => has(limits[name]) && !judged[name]);
     const sentence = best
-      ? sentenceOf(place, best, runnerUp, tied, within.length, group.length, limits)
+      ? sentenceOf(place, best, within.length, group.length, limits, unjudged)
+        + againstOthers(best, ties, runnerUp, limits) + reservationsOf(best)
       : `${place}: none of ${format.plural(group.length, "measured configuration")} `
         + `is within ${describeLimits(limits)}.`;
-    return { machine, device: `${device}${scenarioWords(group[0])}`, best, runnerUp, tied, sentence };
+    return { machine, device: where, best, ties, sentence };
   });
 }
 
@@ -160,11 +270,11 @@ function choiceCard(choice, showRow) {
     element(
       "dl", { class: "figures" },
       best.timed
-        ? figure("Latency p50", `${format.number(best.p50)} ms`, format.interval(best.p50_low, best.p50_high, best.p50))
+        ? figure("Latency p50", `${format.number(best.p50)} ms`, format.interval(best.p50_low, best.p50_high, best.p50) || best.lack)
         : figure("Throughput", `${format.number(best.throughput)} /s`),
       has(best.accuracy)
         ? figure(`Accuracy (${best.metric})`, format.percent(best.accuracy),
-          `${has(best.drop) ? `${format.points(-best.drop)} points, ` : ""}n = ${fixed(best.accuracy_n, 0)}`)
+          `n = ${fixed(best.accuracy_n, 0)}${dropOf(best)}`)
         : null,
       has(best.size) ? figure("File", format.size(best.size)) : null,
       has(best.peak_rss) ? figure("Peak memory", format.size(best.peak_rss)) : null,
@@ -174,6 +284,10 @@ function choiceCard(choice, showRow) {
           format.interval(best.speedup_low, best.speedup_high, best.speedup))
         : null,
     ),
+    best.contended
+      ? element("p", { class: "beside" }, `${contentionOf(best)}${has(best.contended_p99) ? `; p99 over all samples ${format.number(best.contended_p99)} ms` : ""}.`)
+      : null,
+    best.reason ? element("p", { class: "beside" }, stateBadge(best), " ", element("bdi", {}, best.reason)) : null,
     sentence,
     element(
       "p", { class: "actions" },

@@ -36,6 +36,8 @@ function runtimeNotes(row) {
   return notes.join(", ");
 }
 
+const processes = (row) => `${fixed(row.processes, 0)} ${row.processes === 1 ? "process" : "processes"}`;
+
 const COLUMNS = [
   text("artifact", "Artifact", { shown: true, name: true }),
   text("machine_label", "Machine", { shown: "several" }),
@@ -49,7 +51,13 @@ const COLUMNS = [
   num("threads", "Threads", { main: (row) => String(row.threads) }),
   num("batch", "Batch", { main: (row) => String(row.batch) }),
   text("precision", "Precision executed"),
-  num("p50", "p50", { unit: "ms", shown: true, low: "p50_low", high: "p50_high" }),
+  num("p50", "p50", {
+    unit: "ms",
+    shown: true,
+    low: "p50_low",
+    high: "p50_high",
+    sub: (row) => format.interval(row.p50_low, row.p50_high, row.p50) || row.lack,
+  }),
   num("p90", "p90", { unit: "ms", shown: "one machine", low: "p90_low", high: "p90_high" }),
   num("p95", "p95", { unit: "ms", low: "p95_low", high: "p95_high" }),
   num("p99", "p99", { unit: "ms", shown: true, low: "p99_low", high: "p99_high" }),
@@ -69,8 +77,20 @@ const COLUMNS = [
       : ""),
   }),
   num("drop", "Drop", {
-    unit: "points", shown: true, main: (row) => (has(row.drop) ? format.points(row.drop).replace("+", "") : DASH),
+    unit: "points",
+    shown: true,
+    low: "drop_low",
+    high: "drop_high",
+    main: (row) => (has(row.drop) ? format.points(row.drop).replace("+", "") : DASH),
+    sub: (row) => (has(row.drop_low) && row.drop_low < row.drop_high
+      ? `[${fixed(row.drop_low, 2)}, ${fixed(row.drop_high, 2)}]`.replaceAll("-", MINUS) : ""),
   }),
+  num("contended", "Neighbor", {
+    unit: "% of the time",
+    main: (row) => (has(row.contended) ? fixed(100 * row.contended, 0) : DASH),
+    sub: (row) => (row.contended_p50 ? `${format.number(row.contended_p50)} ms then` : ""),
+  }),
+  num("contended_p99", "p99 with the neighbor", { unit: "ms" }),
   num("size", "Size", { unit: "kB", shown: true, scale: 1e-3 }),
   num("peak_rss", "Peak RSS", { unit: "MB", shown: true, scale: 1e-6, low: "peak_rss_low", high: "peak_rss" }),
   num("load_growth", "Growth at load", { unit: "MB", scale: 1e-6 }),
@@ -90,7 +110,7 @@ const COLUMNS = [
   num("snr_db", "SNR", { unit: "dB" }),
   num("samples", "Samples", {
     main: (row) => fixed(row.samples, 0),
-    sub: (row) => (row.processes ? format.plural(row.processes, "process").replace(/processs$/, "processes") : ""),
+    sub: (row) => (row.processes ? processes(row) : ""),
   }),
   num("outliers", "Outliers", { main: (row) => fixed(row.outliers, 0) }),
   text("provider", "Provider"),

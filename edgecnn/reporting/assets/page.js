@@ -21,6 +21,8 @@ function cycleTheme(button) {
   });
 }
 
+const FIRST_CARDS = 12;
+
 function start() {
   cycleTheme(document.getElementById("theme"));
   const block = readBlock("edgecnn-data");
@@ -32,9 +34,16 @@ function start() {
   let charts = null;
   const showRow = (row) => table.show(row);
 
+  let mostCards = FIRST_CARDS;
   const answer = (words) => {
-    const choices = choose(shown, readLimits(form));
-    cards.replaceChildren(...choices.map((choice) => choiceCard(choice, showRow)));
+    const several = new Set(shown.filter((row) => row.measured).map((row) => row.model)).size > 1;
+    const choices = choose(shown, readLimits(form), several);
+    cards.replaceChildren(...choices.slice(0, mostCards).map((choice) => choiceCard(choice, showRow)));
+    if (choices.length > mostCards) {
+      cards.append(element("p", { class: "more" }, element("button", {
+        type: "button", onclick: () => { mostCards = Infinity; answer(false); },
+      }, `Show all ${fixed(choices.length, 0)} answers`)));
+    }
     if (choices.length === 0) cards.append(element("p", { class: "none" }, "No row in view could be measured."));
     if (words) announce(choices.map((choice) => choice.sentence).join(" "));
     if (charts) charts.setRows(shown);

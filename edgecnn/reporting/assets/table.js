@@ -222,7 +222,8 @@ class Table {
       ["Command", row.command], ["Executed by", [row.provider, row.runtime_version].filter(Boolean).join(" ")],
       ["Precision executed", row.precision], ["Device", row.device_name],
       ["Nodes on that device", has(row.delegated) ? format.percent(row.delegated) : ""],
-      ["Samples", row.samples ? `${fixed(row.samples, 0)} in ${row.processes} processes, ${row.outliers} outliers kept` : ""],
+      ["Samples", row.samples ? `${fixed(row.samples, 0)} in ${processes(row)}, ${format.plural(row.outliers, "outlier")} kept` : ""],
+      ["Neighbor", row.contended ? `${contentionOf(row)}; these samples stay out of the latency` : ""],
       ["Parity with the parent", has(row.cosine)
         ? `cosine ${row.cosine.toFixed(6)}, ${has(row.snr_db) ? `${format.number(row.snr_db)} dB` : "identical"}` : ""],
       ["SHA-256", row.sha256], ["Fenced off", row.fence],
