@@ -27,6 +27,7 @@ from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Outputs, Scorer
+from edgecnn.formats.id_tables import id_limits
 from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import tensor_range
 from edgecnn.progress import Progress, silent
@@ -299,6 +300,7 @@ def _job(
         samples=str(samples.path) if samples else None,
         raw=samples.raw if samples else None,
         vocabulary_size=getattr(preprocessing, "vocabulary_size", None),
+        id_limits=id_limits(configuration.artifact.path) if protocol and not samples else (),
         value_range=tensor_range(preprocessing),
     )
 

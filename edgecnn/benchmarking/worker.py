@@ -52,11 +52,12 @@ class Job:
     it is, and leaves.
 
     `samples` is a .npy file (n, …) of real-valued samples, channels last, that fit the model's
-    one input; without it the worker draws seeded synthetic ones. `outputs` is the folder
-    where the outputs of all samples are written (0.npy, 1.npy …), when they are wanted. `passes`
-    names what else to find out about the loaded model once its latency is known; `raw` are
-    samples before preprocessing, for the pass `stages`. Synthetic word ids stay below
-    `vocabulary_size`, synthetic real values in `value_range` ([0, 1) where nobody knows).
+    one input; without it the worker draws seeded synthetic ones: word ids below
+    `vocabulary_size` and each input's entry of `id_limits`, real values in `value_range`
+    ([0, 1) where nobody knows). `outputs` is the folder where the outputs of all samples are
+    written (0.npy, 1.npy …), when they are wanted. `passes` names what else to find out about
+    the loaded model once its latency is known; `raw` are samples before preprocessing, for the
+    pass `stages`.
     """
 
     runtime: str
@@ -69,6 +70,7 @@ class Job:
     passes: tuple[str, ...] = ()
     raw: RawSamples | None = None
     vocabulary_size: int | None = None
+    id_limits: tuple[int | None, ...] = ()
     value_range: tuple[float, float] | None = None
 
     def to_json(self) -> str:
@@ -81,6 +83,7 @@ class Job:
         values["options"] = RuntimeOptions(**{**options, "affinity": tuple(options["affinity"])})
         if values["raw"] is not None:
             values["raw"] = RawSamples.from_dict(values["raw"])
+        values["id_limits"] = tuple(values["id_limits"])
         if values["value_range"] is not None:
             values["value_range"] = tuple(values["value_range"])
         if values["protocol"] is not None:
@@ -221,11 +224,16 @@ def synthetic(job: Job, session: Session, count: int) -> SyntheticInputs:
     """Seeded inputs over the whole range of each of the model's inputs."""
     ids, reals = job.vocabulary_size, job.value_range
     integers = [spec.name for spec in session.inputs if np.dtype(spec.dtype).kind in "iu"]
+    tables = dict.fromkeys(integers, ids) if ids else {}
+    if len(job.id_limits) == len(session.inputs):
+        for spec, limit in zip(session.inputs, job.id_limits, strict=True):
+            if limit is not None:
+                tables[spec.name] = min(limit, tables.get(spec.name, limit))
     return SyntheticInputs(
         session.inputs,
         count,
         batch=job.options.batch,
-        vocabularies=dict.fromkeys(integers, ids) if ids else {},
+        vocabularies=tables,
         values={spec.name: reals for spec in session.inputs} if reals else {},
     )
 

@@ -115,3 +115,15 @@ def test_float64_and_booleans_are_fed(tmp_path: Path):
     )
     assert row.found("response")["fed"] == "noise 0…1, whole numbers 0…1"
     assert row.found("response")["varies"]
+
+
+def test_ids_stay_within_the_table_that_looks_them_up(tmp_path: Path):
+    table = np.random.default_rng(0).random((30, 4), dtype=np.float32)
+    row = measured(
+        tmp_path,
+        [("Gather", ["table", "ids"], ["y"])],
+        {"ids": ("int64", [1, 6])},
+        output=("float32", [1, 6, 4]),
+        table=table,
+    )
+    assert row.found("response")["fed"] == "whole numbers 0…29"
