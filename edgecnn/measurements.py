@@ -59,6 +59,8 @@ class Accuracy:
     a split of their differences is by chance; `trained_value` is what training measured on
     the same data. `right` holds for a share of samples which of them were answered right
     (`accuracy_drop.answers` reads it), so that two rows can be compared sample by sample.
+    For classes, `chance` is the share that guessing gives, `chance_p` how likely guessing gets
+    as far, and `answered` how many classes were answered at all.
     """
 
     metric: str
@@ -70,6 +72,29 @@ class Accuracy:
     trained_value: float | None = None
     further: Mapping[str, Any] = field(default_factory=dict)
     right: str = ""
+    chance: float | None = None
+    chance_p: float | None = None
+    answered: int | None = None
+
+
+@dataclass(frozen=True)
+class PartParity:
+    """One output of a model beside the parent's, or a part of it whose values span a range of
+    another size than the rest.
+
+    `low` and `high` are the parent's range over all samples, `step` the quantization step of the
+    output, `snr_db` None where nothing differs. `lost`: hardly anything of the part is left;
+    `left` is the one value that it has then, where it is one.
+    """
+
+    output: str
+    part: str
+    low: float
+    high: float
+    snr_db: float | None
+    step: float | None = None
+    lost: bool = False
+    left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +102,10 @@ class Parity:
     """How far outputs are from the parent model's on the same inputs.
 
     `snr_db` is 10·log10(signal power / error power), None when the outputs are identical.
+    `variation` is how much the parent's outputs differ between samples, as a share of their
+    size, `follows_db` the power of these differences over that of the error: without variation
+    nothing is compared. `parent_classes` and `classes` are how many classes each answers, for
+    class scores. Results of earlier versions have neither these nor `parts`.
     """
 
     max_abs_error: float
@@ -85,6 +114,16 @@ class Parity:
     top1_agreement: float | None
     n: int
     parent_sha256: str | None = None
+    variation: float | None = None
+    follows_db: float | None = None
+    parent_classes: int | None = None
+    classes: int | None = None
+    parts: tuple[PartParity, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Parity:
+        """Read what `asdict` gave. Raises FieldError for anything else."""
+        return read_record(cls, values, "parity")
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class ConversionOutcome:
         if self.artifact is None:
             return None
         recorded = self.artifact.manifest.conversion.get("parity")
-        return Parity(**recorded) if recorded else None
+        return Parity.from_dict(recorded) if recorded else None
 
     @property
     def kept_in_float(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgecnn.evaluation.chance import at_least, chance_level
 from edgecnn.evaluation.classification import predictions, top1_accuracy
 from edgecnn.evaluation.tasks import Key, Outputs
 from edgecnn.results import Accuracy
@@ -28,7 +29,17 @@ class ClassScorer:
         return outputs
 
     def accuracy(self, outputs: Outputs) -> Accuracy:
-        return top1_accuracy(outputs[0], self._truth)
+        """Top-1 with what guessing would give."""
+        accuracy = top1_accuracy(outputs[0], self._truth)
+        answers = predictions(outputs[0])
+        chance = chance_level(self._truth, answers, self._classes)
+        hits = int((answers == self._truth).sum())
+        return replace(
+            accuracy,
+            chance=chance,
+            chance_p=at_least(hits, accuracy.n, chance),
+            answered=len(np.unique(answers[answers >= 0])),
+        )
 
     def beside_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:
         """With McNemar's test of the samples in which the two differ."""

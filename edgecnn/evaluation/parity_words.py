@@ -1,0 +1,110 @@
+"""What a parity shows, in words: that a file does what its parent does, that it does not, or
+that nothing was compared.
+"""
+
+from __future__ import annotations
+
+from edgecnn.evaluation.parity import FOLLOWS_DB, LITTLE_VARIATION, LOST_DB, NO_VARIATION
+from edgecnn.results import Parity, PartParity
+
+PASS_DB = 20.0
+"""Below it (error above a tenth of the signal's amplitude) agreement alone shows nothing."""
+WORST_DB = 10.0
+"""Below it (a third) not even an accuracy that held makes the outputs those of the parent."""
+
+
+def cannot_tell(parity: Parity) -> str | None:
+    """Why the comparison shows nothing, None where it shows something."""
+    variation = parity.variation
+    if variation is None:
+        return None
+    if variation <= NO_VARIATION:
+        return (
+            f"the parent's outputs are the same for all {parity.n} samples: nothing was compared, "
+            "parity cannot tell"
+        )
+    follows = parity.follows_db
+    if variation <= LITTLE_VARIATION and follows is not None and follows < FOLLOWS_DB:
+        return (
+            f"the parent's outputs hardly vary over {parity.n} samples (by {variation:.1g} of "
+            "their size), and not more than the file is off: parity cannot tell"
+        )
+    return None
+
+
+def does_not_follow(parity: Parity) -> str | None:
+    """That the error is as large as what distinguishes one sample from another."""
+    follows = parity.follows_db
+    if parity.variation is None or follows is None or follows >= LOST_DB:
+        return None
+    return (
+        f"the file is off by as much as the parent's outputs differ between samples "
+        f"({parity.variation:.1%} of their size): nothing shows that it follows its parent"
+    )
+
+
+def lost(parity: Parity) -> tuple[str, ...]:
+    """The parts of which nothing is left, each in a sentence."""
+    return tuple(_lost(part) for part in parity.parts if part.lost)
+
+
+def too_far(parity: Parity, limit: float = PASS_DB) -> str | None:
+    """That an output is further off than `limit` allows, None where all are near."""
+    worst = min(
+        (part for part in parity.parts if part.snr_db is not None),
+        key=lambda part: part.snr_db or 0.0,
+        default=None,
+    )
+    snr, name = parity.snr_db, ""
+    if worst is not None and worst.snr_db is not None and (snr is None or worst.snr_db < snr):
+        snr = worst.snr_db
+        name = f" in {_where(worst)}" if len(parity.parts) > 1 else ""
+    if snr is None or snr >= limit:
+        return None
+    return f"SNR {snr:.1f} dB{name} is below {limit:g} dB: the outputs are not the parent's"
+
+
+def one_class(parity: Parity) -> str | None:
+    """That agreement on the best class means nothing, or that a file always answers the same."""
+    if parity.parent_classes == 1 and parity.n > 1:
+        return (
+            f"the parent answers one class for all {parity.n} samples: that the file agrees "
+            "proves nothing"
+        )
+    if parity.classes == 1 and parity.n > 1:
+        return f"the file answers one class for all {parity.n} samples, the parent several"
+    return None
+
+
+def concerns(parity: Parity) -> tuple[str, ...]:
+    """All that speaks against the file, or against what was compared."""
+    nothing = cannot_tell(parity)
+    if nothing is not None:
+        return (nothing,)
+    gone = lost(parity)
+    found = gone or (too_far(parity) or does_not_follow(parity),)
+    return tuple(sentence for sentence in (*found, one_class(parity)) if sentence)
+
+
+def summary(parity: Parity) -> str:
+    """Parity in a few words."""
+    if cannot_tell(parity) is not None:
+        return "parity cannot tell: the parent's outputs hardly vary"
+    snr = "identical" if parity.snr_db is None else f"SNR {parity.snr_db:.1f} dB"
+    agreement = parity.top1_agreement
+    same = ""
+    if agreement is not None:
+        same = ", top-1 says nothing (one class)"
+        if parity.parent_classes is None or parity.parent_classes > 1:
+            same = f", top-1 agrees {agreement:.2%}"
+    return f"max error {parity.max_abs_error:.2g}, {snr}{same}"
+
+
+def _lost(part: PartParity) -> str:
+    left = f", every value is {part.left:.4g}" if part.left is not None else ""
+    step = f", the output's step is {part.step:.3g}" if part.step is not None else ""
+    return f"{_where(part)}: range {part.low:.3g}…{part.high:.3g}{step}{left}: lost"
+
+
+def _where(part: PartParity) -> str:
+    return f"{part.output} {part.part}".strip()
