@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgecnn.cli import options
 from edgecnn.cli.datasets import Reading, reading_options
 from edgecnn.cli.progress import shown
+
+if TYPE_CHECKING:
+    from edgecnn.conversion.convert import ConversionOutcome
 
 
 @click.command()
@@ -61,6 +66,7 @@ def command(
             progress=progress,
             allow_unsafe=allow_unsafe,
         )
+    shared = _shared_notes(outcomes)
     for outcome in outcomes:
         if outcome.artifact is None:
             click.echo(f"{outcome.target!s:<22} {outcome.status}: {outcome.error}")
@@ -71,19 +77,28 @@ def command(
         click.echo(f"{line}  {outcome.artifact.size_bytes / 1e3:.0f} kB  {told(outcome.parity)}")
         if outcome.kept_in_float:
             click.echo(f"{'':<22} → {', '.join(outcome.kept_in_float)} stays float32")
+        for note in outcome.notes:
+            if note not in shared:
+                click.echo(f"{'':<22} ! {note}")
+    for note in shared:
+        click.echo(f"! {note}")
     failed = [str(outcome.target) for outcome in outcomes if outcome.status == "failed"]
     if failed or not any(outcome.artifact for outcome in outcomes):
         failed = failed or [str(outcome.target) for outcome in outcomes]
         raise GateError(f"{len(failed)} of {len(outcomes)} targets failed: {', '.join(failed)}")
 
 
+def _shared_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:
+    """What holds for every file that was made: said once."""
+    made = [outcome.notes for outcome in outcomes if outcome.artifact]
+    if len(made) < 2:
+        return ()
+    return tuple(note for note in made[0] if all(note in notes for notes in made))
+
+
 def told(parity: object) -> str:
     """Parity in a few words."""
+    from edgecnn.evaluation.parity_words import summary
     from edgecnn.results import Parity
 
-    if not isinstance(parity, Parity):
-        return ""
-    snr = "identical" if parity.snr_db is None else f"SNR {parity.snr_db:.1f} dB"
-    agreement = parity.top1_agreement
-    same = "" if agreement is None else f", top-1 agrees {agreement:.2%}"
-    return f"max error {parity.max_abs_error:.2g}, {snr}{same}"
+    return summary(parity) if isinstance(parity, Parity) else ""

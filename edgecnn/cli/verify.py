@@ -57,13 +57,16 @@ def command(
             layers=layers,
             allow_unsafe=allow_unsafe,
         )
-        answer = "no labels, no gate"
-        if found.gate is not None and found.accuracy is not None:
-            metric = "" if found.accuracy.metric == "top1" else f"{found.accuracy.metric} "
+        answer = "no labels, no accuracy gate"
+        if found.gate is not None:
+            scored = found.accuracy is not None and found.accuracy.metric != "top1"
+            metric = f"{found.accuracy.metric} " if scored and found.accuracy else ""
             answer = metric + found.gate.reason
         mark = "pass" if found.passed else "FAIL"
         click.echo(f"{mark}  {path.name:<28} {answer}")
         click.echo(f"      {told(found.parity)}")
+        for note in found.gate.notes if found.gate else ():
+            click.echo(f"      {note}")
         for layer in found.layers[:COSTLIEST]:
             click.echo(
                 f"      {layer.share:4.0%} of the noise added by {layer.name} ({layer.operator}), "
@@ -72,4 +75,4 @@ def command(
         if not found.passed:
             failed.append(path.name)
     if failed:
-        raise GateError(f"the accuracy gate failed for {', '.join(failed)}")
+        raise GateError(f"the gate failed for {', '.join(failed)}")

@@ -53,14 +53,14 @@ class DrawnSamples:
 
     def __iter__(self) -> Iterator[Tensor]:
         split = self._split
-        for index in self._indices():
+        for index in self.indices:
             yield self.preprocessing(split.samples[int(index)])[None]
 
     @property
     def truth(self) -> list[Any]:
         """The right answers, in the order of the samples."""
         truth = self._split.truth
-        return [truth[int(index)] for index in self._indices()]
+        return [truth[int(index)] for index in self.indices]
 
     def record(self) -> dict[str, Any]:
         return {
@@ -85,7 +85,9 @@ class DrawnSamples:
     def _split(self) -> Split:
         return self.dataset[self.split_name]
 
-    def _indices(self) -> npt.NDArray[np.int64]:
+    @property
+    def indices(self) -> npt.NDArray[np.int64]:
+        """Where the samples stand in their split."""
         generator = np.random.default_rng(self.seed)
         return generator.choice(len(self._split), size=len(self), replace=False)
 

@@ -21,15 +21,18 @@ from edgecnn.conversion.calibration import (
     calibration_samples,
     verification_samples,
 )
+from edgecnn.conversion.calibration_look import CalibrationLook, look
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.existing import find_existing
 from edgecnn.conversion.float_files import FloatFiles
+from edgecnn.conversion.gate import objections
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
 from edgecnn.conversion.source import Array, SourceModel, describe, digest
 from edgecnn.conversion.targets import Target, parse_targets
-from edgecnn.conversion.verify import load_session, open_keras, verify
+from edgecnn.conversion.verify import load_session, open_keras, parent_objection, verify
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
+from edgecnn.evaluation.parity_words import one_class
 from edgecnn.files import atomic_path
 from edgecnn.manifest import (
     Artifact,
@@ -70,6 +73,12 @@ class ConversionOutcome:
             return None
         recorded = self.artifact.manifest.conversion.get("parity")
         return Parity.from_dict(recorded) if recorded else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What speaks against the file, its calibration or its parent, a sentence each."""
+        recorded = self.artifact.manifest.conversion if self.artifact else {}
+        return tuple(recorded.get("notes", ()))
 
     @property
     def kept_in_float(self) -> tuple[str, ...]:
@@ -139,6 +148,8 @@ def convert(
                 outcomes.append(_without_data(target))
             elif existing is not None:
                 outcomes.append(ConversionOutcome(target, "reused", existing))
+            elif problem := job.calibration_problem(target):
+                outcomes.append(_uncalibrated(target, problem))
             else:
                 outcomes.append(job.make(target, plan, files))
     report("convert", len(plans), len(plans))
@@ -199,6 +210,8 @@ class _Job:
         self._out = out
         self._verification = verification
         self._reference: list[Array] | None = None
+        self._parent_note: str | None = None
+        self._look: CalibrationLook | None = None
 
     def path(self, target: Target) -> Path:
         return self._out / target.file_name(self._source.name)
@@ -210,6 +223,18 @@ class _Job:
         return planned_manifest(
             target, self._source, self._parent, self.calibration, self._verification
         )
+
+    def calibration_problem(self, target: Target) -> str | None:
+        """Why the calibration samples can give no such target, None where they can."""
+        found = self._calibration_look(target)
+        return found.problem_for(target.recipe) if found else None
+
+    def _calibration_look(self, target: Target) -> CalibrationLook | None:
+        if not target.needs_calibration or self.calibration is None:
+            return None
+        if self._look is None:
+            self._look = look(self.calibration)
+        return self._look
 
     def make(self, target: Target, plan: Manifest, files: FloatFiles) -> ConversionOutcome:
         started = time.perf_counter()
@@ -235,7 +260,7 @@ class _Job:
             manifest = tensor_specs(plan, temporary, session, self._source)
             if kept := files.kept_in_float(target):
                 manifest = with_conversion(manifest, kept_in_float=list(kept))
-            compared = verify(
+            compared, _ = verify(
                 session,
                 self._reference_outputs(),
                 self._verification,
@@ -244,12 +269,23 @@ class _Job:
             embed_manifest(temporary, manifest)
             load_session(temporary)  # the rewritten file is whole
             sidecar_path(path).unlink(missing_ok=True)
+        found = self._calibration_look(target)
+        notes = [*(found.warnings if found else ()), *self._objections(compared)]
+        manifest = with_conversion(manifest, notes=notes) if notes else manifest
         return write_manifest(path, with_conversion(manifest, parity=asdict(compared)))
 
     def _reference_outputs(self) -> list[Array]:
         if self._reference is None:
             self._reference = self._source.predict(self._verification)
+            self._parent_note = parent_objection(self._reference, self._verification, self._parent)
         return self._reference
+
+    def _objections(self, compared: Parity) -> tuple[str, ...]:
+        synthetic = not isinstance(self._verification, DrawnSamples)
+        found = objections(compared, synthetic=synthetic)
+        if self._parent_note is None:
+            return found
+        return (self._parent_note, *(each for each in found if each != one_class(compared)))
 
 
 def _open(
@@ -301,6 +337,15 @@ def _calibration(
         return None
     return calibration_samples(
         dataset, parent.preprocessing, source.input_shape, count=count, seed=seed
+    )
+
+
+def _uncalibrated(target: Target, problem: str) -> ConversionOutcome:
+    return ConversionOutcome(
+        target,
+        "failed",
+        error=f"{target} cannot be calibrated: {problem}",
+        hint="give samples like those that the model will see (--calibration)",
     )
 
 

@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.conversion.calibration import DrawnSamples, verification_samples
+from edgecnn.conversion.gate import DEFAULT_MAX_DROP, Gate, judge
 from edgecnn.conversion.sensitivity import LayerNoise, layer_noise
 from edgecnn.conversion.source import SourceModel, describe
 from edgecnn.embedded_manifest import load_artifact
-from edgecnn.errors import InputError
+from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.parity import parity
+from edgecnn.evaluation.proof import proves_nothing
 from edgecnn.evaluation.tasks import Key, Scorer, open_scorer
 from edgecnn.manifest import Artifact, Manifest, sha256_of
 from edgecnn.registry import RUNTIMES
@@ -34,17 +36,6 @@ Array = npt.NDArray[Any]
 
 RUNTIME_OF = {"tflite": "litert", "onnx": "onnxruntime", "keras": "keras"}
 """The runtime that judges a format: the reference implementation of each."""
-
-DEFAULT_MAX_DROP = 1.0
-"""Percentage points of accuracy."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """The answer of an accuracy gate, and the numbers it rests on."""
-
-    passed: bool
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -61,23 +52,8 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """False when the gate says no; without labels there is no gate to fail."""
+        """False when the gate says no; None stands for no labels and no objection."""
         return self.gate is None or self.gate.passed
-
-
-def gate(
-    parent_accuracy: float, artifact_accuracy: float, max_drop: float = DEFAULT_MAX_DROP
-) -> Gate:
-    """Whether an artifact lost at most `max_drop` percentage points of its parent's accuracy.
-
-    Accuracies are fractions (0 … 1). A drop of exactly `max_drop` passes.
-    """
-    drop = 100.0 * (parent_accuracy - artifact_accuracy)
-    passed = drop <= max_drop + 1e-9  # 0.98 − 0.97 is a little more than 0.01
-    change = f"{-drop:+.2f} points" if drop else "no change"
-    numbers = f"{100 * artifact_accuracy:.2f}% after {100 * parent_accuracy:.2f}%"
-    verdict = "within" if passed else "more than"
-    return Gate(passed, f"{numbers} ({change}, {verdict} the {max_drop:g} allowed)")
 
 
 def load_session(path: Path) -> Session:
@@ -101,13 +77,32 @@ def verify(
     samples: Iterable[Tensor],
     *,
     parent_sha256: str | None = None,
-) -> Parity:
-    """Run a loaded artifact on `samples` and compare with the parent's outputs for the same.
+) -> tuple[Parity, list[Array]]:
+    """Run a loaded artifact on `samples` and compare with the parent's outputs for the same;
+    returns the outputs, too.
 
     `reference` holds one (n, …) array for each output, as `SourceModel.predict` gives.
     Raises InputError when shapes differ, GateError when the artifact yields NaN or infinity.
     """
-    return parity(reference, predict(session, samples), parent_sha256=parent_sha256)
+    outputs = predict(session, samples)
+    return compare(session, reference, outputs, parent_sha256=parent_sha256), outputs
+
+
+def compare(
+    session: Session,
+    reference: Sequence[Array],
+    outputs: Sequence[Array],
+    *,
+    parent_sha256: str | None = None,
+) -> Parity:
+    """Parity with the names and the quantization steps that the session's file has."""
+    return parity(
+        reference,
+        outputs,
+        parent_sha256=parent_sha256,
+        names=[spec.name for spec in session.outputs],
+        steps=[spec.scale for spec in session.outputs],
+    )
 
 
 def verify_artifact(
@@ -148,19 +143,36 @@ def verify_artifact(
         **({"count": _size_of_test_split(dataset)} if dataset else {}),
     )
     reference: Sequence[Array] = source.predict(samples)
-    outputs: Sequence[Array] = predict(load_session(artifact.path), samples)
+    session = load_session(artifact.path)
+    outputs: Sequence[Array] = predict(session, samples)
     scorer = _scorer(samples, artifact.manifest) if isinstance(samples, DrawnSamples) else None
-    if scorer is None or not scorer.takes(outputs):
-        compared = parity(reference, outputs, parent_sha256=source.sha256)
-        found = layer_noise(source, artifact.path, samples) if layers else ()
-        return Verification(artifact, compared, layers=tuple(found))
-    reference, outputs = scorer.arranged(reference), scorer.arranged(outputs)
-    compared = parity(reference, outputs, parent_sha256=source.sha256)
-    accuracy, before = scorer.accuracy(outputs), scorer.accuracy(reference)
-    answer = gate(before.value, accuracy.value, max_drop)
-    wanted = layers or not answer.passed
-    found = layer_noise(source, artifact.path, samples) if wanted else ()
+    accuracy = before = None
+    if scorer is not None and scorer.takes(outputs) and scorer.takes(reference):
+        reference, outputs = scorer.arranged(reference), scorer.arranged(outputs)
+        accuracy, before = scorer.accuracy(outputs), scorer.accuracy(reference)
+    compared = compare(session, reference, outputs, parent_sha256=source.sha256)
+    answer = judge(
+        compared,
+        before,
+        accuracy,
+        max_drop=max_drop,
+        synthetic=not isinstance(samples, DrawnSamples),
+    )
+    wanted = layers or (answer is not None and not answer.passed and not answer.undecided)
+    found = _layers(source, artifact.path, samples, asked=layers) if wanted else ()
     return Verification(artifact, compared, accuracy, before, answer, tuple(found))
+
+
+def _layers(
+    source: SourceModel, path: Path, samples: Iterable[Tensor], *, asked: bool
+) -> Sequence[LayerNoise]:
+    """What each layer costs; nothing where nobody asked and it cannot be found."""
+    try:
+        return layer_noise(source, path, samples)
+    except EdgeCNNError:
+        if asked:
+            raise
+        return ()
 
 
 def _scorer(samples: DrawnSamples, manifest: Manifest) -> Scorer:
@@ -169,6 +181,18 @@ def _scorer(samples: DrawnSamples, manifest: Manifest) -> Scorer:
         manifest.metrics.get("min_score"),
     )  # fmt: skip
     return open_scorer(samples.dataset.task, key)
+
+
+def parent_objection(
+    reference: Sequence[Array], samples: Iterable[Tensor], manifest: Manifest
+) -> str | None:
+    """Why the parent's outputs for data prove nothing; None where they do, and for noise."""
+    if not isinstance(samples, DrawnSamples):
+        return None
+    scorer = _scorer(samples, manifest)
+    if not scorer.takes(reference):
+        return None
+    return proves_nothing(scorer.accuracy(scorer.arranged(reference)))
 
 
 def open_keras(path: Path, *, allow_unsafe: bool = False) -> SourceModel:

@@ -1,0 +1,200 @@
+"""A look at calibration data before a quantizer takes their ranges for the truth.
+
+What cannot work is a problem: it refuses the targets that calibrate. What is odd is a warning
+that names the samples.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.conversion.calibration import DrawnSamples
+from edgecnn.preprocessing import tensor_range
+
+Floats = npt.NDArray[np.float64]
+
+FEW = 0.02
+"""The share of samples that counts as outliers, at least one."""
+WIDENED = 4.0
+"""How many times wider outliers may make the range before they are named."""
+HOPELESS = 32.0
+"""From here on all other samples share 8 of 256 levels."""
+COVERED = 0.3
+"""The share of the model's input range below which samples look like those of another scale."""
+MANY_DUPLICATES = 0.1
+LEAST_SAMPLES = 4
+"""To speak of outliers."""
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class CalibrationLook:
+    """What the samples are: `problems` of which any refuses, `warnings` to know about."""
+
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    int8_problem: str | None = None
+    """Refuses 8 bit; 16 bit has levels enough."""
+
+    def problem_for(self, recipe: str) -> str | None:
+        """Why a target of this recipe cannot be calibrated on these samples."""
+        if self.problems:
+            return self.problems[0]
+        return self.int8_problem if recipe.endswith("int8") else None
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """One entry a sample, in the order in which they were drawn."""
+
+    numbers: npt.NDArray[np.int64]
+    """Places in the split."""
+    low: Floats
+    high: Floats
+    finite: npt.NDArray[np.bool_]
+    digests: tuple[bytes, ...]
+    real: bool
+
+
+def look(samples: DrawnSamples) -> CalibrationLook:
+    """Go once through the prepared samples, one in memory at a time."""
+    facts = _facts(samples)
+    split = samples.split_name
+    broken = np.flatnonzero(~facts.finite)
+    if len(broken):
+        named = _named(facts.numbers[broken], split)
+        return CalibrationLook(
+            (f"{len(broken)} of {_samples(facts)} hold NaN or infinity ({named})",)
+        )
+    flat = facts.low == facts.high
+    if flat.all():
+        values = np.unique(facts.low)
+        value = f"all {values[0]:.4g}" if len(values) == 1 else "each of one value"
+        return CalibrationLook((f"{_samples(facts)} are constant ({value}): no range to learn",))
+    warnings = [
+        *_flat(facts, flat, split),
+        *_duplicates(facts),
+        *_classes(samples),
+        *_scale(facts, samples),
+    ]
+    hopeless = None
+    if facts.real:
+        widened, sentence = _outliers(facts, split)
+        if widened >= HOPELESS:
+            hopeless = sentence
+        if widened >= WIDENED:
+            warnings.append(sentence)
+    return CalibrationLook((), tuple(warnings), hopeless)
+
+
+def _facts(samples: DrawnSamples) -> _Facts:
+    low, high, finite, digests = [], [], [], []
+    real = True
+    for tensor in samples:
+        values = np.asarray(tensor)
+        real = values.dtype.kind == "f"
+        good = not real or bool(np.isfinite(values).all())
+        finite.append(good)
+        low.append(float(values.min()) if good else 0.0)
+        high.append(float(values.max()) if good else 0.0)
+        digests.append(blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest())
+    return _Facts(
+        samples.indices,
+        np.asarray(low),
+        np.asarray(high),
+        np.asarray(finite, bool),
+        tuple(digests),
+        real,
+    )
+
+
+def _flat(facts: _Facts, flat: npt.NDArray[np.bool_], split: str) -> Iterator[str]:
+    if flat.any():
+        named = _named(facts.numbers[flat], split)
+        yield f"{int(flat.sum())} of {_samples(facts)} are of one value each ({named})"
+
+
+def _duplicates(facts: _Facts) -> Iterator[str]:
+    count = len(facts.digests)
+    distinct = len(Counter(facts.digests))
+    if count == 1:
+        yield "one calibration sample: its range is all that the quantizer knows"
+    elif distinct == 1:
+        yield f"all {count} calibration samples are the same one"
+    elif count - distinct >= MANY_DUPLICATES * count:
+        yield f"{count - distinct} of {_samples(facts)} repeat another one"
+
+
+def _classes(samples: DrawnSamples) -> Iterator[str]:
+    dataset = samples.dataset
+    classes = len(dataset.labels)
+    if dataset.task != "classification" or classes < 2:
+        return
+    seen = set(_numbers(samples.truth))
+    if len(seen) == 1:
+        yield f"all calibration samples are of one class of {classes} ({_label(dataset, seen)})"
+    elif len(samples) < classes:
+        yield f"{len(samples)} calibration samples are fewer than the {classes} classes"
+    elif len(seen) <= classes / 2:
+        yield f"the calibration samples show {len(seen)} of {classes} classes"
+
+
+def _numbers(truth: list[Any]) -> list[int]:
+    return [int(value) for value in truth]
+
+
+def _label(dataset: Any, seen: set[int]) -> str:
+    (number,) = seen
+    return str(dataset.labels[number]) if 0 <= number < len(dataset.labels) else str(number)
+
+
+def _scale(facts: _Facts, samples: DrawnSamples) -> Iterator[str]:
+    expected = tensor_range(samples.preprocessing)
+    if expected is None:
+        return
+    low, high = float(facts.low.min()), float(facts.high.max())
+    covered = (high - low) / (expected[1] - expected[0])
+    if covered < COVERED:
+        yield (
+            f"the calibration samples lie in {low:.3g}…{high:.3g}, {covered:.0%} of the model's "
+            f"input range {expected[0]:.3g}…{expected[1]:.3g}: too dark, or of another scale"
+        )
+
+
+def _outliers(facts: _Facts, split: str) -> tuple[float, str]:
+    """(how many times wider a few samples make the range, the sentence that names them)."""
+    count = len(facts.low)
+    if count < LEAST_SAMPLES:
+        return 1.0, ""
+    few = max(1, int(FEW * count))
+    low, high = float(np.sort(facts.low)[few]), float(np.sort(facts.high)[-1 - few])
+    whole = float(facts.high.max() - facts.low.min())
+    if high <= low:
+        return 1.0, ""
+    outside = np.flatnonzero((facts.low < low) | (facts.high > high))
+    further = np.maximum(low - facts.low[outside], facts.high[outside] - high)
+    worst = outside[further > (high - low)]
+    named = _named(facts.numbers[worst], split) if len(worst) else ""
+    widened = whole / (high - low)
+    who = "one calibration sample widens" if len(worst) == 1 else f"{len(worst)} samples widen"
+    return widened, (
+        f"{who} the range from {low:.3g}…{high:.3g} to "
+        f"{facts.low.min():.3g}…{facts.high.max():.3g} ({named}): 8 bit leave "
+        f"{max(1, round(256 / widened))} of 256 levels for the rest"
+    )
+
+
+def _samples(facts: _Facts) -> str:
+    return f"{len(facts.low)} calibration samples"
+
+
+def _named(numbers: npt.NDArray[np.int64], split: str) -> str:
+    shown = ", ".join(str(number) for number in sorted(numbers.tolist())[:NAMED])
+    return f"{split} {shown}{', …' if len(numbers) > NAMED else ''}"
