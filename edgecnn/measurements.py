@@ -120,6 +120,10 @@ class Parity:
     classes: int | None = None
     parts: tuple[PartParity, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON reads it back."""
+        return {**asdict(self), "parts": [asdict(part) for part in self.parts]}
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Parity:
         """Read what `asdict` gave. Raises FieldError for anything else."""
@@ -371,7 +375,7 @@ class Measurement:
             "stages_ms": self.stages_ms,
             "cost": dict(self.cost) if self.cost else None,
             "accuracy": asdict(self.accuracy) if self.accuracy else None,
-            "parity": asdict(self.parity) if self.parity else None,
+            "parity": self.parity.to_dict() if self.parity else None,
             "runs": [asdict(run) for run in self.runs],
         }
 

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.queueing import QUANTILE
+from edgecnn.evaluation.parity_words import cannot_tell, concerns, lost
+from edgecnn.evaluation.proof import proves_nothing
 from edgecnn.results import Effective, Measurement, Run, Verdict
 from edgecnn.stats import drift, minimum_samples, two_modes
 
@@ -367,6 +369,7 @@ def _worth_knowing(measurement: Measurement) -> Iterator[str]:
     effective = measurement.effective
     if effective is not None:
         yield from _less_than_it_seems(measurement, effective)
+    yield from _proving_little(measurement)
     memory = measurement.found("memory")
     if memory and memory.get("inferences"):
         leaked = memory["growth_second_half_bytes"] / (memory["inferences"] / 2)
@@ -375,6 +378,18 @@ def _worth_knowing(measurement: Measurement) -> Iterator[str]:
                 f"memory grows by {leaked / 1024:.0f} KiB an inference and does not stop: "
                 "the runtime leaks"
             )
+
+
+def _proving_little(measurement: Measurement) -> Iterator[str]:
+    """Accuracy and parity that show less than their numbers seem to."""
+    accuracy, parity = measurement.accuracy, measurement.parity
+    if accuracy is not None and (nothing := proves_nothing(accuracy, "this row")):
+        yield f"{nothing}; check the data, the labels and the preprocessing"
+    if parity is not None:
+        yield from concerns(parity) if accuracy is None else lost(parity)
+        nothing = cannot_tell(parity)
+        if accuracy is not None and nothing:
+            yield nothing
 
 
 def _less_than_it_seems(measurement: Measurement, effective: Effective) -> Iterator[str]:

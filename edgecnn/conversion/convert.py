@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -272,7 +272,7 @@ class _Job:
         found = self._calibration_look(target)
         notes = [*(found.warnings if found else ()), *self._objections(compared)]
         manifest = with_conversion(manifest, notes=notes) if notes else manifest
-        return write_manifest(path, with_conversion(manifest, parity=asdict(compared)))
+        return write_manifest(path, with_conversion(manifest, parity=compared.to_dict()))
 
     def _reference_outputs(self) -> list[Array]:
         if self._reference is None:

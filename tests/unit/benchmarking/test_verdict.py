@@ -9,7 +9,16 @@ import pytest
 
 from edgecnn.benchmarking.protocol import PROFILES
 from edgecnn.benchmarking.verdict import OutputHealth, judge
-from edgecnn.results import ArtifactRecord, Effective, Measurement, Run, RuntimeOptions
+from edgecnn.results import (
+    Accuracy,
+    ArtifactRecord,
+    Effective,
+    Measurement,
+    Parity,
+    PartParity,
+    Run,
+    RuntimeOptions,
+)
 
 PROTOCOL = PROFILES["quick"]
 QUIET = {"steal_fraction": 0.0, "other_cpus": 0.02, "frequency_mhz": [2000.0, 2001.0]}
@@ -178,3 +187,22 @@ def test_output_health_sees_nan_and_constants():
     assert OutputHealth.of([np.full((5, 2), 0.5)]).constant
     assert not OutputHealth.of([np.array([[np.nan, 1.0]])]).finite
     assert not OutputHealth.of([varied[:1]]).constant  # one sample tells nothing
+
+
+def test_an_accuracy_that_guessing_reaches_says_so():
+    guessing = Accuracy("top1", 0.35, 60, (0.24, 0.48), chance=0.33, chance_p=0.4, answered=3)
+    _, reasons = judged(replace(row(), accuracy=guessing))
+    assert "this row is not better than chance: 35.0% of 60 samples" in reasons
+
+
+def test_a_parity_over_outputs_that_do_not_vary_says_so():
+    nothing = Parity(0.0, None, 1.0, 1.0, 20, variation=0.0, parent_classes=1, classes=1)
+    _, reasons = judged(replace(row(), parity=nothing))
+    assert "nothing was compared" in reasons
+
+
+def test_a_lost_part_is_named_beside_the_number():
+    part = PartParity("head", "channels 4–5", 0.01, 0.99, 0.0, step=2.5, lost=True, left=0.0)
+    lossy = Parity(1.2, 51.0, 1.0, None, 20, variation=0.3, follows_db=40.0, parts=(part,))
+    _, reasons = judged(replace(row(), parity=lossy))
+    assert "head channels 4–5: range 0.01…0.99, the output's step is 2.5" in reasons
