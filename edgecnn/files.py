@@ -9,6 +9,7 @@ to would wait for ever.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import stat
@@ -17,12 +18,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from edgecnn.errors import InputError
 
 MAX_JSON_BYTES = 64 << 20
 """Of JSON that describes something (a manifest, an index); what holds data names its own limit."""
+_PIECE_BYTES = 1 << 20
 MAX_CONTAINERS = 2_000_000
 
 _KINDS = {
@@ -34,14 +36,23 @@ _KINDS = {
 }
 
 
-class NotAFileError(InputError):
+class UnreadableFileError(InputError):
+    """A path that cannot be read as a file; `reason` is why, without the path."""
+
+    def __init__(self, message: str, *, reason: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class NotAFileError(UnreadableFileError):
     """A path that is there and names no regular file; `kind` says what it is ("a named pipe")."""
 
     def __init__(self, path: Path, kind: str) -> None:
+        reason = f"expected a file, received {kind}"
         hint = (
             "give a file inside it" if kind == "a folder" else "copy its content into a file first"
         )
-        super().__init__(f"expected a file, received {kind}: {path}", hint=hint)
+        super().__init__(f"{reason}: {path}", reason=reason, hint=hint)
         self.kind = kind
 
 
@@ -58,7 +69,7 @@ def check_regular_file(path: Path) -> int:
     return _regular_size(path, status)
 
 
-def open_regular_file(path: Path) -> BinaryIO:
+def open_regular_file(path: Path) -> io.BufferedReader:
     """Open a regular file to read bytes. Never waits, also when the file is replaced meanwhile.
 
     Raises as `check_regular_file`, and InputError when the file may not be read.
@@ -76,7 +87,7 @@ def open_regular_file(path: Path) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
-    return os.fdopen(descriptor, "rb")
+    return io.open(descriptor, "rb")  # noqa: UP020
 
 
 def read_file(path: Path, *, limit: int) -> bytes:
@@ -89,10 +100,14 @@ def read_file(path: Path, *, limit: int) -> bytes:
             size = os.fstat(file.fileno()).st_size
             if size > limit:
                 raise _too_large(path, limit)
-            content = file.read(limit + 1)
+            content = file.read(size + 1)  # never limit + 1: read() takes that memory first
+            while len(content) > size and (more := file.read(_PIECE_BYTES)):
+                content += more  # it grew, or lies on a file system that does not know sizes
+                if len(content) > limit:
+                    break
         except OSError as error:
             raise _unreadable(path, error) from error
-    if len(content) > limit:  # it grew, or lies on a file system that tells no sizes
+    if len(content) > limit:
         raise _too_large(path, limit)
     return content
 
@@ -189,16 +204,20 @@ def _regular_size(path: Path, status: os.stat_result) -> int:
     return status.st_size
 
 
-def _unreadable(path: Path, error: OSError | ValueError) -> InputError:
+def _unreadable(path: Path, error: OSError | ValueError) -> UnreadableFileError:
     if isinstance(error, FileNotFoundError):
-        return InputError(f"no such file: {path}")
+        return UnreadableFileError(f"no such file: {path}", reason="no such file")
     reason = getattr(error, "strerror", None) or str(error)
-    return InputError(f"cannot read {path}: {reason}")
+    return UnreadableFileError(f"cannot read {path}: {reason}", reason=reason)
 
 
-def _too_large(path: Path, limit: int) -> InputError:
+def _too_large(path: Path, limit: int) -> UnreadableFileError:
     size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit:,} bytes"
-    return InputError(f"{path}: larger than {size}", hint="this is not the file that is expected")
+    return UnreadableFileError(
+        f"{path}: larger than {size}",
+        reason=f"larger than {size}",
+        hint="this is not the file that is expected",
+    )
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

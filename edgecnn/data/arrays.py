@@ -20,7 +20,7 @@ import numpy as np
 
 from edgecnn.data.assemble import as_labels, assemble, channel_statistics, check_labels
 from edgecnn.data.base import SPLITS, Dataset, Modality, Split
-from edgecnn.data.npz import Array, check_finite, map_npy, pieces, read_npz
+from edgecnn.data.npz import Array, check_finite, map_npy, pieces, read_npz, texts
 from edgecnn.data.places import only_file, required_place
 from edgecnn.errors import InputError
 
@@ -124,25 +124,28 @@ def _labels(
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Class names, and labels (n,) int64 by split."""
     targets = {split: labels for split, (_, labels) in pairs.items()}
-    if all(labels.dtype.kind == "U" for labels in targets.values()):
-        names = tuple(np.unique(targets["train"]).tolist())
+    if all(labels.dtype.kind in "SU" for labels in targets.values()):
+        words = {
+            split: texts(labels, f"{place.name}, {split}") for split, labels in targets.items()
+        }
+        names = tuple(sorted(set(words["train"])))
         index = {name: label for label, name in enumerate(names)}
-        for split, labels in targets.items():
-            strange = next((name for name in labels.tolist() if name not in index), None)
+        for split, found in words.items():
+            strange = next((name for name in found if name not in index), None)
             if strange is not None:
                 raise InputError(
                     f"{place.name}, {split}: label {strange!r} is a class that training does "
                     "not have"
                 )
         return names, {
-            split: np.asarray([index[name] for name in labels.tolist()], np.int64)
-            for split, labels in targets.items()
+            split: np.asarray([index[name] for name in found], np.int64)
+            for split, found in words.items()
         }
     numbers = {
         split: as_labels(labels, f"{place.name}, {split}") for split, labels in targets.items()
     }
     if named is not None:
-        return tuple(str(name) for name in named.tolist()), numbers
+        return tuple(texts(named, f"{place.name}, class_names")), numbers
     highest = int(numbers["train"].max(initial=0))
     if highest >= len(numbers["train"]):
         raise InputError(

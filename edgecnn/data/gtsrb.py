@@ -23,6 +23,7 @@ from edgecnn.data.pictures import PictureFiles
 from edgecnn.data.places import only_file, required_place
 from edgecnn.data.readable import ReadablePicture, readable_pictures
 from edgecnn.errors import InputError
+from edgecnn.files import read_text_file
 
 LABELS = (
     "speed limit 20",
@@ -73,6 +74,7 @@ FRACTIONS = {"train": 0.85, "validation": 0.15, "test": 0.15}
 SOURCE = "GTSRB (Stallkamp, Schlipsing, Salmen, Igel 2012, INI Bochum)"
 HINTS = {"fit": "stretch", "contrast": "picture"}
 """Crops are from nearly black to nearly white, as the sun stood."""
+MAX_TABLE_BYTES = 16 << 20
 TWIN_CORRELATION = 0.85
 """Crops of one class that correlate more than this count as the same sign where nothing tells
 the track. Between different signs of a class the best match has a median of 0.74 (measured on
@@ -205,15 +207,19 @@ def _test_labels(place: Path, folder: Path) -> list[tuple[Path, int]] | None:
     if table is None:
         return None
     found: list[tuple[Path, int]] = []
-    with table.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.DictReader(file, delimiter=";"), start=2):
-            name, label = _cell(row, "Filename"), _cell(row, "ClassId")
-            if not label.isdecimal() or int(label) >= len(LABELS):
-                raise InputError(
-                    f"{table}, line {number}: expected a ClassId of 0 to {len(LABELS) - 1}, "
-                    f"received: {label!r}"
-                )
-            found.append((folder / Path(name).name, int(label)))
+    lines = read_text_file(table, limit=MAX_TABLE_BYTES).splitlines()
+    try:
+        rows = list(csv.DictReader(lines, delimiter=";"))
+    except csv.Error as error:
+        raise InputError(f"{table}: not a table ({error})") from error
+    for number, row in enumerate(rows, start=2):
+        name, label = _cell(row, "Filename"), _cell(row, "ClassId")
+        if not label.isdecimal() or len(label) > 9 or int(label) >= len(LABELS):
+            raise InputError(
+                f"{table}, line {number}: expected a ClassId of 0 to {len(LABELS) - 1}, "
+                f"received: {label!r}"
+            )
+        found.append((folder / Path(name).name, int(label)))
     return found
 
 

@@ -16,11 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
+from edgecnn.files import open_regular_file
 
 MAX_VALUES = 1 << 30
 """1 GiB of pixels: twenty times MNIST."""
 
 _UNSIGNED_BYTE = 0x08
+_MOST_DEFLATED = 1032
+"""Deflate makes no more bytes than this of one (zlib's technical details)."""
 _HINT = "the file is damaged or is not the one its name says; fetch it again"
 
 
@@ -32,20 +35,24 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     `dimensions`, or holds fewer or more values than it declares.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
+            size = path.stat().st_size
             zipped = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             if not zipped:
-                return _parse(path, file, dimensions)
+                return _parse(path, file, dimensions, size)
             with gzip.GzipFile(fileobj=file) as unzipped:
-                return _parse(path, unzipped, dimensions)
+                return _parse(path, unzipped, dimensions, size * _MOST_DEFLATED)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: the gzip stream is damaged ({error})", hint=_HINT) from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _parse(path: Path, file: IO[bytes] | gzip.GzipFile, dimensions: int) -> npt.NDArray[np.uint8]:
+def _parse(
+    path: Path, file: IO[bytes] | gzip.GzipFile, dimensions: int, most: int
+) -> npt.NDArray[np.uint8]:
+    """The values; `most` is how many bytes there can be at all."""
     header = file.read(4 + 4 * dimensions)
     if header[:4] != bytes((0, 0, _UNSIGNED_BYTE, dimensions)):
         raise InputError(
@@ -65,9 +72,10 @@ def _parse(path: Path, file: IO[bytes] | gzip.GzipFile, dimensions: int) -> npt.
             f"expected 1 to {MAX_VALUES:,}",
             hint=_HINT,
         )
-    values = file.read(count)
+    values = file.read(count) if count <= most else b""
     if len(values) < count or file.read(1):
-        received = f"{len(values):,}" if len(values) < count else "more"
+        fewer = f"{len(values):,}" if values else "fewer"
+        received = fewer if len(values) < count else "more"
         raise InputError(
             f"{path}: the header declares {count:,} values, received: {received}", hint=_HINT
         )

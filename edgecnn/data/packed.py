@@ -31,6 +31,7 @@ from edgecnn.data.places import required_place
 from edgecnn.data.tf_example import decode_example
 from edgecnn.data.tfrecord import DamagedRecordError, record_at
 from edgecnn.errors import InputError
+from edgecnn.files import open_regular_file
 from edgecnn.registry import require
 
 OPEN_SHARDS = 64
@@ -57,7 +58,8 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     for name, count in index.splits.items():
         own = records[start : start + count]
         shards = tuple(shard for shard in index.shards if shard.split == name)
-        splits[name] = Split(PackedSamples(folder, shards, own), np.array(own[:, 1]))
+        samples = PackedSamples(folder, shards, own, texts=index.modality == "text")
+        splits[name] = Split(samples, np.array(own[:, 1]))
         if count:
             check_labels(splits[name], index.labels, f"{folder} ({name})")
         start += count
@@ -79,8 +81,11 @@ def check_size(folder: Path, shard: Shard) -> None:
 class PackedSamples(Sequence[Any]):
     """Samples of a Split that lie in shards: indexing reads and decodes, nothing is kept."""
 
-    def __init__(self, folder: Path, shards: Sequence[Shard], records: Records) -> None:
+    def __init__(
+        self, folder: Path, shards: Sequence[Shard], records: Records, *, texts: bool
+    ) -> None:
         self._folder = folder
+        self._texts = texts
         self._shards = shards
         self._records = records
         self._ends = np.cumsum([shard.samples for shard in shards])
@@ -102,7 +107,10 @@ class PackedSamples(Sequence[Any]):
         number = int(np.searchsorted(self._ends, position, side="right"))
         try:
             content = record_at(self._content(number), int(self._records[position, 0]))
-            return sample_of(decode_example(content))
+            sample = sample_of(decode_example(content))
+            if isinstance(sample, str) != self._texts:
+                raise DamagedRecordError("it holds a sample of another kind than the set")
+            return sample
         except DamagedRecordError as error:
             shard = self._shards[number]
             inside = position - (int(self._ends[number]) - shard.samples)
@@ -125,7 +133,7 @@ class PackedSamples(Sequence[Any]):
 
 def _map(path: Path) -> mmap:
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             return mmap(file.fileno(), 0, access=ACCESS_READ)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}", hint=PACK_AGAIN) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,17 @@ from edgecnn.data.base import Dataset, Modality
 from edgecnn.data.left_out import LeftOut
 from edgecnn.data.npz import map_npy
 from edgecnn.errors import InputError
-from edgecnn.files import write_text_atomically
+from edgecnn.files import (
+    NotAFileError,
+    open_regular_file,
+    read_json_file,
+    write_text_atomically,
+)
+from edgecnn.records import FieldError, read_record
 
 SCHEMA_VERSION = 1
+MAX_INDEX_BYTES = 256 << 20
+"""What was left out of a million files is listed in it."""
 INDEX = "index.json"
 RECORDS = "records.npy"
 PACK_AGAIN = "it is incomplete or damaged: pack the data again"
@@ -102,22 +110,29 @@ def read_index(folder: Path) -> Index:
             hint="`edgecnn data pack DATA --out FOLDER` makes such a folder",
         )
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json_file(path, limit=MAX_INDEX_BYTES)
         version = values.pop("schema_version")
         if version != SCHEMA_VERSION:
             raise InputError(
                 f"{path}: schema {version!r} is not readable here (this is {SCHEMA_VERSION})",
                 hint="pack the data again with this edgecnn, or update edgecnn",
             )
-        shards = tuple(Shard(**shard) for shard in values.pop("shards"))
         entries = values.pop("left_out", None) or values.pop("skipped", ())
-        index = Index(
-            shards=shards,
+        values.pop("skipped", None)
+        unknown = set(values) - set(Index.__dataclass_fields__)
+        if unknown:
+            raise ValueError(f"{sorted(unknown)[0]!r} is nothing that an index has")
+        index = read_record(Index, {**values, "left_out": ()})
+        index = replace(
+            index,
             left_out=tuple(LeftOut.from_dict(entry) for entry in entries),
-            notes=tuple(str(note) for note in values.pop("notes", ())),
-            **{key: _as_tuples(value) for key, value in values.items() if key != "skipped"},
+            preprocessing_hints=_as_tuples(index.preprocessing_hints),
         )
         _check_shards(index)
+    except NotAFileError:
+        raise
+    except FieldError as error:
+        raise InputError(f"{path}: {error.message}", hint=PACK_AGAIN) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no index of packed data: {error}", hint=PACK_AGAIN) from error
     return index
@@ -140,12 +155,16 @@ def read_records(index: Index, folder: Path) -> Records:
 
 def file_sha256(path: Path) -> str:
     """Hex digest of a file, read piece by piece."""
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_shards(index: Index) -> None:
+    if min((*index.splits.values(), *index.sample_shape, 0)) < 0:
+        raise ValueError("a count is negative")
     for shard in index.shards:
+        if min(shard.samples, shard.bytes) < 0:
+            raise ValueError(f"{shard.file!r} has a negative count")
         if Path(shard.file).name != shard.file:
             raise ValueError(f"{shard.file!r} lies outside the folder")
     order = list(dict.fromkeys(shard.split for shard in index.shards))

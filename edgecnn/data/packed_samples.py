@@ -19,10 +19,17 @@ from typing import Any
 import numpy as np
 
 from edgecnn.data.base import Split
-from edgecnn.data.pictures import PictureFiles, UnreadablePictureError, as_channels, decode_again
+from edgecnn.data.pictures import (
+    MAX_FILE_BYTES,
+    PictureFiles,
+    UnreadablePictureError,
+    as_channels,
+    decode_again,
+)
 from edgecnn.data.tf_example import Feature
 from edgecnn.data.tfrecord import DamagedRecordError
 from edgecnn.errors import InputError
+from edgecnn.files import read_file
 
 TEXT = b"utf-8"
 _KINDS = "buif"
@@ -39,13 +46,7 @@ def features_of(split: Split, index: int) -> dict[str, Feature]:
     label = (int(split.labels[index]),)
     if isinstance(split.samples, PictureFiles):
         path = split.samples.paths[index]
-        try:
-            encoded = path.read_bytes()
-        except OSError as error:
-            raise InputError(
-                f"cannot read {path}: {error.strerror}",
-                hint="the file changed after the data was loaded",
-            ) from error
+        encoded = read_file(path, limit=MAX_FILE_BYTES)
         return {"encoded": encoded, "channels": (split.samples.channels,), "label": label}
     sample = split.samples[index]
     if isinstance(sample, str):
@@ -77,7 +78,7 @@ def sample_of(features: Mapping[str, Feature]) -> Any:
         return np.ndarray(shape, np.dtype(dtype.decode()), content).copy()
     except UnreadablePictureError as error:
         raise DamagedRecordError(error.message) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, SyntaxError, OverflowError) as error:
         raise DamagedRecordError(f"it is no sample that edgecnn packed ({error})") from error
 
 

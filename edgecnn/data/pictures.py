@@ -18,7 +18,7 @@ import numpy.typing as npt
 from edgecnn.data.picture_kinds import formats, why_not_read
 from edgecnn.data.plain_pictures import decode_plain
 from edgecnn.errors import InputError
-from edgecnn.files import open_regular_file
+from edgecnn.files import UnreadableFileError, open_regular_file, read_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,6 +27,9 @@ Picture = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 64_000_000
 """A decoded picture of 64 megapixels takes 192 MB; more is refused before it is decoded."""
+
+MAX_FILE_BYTES = 512 << 20
+"""Of a picture file: 64 megapixels of 16-bit colours, stored as they are, take 384 MB."""
 
 _GREY_MODES = frozenset(("1", "L", "I;16", "I;16B", "I;16L", "I;16N"))
 
@@ -65,9 +68,9 @@ class PictureFiles(Sequence[Picture]):
             return PictureFiles(self.paths[index], self.channels)
         path = self.paths[index]
         try:
-            return as_channels(decode_again(path.read_bytes()), self.channels)
-        except (UnreadablePictureError, OSError) as error:
-            why = error.message if isinstance(error, InputError) else error.strerror
+            return as_channels(decode_again(read_file(path, limit=MAX_FILE_BYTES)), self.channels)
+        except (UnreadablePictureError, UnreadableFileError) as error:
+            why = error.reason if isinstance(error, UnreadableFileError) else error.message
             raise InputError(
                 f"{path}: {why}", hint="the file changed after the data was loaded"
             ) from error
@@ -115,8 +118,8 @@ def _opened(path: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
         return nullcontext(path)
     try:
         return open_regular_file(path)
-    except InputError as error:
-        raise UnreadablePictureError(error.message) from error
+    except UnreadableFileError as error:
+        raise UnreadablePictureError(error.reason) from error
 
 
 def _frames(image: Image.Image) -> int:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edgecnn.data import wav
 from edgecnn.data.assemble import as_labels, assemble, take
 from edgecnn.data.base import Dataset, Labels, Split
-from edgecnn.data.npz import need, read_npz
+from edgecnn.data.npz import need, read_npz, texts
 from edgecnn.data.places import only_file, required_place
 from edgecnn.data.splits import FRACTIONS, Indices, whole_groups_split
 from edgecnn.errors import InputError
@@ -89,6 +89,14 @@ def read(path: Path) -> Recordings:
     arrays = read_npz(path)
     names = ("samples", "offsets", "labels", "speaker", "is_test")
     values, offsets, labels, speakers, is_test = need(arrays, *names, path=path)
+    rate = np.asarray(arrays.get("sample_rate", RATE))
+    if offsets.dtype.kind not in "iu" or rate.dtype.kind not in "iu" or rate.size != 1:
+        raise InputError(f"{path}: expected offsets and sample_rate of whole numbers")
+    if any(array.ndim != 1 for array in (offsets, labels, speakers, is_test)):
+        raise InputError(f"{path}: expected offsets, labels, speakers and is_test of rank 1")
+    if speakers.dtype.kind in "SU":
+        speakers = np.asarray(texts(speakers, f"{path}, speaker"))
+    offsets = offsets.astype(np.int64)
     count = len(labels)
     if (
         values.dtype != np.int16
@@ -109,5 +117,5 @@ def read(path: Path) -> Recordings:
         as_labels(labels, str(path)),
         speakers,
         is_test.astype(bool),
-        int(arrays.get("sample_rate", RATE)),
+        wav.check_rate(int(rate.reshape(())), str(path)),
     )

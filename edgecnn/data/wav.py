@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from edgecnn.data.left_out import LeftOut
 from edgecnn.data.places import required_place
 from edgecnn.data.splits import FRACTIONS, Indices, whole_groups_split
 from edgecnn.errors import InputError
+from edgecnn.files import UnreadableFileError, open_regular_file
 from edgecnn.preprocessing import SpectrogramPreprocessing
 
 SPLITS_BY = ("random", "speakers", "takes")
@@ -26,6 +28,11 @@ TEST_TAKES = 5
 """With split="takes" the takes 0 to 4 are the test split."""
 USUAL_SHARE = 95
 """A spectrogram is as long as this percentage of the recordings is at most."""
+MAX_BYTES = 256 << 20
+"""Of one file: read, it takes up to eight times as much."""
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
+_WAVE_ERRORS = (OSError, EOFError, ValueError, RuntimeError, struct.error, wave.Error)
+_WIDTHS, _MOST_CHANNELS = (1, 2, 3, 4), 64
 _FRAMES_STEP, _FEWEST_FRAMES = 8, 32
 _NAME = re.compile(r"(?P<label>[^_]+)_(?P<speaker>.+)_(?P<take>\d+)$")
 _EXPECTED = "one sub-folder of WAV files per class, or files named class_speaker_take.wav"
@@ -126,21 +133,41 @@ def usual_shape(lengths: Sequence[int], rate: int) -> tuple[int, int]:
 def read_wav(path: Path) -> tuple[Recording, int]:
     """float32 (samples,) in −1…1 and the sample rate in Hz, channels averaged.
 
-    PCM of 8, 16, 24 and 32 bits. Raises UnreadableRecordingError.
+    PCM of 8, 16, 24 and 32 bits, at most MAX_BYTES. Raises UnreadableRecordingError.
     """
     try:
-        with wave.open(str(path), "rb") as file:
+        with open_regular_file(path) as opened, wave.open(opened, "rb") as file:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
-            declared = file.getnframes()
-            content = file.readframes(declared)
-    except (OSError, EOFError, wave.Error) as error:
+            declared, size = file.getnframes(), path.stat().st_size
+            if size > MAX_BYTES:
+                raise UnreadableRecordingError(f"it is larger than {MAX_BYTES >> 20} MiB")
+            check_rate(rate, "")
+            if width not in _WIDTHS or channels > _MOST_CHANNELS:
+                raise UnreadableRecordingError(
+                    f"{8 * width} bits and {channels} channels; expected 8, 16, 24 or 32 bits and "
+                    f"up to {_MOST_CHANNELS} channels"
+                )
+            content = file.readframes(min(declared, size // (width * channels)))
+    except _WAVE_ERRORS as error:
         raise UnreadableRecordingError(str(error) or "it ends inside its header") from error
+    except UnreadableFileError as error:
+        raise UnreadableRecordingError(error.reason) from error
     if not content or len(content) < declared * width * channels:
         raise UnreadableRecordingError(
             f"it declares {declared} frames, received: {len(content) // (width * channels)}"
         )
     mixed = _pcm(content, width).reshape(-1, channels).mean(axis=1)
     return mixed.astype(np.float32), rate
+
+
+def check_rate(rate: int, where: str) -> int:
+    """`rate` (Hz), when it can be that of a recording. Raises UnreadableRecordingError."""
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise UnreadableRecordingError(
+            f"{where}{': ' if where else ''}expected a sample rate of {LOWEST_RATE:,} to "
+            f"{HIGHEST_RATE:,} Hz, received: {rate:,}"
+        )
+    return rate
 
 
 def _pcm(content: bytes, width: int) -> Recording:

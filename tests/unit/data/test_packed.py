@@ -91,7 +91,8 @@ def test_a_packed_data_set_is_the_one_it_was_made_of(name, tmp_path):
     ids=["texts", "floats and byte orders", "empty and small", "strided"],
 )
 def test_samples_of_differing_shapes_and_types_come_back(samples, tmp_path):
-    pack(dataset(samples), tmp_path / "packed")
+    modality = "text" if isinstance(samples[0], str) else "image"
+    pack(dataset(samples, modality=modality), tmp_path / "packed")
     again = load(tmp_path / "packed")["train"].samples
     for received, expected in zip(again, samples, strict=True):
         assert np.shape(received) == np.shape(expected)
@@ -230,7 +231,7 @@ def test_changed_labels_are_found(packed):
     ("change", "says"),
     [
         ({"schema_version": 99}, "schema 99"),
-        ({"labels": None, "shards": [{"file": "x"}]}, "no index of packed data"),
+        ({"labels": None, "shards": [{"file": "x"}]}, "labels: expected a list"),
         ({"splits": {"train": 11}}, "no index of packed data"),
         ({"extra": 1}, "no index of packed data"),
     ],

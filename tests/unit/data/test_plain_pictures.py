@@ -115,5 +115,5 @@ def test_without_opencv_pillow_decodes_everything(monkeypatch):
 def test_a_file_that_vanished_is_named(tmp_path):
     files = PictureFiles((tmp_path / "gone.png",), 3)
 
-    with pytest.raises(InputError, match=r"gone\.png: No such file"):
+    with pytest.raises(InputError, match=r"gone\.png: no such file"):
         files[0]
