@@ -147,7 +147,7 @@ def allowed(row: Row, limits: Limits, group: Sequence[Row]) -> bool:
 
 
 def describe(limits: Limits, leave_out: Sequence[str] = ()) -> str:
-    """The limits in words; `leave_out` names those not to speak of."""
+    """The limits in words, empty without any; `leave_out` names those not to speak of."""
     words = {
         "drop": lambda value: f"accuracy drop ≤ {_points(value)}",
         "p50": lambda value: f"latency ≤ {value:g} ms",
@@ -160,7 +160,7 @@ def describe(limits: Limits, leave_out: Sequence[str] = ()) -> str:
         for name in _LIMITS
         if getattr(limits, name) is not None and name not in leave_out
     ]
-    return ", ".join(said) or "no limits"
+    return ", ".join(said)
 
 
 def name(row: Row) -> str:
@@ -245,9 +245,10 @@ def _sentence(
     within, measured = counts
     judged = describe(limits, unjudged)
     doubt = _doubt(best, limits)
+    claim = f" {'measured ' if doubt else ''}within {judged}" if judged else ""
     text = (
-        f"{place}: {name(best)}: {', '.join(facts)}; {_SUPERLATIVE[limits.objective]} of {within} "
-        f"{'measured ' if doubt else ''}within {judged} ({measured} measured)."
+        f"{place}: {name(best)}: {', '.join(facts)}; {_SUPERLATIVE[limits.objective]} of {within}"
+        f"{claim} ({measured} measured)."
     )
     if unjudged:
         text += f" Not judged: {', '.join(_UNJUDGED[name] for name in unjudged)}."

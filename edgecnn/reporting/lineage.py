@@ -1,7 +1,7 @@
 """Which rows are files of one network: only those compete for an answer.
 
 Converted files name their parent. A foreign file names none: there the name without the words
-for its recipe stands for the network, as long as it stands for one file of each kind.
+for its recipe stands for the network, as long as no two files have the same name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RECIPE_WORDS = frozenset((
 def lineages(measurements: Sequence[Measurement]) -> list[str]:
     """For each measurement a key that all files of its network share, across results files."""
     parents = {_parent(row) for row in measurements} - {""}
-    files: dict[tuple[str, str, str], set[str]] = {}
+    files: dict[tuple[str, str], set[str]] = {}
     for row in measurements:
         files.setdefault(_kind(row), set()).add(row.artifact.sha256)
     return [_key(row, parents, files) for row in measurements]
@@ -53,13 +53,13 @@ def _mark(key: str) -> str:
     return "" if kind == "name" else f" ({value[:8]})"
 
 
-def _key(row: Measurement, parents: set[str], files: dict[tuple[str, str, str], set[str]]) -> str:
+def _key(row: Measurement, parents: set[str], files: dict[tuple[str, str], set[str]]) -> str:
     sha256 = row.artifact.sha256
     parent = _parent(row) or (sha256 if sha256 in parents else "")
     if parent:
         return f"parent {clean(parent, 64)}"
     kind = _kind(row)
-    if len(files[kind]) > 1:  # two files of one name, format and recipe are two networks
+    if len(files[kind]) > 1:  # two files of one name are two networks
         return f"file {clean(sha256, 64)}"
     return f"name {clean(kind[0])}"
 
@@ -69,7 +69,8 @@ def _parent(row: Measurement) -> str:
     return recorded or (row.parity.parent_sha256 or "" if row.parity else "")
 
 
-def _kind(row: Measurement) -> tuple[str, str, str]:
+def _kind(row: Measurement) -> tuple[str, str]:
+    """(task and name of the network, name of the file)."""
     artifact = row.artifact
     name = family(artifact.model or artifact.name.rpartition(".")[0] or artifact.name)
-    return f"{artifact.task}:{name}", artifact.format, artifact.recipe
+    return f"{artifact.task}:{name}", artifact.name

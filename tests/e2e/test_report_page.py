@@ -45,6 +45,7 @@ def reports(tmp_path_factory) -> dict[str, Path]:
         for name, results in {
             "one": [factory.sample()],
             "machines": [factory.sample("Board A (4 GB)"), board, other],
+            "networks": [factory.networks()],
             "hostile": [factory.hostile()],
             "large": [factory.many(2_000, samples=24)],
         }.items():
@@ -126,7 +127,8 @@ def column_of(page, head: str) -> int:
 @pytest.mark.parametrize(
     ("name", "width", "dark"),
     [("one", 1280, False), ("one", 390, False), ("one", 1280, True), ("machines", 1280, False),
-     ("machines", 390, True), ("hostile", 1280, False)],
+     ("machines", 390, True), ("hostile", 1280, False), ("networks", 1280, False),
+     ("networks", 390, True)],
 )  # fmt: skip
 def test_it_opens_quietly_and_fits_the_screen(visit, name, width, dark):
     page = visit(name, width=width, dark=dark, drawn=True)
@@ -136,13 +138,15 @@ def test_it_opens_quietly_and_fits_the_screen(visit, name, width, dark):
     assert page.evaluate("window.hacked") is None
 
 
-def test_the_page_and_the_library_give_the_same_answers(visit):
-    results = [
+@pytest.mark.parametrize("name", ["machines", "networks"])
+def test_the_page_and_the_library_give_the_same_answers(visit, name):
+    boards = [
         factory.sample("Board A (4 GB)"),
         factory.sample("Board B (8 GB)", 2.6, 3),
         factory.sample("Board C", 1.3, 4, (4,)),
     ]
-    page = visit("machines")
+    results = boards if name == "machines" else [factory.networks()]
+    page = visit(name)
     for limits, fields in (
         (answer.Limits(), {}),
         (answer.Limits(drop=0.1), {"drop": "0.1"}),
@@ -154,6 +158,11 @@ def test_the_page_and_the_library_give_the_same_answers(visit):
             {"peak_rss": "58", "objective": "memory"},
         ),
         (answer.Limits(objective="throughput"), {"objective": "throughput"}),
+        (answer.Limits(drop=0.25), {"drop": "0.25"}),
+        (answer.Limits(drop=2.7), {"drop": "2.7"}),
+        (answer.Limits(drop=3.5), {"drop": "3.5"}),
+        (answer.Limits(drop=12), {"drop": "12"}),
+        (answer.Limits(drop=None), {"drop": ""}),
     ):
         page.locator("#limits button[type=reset]").click()
         for name, value in fields.items():

@@ -38,7 +38,7 @@ const LIMIT_WORDS = {
 function describeLimits(limits, leaveOut = []) {
   const words = LIMIT_NAMES.filter((name) => has(limits[name]) && !leaveOut.includes(name))
     .map((name) => LIMIT_WORDS[name](limits[name]));
-  return words.join(", ") || "no limits";
+  return words.join(", ");
 }
 
 function configurationName(row) {
@@ -187,9 +187,10 @@ function sentenceOf(place, best, within, measured, limits, unjudged) {
   if (has(best.peak_rss)) facts.push(`${format.size(best.peak_rss)} peak memory`);
   if (has(best.energy)) facts.push(`${format.number(best.energy * 1e3)} mJ`);
   const doubt = doubtOf(best, limits);
+  const judged = describeLimits(limits, unjudged);
+  const claim = judged ? ` ${doubt ? "measured " : ""}within ${judged}` : "";
   let text = `${place}: ${configurationName(best)}: `
-    + `${facts.join(", ")}; ${SUPERLATIVE[limits.objective]} of ${within} ${doubt ? "measured " : ""}within `
-    + `${describeLimits(limits, unjudged)} (${measured} measured).`;
+    + `${facts.join(", ")}; ${SUPERLATIVE[limits.objective]} of ${within}${claim} (${measured} measured).`;
   if (unjudged.length) text += ` Not judged: ${unjudged.map((name) => UNJUDGED[name]).join(", ")}.`;
   return text + doubt;
 }

@@ -102,3 +102,158 @@ def test_every_machine_and_device_gets_an_answer(results):
         ("Sample CPU @ 2.10GHz", "gpu"),
         ("Board", "cpu"),
     ]
+
+
+def rows_of(results, *measurements):
+    return collect([replace(results, measurements=measurements)])
+
+
+def named(row, name, **record):
+    return replace(row, artifact=replace(row.artifact, name=name, **record))
+
+
+def test_a_score_on_36_samples_is_not_sold_as_within_a_point(results):
+    keras = factory.measurement(file_format="keras", runtime="keras")
+    rows = rows_of(
+        results,
+        replace(keras, accuracy=factory.answered(36, 36)),
+        replace(factory.measurement(), accuracy=factory.answered(36, 36)),
+    )
+    (choice,) = choose(rows)
+    assert "top1 100.0% (n = 36, ±0.00 points [−9.64, +9.64])" in choice.sentence
+    assert "measured within accuracy drop ≤ 1 point" in choice.sentence
+    assert (
+        "Undecided: 36 samples cannot show whether the drop is within 1 point; about 390 would."
+        in choice.sentence
+    )
+
+
+def test_enough_samples_leave_no_doubt(results):
+    keras = factory.measurement(file_format="keras", runtime="keras")
+    rows = rows_of(
+        results,
+        replace(keras, accuracy=factory.answered(990, 1_000)),
+        replace(factory.measurement(), accuracy=factory.answered(990, 1_000)),
+    )
+    (choice,) = choose(rows)
+    assert "Undecided" not in choice.sentence
+    assert "fastest of 2 within accuracy drop ≤ 1 point" in choice.sentence
+
+
+def test_a_drop_without_a_parent_is_not_judged_and_not_claimed(results):
+    row = factory.measurement(recipe="static_int8")
+    (choice,) = choose(rows_of(results, row))
+    assert "fastest of 1 (1 measured)." in choice.sentence
+    assert "Not judged: the accuracy drop, for which no parent was measured." in choice.sentence
+
+
+def test_files_of_different_networks_never_compete(results):
+    small = factory.measurement(model="lenet5", slowdown=0.1)
+    large = factory.measurement(model="resnet18", slowdown=10)
+    twin = factory.measurement(model="resnet18", recipe="static_int8", slowdown=10)
+    choices = choose(rows_of(results, small, large, twin))
+    assert [choice.model for choice in choices] == ["lenet5", "resnet18"]
+    assert [choice.measured for choice in choices] == [1, 2]
+    assert ", cpu, resnet18: " in choices[1].sentence
+
+
+def test_two_trainings_of_one_name_are_two_networks(results):
+    rows = rows_of(
+        results,
+        named(factory.measurement(), "lenet5.float32.tflite", parent_sha256="aa" * 32),
+        named(factory.measurement(slowdown=2), "lenet5.b.tflite", parent_sha256="bb" * 32),
+    )
+    choices = choose(rows)
+    assert [choice.model for choice in choices] == ["lenet5 (aaaaaaaa)", "lenet5 (bbbbbbbb)"]
+
+
+def test_a_parent_competes_with_its_own_files(results):
+    keras = factory.measurement(file_format="keras", runtime="keras")
+    child = named(
+        factory.measurement(), "net.tflite", model="net", parent_sha256=keras.artifact.sha256
+    )
+    (choice,) = choose(rows_of(results, keras, child))
+    assert choice.measured == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "same"),
+    [
+        ("vww_96_float.tflite", "vww_96_int8.tflite", True),
+        ("net.onnx", "net_full_integer_quant.tflite", True),
+        ("mobilenet_v2.tflite", "mobilenet_v3.tflite", False),
+        ("resnet8.onnx", "lenet5.onnx", False),
+    ],
+)
+def test_foreign_files_are_told_apart_by_name_without_its_recipe(results, one, two, same):
+    rows = rows_of(
+        results,
+        *(
+            named(
+                factory.measurement(),
+                name,
+                model=name.rpartition(".")[0],
+                sha256=name,
+                recipe="",
+                format=name.rpartition(".")[2],
+            )
+            for name in (one, two)
+        ),
+    )
+    assert len(choose(rows)) == (1 if same else 2)
+
+
+def test_two_foreign_files_of_one_name_are_two_networks(results):
+    files = (named(factory.measurement(threads=n), "model.tflite", model="model",
+                   sha256=f"{n}" * 64) for n in (1, 2))  # fmt: skip
+    assert len(choose(rows_of(results, *files))) == 2
+
+
+def test_all_rows_that_are_as_good_are_counted(results):
+    one = factory.measurement()
+    twins = [named(one, f"twin{number}.tflite") for number in range(3)]
+    slower = factory.measurement(slowdown=1.5, threads=1, batch=1, runtime="litert")
+    slower = named(slower, "slower.tflite")
+    (choice,) = choose(rows_of(results, one, *twins, slower))
+    assert len(choice.ties) == 3
+    assert (
+        "Statistically indistinguishable from twin0.tflite on litert:cpu, 1 thread and 2 more."
+        in (choice.sentence)
+    )
+    assert "Next: slower.tflite on litert:cpu, 1 thread, 1.5" in choice.sentence
+
+
+def test_a_machine_twice_as_slow_for_a_while_hides_no_difference(results):
+    """Both rows are slow in the same rounds: their intervals overlap, their ratio does not."""
+    moods = (1.0, 2.0, 1.0, 2.0, 1.5)
+
+    def moody(name, factor):
+        row = named(factory.measurement(), name)
+        runs = tuple(
+            replace(run, samples_ns=tuple(int(t * mood * factor) for t in run.samples_ns))
+            for run, mood in zip(row.runs, moods, strict=True)
+        )
+        return replace(row, runs=runs)
+
+    (choice,) = choose(rows_of(results, moody("fast.tflite", 1.0), moody("slow.tflite", 1.05)))
+    assert choice.row.p50_high > choice.runner_up.p50_low
+    assert not choice.ties
+    assert "Next: slow.tflite" in choice.sentence
+
+
+def test_one_process_decides_nothing(results):
+    rows = rows_of(
+        results,
+        named(factory.measurement(processes=1), "a.tflite"),
+        named(factory.measurement(processes=1, slowdown=1.2), "b.tflite"),
+    )
+    (choice,) = choose(rows)
+    assert choice.row.lack == "no interval: one process"
+    assert "Undecided against b.tflite" in choice.sentence
+    assert "one process on a side says nothing about the machine" in choice.sentence
+
+
+def test_the_neighbor_is_named_with_its_share_and_the_latency_then(results):
+    (choice,) = choose(rows_of(results, factory.watched(factory.measurement(), 0.4, 2.0)))
+    assert "A neighbor shared the core in 57% of the time: 0.62" in choice.sentence
+    assert choice.row.p50 == pytest.approx(0.31, rel=0.05)
