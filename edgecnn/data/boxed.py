@@ -1,37 +1,34 @@
 """Annotated pictures as a data set: `coco:PLACE`, `voc:PLACE`, `yolo:PLACE`.
 
-PLACE is what the readers take: a folder, for COCO the JSON file as well. All of it is the split
-"test", unless it has folders `train`, `validation` (or `val`, `valid`) and `test` that are
-annotated themselves. Stop signs are looked for, by the name that a format usually gives them.
+PLACE is a folder, or the file that describes the set (COCO's JSON, YOLO's YAML). Its splits are
+those that its tool wrote; all of it is the split "test" when there are none. Without `classes`,
+stop signs are looked for, or the only class there is.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.base import Dataset, Split
-from edgecnn.data.boxes import BoxDataset, BoxedFile, picture_size
-from edgecnn.data.boxes_coco import load_coco
-from edgecnn.data.boxes_voc import load_voc
-from edgecnn.data.boxes_yolo import load_yolo
+from edgecnn.data.base import SPLITS, Dataset, Split
+from edgecnn.data.box_reading import Choice, Reading, choose, fit, with_choice
+from edgecnn.data.boxes import BoxDataset, BoxedFile
+from edgecnn.data.boxes_coco import coco_files, read_coco
+from edgecnn.data.boxes_voc import read_voc, voc_files
+from edgecnn.data.boxes_yolo import read_yolo, yolo_files
+from edgecnn.data.left_out import described
 from edgecnn.data.pictures import PictureFiles
 from edgecnn.errors import InputError
 from edgecnn.preprocessing import LetterboxPreprocessing
+from edgecnn.progress import Progress
 from edgecnn.registry import require
 
-Reader = Callable[[Path], BoxDataset]
-
-SPLIT_FOLDERS = {
-    "train": ("train",),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test",),
-}
+Parts = Mapping[str, Reading]
 
 
 @dataclass(frozen=True)
@@ -39,14 +36,29 @@ class BoxSplit(Split):
     """Pictures with boxes; `labels` (n,) counts the boxes of each."""
 
     files: tuple[BoxedFile, ...] = ()
+    undecided: str = ""
+    """The classes of a set of which none was chosen: there is no one right answer then."""
 
     @property
     def truth(self) -> Sequence[BoxedFile]:
+        """Raises InputError when no class was chosen."""
+        if self.undecided:
+            raise InputError(
+                f"several classes, and none of them a stop sign: {self.undecided}",
+                hint="choose what the detector finds: --classes NAME (or its number)",
+            )
         return self.files
 
 
+@dataclass(frozen=True)
 class BoxedPictures(Dataset):
-    """A data set whose answers are boxes: its pictures are letterboxed, never squeezed."""
+    """A data set whose answers are boxes: its pictures are letterboxed, never squeezed.
+
+    `labels` are the chosen classes, or all when none is; `counts` are the boxes of each class by
+    split, whether chosen or not.
+    """
+
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def preprocessing(self, input_shape: Sequence[int]) -> LetterboxPreprocessing:
         if len(input_shape) != 3 or input_shape[2] != 3:
@@ -57,70 +69,154 @@ class BoxedPictures(Dataset):
         height, width, channels = (int(size) for size in input_shape)
         return LetterboxPreprocessing(height, width, channels)
 
+    def summary(self) -> str:
+        parts = []
+        for name, split in self.splits.items():
+            boxes = int(split.labels.sum())
+            parts.append(f"{name} {len(split)} with {boxes} box{'' if boxes == 1 else 'es'}")
+        total: Counter[str] = Counter()
+        for of_split in self.counts.values():
+            total.update(of_split)
+        named = ", ".join(f"{label} ({total[label]})" for label in self.labels[:10])
+        line = [", ".join(parts), f"class{'es' if len(self.labels) > 1 else ''} {named or 'none'}"]
+        others = [
+            f"{label} ({count})" for label, count in total.items() if label not in self.labels
+        ]
+        if others:
+            more = ", …" if len(others) > 5 else ""
+            line.append(f"not chosen: {', '.join(others[:5])}{more}")
+        line += self.notes
+        if self.left_out:
+            line.append(described(self.left_out))
+        return "; ".join(line)
 
-def coco(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
-    """COCO's JSON. Raises InputError as `boxes_coco.load_coco` does."""
-    return _load("coco", load_coco, data_dir, seed)
+
+def coco(
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    classes: str = "",
+    exif: str = "",
+    progress: Progress | None = None,
+) -> Dataset:
+    """COCO's JSON. Raises InputError as `boxes_coco.coco_files` and `read_coco` do."""
+    place = _place("coco", data_dir)
+
+    def parts() -> Parts:
+        return {split: read_coco(path) for split, path in coco_files(place).items()}
+
+    return _load("coco", place, parts, seed=seed, classes=classes, exif=exif, progress=progress)
 
 
-def voc(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
-    """Pascal VOC's XML files. Raises InputError as `boxes_voc.load_voc` does."""
-    return _load("voc", load_voc, data_dir, seed)
+def voc(
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    classes: str = "",
+    exif: str = "",
+    progress: Progress | None = None,
+) -> Dataset:
+    """Pascal VOC's XML files. Raises InputError as `boxes_voc.voc_files` does."""
+    place = _place("voc", data_dir)
+
+    def parts() -> Parts:
+        files, pictures, left_out = voc_files(place)
+        readings = {split: read_voc(paths, pictures) for split, paths in files.items()}
+        next(iter(readings.values())).left_out.extend(left_out)
+        return readings
+
+    return _load("voc", place, parts, seed=seed, classes=classes, exif=exif, progress=progress)
 
 
-def yolo(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
-    """YOLO's text files. Raises InputError as `boxes_yolo.load_yolo` does."""
-    return _load("yolo", load_yolo, data_dir, seed)
+def yolo(
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    classes: str = "",
+    exif: str = "",
+    progress: Progress | None = None,
+) -> Dataset:
+    """YOLO's text files. Raises InputError as `boxes_yolo.yolo_files` does."""
+    place = _place("yolo", data_dir)
+
+    def parts() -> Parts:
+        files, description, left_out = yolo_files(place)
+        root = place if place.is_dir() else place.parent
+        readings = {
+            split: read_yolo(root, pictures, description) for split, pictures in files.items()
+        }
+        next(iter(readings.values())).left_out.extend(left_out)
+        return readings
+
+    return _load("yolo", place, parts, seed=seed, classes=classes, exif=exif, progress=progress)
 
 
-def _load(source: str, read: Reader, place: Path | None, seed: int) -> Dataset:
+def _place(source: str, place: Path | None) -> Path:
     require("PIL.Image", "train")
     if place is None:
         raise InputError(f"{source} data need their place", hint=f"--data {source}:FOLDER")
     if not place.exists():
         raise InputError(f"no such file or folder: {place}")
-    parts = _parts(read, place)
-    for data in parts.values():
-        for file in data.files:
-            file.check_size(*picture_size(file.path))
+    return place
+
+
+def _load(
+    source: str,
+    place: Path,
+    read: Callable[[], Parts],
+    *,
+    seed: int,
+    classes: str,
+    exif: str,
+    progress: Progress | None,
+) -> Dataset:
+    try:
+        readings = read()
+    except OSError as error:
+        raise InputError(f"cannot read {place}: {error.strerror or error}") from error
+    name = place.resolve().stem if place.is_file() else place.resolve().name
+    ordered = {split: readings[split] for split in (*SPLITS, "") if split in readings}
+    fitted = {
+        split or "test": fit(reading, place=place, exif=exif, progress=progress)
+        for split, reading in ordered.items()
+    }
+    wanted = [part.strip() for part in classes.split(",") if part.strip()]
+    choice = choose(list(fitted.values()), wanted, where=str(place))
+    parts = {
+        split: with_choice(part, choice, name=name, source=name) for split, part in fitted.items()
+    }
     files = [file for data in parts.values() for file in data.files]
     (height, width), _ = Counter((file.height, file.width) for file in files).most_common(1)[0]
     digest = hashlib.sha256()
-    for name, data in parts.items():
-        digest.update(f"{name}\0{data.label}\0{len(data)}\0{data.sha256}\0".encode())
-    first = next(iter(parts.values()))
+    for split, data in parts.items():
+        digest.update(f"{split}\0{data.label}\0{len(data)}\0{data.sha256}\0".encode())
+    notes = list(dict.fromkeys(note for part in fitted.values() for note in part.notes))
+    if "test" not in parts:
+        notes.append(f"{_measured(parts)} is measured, for there is no test")
+    if choice.chosen is None:
+        notes.append("no class is chosen (--classes NAME), so there is no accuracy")
     return BoxedPictures(
-        name=place.resolve().stem if place.is_file() else place.resolve().name,
+        name=name,
         task="detection",
-        labels=(first.label,),
-        splits={name: _split(data) for name, data in parts.items()},
+        labels=choice.labels,
+        splits={split: _split(data, choice) for split, data in parts.items()},
         sha256=digest.hexdigest(),
         sample_shape=(height, width, 3),
-        source=f"{source}: {first.source}",
+        source=f"{source}: {name}",
         seed=seed,
+        left_out=tuple(entry for part in fitted.values() for entry in part.left_out),
+        notes=tuple(notes),
+        counts={split: data.counts for split, data in parts.items()},
     )
 
 
-def _parts(read: Reader, place: Path) -> dict[str, BoxDataset]:
-    """The splits that lie in folders of their own, or all of it as "test"."""
-    folders = {
-        split: place / name
-        for split, names in SPLIT_FOLDERS.items()
-        for name in names
-        if (place / name).is_dir()
-    }
-    if not folders:
-        return {"test": _filled(read(place), place)}
-    return {split: _filled(read(folder), folder) for split, folder in folders.items()}
+def _measured(parts: Mapping[str, BoxDataset]) -> str:
+    return "validation" if "validation" in parts else next(iter(parts))
 
 
-def _filled(data: BoxDataset, place: Path) -> BoxDataset:
-    if not len(data):
-        raise InputError(f"{place}: no pictures are annotated there")
-    return data
-
-
-def _split(data: BoxDataset) -> BoxSplit:
+def _split(data: BoxDataset, choice: Choice) -> BoxSplit:
     counts = np.asarray([len(file.boxes) for file in data.files], np.int64)
     pictures = PictureFiles(tuple(file.path for file in data.files), 3)
-    return BoxSplit(pictures, counts, data.files)
+    return BoxSplit(
+        pictures, counts, data.files, undecided=choice.listed if choice.chosen is None else ""
+    )

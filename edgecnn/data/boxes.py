@@ -1,27 +1,25 @@
 """Pictures with boxes: what every detection source yields, whatever its files looked like.
 
-Boxes are (n, 4) float32, left, top, right, bottom in pixels of the stored picture, right and
-bottom exclusive. `ignored` boxes count neither as hit nor as false alarm.
+Boxes are (n, 4) float32, left, top, right, bottom in pixels of the picture as decoded (upright),
+right and bottom exclusive. `ignored` boxes count neither as hit nor as false alarm.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.picture_kinds import formats
+from edgecnn.data.left_out import LeftOut
 from edgecnn.data.pictures import UnreadablePictureError, as_channels, decode
 from edgecnn.errors import InputError
 
 Picture = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.float32]
-
-_EXIF_ORIENTATION = 274
 
 
 def no_boxes() -> Boxes:
@@ -39,7 +37,7 @@ class BoxedPicture:
 
 @dataclass(frozen=True)
 class BoxedFile:
-    """A picture file with its boxes; `height` and `width` are those of the stored picture."""
+    """A picture file with its boxes; `height` and `width` are those of the decoded picture."""
 
     path: Path
     height: int
@@ -68,12 +66,17 @@ class BoxedFile:
 
 @dataclass(frozen=True)
 class BoxDataset:
-    """Annotated files of one source. `labels` are its classes; one class is kept on reading."""
+    """Annotated files of one source, with the boxes of the classes that were chosen on reading.
+
+    `label` names what is to be found; `counts` are the boxes of every class there is.
+    """
 
     name: str
     files: tuple[BoxedFile, ...]
     label: str = "stop sign"
     source: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -101,7 +104,7 @@ class BoxDataset:
     def where(self, keep: Callable[[int, BoxedFile], bool]) -> BoxDataset:
         """The files for which `keep(position, file)` holds."""
         files = tuple(file for index, file in enumerate(self.files) if keep(index, file))
-        return BoxDataset(self.name, files, self.label, self.source)
+        return replace(self, files=files)
 
 
 def split_in_blocks(
@@ -122,43 +125,3 @@ def split_in_blocks(
         dataset.where(lambda index, _: not held_out(index)),
         dataset.where(lambda index, _: held_out(index)),
     )
-
-
-def picture_size(path: Path) -> tuple[int, int]:
-    """(height, width) as decoded, read off the header. Raises InputError."""
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=formats()) as image:
-            lying = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5
-            return (image.width, image.height) if lying else (image.height, image.width)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a readable picture ({error})") from error
-
-
-def inside(folder: Path, name: str) -> Path:
-    """folder / name, unless that would leave the folder. Raises InputError."""
-    path = folder / name
-    if not name or Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
-        raise InputError(f"a picture's name must stay in its folder, received: {name!r}")
-    return path
-
-
-def to_boxes(rows: Iterable[Sequence[float]], height: int, width: int, where: str) -> Boxes:
-    """Rows of (left, top, right, bottom) → Boxes, cut at the picture's edge.
-
-    Raises InputError for a value that is no finite number or a box that is empty or lies
-    outside the picture.
-    """
-    boxes = np.asarray(list(rows), np.float64).reshape(-1, 4)
-    if not np.isfinite(boxes).all():
-        raise InputError(f"{where}: a box has a value that is no finite number")
-    cut = np.clip(boxes, 0, (width, height, width, height))
-    empty = (cut[:, 2:] <= cut[:, :2]).any(axis=1)
-    if empty.any():
-        worst = [float(value) for value in boxes[int(np.flatnonzero(empty)[0])]]
-        raise InputError(
-            f"{where}: box {worst} is empty or outside the picture of {width}×{height}",
-            hint="boxes are (left, top, right, bottom) in pixels with right > left, bottom > top",
-        )
-    return cut.astype(np.float32)

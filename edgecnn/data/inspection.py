@@ -17,7 +17,7 @@ import numpy as np
 
 from edgecnn.data.base import Dataset
 from edgecnn.data.box_facts import box_facts, doubtful_boxes
-from edgecnn.data.boxed import BoxSplit
+from edgecnn.data.boxed import BoxedPictures, BoxSplit
 from edgecnn.data.content import sample_digest
 from edgecnn.data.near_duplicates import LookAlikes
 from edgecnn.data.sample_facts import Facts, collector_for
@@ -137,7 +137,7 @@ def inspect(dataset: Dataset, *, progress: Progress | None = None) -> Inspection
         skipped=tuple(skipped),
         near_duplicates=tuple(tuple(places[index] for index in group) for group in alike),
         doubtful=doubtful_boxes(files),
-        facts=collector.facts() | (box_facts(files) if files else {}),
+        facts=collector.facts() | (box_facts(files) if files else {}) | _boxes_by_class(dataset),
     )
 
 
@@ -162,6 +162,15 @@ def _samples(
                 progress("inspect", done, total)
 
 
+def _boxes_by_class(dataset: Dataset) -> Facts:
+    if not isinstance(dataset, BoxedPictures):
+        return {}
+    total: Counter[str] = Counter()
+    for counts in dataset.counts.values():
+        total.update(counts)
+    return {"boxes by class": dict(total)}
+
+
 def _boxes(count: int) -> str:
     return "1 box" if count == 1 else f"{count} boxes"
 
@@ -177,7 +186,7 @@ def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
     for name, split in dataset.splits.items():
         if isinstance(split, BoxSplit):
             with_box = int(np.count_nonzero(split.labels))
-            label = dataset.labels[0]
+            label = " or ".join(dataset.labels) if 0 < len(dataset.labels) <= 3 else "a box"
             counts[name] = {f"with {label}": with_box, "without": len(split) - with_box}
         else:
             counts[name] = {

@@ -58,6 +58,11 @@ class LeftOut:
         return cls(str(values["file"]), str(values["reason"]), kind if kind in _WORDS else "file")
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """As in "1 file" and "2 files"."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def described(left_out: Sequence[LeftOut], *, shown: int = SHOWN) -> str:
     """As in "2 files left out: a.jpg: truncated; b.jpg: empty"; empty where there is nothing."""
     parts = []
@@ -66,5 +71,5 @@ def described(left_out: Sequence[LeftOut], *, shown: int = SHOWN) -> str:
         if found:
             named = "; ".join(str(entry) for entry in found[:shown])
             more = f"; and {len(found) - shown} more" if len(found) > shown else ""
-            parts.append(f"{len(found)} {one if len(found) == 1 else many} {what}: {named}{more}")
+            parts.append(f"{counted(len(found), one, many)} {what}: {named}{more}")
     return "; ".join(parts)

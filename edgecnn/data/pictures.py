@@ -33,7 +33,7 @@ MAX_FILE_BYTES = 512 << 20
 
 _GREY_MODES = frozenset(("1", "L", "I;16", "I;16B", "I;16L", "I;16N"))
 
-_DECODE_ERRORS = (
+DECODE_ERRORS = (
     OSError,  # truncated, not a picture (UnidentifiedImageError), unreadable
     ValueError,
     SyntaxError,  # Pillow's word for a broken PNG or TIFF
@@ -109,7 +109,7 @@ def decode_first(path: Path | BinaryIO) -> tuple[Picture, int]:
     except Image.UnidentifiedImageError as error:
         reason = why_not_read(path) if isinstance(path, Path) else ""
         raise UnreadablePictureError(reason or "not a picture") from error
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise UnreadablePictureError(str(error) or type(error).__name__) from error
 
 
@@ -128,7 +128,7 @@ def _frames(image: Image.Image) -> int:
         return 1
     try:
         return int(getattr(image, "n_frames", 1))
-    except _DECODE_ERRORS:
+    except DECODE_ERRORS:
         return 1
 
 

@@ -101,7 +101,7 @@ def test_pictures_are_letterboxed(tmp_path):
         data.preprocessing((64, 64, 1))
 
 
-def test_a_picture_of_another_size_than_stated_is_refused(tmp_path):
+def test_pictures_all_of_another_size_than_stated_are_refused(tmp_path):
     with pytest.raises(InputError, match="the picture is 40×30, its annotation says 80×60"):
         load(f"coco:{write_coco(tmp_path / 'signs', stated=(80, 60))}")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.boxes import BoxDataset, BoxedFile, split_in_blocks, to_boxes
+from edgecnn.data.boxes import BoxDataset, BoxedFile, split_in_blocks
 from edgecnn.data.boxes_coco import load_coco
 from edgecnn.data.boxes_voc import load_voc
 from edgecnn.data.boxes_yolo import load_yolo
@@ -125,30 +125,115 @@ def test_the_digest_follows_pictures_and_boxes(coco):
     assert load_coco(folder).sha256 != before
 
 
-COCO_FAULTS = {
-    "no images": (lambda d: d.pop("images"), "not a COCO"),
-    "no such class": (lambda d: d["categories"].clear(), "no class"),
-    "three numbers": (lambda d: d["annotations"][0].update(bbox=[1, 2, 3]), "not a COCO"),
-    "a word": (lambda d: d["annotations"][0].update(bbox=["x", 1, 2, 3]), "not a COCO"),
-    "nothing": (lambda d: d["annotations"][0].update(bbox=None), "not a COCO"),
-    "no extent": (lambda d: d["annotations"][0].update(bbox=[5, 5, 0, 9]), "empty or outside"),
-    "outside": (lambda d: d["annotations"][0].update(bbox=[500, 5, 9, 9]), "empty or outside"),
+ODD_IN_COCO = {
+    "three numbers": (lambda d: d["annotations"][0].update(bbox=[1, 2, 3]), "not four numbers"),
+    "a word": (lambda d: d["annotations"][0].update(bbox=["x", 1, 2, 3]), "not four numbers"),
+    "nothing": (lambda d: d["annotations"][0].update(bbox=None), "not four numbers"),
+    "no width": (lambda d: d["annotations"][0].update(bbox=[5, 5, 0, 9]), "no area"),
+    "no height": (lambda d: d["annotations"][0].update(bbox=[5, 5, 9, 0.0]), "no area"),
+    "negative": (lambda d: d["annotations"][0].update(bbox=[5, 5, -9, 9]), "no area"),
+    "outside": (lambda d: d["annotations"][0].update(bbox=[500, 5, 9, 9]), "outside the picture"),
     "not a number": (lambda d: d["annotations"][0].update(bbox=[float("nan"), 5, 9, 9]), "finite"),
     "endless": (lambda d: d["annotations"][0].update(bbox=[0, 5, float("inf"), 9]), "finite"),
-    "unlisted picture": (lambda d: d["annotations"][0].update(image_id=99), "not listed"),
-    "leaves the folder": (lambda d: d["images"][0].update(file_name="../../etc/x"), "stay in"),
-    "absolute": (lambda d: d["images"][0].update(file_name="/etc/passwd"), "stay in"),
-    "flat picture": (lambda d: d["images"][0].update(height=0), "said to be"),
-    "size is a list": (lambda d: d["images"][0].update(height=[]), "not a COCO"),
+    "unlisted picture": (lambda d: d["annotations"][0].update(image_id=99), "99 is not listed"),
+    "unlisted class": (lambda d: d["annotations"][0].update(category_id=3), "3 is not listed"),
+    "over the edge": (lambda d: d["annotations"][0].update(bbox=[70, 5, 30, 9]), "in 80×60"),
 }
 
 
-@pytest.mark.parametrize("fault", COCO_FAULTS)
-def test_a_bad_coco_file_says_what_is_bad(coco, fault):
-    change, message = COCO_FAULTS[fault]
+@pytest.mark.parametrize("fault", ODD_IN_COCO)
+def test_an_odd_box_of_coco_is_named_and_the_others_stay(coco, fault):
+    change, reason = ODD_IN_COCO[fault]
 
-    with pytest.raises(InputError, match=message):
-        load_coco(coco(change))
+    def with_another(document):
+        extra = {"id": 4, "image_id": 2, "category_id": 7, "bbox": [3, 3, 9, 9]}
+        document["annotations"].append(extra)
+        change(document)
+
+    data = load_coco(coco(with_another))
+
+    assert [len(file.boxes) for file in data.files] == [int(fault == "over the edge"), 1]
+    (odd,) = data.left_out
+    assert (odd.kind, "annotation 1" in odd.file) == (
+        "cut" if fault == "over the edge" else "box",
+        True,
+    )
+    assert reason in odd.reason
+
+
+ODD_PICTURES = {
+    "leaves the folder": (lambda d: d["images"][0].update(file_name="../../etc/x"), "missing"),
+    "absolute": (lambda d: d["images"][0].update(file_name="/etc/passwd"), "missing"),
+    "a null character": (lambda d: d["images"][0].update(file_name="a\0.png"), "missing"),
+    "missing": (lambda d: d["images"][0].update(file_name="gone.png"), "missing"),
+    "no name": (lambda d: d["images"][0].pop("file_name"), "no file name"),
+    "another size": (lambda d: d["images"][0].update(width=WIDTH + 1), "its annotation says 81×60"),
+}
+
+
+@pytest.mark.parametrize("fault", ODD_PICTURES)
+def test_an_odd_picture_of_coco_is_left_out(coco, fault):
+    change, reason = ODD_PICTURES[fault]
+
+    def with_another(document):
+        extra = {"id": 4, "image_id": 2, "category_id": 7, "bbox": [3, 3, 9, 9]}
+        document["annotations"].append(extra)
+        change(document)
+
+    data = load_coco(coco(with_another))
+
+    assert [file.path.name for file in data.files] == ["b.png"]
+    assert reason in data.left_out[0].reason
+    assert {entry.kind for entry in data.left_out} <= {"file", "box"}
+
+
+@pytest.mark.parametrize("size", [0, -1, None, [], "x", float("inf")])
+def test_a_size_that_says_nothing_is_read_off_the_picture(coco, size):
+    data = load_coco(coco(lambda d: d["images"][0].update(height=size)))
+
+    assert (data.files[0].height, data.files[0].width) == (HEIGHT, WIDTH)
+
+
+def test_a_picture_listed_twice_has_the_boxes_of_both(coco):
+    def twice(document):
+        document["images"].append({"id": 3, "file_name": "a.png"})
+        document["annotations"].append(
+            {"id": 4, "image_id": 3, "category_id": 7, "bbox": [3, 3, 9, 9]}
+        )
+
+    assert [len(file.boxes) for file in load_coco(coco(twice)).files] == [2, 0]
+
+
+def test_an_id_of_two_pictures_names_neither(coco):
+    def twice(document):
+        document["images"][1]["id"] = 1
+        save = {"id": 5, "file_name": "c.png"}
+        document["images"].append(save)
+        document["annotations"].append(
+            {"id": 4, "image_id": 5, "category_id": 7, "bbox": [3, 3, 9, 9]}
+        )
+
+    folder = coco(twice)
+    save_picture(folder / "images" / "c.png")
+    data = load_coco(folder)
+
+    assert [file.path.name for file in data.files] == ["c.png"]
+    assert sorted(entry.file for entry in data.left_out) == ["a.png", "b.png"]
+
+
+def test_polygons_without_a_bbox_are_boxed(coco):
+    def outlined(document):
+        del document["annotations"][0]["bbox"]
+        document["annotations"][0]["segmentation"] = [[10, 20, 50, 20, 50, 45], [12, 30, 20, 44]]
+
+    np.testing.assert_allclose(load_coco(coco(outlined)).files[0].boxes, [BOX])
+
+
+def test_a_set_without_any_usable_box_is_refused(coco):
+    folder = coco(lambda d: [a.update(bbox=[1, 1, 0, 0]) for a in d["annotations"]])
+
+    with pytest.raises(InputError, match=r"no box can be used; 3 boxes left out: a\.png, annot"):
+        load_coco(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"images": 3}'])
@@ -161,52 +246,73 @@ def test_what_is_not_coco_is_refused(tmp_path, content):
 
 
 def test_a_missing_file_is_an_input_error(tmp_path):
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="no such file"):
         load_coco(tmp_path / "none.json")
 
 
-def test_a_picture_of_another_size_than_stated_is_refused(coco):
-    folder = coco(lambda d: d["images"][0].update(width=WIDTH + 1))
+def test_a_class_that_coco_does_not_have_is_an_input_error(coco):
+    with pytest.raises(InputError, match="no class 'giraffe'") as caught:
+        load_coco(coco(), label="giraffe")
 
-    with pytest.raises(InputError, match="81×60"):
-        load_coco(folder).files[0].load()
-
-
-def test_a_damaged_picture_is_named(coco):
-    folder = coco()
-    (folder / "images" / "a.png").write_bytes(b"not a picture")
-
-    with pytest.raises(InputError, match=r"a\.png"):
-        load_coco(folder).files[0].load()
+    assert caught.value.hint == "it has: Stop Sign (7), pole (8)"
 
 
 @pytest.mark.parametrize(
-    ("objects", "message"),
+    ("objects", "reason"),
     [
-        ("<object><name>stop</name></object>", "missing"),
-        (VOC_OBJECT.format("x", 1, 2, 3, kind="stop", difficult=0), "four numbers"),
-        (voc_object((50, 20, 10, 45)), "empty or outside"),
-        (voc_object(kind="yield"), "no class"),
-        ("<object>", "not XML"),
+        ("<object><name>stop</name></object>", "not four numbers"),
+        ("<object><bndbox/></object>", "no name"),
+        (VOC_OBJECT.format("x", 1, 2, 3, kind="stop", difficult=0), "not four numbers"),
+        (VOC_OBJECT.format("inf", 1, 2, 3, kind="stop", difficult=0), "not four numbers"),
+        (voc_object((50, 20, 10, 45)), "no area"),
+        (voc_object((500, 20, 510, 45)), "outside"),
     ],
 )
-def test_a_bad_voc_file_says_what_is_bad(voc, objects, message):
-    with pytest.raises(InputError, match=message):
-        load_voc(voc(objects))
+def test_an_odd_object_of_voc_is_named_and_the_others_stay(voc, objects, reason):
+    data = load_voc(voc(objects + voc_object()))
+
+    assert [len(file.boxes) for file in data.files] == [1, 0]
+    (odd,) = data.left_out
+    assert odd.file == "a.xml, object 1"
+    assert reason in odd.reason
 
 
-def test_entities_that_explode_are_not_read(voc):
+def test_a_voc_class_that_no_file_has_is_an_input_error(voc):
+    with pytest.raises(InputError, match="no class"):
+        load_voc(voc(voc_object(kind="yield")))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("<annotation><object>", "not XML"),
+        ("", "not XML"),
+        ('<!DOCTYPE a [<!ENTITY b "bbbb">]><annotation>&b;</annotation>', "document types"),
+    ],
+)
+def test_a_file_that_is_no_voc_is_left_out(voc, content, reason):
     folder = voc()
-    bomb = '<!DOCTYPE a [<!ENTITY b "bbbb">]><annotation>&b;</annotation>'
-    (folder / "a.xml").write_text(bomb)
+    (folder / "b.xml").write_text(content)
 
-    with pytest.raises(InputError, match="document types"):
-        load_voc(folder)
+    data = load_voc(folder)
+
+    assert [file.path.name for file in data.files] == ["a.png"]
+    assert reason in data.left_out[0].reason
 
 
-def test_a_voc_name_cannot_leave_the_folder(voc):
-    with pytest.raises(InputError, match="stay in"):
-        load_voc(voc(name="../a.png"))
+@pytest.mark.parametrize(
+    "name",
+    ["C:\\data\\a.png", "/home/me/a.png", "a", "A.PNG", "old name.png", "../a.png", "x/y/a.png"],
+)
+def test_a_voc_picture_is_found_whatever_the_machine_it_was_annotated_on(voc, name):
+    data = load_voc(voc(name=name))
+
+    assert [file.path.name for file in data.files] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("kind", ["stop sign", "Stop_Sign", "STOP-SIGN", "StopSign"])
+def test_a_class_is_the_same_however_it_is_written(voc, kind):
+    assert len(load_voc(voc(voc_object(kind=kind)), label="stop sign").files[0].boxes) == 1
 
 
 def test_a_voc_folder_without_files_is_refused(tmp_path):
@@ -215,20 +321,56 @@ def test_a_voc_folder_without_files_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "message"),
+    ("line", "reason"),
     [
-        ("1 0.5 0.5 0.1", "5 values"),
-        ("1 0.5 0.5 0.1 0.1 0.9 0.9", "5 values"),
-        ("x 0.5 0.5 0.1 0.1", "not a YOLO box"),
+        ("1 0.5 0.5 0.1", "received 4 values"),
+        ("x 0.5 0.5 0.1 0.1", "'x' is no class"),
+        ("1 0.5 0.5 a 0.1", "not numbers"),
         ("1 nan 0.5 0.1 0.1", "shares"),
         ("1 40 30 10 10", "shares"),
-        ("-1 0.5 0.5 0.1 0.1", "shares"),
-        ("1 0.5 0.5 0 0.1", "empty or outside"),
+        ("-1 0.5 0.5 0.1 0.1", "'-1' is no class"),
+        ("0.5 0.5 0.5 0.1 0.1", "'0.5' is no class"),
+        ("1 0.5 0.5 0 0.1", "no area"),
     ],
 )
-def test_a_bad_yolo_line_says_what_is_bad(yolo, line, message):
-    with pytest.raises(InputError, match=message):
-        load_yolo(yolo(line))
+def test_an_odd_yolo_line_is_named_and_the_others_stay(yolo, line, reason):
+    data = load_yolo(yolo(f"{line}\n1 0.5 0.5 0.1 0.1\n"))
+
+    assert [len(file.boxes) for file in data.files] == [1, 0]
+    (odd,) = data.left_out
+    assert odd.file == "labels/a.txt, line 1"
+    assert reason in odd.reason
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "1 0.375 0.541666667 0.5 0.416666667",
+        "1.0 0.375 0.541666667 0.5 0.416666667",
+        "stop-sign 0.375 0.541666667 0.5 0.416666667",
+        "1\t0.375\t0.541666667\t0.5\t0.416666667",
+        "1 0.375 0.541666667 0.5 0.416666667 0.87",
+        "1 0.375 0.541666667 0.5 0.416666667 0.3 0.4 2 0.5 0.5 0",
+        "1 0.125 0.333333333 0.625 0.333333333 0.625 0.75",
+        "1 0.125 0.333333333 0.625 0.333333333 0.625 0.75 0.125 0.75",
+        "1 0.125 0.333333333 0.625 0.333333333 0.625 0.75 0.125 0.75 0.9",
+    ],
+)
+def test_what_yolo_tools_write_is_the_same_box(yolo, line):
+    data = load_yolo(yolo(f"\ufeff{line}\r\n"))
+
+    assert data.left_out == ()
+    np.testing.assert_allclose(data.files[0].boxes, [BOX], atol=0.01)
+
+
+def test_a_yolo_box_over_the_edge_is_cut_and_counted(yolo):
+    data = load_yolo(yolo("1 0.9 0.5 0.2042 1.0021\n1 0.5 0.5 0.1 1.0021\n1 0.5 0.5 1.0003 1.0\n"))
+
+    assert data.files[0].boxes.max(axis=0).tolist() == [pytest.approx(63.8, abs=0.1), 0, 80, 60]
+    assert [(entry.kind, entry.file[-6:]) for entry in data.left_out] == [
+        ("cut", "line 1"),
+        ("cut", "line 2"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -237,9 +379,14 @@ def test_a_bad_yolo_line_says_what_is_bad(yolo, line, message):
         "names: [pole, 'stop sign']",
         "names:\n- pole\n- stop sign",
         "names:\n  0: pole\n  1: stop sign",
+        "names:\n  1: stop sign\n  0: pole",
+        "names: {1: stop sign, 0: pole}",
+        "names:\n  '1': 'stop sign'  # the one\n  '0': pole",
+        "names: ['pole',\n  'stop sign']",
+        "names: &names [pole, stop_sign]",
     ],
 )
-def test_the_three_ways_to_name_classes_are_understood(yolo, text):
+def test_all_ways_to_name_classes_are_understood(yolo, text):
     folder = yolo()
     (folder / "data.yaml").write_text(f"train: images\n{text}\nnc: 2\n")
 
@@ -263,5 +410,23 @@ def test_a_split_in_blocks_leaves_no_neighbours_apart_but_at_the_ends(tmp_path):
     assert len(kept) + len(held_out) == 95
 
 
-def test_boxes_are_cut_at_the_edge():
-    np.testing.assert_allclose(to_boxes([(-5, 2, 30, 99)], 60, 20, "x"), [[0, 2, 20, 60]])
+def test_the_number_is_the_class_where_names_leave_some_out(yolo):
+    folder = yolo("7 0.375 0.541666667 0.5 0.416666667\n1 0.5 0.5 0.1 0.1\n")
+    (folder / "data.yaml").write_text("names:\n  7: stop sign\n  1: car\n")
+
+    np.testing.assert_allclose(load_yolo(folder).files[0].boxes, [BOX], atol=0.01)
+
+
+def test_words_that_yaml_takes_for_truth_are_names(yolo):
+    folder = yolo("0 0.375 0.541666667 0.5 0.416666667\n")
+    (folder / "data.yaml").write_text("names: [no, yes, 7]\n")
+
+    assert len(load_yolo(folder, label="no").files[0].boxes) == 1
+
+
+def test_a_damaged_picture_is_left_out_and_named(coco):
+    folder = coco()
+    (folder / "images" / "b.png").write_bytes(b"not a picture")
+
+    (odd,) = load_coco(folder).left_out
+    assert str(odd) == "b.png: not a picture"
