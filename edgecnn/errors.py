@@ -1,10 +1,13 @@
 """What can go wrong, as one family: a line of what, a line of what to do, and an exit code.
 
 Exit codes: 0 done; 1 the answer is "no"; 2 wrong usage or bad input; 3 a runtime or a
-dependency is missing; 130 interrupted.
+dependency is missing; 70 a bug in edgecnn; 130 interrupted.
 """
 
 from __future__ import annotations
+
+BUG_EXIT_CODE = 70
+"""EX_SOFTWARE of sysexits.h. Never Python's own 1, which is an answer here."""
 
 
 class EdgeCNNError(Exception):

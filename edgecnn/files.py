@@ -13,7 +13,6 @@ import io
 import json
 import os
 import stat
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors import InputError
+from edgecnn.scratch import new_file
 
 MAX_JSON_BYTES = 64 << 20
 """Of JSON that describes something (a manifest, an index); what holds data names its own limit."""
@@ -164,15 +164,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem[:40]}.", suffix=path.suffix
-        )
+        temporary = new_file(path.parent, path.stem[:40], path.suffix)
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error.strerror}", hint="choose another --out"
         ) from error
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())

@@ -56,6 +56,10 @@ class MisbehavingSession(Session):
             if device == "hot" and self.count == 2_000:
                 for later in Path(os.environ["EDGECNN_SYSTEM_ROOT"]).rglob("*.later"):
                     later.replace(later.with_suffix(""))
+            if device == "busy":
+                end = time.perf_counter() + 0.002
+                while time.perf_counter() < end:
+                    pass
             if device == "drift":
                 time.sleep(0.0002 + 0.0000005 * self.count)
             time.sleep(0.0002)
@@ -81,7 +85,7 @@ class Misbehaving(Runtime):
     formats = ("tflite",)
     devices = ("cpu", "crash", "crash-late", "hang", "kill", "exit", "fallback", "constant", "nan",
                "partial", "software", "slow-first", "outliers", "bimodal", "leak", "chatty",
-               "drift", "early", "late", "reduced", "hot")
+               "drift", "busy", "early", "late", "reduced", "hot")
     extra = "none"
 
     @classmethod

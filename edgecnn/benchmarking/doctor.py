@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edgecnn.benchmarking import environments
-from edgecnn.benchmarking.process import run_worker
+from edgecnn.benchmarking.process import end_workers, run_worker
 from edgecnn.benchmarking.worker import Job
 from edgecnn.registry import RUNTIMES
 from edgecnn.runtimes.base import Availability, Runtime
@@ -17,9 +18,15 @@ PROBE_TIMEOUT_SECS = 120.0
 def diagnose() -> dict[str, Availability]:
     """Availability of every `runtime:device`; a probe that crashes or hangs is one line too."""
     pairs = [(name, device) for name in RUNTIMES.names() for device in RUNTIMES.load(name).devices]
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        found = pool.map(lambda pair: probe(*pair), pairs)
-    return {f"{name}:{device}": state for (name, device), state in zip(pairs, found, strict=True)}
+    pool = ThreadPoolExecutor(max_workers=2)
+    probes = {f"{name}:{device}": pool.submit(probe, name, device) for name, device in pairs}
+    try:
+        return {name: found.result() for name, found in probes.items()}
+    finally:  # only an interruption leaves anything to do here
+        pool.shutdown(wait=False, cancel_futures=True)
+        while not all(found.done() for found in probes.values()):
+            end_workers()
+            time.sleep(0.02)
 
 
 def probe(name: str, device: str) -> Availability:

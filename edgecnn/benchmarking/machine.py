@@ -7,13 +7,16 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from edgecnn.benchmarking import observation
+from edgecnn.benchmarking import observation, quota
 from edgecnn.results import Environment
+
+Answer = TypeVar("Answer")
 
 PACKAGES = (
     "edgecnn",
@@ -53,12 +56,16 @@ def gpus() -> list[dict[str, str]]:
         return []
     query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(query, capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return []
     if done.returncode != 0:
         return []
-    rows = [line.split(", ") for line in done.stdout.splitlines() if line.count(", ") == 2]
+    rows = [
+        line.split(", ")
+        for line in done.stdout.decode(errors="replace").splitlines()
+        if line.count(", ") == 2
+    ]
     return [{"name": name, "driver": driver, "memory": memory} for name, driver, memory in rows]
 
 
@@ -71,16 +78,39 @@ def _machine() -> dict[str, Any]:
         "board": _board(),
         **processor,
         "architecture": platform.machine(),
-        "physical_cores": psutil.cpu_count(logical=False),
-        "logical_cores": psutil.cpu_count(logical=True),
+        "physical_cores": _told(lambda: psutil.cpu_count(logical=False)),
+        "logical_cores": _told(lambda: psutil.cpu_count(logical=True)) or os.cpu_count(),
         "usable_cores": observation.usable_cpus(),
+        "cpu_quota": quota.processors(observation.ROOT),
         "instruction_sets": [name for name in INSTRUCTION_SETS if name in flags],
-        "memory_bytes": psutil.virtual_memory().total,
+        "memory_bytes": _memory_bytes(),
         "governor": observation.governor(),
         "virtual": "hypervisor" in flags,
         "gpus": gpus(),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "load_average": [round(load, 2) for load in _told(os.getloadavg) or ()],
     }
+
+
+def _memory_bytes() -> int | None:
+    """The machine's memory, also where /proc/meminfo is hidden; None where nothing says it."""
+    import psutil
+
+    memory = _told(psutil.virtual_memory)
+    if memory is not None:
+        return int(memory.total)
+    pages = _told(lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return pages if pages and pages > 0 else None
+
+
+def _told(ask: Callable[[], Answer]) -> Answer | None:
+    """What the system answers; None where it hides the files that it would read for it.
+
+    psutil fails with whatever the missing file leads to.
+    """
+    try:
+        return ask()
+    except (OSError, ValueError, KeyError, RuntimeError):
+        return None
 
 
 def _processor() -> dict[str, Any]:
@@ -112,7 +142,7 @@ def _system() -> dict[str, str]:
         "os": name,
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "libc": " ".join(platform.libc_ver()),
+        "libc": " ".join(_told(platform.libc_ver) or ()),
         "implementation": sys.implementation.name,
     }
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgecnn.benchmarking import throttle
+from edgecnn.benchmarking import quota, throttle
 from edgecnn.benchmarking.throttle import Flags
 
 ROOT = Path(os.environ.get("EDGECNN_SYSTEM_ROOT", "/"))
@@ -51,6 +52,7 @@ class Snapshot:
     temperature_c: float | None
     governor: str | None = None
     throttle: Flags = field(default_factory=Flags)
+    quota: Mapping[str, quota.Counters] = field(default_factory=dict)
 
 
 def snapshot() -> Snapshot:
@@ -67,6 +69,7 @@ def snapshot() -> Snapshot:
         temperature_c=temperature_c(),
         governor=governor(),
         throttle=throttle.read(ROOT),
+        quota=quota.read(ROOT),
     )
 
 
@@ -76,6 +79,7 @@ def difference(before: Snapshot, after: Snapshot) -> dict[str, Any]:
     `other_cpus` is how many processors others kept busy on average, `own_cpus` this process,
     `steal_fraction` the share of one processor's time that a hypervisor took away.
     `throttled` is None where the machine does not tell; `throttled_by` names what did it.
+    `cpu_quota` and `quota` are the container's: how many processors, and how often it stopped.
     """
     elapsed = max(after.at - before.at, 1e-9)
     own = after.own_cpu_secs - before.own_cpu_secs
@@ -92,6 +96,8 @@ def difference(before: Snapshot, after: Snapshot) -> dict[str, Any]:
         "governor": [before.governor, after.governor],
         "throttled": throttled,
         "throttled_by": by,
+        "cpu_quota": quota.processors(ROOT),
+        "quota": quota.difference(before.quota, after.quota),
     }
     if before.busy_secs is not None and after.busy_secs is not None:
         others = after.busy_secs - before.busy_secs - own
@@ -102,10 +108,14 @@ def difference(before: Snapshot, after: Snapshot) -> dict[str, Any]:
 
 
 def usable_cpus() -> int:
-    """How many processors this process may run on."""
+    """How many whole processors this process may use: those that it may run on, and no more than
+    its container's quota allows; 1 where that is less than one.
+    """
+    allowed = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        allowed = len(os.sched_getaffinity(0))
+    limit = quota.processors(ROOT)
+    return allowed if limit is None else max(1, min(allowed, int(limit)))
 
 
 def _processor_seconds() -> tuple[float | None, float | None]:

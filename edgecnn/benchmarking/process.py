@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import edgecnn
+from edgecnn import scratch
 from edgecnn.benchmarking.worker import Job
 from edgecnn.results import Run, Status, run_from_dict
 
@@ -61,7 +62,7 @@ def run_worker(job: Job, python: Path | None = None, *, timeout: float | None = 
 
     `timeout` bounds each silence in seconds (by default what the job's protocol may take).
     """
-    with tempfile.TemporaryFile() as stderr:
+    with scratch.folder() as folder, tempfile.TemporaryFile() as stderr:
         command = [
             str(python or sys.executable),
             "-P",
@@ -70,18 +71,35 @@ def run_worker(job: Job, python: Path | None = None, *, timeout: float | None = 
             _package_home(),
             str(os.getpid()),
         ]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=_environment(job),
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=_environment(job, folder),
+                start_new_session=True,
+            )
+        except OSError as error:
+            message = f"cannot start {command[0]}: {error.strerror}"
+            return Outcome("crashed", error=message, hint="install Python again, or its packages")
+        _alive.add(process)
         try:
             return _listen(process, job, stderr, timeout)
         finally:
             _end(process)
+            _alive.discard(process)
+
+
+_alive: set[subprocess.Popen[bytes]] = set()
+"""Workers that were started, by any thread, and have not ended."""
+
+
+def end_workers() -> None:
+    """Kill every worker that runs: each then is an outcome, "crashed", to whoever waits for it."""
+    for process in tuple(_alive):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _listen(
@@ -211,8 +229,10 @@ def _package_home() -> str:
     return str(Path(edgecnn.__file__).parent)
 
 
-def _environment(job: Job) -> dict[str, str]:
-    """The worker's environment: thread counts said to every library, GPUs hidden from CPU rows."""
+def _environment(job: Job, folder: Path) -> dict[str, str]:
+    """The worker's environment: thread counts said to every library, GPUs hidden from CPU rows,
+    temporary files in a folder that goes with it, streams that take every character.
+    """
     threads = str(job.options.threads)
     environment = {
         **os.environ,
@@ -222,6 +242,8 @@ def _environment(job: Job) -> dict[str, str]:
         "TF_NUM_INTEROP_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "PYTHONWARNINGS": "ignore",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+        "TMPDIR": str(folder),
     }
     if job.device == "cpu":
         environment["CUDA_VISIBLE_DEVICES"] = ""

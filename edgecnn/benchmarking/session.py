@@ -7,13 +7,13 @@ the one that was measuring.
 from __future__ import annotations
 
 import random
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from edgecnn import scratch
 from edgecnn.benchmarking import environments, limits, machine
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of
 from edgecnn.benchmarking.feeding import Feeding, Prepared
@@ -107,8 +107,8 @@ def benchmark(
         command=command,
         progress=progress,
     )
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        books.prepare(Path(folder))
+    with scratch.folder() as folder:
+        books.prepare(folder)
         try:
             books.measure()
         finally:

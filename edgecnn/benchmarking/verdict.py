@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.queueing import QUANTILE
+from edgecnn.benchmarking.quota_verdict import stopped_by_quota
 from edgecnn.evaluation.parity_words import cannot_tell, concerns, lost
 from edgecnn.evaluation.proof import proves_nothing
 from edgecnn.results import Effective, Measurement, Run, Verdict
@@ -70,10 +71,12 @@ def judge(
         *(_unhealthy(measurement, health) if health else ()),
         *_inaccurate(measurement),
         *_throttled(measurement.runs),
+        *stopped_by_quota(measurement.runs, often=True),
         *_overrun(measurement),
     ]
     noisy = [
         *_seldom_overrun(measurement),
+        *stopped_by_quota(measurement.runs, often=False),
         *_uncertain(measurement, protocol),
         *_disturbed(measurement.runs, measurement.options.threads),
     ]

@@ -33,7 +33,7 @@ command.add_command(pack_command)
 command.add_command(check_command)
 
 
-@command.command("inspect")
+@command.command("inspect", short_help="Count samples; find duplicates, leaks and damage.")
 @click.argument("data", type=options.Name(options.data_names))
 @click.option("--data-dir", type=options.FILE, help="Where the files lie, instead of a download.")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Of the splits.")

@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.interruption import one_interruption
 
 
-@click.command("capture")
+@click.command("capture", short_help="Collect labeled pictures from a camera.")
 @click.argument("source")
 @click.option(
     "--label",
@@ -76,10 +75,9 @@ def command(
         ),
         click.echo,
     )
-    with one_interruption():
-        try:
-            collector.run()
-        finally:
-            if collector.taken or collector.left_out:
-                for line in collector.lines():
-                    click.echo(line)
+    try:
+        collector.run()
+    finally:
+        if collector.taken or collector.left_out:
+            for line in collector.lines():
+                click.echo(line)

@@ -28,7 +28,7 @@ class Size(click.ParamType[Any]):
         return int(float(match[1]) * unit)
 
 
-@click.command("pack")
+@click.command("pack", short_help="Pack a data set into sharded TFRecord files.")
 @click.argument("data", type=options.Name(options.data_names))
 @click.option("--out", type=options.FILE, required=True, help="Folder to make.")
 @click.option("--shard-size", type=Size(), default="256MB", show_default=True, help="Largest file.")
@@ -64,7 +64,7 @@ def pack_command(
     click.echo(f"use it with: --data packed:{out}")
 
 
-@click.command("check")
+@click.command("check", short_help="Check every byte of a packed data set.")
 @click.argument("folder", type=options.FILE)
 def check_command(*, folder: Path) -> None:
     """Compare a packed FOLDER, byte for byte, with what was written; exit 1 on damage."""

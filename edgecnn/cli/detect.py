@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.interruption import one_interruption
 
 
 @click.command()
@@ -24,7 +23,13 @@ from edgecnn.cli.interruption import one_interruption
     show_default=True,
     help="Where it runs, as in openvino:cpu or onnxruntime:cuda.",
 )
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Threads for the runtime.",
+)
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
@@ -101,10 +106,9 @@ def command(
         ),
         click.echo,
     )
-    with one_interruption():
-        try:
-            live.run()
-        finally:
-            summary = live.summary()
-            for line in summary.lines() if summary.frames else ():
-                click.echo(line)
+    try:
+        live.run()
+    finally:
+        summary = live.summary()
+        for line in summary.lines() if summary.frames else ():
+            click.echo(line)

@@ -71,5 +71,14 @@ def _print_limits(by_threads: Mapping[str, Any]) -> None:
 def _print_machine(machine: Mapping[str, Any], system: Mapping[str, str]) -> None:
     click.echo(f"{machine['board'] or 'unknown board'}, {system['os']}, Python {system['python']}")
     sets = " ".join(machine["instruction_sets"])
-    click.echo(f"{machine['cpu_model']}, {machine['usable_cores']} usable cores: {sets}")
+    click.echo(f"{machine['cpu_model']}, {_cores(machine)}: {sets}")
     click.echo()
+
+
+def _cores(machine: Mapping[str, Any]) -> str:
+    """The processors that a measurement may use, and what limits them."""
+    usable, quota = machine["usable_cores"], machine.get("cpu_quota")
+    words = f"{usable} usable {'core' if usable == 1 else 'cores'}"
+    if quota is None:
+        return words
+    return f"{words} of {machine['logical_cores']} (CPU quota of this container: {quota:g} cores)"

@@ -32,7 +32,7 @@ def list_environments() -> None:
             click.echo(f"{'':<16} {known['folder']}")
 
 
-@command.command()
+@command.command(short_help="Create an environment and install its packages.")
 @click.argument("name", type=options.Name(_names))
 @options.force()
 def create(name: str, force: bool) -> None:

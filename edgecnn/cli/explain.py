@@ -39,7 +39,11 @@ class Shifts(click.ParamType[Any]):
     help="Data whose test split is moved about, and gives a picture where none is named.",
 )
 @click.option(
-    "--shifts", type=Shifts(), default=(), help="Pixels to move by, as in 0..8 or 0,2,4. [0..8]"
+    "--shifts",
+    type=Shifts(),
+    default=(),
+    show_default="0..8",
+    help="Pixels to move by, as in 0..8 or 0,2,4.",
 )
 @click.option(
     "--samples",
@@ -65,7 +69,7 @@ class Shifts(click.ParamType[Any]):
     multiple=True,
     default=[Path("explain.html")],
     show_default="explain.html",
-    help="page.html, poster.png, numbers.json or shifts.csv; may be given several times.",
+    help="Write page.html, poster.png, numbers.json or shifts.csv; may be repeated.",
 )
 @options.allow_unsafe()
 @options.force()

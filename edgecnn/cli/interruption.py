@@ -1,32 +1,75 @@
-"""One way to be interrupted, for commands that tidy up and say what they have done so far."""
+"""Ctrl-C and its relatives: a command ends tidily, with one line and exit code 130.
+
+The standard library's smallest modules alone, so that the handler is in place before anything
+that takes time is imported.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+import time
 from types import FrameType
+from typing import Any
+
+EXIT_CODE = 130
+TIDYING_SECS = 3.0
+"""So long after the first signal, further ones do not disturb the tidying up."""
+MOST_SIGNALS = 3
+"""Whoever sends more insists: the process ends at once."""
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+_count = 0
+_first_at = 0.0
 
 
-@contextmanager
-def one_interruption() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does, and a second one does not disturb the tidying up."""
-    received = 0
+def install() -> None:
+    """From now on the signals raise KeyboardInterrupt in the main thread.
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal received
-        received += 1
-        if received == 1:
-            raise KeyboardInterrupt
-        if received > 2:  # whoever insists
-            os._exit(130)
+    A signal that whoever started the command has switched off (nohup, a job in the background
+    of a script) stays off.
+    """
+    for name in SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    sys.unraisablehook = _unraisable
 
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+def received() -> bool:
+    """Whether a signal came. Libraries turn the KeyboardInterrupt into errors of their own."""
+    return _count > 0
+
+
+def uninstall() -> None:
+    """From now on a signal ends the process at once, without a word: nothing is left to tidy."""
+    for name in SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is _interrupt:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    global _count, _first_at  # noqa: PLW0603 (a process has one set of signal handlers)
+    _count += 1
+    now = time.monotonic()
+    if _count > MOST_SIGNALS:
+        os._exit(EXIT_CODE)
+    if _count == 1 or now - _first_at > TIDYING_SECS:
+        _first_at = now
+        raise KeyboardInterrupt
+
+
+def _unraisable(found: Any) -> None:
+    """Where Python cannot raise (a callback of native code), a lost interruption comes again."""
+    global _count  # noqa: PLW0603
+    if not issubclass(found.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(found)
+        return
+    from threading import Timer
+
+    _count = 0
+    again = Timer(0.05, signal.raise_signal, (signal.SIGINT,))
+    again.daemon = True
+    again.start()

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import click
 from click.shell_completion import CompletionItem
 
+from edgecnn import __version__
 from edgecnn.cli.datasets import reading_options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -336,6 +337,33 @@ def further_passes() -> Callable[[Command], Command]:
         return sustained(profile_ops(function))
 
     return decorate
+
+
+def debug() -> Callable[[Command], Command]:
+    """--debug, noted for whoever catches the error; the command itself does not get it."""
+    return click.option(
+        "--debug",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_note_debug,
+        help="Show a traceback when something goes wrong.",
+    )
+
+
+def accept_global(command: click.Command) -> None:
+    """Let `command` and those below it take the flags of `edgecnn` itself, too."""
+    if not any("--debug" in param.opts for param in command.params):
+        debug()(command)
+        click.version_option(__version__, prog_name="edgecnn", hidden=True)(command)
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        accept_global(below)
+
+
+def _note_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    shared = ctx.find_root().obj
+    if value and isinstance(shared, dict):
+        shared["debug"] = True
 
 
 def force() -> Callable[[Command], Command]:

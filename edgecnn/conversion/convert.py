@@ -7,13 +7,13 @@ settings, so that an interrupted conversion resumes.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from edgecnn import scratch
 from edgecnn.conversion.calibration import (
     DEFAULT_SAMPLES,
     DrawnSamples,
@@ -139,8 +139,8 @@ def convert(
     }
     report = progress or silent
     outcomes = []
-    with tempfile.TemporaryDirectory(prefix="edgecnn.") as folder:
-        files = FloatFiles(source, Path(folder), job.calibration)
+    with scratch.folder() as folder:
+        files = FloatFiles(source, folder, job.calibration)
         for index, (target, plan) in enumerate(plans):
             report("convert", index, len(plans), str(target))
             existing = kept.get(target)

@@ -6,12 +6,12 @@ all three; dynamic_int8 on the first two, since OpenCV has no DynamicQuantizeLin
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgecnn import scratch
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.source import INPUT_NAME
 from edgecnn.registry import require
@@ -114,7 +114,7 @@ def prepared(float_path: Path) -> Iterator[Path]:
     """The float model with its shapes inferred and batch normalisation folded, as a file."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with tempfile.TemporaryDirectory(prefix="edgecnn.") as folder:
-        path = Path(folder) / "prepared.onnx"
+    with scratch.folder() as folder:
+        path = folder / "prepared.onnx"
         quant_pre_process(float_path, path, skip_symbolic_shape=True)
         yield path

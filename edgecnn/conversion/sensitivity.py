@@ -9,7 +9,6 @@ from two layers may also cancel, so that shares are a guide to where to look, no
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn import scratch
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.onnx import write_float_onnx
 from edgecnn.conversion.onnx_quantization import prepared
@@ -63,8 +63,8 @@ def layer_noise(source: SourceModel, path: Path, samples: Iterable[Array]) -> li
     if kind not in (".tflite", ".onnx"):
         raise UnsupportedError(f"{path.name}: layers are compared in .tflite and .onnx files")
     chosen = list(islice(samples, SAMPLES))
-    with tempfile.TemporaryDirectory(prefix="edgecnn.") as folder:
-        original = Path(folder) / f"float32{kind}"
+    with scratch.folder() as folder:
+        original = folder / f"float32{kind}"
         if kind == ".tflite":
             write_float_tflite(source, original)
             return _ranked(_tflite_layers(original), _ratios(_run_tflite, original, path, chosen))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgecnn import scratch
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.pooling import with_planar_pooling
 from edgecnn.conversion.source import INPUT_NAME, SourceModel
@@ -34,12 +34,12 @@ def write_float_tflite(source: SourceModel, path: Path) -> None:
 
         spec = tf.TensorSpec((1, *source.input_shape), source.dtype, name=INPUT_NAME)
         source = replace(source, model=with_planar_pooling(source.model))
-        with tempfile.TemporaryDirectory(prefix="edgecnn.") as folder:
+        with scratch.folder() as folder:
             archive = keras.export.ExportArchive()
             archive.track(source.model)
             archive.add_endpoint("serve", source.serving_function(), input_signature=[spec])
-            archive.write_out(folder, verbose=False)
-            content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+            archive.write_out(str(folder), verbose=False)
+            content = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
         path.write_bytes(_in_signature_order(content, source.output_names))
 
 

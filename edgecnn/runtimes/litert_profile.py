@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from edgecnn import scratch
 from edgecnn.errors import UnsupportedError
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Array, OperatorTime, operator_times
@@ -37,10 +37,10 @@ def profile(
     if not library.exists():
         raise UnsupportedError(f"this LiteRT has no profiler: there is no {library.name} in it")
     names = [spec.name for spec in read_signature(model).inputs]
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+    with scratch.folder() as folder:
         feeds = []
         for number, inputs in enumerate(tensors):
-            files = [Path(folder) / f"{number}-{index}.npy" for index in range(len(inputs))]
+            files = [folder / f"{number}-{index}.npy" for index in range(len(inputs))]
             for path, array in zip(files, inputs, strict=True):
                 np.save(path, array)
             feeds.append(dict(zip(names, map(str, files), strict=True)))

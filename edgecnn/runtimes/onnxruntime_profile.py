@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgecnn import scratch
 from edgecnn.runtimes.base import Array, OperatorTime, operator_times
 
 _KERNEL = "_kernel_time"
@@ -22,8 +22,8 @@ def profile(
     The profiler knows whole microseconds; operators fused by the optimiser appear as one. The
     first inferences are left out of the account.
     """
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        session = create(str(Path(folder) / "profile"))
+    with scratch.folder() as folder:
+        session = create(str(folder / "profile"))
         names = [value.name for value in session.get_inputs()]
         feeds = [dict(zip(names, inputs, strict=True)) for inputs in tensors]
         for index in range(WARMUP + inferences):

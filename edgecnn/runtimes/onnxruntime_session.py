@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn import scratch
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
@@ -131,8 +131,8 @@ class ONNXRuntimeSession(Session):
 
     def _profile(self) -> list[dict[str, Any]]:
         """The arguments of each executed node: operator, provider, dtypes in and out."""
-        with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-            session = self.profiled(str(Path(folder) / "profile"))
+        with scratch.folder() as folder:
+            session = self.profiled(str(folder / "profile"))
             feed = {
                 spec.name: np.zeros([size or 1 for size in spec.shape], spec.dtype)
                 for spec in self.inputs

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import queue
-import tempfile
 import threading
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from edgecnn import scratch
 from edgecnn.errors import InputError
 from edgecnn.files import refuse_overwrite
 from edgecnn.vision import fragments
@@ -99,8 +99,8 @@ class _Film:
     def __init__(self, cv2: Any, file: IO[bytes]) -> None:
         self._cv2 = cv2
         self._file = file
-        self._folder = tempfile.TemporaryDirectory(prefix="edgecnn-")
-        self._part = Path(self._folder.name) / "part.mp4"
+        self._folder = scratch.new_folder()
+        self._part = self._folder / "part.mp4"
         self._writer: Any = None
         self._size: tuple[int, int] | None = None
         self._times: list[float] = []
@@ -142,7 +142,7 @@ class _Film:
         self.fragments += 1
 
     def remove(self) -> None:
-        self._folder.cleanup()
+        scratch.remove_folder(self._folder)
 
     def _open(self, size: tuple[int, int]) -> Any:
         fourcc = self._cv2.VideoWriter.fourcc(*"mp4v")

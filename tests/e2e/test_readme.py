@@ -47,7 +47,7 @@ def test_the_python_example_works(tmp_path: Path):
 
 
 def test_every_verb_stands_in_the_readme():
-    from edgecnn.cli import VERBS
+    from edgecnn.cli.verbs import VERBS
 
     assert all(f"| `{verb}` |" in README for verb in VERBS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
@@ -135,6 +136,50 @@ def test_a_processor_that_was_throttled_is_told(overheat):
     row = overheat("thermal_throttle/core_throttle_count", 7, 9)
     assert row.verdict == "INVALID"
     assert "throttled while measuring (core_throttle_count)" in row.reasons[0]
+
+
+def test_a_run_that_the_containers_quota_stopped_is_reported(tmp_path, monkeypatch, misbehave):
+    root = tmp_path / "root"
+    group = root / "sys/fs/cgroup/pod"
+    group.mkdir(parents=True)
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/cgroup").write_text("0::/pod\n")
+    (root / "sys/fs/cgroup/cgroup.controllers").write_text("cpu\n")
+    (group / "cpu.max").write_text("20000 100000\n")
+    (group / "cpu.stat").write_text("nr_periods 10\nnr_throttled 0\nthrottled_usec 0\n")
+    stopped = "nr_periods 136\nnr_throttled 97\nthrottled_usec 9000000\n"
+    (group / "cpu.stat.later").write_text(stopped)
+    monkeypatch.setenv("EDGECNN_SYSTEM_ROOT", str(root))
+    row = misbehave("hot", passes=(), min_runs=4_000, max_runs=4_000, max_secs=30.0)
+    assert row.verdict == "INVALID"
+    assert "CPU quota of this container (0.2 processors) stopped" in row.reasons[0]
+    assert "in 97 of 126 periods" in row.reasons[0]
+
+
+@pytest.fixture
+def small_quota():
+    """The files that put a process into a real control group with a fifth of a processor."""
+    group = Path(f"/sys/fs/cgroup/cpu/edgecnn-test-{os.getpid()}")
+    try:
+        group.mkdir()
+        (group / "cpu.cfs_quota_us").write_text("20000")
+    except OSError as error:
+        pytest.skip(f"may not make a control group here: {error}")
+    yield group / "cgroup.procs"
+    group.rmdir()
+
+
+def test_a_real_quota_is_counted_and_reported(small_quota, misbehave):
+    own = small_quota.parents[1] / "cgroup.procs"
+    small_quota.write_text(str(os.getpid()))
+    try:
+        row = misbehave("busy", passes=(), min_secs=1.0, max_secs=3.0)
+    finally:
+        own.write_text(str(os.getpid()))
+    assert row.runs[0].machine["cpu_quota"] == 0.2
+    assert row.runs[0].machine["usable_cpus"] == 1
+    assert row.verdict == "INVALID"
+    assert "CPU quota of this container (0.2 processors) stopped" in " ".join(row.reasons)
 
 
 def test_a_server_that_cannot_keep_its_latency_bound_has_no_rate(misbehave):

@@ -12,7 +12,7 @@ import edgecnn
 PACKAGE = Path(edgecnn.__file__).parent
 
 FLOORS = (
-    {"errors"},
+    {"errors", "scratch"},
     {"registry", "files", "progress", "records", "run_details"},
     {"preprocessing", "stats", "roofline", "formats", "proportions"},
     {"manifest", "detection", "runs", "ratios"},

@@ -9,14 +9,13 @@ durations and review that nobody applied here.
 from __future__ import annotations
 
 import queue
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from edgecnn import scratch
 from edgecnn.benchmarking.passes import Context
 from edgecnn.errors import UnsupportedError
 from edgecnn.registry import require
@@ -45,9 +44,9 @@ def find(context: Context) -> dict[str, Any]:
             hint="benchmark with --batch 1",
         )
     settings = _settings(loadgen, context)
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        _drive(loadgen, settings, context, folder)
-        summary = (Path(folder) / "mlperf_log_summary.txt").read_text(encoding="utf-8")
+    with scratch.folder() as folder:
+        _drive(loadgen, settings, context, str(folder))
+        summary = (folder / "mlperf_log_summary.txt").read_text(encoding="utf-8")
     numbers = parse(summary)
     return {
         "note": _NOT_MLPERF,

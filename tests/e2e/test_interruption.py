@@ -1,0 +1,85 @@
+"""Ctrl-C, SIGTERM and a closed terminal, at any moment of any verb."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+EDGECNN = [sys.executable, "-c", "from edgecnn.cli import main; main()"]
+
+
+def interrupted(arguments, after_secs: float, number: int = signal.SIGINT, **more):
+    """(exit code, standard error) of a command that gets a signal."""
+    process = subprocess.Popen(
+        [*EDGECNN, *map(str, arguments)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **more,
+    )  # fmt: skip
+    time.sleep(after_secs)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_doctor_ends_at_once_and_leaves_no_worker(number, tmp_path):
+    mark = f"edgecnn-test-{time.monotonic_ns()}"
+    code, said = interrupted(["doctor"], 1.5, number, env={**_environment(), "MARK": mark})
+    assert code == 130
+    assert said.strip() == "interrupted"
+    assert not _processes_with(mark)
+
+
+@pytest.mark.parametrize("after_secs", [0.15, 0.3, 0.6, 1.0])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--model", "lenet5", "--data", "digits", "--out", "x.keras"],
+        ["models"],
+        ["doctor"],
+        ["detect", "synthetic", "--headless"],
+        ["data", "inspect", "digits", "--out", "look"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_interruption_while_a_verb_starts_is_one(tmp_path, arguments, after_secs):
+    code, said = interrupted(arguments, after_secs, cwd=tmp_path)
+    if code == 0:
+        pytest.skip("it was done by then")
+    assert code == 130
+    assert "Traceback" not in said
+    assert "interrupted" in said
+
+
+def test_a_signal_that_was_switched_off_stays_off(tmp_path):
+    program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); " + EDGECNN[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "data", "inspect", "digits"], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    time.sleep(0.4)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 0
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)
+
+
+def _processes_with(mark: str) -> list[str]:
+    """Processes whose environment holds `mark`."""
+    from pathlib import Path
+
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,75 @@
+"""Every verb in a locale that knows ASCII only, with names that are not ASCII."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+EDGECNN = [sys.executable, "-c", "from edgecnn.cli import main; main()"]
+ASCII = {
+    "the C locale": {"LC_ALL": "C"},
+    "no UTF-8 mode": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "ASCII streams": {"LANG": "POSIX", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
+}
+
+
+@pytest.fixture(params=ASCII)
+def edgecnn(request, tmp_path):
+    """Run a verb in the locale, in a folder of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}
+
+    def run(*arguments: object) -> str:
+        done = subprocess.run(
+            [*EDGECNN, *map(str, arguments)], cwd=tmp_path, env={**kept, **ASCII[request.param]},
+            capture_output=True, check=False, timeout=300,
+        )  # fmt: skip
+        said = done.stderr.decode("utf-8")
+        assert "Traceback" not in said
+        assert done.returncode == 0, said
+        return done.stdout.decode("utf-8")
+
+    return run
+
+
+def test_measuring_comparing_and_reporting(edgecnn, tmp_path, lenet_artifacts):
+    shutil.copy(lenet_artifacts["tflite:float32"].path, tmp_path / "modèle é.tflite")
+    quick = ("--profile", "quick", "--max-secs", "0.3", "--runtimes", "litert:cpu")
+    edgecnn("benchmark", "modèle é.tflite", *quick, "--out", "résultat.json")
+    (row,) = json.loads((tmp_path / "résultat.json").read_text())["measurements"]
+    assert (row["status"], row["artifact"]["name"]) == ("ok", "modèle é.tflite")
+    edgecnn("compare", "résultat.json", "résultat.json", "--out", "vergleich.md")
+    for ending in ("html", "md", "csv"):
+        edgecnn("report", "résultat.json", "--out", f"bericht.{ending}")
+        assert (tmp_path / f"bericht.{ending}").stat().st_size > 0
+    assert "modèle é" in (tmp_path / "bericht.md").read_text(encoding="utf-8")
+
+
+def test_converting_verifying_and_explaining(edgecnn, tmp_path, trained_lenet):
+    shutil.copy(trained_lenet.path, tmp_path / "réseau.keras")
+    edgecnn("convert", "réseau.keras", "--to", "tflite:float32,onnx:float32", "--out", "dossier é")
+    for path in (tmp_path / "dossier é").glob("*32.[to]*[ex]"):
+        edgecnn("verify", path.relative_to(tmp_path), "--parent", "réseau.keras")
+    edgecnn("explain", "réseau.keras", "--data", "digits", "--samples", "5", "--out", "é.html")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["models", "lenet5"],
+        ["data", "inspect", "digits"],
+        ["data", "pack", "digits", "--out", "paqué"],
+        ["doctor"],
+        ["env", "list"],
+        ["train", "--model", "lenet5", "--data", "digits", "--epochs", "1", "--out", "é.keras"],
+        ["detect", "synthetic", "--headless", "--frames", "2", "--events", "é.jsonl"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_a_verb_writes_what_it_has_to_say(edgecnn, arguments):
+    assert edgecnn(*arguments) is not None
