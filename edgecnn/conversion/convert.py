@@ -27,7 +27,7 @@ from edgecnn.conversion.existing import find_existing
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.gate import objections
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
-from edgecnn.conversion.source import Array, SourceModel, describe, digest
+from edgecnn.conversion.source import Array, SourceModel, describe, digest, half_precision_note
 from edgecnn.conversion.targets import Target, parse_targets
 from edgecnn.conversion.verify import load_session, open_keras, parent_objection, verify
 from edgecnn.embedded_manifest import load_artifact
@@ -270,7 +270,12 @@ class _Job:
             load_session(temporary)  # the rewritten file is whole
             sidecar_path(path).unlink(missing_ok=True)
         found = self._calibration_look(target)
-        notes = [*(found.warnings if found else ()), *self._objections(compared)]
+        half = half_precision_note(self._source)
+        notes = [
+            *([half] if half else ()),
+            *(found.warnings if found else ()),
+            *self._objections(compared),
+        ]
         manifest = with_conversion(manifest, notes=notes) if notes else manifest
         return write_manifest(path, with_conversion(manifest, parity=compared.to_dict()))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.conversion.float32_twin import float32_twin, half_precision_of
 from edgecnn.errors import InputError
 from edgecnn.runtimes.tensors import name_axes
 
@@ -45,6 +46,8 @@ class SourceModel:
     output_names: tuple[str, ...]
     dtype: str = "float32"
     vocabulary_size: int | None = None
+    original: keras.Model | None = None
+    """The model as it was given, where `model` is its float32 twin."""
 
     @property
     def layout(self) -> str:
@@ -61,7 +64,10 @@ class SourceModel:
         return serve
 
     def predict(self, samples: Iterable[Array], *, batch: int = 32) -> list[Array]:
-        """Outputs (n, …), one array each, for inputs (1, …), in inference mode."""
+        """Outputs (n, …), one array each, for inputs (1, …), in inference mode.
+
+        Those of the float32 twin where the model computes in half precision.
+        """
         waiting = iter(samples)
         parts: list[list[Array]] = []
         while chunk := list(islice(waiting, batch)):
@@ -82,9 +88,15 @@ class SourceModel:
 def describe(model: keras.Model, *, name: str, sha256: str) -> SourceModel:
     """Check that `model` can be converted.
 
+    A model that computes in half precision is taken as its float32 twin.
+
     Raises InputError for a model without a fixed input, with several inputs, with an input
-    that is neither float32 nor int32, and with open dimensions other than the batch.
+    that is neither float32 nor int32, with open dimensions other than the batch, and with
+    layers that want channels first.
     """
+    original = None
+    if half_precision_of(model) is not None:
+        original, model = model, float32_twin(model, name)
     inputs = _inputs(model)
     if len(inputs) != 1:
         shapes = ", ".join(f"{tensor.name} {_show(tensor.shape)}" for tensor in inputs)
@@ -106,7 +118,17 @@ def describe(model: keras.Model, *, name: str, sha256: str) -> SourceModel:
     names = ("output",) if count == 1 else tuple(f"output_{index}" for index in range(count))
     sizes = tuple(int(size) for size in shape[1:])
     vocabulary_size = _vocabulary_size(model) if dtype == "int32" else None
-    return SourceModel(model, name, sha256, sizes, names, dtype, vocabulary_size)
+    return SourceModel(model, name, sha256, sizes, names, dtype, vocabulary_size, original)
+
+
+def half_precision_note(source: SourceModel) -> str | None:
+    """What is said of a model that is converted as its float32 twin."""
+    if source.original is None:
+        return None
+    return (
+        f"{source.name} computes in {half_precision_of(source.original)}: converted as its float32 "
+        "twin, the same layers and weights computing in float32"
+    )
 
 
 def digest(model: keras.Model) -> str:
