@@ -14,10 +14,12 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from edgecnn.errors import InputError
+from edgecnn.formats.recipes import recipe_in
 from edgecnn.formats.wire.flatbuffer import FlatBuffer, Table
 from edgecnn.formats.wire.protobuf import Message
 from edgecnn.manifest import (
@@ -47,15 +49,20 @@ def load_artifact(path: Path) -> Artifact:
     """
     path = check_model_path(Path(path))
     sha256, size = digest_of(path)
-    manifest = read_sidecar(path, sha256) or read_embedded(path) or infer_manifest(path)
-    return Artifact(path, manifest, sha256, size)
+    manifest = read_sidecar(path, sha256) or read_embedded(path)
+    if manifest is None:
+        return Artifact(path, infer_manifest(path), sha256, size)
+    found = recipe_in(path) if manifest.recipe in ("", "float32") else ""
+    return Artifact(path, replace(manifest, recipe=found or manifest.recipe), sha256, size)
 
 
 def infer_manifest(path: Path) -> Manifest:
-    """What the name of a foreign file tells: the model, and the recipe if the name ends in one."""
-    recipe = next((name for name in RECIPES if path.stem.lower().endswith(name)), "")
-    model = path.stem[: len(path.stem) - len(recipe)].rstrip("_-.") if recipe else path.stem
-    return Manifest(model=model or path.stem, recipe=recipe, inferred=True)
+    """What a foreign file tells: its recipe by its tensors, the model by its name, without the
+    recipe if it ends in one.
+    """
+    named = next((name for name in RECIPES if path.stem.lower().endswith(name)), "")
+    model = path.stem[: len(path.stem) - len(named)].rstrip("_-.") if named else path.stem
+    return Manifest(model=model or path.stem, recipe=recipe_in(path), inferred=True)
 
 
 def read_embedded(path: Path) -> Manifest | None:

@@ -31,9 +31,10 @@ from edgecnn.conversion.source import Array, SourceModel, describe, digest, half
 from edgecnn.conversion.targets import Target, parse_targets
 from edgecnn.conversion.verify import load_session, open_keras, parent_objection, verify
 from edgecnn.embedded_manifest import load_artifact
-from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
+from edgecnn.errors import EdgeCNNError, GateError, InputError, UnsupportedError
 from edgecnn.evaluation.parity_words import one_class
 from edgecnn.files import atomic_path
+from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import (
     Artifact,
     Manifest,
@@ -256,9 +257,11 @@ class _Job:
     def _make(self, target: Target, plan: Manifest, files: FloatFiles, path: Path) -> Artifact:
         with atomic_path(path) as temporary:
             files.write(target, temporary)
+            held = _check_recipe(target, temporary)
             session = load_session(temporary)
             manifest = tensor_specs(plan, temporary, session, self._source)
-            if kept := files.kept_in_float(target):
+            kept = files.kept_in_float(target)
+            if kept:
                 manifest = with_conversion(manifest, kept_in_float=list(kept))
             compared, _ = verify(
                 session,
@@ -273,6 +276,7 @@ class _Job:
         half = half_precision_note(self._source)
         notes = [
             *([half] if half else ()),
+            *([held] if held and not kept else ()),
             *(found.warnings if found else ()),
             *self._objections(compared),
         ]
@@ -343,6 +347,22 @@ def _calibration(
     return calibration_samples(
         dataset, parent.preprocessing, source.input_shape, count=count, seed=seed
     )
+
+
+def _check_recipe(target: Target, path: Path) -> str | None:
+    """A sentence where the file holds something else than it was asked to.
+
+    Raises GateError for a file of lower precision under the name of float32.
+    """
+    held = recipe_in(path)
+    if held in ("", target.recipe):
+        return None
+    if target.recipe == "float32":
+        raise GateError(
+            f"the file holds {held} where float32 was asked",
+            hint="build the model with float32 layers and weights, and convert again",
+        )
+    return f"{target} was asked, most of what the file stores and computes is {held}"
 
 
 def _uncalibrated(target: Target, problem: str) -> ConversionOutcome:

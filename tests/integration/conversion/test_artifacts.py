@@ -21,6 +21,7 @@ from edgecnn.conversion.tflite_quantization import activation_ranges
 from edgecnn.conversion.verify import load_session, predict, verify_artifact
 from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact, read_embedded
+from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import sha256_of, sidecar_path
 
 if TYPE_CHECKING:
@@ -304,3 +305,13 @@ def test_calibration_lets_go_of_each_sample(converted: Converted, tmp_path: Path
     )
     assert len(gone) == 80
     assert most <= 2
+
+
+@pytest.mark.parametrize("target", ALL)
+def test_the_recipe_is_read_from_the_file_whatever_it_is_called(
+    converted: Converted, target: str, tmp_path: Path
+):
+    path = converted.path(target)
+    renamed = tmp_path / f"some_float32{path.suffix}"
+    renamed.write_bytes(path.read_bytes())
+    assert recipe_in(renamed) == target.partition(":")[2]
