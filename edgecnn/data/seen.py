@@ -1,0 +1,147 @@
+"""Which samples a network was trained on, told again when it is measured.
+
+A split belongs to the network that was trained on it. The manifest holds the split's seed and
+the digest of the data; where the data at hand have another digest, short digests of the training
+samples tell how many of the test samples training has seen.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.data.base import Dataset, Split
+from edgecnn.data.content import sample_digest
+from edgecnn.manifest import Manifest
+
+KEY = "trained_on"
+"""Of a manifest's `data`: what `training_record` makes."""
+DIGEST_BYTES = 5
+"""Two of a million samples have equal digests by chance; a test sample one of 16,384 with a
+probability of 1.5e-8.
+"""
+MOST_KEPT = 16_384
+"""Digests in a manifest, 110 kB of text. Of more samples those with certain digests are kept."""
+
+Digests = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """So many of the samples were trained on; estimated where not all digests are kept."""
+
+    count: int
+    of: int
+    exact: bool = True
+
+    @property
+    def sentence(self) -> str:
+        """For a verdict."""
+        about = "" if self.exact else "about "
+        return (
+            f"measured on samples that training saw ({about}{self.count} of {self.of}): "
+            "give the data that it was trained on, or data that it has never seen"
+        )
+
+
+def split_seed(manifests: Iterable[Manifest]) -> int:
+    """The seed of the split that the first of these models with a split was trained on, else 0."""
+    for manifest in manifests:
+        seed = manifest.data.get("seed")
+        if isinstance(seed, int) and manifest.data.get("sha256"):
+            return seed
+    return 0
+
+
+def digests_of(split: Split) -> Digests:
+    """Short digests (n,) of the samples, in their order."""
+    parts = [
+        sample_digest(_comparable(split.samples[index]))[:DIGEST_BYTES]
+        for index in range(len(split))
+    ]
+    return np.asarray([int.from_bytes(part, "big") for part in parts], np.uint64)
+
+
+def training_record(dataset: Dataset) -> dict[str, Any]:
+    """What a manifest keeps of the training samples. Reads each of them once."""
+    digests = np.unique(digests_of(dataset["train"]))
+    one_in = 1
+    while len(kept := digests[digests % np.uint64(one_in) == 0]) > MOST_KEPT:
+        one_in *= 2
+    content = b"".join(int(digest).to_bytes(DIGEST_BYTES, "big") for digest in kept)
+    return {
+        "samples": len(dataset["train"]),
+        "one_in": one_in,
+        "digests": base64.b64encode(content).decode(),
+    }
+
+
+def seen_in_training(manifest: Manifest, dataset: Dataset, split: str = "test") -> Seen | None:
+    """How many samples of a split the model was trained on.
+
+    None where that cannot be known: a model that edgecnn did not train, or an old manifest. The
+    data that the model was trained on, split as then, hold none.
+    """
+    if not manifest.data.get("sha256"):
+        return None
+    tested = dataset[split]
+    if manifest.data["sha256"] == dataset.sha256:
+        return Seen(0, len(tested))
+    known = _known(manifest.data)
+    if known is None:
+        return None
+    trained, one_in = known
+    digests = digests_of(tested)
+    comparable = digests % np.uint64(one_in) == 0
+    found = int(np.isin(digests[comparable], trained).sum())
+    if one_in == 1:
+        return Seen(found, len(tested))
+    share = found / max(1, int(comparable.sum()))
+    return Seen(round(share * len(tested)), len(tested), exact=False)
+
+
+def seen_samples(manifest: Manifest, dataset: Dataset, split: str) -> npt.NDArray[np.bool_] | None:
+    """(n,): which samples of a split are known to have been trained on. None as above, and for
+    the very data of the training, whose splits need no check.
+    """
+    known = _known(manifest.data)
+    if known is None or manifest.data.get("sha256") in (None, dataset.sha256):
+        return None
+    found: npt.NDArray[np.bool_] = np.isin(digests_of(dataset[split]), known[0])
+    return found
+
+
+def without_digests(manifest: Manifest) -> Manifest:
+    """A manifest for inside of a model file, where each byte counts: they stay beside it."""
+    if KEY not in manifest.data:
+        return manifest
+    data = {name: value for name, value in manifest.data.items() if name != KEY}
+    return replace(manifest, data=data)
+
+
+def _known(data: Mapping[str, Any]) -> tuple[Digests, int] | None:
+    """(sorted digests, of how many one is kept); None where there are none, or damaged ones."""
+    record = data.get(KEY)
+    if not isinstance(record, Mapping):
+        return None
+    try:
+        content = base64.b64decode(str(record["digests"]), validate=True)
+        one_in = int(record["one_in"])
+    except (KeyError, TypeError, ValueError, binascii.Error):
+        return None
+    if one_in < 1 or len(content) % DIGEST_BYTES:
+        return None
+    parts = np.frombuffer(content, np.uint8).reshape(-1, DIGEST_BYTES).astype(np.uint64)
+    weights = np.uint64(256) ** np.arange(DIGEST_BYTES - 1, -1, -1, dtype=np.uint64)
+    return (parts * weights).sum(axis=1, dtype=np.uint64), one_in
+
+
+def _comparable(sample: Any) -> Any:
+    """A sample as an array or a text: what a source gives must not change its digest."""
+    return sample if isinstance(sample, str) else np.asarray(sample)

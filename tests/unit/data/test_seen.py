@@ -1,0 +1,114 @@
+"""A split belongs to the network that was trained on it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgecnn import data
+from edgecnn.data import seen
+from edgecnn.data.base import Dataset, Split
+from edgecnn.data.seen import (
+    KEY,
+    digests_of,
+    seen_in_training,
+    seen_samples,
+    split_seed,
+    training_record,
+    without_digests,
+)
+from edgecnn.manifest import Manifest
+
+
+def trained_on(dataset: Dataset) -> Manifest:
+    """The manifest of a network trained on these data, as JSON gives it back."""
+    record = {**dataset.record(), KEY: training_record(dataset)}
+    return Manifest.from_dict(json.loads(json.dumps(Manifest(data=record).to_dict())))
+
+
+def test_the_split_of_the_training_holds_no_training_sample(digits):
+    found = seen_in_training(trained_on(digits), digits)
+    assert found is not None
+    assert (found.count, found.of) == (0, len(digits["test"]))
+
+
+def test_another_split_of_the_same_data_is_counted_exactly(digits):
+    other = data.load("digits", seed=3)
+    found = seen_in_training(trained_on(other), digits)
+    trained = {sample.tobytes() for sample in np.asarray(other["train"].samples)}
+    expected = sum(sample.tobytes() in trained for sample in np.asarray(digits["test"].samples))
+    assert found is not None
+    assert (found.count, found.exact) == (expected, True)
+    assert expected > len(digits["test"]) / 2
+    assert f"training saw ({expected} of {len(digits['test'])})" in found.sentence
+
+
+def test_new_data_have_nothing_in_common_with_the_training(digits):
+    def brighter(split: Split) -> Split:
+        return Split(np.asarray(split.samples) ^ 1, split.labels)
+
+    new = replace(
+        digits,
+        splits={name: brighter(split) for name, split in digits.splits.items()},
+        sha256="0" * 64,
+    )
+    found = seen_in_training(trained_on(digits), new)
+    assert found is not None
+    assert found.count == 0
+
+
+def test_of_large_training_sets_some_digests_are_kept_and_the_count_is_an_estimate(
+    digits, monkeypatch
+):
+    monkeypatch.setattr(seen, "MOST_KEPT", 200)
+    other = data.load("digits", seed=3)
+    exact = seen_in_training(trained_on(other), digits)
+    manifest = trained_on(other)
+    assert manifest.data[KEY]["one_in"] > 1
+    found = seen_in_training(manifest, digits)
+    assert found is not None
+    assert not found.exact
+    assert exact is not None
+    assert abs(found.count - exact.count) < 0.25 * found.of
+    assert "about" in found.sentence
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{}, {"sha256": "1" * 64}, {"sha256": "1" * 64, KEY: {"digests": "?", "one_in": 1}},
+     {"sha256": "1" * 64, KEY: {"digests": "AAAA", "one_in": 1}}, {"sha256": "1" * 64, KEY: 3}],
+)  # fmt: skip
+def test_what_an_old_or_a_damaged_manifest_cannot_say_is_not_known(record, digits):
+    assert seen_in_training(Manifest(data=record), digits) is None
+
+
+def test_which_samples_were_seen_is_known_one_by_one(digits):
+    other = data.load("digits", seed=3)
+    known = seen_samples(trained_on(other), digits, "train")
+    assert known is not None
+    trained = set(digests_of(other["train"]).tolist())
+    expected = [digest in trained for digest in digests_of(digits["train"]).tolist()]
+    assert known.tolist() == expected
+    assert seen_samples(trained_on(digits), digits, "train") is None
+
+
+def test_the_seed_of_the_split_comes_from_the_first_model_that_has_one():
+    foreign, first = Manifest(), Manifest(data={"seed": 3, "sha256": "1"})
+    second = Manifest(data={"seed": 5, "sha256": "2"})
+    assert split_seed([foreign, first, second]) == 3
+    assert split_seed([foreign]) == 0
+
+
+def test_texts_have_digests_too():
+    split = Split(("one", "two", "one"), np.array([0, 1, 0]))
+    first, second, third = digests_of(split).tolist()
+    assert first == third != second
+
+
+def test_a_model_file_does_not_carry_the_digests(digits):
+    manifest = without_digests(trained_on(digits))
+    assert KEY not in manifest.data
+    assert manifest.data["sha256"] == digits.sha256
