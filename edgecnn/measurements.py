@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edgecnn.preprocessing import Fed
 from edgecnn.records import FieldError, inside, read_list, read_record
 from edgecnn.roofline import Roofline, limit_of, locate
 from edgecnn.runs import Effective, Run, run_from_dict
@@ -75,6 +76,10 @@ class Accuracy:
     chance: float | None = None
     chance_p: float | None = None
     answered: int | None = None
+    trained_on: int = 0
+    """How many of the `n` samples training saw: the value then says nothing about new ones."""
+    trained_on_exactly: bool = True
+    """False where `trained_on` is an estimate."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,8 @@ class Measurement:
     reasons: tuple[str, ...] = ()
     error: str | None = None
     hint: str | None = None
+    fed: Fed | None = None
+    """What samples of the data became, and from where that is known; None without data."""
 
     @property
     def configuration(self) -> str:
@@ -376,6 +383,7 @@ class Measurement:
             "cost": dict(self.cost) if self.cost else None,
             "accuracy": asdict(self.accuracy) if self.accuracy else None,
             "parity": self.parity.to_dict() if self.parity else None,
+            "fed": asdict(self.fed) if self.fed else None,
             "runs": [asdict(run) for run in self.runs],
         }
 

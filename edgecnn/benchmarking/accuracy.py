@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking.worker import output_paths
 from edgecnn.data.base import Dataset
+from edgecnn.data.seen import Seen
 from edgecnn.errors import GateError, InputError
 from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.tasks import Key, Outputs, Scorer, open_scorer
@@ -32,17 +33,23 @@ def scorer_for(dataset: Dataset, preprocessing: Preprocessing, manifest: Manifes
 
 
 def accuracy_of(
-    outputs: Outputs, scorer: Scorer, dataset: Dataset, manifest: Manifest
+    outputs: Outputs,
+    scorer: Scorer,
+    dataset: Dataset,
+    manifest: Manifest,
+    seen: Seen | None = None,
 ) -> Accuracy | None:
     """The task's metric of outputs (n, …) over the whole test split.
 
     None where the outputs are no answers of this task: a foreign model of another task is
     measured all the same. What training measured is put beside it when the manifest speaks
-    of the same data.
+    of the same data, and how many samples training saw where `seen` tells.
     """
     if not scorer.takes(outputs):
         return None
     accuracy = scorer.accuracy(outputs)
+    if seen is not None and seen.count:
+        accuracy = replace(accuracy, trained_on=seen.count, trained_on_exactly=seen.exact)
     if manifest.data.get("sha256") != dataset.sha256:
         return accuracy
     parent = manifest.conversion.get("parent", {})

@@ -12,69 +12,113 @@ from edgecnn.benchmarking.accuracy import scorer_for
 from edgecnn.benchmarking.inputs import write_samples
 from edgecnn.benchmarking.raw import RawSamples, write_raw
 from edgecnn.data.base import Dataset
+from edgecnn.data.seen import Seen, seen_in_training
 from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.tasks import Scorer
-from edgecnn.manifest import Artifact
-from edgecnn.preprocessing import Preprocessing
+from edgecnn.feeding import Choice, choose, prove_file
+from edgecnn.manifest import Artifact, TensorSpec
+from edgecnn.preprocessing import Fed, Preprocessing
+from edgecnn.synthetic_inputs import channels_last
 
-InputShape = Callable[[], tuple[int, ...] | None]
-"""(height, width, channels) of a model that does not say it itself; None when nobody can say."""
+Input = Callable[[], TensorSpec | None]
+"""The input of a model, asked of a runtime; None when it has several, and when nobody can say."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The test split as a file of tensors, some of its samples before preprocessing, and what
-    scores the answers.
+    """The test split as a file of tensors, some of its samples before preprocessing, what scores
+    the answers, and how many of the samples training saw (None where that is not known).
     """
 
     path: Path
     raw: RawSamples
     preprocessing: Preprocessing
     scorer: Scorer
+    seen: Seen | None = None
 
 
 class Feeding:
     """The test split of `data`, written into `folder` as each artifact wants it.
 
-    Artifacts that want the same share a file.
+    Artifacts that want the same share a file. `option` is what the user said that they want.
     """
 
-    def __init__(self, data: Dataset | None, folder: Path) -> None:
+    def __init__(
+        self, data: Dataset | None, folder: Path, option: str | Preprocessing | None = None
+    ) -> None:
         self._data = data
         self._folder = folder
+        self._option = option
         self._prepared: dict[str, Prepared | EdgeCNNError | None] = {}
+        self._fed: dict[str, Fed] = {}
         self._files: dict[Preprocessing, tuple[Path, RawSamples]] = {}
 
-    def prepare(self, artifact: Artifact, shape: InputShape) -> None:
+    def prepare(self, artifact: Artifact, asked: Input) -> None:
         """Write what `artifact` is fed, unless it is there."""
         if self._data is not None and artifact.sha256 not in self._prepared:
             try:
-                self._prepared[artifact.sha256] = self._prepare(self._data, artifact, shape)
+                self._prepared[artifact.sha256] = self._prepare(self._data, artifact, asked)
             except EdgeCNNError as error:
                 self._prepared[artifact.sha256] = error
 
     def of(self, artifact: Artifact) -> Prepared | EdgeCNNError | None:
-        """What `prepare` made: None without data or without a known input (synthetic samples
-        are measured then), an error where data and model do not fit.
+        """What `prepare` made: None without data, or where nobody knows how the model wants them
+        (synthetic samples are measured then); an error where data and model do not fit.
         """
         return self._prepared.get(artifact.sha256)
+
+    def fed(self, artifact: Artifact) -> Fed | None:
+        """What the artifact is fed and why, or why it is not fed the data."""
+        return self._fed.get(artifact.sha256)
 
     def scorer(self, artifact: Artifact) -> Scorer | None:
         """What scores the outputs of `artifact`, None where it is not fed the data."""
         prepared = self.of(artifact)
         return prepared.scorer if isinstance(prepared, Prepared) else None
 
-    def _prepare(self, data: Dataset, artifact: Artifact, shape: InputShape) -> Prepared | None:
-        preprocessing = artifact.manifest.preprocessing
+    def seen(self, artifact: Artifact) -> Seen | None:
+        """How many of the samples the artifact was trained on."""
+        prepared = self.of(artifact)
+        return prepared.seen if isinstance(prepared, Prepared) else None
+
+    def _prepare(self, data: Dataset, artifact: Artifact, asked: Input) -> Prepared | None:
+        choice = self._choose(data, artifact, asked)
+        if choice is None:
+            return None
+        self._fed[artifact.sha256] = choice.fed
+        preprocessing = choice.preprocessing
         if preprocessing is None:
-            sizes = shape()
-            if sizes is None:
-                return None
-            preprocessing = data.preprocessing(sizes)
+            return None
         if preprocessing not in self._files:
             path = self._folder / f"samples-{len(self._files)}.npy"
             write_samples(data["test"], preprocessing, path)
             raw = write_raw(data["test"], preprocessing, path.with_suffix(""))
             self._files[preprocessing] = (path, raw)
         scorer = scorer_for(data, preprocessing, artifact.manifest)
-        return Prepared(*self._files[preprocessing], preprocessing, scorer)
+        seen = seen_in_training(artifact.manifest, data)
+        return Prepared(*self._files[preprocessing], preprocessing, scorer, seen)
+
+    def _choose(self, data: Dataset, artifact: Artifact, asked: Input) -> Choice | None:
+        """None for a model whose input nobody can tell: its row will say why."""
+        manifest = artifact.manifest
+        known = manifest.preprocessing is not None
+        spec = manifest.inputs[0] if len(manifest.inputs) == 1 else None
+        if not known or self._option is not None:
+            spec = asked()
+            if spec is None:
+                return None
+        # Keras is loaded here only where it has to be: the worker loads it anyway.
+        proof = None if known and artifact.format == "keras" else prove_file(artifact.path)
+
+        def base() -> Preprocessing:
+            assert spec is not None
+            sizes = channels_last(spec)[1:]
+            return data.preprocessing([size for size in sizes if size is not None])
+
+        return choose(
+            base,
+            manifest,
+            option=self._option,
+            proof=proof,
+            layout=spec.layout if spec else "",
+        )

@@ -6,12 +6,14 @@ the one that was measuring.
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from edgecnn import scratch
 from edgecnn.benchmarking import environments, limits, machine
@@ -29,11 +31,10 @@ from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Outputs, Scorer
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.manifest import Artifact, TensorSpec
-from edgecnn.preprocessing import tensor_range
+from edgecnn.preprocessing import Preprocessing, tensor_range
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Measurement, Results, RuntimeOptions
-from edgecnn.synthetic_inputs import channels_last
 
 SAVE_EVERY_SECS = 5.0
 DEFAULT_PASSES = ("response", "synchrony", "memory", "stages", "cost", "energy")
@@ -62,6 +63,7 @@ def benchmark(
     options: RuntimeOptions | None = None,
     protocol: Protocol | None = None,
     data: Dataset | None = None,
+    preprocessing: Preprocessing | str | None = None,
     passes: Sequence[str] = DEFAULT_PASSES,
     out: Path | None = None,
     previous: Results | None = None,
@@ -72,7 +74,10 @@ def benchmark(
 
     With `data`, the test split goes through every configuration: its samples feed the timed
     loop and its labels give the accuracy of that runtime's own outputs; without, inputs are
-    seeded and synthetic. Finished rows of `previous` are kept, unfinished ones completed.
+    seeded and synthetic. `preprocessing` says how models want their input that do not say it
+    themselves (a preset's name, a JSON file, or a Preprocessing); where nothing says it, a row has
+    latency on synthetic inputs and no accuracy, and says what to give.
+    Finished rows of `previous` are kept, unfinished ones completed.
     `options` are what all rows share beside threads, batch and precision (scenario, affinity).
     `passes` are made once for each row, in its first process; "sustained" is one of them when
     the protocol names a time for it. With profile default or rigorous the machine's limits
@@ -101,6 +106,7 @@ def benchmark(
         configurations,
         protocol,
         data=data,
+        preprocessing=preprocessing,
         passes=tuple(passes),
         out=out,
         previous=previous,
@@ -125,6 +131,7 @@ class _Books:
         protocol: Protocol,
         *,
         data: Dataset | None,
+        preprocessing: Preprocessing | str | None,
         passes: tuple[str, ...],
         out: Path | None,
         previous: Results | None,
@@ -137,9 +144,12 @@ class _Books:
         self._passes = passes
         self._out = out
         self._folder = Path()
+        self._preprocessing = preprocessing
         self._feeding = Feeding(data, self._folder)
         self._saved_at = 0.0
         record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
+        if preprocessing is not None:
+            record["preprocessing"] = _option_record(preprocessing)
         self.results = Results(
             measurements=previous.measurements if previous else (),
             environment=limits.add_to(
@@ -165,15 +175,16 @@ class _Books:
     def prepare(self, folder: Path) -> None:
         """Preprocess the test split once for each way that the artifacts want it."""
         self._folder = folder
-        self._feeding = Feeding(self._data, folder)
+        self._feeding = Feeding(self._data, folder, self._preprocessing)
         for row in self._rows:
             artifact = row.configuration.artifact
             if row.missing:
-                self._feeding.prepare(artifact, partial(self._inspected_shape, artifact))
+                self._feeding.prepare(artifact, partial(self._inspected_input, artifact))
+                row.measurement = replace(row.measurement, fed=self._feeding.fed(artifact))
             row.scorer = self._feeding.scorer(artifact)
 
-    def _inspected_shape(self, artifact: Artifact) -> tuple[int, ...] | None:
-        """(height, width, channels) of a foreign model, told by the first runtime that loads it."""
+    def _inspected_input(self, artifact: Artifact) -> TensorSpec | None:
+        """The only input of a foreign model, as the first runtime that loads it has it."""
         for row in self._rows:
             configuration = row.configuration
             if configuration.artifact.sha256 != artifact.sha256 or configuration.device != "cpu":
@@ -184,8 +195,7 @@ class _Books:
             outcome = run_worker(_job(configuration), python)
             specs = [TensorSpec.from_dict(spec) for spec in outcome.loaded.get("inputs", ())]
             if len(specs) == 1:
-                sizes = channels_last(specs[0])[1:]
-                return tuple(size for size in sizes if size is not None)
+                return specs[0]
         return None
 
     def measure(self) -> None:
@@ -237,7 +247,8 @@ class _Books:
             row.health = OutputHealth.of(outputs)
             if self._data is not None and row.scorer is not None:
                 manifest = row.configuration.artifact.manifest
-                accuracy = accuracy_of(outputs, row.scorer, self._data, manifest)
+                seen = self._feeding.seen(row.configuration.artifact)
+                accuracy = accuracy_of(outputs, row.scorer, self._data, manifest, seen)
                 measurement = replace(measurement, accuracy=accuracy)
         row.measurement = judge(measurement, self._protocol, row.health)
         self.results = self.results.with_measurement(row.measurement)
@@ -305,6 +316,13 @@ def _job(
     )
 
 
+def _option_record(preprocessing: Preprocessing | str) -> Any:
+    """An option as JSON gives it back."""
+    if isinstance(preprocessing, str):
+        return preprocessing
+    return json.loads(json.dumps(preprocessing.to_dict()))
+
+
 def _was_tried(measurement: Measurement) -> bool:
     return bool(measurement.runs) or measurement.status != "ok"
 
@@ -324,7 +342,12 @@ def _python_for(configuration: Configuration) -> Path | Outcome | None:
     return python
 
 
-def check_previous(previous: Results, protocol: Protocol, data: Dataset | None) -> None:
+def check_previous(
+    previous: Results,
+    protocol: Protocol,
+    data: Dataset | None,
+    preprocessing: Preprocessing | str | None = None,
+) -> None:
     """Raise InputError when results cannot be continued with this protocol and this data, or hold
     rows that cannot be read and would be lost.
     """
@@ -344,4 +367,10 @@ def check_previous(previous: Results, protocol: Protocol, data: Dataset | None) 
         raise InputError(
             "the results there were measured on other data",
             hint="give --force to measure anew, or another --out",
+        )
+    option = _option_record(preprocessing) if preprocessing is not None else None
+    if previous.data.get("preprocessing") != option:
+        raise InputError(
+            "the results there were measured with another --preprocessing",
+            hint="pass --force to measure all rows again, or choose another --out",
         )

@@ -18,8 +18,10 @@ import numpy.typing as npt
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.queueing import QUANTILE
 from edgecnn.benchmarking.quota_verdict import stopped_by_quota
+from edgecnn.data.seen import Seen
 from edgecnn.evaluation.parity_words import cannot_tell, concerns, lost
 from edgecnn.evaluation.proof import proves_nothing
+from edgecnn.feeding.choice import HINT
 from edgecnn.results import Effective, Measurement, Run, Verdict
 from edgecnn.stats import drift, minimum_samples, two_modes
 
@@ -180,6 +182,8 @@ def _undecided(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
 
 def _inaccurate(measurement: Measurement) -> Iterator[str]:
     accuracy = measurement.accuracy
+    if accuracy is not None and accuracy.trained_on:
+        yield Seen(accuracy.trained_on, accuracy.n, accuracy.trained_on_exactly).sentence
     if accuracy is None or accuracy.ci95 is None:
         return
     if _collapsed(accuracy.ci95[1], accuracy.parent_value):
@@ -369,6 +373,10 @@ def _which(readings: Sequence[float], limit: float) -> tuple[str, str]:
 
 def _worth_knowing(measurement: Measurement) -> Iterator[str]:
     """What does not spoil the number but belongs beside it."""
+    if measurement.fed is not None and not measurement.fed.known:
+        yield f"accuracy is not measured: {measurement.fed.because}; {HINT}"
+    elif measurement.fed is not None and measurement.fed.conflict:
+        yield measurement.fed.sentence
     effective = measurement.effective
     if effective is not None:
         yield from _less_than_it_seems(measurement, effective)

@@ -14,6 +14,7 @@ from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
+    from edgecnn.results import Results
 
 
 @click.command()
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Forbid runtimes to compute float32 models in a smaller format (OpenVINO's bfloat16).",
 )
+@options.preprocessing()
 @options.scenario()
 @options.further_passes()
 @click.option("--out", type=options.FILE, required=True, help="The results file (.json) to write.")
@@ -49,6 +51,7 @@ def command(
     threads: tuple[int, ...],
     batches: tuple[int, ...],
     strict_float32: bool,
+    preprocessing: str | None,
     scenario: str,
     streams: int | None,
     target_qps: float,
@@ -67,9 +70,10 @@ def command(
     from edgecnn.benchmarking import scenarios
     from edgecnn.benchmarking.protocol import parse_duration
     from edgecnn.benchmarking.session import DEFAULT_PASSES, benchmark, check_previous
-    from edgecnn.cli.datasets import load_data
+    from edgecnn.cli.datasets import load_data, say, split_of
     from edgecnn.cli.tables import show
     from edgecnn.errors import InputError
+    from edgecnn.feeding.choice import check_option
     from edgecnn.results import Results
 
     if out.suffix != ".json":
@@ -90,10 +94,13 @@ def command(
         target_qps=target_qps,
         latency_bound_ms=latency_bound_ms,
     )
-    dataset = load_data(data, data_dir=data_dir, reading=reading) if data else None
+    check_option(preprocessing)
+    dataset = None
+    if data:
+        dataset = load_data(data, data_dir=data_dir, seed=split_of(artifacts), reading=reading)
     previous = Results.load(out) if out.exists() and not force else None
     if previous is not None:
-        check_previous(previous, protocol, dataset)
+        check_previous(previous, protocol, dataset, preprocessing)
     with shown() as progress:
         results = benchmark(
             artifacts,
@@ -104,6 +111,7 @@ def command(
             options=shared,
             protocol=protocol,
             data=dataset,
+            preprocessing=preprocessing,
             passes=passes,
             out=out,
             previous=previous,
@@ -111,4 +119,18 @@ def command(
             progress=progress,
         )
     show([results])
+    for line in fed_lines(results):
+        say(line)
     click.echo(f"{out}; a page of it: edgecnn report {out} --out {out.with_suffix('.html')}")
+
+
+def fed_lines(results: Results) -> list[str]:
+    """What was fed to each file: a line for each way, with the files that share it."""
+    files: dict[str, list[str]] = {}
+    for row in results.measurements:
+        if row.fed is not None and row.status == "ok":
+            said = row.fed.sentence if row.fed.known else f"not fed the data: {row.fed.sentence}"
+            named = files.setdefault(said, [])
+            if row.artifact.name not in named:
+                named.append(row.artifact.name)
+    return [f"{', '.join(names)}: {sentence}" for sentence, names in files.items()]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 )
 @click.option("--data-dir", type=options.FILE, help="Where the data set's files lie.")
 @reading_options()
+@options.preprocessing()
 @click.option("--samples", type=int, help="How many samples calibrate and verify.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed that draws samples.")
 @click.option("--out", type=options.FILE, required=True, help="The folder for the artifacts.")
@@ -36,6 +37,7 @@ def command(
     calibration: str | None,
     data_dir: Path | None,
     reading: Reading,
+    preprocessing: str | None,
     samples: int | None,
     seed: int,
     out: Path,
@@ -48,12 +50,17 @@ def command(
     express (3-D convolution in TFLite's integers, say) is told as unsupported, with the closest
     target, and is no failure while others work.
     """
-    from edgecnn.cli.datasets import load_data
+    from edgecnn.cli.datasets import load_data, split_of
     from edgecnn.conversion.calibration import DEFAULT_SAMPLES
     from edgecnn.conversion.convert import convert
     from edgecnn.errors import GateError
+    from edgecnn.feeding.choice import check_option
 
-    dataset = load_data(calibration, data_dir=data_dir, reading=reading) if calibration else None
+    check_option(preprocessing)
+    dataset = None
+    if calibration:
+        seed_of_split = split_of([model])
+        dataset = load_data(calibration, data_dir=data_dir, seed=seed_of_split, reading=reading)
     with shown() as progress:
         outcomes = convert(
             model,
@@ -65,6 +72,7 @@ def command(
             force=force,
             progress=progress,
             allow_unsafe=allow_unsafe,
+            preprocessing=preprocessing,
         )
     shared = _shared_notes(outcomes)
     for outcome in outcomes:
@@ -75,6 +83,7 @@ def command(
             continue
         line = f"{outcome.target!s:<22} {outcome.status:<9} {outcome.artifact.path}"
         click.echo(f"{line}  {outcome.artifact.size_bytes / 1e3:.0f} kB  {told(outcome.parity)}")
+        click.echo(f"{'':<22} {told_fed(outcome.fed, outcome.artifact.manifest)}")
         if outcome.kept_in_float:
             click.echo(f"{'':<22} → {', '.join(outcome.kept_in_float)} stays float32")
         for note in outcome.notes:
@@ -94,6 +103,17 @@ def _shared_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:
     if len(made) < 2:
         return ()
     return tuple(note for note in made[0] if all(note in notes for notes in made))
+
+
+def told_fed(fed: object, manifest: object) -> str:
+    """What was fed, in a line; synthetic samples as the manifest of the artifact names them."""
+    from edgecnn.manifest import Manifest
+    from edgecnn.preprocessing import Fed
+
+    if isinstance(fed, Fed):
+        return fed.sentence
+    recorded = manifest.conversion.get("verification", {}) if isinstance(manifest, Manifest) else {}
+    return f"fed {recorded.get('data', 'synthetic samples')}: no data were given"
 
 
 def told(parity: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +100,17 @@ def load_data(
     if not quiet:
         say(f"data {dataset.name}: {dataset.summary()}")
     return dataset
+
+
+def split_of(models: Iterable[Path]) -> int:
+    """The seed of the split that these models were trained on: data are split for them as then.
+
+    Raises InputError for a file that is no model.
+    """
+    from edgecnn.data.seen import split_seed
+    from edgecnn.embedded_manifest import load_artifact
+
+    return split_seed([load_artifact(path).manifest for path in models])
 
 
 def say(line: str) -> None:

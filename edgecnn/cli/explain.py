@@ -71,6 +71,7 @@ class Shifts(click.ParamType[Any]):
     show_default="explain.html",
     help="Write page.html, poster.png, numbers.json or shifts.csv; may be repeated.",
 )
+@options.preprocessing()
 @options.allow_unsafe()
 @options.force()
 def command(
@@ -85,6 +86,7 @@ def command(
     top: int,
     layer: str | None,
     out: Sequence[Path],
+    preprocessing: str | None,
     allow_unsafe: bool,
     force: bool,
 ) -> None:
@@ -94,18 +96,22 @@ def command(
     parent (.tflite, .onnx) are measured beside the first, so that the page shows what quantizing
     does to it.
     """
-    from edgecnn.cli.datasets import load_data
+    from edgecnn.cli.datasets import load_data, split_of
     from edgecnn.explanation.explain import explain
     from edgecnn.explanation.files import read_picture, sort_files
     from edgecnn.explanation.write import check_ending, write
+    from edgecnn.feeding.choice import check_option
     from edgecnn.files import refuse_overwrite
 
+    check_option(preprocessing)
     for path in out:
         check_ending(path)
         refuse_overwrite(path, force=force)
     models, picture = sort_files(files)
     decoded = read_picture(picture) if picture else None
-    dataset = load_data(data, data_dir=data_dir, reading=reading) if data else None
+    dataset = None
+    if data:
+        dataset = load_data(data, data_dir=data_dir, seed=split_of(models), reading=reading)
     with shown() as progress:
         found = explain(
             models[0],
@@ -119,8 +125,12 @@ def command(
             top=top,
             layer=layer,
             allow_unsafe=allow_unsafe,
+            preprocessing=preprocessing,
             progress=progress,
         )
+    click.echo(found.subject.fed.sentence)
+    for warning in found.invalid:
+        click.echo(f"INVALID: {warning}", err=True)
     for path in out:
         write(found, path)
         click.echo(path)

@@ -129,6 +129,12 @@ def _scenario_names() -> list[str]:
     return list(SCENARIOS)
 
 
+def _preprocessing_names() -> list[str]:
+    from edgecnn.preprocessing import PRESETS
+
+    return list(PRESETS)
+
+
 def model(**attributes: Any) -> Callable[[Command], Command]:
     """--model NAME."""
     text = "Network to train; `edgecnn models` lists them."
@@ -150,6 +156,17 @@ def data(*, classes: bool = True, **attributes: Any) -> Callable[[Command], Comm
         return name(directory(reading_options(classes=classes)(function)))
 
     return decorate
+
+
+def preprocessing() -> Callable[[Command], Command]:
+    """--preprocessing PRESET|FILE."""
+    return click.option(
+        "--preprocessing",
+        type=Name(_preprocessing_names),
+        metavar="PRESET|FILE",
+        help="How the model's maker prepared its input, where neither a manifest nor the model "
+        "says it: raw (pixels 0…255), 0..1, -1..1, imagenet-torch, caffe, or a JSON file.",
+    )
 
 
 def recipe() -> Callable[[Command], Command]:

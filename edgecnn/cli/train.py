@@ -17,6 +17,9 @@ from edgecnn.cli.progress import shown
 @options.data(required=True)
 @click.option("--epochs", type=int, help="Epochs at most; by default chosen from the data's size.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and splits.")
+@click.option(
+    "--split-seed", type=int, help="Seed of the split alone, recorded with the model [--seed]."
+)
 @click.option("--input-size", type=int, help="Side of the pictures that the network takes.")
 @options.recipe()
 @click.option("--out", type=options.FILE, required=True, help="The .keras file to write.")
@@ -32,6 +35,7 @@ def command(
     reading: Reading,
     epochs: int | None,
     seed: int,
+    split_seed: int | None,
     input_size: int | None,
     recipe: dict[str, Any],
     out: Path,
@@ -54,7 +58,8 @@ def command(
         raise InputError(f"--out takes a .keras file, received: {out}")
     refuse_overwrite(out, force=force)
     MODELS.check(model)
-    dataset = load_data(data, data_dir=data_dir, seed=seed, reading=reading)
+    seed_of_split = seed if split_seed is None else split_seed
+    dataset = load_data(data, data_dir=data_dir, seed=seed_of_split, reading=reading)
     folder = out.with_suffix(".training")
     with shown() as progress:
         artifact = train(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.convert import told
+from edgecnn.cli.convert import told, told_fed
 from edgecnn.cli.datasets import Reading
 
 COSTLIEST = 3
@@ -26,6 +26,7 @@ COSTLIEST = 3
     help="Percentage points of accuracy that an artifact may lose.",
 )
 @click.option("--layers", is_flag=True, help="Name the costliest layers, also of those that pass.")
+@options.preprocessing()
 @options.allow_unsafe()
 def command(
     *,
@@ -36,17 +37,22 @@ def command(
     reading: Reading,
     max_drop: float,
     layers: bool,
+    preprocessing: str | None,
     allow_unsafe: bool,
 ) -> None:
     """Compare ARTIFACTS with the model they were made from; exit code 1 when one lost too much.
 
     Of an artifact that failed the layers are named that cost it most.
     """
-    from edgecnn.cli.datasets import load_data
+    from edgecnn.cli.datasets import load_data, split_of
     from edgecnn.conversion.verify import verify_artifact
     from edgecnn.errors import GateError
+    from edgecnn.feeding.choice import check_option
 
-    dataset = load_data(data, data_dir=data_dir, reading=reading) if data else None
+    check_option(preprocessing)
+    dataset = None
+    if data:
+        dataset = load_data(data, data_dir=data_dir, seed=split_of(artifacts), reading=reading)
     failed = []
     for path in artifacts:
         found = verify_artifact(
@@ -56,6 +62,7 @@ def command(
             max_drop=max_drop,
             layers=layers,
             allow_unsafe=allow_unsafe,
+            preprocessing=preprocessing,
         )
         answer = "no labels, no accuracy gate"
         if found.gate is not None:
@@ -67,6 +74,7 @@ def command(
         click.echo(f"      {told(found.parity)}")
         for note in found.gate.notes if found.gate else ():
             click.echo(f"      {note}")
+        click.echo(f"      {told_fed(found.fed, None)}")
         for layer in found.layers[:COSTLIEST]:
             click.echo(
                 f"      {layer.share:4.0%} of the noise added by {layer.name} ({layer.operator}), "

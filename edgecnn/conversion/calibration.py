@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.data.seen import seen_samples
 from edgecnn.errors import InputError
-from edgecnn.manifest import TensorSpec
+from edgecnn.manifest import Manifest, TensorSpec
 from edgecnn.preprocessing import tensor_range
 from edgecnn.synthetic_inputs import Range, SyntheticInputs
 
@@ -47,9 +48,11 @@ class DrawnSamples:
     preprocessing: Preprocessing
     count: int = DEFAULT_SAMPLES
     seed: int = 0
+    among: tuple[int, ...] | None = None
+    """Indices to draw from; None for the whole split."""
 
     def __len__(self) -> int:
-        return min(self.count, len(self._split))
+        return min(self.count, len(self._split) if self.among is None else len(self.among))
 
     def __iter__(self) -> Iterator[Tensor]:
         split = self._split
@@ -89,6 +92,8 @@ class DrawnSamples:
     def indices(self) -> npt.NDArray[np.int64]:
         """Where the samples stand in their split."""
         generator = np.random.default_rng(self.seed)
+        if self.among is not None:
+            return generator.choice(np.asarray(self.among), size=len(self), replace=False)
         return generator.choice(len(self._split), size=len(self), replace=False)
 
 
@@ -138,14 +143,18 @@ def calibration_samples(
     *,
     count: int = DEFAULT_SAMPLES,
     seed: int = 0,
+    trained: Manifest | None = None,
 ) -> DrawnSamples:
     """Samples of the training split, or of the validation split where that is all there is.
 
+    Where the data are those that the model (whose manifest is `trained`) was trained on, split
+    in another way, only what it was trained on calibrates: the rest are its test samples.
     Raises InputError when there are none, or when they have another shape than the model's
     `input_shape` (without the batch).
     """
     split = _first_filled(dataset, ("train", "validation"), "calibrate with")
-    samples = DrawnSamples(dataset, split, preprocessing, count, seed)
+    among = _among(dataset, split, trained, seen=True)
+    samples = DrawnSamples(dataset, split, preprocessing, count, seed, among)
     samples.check(input_shape)
     return samples
 
@@ -158,8 +167,10 @@ def verification_samples(
     count: int = DEFAULT_SAMPLES,
     seed: int = 0,
     vocabulary_size: int | None = None,
+    trained: Manifest | None = None,
 ) -> DrawnSamples | RandomSamples:
-    """Samples of the test split (or the nearest there is); without data noise over the range
+    """Samples of the test split (or the nearest there is), without those that `trained` was
+    trained on as far as others are left; without data noise over the range
     that `preprocessing` gives, or ids below `vocabulary_size` for a model that takes ids.
 
     Raises InputError as `calibration_samples` does.
@@ -168,9 +179,22 @@ def verification_samples(
         values = tensor_range(preprocessing)
         return RandomSamples(input_shape, count, seed, vocabulary_size, values)
     split = _first_filled(dataset, ("test", "validation", "train"), "verify with")
-    samples = DrawnSamples(dataset, split, preprocessing, count, seed)
+    among = _among(dataset, split, trained, seen=False)
+    samples = DrawnSamples(dataset, split, preprocessing, count, seed, among)
     samples.check(input_shape)
     return samples
+
+
+def _among(
+    dataset: Dataset, split: str, trained: Manifest | None, *, seen: bool
+) -> tuple[int, ...] | None:
+    """Samples of a split that training saw, or that it did not; None for all of them, where
+    training saw none, or where none are left.
+    """
+    known = None if trained is None else seen_samples(trained, dataset, split)
+    if known is None or not known.any():
+        return None
+    return tuple(np.flatnonzero(known == seen).tolist()) or None
 
 
 def _first_filled(dataset: Dataset, names: tuple[str, ...], purpose: str) -> str:

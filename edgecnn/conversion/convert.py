@@ -24,15 +24,18 @@ from edgecnn.conversion.calibration import (
 from edgecnn.conversion.calibration_look import CalibrationLook, look
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.existing import find_existing
+from edgecnn.conversion.feeding import chosen_for
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.gate import objections
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
 from edgecnn.conversion.source import Array, SourceModel, describe, digest, half_precision_note
 from edgecnn.conversion.targets import Target, parse_targets
 from edgecnn.conversion.verify import load_session, open_keras, parent_objection, verify
+from edgecnn.data.seen import without_digests
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, GateError, InputError, UnsupportedError
 from edgecnn.evaluation.parity_words import one_class
+from edgecnn.feeding import must_know
 from edgecnn.files import atomic_path
 from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import (
@@ -42,6 +45,7 @@ from edgecnn.manifest import (
     with_conversion,
     write_manifest,
 )
+from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.results import Parity
 
@@ -66,6 +70,9 @@ class ConversionOutcome:
     seconds: float = 0.0
     error: str | None = None
     hint: str | None = None
+    fed: Fed | None = None
+    """What calibrated and was compared, and from where its preprocessing is known; None for
+    synthetic samples."""
 
     @property
     def parity(self) -> Parity | None:
@@ -101,23 +108,27 @@ def convert(
     force: bool = False,
     progress: Progress | None = None,
     allow_unsafe: bool = False,
+    preprocessing: Preprocessing | str | None = None,
 ) -> list[ConversionOutcome]:
     """Convert a Keras model, or a `.keras` file, to every target; files go to the folder `out`.
 
     Files are called `<name>_<recipe>.<format>`; `name` is the file's or the model's own.
     `calibration` gives real samples: `samples` of its training split calibrate, as many of its
-    test split are what parity is computed on (noise without). `manifest` tells about a model
-    in memory what a manifest beside a `.keras` file tells; what both leave open (labels,
-    preprocessing) is the calibration data's. `allow_unsafe` runs code a `.keras` file brings.
+    test split are what parity is computed on (noise without). Test samples of the split that the
+    model was trained on never calibrate. `manifest` tells about a model in memory what a manifest
+    beside a `.keras` file tells; labels that both leave open are the calibration data's.
+    `preprocessing` is what the model wants: a preset's name, a JSON file or a Preprocessing;
+    without it the manifest says it, or the model's own layers prove it. It goes into the
+    artifacts' manifests. `allow_unsafe` runs code a `.keras` file brings.
 
     Returns an outcome a target, in the order asked for. Raises InputError before anything is
     converted for what concerns all of them: an unknown target, a model that cannot be read or
-    has several, open or non-float inputs, calibration data of another shape, and files in
-    `out` that something else made (unless `force`).
+    has several, open or non-float inputs, calibration data of another shape or for a model
+    that nobody knows how to feed, and files in `out` that something else made (unless `force`).
     """
     wanted = parse_targets(targets)
     source, parent = _open(model, manifest, name, allow_unsafe=allow_unsafe)
-    parent = _completed(parent, source, calibration)
+    parent, fed = _completed(parent, source, calibration, preprocessing)
     job = _Job(
         source,
         parent,
@@ -130,6 +141,7 @@ def convert(
             count=samples,
             seed=seed,
             vocabulary_size=source.vocabulary_size,
+            trained=parent,
         ),
     )
     plans = [(target, job.plan(target)) for target in wanted]
@@ -154,7 +166,7 @@ def convert(
             else:
                 outcomes.append(job.make(target, plan, files))
     report("convert", len(plans), len(plans))
-    return outcomes
+    return [replace(outcome, fed=fed) for outcome in outcomes]
 
 
 def convert_one(
@@ -168,6 +180,7 @@ def convert_one(
     seed: int = 0,
     force: bool = False,
     allow_unsafe: bool = False,
+    preprocessing: Preprocessing | str | None = None,
 ) -> Artifact:
     """Convert to a single target and return the artifact; arguments are those of `convert`.
 
@@ -183,6 +196,7 @@ def convert_one(
         seed=seed,
         force=force,
         allow_unsafe=allow_unsafe,
+        preprocessing=preprocessing,
     )
     if more:
         raise InputError(
@@ -269,7 +283,7 @@ class _Job:
                 self._verification,
                 parent_sha256=self._source.sha256,
             )
-            embed_manifest(temporary, manifest)
+            embed_manifest(temporary, without_digests(manifest))
             load_session(temporary)  # the rewritten file is whole
             sidecar_path(path).unlink(missing_ok=True)
         found = self._calibration_look(target)
@@ -319,16 +333,29 @@ def _open(
     return replace(source, name=name or source.name), known
 
 
-def _completed(parent: Manifest, source: SourceModel, dataset: Dataset | None) -> Manifest:
-    """Fill in from the data what nobody said about the model."""
+def _completed(
+    parent: Manifest,
+    source: SourceModel,
+    dataset: Dataset | None,
+    preprocessing: Preprocessing | str | None,
+) -> tuple[Manifest, Fed | None]:
+    """The parent's manifest with labels from the data and the preprocessing that the model wants,
+    and the record of the latter where samples of the data are fed.
+
+    Raises InputError where there are data and nobody knows how to feed them.
+    """
+    choice = chosen_for(source, parent, dataset, preprocessing)
+    if choice.preprocessing is not None and choice.preprocessing != parent.preprocessing:
+        parent = replace(parent, preprocessing=choice.preprocessing, feeding=choice.fed)
     if dataset is None:
-        return parent
-    return replace(
+        return parent, None
+    must_know(choice, source.name)
+    completed = replace(
         parent,
         task=parent.task if parent.task != "unknown" else dataset.task,
         labels=parent.labels or dataset.labels,
-        preprocessing=parent.preprocessing or dataset.preprocessing(source.input_shape),
     )
+    return completed, choice.fed
 
 
 def _calibration(
@@ -345,7 +372,7 @@ def _calibration(
     if not any(target.needs_calibration for target in wanted):
         return None
     return calibration_samples(
-        dataset, parent.preprocessing, source.input_shape, count=count, seed=seed
+        dataset, parent.preprocessing, source.input_shape, count=count, seed=seed, trained=parent
     )
 
 

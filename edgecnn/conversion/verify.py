@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.conversion.calibration import DrawnSamples, verification_samples
+from edgecnn.conversion.calibration import DEFAULT_SAMPLES, DrawnSamples, verification_samples
+from edgecnn.conversion.feeding import chosen_for
 from edgecnn.conversion.gate import DEFAULT_MAX_DROP, Gate, judge
 from edgecnn.conversion.sensitivity import LayerNoise, layer_noise
 from edgecnn.conversion.source import SourceModel, describe
+from edgecnn.data.seen import seen_in_training
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.proof import proves_nothing
 from edgecnn.evaluation.tasks import Key, Scorer, open_scorer
+from edgecnn.feeding import must_know
 from edgecnn.manifest import Artifact, Manifest, sha256_of
+from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Accuracy, Parity, RuntimeOptions
 
@@ -49,6 +53,8 @@ class Verification:
     gate: Gate | None = None
     layers: tuple[LayerNoise, ...] = ()
     """What each layer costs, costliest first, where it was asked for or the gate said no."""
+    fed: Fed | None = None
+    """What both got; None for synthetic samples."""
 
     @property
     def passed(self) -> bool:
@@ -113,6 +119,7 @@ def verify_artifact(
     max_drop: float = DEFAULT_MAX_DROP,
     layers: bool = False,
     allow_unsafe: bool = False,
+    preprocessing: Preprocessing | str | None = None,
 ) -> Verification:
     """Compare a file with its parent and pass it through the accuracy gate.
 
@@ -120,9 +127,12 @@ def verify_artifact(
     the artifact's folder and in those above and below it. `dataset` gives the samples of the
     whole test split (noise without) and the labels; without labels there is no gate. For a
     converted file that fails, or with `layers`, the noise of each layer is found as well.
+    `preprocessing` is as for `convert`. The gate says no to accuracy that was measured on
+    samples that training saw.
 
     Raises InputError when a file is unusable, when no parent is found, when it is not the
-    artifact's parent, and when data and model do not fit.
+    artifact's parent, when data and model do not fit, and when there are data and nobody knows
+    how to feed them.
     """
     artifact = load_artifact(path)
     parent = parent or _find_parent(artifact)
@@ -134,13 +144,13 @@ def verify_artifact(
             f"(sha256 {source.sha256[:12]}…, recorded {recorded[:12]}…)",
             hint="give the .keras file it was made from, or convert again",
         )
+    choice = chosen_for(source, artifact.manifest, dataset, preprocessing)
     samples = verification_samples(
         dataset,
-        artifact.manifest.preprocessing
-        or (dataset.preprocessing(source.input_shape) if dataset else None),
+        must_know(choice, source.name) if dataset else choice.preprocessing,
         source.input_shape,
         vocabulary_size=source.vocabulary_size,
-        **({"count": _size_of_test_split(dataset)} if dataset else {}),
+        count=_size_of_test_split(dataset) if dataset else DEFAULT_SAMPLES,
     )
     reference: Sequence[Array] = source.predict(samples)
     session = load_session(artifact.path)
@@ -158,9 +168,20 @@ def verify_artifact(
         max_drop=max_drop,
         synthetic=not isinstance(samples, DrawnSamples),
     )
+    if accuracy is not None and isinstance(samples, DrawnSamples):
+        answer = _unless_seen(answer, artifact.manifest, samples)
+    fed = choice.fed if isinstance(samples, DrawnSamples) else None
     wanted = layers or (answer is not None and not answer.passed and not answer.undecided)
     found = _layers(source, artifact.path, samples, asked=layers) if wanted else ()
-    return Verification(artifact, compared, accuracy, before, answer, tuple(found))
+    return Verification(artifact, compared, accuracy, before, answer, tuple(found), fed)
+
+
+def _unless_seen(answer: Gate | None, manifest: Manifest, samples: DrawnSamples) -> Gate | None:
+    """The gate's answer, which is no where accuracy was measured on samples that training saw."""
+    seen = seen_in_training(manifest, samples.dataset, samples.split_name)
+    if seen is None or not seen.count:
+        return answer
+    return Gate(False, f"INVALID: {seen.sentence}", undecided=True)
 
 
 def _layers(

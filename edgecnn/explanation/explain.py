@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.base import Dataset
+from edgecnn.data.seen import seen_in_training
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.explanation import network
 from edgecnn.explanation.colour import Contribution, contributions
@@ -19,8 +20,9 @@ from edgecnn.explanation.occlusion import Occlusion, occlude
 from edgecnn.explanation.receptive_field import EffectiveField, effective_fields, noisy_copies
 from edgecnn.explanation.shift import ShiftCurve, shift_curve
 from edgecnn.explanation.subject import Subject, open_subject
+from edgecnn.feeding.choice import HINT
 from edgecnn.models.receptive_field import ReceptiveField, receptive_fields
-from edgecnn.preprocessing import FloatArray
+from edgecnn.preprocessing import FloatArray, Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.runtimes.first_layer import first_convolution, read_first_convolution
 
@@ -56,6 +58,8 @@ class Explanation:
     colours: tuple[Contribution, ...]
     curves: tuple[ShiftCurve, ...]
     data_name: str = ""
+    invalid: tuple[str, ...] = ()
+    """Why the curves say nothing about new pictures."""
 
 
 def explain(
@@ -71,6 +75,7 @@ def explain(
     top: int = 3,
     layer: str | None = None,
     allow_unsafe: bool = False,
+    preprocessing: Preprocessing | str | None = None,
     progress: Progress = silent,
 ) -> Explanation:
     """Explain `model` on one picture (uint8, as decoded), and measure how it bears shifts.
@@ -78,15 +83,21 @@ def explain(
     Without `picture` the first picture of the data's test split is taken. `beside` are further
     files of the same parent: they are measured under `shifts` on `samples` pictures of
     `dataset`'s test split. `classes` (names or indices) and `top` say which classes Grad-CAM
-    looks for, `layer` where.
+    looks for, `layer` where. `preprocessing` says what the models want, where they do not.
 
-    Raises InputError for files, pictures, classes and layers that cannot be used.
+    Raises InputError for files, pictures, classes and layers that cannot be used, and for data
+    without anybody who knows how the models want them.
     """
     truth = None
     if picture is None:
         picture, picture_name, truth = _first_picture(dataset)
-    subject = open_subject(model, allow_unsafe=allow_unsafe)
-    others = [open_subject(path, allow_unsafe=allow_unsafe) for path in beside]
+    subject, *others = (
+        open_subject(path, allow_unsafe=allow_unsafe, option=preprocessing)
+        for path in (model, *beside)
+    )
+    for one in (subject, *others):
+        if dataset is not None and not one.fed.known:
+            raise InputError(f"{one.artifact.name}: {one.fed.because}", hint=HINT)
     for other in others:
         _check_kinship(subject, other)
     progress("explain", 0, 4, "answer")
@@ -121,7 +132,16 @@ def explain(
         colours=tuple(colours),
         curves=_curves([subject, *others], dataset, shifts, samples, progress),
         data_name=dataset.name if dataset else "",
+        invalid=_invalid([subject, *others], dataset),
     )
+
+
+def _invalid(subjects: Sequence[Subject], dataset: Dataset | None) -> tuple[str, ...]:
+    if dataset is None:
+        return ()
+    counted = [seen_in_training(one.artifact.manifest, dataset) for one in subjects]
+    said = (seen.sentence for seen in counted if seen is not None and seen.count)
+    return tuple(dict.fromkeys(said))
 
 
 def _check_kinship(subject: Subject, other: Subject) -> None:

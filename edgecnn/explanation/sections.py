@@ -102,10 +102,10 @@ def answer(found: Explanation) -> Section:
         tuple((_label(found, index), formats.percent(float(found.scores[index]), 2))
               for index in order),
     )  # fmt: skip
-    known = "that is assumed above" if subject.notes else "that the model was trained with"
+    known = clean(subject.fed.sentence) if subject.fed.known else "preprocessing as assumed above"
     how = (
-        f"The picture goes through the preprocessing {known}. Scores are what the last layer "
-        "says, not how often it is right."
+        f"{known[0].upper()}{known[1:]}. Scores are what the last layer says, not how often it is "
+        "right."
     )
     return Section(
         "answer", "The answer", said, how, (Row(tiles, "large"),), table, notes=subject.notes
@@ -335,6 +335,7 @@ def shift(found: Explanation) -> Section | None:
             tuple(lines),
         ),
         chart=True,
+        notes=tuple(f"INVALID: {reason}" for reason in found.invalid),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
+from edgecnn.feeding import Choice, choose, prove_file
+from edgecnn.feeding.keras_model import prove
 from edgecnn.keras_files import load_keras
 from edgecnn.manifest import Artifact
-from edgecnn.preprocessing import FloatArray, ImagePreprocessing
+from edgecnn.preprocessing import Fed, FloatArray, ImagePreprocessing, Preprocessing
 from edgecnn.runtimes import load
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Subject:
     session: Session | None
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    fed: Fed = field(default_factory=lambda: Fed("unknown", "nothing says what it is fed"))
+    """What it is fed, and from where that is known."""
 
     @property
     def detects(self) -> bool:
@@ -96,8 +100,11 @@ def as_probabilities(scores: Array) -> FloatArray:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
-def open_subject(path: Path, *, allow_unsafe: bool = False) -> Subject:
-    """Load a `.keras`, `.tflite` or `.onnx` file that looks at pictures.
+def open_subject(
+    path: Path, *, allow_unsafe: bool = False, option: Preprocessing | str | None = None
+) -> Subject:
+    """Load a `.keras`, `.tflite` or `.onnx` file that looks at pictures, to be fed as `option`,
+    its manifest, or the model itself says.
 
     Raises InputError for a file that cannot be read, for a model over texts, signals or volumes,
     and for one whose answer is neither class scores nor a detector's heat map.
@@ -115,8 +122,18 @@ def open_subject(path: Path, *, allow_unsafe: bool = False) -> Subject:
         answers = [tuple(spec.shape) for spec in session.outputs]
     shape = _picture_shape(artifact, shapes)
     _check_answers(artifact, answers)
-    preprocessing, notes = _preprocessing(artifact, shape)
-    return Subject(artifact, preprocessing, model, session, artifact.manifest.labels, notes)
+    proof = prove_file(path) if model is None else prove(model)
+    layout = session.inputs[0].layout if session is not None else "NHWC"
+    choice = choose(
+        lambda: ImagePreprocessing(*shape),
+        artifact.manifest,
+        option=option,
+        proof=proof,
+        layout=layout,
+    )
+    preprocessing, notes = _preprocessing(artifact, shape, choice)
+    labels = artifact.manifest.labels
+    return Subject(artifact, preprocessing, model, session, labels, notes, choice.fed)
 
 
 def _ends(artifact: Artifact, model: Any, which: str) -> list[Any]:
@@ -177,14 +194,14 @@ def _check_answers(artifact: Artifact, answers: list[tuple[Any, ...]]) -> None:
 
 
 def _preprocessing(
-    artifact: Artifact, shape: tuple[int, int, int]
+    artifact: Artifact, shape: tuple[int, int, int], choice: Choice
 ) -> tuple[ImagePreprocessing, tuple[str, ...]]:
-    known = artifact.manifest.preprocessing
-    if isinstance(known, ImagePreprocessing):
-        return known, ()
+    if isinstance(choice.preprocessing, ImagePreprocessing):
+        return choice.preprocessing, (choice.fed.sentence,) if choice.fed.conflict else ()
     note = (
-        f"{artifact.name} carries no manifest, so its preprocessing is assumed: resized to "
-        f"{shape[0]}×{shape[1]}, grey levels 0 to 255 divided by 255. If it was trained otherwise, "
-        "what follows shows the network on pictures that it does not know."
+        f"Nothing says how {artifact.name} wants its input, so it is assumed: resized to "
+        f"{shape[0]}×{shape[1]}, gray levels 0 to 255 divided by 255. If it was trained otherwise, "
+        "what follows shows the network on pictures that it does not know; --preprocessing says "
+        "how it was."
     )
     return ImagePreprocessing(*shape), (note,)

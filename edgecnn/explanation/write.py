@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ def numbers(found: Explanation) -> dict[str, Any]:
         "model": {"name": artifact.name, "sha256": artifact.sha256, "format": artifact.format},
         "picture": found.picture_name,
         "notes": list(found.subject.notes),
+        "fed": asdict(found.subject.fed),
+        "invalid": list(found.invalid),
         "best": [
             {"class": index, "label": found.subject.label(index),
              "score": float(found.scores[index])}

@@ -38,7 +38,6 @@ class Choice:
 
 
 def choose(
-    name: str,
     base: Callable[[], Preprocessing],
     manifest: Manifest,
     *,
@@ -46,7 +45,7 @@ def choose(
     proof: Proof | None = None,
     layout: str = "",
 ) -> Choice:
-    """What the model called `name` is fed.
+    """What a model is fed.
 
     `option` is what the user said: a preset, a file, or a preprocessing (from Python); it goes
     before the manifest, and that before `proof`. Where they contradict each other, the record
@@ -65,25 +64,30 @@ def choose(
     if known is not None:
         return Choice(known, _recorded(known, manifest, proof, layout))
     if proof is not None:
-        chosen = proof.applied(base())
+        fitting = base()
+        try:
+            chosen = proof.applied(fitting)
+        except InputError:  # the proof speaks of pictures, the samples are none
+            return Choice(None, UNKNOWN)
         return Choice(chosen, fed_with(chosen, proof.known_from, proof.because, layout=layout))
-    return Choice(None, unknown(name))
+    return Choice(None, UNKNOWN)
 
 
-def must_know(choice: Choice) -> Preprocessing:
-    """The preprocessing. Raises InputError, with what to say, where nothing is known."""
+def must_know(choice: Choice, name: str) -> Preprocessing:
+    """The preprocessing of the model called `name`. Raises InputError, with what to say, where
+    nothing is known.
+    """
     if choice.preprocessing is None:
-        raise InputError(choice.fed.because, hint=HINT)
+        raise InputError(f"{name}: {choice.fed.because}", hint=HINT)
     return choice.preprocessing
 
 
-def unknown(name: str) -> Fed:
-    """The record of a model that nothing is known about."""
-    return Fed(
-        "unknown",
-        f"{name}: nothing says how its input is prepared (no manifest, no first layer that "
-        "rescales, no quantized input, no metadata), so accuracy would mean nothing",
-    )
+UNKNOWN = Fed(
+    "unknown",
+    "nothing says how its input is prepared (no manifest, no first layer that rescales, no "
+    "quantized input, no metadata), so accuracy would mean nothing",
+)
+"""The record of a model that nothing is known about."""
 
 
 def _optional(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from edgecnn.preprocessing.base import Preprocessing, known_arguments
+from edgecnn.preprocessing.base import Preprocessing
 from edgecnn.preprocessing.image import ImagePreprocessing
 from edgecnn.preprocessing.signal import SignalPreprocessing
 from edgecnn.preprocessing.span import tensor_range
 from edgecnn.preprocessing.spectrogram import SpectrogramPreprocessing
 from edgecnn.preprocessing.text import TextPreprocessing
 from edgecnn.preprocessing.volume import VolumePreprocessing
+from edgecnn.records import read_record
 
 Source = Literal[
     "manifest", "model", "quantization", "metadata", "family", "option", "caller", "unknown"
@@ -54,9 +55,10 @@ class Fed:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Fed:
-        """Read what `asdict` wrote; keys that are not known are left out."""
-        known: dict[str, Any] = known_arguments(values, (field.name for field in fields(cls)))
-        return cls(**known)
+        """Read what `asdict` wrote; keys that are not known are left out. Raises InputError for
+        fields of another type.
+        """
+        return read_record(cls, values, "feeding")
 
 
 def fed_with(

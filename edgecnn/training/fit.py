@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edgecnn import __version__
 from edgecnn.data.base import Dataset, Labels, Split
 from edgecnn.data.left_out import DataWarning
+from edgecnn.data.seen import KEY, training_record
 from edgecnn.errors import InputError
 from edgecnn.evaluation.classification import top1_accuracy
 from edgecnn.files import atomic_path
@@ -158,7 +159,7 @@ def train(
         preprocessing=preprocessing,
         labels=dataset.labels,
         metrics=metrics,
-        data=dataset.record(),
+        data={**dataset.record(), KEY: training_record(dataset)},
         training={
             "seed": seed,
             "devices": list(devices),

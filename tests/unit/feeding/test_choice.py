@@ -29,22 +29,22 @@ def base() -> ImagePreprocessing:
 
 
 def test_the_statistics_of_the_data_are_never_taken():
-    choice = choose("model.tflite", base, Manifest())
+    choice = choose(base, Manifest())
     assert choice.preprocessing is None
     with pytest.raises(InputError, match=r"model.tflite: nothing says") as refused:
-        must_know(choice)
+        must_know(choice, "model.tflite")
     assert all(name in refused.value.hint for name in PRESETS)
 
 
 def test_what_the_model_proves_is_fed_and_said():
-    choice = choose("model.tflite", base, Manifest(), proof=RAW)
+    choice = choose(base, Manifest(), proof=RAW)
     assert choice.preprocessing == with_preset(STATISTICS, "raw")
     assert choice.preprocessing.fit == "pad"
     assert choice.fed.sentence == ("fed 0…255, 8×8×3 NHWC: the model begins with Rescaling(1/255)")
 
 
 def test_a_manifest_goes_before_a_proof_and_the_contradiction_is_said():
-    choice = choose("m", base, Manifest(preprocessing=STATISTICS), proof=RAW)
+    choice = choose(base, Manifest(preprocessing=STATISTICS), proof=RAW)
     assert choice.preprocessing == STATISTICS
     assert choice.fed.known_from == "manifest"
     assert "Rescaling(1/255), which is for 0…255" in choice.fed.sentence
@@ -52,24 +52,24 @@ def test_a_manifest_goes_before_a_proof_and_the_contradiction_is_said():
 
 def test_a_manifest_that_agrees_with_the_proof_has_nothing_to_say():
     raw = with_preset(STATISTICS, "raw")
-    choice = choose("m", base, Manifest(preprocessing=raw), proof=RAW)
+    choice = choose(base, Manifest(preprocessing=raw), proof=RAW)
     assert choice.fed.conflict == ""
 
 
 def test_ranges_that_calibration_found_are_no_contradiction():
     quantized = Proof("quantization", "its scale is 0.9", "raw")
-    assert choose("m", base, Manifest(preprocessing=STATISTICS), proof=quantized).fed.conflict == ""
+    assert choose(base, Manifest(preprocessing=STATISTICS), proof=quantized).fed.conflict == ""
 
 
 def test_an_option_goes_before_the_manifest_and_says_so():
-    choice = choose("m", base, Manifest(preprocessing=STATISTICS), option="raw")
+    choice = choose(base, Manifest(preprocessing=STATISTICS), option="raw")
     assert choice.preprocessing == with_preset(STATISTICS, "raw")
     assert choice.fed.known_from == "option"
     assert "the manifest says −2…3" in choice.fed.sentence
 
 
 def test_an_option_against_the_proof_is_said():
-    choice = choose("m", base, Manifest(), option="0..1", proof=RAW)
+    choice = choose(base, Manifest(), option="0..1", proof=RAW)
     assert "fed 0…1" in choice.fed.sentence
     assert "which is for 0…255" in choice.fed.sentence
 
@@ -120,7 +120,7 @@ def test_a_file_may_hold_a_manifest_a_preprocessing_or_some_fields(tmp_path: Pat
     for number, content in enumerate(contents):
         path = tmp_path / f"{number}.json"
         path.write_text(json.dumps(content), encoding="utf-8")
-        choice = choose("m", base, Manifest(), option=str(path))
+        choice = choose(base, Manifest(), option=str(path))
         assert choice.preprocessing == wanted
 
 
@@ -132,12 +132,12 @@ def test_a_file_that_holds_no_preprocessing_is_refused(content: str, tmp_path: P
     path = tmp_path / "some.json"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=r"some.json|preprocessing"):
-        choose("m", base, Manifest(), option=str(path))
+        choose(base, Manifest(), option=str(path))
 
 
 def test_an_unknown_option_names_the_known_ones():
     with pytest.raises(InputError, match="unknown preprocessing 'rwa'") as error:
-        choose("m", base, Manifest(), option="rwa")
+        choose(base, Manifest(), option="rwa")
     assert "'raw'" in error.value.hint
 
 
@@ -158,11 +158,11 @@ def test_signals_may_be_raw_and_nothing_else():
 
 
 def test_a_record_survives_the_manifest():
-    fed = choose("m", base, Manifest(), proof=RAW, layout="NCHW").fed
+    fed = choose(base, Manifest(), proof=RAW, layout="NCHW").fed
     assert (fed.shape, fed.layout) == ((3, 8, 8), "NCHW")
     manifest = Manifest(preprocessing=STATISTICS, feeding=fed)
     assert Manifest.from_dict(json.loads(json.dumps(manifest.to_dict()))) == manifest
-    again = choose("m", base, manifest)
+    again = choose(base, manifest)
     assert again.fed.because == fed.because
 
 

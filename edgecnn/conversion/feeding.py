@@ -1,0 +1,50 @@
+"""What a Keras model that is converted or verified is fed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from edgecnn.conversion.source import SourceModel
+from edgecnn.errors import InputError
+from edgecnn.feeding import Choice, choose
+from edgecnn.feeding.choice import UNKNOWN
+from edgecnn.feeding.keras_model import prove
+from edgecnn.manifest import Manifest
+from edgecnn.preprocessing import ImagePreprocessing, Preprocessing
+
+if TYPE_CHECKING:
+    from edgecnn.data.base import Dataset
+
+
+def chosen_for(
+    source: SourceModel,
+    manifest: Manifest,
+    dataset: Dataset | None,
+    option: Preprocessing | str | None,
+) -> Choice:
+    """How `source` is fed, by the user's option, the manifest, or what the model proves.
+
+    Without data a preprocessing of pictures may still be found, for the manifest. Raises
+    InputError for an option that is not known or not for such an input, and for data that do
+    not fit the model.
+    """
+    proof = prove(source.model)
+    base = partial(_base, source, dataset)
+    try:
+        return choose(base, manifest, option=option, proof=proof, layout=source.layout)
+    except InputError:
+        if dataset is not None or option is not None:
+            raise
+        return Choice(None, UNKNOWN)  # it takes no pictures, and nothing is fed
+
+
+def _base(source: SourceModel, dataset: Dataset | None) -> Preprocessing:
+    if dataset is not None:
+        return dataset.preprocessing(source.input_shape)
+    if len(source.input_shape) != 3:
+        raise InputError(
+            f"{source.name} takes no pictures: {source.input_shape}",
+            hint="give data as well, or a JSON file with the whole preprocessing",
+        )
+    return ImagePreprocessing(*source.input_shape)
