@@ -46,6 +46,7 @@ def _convert(name: str) -> None:
         model,
         targets,
         calibration=_noise(model.input_shape[1:]),
+        preprocessing="0..1",
         samples=CALIBRATION_SAMPLES,
         out=MODELS,
         name=name,

@@ -1,7 +1,8 @@
 """edgecnn takes a convolutional network from Keras to an edge device and proves how it behaves.
 
-    model     = edgecnn.models.build("lenet5")
-    artifact  = edgecnn.convert(model, "tflite:static_int8", calibration=dataset, out="artifacts/")
+    digits    = edgecnn.data.load("digits")
+    model     = edgecnn.train("lenet5", digits, out="lenet5.keras")
+    artifact  = edgecnn.convert(model.path, "tflite:static_int8", calibration=digits, out="made")
     session   = edgecnn.load("model.tflite", runtime="litert:cpu", threads=1)
     results   = edgecnn.benchmark(["model.tflite"], runtimes=["litert:cpu", "openvino:cpu"])
 

@@ -14,7 +14,6 @@ from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
-    from edgecnn.results import Results
 
 
 @click.command()
@@ -70,7 +69,7 @@ def command(
     from edgecnn.benchmarking import scenarios
     from edgecnn.benchmarking.protocol import parse_duration
     from edgecnn.benchmarking.session import DEFAULT_PASSES, benchmark, check_previous
-    from edgecnn.cli.datasets import load_data, say, split_of
+    from edgecnn.cli.datasets import load_data, split_of
     from edgecnn.cli.tables import show
     from edgecnn.errors import InputError
     from edgecnn.feeding.choice import check_option
@@ -119,18 +118,4 @@ def command(
             progress=progress,
         )
     show([results])
-    for line in fed_lines(results):
-        say(line)
     click.echo(f"{out}; a page of it: edgecnn report {out} --out {out.with_suffix('.html')}")
-
-
-def fed_lines(results: Results) -> list[str]:
-    """What was fed to each file: a line for each way, with the files that share it."""
-    files: dict[str, list[str]] = {}
-    for row in results.measurements:
-        if row.fed is not None and row.status == "ok":
-            said = row.fed.sentence if row.fed.known else f"not fed the data: {row.fed.sentence}"
-            named = files.setdefault(said, [])
-            if row.artifact.name not in named:
-                named.append(row.artifact.name)
-    return [f"{', '.join(names)}: {sentence}" for sentence, names in files.items()]

@@ -48,7 +48,7 @@ class Fed:
     def sentence(self) -> str:
         """One line: range, size, layout, and from where that is known."""
         if not self.known:
-            return self.because
+            return f"not fed the data: {self.because}"
         size = "×".join(map(str, self.shape))
         line = f"fed {self.values}, {size} {self.layout}".rstrip() + f": {self.because}"
         return f"{line}; {self.conflict}" if self.conflict else line

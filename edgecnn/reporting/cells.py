@@ -93,3 +93,19 @@ def contention(rows: Sequence[Row]) -> str:
         f"A neighbor shared the core in {often} of the time in "
         f"{formats.plural(len(shares), 'row')}: latencies are those of the undisturbed machine."
     )
+
+
+def fed(rows: Sequence[Row], most: int = 6) -> list[str]:
+    """What was fed to the files, and from where that is known: a sentence for each way."""
+    files: dict[str, list[str]] = {}
+    for row in rows:
+        if row.fed:
+            named = files.setdefault(row.fed, [])
+            if row.artifact not in named:
+                named.append(row.artifact)
+    lines = [
+        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {said}"
+        for said, names in files.items()
+    ]
+    more = len(lines) - most
+    return [*lines[:most], *([f"… and {more} more ways in the report"] if more > 0 else [])]

@@ -41,6 +41,8 @@ def render(results: Sequence[Results], limits: answer.Limits | None = None) -> s
             parts += [f"{len(lines) - MOST_ROWS:,} more are in the HTML report.", ""]
         parts.append("</details>")
     parts += [f"\n{markdown_cell(note.text, 400)}" for note in notes]
+    for line in cells.fed(rows):
+        parts += ["", markdown_cell(line, 400)]
     neighbor = cells.contention(rows)
     if neighbor:
         parts += ["", markdown_cell(neighbor, 400)]

@@ -123,6 +123,8 @@ class Row:
     """Ids of slower rows of the same group that are statistically indistinguishable from it."""
     times: Times = field(default_factory=Times)
     quality: Accuracy | None = None
+    fed: str = ""
+    """What samples of the data became, and from where that is known; empty without data."""
     fence: str = ""
     """Why this row must not be compared with its namesakes of other files; empty if it may."""
 

@@ -90,6 +90,7 @@ def _row(index: int, machine: int, label: str, measurement: Measurement, results
         advice=clean(measurement.hint or ADVICE.get(state, ""), MESSAGE_LENGTH),
         command=reproduce(measurement, results),
         processes=len(measurement.runs),
+        fed=clean(measurement.fed.sentence, MESSAGE_LENGTH) if measurement.fed else "",
     )
     if effective:
         row = replace(
@@ -118,8 +119,9 @@ def reproduce(measurement: Measurement, results: Results) -> str:
     for option, source, key in (
         ("--profile", results.protocol, "name"),
         ("--data", results.data, "name"),
+        ("--preprocessing", results.data, "preprocessing"),
     ):
-        if source.get(key):
+        if isinstance(source.get(key), str) and source[key]:
             words += [option, clean(source[key], 80)]
     return " ".join(shlex.quote(word) for word in words)
 

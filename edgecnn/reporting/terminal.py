@@ -35,6 +35,7 @@ def render(
     parts.append(_table(rows, cells.marks(choices), max_rows))
     if len(rows) > max_rows:
         parts.append(Text(f"… and {len(rows) - max_rows} more rows in the report", style="dim"))
+    parts += [Text(line, style="dim") for line in cells.fed(rows)]
     neighbor = cells.contention(rows)
     if neighbor:
         parts.append(Text(neighbor, style="dim"))

@@ -113,6 +113,7 @@ const COLUMNS = [
     sub: (row) => (row.processes ? processes(row) : ""),
   }),
   num("outliers", "Outliers", { main: (row) => fixed(row.outliers, 0) }),
+  text("fed", "Input"),
   text("provider", "Provider"),
   text("device_name", "Device"),
   text("runtime_version", "Version"),

@@ -226,6 +226,7 @@ class Table {
       ["Neighbor", row.contended ? `${contentionOf(row)}; these samples stay out of the latency` : ""],
       ["Parity with the parent", has(row.cosine)
         ? `cosine ${row.cosine.toFixed(6)}, ${has(row.snr_db) ? `${format.number(row.snr_db)} dB` : "identical"}` : ""],
+      ["Input", row.fed],
       ["SHA-256", row.sha256], ["Fenced off", row.fence],
       ["Costliest operators", row.operators.map(([name, share]) => `${name} ${format.percent(share)}`).join(", ")],
     ].filter(([, value]) => value);

@@ -124,5 +124,7 @@ def make(name: str, folder: Path, digits: Dataset) -> Converted:
     parent = folder / f"{name}.keras"
     model.save(parent)
     out = folder / "artifacts"
-    outcomes = convert(parent, "all", calibration=digits, out=out, samples=SAMPLES)
+    outcomes = convert(
+        parent, "all", calibration=digits, out=out, samples=SAMPLES, preprocessing=prepare
+    )
     return Converted(name, parent, out, {str(outcome.target): outcome for outcome in outcomes})

@@ -277,12 +277,15 @@ def test_a_model_in_memory_is_converted_and_recognised_again(tmp_path: Path, dig
     from keras.layers import Dense, Flatten
 
     model = keras.Sequential([keras.Input(SHAPE), Flatten(), Dense(10)], name="memory")
-    artifact = convert_one(model, "tflite:static_int8", calibration=digits, out=tmp_path, samples=8)
+    trained_with = digits.preprocessing(SHAPE)
+    target = "tflite:static_int8"
+    wanted = {"calibration": digits, "samples": 8, "preprocessing": trained_with}
+    artifact = convert_one(model, target, out=tmp_path, **wanted)
     assert artifact.path == tmp_path / "memory_static_int8.tflite"
     assert artifact.manifest.labels == digits.labels
-    assert artifact.manifest.preprocessing == digits.preprocessing(SHAPE)
+    assert artifact.manifest.preprocessing == trained_with
     made_at = artifact.path.stat().st_mtime_ns
-    convert_one(model, "tflite:static_int8", calibration=digits, out=str(tmp_path), samples=8)
+    convert_one(model, target, out=str(tmp_path), **wanted)
     assert artifact.path.stat().st_mtime_ns == made_at
 
 

@@ -48,7 +48,8 @@ def stat(folder: Path) -> dict[str, int]:
 
 def test_a_second_run_reuses_everything(plain: Converted, digits: Dataset):
     before = stat(plain.folder)
-    outcomes = convert(plain.parent, "all", calibration=digits, out=plain.folder, samples=64)
+    wanted = {"calibration": digits, "preprocessing": digits.preprocessing((16, 16, 1))}
+    outcomes = convert(plain.parent, "all", out=plain.folder, samples=64, **wanted)
     assert {outcome.status for outcome in outcomes} == {"reused"}
     assert [outcome.parity for outcome in outcomes] == [
         outcome.parity for outcome in plain.outcomes.values()
@@ -303,14 +304,16 @@ def test_calibration_data_of_another_shape_names_both(work: Path, tmp_path: Path
     class Sound:
         """Data of another kind: the preprocessing yields one axis."""
 
+        shape, layout = (100,), "NC"
+
         def __call__(self, sample: np.ndarray) -> np.ndarray:
             return sample.astype(np.float32)
 
     split = Split(np.zeros((8, 100), np.uint8), np.zeros(8, np.int64))
     data = Dataset("sound", "classification", ("a",), {"train": split}, "feed", (100,))
-    object.__setattr__(data, "preprocessing", lambda _shape: Sound())
+    wanted = {"calibration": data, "preprocessing": Sound()}
     with pytest.raises(InputError, match=r"\(100,\).*\(16, 16, 1\)"):
-        convert(work, "tflite:static_int8", calibration=data, out=tmp_path / "out")
+        convert(work, "tflite:static_int8", out=tmp_path / "out", **wanted)
     assert not (tmp_path / "out").exists()
 
 

@@ -125,8 +125,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, 
         folder = tmp_path_factory.mktemp(modality)
         model = {"text": text_net, "signal": signal_net, "volume": volume_net}[modality]()
         model.save(folder / f"{modality}.keras")
+        data = dataset(modality)
         outcomes = convert(
-            folder / f"{modality}.keras", "all", calibration=dataset(modality), out=folder
+            folder / f"{modality}.keras",
+            "all",
+            calibration=data,
+            out=folder,
+            preprocessing=data.preprocessing(model.input_shape[1:]),
         )
         return {str(outcome.target): outcome for outcome in outcomes}
 
