@@ -60,6 +60,7 @@ def command(
     quits. Run it again to add to what is there.
     """
     from edgecnn.benchmarking.protocol import parse_duration
+    from edgecnn.errors import GateError
     from edgecnn.vision.collect import Collector, CollectSettings
     from edgecnn.vision.sources import parse_source
 
@@ -81,3 +82,5 @@ def command(
         if collector.taken or collector.left_out:
             for line in collector.lines():
                 click.echo(line)
+    if collector.cut_off:
+        raise GateError(collector.cut_off, hint="the pictures up to there are kept")

@@ -81,9 +81,11 @@ def command(
 
     SOURCE is a camera's number, a video file, a folder or glob of pictures, an rtsp:// or
     http:// address, a GStreamer pipeline, picamera, or synthetic (drawn live: no camera needed).
+    Exit code 1 when a video breaks off, or when the disk was too full for the recording or events.
 
     Keys: space pause, n step, s save a picture, r next runtime, m next model, e explain, q quit.
     """
+    from edgecnn.errors import GateError
     from edgecnn.vision.capture import Patience
     from edgecnn.vision.live import Live, LiveSettings
     from edgecnn.vision.pipeline import Choice
@@ -112,3 +114,8 @@ def command(
         summary = live.summary()
         for line in summary.lines() if summary.frames else ():
             click.echo(line)
+    if summary.lost:
+        raise GateError(
+            "; ".join(summary.lost),
+            hint="free some space, or copy or convert the video again, and run it again",
+        )

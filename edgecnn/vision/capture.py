@@ -68,6 +68,7 @@ class Capture:
         self._taken = 0
         self._started_ns = now_ns()
         self._unreadable = 0
+        self._cut_off = self._left_out = ""
         self._closed = False
         self._counting = True
 
@@ -76,6 +77,16 @@ class Capture:
         """Damaged frames or pictures that were left out."""
         reading = self._reading
         return self._unreadable + (reading.unreadable if reading else 0)
+
+    @property
+    def cut_off(self) -> str:
+        """What a file that ended sooner than it says lacks; empty for others."""
+        return self._reading.cut_off if self._reading else self._cut_off
+
+    @property
+    def left_out(self) -> str:
+        """The pictures that could not be decoded, by name; empty without any."""
+        return self._reading.left_out if self._reading else self._left_out
 
     def start(self) -> None:
         """Begin to open the source; `next` waits for it."""
@@ -171,6 +182,7 @@ class Capture:
     def _abandon(self) -> None:
         if self._reading is not None:
             self._unreadable += self._reading.unreadable
+            self._cut_off, self._left_out = self._reading.cut_off, self._reading.left_out
             self._reading.abandon()
             self._reading = None
 
@@ -212,6 +224,7 @@ class _Reading:
         self.abandoned = False
         self.error: Exception | None = None
         self.unreadable = 0
+        self.cut_off = self.left_out = ""
         self.fps = 0.0
         self.alive_at = time.monotonic()
         self._capture = capture
@@ -232,6 +245,8 @@ class _Reading:
                 self._read_all(reader)
             finally:
                 self.unreadable = reader.unreadable
+                self.cut_off = str(getattr(reader, "cut_off", ""))
+                self.left_out = str(getattr(reader, "left_out", ""))
                 reader.close()
         except Exception as error:  # noqa: BLE001 (raised again where frames are asked for)
             self.error = error

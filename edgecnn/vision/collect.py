@@ -20,8 +20,8 @@ from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 from edgecnn.vision.capture import Capture, Patience
 from edgecnn.vision.frames import Frame, Picture
+from edgecnn.vision.opencv import quiet_cv2
 from edgecnn.vision.overlay import FAINT, FOUND, PAPER, WARNING, Text, darken
-from edgecnn.vision.readers import quiet_cv2
 from edgecnn.vision.sources import Source
 from edgecnn.vision.window import CLOSED, ESCAPE, Window
 
@@ -72,6 +72,8 @@ class Collector:
         _check(settings)
         self.taken: Counter[str] = Counter()
         self.left_out = 0
+        self.cut_off = ""
+        """What a video that breaks off lacks, once `run` has returned."""
         self._settings = settings
         self._say = say
         self._folders = {label: LabelFolder(settings.out / label) for label in settings.labels}
@@ -99,6 +101,7 @@ class Collector:
                 self._collect_by_hand(capture, window)
         finally:
             capture.close()
+            self.cut_off = capture.cut_off
             if window is not None:
                 window.close()
 

@@ -50,7 +50,10 @@ class EventLog:
                 self.trouble = f"events stopped: {error.strerror or error} ({self.path.name})"
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            self.trouble = self.trouble or f"events stopped: {error.strerror} ({self.path.name})"
 
 
 def describe(change: Change, frame: Frame | None, now: datetime | None = None) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 from edgecnn.registry import RUNTIMES, require
 from edgecnn.runtimes.native_log import captured_stderr
@@ -64,6 +65,10 @@ class Summary:
     unreadable: int
     stages: dict[str, StageTime]
     troubles: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+    """What was asked for and not done to the end: frames of a file that breaks off, a recording
+    or events that a full disk cut short, a picture that could not be saved."""
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """For a person to read."""
@@ -77,7 +82,7 @@ class Summary:
             f"{stage} {_milliseconds(time.p50_ms)}/{_milliseconds(time.p95_ms)}"
             for stage, time in self.stages.items()
         ]
-        lines = [", ".join(parts)]
+        lines = [", ".join(parts), *self.notes]
         return [*lines, "ms p50/p95: " + ", ".join(times)] if times else lines
 
 
@@ -97,6 +102,7 @@ class Live:
         self._canvas: Picture | None = None
         self._notice: tuple[float, str] = (0.0, "")
         self._told: set[str] = set()
+        self._not_saved: list[str] = []
         self._recent: deque[dict[str, Any]] = deque(maxlen=EVENTS_SHOWN)
         self._signs = 0
         self._began = time.monotonic()
@@ -131,7 +137,23 @@ class Live:
             pipeline.capture.unreadable if pipeline else 0,
             pipeline.timing.stages() if pipeline else {},
             tuple(sorted(self._told)),
+            tuple(self._lost()),
+            tuple(self._notes()),
         )
+
+    def _lost(self) -> Iterator[str]:
+        if self._pipeline is not None and self._pipeline.capture.cut_off:
+            yield self._pipeline.capture.cut_off
+        for sink in (self._recorder, self._events):
+            if sink is not None and sink.trouble:
+                yield sink.trouble
+        yield from self._not_saved
+
+    def _notes(self) -> Iterator[str]:
+        if self._pipeline is not None and self._pipeline.capture.left_out:
+            yield f"unreadable: {self._pipeline.capture.left_out}"
+        if self._recorder is not None and self._recorder.note:
+            yield self._recorder.note
 
     def _open(self) -> Pipeline:
         """What can fail at once comes first: nobody waits for a model to hear of a typo."""
@@ -312,8 +334,9 @@ class Live:
         try:
             with atomic_path(self._settings.saved / name) as path:
                 path.write_bytes(data.tobytes())
-        except (OSError, ValueError) as error:
+        except (InputError, OSError, ValueError) as error:
             self._notify(f"not saved: {error}")
+            self._not_saved.append(f"{name} was not saved: {error}")
         else:
             self._notify(f"saved {name}")
 

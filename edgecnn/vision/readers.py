@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.registry import require
-from edgecnn.vision.frames import Picture, Read, Reader
+from edgecnn.vision.containers import only_sound
+from edgecnn.vision.frames import Read, Reader
+from edgecnn.vision.opencv import as_bgr, quiet_cv2
+from edgecnn.vision.picture_files import PictureReader
 from edgecnn.vision.sources import Source, cameras
 
-LARGEST_PIXELS = 100_000_000
-"""A picture above is left out: 300 MB for one frame is no camera's."""
+BREAK_SECONDS, BREAK_SHARE = 0.5, 0.05
+"""A file that ends so much sooner than it says (by both) has broken off; less may be rounding."""
 LIVE_BUFFER = 1
 DAMAGED_IN_A_ROW = 250
 """Frames of a file that may fail one after another before the rest is given up."""
@@ -56,17 +56,23 @@ class VideoReader:
         self._expected = int(count) if known else 0
         self._read = 0
         self._damaged = 0
+        self._seconds = 0.0
+        self.cut_off = ""
+        """What a file that ended sooner than it says lacks; empty for others."""
 
     @property
     def unreadable(self) -> int:
         return self._damaged
 
     def read(self) -> Read | None:
+        """The next frame; raises InputError when a file ends without having given one."""
         ok, image = self._capture.read()
         if not ok and self._expected and self._position() < self._expected:
             ok, image = self._after_damage()
         if not ok:
             self._count_missing()
+            if not self._read and not self._source.live:
+                raise _no_frame(self._source, self._expected)
             return None
         self._read += 1
         seconds = -1.0
@@ -75,6 +81,7 @@ class VideoReader:
             seconds = max(milliseconds, 0.0) / 1000
             if seconds == 0.0 and self.fps:
                 seconds = (self._read - 1) / self.fps
+            self._seconds = seconds
         return as_bgr(image), seconds, ""
 
     def close(self) -> None:
@@ -103,55 +110,15 @@ class VideoReader:
 
     def _count_missing(self) -> None:
         self._damaged = max(0, self._expected - self._read)
-
-
-class PictureReader:
-    """Picture files one after another; a damaged one is left out and counted."""
-
-    fps = 0.0
-
-    def __init__(self, source: Source) -> None:
-        self._cv2 = quiet_cv2()
-        self._paths = iter(source.paths)
-        self._count = len(source.paths)
-        self._damaged: list[Path] = []
-        self._index = -1
-
-    @property
-    def unreadable(self) -> int:
-        return len(self._damaged)
-
-    def read(self) -> Read | None:
-        for path in self._paths:
-            self._index += 1
-            image = self._decode(path)
-            if image is not None:
-                return image, float(self._index), path.name
-            self._damaged.append(path)
-        if len(self._damaged) == self._count:
-            raise InputError(
-                f"none of {self._count} pictures could be decoded, first: {self._damaged[0].name}",
-                hint="the files are damaged, empty or not pictures",
+        if not (self._read and self.fps and self._expected):
+            return
+        # By the clock: where the rate varies, the number of frames is an estimate.
+        said, seen = self._expected / self.fps, self._seconds + 1 / self.fps
+        if self._damaged and said - seen > max(BREAK_SECONDS, BREAK_SHARE * said):
+            self.cut_off = (
+                f"{self._source} breaks off after {seen:.1f} of {said:.1f} s "
+                f"({self._read} of {self._expected} frames)"
             )
-        return None
-
-    def close(self) -> None:
-        self._paths = iter(())
-
-    def _decode(self, path: Path) -> Picture | None:
-        try:
-            data = np.fromfile(path, np.uint8)
-        except OSError:
-            return None
-        if data.size == 0:
-            return None
-        try:  # IMREAD_COLOR turns grey, alpha, 16 bits and EXIF rotation into upright BGR
-            image = self._cv2.imdecode(data, self._cv2.IMREAD_COLOR)
-        except self._cv2.error:  # more pixels than OpenCV allows
-            return None
-        if image is None or image.shape[0] * image.shape[1] > LARGEST_PIXELS:
-            return None
-        return as_bgr(image)
 
 
 class PiCamera:
@@ -193,30 +160,6 @@ class PiCamera:
         self._camera.close()
 
 
-def quiet_cv2() -> Any:
-    """OpenCV, with its and FFmpeg's logs off: what goes wrong is said here, in one line."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    os.environ.setdefault("OPENCV_VIDEOIO_DEBUG", "0")
-    cv2 = require("cv2", "opencv")
-    logging = cv2.utils.logging
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    return cv2
-
-
-def as_bgr(image: Any) -> Picture:
-    """(h, w), (h, w, 1) or (h, w, 4) of any camera → (h, w, 3) uint8, contiguous."""
-    array = np.asarray(image)
-    if array.dtype != np.uint8:
-        array = (array >> 8 if array.dtype == np.uint16 else np.clip(array, 0, 255)).astype(
-            np.uint8
-        )
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.shape[2] == 1:
-        array = np.repeat(array, 3, axis=2)
-    return np.ascontiguousarray(array[:, :, :3])
-
-
 def _open(cv2: Any, source: Source, timeout_s: float) -> Any:
     milliseconds = max(1, int(timeout_s * 1000))
     if source.kind == "camera":
@@ -256,6 +199,11 @@ def _not_opened(cv2: Any, source: Source) -> InputError:
             "Without one, try: edgecnn detect synthetic",
         )
     if source.kind == "video":
+        if only_sound(Path(source.address)):
+            return InputError(
+                f"{Path(source.address).name} holds sound and no pictures",
+                hint="give a recording with a video track",
+            )
         return InputError(
             f"{Path(source.address).name}: not a video that OpenCV {cv2.__version__} can open",
             hint="the file is damaged, empty, or of an unknown codec; try to play it",
@@ -267,6 +215,15 @@ def _not_opened(cv2: Any, source: Source) -> InputError:
     return InputError(
         f"cannot open {source}",
         hint="is the address right, and does the camera answer? ffplay or VLC can tell",
+    )
+
+
+def _no_frame(source: Source, expected: int) -> InputError:
+    declared = f" of the {expected} that it declares" if expected else ""
+    return InputError(
+        f"{source}: it can be opened, but not one frame{declared} can be read",
+        hint="the file is empty, cut off or of an unknown codec; try to play it, or convert it "
+        "with ffmpeg",
     )
 
 

@@ -14,7 +14,7 @@ from edgecnn.errors import InputError
 from edgecnn.files import refuse_overwrite
 from edgecnn.vision import fragments
 from edgecnn.vision.frames import Picture
-from edgecnn.vision.readers import quiet_cv2
+from edgecnn.vision.opencv import quiet_cv2
 
 LARGEST_SIDE = 1920
 SECONDS_A_FRAGMENT = 1.0
@@ -43,6 +43,8 @@ class Recorder:
         refuse_overwrite(path, force=force)
         self.path = path
         self.trouble = ""
+        self.note = ""
+        """What differs between what was shown and what is recorded; empty without a difference."""
         self.frames = 0
         self._cv2 = quiet_cv2()
         try:
@@ -67,7 +69,10 @@ class Recorder:
             return
 
     def close(self) -> None:
-        """Write what is left. A film without a frame is removed."""
+        """Write what is left. A film without a frame is removed.
+
+        `trouble` says when the end could not be written.
+        """
         while self._thread.is_alive():
             try:
                 self._queue.put(None, timeout=0.1)
@@ -75,7 +80,12 @@ class Recorder:
                 continue
             break
         self._thread.join(CLOSING_S)
-        self._file.close()
+        if self._thread.is_alive():
+            self._stop(f"the encoder did not finish within {CLOSING_S:g} s")
+        try:
+            self._file.close()
+        except OSError as error:
+            self._stop(error.strerror or str(error))
         if self._film.fragments == 0:
             self.path.unlink(missing_ok=True)
         self._film.remove()
@@ -85,12 +95,16 @@ class Recorder:
             while (item := self._queue.get()) is not None:
                 self._film.add(*item)
                 self.frames += 1
+                self.note = self.note or self._film.difference(item[0])
             self._film.flush()
-        except OSError as error:
-            left = f"{self.path.name} is playable up to here"
-            if self._film.fragments == 0:
-                left = "nothing was recorded"
-            self.trouble = f"recording stopped: {error.strerror or error}; {left}"
+        except (OSError, self._cv2.error) as error:
+            self._stop(getattr(error, "strerror", None) or str(error))
+
+    def _stop(self, why: str) -> None:
+        left = f"{self.path.name} is playable up to here"
+        if self._film.fragments == 0:
+            left = "nothing was recorded"
+        self.trouble = self.trouble or f"recording stopped: {why}; {left}"
 
 
 class _Film:
@@ -134,12 +148,21 @@ class _Film:
         except ValueError as error:  # the temporary folder is full, too
             raise OSError(None, "no space for the encoder's temporary file") from error
         durations = _durations(times, until)[: len(encoded.frames)]
+        if len(encoded.frames) < len(times):
+            raise OSError(None, f"the encoder kept {len(encoded.frames)} of {len(times)} frames")
         data = fragments.fragment(self.fragments + 1, self._ticks, encoded, durations)
         if self.fragments == 0:
             data = fragments.header(encoded.description, *self._size) + data
         self._append(data)
         self._ticks += sum(durations)
         self.fragments += 1
+
+    def difference(self, image: Picture) -> str:
+        """How the film differs from a picture that was added to it."""
+        shown = (image.shape[1], image.shape[0])
+        if self._size is None or self._size == shown:
+            return ""
+        return f"recorded in {self._size[0]}×{self._size[1]}, the source has {shown[0]}×{shown[1]}"
 
     def remove(self) -> None:
         scratch.remove_folder(self._folder)

@@ -22,7 +22,7 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.vision.frames import Picture
-from edgecnn.vision.readers import quiet_cv2
+from edgecnn.vision.opencv import quiet_cv2
 
 MOST_CLIENTS = 32
 JPEG_QUALITY = 80

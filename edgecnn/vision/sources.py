@@ -15,7 +15,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from edgecnn.errors import InputError
+from edgecnn.files import check_regular_file
 from edgecnn.registry import unknown_name
+from edgecnn.vision.containers import frames_in
 
 Kind = Literal["camera", "video", "pictures", "stream", "gstreamer", "picamera", "synthetic"]
 
@@ -25,6 +27,8 @@ VIDEO_ENDINGS = frozenset(
 PICTURE_ENDINGS = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
+MOVING_ENDINGS = frozenset((".gif", ".png"))
+"""Of pictures that FFmpeg plays as a video when they hold several."""
 STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "rtp", "srt", "tcp")
 FORMS = (
     "a camera's number, a video file, a folder or glob of pictures, an rtsp:// or http:// "
@@ -125,7 +129,10 @@ def _files(text: str) -> Source:
             )
         return _pictures(text, pictures)
     if path.exists():
+        check_regular_file(path)
         ending = _ending(path.name)
+        if ending in MOVING_ENDINGS and frames_in(path) > 1:
+            return Source("video", str(path), live=False)
         if ending in PICTURE_ENDINGS:
             return _pictures(text, [path])
         if ending in VIDEO_ENDINGS:

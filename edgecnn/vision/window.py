@@ -8,7 +8,7 @@ import sys
 
 from edgecnn.errors import InputError
 from edgecnn.vision.frames import Picture
-from edgecnn.vision.readers import quiet_cv2
+from edgecnn.vision.opencv import quiet_cv2
 
 KEYS = {
     " ": "pause",

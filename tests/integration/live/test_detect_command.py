@@ -212,8 +212,9 @@ def test_a_full_disk_ends_the_film_and_not_the_run(started, tmp_path):
         "synthetic:160x120", "--headless", "--frames", "90", "--record", film, limit_bytes=120_000
     )
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    assert process.returncode == 1, err
     assert "recording stopped" in out
+    assert "recording stopped" in err
     assert "90 frames" in out
     assert frames_of(film) > 0
 
@@ -225,8 +226,50 @@ def test_a_disk_too_full_for_the_films_end_is_told_too(started, tmp_path):
         limit_bytes=40_000,
     )  # fmt: skip
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    assert process.returncode == 1, err
     assert "recording stopped" in out
+    assert "recording stopped" in err
+
+
+def test_events_that_did_not_fit_are_no_success(started, video, tmp_path):
+    process = started(
+        video, "--headless", "--events", tmp_path / "out.jsonl", limit_bytes=100
+    )  # fmt: skip
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert "events stopped: " in err
+    assert "60 frames" in out
+
+
+def test_a_video_that_breaks_off_is_no_success(detect, video, tmp_path):
+    half = tmp_path / "half.avi"
+    writer = cv2.VideoWriter(str(half), cv2.VideoWriter.fourcc(*"MJPG"), 20, (160, 120))
+    for _ in range(60):
+        writer.write(np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8))
+    writer.release()
+    content = half.read_bytes()
+    half.write_bytes(content[: len(content) // 2])
+    code, out, err = detect(half, "--headless")
+    assert code == 1
+    assert "frames in" in out
+    assert "breaks off after" in err
+
+
+def test_a_video_without_frames_is_bad_input(detect, tmp_path):
+    path = tmp_path / "none.avi"
+    cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, (160, 120)).release()
+    code, out, err = detect(path, "--headless", "--record", tmp_path / "out.mp4")
+    assert code == 2
+    assert "not one frame can be read" in err
+    assert not (tmp_path / "out.mp4").exists()
+    assert "Traceback" not in out + err
+
+
+def test_a_recording_in_another_size_than_the_source_says_so(detect, tmp_path):
+    cv2.imwrite(str(tmp_path / "large.png"), np.full((1200, 2500, 3), 90, np.uint8))
+    code, out, _ = detect(tmp_path / "large.png", "--headless", "--record", tmp_path / "out.mp4")
+    assert code == 0
+    assert "recorded in 1920×922, the source has 2500×1200" in out
 
 
 def test_a_browser_sees_the_stream_of_a_run_without_a_screen(started):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError
-from edgecnn.vision.readers import as_bgr, open_reader
+from edgecnn.vision.opencv import as_bgr
+from edgecnn.vision.readers import open_reader
 from edgecnn.vision.sources import parse_source
 
 
