@@ -68,6 +68,7 @@ def run(
     *,
     force: bool = False,
     command: str = "",
+    repeat: Sequence[str] = (),
     load: Callable[..., Dataset] = data.load,
     progress: Progress = silent,
 ) -> RunOutcome:
@@ -76,7 +77,7 @@ def run(
     A target that cannot be converted and a runtime that cannot run are rows of the results.
     Ctrl-C (KeyboardInterrupt) leaves what is finished in place, for the next call to go on.
 
-    `load` reads the data, as `data.load` does.
+    `load` reads the data, as `data.load` does; `repeat` is `benchmark`'s.
 
     Raises InputError for settings that make no sense and for a folder that holds a run with
     other settings (unless `force`, which starts anew).
@@ -97,7 +98,13 @@ def run(
     )
     artifacts = [outcome.artifact for outcome in outcomes if outcome.artifact is not None]
     results = _measured(
-        settings, [model, *artifacts], dataset, out, command=command, progress=progress
+        settings,
+        [model, *artifacts],
+        dataset,
+        out,
+        command=command,
+        repeat=repeat,
+        progress=progress,
     )
     results = _with_conversions(results, outcomes, settings.model)
     results.save(out / "results.json")
@@ -178,6 +185,7 @@ def _measured(
     out: Path,
     *,
     command: str,
+    repeat: Sequence[str],
     progress: Progress,
 ) -> Results:
     path = out / "results.json"
@@ -195,6 +203,7 @@ def _measured(
         out=path,
         previous=previous,
         command=command,
+        repeat=repeat,
         progress=progress,
     )
 

@@ -26,6 +26,7 @@ from edgecnn.measurements import (
     Verdict,
 )
 from edgecnn.records import FieldError, inside, read_field, read_list, read_record
+from edgecnn.repeat import Repeat
 from edgecnn.runs import Block, Effective, Run, run_from_dict
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Measurement",
     "Parity",
     "PartParity",
+    "Repeat",
     "Results",
     "Run",
     "RuntimeOptions",
@@ -93,6 +95,8 @@ class Results:
     data: Mapping[str, Any] = field(default_factory=dict)
     """The data set behind inputs and accuracy: name, sha256, split, n, labels."""
     command: str = ""
+    repeat: Repeat = field(default_factory=Repeat)
+    """What it takes to measure a row again."""
     schema_version: int = SCHEMA_VERSION
     left_out: tuple[LeftOut, ...] = ()
     """Rows of the file that these results were read from which could not be read; not saved."""
@@ -106,6 +110,7 @@ class Results:
         return {
             "schema_version": self.schema_version,
             "command": self.command,
+            "repeat": asdict(self.repeat),
             "environment": asdict(self.environment),
             "protocol": dict(self.protocol),
             "data": dict(self.data),
@@ -146,6 +151,7 @@ class Results:
             protocol=read_field(Mapping[str, Any], values.get("protocol", {}), "protocol"),
             data=read_field(Mapping[str, Any], values.get("data", {}), "data"),
             command=read_field(str, values.get("command", ""), "command"),
+            repeat=read_field(Repeat, values.get("repeat", {}), "repeat"),
             schema_version=version,
             left_out=left_out,
         )

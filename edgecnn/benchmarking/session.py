@@ -7,6 +7,7 @@ the one that was measuring.
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import Preprocessing, tensor_range
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import RUNTIMES
-from edgecnn.results import Measurement, Results, RuntimeOptions
+from edgecnn.results import Measurement, Repeat, Results, RuntimeOptions
 
 SAVE_EVERY_SECS = 5.0
 DEFAULT_PASSES = ("response", "synchrony", "memory", "stages", "cost", "energy")
@@ -68,6 +69,7 @@ def benchmark(
     out: Path | None = None,
     previous: Results | None = None,
     command: str = "",
+    repeat: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Results:
     """Measure every artifact on every runtime that reads it; returns one Results.
@@ -82,7 +84,9 @@ def benchmark(
     `passes` are made once for each row, in its first process; "sustained" is one of them when
     the protocol names a time for it. With profile default or rigorous the machine's limits
     are measured first, unless they are remembered.
-    `out` is written as rows finish, also when interrupted (KeyboardInterrupt passes through).
+    `repeat` are the options of the command line that a row's own do not say, for whoever wants
+    to measure it again. `out` is written as rows finish, also when interrupted
+    (KeyboardInterrupt passes through).
 
     Raises InputError for artifacts, runtimes or options that make no sense; what goes wrong
     with one configuration is a row that says so.
@@ -111,6 +115,7 @@ def benchmark(
         out=out,
         previous=previous,
         command=command,
+        repeat=tuple(repeat),
         progress=progress,
     )
     with scratch.folder() as folder:
@@ -136,6 +141,7 @@ class _Books:
         out: Path | None,
         previous: Results | None,
         command: str,
+        repeat: tuple[str, ...],
         progress: Progress,
     ) -> None:
         self._protocol = protocol
@@ -150,6 +156,7 @@ class _Books:
         record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
         if preprocessing is not None:
             record["preprocessing"] = _option_record(preprocessing)
+        paths = {each.artifact.sha256: os.fspath(each.artifact.path) for each in configurations}
         self.results = Results(
             measurements=previous.measurements if previous else (),
             environment=limits.add_to(
@@ -161,6 +168,7 @@ class _Books:
             protocol=protocol.to_dict(),
             data=record,
             command=command,
+            repeat=Repeat(repeat, {**(previous.repeat.paths if previous else {}), **paths}),
         )
         self._rows = [self._row(*numbered) for numbered in enumerate(configurations)]
 

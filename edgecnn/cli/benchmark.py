@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli import options
+from edgecnn.cli import options, repetition
 from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
 
@@ -115,6 +115,7 @@ def command(
             out=out,
             previous=previous,
             command=options.as_typed(),
+            repeat=repetition.shared_words(command),
             progress=progress,
         )
     show([results])

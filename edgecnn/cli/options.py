@@ -50,7 +50,7 @@ class Numbers(click.ParamType[Any]):
     name = "numbers"
 
     def __init__(self, separator: str = ",", example: str = "1,2,4") -> None:
-        self._separator = separator
+        self.separator = separator
         self._example = example
 
     def convert(
@@ -59,7 +59,7 @@ class Numbers(click.ParamType[Any]):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(int(part) for part in str(value).split(self._separator))
+            return tuple(int(part) for part in str(value).split(self.separator))
         except ValueError:
             self.fail(
                 f"expected whole numbers such as {self._example}; received: {value}", param, ctx

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli import options
+from edgecnn.cli import benchmark, options, repetition
 from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
 
@@ -72,6 +72,7 @@ def command(
             out,
             force=force,
             command=options.as_typed(),
+            repeat=repetition.shared_words(benchmark.command),
             load=functools.partial(load_data, reading=reading),
             progress=progress,
         )

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.repeat import repeat_command
 from edgecnn.reporting.baselines import with_baselines, with_ties
 from edgecnn.reporting.lineage import lineages, model_names
 from edgecnn.reporting.pairing import times_of
 from edgecnn.reporting.row import QUANTILES, Row
-from edgecnn.reporting.text import MESSAGE_LENGTH, clean
+from edgecnn.reporting.text import MESSAGE_LENGTH, clean, harmless
 from edgecnn.results import Measurement, Results
 from edgecnn.roofline import limit_of
 
@@ -108,22 +109,9 @@ def _row(index: int, machine: int, label: str, measurement: Measurement, results
 
 
 def reproduce(measurement: Measurement, results: Results) -> str:
-    """The shell command that measures this row again."""
-    options = measurement.options
-    words = ["edgecnn", "benchmark", clean(measurement.artifact.name)]
-    if measurement.runtime:
-        words += ["--runtimes", clean(measurement.configuration, 80)]
-    words += ["--threads", str(options.threads), "--batch", str(options.batch)]
-    if options.scenario != "single_stream":
-        words += ["--scenario", clean(options.scenario), "--streams", str(options.streams)]
-    for option, source, key in (
-        ("--profile", results.protocol, "name"),
-        ("--data", results.data, "name"),
-        ("--preprocessing", results.data, "preprocessing"),
-    ):
-        if isinstance(source.get(key), str) and source[key]:
-            words += [option, clean(source[key], 80)]
-    return " ".join(shlex.quote(word) for word in words)
+    """The shell command that measures this row again; empty where there is no model file."""
+    words = repeat_command(measurement, results.repeat, results.protocol, results.data)
+    return " ".join(shlex.quote(harmless(word)) for word in words)
 
 
 def _state(measurement: Measurement) -> str:

@@ -40,6 +40,11 @@ def clean(value: object, limit: int = NAME_LENGTH) -> str:
     return shorten(text, limit)
 
 
+def harmless(text: str) -> str:
+    """`text` with what is invisible or steers a terminal written out; its spaces stay."""
+    return _HARMFUL.sub(_visible, text)
+
+
 def shorten(text: str, limit: int) -> str:
     """`text` without its middle when it is longer than `limit`: both ends tell files apart."""
     if len(text) <= limit:

@@ -17,6 +17,7 @@ FLOORS = (
     {"preprocessing", "stats", "roofline", "formats", "proportions"},
     {"manifest", "detection", "runs", "ratios"},
     {"measurements", "synthetic_inputs"},
+    {"repeat"},
     {"results", "accuracy_drop"},
     {"embedded_manifest", "keras_files"},
     {"models", "data", "runtimes", "evaluation", "reporting"},
