@@ -218,14 +218,16 @@ class Measurement:
         """Steady-state latency in milliseconds of one inference (one batch).
 
         It is the latency of the undisturbed machine (see `contention`): of processes that never
-        found it undisturbed only where none did. With scenario "multi_stream" it is that of a
+        found it undisturbed only where none did; count, extremes and outliers are of all samples.
+        With scenario "multi_stream" it is that of a
         query (`streams` samples), with "server" it counts from the query's arrival, waiting
         included.
         """
+        samples = [np.asarray(run.samples_ns, np.int64) for run in self.runs]
+        if not samples:
+            return None
         quiet = [run.quiet_ns for run in self.runs if run.quiet_ns.size]
-        return summarise_latency(
-            quiet or [np.asarray(run.samples_ns, np.int64) for run in self.runs]
-        )
+        return summarise_latency(quiet or samples, np.concatenate(samples))
 
     @property
     def contention(self) -> Contention | None:
@@ -309,8 +311,16 @@ class Measurement:
 
     @property
     def memory(self) -> dict[str, int | None]:
-        """Resident memory in bytes: the largest over processes, and what loading added."""
-        peaks = [run.rss_bytes["peak"] for run in self.runs if "peak" in run.rss_bytes]
+        """Resident memory in bytes: the largest over processes, and what loading added.
+
+        The peak is that of a plain loop over the runtime: interpreter, numpy, runtime and model.
+        What edgecnn's own modules take on top is left out where it is known.
+        """
+        peaks = [
+            rss["peak"] - (rss.get("at_start", 0) - rss["bare"] if "bare" in rss else 0)
+            for rss in (run.rss_bytes for run in self.runs)
+            if "peak" in rss
+        ]
         growth = [
             run.rss_bytes["after_load"] - run.rss_bytes["at_start"]
             for run in self.runs

@@ -19,6 +19,10 @@ from edgecnn.records import FieldError, inside, read_record
 from edgecnn.run_details import MachineDetails, PassDetails, QueryDetails
 from edgecnn.stats import Samples
 
+FEWEST_BLOCKS = 2
+"""One undisturbed block among disturbed ones is rather a look that came between two disturbances
+than a rest: it is not trusted."""
+
 
 @dataclass(frozen=True)
 class Effective:
@@ -43,14 +47,16 @@ class Block:
     """`count` consecutive samples from `first` on, with the reference kernels before and after.
 
     `reference_ns` is the time of a short computation right before and right after the block,
-    `memory_ns` that of a short pass through memory (empty where it was not taken). `quiet` says
-    that neither took much longer than the machine's best: nobody shared the core or its caches.
+    `memory_ns` that of a short pass through memory (empty where it was not taken), `delay` the part
+    of the time (0…1) in which threads of this process waited for a processor. `quiet` says that
+    none of the three was far from the machine's best: nobody shared the core or its caches.
     """
 
     first: int
     count: int
     reference_ns: tuple[int, ...] = ()
     memory_ns: tuple[int, ...] = ()
+    delay: float = 0.0
     quiet: bool = True
 
 
@@ -106,9 +112,11 @@ class Run:
     @property
     def _is_quiet(self) -> npt.NDArray[np.bool_]:
         quiet = np.zeros(len(self.samples_ns), np.bool_)
-        for block in self.blocks:
-            if block.quiet:
-                quiet[block.first : block.first + block.count] = True
+        undisturbed = [block for block in self.blocks if block.quiet]
+        if len(undisturbed) < min(FEWEST_BLOCKS, len(self.blocks)):
+            return quiet
+        for block in undisturbed:
+            quiet[block.first : block.first + block.count] = True
         return quiet
 
 

@@ -227,8 +227,13 @@ class LatencySummary:
         return (self.ci95[1] - self.ci95[0]) / 2 / self.p50
 
 
-def summarise_latency(processes: Sequence[Samples]) -> LatencySummary | None:
+def summarise_latency(
+    processes: Sequence[Samples], everything: Samples | None = None
+) -> LatencySummary | None:
     """Summarise the steady-state samples (nanoseconds) of one or several processes.
+
+    `everything` holds samples that were set aside as disturbed, too: count, extremes and
+    outliers are theirs, so that nothing is lost.
 
     p50 is the median of process medians; its interval comes from processes alone, and there is
     none with fewer than three of them: samples of one process describe that process, not the
@@ -240,18 +245,19 @@ def summarise_latency(processes: Sequence[Samples]) -> LatencySummary | None:
     pooled = np.concatenate(processes) / 1e6
     medians = [float(np.median(samples)) / 1e6 for samples in processes]
     interval = median_of_processes_interval(medians)
+    whole = pooled if everything is None else everything / 1e6
     return LatencySummary(
-        count=int(pooled.size),
+        count=int(whole.size),
         p50=float(np.median(medians)),
         p90=percentile(pooled, 0.90),
         p95=percentile(pooled, 0.95),
         p99=percentile(pooled, 0.99),
         mean=float(pooled.mean()),
         std=float(pooled.std(ddof=1)) if pooled.size > 1 else 0.0,
-        min=float(pooled.min()),
-        max=float(pooled.max()),
+        min=float(whole.min()),
+        max=float(whole.max()),
         ci95=interval,
-        outliers=count_outliers(pooled),
+        outliers=count_outliers(whole),
     )
 
 

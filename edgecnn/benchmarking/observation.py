@@ -39,6 +39,15 @@ def resident_bytes() -> dict[str, int]:
     return values
 
 
+def forget_peak() -> bool:
+    """Let the peak of the resident set begin at its present size; False where that cannot be."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Counters at one moment; the difference of two tells what happened in between."""

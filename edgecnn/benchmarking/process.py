@@ -33,7 +33,13 @@ STDERR_TAIL_BYTES = 4_000
 # Makes this edgecnn importable, and nothing else of the parent's environment: a worker in an
 # isolated home must find its own numpy and runtime.
 _BOOTSTRAP = """
-import importlib.util, sys
+import importlib.util, os, sys
+import numpy
+try:
+    with open("/proc/self/statm") as file:
+        bare = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+except OSError:
+    bare = None
 home = sys.argv[1]
 spec = importlib.util.spec_from_file_location(
     "edgecnn", home + "/__init__.py", submodule_search_locations=[home])
@@ -41,7 +47,7 @@ module = importlib.util.module_from_spec(spec)
 sys.modules["edgecnn"] = module
 spec.loader.exec_module(module)
 from edgecnn.benchmarking.worker import main
-sys.exit(main(int(sys.argv[2])))
+sys.exit(main(int(sys.argv[2]), bare))
 """
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.benchmarking.contention import Watch
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.queueing import QUANTILE, arrivals, attempts, highest_rate
 from edgecnn.benchmarking.steady import (
@@ -36,7 +37,7 @@ from edgecnn.benchmarking.steady import (
 )
 from edgecnn.errors import InputError
 from edgecnn.registry import unknown_name
-from edgecnn.results import RuntimeOptions
+from edgecnn.results import Block, RuntimeOptions
 from edgecnn.stats import Samples, minimum_samples, percentile
 
 SCENARIOS = ("single_stream", "multi_stream", "offline", "server")
@@ -54,6 +55,7 @@ class Measured:
 
     samples: Samples
     queries: dict[str, Any] = field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
 
 
 def check(options: RuntimeOptions) -> None:
@@ -117,18 +119,31 @@ def warm(streams: Streams, protocol: Protocol) -> Samples:
     return np.concatenate([warm_up(invocations, protocol) for invocations in streams])
 
 
-def run(streams: Streams, options: RuntimeOptions, protocol: Protocol) -> Measured:
-    """Measure what was warmed up."""
+def run(
+    streams: Streams,
+    options: RuntimeOptions,
+    protocol: Protocol,
+    watch: Watch | None = None,
+    pace_ns: float = 0.0,
+) -> Measured:
+    """Measure what was warmed up, one request after the other in blocks under `watch`, where an
+    inference takes about `pace_ns` (0: not known).
+
+    Where several streams run at once the kernels would disturb them: no blocks there.
+    """
     if options.scenario == "offline":
         samples, elapsed_ns = _all_at_once(streams, protocol)
         return Measured(samples, _counts(samples.size * options.batch, elapsed_ns))
     if options.scenario == "server":
         return _serve(streams, options, protocol)
     if options.scenario == "single_stream":
-        return Measured(measure(streams[0], protocol))
-    queries = _as_queries(streams[0], options.streams // options.batch)
-    samples = measure(queries, protocol)
-    return Measured(samples, _counts(samples.size * options.streams, int(samples.sum())))
+        steady = measure(streams[0], protocol, watch, pace_ns)
+        return Measured(steady.samples, {}, steady.blocks)
+    inferences = options.streams // options.batch
+    queries = _as_queries(streams[0], inferences)
+    steady = measure(queries, protocol, watch, inferences * pace_ns)
+    counts = _counts(steady.samples.size * options.streams, int(steady.samples.sum()))
+    return Measured(steady.samples, counts, steady.blocks)
 
 
 def _as_queries(invocations: Sequence[Invocation], inferences: int) -> list[Invocation]:
@@ -159,7 +174,7 @@ def _all_at_once(streams: Streams, protocol: Protocol) -> tuple[Samples, int]:
         running = [pool.submit(worker.work, stop) for worker in workers]
         while wait(running, POLL_SECS).not_done:
             elapsed = (time.perf_counter_ns() - began) / 1e9
-            if elapsed >= protocol.max_secs or enough(_joined(workers), elapsed, protocol):
+            if elapsed >= protocol.max_secs or enough(_joined(workers).size, elapsed, protocol):
                 stop.set()
         for future in running:
             future.result()

@@ -1,4 +1,4 @@
-"""Measure many configurations: fresh processes, shuffled and interleaved, books kept throughout.
+"""Measure many configurations: fresh processes, in interleaved rounds, saved as they finish.
 
 Every finished worker is on disk before the next one starts, so an interruption costs at most
 the one that was measuring.
@@ -6,6 +6,7 @@ the one that was measuring.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -24,6 +25,7 @@ from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
 from edgecnn.benchmarking.process import Outcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol, resolve
+from edgecnn.benchmarking.rounds import Looks, spent_secs, wants_another
 from edgecnn.benchmarking.verdict import OutputHealth, judge
 from edgecnn.benchmarking.worker import Job
 from edgecnn.data.base import Dataset
@@ -48,7 +50,8 @@ class _Row:
     number: int
     configuration: Configuration
     measurement: Measurement
-    missing: int
+    python: Path | Outcome | None = None
+    """What runs its workers (None: this Python), or why nothing can."""
     health: OutputHealth | None = None
     outputs: Path | None = None
     scorer: Scorer | None = None
@@ -106,7 +109,7 @@ def benchmark(
         precision=precision,
         options=options,
     )
-    books = _Books(
+    ledger = _Ledger(
         configurations,
         protocol,
         data=data,
@@ -119,15 +122,15 @@ def benchmark(
         progress=progress,
     )
     with scratch.folder() as folder:
-        books.prepare(folder)
+        ledger.prepare(folder)
         try:
-            books.measure()
+            ledger.measure()
         finally:
-            books.close()
-    return books.results
+            ledger.close()
+    return ledger.results
 
 
-class _Books:
+class _Ledger:
     """What is planned, what is done, and what is on disk."""
 
     def __init__(
@@ -153,6 +156,7 @@ class _Books:
         self._preprocessing = preprocessing
         self._feeding = Feeding(data, self._folder)
         self._saved_at = 0.0
+        self._looks = Looks()
         record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
         if preprocessing is not None:
             record["preprocessing"] = _option_record(preprocessing)
@@ -174,11 +178,15 @@ class _Books:
 
     def _row(self, number: int, configuration: Configuration) -> _Row:
         blank = configuration.measurement()
-        for known in self.results.measurements:
-            if known.key == blank.key and known.status == "ok":
-                missing = self._protocol.processes - len(known.runs)
-                return _Row(number, configuration, known, max(missing, 0))
-        return _Row(number, configuration, blank, self._protocol.processes)
+        known = next(
+            (
+                row
+                for row in self.results.measurements
+                if row.key == blank.key and row.status == "ok"
+            ),
+            blank,
+        )
+        return _Row(number, configuration, known, _python_for(configuration))
 
     def prepare(self, folder: Path) -> None:
         """Preprocess the test split once for each way that the artifacts want it."""
@@ -186,7 +194,7 @@ class _Books:
         self._feeding = Feeding(self._data, folder, self._preprocessing)
         for row in self._rows:
             artifact = row.configuration.artifact
-            if row.missing:
+            if self._is_due(row):
                 self._feeding.prepare(artifact, partial(self._inspected_input, artifact))
                 row.measurement = replace(row.measurement, fed=self._feeding.fed(artifact))
             row.scorer = self._feeding.scorer(artifact)
@@ -197,59 +205,81 @@ class _Books:
             configuration = row.configuration
             if configuration.artifact.sha256 != artifact.sha256 or configuration.device != "cpu":
                 continue
-            python = _python_for(configuration)
-            if isinstance(python, Outcome):
+            if isinstance(row.python, Outcome):
                 continue
-            outcome = run_worker(_job(configuration), python)
+            outcome = run_worker(_job(configuration), row.python)
             specs = [TensorSpec.from_dict(spec) for spec in outcome.loaded.get("inputs", ())]
             if len(specs) == 1:
                 return specs[0]
         return None
 
     def measure(self) -> None:
-        """Work through all missing processes, in rounds of shuffled order."""
-        total = sum(row.missing for row in self._rows)
-        done = 0
+        """Measure in rounds, one process of each unfinished row, in shuffled order."""
         shuffled = random.Random(self._protocol.seed)  # noqa: S311 (an order, not a secret)
-        while pending := [row for row in self._rows if row.missing]:
+        done = 0
+        for number in itertools.count(self._first_round()):
+            pending = [row for row in self._rows if self._is_due(row)]
+            if not pending:
+                break
             shuffled.shuffle(pending)
             for row in pending:
+                total = done + sum(map(self._missing, self._rows))
                 self._progress("benchmark", done, total, str(row.configuration))
-                spent = row.missing
-                self._measure_once(row)
-                done += spent - row.missing
-        self._progress("benchmark", total, total, "")
+                self._measure_once(row, number)
+                done += 1
+        self._progress("benchmark", done, done, "")
 
-    def _measure_once(self, row: _Row) -> None:
+    def _first_round(self) -> int:
+        """Rounds of an earlier session keep their numbers: they were measured at another time."""
+        rounds = [run.round for row in self._rows for run in row.measurement.runs]
+        return max(rounds, default=-1) + 1
+
+    def _is_due(self, row: _Row) -> bool:
+        return wants_another(row.measurement, self._protocol)
+
+    def _missing(self, row: _Row) -> int:
+        """Processes that the row still needs, as far as is known."""
+        if not self._is_due(row):
+            return 0
+        return max(self._protocol.processes - len(row.measurement.runs), 1)
+
+    def _measure_once(self, row: _Row, round_number: int) -> None:
         configuration = row.configuration
-        python = _python_for(configuration)
-        if isinstance(python, Outcome):
-            outcome = python
+        samples = self._feeding.of(configuration.artifact)
+        if isinstance(row.python, Outcome):
+            outcome = row.python
+        elif isinstance(samples, EdgeCNNError):
+            outcome = Outcome("failed", error=samples.message, hint=samples.hint)
         else:
-            samples = self._feeding.of(configuration.artifact)
-            if isinstance(samples, EdgeCNNError):
-                outcome = Outcome("failed", error=samples.message, hint=samples.hint)
-            else:
-                job = _job(configuration, protocol=self._protocol, samples=samples)
-                outputs = self._folder / f"outputs-{row.number}"
-                if row.outputs is None:
-                    job = replace(job, outputs=str(outputs))
-                if not row.measurement.runs:
-                    real = [name for name in self._passes if samples or name != "stages"]
-                    job = replace(job, passes=tuple(real))
-                outcome = run_worker(job, python)
-                if outcome.outputs_written:
-                    row.outputs = outputs
+            runs = row.measurement.runs
+            job = replace(
+                _job(configuration, protocol=self._protocol, samples=samples),
+                made=len(runs),
+                spent_secs=spent_secs(runs),
+                looks=self._looks.told(str(row.python)),
+            )
+            outputs = self._folder / f"outputs-{row.number}"
+            if row.outputs is None:
+                job = replace(job, outputs=str(outputs))
+            if not runs:
+                real = [name for name in self._passes if samples or name != "stages"]
+                job = replace(job, passes=tuple(real))
+            outcome = run_worker(job, row.python)
+            if outcome.run is not None:
+                run = replace(outcome.run, round=round_number)
+                outcome = replace(outcome, run=run)
+                self._looks.add(str(row.python), run)
+            if outcome.outputs_written:
+                row.outputs = outputs
         self._enter(row, outcome)
 
     def _enter(self, row: _Row, outcome: Outcome) -> None:
-        """Write what became of a worker into the books and onto the disk."""
+        """Note what became of a worker, and write it to the disk."""
         measurement = row.measurement
         runs = (*measurement.runs, outcome.run) if outcome.run else measurement.runs
         measurement = replace(
             measurement, runs=runs, status=outcome.status, error=outcome.error, hint=outcome.hint
         )
-        row.missing = row.missing - 1 if outcome.status == "ok" else 0
         if row.outputs is not None and row.health is None:
             outputs = open_outputs(row.outputs)
             row.health = OutputHealth.of(outputs)
@@ -265,13 +295,24 @@ class _Books:
             self._saved_at = time.monotonic()
 
     def close(self) -> None:
-        """Compare outputs with the parents', bring the rows into the planned order, and save."""
+        """Judge all blocks by what the session saw, compare outputs with the parents', bring the
+        rows into the planned order, and save.
+        """
         references = self._references()
         for row in self._rows:
+            runs = tuple(self._looks.rejudge(str(row.python), run) for run in row.measurement.runs)
+            measurement = replace(row.measurement, runs=runs)
+            row.measurement = judge(measurement, self._protocol, row.health)
             parent = row.configuration.artifact.manifest.parent_sha256
             reference = references.get(parent or "")
             if row.outputs is not None and reference is not None:
                 self._compare(row, reference)
+        best = self._looks.best(str(None))
+        if best is not None:
+            told = {"reference_ns": round(best.reference_ns), "memory_ns": round(best.memory_ns)}
+            environment = self.results.environment
+            environment = replace(environment, machine={**environment.machine, **told})
+            self.results = replace(self.results, environment=environment)
         planned = {row.measurement.key for row in self._rows}
         others = [row for row in self.results.measurements if row.key not in planned]
         begun = [row.measurement for row in self._rows if _was_tried(row.measurement)]

@@ -1,7 +1,7 @@
-"""The timed loop: warm-up until the latency settles, then samples until they suffice.
+"""The timed loop: warm-up until the latency settles, then blocks of samples until they suffice.
 
-Only the invocation lies between the two clock readings. Everything else (storing, judging
-whether it is enough) happens outside of them, in pauses between chunks of inferences.
+Only the invocation lies between the two clock readings. Everything else (storing, looking at the
+machine, judging whether it is enough) happens outside of them, between blocks of inferences.
 """
 
 from __future__ import annotations
@@ -10,18 +10,29 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.benchmarking.contention import Watch
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.stats import Samples, median_interval
+from edgecnn.results import Block
+from edgecnn.stats import Samples
 
 Invocation = Callable[[], Any]
 
-CHUNK_SECS = 0.05
+BLOCK_SECS = 0.06
 SETTLED_WITHIN = 0.02
+
+
+@dataclass(frozen=True)
+class Steady:
+    """Samples in nanoseconds, and the blocks that they were taken in."""
+
+    samples: Samples
+    blocks: tuple[Block, ...] = ()
 
 
 def warm_up(invocations: Sequence[Invocation], protocol: Protocol) -> Samples:
@@ -30,7 +41,6 @@ def warm_up(invocations: Sequence[Invocation], protocol: Protocol) -> Samples:
     Settled means that the medians of the two latest windows (a quarter of all samples each)
     agree within 2%. Returns the samples in nanoseconds.
     """
-    limit = max(protocol.max_runs, protocol.warmup_min_runs)
 
     def settled(samples: Samples, elapsed: float) -> bool:
         if samples.size < protocol.warmup_min_runs or elapsed < protocol.warmup_min_secs:
@@ -40,52 +50,91 @@ def warm_up(invocations: Sequence[Invocation], protocol: Protocol) -> Samples:
         before = float(np.median(samples[-2 * window : -window]))
         return abs(latest - before) <= SETTLED_WITHIN * before
 
-    return _sample(invocations, limit, protocol.warmup_max_secs, settled)
-
-
-def measure(invocations: Sequence[Invocation], protocol: Protocol) -> Samples:
-    """Sample steady-state latencies in nanoseconds until the protocol is satisfied or spent."""
-    return _sample(
-        invocations,
-        protocol.max_runs,
-        protocol.max_secs,
-        lambda samples, elapsed: enough(samples, elapsed, protocol),
-    )
-
-
-def enough(samples: Samples, elapsed: float, protocol: Protocol) -> bool:
-    """Whether samples have the protocol's count, time (seconds) and precision of the median."""
-    if samples.size < protocol.min_runs or elapsed < protocol.min_secs:
-        return False
-    interval = median_interval(samples)
-    if interval is None:
-        return False
-    half_width = (interval[1] - interval[0]) / 2
-    return half_width <= protocol.target_interval * float(np.median(samples))
-
-
-def _sample(
-    invocations: Sequence[Invocation],
-    max_runs: int,
-    max_secs: float,
-    done_with: Callable[[Samples, float], bool],
-) -> Samples:
-    buffer = np.zeros(max_runs, np.int64)
-    done, busy_ns, chunk = 0, 0, 1
+    buffer = _Buffer(max(protocol.max_runs, protocol.warmup_min_runs))
     with no_garbage_collection():
-        while done < max_runs:
-            count = min(chunk, max_runs - done)
-            time_chunk(invocations, buffer, done, count)
-            busy_ns += int(buffer[done : done + count].sum())
-            done += count
-            elapsed = busy_ns / 1e9
-            if done_with(buffer[:done], elapsed) or elapsed >= max_secs:
+        while buffer.room:
+            buffer.fill(invocations, protocol.warmup_max_secs)
+            elapsed = buffer.busy_ns / 1e9
+            if settled(buffer.taken, elapsed) or elapsed >= protocol.warmup_max_secs:
                 break
-            pace = max(busy_ns / done, 1.0)
-            chunk = max(
-                1, min(int(CHUNK_SECS * 1e9 / pace), int((max_secs - elapsed) * 1e9 / pace))
-            )
-    return buffer[:done].copy()
+    return buffer.taken.copy()
+
+
+def measure(
+    invocations: Sequence[Invocation],
+    protocol: Protocol,
+    watch: Watch | None = None,
+    pace_ns: float = 0.0,
+) -> Steady:
+    """Sample steady-state latencies until undisturbed samples suffice or the budget is spent.
+
+    Before and after each block `watch` looks at the machine; without one every block counts as
+    undisturbed. `pace_ns` is what an inference took in the warm-up, 0 where nobody knows.
+    """
+    buffer = _Buffer(protocol.max_runs, pace_ns)
+    blocks: list[Block] = []
+    quiet_ns = quiet_count = 0
+    before = watch.look() if watch else None
+    with no_garbage_collection():
+        while buffer.room:
+            first = buffer.done
+            spent_ns = buffer.fill(invocations, protocol.max_secs)
+            count, quiet = buffer.done - first, True
+            if watch and before:
+                after = watch.look()
+                blocks.append(watch.block(first, count, before, after))
+                quiet, before = blocks[-1].quiet, after
+            if quiet:
+                quiet_ns, quiet_count = quiet_ns + spent_ns, quiet_count + count
+            if enough(quiet_count, quiet_ns / 1e9, protocol):
+                break
+            if buffer.busy_ns / 1e9 >= protocol.max_secs:
+                break
+    return Steady(buffer.taken.copy(), tuple(blocks))
+
+
+def enough(count: int, elapsed: float, protocol: Protocol) -> bool:
+    """Whether undisturbed samples have the protocol's count and time (seconds).
+
+    How precise they are is a question for several processes, not for the samples of one.
+    """
+    return count >= protocol.min_runs and elapsed >= protocol.min_secs
+
+
+class _Buffer:
+    """Room for samples, filled a block at a time at the pace seen so far."""
+
+    def __init__(self, size: int, pace_ns: float = 0.0) -> None:
+        self._samples: Samples = np.zeros(size, np.int64)
+        self._pace_ns = pace_ns
+        self.done = 0
+        self.busy_ns = 0
+
+    @property
+    def room(self) -> int:
+        return int(self._samples.size) - self.done
+
+    @property
+    def taken(self) -> Samples:
+        return self._samples[: self.done]
+
+    def fill(self, invocations: Sequence[Invocation], max_secs: float) -> int:
+        """Time one block of about BLOCK_SECS that ends by `max_secs`; returns its nanoseconds.
+
+        Where the pace is not known yet the block is a single inference; so is every block of a
+        model that takes longer.
+        """
+        pace = self.busy_ns / self.done if self.done else self._pace_ns
+        left_ns = max_secs * 1e9 - self.busy_ns
+        count = 1
+        if pace:
+            count = int(np.clip(min(BLOCK_SECS * 1e9, left_ns) / pace, 1, self.room))
+        first = self.done
+        time_chunk(invocations, self._samples, first, count)
+        self.done += count
+        spent_ns = int(self._samples[first : self.done].sum())
+        self.busy_ns += spent_ns
+        return spent_ns
 
 
 def time_chunk(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.benchmarking import noise
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.queueing import QUANTILE
 from edgecnn.benchmarking.quota_verdict import stopped_by_quota
@@ -23,21 +24,16 @@ from edgecnn.evaluation.parity_words import cannot_tell, concerns, lost
 from edgecnn.evaluation.proof import proves_nothing
 from edgecnn.feeding.choice import HINT
 from edgecnn.results import Effective, Measurement, Run, Verdict
-from edgecnn.stats import drift, minimum_samples, two_modes
+from edgecnn.stats import minimum_samples
 
-OTHER_CPUS = 0.25
-STEAL_FRACTION = 0.02
-FREQUENCY_DRIFT = 0.05
-LATENCY_DRIFT = 0.05
 MORE_CPUS_THAN_THREADS = 0.5
 ACCURACY_COLLAPSE = 0.05
 LEAK_BYTES_PER_INFERENCE = 1_024
 READ_NS_PER_BYTE = 1.0
 LONGEST_READ_NS = 100_000
 REDUCED = ("bfloat16", "float16")
-MOST_PROCESSES = 100
-MOST_SECS = 600
-"""More runs than these are no advice any more."""
+WORTH_TELLING = 0.05
+"""Share of the time with a neighbor that is mentioned."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +75,8 @@ def judge(
     noisy = [
         *_seldom_overrun(measurement),
         *stopped_by_quota(measurement.runs, often=False),
-        *_uncertain(measurement, protocol),
-        *_disturbed(measurement.runs, measurement.options.threads),
+        *noise.uncertain(measurement, protocol),
+        *noise.disturbed(measurement.runs, measurement.options.threads),
     ]
     verdict: Verdict = "INVALID" if invalid else "NOISY" if noisy else "VALID"
     undecided = _undecided(measurement, health) if health else ()
@@ -257,126 +253,18 @@ def _is_untold(queries: Mapping[str, Any]) -> bool:
     return offered and queries.get("p99_ns") is None
 
 
-def _headline(measurement: Measurement) -> str:
-    return "throughput" if measurement.options.scenario in ("offline", "server") else "median"
-
-
-def _uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
-    """The samples themselves do not settle on a number."""
-    latency = measurement.latency
-    assert latency is not None
-    runs = measurement.runs
-    if len(runs) < protocol.processes:
-        yield f"interrupted: {len(runs)} of {protocol.processes} processes measured; run it again"
-    fewest = min(len(run.samples_ns) for run in runs)
-    if fewest < protocol.min_runs:
-        secs = ceil(protocol.min_runs * _secs_a_sample(measurement)) + 1
-        yield (
-            f"only {fewest} of {protocol.min_runs} samples fitted in the budget: "
-            f"raise --max-secs to {secs}"
-        )
-    spread = measurement.relative_spread
-    if spread is not None and spread > 2 * protocol.target_interval:
-        yield (
-            f"spread: the {_headline(measurement)} is known to ±{spread:.1%} only, "
-            f"±{protocol.target_interval:.0%} was asked; "
-            f"{_enough_runs(measurement, spread / protocol.target_interval)}"
-        )
-    if measurement.options.scenario == "server":  # waiting or not: two modes by nature
-        return
-    modes = [found for run in runs if (found := two_modes(run.samples_ns))]
-    if 2 * len(modes) > len(runs):
-        worst = max(modes, key=lambda found: found.high / found.low)
-        yield (
-            f"two modes: {1 - worst.share_high:.0%} of the samples near {worst.low / 1e6:.3g} ms, "
-            f"{worst.share_high:.0%} near {worst.high / 1e6:.3g} ms; the median may be either"
-        )
-    drifts = [drift(run.samples_ns) for run in runs]
-    furthest = max(drifts, key=abs)
-    if not modes and abs(furthest) > LATENCY_DRIFT:
-        way = "slower" if furthest > 0 else "faster"
-        yield f"drift: {abs(furthest):.0%} {way} at the end of a run than at its start; let it rest"
-
-
-def _secs_a_sample(measurement: Measurement) -> float:
-    """Seconds between two samples: of a query where queries overlap, else of an inference."""
-    latency = measurement.latency
-    assert latency is not None
-    overlapping = [
-        run.queries["elapsed_ns"] / len(run.samples_ns) / 1e9
-        for run in measurement.runs
-        if run.queries.get("elapsed_ns") and run.samples_ns
-    ]
-    return max(overlapping, default=latency.p50 / 1e3)
-
-
-def _enough_runs(measurement: Measurement, times_too_wide: float) -> str:
-    """How many processes, or seconds of a single one, would make the interval narrow enough.
-
-    It narrows with the square root of what it comes from.
-    """
-    runs, factor = measurement.runs, times_too_wide**2
-    if len(runs) > 2:
-        more, most = ceil(len(runs) * factor), MOST_PROCESSES
-        needed = f"--processes {more}"
-    else:
-        sampled = max(sum(run.samples_ns) for run in runs) / 1e9
-        more, most = ceil(sampled * factor), MOST_SECS
-        needed = f"--min-secs {more}"
-    if more > most:
-        return f"{needed} would be needed: find what disturbs it first"
-    return f"{needed} would do"
-
-
-def _disturbed(runs: tuple[Run, ...], threads: int) -> Iterator[str]:
-    """Others had a hand in it, or the threads were in each other's way."""
-    steals = [run.machine.get("steal_fraction") or 0.0 for run in runs]
-    if max(steals) > STEAL_FRACTION:
-        where, again = _which(steals, STEAL_FRACTION)
-        yield (
-            f"the hypervisor took {max(steals):.1%} of a processor away (steal){where}: "
-            f"use a quieter host and {again}"
-        )
-    cores = min((run.machine.get("usable_cpus") or threads for run in runs), default=threads)
-    if threads > cores:
-        yield (
-            f"oversubscribed: {threads} threads on {cores} "
-            f"{'processor' if cores == 1 else 'processors'}; give --threads {cores} at most"
-        )
-    others = [run.machine.get("other_cpus") or 0.0 for run in runs]
-    if max(others) > OTHER_CPUS:
-        where, again = _which(others, OTHER_CPUS)
-        busy = f"{max(others):.1f} processors busy{where}"
-        yield f"other processes kept {busy}: stop them and {again}"
-    moves = [_change(run.machine.get("frequency_mhz")) for run in runs]
-    if max(moves) > FREQUENCY_DRIFT:
-        where, again = _which(moves, FREQUENCY_DRIFT)
-        yield (
-            f"the clock frequency moved by {max(moves):.0%}{where}: "
-            f"set the governor to performance and {again}"
-        )
-    governors = {each for run in runs for each in run.machine.get("governor") or () if each}
-    if len(governors) > 1:
-        yield (
-            f"the governor changed while measuring ({', '.join(sorted(governors))}): "
-            "keep one, performance at best, and measure again"
-        )
-
-
-def _which(readings: Sequence[float], limit: float) -> tuple[str, str]:
-    """(in how many processes a limit was passed, what to measure again)."""
-    if len(readings) == 1:
-        return "", "measure again"
-    count = sum(reading > limit for reading in readings)
-    return f" in {count} of {len(readings)} processes", f"measure {count} again"
-
-
 def _worth_knowing(measurement: Measurement) -> Iterator[str]:
     """What does not spoil the number but belongs beside it."""
     if measurement.fed is not None and not measurement.fed.known:
         yield f"accuracy is not measured: {measurement.fed.because}; {HINT}"
     elif measurement.fed is not None and measurement.fed.conflict:
         yield measurement.fed.sentence
+    contention = measurement.contention
+    if contention is not None and contention.share > WORTH_TELLING and contention.p50_ms:
+        yield (
+            f"a neighbor shared the core in {contention.share:.0%} of the time: "
+            f"{contention.p50_ms:.3g} ms then"
+        )
     effective = measurement.effective
     if effective is not None:
         yield from _less_than_it_seems(measurement, effective)
@@ -413,9 +301,3 @@ def _less_than_it_seems(measurement: Measurement, effective: Effective) -> Itera
     share = effective.delegated_fraction
     if share is not None and share < 1 and measurement.device == "cpu":
         yield (f"{1 - share:.0%} of the nodes run outside {effective.provider}, in slower kernels")
-
-
-def _change(readings: Any) -> float:
-    if not readings or None in readings or min(readings) <= 0:
-        return 0.0
-    return float(max(readings) / min(readings) - 1)

@@ -13,7 +13,6 @@ A process that ends without the events its job asks for has crashed.
 from __future__ import annotations
 
 import ctypes
-import itertools
 import json
 import os
 import signal
@@ -29,19 +28,27 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.benchmarking import passes, placement, scenarios
-from edgecnn.benchmarking.observation import difference, resident_bytes, snapshot
+from edgecnn.benchmarking.contention import Watch
+from edgecnn.benchmarking.observation import (
+    difference,
+    forget_peak,
+    resident_bytes,
+    snapshot,
+)
 from edgecnn.benchmarking.passes import Context
+from edgecnn.benchmarking.pool import Inputs, pool_size
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.raw import RawSamples
-from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError, UnsupportedError
+from edgecnn.errors import EdgeCNNError, MissingDependencyError, UnsupportedError
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
-from edgecnn.runtimes.tensors import to_model
-from edgecnn.synthetic_inputs import SyntheticInputs, is_batched
+from edgecnn.synthetic_inputs import SyntheticInputs
 
-POOL_SIZE = 32
 PR_SET_PDEATHSIG = 1
+SLOW_NS = 1_000_000_000
+PEAK_INFERENCES = 3
+"""After so many inferences a runtime has taken the memory that it works in."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,9 @@ class Job:
     written (0.npy, 1.npy …), when they are wanted. `passes` names what else to find out about
     the loaded model once its latency is known; `raw` are samples before preprocessing, for the
     pass `stages`.
+
+    `protocol` is the row's: `made` of its processes have spent `spent_secs` already. `looks` are
+    (reference, memory) nanoseconds that earlier processes saw of the machine.
     """
 
     runtime: str
@@ -72,6 +82,9 @@ class Job:
     vocabulary_size: int | None = None
     id_limits: tuple[int | None, ...] = ()
     value_range: tuple[float, float] | None = None
+    made: int = 0
+    spent_secs: float = 0.0
+    looks: tuple[tuple[int, int], ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -86,18 +99,22 @@ class Job:
         values["id_limits"] = tuple(values["id_limits"])
         if values["value_range"] is not None:
             values["value_range"] = tuple(values["value_range"])
+        values["looks"] = tuple((reference, memory) for reference, memory in values["looks"])
         if values["protocol"] is not None:
             values["protocol"] = Protocol(**values["protocol"])
         return cls(**values)
 
 
-def main(parent: int) -> int:
-    """Serve one job of the process `parent`; exits with 0 even when the answer is an `error`."""
+def main(parent: int, bare_bytes: int | None = None) -> int:
+    """Serve one job of the process `parent`; exits with 0 even when the answer is an `error`.
+
+    `bare_bytes` is what this process held before edgecnn was imported: interpreter and numpy.
+    """
     _die_with_parent(parent)
     events = _claim_standard_output()
     job = Job.from_json(sys.stdin.readline())
     try:
-        for event in serve(job):
+        for event in serve(job, bare_bytes):
             print(json.dumps(event, allow_nan=False), file=events, flush=True)
     except EdgeCNNError as error:
         status = "unsupported" if isinstance(error, UNSUPPORTED) else "failed"
@@ -109,12 +126,13 @@ def main(parent: int) -> int:
 UNSUPPORTED = (UnsupportedError, MissingDependencyError)
 
 
-def serve(job: Job) -> Iterator[dict[str, Any]]:
+def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
     """Do the job, yielding events as they come."""
     placement.pin(job.options.affinity)
-    rss = {"at_start": resident_bytes()["now"]}
-    started_at = datetime.now().astimezone().isoformat(timespec="seconds")
     runtime: type[Runtime] = RUNTIMES.load(job.runtime)
+    at_start = resident_bytes()["now"]
+    rss = {"bare": at_start if bare_bytes is None else bare_bytes, "at_start": at_start}
+    started_at = datetime.now().astimezone().isoformat(timespec="seconds")
 
     start = time.perf_counter_ns()
     availability = runtime.probe(job.device)
@@ -140,19 +158,21 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
         yield {"event": "inspected"}
         return
 
-    samples = _open_samples(job, session)
-    pool = _pool(samples, session, job.options.batch)
+    inputs = _inputs(job, session)
+    first_inference_ns, rss["peak"] = _first_inferences((session, *further), inputs)
+    samples = inputs.arrays()
+    pool = inputs.pool(samples)
     streams = [[each.bind(tensors) for tensors in pool] for each in (session, *further)]
-    invocations = streams[0]
-    start = time.perf_counter_ns()
-    invocations[0]()
-    first_inference_ns = time.perf_counter_ns() - start
-    warmup = scenarios.warm(streams, job.protocol)
+    share = job.protocol.of_one_process(job.spent_secs, job.made)
+    warmup = np.zeros(0, np.int64)
+    if first_inference_ns / 1e9 < share.warmup_max_secs:
+        warmup = scenarios.warm(streams, share)
+    pace_ns = float(np.median(warmup)) if warmup.size else float(first_inference_ns)
+    watch = _watch(job)
     before = snapshot()
-    measured = scenarios.run(streams, job.options, job.protocol)
+    measured = scenarios.run(streams, job.options, share, watch, pace_ns)
     machine = {**difference(before, snapshot()), **placement.observe()}
     placement.verify(job.options.affinity, machine)
-    rss["peak"] = resident_bytes()["peak"]
     # Only now: some runtimes prove what executes by inferring once more, or by loading again.
     effective = asdict(session.effective)
     yield {
@@ -163,6 +183,7 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
             "first_inference_ns": first_inference_ns,
             "warmup_ns": warmup.tolist(),
             "samples_ns": measured.samples.tolist(),
+            "blocks": [asdict(block) for block in measured.blocks],
             "queries": measured.queries,
             "rss_bytes": rss,
             "effective": effective,
@@ -170,10 +191,12 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
             "machine": machine,
         },
     }
-    for name in job.passes:
+    deadline = time.monotonic() + job.protocol.checking_secs
+    for place, name in enumerate(job.passes):
+        left = deadline - time.monotonic()
         context = Context(
             session,
-            invocations,
+            streams[0],
             samples,
             job.options,
             job.protocol,
@@ -185,11 +208,48 @@ def serve(job: Job) -> Iterator[dict[str, Any]]:
             queries=measured.queries,
             raw=job.raw,
             fed="" if job.samples else synthetic(job, session, 1).describe(),
+            deadline=time.monotonic() + left / (len(job.passes) - place),
         )
         yield {"event": "pass", "name": name, "found": passes.make(name, context)}
     if job.outputs is not None:
-        _write_outputs(session, samples, job.options.batch, Path(job.outputs))
+        bound = None if job.samples else deadline
+        _write_outputs(session, inputs.batches(samples), samples, job, bound)
         yield {"event": "outputs", "path": job.outputs}
+
+
+def _inputs(job: Job, session: Session) -> Inputs:
+    if job.samples is not None:
+        return Inputs(session.inputs, job.options.batch, samples=Path(job.samples))
+    made = synthetic(job, session, pool_size(session.inputs, 1))
+    return Inputs(session.inputs, job.options.batch, synthetic=made)
+
+
+def _first_inferences(sessions: Sequence[Session], inputs: Inputs) -> tuple[int, int]:
+    """(nanoseconds of the first inference, peak of resident bytes), with one batch in memory.
+
+    The peak is that of loading and of a few inferences, as a plain loop would have it; making
+    the inputs, and the pool of them later, do not count.
+    """
+    peak = resident_bytes()["peak"]
+    first = inputs.first()
+    forgotten = forget_peak()
+    times = []
+    for session in sessions:
+        invoke = session.bind(first)
+        for _ in range(PEAK_INFERENCES):
+            start = time.perf_counter_ns()
+            invoke()
+            times.append(time.perf_counter_ns() - start)
+            if times[0] > SLOW_NS:
+                break
+    return times[0], max(peak, resident_bytes()["peak" if forgotten else "now"])
+
+
+def _watch(job: Job) -> Watch | None:
+    """Looks at the machine, where one request comes after the other on the processor."""
+    if job.options.scenario not in ("single_stream", "multi_stream"):
+        return None
+    return Watch(job.options.threads, job.looks)
 
 
 def _die_with_parent(parent: int) -> None:
@@ -205,19 +265,6 @@ def _claim_standard_output() -> TextIO:
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return events
-
-
-def _open_samples(job: Job, session: Session) -> Sequence[npt.NDArray[Any]]:
-    """One array (n, …) for each input of the model."""
-    if job.samples is None:
-        return synthetic(job, session, POOL_SIZE).arrays()
-    if len(session.inputs) != 1:
-        names = ", ".join(spec.name for spec in session.inputs)
-        raise InputError(
-            f"the data have one tensor a sample, the model takes {len(session.inputs)}: {names}",
-            hint="benchmark it without --data: inputs are then synthetic",
-        )
-    return [np.load(job.samples, mmap_mode="r")]
 
 
 def synthetic(job: Job, session: Session, count: int) -> SyntheticInputs:
@@ -238,53 +285,43 @@ def synthetic(job: Job, session: Session, count: int) -> SyntheticInputs:
     )
 
 
-def _batches(
-    samples: Sequence[npt.NDArray[Any]], session: Session, batch: int
-) -> Iterator[list[npt.NDArray[Any]]]:
-    """Model-ready inputs, `batch` samples each; the last batch is filled with the first samples."""
-    count = len(samples[0])
-    for start in range(0, count, batch):
-        indices = [index % count for index in range(start, start + batch)]
-        yield [
-            to_model(np.asarray(array[indices if is_batched(spec, batch) else indices[0]]), spec)
-            for array, spec in zip(samples, session.inputs, strict=True)
-        ]
-
-
-def _pool(
-    samples: Sequence[npt.NDArray[Any]], session: Session, batch: int
-) -> list[list[npt.NDArray[Any]]]:
-    """Distinct inputs for the timed loop: at most 32, spread over all samples."""
-    count = len(samples[0])
-    stride = max(1, count // (POOL_SIZE * batch))
-    spread = [array[::stride][: POOL_SIZE * batch] for array in samples]
-    return list(itertools.islice(_batches(spread, session, batch), POOL_SIZE))
-
-
 def _write_outputs(
-    session: Session, samples: Sequence[npt.NDArray[Any]], batch: int, folder: Path
+    session: Session,
+    batches: Iterator[list[npt.NDArray[Any]]],
+    samples: Sequence[npt.NDArray[Any]],
+    job: Job,
+    deadline: float | None,
 ) -> None:
     """Infer every sample once and write each output that has an entry a sample: real values
-    (n, …).
+    (n, …). With a `deadline` of the monotonic clock fewer samples are inferred, two at least.
     """
+    assert job.outputs is not None
+    folder, batch, count = Path(job.outputs), job.options.batch, len(samples[0])
     folder.mkdir(parents=True, exist_ok=True)
-    count = len(samples[0])
+    kept: list[list[npt.NDArray[Any]]] = []
     written: list[np.memmap[Any, Any]] = []
-    for number, tensors in enumerate(_batches(samples, session, batch)):
+    done = 0
+    for tensors in batches:
         outputs = [output for output in session.run_bound(tensors) if output.shape[:1] == (batch,)]
-        if not written:
-            written = [
+        stop = min(done + batch, count)
+        if deadline is not None:
+            kept.append([output[: stop - done] for output in outputs])
+        else:
+            written = written or [
                 np.lib.format.open_memmap(
                     folder / f"{index}.npy", "w+", output.dtype, (count, *output.shape[1:])
                 )
                 for index, output in enumerate(outputs)
             ]
-        start = number * batch
-        stop = min(start + batch, count)
-        for array, output in zip(written, outputs, strict=True):
-            array[start:stop] = output[: stop - start]
+            for array, output in zip(written, outputs, strict=True):
+                array[done:stop] = output[: stop - done]
+        done = stop
+        if deadline is not None and done > 1 and time.monotonic() > deadline:
+            break
     for array in written:
         array.flush()
+    for index, parts in enumerate(zip(*kept, strict=True)):
+        np.save(folder / f"{index}.npy", np.concatenate(parts))
 
 
 def output_paths(folder: Path) -> list[Path]:

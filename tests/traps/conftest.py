@@ -13,7 +13,7 @@ from edgecnn.benchmarking.session import benchmark
 from edgecnn.results import Measurement
 
 BRIEF = Protocol(
-    "brief", processes=1, min_secs=0.2, min_runs=64, max_secs=1.5, max_runs=3_000,
+    "brief", processes=1, min_secs=0.2, min_runs=64, max_secs=3.0, max_runs=3_000,
     warmup_min_secs=0.0, warmup_max_secs=0.3,
 )  # fmt: skip
 

@@ -244,7 +244,7 @@ def test_more_threads_than_processors_are_told(misbehave):
 
 def test_all_distinct_inputs_take_part(measure, lenet_artifacts, digits):
     """Zeros, or one input again and again, are faster on some kernels: the pool is real data."""
-    from edgecnn.benchmarking.worker import POOL_SIZE
+    from edgecnn.benchmarking.pool import POOL_SIZE
 
     pictures = {digits["test"].samples[index].tobytes() for index in range(POOL_SIZE)}
     assert len(pictures) > POOL_SIZE // 2

@@ -8,8 +8,10 @@ the timed loop, so that nothing it does can disturb a sample. Its answer lies in
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,13 @@ class Context:
     """Samples before preprocessing, where there are real ones."""
     fed: str = ""
     """What synthetic samples are, in words ("noise 0…1")."""
+    deadline: float = inf
+    """Moment of the monotonic clock by which the row's budget is spent: a pass looks at it after
+    every inference. Passes that somebody asked for by name take their own time."""
+
+    def seconds(self, most: float) -> float:
+        """Seconds that a pass may take: `most`, or what is left of the row's budget."""
+        return max(0.0, min(most, self.deadline - time.monotonic()))
 
 
 def make(name: str, context: Context) -> dict[str, Any]:

@@ -17,6 +17,7 @@ SETTLE_SECS = 0.2
 """Threads that spin for a while after an inference come to rest in this time."""
 IDLE_SECS = 1.0
 ACTIVE_SECS = 2.0
+LEAST_SECS = 0.8
 STEP_SECS = 0.05
 
 
@@ -29,11 +30,18 @@ def find(context: Context) -> dict[str, Any]:
     found = power.find(context.device)
     if not found.meters:
         return {"joules_per_inference": None, "reason": found.reason}
+    secs = context.seconds(SETTLE_SECS + IDLE_SECS + ACTIVE_SECS)
+    if secs < LEAST_SECS:
+        return {
+            "joules_per_inference": None,
+            "reason": "the row's budget was spent: raise --max-secs",
+        }
     time.sleep(SETTLE_SECS)
+    idle_part = (secs - SETTLE_SECS) * IDLE_SECS / (IDLE_SECS + ACTIVE_SECS)
     try:
-        idle_secs, idle, _ = _metered(found.meters, IDLE_SECS, _rest)
+        idle_secs, idle, _ = _metered(found.meters, idle_part, _rest)
         active_secs, active, inferences = _metered(
-            found.meters, ACTIVE_SECS, _infer(context.invocations)
+            found.meters, secs - SETTLE_SECS - idle_part, _infer(context.invocations)
         )
     except (OSError, ValueError) as error:
         return {"joules_per_inference": None, "reason": f"a sensor fell silent: {error}"}

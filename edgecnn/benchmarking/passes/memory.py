@@ -26,15 +26,19 @@ def find(context: Context) -> dict[str, Any]:
     NVIDIA GPU, None on other devices and, with `gpu_reason`, where NVML does not tell.
     """
     invocations = context.invocations
-    batch = INFERENCES // READINGS
     readings = [resident_bytes()["now"]]
-    done = 0
-    deadline = time.monotonic() + BUDGET_SECS
+    started = time.monotonic()
+    deadline = started + context.seconds(BUDGET_SECS)
+    invocations[0]()
+    pace = max(time.monotonic() - started, 1e-9)
+    batch = int(min(max(BUDGET_SECS / READINGS / pace, 1), INFERENCES // READINGS))
+    done = 1
     while done < INFERENCES and time.monotonic() < deadline:
-        for index in range(done, done + batch):
-            invocations[index % len(invocations)]()
-        done += batch
-        readings.append(resident_bytes()["now"])
+        invocations[done % len(invocations)]()
+        done += 1
+        if done % batch == 0:
+            readings.append(resident_bytes()["now"])
+    readings.append(resident_bytes()["now"])
     return {
         "inferences": done,
         "rss_bytes": readings,

@@ -32,7 +32,7 @@ def find(context: Context) -> dict[str, Any]:
     on synthetic inputs `varies_with` names the range that made one, None where none of `tried`
     did.
     """
-    deadline = time.monotonic() + min(BUDGET_SECS, context.protocol.max_secs)
+    deadline = time.monotonic() + context.seconds(BUDGET_SECS)
     first = _outputs(context.invocations[0]())
     differ = varies = False
     looked = 1

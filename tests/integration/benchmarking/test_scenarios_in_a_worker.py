@@ -35,10 +35,11 @@ def test_a_worker_makes_the_scenario(model_file: Path, scenario: str, streams: i
 
 
 def test_a_worker_serves_as_many_arrivals_as_the_budget_affords(model_file: Path):
-    """A p99 needs 662; 500 a second come to 150 in 0.3 s."""
+    """A p99 needs 662; 500 a second come to far fewer in the brief budget."""
+    affordable = int(500 * BRIEF.of_one_process().max_secs)
     outcome = run_worker(job(model_file, "server", 2, target_qps=500.0, latency_bound_ms=10_000.0))
     assert outcome.status == "ok", outcome.error
-    assert len(outcome.run.samples_ns) == outcome.run.queries["samples"] == 150
+    assert len(outcome.run.samples_ns) == outcome.run.queries["samples"] == affordable
     assert outcome.run.queries["valid"] is False
 
 

@@ -25,11 +25,32 @@ def test_single_numbers_override_a_profile():
 
 
 def test_the_budget_grows_with_the_minimum():
-    assert resolve("quick", min_secs=20).max_secs == 20
+    assert resolve("quick", min_secs=20).max_secs >= 20 * PROFILES["quick"].processes
 
 
 def test_a_smaller_budget_lowers_the_minimum():
-    assert resolve("default", max_secs=1).min_secs == 1
+    assert resolve("default", max_secs=0.2).min_secs == 0.2
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_has_enough_processes_for_an_interval(profile: str):
+    assert PROFILES[profile].processes >= 5
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_what_the_processes_of_a_row_may_take_keeps_its_budget(profile: str):
+    protocol = PROFILES[profile]
+    spent = 0.0
+    for made in range(protocol.most):
+        share = protocol.of_one_process(spent, made)
+        spent += share.max_secs + share.warmup_max_secs
+    assert spent <= protocol.sampling_secs + 1e-9
+    assert protocol.sampling_secs + protocol.checking_secs == protocol.max_secs
+
+
+def test_a_number_of_processes_that_was_asked_for_is_kept():
+    assert resolve("quick", processes=3).most == 3
+    assert resolve("quick").most > PROFILES["quick"].processes
 
 
 def test_profiles_are_not_changed_by_resolving():

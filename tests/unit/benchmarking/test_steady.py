@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain, repeat
 from types import SimpleNamespace
@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from edgecnn.benchmarking import steady
+from edgecnn.benchmarking.contention import Look
 from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.results import Block
 
 PROTOCOL = Protocol("test", processes=1, min_secs=0.5, min_runs=64, max_secs=3.0)
 MS = 1_000_000
@@ -38,40 +40,68 @@ def noisy(mean: int, share: float) -> Iterator[int]:
 
 def test_samples_are_what_the_invocation_took(monkeypatch):
     model = Model(repeat(2 * MS), monkeypatch)
-    samples = steady.measure([model], PROTOCOL)
+    samples = steady.measure([model], PROTOCOL).samples
     assert set(samples.tolist()) == {2 * MS}
 
 
 def test_a_steady_model_stops_at_the_minimum(monkeypatch):
-    samples = steady.measure([Model(repeat(10 * MS), monkeypatch)], PROTOCOL)
+    samples = steady.measure([Model(repeat(10 * MS), monkeypatch)], PROTOCOL).samples
     assert 64 <= len(samples) < 64 + 10  # 0.64 s, at most a chunk of 0.05 s more
 
 
 def test_a_fast_model_runs_for_the_minimum_time(monkeypatch):
-    samples = steady.measure([Model(repeat(MS), monkeypatch)], PROTOCOL)
+    samples = steady.measure([Model(repeat(MS), monkeypatch)], PROTOCOL).samples
     assert samples.sum() >= 0.5e9
 
 
-def test_a_restless_model_runs_until_its_median_is_known(monkeypatch):
-    samples = steady.measure([Model(noisy(MS, 0.2), monkeypatch)], PROTOCOL)
-    calm = steady.measure([Model(noisy(MS, 0.01), monkeypatch)], PROTOCOL)
-    assert len(samples) > len(calm)
+class Neighbor:
+    """A machine that is disturbed while `present` is true of the number of looks so far."""
+
+    def __init__(self, present: Callable[[int], bool]) -> None:
+        self.present = present
+        self.looks = 0
+
+    def look(self) -> Look:
+        self.looks += 1
+        return Look(0, 200 if self.present(self.looks) else 100, 0, 0)
+
+    def block(self, first: int, count: int, before: Look, after: Look) -> Block:
+        reference = (before.reference_ns, after.reference_ns)
+        return Block(first, count, reference, quiet=max(reference) < 150)
 
 
-def test_a_hopeless_model_stops_at_the_budget(monkeypatch):
-    samples = steady.measure(
-        [Model(noisy(MS, 0.9), monkeypatch)], replace(PROTOCOL, target_interval=1e-6)
-    )
-    assert 3.0e9 <= samples.sum() < 3.2e9
+def test_a_disturbed_run_is_extended_until_it_has_enough_undisturbed_samples(monkeypatch):
+    neighbor = Neighbor(lambda looks: looks < 10)
+    found = steady.measure([Model(repeat(MS), monkeypatch)], PROTOCOL, neighbor, MS)
+    disturbed = sum(block.count for block in found.blocks if not block.quiet)
+    undisturbed = sum(block.count for block in found.blocks if block.quiet)
+    assert disturbed > 500
+    assert undisturbed * MS >= 0.5e9
+    assert disturbed + undisturbed == len(found.samples)
+
+
+def test_a_machine_that_is_never_undisturbed_ends_with_the_budget(monkeypatch):
+    found = steady.measure([Model(repeat(MS), monkeypatch)], PROTOCOL, Neighbor(lambda _: True), MS)
+    assert 3.0e9 <= found.samples.sum() < 3.1e9
+    assert not any(block.quiet for block in found.blocks)
+
+
+def test_blocks_cover_all_samples_in_order(monkeypatch):
+    found = steady.measure([Model(repeat(MS), monkeypatch)], PROTOCOL, Neighbor(lambda _: False))
+    ends = [block.first + block.count for block in found.blocks]
+    assert [block.first for block in found.blocks] == [0, *ends[:-1]]
+    assert ends[-1] == len(found.samples)
 
 
 def test_a_slow_model_gives_what_the_budget_allows(monkeypatch):
-    samples = steady.measure([Model(repeat(1_000 * MS), monkeypatch)], PROTOCOL)
+    samples = steady.measure([Model(repeat(1_000 * MS), monkeypatch)], PROTOCOL).samples
     assert len(samples) == 3
 
 
 def test_the_number_of_samples_is_bounded(monkeypatch):
-    samples = steady.measure([Model(repeat(10), monkeypatch)], replace(PROTOCOL, max_runs=500))
+    samples = steady.measure(
+        [Model(repeat(10), monkeypatch)], replace(PROTOCOL, max_runs=500)
+    ).samples
     assert len(samples) == 500
 
 

@@ -107,7 +107,8 @@ def watched(row: Measurement, contended: float = 0.3, slower: float = 1.5) -> Me
         quiet = round(count * (1 - contended))
         late = tuple(int(time * slower) for time in one.samples_ns[quiet:])
         blocks = (
-            Block(0, quiet, (100_000, 101_000)),
+            Block(0, quiet // 2, (100_000, 101_000)),
+            Block(quiet // 2, quiet - quiet // 2, (101_000, 101_000)),
             Block(quiet, count - quiet, (101_000, 190_000), quiet=False),
         )
         runs.append(replace(one, samples_ns=one.samples_ns[:quiet] + late, blocks=blocks))

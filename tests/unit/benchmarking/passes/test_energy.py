@@ -41,7 +41,7 @@ def counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float]
 
 
 def context(invoke: Callable[[], object], device: str = "cpu") -> SimpleNamespace:
-    return SimpleNamespace(invocations=[invoke], device=device)
+    return SimpleNamespace(invocations=[invoke], device=device, seconds=lambda most: most)
 
 
 def test_an_inference_takes_what_the_counter_says(counter: Callable[[float], None], clock: Clock):

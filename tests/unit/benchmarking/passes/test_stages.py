@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from math import inf
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -70,7 +71,7 @@ def pictures(tmp_path: Path) -> RawSamples:
 
 
 def context(session: Session, raw: RawSamples | None) -> SimpleNamespace:
-    return SimpleNamespace(session=session, raw=raw, options=RuntimeOptions())
+    return SimpleNamespace(session=session, raw=raw, options=RuntimeOptions(), deadline=inf)
 
 
 def test_every_stage_is_timed_on_at_least_sixty_four_inferences(pictures: RawSamples):

@@ -1,0 +1,127 @@
+"""The inputs that a worker feeds: real samples from a file, or synthetic ones, made when needed.
+
+What they take is bounded in bytes: inputs are the caller's memory, not the model's, and a model of
+two full-HD pictures must not seem to need gigabytes. The first batch can be had alone, so that
+the peak of memory is measured before there is a pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import InputError
+from edgecnn.manifest import TensorSpec
+from edgecnn.runtimes.tensors import to_model
+from edgecnn.synthetic_inputs import SyntheticInputs, channels_last, is_batched
+
+Array = npt.NDArray[Any]
+
+POOL_SIZE = 32
+POOL_BYTES = 64 << 20
+FEWEST = 2
+"""Distinct inputs, however large they are: two show whether the outputs answer to them."""
+
+
+def pool_size(specs: Sequence[TensorSpec], batch: int) -> int:
+    """How many batches the pool holds: 32, fewer of large inputs.
+
+    Counted in float32, so that the same network gets the same inputs in every format.
+    """
+    sizes = (prod(size or 1 for size in channels_last(spec)[1:]) for spec in specs)
+    bytes_each = 4 * batch * sum(sizes)
+    return int(np.clip(POOL_BYTES // max(bytes_each, 1), FEWEST, POOL_SIZE))
+
+
+class Inputs:
+    """Model-ready inputs for a session, `batch` samples each.
+
+    `samples` is a .npy file (n, …) of real-valued samples, channels last, for a model with one
+    input; otherwise `synthetic` makes them. Raises InputError for a file and several inputs.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[TensorSpec],
+        batch: int,
+        *,
+        samples: Path | None = None,
+        synthetic: SyntheticInputs | None = None,
+    ) -> None:
+        self._specs, self._batch = specs, batch
+        self._file, self._synthetic = samples, synthetic
+        if samples is not None and len(specs) != 1:
+            names = ", ".join(spec.name for spec in specs)
+            raise InputError(
+                f"the data have one tensor a sample, the model takes {len(specs)}: {names}",
+                hint="benchmark it without --data: inputs are then synthetic",
+            )
+
+    def first(self) -> list[Array]:
+        """The first batch; nothing else stays in memory."""
+        if self._file is None:
+            assert self._synthetic is not None
+            count = self._synthetic.count
+            made = [self._synthetic.sample(index % count) for index in range(self._batch)]
+            arrays = [np.stack([sample[place] for sample in made]) for place in range(len(made[0]))]
+            return self._ready(arrays, range(self._batch))
+        return self._ready([_read_rows(self._file, self._batch)], range(self._batch))
+
+    def arrays(self) -> list[Array]:
+        """One array (n, …) for each input: all samples of a file (mapped), or the pool's."""
+        if self._file is not None:
+            return [np.load(self._file, mmap_mode="r")]
+        assert self._synthetic is not None
+        return self._synthetic.arrays()
+
+    def pool(self, arrays: Sequence[Array]) -> list[list[Array]]:
+        """Distinct batches for the timed loop, spread over all samples."""
+        count, batch = len(arrays[0]), self._batch
+        most = pool_size(self._specs, batch)
+        stride = max(1, count // (most * batch))
+        spread = [
+            np.array(array[::stride][: most * batch]) if self._file else array for array in arrays
+        ]
+        return list(self.batches(spread))[:most]
+
+    def batches(self, arrays: Sequence[Array]) -> Iterator[list[Array]]:
+        """All samples; the last batch is filled with the first samples."""
+        count = len(arrays[0])
+        for start in range(0, count, self._batch):
+            yield self._ready(arrays, range(start, start + self._batch))
+
+    def _ready(self, arrays: Sequence[Array], indices: range) -> list[Array]:
+        return [
+            to_model(_taken(array, indices, batched=is_batched(spec, self._batch)), spec)
+            for array, spec in zip(arrays, self._specs, strict=True)
+        ]
+
+
+def _taken(array: Array, indices: range, *, batched: bool) -> Array:
+    """Rows of `array`, from its start again past its end; a view where that is possible."""
+    count = len(array)
+    if not batched:
+        return np.asarray(array[indices[0] % count])
+    if indices.stop <= count:
+        return np.asarray(array[indices.start : indices.stop])
+    return np.asarray(array[[index % count for index in indices]])
+
+
+def _read_rows(path: Path, batch: int) -> Array:
+    """The first `batch` rows of a .npy file (all, when it has fewer), without mapping it."""
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+        count = min(batch, shape[0])
+        values = np.fromfile(file, dtype, count * prod(shape[1:]))
+    return values.reshape(count, *shape[1:])

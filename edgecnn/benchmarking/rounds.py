@@ -1,0 +1,82 @@
+"""When a row has been measured in enough processes, and which of its blocks were undisturbed.
+
+Rows are measured in rounds, one process of each row in a round, so that slow and fast phases of
+the machine hit all rows equally. Pure functions over measurements, and the looks of a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edgecnn.benchmarking.contention import Best, judged
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.results import Measurement, Run
+
+MOST_LOOKS = 200
+"""Looks that a worker is told of: enough for a quantile, little to send."""
+
+
+def spent_secs(runs: Sequence[Run]) -> float:
+    """Seconds of a row's budget that its processes took for inferences."""
+    return (
+        sum(run.first_inference_ns + sum(run.warmup_ns) + sum(run.samples_ns) for run in runs) / 1e9
+    )
+
+
+def wants_another(measurement: Measurement, protocol: Protocol) -> bool:
+    """Whether one more process is due: below the protocol's number always, above it while the
+    interval is wider than asked; never beyond the row's budget.
+    """
+    runs = measurement.runs
+    if measurement.status != "ok" or len(runs) >= protocol.most:
+        return False
+    if runs and not fits(runs, protocol):
+        return False
+    if len(runs) < protocol.processes:
+        return True
+    spread = measurement.relative_spread
+    return spread is None or spread > protocol.target_interval
+
+
+def fits(runs: Sequence[Run], protocol: Protocol) -> bool:
+    """Whether a further process like the ones before fits into the row's budget."""
+    spent = spent_secs(runs)
+    return spent + spent / len(runs) <= protocol.sampling_secs
+
+
+class Looks:
+    """What the processes of one session saw of the machine, by the Python that they ran in.
+
+    The reference computation is Python's own, so that another Python has another best.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, list[tuple[int, int]]] = {}
+
+    def add(self, python: str, run: Run) -> None:
+        """Remember the looks of a process."""
+        seen = self._seen.setdefault(python, [])
+        for block in run.blocks:
+            seen += zip(block.reference_ns[-1:], block.memory_ns[-1:], strict=False)
+
+    def told(self, python: str) -> tuple[tuple[int, int], ...]:
+        """An even choice of the looks so far, for the next worker."""
+        seen = self._seen.get(python, [])
+        return tuple(seen[:: max(1, len(seen) // MOST_LOOKS)])
+
+    def best(self, python: str) -> Best | None:
+        """The machine's best by all looks; None before the first."""
+        seen = self._seen.get(python)
+        return Best.of(seen) if seen else None
+
+    def rejudge(self, python: str, run: Run) -> Run:
+        """The run with its blocks judged by all that the session saw.
+
+        The first processes knew little: where a neighbor was there from the start, only later
+        looks tell.
+        """
+        best = self.best(python)
+        if best is None or not run.blocks:
+            return run
+        return replace(run, blocks=tuple(judged(block, best) for block in run.blocks))

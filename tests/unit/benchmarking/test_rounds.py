@@ -1,0 +1,69 @@
+"""How many processes a row gets, and how its blocks are judged in the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edgecnn.benchmarking.protocol import PROFILES
+from edgecnn.benchmarking.rounds import Looks, spent_secs, wants_another
+from edgecnn.results import ArtifactRecord, Block, Measurement, Run
+
+PROTOCOL = replace(PROFILES["quick"], processes=3, most_processes=6)
+MS = 1_000_000
+
+
+def row(*medians_ms: float, samples: int = 100) -> Measurement:
+    runs = tuple(
+        Run(1, MS, (MS,), (round(median * MS),) * samples, round=number)
+        for number, median in enumerate(medians_ms)
+    )
+    return Measurement(
+        ArtifactRecord("m.tflite", "tflite", "float32", "ab", 1), "litert", "cpu", runs=runs
+    )
+
+
+def test_every_row_gets_the_processes_of_its_protocol():
+    assert wants_another(row(), PROTOCOL)
+    assert wants_another(row(1.0, 1.0), PROTOCOL)
+    assert not wants_another(row(1.0, 1.0, 1.001), PROTOCOL)
+
+
+def test_a_wide_interval_gets_further_processes_up_to_the_most():
+    assert wants_another(row(1.0, 1.1, 1.2), PROTOCOL)
+    assert not wants_another(row(1.0, 1.1, 1.2, 1.3, 1.4, 1.5), PROTOCOL)
+
+
+def test_a_row_that_failed_gets_no_further_process():
+    assert not wants_another(replace(row(1.0), status="crashed"), PROTOCOL)
+
+
+def test_no_further_process_begins_that_would_leave_the_budget():
+    slow = row(2_000.0, samples=2)  # 4 s of the 9 s for samples
+    assert wants_another(slow, PROTOCOL)
+    assert not wants_another(row(2_000.0, 2_000.0, samples=2), replace(PROTOCOL, max_secs=8.0))
+
+
+def test_what_was_spent_counts_every_inference():
+    assert spent_secs(row(1.0, samples=100).runs) == pytest.approx(0.102)
+
+
+def test_blocks_are_judged_again_by_all_that_the_session_saw():
+    """A session that began beside a neighbor took its looks for the machine's best."""
+    begun = Run(1, 1, (), (MS,) * 20, blocks=(Block(0, 20, (150, 150), (10, 10)),))
+    later = Run(1, 1, (), (MS,) * 20, blocks=(Block(0, 20, (100, 100), (10, 10)),))
+    looks = Looks()
+    looks.add("python", begun)
+    assert looks.rejudge("python", begun).blocks[0].quiet
+    for _ in range(20):
+        looks.add("python", later)
+    assert not looks.rejudge("python", begun).blocks[0].quiet
+    assert looks.rejudge("python", later).blocks[0].quiet
+
+
+def test_another_python_has_another_best():
+    looks = Looks()
+    looks.add("one", Run(1, 1, (), (MS,), blocks=(Block(0, 1, (100, 100), (10, 10)),)))
+    assert looks.told("one") == ((100, 10),)
+    assert looks.told("other") == ()
