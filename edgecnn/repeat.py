@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgecnn.measurements import Measurement
+if TYPE_CHECKING:  # the command line reads this module and must not import numpy
+    from edgecnn.measurements import Measurement
 
 MOST_WORDS = 100
 LONGEST_WORD = 4_096

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli import options, repetition
+from edgecnn.cli import options, repetition, timeline
 from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
 
@@ -119,4 +119,5 @@ def command(
             progress=progress,
         )
     show([results])
+    timeline.tell(len(results.measurements))
     click.echo(f"{out}; a page of it: edgecnn report {out} --out {out.with_suffix('.html')}")

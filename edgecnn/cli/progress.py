@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,19 +11,32 @@ from datetime import timedelta
 
 import click
 
+from edgecnn.cli import timeline
 from edgecnn.progress import Progress
 
 LINE_EVERY_SECS = 10.0
+SILENCE_SECS = 30.0
+"""After so long without a line, one says that the work goes on."""
 
 
 @contextmanager
 def shown() -> Iterator[Progress]:
     """Yield a Progress that is drawn on standard error while the block runs."""
-    if sys.stderr.isatty():
+    noted = timeline.current()
+    if sys.stderr is not None and sys.stderr.isatty():
         with _bar() as progress:
-            yield progress
-    else:
-        yield _Lines()
+            yield noted.through(progress)
+        return
+    lines = _Lines()
+    over = threading.Event()
+    # Asleep but for an instant every half minute: a worker that measures is not disturbed.
+    speaker = threading.Thread(target=lines.speak_until, args=(over,), daemon=True)
+    speaker.start()
+    try:
+        yield noted.through(lines)
+    finally:
+        over.set()
+        speaker.join()
 
 
 @contextmanager
@@ -65,6 +79,16 @@ class _Lines:
         self._stage: tuple[str, int] | None = None
         self._began = (0.0, 0)
         self._told_at = 0.0
+        self._line = "working"
+
+    def speak_until(self, over: threading.Event) -> None:
+        """Repeat the last line, with the time since, whenever nothing was said for long."""
+        began = time.monotonic()
+        while not over.wait(SILENCE_SECS):
+            now = time.monotonic()
+            if now - max(self._told_at, began) >= SILENCE_SECS - 1:
+                silent = timedelta(seconds=round(now - max(self._told_at, began)))
+                click.echo(f"{self._line} … still working ({silent})", err=True)
 
     def __call__(self, stage: str, done: int, total: int, message: str = "") -> None:
         now = time.monotonic()
@@ -75,7 +99,7 @@ class _Lines:
         if not begins and done < total and now - self._told_at < LINE_EVERY_SECS:
             return
         self._told_at = now
-        line = f"{stage}: {done}/{total} {message}".rstrip()
+        line = self._line = f"{stage}: {done}/{total} {message}".rstrip()
         click.echo(line + self._left(now, done, total), err=True)
 
     def _left(self, now: float, done: int, total: int) -> str:

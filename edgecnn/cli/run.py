@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli import benchmark, options, repetition
+from edgecnn.cli import benchmark, options, repetition, timeline
 from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
 
@@ -77,5 +77,6 @@ def command(
             progress=progress,
         )
     show([outcome.results])
+    timeline.tell(len(outcome.results.measurements))
     for path in (out / "results.json", *outcome.reports):
         click.echo(path)

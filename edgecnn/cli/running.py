@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import click
 
-from edgecnn.cli import interruption, streams
+from edgecnn.cli import interruption, streams, timeline
 from edgecnn.cli.verbs import command
 from edgecnn.errors import BUG_EXIT_CODE, EdgeCNNError
 
@@ -28,7 +28,7 @@ def invoke(arguments: Sequence[str]) -> int:
     """Run the command line on `arguments` and return the exit code."""
     quiet_libraries()
     streams.make_safe()
-    shared = {"debug": False}
+    shared: dict[str, object] = {"debug": False, "timeline": timeline.Timeline()}
     try:
         if COMPLETION in os.environ:
             command.main(list(arguments), prog_name=NAME)
@@ -43,7 +43,7 @@ def invoke(arguments: Sequence[str]) -> int:
         _mute(sys.stdout)
         return READER_GONE_EXIT_CODE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (each becomes an exit code)
-        return _told(error, debug=shared["debug"])
+        return _told(error, debug=bool(shared["debug"]))
     return 0
 
 

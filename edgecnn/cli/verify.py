@@ -9,6 +9,7 @@ import click
 from edgecnn.cli import options
 from edgecnn.cli.convert import told, told_fed
 from edgecnn.cli.datasets import Reading
+from edgecnn.cli.progress import shown
 
 COSTLIEST = 3
 """Layers that are named."""
@@ -54,16 +55,18 @@ def command(
     if data:
         dataset = load_data(data, data_dir=data_dir, seed=split_of(artifacts), reading=reading)
     failed = []
-    for path in artifacts:
-        found = verify_artifact(
-            path,
-            parent=parent,
-            dataset=dataset,
-            max_drop=max_drop,
-            layers=layers,
-            allow_unsafe=allow_unsafe,
-            preprocessing=preprocessing,
-        )
+    for index, path in enumerate(artifacts):
+        with shown() as progress:
+            progress("verify", index, len(artifacts), path.name)
+            found = verify_artifact(
+                path,
+                parent=parent,
+                dataset=dataset,
+                max_drop=max_drop,
+                layers=layers,
+                allow_unsafe=allow_unsafe,
+                preprocessing=preprocessing,
+            )
         answer = "no labels, no accuracy gate"
         if found.gate is not None:
             scored = found.accuracy is not None and found.accuracy.metric != "top1"
