@@ -30,6 +30,7 @@ def assemble(
     groups: Sequence[Any] | None = None,
     digests: Mapping[str, Sequence[bytes]] | None = None,
     left_out: Sequence[LeftOut] = (),
+    notes: Sequence[str] = (),
 ) -> Dataset:
     """A Dataset of `parts`, of which "train" is there; absent splits are carved from it by
     `seed` and `fractions`, and what `groups` (one name a training sample) says stays together.
@@ -70,6 +71,7 @@ def assemble(
         seed=seed,
         preprocessing_hints=dict(hints or {}),
         left_out=tuple(left_out),
+        notes=tuple(notes),
         modality=modality,
     )
 
