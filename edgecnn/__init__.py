@@ -14,6 +14,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.privacy import switch_off
+
+switch_off()
+
 __version__ = "0.1.0"
 
 _PUBLIC = {

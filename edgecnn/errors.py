@@ -42,6 +42,10 @@ class UnsupportedError(EdgeCNNError):
     exit_code = 3
 
 
+class UnavailableError(UnsupportedError):
+    """This machine lacks a device or an environment that a runtime needs, whatever the model."""
+
+
 class GateError(EdgeCNNError):
     """The question was answered, and the answer is "no" (a gate failed, a regression was found)."""
 

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, MissingDependencyError
 from edgecnn.manifest import check_model_path
+from edgecnn.privacy import keep_keras_at_home
 from edgecnn.registry import require
+from edgecnn.text import shortened
 
 if TYPE_CHECKING:
     import keras
@@ -59,6 +61,7 @@ def import_keras() -> ModuleType:
     """
     if "keras" in sys.modules:
         return sys.modules["keras"]
+    keep_keras_at_home()
     # 3 hides "failed call to cuInit", an error line on every machine without an NVIDIA card.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -253,4 +256,4 @@ def _first_line(error: BaseException) -> str:
     """The first sentence of Keras's often page-long messages (of the innermost), and its kind."""
     innermost = str(error).rpartition("Exception encountered: ")[2]
     text = innermost.strip().split("\n", 1)[0].split(". ", 1)[0]
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+    return f"{type(error).__name__}: {shortened(text, 600)}" if text else type(error).__name__

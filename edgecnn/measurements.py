@@ -26,6 +26,9 @@ from edgecnn.stats import (
 )
 
 Status = Literal["ok", "unsupported", "failed", "timeout", "crashed"]
+Cause = Literal["", "missing", "input"]
+"""Why nothing was measured: "missing" is a runtime, device or package that this machine lacks,
+"input" a file or an option that cannot be used."""
 Verdict = Literal["VALID", "NOISY", "INVALID"]
 
 
@@ -48,6 +51,8 @@ class RuntimeOptions:
     target_qps: float = 0.0
     latency_bound_ms: float = 15.0
     """Of the server scenario; 15 ms is MLPerf Inference's bound for ResNet-50."""
+    shape: str = ""
+    """Sizes for what a model leaves open, as in "1x224x224x3" (see `runtimes.shapes`)."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +189,7 @@ class Measurement:
     hint: str | None = None
     fed: Fed | None = None
     """What samples of the data became, and from where that is known; None without data."""
+    cause: Cause = ""
 
     @property
     def configuration(self) -> str:
@@ -206,6 +212,7 @@ class Measurement:
             options.scenario,
             str(options.streams),
             *((f"{options.target_qps:g}", f"{options.latency_bound_ms:g}") if server else ()),
+            *((options.shape,) if options.shape else ()),
         )
 
     @property
@@ -381,6 +388,7 @@ class Measurement:
             "reasons": list(self.reasons),
             "error": self.error,
             "hint": self.hint,
+            "cause": self.cause,
             "effective": asdict(effective) if effective else None,
             "load_ms": self.load_ms,
             "first_inference_ms": self.first_inference_ms,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import data, reporting
+from edgecnn.benchmarking.conclusion import require_a_measurement
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
 from edgecnn.benchmarking.session import benchmark, check_previous
 from edgecnn.conversion.convert import ConversionOutcome, convert
@@ -113,6 +114,7 @@ def run(
     for name in REPORTS:
         written += reporting.write([results], out / name)
         progress("report", len(written), len(REPORTS), name)
+    require_a_measurement(results.measurements)
     return RunOutcome(results, model, tuple(artifacts), tuple(written))
 
 

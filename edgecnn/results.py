@@ -17,6 +17,7 @@ from edgecnn.files import parse_json, read_text_file, write_text_atomically
 from edgecnn.measurements import (
     Accuracy,
     ArtifactRecord,
+    Cause,
     Contention,
     Measurement,
     Parity,
@@ -33,6 +34,7 @@ __all__ = [
     "Accuracy",
     "ArtifactRecord",
     "Block",
+    "Cause",
     "Contention",
     "Effective",
     "Environment",

@@ -23,7 +23,8 @@ from typing import IO, Any
 import edgecnn
 from edgecnn import scratch
 from edgecnn.benchmarking.worker import Job
-from edgecnn.results import Run, Status, run_from_dict
+from edgecnn.results import Cause, Run, Status, run_from_dict
+from edgecnn.text import shortened
 
 LOAD_TIMEOUT_SECS = 180.0
 OUTPUTS_TIMEOUT_SECS = 1_800.0
@@ -60,6 +61,7 @@ class Outcome:
     loaded: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     hint: str | None = None
+    cause: Cause = ""
     outputs_written: bool = False
 
 
@@ -151,7 +153,12 @@ def _absorb(outcome: Outcome, event: Mapping[str, Any]) -> Outcome:
         return replace(outcome, outputs_written=True)
     status: Status = "unsupported" if event.get("status") == "unsupported" else "failed"
     return Outcome(
-        status, outcome.run, outcome.loaded, event.get("message"), event.get("hint") or None
+        status,
+        outcome.run,
+        outcome.loaded,
+        event.get("message"),
+        event.get("hint") or None,
+        event.get("cause", ""),
     )
 
 
@@ -177,7 +184,7 @@ def _last_line(stderr: IO[bytes]) -> str:
     stderr.seek(max(0, size - STDERR_TAIL_BYTES))
     text = stderr.read().decode(errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:500] if lines else ""
+    return shortened(lines[-1], 600) if lines else ""
 
 
 def _patience(job: Job, outcome: Outcome) -> float:

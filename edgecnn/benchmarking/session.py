@@ -27,7 +27,7 @@ from edgecnn.benchmarking.process import Outcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.benchmarking.rounds import Looks, spent_secs, wants_another
 from edgecnn.benchmarking.verdict import OutputHealth, judge
-from edgecnn.benchmarking.worker import Job
+from edgecnn.benchmarking.worker import Job, cause_of
 from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
@@ -249,7 +249,8 @@ class _Ledger:
         if isinstance(row.python, Outcome):
             outcome = row.python
         elif isinstance(samples, EdgeCNNError):
-            outcome = Outcome("failed", error=samples.message, hint=samples.hint)
+            cause = cause_of(samples)
+            outcome = Outcome("failed", error=samples.message, hint=samples.hint, cause=cause)
         else:
             runs = row.measurement.runs
             job = replace(
@@ -278,7 +279,12 @@ class _Ledger:
         measurement = row.measurement
         runs = (*measurement.runs, outcome.run) if outcome.run else measurement.runs
         measurement = replace(
-            measurement, runs=runs, status=outcome.status, error=outcome.error, hint=outcome.hint
+            measurement,
+            runs=runs,
+            status=outcome.status,
+            error=outcome.error,
+            hint=outcome.hint,
+            cause=outcome.cause,
         )
         if row.outputs is not None and row.health is None:
             outputs = open_outputs(row.outputs)
@@ -387,6 +393,7 @@ def _python_for(configuration: Configuration) -> Path | Outcome | None:
             "unsupported",
             error=f"{configuration.runtime} lives in an environment of its own, which is not there",
             hint=f"edgecnn env create {name}",
+            cause="missing",
         )
     return python
 

@@ -39,9 +39,15 @@ from edgecnn.benchmarking.passes import Context
 from edgecnn.benchmarking.pool import Inputs, pool_size
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.raw import RawSamples
-from edgecnn.errors import EdgeCNNError, MissingDependencyError, UnsupportedError
+from edgecnn.errors import (
+    EdgeCNNError,
+    InputError,
+    MissingDependencyError,
+    UnavailableError,
+    UnsupportedError,
+)
 from edgecnn.registry import RUNTIMES
-from edgecnn.results import RuntimeOptions
+from edgecnn.results import Cause, RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
 from edgecnn.synthetic_inputs import SyntheticInputs
 
@@ -118,12 +124,25 @@ def main(parent: int, bare_bytes: int | None = None) -> int:
             print(json.dumps(event, allow_nan=False), file=events, flush=True)
     except EdgeCNNError as error:
         status = "unsupported" if isinstance(error, UNSUPPORTED) else "failed"
-        report = {"event": "error", "status": status, "message": error.message, "hint": error.hint}
+        report = {
+            "event": "error",
+            "status": status,
+            "message": error.message,
+            "hint": error.hint,
+            "cause": cause_of(error),
+        }
         print(json.dumps(report), file=events, flush=True)
     return 0
 
 
 UNSUPPORTED = (UnsupportedError, MissingDependencyError)
+
+
+def cause_of(error: EdgeCNNError) -> Cause:
+    """Who could mend an error: the machine's owner, or who gave the input; "" for neither."""
+    if isinstance(error, (MissingDependencyError, UnavailableError)):
+        return "missing"
+    return "input" if isinstance(error, InputError) else ""
 
 
 def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
@@ -141,7 +160,7 @@ def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
         yield {"event": "probed", "availability": asdict(availability)}
         return
     if not availability.available:
-        raise UnsupportedError(availability.reason, hint=availability.hint)
+        raise UnavailableError(availability.reason, hint=availability.hint)
 
     start = time.perf_counter_ns()
     session = runtime.load(Path(job.path), job.device, job.options)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     help="Forbid runtimes to compute float32 models in a smaller format (OpenVINO's bfloat16).",
 )
 @options.preprocessing()
+@options.shape()
 @options.scenario()
 @options.further_passes()
 @click.option("--out", type=options.FILE, required=True, help="The results file (.json) to write.")
@@ -51,6 +52,7 @@ def command(
     batches: tuple[int, ...],
     strict_float32: bool,
     preprocessing: str | None,
+    shape: str,
     scenario: str,
     streams: int | None,
     target_qps: float,
@@ -65,16 +67,21 @@ def command(
     """Measure ARTIFACTS (.tflite, .onnx, .keras) and print a table.
 
     An interrupted benchmark goes on where it stopped when the same command is given again.
+    Exit code: 0 when a row was measured, 1 when none was, 2 when no runtime takes the file, 3 when
+    this machine lacks the runtimes.
     """
     from edgecnn.benchmarking import scenarios
+    from edgecnn.benchmarking.conclusion import require_a_measurement
     from edgecnn.benchmarking.protocol import parse_duration
     from edgecnn.benchmarking.session import DEFAULT_PASSES, benchmark, check_previous
     from edgecnn.cli.datasets import load_data, split_of
     from edgecnn.cli.tables import show
     from edgecnn.errors import InputError
     from edgecnn.feeding.choice import check_option
+    from edgecnn.formats.check import check_model_path, digest_of
     from edgecnn.results import Results
 
+    models = [check_model_path(path) for path in artifacts]
     if out.suffix != ".json":
         raise InputError(
             f"--out takes a .json file, received: {out}",
@@ -96,13 +103,14 @@ def command(
     check_option(preprocessing)
     dataset = None
     if data:
-        dataset = load_data(data, data_dir=data_dir, seed=split_of(artifacts), reading=reading)
+        dataset = load_data(data, data_dir=data_dir, seed=split_of(models), reading=reading)
+    shared = replace(shared, shape=shape)
     previous = Results.load(out) if out.exists() and not force else None
     if previous is not None:
         check_previous(previous, protocol, dataset, preprocessing)
     with shown() as progress:
         results = benchmark(
-            artifacts,
+            models,
             runtimes,
             threads=threads,
             batches=batches,
@@ -120,4 +128,8 @@ def command(
         )
     show([results])
     timeline.tell(len(results.measurements))
+    asked = {(path.name, digest_of(path)[0]) for path in models}
     click.echo(f"{out}; a page of it: edgecnn report {out} --out {out.with_suffix('.html')}")
+    require_a_measurement(
+        row for row in results.measurements if (row.artifact.name, row.artifact.sha256) in asked
+    )

@@ -399,6 +399,25 @@ def _note_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> Non
         shared["debug"] = True
 
 
+def shape() -> Callable[[Command], Command]:
+    """--shape [NAME=]SIZES, given to the command as one text (see `runtimes.shapes`)."""
+
+    def check(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> str:
+        from edgecnn.runtimes.shapes import parse_shapes
+
+        text = ",".join(values)
+        parse_shapes(text)
+        return text
+
+    return click.option(
+        "--shape",
+        multiple=True,
+        callback=check,
+        metavar="[INPUT=]SIZES",
+        help="Sizes for what a model leaves open, as in 1x224x224x3; once for each input.",
+    )
+
+
 def force() -> Callable[[Command], Command]:
     """--force."""
     return click.option("--force", is_flag=True, help="Replace what is there already.")

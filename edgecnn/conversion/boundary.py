@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 
 from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.text import shortened
 
 
 @contextlib.contextmanager
@@ -34,7 +35,7 @@ def first_line(error: BaseException) -> str:
     """The first line that says something, with the kind of error; converters print pages."""
     lines = [line.strip() for line in str(error).splitlines()]
     text = next((line for line in lines if line), "")
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+    return f"{type(error).__name__}: {shortened(text, 600)}" if text else type(error).__name__
 
 
 @contextlib.contextmanager

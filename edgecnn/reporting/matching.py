@@ -10,7 +10,7 @@ from edgecnn.reporting.text import clean
 from edgecnn.results import Measurement, Results
 
 _MACHINE = ("board", "cpu_model", "architecture", "logical_cores", "memory_bytes", "governor")
-_OPTIONS = ("threads", "scenario", "streams", "affinity", "batch", "precision")
+_OPTIONS = ("threads", "scenario", "streams", "affinity", "batch", "precision", "shape")
 _SERVER_OPTIONS = ("target_qps", "latency_bound_ms")
 
 Pairs = tuple[tuple[Measurement, Measurement], ...]

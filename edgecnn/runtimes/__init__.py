@@ -33,11 +33,13 @@ def load(
     threads: int = 1,
     batch: int = 1,
     precision: str = "default",
+    shape: str = "",
 ) -> Session:
     """Load a model file in a runtime of this environment.
 
     `runtime` is a configuration as in `parse_configuration`, `precision` "default" or
-    "strict_float32". Raises InputError for a file or a name that cannot be used,
+    "strict_float32"; `shape` gives sizes that the model leaves open ("1x224x224x3", or
+    "name=1x16,other=1x16"). Raises InputError for a file or a name that cannot be used,
     UnsupportedError where the runtime would fall back to another device, and
     MissingDependencyError where the runtime is not installed.
     """
@@ -48,7 +50,7 @@ def load(
         raise unknown_name("precision", precision, ["default", "strict_float32"])
     chosen: type[Runtime] = RUNTIMES.load(name)
     path = check_format(Path(path), chosen)
-    return chosen.load(path, device, RuntimeOptions(threads, batch, precision))
+    return chosen.load(path, device, RuntimeOptions(threads, batch, precision, shape=shape))
 
 
 def check_format(path: Path, runtime: type[Runtime]) -> Path:

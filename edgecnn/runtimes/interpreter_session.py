@@ -47,7 +47,7 @@ def load_interpreter(
     UnsupportedError for operators that this version of the runtime does not know.
     """
     signature = read_signature(path)
-    inputs = fixed_inputs(signature, options.batch)
+    inputs = fixed_inputs(signature, options)
     threads_before = thread_count()
     try:
         interpreter = interpreter_class(model_path=str(path), num_threads=options.threads)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
-from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
+from edgecnn.errors import InputError, MissingDependencyError, UnavailableError
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
@@ -60,7 +60,7 @@ class Keras(Runtime):
         _set_threads(keras, options.threads)
         availability = cls.probe(device)
         if not availability.available:
-            raise UnsupportedError(f"keras:{device}: {availability.reason}", hint=availability.hint)
+            raise UnavailableError(f"keras:{device}: {availability.reason}", hint=availability.hint)
         backend = str(keras.backend.backend())
         if backend == "tensorflow" and options.precision == "strict_float32":
             _tensorflow().config.experimental.enable_tensor_float_32_execution(False)
@@ -89,7 +89,9 @@ class KerasSession(Session):
         self._device = "/CPU:0" if device == "cpu" else "/GPU:0"
         for tensor in model.inputs:
             check_dtype(str(tensor.name), str(tensor.dtype))
-        shapes = fix_shapes([(str(t.name), t.shape) for t in model.inputs], options.batch)
+        shapes = fix_shapes(
+            [(str(t.name), t.shape) for t in model.inputs], options.batch, options.shape
+        )
         self.inputs = tuple(
             TensorSpec(
                 str(tensor.name), shape, str(tensor.dtype), _layout(model, shape, str(tensor.dtype))

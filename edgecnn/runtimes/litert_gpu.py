@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.errors import UnsupportedError
+from edgecnn.errors import UnavailableError, UnsupportedError
 from edgecnn.manifest import TensorSpec
 from edgecnn.registry import require
 from edgecnn.results import Effective, RuntimeOptions
@@ -51,7 +51,7 @@ def load(path: Path, options: RuntimeOptions, runtime_version: str) -> LiteRTGPU
     Raises UnsupportedError when no adapter is found or the GPU would run none of the model.
     """
     signature = read_signature(path)
-    fixed_inputs(signature, options.batch)
+    fixed_inputs(signature, options)
     for spec in (*signature.inputs, *signature.outputs):
         if spec.dtype not in _BUFFER_DTYPES:
             raise UnsupportedError(
@@ -60,7 +60,7 @@ def load(path: Path, options: RuntimeOptions, runtime_version: str) -> LiteRTGPU
             )
     availability = probe(runtime_version)
     if not availability.available:
-        raise UnsupportedError(f"litert:gpu: {availability.reason}", hint=availability.hint)
+        raise UnavailableError(f"litert:gpu: {availability.reason}", hint=availability.hint)
     return LiteRTGPUSession(path, options, runtime_version, signature)
 
 
@@ -85,7 +85,7 @@ class LiteRTGPUSession(Session):
         self._signature = signature
         self._strict = options.precision == "strict_float32"
         self._model, self._log, self._complete = _compile(path, enforce_f32=self._strict)
-        fixed = fixed_inputs(signature, options.batch)
+        fixed = fixed_inputs(signature, options)
         try:
             for index, (declared, spec) in enumerate(zip(signature.inputs, fixed, strict=True)):
                 if declared.shape != spec.shape:
@@ -161,7 +161,7 @@ class LiteRTGPUSession(Session):
         tensors = [_random_tensor(random, spec) for spec in self.inputs]
         enforced = LiteRTGPUSession(
             self._path,
-            RuntimeOptions(self._options.threads, self._options.batch, "strict_float32"),
+            replace(self._options, precision="strict_float32"),
             self._version,
             self._signature,
         )

@@ -15,6 +15,7 @@ from edgecnn.errors import UnsupportedError
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Array, OperatorTime, operator_times
 from edgecnn.runtimes.tflite_file import read_signature
+from edgecnn.text import shortened
 
 WARMUP = 3
 TIMEOUT_SECS = 300.0
@@ -77,7 +78,7 @@ def _ask(request: str) -> list[tuple[str, str, int]]:
         lines = done.stderr.strip().splitlines()
         why = lines[-1] if lines and done.returncode > 0 else f"exit code {done.returncode}"
         raise UnsupportedError(
-            f"LiteRT's profiler failed: {why[:300]}",
+            f"LiteRT's profiler failed: {shortened(why, 600)}",
             hint="profile the same model on openvino:cpu",
         )
     executed: list[tuple[str, str, int]] = json.loads(done.stdout.splitlines()[-1])

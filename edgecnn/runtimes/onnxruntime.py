@@ -7,21 +7,21 @@ import ctypes
 import importlib.util
 import io
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
-from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
+from edgecnn.errors import MissingDependencyError, UnavailableError, UnsupportedError
 from edgecnn.registry import require
 from edgecnn.results import RuntimeOptions
-from edgecnn.runtimes import onnxruntime_profile
+from edgecnn.runtimes import onnxruntime_errors, onnxruntime_profile
 from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
 from edgecnn.runtimes.cuda import CudaDevice, first_device
 from edgecnn.runtimes.host import cpu_name, thread_count
-from edgecnn.runtimes.onnx_file import declared_outputs, fixed_inputs, read_signature
+from edgecnn.runtimes.onnx_file import fixed_inputs, read_signature
 from edgecnn.runtimes.onnxruntime_session import ONNXRuntimeSession
+from edgecnn.runtimes.onnxruntime_values import usable_outputs
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -86,17 +86,18 @@ class ONNXRuntime(Runtime):
     def _load(cls, path: Path, device: str, options: RuntimeOptions) -> ONNXRuntimeSession:
         ort = require("onnxruntime", cls.extra)
         signature = read_signature(path)
-        inputs = fixed_inputs(signature, options.batch)
+        inputs = fixed_inputs(signature, options)
+        outputs, places = usable_outputs(signature)
         availability = cls.probe(device)
         if not availability.available:
-            raise UnsupportedError(
+            raise UnavailableError(
                 f"onnxruntime:{device}: {availability.reason}", hint=availability.hint
             )
         session_options = _session_options(ort, options)
-        for value in signature.inputs:
-            first = value.shape[0] if value.shape else None
-            if isinstance(first, str):
-                session_options.add_free_dimension_override_by_name(first, options.batch)
+        for value, spec in zip(signature.inputs, inputs, strict=True):
+            for dimension, size in zip(value.shape or (), spec.shape, strict=False):
+                if isinstance(dimension, str) and size is not None:
+                    session_options.add_free_dimension_override_by_name(dimension, size)
         providers = _providers(device, options)
         threads_before = thread_count()
         session = create(ort, path, session_options, providers)
@@ -120,7 +121,8 @@ class ONNXRuntime(Runtime):
             ort,
             session,
             inputs,
-            declared_outputs(signature),
+            outputs,
+            places=places,
             profiled=profiled,
             device_name=availability.device_name,
             tf32=device != "cpu" and _has_tf32(options),
@@ -135,26 +137,10 @@ def create(
     providers: list[tuple[str, Mapping[str, str]]],
 ) -> Any:
     """An InferenceSession, or an error in one line."""
-    state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-    not_able = (state.NotImplemented, state.Fail, state.EPFail, state.RuntimeException)
-    not_a_model = (
-        state.InvalidProtobuf,
-        state.InvalidGraph,
-        state.InvalidArgument,
-        state.NoSuchFile,
-    )
     try:
         return ort.InferenceSession(str(path), session_options, providers=providers)
-    except not_a_model as error:
-        raise InputError(
-            f"{path.name}: not a model ONNX Runtime can load: {_one_line(error)}",
-            hint="the file is damaged, or the converter wrote an invalid graph",
-        ) from error
-    except not_able as error:
-        raise UnsupportedError(
-            f"{path.name}: ONNX Runtime {ort.__version__} cannot run it: {_one_line(error)}",
-            hint="a newer onnxruntime, or another opset at conversion, may help",
-        ) from error
+    except onnxruntime_errors.failures() as error:
+        raise onnxruntime_errors.explained(ort, path, error) from error
 
 
 def _session_options(ort: ModuleType, options: RuntimeOptions) -> Any:
@@ -201,11 +187,3 @@ def _missing_library(ort: ModuleType, device: str) -> str:
     except OSError as error:
         return f"a library is missing: {error}"
     return ""
-
-
-def _one_line(error: Exception) -> str:
-    """Without status code, path, and the place in ONNX Runtime's source."""
-    text = " ".join(str(error).split())
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
-    text = re.sub(r"^Load model from .*? failed: ?", "", text)
-    return re.sub(r"/\S+\.(cc|h):\d+ .*?\) ", "", text)[:300]

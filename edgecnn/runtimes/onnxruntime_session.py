@@ -17,6 +17,7 @@ from edgecnn import scratch
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
+from edgecnn.runtimes.onnxruntime_values import as_array
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
 
@@ -39,6 +40,7 @@ class ONNXRuntimeSession(Session):
         inputs: tuple[TensorSpec, ...],
         outputs: tuple[TensorSpec, ...],
         *,
+        places: tuple[int, ...],
         profiled: Callable[[str], Any],
         device_name: str,
         tf32: bool,
@@ -59,18 +61,42 @@ class ONNXRuntimeSession(Session):
             for output in session.get_outputs()
         ]
         self.outputs = tuple(
-            replace(spec, shape=shape, layout=guess_layout(shape))
-            for spec, shape in zip(outputs, inferred, strict=True)
+            replace(spec, shape=inferred[place], layout=guess_layout(inferred[place]))
+            if inferred[place] or not spec.shape
+            else spec
+            for spec, place in zip(outputs, places, strict=True)
         )
+        every = session.get_outputs()
+        self._objects = any(not output.type.startswith("tensor(") for output in every)
+        self._objects |= any(output.type == "tensor(string)" for output in every)
+        self._places = places
+        self._left_out = [
+            f"{output.name} ({output.type})"
+            for place, output in enumerate(every)
+            if place not in places
+        ]
 
     def bind(self, tensors: Sequence[Array]) -> Invocation:
         names = [spec.name for spec in self.outputs]
         feed = {spec.name: tensor for spec, tensor in zip(self.inputs, tensors, strict=True)}
         session = self._session._sess  # noqa: SLF001 (the wrapper adds a microsecond of checks)
+        if self._objects:
+            return self._bind_objects(session, feed)
         if self._provider != _CPU:
             run = session.run
             return lambda: run(names, feed, None)
         return self._bind_on_cpu(session, feed)
+
+    def _bind_objects(self, session: Any, feed: Mapping[str, Array]) -> Invocation:
+        """All outputs are made, those that hold numbers are returned (see `onnxruntime_values`)."""
+        names = [output.name for output in self._session.get_outputs()]
+        places = self._places
+
+        def invoke() -> Sequence[Array]:
+            found = session.run(names, feed, None)
+            return [as_array(found[place]) for place in places]
+
+        return invoke
 
     def _bind_on_cpu(self, session: Any, feed: Mapping[str, Array]) -> Invocation:
         value = self._ort.OrtValue
@@ -126,6 +152,7 @@ class ONNXRuntimeSession(Session):
                 "not_delegated": sorted(elsewhere),
                 "threads_started": self._threads_started,
                 "providers": list(self._session.get_providers()),
+                **({"outputs_left_out": self._left_out} if self._left_out else {}),
             },
         )
 

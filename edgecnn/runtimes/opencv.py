@@ -23,6 +23,7 @@ from edgecnn.runtimes import onnx_file, tflite_file
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
+from edgecnn.text import shortened
 
 _COMPUTE = re.compile(r"(Conv|Convolution|Deconvolution|ConvTranspose|MatMul|Gemm|InnerProduct)")
 _INTEGERS = {"int4", "int8", "uint8", "int16"}
@@ -55,10 +56,10 @@ class OpenCV(Runtime):
         cv2 = require("cv2", cls.extra)
         misread = False
         if path.suffix.lower() == ".tflite":
-            inputs, outputs = _declared_tflite(path, options.batch)
+            inputs, outputs = _declared_tflite(path, options)
         else:
             signature = onnx_file.read_signature(path)
-            inputs = onnx_file.fixed_inputs(signature, options.batch)
+            inputs = onnx_file.fixed_inputs(signature, options)
             outputs = onnx_file.declared_outputs(signature)
             misread = _taken_for_squares(signature)
         cv2.setNumThreads(options.threads)
@@ -134,11 +135,11 @@ class OpenCVSession(Session):
 
 
 def _declared_tflite(
-    path: Path, batch: int
+    path: Path, options: RuntimeOptions
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Inputs as OpenCV takes them: it turns the whole graph to channels first."""
     signature = tflite_file.read_signature(path)
-    inputs = tflite_file.fixed_inputs(signature, batch)
+    inputs = tflite_file.fixed_inputs(signature, options)
     if integers := sorted(signature.dtypes & _INTEGERS):
         # Dynamic int8 loads and answers NaN, static int8 and int16x8 do not load.
         raise UnsupportedError(
@@ -194,8 +195,11 @@ def _read(cv2: ModuleType, path: Path, *, classic_only: bool = False) -> tuple[A
             continue
         if not net.empty():
             return net, engine
+    versions = ""
+    if path.suffix.lower() == ".onnx":
+        versions = f" (the file has {onnx_file.read_signature(path).versions})"
     raise UnsupportedError(
-        f"{path.name}: OpenCV {cv2.__version__} cannot run it: {reason}",
+        f"{path.name}: OpenCV {cv2.__version__} cannot run it: {reason}{versions}",
         hint="try onnxruntime:cpu or openvino:cpu",
     )
 
@@ -218,4 +222,4 @@ def _one_line(error: Exception) -> str:
     reasons = re.findall(r"error: \(-?\d+:[^)]*\) (.+?)(?= OpenCV\(|$)", text)
     shown = re.sub(r" in function '[^']*'", "", reasons[-1] if reasons else text)
     node = re.search(r"Node \[([^@\]]+)", text)
-    return (f"{node[1]}: " if node else "") + shown.strip(" >'")[:200]
+    return (f"{node[1]}: " if node else "") + shortened(shown.strip(" >'"), 600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
+from edgecnn.errors import InputError, MissingDependencyError, UnavailableError, UnsupportedError
 from edgecnn.manifest import TensorSpec
 from edgecnn.registry import require
 from edgecnn.results import Effective, RuntimeOptions
@@ -26,6 +27,7 @@ from edgecnn.runtimes.base import (
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
+from edgecnn.text import shortened
 
 _PRECISIONS = {
     "f32": "float32",
@@ -35,6 +37,7 @@ _PRECISIONS = {
     "i8": "int8",
     "u8": "int8",
 }
+_NO_RULE = re.compile(r"No conversion rule found for operations: ([^\n]+)")
 _PRECISION = "INFERENCE_PRECISION_HINT"
 _COMPUTE = ("Convolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "RNNCell")
 
@@ -76,10 +79,10 @@ class OpenVINO(Runtime):
     @classmethod
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
         require("openvino", cls.extra)
-        inputs, outputs = _declared(path, options.batch)
+        inputs, outputs = _declared(path, options)
         availability = cls.probe(device)
         if not availability.available:
-            raise UnsupportedError(
+            raise UnavailableError(
                 f"openvino:{device}: {availability.reason}", hint=availability.hint
             )
         compiled, notes = _compile(path, device, options, inputs)
@@ -96,7 +99,7 @@ class OpenVINO(Runtime):
         tensors: Sequence[Sequence[Array]],
         inferences: int,
     ) -> list[OperatorTime]:
-        inputs, _ = _declared(path, options.batch)
+        inputs, _ = _declared(path, options)
         compiled, _ = _compile(path, device, options, inputs, PERF_COUNT=True)
         return openvino_profile.profile(compiled, device, tensors, inferences)
 
@@ -184,13 +187,15 @@ class OpenVINOSession(Session):
         return invoke_fixed
 
 
-def _declared(path: Path, batch: int) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def _declared(
+    path: Path, options: RuntimeOptions
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Inputs and outputs as the file declares them: OpenVINO forgets how they are quantised."""
     if path.suffix.lower() == ".tflite":
         tflite = tflite_file.read_signature(path)
-        return tflite_file.fixed_inputs(tflite, batch), tflite.outputs
+        return tflite_file.fixed_inputs(tflite, options), tflite.outputs
     onnx = onnx_file.read_signature(path)
-    return onnx_file.fixed_inputs(onnx, batch), onnx_file.declared_outputs(onnx)
+    return onnx_file.fixed_inputs(onnx, options), onnx_file.declared_outputs(onnx)
 
 
 def _compile(
@@ -206,10 +211,7 @@ def _compile(
     try:
         model = core.read_model(str(path))
     except RuntimeError as error:
-        raise InputError(
-            f"{path.name}: not a model OpenVINO can read: {_cause(error)}",
-            hint="the file is damaged, or uses operators that OpenVINO does not know",
-        ) from error
+        raise _unreadable(path, error) from error
     config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, **settings}
     if device == "cpu":
         config["INFERENCE_NUM_THREADS"] = options.threads
@@ -304,7 +306,24 @@ def _computed(layer: Mapping[str, str]) -> str | None:
     return precision
 
 
+def _unreadable(path: Path, error: Exception) -> InputError | UnsupportedError:
+    """OpenVINO lists the operators that it does not know; anything else is the file's fault."""
+    versions = ""
+    if path.suffix.lower() == ".onnx":
+        versions = f" (the file has {onnx_file.read_signature(path).versions})"
+    unknown = _NO_RULE.search(str(error))
+    if unknown:
+        return UnsupportedError(
+            f"{path.name}: OpenVINO does not run the operators {unknown[1].strip()}{versions}",
+            hint="try another runtime, or convert the model without them",
+        )
+    return InputError(
+        f"{path.name}: not a model OpenVINO can read: {_cause(error)}{versions}",
+        hint="the file is damaged, or uses operators that OpenVINO does not know",
+    )
+
+
 def _cause(error: Exception) -> str:
     """The last line of OpenVINO's report: those before it say where in its source it arose."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else repr(error)
+    return shortened(lines[-1], 600) if lines else repr(error)

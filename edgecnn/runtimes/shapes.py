@@ -1,28 +1,59 @@
-"""Fixed shapes from the shapes a model file declares: the batch is ours, all else must be fixed."""
+"""Fixed shapes from the shapes a model file declares: the batch is ours, other open dimensions get
+the sizes that the user names.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgecnn.errors import InputError, UnsupportedError
 
 Dimension = int | str | None
 """A size, or a name or None where the model leaves the dimension open."""
 
+Shape = tuple[Dimension, ...]
+
 _NUMERIC = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")
+_LARGEST = 1 << 31
+_EXAMPLES = {4: 224, 5: 16}
+"""A size for an example, by rank; sequences and signals get 128."""
+
+
+def parse_shapes(text: str) -> dict[str, tuple[int, ...]]:
+    """Read "1x224x224x3" as {"": (1, 224, 224, 3)}, "ids=1x16,mask=1x16" as one for each name.
+
+    Raises InputError for anything else, and for an input that is named twice.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, sizes = part.rpartition("=")
+        numbers = sizes.lower().replace("×", "x").split("x")
+        if not all(number.strip().isdecimal() and number.isascii() for number in numbers):
+            raise _no_shape(part)
+        shape = tuple(int(number) for number in numbers)
+        if name in found or not all(0 < size < _LARGEST for size in shape):
+            raise _no_shape(part)
+        found[name] = shape
+    return found
 
 
 def fix_shapes(
-    shapes: Sequence[tuple[str, Sequence[Dimension]]], batch: int
+    shapes: Sequence[tuple[str, Sequence[Dimension] | None]], batch: int, given: str = ""
 ) -> list[tuple[int, ...]]:
-    """The shape each input gets: an open first dimension becomes `batch`.
+    """The shape each input gets: an open first dimension becomes `batch`, other open ones the
+    sizes in `given` (see `parse_shapes`; its shapes may leave out the batch).
 
-    `shapes` are (input name, declared shape). Raises InputError when another dimension is
-    open, and when every input has a fixed batch that is not `batch`. Inputs of rank below 2
-    (a scalar threshold, say) have no batch.
+    `shapes` are (input name, declared shape; None where even the rank is open). Raises
+    InputError when another dimension stays open, when `given` does not fit, and when every
+    input has a fixed batch that is not `batch`. Inputs of rank below 2 (a scalar threshold,
+    say) have no batch.
     """
-    fixed = [_fix(name, tuple(shape), batch) for name, shape in shapes]
+    wanted = _assigned(shapes, parse_shapes(given))
+    fixed = [
+        _fix(name, None if shape is None else tuple(shape), batch, wanted.get(name))
+        for name, shape in shapes
+    ]
     batched = [shape for shape in fixed if len(shape) >= 2]
     if batched and all(shape[0] != batch for shape in batched):
         have = batched[0][0]
@@ -35,28 +66,123 @@ def fix_shapes(
 
 def check_dtype(name: str, dtype: str) -> None:
     """Raise UnsupportedError for an input that numpy has no numbers for (text, say)."""
-    if not _NUMERIC.fullmatch(dtype):
+    if not is_numeric(dtype):
         raise UnsupportedError(
-            f"input {name!r} takes {dtype}, edgecnn feeds numbers only",
+            f"input {name!r} takes {_in_words(dtype)}, edgecnn feeds numbers only",
             hint="convert the model with an input of numbers (text processing outside of it)",
         )
 
 
-def _fix(name: str, shape: tuple[Dimension, ...], batch: int) -> tuple[int, ...]:
+def check_outputs(
+    outputs: Sequence[tuple[str, str]], producers: Mapping[str, str] | None = None
+) -> None:
+    """Raise UnsupportedError where outputs (name, dtype) are no tensors of numbers, naming each
+    with the operator that makes it.
+    """
+    odd = [
+        f"{name!r} is {_in_words(dtype)}"
+        + (f", made by {producers[name]}" if producers and name in producers else "")
+        for name, dtype in outputs
+        if not is_numeric(dtype)
+    ]
+    if odd:
+        raise UnsupportedError(
+            f"{'outputs are' if len(odd) > 1 else 'an output is'} no tensor of numbers: "
+            f"{'; '.join(odd)}",
+            hint="onnxruntime:cpu runs dictionaries; or export the model without them "
+            "(for ZipMap of scikit-learn: options={'zipmap': False})",
+        )
+
+
+def is_numeric(dtype: str) -> bool:
+    """Whether numpy has numbers of that type."""
+    return _NUMERIC.fullmatch(dtype) is not None
+
+
+def _in_words(dtype: str) -> str:
+    return "text (string)" if dtype == "string" else dtype
+
+
+def _no_shape(part: str) -> InputError:
+    return InputError(
+        f"expected a shape such as 1x224x224x3 or name=1x16, received: {part}",
+        hint="one for each input that has open sizes; the batch is --batch",
+    )
+
+
+def _assigned(
+    shapes: Sequence[tuple[str, Sequence[Dimension] | None]],
+    given: Mapping[str, tuple[int, ...]],
+) -> dict[str, tuple[int, ...]]:
+    """The given shape of each input; one without a name goes to the only input it can mean."""
+    known = [name for name, _ in shapes]
+    unknown = [name for name in given if name and name not in known]
+    unnamed = given.get("")
+    can_mean = [name for name, shape in shapes if name not in given and _has_open(shape)]
+    can_mean = known if len(known) == 1 else can_mean
+    if unknown or (unnamed and len(can_mean) != 1):
+        listed = ", ".join(f"{name} {_show(shape)}" for name, shape in shapes)
+        which = f"no input is called {unknown[0]!r}" if unknown else "the shape needs a name"
+        raise InputError(
+            f"{which}; the inputs are {listed}", hint=f"--shape {known[0] if known else 'x'}=…"
+        )
+    named = {name: shape for name, shape in given.items() if name}
+    return {**named, can_mean[0]: unnamed} if unnamed else named
+
+
+def _fix(
+    name: str, shape: Shape | None, batch: int, wanted: tuple[int, ...] | None
+) -> tuple[int, ...]:
+    if shape is None:
+        if wanted is None:
+            raise InputError(
+                f"input {name!r} does not say how many dimensions it has",
+                hint=f"give its shape: --shape {name}=1x…",
+            )
+        shape = (None,) * len(wanted)
+    declared = shape
     if shape and _is_open(shape[0]):
         shape = (batch, *shape[1:])
+    if wanted is not None:
+        shape = _filled(name, declared, shape, wanted)
     if any(_is_open(size) for size in shape):
-        shown = ", ".join(
-            ("?" if size is None or isinstance(size, int) else size)
-            if _is_open(size)
-            else str(size)
-            for size in shape
-        )
+        example = _EXAMPLES.get(len(shape), 128)
+        sizes = "x".join(str(example if _is_open(size) else size) for size in shape)
         raise InputError(
-            f"input {name!r} has shape ({shown}): every dimension but the batch needs a fixed size",
-            hint="export the model with a fixed input size",
+            f"input {name!r} has shape {_show(shape)}: every dimension but the batch needs a size",
+            hint=f"give it, as in --shape {name}={sizes}",
         )
     return tuple(int(size) for size in shape if size is not None)
+
+
+def _filled(name: str, declared: Shape, shape: Shape, wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """`shape` with the wanted sizes, which fit what is declared and the batch."""
+    whole = (shape[0], *wanted) if shape and len(wanted) == len(shape) - 1 else wanted
+    fits = len(whole) == len(shape) and all(
+        _is_open(have) or have == want for have, want in zip(shape, whole, strict=True)
+    )
+    if not fits:
+        batched = bool(declared) and _is_open(declared[0])
+        raise InputError(
+            f"--shape {name}={'x'.join(map(str, wanted))} does not fit: the model declares "
+            f"{_show(declared)}" + (f", the batch is {shape[0]}" if batched else ""),
+            hint="sizes that the model fixes stay; the batch is --batch",
+        )
+    return tuple(int(size) for size in whole if size is not None)
+
+
+def _has_open(shape: Sequence[Dimension] | None) -> bool:
+    return shape is None or any(_is_open(size) for size in tuple(shape)[1:])
+
+
+def _show(shape: Sequence[Dimension] | None) -> str:
+    if shape is None:
+        return "of open rank"
+    shown = [
+        ("?" if size is None or isinstance(size, int) else size) if _is_open(size) else str(size)
+        for size in shape
+    ]
+    return f"({', '.join(shown)})"
 
 
 def _is_open(size: Dimension) -> bool:

@@ -14,7 +14,8 @@ from pathlib import Path
 from edgecnn.errors import InputError
 from edgecnn.formats.wire.flatbuffer import FlatBuffer, Table
 from edgecnn.manifest import TensorSpec, check_model_path
-from edgecnn.runtimes.shapes import check_dtype, fix_shapes
+from edgecnn.results import RuntimeOptions
+from edgecnn.runtimes.shapes import check_dtype, check_outputs, fix_shapes
 from edgecnn.runtimes.tensors import name_axes
 
 # Field numbers of schema.fbs (version 3).
@@ -59,14 +60,18 @@ def read_signature(path: Path) -> Signature:
         ) from error
 
 
-def fixed_inputs(signature: Signature, batch: int) -> tuple[TensorSpec, ...]:
-    """The inputs with `batch` in place of an open first dimension.
+def fixed_inputs(signature: Signature, options: RuntimeOptions) -> tuple[TensorSpec, ...]:
+    """The inputs with the batch in place of an open first dimension, and `options.shape` in place
+    of other open ones.
 
-    Raises InputError for another open dimension or another batch, UnsupportedError for text.
+    Raises InputError for a dimension that stays open or another batch, UnsupportedError for
+    text.
     """
-    for spec in (*signature.inputs, *signature.outputs):
+    for spec in signature.inputs:
         check_dtype(spec.name, spec.dtype)
-    shapes = fix_shapes([(spec.name, spec.shape) for spec in signature.inputs], batch)
+    check_outputs([(spec.name, spec.dtype) for spec in signature.outputs])
+    declared = [(spec.name, spec.shape) for spec in signature.inputs]
+    shapes = fix_shapes(declared, options.batch, options.shape)
     return tuple(
         replace(spec, shape=shape) for spec, shape in zip(signature.inputs, shapes, strict=True)
     )

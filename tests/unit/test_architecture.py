@@ -12,7 +12,7 @@ import edgecnn
 PACKAGE = Path(edgecnn.__file__).parent
 
 FLOORS = (
-    {"errors", "scratch"},
+    {"errors", "scratch", "privacy", "text"},
     {"registry", "files", "progress", "records", "run_details"},
     {"preprocessing", "stats", "roofline", "formats", "proportions"},
     {"manifest", "detection", "runs", "ratios"},

@@ -32,6 +32,53 @@ def test_other_open_dimensions_are_named() -> None:
         fix_shapes([("x", ("n", "height", -1, 3))], 1)
 
 
+def test_what_stays_open_is_asked_for_by_name() -> None:
+    with pytest.raises(InputError) as caught:
+        fix_shapes([("x", (1, None, "width", 3))], 1)
+    assert "--shape x=1x224x224x3" in caught.value.hint
+    with pytest.raises(InputError, match="how many dimensions") as caught:
+        fix_shapes([("x", None)], 1)
+    assert "--shape x=" in caught.value.hint
+
+
+@pytest.mark.parametrize("given", ["x=1x8x6x3", "1x8x6x3", "8x6x3", "x=8X6x3", " x=1×8×6×3 "])
+def test_open_sizes_are_taken_from_what_is_given(given: str) -> None:
+    assert fix_shapes([("x", ("n", "height", None, 3))], 1, given) == [(1, 8, 6, 3)]
+
+
+def test_each_input_has_a_shape_of_its_own() -> None:
+    declared = [("ids", (None, None)), ("mask", (None, None)), ("scale", ())]
+    assert fix_shapes(declared, 2, "ids=2x16,mask=2x8") == [(2, 16), (2, 8), ()]
+    assert fix_shapes([("rank", None), ("fixed", (1, 3))], 1, "1x5") == [(1, 5), (1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("x=2x8x8x3", "the batch is 1"),
+        ("x=1x8x8x4", "does not fit"),
+        ("x=1x8x8x3x1", "does not fit"),
+        ("x=8", "does not fit"),
+        ("y=1x8x8x3", "no input is called 'y'"),
+        ("x=1x0x8x3", "expected a shape"),
+        ("x=1x-1x8x3", "expected a shape"),
+        ("x=axb", "expected a shape"),
+        ("x=", "expected a shape"),
+        ("x=1x8x8x3,x=1x9x9x3", "expected a shape"),
+        ("x=1x8x99999999999x3", "expected a shape"),
+        ("x=1x8x\u0661x3", "expected a shape"),
+    ],
+)
+def test_a_shape_that_does_not_fit_says_why(given: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        fix_shapes([("x", (None, None, None, 3))], 1, given)
+
+
+def test_a_shape_without_a_name_must_mean_one_input() -> None:
+    with pytest.raises(InputError, match=r"needs a name; the inputs are a \(1, \?\), b \(1, \?\)"):
+        fix_shapes([("a", (1, None)), ("b", (1, None))], 1, "1x4")
+
+
 @pytest.mark.parametrize("dtype", ["string", "bfloat16", "complex64", "resource", "int4"])
 def test_what_numpy_has_no_numbers_for_is_unsupported(dtype: str) -> None:
     with pytest.raises(UnsupportedError, match=dtype):

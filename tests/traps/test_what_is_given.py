@@ -1,0 +1,83 @@
+"""Traps in what is given: a model that reads other files, that is none, that cannot be fed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.cli import invoke
+from tests.unit.formats.small_models import adding, external_tensor, node, value, write_onnx
+
+RUNTIMES = "onnxruntime:cpu,openvino:cpu,opencv:cpu"
+
+
+def benchmark(path: Path, out: Path, runtimes: str = RUNTIMES) -> int:
+    short = ["--quick", "--max-secs", "0.2", "--processes", "1"]
+    return invoke(["benchmark", str(path), "--runtimes", runtimes, *short, "--out", str(out)])
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_of_the_machine_never_becomes_the_output_of_a_network(
+    tmp_path: Path, link: bool, capsys: pytest.CaptureFixture[str]
+):
+    """Weights that are another file's bytes: measured, the network would answer that file."""
+    (tmp_path / "secret").write_bytes(np.arange(4, dtype=np.float32).tobytes())
+    home = tmp_path / "model"
+    home.mkdir()
+    if link:
+        (home / "weights.bin").symlink_to("../secret")
+    path = adding(home / "m.onnx", external_tensor("weights.bin" if link else "../secret"))
+    assert benchmark(path, tmp_path / "r.json") == 2
+    assert "outside of its own folder" in capsys.readouterr().err
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_results_of_other_weights_are_not_taken_for_these(tmp_path: Path):
+    """The same command after a change of the weights measures again, under another digest."""
+    (tmp_path / "weights.bin").write_bytes(np.arange(4, dtype=np.float32).tobytes())
+    path = adding(tmp_path / "m.onnx", external_tensor("weights.bin"))
+    digests = []
+    for weights in (np.zeros(4), np.ones(4)):
+        (tmp_path / "weights.bin").write_bytes(weights.astype(np.float32).tobytes())
+        assert benchmark(path, tmp_path / "r.json", "onnxruntime:cpu") == 0
+        rows = json.loads((tmp_path / "r.json").read_text())["measurements"]
+        digests.append(rows[-1]["artifact"]["sha256"])
+        assert rows[-1]["artifact"]["size_bytes"] == path.stat().st_size + 16
+    assert digests[0] != digests[1]
+
+
+def test_ids_stay_below_the_table_they_are_looked_up_in(tmp_path: Path):
+    """A table of 3: one runtime would crash on id 99, another read what lies behind it."""
+    from onnx import TensorProto, numpy_helper
+
+    path = write_onnx(
+        tmp_path / "ids.onnx",
+        [node("Gather", ["table", "ids"], ["y"])],
+        initializers=[numpy_helper.from_array(np.ones((3, 2), np.float32), "table")],
+        inputs=[value("ids", (1, 64), TensorProto.INT64)],
+        outputs=[value("y", (1, 64, 2))],
+    )
+    assert benchmark(path, tmp_path / "r.json", "onnxruntime:cpu,openvino:cpu") == 0
+    rows = json.loads((tmp_path / "r.json").read_text())["measurements"]
+    assert [row["status"] for row in rows] == ["ok", "ok"]
+
+
+def test_an_open_size_is_asked_for_and_kept_in_the_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = write_onnx(
+        tmp_path / "open.onnx",
+        [node("GlobalAveragePool", ["x"], ["y"])],
+        inputs=[value("x", (1, 3, "height", "width"))],
+        outputs=[value("y", (1, 3, 1, 1))],
+    )
+    assert benchmark(path, tmp_path / "r.json", "onnxruntime:cpu") == 2
+    assert "--shape x=1x3x224x224" in capsys.readouterr().err
+    arguments = ["benchmark", str(path), "--runtimes", "onnxruntime:cpu", "--quick"]
+    arguments += ["--max-secs", "0.2", "--processes", "1", "--shape", "1x3x16x16"]
+    assert invoke([*arguments, "--out", str(tmp_path / "s.json")]) == 0
+    (row,) = json.loads((tmp_path / "s.json").read_text())["measurements"]
+    assert row["options"]["shape"] == "1x3x16x16"
