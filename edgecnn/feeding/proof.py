@@ -8,9 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.feeding.ranges import expected_by, expected_of
 from edgecnn.formats.front import Front, read_front
-from edgecnn.preprocessing import Preprocessing, with_preset, with_statistics
+from edgecnn.preprocessing import (
+    ImagePreprocessing,
+    Preprocessing,
+    with_preset,
+    with_statistics,
+)
 from edgecnn.preprocessing.fed import Source, describe_values
 
 _MAIN_STEPS = 3
@@ -29,8 +35,11 @@ class Proof:
     def applied(self, base: Preprocessing) -> Preprocessing:
         """`base`, which fits samples to the model's size, with the proven values.
 
-        Raises InputError where the samples are of another kind.
+        Raises InputError where the samples are of another kind: of samples that are no pictures
+        only a model that scales by itself says that they are taken as they are.
         """
+        if not isinstance(base, ImagePreprocessing) and self.known_from != "model":
+            raise InputError(f"{self.because}, which speaks of pictures, not of: {base.kind}")
         if self.mean:
             return with_statistics(base, self.mean, self.std)
         return with_preset(base, self.preset)
@@ -47,7 +56,6 @@ def prove_file(path: Path) -> Proof | None:
     run code; see `keras_model.prove`.
     """
     if path.suffix.lower() == ".keras":
-        from edgecnn.errors import EdgeCNNError
         from edgecnn.feeding.keras_model import prove
         from edgecnn.keras_files import load_keras
 

@@ -91,7 +91,7 @@ def _row(index: int, machine: int, label: str, measurement: Measurement, results
         advice=clean(measurement.hint or ADVICE.get(state, ""), MESSAGE_LENGTH),
         command=reproduce(measurement, results),
         processes=len(measurement.runs),
-        fed=clean(measurement.fed.sentence, MESSAGE_LENGTH) if measurement.fed else "",
+        fed=clean(_fed(measurement), MESSAGE_LENGTH),
     )
     if effective:
         row = replace(
@@ -106,6 +106,15 @@ def _row(index: int, machine: int, label: str, measurement: Measurement, results
     return replace(
         row, **_latency(measurement), **_quality(measurement), **_extras(measurement, results)
     )
+
+
+def _fed(measurement: Measurement) -> str:
+    """What was fed, in a sentence; empty where an older file does not say it."""
+    if measurement.fed is not None:
+        return measurement.fed.sentence
+    synthetic = (measurement.found("response") or {}).get("fed")
+    known = isinstance(synthetic, str) and synthetic != "data"
+    return f"fed {synthetic}: no data were given" if known else ""
 
 
 def reproduce(measurement: Measurement, results: Results) -> str:

@@ -34,6 +34,9 @@ def to_model(array: Array, spec: TensorSpec) -> Array:
         limits = np.iinfo(dtype)
         array = np.rint(array / spec.scale) + (spec.zero_point or 0)
         array = np.clip(array, limits.min, limits.max)
+    elif dtype.kind in "iu" and array.dtype.kind == "f":  # pixels that were resized
+        limits = np.iinfo(dtype)
+        array = np.clip(np.rint(array), limits.min, limits.max)
     return np.ascontiguousarray(array, dtype)
 
 

@@ -47,3 +47,9 @@ def test_channels_last_arrays_reach_models_with_channels_first(sizes: tuple[int,
     assert stored.shape == spec.shape
     assert np.array_equal(np.moveaxis(stored, 1, -1), array)
     assert channels_last(spec) == (1, *sizes)
+
+
+def test_resized_pixels_are_rounded_for_a_model_that_takes_bytes():
+    spec = TensorSpec("input", (1, 2, 2, 1), "uint8", "NHWC")
+    pixels = np.array([254.6, -0.4, 255.3, 7.5], np.float32).reshape(1, 2, 2, 1)
+    assert to_model(pixels, spec).ravel().tolist() == [255, 0, 255, 8]
