@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 
 from edgecnn.benchmarking.protocol import CHECKS_SHARE, PROFILES, Protocol
-from edgecnn.benchmarking.rounds import fits, spent_secs
+from edgecnn.benchmarking.rounds import (
+    FEWEST_PROCESSES,
+    fits,
+    spent_secs,
+    starts_are_spent,
+)
 from edgecnn.results import Measurement, Run
 from edgecnn.stats import Samples, drift, two_modes
 
@@ -24,8 +29,6 @@ LATENCY_DRIFT = 0.05
 CLOCK_DRIFT = 0.10
 MOST_PROCESSES = 100
 """More than these are no advice any more."""
-FEWEST_PROCESSES = 3
-"""What an interval takes."""
 SAMPLES_SHARE = 1 - CHECKS_SHARE
 
 
@@ -36,7 +39,8 @@ def _headline(measurement: Measurement) -> str:
 def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
     """The samples themselves do not settle on a number."""
     runs = measurement.runs
-    if len(runs) < protocol.processes:
+    short = len(runs) < protocol.processes and not starts_are_spent(runs, protocol)
+    if short:
         yield _too_few_processes(measurement, protocol)
     elif len(runs) < FEWEST_PROCESSES:
         yield (
@@ -45,7 +49,7 @@ def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
             f"--processes {PROFILES['quick'].processes} gives one"
         ).replace("describes themselves", "describes itself")
     taken = sum(len(run.samples_ns) for run in runs)
-    if taken < protocol.min_runs and len(runs) >= protocol.processes:
+    if taken < protocol.min_runs and not short:
         secs = ceil(protocol.min_runs * _secs_a_sample(measurement) / SAMPLES_SHARE) + 1
         yield (
             f"only {taken} of {protocol.min_runs} samples fit into the budget: "

@@ -96,10 +96,12 @@ class Inputs:
             yield self._ready(arrays, range(start, start + self._batch))
 
     def _ready(self, arrays: Sequence[Array], indices: range) -> list[Array]:
-        return [
+        ready = [
             to_model(_taken(array, indices, batched=is_batched(spec, self._batch)), spec)
             for array, spec in zip(arrays, self._specs, strict=True)
         ]
+        # A mapped file cannot be written, and some runtimes take arrays that can be alone.
+        return [array if array.flags.writeable else array.copy() for array in ready]
 
 
 def _taken(array: Array, indices: range, *, batched: bool) -> Array:

@@ -95,12 +95,12 @@ class Protocol:
 PROFILES: Mapping[str, Protocol] = {
     "quick": Protocol(
         "quick",
-        processes=5,
+        processes=4,
         most_processes=10,
-        min_secs=0.2,
+        min_secs=0.15,
         min_runs=64,
-        max_secs=12.0,
-        warmup_min_secs=0.1,
+        max_secs=6.0,
+        warmup_min_secs=0.05,
     ),
     "default": Protocol(
         "default",

@@ -13,6 +13,8 @@ from edgecnn.benchmarking.contention import Best, judged
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.results import Measurement, Run
 
+FEWEST_PROCESSES = 3
+"""What an interval takes."""
 MOST_LOOKS = 200
 """Looks that a worker is told of: enough for a quantile, little to send."""
 
@@ -31,7 +33,7 @@ def wants_another(measurement: Measurement, protocol: Protocol) -> bool:
     runs = measurement.runs
     if measurement.status != "ok" or len(runs) >= protocol.most:
         return False
-    if runs and not fits(runs, protocol):
+    if runs and (not fits(runs, protocol) or starts_are_spent(runs, protocol)):
         return False
     if len(runs) < protocol.processes:
         return True
@@ -43,6 +45,14 @@ def fits(runs: Sequence[Run], protocol: Protocol) -> bool:
     """Whether a further process like the ones before fits into the row's budget."""
     spent = spent_secs(runs)
     return spent + spent / len(runs) <= protocol.sampling_secs
+
+
+def starts_are_spent(runs: Sequence[Run], protocol: Protocol) -> bool:
+    """Whether starting one more process would take longer than the row's whole budget, once there
+    are enough for an interval: TensorFlow takes seconds to import.
+    """
+    started = sum(run.import_ns + run.load_ns for run in runs) / 1e9
+    return len(runs) >= FEWEST_PROCESSES and started * (1 + 1 / len(runs)) > protocol.max_secs
 
 
 class Looks:

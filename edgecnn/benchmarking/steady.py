@@ -23,7 +23,7 @@ from edgecnn.stats import Samples
 
 Invocation = Callable[[], Any]
 
-BLOCK_SECS = 0.06
+BLOCK_SECS = 0.05
 SETTLED_WITHIN = 0.02
 
 

@@ -53,6 +53,14 @@ def test_samples_of_a_file_are_spread_over_all_of_it(tmp_path: Path):
     assert sum(1 for _ in inputs.batches(inputs.arrays())) == 320
 
 
+def test_samples_of_a_file_can_be_written(tmp_path: Path):
+    """OpenVINO refuses arrays that cannot be."""
+    path = tmp_path / "samples.npy"
+    np.save(path, np.zeros((3, 4, 4, 3), np.float32))
+    inputs = Inputs([SMALL], 1, samples=path)
+    assert all(batch[0].flags.writeable for batch in inputs.batches(inputs.arrays()))
+
+
 def test_the_last_batch_is_filled_with_the_first_samples(tmp_path: Path):
     path = tmp_path / "samples.npy"
     np.save(path, np.arange(5, dtype=np.float32).reshape(5, 1, 1, 1))

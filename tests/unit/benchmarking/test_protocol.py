@@ -34,7 +34,7 @@ def test_a_smaller_budget_lowers_the_minimum():
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_has_enough_processes_for_an_interval(profile: str):
-    assert PROFILES[profile].processes >= 5
+    assert PROFILES[profile].processes >= 4
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -40,9 +40,16 @@ def test_a_row_that_failed_gets_no_further_process():
 
 
 def test_no_further_process_begins_that_would_leave_the_budget():
-    slow = row(2_000.0, samples=2)  # 4 s of the 9 s for samples
+    slow = row(1_000.0, samples=2)  # 2 s of the 6 s for samples
     assert wants_another(slow, PROTOCOL)
-    assert not wants_another(row(2_000.0, 2_000.0, samples=2), replace(PROTOCOL, max_secs=8.0))
+    assert not wants_another(row(1_000.0, 1_000.0, samples=2), replace(PROTOCOL, max_secs=7.0))
+
+
+def test_processes_that_start_slowly_are_as_few_as_an_interval_takes():
+    slow = row(1.0, 1.1, 1.2)
+    runs = tuple(replace(run, import_ns=3_000 * MS) for run in slow.runs)
+    assert not wants_another(replace(slow, runs=runs), replace(PROTOCOL, processes=5))
+    assert wants_another(replace(slow, runs=runs[:2]), replace(PROTOCOL, processes=5))
 
 
 def test_what_was_spent_counts_every_inference():

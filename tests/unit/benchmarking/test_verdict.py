@@ -147,7 +147,7 @@ def test_one_process_has_no_interval_and_says_why():
 def test_a_model_too_slow_for_its_budget_says_which_would_do():
     slow = replace(row(taken=(2 * 10**9,) * 2), runs=row(taken=(2 * 10**9,) * 2).runs[:2])
     reasons = " ".join(judge(slow, replace(PROTOCOL, processes=5), HEALTHY).reasons)
-    assert "only 2 of 5 processes fit into the budget of 12 s: raise --max-secs to" in reasons
+    assert "only 2 of 5 processes fit into the budget of 6 s: raise --max-secs to" in reasons
 
 
 def in_blocks(states: str, run: Run, quiet_ns: int = 100_000) -> Run:
