@@ -70,9 +70,10 @@ EVERY = {"lenet5": 1, "larger": 5, "default": 12}
 def run_once(name: str, number: int, prefix: Sequence[str]) -> None:
     profile, nets = SETS[name]
     artifacts = [str(path) for net in nets for path in files(net)]
+    edgecnn = str(Path(sys.executable).with_name("edgecnn"))
     command = [
-        *prefix, str(Path(sys.executable).with_name("edgecnn")), "benchmark", *artifacts, "--profile", profile,
-        "--runtimes", "litert:cpu,onnxruntime:cpu,openvino:cpu", "--force",
+        *prefix, edgecnn, "benchmark", *artifacts, "--profile", profile, "--force",
+        "--runtimes", "litert:cpu,onnxruntime:cpu,openvino:cpu",
         "--out", str(KEPT / f"{name}-{number:03}.json"),
     ]  # fmt: skip
     subprocess.run(command, check=False, capture_output=True)
