@@ -21,8 +21,8 @@ from edgecnn.benchmarking.queueing import QUANTILE
 from edgecnn.benchmarking.quota_verdict import stopped_by_quota
 from edgecnn.data.seen import Seen
 from edgecnn.evaluation.parity_words import cannot_tell, concerns, lost
-from edgecnn.evaluation.proof import proves_nothing
 from edgecnn.feeding.choice import HINT
+from edgecnn.proof import proves_nothing
 from edgecnn.results import Effective, Measurement, Run, Verdict
 from edgecnn.stats import minimum_samples
 

@@ -47,5 +47,11 @@ def command(*, before: Path, after: Path, threshold: float, out: Path | None, fo
             "no configuration can be compared",
             hint="the reasons are above; --force compares anyway",
         )
-    if found.regressed or not found.complete:
+    if found.regressed:
         raise GateError(comparison.verdict(found))
+    if not found.complete:
+        raise GateError(
+            comparison.verdict(found),
+            hint="the reasons are above; measure in several processes (--processes 5), and the "
+            "same files",
+        )

@@ -21,7 +21,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "verify": "Check converted files: parity and accuracy gate.",
         "benchmark": "Measure model files on the runtimes of this machine.",
         "report": "Make a page, Markdown, CSV or a picture of results.",
-        "compare": "Compare two results files: better, worse or no difference.",
+        "compare": "Compare two results files: better, worse or undecided.",
     },
     "Look closer": {
         "models": "List the networks; show one layer by layer and draw it.",

@@ -16,7 +16,7 @@ from edgecnn.evaluation.parity_words import (
     one_class,
     too_far,
 )
-from edgecnn.evaluation.proof import proves_nothing
+from edgecnn.proof import proves_nothing
 from edgecnn.results import Accuracy, Parity
 
 DEFAULT_MAX_DROP = 1.0

@@ -23,11 +23,11 @@ from edgecnn.data.seen import seen_in_training
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.parity import parity
-from edgecnn.evaluation.proof import proves_nothing
 from edgecnn.evaluation.tasks import Key, Scorer, open_scorer
 from edgecnn.feeding import must_know
 from edgecnn.manifest import Artifact, Manifest, sha256_of
 from edgecnn.preprocessing import Fed, Preprocessing
+from edgecnn.proof import proves_nothing
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Accuracy, Parity, RuntimeOptions
 

@@ -14,9 +14,6 @@ import numpy.typing as npt
 
 Labels = npt.NDArray[np.int64]
 
-SIGNIFICANCE = 0.01
-"""How often a model that guesses may pass for one that knows something."""
-
 
 def chance_level(truth: Labels, answers: Labels, classes: int) -> float:
     """The share of right answers that guessing gives.

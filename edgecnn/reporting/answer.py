@@ -256,7 +256,9 @@ def _sentence(
 
 
 def _doubt(best: Row, limits: Limits) -> str:
-    """What the samples cannot show of the limit on the drop."""
+    """What the samples cannot show of the accuracy, and of the limit on the drop."""
+    if best.unproven:
+        return f" {best.unproven[0].upper()}{best.unproven[1:]}."
     if limits.drop is None or best.drop is None:
         return ""
     drop = best.accuracy_drop

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.proof import proves_nothing
 from edgecnn.repeat import repeat_command
 from edgecnn.reporting.baselines import with_baselines, with_ties
 from edgecnn.reporting.lineage import lineages, model_names
@@ -206,6 +207,7 @@ def _quality(measurement: Measurement) -> dict[str, Any]:
             "accuracy_high": _finite(high),
             "accuracy_n": accuracy.n,
             "quality": accuracy,
+            "unproven": clean(proves_nothing(accuracy, "the network") or "", MESSAGE_LENGTH),
         }
     if parity:
         values |= {

@@ -103,8 +103,12 @@ def _problems(rows: Sequence[Row], most: int = 12) -> list[RenderableType]:
     for (where, reason), same in list(reasons.items())[:most]:
         first = same[0]
         why = shorten(reason, REASON_LENGTH)
-        text = f"{where} {first.state} ({formats.plural(len(same), 'row')}): {why}"
-        advice = shorten(first.advice, REASON_LENGTH)
+        if len(same) == 1:
+            text = f"{cells.artifact(first)} on {where} {first.state}: {why}"
+        else:
+            text = f"{where} {first.state} ({formats.plural(len(same), 'row')}): {why}"
+        # each reason of a noisy row says what to do about it
+        advice = "" if first.measured else shorten(first.advice, REASON_LENGTH)
         lines.append(Text(f"{text} → {advice}" if advice else text, style="dim"))
     if len(reasons) > most:
         lines.append(Text(f"… and {len(reasons) - most} more reasons in the report", style="dim"))

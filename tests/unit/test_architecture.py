@@ -18,7 +18,7 @@ FLOORS = (
     {"manifest", "detection", "runs", "ratios"},
     {"measurements", "synthetic_inputs"},
     {"repeat"},
-    {"results", "accuracy_drop"},
+    {"results", "accuracy_drop", "proof"},
     {"embedded_manifest", "keras_files"},
     {"models", "data", "runtimes", "evaluation", "reporting"},
     {"feeding"},

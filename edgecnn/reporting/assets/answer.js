@@ -145,6 +145,7 @@ function samplesNeeded(row, limit) {
 }
 
 function doubtOf(best, limits) {
+  if (best.unproven) return ` ${best.unproven[0].toUpperCase()}${best.unproven.slice(1)}.`;
   if (!has(limits.drop) || !has(best.drop)) return "";
   const limit = points(limits.drop);
   if (!has(best.drop_low) || !has(best.drop_high)) {

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from edgecnn.evaluation.chance import at_least, chance_level
 from edgecnn.evaluation.class_scorer import ClassScorer
-from edgecnn.evaluation.proof import proves_nothing
 from edgecnn.evaluation.tasks import Key
+from edgecnn.proof import proves_nothing
 from edgecnn.results import Accuracy
 
 

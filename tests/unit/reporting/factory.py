@@ -261,7 +261,7 @@ def sample(board: str | None = None, slowdown: float = 1.0, seed: int = 1, threa
 
 
 def networks() -> Results:
-    """Two networks: one on few samples beside a neighbor, one with a single process a row."""
+    """Three networks: few samples beside a neighbor, one process a row, one that guesses."""
     rng = np.random.default_rng(5)
     few = [
         watched(replace(measurement(runtime=runtime, file_format=kind, recipe=recipe, rng=rng),
@@ -284,7 +284,9 @@ def networks() -> Results:
         )
         for recipe in ("float32", "static_int8")
     ]
-    return replace(sample(), measurements=(*few, twin, *single))
+    guess = replace(answered(37), chance=0.1, chance_p=0.46, answered=9)
+    guessing = replace(measurement(model="untrained", rng=rng), accuracy=guess)
+    return replace(sample(), measurements=(*few, twin, *single, guessing))
 
 
 def many(count: int, samples: int = 64, processes: int = 3) -> Results:

@@ -257,3 +257,10 @@ def test_the_neighbor_is_named_with_its_share_and_the_latency_then(results):
     (choice,) = choose(rows_of(results, factory.watched(factory.measurement(), 0.4, 2.0)))
     assert "A neighbor shared the core in 57% of the time: 0.62" in choice.sentence
     assert choice.row.p50 == pytest.approx(0.31, rel=0.05)
+
+
+def test_a_network_that_guesses_is_not_praised(results):
+    guess = replace(factory.answered(37, 360), chance=0.1, chance_p=0.46, answered=9)
+    (choice,) = choose(rows_of(results, replace(factory.measurement(), accuracy=guess)))
+    assert "The network is not better than chance: 10.3% of 360 samples right" in choice.sentence
+    assert " measured within " in choice.sentence

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from edgecnn.evaluation.chance import SIGNIFICANCE
-from edgecnn.results import Accuracy
+from edgecnn.measurements import Accuracy
+
+SIGNIFICANCE = 0.01
+"""How often a model that guesses may pass for one that knows something."""
 
 LEAST_PRECISION = 0.01
 """Average precision below which a detector found nothing."""
