@@ -32,5 +32,5 @@ def read_front(path: Path) -> Front | None:
         return None
     try:
         return reader(Path(path))
-    except (OSError, ValueError, IndexError, KeyError, struct.error):
+    except (OSError, ValueError, IndexError, KeyError, OverflowError, struct.error):
         return None

@@ -144,7 +144,7 @@ def _with_metadata(front: Front, model: Table) -> Front:
             continue
         start, count = buffers[number].vector(0, 1)
         mean, std = _normalization(entry.source.data[start : start + count])
-        if mean and len(mean) == len(std) and all(std):
+        if mean and len(mean) == len(std) and all(std) and np.isfinite((*mean, *std)).all():
             return replace(front, mean=mean, std=std)
     return front
 
