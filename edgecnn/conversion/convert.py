@@ -28,7 +28,7 @@ from edgecnn.conversion.feeding import chosen_for
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.gate import objections
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
-from edgecnn.conversion.source import Array, SourceModel, describe, digest, half_precision_note
+from edgecnn.conversion.source import Array, SourceModel, describe, digest
 from edgecnn.conversion.targets import Target, parse_targets
 from edgecnn.conversion.verify import load_session, open_keras, parent_objection, verify
 from edgecnn.data.seen import without_digests
@@ -287,9 +287,8 @@ class _Job:
             load_session(temporary)  # the rewritten file is whole
             sidecar_path(path).unlink(missing_ok=True)
         found = self._calibration_look(target)
-        half = half_precision_note(self._source)
         notes = [
-            *([half] if half else ()),
+            *self._source.notes,
             *([held] if held and not kept else ()),
             *(found.warnings if found else ()),
             *self._objections(compared),

@@ -50,7 +50,7 @@ class FloatFiles:
         if target.recipe == "float32":
             shutil.copyfile(float_path, path)
         elif target.format == "tflite":
-            check_recipe(float_path, target.recipe)
+            check_recipe(float_path, target.recipe, self._source.loops)
             ranges = self._activation_ranges(float_path) if target.needs_calibration else None
             quantize_tflite(float_path, target.recipe, path, ranges)
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.conversion.channels_last import takes_channels_first, with_channels_last
 from edgecnn.conversion.float32_twin import float32_twin, half_precision_of
 from edgecnn.errors import InputError
 from edgecnn.runtimes.tensors import name_axes
@@ -46,13 +47,19 @@ class SourceModel:
     output_names: tuple[str, ...]
     dtype: str = "float32"
     vocabulary_size: int | None = None
-    original: keras.Model | None = None
-    """The model as it was given, where `model` is its float32 twin."""
+    notes: tuple[str, ...] = ()
+    """How `model` differs from the one that was given, and why; it computes the same."""
 
     @property
     def layout(self) -> str:
         """The axes of the input, batch first; Keras on TensorFlow keeps channels last."""
         return name_axes(len(self.input_shape) + 1, self.dtype)
+
+    @property
+    def loops(self) -> tuple[str, ...]:
+        """The recurrent layers that are not unrolled, by name."""
+        layers = self.model._flatten_layers(include_self=False, recursive=True)  # noqa: SLF001
+        return tuple(str(layer.name) for layer in layers if getattr(layer, "unroll", None) is False)
 
     def serving_function(self) -> Callable[..., dict[str, Any]]:
         """A function from the tensor called "input" to a mapping of named outputs."""
@@ -66,7 +73,8 @@ class SourceModel:
     def predict(self, samples: Iterable[Array], *, batch: int = 32) -> list[Array]:
         """Outputs (n, …), one array each, for inputs (1, …), in inference mode.
 
-        Those of the float32 twin where the model computes in half precision.
+        Those of the float32 twin where the model computes in half precision; inputs are
+        channels last.
         """
         waiting = iter(samples)
         parts: list[list[Array]] = []
@@ -88,15 +96,13 @@ class SourceModel:
 def describe(model: keras.Model, *, name: str, sha256: str) -> SourceModel:
     """Check that `model` can be converted.
 
-    A model that computes in half precision is taken as its float32 twin.
+    A model that computes in half precision is taken as its float32 twin, one that takes
+    channels first behind an input whose channels come last.
 
     Raises InputError for a model without a fixed input, with several inputs, with an input
-    that is neither float32 nor int32, with open dimensions other than the batch, and with
-    layers that want channels first.
+    that is neither float32 nor int32, and with open dimensions other than the batch.
     """
-    original = None
-    if half_precision_of(model) is not None:
-        original, model = model, float32_twin(model, name)
+    model, notes = _converted(model, name)
     inputs = _inputs(model)
     if len(inputs) != 1:
         shapes = ", ".join(f"{tensor.name} {_show(tensor.shape)}" for tensor in inputs)
@@ -118,17 +124,27 @@ def describe(model: keras.Model, *, name: str, sha256: str) -> SourceModel:
     names = ("output",) if count == 1 else tuple(f"output_{index}" for index in range(count))
     sizes = tuple(int(size) for size in shape[1:])
     vocabulary_size = _vocabulary_size(model) if dtype == "int32" else None
-    return SourceModel(model, name, sha256, sizes, names, dtype, vocabulary_size, original)
+    return SourceModel(model, name, sha256, sizes, names, dtype, vocabulary_size, notes)
 
 
-def half_precision_note(source: SourceModel) -> str | None:
-    """What is said of a model that is converted as its float32 twin."""
-    if source.original is None:
-        return None
-    return (
-        f"{source.name} computes in {half_precision_of(source.original)}: converted as its float32 "
-        "twin, the same layers and weights computing in float32"
-    )
+def _converted(model: keras.Model, name: str) -> tuple[keras.Model, tuple[str, ...]]:
+    """The model as converters take it, and what is said of the difference."""
+    notes = []
+    half = half_precision_of(model)
+    if half is not None:
+        model = float32_twin(model, name)
+        notes.append(
+            f"{name} computes in {half}: converted as its float32 twin, the same layers and "
+            "weights computing in float32"
+        )
+    if _inputs(model) and takes_channels_first(model):
+        shape = tuple(model.inputs[0].shape)
+        model = with_channels_last(model)
+        notes.append(
+            f"{name} takes channels first {_show(shape[1:])}: the files take channels last "
+            f"{_show(tuple(model.inputs[0].shape)[1:])}, and transpose inside"
+        )
+    return model, tuple(notes)
 
 
 def digest(model: keras.Model) -> str:

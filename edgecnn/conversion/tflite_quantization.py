@@ -9,7 +9,7 @@ activations, where a wide range costs resolution, the two are level (47.2 and 46
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ _WITHOUT_INTEGER_KERNEL = {
 }
 """What LiteRT 2.3 computes in float32 alone, and litert-quantizer 0.11 leaves as it is."""
 
+_LOOPS = ("WHILE", "STABLEHLO_WHILE")
+
 _LARGEST_OLD_CODE = 127
 """PLACEHOLDER_FOR_GREATER_OP_CODES: the old field has one byte."""
 
@@ -40,16 +42,26 @@ _TOOL = "litert-quantizer"
 _HINT = "tflite:float16 and tflite:dynamic_int8 need no calibration and support more operators"
 
 
-def check_recipe(float_path: Path, recipe: str) -> None:
-    """Raise UnsupportedError where `recipe` asks for integer arithmetic that TFLite lacks."""
+def check_recipe(float_path: Path, recipe: str, loops: Sequence[str] = ()) -> None:
+    """Raise UnsupportedError where `recipe` asks for integer arithmetic that TFLite lacks, or for
+    ranges inside of a loop, which the quantizer does not see. `loops` names the layers that loop.
+    """
     if recipe not in ("static_int8", "int16x8"):
         return
-    lacking = operators_of(float_path) & set(_WITHOUT_INTEGER_KERNEL)
-    for name in sorted(lacking):
+    operators = operators_of(float_path)
+    for name in sorted(operators & set(_WITHOUT_INTEGER_KERNEL)):
         raise UnsupportedError(
             f"TFLite has no integer kernel for {_WITHOUT_INTEGER_KERNEL[name]} ({name})",
             hint="closest: onnx:static_int8, whose runtimes compute it in integers; "
             "tflite:dynamic_int8 stores the other layers' weights as int8",
+        )
+    for name in sorted(operators & set(_LOOPS)):
+        by = f", from {', '.join(loops)}" if loops else ""
+        raise UnsupportedError(
+            f"the model loops ({name}{by}): {_TOOL} cannot calibrate inside of a loop",
+            hint="build the recurrent layers with unroll=True for a fixed length, load the same "
+            "weights and convert again; closest without that: onnx:static_int8, or "
+            "tflite:dynamic_int8, which need no ranges inside of the loop",
         )
 
 
