@@ -18,6 +18,7 @@ from edgecnn.files import read_json_file, write_text_atomically
 from edgecnn.formats.check import check_model_path, digest_of, sha256_of
 from edgecnn.formats.kinds import FORMATS
 from edgecnn.preprocessing import Fed, Preprocessing, preprocessing_from_dict
+from edgecnn.registry import lookup
 
 __all__ = [
     "EMBEDDED_KEY",
@@ -130,7 +131,7 @@ class Artifact:
     @property
     def format(self) -> str:
         """The file format: "tflite", "onnx" or "keras"."""
-        return FORMATS[self.path.suffix.lower()]
+        return lookup("model format", self.path.suffix.lower(), FORMATS)
 
     @property
     def name(self) -> str:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from edgecnn.errors import InputError, MissingDependencyError
+
+Chosen = TypeVar("Chosen")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,18 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
         f"unknown {kind} {name!r}",
         hint=f"{meant}known: {', '.join(known)}",
     )
+
+
+def lookup(kind: str, name: str, table: Mapping[str, Chosen]) -> Chosen:
+    """What `table` has under `name`; raises InputError with the known names for any other.
+
+    For every choice by name that is no registry: a name nobody thought of must not become the
+    last one of the list.
+    """
+    try:
+        return table[name]
+    except KeyError:
+        raise unknown_name(kind, name, table) from None
 
 
 def require(module: str, extra: str) -> ModuleType:

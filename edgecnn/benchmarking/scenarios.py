@@ -139,6 +139,8 @@ def run(
     if options.scenario == "single_stream":
         steady = measure(streams[0], protocol, watch, pace_ns)
         return Measured(steady.samples, {}, steady.blocks)
+    if options.scenario != "multi_stream":
+        raise unknown_name("scenario", options.scenario, SCENARIOS)
     inferences = options.streams // options.batch
     queries = _as_queries(streams[0], inferences)
     steady = measure(queries, protocol, watch, inferences * pace_ns)

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from edgecnn.conversion.boundary import converter
 from edgecnn.manifest import EMBEDDED_KEY, Manifest
-from edgecnn.registry import require
+from edgecnn.registry import lookup, require
 
 
 def embed_manifest(path: Path, manifest: Manifest) -> None:
     """Put `manifest` into the `.tflite` or `.onnx` file at `path`, in place of one that is there.
 
-    Weights are kept byte for byte. Raises InputError when the file cannot be rewritten (a
-    flatbuffer ends at 2 GiB).
+    Weights are kept byte for byte. Raises InputError for another format, and when the file
+    cannot be rewritten (a flatbuffer ends at 2 GiB).
     """
-    text = json.dumps(manifest.to_dict(), separators=(",", ":"))
-    if path.suffix.lower() == ".onnx":
-        _into_onnx(path, text)
-    else:
-        _into_tflite(path, text.encode())
+    embed = lookup("format that a manifest is written into", path.suffix.lower(), _WRITERS)
+    embed(path, json.dumps(manifest.to_dict(), separators=(",", ":")))
 
 
 def _into_onnx(path: Path, text: str) -> None:
@@ -37,7 +35,7 @@ def _into_onnx(path: Path, text: str) -> None:
         onnx.save(model, str(path))
 
 
-def _into_tflite(path: Path, text: bytes) -> None:
+def _into_tflite(path: Path, text: str) -> None:
     require("flatbuffers", "convert")
     require("ai_edge_litert", "convert")
     with converter("flatbuffers", "models above 2 GiB keep their manifest beside the file only"):
@@ -53,8 +51,14 @@ def _into_tflite(path: Path, text: bytes) -> None:
             entry = schema.MetadataT(name=EMBEDDED_KEY, buffer=len(model.buffers))
             model.buffers.append(schema.BufferT())
             model.metadata = [*entries, entry]
-        model.buffers[entry.buffer].data = np.frombuffer(text, np.uint8)
+        model.buffers[entry.buffer].data = np.frombuffer(text.encode(), np.uint8)
         path.write_bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+_WRITERS: Mapping[str, Callable[[Path, str], None]] = {
+    ".onnx": _into_onnx,
+    ".tflite": _into_tflite,
+}
 
 
 def _name(entry: Any) -> str:

@@ -20,6 +20,7 @@ from edgecnn.conversion.tflite_quantization import (
     quantize_tflite,
 )
 from edgecnn.errors import EdgeCNNError
+from edgecnn.registry import lookup
 
 _WRITERS: dict[str, Callable[[SourceModel, Path], None]] = {
     "tflite": write_float_tflite,
@@ -47,14 +48,20 @@ class FloatFiles:
         format has no such arithmetic.
         """
         float_path = self._float_file(target.format)
+        quantizers = {"tflite": self._quantize_tflite, "onnx": self._quantize_onnx}
+        quantize = lookup("format", target.format, quantizers)
         if target.recipe == "float32":
             shutil.copyfile(float_path, path)
-        elif target.format == "tflite":
-            check_recipe(float_path, target.recipe, self._source.loops)
-            ranges = self._activation_ranges(float_path) if target.needs_calibration else None
-            quantize_tflite(float_path, target.recipe, path, ranges)
         else:
-            quantize_onnx(float_path, target.recipe, path, self._calibration)
+            quantize(target, float_path, path)
+
+    def _quantize_tflite(self, target: Target, float_path: Path, path: Path) -> None:
+        check_recipe(float_path, target.recipe, self._source.loops)
+        ranges = self._activation_ranges(float_path) if target.needs_calibration else None
+        quantize_tflite(float_path, target.recipe, path, ranges)
+
+    def _quantize_onnx(self, target: Target, float_path: Path, path: Path) -> None:
+        quantize_onnx(float_path, target.recipe, path, self._calibration)
 
     def kept_in_float(self, target: Target) -> tuple[str, ...]:
         """Operators whose weights stay float32 although the recipe asks for less."""
@@ -66,7 +73,7 @@ class FloatFiles:
         if file_format not in self._made:
             path = self._folder / f"float32.{file_format}"
             try:
-                _WRITERS[file_format](self._source, path)
+                lookup("format", file_format, _WRITERS)(self._source, path)
                 self._made[file_format] = path
             except EdgeCNNError as error:
                 self._made[file_format] = error

@@ -6,18 +6,15 @@ all three; dynamic_int8 on the first two, since OpenCV has no DynamicQuantizeLin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgecnn import scratch
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.source import INPUT_NAME
-from edgecnn.registry import require
-
-if TYPE_CHECKING:
-    from edgecnn.preprocessing import Tensor
+from edgecnn.preprocessing import Tensor
+from edgecnn.registry import lookup, require
 
 CALIBRATION_RULE = "min/max"
 
@@ -33,19 +30,15 @@ def quantize_onnx(
     Inputs and outputs keep the parent's dtype. `static_int8` needs `samples`, each (1, …), and
     takes one at a time.
 
-    Raises InputError when the tools cannot take the model.
+    Raises InputError for a recipe that nobody wrote, and when the tools cannot take the model.
     """
     require("onnxruntime", "convert")
+    quantize = lookup("ONNX recipe", recipe, _RECIPES)
     with converter(f"{_TOOL}'s quantizer", _HINT):
-        if recipe == "float16":
-            _to_float16(float_path, path)
-        elif recipe == "dynamic_int8":
-            _to_dynamic_int8(float_path, path)
-        else:
-            _to_static_int8(float_path, path, samples or ())
+        quantize(float_path, path, samples or ())
 
 
-def _to_float16(float_path: Path, path: Path) -> None:
+def _to_float16(float_path: Path, path: Path, _samples: Iterable[Tensor]) -> None:
     """Weights and arithmetic in float16, with casts behind the inputs and before the outputs.
 
     The converter appends those casts at the end of the node list. ONNX asks for nodes in
@@ -60,7 +53,7 @@ def _to_float16(float_path: Path, path: Path) -> None:
     onnx.save(converted.model, str(path))
 
 
-def _to_dynamic_int8(float_path: Path, path: Path) -> None:
+def _to_dynamic_int8(float_path: Path, path: Path, _samples: Iterable[Tensor]) -> None:
     """int8 weights per channel; activations are quantized as they come, at run time."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -107,6 +100,13 @@ def _to_static_int8(float_path: Path, path: Path, samples: Iterable[Tensor]) -> 
             calibrate_method=CalibrationMethod.MinMax,
             extra_options={"QuantizeBias": False},
         )
+
+
+_RECIPES: Mapping[str, Callable[[Path, Path, Iterable[Tensor]], None]] = {
+    "float16": _to_float16,
+    "dynamic_int8": _to_dynamic_int8,
+    "static_int8": _to_static_int8,
+}
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from edgecnn.conversion.onnx import OPSET
 from edgecnn.conversion.source import SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.manifest import Manifest, TensorSpec
+from edgecnn.registry import lookup
 from edgecnn.runtimes.onnx_file import read_signature
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def planned_manifest(
     """All that determines a file. Two files with equal plans are the same conversion."""
     conversion: dict[str, Any] = {
         "target": str(target),
-        "tool": _CONVERTERS[target.format],
+        "tool": lookup("format", target.format, _CONVERTERS),
         "batch": 1 if target.format == "tflite" else None,
         "parent": {"name": source.name, "metrics": dict(parent.metrics)},
         "verification": verification.record(),
@@ -50,11 +51,14 @@ def planned_manifest(
     if target.format == "onnx":
         conversion["opset"] = OPSET
     if target.recipe != "float32":
-        conversion["quantizer"] = _QUANTIZERS[target.format]
+        conversion["quantizer"] = lookup("format", target.format, _QUANTIZERS)
     if target.recipe.endswith(("int8", "int16x8")):
         conversion["weights"] = "int8 per channel"
     if target.needs_calibration and calibration is not None:
-        conversion["calibration"] = {**calibration.record(), "rule": _RULES[target.format]}
+        conversion["calibration"] = {
+            **calibration.record(),
+            "rule": lookup("format", target.format, _RULES),
+        }
     return replace(
         parent,
         model=parent.model or source.name,
@@ -95,7 +99,9 @@ def _with_shapes(specs: tuple[TensorSpec, ...], shapes: list[Any]) -> tuple[Tens
 
 @functools.cache
 def _versions(file_format: str) -> dict[str, str]:
-    found = {name: _version(name) for name in ("edgecnn", *_PACKAGES[file_format])}
+    found = {
+        name: _version(name) for name in ("edgecnn", *lookup("format", file_format, _PACKAGES))
+    }
     return {"python": platform.python_version(), **found}
 
 

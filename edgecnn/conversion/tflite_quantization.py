@@ -20,7 +20,7 @@ from edgecnn.conversion.source import INPUT_NAME
 from edgecnn.conversion.tflite import SIGNATURE
 from edgecnn.errors import UnsupportedError
 from edgecnn.preprocessing import Tensor
-from edgecnn.registry import require
+from edgecnn.registry import lookup, require
 
 Ranges = Mapping[str, Mapping[str, Any]]
 """Tensor name → {"min", "max"}."""
@@ -166,7 +166,7 @@ def _recipe(name: str) -> list[dict[str, Any]]:
         "static_int8": recipe.static_wi8_ai8,
         "int16x8": recipe.static_wi8_ai16,
     }
-    return _rules(recipes[name]())
+    return _rules(lookup("TFLite recipe", name, recipes)())
 
 
 def _rules(recipe: Any) -> list[dict[str, Any]]:

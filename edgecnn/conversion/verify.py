@@ -28,7 +28,7 @@ from edgecnn.feeding import must_know
 from edgecnn.manifest import Artifact, Manifest, sha256_of
 from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.proof import proves_nothing
-from edgecnn.registry import RUNTIMES
+from edgecnn.registry import RUNTIMES, lookup
 from edgecnn.results import Accuracy, Parity, RuntimeOptions
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Verification:
 
 def load_session(path: Path) -> Session:
     """The file in the CPU runtime of its format, one thread. Raises what `Runtime.load` raises."""
-    runtime = RUNTIMES.load(RUNTIME_OF[path.suffix.lower().lstrip(".")])
+    runtime = RUNTIMES.load(lookup("model format", path.suffix.lower().lstrip("."), RUNTIME_OF))
     session: Session = runtime.load(path, "cpu", RuntimeOptions())
     return session
 

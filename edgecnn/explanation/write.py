@@ -14,6 +14,7 @@ from edgecnn.errors import InputError
 from edgecnn.explanation import chart
 from edgecnn.explanation.explain import Explanation
 from edgecnn.files import atomic_path
+from edgecnn.registry import lookup
 from edgecnn.reporting.text import csv_cell
 
 SCHEMA_VERSION = 1
@@ -22,7 +23,7 @@ SCHEMA_VERSION = 1
 def write(found: Explanation, path: Path) -> None:
     """Write `.html`, `.png`, `.json` or `.csv`. See `check_ending` for other endings."""
     check_ending(path)
-    content = _RENDERERS[path.suffix.lower()](found)
+    content = lookup("report format", path.suffix.lower(), _RENDERERS)(found)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors import InputError
-from edgecnn.registry import RUNTIMES, unknown_name
+from edgecnn.registry import RUNTIMES, lookup, unknown_name
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
 
@@ -58,7 +58,7 @@ def check_format(path: Path, runtime: type[Runtime]) -> Path:
     from edgecnn.manifest import FORMATS, check_model_path
 
     path = check_model_path(path)
-    received = FORMATS[path.suffix.lower()]
+    received = lookup("model format", path.suffix.lower(), FORMATS)
     if received in runtime.formats:
         return path
     able = [name for name in RUNTIMES.names() if received in RUNTIMES.load(name).formats]

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from edgecnn.errors import UnsupportedError
 from edgecnn.manifest import TensorSpec
+from edgecnn.registry import unknown_name
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.tensors import from_model, to_model
 
@@ -103,6 +104,12 @@ class Runtime(ABC):
     devices: ClassVar[tuple[str, ...]]
     extra: ClassVar[str]
     environment: ClassVar[str | None] = None
+
+    @classmethod
+    def check_device(cls, device: str) -> None:
+        """Raise InputError for a device that the runtime does not have."""
+        if device not in cls.devices:
+            raise unknown_name(f"device of {cls.name}", device, cls.devices)
 
     @classmethod
     @abstractmethod

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import EdgeCNNError
-from edgecnn.registry import require
+from edgecnn.registry import lookup, require
 
 if TYPE_CHECKING:
     import keras
@@ -24,8 +24,9 @@ def read_first_convolution(path: Path) -> tuple[Floats, int] | None:
     format is not installed.
     """
     readers = {".tflite": _from_tflite, ".onnx": _from_onnx, ".keras": _from_keras}
+    read = lookup("model format", path.suffix.lower(), readers)
     try:
-        found = readers[path.suffix.lower()](path)
+        found = read(path)
     except EdgeCNNError:
         return None
     return found if found is not None and found[0].ndim == 4 else None

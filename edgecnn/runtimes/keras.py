@@ -35,6 +35,7 @@ class Keras(Runtime):
 
     @classmethod
     def probe(cls, device: str) -> Availability:
+        cls.check_device(device)
         try:
             keras = _keras()
         except MissingDependencyError as error:
@@ -56,6 +57,7 @@ class Keras(Runtime):
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
         from edgecnn.keras_files import load_keras
 
+        cls.check_device(device)
         keras = _keras()
         _set_threads(keras, options.threads)
         availability = cls.probe(device)

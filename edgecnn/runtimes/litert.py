@@ -30,6 +30,7 @@ class LiteRT(Runtime):
 
     @classmethod
     def probe(cls, device: str) -> Availability:
+        cls.check_device(device)
         try:
             require("ai_edge_litert.interpreter", cls.extra)
         except MissingDependencyError as error:
@@ -40,6 +41,7 @@ class LiteRT(Runtime):
 
     @classmethod
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
+        cls.check_device(device)
         if device == "gpu":
             require("ai_edge_litert.compiled_model", cls.extra)
             return litert_gpu.load(path, options, f"LiteRT {_version()}")

@@ -46,6 +46,7 @@ class ONNXRuntime(Runtime):
 
     @classmethod
     def probe(cls, device: str) -> Availability:
+        cls.check_device(device)
         try:
             ort = require("onnxruntime", cls.extra)
         except MissingDependencyError as error:
@@ -68,6 +69,7 @@ class ONNXRuntime(Runtime):
 
     @classmethod
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
+        cls.check_device(device)
         return cls._load(path, device, options)
 
     @classmethod

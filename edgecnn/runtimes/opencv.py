@@ -17,7 +17,7 @@ import numpy as np
 
 from edgecnn.errors import MissingDependencyError, UnsupportedError
 from edgecnn.manifest import TensorSpec
-from edgecnn.registry import require
+from edgecnn.registry import lookup, require
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes import onnx_file, tflite_file
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
@@ -44,7 +44,8 @@ class OpenCV(Runtime):
     extra: ClassVar[str] = "opencv"
 
     @classmethod
-    def probe(cls, device: str) -> Availability:  # noqa: ARG003 (there is one device)
+    def probe(cls, device: str) -> Availability:
+        cls.check_device(device)
         try:
             cv2 = require("cv2", cls.extra)
         except MissingDependencyError as error:
@@ -52,10 +53,11 @@ class OpenCV(Runtime):
         return Availability(True, version=str(cv2.__version__), device_name=cpu_name())
 
     @classmethod
-    def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:  # noqa: ARG003
+    def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
+        cls.check_device(device)
         cv2 = require("cv2", cls.extra)
         misread = False
-        if path.suffix.lower() == ".tflite":
+        if _format(path) == "tflite":
             inputs, outputs = _declared_tflite(path, options)
         else:
             signature = onnx_file.read_signature(path)
@@ -173,10 +175,15 @@ def _taken_for_squares(signature: onnx_file.Signature) -> bool:
     return nine and not signature.operators.get("QuantizeLinear")
 
 
+def _format(path: Path) -> str:
+    """One of "tflite" and "onnx"; raises InputError for any other."""
+    return lookup("format of OpenCV", path.suffix.lower(), {".tflite": "tflite", ".onnx": "onnx"})
+
+
 def _read(cv2: ModuleType, path: Path, *, classic_only: bool = False) -> tuple[Any, str]:
     """(network, engine): the new engine where it knows every operator, else the classic one."""
-    read = cv2.dnn.readNetFromTFLite if path.suffix.lower() == ".tflite" else None
-    read = read or cv2.dnn.readNetFromONNX
+    readers = {"tflite": "readNetFromTFLite", "onnx": "readNetFromONNX"}
+    read = getattr(cv2.dnn, readers[_format(path)])
     engines: list[tuple[str, dict[str, int]]] = [("classic", {})]
     if hasattr(cv2.dnn, "ENGINE_NEW") and classic_only:
         engines = [("classic", {"engine": cv2.dnn.ENGINE_CLASSIC})]

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgecnn.errors import InputError, MissingDependencyError, UnavailableError, UnsupportedError
 from edgecnn.manifest import TensorSpec
-from edgecnn.registry import require
+from edgecnn.registry import lookup, require
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes import onnx_file, openvino_profile, tflite_file
 from edgecnn.runtimes.base import (
@@ -42,6 +42,10 @@ _PRECISION = "INFERENCE_PRECISION_HINT"
 _COMPUTE = ("Convolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "RNNCell")
 
 
+Declared = tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
+"""Inputs and outputs."""
+
+
 class OpenVINO(Runtime):
     """OpenVINO, one stream, tuned for latency.
 
@@ -56,6 +60,7 @@ class OpenVINO(Runtime):
 
     @classmethod
     def probe(cls, device: str) -> Availability:
+        cls.check_device(device)
         try:
             openvino = require("openvino", cls.extra)
         except MissingDependencyError as error:
@@ -78,6 +83,7 @@ class OpenVINO(Runtime):
 
     @classmethod
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
+        cls.check_device(device)
         require("openvino", cls.extra)
         inputs, outputs = _declared(path, options)
         availability = cls.probe(device)
@@ -187,15 +193,22 @@ class OpenVINOSession(Session):
         return invoke_fixed
 
 
-def _declared(
-    path: Path, options: RuntimeOptions
-) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def _declared(path: Path, options: RuntimeOptions) -> Declared:
     """Inputs and outputs as the file declares them: OpenVINO forgets how they are quantised."""
-    if path.suffix.lower() == ".tflite":
-        tflite = tflite_file.read_signature(path)
-        return tflite_file.fixed_inputs(tflite, options), tflite.outputs
+    return lookup("format of OpenVINO", path.suffix.lower(), _DECLARED)(path, options)
+
+
+def _declared_tflite(path: Path, options: RuntimeOptions) -> Declared:
+    tflite = tflite_file.read_signature(path)
+    return tflite_file.fixed_inputs(tflite, options), tflite.outputs
+
+
+def _declared_onnx(path: Path, options: RuntimeOptions) -> Declared:
     onnx = onnx_file.read_signature(path)
     return onnx_file.fixed_inputs(onnx, options), onnx_file.declared_outputs(onnx)
+
+
+_DECLARED = {".tflite": _declared_tflite, ".onnx": _declared_onnx}
 
 
 def _compile(

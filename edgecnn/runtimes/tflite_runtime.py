@@ -27,7 +27,8 @@ class TFLiteRuntime(Runtime):
     environment: ClassVar[str | None] = "tflite-runtime"
 
     @classmethod
-    def probe(cls, device: str) -> Availability:  # noqa: ARG003 (there is one device)
+    def probe(cls, device: str) -> Availability:
+        cls.check_device(device)
         try:
             _require()
         except MissingDependencyError as error:
@@ -35,7 +36,8 @@ class TFLiteRuntime(Runtime):
         return Availability(True, version=_version(), device_name=cpu_name())
 
     @classmethod
-    def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:  # noqa: ARG003
+    def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
+        cls.check_device(device)
         _require()
         interpreter = require("tflite_runtime.interpreter", cls.extra).Interpreter
         session = load_interpreter(

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.registry import lookup
 from edgecnn.training.augmentation.pictures import Pictures
 from edgecnn.training.augmentation.signals import Signals
 from edgecnn.training.augmentation.spectrograms import Spectrograms
@@ -102,7 +103,8 @@ def augmentation_for(
     """
     if getattr(preprocessing, "kind", "") == "spectrogram":
         modality = "spectrogram"
-    chosen = _BY_MODALITY.get(modality, {}).get(level)
+    lookup("level of augmentation", level, dict.fromkeys(LEVELS))
+    chosen = lookup("modality", modality, _BY_MODALITY).get(level)
     if modality != "image":
         return chosen
     pictures = chosen if isinstance(chosen, Pictures) else Pictures()
