@@ -17,7 +17,7 @@ from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.tasks import Scorer
 from edgecnn.feeding import Choice, choose, prove_file
 from edgecnn.manifest import Artifact, TensorSpec
-from edgecnn.preprocessing import Fed, Preprocessing
+from edgecnn.preprocessing import Fed, ImagePreprocessing, Preprocessing, tensor_range
 from edgecnn.synthetic_inputs import channels_last
 
 Input = Callable[[], TensorSpec | None]
@@ -122,3 +122,16 @@ class Feeding:
             proof=proof,
             layout=spec.layout if spec else "",
         )
+
+
+def synthetic_range(artifact: Artifact) -> tuple[float, float] | None:
+    """The values that a model of pictures is made for, by its manifest or as the file proves it;
+    None where neither says it. `.keras` files are not loaded for this.
+    """
+    known = artifact.manifest.preprocessing
+    if known is not None or artifact.format == "keras":
+        return tensor_range(known)
+    proof = prove_file(artifact.path)
+    if proof is None or len(proof.mean) > 1:
+        return None
+    return tensor_range(proof.applied(ImagePreprocessing(1, 1, 3)))

@@ -20,7 +20,7 @@ from typing import Any
 from edgecnn import scratch
 from edgecnn.benchmarking import environments, limits, machine
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of
-from edgecnn.benchmarking.feeding import Feeding, Prepared
+from edgecnn.benchmarking.feeding import Feeding, Prepared, synthetic_range
 from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
 from edgecnn.benchmarking.process import Outcome, run_worker
@@ -34,7 +34,7 @@ from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Outputs, Scorer
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.manifest import Artifact, TensorSpec
-from edgecnn.preprocessing import Preprocessing, tensor_range
+from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Measurement, Repeat, Results, RuntimeOptions
@@ -367,7 +367,7 @@ def _job(
         raw=samples.raw if samples else None,
         vocabulary_size=getattr(preprocessing, "vocabulary_size", None),
         id_limits=id_limits(configuration.artifact.path) if protocol and not samples else (),
-        value_range=tensor_range(preprocessing),
+        value_range=None if samples else synthetic_range(configuration.artifact),
     )
 
 

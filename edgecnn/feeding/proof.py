@@ -81,11 +81,14 @@ def prove_front(front: Front) -> Proof | None:
         return Proof("model", f"the model begins with {named(front.steps)}", by_steps)
     if front.low is not None and front.high is not None:
         by_range = expected_of(front.low, front.high)
+        what = f"{front.dtype} input" if "int" in front.dtype else "first integer tensor"
+        because = f"its {what} holds {front.low:.3g}…{front.high:.3g}".replace("-", "−")
+        if front.dtype in ("int8", "uint8"):
+            because += f" (scale {(front.high - front.low) / 255:.3g})"
         if by_range is not None:
-            step = (front.high - front.low) / 255
-            what = f"{front.dtype} input" if "int" in front.dtype else "first integer tensor"
-            because = f"the scale of its {what} is {step:.4g}, for {front.low:.3g}…{front.high:.3g}"
-            return Proof("quantization", because.replace("-", "−"), by_range)
+            return Proof("quantization", because, by_range)
+        if max(abs(front.low + 128), abs(front.high - 127)) < 1.5:  # a pixel kept in an int8
+            return Proof("quantization", because, mean=(128.0,), std=(1.0,))
     if front.dtype == "uint8" and front.low is None:
         return Proof("quantization", "its input is uint8 without a scale", "raw")
     return None

@@ -7,6 +7,8 @@ import numpy as np
 from edgecnn.formats.front.base import Values
 
 _NOTHING = 0.02
+_OFFSETS = (("imagenet-torch", -2.118, 2.64, 0.03), ("caffe", -123.68, 151.06, 1.5))
+"""Presets whose ends nobody else has: black and white, over all channels, and how far off."""
 
 
 def expected_by(scale: Values, offset: Values) -> str | None:
@@ -47,6 +49,7 @@ def expected_of(low: float, high: float) -> str | None:
         return "0..1"
     if -1.04 <= low <= -0.6 and 0.6 <= high <= 1.04:
         return "-1..1"
-    if abs(low + 2.118) < 0.03 and abs(high - 2.64) < 0.03:
-        return "imagenet-torch"
+    for preset, lowest, highest, least in _OFFSETS:
+        if abs(low - lowest) < least and abs(high - highest) < least:
+            return preset
     return None

@@ -140,6 +140,7 @@ INPUTS = {
     "int8, 1/255": (Front("int8", low=0.0, high=1.0), "0..1"),
     "uint8, 1/128": (Front("uint8", low=-1.0, high=0.992), "-1..1"),
     "torchvision's statistics": (Front("int8", low=-2.118, high=2.64), "imagenet-torch"),
+    "Caffe's means": (Front("int8", low=-123.7, high=151.1), "caffe"),
     "statistics of some data": (Front("int8", low=-1.6, high=2.0), None),
     "a spectrogram": (Front("int8", low=-83.0, high=130.0), None),
     "float": (Front("float32"), None),
@@ -151,6 +152,13 @@ def test_the_range_of_an_integer_input_says_what_goes_in(case: str):
     front, expected = INPUTS[case]
     proof = prove_front(front)
     assert (proof.preset if proof else None) == expected
+
+
+def test_pixels_that_are_kept_in_an_int8_lose_128():
+    """Scale 1 and zero point 0, as microcontrollers have it."""
+    proof = prove_front(Front("int8", low=-128.0, high=127.0))
+    assert proof is not None
+    assert (proof.mean, proof.std) == ((128.0,), (1.0,))
 
 
 def test_metadata_of_the_task_libraries_is_read(tmp_path: Path):
