@@ -5,7 +5,7 @@ wants it, as files that the workers read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecnn.benchmarking.accuracy import scorer_for
@@ -13,7 +13,7 @@ from edgecnn.benchmarking.inputs import write_samples
 from edgecnn.benchmarking.raw import RawSamples, write_raw
 from edgecnn.data.base import Dataset
 from edgecnn.data.seen import Seen, seen_in_training
-from edgecnn.errors import EdgeCNNError
+from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Scorer
 from edgecnn.feeding import Choice, choose, prove_file
 from edgecnn.manifest import Artifact, TensorSpec
@@ -27,13 +27,14 @@ Input = Callable[[], TensorSpec | None]
 @dataclass(frozen=True)
 class Prepared:
     """The test split as a file of tensors, some of its samples before preprocessing, what scores
-    the answers, and how many of the samples training saw (None where that is not known).
+    the answers (None where nothing can), and how many of the samples training saw (None where
+    that is not known).
     """
 
     path: Path
     raw: RawSamples
     preprocessing: Preprocessing
-    scorer: Scorer
+    scorer: Scorer | None
     seen: Seen | None = None
 
 
@@ -94,7 +95,13 @@ class Feeding:
             write_samples(data["test"], preprocessing, path)
             raw = write_raw(data["test"], preprocessing, path.with_suffix(""))
             self._files[preprocessing] = (path, raw)
-        scorer = scorer_for(data, preprocessing, artifact.manifest)
+        scorer = None
+        try:
+            scorer = scorer_for(data, preprocessing, artifact.manifest)
+        except InputError as error:  # no box in any picture, say: the latency is still true
+            hint = f" ({error.hint})" if error.hint else ""
+            fed = replace(choice.fed, unscored=f"{error.message}{hint}")
+            self._fed[artifact.sha256] = fed
         seen = seen_in_training(artifact.manifest, data)
         return Prepared(*self._files[preprocessing], preprocessing, scorer, seen)
 

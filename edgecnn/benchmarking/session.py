@@ -29,6 +29,7 @@ from edgecnn.benchmarking.rounds import Looks, spent_secs, wants_another
 from edgecnn.benchmarking.verdict import OutputHealth, judge
 from edgecnn.benchmarking.worker import Job, cause_of
 from edgecnn.data.base import Dataset
+from edgecnn.data.set_apart import without_calibration
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Outputs, Scorer
@@ -101,6 +102,8 @@ def benchmark(
     loaded = [
         item if isinstance(item, Artifact) else load_artifact(Path(item)) for item in artifacts
     ]
+    if data is not None:
+        data = without_calibration(data, [artifact.manifest for artifact in loaded])
     configurations = plan(
         loaded,
         runtimes,

@@ -89,12 +89,23 @@ def command(
         for note in outcome.notes:
             if note not in shared:
                 click.echo(f"{'':<22} ! {note}")
-    for note in shared:
+    for note in (*shared, *_apart_notes(outcomes)):
         click.echo(f"! {note}")
     failed = [str(outcome.target) for outcome in outcomes if outcome.status == "failed"]
     if failed or not any(outcome.artifact for outcome in outcomes):
         failed = failed or [str(outcome.target) for outcome in outcomes]
         raise GateError(f"{len(failed)} of {len(outcomes)} targets failed: {', '.join(failed)}")
+
+
+def _apart_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:
+    """What is said where a part of the only split there is calibrated."""
+    made = [outcome.artifact.manifest.conversion for outcome in outcomes if outcome.artifact]
+    counts = {conversion.get("calibration", {}).get("set_apart") for conversion in made} - {None}
+    return tuple(
+        f"the data have one split: {count} of its samples are set apart to calibrate, and are "
+        "kept out of every accuracy of these files"
+        for count in counts
+    )
 
 
 def _shared_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:

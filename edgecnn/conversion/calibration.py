@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.seen import seen_samples
+from edgecnn.data.set_apart import KEY
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest, TensorSpec
 from edgecnn.preprocessing import tensor_range
@@ -66,7 +67,8 @@ class DrawnSamples:
         return [truth[int(index)] for index in self.indices]
 
     def record(self) -> dict[str, Any]:
-        return {
+        apart = {KEY: self.dataset.set_apart} if self.dataset.set_apart else {}
+        return apart | {
             "data": self.dataset.name,
             "sha256": self.dataset.sha256,
             "split": self.split_name,

@@ -32,6 +32,7 @@ from edgecnn.conversion.source import Array, SourceModel, describe, digest
 from edgecnn.conversion.targets import Target, parse_targets
 from edgecnn.conversion.verify import load_session, open_keras, parent_objection, verify
 from edgecnn.data.seen import without_digests
+from edgecnn.data.set_apart import set_apart
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, GateError, InputError, UnsupportedError
 from edgecnn.evaluation.parity_words import one_class
@@ -113,9 +114,10 @@ def convert(
     """Convert a Keras model, or a `.keras` file, to every target; files go to the folder `out`.
 
     Files are called `<name>_<recipe>.<format>`; `name` is the file's or the model's own.
-    `calibration` gives real samples: `samples` of its training split calibrate, as many of its
-    test split are what parity is computed on (noise without). Test samples of the split that the
-    model was trained on never calibrate. `manifest` tells about a model in memory what a manifest
+    `calibration` gives real samples: `samples` of its training split calibrate (of a set in one
+    piece a part that is set apart), as many of its test split are what parity is computed on
+    (noise without). Test samples of the split that the model was trained on never calibrate.
+    `manifest` tells about a model in memory what a manifest
     beside a `.keras` file tells; labels that both leave open are the calibration data's.
     `preprocessing` is what the model wants: a preset's name, a JSON file or a Preprocessing;
     without it the manifest says it, or the model's own layers prove it. It goes into the
@@ -128,6 +130,8 @@ def convert(
     """
     wanted = parse_targets(targets)
     source, parent = _open(model, manifest, name, allow_unsafe=allow_unsafe)
+    if calibration is not None and any(target.needs_calibration for target in wanted):
+        calibration = set_apart(calibration)
     parent, fed = _completed(parent, source, calibration, preprocessing)
     job = _Job(
         source,

@@ -20,6 +20,7 @@ from edgecnn.conversion.gate import DEFAULT_MAX_DROP, Gate, judge
 from edgecnn.conversion.sensitivity import LayerNoise, layer_noise
 from edgecnn.conversion.source import SourceModel, describe
 from edgecnn.data.seen import seen_in_training
+from edgecnn.data.set_apart import without_calibration
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.parity import parity
@@ -144,6 +145,8 @@ def verify_artifact(
             f"(sha256 {source.sha256[:12]}…, recorded {recorded[:12]}…)",
             hint="give the .keras file it was made from, or convert again",
         )
+    if dataset is not None:
+        dataset = without_calibration(dataset, [artifact.manifest])
     choice = chosen_for(source, artifact.manifest, dataset, preprocessing)
     samples = verification_samples(
         dataset,

@@ -101,6 +101,8 @@ class Dataset:
     notes: tuple[str, ...] = ()
     """How the files were understood, where more than one reading is possible."""
     modality: Modality = "image"
+    set_apart: int = 0
+    """Samples of a set in one piece that calibrate, and count for no accuracy."""
 
     def __getitem__(self, split: str) -> Split:
         """A split by name. Where there is no "test", validation or else training is the test.
@@ -136,7 +138,8 @@ class Dataset:
 
     def record(self) -> dict[str, Any]:
         """What manifests and results say about the data."""
-        return {
+        apart = {"set_apart": self.set_apart} if self.set_apart else {}
+        return apart | {
             "name": self.name,
             "sha256": self.sha256,
             "seed": self.seed,

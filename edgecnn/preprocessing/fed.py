@@ -27,7 +27,8 @@ class Fed:
     `known_from` says which evidence decided, `because` the evidence in words. `values` is the
     range in words ("0…255"), `low` and `high` are its ends where it has any. `shape` and
     `layout` are those of the model's input, without the batch and with it ("NHWC").
-    `conflict` names other evidence that says otherwise.
+    `conflict` names other evidence that says otherwise, `unscored` why answers to the data are not
+    scored.
     """
 
     known_from: Source
@@ -38,6 +39,7 @@ class Fed:
     shape: tuple[int, ...] = ()
     layout: str = ""
     conflict: str = ""
+    unscored: str = ""
 
     @property
     def known(self) -> bool:
@@ -51,6 +53,8 @@ class Fed:
             return f"not fed the data: {self.because}"
         size = "×".join(map(str, self.shape))
         line = f"fed {self.values}, {size} {self.layout}".rstrip() + f": {self.because}"
+        if self.unscored:
+            line = f"{line}; no accuracy: {self.unscored}"
         return f"{line}; {self.conflict}" if self.conflict else line
 
     @classmethod

@@ -1,0 +1,77 @@
+"""A set that comes in one piece has nothing to calibrate with but what accuracy is claimed on.
+
+So a part of it is set apart: those samples calibrate, and count for no accuracy, neither when a
+model is converted nor when the file that they calibrated is verified or measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edgecnn.data.assemble import take
+from edgecnn.data.base import Dataset, Split
+from edgecnn.data.left_out import counted
+from edgecnn.data.splits import Indices
+from edgecnn.manifest import Manifest
+
+MOST = 256
+"""Samples that are set apart at most; of small sets it is the half."""
+KEY = "set_apart"
+"""In the record of calibration samples: how many were set apart from the only split."""
+_SEED = 20_260_102
+"""Of the choice, which is the same whoever makes it."""
+
+
+def set_apart(dataset: Dataset) -> Dataset:
+    """The set with a part of its only split as "train" and the rest as "test"; as it is when it
+    has several splits, or fewer than two samples.
+    """
+    filled = {name: split for name, split in dataset.splits.items() if len(split)}
+    if len(filled) != 1:
+        return dataset
+    ((name, split),) = filled.items()
+    count = min(len(split) // 2, MOST)
+    if not count:
+        return dataset
+    order = np.random.default_rng(_SEED).permutation(len(split))
+    note = (
+        f"{name} is all there is: {counted(count, 'sample')} of it set apart to calibrate, and "
+        f"kept out of the accuracy"
+    )
+    return replace(
+        dataset,
+        splits={
+            "train": _subset(split, np.sort(order[:count])),
+            "test": _subset(split, np.sort(order[count:])),
+        },
+        notes=(*dataset.notes, note),
+        set_apart=count,
+    )
+
+
+def without_calibration(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
+    """The set as `set_apart` divides it when a part of it calibrated one of these models."""
+    for manifest in manifests:
+        record = manifest.conversion.get("calibration")
+        if isinstance(record, dict) and record.get(KEY) and _is_of(record, dataset):
+            return set_apart(dataset)
+    return dataset
+
+
+def _is_of(record: dict[str, Any], dataset: Dataset) -> bool:
+    """Other classes chosen of the same pictures make another digest."""
+    return record.get("sha256") == dataset.sha256 or record.get("data") == dataset.name
+
+
+def _subset(split: Split, indices: Indices) -> Split:
+    others: dict[str, Any] = {}
+    files = getattr(split, "files", None)
+    if files is not None:
+        others["files"] = tuple(files[int(index)] for index in indices)
+    return replace(
+        split, samples=take(split.samples, indices), labels=split.labels[indices], **others
+    )
