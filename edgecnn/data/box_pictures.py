@@ -18,6 +18,7 @@ from edgecnn.progress import Progress
 
 PROGRESS_EVERY = 1000
 _EXIF_ORIENTATION = 274
+_ON_ITS_SIDE = (5, 6, 7, 8)
 _MOST_FILES = 2_000_000
 """In an index of the files below a folder; beyond, what is not where it should be is missing."""
 
@@ -32,7 +33,7 @@ class StoredPicture:
 
     @property
     def lies_on_its_side(self) -> bool:
-        return self.orientation >= 5
+        return self.orientation in _ON_ITS_SIDE
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -139,6 +140,8 @@ def _stored(path: Path, *, decode: bool) -> StoredPicture:
         if width * height > MAX_PIXELS:
             raise InputError(f"{width}×{height} pixels, expected at most {MAX_PIXELS:,}")
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+        if image.format == "TIFF" and orientation in _ON_ITS_SIDE:  # Pillow gives it as shown
+            width, height = height, width
         if decode:
             image.draft("L", (1, 1))  # JPEG: read to the end, at an eighth of the size
             image.load()

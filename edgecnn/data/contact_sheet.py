@@ -82,7 +82,7 @@ def _rows_of_boxes(dataset: Dataset) -> list[_Row]:
     return [
         _Row(f"{name}, {what}", np.flatnonzero((split.labels > 0) == has), split)
         for name, split in dataset.splits.items()
-        for what, has in ((dataset.labels[0], True), ("without", False))
+        for what, has in ((" or ".join(dataset.labels[:3]) or "box", True), ("without", False))
     ]
 
 

@@ -19,6 +19,7 @@ from edgecnn.data.content import sample_digest
 from edgecnn.data.left_out import LeftOut
 from edgecnn.data.places import required_place
 from edgecnn.data.splits import FRACTIONS, Indices, whole_groups_split
+from edgecnn.data.tree import is_system, sub_folders
 from edgecnn.errors import InputError
 from edgecnn.files import UnreadableFileError, open_regular_file
 from edgecnn.preprocessing import SpectrogramPreprocessing
@@ -197,11 +198,8 @@ def _find(place: Path) -> tuple[list[_Found], bool]:
             for path, match in flat
             if match is not None
         ], True
-    folders = sorted(child for child in place.iterdir() if child.is_dir())
     found = []
-    for folder in folders:
-        if folder.name.startswith("."):
-            continue
+    for folder in sub_folders(place):
         recordings = _wavs(folder)
         if not recordings:
             raise InputError(f"class folder {folder} holds no WAV files", hint="fill or remove it")
@@ -212,7 +210,11 @@ def _find(place: Path) -> tuple[list[_Found], bool]:
 
 
 def _wavs(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".wav")
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() == ".wav" and not is_system(path.name)
+    )
 
 
 def _readable(

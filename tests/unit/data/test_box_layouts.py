@@ -410,7 +410,7 @@ def photo(path, orientation, size=(WIDTH, HEIGHT)):
     exif = image.getexif()
     exif[274] = orientation
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, exif=exif)
+    image.convert("RGB").save(path, exif=exif)
 
 
 def assert_boxes_are_where_it_is_white(dataset):
@@ -420,11 +420,12 @@ def assert_boxes_are_where_it_is_white(dataset):
         np.testing.assert_allclose(file.boxes, [white], atol=0.01)
 
 
+@pytest.mark.parametrize("ending", ["png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_in_stored_coordinates_are_turned_with_their_photo(tmp_path, orientation):
-    photo(tmp_path / "images" / "0.png", orientation)
+def test_boxes_in_stored_coordinates_are_turned_with_their_photo(tmp_path, orientation, ending):
+    photo(tmp_path / "images" / f"0.{ending}", orientation)
     photo(tmp_path / "images" / "1.png", 6)  # says how the set is meant
-    write_json(tmp_path / "annotations.json", ["0.png", "1.png"])
+    write_json(tmp_path / "annotations.json", [f"0.{ending}", "1.png"])
 
     dataset = load(f"coco:{tmp_path}")
 
