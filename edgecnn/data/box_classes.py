@@ -29,10 +29,13 @@ def chosen_classes(
     """Indices into `names` of the `wanted` classes; `numbers` gives the index of a class by the
     number that the files write for it.
 
-    Without `wanted`: stop signs, or else the only class; None where there are several others.
+    Without `wanted`: stop signs, or else the only class (or none where there are none); None
+    where there are several others.
     Raises InputError for a class that is not there.
     """
     keys = [same_name(name) for name in names]
+    if not wanted and not names:
+        return frozenset()
     if not wanted:
         usual = {same_name(name) for name in USUAL}
         found = frozenset(index for index, key in enumerate(keys) if key in usual)

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn.data.base import SPLITS, Dataset, Split
-from edgecnn.data.box_reading import Choice, Reading, choose, fit, with_choice
+from edgecnn.data.box_reading import Choice, Fitted, Reading, choose, fit, with_choice
 from edgecnn.data.boxes import BoxDataset, BoxedFile
 from edgecnn.data.boxes_coco import coco_files, read_coco
 from edgecnn.data.boxes_voc import read_voc, voc_files
 from edgecnn.data.boxes_yolo import read_yolo, yolo_files
-from edgecnn.data.left_out import described
+from edgecnn.data.left_out import LeftOut, described
 from edgecnn.data.pictures import PictureFiles
 from edgecnn.errors import InputError
 from edgecnn.preprocessing import LetterboxPreprocessing
@@ -80,7 +80,9 @@ class BoxedPictures(Dataset):
         named = ", ".join(f"{label} ({total[label]})" for label in self.labels[:10])
         line = [", ".join(parts), f"class{'es' if len(self.labels) > 1 else ''} {named or 'none'}"]
         others = [
-            f"{label} ({count})" for label, count in total.items() if label not in self.labels
+            f"{label} ({count})"
+            for label, count in total.items()
+            if count and label not in self.labels
         ]
         if others:
             more = ", …" if len(others) > 5 else ""
@@ -176,10 +178,7 @@ def _load(
         raise InputError(f"cannot read {place}: {error.strerror or error}") from error
     name = place.resolve().stem if place.is_file() else place.resolve().name
     ordered = {split: readings[split] for split in (*SPLITS, "") if split in readings}
-    fitted = {
-        split or "test": fit(reading, place=place, exif=exif, progress=progress)
-        for split, reading in ordered.items()
-    }
+    fitted, lost = _fitted(ordered, place, exif, progress)
     wanted = [part.strip() for part in classes.split(",") if part.strip()]
     choice = choose(list(fitted.values()), wanted, where=str(place))
     parts = {
@@ -204,10 +203,33 @@ def _load(
         sample_shape=(height, width, 3),
         source=f"{source}: {name}",
         seed=seed,
-        left_out=tuple(entry for part in fitted.values() for entry in part.left_out),
+        left_out=(*lost, *(entry for part in fitted.values() for entry in part.left_out)),
         notes=tuple(notes),
         counts={split: data.counts for split, data in parts.items()},
     )
+
+
+def _fitted(
+    readings: Parts, place: Path, exif: str, progress: Progress | None
+) -> tuple[dict[str, Fitted], list[LeftOut]]:
+    """Every split fitted; one that cannot be used (whose pictures were not downloaded, say) is
+    left out as a whole, as long as another can.
+
+    Raises InputError when none can.
+    """
+    fitted: dict[str, Fitted] = {}
+    lost: list[LeftOut] = []
+    first: InputError | None = None
+    for split, reading in readings.items():
+        try:
+            fitted[split or "test"] = fit(reading, place=place, exif=exif, progress=progress)
+        except InputError as error:
+            first = first or error
+            reason = error.message.removeprefix(f"{place}: ")
+            lost.append(LeftOut(f"all of {split}", reason))
+    if first is not None and not fitted:
+        raise first
+    return fitted, lost
 
 
 def _measured(parts: Mapping[str, BoxDataset]) -> str:

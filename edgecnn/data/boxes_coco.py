@@ -48,9 +48,9 @@ def coco_files(place: Path) -> dict[str, Path]:
         return {"": place}
     place = unwrapped(place, _is_json, keep=_is_known_folder)
     splits = {
-        split: found[""]
+        split: next(iter(found.values()))
         for folder in sub_folders(place)
-        if (split := split_of(folder.name)) and list(found := _in_folder(folder)) == [""]
+        if (split := split_of(folder.name)) and len(found := _in_folder(folder)) == 1
     }
     if splits:
         return splits

@@ -119,9 +119,8 @@ def seen_samples(manifest: Manifest, dataset: Dataset, split: str) -> npt.NDArra
 
 def without_digests(manifest: Manifest) -> Manifest:
     """A manifest for inside of a model file, where each byte counts: they stay beside it."""
-    if KEY not in manifest.data:
-        return manifest
-    data = {name: value for name, value in manifest.data.items() if name != KEY}
+    beside = (KEY, "summary", "left_out", "notes")
+    data = {name: value for name, value in manifest.data.items() if name not in beside}
     return replace(manifest, data=data)
 
 

@@ -126,6 +126,29 @@ def test_a_json_by_itself_finds_its_pictures(tmp_path):
     assert samples("coco", place) == {"test": 2}
 
 
+def test_a_split_that_was_not_downloaded_is_left_out(tmp_path):
+    coco_2017(tmp_path)
+    for path in (tmp_path / "train2017").iterdir():
+        path.unlink()
+
+    with pytest.warns(DataWarning, match=r"1 file left out: all of train: no annotated pictures"):
+        dataset = load(f"coco:{tmp_path}")
+
+    assert {name: len(split) for name, split in dataset.splits.items()} == {"validation": 2}
+
+
+def test_pictures_without_annotations_or_classes_are_a_set_without_boxes(tmp_path):
+    save(tmp_path / "images" / "0.jpg")
+    (tmp_path / "annotations.json").write_text(
+        json.dumps({"images": [{"id": 0, "file_name": "0.jpg"}], "annotations": []})
+    )
+
+    dataset = load(f"coco:{tmp_path}")
+
+    assert len(dataset["test"].truth) == 1
+    assert "holds no annotations" in dataset.summary()
+
+
 def test_several_json_files_of_no_split_are_a_question(tmp_path):
     for name in ("a.json", "b.json"):
         write_json(tmp_path / name, [])
