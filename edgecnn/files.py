@@ -191,7 +191,7 @@ def write_text_atomically(path: Path, text: str) -> None:
 def refuse_overwrite(path: Path, *, force: bool) -> None:
     """Raise InputError when `path` exists and the user did not say --force."""
     if path.exists() and not force:
-        raise InputError(f"{path} exists already", hint="give --force to replace it")
+        raise InputError(f"{path} exists already", hint="pass --force to overwrite it")
 
 
 def _regular_size(path: Path, status: os.stat_result) -> int:

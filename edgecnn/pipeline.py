@@ -137,12 +137,12 @@ def _claim(out: Path, settings: Settings, *, force: bool) -> None:
         if different:
             raise InputError(
                 f"{out} holds a run with other settings ({', '.join(different)})",
-                hint="give another --out, or --force to start anew there",
+                hint="choose another --out, or pass --force to start over there",
             )
         return
     if out.is_dir() and any(out.iterdir()) and not path.exists() and not force:
         raise InputError(
-            f"{out} is not empty and holds no run", hint="give another --out, or --force"
+            f"{out} is not empty and holds no run", hint="choose another --out, or pass --force"
         )
     if force:
         for name in ("results.json", f"{settings.model}.keras"):
@@ -154,7 +154,7 @@ def _read_settings(path: Path) -> Mapping[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}", hint="give --force") from error
+        raise InputError(f"cannot read {path}: {error}", hint="pass --force") from error
     return values if isinstance(values, dict) else {}
 
 
@@ -167,7 +167,7 @@ def _trained(settings: Settings, dataset: Dataset, out: Path, progress: Progress
             return artifact
         raise InputError(
             f"{path} was trained on other data than {dataset.name} holds now",
-            hint="give another --out, or --force to start anew",
+            hint="choose another --out, or pass --force to start over",
         )
     return train(
         settings.model,

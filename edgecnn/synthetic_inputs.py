@@ -104,7 +104,7 @@ def fill_for(
         return Fill(0, 1, whole=True)
     if kind not in "iu":
         raise InputError(
-            f"input {spec.name!r} takes {spec.dtype}: there is no noise of that kind",
+            f"input {spec.name!r} takes {spec.dtype}: no synthetic input can be made for it",
             hint="give --data",
         )
     limits = np.iinfo(np.dtype(spec.dtype))

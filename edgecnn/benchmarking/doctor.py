@@ -38,7 +38,7 @@ def probe(name: str, device: str) -> Availability:
         if python is None:
             return Availability(
                 available=False,
-                reason="lives in an environment of its own, which is not there",
+                reason="needs an isolated environment, which does not exist yet",
                 hint=f"edgecnn env create {runtime.environment}",
             )
     outcome = run_worker(Job(name, device), python, timeout=PROBE_TIMEOUT_SECS)

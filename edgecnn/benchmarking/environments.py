@@ -1,4 +1,4 @@
-"""Isolated homes for runtimes that cannot live in this environment.
+"""Manage isolated environments for runtimes whose dependencies conflict.
 
 tflite-runtime's last release needs numpy 1, LiteRT runs with numpy 2: each gets its own virtual
 environment, and the worker process starts with that environment's Python.

@@ -394,7 +394,7 @@ def _python_for(configuration: Configuration) -> Path | Outcome | None:
     if python is None:
         return Outcome(
             "unsupported",
-            error=f"{configuration.runtime} lives in an environment of its own, which is not there",
+            error=f"{configuration.runtime} needs an isolated environment, which is not created",
             hint=f"edgecnn env create {name}",
             cause="missing",
         )
@@ -420,12 +420,12 @@ def check_previous(
     if previous.protocol != protocol.to_dict():
         raise InputError(
             "the results there were measured with another protocol",
-            hint="give --force to measure anew, or another --out",
+            hint="pass --force to measure all rows again, or choose another --out",
         )
     if previous.data.get("sha256") != (data.sha256 if data else None):
         raise InputError(
             "the results there were measured on other data",
-            hint="give --force to measure anew, or another --out",
+            hint="pass --force to measure all rows again, or choose another --out",
         )
     option = _option_record(preprocessing) if preprocessing is not None else None
     if previous.data.get("preprocessing") != option:

@@ -101,12 +101,12 @@ def _misnamed(measurement: Measurement) -> Iterator[str]:
             f"on the CPU; change the operators it lacks, or compare it with a CPU row"
         )
     if options.precision == "strict_float32" and effective.precision in REDUCED:
-        yield f"strict float32 was asked and {effective.precision} was computed"
+        yield f"--strict-float32 was given, but {effective.precision} was computed"
     own = max((run.machine.get("own_cpus") or 0.0 for run in measurement.runs), default=0.0)
     if measurement.device == "cpu" and own > options.threads + MORE_CPUS_THAN_THREADS:
         yield (
             f"{own:.1f} processors were busy where {options.threads} "
-            f"{'thread was' if options.threads == 1 else 'threads were'} asked: the runtime "
+            f"{'thread was' if options.threads == 1 else 'threads were'} asked for: the runtime "
             "ignores the limit; compare it with rows of as many threads"
         )
 
@@ -205,7 +205,10 @@ def _throttled(runs: tuple[Run, ...]) -> Iterator[str]:
     if throttled:
         told = {name for run in throttled for name in run.machine.get("throttled_by") or ()}
         which = f" ({', '.join(sorted(told))})" if told else ""
-        yield f"the processor was throttled while measuring{which}: cool it, or feed it better"
+        yield (
+            f"the processor was throttled while measuring{which}: improve its cooling or its "
+            "power supply"
+        )
 
 
 def _overrun(measurement: Measurement) -> Iterator[str]:
@@ -229,7 +232,7 @@ def _seldom_overrun(measurement: Measurement) -> Iterator[str]:
     if broken and 2 * len(broken) < len(runs):
         yield (
             f"the latency bound held in {len(runs) - len(broken)} of {len(runs)} processes only: "
-            "the rate is at the edge of what this machine answers; offer fewer (--target-qps)"
+            "the rate is at the edge of what this machine can answer; offer fewer (--target-qps)"
         )
     untold = [run.queries for run in runs if _is_untold(run.queries)]
     if untold:
@@ -274,8 +277,8 @@ def _worth_knowing(measurement: Measurement) -> Iterator[str]:
         leaked = memory["growth_second_half_bytes"] / (memory["inferences"] / 2)
         if leaked > LEAK_BYTES_PER_INFERENCE:
             yield (
-                f"memory grows by {leaked / 1024:.0f} KiB an inference and does not stop: "
-                "the runtime leaks"
+                f"memory grows by {leaked / 1024:.0f} KiB with each inference and does not stop: "
+                "the runtime leaks memory"
             )
 
 
@@ -291,6 +294,23 @@ def _proving_little(measurement: Measurement) -> Iterator[str]:
             yield nothing
 
 
+def _on_the_slow_path(provider: str, share: float) -> str:
+    """How much of a CPU row does not run where the runtime is fast. Both interpreters of .tflite
+    files have XNNPACK for that, and kernels of their own for what it does not take.
+    """
+    if share == 0 and provider == "TFLite kernels":
+        return (
+            "XNNPACK, the fast path for .tflite files on a CPU, runs none of the operators: all "
+            "run in TFLite's own, slower kernels; try litert:cpu, or another recipe"
+        )
+    if provider == "XNNPACK":
+        return (
+            f"XNNPACK, the fast path for .tflite files on a CPU, does not run {1 - share:.0%} of "
+            "the operators: they run in TFLite's own, slower kernels"
+        )
+    return f"{1 - share:.0%} of the operators do not run in {provider}, but in slower code"
+
+
 def _less_than_it_seems(measurement: Measurement, effective: Effective) -> Iterator[str]:
     recipe, precision = measurement.artifact.recipe, effective.precision
     if recipe == "float32" and precision in REDUCED:
@@ -300,4 +320,4 @@ def _less_than_it_seems(measurement: Measurement, effective: Effective) -> Itera
         )
     share = effective.delegated_fraction
     if share is not None and share < 1 and measurement.device == "cpu":
-        yield (f"{1 - share:.0%} of the nodes run outside {effective.provider}, in slower kernels")
+        yield _on_the_slow_path(effective.provider, share)

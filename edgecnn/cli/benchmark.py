@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("artifacts", nargs=-1, required=True, type=options.FILE)
 @options.runtimes()
-@options.data(help="Data whose test split feeds the loop and gives the accuracy.")
+@options.data(help="Data set whose test split is fed and gives the accuracy.")
 @options.protocol(default="default")
 @click.option(
     "--batch",
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     type=options.Numbers(),
     default="1",
     show_default=True,
-    help="Samples an inference; a list sweeps.",
+    help="Samples per inference; a list measures each.",
 )
 @click.option(
     "--strict-float32",
@@ -66,7 +66,7 @@ def command(
 ) -> None:
     """Measure ARTIFACTS (.tflite, .onnx, .keras) and print a table.
 
-    An interrupted benchmark goes on where it stopped when the same command is given again.
+    Run the same command again to resume an interrupted benchmark.
     Exit code: 0 when a row was measured, 1 when none was, 2 when no runtime takes the file, 3 when
     this machine lacks the runtimes.
     """

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @click.option(
     "--calibration", type=options.Name(options.data_names), help="Data set that calibrates."
 )
-@click.option("--data-dir", type=options.FILE, help="Where the data set's files lie.")
+@click.option("--data-dir", type=options.FILE, help="Folder with the data set's files.")
 @reading_options()
 @options.preprocessing()
 @click.option("--samples", type=int, help="How many samples calibrate and verify.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed that draws samples.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for drawing samples.")
 @click.option("--out", type=options.FILE, required=True, help="The folder for the artifacts.")
 @options.allow_unsafe()
 @options.force()

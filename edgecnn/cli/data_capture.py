@@ -23,7 +23,7 @@ from edgecnn.cli import options
     "--out",
     type=options.FILE,
     required=True,
-    help="Pictures go to OUT/LABEL/*.png; those that lie there stay.",
+    help="Folder; pictures go to OUT/LABEL/*.png, existing ones stay.",
 )
 @click.option(
     "--every",
@@ -38,7 +38,7 @@ from edgecnn.cli import options
     type=click.FloatRange(0, 255),
     default=2.0,
     show_default=True,
-    help="Leave out what differs less from the picture before (mean of 0 to 255, grey).",
+    help="Skip pictures that differ less from the one before (mean of 0 to 255, gray).",
 )
 @click.option("--headless", is_flag=True, help="No window: take one picture each --every.")
 def command(
@@ -51,7 +51,7 @@ def command(
     min_difference: float,
     headless: bool,
 ) -> None:
-    """Collect labelled pictures from SOURCE, in the layout that --data folder:OUT reads.
+    """Collect labeled pictures from SOURCE, in the layout that --data folder:OUT reads.
 
     SOURCE is a camera's number, a video file, a folder or glob of pictures, an rtsp:// or
     http:// address, a GStreamer pipeline, picamera, or synthetic (drawn live: no camera needed).

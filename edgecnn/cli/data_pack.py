@@ -32,8 +32,8 @@ class Size(click.ParamType[Any]):
 @click.argument("data", type=options.Name(options.data_names))
 @click.option("--out", type=options.FILE, required=True, help="Folder to make.")
 @click.option("--shard-size", type=Size(), default="256MB", show_default=True, help="Largest file.")
-@click.option("--data-dir", type=options.FILE, help="Where the files lie, instead of a download.")
-@click.option("--split-seed", type=int, default=0, show_default=True, help="Of the splits.")
+@click.option("--data-dir", type=options.FILE, help="Folder with the files, instead of a download.")
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the splits.")
 @reading_options()
 @options.force()
 def pack_command(

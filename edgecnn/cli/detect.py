@@ -33,31 +33,32 @@ from edgecnn.cli import options
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
-    help="Least score of a box; by default the one the model was shipped with.",
+    help="Minimum score of a box; by default the model's own.",
 )
 @click.option("--headless", is_flag=True, help="No window; events are printed as they happen.")
 @click.option(
     "--serve",
     metavar="[ADDRESS]:PORT",
-    help="Watch in a browser instead of a window; bound to this machine unless an address is told.",
+    help="Watch in a browser instead of a window; only this machine can connect unless an "
+    "ADDRESS is given.",
 )
 @click.option("--explain", is_flag=True, help="Lay the network's own evidence over the picture.")
-@click.option("--record", type=options.FILE, help="Write what is shown into a .mp4 file.")
-@click.option("--events", type=options.FILE, help="Write what appears and leaves (.jsonl).")
+@click.option("--record", type=options.FILE, help="Write what is shown to a .mp4 file.")
+@click.option("--events", type=options.FILE, help="Write what comes and goes to a .jsonl file.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many frames.")
 @click.option(
     "--read-timeout",
     type=click.FloatRange(0.1),
     default=5.0,
     show_default=True,
-    help="Seconds without a frame after which a source has stalled.",
+    help="Seconds without a frame after which a source counts as stalled.",
 )
 @click.option(
     "--reconnect",
     type=click.FloatRange(0),
     default=60.0,
     show_default=True,
-    help="Seconds to try again when a camera or a stream goes; 0 ends at once.",
+    help="Seconds to retry when a camera or a stream is lost; 0 ends at once.",
 )
 @options.force()
 def command(

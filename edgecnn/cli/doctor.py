@@ -18,10 +18,10 @@ from edgecnn.cli.progress import shown
     "--limits",
     "with_limits",
     is_flag=True,
-    help="Measure the peak arithmetic rates and the memory bandwidth anew (10 s).",
+    help="Measure the peak arithmetic rates and the memory bandwidth again (10 s).",
 )
 def command(*, as_json: bool, with_limits: bool) -> None:
-    """Tell what this machine can run, and for the rest why not."""
+    """Show what this machine can run, and why it cannot run the rest."""
     from edgecnn.benchmarking import limits, machine
     from edgecnn.benchmarking.doctor import diagnose
 

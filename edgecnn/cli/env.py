@@ -1,4 +1,4 @@
-"""edgecnn env: isolated homes for runtimes."""
+"""edgecnn env: isolated environments for runtimes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _names() -> list[str]:
 
 @click.group()
 def command() -> None:
-    """Isolated homes for runtimes that cannot live in this environment."""
+    """Manage isolated environments for runtimes whose dependencies conflict."""
 
 
 @command.command("list")

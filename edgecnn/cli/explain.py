@@ -36,7 +36,7 @@ class Shifts(click.ParamType[Any]):
 @click.argument("files", nargs=-1, required=True, type=options.FILE, metavar="MODEL… [PICTURE]")
 @options.data(
     classes=False,
-    help="Data whose test split is moved about, and gives a picture where none is named.",
+    help="Data set whose test pictures are shifted; the first is shown if none is named.",
 )
 @click.option(
     "--shifts",
@@ -90,7 +90,7 @@ def command(
     allow_unsafe: bool,
     force: bool,
 ) -> None:
-    """Show what MODEL sees in PICTURE: filters, feature maps, receptive fields, Grad-CAM, colours.
+    """Show what MODEL sees in PICTURE: filters, feature maps, receptive fields, Grad-CAM, colors.
 
     With --data: accuracy against how far the pictures are moved. Further models of the same
     parent (.tflite, .onnx) are measured beside the first, so that the page shows what quantizing

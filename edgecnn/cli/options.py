@@ -150,7 +150,7 @@ def data(*, classes: bool = True, **attributes: Any) -> Callable[[Command], Comm
 
     def decorate(function: Command) -> Command:
         directory = click.option(
-            "--data-dir", type=FILE, help="Where the data set's files lie, instead of a download."
+            "--data-dir", type=FILE, help="Folder with the data set's files, instead of a download."
         )
         name = click.option("--data", type=Name(data_names), help=text, **attributes)
         return name(directory(reading_options(classes=classes)(function)))
@@ -179,7 +179,7 @@ def recipe() -> Callable[[Command], Command]:
         "mixed_precision": ("auto", "off", "bfloat16", "float16"),
     }
     fields: dict[str, tuple[Any, str]] = {
-        "batch_size": (int, "Samples a step."),
+        "batch_size": (int, "Samples per step."),
         "learning_rate": (float, "Largest learning rate."),
         "augment": (None, "How much training samples are changed at random."),
         "mirror": (bool, "Swap left and right (default: only where the data allow it)."),
@@ -294,7 +294,7 @@ def protocol(default: str) -> Callable[[Command], Command]:
                     type=Numbers(),
                     default="1",
                     show_default=True,
-                    help="Threads for every runtime; a list sweeps.",
+                    help="Threads for each runtime; a list measures each.",
                 ),
             ]
         ):
@@ -315,24 +315,25 @@ def scenario() -> Callable[[Command], Command]:
                     type=Name(_scenario_names),
                     default="single_stream",
                     show_default=True,
-                    help="How queries come: single_stream, multi_stream, offline or server.",
+                    help="How queries arrive: single_stream, multi_stream, offline or server.",
                 ),
                 click.option(
                     "--streams",
                     type=int,
-                    help="Samples a query (multi_stream: 8), or sessions side by side (others: 1).",
+                    help="multi_stream: samples per query [8]; offline, server: parallel "
+                    "sessions [1].",
                 ),
                 click.option(
                     "--target-qps",
                     type=float,
                     default=0.0,
-                    help="server: queries a second to offer, instead of the highest that holds.",
+                    help="server: queries per second, instead of searching for the highest rate.",
                 ),
                 click.option(
                     "--latency-bound",
                     "latency_bound_ms",
                     type=float,
-                    help="server: milliseconds that the p99 must keep (15).",
+                    help="server: limit of the p99 in milliseconds [15].",
                 ),
                 click.option(
                     "--affinity",
@@ -360,12 +361,12 @@ def further_passes() -> Callable[[Command], Command]:
         sustained = click.option(
             "--sustained",
             metavar="TIME",
-            help="Then run on without a pause, as in 90s or 10m: does the speed last?",
+            help="Also run this long without a pause, as in 10m, to see whether the speed lasts.",
         )
         profile_ops = click.option(
             "--profile-ops",
             is_flag=True,
-            help="Tell where the time goes, operator by operator (in a session of its own).",
+            help="Measure the time of each operator, in a session of its own.",
         )
         return sustained(profile_ops(function))
 
@@ -420,7 +421,7 @@ def shape() -> Callable[[Command], Command]:
 
 def force() -> Callable[[Command], Command]:
     """--force."""
-    return click.option("--force", is_flag=True, help="Replace what is there already.")
+    return click.option("--force", is_flag=True, help="Overwrite what exists.")
 
 
 def allow_unsafe() -> Callable[[Command], Command]:

@@ -49,7 +49,7 @@ def command(
 ) -> None:
     """Train, convert, verify, benchmark and report, in one go.
 
-    Given again with the same --out, an interrupted run goes on where it stopped.
+    Run it again with the same --out to resume an interrupted run.
     """
     from edgecnn.cli.datasets import load_data
     from edgecnn.cli.tables import show

@@ -24,7 +24,9 @@ from edgecnn.cli.progress import shown
 @options.recipe()
 @click.option("--out", type=options.FILE, required=True, help="The .keras file to write.")
 @click.option(
-    "--restart", is_flag=True, help="Begin anew instead of going on from a checkpoint beside --out."
+    "--restart",
+    is_flag=True,
+    help="Start over; do not resume from the checkpoint beside --out.",
 )
 @options.force()
 def command(

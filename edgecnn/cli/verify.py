@@ -18,7 +18,7 @@ COSTLIEST = 3
 @click.command()
 @click.argument("artifacts", nargs=-1, required=True, type=options.FILE)
 @click.option("--parent", type=options.FILE, help="The .keras file they were made from.")
-@options.data(help="Data whose test split gives samples and labels; noise without.")
+@options.data(help="Data set whose test split gives samples and labels; noise without it.")
 @click.option(
     "--max-drop",
     type=float,
@@ -26,7 +26,7 @@ COSTLIEST = 3
     show_default=True,
     help="Percentage points of accuracy that an artifact may lose.",
 )
-@click.option("--layers", is_flag=True, help="Name the costliest layers, also of those that pass.")
+@click.option("--layers", is_flag=True, help="Name the costliest layers of every artifact.")
 @options.preprocessing()
 @options.allow_unsafe()
 def command(
@@ -43,7 +43,7 @@ def command(
 ) -> None:
     """Compare ARTIFACTS with the model they were made from; exit code 1 when one lost too much.
 
-    Of an artifact that failed the layers are named that cost it most.
+    The layers that cost most are named for an artifact that fails.
     """
     from edgecnn.cli.datasets import load_data, split_of
     from edgecnn.conversion.verify import verify_artifact

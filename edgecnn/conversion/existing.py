@@ -30,7 +30,7 @@ def find_existing(path: Path, plan: Manifest, *, force: bool) -> Artifact | None
             return None
     raise InputError(
         f"{path} exists already, and was made from another model or with other settings",
-        hint="give --force to replace it, or another --out",
+        hint="pass --force to overwrite it, or choose another --out",
     )
 
 

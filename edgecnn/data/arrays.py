@@ -164,7 +164,7 @@ def _as_pictures(samples: Array, where: str) -> Array:
     if lowest < 0 or highest > 255:
         raise InputError(
             f"{where}: expected pictures of 0…1 or 0…255, received: {lowest} to {highest}",
-            hint="give pixels before they are normalised: the manifest's preprocessing does that",
+            hint="give pixels before they are normalized: the manifest's preprocessing does that",
         )
     factor = 255 if samples.dtype.kind in "bf" and highest <= 1 else 1
     return np.concatenate(

@@ -63,7 +63,7 @@ class BoxedPictures(Dataset):
     def preprocessing(self, input_shape: Sequence[int]) -> LetterboxPreprocessing:
         if len(input_shape) != 3 or input_shape[2] != 3:
             raise InputError(
-                f"{self.name} holds colour pictures and needs an input (height, width, 3), "
+                f"{self.name} holds color pictures and needs an input (height, width, 3), "
                 f"received: {tuple(input_shape)}"
             )
         height, width, channels = (int(size) for size in input_shape)

@@ -96,7 +96,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "") -> Dat
         allowed = SPLITS_BY if named else ("random",)
         raise InputError(
             f"{place} can be split by {', '.join(allowed)}; received: {split!r}",
-            hint="" if named else "names that tell a speaker are class_speaker_take.wav",
+            hint="" if named else "names with a speaker are class_speaker_take.wav",
         )
     left_out: list[LeftOut] = []
     readable, digests, lengths, rate = _readable(found, place, left_out)
@@ -192,7 +192,7 @@ def _find(place: Path) -> tuple[list[_Found], bool]:
     if flat:
         wrong = next((path for path, match in flat if match is None), None)
         if wrong is not None:
-            raise InputError(f"{wrong}: the name tells no class", hint=f"expected {_EXPECTED}")
+            raise InputError(f"{wrong}: the name says no class", hint=f"expected {_EXPECTED}")
         return [
             _Found(path, match["label"], match["speaker"], int(match["take"]))
             for path, match in flat

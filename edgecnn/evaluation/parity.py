@@ -58,7 +58,7 @@ def parity(
     if broken:
         raise GateError(
             f"outputs are NaN or infinite in {broken} of {count} samples, the parent's are not",
-            hint="float16 overflows above 65504: try another recipe, or normalise the inputs",
+            hint="float16 overflows above 65504: try another recipe, or normalize the inputs",
         )
     signal, error = sum(pair.signal.sum() for pair in pairs), sum(p.error.sum() for p in pairs)
     varied = sum(pair.varied.sum() for pair in pairs)

@@ -204,7 +204,7 @@ def _evidence(
     """Grad-CAM where there are gradients and maps to take it at, occlusion elsewhere."""
     if layer is not None and subject.model is None:
         raise InputError(
-            f"--layer {layer}: {subject.artifact.name} does not let one look at its layers",
+            f"--layer {layer}: {subject.artifact.name} gives no access to its layers",
             hint="give the .keras file it was made from",
         )
     if subject.model is None or not layers:

@@ -119,7 +119,7 @@ def compare(
     if obstacles and not force:
         raise InputError(
             f"these results must not be compared: {'; '.join(obstacles)}",
-            hint="measure both alike, or give --force to compare all the same",
+            hint="measure both in the same way, or pass --force to compare anyway",
         )
     same_samples = not _other_data(before, after)
     matched = matching.match(before, after)

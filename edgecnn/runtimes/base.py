@@ -140,7 +140,7 @@ class Runtime(ABC):
         turn. Raises UnsupportedError where the runtime tells nothing about its operators.
         """
         raise UnsupportedError(
-            f"{cls.name}:{device} does not tell how long its operators take",
+            f"{cls.name}:{device} does not report the time of its operators",
             hint="profile the same model on onnxruntime:cpu, openvino:cpu or litert:cpu",
         )
 

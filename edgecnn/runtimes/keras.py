@@ -47,7 +47,7 @@ class Keras(Runtime):
         if gpu is None:
             return Availability(
                 False,
-                f"Keras's backend {keras.backend.backend()} sees no GPU",
+                f"Keras's backend {keras.backend.backend()} finds no GPU",
                 "install the NVIDIA driver and tensorflow[and-cuda]",
                 version,
             )

@@ -113,7 +113,7 @@ class Profiler:
         self._call("LiteRtGetProfilerEvents", self._profiler, count, events)
         told = events[: count.value]
         if any(event.type not in _TYPES or not 0 <= event.source <= 2 for event in told):
-            raise RuntimeError("this version's profiler tells its events in another form")
+            raise RuntimeError("this version's profiler reports its events in another form")
         return [
             (f"#{number}", self._text(event.tag), int(event.elapsed_us))
             for number, event in enumerate(event for event in told if event.type in _OPERATORS)

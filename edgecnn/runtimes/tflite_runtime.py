@@ -79,7 +79,7 @@ def _refuse_wrong_dense(path: Path, interpreter: Any) -> None:
             raise UnsupportedError(
                 f"{path.name}: tflite-runtime answers wrongly for dynamically quantised dense "
                 "layers with a scale for each channel",
-                hint="quantise statically, or run it on litert:cpu",
+                hint="quantize statically, or run it on litert:cpu",
             )
 
 

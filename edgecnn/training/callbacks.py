@@ -179,7 +179,7 @@ def _assign(variables: Any, values: Arrays) -> None:
     if len(variables) != len(values):
         raise InputError(
             f"the checkpoint has {len(values)} variables, the network {len(variables)}",
-            hint="it is from another version; give --restart to begin anew",
+            hint="it is from another version; pass --restart to start over",
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -135,7 +135,7 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(
                 f"{path}: not a whole checkpoint ({type(error).__name__})",
-                hint="give --restart to begin anew",
+                hint="pass --restart to start over",
             ) from error
 
     def check(self, settings: Mapping[str, Any], path: Path) -> None:
@@ -148,7 +148,7 @@ class Checkpoint:
         if differing:
             raise InputError(
                 f"{path} is of a training with other settings: {'; '.join(differing)}",
-                hint="give the same settings as before to go on, or --restart to begin anew",
+                hint="use the same settings as before to resume, or pass --restart to start over",
             )
 
 

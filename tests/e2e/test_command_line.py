@@ -47,7 +47,7 @@ QUICK = ("--profile", "quick", "--max-secs", "0.5")
         (["benchmark", "none.tflite", "--out", "r.json"], 2, ["no such file: none.tflite"]),
         (["benchmark", "x.tflite", "--out", "r.csv"], 2, ["takes a .json file"]),
         (["benchmark", "--out", "r.json"], 2, ["Missing argument"]),
-        (["report", "none.json", "--out", "r.html"], 2, ["cannot read none.json"]),
+        (["report", "none.json", "--out", "r.html"], 2, ["no such file: none.json"]),
         (["convert", "none.keras", "--to", "all", "--out", "x"], 2, ["none.keras"]),
         (["verify", "none.tflite"], 2, ["no such file: none.tflite"]),
         (["env", "create", "tflite"], 2, ["unknown environment", "tflite-runtime"]),
@@ -326,3 +326,23 @@ def test_doctor_tells_every_runtime_and_for_the_rest_why_not():
     assert report["runtimes"]["litert:cpu"]["available"]
     missing = [state for state in report["runtimes"].values() if not state["available"]]
     assert all(state["reason"] and state["hint"] for state in missing)
+
+
+@pytest.mark.usefixtures("misbehaving_runtime")
+@pytest.mark.parametrize(
+    ("devices", "code"),
+    [
+        ("crash", 1),
+        ("fallback", 3),
+        ("fallback,misbehaving:crash", 1),
+        ("cpu,misbehaving:crash", 0),
+    ],
+)
+def test_nothing_measured_is_no_success(tmp_path, model_file, devices, code):
+    out = tmp_path / "r.json"
+    done = edgecnn(
+        "benchmark", model_file, "--runtimes", f"misbehaving:{devices}", *QUICK, "--out", out
+    )
+    assert done.returncode == code, done.stderr
+    assert ("measured: " in done.stderr) is (code != 0)
+    assert "Traceback" not in done.stderr

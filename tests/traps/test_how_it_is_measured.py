@@ -98,7 +98,7 @@ def test_latency_that_creeps_up_is_told(misbehave):
 
 def test_a_leak_is_told(misbehave):
     row = misbehave("leak")
-    assert "the runtime leaks" in " ".join(row.reasons)
+    assert "the runtime leaks memory" in " ".join(row.reasons)
 
 
 def test_no_leak_is_not_called_one(misbehave):

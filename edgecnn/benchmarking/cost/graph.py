@@ -163,5 +163,5 @@ def refuse(types: Iterable[str]) -> None:
     if names:
         raise UncountableError(
             f"the cost of {', '.join(names)} is not known",
-            hint="the model runs all the same; its row has no roofline",
+            hint="the model still runs; its row has no roofline",
         )

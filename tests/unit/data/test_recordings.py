@@ -103,7 +103,7 @@ def test_differing_sample_rates_are_refused(tmp_path):
         ({}, "holds no WAV files"),
         ({"a/": None, "b/x.wav": b"RIFF"}, r"class folder .*a holds no WAV files"),
         ({"a/x.wav": b"RIFF", "b/x.wav": b"RIFF"}, "2 WAV files, none of them readable"),
-        ({"x.wav": b"RIFF"}, "the name tells no class"),
+        ({"x.wav": b"RIFF"}, "the name says no class"),
     ],
 )
 def test_folders_that_cannot_serve_say_why(tmp_path, files, message):

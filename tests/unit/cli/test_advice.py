@@ -1,0 +1,110 @@
+"""What messages advise must exist: options, verbs and the names that they go with."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+import edgecnn
+from edgecnn.cli import options, verbs
+
+PACKAGE = Path(edgecnn.__file__).parent
+OTHERS = {
+    "--include": "git lfs pull",
+    "--cpus": "docker",
+    "--query-gpu": "nvidia-smi",
+    "--format": "nvidia-smi",
+    "--quiet": "pip",
+    "--disable-pip-version-check": "pip",
+    "--list-cameras": "libcamera",
+    "--graphdef": "tf2onnx",
+    "--pictures": "python -m edgecnn.training.stop_sign",
+    "--sources": "python -m edgecnn.training.stop_sign",
+    "--system-site-packages": "venv",
+    "--frame": "a boundary of multipart content",
+}
+"""Options of other tools that the package calls or advises, and whose they are."""
+
+
+def commands() -> dict[str, click.Command]:
+    found: dict[str, click.Command] = {"": verbs.command}
+    for verb in verbs.VERBS:
+        command = importlib.import_module(f"edgecnn.cli.{verb}").command
+        options.accept_global(command)
+        found[verb] = command
+        for name, below in getattr(command, "commands", {}).items():
+            found[f"{verb} {name}"] = below
+    return found
+
+
+COMMANDS = commands()
+KNOWN = {"--help"} | {
+    option
+    for command in COMMANDS.values()
+    for param in command.params
+    for option in (*param.opts, *param.secondary_opts)
+}
+
+
+def sentences() -> list[tuple[str, str]]:
+    """(place, text) of every string in the package that a user may read, docstrings left out."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        prose = {
+            id(node.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                text = "".join(
+                    part.value if isinstance(part, ast.Constant) else "{}" for part in node.values
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = node.value
+            else:
+                continue
+            if id(node) not in prose:
+                found.append((f"{path.relative_to(PACKAGE)}:{node.lineno}", text))
+    return found
+
+
+SENTENCES = sentences()
+
+
+def test_every_option_that_a_message_names_exists():
+    wrong = [
+        (place, option)
+        for place, text in SENTENCES
+        for option in re.findall(r"(?<![\w-])(?<!var\()--[a-z]+(?:-[a-z0-9]+)*(?![\w-])", text)
+        if option not in KNOWN and option not in OTHERS
+    ]
+    assert not wrong
+
+
+def test_every_command_that_a_message_advises_exists_and_takes_its_options():
+    wrong = []
+    for place, text in SENTENCES:
+        for line in re.findall(r"edgecnn ((?:[a-z]+ ?)+[^`;,]*)", text):
+            words = line.split()
+            if words[0] not in verbs.VERBS:
+                continue
+            name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
+            takes = {option for param in COMMANDS[name].params for option in param.opts}
+            wrong += [
+                (place, name, word)
+                for word in words
+                if word.startswith("--") and word.strip(".:)") not in takes
+            ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("option", ["--debug", "--force", "--data", "--out"])
+def test_options_that_many_messages_name_are_found_by_this_search(option):
+    assert any(option in text for _, text in SENTENCES)
