@@ -11,12 +11,13 @@ import click
 from edgecnn.cli import options, repetition, timeline
 from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
+from edgecnn.cli.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("artifacts", nargs=-1, required=True, type=options.FILE)
 @options.runtimes()
 @options.data(help="Data set whose test split is fed and gives the accuracy.")

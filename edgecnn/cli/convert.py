@@ -46,9 +46,9 @@ def command(
 ) -> None:
     """Convert MODEL (.keras); every artifact is compared with it before it is kept.
 
-    A target that fails is told with its reason, and the others go on. What a format cannot
-    express (3-D convolution in TFLite's integers, say) is told as unsupported, with the closest
-    target, and is no failure while others work.
+    A target that fails is reported with its reason, and the others continue. What a format
+    cannot express (3-D convolution in TFLite's integers, for example) is reported as unsupported,
+    with the closest target, and is no failure while others work.
     """
     from edgecnn.cli.datasets import load_data, split_of
     from edgecnn.conversion.calibration import DEFAULT_SAMPLES

@@ -40,16 +40,16 @@ def reading_options(*, classes: bool = True, strict: bool = True) -> Callable[[C
             {
                 "type": click.Choice(["upright", "stored"]),
                 "default": None,
-                "help": "How boxes of photos with an EXIF orientation are meant, where that is "
-                "not clear.",
+                "help": "Boxes of photos with an EXIF orientation: drawn on the upright or on "
+                "the stored picture, where that is not clear.",
             },
         )
     }
     if classes:
-        text = "Of boxes, the classes to find, by name or number. Default: stop signs."
+        text = "Classes of boxes to find, by name or number. Default: stop signs."
         wanted["classes"] = ("--classes", {"default": "", "help": text})
     if strict:
-        text = "Refuse data of which anything has to be left out."
+        text = "Refuse data when a sample has to be left out."
         wanted["strict"] = ("--strict", {"is_flag": True, "help": text})
 
     def decorate(function: Command) -> Command:

@@ -38,9 +38,9 @@ def command(
 ) -> None:
     """List the networks, or show NAME layer by layer and draw it.
 
-    Memory is that of float32 weights and of the most that lies between layers at once, for one
-    sample. The receptive field is that of a unit in the last maps, in pixels, words or samples
-    of the input, padding included.
+    Memory is that of the float32 weights and of the largest activations, for one sample. The
+    receptive field is that of a unit in the last feature maps, in pixels, words or samples of the
+    input, padding included.
     """
     if name is None:
         if input_shape or classes or out:

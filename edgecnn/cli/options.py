@@ -272,22 +272,24 @@ def protocol(default: str) -> Callable[[Command], Command]:
                 click.option(
                     "--min-secs",
                     type=float,
-                    help="Least seconds of undisturbed samples in each process.",
+                    help="Minimum seconds of undisturbed samples in each process.",
                 ),
                 click.option(
-                    "--min-runs", type=int, help="Least samples of a row: 64 give a p90, 662 a p99."
+                    "--min-runs",
+                    type=int,
+                    help="Minimum samples of a row; 64 give a p90, 662 a p99.",
                 ),
                 click.option(
                     "--max-secs",
                     type=float,
-                    help="Budget of seconds for a row: warm-up, samples and checks of all its "
+                    help="Maximum seconds for a row: warm-up, samples and checks of all its "
                     "processes. Loading, the accuracy over --data, and what --sustained, "
                     "--profile-ops and --loadgen ask for come on top; an inference is never cut.",
                 ),
                 click.option(
                     "--processes",
                     type=int,
-                    help="Fresh processes for each row; below 3 there is no interval.",
+                    help="Processes per row; below 3 there is no interval.",
                 ),
                 click.option(
                     "--threads",

@@ -57,7 +57,8 @@ def _option(param: click.Option, value: Any) -> Iterator[tuple[str, Any]]:
             option = param.opts[0] if value or not param.secondary_opts else param.secondary_opts[0]
             yield option, True if param.secondary_opts else bool(value)
     elif param.multiple:
-        for each in value:
+        # A callback may have made one text of it, which the option takes again as a whole.
+        for each in [value] if isinstance(value, str) and value else value or ():
             yield param.opts[0], _spelled(each)
     elif value is not None and value != ():
         yield param.opts[0], value if isinstance(value, float) else _spelled(value, param.type)

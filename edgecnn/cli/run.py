@@ -11,12 +11,13 @@ import click
 from edgecnn.cli import benchmark, options, repetition, timeline
 from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
+from edgecnn.cli.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.model(default="lenet5", show_default=True)
 @options.data(default="digits", show_default=True)
 @click.option("--epochs", type=int, help="Epochs at most; by default chosen from the data's size.")

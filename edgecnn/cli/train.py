@@ -10,9 +10,10 @@ import click
 from edgecnn.cli import options
 from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
+from edgecnn.cli.sections import Sectioned
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.model(required=True)
 @options.data(required=True)
 @click.option("--epochs", type=int, help="Epochs at most; by default chosen from the data's size.")
@@ -46,9 +47,9 @@ def command(
 ) -> None:
     """Train a model and write it with its manifest.
 
-    What is not given is the network's own recipe, which the manifest records. Beside --out,
-    MODEL.training/ holds a checkpoint, log.csv, TensorBoard's events and pictures: after a
-    kill, the same command goes on from the checkpoint.
+    Recipe options that are not given come from the network's own recipe; the manifest records
+    them all. MODEL.training/ beside --out holds a checkpoint, log.csv, TensorBoard events and
+    pictures. After a kill, run the same command again to resume from the checkpoint.
     """
     from edgecnn.cli.datasets import load_data
     from edgecnn.errors import InputError
