@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgecnn.cli import options
+
+if TYPE_CHECKING:
+    from edgecnn.results import Results
 
 
 @click.command()
@@ -28,6 +32,8 @@ from edgecnn.cli import options
 def command(*, before: Path, after: Path, threshold: float, out: Path | None, force: bool) -> None:
     """Say what got better, what got worse and what stays undecided from BEFORE to AFTER.
 
+    Both are results files (.json), or a report.html that carries its results.
+
     Exit code 1 when a configuration got significantly slower or less accurate or stopped
     working, and when one that both files hold could not be compared. Of two results of the same
     machine and software the last line says whether the second reproduces the first.
@@ -35,9 +41,8 @@ def command(*, before: Path, after: Path, threshold: float, out: Path | None, fo
     from edgecnn.cli.tables import console
     from edgecnn.errors import GateError, InputError
     from edgecnn.reporting import compare, comparison
-    from edgecnn.results import Results
 
-    found = compare.compare(Results.load(before), Results.load(after), threshold, force=force)
+    found = compare.compare(_load(before), _load(after), threshold, force=force)
     console().print(comparison.terminal(found))
     if out is not None:
         comparison.write(found, out)
@@ -55,3 +60,20 @@ def command(*, before: Path, after: Path, threshold: float, out: Path | None, fo
             hint="the reasons are above; measure in several processes (--processes 5), and the "
             "same files",
         )
+
+
+def _load(path: Path) -> Results:
+    """A results file, or the one inside a page."""
+    from edgecnn.errors import InputError
+    from edgecnn.reporting import extract
+    from edgecnn.results import Results
+
+    if path.suffix.lower() != ".html":
+        return Results.load(path)
+    inside = extract.read_embedded(path)
+    if len(inside) > 1:
+        raise InputError(
+            f"{path.name} holds {len(inside)} results, and a comparison takes one on each side",
+            hint=f"edgecnn report {path.name} --out results.json takes them out",
+        )
+    return inside[0]

@@ -64,6 +64,8 @@ _RANK: Mapping[str, Callable[[Row], float | None]] = {
     "memory": lambda row: row.peak_rss,
     "energy": lambda row: row.energy,
 }
+WORTH_SAYING = 0.05
+"""Share of the time with a neighbor on the core from which on it is mentioned."""
 _LIMITS = ("drop", "p50", "peak_rss", "size", "energy")
 _UNJUDGED = {
     "drop": "the accuracy drop, for which no parent was measured",
@@ -299,8 +301,8 @@ def _against_others(best: Row, ties: Sequence[Row], runner_up: Row | None, limit
 
 def _reservations(best: Row) -> str:
     text = ""
-    if best.contended:
-        text += f" {contention(best)}."
+    if said := contention(best):
+        text += f" {said}."
     if best.state == "NOISY":
         text += " The measurement is noisy; measure again before you rely on it."
     if best.software:
@@ -309,9 +311,9 @@ def _reservations(best: Row) -> str:
 
 
 def contention(row: Row) -> str:
-    """`A neighbor shared the core in 38% of the time: 42.0 µs then`; empty where none did."""
-    if not row.contended:
+    """`A neighbor shared the core in 38% of the time: 0.042 ms then`; empty for a few percent."""
+    if row.contended is None or row.contended < WORTH_SAYING:
         return ""
-    share = f"{100 * row.contended:.0f}%" if row.contended >= 0.01 else "under 1%"
+    share = f"{100 * row.contended:.0f}%"
     then = f": {formats.number(row.contended_p50)} ms then" if row.contended_p50 else ""
     return f"A neighbor shared the core in {share} of the time{then}"

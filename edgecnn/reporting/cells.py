@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.reporting import formats
-from edgecnn.reporting.answer import Choice
+from edgecnn.reporting.answer import WORTH_SAYING, Choice
 from edgecnn.reporting.row import Row
 
 
@@ -84,7 +84,8 @@ def marks(choices: Sequence[Choice]) -> set[int]:
 
 def contention(rows: Sequence[Row]) -> str:
     """How often a neighbor disturbed the rows, in a sentence; empty where none did."""
-    shares = sorted(row.contended for row in rows if row.measured and row.contended)
+    found = [row.contended for row in rows if row.measured and row.contended is not None]
+    shares = sorted(share for share in found if share >= WORTH_SAYING)
     if not shares:
         return ""
     low, high = (f"{100 * share:.0f}%" for share in (shares[0], shares[-1]))

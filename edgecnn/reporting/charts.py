@@ -99,7 +99,7 @@ PICTURES = (
         "speedup",
         "Speed-up over Keras",
         "Median latency of the Keras model divided by that of the row, same machine, batch and, "
-        "where measured, threads. Lines are intervals from both medians' intervals.",
+        "where measured, threads. Lines are 95% intervals over the rounds of the run.",
         specs.speedup,
         lambda rows: any(row.speedup is not None and row.format != "keras" for row in rows),
     ),

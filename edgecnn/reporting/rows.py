@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import ceil, floor, isfinite, sqrt
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from edgecnn.reporting.row import QUANTILES, Row
 from edgecnn.reporting.text import MESSAGE_LENGTH, clean, harmless
 from edgecnn.results import Measurement, Results
 from edgecnn.roofline import limit_of
+from edgecnn.stats import median_of_processes_interval, percentile
 
 OPERATORS = 5
 
@@ -160,10 +161,13 @@ def _latency(measurement: Measurement) -> dict[str, Any]:
             "contended_p99": contention.p99_ms,
         }
     quiet = [run.quiet_ns for run in runs if run.quiet_ns.size]
-    pooled = np.sort(np.concatenate(quiet or [np.asarray(run.samples_ns) for run in runs])) / 1e6
+    processes = quiet or [np.asarray(run.samples_ns, np.int64) for run in runs]
+    pooled = np.concatenate(processes) / 1e6
     for name, share in (("p90", 0.90), ("p95", 0.95), ("p99", 0.99)):
-        if getattr(summary, name) is not None:
-            values[f"{name}_low"], values[f"{name}_high"] = _quantile_interval(pooled, share)
+        tail = getattr(summary, name)
+        if tail is not None:
+            ends = _tail_interval(processes, share, tail)
+            values[f"{name}_low"], values[f"{name}_high"] = ends
     return {
         **values,
         "samples": summary.count,
@@ -183,16 +187,18 @@ def _latency(measurement: Measurement) -> dict[str, Any]:
     }
 
 
-def _quantile_interval(
-    ordered: npt.NDArray[np.float64], share: float
+def _tail_interval(
+    processes: Sequence[npt.NDArray[np.int64]], share: float, value: float
 ) -> tuple[float | None, float | None]:
-    """95% interval of a quantile by order statistics (normal approximation of the ranks)."""
-    n = ordered.size
-    half = 1.959964 * sqrt(n * share * (1 - share))
-    low, high = floor(n * share - half), ceil(n * share + half)
-    if low < 0 or high >= n:
+    """95% interval of a tail from the same tail of each process; None below three of them.
+
+    Samples of one process would give a narrow interval of that process.
+    """
+    tails = [tail / 1e6 for one in processes if (tail := percentile(one, share)) is not None]
+    interval = median_of_processes_interval(tails)
+    if interval is None:
         return None, None
-    return float(ordered[low]), float(ordered[high])
+    return min(interval[0], value), max(interval[1], value)
 
 
 def _quality(measurement: Measurement) -> dict[str, Any]:

@@ -128,3 +128,17 @@ def test_a_perfect_score_on_a_handful_of_samples_keeps_no_limit(lenet_artifacts,
     assert "Undecided: 36 samples cannot show whether the drop is within 9 points" in (
         choice.sentence
     )
+
+
+def test_a_page_is_compared_with_the_repeat_of_its_row(small, tmp_path, capsys):
+    for name in ("before", "after"):
+        measured(tmp_path / f"{name}.json", small, processes=3)
+    page = str(tmp_path / "report.html")
+    assert invoke(["report", str(tmp_path / "before.json"), "--out", page]) == 0
+    assert invoke(["compare", page, str(tmp_path / "after.json")]) in (0, 1)
+    assert "of 1 configuration" in capsys.readouterr().out
+    both = str(tmp_path / "both.html")
+    files = [str(tmp_path / f"{name}.json") for name in ("before", "after")]
+    assert invoke(["report", *files, "--out", both]) == 0
+    assert invoke(["compare", both, files[0]]) == 2
+    assert "holds 2 results" in capsys.readouterr().err

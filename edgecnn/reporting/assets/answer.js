@@ -16,6 +16,7 @@ const SUPERLATIVE = {
   memory: "least memory",
   energy: "least energy",
 };
+const WORTH_SAYING = 0.05;
 const LIMIT_NAMES = ["drop", "p50", "peak_rss", "size", "energy"];
 const general = (value) => String(Number(value.toPrecision(6)));
 
@@ -176,8 +177,8 @@ function againstOthers(best, ties, runnerUp, limits) {
 }
 
 function contentionOf(row) {
-  if (!row.contended) return "";
-  const share = row.contended >= 0.01 ? `${fixed(100 * row.contended, 0)}%` : "under 1%";
+  if (!has(row.contended) || row.contended < WORTH_SAYING) return "";
+  const share = `${fixed(100 * row.contended, 0)}%`;
   const then = row.contended_p50 ? `: ${format.number(row.contended_p50)} ms then` : "";
   return `A neighbor shared the core in ${share} of the time${then}`;
 }
@@ -198,7 +199,8 @@ function sentenceOf(place, best, within, measured, limits, unjudged) {
 
 function reservationsOf(best) {
   let text = "";
-  if (best.contended) text += ` ${contentionOf(best)}.`;
+  const neighbor = contentionOf(best);
+  if (neighbor) text += ` ${neighbor}.`;
   if (best.state === "NOISY") text += " The measurement is noisy; measure again before you rely on it.";
   if (best.software) text += " The device is emulated in software.";
   return text;
@@ -286,8 +288,8 @@ function choiceCard(choice, showRow) {
           format.interval(best.speedup_low, best.speedup_high, best.speedup))
         : null,
     ),
-    best.contended
-      ? element("p", { class: "beside" }, `${contentionOf(best)}${has(best.contended_p99) ? `; p99 over all samples ${format.number(best.contended_p99)} ms` : ""}.`)
+    contentionOf(best) && has(best.contended_p99)
+      ? element("p", { class: "beside" }, `p99 over all samples, disturbed or not: ${format.number(best.contended_p99)} ms.`)
       : null,
     best.reason ? element("p", { class: "beside" }, stateBadge(best), " ", element("bdi", {}, best.reason)) : null,
     sentence,

@@ -8,6 +8,13 @@ const FILTERS = [
 ];
 const USABLE = "usable";
 
+// What says whether a repeat of the row gives the same numbers; the page carries its results.
+function compareCommand(row) {
+  const out = / --out (.+)$/.exec(row.command || "");
+  const page = decodeURIComponent(window.location.pathname.split("/").pop());
+  return out && /^[\w.+-]+$/.test(page) ? `edgecnn compare ${page} ${out[1]}` : "";
+}
+
 class Table {
   constructor(root, rows, onChange) {
     this.root = root;
@@ -219,11 +226,12 @@ class Table {
 
   details(row, span) {
     const facts = [
-      ["Command", row.command], ["Executed by", [row.provider, row.runtime_version].filter(Boolean).join(" ")],
+      ["Command", row.command], ["Reproduced?", compareCommand(row)],
+      ["Executed by", [row.provider, row.runtime_version].filter(Boolean).join(" ")],
       ["Precision executed", row.precision], ["Device", row.device_name],
       ["Nodes on that device", has(row.delegated) ? format.percent(row.delegated) : ""],
       ["Samples", row.samples ? `${fixed(row.samples, 0)} in ${processes(row)}, ${format.plural(row.outliers, "outlier")} kept` : ""],
-      ["Neighbor", row.contended ? `${contentionOf(row)}; these samples stay out of the latency` : ""],
+      ["Neighbor", contentionOf(row) ? `${contentionOf(row)}; these samples stay out of the latency` : ""],
       ["Parity with the parent", has(row.cosine)
         ? `cosine ${row.cosine.toFixed(6)}, ${has(row.snr_db) ? `${format.number(row.snr_db)} dB` : "identical"}` : ""],
       ["Input", row.fed],

@@ -109,3 +109,11 @@ def test_no_row_holds_a_steering_character(hostile):
         for value in vars(row).values():
             if isinstance(value, str):
                 assert value.isprintable()
+
+
+def test_the_interval_of_a_tail_comes_from_processes(results):
+    one = collect([replace(results, measurements=(factory.measurement(processes=1, samples=900),))])
+    assert one[0].p99 is not None
+    assert (one[0].p90_low, one[0].p99_low) == (None, None)
+    five = collect([replace(results, measurements=(factory.measurement(samples=900),))])[0]
+    assert five.p99_low <= five.p99 <= five.p99_high
