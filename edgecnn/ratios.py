@@ -3,7 +3,8 @@
 Times of processes are compared on a logarithmic scale. Two rows measured in the same rounds of
 one session are compared round by round (`paired`): what slowed the whole machine during a round
 cancels. Rows of two sessions are compared by the spread of their processes (`unpaired`).
-Samples of one process say nothing about the machine, so one process gives no ratio here.
+Samples of one process say nothing about the machine, and two processes that agree may do so by
+chance: below three there is no ratio.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from edgecnn.stats import CONFIDENCE, Interval, student_t
 CALL = 0.99
 """The confidence at which a difference is called one; intervals are printed with 95%."""
 
-FEWEST_ROUNDS = 3
+FEWEST = 3
+"""Rounds of a paired ratio, and processes on each side of an unpaired one."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +57,19 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Ratio | N
         for number in sorted(first.keys() & second.keys())
         if first[number] > 0 and second[number] > 0
     ]
-    if len(logs) < FEWEST_ROUNDS:
+    if len(logs) < FEWEST:
         return None
     error = sqrt(variance(logs) / len(logs))
     return Ratio(exp(fmean(logs)), error, len(logs) - 1, len(logs))
 
 
 def unpaired(first: Sequence[float], second: Sequence[float]) -> Ratio | None:
-    """The ratio of two independent sets of process times; None with one process on a side.
+    """The ratio of two independent sets of process times; None below three processes on a side.
 
     Welch's t on the logarithms (Welch 1947), its degrees of freedom rounded down.
     """
     logs = [[log(time) for time in times if time > 0] for times in (first, second)]
-    if min(map(len, logs)) < 2:
+    if min(map(len, logs)) < FEWEST:
         return None
     parts = [variance(side) / len(side) for side in logs]
     error = sqrt(sum(parts))

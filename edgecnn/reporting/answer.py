@@ -290,8 +290,8 @@ def _against_others(best: Row, ties: Sequence[Row], runner_up: Row | None, limit
         return f"{text} Next: {name(runner_up)}."
     if limits.objective == "latency" and (best.alone or runner_up.alone):
         return (
-            f"{text} Undecided against {name(runner_up)}: one process on a side says nothing about "
-            "the machine."
+            f"{text} Undecided against {name(runner_up)}: fewer than three "
+            "processes on a side say nothing about the machine."
         )
     times = f"{runner_up.p50 / best.p50:.2f}"
     if times == "1.00":

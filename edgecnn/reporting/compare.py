@@ -23,6 +23,10 @@ from edgecnn.results import Accuracy, Measurement, Results
 Outcome = Literal["better", "worse", "same", "undecided"]
 
 THRESHOLD = 0.03
+SHAKY_THRESHOLD = 0.10
+"""Of rows that are not VALID, or had a neighbor half of the time: their runs differ by so much from
+each other when nothing changed (up to 9.6% in 33 of 423 rows of equal runs)."""
+HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Comparison:
 
     @property
     def without_interval(self) -> list[Change]:
-        """Changes of which nothing can be said: one process on a side."""
+        """Changes of which nothing can be said: too few processes on a side."""
         return [change for change in self.changes if change.low is None]
 
     @property
@@ -182,14 +186,18 @@ class _Found:
                 self.changes.append(change)
 
 
-def judge(ratio: Ratio | None, threshold: float) -> Outcome:
-    """What may be said of a ratio of times; without one nothing is decided."""
+def judge(ratio: Ratio | None, threshold: float, *, shaky: bool = False) -> Outcome:
+    """What may be said of a ratio of times; without one nothing is decided.
+
+    `shaky` rows must differ by `SHAKY_THRESHOLD` at least.
+    """
     if ratio is None:
         return "undecided"
     low, high = ratio.interval(CALL)
-    if low > 1 and ratio.value > 1 + threshold:
+    least = 1 + (max(threshold, SHAKY_THRESHOLD) if shaky else threshold)
+    if low > 1 and ratio.value > least:
         return "worse"
-    if high < 1 and ratio.value < 1 / (1 + threshold):
+    if high < 1 and ratio.value < 1 / least:
         return "better"
     low, high = ratio.interval()
     if low >= 1 / (1 + threshold) and high <= 1 + threshold:
@@ -221,6 +229,8 @@ def _change(
     found = between(before, after, one_session=False)
     if found is None or before.broken or after.broken:
         return None
+    noisy = any(row.verdict not in ("VALID", None) for row in (old, new))
+    shaky = noisy or any(_disturbed(row) for row in (old, new))
     low, high = found.interval or (None, None)
     change = Change(
         name=name,
@@ -229,8 +239,8 @@ def _change(
         ratio=found.value,
         low=low,
         high=high,
-        outcome=judge(found.ratio, threshold),
-        noisy=old.verdict not in ("VALID", None) or new.verdict not in ("VALID", None),
+        outcome=judge(found.ratio, threshold, shaky=shaky),
+        noisy=noisy,
         lack=found.lack,
         processes=found.processes,
         size_ratio=_quotient(new.artifact.size_bytes, old.artifact.size_bytes),
@@ -245,6 +255,10 @@ def _change(
     return replace(
         change, accuracy_points=points, accuracy_interval=interval, accuracy_outcome=outcome
     )
+
+
+def _disturbed(row: Measurement) -> bool:
+    return row.contention is not None and row.contention.share > HALF
 
 
 def _obstacles(before: Results, after: Results) -> list[str]:

@@ -84,7 +84,7 @@ def headline(comparison: Comparison) -> str:
 
 def _not_compared(comparison: Comparison) -> list[str]:
     groups = (
-        (comparison.without_interval, "with one process on a side"),
+        (comparison.without_interval, "with too few processes"),
         (comparison.refused, "refused"),
         (comparison.left_out, "unusable on one side"),
         (comparison.unusable, "unusable on both"),
@@ -267,7 +267,7 @@ def _values(change: Change) -> Sequence[str]:
         formats.number(change.after_ms),
         f"{change.ratio:.3f} [{change.low:.3f}, {change.high:.3f}]"
         if change.low is not None and change.high is not None
-        else f"{change.ratio:.3f} [one process]",
+        else f"{change.ratio:.3f} [too few processes]",
         accuracy,
         memory,
     )

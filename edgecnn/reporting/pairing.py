@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.ratios import CALL, Ratio, paired, unpaired
+from edgecnn.ratios import CALL, FEWEST, Ratio, paired, unpaired
 from edgecnn.results import Measurement
 
 
@@ -52,7 +52,7 @@ class Difference:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95% interval of the ratio; None where one process says nothing of the machine."""
+        """The 95% interval of the ratio; None where there are too few processes."""
         return self.ratio.interval() if self.ratio else None
 
     @property
@@ -65,9 +65,10 @@ class Difference:
         """Why there is no interval; empty when there is one."""
         if self.ratio:
             return ""
-        first, second = (count == 1 for count in self.processes)
-        where = "on either side" if first and second else "on one side"
-        return f"one process {where}, which says nothing about the machine"
+        few = [count for count in self.processes if count < FEWEST]
+        where = "either side" if len(few) == 2 else "one side"
+        count = "one process" if min(few) == 1 else f"{min(few)} processes"
+        return f"{count} on {where}, too few to say anything about the machine"
 
 
 def compare_rows(

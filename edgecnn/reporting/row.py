@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 
 from edgecnn.accuracy_drop import AccuracyDrop
 from edgecnn.measurements import Accuracy
+from edgecnn.ratios import FEWEST
 from edgecnn.reporting.pairing import Times
 
 QUANTILES = (
@@ -148,8 +149,8 @@ class Row:
 
     @property
     def alone(self) -> bool:
-        """Whether a single process counts, which says nothing about the machine."""
-        return len(self.times.quiet or self.times.every) < 2
+        """Whether fewer than three processes count, which say nothing about the machine."""
+        return len(self.times.quiet or self.times.every) < FEWEST
 
     @property
     def lack(self) -> str:

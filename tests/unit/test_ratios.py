@@ -59,10 +59,10 @@ def test_two_rounds_are_too_few_and_only_common_rounds_count():
     assert paired(first, {0: 2.0, 1: 2.0, 2: 2.0}).rounds == 3
 
 
-def test_one_process_on_a_side_gives_no_ratio():
+def test_fewer_than_three_processes_on_a_side_give_no_ratio():
     assert unpaired([1.0], [1.0, 1.1, 1.2]) is None
-    assert unpaired([1.0, 1.1], [1.2]) is None
-    assert unpaired([1.0, 1.1], [1.2, 1.3]) is not None
+    assert unpaired([1.0, 1.1], [1.2, 1.3, 1.4]) is None
+    assert unpaired([1.0, 1.1, 1.2], [1.2, 1.3, 1.4]) is not None
 
 
 def test_the_degrees_of_freedom_are_welchs():

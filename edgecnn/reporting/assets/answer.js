@@ -169,7 +169,7 @@ function againstOthers(best, ties, runnerUp, limits) {
     return `${text} Next: ${configurationName(runnerUp)}.`;
   }
   if (limits.objective === "latency" && (best.alone || runnerUp.alone)) {
-    return `${text} Undecided against ${configurationName(runnerUp)}: one process on a side says nothing about the machine.`;
+    return `${text} Undecided against ${configurationName(runnerUp)}: fewer than three processes on a side say nothing about the machine.`;
   }
   const times = fixed(runnerUp.p50 / best.p50, 2);
   if (times === "1.00") return `${text} Practically as fast: ${configurationName(runnerUp)}.`;

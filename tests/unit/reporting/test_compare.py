@@ -63,7 +63,7 @@ def test_one_process_on_a_side_is_never_called_faster_or_slower(results, verdict
     assert not found.regressed
     assert not found.complete
     assert comparison.verdict(found).startswith("Not decided: 0 slower")
-    assert "says nothing about the machine" in comparison.markdown(found)
+    assert "too few to say anything about the machine" in comparison.markdown(found)
 
 
 def test_two_runs_of_which_one_has_a_single_process_are_undecided(results):
@@ -342,3 +342,12 @@ def test_hostile_names_break_no_rendering(hostile):
     for line in comparison.markdown(found).splitlines():
         assert "<script" not in line.replace("\\<", "")  # written out, it is text in Markdown
     json.loads(comparison.summary(found))
+
+
+def test_a_noisy_row_is_called_different_by_a_large_difference_only(results):
+    def noisy(slowdown):
+        row = factory.measurement(slowdown=slowdown, verdict="NOISY", processes=10)
+        return replace(results, measurements=(row,))
+
+    assert compare(noisy(1.0), noisy(1.06)).changes[0].outcome == "undecided"
+    assert compare(noisy(1.0), noisy(1.3)).changes[0].outcome == "worse"

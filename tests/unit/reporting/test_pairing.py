@@ -32,7 +32,7 @@ def test_one_process_on_a_side_has_no_interval_and_is_not_different():
     assert found.interval is None
     assert not found.different
     assert found.value == pytest.approx(3, rel=0.05)
-    assert found.lack == "one process on one side, which says nothing about the machine"
+    assert found.lack == "one process on one side, too few to say anything about the machine"
 
 
 def test_rows_without_samples_are_not_compared():
