@@ -14,7 +14,7 @@ import json
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,15 @@ def refuse_overwrite(path: Path, *, force: bool) -> None:
     """Raise InputError when `path` exists and the user did not say --force."""
     if path.exists() and not force:
         raise InputError(f"{path} exists already", hint="pass --force to overwrite it")
+
+
+def refuse_input_as_output(out: Path, inputs: Iterable[Path]) -> None:
+    """Raise InputError when `out` is one of the files that are read, by any name or link."""
+    for path in inputs:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise InputError(
+                f"{out} is read here and would be overwritten", hint="choose another place"
+            )
 
 
 def _regular_size(path: Path, status: os.stat_result) -> int:

@@ -18,6 +18,7 @@ from edgecnn.files import read_json_file, write_text_atomically
 from edgecnn.formats.check import check_model_path, digest_of, sha256_of
 from edgecnn.formats.kinds import FORMATS
 from edgecnn.preprocessing import Fed, Preprocessing, preprocessing_from_dict
+from edgecnn.records import FieldError, read_field, read_record, shown
 from edgecnn.registry import lookup
 
 __all__ = [
@@ -60,7 +61,8 @@ class TensorSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TensorSpec:
-        return cls(**{**values, "shape": tuple(values["shape"])})
+        """Read what `asdict` wrote. Raises FieldError."""
+        return read_record(cls, values, "tensor")
 
 
 @dataclass(frozen=True)
@@ -93,26 +95,39 @@ class Manifest:
         return {"schema_version": SCHEMA_VERSION, **values}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
-        """Read what `to_dict` wrote. Raises InputError for anything else."""
+    def from_dict(cls, values: Any) -> Manifest:
+        """Read what `to_dict` wrote; metrics that are no finite numbers are left out.
+
+        Raises InputError for anything else, with the path of the field.
+        """
+        if not isinstance(values, Mapping):
+            raise InputError(f"not an edgecnn manifest: received {shown(values)}")
         version = values.get("schema_version")
-        if not isinstance(version, int) or version > SCHEMA_VERSION:
+        if type(version) is not int or version > SCHEMA_VERSION:
             raise InputError(
                 f"manifest schema {version!r} is not readable here (this is schema "
                 f"{SCHEMA_VERSION})",
                 hint="update edgecnn",
             )
-        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        preprocessing, feeding = values.get("preprocessing"), values.get("feeding")
         try:
-            for name in ("inputs", "outputs"):
-                known[name] = tuple(TensorSpec.from_dict(spec) for spec in known.get(name, ()))
-            if known.get("preprocessing") is not None:
-                known["preprocessing"] = preprocessing_from_dict(known["preprocessing"])
-            if known.get("feeding") is not None:
-                known["feeding"] = Fed.from_dict(known["feeding"])
-            return cls(**{**known, "labels": tuple(known.get("labels", ()))})
-        except (TypeError, KeyError, AttributeError) as error:
-            raise InputError(f"not an edgecnn manifest: {error}") from error
+            metrics = read_field(Mapping[str, Any], values.get("metrics", {}), "metrics")
+            plain = {"preprocessing": None, "feeding": None, "metrics": _finite(metrics)}
+            return replace(
+                read_record(cls, {**values, **plain}),
+                preprocessing=preprocessing_from_dict(preprocessing) if preprocessing else None,
+                feeding=Fed.from_dict(feeding) if feeding else None,
+            )
+        except FieldError as error:
+            raise InputError(f"not an edgecnn manifest: {error.message}") from error
+
+
+def _finite(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        name: value
+        for name, value in metrics.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
 
 
 @dataclass(frozen=True)
@@ -176,7 +191,13 @@ def read_sidecar(model_path: Path, sha256: str) -> Manifest | None:
             f"(sha256 {sha256[:12]}…, manifest {str(recorded)[:12]}…)",
             hint=f"restore the file, or delete {path.name} to treat it as a foreign model",
         )
-    return Manifest.from_dict(document)
+    try:
+        return Manifest.from_dict(document)
+    except InputError as error:
+        raise InputError(
+            f"{path}: {error.message}",
+            hint=error.hint or f"delete {path.name} to go on without",
+        ) from error
 
 
 def with_conversion(manifest: Manifest, **entries: Any) -> Manifest:

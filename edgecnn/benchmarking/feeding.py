@@ -18,6 +18,7 @@ from edgecnn.evaluation.tasks import Scorer
 from edgecnn.feeding import Choice, choose, prove_file
 from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import Fed, ImagePreprocessing, Preprocessing, tensor_range
+from edgecnn.progress import Progress, silent
 from edgecnn.synthetic_inputs import channels_last
 
 Input = Callable[[], TensorSpec | None]
@@ -45,11 +46,16 @@ class Feeding:
     """
 
     def __init__(
-        self, data: Dataset | None, folder: Path, option: str | Preprocessing | None = None
+        self,
+        data: Dataset | None,
+        folder: Path,
+        option: str | Preprocessing | None = None,
+        progress: Progress = silent,
     ) -> None:
         self._data = data
         self._folder = folder
         self._option = option
+        self._progress = progress
         self._prepared: dict[str, Prepared | EdgeCNNError | None] = {}
         self._fed: dict[str, Fed] = {}
         self._files: dict[Preprocessing, tuple[Path, RawSamples]] = {}
@@ -92,7 +98,7 @@ class Feeding:
             return None
         if preprocessing not in self._files:
             path = self._folder / f"samples-{len(self._files)}.npy"
-            write_samples(data["test"], preprocessing, path)
+            write_samples(data["test"], preprocessing, path, self._progress)
             raw = write_raw(data["test"], preprocessing, path.with_suffix(""))
             self._files[preprocessing] = (path, raw)
         scorer = None

@@ -194,7 +194,7 @@ class _Ledger:
     def prepare(self, folder: Path) -> None:
         """Preprocess the test split once for each way that the artifacts want it."""
         self._folder = folder
-        self._feeding = Feeding(self._data, folder, self._preprocessing)
+        self._feeding = Feeding(self._data, folder, self._preprocessing, self._progress)
         for row in self._rows:
             artifact = row.configuration.artifact
             if self._is_due(row):

@@ -88,6 +88,7 @@ def command(
             f"--out takes a .json file, received: {out}",
             hint="edgecnn report makes pages and tables of it",
         )
+    options.claim(out)
     if sustained:
         protocol = replace(protocol, sustained_secs=parse_duration(sustained))
     passes = list(DEFAULT_PASSES)

@@ -40,8 +40,12 @@ def command(*, before: Path, after: Path, threshold: float, out: Path | None, fo
     """
     from edgecnn.cli.tables import console
     from edgecnn.errors import GateError, InputError
+    from edgecnn.files import refuse_input_as_output
     from edgecnn.reporting import compare, comparison
 
+    if out is not None:
+        options.claim(out)
+        refuse_input_as_output(out, (before, after))
     found = compare.compare(_load(before), _load(after), threshold, force=force)
     console().print(comparison.terminal(found))
     if out is not None:

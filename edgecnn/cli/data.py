@@ -63,6 +63,7 @@ def inspect_command(
     from edgecnn.errors import GateError
     from edgecnn.files import write_text_atomically
 
+    options.claim(out)
     dataset = load_data(data, data_dir=data_dir, seed=split_seed, reading=reading, quiet=as_json)
     with shown() as progress:
         found = inspect(dataset, progress=progress)

@@ -53,6 +53,7 @@ def pack_command(
     from edgecnn.cli.datasets import load_data
     from edgecnn.data.packing import pack
 
+    options.claim(out)
     dataset = load_data(data, data_dir=data_dir, seed=split_seed, reading=reading)
     with shown() as progress:
         index = pack(dataset, out, shard_bytes=shard_size, force=force, progress=progress)

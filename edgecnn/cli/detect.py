@@ -86,15 +86,23 @@ def command(
 
     Keys: space pause, n step, s save a picture, r next runtime, m next model, e explain, q quit.
     """
-    from edgecnn.errors import GateError
+    from edgecnn.errors import GateError, InputError
+    from edgecnn.files import refuse_input_as_output
     from edgecnn.vision.capture import Patience
     from edgecnn.vision.live import Live, LiveSettings
     from edgecnn.vision.pipeline import Choice
     from edgecnn.vision.sources import parse_source
 
+    options.claim(record, events)
+    seen = parse_source(source)
+    for kept in (record, events):
+        if kept is not None:
+            refuse_input_as_output(kept, (*seen.paths, Path(seen.address)))
+    if record is not None and events is not None and record.resolve() == events.resolve():
+        raise InputError(f"--record and --events both name {record}")
     live = Live(
         LiveSettings(
-            source=parse_source(source),
+            source=seen,
             choice=Choice(model, runtime),
             threads=threads,
             min_score=min_score,

@@ -104,6 +104,7 @@ def command(
     from edgecnn.files import refuse_overwrite
 
     check_option(preprocessing)
+    options.claim(*out)
     for path in out:
         check_ending(path)
         refuse_overwrite(path, force=force)

@@ -435,6 +435,14 @@ def allow_unsafe() -> Callable[[Command], Command]:
     )
 
 
+def claim(*outputs: Path | None) -> None:
+    """Hold the outputs of this command until it ends; refuse one that another process writes."""
+    from edgecnn.claims import exclusive
+
+    paths = [path for path in outputs if path is not None]
+    click.get_current_context().with_resource(exclusive(*paths))
+
+
 def as_typed() -> str:
     """The command as the user typed it, for the results' provenance."""
     return shlex.join(["edgecnn", *sys.argv[1:]])

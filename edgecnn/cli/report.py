@@ -24,10 +24,12 @@ def command(results: tuple[Path, ...], out: Path, picture: str | None, force: bo
 
     `edgecnn report report.html --out results.json` gets the raw results out again.
     """
-    from edgecnn.files import refuse_overwrite
+    from edgecnn.files import refuse_input_as_output, refuse_overwrite
     from edgecnn.reporting import PICTURE, extract, write
     from edgecnn.results import Results
 
+    options.claim(out)
+    refuse_input_as_output(out, results)
     refuse_overwrite(out, force=force)
     from_page = all(path.suffix == ".html" for path in results)
     loaded: list[Results] = []

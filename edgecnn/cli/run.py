@@ -56,6 +56,7 @@ def command(
     from edgecnn.cli.tables import show
     from edgecnn.pipeline import Settings, run
 
+    options.claim(out)
     settings = Settings(
         model=model,
         data=data,

@@ -59,6 +59,7 @@ def command(
 
     if out.suffix != ".keras":
         raise InputError(f"--out takes a .keras file, received: {out}")
+    options.claim(out)
     refuse_overwrite(out, force=force)
     MODELS.check(model)
     seed_of_split = seed if split_seed is None else split_seed

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from edgecnn import scratch
+from edgecnn.claims import exclusive
 from edgecnn.conversion.calibration import (
     DEFAULT_SAMPLES,
     DrawnSamples,
@@ -149,14 +150,14 @@ def convert(
         ),
     )
     plans = [(target, job.plan(target)) for target in wanted]
-    kept = {
-        target: find_existing(job.path(target), plan, force=force)
-        for target, plan in plans
-        if plan is not None
-    }
     report = progress or silent
     outcomes = []
-    with scratch.folder() as folder:
+    with exclusive(*map(job.path, wanted)), scratch.folder() as folder:
+        kept = {
+            target: find_existing(job.path(target), plan, force=force)
+            for target, plan in plans
+            if plan is not None
+        }
         files = FloatFiles(source, folder, job.calibration)
         for index, (target, plan) in enumerate(plans):
             report("convert", index, len(plans), str(target))

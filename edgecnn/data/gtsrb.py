@@ -24,6 +24,7 @@ from edgecnn.data.places import only_file, required_place
 from edgecnn.data.readable import ReadablePicture, readable_pictures
 from edgecnn.errors import InputError
 from edgecnn.files import read_text_file
+from edgecnn.progress import Progress
 
 LABELS = (
     "speed limit 20",
@@ -88,7 +89,9 @@ _EXPECTED = (
 )
 
 
-def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
+def load(
+    *, data_dir: Path | None = None, seed: int = 0, progress: Progress | None = None
+) -> Dataset:
     """Traffic signs as uint8 (height, width, 3).
 
     `data_dir` has the authors' folders, pictures of 15 to 250 pixels read when they are asked
@@ -103,7 +106,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     root = next((place / name for name in _TRAINING if (place / name / "00000").is_dir()), None)
     if root is None:
         return _from_npz(only_file(place, ".npz", _EXPECTED), seed)
-    return _from_folders(place, root, seed)
+    return _from_folders(place, root, seed, progress)
 
 
 def _from_npz(path: Path, seed: int) -> Dataset:
@@ -156,18 +159,18 @@ def look_alikes(pictures: npt.NDArray[np.uint8], labels: Labels) -> npt.NDArray[
     return groups
 
 
-def _from_folders(place: Path, root: Path, seed: int) -> Dataset:
+def _from_folders(place: Path, root: Path, seed: int, progress: Progress | None) -> Dataset:
     left_out: list[LeftOut] = []
     found = [
         (path, label)
         for label in range(len(LABELS))
         for path in sorted((root / f"{label:05d}").glob("*.ppm"))
     ]
-    entries = {"train": readable_pictures(found, place, left_out)}
+    entries = {"train": readable_pictures(found, place, left_out, progress)}
     test = next((place / name for name in _TEST if (place / name).is_dir()), None)
     truth = _test_labels(place, test) if test is not None else None
     if truth is not None:
-        entries["test"] = readable_pictures(truth, place, left_out)
+        entries["test"] = readable_pictures(truth, place, left_out, progress)
     parts = {split: _split(chosen) for split, chosen in entries.items()}
     heights, widths = zip(*(entry.shape[:2] for entry in entries["train"]), strict=True)
     return assemble(

@@ -21,6 +21,7 @@ from edgecnn.data.left_out import LeftOut
 from edgecnn.data.npz import need, read_npz
 from edgecnn.data.places import only_file, required_place
 from edgecnn.errors import InputError
+from edgecnn.progress import Progress
 
 LABELS = (
     "bathtub",
@@ -35,12 +36,15 @@ LABELS = (
     "toilet",
 )
 """In alphabetical order, as label 0 to 9."""
+PROGRESS_EVERY = 1000
 FRACTIONS = {"train": 0.9, "validation": 0.1, "test": 0.15}
 SOURCE = "ModelNet10 (Wu and others 2015, 3D ShapeNets; Princeton, for academic use)"
 _EXPECTED = "an .npz with X_train, y_train, X_test, y_test, or a folder of .binvox per class"
 
 
-def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
+def load(
+    *, data_dir: Path | None = None, seed: int = 0, progress: Progress | None = None
+) -> Dataset:
     """Occupancy grids as uint8 (depth, height, width), 1 where there is matter.
 
     `data_dir` is the .npz, a folder with just one, or a folder of classes whose binvox files
@@ -52,7 +56,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     """
     place = required_place(data_dir, "voxels", _EXPECTED)
     if place.is_dir() and next(place.rglob("*.binvox"), None) is not None:
-        return _from_folders(place, seed)
+        return _from_folders(place, seed, progress)
     return _from_npz(only_file(place, ".npz", _EXPECTED), seed)
 
 
@@ -80,7 +84,7 @@ def _from_npz(path: Path, seed: int) -> Dataset:
     )
 
 
-def _from_folders(place: Path, seed: int) -> Dataset:
+def _from_folders(place: Path, seed: int, progress: Progress | None) -> Dataset:
     class_names = tuple(
         sorted(child.name for child in place.iterdir() if any(child.rglob("*.binvox")))
     )
@@ -89,18 +93,24 @@ def _from_folders(place: Path, seed: int) -> Dataset:
     labels: dict[str, list[int]] = {"train": [], "test": []}
     digests: dict[str, list[bytes]] = {"train": [], "test": []}
     shapes: Counter[tuple[int, ...]] = Counter()
-    for label, name in enumerate(class_names):
-        for path in sorted((place / name).rglob("*.binvox")):
-            try:
-                grid = read_binvox(path)
-            except UnreadableGridError as error:
-                left_out.append(LeftOut(str(path.relative_to(place)), error.message))
-                continue
-            split = "test" if path.parent.name == "test" else "train"
-            paths[split].append(path)
-            labels[split].append(label)
-            digests[split].append(sample_digest(grid))
-            shapes[grid.shape] += 1
+    found = [
+        (label, path)
+        for label, name in enumerate(class_names)
+        for path in sorted((place / name).rglob("*.binvox"))
+    ]
+    for number, (label, path) in enumerate(found, start=1):
+        if progress and number % PROGRESS_EVERY == 0:
+            progress("read", number, len(found))
+        try:
+            grid = read_binvox(path)
+        except UnreadableGridError as error:
+            left_out.append(LeftOut(str(path.relative_to(place)), error.message))
+            continue
+        split = "test" if path.parent.name == "test" else "train"
+        paths[split].append(path)
+        labels[split].append(label)
+        digests[split].append(sample_digest(grid))
+        shapes[grid.shape] += 1
     if len(class_names) < 2 or not paths["train"]:
         raise InputError(
             f"{place}: {len(class_names)} class(es), {len(paths['train'])} readable training grids",

@@ -23,12 +23,14 @@ from edgecnn.data.tree import is_system, sub_folders
 from edgecnn.errors import InputError
 from edgecnn.files import UnreadableFileError, open_regular_file
 from edgecnn.preprocessing import SpectrogramPreprocessing
+from edgecnn.progress import Progress
 
 SPLITS_BY = ("random", "speakers", "takes")
 TEST_TAKES = 5
 """With split="takes" the takes 0 to 4 are the test split."""
 USUAL_SHARE = 95
 """A spectrogram is as long as this percentage of the recordings is at most."""
+PROGRESS_EVERY = 1000
 MAX_BYTES = 256 << 20
 """Of one file: read, it takes up to eight times as much."""
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
@@ -77,7 +79,13 @@ class UnreadableRecordingError(InputError):
     """A file that is no PCM WAV, or a damaged one; the message is the reason alone."""
 
 
-def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "") -> Dataset:
+def load(
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    split: str = "",
+    progress: Progress | None = None,
+) -> Dataset:
     """Read a folder of recordings. Each is read once to find the broken ones and to hash the
     content; after that it is read when it is asked for. The broken are left out with one
     DataWarning.
@@ -99,7 +107,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "") -> Dat
             hint="" if named else "names with a speaker are class_speaker_take.wav",
         )
     left_out: list[LeftOut] = []
-    readable, digests, lengths, rate = _readable(found, place, left_out)
+    readable, digests, lengths, rate = _readable(found, place, left_out, progress)
     class_names = tuple(sorted({entry.label for entry in readable}))
     missing = sorted({entry.label for entry in found} - set(class_names))
     if missing or len(class_names) < 2:
@@ -218,12 +226,14 @@ def _wavs(folder: Path) -> list[Path]:
 
 
 def _readable(
-    found: Sequence[_Found], place: Path, left_out: list[LeftOut]
+    found: Sequence[_Found], place: Path, left_out: list[LeftOut], progress: Progress | None
 ) -> tuple[list[_Found], list[bytes], list[int], int]:
     """What can be read, with digests, lengths and the sample rate that all share."""
     readable, digests, lengths = [], [], []
     rates: dict[int, Path] = {}
-    for entry in found:
+    for number, entry in enumerate(found, start=1):
+        if progress and number % PROGRESS_EVERY == 0:
+            progress("read", number, len(found))
         try:
             recording, rate = read_wav(entry.path)
         except UnreadableRecordingError as error:

@@ -8,11 +8,11 @@ manifest as JSON and comes back equal.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from math import prod
 from typing import Any
 
 from edgecnn.errors import InputError
-from edgecnn.preprocessing.base import FloatArray, Preprocessing, Tensor, known_arguments
+from edgecnn.preprocessing.base import FloatArray, Preprocessing, Tensor
 from edgecnn.preprocessing.fed import Fed, fed_with, in_layout
 from edgecnn.preprocessing.image import GREY_WEIGHTS, Fit, ImagePreprocessing
 from edgecnn.preprocessing.letterbox import LETTERBOX_FILL, LetterboxPreprocessing, Placement
@@ -28,6 +28,7 @@ from edgecnn.preprocessing.span import tensor_range
 from edgecnn.preprocessing.spectrogram import SpectrogramPreprocessing
 from edgecnn.preprocessing.text import TextPreprocessing
 from edgecnn.preprocessing.volume import VolumePreprocessing
+from edgecnn.records import FieldError, read_record, shown
 
 __all__ = [
     "GREY_WEIGHTS",
@@ -68,15 +69,27 @@ _KINDS: Mapping[str, type[Any]] = {
 }
 
 
+MAX_VALUES = 1 << 28
+"""Of one tensor: 1 GiB as float32."""
+
+
 def preprocessing_from_dict(values: Mapping[str, Any]) -> Preprocessing:
     """Read what `to_dict` wrote. Raises InputError when it is not a preprocessing."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"incomplete preprocessing: received {shown(values)}")
     kind = _KINDS.get(str(values.get("kind")))
     if kind is None:
         raise InputError(
-            f"unknown preprocessing kind {values.get('kind')!r}", hint=f"known: {', '.join(_KINDS)}"
+            f"unknown preprocessing kind {shown(values.get('kind'))}",
+            hint=f"known: {', '.join(_KINDS)}",
         )
     try:
-        made: Preprocessing = kind(**known_arguments(values, (f.name for f in fields(kind))))
-    except TypeError as error:
-        raise InputError(f"incomplete preprocessing: {error}") from error
+        made: Preprocessing = read_record(kind, values)
+    except FieldError as error:
+        raise InputError(f"incomplete preprocessing: {error.message}") from error
+    if prod(made.shape) > MAX_VALUES:
+        raise InputError(
+            f"a preprocessing to {'×'.join(map(str, made.shape))} values, expected at most "
+            f"{MAX_VALUES:,}"
+        )
     return made

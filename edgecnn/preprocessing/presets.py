@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
 from edgecnn.errors import InputError
-from edgecnn.preprocessing.base import Preprocessing, known_arguments
+from edgecnn.files import read_json_file
+from edgecnn.preprocessing.base import Preprocessing
 from edgecnn.preprocessing.image import GREY_WEIGHTS, ImagePreprocessing
 from edgecnn.preprocessing.signal import SignalPreprocessing
 from edgecnn.preprocessing.volume import VolumePreprocessing
@@ -89,7 +89,8 @@ def read_preprocessing(path: Path, base: Preprocessing) -> Preprocessing:
                 f"{path}: a {base.kind} preprocessing has no {strange[0]!r}",
                 hint=f"it has: {', '.join(sorted(known))}",
             )
-        made = replace(cast(Any, base), **known_arguments(values, known))
+        # The same kind with these fields; read, so that each is of its type.
+        made = preprocessing_from_dict({**base.to_dict(), **values})
     if made.shape != base.shape:
         raise InputError(
             f"{path}: its preprocessing makes tensors {made.shape}, the model takes {base.shape}"
@@ -98,12 +99,7 @@ def read_preprocessing(path: Path, base: Preprocessing) -> Preprocessing:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise InputError(f"{path}: too large for a preprocessing")
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot read {path}: {error}", hint="expected a JSON file") from error
+    values = read_json_file(path, limit=_LARGEST_FILE)
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected a JSON object, received: {type(values).__name__}")
     return values

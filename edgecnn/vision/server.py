@@ -7,6 +7,7 @@ Host header, and commands are taken on loopback alone, as JSON from the page its
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import json
 import queue
@@ -21,14 +22,15 @@ from socketserver import TCPServer
 from typing import Any
 
 from edgecnn.errors import InputError
+from edgecnn.vision.clients import Clients, RequestReader
 from edgecnn.vision.frames import Picture
 from edgecnn.vision.opencv import quiet_cv2
 
-MOST_CLIENTS = 32
 JPEG_QUALITY = 80
 SEND_BUFFER_BYTES = 1 << 17
 """Little: what waits in the kernel for a slow client is what that client sees late."""
 CLIENT_TIMEOUT_S = 10.0
+"""For one answer, or one picture of a stream, to be taken whole."""
 AGAIN_AFTER_S = 5.0
 COMMANDS = ("pause", "step", "save", "runtime", "model", "explain")
 LONGEST_COMMAND_BYTES = 200
@@ -133,7 +135,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], live: LiveServer) -> None:
         self.live = live
-        self._places = threading.Semaphore(MOST_CLIENTS)
+        self.clients = Clients()
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
@@ -142,7 +144,7 @@ class _Server(ThreadingHTTPServer):
         TCPServer.server_bind(self)  # without HTTPServer's look-up of its own name in the DNS
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._places.acquire(blocking=False):
+        if self.clients.admit(request, client_address[0]):
             super().process_request(request, client_address)
         else:  # more clients than anybody has screens
             self.shutdown_request(request)
@@ -151,7 +153,7 @@ class _Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self.clients.leave(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is no error of ours."""
@@ -161,8 +163,24 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
     timeout = CLIENT_TIMEOUT_S
+    rbufsize = 0
     server_version = "edgecnn"
     sys_version = ""
+
+    def setup(self) -> None:
+        super().setup()
+        self._reader = RequestReader(self.connection)
+        self.rfile = io.BufferedReader(self._reader, 1 << 12)
+
+    def handle_one_request(self) -> None:
+        self._reader.begin()
+        self.server.clients.waiting(self.connection, waiting=True)
+        super().handle_one_request()
+
+    def parse_request(self) -> bool:
+        whole = super().parse_request()
+        self.server.clients.waiting(self.connection, waiting=False)
+        return whole
 
     def do_GET(self) -> None:
         if not self._known_host():

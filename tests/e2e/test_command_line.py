@@ -346,3 +346,42 @@ def test_nothing_measured_is_no_success(tmp_path, model_file, devices, code):
     assert done.returncode == code, done.stderr
     assert ("measured: " in done.stderr) is (code != 0)
     assert "Traceback" not in done.stderr
+
+
+def test_two_benchmarks_never_share_an_output(tmp_path, tflite):
+    """Both used to say done, and the rows of one were gone."""
+    out = tmp_path / "r.json"
+    command = ("benchmark", tflite, "--runtimes", "litert:cpu", "--out", out)
+    first = subprocess.Popen(
+        [*EDGECNN, *map(str, command), "--profile", "quick", "--min-secs", "5", "--max-secs", "6"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        while not (tmp_path / ".r.json.lock").exists():
+            assert first.poll() is None, first.communicate()
+            time.sleep(0.05)
+        second = edgecnn(*command, *QUICK)
+        assert second.returncode == 2
+        assert f"r.json is being written by another edgecnn (process {first.pid})" in second.stderr
+        said = first.communicate(timeout=300)
+    finally:
+        first.kill()
+    assert first.returncode == 0, said
+    assert len(json.loads(out.read_text())["measurements"]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_what_is_read_is_never_overwritten(tmp_path):
+    from tests.unit.test_results import FULL
+
+    results = tmp_path / "r.json"
+    FULL.save(results)
+    before = results.read_bytes()
+    for command in (
+        ("report", results, "--out", results, "--force"),
+        ("compare", results, results, "--out", results),
+    ):
+        done = edgecnn(*command)
+        assert done.returncode == 2
+        assert "is read here and would be overwritten" in done.stderr
+    assert results.read_bytes() == before

@@ -12,8 +12,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-SECONDS = 30
-"""A reader of a file of some kilobytes that takes so long does not end."""
+CPU_SECONDS, SECONDS = 20, 300
+"""A reader of a file of some kilobytes that computes, or waits, for so long does not end."""
 
 WRONG = (
     None, True, False, 0, -1, 3.5, 1e308, float("nan"), float("inf"), 10**30, "", "text", "\ud800",
@@ -26,19 +26,26 @@ WRONG = (
 def fenced(memory_bytes: int) -> Iterator[None]:
     """Fail when what happens inside takes `memory_bytes` more than before, or never ends."""
 
-    def too_long(_signal: int, _frame: Any) -> None:
-        raise AssertionError(f"it ran for more than {SECONDS} s")
+    def too_long(number: int, _frame: Any) -> None:
+        limit = SECONDS if number == signal.SIGALRM else CPU_SECONDS
+        raise AssertionError(f"it ran for more than {limit} s")
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    timers = (
+        (signal.SIGALRM, signal.ITIMER_REAL, SECONDS),
+        (signal.SIGPROF, signal.ITIMER_PROF, CPU_SECONDS),
+    )
+    before = {number: signal.signal(number, too_long) for number, _, _ in timers}
+    for _, timer, seconds in timers:
+        signal.setitimer(timer, seconds)
     resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + memory_bytes, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for number, timer, _ in timers:
+            signal.setitimer(timer, 0)
+            signal.signal(number, before[number])
 
 
 @st.composite

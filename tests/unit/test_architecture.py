@@ -13,7 +13,7 @@ PACKAGE = Path(edgecnn.__file__).parent
 
 FLOORS = (
     {"errors", "scratch", "privacy", "text"},
-    {"registry", "files", "progress", "records", "run_details"},
+    {"registry", "files", "claims", "progress", "records", "run_details"},
     {"preprocessing", "stats", "roofline", "formats", "proportions"},
     {"manifest", "detection", "runs", "ratios"},
     {"measurements", "synthetic_inputs"},

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
+import threading
 import time
 
 import numpy as np
 import pytest
 
 from edgecnn.errors import InputError
+from edgecnn.vision import clients
 from edgecnn.vision.server import LiveServer, is_own_name, parse_address
 
 JSON = {"Content-Type": "application/json"}
@@ -133,6 +136,125 @@ def test_every_client_gets_the_stream_and_a_slow_one_holds_nobody_up(server):
     assert longest < 0.2
     slow.close()
     quick.close()
+
+
+HEAD = b"GET /state.json HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+STREAM = b"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+def connect(server, *, here="127.0.0.1", timeout=20.0):
+    return socket.create_connection(("127.0.0.1", server.port), timeout, source_address=(here, 0))
+
+
+def closed(client) -> bool:
+    """Wait until the other end has hung up (the socket's own timeout fails the test)."""
+    try:
+        while client.recv(1 << 16):
+            pass
+    except ConnectionError:
+        pass
+    return True
+
+
+def test_clients_that_trickle_their_headers_shut_nobody_out(server):
+    """Slowloris: each has sent a part of a request and goes on, a byte at a time."""
+    slow = [connect(server) for _ in range(40)]
+    try:
+        for client in slow:
+            client.sendall(HEAD)
+        for _ in range(3):
+            for client in slow:
+                with contextlib.suppress(OSError):
+                    client.sendall(b"X")
+            assert ask(server, "/state.json")[0].status == 200
+    finally:
+        for client in slow:
+            client.close()
+
+
+def test_a_request_has_a_deadline_as_a_whole(server, monkeypatch):
+    monkeypatch.setattr(clients, "REQUEST_S", 0.5)
+    client = connect(server)
+    client.sendall(HEAD)
+    ended = threading.Event()
+
+    def trickle():
+        while not ended.wait(0.05):
+            with contextlib.suppress(OSError):
+                client.send(b"X")
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        assert closed(client)
+    finally:
+        ended.set()
+        thread.join()
+        client.close()
+
+
+@pytest.mark.parametrize("before", [b"", HEAD + b"\r\n"])
+def test_an_idle_connection_is_closed_before_and_after_a_request(server, monkeypatch, before):
+    monkeypatch.setattr(clients, "REQUEST_S", 0.3)
+    with connect(server) as client:
+        client.sendall(before)
+        assert closed(client)
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(server, monkeypatch):
+    monkeypatch.setattr(clients, "REQUEST_S", 0.3)
+    with connect(server) as client:
+        client.sendall(
+            b"POST /command HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 20\r\n\r\n{"
+        )
+        assert closed(client)
+
+
+@pytest.mark.parametrize(
+    "junk", [b"X: " + b"a" * 60_000 + b"\r\n", b"X: a\r\n" * 90, b"X" * 200_000]
+)
+def test_a_request_of_endless_headers_is_closed(server, junk):
+    with connect(server) as client:
+        with contextlib.suppress(ConnectionError):
+            client.sendall(HEAD)
+            for _ in range(100):
+                client.sendall(junk)
+        assert closed(client)
+
+
+def test_one_address_gets_its_share_of_the_places(server):
+    server.publish(np.zeros((48, 64, 3), np.uint8), {})
+    greedy = []
+    try:
+        for _ in range(clients.MOST_PER_ADDRESS):
+            client = connect(server, here="127.0.0.2")
+            client.sendall(STREAM)
+            assert client.recv(12) == b"HTTP/1.1 200"
+            greedy.append(client)
+        with connect(server, here="127.0.0.2") as one_more:
+            with contextlib.suppress(ConnectionError):
+                one_more.sendall(STREAM)
+            assert closed(one_more)
+        with connect(server, here="127.0.0.3") as other:
+            other.sendall(HEAD + b"\r\n")
+            assert other.recv(12) == b"HTTP/1.1 200"
+    finally:
+        for client in greedy:
+            client.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.168.1.7", "192.168.1.7"),
+        ("::ffff:192.168.1.7", "192.168.1.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_an_address_of_ipv6_is_its_network(address: str, network: str):
+    assert clients.network_of(address) == network
 
 
 def test_streams_end_when_the_server_does():
