@@ -57,8 +57,14 @@ def test_a_difference_of_two_inputs_is_no_constant(tmp_path: Path):
 
 
 def test_a_network_of_pixels_is_no_constant_on_noise_below_one(tmp_path: Path):
-    nodes = [("Sub", ["x", "half"], ["s"]), ("Relu", ["s"], ["y"])]
-    row = measured(tmp_path, nodes, {"x": VECTOR}, half=np.float32(100))
+    nodes = [
+        ("MatMul", ["x", "eye"], ["m"]),  # a subtraction in front would prove the range
+        ("Sub", ["m", "limit"], ["s"]),
+        ("Relu", ["s"], ["y"]),
+    ]
+    row = measured(
+        tmp_path, nodes, {"x": VECTOR}, eye=np.eye(4, dtype=np.float32), limit=np.float32(100)
+    )
     assert "constant on noise 0…1 and not on noise 0…255" in reasons(row)
     assert "--data" in reasons(row)
     assert row.verdict != "INVALID"
