@@ -33,6 +33,8 @@ MAX_UNPACKED_BYTES = 4 << 30
 """All members of the archive together: 4 GiB, a billion float32 weights."""
 MAX_CONFIG_BYTES = 64 << 20
 MAX_MEMBERS = 1_000
+MAX_WEIGHTS = 1_000_000
+"""Groups of weights that are looked into; a file whose groups hold each other has no end."""
 MAX_EXPANSION = 100
 """Keras stores members uncompressed; weights that were packed again shrink a few times at most."""
 EXPANSION_FLOOR_BYTES = 1 << 20
@@ -49,6 +51,9 @@ _CODE = {
 _NATIVE_LOG = re.compile(rb"[IWE]\d{4} \d\d:\d\d:|[IWE]0000 |WARNING: All log messages before absl")
 
 _UNREGISTERED = re.compile(r"Could not (?:locate|deserialize) (class|function) '([^']+)'")
+
+_FILE_KEYS = ("vocabulary", "idf_weights")
+"""Settings of layers that take values, or the path of a file that holds them."""
 
 _TRUST = "edgecnn does not run it; give --allow-unsafe if you trust where the file is from"
 _DAMAGED = "the file is damaged or was made by something else; save it again with model.save()"
@@ -129,7 +134,9 @@ def load_keras(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
     config = _inspect_archive(path)
     if not allow_unsafe:
         _refuse_code(path, config)
+        _refuse_named_files(path, config)
     keras_module = import_keras()
+    _refuse_outside_weights(path)
     try:
         model: keras.Model = keras_module.saving.load_model(
             path, compile=False, safe_mode=not allow_unsafe
@@ -224,6 +231,61 @@ def _refuse_code(path: Path, config: Any) -> None:
             f"{path.name} contains {what}{called}: Python code that would run on this machine",
             hint=_TRUST,
         )
+
+
+def _refuse_named_files(path: Path, config: Any) -> None:
+    """Raise InputError when a layer would read a file of this machine."""
+    for entry in _objects(config):
+        for key in _FILE_KEYS:
+            named = entry.get(key)
+            if isinstance(named, str):
+                raise InputError(
+                    f"{path.name}: a layer reads its {key} from the file {named!r}, outside of the "
+                    "archive",
+                    hint="save the model again with Keras 3, which puts it inside; "
+                    "or give --allow-unsafe if you trust where the file is from",
+                )
+
+
+def _refuse_outside_weights(path: Path) -> None:
+    """Raise InputError when weights are said to lie in another file, which HDF5 would read."""
+    h5py = require("h5py", "train")
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if not name.endswith((".h5", ".hdf5")):
+                continue
+            try:
+                with archive.open(name) as member, h5py.File(member, "r") as weights:
+                    outside = next(_outside(h5py, weights), None)
+            except (OSError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                raise InputError(
+                    f"{path.name}: its {name} is not whole ({_first_line(error)})", hint=_DAMAGED
+                ) from error
+            if outside:
+                raise InputError(
+                    f"{path.name}: {outside} in {name} lies in another file, "
+                    "outside of the archive",
+                    hint="do not use this file: an honest one holds its weights",
+                )
+
+
+def _outside(h5py: ModuleType, weights: Any) -> Iterator[str]:
+    """Names of links to other files, and of data that other files hold. No link is followed."""
+    waiting = [weights]
+    for _ in range(MAX_WEIGHTS):
+        if not waiting:
+            return
+        group = waiting.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                yield f"{group.name.rstrip('/')}/{name}"
+            elif isinstance(link, h5py.HardLink):
+                found = group[name]
+                if isinstance(found, h5py.Group):
+                    waiting.append(found)
+                elif isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
+                    yield str(found.name)
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:

@@ -43,6 +43,7 @@ from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import (
     Artifact,
     Manifest,
+    check_model_path,
     sidecar_path,
     with_conversion,
     write_manifest,
@@ -323,8 +324,8 @@ def _open(
     allow_unsafe: bool,
 ) -> tuple[SourceModel, Manifest]:
     if isinstance(model, str | Path):
-        path = Path(model)
-        if path.suffix.lower() not in ("", ".keras"):
+        path = check_model_path(Path(model))
+        if path.suffix.lower() != ".keras":
             raise InputError(
                 f"{path.name}: expected a .keras file",
                 hint="converted files cannot be converted again; start from their parent",

@@ -106,6 +106,8 @@ def _of_tensor(tensor: Message) -> Iterator[ExternalRange]:
         raise ValueError("a tensor has a negative dimension")
     bits = _BITS.get(tensor.integer(_TENSOR_TYPE) or 0, 0)
     needed = (prod(dimensions) * bits + 7) // 8
+    if needed >= 1 << 63:  # of many dimensions, also more digits than Python prints
+        raise ValueError("a tensor is larger than any file")
     yield ExternalRange(
         tensor.text(_TENSOR_NAME) or "a tensor", entries["location"], offset, max(length, needed)
     )

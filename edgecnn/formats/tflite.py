@@ -21,7 +21,7 @@ _GRAPH_TENSORS, _GRAPH_INPUTS, _GRAPH_OUTPUTS, _GRAPH_OPERATORS = 0, 1, 2, 3
 _TENSOR_SHAPE, _TENSOR_BUFFER, _TENSOR_NAME = 0, 2, 3
 _OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS = 0, 1, 2
 _BUFFER_DATA, _BUFFER_OFFSET, _BUFFER_SIZE = 0, 1, 2
-_MAX_TABLES = 2_000_000
+_MAX_TABLES = 1_000_000
 """Tensors, operators and buffers together. Vectors may point to one table many times over, so
 that a small file could keep its reader busy for long."""
 
@@ -56,16 +56,24 @@ class _Budget:
 
     def counted(self, tables: Iterator[Table]) -> Iterator[Table]:
         for table in tables:
-            self._left -= 1
-            if self._left < 0:
-                raise ValueError(f"it has more than {_MAX_TABLES:,} tables")
+            self._spend(1)
             yield table
+
+    def integers(self, table: Table, number: int) -> tuple[int, ...]:
+        """A vector of int32, which many tables may share: eight numbers cost as much as a table."""
+        self._spend(table.vector(number, 4)[1] // 8)
+        return table.integers(number)
+
+    def _spend(self, tables: int) -> None:
+        self._left -= tables
+        if self._left < 0:
+            raise ValueError(f"it has more than {_MAX_TABLES:,} tables")
 
 
 def _check_graph(graph: Table, codes: int, buffers: int, budget: _Budget) -> None:
     tensors = 0
     for tensor in budget.counted(graph.tables(_GRAPH_TENSORS)):
-        tensor.integers(_TENSOR_SHAPE)
+        tensor.vector(_TENSOR_SHAPE, 4)
         tensor.vector(_TENSOR_NAME, 1)
         if tensor.u32(_TENSOR_BUFFER) >= buffers:
             raise ValueError("a tensor names a buffer that is not there")
@@ -74,9 +82,9 @@ def _check_graph(graph: Table, codes: int, buffers: int, budget: _Budget) -> Non
         if operator.u32(_OPERATOR_CODE) >= codes:
             raise ValueError("an operator has a code that is not there")
         for number in (_OPERATOR_INPUTS, _OPERATOR_OUTPUTS):
-            _check_indices(operator.integers(number), -1, tensors)
+            _check_indices(budget.integers(operator, number), -1, tensors)
     for number in (_GRAPH_INPUTS, _GRAPH_OUTPUTS):
-        _check_indices(graph.integers(number), 0, tensors)
+        _check_indices(budget.integers(graph, number), 0, tensors)
 
 
 def _check_indices(indices: tuple[int, ...], least: int, limit: int) -> None:

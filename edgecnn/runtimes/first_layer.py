@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import EdgeCNNError
+from edgecnn.manifest import check_model_path
 from edgecnn.registry import lookup, require
 
 if TYPE_CHECKING:
@@ -21,10 +22,11 @@ def read_first_convolution(path: Path) -> tuple[Floats, int] | None:
     """The first convolution's kernel (height, width, channels, filters) and its stride.
 
     None where the file has no convolution over pictures, or where the library that reads the
-    format is not installed.
+    format is not installed. Raises InputError for what is no whole model file.
     """
     readers = {".tflite": _from_tflite, ".onnx": _from_onnx, ".keras": _from_keras}
     read = lookup("model format", path.suffix.lower(), readers)
+    path = check_model_path(path)
     try:
         found = read(path)
     except EdgeCNNError:

@@ -16,6 +16,7 @@ from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.host import cpu_name, thread_count
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tflite_file import Signature, fixed_inputs, read_signature
+from edgecnn.text import shortened
 
 _COMPUTE = (
     "CONV_2D",
@@ -122,7 +123,10 @@ class InterpreterSession(Session):
 
             def invoke_one() -> Sequence[Array]:
                 set_tensor(index, tensor)
-                invoke()
+                try:  # costs nothing while nothing is raised
+                    invoke()
+                except RuntimeError as error:
+                    raise self._refusal(error) from error
                 return (view(wrapper, output),)
 
             return invoke_one
@@ -130,10 +134,21 @@ class InterpreterSession(Session):
         def invoke_all() -> Sequence[Array]:
             for index, tensor in pairs:
                 set_tensor(index, tensor)
-            invoke()
+            try:
+                invoke()
+            except RuntimeError as error:
+                raise self._refusal(error) from error
             return [view(wrapper, output) for output in outputs]
 
         return invoke_all
+
+    def _refusal(self, error: Exception) -> UnsupportedError:
+        """For a model that loads and then cannot be run, with the operator that failed."""
+        words = shortened(str(error), 600)
+        return UnsupportedError(
+            f"{self.effective.runtime_version} cannot run this model: {words}",
+            hint="try another runtime, or convert the model without that operator",
+        )
 
 
 def _fixed(specs: Sequence[TensorSpec], details: Sequence[Any]) -> tuple[TensorSpec, ...]:

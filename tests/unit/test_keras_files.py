@@ -81,7 +81,7 @@ def test_flipped_bytes_in_the_weights_are_noticed(good_file, tmp_path):
     path = tmp_path / "flipped.keras"
     path.write_bytes(content)
 
-    with pytest.raises(InputError, match="cannot read it"):
+    with pytest.raises(InputError, match="is not whole"):
         load_keras(path)
 
 
@@ -272,3 +272,57 @@ def test_importing_keras_passes_on_what_is_no_log_line(capfd):
         os.write(2, b"I0000 00:00:17 port.cc:153] oneDNN custom operations are on.\nKeep me\n")
 
     assert capfd.readouterr().err == "Keep me\n"
+
+
+@pytest.mark.parametrize("key", ["vocabulary", "idf_weights"])
+def test_a_layer_that_reads_a_file_of_this_machine_is_refused(good_file, tmp_path, key):
+    with zipfile.ZipFile(good_file) as archive:
+        config = json.loads(archive.read("config.json"))
+    lookup = {"class_name": "StringLookup", "config": {"name": "words", key: "/etc/passwd"}}
+    config["config"]["layers"].append(lookup)
+    path = rewritten(
+        good_file,
+        tmp_path / "reads.keras",
+        lambda name, content: json.dumps(config).encode() if name == "config.json" else content,
+    )
+
+    with pytest.raises(InputError, match=rf"reads its {key} from the file '/etc/passwd'"):
+        load_keras(path)
+
+
+def _external_link(weights, name):
+    import h5py
+
+    weights[name] = h5py.ExternalLink("/etc/passwd", "/x")
+
+
+def _external_data(weights, name):
+    weights.create_dataset(name, (4,), "u1", external=[("/etc/passwd", 0, 4)])
+
+
+def _virtual_data(weights, name):
+    import h5py
+
+    layout = h5py.VirtualLayout((4,), "u1")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (4,))
+    weights.create_virtual_dataset(name, layout)
+
+
+@pytest.mark.parametrize("add", [_external_link, _external_data, _virtual_data])
+@pytest.mark.parametrize("name", ["stolen", "layers/inside/vars/0"])
+def test_weights_in_another_file_are_refused(good_file, tmp_path, add, name):
+    import h5py
+
+    with zipfile.ZipFile(good_file) as archive:
+        archive.extract("model.weights.h5", tmp_path)
+    with h5py.File(tmp_path / "model.weights.h5", "r+") as weights:
+        add(weights, name)
+    content = (tmp_path / "model.weights.h5").read_bytes()
+    path = rewritten(
+        good_file,
+        tmp_path / "reads.keras",
+        lambda name, old: content if name == "model.weights.h5" else old,
+    )
+
+    with pytest.raises(InputError, match="lies in another file, outside of the archive"):
+        load_keras(path)

@@ -30,7 +30,7 @@ _MOVES = {
     *(53, 55, 60, 64, 65, 69, 70),  # CAST MAXIMUM PADV2 SELECT SLICE TILE EXPAND_DIMS
     *(83, 88, 102, 105, 123, 130),  # PACK UNPACK SPLIT_V REVERSE_V2 SELECT_V2 BROADCAST_TO
 }
-_MAX_CALLS = 64
+_MAX_CALLS, _MAX_OPERATORS = 64, 500_000
 
 Reach = dict[int, int]
 """Which inputs (by number) a tensor holds, and what was added to their values on the way."""
@@ -42,6 +42,7 @@ class _Limits:
         self._graphs = list(model.tables(_MODEL_SUBGRAPHS))
         self._buffers = list(model.tables(_MODEL_BUFFERS))
         self._calls = 0
+        self._operators = 0
         self.found: dict[int, int] = {}
 
     def graph(self, number: int, given: Sequence[Reach]) -> list[Reach]:
@@ -53,6 +54,9 @@ class _Limits:
         tensors = list(graph.tables(_GRAPH_TENSORS))
         reach: dict[int, Reach] = dict(zip(graph.integers(_GRAPH_INPUTS), given, strict=False))
         for operator in graph.tables(_GRAPH_OPERATORS):
+            self._operators += 1
+            if self._operators > _MAX_OPERATORS:
+                raise ValueError(f"it runs more than {_MAX_OPERATORS:,} operators")
             code = self._codes[operator.u32(_OPERATOR_CODE)]
             inputs, outputs = (
                 operator.integers(field) for field in (_OPERATOR_INPUTS, _OPERATOR_OUTPUTS)

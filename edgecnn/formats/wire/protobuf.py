@@ -12,7 +12,7 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-MAX_FIELDS = 20_000_000
+MAX_FIELDS = 10_000_000
 """Fields that are read of one file: a network of 100,000 nodes has about 3 million."""
 MAX_DEPTH = 64
 """Messages inside messages. ONNX needs 7 for a graph inside of a graph inside of a graph."""
