@@ -48,32 +48,43 @@ ROUNDS = 20
 """Rounds of two LeNet-5 rows that take well under two minutes."""
 
 
-def files(name: str) -> list[Path]:
-    """The float32 files of a network; of LeNet-5 two copies of the .tflite."""
-    paths = [networks.model_file(name, kind, "float32") for kind in ("tflite", "onnx")]
-    if name != "lenet5":
-        return paths
-    copies = [KEPT / f"{copy}.tflite" for copy in COPIES]
-    for copy in copies:
-        shutil.copyfile(paths[0], copy)
-    return [*copies, paths[1]]
+def files(names: Sequence[str]) -> list[Path]:
+    """float32 files by "network.format"; lenet5_a and lenet5_b are copies of LeNet-5's .tflite."""
+    found = []
+    for name in names:
+        net, _, kind = name.partition(".")
+        original = networks.model_file(net.split("_")[0], kind, "float32")
+        path = original
+        if net in COPIES:
+            path = KEPT / f"{net}.{kind}"
+            shutil.copyfile(original, path)
+        found.append(path)
+    return found
 
 
 SETS = {
-    "lenet5": ("quick", ("lenet5",)),
-    "larger": ("quick", ("mobilenetv2", "resnet18")),
-    "default": ("default", ("lenet5", "mobilenetv2", "resnet18")),
+    "lenet5": (
+        "quick",
+        ("lenet5_a.tflite", "lenet5_b.tflite", "lenet5.onnx"),
+        "litert,onnxruntime",
+    ),
+    "mobilenetv2": ("quick", ("mobilenetv2.tflite", "mobilenetv2.onnx"), "all"),
+    "resnet18": ("quick", ("resnet18.tflite", "resnet18.onnx"), "all"),
+    "default": ("default", ("lenet5.onnx", "mobilenetv2.tflite", "resnet18.onnx"), "all"),
 }
-EVERY = {"lenet5": 1, "larger": 5, "default": 12}
+"""Profile, files, and runtimes ("all": LiteRT, ONNX Runtime and OpenVINO)."""
+EVERY = {"lenet5": 1, "mobilenetv2": 6, "resnet18": 6, "default": 15}
+FIRST = {"lenet5": 0, "mobilenetv2": 1, "resnet18": 4, "default": 8}
 
 
 def run_once(name: str, number: int, prefix: Sequence[str]) -> None:
-    profile, nets = SETS[name]
-    artifacts = [str(path) for net in nets for path in files(net)]
+    profile, names, runtimes = SETS[name]
+    artifacts = [str(path) for path in files(names)]
+    chosen = "litert,onnxruntime,openvino" if runtimes == "all" else runtimes
     edgecnn = str(Path(sys.executable).with_name("edgecnn"))
     command = [
         *prefix, edgecnn, "benchmark", *artifacts, "--profile", profile, "--force",
-        "--runtimes", "litert:cpu,onnxruntime:cpu,openvino:cpu",
+        "--runtimes", ",".join(f"{runtime}:cpu" for runtime in chosen.split(",")),
         "--out", str(KEPT / f"{name}-{number:03}.json"),
     ]  # fmt: skip
     subprocess.run(command, check=False, capture_output=True)
@@ -86,7 +97,7 @@ def record(minutes: float, pause_secs: float, prefix: Sequence[str]) -> None:
     deadline = time.monotonic() + 60 * minutes
     for turn in itertools.count():
         for name, every in EVERY.items():
-            if turn % every == every // 2 and time.monotonic() < deadline:
+            if turn % every == FIRST[name] and time.monotonic() < deadline:
                 run_once(name, done[name], prefix)
                 done[name] += 1
                 print(time.strftime("%T"), name, done[name], flush=True)

@@ -108,7 +108,7 @@ PROFILES: Mapping[str, Protocol] = {
         most_processes=16,
         min_secs=0.5,
         min_runs=662,
-        max_secs=60.0,
+        max_secs=40.0,
         target_interval=0.02,
         warmup_min_secs=0.3,
     ),
