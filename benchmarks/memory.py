@@ -41,7 +41,7 @@ for spec in interpreter.get_input_details():
     interpreter.set_tensor(spec["index"], made)
 for _ in range(3):
     interpreter.invoke()
-    outputs = [interpreter.get_tensor(spec["index"]) for spec in interpreter.get_output_details()]
+    [interpreter.get_tensor(spec["index"]) for spec in interpreter.get_output_details()]
 """,
     "onnx": """
 import sys, numpy as np, onnxruntime as ort
@@ -53,7 +53,7 @@ for spec in session.get_inputs():
     shape = [size if isinstance(size, int) else 1 for size in spec.shape]
     made[spec.name] = np.full(shape, 0.5, np.float32)
 for _ in range(3):
-    outputs = session.run(None, made)
+    session.run(None, made)
 """,
 }
 PEAK = """

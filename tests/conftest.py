@@ -43,6 +43,8 @@ class MisbehavingSession(Session):
 
         def invoke():
             self.count += 1
+            if device == "slow":
+                time.sleep(0.4)
             if device == "slow-first" and self.count == 1:
                 time.sleep(0.05)
             if device == "outliers" and self.count % 200 == 0:
@@ -85,7 +87,7 @@ class Misbehaving(Runtime):
     formats = ("tflite",)
     devices = ("cpu", "crash", "crash-late", "hang", "kill", "exit", "fallback", "constant", "nan",
                "partial", "software", "slow-first", "outliers", "bimodal", "leak", "chatty",
-               "drift", "busy", "early", "late", "reduced", "hot")
+               "drift", "busy", "early", "late", "reduced", "hot", "slow")
     extra = "none"
 
     @classmethod

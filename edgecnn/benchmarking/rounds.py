@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from edgecnn.benchmarking.contention import Best, judged
 from edgecnn.benchmarking.protocol import Protocol
@@ -42,9 +43,16 @@ def wants_another(measurement: Measurement, protocol: Protocol) -> bool:
 
 
 def fits(runs: Sequence[Run], protocol: Protocol) -> bool:
-    """Whether a further process like the ones before fits into the row's budget."""
-    spent = spent_secs(runs)
-    return spent + spent / len(runs) <= protocol.sampling_secs
+    """Whether a further process fits into the row's budget.
+
+    Its samples end with what is left; it needs its first inference and one sample at least, and
+    beyond the protocol's number of processes half of what the ones before took.
+    """
+    left = protocol.sampling_secs - spent_secs(runs)
+    least = fmean(run.first_inference_ns + max(run.samples_ns, default=0) for run in runs) / 1e9
+    if len(runs) >= protocol.processes:
+        least = max(least, spent_secs(runs) / len(runs) / 2)
+    return least <= left
 
 
 def starts_are_spent(runs: Sequence[Run], protocol: Protocol) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 
 from edgecnn.benchmarking import scenarios
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.session import benchmark
 from edgecnn.reporting.compare import compare
 from edgecnn.results import Results
 
@@ -213,3 +217,82 @@ def test_an_interrupted_row_does_not_pass_for_a_whole_one(misbehave):
     row = misbehave("cpu")
     judged = judge(row, replace(PROFILES["default"], min_runs=1))
     assert "interrupted: 1 of 8 processes" in " ".join(judged.reasons)
+
+
+def test_samples_of_one_process_give_no_interval(misbehave):
+    """Twelve runs of one row differed by 1.8×, each with an interval of ±0.2%."""
+    row = misbehave("cpu")
+    assert row.latency.ci95 is None
+    assert row.verdict == "NOISY"
+    assert "one process describes itself, not the machine" in " ".join(row.reasons)
+
+
+def test_a_neighbor_on_the_core_is_seen_and_stands_beside_the_number(misbehave, hog):
+    """Two hogs on two cores take turns with the row: their share is told, samples are kept."""
+    for _ in range(os.cpu_count() or 1):
+        hog()
+    row = misbehave("busy", min_secs=1.0, max_secs=4.0)
+    assert row.contention.share > 0.05
+    assert "shared the core" in " ".join(row.reasons)
+    assert row.latency.count == sum(len(run.samples_ns) for run in row.runs)
+
+
+def test_rows_of_one_session_share_rounds(measure, misbehaving_runtime, model_file: Path):
+    """Processes of a row are spread over the session, not next to each other."""
+    path = model_file.with_name("results.json")
+    protocol = Protocol("rounds", 3, 0.05, 3, 3.0, warmup_min_secs=0.0)
+    results = benchmark(
+        [model_file], ["misbehaving:cpu", "misbehaving:busy"], protocol=protocol, out=path
+    )
+    assert [sorted(row.round_medians_ms.keys() | {run.round for run in row.runs}) for row in
+            results.measurements] == [[0, 1, 2], [0, 1, 2]]  # fmt: skip
+
+
+def test_a_slow_model_keeps_the_budget_of_its_row(misbehave):
+    """0.4 s an inference, five processes and all checks: nothing is begun beyond the budget."""
+    row = misbehave("slow", processes=5, max_secs=4.0, min_runs=64)
+    inferences = sum(1 + len(run.warmup_ns) + len(run.samples_ns) for run in row.runs)
+    assert inferences * 0.4 <= 0.75 * 4.0 + 2 * 0.4
+    assert "fit into the budget of 4 s: raise --max-secs to" in " ".join(row.reasons)
+    assert row.found("memory")["inferences"] * 0.4 <= 1.0 + 0.8
+
+
+def test_the_memory_of_edgecnns_own_inputs_is_not_the_models(measure, tmp_path: Path):
+    """An ELU over 25 MB: 32 inputs held twice once made it need 803 MB, a bare loop 83."""
+    path = elu_file(tmp_path / "elu.onnx", (1, 1080, 1920, 3))
+    told = measure(path, "onnxruntime:cpu", passes=()).memory["peak_rss_bytes"]
+    bare = bare_peak_bytes(path)
+    assert abs(told - bare) <= max(0.05 * bare, 3e6)
+
+
+def elu_file(path: Path, shape: tuple[int, ...]) -> Path:
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    values = [
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)] for name in ("x", "y")
+    ]
+    graph = helper.make_graph([helper.make_node("Elu", ["x"], ["y"])], "elu", *values)
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), str(path))
+    return path
+
+
+def bare_peak_bytes(path: Path) -> int:
+    """VmHWM of a plain script over ONNX Runtime."""
+    script = """
+import sys, numpy as np, onnxruntime as ort
+options = ort.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+session = ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+spec = session.get_inputs()[0]
+made = np.full(spec.shape, 0.5, np.float32)
+for _ in range(3):
+    session.run(None, {spec.name: made})
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        check=True, capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    return int(done.stdout.split()[-1]) * 1024

@@ -40,9 +40,16 @@ def test_a_row_that_failed_gets_no_further_process():
 
 
 def test_no_further_process_begins_that_would_leave_the_budget():
-    slow = row(1_000.0, samples=2)  # 2 s of the 6 s for samples
+    slow = row(1_000.0, samples=2)  # 2 s of the 4.5 s for samples
     assert wants_another(slow, PROTOCOL)
-    assert not wants_another(row(1_000.0, 1_000.0, samples=2), replace(PROTOCOL, max_secs=7.0))
+    assert not wants_another(row(1_000.0, 1_000.0, samples=2), PROTOCOL)
+
+
+def test_a_process_that_took_its_whole_part_leaves_the_others_theirs():
+    """Extended to the end beside a neighbor: the last of three still begins."""
+    full = row(1.0, 1.0, samples=1_500)  # twice 1.5 s of 4.5 s
+    assert wants_another(full, PROTOCOL)
+    assert not wants_another(row(1.0, 1.1, 1.2, samples=1_300), PROTOCOL)
 
 
 def test_processes_that_start_slowly_are_as_few_as_an_interval_takes():
