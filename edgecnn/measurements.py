@@ -224,9 +224,9 @@ class Measurement:
     def latency(self) -> LatencySummary | None:
         """Steady-state latency in milliseconds of one inference (one batch).
 
-        It is the latency of the undisturbed machine (see `contention`): of processes that never
-        found it undisturbed only where none did; count, extremes and outliers are of all samples.
-        With scenario "multi_stream" it is that of a
+        It is the latency of the undisturbed machine (see `contention`), over processes that found
+        it undisturbed; where none did it is the disturbed one, without an interval. Count,
+        extremes and outliers are of all samples. With scenario "multi_stream" it is that of a
         query (`streams` samples), with "server" it counts from the query's arrival, waiting
         included.
         """
@@ -234,7 +234,8 @@ class Measurement:
         if not samples:
             return None
         quiet = [run.quiet_ns for run in self.runs if run.quiet_ns.size]
-        return summarise_latency(quiet or samples, np.concatenate(samples))
+        summary = summarise_latency(quiet or samples, np.concatenate(samples))
+        return summary if quiet or summary is None else replace(summary, ci95=None)
 
     @property
     def contention(self) -> Contention | None:

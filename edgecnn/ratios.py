@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 from statistics import fmean, variance
 
-from edgecnn.stats import CONFIDENCE, Interval, student_t
+from edgecnn.stats import CONFIDENCE, SESSION_SPREAD, Interval, reach_of
 
 CALL = 0.99
 """The confidence at which a difference is called one; intervals are printed with 95%."""
@@ -35,10 +35,12 @@ class Ratio:
     error: float
     degrees: int
     rounds: int = 0
+    sessions: float = 0.0
+    """What differs between two sessions on one machine; rows of one session share it."""
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
         """Student's t interval of the ratio."""
-        reach = student_t(confidence, self.degrees) * self.error
+        reach = reach_of(confidence, self.error, self.degrees, self.sessions)
         return self.value * exp(-reach), self.value * exp(reach)
 
     def differs(self, confidence: float = CALL) -> bool:
@@ -73,7 +75,13 @@ def unpaired(first: Sequence[float], second: Sequence[float]) -> Ratio | None:
         return None
     parts = [variance(side) / len(side) for side in logs]
     error = sqrt(sum(parts))
-    return Ratio(exp(fmean(logs[1]) - fmean(logs[0])), error, _welch_degrees(parts, logs))
+    return Ratio(
+        exp(fmean(logs[1]) - fmean(logs[0])),
+        error,
+        _welch_degrees(parts, logs),
+        0,
+        SESSION_SPREAD * sqrt(2),
+    )
 
 
 def _welch_degrees(parts: Sequence[float], logs: Sequence[Sequence[float]]) -> int:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import atan, comb, cos, erf, pi, sin, sqrt
+from math import atan, comb, cos, erf, hypot, pi, sin, sqrt
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ Samples = npt.NDArray[np.int64]
 Interval = tuple[float, float]
 
 CONFIDENCE = 0.95
+SESSION_SPREAD = 0.008
+"""Standard deviation of a row's undisturbed latency between sessions on one machine, as a share of
+it (benchmarks/coverage.py)."""
 
 
 @lru_cache(maxsize=32)
@@ -61,17 +65,28 @@ def median_of_processes_interval(
     """Interval of the typical latency from the medians of fresh processes; None below 3.
 
     Student's t on the logarithms: a percentile bootstrap of three to ten values holds the truth
-    far less often than it says.
+    far less often than it says. What differs from one session to the next on the same machine
+    (`SESSION_SPREAD`) cannot be seen within a session and is added to it.
     """
     values = np.asarray(medians, np.float64)
     if values.size < 3 or (values <= 0).any():
         return None
     logs = np.log(values)
     error = float(logs.std(ddof=1)) / sqrt(values.size)
-    reach = student_t(confidence, values.size - 1) * error
+    reach = reach_of(confidence, error, values.size - 1, SESSION_SPREAD)
     middle, median = float(logs.mean()), float(np.median(logs))
     low, high = min(middle - reach, median), max(middle + reach, median)
     return float(np.exp(low)), float(np.exp(high))
+
+
+def reach_of(confidence: float, error: float, degrees: int, sessions: float = 0.0) -> float:
+    """How far an interval reaches to both sides of a mean with that standard error.
+
+    `error` was estimated with `degrees` degrees of freedom; `sessions` is a further standard
+    deviation that is known.
+    """
+    known = NormalDist().inv_cdf((1 + confidence) / 2) * sessions
+    return hypot(student_t(confidence, degrees) * error, known)
 
 
 @lru_cache(maxsize=256)

@@ -120,7 +120,7 @@ PROFILES: Mapping[str, Protocol] = {
         min_runs=2_000,
         max_secs=300.0,
         max_runs=100_000,
-        target_interval=0.01,
+        target_interval=0.02,
     ),
 }
 

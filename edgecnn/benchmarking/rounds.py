@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from edgecnn.benchmarking.baseline import FEWEST_LOOKS, Baseline
 from edgecnn.benchmarking.contention import Best, judged
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.results import Measurement, Run
@@ -69,7 +70,8 @@ class Looks:
     The reference computation is Python's own, so that another Python has another best.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, baseline: Baseline | None = None) -> None:
+        self._baseline = baseline
         self._seen: dict[str, list[tuple[int, int]]] = {}
 
     def add(self, python: str, run: Run) -> None:
@@ -83,10 +85,20 @@ class Looks:
         seen = self._seen.get(python, [])
         return tuple(seen[:: max(1, len(seen) // MOST_LOOKS)])
 
+    def remembered(self, python: str) -> Best | None:
+        """What earlier sessions knew of the machine."""
+        return self._baseline.best(python) if self._baseline else None
+
     def best(self, python: str) -> Best | None:
-        """The machine's best by all looks; None before the first."""
+        """The machine's best by this session's looks and earlier ones; None before the first."""
         seen = self._seen.get(python)
-        return Best.of(seen) if seen else None
+        return Best.of(seen).or_better(self.remembered(python)) if seen else None
+
+    def remember(self) -> None:
+        """Keep this session's best for later ones, where it looked often enough."""
+        for python, seen in self._seen.items():
+            if self._baseline and len(seen) >= FEWEST_LOOKS:
+                self._baseline.remember(python, Best.of(seen))
 
     def rejudge(self, python: str, run: Run) -> Run:
         """The run with its blocks judged by all that the session saw.

@@ -12,7 +12,7 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from edgecnn import scratch
 from edgecnn.benchmarking import environments, limits, machine
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of
+from edgecnn.benchmarking.baseline import Baseline
 from edgecnn.benchmarking.feeding import Feeding, Prepared, synthetic_range
 from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
@@ -159,7 +160,6 @@ class _Ledger:
         self._preprocessing = preprocessing
         self._feeding = Feeding(data, self._folder)
         self._saved_at = 0.0
-        self._looks = Looks()
         record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
         if preprocessing is not None:
             record["preprocessing"] = _option_record(preprocessing)
@@ -177,6 +177,7 @@ class _Ledger:
             command=command,
             repeat=Repeat(repeat, {**(previous.repeat.paths if previous else {}), **paths}),
         )
+        self._looks = Looks(Baseline(self.results.environment.machine))
         self._rows = [self._row(*numbered) for numbered in enumerate(configurations)]
 
     def _row(self, number: int, configuration: Configuration) -> _Row:
@@ -256,11 +257,13 @@ class _Ledger:
             outcome = Outcome("failed", error=samples.message, hint=samples.hint, cause=cause)
         else:
             runs = row.measurement.runs
+            known = self._looks.remembered(_name_of(row.python))
             job = replace(
                 _job(configuration, protocol=self._protocol, samples=samples),
                 made=len(runs),
                 spent_secs=spent_secs(runs),
-                looks=self._looks.told(str(row.python)),
+                looks=self._looks.told(_name_of(row.python)),
+                best=astuple(known) if known else None,
             )
             outputs = self._folder / f"outputs-{row.number}"
             if row.outputs is None:
@@ -272,7 +275,7 @@ class _Ledger:
             if outcome.run is not None:
                 run = replace(outcome.run, round=round_number)
                 outcome = replace(outcome, run=run)
-                self._looks.add(str(row.python), run)
+                self._looks.add(_name_of(row.python), run)
             if outcome.outputs_written:
                 row.outputs = outputs
         self._enter(row, outcome)
@@ -309,14 +312,17 @@ class _Ledger:
         """
         references = self._references()
         for row in self._rows:
-            runs = tuple(self._looks.rejudge(str(row.python), run) for run in row.measurement.runs)
+            runs = tuple(
+                self._looks.rejudge(_name_of(row.python), run) for run in row.measurement.runs
+            )
             measurement = replace(row.measurement, runs=runs)
             row.measurement = judge(measurement, self._protocol, row.health)
             parent = row.configuration.artifact.manifest.parent_sha256
             reference = references.get(parent or "")
             if row.outputs is not None and reference is not None:
                 self._compare(row, reference)
-        best = self._looks.best(str(None))
+        best = self._looks.best(_name_of(None))
+        self._looks.remember()
         if best is not None:
             told = {"reference_ns": round(best.reference_ns), "memory_ns": round(best.memory_ns)}
             environment = self.results.environment
@@ -379,6 +385,11 @@ def _option_record(preprocessing: Preprocessing | str) -> Any:
     if isinstance(preprocessing, str):
         return preprocessing
     return json.loads(json.dumps(preprocessing.to_dict()))
+
+
+def _name_of(python: Path | Outcome | None) -> str:
+    """The name under which the looks of a Python's processes are kept."""
+    return python.parent.parent.name if isinstance(python, Path) else "own"
 
 
 def _was_tried(measurement: Measurement) -> bool:

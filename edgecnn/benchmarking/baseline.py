@@ -1,0 +1,75 @@
+"""What an undisturbed look takes on this machine, remembered from one session to the next.
+
+A session that runs beside a neighbor from its first to its last second cannot know it from its
+own looks. The best of each of the last sessions lies in a file beside the isolated environments,
+under a name made of the processor and the Python; the least of them is the machine's best. Old
+sessions are forgotten, so that a machine that became slower for good is measured again in time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgecnn.benchmarking.contention import Best
+from edgecnn.benchmarking.environments import homes_folder
+from edgecnn.files import write_text_atomically
+
+SESSIONS = 20
+MOST_AGE_DAYS = 30.0
+FEWEST_LOOKS = 20
+"""A session with fewer looks than these is not remembered."""
+_VERSION = 1
+"""Goes up when the kernels change, so that old files are not compared with."""
+
+
+class Baseline:
+    """The remembered best of a machine; `machine` is the environment's."""
+
+    def __init__(self, machine: Mapping[str, Any]) -> None:
+        identity = [
+            _VERSION,
+            platform.python_version(),
+            *(machine.get(name) for name in ("board", "cpu_model", "architecture")),
+        ]
+        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        self._path = homes_folder().parent / f"baseline-{digest}.json"
+
+    def best(self, python: str) -> Best | None:
+        """The least of what recent sessions saw with that Python; None when nothing is known."""
+        sessions = self._read().get(python, [])
+        if not sessions:
+            return None
+        return Best(min(each[1] for each in sessions), min(each[2] for each in sessions))
+
+    def remember(self, python: str, best: Best) -> None:
+        """Add a session. Where the file cannot be written, nothing is remembered."""
+        known = self._read()
+        sessions = [*known.get(python, []), [time.time(), best.reference_ns, best.memory_ns]]
+        document = {**known, python: sessions[-SESSIONS:]}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_text_atomically(self._path, json.dumps(document) + "\n")
+        except OSError:
+            return
+
+    def _read(self) -> dict[str, list[list[float]]]:
+        """Sessions by Python: (seconds since the epoch, reference, memory), recent ones alone."""
+        try:
+            document = json.loads(Path(self._path).read_text(encoding="utf-8"))
+            oldest = time.time() - 86_400 * MOST_AGE_DAYS
+            return {
+                str(python): [
+                    [float(value) for value in each]
+                    for each in sessions
+                    if len(each) == 3 and float(each[0]) > oldest and min(map(float, each)) > 0
+                ]
+                for python, sessions in document.items()
+            }
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
