@@ -71,13 +71,13 @@ def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
         worst = max(modes, key=lambda found: found.high / found.low)
         yield (
             f"two modes: {1 - worst.share_high:.0%} of the samples near {worst.low / 1e6:.3g} ms, "
-            f"{worst.share_high:.0%} near {worst.high / 1e6:.3g} ms; the median may be either"
+            f"{worst.share_high:.0%} near {worst.high / 1e6:.3g} ms; the median may lie at either"
         )
     drifts = [drift(samples) for samples in shown]
     furthest = float(np.median(drifts)) if drifts else 0.0
     if not modes and abs(furthest) > LATENCY_DRIFT:
         way = "slower" if furthest > 0 else "faster"
-        yield f"drift: {abs(furthest):.0%} {way} at the end of a run than at its start; let it rest"
+        yield f"drift: {abs(furthest):.0%} {way} at the end of a run than at its start; let it cool down and measure again"
 
 
 def _telling(run: Run) -> Samples:
@@ -175,8 +175,8 @@ def disturbed(runs: tuple[Run, ...], threads: int) -> Iterator[str]:
     if abs(slowed) > CLOCK_DRIFT:
         way = "slower" if slowed > 0 else "faster"
         yield (
-            f"the processor itself became {abs(slowed):.0%} {way} from the first to the last round "
-            "(heat, or its clock), with no neighbor in sight: let it settle and measure again"
+            f"the processor became {abs(slowed):.0%} {way} from the first to the last round "
+            "(heat, or its clock; no neighbor was seen): let it settle and measure again"
         )
     governors = {each for run in runs for each in run.machine.get("governor") or () if each}
     if len(governors) > 1:
