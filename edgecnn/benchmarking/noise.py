@@ -77,7 +77,10 @@ def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
     furthest = float(np.median(drifts)) if drifts else 0.0
     if not modes and abs(furthest) > LATENCY_DRIFT:
         way = "slower" if furthest > 0 else "faster"
-        yield f"drift: {abs(furthest):.0%} {way} at the end of a run than at its start; let it cool down and measure again"
+        yield (
+            f"drift: {abs(furthest):.0%} {way} at the end of a run than at its start; "
+            "let it cool down and measure again"
+        )
 
 
 def _telling(run: Run) -> Samples:
