@@ -134,6 +134,7 @@ class Feeding:
             option=self._option,
             proof=proof,
             layout=spec.layout if spec else "",
+            are_tensors=data.are_tensors,
         )
 
 

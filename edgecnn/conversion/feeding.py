@@ -32,7 +32,14 @@ def chosen_for(
     proof = prove(source.model)
     base = partial(_base, source, dataset)
     try:
-        return choose(base, manifest, option=option, proof=proof, layout=source.layout)
+        return choose(
+            base,
+            manifest,
+            option=option,
+            proof=proof,
+            layout=source.layout,
+            are_tensors=dataset is not None and dataset.are_tensors,
+        )
     except InputError:
         if dataset is not None or option is not None:
             raise

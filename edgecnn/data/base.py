@@ -118,6 +118,13 @@ class Dataset:
             )
         return self.splits[split]
 
+    @property
+    def are_tensors(self) -> bool:
+        """Whether the samples are arrays of numbers that somebody made for a network, not pictures
+        or recordings of which many ways lead to one.
+        """
+        return self.source == "arrays" and self.modality in ("signal", "volume")
+
     def preprocessing(self, input_shape: Sequence[int]) -> Preprocessing:
         """The preprocessing from this source's samples to a tensor of `input_shape`.
 

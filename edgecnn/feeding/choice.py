@@ -44,13 +44,15 @@ def choose(
     option: str | Preprocessing | None = None,
     proof: Proof | None = None,
     layout: str = "",
+    are_tensors: bool = False,
 ) -> Choice:
     """What a model is fed.
 
     `option` is what the user said: a preset, a file, or a preprocessing (from Python); it goes
     before the manifest, and that before `proof`. Where they contradict each other, the record
     says so. `base` gives the preprocessing that fits the samples at hand to the model's size;
-    its statistics are not used. `layout` is the model's own order of axes.
+    its statistics are not used. `layout` is the model's own order of axes. `are_tensors` says
+    that the samples are arrays of numbers, which go in as they are where nothing else is known.
 
     Raises InputError for an option that is not known, or not for such samples.
     """
@@ -70,6 +72,10 @@ def choose(
         except InputError:  # the proof speaks of pictures, the samples are none
             return Choice(None, UNKNOWN)
         return Choice(chosen, fed_with(chosen, proof.known_from, proof.because, layout=layout))
+    if are_tensors:
+        chosen = with_preset(base(), "raw")
+        because = "the data are arrays of numbers, taken as they are"
+        return Choice(chosen, fed_with(chosen, "data", because, layout=layout))
     return Choice(None, UNKNOWN)
 
 

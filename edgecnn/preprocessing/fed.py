@@ -16,7 +16,7 @@ from edgecnn.preprocessing.volume import VolumePreprocessing
 from edgecnn.records import read_record
 
 Source = Literal[
-    "manifest", "model", "quantization", "metadata", "family", "option", "caller", "unknown"
+    "manifest", "model", "quantization", "metadata", "family", "option", "caller", "data", "unknown"
 ]
 
 

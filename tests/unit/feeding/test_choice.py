@@ -171,3 +171,14 @@ def test_a_manifest_without_the_record_is_read_as_before():
     del values["feeding"]
     del values["preprocessing"]["order"]
     assert Manifest.from_dict(values).preprocessing == STATISTICS
+
+
+def test_arrays_of_numbers_go_in_as_they_are():
+    """Whoever keeps signals in an .npz has made them for the network."""
+    base = lambda: SignalPreprocessing(40, 2, mean=(3.0, 3.0), std=(2.0, 2.0))  # noqa: E731
+    choice = choose(base, Manifest(), are_tensors=True)
+    samples = np.arange(80, dtype=np.float32).reshape(40, 2)
+    np.testing.assert_array_equal(choice.preprocessing(samples), samples)
+    assert choice.fed.known
+    assert "as they are" in choice.fed.sentence
+    assert choose(base, Manifest()).preprocessing is None
