@@ -263,7 +263,7 @@ def _worth_knowing(measurement: Measurement) -> Iterator[str]:
     elif measurement.fed is not None and measurement.fed.conflict:
         yield measurement.fed.sentence
     contention = measurement.contention
-    if contention is not None and contention.share > WORTH_TELLING and contention.p50_ms:
+    if contention is not None and WORTH_TELLING < contention.share < 1:
         yield (
             f"a neighbor shared the core in {contention.share:.0%} of the time: "
             f"{contention.p50_ms:.3g} ms then"

@@ -314,6 +314,8 @@ def contention(row: Row) -> str:
     """`A neighbor shared the core in 38% of the time: 0.042 ms then`; empty for a few percent."""
     if row.contended is None or row.contended < WORTH_SAYING:
         return ""
+    if row.contended >= 1:
+        return "A neighbor shared the core all the time: the undisturbed latency is not known"
     share = f"{100 * row.contended:.0f}%"
     then = f": {formats.number(row.contended_p50)} ms then" if row.contended_p50 else ""
     return f"A neighbor shared the core in {share} of the time{then}"

@@ -85,14 +85,22 @@ def marks(choices: Sequence[Choice]) -> set[int]:
 def contention(rows: Sequence[Row]) -> str:
     """How often a neighbor disturbed the rows, in a sentence; empty where none did."""
     found = [row.contended for row in rows if row.measured and row.contended is not None]
-    shares = sorted(share for share in found if share >= WORTH_SAYING)
+    always = sum(share >= 1 for share in found)
+    shares = sorted(share for share in found if WORTH_SAYING <= share < 1)
+    unknown = (
+        f"In {formats.plural(always, 'row')} a neighbor shared the core all the time: latencies "
+        "are those of the disturbed machine."
+        if always
+        else ""
+    )
     if not shares:
-        return ""
+        return unknown
     low, high = (f"{100 * share:.0f}%" for share in (shares[0], shares[-1]))
     often = high if low == high else f"{low} to {high}"
     return (
         f"A neighbor shared the core in {often} of the time in "
         f"{formats.plural(len(shares), 'row')}: latencies are those of the undisturbed machine."
+        f"{f' {unknown}' if unknown else ''}"
     )
 
 

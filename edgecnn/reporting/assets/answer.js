@@ -178,6 +178,8 @@ function againstOthers(best, ties, runnerUp, limits) {
 
 function contentionOf(row) {
   if (!has(row.contended) || row.contended < WORTH_SAYING) return "";
+  if (row.contended >= 1)
+    return "A neighbor shared the core all the time: the undisturbed latency is not known";
   const share = `${fixed(100 * row.contended, 0)}%`;
   const then = row.contended_p50 ? `: ${format.number(row.contended_p50)} ms then` : "";
   return `A neighbor shared the core in ${share} of the time${then}`;

@@ -171,6 +171,7 @@ def test_a_neighbor_all_the_time_leaves_the_undisturbed_latency_unknown():
     verdict, reasons = judged(replace(row(), runs=runs))
     assert verdict == "NOISY"
     assert "all the time" in reasons
+    assert "in 100% of the time" not in reasons
 
 
 def test_too_few_undisturbed_processes_are_noisy():
