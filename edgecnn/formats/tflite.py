@@ -46,7 +46,7 @@ def examine(data: mmap.mmap) -> list[ExternalRange]:
         _check_graph(graph, codes, max(buffers, 1), budget)
         graphs += 1
     if not graphs or not codes:
-        raise ValueError("it holds no graph")
+        raise ValueError("its graph holds no operators" if graphs else "it holds no graph")
     return list(_external(model, budget))
 
 

@@ -49,6 +49,11 @@ def fix_shapes(
     input has a fixed batch that is not `batch`. Inputs of rank below 2 (a scalar threshold,
     say) have no batch.
     """
+    if not shapes:
+        raise UnsupportedError(
+            "the model takes no input: it answers a constant",
+            hint="export the model with what it computes from as an input",
+        )
     wanted = _assigned(shapes, parse_shapes(given))
     fixed = [
         _fix(name, None if shape is None else tuple(shape), batch, wanted.get(name))

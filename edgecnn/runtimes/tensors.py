@@ -37,7 +37,7 @@ def to_model(array: Array, spec: TensorSpec) -> Array:
     elif dtype.kind in "iu" and array.dtype.kind == "f":  # pixels that were resized
         limits = np.iinfo(dtype)
         array = np.clip(np.rint(array), limits.min, limits.max)
-    return np.ascontiguousarray(array, dtype)
+    return np.asarray(array, dtype, order="C")  # keeps a scalar one, as ascontiguousarray does not
 
 
 def from_model(array: Array, spec: TensorSpec) -> Array:

@@ -52,7 +52,9 @@ def test_an_onnx_signature_is_what_the_onnx_package_reads(onnx_model: Path) -> N
     assert signature.operators == {"Conv": 1, "Relu": 1}
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_a_damaged_onnx_file_is_read_or_refused_and_nothing_else(
     data: st.DataObject, onnx_model: Path, tmp_path: Path
@@ -66,7 +68,9 @@ def test_a_damaged_onnx_file_is_read_or_refused_and_nothing_else(
         onnx_file.read_signature(path)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(content=st.binary(max_size=400))
 def test_any_bytes_behind_a_tflite_head_are_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "noise.tflite"

@@ -109,3 +109,12 @@ def test_a_layout_is_guessed_by_where_the_channels_stand(
     shape: tuple[int, ...], layout: str
 ) -> None:
     assert guess_layout(shape) == layout
+
+
+def test_a_model_without_an_input_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="takes no input"):
+        fix_shapes([], 1)
+
+
+def test_a_scalar_stays_a_scalar() -> None:
+    assert to_model(np.array(0.5), TensorSpec("gain", (), "float32")).shape == ()
