@@ -56,7 +56,7 @@ def _repetition() -> dict[str, Any]:
     protocol = replace(PROFILES["default"], max_runs=200_000, min_runs=200_000, max_secs=5.0)
     steady.warm_up(invocations, protocol)
     start = time.perf_counter_ns()
-    samples = steady.measure(invocations, protocol)
+    samples = steady.measure(invocations, protocol).samples
     elapsed = time.perf_counter_ns() - start
     return {
         "samples": int(samples.size),

@@ -219,7 +219,7 @@ def _compiled_model(model: Path, threads: int, secs: float) -> dict[str, float]:
     protocol = Protocol("fidelity", 1, secs, 20, secs, warmup_min_secs=WARM_UP_SECS)
     invocations = [lambda: loaded.run_by_name(key, inputs, outputs)]
     warm_up(invocations, protocol)
-    samples = measure(invocations, protocol)
+    samples = measure(invocations, protocol).samples
     return {"p50_ms": float(np.median(samples)) / 1e6, "runs": int(samples.size)}
 
 
