@@ -137,7 +137,7 @@ def test_a_full_disk_is_a_line_and_leaves_no_half_file(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     if step == "creating":
-        monkeypatch.setattr("edgecnn.files.tempfile.mkstemp", full)
+        monkeypatch.setattr("edgecnn.scratch.tempfile.mkstemp", full)
     else:
         monkeypatch.setattr(module, "embed_manifest", full)
     out = tmp_path / "out"
@@ -208,7 +208,7 @@ def test_an_operator_that_no_converter_knows_is_a_line(tmp_path: Path):
     for outcome in outcomes:
         if outcome.status == "failed":
             assert "\n" not in outcome.error
-            assert len(outcome.error) < 400
+            assert len(outcome.error) < 700
             assert outcome.hint
     assert outcomes[0].status == "failed"
     assert not list(tmp_path.glob("*.tflite"))

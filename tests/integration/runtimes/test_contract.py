@@ -300,7 +300,7 @@ class TestOddGraphs:
             [("words", TensorProto.STRING, [1, 3])],
             [("same", TensorProto.STRING, [1, 3])],
         )
-        with pytest.raises(UnsupportedError, match="'words' takes string"):
+        with pytest.raises(UnsupportedError, match="'words' takes text"):
             load(name, path)
 
     def test_an_open_size_other_than_the_batch_is_named(
@@ -313,5 +313,6 @@ class TestOddGraphs:
             [("picture", TensorProto.FLOAT, ["batch", 3, "height", "width"])],
             [("positive", TensorProto.FLOAT, ["batch", 3, "height", "width"])],
         )
-        with pytest.raises(InputError, match=r"\(1, 3, height, width\).*fixed size"):
+        with pytest.raises(InputError, match=r"\(1, 3, height, width\).*needs a size") as caught:
             load(name, path)
+        assert "--shape picture=1x3x" in caught.value.hint
