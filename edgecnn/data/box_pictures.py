@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgecnn.data.picture_kinds import ENDINGS, formats, is_not_read, may_be_picture, why_not_read
 from edgecnn.data.pictures import DECODE_ERRORS, MAX_PIXELS, quiet_pillow
-from edgecnn.data.tree import files_below, is_system
+from edgecnn.data.tree import files_below, is_plain_split, is_system, split_of
 from edgecnn.errors import InputError
 from edgecnn.files import open_regular_file
 from edgecnn.progress import Progress
@@ -46,12 +46,15 @@ class PictureFinder:
     """Finds pictures by the names that annotations give them, below some folders.
 
     Names come from other machines: with backslashes, drives, absolute or longer paths, in another
-    case, without an ending. Nothing outside of the folders is ever found.
+    case, without an ending. Nothing outside of the folders is ever found. Splits often number
+    their pictures from 0, so a name by itself is not looked for in the folder of another split
+    than `split` (or than the one in the name).
     """
 
-    def __init__(self, roots: Sequence[Path]) -> None:
+    def __init__(self, roots: Sequence[Path], split: str | None = None) -> None:
         self._roots = [root for root in dict.fromkeys(roots) if root.is_dir()]
-        self._index: dict[str, list[Path]] | None = None
+        self._split = split
+        self._index: dict[str, dict[Path, str | None]] | None = None
 
     def find(self, name: str) -> Path | None:
         """The file, or None when it is not there (or when several could be meant)."""
@@ -67,17 +70,32 @@ class PictureFinder:
                         return root / below
                 except OSError:  # a name that is too long
                     return None
-        return self._by_name(parts[-1]) if parts else None
+        if not parts:
+            return None
+        named = [split_of(part) for part in parts[:-1] if is_plain_split(part)]
+        return self._by_name(parts[-1], self._split or (named[-1] if named else None))
 
-    def _by_name(self, name: str) -> Path | None:
+    def _by_name(self, name: str, split: str | None) -> Path | None:
         if self._index is None:
             self._index = {}
             for path in _some(files_below(root) for root in self._roots):
                 if path.suffix.lower() in ENDINGS and not is_system(path.name):
-                    self._index.setdefault(path.name.casefold(), []).append(path)
-                    self._index.setdefault(path.stem.casefold(), []).append(path)
-        found = dict.fromkeys(self._index.get(name.casefold(), ()))
-        return next(iter(found)) if len(found) == 1 else None
+                    of_folder = self._split_of_folder(path)
+                    self._index.setdefault(path.name.casefold(), {})[path] = of_folder
+                    self._index.setdefault(path.stem.casefold(), {})[path] = of_folder
+        found = [
+            path
+            for path, of_folder in self._index.get(name.casefold(), {}).items()
+            if None in (split, of_folder) or split == of_folder
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def _split_of_folder(self, path: Path) -> str | None:
+        """The split whose folder the file is in, as seen from the highest of the roots."""
+        roots = [root for root in self._roots if path.is_relative_to(root)]
+        below = path.relative_to(min(roots, key=lambda root: len(root.parts))).parts[:-1]
+        splits = [split for part in below if (split := split_of(part))]
+        return splits[-1] if splits else None
 
 
 def _some(walks: Iterable[Iterable[Path]]) -> Iterable[Path]:

@@ -106,7 +106,7 @@ def _is_known_folder(name: str) -> bool:
 def read_coco(path: Path, pictures: Path | None = None) -> Reading:
     """What the file says. Raises InputError for what is not COCO."""
     document = _document(path)
-    finder = PictureFinder([pictures] if pictures else _picture_folders(path))
+    finder = PictureFinder([pictures] if pictures else _picture_folders(path), split_of(path.stem))
     reading = Reading()
     reading.numbers = {
         str(entry["id"]): str(entry.get("name", entry["id"]))

@@ -90,10 +90,9 @@ def _lists(place: Path) -> tuple[dict[str, list[Path]], list[LeftOut]]:
     """`train.txt` and its like, a picture a line."""
     splits: dict[str, list[Path]] = {}
     left_out: list[LeftOut] = []
-    finder = PictureFinder([place])
     for path in sorted(place.glob("*.txt")):
         split = split_of(path.stem)
-        found = _listed(path, finder, left_out) if split else []
+        found = _listed(path, PictureFinder([place], split), left_out) if split else []
         if split and found:
             splits.setdefault(split, []).extend(found)
     return splits, left_out
@@ -129,7 +128,7 @@ def _described(
             if target is None:
                 continue
             if target.is_file():
-                found += _listed(target, PictureFinder([target.parent, base]), left_out)
+                found += _listed(target, PictureFinder([target.parent, base], split), left_out)
             else:
                 found += pictures_below(target)
         if found:

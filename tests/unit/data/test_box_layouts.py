@@ -137,6 +137,39 @@ def test_a_split_that_was_not_downloaded_is_left_out(tmp_path):
     assert {name: len(split) for name, split in dataset.splits.items()} == {"validation": 2}
 
 
+def test_a_missing_picture_is_not_taken_from_the_folder_of_another_split(tmp_path):
+    coco_2017(tmp_path)
+    (tmp_path / "train2017" / "0.jpg").unlink()  # val2017/0.jpg is another picture
+
+    with pytest.warns(DataWarning, match=r"1 file left out: 0.jpg: the picture is missing"):
+        dataset = load(f"coco:{tmp_path}")
+
+    assert {file.path.parent.name for file in dataset["train"].files} == {"train2017"}
+    assert {name: len(split) for name, split in dataset.splits.items()} == {
+        "train": 2,
+        "validation": 2,
+    }
+
+
+def test_a_list_takes_no_picture_from_the_folder_of_another_split(tmp_path):
+    for split, seed in (("train", 1), ("val", 2)):
+        for n in range(2):
+            save(tmp_path / "images" / split / f"{n}.jpg", 10 * seed + n)
+            (tmp_path / "images" / split / f"{n}.txt").write_text(LINE)
+        (tmp_path / f"{split}.txt").write_text("0.jpg\n1.jpg\n")
+    (tmp_path / "images" / "train" / "1.jpg").unlink()
+    (tmp_path / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [stop sign]\n")
+
+    with pytest.warns(DataWarning, match=r"1.jpg: train.txt lists it, the picture is missing"):
+        dataset = load(f"yolo:{tmp_path}")
+
+    folders = {
+        name: [file.path.parent.name for file in split.files]
+        for name, split in dataset.splits.items()
+    }
+    assert folders == {"train": ["train"], "validation": ["val", "val"]}
+
+
 def test_pictures_without_annotations_or_classes_are_a_set_without_boxes(tmp_path):
     save(tmp_path / "images" / "0.jpg")
     (tmp_path / "annotations.json").write_text(
