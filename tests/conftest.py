@@ -19,7 +19,7 @@ MISBEHAVING_RUNTIME = """
 import os, signal, sys, threading, time
 from pathlib import Path
 import numpy as np
-from edgecnn.errors import UnsupportedError
+from edgecnn.errors import UnavailableError, UnsupportedError
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Availability, Runtime, Session
@@ -87,7 +87,7 @@ class Misbehaving(Runtime):
     formats = ("tflite",)
     devices = ("cpu", "crash", "crash-late", "hang", "kill", "exit", "fallback", "constant", "nan",
                "partial", "software", "slow-first", "outliers", "bimodal", "leak", "chatty",
-               "drift", "busy", "early", "late", "reduced", "hot", "slow")
+               "drift", "busy", "early", "late", "reduced", "hot", "slow", "absent")
     extra = "none"
 
     @classmethod
@@ -107,6 +107,8 @@ class Misbehaving(Runtime):
             os._exit(7)
         if device == "fallback":
             raise UnsupportedError("would run on the CPU", hint="install the driver")
+        if device == "absent":
+            raise UnavailableError("no such device here", hint="plug it in")
         if device == "chatty":
             os.write(1, b"noise from native code on standard output\\\\n")
             print("noise from Python on standard output")

@@ -82,12 +82,12 @@ def command(
     from edgecnn.formats.check import check_model_path, digest_of
     from edgecnn.results import Results
 
-    models = [check_model_path(path) for path in artifacts]
     if out.suffix != ".json":
         raise InputError(
             f"--out takes a .json file, received: {out}",
             hint="edgecnn report makes pages and tables of it",
         )
+    models = [check_model_path(path) for path in artifacts]
     options.claim(out)
     if sustained:
         protocol = replace(protocol, sustained_secs=parse_duration(sustained))

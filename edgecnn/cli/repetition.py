@@ -60,7 +60,7 @@ def _option(param: click.Option, value: Any) -> Iterator[tuple[str, Any]]:
         # A callback may have made one text of it, which the option takes again as a whole.
         for each in [value] if isinstance(value, str) and value else value or ():
             yield param.opts[0], _spelled(each)
-    elif value is not None and value != ():
+    elif value is not None and value != () and not (value == "" == param.default):
         yield param.opts[0], value if isinstance(value, float) else _spelled(value, param.type)
 
 

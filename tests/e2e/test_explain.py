@@ -87,7 +87,9 @@ def test_without_a_manifest_the_assumption_is_said(tmp_path, trained_lenet, pict
     out = tmp_path / "page.html"
     done = explain(foreign, picture, "--out", out)
     assert done.returncode == 0, done.stderr
-    assert "its preprocessing is assumed" in out.read_text("utf-8")
+    assert "Nothing says how foreign.keras wants its input, so it is assumed" in out.read_text(
+        "utf-8"
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 700)])
@@ -114,7 +116,17 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("which", MISTAKES)
+AFTER_LOADING = ("class-name", "layer", "csv", "shifts")
+"""Found once model and data are loaded, as "class" is."""
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        pytest.param(which, marks=pytest.mark.slow) if which in AFTER_LOADING else which
+        for which in MISTAKES
+    ],
+)
 def test_a_mistake_gets_a_clear_line(tmp_path, trained_lenet, picture, which):
     arguments, words = MISTAKES[which]
     text = tmp_path / "text.png"
@@ -128,7 +140,10 @@ def test_a_mistake_gets_a_clear_line(tmp_path, trained_lenet, picture, which):
     assert list(tmp_path.iterdir()) == [text]
 
 
-@pytest.mark.parametrize(("name", "shape"), [("textcnn", "64"), ("voxnet", "32, 32, 32, 1")])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("textcnn", "64"), pytest.param("voxnet", "32, 32, 32, 1", marks=pytest.mark.slow)],
+)
 def test_other_data_than_pictures_is_told(tmp_path, picture, name, shape):
     from edgecnn import models
 
@@ -147,7 +162,10 @@ def test_files_of_different_parents_do_not_stand_in_one_picture(
 
     other = tmp_path / "other.keras"
     models.build("lenet5").save(other)
-    done = explain(other, lenet_artifacts["tflite:float32"].path, "--data", "digits")
+    done = explain(
+        other, lenet_artifacts["tflite:float32"].path, "--data", "digits",
+        "--preprocessing", "0..1", "--out", tmp_path / "page.html",
+    )  # fmt: skip
     assert done.returncode == 2
     assert "do not come from one parent" in done.stderr
 

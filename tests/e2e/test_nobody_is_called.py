@@ -20,7 +20,7 @@ doctor
 train --model lenet5 --data digits --epochs 1 --out m.keras
 convert m.keras --to tflite:float32,onnx:float32,onnx:static_int8 --calibration digits --out art
 verify art/m_float32.onnx --parent m.keras
-benchmark m.keras art/m_float32.tflite art/m_float32.onnx --quick --max-secs 0.3 --out r.json
+benchmark m.keras art/m_float32.tflite art/m_float32.onnx --quick --processes 1 --out r.json
 report r.json --out r.html
 compare r.json r.json
 explain m.keras --data digits --samples 4 --shifts 0,2 --out explain.html
@@ -86,23 +86,27 @@ def _namespace() -> list[str] | None:
     return None
 
 
+@pytest.mark.slow
 def test_a_call_would_be_seen(sealed: Mapping[str, Any]):
     called = sealed["a call"]["called"]
     assert "93.184.216.34:80" in called
     assert any(address.endswith(":53") for address in called)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_does_its_work_without_a_network(sealed: Mapping[str, Any], verb: str):
     decided = (0, 1) if verb == "compare" else (0,)  # so short a run may leave rows undecided
     assert sealed[verb]["exit"] in decided, sealed[verb]["said"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_calls_nobody(sealed: Mapping[str, Any], verb: str):
     assert sealed[verb]["called"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_writes_into_its_own_places_only(sealed: Mapping[str, Any], verb: str):
     own = (".cache/edgecnn/", ".local/share/edgecnn/")

@@ -94,6 +94,15 @@ def test_every_option_of_benchmark_is_a_rows_or_shared_or_left_out_on_purpose():
     assert shared[-2:] == ("--exif", "stored") or "--exif" in shared
 
 
+@pytest.mark.parametrize("command", [benchmark, run], ids=["benchmark", "run"])
+def test_an_empty_option_that_was_not_given_is_left_out(command):
+    line = ["m.onnx", "--out", "r.json"] if command is benchmark else []
+    with command.make_context("verb", line):
+        shared = shared_words(benchmark)
+    assert "--profile" in shared
+    assert [word for word in shared if word.endswith("=") or not word] == []
+
+
 SERVER = RuntimeOptions(
     threads=3, batch=1, precision="strict_float32", affinity=(0, 1), scenario="server", streams=2,
     target_qps=12.5, latency_bound_ms=7.5,
