@@ -158,7 +158,7 @@ def test_a_runtime_that_tells_nothing_is_an_error_in_the_answer(model_file: Path
         tensors=[], invocations=[lambda: None],
     )  # fmt: skip
     found = make("ops", silent)
-    assert "tflite-runtime:cpu does not tell" in found["error"]
+    assert "tflite-runtime:cpu does not report" in found["error"]
 
 
 def test_an_interruption_does_not_make_its_victim_costly():
