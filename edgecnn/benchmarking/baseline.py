@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.benchmarking.contention import Best
 from edgecnn.benchmarking.environments import homes_folder
 from edgecnn.files import write_text_atomically
 
@@ -24,7 +23,7 @@ SESSIONS = 20
 MOST_AGE_DAYS = 30.0
 FEWEST_LOOKS = 20
 """A session with fewer looks than these is not remembered."""
-_VERSION = 1
+_VERSION = 2
 """Goes up when the kernels change, so that old files are not compared with."""
 
 
@@ -40,17 +39,14 @@ class Baseline:
         digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
         self._path = homes_folder().parent / f"baseline-{digest}.json"
 
-    def best(self, python: str) -> Best | None:
+    def reference_ns(self, python: str) -> float | None:
         """The least of what recent sessions saw with that Python; None when nothing is known."""
-        sessions = self._read().get(python, [])
-        if not sessions:
-            return None
-        return Best(min(each[1] for each in sessions), min(each[2] for each in sessions))
+        return min((each[1] for each in self._read().get(python, [])), default=None)
 
-    def remember(self, python: str, best: Best) -> None:
+    def remember(self, python: str, reference_ns: float) -> None:
         """Add a session. Where the file cannot be written, nothing is remembered."""
         known = self._read()
-        sessions = [*known.get(python, []), [time.time(), best.reference_ns, best.memory_ns]]
+        sessions = [*known.get(python, []), [time.time(), reference_ns]]
         document = {**known, python: sessions[-SESSIONS:]}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +55,7 @@ class Baseline:
             return
 
     def _read(self) -> dict[str, list[list[float]]]:
-        """Sessions by Python: (seconds since the epoch, reference, memory), recent ones alone."""
+        """Sessions by Python: (seconds since the epoch, reference), recent ones alone."""
         try:
             document = json.loads(Path(self._path).read_text(encoding="utf-8"))
             oldest = time.time() - 86_400 * MOST_AGE_DAYS
@@ -67,7 +63,7 @@ class Baseline:
                 str(python): [
                     [float(value) for value in each]
                     for each in sessions
-                    if len(each) == 3 and float(each[0]) > oldest and min(map(float, each)) > 0
+                    if len(each) == 2 and float(each[0]) > oldest and min(map(float, each)) > 0
                 ]
                 for python, sessions in document.items()
             }

@@ -51,12 +51,14 @@ class Best:
         reference, memory = np.quantile(np.asarray(looks, np.float64), BEST_QUANTILE, axis=0)
         return cls(float(reference), float(memory))
 
-    def or_better(self, other: Best | None) -> Best:
-        """The lesser of both."""
-        if other is None:
+    def with_reference(self, known_ns: float | None) -> Best:
+        """This best, its reference not above what is known of the machine.
+
+        Memory is the session's own affair: where the pages lie decides how fast they are read.
+        """
+        if known_ns is None:
             return self
-        reference = min(self.reference_ns, other.reference_ns)
-        return Best(reference, min(self.memory_ns, other.memory_ns))
+        return Best(min(self.reference_ns, known_ns), self.memory_ns)
 
 
 def judged(block: Block, best: Best) -> Block:
@@ -82,18 +84,18 @@ class Look:
 class Watch:
     """Looks at the machine between blocks.
 
-    `looks` are (reference, memory) nanoseconds that other processes of the session saw, `known`
-    what is remembered of the machine: what is undisturbed is judged by them and by what this
-    process sees itself.
+    `looks` are (reference, memory) nanoseconds that other processes of the session saw,
+    `known_ns` is the reference that is remembered of the machine: what is undisturbed is judged
+    by them and by what this process sees itself.
     """
 
     def __init__(
         self,
         threads: int = 1,
         looks: Sequence[tuple[int, int]] = (),
-        known: Best | None = None,
+        known_ns: float | None = None,
     ) -> None:
-        self._known = known
+        self._known_ns = known_ns
         self._cores = _cores() if threads > 1 else []
         self._threads = threads
         self._floats = np.ones(MEMORY_FLOATS, np.float32)
@@ -105,7 +107,7 @@ class Watch:
     @property
     def best(self) -> Best:
         """What an undisturbed look takes, as far as is known."""
-        return Best.of(self._seen).or_better(self._known)
+        return Best.of(self._seen).with_reference(self._known_ns)
 
     def look(self) -> Look:
         """Run the kernels now; takes about half a millisecond."""

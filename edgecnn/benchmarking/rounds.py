@@ -85,20 +85,20 @@ class Looks:
         seen = self._seen.get(python, [])
         return tuple(seen[:: max(1, len(seen) // MOST_LOOKS)])
 
-    def remembered(self, python: str) -> Best | None:
-        """What earlier sessions knew of the machine."""
-        return self._baseline.best(python) if self._baseline else None
+    def known_ns(self, python: str) -> float | None:
+        """The reference that earlier sessions knew of the machine."""
+        return self._baseline.reference_ns(python) if self._baseline else None
 
     def best(self, python: str) -> Best | None:
         """The machine's best by this session's looks and earlier ones; None before the first."""
         seen = self._seen.get(python)
-        return Best.of(seen).or_better(self.remembered(python)) if seen else None
+        return Best.of(seen).with_reference(self.known_ns(python)) if seen else None
 
     def remember(self) -> None:
         """Keep this session's best for later ones, where it looked often enough."""
         for python, seen in self._seen.items():
             if self._baseline and len(seen) >= FEWEST_LOOKS:
-                self._baseline.remember(python, Best.of(seen))
+                self._baseline.remember(python, Best.of(seen).reference_ns)
 
     def rejudge(self, python: str, run: Run) -> Run:
         """The run with its blocks judged by all that the session saw.

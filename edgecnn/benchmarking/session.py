@@ -12,7 +12,7 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -257,13 +257,12 @@ class _Ledger:
             outcome = Outcome("failed", error=samples.message, hint=samples.hint, cause=cause)
         else:
             runs = row.measurement.runs
-            known = self._looks.remembered(_name_of(row.python))
             job = replace(
                 _job(configuration, protocol=self._protocol, samples=samples),
                 made=len(runs),
                 spent_secs=spent_secs(runs),
                 looks=self._looks.told(_name_of(row.python)),
-                best=astuple(known) if known else None,
+                known_ns=self._looks.known_ns(_name_of(row.python)),
             )
             outputs = self._folder / f"outputs-{row.number}"
             if row.outputs is None:

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.benchmarking import passes, placement, scenarios
-from edgecnn.benchmarking.contention import Best, Watch
+from edgecnn.benchmarking.contention import Watch
 from edgecnn.benchmarking.observation import (
     difference,
     forget_peak,
@@ -73,8 +73,8 @@ class Job:
     pass `stages`.
 
     `protocol` is the row's: `made` of its processes have spent `spent_secs` already. `looks` are
-    (reference, memory) nanoseconds that earlier processes saw of the machine, `best` what is
-    remembered of it.
+    (reference, memory) nanoseconds that earlier processes saw of the machine, `known_ns` is the
+    reference that is remembered of it.
     """
 
     runtime: str
@@ -92,7 +92,7 @@ class Job:
     made: int = 0
     spent_secs: float = 0.0
     looks: tuple[tuple[int, int], ...] = ()
-    best: tuple[float, float] | None = None
+    known_ns: float | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -108,7 +108,6 @@ class Job:
         if values["value_range"] is not None:
             values["value_range"] = tuple(values["value_range"])
         values["looks"] = tuple((reference, memory) for reference, memory in values["looks"])
-        values["best"] = tuple(values["best"]) if values["best"] else None
         if values["protocol"] is not None:
             values["protocol"] = Protocol(**values["protocol"])
         return cls(**values)
@@ -271,7 +270,7 @@ def _watch(job: Job) -> Watch | None:
     """Looks at the machine, where one request comes after the other on the processor."""
     if job.options.scenario not in ("single_stream", "multi_stream"):
         return None
-    return Watch(job.options.threads, job.looks, Best(*job.best) if job.best else None)
+    return Watch(job.options.threads, job.looks, job.known_ns)
 
 
 def _die_with_parent(parent: int) -> None:
