@@ -108,7 +108,7 @@ def test_noise_for_a_model_of_words_is_ids_it_knows():
 
 
 def test_one_sample_is_alive_at_a_time():
-    samples = calibration_samples(dataset(train=64), PREPARE, (8, 8, 1), count=64)
+    samples = calibration_samples(dataset(train=16), PREPARE, (8, 8, 1), count=16)
     alive: list[weakref.ref] = []
     most = 0
     for sample in samples:
