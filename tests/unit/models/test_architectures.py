@@ -39,6 +39,10 @@ def random_samples(model, count=3):
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
+LARGE = ("googlenet", "resnet34", "resnet50")
+"""Networks that take ten seconds to save and load."""
+
+
 @pytest.fixture(params=MODELS.names())
 def name(request):
     return request.param
@@ -73,6 +77,13 @@ def test_gives_every_layer_a_name_of_its_own_choice(name):
     assert first == second  # a name that Keras made up would count on
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(each, marks=pytest.mark.slow) if each in LARGE else each
+        for each in MODELS.names()
+    ],
+)
 def test_survives_being_saved_and_loaded(name, tmp_path):
     model = build(name, seed=1)
     samples = random_samples(model)
