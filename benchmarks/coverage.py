@@ -122,7 +122,7 @@ def rows_of(runs: Sequence[Results]) -> dict[str, list[Measurement]]:
 def coverage(rows: Sequence[Measurement]) -> dict[str, Any]:
     """How the intervals of one row over many runs stand to the median of all process medians."""
     medians = [value for row in rows for value in row.round_medians_ms.values()]
-    truth = median(medians)
+    truth = median(medians) if medians else float("nan")
     known = [row for row in rows if row.latency.ci95]
     held = [row.latency.ci95[0] <= truth <= row.latency.ci95[1] for row in known]
     valid = [hit for row, hit in zip(known, held, strict=True) if row.verdict == "VALID"]
@@ -130,7 +130,7 @@ def coverage(rows: Sequence[Measurement]) -> dict[str, Any]:
     overlap = [a[0] <= b[1] and b[0] <= a[1] for a, b in pairs]
     return {
         "runs": len(rows),
-        "truth_ms": truth,
+        "truth_ms": truth if medians else None,
         "p50_ms": [min(row.latency.p50 for row in rows), max(row.latency.p50 for row in rows)],
         "contended_share": fmean(row.contention.share for row in rows if row.contention),
         "processes": fmean(len(row.runs) for row in rows),
@@ -220,7 +220,13 @@ def fastest(runs: Sequence[Results], truths: dict[str, float]) -> dict[str, Any]
     losses = []
     for run in runs:
         named = {f"{row.artifact.name} on {row.configuration}": row for row in run.measurements}
-        measured = {name: row.latency.p50 for name, row in named.items() if row.latency}
+        measured = {
+            name: row.latency.p50
+            for name, row in named.items()
+            if row.latency and row.round_medians_ms and name in truths
+        }
+        if not measured:
+            continue
         chosen = min(measured, key=measured.__getitem__)
         losses.append(truths[chosen] / min(truths.values()) - 1)
     return {
@@ -233,7 +239,11 @@ def fastest(runs: Sequence[Results], truths: dict[str, float]) -> dict[str, Any]
 def report() -> None:
     recorded = {name: load(name) for name in SETS}
     rows = {name: rows_of(runs) for name, runs in recorded.items()}
-    truths = {name: coverage(each)["truth_ms"] for name, each in rows["lenet5"].items()}
+    truths = {
+        name: coverage(each)["truth_ms"]
+        for name, each in rows["lenet5"].items()
+        if coverage(each)["truth_ms"]
+    }
     summary = {
         "machine": recorded["lenet5"][0].environment.machine["cpu_model"],
         "from": recorded["lenet5"][0].environment.created_at,

@@ -44,6 +44,8 @@ class Difference:
     second_ms: float
     processes: tuple[int, int]
     ratio: Ratio | None
+    disturbed: bool = False
+    """A side never found the machine undisturbed: the neighbor may be what differs."""
 
     @property
     def value(self) -> float:
@@ -65,6 +67,8 @@ class Difference:
         """Why there is no interval; empty when there is one."""
         if self.ratio:
             return ""
+        if self.disturbed:
+            return "a neighbor shared the core all the time on a side, and may be what differs"
         few = [count for count in self.processes if count < FEWEST]
         where = "either side" if len(few) == 2 else "one side"
         count = "one process" if min(few) == 1 else f"{min(few)} processes"
@@ -91,13 +95,15 @@ def between(first: Times, second: Times, *, one_session: bool) -> Difference | N
         return None
     times = [[time for _, time in side] for side in sides]
     ratio = None
+    disturbed = not one_session and any(side.watched and not side.quiet for side in (first, second))
     if one_session and all(_numbered(side) for side in sides):
         ratio = paired(dict(sides[0]), dict(sides[1]))
     return Difference(
         median(times[0]),
         median(times[1]),
         (len(times[0]), len(times[1])),
-        ratio or unpaired(*times),
+        None if disturbed else ratio or unpaired(*times),
+        disturbed,
     )
 
 

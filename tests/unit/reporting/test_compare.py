@@ -11,7 +11,7 @@ from edgecnn.errors import InputError
 from edgecnn.ratios import Ratio
 from edgecnn.reporting import comparison
 from edgecnn.reporting.compare import accuracy_change, compare, judge
-from edgecnn.results import Accuracy, RuntimeOptions
+from edgecnn.results import Accuracy, Block, RuntimeOptions
 from edgecnn.stats import wilson_interval
 from tests.unit.reporting import factory
 
@@ -351,3 +351,21 @@ def test_a_noisy_row_is_called_different_by_a_large_difference_only(results):
 
     assert compare(noisy(1.0), noisy(1.06)).changes[0].outcome == "undecided"
     assert compare(noisy(1.0), noisy(1.3)).changes[0].outcome == "worse"
+
+
+def test_a_neighbor_all_the_time_decides_nothing_between_two_sessions(results):
+    row = factory.measurement(samples=400)
+    quiet = replace(results, measurements=(factory.watched(row, 0.3),))
+    never = replace(
+        row,
+        runs=tuple(
+            replace(
+                run,
+                samples_ns=tuple(2 * ns for ns in run.samples_ns),
+                blocks=(Block(0, len(run.samples_ns), (190_000, 190_000), quiet=False),),
+            )
+            for run in row.runs
+        ),
+    )
+    (change,) = compare(quiet, replace(results, measurements=(never,))).changes
+    assert change.outcome == "undecided"
