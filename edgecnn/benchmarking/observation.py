@@ -5,10 +5,8 @@ The worker calls this right before and right after the timed loop, never inside 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,16 +40,7 @@ def resident_bytes() -> dict[str, int]:
 
 
 def forget_peak() -> bool:
-    """Let the peak of the resident set begin at its present size; False where that cannot be.
-
-    What Python has freed goes back to the system first: glibc keeps large blocks in its heap once
-    one of their size was freed, and they would count.
-    """
-    if sys.platform != "linux":
-        return False
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
-    if trim is not None:
-        trim(0)
+    """Let the peak of the resident set begin at its present size; False where that cannot be."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
