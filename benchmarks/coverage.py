@@ -91,7 +91,7 @@ def run_once(name: str, number: int, prefix: Sequence[str]) -> None:
 
 
 def record(minutes: float, pause_secs: float, prefix: Sequence[str]) -> None:
-    """Repeat the commands until the time is over; goes on from what is there."""
+    """Repeat the commands until the time is over, after the runs that are there."""
     KEPT.mkdir(parents=True, exist_ok=True)
     done = {name: len(list(KEPT.glob(f"{name}-*.json"))) for name in SETS}
     deadline = time.monotonic() + 60 * minutes

@@ -18,7 +18,7 @@ from edgecnn.results import Measurement, Run
 FEWEST_PROCESSES = 3
 """What an interval takes."""
 MOST_LOOKS = 200
-"""Looks that a worker is told of: enough for a quantile, little to send."""
+"""Looks that a worker gets: enough for a quantile, little to send."""
 
 
 def spent_secs(runs: Sequence[Run]) -> float:
