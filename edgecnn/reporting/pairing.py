@@ -67,9 +67,9 @@ class Difference:
         """Why there is no interval; empty when there is one."""
         if self.ratio:
             return ""
-        if self.disturbed:
-            return "a neighbor shared the core all the time on a side, and may be what differs"
         few = [count for count in self.processes if count < FEWEST]
+        if not few:
+            return "a neighbor shared the core all the time on a side, and may be what differs"
         where = "either side" if len(few) == 2 else "one side"
         count = "one process" if min(few) == 1 else f"{min(few)} processes"
         return f"{count} on {where}, too few to say anything about the machine"

@@ -35,6 +35,18 @@ def test_one_process_on_a_side_has_no_interval_and_is_not_different():
     assert found.lack == "one process on one side, too few to say anything about the machine"
 
 
+def test_too_few_processes_are_named_before_a_neighbor():
+    """More processes are what helps, and how busy the machine was is a matter of luck."""
+    always = factory.watched(factory.measurement(processes=1), contended=1.0)
+    found = compare_rows(always, always, one_session=False)
+    assert found.disturbed
+    assert found.lack == "one process on either side, too few to say anything about the machine"
+    always = factory.watched(factory.measurement(processes=5), contended=1.0)
+    found = compare_rows(always, always, one_session=False)
+    assert found.interval is None
+    assert "a neighbor shared the core" in found.lack
+
+
 def test_rows_without_samples_are_not_compared():
     empty = factory.measurement(runs=())
     assert compare_rows(empty, factory.measurement()) is None
