@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -30,6 +30,8 @@ UNKNOWN_VOCABULARY = 100
 UNKNOWN_LENGTH = 2
 MOST_STRATIFIED = 1 << 16
 """Elements of a sample up to which its values are spread evenly; beyond, chance does."""
+PART = 1 << 13
+"""Elements made at once of a large sample: less memory than a process asks the system for."""
 BLOCKS = 4
 """Flat blocks along each axis."""
 LEAST_FOR_BLOCKS = 16
@@ -158,23 +160,43 @@ class SyntheticInputs:
             for spec in specs
         )
         self.dtypes = tuple(spec.dtype for spec in specs)
-        self._sizes = tuple(_sizes(spec, batch) for spec in specs)
+        self.sizes = tuple(_sizes(spec, batch) for spec in specs)
         self._seed = seed
         seen: Counter[tuple[int, ...]] = Counter()
         occurrences = []
-        for sizes in self._sizes:
+        for sizes in self.sizes:
             occurrences.append(seen[sizes])
             seen[sizes] += 1
         self._occurrences = tuple(occurrences)
 
     def sample(self, index: int) -> list[Array]:
         """Sample `index` (0 … count − 1) for each input, channels last, without a batch axis."""
-        return [
-            fill.values(self._unit(sizes, occurrence, index, fill)).astype(_kept(fill, dtype))
-            for fill, sizes, occurrence, dtype in zip(
-                self.fills, self._sizes, self._occurrences, self.dtypes, strict=True
-            )
+        made = [
+            np.empty(sizes, _kept(fill, dtype))
+            for fill, sizes, dtype in zip(self.fills, self.sizes, self.dtypes, strict=True)
         ]
+        for place, array in enumerate(made):
+            self.write(place, index, array)
+        return made
+
+    def write(
+        self, place: int, index: int, out: Array, stored: Callable[[Array], Array] | None = None
+    ) -> None:
+        """Write sample `index` of input `place` into `out`, which may be a view.
+
+        `stored` turns values into what `out` holds, element by element. White noise of many
+        values is made in small parts: no large block of memory is freed on the way, which the
+        process would keep.
+        """
+        fill, sizes = self.fills[place], self.sizes[place]
+        kept = _kept(fill, self.dtypes[place])
+        for part, unit in self._units(place, index):
+            values = fill.values(unit).astype(kept, copy=False)
+            values = stored(values) if stored else values
+            if part is None:
+                out[...] = values.reshape(sizes)
+            else:
+                out.flat[part] = values
 
     def arrays(self) -> list[Array]:
         """All samples: one array (count, …) for each input."""
@@ -185,26 +207,35 @@ class SyntheticInputs:
         """What is fed, in words: "noise 0…1", with a part for each kind of input."""
         return ", ".join(dict.fromkeys(map(str, self.fills)))
 
-    def _unit(
-        self, sizes: tuple[int, ...], occurrence: int, index: int, fill: Fill
-    ) -> npt.NDArray[np.float64]:
-        """Numbers in [0, 1) of shape `sizes`."""
+    def _units(
+        self, place: int, index: int
+    ) -> Iterator[tuple[slice | None, npt.NDArray[np.float64]]]:
+        """Numbers in [0, 1) of a sample: of the input's shape, with None for where they go, or
+        flat parts of it, with their places.
+        """
+        fill, sizes, occurrence = self.fills[place], self.sizes[place], self._occurrences[place]
         shape = zlib.crc32(repr(list(sizes)).encode())
         generator = np.random.default_rng([SEED, self._seed, shape, occurrence, index])
         total = prod(sizes)
         ids = fill.whole and not fill.scale
         blocks = not ids and total >= LEAST_FOR_BLOCKS
         if blocks and index % 2:
-            return _blocks(sizes, generator)
+            yield None, _blocks(sizes, generator)
+            return
         whites = (self.count + 1) // 2 if blocks else self.count
-        if total > MOST_STRATIFIED or not total:
-            return generator.random(sizes)
+        if not total or fill.ones_first and total > MOST_STRATIFIED:
+            yield None, generator.random(sizes)
+            return
+        if total > MOST_STRATIFIED:
+            for start in range(0, total, PART):
+                stop = min(start + PART, total)
+                yield slice(start, stop), generator.random(stop - start)
+            return
         # Each sample has a place of its own in every stratum, so that all together cover the range.
         places = np.random.default_rng([SEED, self._seed, shape, occurrence]).permutation(whites)
-        place = places[(index // 2 if blocks else index) % whites]
-        strata = generator.permutation(total) + (place + 0.5) / whites
-        spread: npt.NDArray[np.float64] = (strata / total).reshape(sizes)
-        return spread
+        at = places[(index // 2 if blocks else index) % whites]
+        strata = generator.permutation(total) + (at + 0.5) / whites
+        yield None, (strata / total).reshape(sizes)
 
 
 def is_batched(spec: TensorSpec, batch: int) -> bool:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edgecnn.errors import InputError
 from edgecnn.manifest import TensorSpec
-from edgecnn.runtimes.tensors import to_model
+from edgecnn.runtimes.tensors import channels_last_view, model_shape, stored, to_model
 from edgecnn.synthetic_inputs import SyntheticInputs, channels_last, is_batched
 
 Array = npt.NDArray[Any]
@@ -65,12 +65,22 @@ class Inputs:
     def first(self) -> list[Array]:
         """The first batch; nothing else stays in memory."""
         if self._file is None:
-            assert self._synthetic is not None
-            count = self._synthetic.count
-            made = [self._synthetic.sample(index % count) for index in range(self._batch)]
-            arrays = [np.stack([sample[place] for sample in made]) for place in range(len(made[0]))]
-            return self._ready(arrays, range(self._batch))
+            return [self._first_of(place) for place in range(len(self._specs))]
         return self._ready([_read_rows(self._file, self._batch)], range(self._batch))
+
+    def _first_of(self, place: int) -> Array:
+        """The first batch of a synthetic input, written where it stays."""
+        assert self._synthetic is not None
+        spec, count = self._specs[place], self._synthetic.count
+        batched = is_batched(spec, self._batch)
+        sizes = self._synthetic.sizes[place]
+        shape = model_shape((self._batch, *sizes) if batched else sizes, spec)
+        ready = np.empty(shape, spec.dtype)
+        view = channels_last_view(ready, spec)
+        for index in range(self._batch if batched else 1):
+            out = view[index, ...] if batched else view
+            self._synthetic.write(place, index % count, out, lambda values: stored(values, spec))
+        return ready
 
     def arrays(self) -> list[Array]:
         """One array (n, …) for each input: all samples of a file (mapped), or the pool's."""

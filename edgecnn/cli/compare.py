@@ -25,11 +25,20 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=options.FILE, help="Write the comparison as .md, .html or .json too.")
 @click.option(
-    "--force",
+    "--allow-differences",
     is_flag=True,
     help="Compare what differs in model, data, threads, scenario, affinity or schema, too.",
 )
-def command(*, before: Path, after: Path, threshold: float, out: Path | None, force: bool) -> None:
+@options.force()
+def command(
+    *,
+    before: Path,
+    after: Path,
+    threshold: float,
+    out: Path | None,
+    allow_differences: bool,
+    force: bool,
+) -> None:
     """Say what got better, what got worse and what stays undecided from BEFORE to AFTER.
 
     Both are results files (.json), or a report.html that carries its results.
@@ -40,13 +49,16 @@ def command(*, before: Path, after: Path, threshold: float, out: Path | None, fo
     """
     from edgecnn.cli.tables import console
     from edgecnn.errors import GateError, InputError
-    from edgecnn.files import refuse_input_as_output
+    from edgecnn.files import refuse_input_as_output, refuse_overwrite
     from edgecnn.reporting import compare, comparison
 
     if out is not None:
         options.claim(out)
         refuse_input_as_output(out, (before, after))
-    found = compare.compare(_load(before), _load(after), threshold, force=force)
+        refuse_overwrite(out, force=force)
+    found = compare.compare(
+        _load(before), _load(after), threshold, allow_differences=allow_differences
+    )
     console().print(comparison.terminal(found))
     if out is not None:
         comparison.write(found, out)
@@ -54,7 +66,7 @@ def command(*, before: Path, after: Path, threshold: float, out: Path | None, fo
     if not found.changes and not found.failures:
         raise InputError(
             "no configuration can be compared",
-            hint="the reasons are above; --force compares anyway",
+            hint="the reasons are above; --allow-differences compares anyway",
         )
     if found.regressed:
         raise GateError(comparison.verdict(found))

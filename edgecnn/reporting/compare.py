@@ -107,35 +107,39 @@ class Comparison:
 
 
 def compare(
-    before: Results, after: Results, threshold: float = THRESHOLD, *, force: bool = False
+    before: Results,
+    after: Results,
+    threshold: float = THRESHOLD,
+    *,
+    allow_differences: bool = False,
 ) -> Comparison:
     """Compare every configuration that both results hold.
 
     `threshold` is the relative change that matters in practice (0.03 is 3%). Refused unless
-    `force` is given: other data or another schema (all of it, InputError), another model file
-    of the same name, another scenario, affinity or number of threads, and whatever else was
-    asked of the runtime differently (row by row). Other hardware and other versions are what
+    `allow_differences` is given: other data or another schema (all of it, InputError), another
+    model file of the same name, another scenario, affinity or number of threads, and whatever
+    else was asked of the runtime differently (row by row). Other hardware and other versions are what
     comparisons are made for; they become notes.
     """
     if not 0 <= threshold < 1:
         raise InputError(f"the threshold must lie between 0 and 1, received: {threshold:g}")
     obstacles = _obstacles(before, after)
-    if obstacles and not force:
+    if obstacles and not allow_differences:
         raise InputError(
             f"these results must not be compared: {'; '.join(obstacles)}",
-            hint="measure both in the same way, or pass --force to compare anyway",
+            hint="measure both in the same way, or pass --allow-differences to compare anyway",
         )
     same_samples = not _other_data(before, after)
     matched = matching.match(before, after)
     found = _Found(threshold, same_samples)
     for old, new in matched.pairs:
-        if old.artifact.sha256 != new.artifact.sha256 and not force:
+        if old.artifact.sha256 != new.artifact.sha256 and not allow_differences:
             found.refused.append((matching.name(old), _other_model(old, new)))
         else:
             found.enter(matching.name(old), old, new)
     for old, new in matched.apart:
         difference = matching.difference(old, new)
-        if force:
+        if allow_differences:
             found.enter(f"{matching.name(old)} ({difference})", old, new)
         else:
             found.refused.append((matching.name(old), difference))
@@ -148,7 +152,7 @@ def compare(
         tuple(found.changes),
         threshold,
         tuple(found.refused),
-        (*(f"forced although {obstacle}" for obstacle in obstacles), *around),
+        (*(f"compared although {obstacle}" for obstacle in obstacles), *around),
         tuple(matching.name(row) for row in matched.only_before),
         tuple(matching.name(row) for row in matched.only_after),
         tuple(found.failures),

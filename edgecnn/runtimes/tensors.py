@@ -29,6 +29,11 @@ def to_model(array: Array, spec: TensorSpec) -> Array:
         raise InputError(
             f"input {spec.name!r} takes {_show(spec.shape)}, received: {_show(array.shape)}"
         )
+    return np.asarray(stored(array, spec), order="C")  # ascontiguousarray gives a scalar an axis
+
+
+def stored(array: Array, spec: TensorSpec) -> Array:
+    """Real values → the model's dtype, quantized where it asks, element by element."""
     dtype = np.dtype(spec.dtype)
     if spec.scale:
         limits = np.iinfo(dtype)
@@ -37,7 +42,23 @@ def to_model(array: Array, spec: TensorSpec) -> Array:
     elif dtype.kind in "iu" and array.dtype.kind == "f":  # pixels that were resized
         limits = np.iinfo(dtype)
         array = np.clip(np.rint(array), limits.min, limits.max)
-    return np.asarray(array, dtype, order="C")  # keeps a scalar one, as ascontiguousarray does not
+    return np.asarray(array, dtype)
+
+
+def model_shape(shape: tuple[int, ...], spec: TensorSpec) -> tuple[int, ...]:
+    """A channels-last shape in the model's layout."""
+    axes = _CHANNELS_FIRST.get(spec.layout)
+    if axes is None or len(shape) != len(axes):
+        return shape
+    return tuple(shape[axis] for axis in axes)
+
+
+def channels_last_view(array: Array, spec: TensorSpec) -> Array:
+    """A view of an array in the model's layout, channels last."""
+    axes = _CHANNELS_FIRST.get(spec.layout)
+    if axes is None or array.ndim != len(axes):
+        return array
+    return array.transpose(np.argsort(axes))
 
 
 def from_model(array: Array, spec: TensorSpec) -> Array:

@@ -396,3 +396,17 @@ def test_what_is_read_is_never_overwritten(tmp_path):
         assert done.returncode == 2
         assert "is read here and would be overwritten" in done.stderr
     assert results.read_bytes() == before
+
+
+def test_a_comparison_is_overwritten_only_when_asked(tmp_path):
+    from tests.unit.test_results import FULL
+
+    results, out = tmp_path / "r.json", tmp_path / "c.md"
+    FULL.save(results)
+    out.write_text("mine", encoding="utf-8")
+    refused = edgecnn("compare", results, results, "--out", out)
+    assert refused.returncode == 2
+    assert "pass --force to overwrite it" in refused.stderr
+    assert out.read_text(encoding="utf-8") == "mine"
+    edgecnn("compare", results, results, "--out", out, "--force")
+    assert out.read_text(encoding="utf-8") != "mine"

@@ -77,3 +77,28 @@ def test_one_tensor_a_sample_does_not_feed_two_inputs(tmp_path: Path):
 
 def replaced(spec: TensorSpec, name: str) -> TensorSpec:
     return TensorSpec(name, spec.shape, spec.dtype, spec.layout)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        TensorSpec("small", (None, 4, 4, 3), "float32", "NHWC"),
+        TensorSpec("large", (None, 200, 300, 3), "float32", "NHWC"),
+        TensorSpec("channels_first", (None, 3, 200, 300), "float32", "NCHW"),
+        TensorSpec("bytes", (None, 200, 300, 3), "uint8", "NHWC", scale=0.5, zero_point=3),
+        TensorSpec("levels", (None, 200, 300, 3), "uint8", "NHWC"),
+        TensorSpec("vector", (None,), "float32", ""),
+        TensorSpec("mask", (None, 70_000), "int64", "NL"),
+        TensorSpec("scalar", (), "float32", ""),
+    ],
+    ids=lambda spec: spec.name,
+)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_first_batch_is_written_in_place_and_equals_the_pools(spec, batch):
+    made = SyntheticInputs([spec], 4, batch=batch)
+    inputs = Inputs([spec], batch, synthetic=made)
+    (first,) = inputs.first()
+    (pooled,) = next(inputs.batches(inputs.arrays()))
+    assert first.dtype == pooled.dtype == spec.dtype
+    assert first.flags.c_contiguous
+    np.testing.assert_array_equal(first, pooled)

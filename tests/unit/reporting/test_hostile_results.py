@@ -51,7 +51,7 @@ def test_no_change_to_a_results_file_is_a_traceback(tmp_path: Path, data: st.Dat
         assert len(judged) == len(results.measurements)
         before = Results.from_dict(data.draw(st.sampled_from(DOCUMENTS)))
         for pair in ((before, results), (results, before)):
-            found = compare.compare(*pair, 0.03, force=True)
+            found = compare.compare(*pair, 0.03, allow_differences=True)
             assert comparison.terminal(found) is not None
         results.save(path)
         assert Results.load(path).measurements == results.measurements
