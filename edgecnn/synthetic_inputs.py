@@ -223,7 +223,7 @@ class SyntheticInputs:
             yield None, _blocks(sizes, generator)
             return
         whites = (self.count + 1) // 2 if blocks else self.count
-        if not total or fill.ones_first and total > MOST_STRATIFIED:
+        if not total or (fill.ones_first and total > MOST_STRATIFIED):
             yield None, generator.random(sizes)
             return
         if total > MOST_STRATIFIED:

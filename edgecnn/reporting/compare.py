@@ -118,8 +118,8 @@ def compare(
     `threshold` is the relative change that matters in practice (0.03 is 3%). Refused unless
     `allow_differences` is given: other data or another schema (all of it, InputError), another
     model file of the same name, another scenario, affinity or number of threads, and whatever
-    else was asked of the runtime differently (row by row). Other hardware and other versions are what
-    comparisons are made for; they become notes.
+    else was asked of the runtime differently (row by row). Other hardware and other versions are
+    what comparisons are made for; they become notes.
     """
     if not 0 <= threshold < 1:
         raise InputError(f"the threshold must lie between 0 and 1, received: {threshold:g}")
