@@ -28,8 +28,8 @@ quickstart: install ## Train, convert, verify, benchmark and report: runs/quicks
 	$(BIN)/edgecnn run --quick --out runs/quickstart
 
 test: install ## Run the tests (the long ones are left to test-slow)
-	$(BIN)/python -m pytest -m 'not slow' --ignore tests/traps -n auto --dist loadfile
-	$(BIN)/python -m pytest -m 'not slow' tests/traps  # by itself: others would be the hog
+	$(BIN)/python -m pytest -m 'not slow and not alone' -n auto --dist loadfile
+	$(BIN)/python -m pytest -m 'alone and not slow' tests/traps
 
 test-slow: install ## Run the long tests: wheels, README's commands, full trainings
 	$(BIN)/python -m pytest -m slow

@@ -226,6 +226,7 @@ def test_openvino_tells_when_it_computes_float32_in_bfloat16(measure, lenet_arti
     assert told == (row.effective.precision == "bfloat16")
 
 
+@pytest.mark.alone
 def test_a_runtime_that_ignores_the_thread_limit_is_caught(plug_in, measure, model_file: Path):
     if (os.cpu_count() or 1) < 2:
         pytest.skip("one processor cannot show it")
