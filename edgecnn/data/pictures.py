@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
+from os import SEEK_END
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -102,6 +103,7 @@ def decode_first(path: Path | BinaryIO) -> tuple[Picture, int]:
                 raise UnreadablePictureError(
                     f"{image.width}×{image.height} pixels, expected at most {MAX_PIXELS:,}"
                 )
+            _check_raw_size(image, source)
             image.load()
             return _pixels(ImageOps.exif_transpose(image)), _frames(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -111,6 +113,20 @@ def decode_first(path: Path | BinaryIO) -> tuple[Picture, int]:
         raise UnreadablePictureError(reason or "not a picture") from error
     except DECODE_ERRORS as error:
         raise UnreadablePictureError(str(error) or type(error).__name__) from error
+
+
+def _check_raw_size(image: Image.Image, source: BinaryIO) -> None:
+    """Raise for uncompressed pixels that the file cannot hold, before memory is taken for them."""
+    place = source.tell()
+    size = source.seek(0, SEEK_END)
+    source.seek(place)
+    bits = 1 if image.mode in ("1", "L", "P") else 8 * len(image.getbands())  # 1 to 8 in a P
+    boxes = [tile[1] for tile in getattr(image, "tile", ()) if tile[0] == "raw" and tile[1]]
+    pixels = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
+    if pixels * bits // 8 > size:
+        raise UnreadablePictureError(
+            f"{image.width}×{image.height} uncompressed pixels do not fit into {size:,} bytes"
+        )
 
 
 def _opened(path: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:

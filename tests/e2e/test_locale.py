@@ -56,6 +56,7 @@ def test_measuring_comparing_and_reporting(edgecnn, tmp_path, lenet_artifacts):
     assert "modèle é" in (tmp_path / "bericht.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_converting_verifying_and_explaining(edgecnn, tmp_path, trained_lenet):
     for ending in ("", ".manifest.json"):  # the manifest says how the samples are prepared
         shutil.copy(f"{trained_lenet.path}{ending}", tmp_path / f"réseau.keras{ending}")

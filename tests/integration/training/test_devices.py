@@ -59,6 +59,7 @@ def trainings(tmp_path_factory):
     return json.loads(process.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_two_devices_learn_what_one_learns(trainings):
     two, one = trainings["two"], trainings["one"]
 

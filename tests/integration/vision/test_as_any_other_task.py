@@ -110,6 +110,7 @@ def test_the_benchmark_counts_as_the_live_detector_does(signs, results):
     assert live.ap50 == pytest.approx(row["further"]["ap50"], abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_converted_detector_passes_the_gate_of_its_parent(signs, tmp_path, capsys):
     pytest.importorskip("tensorflow", reason="conversion needs TensorFlow")
     parent = ASSETS / "stop_sign_small.keras"

@@ -164,6 +164,20 @@ def test_damage_is_one_line_and_takes_little_memory(name: str, tmp_path: Path, d
             assert "\n" not in error.message  # noqa: PT017
 
 
+@pytest.mark.parametrize("kind", ["BMP", "PPM"])
+def test_pixels_that_the_file_cannot_hold_take_no_memory(kind: str, tmp_path: Path):
+    """A few bytes that declare 100 MB of uncompressed pixels."""
+    content = picture(kind, "RGB")
+    declared = {
+        "BMP": content[:22] + (1 << 20).to_bytes(4, "little") + content[26:],
+        "PPM": b"P6\n32 1048576\n255\n" + content[-32 * 3 :],
+    }
+    path = tmp_path / f"file.{kind.lower()}"
+    path.write_bytes(declared[kind])
+    with fenced(MEMORY), pytest.raises(EdgeCNNError, match="uncompressed pixels do not fit into"):
+        pictures.decode(path)
+
+
 @pytest.mark.parametrize("source", [name for name in WRITERS if name not in ("text", "digits")])
 @settings(
     deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture]
