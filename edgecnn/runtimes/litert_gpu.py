@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from edgecnn.errors import UnavailableError, UnsupportedError
+from edgecnn.formats.check import read_signature
+from edgecnn.formats.signature import Signature
 from edgecnn.manifest import TensorSpec
 from edgecnn.registry import require
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, Invocation, Session
+from edgecnn.runtimes.declared import declared_inputs, declared_outputs, fixed_inputs
 from edgecnn.runtimes.native_log import captured_stderr
-from edgecnn.runtimes.tflite_file import Signature, fixed_inputs, read_signature
 from edgecnn.runtimes.vulkan import devices
 
 DRIVER_HINT = (
@@ -52,7 +54,7 @@ def load(path: Path, options: RuntimeOptions, runtime_version: str) -> LiteRTGPU
     """
     signature = read_signature(path)
     fixed_inputs(signature, options)
-    for spec in (*signature.inputs, *signature.outputs):
+    for spec in (*signature.inputs, *declared_outputs(signature)):
         if spec.dtype not in _BUFFER_DTYPES:
             raise UnsupportedError(
                 f"{path.name}: LiteRT's GPU buffers hold no {spec.dtype} ({spec.name!r})",
@@ -87,7 +89,9 @@ class LiteRTGPUSession(Session):
         self._model, self._log, self._complete = _compile(path, enforce_f32=self._strict)
         fixed = fixed_inputs(signature, options)
         try:
-            for index, (declared, spec) in enumerate(zip(signature.inputs, fixed, strict=True)):
+            for index, (declared, spec) in enumerate(
+                zip(declared_inputs(signature), fixed, strict=True)
+            ):
                 if declared.shape != spec.shape:
                     self._model.resize_input_tensor(index, list(spec.shape))
         except RuntimeError as error:
@@ -97,8 +101,10 @@ class LiteRTGPUSession(Session):
                 hint="convert the model with a fixed batch",
             ) from error
         key = next(iter(self._model.get_signature_list()))
-        self.inputs = _fixed(signature.inputs, self._model.get_input_tensor_details(key))
-        self.outputs = _fixed(signature.outputs, self._model.get_output_tensor_details(key))
+        self.inputs = _fixed(declared_inputs(signature), self._model.get_input_tensor_details(key))
+        self.outputs = _fixed(
+            declared_outputs(signature), self._model.get_output_tensor_details(key)
+        )
 
     def bind(self, tensors: Sequence[Array]) -> Invocation:
         model = self._model

@@ -12,9 +12,9 @@ import numpy as np
 
 from edgecnn import scratch
 from edgecnn.errors import UnsupportedError
+from edgecnn.formats.check import read_signature
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Array, OperatorTime, operator_times
-from edgecnn.runtimes.tflite_file import read_signature
 from edgecnn.text import shortened
 
 WARMUP = 3

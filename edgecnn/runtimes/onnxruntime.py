@@ -13,13 +13,14 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from edgecnn.errors import MissingDependencyError, UnavailableError, UnsupportedError
+from edgecnn.formats.check import read_signature
 from edgecnn.registry import require
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes import onnxruntime_errors, onnxruntime_profile
 from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
 from edgecnn.runtimes.cuda import CudaDevice, first_device
+from edgecnn.runtimes.declared import fixed_inputs
 from edgecnn.runtimes.host import cpu_name, thread_count
-from edgecnn.runtimes.onnx_file import fixed_inputs, read_signature
 from edgecnn.runtimes.onnxruntime_session import ONNXRuntimeSession
 from edgecnn.runtimes.onnxruntime_values import usable_outputs
 

@@ -9,7 +9,8 @@ from types import ModuleType
 from typing import Any
 
 from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
-from edgecnn.runtimes.onnx_file import Signature, read_signature
+from edgecnn.formats.check import read_signature
+from edgecnn.formats.signature import Signature
 from edgecnn.text import shortened
 
 LONGEST = 600

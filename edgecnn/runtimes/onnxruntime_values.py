@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from edgecnn.errors import UnsupportedError
+from edgecnn.formats.signature import Signature
 from edgecnn.manifest import TensorSpec
 from edgecnn.runtimes.base import Array
-from edgecnn.runtimes.onnx_file import Signature, declared_outputs, numeric_outputs
+from edgecnn.runtimes.declared import declared_outputs, numeric_outputs
 from edgecnn.runtimes.shapes import is_numeric
 
 

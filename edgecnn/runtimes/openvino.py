@@ -12,10 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecnn.errors import InputError, MissingDependencyError, UnavailableError, UnsupportedError
+from edgecnn.formats.check import read_signature
+from edgecnn.formats.kinds import format_of
 from edgecnn.manifest import TensorSpec
 from edgecnn.registry import lookup, require
 from edgecnn.results import Effective, RuntimeOptions
-from edgecnn.runtimes import onnx_file, openvino_profile, tflite_file
+from edgecnn.runtimes import openvino_profile
 from edgecnn.runtimes.base import (
     Array,
     Availability,
@@ -24,6 +26,7 @@ from edgecnn.runtimes.base import (
     Runtime,
     Session,
 )
+from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
@@ -195,20 +198,10 @@ class OpenVINOSession(Session):
 
 def _declared(path: Path, options: RuntimeOptions) -> Declared:
     """Inputs and outputs as the file declares them: OpenVINO forgets how they are quantised."""
-    return lookup("format of OpenVINO", path.suffix.lower(), _DECLARED)(path, options)
-
-
-def _declared_tflite(path: Path, options: RuntimeOptions) -> Declared:
-    tflite = tflite_file.read_signature(path)
-    return tflite_file.fixed_inputs(tflite, options), tflite.outputs
-
-
-def _declared_onnx(path: Path, options: RuntimeOptions) -> Declared:
-    onnx = onnx_file.read_signature(path)
-    return onnx_file.fixed_inputs(onnx, options), onnx_file.declared_outputs(onnx)
-
-
-_DECLARED = {".tflite": _declared_tflite, ".onnx": _declared_onnx}
+    known = format_of(path, "format of OpenVINO").name
+    lookup("format of OpenVINO", known, {each: each for each in OpenVINO.formats})
+    signature = read_signature(path)
+    return fixed_inputs(signature, options), declared_outputs(signature)
 
 
 def _compile(
@@ -321,9 +314,8 @@ def _computed(layer: Mapping[str, str]) -> str | None:
 
 def _unreadable(path: Path, error: Exception) -> InputError | UnsupportedError:
     """OpenVINO lists the operators that it does not know; anything else is the file's fault."""
-    versions = ""
-    if path.suffix.lower() == ".onnx":
-        versions = f" (the file has {onnx_file.read_signature(path).versions})"
+    signature = read_signature(path)
+    versions = f" (the file has {signature.versions})" if signature.opsets else ""
     unknown = _NO_RULE.search(str(error))
     if unknown:
         return UnsupportedError(

@@ -6,43 +6,60 @@ dies of a segmentation fault on a truncated file. Walking it first costs millise
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
+from pathlib import Path
 
 from edgecnn.formats.external import ExternalRange
-from edgecnn.formats.wire.flatbuffer import FlatBuffer, Table
+from edgecnn.formats.tflite.schema import (
+    BUFFER_DATA,
+    BUFFER_OFFSET,
+    BUFFER_SIZE,
+    GRAPH_INPUTS,
+    GRAPH_OPERATORS,
+    GRAPH_OUTPUTS,
+    GRAPH_TENSORS,
+    MODEL_BUFFERS,
+    MODEL_CODES,
+    MODEL_EXTERNAL_BUFFERS,
+    MODEL_EXTERNAL_GROUPS,
+    MODEL_SUBGRAPHS,
+    OPERATOR_CODE,
+    OPERATOR_INPUTS,
+    OPERATOR_OUTPUTS,
+    TENSOR_BUFFER,
+    TENSOR_NAME,
+    TENSOR_SHAPE,
+    opened,
+)
+from edgecnn.formats.wire.flatbuffer import Table
 
-# Field numbers of schema.fbs (version 3).
-_MODEL_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
-_MODEL_EXTERNAL_GROUPS, _MODEL_EXTERNAL_BUFFERS = 8, 9
 _GROUP_NAME = 0
 _EXTERNAL_ID, _EXTERNAL_GROUP, _EXTERNAL_OFFSET, _EXTERNAL_LENGTH = 0, 1, 2, 3
-_GRAPH_TENSORS, _GRAPH_INPUTS, _GRAPH_OUTPUTS, _GRAPH_OPERATORS = 0, 1, 2, 3
-_TENSOR_SHAPE, _TENSOR_BUFFER, _TENSOR_NAME = 0, 2, 3
-_OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS = 0, 1, 2
-_BUFFER_DATA, _BUFFER_OFFSET, _BUFFER_SIZE = 0, 1, 2
 _MAX_TABLES = 1_000_000
 """Tensors, operators and buffers together. Vectors may point to one table many times over, so
 that a small file could keep its reader busy for long."""
 
 
-def examine(data: mmap.mmap) -> list[ExternalRange]:
+def examine(path: Path) -> list[ExternalRange]:
     """What the model reads from other files.
 
     Raises ValueError (or struct.error) for an offset or an index that points outside of the
     file, and for a model without a graph.
     """
-    source = FlatBuffer(data, len(data))
-    model = source.table(source.u32(0))
+    with opened(path) as model:
+        return _examined(model)
+
+
+def _examined(model: Table) -> list[ExternalRange]:
     budget = _Budget()
     buffers = 0
-    for buffer in budget.counted(model.tables(_MODEL_BUFFERS)):
-        buffer.vector(_BUFFER_DATA, 1)
-        buffer.check_external(_BUFFER_OFFSET, _BUFFER_SIZE)
+    for buffer in budget.counted(model.tables(MODEL_BUFFERS)):
+        buffer.vector(BUFFER_DATA, 1)
+        buffer.check_external(BUFFER_OFFSET, BUFFER_SIZE)
         buffers += 1
-    codes = sum(1 for _ in budget.counted(model.tables(_MODEL_CODES)))
+    codes = sum(1 for _ in budget.counted(model.tables(MODEL_CODES)))
     graphs = 0
-    for graph in budget.counted(model.tables(_MODEL_SUBGRAPHS)):
+    for graph in budget.counted(model.tables(MODEL_SUBGRAPHS)):
         _check_graph(graph, codes, max(buffers, 1), budget)
         graphs += 1
     if not graphs or not codes:
@@ -72,18 +89,18 @@ class _Budget:
 
 def _check_graph(graph: Table, codes: int, buffers: int, budget: _Budget) -> None:
     tensors = 0
-    for tensor in budget.counted(graph.tables(_GRAPH_TENSORS)):
-        tensor.vector(_TENSOR_SHAPE, 4)
-        tensor.vector(_TENSOR_NAME, 1)
-        if tensor.u32(_TENSOR_BUFFER) >= buffers:
+    for tensor in budget.counted(graph.tables(GRAPH_TENSORS)):
+        tensor.vector(TENSOR_SHAPE, 4)
+        tensor.vector(TENSOR_NAME, 1)
+        if tensor.u32(TENSOR_BUFFER) >= buffers:
             raise ValueError("a tensor names a buffer that is not there")
         tensors += 1
-    for operator in budget.counted(graph.tables(_GRAPH_OPERATORS)):
-        if operator.u32(_OPERATOR_CODE) >= codes:
+    for operator in budget.counted(graph.tables(GRAPH_OPERATORS)):
+        if operator.u32(OPERATOR_CODE) >= codes:
             raise ValueError("an operator has a code that is not there")
-        for number in (_OPERATOR_INPUTS, _OPERATOR_OUTPUTS):
+        for number in (OPERATOR_INPUTS, OPERATOR_OUTPUTS):
             _check_indices(budget.integers(operator, number), -1, tensors)
-    for number in (_GRAPH_INPUTS, _GRAPH_OUTPUTS):
+    for number in (GRAPH_INPUTS, GRAPH_OUTPUTS):
         _check_indices(budget.integers(graph, number), 0, tensors)
 
 
@@ -95,9 +112,9 @@ def _check_indices(indices: tuple[int, ...], least: int, limit: int) -> None:
 
 def _external(model: Table, budget: _Budget) -> Iterator[ExternalRange]:
     names = [
-        group.text(_GROUP_NAME) for group in budget.counted(model.tables(_MODEL_EXTERNAL_GROUPS))
+        group.text(_GROUP_NAME) for group in budget.counted(model.tables(MODEL_EXTERNAL_GROUPS))
     ]
-    for buffer in budget.counted(model.tables(_MODEL_EXTERNAL_BUFFERS)):
+    for buffer in budget.counted(model.tables(MODEL_EXTERNAL_BUFFERS)):
         group = buffer.u32(_EXTERNAL_GROUP)
         if group >= len(names):
             raise ValueError("weights outside of the file name a group that is not there")

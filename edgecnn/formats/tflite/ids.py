@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgecnn.formats.wire.flatbuffer import FlatBuffer, Table
+from edgecnn.formats.id_tables import Reach, merged
+from edgecnn.formats.tflite.schema import (
+    GRAPH_INPUTS,
+    GRAPH_OPERATORS,
+    GRAPH_OUTPUTS,
+    GRAPH_TENSORS,
+    MODEL_BUFFERS,
+    MODEL_SUBGRAPHS,
+    OPERATOR_CODE,
+    OPERATOR_INPUTS,
+    OPERATOR_OPTIONS,
+    OPERATOR_OUTPUTS,
+    TENSOR_BUFFER,
+    TENSOR_SHAPE,
+    codes_of,
+    content_of,
+    dtype_of,
+    opened,
+)
+from edgecnn.formats.wire.flatbuffer import Table
 
-# Field numbers of schema.fbs, and numbers of its BuiltinOperator.
-_MODEL_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
-_GRAPH_TENSORS, _GRAPH_INPUTS, _GRAPH_OUTPUTS, _GRAPH_OPERATORS = 0, 1, 2, 3
-_TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER = 0, 1, 2
-_OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS, _OPERATOR_OPTIONS = 0, 1, 2, 4
-_INT32, _INT64 = 2, 4
+# Numbers of BuiltinOperator.
 _ADD, _SUB, _GATHER, _EMBEDDING_LOOKUP, _ONE_HOT, _CALL, _IF, _WHILE = (
     0,
     41,
@@ -32,15 +45,12 @@ _MOVES = {
 }
 _MAX_CALLS, _MAX_OPERATORS = 64, 500_000
 
-Reach = dict[int, int]
-"""Which inputs (by number) a tensor holds, and what was added to their values on the way."""
-
 
 class _Limits:
     def __init__(self, model: Table) -> None:
-        self._codes = [max(code.u8(0), code.u32(3)) for code in model.tables(_MODEL_CODES)]
-        self._graphs = list(model.tables(_MODEL_SUBGRAPHS))
-        self._buffers = list(model.tables(_MODEL_BUFFERS))
+        self._codes = codes_of(model)
+        self._graphs = list(model.tables(MODEL_SUBGRAPHS))
+        self._buffers = list(model.tables(MODEL_BUFFERS))
         self._calls = 0
         self._operators = 0
         self.found: dict[int, int] = {}
@@ -51,22 +61,22 @@ class _Limits:
         if self._calls > _MAX_CALLS or not 0 <= number < len(self._graphs):
             return []
         graph = self._graphs[number]
-        tensors = list(graph.tables(_GRAPH_TENSORS))
-        reach: dict[int, Reach] = dict(zip(graph.integers(_GRAPH_INPUTS), given, strict=False))
-        for operator in graph.tables(_GRAPH_OPERATORS):
+        tensors = list(graph.tables(GRAPH_TENSORS))
+        reach: dict[int, Reach] = dict(zip(graph.integers(GRAPH_INPUTS), given, strict=False))
+        for operator in graph.tables(GRAPH_OPERATORS):
             self._operators += 1
             if self._operators > _MAX_OPERATORS:
                 raise ValueError(f"it runs more than {_MAX_OPERATORS:,} operators")
-            code = self._codes[operator.u32(_OPERATOR_CODE)]
+            code = self._codes[operator.u32(OPERATOR_CODE)]
             inputs, outputs = (
-                operator.integers(field) for field in (_OPERATOR_INPUTS, _OPERATOR_OUTPUTS)
+                operator.integers(field) for field in (OPERATOR_INPUTS, OPERATOR_OUTPUTS)
             )
             self._look_up(code, operator, inputs, tensors, reach)
             held = self._held(code, operator, inputs, tensors, reach)
             for output in outputs:
-                if merged := _merged(held):
-                    reach[output] = merged
-        return [reach.get(index, {}) for index in graph.integers(_GRAPH_OUTPUTS)]
+                if into := merged(held):
+                    reach[output] = into
+        return [reach.get(index, {}) for index in graph.integers(GRAPH_OUTPUTS)]
 
     def _look_up(
         self,
@@ -85,7 +95,7 @@ class _Limits:
             rows = self._constant(tensors[inputs[1]]) or 0
         elif code == _GATHER:
             ids, shape = reach.get(inputs[1], {}), _sizes(tensors[inputs[0]])
-            options = operator.table(_OPERATOR_OPTIONS)
+            options = operator.table(OPERATOR_OPTIONS)
             at = options.field(0) if options else None
             axis = options.source.i32(at) if options and at is not None else 0
             rows = shape[axis] if -len(shape) <= axis < len(shape) else 0
@@ -129,7 +139,7 @@ class _Limits:
         return [{at: added + shift for at, added in reach.get(first, {}).items()}]
 
     def _called(self, code: int, operator: Table, known: list[Reach]) -> list[Reach]:
-        options = operator.table(_OPERATOR_OPTIONS)
+        options = operator.table(OPERATOR_OPTIONS)
         if options is None:
             return []
         if code == _CALL:
@@ -139,36 +149,22 @@ class _Limits:
 
     def _constant(self, tensor: Table) -> int | None:
         """A whole number that the file holds."""
-        kind, number = tensor.u8(_TENSOR_TYPE), tensor.u32(_TENSOR_BUFFER)
-        width = {_INT32: 4, _INT64: 8}.get(kind)
-        if width is None or not 0 < number < len(self._buffers):
+        width = {"int32": 4, "int64": 8}.get(dtype_of(tensor))
+        content = content_of(self._buffers, tensor.u32(TENSOR_BUFFER), 8)
+        if width is None or len(content) != width:
             return None
-        start, count = self._buffers[number].vector(0, 1)
-        if count != width:
-            return None
-        source = tensor.source
-        return source.i32(start) if kind == _INT32 else source.i64(start)
+        return int.from_bytes(content, "little", signed=True)
 
 
 def id_limits(path: Path) -> tuple[int | None, ...]:
     """See `id_tables.id_limits`. Raises ValueError or OSError for a file that is not whole."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        source = FlatBuffer(data, len(data))
-        limits = _Limits(source.table(source.u32(0)))
-        first = next(source.table(source.u32(0)).tables(_MODEL_SUBGRAPHS), None)
-        count = len(first.integers(_GRAPH_INPUTS)) if first is not None else 0
+    with opened(path) as model:
+        limits = _Limits(model)
+        first = next(model.tables(MODEL_SUBGRAPHS), None)
+        count = len(first.integers(GRAPH_INPUTS)) if first is not None else 0
         limits.graph(0, [{at: 0} for at in range(count)])
         return tuple(limits.found.get(at) for at in range(count))
 
 
 def _sizes(tensor: Table) -> tuple[int, ...]:
-    return tensor.integers(_TENSOR_SHAPE) or (0,)
-
-
-def _merged(held: Sequence[Reach]) -> Reach:
-    """The smallest shift counts, as in ONNX: ids below 0 have the table's size added."""
-    merged: Reach = {}
-    for reach in held:
-        for number, added in reach.items():
-            merged[number] = min(added, merged.get(number, added))
-    return merged
+    return tensor.integers(TENSOR_SHAPE) or (0,)

@@ -1,11 +1,20 @@
-"""What a graph does to its input before its first learned layer."""
+"""What a model file itself does to its input first: the proof of what it wants to be fed.
+
+A graph that begins with a multiplication by 1/255 takes pixels of 0…255; so does an int8 input
+whose scale is 1. Read with the standard library and numpy alone, as a Raspberry Pi has them.
+"""
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from edgecnn.formats.base import UNREADABLE
+from edgecnn.formats.kinds import by_suffix
 
 Values = npt.NDArray[np.float64]
 
@@ -52,6 +61,21 @@ class Front:
             return self
         ends = sorted([(low - offset) / scale, (high - offset) / scale])
         return replace(self, low=ends[0], high=ends[1])
+
+
+def read_front(path: Path) -> Front | None:
+    """What a model file does to its input before its first learned layer.
+
+    None for a format whose graph is not read, for a model with several inputs, and for a file
+    that cannot be read: whether it is whole is judged elsewhere.
+    """
+    known = by_suffix(Path(path))
+    if known is None:
+        return None
+    try:
+        return known.front(Path(path))
+    except (*UNREADABLE, OSError, struct.error):
+        return None
 
 
 def stepped(front: Front, operation: str, value: Values, *, constant_first: bool) -> Front | None:

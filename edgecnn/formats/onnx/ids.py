@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgecnn.formats.id_tables import Reach, merged
+from edgecnn.formats.onnx.schema import (
+    ATTRIBUTE_GRAPH,
+    ATTRIBUTE_INTEGER,
+    ATTRIBUTE_INTEGERS,
+    ATTRIBUTE_TENSOR,
+    FUNCTION_INPUT,
+    FUNCTION_NAME,
+    FUNCTION_NODE,
+    FUNCTION_OUTPUT,
+    GRAPH_INITIALIZER,
+    GRAPH_INPUT,
+    GRAPH_NODE,
+    GRAPH_OUTPUT,
+    GRAPH_VALUE,
+    MODEL_FUNCTION,
+    MODEL_GRAPH,
+    NODE_INPUT,
+    NODE_OPERATOR,
+    NODE_OUTPUT,
+    TENSOR_DIMS,
+    TENSOR_INT32,
+    TENSOR_INT64,
+    TENSOR_NAME,
+    TENSOR_RAW,
+    attributes_of,
+    opened,
+)
 from edgecnn.formats.wire.protobuf import Message
-
-# Field numbers of onnx.proto.
-_MODEL_GRAPH, _MODEL_FUNCTION = 7, 25
-_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE = 1, 5, 11, 12, 13
-_FUNCTION_NAME, _FUNCTION_INPUT, _FUNCTION_OUTPUT, _FUNCTION_NODE = 1, 4, 5, 7
-_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE = 1, 2, 4, 5
-_ATTRIBUTE_NAME, _ATTRIBUTE_INTEGER, _ATTRIBUTE_TENSOR = 1, 3, 5
-_ATTRIBUTE_GRAPH, _ATTRIBUTE_INTEGERS = 6, 8
-_TENSOR_DIMS, _TENSOR_INT32, _TENSOR_INT64, _TENSOR_NAME, _TENSOR_RAW = 1, 5, 7, 8, 9
 
 _MOVES = {
     *("Cast", "CastLike", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Transpose"),
@@ -35,9 +53,6 @@ _LOOKUPS: Mapping[str, Mapping[int, int]] = {
 """Of an operator: which input holds ids, and which one the table."""
 _KEEPS_SHAPE = ("Identity", "Cast", "DequantizeLinear", "QuantizeLinear", "Dropout")
 _MAX_DEPTH = 8
-
-Reach = dict[int, int]
-"""Which inputs (by number) a value holds, and what was added to their values on the way."""
 
 
 @dataclass
@@ -63,22 +78,22 @@ class _Limits:
         """Walk a graph; returns what its outputs hold."""
         nodes, outputs = [], []
         for number, part in graph.messages():
-            if number == _GRAPH_NODE:
+            if number == GRAPH_NODE:
                 nodes.append(part)
-            elif number == _GRAPH_INITIALIZER:
-                _enter_constant(scope, part.text(_TENSOR_NAME), part)
-            elif number in (_GRAPH_VALUE, _GRAPH_INPUT):
+            elif number == GRAPH_INITIALIZER:
+                _enter_constant(scope, part.text(TENSOR_NAME), part)
+            elif number in (GRAPH_VALUE, GRAPH_INPUT):
                 _enter_shape(scope, part)
-            elif number == _GRAPH_OUTPUT:
+            elif number == GRAPH_OUTPUT:
                 outputs.append(part.text(1))
         self.nodes(nodes, scope, depth)
         return [scope.reach.get(name, {}) for name in outputs]
 
     def nodes(self, nodes: Sequence[Message], scope: _Scope, depth: int) -> None:
         for node in nodes:
-            operator = node.text(_NODE_OPERATOR)
-            inputs, outputs = node.texts(_NODE_INPUT), node.texts(_NODE_OUTPUT)
-            attributes = dict(_attributes(node))
+            operator = node.text(NODE_OPERATOR)
+            inputs, outputs = node.texts(NODE_INPUT), node.texts(NODE_OUTPUT)
+            attributes = dict(attributes_of(node))
             if not outputs:
                 continue
             _follow_shape(operator, inputs, outputs[0], attributes, scope)
@@ -89,7 +104,7 @@ class _Limits:
                     held = self._call(operator, inputs, scope, depth)
                 for graph in _graphs(attributes):
                     held += self._branch(operator, graph, inputs, scope, depth)
-            reach = _merged(held)
+            reach = merged(held)
             scope.reach |= {name: reach for name in outputs if name and reach}
 
     def _look_up(
@@ -99,7 +114,7 @@ class _Limits:
         attributes: Mapping[str, Message],
         scope: _Scope,
     ) -> None:
-        axis = (attributes["axis"].integer(_ATTRIBUTE_INTEGER) or 0) if "axis" in attributes else 0
+        axis = (attributes["axis"].integer(ATTRIBUTE_INTEGER) or 0) if "axis" in attributes else 0
         for ids, table in _LOOKUPS.get(operator, {}).items():
             if max(ids, table) >= len(inputs):
                 continue
@@ -134,15 +149,15 @@ class _Limits:
     def _call(self, operator: str, inputs: Sequence[str], scope: _Scope, depth: int) -> list[Reach]:
         function = self._functions[operator]
         inside = _Scope()
-        for name, given in zip(function.texts(_FUNCTION_INPUT), inputs, strict=False):
+        for name, given in zip(function.texts(FUNCTION_INPUT), inputs, strict=False):
             inside.reach[name] = scope.reach.get(given, {})
             if given in scope.shapes:
                 inside.shapes[name] = scope.shapes[given]
             if given in scope.constants:
                 inside.constants[name] = scope.constants[given]
-        nodes = [part for number, part in function.messages() if number == _FUNCTION_NODE]
+        nodes = [part for number, part in function.messages() if number == FUNCTION_NODE]
         self.nodes(nodes, inside, depth + 1)
-        return [inside.reach.get(name, {}) for name in function.texts(_FUNCTION_OUTPUT)]
+        return [inside.reach.get(name, {}) for name in function.texts(FUNCTION_OUTPUT)]
 
     def _branch(
         self, operator: str, graph: Message, inputs: Sequence[str], scope: _Scope, depth: int
@@ -151,7 +166,7 @@ class _Limits:
         it is given (behind the iteration's number and the condition).
         """
         inside = scope.inner()
-        names = [part.text(1) for number, part in graph.messages() if number == _GRAPH_INPUT]
+        names = [part.text(1) for number, part in graph.messages() if number == GRAPH_INPUT]
         given = inputs if operator in ("Loop", "Scan") else ()
         for name, outer in zip(names, given, strict=False):
             inside.reach[name] = scope.reach.get(outer, {})
@@ -160,22 +175,21 @@ class _Limits:
 
 def id_limits(path: Path) -> tuple[int | None, ...]:
     """See `id_tables.id_limits`. Raises ValueError or OSError for a file that is not whole."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        model = Message.whole(data)
-        graph = model.message(_MODEL_GRAPH)
+    with opened(path) as model:
+        graph = model.message(MODEL_GRAPH)
         if graph is None:
             return ()
         functions = {
-            part.text(_FUNCTION_NAME): part
+            part.text(FUNCTION_NAME): part
             for number, part in model.messages()
-            if number == _MODEL_FUNCTION
+            if number == MODEL_FUNCTION
         }
         constants = {
-            part.text(_TENSOR_NAME)
+            part.text(TENSOR_NAME)
             for number, part in graph.messages()
-            if number == _GRAPH_INITIALIZER
+            if number == GRAPH_INITIALIZER
         }
-        names = [part.text(1) for number, part in graph.messages() if number == _GRAPH_INPUT]
+        names = [part.text(1) for number, part in graph.messages() if number == GRAPH_INPUT]
         names = [name for name in names if name not in constants]
         limits = _Limits(functions)
         limits.graph(graph, _Scope({name: {at: 0} for at, name in enumerate(names)}))
@@ -191,7 +205,7 @@ def _follow_shape(
 ) -> None:
     """Enter the shape of what a node makes of a constant, as far as tables are made so."""
     if operator == "Constant" and "value" in attributes:
-        tensor = attributes["value"].message(_ATTRIBUTE_TENSOR)
+        tensor = attributes["value"].message(ATTRIBUTE_TENSOR)
         if tensor is not None:
             _enter_constant(scope, output, tensor)
         return
@@ -201,7 +215,7 @@ def _follow_shape(
     if operator in _KEEPS_SHAPE:
         scope.shapes.setdefault(output, shape)
     elif operator == "Transpose":
-        order = attributes["perm"].integers(_ATTRIBUTE_INTEGERS) if "perm" in attributes else ()
+        order = attributes["perm"].integers(ATTRIBUTE_INTEGERS) if "perm" in attributes else ()
         order = order or tuple(reversed(range(len(shape))))
         if sorted(order) == list(range(len(shape))):
             scope.shapes.setdefault(output, tuple(shape[axis] for axis in order))
@@ -212,34 +226,17 @@ def _graphs(attributes: Mapping[str, Message]) -> list[Message]:
         part
         for attribute in attributes.values()
         for number, part in attribute.messages()
-        if number == _ATTRIBUTE_GRAPH
+        if number == ATTRIBUTE_GRAPH
     ]
 
 
-def _attributes(node: Message) -> Iterator[tuple[str, Message]]:
-    for number, attribute in node.messages():
-        if number == _NODE_ATTRIBUTE:
-            yield attribute.text(_ATTRIBUTE_NAME), attribute
-
-
-def _merged(held: Sequence[Reach]) -> Reach:
-    """Of a value that comes in several ways the smallest shift counts: ids below 0 have the
-    table's size added (`Where(ids < 0, ids + n, ids)`), and ids from 0 on have not.
-    """
-    merged: Reach = {}
-    for reach in held:
-        for number, added in reach.items():
-            merged[number] = min(added, merged.get(number, added))
-    return merged
-
-
 def _enter_constant(scope: _Scope, name: str, tensor: Message) -> None:
-    shape = tensor.integers(_TENSOR_DIMS)
+    shape = tensor.integers(TENSOR_DIMS)
     scope.shapes[name] = shape
     if shape not in ((), (1,)):
         return
-    values = (*tensor.integers(_TENSOR_INT64), *tensor.integers(_TENSOR_INT32))
-    raw = tensor.message(_TENSOR_RAW)
+    values = (*tensor.integers(TENSOR_INT64), *tensor.integers(TENSOR_INT32))
+    raw = tensor.message(TENSOR_RAW)
     if values:
         scope.constants[name] = values[0]
     elif raw is not None and raw.end - raw.start in (4, 8) and tensor.integer(2) in (6, 7):

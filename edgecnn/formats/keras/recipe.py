@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-_MAX_CONFIG_BYTES = 64 << 20
+from edgecnn.formats.keras.config import read_config
 
 
 def recipe_of(path: Path) -> str:
     """See `recipes.recipe_in`. Raises ValueError or OSError for a file that is not whole."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("config.json").file_size > _MAX_CONFIG_BYTES:
-                return ""
-            config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise ValueError(str(error)) from error
+    config = read_config(path)
+    if config is None:
+        return ""
     policies: Counter[str] = Counter()
     waiting: list[Any] = [config]
     while waiting:

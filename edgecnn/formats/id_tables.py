@@ -7,18 +7,16 @@ another, which then looks fast. So ids are drawn below the smallest table that t
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.formats.id_tables import keras, onnx, tflite
+from edgecnn.formats.base import UNREADABLE
+from edgecnn.formats.kinds import by_suffix
 
 Limits = tuple[int | None, ...]
 
-_READERS: Mapping[str, Callable[[Path], Limits]] = {
-    ".onnx": onnx.id_limits,
-    ".tflite": tflite.id_limits,
-    ".keras": keras.id_limits,
-}
+Reach = dict[int, int]
+"""Which inputs (by number) a value holds, and what was added to their values on the way."""
 
 
 def id_limits(path: Path) -> Limits:
@@ -29,10 +27,21 @@ def id_limits(path: Path) -> Limits:
     (Reshape, Cast, Slice, a constant added …), also inside of branches, loops and functions.
     Returns () for a file that cannot be read: whether it is whole is judged elsewhere.
     """
-    reader = _READERS.get(Path(path).suffix.lower())
-    if reader is None:
+    known = by_suffix(Path(path))
+    if known is None:
         return ()
     try:
-        return reader(Path(path))
-    except (OSError, ValueError, IndexError, KeyError, struct.error):
+        return known.id_limits(Path(path))
+    except (*UNREADABLE, OSError, struct.error):
         return ()
+
+
+def merged(held: Sequence[Reach]) -> Reach:
+    """Of a value that comes in several ways the smallest shift counts: ids below 0 have the
+    table's size added (`Where(ids < 0, ids + n, ids)`), and ids from 0 on have not.
+    """
+    found: Reach = {}
+    for reach in held:
+        for number, added in reach.items():
+            found[number] = min(added, found.get(number, added))
+    return found

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator, Mapping
 from math import prod
+from pathlib import Path
 
 from edgecnn.formats.external import ExternalRange
+from edgecnn.formats.onnx.schema import (
+    ATTRIBUTE_INTEGER,
+    ATTRIBUTE_TEXT,
+    MODEL_GRAPH,
+    MODEL_IR,
+    MODEL_OPSET,
+    NODE_OPERATOR,
+    TENSOR_DIMS,
+    TENSOR_EXTERNAL,
+    TENSOR_NAME,
+    TENSOR_TYPE,
+    attributes_of,
+)
+from edgecnn.formats.wire.mapped import mapped
 from edgecnn.formats.wire.protobuf import Message
 
 # Where messages of onnx.proto hold others: every place that a tensor can be in.
@@ -19,8 +33,6 @@ _CHILDREN: Mapping[str, Mapping[int, str]] = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
 }
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_EXTERNAL = 1, 2, 8, 13
-_MODEL_IR, _MODEL_GRAPH, _MODEL_OPSET = 1, 7, 8
 _BITS = {
     1: 32,
     2: 8,
@@ -49,27 +61,26 @@ _BITS = {
     26: 2,
 }
 """Bits of an element by TensorProto.DataType."""
-_ATTRIBUTE_NAME, _ATTRIBUTE_NUMBER, _ATTRIBUTE_TEXT = 1, 3, 4
-_NODE_OPERATOR = 4
 _MARKS = (b"location", b"EPContext")
 """Nothing outside is read without one of these words in the file."""
 
 
-def examine(data: mmap.mmap) -> list[ExternalRange]:
+def examine(path: Path) -> list[ExternalRange]:
     """What the model reads from other files.
 
     Raises ValueError for a file that breaks off, that is no ONNX model, or that is nested or
     filled beyond all measure.
     """
-    model = Message.whole(data)
-    parts = {number for number, _ in model.messages()}
-    if _MODEL_GRAPH not in parts:
-        raise ValueError("it holds no graph")
-    if _MODEL_OPSET not in parts and (model.integer(_MODEL_IR) or 0) >= 3:
-        raise ValueError("it names no opset, which stands behind the graph")
-    if not any(data.find(mark) >= 0 for mark in _MARKS):
-        return []
-    return list(_external(model))
+    with mapped(path) as data:
+        model = Message.whole(data)
+        parts = {number for number, _ in model.messages()}
+        if MODEL_GRAPH not in parts:
+            raise ValueError("it holds no graph")
+        if MODEL_OPSET not in parts and (model.integer(MODEL_IR) or 0) >= 3:
+            raise ValueError("it names no opset, which stands behind the graph")
+        if not any(data.find(mark) >= 0 for mark in _MARKS):
+            return []
+        return list(_external(model))
 
 
 def _external(model: Message) -> Iterator[ExternalRange]:
@@ -93,7 +104,7 @@ def _of_tensor(tensor: Message) -> Iterator[ExternalRange]:
     """
     entries: dict[str, str] = {}
     for number, part in tensor.messages():
-        if number == _TENSOR_EXTERNAL:
+        if number == TENSOR_EXTERNAL:
             key = part.text(1)
             if key == "location" and key in entries:
                 raise ValueError("a tensor has two locations")
@@ -101,15 +112,15 @@ def _of_tensor(tensor: Message) -> Iterator[ExternalRange]:
     if "location" not in entries:
         return
     offset, length = _whole(entries, "offset"), _whole(entries, "length")
-    dimensions = tensor.integers(_TENSOR_DIMS)
+    dimensions = tensor.integers(TENSOR_DIMS)
     if any(size < 0 for size in dimensions):
         raise ValueError("a tensor has a negative dimension")
-    bits = _BITS.get(tensor.integer(_TENSOR_TYPE) or 0, 0)
+    bits = _BITS.get(tensor.integer(TENSOR_TYPE) or 0, 0)
     needed = (prod(dimensions) * bits + 7) // 8
     if needed >= 1 << 63:  # of many dimensions, also more digits than Python prints
         raise ValueError("a tensor is larger than any file")
     yield ExternalRange(
-        tensor.text(_TENSOR_NAME) or "a tensor", entries["location"], offset, max(length, needed)
+        tensor.text(TENSOR_NAME) or "a tensor", entries["location"], offset, max(length, needed)
     )
 
 
@@ -122,17 +133,14 @@ def _whole(entries: Mapping[str, str], key: str) -> int:
 
 def _of_context(node: Message) -> Iterator[ExternalRange]:
     """Compiled for one device, a model may keep its program in another file (EPContext)."""
-    if node.text(_NODE_OPERATOR) != "EPContext":
+    if node.text(NODE_OPERATOR) != "EPContext":
         return
     embedded, place = 1, ""
-    for number, attribute in node.messages():
-        if number != 5:
-            continue
-        name = attribute.text(_ATTRIBUTE_NAME)
+    for name, attribute in attributes_of(node):
         if name == "embed_mode":
-            embedded = attribute.integer(_ATTRIBUTE_NUMBER) or 0
+            embedded = attribute.integer(ATTRIBUTE_INTEGER) or 0
         elif name == "ep_cache_context":
-            part = attribute.message(_ATTRIBUTE_TEXT)
+            part = attribute.message(ATTRIBUTE_TEXT)
             place = part.content()[:4096].decode("utf-8", "replace") if part else ""
     if not embedded and place:
         yield ExternalRange("EPContext", place)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-_MAX_CONFIG_BYTES = 64 << 20
+from edgecnn.formats.keras.config import read_config
+
 _MAX_STEPS = 100_000
 
 
 def id_limits(path: Path) -> tuple[int | None, ...]:
     """See `id_tables.id_limits`. Raises ValueError or OSError for a file that is not whole."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("config.json").file_size > _MAX_CONFIG_BYTES:
-                return ()
-            config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise ValueError(str(error)) from error
+    config = read_config(path)
+    if config is None:
+        return ()
     settings = _mapping(config.get("config") if isinstance(config, dict) else None)
     layers = [_mapping(layer) for layer in _listed(settings.get("layers"))]
     names = list(_input_names(settings.get("input_layers")))
