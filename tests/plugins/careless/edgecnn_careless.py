@@ -30,7 +30,7 @@ class Unread:
         self.shape = tuple(size or 1 for size in spec.shape)
         self.nbytes = 4 * int(np.prod(self.shape))
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         values: Array = self.buffer.read(int(np.prod(self.shape)), np.float32)
         return values.reshape(self.shape)
 

@@ -61,13 +61,13 @@ def read(path: Path) -> Mapping[str, Any]:
     if not content.startswith(MARK):
         raise ValueError("it does not begin with TOY1")
     network = json.loads(content.removeprefix(MARK))
-    named = isinstance(network, dict) and isinstance(network.get("weights"), str)
-    if not named:
-        raise ValueError("it names no weights")
-    shape = network.get("shape")
+    known: Mapping[str, Any] = network if isinstance(network, dict) else {}
+    if not isinstance(known.get("weights"), str):
+        raise ValueError("it names no weights")  # noqa: TRY004 (what readers raise)
+    shape = known.get("shape")
     if not isinstance(shape, list) or [type(size) for size in shape] != [int, int]:
         raise ValueError("it has no shape")
-    return network
+    return known
 
 
 def write(path: Path, network: Mapping[str, Any]) -> None:

@@ -54,7 +54,7 @@ def load(path: Path, options: RuntimeOptions, runtime_version: str) -> LiteRTGPU
     """
     signature = read_signature(path)
     fixed_inputs(signature, options)
-    for spec in (*signature.inputs, *declared_outputs(signature)):
+    for spec in (*declared_inputs(signature), *declared_outputs(signature)):
         if spec.dtype not in _BUFFER_DTYPES:
             raise UnsupportedError(
                 f"{path.name}: LiteRT's GPU buffers hold no {spec.dtype} ({spec.name!r})",

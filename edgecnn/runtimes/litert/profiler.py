@@ -1,4 +1,4 @@
-"""LiteRT's own profiler through its C API; a program that `litert_profile` starts.
+"""LiteRT's own profiler through its C API; a program that `profile` starts.
 
 The Python package offers no profiler, but `libLiteRt.so`, which it brings, does. This runs in
 a process of its own and needs numpy alone: should a later version change a structure, this

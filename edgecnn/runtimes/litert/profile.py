@@ -61,7 +61,7 @@ def profile(
 
 
 def _ask(request: str) -> list[tuple[str, str, int]]:
-    program = Path(__file__).with_name("litert_profiler.py")
+    program = Path(__file__).with_name("profiler.py")
     try:
         done = subprocess.run(
             [sys.executable, "-P", str(program)],

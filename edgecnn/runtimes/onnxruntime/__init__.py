@@ -16,13 +16,14 @@ from edgecnn.errors import MissingDependencyError, UnavailableError, Unsupported
 from edgecnn.formats.check import read_signature
 from edgecnn.registry import require
 from edgecnn.results import RuntimeOptions
-from edgecnn.runtimes import onnxruntime_errors, onnxruntime_profile
 from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
 from edgecnn.runtimes.cuda import CudaDevice, first_device
 from edgecnn.runtimes.declared import fixed_inputs
 from edgecnn.runtimes.host import cpu_name, thread_count
-from edgecnn.runtimes.onnxruntime_session import ONNXRuntimeSession
-from edgecnn.runtimes.onnxruntime_values import usable_outputs
+from edgecnn.runtimes.onnxruntime import errors
+from edgecnn.runtimes.onnxruntime import profile as operators
+from edgecnn.runtimes.onnxruntime.session import ONNXRuntimeSession
+from edgecnn.runtimes.onnxruntime.values import usable_outputs
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -83,7 +84,7 @@ class ONNXRuntime(Runtime):
         inferences: int,
     ) -> list[OperatorTime]:
         session = cls._load(path, device, options)
-        return onnxruntime_profile.profile(session.profiled, tensors, inferences)
+        return operators.profile(session.profiled, tensors, inferences)
 
     @classmethod
     def _load(cls, path: Path, device: str, options: RuntimeOptions) -> ONNXRuntimeSession:
@@ -142,8 +143,8 @@ def create(
     """An InferenceSession, or an error in one line."""
     try:
         return ort.InferenceSession(str(path), session_options, providers=providers)
-    except onnxruntime_errors.failures() as error:
-        raise onnxruntime_errors.explained(ort, path, error) from error
+    except errors.failures() as error:
+        raise errors.explained(ort, path, error) from error
 
 
 def _session_options(ort: ModuleType, options: RuntimeOptions) -> Any:

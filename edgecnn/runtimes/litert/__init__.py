@@ -9,10 +9,11 @@ from typing import ClassVar
 from edgecnn.errors import MissingDependencyError
 from edgecnn.registry import require
 from edgecnn.results import RuntimeOptions
-from edgecnn.runtimes import litert_gpu, litert_profile
 from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.interpreter_session import load_interpreter
+from edgecnn.runtimes.litert import gpu
+from edgecnn.runtimes.litert import profile as operators
 
 
 class LiteRT(Runtime):
@@ -36,7 +37,7 @@ class LiteRT(Runtime):
         except MissingDependencyError as error:
             return Availability(False, error.message, error.hint)
         if device == "gpu":
-            return litert_gpu.probe(_version())
+            return gpu.probe(_version())
         return Availability(True, version=_version(), device_name=cpu_name())
 
     @classmethod
@@ -44,7 +45,7 @@ class LiteRT(Runtime):
         cls.check_device(device)
         if device == "gpu":
             require("ai_edge_litert.compiled_model", cls.extra)
-            return litert_gpu.load(path, options, f"LiteRT {_version()}")
+            return gpu.load(path, options, f"LiteRT {_version()}")
         interpreter = require("ai_edge_litert.interpreter", cls.extra).Interpreter
         return load_interpreter(interpreter, path, options, runtime_version=f"LiteRT {_version()}")
 
@@ -60,7 +61,7 @@ class LiteRT(Runtime):
         if device != "cpu":
             return super().profile(path, device, options, tensors, inferences)
         package = Path(str(require("ai_edge_litert", cls.extra).__file__)).parent
-        return litert_profile.profile(package, path, options, tensors, inferences)
+        return operators.profile(package, path, options, tensors, inferences)
 
 
 def _version() -> str:

@@ -17,7 +17,6 @@ from edgecnn.formats.kinds import format_of
 from edgecnn.manifest import TensorSpec
 from edgecnn.registry import lookup, require
 from edgecnn.results import Effective, RuntimeOptions
-from edgecnn.runtimes import openvino_profile
 from edgecnn.runtimes.base import (
     Array,
     Availability,
@@ -28,6 +27,7 @@ from edgecnn.runtimes.base import (
 )
 from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name
+from edgecnn.runtimes.openvino import profile as operators
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
 from edgecnn.text import shortened
@@ -110,7 +110,7 @@ class OpenVINO(Runtime):
     ) -> list[OperatorTime]:
         inputs, _ = _declared(path, options)
         compiled, _ = _compile(path, device, options, inputs, PERF_COUNT=True)
-        return openvino_profile.profile(compiled, device, tensors, inferences)
+        return operators.profile(compiled, device, tensors, inferences)
 
 
 class OpenVINOSession(Session):

@@ -17,7 +17,7 @@ from edgecnn import scratch
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
-from edgecnn.runtimes.onnxruntime_values import as_array
+from edgecnn.runtimes.onnxruntime.values import as_array
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
 
@@ -88,7 +88,7 @@ class ONNXRuntimeSession(Session):
         return self._bind_on_cpu(session, feed)
 
     def _bind_objects(self, session: Any, feed: Mapping[str, Array]) -> Invocation:
-        """All outputs are made, those that hold numbers are returned (see `onnxruntime_values`)."""
+        """All outputs are made, those that hold numbers are returned (see `values`)."""
         names = [output.name for output in self._session.get_outputs()]
         places = self._places
 
