@@ -28,7 +28,7 @@ from edgecnn.measurements import (
 )
 from edgecnn.records import FieldError, inside, read_field, read_list, read_record
 from edgecnn.repeat import Repeat
-from edgecnn.runs import Block, Effective, Run, run_from_dict
+from edgecnn.runs import Block, Effective, Run, RunEnvironment, run_from_dict
 
 __all__ = [
     "Accuracy",
@@ -45,13 +45,16 @@ __all__ = [
     "Repeat",
     "Results",
     "Run",
+    "RunEnvironment",
     "RuntimeOptions",
     "Status",
     "Verdict",
     "run_from_dict",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""1: first. 2: rounds, and blocks with the state of the machine. 3: the environment in each run.
+Older files are read as they are: what they do not say is empty."""
 MAX_FILE_BYTES = 256 << 20
 """About 35 million raw samples; read back, a file takes up to 12 times its size in memory."""
 

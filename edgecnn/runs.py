@@ -61,6 +61,20 @@ class Block:
 
 
 @dataclass(frozen=True)
+class RunEnvironment:
+    """What a process ran on, as it saw it itself: it may be another Python than its parent's.
+
+    `packages` are those that it had loaded: edgecnn, numpy and what the runtime consists of.
+    """
+
+    python: str
+    kernel: str = ""
+    architecture: str = ""
+    cpu_model: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Run:
     """One fresh process: load, first inference, warm-up and steady state apart.
 
@@ -91,6 +105,8 @@ class Run:
     passes: Annotated[Mapping[str, Mapping[str, Any]], PassDetails] = field(default_factory=dict)
     """What further passes over the loaded model found, by name ("memory", "energy" …); one that
     could not be made holds `error`."""
+    environment: RunEnvironment | None = None
+    """None in results of schema 1 and 2, which noted the parent's alone."""
 
     @cached_property
     def quiet_ns(self) -> Samples:

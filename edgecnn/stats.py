@@ -108,6 +108,12 @@ def student_t(confidence: float, degrees: int) -> float:
     return (low + high) / 2
 
 
+def student_tail(t: float, degrees: int) -> float:
+    """P(T ≥ t) for Student's T with `degrees` degrees of freedom: a one-sided p-value."""
+    outside = (1 - _within_t(abs(t), degrees)) / 2
+    return outside if t >= 0 else 1 - outside
+
+
 def _within_t(t: float, degrees: int) -> float:
     """P(|T| ≤ t) for Student's T with `degrees` degrees of freedom."""
     if degrees > 200:  # normal to four digits

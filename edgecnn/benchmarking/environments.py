@@ -1,7 +1,8 @@
-"""Manage isolated environments for runtimes whose dependencies conflict.
+"""Manage isolated environments for runtimes whose dependencies conflict, and for other versions.
 
 tflite-runtime's last release needs numpy 1, LiteRT runs with numpy 2: each gets its own virtual
-environment, and the worker process starts with that environment's Python.
+environment, and the worker process starts with that environment's Python. The same way, a
+runtime in another version ("onnxruntime==1.23.*") is measured beside the one that is installed.
 """
 
 from __future__ import annotations
@@ -9,15 +10,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError
+from edgecnn.benchmarking import installer, versions
+from edgecnn.benchmarking.installer import CreationError
+from edgecnn.errors import InputError, MissingDependencyError
+from edgecnn.places import data_home
 from edgecnn.registry import unknown_name
+
+__all__ = ["HOMES", "CreationError", "Home", "create", "described", "homes_folder", "names",
+           "python_of", "remove", "resolve"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,21 +45,18 @@ HOMES: Mapping[str, Home] = {
 }
 
 _MARKER = "edgecnn.json"
-
-
-class CreationError(EdgeCNNError):
-    """An isolated environment could not be filled."""
-
-    exit_code = 3
+_NUMPY = ("numpy>=1.26", "numpy>=1.26,<2")
+"""Older runtimes were built for numpy 1 and often do not say so: the second is tried, too."""
 
 
 def homes_folder() -> Path:
     """Where isolated environments lie: $EDGECNN_HOME/envs, by default under the user's data."""
-    base = os.environ.get("EDGECNN_HOME")
-    if base:
-        return Path(base) / "envs"
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "edgecnn" / "envs"
+    return data_home() / "envs"
+
+
+def names() -> list[str]:
+    """Environments that are known by name, and those of versions that were created."""
+    return [*HOMES, *(path.name for path in _versioned())]
 
 
 def python_of(name: str) -> Path | None:
@@ -62,18 +66,39 @@ def python_of(name: str) -> Path | None:
     return python if (folder / _MARKER).is_file() and python.exists() else None
 
 
+def resolve(name: str) -> str:
+    """The environment of a runtime in a version, as in "onnxruntime==1.23.2".
+
+    Of several that fit a pattern it is the newest. Raises InputError where none is created.
+    """
+    wanted = versions.parse(name)
+    fitting = []
+    for path in _versioned():
+        known = versions.recorded((path / _MARKER).read_text(encoding="utf-8", errors="replace"))
+        version = known.get("version", "")
+        if known.get("runtime") == wanted.runtime and wanted.takes(version):
+            fitting.append((versions.order(version) or ((), 0), path.name))
+    if not fitting:
+        raise InputError(f"{name} is not created", hint=f"edgecnn env create '{name}'")
+    return max(fitting)[1]
+
+
 def described(name: str) -> dict[str, Any]:
     """What is known of an environment: whether it is there, its packages, its purpose."""
-    home = _home(name)
-    marker = homes_folder() / name / _MARKER
+    folder = homes_folder() / name
     created = python_of(name) is not None
-    record = json.loads(marker.read_text(encoding="utf-8")) if created else {}
+    record = _record(folder) if created else {}
+    if versions.is_versioned(name):
+        purpose, wanted = "a runtime in a version of its own", [name]
+    else:
+        home = _home(name)
+        purpose, wanted = home.purpose, list(home.packages)
     return {
         "name": name,
         "created": created,
-        "purpose": home.purpose,
-        "packages": record.get("packages", list(home.packages)),
-        "folder": str(homes_folder() / name),
+        "purpose": purpose,
+        "packages": record.get("packages", wanted),
+        "folder": str(folder),
     }
 
 
@@ -83,41 +108,136 @@ def create(name: str, *, force: bool = False) -> Path:
     Raises MissingDependencyError when no fitting Python is found, CreationError when the
     packages cannot be installed. What is half made is removed again.
     """
+    if versions.is_versioned(name):
+        return _create_version(name, force=force)
     home = _home(name)
     existing = python_of(name)
     if existing is not None and not force:
         return existing
-    folder = homes_folder() / name
     base = _find_python(home)
+    folder = homes_folder() / name
     shutil.rmtree(folder, ignore_errors=True)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _call([str(base), "-m", "venv", str(folder)], "create the environment")
-        python = _python_in(folder)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _call([*install, *home.packages], f"install {', '.join(home.packages)}")
-        frozen = _call([str(python), "-m", "pip", "freeze"], "list what was installed")
-        record = {"packages": frozen.split(), "python": str(base)}
-        (folder / _MARKER).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise InputError(
-            f"cannot write {folder}: {error.strerror}", hint="set EDGECNN_HOME to another folder"
-        ) from error
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return python
+    with _removed_unless_finished(folder):
+        installer.make(folder, base)
+        installer.install(_python_in(folder), home.packages)
+        _write_record(folder, base)
+    return _python_in(folder)
 
 
 def remove(name: str) -> bool:
     """Delete an environment; False when there was none."""
-    _home(name)
+    if versions.is_versioned(name):
+        try:
+            name = resolve(name)
+        except InputError:
+            return False
+    else:
+        _home(name)
     folder = homes_folder() / name
     if not folder.exists():
         return False
     shutil.rmtree(folder)
     return True
+
+
+def _create_version(name: str, *, force: bool) -> Path:
+    """An environment for a runtime in a version, proven by letting the runtime answer there."""
+    wanted = versions.parse(name)
+    if not force:
+        try:
+            found = python_of(resolve(name))
+        except InputError:
+            found = None
+        if found is not None:
+            return found
+    base = Path(sys.executable)
+    pending = homes_folder() / f".{wanted.package}-{os.getpid()}"
+    shutil.rmtree(pending, ignore_errors=True)
+    with _removed_unless_finished(pending):
+        installer.make(pending, base)
+        python = _python_in(pending)
+        for attempt, numpy in enumerate(_NUMPY):
+            installer.install(python, [wanted.requirement, numpy])
+            reason = _missing(wanted.runtime, python)
+            if not reason:
+                break
+            if attempt == len(_NUMPY) - 1:
+                raise CreationError(
+                    f"{wanted.requirement} was installed and does not run here: {reason}",
+                    hint="try another version",
+                )
+        version = _version_in(python, wanted.package)
+        _write_record(
+            pending, base, runtime=wanted.runtime, package=wanted.package, version=version
+        )
+        folder = homes_folder() / f"{wanted.runtime}=={version}"
+        shutil.rmtree(folder, ignore_errors=True)
+        pending.replace(folder)
+    return _python_in(folder)
+
+
+def _missing(runtime: str, python: Path) -> str:
+    """Why a runtime cannot be used with that Python; empty where it can."""
+    from edgecnn.benchmarking.process import run_worker
+    from edgecnn.benchmarking.worker import Job
+    from edgecnn.registry import RUNTIMES
+
+    device = RUNTIMES.load(runtime).devices[0]
+    outcome = run_worker(Job(runtime, device), python, timeout=120.0)
+    if outcome.status != "ok":
+        return outcome.error or outcome.status
+    availability = outcome.loaded.get("availability", {})
+    return "" if availability.get("available") else str(availability.get("reason", "no reason"))
+
+
+def _version_in(python: Path, package: str) -> str:
+    for line in installer.installed(python):
+        name, _, version = line.partition("==")
+        if name.strip().lower().replace("_", "-") == package:
+            return version.strip()
+        if name.lower().replace("_", "-").startswith(f"{package} @ "):  # a local file
+            break
+    command = [str(python), "-c", "import sys; from importlib.metadata import version; "
+               "print(version(sys.argv[1]))", package]  # fmt: skip
+    return installer.call(command, f"read the version of {package}").strip()
+
+
+def _versioned() -> list[Path]:
+    """Folders of environments of versions that were created to the end."""
+    folder = homes_folder()
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if "==" in path.name and python_of(path.name))
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / _MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_record(folder: Path, base: Path, **further: str) -> None:
+    packages = [line for line in installer.installed(_python_in(folder)) if line.strip()]
+    record = {"packages": packages, "python": str(base), **further}
+    (folder / _MARKER).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _removed_unless_finished(folder: Path) -> Iterator[None]:
+    """Makes the parent of a folder, and removes the folder again when the block fails."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise InputError(
+                f"cannot write {folder}: {error.strerror}",
+                hint="set EDGECNN_HOME to another folder",
+            ) from error
+        raise
 
 
 def _home(name: str) -> Home:
@@ -143,15 +263,3 @@ def _find_python(home: Home) -> Path:
 
 def _python_in(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-
-def _call(command: list[str], purpose: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        errors = [line for line in said if line.startswith("ERROR")] or said[-1:]
-        raise CreationError(
-            f"could not {purpose}: {errors[0] if errors else 'no reason given'}",
-            hint="check the network and the free space, then try again",
-        )
-    return done.stdout

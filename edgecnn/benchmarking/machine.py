@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgecnn.benchmarking import observation, quota
-from edgecnn.results import Environment
+from edgecnn.results import Environment, RunEnvironment
 
 Answer = TypeVar("Answer")
 
@@ -32,6 +32,19 @@ PACKAGES = (
     "tensorflow",
     "tf2onnx",
 )
+MODULES = {
+    "numpy": ("numpy",),
+    "ai_edge_litert": ("ai-edge-litert",),
+    "tflite_runtime": ("tflite-runtime",),
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
+    "openvino": ("openvino",),
+    "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python"),
+    "tensorflow": ("tensorflow",),
+    "keras": ("keras",),
+    "ncnn": ("ncnn",),
+    "MNN": ("MNN",),
+}
+"""The packages that bring a module: which of them a process uses is told by what it loaded."""
 # What decides the speed of a convolution on x86 and ARM.
 INSTRUCTION_SETS = (
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16",
@@ -47,6 +60,26 @@ def capture() -> Environment:
         machine=_machine(),
         system=_system(),
         packages=_packages(),
+    )
+
+
+def of_process() -> RunEnvironment:
+    """What this process runs on; needs numpy alone, for a worker is asked, too."""
+    import edgecnn
+
+    loaded = {name.partition(".")[0] for name in sys.modules}
+    packages = {"edgecnn": edgecnn.__version__}
+    for module in sorted(loaded & MODULES.keys()):
+        for name in MODULES[module]:
+            version = _version(name)
+            if version:
+                packages[name] = version
+    return RunEnvironment(
+        python=platform.python_version(),
+        kernel=platform.release(),
+        architecture=platform.machine(),
+        cpu_model=str(_processor()["cpu_model"]),
+        packages=packages,
     )
 
 
@@ -148,13 +181,16 @@ def _system() -> dict[str, str]:
 
 
 def _packages() -> dict[str, str]:
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    versions = {name: _version(name) for name in PACKAGES}
+    return {name: version for name, version in versions.items() if version}
+
+
+def _version(package: str) -> str:
+    """The version of an installed package; empty where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _read(path: str) -> str | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from edgecnn.benchmarking import environments, versions
 from edgecnn.benchmarking.scenarios import check as check_scenario
 from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import ArtifactRecord, Measurement, RuntimeOptions
-from edgecnn.runtimes import parse_configuration
+from edgecnn.runtimes import parse_configuration, without_version
 from edgecnn.runtimes.base import Runtime
 
 
@@ -93,7 +94,8 @@ def _expand(runtimes: Sequence[str]) -> Iterator[tuple[str, str]]:
             for name in RUNTIMES.names():
                 yield from ((name, device) for device in _runtime(name).devices)
         else:
-            yield parse_configuration(text)
+            name, device = parse_configuration(text)
+            yield (environments.resolve(name) if versions.is_versioned(name) else name), device
 
 
 def _reads(name: str, format_name: str) -> bool:
@@ -101,7 +103,7 @@ def _reads(name: str, format_name: str) -> bool:
 
 
 def _runtime(name: str) -> type[Runtime]:
-    runtime: type[Runtime] = RUNTIMES.load(name)
+    runtime: type[Runtime] = RUNTIMES.load(without_version(name))
     return runtime
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import scratch
-from edgecnn.benchmarking import environments, limits, machine
+from edgecnn.benchmarking import environments, limits, machine, versions
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of
 from edgecnn.benchmarking.baseline import Baseline
 from edgecnn.benchmarking.feeding import Feeding, Prepared, synthetic_range
@@ -40,6 +40,7 @@ from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Measurement, Repeat, Results, RuntimeOptions
+from edgecnn.runtimes import without_version
 
 SAVE_EVERY_SECS = 5.0
 DEFAULT_PASSES = ("response", "synchrony", "memory", "stages", "cost", "energy")
@@ -177,7 +178,6 @@ class _Ledger:
             command=command,
             repeat=Repeat(repeat, {**(previous.repeat.paths if previous else {}), **paths}),
         )
-        self._absent: dict[str, Outcome] = {}
         self._looks = Looks(Baseline(self.results.environment.machine))
         self._rows = [self._row(*numbered) for numbered in enumerate(configurations)]
 
@@ -251,11 +251,8 @@ class _Ledger:
     def _measure_once(self, row: _Row, round_number: int) -> None:
         configuration = row.configuration
         samples = self._feeding.of(configuration.artifact)
-        name = f"{configuration.runtime}:{configuration.device}"
         if isinstance(row.python, Outcome):
             outcome = row.python
-        elif name in self._absent:
-            outcome = self._absent[name]
         elif isinstance(samples, EdgeCNNError):
             cause = cause_of(samples)
             outcome = Outcome("failed", error=samples.message, hint=samples.hint, cause=cause)
@@ -279,8 +276,6 @@ class _Ledger:
                 run = replace(outcome.run, round=round_number)
                 outcome = replace(outcome, run=run)
                 self._looks.add(_name_of(row.python), run)
-            if outcome.absent:
-                self._absent[name] = outcome
             if outcome.outputs_written:
                 row.outputs = outputs
         self._enter(row, outcome)
@@ -372,7 +367,7 @@ def _job(
 ) -> Job:
     preprocessing = configuration.artifact.manifest.preprocessing
     return Job(
-        runtime=configuration.runtime,
+        runtime=without_version(configuration.runtime),
         device=configuration.device,
         options=configuration.options,
         path=str(configuration.artifact.path.resolve()),
@@ -403,7 +398,10 @@ def _was_tried(measurement: Measurement) -> bool:
 
 def _python_for(configuration: Configuration) -> Path | Outcome | None:
     """Which Python runs this configuration: None for this one; an Outcome when there is none."""
-    name = RUNTIMES.load(configuration.runtime).environment
+    if versions.is_versioned(configuration.runtime):
+        name: str | None = configuration.runtime
+    else:
+        name = RUNTIMES.load(configuration.runtime).environment
     if name is None:
         return None
     python = environments.python_of(name)

@@ -27,6 +27,7 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.benchmarking import machine as machine_facts
 from edgecnn.benchmarking import passes, placement, scenarios
 from edgecnn.benchmarking.contention import Watch
 from edgecnn.benchmarking.observation import (
@@ -132,7 +133,6 @@ def main(parent: int, bare_bytes: int | None = None) -> int:
             "message": error.message,
             "hint": error.hint,
             "cause": cause_of(error),
-            "absent": isinstance(error, UnavailableError),
         }
         print(json.dumps(report), file=events, flush=True)
     return 0
@@ -211,6 +211,7 @@ def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
             "effective": effective,
             "started_at": started_at,
             "machine": machine,
+            "environment": asdict(machine_facts.of_process()),
         },
     }
     deadline = time.monotonic() + job.protocol.checking_secs

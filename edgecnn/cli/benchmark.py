@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli import options, repetition, timeline
+from edgecnn.cli import on_boards, options, repetition, timeline
 from edgecnn.cli.datasets import Reading
 from edgecnn.cli.progress import shown
 from edgecnn.cli.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
+
+
+def _board_names() -> list[str]:
+    from edgecnn.boards import inventory
+
+    return list(inventory.load())
 
 
 @click.command(cls=Sectioned)
@@ -39,6 +45,12 @@ if TYPE_CHECKING:
 @options.shape()
 @options.scenario()
 @options.further_passes()
+@click.option(
+    "--on",
+    type=options.Names(_board_names),
+    default=(),
+    help="Boards to measure on over SSH: names, tags or ssh://user@host.",
+)
 @click.option("--out", type=options.FILE, required=True, help="The results file (.json) to write.")
 @options.force()
 def command(
@@ -62,6 +74,7 @@ def command(
     loadgen: bool,
     sustained: str | None,
     profile_ops: bool,
+    on: tuple[str, ...],
     out: Path,
     force: bool,
 ) -> None:
@@ -89,6 +102,9 @@ def command(
         )
     models = [check_model_path(path) for path in artifacts]
     options.claim(out)
+    if on:
+        on_boards.measure(on, models, out, force=force)
+        return
     if sustained:
         protocol = replace(protocol, sustained_secs=parse_duration(sustained))
     passes = list(DEFAULT_PASSES)

@@ -8,14 +8,18 @@ from edgecnn.cli import options
 
 
 def _names() -> list[str]:
-    from edgecnn.benchmarking.environments import HOMES
+    from edgecnn.benchmarking import environments
 
-    return list(HOMES)
+    return environments.names()
 
 
 @click.group()
 def command() -> None:
-    """Manage isolated environments for runtimes whose dependencies conflict."""
+    """Manage isolated environments for runtimes whose dependencies conflict.
+
+    They also hold other versions of a runtime: `edgecnn env create 'onnxruntime==1.23.*'`, then
+    `edgecnn benchmark MODEL --runtimes onnxruntime:cpu,onnxruntime==1.23.*:cpu`.
+    """
 
 
 @command.command("list")
@@ -23,7 +27,7 @@ def list_environments() -> None:
     """Show what can be created and what is there."""
     from edgecnn.benchmarking import environments
 
-    for name in environments.HOMES:
+    for name in environments.names():
         known = environments.described(name)
         state = "created" if known["created"] else "not created"
         click.echo(f"{name:<16} {state:<12} {known['purpose']}")
@@ -36,15 +40,27 @@ def list_environments() -> None:
 @click.argument("name", type=options.Name(_names))
 @options.force()
 def create(name: str, force: bool) -> None:
-    """Create the environment NAME (needs a network or a local package index)."""
-    from edgecnn.benchmarking import environments
+    """Create the environment NAME (needs a network or a local package index).
 
-    if environments.python_of(name) is not None and not force:
-        click.echo(f"{name} is there already")
+    NAME is one that `edgecnn env list` shows, or a runtime's package in a version, as in
+    onnxruntime==1.23.2 or onnxruntime==1.23.* (quote the star). uv installs where it is there.
+    """
+    from edgecnn.benchmarking import environments, versions
+    from edgecnn.errors import InputError
+
+    try:
+        known = environments.resolve(name) if versions.is_versioned(name) else name
+    except InputError:
+        versions.parse(name)
+        known = ""
+    if known and environments.python_of(known) is not None and not force:
+        click.echo(f"{known} is there already")
         return
     click.echo(f"creating {name} …", err=True)
-    environments.create(name, force=force)
-    click.echo(f"{name} is ready")
+    python = environments.create(name, force=force)
+    made = python.parent.parent.name
+    how = f": --runtimes {made}:cpu" if versions.is_versioned(made) else ""
+    click.echo(f"{made} is ready{how}")
 
 
 @command.command()

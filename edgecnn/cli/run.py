@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
 
 
-QUICK_ROW_SECS = 2.0
-"""Of two dozen rows, for an answer within two minutes."""
-
-
 @click.command(cls=Sectioned)
 @options.model(default="lenet5", show_default=True)
 @options.data(default="digits", show_default=True)
@@ -28,7 +24,7 @@ QUICK_ROW_SECS = 2.0
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and splits.")
 @options.targets(default="all", show_default=True)
 @options.runtimes()
-@options.protocol(default="default", quick_row_secs=QUICK_ROW_SECS)
+@options.protocol(default="default")
 @click.option(
     "--out",
     type=options.FILE,

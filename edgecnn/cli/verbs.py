@@ -27,10 +27,12 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "models": "List the networks; show one layer by layer and draw it.",
         "data": "Inspect, pack and collect data sets.",
         "explain": "Show what a network sees in a picture.",
+        "results": "Keep results in a database: history, changes, gates.",
         "detect": "Find stop signs in a camera, a video or pictures, live.",
     },
-    "This machine": {
+    "Machines": {
         "doctor": "Show which runtimes this machine has, and what the others need.",
+        "boards": "Know the machines that are measured over SSH.",
         "env": "Manage isolated environments for conflicting runtimes.",
     },
 }

@@ -137,6 +137,11 @@ def read_embedded(path: Path) -> list[Results]:
         raise InputError(f"{path}: {error.message}", hint=error.hint) from error
 
 
+def read_any(path: Path) -> list[Results]:
+    """The results in a results file, or in a page that carries them. Raises InputError."""
+    return read_embedded(path) if path.suffix.lower() == ".html" else [Results.load(path)]
+
+
 def _runs(results: Sequence[Results]) -> Iterator[Run]:
     for result in results:
         for measurement in result.measurements:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors import InputError
-from edgecnn.formats.check import check_model_path
-from edgecnn.formats.kinds import format_of
-from edgecnn.registry import RUNTIMES, unknown_name
+from edgecnn.registry import RUNTIMES, lookup, unknown_name
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
 
@@ -15,10 +13,11 @@ from edgecnn.runtimes.base import Runtime, Session
 def parse_configuration(text: str) -> tuple[str, str]:
     """Split "litert:gpu" into ("litert", "gpu"); a runtime alone stands for its first device.
 
+    A runtime in a version keeps it: "onnxruntime==1.23.2:cpu" is ("onnxruntime==1.23.2", "cpu").
     Raises InputError with the nearest known name for a runtime or a device nobody has.
     """
     name, colon, device = text.strip().partition(":")
-    runtime: type[Runtime] = RUNTIMES.load(name)
+    runtime: type[Runtime] = RUNTIMES.load(without_version(name))
     if not colon:
         return name, runtime.devices[0]
     if device not in runtime.devices:
@@ -26,6 +25,11 @@ def parse_configuration(text: str) -> tuple[str, str]:
             "configuration", f"{name}:{device}", [f"{name}:{known}" for known in runtime.devices]
         )
     return name, device
+
+
+def without_version(name: str) -> str:
+    """The runtime of "onnxruntime==1.23.2"."""
+    return name.partition("==")[0]
 
 
 def load(
@@ -46,6 +50,11 @@ def load(
     MissingDependencyError where the runtime is not installed.
     """
     name, device = parse_configuration(runtime)
+    if without_version(name) != name:
+        raise InputError(
+            f"{runtime}: another version runs in a process of its own",
+            hint="edgecnn benchmark measures it; here take the version that is installed",
+        )
     if threads < 1 or batch < 1:
         raise InputError(f"threads and batch are 1 or more, received: {threads} and {batch}")
     if precision not in ("default", "strict_float32"):
@@ -55,25 +64,12 @@ def load(
     return chosen.load(path, device, RuntimeOptions(threads, batch, precision, shape=shape))
 
 
-def reference_runtime(path: Path) -> str:
-    """The runtime whose answers count as those of a file's format; where the format names none,
-    the first that reads it.
-
-    Raises InputError for a file of no known format, and for a format that no runtime reads.
-    """
-    known = format_of(path)
-    if known.runtime:
-        return known.runtime
-    for name in RUNTIMES.names():
-        if known.name in RUNTIMES.load(name).formats:
-            return name
-    raise InputError(f"{path.name}: no runtime reads {known.title}")
-
-
 def check_format(path: Path, runtime: type[Runtime]) -> Path:
     """The path to open; raises InputError when `runtime` does not read the format of `path`."""
+    from edgecnn.manifest import FORMATS, check_model_path
+
     path = check_model_path(path)
-    received = format_of(path).name
+    received = lookup("model format", path.suffix.lower(), FORMATS)
     if received in runtime.formats:
         return path
     able = [name for name in RUNTIMES.names() if received in RUNTIMES.load(name).formats]

@@ -12,17 +12,17 @@ import edgecnn
 PACKAGE = Path(edgecnn.__file__).parent
 
 FLOORS = (
-    {"errors", "scratch", "privacy", "text"},
+    {"errors", "scratch", "privacy", "text", "places"},
     {"registry", "files", "claims", "progress", "records", "run_details"},
-    {"preprocessing", "stats", "roofline", "formats", "proportions"},
-    {"manifest", "detection", "runs", "ratios"},
+    {"preprocessing", "stats", "roofline", "formats", "proportions", "json_schema"},
+    {"manifest", "detection", "runs", "ratios", "change_points"},
     {"measurements", "synthetic_inputs"},
     {"repeat"},
     {"results", "accuracy_drop", "proof"},
-    {"embedded_manifest", "keras_files"},
+    {"embedded_manifest", "keras_files", "store", "results_schema"},
     {"models", "data", "runtimes", "evaluation", "reporting"},
     {"feeding"},
-    {"training", "conversion", "benchmarking", "vision", "explanation"},
+    {"training", "conversion", "benchmarking", "vision", "explanation", "boards"},
     {"pipeline"},
     {"cli"},
 )

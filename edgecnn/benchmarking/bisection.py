@@ -1,0 +1,209 @@
+"""Which version of a runtime made a model slower, less accurate, or stop working.
+
+The good version is measured beside a version in the middle, in the same rounds, so that a slow
+minute of the machine cannot look like a regression; then the half that holds the change is
+halved again. Versions that cannot be installed or used here are left out. N versions take at most
+log2(N) + 1 environments, the good one included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from edgecnn.benchmarking import environments, installer, versions
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.session import benchmark
+from edgecnn.data.base import Dataset
+from edgecnn.errors import InputError
+from edgecnn.progress import Progress, silent
+from edgecnn.reporting.compare import accuracy_change
+from edgecnn.reporting.pairing import compare_rows
+from edgecnn.results import Measurement, Results, RuntimeOptions
+
+Outcome = Literal["good", "bad", "skipped"]
+THRESHOLD = 0.03
+
+
+@dataclass(frozen=True)
+class Step:
+    """A version that was tried, what came out, and why, for people."""
+
+    version: str
+    outcome: Outcome
+    why: str
+
+
+@dataclass(frozen=True)
+class Bisection:
+    """The answer: the first bad version (None: the last one is as good as the first).
+
+    `between` are versions beside the first bad one that could not be tried: it may be one of them.
+    """
+
+    runtime: str
+    good: str
+    bad: str
+    versions: int
+    steps: tuple[Step, ...]
+    first_bad: str | None = None
+    last_good: str = ""
+    between: tuple[str, ...] = ()
+    results: tuple[Results, ...] = ()
+
+    @property
+    def environments(self) -> int:
+        """How many environments were measured in, the good version's included."""
+        return 1 + sum(step.outcome != "skipped" for step in self.steps)
+
+
+Try = Callable[[str], Step]
+
+
+def bisect(
+    model: Path,
+    configuration: str,
+    good: str,
+    bad: str,
+    *,
+    options: RuntimeOptions | None = None,
+    protocol: Protocol | None = None,
+    data: Dataset | None = None,
+    threshold: float = THRESHOLD,
+    progress: Progress = silent,
+    say: Callable[[str], None] = lambda _: None,
+) -> Bisection:
+    """Find the first bad version between two of a runtime ("onnxruntime" or "onnxruntime:cpu").
+
+    Raises InputError for versions that are not there and for a model that does not run in the
+    good version, CreationError when that one cannot be installed.
+    """
+    runtime, _, device = configuration.partition(":")
+    wanted = versions.parse(f"{runtime}=={good}")
+    known = versions.between(installer.available(wanted.package), good, bad)
+    say(f"{len(known)} versions from {known[0]} to {known[-1]}")
+    results: list[Results] = []
+
+    def attempt(version: str) -> Step:
+        names = [f"{wanted.runtime}=={each}" for each in (known[0], version)]
+        for name in names:
+            say(f"creating {name} if it is not there …")
+            try:
+                environments.create(f"{wanted.package}=={name.partition('==')[2]}")
+            except installer.CreationError as error:
+                if name == names[0]:
+                    raise
+                return Step(version, "skipped", error.message)
+        suffix = f":{device}" if device else ""
+        found = benchmark(
+            [model],
+            [f"{name}{suffix}" for name in names],
+            options=options,
+            protocol=protocol,
+            data=data,
+            passes=(),
+            progress=progress,
+        )
+        results.append(found)
+        first, second = found.measurements
+        step = judge(first, second, version, threshold)
+        say(f"{version}: {step.outcome}: {step.why}")
+        return step
+
+    found = search(known, attempt)
+    return replace(found, runtime=wanted.runtime, results=tuple(results))
+
+
+def search(known: Sequence[str], attempt: Try) -> Bisection:
+    """Halve `known` (the good version first, the bad one last) until the first bad one is left.
+
+    The bad version itself is tried only where nothing before it turned out bad.
+    """
+    steps: list[Step] = []
+    tried: dict[str, Step] = {}
+    low, high = 0, len(known) - 1  # known[low] is good, known[high] is taken for bad
+    skipped: set[int] = set()
+    while True:
+        open_ = [index for index in range(low + 1, high) if index not in skipped]
+        if not open_:
+            break
+        middle = open_[len(open_) // 2]
+        step = attempt(known[middle])
+        steps.append(step)
+        tried[step.version] = step
+        if step.outcome == "skipped":
+            skipped.add(middle)
+        elif step.outcome == "bad":
+            high = middle
+        else:
+            low = middle
+    first_bad: str | None = known[high]
+    if high == len(known) - 1 and known[high] not in tried:
+        step = attempt(known[high])
+        steps.append(step)
+        if step.outcome == "good":
+            first_bad = None
+        elif step.outcome == "skipped":
+            raise InputError(
+                f"{known[high]} cannot be tried: {step.why}", hint="pass another --bad"
+            )
+    return Bisection(
+        "",
+        known[0],
+        known[-1],
+        len(known),
+        tuple(steps),
+        first_bad,
+        known[low],
+        tuple(known[index] for index in range(low + 1, high)),
+    )
+
+
+def judge(first: Measurement, second: Measurement, version: str, threshold: float) -> Step:
+    """Whether a version is as good as the good one. Raises InputError where that one fails."""
+    trouble = _trouble(first)
+    if trouble:
+        raise InputError(
+            f"{first.runtime} does not run this model: {trouble}", hint="pass another --good"
+        )
+    if second.cause == "missing":
+        return Step(version, "skipped", second.error or "it cannot be used here")
+    trouble = _trouble(second)
+    if trouble:
+        return Step(version, "bad", trouble)
+    if first.accuracy is not None and second.accuracy is not None:
+        change = accuracy_change(first.accuracy, second.accuracy, same_samples=True)
+        if change is not None and change[2] == "worse":
+            return Step(version, "bad", f"{change[0]:+.2f} points of accuracy")
+    found = compare_rows(first, second)
+    if found is None or found.interval is None:
+        raise InputError(
+            "too few processes to compare two versions", hint="pass --processes 5, or more"
+        )
+    low, high = found.interval
+    text = f"{found.value - 1:+.1%} [{low - 1:+.1%}, {high - 1:+.1%}] in latency"
+    slower = found.different and found.value > 1 + threshold
+    return Step(version, "bad" if slower else "good", text.replace("-", "−"))
+
+
+def together(found: Bisection) -> Results:
+    """All versions in one table, the good one as it was measured first.
+
+    Rounds of different versions get numbers of their own: they are no pairs.
+    """
+    whole, known = found.results[0], {row.key for row in found.results[0].measurements}
+    for number, one in enumerate(found.results[1:], 1):
+        for row in one.measurements:
+            if row.key not in known:
+                known.add(row.key)
+                apart = tuple(replace(run, round=run.round + 1_000 * number) for run in row.runs)
+                whole = whole.with_measurement(replace(row, runs=apart))
+    return whole
+
+
+def _trouble(row: Measurement) -> str:
+    if row.status == "ok" and row.verdict != "INVALID":
+        return ""
+    return f"{row.verdict or row.status}: {'; '.join(row.reasons) or row.error or ''}"[:300]

@@ -1,0 +1,187 @@
+"""The boards that are known: a TOML file, one table each.
+
+    [boards.rpi5]
+    address = "ssh://pi@10.0.0.7"
+    python = "python3"
+    extras = ["litert"]
+
+Keys, agents, jump hosts and aliases are those of ~/.ssh, as with ssh itself. Passwords have no
+place here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from edgecnn.errors import InputError
+from edgecnn.files import read_text_file, write_text_atomically
+from edgecnn.places import data_home
+from edgecnn.records import FieldError, read_record
+from edgecnn.registry import unknown_name
+
+MAX_BYTES = 1 << 20
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|\[?[0-9a-fA-F:]+(?:%[A-Za-z0-9._-]+)?\]?")
+_EXTRA = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Board:
+    """A machine that is reached over SSH. `extras` are edgecnn's, as in "litert"."""
+
+    address: str
+    python: str = "python3"
+    extras: tuple[str, ...] = ()
+    key: str = ""
+    """A private key's path, where it is none that ssh would try by itself."""
+    tags: tuple[str, ...] = ()
+    name: str = field(default="", compare=False)
+
+    @property
+    def where(self) -> tuple[str, str, int]:
+        """(user, host, port); "" and 0 where ~/.ssh/config or the usual ones decide."""
+        return parse_address(self.address)
+
+
+def file_of_boards() -> Path:
+    """The inventory: boards.toml beside the isolated environments."""
+    return data_home() / "boards.toml"
+
+
+def parse_address(text: str) -> tuple[str, str, int]:
+    """(user, host, port) of "ssh://user@host:port", "user@host" or a name from ~/.ssh/config.
+
+    Raises InputError, which does not repeat a password.
+    """
+    try:
+        parts = urlsplit(text if "://" in text else f"ssh://{text}")
+        port = parts.port or 0
+    except ValueError:
+        raise InputError("the address of a board has no valid port", hint=_HOW) from None
+    if parts.password is not None:
+        raise InputError(
+            "an address with a password is not taken: it would be stored",
+            hint="use a key: ssh-copy-id user@host",
+        )
+    user, host = parts.username or "", parts.hostname or ""
+    whole = parts.scheme == "ssh" and not (parts.query or parts.fragment)
+    if not whole or parts.path not in ("", "/") or not _HOST.fullmatch(host):
+        raise InputError(f"no address of a board: {text[:80]}", hint=_HOW)
+    if user and not _USER.fullmatch(user):
+        raise InputError(f"no user name: {user[:40]}", hint=_HOW)
+    return user, host, port
+
+
+_HOW = "as in ssh://pi@10.0.0.7 or ssh://pi@rpi5.local:2222"
+
+
+def load() -> dict[str, Board]:
+    """All boards by name. Raises InputError for a file that cannot be read."""
+    path = file_of_boards()
+    if not path.exists():
+        return {}
+    try:
+        document = tomllib.loads(read_text_file(path, limit=MAX_BYTES))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: no valid TOML ({error})", hint="mend or remove it") from error
+    tables = document.get("boards", {})
+    if not isinstance(tables, Mapping):
+        raise InputError(f"{path}: boards is no table", hint="mend or remove it")
+    return {name: _board(name, values, path) for name, values in tables.items()}
+
+
+def _board(name: str, values: Any, path: Path) -> Board:
+    try:
+        board = read_record(Board, {**values, "name": name}, f"boards.{name}")
+    except (FieldError, TypeError) as error:
+        raise InputError(f"{path}: {error}", hint="mend or remove it") from error
+    check(board)
+    return board
+
+
+def check(board: Board) -> None:
+    """Raise InputError for a name, an address or an extra that is none."""
+    if not _NAME.fullmatch(board.name):
+        raise InputError(
+            f"no name of a board: {board.name[:80]}", hint="letters, digits, dots and dashes"
+        )
+    parse_address(board.address)
+    for extra in board.extras:
+        if not _EXTRA.fullmatch(extra):
+            raise InputError(f"no extra of edgecnn: {extra[:40]}", hint="as in litert or onnx")
+    if not board.python or any(not char.isprintable() for char in board.python):
+        raise InputError("--python is no path", hint="as in python3 or /opt/python/bin/python3")
+
+
+def add(board: Board, *, force: bool = False) -> None:
+    """Enter a board. Raises InputError for one that is there already, unless `force`."""
+    check(board)
+    known = load()
+    if board.name in known and not force:
+        raise InputError(f"{board.name} is there already", hint="pass --force to replace it")
+    _save({**known, board.name: board})
+
+
+def remove(name: str) -> None:
+    """Strike a board out. Raises InputError for one that is not there."""
+    known = load()
+    if name not in known:
+        raise unknown_name("board", name, known)
+    _save({key: board for key, board in known.items() if key != name})
+
+
+def choose(names: Iterable[str]) -> list[Board]:
+    """Boards by name, by tag, or by address ("ssh://…"); each once.
+
+    Raises InputError for a name that is neither.
+    """
+    known = load()
+    chosen: dict[str, Board] = {}
+    for name in names:
+        if name in known:
+            found = [known[name]]
+        elif "://" in name or "@" in name:
+            _, host, port = parse_address(name)
+            label = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{host}-{port}" if port else host).strip("-")
+            found = [Board(name, name=label or "board")]
+        else:
+            found = [board for board in known.values() if name in board.tags]
+            if not found:
+                raise (
+                    unknown_name("board", name, known)
+                    if known
+                    else InputError(
+                        f"unknown board {name!r}: no boards are known yet",
+                        hint="edgecnn boards add NAME ssh://user@host",
+                    )
+                )
+        chosen |= {board.name: board for board in found}
+    return list(chosen.values())
+
+
+def _save(boards: Mapping[str, Board]) -> None:
+    path = file_of_boards()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(path, "\n".join(map(_table, sorted(boards.values(), key=_by_name))))
+
+
+def _by_name(board: Board) -> str:
+    return board.name
+
+
+def _table(board: Board) -> str:
+    """A board as TOML: its strings are written as JSON's, which TOML reads."""
+    lines = [f"[boards.{json.dumps(board.name)}]"]
+    for name, value in asdict(board).items():
+        if name != "name" and value:
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            lines.append(f"{name} = {text}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,109 @@
+"""edgecnn boards: the machines that are measured over SSH."""
+
+from __future__ import annotations
+
+import click
+
+from edgecnn.cli import options
+
+
+def _names() -> list[str]:
+    from edgecnn.boards import inventory
+
+    return list(inventory.load())
+
+
+@click.group()
+def command() -> None:
+    """Know the boards that `edgecnn benchmark --on NAME` measures on, over SSH.
+
+    Host keys, keys, aliases and jump hosts are those of ~/.ssh. Nothing stays running on a board
+    that waits. It needs edgecnn[boards].
+    """
+
+
+@command.command(short_help="Enter a board.")
+@click.argument("name")
+@click.argument("address")
+@click.option(
+    "--python", default="python3", show_default=True, help="The Python there (3.11 or newer)."
+)
+@click.option(
+    "--extra",
+    "extras",
+    multiple=True,
+    help="A runtime to install there, as in litert or onnx; once for each.",
+)
+@click.option("--key", default="", help="A private key, if it is none that ssh tries by itself.")
+@click.option("--tag", "tags", multiple=True, help="A name for several boards; once for each.")
+@options.force()
+def add(
+    *,
+    name: str,
+    address: str,
+    python: str,
+    extras: tuple[str, ...],
+    key: str,
+    tags: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Enter the board NAME at ADDRESS, as in ssh://pi@10.0.0.7 (no password: use a key)."""
+    from edgecnn.boards import inventory
+
+    board = inventory.Board(address, python, extras, key, tags, name)
+    inventory.add(board, force=force)
+    click.echo(f"{name} added to {inventory.file_of_boards()}; edgecnn boards check {name}")
+
+
+@command.command("list", short_help="List the boards.")
+def list_boards() -> None:
+    """List the boards: name, address, Python, extras, tags."""
+    from edgecnn.boards import inventory
+    from edgecnn.reporting.text import clean
+
+    known = inventory.load()
+    for board in known.values():
+        more = [*board.extras, *(f"#{tag}" for tag in board.tags)]
+        click.echo(
+            clean(f"{board.name:<16} {board.address:<32} {board.python} {' '.join(more)}", 200)
+        )
+    if not known:
+        click.echo("no boards; edgecnn boards add NAME ssh://user@host")
+
+
+@command.command(short_help="Strike a board out.")
+@click.argument("name", type=options.Name(_names))
+def remove(name: str) -> None:
+    """Strike the board NAME out of the inventory; what lies on it stays there."""
+    from edgecnn.boards import inventory
+
+    inventory.remove(name)
+    click.echo(f"{name} removed")
+
+
+@command.command(short_help="See whether boards can measure now.")
+@click.argument("names", nargs=-1, metavar="[NAMES…]")
+def check(names: tuple[str, ...]) -> None:
+    """Reach NAMES (all boards without any), bring edgecnn there, and look at their health.
+
+    Which runtimes they have, free memory and disk, temperature, throttling, and how steady a
+    short computation is. Exit code 1 when a board cannot measure now.
+    """
+    from edgecnn.boards import inventory
+    from edgecnn.boards.checking import check_all
+    from edgecnn.errors import GateError, InputError
+
+    boards = inventory.choose(names) if names else list(inventory.load().values())
+    if not boards:
+        raise InputError("no boards are known", hint="edgecnn boards add NAME ssh://user@host")
+    found = check_all(boards)
+    for each in found:
+        mark = click.style("ok ", fg="green") if each.fit else click.style("no ", fg="red")
+        click.echo(f"{mark} {each.line}")
+        for line in each.details:
+            click.echo(f"    {line}")
+    unfit = [each.board.name for each in found if not each.fit]
+    if unfit:
+        raise GateError(
+            f"{len(unfit)} of {len(found)} boards cannot measure now: {', '.join(unfit)}"
+        )

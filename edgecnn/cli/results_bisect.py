@@ -1,0 +1,108 @@
+"""edgecnn results bisect: the version of a runtime in which a model got worse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgecnn.cli import options
+from edgecnn.cli.datasets import Reading
+
+if TYPE_CHECKING:
+    from edgecnn.benchmarking.protocol import Protocol
+
+
+def _runtime_names() -> list[str]:
+    from edgecnn.registry import RUNTIMES
+
+    return list(RUNTIMES.names())
+
+
+@click.command(short_help="Which version made it worse.")
+@click.argument("model", type=options.FILE)
+@click.option(
+    "--runtime",
+    type=options.Name(_runtime_names),
+    required=True,
+    help="The runtime, as in onnxruntime or onnxruntime:cpu.",
+)
+@click.option("--good", required=True, metavar="VERSION", help="A version that was good.")
+@click.option("--bad", required=True, metavar="VERSION", help="A later version that is not.")
+@click.option(
+    "--max-slower",
+    "threshold",
+    type=options.Share(),
+    default="3%",
+    show_default=True,
+    help="A version that is slower than the good one by more is bad.",
+)
+@options.data(help="Data set whose test split gives the accuracy, too.")
+@options.protocol(default="quick")
+@click.option("--out", type=options.FILE, help="Write one results file (.json) of all versions.")
+@options.force()
+def command(
+    *,
+    model: Path,
+    runtime: str,
+    good: str,
+    bad: str,
+    threshold: float,
+    data: str | None,
+    data_dir: Path | None,
+    reading: Reading,
+    protocol: Protocol,
+    threads: tuple[int, ...],
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Find the first version of a runtime in which MODEL got slower, less accurate or broke.
+
+    Versions are installed into isolated environments and measured beside the good one; N versions
+    take at most log2(N) + 1 environments, which stay (`edgecnn env list`). Exit code 1 when
+    the bad version is as good as the good one.
+    """
+    from edgecnn.benchmarking import bisection
+    from edgecnn.cli.datasets import load_data, split_of
+    from edgecnn.cli.progress import shown
+    from edgecnn.errors import GateError, InputError
+    from edgecnn.files import refuse_overwrite
+    from edgecnn.formats.check import check_model_path
+    from edgecnn.results import RuntimeOptions
+
+    model = check_model_path(model)
+    if len(threads) != 1:
+        raise InputError("bisect takes one number of threads", hint="as in --threads 1")
+    if out is not None:
+        options.claim(out)
+        refuse_overwrite(out, force=force)
+    dataset = None
+    if data:
+        dataset = load_data(data, data_dir=data_dir, seed=split_of([model]), reading=reading)
+    with shown() as progress:
+        found = bisection.bisect(
+            model,
+            runtime,
+            good,
+            bad,
+            options=RuntimeOptions(threads=threads[0]),
+            protocol=protocol,
+            data=dataset,
+            threshold=threshold,
+            progress=progress,
+            say=lambda line: click.echo(line, err=True),
+        )
+    for step in found.steps:
+        click.echo(f"{found.runtime} {step.version:<12} {step.outcome:<8} {step.why}")
+    if out is not None and found.results:
+        bisection.together(found).save(out)
+        click.echo(out)
+    used = f"{found.environments} environments for {found.versions} versions"
+    if found.first_bad is None:
+        raise GateError(
+            f"{found.runtime} {found.bad} is as good as {found.good} ({used})",
+            hint="pass --data for the accuracy, or a smaller --max-slower",
+        )
+    maybe = f" (or {', '.join(found.between)}, which could not be tried)" if found.between else ""
+    click.echo(f"first bad version: {found.runtime} {found.first_bad}{maybe}; {used}")

@@ -1,0 +1,119 @@
+"""edgecnn results gate: exit with 1 when something got worse than what is stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli import options
+
+
+def format_names() -> list[str]:
+    """What results are written as for other programs."""
+    from edgecnn.reporting.exports import FORMATS
+
+    return list(FORMATS)
+
+
+@click.command(short_help="Fail when something got worse.")
+@click.argument("results", type=options.FILE)
+@click.option(
+    "--against",
+    default="main",
+    show_default=True,
+    help="The label that the baseline was stored with.",
+)
+@click.option(
+    "--threshold",
+    type=options.Share(),
+    default="1%",
+    show_default=True,
+    help="The least slowdown that fails, however sure a smaller one is.",
+)
+@click.option("--machine", default="", help="The machine's name, where it was imported with one.")
+@click.option(
+    "--format",
+    "form",
+    type=options.Name(format_names),
+    help="Write --out as bmf, customSmallerIsBetter or junit instead of Markdown.",
+)
+@click.option("--out", type=options.FILE, help="Write the answer, as for a pull request (.md).")
+@options.force()
+def command(
+    *,
+    results: Path,
+    against: str,
+    threshold: float,
+    machine: str,
+    form: str | None,
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Hold RESULTS against what is stored, and exit with 1 when something got worse.
+
+    Rows are compared with the stored sessions of the same configuration, data and machine since
+    the last change. Of 100 gates over unchanged code one fails at most. Exit code 2 when no row
+    can be compared.
+    """
+    from edgecnn.errors import GateError, InputError
+    from edgecnn.files import refuse_input_as_output, refuse_overwrite, write_text_atomically
+    from edgecnn.registry import lookup
+    from edgecnn.reporting import exports, extract
+    from edgecnn.reporting import gate as gates
+    from edgecnn.store import open_database
+
+    if form and out is None:
+        raise InputError("--format needs --out", hint="pass --out FILE")
+    if form:
+        lookup("format", form, exports.FORMATS)
+    if out is not None:
+        options.claim(out)
+        refuse_input_as_output(out, (results,))
+        refuse_overwrite(out, force=force)
+    loaded = extract.read_any(results)
+    with open_database() as database:
+        if against not in database.labels():
+            raise _unknown_label(against, database.labels())
+        pairs = [
+            (row, gates.Baseline(stored.rows, why=stored.why))
+            for one in loaded
+            for row, stored in zip(
+                one.measurements,
+                database.baselines(one, against, machine=machine, most=gates.MOST_SESSIONS),
+                strict=True,
+            )
+        ]
+    found = gates.judge(pairs, against, threshold=threshold)
+    for each in found.rows:
+        bad = each.outcome in gates.FAILING
+        color = "red" if bad else "green" if each.outcome == "faster" else None
+        click.echo(click.style(gates.sentence(each, against), fg=color))
+    if out is not None:
+        rows = exports.rows_of(loaded)
+        text = gates.markdown(found)
+        if form:
+            text = exports.junit(rows, found) if form == "junit" else exports.FORMATS[form](rows)
+        write_text_atomically(out, text)
+        click.echo(out)
+    if found.failed:
+        raise GateError(gates.headline(found), hint="the sentences above say what and by how much")
+    if not any(each.effect for each in found.rows):
+        raise InputError(
+            f"no row can be held against {against}: {found.rows[0].why if found.rows else 'none'}",
+            hint=f"measure {against} on this machine and import it: "
+            f"edgecnn results import FILE --label {against}",
+        )
+    click.echo(gates.headline(found))
+
+
+def _unknown_label(label: str, known: list[str]) -> Exception:
+    from edgecnn.errors import InputError
+    from edgecnn.registry import unknown_name
+
+    if known:
+        return unknown_name("label", label, known)
+    return InputError(
+        "the database holds no results yet",
+        hint=f"edgecnn results import FILE --label {label}",
+    )

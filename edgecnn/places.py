@@ -1,0 +1,15 @@
+"""Folders of the user that edgecnn keeps things in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def data_home() -> Path:
+    """What is to last: $EDGECNN_HOME, by default `edgecnn` in the user's data folder."""
+    own = os.environ.get("EDGECNN_HOME")
+    if own:
+        return Path(own)
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "edgecnn"

@@ -1,0 +1,81 @@
+"""Which database: EDGECNN_DB, or one SQLite file among the user's data.
+
+An address may hold a password. It is never printed, stored or put into an error: `shown` is what
+people see of it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecnn.errors import InputError
+from edgecnn.places import data_home
+from edgecnn.registry import require
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+VARIABLE = "EDGECNN_DB"
+FILE_NAME = "results.db"
+_KINDS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgresql": "postgresql",
+    "postgresql+psycopg": "postgresql",
+}
+_HINT = "as in sqlite:////home/me/results.db or postgresql+psycopg://user@host/name"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database. `shown` is its address without password and options; `path` a SQLite file's."""
+
+    url: URL = field(repr=False)
+    shown: str
+    path: Path | None = None
+
+
+def default_path() -> Path:
+    """The file that is used when nothing else is said."""
+    return data_home() / FILE_NAME
+
+
+def find(address: str | None = None) -> Place:
+    """The place of `address`, of EDGECNN_DB, or the default file.
+
+    A plain path is a SQLite file. Raises InputError, which never repeats the address.
+    """
+    text = address if address is not None else os.environ.get(VARIABLE, "")
+    if not text.strip():
+        return _file(default_path())
+    if "://" not in text:
+        return _file(Path(text).expanduser())
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise InputError(f"{VARIABLE} is no address of a database", hint=_HINT) from None
+    kind = _KINDS.get(url.drivername)
+    if kind is None:
+        raise InputError(f"{VARIABLE} names a database of a kind that is not supported", hint=_HINT)
+    if kind == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise InputError(f"{VARIABLE} names no file: results are kept in one", hint=_HINT)
+        return _file(Path(url.database).expanduser())
+    require("psycopg", "store")
+    url = url.set(drivername="postgresql+psycopg")
+    host = url.host or url.query.get("host", "") or "local socket"
+    port = f":{url.port}" if url.port else ""
+    return Place(url, f"postgresql://{host}{port}/{url.database or ''}")
+
+
+def _file(path: Path) -> Place:
+    from sqlalchemy import URL
+
+    path = path.absolute()
+    return Place(URL.create("sqlite+pysqlite", database=os.fspath(path)), os.fspath(path), path)

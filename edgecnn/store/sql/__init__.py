@@ -1,0 +1,121 @@
+"""Results in a database: SQLite in one file, or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+
+import sqlalchemy as sa
+
+from edgecnn.results import Measurement, Results
+from edgecnn.store import place as places
+from edgecnn.store.history import METRICS, Series
+from edgecnn.store.sql import opening, pruning, reading, writing
+from edgecnn.store.sql.baselines import Stored, find_baselines
+from edgecnn.store.sql.pruning import Pruned
+from edgecnn.store.sql.reading import Session, Wanted
+from edgecnn.store.sql.writing import Added, PackedSession, pack
+
+__all__ = ["Added", "Database", "PackedSession", "Pruned", "Session", "Stored", "Wanted", "pack"]
+
+
+class Database:
+    """An open database of results. Each method is one transaction."""
+
+    def __init__(self, engine: sa.Engine, shown: str) -> None:
+        self.engine = engine
+        self.shown = shown
+        """The address without a password."""
+
+    @classmethod
+    def open(cls, address: str | None = None) -> Database:
+        """Open the database at `address`, EDGECNN_DB's or the default one, and migrate it."""
+        place = places.find(address)
+        engine = opening.engine_for(place)
+        try:
+            opening.migrate(engine, place)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, place.shown)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def add(
+        self, results: Results, *, label: str = "main", commit: str = "", machine: str = ""
+    ) -> Added:
+        """Store results; what is stored already is not stored twice."""
+        return self.add_packed(pack(results, machine), label=label, commit=commit)
+
+    def add_packed(self, packed: PackedSession, *, label: str, commit: str = "") -> Added:
+        """Store what `pack` made of results, perhaps in another process."""
+        with opening.writing(self.engine, self.shown) as connection:
+            return writing.insert(connection, packed, label, commit)
+
+    def sessions(self, label: str = "") -> list[Session]:
+        """All sessions, or those with the label; the oldest first."""
+        with opening.reading(self.engine, self.shown) as connection:
+            return reading.list_sessions(connection, label)
+
+    def labels(self) -> list[str]:
+        """All labels, sorted."""
+        with opening.reading(self.engine, self.shown) as connection:
+            return reading.list_labels(connection)
+
+    def load(self, session: int) -> Results:
+        """A session as it was saved. Raises InputError when there is none of that number."""
+        with opening.reading(self.engine, self.shown) as connection:
+            return reading.read_session(connection, session)
+
+    def rows(self, numbers: Iterable[int]) -> Mapping[int, Measurement]:
+        """Measurements by their ids; damaged ones are absent."""
+        wanted: Sequence[int] = list(numbers)
+        with opening.reading(self.engine, self.shown) as connection:
+            return reading.read_rows(connection, wanted)
+
+    def history(self, wanted: Wanted, metric: str = "p50") -> list[Series]:
+        """A series for each configuration and machine, with change points."""
+        with opening.reading(self.engine, self.shown) as connection:
+            found = reading.read_history(connection, wanted, METRICS[metric])
+        return [series.with_changes() for series in found]
+
+    def baselines(
+        self, results: Results, label: str, *, machine: str = "", most: int = 20
+    ) -> list[Stored]:
+        """For each row of `results` what is stored of its configuration with that label."""
+        with opening.reading(self.engine, self.shown) as connection:
+            return find_baselines(connection, results, label, machine, most)
+
+    def prune(
+        self,
+        *,
+        before: float | None = None,
+        label: str = "",
+        samples_only: bool = False,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Forget old sessions, or their raw samples alone; see `pruning.prune`."""
+        with opening.writing(self.engine, self.shown) as connection:
+            done = pruning.prune(
+                connection,
+                before=before,
+                label=label,
+                samples_only=samples_only,
+                dry_run=dry_run,
+            )
+        if done.sessions and not dry_run:
+            pruning.compact(self.engine)
+        return done

@@ -1,0 +1,171 @@
+"""Open a database, and bring its tables up to date."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.store.place import Place
+
+HEAD = "0001"
+"""The newest migration; a test holds it to the files."""
+BUSY_SECS = 60.0
+"""How long a client waits for another one that writes to the same SQLite file."""
+WRITES = "edgecnn_writes"
+
+
+class DatabaseError(EdgeCNNError):
+    """A database that cannot be reached, or that fails while it is used."""
+
+    exit_code = 3
+
+
+def engine_for(place: Place) -> sa.Engine:
+    """An engine whose errors show no values; nothing is opened yet."""
+    shared: dict[str, Any] = {"hide_parameters": True}
+    if place.path is None:
+        return sa.create_engine(place.url, pool_pre_ping=True, **shared)
+    try:
+        place.path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {place.shown}: {error.strerror}",
+            hint="set EDGECNN_DB or EDGECNN_HOME to another place",
+        ) from error
+    engine = sa.create_engine(place.url, connect_args={"timeout": BUSY_SECS}, **shared)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    """Transactions are ours (see `_begin_sqlite`); readers do not wait for a writer (WAL)."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """A transaction that will write takes the lock at once: taken later, it could be refused."""
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def reading(engine: sa.Engine, shown: str) -> Iterator[sa.Connection]:
+    """A connection to read with; what goes wrong becomes an error for people."""
+    with _translated(shown), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: sa.Engine, shown: str) -> Iterator[sa.Connection]:
+    """A transaction that is kept when the block ends well, and undone otherwise."""
+    with _translated(shown), engine.connect() as opened:
+        connection = opened.execution_options(**{WRITES: True})
+        with connection.begin():
+            yield connection
+
+
+def migrate(engine: sa.Engine, place: Place) -> None:
+    """Make the tables, or bring those of an older edgecnn up to date.
+
+    Raises InputError for a file that is something else, and for tables of a newer edgecnn.
+    """
+    with reading(engine, place.shown) as connection:
+        found = _revision(connection)
+    if found == HEAD:
+        return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    with resources.as_file(resources.files("edgecnn.store.sql").joinpath("migrations")) as folder:
+        config.set_main_option("script_location", os.fspath(folder).replace("%", "%%"))
+        known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+        if found and found not in known:
+            raise InputError(
+                f"{place.shown}: made by a newer edgecnn (tables of version {found[:40]})",
+                hint="update edgecnn, or set EDGECNN_DB to another database",
+            )
+        with writing(engine, place.shown) as connection:
+            _one_at_a_time(connection)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _revision(connection: sa.Connection) -> str:
+    """The version of the tables; empty where there are none.
+
+    Raises InputError for a database that holds tables of something else.
+    """
+    names = set(sa.inspect(connection).get_table_names())
+    if "alembic_version" in names:
+        found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        return str(found or "")
+    strangers = names & {"machines", "environments", "sessions", "measurements", "details"}
+    if strangers:
+        raise InputError(
+            f"the database holds tables of something else: {', '.join(sorted(strangers))}",
+            hint="set EDGECNN_DB to a database of edgecnn's own",
+        )
+    return ""
+
+
+def _one_at_a_time(connection: sa.Connection) -> None:
+    """Two clients that start at once must not both make the tables (SQLite is locked already)."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(4711001)"))
+
+
+@contextmanager
+def _translated(shown: str) -> Iterator[None]:
+    """SQLAlchemy's errors as lines for people, without statements, values or addresses."""
+    try:
+        yield
+    except exc.OperationalError as error:
+        said = " ".join(str(error.orig).split())
+        if "locked" in said:
+            raise DatabaseError(
+                f"{shown}: another process kept the database locked for {BUSY_SECS:.0f} s",
+                hint="wait until it is done, then try again",
+            ) from None
+        if "readonly" in said or "unable to open" in said:
+            raise InputError(
+                f"cannot use {shown}: {said[:200]}",
+                hint="check that it exists and may be written, or set EDGECNN_DB",
+            ) from None
+        if "full" in said:
+            raise InputError(
+                f"cannot write {shown}: the disk is full", hint="free some space"
+            ) from None
+        raise DatabaseError(
+            f"cannot use the database {shown}: {_harmless(said)}",
+            hint="check that it runs and that EDGECNN_DB names it",
+        ) from None
+    except exc.DatabaseError as error:
+        said = " ".join(str(error.orig).split())
+        if "not a database" in said or "malformed" in said:
+            raise InputError(
+                f"{shown}: not an edgecnn database, or damaged",
+                hint="restore it from a copy, or set EDGECNN_DB to another file",
+            ) from None
+        raise DatabaseError(
+            f"the database {shown} refused: {_harmless(said)}",
+            hint="check the permissions of its user",
+        ) from None
+
+
+def _harmless(said: str) -> str:
+    """A driver's words without anything that looks like a connection string's secret."""
+    words = [word for word in said.split(" ") if "password=" not in word and "://" not in word]
+    return " ".join(words)[:300]

@@ -1,0 +1,88 @@
+"""Forget what is old: whole sessions, or their raw samples alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from edgecnn.store.sql.tables import (
+    configurations,
+    details,
+    environments,
+    machines,
+    measurements,
+    sessions,
+)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was forgotten, or would be."""
+
+    sessions: int
+    measurements: int
+    bytes: int
+
+
+def prune(
+    connection: sa.Connection,
+    *,
+    before: float | None,
+    label: str = "",
+    samples_only: bool = False,
+    dry_run: bool = False,
+) -> Pruned:
+    """Forget sessions measured before a time (seconds since 1970), those of a label, or both.
+
+    With `samples_only` the rows and their numbers stay and only raw samples go.
+    """
+    chosen = sa.select(sessions.c.id)
+    if before is not None:
+        chosen = chosen.where(sessions.c.measured_at < before)
+    if label:
+        chosen = chosen.where(sessions.c.label == label)
+    rows = sa.select(measurements.c.id).where(measurements.c.session_id.in_(chosen))
+    found = _counted(connection, chosen, rows, samples_only)
+    if dry_run or not found.sessions:
+        return found
+    there = details.c.measurement_id.in_(rows)
+    if samples_only:
+        connection.execute(sa.update(details).where(there).values(samples=None))
+        return found
+    connection.execute(sa.delete(details).where(there))
+    gone = list(connection.execute(chosen).scalars())
+    for start in range(0, len(gone), 500):
+        part = gone[start : start + 500]
+        connection.execute(sa.delete(measurements).where(measurements.c.session_id.in_(part)))
+        connection.execute(sa.delete(sessions).where(sessions.c.id.in_(part)))
+    for table, user in (
+        (configurations, measurements.c.configuration_id),
+        (machines, sessions.c.machine_id),
+        (environments, sessions.c.environment_id),
+    ):
+        unused = ~sa.exists().where(user == table.c.id)
+        connection.execute(sa.delete(table).where(unused))
+    return found
+
+
+def _counted(connection: sa.Connection, chosen: Any, rows: Any, samples_only: bool) -> Pruned:
+    size: Any = sa.func.coalesce(sa.func.sum(sa.func.length(details.c.samples)), 0)
+    if not samples_only:
+        size = size + sa.func.coalesce(sa.func.sum(sa.func.length(details.c.document)), 0)
+    query = sa.select(sa.func.count(), size).where(details.c.measurement_id.in_(rows))
+    count, held = connection.execute(query).one()
+    number = connection.execute(sa.select(sa.func.count()).select_from(chosen.subquery())).scalar()
+    return Pruned(int(number or 0), int(count), int(held))
+
+
+def compact(engine: sa.Engine) -> None:
+    """Give the space of what was forgotten back to the disk, where that is a file of ours."""
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("VACUUM")
+    finally:
+        connection.close()

@@ -1,0 +1,270 @@
+"""Read results back: sessions as they were saved, and the points that a history is drawn of."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from edgecnn.errors import InputError
+from edgecnn.registry import unknown_name
+from edgecnn.results import LeftOut, Measurement, Results, RuntimeOptions
+from edgecnn.store.history import Metric, Point, Series
+from edgecnn.store.sql.packing import DamagedError, unpack_row, unpack_session
+from edgecnn.store.sql.tables import (
+    configurations,
+    details,
+    environments,
+    machines,
+    measurements,
+    sessions,
+)
+
+MOST_POINTS = 100_000
+"""Of one history; the newest ones."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which measurements: every field that is set must fit.
+
+    `model` is an artifact's or a network's name, with * and ? for any characters; `runtime` is
+    as in "onnxruntime" or "onnxruntime:cpu"; `since` is in seconds since 1970.
+    """
+
+    model: str = ""
+    runtime: str = ""
+    machine: str = ""
+    label: str = ""
+    since: float | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A stored session in a line."""
+
+    id: int
+    measured_at: float
+    label: str
+    commit: str
+    machine: str
+    rows: int
+
+
+def list_sessions(connection: sa.Connection, label: str = "") -> list[Session]:
+    """All sessions, or those with the label; the oldest first."""
+    counted = sa.func.count(measurements.c.id).label("rows")
+    query = (
+        sa.select(sessions, machines.c.name.label("machine"), counted)
+        .join(machines, sessions.c.machine_id == machines.c.id)
+        .join(measurements, measurements.c.session_id == sessions.c.id, isouter=True)
+        .group_by(sessions.c.id, machines.c.name)
+        .order_by(sessions.c.measured_at, sessions.c.id)
+    )
+    if label:
+        query = query.where(sessions.c.label == label)
+    return [
+        Session(
+            each.id,
+            each.measured_at,
+            each.label,
+            each.commit_id,
+            each.machine,
+            each.rows,
+        )
+        for each in connection.execute(query)
+    ]
+
+
+def list_labels(connection: sa.Connection) -> list[str]:
+    """All labels, sorted."""
+    query = sa.select(sessions.c.label).distinct().order_by(sessions.c.label)
+    return list(connection.execute(query).scalars())
+
+
+def read_session(connection: sa.Connection, number: int) -> Results:
+    """A session with every row. What is damaged is left out and named.
+
+    Raises InputError when there is no such session, DamagedError when nothing of it can be read.
+    """
+    query = sa.select(sessions.c.document).where(sessions.c.id == number)
+    packed = connection.execute(query).scalar()
+    if packed is None:
+        raise InputError(f"no session {number} in the database", hint="edgecnn results list")
+    rows, left_out = [], []
+    stored = (
+        sa.select(details, measurements.c.id)
+        .join(measurements, details.c.measurement_id == measurements.c.id)
+        .where(measurements.c.session_id == number)
+        .order_by(measurements.c.id)
+    )
+    for each in connection.execute(stored):
+        try:
+            rows.append(unpack_row(each.document, each.samples, f"measurement {each.id}"))
+        except DamagedError as error:
+            left_out.append(LeftOut(f"measurement {each.id}", error.message))
+    results = unpack_session(packed, rows, f"session {number}")
+    if left_out and not rows:
+        raise DamagedError(f"session {number}: no row can be read", hint="import its file again")
+    return replace(results, left_out=tuple(left_out))
+
+
+def read_rows(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, Measurement]:
+    """Measurements by id; those that are damaged are absent."""
+    found = {}
+    for start in range(0, len(numbers), 500):
+        query = sa.select(details).where(details.c.measurement_id.in_(numbers[start : start + 500]))
+        for each in connection.execute(query):
+            number = int(each.measurement_id)
+            try:
+                found[number] = unpack_row(each.document, each.samples, f"measurement {number}")
+            except DamagedError:
+                continue
+    return found
+
+
+def read_history(connection: sa.Connection, wanted: Wanted, metric: Metric) -> list[Series]:
+    """A series for each configuration and machine, points by time; without change points.
+
+    Raises InputError when nothing of that name is stored, with the nearest names.
+    """
+    found = _configurations(connection, wanted)
+    columns = measurements.c
+    numbers = [columns[name] for name in metric.columns]
+    facts = _Versions(connection)
+    series = []
+    for configuration in found:
+        query = (
+            sa.select(
+                columns.id,
+                columns.measured_at,
+                columns.sha256,
+                columns.runtime_version,
+                columns.verdict,
+                *numbers,
+                sessions.c.id.label("session"),
+                sessions.c.label,
+                sessions.c.commit_id,
+                sessions.c.environment_id,
+                machines.c.name.label("machine"),
+            )
+            .join(sessions, columns.session_id == sessions.c.id)
+            .join(machines, sessions.c.machine_id == machines.c.id)
+            .where(columns.configuration_id == configuration.id, numbers[0].is_not(None))
+            .order_by(columns.measured_at.desc(), columns.id.desc())
+            .limit(MOST_POINTS)
+        )
+        if wanted.label:
+            query = query.where(sessions.c.label == wanted.label)
+        if wanted.since is not None:
+            query = query.where(columns.measured_at >= wanted.since)
+        by_machine: dict[str, list[Point]] = {}
+        for each in connection.execute(query):
+            if not wanted.machine or fnmatch.fnmatchcase(
+                each.machine.lower(), f"*{wanted.machine.lower()}*"
+            ):
+                by_machine.setdefault(each.machine, []).append(_point(each, metric, facts))
+        series += [
+            Series(_name(configuration), machine, metric, tuple(reversed(points)))
+            for machine, points in sorted(by_machine.items())
+        ]
+    return series
+
+
+def _configurations(connection: sa.Connection, wanted: Wanted) -> list[Any]:
+    """Stored configurations that are wanted; exact names first, then patterns."""
+    columns = configurations.c
+    query = sa.select(configurations).order_by(columns.artifact, columns.runtime, columns.id)
+    exact = query.where(sa.or_(columns.artifact == wanted.model, columns.model == wanted.model))
+    found = list(connection.execute(exact if wanted.model else query))
+    if not found:
+        everything = list(connection.execute(query))
+        found = [
+            each
+            for each in everything
+            if any(fnmatch.fnmatchcase(name, wanted.model) for name in (each.artifact, each.model))
+        ]
+        if not found:
+            known = {each.artifact for each in everything} | {each.model for each in everything}
+            if not known - {""}:
+                raise InputError(
+                    "the database holds no results yet",
+                    hint="edgecnn results import results.json",
+                )
+            raise unknown_name("model", wanted.model, sorted(known - {""})[:200])
+    runtime, _, device = wanted.runtime.partition(":")
+    if runtime:
+        fitting = [
+            each
+            for each in found
+            if each.runtime == runtime and (not device or each.device == device)
+        ]
+        if not fitting:
+            known = {f"{each.runtime}:{each.device}" for each in found}
+            raise unknown_name("runtime here", wanted.runtime, sorted(known))
+        found = fitting
+    return found
+
+
+class _Versions(dict[int, Mapping[str, str]]):
+    """Versions by environment, each read once."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def __missing__(self, number: int) -> Mapping[str, str]:
+        query = sa.select(environments.c.versions).where(environments.c.id == number)
+        self[number] = _versions(self._connection.execute(query).scalar())
+        return self[number]
+
+
+def _versions(text: Any) -> Mapping[str, str]:
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {str(name): str(value) for name, value in found.items()}
+
+
+def _point(row: Any, metric: Metric, facts: _Versions) -> Point:
+    values = [getattr(row, name) for name in metric.columns]
+    low, high = (values[1], values[2]) if len(values) == 3 else (None, None)
+    further = {"runtime version": row.runtime_version, "model file": row.sha256[:12]}
+    if row.commit_id:
+        further["commit"] = row.commit_id
+    return Point(
+        at=float(row.measured_at),
+        value=float(values[0]),
+        low=low,
+        high=high,
+        verdict=row.verdict,
+        session=int(row.session),
+        measurement=int(row.id),
+        label=row.label,
+        versions={**facts[row.environment_id], **{k: v for k, v in further.items() if v}},
+    )
+
+
+def _name(configuration: Any) -> str:
+    """As in "lenet5.float32.tflite on litert:cpu ×1", and options that are not the usual ones."""
+    try:
+        told = json.loads(configuration.options)
+    except ValueError:
+        told = None
+    options = told if isinstance(told, dict) else {}
+    place = f"{configuration.runtime}:{configuration.device}"
+    text = f"{configuration.artifact} on {place} ×{options.get('threads', 1)}"
+    for name, value in options.items():
+        if name != "threads" and value != _USUAL.get(name):
+            text += f" {name.replace('_', ' ')} {value}"
+    return text
+
+
+_USUAL: dict[str, Any] = json.loads(json.dumps(asdict(RuntimeOptions())))

@@ -1,0 +1,108 @@
+"""Versions of runtimes: what a name asks for, and which releases lie between two."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgecnn.benchmarking import environments, installer, versions
+from edgecnn.errors import InputError
+from edgecnn.registry import RUNTIMES
+
+
+@pytest.mark.parametrize(
+    ("name", "runtime", "package", "version"),
+    [
+        ("onnxruntime==1.23.2", "onnxruntime", "onnxruntime", "1.23.2"),
+        ("onnxruntime-gpu==1.23.*", "onnxruntime", "onnxruntime-gpu", "1.23.*"),
+        ("litert==2.1.0", "litert", "ai-edge-litert", "2.1.0"),
+        ("AI_Edge_LiteRT==2.1.0", "litert", "ai-edge-litert", "2.1.0"),
+        ("opencv==4.11.0.86", "opencv", "opencv-python-headless", "4.11.0.86"),
+    ],
+)
+def test_a_version_is_asked_for_by_package_or_runtime(name, runtime, package, version):
+    assert versions.parse(name) == versions.Wanted(runtime, package, version)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["onnxruntime==", "onnxruntime==latest", "onnxruntime==1.*.2", "requests==2.0", "==1.0",
+     "onnxruntime==1.23; rm -rf /", "../onnxruntime==1.0", "onnxruntime==1.0/../..",
+     "--index-url=x==1", "onnxruntime==1.23.2 extra"],
+)  # fmt: skip
+def test_anything_else_is_refused_before_an_installer_sees_it(name):
+    with pytest.raises(InputError):
+        versions.parse(name)
+
+
+def test_every_runtime_of_edgecnn_has_its_package_listed():
+    assert set(RUNTIMES.builtin) <= set(versions.PACKAGES)
+
+
+def test_a_pattern_takes_what_begins_with_it_and_no_other_number():
+    wanted = versions.parse("onnxruntime==1.2.*")
+    assert [each for each in ("1.2", "1.2.0", "1.2.5", "1.20.1", "1.1") if wanted.takes(each)] == [
+        "1.2",
+        "1.2.0",
+        "1.2.5",
+    ]
+
+
+def test_releases_between_two_are_sorted_by_number_and_final():
+    known = ["1.9", "1.10.0", "1.10.0rc1", "1.2", "1.10.1.post1", "1.10.1", "2.0.dev3", "1.8"]
+    assert versions.between(known, "1.8", "1.10.1.post1") == [
+        "1.8",
+        "1.9",
+        "1.10.0",
+        "1.10.1",
+        "1.10.1.post1",
+    ]
+
+
+@pytest.mark.parametrize(("good", "bad"), [("1.0", "3.0"), ("2.0", "1.0"), ("1.0", "1.0.0")])
+def test_ends_that_are_not_there_or_the_wrong_way_round_are_refused(good, bad):
+    with pytest.raises(InputError):
+        versions.between(["1.0", "2.0"], good, bad)
+
+
+def planted(home: Path, version: str, runtime: str = "onnxruntime") -> None:
+    """An environment as `create` leaves it, without anything inside."""
+    folder = home / "envs" / f"{runtime}=={version}"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    record = {"packages": [], "runtime": runtime, "package": runtime, "version": version}
+    (folder / "edgecnn.json").write_text(json.dumps(record))
+
+
+def test_the_newest_environment_that_fits_a_pattern_is_taken(monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGECNN_HOME", str(tmp_path))
+    for version in ("1.9.1", "1.10.0", "1.10.2", "1.11.0"):
+        planted(tmp_path, version)
+    assert environments.resolve("onnxruntime==1.10.*") == "onnxruntime==1.10.2"
+    assert environments.resolve("onnxruntime==1.9.1") == "onnxruntime==1.9.1"
+    assert "onnxruntime==1.11.0" in environments.names()
+    with pytest.raises(InputError, match="is not created") as missing:
+        environments.resolve("onnxruntime==1.12.*")
+    assert missing.value.hint == "edgecnn env create 'onnxruntime==1.12.*'"
+    assert environments.remove("onnxruntime==1.11.*")
+    assert not environments.remove("onnxruntime==1.11.*")
+
+
+def test_a_damaged_record_of_an_environment_is_no_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGECNN_HOME", str(tmp_path))
+    planted(tmp_path, "1.10.0")
+    (tmp_path / "envs" / "onnxruntime==1.10.0" / "edgecnn.json").write_text("[1, 2")
+    with pytest.raises(InputError, match="is not created"):
+        environments.resolve("onnxruntime==1.10.0")
+
+
+def test_an_installer_that_fails_says_why_without_the_password_of_an_index():
+    script = "import sys; sys.exit('ERROR: no https://me:s3cret@index.invalid/simple')"
+    with pytest.raises(installer.CreationError) as failed:
+        installer.call([sys.executable, "-c", script], "install it")
+    assert "s3cret" not in failed.value.message
+    assert "could not install it: ERROR: no https://index.invalid/simple" in failed.value.message
+    assert failed.value.exit_code == 3

@@ -1,0 +1,231 @@
+"""The database keeps what a results file holds, once, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import zlib
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from edgecnn.errors import InputError
+from edgecnn.results import Results
+from edgecnn.store import open_database
+from edgecnn.store.sql import Wanted
+from edgecnn.store.sql.tables import configurations, details, measurements
+from tests.unit.reporting import factory
+from tests.unit.store import made_up
+
+
+def as_json(results: Results) -> object:
+    return json.loads(json.dumps(results.to_dict()))
+
+
+def test_a_session_comes_back_as_it_was_saved(database):
+    results = factory.sample()
+    added = database.add(results)
+    assert added.new == len(results.measurements)
+    assert as_json(database.load(added.session)) == as_json(results)
+
+
+def test_names_that_break_out_of_formats_are_kept_and_harm_nothing(database, tmp_path):
+    factory.hostile().save(tmp_path / "hostile.json")
+    results = Results.load(tmp_path / "hostile.json")
+    added = database.add(results, label="x' OR 1=1 --", machine="\x00'; DROP TABLE sessions; --")
+    assert as_json(database.load(added.session)) == as_json(results)
+    assert database.sessions("x' OR 1=1 --")
+
+
+def test_the_same_results_are_stored_once(database):
+    first = database.add(made_up.session(1, rows=3))
+    again = database.add(made_up.session(1, rows=3))
+    assert (first.new, again.new, again.known) == (3, 0, 3)
+    assert again.session == first.session
+    assert [each.rows for each in database.sessions()] == [3]
+
+
+def test_a_file_that_was_continued_replaces_its_rows_and_adds_the_new_ones(database):
+    whole = made_up.session(1, rows=3)
+    part = replace(
+        whole,
+        measurements=(
+            replace(whole.measurements[0], runs=whole.measurements[0].runs[:2]),
+            whole.measurements[1],
+        ),
+    )
+    first = database.add(part)
+    second = database.add(whole)
+    assert (second.new, second.grown, second.known) == (1, 1, 1)
+    assert second.session == first.session
+    loaded = database.load(first.session)
+    assert {row.key for row in loaded.measurements} == {row.key for row in whole.measurements}
+    assert all(len(row.runs) == 5 for row in loaded.measurements)
+
+
+def test_a_second_import_can_change_the_label(database):
+    database.add(made_up.session(1), label="my-branch")
+    assert database.add(made_up.session(1), label="main").relabelled
+    assert database.labels() == ["main"]
+
+
+def _import_one(address: str, day: int) -> None:
+    with open_database(address) as database:
+        database.add(made_up.session(day % 5, rows=4))
+
+
+def test_clients_that_import_at_the_same_time_lose_and_double_nothing(address):
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        pool.starmap(_import_one, [(address, day) for day in range(10)])
+    with open_database(address) as database:
+        assert [each.rows for each in database.sessions()] == [4] * 5
+        with database.engine.connect() as connection:
+            count = sa.select(sa.func.count()).select_from(configurations)
+            assert connection.execute(count).scalar() == 4
+
+
+def test_a_history_follows_a_configuration_by_time_whatever_the_order_of_import(database):
+    for day in (3, 1, 2):
+        database.add(made_up.session(day, rows=2))
+    (series,) = database.history(Wanted("net1"))
+    assert series.name == "net1.float32.tflite on litert:cpu ×1"
+    assert [point.at for point in series.points] == sorted(point.at for point in series.points)
+    assert len(series.points) == 3
+
+
+def test_a_planted_slowdown_is_found_with_the_versions_that_changed_there(database):
+    for day in range(24):
+        later = day >= 14
+        database.add(
+            made_up.session(
+                day, 1.06 if later else 1.0, packages={"litert": "2.4.0" if later else "2.3.0"}
+            )
+        )
+    (series,) = database.history(Wanted("net0"))
+    (change,) = series.changes
+    assert change.index == 14
+    assert change.low <= 1.06 <= change.high
+    assert series.is_worse(change)
+    assert [str(each) for each in series.versions_at(change)] == ["litert 2.3.0 → 2.4.0"]
+
+
+def test_machines_are_series_of_their_own(database):
+    for day in range(4):
+        database.add(made_up.session(2 * day))
+        database.add(made_up.session(2 * day + 1, board="Board B"))
+    found = database.history(Wanted("net0"))
+    assert {series.machine.partition(",")[0] for series in found} == {"Board A", "Board B"}
+    (one,) = database.history(Wanted("net0", machine="board b"))
+    assert len(one.points) == 4
+
+
+def test_a_machine_that_is_named_is_one_of_its_own(database):
+    database.add(made_up.session(1), machine="left")
+    database.add(made_up.session(2), machine="right")
+    assert sorted(series.machine for series in database.history(Wanted("net0"))) == [
+        "left",
+        "right",
+    ]
+
+
+def test_an_unknown_model_is_answered_with_the_nearest_name(database):
+    database.add(made_up.session(1))
+    with pytest.raises(InputError, match="unknown model") as refused:
+        database.history(Wanted("netO.float32.tflite"))
+    assert "did you mean 'net0.float32.tflite'" in refused.value.hint
+
+
+def test_a_pattern_names_several_models(database):
+    database.add(made_up.session(1, rows=3))
+    assert len(database.history(Wanted("net?.float32.*"))) == 3
+
+
+def test_prune_forgets_old_sessions_and_nothing_else(database):
+    for day in (1, 200):
+        database.add(made_up.session(day, rows=2))
+    limit = (made_up.START).timestamp() + 100 * 86_400
+    tried = database.prune(before=limit, dry_run=True)
+    assert (tried.sessions, tried.measurements) == (1, 2)
+    assert len(database.sessions()) == 2
+    database.prune(before=limit)
+    (left,) = database.sessions()
+    assert left.measured_at > limit
+    assert len(database.load(left.id).measurements) == 2
+
+
+def test_prune_of_samples_keeps_rows_and_their_numbers(database):
+    added = database.add(made_up.session(1))
+    before = database.history(Wanted("net0"))
+    database.prune(label="main", samples_only=True)
+    assert database.history(Wanted("net0")) == before
+    (row,) = database.load(added.session).measurements
+    assert row.runs
+    assert row.runs[0].samples_ns == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"document": b"not compressed"},
+        {"document": zlib.compress(b"[1, 2")},
+        {"document": zlib.compress(b'{"counts": [], "blocks": []}')},
+        {"samples": zlib.compress(b"\xff" * 16)},
+        {"samples": zlib.compress(bytes(8))[:-3]},
+    ],
+)
+def test_a_damaged_row_is_left_out_and_named(database, change):
+    added = database.add(made_up.session(1, rows=2))
+    with database.engine.connect() as connection, connection.begin():
+        first = sa.select(sa.func.min(details.c.measurement_id)).scalar_subquery()
+        connection.execute(
+            sa.update(details).where(details.c.measurement_id == first).values(**change)
+        )
+    loaded = database.load(added.session)
+    assert len(loaded.measurements) == 1
+    assert loaded.left_out[0].row.startswith("measurement ")
+
+
+def test_negative_samples_in_the_database_are_refused_like_those_of_a_file(database):
+    added = database.add(made_up.session(1))
+    with database.engine.connect() as connection, connection.begin():
+        packed = connection.execute(sa.select(details.c.document)).scalar()
+        document = json.loads(zlib.decompress(packed))
+        document["counts"] = [[warm, timed, -(10**12)] for warm, timed, _ in document["counts"]]
+        connection.execute(
+            sa.update(details).values(document=zlib.compress(json.dumps(document).encode()))
+        )
+    with pytest.raises(InputError, match="no row can be read"):
+        database.load(added.session)
+
+
+def test_baselines_are_the_same_configuration_machine_and_data_since_the_last_change(database):
+    for day in range(20):
+        database.add(made_up.session(day, 1.10 if day >= 10 else 1.0))
+    database.add(made_up.session(30, 2.0, board="Board B"))
+    database.add(made_up.session(31, 2.0), label="my-branch")
+    other = made_up.session(32, 2.0)
+    database.add(replace(other, data={"name": "mnist", "sha256": "aa" * 32}))
+    new = made_up.session(40, 1.10)
+    database.add(new, label="main")
+    (stored,) = database.baselines(new, "main")
+    assert len(stored.rows) == 10
+    (stored,) = database.baselines(new, "main", most=4)
+    assert len(stored.rows) == 4
+
+
+def test_why_there_is_no_baseline_is_said(database):
+    database.add(made_up.session(1, board="Board B"))
+    (stored,) = database.baselines(made_up.session(2), "main")
+    assert stored.why.startswith("stored as main only on Board B")
+    (stored,) = database.baselines(made_up.session(2), "develop")
+    assert stored.why == "nothing of this configuration is stored as develop"
+
+
+def test_no_measurement_refers_to_a_session_that_is_gone(database):
+    for day in (1, 2, 3):
+        database.add(made_up.session(day), label=f"label{day}")
+    database.prune(label="label2")
+    with database.engine.connect() as connection:
+        assert connection.execute(sa.select(sa.func.count(measurements.c.id))).scalar() == 2
+        assert connection.execute(sa.select(sa.func.count()).select_from(details)).scalar() == 2
