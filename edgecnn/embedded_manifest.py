@@ -1,27 +1,19 @@
 """The manifest inside a model file, read with the standard library alone.
 
-A Raspberry Pi has neither onnx nor flatbuffers installed, so the few bytes that matter are read
-here: `metadata_props` of an ONNX protocol buffer, the `metadata` table of a TFLite flatbuffer,
-a member of a `.keras` archive. Files come from strangers: every offset is checked against the
-file before it is followed, and nothing is followed twice.
+A Raspberry Pi has neither onnx nor flatbuffers installed, so each format finds the few bytes that
+matter itself (`Format.read_manifest`): in `metadata_props` of an ONNX protocol buffer, in the
+`metadata` table of a TFLite flatbuffer, in a member of a `.keras` archive.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from edgecnn.errors import InputError
+from edgecnn.formats.kinds import by_suffix
 from edgecnn.formats.recipes import recipe_in
-from edgecnn.formats.wire.flatbuffer import FlatBuffer, Table
-from edgecnn.formats.wire.protobuf import Message
 from edgecnn.manifest import (
     EMBEDDED_KEY,
     RECIPES,
@@ -31,13 +23,6 @@ from edgecnn.manifest import (
     digest_of,
     read_sidecar,
 )
-
-MAX_MANIFEST_BYTES = 4 << 20
-MAX_ENTRIES = 10_000
-"""Metadata entries, or fields of an ONNX model beside its graph, before we stop looking."""
-
-KERAS_MEMBER = EMBEDDED_KEY + ".json"
-"""Where the manifest lies in a `.keras` archive; Keras ignores members it does not know."""
 
 
 def load_artifact(path: Path) -> Artifact:
@@ -71,11 +56,11 @@ def read_embedded(path: Path) -> Manifest | None:
     Whether the model itself is whole is for the runtime to judge. Raises InputError when there
     is a manifest that is not readable.
     """
-    find = _FINDERS.get(path.suffix.lower())
-    if find is None:
+    known = by_suffix(path)
+    if known is None:
         return None
     try:
-        text = find(path)
+        text = known.read_manifest(path, EMBEDDED_KEY)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     if text is None:
@@ -87,89 +72,3 @@ def read_embedded(path: Path) -> Manifest | None:
         return Manifest.from_dict(document)
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path.name}: the manifest inside is not readable ({error})") from error
-
-
-def _in_keras(path: Path) -> bytes | None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            member = archive.getinfo(KERAS_MEMBER)
-            if member.file_size > MAX_MANIFEST_BYTES:
-                return None
-            with archive.open(member) as file:
-                return file.read(MAX_MANIFEST_BYTES)
-    except (
-        KeyError,  # no such member
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,  # a compression method Python does not know
-        RuntimeError,  # encrypted
-        ValueError,  # a member at a negative offset
-        struct.error,
-    ):
-        return None
-
-
-def _mapped(find: Callable[[mmap.mmap], bytes | None]) -> Callable[[Path], bytes | None]:
-    """Run `find` on the mapped file: of a large model only the pages that matter are read."""
-
-    def find_in(path: Path) -> bytes | None:
-        with path.open("rb") as file:
-            try:
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError:  # an empty file cannot be mapped
-                return None
-            with data:
-                try:
-                    return find(data)
-                except (struct.error, ValueError):
-                    return None
-
-    return find_in
-
-
-# ONNX: onnx.proto, ModelProto.metadata_props = 14, StringStringEntryProto{key = 1, value = 2}.
-
-
-def _in_onnx(data: mmap.mmap) -> bytes | None:
-    for number, entry in islice(Message.whole(data).messages(), MAX_ENTRIES):
-        if number != 14:
-            continue
-        parts = dict(islice(entry.messages(), MAX_ENTRIES))
-        if 1 not in parts or 2 not in parts or parts[1].size > 64:
-            continue
-        if parts[1].content() == EMBEDDED_KEY.encode() and parts[2].size <= MAX_MANIFEST_BYTES:
-            return parts[2].content()
-    return None
-
-
-# TFLite: schema.fbs, Model{buffers = 4, metadata = 6}, Metadata{name = 0, buffer = 1},
-# Buffer{data = 0}.
-
-
-def _in_tflite(data: mmap.mmap) -> bytes | None:
-    source = FlatBuffer(data, len(data))
-    model = source.table(source.u32(0))
-    buffers, count = model.vector(4, 4)
-    for entry in islice(model.tables(6), MAX_ENTRIES):
-        if _content(entry, 64) != EMBEDDED_KEY.encode():
-            continue
-        index = entry.u32(1)
-        if index >= count:
-            return None
-        at = buffers + 4 * index
-        return _content(source.table(at + source.u32(at)), MAX_MANIFEST_BYTES)
-    return None
-
-
-def _content(table: Table, limit: int) -> bytes | None:
-    """The bytes in a table's first field, None when there are more than `limit`."""
-    start, length = table.vector(0, 1)
-    return table.source.data[start : start + length] if length <= limit else None
-
-
-_FINDERS: dict[str, Callable[[Path], bytes | None]] = {
-    ".onnx": _mapped(_in_onnx),
-    ".tflite": _mapped(_in_tflite),
-    ".keras": _in_keras,
-}

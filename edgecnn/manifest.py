@@ -15,15 +15,13 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.files import read_json_file, write_text_atomically
-from edgecnn.formats.check import check_model_path, digest_of, sha256_of
-from edgecnn.formats.kinds import FORMATS
+from edgecnn.formats.check import check_model_path, digest_of, model_files, sha256_of
+from edgecnn.formats.kinds import format_of
 from edgecnn.preprocessing import Fed, Preprocessing, preprocessing_from_dict
 from edgecnn.records import FieldError, read_field, read_record, shown
-from edgecnn.registry import lookup
 
 __all__ = [
     "EMBEDDED_KEY",
-    "FORMATS",
     "RECIPES",
     "SCHEMA_VERSION",
     "Artifact",
@@ -132,10 +130,10 @@ def _finite(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model file with its manifest.
+    """A model, one file or several, with its manifest.
 
-    `sha256` and `size_bytes` are those of all files that belong to the model (see
-    `formats.check.digest_of`).
+    `path` is the file that names the others; `sha256` and `size_bytes` are those of all files
+    that belong to the model (see `formats.check.digest_of`).
     """
 
     path: Path
@@ -145,8 +143,13 @@ class Artifact:
 
     @property
     def format(self) -> str:
-        """The file format: "tflite", "onnx" or "keras"."""
-        return lookup("model format", self.path.suffix.lower(), FORMATS)
+        """The file format's name, as in "tflite"."""
+        return format_of(self.path).name
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files of the model, that of `path` first. Raises as `formats.check.model_files`."""
+        return model_files(self.path)
 
     @property
     def name(self) -> str:

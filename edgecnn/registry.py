@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -26,12 +26,9 @@ class Registry:
     entry_point_group: str
     builtin: Mapping[str, str]
 
-    @cached_property
+    @property
     def _table(self) -> dict[str, str]:
-        from importlib.metadata import entry_points
-
-        external = {point.name: point.value for point in entry_points(group=self.entry_point_group)}
-        return {**external, **self.builtin}
+        return {**plugged_in().get(self.entry_point_group, {}), **self.builtin}
 
     def names(self) -> tuple[str, ...]:
         """All known names: those of edgecnn first, then those that entry points add."""
@@ -48,6 +45,21 @@ class Registry:
         self.check(name)
         module, _, attribute = self._table[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
+
+
+@cache
+def plugged_in() -> dict[str, dict[str, str]]:
+    """What installed packages add: "module:attribute" by name, by group. All groups are read at
+    once, since reading the metadata of all packages is what takes time.
+    """
+    from importlib.metadata import entry_points
+
+    points = entry_points()
+    return {
+        group: {point.name: point.value for point in points.select(group=group)}
+        for group in points.groups
+        if group.startswith("edgecnn.")
+    }
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
@@ -139,6 +151,16 @@ DATA_SOURCES = Registry(
         "coco": "edgecnn.data.boxed:coco",
         "voc": "edgecnn.data.boxed:voc",
         "yolo": "edgecnn.data.boxed:yolo",
+    },
+)
+
+FORMATS = Registry(
+    "model format",
+    "edgecnn.formats",
+    {
+        "tflite": "edgecnn.formats.tflite:TFLite",
+        "onnx": "edgecnn.formats.onnx:ONNX",
+        "keras": "edgecnn.formats.keras:Keras",
     },
 )
 

@@ -63,6 +63,8 @@ class Outcome:
     hint: str | None = None
     cause: Cause = ""
     outputs_written: bool = False
+    absent: bool = False
+    """The device or what the runtime needs is not on this machine, whatever the model."""
 
 
 def run_worker(job: Job, python: Path | None = None, *, timeout: float | None = None) -> Outcome:
@@ -159,6 +161,7 @@ def _absorb(outcome: Outcome, event: Mapping[str, Any]) -> Outcome:
         event.get("message"),
         event.get("hint") or None,
         event.get("cause", ""),
+        absent=event.get("absent") is True,
     )
 
 

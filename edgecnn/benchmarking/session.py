@@ -178,6 +178,7 @@ class _Ledger:
             command=command,
             repeat=Repeat(repeat, {**(previous.repeat.paths if previous else {}), **paths}),
         )
+        self._absent: dict[str, Outcome] = {}
         self._looks = Looks(Baseline(self.results.environment.machine))
         self._rows = [self._row(*numbered) for numbered in enumerate(configurations)]
 
@@ -251,8 +252,11 @@ class _Ledger:
     def _measure_once(self, row: _Row, round_number: int) -> None:
         configuration = row.configuration
         samples = self._feeding.of(configuration.artifact)
+        name = f"{configuration.runtime}:{configuration.device}"
         if isinstance(row.python, Outcome):
             outcome = row.python
+        elif name in self._absent:
+            outcome = self._absent[name]
         elif isinstance(samples, EdgeCNNError):
             cause = cause_of(samples)
             outcome = Outcome("failed", error=samples.message, hint=samples.hint, cause=cause)
@@ -276,6 +280,8 @@ class _Ledger:
                 run = replace(outcome.run, round=round_number)
                 outcome = replace(outcome, run=run)
                 self._looks.add(_name_of(row.python), run)
+            if outcome.absent:
+                self._absent[name] = outcome
             if outcome.outputs_written:
                 row.outputs = outputs
         self._enter(row, outcome)

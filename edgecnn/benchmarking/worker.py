@@ -133,6 +133,7 @@ def main(parent: int, bare_bytes: int | None = None) -> int:
             "message": error.message,
             "hint": error.hint,
             "cause": cause_of(error),
+            "absent": isinstance(error, UnavailableError),
         }
         print(json.dumps(report), file=events, flush=True)
     return 0

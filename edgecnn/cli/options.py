@@ -231,8 +231,11 @@ def runtimes() -> Callable[[Command], Command]:
     )
 
 
-def protocol(default: str) -> Callable[[Command], Command]:
-    """--profile and the numbers that override it, given to the command as one `protocol`."""
+def protocol(default: str, *, quick_row_secs: float | None = None) -> Callable[[Command], Command]:
+    """--profile and the numbers that override it, given to the command as one `protocol`.
+
+    `quick_row_secs` is the budget of a row in profile quick, where the command has one of its own.
+    """
 
     def decorate(function: Command) -> Command:
         @functools.wraps(function)
@@ -247,6 +250,8 @@ def protocol(default: str) -> Callable[[Command], Command]:
         ) -> Any:
             from edgecnn.benchmarking.protocol import resolve
 
+            if profile == "quick" and max_secs is None and min_secs is None:
+                max_secs = quick_row_secs
             resolved = resolve(
                 profile,
                 min_secs=min_secs,

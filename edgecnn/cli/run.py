@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
 
 
+QUICK_ROW_SECS = 2.0
+"""Of two dozen rows, for an answer within two minutes."""
+
+
 @click.command(cls=Sectioned)
 @options.model(default="lenet5", show_default=True)
 @options.data(default="digits", show_default=True)
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and splits.")
 @options.targets(default="all", show_default=True)
 @options.runtimes()
-@options.protocol(default="default")
+@options.protocol(default="default", quick_row_secs=QUICK_ROW_SECS)
 @click.option(
     "--out",
     type=options.FILE,

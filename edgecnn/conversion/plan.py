@@ -14,9 +14,9 @@ from edgecnn.conversion.calibration import DrawnSamples, Samples
 from edgecnn.conversion.onnx import OPSET
 from edgecnn.conversion.source import SourceModel
 from edgecnn.conversion.targets import Target
+from edgecnn.formats.check import read_signature
 from edgecnn.manifest import Manifest, TensorSpec
 from edgecnn.registry import lookup
-from edgecnn.runtimes.onnx_file import read_signature
 
 if TYPE_CHECKING:
     from edgecnn.runtimes.base import Session

@@ -29,8 +29,9 @@ from edgecnn.feeding import must_know
 from edgecnn.manifest import Artifact, Manifest, sha256_of
 from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.proof import proves_nothing
-from edgecnn.registry import RUNTIMES, lookup
+from edgecnn.registry import RUNTIMES
 from edgecnn.results import Accuracy, Parity, RuntimeOptions
+from edgecnn.runtimes import reference_runtime
 
 if TYPE_CHECKING:
     from edgecnn.data.base import Dataset
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from edgecnn.runtimes.base import Session
 
 Array = npt.NDArray[Any]
-
-RUNTIME_OF = {"tflite": "litert", "onnx": "onnxruntime", "keras": "keras"}
-"""The runtime that judges a format: the reference implementation of each."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,11 @@ class Verification:
 
 
 def load_session(path: Path) -> Session:
-    """The file in the CPU runtime of its format, one thread. Raises what `Runtime.load` raises."""
-    runtime = RUNTIMES.load(lookup("model format", path.suffix.lower().lstrip("."), RUNTIME_OF))
+    """The file in the reference runtime of its format, one thread, on the CPU.
+
+    Raises what `Runtime.load` raises.
+    """
+    runtime = RUNTIMES.load(reference_runtime(path))
     session: Session = runtime.load(path, "cpu", RuntimeOptions())
     return session
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecnn.data.pictures import Picture, UnreadablePictureError, decode, quiet_pillow
 from edgecnn.errors import InputError
-from edgecnn.manifest import FORMATS
+from edgecnn.formats.kinds import known_suffixes
 from edgecnn.registry import require
 
 
@@ -16,12 +16,13 @@ def sort_files(paths: Sequence[Path]) -> tuple[list[Path], Path | None]:
 
     Raises InputError without a model, and for more than one picture.
     """
-    models = [path for path in paths if path.suffix.lower() in FORMATS]
-    pictures = [path for path in paths if path.suffix.lower() not in FORMATS]
+    endings = known_suffixes()
+    models = [path for path in paths if path.suffix.lower() in endings]
+    pictures = [path for path in paths if path.suffix.lower() not in endings]
     if not models:
         raise InputError(
             f"no model among {', '.join(path.name for path in paths)}",
-            hint=f"a model ends in {', '.join(FORMATS)}",
+            hint=f"a model ends in {', '.join(endings)}",
         )
     if len(pictures) > 1:
         raise InputError(

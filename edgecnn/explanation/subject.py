@@ -17,15 +17,13 @@ from edgecnn.feeding.keras_model import prove
 from edgecnn.keras_files import load_keras
 from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import Fed, FloatArray, ImagePreprocessing, Preprocessing
-from edgecnn.registry import lookup
-from edgecnn.runtimes import load
+from edgecnn.runtimes import load, reference_runtime
 
 if TYPE_CHECKING:
     import keras
 
     from edgecnn.runtimes.base import Session
 
-RUNTIME_OF = {".tflite": "litert:cpu", ".onnx": "onnxruntime:cpu"}
 BATCH = 32
 
 Array = npt.NDArray[Any]
@@ -118,7 +116,7 @@ def open_subject(
         shapes = [tuple(tensor.shape) for tensor in _ends(artifact, model, "inputs")]
         answers = [tuple(tensor.shape) for tensor in _ends(artifact, model, "outputs")]
     else:
-        session = load(path, lookup("model format", path.suffix.lower(), RUNTIME_OF))
+        session = load(path, reference_runtime(path))
         shapes = [_channels_last(spec.shape, spec.layout) for spec in session.inputs]
         answers = [tuple(spec.shape) for spec in session.outputs]
     shape = _picture_shape(artifact, shapes)

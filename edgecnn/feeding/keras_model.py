@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgecnn.errors import EdgeCNNError
 from edgecnn.feeding.family import family_of
 from edgecnn.feeding.proof import Proof, named
 from edgecnn.feeding.ranges import expected_by
-from edgecnn.formats.front.base import Values, number
+from edgecnn.formats.front import Values, number
 
 if TYPE_CHECKING:
     import keras
@@ -46,6 +48,16 @@ class _Front:
     steps: tuple[str, ...]
     inner: Any
     """The model that holds the first learned layer."""
+
+
+def prove_file(path: Path) -> Proof | None:
+    """As `prove`, of a .keras file; None for one that cannot be loaded, or would run code."""
+    from edgecnn.keras_files import load_keras
+
+    try:
+        return prove(load_keras(path))
+    except EdgeCNNError:
+        return None
 
 
 def prove(model: keras.Model) -> Proof | None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.errors import InputError
 from edgecnn.feeding.ranges import expected_by, expected_of
 from edgecnn.formats.front import Front, read_front
+from edgecnn.formats.kinds import by_suffix
 from edgecnn.preprocessing import (
     ImagePreprocessing,
     Preprocessing,
@@ -53,16 +54,13 @@ def prove_file(path: Path) -> Proof | None:
     """What a model file proves; None where it proves nothing.
 
     `.tflite` and `.onnx` are read as files. A `.keras` file is loaded by Keras, unless it would
-    run code; see `keras_model.prove`.
+    run code; see `keras_model.prove_file`.
     """
-    if path.suffix.lower() == ".keras":
-        from edgecnn.feeding.keras_model import prove
-        from edgecnn.keras_files import load_keras
-
-        try:
-            return prove(load_keras(path))
-        except EdgeCNNError:
-            return None
+    known = by_suffix(path)
+    prove = known.function("proof") if known else None
+    if prove is not None:
+        proof: Proof | None = prove(path)
+        return proof
     front = read_front(path)
     return None if front is None else prove_front(front)
 

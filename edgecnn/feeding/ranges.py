@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecnn.formats.front.base import Values
+from edgecnn.formats.front import Values
 
 _NOTHING = 0.02
 _OFFSETS = (("imagenet-torch", -2.118, 2.64, 0.03), ("caffe", -123.68, 151.06, 1.5))

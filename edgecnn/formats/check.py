@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import struct
 from functools import lru_cache
@@ -11,13 +10,14 @@ from pathlib import Path
 
 from edgecnn.errors import InputError
 from edgecnn.files import NotAFileError, check_regular_file
-from edgecnn.formats import keras, onnx, tflite
-from edgecnn.formats.contents import identify
+from edgecnn.formats.base import UNREADABLE, Format
+from edgecnn.formats.contents import HEAD_BYTES, carries_mark, identify
 from edgecnn.formats.external import ExternalRange, check_external
 from edgecnn.formats.folders import describe_folder
-from edgecnn.formats.kinds import FORMATS, NAMES, Content
+from edgecnn.formats.kinds import Content, by_suffix, known_suffixes
+from edgecnn.formats.signature import Signature
+from edgecnn.registry import FORMATS
 
-_COMPLETE = {"tflite": "TFLite model", "onnx": "ONNX model", "keras": "Keras 3 archive"}
 _DAMAGED = "the file is damaged or incomplete: copy, download or convert it again"
 
 
@@ -108,50 +108,69 @@ def _folder(path: Path) -> InputError:
 def _examined(path: Path, _status: tuple[int, ...]) -> tuple[ExternalRange, ...]:
     """What a regular file reads of others. Remembered until the file changes (`_status`)."""
     content = identify(path)
-    wanted = FORMATS.get(path.suffix.lower(), "")
+    wanted = by_suffix(path)
     if content is not None and not content.format:
         raise InputError(f"{path.name} is {content.what}", hint=content.hint)
-    if not wanted:
+    if wanted is None:
         raise _wrong_ending(path, content)
-    if content is not None and content.format != wanted:
+    if content is not None and content.format != wanted.name:
         raise InputError(
-            f"{path.name} is {NAMES[content.format]} by what it holds, not {NAMES[wanted]}",
-            hint=f"rename it: mv {path.name} {path.stem}.{content.format}",
+            f"{path.name} is {content.what} by what it holds, not {wanted.title}",
+            hint=_rename(path, content),
         )
+    _check_head(path, wanted)
     try:
-        if wanted == "keras":
-            _check_head(path, b"PK\x03\x04", 0)
-            keras.examine(path)
-            return ()
-        if wanted == "tflite":
-            _check_head(path, b"TFL3", 4)
-        examine = onnx.examine if wanted == "onnx" else tflite.examine
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return tuple(examine(data))
-    except (ValueError, IndexError, struct.error) as error:
-        raise InputError(
-            f"{path.name}: not a complete {_COMPLETE[wanted]} ({error})", hint=_DAMAGED
-        ) from error
+        return tuple(wanted.examine(path))
+    except (*UNREADABLE, struct.error) as error:
+        raise _incomplete(path, wanted, error) from error
 
 
-def _check_head(path: Path, magic: bytes, offset: int) -> None:
+def read_signature(path: Path) -> Signature:
+    """What goes into a model and what comes out, read off its file.
+
+    Raises as `check_model_path`, and InputError for a format that only its own library reads.
+    """
+    path = check_model_path(path)
+    known = by_suffix(path)
+    assert known is not None  # the check has found one
+    try:
+        signature = known.signature(path)
+    except (*UNREADABLE, struct.error) as error:
+        raise _incomplete(path, known, error) from error
+    if signature is None:
+        raise InputError(f"{path.name}: {known.title} is read by its own library only")
+    return signature
+
+
+def _incomplete(path: Path, wanted: type[Format], error: Exception) -> InputError:
+    title = wanted.title.partition(" ")[2]
+    return InputError(f"{path.name}: not a complete {title} ({error})", hint=_DAMAGED)
+
+
+def _check_head(path: Path, wanted: type[Format]) -> None:
+    """Raise InputError for a file without the mark that its format has."""
     with path.open("rb") as file:
-        head = file.read(offset + len(magic))
-    if head[offset:] != magic:
-        wanted = FORMATS[path.suffix.lower()]
+        head = file.read(HEAD_BYTES)
+    if wanted.magic and not carries_mark(wanted, head):
         raise InputError(
-            f"{path.name}: not {NAMES[wanted]} (the file starts with {head[:8].hex(' ')})",
+            f"{path.name}: not {wanted.title} (the file starts with {head[:8].hex(' ')})",
             hint="the file is damaged, or has another format's ending",
         )
 
 
+def _rename(path: Path, content: Content) -> str:
+    ending = FORMATS.load(content.format).suffixes[0]
+    return f"rename it: mv {path.name} {path.stem}{ending}"
+
+
 def _wrong_ending(path: Path, content: Content | None) -> InputError:
     if content is not None:
+        ending = FORMATS.load(content.format).suffixes[0]
         return InputError(
-            f"{path.name} is {NAMES[content.format]}, but does not end in .{content.format}",
-            hint=f"rename it: mv {path.name} {path.stem}.{content.format}",
+            f"{path.name} is {content.what}, but does not end in {ending}",
+            hint=_rename(path, content),
         )
     return InputError(
         f"{path.name}: expected a model file, received {path.suffix or 'no file ending'}",
-        hint=f"known endings: {', '.join(FORMATS)}",
+        hint=f"known endings: {', '.join(known_suffixes())}",
     )

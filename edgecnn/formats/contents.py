@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgecnn.formats.archives import zip_names
-from edgecnn.formats.kinds import FORMATS, NAMES, Content
+from edgecnn.formats.base import Format
+from edgecnn.formats.kinds import Content, all_formats, content_of, known_suffixes
 from edgecnn.formats.messages import describe_message
 
 HEAD_BYTES = 4096
@@ -28,11 +29,27 @@ def identify(path: Path) -> Content | None:
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
+    for known in all_formats():
+        if carries_mark(known, head) and known.holds(path, head):
+            return content_of(known)
     for magic, offset, describe in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
             return describe(path, head)
     text = _as_text(head)
-    return _text(path, text) if text is not None else describe_message(path)
+    return _text(path, text) if text is not None else _unmarked(path, head)
+
+
+def carries_mark(known: type[Format], head: bytes) -> bool:
+    """Whether a file that begins with `head` has one of the marks that the format's files have."""
+    return any(head[at : at + len(magic)] == magic for magic, at in known.magic)
+
+
+def _unmarked(path: Path, head: bytes) -> Content | None:
+    """A file that is no text and carries no mark: only its structure tells what it is."""
+    for known in all_formats():
+        if not known.magic and known.holds(path, head):
+            return content_of(known)
+    return describe_message(path)
 
 
 def python_command(code: str) -> str:
@@ -46,13 +63,10 @@ def _plain(what: str, hint: str) -> Callable[[Path, bytes], Content]:
 
 def _zip(path: Path, _head: bytes) -> Content:
     names = zip_names(path)
-    called_keras = path.suffix.lower() == ".keras"
-    if names is None and not called_keras:
+    if names is None:
         return Content("", "a zip archive that breaks off or has too many members", _AGAIN)
-    if names is None or _holds_keras(names, called_keras=called_keras):
-        return Content("keras", NAMES["keras"])
     bare = {name.rpartition("/")[2] for name in names}
-    inside = sorted(name for name in names if Path(name).suffix.lower() in FORMATS)
+    inside = sorted(name for name in names if Path(name).suffix.lower() in known_suffixes())
     numpy = bool(names) and all(name.endswith(".npy") for name in names)
     core_ml = bare & {"com.apple.CoreML", "model.mlmodel"}
     cases: tuple[tuple[object, str, str], ...] = (
@@ -63,12 +77,6 @@ def _zip(path: Path, _head: bytes) -> Content:
     )
     found = next((case for case in cases if case[0]), (True, "a zip archive", _UNPACK))
     return Content("", found[1], found[2])
-
-
-def _holds_keras(names: list[str], *, called_keras: bool) -> bool:
-    """Whether an archive is one of Keras; by its name alone one without weights is taken too."""
-    weights = any(name.startswith("model.weights") for name in names)
-    return "config.json" in names and (weights or called_keras)
 
 
 def _hdf5(path: Path, _head: bytes) -> Content:
@@ -107,11 +115,7 @@ def _safetensors(path: Path, head: bytes) -> Content | None:
     if 0 < int.from_bytes(head[:8], "little") < path.stat().st_size:
         hint = "export the network that they belong to as ONNX"
         return Content("", "weights without a network (safetensors)", hint)
-    return describe_message(path)
-
-
-def _flatbuffer(_path: Path, _head: bytes) -> Content:
-    return Content("tflite", NAMES["tflite"])
+    return _unmarked(path, head)
 
 
 def _as_text(head: bytes) -> str | None:
@@ -204,7 +208,6 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
 
 _Describe = Callable[[Path, bytes], Content | None]
 _MAGIC: tuple[tuple[bytes, int, _Describe], ...] = (
-    (b"TFL3", 4, _flatbuffer),
     (b"PK\x03\x04", 0, _zip),
     (b"PK\x05\x06", 0, _zip),
     (b"\x89HDF\r\n\x1a\n", 0, _hdf5),

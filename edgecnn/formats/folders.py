@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from edgecnn.formats.contents import python_command
-from edgecnn.formats.kinds import FORMATS, Content
+from edgecnn.formats.kinds import Content, known_suffixes
 
 _LOOKED_AT = 2_000
 """Entries of a folder before we stop looking."""
@@ -43,8 +43,9 @@ def describe_folder(path: Path) -> Content:
     for applies, what, hint in cases:
         if applies:
             return Content("", what, hint)
-    models = sorted(entry for entry in names if Path(entry).suffix.lower() in FORMATS)
-    shown = ", ".join(models[:3]) if models else f"one that ends in {', '.join(FORMATS)}"
+    endings = known_suffixes()
+    models = sorted(entry for entry in names if Path(entry).suffix.lower() in endings)
+    shown = ", ".join(models[:3]) if models else f"one that ends in {', '.join(endings)}"
     return Content("", "", f"pass a file inside it: {shown}")
 
 

@@ -1,13 +1,12 @@
-"""The formats that edgecnn reads, and how anything else is named."""
+"""The formats that edgecnn reads, by name and by file ending, and how anything else is named."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-FORMATS = {".tflite": "tflite", ".onnx": "onnx", ".keras": "keras"}
-"""By the ending of their files."""
-
-NAMES = {"tflite": "a TFLite model", "onnx": "an ONNX model", "keras": "a Keras 3 model"}
+from edgecnn.formats.base import Format
+from edgecnn.registry import FORMATS, unknown_name
 
 
 @dataclass(frozen=True)
@@ -19,3 +18,32 @@ class Content:
     format: str
     what: str
     hint: str = ""
+
+
+def all_formats() -> tuple[type[Format], ...]:
+    """Every registered format, those of edgecnn first."""
+    return tuple(FORMATS.load(name) for name in FORMATS.names())
+
+
+def known_suffixes() -> tuple[str, ...]:
+    """Endings of model files, in small letters."""
+    return tuple(suffix for each in all_formats() for suffix in each.suffixes)
+
+
+def by_suffix(path: Path) -> type[Format] | None:
+    """The format that a file's ending stands for; None for an ending that nobody registered."""
+    ending = path.suffix.lower()
+    return next((each for each in all_formats() if ending in each.suffixes), None)
+
+
+def format_of(path: Path, kind: str = "model format") -> type[Format]:
+    """As `by_suffix`; raises InputError with the known endings for any other."""
+    found = by_suffix(path)
+    if found is None:
+        raise unknown_name(kind, path.suffix.lower(), known_suffixes())
+    return found
+
+
+def content_of(known: type[Format]) -> Content:
+    """A file of a format that edgecnn reads."""
+    return Content(known.name, known.title)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 
-from edgecnn.formats.kinds import NAMES, Content
+from edgecnn.formats.kinds import Content
+from edgecnn.formats.wire.mapped import mapped
 from edgecnn.formats.wire.protobuf import Message
 
 _ONNX_NUMBERS = {1, 5}
@@ -15,14 +15,10 @@ _MOST_FIELDS = 200_000
 
 
 def describe_message(path: Path) -> Content | None:
-    """What a protocol buffer is; None for bytes that are none, or none known.
-
-    An ONNX model that breaks off is one still: how it is damaged is for `check` to say.
+    """What a protocol buffer of another framework is; None for bytes that are none, or none
+    known.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        numbers, messages, whole = _fields(data)
-    if _is_onnx(numbers, messages, whole=whole):
-        return Content("onnx", NAMES["onnx"])
+    numbers, messages, whole = _fields(path)
     graph_def = 1 in messages and messages <= {1, 2, 4} and numbers <= {3}
     cases = (
         (
@@ -45,23 +41,28 @@ def describe_message(path: Path) -> Content | None:
     return next((Content("", what, hint) for applies, what, hint in cases if applies), None)
 
 
-def _is_onnx(numbers: set[int], messages: set[int], *, whole: bool) -> bool:
-    """ModelProto: a graph, or what stands before it in a file that breaks off."""
+def is_onnx(path: Path) -> bool:
+    """ModelProto: a graph, or what stands before it in a file that breaks off.
+
+    A model that breaks off is one still: how it is damaged is for `check` to say.
+    """
+    numbers, messages, whole = _fields(path)
     if not numbers <= _ONNX_NUMBERS or not messages <= _ONNX_MESSAGES:
         return False
     before_graph = 1 in numbers and (not whole or 8 in messages)
     return _GRAPH in messages or before_graph
 
 
-def _fields(data: mmap.mmap) -> tuple[set[int], set[int], bool]:
+def _fields(path: Path) -> tuple[set[int], set[int], bool]:
     """(numbers of fields that are whole numbers, of those that are messages, to the end?)."""
     numbers: set[int] = set()
     messages: set[int] = set()
     try:
-        for count, (number, value) in enumerate(Message.whole(data).fields()):
-            (messages if isinstance(value, Message) else numbers).add(number)
-            if count > _MOST_FIELDS:
-                return set(), set(), False
+        with mapped(path) as data:
+            for count, (number, value) in enumerate(Message.whole(data).fields()):
+                (messages if isinstance(value, Message) else numbers).add(number)
+                if count > _MOST_FIELDS:
+                    return set(), set(), False
     except ValueError:
         return numbers, messages, False
     return numbers, messages, True

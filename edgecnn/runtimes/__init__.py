@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors import InputError
-from edgecnn.registry import RUNTIMES, lookup, unknown_name
+from edgecnn.formats.check import check_model_path
+from edgecnn.formats.kinds import format_of
+from edgecnn.registry import RUNTIMES, unknown_name
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
 
@@ -64,12 +66,25 @@ def load(
     return chosen.load(path, device, RuntimeOptions(threads, batch, precision, shape=shape))
 
 
+def reference_runtime(path: Path) -> str:
+    """The runtime whose answers count as those of a file's format; where the format names none,
+    the first that reads it.
+
+    Raises InputError for a file of no known format, and for a format that no runtime reads.
+    """
+    known = format_of(path)
+    if known.runtime:
+        return known.runtime
+    for name in RUNTIMES.names():
+        if known.name in RUNTIMES.load(name).formats:
+            return name
+    raise InputError(f"{path.name}: no runtime reads {known.title}")
+
+
 def check_format(path: Path, runtime: type[Runtime]) -> Path:
     """The path to open; raises InputError when `runtime` does not read the format of `path`."""
-    from edgecnn.manifest import FORMATS, check_model_path
-
     path = check_model_path(path)
-    received = lookup("model format", path.suffix.lower(), FORMATS)
+    received = format_of(path).name
     if received in runtime.formats:
         return path
     able = [name for name in RUNTIMES.names() if received in RUNTIMES.load(name).formats]

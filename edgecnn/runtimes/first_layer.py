@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import EdgeCNNError
-from edgecnn.manifest import check_model_path
-from edgecnn.registry import lookup, require
+from edgecnn.formats.check import check_model_path
+from edgecnn.formats.kinds import format_of
+from edgecnn.registry import require
 
 if TYPE_CHECKING:
     import keras
@@ -24,11 +25,12 @@ def read_first_convolution(path: Path) -> tuple[Floats, int] | None:
     None where the file has no convolution over pictures, or where the library that reads the
     format is not installed. Raises InputError for what is no whole model file.
     """
-    readers = {".tflite": _from_tflite, ".onnx": _from_onnx, ".keras": _from_keras}
-    read = lookup("model format", path.suffix.lower(), readers)
+    read = format_of(path).function("first_convolution")
     path = check_model_path(path)
+    if read is None:
+        return None
     try:
-        found = read(path)
+        found: tuple[Floats, int] | None = read(path)
     except EdgeCNNError:
         return None
     return found if found is not None and found[0].ndim == 4 else None
@@ -42,7 +44,8 @@ def first_convolution(model: keras.Model) -> tuple[Floats, int] | None:
     return None
 
 
-def _from_tflite(path: Path) -> tuple[Floats, int] | None:
+def from_tflite(path: Path) -> tuple[Floats, int] | None:
+    """See `read_first_convolution`."""
     interpreter = require("ai_edge_litert.interpreter", "litert").Interpreter(str(path))
     interpreter.allocate_tensors()
     operators = interpreter._get_ops_details()  # noqa: SLF001 (the only way to the graph)
@@ -66,7 +69,8 @@ def _from_tflite(path: Path) -> tuple[Floats, int] | None:
     return kernel.transpose(1, 2, 3, 0).astype(np.float32), max(1, round(before[1] / after[1]))
 
 
-def _from_onnx(path: Path) -> tuple[Floats, int] | None:
+def from_onnx(path: Path) -> tuple[Floats, int] | None:
+    """See `read_first_convolution`."""
     onnx = require("onnx", "onnx")
     graph = onnx.load(str(path)).graph
     stored = {one.name: one for one in graph.initializer}
@@ -100,7 +104,8 @@ def _onnx_weights(onnx: Any, name: str, stored: Any, made: Any) -> Floats | None
     return np.asarray((values - offset) * scale.reshape(along), np.float32)
 
 
-def _from_keras(path: Path) -> tuple[Floats, int] | None:
+def from_keras(path: Path) -> tuple[Floats, int] | None:
+    """See `read_first_convolution`."""
     from edgecnn.keras_files import load_keras
 
     return first_convolution(load_keras(path))

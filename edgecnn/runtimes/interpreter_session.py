@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from edgecnn.errors import InputError, UnsupportedError
+from edgecnn.formats.check import read_signature
+from edgecnn.formats.signature import Signature
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Invocation, Session
+from edgecnn.runtimes.declared import declared_inputs, declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name, thread_count
 from edgecnn.runtimes.precision import dominant
-from edgecnn.runtimes.tflite_file import Signature, fixed_inputs, read_signature
 from edgecnn.text import shortened
 
 _COMPUTE = (
@@ -49,6 +51,7 @@ def load_interpreter(
     """
     signature = read_signature(path)
     inputs = fixed_inputs(signature, options)
+    declared_outputs(signature)  # text is refused here
     threads_before = thread_count()
     try:
         interpreter = interpreter_class(model_path=str(path), num_threads=options.threads)
@@ -82,8 +85,8 @@ class InterpreterSession(Session):
     ) -> None:
         self.interpreter = interpreter
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-        self.inputs = _fixed(signature.inputs, inputs)
-        self.outputs = _fixed(signature.outputs, outputs)
+        self.inputs = _fixed(declared_inputs(signature), inputs)
+        self.outputs = _fixed(declared_outputs(signature), outputs)
         self._input_indices = [int(detail["index"]) for detail in inputs]
         self._output_indices = [int(detail["index"]) for detail in outputs]
         nodes = _nodes(interpreter)

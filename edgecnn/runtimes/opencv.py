@@ -16,11 +16,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecnn.errors import MissingDependencyError, UnsupportedError
+from edgecnn.formats.check import read_signature
+from edgecnn.formats.kinds import format_of
+from edgecnn.formats.signature import Signature
 from edgecnn.manifest import TensorSpec
 from edgecnn.registry import lookup, require
 from edgecnn.results import Effective, RuntimeOptions
-from edgecnn.runtimes import onnx_file, tflite_file
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
+from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
 from edgecnn.text import shortened
@@ -56,14 +59,14 @@ class OpenCV(Runtime):
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
         cls.check_device(device)
         cv2 = require("cv2", cls.extra)
-        misread = False
+        signature = read_signature(path)
+        inputs = fixed_inputs(signature, options)
+        outputs = declared_outputs(signature)
+        misread = _taken_for_squares(signature)
         if _format(path) == "tflite":
-            inputs, outputs = _declared_tflite(path, options)
-        else:
-            signature = onnx_file.read_signature(path)
-            inputs = onnx_file.fixed_inputs(signature, options)
-            outputs = onnx_file.declared_outputs(signature)
-            misread = _taken_for_squares(signature)
+            _refuse_misread_tflite(path, signature, outputs)
+            # OpenCV turns the whole graph to channels first.
+            inputs = tuple(_channels_first(spec) for spec in inputs)
         cv2.setNumThreads(options.threads)
         net, engine = _read(cv2, path, classic_only=misread)
         if engine == "classic":  # the new engine knows no other backend
@@ -136,12 +139,8 @@ class OpenCVSession(Session):
         )
 
 
-def _declared_tflite(
-    path: Path, options: RuntimeOptions
-) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """Inputs as OpenCV takes them: it turns the whole graph to channels first."""
-    signature = tflite_file.read_signature(path)
-    inputs = tflite_file.fixed_inputs(signature, options)
+def _refuse_misread_tflite(path: Path, signature: Signature, outputs: Sequence[TensorSpec]) -> None:
+    """Raise UnsupportedError for what OpenCV would answer in another order, or wrongly."""
     if integers := sorted(signature.dtypes & _INTEGERS):
         # Dynamic int8 loads and answers NaN, static int8 and int16x8 do not load.
         raise UnsupportedError(
@@ -149,13 +148,11 @@ def _declared_tflite(
             f"{', '.join(integers)}",
             hint="try litert:cpu, or convert to onnx",
         )
-    if any(len(spec.shape) > 2 for spec in signature.outputs):
+    if any(len(spec.shape) > 2 for spec in outputs):
         raise UnsupportedError(
-            f"{path.name}: OpenCV reorders the axes of .tflite outputs like "
-            f"{signature.outputs[0].shape}",
+            f"{path.name}: OpenCV reorders the axes of .tflite outputs like {outputs[0].shape}",
             hint="try litert:cpu, or convert to onnx",
         )
-    return tuple(_channels_first(spec) for spec in inputs), signature.outputs
 
 
 def _channels_first(spec: TensorSpec) -> TensorSpec:
@@ -165,7 +162,7 @@ def _channels_first(spec: TensorSpec) -> TensorSpec:
     return replace(spec, shape=(batch, channels, height, width), layout="NCHW")
 
 
-def _taken_for_squares(signature: onnx_file.Signature) -> bool:
+def _taken_for_squares(signature: Signature) -> bool:
     """Whether the new engine would compute a convolution wrongly.
 
     OpenCV 5.0 takes a float kernel of nine values for one of 3×3: a window of 1×9 (the first
@@ -177,7 +174,8 @@ def _taken_for_squares(signature: onnx_file.Signature) -> bool:
 
 def _format(path: Path) -> str:
     """One of "tflite" and "onnx"; raises InputError for any other."""
-    return lookup("format of OpenCV", path.suffix.lower(), {".tflite": "tflite", ".onnx": "onnx"})
+    name = format_of(path, "format of OpenCV").name
+    return lookup("format of OpenCV", name, {each: each for each in OpenCV.formats})
 
 
 def _read(cv2: ModuleType, path: Path, *, classic_only: bool = False) -> tuple[Any, str]:
@@ -202,9 +200,8 @@ def _read(cv2: ModuleType, path: Path, *, classic_only: bool = False) -> tuple[A
             continue
         if not net.empty():
             return net, engine
-    versions = ""
-    if path.suffix.lower() == ".onnx":
-        versions = f" (the file has {onnx_file.read_signature(path).versions})"
+    signature = read_signature(path)
+    versions = f" (the file has {signature.versions})" if signature.opsets else ""
     raise UnsupportedError(
         f"{path.name}: OpenCV {cv2.__version__} cannot run it: {reason}{versions}",
         hint="try onnxruntime:cpu or openvino:cpu",

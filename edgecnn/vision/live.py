@@ -12,6 +12,7 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
+from edgecnn.formats.kinds import by_suffix
 from edgecnn.registry import RUNTIMES, require
 from edgecnn.runtimes.native_log import captured_stderr
 from edgecnn.vision.capture import Patience
@@ -383,12 +384,12 @@ class Live:
 
 def runtimes_for(model: str) -> list[str]:
     """Configurations that read `model` (a shipped name or a file), first devices only."""
-    ending = Path(model).suffix.lower().lstrip(".")
+    known = by_suffix(Path(model))
     loaded = {name: RUNTIMES.load(name) for name in RUNTIMES.names()}
     return [
         f"{name}:{runtime.devices[0]}"
         for name, runtime in loaded.items()
-        if runtime.environment is None and (not ending or ending in runtime.formats)
+        if runtime.environment is None and (known is None or known.name in runtime.formats)
     ]
 
 

@@ -17,103 +17,6 @@ needs_swiftshader = pytest.mark.skipif(
     reason="no Vulkan driver here (Debian's chromium brings SwiftShader)",
 )
 
-# A session that does what many benchmarks do: it starts the GPU and looks at the clock.
-NAIVE_GPU = '''
-import numpy as np
-from edgecnn.results import Effective
-from edgecnn.runtimes.base import Availability, Runtime, Session
-from edgecnn.runtimes.litert import LiteRT
-
-
-class Unread:
-    """An output that is read from the GPU when somebody asks for its values."""
-
-    def __init__(self, buffer, spec):
-        self.buffer, self.spec = buffer, spec
-        self.nbytes = 4 * int(np.prod(spec.shape))
-
-    def __array__(self, dtype=None, copy=None):
-        values = self.buffer.read(int(np.prod(self.spec.shape)), np.float32)
-        return values.reshape(self.spec.shape)
-
-
-class NaiveSession(Session):
-    def __init__(self, path):
-        from ai_edge_litert.compiled_model import CompiledModel, HardwareAccelerator
-        from edgecnn.runtimes.tflite_file import read_signature
-
-        signature = read_signature(path)
-        self.inputs, self.outputs = signature.inputs, signature.outputs
-        self.effective = Effective("LiteRT GPU", "float32", "GPU", 1.0)
-        self.model = CompiledModel.from_file(str(path), HardwareAccelerator.GPU)
-
-    def bind(self, tensors):
-        inputs = self.model.create_input_buffers(0)
-        outputs = self.model.create_output_buffers(0)
-        for buffer, tensor in zip(inputs, tensors):
-            buffer.write(tensor)
-
-        def invoke():
-            self.model.run_by_index(0, inputs, outputs)
-            return [Unread(buffer, spec) for buffer, spec in zip(outputs, self.outputs)]
-
-        return invoke
-
-
-class NaiveGPU(Runtime):
-    name, formats, devices, extra = "naive", ("tflite",), ("gpu",), "litert"
-
-    @classmethod
-    def probe(cls, device):
-        return Availability(True)
-
-    @classmethod
-    def load(cls, path, device, options):
-        return NaiveSession(path)
-'''
-
-# A runtime that starts four threads whatever was asked.
-GREEDY = """
-import hashlib
-from concurrent.futures import ThreadPoolExecutor
-import numpy as np
-from edgecnn.manifest import TensorSpec
-from edgecnn.results import Effective
-from edgecnn.runtimes.base import Availability, Runtime, Session
-
-BLOCK = bytes(1 << 22)
-
-
-def busy(_):
-    hashlib.sha256(BLOCK).digest()  # native code that lets other threads run
-
-
-class GreedySession(Session):
-    inputs = (TensorSpec("input", (None, 4), "float32", "NC"),)
-    outputs = (TensorSpec("output", (None, 4), "float32", "NC"),)
-    effective = Effective("greedy", "float32", "a CPU")
-    pool = ThreadPoolExecutor(4)
-
-    def bind(self, tensors):
-        def invoke():
-            list(self.pool.map(busy, range(4)))
-            return tensors
-
-        return invoke
-
-
-class Greedy(Runtime):
-    name, formats, devices, extra = "greedy", ("tflite",), ("cpu",), "none"
-
-    @classmethod
-    def probe(cls, device):
-        return Availability(True)
-
-    @classmethod
-    def load(cls, path, device, options):
-        return GreedySession()
-"""
-
 
 @pytest.fixture
 def vulkan(monkeypatch: pytest.MonkeyPatch):
@@ -136,7 +39,7 @@ def convolutions(tmp_path_factory):
 
 @pytest.fixture
 def naive_gpu(plug_in):
-    plug_in("naive", NAIVE_GPU, "NaiveGPU")
+    plug_in("careless")
 
 
 @needs_swiftshader
@@ -230,7 +133,7 @@ def test_openvino_tells_when_it_computes_float32_in_bfloat16(measure, lenet_arti
 def test_a_runtime_that_ignores_the_thread_limit_is_caught(plug_in, measure, model_file: Path):
     if (os.cpu_count() or 1) < 2:
         pytest.skip("one processor cannot show it")
-    plug_in("greedy", GREEDY, "Greedy")
+    plug_in("careless")
     row = measure(model_file, "greedy:cpu")
     if row.runs[0].machine["other_cpus"] > 0.3:
         pytest.skip("other processes leave no second processor to show it")

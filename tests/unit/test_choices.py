@@ -19,8 +19,9 @@ from edgecnn.conversion.targets import Target
 from edgecnn.conversion.tflite_quantization import quantize_tflite
 from edgecnn.conversion.verify import load_session
 from edgecnn.errors import EdgeCNNError, InputError
-from edgecnn.manifest import FORMATS, RECIPES, Artifact, Manifest
-from edgecnn.registry import RUNTIMES, lookup
+from edgecnn.formats.kinds import known_suffixes
+from edgecnn.manifest import RECIPES, Artifact, Manifest
+from edgecnn.registry import FORMATS, RUNTIMES, lookup
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.first_layer import read_first_convolution
 from edgecnn.training.augmentation import augmentation_for
@@ -76,7 +77,7 @@ def test_the_nearest_name_is_offered():
 
 # The whole package, looked through
 
-NAMES = {*FORMATS, *FORMATS.values(), *RECIPES, *scenarios.SCENARIOS}
+NAMES = {*known_suffixes(), *FORMATS.builtin, *RECIPES, *scenarios.SCENARIOS}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TWO_KINDS = {
     # Two formats of which the caller has checked that it is one of them.
@@ -89,7 +90,7 @@ TWO_KINDS = {
     "conversion/plan.py": "what only one format has",
     "conversion/float_files.py": "float32 is copied, other recipes are looked up",
     "benchmarking/kernels.py": "two kernels, written beside it",
-    "formats/front/onnx.py": "two ways of writing floats",
+    "formats/onnx/front.py": "two ways of writing floats",
     "measurements.py": "samples of a request, by scenario",
 }
 

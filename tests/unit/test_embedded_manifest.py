@@ -15,13 +15,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from edgecnn.conversion.embedding import embed_manifest
-from edgecnn.embedded_manifest import (
-    KERAS_MEMBER,
-    MAX_MANIFEST_BYTES,
-    load_artifact,
-    read_embedded,
-)
+from edgecnn.embedded_manifest import load_artifact, read_embedded
 from edgecnn.errors import InputError
+from edgecnn.formats.base import MAX_MANIFEST_BYTES
+from edgecnn.formats.keras.manifest import member
 from edgecnn.manifest import EMBEDDED_KEY, Manifest, sidecar_path, write_manifest
 from tests.unit.formats import small_models
 
@@ -100,14 +97,14 @@ def test_a_keras_archive_carries_it_as_a_member(tmp_path: Path):
     path = tmp_path / "m.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}")
-        archive.writestr(KERAS_MEMBER, json.dumps(MANIFEST.to_dict()))
+        archive.writestr(member(EMBEDDED_KEY), json.dumps(MANIFEST.to_dict()))
     assert read_embedded(path) == MANIFEST
 
 
 def test_a_member_that_unpacks_to_too_much_is_left_alone(tmp_path: Path):
     path = tmp_path / "m.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(KERAS_MEMBER, " " * (MAX_MANIFEST_BYTES + 1))
+        archive.writestr(member(EMBEDDED_KEY), " " * (MAX_MANIFEST_BYTES + 1))
     assert read_embedded(path) is None
 
 

@@ -9,19 +9,12 @@ algorithm (Winograd).
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping
 from pathlib import Path
 
 from edgecnn.benchmarking.cost.graph import Cost, UncountableError
+from edgecnn.formats.kinds import by_suffix
 
 __all__ = ["Cost", "UncountableError", "cost_of"]
-
-_COUNTERS: Mapping[str, str] = {
-    ".tflite": "edgecnn.benchmarking.cost.tflite",
-    ".onnx": "edgecnn.benchmarking.cost.onnx",
-    ".keras": "edgecnn.benchmarking.cost.keras",
-}
 
 
 def cost_of(path: Path) -> Cost:
@@ -31,8 +24,9 @@ def cost_of(path: Path) -> Cost:
     custom operator) and for formats that nobody counts, InputError for a damaged file,
     MissingDependencyError when the package that reads the format is not installed.
     """
-    module = _COUNTERS.get(path.suffix.lower())
-    if module is None:
+    known = by_suffix(path)
+    count = known.function("cost") if known else None
+    if count is None:
         raise UncountableError(f"the cost of a {path.suffix} file is not counted")
-    cost: Cost = importlib.import_module(module).count(path)
+    cost: Cost = count(path)
     return cost

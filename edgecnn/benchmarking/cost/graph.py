@@ -15,7 +15,7 @@ BITS: Mapping[str, int] = {
     **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 64),
     **dict.fromkeys(("float32", "int32", "uint32"), 32),
     **dict.fromkeys(("float16", "bfloat16", "int16", "uint16"), 16),
-    **dict.fromkeys(("int8", "uint8", "bool", "float8"), 8),
+    **dict.fromkeys(("int8", "uint8", "bool", "float8e4m3fn", "float8e5m2"), 8),
     **dict.fromkeys(("int4", "uint4"), 4),
     "int2": 2,
 }

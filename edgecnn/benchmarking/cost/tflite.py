@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from edgecnn.benchmarking.cost.graph import Cost, Graph, Operator, Tensor, UncountableError, refuse
 from edgecnn.errors import InputError
-from edgecnn.formats.wire.flatbuffer import FlatBuffer, Table
-from edgecnn.runtimes.tflite_file import DTYPES, read_signature
+from edgecnn.formats.check import read_signature
+from edgecnn.formats.tflite.schema import codes_of, dtype_of, opened
+from edgecnn.formats.wire.flatbuffer import Table
 
 # Numbers of BuiltinOperator in schema.fbs.
 _CONV_2D, _DEPTHWISE, _DEQUANTIZE, _FULLY_CONNECTED, _PRELU = 3, 4, 6, 9, 54
@@ -38,22 +38,20 @@ _UNKNOWN = {
     141: "CONV_3D_TRANSPOSE",
 }
 _STABLEHLO = 162
-_MORE_DTYPES = ("int2", "uint4", "float8", "float8")
 
 
 def count(path: Path) -> Cost:
     """Count the main graph. Raises InputError for a damaged file, UncountableError."""
     read_signature(path)  # every offset and index has been checked once this returns
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _graph(FlatBuffer(data, len(data))).cost()
+        with opened(path) as model:
+            return _graph(model).cost()
     except (struct.error, IndexError, KeyError, ValueError) as error:
         raise InputError(f"{path.name}: not a complete TFLite model ({error})") from error
 
 
-def _graph(data: FlatBuffer) -> Graph:
-    model = data.table(data.u32(0))
-    codes = [max(code.u8(0), code.u32(3)) for code in model.tables(1)]
+def _graph(model: Table) -> Graph:
+    codes = codes_of(model)
     buffers = [_holds_data(buffer) for buffer in model.tables(4)]
     graph = next(model.tables(2))
     operators = [
@@ -85,12 +83,9 @@ def _holds_data(buffer: Table) -> bool:
 def _tensor(tensor: Table, buffers: Sequence[bool]) -> Tensor:
     if any(size < 0 for size in tensor.integers(7)[1:]):
         raise UncountableError("a tensor has an open dimension besides the batch")
-    number = tensor.u8(1)
-    names = (*DTYPES, *_MORE_DTYPES)
-    dtype = names[number] if number < len(names) else "unknown"
     buffer = tensor.u32(2)
     shape = tuple(max(size, 1) for size in tensor.integers(0))
-    return Tensor(shape, dtype, constant=buffer < len(buffers) and buffers[buffer])
+    return Tensor(shape, dtype_of(tensor), constant=buffer < len(buffers) and buffers[buffer])
 
 
 def _operator(

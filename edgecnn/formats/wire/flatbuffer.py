@@ -14,8 +14,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FlatBuffer:
-    data: mmap.mmap
+    data: mmap.mmap | bytes
     size: int
+
+    @classmethod
+    def whole(cls, data: mmap.mmap | bytes) -> FlatBuffer:
+        """The flatbuffer that a whole file is."""
+        return cls(data, len(data))
+
+    def root(self) -> Table:
+        """The table that everything else hangs on."""
+        return self.table(self.u32(0))
 
     def u8(self, at: int) -> int:
         return int(self._read("<B", at, 1))
@@ -104,6 +113,11 @@ class Table:
         """A vector of int32."""
         start, count = self.vector(number, 4)
         return struct.unpack_from(f"<{count}i", self.source.data, start)
+
+    def floats(self, number: int, most: int) -> tuple[float, ...]:
+        """The first `most` numbers of a vector of float32."""
+        start, count = self.vector(number, 4)
+        return struct.unpack_from(f"<{min(count, most)}f", self.source.data, start)
 
     def text(self, number: int) -> str:
         start, count = self.vector(number, 1)

@@ -9,6 +9,7 @@ or has more fields than a sane model.
 from __future__ import annotations
 
 import mmap
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -48,9 +49,10 @@ class Message:
         """Bytes between the two places."""
         return self.end - self.start
 
-    def fields(self) -> Iterator[tuple[int, int | Message | None]]:
+    def fields(self) -> Iterator[tuple[int, int | Message | bytes]]:
         """(number, value) in the file's order: a number, a message (or a text, or packed
-        numbers: what it is only the schema knows), None for a float or a fixed-size number.
+        numbers: what it is only the schema knows), the 4 or 8 bytes of a float or a fixed-size
+        number.
         """
         at = self.start
         while at < self.end:
@@ -71,7 +73,7 @@ class Message:
                 raise ValueError(f"byte {at} starts no field")
             if at + size > self.end:
                 raise ValueError(f"a field needs {at + size:,} bytes, there are {self.end:,}")
-            yield number, self._inside(at, at + size) if wire == 2 else None
+            yield number, self._inside(at, at + size) if wire == 2 else self.data[at : at + size]
             at += size
 
     def _inside(self, start: int, end: int) -> Message:
@@ -122,6 +124,14 @@ class Message:
         for number, value in self.fields():
             if number == wanted and isinstance(value, int):
                 found = signed(value)
+        return found
+
+    def float32(self, wanted: int) -> float | None:
+        """A float (the last one counts)."""
+        found = None
+        for number, value in self.fields():
+            if number == wanted and isinstance(value, bytes) and len(value) == 4:
+                (found,) = struct.unpack("<f", value)
         return found
 
     def content(self) -> bytes:

@@ -15,8 +15,8 @@ from edgecnn.benchmarking.protocol import PROFILES
 from edgecnn.errors import UnsupportedError
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import RuntimeOptions
-from edgecnn.runtimes import litert_profile
 from edgecnn.runtimes.base import OperatorTime, operator_times
+from edgecnn.runtimes.litert import profile as litert_profile
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,47 @@
+"""How many ids a model's inputs may name: the sizes of the tables that look them up.
+
+An id outside of its table is an error in one runtime, and reads memory of something else in
+another, which then looks fast. So ids are drawn below the smallest table that they reach.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.formats.base import UNREADABLE
+from edgecnn.formats.kinds import by_suffix
+
+Limits = tuple[int | None, ...]
+
+Reach = dict[int, int]
+"""Which inputs (by number) a value holds, and what was added to their values on the way."""
+
+
+def id_limits(path: Path) -> Limits:
+    """For each input of a model file, in its order: ids from 0 to below this number fit every
+    table that the input is looked up in. None for an input that reaches no table.
+
+    An input counts when it reaches the table through operators that move, cast or shift values
+    (Reshape, Cast, Slice, a constant added …), also inside of branches, loops and functions.
+    Returns () for a file that cannot be read: whether it is whole is judged elsewhere.
+    """
+    known = by_suffix(Path(path))
+    if known is None:
+        return ()
+    try:
+        return known.id_limits(Path(path))
+    except (*UNREADABLE, OSError, struct.error):
+        return ()
+
+
+def merged(held: Sequence[Reach]) -> Reach:
+    """Of a value that comes in several ways the smallest shift counts: ids below 0 have the
+    table's size added (`Where(ids < 0, ids + n, ids)`), and ids from 0 on have not.
+    """
+    found: Reach = {}
+    for reach in held:
+        for number, added in reach.items():
+            found[number] = min(added, found.get(number, added))
+    return found
