@@ -122,11 +122,13 @@ MODELS = Registry(
     },
 )
 
-# Not among MODELS: these have no classes to choose, and answer with boxes.
+# Not among MODELS: these answer with boxes.
 DETECTORS = Registry(
     "detector",
     "edgecnn.detectors",
     {
+        "detector_nano": "edgecnn.models.stop_sign:build_detector_nano",
+        "detector_small": "edgecnn.models.stop_sign:build_detector_small",
         "stop_sign_nano": "edgecnn.models.stop_sign:build_nano",
         "stop_sign_small": "edgecnn.models.stop_sign:build_small",
     },

@@ -1,9 +1,9 @@
-"""Stop-sign detectors: one class, no anchors, fully convolutional, made for int8.
+"""Detectors: no anchors, fully convolutional, made for int8; of stop signs, and of any classes.
 
 A backbone to stride 64 with three top-down merges and one prediction map of stride 8. Every
-cell says how likely a sign's middle is there (a centre heat map, X. Zhou, D. Wang,
-P. Krähenbühl, "Objects as Points", 2019) and how far it is to the sign's four sides (Z. Tian et
-al., "FCOS", 2019).
+cell says for each class how likely an object's middle is there (a center heat map, X. Zhou,
+D. Wang, P. Krähenbühl, "Objects as Points", 2019) and how far it is to the object's four sides
+(Z. Tian et al., "FCOS", 2019).
 
 All convolutions are plain. Depthwise ones have fewer multiplications and still lost both ways
 when measured: a depthwise 5×5 net of as many parameters took 5.4 ms in int8 where this form
@@ -60,15 +60,34 @@ def build_nano(input_shape: tuple[int, int, int] = (384, 384, 3)) -> keras.Model
     return _build(input_shape, NANO, name="stop_sign_nano")
 
 
-def _build(input_shape: tuple[int, int, int], widths: Widths, *, name: str) -> keras.Model:
+def build_detector_small(
+    input_shape: tuple[int, int, int] = (512, 512, 3), num_classes: int = 1
+) -> keras.Model:
+    """`detector_small`: the network of `stop_sign_small`, for any classes. See `build`."""
+    return _build(input_shape, SMALL, name="detector_small", num_classes=num_classes)
+
+
+def build_detector_nano(
+    input_shape: tuple[int, int, int] = (384, 384, 3), num_classes: int = 1
+) -> keras.Model:
+    """`detector_nano`: the network of `stop_sign_nano`, for any classes. See `build`."""
+    return _build(input_shape, NANO, name="detector_nano", num_classes=num_classes)
+
+
+def _build(
+    input_shape: tuple[int, int, int], widths: Widths, *, name: str, num_classes: int = 1
+) -> keras.Model:
     """(batch, height, width, 3) RGB in 0…1 → two maps of (height / 8, width / 8) cells.
 
-    Outputs, in this order: `heat` (batch, rows, columns, 1), the logit of a sign whose middle
-    is near the cell's, and `box` (batch, rows, columns, 4), log₂ of the distances from the
-    cell's middle to the sign's left, top, right and bottom side in units of the stride.
-    Raises InputError unless height and width are multiples of 64 and the picture has 3 channels.
+    Outputs, in this order: `heat` (batch, rows, columns, classes), the logit of an object of
+    each class whose middle is near the cell's, and `box` (batch, rows, columns, 4), log₂ of the
+    distances from the cell's middle to the object's left, top, right and bottom side in units of
+    the stride. Raises InputError unless height and width are multiples of 64 and the picture has
+    3 channels, and for less than one class.
     """
     _check(name, input_shape)
+    if num_classes < 1:
+        raise InputError(f"{name} finds one class or more, received: {num_classes}")
     import keras
     from keras import layers
 
@@ -113,7 +132,7 @@ def _build(input_shape: tuple[int, int, int], widths: Widths, *, name: str) -> k
     merged = merge(s64, s32, c32, "merge32")
     merged = bottleneck(merge(merged, s16, c16, "merge16"), "merge16_0")
     merged = conv(merge(merged, s8, c8, "merge8"), c8, 3, "merge8")
-    heat = head(merged, "heat", 1, -math.log((1 - PRIOR) / PRIOR))
+    heat = head(merged, "heat", num_classes, -math.log((1 - PRIOR) / PRIOR))
     box = head(merged, "box", 4, 1.0)
     return keras.Model(picture, [heat, box], name=name)
 
