@@ -1,0 +1,84 @@
+"""A fully convolutional .onnx file for another size of its images, weights unchanged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn.errors import UnsupportedError
+from edgecnn.registry import require
+
+
+def write_resized(path: Path, out: Path, height: int, width: int) -> None:
+    """Write the network in `path`, with one image as its input, for images of `height` × `width`.
+
+    Sizes of activations are inferred again, and the sizes that a Resize takes as constants are
+    scaled. Raises UnsupportedError for a network that does not follow; MissingDependencyError.
+    """
+    require("onnx", "convert")
+    import onnx
+
+    model = onnx.load(str(path))
+    fixed = {one.name for one in model.graph.initializer}
+    images = [value for value in model.graph.input if value.name not in fixed]
+    if len(images) != 1 or len(images[0].type.tensor_type.shape.dim) != 4:
+        raise UnsupportedError(f"{path.name}: not a network with one image as its input")
+    dims = images[0].type.tensor_type.shape.dim
+    first = dims[1].dim_value in (1, 3, 4) and dims[3].dim_value not in (1, 3, 4)
+    at = (2, 3) if first else (1, 2)
+    old = tuple(dims[axis].dim_value for axis in at)
+    if not all(old):
+        raise UnsupportedError(f"{path.name}: the size of its images is open")
+    new = (height, width)
+    _scale_resizes(model, path.name, old, new)
+    for axis, size in zip(at, new, strict=True):
+        dims[axis].dim_value = size
+    del model.graph.value_info[:]
+    ranks = [len(value.type.tensor_type.shape.dim) for value in model.graph.output]
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    except Exception as error:
+        raise _refused(path.name, str(error).splitlines()[0]) from error
+    for value, rank in zip(inferred.graph.output, ranks, strict=True):
+        sizes = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        if len(sizes) != rank or not all(sizes[1:]):
+            raise _refused(path.name, f"the size of its output {value.name} does not follow")
+    onnx.save(inferred, str(out))
+
+
+def _scale_resizes(model: Any, name: str, old: tuple[int, ...], new: tuple[int, ...]) -> None:
+    """Scale the constant sizes that Resize operators take; scales follow by themselves."""
+    from onnx import numpy_helper
+
+    constants = {one.name: one for one in model.graph.initializer}
+    done: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type in ("Reshape", "Tile", "Expand", "Gemm", "Flatten"):
+            raise _refused(name, f"{node.op_type} {node.name} depends on it")
+        if node.op_type != "Resize" or len(node.input) < 4 or not node.input[3]:
+            continue
+        sizes = constants.get(node.input[3])
+        if sizes is None:
+            raise _refused(name, f"the size of Resize {node.name} is computed")
+        if node.input[3] in done:
+            continue
+        done.add(node.input[3])
+        values = numpy_helper.to_array(sizes).copy()
+        ratios = [size / side for size, side in zip(new, old, strict=True)]
+        spatial = slice(2, 4) if len(values) == 4 else slice(0, 2)
+        scaled = values[spatial] * ratios
+        if not np.allclose(scaled, np.rint(scaled)):
+            raise _refused(name, f"Resize {node.name} would have to give half a pixel")
+        values[spatial] = np.rint(scaled)
+        sizes.CopyFrom(numpy_helper.from_array(values.astype(np.int64), sizes.name))
+
+
+def _refused(name: str, why: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{name} cannot be given another input size: {why}",
+        hint="convert it from its .keras file at that size",
+    )
