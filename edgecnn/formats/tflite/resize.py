@@ -45,9 +45,7 @@ class _Sizes:
 
         self._model, self._graph, self._name = model, model.subgraphs[0], name
         operators = schema.BuiltinOperator
-        self._kinds = {
-            getattr(operators, kind): kind for kind in vars(operators) if kind.isupper()
-        }
+        self._kinds = {getattr(operators, kind): kind for kind in vars(operators) if kind.isupper()}
         self._sizes: dict[int, tuple[int, int]] = {}
 
     def follow(self, height: int, width: int) -> None:
@@ -130,9 +128,13 @@ class _Sizes:
 
 
 _POINTWISE = frozenset(
-    "ADD SUB MUL DIV RELU RELU6 RELU_N1_TO_1 LEAKY_RELU PRELU ELU GELU TANH LOGISTIC HARD_SWISH "
-    "QUANTIZE DEQUANTIZE CAST ABS EXP MINIMUM MAXIMUM".split()
+    (
+        *("ADD", "SUB", "MUL", "DIV", "MINIMUM", "MAXIMUM", "ABS", "EXP", "CAST"),
+        *("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "PRELU", "ELU", "GELU", "TANH"),
+        *("LOGISTIC", "HARD_SWISH", "QUANTIZE", "DEQUANTIZE"),
+    )
 )
+"""Operators whose output has the size of their inputs."""
 
 
 def _axis(operator: Any) -> int:

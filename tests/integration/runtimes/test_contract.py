@@ -14,6 +14,7 @@ import pytest
 
 from edgecnn import runtimes
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
+from edgecnn.formats.recipes import recipe_in
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
@@ -229,8 +230,9 @@ def test_tflite_runtime_names_the_environment_it_needs(zoo: Zoo) -> None:
     assert caught.value.hint == "edgecnn env create tflite-runtime"
 
 
-def test_every_recipe_of_the_zoo_exists(zoo: Zoo) -> None:
-    assert all(zoo.path("tflite", recipe).exists() for recipe in RECIPES)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_recipe_of_a_file_is_read_off_its_tensors(zoo: Zoo, recipe: str) -> None:
+    assert recipe_in(zoo.path("tflite", recipe)) == recipe
 
 
 @pytest.mark.parametrize("name", [n for n in HERE if "onnx" in RUNTIMES.load(n).formats])

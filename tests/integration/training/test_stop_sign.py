@@ -13,7 +13,7 @@ from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.registry import DETECTORS
 from edgecnn.training.box_augmentation import View
 from edgecnn.training.detection_data import Mix, Pool, render
-from edgecnn.training.detection_loss import detection_loss
+from edgecnn.training.detection_loss import detection_loss, targets
 from edgecnn.training.stop_sign import Schedule, Sources, Stage, fit, save
 
 pytest.importorskip("cv2", reason="scenes are drawn with opencv-python")
@@ -142,10 +142,40 @@ def test_it_learns_what_it_is_shown(tmp_path):
     assert losses[-1] < 0.75 * losses[0]
 
 
+def test_a_cell_is_a_positive_of_the_class_of_the_smallest_box_that_claims_it():
+    """A box of class 2 inside of one of class 0, and one of class 1 far away."""
+    boxes = np.asarray([[8, 8, 72, 72], [28, 28, 52, 52], [96, 96, 120, 120]], np.float32)
+    none = np.zeros((0, 4), np.float32)
+    target = targets(boxes, none, 128, class_ids=np.asarray([0, 2, 1]), num_classes=3)
+    positive, negative, sides = np.split(target, [3, 6], axis=2)
+    assert target.shape == (16, 16, 10)
+    assert (positive > 0).sum(axis=2).max() == 1
+    assert positive[4, 4].argmax() == 2  # the middle of both
+    assert positive[13, 13].argmax() == 1
+    assert negative[13, 13].tolist() == [1, 0, 1]
+    left = 2.0 ** sides[4, 4, 0] * 8
+    assert left == pytest.approx(4.5 * 8 - 28)
+
+
+def test_the_loss_of_several_classes_is_least_for_the_right_one():
+    boxes = np.asarray([[24, 24, 56, 56]], np.float32)
+    none = np.zeros((0, 4), np.float32)
+    target = targets(boxes, none, 64, class_ids=np.asarray([1]), num_classes=3)[None]
+    outputs = np.full((1, 8, 8, 7), -6, np.float32)
+    outputs[..., 3:] = target[..., 6:]
+    losses = []
+    for kind in range(3):
+        answered = outputs.copy()
+        answered[..., kind][target[..., 1] > 0] = 6
+        losses.append(float(detection_loss(target, answered)))
+    assert np.argmin(losses) == 1
+    assert losses[1] < 0.1 * min(losses[0], losses[2])
+
+
 @pytest.mark.parametrize("name", DETECTORS.names())
 def test_detectors_have_the_size_they_promise_and_refuse_other_inputs(name):
     net = models.build(name)
-    least, most = {"stop_sign_nano": (80e3, 120e3), "stop_sign_small": (300e3, 500e3)}[name]
+    least, most = {"nano": (80e3, 120e3), "small": (300e3, 500e3)}[name.rpartition("_")[2]]
 
     assert least <= net.count_params() <= most
     assert net.input_shape == (None, *models.default_input_shape(name))

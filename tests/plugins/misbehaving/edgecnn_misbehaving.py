@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -35,6 +36,7 @@ class MisbehavingSession(Session):
             software=device == "software",
         )
         self.count = 0
+        self.seen: set[bytes] = set()
         self.leak: list[bytearray] = []
 
     def bind(self, tensors: Sequence[Array]) -> Invocation:
@@ -43,6 +45,9 @@ class MisbehavingSession(Session):
         def invoke() -> Sequence[Array]:
             self.count += 1
             self._misbehave()
+            if self.device == "witness":
+                self.seen.add(values.tobytes())
+                self.effective = replace(self.effective, provider=f"{len(self.seen)} inputs")
             time.sleep(0.0002)
             return self._answer(values)
 
@@ -95,7 +100,7 @@ class Misbehaving(Runtime):
     devices: ClassVar[tuple[str, ...]] = (
         *("cpu", "crash", "crash-late", "hang", "kill", "exit", "fallback", "constant", "nan"),
         *("partial", "software", "slow-first", "outliers", "bimodal", "leak", "chatty", "drift"),
-        *("busy", "early", "late", "reduced", "hot", "slow", "absent"),
+        *("busy", "early", "late", "reduced", "hot", "slow", "absent", "witness"),
     )
     extra: ClassVar[str] = "none"
 

@@ -93,8 +93,16 @@ def test_passes_reach_the_row(results):
 def test_the_command_of_a_row_is_quoted_for_a_shell(hostile):
     import shlex
 
+    from edgecnn.repeat import repeat_command
+    from edgecnn.reporting.text import harmless
+
+    quoted = 0
     for measurement in hostile.measurements:
-        assert shlex.split(reproduce(measurement, hostile))[:2] == ["edgecnn", "benchmark"]
+        words = repeat_command(measurement, hostile.repeat, hostile.protocol, hostile.data)
+        expected = [harmless(word) for word in words]
+        assert shlex.split(reproduce(measurement, hostile)) == expected
+        quoted += any(shlex.quote(word) != word for word in expected)
+    assert quoted  # there was something to quote
 
 
 def test_machines_of_the_same_name_are_numbered(results):
