@@ -44,7 +44,7 @@ def _is_halved_well(picture: Picture, height: int, width: int) -> bool:
     """An odd side would shift every pixel a little."""
     rows, columns = picture.shape[:2]
     twice = min(rows / height, columns / width) >= LARGEST_BLURRED
-    return twice and rows % 2 == 0 and columns % 2 == 0
+    return bool(twice) and rows % 2 == 0 and columns % 2 == 0
 
 
 def _sigma(ratio: float) -> float:
