@@ -163,6 +163,8 @@ FORMATS = Registry(
         "tflite": "edgecnn.formats.tflite:TFLite",
         "onnx": "edgecnn.formats.onnx:ONNX",
         "keras": "edgecnn.formats.keras:Keras",
+        "ncnn": "edgecnn.formats.ncnn:NCNN",
+        "mnn": "edgecnn.formats.mnn:MNN",
     },
 )
 
@@ -175,6 +177,8 @@ RUNTIMES = Registry(
         "onnxruntime": "edgecnn.runtimes.onnxruntime:ONNXRuntime",
         "openvino": "edgecnn.runtimes.openvino:OpenVINO",
         "opencv": "edgecnn.runtimes.opencv:OpenCV",
+        "ncnn": "edgecnn.runtimes.ncnn:NCNN",
+        "mnn": "edgecnn.runtimes.mnn:MNN",
         "keras": "edgecnn.runtimes.keras:Keras",
     },
 )

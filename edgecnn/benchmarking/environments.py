@@ -34,6 +34,8 @@ class Home:
     packages: tuple[str, ...]
     pythons: tuple[tuple[int, int], ...]
     purpose: str
+    options: tuple[str, ...] = ()
+    """How they are installed, in pip's words."""
 
 
 HOMES: Mapping[str, Home] = {
@@ -41,6 +43,12 @@ HOMES: Mapping[str, Home] = {
         packages=("tflite-runtime==2.14.0", "numpy>=1.26,<2"),
         pythons=((3, 11),),
         purpose="the last tflite-runtime (2023), which fails with numpy 2",
+    ),
+    "pnnx": Home(
+        packages=("pnnx>=20260101",),
+        pythons=((3, 11), (3, 12), (3, 13), (3, 14)),
+        purpose="the program that makes ncnn files, without the torch that its package asks for",
+        options=("--no-deps",),
     ),
 }
 
@@ -119,7 +127,7 @@ def create(name: str, *, force: bool = False) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     with _removed_unless_finished(folder):
         installer.make(folder, base)
-        installer.install(_python_in(folder), home.packages)
+        installer.install(_python_in(folder), [*home.options, *home.packages])
         _write_record(folder, base)
     return _python_in(folder)
 

@@ -23,6 +23,8 @@ PACKAGES = (
     "ai-edge-litert",
     "keras",
     "litert-quantizer",
+    "mnn",
+    "ncnn",
     "numpy",
     "onnx",
     "onnxruntime",
@@ -42,7 +44,7 @@ MODULES = {
     "tensorflow": ("tensorflow",),
     "keras": ("keras",),
     "ncnn": ("ncnn",),
-    "MNN": ("MNN",),
+    "MNN": ("mnn",),
 }
 """The packages that bring a module: which of them a process uses is told by what it loaded."""
 # What decides the speed of a convolution on x86 and ARM.

@@ -23,6 +23,8 @@ PACKAGES = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
     "openvino": ("openvino",),
     "opencv": ("opencv-python-headless", "opencv-python"),
+    "ncnn": ("ncnn",),
+    "mnn": ("mnn",),
     "keras": ("tensorflow",),
 }
 """The packages that bring a runtime, the one that is meant by the runtime's name first."""

@@ -13,7 +13,7 @@ from edgecnn.reporting.baselines import group_of
 from edgecnn.reporting.marks import Domains
 from edgecnn.reporting.row import SHOWN, Row
 
-RUNTIMES = ("litert", "onnxruntime", "openvino", "tflite-runtime", "opencv", "keras")
+RUNTIMES = ("litert", "onnxruntime", "openvino", "tflite-runtime", "opencv", "ncnn", "mnn", "keras")
 # Okabe & Ito (2008), moved apart in lightness until each has 3:1 on its background.
 LIGHT = ("#0b66b2", "#c2410c", "#0a8a5f", "#8b5bb5", "#a67700", "#5b6470", "#c2387a", "#2a8fa8")
 DARK = ("#5aa9f0", "#f28a4b", "#35c48d", "#bb95e0", "#dcae3a", "#a3adb8", "#f07fb0", "#5cc7dd")

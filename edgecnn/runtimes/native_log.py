@@ -1,12 +1,12 @@
-"""What native libraries write to standard error, which Python's sys.stderr never sees."""
+"""What native libraries write to standard output and error, which Python's own never see."""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 
 @contextmanager
@@ -15,15 +15,31 @@ def captured_stderr() -> Iterator[list[str]]:
 
     The list is filled when the block ends, also by an exception.
     """
+    with _captured((2,)) as lines:
+        yield lines
+
+
+@contextmanager
+def captured_output() -> Iterator[list[str]]:
+    """As `captured_stderr`, for standard output and error together."""
+    with _captured((1, 2)) as lines:
+        yield lines
+
+
+@contextmanager
+def _captured(descriptors: Sequence[int]) -> Iterator[list[str]]:
     lines: list[str] = []
+    sys.stdout.flush()
     sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
+    with tempfile.TemporaryFile() as file, ExitStack() as undo:
+        for descriptor in descriptors:
+            saved = os.dup(descriptor)
+            undo.callback(os.close, saved)
+            undo.callback(os.dup2, saved, descriptor)
+            os.dup2(file.fileno(), descriptor)
         try:
             yield lines
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            undo.close()
             file.seek(0)
             lines.extend(file.read().decode("utf-8", "replace").splitlines())

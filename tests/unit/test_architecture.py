@@ -27,7 +27,8 @@ FLOORS = (
     {"cli"},
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-HEAVY = {"numpy", "tensorflow", "keras", "onnx", "onnxruntime", "cv2", "openvino", "ai_edge_litert"}
+HEAVY = {"numpy", "tensorflow", "keras", "onnx", "onnxruntime", "cv2", "openvino", "ai_edge_litert",
+         "ncnn", "MNN", "_tools"}  # fmt: skip
 HEAVY_AT_THE_TOP = HEAVY - {"numpy"}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

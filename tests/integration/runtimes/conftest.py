@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgecnn.registry import FORMATS
+
 SHAPE = (14, 10, 3)
 """Height, width and channels differ, so that a mistaken axis shows."""
 RECIPES = ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
@@ -26,12 +28,19 @@ class Zoo:
     expected: np.ndarray
 
     def path(self, file_format: str, recipe: str) -> Path:
-        return self.folder / f"{recipe}.{file_format}"
+        return self.folder / f"{recipe}{FORMATS.load(file_format).suffixes[0]}"
 
 
 def files_of(formats: tuple[str, ...]) -> list[tuple[str, str]]:
     """(format, recipe) of every file of the zoo in one of `formats`."""
-    existing = {"tflite": RECIPES, "onnx": RECIPES[:4], "keras": RECIPES[:1]}
+    three = ("float32", "float16", "static_int8")
+    existing = {
+        "tflite": RECIPES,
+        "onnx": RECIPES[:4],
+        "keras": RECIPES[:1],
+        "ncnn": three,
+        "mnn": three,
+    }
     return [(name, recipe) for name in formats for recipe in existing[name]]
 
 
@@ -65,6 +74,8 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
         calls = [np.asarray(model(picture[None])) for picture in inputs]
         _write_tflite(model, folder, inputs)
         _write_onnx(model, folder, inputs)
+        _write_ncnn(model, folder, inputs)
+        _write_mnn(folder, inputs)
     return Zoo(folder, inputs, np.concatenate(calls))
 
 
@@ -139,6 +150,49 @@ def _write_onnx(model: Any, folder: Path, inputs: np.ndarray) -> None:
     quantization.quantize_static(
         str(prepared), folder / "static_int8.onnx", Pictures(), per_channel=True
     )
+
+
+def _write_ncnn(model: Any, folder: Path, inputs: np.ndarray) -> None:
+    """By hand, so that ncnn is tested where pnnx is not installed."""
+    from edgecnn.conversion.ncnn_quantization import quantize_ncnn
+
+    lines = [
+        "7767517",
+        "11 11",
+        "Input in 0 1 picture 0=3 1=10 2=14",
+        "Permute first 1 1 picture a 0=4",
+        "Convolution conv 1 1 a b 0=16 1=3 5=1 6=432 9=1",
+        "Pooling pool 1 1 b c 0=0 1=2 2=2 5=1",
+        "ConvolutionDepthWise depthwise 1 1 c d 0=16 1=3 5=1 6=144 7=16 9=3 -23310=2,0.0,6.0",
+        "Convolution point 1 1 d e 0=24 1=1 5=1 6=384 9=1",
+        "Permute last 1 1 e f 0=3",
+        "Reshape flat 1 1 f g 0=192",
+        "InnerProduct wide 1 1 g h 0=64 1=1 2=12288 9=1",
+        "InnerProduct narrow 1 1 h i 0=10 1=1 2=640",
+        "Softmax softmax 1 1 i scores 0=0 1=1 -23330=4,1,10,1,1",
+    ]
+    marks = {"float32": (0, "<f4"), "float16": (0x01306B47, "<f2")}
+    for recipe, (mark, dtype) in marks.items():
+        pieces = []
+        weights = iter(model.get_weights())
+        for kernel, bias in zip(weights, weights, strict=True):
+            order = (3, 2, 0, 1) if bias.size == kernel.shape[-1] else (2, 3, 0, 1)
+            turned = kernel.transpose(order if kernel.ndim == 4 else (1, 0))
+            pieces += [mark.to_bytes(4, "little"), turned.astype(dtype).tobytes(), bias.tobytes()]
+        (folder / f"{recipe}.param").write_text("\n".join(lines) + "\n")
+        (folder / f"{recipe}.bin").write_bytes(b"".join(pieces))
+    samples = ([picture[None]] for picture in inputs)
+    quantize_ncnn(folder / "float32.param", folder / "static_int8.param", samples)
+
+
+def _write_mnn(folder: Path, inputs: np.ndarray) -> None:
+    from edgecnn.conversion.mnn import quantize_mnn, write_float_mnn
+
+    for recipe in ("float32", "float16"):
+        half = recipe == "float16"
+        write_float_mnn(folder / "float32.onnx", folder / f"{recipe}.mnn", half=half)
+    samples = ([picture[None]] for picture in inputs)
+    quantize_mnn(folder / "float32.mnn", folder / "static_int8.mnn", samples)
 
 
 def _sort(graph: Any) -> None:

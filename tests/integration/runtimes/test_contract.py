@@ -21,7 +21,17 @@ from edgecnn.runtimes.base import Runtime, Session
 from edgecnn.runtimes.tensors import to_model
 from tests.integration.runtimes.conftest import RECIPES, SHAPE, Zoo, files_of
 
-PRECISIONS = {"float32", "float16", "bfloat16", "tf32", "int8", "uint8", "int16x8", "dynamic_int8"}
+PRECISIONS = {
+    "float32",
+    "float16_weights",
+    "float16",
+    "bfloat16",
+    "tf32",
+    "int8",
+    "uint8",
+    "int16x8",
+    "dynamic_int8",
+}
 # How far probabilities may be from Keras's: rounding of float32, 11 bits, 8 bits of data.
 TOLERANCE = {
     "float32": 1e-5,
@@ -180,8 +190,9 @@ def test_a_fixed_batch_refuses_another_and_names_both(name: str, zoo: Zoo) -> No
 def test_a_truncated_file_is_an_input_error_in_one_line(
     name: str, file_format: str, recipe: str, kept: float, zoo: Zoo, tmp_path: Path
 ) -> None:
-    content = zoo.path(file_format, recipe).read_bytes()
-    path = tmp_path / f"cut.{file_format}"
+    whole = zoo.path(file_format, recipe)
+    content = whole.read_bytes()
+    path = tmp_path / f"cut{whole.suffix}"
     path.write_bytes(content[: int(len(content) * kept)])
     with pytest.raises(InputError) as caught:
         load(name, path)
@@ -191,8 +202,9 @@ def test_a_truncated_file_is_an_input_error_in_one_line(
 
 @pytest.mark.parametrize(("name", "file_format"), FIRST_FORMAT)
 def test_noise_is_an_input_error(name: str, file_format: str, zoo: Zoo, tmp_path: Path) -> None:
-    head = zoo.path(file_format, "float32").read_bytes()[:16]
-    path = tmp_path / f"noise.{file_format}"
+    whole = zoo.path(file_format, "float32")
+    head = whole.read_bytes()[:16]
+    path = tmp_path / f"noise{whole.suffix}"
     path.write_bytes(head + np.random.default_rng(0).bytes(4096))
     with pytest.raises(InputError):
         load(name, path)

@@ -21,6 +21,7 @@ from edgecnn.errors import InputError
 from edgecnn.formats.check import check_model_path, model_files
 from edgecnn.formats.kinds import all_formats, known_suffixes
 from edgecnn.manifest import Manifest
+from edgecnn.registry import FORMATS
 
 PROJECT = Path(__file__).parents[3]
 PACKAGE = PROJECT / "tests" / "plugins" / "toy"
@@ -37,7 +38,7 @@ def toy(plug_in, tmp_path: Path) -> Path:
 
 
 def test_the_registry_knows_it_and_edgecnns_own(toy: Path):
-    assert [each.name for each in all_formats()] == ["tflite", "onnx", "keras", "toy"]
+    assert [each.name for each in all_formats()] == [*FORMATS.builtin, "toy"]
     assert ".toy" in known_suffixes()
 
 

@@ -63,7 +63,7 @@ def test_runtime_modules_need_numpy_alone() -> None:
     modules = ", ".join(place.partition(":")[0] for place in RUNTIMES.builtin.values())
     heavy = (
         "ai_edge_litert onnxruntime onnx openvino cv2 keras tensorflow click rich psutil jinja2 "
-        "altair"
+        "altair ncnn MNN"
     )
     code = (
         f"import sys, {modules}\n"

@@ -1,0 +1,170 @@
+"""Float `.onnx` → `.mnn`, with MNN's own converter and quantizer.
+
+Both are called in the compiled module `_tools`, in a process of its own: MNN's scripts
+`mnnconvert` and `mnnquant`, and the import of `MNN.tools` alone, install a logging package with
+pip and contact a server; and the converter ends its process on some models (3.6.1: 3-D pooling).
+It also reports success for a file that holds nothing but the input (a static int8 `.onnx`), so
+that what it wrote is checked.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from edgecnn import scratch
+from edgecnn.errors import InputError, UnsupportedError
+from edgecnn.formats.check import check_model_path, read_signature
+from edgecnn.registry import require
+from edgecnn.text import shortened
+
+CALIBRATION_RULE = "KL divergence"
+MOST_VALUES = 16_000_000
+"""Numbers that are written for the quantizer, which reads them as text."""
+TIMEOUT_SECS = 1800.0
+_HINT = "a tflite or onnx target may take the model"
+_CALL = """
+import json, sys
+import _tools
+name, arguments = json.loads(sys.argv[1])
+getattr(_tools, name)([name, *arguments])
+"""
+
+Values = npt.NDArray[Any]
+
+
+def write_float_mnn(onnx_path: Path, path: Path, *, half: bool = False) -> None:
+    """Convert a float `.onnx` file; inputs keep their names and layout. `half` stores weights as
+    float16.
+
+    Raises InputError when the converter cannot take the model.
+    """
+    require("MNN", "mnn")
+    onnx = require("onnx", "onnx")
+    with scratch.folder() as folder:
+        model = onnx.load(str(onnx_path))
+        del model.metadata_props[:]  # it would keep another file's manifest
+        onnx.save(model, str(folder / "model.onnx"))
+        made = folder / "model.mnn"
+        options = ["--fp16"] if half else []
+        said = _run(
+            "mnnconvert",
+            [
+                *("-f", "ONNX", "--modelFile", str(folder / "model.onnx")),
+                *("--MNNModel", str(made), "--bizCode", "edgecnn", *options),
+            ],
+        )
+        _check(made, "mnnconvert", said)
+        path.write_bytes(made.read_bytes())
+
+
+def quantize_mnn(float_path: Path, path: Path, samples: Iterable[Sequence[Values]]) -> int:
+    """Write a static int8 file from a float one; returns how many samples calibrated it.
+
+    `samples` holds inputs (1, …) for one inference each, in the file's order and layout; as many
+    are used as fit into MOST_VALUES numbers, one at least.
+
+    Raises InputError when the quantizer cannot take the model, UnsupportedError for one without
+    anything that it quantizes.
+    """
+    require("MNN", "mnn")
+    names = [value.name for value in read_signature(float_path).inputs]
+    if any("/" in name for name in names):
+        raise UnsupportedError(
+            f"MNN's quantizer reads files called after the inputs, which {names[0]!r} cannot name",
+            hint="mnn:float32 keeps the model as it is",
+        )
+    with scratch.folder() as folder:
+        data = folder / "samples"
+        count = 0
+        shapes: list[tuple[int, ...]] = []
+        for tensors in samples:
+            shapes = [tensor.shape for tensor in tensors]
+            _write_sample(data / f"{count:06}", names, tensors)
+            count += 1
+            if (count + 1) * sum(tensor.size for tensor in tensors) > MOST_VALUES:
+                break
+        if not count:
+            raise InputError("no samples to calibrate with")
+        configuration = {
+            "path": f"{data}/",
+            "used_sample_num": count,
+            "batch_size": 1,
+            "feature_quantize_method": "KL",
+            "weight_quantize_method": "MAX_ABS",
+            "feature_clamp_value": 127,
+            "weight_clamp_value": 127,
+            "quant_bits": 8,
+            "input_type": "sequence",
+            "inputs": _described(names, shapes),
+        }
+        (folder / "quantize.json").write_text(json.dumps(configuration), encoding="utf-8")
+        made = folder / "model.mnn"
+        said = _run("mnnquant", [str(float_path), str(made), str(folder / "quantize.json")])
+        _check(made, "mnnquant", said)
+        path.write_bytes(made.read_bytes())
+    return count
+
+
+def _write_sample(folder: Path, names: Sequence[str], tensors: Sequence[Values]) -> None:
+    folder.mkdir(parents=True)
+    for name, tensor in zip(names, tensors, strict=True):
+        text = "\n".join(f"{value:.7g}" for value in tensor.ravel().tolist())
+        (folder / f"{name}.txt").write_text(text + "\n", encoding="utf-8")
+    inputs = _described(names, [tensor.shape for tensor in tensors])
+    (folder / "input.json").write_text(json.dumps({"inputs": inputs}), encoding="utf-8")
+
+
+def _described(names: Sequence[str], shapes: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    return [{"name": name, "shape": list(shape)} for name, shape in zip(names, shapes, strict=True)]
+
+
+def _run(name: str, arguments: Sequence[str]) -> list[str]:
+    """What one of MNN's tools says. Raises InputError where it crashes or takes too long."""
+    command = [sys.executable, "-c", _CALL, json.dumps([name, list(arguments)])]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=TIMEOUT_SECS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"{name} took more than {TIMEOUT_SECS:.0f} s", hint=_HINT) from error
+    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    if done.returncode < 0:
+        crashed = signal.Signals(-done.returncode).name
+        raise InputError(f"MNN's {name} crashed on the model ({crashed}){_last(said)}", hint=_HINT)
+    if done.returncode:
+        raise InputError(f"MNN's {name} failed{_last(said)}", hint=_HINT)
+    return said
+
+
+def _check(path: Path, name: str, said: Sequence[str]) -> None:
+    """Raise InputError for a file that is not there or not whole: the tools report success."""
+    unknown = [line for line in said if "Not Support" in line]
+    if unknown:
+        raise UnsupportedError(f"MNN's {name}: {shortened(unknown[0], 300)}", hint=_HINT)
+    if not path.is_file():
+        raise InputError(f"MNN's {name} wrote nothing{_last(said)}", hint=_HINT)
+    try:
+        check_model_path(path)
+    except InputError as error:
+        raise InputError(
+            f"MNN's {name} reports success, but {error.message}", hint=_HINT
+        ) from error
+
+
+def _last(said: Sequence[str]) -> str:
+    """The last words that are no mere progress."""
+    told = [line for line in said if not line.startswith(("The device supports", "Start to"))]
+    return f": {shortened(told[-1], 300)}" if told else ""

@@ -1,0 +1,283 @@
+"""Float `.onnx` → ncnn (`.param` and `.bin`), with pnnx.
+
+pnnx is a program; its Python package would bring torch, which the program does not need. What it
+writes is looked at before anybody loads it: it leaves layers that ncnn does not have as they
+are, and stores float16 unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import signal
+import struct
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import scratch
+from edgecnn.conversion.ncnn_rewriting import Lookup, cut_lookups, with_two_axes
+from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
+from edgecnn.formats import ncnn as files
+from edgecnn.formats.check import read_signature
+from edgecnn.formats.signature import Signature, Value
+from edgecnn.formats.wire.ncnn import ARRAYS, FLOAT16_MARK, Layer
+from edgecnn.places import data_home
+from edgecnn.registry import require
+from edgecnn.runtimes.ncnn import forbid_half, refuse_missing
+from edgecnn.text import shortened
+
+TIMEOUT_SECS = 900.0
+_HINT = "a tflite or onnx target may take the model"
+_EXTREMES = {"ReduceMax": "4", "ReduceMin": "5"}
+_AXES = re.compile(r"\baxes=(?P<axes>\([-\d,]+\)|-?\d+)")
+_DTYPES = {"float32": "f32", "int32": "i32", "int64": "i64"}
+
+
+def write_float_ncnn(onnx_path: Path, path: Path, *, half: bool = False) -> None:
+    """Convert a float `.onnx` file to `path` (`.param`) and the `.bin` beside it, for batch 1.
+
+    Inputs and outputs keep their names and layout; the file says their sizes. `half` stores
+    weights as float16.
+
+    Raises UnsupportedError, with layer and type, for what ncnn does not have, InputError when
+    pnnx cannot take the model, MissingDependencyError when it is not installed.
+    """
+    ncnn = require("ncnn", "ncnn")
+    onnx = require("onnx", "onnx")
+    with scratch.folder() as folder:
+        model = onnx.load(str(onnx_path))
+        with_two_axes(model)
+        lookups = cut_lookups(model)
+        onnx.save(model, str(folder / "model.onnx"))
+        signature = read_signature(folder / "model.onnx")
+        _run(folder, signature, half=half)
+        made = folder / "model.ncnn.param"
+        network = _with_reductions(_named(_read(made), signature), folder / "model.pnnx.param")
+        for lookup in lookups:
+            network = _with_lookup(network, made, lookup, half=half)
+        refuse_missing(ncnn, "the converted model", network)
+        made.write_text(network.text(), encoding="utf-8")
+        network = _with_outputs(network, made)
+        shutil.copyfile(files.weights_path(made), files.weights_path(path))
+        path.write_text(network.text(), encoding="utf-8")
+
+
+class Blobs:
+    """A float file in ncnn, for looking at what is inside of the network."""
+
+    def __init__(self, path: Path) -> None:
+        ncnn = require("ncnn", "ncnn")
+        self._mat, self._net = ncnn.Mat, ncnn.Net()
+        self._net.opt.lightmode = False  # blobs stay until they are read
+        forbid_half(self._net.opt)
+        if self._net.load_param(str(path)) or self._net.load_model(str(files.weights_path(path))):
+            raise InputError(f"{path.name}: ncnn cannot load what pnnx wrote", hint=_HINT)
+        self._inputs = [value.name for value in read_signature(path).inputs]
+
+    def of(self, tensors: Sequence[npt.NDArray[Any]]) -> Callable[[str], npt.NDArray[Any]]:
+        """A function that gives a blob by its name, for inputs (1, …) of one inference."""
+        extractor = self._net.create_extractor()
+        for name, tensor in zip(self._inputs, tensors, strict=True):
+            extractor.input(name, self._mat(np.ascontiguousarray(tensor[0])).clone())
+
+        def blob(name: str) -> npt.NDArray[Any]:
+            failed, mat = extractor.extract(name)
+            if failed:
+                raise InputError(f"ncnn cannot compute {name!r} (code {failed})", hint=_HINT)
+            return np.array(mat)
+
+        return blob
+
+
+def pnnx_path() -> Path:
+    """The program: of this environment, or of an isolated one.
+
+    Raises MissingDependencyError where it is in neither.
+    """
+    spec = importlib.util.find_spec("pnnx")  # finds the folder, imports nothing
+    places = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+    places += (data_home() / "envs" / "pnnx").glob("[Ll]ib*/**/site-packages/pnnx")
+    for place in places:
+        for name in ("pnnx", "pnnx.exe"):
+            if (place / name).is_file():
+                return place / name
+    raise MissingDependencyError(
+        "pnnx is not installed, which makes ncnn files", hint="edgecnn env create pnnx"
+    )
+
+
+def _run(folder: Path, signature: Signature, *, half: bool) -> None:
+    """Have pnnx write model.ncnn.param and model.ncnn.bin into `folder`."""
+    shapes = ",".join(_shape(value) for value in signature.inputs)
+    command = [str(pnnx_path()), "model.onnx", f"inputshape={shapes}", f"fp16={int(half)}"]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=TIMEOUT_SECS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"pnnx took more than {TIMEOUT_SECS:.0f} s", hint=_HINT) from error
+    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    last = shortened(said[-1], 300) if said else "it said nothing"
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        raise InputError(f"pnnx crashed ({name}); the last it said: {last}", hint=_HINT)
+    if done.returncode or not (folder / "model.ncnn.param").is_file():
+        raise InputError(f"pnnx failed: {last}", hint=_HINT)
+
+
+def _shape(value: Value) -> str:
+    """As in [1,28,28,1]f32; the batch is 1."""
+    dtype = _DTYPES.get(value.dtype)
+    if dtype is None:
+        raise UnsupportedError(
+            f"input {value.name!r} takes {value.dtype}, ncnn takes {', '.join(_DTYPES)}",
+            hint=_HINT,
+        )
+    return f"[{','.join(map(str, _sizes(value)))}]{dtype}"
+
+
+def _sizes(value: Value) -> tuple[int, ...]:
+    """Fixed sizes, 1 in place of the batch. Raises InputError for another open size."""
+    _, *rest = value.shape or (1,)
+    sizes = [size for size in rest if isinstance(size, int) and size > 0]
+    if len(sizes) != len(rest):
+        raise InputError(
+            f"input {value.name!r} has open sizes, ncnn files need fixed ones",
+            hint="give them at conversion: --shape",
+        )
+    return (1, *sizes)
+
+
+def _read(path: Path) -> files.Network:
+    try:
+        return files.read(path)
+    except ValueError as error:
+        raise InputError(f"pnnx wrote a file that is not whole ({error})", hint=_HINT) from error
+
+
+def _named(network: files.Network, signature: Signature) -> files.Network:
+    """With the model's own names for what pnnx calls in0, out0 …, and the sizes of the inputs."""
+    values = {f"in{index}": value for index, value in enumerate(signature.inputs)}
+    wanted = {
+        **{name: value.name for name, value in values.items()},
+        **{f"out{index}": value.name for index, value in enumerate(signature.outputs)},
+    }
+    found = {layer.outputs[0] for layer in network.inputs}
+    found |= {layer.outputs[number] for layer, number in network.outputs}
+    if found != set(wanted):
+        odd = ", ".join(sorted(found ^ set(wanted)))
+        raise UnsupportedError(
+            f"pnnx gives the model other inputs or outputs than it has ({odd})", hint=_HINT
+        )
+    names = _words(wanted, {name for layer in network.layers for name in layer.outputs})
+    layers = []
+    for layer in network.layers:
+        sizes = {}
+        if layer.type == "Input":
+            sizes = files.input_hint(_sizes(values[layer.outputs[0]]))
+        layers.append(
+            replace(
+                layer,
+                inputs=tuple(names.get(name, name) for name in layer.inputs),
+                outputs=tuple(names.get(name, name) for name in layer.outputs),
+                parameters={**sizes, **layer.parameters},
+            )
+        )
+    return files.Network(tuple(layers))
+
+
+def _with_reductions(network: files.Network, described: Path) -> files.Network:
+    """With ncnn's own layer for the largest and the smallest value along axes, which pnnx leaves
+    as they are; what it knows of them stands in its other file, where the batch is axis 0.
+    """
+    text = described.read_text(encoding="utf-8", errors="replace")
+    told = {line.split()[1]: line for line in text.splitlines() if len(line.split()) > 2}
+    layers = [_reduction(layer, told.get(layer.name, "")) for layer in network.layers]
+    return files.Network(tuple(layers))
+
+
+def _reduction(layer: Layer, told: str) -> Layer:
+    found = _AXES.search(told)
+    if layer.type not in _EXTREMES or not found:
+        return layer
+    axes = [int(axis) for axis in re.findall(r"-?\d+", found["axes"])]
+    if not axes or 0 in axes:
+        return layer
+    moved = ",".join(str(axis - 1 if axis > 0 else axis) for axis in axes)
+    keeps = "0" if "keepdims=0" in told else "1"
+    numbers = {0: _EXTREMES[layer.type], 1: "0", 4: keeps, 5: "1"}
+    return replace(
+        layer, type="Reduction", parameters={**numbers, ARRAYS - 3: f"{len(axes)},{moved}"}
+    )
+
+
+def _with_lookup(
+    network: files.Network, path: Path, lookup: Lookup, *, half: bool
+) -> files.Network:
+    """With an input of ids and a layer that looks up their rows, in place of the input of rows.
+
+    The table goes to the front of the weights.
+    """
+    rows, width = lookup.table.shape
+    index, old = next(
+        (index, layer)
+        for index, layer in enumerate(network.layers)
+        if layer.type == "Input" and layer.outputs == (lookup.rows,)
+    )
+    length = old.integer(1)  # of a matrix (length, width)
+    ids = Layer("Input", f"{lookup.name}_ids", (), (lookup.name,), files.input_hint((1, length)))
+    sizes = {0: width, 1: rows, 2: 0, 3: rows * width}
+    embed = Layer(
+        "Embed", f"{lookup.name}_lookup", (lookup.name,), (lookup.rows,),
+        {number: str(size) for number, size in sizes.items()},
+    )  # fmt: skip
+    weights = files.weights_path(path)
+    values = lookup.table.astype("<f2" if half else "<f4").tobytes()
+    mark = struct.pack("<I", FLOAT16_MARK if half else 0)
+    weights.write_bytes(mark + values + bytes(-len(values) % 4) + weights.read_bytes())
+    others = [layer for number, layer in enumerate(network.layers) if number != index]
+    inputs = [layer for layer in others if layer.type == "Input"]
+    return files.Network(
+        (*inputs, ids, embed, *(layer for layer in others if layer.type != "Input"))
+    )
+
+
+def _words(wanted: dict[str, str], taken: set[str]) -> dict[str, str]:
+    """Names that a text of words can hold, and that no other blob has."""
+    names: dict[str, str] = {}
+    for old, new in wanted.items():
+        name = re.sub(r"\s", "_", new)
+        free = name and name not in taken - {old} and name not in names.values()
+        names[old] = name if free else old
+    return names
+
+
+def _with_outputs(network: files.Network, path: Path) -> files.Network:
+    """With the sizes of the outputs, as ncnn answers zeros."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    inputs = files.signature_of(network).inputs
+    blob = Blobs(path).of([np.zeros(_sizes(value), value.dtype) for value in inputs])
+    for layer, number in network.outputs:
+        name = layer.outputs[number]
+        shapes[name] = (1, *blob(name).shape)
+    return files.Network(tuple(_hinted(layer, shapes) for layer in network.layers))
+
+
+def _hinted(layer: Layer, shapes: dict[str, tuple[int, ...]]) -> Layer:
+    if not set(layer.outputs) <= set(shapes):  # a hint is of all outputs of a layer
+        return layer
+    hint = files.output_hint([shapes[name] for name in layer.outputs])
+    return replace(layer, parameters={**layer.parameters, **hint})

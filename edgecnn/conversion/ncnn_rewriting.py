@@ -1,0 +1,143 @@
+"""ONNX graphs in the words that pnnx understands, the same numbers.
+
+- pnnx 20261020 loses the axis of a reduction over one axis: it gets a second axis of size 1.
+- It runs the graph on made-up inputs, ids outside of their tables among them, and dies; and ncnn
+  has none of the operators by which Keras wraps ids around. So ids that do nothing but look up
+  rows of a table are cut off, and the lookup is given to ncnn as a layer of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_REDUCTIONS = {
+    *("ReduceMean", "ReduceSum", "ReduceProd", "ReduceL1", "ReduceL2"),
+    *("ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"),
+}
+_ON_THE_WAY = {
+    *("Cast", "Add", "Sub", "Mul", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"),
+    *("Not", "Where", "And", "Or", "Identity", "Mod", "Clip", "Max", "Min"),
+}
+"""Operators between ids and the table that they are looked up in."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """An input of ids, the table it looks up, and what the graph calls the rows instead."""
+
+    name: str
+    rows: str
+    table: npt.NDArray[np.float32]
+
+
+def with_two_axes(model: Any) -> None:
+    """Give reductions over one axis a second one, of size 1."""
+    from onnx import helper, numpy_helper, shape_inference
+
+    shapes = shape_inference.infer_shapes(model).graph
+    ranks = {
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in (*shapes.value_info, *shapes.input, *shapes.output)
+        if value.type.tensor_type.HasField("shape")
+    }
+    constants = {each.name: each for each in model.graph.initializer}
+    for node in list(model.graph.node):
+        if node.op_type not in _REDUCTIONS or node.input[0] not in ranks:
+            continue
+        axes = _axes(node, constants, numpy_helper)
+        if len(axes) != 1:
+            continue
+        (axis,) = axes
+        axis += ranks[node.input[0]] if axis < 0 else 0
+        keeps = next((a.i for a in node.attribute if a.name == "keepdims"), 1)
+        added = f"{node.output[0]}_added"
+        for name, values in ((f"{added}_axis", [axis + 1]), (f"{added}_axes", [axis, axis + 1])):
+            tensor = numpy_helper.from_array(np.asarray(values, np.int64), name)
+            model.graph.initializer.append(tensor)
+        place = list(model.graph.node).index(node)
+        before = helper.make_node("Unsqueeze", [node.input[0], f"{added}_axis"], [added])
+        output = f"{node.output[0]}_wide" if keeps else node.output[0]
+        reduced = helper.make_node(
+            node.op_type, [added, f"{added}_axes"], [output], name=node.name, keepdims=keeps
+        )
+        new = [before, reduced]
+        if keeps:
+            new.append(helper.make_node("Squeeze", [output, f"{added}_axis"], [node.output[0]]))
+        model.graph.node.remove(node)
+        for offset, each in enumerate(new):
+            model.graph.node.insert(place + offset, each)
+
+
+def cut_lookups(model: Any) -> tuple[Lookup, ...]:
+    """Take inputs of ids off the graph, each of which does nothing but look up rows of one table;
+    in their place the graph gets an input of rows.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    constants = {each.name: each for each in graph.initializer}
+    found = []
+    for value in list(graph.input):
+        kind = value.type.tensor_type
+        if value.name in constants or kind.elem_type not in (TensorProto.INT32, TensorProto.INT64):
+            continue
+        before, lookups = _reached(graph, value.name, constants)
+        if len(lookups) != 1:
+            continue
+        (lookup,) = lookups
+        table = numpy_helper.to_array(constants[lookup.input[0]]).astype(np.float32)
+        rows = f"{value.name}_rows"
+        sizes = [d.dim_value or d.dim_param for d in kind.shape.dim]
+        _rename_input(graph, lookup.output[0], rows)
+        for node in (*before, lookup):
+            graph.node.remove(node)
+        graph.input.remove(value)
+        graph.input.append(
+            helper.make_tensor_value_info(rows, TensorProto.FLOAT, [*sizes, table.shape[1]])
+        )
+        found.append(Lookup(value.name, rows, table))
+    return tuple(found)
+
+
+def _reached(graph: Any, name: str, constants: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    """(what stands between an input and its lookups, the lookups); no lookups where the input
+    goes elsewhere, too.
+    """
+    reached, before, lookups = {name}, [], []
+    for node in graph.node:
+        takes = [each for each in node.input if each in reached]
+        if not takes:
+            continue
+        others = [each for each in node.input if each and each not in reached]
+        if node.op_type == "Gather" and len(takes) == 1 and node.input[1] in reached:
+            tables = constants.get(node.input[0])
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+            if tables is None or len(tables.dims) != 2 or axis:
+                return [], []
+            lookups.append(node)
+        elif node.op_type in _ON_THE_WAY and all(each in constants for each in others):
+            before.append(node)
+            reached.update(node.output)
+        else:
+            return [], []
+    return before, lookups
+
+
+def _rename_input(graph: Any, old: str, new: str) -> None:
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name == old:
+                node.input[index] = new
+
+
+def _axes(node: Any, constants: dict[str, Any], numpy_helper: Any) -> list[int]:
+    given = [list(each.ints) for each in node.attribute if each.name == "axes"]
+    if given:
+        return [int(axis) for axis in given[0]]
+    if len(node.input) > 1 and node.input[1] in constants:
+        return [int(axis) for axis in numpy_helper.to_array(constants[node.input[1]]).ravel()]
+    return []
