@@ -17,6 +17,7 @@ from edgecnn.errors import InputError
 from edgecnn.files import read_json_file, write_text_atomically
 from edgecnn.formats.check import check_model_path, digest_of, model_files, sha256_of
 from edgecnn.formats.kinds import format_of
+from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Fed, Preprocessing, preprocessing_from_dict
 from edgecnn.records import FieldError, read_field, read_record, shown
 
@@ -75,6 +76,8 @@ class Manifest:
     preprocessing: Preprocessing | None = None
     feeding: Fed | None = None
     """From where `preprocessing` is known; None in manifests of networks that edgecnn trained."""
+    postprocessing: Postprocessing | None = None
+    """How the outputs of a detector become boxes; None for other tasks."""
     labels: tuple[str, ...] = ()
     parent_sha256: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)

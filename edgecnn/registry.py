@@ -183,6 +183,22 @@ RUNTIMES = Registry(
     },
 )
 
+HEADS = Registry(
+    "detection head",
+    "edgecnn.heads",
+    {
+        "heat_map": "edgecnn.detection.heads.heat_map:HeatMap",
+        "yolov5": "edgecnn.detection.heads.yolov5:YOLOv5",
+        "yolov5_nms": "edgecnn.detection.heads.yolov5_nms:YOLOv5NMS",
+        "yolov8": "edgecnn.detection.heads.yolov8:YOLOv8",
+        "end_to_end": "edgecnn.detection.heads.end_to_end:EndToEnd",
+        "yolox": "edgecnn.detection.heads.yolox:YOLOX",
+        "nanodet": "edgecnn.detection.heads.nanodet:NanoDet",
+        "ssd": "edgecnn.detection.heads.ssd:SSD",
+        "fastestdet": "edgecnn.detection.heads.fastestdet:FastestDet",
+    },
+)
+
 TASKS = Registry(
     "task",
     "edgecnn.tasks",

@@ -19,6 +19,7 @@ from edgecnn.formats.signature import Signature
 
 if TYPE_CHECKING:
     from edgecnn.formats.front import Front
+    from edgecnn.formats.metadata import ModelMetadata
 
 MAX_MANIFEST_BYTES = 4 << 20
 """A longer text inside of a model file is not read."""
@@ -76,6 +77,13 @@ class Format(ABC):
     def front(cls, path: Path) -> Front | None:  # noqa: ARG003
         """See `front.read_front`."""
         return None
+
+    @classmethod
+    def metadata(cls, path: Path) -> ModelMetadata:  # noqa: ARG003
+        """See `metadata.read_metadata`."""
+        from edgecnn.formats.metadata import NOTHING
+
+        return NOTHING
 
     @classmethod
     def id_limits(cls, path: Path) -> tuple[int | None, ...]:  # noqa: ARG003

@@ -15,7 +15,8 @@ from edgecnn.errors import InputError
 from edgecnn.preprocessing.base import FloatArray, Preprocessing, Tensor
 from edgecnn.preprocessing.fed import Fed, fed_with, in_layout
 from edgecnn.preprocessing.image import GREY_WEIGHTS, Fit, ImagePreprocessing
-from edgecnn.preprocessing.letterbox import LETTERBOX_FILL, LetterboxPreprocessing, Placement
+from edgecnn.preprocessing.letterbox import LETTERBOX_FILL, LetterboxPreprocessing
+from edgecnn.preprocessing.placement import Placement
 from edgecnn.preprocessing.presets import (
     PRESETS,
     read_preprocessing,

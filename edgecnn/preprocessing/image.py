@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.base import FloatArray, Preprocessing, check_statistics, standardise
+from edgecnn.preprocessing.placement import Placement
 from edgecnn.preprocessing.resample import resize
 
-Fit = Literal["stretch", "pad"]
+Fit = Literal["stretch", "pad", "crop"]
 Contrast = Literal["as_is", "picture"]
 Order = Literal["rgb", "bgr"]
+LEAST_CROP = 0.1
 LEAST_CONTRAST = 0.02
 """Deviation, as a share of the range, below which a picture's noise is not blown up further."""
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
@@ -35,6 +37,8 @@ class ImagePreprocessing(Preprocessing):
     in that order.
     `fit="stretch"` resizes; `fit="pad"` centres a picture that is no larger than the tensor
     on black, as LeCun 1998 places 28×28 digits in a 32×32 field (larger ones are resized).
+    `fit="crop"` resizes with the aspect kept until the tensor is the share `crop` of the shorter
+    side, and cuts out the center: torchvision's Resize(256) and CenterCrop(224) are 0.875.
     """
 
     height: int
@@ -46,6 +50,7 @@ class ImagePreprocessing(Preprocessing):
     std: tuple[float, ...] = (1.0,)
     contrast: Contrast = "as_is"
     order: Order = "rgb"
+    crop: float = 0.875
 
     kind: ClassVar[str] = "image"
     layout: ClassVar[str] = "NHWC"
@@ -56,8 +61,10 @@ class ImagePreprocessing(Preprocessing):
                 f"a picture tensor is (height, width, 1 or 3), "
                 f"received: ({self.height}, {self.width}, {self.channels})"
             )
-        if self.fit not in ("stretch", "pad"):
-            raise InputError(f"fit is 'stretch' or 'pad', received: {self.fit!r}")
+        if self.fit not in ("stretch", "pad", "crop"):
+            raise InputError(f"fit is 'stretch', 'pad' or 'crop', received: {self.fit!r}")
+        if not LEAST_CROP <= self.crop <= 1:
+            raise InputError(f"crop is a share from {LEAST_CROP} to 1, received: {self.crop}")
         if self.contrast not in ("as_is", "picture"):
             raise InputError(f"contrast is 'as_is' or 'picture', received: {self.contrast!r}")
         if self.order not in ("rgb", "bgr") or (self.order == "bgr" and self.channels != 3):
@@ -87,16 +94,40 @@ class ImagePreprocessing(Preprocessing):
         fitted = self._fit(pixels.astype(np.float32))
         return _evened(fitted, self.scale) if self.contrast == "picture" else fitted
 
-    def _fit(self, pixels: FloatArray) -> FloatArray:
-        height, width = pixels.shape[:2]
-        if (height, width) == (self.height, self.width):
-            return pixels
+    def place(self, height: int, width: int) -> Placement:
+        """Where a picture of height × width comes to lie in the tensor; `fit="crop"` leaves parts
+        of it outside.
+        """
         if self.fit == "pad" and height <= self.height and width <= self.width:
-            top, left = (self.height - height) // 2, (self.width - width) // 2
-            canvas = np.zeros(self.shape, np.float32)
-            canvas[top : top + height, left : left + width] = pixels
-            return canvas
-        return resize(pixels, self.height, self.width)
+            left, top = (self.width - width) // 2, (self.height - height) // 2
+            return Placement(left, top, height, width, 1.0, 1.0)
+        rows, columns = self.height, self.width
+        if self.fit == "crop":
+            ratio = max(
+                round(self.height / self.crop) / height, round(self.width / self.crop) / width
+            )
+            rows = max(self.height, int(height * ratio + 1e-6))
+            columns = max(self.width, int(width * ratio + 1e-6))
+        return Placement(
+            -round((columns - self.width) / 2),
+            -round((rows - self.height) / 2),
+            rows,
+            columns,
+            columns / width,
+            rows / height,
+        )
+
+    def _fit(self, pixels: FloatArray) -> FloatArray:
+        place = self.place(*pixels.shape[:2])
+        if pixels.shape[:2] != (place.height, place.width):
+            pixels = resize(pixels, place.height, place.width)
+        if pixels.shape[:2] == (self.height, self.width):
+            return pixels
+        if self.fit == "crop":
+            return pixels[
+                -place.top : -place.top + self.height, -place.left : -place.left + self.width
+            ]
+        return place.on(np.zeros(self.shape, np.float32), pixels)
 
 
 def _evened(pixels: FloatArray, scale: float) -> FloatArray:

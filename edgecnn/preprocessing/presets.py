@@ -22,11 +22,20 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "raw": {"scale": 1.0},
     "0..1": {"scale": 1 / 255},
     "-1..1": {"scale": 1 / 127.5, "mean": (1.0,)},
-    "imagenet-torch": {"scale": 1 / 255, "mean": IMAGENET_MEAN, "std": IMAGENET_STD},
+    "tf": {"scale": 1 / 127.5, "mean": (1.0,)},
+    "imagenet-torch": {
+        "scale": 1 / 255, "mean": IMAGENET_MEAN, "std": IMAGENET_STD, "order": "rgb"
+    },
+    "imagenet-torch-crop": {
+        "scale": 1 / 255, "mean": IMAGENET_MEAN, "std": IMAGENET_STD, "order": "rgb", "fit": "crop"
+    },
     "caffe": {"scale": 1.0, "mean": CAFFE_MEAN, "order": "bgr"},
-}
+    "caffe-crop": {"scale": 1.0, "mean": CAFFE_MEAN, "order": "bgr", "fit": "crop"},
+}  # fmt: skip
 """Of pixels 0…255. `raw` leaves them as they are; `imagenet-torch` and `caffe` are what
-torchvision's networks, and Keras's ResNet and VGG, were trained on.
+torchvision's networks, and Keras's ResNet and VGG, were trained on; `tf` is what Keras calls
+−1…1. With `-crop` the shorter side is resized and the center cut out, as accuracy on ImageNet is
+measured; without, pictures are fitted as the data are.
 """
 _PLAIN: Mapping[str, Any] = {"scale": 1.0, "mean": (0.0,), "std": (1.0,)}
 _LARGEST_FILE = 4 << 20
@@ -38,9 +47,10 @@ def with_preset(base: Preprocessing, name: str) -> Preprocessing:
     Raises InputError where the samples do not have the values that it speaks of.
     """
     if isinstance(base, ImagePreprocessing):
-        values = {**_PLAIN, "contrast": "as_is", "order": "rgb", **PRESETS[name]}
+        values = {**_PLAIN, "contrast": "as_is", **PRESETS[name]}
         if base.channels == 1:
-            values |= {key: _grey(values[key], values["order"]) for key in ("mean", "std")}
+            order = values.get("order", "rgb")
+            values |= {key: _grey(values[key], order) for key in ("mean", "std")}
             values["order"] = "rgb"
         return replace(base, **values)
     if name == "raw" and isinstance(base, SignalPreprocessing):
@@ -60,7 +70,7 @@ def with_statistics(
     """`base` with (pixel − mean) / std, both in pixels of 0…255."""
     if not isinstance(base, ImagePreprocessing):
         raise InputError(f"mean and std of pixels are for pictures, received: {base.kind}")
-    return replace(base, scale=1.0, mean=mean, std=std, contrast="as_is", order="rgb")
+    return replace(base, scale=1.0, mean=mean, std=std, contrast="as_is")
 
 
 def read_preprocessing(path: Path, base: Preprocessing) -> Preprocessing:

@@ -14,7 +14,8 @@ PACKAGE = Path(edgecnn.__file__).parent
 FLOORS = (
     {"errors", "scratch", "privacy", "text", "places"},
     {"registry", "files", "claims", "progress", "records", "run_details"},
-    {"preprocessing", "stats", "roofline", "formats", "proportions", "json_schema"},
+    {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}
+    | {"stats", "roofline", "proportions"},
     {"manifest", "detection", "runs", "ratios", "change_points"},
     {"measurements", "synthetic_inputs"},
     {"repeat"},

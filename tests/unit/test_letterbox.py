@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecnn.errors import InputError
 from edgecnn.preprocessing import (
     LETTERBOX_FILL,
     LetterboxPreprocessing,
@@ -80,3 +81,22 @@ def test_it_travels_as_json():
 
     assert again == letterbox
     assert isinstance(again, LetterboxPreprocessing)
+
+
+def test_a_picture_may_stand_in_the_left_top_corner():
+    letterbox = LetterboxPreprocessing(64, 64, 3, align="top_left", scale=1.0, order="bgr")
+    place = letterbox.place(50, 100)
+    red = np.zeros((50, 100, 3), np.uint8)
+    red[:, :, 0] = 200
+
+    tensor = letterbox(red)
+
+    assert (place.left, place.top, place.height, place.width) == (0, 0, 32, 64)
+    np.testing.assert_array_equal(tensor[0, 0], [0, 0, 200])
+    np.testing.assert_array_equal(tensor[40, 10], [114, 114, 114])
+    assert preprocessing_from_dict(letterbox.to_dict()) == letterbox
+
+
+def test_another_corner_is_refused():
+    with pytest.raises(InputError, match="align is"):
+        LetterboxPreprocessing(64, 64, 3, align="bottom")

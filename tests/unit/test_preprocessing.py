@@ -97,7 +97,7 @@ def test_what_is_no_picture_is_refused_with_its_shape(shape: tuple[int, ...]):
     [
         {"height": 0, "width": 4, "channels": 3},
         {"height": 4, "width": 4, "channels": 2},
-        {"height": 4, "width": 4, "channels": 3, "fit": "crop"},
+        {"height": 4, "width": 4, "channels": 3, "fit": "zoom"},
         {"height": 4, "width": 4, "channels": 3, "contrast": "more"},
         {"height": 4, "width": 4, "channels": 3, "mean": (1.0, 2.0)},
         {"height": 4, "width": 4, "channels": 3, "std": (0.0,)},
@@ -150,3 +150,42 @@ def test_a_preprocessing_survives_json():
 def test_what_is_no_preprocessing_is_refused(values: dict):
     with pytest.raises(InputError):
         preprocessing_from_dict(values)
+
+
+@pytest.mark.parametrize(("height", "width"), [(60, 80), (91, 40), (32, 32), (20, 30)])
+def test_a_crop_is_the_center_of_the_resized_shorter_side(height: int, width: int):
+    source = picture(height, width)
+    short = 32  # of Resize(32) and CenterCrop(28), which torchvision's networks are measured with
+    size = (short, int(short * height / width)) if width <= height else (
+        int(short * width / height), short
+    )  # fmt: skip
+    resized = resize(source.astype(np.float32), size[1], size[0])
+    top, left = round((size[1] - 28) / 2), round((size[0] - 28) / 2)
+
+    tensor = ImagePreprocessing(28, 28, 3, fit="crop", scale=1.0)(source)
+
+    np.testing.assert_allclose(tensor, resized[top : top + 28, left : left + 28], atol=1e-3)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
+@given(st.integers(4, 70), st.integers(4, 70))
+def test_a_mark_is_where_its_place_says(fit: str, height: int, width: int):
+    made = ImagePreprocessing(20, 24, 3, fit=fit, scale=1.0)
+    place = made.place(height, width)
+    box = np.asarray([[0, 0, width, height]], np.float32)
+
+    inside = place.to_tensor(box)
+
+    np.testing.assert_allclose(place.to_picture(inside), box, atol=1e-3)
+    expected = [place.left, place.top, place.left + place.width, place.top + place.height]
+    np.testing.assert_allclose(inside[0], expected, atol=1e-3)
+    if fit == "crop":  # the tensor lies in the picture, and all of it is filled
+        assert max(place.left, place.top) <= 0
+        assert place.left + place.width >= 24
+        assert place.top + place.height >= 20
+
+
+@pytest.mark.parametrize("crop", [0.0, 1.5, -1.0])
+def test_a_crop_beyond_the_picture_is_refused(crop: float):
+    with pytest.raises(InputError, match="crop is a share"):
+        ImagePreprocessing(8, 8, 3, fit="crop", crop=crop)

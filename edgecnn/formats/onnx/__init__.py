@@ -12,6 +12,7 @@ from edgecnn.formats.signature import Signature
 
 if TYPE_CHECKING:
     from edgecnn.formats.front import Front
+    from edgecnn.formats.metadata import ModelMetadata
 
 
 class ONNX(Format):
@@ -55,6 +56,12 @@ class ONNX(Format):
         from edgecnn.formats.onnx import front
 
         return front.read(path)
+
+    @classmethod
+    def metadata(cls, path: Path) -> ModelMetadata:
+        from edgecnn.formats.onnx import metadata
+
+        return metadata.read(path)
 
     @classmethod
     def id_limits(cls, path: Path) -> tuple[int | None, ...]:

@@ -12,6 +12,7 @@ from edgecnn.formats.signature import Signature
 
 if TYPE_CHECKING:
     from edgecnn.formats.front import Front
+    from edgecnn.formats.metadata import ModelMetadata
 
 
 class TFLite(Format):
@@ -50,6 +51,12 @@ class TFLite(Format):
         from edgecnn.formats.tflite import front
 
         return front.read(path)
+
+    @classmethod
+    def metadata(cls, path: Path) -> ModelMetadata:
+        from edgecnn.formats.tflite import metadata
+
+        return metadata.read(path)
 
     @classmethod
     def id_limits(cls, path: Path) -> tuple[int | None, ...]:
