@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from edgecnn.detection.decode import clip_boxes, decode, split_outputs
-from edgecnn.detection.detections import Detections
-from edgecnn.detection.nms import suppress
+from edgecnn.detection.detections import Boxes, Detections
+from edgecnn.detection.heads import DEFAULT_MIN_SCORE, Head, open_head
+from edgecnn.errors import InputError
+from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Placement
 
-DEFAULT_MIN_SCORE = 0.4
-"""Where a model's manifest does not name its own threshold (`metrics.min_score`)."""
+__all__ = ["DEFAULT_MIN_SCORE", "OURS", "boxes_in", "clip_boxes", "placed"]
+
+OURS = Postprocessing("heat_map")
+"""What a detector has whose manifest names no head."""
 
 
 def boxes_in(
@@ -23,15 +27,47 @@ def boxes_in(
     picture_shape: Sequence[int],
     *,
     min_score: float,
+    head: Head | None = None,
+    classes: Collection[int] | None = None,
 ) -> Detections:
     """Boxes with a score of at least `min_score`, in pixels of the picture and inside it.
 
     `outputs` are those of batch 1, `tensor_shape` and `picture_shape` (height, width, …) of the
-    network's input and of the picture, which lies in the input at `place`.
+    network's input and of the picture, which lies in the input at `place`. `head` is our own
+    where none is given; `classes` are the ones that are wanted, None for all.
     Raises InputError for the outputs of another kind of model.
     """
-    heat, box = split_outputs(outputs, tensor_shape[0], tensor_shape[1])
-    found = suppress(decode(heat, box, min_score=min_score))
+    head = head or open_head(OURS)
+    height, width = tensor_shape[:2]
+    arranged = head.arranged(outputs, height, width)
+    if any(len(part) != 1 for part in arranged):
+        raise InputError(
+            f"expected the outputs of one picture, received: {max(map(len, arranged))}"
+        )
+    parts = [part[0] for part in arranged]
+    return placed(
+        parts, tensor_shape, place, picture_shape, min_score=min_score, head=head, classes=classes
+    )
+
+
+def placed(
+    parts: Sequence[npt.NDArray[Any]],
+    tensor_shape: Sequence[int],
+    place: Placement,
+    picture_shape: Sequence[int],
+    *,
+    min_score: float,
+    head: Head,
+    classes: Collection[int] | None = None,
+) -> Detections:
+    """As `boxes_in`, of outputs that `head` has arranged, without the batch."""
+    height, width = tensor_shape[0], tensor_shape[1]
+    found = head.boxes(parts, height, width, min_score).of_classes(classes)
     xyxy = clip_boxes(place.to_picture(found.xyxy), picture_shape[0], picture_shape[1])
     solid = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)  # none that lies in the margin alone
-    return Detections(xyxy[solid], found.scores[solid])
+    return Detections(xyxy[solid], found.scores[solid], found.class_ids[solid])
+
+
+def clip_boxes(xyxy: Boxes, height: int, width: int) -> Boxes:
+    """Boxes cut at the picture's edge."""
+    return np.clip(xyxy, 0, np.asarray([width, height] * 2, np.float32)).astype(np.float32)

@@ -69,7 +69,35 @@ def suppress(
     weights[np.arange(len(kept)), kept] = np.maximum(scores[kept], 1e-12)
     voted = weights @ boxes / weights.sum(axis=1, keepdims=True)
     result = boxes[kept] if vote_iou > 1 else voted.astype(np.float32)
-    return Detections(result, scores[kept])
+    return Detections(result, scores[kept], found.class_ids[order][kept])
+
+
+def suppress_by_class(found: Detections, *, max_iou: float, limit: int = 300) -> Detections:
+    """Plain greedy non-maximum suppression, each class by itself: what most detectors are made
+    for. The best `limit` survivors, best first.
+
+    Of two boxes that overlap by more than `max_iou` the better one survives, of equal ones the
+    first.
+    """
+    order = np.argsort(-found.scores, kind="stable")
+    ranked = found.where(order)
+    alive = np.zeros(len(ranked), bool)
+    for class_id in np.unique(ranked.class_ids):
+        places = np.flatnonzero(ranked.class_ids == class_id)
+        alive[places[_survivors(ranked.xyxy[places], max_iou)]] = True
+    return ranked.where(np.flatnonzero(alive)[:limit])
+
+
+def _survivors(boxes: Boxes, max_iou: float) -> list[int]:
+    """Places of the boxes that stay; `boxes` come best first."""
+    waiting = np.arange(len(boxes))
+    kept = []
+    while waiting.size:
+        best, waiting = int(waiting[0]), waiting[1:]
+        kept.append(best)
+        if waiting.size:
+            waiting = waiting[iou(boxes[best : best + 1], boxes[waiting])[0] <= max_iou]
+    return kept
 
 
 def _area(boxes: Boxes) -> npt.NDArray[np.float64]:

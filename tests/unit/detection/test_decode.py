@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgecnn.detection.decode import MAX_CANDIDATES, clip_boxes, decode, split_outputs
+from edgecnn.detection.answer import clip_boxes
 from edgecnn.detection.detections import Detections
+from edgecnn.detection.heads.heat_map import MAX_CANDIDATES, decode, split_outputs
 from edgecnn.errors import InputError
 from edgecnn.training.detection_loss import targets
 

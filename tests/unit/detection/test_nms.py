@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgecnn.detection.detections import Detections
-from edgecnn.detection.nms import inside, iou, suppress
+from edgecnn.detection.nms import inside, iou, suppress, suppress_by_class
 
 coordinate = st.floats(-100, 2000, width=32)
 
@@ -132,3 +133,38 @@ def test_two_signs_side_by_side_both_survive():
     )
 
     assert len(suppress(found)) == 2
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.3, 0.5, 0.7]))
+@settings(max_examples=50)
+def test_plain_nms_keeps_what_no_better_box_of_its_class_overlaps(seed, max_iou):
+    rng = np.random.default_rng(seed)
+    corners = rng.uniform(0, 60, (40, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(5, 40, (40, 2))], axis=1)
+    found = Detections(
+        boxes.astype(np.float32),
+        rng.permutation(40).astype(np.float32) / 40,
+        rng.integers(0, 3, 40),
+    )
+
+    kept = suppress_by_class(found, max_iou=max_iou)
+
+    alone: list[int] = []  # the definition, one box after the other
+    overlaps = iou(found.xyxy, found.xyxy)
+    for place in np.argsort(-found.scores):
+        rivals = [other for other in alone if found.class_ids[other] == found.class_ids[place]]
+        if all(overlaps[place, other] <= max_iou for other in rivals):
+            alone.append(int(place))
+    np.testing.assert_array_equal(kept.xyxy, found.xyxy[alone])
+    np.testing.assert_array_equal(kept.class_ids, found.class_ids[alone])
+
+
+def test_boxes_of_different_classes_stay_side_by_side():
+    box = np.asarray([[0, 0, 10, 10]] * 2, np.float32)
+    scores = np.asarray([0.9, 0.8], np.float32)
+
+    both = suppress_by_class(Detections(box, scores, np.asarray([0, 1])), max_iou=0.5)
+    same = suppress_by_class(Detections(box, scores, np.asarray([1, 1])), max_iou=0.5)
+
+    assert len(both) == 2
+    assert same.scores.tolist() == pytest.approx([0.9])

@@ -1,21 +1,64 @@
-"""A detector's two maps → boxes with scores, in pixels of the network's input."""
+"""Our own head: a map of logits and a map of distances → boxes with scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.detection.detections import Boxes, Detections, Scores
+from edgecnn.detection.detections import Detections, Scores
+from edgecnn.detection.heads.base import Array, Clues, Head
+from edgecnn.detection.nms import suppress
 from edgecnn.errors import InputError
+from edgecnn.postprocessing import Postprocessing
+from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
 
 STRIDE = 8
 MAX_CANDIDATES = 300
 """Cells that are looked at in one picture, best first: NMS takes quadratic time."""
 LOG_RANGE = (-4.0, 7.0)
 """log₂ distances outside are cut: half a pixel and 1,024 pixels from the middle to a side."""
+
+
+class HeatMap(Head):
+    """Outputs (n, rows, columns, 1) and (n, rows, columns, 4), stride 8, one class."""
+
+    name: ClassVar[str] = "heat_map"
+
+    @classmethod
+    def find(cls, clues: Clues) -> Postprocessing | None:
+        rows, columns = clues.height // STRIDE, clues.width // STRIDE
+        heat = {(rows, columns, 1), (1, rows, columns)}
+        box = {(rows, columns, 4), (4, rows, columns)}
+        shapes = clues.outputs
+        if len(shapes) != 2 or not any(one in heat for one in shapes):
+            return None
+        return Postprocessing(cls.name) if any(one in box for one in shapes) else None
+
+    @classmethod
+    def classes_of(cls, outputs: Sequence[tuple[int | None, ...]]) -> int | None:  # noqa: ARG003
+        return 1
+
+    def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
+        return LetterboxPreprocessing(height, width, 3)
+
+    def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
+        return list(arrange_outputs(outputs, height, width))
+
+    def candidates(
+        self, outputs: Sequence[Array], height: int, width: int, min_score: float
+    ) -> Detections:
+        heat, box = outputs
+        del height, width  # the maps have their own size
+        return decode(heat[:, :, 0], box, min_score=min_score)
+
+    def boxes(
+        self, outputs: Sequence[Array], height: int, width: int, min_score: float
+    ) -> Detections:
+        """With the votes of overlapping boxes, see `nms.suppress`."""
+        return suppress(self.candidates(outputs, height, width, min_score))
 
 
 def decode(
@@ -85,7 +128,7 @@ def arrange_outputs(
         raise InputError(
             f"not a detector: expected outputs (n, {rows}, {columns}, 1) and "
             f"(n, {rows}, {columns}, 4), received: {shapes}",
-            hint="give a model made by edgecnn.training.stop_sign",
+            hint="give a model made by edgecnn.training.stop_sign, or name its head: --head NAME",
         )
     return heat, box
 
@@ -97,8 +140,3 @@ def _logit(score: float) -> float:
 
 def _sigmoid(logits: npt.NDArray[Any]) -> Scores:
     return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)
-
-
-def clip_boxes(xyxy: Boxes, height: int, width: int) -> Boxes:
-    """Boxes cut at the picture's edge."""
-    return np.clip(xyxy, 0, np.asarray([width, height] * 2, np.float32)).astype(np.float32)

@@ -1,0 +1,50 @@
+"""Detection heads, one file each: which outputs are theirs, and how these become boxes."""
+
+from __future__ import annotations
+
+from edgecnn.detection.heads.base import DEFAULT_MIN_SCORE, Clues, Head
+from edgecnn.errors import InputError
+from edgecnn.postprocessing import Postprocessing
+from edgecnn.registry import HEADS
+
+__all__ = ["DEFAULT_MIN_SCORE", "Clues", "Head", "find_head", "head_class", "open_head"]
+
+
+def head_class(name: str) -> type[Head]:
+    """The head of that name. Raises InputError, with the known names, for another."""
+    found: type[Head] = HEADS.load(name)
+    return found
+
+
+def open_head(settings: Postprocessing, *, every_class: bool = False) -> Head:
+    """The head that a record names, with what the record says. Raises InputError for one that
+    nobody registered.
+    """
+    return head_class(settings.head)(settings, every_class=every_class)
+
+
+def find_head(clues: Clues, name: str) -> Postprocessing:
+    """What to know of a detector's head, found by its outputs and metadata.
+
+    `name` is for the message. Raises InputError where no head has such outputs, and where several
+    could.
+    """
+    found = [
+        record for head in HEADS.names() if (record := head_class(head).find(clues)) is not None
+    ]
+    if clues.end_to_end:
+        found = [record for record in found if record.head == "end_to_end"] or found
+    if len(found) == 1:
+        return found[0]
+    shapes = ", ".join(_shown(shape) for shape in clues.outputs) or "none"
+    heads = found or [Postprocessing(head) for head in HEADS.names()]
+    which = ", ".join(record.head for record in heads)
+    reason = "one of several heads" if found else "one whose head is not known"
+    raise InputError(
+        f"{name}: not a detector, or {reason}: {shapes} for images of {clues.width}×{clues.height}",
+        hint=f"name the head that its maker used: --head NAME, one of {which}",
+    )
+
+
+def _shown(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join(["n", *("?" if size is None else str(size) for size in shape)]) + ")"

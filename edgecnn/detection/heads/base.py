@@ -1,0 +1,235 @@
+"""What a detection head promises, and what most heads share.
+
+A head is one file: it says by which outputs it is known, how its makers prepare pictures, and how
+its outputs become boxes in pixels of the network's input.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.detection.detections import Boxes, Detections
+from edgecnn.detection.nms import suppress_by_class
+from edgecnn.errors import InputError
+from edgecnn.postprocessing import Postprocessing
+from edgecnn.preprocessing import ImagePreprocessing
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+DEFAULT_MIN_SCORE = 0.4
+"""Where neither a manifest nor the head names a threshold."""
+MAX_CANDIDATES = 3_000
+"""Boxes of one picture that NMS looks at, best first."""
+UNIT_SCALE = 2.0
+"""Centers of a head that covers its input go up to the input's size, or up to 1: never between."""
+LOGITS_BELOW = -0.5
+"""Scores of a head that covers its input have values below this before the sigmoid, and none
+after it, however coarsely they are quantized (0 always has a level of its own)."""
+
+
+@dataclass(frozen=True)
+class Clues:
+    """What is known of a detector before it has run.
+
+    `height` and `width` are those of its input, `outputs` the shapes of its outputs without the
+    batch (None where a size is open), `names` those of the outputs. `class_names`, `strides` and
+    `end_to_end` are what its metadata say. `parts` are the places of boxes, classes, scores and
+    count among the outputs where the graph ends in TFLite's detection post-processing, and
+    `scored_classes` is how many classes it chooses from, background included. `plain` and
+    `unturned` are how the graph ends (see `formats.metadata`).
+    """
+
+    height: int
+    width: int
+    outputs: tuple[tuple[int | None, ...], ...]
+    names: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    strides: tuple[int, ...] = ()
+    end_to_end: bool = False
+    parts: tuple[int, ...] = ()
+    scored_classes: int | None = None
+    plain: bool = False
+    unturned: bool = False
+
+    def cells(self, strides: Sequence[int]) -> int:
+        """How many cells the grids of these strides have together."""
+        return sum(-(-self.height // s) * -(-self.width // s) for s in strides)
+
+
+class Head(ABC):
+    """Makes boxes of a detector's outputs."""
+
+    name: ClassVar[str]
+    min_score: ClassVar[float] = DEFAULT_MIN_SCORE
+    max_iou: ClassVar[float | None] = None
+    """None for a head whose boxes do not overlap any more."""
+    counts_exactly: ClassVar[bool] = True
+    """False where outputs may hold more behind the class scores (masks, key points)."""
+
+    def __init__(self, settings: Postprocessing, *, every_class: bool = False) -> None:
+        """`every_class` lets a box stand for each class that it has a score for, as averages over
+        all thresholds want it; otherwise the best one counts alone.
+        """
+        self.settings = settings
+        self.every_class = every_class
+
+    @classmethod
+    @abstractmethod
+    def find(cls, clues: Clues) -> Postprocessing | None:
+        """What to know for outputs that can only be this head's; None for any other."""
+
+    @classmethod
+    def classes_of(cls, outputs: Sequence[tuple[int | None, ...]]) -> int | None:  # noqa: ARG003
+        """How many classes outputs of these shapes (without the batch) have; None where the
+        shapes do not say it.
+        """
+        return None
+
+    @abstractmethod
+    def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
+        """How the head's makers prepare a picture."""
+
+    @abstractmethod
+    def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
+        """The outputs that the head needs, each (n, …), in one order and layout.
+
+        Raises InputError for the outputs of another head.
+        """
+
+    @abstractmethod
+    def candidates(
+        self, outputs: Sequence[Array], height: int, width: int, min_score: float
+    ) -> Detections:
+        """Boxes in pixels of the input, best first, overlaps still in.
+
+        `outputs` are arranged and of one picture, without the batch.
+        """
+
+    def boxes(
+        self, outputs: Sequence[Array], height: int, width: int, min_score: float
+    ) -> Detections:
+        """Boxes in pixels of the input, best first, of arranged outputs of one picture."""
+        found = self.candidates(outputs, height, width, min_score)
+        stated = self.settings.max_iou
+        max_iou = self.max_iou if stated is None else stated
+        return found if max_iou is None else suppress_by_class(found, max_iou=max_iou)
+
+    def check_classes(self, count: int) -> None:
+        """Raise InputError where the outputs have another number of classes than are named."""
+        named = len(self.settings.class_names)
+        if named and named != count:
+            raise InputError(
+                f"the outputs have {count} classes for head {self.name}, but {named} are named",
+                hint="give the names of this model's classes (--labels FILE), or another --head",
+            )
+
+
+def refuse(head: str, expected: str, outputs: Sequence[Array]) -> InputError:
+    """The error for outputs that a head does not have."""
+    shapes = ", ".join(str(tuple(output.shape)) for output in outputs) or "none"
+    return InputError(
+        f"head {head} expects {expected}, received outputs: {shapes}",
+        hint="name the head that the model has: --head NAME",
+    )
+
+
+def one_output(
+    head: str, expected: str, outputs: Sequence[Array], fits: Callable[[Array], bool]
+) -> Array:
+    """The only output that fits. Raises InputError where none does, or several."""
+    found = [output for output in outputs if fits(output)]
+    if len(found) != 1:
+        raise refuse(head, expected, outputs)
+    return found[0]
+
+
+def as_shares(scores: Array, *, logits: bool = False) -> Array:
+    """Scores in 0…1, by a sigmoid where they are known to be logits, or seen to be (see
+    `LOGITS_BELOW`).
+    """
+    if logits:
+        return sigmoid(scores)
+    lowest = scores.min(initial=0)
+    if not np.isfinite(lowest):
+        finite = scores[np.isfinite(scores)]
+        lowest = finite.min(initial=0)
+    return sigmoid(scores) if lowest < LOGITS_BELOW else scores
+
+
+def sigmoid(values: Array) -> Floats:
+    """1 / (1 + e^−x), without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(values, np.float64))))
+
+
+def pick(
+    scores: Array, min_score: float, *, every_class: bool
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """(cells, classes) whose score in `scores` (cells, classes) reaches `min_score`, best first,
+    at most `MAX_CANDIDATES`: the best class of each cell, or each class. NaN reaches nothing.
+    """
+    if np.isnan(scores.min(initial=0)):
+        scores = np.where(np.isnan(scores), -np.inf, scores)
+    columns = scores.shape[1]
+    if not every_class:
+        best = scores.argmax(axis=1) if scores.size else np.zeros(len(scores), np.intp)
+        scores = np.take_along_axis(scores, best[:, None], axis=1)
+        columns = 1
+    flat = scores.reshape(-1)
+    chosen = np.flatnonzero(flat >= max(min_score, 1e-9))
+    if chosen.size > MAX_CANDIDATES:
+        strongest = np.argpartition(-flat[chosen], MAX_CANDIDATES)[:MAX_CANDIDATES]
+        chosen = np.sort(chosen[strongest])
+    chosen = chosen[np.argsort(-flat[chosen], kind="stable")]
+    cells, classes = np.divmod(chosen, columns)
+    return cells, classes if every_class else best[cells]
+
+
+def detections(xyxy: Array, scores: Array, class_ids: Array, height: int, width: int) -> Detections:
+    """Detections of the boxes that are finite; what lies far outside of the input is cut."""
+    boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
+    finite = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
+    reach = 4.0 * max(height, width)
+    boxes = np.clip(boxes[finite], -reach, reach)
+    return Detections(
+        boxes.astype(np.float32),
+        np.clip(np.asarray(scores)[finite], 0, 1).astype(np.float32),
+        np.asarray(class_ids)[finite].astype(np.int64),
+    )
+
+
+def from_centers(centers: Array, sizes: Array) -> Boxes:
+    """(n, 4) left, top, right, bottom of boxes by their center and size."""
+    return np.concatenate([centers - sizes / 2, centers + sizes / 2], axis=1)
+
+
+def in_pixels(coordinates: Array, height: int, width: int) -> Floats:
+    """Coordinates (…, 4) in pixels, whether they were that or shares of the input's sides."""
+    boxes = np.asarray(coordinates, np.float64)
+    finite = boxes[np.isfinite(boxes)]
+    if finite.size and np.abs(finite).max() <= UNIT_SCALE:
+        return boxes * np.asarray([width, height, width, height], np.float64)
+    return boxes
+
+
+def grid(height: int, width: int, strides: Sequence[int]) -> tuple[Floats, Floats]:
+    """(left top corners (cells, 2) in pixels, strides (cells, 1)) of grids, rows first."""
+    corners, steps = [], []
+    for stride in strides:
+        rows, columns = -(-height // stride), -(-width // stride)
+        y, x = np.divmod(np.arange(rows * columns), columns)
+        corners.append(np.column_stack([x, y]) * float(stride))
+        steps.append(np.full((rows * columns, 1), float(stride)))
+    return np.concatenate(corners), np.concatenate(steps)
+
+
+def last_axis(outputs: Sequence[tuple[int | None, ...]], rank: int, others: int) -> int | None:
+    """How many entries more than `others` the last axis of the only output of that rank has."""
+    sizes = [shape[-1] for shape in outputs if len(shape) == rank and (shape[-1] or 0) > others]
+    return None if len(sizes) != 1 or sizes[0] is None else sizes[0] - others

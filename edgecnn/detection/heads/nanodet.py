@@ -1,0 +1,106 @@
+"""NanoDet's heads: class scores and, for each side of a box, a distribution over distances.
+
+Rows are (a score for each class, 4 × 8 logits); a side's distance is the mean of 0…7 strides under
+the softmax of its logits (X. Li et al., 2020). NanoDet-Plus has strides 8 to 64 and measures from
+a cell's left top corner, NanoDet has strides 8 to 32 and measures from its middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from edgecnn.detection.detections import Detections
+from edgecnn.detection.heads.base import (
+    Array,
+    Clues,
+    Floats,
+    Head,
+    as_shares,
+    detections,
+    grid,
+    last_axis,
+    one_output,
+    pick,
+)
+from edgecnn.errors import InputError
+from edgecnn.postprocessing import Postprocessing
+from edgecnn.preprocessing import ImagePreprocessing
+
+PLUS, FIRST = (8, 16, 32, 64), (8, 16, 32)
+BINS = 8
+SIDES = 4 * BINS
+COCO_COLUMNS = 80 + SIDES
+EXPECTED = f"one output (n, cells, classes + {SIDES})"
+
+
+class NanoDet(Head):
+    """One output (n, cells, classes + 32)."""
+
+    name: ClassVar[str] = "nanodet"
+    min_score: ClassVar[float] = 0.35
+    max_iou: ClassVar[float | None] = 0.6
+
+    @classmethod
+    def find(cls, clues: Clues) -> Postprocessing | None:
+        named = len(clues.class_names)
+        wanted = named + SIDES if named else COCO_COLUMNS
+        for strides in (PLUS, FIRST):
+            if (clues.cells(strides), wanted) in clues.outputs:
+                return Postprocessing(cls.name, clues.class_names, strides)
+        return None
+
+    @classmethod
+    def classes_of(cls, outputs: Sequence[tuple[int | None, ...]]) -> int | None:
+        return last_axis(outputs, 2, SIDES)
+
+    def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
+        return ImagePreprocessing(
+            height, width, 3, scale=1.0, order="bgr",
+            mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395),
+        )  # fmt: skip
+
+    def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
+        def fits(output: Array) -> bool:
+            return output.ndim == 3 and output.shape[2] > SIDES
+
+        found = one_output(self.name, EXPECTED, outputs, fits)
+        self._strides(found.shape[1], height, width)
+        self.check_classes(found.shape[2] - SIDES)
+        return [found]
+
+    def candidates(
+        self, outputs: Sequence[Array], height: int, width: int, min_score: float
+    ) -> Detections:
+        rows = outputs[0]
+        scores = as_shares(rows[:, :-SIDES])
+        cells, classes = pick(scores, min_score, every_class=self.every_class)
+        strides = self._strides(len(rows), height, width)
+        corners, steps = grid(height, width, strides)
+        middle = 0.0 if len(strides) == len(PLUS) else 0.5
+        points = corners[cells] + middle * steps[cells]
+        reach = _expected(np.asarray(rows[cells, -SIDES:], np.float64)) * steps[cells]
+        xyxy = np.concatenate([points - reach[:, :2], points + reach[:, 2:]], axis=1)
+        return detections(xyxy, scores[cells, classes], classes, height, width)
+
+    def _strides(self, rows: int, height: int, width: int) -> tuple[int, ...]:
+        clues = Clues(height, width, ())
+        for strides in (self.settings.strides, PLUS, FIRST):
+            if strides and clues.cells(strides) == rows:
+                return strides
+        raise InputError(
+            f"head {self.name}: {rows} boxes are not one for each cell of strides 8 to 64 "
+            f"({clues.cells(PLUS)}) or 8 to 32 ({clues.cells(FIRST)}) on an input of "
+            f"{width}×{height}",
+            hint="name the head that the model has: --head NAME",
+        )
+
+
+def _expected(logits: Floats) -> Floats:
+    """(n, 32) logits → (n, 4) distances in strides."""
+    sides = logits.reshape(-1, 4, BINS)
+    weights = np.exp(sides - sides.max(axis=2, keepdims=True))
+    weights /= weights.sum(axis=2, keepdims=True)
+    return np.asarray(weights @ np.arange(BINS, dtype=np.float64))

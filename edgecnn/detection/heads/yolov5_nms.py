@@ -1,0 +1,33 @@
+"""YOLOv5 exported by TensorFlow with NMS inside: boxes, scores, classes and a count.
+
+As SSD's four outputs, but boxes are shares (left, top, right, bottom).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from edgecnn.detection.heads.base import Clues
+from edgecnn.detection.heads.ssd import PARTS, SSD
+from edgecnn.postprocessing import Postprocessing
+from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
+
+
+class YOLOv5NMS(SSD):
+    """Four outputs; where `order` does not say which is which, their values do."""
+
+    name: ClassVar[str] = "yolov5_nms"
+    min_score: ClassVar[float] = 0.25
+    top_first: ClassVar[bool] = False
+
+    @classmethod
+    def find(cls, clues: Clues) -> Postprocessing | None:
+        """Four such outputs of a file with Ultralytics' metadata, which have strides."""
+        if len(clues.outputs) != PARTS or not clues.strides or clues.parts:
+            return None
+        ranks = sorted(len(shape) for shape in clues.outputs)
+        known = ranks in ([0, 1, 1, 2], [1, 1, 1, 2])
+        return Postprocessing(cls.name, clues.class_names) if known else None
+
+    def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
+        return LetterboxPreprocessing(height, width, 3)

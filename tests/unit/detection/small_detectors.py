@@ -1,0 +1,214 @@
+"""Detectors of a few hundred weights, in the words of other makers, that really see: red squares of
+16 pixels are their first class, green ones their second.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SIDE = 96
+GRID = SIDE // 16
+CELLS = (144, 36, 9)
+NAMES = ("stop sign", "person")
+RED, GREEN = (255, 0, 0), (0, 255, 0)
+ULTRALYTICS = {
+    "stride": "32",
+    "task": "detect",
+    "imgsz": f"[{SIDE}, {SIDE}]",
+    "names": str(dict(enumerate(NAMES))),
+}
+
+
+def write_detector(
+    path: Path,
+    layout: str = "yolov8",
+    *,
+    classes: int = len(NAMES),
+    metadata: Mapping[str, str] | None = None,
+    output_step: float = 0.0,
+) -> Path:
+    """An .onnx file of a detector of `layout`: yolov8, yolov5, yolox or fastestdet.
+
+    It has a score for every cell of stride 16; further classes never score. With `output_step` the
+    output passes through uint8 of that step, as in a file that is quantized to its very end.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    raw = layout == "yolox"
+    nodes, constants = _scores(classes, bgr=layout in ("yolox", "fastestdet"), raw=raw)
+    shape = _LAYOUTS[layout](nodes, constants, "scores", classes)
+    if output_step:
+        nodes[-1].output[0] = "exact"
+        constants |= {"step": np.asarray(output_step, np.float32), "zero": np.asarray(0, np.uint8)}
+        for kind, taken, made in (
+            ("Quantize", "exact", "whole"),
+            ("Dequantize", "whole", "output"),
+        ):
+            nodes.append(helper.make_node(f"{kind}Linear", [taken, "step", "zero"], [made]))
+    graph = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 3, SIDE, SIDE))],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    for key, value in (metadata or {}).items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+def _scores(classes: int, *, bgr: bool, raw: bool) -> tuple[list[Any], dict[str, np.ndarray]]:
+    """Scores (1, classes, 6, 6) of the cells of stride 16, by their color."""
+    from onnx import helper
+
+    weights = np.zeros((classes, 3, 1, 1), np.float32)
+    bias = np.full(classes, -9, np.float32)
+    for number, (red, green, blue) in enumerate(((12, -12, -12), (-12, 12, -12))[:classes]):
+        weights[number, :, 0, 0] = (blue, green, red) if bgr else (red, green, blue)
+        bias[number] = -4
+    if raw:
+        weights /= 255
+    nodes = [
+        helper.make_node(
+            "AveragePool", ["images"], ["colors"], kernel_shape=(16, 16), strides=(16, 16)
+        ),
+        helper.make_node("Conv", ["colors", "weights", "bias"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["scores"]),
+    ]
+    return nodes, {"weights": weights, "bias": bias}
+
+
+def _in_a_row(
+    nodes: list[Any], constants: dict[str, np.ndarray], scores: str, classes: int, copies: int = 1
+) -> None:
+    """`row` (1, classes, boxes): the scores of all cells of strides 8, 16 and 32."""
+    from onnx import helper
+
+    constants["flat"] = np.asarray((1, classes, CELLS[1]), np.int64)
+    constants["small"] = np.zeros((1, classes, CELLS[0] * copies), np.float32)
+    constants["large"] = np.zeros((1, classes, CELLS[2] * copies), np.float32)
+    nodes.append(helper.make_node("Reshape", [scores, "flat"], ["cells"]))
+    repeated = ["cells"] * copies
+    if copies > 1:
+        constants["none"] = np.zeros((1, classes, CELLS[1]), np.float32)
+        repeated[1:] = ["none"] * (copies - 1)
+    nodes.append(helper.make_node("Concat", ["small", *repeated, "large"], ["row"], axis=2))
+
+
+def _centers(copies: int = 1) -> np.ndarray:
+    """(4, boxes): center and size of the box of each cell, in pixels."""
+    parts = []
+    for side in (12, 6, 3):
+        step = SIDE // side
+        y, x = np.divmod(np.arange(side * side), side)
+        one = np.stack([(x + 0.5) * step, (y + 0.5) * step, *np.full((2, side * side), step)])
+        parts += [one] * copies
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def _yolov8(nodes: list[Any], constants: dict[str, np.ndarray], scores: str, classes: int) -> Any:
+    from onnx import helper
+
+    _in_a_row(nodes, constants, scores, classes)
+    constants["boxes"] = _centers()[None]
+    nodes.append(helper.make_node("Concat", ["boxes", "row"], ["output"], axis=1))
+    return (1, 4 + classes, sum(CELLS))
+
+
+def _yolov5(nodes: list[Any], constants: dict[str, np.ndarray], scores: str, classes: int) -> Any:
+    from onnx import helper
+
+    _in_a_row(nodes, constants, scores, classes, copies=3)
+    boxes = _centers(3)
+    constants["boxes"] = np.concatenate([boxes, np.ones((1, boxes.shape[1]), np.float32)])[None]
+    nodes.append(helper.make_node("Concat", ["boxes", "row"], ["columns"], axis=1))
+    nodes.append(helper.make_node("Transpose", ["columns"], ["output"], perm=(0, 2, 1)))
+    return (1, 3 * sum(CELLS), 5 + classes)
+
+
+def _yolox(nodes: list[Any], constants: dict[str, np.ndarray], scores: str, classes: int) -> Any:
+    from onnx import helper
+
+    _in_a_row(nodes, constants, scores, classes)
+    column = np.asarray([0.5, 0.5, 0, 0, 1], np.float32)  # the middle of a cell, as large as one
+    constants["boxes"] = np.tile(column[None, :, None], (1, 1, sum(CELLS)))
+    nodes.append(helper.make_node("Concat", ["boxes", "row"], ["columns"], axis=1))
+    nodes.append(helper.make_node("Transpose", ["columns"], ["output"], perm=(0, 2, 1)))
+    return (1, sum(CELLS), 5 + classes)
+
+
+def _fastestdet(
+    nodes: list[Any], constants: dict[str, np.ndarray], scores: str, classes: int
+) -> Any:
+    from onnx import helper
+
+    share = float(np.log(1 / (GRID - 1)))  # its sigmoid is 1 / GRID
+    half = float(np.arctanh(0.5))
+    column = np.asarray([1, half, half, share, share], np.float32)
+    constants["boxes"] = np.tile(column[None, :, None, None], (1, 1, GRID, GRID))
+    nodes.append(helper.make_node("Concat", ["boxes", scores], ["output"], axis=1))
+    return (1, 5 + classes, GRID, GRID)
+
+
+_LAYOUTS: Mapping[str, Any] = {
+    "yolov8": _yolov8,
+    "yolov5": _yolov5,
+    "yolox": _yolox,
+    "fastestdet": _fastestdet,
+}
+
+
+def draw(
+    squares: Sequence[tuple[int, int, tuple[int, int, int]]], side: int = 2 * SIDE
+) -> np.ndarray:
+    """A gray picture (side, side, 3) RGB with squares (row, column, color), six to a side."""
+    picture = np.full((side, side, 3), 90, np.uint8)
+    step = side // GRID
+    for row, column, color in squares:
+        picture[row * step : (row + 1) * step, column * step : (column + 1) * step] = color
+    return picture
+
+
+SCENES = (
+    ((1, 1, RED), (2, 3, GREEN)),
+    ((0, 2, GREEN),),
+    (),
+    ((3, 0, RED),),
+)
+
+
+def write_scenes(folder: Path, names: Sequence[str] = NAMES) -> Path:
+    """`SCENES` as COCO's JSON, red squares of the class `names[0]` and green ones of `names[1]`."""
+    from PIL import Image
+
+    (folder / "images").mkdir(parents=True)
+    annotations = []
+    for number, squares in enumerate(SCENES):
+        Image.fromarray(draw(squares)).save(folder / "images" / f"{number}.png")
+        for row, column, color in squares:
+            annotations.append(
+                {
+                    "id": len(annotations) + 1, "image_id": number, "iscrowd": 0,
+                    "category_id": 1 + (color == GREEN),
+                    "bbox": [column * 32, row * 32, 32, 32], "area": 32 * 32,
+                }
+            )  # fmt: skip
+    document = {
+        "images": [
+            {"id": n, "file_name": f"{n}.png", "width": 2 * SIDE, "height": 2 * SIDE}
+            for n in range(len(SCENES))
+        ],
+        "annotations": annotations,
+        "categories": [{"id": n, "name": name} for n, name in enumerate(names, start=1)],
+    }
+    (folder / "annotations.json").write_text(json.dumps(document))
+    return folder
