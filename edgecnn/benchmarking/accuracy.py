@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,25 @@ from edgecnn.data.base import Dataset
 from edgecnn.data.seen import Seen
 from edgecnn.errors import GateError, InputError
 from edgecnn.evaluation.parity import parity
-from edgecnn.evaluation.tasks import Key, Outputs, Scorer, open_scorer
+from edgecnn.evaluation.tasks import Outputs, Scorer, open_scorer
+from edgecnn.feeding.scoring import key_for
 from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.results import Accuracy, Parity
 
 
-def scorer_for(dataset: Dataset, preprocessing: Preprocessing, manifest: Manifest) -> Scorer:
+def scorer_for(
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    manifest: Manifest,
+    class_names: Sequence[str] = (),
+) -> Scorer:
     """What scores a model's outputs for the whole test split.
 
-    Raises InputError where data and model do not fit, MissingDependencyError without the
-    library that scores.
+    `class_names` are what the model calls its classes. Raises InputError where data and model do
+    not fit, MissingDependencyError without the library that scores.
     """
-    key = Key(
-        dataset["test"].truth, dataset.labels, preprocessing, manifest.metrics.get("min_score")
-    )
-    return open_scorer(dataset.task, key)
+    return open_scorer(dataset.task, key_for(dataset, "test", preprocessing, manifest, class_names))
 
 
 def accuracy_of(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from edgecnn.benchmarking.accuracy import scorer_for
@@ -16,13 +17,29 @@ from edgecnn.data.seen import Seen, seen_in_training
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Scorer
 from edgecnn.feeding import Choice, choose, prove_file
-from edgecnn.manifest import Artifact, TensorSpec
+from edgecnn.feeding.detectors import (
+    ModelOptions,
+    Recognized,
+    class_names_in,
+    has_head,
+    recognize,
+)
+from edgecnn.manifest import Artifact, Manifest, TensorSpec
 from edgecnn.preprocessing import Fed, ImagePreprocessing, Preprocessing, tensor_range
 from edgecnn.progress import Progress, silent
 from edgecnn.synthetic_inputs import channels_last
 
-Input = Callable[[], TensorSpec | None]
-"""The input of a model, asked of a runtime; None when it has several, and when nobody can say."""
+
+@dataclass(frozen=True)
+class Signature:
+    """The only input of a model and its outputs, as a runtime has them."""
+
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+
+
+Asked = Callable[[], Signature | None]
+"""Asks a runtime; None for a model of several inputs, and when nobody can say."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,8 @@ class Prepared:
 class Feeding:
     """The test split of `data`, written into `folder` as each artifact wants it.
 
-    Artifacts that want the same share a file. `option` is what the user said that they want.
+    Artifacts that want the same share a file. `option` is what the user said that they want,
+    `about` what else the user said about the models.
     """
 
     def __init__(
@@ -51,16 +69,19 @@ class Feeding:
         folder: Path,
         option: str | Preprocessing | None = None,
         progress: Progress = silent,
+        *,
+        about: ModelOptions | None = None,
     ) -> None:
         self._data = data
         self._folder = folder
         self._option = option
+        self._about = about or ModelOptions()
         self._progress = progress
         self._prepared: dict[str, Prepared | EdgeCNNError | None] = {}
         self._fed: dict[str, Fed] = {}
         self._files: dict[Preprocessing, tuple[Path, RawSamples]] = {}
 
-    def prepare(self, artifact: Artifact, asked: Input) -> None:
+    def prepare(self, artifact: Artifact, asked: Asked) -> None:
         """Write what `artifact` is fed, unless it is there."""
         if self._data is not None and artifact.sha256 not in self._prepared:
             try:
@@ -88,11 +109,24 @@ class Feeding:
         prepared = self.of(artifact)
         return prepared.seen if isinstance(prepared, Prepared) else None
 
-    def _prepare(self, data: Dataset, artifact: Artifact, asked: Input) -> Prepared | None:
-        choice = self._choose(data, artifact, asked)
+    def _prepare(self, data: Dataset, artifact: Artifact, asked: Asked) -> Prepared | None:
+        asked = cache(asked)  # a worker process answers
+        manifest, unscored = artifact.manifest, ""
+        choice: Choice | None = None
+        if data.task == "detection" and self._is_foreign(manifest):
+            try:
+                found = self._recognized(artifact, asked)
+            except InputError as error:
+                unscored = f"{error.message} ({error.hint})" if error.hint else error.message
+            else:
+                if found is None:
+                    return None
+                choice, unscored = found.choice, found.nameless
+                manifest = replace(manifest, postprocessing=found.postprocessing)
+        choice = choice or self._choose(data, artifact, asked)
         if choice is None:
             return None
-        self._fed[artifact.sha256] = choice.fed
+        self._fed[artifact.sha256] = replace(choice.fed, unscored=unscored)
         preprocessing = choice.preprocessing
         if preprocessing is None:
             return None
@@ -103,7 +137,8 @@ class Feeding:
             self._files[preprocessing] = (path, raw)
         scorer = None
         try:
-            scorer = scorer_for(data, preprocessing, artifact.manifest)
+            if not unscored:
+                scorer = scorer_for(data, preprocessing, manifest, self._names(artifact))
         except InputError as error:  # no box in any picture, say: the latency is still true
             hint = f" ({error.hint})" if error.hint else ""
             fed = replace(choice.fed, unscored=f"{error.message}{hint}")
@@ -111,15 +146,40 @@ class Feeding:
         seen = seen_in_training(artifact.manifest, data)
         return Prepared(*self._files[preprocessing], preprocessing, scorer, seen)
 
-    def _choose(self, data: Dataset, artifact: Artifact, asked: Input) -> Choice | None:
+    def _is_foreign(self, manifest: Manifest) -> bool:
+        """Whether a detector's manifest leaves open how it is fed, or what its outputs are."""
+        known = manifest.preprocessing is not None and has_head(manifest)
+        return not known or self._about != ModelOptions()
+
+    def _recognized(self, artifact: Artifact, asked: Asked) -> Recognized | None:
+        """The detector that a file is; None when nobody can load it: its row will say why."""
+        signature = asked()
+        if signature is None:
+            return None
+        return recognize(
+            artifact,
+            [signature.input],
+            signature.outputs,
+            options=self._about,
+            preprocessing=self._option,
+        )
+
+    def _names(self, artifact: Artifact) -> tuple[str, ...]:
+        """What the model calls its classes, beside what its manifest says."""
+        if self._about.labels or artifact.manifest.labels:
+            return self._about.labels
+        return class_names_in(artifact.path)
+
+    def _choose(self, data: Dataset, artifact: Artifact, asked: Asked) -> Choice | None:
         """None for a model whose input nobody can tell: its row will say why."""
         manifest = artifact.manifest
         known = manifest.preprocessing is not None
         spec = manifest.inputs[0] if len(manifest.inputs) == 1 else None
         if not known or self._option is not None:
-            spec = asked()
-            if spec is None:
+            signature = asked()
+            if signature is None:
                 return None
+            spec = signature.input
         # Keras is loaded here only where it has to be: the worker loads it anyway.
         proof = None if known and artifact.format == "keras" else prove_file(artifact.path)
 

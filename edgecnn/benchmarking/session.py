@@ -21,7 +21,7 @@ from edgecnn import scratch
 from edgecnn.benchmarking import environments, limits, machine, versions
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of
 from edgecnn.benchmarking.baseline import Baseline
-from edgecnn.benchmarking.feeding import Feeding, Prepared, synthetic_range
+from edgecnn.benchmarking.feeding import Feeding, Prepared, Signature, synthetic_range
 from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
 from edgecnn.benchmarking.process import Outcome, run_worker
@@ -34,6 +34,7 @@ from edgecnn.data.set_apart import without_calibration
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Outputs, Scorer
+from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import Preprocessing
@@ -71,6 +72,7 @@ def benchmark(
     protocol: Protocol | None = None,
     data: Dataset | None = None,
     preprocessing: Preprocessing | str | None = None,
+    about: ModelOptions | None = None,
     passes: Sequence[str] = DEFAULT_PASSES,
     out: Path | None = None,
     previous: Results | None = None,
@@ -84,7 +86,8 @@ def benchmark(
     loop and its labels give the accuracy of that runtime's own outputs; without, inputs are
     seeded and synthetic. `preprocessing` says how models want their input that do not say it
     themselves (a preset's name, a JSON file, or a Preprocessing); where nothing says it, a row has
-    latency on synthetic inputs and no accuracy, and says what to give.
+    latency on synthetic inputs and no accuracy, and says what to give. `about` says what their
+    classes are called and which head a detector has, where they do not say it themselves.
     Finished rows of `previous` are kept, unfinished ones completed.
     `options` are what all rows share beside threads, batch and precision (scenario, affinity).
     `passes` are made once for each row, in its first process; "sustained" is one of them when
@@ -119,6 +122,7 @@ def benchmark(
         protocol,
         data=data,
         preprocessing=preprocessing,
+        about=about,
         passes=tuple(passes),
         out=out,
         previous=previous,
@@ -145,6 +149,7 @@ class _Ledger:
         *,
         data: Dataset | None,
         preprocessing: Preprocessing | str | None,
+        about: ModelOptions | None,
         passes: tuple[str, ...],
         out: Path | None,
         previous: Results | None,
@@ -159,11 +164,13 @@ class _Ledger:
         self._out = out
         self._folder = Path()
         self._preprocessing = preprocessing
+        self._about = about
         self._feeding = Feeding(data, self._folder)
         self._saved_at = 0.0
         record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
         if preprocessing is not None:
             record["preprocessing"] = _option_record(preprocessing)
+        record |= _about_record(about)
         paths = {each.artifact.sha256: os.fspath(each.artifact.path) for each in configurations}
         self.results = Results(
             measurements=previous.measurements if previous else (),
@@ -197,16 +204,18 @@ class _Ledger:
     def prepare(self, folder: Path) -> None:
         """Preprocess the test split once for each way that the artifacts want it."""
         self._folder = folder
-        self._feeding = Feeding(self._data, folder, self._preprocessing, self._progress)
+        self._feeding = Feeding(
+            self._data, folder, self._preprocessing, self._progress, about=self._about
+        )
         for row in self._rows:
             artifact = row.configuration.artifact
             if self._is_due(row):
-                self._feeding.prepare(artifact, partial(self._inspected_input, artifact))
+                self._feeding.prepare(artifact, partial(self._inspected, artifact))
                 row.measurement = replace(row.measurement, fed=self._feeding.fed(artifact))
             row.scorer = self._feeding.scorer(artifact)
 
-    def _inspected_input(self, artifact: Artifact) -> TensorSpec | None:
-        """The only input of a foreign model, as the first runtime that loads it has it."""
+    def _inspected(self, artifact: Artifact) -> Signature | None:
+        """What a foreign model takes and gives, as the first runtime that loads it has it."""
         for row in self._rows:
             configuration = row.configuration
             if configuration.artifact.sha256 != artifact.sha256 or configuration.device != "cpu":
@@ -216,7 +225,8 @@ class _Ledger:
             outcome = run_worker(_job(configuration), row.python)
             specs = [TensorSpec.from_dict(spec) for spec in outcome.loaded.get("inputs", ())]
             if len(specs) == 1:
-                return specs[0]
+                given = outcome.loaded.get("outputs", ())
+                return Signature(specs[0], tuple(TensorSpec.from_dict(spec) for spec in given))
         return None
 
     def measure(self) -> None:
@@ -306,6 +316,9 @@ class _Ledger:
                 seen = self._feeding.seen(row.configuration.artifact)
                 accuracy = accuracy_of(outputs, row.scorer, self._data, manifest, seen)
                 measurement = replace(measurement, accuracy=accuracy)
+                if accuracy is None and measurement.fed is not None:
+                    fed = replace(measurement.fed, unscored=row.scorer.refusal(outputs))
+                    measurement = replace(measurement, fed=fed)
         row.measurement = judge(measurement, self._protocol, row.health)
         self.results = self.results.with_measurement(row.measurement)
         if self._out is not None and time.monotonic() - self._saved_at > SAVE_EVERY_SECS:
@@ -393,6 +406,13 @@ def _option_record(preprocessing: Preprocessing | str) -> Any:
     return json.loads(json.dumps(preprocessing.to_dict()))
 
 
+def _about_record(about: ModelOptions | None) -> dict[str, Any]:
+    """What the user said about the models, as JSON gives it back."""
+    if about is None or about == ModelOptions():
+        return {}
+    return {"about_model": {"head": about.head, "labels": list(about.labels)}}
+
+
 def _name_of(python: Path | Outcome | None) -> str:
     """The name under which the looks of a Python's processes are kept."""
     return python.parent.parent.name if isinstance(python, Path) else "own"
@@ -426,6 +446,7 @@ def check_previous(
     protocol: Protocol,
     data: Dataset | None,
     preprocessing: Preprocessing | str | None = None,
+    about: ModelOptions | None = None,
 ) -> None:
     """Raise InputError when results cannot be continued with this protocol and this data, or hold
     rows that cannot be read and would be lost.
@@ -451,5 +472,10 @@ def check_previous(
     if previous.data.get("preprocessing") != option:
         raise InputError(
             "the results there were measured with another --preprocessing",
+            hint="pass --force to measure all rows again, or choose another --out",
+        )
+    if previous.data.get("about_model") != _about_record(about).get("about_model"):
+        raise InputError(
+            "the results there were measured with another --head or --labels",
             hint="pass --force to measure all rows again, or choose another --out",
         )

@@ -258,10 +258,11 @@ def _is_untold(queries: Mapping[str, Any]) -> bool:
 
 def _worth_knowing(measurement: Measurement) -> Iterator[str]:
     """What does not spoil the number but belongs beside it."""
-    if measurement.fed is not None and not measurement.fed.known:
-        yield f"accuracy is not measured: {measurement.fed.because}; {HINT}"
-    elif measurement.fed is not None and measurement.fed.conflict:
-        yield measurement.fed.sentence
+    fed = measurement.fed
+    if fed is not None and not fed.known:
+        yield f"accuracy is not measured: {fed.unscored or f'{fed.because}; {HINT}'}"
+    elif fed is not None and (fed.conflict or fed.unscored):
+        yield fed.sentence
     contention = measurement.contention
     if contention is not None and WORTH_TELLING < contention.share < 1:
         yield (
@@ -287,6 +288,14 @@ def _proving_little(measurement: Measurement) -> Iterator[str]:
     accuracy, parity = measurement.accuracy, measurement.parity
     if accuracy is not None and (nothing := proves_nothing(accuracy, "this row")):
         yield f"{nothing}; check the data, the labels and the preprocessing"
+    step = accuracy.further.get("score_step") if accuracy is not None else None
+    if accuracy is not None and isinstance(step, (int, float)):
+        best = accuracy.further.get("highest_score")
+        left = f", the highest is {best:.3g}" if isinstance(best, (int, float)) else ""
+        yield (
+            f"boxes and scores share one quantized output with a step of {step:.3g}: scores of 0…1 "
+            f"are lost in it{left}; keep that output in float, or give the two outputs of their own"
+        )
     if parity is not None:
         yield from concerns(parity) if accuracy is None else lost(parity)
         nothing = cannot_tell(parity)

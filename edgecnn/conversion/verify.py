@@ -7,7 +7,7 @@ model takes its ranges from the batch, and at the edge the batch is one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,9 @@ from edgecnn.data.set_apart import without_calibration
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.parity import parity
-from edgecnn.evaluation.tasks import Key, Scorer, open_scorer
+from edgecnn.evaluation.tasks import Scorer, open_scorer
 from edgecnn.feeding import must_know
+from edgecnn.feeding.scoring import key_for
 from edgecnn.manifest import Artifact, Manifest, sha256_of
 from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.proof import proves_nothing
@@ -201,11 +202,9 @@ def _layers(
 
 
 def _scorer(samples: DrawnSamples, manifest: Manifest) -> Scorer:
-    key = Key(
-        samples.truth, samples.dataset.labels, samples.preprocessing,
-        manifest.metrics.get("min_score"),
-    )  # fmt: skip
-    return open_scorer(samples.dataset.task, key)
+    key = key_for(samples.dataset, samples.split_name, samples.preprocessing, manifest)
+    drawn = [key.truth[int(index)] for index in samples.indices]
+    return open_scorer(samples.dataset.task, replace(key, truth=drawn))
 
 
 def parent_objection(

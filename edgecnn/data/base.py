@@ -75,6 +75,20 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """The right answers of a split for a model with classes of its own.
+
+    `truth` has an answer for each sample; where `class_ids` is not None its classes are numbered
+    as the model numbers them, and `class_ids` are those that are looked for. `labels` are the
+    names of the classes.
+    """
+
+    truth: Sequence[Any] | npt.NDArray[Any]
+    labels: tuple[str, ...]
+    class_ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A data set with splits fixed by seed.
 
@@ -117,6 +131,12 @@ class Dataset:
                 hint=f"it has: {', '.join(self.splits)}",
             )
         return self.splits[split]
+
+    def answers(self, split: str, class_names: Sequence[str] = ()) -> Answers:  # noqa: ARG002
+        """The right answers of a split. `class_names` are those of the model that is scored, for
+        data whose classes have to be found among them. Raises InputError where they cannot be.
+        """
+        return Answers(self[split].truth, self.labels)
 
     @property
     def are_tensors(self) -> bool:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
+from edgecnn.class_names import place_of, same_name
 from edgecnn.errors import InputError
+
+__all__ = ["USUAL", "chosen_classes", "listed", "same_name"]
 
 USUAL = ("stop sign", "stop")
 """What is looked for when nobody says: the signs that the detectors here are made for."""
 _NAMED = 20
-
-
-def same_name(name: str) -> str:
-    """What is left of a name without case, spaces, hyphens and underscores: "stop_sign",
-    "Stop-Sign" and "STOP SIGN" are one class.
-    """
-    return re.sub(r"[\s_\-]+", "", name.casefold())
 
 
 def chosen_classes(
@@ -45,6 +40,9 @@ def chosen_classes(
         matching = {index for index, key in enumerate(keys) if key == same_name(name)}
         if not matching and name in numbers:
             matching = {numbers[name]}
+        synonym = None if matching else place_of(name, names)
+        if synonym is not None:
+            matching = {synonym}
         if not matching:
             raise InputError(
                 f"{where}: no class {name!r}", hint=f"it has: {listed(names, numbers)}"

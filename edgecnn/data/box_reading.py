@@ -248,8 +248,29 @@ def choose(parts: Sequence[Fitted], wanted: Sequence[str], *, where: str) -> Cho
     )
 
 
+def every_class(fitted: Fitted, names: Sequence[str]) -> tuple[BoxedFile, ...]:
+    """The pictures of one split with all their boxes; a class's id is its place in `names`."""
+    place = {name: index for index, name in enumerate(names)}
+    files = []
+    for file in fitted.files:
+        ids = np.asarray([place[name] for name in file.names], np.int64)
+        ignored = file.ignored
+        files.append(
+            BoxedFile(
+                file.path,
+                file.height,
+                file.width,
+                file.boxes[~ignored],
+                file.boxes[ignored],
+                ids[~ignored],
+                ids[ignored],
+            )
+        )
+    return tuple(files)
+
+
 def with_choice(fitted: Fitted, choice: Choice, *, name: str, source: str = "") -> BoxDataset:
-    """The pictures of one split with the boxes of the chosen classes."""
+    """The pictures of one split with the boxes of the chosen classes, taken as one class."""
     files = []
     counts: Counter[str] = Counter()
     for file in fitted.files:

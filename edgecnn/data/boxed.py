@@ -15,8 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.base import SPLITS, Dataset, Split
-from edgecnn.data.box_reading import Choice, Fitted, Reading, choose, fit, with_choice
+from edgecnn.class_names import listed as listed_names
+from edgecnn.class_names import place_of
+from edgecnn.data.base import SPLITS, Answers, Dataset, Split
+from edgecnn.data.box_reading import (
+    Choice,
+    Fitted,
+    Reading,
+    choose,
+    every_class,
+    fit,
+    with_choice,
+)
 from edgecnn.data.boxes import BoxDataset, BoxedFile
 from edgecnn.data.boxes_coco import coco_files, read_coco
 from edgecnn.data.boxes_voc import read_voc, voc_files
@@ -36,8 +46,11 @@ class BoxSplit(Split):
     """Pictures with boxes; `labels` (n,) counts the boxes of each."""
 
     files: tuple[BoxedFile, ...] = ()
+    """With the boxes of the classes that are looked for, taken as one class."""
     undecided: str = ""
     """The classes of a set of which none was chosen: there is no one right answer then."""
+    every_class: tuple[BoxedFile, ...] = ()
+    """With all boxes; a class's id is its place in `BoxedPictures.class_names`."""
 
     @property
     def truth(self) -> Sequence[BoxedFile]:
@@ -59,6 +72,44 @@ class BoxedPictures(Dataset):
     """
 
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    """All classes of the set."""
+    asked: bool = False
+    """Whether somebody chose the classes; otherwise a detector of many is asked for all of them."""
+
+    def answers(self, split: str, class_names: Sequence[str] = ()) -> Answers:
+        """For a detector of one class, or of classes without names, the chosen ones are one. For
+        another its own classes: those that were chosen, or all that both sides have.
+
+        Raises InputError for a chosen class that the model does not have, and where the two have
+        none in common.
+        """
+        chosen = self[split]
+        assert isinstance(chosen, BoxSplit)
+        if len(class_names) < 2:
+            return Answers(chosen.truth, self.labels)
+        wanted = self.labels if self.asked else self.class_names
+        places = {name: place_of(name, class_names) for name in wanted}
+        missing = [name for name, place in places.items() if place is None]
+        if self.asked and missing:
+            raise InputError(
+                f"the model has no class {missing[0]!r}",
+                hint=f"it has: {listed_names(class_names)}",
+            )
+        numbers = {
+            self.class_names.index(name): place
+            for name, place in places.items()
+            if place is not None
+        }
+        files = tuple(file.renumbered(numbers) for file in chosen.every_class)
+        found = sorted({int(number) for file in files for number in file.class_ids})
+        if not found:
+            raise InputError(
+                f"no box is of a class that the model has; the data have {listed_names(wanted)}",
+                hint=f"the model has: {listed_names(class_names)}",
+            )
+        ids = tuple(sorted(set(numbers.values()))) if self.asked else tuple(found)
+        return Answers(files, tuple(class_names[number] for number in ids), ids)
 
     def preprocessing(self, input_shape: Sequence[int]) -> LetterboxPreprocessing:
         if len(input_shape) != 3 or input_shape[2] != 3:
@@ -193,12 +244,19 @@ def _load(
     if "test" not in parts:
         notes.append(f"{_measured(parts)} is measured, for there is no test")
     if choice.chosen is None:
-        notes.append("no class is chosen (--classes NAME), so there is no accuracy")
+        notes.append(
+            "no class is chosen (--classes NAME): only detectors that name their classes are scored"
+        )
     return BoxedPictures(
         name=name,
         task="detection",
         labels=choice.labels,
-        splits={split: _split(data, choice) for split, data in parts.items()},
+        splits={
+            split: _split(data, choice, every_class(fitted[split], choice.names))
+            for split, data in parts.items()
+        },
+        class_names=choice.names,
+        asked=bool(wanted),
         sha256=digest.hexdigest(),
         sample_shape=(height, width, 3),
         source=f"{source}: {name}",
@@ -236,9 +294,13 @@ def _measured(parts: Mapping[str, BoxDataset]) -> str:
     return "validation" if "validation" in parts else next(iter(parts))
 
 
-def _split(data: BoxDataset, choice: Choice) -> BoxSplit:
+def _split(data: BoxDataset, choice: Choice, every: tuple[BoxedFile, ...]) -> BoxSplit:
     counts = np.asarray([len(file.boxes) for file in data.files], np.int64)
     pictures = PictureFiles(tuple(file.path for file in data.files), 3)
     return BoxSplit(
-        pictures, counts, data.files, undecided=choice.listed if choice.chosen is None else ""
+        pictures,
+        counts,
+        data.files,
+        undecided=choice.listed if choice.chosen is None else "",
+        every_class=every,
     )

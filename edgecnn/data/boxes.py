@@ -20,6 +20,7 @@ from edgecnn.errors import InputError
 
 Picture = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.float32]
+ClassIds = npt.NDArray[np.int64]
 
 
 def no_boxes() -> Boxes:
@@ -35,15 +36,44 @@ class BoxedPicture:
     ignored: Boxes = field(default_factory=no_boxes)
 
 
+_ALL_OF_ONE = np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True)
 class BoxedFile:
-    """A picture file with its boxes; `height` and `width` are those of the decoded picture."""
+    """A picture file with its boxes; `height` and `width` are those of the decoded picture.
+
+    `class_ids` and `ignored_ids` say of which class each box is; all of one class (0) where they
+    are left out.
+    """
 
     path: Path
     height: int
     width: int
     boxes: Boxes
     ignored: Boxes = field(default_factory=no_boxes)
+    class_ids: ClassIds = field(default_factory=lambda: _ALL_OF_ONE)
+    ignored_ids: ClassIds = field(default_factory=lambda: _ALL_OF_ONE)
+
+    def __post_init__(self) -> None:
+        for name, boxes in (("class_ids", self.boxes), ("ignored_ids", self.ignored)):
+            if getattr(self, name) is _ALL_OF_ONE:
+                object.__setattr__(self, name, np.zeros(len(boxes), np.int64))
+
+    def renumbered(self, numbers: Mapping[int, int]) -> BoxedFile:
+        """The same file with the boxes of the classes in `numbers`, each under its new number."""
+        kept, ignored = (np.isin(ids, list(numbers)) for ids in (self.class_ids, self.ignored_ids))
+
+        def new(ids: ClassIds) -> ClassIds:
+            return np.asarray([numbers[number] for number in ids.tolist()], np.int64)
+
+        return replace(
+            self,
+            boxes=self.boxes[kept],
+            ignored=self.ignored[ignored],
+            class_ids=new(self.class_ids[kept]),
+            ignored_ids=new(self.ignored_ids[ignored]),
+        )
 
     def load(self) -> BoxedPicture:
         """Decode the file. Raises InputError when it is no picture, or not of the stated size."""

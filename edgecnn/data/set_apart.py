@@ -69,9 +69,10 @@ def _is_of(record: dict[str, Any], dataset: Dataset) -> bool:
 
 def _subset(split: Split, indices: Indices) -> Split:
     others: dict[str, Any] = {}
-    files = getattr(split, "files", None)
-    if files is not None:
-        others["files"] = tuple(files[int(index)] for index in indices)
+    for name in ("files", "every_class"):
+        files = getattr(split, name, None)
+        if files:
+            others[name] = tuple(files[int(index)] for index in indices)
     return replace(
         split, samples=take(split.samples, indices), labels=split.labels[indices], **others
     )

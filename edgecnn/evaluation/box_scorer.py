@@ -1,4 +1,4 @@
-"""Detection as a task: the two maps of every picture → boxes → COCO's averages."""
+"""Detection as a task: a detector's outputs → boxes → COCO's averages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-from edgecnn.detection.answer import DEFAULT_MIN_SCORE, boxes_in
-from edgecnn.detection.decode import arrange_outputs
+import numpy as np
+
+from edgecnn.detection.answer import OURS, placed
+from edgecnn.detection.detections import Detections
+from edgecnn.detection.heads import open_head
 from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import (
     Annotated,
@@ -15,8 +18,10 @@ from edgecnn.evaluation.detection import (
     check_truths,
     evaluate_detections,
 )
+from edgecnn.evaluation.parity import LEAST_LEVELS
+from edgecnn.evaluation.parts import quantization_step
 from edgecnn.evaluation.tasks import Key, Outputs
-from edgecnn.preprocessing import LetterboxPreprocessing
+from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.registry import require
 from edgecnn.results import Accuracy
 
@@ -24,46 +29,56 @@ LOWEST_SCORE = 0.01
 """Boxes from here on enter the averages, which are taken over all thresholds."""
 
 RESAMPLES = 1000
+LOOKED_AT = 4
+"""Samples that show an output's quantization step."""
 
 
 class BoxScorer:
-    """Scores a detector's heat and box maps against annotated pictures.
+    """Scores a detector's outputs against annotated pictures.
 
-    Raises InputError when no picture has a box or the pictures were not letterboxed,
-    MissingDependencyError without faster-coco-eval.
+    Raises InputError when no picture has a box, when nothing says where pictures lie in the
+    network's input, and for a head that nobody knows; MissingDependencyError without
+    faster-coco-eval.
     """
 
     trained_metric = "test_ap50_95"
 
     def __init__(self, key: Key) -> None:
-        if not isinstance(key.preprocessing, LetterboxPreprocessing):
+        if not isinstance(key.preprocessing, ImagePreprocessing):
             raise InputError(
-                "the model does not letterbox its pictures: its boxes have no way back to them",
-                hint="its manifest needs a preprocessing of kind 'letterbox'",
+                "the model does not take pictures: its boxes have no way back to them",
+                hint="its manifest needs a preprocessing of kind 'letterbox' or 'image'",
             )
         self._truth = cast("Sequence[Annotated]", key.truth)
         check_truths(self._truth)
         require("faster_coco_eval", "detect")  # now, and not when all has been measured
         self._preprocessing = key.preprocessing
-        self._min_score = DEFAULT_MIN_SCORE if key.min_score is None else key.min_score
+        self._postprocessing = key.postprocessing or OURS
+        self._head = open_head(self._postprocessing, every_class=True)
+        self._class_ids = key.class_ids
+        stated = (key.min_score, self._postprocessing.min_score, self._head.min_score)
+        self._min_score = next(score for score in stated if score is not None)
 
     def takes(self, outputs: Outputs) -> bool:
+        return not self.refusal(outputs)
+
+    def refusal(self, outputs: Outputs) -> str:
         try:
             self.arranged(outputs)
-        except InputError:
-            return False
-        return True
+        except InputError as error:
+            return f"{error.message} ({error.hint})" if error.hint else error.message
+        return ""
 
     def arranged(self, outputs: Outputs) -> Outputs:
-        """[heat (n, rows, columns, 1), box (n, rows, columns, 4)]."""
-        return arrange_outputs(outputs, *self._preprocessing.shape[:2])
+        """The outputs that the head needs, each (n, …)."""
+        return self._head.arranged(outputs, *self._preprocessing.shape[:2])
 
     def accuracy(self, outputs: Outputs) -> Accuracy:
         """AP50-95, its 95% interval by bootstrap over the pictures; the other figures beside it.
 
         Recall and false alarms are at the threshold that the model ships with.
         """
-        scores = self._scores(outputs, RESAMPLES)
+        scores, best = self._scores(outputs, RESAMPLES)
         return Accuracy(
             "AP50-95",
             scores.ap50_95,
@@ -81,8 +96,23 @@ class BoxScorer:
                 "min_score": scores.min_score,
                 "signs": scores.signs,
                 "negatives": scores.negatives,
+                "classes": scores.classes,
+                "highest_score": best,
+                "score_step": self._coarse_step(outputs),
             },
         )
+
+    def _coarse_step(self, outputs: Outputs) -> float | None:
+        """The quantization step of an output that holds boxes and scores, where it is so large
+        that scores of 0…1 are lost in it.
+        """
+        arranged = self.arranged(outputs)
+        if len(arranged) != 1:
+            return None
+        values = np.asarray(arranged[0][:LOOKED_AT], np.float32)
+        values = values[np.isfinite(values)]
+        step = quantization_step(np.unique(values), values.size)
+        return step if step is not None and step * LEAST_LEVELS > 1 else None
 
     def beside_parent(
         self,
@@ -90,25 +120,34 @@ class BoxScorer:
         outputs: Outputs,  # noqa: ARG002 (averages of two models have no McNemar's test)
         reference: Outputs,
     ) -> Accuracy:
-        return replace(accuracy, parent_value=self._scores(reference, 0).ap50_95)
+        return replace(accuracy, parent_value=self._scores(reference, 0)[0].ap50_95)
 
-    def _scores(self, outputs: Outputs, resamples: int) -> DetectionScores:
-        heat, box = self.arranged(outputs)
+    def _scores(self, outputs: Outputs, resamples: int) -> tuple[DetectionScores, float]:
+        """What was scored, and the highest score of any box."""
+        arranged = self.arranged(outputs)
         shape = self._preprocessing.shape
         found = [
-            boxes_in(
-                [heat[index : index + 1], box[index : index + 1]],
-                shape,
-                self._preprocessing.place(truth.height, truth.width),
-                (truth.height, truth.width),
-                min_score=LOWEST_SCORE,
-            )
+            self._found([part[index] for part in arranged], truth)
             for index, truth in enumerate(self._truth)
         ]
-        return evaluate_detections(
+        scores = evaluate_detections(
             self._truth,
             found,
             min_score=self._min_score,
             input_side=max(shape[:2]),
             resamples=resamples,
+        )
+        best = max((float(each.scores[0]) for each in found if len(each)), default=0.0)
+        return scores, best
+
+    def _found(self, outputs: Outputs, truth: Annotated) -> Detections:
+        """Boxes in one picture, of arranged outputs without the batch."""
+        return placed(
+            outputs,
+            self._preprocessing.shape,
+            self._preprocessing.place(truth.height, truth.width),
+            (truth.height, truth.width),
+            min_score=LOWEST_SCORE,
+            head=self._head,
+            classes=self._class_ids,
         )

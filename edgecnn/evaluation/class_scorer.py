@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
+from edgecnn.class_names import listed
 from edgecnn.evaluation.chance import at_least, chance_level
 from edgecnn.evaluation.classification import predictions, top1_accuracy
+from edgecnn.evaluation.label_map import label_map
 from edgecnn.evaluation.tasks import Key, Outputs
 from edgecnn.results import Accuracy
 from edgecnn.stats import mcnemar_p
@@ -19,21 +22,47 @@ class ClassScorer:
     trained_metric = "test_accuracy"
 
     def __init__(self, key: Key) -> None:
-        self._truth = np.asarray(key.truth)
-        self._classes = len(key.labels)
+        self._labels = tuple(key.labels)
+        self._names = tuple(key.class_names)
+        self._labeled = np.asarray(key.truth)
 
     def takes(self, outputs: Outputs) -> bool:
-        return len(outputs) == 1 and outputs[0].ndim == 2 and outputs[0].shape[1] == self._classes
+        return not self.refusal(outputs)
+
+    def refusal(self, outputs: Outputs) -> str:
+        if len(outputs) != 1 or outputs[0].ndim != 2:
+            shapes = ", ".join(str(tuple(output.shape[1:])) for output in outputs) or "none"
+            return f"one output of class scores is expected, the model gives: {shapes}"
+        if self._places(outputs) is None:
+            have = len(self._labels)
+            return (
+                f"the model answers {outputs[0].shape[1]:,} classes, the data have {have} "
+                f"({listed(self._labels, 3)}), and nothing says which are the same: name the "
+                "model's classes (--labels FILE), or call the data's as the model or ImageNet does"
+            )
+        return ""
+
+    def _places(self, outputs: Outputs) -> tuple[int, ...] | None:
+        """Which class of the model each label of the data is; None where that is not known."""
+        return label_map(self._labels, self._names, outputs[0].shape[1])
+
+    def _truth(self, outputs: Outputs) -> npt.NDArray[np.int64]:
+        """The right classes (n,), in the model's numbers."""
+        places = self._places(outputs)
+        assert places is not None, "outputs that were taken have a place for each label"
+        found: npt.NDArray[np.int64] = np.asarray(places, np.int64)[self._labeled]
+        return found
 
     def arranged(self, outputs: Outputs) -> Outputs:
         return outputs
 
     def accuracy(self, outputs: Outputs) -> Accuracy:
         """Top-1 with what guessing would give."""
-        accuracy = top1_accuracy(outputs[0], self._truth)
+        truth = self._truth(outputs)
+        accuracy = top1_accuracy(outputs[0], truth)
         answers = predictions(outputs[0])
-        chance = chance_level(self._truth, answers, self._classes)
-        hits = int((answers == self._truth).sum())
+        chance = chance_level(truth, answers, outputs[0].shape[1])
+        hits = int((answers == truth).sum())
         return replace(
             accuracy,
             chance=chance,
@@ -44,7 +73,7 @@ class ClassScorer:
     def beside_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:
         """With McNemar's test of the samples in which the two differ."""
         right, parent_right = (
-            predictions(arrays[0]) == self._truth for arrays in (outputs, reference)
+            predictions(arrays[0]) == self._truth(arrays) for arrays in (outputs, reference)
         )
         p = mcnemar_p(int((right & ~parent_right).sum()), int((parent_right & ~right).sum()))
         return replace(accuracy, parent_value=float(parent_right.mean()), mcnemar_p=p)

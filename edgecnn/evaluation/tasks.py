@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.registry import TASKS
 from edgecnn.results import Accuracy
@@ -31,6 +32,9 @@ class Scorer(Protocol):
     def arranged(self, outputs: Outputs) -> Outputs:
         """The outputs in one order and layout, whatever the runtime made of them."""
 
+    def refusal(self, outputs: Outputs) -> str:
+        """Why outputs that `takes` refuses are no answers to the data, in words."""
+
     def accuracy(self, outputs: Outputs) -> Accuracy:
         """The task's metric with its interval."""
 
@@ -44,13 +48,18 @@ class Key:
 
     `truth` holds a right answer for each sample, `labels` the names of the classes;
     `preprocessing` is what the samples went through, `min_score` the threshold that the model
-    ships with, None where its manifest names none.
+    ships with, None where its manifest names none. `class_names` are what the model calls its
+    classes where it says so, `class_ids` the ones that a detector is asked for (None for all),
+    and `postprocessing` is how its outputs become boxes.
     """
 
     truth: Sequence[Any] | npt.NDArray[Any]
     labels: Sequence[str]
     preprocessing: Preprocessing | None = None
     min_score: float | None = None
+    class_names: Sequence[str] = ()
+    class_ids: Sequence[int] | None = None
+    postprocessing: Postprocessing | None = None
 
 
 def open_scorer(task: str, key: Key) -> Scorer:

@@ -23,6 +23,7 @@ import numpy as np
 from edgecnn.data.boxes import BoxDataset, split_in_blocks
 from edgecnn.data.boxes_coco import load_coco
 from edgecnn.data.synthetic.scenes import SyntheticScenes
+from edgecnn.detection.answer import OURS
 from edgecnn.files import atomic_path
 from edgecnn.keras_files import import_keras
 from edgecnn.manifest import Artifact, Manifest, TensorSpec, write_manifest
@@ -271,6 +272,7 @@ def save(net: Any, schedule: Schedule, sources: Sources, out: Path) -> Artifact:
             for name, channels in (("heat", 1), ("box", 4))
         ),
         preprocessing=LetterboxPreprocessing(side, side, 3),
+        postprocessing=OURS,
         labels=("stop sign",),
         data={
             "name": "+".join(data.name for data in sources.kept),

@@ -143,3 +143,20 @@ def test_a_runtime_that_hangs_is_a_row_with_its_reason(misbehave, monkeypatch):
     row = misbehave("hang")
     assert row.status == "timeout"
     assert "no answer for 2 s" in row.error
+
+
+def test_scores_that_share_a_quantized_output_with_boxes_are_said_to_be_lost(tmp_path: Path):
+    from edgecnn.data import load
+    from tests.unit.detection.small_detectors import ULTRALYTICS, write_detector, write_scenes
+
+    pytest.importorskip("faster_coco_eval", reason="AP is computed by faster-coco-eval")
+    data = load(f"coco:{write_scenes(tmp_path / 'scenes')}")
+    path = write_detector(tmp_path / "int8.onnx", metadata=ULTRALYTICS, output_step=2.5)
+
+    (row,) = benchmark([path], ["onnxruntime:cpu"], protocol=BRIEF, data=data).measurements
+
+    assert row.accuracy is not None
+    assert row.accuracy.value == 0
+    reasons = " ".join(row.reasons)
+    assert "share one quantized output with a step of 2.5" in reasons
+    assert "scores of 0…1 are lost in it, the highest is 0" in reasons

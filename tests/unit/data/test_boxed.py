@@ -111,3 +111,63 @@ def test_a_place_is_needed_and_must_be_there(tmp_path):
         load("coco")
     with pytest.raises(InputError, match="no such file"):
         load(f"yolo:{tmp_path / 'none'}")
+
+
+NAMES = ("cow", "stop", "trafficlight")
+
+
+def write_many(folder):
+    """One picture with a box of each class, one with none."""
+    write_coco(folder, count=2)
+    document = json.loads((folder / "annotations.json").read_text())
+    (one,) = document["annotations"]
+    document["categories"] = [{"id": n, "name": name} for n, name in enumerate(NAMES, start=1)]
+    document["annotations"] = [
+        one | {"id": n, "category_id": n, "bbox": [n, n, 10, 10]} for n in (1, 2, 3)
+    ]
+    (folder / "annotations.json").write_text(json.dumps(document))
+    return folder
+
+
+def answers(place, names, classes=()):
+    return load(f"coco:{place}", classes=classes).answers("test", names)
+
+
+MODEL = ("person", "traffic light", "stop sign")
+
+
+def test_a_detector_of_many_classes_is_asked_for_all_that_both_sides_have(tmp_path):
+    found = answers(write_many(tmp_path / "set"), MODEL)
+
+    assert found.class_ids == (1, 2)
+    assert found.labels == ("traffic light", "stop sign")
+    first, second = found.truth
+    assert first.class_ids.tolist() == [2, 1]
+    np.testing.assert_allclose(first.boxes, [[2, 2, 12, 12], [3, 3, 13, 13]])
+    assert len(second.boxes) == 0
+
+
+def test_chosen_classes_are_found_under_the_models_names(tmp_path):
+    found = answers(write_many(tmp_path / "set"), MODEL, ("stop sign",))
+
+    assert found.class_ids == (2,)
+    assert found.truth[0].class_ids.tolist() == [2]
+
+
+def test_a_chosen_class_that_the_model_lacks_is_refused(tmp_path):
+    place = write_many(tmp_path / "set")
+
+    with pytest.raises(InputError, match="the model has no class 'cow'") as refused:
+        answers(place, MODEL, ("cow",))
+    assert "person, traffic light, stop sign" in refused.value.hint
+    with pytest.raises(InputError, match="no box is of a class that the model has"):
+        answers(place, ("zebra", "giraffe"))
+
+
+def test_a_detector_of_one_class_gets_the_chosen_ones_as_one(tmp_path):
+    place = write_many(tmp_path / "set")
+
+    one = answers(place, (), ("stop", "cow"))
+    assert one.class_ids is None
+    assert one.truth[0].class_ids.tolist() == [0, 0]
+    assert len(answers(place, ("stop sign",)).truth[0].boxes) == 1

@@ -105,3 +105,65 @@ def test_results_must_belong_to_the_pictures():
         evaluate([truth(SIGN)], [found(), found()])
     with pytest.raises(InputError, match="no picture has a box"):
         evaluate([truth()], [found()])
+
+
+def of_classes(boxes, ids, ignored=NONE, ignored_ids=()):
+    return Truth(
+        np.asarray(boxes, np.float32).reshape(-1, 4),
+        ignored,
+        100,
+        100,
+        np.asarray(ids, np.int64),
+        np.asarray(ignored_ids, np.int64),
+    )
+
+
+def found_of(*rows):
+    """Rows of (left, top, right, bottom, score, class)."""
+    array = np.asarray(rows, np.float32).reshape(-1, 6)
+    return Detections(array[:, :4], array[:, 4], array[:, 5].astype(np.int64))
+
+
+A, B = (10, 10, 50, 50), (60, 60, 90, 90)
+
+
+def test_the_average_of_several_classes_is_the_mean_of_theirs():
+    # class 3: both found. class 7: one of two found, first of all: precision 1 up to recall 0.5,
+    # which 51 of COCO's 101 recall levels are. class 9: not found.
+    truths = [of_classes([A, B], [3, 7]), of_classes([A, B], [3, 7]), of_classes([A], [9])]
+    results = [found_of((*A, 0.9, 3), (*B, 0.8, 7)), found_of((*A, 0.7, 3)), found_of()]
+
+    scores = evaluate(truths, results)
+
+    assert scores.classes == 3
+    assert scores.ap50 == pytest.approx((1 + 51 / 101 + 0) / 3)
+    assert scores.recall == pytest.approx(3 / 5)
+
+
+def test_a_box_of_another_class_is_no_hit_and_hides_nothing():
+    truths = [of_classes([A], [3])]
+
+    wrong = evaluate(truths, [found_of((*A, 0.9, 7))])
+    assert wrong.ap50 == wrong.recall == 0
+    assert wrong.precision == 0
+
+    both = evaluate(truths, [found_of((*A, 0.9, 7), (*A, 0.8, 3))])
+    assert both.ap50 == pytest.approx(1)  # class 7 has no box to find, and no average
+    assert both.recall == 1
+
+
+def test_ignored_boxes_absorb_those_of_their_class_alone():
+    truths = [of_classes([A], [3], np.asarray([B], np.float32), [3])]
+
+    assert evaluate(truths, [found_of((*A, 0.8, 3), (*B, 0.9, 3))]).precision == 1
+    assert evaluate(truths, [found_of((*A, 0.8, 3), (*B, 0.9, 7))]).precision == 0.5
+
+
+def test_draws_take_all_classes_of_a_picture_together():
+    truths = [of_classes([A, B], [3, 7])] * 6
+    results = [found_of((*A, 0.9, 3))] * 6
+
+    scores = evaluate(truths, results, resamples=50)
+
+    assert scores.ap50 == pytest.approx(0.5)
+    assert scores.ap50_ci95 == pytest.approx((0.5, 0.5))  # whatever is drawn, it is the same

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.detection.decode import STRIDE
+from edgecnn.detection.heads.heat_map import STRIDE
 from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import Truth
 from edgecnn.evaluation.tasks import Key, open_scorer
@@ -113,9 +113,10 @@ def test_class_scores_are_not_boxes():
     assert not open_scorer("detection", key(TRUTH)).takes([np.zeros((4, 10), np.float32)])
 
 
-def test_boxes_need_pictures_that_were_letterboxed():
-    with pytest.raises(InputError, match="letterbox"):
+def test_boxes_need_a_way_back_to_their_pictures():
+    with pytest.raises(InputError, match="no way back") as refused:
         open_scorer("detection", Key(TRUTH, ("stop sign",)))
+    assert "letterbox" in refused.value.hint
 
 
 def test_labels_are_scored_as_top1_with_mcnemars_test():

@@ -1,0 +1,35 @@
+"""Which of a model's classes the labels of a data set are.
+
+A model of ImageNet's 1,000 classes is scored on a folder of ten of them, and a model whose
+classes stand in another order than the data's in its own order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.class_names import imagenet_places, place_of
+
+IMAGENET = 1_000
+
+
+def label_map(labels: Sequence[str], names: Sequence[str], classes: int) -> tuple[int, ...] | None:
+    """The class of the model that each label is; None where that is not known.
+
+    `names` are what the model calls its classes, empty where it does not say it; `classes` is how
+    many it answers. The model's own names decide where they have all labels. A model of as many
+    classes as there are labels has them in the same order. One of 1,000 classes, or 1,001 with a
+    background first, has ImageNet's, where every label is a WordNet id or a name of one.
+    """
+    if len(names) == classes:
+        found = [place_of(label, names) for label in labels]
+        places = tuple(place for place in found if place is not None)
+        if len(places) == len(labels) == len(set(places)):
+            return places
+    if classes == len(labels):
+        return tuple(range(classes))
+    if classes in (IMAGENET, IMAGENET + 1):
+        known = imagenet_places(labels)
+        if known is not None and len(set(known)) == len(known):
+            return tuple(place + classes - IMAGENET for place in known)
+    return None

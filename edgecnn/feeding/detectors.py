@@ -1,0 +1,285 @@
+"""What a detector is: its head, what its classes are called, and how its makers prepare pictures.
+
+The manifest decides; else the user's word; else the outputs' shapes and what the file says about
+itself (see `formats.metadata`), where these leave no doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgecnn.class_names import coco_names, coco_names_by_id
+from edgecnn.detection.answer import OURS
+from edgecnn.detection.heads import Clues, find_head, head_class, open_head
+from edgecnn.detection.heads.heat_map import HeatMap
+from edgecnn.errors import InputError
+from edgecnn.feeding.choice import Choice, choose
+from edgecnn.feeding.proof import Proof, prove_file
+from edgecnn.formats.metadata import NOTHING, ModelMetadata, read_metadata
+from edgecnn.manifest import Artifact, Manifest, TensorSpec
+from edgecnn.postprocessing import Postprocessing
+from edgecnn.preprocessing import (
+    ImagePreprocessing,
+    LetterboxPreprocessing,
+    Preprocessing,
+    fed_with,
+    in_layout,
+    tensor_range,
+)
+from edgecnn.preprocessing.fed import Source
+from edgecnn.synthetic_inputs import channels_last
+
+_OTHER_TASKS = {
+    "classify": "class scores",
+    "obb": "turned boxes",
+    "semantic": "a map of classes",
+}
+"""Ultralytics' tasks whose outputs are no upright boxes."""
+_BACKGROUND = {"???", "background", "__background__"}
+_COCO, _COCO_IDS = 80, 90
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What a user says about a model that does not say it itself: the names of its classes in its
+    order, and the head of a detector. Raises InputError for a head that nobody registered.
+    """
+
+    head: str = ""
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.head:
+            head_class(self.head)
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """A detector with all that is to be known. `because` says from where the head is known."""
+
+    postprocessing: Postprocessing
+    choice: Choice
+    because: str
+    classes: int | None = None
+    """How many classes the outputs have, None where their shapes do not say it."""
+
+    @property
+    def nameless(self) -> str:
+        """Why its classes cannot be found among others', empty where they can: it has one, or they
+        have names.
+        """
+        if self.postprocessing.class_names or self.classes == 1:
+            return ""
+        count = f"{self.classes} classes" if self.classes else "classes"
+        return f"the model has {count} without names (--labels coco, or a FILE with one a line)"
+
+    @property
+    def preprocessing(self) -> ImagePreprocessing:
+        """What pictures go through."""
+        made = self.choice.preprocessing
+        assert isinstance(made, ImagePreprocessing), "detectors take pictures"
+        return made
+
+
+def recognize(
+    artifact: Artifact,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    *,
+    options: ModelOptions | None = None,
+    preprocessing: str | Preprocessing | None = None,
+) -> Recognized:
+    """The detector that a file is, by its inputs and outputs as a runtime has them.
+
+    `preprocessing` is what the user says about pictures (see `choose`). Raises InputError for a
+    model that takes no picture, for one whose head is not known or could be several, and for
+    names of classes that are not as many as it has.
+    """
+    options = options or ModelOptions()
+    manifest = artifact.manifest
+    height, width = picture_size(artifact.name, inputs)
+    about = read_metadata(artifact.path)
+    if about.task in _OTHER_TASKS:
+        raise InputError(
+            f"{artifact.name} is no detector: its task is {about.task!r}, which answers with "
+            f"{_OTHER_TASKS[about.task]}",
+            hint="export a model of the task 'detect'",
+        )
+    clues = _clues((height, width), outputs, about)
+    known = manifest.postprocessing
+    if known is not None and options.head in ("", known.head):
+        made, because = known, "its manifest says so"
+    elif options.head:
+        settings = head_class(options.head).find(clues) or Postprocessing(
+            options.head, clues.class_names, clues.strides
+        )
+        made, because = settings, f"--head {options.head}"
+    else:
+        made = _found(clues, artifact)
+        by = f"the metadata of {about.maker}" if about.maker else "its outputs"
+        because = f"{by} and input say so"
+    made = _with_names(made, clues, outputs, options.labels or manifest_names(artifact))
+    usual = open_head(made).preprocessing(height, width)
+    choice = _choose(artifact, usual, inputs[0].layout, preprocessing, _evidence(made, about))
+    classes = head_class(made.head).classes_of(clues.outputs)
+    named = len(made.class_names)
+    if named and classes and named != classes and head_class(made.head).counts_exactly:
+        raise InputError(
+            f"{artifact.name} has {classes} classes as head {made.head}, but {named} are named",
+            hint="give the names of this model's classes (--labels FILE), or another --head",
+        )
+    return Recognized(made, choice, because, classes)
+
+
+def _found(clues: Clues, artifact: Artifact) -> Postprocessing:
+    """The head by shapes; ours where a runtime leaves them open and the manifest is ours."""
+    stated = artifact.manifest.preprocessing
+    try:
+        return find_head(clues, artifact.name)
+    except InputError:
+        is_open = any(None in shape for shape in clues.outputs)
+        if is_open and isinstance(stated, LetterboxPreprocessing):
+            return OURS
+        raise
+
+
+def manifest_names(artifact: Artifact) -> tuple[str, ...]:
+    """What a manifest calls the classes of a detector; one of a single class needs no name."""
+    labels = artifact.manifest.labels
+    return labels if len(labels) > 1 else ()
+
+
+def picture_size(name: str, inputs: Sequence[TensorSpec]) -> tuple[int, int]:
+    """(height, width) of a model's only input. Raises InputError for one that takes no picture."""
+    shape = channels_last(inputs[0])[1:] if len(inputs) == 1 else ()
+    if len(shape) != 3 or shape[2] != 3:
+        raise InputError(
+            f"{name} is not a detector: it takes {[spec.shape for spec in inputs]}",
+            hint="a detector has one color picture as its input",
+        )
+    height, width, _ = shape
+    if height is None or width is None:
+        raise InputError(
+            f"{name} leaves the size of its pictures open: {inputs[0].shape}",
+            hint="give it, as in --shape 1x3x640x640",
+        )
+    return height, width
+
+
+def has_head(manifest: Manifest) -> bool:
+    """Whether a manifest says how a detector's outputs become boxes; those that edgecnn trained
+    before manifests named a head have outputs as only ours have.
+    """
+    if manifest.postprocessing is not None:
+        return True
+    try:
+        size = picture_size(manifest.model, manifest.inputs)
+    except InputError:
+        return False
+    return HeatMap.find(_clues(size, manifest.outputs, NOTHING)) is not None
+
+
+def class_names_in(path: Path) -> tuple[str, ...]:
+    """What a file of another maker calls its classes, empty where it does not say it."""
+    return read_metadata(path).names
+
+
+def _clues(size: tuple[int, int], outputs: Sequence[TensorSpec], about: ModelMetadata) -> Clues:
+    names = about.names
+    if about.parts and names and names[0].casefold() in _BACKGROUND:
+        names = names[1:]  # the operator counts classes behind the background
+    return Clues(
+        *size,
+        tuple(tuple(spec.shape[1:]) for spec in outputs),
+        tuple(spec.name for spec in outputs),
+        names,
+        about.strides,
+        about.end_to_end,
+        about.parts,
+        about.scored_classes,
+        about.plain,
+        about.unturned,
+    )
+
+
+def _with_names(
+    made: Postprocessing,
+    clues: Clues,
+    outputs: Sequence[TensorSpec],
+    labels: tuple[str, ...],
+) -> Postprocessing:
+    """With the names that the user or the manifest has, or COCO's for its number of classes."""
+    if labels:
+        return made.named(labels)
+    if made.class_names:
+        return made
+    shapes = tuple(tuple(spec.shape[1:]) for spec in outputs)
+    if clues.scored_classes == _COCO_IDS + 1:
+        return made.named(coco_names_by_id())
+    if head_class(made.head).classes_of(shapes) == _COCO:
+        return made.named(coco_names())
+    return made
+
+
+def _choose(
+    artifact: Artifact,
+    usual: ImagePreprocessing,
+    layout: str,
+    option: str | Preprocessing | None,
+    evidence: tuple[Source, str],
+) -> Choice:
+    """The user's word, the manifest's, what the file's first layers prove, or what the head's
+    makers do as a rule, for which there is `evidence`.
+    """
+    manifest = artifact.manifest
+    proof: Proof | None = None
+    if manifest.preprocessing is None or artifact.format != "keras":  # Keras is slow to load
+        proof = prove_file(artifact.path)
+    if proof is not None and proof.known_from != "metadata" and _agrees(proof, usual):
+        proof = None
+    choice = choose(lambda: usual, manifest, option=option, proof=proof, layout=layout)
+    if choice.preprocessing is None:
+        choice = Choice(usual, in_layout(fed_with(usual, *evidence), layout))
+    if not isinstance(choice.preprocessing, ImagePreprocessing):
+        raise InputError(
+            f"{artifact.name} is not a detector: its input is prepared by "
+            f"{choice.preprocessing.kind if choice.preprocessing else 'nothing known'!r}",
+            hint="a detector's preprocessing is of kind 'letterbox' or 'image'",
+        )
+    return choice
+
+
+def _evidence(made: Postprocessing, about: ModelMetadata) -> tuple[Source, str]:
+    if about.maker:
+        return "metadata", f"its metadata are those of {about.maker}"
+    kind = f"detectors with the head {made.head}"
+    if made.logits:
+        kind += " and no sigmoid at their end"
+    return "family", f"{kind} take it so"
+
+
+def _agrees(proof: Proof, usual: ImagePreprocessing) -> bool:
+    """Whether what a file proves is what the head's makers do anyway: they also know the order of
+    the colors.
+    """
+    proven = tensor_range(proof.applied(usual))
+    own = tensor_range(usual)
+    if proven is None or own is None:
+        return proven == own
+    span = own[1] - own[0]
+    return max(abs(proven[0] - own[0]), abs(proven[1] - own[1])) <= 0.02 * span
+
+
+def with_options(artifact: Artifact, found: Recognized) -> Artifact:
+    """The artifact with all that is known of it in its manifest."""
+    manifest = replace(
+        artifact.manifest,
+        task="detection",
+        preprocessing=found.preprocessing,
+        feeding=found.choice.fed,
+        postprocessing=found.postprocessing,
+        labels=artifact.manifest.labels or found.postprocessing.class_names,
+    )
+    return replace(artifact, manifest=manifest)
