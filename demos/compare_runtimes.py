@@ -1,4 +1,7 @@
-"""Two runtimes side by side on the same frames: python demos/compare_runtimes.py synthetic
+"""Two runtimes, or two models, side by side: python demos/compare_runtimes.py synthetic
+
+The same frames go to both. A detector of another maker stands beside ours with
+--models stop_sign_small yolo11n.tflite --classes "stop sign".
 
 Both look at every frame, one after the other, so that neither takes the other's cores. What is
 compared is the whole way from picture to boxes; `edgecnn benchmark` measures the network alone,
@@ -31,6 +34,8 @@ def main() -> int:
     parser.add_argument("source", nargs="?", default="0")
     parser.add_argument("--runtimes", nargs=2, default=["litert:cpu", "onnxruntime:cpu"])
     parser.add_argument("--models", nargs=2, default=["stop_sign_small"] * 2)
+    parser.add_argument("--classes", default="", help="what to find, as in 'stop sign,person'")
+    parser.add_argument("--heads", nargs=2, default=["", ""], help="of models that do not say it")
     parser.add_argument("--frames", type=int, default=0, help="stop after so many")
     parser.add_argument("--record", type=Path, help="write a .mp4 instead of opening a window")
     arguments = parser.parse_args()
@@ -46,9 +51,12 @@ def main() -> int:
 
 def compare(arguments: argparse.Namespace) -> None:
     """Show both, then say how long each took and how far they agreed."""
+    wanted = [name.strip() for name in arguments.classes.split(",") if name.strip()]
     detectors = [
-        load_detector(model, runtime=runtime)
-        for model, runtime in zip(arguments.models, arguments.runtimes, strict=True)
+        load_detector(model, runtime=runtime, classes=wanted, head=head)
+        for model, runtime, head in zip(
+            arguments.models, arguments.runtimes, arguments.heads, strict=True
+        )
     ]
     for detector in detectors:
         ready(detector)
@@ -87,9 +95,10 @@ def half(
     image: np.ndarray, found: Detections, detector: Detector, runtime: str, took: list[float]
 ) -> np.ndarray:
     """The frame with this runtime's boxes; without a tracker, to show what it really says."""
+    names = [detector.name_of(int(class_id)) for class_id in found.class_ids]
     tracks = [
-        Track(number, tuple(map(float, box)), score, True, 1, 0.0, 0.0, score)
-        for number, (box, score) in enumerate(found, start=1)
+        Track(number, tuple(map(float, box)), score, True, 1, 0.0, 0.0, score, name)
+        for number, ((box, score), name) in enumerate(zip(found, names, strict=True), start=1)
     ]
     fps = 1000 / max(median(took[-30:]), 1e-3)
     precision = detector.session.effective.precision

@@ -42,6 +42,7 @@ def _board_names() -> list[str]:
     help="Forbid runtimes to compute float32 models in a smaller format (OpenVINO's bfloat16).",
 )
 @options.preprocessing()
+@options.about_model()
 @options.shape()
 @options.scenario()
 @options.further_passes()
@@ -65,6 +66,8 @@ def command(
     batches: tuple[int, ...],
     strict_float32: bool,
     preprocessing: str | None,
+    head: str,
+    labels: str,
     shape: str,
     scenario: str,
     streams: int | None,
@@ -92,6 +95,7 @@ def command(
     from edgecnn.cli.tables import show
     from edgecnn.errors import InputError
     from edgecnn.feeding.choice import check_option
+    from edgecnn.feeding.detectors import ModelOptions
     from edgecnn.formats.check import check_model_path, digest_of
     from edgecnn.results import Results
 
@@ -119,13 +123,14 @@ def command(
         latency_bound_ms=latency_bound_ms,
     )
     check_option(preprocessing)
+    about = ModelOptions(head, options.label_names(labels))
     dataset = None
     if data:
         dataset = load_data(data, data_dir=data_dir, seed=split_of(models), reading=reading)
     shared = replace(shared, shape=shape)
     previous = Results.load(out) if out.exists() and not force else None
     if previous is not None:
-        check_previous(previous, protocol, dataset, preprocessing)
+        check_previous(previous, protocol, dataset, preprocessing, about)
     with shown() as progress:
         results = benchmark(
             models,
@@ -137,6 +142,7 @@ def command(
             protocol=protocol,
             data=dataset,
             preprocessing=preprocessing,
+            about=about,
             passes=passes,
             out=out,
             previous=previous,

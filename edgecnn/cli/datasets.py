@@ -46,7 +46,10 @@ def reading_options(*, classes: bool = True, strict: bool = True) -> Callable[[C
         )
     }
     if classes:
-        text = "Classes of boxes to find, by name or number. Default: stop signs."
+        text = (
+            "Classes of boxes to find, by name or number. Default: stop signs; for a detector of "
+            "many classes, all of them."
+        )
         wanted["classes"] = ("--classes", {"default": "", "help": text})
     if strict:
         text = "Refuse data when a sample has to be left out."

@@ -1,4 +1,4 @@
-"""edgecnn detect: a camera, a film or pictures, with a box around every stop sign."""
+"""edgecnn detect: a camera, a video or images, with a box around what a detector finds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgecnn.cli import options
     "--model",
     default="stop_sign_small",
     show_default=True,
-    help="A shipped detector's name, or a detector's file (.tflite, .onnx, .keras).",
+    help="A shipped detector's name, or the file of any detector (.tflite, .onnx, .keras).",
 )
 @click.option(
     "--runtime",
@@ -35,6 +35,15 @@ from edgecnn.cli import options
     type=click.FloatRange(0, 1),
     help="Minimum score of a box; by default the model's own.",
 )
+@click.option(
+    "--classes",
+    type=options.Names(list),
+    default=(),
+    help="What to find, as in 'stop sign,person'; by default all classes of the model.",
+)
+@options.about_model(labels="its classes")
+@options.preprocessing()
+@options.shape()
 @click.option("--headless", is_flag=True, help="No window; events are printed as they happen.")
 @click.option(
     "--serve",
@@ -68,6 +77,11 @@ def command(
     runtime: str,
     threads: int,
     min_score: float | None,
+    classes: tuple[str, ...],
+    head: str,
+    labels: str,
+    preprocessing: str | None,
+    shape: str,
     headless: bool,
     serve: str | None,
     explain: bool,
@@ -78,7 +92,7 @@ def command(
     reconnect: float,
     force: bool,
 ) -> None:
-    """Find stop signs in SOURCE and show them live.
+    """Find stop signs, or what another detector knows, in SOURCE and show them live.
 
     SOURCE is a camera's number, a video file, a folder or glob of pictures, an rtsp:// or
     http:// address, a GStreamer pipeline, picamera, or synthetic (drawn live: no camera needed).
@@ -106,6 +120,11 @@ def command(
             choice=Choice(model, runtime),
             threads=threads,
             min_score=min_score,
+            classes=classes,
+            head=head,
+            labels=options.label_names(labels),
+            preprocessing=preprocessing,
+            shape=shape,
             frames=frames,
             window=not headless and serve is None,
             explain=explain,

@@ -165,8 +165,46 @@ def preprocessing() -> Callable[[Command], Command]:
         type=Name(_preprocessing_names),
         metavar="PRESET|FILE",
         help="How the model's maker prepared its input, where neither a manifest nor the model "
-        "says it: raw (pixels 0…255), 0..1, -1..1, imagenet-torch, caffe, or a JSON file.",
+        "says it: raw (pixels 0…255), 0..1, -1..1, tf, imagenet-torch, caffe (each of the last two "
+        "with -crop for the center of the shorter side), or a JSON file.",
     )
+
+
+def _head_names() -> list[str]:
+    from edgecnn.registry import HEADS
+
+    return list(HEADS.names())
+
+
+def about_model(*, labels: str = "classes") -> Callable[[Command], Command]:
+    """--head NAME and --labels coco|FILE, for models of other makers."""
+
+    def decorate(function: Command) -> Command:
+        head = click.option(
+            "--head",
+            type=Name(_head_names),
+            default="",
+            help="A detector's head (yolov8, yolox, ssd …), where its file does not say it.",
+        )
+        named = click.option(
+            "--labels",
+            default="",
+            metavar="coco|FILE",
+            help=f"What the model calls {labels}, where it does not say it: COCO's 80 names, or a "
+            "text file with one name a line.",
+        )
+        return head(named(function))
+
+    return decorate
+
+
+def label_names(value: str) -> tuple[str, ...]:
+    """The names that --labels stands for. Raises InputError for a file that has none."""
+    from edgecnn.class_names import coco_names, read_names
+
+    if not value:
+        return ()
+    return coco_names() if value == "coco" else read_names(Path(value))
 
 
 def recipe() -> Callable[[Command], Command]:

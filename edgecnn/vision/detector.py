@@ -1,17 +1,22 @@
-"""A stop-sign detector over any runtime: picture in, boxes out."""
+"""A detector over any runtime: picture in, boxes out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.detection.answer import DEFAULT_MIN_SCORE, boxes_in
+from edgecnn.class_names import places_of
+from edgecnn.detection.answer import boxes_in
 from edgecnn.detection.detections import Detections
+from edgecnn.detection.heads import open_head
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
+from edgecnn.feeding.choice import check_option
+from edgecnn.feeding.detectors import ModelOptions, Recognized, recognize
 from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing, Placement
 from edgecnn.registry import RUNTIMES, require, unknown_name
@@ -28,25 +33,56 @@ _PREFERRED = ("_static_int8.tflite", "_float32.onnx", "_static_int8.onnx", ".ker
 class Detector:
     """A loaded detector; call it with a picture. Made by `load_detector`.
 
-    `artifact` and `session` tell what runs, `preprocessing` what a picture goes through.
+    `artifact` and `session` tell what runs, `preprocessing` what a picture goes through and
+    `postprocessing` how the outputs become boxes. `class_names` are those of its classes, empty
+    where nobody names them; `classes` the ones that are wanted, None for all.
     """
 
-    def __init__(self, artifact: Artifact, session: Session, *, min_score: float) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        session: Session,
+        *,
+        min_score: float | None = None,
+        classes: Sequence[str] = (),
+        about: ModelOptions | None = None,
+        preprocessing: str | None = None,
+    ) -> None:
+        found = recognize(
+            artifact, session.inputs, session.outputs, options=about, preprocessing=preprocessing
+        )
         self.artifact = artifact
         self.session = session
-        self.min_score = min_score
-        self.preprocessing = _letterbox(artifact, session)
+        self.preprocessing = found.preprocessing
+        self.postprocessing = found.postprocessing
+        self.fed = found.choice.fed
+        self.head = open_head(found.postprocessing)
+        self.class_names = found.postprocessing.class_names or artifact.manifest.labels[:1]
+        self.classes = _wanted(classes, self.class_names, found, artifact.name)
+        stated = (
+            min_score,
+            artifact.manifest.metrics.get("min_score"),
+            found.postprocessing.min_score,
+            self.head.min_score,
+        )
+        self.min_score = float(next(score for score in stated if score is not None))
         self._levels = _Levels(self.preprocessing, session.inputs[0])
 
     def __call__(self, image_bgr: npt.NDArray[np.uint8]) -> Detections:
-        """Stop signs in one picture (H, W, 3) uint8 BGR, as cameras and OpenCV have it.
+        """Objects in one picture (H, W, 3) uint8 BGR, as cameras and OpenCV have it.
 
         Grey (H, W) or (H, W, 1) and BGRA (H, W, 4) are taken as well. Boxes are in pixels of
-        that picture and inside it. Raises InputError for anything else.
+        that picture and inside it. Raises InputError for anything else, and for outputs of which
+        no number is finite.
         """
         tensor, place = self.prepare(image_bgr)
         outputs = self.infer(tensor)
         return self.finish(outputs, place, image_bgr.shape)
+
+    def name_of(self, class_id: int) -> str:
+        """What a class is called."""
+        known = 0 <= class_id < len(self.class_names)
+        return self.class_names[class_id] if known else f"class {class_id}"
 
     def prepare(self, image_bgr: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], Placement]:
         """The network's own input, quantised if it wants that, and where the picture lies in it.
@@ -57,11 +93,19 @@ class Detector:
         """
         cv2 = require("cv2", "opencv")
         bgr = _as_bgr(image_bgr)
-        place = self.preprocessing.place(*bgr.shape[:2])
+        made = self.preprocessing
+        place = made.place(*bgr.shape[:2])
         bgr = fit(bgr, place.height, place.width)
-        canvas = np.full(self.preprocessing.shape, self.preprocessing.fill, np.uint8)
-        inner = canvas[place.top : place.top + place.height, place.left : place.left + place.width]
-        cv2.cvtColor(np.ascontiguousarray(bgr), cv2.COLOR_BGR2RGB, dst=inner)
+        top, left = max(-place.top, 0), max(-place.left, 0)  # outside of the tensor
+        bgr = bgr[top : top + made.height, left : left + made.width]
+        fill = made.fill if isinstance(made, LetterboxPreprocessing) else 0
+        canvas = np.full(made.shape, fill, np.uint8)
+        top, left = max(place.top, 0), max(place.left, 0)
+        inner = canvas[top : top + bgr.shape[0], left : left + bgr.shape[1]]
+        if made.order == "bgr":
+            inner[:] = bgr
+        else:
+            cv2.cvtColor(np.ascontiguousarray(bgr), cv2.COLOR_BGR2RGB, dst=inner)
         tensor = self._levels(canvas)[None]
         if self.session.inputs[0].layout == "NCHW":
             tensor = np.ascontiguousarray(tensor.transpose(0, 3, 1, 2))
@@ -75,7 +119,21 @@ class Detector:
         self, outputs: list[npt.NDArray[Any]], place: Placement, shape: tuple[int, ...]
     ) -> Detections:
         """Outputs → boxes in a picture of `shape` (height, width, …)."""
-        return boxes_in(outputs, self.preprocessing.shape, place, shape, min_score=self.min_score)
+        found = boxes_in(
+            outputs,
+            self.preprocessing.shape,
+            place,
+            shape,
+            min_score=self.min_score,
+            head=self.head,
+            classes=self.classes,
+        )
+        if not len(found) and not any(np.isfinite(output).any() for output in outputs):
+            raise InputError(
+                f"{self.artifact.name}: its outputs hold no finite number",
+                hint="try another runtime or recipe; float16 overflows above 65504",
+            )
+        return found
 
 
 def load_detector(
@@ -84,22 +142,50 @@ def load_detector(
     runtime: str = "litert:cpu",
     threads: int = 1,
     min_score: float | None = None,
+    classes: Sequence[str] = (),
+    head: str = "",
+    labels: Sequence[str] = (),
+    preprocessing: str | None = None,
+    shape: str = "",
 ) -> Detector:
-    """Load a shipped detector by name, or a model file by path.
+    """Load a shipped detector by name, or a model file by path, whoever trained it.
 
     `runtime` is a configuration such as "litert:cpu". Without `min_score` the threshold that
-    the model was shipped with holds (its manifest's `metrics.min_score`).
-    Raises InputError for an unknown name, a file that is no detector, or a threshold outside
-    0…1; MissingDependencyError or UnsupportedError as the runtime has it.
+    the model was shipped with holds (its manifest's `metrics.min_score`). `classes` restricts
+    what is found, by name. The others are for files that do not say it themselves: `head` is a
+    name in `registry.HEADS`, `labels` are the names of the model's classes, `preprocessing` is a
+    preset or a JSON file, `shape` the size of an input that the file leaves open ("1x3x640x640").
+    Raises InputError for an unknown name, a file that is no detector or whose head is not known,
+    or a threshold outside 0…1; MissingDependencyError or UnsupportedError as the runtime has it.
     """
     if min_score is not None and not 0 <= min_score <= 1:
         raise InputError(f"min_score is between 0 and 1, received: {min_score}")
+    about = ModelOptions(head, tuple(labels))
+    check_option(preprocessing)
     name, device = parse_configuration(runtime)
     artifact = load_artifact(_find(model, RUNTIMES.load(name).formats))
-    session = load(artifact.path, f"{name}:{device}", threads=threads)
-    if min_score is None:
-        min_score = float(artifact.manifest.metrics.get("min_score", DEFAULT_MIN_SCORE))
-    return Detector(artifact, session, min_score=min_score)
+    session = load(artifact.path, f"{name}:{device}", threads=threads, shape=shape)
+    return Detector(
+        artifact,
+        session,
+        min_score=min_score,
+        classes=classes,
+        about=about,
+        preprocessing=preprocessing,
+    )
+
+
+def _wanted(
+    classes: Sequence[str], names: Sequence[str], found: Recognized, name: str
+) -> tuple[int, ...] | None:
+    """The ids of the classes that are wanted, None for all."""
+    if not classes:
+        return None
+    if not names and found.classes == 1:
+        return None
+    if not names:
+        raise InputError(f"{name}: {found.nameless}")
+    return places_of(classes, names, whose=name)
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -124,27 +210,6 @@ def _find(model: str | Path, formats: tuple[str, ...]) -> Path:
     )
 
 
-def _letterbox(artifact: Artifact, session: Session) -> LetterboxPreprocessing:
-    """What the manifest says; for a foreign file, read off its input."""
-    stated = artifact.manifest.preprocessing
-    if isinstance(stated, LetterboxPreprocessing):
-        return stated
-    if len(session.inputs) != 1 or len(session.inputs[0].shape) != 4:
-        raise InputError(
-            f"{artifact.name} is not a detector: it takes "
-            f"{[spec.shape for spec in session.inputs]}",
-            hint="a detector has one picture as its input",
-        )
-    spec = session.inputs[0]
-    height, width = spec.shape[2:] if spec.layout == "NCHW" else spec.shape[1:3]
-    if height is None or width is None or isinstance(stated, ImagePreprocessing):
-        raise InputError(
-            f"{artifact.name} is not a detector, or does not say how pictures enter it",
-            hint="its manifest needs a preprocessing of kind 'letterbox'",
-        )
-    return LetterboxPreprocessing(height, width, 3)
-
-
 class _Levels:
     """What each of the 256 levels of a pixel becomes in the input tensor, preprocessing and
     quantising in one look-up instead of five passes over floats.
@@ -153,24 +218,34 @@ class _Levels:
     highest bit flipped.
     """
 
-    def __init__(self, preprocessing: LetterboxPreprocessing, spec: TensorSpec) -> None:
-        if len(set(preprocessing.mean)) != 1 or len(set(preprocessing.std)) != 1:
-            raise InputError("a detector's mean and std must be the same for all channels")
-        mean, std = np.float32(preprocessing.mean[0]), np.float32(preprocessing.std[0])
+    def __init__(self, preprocessing: ImagePreprocessing, spec: TensorSpec) -> None:
+        if preprocessing.contrast != "as_is":
+            raise InputError(
+                "a detector's picture goes in as it is, its preprocessing evens the contrast",
+                hint="give another --preprocessing",
+            )
+        mean, std = (
+            np.broadcast_to(np.asarray(values, np.float32), (3,))
+            for values in (preprocessing.mean, preprocessing.std)
+        )
+        same = bool((mean == mean[0]).all() and (std == std[0]).all())
         levels = np.arange(256)
-        real = (levels.astype(np.float32) * np.float32(preprocessing.scale) - mean) / std
+        scaled = levels.astype(np.float32) * np.float32(preprocessing.scale)
+        real = (scaled - mean[0]) / std[0] if same else (scaled[:, None] - mean) / std
         dtype = np.dtype(spec.dtype)
         if spec.scale:
             limits = np.iinfo(dtype)
             real = np.rint(real / spec.scale) + (spec.zero_point or 0)
             real = np.clip(real, limits.min, limits.max)
         self._table = real.astype(dtype)
-        self._flips = dtype == np.int8 and bool((self._table == levels - 128).all())
+        self._flips = dtype == np.int8 and same and bool((self._table == levels - 128).all())
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Pixels → an array of the tensor's type and of the same shape."""
         if self._flips:
             return np.bitwise_xor(pixels, np.uint8(128)).view(np.int8)
+        if self._table.ndim == 2:  # a column for each channel
+            return np.stack([self._table[:, c][pixels[:, :, c]] for c in range(3)], axis=2)
         table = self._table  # LUT reads int8 as well, but knows uint8 pictures alone
         looked_up = require("cv2", "opencv").LUT(
             pixels, table.view(np.uint8) if table.itemsize == 1 else table

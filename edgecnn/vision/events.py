@@ -13,8 +13,6 @@ from edgecnn.files import refuse_overwrite
 from edgecnn.vision.frames import Frame
 from edgecnn.vision.tracking import Change
 
-LABEL = "stop sign"
-
 
 class EventLog:
     """Appends events to a .jsonl file, every line written whole and at once.
@@ -69,7 +67,7 @@ def describe(change: Change, frame: Frame | None, now: datetime | None = None) -
         "time": (now or datetime.now(UTC)).isoformat(timespec="milliseconds"),
         "seconds": round(track.last_seen_s, 3),
         "track": track.id,
-        "label": LABEL,
+        "label": track.label,
         "score": round(track.best_score if leaving else track.score, 4),
         "xyxy": [round(value, 1) for value in track.xyxy],
     }

@@ -26,7 +26,7 @@ from edgecnn.vision.pipeline.detecting import precision_of, ready
 from edgecnn.vision.recording import Recorder
 from edgecnn.vision.server import LiveServer
 from edgecnn.vision.sources import Source
-from edgecnn.vision.tracking import Change
+from edgecnn.vision.tracking import SIGN, Change
 from edgecnn.vision.window import HELP, Window
 
 HELP_SHOWN_S = 6.0
@@ -42,6 +42,12 @@ class LiveSettings:
     choice: Choice
     threads: int = 1
     min_score: float | None = None
+    classes: tuple[str, ...] = ()
+    """The ones to find, by name; all of the model's without."""
+    head: str = ""
+    labels: tuple[str, ...] = ()
+    preprocessing: str | None = None
+    shape: str = ""
     frames: int | None = None
     window: bool = True
     explain: bool = False
@@ -70,11 +76,14 @@ class Summary:
     """What was asked for and not done to the end: frames of a file that breaks off, a recording
     or events that a full disk cut short, a picture that could not be saved."""
     notes: tuple[str, ...] = ()
+    what: str = "sign"
+    """What appeared."""
 
     def lines(self) -> list[str]:
         """For a person to read."""
         rate = self.frames / self.seconds if self.seconds > 0 else 0.0
-        signs = "1 sign" if self.appeared == 1 else f"{self.appeared} signs"
+        what = self.what if self.appeared == 1 else f"{self.what}s"
+        signs = f"{self.appeared} {what}"
         parts = [f"{self.frames} frames in {self.seconds:.1f} s ({rate:.1f} fps)", signs]
         parts.append(f"{self.drops} dropped")
         parts += [f"{self.reconnects} reconnects"] if self.reconnects else []
@@ -140,6 +149,7 @@ class Live:
             tuple(sorted(self._told)),
             tuple(self._lost()),
             tuple(self._notes()),
+            "object" if self._many_classes() else "sign",
         )
 
     def _lost(self) -> Iterator[str]:
@@ -149,6 +159,12 @@ class Live:
             if sink is not None and sink.trouble:
                 yield sink.trouble
         yield from self._not_saved
+
+    def _many_classes(self) -> bool:
+        if self._pipeline is None:
+            return False
+        detector, _ = self._pipeline.switch.current()
+        return isinstance(detector, Detector) and len(detector.class_names) > 1
 
     def _notes(self) -> Iterator[str]:
         if self._pipeline is not None and self._pipeline.capture.left_out:
@@ -188,7 +204,23 @@ class Live:
                 runtime=choice.runtime,
                 threads=self._settings.threads,
                 min_score=self._settings.min_score,
+                **self._about(choice),
             )
+
+    def _about(self, choice: Choice) -> dict[str, Any]:
+        """What the user said about the model that the run began with; the ones that ship say all
+        about themselves.
+        """
+        settings = self._settings
+        if choice.model != settings.choice.model:
+            return {}
+        return {
+            "classes": settings.classes,
+            "head": settings.head,
+            "labels": settings.labels,
+            "preprocessing": settings.preprocessing,
+            "shape": settings.shape,
+        }
 
     def _loop(self, pipeline: Pipeline) -> None:
         limit = self._settings.frames
@@ -236,7 +268,8 @@ class Live:
             if self._window is None and (appears or self._settings.source.continuous):
                 what = f"appears ({event['score']:.2f})" if appears else "leaves"
                 where = f" in {event['picture']}" if "picture" in event else ""
-                self._say(f"{event['seconds']:8.2f} s  sign #{event['track']} {what}{where}")
+                name = "sign" if event["label"] == SIGN else event["label"]
+                self._say(f"{event['seconds']:8.2f} s  {name} #{event['track']} {what}{where}")
 
     def _show(self, pipeline: Pipeline, result: Result) -> Picture:
         began = time.perf_counter_ns()

@@ -11,7 +11,7 @@ import numpy as np
 from edgecnn.registry import require
 from edgecnn.vision.frames import Picture
 from edgecnn.vision.pipeline.timing import StageTime
-from edgecnn.vision.tracking import Track
+from edgecnn.vision.tracking import SIGN, Track
 
 Colour = tuple[int, int, int]
 
@@ -60,7 +60,10 @@ def draw_tracks(canvas: Picture, tracks: Sequence[Track]) -> None:
         cv2.rectangle(canvas, (left, top), (right, bottom), INK, thick + max(2, round(unit)))
         cv2.rectangle(canvas, (left, top), (right, bottom), colour, thick)
         if min(canvas.shape[:2]) >= SMALLEST_FOR_TEXT:
-            _chip(cv2, canvas, f"STOP {track.score:.2f}  #{track.id}", (left, top, bottom), colour)
+            name = "STOP" if track.label == SIGN else track.label
+            _chip(
+                cv2, canvas, f"{name} {track.score:.2f}  #{track.id}", (left, top, bottom), colour
+            )
 
 
 def draw_hud(canvas: Picture, hud: Hud) -> None:

@@ -24,6 +24,8 @@ import numpy.typing as npt
 Box = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
+SIGN = "stop sign"
+"""What the detectors that ship here find."""
 SAME_SIGN = 0.7
 """Signs do not stand in front of each other: boxes that share more are one sign."""
 
@@ -59,6 +61,8 @@ class Track:
     began_s: float
     last_seen_s: float
     best_score: float
+    label: str = SIGN
+    """What its class is called."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ class _Follow:
     score: float
     began_s: float
     last_seen_s: float
+    label: str
     hits: int = 1
     best_score: float = 0.0
     shown: bool = False
@@ -135,6 +140,7 @@ class _Follow:
             self.began_s,
             self.last_seen_s,
             self.best_score,
+            self.label,
         )
 
 
@@ -150,23 +156,30 @@ class Tracker:
         self._now_s: float | None = None
 
     def update(
-        self, xyxy: npt.NDArray[np.floating], scores: npt.NDArray[np.floating], now_s: float
+        self,
+        xyxy: npt.NDArray[np.floating],
+        scores: npt.NDArray[np.floating],
+        now_s: float,
+        labels: Sequence[str] | None = None,
     ) -> tuple[tuple[Track, ...], tuple[Change, ...]]:
         """Boxes (n, 4) and scores (n,) of a frame at `now_s` → tracks shown, and changes.
+
+        `labels` are what the class of each box is called, stop signs without; a track keeps its
+        class.
 
         Time that runs backwards (a camera that came back, a video that began anew) counts as
         no time. Boxes that are not finite or have no area are passed over.
         """
-        boxes, certainty = _usable(xyxy, scores)
+        boxes, certainty, kinds = _usable(xyxy, scores, labels)
         dt = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
         self._now_s = now_s
         for follow in self._follows:
             follow.motion.predict(dt)
             follow.seen = False
-        free = self._match(boxes, certainty, now_s)
+        free = self._match(boxes, certainty, kinds, now_s)
         for index in free:
             if certainty[index] >= self.settings.begin_score:
-                self._begin(boxes[index], float(certainty[index]), now_s)
+                self._begin(boxes[index], float(certainty[index]), kinds[index], now_s)
         changes = [*self._leave(now_s), *self._appear()]
         return self.tracks, tuple(changes)
 
@@ -182,7 +195,9 @@ class Tracker:
         self._follows.clear()
         return leaving
 
-    def _match(self, boxes: Floats, scores: Floats, now_s: float) -> list[int]:
+    def _match(
+        self, boxes: Floats, scores: Floats, labels: Sequence[str], now_s: float
+    ) -> list[int]:
         """Give each track at most one box, strong boxes first; return the boxes left over."""
         strong = [i for i in range(len(boxes)) if scores[i] >= self.settings.begin_score]
         weak = [
@@ -192,7 +207,7 @@ class Tracker:
         waiting = list(range(len(self._follows)))
         free = list(strong)
         for candidates in (strong, weak):
-            for track, box in self._pairs(waiting, candidates, boxes):
+            for track, box in self._pairs(waiting, candidates, boxes, labels):
                 follow = self._follows[track]
                 follow.motion.correct(boxes[box])
                 alpha = self.settings.score_smoothing
@@ -207,13 +222,21 @@ class Tracker:
         return free
 
     def _pairs(
-        self, tracks: Sequence[int], candidates: Sequence[int], boxes: Floats
+        self,
+        tracks: Sequence[int],
+        candidates: Sequence[int],
+        boxes: Floats,
+        labels: Sequence[str],
     ) -> list[tuple[int, int]]:
         """Pairs of (track, box) by falling overlap, each used once."""
         if not tracks or not candidates:
             return []
         known = np.stack([self._follows[track].motion.box for track in tracks])
         overlap = enlarged_iou(known, boxes[list(candidates)], self.settings.enlarge)
+        for place, track in enumerate(tracks):
+            for other, box in enumerate(candidates):
+                if self._follows[track].label != labels[box]:
+                    overlap[place, other] = -1.0
         pairs: list[tuple[int, int]] = []
         while True:
             row, column = np.unravel_index(int(np.argmax(overlap)), overlap.shape)
@@ -223,8 +246,9 @@ class Tracker:
             overlap[row, :] = -1.0
             overlap[:, column] = -1.0
 
-    def _begin(self, box: Floats, score: float, now_s: float) -> None:
-        follow = _Follow(self._next_id, _Motion.start(box), score, now_s, now_s, best_score=score)
+    def _begin(self, box: Floats, score: float, label: str, now_s: float) -> None:
+        motion = _Motion.start(box)
+        follow = _Follow(self._next_id, motion, score, now_s, now_s, label, best_score=score)
         self._next_id += 1
         self._follows.append(follow)
 
@@ -238,7 +262,9 @@ class Tracker:
 
     def _covered(self, follow: _Follow) -> bool:
         return not follow.seen and any(
-            other.seen and shared_part(follow.motion.box, other.motion.box) > SAME_SIGN
+            other.seen
+            and other.label == follow.label
+            and shared_part(follow.motion.box, other.motion.box) > SAME_SIGN
             for other in self._follows
         )
 
@@ -293,10 +319,13 @@ def _size(box: Floats) -> float:
 
 
 def _usable(
-    xyxy: npt.NDArray[np.floating], scores: npt.NDArray[np.floating]
-) -> tuple[Floats, Floats]:
+    xyxy: npt.NDArray[np.floating],
+    scores: npt.NDArray[np.floating],
+    labels: Sequence[str] | None,
+) -> tuple[Floats, Floats, list[str]]:
     boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
     certainty = np.asarray(scores, np.float64).reshape(-1)
     good = np.isfinite(boxes).all(axis=1) & np.isfinite(certainty)
     good &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return boxes[good], certainty[good]
+    kinds = [SIGN] * len(boxes) if labels is None else labels
+    return boxes[good], certainty[good], [kinds[index] for index in np.flatnonzero(good).tolist()]

@@ -20,7 +20,7 @@ function row(stage, time) {
 function happened(event) {
   const li = document.createElement("li");
   const what = event.event === "appear" ? "appears" : "leaves";
-  li.textContent = `${event.seconds.toFixed(1)} s: sign #${event.track} ${what} (${event.score.toFixed(2)})`;
+  li.textContent = `${event.seconds.toFixed(1)} s: ${event.label} #${event.track} ${what} (${event.score.toFixed(2)})`;
   return li;
 }
 

@@ -95,6 +95,13 @@ class Look:
         timed("boxes", time.perf_counter_ns() - began)
         return found
 
+    def labels(self, found: Detections) -> list[str] | None:
+        """What the class of each box is called; None for a detector that has one class."""
+        detector = self.detector
+        if not isinstance(detector, Detector) or len(detector.class_names) < 2:
+            return None
+        return [detector.name_of(int(class_id)) for class_id in found.class_ids]
+
 
 @dataclass(frozen=True)
 class Choice:

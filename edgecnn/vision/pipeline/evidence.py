@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.detection.decode import split_outputs
+from edgecnn.detection.heads.heat_map import HeatMap, split_outputs
 from edgecnn.registry import require
 from edgecnn.vision.detector import Detector
 from edgecnn.vision.first_layer import edge_strength, read_first_layer
@@ -51,17 +51,20 @@ class Explainer:
         rows, columns = slice(place.top, place.top + place.height), slice(
             place.left, place.left + place.width
         )  # fmt: skip
-        logits, _ = split_outputs(inside.outputs, height, width)
         cv2 = require("cv2", "opencv")
-        scores = 1 / (1 + np.exp(-logits.astype(np.float32)))
-        heat = cv2.resize(scores, (width, height), interpolation=cv2.INTER_LINEAR)
+        heat = None
+        if isinstance(self._detector.head, HeatMap):
+            logits, _ = split_outputs(inside.outputs, height, width)
+            scores = 1 / (1 + np.exp(-logits.astype(np.float32)))
+            heat = cv2.resize(scores, (width, height), interpolation=cv2.INTER_LINEAR)
+            heat = heat[rows, columns]
         edges = None
         if self._first is not None:
             kernel, stride = self._first
             strength = edge_strength(self._seen(image, inside), kernel, stride)
             loud = max(float(np.quantile(strength, 0.995)), 1e-6)
             edges = np.clip(strength / np.float32(loud), 0, 1)
-        return Evidence(red, edges, heat[rows, columns])
+        return Evidence(red, edges, heat)
 
     def _seen(self, image: Picture, inside: Inside) -> Floats:
         """The picture in the size in which the network got it, RGB, 0…1."""

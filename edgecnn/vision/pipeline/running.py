@@ -191,7 +191,9 @@ class Pipeline:
             self._take(look)
         found = look.find(answered.answer, frame.image, self.timing.add)
         began = time.perf_counter_ns()
-        tracks, changes = self._tracker.update(found.xyxy, found.scores, frame.seconds)
+        tracks, changes = self._tracker.update(
+            found.xyxy, found.scores, frame.seconds, look.labels(found)
+        )
         finished_ns = time.monotonic_ns()
         self.timing.add("track", time.perf_counter_ns() - began)
         if self.capture.source.live:  # a file's frames wait in the queues, which tells nothing

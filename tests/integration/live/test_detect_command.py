@@ -287,3 +287,31 @@ def test_a_browser_sees_the_stream_of_a_run_without_a_screen(started):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 130
+
+
+def test_a_detector_of_another_maker_names_what_it_sees(tmp_path, capsys):
+    from PIL import Image
+
+    from tests.unit.detection.small_detectors import SCENES, ULTRALYTICS, draw, write_detector
+
+    path = write_detector(tmp_path / "yolo.onnx", metadata=ULTRALYTICS)
+    (tmp_path / "images").mkdir()
+    for number, squares in enumerate(SCENES):
+        Image.fromarray(draw(squares)).save(tmp_path / "images" / f"{number}.png")
+    events = tmp_path / "events.jsonl"
+
+    def labels(*more):
+        code = invoke(
+            ["detect", str(tmp_path / "images"), "--headless", "--model", str(path), "--runtime",
+             "onnxruntime:cpu", "--events", str(events), "--force", *more]
+        )  # fmt: skip
+        assert code == 0
+        lines = [json.loads(line) for line in events.read_text().splitlines()]
+        return sorted(line["label"] for line in lines if line["event"] == "appear")
+
+    assert labels() == ["person", "person", "stop sign", "stop sign"]
+    assert "person #" in capsys.readouterr().out
+    assert labels("--classes", "stop sign") == ["stop sign", "stop sign"]
+    assert invoke(["detect", str(tmp_path / "images"), "--headless", "--model", str(path),
+                   "--runtime", "onnxruntime:cpu", "--classes", "zebra"]) == 2  # fmt: skip
+    assert "no class 'zebra'" in capsys.readouterr().err
