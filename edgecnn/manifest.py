@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ __all__ = [
     "sha256_of",
     "sidecar_path",
     "with_conversion",
+    "without_sidecars",
     "write_manifest",
 ]
 
@@ -41,6 +42,7 @@ SCHEMA_VERSION = 1
 MAX_SIDECAR_BYTES = 16 << 20
 RECIPES = ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
 EMBEDDED_KEY = "edgecnn.manifest"
+_SIDECAR = ".manifest.json"
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,17 @@ class Artifact:
 
 def sidecar_path(model_path: Path) -> Path:
     """Where the manifest of `model_path` lies."""
-    return model_path.with_name(model_path.name + ".manifest.json")
+    return model_path.with_name(model_path.name + _SIDECAR)
+
+
+def without_sidecars(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The paths without the manifests that lie next to model files: `art/*` means the models."""
+    return tuple(
+        path
+        for path in paths
+        if not path.name.endswith(_SIDECAR)
+        or not path.with_name(path.name.removesuffix(_SIDECAR)).exists()
+    )
 
 
 def write_manifest(model_path: Path, manifest: Manifest) -> Artifact:

@@ -97,6 +97,7 @@ def command(
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions
     from edgecnn.formats.check import check_model_path, digest_of
+    from edgecnn.manifest import without_sidecars
     from edgecnn.results import Results
 
     if out.suffix != ".json":
@@ -104,7 +105,7 @@ def command(
             f"--out takes a .json file, received: {out}",
             hint="edgecnn report makes pages and tables of it",
         )
-    models = [check_model_path(path) for path in artifacts]
+    models = [check_model_path(path) for path in without_sidecars(artifacts) or artifacts]
     options.claim(out)
     if on:
         on_boards.measure(on, models, out, force=force)

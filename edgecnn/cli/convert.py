@@ -1,4 +1,4 @@
-"""edgecnn convert: a .keras file to TFLite and ONNX, float and quantized."""
+"""edgecnn convert: a model to TFLite and ONNX, float and quantized."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 @click.option("--data-dir", type=options.FILE, help="Folder with the data set's files.")
 @reading_options()
 @options.preprocessing()
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help="Weights for an architecture (JSON) or a network of keras.applications; none: fresh ones.",
+)
+@options.custom()
+@options.shape()
 @click.option("--samples", type=int, help="How many samples calibrate and verify.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for drawing samples.")
 @click.option("--out", type=options.FILE, required=True, help="The folder for the artifacts.")
@@ -38,13 +45,20 @@ def command(
     data_dir: Path | None,
     reading: Reading,
     preprocessing: str | None,
+    weights: str | None,
+    custom: tuple[Path, ...],
+    shape: str,
     samples: int | None,
     seed: int,
     out: Path,
     allow_unsafe: bool,
     force: bool,
 ) -> None:
-    """Convert MODEL (.keras); every artifact is compared with it before it is kept.
+    """Convert MODEL; every artifact is compared with it before it is kept.
+
+    MODEL is a model of Keras 3 or Keras 2 (.keras, .h5), an architecture as JSON with --weights, a
+    TensorFlow SavedModel (its folder), or the name of a network of keras.applications with
+    --weights; `edgecnn models` lists those. What it is, is seen by its content.
 
     A target that fails is reported with its reason, and the others continue. What a format
     cannot express (3-D convolution in TFLite's integers, for example) is reported as unsupported,
@@ -73,7 +87,21 @@ def command(
             progress=progress,
             allow_unsafe=allow_unsafe,
             preprocessing=preprocessing,
+            weights=weights,
+            custom=custom,
+            shape=shape,
         )
+    _show(outcomes)
+    for outcome in outcomes:
+        if outcome.bug is not None:  # the others are done and shown
+            raise outcome.bug
+    failed = [str(outcome.target) for outcome in outcomes if outcome.status == "failed"]
+    if failed or not any(outcome.artifact for outcome in outcomes):
+        failed = failed or [str(outcome.target) for outcome in outcomes]
+        raise GateError(f"{len(failed)} of {len(outcomes)} targets failed: {', '.join(failed)}")
+
+
+def _show(outcomes: Sequence[ConversionOutcome]) -> None:
     shared = _shared_notes(outcomes)
     for outcome in outcomes:
         if outcome.artifact is None:
@@ -91,10 +119,6 @@ def command(
                 click.echo(f"{'':<22} ! {note}")
     for note in (*shared, *_apart_notes(outcomes)):
         click.echo(f"! {note}")
-    failed = [str(outcome.target) for outcome in outcomes if outcome.status == "failed"]
-    if failed or not any(outcome.artifact for outcome in outcomes):
-        failed = failed or [str(outcome.target) for outcome in outcomes]
-        raise GateError(f"{len(failed)} of {len(outcomes)} targets failed: {', '.join(failed)}")
 
 
 def _apart_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", required=False, type=options.Name(options.network_names))
+@click.argument("name", required=False, type=options.Name(options.buildable_names))
 @click.option(
     "--input-shape",
     type=options.Numbers("x", "32x32x3"),
@@ -37,6 +37,9 @@ def command(
     force: bool,
 ) -> None:
     """List the networks, or show NAME layer by layer and draw it.
+
+    Those of keras.applications are listed with what their weights were trained on; `edgecnn convert
+    NAME --weights FILE` takes them with weights that you have.
 
     Memory is that of the float32 weights and of the largest activations, for one sample. The
     receptive field is that of a unit in the last feature maps, in pixels, words or samples of the
@@ -80,7 +83,7 @@ def _list(*, as_json: bool) -> None:
             found.append((name, models.modality(name), summarize(models.build(name))))
         progress("build", len(names), len(names), "")
     if as_json:
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 key: value
                 for key, value in {"modality": modality, **summary.to_dict(), "name": name}.items()
@@ -88,7 +91,7 @@ def _list(*, as_json: bool) -> None:
             }
             for name, modality, summary in found
         ]
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps([*rows, *_applications()], indent=2))
         return
     _print_table(
         ("network", "wants", "input", "parameters", "MACs", "weights", "+ between layers", "field"),
@@ -110,8 +113,36 @@ def _list(*, as_json: bool) -> None:
     click.echo(
         "\nAt each network's own input and classes; memory in float32, one sample. The field is "
         "what a unit\nof the last maps sees, in pixels, words or samples of the input.\n"
-        "edgecnn models NAME shows the layers; --input-shape 32x32x3 --classes 43 changes them."
+        "edgecnn models NAME shows the layers; --input-shape 32x32x3 --classes 43 changes them.\n"
     )
+    _print_table(
+        ("keras.applications", "input", "pixels as"),
+        [
+            (row["name"], _times(row["input_shape"]), row["preprocessing"])
+            for row in _applications()
+        ],
+        words=3,
+    )
+    click.echo(
+        "\nWith weights that you have: edgecnn convert NAME --weights FILE --to TARGET --out DIR; "
+        "nothing is\ndownloaded. Pixels as: how the weights were trained (see --preprocessing)."
+    )
+
+
+def _applications() -> list[dict[str, Any]]:
+    """The networks of keras.applications; none of them is built to list them."""
+    from edgecnn.models.applications import APPLICATIONS
+
+    return [
+        {
+            "name": known.name,
+            "modality": "image",
+            "source": "keras.applications",
+            "input_shape": list(known.input_shape),
+            "preprocessing": known.preset,
+        }
+        for known in APPLICATIONS.values()
+    ]
 
 
 def _print_layers(summary: Summary) -> None:

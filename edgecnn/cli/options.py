@@ -88,10 +88,17 @@ def _model_names() -> list[str]:
 
 
 def network_names() -> list[str]:
-    """Names of everything that can be built: models, then detectors."""
+    """Names of everything that edgecnn has of its own: models, then detectors."""
     from edgecnn.registry import DETECTORS, MODELS
 
     return [*MODELS.names(), *DETECTORS.names()]
+
+
+def buildable_names() -> list[str]:
+    """Names of everything that can be built: edgecnn's own, then those of keras.applications."""
+    from edgecnn.models.applications import APPLICATIONS
+
+    return [*network_names(), *APPLICATIONS]
 
 
 _DATA_WITHOUT_A_PLACE = ("digits", "mnist", "fashion-mnist", "cifar10")
@@ -464,6 +471,17 @@ def shape() -> Callable[[Command], Command]:
     )
 
 
+def custom() -> Callable[[Command], Command]:
+    """--custom FILE, as often as needed."""
+    return click.option(
+        "--custom",
+        multiple=True,
+        type=FILE,
+        metavar="MODULE.py",
+        help="A Python file that defines or registers layers of the model. It is run.",
+    )
+
+
 def force() -> Callable[[Command], Command]:
     """--force."""
     return click.option("--force", is_flag=True, help="Overwrite what exists.")
@@ -474,7 +492,7 @@ def allow_unsafe() -> Callable[[Command], Command]:
     return click.option(
         "--allow-unsafe",
         is_flag=True,
-        help="Run code that a .keras file carries (Lambda layers). Only for files you trust.",
+        help="Run code that a model file carries (Lambda layers). Only for files you trust.",
     )
 
 

@@ -49,8 +49,10 @@ def command(
     from edgecnn.conversion.verify import verify_artifact
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
+    from edgecnn.manifest import without_sidecars
 
     check_option(preprocessing)
+    artifacts = without_sidecars(artifacts) or artifacts
     dataset = None
     if data:
         dataset = load_data(data, data_dir=data_dir, seed=split_of(artifacts), reading=reading)

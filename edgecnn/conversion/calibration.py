@@ -7,8 +7,8 @@ judges the result, and must not have shaped it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -29,11 +29,13 @@ DEFAULT_SAMPLES = 256
 
 
 class Samples(Protocol):
-    """Model inputs (1, …), one after the other; iterating again gives the same ones."""
+    """Model inputs (1, …), one after the other; iterating again gives the same ones. A model with
+    several inputs gets a tuple of them (see `source.tensors_of`).
+    """
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[Tensor]: ...
+    def __iter__(self) -> Iterator[Tensor] | Iterator[tuple[Tensor, ...]]: ...
 
     def record(self) -> dict[str, Any]:
         """What a manifest says about them."""
@@ -103,38 +105,37 @@ class DrawnSamples:
 class RandomSamples:
     """Synthetic samples, for a model without data: they show errors, not accuracy.
 
-    Real values within `values` ([0, 1) where nobody knows the model's range), or word ids below
-    `vocabulary_size` where there is one.
+    Values over the whole range of each of `inputs` (see `synthetic_inputs`); real ones within
+    `values` ([0, 1) where nobody knows the model's range), ids below the size in `vocabularies`.
+    A sample is a tensor (1, …) for one input, a tuple of them for several.
     """
 
-    input_shape: tuple[int, ...]
+    inputs: tuple[TensorSpec, ...]
     count: int = DEFAULT_SAMPLES
     seed: int = 0
-    vocabulary_size: int | None = None
+    vocabularies: Mapping[str, int] = field(default_factory=dict)
     values: Range | None = None
 
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Any]:
         inputs = self._inputs
         for index in range(self.count):
-            (sample,) = inputs.sample(index)
-            yield sample[None]
+            sample = tuple(tensor[None] for tensor in inputs.sample(index))
+            yield sample if len(sample) > 1 else sample[0]
 
     def record(self) -> dict[str, Any]:
         return {"data": self._inputs.describe(), "n": self.count, "seed": self.seed}
 
     @property
     def _inputs(self) -> SyntheticInputs:
-        ids = self.vocabulary_size is not None
-        spec = TensorSpec("input", (1, *self.input_shape), "int32" if ids else "float32")
         return SyntheticInputs(
-            [spec],
+            [replace(spec, shape=(1, *spec.shape[1:])) for spec in self.inputs],
             self.count,
             seed=self.seed,
-            vocabularies={"input": self.vocabulary_size} if self.vocabulary_size else {},
-            values={"input": self.values} if self.values else {},
+            vocabularies=self.vocabularies,
+            values={spec.name: self.values for spec in self.inputs} if self.values else {},
         )
 
 
@@ -169,17 +170,24 @@ def verification_samples(
     count: int = DEFAULT_SAMPLES,
     seed: int = 0,
     vocabulary_size: int | None = None,
+    inputs: Sequence[TensorSpec] = (),
+    vocabularies: Mapping[str, int] | None = None,
     trained: Manifest | None = None,
 ) -> DrawnSamples | RandomSamples:
     """Samples of the test split (or the nearest there is), without those that `trained` was
     trained on as far as others are left; without data noise over the range
     that `preprocessing` gives, or ids below `vocabulary_size` for a model that takes ids.
+    `inputs` are those of a model with several, or of another dtype than float32; `vocabularies`
+    are then the numbers of ids by the input's name.
 
     Raises InputError as `calibration_samples` does.
     """
     if dataset is None or preprocessing is None:
         values = tensor_range(preprocessing)
-        return RandomSamples(input_shape, count, seed, vocabulary_size, values)
+        ids = vocabulary_size is not None
+        spec = TensorSpec("input", (None, *input_shape), "int32" if ids else "float32")
+        known = vocabularies if inputs else {"input": vocabulary_size} if vocabulary_size else {}
+        return RandomSamples(tuple(inputs) or (spec,), count, seed, known or {}, values)
     split = _first_filled(dataset, ("test", "validation", "train"), "verify with")
     among = _among(dataset, split, trained, seen=False)
     samples = DrawnSamples(dataset, split, preprocessing, count, seed, among)

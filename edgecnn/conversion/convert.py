@@ -1,4 +1,4 @@
-"""One Keras model to any number of targets: convert, quantize, name, verify, keep.
+"""One model to any number of targets: convert, quantize, name, verify, keep.
 
 A target that fails is an outcome that says why, and the others go on. Each file is whole or
 not there, and a second run reuses what is already made from the same parent with the same
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edgecnn import scratch
 from edgecnn.claims import exclusive
+from edgecnn.conversion.boundary import first_line
 from edgecnn.conversion.calibration import (
     DEFAULT_SAMPLES,
     DrawnSamples,
@@ -29,12 +30,12 @@ from edgecnn.conversion.feeding import chosen_for
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.gate import objections
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
-from edgecnn.conversion.source import Array, SourceModel, describe, digest
+from edgecnn.conversion.source import Array, SourceModel
+from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.conversion.targets import Target, parse_targets
-from edgecnn.conversion.verify import load_session, open_keras, parent_objection, verify
+from edgecnn.conversion.verify import load_session, parent_objection, verify
 from edgecnn.data.seen import without_digests
 from edgecnn.data.set_apart import set_apart
-from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, GateError, InputError, UnsupportedError
 from edgecnn.evaluation.parity_words import one_class
 from edgecnn.feeding import must_know
@@ -43,7 +44,6 @@ from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import (
     Artifact,
     Manifest,
-    check_model_path,
     sidecar_path,
     with_conversion,
     write_manifest,
@@ -76,6 +76,8 @@ class ConversionOutcome:
     fed: Fed | None = None
     """What calibrated and was compared, and from where its preprocessing is known; None for
     synthetic samples."""
+    bug: Exception | None = None
+    """What nobody expected; the other targets were made all the same."""
 
     @property
     def parity(self) -> Parity | None:
@@ -112,8 +114,11 @@ def convert(
     progress: Progress | None = None,
     allow_unsafe: bool = False,
     preprocessing: Preprocessing | str | None = None,
+    weights: Path | str | None = None,
+    custom: Iterable[Path] = (),
+    shape: str = "",
 ) -> list[ConversionOutcome]:
-    """Convert a Keras model, or a `.keras` file, to every target; files go to the folder `out`.
+    """Convert a Keras model, or a model in a file or a folder, to every target; files go to `out`.
 
     Files are called `<name>_<recipe>.<format>`; `name` is the file's or the model's own.
     `calibration` gives real samples: `samples` of its training split calibrate (of a set in one
@@ -123,15 +128,24 @@ def convert(
     beside a `.keras` file tells; labels that both leave open are the calibration data's.
     `preprocessing` is what the model wants: a preset's name, a JSON file or a Preprocessing;
     without it the manifest says it, or the model's own layers prove it. It goes into the
-    artifacts' manifests. `allow_unsafe` runs code a `.keras` file brings.
+    artifacts' manifests. `allow_unsafe` runs code that a file brings. `weights`, `custom` and
+    `shape` are as in `sources.OpenOptions`; with `weights`, `model` may be the name of a network of
+    keras.applications.
 
     Returns an outcome a target, in the order asked for. Raises InputError before anything is
     converted for what concerns all of them: an unknown target, a model that cannot be read or
-    has several, open or non-float inputs, calibration data of another shape or for a model
-    that nobody knows how to feed, and files in `out` that something else made (unless `force`).
+    has open sizes or inputs of text, calibration data of another shape or for a model that nobody
+    knows how to feed, and files in `out` that something else made (unless `force`).
     """
     wanted = parse_targets(targets)
-    source, parent = _open(model, manifest, name, allow_unsafe=allow_unsafe)
+    options = OpenOptions(
+        weights=str(weights) if weights is not None else None,
+        custom=tuple(custom),
+        shape=shape,
+        allow_unsafe=allow_unsafe,
+    )
+    source, parent = _open(model, manifest, name, options)
+    _check_feedable(source, calibration)
     if calibration is not None and any(target.needs_calibration for target in wanted):
         calibration = set_apart(calibration)
     parent, fed = _completed(parent, source, calibration, preprocessing)
@@ -146,7 +160,8 @@ def convert(
             source.input_shape,
             count=samples,
             seed=seed,
-            vocabulary_size=source.vocabulary_size,
+            inputs=source.inputs,
+            vocabularies=source.vocabularies,
             trained=parent,
         ),
     )
@@ -209,6 +224,8 @@ def convert_one(
             f"{target!s} names {1 + len(more)} targets, expected one",
             hint="use edgecnn.conversion.convert.convert for several",
         )
+    if outcome.bug is not None:
+        raise outcome.bug
     if outcome.artifact is None:
         raise InputError(outcome.error or "conversion failed", hint=outcome.hint or "")
     return outcome.artifact
@@ -258,9 +275,15 @@ class _Job:
         return self._look
 
     def make(self, target: Target, plan: Manifest, files: FloatFiles) -> ConversionOutcome:
+        """The outcome of one target: whatever goes wrong with it stays with it, a shortage of
+        memory or of disk space apart.
+        """
         started = time.perf_counter()
         path = self.path(target)
         try:
+            objection = self._source.objection(target)
+            if objection is not None:
+                raise objection
             artifact = self._make(target, plan, files, path)
         except EdgeCNNError as error:
             return ConversionOutcome(
@@ -269,6 +292,19 @@ class _Job:
                 seconds=time.perf_counter() - started,
                 error=error.message,
                 hint=error.hint or None,
+            )
+        except Exception as error:
+            # So wide because one target must not take the others with it; the command still ends
+            # with the exit code of a bug.
+            if isinstance(error, MemoryError | OSError):
+                raise
+            return ConversionOutcome(
+                target,
+                "failed",
+                seconds=time.perf_counter() - started,
+                error=f"unexpected {first_line(error)}",
+                hint="this is a bug in edgecnn; --debug shows where",
+                bug=error,
             )
         return ConversionOutcome(
             target, "converted", artifact, seconds=time.perf_counter() - started
@@ -320,22 +356,31 @@ def _open(
     model: keras.Model | Path | str,
     manifest: Manifest | None,
     name: str | None,
-    *,
-    allow_unsafe: bool,
+    options: OpenOptions,
 ) -> tuple[SourceModel, Manifest]:
+    source: SourceModel
     if isinstance(model, str | Path):
-        path = check_model_path(Path(model))
-        if path.suffix.lower() != ".keras":
-            raise InputError(
-                f"{path.name}: expected a .keras file",
-                hint="converted files cannot be converted again; start from their parent",
-            )
-        source = open_keras(path, allow_unsafe=allow_unsafe)
-        known = manifest or load_artifact(path).manifest
+        opened = open_source(model, options)
+        source, known = opened.source, manifest or opened.manifest
     else:
-        source = describe(model, name=name or str(model.name), sha256=digest(model))
+        from edgecnn.conversion.sources.keras_model import describe, digest
+
+        source = describe(
+            model, name=name or str(model.name), sha256=digest(model), shape=options.shape
+        )
         known = manifest or Manifest(model=str(model.name))
     return replace(source, name=name or source.name), known
+
+
+def _check_feedable(source: SourceModel, dataset: Dataset | None) -> None:
+    """Raise InputError for data where a model takes several tensors, of which data have one."""
+    if dataset is None or len(source.inputs) == 1:
+        return
+    shown = ", ".join(f"{spec.name} {spec.shape[1:]}" for spec in source.inputs)
+    raise InputError(
+        f"{source.name} has {len(source.inputs)} inputs ({shown}), a sample of data is one tensor",
+        hint="convert without data to float32, float16 or dynamic_int8",
+    )
 
 
 def _completed(

@@ -1,4 +1,4 @@
-"""What a Keras model that is converted or verified is fed."""
+"""What a model that is converted or verified is fed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from edgecnn.conversion.source import SourceModel
 from edgecnn.errors import InputError
 from edgecnn.feeding import Choice, choose
 from edgecnn.feeding.choice import UNKNOWN
-from edgecnn.feeding.keras_model import prove
 from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import ImagePreprocessing, Preprocessing
 
@@ -29,7 +28,7 @@ def chosen_for(
     InputError for an option that is not known or not for such an input, and for data that do
     not fit the model.
     """
-    proof = prove(source.model)
+    proof = source.proof()
     base = partial(_base, source, dataset)
     try:
         return choose(

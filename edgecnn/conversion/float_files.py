@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from edgecnn.conversion.calibration import DrawnSamples
-from edgecnn.conversion.onnx import write_float_onnx
 from edgecnn.conversion.onnx_quantization import quantize_onnx
 from edgecnn.conversion.source import SourceModel
 from edgecnn.conversion.targets import Target
-from edgecnn.conversion.tflite import write_float_tflite
 from edgecnn.conversion.tflite_quantization import (
     Ranges,
     activation_ranges,
@@ -21,11 +18,6 @@ from edgecnn.conversion.tflite_quantization import (
 )
 from edgecnn.errors import EdgeCNNError
 from edgecnn.registry import lookup
-
-_WRITERS: dict[str, Callable[[SourceModel, Path], None]] = {
-    "tflite": write_float_tflite,
-    "onnx": write_float_onnx,
-}
 
 
 class FloatFiles:
@@ -73,7 +65,7 @@ class FloatFiles:
         if file_format not in self._made:
             path = self._folder / f"float32.{file_format}"
             try:
-                lookup("format", file_format, _WRITERS)(self._source, path)
+                self._source.write_float(file_format, path)
                 self._made[file_format] = path
             except EdgeCNNError as error:
                 self._made[file_format] = error

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from edgecnn import scratch
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.source import INPUT_NAME
-from edgecnn.preprocessing import Tensor
+from edgecnn.conversion.source import Sample, tensors_of
+from edgecnn.manifest import TensorSpec
 from edgecnn.registry import lookup, require
+from edgecnn.runtimes.onnx_file import read_signature
+from edgecnn.runtimes.tensors import to_model
 
 CALIBRATION_RULE = "min/max"
 
@@ -23,7 +26,7 @@ _HINT = "onnx:float32 keeps every operator as it is"
 
 
 def quantize_onnx(
-    float_path: Path, recipe: str, path: Path, samples: Iterable[Tensor] | None = None
+    float_path: Path, recipe: str, path: Path, samples: Iterable[Sample] | None = None
 ) -> None:
     """Quantize `float_path` to `path`.
 
@@ -38,7 +41,7 @@ def quantize_onnx(
         quantize(float_path, path, samples or ())
 
 
-def _to_float16(float_path: Path, path: Path, _samples: Iterable[Tensor]) -> None:
+def _to_float16(float_path: Path, path: Path, _samples: Iterable[Sample]) -> None:
     """Weights and arithmetic in float16, with casts behind the inputs and before the outputs.
 
     The converter appends those casts at the end of the node list. ONNX asks for nodes in
@@ -53,7 +56,7 @@ def _to_float16(float_path: Path, path: Path, _samples: Iterable[Tensor]) -> Non
     onnx.save(converted.model, str(path))
 
 
-def _to_dynamic_int8(float_path: Path, path: Path, _samples: Iterable[Tensor]) -> None:
+def _to_dynamic_int8(float_path: Path, path: Path, _samples: Iterable[Sample]) -> None:
     """int8 weights per channel; activations are quantized as they come, at run time."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -61,7 +64,7 @@ def _to_dynamic_int8(float_path: Path, path: Path, _samples: Iterable[Tensor]) -
         quantize_dynamic(folded, path, per_channel=True, weight_type=QuantType.QInt8)
 
 
-def _to_static_int8(float_path: Path, path: Path, samples: Iterable[Tensor]) -> None:
+def _to_static_int8(float_path: Path, path: Path, samples: Iterable[Sample]) -> None:
     """int8 weights per channel, uint8 activations, as QuantizeLinear/DequantizeLinear pairs.
 
     uint8 because ONNX Runtime then drops a Relu or Clip behind a convolution into its range:
@@ -82,11 +85,19 @@ def _to_static_int8(float_path: Path, path: Path, samples: Iterable[Tensor]) -> 
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         def __init__(self) -> None:
-            self._samples: Iterator[Tensor] = iter(samples)
+            self._samples: Iterator[Sample] = iter(samples)
 
-        def get_next(self) -> dict[str, Tensor] | None:
+        def get_next(self) -> dict[str, Any] | None:
             sample = next(self._samples, None)
-            return None if sample is None else {INPUT_NAME: sample}
+            if sample is None:
+                return None
+            pairs = zip(inputs, tensors_of(sample), strict=True)
+            return {spec.name: to_model(tensor, spec) for spec, tensor in pairs}
+
+    inputs = [
+        TensorSpec(value.name, (None,) * len(value.shape or ()), value.dtype)
+        for value in read_signature(float_path).inputs
+    ]
 
     with prepared(float_path) as folded:
         quantize_static(
@@ -102,7 +113,7 @@ def _to_static_int8(float_path: Path, path: Path, samples: Iterable[Tensor]) -> 
         )
 
 
-_RECIPES: Mapping[str, Callable[[Path, Path, Iterable[Tensor]], None]] = {
+_RECIPES: Mapping[str, Callable[[Path, Path, Iterable[Sample]], None]] = {
     "float16": _to_float16,
     "dynamic_int8": _to_dynamic_int8,
     "static_int8": _to_static_int8,

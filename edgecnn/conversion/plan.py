@@ -21,15 +21,10 @@ from edgecnn.registry import lookup
 if TYPE_CHECKING:
     from edgecnn.runtimes.base import Session
 
-_CONVERTERS = {"tflite": "tensorflow", "onnx": "tf2onnx"}
 _QUANTIZERS = {"tflite": "litert-quantizer", "onnx": "onnxruntime"}
 _RULES = {
     "tflite": tflite_quantization.CALIBRATION_RULE,
     "onnx": onnx_quantization.CALIBRATION_RULE,
-}
-_PACKAGES = {
-    "tflite": ("tensorflow", "keras", "litert-quantizer", "ai-edge-litert"),
-    "onnx": ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime"),
 }
 
 
@@ -41,9 +36,10 @@ def planned_manifest(
     verification: Samples,
 ) -> Manifest:
     """All that determines a file. Two files with equal plans are the same conversion."""
+    tool, packages = source.converter(target.format)
     conversion: dict[str, Any] = {
         "target": str(target),
-        "tool": lookup("format", target.format, _CONVERTERS),
+        "tool": tool,
         "batch": 1 if target.format == "tflite" else None,
         "parent": {"name": source.name, "metrics": dict(parent.metrics)},
         "verification": verification.record(),
@@ -68,7 +64,7 @@ def planned_manifest(
         parent_sha256=source.sha256,
         metrics={},
         conversion=conversion,
-        versions=_versions(target.format),
+        versions=_versions(packages),
         inferred=False,
     )
 
@@ -84,7 +80,8 @@ def tensor_specs(plan: Manifest, path: Path, session: Session, source: SourceMod
         signature = read_signature(path)
         inputs = _with_shapes(inputs, [value.shape for value in signature.inputs])
         outputs = _with_shapes(outputs, [value.shape for value in signature.outputs])
-    inputs = tuple(replace(spec, layout=source.layout) for spec in inputs)
+    layouts = {spec.name: spec.layout for spec in source.inputs}
+    inputs = tuple(replace(spec, layout=layouts.get(spec.name, source.layout)) for spec in inputs)
     return replace(plan, inputs=inputs, outputs=outputs)
 
 
@@ -98,10 +95,8 @@ def _with_shapes(specs: tuple[TensorSpec, ...], shapes: list[Any]) -> tuple[Tens
 
 
 @functools.cache
-def _versions(file_format: str) -> dict[str, str]:
-    found = {
-        name: _version(name) for name in ("edgecnn", *lookup("format", file_format, _PACKAGES))
-    }
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+    found = {name: _version(name) for name in ("edgecnn", *packages)}
     return {"python": platform.python_version(), **found}
 
 

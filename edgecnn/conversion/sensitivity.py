@@ -20,10 +20,8 @@ import numpy.typing as npt
 
 from edgecnn import scratch
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.onnx import write_float_onnx
 from edgecnn.conversion.onnx_quantization import prepared
-from edgecnn.conversion.source import INPUT_NAME, SourceModel
-from edgecnn.conversion.tflite import write_float_tflite
+from edgecnn.conversion.source import Sample, SourceModel, tensors_of
 from edgecnn.errors import UnsupportedError
 
 Array = npt.NDArray[Any]
@@ -53,7 +51,7 @@ class _Layer:
     outputs: tuple[str, ...]
 
 
-def layer_noise(source: SourceModel, path: Path, samples: Iterable[Array]) -> list[LayerNoise]:
+def layer_noise(source: SourceModel, path: Path, samples: Iterable[Sample]) -> list[LayerNoise]:
     """The layers of the quantized file `path`, made from `source`, costliest first.
 
     `samples` are (1, …) each; the first 32 are used. The float file is made anew. Raises
@@ -65,16 +63,15 @@ def layer_noise(source: SourceModel, path: Path, samples: Iterable[Array]) -> li
     chosen = list(islice(samples, SAMPLES))
     with scratch.folder() as folder:
         original = folder / f"float32{kind}"
+        source.write_float(kind.lstrip("."), original)
         if kind == ".tflite":
-            write_float_tflite(source, original)
             return _ranked(_tflite_layers(original), _ratios(_run_tflite, original, path, chosen))
-        write_float_onnx(source, original)
         with prepared(original) as folded:
             return _ranked(_onnx_layers(folded), _ratios(_run_onnx, folded, path, chosen))
 
 
 def _ratios(
-    run: Any, original: Path, quantized: Path, samples: Sequence[Array]
+    run: Any, original: Path, quantized: Path, samples: Sequence[Sample]
 ) -> dict[str, float]:
     """Noise-to-signal ratio of each tensor that both files have."""
     signal: dict[str, float] = {}
@@ -144,16 +141,17 @@ def _tflite_layers(path: Path) -> list[_Layer]:
     ]
 
 
-def _run_tflite(path: Path, samples: Sequence[Array]) -> Iterator[dict[str, Array]]:
+def _run_tflite(path: Path, samples: Sequence[Sample]) -> Iterator[dict[str, Array]]:
     """Real values of all activations by name, sample by sample."""
     interpreter = _interpreter(path)
-    (entry,) = interpreter.get_input_details()
+    entries = interpreter.get_input_details()
     operators = interpreter._get_ops_details()  # noqa: SLF001
     wanted = {int(index) for operator in operators for index in operator["outputs"]}
-    wanted.add(int(entry["index"]))
+    wanted |= {int(entry["index"]) for entry in entries}
     details = [item for item in interpreter.get_tensor_details() if int(item["index"]) in wanted]
     for sample in samples:
-        interpreter.set_tensor(entry["index"], _stored(sample, entry))
+        for entry, tensor in zip(entries, tensors_of(sample), strict=True):
+            interpreter.set_tensor(entry["index"], _stored(tensor, entry))
         interpreter.invoke()
         yield {item["name"]: _real(interpreter.get_tensor(item["index"]), item) for item in details}
 
@@ -161,7 +159,7 @@ def _run_tflite(path: Path, samples: Sequence[Array]) -> Iterator[dict[str, Arra
 def _stored(sample: Array, entry: Mapping[str, Any]) -> Array:
     scale, zero_point = entry["quantization"]
     if not scale:
-        return sample
+        return sample.astype(entry["dtype"], copy=False)
     limits = np.iinfo(entry["dtype"])
     steps = np.rint(sample / scale) + zero_point
     stored: Array = np.clip(steps, limits.min, limits.max).astype(entry["dtype"])
@@ -189,7 +187,7 @@ def _onnx_layers(path: Path) -> list[_Layer]:
     ]
 
 
-def _run_onnx(path: Path, samples: Sequence[Array]) -> Iterator[dict[str, Array]]:
+def _run_onnx(path: Path, samples: Sequence[Sample]) -> Iterator[dict[str, Array]]:
     """Float activations by name, sample by sample.
 
     Where a tensor is quantized its value behind that counts: the quantizer leaves out a Relu
@@ -215,8 +213,10 @@ def _run_onnx(path: Path, samples: Sequence[Array]) -> Iterator[dict[str, Array]
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
+    given = [value.name for value in session.get_inputs()]
     for sample in samples:
-        found = dict(zip(names, session.run(names, {INPUT_NAME: sample}), strict=True))
+        fed = dict(zip(given, tensors_of(sample), strict=True))
+        found = dict(zip(names, session.run(names, fed), strict=True))
         behind = {
             name.removesuffix(_DEQUANTIZED): array
             for name, array in found.items()

@@ -1,16 +1,16 @@
-"""Keras → float32 `.tflite`, with TensorFlow's converter."""
+"""TensorFlow → float32 `.tflite`, with TensorFlow's converter."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgecnn import scratch
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.pooling import with_planar_pooling
-from edgecnn.conversion.source import INPUT_NAME, SourceModel
 from edgecnn.registry import require
+
+if TYPE_CHECKING:
+    from edgecnn.conversion.sources.tensorflow import TensorFlowSource
 
 SIGNATURE = "serving_default"
 """What TensorFlow calls the signature of a model saved with one endpoint."""
@@ -18,7 +18,7 @@ SIGNATURE = "serving_default"
 _HINT = "the model uses an operation that TFLite does not have; an onnx target may take it"
 
 
-def write_float_tflite(source: SourceModel, path: Path) -> None:
+def write_float_tflite(source: TensorFlowSource, path: Path) -> None:
     """Convert to `path` with batch 1.
 
     Batch 1 because the quantizer, XNNPACK and most delegates want fixed shapes. Conversion
@@ -29,22 +29,20 @@ def write_float_tflite(source: SourceModel, path: Path) -> None:
     """
     require("tensorflow", "convert")
     with converter("TensorFlow's TFLite converter", _HINT):
-        import keras
         import tensorflow as tf
 
-        spec = tf.TensorSpec((1, *source.input_shape), source.dtype, name=INPUT_NAME)
-        source = replace(source, model=with_planar_pooling(source.model))
+        source = source.for_tflite()
+        module, concrete = tf.Module(), source.traced(1)
+        module.weights = list(concrete.graph.variables)  # a SavedModel keeps what it can see
+        module.origin = source.tracked()
         with scratch.folder() as folder:
-            archive = keras.export.ExportArchive()
-            archive.track(source.model)
-            archive.add_endpoint("serve", source.serving_function(), input_signature=[spec])
-            archive.write_out(str(folder), verbose=False)
+            tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
             content = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
-        path.write_bytes(_in_signature_order(content, source.output_names))
+        path.write_bytes(_named(content, source.input_names, source.output_names))
 
 
-def _in_signature_order(content: bytes, output_names: tuple[str, ...]) -> Any:
-    """Put the graph's outputs into Keras's order and give them and the input plain names.
+def _named(content: bytes, input_names: tuple[str, ...], output_names: tuple[str, ...]) -> Any:
+    """Put the graph's inputs and outputs into the model's order, and give them its names.
 
     The converter orders outputs as the graph happened to be traced (a model with outputs 0, 1
     and 2 gave 1, 0, 2) and calls them "StatefulPartitionedCall_1:1"; only the signature knows.
@@ -53,11 +51,26 @@ def _in_signature_order(content: bytes, output_names: tuple[str, ...]) -> Any:
 
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
-    index_of = {_text(entry.name): int(entry.tensorIndex) for entry in signature.outputs}
-    graph.outputs = [index_of[name] for name in output_names]
-    for entry in (*signature.inputs, *signature.outputs):
-        graph.tensors[entry.tensorIndex].name = entry.name
+    taken = {*input_names, *output_names}
+    for number, tensor in enumerate(graph.tensors):
+        if _text(tensor.name) in taken:  # an inner tensor: names tell tensors apart
+            tensor.name = f"{_text(tensor.name)}_{number}"
+    graph.inputs = _renamed(graph, signature.inputs, "input", input_names)
+    graph.outputs = _renamed(graph, signature.outputs, "output", output_names)
     return flatbuffer_utils.convert_object_to_bytearray(model)
+
+
+def _renamed(graph: Any, entries: Any, kind: str, names: tuple[str, ...]) -> list[int]:
+    """Give the entries of a signature their names; their tensors in the order of `names`."""
+    from edgecnn.conversion.sources.tensorflow import numbered
+
+    by_old = {_text(entry.name): entry for entry in entries}
+    ordered = [by_old[numbered(kind, number)] for number in range(len(names))]
+    for entry, name in zip(ordered, names, strict=True):
+        entry.name = name
+        graph.tensors[entry.tensorIndex].name = name
+    entries[:] = ordered
+    return [int(entry.tensorIndex) for entry in ordered]
 
 
 def _text(name: bytes | str) -> str:

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.source import INPUT_NAME
+from edgecnn.conversion.source import Sample, tensors_of
 from edgecnn.conversion.tflite import SIGNATURE
 from edgecnn.errors import UnsupportedError
-from edgecnn.preprocessing import Tensor
 from edgecnn.registry import lookup, require
+from edgecnn.runtimes.tensors import to_model
+from edgecnn.runtimes.tflite_file import read_signature
 
 Ranges = Mapping[str, Mapping[str, Any]]
 """Tensor name → {"min", "max"}."""
@@ -50,19 +51,30 @@ def check_recipe(float_path: Path, recipe: str, loops: Sequence[str] = ()) -> No
         return
     operators = operators_of(float_path)
     for name in sorted(operators & set(_WITHOUT_INTEGER_KERNEL)):
-        raise UnsupportedError(
-            f"TFLite has no integer kernel for {_WITHOUT_INTEGER_KERNEL[name]} ({name})",
-            hint="closest: onnx:static_int8, whose runtimes compute it in integers; "
-            "tflite:dynamic_int8 stores the other layers' weights as int8",
-        )
+        raise unsupported_volume(name)
     for name in sorted(operators & set(_LOOPS)):
-        by = f", from {', '.join(loops)}" if loops else ""
-        raise UnsupportedError(
-            f"the model loops ({name}{by}): {_TOOL} cannot calibrate inside of a loop",
-            hint="build the recurrent layers with unroll=True for a fixed length, load the same "
-            "weights and convert again; closest without that: onnx:static_int8, or "
-            "tflite:dynamic_int8, which need no ranges inside of the loop",
-        )
+        raise unsupported_loop(name, loops)
+
+
+def unsupported_volume(name: str, layer: str = "") -> UnsupportedError:
+    """For the operator `name` (CONV_3D, say), made by `layer`."""
+    by = f", from {layer}" if layer else ""
+    return UnsupportedError(
+        f"TFLite has no integer kernel for {_WITHOUT_INTEGER_KERNEL[name]} ({name}{by})",
+        hint="closest: onnx:static_int8, whose runtimes compute it in integers; "
+        "tflite:dynamic_int8 stores the other layers' weights as int8",
+    )
+
+
+def unsupported_loop(name: str, loops: Sequence[str]) -> UnsupportedError:
+    """For the operator `name` (WHILE, say), made by the layers `loops`."""
+    by = f", from {', '.join(loops)}" if loops else ""
+    return UnsupportedError(
+        f"the model loops ({name}{by}): {_TOOL} cannot calibrate inside of a loop",
+        hint="build the recurrent layers with unroll=True for a fixed length, load the same "
+        "weights and convert again; closest without that: onnx:static_int8, or "
+        "tflite:dynamic_int8, which need no ranges inside of the loop",
+    )
 
 
 def kept_in_float(float_path: Path, recipe: str) -> tuple[str, ...]:
@@ -86,7 +98,7 @@ def operators_of(path: Path) -> set[str]:
     return {names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes}
 
 
-def activation_ranges(float_path: Path, samples: Iterable[Tensor]) -> Ranges:
+def activation_ranges(float_path: Path, samples: Iterable[Sample]) -> Ranges:
     """Run the float model on `samples` (each (1, …)) and note what its tensors span.
 
     One sample is in memory at a time: `Quantizer.calibrate` would list them all first. The
@@ -106,8 +118,11 @@ def activation_ranges(float_path: Path, samples: Iterable[Tensor]) -> Ranges:
         )
         recipes = recipe_manager.RecipeManager()
         recipes.load_quantization_recipe(_recipe("static_int8"))
+        inputs = read_signature(float_path).inputs
         for sample in samples:
-            calibration.calibrate({SIGNATURE: [{INPUT_NAME: sample}]}, recipes)
+            pairs = zip(inputs, tensors_of(sample), strict=True)
+            fed = {spec.name: to_model(tensor, spec) for spec, tensor in pairs}
+            calibration.calibrate({SIGNATURE: [fed]}, recipes)
         ranges: Ranges = calibration.get_model_qsvs()
         return ranges
 

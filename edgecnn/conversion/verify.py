@@ -18,7 +18,8 @@ from edgecnn.conversion.calibration import DEFAULT_SAMPLES, DrawnSamples, verifi
 from edgecnn.conversion.feeding import chosen_for
 from edgecnn.conversion.gate import DEFAULT_MAX_DROP, Gate, judge
 from edgecnn.conversion.sensitivity import LayerNoise, layer_noise
-from edgecnn.conversion.source import SourceModel, describe
+from edgecnn.conversion.source import Sample, SourceModel, tensors_of
+from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.data.seen import seen_in_training
 from edgecnn.data.set_apart import without_calibration
 from edgecnn.embedded_manifest import load_artifact
@@ -36,7 +37,6 @@ from edgecnn.runtimes import reference_runtime
 
 if TYPE_CHECKING:
     from edgecnn.data.base import Dataset
-    from edgecnn.preprocessing import Tensor
     from edgecnn.runtimes.base import Session
 
 Array = npt.NDArray[Any]
@@ -72,9 +72,9 @@ def load_session(path: Path) -> Session:
     return session
 
 
-def predict(session: Session, samples: Iterable[Tensor]) -> list[Array]:
+def predict(session: Session, samples: Iterable[Sample]) -> list[Array]:
     """Outputs (n, …) for inputs (1, …), one inference a sample."""
-    rows = [session.run([sample]) for sample in samples]
+    rows = [session.run(tensors_of(sample)) for sample in samples]
     if not rows:
         raise InputError("no samples to run the model on")
     return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
@@ -83,7 +83,7 @@ def predict(session: Session, samples: Iterable[Tensor]) -> list[Array]:
 def verify(
     session: Session,
     reference: Sequence[Array],
-    samples: Iterable[Tensor],
+    samples: Iterable[Sample],
     *,
     parent_sha256: str | None = None,
 ) -> tuple[Parity, list[Array]]:
@@ -139,7 +139,7 @@ def verify_artifact(
     """
     artifact = load_artifact(path)
     parent = parent or _find_parent(artifact)
-    source = open_keras(parent, allow_unsafe=allow_unsafe)
+    source = open_source(parent, OpenOptions(allow_unsafe=allow_unsafe)).source
     recorded = artifact.manifest.parent_sha256
     if recorded is not None and recorded != source.sha256:
         raise InputError(
@@ -154,7 +154,8 @@ def verify_artifact(
         dataset,
         must_know(choice, source.name) if dataset else choice.preprocessing,
         source.input_shape,
-        vocabulary_size=source.vocabulary_size,
+        inputs=source.inputs,
+        vocabularies=source.vocabularies,
         count=_size_of_test_split(dataset) if dataset else DEFAULT_SAMPLES,
     )
     reference: Sequence[Array] = source.predict(samples)
@@ -190,7 +191,7 @@ def _unless_seen(answer: Gate | None, manifest: Manifest, samples: DrawnSamples)
 
 
 def _layers(
-    source: SourceModel, path: Path, samples: Iterable[Tensor], *, asked: bool
+    source: SourceModel, path: Path, samples: Iterable[Sample], *, asked: bool
 ) -> Sequence[LayerNoise]:
     """What each layer costs; nothing where nobody asked and it cannot be found."""
     try:
@@ -208,7 +209,7 @@ def _scorer(samples: DrawnSamples, manifest: Manifest) -> Scorer:
 
 
 def parent_objection(
-    reference: Sequence[Array], samples: Iterable[Tensor], manifest: Manifest
+    reference: Sequence[Array], samples: Iterable[Sample], manifest: Manifest
 ) -> str | None:
     """Why the parent's outputs for data prove nothing; None where they do, and for noise."""
     if not isinstance(samples, DrawnSamples):
@@ -217,14 +218,6 @@ def parent_objection(
     if not scorer.takes(reference):
         return None
     return proves_nothing(scorer.accuracy(scorer.arranged(reference)))
-
-
-def open_keras(path: Path, *, allow_unsafe: bool = False) -> SourceModel:
-    """A `.keras` file, loaded with care and checked to be convertible."""
-    from edgecnn.keras_files import load_keras
-
-    model = load_keras(path, allow_unsafe=allow_unsafe)
-    return describe(model, name=path.stem, sha256=sha256_of(path))
 
 
 def _find_parent(artifact: Artifact) -> Path:

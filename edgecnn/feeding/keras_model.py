@@ -67,7 +67,7 @@ def prove(model: keras.Model) -> Proof | None:
     keras.applications wants what that one wants.
     """
     inputs: list[Any] = list(getattr(model, "inputs", None) or ())
-    if len(inputs) != 1 or "int" in str(inputs[0].dtype):
+    if len(inputs) != 1 or ("int" in str(inputs[0].dtype) and inputs[0].dtype != "uint8"):
         return None
     front = _front(model)
     if front is None:

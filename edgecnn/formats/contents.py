@@ -52,11 +52,6 @@ def _unmarked(path: Path, head: bytes) -> Content | None:
     return describe_message(path)
 
 
-def python_command(code: str) -> str:
-    """A command that can be copied into a shell."""
-    return f"python -c {shlex.quote(code)}"
-
-
 def _plain(what: str, hint: str) -> Callable[[Path, bytes], Content]:
     return lambda _path, _head: Content("", what, hint)
 
@@ -87,28 +82,15 @@ def _hdf5(path: Path, _head: bytes) -> Content:
         text = start + file.read(_SCANNED_BYTES)
     if b"model_config" not in text:
         if b"layer_names" in text or b"keras_version" in text:
-            hint = "build the network in Keras, then load_weights() and save() it as .keras"
+            hint = f"with its architecture: edgecnn convert NAME --weights {path.name}"
             return Content("", "weights of Keras without a network (HDF5)", hint)
         return Content("", "an HDF5 file", "save the model as .keras, .onnx or .tflite")
-    if b"TFOpLambda" in text or b"SlicingOpLambda" in text:
-        code = (
-            "import tf_keras, tensorflow as tf; m = tf_keras.models.load_model("
-            f"{str(path)!r}, compile=False); open({path.stem + '.tflite'!r}, 'wb').write("
-            "tf.lite.TFLiteConverter.from_keras_model(m).convert())"
-        )
-        hint = (
-            f"Keras 3 cannot load its operators; with pip install tf_keras: {python_command(code)}"
-        )
-        return Content("", "a model of Keras 2 (HDF5)", hint)
-    load = f"keras.models.load_model({str(path)!r}, compile=False).save({path.stem + '.keras'!r})"
-    code = f"import keras; {load}"
-    if b'"groups"' in text or b'"time_major"' in text:  # defaults that Keras 3 does not know
-        code = (
-            "import keras; L = keras.layers.Layer; load = L.from_config.__func__; "
-            "L.from_config = classmethod(lambda c, s: load(c, {k: v for k, v in s.items() if "
-            f"(k, v) not in (('groups', 1), ('time_major', False))}})); {load}"
-        )
-    return Content("", "a model of Keras 2 (HDF5)", f"migrate it once: {python_command(code)}")
+    hint = f"convert it: {convert_command(path)}"
+    return Content("", "a model of Keras 2 (HDF5)", hint)
+
+
+def convert_command(path: Path) -> str:
+    return f"edgecnn convert {shlex.quote(str(path))} --to onnx:float32 --out artifacts"
 
 
 def _safetensors(path: Path, head: bytes) -> Content | None:
@@ -183,7 +165,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
     (
         r'\{.*"class_name"\s*:',
         "the configuration of a Keras model (JSON)",
-        "pass the .keras file, which holds weights too",
+        "with its weights: edgecnn convert NAME --weights FILE --to onnx:float32 --out artifacts",
     ),
     (r"[\[{]", "a JSON file", "if it was downloaded, it may be an error message: read it"),
     (

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from itertools import islice
 from pathlib import Path
 
-from edgecnn.formats.contents import python_command
+from edgecnn.formats.contents import convert_command
 from edgecnn.formats.kinds import Content, known_suffixes
 
 _LOOKED_AT = 2_000
@@ -16,7 +15,6 @@ _LOOKED_AT = 2_000
 def describe_folder(path: Path) -> Content:
     """What a folder is. Raises OSError where it may not be read."""
     names = {entry.name for entry in islice(path.iterdir(), _LOOKED_AT)}
-    name = path.resolve().name
     core_ml = "Manifest.json" in names and path.suffix.lower() == ".mlpackage"
     torch = any(entry.endswith((".safetensors", "pytorch_model.bin")) for entry in names)
     checkpoint = "checkpoint" in names or any(entry.endswith(".ckpt.index") for entry in names)
@@ -24,13 +22,13 @@ def describe_folder(path: Path) -> Content:
         (
             names & {"saved_model.pb", "saved_model.pbtxt"},
             "a TensorFlow SavedModel",
-            f"convert it first: {_saved_model_command(path, name)}",
+            f"convert it: {convert_command(path)}",
         ),
         (core_ml, "a Core ML package", "export the network it was made from to ONNX or TFLite"),
         (
             {"config.json", "model.weights.h5"} <= names,
             "an unpacked .keras archive",
-            f"pack its files again: (cd {shlex.quote(str(path))} && zip -0 -r ../{name}.keras .)",
+            f"convert it: {convert_command(path)}",
         ),
         (
             "model.json" in names,
@@ -47,10 +45,3 @@ def describe_folder(path: Path) -> Content:
     models = sorted(entry for entry in names if Path(entry).suffix.lower() in endings)
     shown = ", ".join(models[:3]) if models else f"one that ends in {', '.join(endings)}"
     return Content("", "", f"pass a file inside it: {shown}")
-
-
-def _saved_model_command(path: Path, name: str) -> str:
-    return python_command(
-        f"import tensorflow as tf; open({name + '.tflite'!r}, 'wb').write("
-        f"tf.lite.TFLiteConverter.from_saved_model({str(path)!r}).convert())"
-    )

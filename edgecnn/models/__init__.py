@@ -9,6 +9,7 @@ text take (length,) word ids, those for signals (length, channels), those for vo
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,7 +35,7 @@ _AXES = {
 
 
 def build(name: str, *, seed: int | None = None, **overrides: Any) -> keras.Model:
-    """Build an architecture by name with fresh weights.
+    """Build an architecture by name with fresh weights, or a network of keras.applications.
 
     `build("lenet5", input_shape=(32, 32, 1), num_classes=10)`; without arguments the
     architecture's own defaults hold. `seed` makes the initial weights reproducible by seeding
@@ -43,7 +44,7 @@ def build(name: str, *, seed: int | None = None, **overrides: Any) -> keras.Mode
     Raises InputError for a name nobody registered, an argument the architecture does not
     take, or a shape it cannot work with; MissingDependencyError without Keras.
     """
-    builder = _table_of(name).load(name)
+    builder = _builder(name)
     parameters = inspect.signature(builder).parameters
     unknown = [argument for argument in overrides if argument not in parameters]
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
@@ -55,6 +56,14 @@ def build(name: str, *, seed: int | None = None, **overrides: Any) -> keras.Mode
         keras_module.utils.set_random_seed(seed)
     model: keras.Model = builder(**overrides)
     return model
+
+
+def _builder(name: str) -> Any:
+    from edgecnn.models import applications
+
+    if applications.is_name(name) and name not in MODELS.names():
+        return functools.partial(applications.build, name)
+    return _table_of(name).load(name)
 
 
 def default_input_shape(name: str) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from edgecnn.runtimes.host import cpu_name, thread_count
 from edgecnn.runtimes.precision import dominant
 from edgecnn.text import shortened
 
+_XNNPACK = re.compile("xnnpack", re.I)
 _COMPUTE = (
     "CONV_2D",
     "DEPTHWISE_CONV_2D",
@@ -46,26 +49,56 @@ def load_interpreter(
 ) -> InterpreterSession:
     """Read a .tflite file, give open batch dimensions their size, and allocate.
 
-    The interpreter applies XNNPACK by itself. Raises InputError for a file that is no model,
-    UnsupportedError for operators that this version of the runtime does not know.
+    The interpreter applies XNNPACK by itself, where that takes the graph. Raises InputError for a
+    file that is no model, UnsupportedError for operators that this version does not know.
     """
     signature = read_signature(path)
     inputs = fixed_inputs(signature, options)
     declared_outputs(signature)  # text is refused here
     threads_before = thread_count()
+    refused = ""
     try:
-        interpreter = interpreter_class(model_path=str(path), num_threads=options.threads)
-        for detail, spec in zip(interpreter.get_input_details(), inputs, strict=True):
-            if tuple(detail["shape"]) != spec.shape:
-                interpreter.resize_tensor_input(detail["index"], spec.shape, strict=True)
-        interpreter.allocate_tensors()
+        interpreter = _allocated(interpreter_class, path, inputs, options)
     except (ValueError, RuntimeError) as error:
-        raise _explain(path, error, runtime_version) from error
+        if _XNNPACK.search(str(error)) is None:
+            raise _explain(path, error, runtime_version) from error
+        refused = shortened(str(error), 300)
+        try:
+            interpreter = _allocated(interpreter_class, path, inputs, options, delegates=False)
+        except (ValueError, RuntimeError) as second:
+            raise _explain(path, second, runtime_version) from second
     threads_after = thread_count()
     started = None
     if threads_before is not None and threads_after is not None:
         started = threads_after - threads_before
-    return InterpreterSession(interpreter, signature, options, runtime_version, started)
+    session = InterpreterSession(interpreter, signature, options, runtime_version, started)
+    if refused:
+        details = {**session.effective.details, "xnnpack_refused": refused}
+        session.effective = replace(session.effective, details=details)
+    return session
+
+
+def _allocated(
+    interpreter_class: Callable[..., Any],
+    path: Path,
+    inputs: Sequence[TensorSpec],
+    options: RuntimeOptions,
+    *,
+    delegates: bool = True,
+) -> Any:
+    """An interpreter with memory for its tensors; XNNPACK, which it takes by itself, may refuse a
+    graph that TFLite's own kernels run (SPLIT in int8): without `delegates` it is left out.
+    """
+    more = {}
+    if not delegates:
+        kinds = sys.modules[interpreter_class.__module__].OpResolverType
+        more["experimental_op_resolver_type"] = kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = interpreter_class(model_path=str(path), num_threads=options.threads, **more)
+    for detail, spec in zip(interpreter.get_input_details(), inputs, strict=True):
+        if tuple(detail["shape"]) != spec.shape:
+            interpreter.resize_tensor_input(detail["index"], spec.shape, strict=True)
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 class InterpreterSession(Session):

@@ -11,9 +11,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from edgecnn import keras_files, models
+from edgecnn import models
 from edgecnn.errors import InputError
-from edgecnn.keras_files import import_keras, load_keras
+from edgecnn.keras_files import archive, import_keras, load_keras
+from edgecnn.keras_files.library import without_native_log
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def test_a_bomb_is_refused_even_from_a_trusted_source(good_file, tmp_path):
 
 
 def test_more_than_the_limit_in_total_is_refused(good_file, monkeypatch):
-    monkeypatch.setattr(keras_files, "MAX_UNPACKED_BYTES", 10_000)
+    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 10_000)
 
     with pytest.raises(InputError, match="would unpack to"):
         load_keras(good_file)
@@ -268,7 +269,7 @@ def test_layers_larger_than_memory_are_refused(good_file, tmp_path):
 
 
 def test_importing_keras_passes_on_what_is_no_log_line(capfd):
-    with keras_files._without_native_log():
+    with without_native_log():
         os.write(2, b"I0000 00:00:17 port.cc:153] oneDNN custom operations are on.\nKeep me\n")
 
     assert capfd.readouterr().err == "Keep me\n"

@@ -1,0 +1,78 @@
+"""Which kind of source something is: by what a file or a folder holds, never by its ending."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgecnn.conversion.sources import SOURCES, OpenOptions
+from edgecnn.errors import InputError
+from edgecnn.formats.check import check_model_path
+from edgecnn.formats.contents import identify
+from edgecnn.models import applications
+
+_HEAD = 4096
+
+
+def kind_of(given: Path | str, options: OpenOptions) -> str:
+    """The name in `SOURCES`.
+
+    Raises InputError for a path that is not there, and for what is no model, named as what it is.
+    """
+    path = Path(given)
+    if not os.path.lexists(path):
+        if applications.is_name(str(given)):
+            return "application"
+        raise _nothing_there(str(given), options)
+    if path.is_dir():
+        return _folder(path)
+    if not path.is_file():
+        check_model_path(path)
+    try:
+        kind = _file(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if kind in SOURCES.names():
+        return kind
+    check_model_path(path)  # raises with what the file is
+    raise InputError(
+        f"{path.name} is no model that can be converted",
+        hint=f"known: {', '.join(SOURCES.names())}",
+    )
+
+
+def _nothing_there(given: str, options: OpenOptions) -> InputError:
+    """For a name that is neither a file nor a network."""
+    looks_like_a_name = options.weights is not None or not (Path(given).suffix or "/" in given)
+    if looks_like_a_name:
+        error = applications.unknown(given)
+        return InputError(f"no such file, and {error.message}", hint=error.hint)
+    return InputError(f"no such file: {given}")
+
+
+def _folder(path: Path) -> str:
+    names = {entry.name for entry in path.iterdir()}
+    if names & {"saved_model.pb", "saved_model.pbtxt"}:
+        return "saved_model"
+    if {"config.json", "model.weights.h5"} <= names:
+        return "keras"
+    check_model_path(path)  # raises with what the folder is
+    raise InputError(f"{path} is a folder without a model")
+
+
+def _file(path: Path) -> str:
+    """The kind of a file's content; empty for what nobody opens."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head.startswith(b"\x89HDF\r\n\x1a\n") or _is_architecture(path, head):
+        return "keras"
+    found = identify(path) if head else None
+    return found.format if found is not None else ""
+
+
+def _is_architecture(path: Path, head: bytes) -> bool:
+    """Whether a file is the JSON of a Keras model."""
+    start = head.lstrip()
+    if not start.startswith(b"{"):
+        return False
+    return b'"class_name"' in head and path.suffix.lower() != ".ipynb"

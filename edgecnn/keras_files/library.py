@@ -1,0 +1,71 @@
+"""Keras 3, and Keras 2 as tf-keras, imported without their log lines."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from edgecnn.errors import MissingDependencyError
+from edgecnn.privacy import keep_keras_at_home
+from edgecnn.registry import require
+
+_NATIVE_LOG = re.compile(rb"[IWE]\d{4} \d\d:\d\d:|[IWE]0000 |WARNING: All log messages before absl")
+
+
+def import_keras() -> ModuleType:
+    """The keras package with its backend, loaded without TensorFlow's log lines.
+
+    Raises MissingDependencyError when keras, or the backend it is set to, is not installed.
+    """
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    keep_keras_at_home()
+    # 3 hides "failed call to cuInit", an error line on every machine without an NVIDIA card.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with without_native_log():
+            return require("keras", "train")
+    except ModuleNotFoundError as error:
+        if error.name not in ("tensorflow", "jax", "torch"):
+            raise
+        raise MissingDependencyError(
+            f"keras is set to the backend {error.name}, which is not installed",
+            hint="pip install 'edgecnn[train]', or set KERAS_BACKEND",
+        ) from error
+
+
+def import_keras_2() -> ModuleType:
+    """tf-keras: Keras 2, which lives next to Keras 3 on the same TensorFlow.
+
+    Raises MissingDependencyError when it is not installed.
+    """
+    import_keras()
+    with without_native_log():
+        return require("tf_keras", "keras2")
+
+
+@contextmanager
+def without_native_log() -> Iterator[None]:
+    """Hold back what native code writes to stderr, and pass on all of it but log lines.
+
+    TensorFlow logs from C++ while it is imported, before its own log level is in force.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held_back:
+        stderr = os.dup(2)
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held_back.seek(0)
+            for line in held_back:
+                if not _NATIVE_LOG.match(line):
+                    os.write(2, line)
