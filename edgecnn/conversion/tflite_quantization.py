@@ -19,9 +19,10 @@ from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.source import Sample, tensors_of
 from edgecnn.conversion.tflite import SIGNATURE
 from edgecnn.errors import UnsupportedError
+from edgecnn.formats.check import read_signature
 from edgecnn.registry import lookup, require
+from edgecnn.runtimes.declared import declared_inputs
 from edgecnn.runtimes.tensors import to_model
-from edgecnn.runtimes.tflite_file import read_signature
 
 Ranges = Mapping[str, Mapping[str, Any]]
 """Tensor name → {"min", "max"}."""
@@ -118,7 +119,7 @@ def activation_ranges(float_path: Path, samples: Iterable[Sample]) -> Ranges:
         )
         recipes = recipe_manager.RecipeManager()
         recipes.load_quantization_recipe(_recipe("static_int8"))
-        inputs = read_signature(float_path).inputs
+        inputs = declared_inputs(read_signature(float_path))
         for sample in samples:
             pairs = zip(inputs, tensors_of(sample), strict=True)
             fed = {spec.name: to_model(tensor, spec) for spec, tensor in pairs}
