@@ -34,6 +34,12 @@ class BoxedPicture:
     picture: Picture
     boxes: Boxes
     ignored: Boxes = field(default_factory=no_boxes)
+    class_ids: ClassIds = field(default_factory=lambda: _ALL_OF_ONE)
+    """Of `boxes`; all of one class (0) where they are left out."""
+
+    def __post_init__(self) -> None:
+        if self.class_ids is _ALL_OF_ONE:
+            object.__setattr__(self, "class_ids", np.zeros(len(self.boxes), np.int64))
 
 
 _ALL_OF_ONE = np.zeros(0, np.int64)

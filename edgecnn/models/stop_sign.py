@@ -82,8 +82,8 @@ def _build(
     Outputs, in this order: `heat` (batch, rows, columns, classes), the logit of an object of
     each class whose middle is near the cell's, and `box` (batch, rows, columns, 4), log₂ of the
     distances from the cell's middle to the object's left, top, right and bottom side in units of
-    the stride. Raises InputError unless height and width are multiples of 64 and the picture has
-    3 channels, and for less than one class.
+    the stride. None leaves a side open. Raises InputError unless height and width are multiples
+    of 64 and the image has 3 channels, and for less than one class.
     """
     _check(name, input_shape)
     if num_classes < 1:
@@ -137,12 +137,13 @@ def _build(
     return keras.Model(picture, [heat, box], name=name)
 
 
-def _check(name: str, input_shape: tuple[int, int, int]) -> None:
+def _check(name: str, input_shape: tuple[int | None, ...]) -> None:
     sizes = tuple(input_shape)
+    sides = [side for side in sizes[:2] if side is not None]
     if (
         len(sizes) != 3
         or sizes[2] != 3
-        or any(size % COARSEST_STRIDE or not 0 < size <= LARGEST for size in sizes[:2])
+        or any(side % COARSEST_STRIDE or not 0 < side <= LARGEST for side in sides)
     ):
         raise InputError(
             f"{name} takes (height, width, 3) with height and width multiples of "

@@ -76,9 +76,14 @@ def augment(sample: BoxedPicture, view: View, rng: Generator, *, drawn: bool) ->
         lit = tone(warped, rng) if rng.random() < 0.3 else warped
     else:
         lit = weather(warped, rng) if rng.random() < 0.5 else tone(warped, rng)
-    kept, hardly = _move(boxes, matrix, view.size)
-    _, lost = _move(ignored, matrix, view.size, ignore_all=True)
-    return BoxedPicture(np.ascontiguousarray(lit), kept, np.concatenate([hardly, lost]))
+    moved, fair, hardly = _move(boxes, matrix, view.size)
+    lost_boxes, still, partly = _move(ignored, matrix, view.size)
+    return BoxedPicture(
+        np.ascontiguousarray(lit),
+        moved[fair],
+        np.concatenate([moved[hardly], lost_boxes[still | partly]]),
+        sample.class_ids[fair],
+    )
 
 
 def _pose(
@@ -118,11 +123,14 @@ def _pose(
 
 
 def _move(
-    boxes: Boxes, matrix: npt.NDArray[np.float64], size: int, *, ignore_all: bool = False
-) -> tuple[Boxes, Boxes]:
-    """(counted, ignored) boxes after the affine map, cut at the view's edge."""
+    boxes: Boxes, matrix: npt.NDArray[np.float64], size: int
+) -> tuple[Boxes, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Boxes after the affine map, cut at the view's edge; which of them count, and which are
+    there, but too small or too much cut to count.
+    """
     if not len(boxes):
-        return boxes, boxes
+        none = np.zeros(0, np.bool_)
+        return boxes, none, none
     points = boxes[:, None, :2] + octagon()[None] * (boxes[:, None, 2:] - boxes[:, None, :2])
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     whole = np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1)
@@ -131,6 +139,4 @@ def _move(
     seen = sides.prod(axis=1) / np.maximum((whole[:, 2:] - whole[:, :2]).prod(axis=1), 1e-6)
     there = (sides > 1).all(axis=1)
     fair = there & (seen >= LEAST_VISIBLE) & (sides.min(axis=1) >= SMALLEST)
-    if ignore_all:
-        fair[:] = False
-    return cut[fair], cut[there & ~fair]
+    return cut, fair, there & ~fair

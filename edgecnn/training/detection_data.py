@@ -7,7 +7,7 @@ import json
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from edgecnn.training.box_augmentation import View, augment
 from edgecnn.training.detection_loss import targets
 
 LONGEST_SIDE = 1024
+MAX_KEPT_BYTES = 512 << 20
+"""Of decoded photos: about 230 of 1024×768 pixels, or 2,400 of 320×240."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Pool:
     positives: Sequence[BoxedPicture]
     negatives: Sequence[BoxedPicture]
     drawn: Sequence[BoxedPicture]
+    classes: int = 1
 
     def view(self, view: View, mix: Mix, seed: Sequence[int]) -> BoxedPicture:
         """The view that `seed` stands for, always the same."""
@@ -56,29 +59,70 @@ class Pool:
     def batch(
         self, view: View, mix: Mix, count: int, seed: Sequence[int]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Pictures (count, size, size, 3) in 0…1 and targets (count, rows, columns, 6)."""
+        """Images (count, size, size, 3) in 0…1 and targets (see `detection_loss`)."""
         samples = [self.view(view, mix, [*seed, index]) for index in range(count)]
         pictures = np.stack([sample.picture for sample in samples]).astype(np.float32)
         pictures *= np.float32(1 / 255)
-        wanted = np.stack([targets(sample.boxes, sample.ignored, view.size) for sample in samples])
-        return pictures, wanted
+        wanted = [
+            targets(
+                sample.boxes,
+                sample.ignored,
+                view.size,
+                class_ids=sample.class_ids,
+                num_classes=self.classes,
+            )
+            for sample in samples
+        ]
+        return pictures, np.stack(wanted)
+
+
+class Photos(Sequence[BoxedPicture]):
+    """Annotated files, shrunk to at most LONGEST_SIDE pixels; decoded once as long as memory is
+    left of `max_bytes`, and each time beyond.
+
+    Raises InputError, when it reads one, for a file that is no image of the stated size.
+    """
+
+    def __init__(self, files: Sequence[BoxedFile], *, max_bytes: int = MAX_KEPT_BYTES) -> None:
+        self._files = files
+        self._kept: dict[int, BoxedPicture] = {}
+        self._left = max_bytes
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    # Sequence promises slices too; photos are read one at a time.
+    def __getitem__(self, index: int) -> BoxedPicture:  # type: ignore[override]
+        if index in self._kept:
+            return self._kept[index]
+        photo = load_picture(self._files[index])
+        if photo.picture.nbytes <= self._left:
+            self._left -= photo.picture.nbytes
+            self._kept[index] = photo
+        return photo
+
+
+def load_picture(file: BoxedFile) -> BoxedPicture:
+    """Decode a file, shrunk to at most LONGEST_SIDE pixels."""
+    cv2 = require("cv2", "opencv")
+    sample = file.load()
+    height, width = sample.picture.shape[:2]
+    ratio = LONGEST_SIDE / max(height, width)
+    if ratio >= 1:
+        return sample
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    by = np.asarray([size[0] / width, size[1] / height] * 2, np.float32)
+    return replace(
+        sample,
+        picture=cv2.resize(sample.picture, size, interpolation=cv2.INTER_AREA),
+        boxes=sample.boxes * by,
+        ignored=sample.ignored * by,
+    )
 
 
 def load_pictures(files: Sequence[BoxedFile]) -> list[BoxedPicture]:
     """Decode files into memory, shrunk to at most LONGEST_SIDE pixels."""
-    cv2 = require("cv2", "opencv")
-    loaded = []
-    for file in files:
-        sample = file.load()
-        height, width = sample.picture.shape[:2]
-        ratio = LONGEST_SIDE / max(height, width)
-        if ratio < 1:
-            size = (round(width * ratio), round(height * ratio))
-            picture = cv2.resize(sample.picture, size, interpolation=cv2.INTER_AREA)
-            by = np.asarray([size[0] / width, size[1] / height] * 2, np.float32)
-            sample = BoxedPicture(picture, sample.boxes * by, sample.ignored * by)
-        loaded.append(sample)
-    return loaded
+    return [load_picture(file) for file in files]
 
 
 class RenderedScenes(Sequence[BoxedPicture]):

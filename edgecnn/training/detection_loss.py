@@ -98,7 +98,7 @@ def detection_loss(target: Any, outputs: Any) -> Any:
     wanted = target[..., 2 * classes :]
     logit = outputs[..., :classes]
     found = ops.clip(outputs[..., classes:], *LOG_RANGE)
-    giou, iou = _overlaps(wanted, found)
+    giou, iou = overlaps(wanted, found)
     total = ops.maximum(ops.sum(positive), 1.0)
     chance = ops.sigmoid(logit)
     quality = ops.expand_dims(ops.stop_gradient(ops.clip(iou, 0.0, 1.0)), -1)
@@ -116,7 +116,7 @@ def detection_loss(target: Any, outputs: Any) -> Any:
     return heat + box
 
 
-def _overlaps(wanted: Any, found: Any) -> tuple[Any, Any]:
+def overlaps(wanted: Any, found: Any) -> tuple[Any, Any]:
     """Generalised IoU and IoU of boxes that share a point, from log₂ of the four distances."""
     from keras import ops
 

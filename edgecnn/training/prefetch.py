@@ -22,15 +22,21 @@ def prefetched(batches: keras.utils.PyDataset) -> Any:
     each time (10 ms to a minute) and which closing an epoch's iterator at times waits for: with
     TensorFlow 2.21 epochs of 2.6 s took 5.1 s every so often. With workers of its own Keras
     makes nothing ahead of the step and waits 100 ms at each epoch's end.
-    Other backends take `batches` as they are.
+    Other backends take `batches` as they are. `open_sizes` of theirs says that sizes between the
+    first and the last axis differ between epochs.
     """
     if import_keras().backend.backend() != "tensorflow":
         return batches
     import tensorflow as tf
 
-    signature = tf.nest.map_structure(
-        lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), batches[0]
-    )
+    open_sizes = getattr(batches, "open_sizes", False)
+
+    def spec_of(array: Any) -> Any:
+        sizes = (None,) * (array.ndim - 2) if open_sizes else array.shape[1:-1]
+        shape = (None, *sizes, array.shape[-1]) if array.ndim > 1 else (None,)
+        return tf.TensorSpec(shape, array.dtype)
+
+    signature = tf.nest.map_structure(spec_of, batches[0])
     specs = tf.nest.flatten(signature)
 
     def made(index: int) -> list[Any]:
