@@ -1,4 +1,4 @@
-"""Our own head: a map of logits and a map of distances → boxes with scores."""
+"""Our own head: maps of logits, one a class, and a map of distances → boxes with scores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ LOG_RANGE = (-4.0, 7.0)
 
 
 class HeatMap(Head):
-    """Outputs (n, rows, columns, 1) and (n, rows, columns, 4), stride 8, one class."""
+    """Outputs (n, rows, columns, classes) and (n, rows, columns, 4), stride 8.
+
+    How many classes there are the settings say, by their names; 1 where they have none.
+    """
 
     name: ClassVar[str] = "heat_map"
 
@@ -38,31 +41,65 @@ class HeatMap(Head):
         return Postprocessing(cls.name) if any(one in box for one in shapes) else None
 
     @classmethod
-    def classes_of(cls, outputs: Sequence[tuple[int | None, ...]]) -> int | None:  # noqa: ARG003
-        return 1
+    def classes_of(cls, outputs: Sequence[tuple[int | None, ...]]) -> int | None:
+        channels = [shape[-1] for shape in outputs if len(shape) == 3 and shape[-1] != 4]
+        return channels[0] if len(channels) == 1 else 1
+
+    @property
+    def classes(self) -> int:
+        return max(1, len(self.settings.class_names))
 
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
         return LetterboxPreprocessing(height, width, 3)
 
     def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
-        return list(arrange_outputs(outputs, height, width))
+        return list(arrange_outputs(outputs, height, width, classes=self.classes))
 
     def candidates(
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
     ) -> Detections:
         heat, box = outputs
         del height, width  # the maps have their own size
-        return decode(heat[:, :, 0], box, min_score=min_score)
+        if not self.every_class:
+            best = heat.argmax(axis=2)[:, :, None]
+            others = np.arange(heat.shape[2]) != best
+            heat = np.where(others, -np.inf, heat)
+        found = [
+            decode(heat[:, :, number], box, min_score=min_score, class_id=number)
+            for number in range(heat.shape[2])
+        ]
+        return joined(found)
 
     def boxes(
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
     ) -> Detections:
-        """With the votes of overlapping boxes, see `nms.suppress`."""
-        return suppress(self.candidates(outputs, height, width, min_score))
+        """With the votes of overlapping boxes of one class, see `nms.suppress`."""
+        found = self.candidates(outputs, height, width, min_score)
+        if self.classes == 1:
+            return suppress(found)
+        parts = [suppress(found.where(found.class_ids == n)) for n in range(self.classes)]
+        return joined(parts)
+
+
+def joined(parts: Sequence[Detections]) -> Detections:
+    """Boxes of several classes, best first."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = Detections(
+        np.concatenate([part.xyxy for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.class_ids for part in parts]),
+    )
+    return whole.where(np.argsort(-whole.scores, kind="stable"))
 
 
 def decode(
-    heat: npt.NDArray[Any], box: npt.NDArray[Any], *, min_score: float, stride: int = STRIDE
+    heat: npt.NDArray[Any],
+    box: npt.NDArray[Any],
+    *,
+    min_score: float,
+    stride: int = STRIDE,
+    class_id: int = 0,
 ) -> Detections:
     """Cells whose score reaches `min_score`, as boxes, best first, overlaps still in.
 
@@ -89,7 +126,8 @@ def decode(
     middles = (np.column_stack([columns, rows]) + 0.5) * stride
     reach = np.exp2(np.clip(distances, *LOG_RANGE)) * stride
     xyxy = np.concatenate([middles - reach[:, :2], middles + reach[:, 2:]], axis=1)
-    return Detections(xyxy.astype(np.float32), _sigmoid(logits[candidates]))
+    ids = np.full(len(xyxy), class_id, np.int64)
+    return Detections(xyxy.astype(np.float32), _sigmoid(logits[candidates]), ids)
 
 
 def split_outputs(
@@ -106,31 +144,38 @@ def split_outputs(
 
 
 def arrange_outputs(
-    outputs: Sequence[npt.NDArray[Any]], height: int, width: int, *, stride: int = STRIDE
+    outputs: Sequence[npt.NDArray[Any]],
+    height: int,
+    width: int,
+    *,
+    stride: int = STRIDE,
+    classes: int = 1,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """(heat (n, rows, columns, 1), box (n, rows, columns, 4)) out of outputs for n pictures.
+    """(heat (n, rows, columns, classes), box (n, rows, columns, 4)) out of outputs for n images.
 
-    Runtimes return them in either order and with channels first or last; the shapes tell.
-    Raises InputError for the outputs of another kind of model.
+    Runtimes return them in either order and with channels first or last; the shapes tell. Of
+    four classes the heat map is the first. Raises InputError for the outputs of another kind of
+    model.
     """
     rows, columns = height // stride, width // stride
-    heat = box = None
+    maps: list[npt.NDArray[Any]] = []
     for output in outputs:
         shape = output.shape[1:]
-        if shape in ((rows, columns, 1), (1, rows, columns)):
-            heat = output.reshape(-1, rows, columns, 1)
-        elif shape == (rows, columns, 4):
-            box = output
-        elif shape == (4, rows, columns):
-            box = output.transpose(0, 2, 3, 1)
-    if heat is None or box is None or len(outputs) != 2 or len(heat) != len(box):
+        if shape in ((rows, columns, classes), (rows, columns, 4)):
+            maps.append(output)
+        elif shape in ((classes, rows, columns), (4, rows, columns)):
+            maps.append(output.transpose(0, 2, 3, 1))
+    if len(outputs) == len(maps) == 2 and classes != 4:
+        maps.sort(key=lambda one: one.shape[3] != classes)
+    channels_found = [one.shape[3] for one in maps]
+    if len(outputs) != 2 or channels_found != [classes, 4] or len(maps[0]) != len(maps[1]):
         shapes = ", ".join(str(tuple(output.shape)) for output in outputs)
         raise InputError(
-            f"not a detector: expected outputs (n, {rows}, {columns}, 1) and "
+            f"not a detector: expected outputs (n, {rows}, {columns}, {classes}) and "
             f"(n, {rows}, {columns}, 4), received: {shapes}",
             hint="give a model made by edgecnn.training.stop_sign, or name its head: --head NAME",
         )
-    return heat, box
+    return maps[0], maps[1]
 
 
 def _logit(score: float) -> float:

@@ -8,11 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgecnn.detection.answer import clip_boxes
+from edgecnn.detection.answer import boxes_in, clip_boxes
 from edgecnn.detection.detections import Detections
-from edgecnn.detection.heads.heat_map import MAX_CANDIDATES, decode, split_outputs
+from edgecnn.detection.heads import open_head
+from edgecnn.detection.heads.heat_map import (
+    MAX_CANDIDATES,
+    arrange_outputs,
+    decode,
+    split_outputs,
+)
 from edgecnn.errors import InputError
+from edgecnn.postprocessing import Postprocessing
+from edgecnn.preprocessing import Placement
 from edgecnn.training.detection_loss import targets
+
+WHOLE = Placement(0, 0, 48, 64, 1.0, 1.0)
 
 
 @st.composite
@@ -133,3 +143,30 @@ def test_detections_keep_those_at_least_as_good():
     assert found.at_least(0.5).scores.tolist() == pytest.approx([0.9, 0.5])
     assert [score for _, score in found] == pytest.approx([0.9, 0.5, 0.2])
     assert len(Detections.none()) == 0
+
+
+def test_a_detector_of_three_classes_names_the_class_of_each_box():
+    head = open_head(Postprocessing("heat_map", class_names=("a", "b", "c")))
+    heat = np.full((1, 6, 8, 3), -9, np.float32)
+    heat[0, 1, 1, 2], heat[0, 4, 6, 0] = 3, 2
+    heat[0, 1, 1, 0] = 1  # less sure, and hidden by the better class of that cell
+    box = np.zeros((1, 6, 8, 4), np.float32)
+    found = boxes_in([box, heat], (48, 64, 3), WHOLE, (48, 64), min_score=0.5, head=head)
+    assert found.class_ids.tolist() == [2, 0]
+    np.testing.assert_allclose(found.xyxy, [[4, 4, 20, 20], [44, 28, 60, 44]])
+    each = open_head(head.settings, every_class=True)
+    found = boxes_in([heat, box], (48, 64, 3), WHOLE, (48, 64), min_score=0.5, head=each)
+    assert found.class_ids.tolist() == [2, 0, 0]
+    assert list(found.scores) == sorted(found.scores, reverse=True)
+
+
+@pytest.mark.parametrize("classes", [1, 3, 4, 6])
+@pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
+def test_maps_of_any_number_of_classes_are_told_apart(classes, first):
+    heat, box = np.zeros((2, 6, 8, classes), np.float32), np.ones((2, 6, 8, 4), np.float32)
+    given = [heat, box] if classes == 4 else [box, heat]
+    if first:
+        given = [one.transpose(0, 3, 1, 2) for one in given]
+    found = arrange_outputs(given, 48, 64, classes=classes)
+    assert [one.shape[3] for one in found] == [classes, 4]
+    assert float(found[0].max()) == 0
