@@ -44,6 +44,13 @@ from edgecnn.cli import options
 @options.about_model(labels="its classes")
 @options.preprocessing()
 @options.shape()
+@click.option(
+    "--input-size",
+    default="",
+    metavar="SIDE|WIDTHxHEIGHT|auto",
+    help="Input of our detectors: a longer side from 384 (fast) to 1280 (signs far away), fitted "
+    "to the source's frames; auto is the largest that keeps its frame rate.",
+)
 @click.option("--headless", is_flag=True, help="No window; events are printed as they happen.")
 @click.option(
     "--serve",
@@ -82,6 +89,7 @@ def command(
     labels: str,
     preprocessing: str | None,
     shape: str,
+    input_size: str,
     headless: bool,
     serve: str | None,
     explain: bool,
@@ -125,6 +133,7 @@ def command(
             labels=options.label_names(labels),
             preprocessing=preprocessing,
             shape=shape,
+            input_size=input_size,
             frames=frames,
             window=not headless and serve is None,
             explain=explain,

@@ -22,6 +22,7 @@ from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing, Pl
 from edgecnn.registry import RUNTIMES, require, unknown_name
 from edgecnn.runtimes import load, parse_configuration
 from edgecnn.runtimes.base import Session
+from edgecnn.vision.input_size import sized
 from edgecnn.vision.shrink import fit
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -147,6 +148,7 @@ def load_detector(
     labels: Sequence[str] = (),
     preprocessing: str | None = None,
     shape: str = "",
+    input_size: tuple[int, int] | None = None,
 ) -> Detector:
     """Load a shipped detector by name, or a model file by path, whoever trained it.
 
@@ -155,6 +157,8 @@ def load_detector(
     what is found, by name. The others are for files that do not say it themselves: `head` is a
     name in `registry.HEADS`, `labels` are the names of the model's classes, `preprocessing` is a
     preset or a JSON file, `shape` the size of an input that the file leaves open ("1x3x640x640").
+    `input_size` (height, width) makes the detector for another input than the file's, see
+    `vision.input_size`.
     Raises InputError for an unknown name, a file that is no detector or whose head is not known,
     or a threshold outside 0…1; MissingDependencyError or UnsupportedError as the runtime has it.
     """
@@ -164,6 +168,8 @@ def load_detector(
     check_option(preprocessing)
     name, device = parse_configuration(runtime)
     artifact = load_artifact(_find(model, RUNTIMES.load(name).formats))
+    if input_size is not None:
+        artifact = sized(artifact, *input_size)
     session = load(artifact.path, f"{name}:{device}", threads=threads, shape=shape)
     return Detector(
         artifact,

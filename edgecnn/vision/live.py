@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from edgecnn.vision.detector import Detector, load_detector, shipped_models
 from edgecnn.vision.events import EventLog, describe
 from edgecnn.vision.explain import lay_heat_over, with_evidence
 from edgecnn.vision.frames import Picture
+from edgecnn.vision.input_size import Size
 from edgecnn.vision.overlay import Hud, draw_hud, draw_tracks
 from edgecnn.vision.pipeline import Choice, Pipeline, Result, StageTime, Switch
 from edgecnn.vision.pipeline.detecting import precision_of, ready
 from edgecnn.vision.recording import Recorder
 from edgecnn.vision.server import LiveServer
+from edgecnn.vision.size_choice import choose_size
 from edgecnn.vision.sources import Source
 from edgecnn.vision.tracking import SIGN, Change
 from edgecnn.vision.window import HELP, Window
@@ -48,6 +51,8 @@ class LiveSettings:
     labels: tuple[str, ...] = ()
     preprocessing: str | None = None
     shape: str = ""
+    input_size: str = ""
+    """See `size_choice.choose_size`."""
     frames: int | None = None
     window: bool = True
     explain: bool = False
@@ -124,6 +129,7 @@ class Live:
         self._pipeline: Pipeline | None = None
         self._last: Result | None = None
         self._tried = settings.choice
+        self._size: Size | None = None
 
     def run(self) -> Summary:
         """Open everything, run, and close everything."""
@@ -187,6 +193,11 @@ class Live:
         if settings.window:
             self._window = Window("edgecnn")
             self._closing.callback(self._window.close)
+        self._size, told = choose_size(
+            settings.input_size, settings.source, partial(self._load_at, settings.choice)
+        )
+        if told:
+            self._say(told)
         detector = ready(self._load(settings.choice))
         if self._server is not None:
             self._say(f"watch at {self._server.url} (Ctrl-C ends)")
@@ -198,12 +209,16 @@ class Live:
         return self._pipeline
 
     def _load(self, choice: Choice) -> Detector:
+        return self._load_at(choice, self._size)
+
+    def _load_at(self, choice: Choice, size: Size | None) -> Detector:
         with captured_stderr():  # LiteRT greets everybody on standard error
             return load_detector(
                 choice.model,
                 runtime=choice.runtime,
                 threads=self._settings.threads,
                 min_score=self._settings.min_score,
+                input_size=size,
                 **self._about(choice),
             )
 

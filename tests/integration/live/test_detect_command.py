@@ -315,3 +315,33 @@ def test_a_detector_of_another_maker_names_what_it_sees(tmp_path, capsys):
     assert invoke(["detect", str(tmp_path / "images"), "--headless", "--model", str(path),
                    "--runtime", "onnxruntime:cpu", "--classes", "zebra"]) == 2  # fmt: skip
     assert "no class 'zebra'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("size", "made", "said"),
+    [
+        ("192", "-192x192-", ""),  # 160×120 needs 144 rows
+        ("256x192", "-256x192-", ""),
+        ("auto", "-*x*-", "ms a frame at 30 frames a second"),
+    ],
+)
+def test_the_input_has_the_size_that_was_asked_for(
+    detect, video, tmp_path, monkeypatch, size, made, said
+):
+    home = tmp_path / "home"
+    monkeypatch.setenv("EDGECNN_HOME", str(home))
+    code, out, err = detect(video, "--headless", "--input-size", size)
+    assert code == 0, err
+    assert said in out
+    assert [path.name for path in (home / "models").glob(f"red{made}*.onnx")]
+    assert "appears" in out
+
+
+@pytest.mark.parametrize(
+    ("size", "why"), [("700", "multiples of 64"), ("big", "an input size is"), ("64", "from 128")]
+)
+def test_a_wrong_input_size_is_one_line(detect, video, size, why):
+    code, _, err = detect(video, "--headless", "--input-size", size)
+    assert code == 2
+    assert why in err
+    assert "Traceback" not in err
