@@ -23,6 +23,9 @@ Boxes = npt.NDArray[np.float32]
 ClassIds = npt.NDArray[np.int64]
 
 
+_ALL_OF_ONE: ClassIds = np.zeros(0, np.int64)
+
+
 def no_boxes() -> Boxes:
     return np.zeros((0, 4), np.float32)
 
@@ -40,9 +43,6 @@ class BoxedPicture:
     def __post_init__(self) -> None:
         if self.class_ids is _ALL_OF_ONE:
             object.__setattr__(self, "class_ids", np.zeros(len(self.boxes), np.int64))
-
-
-_ALL_OF_ONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
