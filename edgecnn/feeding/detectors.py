@@ -6,6 +6,7 @@ itself (see `formats.metadata`), where these leave no doubt.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from edgecnn.detection.heads.heat_map import HeatMap
 from edgecnn.errors import InputError
 from edgecnn.feeding.choice import Choice, choose
 from edgecnn.feeding.proof import Proof, prove_file
+from edgecnn.formats.base import UNREADABLE
+from edgecnn.formats.kinds import by_suffix
 from edgecnn.formats.metadata import NOTHING, ModelMetadata, read_metadata
 from edgecnn.manifest import Artifact, Manifest, TensorSpec
 from edgecnn.postprocessing import Postprocessing
@@ -166,6 +169,32 @@ def picture_size(name: str, inputs: Sequence[TensorSpec]) -> tuple[int, int]:
             hint="give it, as in --shape 1x3x640x640",
         )
     return height, width
+
+
+def stated_shape(path: Path) -> str:
+    """The sizes that a file's metadata state for an input that the file leaves open, as --shape
+    takes them ("3x640x640"); empty where nothing is open or stated.
+    """
+    about, known = read_metadata(path), by_suffix(path)
+    if about.image_size is None or known is None:
+        return ""
+    try:
+        declared = known.signature(path)
+    except (*UNREADABLE, OSError, struct.error):
+        return ""
+    shape = declared.inputs[0].shape if declared and len(declared.inputs) == 1 else None
+    if shape is None or len(shape) != 4 or all(_is_size(size) for size in shape[1:]):
+        return ""
+    last = shape[3] == 3
+    sizes = (*about.image_size, 3) if last else (3, *about.image_size)
+    fits = all(
+        not _is_size(have) or have == want for have, want in zip(shape[1:], sizes, strict=True)
+    )
+    return "x".join(map(str, sizes)) if fits else ""
+
+
+def _is_size(size: object) -> bool:
+    return isinstance(size, int) and size > 0
 
 
 def has_head(manifest: Manifest) -> bool:

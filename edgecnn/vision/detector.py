@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from edgecnn.detection.heads import open_head
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.feeding.choice import check_option
-from edgecnn.feeding.detectors import ModelOptions, Recognized, recognize
+from edgecnn.feeding.detectors import ModelOptions, Recognized, recognize, stated_shape
 from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing, Placement
 from edgecnn.registry import RUNTIMES, require, unknown_name
@@ -50,7 +51,11 @@ class Detector:
         preprocessing: str | None = None,
     ) -> None:
         found = recognize(
-            artifact, session.inputs, session.outputs, options=about, preprocessing=preprocessing
+            artifact,
+            session.inputs,
+            _outputs_of(session),
+            options=about,
+            preprocessing=preprocessing,
         )
         self.artifact = artifact
         self.session = session
@@ -156,7 +161,8 @@ def load_detector(
     the model was shipped with holds (its manifest's `metrics.min_score`). `classes` restricts
     what is found, by name. The others are for files that do not say it themselves: `head` is a
     name in `registry.HEADS`, `labels` are the names of the model's classes, `preprocessing` is a
-    preset or a JSON file, `shape` the size of an input that the file leaves open ("1x3x640x640").
+    preset or a JSON file, `shape` the size of an input that the file leaves open ("1x3x640x640";
+    without it, what its metadata state).
     `input_size` (height, width) makes the detector for another input than the file's, see
     `vision.input_size`.
     Raises InputError for an unknown name, a file that is no detector or whose head is not known,
@@ -170,6 +176,7 @@ def load_detector(
     artifact = load_artifact(_find(model, RUNTIMES.load(name).formats))
     if input_size is not None:
         artifact = sized(artifact, *input_size)
+    shape = shape or stated_shape(artifact.path)
     session = load(artifact.path, f"{name}:{device}", threads=threads, shape=shape)
     return Detector(
         artifact,
@@ -178,6 +185,18 @@ def load_detector(
         classes=classes,
         about=about,
         preprocessing=preprocessing,
+    )
+
+
+def _outputs_of(session: Session) -> tuple[TensorSpec, ...]:
+    """The outputs with the shapes that they really have, where a file leaves them open."""
+    taken = session.inputs[0].shape[1:] if len(session.inputs) == 1 else (None,)
+    if None in taken or not any(None in spec.shape[1:] for spec in session.outputs):
+        return session.outputs
+    blank = np.zeros((1, *(size or 1 for size in taken)), session.inputs[0].dtype)
+    made = session.run_bound([blank])
+    return tuple(
+        replace(spec, shape=array.shape) for spec, array in zip(session.outputs, made, strict=True)
     )
 
 

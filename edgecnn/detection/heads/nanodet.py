@@ -2,7 +2,8 @@
 
 Rows are (a score for each class, 4 × 8 logits); a side's distance is the mean of 0…7 strides under
 the softmax of its logits (X. Li et al., 2020). NanoDet-Plus has strides 8 to 64 and measures from
-a cell's left top corner, NanoDet has strides 8 to 32 and measures from its middle.
+a cell's left top corner, NanoDet has strides 8 to 32 and measures from its middle. Some exporters
+keep scores and distributions apart, two outputs for each stride.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ PLUS, FIRST = (8, 16, 32, 64), (8, 16, 32)
 BINS = 8
 SIDES = 4 * BINS
 COCO_COLUMNS = 80 + SIDES
-EXPECTED = f"one output (n, cells, classes + {SIDES})"
+EXPECTED = f"one output (n, cells, classes + {SIDES}), or scores and distributions of each stride"
 
 
 class NanoDet(Head):
-    """One output (n, cells, classes + 32)."""
+    """One output (n, cells, classes + 32), or (n, cells, classes) and (n, cells, 32) a stride."""
 
     name: ClassVar[str] = "nanodet"
     min_score: ClassVar[float] = 0.35
@@ -48,12 +49,21 @@ class NanoDet(Head):
         named = len(clues.class_names)
         wanted = named + SIDES if named else COCO_COLUMNS
         for strides in (PLUS, FIRST):
-            if (clues.cells(strides), wanted) in clues.outputs:
+            apart = sorted(
+                (clues.cells((stride,)), columns)
+                for stride in strides
+                for columns in (wanted - SIDES, SIDES)
+            )
+            known = [shape for shape in clues.outputs if None not in shape]
+            if (clues.cells(strides), wanted) in known or sorted(known, key=list) == apart:
                 return Postprocessing(cls.name, clues.class_names, strides)
         return None
 
     @classmethod
     def classes_of(cls, outputs: Sequence[tuple[int | None, ...]]) -> int | None:
+        apart = {shape[1] for shape in outputs if len(shape) == 2} - {SIDES, None}
+        if len(outputs) > 1 and len(apart) == 1:
+            return apart.pop()
         return last_axis(outputs, 2, SIDES)
 
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
@@ -66,10 +76,29 @@ class NanoDet(Head):
         def fits(output: Array) -> bool:
             return output.ndim == 3 and output.shape[2] > SIDES
 
-        found = one_output(self.name, EXPECTED, outputs, fits)
+        joined = self._joined(outputs, height, width)
+        found = one_output(self.name, EXPECTED, outputs if joined is None else [joined], fits)
         self._strides(found.shape[1], height, width)
         self.check_classes(found.shape[2] - SIDES)
         return [found]
+
+    def _joined(self, outputs: Sequence[Array], height: int, width: int) -> Array | None:
+        """Scores and distributions of all strides as one output; None where they are no such."""
+        clues = Clues(height, width, ())
+        rows = [output for output in outputs if output.ndim == 3]
+        for strides in (PLUS, FIRST):
+            if len(rows) != len(outputs) or len(outputs) != 2 * len(strides):
+                continue
+            pieces = []
+            for stride in strides:
+                pair = [row for row in rows if row.shape[1] == clues.cells((stride,))]
+                pair.sort(key=lambda row: row.shape[2] == SIDES)
+                if len(pair) != 2 or pair[1].shape[2] != SIDES:
+                    return None
+                pieces.append(np.concatenate(pair, axis=2))
+            if len({piece.shape[2] for piece in pieces}) == 1:
+                return np.concatenate(pieces, axis=1)
+        return None
 
     def candidates(
         self, outputs: Sequence[Array], height: int, width: int, min_score: float

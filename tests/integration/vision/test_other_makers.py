@@ -102,6 +102,22 @@ def test_an_ambiguous_output_is_asked_about_and_a_named_head_is_taken(tmp_path):
     np.testing.assert_allclose(in_order(found).xyxy, EXPECTED, atol=0.1)
 
 
+def test_sizes_that_are_open_come_from_the_metadata(tmp_path):
+    import onnx
+
+    path = write_detector(tmp_path / "model.onnx", metadata=ULTRALYTICS)
+    model = onnx.load(path)
+    sizes = model.graph.input[0].type.tensor_type.shape.dim
+    for place, name in ((0, "batch"), (2, "height"), (3, "width")):
+        sizes[place].dim_param = name
+    model.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "anchors"
+    onnx.save(model, path)
+
+    found = load_detector(path, runtime="onnxruntime:cpu")(SCENE)
+
+    np.testing.assert_allclose(in_order(found).xyxy, EXPECTED, atol=0.1)
+
+
 def test_another_task_of_the_same_maker_is_named(tmp_path):
     path = write_detector(tmp_path / "model.onnx", metadata=ULTRALYTICS | {"task": "obb"})
 

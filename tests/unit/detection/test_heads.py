@@ -185,6 +185,24 @@ def test_nanodet_reaches_as_far_as_its_distributions_say(cells, point):
     assert found.class_ids.tolist() == [1]
 
 
+def test_nanodet_keeps_scores_and_distributions_apart():
+    whole = np.random.default_rng(5).random((1, PLUS_CELLS, 3 + 32)).astype(np.float32)
+    starts = (0, 64, 80, 84, 85)
+    apart = [
+        part
+        for start, stop in pairwise(starts)
+        for part in (whole[:, start:stop, 3:], whole[:, start:stop, :3])
+    ]
+
+    one, several = boxes("nanodet", [whole]), boxes("nanodet", apart[::-1])
+
+    assert len(one) > 3
+    np.testing.assert_array_equal(one.xyxy, several.xyxy)
+    np.testing.assert_array_equal(one.class_ids, several.class_ids)
+    shapes = [(cells, columns) for cells in (144, 36, 9, 4) for columns in (80, 32)]
+    assert find_head(clues(shapes), "model").head == "nanodet"
+
+
 def test_nanodet_takes_the_mean_of_a_distribution():
     one = np.zeros((1, CELLS, 1 + 32), np.float32)
     one[0, 64, 0] = 0.9  # stride 16, first cell: every distance is the mean of 0…7, 3.5 strides
