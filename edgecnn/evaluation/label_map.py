@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.class_names import imagenet_places, place_of
+from edgecnn.class_names import imagenet_places, place_of, same_name
 
 IMAGENET = 1_000
 
@@ -22,7 +22,7 @@ def label_map(labels: Sequence[str], names: Sequence[str], classes: int) -> tupl
     background first, has ImageNet's, where every label is a WordNet id or a name of one.
     """
     if len(names) == classes:
-        found = [place_of(label, names) for label in labels]
+        found = [_place(label, names) for label in labels]
         places = tuple(place for place in found if place is not None)
         if len(places) == len(labels) == len(set(places)):
             return places
@@ -33,3 +33,17 @@ def label_map(labels: Sequence[str], names: Sequence[str], classes: int) -> tupl
         if known is not None and len(set(known)) == len(known):
             return tuple(place + classes - IMAGENET for place in known)
     return None
+
+
+def _place(label: str, names: Sequence[str]) -> int | None:
+    """Where the model's names have a label; a name may list synonyms ("tench, Tinca tinca")."""
+    place = place_of(label, names)
+    if place is not None:
+        return place
+    key = same_name(label)
+    found = [
+        index
+        for index, name in enumerate(names)
+        if "," in name and key in map(same_name, name.split(","))
+    ]
+    return found[0] if len(found) == 1 else None

@@ -25,6 +25,8 @@ TEN = ("n01440764", "n02102040", "n02979186")
         (("cat", "no such thing"), (), 1000, None),
         (("n01440764", "tench"), (), 1000, None),  # one class twice
         (("a", "b"), (), 7, None),
+        (("cow", "Great Tit"), ("ox, cow", "crane, bird", "titmouse, great tit"), 3, (0, 2)),
+        (("crane", "ox"), ("crane, bird", "ox", "crane, machine"), 3, None),
     ],
 )
 def test_labels_find_their_classes(labels, names, classes, expected):
