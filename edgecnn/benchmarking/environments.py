@@ -11,67 +11,36 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgecnn.benchmarking import installer, versions
 from edgecnn.benchmarking.installer import CreationError
-from edgecnn.errors import InputError, MissingDependencyError
-from edgecnn.places import data_home
-from edgecnn.registry import unknown_name
+from edgecnn.errors import InputError
+from edgecnn.homes import (
+    HOMES,
+    MARKER,
+    Home,
+    find_python,
+    home_of,
+    homes_folder,
+    python_in,
+    python_of,
+)
 
 __all__ = ["HOMES", "CreationError", "Home", "create", "described", "homes_folder", "names",
            "python_of", "remove", "resolve"]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Home:
-    """What an isolated environment holds, and which Pythons its packages have wheels for."""
-
-    packages: tuple[str, ...]
-    pythons: tuple[tuple[int, int], ...]
-    purpose: str
-    options: tuple[str, ...] = ()
-    """How they are installed, in pip's words."""
-
-
-HOMES: Mapping[str, Home] = {
-    "tflite-runtime": Home(
-        packages=("tflite-runtime==2.14.0", "numpy>=1.26,<2"),
-        pythons=((3, 11),),
-        purpose="the last tflite-runtime (2023), which fails with numpy 2",
-    ),
-    "pnnx": Home(
-        packages=("pnnx>=20260101",),
-        pythons=((3, 11), (3, 12), (3, 13), (3, 14)),
-        purpose="the program that makes ncnn files, without the torch that its package asks for",
-        options=("--no-deps",),
-    ),
-}
-
-_MARKER = "edgecnn.json"
 _NUMPY = ("numpy>=1.26", "numpy>=1.26,<2")
 """Older runtimes were built for numpy 1 and often do not say so: the second is tried, too."""
-
-
-def homes_folder() -> Path:
-    """Where isolated environments lie: $EDGECNN_HOME/envs, by default under the user's data."""
-    return data_home() / "envs"
 
 
 def names() -> list[str]:
     """Environments that are known by name, and those of versions that were created."""
     return [*HOMES, *(path.name for path in _versioned())]
-
-
-def python_of(name: str) -> Path | None:
-    """The Python of an environment that was created to the end, else None."""
-    folder = homes_folder() / name
-    python = _python_in(folder)
-    return python if (folder / _MARKER).is_file() and python.exists() else None
 
 
 def resolve(name: str) -> str:
@@ -82,7 +51,7 @@ def resolve(name: str) -> str:
     wanted = versions.parse(name)
     fitting = []
     for path in _versioned():
-        known = versions.recorded((path / _MARKER).read_text(encoding="utf-8", errors="replace"))
+        known = versions.recorded((path / MARKER).read_text(encoding="utf-8", errors="replace"))
         version = known.get("version", "")
         if known.get("runtime") == wanted.runtime and wanted.takes(version):
             fitting.append((versions.order(version) or ((), 0), path.name))
@@ -99,7 +68,7 @@ def described(name: str) -> dict[str, Any]:
     if versions.is_versioned(name):
         purpose, wanted = "a runtime in a version of its own", [name]
     else:
-        home = _home(name)
+        home = home_of(name)
         purpose, wanted = home.purpose, list(home.packages)
     return {
         "name": name,
@@ -118,18 +87,18 @@ def create(name: str, *, force: bool = False) -> Path:
     """
     if versions.is_versioned(name):
         return _create_version(name, force=force)
-    home = _home(name)
+    home = home_of(name)
     existing = python_of(name)
     if existing is not None and not force:
         return existing
-    base = _find_python(home)
+    base = find_python(name)
     folder = homes_folder() / name
     shutil.rmtree(folder, ignore_errors=True)
     with _removed_unless_finished(folder):
         installer.make(folder, base)
-        installer.install(_python_in(folder), [*home.options, *home.packages])
+        installer.install(python_in(folder), [*home.options, *home.packages])
         _write_record(folder, base)
-    return _python_in(folder)
+    return python_in(folder)
 
 
 def remove(name: str) -> bool:
@@ -140,7 +109,7 @@ def remove(name: str) -> bool:
         except InputError:
             return False
     else:
-        _home(name)
+        home_of(name)
     folder = homes_folder() / name
     if not folder.exists():
         return False
@@ -163,7 +132,7 @@ def _create_version(name: str, *, force: bool) -> Path:
     shutil.rmtree(pending, ignore_errors=True)
     with _removed_unless_finished(pending):
         installer.make(pending, base)
-        python = _python_in(pending)
+        python = python_in(pending)
         for attempt, numpy in enumerate(_NUMPY):
             installer.install(python, [wanted.requirement, numpy])
             reason = _missing(wanted.runtime, python)
@@ -181,7 +150,7 @@ def _create_version(name: str, *, force: bool) -> Path:
         folder = homes_folder() / f"{wanted.runtime}=={version}"
         shutil.rmtree(folder, ignore_errors=True)
         pending.replace(folder)
-    return _python_in(folder)
+    return python_in(folder)
 
 
 def _missing(runtime: str, python: Path) -> str:
@@ -220,16 +189,16 @@ def _versioned() -> list[Path]:
 
 def _record(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / _MARKER).read_text(encoding="utf-8"))
+        found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def _write_record(folder: Path, base: Path, **further: str) -> None:
-    packages = [line for line in installer.installed(_python_in(folder)) if line.strip()]
+    packages = [line for line in installer.installed(python_in(folder)) if line.strip()]
     record = {"packages": packages, "python": str(base), **further}
-    (folder / _MARKER).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (folder / MARKER).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -246,28 +215,3 @@ def _removed_unless_finished(folder: Path) -> Iterator[None]:
                 hint="set EDGECNN_HOME to another folder",
             ) from error
         raise
-
-
-def _home(name: str) -> Home:
-    if name not in HOMES:
-        raise unknown_name("environment", name, HOMES)
-    return HOMES[name]
-
-
-def _find_python(home: Home) -> Path:
-    """A Python that the packages have wheels for: this one if it fits, else one on the PATH."""
-    if sys.version_info[:2] in home.pythons:
-        return Path(sys.executable)
-    for major, minor in home.pythons:
-        found = shutil.which(f"python{major}.{minor}")
-        if found:
-            return Path(found)
-    wanted = " or ".join(f"{major}.{minor}" for major, minor in home.pythons)
-    raise MissingDependencyError(
-        f"needs Python {wanted}; this is {sys.version_info[0]}.{sys.version_info[1]}",
-        hint=f"install python{wanted} so that it is on the PATH",
-    )
-
-
-def _python_in(folder: Path) -> Path:
-    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

@@ -14,6 +14,7 @@ PACKAGE = Path(edgecnn.__file__).parent
 FLOORS = (
     {"errors", "scratch", "privacy", "text", "places"},
     {"registry", "files", "claims", "progress", "records", "run_details"},
+    {"homes"},
     {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}
     | {"stats", "roofline", "proportions"},
     {"manifest", "detection", "runs", "ratios", "change_points"},
