@@ -72,6 +72,7 @@ class Shifts(click.ParamType[Any]):
     help="Write page.html, poster.png, numbers.json or shifts.csv; may be repeated.",
 )
 @options.preprocessing()
+@options.shape()
 @options.allow_unsafe()
 @options.force()
 def command(
@@ -87,6 +88,7 @@ def command(
     layer: str | None,
     out: Sequence[Path],
     preprocessing: str | None,
+    shape: str,
     allow_unsafe: bool,
     force: bool,
 ) -> None:
@@ -94,7 +96,8 @@ def command(
 
     With --data: accuracy against how far the pictures are moved. Further models of the same
     parent (.tflite, .onnx) are measured beside the first, so that the page shows what quantizing
-    does to it.
+    does to it. A file that is no Keras model has no gradients: occlusion shows where it looks,
+    and its operators are listed.
     """
     from edgecnn.cli.datasets import load_data, split_of
     from edgecnn.explanation.explain import explain
@@ -127,6 +130,7 @@ def command(
             layer=layer,
             allow_unsafe=allow_unsafe,
             preprocessing=preprocessing,
+            shape=shape,
             progress=progress,
         )
     click.echo(found.subject.fed.sentence)

@@ -76,6 +76,7 @@ def explain(
     layer: str | None = None,
     allow_unsafe: bool = False,
     preprocessing: Preprocessing | str | None = None,
+    shape: str = "",
     progress: Progress = silent,
 ) -> Explanation:
     """Explain `model` on one picture (uint8, as decoded), and measure how it bears shifts.
@@ -83,7 +84,8 @@ def explain(
     Without `picture` the first picture of the data's test split is taken. `beside` are further
     files of the same parent: they are measured under `shifts` on `samples` pictures of
     `dataset`'s test split. `classes` (names or indices) and `top` say which classes Grad-CAM
-    looks for, `layer` where. `preprocessing` says what the models want, where they do not.
+    looks for, `layer` where. `preprocessing` says what the models want, where they do not, and
+    `shape` the sizes that files leave open.
 
     Raises InputError for files, pictures, classes and layers that cannot be used, and for data
     without anybody who knows how the models want them.
@@ -92,7 +94,7 @@ def explain(
     if picture is None:
         picture, picture_name, truth = _first_picture(dataset)
     subject, *others = (
-        open_subject(path, allow_unsafe=allow_unsafe, option=preprocessing)
+        open_subject(path, allow_unsafe=allow_unsafe, option=preprocessing, shape=shape)
         for path in (model, *beside)
     )
     for one in (subject, *others):
@@ -150,13 +152,13 @@ def _check_kinship(subject: Subject, other: Subject) -> None:
     if first != second:
         raise InputError(
             f"{other.artifact.name} and {subject.artifact.name} do not come from one parent",
-            hint="give a .keras file and the files that were converted from it",
+            hint="give a model and the files that were converted from it",
         )
 
 
 def _parent(subject: Subject) -> str:
-    artifact = subject.artifact
-    return artifact.sha256 if artifact.format == "keras" else artifact.manifest.parent_sha256 or ""
+    """The digest of the model that a file was made from; a file made from none is its own."""
+    return subject.artifact.manifest.parent_sha256 or subject.artifact.sha256
 
 
 def _first_picture(dataset: Dataset | None) -> tuple[Picture, str, int]:

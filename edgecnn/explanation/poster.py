@@ -30,7 +30,8 @@ def render(found: Explanation) -> bytes:
     sheet.text(title(found), 30, bold=True)
     sheet.text(subtitle(found), 15, colour=MUTED)
     for section in sections(found):
-        _draw(sheet, section, found)
+        if section.name != "layers":  # a list of hundreds is for the page
+            _draw(sheet, section, found)
     return bytes(vl_convert.svg_to_png(sheet.svg(), scale=SCALE))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,8 @@ LARGE = 320
 MEDIUM = 256
 SMALL = 112
 MOST_FILTERS = 64
+MOST_LAYERS = 200
+MOST_KINDS = 6
 FIELD_CELLS = 64
 """Effective fields of large inputs are speckled: they are averaged to so many cells a side."""
 
@@ -68,7 +71,7 @@ class Section:
 
 def sections(found: Explanation) -> list[Section]:
     """What there is to show, in the order in which a picture goes through the network."""
-    wanted = (answer, evidence, first_layer, depth, fields, colours, shift)
+    wanted = (answer, evidence, first_layer, depth, fields, colours, shift, layer_list)
     made = [section for build in wanted if (section := build(found)) is not None]
     if found.subject.model is None:
         made.append(missing(found))
@@ -339,15 +342,49 @@ def shift(found: Explanation) -> Section | None:
     )
 
 
+def layer_list(found: Explanation) -> Section | None:
+    """The operators of a file without gradients."""
+    layers = found.subject.layers
+    if not layers:
+        return None
+    counted = Counter(layer.operator for layer in layers)
+    most = ", ".join(
+        f"{count} {clean(name, 40)}" for name, count in counted.most_common(MOST_KINDS)
+    )
+    more = f" and {len(counted) - MOST_KINDS} other kinds" if len(counted) > MOST_KINDS else ""
+    left = len(layers) - MOST_LAYERS
+    return Section(
+        "layers",
+        "Layers",
+        f"The file's {formats.plural(len(layers), 'operator')}, in the order in which they run: "
+        f"{most}{more}.",
+        "Read from the file itself; sizes are those that it declares, and weights the numbers "
+        "that an operator reads from it.",
+        table=Table(
+            f"The first {MOST_LAYERS} of {len(layers)} operators" if left > 0 else "Operators",
+            ("layer", "operator", "output", "type", "weights"),
+            tuple(
+                (clean(layer.name, 60), clean(layer.operator, 40), _sizes(layer.shape),
+                 layer.dtype, f"{layer.weights:,}" if layer.weights else "")
+                for layer in layers[:MOST_LAYERS]
+            ),
+        ),
+    )  # fmt: skip
+
+
 def missing(found: Explanation) -> Section:
     """What this file cannot tell, and which could."""
+    name = clean(found.subject.artifact.name)
+    made = found.subject.artifact.manifest.parent_sha256 is not None
     return Section(
         "missing",
         "What this file does not tell",
         "Grad-CAM, feature maps by depth, effective receptive fields and gradient × input need "
-        "gradients and the layers' own outputs, which a converted file does not give.",
-        f"Give the .keras file that {clean(found.subject.artifact.name)} was made from, and this "
-        "file beside it.",
+        f"gradients and the layers' own outputs, which a {found.subject.artifact.format} file "
+        "does not give. Only Keras models have them here.",
+        f"Give the .keras file that {name} was made from, and this file beside it."
+        if made
+        else f"If {name} was made from a Keras model, give its .keras file.",
     )
 
 
@@ -393,6 +430,10 @@ def _label(found: Explanation, index: int) -> str:
 
 def _drop(share: float) -> str:
     return f"{100 * share:.1f} points"
+
+
+def _sizes(shape: tuple[int | None, ...] | None) -> str:
+    return "" if shape is None else "×".join("?" if size is None else str(size) for size in shape)
 
 
 def _places(count: int) -> list[int]:

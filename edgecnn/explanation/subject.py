@@ -14,6 +14,7 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.feeding import Choice, choose, prove_file
 from edgecnn.feeding.keras_model import prove
+from edgecnn.formats.layers import Layer, read_layers
 from edgecnn.keras_files import load_keras
 from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import Fed, FloatArray, ImagePreprocessing, Preprocessing
@@ -44,6 +45,8 @@ class Subject:
     notes: tuple[str, ...] = ()
     fed: Fed = field(default_factory=lambda: Fed("unknown", "nothing says what it is fed"))
     """What it is fed, and from where that is known."""
+    layers: tuple[Layer, ...] = ()
+    """The operators of a file that gives no gradients, in the order in which they run."""
 
     @property
     def detects(self) -> bool:
@@ -100,10 +103,14 @@ def as_probabilities(scores: Array) -> FloatArray:
 
 
 def open_subject(
-    path: Path, *, allow_unsafe: bool = False, option: Preprocessing | str | None = None
+    path: Path,
+    *,
+    allow_unsafe: bool = False,
+    option: Preprocessing | str | None = None,
+    shape: str = "",
 ) -> Subject:
     """Load a `.keras`, `.tflite` or `.onnx` file that looks at pictures, to be fed as `option`,
-    its manifest, or the model itself says.
+    its manifest, or the model itself says. `shape` gives sizes that a file leaves open.
 
     Raises InputError for a file that cannot be read, for a model over texts, signals or volumes,
     and for one whose answer is neither class scores nor a detector's heat map.
@@ -111,28 +118,30 @@ def open_subject(
     artifact = load_artifact(path)
     _refuse_other_data(artifact)
     model = session = None
+    layers: tuple[Layer, ...] = ()
     if artifact.format == "keras":
         model = load_keras(path, allow_unsafe=allow_unsafe)
         shapes = [tuple(tensor.shape) for tensor in _ends(artifact, model, "inputs")]
         answers = [tuple(tensor.shape) for tensor in _ends(artifact, model, "outputs")]
     else:
-        session = load(path, reference_runtime(path))
+        session = load(path, reference_runtime(path), shape=shape)
+        layers = read_layers(path)
         shapes = [_channels_last(spec.shape, spec.layout) for spec in session.inputs]
         answers = [tuple(spec.shape) for spec in session.outputs]
-    shape = _picture_shape(artifact, shapes)
+    sizes = _picture_shape(artifact, shapes)
     _check_answers(artifact, answers)
     proof = prove_file(path) if model is None else prove(model)
     layout = session.inputs[0].layout if session is not None else "NHWC"
     choice = choose(
-        lambda: ImagePreprocessing(*shape),
+        lambda: ImagePreprocessing(*sizes),
         artifact.manifest,
         option=option,
         proof=proof,
         layout=layout,
     )
-    preprocessing, notes = _preprocessing(artifact, shape, choice)
+    preprocessing, notes = _preprocessing(artifact, sizes, choice)
     labels = artifact.manifest.labels
-    return Subject(artifact, preprocessing, model, session, labels, notes, choice.fed)
+    return Subject(artifact, preprocessing, model, session, labels, notes, choice.fed, layers)
 
 
 def _ends(artifact: Artifact, model: Any, which: str) -> list[Any]:
@@ -174,7 +183,8 @@ def _picture_shape(artifact: Artifact, shapes: list[tuple[Any, ...]]) -> tuple[i
     if height is None or width is None:
         raise InputError(
             f"{artifact.name} leaves its picture's size open: {shapes[0]}",
-            hint="put the model behind an input of a fixed size",
+            hint="give it, as in --shape 1x224x224x3, or put a Keras model behind an input of a "
+            "fixed size",
         )
     return int(height), int(width), int(channels)
 

@@ -71,6 +71,7 @@ def numbers(found: Explanation) -> dict[str, Any]:
             for one in found.colours
         ],
         "shift": {"data": found.data_name, "points": chart.rows(found.curves)},
+        "layers": [asdict(layer) for layer in found.subject.layers],
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,7 @@ from edgecnn.formats.signature import Signature
 
 if TYPE_CHECKING:
     from edgecnn.formats.front import Front
+    from edgecnn.formats.layers import Layer
     from edgecnn.formats.metadata import ModelMetadata
 
 MAX_MANIFEST_BYTES = 4 << 20
@@ -88,6 +89,11 @@ class Format(ABC):
     @classmethod
     def id_limits(cls, path: Path) -> tuple[int | None, ...]:  # noqa: ARG003
         """See `id_tables.id_limits`."""
+        return ()
+
+    @classmethod
+    def layers(cls, path: Path) -> Iterable[Layer]:  # noqa: ARG003
+        """See `layers.read_layers`."""
         return ()
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +12,7 @@ from edgecnn.formats.signature import Signature
 
 if TYPE_CHECKING:
     from edgecnn.formats.front import Front
+    from edgecnn.formats.layers import Layer
     from edgecnn.formats.metadata import ModelMetadata
 
 
@@ -63,6 +64,12 @@ class TFLite(Format):
         from edgecnn.formats.tflite import ids
 
         return ids.id_limits(path)
+
+    @classmethod
+    def layers(cls, path: Path) -> Iterable[Layer]:
+        from edgecnn.formats.tflite import layers
+
+        return layers.layers(path)
 
     @classmethod
     def read_manifest(cls, path: Path, key: str) -> bytes | None:
