@@ -17,7 +17,7 @@ COSTLIEST = 3
 
 @click.command()
 @click.argument("artifacts", nargs=-1, required=True, type=options.FILE)
-@click.option("--parent", type=options.FILE, help="The .keras file they were made from.")
+@click.option("--parent", type=options.FILE, help="The model they were made from.")
 @options.data(help="Data set whose test split gives samples and labels; noise without it.")
 @click.option(
     "--max-drop",
@@ -28,6 +28,7 @@ COSTLIEST = 3
 )
 @click.option("--layers", is_flag=True, help="Name the costliest layers of every artifact.")
 @options.preprocessing()
+@options.shape()
 @options.allow_unsafe()
 def command(
     *,
@@ -39,6 +40,7 @@ def command(
     max_drop: float,
     layers: bool,
     preprocessing: str | None,
+    shape: str,
     allow_unsafe: bool,
 ) -> None:
     """Compare ARTIFACTS with the model they were made from; exit code 1 when one lost too much.
@@ -68,6 +70,7 @@ def command(
                 layers=layers,
                 allow_unsafe=allow_unsafe,
                 preprocessing=preprocessing,
+                shape=shape,
             )
         answer = "no labels, no accuracy gate"
         if found.gate is not None:

@@ -107,7 +107,8 @@ class RandomSamples:
 
     Values over the whole range of each of `inputs` (see `synthetic_inputs`); real ones within
     `values` ([0, 1) where nobody knows the model's range), ids below the size in `vocabularies`.
-    A sample is a tensor (1, …) for one input, a tuple of them for several.
+    A sample is a tensor (1, …) for one input, a tuple of them for several; an input whose first
+    size is not open has no batch axis.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -122,7 +123,10 @@ class RandomSamples:
     def __iter__(self) -> Iterator[Any]:
         inputs = self._inputs
         for index in range(self.count):
-            sample = tuple(tensor[None] for tensor in inputs.sample(index))
+            sample = tuple(
+                tensor if spec.shape[:1] != (None,) else tensor[None]
+                for tensor, spec in zip(inputs.sample(index), self.inputs, strict=True)
+            )
             yield sample if len(sample) > 1 else sample[0]
 
     def record(self) -> dict[str, Any]:
@@ -131,7 +135,10 @@ class RandomSamples:
     @property
     def _inputs(self) -> SyntheticInputs:
         return SyntheticInputs(
-            [replace(spec, shape=(1, *spec.shape[1:])) for spec in self.inputs],
+            [
+                replace(spec, shape=(1, *spec.shape[1:])) if spec.shape[:1] == (None,) else spec
+                for spec in self.inputs
+            ],
             self.count,
             seed=self.seed,
             vocabularies=self.vocabularies,

@@ -256,11 +256,14 @@ class _Job:
 
     def plan(self, target: Target) -> Manifest | None:
         """The manifest the artifact will have, None when the target lacks calibration data."""
-        if target.needs_calibration and self.calibration is None:
+        if self._calibrates(target) and self.calibration is None:
             return None
         return planned_manifest(
             target, self._source, self._parent, self.calibration, self._verification
         )
+
+    def _calibrates(self, target: Target) -> bool:
+        return target.needs_calibration and not self._source.carries(target)
 
     def calibration_problem(self, target: Target) -> str | None:
         """Why the calibration samples can give no such target, None where they can."""
@@ -268,7 +271,7 @@ class _Job:
         return found.problem_for(target.recipe) if found else None
 
     def _calibration_look(self, target: Target) -> CalibrationLook | None:
-        if not target.needs_calibration or self.calibration is None:
+        if not self._calibrates(target) or self.calibration is None:
             return None
         if self._look is None:
             self._look = look(self.calibration)
@@ -324,6 +327,7 @@ class _Job:
                 self._reference_outputs(),
                 self._verification,
                 parent_sha256=self._source.sha256,
+                reference_names=self._source.output_names,
             )
             embed_manifest(temporary, without_digests(manifest))
             load_session(temporary)  # the rewritten file is whole

@@ -42,7 +42,7 @@ class FloatFiles:
         float_path = self._float_file(target.format)
         quantizers = {"tflite": self._quantize_tflite, "onnx": self._quantize_onnx}
         quantize = lookup("format", target.format, quantizers)
-        if target.recipe == "float32":
+        if target.recipe == "float32" or self._source.carries(target):
             shutil.copyfile(float_path, path)
         else:
             quantize(target, float_path, path)
@@ -57,7 +57,7 @@ class FloatFiles:
 
     def kept_in_float(self, target: Target) -> tuple[str, ...]:
         """Operators whose weights stay float32 although the recipe asks for less."""
-        if target.format != "tflite":
+        if target.format != "tflite" or self._source.carries(target):
             return ()
         return kept_in_float(self._float_file("tflite"), target.recipe)
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import scratch
+from edgecnn.conversion import onnx_rewriting
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.source import Sample, tensors_of
-from edgecnn.manifest import TensorSpec
+from edgecnn.conversion.inference import feeds
+from edgecnn.conversion.source import Sample
 from edgecnn.registry import lookup, require
-from edgecnn.runtimes.onnx_file import read_signature
-from edgecnn.runtimes.tensors import to_model
 
 CALIBRATION_RULE = "min/max"
+LEAST_OPSET = 13
 
 _TOOL = "onnxruntime"
 _HINT = "onnx:float32 keeps every operator as it is"
@@ -35,7 +35,7 @@ def quantize_onnx(
 
     Raises InputError for a recipe that nobody wrote, and when the tools cannot take the model.
     """
-    require("onnxruntime", "convert")
+    require("onnxruntime", "convert").set_default_logger_severity(3)  # errors
     quantize = lookup("ONNX recipe", recipe, _RECIPES)
     with converter(f"{_TOOL}'s quantizer", _HINT):
         quantize(float_path, path, samples or ())
@@ -85,19 +85,10 @@ def _to_static_int8(float_path: Path, path: Path, samples: Iterable[Sample]) -> 
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         def __init__(self) -> None:
-            self._samples: Iterator[Sample] = iter(samples)
+            self._feeds: Iterator[dict[str, Any]] = feeds(float_path, samples)
 
         def get_next(self) -> dict[str, Any] | None:
-            sample = next(self._samples, None)
-            if sample is None:
-                return None
-            pairs = zip(inputs, tensors_of(sample), strict=True)
-            return {spec.name: to_model(tensor, spec) for spec, tensor in pairs}
-
-    inputs = [
-        TensorSpec(value.name, (None,) * len(value.shape or ()), value.dtype)
-        for value in read_signature(float_path).inputs
-    ]
+            return next(self._feeds, None)
 
     with prepared(float_path) as folded:
         quantize_static(
@@ -128,4 +119,15 @@ def prepared(float_path: Path) -> Iterator[Path]:
     with scratch.folder() as folder:
         path = folder / "prepared.onnx"
         quant_pre_process(float_path, path, skip_symbolic_shape=True)
+        _raise_opset(path)
         yield path
+
+
+def _raise_opset(path: Path) -> None:
+    """Bring an old file to the first opset in which (de)quantization knows channels."""
+    import onnx
+
+    model = onnx.load(str(path))
+    if onnx_rewriting.opset_of(model) < LEAST_OPSET:
+        why = f"weights that are quantized by channel need {LEAST_OPSET}"
+        onnx_rewriting.save(onnx_rewriting.with_opset(model, LEAST_OPSET, why=why), path)

@@ -41,16 +41,17 @@ def planned_manifest(
         "target": str(target),
         "tool": tool,
         "batch": 1 if target.format == "tflite" else None,
-        "parent": {"name": source.name, "metrics": dict(parent.metrics)},
+        "parent": {"name": source.name, "metrics": dict(parent.metrics), **source.record()},
         "verification": verification.record(),
     }
-    if target.format == "onnx":
+    if tool == "tf2onnx":
         conversion["opset"] = OPSET
-    if target.recipe != "float32":
+    quantizes = not source.carries(target)
+    if quantizes and target.recipe != "float32":
         conversion["quantizer"] = lookup("format", target.format, _QUANTIZERS)
-    if target.recipe.endswith(("int8", "int16x8")):
+    if quantizes and target.recipe.endswith(("int8", "int16x8")):
         conversion["weights"] = "int8 per channel"
-    if target.needs_calibration and calibration is not None:
+    if quantizes and target.needs_calibration and calibration is not None:
         conversion["calibration"] = {
             **calibration.record(),
             "rule": lookup("format", target.format, _RULES),
@@ -73,16 +74,24 @@ def tensor_specs(plan: Manifest, path: Path, session: Session, source: SourceMod
     """The plan with inputs and outputs as the file has them.
 
     A runtime tells names, dtypes and quantization; the batch that an `.onnx` file leaves open
-    it has fixed by then, so that shapes are read from the file.
+    it has fixed by then, so that shapes are read from the file. Axes are called as in the model
+    where they are the same ones.
     """
     inputs, outputs = session.inputs, session.outputs
     if path.suffix.lower() == ".onnx":
         signature = read_signature(path)
         inputs = _with_shapes(inputs, [value.shape for value in signature.inputs])
         outputs = _with_shapes(outputs, [value.shape for value in signature.outputs])
-    layouts = {spec.name: spec.layout for spec in source.inputs}
-    inputs = tuple(replace(spec, layout=layouts.get(spec.name, source.layout)) for spec in inputs)
+    known = {spec.name: spec for spec in source.inputs}
+    inputs = tuple(_with_layout(spec, known.get(spec.name)) for spec in inputs)
     return replace(plan, inputs=inputs, outputs=outputs)
+
+
+def _with_layout(spec: TensorSpec, known: TensorSpec | None) -> TensorSpec:
+    """The file's input with the layout of the model's, where its sizes stand in the same order."""
+    if known is None or spec.shape[1:] != known.shape[1:]:
+        return spec
+    return replace(spec, layout=known.layout)
 
 
 def _with_shapes(specs: tuple[TensorSpec, ...], shapes: list[Any]) -> tuple[TensorSpec, ...]:

@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from edgecnn import scratch
 from edgecnn.conversion.boundary import converter
+from edgecnn.conversion.inference import feeds
 from edgecnn.conversion.onnx_quantization import prepared
-from edgecnn.conversion.source import Sample, SourceModel, tensors_of
+from edgecnn.conversion.source import Sample, SourceModel
 from edgecnn.errors import UnsupportedError
 
 Array = npt.NDArray[Any]
@@ -149,21 +150,11 @@ def _run_tflite(path: Path, samples: Sequence[Sample]) -> Iterator[dict[str, Arr
     wanted = {int(index) for operator in operators for index in operator["outputs"]}
     wanted |= {int(entry["index"]) for entry in entries}
     details = [item for item in interpreter.get_tensor_details() if int(item["index"]) in wanted]
-    for sample in samples:
-        for entry, tensor in zip(entries, tensors_of(sample), strict=True):
-            interpreter.set_tensor(entry["index"], _stored(tensor, entry))
+    for feed in feeds(path, samples):
+        for entry, tensor in zip(entries, feed.values(), strict=True):
+            interpreter.set_tensor(entry["index"], tensor)
         interpreter.invoke()
         yield {item["name"]: _real(interpreter.get_tensor(item["index"]), item) for item in details}
-
-
-def _stored(sample: Array, entry: Mapping[str, Any]) -> Array:
-    scale, zero_point = entry["quantization"]
-    if not scale:
-        return sample.astype(entry["dtype"], copy=False)
-    limits = np.iinfo(entry["dtype"])
-    steps = np.rint(sample / scale) + zero_point
-    stored: Array = np.clip(steps, limits.min, limits.max).astype(entry["dtype"])
-    return stored
 
 
 def _real(array: Array, entry: Mapping[str, Any]) -> Array:
@@ -213,10 +204,8 @@ def _run_onnx(path: Path, samples: Sequence[Sample]) -> Iterator[dict[str, Array
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    given = [value.name for value in session.get_inputs()]
-    for sample in samples:
-        fed = dict(zip(given, tensors_of(sample), strict=True))
-        found = dict(zip(names, session.run(names, fed), strict=True))
+    for feed in feeds(path, samples):
+        found = dict(zip(names, session.run(names, feed), strict=True))
         behind = {
             name.removesuffix(_DEQUANTIZED): array
             for name, array in found.items()

@@ -105,9 +105,17 @@ class SourceModel(ABC):
     def converter(self, file_format: str) -> tuple[str, tuple[str, ...]]:
         """(the tool that writes the float file of a format, the packages whose versions matter)."""
 
+    def record(self) -> dict[str, Any]:
+        """What a manifest says of the model beside its name and its digest."""
+        return {}
+
     def proof(self) -> Proof | None:
         """What the model itself shows about the input that it wants; None where nothing."""
         return None
+
+    def carries(self, target: Target) -> bool:  # noqa: ARG002
+        """Whether the model is quantized already, and `target` takes its numbers as they are."""
+        return False
 
     def objection(self, target: Target) -> EdgeCNNError | None:  # noqa: ARG002
         """Why `target` cannot be made, as far as a quick look shows before any converter runs;

@@ -16,13 +16,11 @@ from typing import Any
 import numpy as np
 
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.source import Sample, tensors_of
+from edgecnn.conversion.inference import feeds
+from edgecnn.conversion.source import Sample
 from edgecnn.conversion.tflite import SIGNATURE
 from edgecnn.errors import UnsupportedError
-from edgecnn.formats.check import read_signature
 from edgecnn.registry import lookup, require
-from edgecnn.runtimes.declared import declared_inputs
-from edgecnn.runtimes.tensors import to_model
 
 Ranges = Mapping[str, Mapping[str, Any]]
 """Tensor name → {"min", "max"}."""
@@ -119,11 +117,8 @@ def activation_ranges(float_path: Path, samples: Iterable[Sample]) -> Ranges:
         )
         recipes = recipe_manager.RecipeManager()
         recipes.load_quantization_recipe(_recipe("static_int8"))
-        inputs = declared_inputs(read_signature(float_path))
-        for sample in samples:
-            pairs = zip(inputs, tensors_of(sample), strict=True)
-            fed = {spec.name: to_model(tensor, spec) for spec, tensor in pairs}
-            calibration.calibrate({SIGNATURE: [fed]}, recipes)
+        for feed in feeds(float_path, samples):
+            calibration.calibrate({SIGNATURE: [feed]}, recipes)
         ranges: Ranges = calibration.get_model_qsvs()
         return ranges
 

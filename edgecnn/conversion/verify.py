@@ -6,19 +6,20 @@ model takes its ranges from the batch, and at the edge the batch is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
+from edgecnn.conversion.alignment import aligned
 from edgecnn.conversion.calibration import DEFAULT_SAMPLES, DrawnSamples, verification_samples
 from edgecnn.conversion.feeding import chosen_for
 from edgecnn.conversion.gate import DEFAULT_MAX_DROP, Gate, judge
+from edgecnn.conversion.inference import batch_of_file, predict
 from edgecnn.conversion.sensitivity import LayerNoise, layer_noise
-from edgecnn.conversion.source import Sample, SourceModel, tensors_of
+from edgecnn.conversion.source import Sample, SourceModel
 from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.data.seen import seen_in_training
 from edgecnn.data.set_apart import without_calibration
@@ -28,7 +29,7 @@ from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.tasks import Scorer, open_scorer
 from edgecnn.feeding import must_know
 from edgecnn.feeding.scoring import key_for
-from edgecnn.manifest import Artifact, Manifest, sha256_of
+from edgecnn.manifest import Artifact, Manifest, TensorSpec, digest_of, sha256_of
 from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.proof import proves_nothing
 from edgecnn.registry import RUNTIMES
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from edgecnn.runtimes.base import Session
 
 Array = npt.NDArray[Any]
+
+_PARENTS = (".keras", ".h5", ".hdf5", ".onnx", ".tflite")
+"""Endings of files that models are converted from."""
 
 
 @dataclass(frozen=True)
@@ -62,22 +66,15 @@ class Verification:
         return self.gate is None or self.gate.passed
 
 
-def load_session(path: Path) -> Session:
+def load_session(path: Path, shape: str = "") -> Session:
     """The file in the reference runtime of its format, one thread, on the CPU.
 
-    Raises what `Runtime.load` raises.
+    `shape` gives sizes that it leaves open. Raises what `Runtime.load` raises.
     """
     runtime = RUNTIMES.load(reference_runtime(path))
-    session: Session = runtime.load(path, "cpu", RuntimeOptions())
+    options = RuntimeOptions(batch=batch_of_file(path), shape=shape)
+    session: Session = runtime.load(path, "cpu", options)
     return session
-
-
-def predict(session: Session, samples: Iterable[Sample]) -> list[Array]:
-    """Outputs (n, …) for inputs (1, …), one inference a sample."""
-    rows = [session.run(tensors_of(sample)) for sample in samples]
-    if not rows:
-        raise InputError("no samples to run the model on")
-    return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
 
 
 def verify(
@@ -86,32 +83,46 @@ def verify(
     samples: Iterable[Sample],
     *,
     parent_sha256: str | None = None,
+    reference_names: Sequence[str] = (),
 ) -> tuple[Parity, list[Array]]:
     """Run a loaded artifact on `samples` and compare with the parent's outputs for the same;
-    returns the outputs, too.
+    returns the outputs, too, in the parent's order and layout.
 
     `reference` holds one (n, …) array for each output, as `SourceModel.predict` gives.
     Raises InputError when shapes differ, GateError when the artifact yields NaN or infinity.
     """
-    outputs = predict(session, samples)
-    return compare(session, reference, outputs, parent_sha256=parent_sha256), outputs
+    outputs, specs = _aligned(session, reference, reference_names, predict(session, samples))
+    return compare(specs, reference, outputs, parent_sha256=parent_sha256), outputs
 
 
 def compare(
-    session: Session,
+    specs: Sequence[TensorSpec],
     reference: Sequence[Array],
     outputs: Sequence[Array],
     *,
     parent_sha256: str | None = None,
 ) -> Parity:
-    """Parity with the names and the quantization steps that the session's file has."""
+    """Parity with the names and the quantization steps of the file's outputs."""
     return parity(
         reference,
         outputs,
         parent_sha256=parent_sha256,
-        names=[spec.name for spec in session.outputs],
-        steps=[spec.scale for spec in session.outputs],
+        names=[spec.name for spec in specs],
+        steps=[spec.scale for spec in specs],
     )
+
+
+def _aligned(
+    session: Session, reference: Sequence[Array], names: Sequence[str], outputs: Sequence[Array]
+) -> tuple[list[Array], list[TensorSpec]]:
+    """A file's outputs in its parent's order and layout, and what each is."""
+    found, places = aligned(
+        reference,
+        outputs,
+        reference_names=names,
+        names=[spec.name for spec in session.outputs],
+    )
+    return found, [session.outputs[place] for place in places]
 
 
 def verify_artifact(
@@ -123,13 +134,16 @@ def verify_artifact(
     layers: bool = False,
     allow_unsafe: bool = False,
     preprocessing: Preprocessing | str | None = None,
+    shape: str = "",
 ) -> Verification:
     """Compare a file with its parent and pass it through the accuracy gate.
 
-    `parent` is the `.keras` file; without it, the one with the right digest is looked for in
-    the artifact's folder and in those above and below it. `dataset` gives the samples of the
-    whole test split (noise without) and the labels; without labels there is no gate. For a
-    converted file that fails, or with `layers`, the noise of each layer is found as well.
+    `parent` is the model that the file was made from, of any format; without it, the one with
+    the right digest is looked for in the artifact's folder and in the one above. `shape` gives
+    sizes that the parent leaves open, where the file does not record them. `dataset` gives the
+    samples of the whole test split (noise without) and the labels; without labels there is no
+    gate. For a converted file that fails, or with `layers`, the noise of each layer is found as
+    well.
     `preprocessing` is as for `convert`. The gate says no to accuracy that was measured on
     samples that training saw.
 
@@ -139,13 +153,14 @@ def verify_artifact(
     """
     artifact = load_artifact(path)
     parent = parent or _find_parent(artifact)
-    source = open_source(parent, OpenOptions(allow_unsafe=allow_unsafe)).source
+    shape = shape or _recorded_shape(artifact)
+    source = open_source(parent, OpenOptions(shape=shape, allow_unsafe=allow_unsafe)).source
     recorded = artifact.manifest.parent_sha256
     if recorded is not None and recorded != source.sha256:
         raise InputError(
             f"{parent.name} is not the parent of {artifact.name} "
             f"(sha256 {source.sha256[:12]}…, recorded {recorded[:12]}…)",
-            hint="give the .keras file it was made from, or convert again",
+            hint="give the file it was made from, or convert again",
         )
     if dataset is not None:
         dataset = without_calibration(dataset, [artifact.manifest])
@@ -159,14 +174,15 @@ def verify_artifact(
         count=_size_of_test_split(dataset) if dataset else DEFAULT_SAMPLES,
     )
     reference: Sequence[Array] = source.predict(samples)
-    session = load_session(artifact.path)
-    outputs: Sequence[Array] = predict(session, samples)
+    session = load_session(artifact.path, _shape_for(artifact, shape))
+    outputs: Sequence[Array]
+    outputs, specs = _aligned(session, reference, source.output_names, predict(session, samples))
     scorer = _scorer(samples, artifact.manifest) if isinstance(samples, DrawnSamples) else None
     accuracy = before = None
     if scorer is not None and scorer.takes(outputs) and scorer.takes(reference):
         reference, outputs = scorer.arranged(reference), scorer.arranged(outputs)
         accuracy, before = scorer.accuracy(outputs), scorer.accuracy(reference)
-    compared = compare(session, reference, outputs, parent_sha256=source.sha256)
+    compared = compare(specs, reference, outputs, parent_sha256=source.sha256)
     answer = judge(
         compared,
         before,
@@ -220,18 +236,40 @@ def parent_objection(
     return proves_nothing(scorer.accuracy(scorer.arranged(reference)))
 
 
+def _recorded_shape(artifact: Artifact) -> str:
+    """The sizes that were given when a file was made."""
+    parent = artifact.manifest.conversion.get("parent")
+    shape = parent.get("shape", "") if isinstance(parent, Mapping) else ""
+    return shape if isinstance(shape, str) else ""
+
+
+def _shape_for(artifact: Artifact, shape: str) -> str:
+    """`shape` for a file that leaves sizes open; files that edgecnn made have fixed ones."""
+    return "" if artifact.manifest.parent_sha256 is not None else shape
+
+
 def _find_parent(artifact: Artifact) -> Path:
     wanted = artifact.manifest.parent_sha256
     folder = artifact.path.absolute().parent
     if wanted is not None:
         for place in (folder, folder.parent):
-            for candidate in sorted(place.glob("*.keras")):
-                if sha256_of(candidate) == wanted:
+            for candidate in sorted(place.iterdir()):
+                if candidate.suffix.lower() in _PARENTS and _digest(candidate) == wanted:
                     return candidate
     raise InputError(
-        f"{artifact.name}: no parent .keras file found beside it or in the folder above",
-        hint="name it with --parent MODEL.keras",
+        f"{artifact.name}: the model it was made from is not beside it nor in the folder above",
+        hint="name it with --parent MODEL",
     )
+
+
+def _digest(path: Path) -> str:
+    """Of a model with all of its files; empty for what cannot be read."""
+    if not path.is_file():
+        return ""
+    try:
+        return digest_of(path)[0]
+    except EdgeCNNError:  # a format of one file that no runtime reads, or a broken file
+        return sha256_of(path)
 
 
 def _size_of_test_split(dataset: Dataset) -> int:

@@ -24,7 +24,10 @@ def to_model(array: Array, spec: TensorSpec) -> Array:
     """
     axes = _CHANNELS_FIRST.get(spec.layout)
     if axes is not None and array.ndim == len(axes):
-        array = array.transpose(axes)
+        turned = array.transpose(axes)
+        # A layout that was guessed may be wrong: what fits as it is, and only so, stays.
+        if _fits(turned.shape, spec.shape) or not _fits(array.shape, spec.shape):
+            array = turned
     if not _fits(array.shape, spec.shape):
         raise InputError(
             f"input {spec.name!r} takes {_show(spec.shape)}, received: {_show(array.shape)}"

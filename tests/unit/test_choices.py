@@ -12,6 +12,7 @@ import pytest
 import edgecnn
 from edgecnn.benchmarking import scenarios
 from edgecnn.conversion.embedding import embed_manifest
+from edgecnn.conversion.exporters import exporter
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.onnx_quantization import quantize_onnx
 from edgecnn.conversion.plan import planned_manifest
@@ -28,7 +29,14 @@ from edgecnn.training.augmentation import augmentation_for
 
 PACKAGE = Path(edgecnn.__file__).parent
 ODD = Path("model.coreml")
-SOURCE = SimpleNamespace(name="m", sha256="ab", loops=())
+SOURCE = SimpleNamespace(
+    name="m",
+    sha256="ab",
+    loops=(),
+    carries=lambda _target: False,
+    converter=lambda file_format: exporter("onnx", file_format),
+    write_float=lambda file_format, _path: exporter("onnx", file_format),
+)
 
 CHOICES: dict[str, Callable[[], object]] = {
     "recipe of onnx": lambda: quantize_onnx(Path("float32.onnx"), "int3", Path("out.onnx")),

@@ -20,6 +20,8 @@ SOURCES = Registry(
     "edgecnn.sources",
     {
         "keras": "edgecnn.conversion.sources.keras_file:open_model",
+        "onnx": "edgecnn.conversion.sources.onnx:open_model",
+        "tflite": "edgecnn.conversion.sources.tflite:open_model",
         "saved_model": "edgecnn.conversion.sources.saved_model:open_model",
         "application": "edgecnn.conversion.sources.application:open_model",
     },

@@ -1,0 +1,156 @@
+"""`.onnx` → `.tflite`, with onnx2tf's direct writer in an environment of its own.
+
+onnx2tf needs Python 3.12 and pins each of its dependencies, so that it never shares an
+environment with edgecnn. It is started as a process, on a float32 file with fixed sizes; nothing
+is installed here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn import homes, scratch
+from edgecnn.conversion import onnx_rewriting, tflite_rewriting
+from edgecnn.conversion.boundary import converter
+from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError, UnsupportedError
+from edgecnn.manifest import TensorSpec
+from edgecnn.synthetic_inputs import channels_last
+from edgecnn.text import shortened
+
+if TYPE_CHECKING:
+    from edgecnn.conversion.sources.files import FileSource
+
+ENVIRONMENT = "onnx2tf"
+TIMEOUT_SECS = 1800.0
+_HINT = "the model uses an operation that onnx2tf does not know; an onnx target may take it"
+_WORKER = Path(__file__).with_name("onnx2tf_worker.py")
+_CHANNELS_FIRST = ("NCL", "NCHW", "NCDHW")
+
+
+def write(source: FileSource, path: Path) -> None:
+    """Write a file with batch 1 (or the batch that the ONNX file fixes), channels last.
+
+    Raises MissingDependencyError without the environment, with the command that creates it, and
+    UnsupportedError for operators that onnx2tf does not know, with their layers.
+    """
+    python = python_of_onnx2tf()
+    with scratch.folder() as folder:
+        fixed = folder / "fixed.onnx"
+        _write_fixed(source, fixed)
+        first = [spec.name for spec in source.session.inputs if spec.layout in _CHANNELS_FIRST]
+        made = _run(
+            python,
+            {
+                "model": str(fixed),
+                "folder": str(folder / "made"),
+                "keep": [spec.name for spec in source.session.inputs if spec.name not in first],
+            },
+        )
+        content = _finished(made.read_bytes(), source)
+        path.write_bytes(content)
+
+
+def look(source: FileSource) -> None:  # noqa: ARG001 (only where it can be made at all)
+    """Raise MissingDependencyError without the environment."""
+    python_of_onnx2tf()
+
+
+def python_of_onnx2tf() -> Path:
+    """The environment's Python. Raises MissingDependencyError where it is not there."""
+    python = homes.python_of(ENVIRONMENT)
+    if python is not None:
+        return python
+    try:
+        homes.find_python(ENVIRONMENT)
+    except MissingDependencyError as error:
+        raise MissingDependencyError(
+            f"ONNX → TFLite is written by onnx2tf, which {error.message}",
+            hint=f"{error.hint}, then: edgecnn env create {ENVIRONMENT}",
+        ) from error
+    raise MissingDependencyError(
+        "ONNX → TFLite is written by onnx2tf, in an isolated environment that is not created",
+        hint=f"edgecnn env create {ENVIRONMENT}",
+    )
+
+
+def _write_fixed(source: FileSource, path: Path) -> None:
+    """The float file with every size fixed, the batch included."""
+    import onnx
+
+    source.float_twin(path)
+    with converter("onnx"):
+        model = onnx.load(str(path))
+        onnx_rewriting.with_sizes(model, source.session.inputs, keep_batch=False)
+        onnx_rewriting.save(model, path)
+
+
+def _run(python: Path, request: dict[str, Any]) -> Path:
+    """Start the worker; returns the file that it wrote."""
+    try:
+        done = subprocess.run(
+            [str(python), "-I", str(_WORKER)],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_SECS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"onnx2tf did not finish within {TIMEOUT_SECS:.0f} s") from error
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    try:
+        answer = json.loads(lines[-1])
+    except (IndexError, ValueError):
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        why = said[-1] if said else f"it ended with code {done.returncode}"
+        raise InputError(f"onnx2tf failed: {shortened(why, 300)}", hint=_HINT) from None
+    if unknown := answer.get("unsupported"):
+        shown = ", ".join(
+            f"{each['operator']} (layer {each['layer']!r}: {shortened(each['reason'], 200)})"
+            for each in unknown[:3]
+        )
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        raise UnsupportedError(f"onnx2tf has no TFLite form of {shown}{more}", hint=_HINT)
+    if "error" in answer:
+        raise InputError(f"onnx2tf failed: {shortened(str(answer['error']), 600)}", hint=_HINT)
+    return Path(str(answer["file"]))
+
+
+def _finished(content: bytes, source: FileSource) -> bytes:
+    """The file with the names of the ONNX file in its order.
+
+    Raises InputError where inputs or outputs are not those of the ONNX file.
+    """
+    with converter("onnx2tf's file"):
+        model = tflite_rewriting.read(content)
+        graph = model.subgraphs[0]
+        graph.inputs = _ordered(graph, graph.inputs, source.session.inputs)
+        graph.outputs = _ordered(graph, graph.outputs, source.session.outputs)
+        tflite_rewriting.with_signature(
+            model,
+            tflite_rewriting.unique_names(source.session.inputs, "input"),
+            tflite_rewriting.unique_names(source.session.outputs, "output"),
+        )
+        _check_inputs(graph, source)
+        return tflite_rewriting.written(model)
+
+
+def _ordered(graph: Any, places: Sequence[int], specs: Sequence[TensorSpec]) -> list[int]:
+    """The places in the order of `specs`, by the names of their tensors."""
+    names = {tflite_rewriting.text(graph.tensors[int(place)].name): int(place) for place in places}
+    if set(names) == {spec.name for spec in specs}:
+        return [names[spec.name] for spec in specs]
+    return [int(place) for place in places]
+
+
+def _check_inputs(graph: Any, source: FileSource) -> None:
+    found = [tuple(int(size) for size in graph.tensors[int(place)].shape) for place in graph.inputs]
+    wanted = [channels_last(spec) for spec in source.session.inputs]
+    if found != wanted:
+        raise EdgeCNNError(
+            f"the file takes {found} where the model, channels last, takes {wanted}", hint=_HINT
+        )

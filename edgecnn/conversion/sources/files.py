@@ -1,0 +1,154 @@
+"""A model file as a source: its answers are those of its format's own runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.conversion.exporters import EXPORTERS, exporter
+from edgecnn.conversion.inference import batch_of, predict
+from edgecnn.conversion.source import Array, Sample, SourceModel
+from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
+from edgecnn.feeding import Proof, prove_file
+from edgecnn.formats.check import read_signature
+from edgecnn.formats.id_tables import id_limits
+from edgecnn.formats.signature import Dimension
+from edgecnn.manifest import TensorSpec
+from edgecnn.runtimes.shapes import parse_shapes
+from edgecnn.synthetic_inputs import channels_last, is_batched
+
+if TYPE_CHECKING:
+    from edgecnn.conversion.targets import Target
+    from edgecnn.runtimes.base import Session
+
+FLOATS = ("", "float32", "float16", "bfloat16", "float64")
+"""What files hold that can still become any other recipe; "" has no weights."""
+_CARRIED = (("tflite", "onnx"),)
+"""From one format to another with all quantized numbers."""
+_SIDES = {4: 224, 5: 16}
+"""An example of a size, by rank."""
+_CHANNELS_LAST = {"NCHW": "NHWC", "NCL": "NLC", "NCDHW": "NDHWC"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSource(SourceModel):
+    """A model file in its own runtime.
+
+    `held` is the recipe that the file stores. `float_twin` writes the same model in float32, with
+    every size fixed but an open batch; it is what exporters and quantizers take.
+    """
+
+    format: str
+    original: Path
+    shape: str = ""
+    """The sizes that were given for what the file leaves open."""
+    held: str
+    session: Session = field(repr=False)
+    float_twin: Callable[[Path], None] = field(repr=False)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Sizes of the first input, channels last, without the batch where it has one."""
+        spec = self.inputs[0]
+        shape = spec.shape[1:] if spec.shape and spec.shape[0] is None else spec.shape
+        return tuple(int(size) for size in shape if size is not None)
+
+    def predict(self, samples: Iterable[Sample], *, batch: int = 1) -> list[Array]:  # noqa: ARG002
+        """As the file is used: one sample at a time, or as many as its batch is fixed to."""
+        return predict(self.session, samples)
+
+    def run(self, tensors: Sequence[Array]) -> list[Array]:
+        return self.session.run(list(tensors))
+
+    def record(self) -> dict[str, Any]:
+        return {"format": self.format} | ({"shape": self.shape} if self.shape else {})
+
+    def write_float(self, file_format: str, path: Path) -> None:
+        exporter(self.format, file_format).write(self, path)
+
+    def converter(self, file_format: str) -> tuple[str, tuple[str, ...]]:
+        way = exporter(self.format, file_format)
+        return way.tool, way.packages
+
+    def proof(self) -> Proof | None:
+        return prove_file(self.original)
+
+    def objection(self, target: Target) -> EdgeCNNError | None:
+        try:
+            self._check_held(target)
+            if target.format in EXPORTERS[self.format]:
+                exporter(self.format, target.format).look(self)
+        except EdgeCNNError as error:
+            return error
+        return None
+
+    def carries(self, target: Target) -> bool:
+        return (
+            self.held not in FLOATS
+            and target.recipe == self.held
+            and (self.format, target.format) in _CARRIED
+        )
+
+    def _check_held(self, target: Target) -> None:
+        """Raise UnsupportedError for a quantized file that is asked for anything but its own
+        numbers in another format: what was rounded away is gone.
+        """
+        if self.held in FLOATS or self.carries(target):
+            return
+        raise UnsupportedError(
+            f"{self.original.name} holds {self.held} already: {target} is made from the float "
+            "model",
+            hint="convert the float model that it was made from",
+        )
+
+
+def inputs_of(session: Session) -> tuple[TensorSpec, ...]:
+    """What a loaded file takes, channels last as samples are; a first size that counts samples
+    is open (None).
+    """
+    batch = batch_of(session.inputs, session.outputs)
+    specs = []
+    for spec in session.inputs:
+        shape = channels_last(spec)
+        if is_batched(spec, batch):
+            shape = (None, *shape[1:])
+        specs.append(
+            replace(spec, shape=shape, layout=_CHANNELS_LAST.get(spec.layout, spec.layout))
+        )
+    return tuple(specs)
+
+
+def ask_sizes(path: Path, shape: str) -> None:
+    """Raise InputError, with what to say, for sizes that a file leaves open and `shape` does not
+    give: a file for the edge has fixed ones.
+    """
+    given = parse_shapes(shape)
+    for value in read_signature(path).inputs:
+        if value.shape is not None and not any(is_open(size) for size in value.shape[1:]):
+            continue
+        if value.name in given or "" in given:
+            continue
+        sizes = tuple(value.shape or ("batch", "?"))
+        shown = ", ".join(str(size) if not is_open(size) else f"{size or '?'}" for size in sizes)
+        side = _SIDES.get(len(sizes), 128)
+        examples = [1, *(side if is_open(size) else size for size in sizes[1:])]
+        raise InputError(
+            f"{path.name}: input {value.name!r} is ({shown}): not every size is known",
+            hint=f"give it, as in --shape {value.name}={'x'.join(map(str, examples))}",
+        )
+
+
+def is_open(size: Dimension) -> bool:
+    """Whether a declared dimension has no size."""
+    return not isinstance(size, int) or size < 0
+
+
+def vocabularies_of(path: Path, session: Session) -> Mapping[str, int]:
+    """How many ids an input takes, by its name, where it is looked up in a table."""
+    limits = id_limits(path)
+    if len(limits) != len(session.inputs):
+        return {}
+    pairs = zip(session.inputs, limits, strict=True)
+    return {spec.name: limit for spec, limit in pairs if limit is not None}

@@ -1,0 +1,117 @@
+"""An `.onnx` file as a source: its reference is ONNX Runtime.
+
+What ONNX Runtime would refuse for its version alone is lowered first, and that is said.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from edgecnn import scratch
+from edgecnn.conversion import onnx_rewriting as rewriting
+from edgecnn.conversion.boundary import converter
+from edgecnn.conversion.inference import batch_of_file
+from edgecnn.conversion.sources import Opened, OpenOptions
+from edgecnn.conversion.sources.files import FileSource, ask_sizes, inputs_of, vocabularies_of
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.errors import UnsupportedError
+from edgecnn.formats.check import read_signature
+from edgecnn.formats.recipes import recipe_in
+from edgecnn.manifest import check_model_path, digest_of
+from edgecnn.registry import require
+from edgecnn.runtimes import load
+from edgecnn.runtimes.base import Session
+from edgecnn.runtimes.declared import declared_outputs
+from edgecnn.runtimes.onnxruntime.errors import newest_ir, newest_opset
+
+RUNTIME = "onnxruntime:cpu"
+_MOST_NAMED = 3
+
+
+def open_model(given: Path, options: OpenOptions) -> Opened:
+    """See `sources.open_source`."""
+    source = open_file(given, shape=options.shape)
+    return Opened(source, load_artifact(given).manifest)
+
+
+def open_file(path: Path, *, shape: str = "") -> FileSource:
+    """Load a file, its weights in other files included.
+
+    Raises InputError for a file that is no model and for sizes that stay open, UnsupportedError
+    where ONNX Runtime does not run it, with the operator and the layer.
+    """
+    onnx = require("onnx", "convert")
+    runtime = require("onnxruntime", "onnx")
+    path = check_model_path(path)
+    ask_sizes(path, shape)
+    declared_outputs(read_signature(path))  # which says why dictionaries cannot be converted
+    sha256, _ = digest_of(path)
+    with converter("onnx", "the file is damaged, or larger than a protocol buffer may be (2 GiB)"):
+        model = onnx.load(str(path))
+    rewriting.without_listed_weights(model)
+    model, notes = rewriting.lowered(
+        model,
+        ir=newest_ir(runtime),
+        opset=newest_opset(runtime),
+        runtime=f"ONNX Runtime {runtime.__version__}",
+    )
+    held = recipe_in(path)
+    try:
+        session = _loaded(model, shape) if notes else _load(path, shape)
+    except UnsupportedError as error:
+        if held != "bfloat16":
+            raise _with_layer(error, model) from error
+        rewriting.to_float32(model, held)
+        session = _loaded(model, shape)
+        notes = (*notes, "ONNX Runtime does not compute in bfloat16: compared in float32")
+
+    def float_twin(target: Path) -> None:
+        twin = rewriting.copied(model)
+        with converter("onnx"):
+            rewriting.to_float32(twin, held)
+            rewriting.with_sizes(twin, session.inputs, keep_batch=True)
+            rewriting.save(twin, target)
+
+    return FileSource(
+        format="onnx",
+        name=path.stem,
+        sha256=sha256,
+        inputs=inputs_of(session),
+        output_names=tuple(spec.name for spec in session.outputs),
+        vocabularies=vocabularies_of(path, session),
+        original=path,
+        shape=shape,
+        held=held,
+        session=session,
+        float_twin=float_twin,
+        notes=notes,
+    )
+
+
+def _loaded(model: Any, shape: str) -> Session:
+    """A session on a model that was changed. It reads the file while it loads, and never again."""
+    with scratch.folder() as folder:
+        path = folder / "changed.onnx"
+        rewriting.save(model, path)
+        return _load(path, shape)
+
+
+def _load(path: Path, shape: str) -> Session:
+    return load(path, RUNTIME, batch=batch_of_file(path), shape=shape)
+
+
+def _with_layer(error: UnsupportedError, model: Any) -> UnsupportedError:
+    """The error with the names of the nodes whose operator it names."""
+    words = set(re.findall(r"\w+", error.message))
+    named = [
+        node.name or (node.output[0] if node.output else "")
+        for node in model.graph.node
+        if node.op_type in words
+    ]
+    if not named:
+        return error
+    shown = ", ".join(repr(name) for name in named[:_MOST_NAMED])
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    return UnsupportedError(f"{error.message} (layer {shown}{more})", hint=error.hint)

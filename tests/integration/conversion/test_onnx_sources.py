@@ -1,0 +1,177 @@
+"""ONNX files that others made, on their way to quantized files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edgecnn.conversion import onnx_rewriting
+from edgecnn.conversion.convert import convert
+from edgecnn.conversion.verify import verify_artifact
+from edgecnn.data.base import Dataset
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.errors import InputError, UnsupportedError
+from edgecnn.manifest import digest_of
+from tests.integration.conversion import foreign
+
+RECIPES = ("float32", "float16", "dynamic_int8", "static_int8")
+ALL = ",".join(f"onnx:{recipe}" for recipe in RECIPES)
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return foreign.pictures()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, data: Dataset):
+    """The network and what became of it: (parent, outcomes by recipe)."""
+    folder = tmp_path_factory.mktemp("onnx")
+    parent = foreign.network(folder / "net.onnx", batch="batch")
+    outcomes = convert(
+        parent, ALL, calibration=data, out=folder / "art", preprocessing="raw", samples=32
+    )
+    return parent, {outcome.target.recipe: outcome for outcome in outcomes}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_is_made_and_answers_as_its_parent(made, recipe: str):
+    parent, outcomes = made
+    outcome = outcomes[recipe]
+    assert outcome.status == "converted", (outcome.error, outcome.hint)
+    manifest = load_artifact(outcome.artifact.path).manifest
+    assert manifest.recipe == recipe
+    assert manifest.parent_sha256 == digest_of(parent)[0]
+    assert manifest.preprocessing is not None
+    assert [spec.name for spec in manifest.inputs] == ["images"]
+    assert manifest.inputs[0].shape == (None, 3, foreign.SIZE, foreign.SIZE)
+    assert manifest.inputs[0].layout == "NCHW"
+    assert outcome.parity.top1_agreement == 1
+    assert outcome.parity.snr_db is None or outcome.parity.snr_db > 20
+
+
+@pytest.mark.parametrize("recipe", ["float32", "static_int8"])
+def test_any_parent_is_found_by_its_digest_and_passes_the_gate(made, data, recipe: str):
+    _, outcomes = made
+    found = verify_artifact(outcomes[recipe].artifact.path, dataset=data)
+    assert found.passed
+    assert found.parent_accuracy.value == found.accuracy.value == 1
+    assert "0…255" in found.fed.sentence
+
+
+def test_another_model_is_not_taken_for_the_parent(made, tmp_path: Path):
+    _, outcomes = made
+    other = foreign.network(tmp_path / "other.onnx", opset=16)
+    with pytest.raises(InputError, match="not the parent"):
+        verify_artifact(outcomes["float32"].artifact.path, parent=other)
+
+
+def one(path: Path, out: Path, target: str = "onnx:float32", **more):
+    (outcome,) = convert(path, target, out=out, samples=8, **more)
+    return outcome
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{"listed": True, "ir": 3}, {"external": True}, {"dtype": np.float16}, {"batch": 4}],
+    ids=["weights-listed", "weights-elsewhere", "half", "fixed-batch"],
+)
+def test_files_of_many_makes_are_quantized(tmp_path: Path, data: Dataset, kind):
+    path = foreign.network(tmp_path / "net.onnx", **kind)
+    outcome = one(path, tmp_path / "art", "onnx:static_int8", calibration=data, preprocessing="raw")
+    assert outcome.status == "converted", (outcome.error, outcome.hint)
+    assert outcome.parity.n == 8
+    assert outcome.parity.top1_agreement == 1
+    assert sorted(file.suffix for file in (tmp_path / "art").iterdir()) == [".json", ".onnx"]
+    assert digest_of(path)[0] == outcome.artifact.manifest.parent_sha256
+
+
+def test_open_sizes_are_asked_for_by_name_and_kept(tmp_path: Path):
+    path = foreign.network(tmp_path / "open.onnx", batch="n", size="side")
+    with pytest.raises(InputError) as caught:
+        one(path, tmp_path / "art")
+    assert "--shape images=" in caught.value.hint
+    outcome = one(path, tmp_path / "art", shape="images=1x3x16x16")
+    assert outcome.artifact.manifest.inputs[0].shape == (None, 3, 16, 16)
+    found = verify_artifact(outcome.artifact.path, shape="images=1x3x16x16")
+    assert found.parity.max_abs_error == 0
+
+
+def test_several_inputs_and_outputs_keep_names_and_order(tmp_path: Path):
+    nodes = [
+        helper.make_node("Add", ["zebra", "apple"], ["sum"], name="add"),
+        helper.make_node("Sub", ["zebra", "apple"], ["difference"], name="sub"),
+    ]
+    sizes = {"zebra": (1, 5), "apple": (1, 5)}
+    path = foreign.save(tmp_path / "two.onnx", nodes, sizes, {"sum": (1, 5), "difference": (1, 5)})
+    outcome = one(path, tmp_path / "art", "onnx:float16")
+    manifest = outcome.artifact.manifest
+    assert [spec.name for spec in manifest.inputs] == ["zebra", "apple"]
+    assert [spec.name for spec in manifest.outputs] == ["sum", "difference"]
+    assert outcome.parity.cosine > 0.9999
+
+
+def test_data_for_several_inputs_are_refused_with_their_names(tmp_path: Path, data: Dataset):
+    nodes = [helper.make_node("Add", ["zebra", "apple"], ["sum"], name="add")]
+    sizes = {"zebra": (1, 12, 12, 3), "apple": (1, 12, 12, 3)}
+    path = foreign.save(tmp_path / "two.onnx", nodes, sizes, {"sum": (1, 12, 12, 3)})
+    with pytest.raises(InputError, match=r"2 inputs.*zebra.*apple"):
+        one(path, tmp_path / "art", "onnx:static_int8", calibration=data, preprocessing="raw")
+
+
+def test_a_quantized_file_is_not_quantized_again(made, tmp_path: Path):
+    _, outcomes = made
+    outcome = one(outcomes["static_int8"].artifact.path, tmp_path / "art", "onnx:dynamic_int8")
+    assert outcome.status == "unsupported"
+    assert "static_int8 already" in outcome.error
+
+
+def test_an_opset_is_lowered_and_that_is_said(tmp_path: Path):
+    model = onnx.load(str(foreign.network(tmp_path / "net.onnx", opset=18, ir=10)))
+    changed, notes = onnx_rewriting.lowered(model, ir=8, opset=15, runtime="X 1")
+    assert onnx_rewriting.opset_of(changed) == 15
+    assert changed.ir_version == 8
+    said = " ".join(notes)
+    for number in ("opset 18", "opset 15", "IR 10", "up to 8"):
+        assert number in said
+
+
+def test_an_opset_that_cannot_be_lowered_is_told_by_both_numbers(tmp_path: Path):
+    node = helper.make_node("Gelu", ["x"], ["y"], name="gelu")
+    path = foreign.save(tmp_path / "gelu.onnx", [node], {"x": (1, 4)}, {"y": (1, 4)}, opset=20)
+    with pytest.raises(UnsupportedError) as caught:
+        onnx_rewriting.lowered(onnx.load(str(path)), ir=None, opset=17, runtime="X 1")
+    assert "opset 20" in caught.value.message
+    assert "17" in caught.value.message
+
+
+def test_an_operator_that_the_runtime_does_not_know_is_named_with_its_layer(tmp_path: Path):
+    node = helper.make_node("Sparkle", ["x"], ["y"], name="shiny_7", domain="acme")
+    graph = helper.make_graph(
+        [node],
+        "odd",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 4))],
+    )
+    sets = [helper.make_opsetid("", 17), helper.make_opsetid("acme", 1)]
+    path = tmp_path / "odd.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), str(path))
+    with pytest.raises(UnsupportedError, match=r"Sparkle.*shiny_7"):
+        one(path, tmp_path / "art")
+
+
+def test_without_its_environment_a_tflite_target_names_the_command(
+    made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    parent, _ = made
+    monkeypatch.setenv("EDGECNN_HOME", str(tmp_path / "home"))
+    tflite, again = convert(parent, "tflite:float32,onnx:float32", out=tmp_path / "art", samples=8)
+    assert tflite.artifact is None
+    assert "onnx2tf" in tflite.error
+    assert "edgecnn env create onnx2tf" in tflite.hint
+    assert again.status == "converted"
+    assert not (tmp_path / "home").exists()
