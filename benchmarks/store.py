@@ -130,13 +130,15 @@ def histories(address: str, share: int) -> dict[str, Any]:
         fill(database, MEASUREMENTS // share)
     print(f"filled in {time.perf_counter() - start:.0f} s", flush=True)
     times = []
-    for number in range(0, CONFIGURATIONS // share, max(1, CONFIGURATIONS // share // 20)):
+    configurations = max(ROWS_A_SESSION, CONFIGURATIONS // share)
+    points = MEASUREMENTS // share // configurations
+    for number in range(0, configurations, configurations // 20):
         start = time.perf_counter()
         with open_database(address) as database:
             opened = time.perf_counter()
             (series,) = database.history(Wanted(f"net{number}"))
             times.append(1e3 * (time.perf_counter() - opened))
-        assert len(series.points) >= MEASUREMENTS // CONFIGURATIONS
+        assert len(series.points) >= points
     return {
         "history, ms": round(median(times), 1),
         "history at most, ms": round(max(times), 1),
@@ -148,7 +150,7 @@ def histories(address: str, share: int) -> dict[str, Any]:
 def fill(database: Database, count: int) -> None:
     """Sessions of a hundred rows, each configuration once in ten sessions."""
     sessions = count // ROWS_A_SESSION
-    groups = CONFIGURATIONS * sessions // (MEASUREMENTS // ROWS_A_SESSION) // ROWS_A_SESSION or 1
+    groups = max(1, CONFIGURATIONS * count // MEASUREMENTS // ROWS_A_SESSION)
     bases = [
         pack(made_up.session(0, rows=ROWS_A_SESSION, model_from=group * ROWS_A_SESSION))
         for group in range(groups)

@@ -20,11 +20,13 @@ from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.progress import Progress, silent
 from edgecnn.reporting.compare import accuracy_change
-from edgecnn.reporting.pairing import compare_rows
+from edgecnn.reporting.gate import Baseline, effect_of
 from edgecnn.results import Measurement, Results, RuntimeOptions
 
 Outcome = Literal["good", "bad", "skipped"]
 THRESHOLD = 0.03
+CHANCE = 0.005
+"""How likely a version is called slower than the good one when it is not."""
 
 
 @dataclass(frozen=True)
@@ -177,14 +179,14 @@ def judge(first: Measurement, second: Measurement, version: str, threshold: floa
         change = accuracy_change(first.accuracy, second.accuracy, same_samples=True)
         if change is not None and change[2] == "worse":
             return Step(version, "bad", f"{change[0]:+.2f} points of accuracy")
-    found = compare_rows(first, second)
-    if found is None or found.interval is None:
+    found, _ = effect_of(second, Baseline(beside=first))
+    if found is None:
         raise InputError(
             "too few processes to compare two versions", hint="pass --processes 5, or more"
         )
-    low, high = found.interval
-    text = f"{found.value - 1:+.1%} [{low - 1:+.1%}, {high - 1:+.1%}] in latency"
-    slower = found.different and found.value > 1 + threshold
+    low, high = found.interval()
+    text = f"{found.ratio - 1:+.1%} [{low - 1:+.1%}, {high - 1:+.1%}] in latency"
+    slower = found.p_slower < CHANCE and found.ratio > 1 + threshold
     return Step(version, "bad" if slower else "good", text.replace("-", "−"))
 
 

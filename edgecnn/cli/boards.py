@@ -107,3 +107,32 @@ def check(names: tuple[str, ...]) -> None:
         raise GateError(
             f"{len(unfit)} of {len(found)} boards cannot measure now: {', '.join(unfit)}"
         )
+
+
+@command.command(short_help="List jobs, and what became of them.")
+def jobs() -> None:
+    """List the jobs of all clients: what waits, what is under way, what is done."""
+    import time
+
+    from edgecnn.reporting.history import day
+    from edgecnn.reporting.text import clean
+    from edgecnn.store import open_database
+
+    with open_database() as database:
+        found = database.jobs()
+    now = time.time()
+    for job in found:
+        state = "left alone" if job.state == "taken" and job.is_free(now) else job.state
+        what = job.error or (f"session {job.session}" if job.session is not None else job.client)
+        line = f"{job.id:>5}  {day(job.created_at)}  {job.board:<16} {state:<10} {what}"
+        click.echo(clean(line, 200))
+    if not found:
+        click.echo("no jobs")
+
+
+@command.command(short_help="Take up jobs whose client is gone.")
+def resume() -> None:
+    """Take up every job that nobody works on: fetch what was measured, measure what was not."""
+    from edgecnn.cli import on_boards
+
+    on_boards.resume()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,11 @@ from edgecnn.cli import repetition
 
 if TYPE_CHECKING:
     from edgecnn.boards.inventory import Board
+    from edgecnn.boards.queue import Queue
     from edgecnn.boards.remote import Job
     from edgecnn.errors import EdgeCNNError
     from edgecnn.results import Results
+    from edgecnn.store.sql import Job as Stored
 
 NOT_SENT = frozenset({"--on", "--out", "--force", "--debug", "--data-dir"})
 
@@ -27,6 +29,7 @@ def measure(names: Sequence[str], models: Sequence[Path], out: Path, *, force: b
     the others go on, and the command then ends with exit code 1 (3 when none could measure).
     """
     from edgecnn.boards import inventory
+    from edgecnn.boards.queue import Queue
     from edgecnn.boards.remote import Job
     from edgecnn.cli.tables import show
     from edgecnn.errors import GateError
@@ -37,7 +40,11 @@ def measure(names: Sequence[str], models: Sequence[Path], out: Path, *, force: b
     outs = {board.name: _file_for(board, out, alone=len(boards) == 1) for board in boards}
     for path in outs.values():
         _refuse(path, force=force)
-    measured, failed = asyncio.run(_all(boards, job, outs, force=force))
+    queue = Queue.open()
+    try:
+        measured, failed = asyncio.run(_all(queue, boards, job, outs, force=force))
+    finally:
+        queue.close()
     if measured:
         show(list(measured.values()))
         files = " ".join(str(outs[name]) for name in measured)
@@ -56,7 +63,7 @@ def measure(names: Sequence[str], models: Sequence[Path], out: Path, *, force: b
 
 
 async def _all(
-    boards: Sequence[Board], job: Job, outs: Mapping[str, Path], *, force: bool
+    queue: Queue, boards: Sequence[Board], job: Job, outs: Mapping[str, Path], *, force: bool
 ) -> tuple[dict[str, Results], dict[str, EdgeCNNError]]:
     """Every board side by side: what was measured, and what went wrong, by board."""
     from edgecnn.boards.remote import measure as measure_on
@@ -64,7 +71,10 @@ async def _all(
 
     async def one(board: Board) -> Results | EdgeCNNError:
         try:
-            return await measure_on(board, job, outs[board.name], _say, force=force)
+            async with queue.held(board, job, outs[board.name]) as ticket:
+                results = await measure_on(board, job, outs[board.name], _say, force=force)
+                ticket.done(results)
+                return results
         except EdgeCNNError as error:
             return error
 
@@ -74,6 +84,37 @@ async def _all(
         {name: each for name, each in found.items() if not isinstance(each, EdgeCNNError)},
         {name: each for name, each in found.items() if isinstance(each, EdgeCNNError)},
     )
+
+
+def resume() -> None:
+    """Take up the jobs that nobody works on, one after the other."""
+    from edgecnn.boards.queue import Queue, read_document
+    from edgecnn.boards.remote import measure as measure_on
+    from edgecnn.errors import EdgeCNNError, GateError
+
+    queue = Queue.open()
+    done, failed = 0, 0
+    try:
+        while (stored := queue.take()) is not None:
+            try:
+                board, job, out = read_document(stored.document)
+                asyncio.run(_one_taken(queue, stored, measure_on(board, job, out, _say)))
+            except EdgeCNNError as error:
+                failed += 1
+                click.echo(f"error: {error.message}", err=True)
+            else:
+                done += 1
+                click.echo(out)
+    finally:
+        queue.close()
+    if failed:
+        raise GateError(f"{failed} of {done + failed} jobs failed", hint="edgecnn boards jobs")
+    click.echo(f"{done} jobs taken up")
+
+
+async def _one_taken(queue: Queue, stored: Stored, work: Awaitable[Results]) -> None:
+    async with queue.working_on(stored) as ticket:
+        ticket.done(await work)
 
 
 def _words() -> list[str]:

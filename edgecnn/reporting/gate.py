@@ -154,7 +154,7 @@ def judge(
 def _first_look(row: Measurement, base: Baseline, same_samples: bool) -> Judged:
     """A row with its effect, and whatever can be said without looking at the other rows."""
     name = matching.name(row)
-    before = base.beside or (base.rows[-1] if base.rows else None)
+    before = base.rows[-1] if base.rows else base.beside
     if before is None:
         return Judged(name, row, "new", why=base.why or "nothing stored to hold it against")
     trouble = _trouble(row)

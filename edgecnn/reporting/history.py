@@ -67,7 +67,9 @@ def span(series: Series) -> str:
     points = series.points
     first, last = points[0], points[-1]
     days = day(first.at) if day(first.at) == day(last.at) else f"{day(first.at)} to {day(last.at)}"
-    values = f"{value(series.metric, first.value)} → {value(series.metric, last.value)}"
+    values = value(series.metric, last.value)
+    if len(points) > 1:
+        values = f"{value(series.metric, first.value)} → {values}"
     return f"{formats.plural(len(points), 'measurement')}, {days}: {values}"
 
 

@@ -127,12 +127,12 @@ def changed_versions(
 
 
 def newest_first(series: Sequence[Series]) -> list[Series]:
-    """Series whose last change is the most recent come first, those without a change last."""
+    """Series whose last change is the most recent come first, then those with most points."""
 
     def last(one: Series) -> float:
         return one.points[one.changes[-1].index].at if one.changes else float("-inf")
 
-    return sorted(series, key=lambda one: (-last(one), one.name, one.machine))
+    return sorted(series, key=lambda one: (-last(one), -len(one.points), one.name))
 
 
 def _interval(point: Point) -> tuple[float, float] | None:

@@ -14,10 +14,14 @@ from edgecnn.benchmarking.session import benchmark
 from edgecnn.cli import invoke
 from edgecnn.data.base import Split
 from edgecnn.reporting.answer import Limits, choose
+from edgecnn.reporting.gate import Baseline, judge
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
+from edgecnn.store import open_database
+from edgecnn.store.sql import Wanted
 from tests.traps.conftest import BRIEF
 from tests.traps.test_what_comes_out import onnx_model
+from tests.unit.store import made_up
 
 SHORT = replace(BRIEF, min_secs=0.05, max_secs=0.2, max_runs=500)
 
@@ -142,3 +146,20 @@ def test_a_page_is_compared_with_the_repeat_of_its_row(small, tmp_path, capsys):
     assert invoke(["report", *files, "--out", both]) == 0
     assert invoke(["compare", both, files[0]]) == 2
     assert "holds 2 results" in capsys.readouterr().err
+
+
+def test_one_odd_session_is_no_change_and_two_that_agree_by_chance_make_no_regression(tmp_path):
+    odd = [1.8 if day == 11 else 1.0 for day in range(20)]
+    with open_database(str(tmp_path / "results.db")) as database:
+        for day, factor in enumerate(odd):
+            database.add(made_up.session(day, factor))
+        (series,) = database.history(Wanted("net0"))
+        assert not series.changes
+        same = made_up.session(40, session_spread=0.0)
+        database.add(same, label="twice")
+        database.add(made_up.session(41, seed=1_040, session_spread=0.0), label="twice")
+        new = made_up.session(42, 1.012, seed=1_040, session_spread=0.0)
+        (stored,) = database.baselines(new, "twice")
+    assert len(stored.rows) == 2
+    found = judge([(new.measurements[0], Baseline(stored.rows))], "twice")
+    assert not found.failed

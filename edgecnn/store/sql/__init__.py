@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
+from typing import Any
 
 import sqlalchemy as sa
 
 from edgecnn.results import Measurement, Results
 from edgecnn.store import place as places
 from edgecnn.store.history import METRICS, Series
-from edgecnn.store.sql import opening, pruning, reading, writing
+from edgecnn.store.sql import jobs, opening, pruning, reading, writing
 from edgecnn.store.sql.baselines import Stored, find_baselines
+from edgecnn.store.sql.identity import storable
+from edgecnn.store.sql.jobs import Job
 from edgecnn.store.sql.pruning import Pruned
 from edgecnn.store.sql.reading import Session, Wanted
 from edgecnn.store.sql.writing import Added, PackedSession, pack
 
-__all__ = ["Added", "Database", "PackedSession", "Pruned", "Session", "Stored", "Wanted", "pack"]
+__all__ = [
+    "Added",
+    "Database",
+    "Job",
+    "PackedSession",
+    "Pruned",
+    "Session",
+    "Stored",
+    "Wanted",
+    "pack",
+]
 
 
 class Database:
@@ -62,13 +76,14 @@ class Database:
 
     def add_packed(self, packed: PackedSession, *, label: str, commit: str = "") -> Added:
         """Store what `pack` made of results, perhaps in another process."""
+        label, commit = storable(label), storable(commit)
         with opening.writing(self.engine, self.shown) as connection:
             return writing.insert(connection, packed, label, commit)
 
     def sessions(self, label: str = "") -> list[Session]:
         """All sessions, or those with the label; the oldest first."""
         with opening.reading(self.engine, self.shown) as connection:
-            return reading.list_sessions(connection, label)
+            return reading.list_sessions(connection, storable(label))
 
     def labels(self) -> list[str]:
         """All labels, sorted."""
@@ -89,6 +104,7 @@ class Database:
     def history(self, wanted: Wanted, metric: str = "p50") -> list[Series]:
         """A series for each configuration and machine, with change points."""
         with opening.reading(self.engine, self.shown) as connection:
+            wanted = replace(wanted, model=storable(wanted.model), label=storable(wanted.label))
             found = reading.read_history(connection, wanted, METRICS[metric])
         return [series.with_changes() for series in found]
 
@@ -97,7 +113,34 @@ class Database:
     ) -> list[Stored]:
         """For each row of `results` what is stored of its configuration with that label."""
         with opening.reading(self.engine, self.shown) as connection:
-            return find_baselines(connection, results, label, machine, most)
+            return find_baselines(connection, results, storable(label), machine, most)
+
+    def enqueue(self, digest: str, board: str, document: Mapping[str, Any]) -> None:
+        """Add a job for a board; see `jobs.enqueue`."""
+        with opening.writing(self.engine, self.shown) as connection:
+            jobs.enqueue(connection, digest, board, document)
+
+    def take(self, client: str, digests: Sequence[str] = ()) -> Job | None:
+        """A free job, from now on this client's; see `jobs.take`."""
+        with opening.writing(self.engine, self.shown) as connection:
+            return jobs.take(connection, client, digests)
+
+    def renew(self, job: Job) -> bool:
+        """Keep a job that was taken; False where another client has it by now."""
+        with opening.writing(self.engine, self.shown) as connection:
+            return jobs.renew(connection, job.id, job.client)
+
+    def finish(self, job: Job, *, session: int | None = None, error: str = "") -> bool:
+        """Note what became of a job that was taken; False where another client has it by now."""
+        with opening.writing(self.engine, self.shown) as connection:
+            return jobs.finish(
+                connection, job.id, job.client, session=session, error=storable(error)
+            )
+
+    def jobs(self) -> list[Job]:
+        """All jobs, the oldest first."""
+        with opening.reading(self.engine, self.shown) as connection:
+            return jobs.listed(connection)
 
     def prune(
         self,
@@ -112,7 +155,7 @@ class Database:
             done = pruning.prune(
                 connection,
                 before=before,
-                label=label,
+                label=storable(label),
                 samples_only=samples_only,
                 dry_run=dry_run,
             )

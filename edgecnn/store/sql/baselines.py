@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from edgecnn.results import Measurement, Results
 from edgecnn.store.history import METRICS, Point, Series
 from edgecnn.store.sql import identity
-from edgecnn.store.sql.reading import read_rows
+from edgecnn.store.sql.reading import number_of, read_rows
 from edgecnn.store.sql.tables import (
     configurations,
     environments,
@@ -112,15 +112,11 @@ def _points(
         elif _data(each.versions) != data:
             others.append(f"with data {_data(each.versions) or 'none'}")
         else:
-            points.append(
-                Point(
-                    each.measured_at,
-                    each.p50_ms,
-                    each.p50_low_ms,
-                    each.p50_high_ms,
-                    measurement=each.id,
-                )
+            at, value, low, high = map(
+                number_of, (each.measured_at, each.p50_ms, each.p50_low_ms, each.p50_high_ms)
             )
+            if at is not None and value is not None:
+                points.append(Point(at, value, low, high, measurement=each.id))
     return points[::-1], others
 
 

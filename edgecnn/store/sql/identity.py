@@ -59,7 +59,7 @@ def configuration_of(row: Measurement) -> dict[str, str]:
 
     The model file's content and the runtime's version are no part of it: a history follows a
     configuration through both. A runtime that was asked for by version ("onnxruntime==1.23.2")
-    is the same configuration as the runtime.
+    is another configuration: it stands beside the installed one at the same time.
     """
     artifact = row.artifact
     columns = {
@@ -67,7 +67,7 @@ def configuration_of(row: Measurement) -> dict[str, str]:
         "model": artifact.model,
         "format": artifact.format,
         "recipe": artifact.recipe,
-        "runtime": row.runtime.partition("==")[0],
+        "runtime": row.runtime,
         "device": row.device,
         "options": json.dumps(asdict(row.options), sort_keys=True),
     }

@@ -6,6 +6,7 @@ import fnmatch
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import isfinite
 from typing import Any
 
 import sqlalchemy as sa
@@ -150,6 +151,7 @@ def read_history(connection: sa.Connection, wanted: Wanted, metric: Metric) -> l
                 sessions.c.label,
                 sessions.c.commit_id,
                 sessions.c.environment_id,
+                sessions.c.machine_id,
                 machines.c.name.label("machine"),
             )
             .join(sessions, columns.session_id == sessions.c.id)
@@ -162,15 +164,16 @@ def read_history(connection: sa.Connection, wanted: Wanted, metric: Metric) -> l
             query = query.where(sessions.c.label == wanted.label)
         if wanted.since is not None:
             query = query.where(columns.measured_at >= wanted.since)
-        by_machine: dict[str, list[Point]] = {}
+        by_machine: dict[tuple[str, int], list[Point]] = {}
         for each in connection.execute(query):
-            if not wanted.machine or fnmatch.fnmatchcase(
-                each.machine.lower(), f"*{wanted.machine.lower()}*"
-            ):
-                by_machine.setdefault(each.machine, []).append(_point(each, metric, facts))
+            machine = str(each.machine)
+            if wanted.machine.lower() in machine.lower():
+                point = _point(each, metric, facts)
+                if point is not None:
+                    by_machine.setdefault((machine, each.machine_id), []).append(point)
         series += [
             Series(_name(configuration), machine, metric, tuple(reversed(points)))
-            for machine, points in sorted(by_machine.items())
+            for (machine, _), points in sorted(by_machine.items())
         ]
     return series
 
@@ -201,7 +204,8 @@ def _configurations(connection: sa.Connection, wanted: Wanted) -> list[Any]:
         fitting = [
             each
             for each in found
-            if each.runtime == runtime and (not device or each.device == device)
+            if runtime in (each.runtime, each.runtime.partition("==")[0])
+            and (not device or each.device == device)
         ]
         if not fitting:
             known = {f"{each.runtime}:{each.device}" for each in found}
@@ -233,23 +237,35 @@ def _versions(text: Any) -> Mapping[str, str]:
     return {str(name): str(value) for name, value in found.items()}
 
 
-def _point(row: Any, metric: Metric, facts: _Versions) -> Point:
-    values = [getattr(row, name) for name in metric.columns]
+def _point(row: Any, metric: Metric, facts: _Versions) -> Point | None:
+    """A row as a point; None where somebody put something else than numbers into it."""
+    at, *values = (number_of(value) for value in (
+        row.measured_at, *(getattr(row, name) for name in metric.columns)
+    ))  # fmt: skip
+    if at is None or values[0] is None:
+        return None
     low, high = (values[1], values[2]) if len(values) == 3 else (None, None)
-    further = {"runtime version": row.runtime_version, "model file": row.sha256[:12]}
-    if row.commit_id:
-        further["commit"] = row.commit_id
+    further = {
+        "runtime version": str(row.runtime_version),
+        "model file": str(row.sha256)[:12],
+        "commit": str(row.commit_id),
+    }
     return Point(
-        at=float(row.measured_at),
-        value=float(values[0]),
+        at=at,
+        value=values[0],
         low=low,
         high=high,
-        verdict=row.verdict,
+        verdict=str(row.verdict),
         session=int(row.session),
         measurement=int(row.id),
-        label=row.label,
+        label=str(row.label),
         versions={**facts[row.environment_id], **{k: v for k, v in further.items() if v}},
     )
+
+
+def number_of(value: Any) -> float | None:
+    """A finite number; SQLite takes anything into any column."""
+    return float(value) if isinstance(value, (int, float)) and isfinite(value) else None
 
 
 def _name(configuration: Any) -> str:

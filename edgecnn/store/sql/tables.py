@@ -117,3 +117,18 @@ details = Table(
     Column("document", LargeBinary, nullable=False),  # the row without its samples
     Column("samples", LargeBinary),  # NULL once they were pruned
 )
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _id(),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("board", Text, nullable=False),
+    Column("document", Text, nullable=False),  # JSON: what to do
+    Column("state", Text, nullable=False, index=True),  # queued, taken, done, failed
+    Column("client", Text, nullable=False),
+    Column("lease_until", Float(53), nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("error", Text, nullable=False),
+    Column("session_id", _ID),  # of the results; no reference: they may be pruned
+)

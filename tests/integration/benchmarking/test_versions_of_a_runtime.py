@@ -130,8 +130,8 @@ def test_the_first_slow_version_of_sixteen_is_found_in_five_environments(
 
 @pytest.mark.slow
 def test_versions_stand_in_one_table_beside_the_installed_one(served, model, tmp_path, capsys):
-    assert invoke(["env", "create", "planted==1.0.*"]) == 0
-    assert "planted==1.0.0 is ready" in capsys.readouterr().out
+    assert invoke(["env", "create", "planted==1.0.*", "--force"]) == 0
+    assert "planted==1.0.0 is ready: --runtimes planted==1.0.0:cpu" in capsys.readouterr().out
     out = tmp_path / "both.json"
     typed = ["benchmark", str(model), "--runtimes", "planted==1.0.*:cpu", "--quick", "--out",
              str(out)]  # fmt: skip

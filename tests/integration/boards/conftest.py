@@ -92,7 +92,8 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
         (keys / "known_hosts").touch()
         monkeypatch.setenv("HOME", str(found.home))
         monkeypatch.setenv("EDGECNN_HOME", str(folder / "edgecnn"))
-        monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+        for name in ("SSH_AUTH_SOCK", "EDGECNN_DB"):
+            monkeypatch.delenv(name, raising=False)
         yield found
     finally:
         found.stop()

@@ -72,14 +72,14 @@ def test_a_second_import_can_change_the_label(database):
 
 def _import_one(address: str, day: int) -> None:
     with open_database(address) as database:
-        database.add(made_up.session(day % 5, rows=4))
+        database.add(made_up.session(day % 3, rows=4))
 
 
 def test_clients_that_import_at_the_same_time_lose_and_double_nothing(address):
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        pool.starmap(_import_one, [(address, day) for day in range(10)])
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        pool.starmap(_import_one, [(address, day) for day in range(6)])
     with open_database(address) as database:
-        assert [each.rows for each in database.sessions()] == [4] * 5
+        assert [each.rows for each in database.sessions()] == [4] * 3
         with database.engine.connect() as connection:
             count = sa.select(sa.func.count()).select_from(configurations)
             assert connection.execute(count).scalar() == 4
@@ -127,6 +127,36 @@ def test_a_machine_that_is_named_is_one_of_its_own(database):
         "left",
         "right",
     ]
+
+
+def test_numbers_that_are_none_are_no_points(tmp_path):
+    """SQLite takes anything into any column, and anybody may have written the file."""
+    with open_database(str(tmp_path / "a.db")) as database:
+        for day in range(8):
+            database.add(made_up.session(day))
+        with database.engine.connect() as connection, connection.begin():
+            for number, value in enumerate(("'x'", "x'00ff'", "1e999", "'2 ms'"), 1):
+                connection.execute(
+                    sa.text(f"UPDATE measurements SET p50_ms = {value} WHERE id = {number}")
+                )
+            connection.execute(sa.text("UPDATE measurements SET p50_low_ms = 'x' WHERE id = 5"))
+        (series,) = database.history(Wanted("net0"))
+        assert len(series.points) == 4
+        (stored,) = database.baselines(made_up.session(9), "main")
+        assert len(stored.rows) == 4
+        with database.engine.connect() as connection, connection.begin():
+            connection.execute(sa.text("UPDATE environments SET versions = '[1]'"))
+        (series,) = database.history(Wanted("net0"))
+        assert set(series.points[0].versions) == {"runtime version", "model file"}
+
+
+def test_a_version_that_was_asked_for_stands_beside_the_installed_one(database):
+    results = made_up.session(1)
+    versioned = replace(results.measurements[0], runtime="litert==2.1.0")
+    database.add(replace(results, measurements=(*results.measurements, versioned)))
+    assert len(database.history(Wanted("net0", runtime="litert"))) == 2
+    (series,) = database.history(Wanted("net0", runtime="litert==2.1.0:cpu"))
+    assert series.name == "net0.float32.tflite on litert==2.1.0:cpu ×1"
 
 
 def test_an_unknown_model_is_answered_with_the_nearest_name(database):

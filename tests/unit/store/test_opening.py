@@ -112,15 +112,15 @@ def test_the_migrations_make_the_tables_that_the_code_uses(address):
     with open_database(address) as database, database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-        assert context.get_current_revision() == opening.HEAD
+        assert context.get_current_revision() == opening.NEWEST
 
 
-def test_head_is_the_newest_migration():
+def test_newest_is_the_newest_migration():
     config = Config()
     config.set_main_option(
         "script_location", str(Path(edgecnn.store.sql.migrations.__file__).parent)
     )
-    assert ScriptDirectory.from_config(config).get_current_head() == opening.HEAD
+    assert ScriptDirectory.from_config(config).get_current_head() == opening.NEWEST
 
 
 def test_a_migration_that_breaks_off_leaves_nothing_half_done(tmp_path, monkeypatch):

@@ -1,0 +1,128 @@
+"""Measure a stored baseline again, beside what is new: in the same rounds, on this machine.
+
+A stored number carries whatever the machine did that day. Where the baseline's model file is still
+here, and its version of the runtime has an environment, both are measured again alternately,
+and the difference is free of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgecnn.benchmarking import environments, versions
+from edgecnn.benchmarking.protocol import Protocol, resolve
+from edgecnn.benchmarking.session import benchmark
+from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.formats.check import digest_of
+from edgecnn.progress import Progress, silent
+from edgecnn.records import read_record
+from edgecnn.results import Measurement, Results
+
+MODEL_SUFFIXES = frozenset((".tflite", ".onnx", ".keras"))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Baseline and new row of one session; or why there is none."""
+
+    before: Measurement | None = None
+    after: Measurement | None = None
+    why: str = ""
+
+
+def find_files(folders: Iterable[Path], results: Results) -> dict[str, Path]:
+    """Model files by digest: in the folders, and where the new results say they lay."""
+    found: dict[str, Path] = {}
+    candidates = [Path(path) for path in results.repeat.paths.values()]
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"no folder: {folder}", hint="pass the folder of the baseline's files")
+        candidates += sorted(folder.rglob("*"))
+    for path in candidates:
+        if path.suffix.lower() in MODEL_SUFFIXES and path.is_file():
+            try:
+                found.setdefault(digest_of(path)[0], path)
+            except EdgeCNNError:
+                continue
+    return found
+
+
+def measure_beside(
+    before: Measurement,
+    after: Measurement,
+    files: Mapping[str, Path],
+    *,
+    protocol: Mapping[str, object],
+    progress: Progress = silent,
+) -> Pair:
+    """Both rows measured again in the same rounds, where that is possible and means something."""
+    old, new = (files.get(row.artifact.sha256) for row in (before, after))
+    if old is None or new is None:
+        which = "baseline's" if old is None else "new"
+        return Pair(why=f"the {which} model file is not here")
+    names = [_runtime_of(before, after), after.runtime]
+    if names[0] is None:
+        told = _told(before) or "its version"
+        return Pair(why=f"{told} has no environment here (edgecnn env create)")
+    if old == new and names[0] == names[1]:
+        return Pair(why="file and version are the baseline's own")
+    found = benchmark(
+        [old] if old == new else [old, new],
+        [f"{name}:{after.device}" for name in dict.fromkeys(names)],
+        threads=(after.options.threads,),
+        batches=(after.options.batch,),
+        precision=after.options.precision,
+        options=after.options,
+        protocol=_protocol(protocol),
+        passes=(),
+        progress=progress,
+    )
+    rows = {(row.artifact.sha256, row.runtime): row for row in found.measurements}
+    first = rows.get((before.artifact.sha256, str(names[0])))
+    second = rows.get((after.artifact.sha256, after.runtime))
+    if first is None or second is None or first.status != "ok":
+        return Pair(why="the baseline does not run here any more")
+    return Pair(first, second)
+
+
+def judged_beside(after: Measurement, pair: Pair) -> Measurement:
+    """The new row with the runs that stand beside the baseline's, its accuracy as it was."""
+    assert pair.after is not None
+    return replace(pair.after, accuracy=after.accuracy, parity=after.parity)
+
+
+def _runtime_of(before: Measurement, after: Measurement) -> str | None:
+    """The runtime in the baseline's version: as it is now, or an environment's; None: neither."""
+    if _told(before) == _told(after):
+        return after.runtime
+    if not _version(before):
+        return None
+    name = f"{before.runtime.partition('==')[0]}=={_version(before)}"
+    try:
+        found = environments.resolve(name)
+    except InputError:
+        return None
+    return found if environments.python_of(found) else None
+
+
+def _told(row: Measurement) -> str:
+    return row.effective.runtime_version if row.effective else ""
+
+
+def _version(row: Measurement) -> str:
+    """The version of a row's runtime: the last word of what the runtime calls itself; empty where
+    that is no release.
+    """
+    words = _told(row).split()
+    version = words[-1].partition("-")[0] if words else ""
+    return version if versions.order(version) else ""
+
+
+def _protocol(kept: Mapping[str, object]) -> Protocol:
+    """The protocol that the new results were measured with; quick where it cannot be read."""
+    try:
+        return read_record(Protocol, kept)
+    except InputError:
+        return resolve("quick")

@@ -1,0 +1,133 @@
+"""A queue of jobs that several clients may take from at once.
+
+A client takes a job for a while (a lease) and renews that while it works. A client that is killed
+renews nothing: its job is free again when the lease ends. Nobody waits for a job that another
+client is taking this moment (FOR UPDATE SKIP LOCKED; SQLite lets one client write at a time).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from edgecnn.store.sql.tables import jobs
+
+LEASE_SECS = 60.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it stands. `document` says what to do; `session` has the results of a done one."""
+
+    id: int
+    digest: str
+    board: str
+    document: Mapping[str, Any]
+    state: str
+    client: str
+    lease_until: float
+    created_at: float
+    error: str = ""
+    session: int | None = None
+
+    def is_free(self, now: float) -> bool:
+        """Whether nobody works on it although it is not done."""
+        return self.state == "queued" or (self.state == "taken" and self.lease_until < now)
+
+
+def enqueue(
+    connection: sa.Connection, digest: str, board: str, document: Mapping[str, Any]
+) -> None:
+    """Add a job, or add it again once it is done or has failed; one under way stays as it is."""
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    values = {
+        "digest": digest,
+        "board": board,
+        "document": json.dumps(document),
+        "state": "queued",
+        "client": "",
+        "lease_until": 0.0,
+        "created_at": time.time(),
+        "error": "",
+        "session_id": None,
+    }
+    statement = dialect.insert(jobs).values(**values)
+    renewed = {name: value for name, value in values.items() if name != "digest"}
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["digest"],
+            set_=renewed,
+            where=jobs.c.state.in_(("done", "failed")),
+        )
+    )
+
+
+def take(
+    connection: sa.Connection, client: str, digests: Sequence[str] = (), *, now: float | None = None
+) -> Job | None:
+    """The oldest free job (of those named), from now on this client's; None when there is none."""
+    moment = time.time() if now is None else now
+    free = sa.or_(
+        jobs.c.state == "queued",
+        sa.and_(jobs.c.state == "taken", jobs.c.lease_until < moment),
+    )
+    query = sa.select(jobs).where(free).order_by(jobs.c.created_at, jobs.c.id).limit(1)
+    if digests:
+        query = query.where(jobs.c.digest.in_(digests))
+    found = connection.execute(query.with_for_update(skip_locked=True)).first()
+    if found is None:
+        return None
+    until = moment + LEASE_SECS
+    changes = {"state": "taken", "client": client, "lease_until": until}
+    connection.execute(sa.update(jobs).where(jobs.c.id == found.id).values(**changes))
+    return replace(_job(found), state="taken", client=client, lease_until=until)
+
+
+def renew(connection: sa.Connection, job: int, client: str) -> bool:
+    """Keep a job for another while; False where another client has it by now."""
+    return _changed(connection, job, client, lease_until=time.time() + LEASE_SECS)
+
+
+def finish(
+    connection: sa.Connection, job: int, client: str, *, session: int | None, error: str = ""
+) -> bool:
+    """Note what became of a job; False where another client has it by now."""
+    state = "failed" if error else "done"
+    return _changed(connection, job, client, state=state, session_id=session, error=error)
+
+
+def listed(connection: sa.Connection) -> list[Job]:
+    """All jobs, the oldest first."""
+    query = sa.select(jobs).order_by(jobs.c.created_at, jobs.c.id)
+    return [_job(each) for each in connection.execute(query)]
+
+
+def _changed(connection: sa.Connection, job: int, client: str, **changes: Any) -> bool:
+    mine = (jobs.c.id == job, jobs.c.client == client, jobs.c.state == "taken")
+    done = connection.execute(sa.update(jobs).where(*mine).values(**changes))
+    return bool(done.rowcount)
+
+
+def _job(row: Any) -> Job:
+    try:
+        document = json.loads(row.document)
+    except (TypeError, ValueError):
+        document = {}
+    return Job(
+        int(row.id),
+        str(row.digest),
+        str(row.board),
+        document if isinstance(document, dict) else {},
+        str(row.state),
+        str(row.client),
+        float(row.lease_until),
+        float(row.created_at),
+        str(row.error),
+        row.session_id,
+    )

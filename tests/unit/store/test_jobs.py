@@ -1,0 +1,99 @@
+"""A queue that several clients take from: every job once, whoever dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+import pytest
+
+from edgecnn.store import open_database
+from edgecnn.store.sql import jobs, opening
+
+
+def test_a_job_is_taken_once_and_noted(database):
+    database.enqueue("a", "rpi5", {"words": ["--quick"]})
+    job = database.take("client 1")
+    assert (job.board, job.document, job.state) == ("rpi5", {"words": ["--quick"]}, "taken")
+    assert database.take("client 2") is None
+    assert database.renew(job)
+    assert database.finish(job, session=7)
+    (done,) = database.jobs()
+    assert (done.state, done.session) == ("done", 7)
+    assert not database.renew(job)
+
+
+def test_a_job_under_way_is_not_added_twice_and_a_done_one_is_a_new_job(database):
+    database.enqueue("a", "rpi5", {})
+    job = database.take("client")
+    database.enqueue("a", "rpi5", {})
+    assert database.take("client") is None
+    database.finish(job)
+    database.enqueue("a", "rpi5", {})
+    assert database.take("client").id == job.id
+
+
+def test_the_job_of_a_client_that_is_gone_is_free_when_its_lease_ends(database):
+    database.enqueue("a", "rpi5", {})
+    lost = database.take("killed")
+    with opening.writing(database.engine, database.shown) as connection:
+        later = time.time() + jobs.LEASE_SECS + 1
+        taken = jobs.take(connection, "other", now=later)
+    assert taken.id == lost.id
+    assert not database.renew(lost)
+    assert not database.finish(lost)
+    assert database.finish(taken, error="no space")
+    assert database.jobs()[0].error == "no space"
+
+
+def test_a_client_can_ask_for_its_own_jobs_only(database):
+    for name in "abc":
+        database.enqueue(name, "rpi5", {})
+    assert database.take("client", ["b"]).digest == "b"
+    assert database.take("client", ["b"]) is None
+    assert database.take("client").digest == "a"
+
+
+def _work(address: str, client: int, queue) -> None:
+    with open_database(address) as database:
+        while (job := database.take(f"client {client}")) is not None:
+            queue.put(job.digest)
+            database.finish(job)
+
+
+@pytest.mark.parametrize("clients", [2])
+def test_clients_that_take_at_the_same_time_lose_and_double_nothing(address, clients):
+    wanted = [f"job {number}" for number in range(30)]
+    with open_database(address) as database:
+        for name in wanted:
+            database.enqueue(name, "rpi5", {})
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    workers = [
+        context.Process(target=_work, args=(address, number, queue)) for number in range(clients)
+    ]
+    for worker in workers:
+        worker.start()
+    taken = [queue.get() for _ in wanted]
+    for worker in workers:
+        worker.join()
+    assert sorted(taken) == sorted(wanted)
+    assert queue.empty()
+    with open_database(address) as database:
+        assert {job.state for job in database.jobs()} == {"done"}
+
+
+def test_a_database_of_the_first_version_gets_the_queue_and_keeps_its_results(
+    tmp_path, monkeypatch
+):
+    from tests.unit.store import made_up
+
+    path = str(tmp_path / "a.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "NEWEST", "0001")
+        with open_database(path) as database:
+            added = database.add(made_up.session(1))
+    with open_database(path) as database:
+        assert len(database.load(added.session).measurements) == 1
+        database.enqueue("a", "rpi5", {})
+        assert database.take("client") is not None
