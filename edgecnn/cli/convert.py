@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     help="Weights for an architecture (JSON) or a network of keras.applications; none: fresh ones.",
 )
 @options.custom()
+@options.about_model()
 @options.shape()
 @click.option("--samples", type=int, help="How many samples calibrate and verify.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for drawing samples.")
@@ -47,6 +48,8 @@ def command(
     preprocessing: str | None,
     weights: str | None,
     custom: tuple[Path, ...],
+    head: str,
+    labels: str,
     shape: str,
     samples: int | None,
     seed: int,
@@ -69,8 +72,10 @@ def command(
     from edgecnn.conversion.convert import convert
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
+    from edgecnn.feeding.detectors import ModelOptions
 
     check_option(preprocessing)
+    about = ModelOptions(head, options.label_names(labels))
     dataset = None
     if calibration:
         seed_of_split = split_of([model])
@@ -90,6 +95,7 @@ def command(
             weights=weights,
             custom=custom,
             shape=shape,
+            about=about,
         )
     _show(outcomes)
     for outcome in outcomes:

@@ -28,6 +28,7 @@ COSTLIEST = 3
 )
 @click.option("--layers", is_flag=True, help="Name the costliest layers of every artifact.")
 @options.preprocessing()
+@options.about_model()
 @options.shape()
 @options.allow_unsafe()
 def command(
@@ -40,6 +41,8 @@ def command(
     max_drop: float,
     layers: bool,
     preprocessing: str | None,
+    head: str,
+    labels: str,
     shape: str,
     allow_unsafe: bool,
 ) -> None:
@@ -51,9 +54,11 @@ def command(
     from edgecnn.conversion.verify import verify_artifact
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
+    from edgecnn.feeding.detectors import ModelOptions
     from edgecnn.manifest import without_sidecars
 
     check_option(preprocessing)
+    about = ModelOptions(head, options.label_names(labels))
     artifacts = without_sidecars(artifacts) or artifacts
     dataset = None
     if data:
@@ -71,6 +76,7 @@ def command(
                 allow_unsafe=allow_unsafe,
                 preprocessing=preprocessing,
                 shape=shape,
+                about=about,
             )
         answer = "no labels, no accuracy gate"
         if found.gate is not None:

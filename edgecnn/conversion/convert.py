@@ -24,6 +24,7 @@ from edgecnn.conversion.calibration import (
     verification_samples,
 )
 from edgecnn.conversion.calibration_look import CalibrationLook, look
+from edgecnn.conversion.detectors import as_detector
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.existing import find_existing
 from edgecnn.conversion.feeding import chosen_for
@@ -39,6 +40,7 @@ from edgecnn.data.set_apart import set_apart
 from edgecnn.errors import EdgeCNNError, GateError, InputError, UnsupportedError
 from edgecnn.evaluation.parity_words import one_class
 from edgecnn.feeding import must_know
+from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.files import atomic_path
 from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import (
@@ -117,6 +119,7 @@ def convert(
     weights: Path | str | None = None,
     custom: Iterable[Path] = (),
     shape: str = "",
+    about: ModelOptions | None = None,
 ) -> list[ConversionOutcome]:
     """Convert a Keras model, or a model in a file or a folder, to every target; files go to `out`.
 
@@ -128,9 +131,10 @@ def convert(
     beside a `.keras` file tells; labels that both leave open are the calibration data's.
     `preprocessing` is what the model wants: a preset's name, a JSON file or a Preprocessing;
     without it the manifest says it, or the model's own layers prove it. It goes into the
-    artifacts' manifests. `allow_unsafe` runs code that a file brings. `weights`, `custom` and
-    `shape` are as in `sources.OpenOptions`; with `weights`, `model` may be the name of a network of
-    keras.applications.
+    artifacts' manifests. `about` says what the classes are called and which head a detector has,
+    where it does not say so itself. `allow_unsafe` runs code that a file brings. `weights`,
+    `custom` and `shape` are as in `sources.OpenOptions`; with `weights`, `model` may be the name of
+    a network of keras.applications.
 
     Returns an outcome a target, in the order asked for. Raises InputError before anything is
     converted for what concerns all of them: an unknown target, a model that cannot be read or
@@ -146,6 +150,10 @@ def convert(
     )
     source, parent = _open(model, manifest, name, options)
     _check_feedable(source, calibration)
+    if isinstance(model, str | Path):
+        parent = as_detector(
+            parent, source, model, dataset=calibration, preprocessing=preprocessing, about=about
+        )
     if calibration is not None and any(target.needs_calibration for target in wanted):
         calibration = set_apart(calibration)
     parent, fed = _completed(parent, source, calibration, preprocessing)

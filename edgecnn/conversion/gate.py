@@ -4,7 +4,7 @@ are labels, by its outputs alone where there are none. Whatever proves nothing d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgecnn.accuracy_drop import AccuracyDrop, change, describe, drop_between
 from edgecnn.evaluation.parity_words import (
@@ -83,7 +83,7 @@ def judge(
     drop = drop_between(before, after)
     answer = gate(before.value, after.value, max_drop, drop=drop)
     if not answer.passed:
-        return answer
+        return replace(answer, notes=lost(parity))
     if after.answered == 1 and before.answered != 1:
         return Gate(
             False, f"{answer.reason}, but the file answers one class for all {after.n} samples"

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from edgecnn.conversion.alignment import aligned
 from edgecnn.conversion.calibration import DEFAULT_SAMPLES, DrawnSamples, verification_samples
+from edgecnn.conversion.detectors import as_detector
 from edgecnn.conversion.feeding import chosen_for
 from edgecnn.conversion.gate import DEFAULT_MAX_DROP, Gate, judge
 from edgecnn.conversion.inference import batch_of_file, predict
@@ -28,6 +29,7 @@ from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.tasks import Scorer, open_scorer
 from edgecnn.feeding import must_know
+from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.feeding.scoring import key_for
 from edgecnn.manifest import Artifact, Manifest, TensorSpec, digest_of, sha256_of
 from edgecnn.preprocessing import Fed, Preprocessing
@@ -135,6 +137,7 @@ def verify_artifact(
     allow_unsafe: bool = False,
     preprocessing: Preprocessing | str | None = None,
     shape: str = "",
+    about: ModelOptions | None = None,
 ) -> Verification:
     """Compare a file with its parent and pass it through the accuracy gate.
 
@@ -144,8 +147,8 @@ def verify_artifact(
     samples of the whole test split (noise without) and the labels; without labels there is no
     gate. For a converted file that fails, or with `layers`, the noise of each layer is found as
     well.
-    `preprocessing` is as for `convert`. The gate says no to accuracy that was measured on
-    samples that training saw.
+    `preprocessing` and `about` are as for `convert`. The gate says no to accuracy that was
+    measured on samples that training saw.
 
     Raises InputError when a file is unusable, when no parent is found, when it is not the
     artifact's parent, when data and model do not fit, and when there are data and nobody knows
@@ -164,7 +167,10 @@ def verify_artifact(
         )
     if dataset is not None:
         dataset = without_calibration(dataset, [artifact.manifest])
-    choice = chosen_for(source, artifact.manifest, dataset, preprocessing)
+    manifest = as_detector(
+        artifact.manifest, source, parent, dataset=dataset, preprocessing=preprocessing, about=about
+    )
+    choice = chosen_for(source, manifest, dataset, preprocessing)
     samples = verification_samples(
         dataset,
         must_know(choice, source.name) if dataset else choice.preprocessing,
@@ -177,7 +183,7 @@ def verify_artifact(
     session = load_session(artifact.path, _shape_for(artifact, shape))
     outputs: Sequence[Array]
     outputs, specs = _aligned(session, reference, source.output_names, predict(session, samples))
-    scorer = _scorer(samples, artifact.manifest) if isinstance(samples, DrawnSamples) else None
+    scorer = _scorer(samples, manifest) if isinstance(samples, DrawnSamples) else None
     accuracy = before = None
     if scorer is not None and scorer.takes(outputs) and scorer.takes(reference):
         reference, outputs = scorer.arranged(reference), scorer.arranged(outputs)
@@ -230,7 +236,10 @@ def parent_objection(
     """Why the parent's outputs for data prove nothing; None where they do, and for noise."""
     if not isinstance(samples, DrawnSamples):
         return None
-    scorer = _scorer(samples, manifest)
+    try:
+        scorer = _scorer(samples, manifest)
+    except InputError:  # the data have no class of the model, say
+        return None
     if not scorer.takes(reference):
         return None
     return proves_nothing(scorer.accuracy(scorer.arranged(reference)))

@@ -67,7 +67,11 @@ class BoxScorer:
             self.arranged(outputs)
         except InputError as error:
             return f"{error.message} ({error.hint})" if error.hint else error.message
-        return ""
+        classes = self._head.classes_of([tuple(output.shape[1:]) for output in outputs])
+        if classes == 1 or self._class_ids is not None or self._postprocessing.class_names:
+            return ""
+        count = f"{classes} classes" if classes else "classes"
+        return f"the model has {count} without names (--labels coco, or a FILE with one a line)"
 
     def arranged(self, outputs: Outputs) -> Outputs:
         """The outputs that the head needs, each (n, …)."""

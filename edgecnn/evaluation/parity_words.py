@@ -24,6 +24,8 @@ def cannot_tell(parity: Parity) -> str | None:
             "parity cannot tell"
         )
     follows = parity.follows_db
+    if len({part.lost for part in parity.parts}) > 1:  # a part is gone, which the others are not
+        return None
     if variation <= LITTLE_VARIATION and follows is not None and follows < FOLLOWS_DB:
         return (
             f"the parent's outputs hardly vary over {parity.n} samples (by {variation:.1g} of "

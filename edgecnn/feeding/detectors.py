@@ -69,6 +69,11 @@ class Recognized:
     """How many classes the outputs have, None where their shapes do not say it."""
 
     @property
+    def sure(self) -> bool:
+        """Whether more than a shape that other models have as well says that it is a detector."""
+        return self.choice.fed.known_from == "metadata" or self.postprocessing.head != "end_to_end"
+
+    @property
     def nameless(self) -> str:
         """Why its classes cannot be found among others', empty where they can: it has one, or they
         have names.
@@ -301,14 +306,13 @@ def _agrees(proof: Proof, usual: ImagePreprocessing) -> bool:
     return max(abs(proven[0] - own[0]), abs(proven[1] - own[1])) <= 0.02 * span
 
 
-def with_options(artifact: Artifact, found: Recognized) -> Artifact:
-    """The artifact with all that is known of it in its manifest."""
-    manifest = replace(
-        artifact.manifest,
+def described(manifest: Manifest, found: Recognized) -> Manifest:
+    """A manifest with all that is known of a detector."""
+    return replace(
+        manifest,
         task="detection",
         preprocessing=found.preprocessing,
         feeding=found.choice.fed,
         postprocessing=found.postprocessing,
-        labels=artifact.manifest.labels or found.postprocessing.class_names,
+        labels=manifest.labels or found.postprocessing.class_names,
     )
-    return replace(artifact, manifest=manifest)

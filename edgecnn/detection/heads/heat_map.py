@@ -42,7 +42,10 @@ class HeatMap(Head):
 
     @classmethod
     def classes_of(cls, outputs: Sequence[tuple[int | None, ...]]) -> int | None:
-        channels = [shape[-1] for shape in outputs if len(shape) == 3 and shape[-1] != 4]
+        # Channels stand first or last, and there are fewer of them than rows and columns.
+        channels = [min(size or 1 for size in shape) for shape in outputs if len(shape) == 3]
+        if 4 in channels:
+            channels.remove(4)
         return channels[0] if len(channels) == 1 else 1
 
     @property
