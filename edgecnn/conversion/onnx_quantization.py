@@ -39,6 +39,7 @@ def quantize_onnx(
     quantize = lookup("ONNX recipe", recipe, _RECIPES)
     with converter(f"{_TOOL}'s quantizer", _HINT):
         quantize(float_path, path, samples or ())
+        onnx_rewriting.keep_metadata(float_path, path)
 
 
 def _to_float16(float_path: Path, path: Path, _samples: Iterable[Sample]) -> None:

@@ -34,6 +34,19 @@ def save(model: Any, path: Path) -> None:
     onnx.save(model, str(path))
 
 
+def keep_metadata(parent: Path, path: Path) -> None:
+    """Give the file at `path` the metadata that its parent has and it lost (names of classes)."""
+    import onnx
+
+    wanted = onnx.load(str(parent), load_external_data=False).metadata_props
+    if not wanted:
+        return
+    model = onnx.load(str(path))
+    there = {entry.key for entry in model.metadata_props}
+    model.metadata_props.extend(entry for entry in wanted if entry.key not in there)
+    save(model, path)
+
+
 def without_listed_weights(model: Any) -> None:
     """Take weights out of the list of inputs, where old files have them."""
     weights = {tensor.name for tensor in model.graph.initializer}

@@ -14,6 +14,7 @@ from edgecnn.manifest import TensorSpec
 
 _FLOAT32, _FLOAT16 = 0, 1
 _DEQUANTIZE = 6
+_BATCH_MATMUL = 126
 
 
 def read(content: bytes) -> Any:
@@ -101,6 +102,59 @@ def _sizes(values: Any) -> tuple[int, ...]:
     return () if values is None else tuple(int(size) for size in values)
 
 
+def with_dense_layers(model: Any) -> None:
+    """Write products with a constant matrix as dense layers.
+
+    LiteRT 2.3 computes zeros for a BATCH_MATMUL whose constant is quantized by channel.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if model.operatorCodes[operator.opcodeIndex].builtinCode != _BATCH_MATMUL:
+                continue
+            matrix = _matrix(model, graph.tensors[int(operator.inputs[1])])
+            options = operator.builtinOptions
+            if matrix is None or options is None or options.adjX:
+                continue
+            weights = matrix if options.adjY else np.ascontiguousarray(matrix.T)
+            constant = schema.TensorT(
+                name=f"{layer_of(graph, operator)}/weights",
+                shape=np.asarray(weights.shape, np.int32),
+                type=_FLOAT32,
+                buffer=len(model.buffers),
+            )
+            data = np.frombuffer(weights.astype("<f4").tobytes(), np.uint8)
+            model.buffers.append(schema.BufferT(data=data))
+            graph.tensors.append(constant)
+            operator.inputs = [int(operator.inputs[0]), len(graph.tensors) - 1, -1]
+            operator.opcodeIndex = _code(model, schema.BuiltinOperator.FULLY_CONNECTED)
+            operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+            operator.builtinOptions = schema.FullyConnectedOptionsT(keepNumDims=True)
+
+
+def _matrix(model: Any, tensor: Any) -> Any:
+    """The values of a constant float32 matrix; None for any other tensor."""
+    data = model.buffers[tensor.buffer].data
+    sizes = _sizes(tensor.shape)
+    if tensor.type != _FLOAT32 or data is None or not len(data) or len(sizes) != 2:
+        return None
+    return np.frombuffer(bytes(np.asarray(data, np.uint8)), "<f4").reshape(sizes)
+
+
+def _code(model: Any, number: int) -> int:
+    """The place of a built-in operator among the model's codes, entered where it is not there."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    for place, code in enumerate(model.operatorCodes):
+        if code.builtinCode == number:
+            return place
+    old = min(number, 127)
+    code = schema.OperatorCodeT(builtinCode=number, deprecatedBuiltinCode=old, version=5)
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
 def unique_names(specs: Sequence[TensorSpec], fallback: str) -> tuple[str, ...]:
     """The names of inputs or outputs; where several have the same or none, numbered ones."""
     names = [spec.name for spec in specs]
@@ -132,3 +186,14 @@ def operator_names(model: Any) -> list[str]:
 def layer_of(graph: Any, operator: Any) -> str:
     """What a layer is called: the name of the first tensor that it makes."""
     return text(graph.tensors[int(operator.outputs[0])].name) if len(operator.outputs) else ""
+
+
+def custom_operators(model: Any) -> dict[str, str]:
+    """The operators that are no part of TFLite, by name, each with the first layer of its kind."""
+    found: dict[str, str] = {}
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            name = text(model.operatorCodes[operator.opcodeIndex].customCode)
+            if name:
+                found.setdefault(name, layer_of(graph, operator))
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +50,7 @@ def write(source: FileSource, path: Path) -> None:
                 "keep": [spec.name for spec in source.session.inputs if spec.name not in first],
             },
         )
-        content = _finished(made.read_bytes(), source)
-        path.write_bytes(content)
+        path.write_bytes(_finished(made.read_bytes(), source, _layers(fixed)))
 
 
 def look(source: FileSource) -> None:  # noqa: ARG001 (only where it can be made at all)
@@ -120,16 +119,36 @@ def _run(python: Path, request: dict[str, Any]) -> Path:
     return Path(str(answer["file"]))
 
 
-def _finished(content: bytes, source: FileSource) -> bytes:
+def _layers(path: Path) -> dict[str, str]:
+    """What an ONNX file's nodes are called, by the tensors that they make: "Det (layer 'x')"."""
+    import onnx
+
+    nodes = onnx.load(str(path), load_external_data=False).graph.node
+    return {
+        output: f"{node.op_type} (layer {(node.name or output)!r})"
+        for node in nodes
+        for output in node.output
+    }
+
+
+def _finished(content: bytes, source: FileSource, layers: Mapping[str, str]) -> bytes:
     """The file with the names of the ONNX file in its order.
 
-    Raises InputError where inputs or outputs are not those of the ONNX file.
+    Raises InputError where inputs or outputs are not those of the ONNX file, UnsupportedError
+    for operators that were written as custom ones, which no runtime has.
     """
     with converter("onnx2tf's file"):
         model = tflite_rewriting.read(content)
+        if custom := tflite_rewriting.custom_operators(model):
+            shown = ", ".join(
+                layers.get(layer, f"{name} (layer {layer!r})")
+                for name, layer in list(custom.items())[:3]
+            )
+            raise UnsupportedError(f"TFLite has no {shown}", hint=_HINT)
         graph = model.subgraphs[0]
         graph.inputs = _ordered(graph, graph.inputs, source.session.inputs)
         graph.outputs = _ordered(graph, graph.outputs, source.session.outputs)
+        tflite_rewriting.with_dense_layers(model)
         tflite_rewriting.with_signature(
             model,
             tflite_rewriting.unique_names(source.session.inputs, "input"),

@@ -104,15 +104,9 @@ def _allocated(path: Path, session: Session) -> dict[int, tuple[int, ...]]:
 def _with_operators(error: UnsupportedError, path: Path) -> UnsupportedError:
     """The error with the operators that are no part of TFLite, and a layer of each."""
     try:
-        model = rewriting.read(path.read_bytes())
+        found = rewriting.custom_operators(rewriting.read(path.read_bytes()))
     except (ValueError, IndexError, TypeError, AttributeError):
         return error
-    found: dict[str, str] = {}
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            name = rewriting.text(model.operatorCodes[operator.opcodeIndex].customCode)
-            if name:
-                found.setdefault(name, rewriting.layer_of(graph, operator))
     if not found:
         return error
     shown = ", ".join(f"{name} (layer {layer!r})" for name, layer in sorted(found.items()))
