@@ -60,8 +60,9 @@ def command(
     """Convert MODEL; every artifact is compared with it before it is kept.
 
     MODEL is a model of Keras 3 or Keras 2 (.keras, .h5), an architecture as JSON with --weights, a
-    TensorFlow SavedModel (its folder), or the name of a network of keras.applications with
-    --weights; `edgecnn models` lists those. What it is, is seen by its content.
+    TensorFlow SavedModel (its folder), an ONNX or TFLite file, or the name of a network of
+    keras.applications with --weights; `edgecnn models` lists those. What it is, is seen by its
+    content. ONNX becomes TFLite through onnx2tf: edgecnn env create onnx2tf.
 
     A target that fails is reported with its reason, and the others continue. What a format
     cannot express (3-D convolution in TFLite's integers, for example) is reported as unsupported,

@@ -47,8 +47,13 @@ def network(
     dtype: Any = np.float32,
     listed: bool = False,
     external: bool = False,
+    rescales: bool = False,
+    pixels: bool = False,
 ) -> Path:
-    """A network of `images` (batch, 3, size, size) that knows the four quarters: `scores`."""
+    """A network of `images` (batch, 3, size, size) that knows the four quarters: `scores`.
+
+    It divides by 255 first where it `rescales`, and takes uint8 where it takes `pixels`.
+    """
     generator = np.random.default_rng(3)
     kernel = np.zeros((6, 3, 3, 3), np.float32)
     kernel[:3] = np.eye(3, dtype=np.float32)[:, :, None, None] / 9 / 255
@@ -74,9 +79,20 @@ def network(
             helper.make_node("Flatten", ["mean"], ["flat"], name="flatten"),
             helper.make_node("MatMul", ["flat", "dense"], ["scores"], name="classes"),
         ]
-    nodes = [
+    given = "images"
+    nodes = []
+    if pixels:
+        to = _TYPES[dtype]
+        nodes.append(helper.make_node("Cast", [given], ["real"], name="real", to=to))
+        given = "real"
+    if rescales:
+        weights["factor"] = np.full(1, 1 / 255, np.float32)
+        weights["kernel"] = kernel * 255
+        nodes.append(helper.make_node("Mul", [given, "factor"], ["scaled"], name="scale"))
+        given = "scaled"
+    nodes += [
         helper.make_node(
-            "Conv", ["images", "kernel", "bias"], ["conv"], name="first", strides=[2, 2],
+            "Conv", [given, "kernel", "bias"], ["conv"], name="first", strides=[2, 2],
             pads=[1, 1, 1, 1],
         ),
         helper.make_node("Relu", ["conv"], ["relu"], name="relu"),
@@ -91,6 +107,7 @@ def network(
         opset=opset,
         ir=ir,
         kind=_TYPES[dtype],
+        input_kind=TensorProto.UINT8 if pixels else None,
         listed=listed,
         external=external,
     )
@@ -106,12 +123,16 @@ def save(
     opset: int = 17,
     ir: int = 8,
     kind: int = TensorProto.FLOAT,
+    input_kind: int | None = None,
     listed: bool = False,
     external: bool = False,
 ) -> Path:
     """A graph as a file; `listed` lists weights as inputs, `external` keeps them elsewhere."""
     made = [numpy_helper.from_array(array, name) for name, array in (weights or {}).items()]
-    values = [helper.make_tensor_value_info(name, kind, shape) for name, shape in inputs.items()]
+    values = [
+        helper.make_tensor_value_info(name, input_kind or kind, shape)
+        for name, shape in inputs.items()
+    ]
     if listed:
         values += [
             helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)

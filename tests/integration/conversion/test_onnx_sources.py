@@ -90,6 +90,24 @@ def test_files_of_many_makes_are_quantized(tmp_path: Path, data: Dataset, kind):
     assert digest_of(path)[0] == outcome.artifact.manifest.parent_sha256
 
 
+@pytest.mark.parametrize(
+    ("kind", "because"),
+    [({"rescales": True}, "begins with"), ({"pixels": True}, "its input is uint8")],
+    ids=["rescales-inside", "takes-uint8"],
+)
+def test_pixels_go_in_as_they_are_where_the_model_wants_them_so(
+    tmp_path: Path, data: Dataset, kind, because: str
+):
+    path = foreign.network(tmp_path / "net.onnx", **kind)
+    outcome = one(path, tmp_path / "art", "onnx:static_int8", calibration=data)
+    assert outcome.status == "converted", (outcome.error, outcome.hint)
+    assert outcome.parity.top1_agreement == 1
+    assert "0…255" in outcome.fed.sentence
+    assert because in outcome.fed.sentence
+    found = verify_artifact(outcome.artifact.path, parent=path, dataset=data)
+    assert found.accuracy.value == 1
+
+
 def test_open_sizes_are_asked_for_by_name_and_kept(tmp_path: Path):
     path = foreign.network(tmp_path / "open.onnx", batch="n", size="side")
     with pytest.raises(InputError) as caught:

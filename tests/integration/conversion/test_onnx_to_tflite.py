@@ -75,6 +75,18 @@ def test_maps_are_compared_whatever_their_layout(tmp_path: Path):
     assert outcome.parity.max_abs_error < 1e-4
 
 
+@pytest.mark.parametrize("kind", [{"rescales": True}, {"pixels": True}, {"dtype": np.float16}])
+def test_files_of_many_makes_arrive(tmp_path: Path, kind):
+    data = foreign.pictures()
+    option = {"preprocessing": "raw"} if "dtype" in kind else {}
+    path = foreign.network(tmp_path / "net.onnx", **kind)
+    targets = "tflite:float32,tflite:static_int8"
+    outcomes = convert(path, targets, calibration=data, out=tmp_path / "art", samples=16, **option)
+    for outcome in outcomes:
+        made(outcome)
+        assert outcome.parity.top1_agreement == 1
+
+
 def test_signals_keep_the_axes_that_they_are_fed_in(tmp_path: Path):
     node = helper.make_node("Conv", ["x", "w"], ["y"], name="conv", pads=[1, 1])
     path = foreign.save(
