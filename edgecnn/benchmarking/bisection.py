@@ -2,7 +2,8 @@
 
 The good version is measured beside a version in the middle, in the same rounds, so that a slow
 minute of the machine cannot look like a regression; then the half that holds the change is
-halved again. Versions that cannot be installed or used here are left out. N versions take at most
+halved again. A version of which nothing can be said is measured longer, and never taken for good
+by default. Versions that cannot be installed or used here are left out. N versions take at most
 log2(N) + 1 environments, the good one included.
 """
 
@@ -14,17 +15,19 @@ from pathlib import Path
 from typing import Literal
 
 from edgecnn.benchmarking import environments, installer, versions
-from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.benchmarking.session import benchmark
 from edgecnn.data.base import Dataset
-from edgecnn.errors import InputError
+from edgecnn.errors import GateError, InputError
 from edgecnn.progress import Progress, silent
 from edgecnn.reporting.compare import accuracy_change
 from edgecnn.reporting.gate import Baseline, effect_of
 from edgecnn.results import Measurement, Results, RuntimeOptions
 
-Outcome = Literal["good", "bad", "skipped"]
+Outcome = Literal["good", "bad", "skipped", "undecided"]
 THRESHOLD = 0.03
+TRIES = (1, 2, 4)
+"""A version of which nothing can be said is measured again, with so many times the processes."""
 CHANCE = 0.005
 """How likely a version is called slower than the good one when it is not."""
 
@@ -80,7 +83,8 @@ def bisect(
     """Find the first bad version between two of a runtime ("onnxruntime" or "onnxruntime:cpu").
 
     Raises InputError for versions that are not there and for a model that does not run in the
-    good version, CreationError when that one cannot be installed.
+    good version, CreationError when that one cannot be installed, GateError when the machine is
+    too busy to decide.
     """
     runtime, _, device = configuration.partition(":")
     wanted = versions.parse(f"{runtime}=={good}")
@@ -99,23 +103,39 @@ def bisect(
                     raise
                 return Step(version, "skipped", error.message)
         suffix = f":{device}" if device else ""
-        found = benchmark(
-            [model],
-            [f"{name}{suffix}" for name in names],
-            options=options,
-            protocol=protocol,
-            data=data,
-            passes=(),
-            progress=progress,
+        for more in TRIES:
+            found = benchmark(
+                [model],
+                [f"{name}{suffix}" for name in names],
+                options=options,
+                protocol=_longer(protocol or resolve("quick"), more),
+                data=data,
+                passes=(),
+                progress=progress,
+            )
+            first, second = found.measurements
+            step = judge(first, second, version, threshold)
+            say(f"{version}: {step.outcome}: {step.why}")
+            if step.outcome != "undecided":
+                results.append(found)
+                return step
+        raise GateError(
+            f"undecided whether {wanted.runtime} {version} is slower than {known[0]}: {step.why}",
+            hint="measure on a quieter machine, with more --processes or a larger --max-slower",
         )
-        results.append(found)
-        first, second = found.measurements
-        step = judge(first, second, version, threshold)
-        say(f"{version}: {step.outcome}: {step.why}")
-        return step
 
     found = search(known, attempt)
     return replace(found, runtime=wanted.runtime, results=tuple(results))
+
+
+def _longer(protocol: Protocol, factor: int) -> Protocol:
+    """The protocol with so many times the processes and the time."""
+    return replace(
+        protocol,
+        processes=protocol.processes * factor,
+        most_processes=protocol.most_processes * factor,
+        max_secs=protocol.max_secs * factor,
+    )
 
 
 def search(known: Sequence[str], attempt: Try) -> Bisection:
@@ -186,8 +206,12 @@ def judge(first: Measurement, second: Measurement, version: str, threshold: floa
         )
     low, high = found.interval()
     text = f"{found.ratio - 1:+.1%} [{low - 1:+.1%}, {high - 1:+.1%}] in latency"
-    slower = found.p_slower < CHANCE and found.ratio > 1 + threshold
-    return Step(version, "bad" if slower else "good", text.replace("-", "−"))
+    outcome: Outcome = "undecided"
+    if found.p_slower < CHANCE and found.ratio > 1 + threshold:
+        outcome = "bad"
+    elif found.ratio <= 1 + threshold and high <= 1 + 2 * threshold:
+        outcome = "good"
+    return Step(version, outcome, text.replace("-", "−"))
 
 
 def together(found: Bisection) -> Results:

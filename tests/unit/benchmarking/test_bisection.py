@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import ceil, log2
 
+import numpy as np
 import pytest
 
 from edgecnn.benchmarking.bisection import Step, judge, search
@@ -82,6 +83,16 @@ def row(slowdown=1.0, **changes):
 )
 def test_a_version_is_bad_when_it_is_slower_less_accurate_or_breaks(second, outcome):
     assert judge(row(), second, "1.9", 0.03).outcome == outcome
+
+
+def test_a_version_that_may_be_slower_is_neither_good_nor_bad():
+    rng = np.random.default_rng(1)
+    first, second = row(), row()
+    runs = tuple(
+        replace(run, samples_ns=tuple(int(time * factor) for time in run.samples_ns))
+        for run, factor in zip(second.runs, rng.lognormal(0.1, 0.3, 5), strict=True)
+    )
+    assert judge(first, replace(second, runs=runs), "1.9", 0.03).outcome == "undecided"
 
 
 def test_a_good_version_that_fails_is_bad_input():
