@@ -41,6 +41,7 @@ class Queue:
     def __init__(self, database: Database | None) -> None:
         self.database = database
         self._client = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
+        self._free_jobs_of_the_dead()
 
     @classmethod
     def open(cls) -> Queue:
@@ -74,6 +75,21 @@ class Queue:
             )
         async with self.working_on(stored) as ticket:
             yield ticket
+
+    def _free_jobs_of_the_dead(self) -> None:
+        """A client of this machine whose process is gone needs no minute to be believed dead."""
+        for job in self.database.jobs() if self.database is not None else ():
+            host, _, rest = job.client.partition(" ")
+            number = rest.partition(" ")[0]
+            if job.state != "taken" or host != socket.gethostname() or not number.isdigit():
+                continue
+            try:
+                os.kill(int(number), 0)
+            except (ProcessLookupError, OverflowError):
+                assert self.database is not None
+                self.database.release(job)
+            except PermissionError:
+                continue
 
     def take(self) -> Stored | None:
         """Any job that nobody works on; None when there is none."""

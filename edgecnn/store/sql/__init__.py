@@ -130,6 +130,11 @@ class Database:
         with opening.writing(self.engine, self.shown) as connection:
             return jobs.renew(connection, job.id, job.client)
 
+    def release(self, job: Job) -> bool:
+        """Free a job whose client is known to be gone."""
+        with opening.writing(self.engine, self.shown) as connection:
+            return jobs.release(connection, job.id, job.client)
+
     def finish(self, job: Job, *, session: int | None = None, error: str = "") -> bool:
         """Note what became of a job that was taken; False where another client has it by now."""
         with opening.writing(self.engine, self.shown) as connection:

@@ -94,6 +94,11 @@ def renew(connection: sa.Connection, job: int, client: str) -> bool:
     return _changed(connection, job, client, lease_until=time.time() + LEASE_SECS)
 
 
+def release(connection: sa.Connection, job: int, client: str) -> bool:
+    """Free a job whose client is known to be gone; False where another client has it by now."""
+    return _changed(connection, job, client, lease_until=0.0)
+
+
 def finish(
     connection: sa.Connection, job: int, client: str, *, session: int | None, error: str = ""
 ) -> bool:

@@ -10,14 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 import edgecnn
 from edgecnn.boards import remote
 from edgecnn.cli import invoke
 from edgecnn.results import Results
 from edgecnn.store import open_database
-from edgecnn.store.sql.tables import jobs as jobs_table
 
 BRIEF = ["--quick", "--processes", "3", "--max-secs", "1", "--runtimes", "litert:cpu"]
 
@@ -93,12 +91,6 @@ def client(arguments: list[str]) -> subprocess.Popen[bytes]:
     )
 
 
-def free_at_once() -> None:
-    """As if a minute had gone by since the client was killed."""
-    with open_database() as database, database.engine.connect() as connection, connection.begin():
-        connection.execute(sa.update(jobs_table).values(lease_until=0.0))
-
-
 def test_the_job_of_a_killed_client_is_taken_up_and_nothing_is_measured_twice(
     fleet, add, model_file, tmp_path
 ):
@@ -112,7 +104,6 @@ def test_the_job_of_a_killed_client_is_taken_up_and_nothing_is_measured_twice(
     first.send_signal(signal.SIGKILL)
     first.wait()
     first.stderr.close()
-    free_at_once()
     (job,) = jobs.iterdir()
     while '"done"' not in (job / "state.json").read_text():
         time.sleep(0.05)
@@ -138,7 +129,6 @@ def test_a_job_that_stopped_in_the_middle_is_taken_up(fleet, add, model_file, tm
     started.kill()
     started.wait()
     started.stderr.close()
-    free_at_once()
     runners = subprocess.run(
         ["pgrep", "-f", f"edgecnn.boards.runner {job}"], capture_output=True, text=True, check=False
     )
