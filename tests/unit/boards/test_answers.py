@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import time
 import zipfile
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.boards import remote, wheel
+from edgecnn.boards import queue, remote, wheel
 from edgecnn.boards.checking import judged
 from edgecnn.boards.connection import BoardError
 from edgecnn.boards.inventory import Board
+from edgecnn.errors import InputError
 
 BOARD = Board("ssh://host", name="one")
 HEALTHY = {
@@ -83,6 +86,16 @@ def test_any_facts_are_taken_or_refused(name, value):
 def test_a_board_that_cannot_take_jobs_says_why(change, line):
     with pytest.raises(BoardError, match=line):
         remote._checked(BOARD, {**FACTS, "time": time.time(), **change})
+
+
+@given(name=st.sampled_from(["board", "models", "words", "out"]), value=JSON)
+def test_a_job_that_somebody_changed_in_the_database_is_refused(name, value):
+    job = remote.Job({"ab": Path("m.tflite")}, ("--quick",))
+    document = json.loads(json.dumps(queue.document_of(BOARD, job, Path("out.json"))))
+    board, same, out = queue.read_document(document)
+    assert (board, same.words, out.name) == (BOARD, job.words, "out.json")
+    with suppress(InputError):
+        queue.read_document({**document, name: value})
 
 
 def test_a_wheel_of_edgecnn_is_the_same_bytes_each_time_and_whole():
