@@ -173,6 +173,7 @@ def convert(
             trained=parent,
         ),
     )
+    _refuse_itself(model, map(job.path, wanted))
     plans = [(target, job.plan(target)) for target in wanted]
     report = progress or silent
     outcomes = []
@@ -382,6 +383,18 @@ def _open(
         )
         known = manifest or Manifest(model=str(model.name))
     return replace(source, name=name or source.name), known
+
+
+def _refuse_itself(model: object, made: Iterable[Path]) -> None:
+    """Raise InputError where a target would take the place of the model that it is made from."""
+    if not isinstance(model, str | Path) or not Path(model).exists():
+        return
+    for path in made:
+        if path.exists() and path.samefile(model):
+            raise InputError(
+                f"{path} is the model itself: its own target would overwrite it",
+                hint="choose another --out",
+            )
 
 
 def _check_feedable(source: SourceModel, dataset: Dataset | None) -> None:

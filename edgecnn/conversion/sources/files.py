@@ -104,6 +104,11 @@ class FileSource(SourceModel):
         )
 
 
+def name_of(path: Path, held: str) -> str:
+    """What a file's model is called: the file's name without the recipe at its end."""
+    return path.stem.removesuffix(f"_{held}") or path.stem
+
+
 def inputs_of(session: Session) -> tuple[TensorSpec, ...]:
     """What a loaded file takes, channels last as samples are; a first size that counts samples
     is open (None).

@@ -14,7 +14,13 @@ from edgecnn.conversion import onnx_rewriting as rewriting
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.inference import batch_of_file
 from edgecnn.conversion.sources import Opened, OpenOptions
-from edgecnn.conversion.sources.files import FileSource, ask_sizes, inputs_of, vocabularies_of
+from edgecnn.conversion.sources.files import (
+    FileSource,
+    ask_sizes,
+    inputs_of,
+    name_of,
+    vocabularies_of,
+)
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
@@ -76,7 +82,7 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
 
     return FileSource(
         format="onnx",
-        name=path.stem,
+        name=name_of(path, held),
         sha256=sha256,
         inputs=inputs_of(session),
         output_names=tuple(spec.name for spec in session.outputs),

@@ -13,6 +13,7 @@ from edgecnn.conversion.sources.files import (
     ask_sizes,
     inputs_of,
     is_open,
+    name_of,
     vocabularies_of,
 )
 from edgecnn.embedded_manifest import load_artifact
@@ -61,16 +62,17 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
             )
             target.write_bytes(rewriting.written(model))
 
+    held = recipe_in(path)
     return FileSource(
         format="tflite",
-        name=path.stem,
+        name=name_of(path, held),
         sha256=sha256,
         inputs=inputs_of(session),
         output_names=tuple(spec.name for spec in session.outputs),
         vocabularies=vocabularies_of(path, session),
         original=path,
         shape=shape,
-        held=recipe_in(path),
+        held=held,
         session=session,
         float_twin=float_twin,
     )

@@ -141,6 +141,19 @@ def test_data_for_several_inputs_are_refused_with_their_names(tmp_path: Path, da
         one(path, tmp_path / "art", "onnx:static_int8", calibration=data, preprocessing="raw")
 
 
+def test_a_made_file_keeps_the_name_of_its_model_and_never_takes_its_own_place(
+    made, tmp_path: Path
+):
+    _, outcomes = made
+    path = outcomes["float32"].artifact.path
+    outcome = one(path, tmp_path / "art", "onnx:float16")
+    assert outcome.artifact.path.name == "net_float16.onnx"
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="is the model itself"):
+        one(path, path.parent, "onnx:float32", force=True)
+    assert path.read_bytes() == before
+
+
 def test_a_quantized_file_is_not_quantized_again(made, tmp_path: Path):
     _, outcomes = made
     outcome = one(outcomes["static_int8"].artifact.path, tmp_path / "art", "onnx:dynamic_int8")
