@@ -1,14 +1,19 @@
 """Models as people have them, on every runtime: measured, or refused with which reason?
 
-python benchmarks/odd_models.py [--only NAMES] [--out DIR]
+python benchmarks/odd_models.py [--only NAMES] [--every N] [--out DIR]
     →   benchmarks/results/odd_models.md
 
-Makes some ninety small models that are odd in one way each (operators, dtypes, shapes, outputs,
+Makes some hundred small models that are odd in one way each (operators, dtypes, shapes, outputs,
 control flow, versions, files), benchmarks each on every runtime of this machine that reads it, and
-writes what became of each row, by reason. Times do not matter here: one short process for each row.
-A
-row that crashed or timed out, or whose reason does not name anything that a reader could act on,
-is a fault of edgecnn's. About six minutes on two cores.
+writes what became of each row, by reason. A row that crashed or timed out, or whose reason does not
+name anything that a reader could act on, is a fault of edgecnn's.
+
+Then models that others wrote to test an operator (`odd_operators`; of those in ONNX every N-th),
+and all the odd ones once more, in the runtime of their format: of those that run there without
+edgecnn (`odd_bare`), how many does edgecnn measure? One that leaves the size of its images open
+counts when it is measured with the sizes that the refusal asks for.
+
+Times do not matter here: one short process for each row. About a quarter of an hour on two cores.
 """
 
 from __future__ import annotations
@@ -17,38 +22,80 @@ import argparse
 import re
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from networks import RESULTS
+from odd_bare import why_not
 from odd_onnx import onnx_models
+from odd_operators import onnx_cases, tflite_functions
 from odd_others import files, keras_models
 
 from edgecnn.benchmarking.protocol import resolve
 from edgecnn.benchmarking.session import benchmark
 from edgecnn.errors import EdgeCNNError
-from edgecnn.results import Measurement
+from edgecnn.results import Measurement, RuntimeOptions
+
+PROTOCOL = resolve("quick", min_secs=0.05, min_runs=5, max_secs=0.3, processes=1)
+OWN_RUNTIME = {".onnx": "onnxruntime:cpu", ".tflite": "litert:cpu"}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A model in its format's runtime: why it does not run there, and what edgecnn made of it."""
+
+    name: str
+    bare: str
+    outcome: str
+
+    @property
+    def measured(self) -> bool:
+        """A row with a number, whatever its verdict."""
+        return self.outcome.startswith(("measured", "INVALID"))
 
 
 def main() -> None:
     """Make, measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="models, comma-separated")
+    parser.add_argument("--every", type=int, default=6, help="which of the onnx package's cases")
+    parser.add_argument("--compare-only", action="store_true", help="leave other runtimes out")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     only = set(filter(None, arguments.only.split(",")))
     with tempfile.TemporaryDirectory(prefix="edgecnn-odd-") as folder:
-        found = list(_measured(Path(folder), only))
+        odd = list(_made(Path(folder), only, onnx_models, keras_models, files))
+        found = [] if arguments.compare_only else list(_measured(odd))
+        others = _made(Path(folder), only, lambda: onnx_cases(arguments.every), tflite_functions)
+        compared = [_compared(path) for path in (*odd, *others) if path.suffix in OWN_RUNTIME]
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "odd_models.md").write_text(_page(found), encoding="utf-8")
+    page = "\n".join([*_page(found), "", *_comparison(compared)]) + "\n"
+    (arguments.out / "odd_models.md").write_text(page, encoding="utf-8")
 
 
-def _measured(folder: Path, only: set[str]) -> Iterator[tuple[str, str, str]]:
-    """(model, runtime, what became of it); the runtime is empty for a file that was refused."""
-    protocol = resolve("quick", min_secs=0.05, min_runs=5, max_secs=0.3, processes=1)
-    for path in _made(folder, only):
+def _made(
+    folder: Path,
+    only: set[str],
+    *sources: Callable[[], Iterator[tuple[str, Callable[[Path], None]]]],
+) -> Iterator[Path]:
+    for name, build in (pair for source in sources for pair in source()):
+        path = folder / name
+        if (only and name not in only) or path.exists():
+            continue
         try:
-            results = benchmark([path], protocol=protocol, passes=())
+            build(path)
+        except Exception as error:  # noqa: BLE001 (a converter that does not know the operator)
+            print(f"{name} cannot be made: {type(error).__name__}")
+        else:
+            yield path
+
+
+def _measured(paths: Sequence[Path]) -> Iterator[tuple[str, str, str]]:
+    """(model, runtime, what became of it); the runtime is empty for a file that was refused."""
+    for path in paths:
+        try:
+            results = benchmark([path], protocol=PROTOCOL, passes=())
         except EdgeCNNError as error:
             yield path.name, "", f"refused: {error.message}"
             continue
@@ -57,12 +104,29 @@ def _measured(folder: Path, only: set[str]) -> Iterator[tuple[str, str, str]]:
                 yield path.name, row.configuration, _outcome(row)
 
 
-def _made(folder: Path, only: set[str]) -> Iterator[Path]:
-    for name, build in {**dict(onnx_models()), **dict(keras_models()), **dict(files())}.items():
-        if not only or name in only:
-            path = folder / name
-            build(path)
-            yield path
+def _compared(path: Path) -> Compared:
+    bare = why_not(path)
+    outcome, hint = _in_its_runtime(path, "")
+    asked = re.search(r"--shape (\S+)", hint)
+    if asked and not outcome.startswith(("measured", "INVALID")):
+        outcome, _ = _in_its_runtime(path, asked[1])
+    return Compared(path.name, bare, outcome)
+
+
+def _in_its_runtime(path: Path, shape: str) -> tuple[str, str]:
+    """(what became of it, what edgecnn says to do)."""
+    try:
+        results = benchmark(
+            [path],
+            [OWN_RUNTIME[path.suffix]],
+            options=RuntimeOptions(shape=shape),
+            protocol=PROTOCOL,
+            passes=(),
+        )
+    except EdgeCNNError as error:
+        return f"refused: {error.message}", error.hint
+    (row,) = results.measurements
+    return _outcome(row), row.hint or ""
 
 
 def _outcome(row: Measurement) -> str:
@@ -73,7 +137,33 @@ def _outcome(row: Measurement) -> str:
     return "measured"
 
 
-def _page(found: Sequence[tuple[str, str, str]]) -> str:
+def _comparison(compared: Sequence[Compared]) -> list[str]:
+    running = [each for each in compared if not each.bare]
+    left = [each for each in running if not each.measured]
+    lines = [
+        "## Beside the bare runtime",
+        "",
+        f"{len(compared)} models, {len(running)} of which run in their format's runtime without "
+        f"edgecnn: edgecnn measures {len(running) - len(left)} of these "
+        f"({1 - len(left) / max(len(running), 1):.1%}).",
+    ]
+    for suffix, runtime in OWN_RUNTIME.items():
+        those = [each for each in running if each.name.endswith(suffix)]
+        measured = sum(each.measured for each in those)
+        lines += ["", f"- {runtime}: {measured} of {len(those)}"]
+    if left:
+        lines += ["", "| not measured | why |", "|---|---|"]
+        lines += [f"| {each.name} | {_cell(_group(each.outcome, each.name))} |" for each in left]
+    more = [each for each in compared if each.bare and each.measured]
+    names = ", ".join(each.name for each in more) or "none"
+    return [*lines, "", f"Measured although the first script failed on them: {names}."]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _page(found: Sequence[tuple[str, str, str]]) -> list[str]:
     models = {name for name, _, _ in found}
     states = Counter(outcome.partition(":")[0] for _, _, outcome in found)
     counted = ", ".join(f"{count} {state}" for state, count in states.most_common())
@@ -101,8 +191,8 @@ def _page(found: Sequence[tuple[str, str, str]]) -> str:
         )
         if group == "measured":
             shown = f"{len(by_model)} models on at least one runtime"
-        lines.append(f"| {group.replace('|', chr(92) + '|')} | {len(rows)} | {shown} |")
-    return "\n".join(lines) + "\n"
+        lines.append(f"| {_cell(group)} | {len(rows)} | {shown} |")
+    return lines
 
 
 def _group(outcome: str, name: str) -> str:

@@ -324,6 +324,7 @@ def onnx_models() -> Iterator[tuple[str, Build]]:
         _model([("Relu", ["x"], ["y"])], outputs=[value("y", picture)], opset=999),
     )
     yield "ir_999.onnx", _model([("Relu", ["x"], ["y"])], outputs=[value("y", picture)], ir=999)
+    yield from _odd_shapes()
     yield (
         "names_in_unicode.onnx",
         _model(
@@ -332,6 +333,82 @@ def onnx_models() -> Iterator[tuple[str, Build]]:
             outputs=[value("y", picture)],
         ),
     )
+
+
+def _odd_shapes() -> Iterator[tuple[str, Build]]:
+    """Inputs and outputs whose axes are not those of a batch of images."""
+    same: dict[str, Shape | None] = {
+        "scalar": (),
+        "line": (7,),
+        "line_open": ("n",),
+        "empty": (1, 0),
+        "minus_one": (1, -1),
+        "one_image": (32, 24, 3),
+        "one_image_channels_first": (3, 32, 24),
+        "batch_of_images": (4, 3, 8, 8),
+        "six_axes": (2, 1, 3, 1, 2, 2),
+        "open_last": (1, 8, None),
+        "open_first_two": ("batch", "length", 4),
+        "open_all_unnamed": (None, None),
+    }
+    for name, shape in same.items():
+        yield (
+            f"shape_{name}.onnx",
+            _model(
+                [("Relu", ["x"], ["y"])],
+                inputs=[value("x", shape)],
+                outputs=[value("y", shape)],
+            ),
+        )
+    yield (
+        "different_first_axes.onnx",
+        _model(
+            [("MatMul", ["a", "b"], ["y"])],
+            inputs=[value("a", (4, 6)), value("b", (6, 3))],
+            outputs=[value("y", (4, 3))],
+        ),
+    )
+    yield "no_operators.onnx", _model([], outputs=[value("x", (1, 3, 16, 16))])
+    yield (
+        "constant_alone.onnx",
+        _model([], inputs=[], outputs=[value("w", (4,))], constants={"w": _weights(4)}),
+    )
+    yield (
+        "empty_output.onnx",
+        _model(
+            [("Slice", ["x", "at", "to"], ["y"])],
+            inputs=[value("x", (4, 8))],
+            outputs=[value("y", (0, 8))],
+            constants={"at": np.array([0]), "to": np.array([0])},
+        ),
+    )
+    yield (
+        "size_given.onnx",
+        _model(
+            [("Reshape", ["x", "to"], ["y"])],
+            inputs=[value("x", (1, 1)), value("to", (2,), INT64)],
+            outputs=[value("y", None)],
+        ),
+    )
+    yield (
+        "ids_of_a_given_table.onnx",
+        _model(
+            [("Gather", ["table", "ids"], ["y"])],
+            inputs=[value("table", (5, 2)), value("ids", (3,), INT64)],
+            outputs=[value("y", (3, 2))],
+        ),
+    )
+    yield (
+        "ids_behind_arithmetic.onnx",
+        _model(
+            [("Mul", ["ids", "two"], ["far"]), ("Gather", ["table", "far"], ["y"])],
+            inputs=[value("ids", (3,), INT64)],
+            outputs=[value("y", (3, 2))],
+            constants={"table": _weights(6, 2), "two": np.array([2])},
+        ),
+    )
+    yield "sequence_input.onnx", _sequence_input
+    yield "optional_input.onnx", _optional_input
 
 
 def save(graph: Any, path: Path, **domains: int) -> None:
@@ -386,6 +463,24 @@ def _sequence(path: Path) -> None:
     node = helper.make_node("SequenceConstruct", ["x", "x"], ["y"])
     outputs = [helper.make_value_info("y", kind)]
     save(helper.make_graph([node], "sequence", [value("x", (1, 8))], outputs), path)
+
+
+def _sequence_input(path: Path) -> None:
+    from onnx import helper
+
+    kind = helper.make_sequence_type_proto(helper.make_tensor_type_proto(FLOAT, (2, 8)))
+    node = helper.make_node("ConcatFromSequence", ["x"], ["y"], axis=0)
+    inputs = [helper.make_value_info("x", kind)]
+    save(helper.make_graph([node], "sequence", inputs, [value("y", None)]), path)
+
+
+def _optional_input(path: Path) -> None:
+    from onnx import helper
+
+    kind = helper.make_optional_type_proto(helper.make_tensor_type_proto(FLOAT, (2, 8)))
+    node = helper.make_node("OptionalGetElement", ["x"], ["y"])
+    inputs = [helper.make_value_info("x", kind)]
+    save(helper.make_graph([node], "optional", inputs, [value("y", (2, 8))]), path)
 
 
 def _zip_map(path: Path) -> None:

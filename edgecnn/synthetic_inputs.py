@@ -28,6 +28,7 @@ SEED = 20_260_101
 UNKNOWN_VOCABULARY = 100
 """Ids for a model that does not say how many words it knows."""
 UNKNOWN_LENGTH = 2
+LARGEST_IN_TEXT = 9
 MOST_STRATIFIED = 1 << 16
 """Elements of a sample up to which its values are spread evenly; beyond, chance does."""
 PART = 1 << 13
@@ -58,12 +59,16 @@ class Fill:
     zero_point: int = 0
     ones_first: bool = False
     """A mask: mostly ones, the first of each row always."""
+    text: bool = False
+    """The whole numbers as texts, which a model may read or compare."""
 
     def __str__(self) -> str:
         if self.scale:
             low, high = ((end - self.zero_point) * self.scale for end in (self.low, self.high))
             return f"noise {low:.4g}…{high:.4g}"
-        what = "whole numbers" if self.whole else "noise"
+        if self.low == self.high:
+            return f"{self.low:g} everywhere"
+        what = "numbers as text" if self.text else "whole numbers" if self.whole else "noise"
         return f"{what} {self.low:.4g}…{self.high:.4g}"
 
     def values(self, unit: npt.NDArray[np.float64]) -> Array:
@@ -79,7 +84,7 @@ class Fill:
         stored = np.minimum(np.floor(unit * levels), levels - 1).astype(np.int64) + int(self.low)
         if self.scale:
             return ((stored - self.zero_point) * self.scale).astype(np.float32)
-        return stored
+        return np.asarray(stored).astype(str).astype(object) if self.text else stored
 
 
 def fill_for(
@@ -88,28 +93,42 @@ def fill_for(
     vocabulary: int | None = None,
     values: Range | None = None,
     longest: int = UNKNOWN_LENGTH,
+    only: int | None = None,
+    one: bool = False,
 ) -> Fill:
     """The whole range of an input.
 
     Integers with a scale cover every level that they can store, uint8, int8, uint16 and int16
     without one their whole range. Wider integers are ids below `vocabulary` (100 where nobody
     says), and, by their names, masks, positions and lengths. Real values lie in `values`,
-    [0, 1) where nothing is known, unless they are ids, too. `longest` is the length of the
-    sequences that a length may speak of.
+    [0, 1) where nothing is known, unless they are ids, too; complex ones have no imaginary part.
+    `longest` is the length of the sequences that a length may speak of. With `only` every whole
+    number without a scale is that one, with `one` every value is 1.
     """
     kind = np.dtype(spec.dtype).kind
-    if vocabulary is not None:
-        return Fill(0, max(vocabulary - 1, 0), whole=True)
-    if kind == "f":
-        return Fill(*(values or (0.0, 1.0)))
-    if kind == "b":
-        return Fill(0, 1, whole=True)
-    if kind not in "iu":
+    if kind not in "iubfcO":
         raise InputError(
             f"input {spec.name!r} takes {spec.dtype}: no synthetic input can be made for it",
             hint="give --data",
         )
-    limits = np.iinfo(np.dtype(spec.dtype))
+    if one and not spec.scale and kind != "O":
+        return Fill(1, 1, whole=kind in "iub")
+    if only is not None and kind in "iub" and not spec.scale:
+        return Fill(only, only, whole=True)
+    if vocabulary is not None:
+        return Fill(0, max(vocabulary - 1, 0), whole=True)
+    return _whole_range(spec, values, longest)
+
+
+def _whole_range(spec: TensorSpec, values: Range | None, longest: int) -> Fill:
+    """What an input takes by its dtype and its name."""
+    dtype = np.dtype(spec.dtype)
+    if dtype.kind in "fc":
+        return Fill(*(values or (0.0, 1.0)))
+    if dtype.kind in "bO":
+        text = dtype.kind == "O"
+        return Fill(0, LARGEST_IN_TEXT if text else 1, whole=True, text=text)
+    limits = np.iinfo(dtype)
     if spec.scale:
         return Fill(limits.min, limits.max, True, spec.scale, spec.zero_point or 0)
     return Fill(limits.min, limits.max, True) if limits.bits <= 16 else _by_name(spec.name, longest)
@@ -134,7 +153,9 @@ class SyntheticInputs:
     axis of inputs that have one (see `is_batched`).
 
     `vocabularies` are sizes of id tables by input name, `values` the ranges of real inputs by
-    input name. Raises InputError for open dimensions other than the batch and for text.
+    input name; with `only` all ids and other whole numbers are that one, with `ones` all values but
+    those of the first real input are 1. Raises InputError for open dimensions other than the
+    batch.
     """
 
     def __init__(
@@ -146,16 +167,21 @@ class SyntheticInputs:
         seed: int = 0,
         vocabularies: Mapping[str, int] | None = None,
         values: Mapping[str, Range] | None = None,
+        only: int | None = None,
+        ones: bool = False,
     ) -> None:
         self.count = count
         lengths = [spec.shape[1] for spec in specs if len(spec.shape) > 1]
         longest = min((size for size in lengths if size), default=UNKNOWN_LENGTH)
+        noise = next((one for one in specs if np.dtype(one.dtype).kind == "f"), None)
         self.fills = tuple(
             fill_for(
                 spec,
                 vocabulary=(vocabularies or {}).get(spec.name),
                 values=(values or {}).get(spec.name),
                 longest=longest,
+                only=only,
+                one=ones and spec is not noise,
             )
             for spec in specs
         )
@@ -205,7 +231,7 @@ class SyntheticInputs:
 
     def describe(self) -> str:
         """What is fed, in words: "noise 0…1", with a part for each kind of input."""
-        return ", ".join(dict.fromkeys(map(str, self.fills)))
+        return ", ".join(dict.fromkeys(map(str, self.fills))) or "nothing"
 
     def _units(
         self, place: int, index: int

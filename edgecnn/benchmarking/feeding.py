@@ -27,6 +27,7 @@ from edgecnn.feeding.detectors import (
 from edgecnn.manifest import Artifact, Manifest, TensorSpec
 from edgecnn.preprocessing import Fed, ImagePreprocessing, Preprocessing, tensor_range
 from edgecnn.progress import Progress, silent
+from edgecnn.runtimes.declared import has_batch_axis
 from edgecnn.synthetic_inputs import channels_last
 
 
@@ -185,7 +186,8 @@ class Feeding:
 
         def base() -> Preprocessing:
             assert spec is not None
-            sizes = channels_last(spec)[1:]
+            batched = has_batch_axis(artifact.path)
+            sizes = channels_last(spec)[1:] if batched else spec.shape
             return data.preprocessing([size for size in sizes if size is not None])
 
         return choose(

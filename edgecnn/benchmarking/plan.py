@@ -13,6 +13,7 @@ from edgecnn.registry import RUNTIMES
 from edgecnn.results import ArtifactRecord, Measurement, RuntimeOptions
 from edgecnn.runtimes import parse_configuration, without_version
 from edgecnn.runtimes.base import Runtime
+from edgecnn.runtimes.declared import samples_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def plan(
 ) -> list[Configuration]:
     """All configurations that make sense, each artifact with every runtime that reads its format.
 
-    `options` are what all rows share beside threads, batch and precision.
+    `options` are what all rows share beside threads, batch and precision. A file that fixes its
+    batch is measured with it where one sample was asked for.
 
     Raises InputError for an unknown runtime or device, for nonsensical numbers, and when no
     runtime named reads an artifact at all.
@@ -67,8 +69,11 @@ def plan(
                 f"none of {', '.join(runtimes)} reads {artifact.name}",
                 hint=f"{artifact.format} files run on: {', '.join(able)}",
             )
+        sized = dict.fromkeys(
+            replace(row, batch=samples_of(artifact.path, row.batch)) for row in rows
+        )
         configurations += [
-            Configuration(artifact, name, device, row) for name, device in readers for row in rows
+            Configuration(artifact, name, device, row) for name, device in readers for row in sized
         ]
     return configurations
 

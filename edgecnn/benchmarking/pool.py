@@ -33,8 +33,11 @@ def pool_size(specs: Sequence[TensorSpec], batch: int) -> int:
 
     Counted in float32, so that the same network gets the same inputs in every format.
     """
-    sizes = (prod(size or 1 for size in channels_last(spec)[1:]) for spec in specs)
-    bytes_each = 4 * batch * sum(sizes)
+    bytes_each = 0
+    for spec in specs:
+        samples = batch if is_batched(spec, batch) else 1
+        sizes = channels_last(spec)[1:] if is_batched(spec, batch) else spec.shape
+        bytes_each += 4 * samples * prod(size or 1 for size in sizes)
     return int(np.clip(POOL_BYTES // max(bytes_each, 1), FEWEST, POOL_SIZE))
 
 
@@ -89,9 +92,14 @@ class Inputs:
         assert self._synthetic is not None
         return self._synthetic.arrays()
 
+    @staticmethod
+    def count(arrays: Sequence[Array]) -> int:
+        """How many samples `arrays` hold: one for a model that takes nothing."""
+        return len(arrays[0]) if arrays else 1
+
     def pool(self, arrays: Sequence[Array]) -> list[list[Array]]:
         """Distinct batches for the timed loop, spread over all samples."""
-        count, batch = len(arrays[0]), self._batch
+        count, batch = self.count(arrays), self._batch
         most = pool_size(self._specs, batch)
         stride = max(1, count // (most * batch))
         spread = [
@@ -101,7 +109,7 @@ class Inputs:
 
     def batches(self, arrays: Sequence[Array]) -> Iterator[list[Array]]:
         """All samples; the last batch is filled with the first samples."""
-        count = len(arrays[0])
+        count = self.count(arrays)
         for start in range(0, count, self._batch):
             yield self._ready(arrays, range(start, start + self._batch))
 

@@ -26,6 +26,7 @@ from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
 from edgecnn.benchmarking.process import Outcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol, resolve
+from edgecnn.benchmarking.retry import run_worker_safely
 from edgecnn.benchmarking.rounds import Looks, spent_secs, wants_another
 from edgecnn.benchmarking.verdict import OutputHealth, judge
 from edgecnn.benchmarking.worker import Job, cause_of
@@ -56,6 +57,8 @@ class _Row:
     measurement: Measurement
     python: Path | Outcome | None = None
     """What runs its workers (None: this Python), or why nothing can."""
+    numbers: str = ""
+    """What its workers feed, where the model does not take what is drawn (see `retry`)."""
     health: OutputHealth | None = None
     outputs: Path | None = None
     scorer: Scorer | None = None
@@ -278,6 +281,7 @@ class _Ledger:
                 spent_secs=spent_secs(runs),
                 looks=self._looks.told(_name_of(row.python)),
                 known_ns=self._looks.known_ns(_name_of(row.python)),
+                numbers=row.numbers,
             )
             outputs = self._folder / f"outputs-{row.number}"
             if row.outputs is None:
@@ -285,7 +289,7 @@ class _Ledger:
             if not runs:
                 real = [name for name in self._passes if samples or name != "stages"]
                 job = replace(job, passes=tuple(real))
-            outcome = run_worker(job, row.python)
+            outcome, row.numbers = run_worker_safely(job, row.python)
             if outcome.run is not None:
                 run = replace(outcome.run, round=round_number)
                 outcome = replace(outcome, run=run)

@@ -271,6 +271,7 @@ def _worth_knowing(measurement: Measurement) -> Iterator[str]:
         )
     effective = measurement.effective
     if effective is not None:
+        yield from effective.details.get("assumed", ())
         yield from _less_than_it_seems(measurement, effective)
     yield from _proving_little(measurement)
     memory = measurement.found("memory")

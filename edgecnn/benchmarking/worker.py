@@ -47,13 +47,21 @@ from edgecnn.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from edgecnn.formats.check import read_signature
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Cause, RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
-from edgecnn.synthetic_inputs import SyntheticInputs
+from edgecnn.runtimes.declared import assumptions
+from edgecnn.synthetic_inputs import SyntheticInputs, is_batched
 
 PR_SET_PDEATHSIG = 1
 SLOW_NS = 1_000_000_000
+NUMBERS = {
+    "0": "whole numbers were 0 everywhere",
+    "1": "whole numbers were 1 everywhere",
+    "ones": "all inputs but the first of real values were 1",
+}
+"""0 is an id of every table and a count of nothing, 1 a size, an axis, a scale, a count of one."""
 PEAK_INFERENCES = 3
 """After so many inferences a runtime has taken the memory that it works in."""
 
@@ -94,6 +102,10 @@ class Job:
     spent_secs: float = 0.0
     looks: tuple[tuple[int, int], ...] = ()
     known_ns: float | None = None
+    numbers: str = ""
+    """What synthetic inputs are instead of what is drawn: one of NUMBERS, with which
+    `benchmarking.retry` tries again.
+    """
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -198,6 +210,8 @@ def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
     placement.verify(job.options.affinity, machine)
     # Only now: some runtimes prove what executes by inferring once more, or by loading again.
     effective = asdict(session.effective)
+    if said := _assumptions(job):
+        effective["details"] = {**effective["details"], "assumed": said}
     yield {
         "event": "measured",
         "run": {
@@ -246,6 +260,18 @@ def _inputs(job: Job, session: Session) -> Inputs:
         return Inputs(session.inputs, job.options.batch, samples=Path(job.samples))
     made = synthetic(job, session, pool_size(session.inputs, 1))
     return Inputs(session.inputs, job.options.batch, synthetic=made)
+
+
+def _assumptions(job: Job) -> list[str]:
+    """What had to be assumed of the model to measure it, in sentences."""
+    said = []
+    if job.numbers:
+        said.append(f"{NUMBERS[job.numbers]}: the runtime refused others")
+    try:
+        signature = read_signature(Path(job.path or ""))
+        return [*assumptions(signature, job.options), *said]
+    except EdgeCNNError:  # a format that only its own library reads
+        return said
 
 
 def _first_inferences(sessions: Sequence[Session], inputs: Inputs) -> tuple[int, int]:
@@ -306,6 +332,8 @@ def synthetic(job: Job, session: Session, count: int) -> SyntheticInputs:
         batch=job.options.batch,
         vocabularies=tables,
         values={spec.name: reals for spec in session.inputs} if reals else {},
+        only=int(job.numbers) if job.numbers.isdecimal() else None,
+        ones=job.numbers == "ones",
     )
 
 
@@ -320,13 +348,19 @@ def _write_outputs(
     (n, …). With a `deadline` of the monotonic clock fewer samples are inferred, two at least.
     """
     assert job.outputs is not None
-    folder, batch, count = Path(job.outputs), job.options.batch, len(samples[0])
+    folder, batch = Path(job.outputs), job.options.batch
+    count = Inputs.count(samples)
     folder.mkdir(parents=True, exist_ok=True)
+    whole = not any(is_batched(spec, batch) for spec in session.inputs)
     kept: list[list[npt.NDArray[Any]]] = []
     written: list[np.memmap[Any, Any]] = []
     done = 0
     for tensors in batches:
-        outputs = [output for output in session.run_bound(tensors) if output.shape[:1] == (batch,)]
+        outputs = [
+            output[None] if whole else output
+            for output in session.run_bound(tensors)
+            if output.dtype != object and (whole or output.shape[:1] == (batch,))
+        ]
         stop = min(done + batch, count)
         if deadline is not None:
             kept.append([output[: stop - done] for output in outputs])
@@ -344,8 +378,16 @@ def _write_outputs(
             break
     for array in written:
         array.flush()
-    for index, parts in enumerate(zip(*kept, strict=True)):
+    for index, parts in enumerate(_of_one_shape(kept)):
         np.save(folder / f"{index}.npy", np.concatenate(parts))
+
+
+def _of_one_shape(kept: list[list[npt.NDArray[Any]]]) -> Iterator[list[npt.NDArray[Any]]]:
+    """The entries of each output, of those whose shape is the same for every input."""
+    if len({len(outputs) for outputs in kept}) == 1:
+        for parts in map(list, zip(*kept, strict=True)):
+            if len({part.shape[1:] for part in parts}) == 1:
+                yield parts
 
 
 def output_paths(folder: Path) -> list[Path]:

@@ -15,13 +15,17 @@ from edgecnn.formats.kinds import by_suffix
 
 Limits = tuple[int | None, ...]
 
+SIZES_BELOW = 2
+"""Inputs that are sizes, repeats or counts are drawn below this number."""
+
 Reach = dict[int, int]
 """Which inputs (by number) a value holds, and what was added to their values on the way."""
 
 
 def id_limits(path: Path) -> Limits:
     """For each input of a model file, in its order: ids from 0 to below this number fit every
-    table that the input is looked up in. None for an input that reaches no table.
+    table that the input is looked up in, and make sense as sizes where it is one. None for an
+    input that is neither.
 
     An input counts when it reaches the table through operators that move, cast or shift values
     (Reshape, Cast, Slice, a constant added …), also inside of branches, loops and functions.

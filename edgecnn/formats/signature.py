@@ -20,6 +20,11 @@ class Value:
     shape: tuple[Dimension, ...] | None
     scale: float | None = None
     zero_point: int | None = None
+    inside: tuple[str, ...] = ()
+    """What holds the value's tensors where it is none itself, outermost first: "sequence",
+    "optional", "map"."""
+    element: Value | None = None
+    """One of these tensors."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,10 @@ class Signature:
     operators: Mapping[str, int] = field(default_factory=dict)
     channels_last: bool = False
     """The format keeps channels last; otherwise where they stand is judged by the sizes."""
+    open_ranks_are_scalars: bool = False
+    """An input that does not say its rank runs as a scalar in the format's own runtime."""
+    batched: bool = False
+    """The format has a batch axis in every input; otherwise the shapes must tell."""
     dtypes: frozenset[str] = frozenset()
     """Those of all tensors, weights included, where the file tells."""
     kernels: frozenset[tuple[int, ...]] = frozenset()

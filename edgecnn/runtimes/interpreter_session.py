@@ -265,7 +265,8 @@ def _precision(
         precision = _executed(data, weight)
         counts[precision] = counts.get(precision, 0) + 1
         weights[stored] = weights.get(stored, 0) + 1
-    first = np.dtype(interpreter.get_input_details()[0]["dtype"]).name
+    inputs = interpreter.get_input_details()
+    first = np.dtype(inputs[0]["dtype"]).name if inputs else "unknown"
     return dominant(counts, first), counts, weights
 
 

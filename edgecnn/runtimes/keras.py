@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
 from edgecnn.errors import InputError, MissingDependencyError, UnavailableError
+from edgecnn.formats.signature import Signature, Value
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
+from edgecnn.runtimes.declared import fixed_inputs
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
-from edgecnn.runtimes.shapes import check_dtype, fix_shapes
 from edgecnn.runtimes.tensors import name_axes
 
 _COMPUTE = ("Conv", "DepthwiseConv", "SeparableConv", "Dense", "EinsumDense")
@@ -89,21 +91,15 @@ class KerasSession(Session):
         self._keras, self._model = keras, model
         self._backend = str(keras.backend.backend())
         self._device = "/CPU:0" if device == "cpu" else "/GPU:0"
-        for tensor in model.inputs:
-            check_dtype(str(tensor.name), str(tensor.dtype))
-        shapes = fix_shapes(
-            [(str(t.name), t.shape) for t in model.inputs], options.batch, options.shape
-        )
         self.inputs = tuple(
-            TensorSpec(
-                str(tensor.name), shape, str(tensor.dtype), _layout(model, shape, str(tensor.dtype))
-            )
-            for tensor, shape in zip(model.inputs, shapes, strict=True)
+            replace(spec, layout=_layout(model, spec.shape, spec.dtype))
+            for spec in fixed_inputs(_signature(model), options)
         )
+        batch = self.inputs[0].shape[0] if self.inputs[0].shape else options.batch
         self.outputs = tuple(
             TensorSpec(
                 str(tensor.name),
-                (options.batch, *tensor.shape[1:]),
+                (batch, *tensor.shape[1:]),
                 str(tensor.dtype),
                 _layout(model, tensor.shape),
             )
@@ -218,14 +214,30 @@ def _version(keras: ModuleType) -> str:
         return "of unknown version"
 
 
-def _layout(model: Any, shape: Sequence[int], dtype: str = "float32") -> str:
+def _signature(model: Any) -> Signature:
+    """What the loaded model takes, and the classes of its layers."""
+    layers = model._flatten_layers(include_self=False, recursive=True)  # noqa: SLF001
+    return Signature(
+        tuple(Value(str(each.name), str(each.dtype), tuple(each.shape)) for each in model.inputs),
+        (),
+        Counter(type(layer).__name__ for layer in layers),
+        channels_last=not _keeps_channels_first(model),
+        batched=True,
+    )
+
+
+def _layout(model: Any, shape: Sequence[int | None], dtype: str = "float32") -> str:
     """By what the model's layers say; one that mixes both takes channels last, Keras's default."""
+    layout = name_axes(len(shape), dtype)
+    if len(shape) > 2 and layout and _keeps_channels_first(model):
+        return f"NC{layout[1:-1]}"
+    return layout
+
+
+def _keeps_channels_first(model: Any) -> bool:
     formats = {
         str(layer.data_format)
         for layer in model._flatten_layers(include_self=False, recursive=True)  # noqa: SLF001
         if hasattr(layer, "data_format")
     }
-    layout = name_axes(len(shape), dtype)
-    if len(shape) > 2 and layout and formats == {"channels_first"}:
-        return f"NC{layout[1:-1]}"
-    return layout
+    return formats == {"channels_first"}

@@ -1,5 +1,5 @@
 """Fixed shapes from the shapes a model file declares: the batch is ours, other open dimensions get
-the sizes that the user names.
+the sizes that the user names, else 1, and a model that looks at images is asked about.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ import re
 from collections.abc import Mapping, Sequence
 
 from edgecnn.errors import InputError, UnsupportedError
-
-Dimension = int | str | None
-"""A size, or a name or None where the model leaves the dimension open."""
+from edgecnn.formats.signature import Dimension
 
 Shape = tuple[Dimension, ...]
 
-_NUMERIC = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")
+_NUMERIC = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)")
 _LARGEST = 1 << 31
-_EXAMPLES = {4: 224, 5: 16}
-"""A size for an example, by rank; sequences and signals get 128."""
+_SIDES, _CHANNELS = {4: 224, 5: 16}, 3
+"""Sizes for an example, by rank (sequences and signals get 128), and of channels."""
+ASSUMED = 1
+"""The size of an open dimension that nobody gives: the least that every model takes."""
 
 
 def parse_shapes(text: str) -> dict[str, tuple[int, ...]]:
@@ -39,39 +39,69 @@ def parse_shapes(text: str) -> dict[str, tuple[int, ...]]:
 
 
 def fix_shapes(
-    shapes: Sequence[tuple[str, Sequence[Dimension] | None]], batch: int, given: str = ""
+    shapes: Sequence[tuple[str, Sequence[Dimension] | None]],
+    batch: int,
+    given: str = "",
+    *,
+    images: Mapping[str, int] | None = None,
 ) -> list[tuple[int, ...]]:
     """The shape each input gets: an open first dimension becomes `batch`, other open ones the
-    sizes in `given` (see `parse_shapes`; its shapes may leave out the batch).
+    sizes in `given` (see `parse_shapes`; its shapes may leave out the batch). Sizes that a model
+    fixes are kept.
 
-    `shapes` are (input name, declared shape; None where even the rank is open). Raises
-    InputError when another dimension stays open, when `given` does not fit, and when every
-    input has a fixed batch that is not `batch`. Inputs of rank below 2 (a scalar threshold,
-    say) have no batch.
+    `shapes` are (input name, declared shape; None where even the rank is open). All open sizes
+    must be given; with `images`, the inputs that take images with the axis of their channels,
+    only those of images must, since one pixel is no image: others are 1, and what has an open
+    rank is a scalar. Raises InputError where one is missing, when `given` does not fit, and when
+    a batch above 1 fits no input.
     """
-    if not shapes:
-        raise UnsupportedError(
-            "the model takes no input: it answers a constant",
-            hint="export the model with what it computes from as an input",
-        )
-    wanted = _assigned(shapes, parse_shapes(given))
+    wanted = _assigned(shapes, parse_shapes(given)) if shapes else {}
     fixed = [
-        _fix(name, None if shape is None else tuple(shape), batch, wanted.get(name))
+        _fix(
+            name,
+            None if shape is None else tuple(shape),
+            batch,
+            wanted.get(name),
+            asked=images is None or name in images,
+            channels=(images or {}).get(name, 3),
+        )
         for name, shape in shapes
     ]
-    batched = [shape for shape in fixed if len(shape) >= 2]
-    if batched and all(shape[0] != batch for shape in batched):
-        have = batched[0][0]
+    if batch > 1 and not any(shape[:1] == (batch,) for shape in fixed):
+        have = next((shape[0] for shape in fixed if len(shape) >= 2), None)
+        takes = "has no batch axis" if have is None else f"takes batches of exactly {have}"
         raise InputError(
-            f"the model takes batches of exactly {have}, asked for: {batch}",
-            hint=f"ask for batch {have}, or convert the model with an open batch dimension",
+            f"the model {takes}, asked for: {batch}",
+            hint="leave out --batch, or convert the model with an open batch dimension",
         )
     return fixed
 
 
+def assumed_sizes(
+    shapes: Sequence[tuple[str, Sequence[Dimension] | None]],
+    fixed: Sequence[Sequence[int]],
+    given: str,
+) -> list[str]:
+    """What stands for sizes that nobody gave, as in "x (1, ?, 3) as (1, 1, 3)".
+
+    `fixed` are the shapes that `fix_shapes` made of `shapes` and `given`.
+    """
+    wanted = _assigned(shapes, parse_shapes(given)) if shapes else {}
+    return [
+        f"{name} {_show(shape)} as {_show(size)}"
+        for (name, shape), size in zip(shapes, fixed, strict=True)
+        if name not in wanted and _has_open(shape)
+    ]
+
+
+def is_open(size: Dimension) -> bool:
+    """Whether a declared dimension has no size."""
+    return not isinstance(size, int) or size < 0
+
+
 def check_dtype(name: str, dtype: str) -> None:
     """Raise UnsupportedError for an input that numpy has no numbers for (text, say)."""
-    if not is_numeric(dtype):
+    if not is_numeric(dtype) and not is_text(dtype):
         raise UnsupportedError(
             f"input {name!r} takes {_in_words(dtype)}, edgecnn feeds numbers only",
             hint="convert the model with an input of numbers (text processing outside of it)",
@@ -97,6 +127,11 @@ def check_outputs(
             hint="onnxruntime:cpu runs dictionaries; or export the model without them "
             "(for ZipMap of scikit-learn: options={'zipmap': False})",
         )
+
+
+def is_text(dtype: str) -> bool:
+    """Whether numpy keeps such values as objects; only runtimes that take texts say so."""
+    return dtype == "object"
 
 
 def is_numeric(dtype: str) -> bool:
@@ -136,38 +171,49 @@ def _assigned(
 
 
 def _fix(
-    name: str, shape: Shape | None, batch: int, wanted: tuple[int, ...] | None
+    name: str,
+    shape: Shape | None,
+    batch: int,
+    wanted: tuple[int, ...] | None,
+    *,
+    asked: bool,
+    channels: int,
 ) -> tuple[int, ...]:
+    if shape is None and wanted is None and asked:
+        sizes = "1x224x224x3" if channels == 3 else "1x3x224x224"
+        raise InputError(
+            f"input {name!r} does not say how many dimensions it has",
+            hint=f"give its shape, as in --shape {name}={sizes}",
+        )
     if shape is None:
-        if wanted is None:
-            raise InputError(
-                f"input {name!r} does not say how many dimensions it has",
-                hint=f"give its shape: --shape {name}=1x…",
-            )
-        shape = (None,) * len(wanted)
+        shape = (None,) * len(wanted or ())
     declared = shape
-    if shape and _is_open(shape[0]):
+    if shape and is_open(shape[0]):
         shape = (batch, *shape[1:])
     if wanted is not None:
         shape = _filled(name, declared, shape, wanted)
-    if any(_is_open(size) for size in shape):
-        example = _EXAMPLES.get(len(shape), 128)
-        sizes = "x".join(str(example if _is_open(size) else size) for size in shape)
+    if asked and any(is_open(size) for size in shape):
+        side, rank = _SIDES.get(len(shape), 128), len(shape)
+        examples = [_CHANNELS if (rank, axis) == (4, channels) else side for axis in range(rank)]
+        sizes = "x".join(
+            str(example if is_open(size) else size)
+            for example, size in zip(examples, shape, strict=True)
+        )
         raise InputError(
             f"input {name!r} has shape {_show(shape)}: every dimension but the batch needs a size",
             hint=f"give it, as in --shape {name}={sizes}",
         )
-    return tuple(int(size) for size in shape if size is not None)
+    return tuple(size if isinstance(size, int) and size >= 0 else ASSUMED for size in shape)
 
 
 def _filled(name: str, declared: Shape, shape: Shape, wanted: tuple[int, ...]) -> tuple[int, ...]:
     """`shape` with the wanted sizes, which fit what is declared and the batch."""
     whole = (shape[0], *wanted) if shape and len(wanted) == len(shape) - 1 else wanted
     fits = len(whole) == len(shape) and all(
-        _is_open(have) or have == want for have, want in zip(shape, whole, strict=True)
+        is_open(have) or have == want for have, want in zip(shape, whole, strict=True)
     )
     if not fits:
-        batched = bool(declared) and _is_open(declared[0])
+        batched = bool(declared) and is_open(declared[0])
         raise InputError(
             f"--shape {name}={'x'.join(map(str, wanted))} does not fit: the model declares "
             f"{_show(declared)}" + (f", the batch is {shape[0]}" if batched else ""),
@@ -177,18 +223,14 @@ def _filled(name: str, declared: Shape, shape: Shape, wanted: tuple[int, ...]) -
 
 
 def _has_open(shape: Sequence[Dimension] | None) -> bool:
-    return shape is None or any(_is_open(size) for size in tuple(shape)[1:])
+    return shape is None or any(is_open(size) for size in tuple(shape)[1:])
 
 
 def _show(shape: Sequence[Dimension] | None) -> str:
     if shape is None:
         return "of open rank"
     shown = [
-        ("?" if size is None or isinstance(size, int) else size) if _is_open(size) else str(size)
+        ("?" if size is None or isinstance(size, int) else size) if is_open(size) else str(size)
         for size in shape
     ]
     return f"({', '.join(shown)})"
-
-
-def _is_open(size: Dimension) -> bool:
-    return not isinstance(size, int) or size < 0

@@ -70,7 +70,7 @@ def from_model(array: Array, spec: TensorSpec) -> Array:
         return (array.astype(np.float32) - np.float32(spec.zero_point or 0)) * np.float32(
             spec.scale
         )
-    if np.issubdtype(array.dtype, np.floating):
+    if np.issubdtype(array.dtype, np.floating):  # of complex values both parts stay
         return array.astype(np.float32)
     return array
 

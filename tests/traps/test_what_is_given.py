@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn.cli import invoke
+from edgecnn.results import RuntimeOptions
 from tests.unit.formats.small_models import adding, external_tensor, node, value, write_onnx
 
 RUNTIMES = "onnxruntime:cpu,openvino:cpu,opencv:cpu"
@@ -81,3 +82,36 @@ def test_an_open_size_is_asked_for_and_kept_in_the_row(
     assert invoke([*arguments, "--out", str(tmp_path / "s.json")]) == 0
     (row,) = json.loads((tmp_path / "s.json").read_text())["measurements"]
     assert row["options"]["shape"] == "1x3x16x16"
+
+
+def relu(path: Path, shape: tuple[int | str, ...]) -> Path:
+    return write_onnx(
+        path, [node("Relu", ["x"], ["y"])], inputs=[value("x", shape)], outputs=[value("y", shape)]
+    )
+
+
+def test_the_samples_of_a_batch_that_the_file_fixes_are_counted(tmp_path: Path, measure):
+    row = measure(relu(tmp_path / "m.onnx", (4, 8)), "onnxruntime:cpu", passes=())
+    assert row.options.batch == 4
+    assert row.throughput_per_s == pytest.approx(4e3 / row.latency.mean)
+    assert "fixes the batch at 4: one inference answers 4 samples" in " ".join(row.reasons)
+
+
+def test_a_model_without_a_batch_axis_is_one_sample_an_inference(tmp_path: Path, measure):
+    row = measure(relu(tmp_path / "m.onnx", (32, 24, 3)), "onnxruntime:cpu", passes=())
+    assert row.throughput_per_s == pytest.approx(1e3 / row.latency.mean)
+    assert "one inference counts as one sample, x (32, 24, 3)" in " ".join(row.reasons)
+
+
+def test_an_image_is_never_one_pixel_because_nobody_gave_its_size(
+    tmp_path: Path, measure, capsys: pytest.CaptureFixture[str]
+):
+    path = relu(tmp_path / "m.onnx", ("n", 3, "h", "w"))
+    assert benchmark(path, tmp_path / "r.json") == 2
+    told = capsys.readouterr().err
+    assert "input 'x' has shape (1, 3, h, w)" in told
+    assert "--shape x=1x3x224x224" in told
+    options = RuntimeOptions(shape="x=1x3x9x7")
+    row = measure(path, "onnxruntime:cpu", options=options, passes=())
+    assert row.status == "ok"
+    assert "taken as 1" not in " ".join(row.reasons)

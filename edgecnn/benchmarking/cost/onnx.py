@@ -10,6 +10,7 @@ from typing import Any
 from edgecnn.benchmarking.cost.graph import Cost, Graph, Operator, Tensor, UncountableError, refuse
 from edgecnn.errors import InputError
 from edgecnn.registry import require
+from edgecnn.runtimes.declared import samples_of
 
 _VIEWS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Shape",
           "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Clip", "HardSwish", "Elu", "Gelu",
@@ -42,7 +43,7 @@ def count(path: Path) -> Cost:
         model = onnx.load(str(path), load_external_data=False)
         _fix_batch(model.graph)
         model = shape_inference.infer_shapes(model, data_prop=True)
-        return _graph(onnx, model.graph).cost()
+        return _graph(onnx, model.graph, samples_of(path, 1)).cost()
     except (
         protobuf.DecodeError,
         shape_inference.InferenceError,
@@ -67,7 +68,7 @@ def _fix_batch(graph: Any) -> None:
                 dimension.Clear()
 
 
-def _graph(onnx: Any, graph: Any) -> Graph:
+def _graph(onnx: Any, graph: Any, samples: int) -> Graph:
     refuse(node.op_type for node in graph.node if node.op_type in _UNKNOWN)
     refuse(
         f"{node.domain}.{node.op_type}" for node in graph.node if node.domain not in ("", "ai.onnx")
@@ -78,7 +79,6 @@ def _graph(onnx: Any, graph: Any) -> Graph:
     nodes = [node for node in graph.node if node.op_type != "Constant"]
     operators = [_operator(node, known) for node in nodes]
     # Constant branches and shape arithmetic may have no shape; they move nothing to speak of.
-    first = known[inputs[0]].shape if inputs and inputs[0] in known else ()
     tensors = {
         name: known[name]
         for operator in operators
@@ -94,7 +94,7 @@ def _graph(onnx: Any, graph: Any) -> Graph:
     }
     if missing:
         raise UncountableError(f"the shape of {sorted(missing)[0]} is not known before it runs")
-    return Graph(tensors, operators, inputs, max(first[0], 1) if first else 1)
+    return Graph(tensors, operators, inputs, samples)
 
 
 def _constants(onnx: Any, graph: Any) -> Iterator[tuple[str, Tensor]]:

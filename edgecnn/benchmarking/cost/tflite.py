@@ -12,6 +12,7 @@ from edgecnn.errors import InputError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.tflite.schema import codes_of, dtype_of, opened
 from edgecnn.formats.wire.flatbuffer import Table
+from edgecnn.runtimes.declared import samples_of
 
 # Numbers of BuiltinOperator in schema.fbs.
 _CONV_2D, _DEPTHWISE, _DEQUANTIZE, _FULLY_CONNECTED, _PRELU = 3, 4, 6, 9, 54
@@ -45,12 +46,12 @@ def count(path: Path) -> Cost:
     read_signature(path)  # every offset and index has been checked once this returns
     try:
         with opened(path) as model:
-            return _graph(model).cost()
+            return _graph(model, samples_of(path, 1)).cost()
     except (struct.error, IndexError, KeyError, ValueError) as error:
         raise InputError(f"{path.name}: not a complete TFLite model ({error})") from error
 
 
-def _graph(model: Table) -> Graph:
+def _graph(model: Table, samples: int) -> Graph:
     codes = codes_of(model)
     buffers = [_holds_data(buffer) for buffer in model.tables(4)]
     graph = next(model.tables(2))
@@ -63,12 +64,11 @@ def _graph(model: Table) -> Graph:
         refuse(["STABLEHLO operators"])
     tensors = [_tensor(tensor, buffers) for tensor in graph.tables(0)]
     inputs = graph.integers(1)
-    batch = tensors[inputs[0]].shape[0] if inputs and tensors[inputs[0]].shape else 1
     return Graph(
         {str(index): tensor for index, tensor in enumerate(tensors)},
         [_operator(code, tensors, into, out) for code, into, out in operators],
         [str(index) for index in inputs],
-        max(batch, 1),
+        samples,
     )
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from edgecnn.formats.base import Format
 from edgecnn.formats.external import ExternalRange
+from edgecnn.formats.signature import Signature
 
 
 class Keras(Format):
@@ -36,6 +37,12 @@ class Keras(Format):
 
         check.examine(path)
         return ()
+
+    @classmethod
+    def signature(cls, path: Path) -> Signature | None:
+        from edgecnn.formats.keras import signature
+
+        return signature.read(path)
 
     @classmethod
     def recipe(cls, path: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.formats.keras.config import read_config
+from edgecnn.formats.keras.config import listed, mapping, read_config
 
 _MAX_STEPS = 100_000
 
@@ -16,12 +16,12 @@ def id_limits(path: Path) -> tuple[int | None, ...]:
     config = read_config(path)
     if config is None:
         return ()
-    settings = _mapping(config.get("config") if isinstance(config, dict) else None)
-    layers = [_mapping(layer) for layer in _listed(settings.get("layers"))]
+    settings = mapping(config.get("config") if isinstance(config, dict) else None)
+    layers = [mapping(layer) for layer in listed(settings.get("layers"))]
     names = list(_input_names(settings.get("input_layers")))
     if not names:  # a sequential model
         return (min(_tables(layers), default=None),)
-    by_name = {str(_mapping(layer.get("config")).get("name")): layer for layer in layers}
+    by_name = {str(mapping(layer.get("config")).get("name")): layer for layer in layers}
     found: dict[str, int] = {}
     for layer in layers:
         rows = min(_tables([layer]), default=None)
@@ -36,12 +36,12 @@ def _tables(layers: list[Mapping[str, Any]]) -> Iterator[int]:
     """Rows of every embedding, those inside of models inside included."""
     waiting: list[Any] = list(layers)
     while waiting:
-        layer = _mapping(waiting.pop())
-        settings = _mapping(layer.get("config"))
+        layer = mapping(waiting.pop())
+        settings = mapping(layer.get("config"))
         rows = settings.get("input_dim")
         if layer.get("class_name") == "Embedding" and isinstance(rows, int) and rows > 0:
             yield rows
-        waiting.extend(_listed(settings.get("layers")))
+        waiting.extend(listed(settings.get("layers")))
         waiting.extend(value for value in settings.values() if isinstance(value, dict))
 
 
@@ -52,7 +52,7 @@ def _sources(layer: Mapping[str, Any], by_name: Mapping[str, Mapping[str, Any]])
     waiting = [layer]
     while waiting and len(seen) < _MAX_STEPS:
         current = waiting.pop()
-        name = str(_mapping(current.get("config")).get("name"))
+        name = str(mapping(current.get("config")).get("name"))
         if current.get("class_name") == "InputLayer":
             found.add(name)
         if current is not layer and current.get("class_name") == "Embedding":
@@ -88,11 +88,3 @@ def _input_names(layers: Any) -> Iterator[str]:
     elif isinstance(layers, list):
         for one in layers:
             yield from _input_names(one)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

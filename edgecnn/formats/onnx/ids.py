@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn.formats.id_tables import Reach, merged
+from edgecnn.formats.id_tables import SIZES_BELOW, Reach, merged
 from edgecnn.formats.onnx.schema import (
     ATTRIBUTE_GRAPH,
     ATTRIBUTE_INTEGER,
@@ -51,6 +51,14 @@ _LOOKUPS: Mapping[str, Mapping[int, int]] = {
     "EmbedLayerNormalization": {0: 2, 1: 4, 8: 3},
 }
 """Of an operator: which input holds ids, and which one the table."""
+_SIZES: Mapping[str, tuple[int, ...]] = {
+    **dict.fromkeys(("Reshape", "Expand", "Tile", "Pad", "TopK", "CenterCropPad"), (1,)),
+    **dict.fromkeys(("ConstantOfShape", "Loop"), (0,)),
+    "Range": (0, 1),
+    "Resize": (3,),
+}
+"""Of an operator: which inputs are sizes and counts. Drawn like ids, they would ask for gigabytes,
+whatever the size of the network."""
 _KEEPS_SHAPE = ("Identity", "Cast", "DequantizeLinear", "QuantizeLinear", "Dropout")
 _MAX_DEPTH = 8
 
@@ -121,6 +129,9 @@ class _Limits:
             shape = scope.shapes.get(inputs[table], ())
             if -len(shape) <= axis < len(shape):
                 self._limit(scope.reach.get(inputs[ids], {}), shape[axis])
+        for place in _SIZES.get(operator, ()):
+            if place < len(inputs):
+                self._limit(scope.reach.get(inputs[place], {}), SIZES_BELOW)
         if operator == "OneHot" and len(inputs) > 1 and inputs[1] in scope.constants:
             self._limit(scope.reach.get(inputs[0], {}), scope.constants[inputs[1]])
 

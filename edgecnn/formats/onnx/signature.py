@@ -36,6 +36,8 @@ from edgecnn.formats.onnx.schema import (
 from edgecnn.formats.signature import Dimension, Signature, Value
 from edgecnn.formats.wire.protobuf import Message
 
+_HOLDERS = {TYPE_SEQUENCE: "sequence", TYPE_MAP: "map", TYPE_OPTIONAL: "optional"}
+
 
 def read(path: Path) -> Signature:
     """See `Format.signature`. Raises ValueError or IndexError for a file that is not whole."""
@@ -69,14 +71,15 @@ def _model(model: Message) -> Signature:
             inputs.append(_value(part))
         elif number == GRAPH_OUTPUT:
             outputs.append(_value(part))
-    if not operators or not outputs:
-        raise ValueError("its graph is empty")
+    if not outputs:
+        raise ValueError("its graph has no output")
     # Before IR version 4 every initializer had to be listed as an input as well.
     inputs = [value for value in inputs if value.name not in constants]
     return Signature(
         tuple(inputs),
         tuple(outputs),
         operators,
+        open_ranks_are_scalars=True,
         kernels=frozenset(kernels),
         producers={value.name: made_by[value.name] for value in outputs if value.name in made_by},
         ir_version=model.integer(MODEL_IR),
@@ -93,12 +96,30 @@ def _value(info: Message) -> Value:
     kind = info.message(VALUE_TYPE)
     tensor = kind.message(TYPE_TENSOR) if kind else None
     if tensor is None:
-        return Value(name, _kind(kind) if kind else "of no declared type", None)
+        words = _kind(kind) if kind else "of no declared type"
+        inside, element = _element(name, kind) if kind else ((), None)
+        return Value(name, words, None, inside=inside, element=element)
+    return _tensor_value(name, tensor)
+
+
+def _tensor_value(name: str, tensor: Message) -> Value:
     shape = tensor.message(2)
     dimensions = None
     if shape is not None:
         dimensions = tuple(_dimension(part) for number, part in shape.messages() if number == 1)
     return Value(name, DTYPES.get(tensor.integer(1) or 0, "unknown"), dimensions)
+
+
+def _element(name: str, kind: Message) -> tuple[tuple[str, ...], Value | None]:
+    """(what holds the tensors of a type, one of these tensors)."""
+    for number, inner in kind.messages():
+        if number == TYPE_TENSOR:
+            return (), _tensor_value(name, inner)
+        if number in _HOLDERS:
+            part = inner.message(2 if number == TYPE_MAP else 1)
+            inside, element = _element(name, part) if part else ((), None)
+            return (_HOLDERS[number], *inside), element
+    return (), None
 
 
 def _kind(kind: Message) -> str:
@@ -121,4 +142,6 @@ def _kind(kind: Message) -> str:
 
 def _dimension(dimension: Message) -> Dimension:
     size = dimension.integer(1)
-    return size if size is not None else dimension.text(2) or None
+    if size is not None:
+        return size if size >= 0 else None
+    return dimension.text(2) or None

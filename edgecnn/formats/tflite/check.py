@@ -62,8 +62,8 @@ def _examined(model: Table) -> list[ExternalRange]:
     for graph in budget.counted(model.tables(MODEL_SUBGRAPHS)):
         _check_graph(graph, codes, max(buffers, 1), budget)
         graphs += 1
-    if not graphs or not codes:
-        raise ValueError("its graph holds no operators" if graphs else "it holds no graph")
+    if not graphs:
+        raise ValueError("it holds no graph")
     return list(_external(model, budget))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgecnn.formats.id_tables import Reach, merged
+from edgecnn.formats.id_tables import SIZES_BELOW, Reach, merged
 from edgecnn.formats.tflite.schema import (
     GRAPH_INPUTS,
     GRAPH_OPERATORS,
@@ -43,6 +43,8 @@ _MOVES = {
     *(53, 55, 60, 64, 65, 69, 70),  # CAST MAXIMUM PADV2 SELECT SLICE TILE EXPAND_DIMS
     *(83, 88, 102, 105, 123, 130),  # PACK UNPACK SPLIT_V REVERSE_V2 SELECT_V2 BROADCAST_TO
 }
+_SIZES = {22: 1, 34: 1, 48: 1, 60: 1, 69: 1, 94: 0, 96: 1, 130: 1}
+"""RESHAPE PAD TOPK_V2 PADV2 TILE FILL RANGE BROADCAST_TO: which input is a size or a count."""
 _MAX_CALLS, _MAX_OPERATORS = 64, 500_000
 
 
@@ -86,6 +88,9 @@ class _Limits:
         tensors: Sequence[Table],
         reach: Mapping[int, Reach],
     ) -> None:
+        place = _SIZES.get(code, len(inputs))
+        if place < len(inputs):
+            self._limit(reach.get(inputs[place], {}), SIZES_BELOW)
         if len(inputs) < 2:
             return
         ids, rows = reach.get(inputs[0], {}), 0
@@ -99,7 +104,10 @@ class _Limits:
             at = options.field(0) if options else None
             axis = options.source.i32(at) if options and at is not None else 0
             rows = shape[axis] if -len(shape) <= axis < len(shape) else 0
-        for number, added in ids.items():
+        self._limit(ids, rows)
+
+    def _limit(self, reach: Reach, rows: int) -> None:
+        for number, added in reach.items():
             limit = max(rows - max(added, 0), 1)
             if rows > 0:
                 self.found[number] = min(limit, self.found.get(number, limit))

@@ -70,10 +70,12 @@ def _values(
 def _value(tensor: Table, name: str) -> Value:
     sizes = tensor.integers(TENSOR_SHAPE_SIGNATURE) or tensor.integers(TENSOR_SHAPE)
     scales, zeros = quantization_of(tensor, most=1)  # of inputs and outputs never one a channel
-    scale = scales[0] if scales and scales[0] else None
+    dtype = dtype_of(tensor)
+    # Some converters leave a scale at tensors of floats, which means nothing.
+    scale = scales[0] if scales and scales[0] and "int" in dtype else None
     return Value(
         name or tensor.text(TENSOR_NAME),
-        dtype_of(tensor),
+        dtype,
         tuple(None if size < 0 else size for size in sizes),
         scale,
         zeros[0] if scale else None,

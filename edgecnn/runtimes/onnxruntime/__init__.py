@@ -23,7 +23,7 @@ from edgecnn.runtimes.host import cpu_name, thread_count
 from edgecnn.runtimes.onnxruntime import errors
 from edgecnn.runtimes.onnxruntime import profile as operators
 from edgecnn.runtimes.onnxruntime.session import ONNXRuntimeSession
-from edgecnn.runtimes.onnxruntime.values import usable_outputs
+from edgecnn.runtimes.onnxruntime.values import holders, plain_inputs, usable_outputs
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -90,7 +90,8 @@ class ONNXRuntime(Runtime):
     def _load(cls, path: Path, device: str, options: RuntimeOptions) -> ONNXRuntimeSession:
         ort = require("onnxruntime", cls.extra)
         signature = read_signature(path)
-        inputs = fixed_inputs(signature, options)
+        plain = plain_inputs(signature)
+        inputs = fixed_inputs(plain, options)
         outputs, places = usable_outputs(signature)
         availability = cls.probe(device)
         if not availability.available:
@@ -98,7 +99,7 @@ class ONNXRuntime(Runtime):
                 f"onnxruntime:{device}: {availability.reason}", hint=availability.hint
             )
         session_options = _session_options(ort, options)
-        for value, spec in zip(signature.inputs, inputs, strict=True):
+        for value, spec in zip(plain.inputs, inputs, strict=True):
             for dimension, size in zip(value.shape or (), spec.shape, strict=False):
                 if isinstance(dimension, str) and size is not None:
                     session_options.add_free_dimension_override_by_name(dimension, size)
@@ -127,6 +128,7 @@ class ONNXRuntime(Runtime):
             inputs,
             outputs,
             places=places,
+            holders=holders(signature),
             profiled=profiled,
             device_name=availability.device_name,
             tf32=device != "cpu" and _has_tf32(options),

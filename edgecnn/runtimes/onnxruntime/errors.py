@@ -63,10 +63,16 @@ def failures() -> tuple[type[Exception], ...]:
     )
 
 
+def running_failures() -> tuple[type[Exception], ...]:
+    """What running raises: with bound inputs a plain RuntimeError."""
+    return (*failures(), RuntimeError)
+
+
 def one_line(error: Exception) -> str:
     """Without status code, path, and the place in ONNX Runtime's source."""
     text = " ".join(str(error).split())
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = text.removeprefix("Error in execution: ")
     text = re.sub(r"^Load model from .*? failed: ?", "", text)
     text = re.sub(r"/\S+\.(cc|h):\d+ .*?\) (?=[A-Z'\"(])", "", text)
     return shortened(text, LONGEST)

@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 
 from edgecnn import scratch
+from edgecnn.errors import UnsupportedError
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
-from edgecnn.runtimes.onnxruntime.values import as_array
+from edgecnn.runtimes.onnxruntime import errors
+from edgecnn.runtimes.onnxruntime.values import TEXT, as_array
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
 
 _CPU = "CPUExecutionProvider"
+_OTHER_SHAPE = "OrtValue provided for output"
 _FLOAT_OPERATORS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 _PROFILE_DTYPES = {"float": "float32", "double": "float64"}
 
@@ -41,6 +44,7 @@ class ONNXRuntimeSession(Session):
         outputs: tuple[TensorSpec, ...],
         *,
         places: tuple[int, ...],
+        holders: Mapping[str, Callable[[Array], Any]],
         profiled: Callable[[str], Any],
         device_name: str,
         tf32: bool,
@@ -51,13 +55,17 @@ class ONNXRuntimeSession(Session):
         self.profiled = profiled
         self._device_name = device_name
         self._tf32 = tf32
+        self._fed: Mapping[str, Any] = {}
+        self._surprising = False
+        """Whether an output had another shape than the file declares: its size is a matter of
+        values. All outputs are then left to ONNX Runtime."""
         self._threads_started = threads_started
         self._provider = str(session.get_providers()[0])
         self.inputs = inputs
         # ONNX Runtime infers output shapes from the batch it was given; what stays open
         # (a number of detections, say) has a name or None here.
         inferred = [
-            tuple(size if isinstance(size, int) else None for size in output.shape)
+            tuple(size if isinstance(size, int) and size >= 0 else None for size in output.shape)
             for output in session.get_outputs()
         ]
         self.outputs = tuple(
@@ -67,7 +75,11 @@ class ONNXRuntimeSession(Session):
             for spec, place in zip(outputs, places, strict=True)
         )
         every = session.get_outputs()
-        self._objects = any(not output.type.startswith("tensor(") for output in every)
+        self._holders = holders
+        texts = any(spec.dtype == TEXT for spec in inputs)
+        self._objects = (
+            bool(holders) or texts or any(not output.type.startswith("tensor(") for output in every)
+        )
         self._objects |= any(output.type == "tensor(string)" for output in every)
         self._places = places
         self._left_out = [
@@ -78,32 +90,55 @@ class ONNXRuntimeSession(Session):
 
     def bind(self, tensors: Sequence[Array]) -> Invocation:
         names = [spec.name for spec in self.outputs]
-        feed = {spec.name: tensor for spec, tensor in zip(self.inputs, tensors, strict=True)}
+        feed: dict[str, Any] = {
+            spec.name: self._holders[spec.name](tensor) if spec.name in self._holders else tensor
+            for spec, tensor in zip(self.inputs, tensors, strict=True)
+        }
+        self._fed = feed
         session = self._session._sess  # noqa: SLF001 (the wrapper adds a microsecond of checks)
         if self._objects:
             return self._bind_objects(session, feed)
         if self._provider != _CPU:
-            run = session.run
-            return lambda: run(names, feed, None)
+            return self._bind_copies(session, names, feed)
         return self._bind_on_cpu(session, feed)
+
+    def _bind_copies(
+        self, session: Any, names: Sequence[str], feed: Mapping[str, Array]
+    ) -> Invocation:
+        """Inputs are copied to the device and outputs back inside of the inference."""
+        run, failures = session.run, errors.running_failures()
+
+        def invoke() -> Sequence[Array]:
+            try:  # costs nothing while nothing is raised
+                return run(names, feed, None)  # type: ignore[no-any-return]
+            except failures as error:
+                raise self._refusal(error) from error
+
+        return invoke
 
     def _bind_objects(self, session: Any, feed: Mapping[str, Array]) -> Invocation:
         """All outputs are made, those that hold numbers are returned (see `values`)."""
         names = [output.name for output in self._session.get_outputs()]
-        places = self._places
+        places, failures = self._places, errors.running_failures()
 
         def invoke() -> Sequence[Array]:
-            found = session.run(names, feed, None)
+            try:
+                found = session.run(names, feed, None)
+            except failures as error:
+                raise self._refusal(error) from error
             return [as_array(found[place]) for place in places]
 
         return invoke
 
     def _bind_on_cpu(self, session: Any, feed: Mapping[str, Array]) -> Invocation:
-        value = self._ort.OrtValue
+        value, failures = self._ort.OrtValue, errors.running_failures()
         binding = self._session.io_binding()
         for name, tensor in feed.items():
             binding.bind_ortvalue_input(name, value.ortvalue_from_numpy(tensor))
-        fixed = all(None not in spec.shape for spec in self.outputs)
+        # A shape () stands for a scalar, and for an output of open rank.
+        fixed = not self._surprising and all(
+            spec.shape and None not in spec.shape for spec in self.outputs
+        )
         outputs: list[Array] = []
         for spec in self.outputs:
             if fixed:
@@ -116,14 +151,30 @@ class ONNXRuntimeSession(Session):
 
         # The binding only points to the memory of these arrays, so that the closures keep it.
         def invoke_fixed(_inputs: object = feed) -> Sequence[Array]:
-            run(bound, None)
+            try:
+                run(bound, None)
+            except failures as error:
+                if _OTHER_SHAPE not in str(error):
+                    raise self._refusal(error) from error
+                self._surprising = True
+                return self._bind_on_cpu(session, feed)()
             return outputs
 
         def invoke_open(_inputs: object = feed) -> Sequence[Array]:
-            run(bound, None)
+            try:
+                run(bound, None)
+            except failures as error:
+                raise self._refusal(error) from error
             return copies()  # type: ignore[no-any-return]
 
         return invoke_fixed if fixed else invoke_open
+
+    def _refusal(self, error: Exception) -> UnsupportedError:
+        """For a model that loads and then cannot be run, with the operator that failed."""
+        return UnsupportedError(
+            f"onnxruntime {self._ort.__version__} cannot run this model: {errors.one_line(error)}",
+            hint="try another runtime, or convert the model without that operator",
+        )
 
     @cached_property
     def effective(self) -> Effective:  # type: ignore[override]  # (computed when first asked for)
@@ -141,7 +192,7 @@ class ONNXRuntimeSession(Session):
         elsewhere = {node["op_name"] for node in nodes if node["provider"] != self._provider}
         return Effective(
             provider=self._provider,
-            precision=dominant(counts, self.inputs[0].dtype if self.inputs else "unknown"),
+            precision=dominant(counts, self._first_dtype()),
             device_name=self._device_name,
             delegated_fraction=on_provider / len(nodes) if nodes else None,
             threads=int(self._session.get_session_options().intra_op_num_threads),
@@ -156,15 +207,19 @@ class ONNXRuntimeSession(Session):
             },
         )
 
+    def _first_dtype(self) -> str:
+        first = self.inputs[0].dtype if self.inputs else TEXT
+        return "unknown" if first == TEXT else first
+
     def _profile(self) -> list[dict[str, Any]]:
         """The arguments of each executed node: operator, provider, dtypes in and out."""
         with scratch.folder() as folder:
             session = self.profiled(str(folder / "profile"))
-            feed = {
+            zeros = {
                 spec.name: np.zeros([size or 1 for size in spec.shape], spec.dtype)
                 for spec in self.inputs
             }
-            session.run(None, feed)
+            session.run(None, self._fed or zeros)
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         return [
             event["args"]

@@ -182,7 +182,10 @@ class OpenVINOSession(Session):
         given = shared[0] if len(shared) == 1 else dict(enumerate(shared))
 
         def invoke_open(_inputs: object = inputs) -> Sequence[Array]:
-            infer(request, given, True, False)
+            try:  # costs nothing while nothing is raised
+                infer(request, given, True, False)
+            except RuntimeError as error:
+                raise _refusal(error) from error
             return [request.get_output_tensor(index).data for index in range(count)]
 
         if self._written is None:
@@ -190,7 +193,10 @@ class OpenVINOSession(Session):
         outputs = self._written
 
         def invoke_fixed(_inputs: object = inputs) -> Sequence[Array]:
-            infer(request, given, True, False)
+            try:
+                infer(request, given, True, False)
+            except RuntimeError as error:
+                raise _refusal(error) from error
             return outputs
 
         return invoke_fixed
@@ -325,6 +331,14 @@ def _unreadable(path: Path, error: Exception) -> InputError | UnsupportedError:
     return InputError(
         f"{path.name}: not a model OpenVINO can read: {_cause(error)}{versions}",
         hint="the file is damaged, or uses operators that OpenVINO does not know",
+    )
+
+
+def _refusal(error: Exception) -> UnsupportedError:
+    """For a model that compiles and then cannot be run."""
+    return UnsupportedError(
+        f"OpenVINO cannot run this model: {_cause(error)}",
+        hint="try another runtime, or convert the model without that operator",
     )
 
 
