@@ -276,10 +276,23 @@ def _said(row: Mapping[str, Any]) -> str:
     return f"{row['max_error']:.1e}" + ("" if arrived(row) else " (too far)")
 
 
+def merged(found: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """What was measured now, with the rows of an earlier run that were not measured again."""
+    before = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    again = {(row["network"], row["route"]) for row in found}
+    kept = [row for row in before if (row["network"], row["route"]) not in again]
+    order = list(rows())
+    return sorted([*kept, *found], key=lambda row: order.index((row["network"], row["route"])))
+
+
 def main() -> None:
     """One process for each network and route, then the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="networks or routes, comma-separated")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="networks, routes or NETWORK:ROUTE, comma-separated; other rows of the file stay",
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--one", nargs=2, metavar=("NETWORK", "ROUTE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -289,7 +302,7 @@ def main() -> None:
     only = set(filter(None, arguments.only.split(",")))
     found: list[dict[str, Any]] = []
     for name, route in rows():
-        if only and not only & {name, route}:
+        if only and not only & {name, route, f"{name}:{route}"}:
             continue
         command = [sys.executable, __file__, "--one", name, route]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -306,6 +319,7 @@ def main() -> None:
             found += json.loads(lines[-1])
         print(name, route, *(_said(row) for row in found[-len(TARGETS) :]), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
+    found = merged(found, arguments.out / "import_routes.json")
     text = json.dumps({"rows": found, "numpy": np.__version__}, indent=1)
     (arguments.out / "import_routes.json").write_text(text + "\n", encoding="utf-8")
     (arguments.out / "import_routes.md").write_text(page(found), encoding="utf-8")
