@@ -42,7 +42,8 @@ def first_line(error: BaseException) -> str:
 def _quiet() -> Iterator[None]:
     """Keep progress bars, warnings meant for developers and log lines off the terminal.
 
-    TensorFlow's C++ log reads its level when it is loaded, so it is set here as a default.
+    TensorFlow's C++ log reads its level when it is loaded, so it is set here as a default. Its
+    compiler prints a page for each operator that it refuses; the exception says the same.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     disabled_before = logging.root.manager.disable
@@ -52,8 +53,27 @@ def _quiet() -> Iterator[None]:
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
+            _native_stderr_dropped(),
         ):
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(disabled_before)
+
+
+@contextlib.contextmanager
+def _native_stderr_dropped() -> Iterator[None]:
+    """Send what native code writes to the process's standard error nowhere."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed by whoever started this process
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -13,6 +13,7 @@ from edgecnn.manifest import (
     check_model_path,
     read_sidecar,
     sidecar_path,
+    without_sidecars,
     write_manifest,
 )
 from edgecnn.preprocessing import ImagePreprocessing
@@ -92,3 +93,12 @@ def test_unknown_bytes_are_shown(tmp_path: Path, ending: str):
     path.write_bytes(b"\xde\xad\xbe\xef" * 9)
     with pytest.raises(InputError, match=r"the file starts with de ad be ef"):
         check_model_path(path)
+
+
+def test_manifests_next_to_their_models_are_left_out_of_a_glob(tmp_path):
+    names = ("a.tflite", "a.tflite.manifest.json", "alone.onnx.manifest.json", "notes.json")
+    paths = [tmp_path / name for name in names]
+    for path in paths:
+        path.touch()
+    kept = [path.name for path in without_sidecars(paths)]
+    assert kept == ["a.tflite", "alone.onnx.manifest.json", "notes.json"]
