@@ -25,11 +25,7 @@ if TYPE_CHECKING:
 @click.option("--data-dir", type=options.FILE, help="Folder with the data set's files.")
 @reading_options()
 @options.preprocessing()
-@click.option(
-    "--weights",
-    metavar="FILE",
-    help="Weights for an architecture (JSON) or a network of keras.applications; none: fresh ones.",
-)
+@options.weights()
 @options.custom()
 @options.about_model()
 @options.shape()

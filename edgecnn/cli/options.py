@@ -471,6 +471,16 @@ def shape() -> Callable[[Command], Command]:
     )
 
 
+def weights() -> Callable[[Command], Command]:
+    """--weights FILE."""
+    return click.option(
+        "--weights",
+        metavar="FILE",
+        help="Weights for an architecture (JSON) or a network of keras.applications; none: fresh "
+        "ones.",
+    )
+
+
 def custom() -> Callable[[Command], Command]:
     """--custom FILE, as often as needed."""
     return click.option(

@@ -30,6 +30,8 @@ COSTLIEST = 3
 @options.preprocessing()
 @options.about_model()
 @options.shape()
+@options.weights()
+@options.custom()
 @options.allow_unsafe()
 def command(
     *,
@@ -44,6 +46,8 @@ def command(
     head: str,
     labels: str,
     shape: str,
+    weights: str | None,
+    custom: tuple[Path, ...],
     allow_unsafe: bool,
 ) -> None:
     """Compare ARTIFACTS with the model they were made from; exit code 1 when one lost too much.
@@ -77,6 +81,8 @@ def command(
                 preprocessing=preprocessing,
                 shape=shape,
                 about=about,
+                weights=weights,
+                custom=custom,
             )
         answer = "no labels, no accuracy gate"
         if found.gate is not None:

@@ -138,6 +138,8 @@ def verify_artifact(
     preprocessing: Preprocessing | str | None = None,
     shape: str = "",
     about: ModelOptions | None = None,
+    weights: str | None = None,
+    custom: Iterable[Path] = (),
 ) -> Verification:
     """Compare a file with its parent and pass it through the accuracy gate.
 
@@ -147,7 +149,7 @@ def verify_artifact(
     samples of the whole test split (noise without) and the labels; without labels there is no
     gate. For a converted file that fails, or with `layers`, the noise of each layer is found as
     well.
-    `preprocessing` and `about` are as for `convert`. The gate says no to accuracy that was
+    `preprocessing`, `about`, `weights` and `custom` are as for `convert`. The gate says no to accuracy that was
     measured on samples that training saw.
 
     Raises InputError when a file is unusable, when no parent is found, when it is not the
@@ -157,7 +159,10 @@ def verify_artifact(
     artifact = load_artifact(path)
     parent = parent or _find_parent(artifact)
     shape = shape or _recorded_shape(artifact)
-    source = open_source(parent, OpenOptions(shape=shape, allow_unsafe=allow_unsafe)).source
+    opening = OpenOptions(
+        weights=weights, custom=tuple(custom), shape=shape, allow_unsafe=allow_unsafe
+    )
+    source = open_source(parent, opening).source
     recorded = artifact.manifest.parent_sha256
     if recorded is not None and recorded != source.sha256:
         raise InputError(
