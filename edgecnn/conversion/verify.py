@@ -149,8 +149,8 @@ def verify_artifact(
     samples of the whole test split (noise without) and the labels; without labels there is no
     gate. For a converted file that fails, or with `layers`, the noise of each layer is found as
     well.
-    `preprocessing`, `about`, `weights` and `custom` are as for `convert`. The gate says no to accuracy that was
-    measured on samples that training saw.
+    `preprocessing`, `about`, `weights` and `custom` are as for `convert`. The gate says no to
+    accuracy that was measured on samples that training saw.
 
     Raises InputError when a file is unusable, when no parent is found, when it is not the
     artifact's parent, when data and model do not fit, and when there are data and nobody knows
