@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -15,14 +17,17 @@ from tests.unit.detection.small_detectors import (
     ULTRALYTICS,
     draw,
     write_detector,
+    write_tflite_detector,
 )
 
 pytest.importorskip("onnx", reason="the detectors are written with onnx")
+pytest.importorskip("ai_edge_litert", reason="a .tflite file is written and run with LiteRT")
 pytest.importorskip("cv2", reason="pictures are prepared with OpenCV")
 
 SCENE = draw([(1, 1, RED), (2, 3, GREEN)])[:, :, ::-1]
 EXPECTED = [[32, 32, 64, 64], [96, 64, 128, 96]]
 STOP_SIGN, PERSON = coco_names().index("stop sign"), coco_names().index("person")
+NAMED = json.dumps({"names": dict(enumerate(NAMES)), "stride": 32, "task": "detect"})
 LAYOUTS = ("yolov8", "yolov5", "yolox", "fastestdet")
 
 
@@ -41,6 +46,17 @@ def test_both_classes_are_found_where_they_are(tmp_path, layout, runtime):
 
     np.testing.assert_allclose(found.xyxy, EXPECTED, atol=0.1)
     assert found.class_ids.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("texts", [{"labels_txt": "\n".join(NAMES)}, {"metadata_json": NAMED}])
+def test_a_tflite_file_names_its_classes_in_the_archive_at_its_end(tmp_path, texts):
+    path = write_tflite_detector(tmp_path / "model.tflite", **texts)
+
+    found = in_order(load_detector(path)(SCENE))
+
+    np.testing.assert_allclose(found.xyxy, EXPECTED, atol=0.1)
+    assert found.class_ids.tolist() == [0, 1]
+    assert len(load_detector(path, classes=["person"])(SCENE)) == 1
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -212,3 +212,84 @@ def write_scenes(folder: Path, names: Sequence[str] = NAMES) -> Path:
     }
     (folder / "annotations.json").write_text(json.dumps(document))
     return folder
+
+
+def write_tflite_detector(path: Path, **texts: str) -> Path:
+    """A .tflite file of the layout fastestdet, channels last, with `texts` in a zip archive at its
+    end (labels_txt="…" becomes labels.txt).
+    """
+    import io
+    import zipfile
+
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    classes = len(NAMES)
+    _, constants = _scores(classes, bgr=True, raw=False)
+    share, half = float(np.log(1 / (GRID - 1))), float(np.arctanh(0.5))
+    values = {
+        "weights": constants["weights"].transpose(0, 2, 3, 1),
+        "bias": constants["bias"],
+        "boxes": np.tile(np.asarray([1, half, half, share, share], np.float32), (1, GRID, GRID, 1)),
+    }
+    shapes = {
+        "images": (1, SIDE, SIDE, 3),
+        "colors": (1, GRID, GRID, 3),
+        **{name: value.shape for name, value in values.items()},
+        "logits": (1, GRID, GRID, classes),
+        "scores": (1, GRID, GRID, classes),
+        "output": (1, GRID, GRID, 5 + classes),
+    }
+    places = {name: place for place, name in enumerate(shapes)}
+    buffers = [schema.BufferT()]
+    tensors = []
+    for name, shape in shapes.items():
+        tensor = schema.TensorT(shape=np.asarray(shape, np.int32), name=name, buffer=0)
+        if name in values:
+            tensor.buffer = len(buffers)
+            content = np.ascontiguousarray(values[name], np.float32).tobytes()
+            buffers.append(schema.BufferT(data=np.frombuffer(content, np.uint8)))
+        tensors.append(tensor)
+    pool = schema.Pool2DOptionsT(
+        padding=schema.Padding.VALID, strideW=16, strideH=16, filterWidth=16, filterHeight=16
+    )
+    conv = schema.Conv2DOptionsT(padding=schema.Padding.VALID, strideW=1, strideH=1)
+    steps = (
+        ("AVERAGE_POOL_2D", ("images",), "colors", "Pool2DOptions", pool),
+        ("CONV_2D", ("colors", "weights", "bias"), "logits", "Conv2DOptions", conv),
+        ("LOGISTIC", ("logits",), "scores", "NONE", None),
+        (
+            "CONCATENATION", ("boxes", "scores"), "output", "ConcatenationOptions",
+            schema.ConcatenationOptionsT(axis=3),
+        ),
+    )  # fmt: skip
+    codes, operators = [], []
+    for number, (kind, inputs, output, options, values_of) in enumerate(steps):
+        code = getattr(schema.BuiltinOperator, kind)
+        codes.append(schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=1))
+        operators.append(
+            schema.OperatorT(
+                opcodeIndex=number,
+                inputs=np.asarray([places[name] for name in inputs], np.int32),
+                outputs=np.asarray([places[output]], np.int32),
+                builtinOptionsType=getattr(schema.BuiltinOptions, options),
+                builtinOptions=values_of,
+            )
+        )
+    graph = schema.SubGraphT(
+        tensors=tensors,
+        inputs=np.asarray([places["images"]], np.int32),
+        outputs=np.asarray([places["output"]], np.int32),
+        operators=operators,
+    )
+    model = schema.ModelT(version=3, operatorCodes=codes, subgraphs=[graph], buffers=buffers)
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    buffer = io.BytesIO(bytes(builder.Output()))
+    buffer.seek(0, io.SEEK_END)
+    if texts:
+        with zipfile.ZipFile(buffer, "a") as archive:
+            for name, text in texts.items():
+                archive.writestr(name.replace("_", "."), text)
+    path.write_bytes(buffer.getvalue())
+    return path
