@@ -17,6 +17,7 @@ from tests.unit.detection.small_detectors import (
     ULTRALYTICS,
     draw,
     write_detector,
+    write_ssd,
     write_tflite_detector,
 )
 
@@ -57,6 +58,21 @@ def test_a_tflite_file_names_its_classes_in_the_archive_at_its_end(tmp_path, tex
     np.testing.assert_allclose(found.xyxy, EXPECTED, atol=0.1)
     assert found.class_ids.tolist() == [0, 1]
     assert len(load_detector(path, classes=["person"])(SCENE)) == 1
+
+
+@pytest.mark.parametrize(
+    "outputs", [("boxes", "classes", "best", "count"), ("best", "boxes", "count", "classes")]
+)
+def test_the_detection_post_processing_runs_in_litert_in_whatever_order(tmp_path, outputs):
+    path = write_ssd(tmp_path / "ssd.tflite", outputs)
+
+    detector = load_detector(path, labels=NAMES)
+    found = in_order(detector(SCENE))
+
+    assert detector.head.name == "ssd"
+    np.testing.assert_allclose(found.xyxy, EXPECTED, atol=0.1)
+    assert found.class_ids.tolist() == [0, 1]
+    assert found.scores.min() > 0.9
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

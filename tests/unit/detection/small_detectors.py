@@ -218,78 +218,150 @@ def write_tflite_detector(path: Path, **texts: str) -> Path:
     """A .tflite file of the layout fastestdet, channels last, with `texts` in a zip archive at its
     end (labels_txt="…" becomes labels.txt).
     """
-    import io
-    import zipfile
-
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    classes = len(NAMES)
-    _, constants = _scores(classes, bgr=True, raw=False)
     share, half = float(np.log(1 / (GRID - 1))), float(np.arctanh(0.5))
-    values = {
-        "weights": constants["weights"].transpose(0, 2, 3, 1),
-        "bias": constants["bias"],
-        "boxes": np.tile(np.asarray([1, half, half, share, share], np.float32), (1, GRID, GRID, 1)),
-    }
-    shapes = {
-        "images": (1, SIDE, SIDE, 3),
-        "colors": (1, GRID, GRID, 3),
-        **{name: value.shape for name, value in values.items()},
-        "logits": (1, GRID, GRID, classes),
-        "scores": (1, GRID, GRID, classes),
-        "output": (1, GRID, GRID, 5 + classes),
-    }
-    places = {name: place for place, name in enumerate(shapes)}
-    buffers = [schema.BufferT()]
-    tensors = []
-    for name, shape in shapes.items():
-        tensor = schema.TensorT(shape=np.asarray(shape, np.int32), name=name, buffer=0)
-        if name in values:
-            tensor.buffer = len(buffers)
-            content = np.ascontiguousarray(values[name], np.float32).tobytes()
-            buffers.append(schema.BufferT(data=np.frombuffer(content, np.uint8)))
-        tensors.append(tensor)
-    pool = schema.Pool2DOptionsT(
-        padding=schema.Padding.VALID, strideW=16, strideH=16, filterWidth=16, filterHeight=16
+    column = np.asarray([1, half, half, share, share], np.float32)
+    graph = _TFLiteGraph(len(NAMES), bgr=True)
+    graph.constant("boxes", np.tile(column, (1, GRID, GRID, 1)))
+    graph.tensor("output", (1, GRID, GRID, 5 + len(NAMES)))
+    graph.operator(
+        "CONCATENATION", ("boxes", "scores"), ("output",), schema.ConcatenationOptionsT(axis=3)
     )
-    conv = schema.Conv2DOptionsT(padding=schema.Padding.VALID, strideW=1, strideH=1)
-    steps = (
-        ("AVERAGE_POOL_2D", ("images",), "colors", "Pool2DOptions", pool),
-        ("CONV_2D", ("colors", "weights", "bias"), "logits", "Conv2DOptions", conv),
-        ("LOGISTIC", ("logits",), "scores", "NONE", None),
-        (
-            "CONCATENATION", ("boxes", "scores"), "output", "ConcatenationOptions",
-            schema.ConcatenationOptionsT(axis=3),
-        ),
+    return graph.write(path, ("output",), texts)
+
+
+def write_ssd(path: Path, outputs: Sequence[str] = ("boxes", "classes", "best", "count")) -> Path:
+    """A .tflite file that ends in the detection post-processing, which gives its parts in another
+    order where `outputs` names it. Its pictures have values of −1…1.
+    """
+    from flatbuffers import flexbuffers
+
+    cells, scored = GRID * GRID, 1 + len(NAMES)  # the first is the background
+    graph = _TFLiteGraph(scored, bgr=False, first=1, signed=True)
+    graph.constant("target", np.asarray([1, cells, scored], np.int32))
+    graph.tensor("rows", (1, cells, scored))
+    graph.operator("RESHAPE", ("scores", "target"), ("rows",))
+    graph.constant("encoded", np.zeros((1, cells, 4), np.float32))
+    y, x = np.divmod(np.arange(cells), GRID)
+    size = np.full(cells, 1 / GRID)
+    anchors = np.stack([(y + 0.5) / GRID, (x + 0.5) / GRID, size, size], axis=1)
+    graph.constant("anchors", anchors.astype(np.float32))
+    for name, shape in (
+        ("boxes", (1, 10, 4)),
+        ("classes", (1, 10)),
+        ("best", (1, 10)),
+        ("count", (1,)),
+    ):
+        graph.tensor(name, shape)
+    options = {
+        "max_detections": 10, "max_classes_per_detection": 1, "detections_per_class": 10,
+        "nms_score_threshold": 0.01, "nms_iou_threshold": 0.5, "num_classes": len(NAMES),
+        "y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0, "use_regular_nms": False,
+    }  # fmt: skip
+    graph.operator(
+        "TFLite_Detection_PostProcess", ("encoded", "rows", "anchors"),
+        ("boxes", "classes", "best", "count"), custom=bytes(flexbuffers.Dumps(options)),
     )  # fmt: skip
-    codes, operators = [], []
-    for number, (kind, inputs, output, options, values_of) in enumerate(steps):
-        code = getattr(schema.BuiltinOperator, kind)
-        codes.append(schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=1))
-        operators.append(
-            schema.OperatorT(
-                opcodeIndex=number,
-                inputs=np.asarray([places[name] for name in inputs], np.int32),
-                outputs=np.asarray([places[output]], np.int32),
-                builtinOptionsType=getattr(schema.BuiltinOptions, options),
-                builtinOptions=values_of,
+    return graph.write(path, tuple(outputs), {})
+
+
+class _TFLiteGraph:
+    """Operators one after the other, the first of which score the cells of stride 16."""
+
+    def __init__(self, classes: int, *, bgr: bool, first: int = 0, signed: bool = False) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        self._schema = schema
+        self._places: dict[str, int] = {}
+        self._tensors: list[Any] = []
+        self._buffers: list[Any] = [schema.BufferT()]
+        self._codes: list[Any] = []
+        self._operators: list[Any] = []
+        _, made = _scores(classes - first, bgr=bgr, raw=False)
+        weights = np.concatenate([np.zeros((first, 3, 1, 1), np.float32), made["weights"]])
+        bias = np.concatenate([np.full(first, -9, np.float32), made["bias"]])
+        if signed:  # x is (v + 1) / 2 of the values that come in
+            bias = bias + weights.sum(axis=(1, 2, 3)) / 2
+            weights = weights / 2
+        self.tensor("images", (1, SIDE, SIDE, 3))
+        self.tensor("colors", (1, GRID, GRID, 3))
+        self.constant("weights", weights.transpose(0, 2, 3, 1).astype(np.float32))
+        self.constant("bias", bias.astype(np.float32))
+        self.tensor("logits", (1, GRID, GRID, classes))
+        self.tensor("scores", (1, GRID, GRID, classes))
+        pool = schema.Pool2DOptionsT(
+            padding=schema.Padding.VALID, strideW=16, strideH=16, filterWidth=16, filterHeight=16
+        )
+        conv = schema.Conv2DOptionsT(padding=schema.Padding.VALID, strideW=1, strideH=1)
+        self.operator("AVERAGE_POOL_2D", ("images",), ("colors",), pool)
+        self.operator("CONV_2D", ("colors", "weights", "bias"), ("logits",), conv)
+        self.operator("LOGISTIC", ("logits",), ("scores",))
+
+    def tensor(self, name: str, shape: Sequence[int], buffer: int = 0, kind: int = 0) -> None:
+        self._places[name] = len(self._tensors)
+        self._tensors.append(
+            self._schema.TensorT(
+                shape=np.asarray(shape, np.int32), name=name, buffer=buffer, type=kind
             )
         )
-    graph = schema.SubGraphT(
-        tensors=tensors,
-        inputs=np.asarray([places["images"]], np.int32),
-        outputs=np.asarray([places["output"]], np.int32),
-        operators=operators,
-    )
-    model = schema.ModelT(version=3, operatorCodes=codes, subgraphs=[graph], buffers=buffers)
-    builder = flatbuffers.Builder(0)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    buffer = io.BytesIO(bytes(builder.Output()))
-    buffer.seek(0, io.SEEK_END)
-    if texts:
-        with zipfile.ZipFile(buffer, "a") as archive:
-            for name, text in texts.items():
-                archive.writestr(name.replace("_", "."), text)
-    path.write_bytes(buffer.getvalue())
-    return path
+
+    def constant(self, name: str, values: np.ndarray) -> None:
+        kinds = {"float32": self._schema.TensorType.FLOAT32, "int32": self._schema.TensorType.INT32}
+        self.tensor(name, values.shape, len(self._buffers), kinds[str(values.dtype)])
+        content = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+        self._buffers.append(self._schema.BufferT(data=content))
+
+    def operator(
+        self,
+        kind: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        options: Any = None,
+        custom: bytes = b"",
+    ) -> None:
+        schema = self._schema
+        code = schema.BuiltinOperator.CUSTOM if custom else getattr(schema.BuiltinOperator, kind)
+        self._codes.append(
+            schema.OperatorCodeT(
+                builtinCode=code, deprecatedBuiltinCode=code, customCode=kind if custom else None
+            )
+        )
+        name = type(options).__name__.removesuffix("T") if options is not None else "NONE"
+        self._operators.append(
+            schema.OperatorT(
+                opcodeIndex=len(self._codes) - 1,
+                inputs=np.asarray([self._places[each] for each in inputs], np.int32),
+                outputs=np.asarray([self._places[each] for each in outputs], np.int32),
+                builtinOptionsType=getattr(schema.BuiltinOptions, name),
+                builtinOptions=options,
+                customOptions=np.frombuffer(custom, np.uint8) if custom else None,
+            )
+        )
+
+    def write(self, path: Path, outputs: Sequence[str], texts: Mapping[str, str]) -> Path:
+        import io
+        import zipfile
+
+        import flatbuffers
+
+        schema = self._schema
+        graph = schema.SubGraphT(
+            tensors=self._tensors,
+            inputs=np.asarray([self._places["images"]], np.int32),
+            outputs=np.asarray([self._places[name] for name in outputs], np.int32),
+            operators=self._operators,
+        )
+        model = schema.ModelT(
+            version=3, operatorCodes=self._codes, subgraphs=[graph], buffers=self._buffers
+        )
+        builder = flatbuffers.Builder(0)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        buffer = io.BytesIO(bytes(builder.Output()))
+        buffer.seek(0, io.SEEK_END)
+        if texts:
+            with zipfile.ZipFile(buffer, "a") as archive:
+                for name, text in texts.items():
+                    archive.writestr(name.replace("_", "."), text)
+        path.write_bytes(buffer.getvalue())
+        return path
