@@ -1,6 +1,7 @@
 """Whether this machine is fit to measure: asked of a board before its first row.
 
-python -m edgecnn.benchmarking.health
+python -m edgecnn.benchmarking.health            everything
+python -m edgecnn.benchmarking.health --brief    without asking the runtimes
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from edgecnn.benchmarking.doctor import diagnose
 from edgecnn.benchmarking.machine import capture
 
 KERNEL_SECS = 2.0
+BRIEF_KERNEL_SECS = 1.0
 SLOW = 1.3
 """A moment in which the computation takes so much longer than at its best is a disturbed one."""
 
 
-def examine() -> dict[str, Any]:
+def examine(*, brief: bool = False) -> dict[str, Any]:
     """Runtimes, free memory and disk, temperature, throttling, and a steady computation or not."""
     import psutil
 
     before = throttle.read(observation.ROOT)
-    times = _kernel_times(KERNEL_SECS)
+    times = _kernel_times(BRIEF_KERNEL_SECS if brief else KERNEL_SECS)
     throttled, by = throttle.throttled(before, throttle.read(observation.ROOT))
     best = min(times)
     environment = capture()
@@ -49,10 +51,14 @@ def examine() -> dict[str, Any]:
         "disturbed": sum(each > SLOW * best for each in times) / len(times),
         "spread": statistics.median(times) / best - 1,
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "runtimes": {
-            name: {"available": state.available, "reason": state.reason, "version": state.version}
-            for name, state in diagnose().items()
-        },
+        "runtimes": {} if brief else _runtimes(),
+    }
+
+
+def _runtimes() -> dict[str, dict[str, Any]]:
+    return {
+        name: {"available": state.available, "reason": state.reason, "version": state.version}
+        for name, state in diagnose().items()
     }
 
 
@@ -73,4 +79,4 @@ if __name__ == "__main__":
     from edgecnn.privacy import switch_off
 
     switch_off()
-    sys.stdout.write("\nedgecnn-board: " + json.dumps(examine()) + "\n")
+    sys.stdout.write("\nedgecnn-board: " + json.dumps(examine(brief="--brief" in sys.argv)) + "\n")

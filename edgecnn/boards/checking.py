@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgecnn.boards.connection import ask, connected
+from edgecnn.boards.health_report import gigabytes, troubles
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.remote import prepare
 from edgecnn.errors import EdgeCNNError
 from edgecnn.text import shortened
 
 EXAMINE_SECS = 600.0
-FEWEST_MEMORY_BYTES = 100 << 20
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ async def _one(board: Board) -> Checked:
 def judged(board: Board, found: Mapping[str, Any]) -> Checked:
     """What a board's answer says; an answer that is none is a board that cannot measure."""
     try:
-        troubles = list(_troubles(found))
+        unfit = list(troubles(found))
         runtimes = {
             str(name): bool(state["available"]) for name, state in found["runtimes"].items()
         }
@@ -59,32 +59,20 @@ def judged(board: Board, found: Mapping[str, Any]) -> Checked:
         details = (
             shortened(f"{shown}, {machine.get('logical_cores')} cores, {found.get('kernel')}", 160),
             "runtimes: " + (", ".join(name for name, there in runtimes.items() if there) or "none"),
-            f"free: {_giga(found['free_memory_bytes'])} of memory, "
-            f"{_giga(found['free_disk_bytes'])} of disk; "
+            f"free: {gigabytes(found['free_memory_bytes'])} of memory, "
+            f"{gigabytes(found['free_disk_bytes'])} of disk; "
             f"{_celsius(found.get('temperature_c'))}governor {machine.get('governor')}",
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return Checked(board, False, f"{board.name}: gave an answer that is none")
     if not any(runtimes.values()):
-        troubles.append("no runtime is installed there (edgecnn boards add … --extra litert)")
+        unfit.append("no runtime is installed there (edgecnn boards add … --extra litert)")
     shown_details = tuple(
         "".join(char if char.isprintable() else "�" for char in line) for line in details
     )
-    if troubles:
-        return Checked(board, False, f"{board.name}: {'; '.join(troubles)}", shown_details)
+    if unfit:
+        return Checked(board, False, f"{board.name}: {'; '.join(unfit)}", shown_details)
     return Checked(board, True, f"{board.name}: can measure", shown_details)
-
-
-def _troubles(found: Mapping[str, Any]) -> Iterator[str]:
-    if found.get("throttled"):
-        by = ", ".join(map(str, found.get("throttled_by") or ())) or "something"
-        yield f"it is throttled by {shortened(by, 80)}"
-    if float(found["free_memory_bytes"]) < FEWEST_MEMORY_BYTES:
-        yield f"only {_giga(found['free_memory_bytes'])} of memory are free"
-
-
-def _giga(count: Any) -> str:
-    return f"{float(count) / 1e9:.1f} GB"
 
 
 def _celsius(value: Any) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.boards import wheel
 from edgecnn.boards.connection import BoardError, LostError, ask, connected, execute
+from edgecnn.boards.health_report import troubles as health_troubles
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.runner import ANSWER
 from edgecnn.errors import EdgeCNNError
@@ -246,6 +247,7 @@ async def _through(
         await _send(connection, ready, job, folder)
     while status["state"] != "done":
         if status["state"] in ("absent", "stopped"):
+            await _require_health(connection, ready)
             await _start(connection, ready, folder)
         await asyncio.sleep(POLL_SECS)
         before, status = status, await _status(connection, ready, folder)
@@ -263,6 +265,21 @@ async def _through(
     # Measured and here: the same command is a new measurement next time.
     await execute(connection, board, ["rm", "-rf", str(folder)])
     return results
+
+
+async def _require_health(connection: asyncssh.SSHClientConnection, ready: Ready) -> None:
+    """Raise BoardError for a board that is throttled or out of memory: its numbers would lie."""
+    command = ready.words("-m", "edgecnn.benchmarking.health", "--brief")
+    found = await ask(connection, ready.board, command)
+    try:
+        troubles = list(health_troubles(found))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BoardError(f"{ready.board.name}: gave an answer that is none", hint="") from error
+    if troubles:
+        raise BoardError(
+            f"{ready.board.name}: not fit to measure: {'; '.join(troubles)}",
+            hint=f"edgecnn boards check {ready.board.name}",
+        )
 
 
 async def _send(

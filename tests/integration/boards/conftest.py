@@ -30,7 +30,7 @@ class Fleet:
         """The client's home: its key, and the host keys that it knows."""
         return self.folder / "client"
 
-    def start(self, name: str, *, known: bool = True, more: str = "") -> str:
+    def start(self, name: str, *, known: bool = True, more: str = "", environment: str = "") -> str:
         """Start a server with a home of its own; its address."""
         place = self.folder / name
         (place / "home").mkdir(parents=True)
@@ -44,7 +44,7 @@ class Fleet:
             f"AuthorizedKeysFile {self.folder}/authorized\nStrictModes no\nUsePAM no\n"
             f"PidFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
             f"PermitRootLogin yes\nSubsystem sftp internal-sftp\n"
-            f"SetEnv HOME={place}/home\n{more}\n"
+            f"SetEnv HOME={place}/home {environment}\n{more}\n"
         )
         log = (place / "log").open("wb")
         server = subprocess.Popen([SSHD, "-D", "-e", "-f", place / "config"], stderr=log)

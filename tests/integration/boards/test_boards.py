@@ -80,6 +80,22 @@ def test_a_board_without_space_is_refused_before_anything_is_sent(
     assert not list(home.iterdir())
 
 
+def test_a_board_that_is_throttled_does_not_measure_and_says_so(
+    fleet, add, model_file, tmp_path, capsys
+):
+    """The board's own examination says it: it reads the flags of a system that is laid out here."""
+    root = fleet.folder / "system"
+    cooling = root / "sys/class/thermal/cooling_device0"
+    cooling.mkdir(parents=True)
+    for name, text in (("type", "Processor"), ("cur_state", "3"), ("max_state", "10")):
+        (cooling / name).write_text(text)
+    add("hot", fleet.start("hot", environment=f"EDGECNN_SYSTEM_ROOT={root}"))
+    out = tmp_path / "out.json"
+    assert invoke(benchmark(model_file, out, "hot")) == 3
+    assert "hot: not fit to measure: it is throttled by" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def client(arguments: list[str]) -> subprocess.Popen[bytes]:
     """The command in a process of its own, which can be killed."""
     package = str(Path(edgecnn.__file__).parents[1])
