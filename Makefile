@@ -22,6 +22,7 @@ install: .venv/installed ## Set up .venv with every runtime and the development 
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	-$(BIN)/edgecnn env create tflite-runtime
+	-$(BIN)/edgecnn env create pnnx
 	@touch $@
 
 quickstart: install ## Train, convert, verify, benchmark and report: runs/quickstart/report.html

@@ -30,6 +30,7 @@ from edgecnn.conversion.existing import find_existing
 from edgecnn.conversion.feeding import chosen_for
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.gate import objections
+from edgecnn.conversion.placing import model_path
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
 from edgecnn.conversion.source import Array, SourceModel
 from edgecnn.conversion.sources import OpenOptions, open_source
@@ -41,7 +42,6 @@ from edgecnn.errors import EdgeCNNError, GateError, InputError, UnsupportedError
 from edgecnn.evaluation.parity_words import one_class
 from edgecnn.feeding import must_know
 from edgecnn.feeding.detectors import ModelOptions
-from edgecnn.files import atomic_path
 from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import (
     Artifact,
@@ -323,7 +323,7 @@ class _Job:
         )
 
     def _make(self, target: Target, plan: Manifest, files: FloatFiles, path: Path) -> Artifact:
-        with atomic_path(path) as temporary:
+        with model_path(path) as temporary:
             files.write(target, temporary)
             held = _check_recipe(target, temporary)
             session = load_session(temporary)
@@ -346,6 +346,7 @@ class _Job:
             *self._source.notes,
             *([held] if held and not kept else ()),
             *(found.warnings if found else ()),
+            *files.notes(target),
             *self._objections(compared),
         ]
         manifest = with_conversion(manifest, notes=notes) if notes else manifest

@@ -13,19 +13,25 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from edgecnn import scratch
+from edgecnn.conversion.same_numbers import check_same_numbers
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats.check import check_model_path, read_signature
 from edgecnn.registry import require
+from edgecnn.runtimes.mnn import library
 from edgecnn.text import shortened
 
 CALIBRATION_RULE = "KL divergence"
+METHODS = {"KL": CALIBRATION_RULE, "ADMM": "ADMM"}
+"""How it chooses ranges, the best first: on some models (3.6.1: global pooling) KL crashes."""
+_AT_ONCE = 64
+"""Samples that ADMM takes, in one batch."""
 MOST_VALUES = 16_000_000
 """Numbers that are written for the quantizer, which reads them as text."""
 TIMEOUT_SECS = 1800.0
@@ -37,6 +43,11 @@ name, arguments = json.loads(sys.argv[1])
 getattr(_tools, name)([name, *arguments])
 """
 
+
+class _CrashError(InputError):
+    """One of MNN's tools ended without an answer."""
+
+
 Values = npt.NDArray[Any]
 
 
@@ -44,9 +55,10 @@ def write_float_mnn(onnx_path: Path, path: Path, *, half: bool = False) -> None:
     """Convert a float `.onnx` file; inputs keep their names and layout. `half` stores weights as
     float16.
 
-    Raises InputError when the converter cannot take the model.
+    Raises InputError when the converter cannot take the model, UnsupportedError for one that it
+    makes into another one.
     """
-    require("MNN", "mnn")
+    library()
     onnx = require("onnx", "onnx")
     with scratch.folder() as folder:
         model = onnx.load(str(onnx_path))
@@ -62,11 +74,14 @@ def write_float_mnn(onnx_path: Path, path: Path, *, half: bool = False) -> None:
             ],
         )
         _check(made, "mnnconvert", said)
+        check_same_numbers(onnx_path, made, "mnnconvert", half=half)
         path.write_bytes(made.read_bytes())
 
 
-def quantize_mnn(float_path: Path, path: Path, samples: Iterable[Sequence[Values]]) -> int:
-    """Write a static int8 file from a float one; returns how many samples calibrated it.
+def quantize_mnn(
+    float_path: Path, path: Path, samples: Iterable[Sequence[Values]]
+) -> tuple[int, str]:
+    """Write a static int8 file from a float one; returns how many samples calibrated it, and how.
 
     `samples` holds inputs (1, …) for one inference each, in the file's order and layout; as many
     are used as fit into MOST_VALUES numbers, one at least.
@@ -74,7 +89,7 @@ def quantize_mnn(float_path: Path, path: Path, samples: Iterable[Sequence[Values
     Raises InputError when the quantizer cannot take the model, UnsupportedError for one without
     anything that it quantizes.
     """
-    require("MNN", "mnn")
+    library()
     names = [value.name for value in read_signature(float_path).inputs]
     if any("/" in name for name in names):
         raise UnsupportedError(
@@ -96,8 +111,6 @@ def quantize_mnn(float_path: Path, path: Path, samples: Iterable[Sequence[Values
         configuration = {
             "path": f"{data}/",
             "used_sample_num": count,
-            "batch_size": 1,
-            "feature_quantize_method": "KL",
             "weight_quantize_method": "MAX_ABS",
             "feature_clamp_value": 127,
             "weight_clamp_value": 127,
@@ -105,12 +118,27 @@ def quantize_mnn(float_path: Path, path: Path, samples: Iterable[Sequence[Values
             "input_type": "sequence",
             "inputs": _described(names, shapes),
         }
-        (folder / "quantize.json").write_text(json.dumps(configuration), encoding="utf-8")
         made = folder / "model.mnn"
-        said = _run("mnnquant", [str(float_path), str(made), str(folder / "quantize.json")])
-        _check(made, "mnnquant", said)
+        try:
+            _quantize(float_path, made, configuration, "KL")
+        except _CrashError:
+            method, count = "ADMM", min(count, _AT_ONCE)
+            configuration.update(used_sample_num=count, batch_size=count)
+            _quantize(float_path, made, configuration, method)
+        else:
+            method = "KL"
         path.write_bytes(made.read_bytes())
-    return count
+    return count, METHODS[method]
+
+
+def _quantize(float_path: Path, made: Path, configuration: Mapping[str, Any], method: str) -> None:
+    described = made.with_suffix(".json")
+    described.write_text(
+        json.dumps({"batch_size": 1, **configuration, "feature_quantize_method": method}),
+        encoding="utf-8",
+    )
+    said = _run("mnnquant", [str(float_path), str(made), str(described)])
+    _check(made, "mnnquant", said)
 
 
 def _write_sample(folder: Path, names: Sequence[str], tensors: Sequence[Values]) -> None:
@@ -143,7 +171,7 @@ def _run(name: str, arguments: Sequence[str]) -> list[str]:
     said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     if done.returncode < 0:
         crashed = signal.Signals(-done.returncode).name
-        raise InputError(f"MNN's {name} crashed on the model ({crashed}){_last(said)}", hint=_HINT)
+        raise _CrashError(f"MNN's {name} crashed on the model ({crashed}){_last(said)}", hint=_HINT)
     if done.returncode:
         raise InputError(f"MNN's {name} failed{_last(said)}", hint=_HINT)
     return said

@@ -22,13 +22,19 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import scratch
-from edgecnn.conversion.ncnn_rewriting import Lookup, cut_lookups, with_two_axes
+from edgecnn.conversion.ncnn_rewriting import (
+    Lookup,
+    cut_lookups,
+    with_initializers,
+    with_two_axes,
+)
+from edgecnn.conversion.same_numbers import check_same_numbers
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.formats import ncnn as files
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.signature import Signature, Value
 from edgecnn.formats.wire.ncnn import ARRAYS, FLOAT16_MARK, Layer
-from edgecnn.places import data_home
+from edgecnn.homes import homes_folder
 from edgecnn.registry import require
 from edgecnn.runtimes.ncnn import forbid_half, refuse_missing
 from edgecnn.text import shortened
@@ -46,13 +52,15 @@ def write_float_ncnn(onnx_path: Path, path: Path, *, half: bool = False) -> None
     Inputs and outputs keep their names and layout; the file says their sizes. `half` stores
     weights as float16.
 
-    Raises UnsupportedError, with layer and type, for what ncnn does not have, InputError when
-    pnnx cannot take the model, MissingDependencyError when it is not installed.
+    Raises UnsupportedError, with layer and type, for what ncnn does not have, and for a model
+    that pnnx makes into another one, InputError when pnnx cannot take it, MissingDependencyError
+    when it is not installed.
     """
     ncnn = require("ncnn", "ncnn")
     onnx = require("onnx", "onnx")
     with scratch.folder() as folder:
         model = onnx.load(str(onnx_path))
+        with_initializers(model)
         with_two_axes(model)
         lookups = cut_lookups(model)
         onnx.save(model, str(folder / "model.onnx"))
@@ -62,9 +70,12 @@ def write_float_ncnn(onnx_path: Path, path: Path, *, half: bool = False) -> None
         network = _with_reductions(_named(_read(made), signature), folder / "model.pnnx.param")
         for lookup in lookups:
             network = _with_lookup(network, made, lookup, half=half)
+        network = _with_inputs(network, [value.name for value in read_signature(onnx_path).inputs])
         refuse_missing(ncnn, "the converted model", network)
         made.write_text(network.text(), encoding="utf-8")
         network = _with_outputs(network, made)
+        made.write_text(network.text(), encoding="utf-8")
+        check_same_numbers(onnx_path, made, "pnnx", half=half)
         shutil.copyfile(files.weights_path(made), files.weights_path(path))
         path.write_text(network.text(), encoding="utf-8")
 
@@ -103,7 +114,7 @@ def pnnx_path() -> Path:
     """
     spec = importlib.util.find_spec("pnnx")  # finds the folder, imports nothing
     places = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
-    places += (data_home() / "envs" / "pnnx").glob("[Ll]ib*/**/site-packages/pnnx")
+    places += (homes_folder() / "pnnx").glob("[Ll]ib*/**/site-packages/pnnx")
     for place in places:
         for name in ("pnnx", "pnnx.exe"):
             if (place / name).is_file():
@@ -111,6 +122,16 @@ def pnnx_path() -> Path:
     raise MissingDependencyError(
         "pnnx is not installed, which makes ncnn files", hint="edgecnn env create pnnx"
     )
+
+
+def pnnx_version() -> str:
+    """As its package has it."""
+    try:
+        place = pnnx_path().parent.parent
+    except MissingDependencyError:
+        return "not installed"
+    found = [path.name.split("-")[1] for path in place.glob("pnnx-*.dist-info")]
+    return found[0].removesuffix(".dist") if found else "unknown"
 
 
 def _run(folder: Path, signature: Signature, *, half: bool) -> None:
@@ -171,6 +192,7 @@ def _read(path: Path) -> files.Network:
 def _named(network: files.Network, signature: Signature) -> files.Network:
     """With the model's own names for what pnnx calls in0, out0 …, and the sizes of the inputs."""
     values = {f"in{index}": value for index, value in enumerate(signature.inputs)}
+    count = len(signature.outputs)
     wanted = {
         **{name: value.name for name, value in values.items()},
         **{f"out{index}": value.name for index, value in enumerate(signature.outputs)},
@@ -196,7 +218,21 @@ def _named(network: files.Network, signature: Signature) -> files.Network:
                 parameters={**sizes, **layer.parameters},
             )
         )
-    return files.Network(tuple(layers))
+    return _in_order(files.Network(tuple(layers)), [names[f"out{i}"] for i in range(count)])
+
+
+def _in_order(network: files.Network, names: Sequence[str]) -> files.Network:
+    """With the outputs in this order, which is that of their layers in the file."""
+    found = [layer.outputs[number] for layer, number in network.outputs]
+    if found == list(names):
+        return network
+    moved = {name: f"{name}_unordered" for name in names}
+    layers = [
+        replace(layer, outputs=tuple(moved.get(name, name) for name in layer.outputs))
+        for layer in network.layers
+    ]
+    passed = [Layer("Noop", f"{name}_ordered", (moved[name],), (name,)) for name in names]
+    return files.Network((*layers, *passed))
 
 
 def _with_reductions(network: files.Network, described: Path) -> files.Network:
@@ -253,6 +289,13 @@ def _with_lookup(
     return files.Network(
         (*inputs, ids, embed, *(layer for layer in others if layer.type != "Input"))
     )
+
+
+def _with_inputs(network: files.Network, names: Sequence[str]) -> files.Network:
+    """With the inputs in this order; they have no weights, and may be moved."""
+    places = {name: place for place, name in enumerate(names)}
+    first = sorted(network.inputs, key=lambda layer: places.get(layer.outputs[0], len(names)))
+    return files.Network((*first, *(one for one in network.layers if one.type != "Input")))
 
 
 def _words(wanted: dict[str, str], taken: set[str]) -> dict[str, str]:

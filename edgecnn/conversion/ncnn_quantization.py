@@ -3,8 +3,7 @@
 As its ncnn2table and ncnn2int8 do: weights get a scale for each output channel, the input of each
 layer one scale for all its values, all symmetric; layers of which the next one takes int8 as
 well hand it over without a detour through float. Ranges come from running the float file in
-ncnn itself. A range is the one that loses least (see `Histogram.best_limit`): one far value does
-not take the steps from all others.
+ncnn itself. A range is the one with the least squared error (see `Histogram.best_limit`).
 """
 
 from __future__ import annotations

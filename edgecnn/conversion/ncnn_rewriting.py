@@ -34,6 +34,20 @@ class Lookup:
     table: npt.NDArray[np.float32]
 
 
+def with_initializers(model: Any) -> None:
+    """Turn Constant nodes into initializers, which is where values are looked for."""
+    for node in list(model.graph.node):
+        if node.op_type != "Constant" or node.domain:
+            continue
+        (value,) = [each for each in node.attribute if each.name == "value"] or (None,)
+        if value is None:
+            continue
+        tensor = model.graph.initializer.add()
+        tensor.CopyFrom(value.t)
+        tensor.name = node.output[0]
+        model.graph.node.remove(node)
+
+
 def with_two_axes(model: Any) -> None:
     """Give reductions over one axis a second one, of size 1."""
     from onnx import helper, numpy_helper, shape_inference
@@ -45,6 +59,7 @@ def with_two_axes(model: Any) -> None:
         if value.type.tensor_type.HasField("shape")
     }
     constants = {each.name: each for each in model.graph.initializer}
+    reshapes = any(not each.domain and each.version >= 13 for each in model.opset_import)
     for node in list(model.graph.node):
         if node.op_type not in _REDUCTIONS or node.input[0] not in ranks:
             continue
@@ -55,21 +70,33 @@ def with_two_axes(model: Any) -> None:
         axis += ranks[node.input[0]] if axis < 0 else 0
         keeps = next((a.i for a in node.attribute if a.name == "keepdims"), 1)
         added = f"{node.output[0]}_added"
-        for name, values in ((f"{added}_axis", [axis + 1]), (f"{added}_axes", [axis, axis + 1])):
-            tensor = numpy_helper.from_array(np.asarray(values, np.int64), name)
-            model.graph.initializer.append(tensor)
-        place = list(model.graph.node).index(node)
-        before = helper.make_node("Unsqueeze", [node.input[0], f"{added}_axis"], [added])
         output = f"{node.output[0]}_wide" if keeps else node.output[0]
-        reduced = helper.make_node(
-            node.op_type, [added, f"{added}_axes"], [output], name=node.name, keepdims=keeps
-        )
-        new = [before, reduced]
+        as_input = not any(each.name == "axes" for each in node.attribute)
+        place = list(model.graph.node).index(node)
+        new = [
+            _node(model, "Unsqueeze", node.input[0], added, [axis + 1], as_input=reshapes),
+            _node(model, node.op_type, added, output, [axis, axis + 1], as_input=as_input),
+        ]
+        new[1].name = node.name
+        new[1].attribute.append(helper.make_attribute("keepdims", keeps))
         if keeps:
-            new.append(helper.make_node("Squeeze", [output, f"{added}_axis"], [node.output[0]]))
+            new.append(
+                _node(model, "Squeeze", output, node.output[0], [axis + 1], as_input=reshapes)
+            )
         model.graph.node.remove(node)
         for offset, each in enumerate(new):
             model.graph.node.insert(place + offset, each)
+
+
+def _node(model: Any, kind: str, given: str, made: str, axes: list[int], *, as_input: bool) -> Any:
+    """A node with axes, which old versions of an operator have as an attribute."""
+    from onnx import helper, numpy_helper
+
+    if not as_input:
+        return helper.make_node(kind, [given], [made], axes=axes)
+    name = f"{made}_axes"
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(axes, np.int64), name))
+    return helper.make_node(kind, [given, name], [made])
 
 
 def cut_lookups(model: Any) -> tuple[Lookup, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.conversion import onnx_quantization, tflite_quantization
 from edgecnn.conversion.calibration import DrawnSamples, Samples
+from edgecnn.conversion.derived import DERIVED
 from edgecnn.conversion.onnx import OPSET
 from edgecnn.conversion.source import SourceModel
 from edgecnn.conversion.targets import Target
@@ -36,11 +37,12 @@ def planned_manifest(
     verification: Samples,
 ) -> Manifest:
     """All that determines a file. Two files with equal plans are the same conversion."""
-    tool, packages = source.converter(target.format)
+    derived = DERIVED.get(target.format)
+    tool, packages = source.converter(derived.base if derived else target.format)
     conversion: dict[str, Any] = {
         "target": str(target),
-        "tool": tool,
-        "batch": 1 if target.format == "tflite" else None,
+        "tool": f"{tool}, {derived.tool}" if derived else tool,
+        "batch": _batch(target.format),
         "parent": {"name": source.name, "metrics": dict(parent.metrics), **source.record()},
         "verification": verification.record(),
     }
@@ -48,13 +50,15 @@ def planned_manifest(
         conversion["opset"] = OPSET
     quantizes = not source.carries(target)
     if quantizes and target.recipe != "float32":
-        conversion["quantizer"] = lookup("format", target.format, _QUANTIZERS)
+        conversion["quantizer"] = (
+            derived.quantizer if derived else lookup("format", target.format, _QUANTIZERS)
+        )
     if quantizes and target.recipe.endswith(("int8", "int16x8")):
         conversion["weights"] = "int8 per channel"
     if quantizes and target.needs_calibration and calibration is not None:
         conversion["calibration"] = {
             **calibration.record(),
-            "rule": lookup("format", target.format, _RULES),
+            "rule": derived.rule if derived else lookup("format", target.format, _RULES),
         }
     return replace(
         parent,
@@ -65,7 +69,7 @@ def planned_manifest(
         parent_sha256=source.sha256,
         metrics={},
         conversion=conversion,
-        versions=_versions(packages),
+        versions={**_versions(packages), **(derived.versions() if derived else {})},
         inferred=False,
     )
 
@@ -73,12 +77,12 @@ def planned_manifest(
 def tensor_specs(plan: Manifest, path: Path, session: Session, source: SourceModel) -> Manifest:
     """The plan with inputs and outputs as the file has them.
 
-    A runtime tells names, dtypes and quantization; the batch that an `.onnx` file leaves open
-    it has fixed by then, so that shapes are read from the file. Axes are called as in the model
-    where they are the same ones.
+    A runtime tells names, dtypes and quantization; the batch that a file leaves open it has
+    fixed by then, so that shapes are read from the file. Axes are called as in the model where
+    they are the same ones.
     """
     inputs, outputs = session.inputs, session.outputs
-    if path.suffix.lower() == ".onnx":
+    if plan.conversion["batch"] is None:
         signature = read_signature(path)
         inputs = _with_shapes(inputs, [value.shape for value in signature.inputs])
         outputs = _with_shapes(outputs, [value.shape for value in signature.outputs])
@@ -92,6 +96,14 @@ def _with_layout(spec: TensorSpec, known: TensorSpec | None) -> TensorSpec:
     if known is None or spec.shape[1:] != known.shape[1:]:
         return spec
     return replace(spec, layout=known.layout)
+
+
+def _batch(file_format: str) -> int | None:
+    """The only batch that files of a format take."""
+    derived = DERIVED.get(file_format)
+    if derived:
+        return derived.batch
+    return 1 if file_format == "tflite" else None
 
 
 def _with_shapes(specs: tuple[TensorSpec, ...], shapes: list[Any]) -> tuple[TensorSpec, ...]:

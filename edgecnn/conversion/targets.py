@@ -25,24 +25,31 @@ class Target:
         return self.recipe in ("static_int8", "int16x8")
 
     def file_name(self, model: str) -> str:
-        """`<model>_<recipe>.<format>`."""
-        return f"{model}_{self.recipe}.{self.format}"
+        """`<model>_<recipe>.<format>`, for ncnn's two files that of the first."""
+        return f"{model}_{self.recipe}.{_ENDINGS.get(self.format, self.format)}"
 
 
+_ENDINGS = {"ncnn": "ncnn.param"}
 TARGETS = (
     *(
         Target("tflite", recipe)
         for recipe in ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
     ),
     *(Target("onnx", recipe) for recipe in ("float32", "float16", "dynamic_int8", "static_int8")),
+    *(Target("ncnn", recipe) for recipe in ("float32", "float16", "static_int8")),
+    *(Target("mnn", recipe) for recipe in ("float32", "float16", "static_int8")),
 )
+_OF_ALL = ("tflite", "onnx")
+"""The formats of "all": the others are made from ONNX files, and for one runtime each."""
+_SHORT = {f"{name}:int8": f"{name}:static_int8" for name in ("ncnn", "mnn")}
 
 
 def parse_targets(wanted: str | Target | Iterable[str | Target]) -> tuple[Target, ...]:
     """Targets by name, each once and in the order asked for.
 
-    A name is `format:recipe`, a format alone for all of its recipes, or "all"; a text may hold
-    several, separated by commas. Raises InputError for an unknown name, with the nearest one.
+    A name is `format:recipe`, a format alone for all of its recipes, or "all" for TFLite and
+    ONNX; a text may hold several, separated by commas. Raises InputError for an unknown name,
+    with the nearest one.
     """
     names = [wanted] if isinstance(wanted, str | Target) else list(wanted)
     found: dict[Target, None] = {}
@@ -63,13 +70,14 @@ def parse_targets(wanted: str | Target | Iterable[str | Target]) -> tuple[Target
 
 def _expand(name: str) -> tuple[Target, ...]:
     if name == "all":
-        return TARGETS
+        return tuple(target for target in TARGETS if target.format in _OF_ALL)
     of_format = tuple(target for target in TARGETS if target.format == name)
     return of_format or (_known(name),)
 
 
 def _known(name: str) -> Target:
     by_name = {str(target): target for target in TARGETS}
-    if name not in by_name:
+    full = _SHORT.get(name, name)
+    if full not in by_name:
         raise unknown_name("target", name, ("all", *by_name))
-    return by_name[name]
+    return by_name[full]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
 
 _LAYERS = ("UpSampling1D", "UpSampling2D", "UpSampling3D")
@@ -37,7 +36,13 @@ def _resize_of(layer: Any) -> Callable[[Any], Any] | None:
         return None
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         return None
-    return partial(_CALLS[name], layer.size)
+
+    def call(values: Any) -> Any:
+        if None in values.shape[1:]:
+            return type(layer).call(layer, values)
+        return _CALLS[name](layer.size, values)
+
+    return call
 
 
 def _signal(size: Any, signals: Any) -> Any:

@@ -69,12 +69,12 @@ class Verification:
 
 
 def load_session(path: Path, shape: str = "") -> Session:
-    """The file in the reference runtime of its format, one thread, on the CPU.
+    """The file in the reference runtime of its format, one thread, on the CPU, floats in float32.
 
     `shape` gives sizes that it leaves open. Raises what `Runtime.load` raises.
     """
     runtime = RUNTIMES.load(reference_runtime(path))
-    options = RuntimeOptions(batch=batch_of_file(path), shape=shape)
+    options = RuntimeOptions(batch=batch_of_file(path), precision="strict_float32", shape=shape)
     session: Session = runtime.load(path, "cpu", options)
     return session
 

@@ -180,7 +180,16 @@ class Net:
 
     @cached_property
     def output_names(self) -> tuple[str, ...]:
-        return _texts(self.table, _NET_OUTPUTS)
+        """The names that the file gives; without them, as in MNN itself, what nobody takes."""
+        named = _texts(self.table, _NET_OUTPUTS)
+        if named:
+            return named
+        taken = {each for operator in self.operators for each in operator.inputs}
+        made = [each for operator in self.operators for each in operator.outputs]
+        count = len(self.tensor_names)
+        return tuple(
+            self.tensor_names[each] for each in made if each not in taken and 0 <= each < count
+        )
 
     @property
     def inputs(self) -> tuple[Operator, ...]:

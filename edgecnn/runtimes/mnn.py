@@ -52,7 +52,7 @@ class MNN(Runtime):
     def probe(cls, device: str) -> Availability:
         cls.check_device(device)
         try:
-            mnn = _library()
+            mnn = library()
         except MissingDependencyError as error:
             return Availability(False, error.message, error.hint)
         return Availability(True, version=str(mnn.version()), device_name=cpu_name())
@@ -60,7 +60,7 @@ class MNN(Runtime):
     @classmethod
     def load(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
         cls.check_device(device)
-        mnn = _library()
+        mnn = library()
         path = check_model_path(path)
         signature = read_signature(path)
         inputs = fixed_inputs(signature, options)
@@ -142,7 +142,7 @@ class MNNSession(Session):
         return invoke
 
 
-def _library() -> ModuleType:
+def library() -> ModuleType:
     """MNN, which writes what the processor has to standard output when it is loaded."""
     with captured_output():
         return require("MNN", MNN.extra)

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgecnn.conversion.sources.keras_twins import convertible
 from edgecnn.conversion.sources.tensorflow import TensorFlowSource
+from edgecnn.conversion.upsampling import as_resize
 from edgecnn.errors import InputError
 from edgecnn.feeding import Proof
 from edgecnn.feeding.family import family_of
@@ -38,6 +39,10 @@ class KerasSource(TensorFlowSource):
         tree = tree_of(self.model)
         packed = tree.pack_sequence_as(structure_of(self.model), list(tensors))
         return list(tree.flatten(self.model(packed, training=False)))
+
+    def traced_call(self, tensors: Sequence[Any]) -> list[Any]:
+        with as_resize(layers_of(self.model)):
+            return self.call(tensors)
 
     def for_tflite(self) -> TensorFlowSource:
         from edgecnn.conversion.pooling import with_planar_pooling

@@ -49,6 +49,10 @@ class TensorFlowSource(SourceModel):
     def call(self, tensors: Sequence[Any]) -> list[Any]:
         """Outputs in order for one tensor (batch, …) for each input, in inference mode."""
 
+    def traced_call(self, tensors: Sequence[Any]) -> list[Any]:
+        """As `call` for a graph: the same values, in operators that more runtimes have."""
+        return self.call(tensors)
+
     @property
     def layer_names(self) -> frozenset[str]:
         """Names by which a user knows parts of the graph."""
@@ -71,7 +75,7 @@ class TensorFlowSource(SourceModel):
         """The model as a Python function that a tracer understands."""
 
         def serve(*tensors: Any) -> dict[str, Any]:
-            outputs = self.call(tensors)
+            outputs = self.traced_call(tensors)
             return {numbered("output", index): output for index, output in enumerate(outputs)}
 
         names = [numbered("input", index) for index in range(len(self.inputs))]

@@ -16,7 +16,7 @@ import pytest
 from edgecnn.conversion.calibration import verification_samples
 from edgecnn.conversion.convert import convert, convert_one
 from edgecnn.conversion.onnx_quantization import quantize_onnx
-from edgecnn.conversion.targets import TARGETS
+from edgecnn.conversion.targets import parse_targets
 from edgecnn.conversion.tflite_quantization import activation_ranges
 from edgecnn.conversion.verify import load_session, predict, verify_artifact
 from edgecnn.data.base import Dataset
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.integration.conversion.conftest import Converted
 
 SHAPE = (16, 16, 1)
-ALL = [str(target) for target in TARGETS]
+ALL = [str(target) for target in parse_targets("all")]
 
 # What the recipes cost on these nets, in dB, with a margin; a wrong scale or a swapped axis
 # falls far below.

@@ -9,8 +9,18 @@ from edgecnn.errors import InputError
 from edgecnn.manifest import RECIPES
 
 
-def test_all_stands_for_every_target():
-    assert parse_targets("all") == TARGETS
+def test_all_stands_for_every_target_of_tflite_and_onnx():
+    assert parse_targets("all") == tuple(t for t in TARGETS if t.format in ("tflite", "onnx"))
+    assert parse_targets("ncnn,mnn") == tuple(t for t in TARGETS if t.format in ("ncnn", "mnn"))
+
+
+def test_int8_is_static_where_a_format_has_no_other():
+    assert parse_targets("ncnn:int8,mnn:int8") == (
+        Target("ncnn", "static_int8"),
+        Target("mnn", "static_int8"),
+    )
+    with pytest.raises(InputError, match="unknown target 'tflite:int8'"):
+        parse_targets("tflite:int8")
 
 
 def test_every_recipe_is_a_known_one():
@@ -50,4 +60,5 @@ def test_a_recipe_of_another_format_is_unknown():
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
 def test_files_are_named_after_model_and_recipe(target: Target):
-    assert target.file_name("lenet5") == f"lenet5_{target.recipe}.{target.format}"
+    ending = "ncnn.param" if target.format == "ncnn" else target.format
+    assert target.file_name("lenet5") == f"lenet5_{target.recipe}.{ending}"
