@@ -16,6 +16,8 @@ from edgecnn.text import shortened
 _FLOAT, _FLOAT16, _DOUBLE, _BFLOAT16 = 1, 10, 11, 16
 _TYPES = {"float16": (_FLOAT16,), "bfloat16": (_BFLOAT16,), "float64": (_DOUBLE,)}
 _DTYPE_ATTRIBUTES = ("to", "dtype", "output_dtype", "stash_type")
+_NEW_ENOUGH = 8
+"""An IR version that every opset up to 18 is fine with, and every runtime of today."""
 _FIRST_WITH_FREE_WEIGHTS = 4
 """The IR version from which on weights need not be listed as inputs."""
 
@@ -100,8 +102,11 @@ def with_opset(model: Any, opset: int, *, why: str) -> Any:
             f"opsets up to {known}, so that it cannot be lowered",
             hint=hint,
         )
+    # Where attributes become inputs the converter adds weights, which older files would list.
+    given = copied(model)
+    given.ir_version = max(given.ir_version, _NEW_ENOUGH)
     try:
-        changed = version_converter.convert_version(model, opset)
+        changed = version_converter.convert_version(given, opset)
         onnx.checker.check_model(changed)
     except (RuntimeError, ValueError, TypeError, IndexError, onnx.checker.ValidationError) as error:
         reason = re.sub(r"^/\S+: ", "", shortened(str(error), 300))
@@ -110,6 +115,7 @@ def with_opset(model: Any, opset: int, *, why: str) -> Any:
             f"opset {opset}: {reason}",
             hint=hint,
         ) from error
+    without_listed_weights(changed)
     del changed.metadata_props[:]
     changed.metadata_props.extend(model.metadata_props)
     return changed

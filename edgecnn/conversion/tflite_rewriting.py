@@ -184,8 +184,12 @@ def operator_names(model: Any) -> list[str]:
 
 
 def layer_of(graph: Any, operator: Any) -> str:
-    """What a layer is called: the name of the first tensor that it makes."""
-    return text(graph.tensors[int(operator.outputs[0])].name) if len(operator.outputs) else ""
+    """What a layer is called: the name of the first tensor that it makes, of which TensorFlow's
+    converter joins several.
+    """
+    if not len(operator.outputs):
+        return ""
+    return text(graph.tensors[int(operator.outputs[0])].name).partition(";")[0]
 
 
 def custom_operators(model: Any) -> dict[str, str]:

@@ -121,7 +121,8 @@ class _Pair:
             self._note_levels(outputs[start : start + len(ours)])
             self.one_unit = self.one_unit and _sum_to_one(signal)
         self.sums = self.count * first + moved
-        self.varied = np.maximum(moved_squared - moved**2 / self.count, 0.0)
+        # An array also for an output of one number, which numpy would make a scalar of.
+        self.varied = np.asarray(np.maximum(moved_squared - moved**2 / self.count, 0.0))
         # What is left of equal numbers after rounding is no variation.
         self.varied[self.low == self.high] = 0.0
 

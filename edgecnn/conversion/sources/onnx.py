@@ -34,6 +34,8 @@ from edgecnn.runtimes.onnxruntime.errors import newest_ir, newest_opset
 
 RUNTIME = "onnxruntime:cpu"
 _MOST_NAMED = 3
+_OLD = 13
+"""Files of older opsets may hold operators that ONNX Runtime has in later versions only."""
 
 
 def open_model(given: Path, options: OpenOptions) -> Opened:
@@ -67,11 +69,9 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
     try:
         session = _loaded(model, shape) if notes else _load(path, shape)
     except UnsupportedError as error:
-        if held != "bfloat16":
-            raise _with_layer(error, model) from error
-        rewriting.to_float32(model, held)
+        model, note = _helped(model, held, error)
         session = _loaded(model, shape)
-        notes = (*notes, "ONNX Runtime does not compute in bfloat16: compared in float32")
+        notes = (*notes, note)
 
     def float_twin(target: Path) -> None:
         twin = rewriting.copied(model)
@@ -94,6 +94,23 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         float_twin=float_twin,
         notes=notes,
     )
+
+
+def _helped(model: Any, held: str, error: UnsupportedError) -> tuple[Any, str]:
+    """(a model that means the same and may run, what is said of it) for one that does not run:
+    an old opset is raised, bfloat16 becomes float32. Raises the error where neither is the case.
+    """
+    opset = rewriting.opset_of(model)
+    if opset < _OLD:
+        try:
+            raised = rewriting.with_opset(model, _OLD, why="ONNX Runtime runs it from there")
+        except UnsupportedError:
+            raise _with_layer(error, model) from error
+        return raised, f"the file has opset {opset}, which ONNX Runtime only runs in part: raised"
+    if held != "bfloat16":
+        raise _with_layer(error, model) from error
+    rewriting.to_float32(model, held)
+    return model, "ONNX Runtime does not compute in bfloat16: compared in float32"
 
 
 def _loaded(model: Any, shape: str) -> Session:

@@ -48,7 +48,7 @@ def layers(path: Path) -> Iterator[Layer]:
             first = tensors[outputs[0]] if outputs else None
             read = [tensors[index] for index in operator.integers(OPERATOR_INPUTS) if index >= 0]
             yield Layer(
-                name=first.text(TENSOR_NAME) if first is not None else "",
+                name=first.text(TENSOR_NAME).partition(";")[0] if first is not None else "",
                 operator=names[operator.u32(OPERATOR_CODE)],
                 shape=first.integers(TENSOR_SHAPE) if first is not None else None,
                 dtype=dtype_of(first) if first is not None else "",

@@ -17,7 +17,7 @@ from edgecnn.conversion.convert import convert, convert_one
 from edgecnn.conversion.verify import verify_artifact
 from edgecnn.data.base import Dataset, Split
 from edgecnn.errors import InputError
-from edgecnn.manifest import sidecar_path
+from edgecnn.manifest import sha256_of, sidecar_path
 
 if TYPE_CHECKING:
     from tests.integration.conversion.conftest import Converted
@@ -302,8 +302,11 @@ def test_a_model_that_was_never_built_is_refused(tmp_path: Path):
     assert "keras.Input" in error.hint
 
 
-def test_a_converted_file_cannot_be_converted_again(plain: Converted, tmp_path: Path):
-    refused(plain.path("onnx:float32"), tmp_path, "no model that can be converted")
+def test_a_converted_file_is_a_model_like_any_other(plain: Converted, tmp_path: Path):
+    path = plain.path("onnx:float32")
+    (outcome,) = convert(path, "onnx:float16", out=tmp_path, samples=8)
+    assert outcome.artifact.manifest.parent_sha256 == sha256_of(path)
+    assert outcome.artifact.path.name == "plain_float16.onnx"
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"not an archive"])

@@ -171,6 +171,17 @@ def test_an_opset_is_lowered_and_that_is_said(tmp_path: Path):
         assert number in said
 
 
+def test_an_opset_too_old_for_the_runtime_is_raised(tmp_path: Path):
+    node = helper.make_node("Mul", ["x", "factor"], ["y"], name="double", broadcast=1)
+    path = foreign.save(
+        tmp_path / "old.onnx", [node], {"x": (1, 4)}, {"y": (1, 4)},
+        {"factor": np.full(4, 2, np.float32)}, opset=6, ir=3, listed=True,
+    )  # fmt: skip
+    outcome = one(path, tmp_path / "art")
+    assert outcome.status == "converted", (outcome.error, outcome.hint)
+    assert any("opset 6" in note for note in outcome.notes)
+
+
 def test_an_opset_that_cannot_be_lowered_is_told_by_both_numbers(tmp_path: Path):
     node = helper.make_node("Gelu", ["x"], ["y"], name="gelu")
     path = foreign.save(tmp_path / "gelu.onnx", [node], {"x": (1, 4)}, {"y": (1, 4)}, opset=20)
