@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,13 +28,12 @@ def boxes_in(
     *,
     min_score: float,
     head: Head | None = None,
-    classes: Collection[int] | None = None,
 ) -> Detections:
     """Boxes with a score of at least `min_score`, in pixels of the picture and inside it.
 
     `outputs` are those of batch 1, `tensor_shape` and `picture_shape` (height, width, …) of the
     network's input and of the picture, which lies in the input at `place`. `head` is our own
-    where none is given; `classes` are the ones that are wanted, None for all.
+    where none is given.
     Raises InputError for the outputs of another kind of model.
     """
     head = head or open_head(OURS)
@@ -45,9 +44,7 @@ def boxes_in(
             f"expected the outputs of one picture, received: {max(map(len, arranged))}"
         )
     parts = [part[0] for part in arranged]
-    return placed(
-        parts, tensor_shape, place, picture_shape, min_score=min_score, head=head, classes=classes
-    )
+    return placed(parts, tensor_shape, place, picture_shape, min_score=min_score, head=head)
 
 
 def placed(
@@ -58,11 +55,10 @@ def placed(
     *,
     min_score: float,
     head: Head,
-    classes: Collection[int] | None = None,
 ) -> Detections:
     """As `boxes_in`, of outputs that `head` has arranged, without the batch."""
     height, width = tensor_shape[0], tensor_shape[1]
-    found = head.boxes(parts, height, width, min_score).of_classes(classes)
+    found = head.boxes(parts, height, width, min_score)
     xyxy = clip_boxes(place.to_picture(found.xyxy), picture_shape[0], picture_shape[1])
     solid = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)  # none that lies in the margin alone
     return Detections(xyxy[solid], found.scores[solid], found.class_ids[solid])

@@ -54,8 +54,8 @@ class BoxScorer:
         require("faster_coco_eval", "detect")  # now, and not when all has been measured
         self._preprocessing = key.preprocessing
         self._postprocessing = key.postprocessing or OURS
-        self._head = open_head(self._postprocessing, every_class=True)
         self._class_ids = key.class_ids
+        self._head = open_head(self._postprocessing, every_class=True, wanted=key.class_ids)
         stated = (key.min_score, self._postprocessing.min_score, self._head.min_score)
         self._min_score = next(score for score in stated if score is not None)
 
@@ -153,5 +153,4 @@ class BoxScorer:
             (truth.height, truth.width),
             min_score=LOWEST_SCORE,
             head=self._head,
-            classes=self._class_ids,
         )

@@ -62,9 +62,9 @@ class Detector:
         self.preprocessing = found.preprocessing
         self.postprocessing = found.postprocessing
         self.fed = found.choice.fed
-        self.head = open_head(found.postprocessing)
         self.class_names = found.postprocessing.class_names or artifact.manifest.labels[:1]
         self.classes = _wanted(classes, self.class_names, found, artifact.name)
+        self.head = open_head(found.postprocessing, wanted=self.classes)
         stated = (
             min_score,
             artifact.manifest.metrics.get("min_score"),
@@ -132,7 +132,6 @@ class Detector:
             shape,
             min_score=self.min_score,
             head=self.head,
-            classes=self.classes,
         )
         if not len(found) and not any(np.isfinite(output).any() for output in outputs):
             raise InputError(

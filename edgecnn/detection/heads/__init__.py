@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from edgecnn.detection.heads.base import DEFAULT_MIN_SCORE, Clues, Head
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
@@ -16,11 +18,16 @@ def head_class(name: str) -> type[Head]:
     return found
 
 
-def open_head(settings: Postprocessing, *, every_class: bool = False) -> Head:
-    """The head that a record names, with what the record says. Raises InputError for one that
-    nobody registered.
+def open_head(
+    settings: Postprocessing,
+    *,
+    every_class: bool = False,
+    wanted: Collection[int] | None = None,
+) -> Head:
+    """The head that a record names, with what the record says; see `Head`. Raises InputError for
+    one that nobody registered.
     """
-    return head_class(settings.head)(settings, every_class=every_class)
+    return head_class(settings.head)(settings, every_class=every_class, wanted=wanted)
 
 
 def find_head(clues: Clues, name: str) -> Postprocessing:

@@ -7,7 +7,7 @@ its outputs become boxes in pixels of the network's input.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -73,12 +73,20 @@ class Head(ABC):
     counts_exactly: ClassVar[bool] = True
     """False where outputs may hold more behind the class scores (masks, key points)."""
 
-    def __init__(self, settings: Postprocessing, *, every_class: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Postprocessing,
+        *,
+        every_class: bool = False,
+        wanted: Collection[int] | None = None,
+    ) -> None:
         """`every_class` lets a box stand for each class that it has a score for, as averages over
-        all thresholds want it; otherwise the best one counts alone.
+        all thresholds want it; otherwise the best one counts alone. `wanted` are the ids of the
+        classes that are looked for, None for all.
         """
         self.settings = settings
         self.every_class = every_class
+        self.wanted = wanted
 
     @classmethod
     @abstractmethod
@@ -116,7 +124,7 @@ class Head(ABC):
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
     ) -> Detections:
         """Boxes in pixels of the input, best first, of arranged outputs of one picture."""
-        found = self.candidates(outputs, height, width, min_score)
+        found = self.candidates(outputs, height, width, min_score).of_classes(self.wanted)
         stated = self.settings.max_iou
         max_iou = self.max_iou if stated is None else stated
         return found if max_iou is None else suppress_by_class(found, max_iou=max_iou)

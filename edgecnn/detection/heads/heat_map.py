@@ -77,7 +77,7 @@ class HeatMap(Head):
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
     ) -> Detections:
         """With the votes of overlapping boxes of one class, see `nms.suppress`."""
-        found = self.candidates(outputs, height, width, min_score)
+        found = self.candidates(outputs, height, width, min_score).of_classes(self.wanted)
         if self.classes == 1:
             return suppress(found)
         parts = [suppress(found.where(found.class_ids == n)) for n in range(self.classes)]
