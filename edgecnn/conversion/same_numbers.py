@@ -11,17 +11,24 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn.conversion.verify import load_session
-from edgecnn.errors import UnsupportedError
+from edgecnn.errors import EdgeCNNError, UnsupportedError
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.runtimes.base import Session
 
+_HINT = "a tflite or onnx target may take the model"
 _MOST = {False: 0.01, True: 0.05}
 """The largest difference between outputs, of their spread, for float32 and float16 weights."""
 
 
 def check_same_numbers(onnx_path: Path, path: Path, tool: str, *, half: bool) -> None:
     """Run both files on two made-up samples. Raises UnsupportedError where they disagree."""
-    before, after = load_session(onnx_path), load_session(path)
+    before = load_session(onnx_path)
+    try:
+        after = load_session(path)
+    except EdgeCNNError as error:
+        raise UnsupportedError(
+            f"{tool} writes a file that does not run: {error.message}", hint=_HINT
+        ) from error
     limits = id_limits(onnx_path)
     rng = np.random.default_rng(0)
     for _ in range(2):
@@ -39,7 +46,7 @@ def check_same_numbers(onnx_path: Path, path: Path, tool: str, *, half: bool) ->
             if differs:
                 raise UnsupportedError(
                     f"{tool} writes a file that computes something else: output {name!r} {differs}",
-                    hint="a tflite or onnx target may take the model",
+                    hint=_HINT,
                 )
 
 

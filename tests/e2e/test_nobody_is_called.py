@@ -18,9 +18,9 @@ EDGECNN = [sys.executable, "-P", "-c", "from edgecnn.cli import main; main()"]
 _COMMANDS = """
 doctor
 train --model lenet5 --data digits --epochs 1 --out m.keras
-convert m.keras --to tflite:float32,onnx:float32,onnx:static_int8 --calibration digits --out art
+convert m.keras --to tflite:float32,onnx:float32,onnx:static_int8,mnn:float32,mnn:int8 --calibration digits --out art
 verify art/m_float32.onnx --parent m.keras
-benchmark m.keras art/m_float32.tflite art/m_float32.onnx --quick --processes 1 --out r.json
+benchmark m.keras art/m_float32.tflite art/m_float32.onnx art/m_float32.mnn --quick --processes 1 --out r.json
 report r.json --out r.html
 compare r.json r.json
 explain m.keras --data digits --samples 4 --shifts 0,2 --out explain.html
@@ -50,6 +50,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
         steps.append({"name": name, "command": [*EDGECNN, *arguments], "env": environment})
     plan = work / "plan.json"
     plan.write_text(json.dumps(steps), encoding="utf-8")
+    before = _installed()
     done = subprocess.run(
         [*namespace, sys.executable, str(HERE / "sealed.py"), str(plan)],
         capture_output=True,
@@ -60,6 +61,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
+    found["installed"] = sorted(set(_installed()) ^ set(before))
     for name in VERBS:
         found[name]["left"] = {
             key: sorted(
@@ -70,6 +72,13 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
             for key in ("HOME", "TMPDIR")
         }
     return found
+
+
+def _installed() -> list[str]:
+    """The packages of this Python, as `pip freeze` has them."""
+    command = [sys.executable, "-m", "pip", "freeze", "--all", "--disable-pip-version-check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
 
 
 def _without_own_settings() -> dict[str, str]:
@@ -113,6 +122,12 @@ def test_a_verb_writes_into_its_own_places_only(sealed: Mapping[str, Any], verb:
     left = sealed[verb]["left"]
     assert [path for path in left["HOME"] if not path.startswith(own)] == []
     assert left["TMPDIR"] == []
+
+
+@pytest.mark.slow
+def test_nothing_is_installed(sealed: Mapping[str, Any]):
+    """MNN's scripts, and the import of MNN.tools alone, have pip install a package of theirs."""
+    assert sealed["installed"] == []
 
 
 def test_a_user_who_wants_telemetry_can_have_it(monkeypatch: pytest.MonkeyPatch):
