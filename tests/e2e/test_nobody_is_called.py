@@ -18,9 +18,11 @@ EDGECNN = [sys.executable, "-P", "-c", "from edgecnn.cli import main; main()"]
 _COMMANDS = """
 doctor
 train --model lenet5 --data digits --epochs 1 --out m.keras
-convert m.keras --to tflite:float32,onnx:float32,onnx:static_int8,mnn:float32,mnn:int8 --calibration digits --out art
+convert m.keras --to tflite:float32,onnx:float32,onnx:static_int8,mnn:float32,mnn:int8 \
+  --calibration digits --out art
 verify art/m_float32.onnx --parent m.keras
-benchmark m.keras art/m_float32.tflite art/m_float32.onnx art/m_float32.mnn --quick --processes 1 --out r.json
+benchmark m.keras art/m_float32.tflite art/m_float32.onnx art/m_float32.mnn \
+  --quick --processes 1 --out r.json
 report r.json --out r.html
 compare r.json r.json
 explain m.keras --data digits --samples 4 --shifts 0,2 --out explain.html
