@@ -60,6 +60,7 @@ def main() -> None:
         found: dict[str, Any] = {
             "machine": machine(),
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "load average": os.getloadavg()[0],
             "limits": LIMITS,
             "measurements": MEASUREMENTS // share,
             "files": FILES // share,
@@ -112,15 +113,19 @@ def _another(run: Any, number: int, rng: np.random.Generator) -> Any:
 def imported(address: str, files: Path) -> dict[str, float]:
     """Import all files into an empty database, then once more."""
     with open_database(address) as database:
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), sum(os.times()[:4])
         done = import_all(database, [files], label="files")
-        secs = time.perf_counter() - start
+        secs, spent = time.perf_counter() - start, sum(os.times()[:4]) - spent
         assert done.new == ROWS * done.files
         start = time.perf_counter()
         assert import_all(database, [files], label="files").new == 0
         again = time.perf_counter() - start
     print(f"import {secs:.1f} s, again {again:.1f} s", flush=True)
-    return {"import, s": round(secs, 2), "import again, s": round(again, 2)}
+    return {
+        "import, s": round(secs, 2),
+        "import, CPU s": round(spent, 2),
+        "import again, s": round(again, 2),
+    }
 
 
 def histories(address: str, share: int) -> dict[str, Any]:
