@@ -214,17 +214,33 @@ def _configurations(connection: sa.Connection, wanted: Wanted) -> list[Any]:
     return found
 
 
-class _Versions(dict[int, Mapping[str, str]]):
-    """Versions by environment, each read once."""
+class _Versions:
+    """What measurements ran on; each combination is put together once."""
 
     def __init__(self, connection: sa.Connection) -> None:
-        super().__init__()
         self._connection = connection
+        self._environments: dict[int, Mapping[str, str]] = {}
+        self._known: dict[tuple[Any, ...], Mapping[str, str]] = {}
 
-    def __missing__(self, number: int) -> Mapping[str, str]:
-        query = sa.select(environments.c.versions).where(environments.c.id == number)
-        self[number] = _versions(self._connection.execute(query).scalar())
-        return self[number]
+    def of(self, row: Any) -> Mapping[str, str]:
+        """Versions by name for a measurement's row."""
+        key = (row.environment_id, row.runtime_version, row.sha256, row.commit_id)
+        found = self._known.get(key)
+        if found is None:
+            further = {
+                "runtime version": str(row.runtime_version),
+                "model file": str(row.sha256)[:12],
+                "commit": str(row.commit_id),
+            }
+            told = {name: text for name, text in further.items() if text}
+            found = self._known[key] = {**self._environment(row.environment_id), **told}
+        return found
+
+    def _environment(self, number: int) -> Mapping[str, str]:
+        if number not in self._environments:
+            query = sa.select(environments.c.versions).where(environments.c.id == number)
+            self._environments[number] = _versions(self._connection.execute(query).scalar())
+        return self._environments[number]
 
 
 def _versions(text: Any) -> Mapping[str, str]:
@@ -245,11 +261,6 @@ def _point(row: Any, metric: Metric, facts: _Versions) -> Point | None:
     if at is None or values[0] is None:
         return None
     low, high = (values[1], values[2]) if len(values) == 3 else (None, None)
-    further = {
-        "runtime version": str(row.runtime_version),
-        "model file": str(row.sha256)[:12],
-        "commit": str(row.commit_id),
-    }
     return Point(
         at=at,
         value=values[0],
@@ -259,7 +270,7 @@ def _point(row: Any, metric: Metric, facts: _Versions) -> Point | None:
         session=int(row.session),
         measurement=int(row.id),
         label=str(row.label),
-        versions={**facts[row.environment_id], **{k: v for k, v in further.items() if v}},
+        versions=facts.of(row),
     )
 
 
