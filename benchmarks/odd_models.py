@@ -1,7 +1,7 @@
 """Models as people have them, on every runtime: measured, or refused with which reason?
 
-python benchmarks/odd_models.py [--only NAMES] [--every N] [--out DIR]
-    →   benchmarks/results/odd_models.md
+python benchmarks/odd_models.py [--part runtimes|bare] [--only NAMES] [--every N]
+    →   benchmarks/results/odd_models.md, odd_models_bare.md
 
 Makes some hundred small models that are odd in one way each (operators, dtypes, shapes, outputs,
 control flow, versions, files), benchmarks each on every runtime of this machine that reads it, and
@@ -60,18 +60,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="models, comma-separated")
     parser.add_argument("--every", type=int, default=6, help="which of the onnx package's cases")
-    parser.add_argument("--compare-only", action="store_true", help="leave other runtimes out")
+    parser.add_argument("--part", choices=("runtimes", "bare", "both"), default="both")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     only = set(filter(None, arguments.only.split(",")))
     with tempfile.TemporaryDirectory(prefix="edgecnn-odd-") as folder:
         odd = list(_made(Path(folder), only, onnx_models, keras_models, files))
-        found = [] if arguments.compare_only else list(_measured(odd))
-        others = _made(Path(folder), only, lambda: onnx_cases(arguments.every), tflite_functions)
-        compared = [_compared(path) for path in (*odd, *others) if path.suffix in OWN_RUNTIME]
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    page = "\n".join([*_page(found), "", *_comparison(compared)]) + "\n"
-    (arguments.out / "odd_models.md").write_text(page, encoding="utf-8")
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        if arguments.part != "runtimes":
+            cases = (lambda: onnx_cases(arguments.every), tflite_functions)
+            models = [*odd, *_made(Path(folder), only, *cases)]
+            models = [path for path in models if path.suffix in OWN_RUNTIME]
+            compared = list(map(_compared, models, why_not(models)))
+            _write(arguments.out / "odd_models_bare.md", _comparison(compared))
+        if arguments.part != "bare":
+            _write(arguments.out / "odd_models.md", _page(list(_measured(odd))))
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _made(
@@ -104,8 +111,7 @@ def _measured(paths: Sequence[Path]) -> Iterator[tuple[str, str, str]]:
                 yield path.name, row.configuration, _outcome(row)
 
 
-def _compared(path: Path) -> Compared:
-    bare = why_not(path)
+def _compared(path: Path, bare: str) -> Compared:
     outcome, hint = _in_its_runtime(path, "")
     asked = re.search(r"--shape (\S+)", hint)
     if asked and not outcome.startswith(("measured", "INVALID")):
@@ -141,7 +147,10 @@ def _comparison(compared: Sequence[Compared]) -> list[str]:
     running = [each for each in compared if not each.bare]
     left = [each for each in running if not each.measured]
     lines = [
-        "## Beside the bare runtime",
+        "# Odd models beside the bare runtime",
+        "",
+        "`python benchmarks/odd_models.py --part bare`: the odd models, cases by which the onnx "
+        "package tests runtimes, and functions of TensorFlow, each in the runtime of its format.",
         "",
         f"{len(compared)} models, {len(running)} of which run in their format's runtime without "
         f"edgecnn: edgecnn measures {len(running) - len(left)} of these "

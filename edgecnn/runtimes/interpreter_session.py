@@ -161,9 +161,11 @@ class InterpreterSession(Session):
                 set_tensor(index, tensor)
                 try:  # costs nothing while nothing is raised
                     invoke()
+                    return (view(wrapper, output),)
                 except RuntimeError as error:
                     raise self._refusal(error) from error
-                return (view(wrapper, output),)
+                except ValueError:
+                    return (self._viewed(output),)
 
             return invoke_one
 
@@ -172,11 +174,28 @@ class InterpreterSession(Session):
                 set_tensor(index, tensor)
             try:
                 invoke()
+                return [view(wrapper, output) for output in outputs]
             except RuntimeError as error:
                 raise self._refusal(error) from error
-            return [view(wrapper, output) for output in outputs]
+            except ValueError:
+                return [self._viewed(output) for output in outputs]
 
         return invoke_all
+
+    def _viewed(self, output: int) -> Array:
+        """An output that may hold no values, which the wrapper does not view.
+
+        Raises UnsupportedError for one that it cannot view otherwise.
+        """
+        wrapper = self.interpreter._interpreter  # noqa: SLF001
+        try:
+            view: Array = wrapper.tensor(wrapper, output)
+        except ValueError as error:
+            detail = self.interpreter._get_tensor_details(output, 0)  # noqa: SLF001
+            if 0 not in detail["shape"]:
+                raise self._refusal(error) from error
+            return np.empty(detail["shape"], detail["dtype"])
+        return view
 
     def _refusal(self, error: Exception) -> UnsupportedError:
         """For a model that loads and then cannot be run, with the operator that failed."""

@@ -140,3 +140,46 @@ def write_tflite(
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))
     return path
+
+
+def write_operator(
+    path: Path,
+    operator: str,
+    tensors: Sequence[tuple[str, Sequence[int], str]],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    options: str = "",
+) -> Path:
+    """A .tflite file of one operator (none where its name is empty), as "RANGE" over `tensors`:
+    (name, shape, type as in "INT32"); those that are neither inputs nor outputs hold ones.
+    """
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = [name for name, _, _ in tensors]
+    model = schema.ModelT(version=3, buffers=[schema.BufferT()], operatorCodes=[])
+    graph = schema.SubGraphT(tensors=[], operators=[])
+    for name, shape, kind in tensors:
+        stored = schema.TensorT(name=name, type=getattr(schema.TensorType, kind), buffer=0)
+        stored.shape = np.array(shape, np.int32)
+        if name not in (*inputs, *outputs):
+            stored.buffer = len(model.buffers)
+            ones = np.ones(shape, kind.lower()).tobytes()
+            model.buffers.append(schema.BufferT(data=np.frombuffer(ones, np.uint8)))
+        graph.tensors.append(stored)
+    graph.inputs = np.array([names.index(name) for name in inputs], np.int32)
+    graph.outputs = np.array([names.index(name) for name in outputs], np.int32)
+    if operator:
+        code = getattr(schema.BuiltinOperator, operator)
+        model.operatorCodes = [schema.OperatorCodeT(builtinCode=code)]
+        taken = [at for at, name in enumerate(names) if name not in outputs]
+        node = schema.OperatorT(inputs=np.array(taken, np.int32), outputs=graph.outputs)
+        if options:
+            node.builtinOptionsType = getattr(schema.BuiltinOptions, options)
+            node.builtinOptions = getattr(schema, f"{options}T")()
+        graph.operators = [node]
+    model.subgraphs = [graph]
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path

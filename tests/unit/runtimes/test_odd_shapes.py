@@ -12,7 +12,7 @@ from edgecnn.benchmarking.protocol import resolve
 from edgecnn.benchmarking.session import benchmark
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.results import Measurement, RuntimeOptions
-from tests.unit.formats.small_models import node, value, write_onnx
+from tests.unit.formats.small_models import node, value, write_onnx, write_operator
 
 INT64 = 7
 PROTOCOL = resolve("quick", min_secs=0.01, min_runs=5, max_secs=0.1, processes=1)
@@ -190,3 +190,24 @@ def test_a_scale_at_floats_means_nothing(tmp_path: Path):
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))
     assert measure(path, "litert:cpu").status == "ok"
+
+
+TFLITE = {
+    "scalar": ("ABS", [("x", (), "FLOAT32"), ("y", (), "FLOAT32")], ["x"], ["y"], "AbsOptions"),
+    "no operator": ("", [("x", (2, 3), "FLOAT32")], ["x"], ["x"]),
+    "no input": ("ABS", [("w", (3,), "FLOAT32"), ("y", (3,), "FLOAT32")], [], ["y"], "AbsOptions"),
+    "perhaps an empty output": (
+        "RANGE",
+        [*((name, (), "INT32") for name in ("start", "stop", "step")), ("y", (), "INT32")],
+        ["start", "stop", "step"],
+        ["y"],
+        "RangeOptions",
+    ),
+    "complex": ("COMPLEX_ABS", [("x", (4,), "COMPLEX64"), ("y", (4,), "FLOAT32")], ["x"], ["y"]),
+}
+
+
+@pytest.mark.parametrize("name", TFLITE)
+def test_litert_measures_odd_models(name: str, tmp_path: Path):
+    row = measure(write_operator(tmp_path / "m.tflite", *TFLITE[name]), "litert:cpu")
+    assert row.status == "ok", row.error
