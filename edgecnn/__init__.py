@@ -26,6 +26,7 @@ _PUBLIC = {
     "data": "edgecnn.data",
     "load": "edgecnn.runtimes:load",
     "models": "edgecnn.models",
+    "optimize": "edgecnn.optimization.optimize:optimize",
     "reporting": "edgecnn.reporting",
     "Results": "edgecnn.results:Results",
     "run": "edgecnn.pipeline:run",
@@ -42,6 +43,7 @@ __all__ = [
     "data",
     "load",
     "models",
+    "optimize",
     "reporting",
     "run",
     "train",
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from edgecnn.benchmarking.session import benchmark
     from edgecnn.conversion.convert import convert_one as convert
     from edgecnn.conversion.verify import verify_artifact as verify
+    from edgecnn.optimization.optimize import optimize
     from edgecnn.pipeline import run
     from edgecnn.results import Results
     from edgecnn.runtimes import load

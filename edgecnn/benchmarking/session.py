@@ -11,7 +11,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -81,6 +81,7 @@ def benchmark(
     previous: Results | None = None,
     command: str = "",
     repeat: Sequence[str] = (),
+    wanted: Callable[[Configuration], bool] | None = None,
     progress: Progress = silent,
 ) -> Results:
     """Measure every artifact on every runtime that reads it; returns one Results.
@@ -97,7 +98,8 @@ def benchmark(
     the protocol names a time for it. With profile default or rigorous the machine's limits
     are measured first, unless they are remembered.
     `repeat` are the options of the command line that a row's own do not say, for whoever wants
-    to measure it again. `out` is written as rows finish, also when interrupted
+    to measure it again. `wanted` leaves out configurations that nobody wants to know.
+    `out` is written as rows finish, also when interrupted
     (KeyboardInterrupt passes through).
 
     Raises InputError for artifacts, runtimes or options that make no sense; what goes wrong
@@ -120,6 +122,8 @@ def benchmark(
         precision=precision,
         options=options,
     )
+    if wanted is not None:
+        configurations = [each for each in configurations if wanted(each)]
     ledger = _Ledger(
         configurations,
         protocol,

@@ -22,6 +22,8 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "benchmark": "Measure model files on the runtimes of this machine.",
         "report": "Make a page, Markdown, CSV or a picture of results.",
         "compare": "Compare two results files: better, worse or undecided.",
+        "optimize": "Find the file and the runtime to ship, and prove the choice.",
+        "bundle": "Pack a model file as something that runs.",
     },
     "Look closer": {
         "models": "List the networks; show one layer by layer and draw it.",

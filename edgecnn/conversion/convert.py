@@ -8,7 +8,8 @@ settings, so that an interrupted conversion resumes.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -32,7 +33,8 @@ from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.gate import objections
 from edgecnn.conversion.placing import model_path
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
-from edgecnn.conversion.source import Array, SourceModel
+from edgecnn.conversion.quantizers.levers import Improved
+from edgecnn.conversion.source import Array, Sample, SourceModel
 from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.conversion.targets import Target, parse_targets
 from edgecnn.conversion.verify import load_session, parent_objection, verify
@@ -142,6 +144,58 @@ def convert(
     knows how to feed, and files in `out` that something else made (unless `force`).
     """
     wanted = parse_targets(targets)
+    report = progress or silent
+    outcomes = []
+    with opened(
+        model,
+        wanted,
+        calibration=calibration,
+        out=out,
+        name=name,
+        manifest=manifest,
+        samples=samples,
+        seed=seed,
+        force=force,
+        allow_unsafe=allow_unsafe,
+        preprocessing=preprocessing,
+        weights=weights,
+        custom=custom,
+        shape=shape,
+        about=about,
+    ) as converter:
+        for index, target in enumerate(wanted):
+            report("convert", index, len(wanted), str(target))
+            outcomes.append(converter.make(target))
+    report("convert", len(wanted), len(wanted))
+    return outcomes
+
+
+@contextmanager
+def opened(
+    model: keras.Model | Path | str,
+    wanted: Iterable[Target] = (),
+    *,
+    calibration: Dataset | None = None,
+    out: Path | str,
+    name: str | None = None,
+    manifest: Manifest | None = None,
+    samples: int = DEFAULT_SAMPLES,
+    seed: int = 0,
+    force: bool = False,
+    allow_unsafe: bool = False,
+    preprocessing: Preprocessing | str | None = None,
+    weights: Path | str | None = None,
+    custom: Iterable[Path] = (),
+    shape: str = "",
+    about: ModelOptions | None = None,
+) -> Iterator[Converter]:
+    """A model on its way to targets that need not be known yet; arguments are those of `convert`.
+
+    Float files and ranges are made once, however many targets follow. Files in `out` that
+    something else made are an InputError for targets `wanted` before anything is converted, for
+    others when they are made.
+    """
+    wanted = tuple(wanted)
     options = OpenOptions(
         weights=str(weights) if weights is not None else None,
         custom=tuple(custom),
@@ -154,14 +208,15 @@ def convert(
         parent = as_detector(
             parent, source, model, dataset=calibration, preprocessing=preprocessing, about=about
         )
-    if calibration is not None and any(target.needs_calibration for target in wanted):
+    calibrates = not wanted or any(target.needs_calibration for target in wanted)
+    if calibration is not None and calibrates:
         calibration = set_apart(calibration)
     parent, fed = _completed(parent, source, calibration, preprocessing)
     job = _Job(
         source,
         parent,
         Path(out),
-        _calibration(calibration, parent, source, wanted, count=samples, seed=seed),
+        _calibration(calibration, parent, source, count=samples, seed=seed) if calibrates else None,
         verification_samples(
             calibration,
             parent.preprocessing,
@@ -174,29 +229,73 @@ def convert(
         ),
     )
     _refuse_itself(model, map(job.path, wanted))
-    plans = [(target, job.plan(target)) for target in wanted]
-    report = progress or silent
-    outcomes = []
     with exclusive(*map(job.path, wanted)), scratch.folder() as folder:
-        kept = {
-            target: find_existing(job.path(target), plan, force=force)
-            for target, plan in plans
-            if plan is not None
-        }
         files = FloatFiles(source, folder, job.calibration)
-        for index, (target, plan) in enumerate(plans):
-            report("convert", index, len(plans), str(target))
-            existing = kept.get(target)
-            if plan is None:
-                outcomes.append(_without_data(target))
-            elif existing is not None:
-                outcomes.append(ConversionOutcome(target, "reused", existing))
-            elif problem := job.calibration_problem(target):
-                outcomes.append(_uncalibrated(target, problem))
-            else:
-                outcomes.append(job.make(target, plan, files))
-    report("convert", len(plans), len(plans))
-    return [replace(outcome, fed=fed) for outcome in outcomes]
+        converter = Converter(job, files, source=source, parent=parent, fed=fed, force=force)
+        for target in wanted:
+            converter.look_for(target)
+        yield converter
+
+
+class Converter:
+    """Makes one target after the other of one model; `opened` makes it.
+
+    `source` and `parent` are the model and its completed manifest, `fed` what calibrates.
+    """
+
+    def __init__(
+        self,
+        job: _Job,
+        files: FloatFiles,
+        *,
+        source: SourceModel,
+        parent: Manifest,
+        fed: Fed | None,
+        force: bool,
+    ) -> None:
+        self.source, self.parent, self.fed = source, parent, fed
+        self._job, self._files, self._force = job, files, force
+        self._kept: dict[Target, Artifact | None] = {}
+
+    def look_for(self, target: Target) -> Artifact | None:
+        """The target's file where an earlier conversion made it. Raises InputError where
+        something else has its name.
+        """
+        if target not in self._kept:
+            plan = self._job.plan(target)
+            self._kept[target] = (
+                None
+                if plan is None
+                else find_existing(self._job.path(target), plan, force=self._force)
+            )
+        return self._kept[target]
+
+    def make(self, target: Target) -> ConversionOutcome:
+        """The target's file, or why there is none."""
+        existing = self.look_for(target)
+        plan = self._job.plan(target)
+        if plan is None:
+            outcome = _without_data(target)
+        elif existing is not None:
+            outcome = ConversionOutcome(target, "reused", existing)
+        elif problem := self._job.calibration_problem(target):
+            outcome = _uncalibrated(target, problem)
+        else:
+            outcome = self._job.make(target, plan, self._files)
+            self._kept[target] = outcome.artifact
+        return replace(outcome, fed=self.fed)
+
+    def write(self, target: Target, path: Path) -> None:
+        """The bare file: without a manifest, and not compared with anything."""
+        self._files.write(target, path)
+
+    def float_file(self, file_format: str) -> Path:
+        """The float32 file that recipes of a format start from; it goes when the converter does."""
+        return self._files.float_file(file_format)
+
+    def reference(self, samples: Iterable[Sample]) -> list[Array]:
+        """The model's own outputs (n, …) for inputs (1, …)."""
+        return self.source.predict(samples)
 
 
 def convert_one(
@@ -277,7 +376,7 @@ class _Job:
     def calibration_problem(self, target: Target) -> str | None:
         """Why the calibration samples can give no such target, None where they can."""
         found = self._calibration_look(target)
-        return found.problem_for(target.recipe) if found else None
+        return found.problem_for(target.spec.arithmetic) if found else None
 
     def _calibration_look(self, target: Target) -> CalibrationLook | None:
         if not self._calibrates(target) or self.calibration is None:
@@ -347,6 +446,7 @@ class _Job:
             *([held] if held and not kept else ()),
             *(found.warnings if found else ()),
             *files.notes(target),
+            *_not_rounded(files.improved(target)),
             *self._objections(compared),
         ]
         manifest = with_conversion(manifest, notes=notes) if notes else manifest
@@ -438,14 +538,11 @@ def _calibration(
     dataset: Dataset | None,
     parent: Manifest,
     source: SourceModel,
-    wanted: Iterable[Target],
     *,
     count: int,
     seed: int,
 ) -> DrawnSamples | None:
     if dataset is None or parent.preprocessing is None:
-        return None
-    if not any(target.needs_calibration for target in wanted):
         return None
     return calibration_samples(
         dataset, parent.preprocessing, source.input_shape, count=count, seed=seed, trained=parent
@@ -458,7 +555,8 @@ def _check_recipe(target: Target, path: Path) -> str | None:
     Raises GateError for a file of lower precision under the name of float32.
     """
     held = recipe_in(path)
-    if held in ("", target.recipe):
+    recipe = target.spec
+    if held in ("", recipe.arithmetic) or recipe.per_layer:
         return None
     if target.recipe == "float32":
         raise GateError(
@@ -466,6 +564,15 @@ def _check_recipe(target: Target, path: Path) -> str | None:
             hint="build the model with float32 layers and weights, and convert again",
         )
     return f"{target} was asked, most of what the file stores and computes is {held}"
+
+
+def _not_rounded(done: Improved | None) -> tuple[str, ...]:
+    """That some layers are too large for the levers that a recipe asks for."""
+    if done is None or not done.left_out:
+        return ()
+    first = done.left_out[0].partition(";")[0]
+    count = len(done.left_out)
+    return (f"{count} of its layers keep their weights, too large to round anew: {first} first",)
 
 
 def _uncalibrated(target: Target, problem: str) -> ConversionOutcome:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from edgecnn.conversion.calibration import DrawnSamples
 from edgecnn.conversion.derived import DERIVED, Quantized
 from edgecnn.conversion.inference import feeds
-from edgecnn.conversion.onnx_quantization import quantize_onnx
 from edgecnn.conversion.placing import copy_model
-from edgecnn.conversion.source import SourceModel
+from edgecnn.conversion.quantizers import onnx as onnx_quantizer
+from edgecnn.conversion.quantizers import tflite as tflite_quantizer
+from edgecnn.conversion.quantizers.levers import Improved, changes_weights, improve
+from edgecnn.conversion.recipe import Recipe
+from edgecnn.conversion.source import Sample, SourceModel
 from edgecnn.conversion.targets import Target
-from edgecnn.conversion.tflite_quantization import (
-    Ranges,
-    activation_ranges,
-    check_recipe,
-    kept_in_float,
-    quantize_tflite,
-)
 from edgecnn.errors import EdgeCNNError
 from edgecnn.registry import lookup
 
@@ -27,6 +24,7 @@ class FloatFiles:
     """Writes targets from float files that it keeps in `folder`, and from one calibration.
 
     A float conversion that failed is not tried again: all recipes of the format get its error.
+    Ranges are found once for each float file and kind of calibration.
     """
 
     def __init__(self, source: SourceModel, folder: Path, calibration: DrawnSamples | None) -> None:
@@ -34,8 +32,11 @@ class FloatFiles:
         self._folder = folder
         self._calibration = calibration
         self._made: dict[str, Path | EdgeCNNError] = {}
-        self._ranges: Ranges | None = None
         self._quantized: dict[Target, Quantized] = {}
+        self._improved: dict[tuple[str, Recipe], tuple[Path, Improved]] = {}
+        self._ends: dict[Path, tflite_quantizer.Ranges] = {}
+        self._drawn_in: dict[tuple[Path, str, str], tflite_quantizer.Ranges] = {}
+        self._bounds: dict[tuple[Path, str, str], onnx_quantizer.Ranges] = {}
 
     def write(self, target: Target, path: Path) -> None:
         """Write `target` to `path`.
@@ -46,24 +47,25 @@ class FloatFiles:
         if target.format in DERIVED:
             self._write_derived(target, path)
             return
-        float_path = self._float_file(target.format)
+        float_path = self.float_file(target.format)
         quantizers = {"tflite": self._quantize_tflite, "onnx": self._quantize_onnx}
         quantize = lookup("format", target.format, quantizers)
-        if target.recipe == "float32" or self._source.carries(target):
+        recipe = target.spec
+        if recipe.weights == "float32" or self._source.carries(target):
             shutil.copyfile(float_path, path)
         else:
-            quantize(target, float_path, path)
+            quantize(recipe, float_path, path)
 
     def _write_derived(self, target: Target, path: Path) -> None:
         derived = lookup("format", target.format, DERIVED)
         if target.recipe == "float16":
-            derived.write_float(self._float_file(derived.base), path, half=True)
+            derived.write_float(self.float_file(derived.base), path, half=True)
             return
-        float_path = self._float_file(target.format)
+        float_path = self.float_file(target.format)
         if target.recipe == "float32":
             copy_model(float_path, path)
             return
-        fed = (list(feed.values()) for feed in feeds(float_path, self._calibration or ()))
+        fed = (list(feed.values()) for feed in feeds(float_path, self._samples()))
         self._quantized[target] = derived.quantize(float_path, path, fed)
 
     def notes(self, target: Target) -> tuple[str, ...]:
@@ -71,13 +73,10 @@ class FloatFiles:
         found = self._quantized.get(target)
         return found.notes if found else ()
 
-    def _quantize_tflite(self, target: Target, float_path: Path, path: Path) -> None:
-        check_recipe(float_path, target.recipe, self._source.loops)
-        ranges = self._activation_ranges(float_path) if target.needs_calibration else None
-        quantize_tflite(float_path, target.recipe, path, ranges)
-
-    def _quantize_onnx(self, target: Target, float_path: Path, path: Path) -> None:
-        quantize_onnx(float_path, target.recipe, path, self._calibration)
+    def improved(self, target: Target) -> Improved | None:
+        """What was done to the weights for a target that was written; None for nothing."""
+        found = self._improved.get((target.format, _of_weights(target.spec)))
+        return found[1] if found else None
 
     def kept_in_float(self, target: Target) -> tuple[str, ...]:
         """Operators whose weights stay float32 although the recipe asks for less."""
@@ -85,15 +84,16 @@ class FloatFiles:
             return self._quantized[target].kept_in_float
         if target.format != "tflite" or self._source.carries(target):
             return ()
-        return kept_in_float(self._float_file("tflite"), target.recipe)
+        return tflite_quantizer.kept_in_float(self.float_file("tflite"), target.spec)
 
-    def _float_file(self, file_format: str) -> Path:
+    def float_file(self, file_format: str) -> Path:
+        """The float32 file of a format. Raises what its converter raises, each time."""
         if file_format not in self._made:
             path = self._folder / Target(file_format, "float32").file_name("model")
             try:
                 if file_format in DERIVED:
                     derived = lookup("format", file_format, DERIVED)
-                    derived.write_float(self._float_file(derived.base), path, half=False)
+                    derived.write_float(self.float_file(derived.base), path, half=False)
                 else:
                     self._source.write_float(file_format, path)
                 self._made[file_format] = path
@@ -104,8 +104,61 @@ class FloatFiles:
             raise made
         return made
 
-    def _activation_ranges(self, float_path: Path) -> Ranges:
+    def _samples(self) -> Iterable[Sample]:
+        return self._calibration or ()
+
+    def _quantize_tflite(self, recipe: Recipe, float_path: Path, path: Path) -> None:
+        tflite_quantizer.check_recipe(float_path, recipe, self._source.loops)
+        improved = self._with_levers(recipe, float_path)
+        ranges = self._tflite_ranges(improved, recipe) if recipe.calibrates else None
+        tflite_quantizer.quantize_tflite(improved, recipe, path, ranges)
+
+    def _quantize_onnx(self, recipe: Recipe, float_path: Path, path: Path) -> None:
+        improved = self._with_levers(recipe, float_path)
+        if not recipe.calibrates or (recipe.calibration == "min_max" and not recipe.per_layer):
+            onnx_quantizer.quantize_onnx(improved, recipe, path, self._samples())
+            return
+        key = (improved, recipe.calibration, recipe.activations)
+        if key not in self._bounds:
+            self._bounds[key] = onnx_quantizer.calibrated(improved, recipe, self._samples())
+        onnx_quantizer.quantize_onnx(improved, recipe, path, ranges=self._bounds[key])
+
+    def _tflite_ranges(self, float_path: Path, recipe: Recipe) -> tflite_quantizer.Ranges:
         """Shared by static_int8 and int16x8: what tensors span does not depend on the bits."""
-        if self._ranges is None:
-            self._ranges = activation_ranges(float_path, self._calibration or ())
-        return self._ranges
+        if float_path not in self._ends:
+            found = tflite_quantizer.activation_ranges(float_path, self._samples())
+            self._ends[float_path] = found
+        key = (float_path, recipe.calibration, recipe.activations)
+        if key not in self._drawn_in:
+            self._drawn_in[key] = tflite_quantizer.calibrated(
+                float_path, recipe, self._samples(), self._ends[float_path]
+            )
+        return self._drawn_in[key]
+
+    def _with_levers(self, recipe: Recipe, float_path: Path) -> Path:
+        """The float file with the weights that the recipe asks for."""
+        if not changes_weights(recipe):
+            return float_path
+        key = (float_path.suffix.lstrip("."), _of_weights(recipe))
+        if key not in self._improved:
+            path = self._folder / f"improved-{len(self._improved)}{float_path.suffix}"
+            if float_path.suffix == ".onnx":
+                with onnx_quantizer.prepared(float_path) as folded:
+                    done = improve(folded, recipe, self._samples(), path)
+            else:
+                done = improve(float_path, recipe, self._samples(), path)
+            self._improved[key] = (path, done)
+        return self._improved[key][0]
+
+
+def _of_weights(recipe: Recipe) -> Recipe:
+    """The part of a recipe that decides the weights."""
+    return Recipe(
+        "int8",
+        "int8",
+        granularity=recipe.granularity,
+        per_layer=recipe.per_layer,
+        rounding=recipe.rounding,
+        equalized=recipe.equalized,
+        bias_corrected=recipe.bias_corrected,
+    )

@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.conversion import onnx_quantization, tflite_quantization
 from edgecnn.conversion.calibration import DrawnSamples, Samples
 from edgecnn.conversion.derived import DERIVED
 from edgecnn.conversion.onnx import OPSET
@@ -23,10 +22,7 @@ if TYPE_CHECKING:
     from edgecnn.runtimes.base import Session
 
 _QUANTIZERS = {"tflite": "litert-quantizer", "onnx": "onnxruntime"}
-_RULES = {
-    "tflite": tflite_quantization.CALIBRATION_RULE,
-    "onnx": onnx_quantization.CALIBRATION_RULE,
-}
+_RULES = {"min_max": "min/max", "percentile": "percentile 99.99", "mse": "mean squared error"}
 
 
 def planned_manifest(
@@ -48,18 +44,22 @@ def planned_manifest(
     }
     if tool == "tf2onnx":
         conversion["opset"] = OPSET
+    recipe = target.spec
     quantizes = not source.carries(target)
-    if quantizes and target.recipe != "float32":
+    if quantizes and recipe.weights != "float32":
         conversion["quantizer"] = (
             derived.quantizer if derived else lookup("format", target.format, _QUANTIZERS)
         )
-    if quantizes and target.recipe.endswith(("int8", "int16x8")):
-        conversion["weights"] = "int8 per channel"
+    if quantizes and recipe.weights == "int8":
+        conversion["weights"] = f"int8 per {recipe.granularity}"
     if quantizes and target.needs_calibration and calibration is not None:
+        rule = derived.rule if derived else lookup("calibration", recipe.calibration, _RULES)
         conversion["calibration"] = {
             **calibration.record(),
-            "rule": derived.rule if derived else lookup("format", target.format, _RULES),
+            "rule": rule,
         }
+    if target.recipe != recipe.arithmetic:
+        conversion["recipe"] = {**recipe.to_dict(), "digest": recipe.digest}
     return replace(
         parent,
         model=parent.model or source.name,

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from edgecnn.conversion.targets import Target
 
 _LOOPS = frozenset({"While", "StatelessWhile"})
-_INTEGER_RECIPES = ("static_int8", "int16x8")
 _NAMED = 3
 """Operators that a message names."""
 _NUMBER = re.compile(r"_\d+$")
@@ -128,7 +127,7 @@ def objection(source: TensorFlowSource, target: Target) -> EdgeCNNError | None:
     if target.format == "onnx":
         return _unknown_to_onnx(found)
     missing = _missing_in_tflite(found)
-    if missing is not None or target.recipe not in _INTEGER_RECIPES:
+    if missing is not None or not target.spec.calibrates:
         return missing
     return _without_integers(found, source.loops)
 
@@ -137,7 +136,7 @@ def _without_integers(
     found: tuple[Operation, ...], loops: tuple[str, ...]
 ) -> UnsupportedError | None:
     """What TFLite's integer recipes cannot hold, by the operators before conversion."""
-    from edgecnn.conversion.tflite_quantization import unsupported_loop, unsupported_volume
+    from edgecnn.conversion.quantizers.tflite import unsupported_loop, unsupported_volume
 
     for operation in found:
         if operation.kind in _LOOPS:

@@ -9,26 +9,21 @@ from two layers may also cancel, so that shares are a guide to where to look, no
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgecnn import scratch
+from edgecnn.conversion.activations import Operator, activations, operators_in
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.inference import feeds
-from edgecnn.conversion.onnx_quantization import prepared
+from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.source import Sample, SourceModel
 from edgecnn.errors import UnsupportedError
 
-Array = npt.NDArray[Any]
-
 SAMPLES = 32
-_DEQUANTIZED = "_DequantizeLinear_Output"
 
 
 @dataclass(frozen=True)
@@ -41,15 +36,8 @@ class LayerNoise:
     operator: str
     snr_db: float
     share: float
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """One operator of the float graph, its tensors by name, constants left out."""
-
-    operator: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    tensor: str = ""
+    """The layer's name in the file, by which a recipe speaks of it."""
 
 
 def layer_noise(source: SourceModel, path: Path, samples: Iterable[Sample]) -> list[LayerNoise]:
@@ -66,19 +54,23 @@ def layer_noise(source: SourceModel, path: Path, samples: Iterable[Sample]) -> l
         original = folder / f"float32{kind}"
         source.write_float(kind.lstrip("."), original)
         if kind == ".tflite":
-            return _ranked(_tflite_layers(original), _ratios(_run_tflite, original, path, chosen))
+            return noise_between(original, path, chosen)
         with prepared(original) as folded:
-            return _ranked(_onnx_layers(folded), _ratios(_run_onnx, folded, path, chosen))
+            return noise_between(folded, path, chosen)
 
 
-def _ratios(
-    run: Any, original: Path, quantized: Path, samples: Sequence[Sample]
-) -> dict[str, float]:
+def noise_between(original: Path, quantized: Path, samples: Sequence[Sample]) -> list[LayerNoise]:
+    """The same of a float file and a quantized one with the same tensor names."""
+    return _ranked(operators_in(original), _ratios(original, quantized, samples))
+
+
+def _ratios(original: Path, quantized: Path, samples: Sequence[Sample]) -> dict[str, float]:
     """Noise-to-signal ratio of each tensor that both files have."""
     signal: dict[str, float] = {}
     noise: dict[str, float] = {}
     with converter("the comparison of layers"):
-        for expected, found in zip(run(original, samples), run(quantized, samples), strict=True):
+        both = zip(activations(original, samples), activations(quantized, samples), strict=True)
+        for expected, found in both:
             for name in expected.keys() & found.keys():
                 real = expected[name].astype(np.float64)
                 if real.shape != found[name].shape:
@@ -88,12 +80,12 @@ def _ratios(
     return {name: noise[name] / power for name, power in signal.items() if power > 0}
 
 
-def _ranked(layers: Sequence[_Layer], ratios: Mapping[str, float]) -> list[LayerNoise]:
+def _ranked(layers: Sequence[Operator], ratios: Mapping[str, float]) -> list[LayerNoise]:
     added = []
     entering = {name for layer in layers for name in layer.inputs} - {
         name for layer in layers for name in layer.outputs
     }
-    firsts = [_Layer("input", (), (name,)) for name in sorted(entering)]
+    firsts = [Operator("input", (), (name,)) for name in sorted(entering)]
     for layer in (*firsts, *layers):
         leaving = [ratios[name] for name in layer.outputs if name in ratios]
         if leaving:
@@ -102,113 +94,12 @@ def _ranked(layers: Sequence[_Layer], ratios: Mapping[str, float]) -> list[Layer
     total = sum(part for *_, part in added) or 1.0
     found = [
         LayerNoise(
-            layer.outputs[0].partition(";")[0].removesuffix(":0"),
-            layer.operator,
+            layer.name.partition(";")[0].removesuffix(":0"),
+            layer.kind,
             -10 * math.log10(ratio) if ratio > 0 else math.inf,
             part / total,
+            layer.name,
         )
         for layer, ratio, part in added
     ]
     return sorted(found, key=lambda layer: layer.share, reverse=True)
-
-
-def _interpreter(path: Path) -> Any:
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
-        str(path),
-        num_threads=1,
-        experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    interpreter.allocate_tensors()
-    return interpreter
-
-
-def _tflite_layers(path: Path) -> list[_Layer]:
-    with converter("LiteRT"):
-        interpreter = _interpreter(path)
-        operators = interpreter._get_ops_details()  # noqa: SLF001 (the only way to the graph)
-        names = {entry["index"]: entry["name"] for entry in interpreter.get_tensor_details()}
-    made = {int(index) for operator in operators for index in operator["outputs"]}
-    made |= {int(entry["index"]) for entry in interpreter.get_input_details()}
-
-    def named(indices: Iterable[int]) -> tuple[str, ...]:
-        return tuple(names[int(index)] for index in indices if int(index) in made)
-
-    return [
-        _Layer(operator["op_name"], named(operator["inputs"]), named(operator["outputs"]))
-        for operator in operators
-    ]
-
-
-def _run_tflite(path: Path, samples: Sequence[Sample]) -> Iterator[dict[str, Array]]:
-    """Real values of all activations by name, sample by sample."""
-    interpreter = _interpreter(path)
-    entries = interpreter.get_input_details()
-    operators = interpreter._get_ops_details()  # noqa: SLF001
-    wanted = {int(index) for operator in operators for index in operator["outputs"]}
-    wanted |= {int(entry["index"]) for entry in entries}
-    details = [item for item in interpreter.get_tensor_details() if int(item["index"]) in wanted]
-    for feed in feeds(path, samples):
-        for entry, tensor in zip(entries, feed.values(), strict=True):
-            interpreter.set_tensor(entry["index"], tensor)
-        interpreter.invoke()
-        yield {item["name"]: _real(interpreter.get_tensor(item["index"]), item) for item in details}
-
-
-def _real(array: Array, entry: Mapping[str, Any]) -> Array:
-    scale, zero_point = entry["quantization"]
-    return (array.astype(np.float64) - zero_point) * scale if scale else array.astype(np.float64)
-
-
-def _onnx_layers(path: Path) -> list[_Layer]:
-    import onnx
-
-    graph = onnx.load(str(path)).graph
-    stored = {constant.name for constant in graph.initializer}
-    return [
-        _Layer(
-            node.op_type,
-            tuple(name for name in node.input if name and name not in stored),
-            tuple(node.output),
-        )
-        for node in graph.node
-        if node.op_type != "Constant"
-    ]
-
-
-def _run_onnx(path: Path, samples: Sequence[Sample]) -> Iterator[dict[str, Array]]:
-    """Float activations by name, sample by sample.
-
-    Where a tensor is quantized its value behind that counts: the quantizer leaves out a Relu
-    that the range of the integers does as well, so that the tensor before it holds other values.
-    """
-    import onnx
-    import onnxruntime
-
-    model = onnx.load(str(path))
-    kinds = {
-        value.name: value for value in onnx.shape_inference.infer_shapes(model).graph.value_info
-    }
-    there = {value.name for value in model.graph.output}
-    model.graph.output.extend(
-        kinds[name]
-        for node in model.graph.node
-        for name in node.output
-        if name in kinds
-        and name not in there
-        and kinds[name].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-    )
-    names = [value.name for value in model.graph.output]
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    for feed in feeds(path, samples):
-        found = dict(zip(names, session.run(names, feed), strict=True))
-        behind = {
-            name.removesuffix(_DEQUANTIZED): array
-            for name, array in found.items()
-            if name.endswith(_DEQUANTIZED)
-        }
-        yield found | behind

@@ -45,8 +45,8 @@ def set_apart(dataset: Dataset) -> Dataset:
     return replace(
         dataset,
         splits={
-            "train": _subset(split, np.sort(order[:count])),
-            "test": _subset(split, np.sort(order[count:])),
+            "train": subset(split, np.sort(order[:count])),
+            "test": subset(split, np.sort(order[count:])),
         },
         notes=(*dataset.notes, note),
         set_apart=count,
@@ -67,7 +67,8 @@ def _is_of(record: dict[str, Any], dataset: Dataset) -> bool:
     return record.get("sha256") == dataset.sha256 or record.get("data") == dataset.name
 
 
-def _subset(split: Split, indices: Indices) -> Split:
+def subset(split: Split, indices: Indices) -> Split:
+    """The samples of a split at `indices`, with what belongs to them."""
     others: dict[str, Any] = {}
     for name in ("files", "every_class"):
         files = getattr(split, name, None)

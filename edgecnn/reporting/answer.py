@@ -6,31 +6,16 @@ browser test holds both together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
+from edgecnn import selection
 from edgecnn.reporting import formats
 from edgecnn.reporting.baselines import group_of
 from edgecnn.reporting.row import Row
+from edgecnn.selection import Limits, allowed
 
-Objective = Literal["latency", "throughput", "accuracy", "size", "memory", "energy"]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a configuration may cost at most; None is no limit.
-
-    `drop` is percentage points of accuracy against the baseline, `p50` milliseconds,
-    `peak_rss` and `size` bytes, `energy` joules for an inference.
-    """
-
-    drop: float | None = 1.0
-    p50: float | None = None
-    peak_rss: float | None = None
-    size: float | None = None
-    energy: float | None = None
-    objective: Objective = "latency"
+__all__ = ["Choice", "Limits", "allowed", "choose", "contention", "describe", "name"]
 
 
 @dataclass(frozen=True)
@@ -56,17 +41,8 @@ class Choice:
         return bool(self.ties)
 
 
-_RANK: Mapping[str, Callable[[Row], float | None]] = {
-    "latency": lambda row: row.p50,
-    "throughput": lambda row: None if row.throughput is None else -row.throughput,
-    "accuracy": lambda row: None if row.accuracy is None else -row.accuracy,
-    "size": lambda row: row.size,
-    "memory": lambda row: row.peak_rss,
-    "energy": lambda row: row.energy,
-}
 WORTH_SAYING = 0.05
 """Share of the time with a neighbor on the core from which on it is mentioned."""
-_LIMITS = ("drop", "p50", "peak_rss", "size", "energy")
 _UNJUDGED = {
     "drop": "the accuracy drop, for which no parent was measured",
     "p50": "latency",
@@ -104,48 +80,24 @@ def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> Choice:
     first = group[0]
     if first.scenario != "single_stream" and limits.objective == "latency":
         limits = replace(limits, objective="throughput")
-    within = [row for row in group if allowed(row, limits, group)]
-    sure = [row for row in within if row.state != "NOISY"]
-    ranked = _ranked(sure or within, limits.objective)
-    best = ranked[0] if ranked else None
-    behind = ranked[1:]
-    ties = tuple(row for row in behind if best is not None and _tied(best, row, limits))
-    runner_up = next((row for row in behind if row not in ties), None)
+    found = selection.choose(group, limits)
+    best, ties, runner_up = found.best, found.ties, found.runner_up
     place = f"{first.machine_label}, {first.device}{_scenario(first)}"
     if several:
         place += f", {first.model}"
-    counts = (len(within), len(group))
+    counts = (len(found.within), len(group))
     if best is None:
         sentence = (
             f"{place}: none of {formats.plural(len(group), 'measured configuration')} is within "
             f"{describe(limits)}."
         )
     else:
-        unjudged = _unjudged(group, limits)
+        unjudged = selection.unjudged(group, limits)
         sentence = _sentence(place, best, counts=counts, limits=limits, unjudged=unjudged)
         sentence += _against_others(best, ties, runner_up, limits)
         sentence += _reservations(best)
     names = (first.machine_label, first.device, first.scenario, first.model)
     return Choice(*names, best, ties, runner_up, *counts, sentence)
-
-
-def allowed(row: Row, limits: Limits, group: Sequence[Row]) -> bool:
-    """Whether `row` keeps every limit. A number that is missing keeps none.
-
-    Where no row of `group` has a number for a limit, that limit cannot be judged and is
-    passed by; the sentence then says so.
-    """
-    for name in _LIMITS:
-        limit = getattr(limits, name)
-        if limit is None:
-            continue
-        value = getattr(row, name)
-        if value is None:
-            if any(getattr(other, name) is not None for other in group):
-                return False
-        elif value > limit + 1e-9:
-            return False
-    return True
 
 
 def describe(limits: Limits, leave_out: Sequence[str] = ()) -> str:
@@ -159,7 +111,7 @@ def describe(limits: Limits, leave_out: Sequence[str] = ()) -> str:
     }
     said = [
         words[name](getattr(limits, name))
-        for name in _LIMITS
+        for name in selection.LIMITED
         if getattr(limits, name) is not None and name not in leave_out
     ]
     return ", ".join(said)
@@ -173,33 +125,6 @@ def name(row: Row) -> str:
     cores = f", cores {row.affinity}" if row.affinity else ""
     threads = formats.plural(row.threads, "thread")
     return f"{row.artifact} on {row.configuration}, {threads}{batch}{streams}{strict}{cores}"
-
-
-def _ranked(rows: Sequence[Row], objective: Objective) -> list[Row]:
-    value = _RANK[objective]
-    ranked = [row for row in rows if value(row) is not None]
-    return sorted(ranked, key=lambda row: (value(row) or 0.0, row.p50 or 0.0, row.id))
-
-
-def _tied(best: Row, other: Row, limits: Limits) -> bool:
-    """Whether `other`, which ranks behind, is indistinguishable from `best`."""
-    if limits.objective == "accuracy":
-        low, high = best.accuracy_low, other.accuracy_high
-        return low is not None and high is not None and low <= high
-    if limits.objective == "latency" or (
-        limits.objective == "throughput" and best.batch == other.batch
-    ):
-        return other.id in best.ties
-    return _RANK[limits.objective](best) == _RANK[limits.objective](other)
-
-
-def _unjudged(group: Sequence[Row], limits: Limits) -> list[str]:
-    """The limits for which no row of the group has a number."""
-    return [
-        name
-        for name in _LIMITS
-        if getattr(limits, name) is not None and all(getattr(row, name) is None for row in group)
-    ]
 
 
 def _points(count: float) -> str:

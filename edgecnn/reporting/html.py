@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +50,14 @@ class Trouble:
     count: int
 
 
-def render(results: Sequence[Results], limits: answer.Limits | None = None) -> str:
-    """The page as text; `limits` are what the reader starts from.
+def render(
+    results: Sequence[Results],
+    limits: answer.Limits | None = None,
+    *,
+    search: Mapping[str, Any] | None = None,
+) -> str:
+    """The page as text; `limits` are what the reader starts from, `search` is the section on how
+    an optimization came to its answer (see `optimization.page`).
 
     About 1 MB for the drawing library, 0.5 MB at most for 200 rows and their samples.
     """
@@ -81,6 +87,7 @@ def render(results: Sequence[Results], limits: answer.Limits | None = None) -> s
         subtitle=_subtitle(results, labels, rows),
         css=read("page.css"),
         several=len(results) > 1,
+        search=search,
         notes=notes,
         limits=limits,
         energy=any(row.energy is not None for row in rows),

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from edgecnn.conversion.tflite_quantization import activation_ranges, quantize_tflite
 from onnx import helper
 
 from edgecnn.conversion import onnx_rewriting, tflite_rewriting
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.tflite_quantization import activation_ranges, quantize_tflite
 from edgecnn.conversion.verify import load_session
 from edgecnn.errors import UnsupportedError
 from edgecnn.runtimes.onnxruntime.errors import newest_opset

@@ -16,7 +16,7 @@ FLOORS = (
     {"registry", "files", "claims", "progress", "records", "run_details"},
     {"homes"},
     {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}
-    | {"stats", "roofline", "proportions"},
+    | {"stats", "roofline", "proportions", "selection"},
     {"manifest", "detection", "runs", "ratios", "change_points"},
     {"measurements", "synthetic_inputs"},
     {"repeat"},
@@ -25,6 +25,7 @@ FLOORS = (
     {"models", "data", "runtimes", "evaluation", "reporting"},
     {"feeding"},
     {"training", "conversion", "benchmarking", "vision", "explanation", "boards"},
+    {"optimization"},
     {"pipeline"},
     {"cli"},
 )

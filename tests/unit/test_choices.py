@@ -14,10 +14,8 @@ from edgecnn.benchmarking import scenarios
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.exporters import exporter
 from edgecnn.conversion.float_files import FloatFiles
-from edgecnn.conversion.onnx_quantization import quantize_onnx
 from edgecnn.conversion.plan import planned_manifest
 from edgecnn.conversion.targets import Target
-from edgecnn.conversion.tflite_quantization import quantize_tflite
 from edgecnn.conversion.verify import load_session
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.formats.kinds import known_suffixes
@@ -39,8 +37,7 @@ SOURCE = SimpleNamespace(
 )
 
 CHOICES: dict[str, Callable[[], object]] = {
-    "recipe of onnx": lambda: quantize_onnx(Path("float32.onnx"), "int3", Path("out.onnx")),
-    "recipe of tflite": lambda: quantize_tflite(Path("/dev/null"), "int3", Path("out.tflite")),
+    "recipe of a target": lambda: Target("tflite", "static_int3").spec,
     "format of an embedded manifest": lambda: embed_manifest(ODD, Manifest()),
     "format of a float file": lambda: FloatFiles(SOURCE, Path(), None).write(
         Target("coreml", "float32"), ODD

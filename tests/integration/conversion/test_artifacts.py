@@ -15,9 +15,10 @@ import pytest
 
 from edgecnn.conversion.calibration import verification_samples
 from edgecnn.conversion.convert import convert, convert_one
-from edgecnn.conversion.onnx_quantization import quantize_onnx
+from edgecnn.conversion.quantizers.onnx import quantize_onnx
+from edgecnn.conversion.quantizers.tflite import activation_ranges
+from edgecnn.conversion.recipe import PRESETS
 from edgecnn.conversion.targets import parse_targets
-from edgecnn.conversion.tflite_quantization import activation_ranges
 from edgecnn.conversion.verify import load_session, predict, verify_artifact
 from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact, read_embedded
@@ -252,10 +253,11 @@ def test_quantizing_a_tflite_file_does_not_import_tensorflow(converted: Converte
 import sys
 from pathlib import Path
 import numpy as np
-from edgecnn.conversion.tflite_quantization import activation_ranges, quantize_tflite
+from edgecnn.conversion.quantizers.tflite import activation_ranges, quantize_tflite
+from edgecnn.conversion.recipe import PRESETS
 source, out = Path({str(converted.path("tflite:float32"))!r}), Path({str(tmp_path / "q.tflite")!r})
 ranges = activation_ranges(source, [np.zeros((1, 16, 16, 1), np.float32)])
-quantize_tflite(source, "static_int8", out, ranges)
+quantize_tflite(source, PRESETS["static_int8"], out, ranges)
 print(out.stat().st_size > 0, "tensorflow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -314,7 +316,10 @@ def test_calibration_lets_go_of_each_sample(converted: Converted, tmp_path: Path
 
     activation_ranges(converted.path("tflite:float32"), stream())
     quantize_onnx(
-        converted.path("onnx:float32"), "static_int8", tmp_path / "quantized.onnx", stream()
+        converted.path("onnx:float32"),
+        PRESETS["static_int8"],
+        tmp_path / "quantized.onnx",
+        stream(),
     )
     assert len(gone) == 80
     assert most <= 2

@@ -14,6 +14,7 @@ import pytest
 from edgecnn.conversion import convert as module
 from edgecnn.conversion import float_files
 from edgecnn.conversion.convert import convert, convert_one
+from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.verify import verify_artifact
 from edgecnn.data.base import Dataset, Split
 from edgecnn.errors import InputError
@@ -101,19 +102,19 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     out = tmp_path / "out"
-    quantize = float_files.quantize_tflite
+    quantize = float_files.tflite_quantizer.quantize_tflite
 
     def interrupted(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(float_files, "quantize_tflite", interrupted)
+    monkeypatch.setattr(float_files.tflite_quantizer, "quantize_tflite", interrupted)
     with pytest.raises(KeyboardInterrupt):
         convert(work, QUICK, out=out, samples=4)
     assert sorted(path.name for path in out.iterdir()) == [
         "plain_float32.tflite",
         "plain_float32.tflite.manifest.json",
     ]
-    monkeypatch.setattr(float_files, "quantize_tflite", quantize)
+    monkeypatch.setattr(float_files.tflite_quantizer, "quantize_tflite", quantize)
     assert [outcome.status for outcome in convert(work, QUICK, out=out, samples=4)] == [
         "reused",
         "converted",
@@ -232,16 +233,16 @@ def test_a_recipe_that_yields_nan_fails(
     """As a float16 file does whose weights overflow, on hardware that computes in float16."""
     import onnx
 
-    quantize = float_files.quantize_onnx
+    quantize = float_files.onnx_quantizer.quantize_onnx
 
-    def overflowing(float_path: Path, recipe: str, path: Path, samples: object) -> None:
+    def overflowing(float_path: Path, recipe: Recipe, path: Path, samples: object) -> None:
         quantize(float_path, recipe, path, samples)
         model = onnx.load(str(path))
         weight = next(item for item in model.graph.initializer if len(item.dims) == 4)
         weight.raw_data = np.full(tuple(weight.dims), np.nan, np.float16).tobytes()
         onnx.save(model, str(path))
 
-    monkeypatch.setattr(float_files, "quantize_onnx", overflowing)
+    monkeypatch.setattr(float_files.onnx_quantizer, "quantize_onnx", overflowing)
     outcomes = convert(work, ["onnx:float32", "onnx:float16"], out=tmp_path / "out", samples=4)
     assert [outcome.status for outcome in outcomes] == ["converted", "failed"]
     assert "NaN or infinite in 4 of 4 samples" in outcomes[1].error

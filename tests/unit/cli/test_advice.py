@@ -34,6 +34,11 @@ OTHERS = {
     "--sources": "python -m edgecnn.training.stop_sign",
     "--system-site-packages": "venv",
     "--frame": "a boundary of multipart content",
+    "--self-test": "python -m of a bundle",
+    "--info": "python -m of a bundle",
+    "--tensors": "python -m of a bundle",
+    "--json": "python -m of a bundle",
+    "--top": "python -m of a bundle",
 }
 """Options of other tools that the package calls or advises, and whose they are."""
 

@@ -1,22 +1,27 @@
 """Float `.tflite` → quantized `.tflite`, with litert-quantizer; TensorFlow is not imported.
 
-Activation ranges are the smallest and largest values seen (min/max). The quantizer's default,
-a moving average, clips what is rare: over 500 samples of digits a LeNet-5 lost 53.9 dB with it
-and 56.8 dB with min/max (int16x8), a residual depthwise net 21.3 and 31.9 dB. With int8
+By default activation ranges are the smallest and largest values seen (min/max). The quantizer's
+default, a moving average, clips what is rare: over 500 samples of digits a LeNet-5 lost 53.9 dB
+with it and 56.8 dB with min/max (int16x8), a residual depthwise net 21.3 and 31.9 dB. With int8
 activations, where a wide range costs resolution, the two are level (47.2 and 46.2, 23.4 and
 24.6 dB).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgecnn.conversion.activations import Operator, activations, operators_in
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.inference import feeds
+from edgecnn.conversion.quantizers import ranges as spans
+from edgecnn.conversion.quantizers.layers import named_layers
+from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.source import Sample
 from edgecnn.conversion.tflite import SIGNATURE
 from edgecnn.errors import UnsupportedError
@@ -24,8 +29,6 @@ from edgecnn.registry import lookup, require
 
 Ranges = Mapping[str, Mapping[str, Any]]
 """Tensor name → {"min", "max"}."""
-
-CALIBRATION_RULE = "min/max"
 
 _WITHOUT_INTEGER_KERNEL = {
     "CONV_3D": "3-D convolution",
@@ -42,11 +45,11 @@ _TOOL = "litert-quantizer"
 _HINT = "tflite:float16 and tflite:dynamic_int8 need no calibration and support more operators"
 
 
-def check_recipe(float_path: Path, recipe: str, loops: Sequence[str] = ()) -> None:
+def check_recipe(float_path: Path, recipe: Recipe, loops: Sequence[str] = ()) -> None:
     """Raise UnsupportedError where `recipe` asks for integer arithmetic that TFLite lacks, or for
     ranges inside of a loop, which the quantizer does not see. `loops` names the layers that loop.
     """
-    if recipe not in ("static_int8", "int16x8"):
+    if not recipe.calibrates:
         return
     operators = operators_of(float_path)
     for name in sorted(operators & set(_WITHOUT_INTEGER_KERNEL)):
@@ -76,9 +79,9 @@ def unsupported_loop(name: str, loops: Sequence[str]) -> UnsupportedError:
     )
 
 
-def kept_in_float(float_path: Path, recipe: str) -> tuple[str, ...]:
+def kept_in_float(float_path: Path, recipe: Recipe) -> tuple[str, ...]:
     """The operators with weights that a quantized file goes on storing in float32."""
-    if recipe == "float32":
+    if recipe.weights == "float32":
         return ()
     return tuple(sorted(operators_of(float_path) & set(_WITHOUT_INTEGER_KERNEL)))
 
@@ -116,28 +119,55 @@ def activation_ranges(float_path: Path, samples: Iterable[Sample]) -> Ranges:
             qsv_update_func=qsv_utils.min_max_update,
         )
         recipes = recipe_manager.RecipeManager()
-        recipes.load_quantization_recipe(_recipe("static_int8"))
+        recipes.load_quantization_recipe(_whole(Recipe("int8", "int8")))
         for feed in feeds(float_path, samples):
             calibration.calibrate({SIGNATURE: [feed]}, recipes)
         ranges: Ranges = calibration.get_model_qsvs()
         return ranges
 
 
+def calibrated(
+    float_path: Path, recipe: Recipe, samples: Iterable[Sample], known: Ranges
+) -> Ranges:
+    """The smallest and largest values `known`, drawn in as the recipe's calibration has it.
+
+    Runs the float model on `samples` once more, unless the recipe keeps the ends.
+    """
+    if recipe.calibration == "min_max":
+        return known
+    names = {name for operator in operators_in(float_path) for name in operator.outputs}
+    names |= {name for operator in operators_in(float_path) for name in operator.inputs}
+    bounds = {
+        name: (float(np.min(entry["min"])), float(np.max(entry["max"])))
+        for name, entry in known.items()
+        if name in names
+    }
+    found = spans.histograms(activations(float_path, samples), bounds)
+    chosen = spans.chosen(recipe.calibration, bounds, found, recipe.activations)
+    drawn_in = {
+        name: {"min": np.array([low]), "max": np.array([high])}
+        for name, (low, high) in chosen.items()
+    }
+    return {**known, **drawn_in}
+
+
 def quantize_tflite(
-    float_path: Path, recipe: str, path: Path, ranges: Ranges | None = None
+    float_path: Path, recipe: Recipe, path: Path, ranges: Ranges | None = None
 ) -> None:
     """Quantize `float_path` to `path`.
 
-    `static_int8` and `int16x8` need `ranges`, and leave no float tensor: inputs and outputs
-    are int8 or int16 too. Weights are quantized per channel in all int8 recipes.
+    Recipes that calibrate need `ranges`, and leave no float tensor but those of layers that the
+    recipe keeps: inputs and outputs are int8 or int16 too.
 
-    Raises InputError when the quantizer cannot take the model.
+    Raises InputError when the quantizer cannot take the model, and for a layer that it does not
+    have.
     """
     require("litert_quantizer", "convert")
+    rules = [*_whole(recipe), *_of_layers(recipe, float_path)]
     with converter(_TOOL, _HINT):
         from litert_quantizer import quantizer
 
-        engine = quantizer.Quantizer(float_path.read_bytes(), _recipe(recipe))
+        engine = quantizer.Quantizer(float_path.read_bytes(), rules)
         result = engine.quantize(
             _copied(ranges) if ranges is not None else None,
             enable_progress_bar=False,
@@ -160,28 +190,57 @@ def _readable_by_all(content: bytes) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _recipe(name: str) -> list[dict[str, Any]]:
-    from litert_quantizer import qtyping, quantizer, recipe, recipe_manager
+def _whole(recipe: Recipe) -> list[dict[str, Any]]:
+    """The quantizer's rules for all layers."""
+    from litert_quantizer import qtyping, quantizer, recipe_manager
 
-    if name == "float16":
-        manager = recipe_manager.RecipeManager()
-        manager.add_weight_only_config(
-            ".*",
-            qtyping.TFLOperationName.ALL_SUPPORTED,
-            num_bits=16,
-            algorithm_key=quantizer.AlgorithmName.FLOAT_CASTING,
-        )
-        return _rules(manager.get_quantization_recipe())
-    recipes = {
-        "dynamic_int8": recipe.dynamic_wi8_afp32,
-        "static_int8": recipe.static_wi8_ai8,
-        "int16x8": recipe.static_wi8_ai16,
+    every = (".*", qtyping.TFLOperationName.ALL_SUPPORTED)
+    by_granularity = {
+        "channel": qtyping.QuantGranularity.CHANNELWISE,
+        "tensor": qtyping.QuantGranularity.TENSORWISE,
     }
-    return _rules(lookup("TFLite recipe", name, recipes)())
+    scales = lookup("granularity", recipe.granularity, by_granularity)
+    manager = recipe_manager.RecipeManager()
+
+    def cast() -> None:
+        key = quantizer.AlgorithmName.FLOAT_CASTING
+        manager.add_weight_only_config(*every, num_bits=16, algorithm_key=key)
+
+    def static(bits: int) -> None:
+        manager.add_static_config(
+            *every, activation_num_bits=bits, weight_num_bits=8, weight_granularity=scales
+        )
+
+    rules: Mapping[str, Callable[[], None]] = {
+        "float16": cast,
+        "dynamic_int8": lambda: manager.add_dynamic_config(*every, num_bits=8, granularity=scales),
+        "static_int8": lambda: static(8),
+        "int16x8": lambda: static(16),
+    }
+    lookup("TFLite recipe", recipe.arithmetic, rules)()
+    return list(manager.get_quantization_recipe())
 
 
-def _rules(recipe: Any) -> list[dict[str, Any]]:
-    return list(recipe)
+def _of_layers(recipe: Recipe, float_path: Path) -> list[dict[str, Any]]:
+    """The rules for single layers, which win over those for all."""
+    if not recipe.per_layer:
+        return []
+    from litert_quantizer import quantizer
+
+    (wide,) = _whole(Recipe("int8", "int16", granularity=recipe.granularity))
+    kinds: Mapping[str, dict[str, Any]] = {
+        "float32": {"operation": "*", "algorithm_key": quantizer.AlgorithmName.NO_QUANTIZE},
+        "int16": wide,
+    }
+    return [
+        {**lookup("layer's arithmetic", computed, kinds), "regex": _scope(operator)}
+        for operator, computed in named_layers(operators_in(float_path), recipe, float_path.name)
+    ]
+
+
+def _scope(operator: Operator) -> str:
+    """What matches this operator alone: the quantizer knows it by the names of its outputs."""
+    return "^" + re.escape("".join(f"{name};" for name in operator.outputs)) + "$"
 
 
 def _copied(ranges: Ranges) -> dict[str, dict[str, Any]]:

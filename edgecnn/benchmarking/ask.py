@@ -1,0 +1,202 @@
+"""One configuration at a time: ask, get a measurement and the outputs, and never ask twice.
+
+A search decides after each answer what to ask next. Answers lie in a folder, under what was
+asked: the model's digest, the runtime with its options, the data's digest. Who asks the same again
+gets what is there, also in another process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.benchmarking import environments
+from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs
+from edgecnn.benchmarking.feeding import Feeding
+from edgecnn.benchmarking.plan import record_of
+from edgecnn.benchmarking.process import Outcome, run_worker
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.verdict import OutputHealth, judge
+from edgecnn.benchmarking.worker import Job
+from edgecnn.data.base import Dataset
+from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.files import read_json_file, write_text_atomically
+from edgecnn.manifest import Artifact
+from edgecnn.preprocessing import Preprocessing
+from edgecnn.records import FieldError
+from edgecnn.registry import RUNTIMES
+from edgecnn.results import Measurement, RuntimeOptions
+
+BRIEF = Protocol(
+    "brief",
+    processes=1,
+    min_secs=0.05,
+    min_runs=32,
+    max_secs=4.0,
+    warmup_min_runs=3,
+    warmup_min_secs=0.01,
+)
+"""A latency good enough to tell what is worth timing properly."""
+MAX_ANSWER_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one question; `outputs` are the model's for all samples, empty without."""
+
+    measurement: Measurement
+    outputs: tuple[npt.NDArray[Any], ...] = ()
+
+    @property
+    def answered(self) -> bool:
+        """Whether it ran, and gave outputs that can be judged."""
+        return self.measurement.status == "ok" and bool(self.outputs)
+
+    @property
+    def rough_ms(self) -> float | None:
+        """Latency of one process; it says nothing about the machine."""
+        return self.measurement.latency.p50 if self.measurement.latency else None
+
+
+class Questions:
+    """Answers in `folder`, over the test split of one data set; parts of a set with its digest
+    need folders of their own.
+
+    `preprocessing` is what the user said that models want.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        data: Dataset,
+        work: Path,
+        *,
+        preprocessing: Preprocessing | str | None = None,
+        protocol: Protocol = BRIEF,
+    ) -> None:
+        self._folder = folder
+        self._data = data
+        self._work = work
+        self._protocol = protocol
+        work.mkdir(parents=True, exist_ok=True)
+        self._feeding = Feeding(data, work, preprocessing)
+        self._n = len(data["test"])
+        self.asked = 0
+        """Questions that a worker answered, and not the folder."""
+
+    def ask(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> Answer:
+        """Run all samples through `artifact` on `runtime:device`, and time it briefly."""
+        folder = self._folder / self._key(artifact, configuration, options)
+        known = _read(folder)
+        if known is not None:
+            return known
+        self.asked += 1
+        answer = self._measure(artifact, configuration, options)
+        _write(folder, answer)
+        return answer
+
+    def _key(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> str:
+        told = json.dumps(
+            [artifact.sha256, configuration, asdict(options), self._data.sha256, self._n]
+        )
+        return hashlib.sha256(told.encode()).hexdigest()[:24]
+
+    def _measure(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> Answer:
+        runtime, _, device = configuration.partition(":")
+        row = Measurement(record_of(artifact), runtime, device, options)
+        self._feeding.prepare(artifact, lambda: _only_input(artifact))
+        prepared = self._feeding.of(artifact)
+        if isinstance(prepared, EdgeCNNError):
+            return Answer(
+                _failed(row, Outcome("failed", None, {}, prepared.message, prepared.hint))
+            )
+        if prepared is None:
+            fed = self._feeding.fed(artifact)
+            why = fed.because if fed else "nobody knows how to feed the data to it"
+            return Answer(_failed(row, Outcome("failed", None, {}, why)))
+        home = RUNTIMES.load(runtime).environment
+        python = environments.python_of(home) if home else None
+        if home and python is None:
+            message = f"{runtime} needs an isolated environment, which is not created"
+            hint = f"edgecnn env create {home}"
+            return Answer(_failed(row, Outcome("unsupported", None, {}, message, hint)))
+        written = self._work / f"outputs-{self.asked}"
+        job = Job(
+            runtime=runtime,
+            device=device,
+            options=options,
+            path=str(artifact.path.resolve()),
+            protocol=self._protocol,
+            samples=str(prepared.path),
+            outputs=str(written),
+        )
+        outcome = run_worker(job, python)
+        if outcome.status != "ok" or outcome.run is None or not outcome.outputs_written:
+            return Answer(_failed(row, outcome))
+        outputs = tuple(np.array(each) for each in open_outputs(written))
+        shutil.rmtree(written, ignore_errors=True)
+        accuracy = None
+        scorer = self._feeding.scorer(artifact)
+        if scorer is not None:
+            seen = self._feeding.seen(artifact)
+            accuracy = accuracy_of(outputs, scorer, self._data, artifact.manifest, seen)
+        measured = Measurement(
+            row.artifact, runtime, device, options, runs=(outcome.run,), accuracy=accuracy
+        )
+        return Answer(judge(measured, self._protocol, OutputHealth.of(outputs)), outputs)
+
+
+def _only_input(artifact: Artifact) -> Any:
+    return artifact.manifest.inputs[0] if len(artifact.manifest.inputs) == 1 else None
+
+
+def _failed(row: Measurement, outcome: Outcome) -> Measurement:
+    return Measurement(
+        row.artifact,
+        row.runtime,
+        row.device,
+        row.options,
+        status=outcome.status if outcome.status != "ok" else "failed",
+        error=outcome.error or "no outputs",
+        hint=outcome.hint,
+        cause=outcome.cause,
+    )
+
+
+def _write(folder: Path, answer: Answer) -> None:
+    """Outputs first: an answer whose measurement is there is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for index, array in enumerate(answer.outputs):
+            np.save(folder / f"{index}.npy", array)
+        text = json.dumps(answer.measurement.to_dict())
+        write_text_atomically(folder / "measurement.json", text)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror}", hint="free some space") from (
+            error
+        )
+
+
+def _read(folder: Path) -> Answer | None:
+    path = folder / "measurement.json"
+    if not path.exists():
+        return None
+    try:
+        values = read_json_file(path, limit=MAX_ANSWER_BYTES)
+        measurement = Measurement.from_dict(values)
+        outputs: Sequence[Any] = [np.load(each) for each in _in_order(folder)]
+    except (InputError, FieldError, OSError, ValueError):
+        return None  # damaged: asked again
+    return Answer(measurement, tuple(outputs))
+
+
+def _in_order(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.npy"), key=lambda path: int(path.stem))

@@ -1,0 +1,180 @@
+"""edgecnn optimize: which file to ship, on which runtime, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgecnn.cli import options, timeline
+from edgecnn.cli.datasets import Reading
+from edgecnn.cli.progress import shown
+from edgecnn.cli.sections import Sectioned
+
+if TYPE_CHECKING:
+    from edgecnn.benchmarking.protocol import Protocol
+    from edgecnn.optimization.outcome import Outcome
+
+ROWS = 12
+
+
+@click.command(cls=Sectioned)
+@click.argument("model", type=options.FILE)
+@options.data(
+    help="Data set that calibrates, guides the search and judges its result.", required=True
+)
+@click.option(
+    "--max-drop",
+    metavar="POINTS",
+    default="1",
+    show_default=True,
+    help="Percentage points of accuracy that may be lost, shown with 95% confidence.",
+)
+@click.option("--max-latency", metavar="TIME", help="Median latency, as in 10ms.")
+@click.option("--max-memory", metavar="SIZE", help="Peak memory, as in 50MB.")
+@click.option("--max-size", metavar="SIZE", help="Size of the file, as in 2MB.")
+@click.option(
+    "--objective",
+    type=click.Choice(["latency", "size", "memory"]),
+    default="latency",
+    show_default=True,
+    help="What is best among the files that keep the limits.",
+)
+@options.runtimes()
+@options.protocol(default="quick")
+@click.option("--samples", type=int, default=256, show_default=True, help="How many calibrate.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for drawing samples.")
+@options.preprocessing()
+@click.option("--bundle", type=options.FILE, help="Also write the choice as a bundle that runs.")
+@click.option("--out", type=options.FILE, required=True, help="The folder for files and report.")
+@options.allow_unsafe()
+@options.force()
+def command(
+    *,
+    model: Path,
+    data: str,
+    data_dir: Path | None,
+    reading: Reading,
+    max_drop: str,
+    max_latency: str | None,
+    max_memory: str | None,
+    max_size: str | None,
+    objective: str,
+    runtimes: tuple[str, ...],
+    protocol: Protocol,
+    threads: tuple[int, ...],
+    samples: int,
+    seed: int,
+    preprocessing: str | None,
+    bundle: Path | None,
+    out: Path,
+    allow_unsafe: bool,
+    force: bool,
+) -> None:
+    """Find the file and the runtime to ship MODEL with.
+
+    Files are made, asked and given up until the fastest is left that keeps the limits; its loss
+    of accuracy is then shown on samples that the search has not seen. Run the same command again
+    to resume. Ctrl-C leaves the best so far.
+
+    Exit code 1 when nothing is shown to keep the limits: what comes nearest, what stands in the
+    way and what else could be had is printed then.
+    """
+    from edgecnn.cli.datasets import load_data, split_of
+    from edgecnn.errors import GateError
+    from edgecnn.feeding.choice import check_option
+    from edgecnn.optimization.goal import Goal, parse_latency, parse_points, parse_size
+    from edgecnn.optimization.optimize import ANSWER_FILE, RESULTS_FILE, Settings, optimize
+    from edgecnn.optimization.page import write_page
+    from edgecnn.results import Results
+
+    goal = Goal(
+        max_drop=parse_points(max_drop),
+        max_latency_ms=parse_latency(max_latency) if max_latency else None,
+        max_memory_bytes=parse_size(max_memory, "--max-memory") if max_memory else None,
+        max_size_bytes=parse_size(max_size, "--max-size") if max_size else None,
+        objective=objective,  # type: ignore[arg-type]  # click has checked it
+    )
+    check_option(preprocessing)
+    options.claim(out, bundle)
+    dataset = load_data(data, data_dir=data_dir, seed=split_of([model]), reading=reading)
+    settings = Settings(goal, runtimes, threads, seed, samples, protocol)
+    with shown() as progress:
+        try:
+            outcome = optimize(
+                model,
+                dataset,
+                settings,
+                out,
+                preprocessing=preprocessing,
+                allow_unsafe=allow_unsafe,
+                force=force,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            _say_interrupted(out / ANSWER_FILE)
+            raise
+        results = Results.load(out / RESULTS_FILE) if outcome.timed else None
+        progress("report", 0, 1)
+        page = write_page(outcome, results, out / "report.html")
+        progress("report", 1, 1)
+    _print(outcome)
+    if outcome.choice is not None and outcome.accepted:
+        click.echo(f"file: {outcome.choice.tried.artifact.path}")
+        if bundle is not None:
+            from edgecnn.optimization.bundle import write_bundle
+
+            written = write_bundle(
+                outcome.choice.tried.artifact.path,
+                bundle,
+                configuration=outcome.choice.tried.configuration,
+                threads=outcome.choice.threads,
+                dataset=dataset,
+                evidence=outcome.to_dict(),
+                force=force,
+            )
+            click.echo(f"bundle: {written}")
+    click.echo(f"report: {page}")
+    timeline.tell(len(outcome.timed))
+    if not outcome.accepted:
+        raise GateError(
+            outcome.sentences[0] if outcome.sentences else "nothing keeps the goal",
+            hint="the lines above say what comes nearest and what else could be had",
+        )
+
+
+def _print(outcome: Outcome) -> None:
+    from edgecnn.reporting import formats
+
+    ranked = sorted(outcome.timed, key=lambda each: each.p50_ms or float("inf"))
+    for each in ranked[:ROWS]:
+        drop = each.tried.drop
+        lost = f"{formats.points(-drop.points)} points (≤ {drop.bound:.2f} lost)" if drop else ""
+        sure = "" if each.chance_best is None else f", fastest in {each.chance_best:.0%} of draws"
+        mark = "→" if each is outcome.choice and outcome.accepted else " "
+        click.echo(
+            f"{mark} {formats.number(each.p50_ms):>8} ms  {each.name:<60} "
+            f"{formats.size(each.tried.artifact.size_bytes):>8}  {lost}{sure}"
+        )
+    for sentence in outcome.sentences:
+        click.echo(sentence)
+    for title, texts in (("ways out", outcome.ways_out), ("what would change it", outcome.changes)):
+        if texts:
+            click.echo(f"{title}:")
+            for text in texts:
+                click.echo(f"  {text}")
+    for obstacle in outcome.obstacles:
+        click.echo(f"not searched: {obstacle.where}: {obstacle.why}")
+
+
+def _say_interrupted(path: Path) -> None:
+    import json
+
+    try:
+        said = json.loads(path.read_text(encoding="utf-8")).get("sentences", ())
+    except (OSError, ValueError):
+        return
+    for sentence in said:
+        click.echo(sentence, err=True)
+    click.echo("run the same command again to resume", err=True)

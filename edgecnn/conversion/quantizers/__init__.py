@@ -1,0 +1,1 @@
+"""Float file → quantized file: one module a format, and what they share over arrays."""

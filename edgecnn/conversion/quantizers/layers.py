@@ -1,0 +1,45 @@
+"""Which operators of a file a recipe's `per_layer` speaks of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from edgecnn.conversion.activations import Operator
+from edgecnn.conversion.recipe import Recipe
+from edgecnn.errors import InputError
+from edgecnn.registry import unknown_name
+
+_PARTS = re.compile(r"[/;:]")
+
+
+def named_layers(
+    operators: Sequence[Operator], recipe: Recipe, where: str
+) -> Iterator[tuple[Operator, str]]:
+    """Each operator that the recipe keeps out of its arithmetic, and what it computes in instead.
+
+    A layer is called by its operator's first output, or by the name that it has in Keras.
+    Raises InputError for a name that no operator of the file has.
+    """
+    for name, computed in recipe.per_layer:
+        found = [operator for operator in operators if operator.name == name]
+        # Exporting a Keras model counts its layers once more: "conv" becomes "conv_1".
+        for called in (f"{name}_1", name):
+            found = found or [operator for operator in operators if called in _names(operator)]
+        if not found:
+            known = [part for operator in operators for part in _keras_names(operator)]
+            error = unknown_name("layer", name, dict.fromkeys(known))
+            raise InputError(f"{where}: {error.message}", hint=error.hint)
+        for operator in found:
+            yield operator, computed
+
+
+def _names(operator: Operator) -> set[str]:
+    """The parts of the first name: what the converters fused into it stands behind a semicolon."""
+    return set(_PARTS.split(operator.name.partition(";")[0]))
+
+
+def _keras_names(operator: Operator) -> list[str]:
+    """The layer's part of a name such as "StatefulPartitionedCall/model_1/conv_1/Relu"."""
+    parts = operator.name.partition(";")[0].split("/")
+    return parts[-2:-1] or parts

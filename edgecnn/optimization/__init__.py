@@ -1,0 +1,1 @@
+"""Which file to ship: the space of files and runtimes, the search in it, and the answer."""

@@ -1,0 +1,311 @@
+"""A model file as something that runs: the file, how it is fed, its runtime, and the evidence.
+
+A bundle is a Python package in a folder or a zip file. On a machine with Python, two commands run
+it: `pip install -r requirements.txt` and `python -m NAME picture.png`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import __version__, scratch
+from edgecnn.benchmarking.machine import capture
+from edgecnn.data.base import Dataset
+from edgecnn.data.seen import without_digests
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.errors import InputError
+from edgecnn.files import atomic_path
+from edgecnn.formats.check import digest_of, model_files
+from edgecnn.formats.kinds import format_of
+from edgecnn.manifest import Artifact
+from edgecnn.optimization.runner import ABOUT, MANIFEST, SELF_TEST
+from edgecnn.optimization.vendored import sources
+from edgecnn.registry import FORMATS, RUNTIMES, lookup
+from edgecnn.results import RuntimeOptions
+from edgecnn.runtimes import load, parse_configuration
+from edgecnn.runtimes.base import Session
+from edgecnn.synthetic_inputs import SyntheticInputs
+
+SAMPLES = 8
+"""Recorded inputs and outputs."""
+VENDORED = "_edgecnn"
+PACKAGES: Mapping[str, str] = {
+    "litert": "ai-edge-litert",
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "opencv": "opencv-python-headless",
+    "tflite-runtime": "tflite-runtime",
+    "keras": "keras",
+    "ncnn": "ncnn",
+    "mnn": "MNN",
+}
+"""What pip calls the runtimes."""
+_SAME_AS: Mapping[str, tuple[str, ...]] = {
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
+    "opencv-python-headless": ("opencv-python-headless", "opencv-python"),
+}
+NOT_BUNDLED = ("keras",)
+REDUCED = ("bfloat16", "float16", "tf32")
+Array = npt.NDArray[Any]
+
+
+def write_bundle(
+    model: Path,
+    out: Path,
+    *,
+    configuration: str | None = None,
+    threads: int = 1,
+    dataset: Dataset | None = None,
+    evidence: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    force: bool = False,
+) -> Path:
+    """Write the bundle of a model file to the folder or `.zip` file `out`.
+
+    `configuration` is the `runtime:device` that runs it, by default the format's own on the CPU.
+    `dataset` gives the samples of the self-test (noise without), `evidence` is kept as it is.
+    `name` is the package's, by default the file's.
+
+    Raises InputError for a file that cannot be bundled, for an `out` that exists (unless
+    `force`), and where the runtime does not load the model.
+    """
+    artifact = load_artifact(model)
+    if artifact.format in NOT_BUNDLED:
+        raise InputError(
+            f"{artifact.name}: a bundle holds a converted file, received: {artifact.format}",
+            hint="convert it first, or let edgecnn optimize choose: edgecnn optimize … --bundle",
+        )
+    runtime, device = parse_configuration(
+        configuration or f"{format_of(artifact.path).runtime}:cpu"
+    )
+    package = lookup("runtime of a bundle", runtime, PACKAGES)
+    _check_place(out, force=force)
+    session = load(artifact.path, f"{runtime}:{device}", threads=threads)
+    tensors = _tensors(artifact, session, dataset)
+    name = _identifier(name or artifact.path.stem)
+    with scratch.folder() as folder:
+        home = folder / name
+        home.mkdir()
+        _write_code(home, name, runtime)
+        _copy_model(artifact, home)
+        _write_json(home / MANIFEST, without_digests(artifact.manifest).to_dict())
+        if evidence:
+            _write_json(home / "evidence.json", dict(evidence))
+        outputs = _record(home, session, tensors)
+        about = {
+            "schema_version": 1,
+            "name": name,
+            "made_by": f"edgecnn {__version__}",
+            "model": artifact.name,
+            "sha256": artifact.sha256,
+            "runtime": runtime,
+            "device": device,
+            "options": {"threads": threads, "precision": RuntimeOptions().precision},
+            "effective": session.effective.precision,
+            "packages": _versions(package),
+            "machine": _machine(),
+            "self_test_samples": len(tensors),
+            "tolerances": _tolerances(session, outputs),
+        }
+        files = {
+            str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(home.rglob("*"))
+            if path.is_file()
+        }
+        _write_json(home / ABOUT, {**about, "files": files})
+        requirements = _requirements(artifact, package)
+        (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
+        (folder / "README.md").write_text(_readme(name, artifact, runtime), encoding="utf-8")
+        return _deliver(folder, out)
+
+
+def _write_code(home: Path, name: str, runtime: str) -> None:
+    """The runner, the runtime and all that they import, and the package's entry."""
+    place = RUNTIMES.load(runtime)
+    formats = [where.partition(":")[0] for where in FORMATS.builtin.values()]
+    entries = ("edgecnn.optimization.runner", "edgecnn.optimization", place.__module__, *formats)
+    for path, text in sources(entries, f"{name}.{VENDORED}").items():
+        target = home / VENDORED / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    module = place.__module__.removeprefix("edgecnn.")
+    opened = f"""from pathlib import Path
+
+from {name}.{VENDORED}.{module} import {place.__name__} as Runtime
+from {name}.{VENDORED}.optimization import runner
+"""
+    (home / "__init__.py").write_text(
+        f'''"""{name}: a model that runs. `load()` gives it with its preprocessing."""
+
+{opened}
+
+def load(threads=None):
+    """The bundle, checked, with its model loaded: `.answer(sample)` gives the outputs."""
+    return runner.Bundle(Path(__file__).parent, Runtime, threads)
+''',
+        encoding="utf-8",
+    )
+    (home / "__main__.py").write_text(
+        f"""import sys
+{opened}
+sys.exit(runner.main(sys.argv[1:], Path(__file__).parent, Runtime))
+""",
+        encoding="utf-8",
+    )
+
+
+def _copy_model(artifact: Artifact, home: Path) -> None:
+    """The model file, with the files that its weights may lie in."""
+    top = artifact.path.absolute().parent.resolve()
+    for path in model_files(artifact.path):
+        within = path.resolve().relative_to(top) if path != artifact.path else Path(artifact.name)
+        target = home / within
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    if digest_of(home / artifact.name)[0] != artifact.sha256:
+        raise InputError(f"{artifact.name} changed while it was copied", hint="try again")
+
+
+def _tensors(artifact: Artifact, session: Session, dataset: Dataset | None) -> Array:
+    """Inputs (n, …) for the self-test: samples of the data where the model says how they are
+    prepared, noise otherwise.
+    """
+    if len(session.inputs) != 1:
+        raise InputError(
+            f"{artifact.name} has {len(session.inputs)} inputs, a bundle's runner feeds one",
+            hint="merge them into one tensor",
+        )
+    preprocessing = artifact.manifest.preprocessing
+    if dataset is not None and preprocessing is not None:
+        split = dataset["test"]
+        places = np.unique(np.linspace(0, len(split) - 1, SAMPLES).astype(int))
+        return np.stack([preprocessing(split.samples[int(place)]) for place in places])
+    vocabulary = getattr(preprocessing, "vocabulary_size", None)
+    spec = session.inputs[0]
+    made = SyntheticInputs(
+        [spec], SAMPLES, vocabularies={spec.name: vocabulary} if vocabulary else {}
+    )
+    return np.stack([made.sample(index)[0] for index in range(SAMPLES)])
+
+
+def _record(home: Path, session: Session, tensors: Array) -> list[Array]:
+    rows = [session.run([tensor[None]]) for tensor in tensors]
+    outputs = [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+    named = {f"output_{index}": array for index, array in enumerate(outputs)}
+    np.savez_compressed(home / SELF_TEST, input=tensors, **named)  # type: ignore[arg-type]
+    return outputs
+
+
+def _tolerances(session: Session, outputs: Sequence[Array]) -> list[float]:
+    """How far each output may be off on another machine: two quantization steps, or what other
+    summing orders and a reduced precision change.
+    """
+    share = 0.05 if session.effective.precision in REDUCED else 0.01
+    if session.effective.precision in ("float32", "float64"):
+        share = 0.001
+    allowed = []
+    for spec, array in zip(session.outputs, outputs, strict=True):
+        span = float(np.abs(array).max(initial=0.0))
+        steps = 2.0 * spec.scale if spec.scale else 0.0
+        allowed.append(max(steps, share * span, 1e-6))
+    return allowed
+
+
+def _requirements(artifact: Artifact, package: str) -> str:
+    lines = [f"{package}=={version}" if version else package for version in [_version(package)]]
+    lines.append("numpy>=1.26")
+    if getattr(artifact.manifest.preprocessing, "kind", "") in ("image", "letterbox"):
+        lines.append("pillow>=11")
+    return "\n".join(lines) + "\n"
+
+
+def _version(package: str) -> str | None:
+    for name in _SAME_AS.get(package, (package,)):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _versions(package: str) -> dict[str, str]:
+    found = {package: _version(package)}
+    return {name: version for name, version in found.items() if version}
+
+
+def _machine() -> dict[str, Any]:
+    machine = capture().machine
+    return {name: machine.get(name) for name in ("architecture", "cpu_model", "instruction_sets")}
+
+
+def _identifier(text: str) -> str:
+    """A name that Python can import."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "model"
+    return f"model_{name}" if name[0].isdigit() else name
+
+
+def _write_json(path: Path, values: Any) -> None:
+    path.write_text(json.dumps(values, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def _readme(name: str, artifact: Artifact, runtime: str) -> str:
+    return f"""# {name}
+
+`{artifact.name}` for {runtime}, with what prepares its input and reads its output.
+
+```sh
+pip install -r requirements.txt
+python -m {name} picture.png      # or a folder, a .npy file of a raw sample
+python -m {name} --self-test      # compares with the outputs recorded when this was made
+```
+
+From Python: `import {name}; bundle = {name}.load(); outputs = bundle.answer(sample)`.
+A changed file is refused; another runtime version or processor is reported. Python 3.11 or newer.
+"""
+
+
+def _check_place(out: Path, *, force: bool) -> None:
+    """Raise InputError for what must not be overwritten: anything without `force`, and a folder
+    that holds no bundle with it.
+    """
+    if not out.exists():
+        return
+    if not force:
+        raise InputError(f"{out} exists already", hint="pass --force to overwrite it")
+    ours = out.is_file() or any(out.glob(f"*/{ABOUT}")) or not any(out.iterdir())
+    if not ours:
+        raise InputError(
+            f"{out} is a folder that holds no bundle", hint="choose another place for the bundle"
+        )
+
+
+def _deliver(folder: Path, out: Path) -> Path:
+    """The folder's content as the folder or the zip file `out`; whole, or not there."""
+    if out.suffix.lower() == ".zip":
+        with atomic_path(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            for path in sorted(folder.rglob("*")):
+                if path.is_file():
+                    name = str(path.relative_to(folder))
+                    archive.write(path, name, compress_type=zipfile.ZIP_DEFLATED)
+        return out
+    try:
+        if out.exists():
+            shutil.rmtree(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(folder, out)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {out}: {error.strerror}", hint="choose another --out"
+        ) from (error)
+    return out

@@ -1,0 +1,173 @@
+"""What a file loses against its parent on the same samples, with the bound that decides.
+
+Shares of right answers are compared sample by sample (Tango's score bound). A metric over all
+samples together, such as average precision, is compared by resampling samples, the same ones for
+both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import ceil, sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.accuracy_drop import answers, discordant
+from edgecnn.data.base import Dataset
+from edgecnn.errors import InputError
+from edgecnn.evaluation.tasks import Key, Outputs, Scorer, open_scorer
+from edgecnn.manifest import Manifest
+from edgecnn.measurements import Accuracy
+from edgecnn.preprocessing import Preprocessing
+from edgecnn.proportions import MOST_SAMPLES, paired_difference, two_digits_up
+
+RESAMPLES = 200
+"""For metrics over all samples together: the bound is the 95% quantile of 200 differences."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Points lost and their one-sided upper bound at `confidence`, on `n` samples.
+
+    `lost` samples were right in the parent only, `gained` in the file only; None for a metric over
+    all samples together.
+    """
+
+    points: float
+    bound: float
+    n: int
+    confidence: float
+    lost: int | None = None
+    gained: int | None = None
+    metric: str = "top1"
+    before: float = 0.0
+    after: float = 0.0
+
+    def within(self, budget: float) -> bool:
+        """Whether the bound lies within the budget."""
+        return self.bound <= budget + 1e-9
+
+    def samples_needed(self, budget: float) -> int | None:
+        """How many samples would show the budget, at the rates found; None where none would."""
+        if self.points >= budget:
+            return None
+        if self.lost is None or self.gained is None:
+            reach = max(self.bound - self.points, 1e-9)
+            needed = ceil(self.n * (reach / (budget - self.points)) ** 2)
+            return two_digits_up(needed) if needed <= MOST_SAMPLES else None
+        few, many = 0.0, float(self.n)
+        while self.expected(many) > budget:
+            few, many = many, 2 * many
+            if many > MOST_SAMPLES:
+                return None
+        while many - few > 0.5:
+            middle = (few + many) / 2
+            few, many = (few, middle) if self.expected(middle) <= budget else (middle, many)
+        return two_digits_up(many)
+
+    def expected(self, n: float) -> float:
+        """The bound that `n` other samples would give at these rates."""
+        if self.lost is None or self.gained is None:
+            return self.points + (self.bound - self.points) * sqrt(self.n / max(n, 1))
+        scale = n / self.n
+        return _bound(self.lost * scale, self.gained * scale, n, self.confidence)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Judge:
+    """Compares outputs for one data set's test split with the parent's outputs for it."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        manifest: Manifest,
+        preprocessing: Preprocessing,
+        reference: Sequence[npt.NDArray[Any]],
+    ) -> None:
+        self._data, self._preprocessing = data, preprocessing
+        self._min_score = manifest.metrics.get("min_score")
+        self._scorer = self._open(None)
+        self._takes = self._scorer.takes(reference)
+        self._reference = self._scorer.arranged(reference) if self._takes else reference
+        self.parent: Accuracy | None = None
+        if self._takes:
+            self.parent = self._scorer.accuracy(self._reference)
+
+    @property
+    def n(self) -> int:
+        """How many samples there are."""
+        return len(self._data["test"])
+
+    def drop(self, outputs: Sequence[npt.NDArray[Any]], confidence: float) -> Drop | None:
+        """What these outputs lose; None where they are no answers of the data's task."""
+        if self.parent is None or not self._scorer.takes(outputs):
+            return None
+        arranged = self._scorer.arranged(outputs)
+        found = self._scorer.accuracy(arranged)
+        points = 100 * (self.parent.value - found.value)
+        shared: dict[str, Any] = {
+            "metric": found.metric,
+            "before": self.parent.value,
+            "after": found.value,
+        }
+        counts = discordant(self.parent, found) if answers(found) is not None else None
+        if counts is not None:
+            bound = _bound(*counts, found.n, confidence)
+            return Drop(points, bound, found.n, confidence, *counts, **shared)
+        bound = self._resampled(arranged, confidence, points)
+        return Drop(points, bound, found.n, confidence, **shared)
+
+    def noise(self, outputs: Sequence[npt.NDArray[Any]]) -> float:
+        """‖outputs − parent's‖² / ‖parent's‖², the largest of all outputs."""
+        if self._takes and self._scorer.takes(outputs):
+            outputs = self._scorer.arranged(outputs)
+        ratios = [
+            float(((found - real) ** 2).sum() / max(float((real**2).sum()), 1e-30))
+            for found, real in zip(
+                (np.asarray(each, np.float64) for each in outputs),
+                (np.asarray(each, np.float64) for each in self._reference),
+                strict=True,
+            )
+            if found.shape == real.shape
+        ]
+        return max(ratios, default=float("inf"))
+
+    def _resampled(self, outputs: Outputs, confidence: float, points: float) -> float:
+        generator = np.random.default_rng(0)
+        lost = []
+        for _ in range(RESAMPLES):
+            places = generator.integers(0, self.n, self.n)
+            try:
+                scorer = self._open(places)
+            except InputError:  # a draw without anything to find
+                continue
+            before = _value(scorer, [np.asarray(each)[places] for each in self._reference])
+            after = _value(scorer, [np.asarray(each)[places] for each in outputs])
+            if before is not None and after is not None:
+                lost.append(100 * (before - after))
+        if not lost:
+            return float("inf")
+        return max(points, float(np.quantile(lost, confidence)))
+
+    def _open(self, places: npt.NDArray[np.int64] | None) -> Scorer:
+        truth = self._data["test"].truth
+        if places is not None:
+            truth = [truth[int(place)] for place in places]
+        key = Key(truth, self._data.labels, self._preprocessing, self._min_score)
+        return open_scorer(self._data.task, key)
+
+
+def _value(scorer: Scorer, outputs: Outputs) -> float | None:
+    """The metric alone: what a scorer puts beside another model's accuracy has no interval."""
+    blank = Accuracy("", 0.0, 1)
+    return scorer.beside_parent(blank, outputs, outputs).parent_value
+
+
+def _bound(lost: float, gained: float, n: float, confidence: float) -> float:
+    """The one-sided upper bound in points: the upper end of a two-sided interval of 2c − 1."""
+    return 100 * paired_difference(lost, gained, n, 2 * confidence - 1)[1]

@@ -1,0 +1,187 @@
+"""Which layers cost a quantized file its accuracy, by what the outputs gain without them.
+
+All layers are ranked by the noise that they add, in one pass over a few samples. Of the costliest
+each is then kept in float32 alone, and the error of the outputs that are left decides: noise of
+two layers may cancel, and noise that a later layer throws away costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import scratch
+from edgecnn.conversion.activations import Operator, operators_in
+from edgecnn.conversion.convert import Converter
+from edgecnn.conversion.inference import predict
+from edgecnn.conversion.quantizers.onnx import prepared
+from edgecnn.conversion.recipe import Recipe
+from edgecnn.conversion.sensitivity import noise_between
+from edgecnn.conversion.targets import Target
+from edgecnn.conversion.verify import load_session
+from edgecnn.errors import EdgeCNNError
+from edgecnn.progress import Progress, silent
+
+SAMPLES = 32
+TRIED = 8
+"""Layers, costliest first, that are kept in float32 one at a time."""
+_NOT_LAYERS = ("input", "QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear")
+
+Arrays = Sequence[npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A layer, or several that have to stay in float32 together, and what that brings.
+
+    `share` is the part of the outputs' error that goes when it stays in float32; None where
+    nobody tried. `noise` is the share of the noise that it adds.
+    """
+
+    tensors: tuple[str, ...]
+    operator: str
+    noise: float
+    share: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The first one's."""
+        return self.tensors[0]
+
+
+def ranked(
+    converter: Converter,
+    file_format: str,
+    recipe: Recipe,
+    samples: Sequence[npt.NDArray[Any]],
+    reference: Arrays,
+    *,
+    progress: Progress = silent,
+) -> list[Cost]:
+    """All layers of the file that `recipe` makes, the costliest first.
+
+    `samples` are (1, …) each and `reference` the parent's outputs for them. Outputs come from the
+    format's own runtime. Raises InputError when a tool fails.
+    """
+    samples = list(samples)[:SAMPLES]
+    reference = [np.asarray(each)[: len(samples)] for each in reference]
+    with scratch.folder() as folder:
+        quantized = folder / f"quantized.{file_format}"
+        converter.write(Target.of(file_format, recipe), quantized)
+        float_path = converter.float_file(file_format)
+        with _comparable(float_path) as original:
+            operators = operators_in(original)
+            layers = noise_between(original, quantized, samples)
+        by_noise = [
+            Cost((layer.tensor,), layer.operator, layer.share)
+            for layer in layers
+            if layer.operator not in _NOT_LAYERS
+        ]
+        before = _error(quantized, samples, reference)
+        units = _units(by_noise, operators)
+        tried = []
+        for number, unit in enumerate(units):
+            progress("sensitivity", number, len(units), unit.name)
+            path = folder / f"without.{file_format}"
+            kept = recipe.keeping(dict.fromkeys(unit.tensors, "float32"))
+            try:
+                converter.write(Target.of(file_format, kept), path)
+                left = _error(path, samples, reference)
+            except EdgeCNNError:
+                continue  # the quantizer cannot leave that one out
+            share = 1 - left / before if before > 0 else 0.0
+            tried.append(Cost(unit.tensors, unit.operator, unit.noise, share))
+        progress("sensitivity", len(units), len(units))
+    tried.sort(key=lambda cost: (cost.share or 0.0) / len(cost.tensors), reverse=True)
+    seen = {cost.tensors for cost in tried}
+    return [*tried, *(cost for cost in by_noise if cost.tensors not in seen)]
+
+
+@contextmanager
+def _comparable(float_path: Path) -> Iterator[Path]:
+    """The float file with the operators that its quantizer sees: batch normalization of an
+    `.onnx` file is folded first.
+    """
+    if float_path.suffix.lower() != ".onnx":
+        yield float_path
+        return
+    with prepared(float_path) as folded:
+        yield folded
+
+
+def _units(by_noise: Sequence[Cost], operators: Sequence[Operator]) -> list[Cost]:
+    """The costliest layers, alone and with those that take their output: a range that ruins it
+    is the tensor's, and goes only where nobody reads it as integers.
+    """
+    takers: dict[str, list[Operator]] = {}
+    for operator in operators:
+        for name in operator.inputs:
+            takers.setdefault(name, []).append(operator)
+    units = []
+    for cost in by_noise[:TRIED]:
+        units.append(cost)
+        behind = [taker.name for taker in takers.get(cost.name, ())]
+        if behind:
+            units.append(Cost((cost.name, *behind), cost.operator, cost.noise))
+    return units
+
+
+def _error(path: Path, samples: Arrays, reference: Arrays) -> float:
+    """‖outputs − reference‖² / ‖reference‖², summed over outputs."""
+    outputs = predict(load_session(path), samples)
+    if len(outputs) != len(reference):
+        return float("inf")
+    total = 0.0
+    for found, real in zip(outputs, reference, strict=True):
+        truth = np.asarray(real, np.float64)
+        power = float((truth**2).sum()) or 1.0
+        total += float(((np.asarray(found, np.float64) - truth) ** 2).sum()) / power
+    return total
+
+
+Meets = Callable[[Recipe], bool]
+
+
+def fewest_kept(
+    costs: Sequence[Cost], recipe: Recipe, meets: Meets, *, most: int
+) -> tuple[Recipe | None, int]:
+    """(the recipe that keeps the fewest layers of the ranking in float32 and meets the budget,
+    how often `meets` was asked); None where no number of them does.
+
+    The number is doubled until it is enough, then bisected; what then proves unnecessary is
+    quantized again, layer by layer, as long as no more than `most` questions are asked.
+    """
+    asked = 0
+
+    def enough(count: int) -> bool:
+        nonlocal asked
+        asked += 1
+        return meets(recipe.keeping(_kept(costs[:count])))
+
+    low, high = 0, min(1, len(costs))
+    while not enough(high):
+        if high == len(costs) or asked >= most:
+            return None, asked
+        low, high = high, min(2 * high, len(costs))
+    while high - low > 1 and asked < most:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    kept = _kept(costs[:high])
+    for name in reversed(list(kept)):
+        if asked >= most or len(kept) == 1:
+            break
+        fewer = {other: kind for other, kind in kept.items() if other != name}
+        asked += 1
+        if meets(recipe.keeping(fewer)):
+            kept = fewer
+    return recipe.keeping(kept), asked
+
+
+def _kept(costs: Sequence[Cost]) -> dict[str, str]:
+    return {tensor: "float32" for cost in costs for tensor in cost.tensors}

@@ -1,0 +1,166 @@
+"""The page's section on a search: the answer, what was tried, and how the choice came about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log10
+from pathlib import Path
+from typing import Any
+
+from edgecnn.files import write_text_atomically
+from edgecnn.optimization.outcome import Outcome, Timed
+from edgecnn.optimization.search import Tried, snr_db
+from edgecnn.optimization.space import short_name
+from edgecnn.reporting import formats, html
+from edgecnn.reporting.text import clean
+from edgecnn.results import Results
+from edgecnn.selection import Limits
+
+WIDTH, HEIGHT, MARGIN = 640, 260, 46
+"""Of the picture of all that was tried, in pixels."""
+LAYERS = 8
+
+
+def write_page(outcome: Outcome, results: Results | None, path: Path) -> Path:
+    """The report of the finalists with the search above it; of the brief rows where nothing was
+    timed.
+    """
+    if results is None:
+        rows = [each.measurement for each in outcome.tried if each.measurement is not None]
+        results = Results(measurements=tuple(rows))
+    goal = outcome.goal
+    limits = Limits(
+        drop=goal.max_drop,
+        p50=goal.max_latency_ms,
+        peak_rss=goal.max_memory_bytes,
+        size=goal.max_size_bytes,
+        objective=goal.objective,
+    )
+    write_text_atomically(path, html.render([results], limits, search=section(outcome)))
+    return path
+
+
+def section(outcome: Outcome) -> dict[str, Any]:
+    """What the template shows; every text is cleaned, and escaped there."""
+    timed = {(each.tried.artifact.sha256, each.tried.configuration): each for each in outcome.timed}
+    front = _front(outcome.tried)
+    return {
+        "accepted": outcome.accepted,
+        "goal": clean(outcome.goal.words),
+        "sentences": [clean(text, 600) for text in outcome.sentences],
+        "changes": [clean(text, 300) for text in outcome.changes],
+        "ways_out": [clean(text, 300) for text in outcome.ways_out],
+        "parts": {name: value for name, value in outcome.parts.items() if isinstance(value, int)},
+        "claims": outcome.claims,
+        "rows": [_row(each, timed, front, outcome) for each in _in_order(outcome.tried)],
+        "path": [
+            {"stage": step.stage, "what": clean(step.what), "found": clean(step.found, 300)}
+            for step in outcome.path
+        ],
+        "layers": [
+            {
+                "format": name,
+                "names": clean(" + ".join(short_name(each) for each in cost.tensors)),
+                "operator": clean(cost.operator, 40),
+                "share": formats.percent(cost.share, 0),
+                "noise": formats.percent(cost.noise, 0),
+            }
+            for name, costs in outcome.costs.items()
+            for cost in costs[:LAYERS]
+        ],
+        "obstacles": [
+            {"where": clean(each.where), "why": clean(each.why, 300), "hint": clean(each.hint, 300)}
+            for each in outcome.obstacles
+        ],
+        "picture": _picture(outcome, front),
+    }
+
+
+def _in_order(tried: Sequence[Tried]) -> list[Tried]:
+    return sorted(tried, key=lambda each: (bool(each.problem), each.rough_ms or float("inf")))
+
+
+def _front(tried: Sequence[Tried]) -> set[int]:
+    """Those that nothing beats in latency without losing more, by their place."""
+    known = [
+        (each.rough_ms, each.drop.points, place)
+        for place, each in enumerate(tried)
+        if each.rough_ms and each.drop is not None and not each.problem
+    ]
+    kept, lowest = set(), float("inf")
+    for _, points, place in sorted(known):
+        if points < lowest - 1e-9:
+            kept.add(place)
+            lowest = points
+    return kept
+
+
+def _row(
+    tried: Tried, timed: dict[tuple[str, str], Timed], front: set[int], outcome: Outcome
+) -> dict[str, Any]:
+    found = timed.get((tried.artifact.sha256, tried.configuration))
+    place = next(index for index, each in enumerate(outcome.tried) if each is tried)
+    return {
+        "name": clean(tried.artifact.name),
+        "where": clean(tried.configuration),
+        "how": clean(tried.recipe.words or tried.recipe.arithmetic),
+        "rough": formats.number(tried.rough_ms),
+        "p50": formats.number(found.p50_ms if found else None),
+        "sure": formats.percent(found.chance_best if found else None, 0),
+        "lost": formats.points(-tried.drop.points) if tried.drop else formats.DASH,
+        "bound": formats.number(tried.drop.bound) if tried.drop else formats.DASH,
+        "snr": formats.number(snr_db(tried.noise)),
+        "size": formats.size(tried.artifact.size_bytes),
+        "front": place in front,
+        "chosen": outcome.choice is not None and outcome.choice.tried is tried,
+        "problem": clean(tried.problem, 200),
+    }
+
+
+def _picture(outcome: Outcome, front: set[int]) -> dict[str, Any] | None:
+    """Points (latency on a logarithmic scale, points lost) in pixels; None below two of them."""
+    points = [
+        (place, each, each.rough_ms, each.drop.points)
+        for place, each in enumerate(outcome.tried)
+        if each.rough_ms and each.drop is not None and not each.problem
+    ]
+    if len(points) < 2:
+        return None
+    times = [log10(rough) for _, _, rough, _ in points]
+    worst = max(lost for *_, lost in points)
+    budget = outcome.goal.max_drop
+    top = max(min(worst, 10 * budget), 1.5 * budget)
+    low, high = min(times) - 0.05, max(times) + 0.05
+
+    def across(time: float) -> float:
+        return round(MARGIN + (time - low) / (high - low) * (WIDTH - 2 * MARGIN), 1)
+
+    def down(lost: float) -> float:
+        share = min(max(lost, -0.1 * top), top) / top
+        return round(HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN), 1)
+
+    drawn = [
+        {
+            "x": across(log10(rough)),
+            "y": down(lost),
+            "front": place in front,
+            "chosen": outcome.choice is not None and outcome.choice.tried is each,
+            "label": f"{clean(each.name)}: {rough:.3g} ms, {lost:+.2f} points lost",
+        }
+        for place, each, rough, lost in points
+    ]
+    line = sorted(
+        (across(log10(rough)), down(lost)) for place, _, rough, lost in points if place in front
+    )
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "margin": MARGIN,
+        "budget": down(budget),
+        "zero": down(0.0),
+        "points": drawn,
+        "line": " ".join(f"{x},{y}" for x, y in line),
+        "left": f"{10**low:.2g} ms",
+        "right": f"{10**high:.2g} ms",
+        "top": f"{top:.2g}",
+    }

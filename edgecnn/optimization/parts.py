@@ -1,0 +1,115 @@
+"""Three parts of a data set that have no sample in common: one calibrates, one guides the search,
+and the claim is made on the last, which nothing before it has seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.data.base import Dataset, Split
+from edgecnn.data.seen import digests_of, seen_samples
+from edgecnn.data.set_apart import set_apart, subset
+from edgecnn.errors import InputError
+from edgecnn.manifest import Manifest
+
+MOST_SEARCHED = 1_000
+"""Samples that guide the search at most; each configuration asked runs all of them."""
+SEARCH_SHARE = 0.25
+"""Of the test split, where there is no validation split to search on."""
+FEWEST = 16
+"""Samples below which a part says nothing."""
+
+Chosen = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`search` holds the calibration samples as "train" and those of the search as "test";
+    `claim` has a test split alone.
+    """
+
+    search: Dataset
+    claim: Dataset
+    from_test: bool
+    """Whether the search took its samples from the test split."""
+    twins: int = 0
+    """Samples left out of the claim, since an equal one calibrates or guides the search."""
+    trained_on: int = 0
+    """Samples left out of both, since the model was trained on them."""
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "calibration": len(self.search["train"]),
+            "search": len(self.search["test"]),
+            "claim": len(self.claim["test"]),
+            "search_from": "test" if self.from_test else "validation",
+            "twins_left_out": self.twins,
+            "trained_on_left_out": self.trained_on,
+        }
+
+
+def divide(dataset: Dataset, trained: Manifest, *, seed: int = 0) -> Parts:
+    """Divide a data set. What the model, whose manifest is `trained`, is known to have been
+    trained on is neither searched nor claimed on.
+
+    Raises InputError where a part would be left with hardly any samples.
+    """
+    whole = set_apart(dataset)
+    test = whole["test"]
+    fresh, left = _unseen(trained, whole, "test")
+    validation = whole.splits.get("validation")
+    searched: Split
+    if validation is not None and len(validation) >= FEWEST and "test" in whole.splits:
+        free, more = _unseen(trained, whole, "validation")
+        searched = subset(validation, _drawn(np.flatnonzero(free), MOST_SEARCHED, seed))
+        claimed = np.flatnonzero(fresh)
+        from_test, left = False, left + more
+    else:
+        usable = np.random.default_rng(seed).permutation(np.flatnonzero(fresh))
+        count = min(MOST_SEARCHED, int(SEARCH_SHARE * len(usable)))
+        searched = subset(test, np.sort(usable[:count]))
+        claimed = np.sort(usable[count:])
+        from_test = True
+    calibrating = whole.splits.get("train") or searched
+    taken = np.concatenate([digests_of(searched), digests_of(_some(calibrating))])
+    claim = subset(test, claimed)
+    twin = np.isin(digests_of(claim), taken)
+    if twin.any():
+        claim = subset(claim, np.flatnonzero(~twin))
+    for name, part in (("search", searched), ("claim", claim)):
+        if len(part) < FEWEST:
+            raise InputError(
+                f"{dataset.name}: {len(part)} samples are left for the {name}, expected at least "
+                f"{FEWEST}",
+                hint="give more labeled samples that the model was not trained on",
+            )
+    return Parts(
+        replace(whole, splits={"train": calibrating, "test": searched}),
+        replace(whole, splits={"test": claim}, sha256=f"{dataset.sha256}"),
+        from_test,
+        int(twin.sum()),
+        left,
+    )
+
+
+def _unseen(trained: Manifest, dataset: Dataset, split: str) -> tuple[Chosen, int]:
+    """(which samples of a split training did not see, how many it did)."""
+    seen = seen_samples(trained, dataset, split)
+    if seen is None or seen.all():
+        return np.ones(len(dataset[split]), np.bool_), 0
+    return ~seen, int(seen.sum())
+
+
+def _drawn(places: npt.NDArray[np.int64], most: int, seed: int) -> npt.NDArray[np.int64]:
+    if len(places) <= most:
+        return places
+    return np.sort(np.random.default_rng(seed).choice(places, most, replace=False))
+
+
+def _some(split: Split) -> Split:
+    """At most 4,096 samples: looking for twins must not take longer than the search."""
+    return subset(split, _drawn(np.arange(len(split)), 4_096, 0))

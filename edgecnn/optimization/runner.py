@@ -1,0 +1,314 @@
+"""What a bundle runs: `python -m NAME picture.png` on a machine with numpy and one runtime.
+
+`write_bundle` copies this file and what it imports into the bundle. It checks the bundle's files,
+prepares an input as it was prepared when the model was measured, infers, and prints the answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError
+from edgecnn.manifest import Manifest
+from edgecnn.preprocessing import LetterboxPreprocessing, Preprocessing
+from edgecnn.results import RuntimeOptions
+from edgecnn.runtimes.base import Runtime, Session
+
+ABOUT = "bundle.json"
+SELF_TEST = "self_test.npz"
+MANIFEST = "manifest.json"
+LONGEST_LISTED = 3
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+Array = npt.NDArray[Any]
+
+
+class ChangedError(InputError):
+    """A bundle whose files are not those that were measured."""
+
+
+def main(arguments: Sequence[str], home: Path, runtime: type[Runtime]) -> int:
+    """Run the bundle in the folder `home`; returns the exit code: 0 done, 1 the self-test failed,
+    2 an input or the bundle cannot be used, 3 a package is missing.
+    """
+    try:
+        return _run(_parsed(arguments, home.name), home, runtime)
+    except MissingDependencyError as error:
+        return _told(error.message, "pip install -r requirements.txt", 3)
+    except EdgeCNNError as error:
+        return _told(error.message, error.hint, error.exit_code)
+    except KeyboardInterrupt:
+        return _told("interrupted", "", 130)
+
+
+class Bundle:
+    """A bundle that was checked, with its model loaded."""
+
+    def __init__(self, home: Path, runtime: type[Runtime], threads: int | None = None) -> None:
+        self.home = home
+        self.about = read_about(home)
+        check_files(home, self.about)
+        self.manifest = Manifest.from_dict(_json(home / MANIFEST))
+        options = self.about["options"]
+        wanted = RuntimeOptions(
+            threads=threads or int(options["threads"]), precision=str(options["precision"])
+        )
+        self.session: Session = runtime.load(
+            home / self.about["model"], self.about["device"], wanted
+        )
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Raises InputError for a model of which nobody said how inputs are prepared."""
+        if self.manifest.preprocessing is None:
+            raise InputError(
+                "the model does not say how its input is prepared",
+                hint="give tensors as they go into it: a .npy file (n, …) with --tensors",
+            )
+        return self.manifest.preprocessing
+
+    def answer(self, sample: Any) -> list[Array]:
+        """The outputs for one raw sample."""
+        return self.session.run([self.preprocessing(sample)[None]])
+
+    def described(self, outputs: Sequence[Array], sample: Any) -> dict[str, Any]:
+        """Outputs in the task's words, as JSON has them."""
+        prepared = self.manifest.preprocessing
+        labels = self.manifest.labels
+        if self.manifest.task == "detection" and isinstance(prepared, LetterboxPreprocessing):
+            return {"boxes": _boxes(outputs, np.asarray(sample), prepared, self.manifest)}
+        first = np.asarray(outputs[0])
+        if len(outputs) == 1 and first.ndim == 2 and labels and first.shape[1] == len(labels):
+            best = np.argsort(-first[0], kind="stable")
+            return {
+                "classes": [[labels[index], round(float(first[0, index]), 4)] for index in best]
+            }
+        return {"outputs": [np.asarray(each)[0].tolist() for each in outputs]}
+
+
+def read_about(home: Path) -> Mapping[str, Any]:
+    """What the bundle says of itself. Raises InputError where it does not."""
+    about = _json(home / ABOUT)
+    if not isinstance(about, dict) or not {"files", "model", "device", "options"} <= set(about):
+        raise InputError(f"{home / ABOUT} is no bundle's description", hint="unpack it again")
+    return about
+
+
+def check_files(home: Path, about: Mapping[str, Any]) -> None:
+    """Raise ChangedError where a file is missing or is another than when the bundle was made."""
+    wrong = []
+    for name, wanted in about["files"].items():
+        path = home / name
+        if not path.is_file():
+            wrong.append(f"{name} is missing")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+            wrong.append(f"{name} was changed")
+    if wrong:
+        more = f" and {len(wrong) - LONGEST_LISTED} more" if len(wrong) > LONGEST_LISTED else ""
+        raise ChangedError(
+            f"{home.name}: {', '.join(wrong[:LONGEST_LISTED])}{more}",
+            hint="unpack or copy the bundle again; its numbers speak of other files",
+        )
+
+
+def differences(about: Mapping[str, Any]) -> list[str]:
+    """How this machine differs from the one where the bundle was made, a sentence each."""
+    said = []
+    machine = about.get("machine", {})
+    here = platform.machine()
+    if machine.get("architecture") not in (None, here):
+        said.append(
+            f"made on {machine['architecture']}, this is {here}: its latency is not this machine's"
+        )
+    else:
+        missing = sorted(set(machine.get("instruction_sets", ())) - instruction_sets())
+        if missing:
+            said.append(
+                f"this processor lacks {', '.join(missing)}, with which it was measured: it is "
+                "slower here, and int8 may give other outputs; --self-test tells"
+            )
+    for name, wanted in about.get("packages", {}).items():
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue  # another build of the same package; loading it says what is missing
+        if found != wanted:
+            said.append(f"measured with {name} {wanted}, this is {found}; --self-test tells")
+    return said
+
+
+def instruction_sets() -> set[str]:
+    """The processor's flags, as Linux lists them; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return set()
+    found: set[str] = set()
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            found |= set(value.split())
+    return found
+
+
+def self_test(bundle: Bundle) -> list[str]:
+    """What differs from the recorded outputs by more than the bundle allows; empty when nothing
+    does.
+    """
+    with np.load(bundle.home / SELF_TEST, allow_pickle=False) as recorded:
+        tensors = recorded["input"]
+        expected = [recorded[f"output_{index}"] for index in range(len(recorded.files) - 1)]
+    rows = [bundle.session.run([tensor[None]]) for tensor in tensors]
+    if not rows or len(rows[0]) != len(expected):
+        return [f"{len(rows[0]) if rows else 0} outputs, {len(expected)} were recorded"]
+    wrong = []
+    for index, wanted in enumerate(expected):
+        found = np.concatenate([row[index] for row in rows])
+        allowed = float(bundle.about["tolerances"][index])
+        if found.shape != wanted.shape:
+            wrong.append(f"output {index} is {found.shape}, {wanted.shape} was recorded")
+            continue
+        off = float(np.abs(found.astype(np.float64) - wanted.astype(np.float64)).max(initial=0.0))
+        if not off <= allowed:
+            wrong.append(f"output {index} is off by {off:.3g}, {allowed:.3g} is allowed")
+    return wrong
+
+
+def _run(asked: argparse.Namespace, home: Path, runtime: type[Runtime]) -> int:
+    bundle = Bundle(home, runtime, asked.threads)
+    for sentence in differences(bundle.about):
+        print(f"note: {sentence}", file=sys.stderr)  # noqa: T201 (a command of its own)
+    if asked.info:
+        shown = {key: value for key, value in bundle.about.items() if key != "files"}
+        print(json.dumps(shown, indent=2))  # noqa: T201
+        return 0
+    if asked.self_test:
+        wrong = self_test(bundle)
+        for line in wrong:
+            print(f"self-test: {line}", file=sys.stderr)  # noqa: T201
+        count = bundle.about["self_test_samples"]
+        print(f"self-test: {'FAILED' if wrong else 'passed'}, {count} samples")  # noqa: T201
+        return 1 if wrong else 0
+    if not asked.inputs:
+        raise InputError("nothing to run on", hint="give a picture, a folder, or --self-test")
+    for name, sample in _samples(asked.inputs, bundle, tensors=asked.tensors):
+        outputs = bundle.session.run([sample[None]]) if asked.tensors else bundle.answer(sample)
+        print(_line(name, bundle.described(outputs, sample), asked))  # noqa: T201
+    return 0
+
+
+def _line(name: str, found: Mapping[str, Any], asked: argparse.Namespace) -> str:
+    if asked.json:
+        return json.dumps({"input": name, **found})
+    if "classes" in found:
+        best = found["classes"][: asked.top]
+        return f"{name}: " + ", ".join(f"{label} {score:.3f}" for label, score in best)
+    if "boxes" in found:
+        boxes = [f"{box['label']} {box['score']:.2f} at {box['xyxy']}" for box in found["boxes"]]
+        return f"{name}: {'; '.join(boxes) or 'nothing found'}"
+    return f"{name}: {json.dumps(found['outputs'])}"
+
+
+def _samples(inputs: Sequence[str], bundle: Bundle, *, tensors: bool) -> Iterator[tuple[str, Any]]:
+    """Name and raw sample of each input; the pictures of a folder in the order of their names."""
+    for text in inputs:
+        path = Path(text)
+        if path.is_dir():
+            inside = sorted(each for each in path.rglob("*") if each.suffix.lower() in PICTURES)
+            if not inside:
+                raise InputError(f"{path}: no pictures in it", hint=f"known: {', '.join(PICTURES)}")
+            for each in inside:
+                yield str(each), _read(each, bundle)
+        elif path.suffix.lower() == ".npy":
+            array = _array(path)
+            if tensors:
+                yield from ((f"{path}[{index}]", each) for index, each in enumerate(array))
+            else:
+                yield str(path), array
+        else:
+            yield str(path), _read(path, bundle)
+
+
+def _read(path: Path, bundle: Bundle) -> Any:
+    kind = bundle.preprocessing.kind
+    if not path.is_file():
+        raise InputError(f"no such file: {path}")
+    if kind == "text":
+        return path.read_text(encoding="utf-8", errors="replace")
+    if path.suffix.lower() == ".wav":
+        from edgecnn.data.wav import read_wav
+
+        return read_wav(path)[0]
+    if kind in ("image", "letterbox"):
+        from edgecnn.data.pictures import decode
+
+        try:
+            return decode(path)
+        except ImportError as error:
+            raise MissingDependencyError("pillow is not installed") from error
+    raise InputError(
+        f"{path.name}: the model takes a {kind}", hint="give it as a .npy file of the raw sample"
+    )
+
+
+def _array(path: Path) -> Array:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+
+
+def _boxes(
+    outputs: Sequence[Array],
+    picture: Array,
+    prepared: LetterboxPreprocessing,
+    manifest: Manifest,
+) -> list[dict[str, Any]]:
+    from edgecnn.detection.answer import DEFAULT_MIN_SCORE, boxes_in
+
+    least = float(manifest.metrics.get("min_score", DEFAULT_MIN_SCORE))
+    place = prepared.place(*picture.shape[:2])
+    found = boxes_in(list(outputs), prepared.shape, place, picture.shape, min_score=least)
+    label = manifest.labels[0] if manifest.labels else "object"
+    return [
+        {"label": label, "score": round(float(score), 4), "xyxy": [round(float(v), 1) for v in box]}
+        for box, score in zip(found.xyxy, found.scores, strict=True)
+    ]
+
+
+def _parsed(arguments: Sequence[str], name: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {name}", description="Run the model on pictures, folders or .npy files."
+    )
+    parser.add_argument("inputs", nargs="*", help="pictures, folders of pictures, .npy, .wav, .txt")
+    parser.add_argument("--self-test", action="store_true", help="compare with recorded outputs")
+    parser.add_argument("--info", action="store_true", help="say what was measured, and where")
+    parser.add_argument("--tensors", action="store_true", help="a .npy file holds prepared tensors")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each input")
+    parser.add_argument("--top", type=int, default=3, help="classes to print")
+    parser.add_argument("--threads", type=int, default=None, help="instead of the bundle's own")
+    return parser.parse_args(list(arguments))
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}", hint="unpack the bundle again") from error
+
+
+def _told(message: str, hint: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    if hint:
+        print(f"  → {hint}", file=sys.stderr)  # noqa: T201
+    return code

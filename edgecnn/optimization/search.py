@@ -1,0 +1,400 @@
+"""The search: which files are made, asked about and given up, until the budget is met.
+
+Of each format int8 comes first, with the ranges that disturb the outputs least. Only where it
+loses too much, and would be the fastest, are weights rounded anew, biases corrected and single
+layers kept in float32. Every question is answered on the samples of the search; the claim is
+none of its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from math import log10
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.benchmarking.ask import Answer, Questions
+from edgecnn.conversion.convert import Converter
+from edgecnn.conversion.recipe import PRESETS, Recipe
+from edgecnn.conversion.targets import Target, has_every_recipe
+from edgecnn.errors import EdgeCNNError
+from edgecnn.manifest import Artifact
+from edgecnn.optimization.drops import Drop, Judge
+from edgecnn.optimization.goal import CONFIDENCE, Goal
+from edgecnn.optimization.layers import Cost, fewest_kept, ranked
+from edgecnn.optimization.space import CALIBRATIONS, Space, short_name, whole_recipes
+from edgecnn.progress import Progress, silent
+from edgecnn.results import Measurement, RuntimeOptions
+
+MOST_VALIDATIONS = 12
+"""Of one file format on one runtime: each is a pass over all samples of the search."""
+WORTH_MENDING = 1.05
+"""A file that loses too much is mended where it is so much better than the best that does not."""
+COSTLIEST = 5
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A file on a runtime, as the search found it. `drop` is None where nothing could be judged,
+    `problem` says why; `rough_ms` is the latency of one process.
+    """
+
+    artifact: Artifact
+    recipe: Recipe
+    configuration: str
+    drop: Drop | None = None
+    rough_ms: float | None = None
+    peak_bytes: float | None = None
+    noise: float | None = None
+    problem: str = ""
+    measurement: Measurement | None = None
+    """The brief row behind it."""
+
+    @property
+    def name(self) -> str:
+        """`lenet5_static_int8.tflite on litert:cpu`."""
+        return f"{self.artifact.name} on {self.configuration}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "file": self.artifact.name,
+            "sha256": self.artifact.sha256,
+            "size_bytes": self.artifact.size_bytes,
+            "recipe": self.recipe.to_dict(),
+            "configuration": self.configuration,
+            "drop": self.drop.to_dict() if self.drop else None,
+            "rough_ms": self.rough_ms,
+            "peak_bytes": self.peak_bytes,
+            "snr_db": snr_db(self.noise),
+            "problem": self.problem,
+        }
+
+
+@dataclass(frozen=True)
+class Step:
+    """One decision of the search: what was tried, and what it brought."""
+
+    stage: str
+    what: str
+    found: str
+
+    def to_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+@dataclass
+class Found:
+    """What the search knows so far; complete when it ends, and usable when it is interrupted."""
+
+    tried: list[Tried] = field(default_factory=list)
+    path: list[Step] = field(default_factory=list)
+    costs: dict[str, list[Cost]] = field(default_factory=dict)
+    """For each format whose int8 file lost too much, its layers, the costliest first."""
+    validations: dict[str, int] = field(default_factory=dict)
+    """Passes over all samples of the search, for each format and runtime."""
+
+
+class Search:
+    """Runs once; `found` grows while it does."""
+
+    def __init__(
+        self,
+        converter: Converter,
+        space: Space,
+        goal: Goal,
+        questions: Questions,
+        judge: Judge,
+        *,
+        samples: Sequence[npt.NDArray[Any]],
+        reference: Sequence[npt.NDArray[Any]],
+        claimed: int,
+        threads: int,
+        progress: Progress = silent,
+    ) -> None:
+        self._converter, self._space, self._goal = converter, space, goal
+        self._questions, self._judge = questions, judge
+        self._samples, self._reference = samples, reference
+        self._claimed = claimed
+        self._options = RuntimeOptions(threads=threads)
+        self._progress = progress
+        self._done = 0
+        self.found = Found()
+
+    def run(self) -> Found:
+        """Search every format that a runtime takes."""
+        for file_format in self._space.formats:
+            self._format(file_format)
+        self._progress("search", self._done, self._done, self._best_so_far())
+        return self.found
+
+    def keeps(self, tried: Tried, *, drop: bool = True) -> bool:
+        """Whether a configuration keeps the goal, as far as the search can tell: the claim's
+        samples are expected to show its drop, and a rough latency may be a fifth over.
+        """
+        goal = self._goal
+        over = goal.max_size_bytes is not None and tried.artifact.size_bytes > goal.max_size_bytes
+        slow = (
+            goal.max_latency_ms is not None
+            and tried.rough_ms is not None
+            and tried.rough_ms > 1.2 * goal.max_latency_ms
+        )
+        fat = (
+            goal.max_memory_bytes is not None
+            and tried.peak_bytes is not None
+            and tried.peak_bytes > goal.max_memory_bytes
+        )
+        return not (over or slow or fat or tried.problem) and (not drop or self.holds(tried.drop))
+
+    def holds(self, drop: Drop | None) -> bool:
+        """Whether as many samples as the claim has would show the budget, at the rates found; of
+        too few samples to show anything, whether the drop itself lies within it.
+        """
+        if drop is None:
+            return False
+        if self._claimed < self._goal.fewest_samples and drop.lost is not None:
+            return drop.points <= self._goal.max_drop
+        return drop.expected(self._claimed) <= self._goal.max_drop + 1e-9
+
+    def _format(self, file_format: str) -> None:
+        lossy = self._integers(file_format)
+        for name, recipe in whole_recipes(file_format):
+            made = self._make(file_format, recipe)
+            if made is None:
+                continue
+            if self._goal.max_size_bytes and made.size_bytes > self._goal.max_size_bytes:
+                self._say("skip", made.name, "the file is larger than allowed")
+                continue
+            for configuration in self._space.configurations[file_format]:
+                if not self._dominated(name, configuration, file_format):
+                    self._ask(made, recipe, configuration)
+        for tried in sorted(lossy, key=self.cost) if has_every_recipe(file_format) else ():
+            if self._worth_mending(tried):
+                self._mend(file_format, tried)
+
+    def _integers(self, file_format: str) -> list[Tried]:
+        """Ask about the best int8 file everywhere; where it loses too much."""
+        base = self._best_calibration(file_format)
+        if base is None:
+            return []
+        found = [self._ask(*base, where) for where in self._space.configurations[file_format]]
+        return [tried for tried in found if not tried.problem and not self.holds(tried.drop)]
+
+    def _best_calibration(self, file_format: str) -> tuple[Artifact, Recipe] | None:
+        """The int8 file whose outputs are nearest to the parent's, of those that differ in how
+        ranges are found.
+        """
+        best: tuple[float, Artifact, Recipe] | None = None
+        for name in CALIBRATIONS if has_every_recipe(file_format) else CALIBRATIONS[:1]:
+            made = self._make(file_format, PRESETS[name])
+            if made is None:
+                continue
+            parity = made.manifest.conversion.get("parity") or {}
+            snr = parity.get("snr_db")
+            snr = float("inf") if snr is None else float(snr)
+            self._say("calibration", made.name, f"outputs at {snr:.1f} dB SNR")
+            if best is None or snr > best[0] + 0.1:  # a tie stays with the plainer one
+                best = (snr, made, PRESETS[name])
+        return best[1:] if best else None
+
+    def _dominated(self, recipe: str, configuration: str, file_format: str) -> bool:
+        """Whether a float file need not be asked about: int8 keeps the goal there, and float16 is
+        what float32 is with half the size. One float file of each format stays, as the fallback.
+        """
+        good = [
+            tried
+            for tried in self.found.tried
+            if tried.configuration == configuration
+            and tried.artifact.format == file_format
+            and self.keeps(tried)
+        ]
+        if recipe in ("int16x8", "dynamic_int8"):
+            return any(tried.recipe.arithmetic == "static_int8" for tried in good)
+        return recipe == "float16" and bool(good)
+
+    def _worth_mending(self, tried: Tried) -> bool:
+        good = [self.cost(each) for each in self.found.tried if self.keeps(each)]
+        better = not good or self.cost(tried) * WORTH_MENDING < min(good)
+        if not better:
+            self._say("skip", tried.name, "loses too much, and mended it would not be the best")
+        return better and self.keeps(tried, drop=False)
+
+    def cost(self, tried: Tried) -> float:
+        """What the objective wants little of."""
+        costs = {
+            "latency": tried.rough_ms,
+            "size": float(tried.artifact.size_bytes),
+            "memory": tried.peak_bytes,
+        }
+        found = costs[self._goal.objective]
+        return float("inf") if found is None else found
+
+    def _mend(self, file_format: str, lossy: Tried) -> None:
+        """Better weights first, then single layers in float32."""
+        recipe = self._levers(file_format, lossy)
+        current = self._latest(recipe, lossy)
+        if self.holds(current.drop):
+            return
+        costs = self._costs(file_format, recipe)
+        if not costs:
+            return
+        spent = self.found.validations.get(f"{file_format} on {lossy.configuration}", 0)
+
+        def meets(candidate: Recipe) -> bool:
+            made = self._make(file_format, candidate)
+            if made is None:
+                return False
+            return self.holds(self._ask(made, candidate, lossy.configuration).drop)
+
+        most = max(4, MOST_VALIDATIONS - spent)
+        kept, asked = fewest_kept(costs, recipe, meets, most=most)
+        if kept is None:
+            self._say(
+                "layers", lossy.name, f"no number of layers in float32 is enough ({asked} tried)"
+            )
+        else:
+            names = ", ".join(short_name(name) for name, _ in kept.per_layer)
+            self._say("layers", lossy.name, f"meets the budget with {names} in float32")
+
+    def _levers(self, file_format: str, lossy: Tried) -> Recipe:
+        """The recipe with each lever that brings this runtime's outputs nearer to the parent's."""
+        recipe = lossy.recipe
+        noise = lossy.noise if lossy.noise is not None else float("inf")
+        for words, candidate in (
+            ("AdaRound", replace(recipe, rounding="adaround")),
+            ("corrected biases", None),
+        ):
+            chosen = candidate or replace(recipe, bias_corrected=True)
+            made = self._make(file_format, chosen)
+            if made is None:
+                continue
+            tried = self._ask(made, chosen, lossy.configuration)
+            better = tried.noise is not None and tried.noise < noise
+            gain = f"{_db(noise)} → {_db(tried.noise)} on {lossy.configuration}"
+            self._say(
+                "lever", f"{words} ({file_format})", f"{gain}, {'kept' if better else 'not kept'}"
+            )
+            if better and tried.noise is not None:
+                recipe, noise = chosen, tried.noise
+            if self.holds(tried.drop) and better:
+                break
+        return recipe
+
+    def _latest(self, recipe: Recipe, lossy: Tried) -> Tried:
+        """What was found of this recipe where `lossy` was asked about."""
+        return next(
+            (
+                tried
+                for tried in reversed(self.found.tried)
+                if tried.recipe == recipe
+                and tried.configuration == lossy.configuration
+                and tried.artifact.format == lossy.artifact.format
+            ),
+            lossy,
+        )
+
+    def _costs(self, file_format: str, recipe: Recipe) -> list[Cost]:
+        if file_format not in self.found.costs:
+            try:
+                self.found.costs[file_format] = ranked(
+                    self._converter,
+                    file_format,
+                    recipe,
+                    self._samples,
+                    self._reference,
+                    progress=self._progress,
+                )
+            except EdgeCNNError as error:
+                self._say("layers", file_format, f"layers cannot be compared: {error.message}")
+                self.found.costs[file_format] = []
+            for cost in self.found.costs[file_format][:COSTLIEST]:
+                gain = "" if cost.share is None else f"{cost.share:.0%} of the outputs' error"
+                names = " + ".join(short_name(name) for name in cost.tensors)
+                self._say("layers", names, gain or f"{cost.noise:.0%} of the noise")
+        return self.found.costs[file_format]
+
+    def _make(self, file_format: str, recipe: Recipe) -> Artifact | None:
+        target = Target.of(file_format, recipe)
+        outcome = self._converter.make(target)
+        if outcome.artifact is None:
+            self._say("skip", str(target), outcome.error or outcome.status)
+        return outcome.artifact
+
+    def _ask(self, artifact: Artifact, recipe: Recipe, configuration: str) -> Tried:
+        known = next(
+            (
+                tried
+                for tried in self.found.tried
+                if tried.artifact.sha256 == artifact.sha256 and tried.configuration == configuration
+            ),
+            None,
+        )
+        if known is not None:
+            return known
+        self._done += 1
+        self._progress("search", self._done - 1, self._done + 1, self._best_so_far())
+        answer = self._questions.ask(artifact, configuration, self._options)
+        key = f"{artifact.format} on {configuration}"
+        self.found.validations[key] = self.found.validations.get(key, 0) + 1
+        tried = self._judged(artifact, recipe, configuration, answer)
+        self.found.tried.append(tried)
+        self._say("asked", tried.name, _said(tried))
+        return tried
+
+    def _judged(
+        self, artifact: Artifact, recipe: Recipe, configuration: str, answer: Answer
+    ) -> Tried:
+        measured = answer.measurement
+        blank = Tried(
+            artifact, recipe, configuration, rough_ms=answer.rough_ms, measurement=measured
+        )
+        if not answer.answered:
+            return replace(blank, problem=measured.error or measured.status)
+        if measured.verdict == "INVALID" and measured.device != "cpu":
+            # On a processor all that makes a brief row invalid is its accuracy or its time, which
+            # are judged elsewhere; elsewhere it may not have run where it says.
+            return replace(blank, problem="; ".join(measured.reasons) or "INVALID")
+        if not all(np.isfinite(each).all() for each in answer.outputs):
+            return replace(blank, problem="outputs hold NaN or infinity")
+        peak = measured.memory["peak_rss_bytes"]
+        return replace(
+            blank,
+            drop=self._judge.drop(answer.outputs, CONFIDENCE),
+            noise=self._judge.noise(answer.outputs),
+            peak_bytes=None if peak is None else float(peak),
+        )
+
+    def _best_so_far(self) -> str:
+        best = self.best()
+        return f"best so far: {best.name}, {best.rough_ms:.3g} ms" if best and best.rough_ms else ""
+
+    def best(self) -> Tried | None:
+        """The best so far that keeps the goal, roughly timed."""
+        good = [tried for tried in self.found.tried if tried.rough_ms and self.keeps(tried)]
+        return min(good, key=self.cost, default=None)
+
+    def _say(self, stage: str, what: str, found: str) -> None:
+        self.found.path.append(Step(stage, what, found))
+
+
+def snr_db(noise: float | None) -> float | None:
+    """Decibels of a noise-to-signal ratio; None for no noise at all, or an unknown one."""
+    return -10 * log10(noise) if noise and np.isfinite(noise) else None
+
+
+def _db(noise: float | None) -> str:
+    found = snr_db(noise)
+    return "no error" if found is None else f"{found:.1f} dB"
+
+
+def _said(tried: Tried) -> str:
+    if tried.problem:
+        return tried.problem
+    words = [f"{tried.rough_ms:.3g} ms roughly"] if tried.rough_ms else []
+    if tried.drop is not None:
+        drop = tried.drop
+        words.append(f"{drop.points:+.2f} points lost (≤ {drop.bound:.2f}, n = {drop.n:,})")
+    words.append(_db(tried.noise))
+    return ", ".join(words)

@@ -1,0 +1,175 @@
+"""What an outcome says in sentences: the answer, what is in the way, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from edgecnn.optimization.drops import Drop
+from edgecnn.optimization.goal import Goal
+from edgecnn.optimization.layers import Cost
+from edgecnn.optimization.outcome import Timed
+from edgecnn.optimization.search import Tried
+from edgecnn.optimization.space import short_name
+
+LAYERS_NAMED = 3
+CLEARLY = 1.1
+"""A gain in speed that is worth a sentence."""
+
+
+def shipped(choice: Timed, claim: Drop, goal: Goal) -> str:
+    """The answer, as in "ship …: 0.021 ms, 0.28 points lost, at most 0.83 (95%, n = 359) …"."""
+    facts = [f"{choice.p50_ms:.3g} ms an inference"] if choice.p50_ms else []
+    facts.append(lost(claim))
+    facts.append(f"{choice.tried.artifact.size_bytes / 1e3:,.0f} kB file")
+    peak = choice.measurement.memory["peak_rss_bytes"]
+    if peak:
+        facts.append(f"{peak / 1e6:.0f} MB peak memory")
+    words = choice.tried.recipe.words
+    how = f" ({words})" if words else ""
+    return f"ship {choice.name}{how}: {', '.join(facts)}; asked: {goal.words}"
+
+
+def lost(drop: Drop) -> str:
+    """`top1 98.3% after 98.6%: 0.28 points lost, at most 0.83 with 95% confidence (n = 359)`."""
+    return (
+        f"{drop.metric} {drop.after:.1%} after {drop.before:.1%}: {drop.points:.2f} points lost, "
+        f"at most {drop.bound:.2f} with {drop.confidence:.0%} confidence (n = {drop.n:,}, none of "
+        "them seen by the search)"
+    )
+
+
+def refused(choice: Timed, claim: Drop, goal: Goal) -> str:
+    """Why a file was not taken after the claim's samples had judged it."""
+    if claim.points <= goal.max_drop:
+        why = too_few(claim.n, goal, claim)
+    else:
+        why = f"{goal.max_drop:g} {'point' if goal.max_drop == 1 else 'points'} allowed"
+    return f"not shown to keep the budget: {choice.name}: {lost(claim)}; {why}"
+
+
+def too_few(n: int, goal: Goal, drop: Drop | None) -> str:
+    """Why `n` samples do not show the budget, with the number that would."""
+    needed = drop.samples_needed(goal.max_drop) if drop else None
+    needed = needed or goal.fewest_samples
+    said = f"{n:,} samples cannot show {goal.max_drop:g} points"
+    if needed > n:
+        return f"{said}: about {needed:,} would"
+    return f"{said} at the rates found"
+
+
+def sure(choice: Timed, others: Sequence[Timed]) -> str:
+    """How sure the choice is of being the fastest."""
+    if not others:
+        return "nothing else that keeps the goal was worth timing"
+    if choice.chance_best is None:
+        return "fewer than three rounds: how sure the order is is not known"
+    return (
+        f"it is the fastest in {choice.chance_best:.0%} of the draws of its rounds, against "
+        f"{len(others)} other{'s' if len(others) > 1 else ''}"
+    )
+
+
+def changes(choice: Timed | None, tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
+    """What a looser limit would bring: for each limit the fastest that breaks it alone."""
+    limit_ms = choice.tried.rough_ms if choice else None
+    for what, broken in _breaking(tried, goal).items():
+        faster = [
+            each
+            for each in broken
+            if each.rough_ms and (limit_ms is None or each.rough_ms * CLEARLY < limit_ms)
+        ]
+        best = min(faster, key=lambda each: each.rough_ms or 0.0, default=None)
+        if best is None or best.rough_ms is None:
+            continue
+        gain = f", {limit_ms / best.rough_ms:.1f}× as fast" if limit_ms else ""
+        yield f"with {_allowing(what, best)} allowed: {best.name}{gain}"
+
+
+def _breaking(tried: Sequence[Tried], goal: Goal) -> Mapping[str, list[Tried]]:
+    found: dict[str, list[Tried]] = {"drop": [], "size": [], "memory": [], "latency": []}
+    for each in tried:
+        if each.problem or each.drop is None:
+            continue
+        kinds = [name for name, over in _excess(each, goal).items() if over > 1]
+        if len(kinds) == 1:
+            found[kinds[0]].append(each)
+    return found
+
+
+def _excess(tried: Tried, goal: Goal) -> dict[str, float]:
+    """How many times each limit a configuration takes; 0 where there is none."""
+    return {
+        "drop": tried.drop.bound / goal.max_drop if tried.drop else float("inf"),
+        "latency": _over(tried.rough_ms, goal.max_latency_ms),
+        "memory": _over(tried.peak_bytes, goal.max_memory_bytes),
+        "size": _over(tried.artifact.size_bytes, goal.max_size_bytes),
+    }
+
+
+def _over(value: float | None, limit: float | None) -> float:
+    return value / limit if value is not None and limit is not None else 0.0
+
+
+def _allowing(what: str, tried: Tried) -> str:
+    if what == "drop" and tried.drop is not None:
+        return f"{tried.drop.points:.2f} points lost"
+    if what == "size":
+        return f"a file of {tried.artifact.size_bytes / 1e6:.2g} MB"
+    if what == "memory" and tried.peak_bytes:
+        return f"{tried.peak_bytes / 1e6:.0f} MB of memory"
+    return f"{tried.rough_ms or 0:.3g} ms"
+
+
+def nearest(tried: Sequence[Tried], goal: Goal) -> Tried | None:
+    """What breaks the limits least."""
+    usable = [each for each in tried if not each.problem and each.drop is not None]
+    return min(usable, key=lambda each: max(_excess(each, goal).values()), default=None)
+
+
+def in_the_way(
+    near: Tried | None, goal: Goal, costs: Mapping[str, Sequence[Cost]]
+) -> Iterator[str]:
+    """Why nothing keeps the goal, and the layers that cost most."""
+    if near is None:
+        yield "nothing that was made could be run and judged"
+        return
+    broken = [name for name, over in _excess(near, goal).items() if over > 1]
+    said = f"nearest: {near.name}"
+    if near.rough_ms:
+        said += f", {near.rough_ms:.3g} ms roughly"
+    if near.drop is not None:
+        said += f", {near.drop.points:.2f} points lost (at most {near.drop.bound:.2f})"
+    said += f", {near.artifact.size_bytes / 1e3:,.0f} kB"
+    yield f"{said}; it misses the {' and the '.join(broken)}" if broken else said
+    for name, found in costs.items():
+        named = [
+            f"{' + '.join(short_name(each) for each in cost.tensors)} ({cost.share:.0%})"
+            for cost in found[:LAYERS_NAMED]
+            if cost.share is not None
+        ]
+        if named:
+            yield f"layers that cost {name}:static_int8 most of its error: {', '.join(named)}"
+
+
+def ways_out(tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
+    """What each other recipe and runtime brings, as measured; then what was not tried."""
+    best: dict[str, Tried] = {}
+    for each in tried:
+        if each.problem or each.drop is None or each.rough_ms is None:
+            continue
+        key = f"{each.artifact.format}:{each.recipe.arithmetic}"
+        if key not in best or (each.rough_ms < (best[key].rough_ms or 0.0)):
+            best[key] = each
+    for key, each in sorted(best.items(), key=lambda pair: pair[1].rough_ms or 0.0):
+        assert each.drop is not None
+        kept = (
+            "keeps the budget" if each.drop.bound <= goal.max_drop else "does not keep the budget"
+        )
+        yield (
+            f"{key} on {each.configuration}: {each.rough_ms:.3g} ms roughly, "
+            f"{each.drop.points:.2f} points lost, {each.artifact.size_bytes / 1e3:,.0f} kB, {kept}"
+        )
+    yield (
+        "quantization-aware training: train on with rounded weights and activations, then "
+        "convert again; edgecnn does not do that"
+    )

@@ -1,0 +1,76 @@
+"""What a file loses on the same samples, and the bound that decides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.data.base import Dataset, Split
+from edgecnn.manifest import Manifest
+from edgecnn.optimization.drops import Drop, Judge
+from edgecnn.preprocessing import ImagePreprocessing
+
+N = 400
+
+
+def judge_of(wrong: int = 10) -> tuple[Judge, np.ndarray, np.ndarray]:
+    """A parent that errs on the first `wrong` of 400 samples."""
+    labels = np.arange(N) % 4
+    outputs = np.eye(4, dtype=np.float32)[labels]
+    outputs[:wrong] = np.roll(outputs[:wrong], 1, axis=1)
+    samples = np.zeros((N, 4, 4), np.uint8)
+    data = Dataset(
+        "made", "classification", tuple("abcd"), {"test": Split(samples, labels)}, "ab", (4, 4)
+    )
+    return Judge(data, Manifest(), ImagePreprocessing(4, 4, 1), [outputs]), outputs, labels
+
+
+def test_the_same_outputs_lose_nothing_and_the_bound_is_what_n_allows():
+    judge, outputs, _ = judge_of()
+    drop = judge.drop([outputs], 0.95)
+    assert (drop.points, drop.lost, drop.gained, drop.n) == (0.0, 0, 0, N)
+    assert drop.bound == pytest.approx(100 * 2.7055 / (N + 2.7055), rel=1e-3)
+    assert drop.within(1.0)
+    assert not drop.within(0.5)
+
+
+def test_samples_lost_and_gained_are_counted_apart():
+    judge, outputs, labels = judge_of(wrong=10)
+    changed = outputs.copy()
+    changed[:4] = np.eye(4)[labels[:4]]
+    changed[100:107] = np.roll(changed[100:107], 1, axis=1)
+    drop = judge.drop([changed], 0.95)
+    assert (drop.lost, drop.gained) == (7, 4)
+    assert drop.points == pytest.approx(0.75)
+    assert drop.bound > 0.75
+
+
+def test_more_confidence_makes_a_larger_bound():
+    judge, outputs, _ = judge_of()
+    bounds = [judge.drop([outputs], level).bound for level in (0.9, 0.95, 0.99)]
+    assert bounds == sorted(bounds)
+
+
+def test_outputs_of_another_task_are_not_judged():
+    judge, _, _ = judge_of()
+    assert judge.drop([np.zeros((N, 7), np.float32)], 0.95) is None
+
+
+def test_noise_is_relative_to_the_parent():
+    judge, outputs, _ = judge_of()
+    assert judge.noise([outputs]) == 0
+    assert judge.noise([outputs * 0.9]) == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize(("lost", "gained", "n"), [(0, 0, 359), (2, 1, 359), (1, 0, 400)])
+def test_the_number_of_samples_that_would_show_a_budget_shows_it(lost: int, gained: int, n: int):
+    points = 100 * (lost - gained) / n
+    drop = Drop(points, 9.9, n, 0.95, lost, gained)
+    needed = drop.samples_needed(0.5)
+    assert needed > n
+    assert drop.expected(needed) <= 0.5 + 1e-6
+    assert drop.expected(needed // 2) > 0.5
+
+
+def test_no_number_of_samples_shows_a_budget_that_is_broken():
+    assert Drop(2.0, 3.0, 400, 0.95, 8, 0).samples_needed(1.0) is None

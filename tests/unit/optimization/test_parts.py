@@ -1,0 +1,71 @@
+"""Calibration, search and claim share no sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.data.base import Dataset, Split
+from edgecnn.data.seen import digests_of
+from edgecnn.errors import InputError
+from edgecnn.manifest import Manifest
+from edgecnn.optimization.parts import FEWEST, divide
+
+generator = np.random.default_rng(0)
+
+
+def made(**counts: int) -> Dataset:
+    splits = {
+        name: Split(generator.integers(0, 255, (count, 6, 6), np.uint8), np.arange(count) % 3)
+        for name, count in counts.items()
+    }
+    return Dataset("made", "classification", tuple("abc"), splits, "ab", (6, 6))
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"train": 200, "validation": 60, "test": 100},
+        {"train": 200, "test": 300},
+        {"train": 200, "validation": 3, "test": 300},
+        {"test": 400},
+        {"train": 400},
+    ],
+)
+def test_no_sample_is_in_two_parts(counts: dict[str, int]):
+    parts = divide(made(**counts), Manifest())
+    drawn = [parts.search["train"], parts.search["test"], parts.claim["test"]]
+    together = np.concatenate([digests_of(each) for each in drawn])
+    assert len(np.unique(together)) == len(together) > 0
+
+
+def test_a_validation_split_leaves_the_whole_test_split_to_the_claim():
+    parts = divide(made(train=200, validation=60, test=100), Manifest())
+    assert (len(parts.search["test"]), len(parts.claim["test"])) == (60, 100)
+    assert not parts.from_test
+
+
+def test_without_one_a_part_of_the_test_split_guides_the_search():
+    parts = divide(made(train=200, test=400), Manifest())
+    assert (len(parts.search["test"]), len(parts.claim["test"])) == (100, 300)
+    assert parts.from_test
+
+
+def test_an_equal_sample_elsewhere_is_left_out_of_the_claim():
+    data = made(train=200, validation=60, test=100)
+    data.splits["test"].samples[:5] = data.splits["validation"].samples[:5]
+    data.splits["test"].samples[5:7] = data.splits["train"].samples[:2]
+    parts = divide(data, Manifest())
+    assert (parts.twins, len(parts.claim["test"])) == (7, 93)
+
+
+def test_the_seed_decides_which_samples_guide():
+    data = made(train=200, test=400)
+    first, again, other = (divide(data, Manifest(), seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(first.search["test"].samples, again.search["test"].samples)
+    assert not np.array_equal(first.search["test"].samples, other.search["test"].samples)
+
+
+def test_too_few_samples_are_refused_with_how_many_are_left():
+    with pytest.raises(InputError, match=f"expected at least {FEWEST}"):
+        divide(made(train=100, test=20), Manifest())
