@@ -201,7 +201,7 @@ def test_two_layers_in_float_rescue_a_range_that_ruins_all_channels(
 def test_scores_that_share_a_tensor_with_boxes_come_back_in_float(
     converting: Converting, file_format: str, tmp_path: Path
 ):
-    kept = INT8.keeping({"output": "float32", "pixels": "float32"})
+    kept = INT8.keeping({"answer": "float32", "pixels": "float32"})
     converter = converting(shared_output_net)
     before = snr(converter, file_format, INT8, tmp_path, part=4)
     after = snr(converter, file_format, kept, tmp_path, part=4)
