@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from edgecnn.conversion.tflite_quantization import activation_ranges, quantize_tflite
 from onnx import helper
 
 from edgecnn.conversion import onnx_rewriting, tflite_rewriting
 from edgecnn.conversion.convert import convert
+from edgecnn.conversion.quantizers.tflite import activation_ranges, quantize_tflite
+from edgecnn.conversion.recipe import PRESETS
 from edgecnn.conversion.verify import load_session
 from edgecnn.errors import UnsupportedError
 from edgecnn.runtimes.onnxruntime.errors import newest_opset
@@ -85,7 +86,7 @@ def test_a_quantized_product_with_a_constant_matrix_does_not_answer_zeros(tmp_pa
     path, quantized = tmp_path / "float.tflite", tmp_path / "int8.tflite"
     path.write_bytes(tflite_rewriting.written(model))
     samples = [rng.normal(size=(1, 6)).astype(np.float32) for _ in range(16)]
-    quantize_tflite(path, "static_int8", quantized, activation_ranges(path, samples))
+    quantize_tflite(path, PRESETS["static_int8"], quantized, activation_ranges(path, samples))
     answer = load_session(quantized).run([samples[0]])[0]
     assert np.allclose(answer, samples[0] @ matrix, atol=0.1)
 
