@@ -163,3 +163,15 @@ def test_a_filtered_box_follows_constant_motion_closely(steps, dx, dy):
     centre = np.asarray(tracks[0].xyxy).reshape(2, 2).mean(0)
     true = (220 + dx * (steps + 19), 220 + dy * (steps + 19))
     assert centre == pytest.approx(true, abs=3.0)
+
+
+def test_a_track_keeps_its_class_and_takes_no_box_of_another():
+    tracker = Tracker()
+    both = np.asarray([[10, 10, 60, 60], [12, 12, 62, 62]], np.float32)
+    for number in range(4):
+        labels = ["person", "dog"] if number % 2 else ["dog", "person"]
+        places = both if number % 2 else both[::-1]
+        tracks, _ = tracker.update(places, np.asarray([0.9, 0.8], np.float32), number / 25, labels)
+
+    assert sorted((track.id, track.label) for track in tracks) == [(1, "dog"), (2, "person")]
+    assert {track.label: round(track.xyxy[0]) for track in tracks} == {"person": 10, "dog": 12}
