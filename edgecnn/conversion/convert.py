@@ -310,6 +310,7 @@ def convert_one(
     force: bool = False,
     allow_unsafe: bool = False,
     preprocessing: Preprocessing | str | None = None,
+    shape: str = "",
 ) -> Artifact:
     """Convert to a single target and return the artifact; arguments are those of `convert`.
 
@@ -326,6 +327,7 @@ def convert_one(
         force=force,
         allow_unsafe=allow_unsafe,
         preprocessing=preprocessing,
+        shape=shape,
     )
     if more:
         raise InputError(
