@@ -107,7 +107,7 @@ def smallest_arena(model: Path) -> tuple[int | None, str]:
 
     if find_spec("tflite_micro") is None:
         return None, (
-            "arena size not measured: pip install tflite-micro (x86-64 Linux), and pass --force"
+            "arena size not measured: pip install 'edgecnn[micro]' (x86-64 Linux) and pass --force"
         )
     high, problem = STEP, ""
     while high <= LARGEST:

@@ -22,10 +22,13 @@ def named_layers(
     Raises InputError for a name that no operator of the file has.
     """
     for name, computed in recipe.per_layer:
-        found = [operator for operator in operators if operator.name == name]
-        # Exporting a Keras model counts its layers once more: "conv" becomes "conv_1".
+        # Exporting a Keras model counts its layers once more: "conv" becomes "conv_1". A layer may
+        # be several operators, of which the last one has its output's name.
+        exact = [operator for operator in operators if operator.name == name]
+        parts: list[Operator] = []
         for called in (f"{name}_1", name):
-            found = found or [operator for operator in operators if called in _names(operator)]
+            parts = parts or [each for each in operators if called in _names(each)]
+        found = [*exact, *(operator for operator in parts if operator not in exact)]
         if not found:
             known = [part for operator in operators for part in _keras_names(operator)]
             error = unknown_name("layer", name, dict.fromkeys(known))
