@@ -1,7 +1,7 @@
 """How much accuracy a model lost against another, and whether its samples can show that.
 
-Two models that answered the same samples are compared on the samples in which they differ;
-where those are not known, as two independent shares, which is wider.
+Two models that answered the same samples are compared on the samples in which they differ, or by
+the paired test of their task; where neither is known, as two independent shares, which is wider.
 """
 
 from __future__ import annotations
@@ -108,6 +108,9 @@ def drop_between(
     if counts is not None:
         low, high = paired_difference(*counts, child.n, confidence)
         return AccuracyDrop(points, 100 * low, 100 * high, child.n, *counts)
+    if same_samples and child.drop_ci95 is not None and child.parent_value == parent.value:
+        low, high = child.drop_ci95
+        return AccuracyDrop(points, 100 * low, 100 * high, child.n)
     if parent.ci95 is None or child.ci95 is None:
         return None
     low, high = unpaired_difference(parent.value, parent.ci95, child.value, child.ci95)

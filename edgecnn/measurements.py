@@ -53,6 +53,8 @@ class RuntimeOptions:
     """Of the server scenario; 15 ms is MLPerf Inference's bound for ResNet-50."""
     shape: str = ""
     """Sizes for what a model leaves open, as in "1x224x224x3" (see `runtimes.shapes`)."""
+    beam: int = 0
+    """Hypotheses that a sequence model follows; 1 is greedy, 0 is what the model ships with."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class Accuracy:
     """How many of the `n` samples training saw: the value then says nothing about new ones."""
     trained_on_exactly: bool = True
     """False where `trained_on` is an estimate."""
+    drop_ci95: tuple[float, float] | None = None
+    """95% interval of the loss against the parent, for a task with a paired test of its own
+    (translation: a bootstrap in which both answer the same resampled sentences)."""
+    paired_p: float | None = None
+    """How likely that test finds such a difference between equal models."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,9 @@ class Parity:
     parent_classes: int | None = None
     classes: int | None = None
     parts: tuple[PartParity, ...] = ()
+    same_ids: float | None = None
+    """For answers that are sequences of ids: the share of ids that are the parent's, at the same
+    place. `top1_agreement` is then the share of whole answers, and there is no ratio of signals."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON reads it back."""
@@ -213,6 +223,7 @@ class Measurement:
             str(options.streams),
             *((f"{options.target_qps:g}", f"{options.latency_bound_ms:g}") if server else ()),
             *((options.shape,) if options.shape else ()),
+            *((f"beam {options.beam}",) if options.beam else ()),
         )
 
     @property
@@ -431,6 +442,7 @@ def _check_counts(row: Measurement, at: str) -> None:
         ("options", "threads", 1),
         ("options", "batch", 1),
         ("options", "streams", 1),
+        ("options", "beam", 0),
         ("options", "target_qps", 0),
         ("artifact", "size_bytes", 0),
         ("accuracy", "n", 0),

@@ -24,7 +24,7 @@ from edgecnn.errors import InputError
 from edgecnn.files import write_text_atomically
 from edgecnn.manifest import Artifact
 from edgecnn.progress import Progress, silent
-from edgecnn.registry import MODELS
+from edgecnn.registry import check_trained
 from edgecnn.results import ArtifactRecord, Measurement, Results
 from edgecnn.runtimes import parse_configuration
 from edgecnn.training import train
@@ -120,7 +120,7 @@ def run(
 
 def _check(settings: Settings) -> None:
     """Find out about wrong names before anything takes time."""
-    MODELS.check(settings.model)
+    check_trained(settings.model)
     parse_targets(settings.targets)
     for text in settings.runtimes:
         if text != "all":
@@ -215,9 +215,7 @@ def _is_read(artifact: Artifact, runtimes: Sequence[str]) -> bool:
     from edgecnn.registry import RUNTIMES
 
     names = {parse_configuration(text)[0] for text in runtimes if text != "all"}
-    return "all" in runtimes or any(
-        artifact.format in RUNTIMES.load(name).formats for name in names
-    )
+    return "all" in runtimes or any(RUNTIMES.load(name).reads(artifact.format) for name in names)
 
 
 def _with_conversions(

@@ -10,6 +10,9 @@ SIGNIFICANCE = 0.01
 LEAST_PRECISION = 0.01
 """Average precision below which a detector found nothing."""
 
+LEAST_BLEU = 0.01
+"""BLEU below which nothing was translated: some words are right by chance."""
+
 
 def proves_nothing(accuracy: Accuracy, who: str = "the parent") -> str | None:
     """Why answers of this accuracy are no evidence, None where they are.
@@ -31,5 +34,10 @@ def proves_nothing(accuracy: Accuracy, who: str = "the parent") -> str | None:
         return (
             f"{who} finds nothing ({accuracy.metric} {accuracy.value:.1%} of {accuracy.n} "
             "images): that proves nothing"
+        )
+    elif accuracy.metric == "BLEU" and accuracy.value < LEAST_BLEU:
+        return (
+            f"{who} translates nothing (BLEU {100 * accuracy.value:.1f} over {accuracy.n} "
+            "sentences): that proves nothing"
         )
     return None

@@ -134,6 +134,25 @@ DETECTORS = Registry(
     },
 )
 
+# Nor here: these answer with a sequence, and their modules tell how to take them apart (`parts`).
+SEQUENCE_MODELS = Registry(
+    "sequence model",
+    "edgecnn.sequence_models",
+    {"convs2s": "edgecnn.models.convs2s:build"},
+)
+
+
+def trained_names() -> tuple[str, ...]:
+    """Networks that `train` and `run` take: those that answer with classes, then with sequences."""
+    return (*MODELS.names(), *SEQUENCE_MODELS.names())
+
+
+def check_trained(name: str) -> None:
+    """Raise InputError, with the nearest known name, for a network that nobody registered."""
+    if name not in trained_names():
+        raise unknown_name("model", name, trained_names())
+
+
 DATA_SOURCES = Registry(
     "data source",
     "edgecnn.data",
@@ -144,6 +163,7 @@ DATA_SOURCES = Registry(
         "cifar10": "edgecnn.data.cifar10:load",
         "gtsrb": "edgecnn.data.gtsrb:load",
         "text": "edgecnn.data.text:load",
+        "pairs": "edgecnn.data.pairs:load",
         "spoken-digits": "edgecnn.data.spoken_digits:load",
         "wav": "edgecnn.data.wav:load",
         "voxels": "edgecnn.data.voxels:load",
@@ -165,6 +185,8 @@ FORMATS = Registry(
         "keras": "edgecnn.formats.keras:Keras",
         "ncnn": "edgecnn.formats.ncnn:NCNN",
         "mnn": "edgecnn.formats.mnn:MNN",
+        "tflite-seq2seq": "edgecnn.formats.seq2seq:TFLiteSeq2Seq",
+        "onnx-seq2seq": "edgecnn.formats.seq2seq:ONNXSeq2Seq",
     },
 )
 
@@ -205,5 +227,6 @@ TASKS = Registry(
     {
         "classification": "edgecnn.evaluation.class_scorer:ClassScorer",
         "detection": "edgecnn.evaluation.box_scorer:BoxScorer",
+        "translation": "edgecnn.evaluation.translation_scorer:TranslationScorer",
     },
 )

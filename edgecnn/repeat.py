@@ -45,6 +45,7 @@ ROW_OPTIONS: Mapping[str, Callable[[Measurement], Any]] = {
     "--threads": lambda row: row.options.threads,
     "--batch": lambda row: row.options.batch,
     "--strict-float32": lambda row: row.options.precision == "strict_float32",
+    "--beam": lambda row: row.options.beam or None,
     "--affinity": lambda row: ",".join(map(str, row.options.affinity)) or None,
     "--scenario": _scenario(lambda row: row.options.scenario),
     "--streams": _scenario(lambda row: row.options.streams),

@@ -104,7 +104,7 @@ def _expand(runtimes: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _reads(name: str, format_name: str) -> bool:
-    return format_name in _runtime(name).formats
+    return _runtime(name).reads(format_name)
 
 
 def _runtime(name: str) -> type[Runtime]:

@@ -37,10 +37,11 @@ from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Outputs, Scorer
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.formats.id_tables import id_limits
+from edgecnn.formats.kinds import graphs_in
 from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
-from edgecnn.registry import RUNTIMES
+from edgecnn.registry import RUNTIMES, SEQUENCE_MODELS
 from edgecnn.results import Measurement, Repeat, Results, RuntimeOptions
 from edgecnn.runtimes import without_version
 
@@ -292,6 +293,8 @@ class _Ledger:
                 job = replace(job, outputs=str(outputs))
             if not runs:
                 real = [name for name in self._passes if samples or name != "stages"]
+                if _answers_step_by_step(configuration.artifact):
+                    real.append("sequence")
                 job = replace(job, passes=tuple(real))
             outcome, row.numbers = run_worker_safely(job, row.python)
             if outcome.run is not None:
@@ -405,6 +408,11 @@ def _job(
         id_limits=id_limits(configuration.artifact.path) if protocol and not samples else (),
         value_range=None if samples else synthetic_range(configuration.artifact),
     )
+
+
+def _answers_step_by_step(artifact: Artifact) -> bool:
+    """Whether a model answers with a sequence: its encoder and its steps are timed apart."""
+    return bool(graphs_in(artifact.format)) or artifact.manifest.model in SEQUENCE_MODELS.names()
 
 
 def _option_record(preprocessing: Preprocessing | str) -> Any:

@@ -179,10 +179,10 @@ def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
         raise UnavailableError(availability.reason, hint=availability.hint)
 
     start = time.perf_counter_ns()
-    session = runtime.load(Path(job.path), job.device, job.options)
+    session = runtime.open_model(Path(job.path), job.device, job.options)
     load_ns = time.perf_counter_ns() - start
     more = scenarios.sessions_needed(job.options) - 1 if job.protocol else 0
-    further = [runtime.load(Path(job.path), job.device, job.options) for _ in range(more)]
+    further = [runtime.open_model(Path(job.path), job.device, job.options) for _ in range(more)]
     rss["after_load"] = resident_bytes()["now"]
     yield {
         "event": "loaded",

@@ -44,6 +44,11 @@ def _board_names() -> list[str]:
 @options.preprocessing()
 @options.about_model()
 @options.shape()
+@click.option(
+    "--beam",
+    type=click.IntRange(1, 64),
+    help="Hypotheses that a sequence model follows; 1 is greedy. By default its own number.",
+)
 @options.scenario()
 @options.further_passes()
 @click.option(
@@ -69,6 +74,7 @@ def command(
     head: str,
     labels: str,
     shape: str,
+    beam: int | None,
     scenario: str,
     streams: int | None,
     target_qps: float,
@@ -128,7 +134,7 @@ def command(
     dataset = None
     if data:
         dataset = load_data(data, data_dir=data_dir, seed=split_of(models), reading=reading)
-    shared = replace(shared, shape=shape)
+    shared = replace(shared, shape=shape, beam=beam or 0)
     previous = Results.load(out) if out.exists() and not force else None
     if previous is not None:
         check_previous(previous, protocol, dataset, preprocessing, about)

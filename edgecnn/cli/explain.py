@@ -62,6 +62,7 @@ class Shifts(click.ParamType[Any]):
     show_default=True,
     help="Without --classes: how many of the best.",
 )
+@click.option("--text", help="A sentence instead of a picture, for a model that answers with one.")
 @click.option("--layer", help="Where Grad-CAM is taken; by default the deepest map of 4×4 or more.")
 @click.option(
     "--out",
@@ -86,6 +87,7 @@ def command(
     classes: tuple[str, ...],
     top: int,
     layer: str | None,
+    text: str | None,
     out: Sequence[Path],
     preprocessing: str | None,
     shape: str,
@@ -98,7 +100,12 @@ def command(
     parent (.tflite, .onnx) are measured beside the first, so that the page shows what quantizing
     does to it. A file that is no Keras model has no gradients: occlusion shows where it looks,
     and its operators are listed.
+
+    With --text, MODEL is a sequence model: its attention to each subword, and how many it sees.
     """
+    if text is not None:
+        _explain_sentence(files, text, out, force=force)
+        return
     from edgecnn.cli.datasets import load_data, split_of
     from edgecnn.explanation.explain import explain
     from edgecnn.explanation.files import read_picture, sort_files
@@ -136,6 +143,29 @@ def command(
     click.echo(found.subject.fed.sentence)
     for warning in found.invalid:
         click.echo(f"INVALID: {warning}", err=True)
+    for path in out:
+        write(found, path)
+        click.echo(path)
+
+
+def _explain_sentence(
+    files: tuple[Path, ...], text: str, out: Sequence[Path], *, force: bool
+) -> None:
+    from edgecnn.errors import InputError
+    from edgecnn.explanation.sentences import check_ending, explain_sentence, write
+    from edgecnn.files import refuse_overwrite
+
+    if len(files) != 1:
+        raise InputError(f"--text explains one model, received {len(files)} files")
+    options.claim(*out)
+    for path in out:
+        check_ending(path)
+        refuse_overwrite(path, force=force)
+    found = explain_sentence(files[0], text)
+    click.echo(found.translation.text)
+    click.echo(found.field)
+    for warning in found.translation.warnings:
+        click.echo(warning, err=True)
     for path in out:
         write(found, path)
         click.echo(path)

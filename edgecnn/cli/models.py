@@ -54,7 +54,15 @@ def command(
     from edgecnn.files import refuse_overwrite
     from edgecnn.models import drawing
     from edgecnn.models.summary import summarize
+    from edgecnn.registry import SEQUENCE_MODELS
 
+    if name in SEQUENCE_MODELS.names():
+        if out or classes or as_json:
+            raise click.UsageError(
+                f"{name} is a network for sequences: --classes, --out and --json are for others"
+            )
+        _print_parts(name, input_shape)
+        return
     if out:
         drawing.check_ending(out)
         refuse_overwrite(out, force=force)
@@ -74,6 +82,7 @@ def command(
 def _list(*, as_json: bool) -> None:
     from edgecnn import models
     from edgecnn.models.summary import summarize
+    from edgecnn.registry import SEQUENCE_MODELS
 
     names = options.network_names()
     found = []
@@ -127,6 +136,7 @@ def _list(*, as_json: bool) -> None:
         "\nWith weights that you have: edgecnn convert NAME --weights FILE --to TARGET --out DIR; "
         "nothing is\ndownloaded. Pixels as: how the weights were trained (see --preprocessing)."
     )
+    click.echo(f"Networks for sequences, as two graphs: {', '.join(SEQUENCE_MODELS.names())}.")
 
 
 def _applications() -> list[dict[str, Any]]:
@@ -143,6 +153,31 @@ def _applications() -> list[dict[str, Any]]:
         }
         for known in APPLICATIONS.values()
     ]
+
+
+def _print_parts(name: str, input_shape: tuple[int, ...] | None) -> None:
+    """The two graphs that a network for sequences is used as."""
+    from edgecnn import models
+    from edgecnn.sequences.parts import parts_of
+
+    chosen: dict[str, Any] = {"input_shape": input_shape} if input_shape else {}
+    model = models.build(name, **chosen)
+    parts = parts_of(model)
+    rows = []
+    for graph, when in ((parts.encoder, "once a sample"), (parts.step, "once for each id")):
+        for kind, tensors in (("takes", graph.inputs), ("gives", graph.outputs)):
+            names = [each.name for each in tensors]
+            if graph is parts.step and kind == "gives":
+                names = ["scores", "attention", *(f"new {state}" for state in parts.states)]
+            if graph is parts.encoder and kind == "gives":
+                names = list(parts.memory)
+            for tensor_name, tensor in zip(names, tensors, strict=True):
+                rows.append((graph.name, when, kind, tensor_name, _times(tensor.shape[1:])))
+    _print_table(("graph", "runs", "", "tensor", "shape"), rows, words=4)
+    click.echo(
+        f"\n{name}: {model.count_params():,} parameters, {parts.encoder.count_params():,} in the "
+        f"encoder and {parts.step.count_params():,} in the step; shapes without the batch"
+    )
 
 
 def _print_layers(summary: Summary) -> None:

@@ -82,9 +82,9 @@ class Share(click.ParamType[Any]):
 
 
 def _model_names() -> list[str]:
-    from edgecnn.registry import MODELS
+    from edgecnn.registry import trained_names
 
-    return list(MODELS.names())
+    return list(trained_names())
 
 
 def network_names() -> list[str]:
@@ -97,8 +97,9 @@ def network_names() -> list[str]:
 def buildable_names() -> list[str]:
     """Names of everything that can be built: edgecnn's own, then those of keras.applications."""
     from edgecnn.models.applications import APPLICATIONS
+    from edgecnn.registry import SEQUENCE_MODELS
 
-    return [*network_names(), *APPLICATIONS]
+    return [*network_names(), *SEQUENCE_MODELS.names(), *APPLICATIONS]
 
 
 _DATA_WITHOUT_A_PLACE = ("digits", "mnist", "fashion-mnist", "cifar10")

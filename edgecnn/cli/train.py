@@ -54,14 +54,14 @@ def command(
     from edgecnn.cli.datasets import load_data
     from edgecnn.errors import InputError
     from edgecnn.files import refuse_overwrite
-    from edgecnn.registry import MODELS
+    from edgecnn.registry import check_trained
     from edgecnn.training import train
 
     if out.suffix != ".keras":
         raise InputError(f"--out takes a .keras file, received: {out}")
     options.claim(out)
     refuse_overwrite(out, force=force)
-    MODELS.check(model)
+    check_trained(model)
     seed_of_split = seed if split_seed is None else split_seed
     dataset = load_data(data, data_dir=data_dir, seed=seed_of_split, reading=reading)
     folder = out.with_suffix(".training")

@@ -28,8 +28,9 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "Look closer": {
         "models": "List the networks; show one layer by layer and draw it.",
         "data": "Inspect, pack and collect data sets.",
-        "explain": "Show what a network sees in a picture.",
+        "explain": "Show what a network sees in a picture, or reads in a sentence.",
         "results": "Keep results in a database: history, changes, gates.",
+        "translate": "Translate sentences with a sequence model.",
         "detect": "Find stop signs in a camera, a video or pictures, live.",
     },
     "Machines": {

@@ -45,6 +45,7 @@ from edgecnn.evaluation.parity_words import one_class
 from edgecnn.feeding import must_know
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.formats.recipes import recipe_in
+from edgecnn.keras_files import load_keras, network_name
 from edgecnn.manifest import (
     Artifact,
     Manifest,
@@ -54,11 +55,14 @@ from edgecnn.manifest import (
 )
 from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.progress import Progress, silent
+from edgecnn.registry import SEQUENCE_MODELS
 from edgecnn.results import Parity
+from edgecnn.sequences.parts import is_sequence_model
 
 if TYPE_CHECKING:
     import keras
 
+    from edgecnn.conversion.sequences import SequenceSource
     from edgecnn.data.base import Dataset
 
 Status = Literal["converted", "reused", "failed", "unsupported"]
@@ -144,6 +148,20 @@ def convert(
     knows how to feed, and files in `out` that something else made (unless `force`).
     """
     wanted = parse_targets(targets)
+    sequence = _sequence(model, manifest, name, allow_unsafe=allow_unsafe)
+    if sequence is not None:
+        from edgecnn.conversion.sequences import convert_sequence
+
+        return convert_sequence(
+            sequence,
+            wanted,
+            calibration=calibration,
+            out=Path(out),
+            samples=samples,
+            seed=seed,
+            force=force,
+            progress=progress or silent,
+        )
     report = progress or silent
     outcomes = []
     with opened(
@@ -466,6 +484,38 @@ class _Job:
         if self._parent_note is None:
             return found
         return (self._parent_note, *(each for each in found if each != one_class(compared)))
+
+
+def _sequence(
+    model: keras.Model | Path | str,
+    manifest: Manifest | None,
+    name: str | None,
+    *,
+    allow_unsafe: bool,
+) -> SequenceSource | None:
+    """A model that answers with a sequence, which is converted as two graphs; else None."""
+    from edgecnn.conversion.sequences import SequenceSource
+    from edgecnn.embedded_manifest import load_artifact
+
+    if isinstance(model, str | Path):
+        path = Path(model)
+        if (
+            path.suffix.lower() != ".keras"
+            or not path.is_file()
+            or network_name(path) not in SEQUENCE_MODELS.names()
+        ):
+            return None
+        loaded = load_keras(path, allow_unsafe=allow_unsafe)
+        artifact = load_artifact(path)
+        known, sha256, own = manifest or artifact.manifest, artifact.sha256, path.stem
+    else:
+        loaded, own = model, str(model.name)
+        known, sha256 = manifest or Manifest(model=own), ""
+    if not is_sequence_model(loaded):
+        return None
+    from edgecnn.conversion.sources.keras_model import digest
+
+    return SequenceSource(loaded, known, name or own, sha256 or digest(loaded))
 
 
 def _open(

@@ -14,6 +14,7 @@ from edgecnn.evaluation.parity_words import (
     concerns,
     lost,
     one_class,
+    other_answers,
     too_far,
 )
 from edgecnn.proof import proves_nothing
@@ -88,7 +89,7 @@ def judge(
         return Gate(
             False, f"{answer.reason}, but the file answers one class for all {after.n} samples"
         )
-    worst = too_far(parity, WORST_DB)
+    worst = too_far(parity, WORST_DB) or other_answers(parity)
     if worst is not None:
         return Gate(False, f"{answer.reason}, but {worst}")
     notes = (*lost(parity), too_far(parity, PASS_DB))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +23,17 @@ from edgecnn.conversion.inference import batch_of_file, predict
 from edgecnn.conversion.sensitivity import LayerNoise, layer_noise
 from edgecnn.conversion.source import Sample, SourceModel
 from edgecnn.conversion.sources import OpenOptions, open_source
+from edgecnn.conversion.verify_sequences import FEW_ANSWERS, compare_sequences
 from edgecnn.data.seen import seen_in_training
 from edgecnn.data.set_apart import without_calibration
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.tasks import Scorer, open_scorer
-from edgecnn.feeding import must_know
+from edgecnn.feeding import choose, must_know
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.feeding.scoring import key_for
+from edgecnn.formats.kinds import graphs_in
 from edgecnn.manifest import Artifact, Manifest, TensorSpec, digest_of, sha256_of
 from edgecnn.preprocessing import Fed, Preprocessing
 from edgecnn.proof import proves_nothing
@@ -75,7 +78,7 @@ def load_session(path: Path, shape: str = "") -> Session:
     """
     runtime = RUNTIMES.load(reference_runtime(path))
     options = RuntimeOptions(batch=batch_of_file(path), precision="strict_float32", shape=shape)
-    session: Session = runtime.load(path, "cpu", options)
+    session: Session = runtime.open_model(path, "cpu", options)
     return session
 
 
@@ -158,6 +161,10 @@ def verify_artifact(
     """
     artifact = load_artifact(path)
     parent = parent or _find_parent(artifact)
+    if answers_with_sequences(artifact):
+        return _verify_sequences(
+            artifact, parent, dataset, max_drop=max_drop, preprocessing=preprocessing
+        )
     shape = shape or _recorded_shape(artifact)
     opening = OpenOptions(
         weights=weights, custom=tuple(custom), shape=shape, allow_unsafe=allow_unsafe
@@ -207,6 +214,64 @@ def verify_artifact(
     wanted = layers or (answer is not None and not answer.passed and not answer.undecided)
     found = _layers(source, artifact.path, samples, asked=layers) if wanted else ()
     return Verification(artifact, compared, accuracy, before, answer, tuple(found), fed)
+
+
+def answers_with_sequences(artifact: Artifact) -> bool:
+    """Whether a file holds the graphs of a sequence model."""
+    return bool(graphs_in(artifact.format))
+
+
+def _verify_sequences(
+    artifact: Artifact,
+    parent: Path,
+    dataset: Dataset | None,
+    *,
+    max_drop: float,
+    preprocessing: Preprocessing | str | None,
+) -> Verification:
+    """As `verify_artifact`: both answer whole samples, each in the runtime of its format."""
+    sha256 = sha256_of(parent)
+    _check_parent(artifact, parent, sha256)
+    session, parent_session = load_session(artifact.path), load_session(parent)
+    if dataset is not None:
+        dataset = without_calibration(dataset, [artifact.manifest])
+    shape = tuple(int(size or 0) for size in session.inputs[0].shape[1:])
+    fed, prepare = None, artifact.manifest.preprocessing
+    if dataset is not None:
+        choice = choose(
+            partial(dataset.preprocessing, shape), artifact.manifest, option=preprocessing
+        )
+        fed, prepare = choice.fed, must_know(choice, artifact.name)
+    samples = verification_samples(
+        dataset,
+        prepare,
+        shape,
+        vocabulary_size=getattr(prepare, "vocabulary_size", None),
+        count=_size_of_test_split(dataset) if dataset else FEW_ANSWERS,
+    )
+    drawn = isinstance(samples, DrawnSamples)
+    compared, accuracy, before = compare_sequences(
+        session,
+        parent_session,
+        samples,
+        predict=predict,
+        scorer=_scorer(samples, artifact.manifest) if isinstance(samples, DrawnSamples) else None,
+        parent_sha256=sha256,
+    )
+    answer = judge(compared, before, accuracy, max_drop=max_drop, synthetic=not drawn)
+    if accuracy is not None and isinstance(samples, DrawnSamples):
+        answer = _unless_seen(answer, artifact.manifest, samples)
+    return Verification(artifact, compared, accuracy, before, answer, (), fed)
+
+
+def _check_parent(artifact: Artifact, parent: Path, sha256: str) -> None:
+    recorded = artifact.manifest.parent_sha256
+    if recorded is not None and recorded != sha256:
+        raise InputError(
+            f"{parent.name} is not the parent of {artifact.name} "
+            f"(sha256 {sha256[:12]}…, recorded {recorded[:12]}…)",
+            hint="give the .keras file it was made from, or convert again",
+        )
 
 
 def _unless_seen(answer: Gate | None, manifest: Manifest, samples: DrawnSamples) -> Gate | None:

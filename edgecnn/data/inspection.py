@@ -15,21 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.data.base import Dataset
+from edgecnn.data.base import Dataset, Split
 from edgecnn.data.box_facts import box_facts, doubtful_boxes
 from edgecnn.data.boxed import BoxedPictures, BoxSplit
 from edgecnn.data.content import sample_digest
 from edgecnn.data.near_duplicates import LookAlikes
+from edgecnn.data.pairs import PairSplit
 from edgecnn.data.sample_facts import Facts, collector_for
 from edgecnn.errors import InputError
 from edgecnn.progress import Progress
 
 PROGRESS_EVERY = 500
+_PAIR = "pair"
+"""What a sentence with its translation is counted as; several translations are no conflict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sample is: the split, its index there, and its class or how many boxes it has."""
+    """Where a sample is: the split, its index there, and its class, its boxes, or "pair"."""
 
     split: str
     index: int
@@ -148,8 +151,7 @@ def _samples(
     total = sum(len(split) for split in dataset.splits.values())
     done = 0
     for name, split in dataset.splits.items():
-        boxed = isinstance(split, BoxSplit)
-        labels = [_boxes(int(n)) if boxed else dataset.labels[int(n)] for n in split.labels]
+        labels = _labels(dataset, split)
         paths = getattr(split.samples, "paths", None)
         for index, label in enumerate(labels):
             file = paths[index].name if paths else ""
@@ -160,6 +162,14 @@ def _samples(
             done += 1
             if progress and (done % PROGRESS_EVERY == 0 or done == total):
                 progress("inspect", done, total)
+
+
+def _labels(dataset: Dataset, split: Split) -> list[str]:
+    """A word for each sample: its class, how many boxes it has, or that it is a pair."""
+    if isinstance(split, PairSplit):
+        return [_PAIR] * len(split)
+    boxed = isinstance(split, BoxSplit)
+    return [_boxes(int(n)) if boxed else dataset.labels[int(n)] for n in split.labels]
 
 
 def _boxes_by_class(dataset: Dataset) -> Facts:
@@ -188,6 +198,8 @@ def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
             with_box = int(np.count_nonzero(split.labels))
             label = " or ".join(dataset.labels) if 0 < len(dataset.labels) <= 3 else "a box"
             counts[name] = {f"with {label}": with_box, "without": len(split) - with_box}
+        elif isinstance(split, PairSplit):
+            counts[name] = {_PAIR: len(split)}
         else:
             counts[name] = {
                 label: int(np.count_nonzero(split.labels == number))

@@ -70,7 +70,7 @@ def _is_of(record: dict[str, Any], dataset: Dataset) -> bool:
 def subset(split: Split, indices: Indices) -> Split:
     """The samples of a split at `indices`, with what belongs to them."""
     others: dict[str, Any] = {}
-    for name in ("files", "every_class"):
+    for name in ("files", "every_class", "targets"):
         files = getattr(split, name, None)
         if files:
             others[name] = tuple(files[int(index)] for index in indices)

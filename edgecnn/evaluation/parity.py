@@ -46,6 +46,8 @@ def parity(
     Raises InputError when number or shapes of the outputs differ or there are no samples, and
     GateError when the child is not finite where its parent is: no number could tell how far.
     """
+    if _are_sequences(reference) and _are_sequences(outputs):
+        return sequence_parity(reference[0], outputs[0], parent_sha256=parent_sha256)
     if [array.shape for array in reference] != [array.shape for array in outputs]:
         raise InputError(
             f"outputs {_shapes(outputs)} cannot be compared with the parent's {_shapes(reference)}"
@@ -82,6 +84,44 @@ def parity(
                 steps[index] if index < len(steps) else None,
             )
         ),
+    )
+
+
+def sequence_parity(
+    reference: Array, outputs: Array, *, parent_sha256: str | None = None
+) -> Parity:
+    """Compare answers (samples, length) of ids, filled up with 0.
+
+    Ids are names, not numbers: they are the same or not. Raises InputError for another number of
+    samples, or none.
+    """
+    if len(reference) != len(outputs) or not len(outputs):
+        raise InputError(f"{len(outputs)} answers cannot be compared with {len(reference)}")
+    width = max(reference.shape[1], outputs.shape[1])
+    ours, theirs = (
+        np.pad(array, ((0, 0), (0, width - array.shape[1]))) for array in (reference, outputs)
+    )
+    written = (ours != 0) | (theirs != 0)
+    same = (ours == theirs) & written
+    share = float(same.sum() / max(1, written.sum()))
+    return Parity(
+        max_abs_error=float(share < 1.0),
+        snr_db=None,
+        cosine=share,
+        top1_agreement=float((ours == theirs).all(axis=1).mean()),
+        n=len(outputs),
+        parent_sha256=parent_sha256,
+        same_ids=share,
+    )
+
+
+def _are_sequences(arrays: Sequence[Array]) -> bool:
+    """One output of ids, several a sample."""
+    return (
+        len(arrays) == 1
+        and arrays[0].ndim == 2
+        and arrays[0].shape[1] > 1
+        and arrays[0].dtype.kind in "iu"
     )
 
 

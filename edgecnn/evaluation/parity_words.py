@@ -9,6 +9,9 @@ from edgecnn.results import Parity, PartParity
 
 PASS_DB = 20.0
 """Below it (error above a tenth of the signal's amplitude) agreement alone shows nothing."""
+LEAST_SAME = 0.5
+"""Share of ids below which answers are not those of the parent. One other word early in an answer
+shifts all behind it, so that a good file may well have 80%."""
 WORST_DB = 10.0
 """Below it (a third) not even an accuracy that held makes the outputs those of the parent."""
 
@@ -78,8 +81,21 @@ def one_class(parity: Parity) -> str | None:
     return None
 
 
+def other_answers(parity: Parity) -> str | None:
+    """That most of a sequence model's answers are not the parent's."""
+    if parity.same_ids is None or parity.same_ids >= LEAST_SAME:
+        return None
+    return (
+        f"only {parity.same_ids:.0%} of the ids in {parity.n} answers are the parent's: the file "
+        "does not answer as it does"
+    )
+
+
 def concerns(parity: Parity) -> tuple[str, ...]:
     """All that speaks against the file, or against what was compared."""
+    if parity.same_ids is not None:
+        others = other_answers(parity)
+        return (others,) if others else ()
     nothing = cannot_tell(parity)
     if nothing is not None:
         return (nothing,)
@@ -90,6 +106,11 @@ def concerns(parity: Parity) -> tuple[str, ...]:
 
 def summary(parity: Parity) -> str:
     """Parity in a few words."""
+    if parity.same_ids is not None:
+        return (
+            f"{parity.top1_agreement or 0.0:.1%} of {parity.n} answers are the parent's, "
+            f"{parity.same_ids:.1%} of their ids"
+        )
     if cannot_tell(parity) is not None:
         return "parity cannot tell: the parent's outputs hardly vary"
     snr = "identical" if parity.snr_db is None else f"SNR {parity.snr_db:.1f} dB"

@@ -33,6 +33,7 @@ class Format(ABC):
 
     `title` is how it is called in a sentence. `suffixes` are the endings of its files, the usual
     one first. `magic` are (bytes, where they stand), where every file of the format has them.
+    `graphs` is the format of the graphs inside, for a file of several that are used together.
     `runtime` is the runtime whose answers count as the format's own (parity is judged on it).
     """
 
@@ -41,6 +42,7 @@ class Format(ABC):
     suffixes: ClassVar[tuple[str, ...]]
     magic: ClassVar[tuple[tuple[bytes, int], ...]] = ()
     runtime: ClassVar[str] = ""
+    graphs: ClassVar[str] = ""
     functions: ClassVar[Mapping[str, str]] = {}
     """What later rooms do with a file of this format, as "module:function" of its path:
     "cost" (see `benchmarking.cost`), "first_convolution" (`runtimes.first_layer`), "proof"

@@ -44,6 +44,19 @@ def format_of(path: Path, kind: str = "model format") -> type[Format]:
     return found
 
 
+def graphs_in(name: str) -> str:
+    """The format of the graphs in files of the format `name`, where they hold several that are
+    used together; empty for all others.
+    """
+    return str(FORMATS.load(name).graphs) if name in FORMATS.names() else ""
+
+
+def graphs_inside(path: Path) -> str:
+    """As `graphs_in`, for a file by its ending."""
+    known = by_suffix(path)
+    return known.graphs if known is not None else ""
+
+
 def content_of(known: type[Format]) -> Content:
     """A file of a format that edgecnn reads."""
     return Content(known.name, known.title)

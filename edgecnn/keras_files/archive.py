@@ -60,6 +60,16 @@ def load_keras(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
     return model
 
 
+def network_name(path: Path) -> str:
+    """What a `.keras` file calls its network, without loading it. Raises as `load_keras` does
+    for a file that is no whole archive.
+    """
+    check_model_path(path)
+    config, _ = _inspected(path)
+    inner = config.get("config") if isinstance(config, dict) else None
+    return str(inner.get("name", "")) if isinstance(inner, dict) else ""
+
+
 def load_archive(
     path: Path, *, allow_unsafe: bool = False, objects: Mapping[str, Any] | None = None
 ) -> tuple[Any, str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgecnn.errors import InputError
 from edgecnn.keras_files import import_keras
-from edgecnn.registry import DETECTORS, MODELS, Registry
+from edgecnn.registry import DETECTORS, MODELS, SEQUENCE_MODELS, Registry
 
 if TYPE_CHECKING:
     import keras
@@ -127,4 +127,4 @@ def _smallest(name: str) -> int:
 
 
 def _table_of(name: str) -> Registry:
-    return DETECTORS if name in DETECTORS.names() else MODELS
+    return next((table for table in (DETECTORS, SEQUENCE_MODELS) if name in table.names()), MODELS)

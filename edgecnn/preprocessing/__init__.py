@@ -27,6 +27,7 @@ from edgecnn.preprocessing.resample import resize
 from edgecnn.preprocessing.signal import SignalPreprocessing
 from edgecnn.preprocessing.span import tensor_range
 from edgecnn.preprocessing.spectrogram import SpectrogramPreprocessing
+from edgecnn.preprocessing.subwords import SubwordPreprocessing
 from edgecnn.preprocessing.text import TextPreprocessing
 from edgecnn.preprocessing.volume import VolumePreprocessing
 from edgecnn.records import FieldError, read_record, shown
@@ -44,6 +45,7 @@ __all__ = [
     "Preprocessing",
     "SignalPreprocessing",
     "SpectrogramPreprocessing",
+    "SubwordPreprocessing",
     "Tensor",
     "TextPreprocessing",
     "VolumePreprocessing",
@@ -63,6 +65,7 @@ _KINDS: Mapping[str, type[Any]] = {
         ImagePreprocessing,
         LetterboxPreprocessing,
         TextPreprocessing,
+        SubwordPreprocessing,
         SignalPreprocessing,
         SpectrogramPreprocessing,
         VolumePreprocessing,

@@ -11,6 +11,7 @@ from edgecnn.preprocessing.image import ImagePreprocessing
 from edgecnn.preprocessing.signal import SignalPreprocessing
 from edgecnn.preprocessing.span import tensor_range
 from edgecnn.preprocessing.spectrogram import SpectrogramPreprocessing
+from edgecnn.preprocessing.subwords import SubwordPreprocessing
 from edgecnn.preprocessing.text import TextPreprocessing
 from edgecnn.preprocessing.volume import VolumePreprocessing
 from edgecnn.records import read_record
@@ -99,8 +100,9 @@ def in_layout(record: Fed, layout: str) -> Fed:
 
 def describe_values(preprocessing: Preprocessing) -> str:
     """The values of a tensor in words: "0…255", "word ids 0…1999"."""
-    if isinstance(preprocessing, TextPreprocessing):
-        return f"word ids 0…{preprocessing.vocabulary_size - 1}"
+    if isinstance(preprocessing, TextPreprocessing | SubwordPreprocessing):
+        kind = "word" if isinstance(preprocessing, TextPreprocessing) else "subword"
+        return f"{kind} ids 0…{preprocessing.vocabulary_size - 1}"
     ends = tensor_range(preprocessing)
     if ends is not None:
         order = getattr(preprocessing, "order", "rgb")

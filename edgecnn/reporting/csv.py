@@ -22,7 +22,7 @@ _UNITS = {
     },
     **dict.fromkeys(("peak_rss", "peak_rss_low", "load_growth", "size", "moved"), "_bytes"),
     "throughput": "_per_s",
-    "end_to_end": "_ms",
+    **dict.fromkeys(("end_to_end", "encoder", "step"), "_ms"),
     "leak": "_bytes",
     **dict.fromkeys(("drop", "drop_low", "drop_high"), "_points"),
     **dict.fromkeys(("contended_p50", "contended_p99"), "_ms"),

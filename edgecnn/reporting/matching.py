@@ -10,7 +10,7 @@ from edgecnn.reporting.text import clean
 from edgecnn.results import Measurement, Results
 
 _MACHINE = ("board", "cpu_model", "architecture", "logical_cores", "memory_bytes", "governor")
-_OPTIONS = ("threads", "scenario", "streams", "affinity", "batch", "precision", "shape")
+_OPTIONS = ("threads", "scenario", "streams", "affinity", "batch", "precision", "shape", "beam")
 _SERVER_OPTIONS = ("target_qps", "latency_bound_ms")
 
 Pairs = tuple[tuple[Measurement, Measurement], ...]
@@ -45,6 +45,8 @@ def name(row: Measurement) -> str:
         text += f" batch {options.batch}"
     if options.scenario != "single_stream":
         text += f" {options.scenario} {options.streams}"
+    if options.beam:
+        text += f" beam {options.beam}"
     if options.precision != "default":
         text += f" {options.precision}"
     return clean(text, 200)

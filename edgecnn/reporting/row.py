@@ -108,6 +108,10 @@ class Row:
     """(minute, p50, p90, °C or NaN) of a sustained run."""
     end_to_end: float | None = None
     """p50 from the encoded picture to the class."""
+    encoder: float | None = None
+    step: float | None = None
+    ids_per_s: float | None = None
+    """Of a sequence model: p50 of its encoder and of one step, ids answered a second."""
     leak: float | None = None
     """Memory that grew over the inferences of a pass of its own."""
     operators: tuple[tuple[str, float], ...] = ()

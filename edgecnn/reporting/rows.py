@@ -226,9 +226,9 @@ def _quality(measurement: Measurement) -> dict[str, Any]:
 
 def _extras(measurement: Measurement, results: Results) -> dict[str, Any]:
     """What only some results carry: further passes over the model, limits of the machine."""
-    cost, energy, memory, ops, sustained = (
+    cost, energy, memory, ops, sustained, sequence = (
         _mapping(measurement.found(name))
-        for name in ("cost", "energy", "memory", "ops", "sustained")
+        for name in ("cost", "energy", "memory", "ops", "sustained", "sequence")
     )
     precision = measurement.effective.precision if measurement.effective else ""
     limit = None
@@ -245,6 +245,9 @@ def _extras(measurement: Measurement, results: Results) -> dict[str, Any]:
         "energy": _finite(energy.get("joules_per_inference")),
         "leak": _finite(memory.get("growth_bytes")),
         "end_to_end": _finite(end_to_end.get("p50")),
+        "encoder": _finite(_mapping(sequence.get("encoder_ms")).get("p50")),
+        "step": _finite(_mapping(sequence.get("step_ms")).get("p50")),
+        "ids_per_s": _finite(sequence.get("ids_per_s")),
         "operators": tuple(
             (clean(operator.get("name") or operator.get("type") or "?", 80), share)
             for operator in operators

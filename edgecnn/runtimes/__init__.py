@@ -42,12 +42,14 @@ def load(
     batch: int = 1,
     precision: str = "default",
     shape: str = "",
+    beam: int = 0,
 ) -> Session:
     """Load a model file in a runtime of this environment.
 
     `runtime` is a configuration as in `parse_configuration`, `precision` "default" or
     "strict_float32"; `shape` gives sizes that the model leaves open ("1x224x224x3", or
-    "name=1x16,other=1x16"). Raises InputError for a file or a name that cannot be used,
+    "name=1x16,other=1x16"), `beam` how many hypotheses a sequence model follows (0: its
+    own number). Raises InputError for a file or a name that cannot be used,
     UnsupportedError where the runtime would fall back to another device, and
     MissingDependencyError where the runtime is not installed.
     """
@@ -63,7 +65,9 @@ def load(
         raise unknown_name("precision", precision, ["default", "strict_float32"])
     chosen: type[Runtime] = RUNTIMES.load(name)
     path = check_format(Path(path), chosen)
-    return chosen.load(path, device, RuntimeOptions(threads, batch, precision, shape=shape))
+    return chosen.open_model(
+        path, device, RuntimeOptions(threads, batch, precision, shape=shape, beam=beam)
+    )
 
 
 def reference_runtime(path: Path) -> str:
@@ -85,9 +89,9 @@ def check_format(path: Path, runtime: type[Runtime]) -> Path:
     """The path to open; raises InputError when `runtime` does not read the format of `path`."""
     path = check_model_path(path)
     received = format_of(path).name
-    if received in runtime.formats:
+    if runtime.reads(received):
         return path
-    able = [name for name in RUNTIMES.names() if received in RUNTIMES.load(name).formats]
+    able = [name for name in RUNTIMES.names() if RUNTIMES.load(name).reads(received)]
     raise InputError(
         f"{path.name}: {runtime.name} reads {' and '.join(runtime.formats)}, received: {received}",
         hint=f"{received} runs on {', '.join(able)}",

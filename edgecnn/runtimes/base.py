@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import UnsupportedError
+from edgecnn.formats.kinds import graphs_in, graphs_inside
 from edgecnn.manifest import TensorSpec
 from edgecnn.registry import unknown_name
 from edgecnn.results import Effective, RuntimeOptions
@@ -124,6 +125,20 @@ class Runtime(ABC):
         Raises InputError for a file it cannot read, UnsupportedError where it would fall
         back to something other than `device`, MissingDependencyError when not installed.
         """
+
+    @classmethod
+    def reads(cls, format_name: str) -> bool:
+        """Whether it reads files of a format, or the graphs inside of them."""
+        return format_name in cls.formats or graphs_in(format_name) in cls.formats
+
+    @classmethod
+    def open_model(cls, path: Path, device: str, options: RuntimeOptions) -> Session:
+        """Load a model of one graph or several; raises what `load` raises."""
+        if graphs_inside(path):
+            from edgecnn.runtimes import sequence_files
+
+            return sequence_files.load(cls, path, device, options)
+        return cls.load(path, device, options)
 
     @classmethod
     def profile(

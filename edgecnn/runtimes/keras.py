@@ -18,7 +18,10 @@ from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Sess
 from edgecnn.runtimes.declared import fixed_inputs
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
+from edgecnn.runtimes.sequences import SequenceSession, decoding_for, graph_options
 from edgecnn.runtimes.tensors import name_axes
+from edgecnn.sequences.parts import is_sequence_model, parts_of
+from edgecnn.sequences.search import Decoding
 
 _COMPUTE = ("Conv", "DepthwiseConv", "SeparableConv", "Dense", "EinsumDense")
 
@@ -69,12 +72,33 @@ class Keras(Runtime):
         if backend == "tensorflow" and options.precision == "strict_float32":
             _tensorflow().config.experimental.enable_tensor_float_32_execution(False)
         model = load_keras(path)
+        if is_sequence_model(model):
+            return _sequence(keras, model, device, options, availability)
         if not getattr(model, "inputs", None):
             raise InputError(
                 f"{path.name}: the model does not say what it takes",
                 hint="call it once on data, or give its first layer a shape, before saving",
             )
         return KerasSession(keras, model, device, options, availability)
+
+
+def _sequence(
+    keras: ModuleType,
+    model: Any,
+    device: str,
+    options: RuntimeOptions,
+    availability: Availability,
+) -> SequenceSession:
+    """The trained graph taken apart: its encoder, and a step with a row for each hypothesis."""
+    parts = parts_of(model)
+    decoding = decoding_for(options, Decoding())
+    encoder, step = (
+        KerasSession(keras, graph, device, graph_options(options, rows), availability)
+        for graph, rows in ((parts.encoder, 1), (parts.step, decoding.beam))
+    )
+    names = dict(zip([spec.name for spec in encoder.outputs], parts.memory, strict=True))
+    encoder.outputs = tuple(replace(spec, name=names[spec.name]) for spec in encoder.outputs)
+    return SequenceSession(encoder, step, decoding=decoding, memory=parts.memory, options=options)
 
 
 class KerasSession(Session):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -12,22 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgecnn import __version__
-from edgecnn.data.base import Dataset, Labels, Split
-from edgecnn.data.left_out import DataWarning
+from edgecnn.data.base import Dataset
 from edgecnn.data.seen import KEY, training_record
 from edgecnn.errors import InputError
-from edgecnn.evaluation.classification import top1_accuracy
 from edgecnn.files import atomic_path
 from edgecnn.keras_files import import_keras
-from edgecnn.manifest import Artifact, Manifest, TensorSpec, sidecar_path, write_manifest
-from edgecnn.preprocessing import Preprocessing
+from edgecnn.manifest import Artifact, Manifest, sidecar_path, write_manifest
 from edgecnn.progress import Progress, silent
 from edgecnn.training import network
-from edgecnn.training.augmentation import augmentation_for, mirrored_by_default
-from edgecnn.training.batches import Tensors, plain_batches, training_batches
+from edgecnn.training.augmentation import mirrored_by_default
 from edgecnn.training.callbacks import (
     Keeper,
     course_callback,
@@ -39,18 +33,13 @@ from edgecnn.training.checkpoint import Arrays, Course
 from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
-from edgecnn.training.recipe import (
-    TrainingRecipe,
-    balanced_weights,
-    default_epochs,
-    recipe_for,
-)
+from edgecnn.training.recipe import TrainingRecipe, default_epochs, recipe_for
+from edgecnn.training.subject import Subject, open_subject
 
 if TYPE_CHECKING:
     import keras
 
 CHECKPOINT = "checkpoint.npz"
-_EVALUATION_BATCH = 256
 
 
 def train(
@@ -85,8 +74,8 @@ def train(
     The model's files appear when everything is done: until then, and after Ctrl-C or an error,
     `out` is as it was.
 
-    Raises InputError for bad numbers, data that is not for classification, a model that does
-    not fit it, a place that cannot be written, a checkpoint of another training, or training
+    Raises InputError for bad numbers, data of a task that nothing is trained for, a model that
+    does not fit it, a place that cannot be written, a checkpoint of another training, or training
     that diverged.
     """
     given: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
@@ -97,7 +86,7 @@ def train(
     )
     out = Path(out)
     _check_place(out)
-    _check_data(dataset)
+    subject = open_subject(model_name, dataset, input_size)
     samples = len(dataset["train"])
     devices = training_devices(min(samples, len(dataset["validation"])))
     recipe = replace(recipe, batch_size=multiple_of(len(devices), recipe.batch_size))
@@ -108,15 +97,12 @@ def train(
         mirror=mirrored_by_default(dataset.name) if recipe.mirror is None else recipe.mirror,
         mixed_precision=precision,
     )
-    shape = network.input_shape(model_name, dataset, input_size)
-    preprocessing = dataset.preprocessing(shape)
-    arguments = network.arguments_for(model_name, shape, dataset, preprocessing)
     settings = {
         "model": model_name,
         "data": dataset.sha256,
         "seed": seed,
         "devices": list(devices),
-        **{name: _plain(value) for name, value in arguments.items()},
+        **{name: _plain(value) for name, value in subject.arguments.items()},
         **asdict(recipe),
     }
     keeper = None if folder is None else Keeper(Path(folder) / CHECKPOINT, settings)
@@ -129,11 +115,10 @@ def train(
     _make_deterministic()
     log = None if folder is None else TrainingLog(Path(folder))
     with together(devices), opencv_in_one_thread():
-        model = network.build(model_name, arguments, seed=seed, precision=precision)
+        model = subject.build(seed=seed, precision=precision)
         course = _fit(
             model,
-            dataset,
-            preprocessing,
+            subject,
             recipe,
             seed=seed,
             devices=len(devices),
@@ -141,22 +126,16 @@ def train(
             log=log,
             progress=progress,
         )
-    bare = network.exported(model_name, arguments, model)
-    outputs = {
-        name: _outputs(bare, dataset[name], preprocessing) for name in ("validation", "test")
-    }
-    metrics = {
-        f"{name}_{metric}": value
-        for name, given_outputs in outputs.items()
-        for metric, value in _metrics(given_outputs, dataset[name].labels).items()
-    }
+    bare = subject.exported(model)
+    metrics = subject.measure(bare)
+    inputs, outputs = subject.specs(bare)
     manifest = Manifest(
         task=dataset.task,
         model=model_name,
         recipe="float32",
-        inputs=(_spec(bare.inputs[0].name, bare.inputs[0], preprocessing.layout),),
-        outputs=(_spec(bare.layers[-1].name, bare.outputs[0], "NC"),),
-        preprocessing=preprocessing,
+        inputs=inputs,
+        outputs=outputs,
+        preprocessing=subject.preprocessing,
         labels=dataset.labels,
         metrics=metrics,
         data={**dataset.record(), KEY: training_record(dataset)},
@@ -174,7 +153,7 @@ def train(
     )
     artifact = _save(bare, manifest, out)
     if log is not None:
-        log.after_training(course, outputs["test"], dataset["test"].labels, dataset.labels)
+        subject.after_training(course, log)
     if keeper is not None:
         keeper.remove()
     return artifact
@@ -182,8 +161,7 @@ def train(
 
 def _fit(
     model: keras.Model,
-    dataset: Dataset,
-    preprocessing: Preprocessing,
+    subject: Subject,
     recipe: TrainingRecipe,
     *,
     seed: int,
@@ -194,28 +172,19 @@ def _fit(
 ) -> Course:
     """Train in place, from the checkpoint where there is one, to the best epoch's weights."""
     assert recipe.epochs is not None
-    heads = len(model.outputs)
-    tensors = Tensors(dataset["train"], preprocessing)
-    steps = -(-(len(tensors) // devices * devices) // recipe.batch_size)
-    network.compile_for_training(model, recipe, epochs=recipe.epochs, steps_per_epoch=steps)
-    validation = plain_batches(
-        Tensors(dataset["validation"], preprocessing),
-        multiple_of(devices, _EVALUATION_BATCH),
-        heads=heads,
-        devices=devices,
-    )
-    weights = None
-    if recipe.class_weights == "balanced":
-        weights = balanced_weights(dataset["train"].labels, len(dataset.labels))
-    augment = augmentation_for(
-        dataset.modality,
-        recipe.augment,
-        mirror=bool(recipe.mirror),
-        preprocessing=preprocessing,
-    )
+    subject.prepare(recipe, seed=seed, devices=devices)
+    steps = subject.steps()
+    subject.compile(model, epochs=recipe.epochs)
+    validation = subject.validation(model)
     course = Course(f"val_{recipe.monitor}")
     epoch, batch = 0, 0
     means: Arrays = ()
+
+    def after_epoch(course: Course) -> None:
+        assert log is not None
+        log.after_epoch(course)
+        subject.after_epoch(model, course, log)
+
     checkpoint = None if keeper is None else keeper.found()
     if checkpoint is not None:
         restore(checkpoint, model)
@@ -225,23 +194,13 @@ def _fit(
     while epoch < recipe.epochs and not course.stale(recipe.patience):
         # The rest of an epoch that was cut off is a fit of its own: Keras knows whole ones only.
         last = epoch + 1 if batch else recipe.epochs
-        batches = training_batches(
-            tensors,
-            recipe.batch_size,
-            seed=seed,
-            augment=augment,
-            class_weights=weights,
-            heads=heads,
-            devices=devices,
-            epoch=epoch,
-            first=batch,
-        )
+        batches = subject.training(model, epoch=epoch, first=batch)
         callbacks = [
             course_callback(
                 course,
                 patience=recipe.patience,
                 learning_rate=recipe.learning_rate,
-                after_epoch=None if log is None else log.after_epoch,
+                after_epoch=None if log is None else after_epoch,
             ),
             progress_callback(progress, recipe.epochs, steps, done=epoch * steps + batch),
             epochs_callback(batches),
@@ -272,27 +231,6 @@ def _fit(
     return course
 
 
-def _outputs(
-    model: keras.Model, split: Split, preprocessing: Preprocessing
-) -> npt.NDArray[np.float32]:
-    """Probabilities (n, classes) for a split, batch by batch."""
-    return np.concatenate(
-        [
-            np.asarray(model.predict_on_batch(tensors))
-            for tensors, _ in split.tensors(preprocessing, _EVALUATION_BATCH)
-        ]
-    )
-
-
-def _metrics(outputs: npt.NDArray[np.float32], labels: Labels) -> dict[str, float]:
-    """Accuracy and mean cross-entropy (nats)."""
-    of_label = np.take_along_axis(outputs, labels[:, None], axis=1)
-    return {
-        "accuracy": top1_accuracy(outputs, labels).value,
-        "loss": float(-np.log(np.maximum(of_label, 1e-7)).mean()),
-    }
-
-
 def _save(model: keras.Model, manifest: Manifest, out: Path) -> Artifact:
     with atomic_path(out) as temporary:
         model.save(temporary)
@@ -310,36 +248,6 @@ def _make_deterministic() -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _check_data(dataset: Dataset) -> None:
-    """Data that cannot be learnt from, or only in part, are told before training."""
-    if dataset.task != "classification":
-        raise InputError(
-            f"training is for classification, the data set {dataset.name!r} is for {dataset.task}"
-        )
-    classes = len(dataset.labels)
-    for name in ("train", "validation", "test"):
-        labels = dataset[name].labels
-        if not len(labels):
-            raise InputError(f"data set {dataset.name!r} has no sample in its split {name!r}")
-        if labels.min() < 0 or labels.max() >= classes:
-            raise InputError(
-                f"labels of the split {name!r} run from {labels.min()} to {labels.max()}, "
-                f"the data set has {classes} classes"
-            )
-    unseen = np.setdiff1d(
-        np.concatenate([dataset[name].labels for name in ("validation", "test")]),
-        dataset["train"].labels,
-    )
-    if len(unseen):
-        named = ", ".join(repr(dataset.labels[label]) for label in unseen[:5])
-        warnings.warn(
-            f"{dataset.name}: {len(unseen)} of {classes} classes have no sample to learn from, "
-            f"only to be tested with: {named}{', …' if len(unseen) > 5 else ''}",
-            DataWarning,
-            stacklevel=3,
-        )
-
-
 def _check_place(out: Path) -> None:
     """Find out before training, not after, that the file cannot be written."""
     if out.suffix != ".keras":
@@ -354,10 +262,6 @@ def _check_place(out: Path) -> None:
 def _plain(value: Any) -> Any:
     """As JSON gives it back."""
     return list(value) if isinstance(value, tuple) else value
-
-
-def _spec(name: str, tensor: Any, layout: str) -> TensorSpec:
-    return TensorSpec(name, tuple(tensor.shape), str(tensor.dtype), layout)
 
 
 def _versions() -> Mapping[str, str]:

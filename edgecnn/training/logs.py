@@ -7,6 +7,8 @@
 | learning_curve.png | losses and accuracies by epoch |
 | confusion.csv, confusion.png | test samples by label (row) and answer (column) |
 | per_class.csv | precision, recall, F1 and number of test samples of each class |
+| samples.csv | answers to a few validation samples behind each epoch, for sequences |
+| attention.png | where the answer to a test sample looked at its source, for sequences |
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from edgecnn.evaluation.classification import confusion_matrix, per_class
 from edgecnn.files import atomic_path, write_text_atomically
 from edgecnn.keras_files import import_keras
 from edgecnn.training.checkpoint import Course
-from edgecnn.training.pictures import confusion_picture, learning_curve
+from edgecnn.training.pictures import attention_picture, confusion_picture, learning_curve
 
 
 class LogWarning(UserWarning):
@@ -57,14 +59,16 @@ class TrainingLog:
         if self._with_events:
             self._write_events(course)
 
-    def after_training(
-        self,
-        course: Course,
-        outputs: npt.NDArray[Any],
-        truth: npt.NDArray[np.int64],
-        labels: Sequence[str],
+    def curves(self, course: Course) -> None:
+        """learning_curve.png of all epochs."""
+        _write_bytes(
+            self._folder / "learning_curve.png", learning_curve(course.history, course.best_epoch)
+        )
+
+    def classes(
+        self, outputs: npt.NDArray[Any], truth: npt.NDArray[np.int64], labels: Sequence[str]
     ) -> None:
-        """Tables and pictures; `outputs` are the test split's (n, classes), `truth` (n,)."""
+        """Tables and a picture; `outputs` are the test split's (n, classes), `truth` (n,)."""
         counts = confusion_matrix(outputs, truth)
         _write_csv(
             self._folder / "confusion.csv",
@@ -79,10 +83,30 @@ class TrainingLog:
                 for label, row in zip(labels, per_class(counts), strict=True)
             ),
         )
-        _write_bytes(
-            self._folder / "learning_curve.png", learning_curve(course.history, course.best_epoch)
-        )
         _write_bytes(self._folder / "confusion.png", confusion_picture(counts, labels))
+
+    def samples(self, epoch: int, rows: Iterable[tuple[str, str, str]]) -> None:
+        """samples.csv with (source, target, answer) of some samples behind each epoch so far.
+
+        Rows of later epochs, which a resumed training makes once more, are replaced.
+        """
+        path = self._folder / "samples.csv"
+        header = ["epoch", "source", "target", "answer"]
+        kept: list[list[str]] = []
+        if path.exists():
+            with path.open(encoding="utf-8", newline="") as file:
+                kept = [
+                    row
+                    for row in csv.reader(file)
+                    if len(row) == len(header) and row[0].isdecimal() and int(row[0]) < epoch
+                ]
+        _write_csv(path, header, [*kept, *([str(epoch), *row] for row in rows)])
+
+    def attention(
+        self, weights: npt.NDArray[Any], rows: Sequence[str], columns: Sequence[str]
+    ) -> None:
+        """attention.png of one sample: (rows of the answer, columns of the source)."""
+        _write_bytes(self._folder / "attention.png", attention_picture(weights, rows, columns))
 
     def _write_events(self, course: Course) -> None:
         """Scalars as TensorBoard reads them; tf.summary.scalar wants TensorBoard installed."""

@@ -11,6 +11,7 @@ from edgecnn import models
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.keras_files import import_keras
+from edgecnn.manifest import TensorSpec
 from edgecnn.preprocessing import Preprocessing, TextPreprocessing
 from edgecnn.registry import MODELS
 from edgecnn.training.recipe import TrainingRecipe
@@ -97,8 +98,25 @@ def compile_for_training(
     model: keras.Model, recipe: TrainingRecipe, *, epochs: int, steps_per_epoch: int
 ) -> None:
     """Give it optimizer, losses and accuracy. The optimizer has its variables afterwards."""
-    keras = import_keras()
     heads = len(model.outputs)
+    optimizer = optimizer_for(model, recipe, epochs=epochs, steps_per_epoch=steps_per_epoch)
+    loss = _smoothed(recipe.label_smoothing) if recipe.label_smoothing else _CROSS_ENTROPY
+    if heads == 1:
+        model.compile(optimizer, loss=loss, metrics=["accuracy"])
+    else:
+        model.compile(
+            optimizer,
+            loss=[loss] * heads,
+            loss_weights=[1.0] + [recipe.auxiliary_weight] * (heads - 1),
+            metrics=[["accuracy"]] + [[]] * (heads - 1),
+        )
+
+
+def optimizer_for(
+    model: keras.Model, recipe: TrainingRecipe, *, epochs: int, steps_per_epoch: int
+) -> Any:
+    """The recipe's optimizer with its schedule, and with variables for the model's weights."""
+    keras = import_keras()
     rate = _schedule(recipe, epochs, steps_per_epoch)
     clip = {} if recipe.gradient_clip is None else {"global_clipnorm": recipe.gradient_clip}
     if recipe.optimizer == "sgd":
@@ -111,16 +129,7 @@ def compile_for_training(
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     optimizer.build(model.trainable_variables)
-    loss = _smoothed(recipe.label_smoothing) if recipe.label_smoothing else _CROSS_ENTROPY
-    if heads == 1:
-        model.compile(optimizer, loss=loss, metrics=["accuracy"])
-    else:
-        model.compile(
-            optimizer,
-            loss=[loss] * heads,
-            loss_weights=[1.0] + [recipe.auxiliary_weight] * (heads - 1),
-            metrics=[["accuracy"]] + [[]] * (heads - 1),
-        )
+    return optimizer
 
 
 _CROSS_ENTROPY = "sparse_categorical_crossentropy"
@@ -179,6 +188,11 @@ def exported(model_name: str, arguments: Mapping[str, Any], trained: keras.Model
     for layer in bare.layers:
         layer.set_weights(trained.get_layer(layer.name).get_weights())
     return bare
+
+
+def spec(name: str, tensor: Any, layout: str) -> TensorSpec:
+    """A Keras tensor as a manifest describes it."""
+    return TensorSpec(name, tuple(tensor.shape), str(tensor.dtype), layout)
 
 
 def _takes(model_name: str, argument: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.reporting.attention import attention_spec
 from edgecnn.reporting.charts import LIGHT
 
 _CURVES = (
@@ -104,6 +105,13 @@ def confusion_picture(counts: npt.NDArray[np.int64], labels: Sequence[str]) -> b
             "layer": layers,
         }
     )
+
+
+def attention_picture(
+    weights: npt.NDArray[Any], rows: Sequence[str], columns: Sequence[str]
+) -> bytes:
+    """Weights (rows, columns) of an answer's subwords over those of its source."""
+    return _png(attention_spec(weights, rows, columns))
 
 
 def _png(spec: dict[str, Any]) -> bytes:

@@ -23,15 +23,18 @@ def prefetched(batches: keras.utils.PyDataset) -> Any:
     TensorFlow 2.21 epochs of 2.6 s took 5.1 s every so often. With workers of its own Keras
     makes nothing ahead of the step and waits 100 ms at each epoch's end.
     Other backends take `batches` as they are. `open_sizes` of theirs says that sizes between the
-    first and the last axis differ between epochs.
+    first and the last axis differ between epochs, `ragged` that all do between batches.
     """
     if import_keras().backend.backend() != "tensorflow":
         return batches
     import tensorflow as tf
 
     open_sizes = getattr(batches, "open_sizes", False)
+    ragged = getattr(batches, "ragged", False)
 
     def spec_of(array: Any) -> Any:
+        if ragged:
+            return tf.TensorSpec((None,) * array.ndim, array.dtype)
         sizes = (None,) * (array.ndim - 2) if open_sizes else array.shape[1:-1]
         shape = (None, *sizes, array.shape[-1]) if array.ndim > 1 else (None,)
         return tf.TensorSpec(shape, array.dtype)

@@ -151,6 +151,19 @@ RECIPES: Mapping[str, TrainingRecipe] = {
         _LARGE, batch_size=64, learning_rate=2e-3, weight_decay=0.02, label_smoothing=0.0
     ),
     "voxnet": replace(_LARGE, epochs=20, weight_decay=0.02),
+    # Gehring 2017 bounds gradients to norm 0.1 for Nesterov's momentum; Adam for it.
+    "convs2s": TrainingRecipe(
+        epochs=24,
+        batch_size=64,
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        warmup_epochs=0.5,
+        label_smoothing=0.1,
+        gradient_clip=1.0,
+        augment="none",
+        monitor="accuracy",
+        patience=None,
+    ),
 }
 
 

@@ -128,3 +128,15 @@ def test_strict_refuses_what_would_be_left_out(tmp_path):
 
     with pytest.raises(InputError, match=r"3\.png: the picture is missing"):
         load(name, strict=True)
+
+
+def test_a_sentence_is_never_learned_and_tested_with_two_translations(tmp_path: Path):
+    """Equal sentences on both sides of a split: BLEU would measure memory."""
+    rows = [f"dog {i}\tchien {i}" for i in range(40)]
+    for name, lines in (("train", rows), ("val", ["cat\tchat"]), ("test", ["dog 3\tun chien"])):
+        (tmp_path / f"{name}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    dataset = load(f"pairs:{tmp_path}")
+
+    assert "dog 3" in dataset["test"].samples
+    assert "dog 3" not in dataset["train"].samples
+    assert len(dataset["train"]) == 39

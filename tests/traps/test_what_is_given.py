@@ -115,3 +115,29 @@ def test_an_image_is_never_one_pixel_because_nobody_gave_its_size(
     row = measure(path, "onnxruntime:cpu", options=options, passes=())
     assert row.status == "ok"
     assert "taken as 1" not in " ".join(row.reasons)
+
+
+def test_ids_of_another_vocabulary_never_become_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Fluent nonsense: every id has a word in every vocabulary, only another one."""
+    from edgecnn import models
+    from edgecnn.data.subword_vocabulary import train_vocabulary
+    from edgecnn.manifest import Manifest, write_manifest
+    from edgecnn.preprocessing import SubwordPreprocessing
+
+    sentences = [f"a dog runs {place}" for place in ("here", "there", "home", "away")] * 9
+    own, other = (train_vocabulary(texts, 300) for texts in (sentences, [*sentences[::-1], "x y"]))
+    words = SubwordPreprocessing.of(own, 12)
+    path = tmp_path / "net.keras"
+    models.build(
+        "convs2s", input_shape=(12,), vocabulary_size=words.vocabulary_size, embedding=4,
+        channels=4, encoder_layers=1, decoder_layers=1,
+    ).save(path)  # fmt: skip
+    write_manifest(path, Manifest(task="translation", model="convs2s", preprocessing=words))
+    (tmp_path / "other.model").write_bytes(other)
+
+    assert invoke(["translate", str(path), "a dog", "--vocabulary", f"{tmp_path}/other.model"]) == 2
+    told = capsys.readouterr()
+    assert "is not the vocabulary" in told.err
+    assert not told.out

@@ -32,6 +32,7 @@ PASSES: Mapping[str, str] = {
     "loadgen": "edgecnn.benchmarking.passes.loadgen:find",
     "energy": "edgecnn.benchmarking.passes.energy:find",
     "cost": "edgecnn.benchmarking.passes.cost:find",
+    "sequence": "edgecnn.benchmarking.passes.sequence:find",
     "ops": "edgecnn.benchmarking.passes.ops:find",
     "sustained": "edgecnn.benchmarking.passes.sustained:find",
 }

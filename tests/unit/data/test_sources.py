@@ -13,7 +13,9 @@ from tests.unit.data.small_sources import WRITERS, write_pictures
 
 DETECTION = ("coco", "voc", "yolo")
 """Boxes instead of classes: what these promise stands in test_boxed.py."""
-CLASSIFICATION = [name for name in DATA_SOURCES.names() if name not in DETECTION]
+TRANSLATION = ("pairs",)
+"""Sentences instead of classes: what it promises stands in test_pairs.py."""
+CLASSIFICATION = [name for name in DATA_SOURCES.names() if name not in (*DETECTION, *TRANSLATION)]
 SPLIT_BEFORE = ("packed",)
 """Their splits were fixed when the files were made: a seed changes nothing."""
 SHAPES = {"image": (32, 32, 1), "text": (12,), "signal": (256, 1), "volume": (8, 8, 8, 1)}

@@ -1,0 +1,109 @@
+"""edgecnn translate: sentences in, sentences out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgecnn.cli import options
+
+if TYPE_CHECKING:
+    from edgecnn.translation import Translator
+
+
+@click.command()
+@click.argument("model", type=options.FILE)
+@click.argument("texts", nargs=-1, metavar="[TEXT]…")
+@click.option(
+    "--runtime",
+    default="",
+    show_default="that of the file's format",
+    help="Where it runs, as in litert:cpu or onnxruntime:cpu.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Threads of the runtime.",
+)
+@click.option(
+    "--beam",
+    type=click.IntRange(1, 64),
+    help="Hypotheses to follow; 1 is greedy. By default what the model ships with.",
+)
+@click.option(
+    "--vocabulary",
+    type=options.FILE,
+    help="The sentencepiece model, where the manifest was lost.",
+)
+@click.option("--times", is_flag=True, help="Also print what each sentence took, on stderr.")
+def command(
+    *,
+    model: Path,
+    texts: tuple[str, ...],
+    runtime: str,
+    threads: int,
+    beam: int | None,
+    vocabulary: Path | None,
+    times: bool,
+) -> None:
+    """Translate each TEXT with MODEL; without TEXT, standard input line by line.
+
+    MODEL is a trained .keras file or one converted from it (.tflite-seq2seq, .onnx-seq2seq). An
+    empty line gives an empty line; a line that cannot be translated gives one too, with the reason
+    on stderr and exit code 2 at the end.
+    """
+    from edgecnn.errors import InputError
+    from edgecnn.translation import load_translator
+
+    translator = load_translator(
+        model, runtime, threads=threads, beam=beam or 0, vocabulary=vocabulary
+    )
+    if texts:
+        for text in texts:
+            _answer(translator, text, times=times)
+        return
+    failed = 0
+    for number, line in enumerate(_lines(), start=1):
+        try:
+            if not line.strip():
+                click.echo("")
+            else:
+                _answer(translator, line, times=times)
+        except InputError as error:
+            failed += 1
+            click.echo("")
+            click.echo(f"line {number}: {error.message}; {error.hint}", err=True)
+    if failed:
+        raise InputError(
+            f"{failed} {'line was' if failed == 1 else 'lines were'} not translated",
+            hint="the reasons stand above; the other lines were",
+        )
+
+
+def _lines() -> Iterator[str]:
+    """Standard input as UTF-8; bytes that are none become U+FFFD."""
+    for raw in sys.stdin.buffer:
+        yield raw.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _answer(translator: Translator, text: str, *, times: bool) -> None:
+    found = translator.translate(text)
+    click.echo(found.text)
+    sys.stdout.flush()
+    for warning in found.warnings:
+        click.echo(f"{text[:40]!r}: {warning}", err=True)
+    if times:
+        spent = found.spent
+        steps = len(spent.step_ns)
+        click.echo(
+            f"  {spent.sentence_ns / 1e6:.1f} ms: encoder {spent.encoder_ns / 1e6:.1f} ms, "
+            f"{steps} steps of {sum(spent.step_ns) / max(1, steps) / 1e6:.2f} ms, "
+            f"{spent.ids / (spent.sentence_ns / 1e9):.0f} subwords/s",
+            err=True,
+        )

@@ -1,0 +1,179 @@
+"""What a sequence model looks at: the attention behind each word of an answer, and how many words
+its convolutions see at a time.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecnn import __version__
+from edgecnn.errors import InputError
+from edgecnn.files import atomic_path
+from edgecnn.registry import SEQUENCE_MODELS, lookup
+from edgecnn.reporting.assets import read
+from edgecnn.reporting.attention import attention_spec
+from edgecnn.reporting.text import clean
+from edgecnn.translation import Translation, load_translator
+
+SCHEMA_VERSION = 1
+SHOWN = 5
+"""Alternatives on the page."""
+
+
+@dataclass(frozen=True)
+class SentenceExplanation:
+    """One answer with what it rests on. `reads` and `writes` are receptive fields in subwords, None
+    where the model file does not say how many layers it has.
+    """
+
+    name: str
+    sha256: str
+    runtime: str
+    beam: int
+    translation: Translation
+    reads: int | None
+    writes: int | None
+    words_a_piece: float
+    """Words of the source for a subword of it."""
+
+    @property
+    def field(self) -> str:
+        """The receptive field in words."""
+        if self.reads is None or self.writes is None:
+            return "The file does not say how many layers it has."
+        return (
+            f"A unit of the encoder's last layer sees {self.reads} subwords of the source, about "
+            f"{self.reads * self.words_a_piece:.0f} words here; the decoder writes from the "
+            f"{self.writes} subwords written last, and looks at the whole source by attention."
+        )
+
+
+def explain_sentence(
+    model: Path, text: str, *, runtime: str = "", beam: int = 0
+) -> SentenceExplanation:
+    """Translate `text` and gather what the answer rests on.
+
+    Raises InputError for a file that is no sequence model, and for a text that it cannot read.
+    """
+    translator = load_translator(model, runtime, beam=beam)
+    found = translator.translate(text)
+    sizes = _sizes(translator.artifact)
+    session = translator.session
+    return SentenceExplanation(
+        translator.artifact.name,
+        translator.artifact.sha256,
+        session.effective.runtime_version,
+        session.decoding.beam,
+        found,
+        sizes.get("reads"),
+        sizes.get("writes"),
+        len(found.source.split()) / max(1, len(found.source_pieces) - 1),
+    )
+
+
+def _sizes(artifact: Any) -> Mapping[str, int]:
+    """Receptive fields by the network's own formula, from what training recorded."""
+    manifest = artifact.manifest
+    if manifest.model not in SEQUENCE_MODELS.names():
+        return {}
+    import inspect
+
+    module = inspect.getmodule(SEQUENCE_MODELS.load(manifest.model))
+    fields: Callable[[], Mapping[str, int]] | None = getattr(module, "receptive_fields", None)
+    return fields() if fields is not None else {}
+
+
+def write(found: SentenceExplanation, path: Path) -> None:
+    """Write `.html`, `.png` or `.json`. Raises InputError for another ending."""
+    check_ending(path)
+    content = lookup("explanation", path.suffix.lower(), _RENDERERS)(found)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def check_ending(path: Path) -> None:
+    """Raise InputError for an ending that nothing is written as."""
+    if path.suffix.lower() not in _RENDERERS:
+        raise InputError(
+            f"cannot write the explanation of a sentence as {path.suffix or 'no ending'}",
+            hint=f"known endings: {', '.join(_RENDERERS)}",
+        )
+
+
+def _spec(found: SentenceExplanation) -> dict[str, Any]:
+    read_, written = found.translation.source_pieces, found.translation.pieces
+    return attention_spec(
+        found.translation.attention, [clean(each, 24) for each in written],
+        [clean(each, 24) for each in read_],
+    )  # fmt: skip
+
+
+def _png(found: SentenceExplanation) -> bytes:
+    import vl_convert
+
+    spec = {**_spec(found), "background": "white", "padding": 12}
+    return bytes(vl_convert.vegalite_to_png(spec, scale=2))
+
+
+def _json(found: SentenceExplanation) -> bytes:
+    answer = found.translation
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "model": {"name": found.name, "sha256": found.sha256},
+        "runtime": found.runtime,
+        "beam": found.beam,
+        "source": answer.source,
+        "answer": answer.text,
+        "score": answer.hypothesis.score,
+        "warnings": list(answer.warnings),
+        "source_pieces": list(answer.source_pieces),
+        "pieces": list(answer.pieces),
+        "attention": [[round(float(value), 5) for value in row] for row in answer.attention],
+        "alternatives": [{"text": text, "score": score} for text, score in answer.alternatives],
+        "receptive_field": {"encoder": found.reads, "decoder": found.writes, "words": found.field},
+    }
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _html(found: SentenceExplanation) -> bytes:
+    import vl_convert
+
+    chart = str(vl_convert.vegalite_to_svg({**_spec(found), "background": "white"}))
+    answer = found.translation
+    others = "".join(
+        f"<tr><td>{score:.3f}</td><td>{html.escape(clean(text, 400))}</td></tr>"
+        for text, score in answer.alternatives[:SHOWN]
+    )
+    table = f"<h2>Other hypotheses</h2><table>{others}</table>" if others else ""
+    warned = "".join(f"<p><strong>{html.escape(each)}</strong></p>" for each in answer.warnings)
+    page = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{html.escape(clean(found.name))}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>{read("page.css")}
+main {{ max-width: 70rem; margin: 2rem auto; padding: 0 1rem; overflow-x: auto }}</style></head>
+<body><main>
+<h1>What {html.escape(clean(found.name, 60))} reads</h1>
+<p>{html.escape(clean(answer.source, 2000))}</p>
+<p><strong>{html.escape(clean(answer.text, 2000))}</strong></p>
+{warned}<h2>Attention</h2>
+<p>A row is a subword of the answer, a column one of the source; dark is where it looked.</p>
+<div role="img" aria-label="Attention matrix">{chart}</div>
+<h2>Receptive field</h2><p>{html.escape(found.field)}</p>
+{table}
+<footer><p>edgecnn {__version__}, {html.escape(clean(found.runtime, 80))}, beam {found.beam},
+sha256 {found.sha256[:16]}…</p></footer>
+</main></body></html>
+"""
+    return page.encode()
+
+
+_RENDERERS: Mapping[str, Callable[[SentenceExplanation], bytes]] = {
+    ".html": _html,
+    ".png": _png,
+    ".json": _json,
+}

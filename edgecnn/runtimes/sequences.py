@@ -1,0 +1,241 @@
+"""A model that answers with a sequence, behind the Session of any runtime.
+
+Two graphs in one session: the encoder runs once a sample, the step once for each id of the answer.
+What the step remembers is kept here in numpy, so that any runtime serves. What goes in are ids
+(batch, length), what comes out are ids (batch, length), ended by 3 and filled up with 0.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import InputError
+from edgecnn.manifest import TensorSpec
+from edgecnn.results import RuntimeOptions
+from edgecnn.runtimes.base import Array, Invocation, Session
+from edgecnn.runtimes.tensors import from_model, to_model
+from edgecnn.sequences.parts import state_names, step_outputs
+from edgecnn.sequences.search import Decoding, Hypothesis, padded, search
+from edgecnn.sequences.states import States
+
+Ids = npt.NDArray[np.int64]
+TOKEN, POSITION = "token", "position"
+
+
+@dataclass
+class Spent:
+    """What one sample took: nanoseconds of the encoder and of each step, hypotheses searched."""
+
+    encoder_ns: int = 0
+    step_ns: list[int] = field(default_factory=list)
+    sentence_ns: int = 0
+    ids: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best hypothesis for one sample, where it looked (steps, length), and what it took."""
+
+    best: Hypothesis
+    attention: npt.NDArray[np.float32]
+    spent: Spent
+    alternatives: tuple[Hypothesis, ...] = ()
+
+
+class SequenceSession(Session):
+    """An encoder and a step, each loaded in the same runtime.
+
+    `step` has one row or `decoding.beam` rows. Raises InputError for graphs that do not belong
+    together: what the encoder gives is what the step takes.
+    """
+
+    def __init__(
+        self,
+        encoder: Session,
+        step: Session,
+        *,
+        decoding: Decoding,
+        memory: Sequence[str],
+        options: RuntimeOptions,
+        first_attempt: str = "",
+    ) -> None:
+        self._encoder, self._step = encoder, step
+        self.decoding = decoding
+        self._specs = {_plain(spec.name): spec for spec in step.inputs}
+        self._order = [_plain(spec.name) for spec in step.inputs]
+        self._memory = tuple(memory)
+        self._states = state_names(self._order)
+        _check_together(encoder, step, self._memory, self._states)
+        self._outputs = _in_order(step, step_outputs(self._states))
+        self._rows = int(step.inputs[0].shape[0] or 1)
+        (source,) = encoder.inputs
+        self.length = int(source.shape[1] or 0)
+        shape = (options.batch, self.length)
+        self.inputs = (TensorSpec("source", shape, source.dtype, "NL"),)
+        self.outputs = (TensorSpec("answer", shape, "int32", "NL"),)
+        self.spent: list[Spent] = []
+        effective = step.effective
+        details = {
+            **effective.details,
+            "encoder": {**encoder.effective.details, "provider": encoder.effective.provider},
+            "beam": decoding.beam,
+            "length_penalty": decoding.length_penalty,
+            "rows_a_step": self._rows,
+        }
+        if first_attempt:
+            details["one_row_because"] = first_attempt
+        self.effective = replace(effective, details=details)
+
+    def bind(self, tensors: Sequence[Array]) -> Invocation:
+        (sources,) = tensors
+
+        def invoke() -> Sequence[Array]:
+            answers = [self.answer(sources[row : row + 1]) for row in range(len(sources))]
+            self.spent = [answer.spent for answer in answers]
+            return [padded([answer.best.ids for answer in answers], self.length)]
+
+        return invoke
+
+    def answer(self, source: Array, decoding: Decoding | None = None) -> Answer:
+        """Search the answer to one source (1, length) of ids."""
+        started = time.perf_counter_ns()
+        spent = Spent()
+        memory = self._read(source)
+        spent.encoder_ns = time.perf_counter_ns() - started
+        steps = _Steps(self, memory, spent)
+        found = search(steps, decoding or self.decoding, self.length - 1)
+        spent.sentence_ns = time.perf_counter_ns() - started
+        spent.ids = len(found[0].ids) + 1
+        path = found[0].origins
+        looked = [weights[row] for weights, row in zip(steps.attention, path, strict=False)]
+        width = int((np.asarray(source) != 0).sum())
+        attention = np.stack(looked)[:, :width] if looked else np.zeros((0, width), np.float32)
+        return Answer(found[0], attention, spent, tuple(found[1:]))
+
+    def _read(self, source: Array) -> dict[str, Array]:
+        """The encoder's outputs by name, in the step's own form, one row each."""
+        outputs = self._encoder.bind([np.ascontiguousarray(source)])()
+        named = {
+            _plain(spec.name): from_model(np.array(array), spec)
+            for spec, array in zip(self._encoder.outputs, outputs, strict=True)
+        }
+        memory = {}
+        for name in self._memory:
+            spec = self._specs[name]
+            row = to_model(named[name], replace(spec, shape=(1, *spec.shape[1:])))
+            memory[name] = np.repeat(row, self._rows, axis=0) if self._rows > 1 else row
+        return memory
+
+    @property
+    def state_widths(self) -> dict[str, int]:
+        return {name: int(self._specs[name].shape[1] or 0) for name in self._states}
+
+    def run_step(
+        self, memory: dict[str, Array], states: dict[str, Array], ids: Ids, position: int
+    ) -> list[Array]:
+        """Scores, attention and newest states of up to as many rows as the step has."""
+        count = len(ids)
+        column = np.zeros((self._rows, 1), np.int32)
+        column[:count, 0] = ids
+        given = {TOKEN: column, POSITION: np.full((self._rows, 1), position, np.int32), **memory}
+        for name, array in states.items():
+            whole = array
+            if count < self._rows:
+                whole = np.concatenate([array, np.zeros((self._rows - count, array.shape[1]))])
+            given[name] = to_model(whole, self._specs[name])
+        for name in (TOKEN, POSITION):
+            given[name] = np.asarray(given[name], self._specs[name].dtype)
+        outputs = self._step.bind([given[name] for name in self._order])()
+        specs = self._step.outputs
+        return [
+            from_model(np.array(outputs[place][:count]), specs[place]) for place in self._outputs
+        ]
+
+    @property
+    def rows(self) -> int:
+        """Rows of a step."""
+        return self._rows
+
+
+class _Steps:
+    """The step of one sample as the search calls it; keeps what the decoder remembers."""
+
+    def __init__(self, session: SequenceSession, memory: dict[str, Array], spent: Spent) -> None:
+        self._session, self._memory, self._spent = session, memory, spent
+        self._states = States(session.state_widths, 1)
+        self.attention: list[Array] = []
+
+    def __call__(self, ids: Ids, position: int, origins: Ids) -> Array:
+        self._states.follow(origins)
+        rows = self._session.rows
+        parts: list[list[Array]] = []
+        for start in range(0, len(ids), rows):
+            chosen = slice(start, start + rows)
+            states = {name: array[chosen] for name, array in self._states.arrays.items()}
+            before = time.perf_counter_ns()
+            parts.append(self._session.run_step(self._memory, states, ids[chosen], position))
+            self._spent.step_ns.append(time.perf_counter_ns() - before)
+        outputs = parts[0]
+        if len(parts) > 1:
+            outputs = [np.concatenate(each) for each in zip(*parts, strict=True)]
+        scores, attention, *newest = outputs
+        self._states.push(newest)
+        self.attention.append(attention)
+        return scores
+
+
+def _in_order(step: Session, names: Sequence[str]) -> list[int]:
+    """Where the step's outputs stand; converters order them by name, or as they like."""
+    known = [_plain(spec.name) for spec in step.outputs]
+    if set(names) <= set(known):
+        return [known.index(name) for name in names]
+    return list(range(len(names)))
+
+
+def _plain(name: str) -> str:
+    """A tensor's name as the converter was told it ("token" of "serving_default_token:0")."""
+    return name.rpartition("/")[2].partition(":")[0].removeprefix("serving_default_")
+
+
+def _check_together(
+    encoder: Session, step: Session, memory: Sequence[str], states: Sequence[str]
+) -> None:
+    if len(encoder.inputs) != 1 or len(encoder.inputs[0].shape) != 2:
+        raise InputError("the encoder takes something else than ids (batch, length)")
+    given = {_plain(spec.name): spec.shape[1:] for spec in encoder.outputs}
+    taken = {_plain(spec.name): spec.shape[1:] for spec in step.inputs}
+    for name in memory:
+        if name not in given or taken.get(name) != given[name]:
+            raise InputError(
+                f"encoder and step do not belong together: {name!r} is {given.get(name)} and "
+                f"{taken.get(name)}"
+            )
+    wanted = {TOKEN, POSITION, *memory, *states}
+    if not states or set(taken) != wanted or len(step.outputs) != 2 + len(states):
+        raise InputError(
+            f"a step takes token, position, {', '.join(memory)} and states, "
+            f"received: {', '.join(taken)}"
+        )
+    places = _in_order(step, step_outputs(states))[2:]
+    for name, place in zip(states, places, strict=True):
+        width, new = taken[name][-1] or 0, step.outputs[place].shape[-1] or 0
+        if not new or width % new:
+            raise InputError(f"the step's {name} holds {width} values and is renewed by {new}")
+
+
+def decoding_for(options: RuntimeOptions, own: Decoding) -> Decoding:
+    """What the options ask for, or what the model ships with."""
+    return replace(own, beam=options.beam) if options.beam else own
+
+
+def graph_options(options: RuntimeOptions, rows: int) -> RuntimeOptions:
+    """For one of the graphs: its own batch, and nothing that speaks of the whole."""
+    return replace(options, batch=rows, beam=0, shape="")
+
+
+__all__ = ["Answer", "SequenceSession", "Spent", "decoding_for", "graph_options"]

@@ -1,0 +1,172 @@
+"""Greedy and beam search over any network that scores the next id of a sequence.
+
+A `Step` hides where scores are from. It is called with the ids chosen last, one a row, their
+position (from 1), and for each row the row of the call before that it continues, so that whoever
+holds states can follow. All rows of a call are one position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors import InputError
+from edgecnn.preprocessing.subwords import END, PADDING, START, UNKNOWN
+
+Ids = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
+Step = Callable[[Ids, int, Ids], npt.NDArray[Any]]
+"""(ids (rows,), position, origins (rows,)) → scores (rows, vocabulary), not normalized."""
+
+NEVER = (PADDING, UNKNOWN, START)
+"""Ids that are no part of an answer."""
+MAX_BEAM = 64
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How an answer is searched for.
+
+    `beam` hypotheses are followed at a time; 1 is greedy. The best has the highest sum of log
+    probabilities / length ** `length_penalty`, its end counted in (Wu 2016 without the constants):
+    0 prefers short answers, 1 compares means.
+    """
+
+    beam: int = 5
+    length_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.beam <= MAX_BEAM:
+            raise InputError(f"a beam is 1 to {MAX_BEAM} hypotheses wide, received: {self.beam}")
+        if not 0 <= self.length_penalty <= 10:
+            raise InputError(
+                f"the length penalty must be between 0 and 10, received: {self.length_penalty}"
+            )
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """An answer without start and end. `score` is what hypotheses are compared by; `ended` False
+    where the longest length came before the end; `origins` are the rows that made it, one a step.
+    """
+
+    ids: tuple[int, ...]
+    score: float
+    ended: bool
+    origins: tuple[int, ...] = ()
+
+
+def greedy(step: Step, rows: int, most: int) -> list[Hypothesis]:
+    """The best next id at each position, for `rows` samples at once, up to `most` ids each."""
+    ids = np.full(rows, START, np.int64)
+    origins = np.arange(rows)
+    found: list[list[int]] = [[] for _ in range(rows)]
+    totals = np.zeros(rows)
+    open_rows = np.ones(rows, bool)
+    for position in range(1, most + 2):
+        chances = log_probabilities(step(ids, position, origins))
+        ids = chances.argmax(axis=1)
+        best = chances[origins, ids]
+        totals = np.where(open_rows, totals + best, totals)
+        for row in np.flatnonzero(open_rows & (ids != END)):
+            found[row].append(int(ids[row]))
+        open_rows &= ids != END
+        ids = np.where(open_rows, ids, PADDING)
+        if position > most or not open_rows.any():
+            break
+    return [
+        Hypothesis(
+            tuple(row[:most]), float(total) / (len(row) + 1), not still, (index,) * (len(row) + 1)
+        )
+        for index, (row, total, still) in enumerate(zip(found, totals, open_rows, strict=True))
+    ]
+
+
+def search(step: Step, decoding: Decoding, most: int) -> list[Hypothesis]:
+    """The finished hypotheses of a beam search for one sample, best first; at least one.
+
+    At each position the 2 × beam best continuations are looked at: those among the first `beam`
+    that end are finished, and the `beam` best of the others go on. The search is over at `most`
+    ids, or once `beam` are finished and none that goes on has a better score than the best.
+    """
+    if decoding.beam == 1:
+        return greedy(step, 1, most)
+    width = decoding.beam
+    ids, origins = np.asarray([START]), np.asarray([0])
+    histories: list[tuple[int, ...]] = [()]
+    paths: list[tuple[int, ...]] = [()]
+    totals = np.zeros(1)
+    finished: list[Hypothesis] = []
+    for position in range(1, most + 2):
+        chances = log_probabilities(step(ids, position, origins))
+        if position > most:  # nothing but the end fits any more
+            chances[:, np.arange(chances.shape[1]) != END] = -np.inf
+        order, values = _best(totals[:, None] + chances, 2 * width)
+        order, values = order[np.isfinite(values)], values[np.isfinite(values)]
+        rows, chosen = np.divmod(order, chances.shape[1])
+        ends = chosen == END
+        for rank in np.flatnonzero(ends[:width]):
+            row = int(rows[rank])
+            score = float(values[rank]) / position**decoding.length_penalty
+            finished.append(Hypothesis(histories[row], score, position <= most, (*paths[row], row)))
+        going = np.flatnonzero(~ends)[:width]
+        if not len(going):
+            break
+        ids, origins, totals = chosen[going], rows[going], values[going]
+        reached = float(totals[0]) / position**decoding.length_penalty
+        if len(finished) >= width and max(one.score for one in finished) >= reached:
+            break
+        paths = [(*paths[row], int(row)) for row in origins]
+        histories = [(*histories[row], int(token)) for row, token in zip(origins, ids, strict=True)]
+    return sorted(finished, key=lambda hypothesis: -hypothesis.score)
+
+
+def log_probabilities(scores: npt.NDArray[Any]) -> Scores:
+    """Normalized over the last axis (rows, vocabulary); ids that are no part of an answer get −∞.
+
+    Raises InputError where scores are not finite: no order of them would mean anything.
+    """
+    values = np.array(scores, np.float32)
+    values[:, NEVER] = -np.inf
+    peak = values.max(axis=1, keepdims=True)
+    if not np.isfinite(peak).all():
+        raise InputError(
+            "the network's scores are not finite",
+            hint="float16 overflows above 65504: use another recipe",
+        )
+    values -= peak
+    normalized: Scores = values - np.log(np.exp(values).sum(axis=1, keepdims=True))
+    return normalized
+
+
+def _best(values: npt.NDArray[Any], count: int) -> tuple[Ids, npt.NDArray[Any]]:
+    """Flat indices and values of the highest, best first; of equal ones the first."""
+    flat = values.ravel()
+    count = min(count, flat.size)
+    candidates = np.argpartition(-flat, count - 1)[:count]
+    order = candidates[np.lexsort((candidates, -flat[candidates]))]
+    return order, flat[order]
+
+
+def padded(answers: Sequence[Sequence[int]], length: int) -> npt.NDArray[np.int32]:
+    """Ids (samples, length) int32, each ended and filled up; longer ones are cut."""
+    rows = np.full((len(answers), length), PADDING, np.int32)
+    for row, answer in zip(rows, answers, strict=True):
+        kept = [*answer[: length - 1], END]
+        row[: len(kept)] = kept
+    return rows
+
+
+def unpadded(row: npt.NDArray[Any]) -> list[int]:
+    """The ids of a row up to its end, without those that are no part of an answer."""
+    ids: list[int] = []
+    for value in row.tolist():
+        if value == END:
+            break
+        if value not in NEVER:
+            ids.append(int(value))
+    return ids

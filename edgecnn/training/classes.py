@@ -1,0 +1,169 @@
+"""Learning classes: a label a sample, and how often the best answer is the right one."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.data.base import Dataset, Labels, Split
+from edgecnn.data.left_out import DataWarning
+from edgecnn.errors import InputError
+from edgecnn.evaluation.classification import top1_accuracy
+from edgecnn.manifest import TensorSpec
+from edgecnn.preprocessing import Preprocessing
+from edgecnn.registry import SEQUENCE_MODELS
+from edgecnn.training import network
+from edgecnn.training.augmentation import augmentation_for
+from edgecnn.training.batches import Tensors, plain_batches, training_batches
+from edgecnn.training.checkpoint import Course
+from edgecnn.training.devices import multiple_of
+from edgecnn.training.logs import TrainingLog
+from edgecnn.training.recipe import TrainingRecipe, balanced_weights
+
+if TYPE_CHECKING:
+    import keras
+
+_EVALUATION_BATCH = 256
+
+
+class ClassSubject:
+    """A classifier with one or several heads; see `subject.Subject`."""
+
+    def __init__(self, model_name: str, dataset: Dataset, input_size: int | None = None) -> None:
+        if model_name in SEQUENCE_MODELS.names():
+            raise InputError(
+                f"{model_name} answers with sentences, the data set {dataset.name!r} has classes",
+                hint="give it sentences with their translations: --data pairs:FILE.tsv",
+            )
+        _check_data(dataset)
+        self._name, self._dataset = model_name, dataset
+        shape = network.input_shape(model_name, dataset, input_size)
+        self.preprocessing: Preprocessing = dataset.preprocessing(shape)
+        self.arguments = network.arguments_for(model_name, shape, dataset, self.preprocessing)
+        self._test: npt.NDArray[np.float32] | None = None
+
+    def build(self, *, seed: int, precision: str) -> keras.Model:
+        return network.build(self._name, self.arguments, seed=seed, precision=precision)
+
+    def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:
+        self._recipe, self._seed, self._devices = recipe, seed, devices
+        self._tensors = Tensors(self._dataset["train"], self.preprocessing)
+
+    def steps(self) -> int:
+        used = len(self._tensors) // self._devices * self._devices
+        return -(-used // self._recipe.batch_size)
+
+    def compile(self, model: keras.Model, *, epochs: int) -> None:
+        network.compile_for_training(
+            model, self._recipe, epochs=epochs, steps_per_epoch=self.steps()
+        )
+
+    def training(self, model: keras.Model, *, epoch: int, first: int) -> Any:
+        recipe = self._recipe
+        weights = None
+        if recipe.class_weights == "balanced":
+            weights = balanced_weights(self._dataset["train"].labels, len(self._dataset.labels))
+        return training_batches(
+            self._tensors,
+            recipe.batch_size,
+            seed=self._seed,
+            augment=augmentation_for(
+                self._dataset.modality,
+                recipe.augment,
+                mirror=bool(recipe.mirror),
+                preprocessing=self.preprocessing,
+            ),
+            class_weights=weights,
+            heads=len(model.outputs),
+            devices=self._devices,
+            epoch=epoch,
+            first=first,
+        )
+
+    def validation(self, model: keras.Model) -> Any:
+        return plain_batches(
+            Tensors(self._dataset["validation"], self.preprocessing),
+            multiple_of(self._devices, _EVALUATION_BATCH),
+            heads=len(model.outputs),
+            devices=self._devices,
+        )
+
+    def exported(self, model: keras.Model) -> keras.Model:
+        return network.exported(self._name, self.arguments, model)
+
+    def measure(self, bare: keras.Model) -> dict[str, float]:
+        """Accuracy and mean cross-entropy."""
+        found: dict[str, float] = {}
+        for name in ("validation", "test"):
+            split = self._dataset[name]
+            outputs = _outputs(bare, split, self.preprocessing)
+            for metric, value in _metrics(outputs, split.labels).items():
+                found[f"{name}_{metric}"] = value
+            if name == "test":
+                self._test = outputs
+        return found
+
+    def specs(self, bare: keras.Model) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        layout = self.preprocessing.layout
+        return (
+            (network.spec(bare.inputs[0].name, bare.inputs[0], layout),),
+            (network.spec(bare.layers[-1].name, bare.outputs[0], "NC"),),
+        )
+
+    def after_epoch(self, model: keras.Model, course: Course, log: TrainingLog) -> None:
+        """Nothing beside the numbers."""
+
+    def after_training(self, course: Course, log: TrainingLog) -> None:
+        assert self._test is not None
+        log.curves(course)
+        log.classes(self._test, self._dataset["test"].labels, self._dataset.labels)
+
+
+def _outputs(
+    model: keras.Model, split: Split, preprocessing: Preprocessing
+) -> npt.NDArray[np.float32]:
+    """Probabilities (n, classes) for a split, batch by batch."""
+    return np.concatenate(
+        [
+            np.asarray(model.predict_on_batch(tensors))
+            for tensors, _ in split.tensors(preprocessing, _EVALUATION_BATCH)
+        ]
+    )
+
+
+def _metrics(outputs: npt.NDArray[np.float32], labels: Labels) -> dict[str, float]:
+    """Accuracy and mean cross-entropy (nats)."""
+    of_label = np.take_along_axis(outputs, labels[:, None], axis=1)
+    return {
+        "accuracy": top1_accuracy(outputs, labels).value,
+        "loss": float(-np.log(np.maximum(of_label, 1e-7)).mean()),
+    }
+
+
+def _check_data(dataset: Dataset) -> None:
+    """Data that cannot be learnt from, or only in part, are told before training."""
+    classes = len(dataset.labels)
+    for name in ("train", "validation", "test"):
+        labels = dataset[name].labels
+        if not len(labels):
+            raise InputError(f"data set {dataset.name!r} has no sample in its split {name!r}")
+        if labels.min() < 0 or labels.max() >= classes:
+            raise InputError(
+                f"labels of the split {name!r} run from {labels.min()} to {labels.max()}, "
+                f"the data set has {classes} classes"
+            )
+    unseen = np.setdiff1d(
+        np.concatenate([dataset[name].labels for name in ("validation", "test")]),
+        dataset["train"].labels,
+    )
+    if len(unseen):
+        named = ", ".join(repr(dataset.labels[label]) for label in unseen[:5])
+        warnings.warn(
+            f"{dataset.name}: {len(unseen)} of {classes} classes have no sample to learn from, "
+            f"only to be tested with: {named}{', …' if len(unseen) > 5 else ''}",
+            DataWarning,
+            stacklevel=5,
+        )

@@ -1,0 +1,90 @@
+"""What of a training depends on the kind of answers: batches, loss, figures and pictures.
+
+The trainer (`training.fit`) knows epochs, checkpoints and files; a subject knows what is learned.
+There is one for classes (`training.classes`) and one for sequences (`training.sequences`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgecnn.data.base import Dataset
+from edgecnn.errors import InputError
+from edgecnn.manifest import TensorSpec
+from edgecnn.preprocessing import Preprocessing
+from edgecnn.training.checkpoint import Course
+from edgecnn.training.logs import TrainingLog
+from edgecnn.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    import keras
+
+_SUBJECTS: Mapping[str, str] = {
+    "classification": "edgecnn.training.classes:ClassSubject",
+    "translation": "edgecnn.training.sequences:SequenceSubject",
+}
+
+
+class Subject(Protocol):
+    """One network that learns one data set."""
+
+    preprocessing: Preprocessing
+    arguments: Mapping[str, Any]
+    """What the network's build function is called with."""
+
+    def build(self, *, seed: int, precision: str) -> keras.Model:
+        """The network with fresh weights, as it is trained."""
+
+    def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:
+        """Read the data as `recipe` wants them, on this many devices. Comes before all below."""
+
+    def steps(self) -> int:
+        """Batches in an epoch."""
+
+    def compile(self, model: keras.Model, *, epochs: int) -> None:
+        """Give the network optimizer, losses and a metric called accuracy."""
+
+    def training(self, model: keras.Model, *, epoch: int, first: int) -> Any:
+        """Batches that begin at batch `first` of `epoch`: a function of (seed, epoch, batch).
+
+        `next_epoch()` goes on to the next; `error` holds what reading a batch raised.
+        """
+
+    def validation(self, model: keras.Model) -> Any:
+        """Batches of the validation split, always the same."""
+
+    def exported(self, model: keras.Model) -> keras.Model:
+        """The trained network without what training alone needs."""
+
+    def measure(self, bare: keras.Model) -> dict[str, float]:
+        """Figures of validation and test, for the manifest."""
+
+    def specs(self, bare: keras.Model) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """Inputs and outputs, for the manifest."""
+
+    def after_epoch(self, model: keras.Model, course: Course, log: TrainingLog) -> None:
+        """What the log shows of an epoch beside its numbers."""
+
+    def after_training(self, course: Course, log: TrainingLog) -> None:
+        """Tables and pictures of the test, behind `measure`."""
+
+
+def open_subject(model_name: str, dataset: Dataset, input_size: int | None = None) -> Subject:
+    """What `model_name` learns from `dataset`.
+
+    Raises InputError for data that are for another task than the network, and that cannot be
+    learned from.
+    """
+    place = _SUBJECTS.get(dataset.task)
+    if place is None:
+        raise InputError(
+            f"training is for {' and '.join(_SUBJECTS)}, the data set {dataset.name!r} is for "
+            f"{dataset.task}"
+        )
+    module, _, name = place.partition(":")
+    subject: Subject = getattr(importlib.import_module(module), name)(
+        model_name, dataset, input_size
+    )
+    return subject
