@@ -52,6 +52,10 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("runs/translation/convs2s.keras"))
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--limit", type=int, help="test sentences, instead of all")
+    parser.add_argument("--targets", default=",".join(TARGETS), help="what to convert to")
+    parser.add_argument(
+        "--without-keras", action="store_true", help="compare with the first target instead"
+    )
     parser.add_argument(
         "--fractions", default="", help="parts of the training data, as in 0.25,0.5"
     )
@@ -62,10 +66,13 @@ def main() -> None:
     if not options.model.exists():
         _train(dataset, options.model, options.epochs)
     parent = load_artifact(options.model)
+    targets = options.targets.split(",")
     outcomes = convert(
-        options.model, TARGETS, calibration=dataset, out=options.model.parent / "files"
+        options.model, targets, calibration=dataset, out=options.model.parent / "files"
     )
-    paths = [options.model, *(each.artifact.path for each in outcomes if each.artifact)]
+    paths = [each.artifact.path for each in outcomes if each.artifact]
+    if not options.without_keras:
+        paths.insert(0, options.model)
     words = parent.manifest.preprocessing
     assert isinstance(words, SubwordPreprocessing)
     split = dataset["test"]
@@ -78,7 +85,7 @@ def main() -> None:
         for beam in BEAMS:
             row, outputs = _measure(path, beam, sources)
             accuracy = scorer.accuracy(outputs)
-            if path == options.model:
+            if path == paths[0]:
                 reference[beam] = outputs
             else:
                 accuracy = scorer.beside_parent(accuracy, outputs, reference[beam])

@@ -46,7 +46,7 @@ def _board_names() -> list[str]:
 @options.shape()
 @click.option(
     "--beam",
-    type=click.IntRange(1, 64),
+    type=int,
     help="Hypotheses that a sequence model follows; 1 is greedy. By default its own number.",
 )
 @options.scenario()

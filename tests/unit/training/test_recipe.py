@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError
-from edgecnn.registry import MODELS
+from edgecnn.registry import MODELS, SEQUENCE_MODELS
 from edgecnn.training.recipe import RECIPES, TrainingRecipe, balanced_weights, recipe_for
 
 
 def test_every_network_has_a_recipe():
-    assert set(RECIPES) == set(MODELS.builtin)
+    assert set(RECIPES) == {*MODELS.builtin, *SEQUENCE_MODELS.builtin}
 
 
 def test_changes_leave_the_rest_of_the_recipe():
