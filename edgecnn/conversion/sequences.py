@@ -350,7 +350,7 @@ class _Job:
         )
         if self._compared is None:
             self._compared = self._states(self._verification)
-        sources = [{"source": sample} for sample in self._verification]
+        sources = [{"source": np.asarray(sample)} for sample in self._verification]
         wanted = KerasSteps(self._parts).encoded(np.concatenate([*self._verification]))
         answered = [_run(encoder, each) for each in sources]
         found = [np.concatenate([each[name] for each in answered]) for name in self._parts.memory]
