@@ -1,7 +1,7 @@
 """Runs in onnx2tf's environment: one ONNX file to one TFLite file.
 
 Reads a request as JSON from standard input and answers with one line of JSON. It needs nothing
-of edgecnn. Before anything is converted, each node is asked for in onnx2tf's own table.
+of edgecnn.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ ENVIRONMENT = "onnx2tf"
 TIMEOUT_SECS = 1800.0
 _HINT = "the model uses an operation that onnx2tf does not know; an onnx target may take it"
 _WORKER = Path(__file__).with_name("onnx2tf_worker.py")
+_NOT_THERE = ("NotImplementedError", "NodeValidationError")
+"""What onnx2tf raises for an operator that it does not write; it names the layer."""
 _CHANNELS_FIRST = ("NCL", "NCHW", "NCDHW")
 
 
@@ -107,15 +109,10 @@ def _run(python: Path, request: dict[str, Any]) -> Path:
         said = [line for line in done.stderr.splitlines() if line.strip()]
         why = said[-1] if said else f"it ended with code {done.returncode}"
         raise InputError(f"onnx2tf failed: {shortened(why, 300)}", hint=_HINT) from None
-    if unknown := answer.get("unsupported"):
-        shown = ", ".join(
-            f"{each['operator']} (layer {each['layer']!r}: {shortened(each['reason'], 200)})"
-            for each in unknown[:3]
-        )
-        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-        raise UnsupportedError(f"onnx2tf has no TFLite form of {shown}{more}", hint=_HINT)
     if "error" in answer:
-        raise InputError(f"onnx2tf failed: {shortened(str(answer['error']), 600)}", hint=_HINT)
+        reason = shortened(str(answer["error"]), 600)
+        kind = UnsupportedError if reason.startswith(_NOT_THERE) else InputError
+        raise kind(f"onnx2tf failed: {reason}", hint=_HINT)
     return Path(str(answer["file"]))
 
 
