@@ -122,7 +122,9 @@ def _text(path: Path, text: str) -> Content:
             return Content("", what, hint.replace("NAME", path.name))
     first = " ".join(text.split())
     shown = first if len(first) <= 60 else first[:60] + "…"
-    return Content("", f'a text file ("{shown}")', "pass a .tflite, .onnx or .keras file")
+    return Content(
+        "", f'a text file ("{shown}")', "pass a .tflite, .onnx, .keras, .param or .mnn file"
+    )
 
 
 _AGAIN = "download or copy it again"
@@ -146,7 +148,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
         "benchmark the ONNX or TFLite file that it was made from",
     ),
     (r"<\?xml.*accessdenied|<\?xml.*<error>", "an error message of a server (XML)", _LOGIN),
-    (r"<\?xml|<[a-z]+[ >]", "an XML file", "pass a .tflite, .onnx or .keras file"),
+    (r"<\?xml|<[a-z]+[ >]", "an XML file", "pass a .tflite, .onnx, .keras, .param or .mnn file"),
     (
         r'\{.*"measurements"\s*:',
         "a results file of edgecnn",
@@ -220,9 +222,17 @@ _MAGIC: tuple[tuple[bytes, int, _Describe], ...] = (
     (b"\x89PNG", 0, _plain("an image (PNG)", _IMAGE)),
     (b"\xff\xd8\xff", 0, _plain("an image (JPEG)", _IMAGE)),
     (b"GIF8", 0, _plain("an image (GIF)", _IMAGE)),
-    (b"%PDF", 0, _plain("a PDF document", "pass a .tflite, .onnx or .keras file")),
-    (b"\x7fELF", 0, _plain("a program or library (ELF)", "pass a .tflite, .onnx or .keras file")),
-    (b"MZ", 0, _plain("a program of Windows", "pass a .tflite, .onnx or .keras file")),
+    (b"%PDF", 0, _plain("a PDF document", "pass a .tflite, .onnx, .keras, .param or .mnn file")),
+    (
+        b"\x7fELF",
+        0,
+        _plain("a program or library (ELF)", "pass a .tflite, .onnx, .keras, .param or .mnn file"),
+    ),
+    (
+        b"MZ",
+        0,
+        _plain("a program of Windows", "pass a .tflite, .onnx, .keras, .param or .mnn file"),
+    ),
     (bytes(64), 0, _plain("a file of zeros (a download that did not finish)", _AGAIN)),
 )
 """(bytes, where they stand, what it is)."""
