@@ -265,9 +265,13 @@ def page(found: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for (name, route), pair in pairs.items():
-        cells = [cell for row in pair for cell in (_said(row), f"{row['convert_s']:.1f} s")]
-        lines.append(f"| {name} | {route} | {pair[0]['open_s']:.1f} s | {' | '.join(cells)} |")
+        cells = [cell for row in pair for cell in (_said(row), _seconds(row["convert_s"]))]
+        lines.append(f"| {name} | {route} | {_seconds(pair[0]['open_s'])} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f} s"
 
 
 def _said(row: Mapping[str, Any]) -> str:
@@ -318,11 +322,16 @@ def main() -> None:
         else:
             found += json.loads(lines[-1])
         print(name, route, *(_said(row) for row in found[-len(TARGETS) :]), flush=True)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    found = merged(found, arguments.out / "import_routes.json")
-    text = json.dumps({"rows": found, "numpy": np.__version__}, indent=1)
-    (arguments.out / "import_routes.json").write_text(text + "\n", encoding="utf-8")
-    (arguments.out / "import_routes.md").write_text(page(found), encoding="utf-8")
+        write(found, arguments.out)  # an interruption loses nothing
+
+
+def write(found: list[dict[str, Any]], folder: Path) -> None:
+    """The rows as JSON and as a page; what an earlier run measured stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = merged(found, folder / "import_routes.json")
+    text = json.dumps({"rows": whole, "numpy": np.__version__}, indent=1)
+    (folder / "import_routes.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "import_routes.md").write_text(page(whole), encoding="utf-8")
 
 
 if __name__ == "__main__":
