@@ -90,7 +90,14 @@ class TensorFlowSource(SourceModel):
 
         if batch not in self._kept:
             function = tf.function(self.function(), input_signature=self.signature(batch))
-            self._kept[batch] = function.get_concrete_function()
+            # Functions inside are then traced as plain Python: Keras compiles grouped convolutions
+            # by themselves, and such a function is not inlined.
+            eagerly = tf.config.functions_run_eagerly()
+            tf.config.run_functions_eagerly(True)
+            try:
+                self._kept[batch] = function.get_concrete_function()
+            finally:
+                tf.config.run_functions_eagerly(eagerly)
         return self._kept[batch]
 
     def tracked(self) -> Any:

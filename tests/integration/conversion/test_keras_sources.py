@@ -60,7 +60,12 @@ def odd_activations() -> Any:
     return [layers.Conv2D(4, 3, activation=name) for name in ("silu", "mish", "celu", "hard_silu")]
 
 
-@pytest.mark.parametrize("build", [constants, exact_gelu, odd_activations])
+def grouped() -> Any:
+    """Keras compiles a convolution in groups by itself, as a function inside of the graph."""
+    return [layers.Conv2D(4, 3, groups=1), layers.Conv2D(4, 3, groups=2)]
+
+
+@pytest.mark.parametrize("build", [constants, exact_gelu, odd_activations, grouped])
 def test_layers_compute_the_same_in_both_formats(build: Callable[[], Any], tmp_path: Path):
     model = keras.Sequential([keras.Input((12, 12, 3)), *build(), layers.GlobalMaxPooling2D()])
     both(model, tmp_path)
