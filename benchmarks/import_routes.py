@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from networks import RESULTS
 
+from edgecnn.models import applications
+
 if TYPE_CHECKING:
     import keras
 
@@ -38,6 +40,10 @@ APPLICATIONS = {
     "NASNetMobile": 96, "InceptionV3": 96, "Xception": 96, "VGG16": 64, "ConvNeXtTiny": 64,
 }  # fmt: skip
 """Name → height and width; smaller than their own, since size does not decide what converts."""
+
+
+RANGES = {"raw": (0, 255), "-1..1": (-1, 1), "caffe": (-124, 151), "imagenet-torch": (-2.1, 2.6)}
+"""What a preset makes of pixels."""
 
 
 def image_classification(library: Any) -> keras.Model:
@@ -152,9 +158,9 @@ def built(name: str, library: Any) -> Any:
     return settled(model)
 
 
-def settled(model: Any) -> Any:
-    """The model after its batch normalization saw its input once: without, activations of an
-    untrained network die out, and the answer is the same for every input.
+def settled(model: Any, low: float = 0.0, high: float = 1.0) -> Any:
+    """The model after its batch normalization saw its input once, in the range that it will be fed:
+    without, activations of an untrained network die out or blow up.
     """
     norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
     momenta = [layer.momentum for layer in norms]
@@ -162,7 +168,8 @@ def settled(model: Any) -> Any:
         layer.momentum = 0.0
     if norms:
         rng = np.random.default_rng(1)
-        model(rng.random((4, *model.input_shape[1:]), np.float32), training=True)
+        noise = rng.random((4, *model.input_shape[1:]), np.float32)
+        model(low + noise * (high - low), training=True)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
     return model
@@ -175,9 +182,9 @@ def given(name: str, route: str, folder: Path) -> tuple[str, dict[str, Any]]:
     if route == "application":
         size = APPLICATIONS[name]
         build = getattr(keras.applications, name)
-        settled(build(weights=None, input_shape=(size, size, 3))).save_weights(
-            folder / "w.weights.h5"
-        )
+        low, high = RANGES[applications.application(name).preset]
+        model = build(weights=None, input_shape=(size, size, 3))
+        settled(model, low, high).save_weights(folder / "w.weights.h5")
         return name, {"weights": folder / "w.weights.h5", "shape": f"1x{size}x{size}x3"}
     if route.startswith("keras2"):
         return keras_2(name, route, folder), {}
