@@ -266,7 +266,9 @@ def page(found: list[dict[str, Any]]) -> str:
         f"network in its own library on {SAMPLES} inputs. Arrived: the largest error is at most "
         f"{NEAR:g}.",
         "",
-        f"{whole} of {len(pairs)} arrived in both formats ({whole / max(len(pairs), 1):.0%}).",
+        f"{whole} of {len(pairs)} arrived in both formats ({whole / max(len(pairs), 1):.0%}); "
+        f"{len(list(rows())) - len(pairs)} more rows are not measured yet.",
+        "A dash stands for a time that was taken on a shared machine, and is left out.",
         "",
         "| network | route | opens in | TFLite: error | made in | ONNX: error | made in |",
         "|---|---|---|---|---|---|---|",
