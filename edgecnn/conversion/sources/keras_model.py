@@ -35,6 +35,10 @@ class KerasSource(TensorFlowSource):
     def layer_names(self) -> frozenset[str]:
         return frozenset(str(layer.name) for layer in layers_of(self.model))
 
+    @property
+    def has_functions(self) -> bool:
+        return not _is_keras_2(self.model)
+
     def call(self, tensors: Sequence[Any]) -> list[Any]:
         tree = tree_of(self.model)
         packed = tree.pack_sequence_as(structure_of(self.model), list(tensors))

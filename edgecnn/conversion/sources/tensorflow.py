@@ -90,10 +90,10 @@ class TensorFlowSource(SourceModel):
 
         if batch not in self._kept:
             function = tf.function(self.function(), input_signature=self.signature(batch))
-            # Functions inside are then traced as plain Python: Keras compiles grouped convolutions
-            # by themselves, and such a function is not inlined.
+            # Functions inside are then traced as plain Python: Keras 3 compiles grouped
+            # convolutions by themselves, and such a function is not inlined.
             eagerly = tf.config.functions_run_eagerly()
-            tf.config.run_functions_eagerly(True)
+            tf.config.run_functions_eagerly(self.has_functions)
             try:
                 self._kept[batch] = function.get_concrete_function()
             finally:
@@ -103,6 +103,11 @@ class TensorFlowSource(SourceModel):
     def tracked(self) -> Any:
         """What holds variables that the graph itself does not list."""
         return None
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether it calls functions that are to be traced as a part of it."""
+        return False
 
     def for_tflite(self) -> TensorFlowSource:
         """The same model in terms that TFLite has."""
