@@ -99,7 +99,7 @@ def _breaking(tried: Sequence[Tried], goal: Goal) -> Mapping[str, list[Tried]]:
 def _excess(tried: Tried, goal: Goal) -> dict[str, float]:
     """How many times each limit a configuration takes; 0 where there is none."""
     return {
-        "drop": tried.drop.bound / goal.max_drop if tried.drop else float("inf"),
+        "drop": tried.drop.points / goal.max_drop if tried.drop else float("inf"),
         "latency": _over(tried.rough_ms, goal.max_latency_ms),
         "memory": _over(tried.peak_bytes, goal.max_memory_bytes),
         "size": _over(tried.artifact.size_bytes, goal.max_size_bytes),
@@ -163,7 +163,7 @@ def ways_out(tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
     for key, each in sorted(best.items(), key=lambda pair: pair[1].rough_ms or 0.0):
         assert each.drop is not None
         kept = (
-            "keeps the budget" if each.drop.bound <= goal.max_drop else "does not keep the budget"
+            "keeps the budget" if each.drop.points <= goal.max_drop else "does not keep the budget"
         )
         yield (
             f"{key} on {each.configuration}: {each.rough_ms:.3g} ms roughly, "
