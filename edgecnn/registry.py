@@ -143,8 +143,9 @@ SEQUENCE_MODELS = Registry(
 
 
 def trained_names() -> tuple[str, ...]:
-    """Networks that `train` and `run` take: those that answer with classes, then with sequences."""
-    return (*MODELS.names(), *SEQUENCE_MODELS.names())
+    """Networks that `train` and `run` take: for classes, for boxes, for sequences."""
+    detectors = (name for name in DETECTORS.names() if not name.startswith("stop_sign"))
+    return (*MODELS.names(), *detectors, *SEQUENCE_MODELS.names())
 
 
 def check_trained(name: str) -> None:

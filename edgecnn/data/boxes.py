@@ -88,7 +88,7 @@ class BoxedFile:
         except UnreadablePictureError as error:
             raise InputError(f"{self.path}: {error.message}") from error
         self.check_size(*picture.shape[:2])
-        return BoxedPicture(picture, self.boxes, self.ignored)
+        return BoxedPicture(picture, self.boxes, self.ignored, self.class_ids)
 
     def check_size(self, height: int, width: int) -> None:
         """Raise InputError when the picture is not of the size that its annotation states."""

@@ -106,6 +106,10 @@ class BoxScorer:
             },
         )
 
+    def scores(self, outputs: Outputs) -> DetectionScores:
+        """The same figures without intervals, which take their time."""
+        return self._scores(outputs, 0)[0]
+
     def _coarse_step(self, outputs: Outputs) -> float | None:
         """The quantization step of an output that holds boxes and scores, where it is so large
         that scores of 0…1 are lost in it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from edgecnn.errors import InputError
 from edgecnn.evaluation.classification import top1_accuracy
 from edgecnn.manifest import TensorSpec
 from edgecnn.preprocessing import Preprocessing
-from edgecnn.registry import SEQUENCE_MODELS
+from edgecnn.registry import DETECTORS, SEQUENCE_MODELS
 from edgecnn.training import network
 from edgecnn.training.augmentation import augmentation_for
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
@@ -32,25 +33,35 @@ _EVALUATION_BATCH = 256
 class ClassSubject:
     """A classifier with one or several heads; see `subject.Subject`."""
 
+    postprocessing = None
+
     def __init__(self, model_name: str, dataset: Dataset, input_size: int | None = None) -> None:
         if model_name in SEQUENCE_MODELS.names():
             raise InputError(
                 f"{model_name} answers with sentences, the data set {dataset.name!r} has classes",
                 hint="give it sentences with their translations: --data pairs:FILE.tsv",
             )
+        if model_name in DETECTORS.names():
+            raise InputError(
+                f"{model_name} answers with boxes, the data set {dataset.name!r} has classes",
+                hint="give it annotated images: --data coco:FOLDER, voc:FOLDER or yolo:FOLDER",
+            )
         _check_data(dataset)
-        self._name, self._dataset = model_name, dataset
+        self._name, self.dataset = model_name, dataset
         shape = network.input_shape(model_name, dataset, input_size)
         self.preprocessing: Preprocessing = dataset.preprocessing(shape)
         self.arguments = network.arguments_for(model_name, shape, dataset, self.preprocessing)
         self._test: npt.NDArray[np.float32] | None = None
+
+    def callbacks(self) -> Sequence[keras.callbacks.Callback]:
+        return ()
 
     def build(self, *, seed: int, precision: str) -> keras.Model:
         return network.build(self._name, self.arguments, seed=seed, precision=precision)
 
     def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:
         self._recipe, self._seed, self._devices = recipe, seed, devices
-        self._tensors = Tensors(self._dataset["train"], self.preprocessing)
+        self._tensors = Tensors(self.dataset["train"], self.preprocessing)
 
     def steps(self) -> int:
         used = len(self._tensors) // self._devices * self._devices
@@ -65,13 +76,13 @@ class ClassSubject:
         recipe = self._recipe
         weights = None
         if recipe.class_weights == "balanced":
-            weights = balanced_weights(self._dataset["train"].labels, len(self._dataset.labels))
+            weights = balanced_weights(self.dataset["train"].labels, len(self.dataset.labels))
         return training_batches(
             self._tensors,
             recipe.batch_size,
             seed=self._seed,
             augment=augmentation_for(
-                self._dataset.modality,
+                self.dataset.modality,
                 recipe.augment,
                 mirror=bool(recipe.mirror),
                 preprocessing=self.preprocessing,
@@ -85,7 +96,7 @@ class ClassSubject:
 
     def validation(self, model: keras.Model) -> Any:
         return plain_batches(
-            Tensors(self._dataset["validation"], self.preprocessing),
+            Tensors(self.dataset["validation"], self.preprocessing),
             multiple_of(self._devices, _EVALUATION_BATCH),
             heads=len(model.outputs),
             devices=self._devices,
@@ -98,7 +109,7 @@ class ClassSubject:
         """Accuracy and mean cross-entropy."""
         found: dict[str, float] = {}
         for name in ("validation", "test"):
-            split = self._dataset[name]
+            split = self.dataset[name]
             outputs = _outputs(bare, split, self.preprocessing)
             for metric, value in _metrics(outputs, split.labels).items():
                 found[f"{name}_{metric}"] = value
@@ -119,7 +130,7 @@ class ClassSubject:
     def after_training(self, course: Course, log: TrainingLog) -> None:
         assert self._test is not None
         log.curves(course)
-        log.classes(self._test, self._dataset["test"].labels, self._dataset.labels)
+        log.classes(self._test, self.dataset["test"].labels, self.dataset.labels)
 
 
 def _outputs(

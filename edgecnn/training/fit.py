@@ -87,6 +87,7 @@ def train(
     out = Path(out)
     _check_place(out)
     subject = open_subject(model_name, dataset, input_size)
+    dataset = subject.dataset
     samples = len(dataset["train"])
     devices = training_devices(min(samples, len(dataset["validation"])))
     recipe = replace(recipe, batch_size=multiple_of(len(devices), recipe.batch_size))
@@ -136,6 +137,7 @@ def train(
         inputs=inputs,
         outputs=outputs,
         preprocessing=subject.preprocessing,
+        postprocessing=subject.postprocessing,
         labels=dataset.labels,
         metrics=metrics,
         data={**dataset.record(), KEY: training_record(dataset)},
@@ -196,6 +198,7 @@ def _fit(
         last = epoch + 1 if batch else recipe.epochs
         batches = subject.training(model, epoch=epoch, first=batch)
         callbacks = [
+            *subject.callbacks(),
             course_callback(
                 course,
                 patience=recipe.patience,
@@ -206,7 +209,7 @@ def _fit(
             epochs_callback(batches),
         ]
         if keeper is not None:
-            callbacks.insert(1, keeper.callback(course, first=batch, metrics=means))
+            callbacks.insert(-2, keeper.callback(course, first=batch, metrics=means))
         try:
             model.fit(
                 prefetched(batches),

@@ -128,6 +128,20 @@ _RESIDUAL = replace(
 )
 """He 2015 on CIFAR-10: SGD with momentum 0.9 and decay 0.0001 in the loss; a cosine, not steps."""
 
+_BOXES = TrainingRecipe(
+    most_epochs=60,
+    batch_size=16,
+    learning_rate=2e-3,
+    optimizer="adamw",
+    weight_decay=0.02,
+    warmup_epochs=1.0,
+    gradient_clip=10.0,
+    augment="standard",
+    monitor="accuracy",
+    patience=None,
+)
+"""What the stop-sign detectors were trained with; accuracy is AP50."""
+
 RECIPES: Mapping[str, TrainingRecipe] = {
     "lenet5": TrainingRecipe(),
     "simple": TrainingRecipe(),
@@ -151,6 +165,8 @@ RECIPES: Mapping[str, TrainingRecipe] = {
         _LARGE, batch_size=64, learning_rate=2e-3, weight_decay=0.02, label_smoothing=0.0
     ),
     "voxnet": replace(_LARGE, epochs=20, weight_decay=0.02),
+    "detector_small": _BOXES,
+    "detector_nano": _BOXES,
     # Gehring 2017 bounds gradients to norm 0.1 for Nesterov's momentum; Adam for it.
     "convs2s": TrainingRecipe(
         epochs=24,

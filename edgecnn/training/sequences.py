@@ -40,6 +40,8 @@ _DROPPED = {"none": 0.0, "light": 0.05, "standard": 0.1, "strong": 0.2}
 class SequenceSubject:
     """A network that answers a sentence with a sentence; see `subject.Subject`."""
 
+    postprocessing = None
+
     def __init__(self, model_name: str, dataset: Dataset, input_size: int | None = None) -> None:
         if model_name not in SEQUENCE_MODELS.names():
             MODELS.check(model_name)
@@ -49,7 +51,7 @@ class SequenceSubject:
                 hint=f"networks for it: {', '.join(SEQUENCE_MODELS.names())}",
             )
         require("sacrebleu", "translate")  # now, and not when all has been trained
-        self._name, self._dataset = model_name, dataset
+        self._name, self.dataset = model_name, dataset
         shape = network.input_shape(model_name, dataset, input_size)
         preprocessing = dataset.preprocessing(shape)
         if not isinstance(preprocessing, SubwordPreprocessing):
@@ -63,6 +65,9 @@ class SequenceSubject:
         }
         self._length = int(shape[0])
         self._attention: tuple[Any, list[str], list[str]] | None = None
+
+    def callbacks(self) -> Sequence[keras.callbacks.Callback]:
+        return ()
 
     def build(self, *, seed: int, precision: str) -> keras.Model:
         keras = import_keras()
@@ -81,7 +86,7 @@ class SequenceSubject:
         self._train = whole.within(self._length)
         if len(self._train) < devices:
             raise InputError(
-                f"{self._dataset.name}: none of {len(whole)} training pairs has fewer than "
+                f"{self.dataset.name}: none of {len(whole)} training pairs has fewer than "
                 f"{self._length} subwords on both sides"
             )
 
@@ -131,12 +136,12 @@ class SequenceSubject:
         steps = KerasSteps(parts_of(bare))
         found: dict[str, float] = {}
         for name in ("validation", "test"):
-            split = self._dataset[name]
+            split = self.dataset[name]
             answers: list[Sequence[int]] = []
             for tensors, _ in split.tensors(self.preprocessing, _EVALUATION_BATCH):
                 step = steps.start(tensors)
                 answers += [each.ids for each in greedy(step, len(tensors), self._length - 1)]
-            scorer = open_scorer(self._dataset.task, Key(split.truth, (), self.preprocessing))
+            scorer = open_scorer(self.dataset.task, Key(split.truth, (), self.preprocessing))
             accuracy = scorer.accuracy([padded(answers, self._length)])
             found[scorer.trained_metric.replace("test", name)] = accuracy.value
             found[f"{name}_chrf"] = float(accuracy.further["chrf"])
@@ -145,7 +150,7 @@ class SequenceSubject:
 
     def _looked_at(self, steps: KerasSteps) -> tuple[Any, list[str], list[str]]:
         """Attention over the first test sample: weights, subwords of the answer, of the source."""
-        ids = self.preprocessing(self._dataset["test"].samples[0])
+        ids = self.preprocessing(self.dataset["test"].samples[0])
         (answer,) = greedy(steps.start(ids[None]), 1, self._length - 1)
         written = [*self.preprocessing.named(answer.ids), "</s>"][: len(steps.attention)]
         read = self.preprocessing.named(ids[ids != PADDING])
@@ -161,7 +166,7 @@ class SequenceSubject:
 
     def after_epoch(self, model: keras.Model, course: Course, log: TrainingLog) -> None:
         """Answers to a few validation samples."""
-        split = self._dataset["validation"]
+        split = self.dataset["validation"]
         samples = [str(split.samples[index]) for index in range(min(SHOWN, len(split)))]
         answers = self._answers(model, samples)
         rows = zip(samples, [str(text) for text in split.truth[:SHOWN]], answers, strict=True)
@@ -184,7 +189,7 @@ class SequenceSubject:
             log.attention(*self._attention)
 
     def _sentences(self, name: str) -> Sentences:
-        split = self._dataset[name]
+        split = self.dataset[name]
         return Sentences(
             self.preprocessing.encode_all(split.samples),
             self.preprocessing.encode_all([str(text) for text in split.truth]),

@@ -1,18 +1,20 @@
 """What of a training depends on the kind of answers: batches, loss, figures and pictures.
 
 The trainer (`training.fit`) knows epochs, checkpoints and files; a subject knows what is learned.
-There is one for classes (`training.classes`) and one for sequences (`training.sequences`).
+There is one for classes (`training.classes`), one for boxes (`training.boxes`) and one for
+sequences (`training.sequences`).
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.manifest import TensorSpec
+from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.training.checkpoint import Course
 from edgecnn.training.logs import TrainingLog
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _SUBJECTS: Mapping[str, str] = {
     "classification": "edgecnn.training.classes:ClassSubject",
+    "detection": "edgecnn.training.boxes:BoxSubject",
     "translation": "edgecnn.training.sequences:SequenceSubject",
 }
 
@@ -30,7 +33,10 @@ _SUBJECTS: Mapping[str, str] = {
 class Subject(Protocol):
     """One network that learns one data set."""
 
+    dataset: Dataset
+    """With the splits that it learns from."""
     preprocessing: Preprocessing
+    postprocessing: Postprocessing | None
     arguments: Mapping[str, Any]
     """What the network's build function is called with."""
 
@@ -54,6 +60,9 @@ class Subject(Protocol):
 
     def validation(self, model: keras.Model) -> Any:
         """Batches of the validation split, always the same."""
+
+    def callbacks(self) -> Sequence[keras.callbacks.Callback]:
+        """What comes before the course's own callback; may add to the numbers of an epoch."""
 
     def exported(self, model: keras.Model) -> keras.Model:
         """The trained network without what training alone needs."""

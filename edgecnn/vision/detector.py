@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from edgecnn.detection.answer import boxes_in
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads import open_head
 from edgecnn.embedded_manifest import load_artifact
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.feeding.choice import check_option
 from edgecnn.feeding.detectors import ModelOptions, Recognized, recognize, stated_shape
 from edgecnn.manifest import Artifact, TensorSpec
@@ -172,11 +172,13 @@ def load_detector(
     about = ModelOptions(head, tuple(labels))
     check_option(preprocessing)
     name, device = parse_configuration(runtime)
-    artifact = load_artifact(_find(model, RUNTIMES.load(name).formats))
-    if input_size is not None:
-        artifact = sized(artifact, *input_size)
-    shape = shape or stated_shape(artifact.path)
-    session = load(artifact.path, f"{name}:{device}", threads=threads, shape=shape)
+    artifact, session = _opened(
+        _find(model, RUNTIMES.load(name).formats),
+        input_size,
+        lambda path: load(
+            path, f"{name}:{device}", threads=threads, shape=shape or stated_shape(path)
+        ),
+    )
     return Detector(
         artifact,
         session,
@@ -218,20 +220,37 @@ def shipped_models() -> tuple[str, ...]:
     return tuple(sorted(names, reverse=True))
 
 
-def _find(model: str | Path, formats: tuple[str, ...]) -> Path:
+def _find(model: str | Path, formats: tuple[str, ...]) -> list[Path]:
+    """The file that is named, or those of a shipped model that a runtime may read."""
     path = Path(model)
     if path.suffix or path.exists() or len(path.parts) > 1:
-        return path
+        return [path]
     if str(model) not in shipped_models():
         raise unknown_name("detector", str(model), shipped_models())
-    for ending in _PREFERRED:
-        candidate = ASSETS / f"{model}{ending}"
-        if candidate.exists() and ending.rpartition(".")[2] in formats:
-            return candidate
-    raise InputError(
-        f"{model} does not ship in a format this runtime reads ({', '.join(formats)})",
-        hint="convert the .keras file with edgecnn convert",
-    )
+    candidates = [ASSETS / f"{model}{ending}" for ending in _PREFERRED]
+    found = [path for path in candidates if path.exists() and path.suffix[1:] in formats]
+    if not found:
+        raise InputError(
+            f"{model} does not ship in a format this runtime reads ({', '.join(formats)})",
+            hint="convert the .keras file with edgecnn convert",
+        )
+    return found
+
+
+def _opened(
+    paths: Sequence[Path], size: tuple[int, int] | None, load_session: Callable[[Path], Session]
+) -> tuple[Artifact, Session]:
+    """The first file that the runtime loads (OpenCV has no int8 operators of TFLite), at a size."""
+    for number, path in enumerate(paths, start=1):
+        artifact = load_artifact(path)
+        try:
+            if size is not None:
+                artifact = sized(artifact, *size)
+            return artifact, load_session(artifact.path)
+        except UnsupportedError:
+            if number == len(paths):
+                raise
+    raise AssertionError("a model has a file")
 
 
 class _Levels:

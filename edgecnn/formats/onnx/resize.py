@@ -32,7 +32,7 @@ def write_resized(path: Path, out: Path, height: int, width: int) -> None:
     if not all(old):
         raise UnsupportedError(f"{path.name}: the size of its images is open")
     new = (height, width)
-    _scale_resizes(model, path.name, old, new)
+    _scale_constants(model, path.name, old, new)
     for axis, size in zip(at, new, strict=True):
         dims[axis].dim_value = size
     del model.graph.value_info[:]
@@ -50,31 +50,44 @@ def write_resized(path: Path, out: Path, height: int, width: int) -> None:
     onnx.save(inferred, str(out))
 
 
-def _scale_resizes(model: Any, name: str, old: tuple[int, ...], new: tuple[int, ...]) -> None:
-    """Scale the constant sizes that Resize operators take; scales follow by themselves."""
+def _scale_constants(model: Any, name: str, old: tuple[int, ...], new: tuple[int, ...]) -> None:
+    """Scale the sizes that Resize operators take as constants (their scales follow by themselves),
+    and those of a Reshape that only moves the axis of a single channel.
+    """
     from onnx import numpy_helper
 
     constants = {one.name: one for one in model.graph.initializer}
     done: set[str] = set()
     for node in model.graph.node:
-        if node.op_type in ("Reshape", "Tile", "Expand", "Gemm", "Flatten"):
+        if node.op_type in ("Tile", "Expand", "Gemm", "Flatten"):
             raise _refused(name, f"{node.op_type} {node.name} depends on it")
-        if node.op_type != "Resize" or len(node.input) < 4 or not node.input[3]:
+        place = {"Resize": 3, "Reshape": 1}.get(node.op_type)
+        if place is None or len(node.input) <= place or not node.input[place]:
             continue
-        sizes = constants.get(node.input[3])
+        sizes = constants.get(node.input[place])
         if sizes is None:
-            raise _refused(name, f"the size of Resize {node.name} is computed")
-        if node.input[3] in done:
+            raise _refused(name, f"the size of {node.op_type} {node.name} is computed")
+        if sizes.name in done:
             continue
-        done.add(node.input[3])
-        values = numpy_helper.to_array(sizes).copy()
-        ratios = [size / side for size, side in zip(new, old, strict=True)]
-        spatial = slice(2, 4) if len(values) == 4 else slice(0, 2)
-        scaled = values[spatial] * ratios
-        if not np.allclose(scaled, np.rint(scaled)):
-            raise _refused(name, f"Resize {node.name} would have to give half a pixel")
-        values[spatial] = np.rint(scaled)
-        sizes.CopyFrom(numpy_helper.from_array(values.astype(np.int64), sizes.name))
+        done.add(sizes.name)
+        values = numpy_helper.to_array(sizes).astype(np.int64)
+        axes = _spatial(node.op_type, values)
+        if axes is None:
+            raise _refused(name, f"{node.op_type} {node.name} depends on it")
+        for axis, side, size in zip(axes, old, new, strict=True):
+            if values[axis] * size % side:
+                raise _refused(name, f"{node.op_type} {node.name} would have to give half a pixel")
+            values[axis] = values[axis] * size // side
+        sizes.CopyFrom(numpy_helper.from_array(values, sizes.name))
+
+
+def _spatial(kind: str, values: Any) -> tuple[int, int] | None:
+    """Which of the sizes are height and width; None where that cannot be said."""
+    if kind == "Resize":
+        return (2, 3) if len(values) == 4 else (0, 1) if len(values) == 2 else None
+    long = [axis for axis, value in enumerate(values) if value > 1]
+    single = len(values) == 4 and len(long) == 2 and long[1] == long[0] + 1 and long[0] > 0
+    return (long[0], long[1]) if single else None
 
 
 def _refused(name: str, why: str) -> UnsupportedError:

@@ -193,3 +193,15 @@ def test_the_source_kept_for_validation_is_not_among_those_trained_on(shared_dat
     assert load_coco(shared_data / "stop_signs" / "ardakbas").sha256 not in trained.values()
     for data in load_sources(shared_data / "stop_signs").kept:
         assert trained[data.name] == data.sha256
+
+
+@pytest.mark.parametrize("size", [None, (192, 320)])
+@pytest.mark.parametrize("runtime", ["litert:cpu", "onnxruntime:cpu", "openvino:cpu", "opencv:cpu"])
+def test_a_shipped_detector_runs_everywhere_at_any_size(runtime, size, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGECNN_HOME", str(tmp_path))
+    detector = load_detector("stop_sign_nano", runtime=runtime, input_size=size)
+    assert detector.preprocessing.shape == (*(size or (384, 384)), 3)
+    scene = SyntheticScenes(7, 1, 216, 384)[0]
+    found = detector(np.ascontiguousarray(scene.picture[:, :, ::-1]))
+    assert len(found) == len(scene.boxes) == 1
+    assert iou(found.xyxy[:1], scene.boxes)[0, 0] > 0.6

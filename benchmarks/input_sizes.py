@@ -1,0 +1,82 @@
+"""What a larger input brings and costs: our detectors, one set of weights, at several sizes.
+
+Each size of the shipped int8 `.tflite` files (see `edgecnn.vision.input_size`) answers all images
+of a COCO set, in one thread of LiteRT. Times are medians of inference alone, taken in turns over
+the sizes, image by image; their ratios to the shipped size are what to look at.
+
+    python benchmarks/input_sizes.py ../shared/data/stop_signs/far_validation
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from edgecnn.data.boxes_coco import load_coco
+from edgecnn.evaluation.detection import evaluate_detections
+from edgecnn.vision import load_detector
+
+REPORT = Path(__file__).parent / "results" / "input_sizes.json"
+SIZES = {"stop_sign_small": (384, 512, 640, 768, 1024), "stop_sign_nano": (384, 512, 640, 768)}
+SHIPPED = {"stop_sign_small": 512, "stop_sign_nano": 384}
+LOWEST = 0.01
+
+
+def measured(model: str, folder: Path) -> list[dict[str, Any]]:
+    detectors = {side: load_detector(model, input_size=(side, side)) for side in SIZES[model]}
+    shown = {side: detector.min_score for side, detector in detectors.items()}
+    for detector in detectors.values():
+        detector.min_score = LOWEST
+    data = load_coco(folder)
+    found: dict[int, list[Any]] = {side: [] for side in detectors}
+    times: dict[int, list[float]] = {side: [] for side in detectors}
+    for file in data.files:
+        image = np.ascontiguousarray(file.load().picture[:, :, ::-1])
+        for side, detector in detectors.items():
+            tensor, place = detector.prepare(image)
+            start = time.perf_counter()
+            outputs = detector.infer(tensor)
+            times[side].append(time.perf_counter() - start)
+            found[side].append(detector.finish(outputs, place, image.shape))
+    usual = median(times[SHIPPED[model]])
+    rows = []
+    for side in detectors:
+        scores = evaluate_detections(
+            data.files, found[side], min_score=shown[side], input_side=side, resamples=1000
+        )
+        rows.append(
+            {
+                "model": model,
+                "side": side,
+                "images": scores.pictures,
+                "signs": scores.signs,
+                "ap50": scores.ap50,
+                "ap50_ci95": scores.ap50_ci95,
+                "ap50_95": scores.ap50_95,
+                "recall": scores.recall,
+                "false_alarms_per_100": scores.false_alarms_per_100,
+                "inference_ms": 1e3 * median(times[side]),
+                "times_the_shipped_size": median(times[side]) / usual,
+            }
+        )
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="a COCO set, which nothing is chosen by")
+    folder = parser.parse_args().folder
+    rows = [row for model in SIZES for row in measured(model, folder)]
+    report = {"data": folder.name, "rows": rows}
+    REPORT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

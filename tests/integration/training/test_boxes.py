@@ -1,0 +1,179 @@
+"""A detector of one's own classes, through the trainer that classifiers go through."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+
+from edgecnn.cli import invoke
+from edgecnn.data import load
+from edgecnn.data.left_out import DataWarning
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.errors import InputError
+from edgecnn.training import boxes, train
+from edgecnn.training.boxes import BoxSubject, with_splits
+from edgecnn.training.recipe import recipe_for
+from edgecnn.vision import load_detector
+
+cv2 = pytest.importorskip("cv2", reason="cv2 is not installed")
+for library in ("keras", "faster_coco_eval"):
+    pytest.importorskip(library, reason=f"{library} is not installed")
+
+CLASSES = ("disc", "square", "bar")
+COLORS = ((220, 40, 40), (40, 200, 60), (60, 80, 230))
+SIDE = 128
+
+
+def drawn(rng):
+    """An image (SIDE, SIDE, 3) RGB with one shape, its class and its box."""
+    image = rng.integers(90, 140, (SIDE, SIDE, 3)).astype(np.uint8)
+    kind = int(rng.integers(len(CLASSES)))
+    half = int(rng.integers(10, 28))
+    x, y = (int(value) for value in rng.integers(half + 2, SIDE - half - 2, 2))
+    rows, columns = half, half
+    if CLASSES[kind] == "disc":
+        cv2.circle(image, (x, y), half, COLORS[kind], -1)
+    else:
+        rows = half if CLASSES[kind] == "square" else half // 2
+        cv2.rectangle(image, (x - half, y - rows), (x + half, y + rows), COLORS[kind], -1)
+    return image, kind, (x - columns, y - rows, x + columns + 1, y + rows + 1)
+
+
+def write_yolo(folder, sizes, *, seed=0, kinds=CLASSES):
+    rng = np.random.default_rng(seed)
+    for split, count in sizes.items():
+        for part in ("images", "labels"):
+            (folder / split / part).mkdir(parents=True)
+        for number in range(count):
+            image, kind, (left, top, right, bottom) = drawn(rng)
+            cv2.imwrite(str(folder / split / "images" / f"{number}.png"), image[:, :, ::-1])
+            middle = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
+            line = " ".join(f"{value / SIDE:.5f}" for value in middle)
+            (folder / split / "labels" / f"{number}.txt").write_text(f"{kind} {line}\n")
+    splits = "".join(f"{'val' if split == 'valid' else split}: {split}/images\n" for split in sizes)
+    (folder / "data.yaml").write_text(splits + f"names: {json.dumps(list(kinds))}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sets") / "shapes"
+    return write_yolo(folder, {"train": 24, "valid": 8, "test": 8})
+
+
+@pytest.fixture(scope="module")
+def trained(shapes, tmp_path_factory):
+    """Two epochs: nothing to be proud of, but every step of the way."""
+    out = tmp_path_factory.mktemp("trained") / "shapes.keras"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boxes, "LEAST_VIEWS", 64)
+        code = invoke(
+            ["train", "--model", "detector_nano", "--data", f"yolo:{shapes}", "--epochs", "2",
+             "--batch-size", "32", "--input-size", "128", "--out", str(out)]
+        )  # fmt: skip
+    assert code == 0
+    return out
+
+
+def test_a_trained_detector_says_what_it_finds_and_how_well(trained):
+    manifest = load_artifact(trained).manifest
+    assert manifest.task == "detection"
+    assert manifest.postprocessing.head == "heat_map"
+    assert manifest.postprocessing.class_names == CLASSES
+    assert {"validation_ap50", "test_ap50", "test_ap50_95"} <= manifest.metrics.keys()
+    assert manifest.data["samples"]["train"] == 24
+    history = manifest.training["history"]
+    assert len(history) == 2 or len(history["loss"]) == 2
+    assert (trained.with_suffix(".training") / "learning_curve.png").exists()
+
+
+def test_it_finds_boxes_in_an_image(trained):
+    detector = load_detector(trained, runtime="keras:cpu", min_score=0.0)
+    image, _, _ = drawn(np.random.default_rng(9))
+    found = detector(np.ascontiguousarray(image[:, :, ::-1]))
+    assert len(found)
+    assert set(found.class_ids.tolist()) <= {0, 1, 2}
+    assert detector.name_of(1) == "square"
+
+
+@pytest.mark.slow
+def test_it_learns_three_classes_and_keeps_them_in_int8(shapes, tmp_path, capsys):
+    folder = write_yolo(tmp_path / "more", {"train": 200, "valid": 24, "test": 40}, seed=5)
+    out = tmp_path / "shapes.keras"
+    artifact = train(
+        "detector_nano", load("yolo", data_dir=folder), out=out, epochs=10, input_size=128,
+        folder=tmp_path / "log",
+    )  # fmt: skip
+    assert artifact.manifest.metrics["test_ap50"] > 0.8
+    art = tmp_path / "art"
+    for command in (
+        ["convert", out, "--to", "tflite:static_int8,onnx:float32",
+         "--calibration", f"yolo:{folder}", "--out", art],
+        ["verify", *sorted(art.glob("shapes_*.tflite")), "--parent", out,
+         "--data", f"yolo:{folder}", "--max-drop", "5"],
+        ["benchmark", art / "shapes_static_int8.tflite", "--runtimes", "litert:cpu", "--data",
+         f"yolo:{folder}", "--quick", "--processes", "1", "--out", tmp_path / "r.json"],
+    ):  # fmt: skip
+        assert invoke([str(word) for word in command]) == 0, capsys.readouterr().err
+    (row,) = json.loads((tmp_path / "r.json").read_text())["measurements"]
+    assert row["accuracy"]["further"]["ap50"] > 0.75
+
+
+def test_a_set_without_splits_is_held_out_of_in_blocks(tmp_path):
+    folder = write_yolo(tmp_path / "whole", {"train": 20})
+    dataset = with_splits(load("yolo", data_dir=folder))
+    assert set(dataset.splits) == {"train", "validation", "test"}
+    paths = {name: {file.path for file in dataset[name].files} for name in dataset.splits}
+    assert len(paths["train"]) + len(paths["validation"]) == 20
+    assert not paths["train"] & paths["validation"]
+    assert paths["test"] == paths["validation"]
+    assert any("held out" in note for note in dataset.notes)
+
+
+def test_a_class_without_a_box_is_named(tmp_path):
+    folder = write_yolo(tmp_path / "four", {"train": 8, "valid": 4}, kinds=(*CLASSES, "ghost"))
+    with pytest.warns(DataWarning, match="1 of 4 classes have no box to learn from: 'ghost'"):
+        BoxSubject("detector_nano", load("yolo", data_dir=folder))
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "why"),
+    [
+        ("lenet5", "yolo", "answers with classes, the data set 'shapes' has boxes"),
+        ("stop_sign_nano", "yolo", "trained by its own command"),
+        ("detector_nano", "digits", "boxes"),
+    ],
+)
+def test_data_for_another_task_are_refused(shapes, tmp_path, model, data, why):
+    dataset = load(data, data_dir=shapes if data == "yolo" else None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        with pytest.raises(InputError, match=why):
+            train(model, dataset, out=tmp_path / "m.keras", epochs=1)
+
+
+def test_what_is_learned_is_what_is_scored(shapes):
+    """Targets of the validation, taken for the network's answers, are perfect."""
+    subject = BoxSubject("detector_nano", load("yolo", data_dir=shapes), 128)
+    images, wanted = subject.validation(None)[0]
+    assert images.shape == (8, 128, 128, 3)
+    heat = np.where(wanted[..., :3] > 0, 5.0, -9.0).astype(np.float32)
+    scores = subject.scorer("validation").scores([heat, wanted[..., 6:]])
+    assert scores.ap50 == scores.ap50_95 == 1.0
+    assert scores.classes > 1
+
+
+def test_views_keep_the_classes_of_their_boxes(shapes):
+    subject = BoxSubject("detector_nano", load("yolo", data_dir=shapes), 128)
+    subject.prepare(recipe_for("detector_nano", epochs=2), seed=0, devices=1)
+    views = subject.training(None, epoch=0, first=0)
+    images, wanted = views[0]
+    assert images.shape == (32, 64, 64, 3)
+    assert len(np.unique(wanted[..., :3].argmax(-1)[wanted[..., :3].max(-1) > 0])) == 3
+    again, _ = subject.training(None, epoch=0, first=0)[0]
+    np.testing.assert_array_equal(images, again)
+    whole, _ = subject.training(None, epoch=1, first=0)[0]
+    assert whole.shape == (16, 128, 128, 3)
