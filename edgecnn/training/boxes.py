@@ -113,7 +113,7 @@ class BoxSubject:
         keras = import_keras()
         subject = self
 
-        class Precision(keras.callbacks.Callback):  # type: ignore[misc] # keras has no types
+        class Precision(keras.callbacks.Callback):  # type: ignore[misc,name-defined] # keras has no types
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
                 del epoch
                 files = subject._files["validation"]
@@ -242,7 +242,7 @@ def _part(split: BoxSplit, indices: Sequence[int]) -> BoxSplit:
 class _Chosen(Sequence[Any]):
     """Some samples of a split, read when they are needed."""
 
-    def __init__(self, samples: Sequence[Any], indices: tuple[int, ...]) -> None:
+    def __init__(self, samples: Any, indices: tuple[int, ...]) -> None:
         self._samples, self._indices = samples, indices
 
     def __len__(self) -> int:

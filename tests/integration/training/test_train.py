@@ -214,7 +214,7 @@ def test_a_place_that_cannot_hold_the_model_is_refused_before_training(few_digit
 
 
 def test_data_for_another_task_is_refused(few_digits, tmp_path):
-    with pytest.raises(InputError, match="for detection"):
+    with pytest.raises(InputError, match="answers with classes, the data set 'digits' has boxes"):
         train("lenet5", replace(few_digits, task="detection"), out=tmp_path / "m.keras")
 
 
