@@ -58,7 +58,7 @@ class ONNXRuntimeSession(Session):
         self._fed: Mapping[str, Any] = {}
         self._surprising = False
         """Whether an output had another shape than the file declares: its size is a matter of
-        values. All outputs are then left to ONNX Runtime."""
+        values. A binding would refuse the next inference then."""
         self._threads_started = threads_started
         self._provider = str(session.get_providers()[0])
         self.inputs = inputs
@@ -98,14 +98,16 @@ class ONNXRuntimeSession(Session):
         session = self._session._sess  # noqa: SLF001 (the wrapper adds a microsecond of checks)
         if self._objects:
             return self._bind_objects(session, feed)
-        if self._provider != _CPU:
+        if self._provider != _CPU or self._surprising:
             return self._bind_copies(session, names, feed)
         return self._bind_on_cpu(session, feed)
 
     def _bind_copies(
         self, session: Any, names: Sequence[str], feed: Mapping[str, Array]
     ) -> Invocation:
-        """Inputs are copied to the device and outputs back inside of the inference."""
+        """Inputs are copied to the device and outputs back inside of the inference, and so are
+        outputs whose sizes a binding does not take.
+        """
         run, failures = session.run, errors.running_failures()
 
         def invoke() -> Sequence[Array]:
@@ -136,9 +138,7 @@ class ONNXRuntimeSession(Session):
         for name, tensor in feed.items():
             binding.bind_ortvalue_input(name, value.ortvalue_from_numpy(tensor))
         # A shape () stands for a scalar, and for an output of open rank.
-        fixed = not self._surprising and all(
-            spec.shape and None not in spec.shape for spec in self.outputs
-        )
+        fixed = all(spec.shape and None not in spec.shape for spec in self.outputs)
         outputs: list[Array] = []
         for spec in self.outputs:
             if fixed:
@@ -157,7 +157,7 @@ class ONNXRuntimeSession(Session):
                 if _OTHER_SHAPE not in str(error):
                     raise self._refusal(error) from error
                 self._surprising = True
-                return self._bind_on_cpu(session, feed)()
+                return self._bind_copies(session, [spec.name for spec in self.outputs], feed)()
             return outputs
 
         def invoke_open(_inputs: object = feed) -> Sequence[Array]:
