@@ -85,7 +85,7 @@ def wheel(folder: Path, version: str, *, secs: float, broken: bool = False) -> P
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A folder of 16 versions, the newest of them installed here; from the tenth on it is broken."""
+    """A folder of 16 versions, the newest installed here; from the tenth on they are broken."""
     folder = tmp_path_factory.mktemp("wheels")
     for number in range(16):
         newest = wheel(folder, f"1.{number}.0", secs=0.002, broken=number >= FIRST_BAD)
