@@ -208,6 +208,10 @@ def test_the_smallest_arena_is_found_by_trying(files):
     assert arena % 256 == 0
 
 
+LARGEST_INSTALLED = 150e6
+"""LiteRT takes 60 MB, numpy 57 and Pillow 20; the bundle itself half of one."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["tflite", "onnx"])
 def test_two_commands_run_it_in_an_empty_environment(
@@ -233,6 +237,6 @@ def test_two_commands_run_it_in_an_empty_environment(
     installed = sum(
         path.stat().st_size
         for path in (tmp_path / "venv" / "lib").rglob("*")
-        if path.is_file() and "/pip/" not in str(path) and "/setuptools/" not in str(path)
+        if path.is_file() and not {"pip", "setuptools", "__pycache__"} & set(path.parts)
     )
-    assert installed < 120e6
+    assert installed < LARGEST_INSTALLED
