@@ -112,9 +112,19 @@ def _class_counts(weights: Path) -> list[int | None]:
     with h5py.File(weights, "r") as file:
         kernels = [(name, shape) for name, shape in _arrays(h5py, file) if len(shape) in (2, 4)]
     named = [shape[-1] for name, shape in kernels if _CLASSIFIER.search(name)]
-    entering = {shape[-2] for _, shape in kernels}
-    last = [shape[-1] for _, shape in kernels if shape[-1] not in entering]  # nothing reads it
+    entering = {shape[-2] for _, shape in kernels if not _reads_pixels(shape)}
+    last = [
+        shape[-1]
+        for _, shape in kernels
+        if shape[-1] not in entering
+        and set(shape[:-2]) <= {1}  # dense or 1×1, and nothing reads it
+    ]
     return [*dict.fromkeys([*named, *last, CLASSES]), None]
+
+
+def _reads_pixels(shape: tuple[int, ...]) -> bool:
+    """Whether a kernel is that of a first convolution, whose channels are colors."""
+    return len(shape) == 4 and shape[0] > 1 and shape[-2] in (1, 3, 4)
 
 
 def _check_all_used(model: Any, weights: Path) -> None:

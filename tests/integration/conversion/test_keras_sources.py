@@ -381,7 +381,7 @@ def test_what_goes_wrong_with_one_target_stays_with_it(
     def broken(*_arguments: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("edgecnn.conversion.float_files.quantize_onnx", broken)
+    monkeypatch.setattr("edgecnn.conversion.float_files.onnx_quantizer.quantize_onnx", broken)
     outcomes = convert(
         small(), ["onnx:float16", "onnx:float32", "tflite:float32"], out=tmp_path, samples=4
     )
