@@ -32,6 +32,9 @@ MAX_PIXELS = 64_000_000
 MAX_FILE_BYTES = 512 << 20
 """Of a picture file: 64 megapixels of 16-bit colours, stored as they are, take 384 MB."""
 
+UNCOMPRESSED = frozenset(("BMP", "DIB", "PPM", "TIFF"))
+"""Formats whose files may hold the pixels as they are."""
+
 _GREY_MODES = frozenset(("1", "L", "I;16", "I;16B", "I;16L", "I;16N"))
 
 DECODE_ERRORS = (
@@ -42,6 +45,7 @@ DECODE_ERRORS = (
     IndexError,
     KeyError,
     OverflowError,
+    TypeError,  # a TIFF whose tags are of other types
     struct.error,
     zlib.error,
 )
@@ -120,6 +124,8 @@ def _check_raw_size(image: Image.Image, source: BinaryIO) -> None:
     place = source.tell()
     size = source.seek(0, SEEK_END)
     source.seek(place)
+    if image.format not in UNCOMPRESSED:
+        return  # others name what they have decoded themselves
     bits = 1 if image.mode in ("1", "L", "P") else 8 * len(image.getbands())  # 1 to 8 in a P
     boxes = [tile[1] for tile in getattr(image, "tile", ()) if tile[0] == "raw" and tile[1]]
     pixels = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)

@@ -86,6 +86,7 @@ NAMES = {*known_suffixes(), *FORMATS.builtin, *RECIPES, *scenarios.SCENARIOS}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TWO_KINDS = {
     # Two formats of which the caller has checked that it is one of them.
+    "conversion/sequences.py": "targets name a recipe or a quantizer's, which refuse others",
     "conversion/sensitivity.py": "formats are checked at the top of layer_noise",
     "runtimes/opencv.py": "opencv._format raises for others",
     "formats/check.py": "check_format raises for others",

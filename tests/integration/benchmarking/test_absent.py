@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.benchmarking import session
+from edgecnn.benchmarking import retry, session
 from edgecnn.benchmarking.process import run_worker
 from edgecnn.benchmarking.protocol import resolve
 
@@ -14,7 +14,7 @@ def test_a_missing_device_is_looked_for_once(lenet_artifacts, monkeypatch):
         asked.append(f"{job.runtime}:{job.device}")
         return run_worker(job, python, **more)
 
-    monkeypatch.setattr(session, "run_worker", counted)
+    monkeypatch.setattr(retry, "run_worker", counted)
     results = session.benchmark(
         [lenet_artifacts["onnx:float32"].path],
         ["onnxruntime:cuda", "onnxruntime:cpu"],

@@ -79,7 +79,7 @@ def test_any_facts_are_taken_or_refused(name, value):
     [
         ({"python": [3, 9, 2]}, "has Python 3.9"),
         ({"free": 1e6}, "1 MB are free"),
-        ({"time": time.time() - 7_200}, "its clock is 120 minutes behind"),
+        ({"time": time.time() - 7_200}, r"its clock is \d+ minutes behind"),
         ({"python": "new"}, "gave an answer that is none"),
     ],
 )

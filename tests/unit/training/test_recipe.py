@@ -11,7 +11,12 @@ from edgecnn.training.recipe import RECIPES, TrainingRecipe, balanced_weights, r
 
 
 def test_every_network_has_a_recipe():
-    assert set(RECIPES) == {*MODELS.builtin, *SEQUENCE_MODELS.builtin}
+    assert set(RECIPES) == {
+        *MODELS.builtin,
+        *SEQUENCE_MODELS.builtin,
+        "detector_nano",
+        "detector_small",
+    }
 
 
 def test_changes_leave_the_rest_of_the_recipe():
