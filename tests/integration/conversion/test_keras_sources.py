@@ -163,7 +163,7 @@ def test_uint8_pixels_can_be_quantized_and_are_fed_raw(tmp_path: Path):
     for outcome in outcomes:
         assert outcome.status == "converted", outcome.error
         assert outcome.fed.values == "0…255"
-        assert outcome.parity.snr_db > 20
+        assert outcome.parity.snr_db > 10  # weights are random; fed in 0…1 it is below 0
 
 
 def test_float16_and_float64_inputs_become_float32(tmp_path: Path):
