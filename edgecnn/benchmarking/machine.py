@@ -46,7 +46,7 @@ MODULES = {
     "ncnn": ("ncnn",),
     "MNN": ("mnn",),
 }
-"""The packages that bring a module: which of them a process uses is told by what it loaded."""
+"""The packages that bring a module: what a process has loaded says which of them it uses."""
 # What decides the speed of a convolution on x86 and ARM.
 INSTRUCTION_SETS = (
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16",

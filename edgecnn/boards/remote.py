@@ -1,6 +1,6 @@
 """Bring edgecnn, models and a job to a board, wait, and fetch the results.
 
-A job's folder there is named by what it is (edgecnn, models, words): the same command given again
+A job's folder there is named by what it is (edgecnn, models, words): a repeated command
 finds its job, whether it is under way or done, and measures nothing twice.
 """
 

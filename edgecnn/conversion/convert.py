@@ -624,7 +624,7 @@ def _not_rounded(done: Improved | None) -> tuple[str, ...]:
         return ()
     first = done.left_out[0].partition(";")[0]
     count = len(done.left_out)
-    return (f"{count} of its layers keep their weights, too large to round anew: {first} first",)
+    return (f"{count} of its layers, {first} first, are too large for adaptive rounding",)
 
 
 def _uncalibrated(target: Target, problem: str) -> ConversionOutcome:

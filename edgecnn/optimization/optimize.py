@@ -78,7 +78,7 @@ def optimize(
 
     `out/artifacts` holds the files, `results.json` the latencies of the finalists, `answer.json`
     the outcome and `recipe.json` how the chosen file is made. Interrupted (KeyboardInterrupt), it
-    leaves the best so far in `answer.json`; given again, it resumes.
+    leaves the best so far in `answer.json`; the same call resumes.
 
     Raises InputError for settings that make no sense, data that are too few to divide, and a
     folder that holds another optimization (unless `force`).

@@ -89,8 +89,8 @@ class BoxSubject:
             open_network.input, keras.layers.Concatenate()(open_network.outputs), name=self._name
         )
 
-    def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:
-        self._recipe, self._seed, self._devices = recipe, seed, devices
+    def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:  # noqa: ARG002
+        self._recipe, self._seed = recipe, seed
         self._epochs = recipe.epochs or recipe.most_epochs
         files = self._files["train"]
         positives = [file for file in files if len(file.boxes)]

@@ -19,9 +19,9 @@ def fit(picture: Picture, height: int, width: int) -> Picture:
     r² / 6; bilinear sampling has a sixth of a pixel. So a blur of three taps with the difference,
     and then bilinear sampling: on photographs 0.8 gray levels from `preprocessing` at r = 1.67
     and 0.4 at 1.9, where OpenCV's INTER_AREA, three times as slow, is 1.1 and 0.9 away. Beyond
-    r = 2 the image is halved first, by the means of 2×2 pixels: from 1280×720 to 512 that is 3.5
-    times as fast as INTER_AREA and 1.4 gray levels away instead of 1.8, from 1920×1080 5 times as
-    fast and 0.6 instead of 1.8.
+    r = 2 the image is halved first, by the means of 2×2 pixels: from 1280×720 to 512 that is 3.2
+    times as fast as INTER_AREA and 0.7 gray levels away instead of 0.8, from 1920×1080 3.7 times
+    as fast and 0.4 instead of 0.7 (drawn scenes, `benchmarks/shrinking.py`).
     """
     cv2 = require("cv2", "opencv")
     while _is_halved_well(picture, height, width):

@@ -80,7 +80,7 @@ def unsupported_loop(name: str, loops: Sequence[str]) -> UnsupportedError:
 
 
 def kept_in_float(float_path: Path, recipe: Recipe) -> tuple[str, ...]:
-    """The operators with weights that a quantized file goes on storing in float32."""
+    """The operators with weights that a quantized file still stores in float32."""
     if recipe.weights == "float32":
         return ()
     return tuple(sorted(operators_of(float_path) & set(_WITHOUT_INTEGER_KERNEL)))

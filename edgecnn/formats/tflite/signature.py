@@ -1,6 +1,6 @@
 """The signature of a .tflite file, read with nothing but struct.
 
-Only TFLite's own interpreter tells how inputs and outputs are quantized, so that others need it
+Only TFLite's own interpreter reports how inputs and outputs are quantized, so that others need it
 from the file.
 """
 
