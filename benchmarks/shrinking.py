@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,7 +29,7 @@ TURNS = 40
 
 
 def measured(frame: Any, height: int, width: int) -> dict[str, float]:
-    ways = {
+    ways: dict[str, Callable[[], Any]] = {
         "fit": lambda: fit(frame, height, width),
         "area": lambda: cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA),
     }
