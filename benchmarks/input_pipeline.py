@@ -29,7 +29,7 @@ from PIL import Image
 
 from edgecnn.benchmarking import machine
 from edgecnn.data.base import Split
-from edgecnn.data.pictures import PictureFiles
+from edgecnn.data.files.images import PictureFiles
 from edgecnn.files import write_text_atomically
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.training import network

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.data.boxes_coco import load_coco
+from edgecnn.data.boxes.coco import load_coco
 from edgecnn.evaluation.detection import evaluate_detections
 from edgecnn.vision import load_detector
 

@@ -40,8 +40,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.boxes import BoxDataset, BoxedFile
-from edgecnn.data.boxes_coco import load_coco
+from edgecnn.data.boxes.base import BoxDataset, BoxedFile
+from edgecnn.data.boxes.coco import load_coco
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.detection.detections import Detections
 from edgecnn.embedded_manifest import load_artifact

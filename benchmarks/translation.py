@@ -28,7 +28,7 @@ import numpy as np
 import edgecnn
 from edgecnn import data
 from edgecnn.conversion.convert import convert
-from edgecnn.data.pairs import Pairs, PairSplit
+from edgecnn.data.sources.pairs import Pairs, PairSplit
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.evaluation.tasks import Key, Outputs, open_scorer
 from edgecnn.files import write_text_atomically

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.base import Split
-from edgecnn.data.pictures import PictureFiles
+from edgecnn.data.files.images import PictureFiles
 from edgecnn.preprocessing import Preprocessing
 
 COUNT = 64

@@ -15,7 +15,7 @@ from edgecnn.cli.datasets import Reading, reading_options
 from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:
-    from edgecnn.data.inspection import Inspection, Place
+    from edgecnn.data.inspection.inspect import Inspection, Place
 
 BAR_WIDTH = 30
 SHOWN_GROUPS = 5
@@ -58,8 +58,8 @@ def inspect_command(
     them in two splits.
     """
     from edgecnn.cli.datasets import load_data
-    from edgecnn.data import contact_sheet
-    from edgecnn.data.inspection import inspect
+    from edgecnn.data.inspection import contact_sheet
+    from edgecnn.data.inspection.inspect import inspect
     from edgecnn.errors import GateError
     from edgecnn.files import write_text_atomically
 

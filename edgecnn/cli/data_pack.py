@@ -51,7 +51,7 @@ def pack_command(
     `--data packed:FOLDER` then gives the same samples, splits and hash as DATA.
     """
     from edgecnn.cli.datasets import load_data
-    from edgecnn.data.packing import pack
+    from edgecnn.data.packed.writing import pack
 
     options.claim(out)
     dataset = load_data(data, data_dir=data_dir, seed=split_seed, reading=reading)
@@ -69,7 +69,7 @@ def pack_command(
 @click.argument("folder", type=options.FILE)
 def check_command(*, folder: Path) -> None:
     """Compare a packed FOLDER, byte for byte, with what was written; exit 1 on damage."""
-    from edgecnn.data.packed_check import damages
+    from edgecnn.data.packed.check import damages
     from edgecnn.errors import GateError
 
     with shown() as progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.data.pictures import Picture, UnreadablePictureError, decode, quiet_pillow
+from edgecnn.data.files.images import Picture, UnreadablePictureError, decode, quiet_pillow
 from edgecnn.errors import InputError
 from edgecnn.formats.kinds import known_suffixes
 from edgecnn.registry import require

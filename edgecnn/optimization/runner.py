@@ -246,11 +246,11 @@ def _read(path: Path, bundle: Bundle) -> Any:
     if kind == "text":
         return path.read_text(encoding="utf-8", errors="replace")
     if path.suffix.lower() == ".wav":
-        from edgecnn.data.wav import read_wav
+        from edgecnn.data.files.wav import read_wav
 
         return read_wav(path)[0]
     if kind in ("image", "letterbox"):
-        from edgecnn.data.pictures import decode
+        from edgecnn.data.files.images import decode
 
         try:
             return decode(path)

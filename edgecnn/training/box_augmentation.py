@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.boxes import BoxedPicture, Boxes
+from edgecnn.data.boxes.base import BoxedPicture, Boxes
 from edgecnn.data.synthetic.faces import octagon
 from edgecnn.data.synthetic.weather import tone, weather
 from edgecnn.preprocessing import LETTERBOX_FILL

@@ -12,9 +12,9 @@ import numpy as np
 
 from edgecnn import models
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.boxed import BoxedPictures, BoxSplit
-from edgecnn.data.boxes import BoxedFile
+from edgecnn.data.boxes.base import BoxedFile
 from edgecnn.data.left_out import DataWarning
+from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
 from edgecnn.errors import InputError
 from edgecnn.evaluation.box_scorer import BoxScorer
 from edgecnn.evaluation.tasks import Key

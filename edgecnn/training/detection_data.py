@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.boxes import BoxedFile, BoxedPicture
+from edgecnn.data.boxes.base import BoxedFile, BoxedPicture
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import require

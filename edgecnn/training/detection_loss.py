@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.boxes import Boxes
+from edgecnn.data.boxes.base import Boxes
 from edgecnn.models.stop_sign import STRIDE
 
 POSITIVE_REACH = 0.12

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.data.boxes import BoxDataset, split_in_blocks
-from edgecnn.data.boxes_coco import load_coco
+from edgecnn.data.boxes.base import BoxDataset, split_in_blocks
+from edgecnn.data.boxes.coco import load_coco
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.detection.answer import OURS
 from edgecnn.files import atomic_path

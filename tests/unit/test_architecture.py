@@ -29,6 +29,7 @@ FLOORS = (
     {"pipeline"},
     {"cli"},
 )
+DATA_FLOORS = ({"files"}, {"boxes", "packed"}, {"sources", "synthetic"}, {"inspection"})
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 HEAVY = {"numpy", "tensorflow", "keras", "onnx", "onnxruntime", "cv2", "openvino", "ai_edge_litert",
          "ncnn", "MNN", "_tools"}  # fmt: skip
@@ -69,6 +70,19 @@ def test_imports_go_downward_only(path: Path):
     }
     wrong = {other for other in used - {room} if FLOOR_OF[other] >= FLOOR_OF[room]}
     assert not wrong, f"{room} (floor {FLOOR_OF[room]}) imports {wrong}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "data").glob("*/*.py")), ids=ids)
+def test_rooms_of_data_import_downward_too(path: Path):
+    floor_of = {room: number for number, rooms in enumerate(DATA_FLOORS) for room in rooms}
+    room = path.parent.name
+    used = {
+        name.split(".")[2]
+        for name in imported(ast.parse(path.read_text(encoding="utf-8")))
+        if name.startswith("edgecnn.data.") and name.split(".")[2] in floor_of
+    }
+    wrong = {other for other in used - {room} if floor_of[other] >= floor_of[room]}
+    assert not wrong, f"data/{room} imports {wrong}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=ids)

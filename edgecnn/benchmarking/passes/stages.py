@@ -96,7 +96,7 @@ def _decoder(files: Sequence[str]) -> tuple[Callable[[bytes], Array] | None, str
         return None, "the data set holds pixels, not encoded files"
     if importlib.util.find_spec("PIL") is None:
         return None, "Pillow is not installed in the worker's environment"
-    from edgecnn.data.pictures import decode
+    from edgecnn.data.files.images import decode
 
     # Pillow opens a path and a file in memory alike.
     return lambda data: decode(cast(Path, io.BytesIO(data))), None

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.boxes import BoxedPicture
-from edgecnn.data.pictures import as_channels, decode
+from edgecnn.data.boxes.base import BoxedPicture
+from edgecnn.data.files.images import as_channels, decode
 from edgecnn.data.synthetic import faces
 from edgecnn.data.synthetic.backgrounds import draw_background, grain
 from edgecnn.data.synthetic.weather import weather

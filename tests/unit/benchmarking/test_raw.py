@@ -10,7 +10,7 @@ from PIL import Image
 from edgecnn.benchmarking import raw
 from edgecnn.benchmarking.raw import RawSamples, write_raw
 from edgecnn.data.base import Split
-from edgecnn.data.pictures import PictureFiles
+from edgecnn.data.files.images import PictureFiles
 from edgecnn.preprocessing import ImagePreprocessing
 
 PREPROCESSING = ImagePreprocessing(8, 8, 3)

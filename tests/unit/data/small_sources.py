@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 import edgecnn.data
-from edgecnn.data.packing import pack
+from edgecnn.data.packed.writing import pack
 
 WORDS = ("good", "fine", "film", "plot", "dull", "poor", "actor", "scene", "long", "short")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.data.boxes import BoxedPicture
+from edgecnn.data.boxes.base import BoxedPicture
 from edgecnn.data.synthetic.faces import octagon
 from edgecnn.training.box_augmentation import LEAST_VISIBLE, View, augment
 from edgecnn.training.detection_loss import targets

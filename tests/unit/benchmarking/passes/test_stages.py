@@ -14,7 +14,7 @@ from PIL import Image
 from edgecnn.benchmarking.passes import make, stages
 from edgecnn.benchmarking.raw import RawSamples, write_raw
 from edgecnn.data.base import Split
-from edgecnn.data.pictures import PictureFiles
+from edgecnn.data.files.images import PictureFiles
 from edgecnn.manifest import TensorSpec
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.results import (

@@ -1,0 +1,1 @@
+"""Images with boxes: the annotation formats and what they have in common."""

@@ -1,0 +1,335 @@
+"""YOLO's annotation format: a text file for each picture, a line for each box.
+
+A line is `class x y width height`, the middle and the size in shares of the picture; a confidence
+may follow (predictions saved as labels), or key points. `class x1 y1 x2 y2 x3 y3 …` is an
+outline, of which the box around it is taken. Pictures lie in `images/` and texts of the same name
+in `labels/`, or all in one folder.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgecnn.data.boxes.base import BoxDataset
+from edgecnn.data.boxes.classes import same_name
+from edgecnn.data.boxes.images import PictureFinder, pictures_below
+from edgecnn.data.boxes.reading import Annotation, RawBox, Reading, of_class
+from edgecnn.data.boxes.yolo_names import Description, describe
+from edgecnn.data.files.tree import child, is_system, split_of, sub_folders, unwrapped
+from edgecnn.data.left_out import LeftOut, counted
+from edgecnn.errors import InputError
+from edgecnn.files import read_file
+
+MAX_BYTES = 4 << 20
+_LIST_BYTES = 256 << 20
+_PIXELS = 2.0
+"""A share beyond is none: the line holds pixels."""
+_KNOWN = ("images", "labels", "obj_train_data", "jpegimages")
+
+
+def load_yolo(folder: Path, *, label: str | int = "stop sign") -> BoxDataset:
+    """Read a folder as one set and keep the boxes of one class, by number or by name. Pictures
+    are not decoded yet.
+
+    Raises InputError for an unknown class, and a folder without pictures.
+    """
+    description = describe(folder)
+    reading = read_yolo(folder, _pictures_of(folder), description)
+    return of_class(reading, str(label), place=folder, name=folder.name, source=folder.name)
+
+
+def yolo_files(place: Path) -> tuple[dict[str, list[Path]], Description, list[LeftOut]]:
+    """The pictures of each split ("" for a set without), the description, and what lists name
+    and is not there.
+
+    Splits are what the YAML file says, or folders in `images/` or beside one another, or lists
+    such as `train.txt`. Raises InputError when there are no pictures.
+    """
+    if not place.is_dir():
+        description = describe(place)
+        splits, left_out = _described(description, place.parent, anywhere=True)
+        if not splits:
+            raise InputError(f"{place} names no pictures", hint="give the folder they lie in")
+        return splits, description, left_out
+    place = unwrapped(place, lambda path: path.suffix.casefold() in (".txt", ".yaml"), keep=_known)
+    description = describe(place)
+    splits, left_out = _described(description, place, anywhere=False)
+    splits = splits or _in_folders(place)
+    if not splits:
+        splits, left_out = _lists(place)
+    if not splits:
+        pictures = _pictures_of(place)
+        if not pictures:
+            raise InputError(f"no pictures in {place}", hint="YOLO keeps them in images/")
+        splits = {"": pictures}
+    return splits, description, left_out
+
+
+def _known(name: str) -> bool:
+    return name.casefold() in _KNOWN or split_of(name) is not None
+
+
+def _pictures_of(folder: Path) -> list[Path]:
+    return pictures_below(child(folder, "images") or folder)
+
+
+def _in_folders(place: Path) -> dict[str, list[Path]]:
+    """images/train, images/val … or train/images, valid/images … or train/, val/ …"""
+    splits: dict[str, list[Path]] = {}
+    for folder in sub_folders(child(place, "images") or place):
+        split = None if folder.name.casefold() in _KNOWN else split_of(folder.name)
+        pictures = _pictures_of(folder) if split else []
+        if split and pictures:
+            splits.setdefault(split, []).extend(pictures)
+    return splits
+
+
+def _lists(place: Path) -> tuple[dict[str, list[Path]], list[LeftOut]]:
+    """`train.txt` and its like, a picture a line."""
+    splits: dict[str, list[Path]] = {}
+    left_out: list[LeftOut] = []
+    for path in sorted(place.glob("*.txt")):
+        split = split_of(path.stem)
+        found = _listed(path, PictureFinder([place], split), left_out) if split else []
+        if split and found:
+            splits.setdefault(split, []).extend(found)
+    return splits, left_out
+
+
+def _listed(path: Path, finder: PictureFinder, left_out: list[LeftOut]) -> list[Path]:
+    text = read_file(path, limit=_LIST_BYTES).decode("utf-8-sig", "replace")
+    found = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        picture = finder.find(line)
+        if picture is None:
+            left_out.append(LeftOut(line[:200], f"{path.name} lists it, the picture is missing"))
+        else:
+            found.append(picture)
+    return list(dict.fromkeys(found))
+
+
+def _described(
+    description: Description, place: Path, *, anywhere: bool
+) -> tuple[dict[str, list[Path]], list[LeftOut]]:
+    """The pictures that a YAML file says, as far as its folders and lists are there: below
+    `place`, or `anywhere` when the user named the file itself.
+    """
+    splits: dict[str, list[Path]] = {}
+    left_out: list[LeftOut] = []
+    if description.path is None:
+        return splits, left_out
+    base = description.path.parent
+    for split, entries in description.splits.items():
+        found: list[Path] = []
+        for entry in entries:
+            target = _target(entry, description.root, base, place, anywhere=anywhere)
+            if target is None:
+                continue
+            if target.is_file():
+                found += _listed(target, PictureFinder([target.parent, base], split), left_out)
+            else:
+                found += pictures_below(target)
+        if found:
+            splits[split] = list(dict.fromkeys(found))
+    return splits, left_out
+
+
+def _target(entry: str, root: str, base: Path, place: Path, *, anywhere: bool) -> Path | None:
+    """Where an entry of a YAML file leads: from its `path`, from its folder, or, as exports have
+    it that were made for another folder, without what leads upward.
+    """
+    entry, root = entry.replace("\\", "/"), root.replace("\\", "/")
+    below = Path(*[part for part in entry.split("/") if part not in ("", ".", "..")])
+    candidates = [base / root / entry, base / entry, base / below, place / below]
+    limits = [base.resolve(), place.resolve()]
+    for path in candidates:
+        try:
+            there = path.exists()
+            inside = any(path.resolve().is_relative_to(limit) for limit in limits)
+        except (OSError, ValueError, RuntimeError):
+            continue
+        if there and (anywhere or inside):
+            return path
+    return None
+
+
+def read_yolo(place: Path, pictures: Sequence[Path], description: Description) -> Reading:
+    """The lines of every picture's text; those that are no boxes are left out."""
+    reading = Reading(numbers=dict(description.numbers), notes=list(description.notes))
+    kinds: Counter[str] = Counter()
+    beside: dict[Path, set[Path]] = {}
+    for picture in pictures:
+        annotation = Annotation(picture, _below(picture, place), in_shares=True)
+        text = _text_of(picture)
+        if text is None:
+            kinds["without"] += 1
+        else:
+            beside.setdefault(text.parent, set()).add(picture.parent)
+            _read_lines(
+                text,
+                place,
+                annotation,
+                reading=reading,
+                kinds=kinds,
+                key_points=description.key_points,
+            )
+        reading.annotations.append(annotation)
+    reading.numbers = dict(sorted(reading.numbers.items(), key=lambda item: int(item[0])))
+    _note(kinds, len(pictures), description, reading)
+    for text in _orphans(beside):
+        reading.left_out.append(LeftOut(_below(text, place), "no picture has this name"))
+    return reading
+
+
+def _text_of(picture: Path) -> Path | None:
+    """The text of a picture: `labels` for the last `images` in its path, or beside it."""
+    name = f"{picture.stem}.txt"
+    parts = picture.parent.parts
+    for position in range(len(parts) - 1, -1, -1):
+        if parts[position].casefold() in ("images", "jpegimages"):
+            labels = child(Path(*parts[:position]), "labels")
+            if labels is not None:
+                text = labels.joinpath(*parts[position + 1 :], name)
+                if text.is_file():
+                    return text
+            break
+    beside = picture.with_name(name)
+    return beside if beside.is_file() else None
+
+
+def _orphans(beside: Mapping[Path, set[Path]]) -> list[Path]:
+    """Texts that belong to no picture; `beside` holds the pictures' folders by that of texts."""
+    stems = {
+        folder: {
+            path.stem
+            for pictures in of_pictures
+            for path in pictures.iterdir()
+            if path.suffix != ".txt"
+        }
+        for folder, of_pictures in beside.items()
+    }
+    return sorted(
+        path
+        for folder, known in stems.items()
+        for path in folder.iterdir()
+        if path.suffix == ".txt"
+        and path.stem not in known
+        and path.stem.casefold() not in ("classes", "readme", "labels", "notes")
+        and split_of(path.stem) is None
+        and not is_system(path.name)
+    )
+
+
+def _read_lines(
+    path: Path,
+    place: Path,
+    annotation: Annotation,
+    *,
+    reading: Reading,
+    kinds: Counter[str],
+    key_points: int,
+) -> None:
+    try:
+        content = read_file(path, limit=MAX_BYTES)
+    except InputError as error:
+        reading.left_out.append(LeftOut(_below(path, place), error.message, "box"))
+        return
+    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    for number, line in enumerate(content.decode(encoding, "replace").splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"{_below(path, place)}, line {number}"
+        try:
+            name, kind, corners = _box(line, reading.numbers, key_points)
+        except ValueError as error:
+            reading.left_out.append(LeftOut(where, str(error), "box"))
+            continue
+        kinds[kind] += 1
+        annotation.boxes.append(RawBox(corners, name, where))
+
+
+def _box(
+    line: str, numbers: dict[str, str], key_points: int
+) -> tuple[str, str, tuple[float, float, float, float]]:
+    """Class name, what the line holds besides ("", "confidence", …), and corners in shares.
+
+    Raises ValueError with the reason for a line that is no box.
+    """
+    values = line.replace(",", " ").split()
+    name = _class_of(values[0], numbers)
+    try:
+        rest = [float(value) for value in values[1:]]
+    except ValueError:
+        raise ValueError(f"not numbers: {line.strip()[:60]!r}") from None
+    if len(rest) < 4:
+        raise ValueError(f"expected class x y width height, received {len(values)} values")
+    kind = _kind(rest, key_points)
+    if kind == "outline":
+        across, down = rest[: len(rest) // 2 * 2 : 2], rest[1::2]
+        corners = (min(across), min(down), max(across), max(down))
+        used = [*across, *down]
+    else:
+        x, y, w, h = used = rest[:4]
+        corners = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+    if not all(-_PIXELS <= value <= _PIXELS for value in used):
+        raise ValueError(f"expected shares between 0 and 1, received: {line.strip()[:60]!r}")
+    return name, kind, corners
+
+
+def _kind(rest: Sequence[float], key_points: int) -> str:
+    """What follows the class: "" (a box), "confidence", "key points" or "outline"."""
+    further = rest[4:]
+    if not further:
+        return ""
+    if len(further) == 1:
+        return "confidence"
+    if key_points:
+        return "key points" if len(further) == key_points else "outline"
+    seen = further[2::3]
+    if len(further) % 3 == 0 and all(value in (0, 1, 2) for value in seen):
+        return "key points"
+    return "outline"
+
+
+def _class_of(text: str, numbers: dict[str, str]) -> str:
+    """The name of a class written as a number (also 0.0), or by its name. A number that nobody
+    names is its own name.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        found = next((n for n in numbers.values() if same_name(n) == same_name(text)), None)
+        if found is None:
+            raise ValueError(f"{text[:40]!r} is no class") from None
+        return found
+    if not 0 <= value < 1e6 or value != int(value):
+        raise ValueError(f"{text[:40]!r} is no class: expected 0, 1, 2 …")
+    number = str(int(value))
+    return numbers.setdefault(number, number)
+
+
+def _note(kinds: Counter[str], pictures: int, description: Description, reading: Reading) -> None:
+    if kinds["confidence"]:
+        boxes = counted(kinds["confidence"], "box", "boxes")
+        reading.notes.append(f"{boxes} with a sixth column (a confidence), which is not used")
+    if kinds["outline"]:
+        outlines = counted(kinds["outline"], "outline")
+        reading.notes.append(f"{outlines} read as the box around it")
+    if kinds["key points"]:
+        boxes = counted(kinds["key points"], "box", "boxes")
+        reading.notes.append(f"{boxes} with key points, which are not used")
+    if kinds["without"] == pictures:
+        reading.notes.append(
+            "no picture has a label file (labels/*.txt), so all are taken as empty"
+        )
+    elif kinds["without"]:
+        pictures_without = counted(kinds["without"], "picture")
+        reading.notes.append(f"{pictures_without} without a label file, taken as empty")
+    if not description.numbers and reading.numbers:
+        reading.notes.append("no data.yaml or classes.txt names the classes: they are numbers")
+
+
+def _below(path: Path, place: Path) -> str:
+    return str(path.relative_to(place)) if path.is_relative_to(place) else path.name

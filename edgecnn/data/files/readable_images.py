@@ -1,0 +1,67 @@
+"""Which of the files are readable: each is tried once, the broken are named and left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.data.content import sample_digest
+from edgecnn.data.files.image_kinds import is_not_read, why_not_read
+from edgecnn.data.files.images import UnreadablePictureError, decode_first, quiet_pillow
+from edgecnn.data.left_out import LeftOut
+from edgecnn.progress import Progress
+
+PROGRESS_EVERY = 1000
+
+
+@dataclass(frozen=True)
+class ReadablePicture:
+    """A picture that could be decoded."""
+
+    path: Path
+    label: int
+    digest: bytes
+    shape: tuple[int, ...]
+    frames: int = 1
+
+
+def readable_pictures(
+    found: Sequence[tuple[Path, int]],
+    folder: Path,
+    left_out: list[LeftOut],
+    progress: Progress | None = None,
+) -> list[ReadablePicture]:
+    """Decode every picture (path, label) once, several at a time; `left_out` names, with
+    the path below `folder`, each that cannot be decoded.
+    """
+    entries = []
+    # Pillow decodes without the interpreter lock; a result holds a digest, never the pixels.
+    with quiet_pillow(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for (path, label), result in zip(
+            found, pool.map(_inspect, [path for path, _ in found]), strict=True
+        ):
+            where = str(path.relative_to(folder))
+            if isinstance(result, str):
+                left_out.append(LeftOut(where, result))
+                continue
+            entries.append(ReadablePicture(path, label, *result))
+            if entries[-1].frames > 1:
+                pages = f"{entries[-1].frames} pages or frames, the first is used"
+                left_out.append(LeftOut(where, pages, "pages"))
+            if progress and len(entries) % PROGRESS_EVERY == 0:
+                progress("read", len(entries), len(found))
+    return entries
+
+
+def _inspect(path: Path) -> tuple[bytes, tuple[int, ...], int] | str:
+    """Digest, shape and frames of a picture, or why it cannot be read."""
+    if is_not_read(path):
+        return why_not_read(path)
+    try:
+        picture, frames = decode_first(path)
+    except UnreadablePictureError as error:
+        return error.message
+    return sample_digest(picture), picture.shape, frames

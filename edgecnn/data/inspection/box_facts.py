@@ -1,0 +1,65 @@
+"""What can be said of annotated boxes, and which of them are likely to be mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.data.inspection.sample_facts import Facts, spread
+from edgecnn.detection.nms import iou
+
+if TYPE_CHECKING:
+    from edgecnn.data.boxes.base import BoxedFile, Boxes
+
+SMALL, MEDIUM = 32**2, 96**2
+"""Areas in pixels that COCO divides small, medium and large objects by."""
+TWICE = 0.9
+"""Overlap (intersection over union) of two boxes of a picture that are one sign, drawn twice."""
+TINY = 4.0
+"""Pixels of a side below which nobody can have seen what is in the box."""
+
+
+def box_facts(files: Sequence[BoxedFile]) -> Facts:
+    """Boxes in all and a picture, their sizes in pixels and relative to the picture."""
+    boxes = _stacked(file.boxes for file in files)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    areas = sides.prod(axis=1)
+    of_pictures = np.repeat(
+        [file.height * file.width for file in files], [len(file.boxes) for file in files]
+    )
+    return {
+        "boxes": len(boxes),
+        "ignored boxes": sum(len(file.ignored) for file in files),
+        "pictures without a box": sum(not len(file.boxes) for file in files),
+        "boxes a picture": spread([len(file.boxes) for file in files]),
+        "box width": spread(sides[:, 0]),
+        "box height": spread(sides[:, 1]),
+        "box area, share of the picture": spread(areas / of_pictures) if len(areas) else {},
+        "box sizes": {
+            "small (below 32²)": int((areas < SMALL).sum()),
+            "medium": int(((areas >= SMALL) & (areas < MEDIUM)).sum()),
+            "large (96² and more)": int((areas >= MEDIUM).sum()),
+        },
+    }
+
+
+def doubtful_boxes(files: Iterable[BoxedFile]) -> tuple[str, ...]:
+    """A line for each picture with a sign boxed twice, or a box too small to hold one."""
+    lines = []
+    for file in files:
+        twice = int(np.count_nonzero(np.triu(iou(file.boxes, file.boxes), k=1) >= TWICE))
+        tiny = int(
+            ((file.boxes[:, 2:] - file.boxes[:, :2]).min(axis=1, initial=np.inf) < TINY).sum()
+        )
+        if twice:
+            lines.append(f"{file.path.name}: {twice} boxes drawn twice")
+        if tiny:
+            lines.append(f"{file.path.name}: {tiny} boxes narrower than {TINY:g} pixels")
+    return tuple(lines)
+
+
+def _stacked(boxes: Iterable[Boxes]) -> npt.NDArray[np.float64]:
+    return np.concatenate([np.zeros((0, 4), np.float32), *boxes]).astype(np.float64)

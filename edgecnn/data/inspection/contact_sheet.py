@@ -1,0 +1,125 @@
+"""A contact sheet: a few pictures of each class on one page, a row a class.
+
+Annotated pictures have a row with boxes, drawn on them, and one without, in each split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.data.base import Dataset, Split
+from edgecnn.data.sources.detection import BoxSplit
+from edgecnn.errors import InputError
+from edgecnn.files import atomic_path
+from edgecnn.registry import require
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PICTURES = 10
+CELL = 72
+GAP = 4
+LABEL_WIDTH = 180
+LONGEST_LABEL = 24
+MOST_CLASSES = 200
+BOX = (255, 0, 160)
+BOXED_CELL = 144
+"""Pixels of an annotated picture: its objects are smaller than it."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Of a sheet: what it says, and which pictures (with boxes, where there are any) it shows."""
+
+    label: str
+    members: npt.NDArray[np.int64]
+    split: Split
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Write the sheet as PNG: spread evenly over each class, the first `MOST_CLASSES` classes.
+
+    Raises InputError for data that are not pictures.
+    """
+    if dataset.modality != "image":
+        raise InputError(f"{dataset.name} holds no pictures, so it has no contact sheet")
+    require("PIL.Image", "train")
+    from PIL import Image, ImageDraw
+
+    boxed = dataset.task == "detection"
+    rows = _rows_of_boxes(dataset) if boxed else _rows_of_classes(dataset)
+    cell = BOXED_CELL if boxed else CELL
+    step = cell + GAP
+    sheet = Image.new("RGB", (LABEL_WIDTH + PICTURES * step, len(rows) * step + GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, row in enumerate(rows):
+        top = GAP + number * step
+        text = f"{_shortened(row.label)}\n{len(row.members)}"
+        draw.text((2 * GAP, top + cell // 2), text, fill="black", anchor="lm")
+        for column, index in enumerate(_spread(row.members)):
+            picture = _picture(row.split, int(index), cell)
+            left = LABEL_WIDTH + column * step + (cell - picture.width) // 2
+            sheet.paste(picture, (left, top + (cell - picture.height) // 2))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as unfinished:
+        sheet.save(unfinished, format="PNG")
+
+
+def _rows_of_classes(dataset: Dataset) -> list[_Row]:
+    train = dataset["train"]
+    return [
+        _Row(label, np.flatnonzero(train.labels == number), train)
+        for number, label in enumerate(dataset.labels[:MOST_CLASSES])
+    ]
+
+
+def _rows_of_boxes(dataset: Dataset) -> list[_Row]:
+    return [
+        _Row(f"{name}, {what}", np.flatnonzero((split.labels > 0) == has), split)
+        for name, split in dataset.splits.items()
+        for what, has in ((" or ".join(dataset.labels[:3]) or "box", True), ("without", False))
+    ]
+
+
+def _spread(members: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return members[np.linspace(0, len(members) - 1, min(PICTURES, len(members)), dtype=int)]
+
+
+def _shortened(label: str) -> str:
+    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
+
+
+def _picture(split: Split, index: int, cell: int) -> Image:
+    """As it goes on the sheet; empty for one that cannot be read, which the inspection tells."""
+    from PIL import Image, ImageDraw
+
+    try:
+        sample = split.samples[index]
+    except InputError:
+        return Image.new("RGB", (cell, cell), "lightgrey")
+    picture = _fitted(sample, cell)
+    if isinstance(split, BoxSplit):
+        file = split.files[index]
+        scale = (picture.width / file.width, picture.height / file.height)
+        draw = ImageDraw.Draw(picture)
+        for box in file.boxes * np.asarray(scale * 2):
+            draw.rectangle([float(edge) for edge in box], outline=BOX)
+    return picture
+
+
+def _fitted(sample: Any, cell: int) -> Image:
+    """A picture (height, width[, 1 or 3]) uint8 that just fits a cell, its proportions kept."""
+    from PIL import Image
+
+    pixels = np.asarray(sample, np.uint8)
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    picture = Image.fromarray(pixels).convert("RGB")
+    scale = cell / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)

@@ -1,0 +1,1 @@
+"""Packed data sets: shards of TFRecord files with an index."""

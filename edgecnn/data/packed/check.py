@@ -1,0 +1,55 @@
+"""Whether a packed data set is, byte for byte, what was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.data.packed.index import (
+    Records,
+    Shard,
+    check_size,
+    file_sha256,
+    read_index,
+    read_records,
+)
+from edgecnn.data.packed.tfrecord import DamagedRecordError, record_at
+from edgecnn.errors import InputError
+from edgecnn.progress import Progress, silent
+
+
+def damages(folder: Path, *, progress: Progress = silent) -> tuple[str, ...]:
+    """A line for each shard that is missing or not as it was written, with the records that are
+    damaged; none when all is well. Reads every byte.
+
+    Raises InputError when the index itself or the places of the records cannot be read.
+    """
+    index = read_index(folder)
+    records = read_records(index, folder)
+    found: list[str] = []
+    start = 0
+    for number, shard in enumerate(index.shards, 1):
+        try:
+            check_size(folder, shard)
+        except InputError as error:
+            found.append(error.message)
+        else:
+            if file_sha256(folder / shard.file) != shard.sha256:
+                found.append(_which(folder, shard, records[start : start + shard.samples]))
+        start += shard.samples
+        progress("check", number, len(index.shards), shard.file)
+    return tuple(found)
+
+
+def _which(folder: Path, shard: Shard, records: Records) -> str:
+    content = np.memmap(folder / shard.file, np.uint8, "r")
+    damaged = []
+    for number, offset in enumerate(records[:, 0].tolist()):
+        end = int(records[number + 1, 0]) if number + 1 < len(records) else shard.bytes
+        try:
+            record_at(content[offset:end].tobytes(), 0)
+        except DamagedRecordError:
+            damaged.append(str(number))
+    which = ", ".join(damaged) or "none by its own checksum"
+    return f"{folder / shard.file}: the sha256 is another; damaged records: {which}"

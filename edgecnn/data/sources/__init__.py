@@ -1,0 +1,1 @@
+"""Data sources: one file for each name that a user can give."""

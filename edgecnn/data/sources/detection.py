@@ -1,0 +1,306 @@
+"""Annotated pictures as a data set: `coco:PLACE`, `voc:PLACE`, `yolo:PLACE`.
+
+PLACE is a folder, or the file that describes the set (COCO's JSON, YOLO's YAML). Its splits are
+those that its tool wrote; all of it is the split "test" when there are none. Without `classes`,
+stop signs are looked for, or the only class there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.class_names import listed as listed_names
+from edgecnn.class_names import place_of
+from edgecnn.data.base import SPLITS, Answers, Dataset, Split
+from edgecnn.data.boxes.base import BoxDataset, BoxedFile
+from edgecnn.data.boxes.coco import coco_files, read_coco
+from edgecnn.data.boxes.reading import (
+    Choice,
+    Fitted,
+    Reading,
+    choose,
+    every_class,
+    fit,
+    with_choice,
+)
+from edgecnn.data.boxes.voc import read_voc, voc_files
+from edgecnn.data.boxes.yolo import read_yolo, yolo_files
+from edgecnn.data.files.images import PictureFiles
+from edgecnn.data.left_out import LeftOut, described
+from edgecnn.errors import InputError
+from edgecnn.preprocessing import LetterboxPreprocessing
+from edgecnn.progress import Progress
+from edgecnn.registry import require
+
+Parts = Mapping[str, Reading]
+
+
+@dataclass(frozen=True)
+class BoxSplit(Split):
+    """Pictures with boxes; `labels` (n,) counts the boxes of each."""
+
+    files: tuple[BoxedFile, ...] = ()
+    """With the boxes of the classes that are looked for, taken as one class."""
+    undecided: str = ""
+    """The classes of a set of which none was chosen: there is no one right answer then."""
+    every_class: tuple[BoxedFile, ...] = ()
+    """With all boxes; a class's id is its place in `BoxedPictures.class_names`."""
+
+    @property
+    def truth(self) -> Sequence[BoxedFile]:
+        """Raises InputError when no class was chosen."""
+        if self.undecided:
+            raise InputError(
+                f"several classes, and none of them a stop sign: {self.undecided}",
+                hint="choose what the detector finds: --classes NAME (or its number)",
+            )
+        return self.files
+
+
+@dataclass(frozen=True)
+class BoxedPictures(Dataset):
+    """A data set whose answers are boxes: its pictures are letterboxed, never squeezed.
+
+    `labels` are the chosen classes, or all when none is; `counts` are the boxes of each class by
+    split, whether chosen or not.
+    """
+
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    """All classes of the set."""
+    asked: bool = False
+    """Whether somebody chose the classes; otherwise a detector of many is asked for all of them."""
+
+    def answers(self, split: str, class_names: Sequence[str] = ()) -> Answers:
+        """For a detector of one class, or of classes without names, the chosen ones are one. For
+        another its own classes: those that were chosen, or all that both sides have.
+
+        Raises InputError for a chosen class that the model does not have, and where the two have
+        none in common.
+        """
+        chosen = self[split]
+        assert isinstance(chosen, BoxSplit)
+        if len(class_names) < 2:
+            return Answers(chosen.truth, self.labels)
+        wanted = self.labels if self.asked else self.class_names
+        places = {name: place_of(name, class_names) for name in wanted}
+        missing = [name for name, place in places.items() if place is None]
+        if self.asked and missing:
+            raise InputError(
+                f"the model has no class {missing[0]!r}",
+                hint=f"it has: {listed_names(class_names)}",
+            )
+        numbers = {
+            self.class_names.index(name): place
+            for name, place in places.items()
+            if place is not None
+        }
+        files = tuple(file.renumbered(numbers) for file in chosen.every_class)
+        found = sorted({int(number) for file in files for number in file.class_ids})
+        if not found:
+            raise InputError(
+                f"no box is of a class that the model has; the data have {listed_names(wanted)}",
+                hint=f"the model has: {listed_names(class_names)}",
+            )
+        ids = tuple(sorted(set(numbers.values()))) if self.asked else tuple(found)
+        return Answers(files, tuple(class_names[number] for number in ids), ids)
+
+    def preprocessing(self, input_shape: Sequence[int]) -> LetterboxPreprocessing:
+        if len(input_shape) != 3 or input_shape[2] != 3:
+            raise InputError(
+                f"{self.name} holds color pictures and needs an input (height, width, 3), "
+                f"received: {tuple(input_shape)}"
+            )
+        height, width, channels = (int(size) for size in input_shape)
+        return LetterboxPreprocessing(height, width, channels)
+
+    def summary(self) -> str:
+        parts = []
+        for name, split in self.splits.items():
+            boxes = int(split.labels.sum())
+            parts.append(f"{name} {len(split)} with {boxes} box{'' if boxes == 1 else 'es'}")
+        total: Counter[str] = Counter()
+        for of_split in self.counts.values():
+            total.update(of_split)
+        named = ", ".join(f"{label} ({total[label]})" for label in self.labels[:10])
+        line = [", ".join(parts), f"class{'es' if len(self.labels) > 1 else ''} {named or 'none'}"]
+        others = [
+            f"{label} ({count})"
+            for label, count in total.items()
+            if count and label not in self.labels
+        ]
+        if others:
+            more = ", …" if len(others) > 5 else ""
+            line.append(f"not chosen: {', '.join(others[:5])}{more}")
+        line += self.notes
+        if self.left_out:
+            line.append(described(self.left_out))
+        return "; ".join(line)
+
+
+def coco(
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    classes: str = "",
+    exif: str = "",
+    progress: Progress | None = None,
+) -> Dataset:
+    """COCO's JSON. Raises InputError as `boxes_coco.coco_files` and `read_coco` do."""
+    place = _place("coco", data_dir)
+
+    def parts() -> Parts:
+        return {split: read_coco(path) for split, path in coco_files(place).items()}
+
+    return _load("coco", place, parts, seed=seed, classes=classes, exif=exif, progress=progress)
+
+
+def voc(
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    classes: str = "",
+    exif: str = "",
+    progress: Progress | None = None,
+) -> Dataset:
+    """Pascal VOC's XML files. Raises InputError as `boxes_voc.voc_files` does."""
+    place = _place("voc", data_dir)
+
+    def parts() -> Parts:
+        files, pictures, left_out = voc_files(place)
+        readings = {split: read_voc(paths, pictures) for split, paths in files.items()}
+        next(iter(readings.values())).left_out.extend(left_out)
+        return readings
+
+    return _load("voc", place, parts, seed=seed, classes=classes, exif=exif, progress=progress)
+
+
+def yolo(
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    classes: str = "",
+    exif: str = "",
+    progress: Progress | None = None,
+) -> Dataset:
+    """YOLO's text files. Raises InputError as `boxes_yolo.yolo_files` does."""
+    place = _place("yolo", data_dir)
+
+    def parts() -> Parts:
+        files, description, left_out = yolo_files(place)
+        root = place if place.is_dir() else place.parent
+        readings = {
+            split: read_yolo(root, pictures, description) for split, pictures in files.items()
+        }
+        next(iter(readings.values())).left_out.extend(left_out)
+        return readings
+
+    return _load("yolo", place, parts, seed=seed, classes=classes, exif=exif, progress=progress)
+
+
+def _place(source: str, place: Path | None) -> Path:
+    require("PIL.Image", "train")
+    if place is None:
+        raise InputError(f"{source} data need their place", hint=f"--data {source}:FOLDER")
+    if not place.exists():
+        raise InputError(f"no such file or folder: {place}")
+    return place
+
+
+def _load(
+    source: str,
+    place: Path,
+    read: Callable[[], Parts],
+    *,
+    seed: int,
+    classes: str,
+    exif: str,
+    progress: Progress | None,
+) -> Dataset:
+    try:
+        readings = read()
+    except OSError as error:
+        raise InputError(f"cannot read {place}: {error.strerror or error}") from error
+    name = place.resolve().stem if place.is_file() else place.resolve().name
+    ordered = {split: readings[split] for split in (*SPLITS, "") if split in readings}
+    fitted, lost = _fitted(ordered, place, exif, progress)
+    wanted = [part.strip() for part in classes.split(",") if part.strip()]
+    choice = choose(list(fitted.values()), wanted, where=str(place))
+    parts = {
+        split: with_choice(part, choice, name=name, source=name) for split, part in fitted.items()
+    }
+    files = [file for data in parts.values() for file in data.files]
+    (height, width), _ = Counter((file.height, file.width) for file in files).most_common(1)[0]
+    digest = hashlib.sha256()
+    for split, data in parts.items():
+        digest.update(f"{split}\0{data.label}\0{len(data)}\0{data.sha256}\0".encode())
+    notes = list(dict.fromkeys(note for part in fitted.values() for note in part.notes))
+    if "test" not in parts:
+        notes.append(f"{_measured(parts)} is measured, for there is no test")
+    if choice.chosen is None:
+        notes.append(
+            "no class is chosen (--classes NAME): only detectors that name their classes are scored"
+        )
+    return BoxedPictures(
+        name=name,
+        task="detection",
+        labels=choice.labels,
+        splits={
+            split: _split(data, choice, every_class(fitted[split], choice.names))
+            for split, data in parts.items()
+        },
+        class_names=choice.names,
+        asked=bool(wanted),
+        sha256=digest.hexdigest(),
+        sample_shape=(height, width, 3),
+        source=f"{source}: {name}",
+        seed=seed,
+        left_out=(*lost, *(entry for part in fitted.values() for entry in part.left_out)),
+        notes=tuple(notes),
+        counts={split: data.counts for split, data in parts.items()},
+    )
+
+
+def _fitted(
+    readings: Parts, place: Path, exif: str, progress: Progress | None
+) -> tuple[dict[str, Fitted], list[LeftOut]]:
+    """Every split fitted; one that cannot be used (whose pictures were not downloaded, say) is
+    left out as a whole, as long as another can.
+
+    Raises InputError when none can.
+    """
+    fitted: dict[str, Fitted] = {}
+    lost: list[LeftOut] = []
+    first: InputError | None = None
+    for split, reading in readings.items():
+        try:
+            fitted[split or "test"] = fit(reading, place=place, exif=exif, progress=progress)
+        except InputError as error:
+            first = first or error
+            reason = error.message.removeprefix(f"{place}: ")
+            lost.append(LeftOut(f"all of {split}", reason))
+    if first is not None and not fitted:
+        raise first
+    return fitted, lost
+
+
+def _measured(parts: Mapping[str, BoxDataset]) -> str:
+    return "validation" if "validation" in parts else next(iter(parts))
+
+
+def _split(data: BoxDataset, choice: Choice, every: tuple[BoxedFile, ...]) -> BoxSplit:
+    counts = np.asarray([len(file.boxes) for file in data.files], np.int64)
+    pictures = PictureFiles(tuple(file.path for file in data.files), 3)
+    return BoxSplit(
+        pictures,
+        counts,
+        data.files,
+        undecided=choice.listed if choice.chosen is None else "",
+        every_class=every,
+    )

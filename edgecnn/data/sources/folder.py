@@ -1,0 +1,150 @@
+"""A folder of pictures: one sub-folder per class, named after it.
+
+Either `<folder>/<class>/*.jpg`, split by seed, or `<folder>/<split>/<class>/…` with splits by any
+of their usual names (`Train`, `training`, `val`, `valid`, `dev`, `Test` …), honoured as they are;
+a split that is absent is carved from the training pictures.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.data.base import SPLITS, Dataset, Split
+from edgecnn.data.content import content_sha256
+from edgecnn.data.files.folder_layout import LAYOUT_HINT, ClassFolders, class_folders
+from edgecnn.data.files.images import PictureFiles
+from edgecnn.data.files.readable_images import ReadablePicture, readable_pictures
+from edgecnn.data.left_out import LeftOut, described
+from edgecnn.data.splits import missing_splits
+from edgecnn.errors import InputError
+from edgecnn.progress import Progress
+from edgecnn.registry import require
+
+Readable = Mapping[str, list[ReadablePicture]]
+
+
+def load(
+    *, data_dir: Path | None = None, seed: int = 0, progress: Progress | None = None
+) -> Dataset:
+    """Read a picture folder. Every picture is decoded once to find the broken ones and to
+    hash the content; after that pictures are decoded when they are asked for, so that memory
+    does not grow with their number.
+
+    Listed in `left_out`: broken pictures and kinds that are not read, classes with too few
+    pictures, and pictures of classes that training does not have.
+
+    Raises InputError when there is no such folder, or fewer than two classes that can be used.
+    """
+    require("PIL.Image", "train")
+    if data_dir is None:
+        raise InputError("a picture folder needs its place", hint="--data folder:PATH")
+    if not data_dir.is_dir():
+        raise InputError(f"no such folder: {data_dir}", hint=LAYOUT_HINT)
+    found = class_folders(data_dir)
+    left_out = list(found.left_out)
+    readable = {
+        split: readable_pictures(pictures, data_dir, left_out, progress)
+        for split, pictures in found.pictures.items()
+    }
+    class_names, kept = _usable(found, readable, data_dir, left_out)
+    splits = _with_missing_splits(kept, class_names, seed)
+    everything = [entry for split in splits.values() for entry in split]
+    channels = max(entry.shape[2] for entry in everything)
+    (height, width), _ = Counter(entry.shape[:2] for entry in everything).most_common(1)[0]
+    arrays = {
+        name: Split(
+            PictureFiles(tuple(entry.path for entry in chosen), channels),
+            np.asarray([entry.label for entry in chosen], np.int64),
+        )
+        for name, chosen in splits.items()
+    }
+    return Dataset(
+        name=data_dir.resolve().name,
+        task="classification",
+        labels=class_names,
+        splits=arrays,
+        sha256=content_sha256(
+            class_names,
+            {
+                name: ((entry.digest for entry in chosen), arrays[name].labels)
+                for name, chosen in splits.items()
+            },
+        ),
+        sample_shape=(height, width, channels),
+        source="a folder of pictures",
+        seed=seed,
+        # Centred on 0: half of the range, for pictures whose statistics nobody measured.
+        preprocessing_hints={"fit": "stretch", "mean": (0.5,), "std": (0.25,)},
+        left_out=tuple(left_out),
+        notes=(*found.notes, *_carved(kept)),
+    )
+
+
+def _usable(
+    found: ClassFolders, readable: Readable, folder: Path, left_out: list[LeftOut]
+) -> tuple[tuple[str, ...], dict[str, list[ReadablePicture]]]:
+    """The classes that have pictures enough, and their pictures with the classes' new numbers.
+
+    Raises InputError for fewer than two.
+    """
+    origin = "train" if "train" in readable else next(iter(readable))
+    carved = [name for name in SPLITS if name not in readable] if origin == "train" else []
+    needed = 1 + len(carved)
+    have = Counter(entry.label for entry in readable[origin])
+    usable = [label for label in range(len(found.names)) if have[label] >= needed]
+    if len(usable) < 2:
+        raise InputError(
+            _too_few(folder, found, have, needed), hint=described(left_out) or LAYOUT_HINT
+        )
+    number = {label: index for index, label in enumerate(usable)}
+    kept: dict[str, list[ReadablePicture]] = {}
+    for split, entries in readable.items():
+        kept[split] = []
+        for entry in entries:
+            if entry.label in number:
+                kept[split].append(replace(entry, label=number[entry.label]))
+                continue
+            name = found.names[entry.label]
+            reason = (
+                f"class {name!r} has {have[entry.label]} sample(s), expected at least {needed}"
+                + (f": one for each of {', '.join(['train', *carved])}" if carved else "")
+            )
+            left_out.append(LeftOut(str(entry.path.relative_to(folder)), reason))
+    return tuple(found.names[label] for label in usable), kept
+
+
+def _too_few(folder: Path, found: ClassFolders, have: Mapping[int, int], needed: int) -> str:
+    if len(found.names) < 2:
+        received = f"one class ({found.names[0]})" if found.names else "no sub-folders of pictures"
+        return f"{folder}: received {received}"
+    counts = ", ".join(f"{name} {have[label]}" for label, name in enumerate(found.names[:10]))
+    return (
+        f"{folder}: fewer than two classes have the {needed} readable pictures that "
+        f"{needed} splits need, received: {counts}"
+    )
+
+
+def _carved(entries: Readable) -> tuple[str, ...]:
+    """What is said when some splits have folders of their own and others have not."""
+    carved = [name for name in SPLITS if name not in entries]
+    if "train" not in entries or not carved or len(entries) == 1:
+        return ()
+    return (f"{' and '.join(carved)} taken from train",)
+
+
+def _with_missing_splits(
+    entries: Readable, class_names: Sequence[str], seed: int
+) -> dict[str, list[ReadablePicture]]:
+    """Carve the splits that have no folder of their own from the training pictures."""
+    if "train" not in entries:
+        return dict(entries)
+    train = entries["train"]
+    labels = np.asarray([entry.label for entry in train], np.int64)
+    indices = missing_splits(labels, entries, class_names, seed=seed)
+    own = {name: [train[index] for index in chosen] for name, chosen in indices.items()}
+    return {name: own.get(name) or entries[name] for name in SPLITS}

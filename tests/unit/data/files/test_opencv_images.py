@@ -1,0 +1,119 @@
+"""What OpenCV decodes in Pillow's place has Pillow's pixels; what is special is left to Pillow."""
+
+from __future__ import annotations
+
+import sys
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgecnn.data.files.images import PictureFiles, UnreadablePictureError, decode, decode_again
+from edgecnn.data.files.opencv_images import MOST_PIXELS, decode_plain
+from edgecnn.errors import InputError
+
+pytest.importorskip("cv2")
+
+
+def picture(mode="RGB", size=(37, 23), seed=0):
+    """Smooth colours of (width, height), as photos have them."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)
+
+
+def encoded(image, kind, **options):
+    file = BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+PLAIN = {
+    "PNG in RGB": encoded(picture(), "PNG"),
+    "PNG in grey": encoded(picture("L"), "PNG"),
+    "PNG of one pixel": encoded(picture(size=(1, 1)), "PNG"),
+    "JPEG in RGB": encoded(picture(), "JPEG"),
+    "JPEG in grey": encoded(picture("L"), "JPEG"),
+    "JPEG of one column": encoded(picture(size=(1, 50)), "JPEG"),
+    "JPEG, progressive": encoded(picture(), "JPEG", progressive=True),
+    "JPEG with a colour profile": encoded(picture(), "JPEG", icc_profile=b"any"),
+} | {
+    f"JPEG of quality {quality}, {kind}": encoded(
+        picture(seed=quality, size=(64 + quality, 80)), "JPEG", quality=quality, subsampling=kind
+    )
+    for quality in (10, 75, 98)
+    for kind in ("4:4:4", "4:2:2", "4:2:0")
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_files_have_the_same_pixels(name):
+    np.testing.assert_array_equal(decode_plain(PLAIN[name]), decode(BytesIO(PLAIN[name])))
+
+
+def turned(kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(picture(), kind, exif=exif)
+
+
+SPECIAL = {
+    "turned JPEG": turned("JPEG"),
+    "turned PNG": turned("PNG"),
+    "JPEG for print": encoded(picture("CMYK"), "JPEG"),
+    "palette": encoded(picture("P"), "PNG"),
+    "black and white": encoded(picture("1"), "PNG"),
+    "alpha": encoded(picture("RGBA"), "PNG"),
+    "grey with alpha": encoded(picture("LA"), "PNG"),
+    "one colour transparent": encoded(picture(), "PNG", transparency=(0, 0, 0)),
+    "16 bits": encoded(Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30)), "PNG"),
+    "animation": encoded(picture(), "PNG", save_all=True, append_images=[picture(seed=1)]),
+    "bitmap": encoded(picture(), "BMP"),
+    "WebP": encoded(picture(), "WEBP"),
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_files_are_left_to_pillow(name):
+    assert decode_plain(SPECIAL[name]) is None
+    np.testing.assert_array_equal(decode_again(SPECIAL[name]), decode(BytesIO(SPECIAL[name])))
+
+
+@pytest.mark.parametrize("name", ["PNG in RGB", "JPEG in RGB"])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.2, 0.5, 0.9])
+def test_what_was_cut_off_since_is_told(name, share):
+    whole = PLAIN[name]
+
+    with pytest.raises(UnreadablePictureError):
+        decode_again(whole[: int(share * len(whole))])
+
+
+@pytest.mark.parametrize("name", ["PNG in RGB", "JPEG in RGB", "PNG in grey", "JPEG in grey"])
+def test_damage_inside_is_told_or_seen_as_a_picture(name):
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(PLAIN[name])
+        for place in rng.integers(0, len(damaged), rng.integers(1, 4)):
+            damaged[place] = rng.integers(0, 256)
+        pixels = decode_plain(bytes(damaged))
+        assert pixels is None or (pixels.ndim, pixels.dtype) == (3, np.uint8)
+
+
+def test_a_large_picture_is_left_to_pillow_before_it_is_decoded():
+    side = int(MOST_PIXELS**0.5) + 1
+
+    assert decode_plain(encoded(Image.new("L", (side, side)), "PNG")) is None
+
+
+def test_without_opencv_pillow_decodes_everything(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+
+    assert decode_plain(PLAIN["PNG in RGB"]) is None
+    assert decode_again(PLAIN["PNG in RGB"]).shape == (23, 37, 3)
+
+
+def test_a_file_that_vanished_is_named(tmp_path):
+    files = PictureFiles((tmp_path / "gone.png",), 3)
+
+    with pytest.raises(InputError, match=r"gone\.png: no such file"):
+        files[0]
