@@ -224,6 +224,24 @@ def drift(samples: npt.ArrayLike) -> float:
     return moved / float(np.median(first)) if abs(moved) > 4 * error else 0.0
 
 
+TREND_SLICES = 12
+
+
+def trend(samples: npt.ArrayLike) -> float:
+    """How steadily the samples rise (1) or fall (-1) from first to last; 0 below 120 samples.
+
+    Spearman's rank correlation between twelve consecutive slices' medians and their order.
+    """
+    values = np.asarray(samples, np.float64)
+    if values.size < 10 * TREND_SLICES:
+        return 0.0
+    medians = np.array([np.median(part) for part in np.array_split(values, TREND_SLICES)])
+    if np.ptp(medians) == 0:
+        return 0.0
+    ranks = np.argsort(np.argsort(medians, kind="stable"), kind="stable")
+    return float(np.corrcoef(ranks, np.arange(TREND_SLICES))[0, 1])
+
+
 @dataclass(frozen=True)
 class LatencySummary:
     """Latency in milliseconds over all samples of a measurement; None where not claimable."""

@@ -27,9 +27,9 @@ from edgecnn.results import Block
 STEPS = 2_000
 TRIES = 3
 MEMORY_FLOATS = 1 << 19
-TOLERANCE = 1.08
-"""Against the machine's best. On a shared host a neighbor makes it 1.2 to 1.6, and the clock of a
-busy processor 1.1 to 1.15, which the latency follows in part."""
+TOLERANCE = 1.25
+"""Against the machine's best. On a shared host a neighbor makes it 1.3 to 1.6. The clock makes it
+up to 1.2: it falls while vector units are busy, and the latency follows it in part (±3%)."""
 MEMORY_TOLERANCE = 1.6
 MOST_DELAY = 0.02
 MOST_CORES = 8

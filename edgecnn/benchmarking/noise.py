@@ -20,13 +20,15 @@ from edgecnn.benchmarking.rounds import (
     starts_are_spent,
 )
 from edgecnn.results import Measurement, Run
-from edgecnn.stats import Samples, drift, two_modes
+from edgecnn.stats import Samples, drift, trend, two_modes
 
 OTHER_CPUS = 0.25
 STEAL_FRACTION = 0.02
 FREQUENCY_DRIFT = 0.05
 LATENCY_DRIFT = 0.05
 CLOCK_DRIFT = 0.10
+STEADY_TREND = 0.9
+"""Modes that follow each other in time are a drift, too."""
 MOST_PROCESSES = 100
 """More than these are no advice any more."""
 SAMPLES_SHARE = 1 - CHECKS_SHARE
@@ -75,7 +77,8 @@ def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
         )
     drifts = [drift(samples) for samples in shown]
     furthest = float(np.median(drifts)) if drifts else 0.0
-    if not modes and abs(furthest) > LATENCY_DRIFT:
+    steady = bool(shown) and abs(float(np.median([trend(each) for each in shown]))) > STEADY_TREND
+    if (steady or not modes) and abs(furthest) > LATENCY_DRIFT:
         way = "slower" if furthest > 0 else "faster"
         yield (
             f"drift: {abs(furthest):.0%} {way} at the end of a run than at its start; "

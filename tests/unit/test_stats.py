@@ -166,3 +166,13 @@ def test_a_slope_is_drift_and_noise_is_not():
     assert stats.drift(noise) == 0.0
     assert stats.drift(noise + np.linspace(0, 30, 900)) == pytest.approx(0.19, abs=0.03)
     assert stats.drift(np.arange(5)) == 0.0
+
+
+def test_a_trend_is_steady_and_taking_turns_is_not():
+    ramp = np.random.default_rng(0).normal(100, 5, 900) + np.linspace(0, 300, 900)
+    turns = np.where(np.arange(900) // 40 % 2, 200.0, 100.0)
+    assert stats.trend(ramp) > 0.95
+    assert stats.trend(ramp[::-1]) < -0.95
+    assert abs(stats.trend(turns)) < 0.5
+    assert stats.trend(np.full(900, 7.0)) == 0.0
+    assert stats.trend(np.arange(100)) == 0.0

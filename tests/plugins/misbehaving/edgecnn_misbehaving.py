@@ -60,7 +60,7 @@ class MisbehavingSession(Session):
             device == "slow-first" and count == 1 and 0.05,
             device == "outliers" and count % 200 == 0 and 0.005,
             device == "bimodal" and (count // 40) % 2 and 0.001,
-            device == "drift" and 0.0002 + 0.0000005 * count,
+            device == "drift" and 0.0002 + 0.000002 * count,
         )
         for secs in filter(None, slow):
             time.sleep(secs)
