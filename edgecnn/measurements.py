@@ -414,7 +414,7 @@ class Measurement:
             "accuracy": asdict(self.accuracy) if self.accuracy else None,
             "parity": self.parity.to_dict() if self.parity else None,
             "fed": asdict(self.fed) if self.fed else None,
-            "runs": [asdict(run) for run in self.runs],
+            "runs": [run.to_dict() for run in self.runs],
         }
 
     @classmethod

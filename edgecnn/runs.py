@@ -8,7 +8,7 @@ its memory: the samples of that block are kept, but they describe the neighbor a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -107,6 +107,15 @@ class Run:
     could not be made holds `error`."""
     environment: RunEnvironment | None = None
     """None in results of schema 1 and 2, which noted the parent's alone."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `run_from_dict` reads. `asdict` copies each sample: half a second for a session."""
+        return {
+            **{each.name: getattr(self, each.name) for each in fields(self)},
+            "effective": asdict(self.effective) if self.effective else None,
+            "blocks": [vars(block) for block in self.blocks],
+            "environment": asdict(self.environment) if self.environment else None,
+        }
 
     @cached_property
     def quiet_ns(self) -> Samples:

@@ -238,7 +238,7 @@ def trend(samples: npt.ArrayLike) -> float:
     medians = np.array([np.median(part) for part in np.array_split(values, TREND_SLICES)])
     if np.ptp(medians) == 0:
         return 0.0
-    ranks = np.argsort(np.argsort(medians, kind="stable"), kind="stable")
+    _, ranks = np.unique(medians, return_inverse=True)  # equal medians share a rank
     return float(np.corrcoef(ranks, np.arange(TREND_SLICES))[0, 1])
 
 

@@ -46,6 +46,8 @@ from edgecnn.results import Measurement, Repeat, Results, RuntimeOptions
 from edgecnn.runtimes import without_version
 
 SAVE_EVERY_SECS = 5.0
+SAVE_SHARE = 0.05
+"""Writing all samples so far takes longer and longer: no more than this part of the time."""
 DEFAULT_PASSES = ("response", "synchrony", "memory", "stages", "cost", "energy")
 
 
@@ -174,7 +176,7 @@ class _Ledger:
         self._preprocessing = preprocessing
         self._about = about
         self._feeding = Feeding(data, self._folder)
-        self._saved_at = 0.0
+        self._save_at = 0.0
         record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
         if preprocessing is not None:
             record["preprocessing"] = _option_record(preprocessing)
@@ -332,9 +334,11 @@ class _Ledger:
                     measurement = replace(measurement, fed=fed)
         row.measurement = judge(measurement, self._protocol, row.health)
         self.results = self.results.with_measurement(row.measurement)
-        if self._out is not None and time.monotonic() - self._saved_at > SAVE_EVERY_SECS:
+        started = time.monotonic()
+        if self._out is not None and started > self._save_at:
             self.results.save(self._out)
-            self._saved_at = time.monotonic()
+            took = time.monotonic() - started
+            self._save_at = started + max(SAVE_EVERY_SECS, took / SAVE_SHARE)
 
     def close(self) -> None:
         """Judge all blocks by what the session saw, compare outputs with the parents', bring the
