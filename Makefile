@@ -25,7 +25,7 @@ install: .venv/installed ## Set up .venv with every runtime and the development 
 	-$(BIN)/edgecnn env create pnnx
 	@touch $@
 
-quickstart: install ## Train, convert, verify, benchmark and report: runs/quickstart/report.html
+quickstart: install ## Train, convert, verify, benchmark, report, and name the file to ship: runs/quickstart
 	$(BIN)/edgecnn run --quick --out runs/quickstart
 
 test: install ## Run the tests (the long ones are left to test-slow)

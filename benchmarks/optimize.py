@@ -1,366 +1,447 @@
-"""What `edgecnn optimize` finds, beside the exhaustive grid and beside NNCF.
+r"""What `edgecnn optimize` finds, compared with the exhaustive grid and with NNCF.
 
-python benchmarks/optimize.py --out results/optimize [--networks lenet5,depthwise] [--nncf PYTHON]
+python benchmarks/optimize.py run [--networks depthwise,swish] [--parts train,search,…] \
+    [--nncf PYTHON] [--data-root ../shared/data]
+python benchmarks/optimize.py report
 
-Networks are trained here, small: real architectures on real data of this machine. For each:
-budget  `optimize --max-drop 1` and `0.3`: accepted or not, what is lost on the claim's samples
-grid    every target on every runtime, timed as `optimize` times its finalists; how far the chosen
-        latency is from the best of those within the budget, and the share of the grid's time
-broken  a layer of the network is scaled so that int8 ruins it: is it named, is it alone in float32
-nncf    NNCF's accuracy control (`quantize_with_accuracy_control`) on the same ONNX file with the
-        same validation samples, by the Python of an environment that holds nncf and openvino
+Each part of each network leaves a file in runs/benchmarks/optimize/NETWORK; what is there is not
+done again (remove the file to repeat a part), so that the whole can be run in pieces. `report`
+merges what there is into benchmarks/results/optimize.json and .md.
 
-A number without a quiet machine is marked so; a part that did not run says why.
+train    the network, here, on real data; with as little training as makes it usable
+search   `optimize --max-drop 1 --threads 1,2`: accepted or not, the loss on the claim's samples
+tight    the same with --max-drop 0.3; in the same folder, so that only what is new is asked
+grid     every preset of both formats on every runtime with one and two threads, measured as
+         `optimize` measures its finalists; how far the choice is from the best within the budget
+broken   a layer is scaled so that int8 ruins it: is it named, does it alone stay out of int8
+nncf     NNCF's accuracy control on the float ONNX file, by the Python of an environment with nncf
+ours     `optimize` on the same file, same samples, same scorer, on OpenVINO alone
+rounds   the choice, NNCF's model and (ResNet-18) others at one and two threads and Keras, in
+         alternating processes of about a second: ratios are the median over rounds
+
+Ratios come from alternating rounds. Seconds and shares of time depend on what else the machine
+did; `report` writes down its load.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import pickle
 import subprocess
+import sys
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optimize_networks as networks
+from optimize_page import table
 
-from edgecnn import data as sources
-from edgecnn import training
 from edgecnn.benchmarking.machine import capture
 from edgecnn.benchmarking.protocol import resolve
 from edgecnn.benchmarking.session import benchmark
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.inference import predict
+from edgecnn.conversion.recipe import PRESETS
+from edgecnn.conversion.targets import FORMATS_WITH
 from edgecnn.conversion.verify import load_session
 from edgecnn.data.base import Dataset
-from edgecnn.manifest import Manifest, write_manifest
-from edgecnn.optimization.goal import Goal
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.feeding.scoring import key_for
+from edgecnn.files import write_text_atomically
+from edgecnn.manifest import Artifact
+from edgecnn.optimization.drops import Judge
+from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.optimize import Settings, optimize
-from edgecnn.optimization.parts import divide
+from edgecnn.optimization.parts import Parts, divide
+from edgecnn.results import Measurement, Results
 
+HERE = Path(__file__).resolve().parent
+WORK = HERE.parent / "runs" / "benchmarks" / "optimize"
+RESULTS = HERE / "results"
 RUNTIMES = ("litert:cpu", "onnxruntime:cpu", "openvino:cpu")
-BUDGETS = (1.0, 0.3)
+THREADS = (1, 2)
 PROTOCOL = resolve("quick")
-NETWORKS = {
-    "lenet5": ("lenet5", "digits"),
-    "resnet8": ("resnet8", "digits"),
-    "depthwise": ("depthwise", "digits"),
-    "swish": ("swish", "digits"),
-}
-"""Name → (network, data). depthwise is MobileNetV2-like, swish MobileNetV3-like."""
+ROUNDS, ROUND_SECS = 7, 0.6
+CALIBRATION = 256
 
-_NNCF = """
-import json, sys, time
-import nncf, numpy as np, openvino as ov
-onnx, folder, drop = sys.argv[1:4]
-load = lambda name: np.load(f"{folder}/{name}.npy")
-calibration, samples, labels = load("calibration"), load("samples"), load("labels")
-model = ov.Core().read_model(onnx)
-model.reshape([1, *samples.shape[1:]])
-passes = 0
-def validate(compiled, items):
-    global passes
-    passes += 1
-    right = [int(np.argmax(compiled([x[None]])[0])) == y for x, y in items]
-    return float(np.mean(right)), [float(each) for each in right]
-items = list(zip(samples, labels))
-started = time.monotonic()
-quantized = nncf.quantize_with_accuracy_control(
-    model,
-    nncf.Dataset(list(calibration), lambda x: [x[None]]),
-    nncf.Dataset(items),
-    validation_fn=lambda compiled, data: validate(compiled, data),
-    max_drop=float(drop) / 100,
-)
-seconds = time.monotonic() - started
-ov.save_model(quantized, f"{folder}/nncf.xml", compress_to_fp16=False)
-compiled = ov.Core().compile_model(quantized, "CPU", {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1,
-                                                      "PERFORMANCE_HINT": "LATENCY"})
-request = compiled.create_infer_request()
-times = []
-for index in range(400):
-    begun = time.perf_counter()
-    request.infer([samples[index % len(samples)][None]])
-    times.append(time.perf_counter() - begun)
-p50_ms = 1e3 * float(np.median(times[100:]))
-print(json.dumps({"seconds": seconds, "passes": passes, "p50_ms": p50_ms,
-                  "version": nncf.__version__}))
-"""
+
+@dataclass(frozen=True)
+class Job:
+    """One network with its data and the folder of its parts."""
+
+    name: str
+    data_root: Path
+    nncf: Path | None
+
+    @property
+    def folder(self) -> Path:
+        return WORK / self.name
+
+    @property
+    def model(self) -> Path:
+        return networks.path_of(self.name, self.folder)
+
+    def part(self, name: str) -> dict[str, Any]:
+        """What an earlier part found. Raises SystemExit where it is to be run first."""
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            sys.exit(f"{self.name}: run part {name} first")
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+
+    @cache  # noqa: B019 (one for each network of one process)
+    def dataset(self) -> Dataset:
+        return networks.dataset(self.name, self.data_root)
+
+    @cache  # noqa: B019
+    def parts(self) -> Parts:
+        return divide(self.dataset(), load_artifact(self.model).manifest)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/optimize"))
-    parser.add_argument("--work", type=Path, default=Path("runs/optimize"))
-    parser.add_argument("--networks", default=",".join(NETWORKS))
+    parser.add_argument("action", choices=("run", "report"))
+    parser.add_argument("--networks", default=",".join(networks.NETWORKS))
+    parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--nncf", type=Path, help="Python of an environment with nncf")
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--busy", action="store_true", help="mark the numbers: others were working")
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
     asked = parser.parse_args()
+    if asked.action == "run":
+        for part in asked.parts.split(","):
+            for name in asked.networks.split(","):
+                run(Job(name, asked.data_root, asked.nncf), part)
+    report()
+
+
+def run(job: Job, part: str) -> None:
+    """One part of one network, unless it is done or does not concern it."""
+    path = job.folder / f"{part}.json"
+    if path.exists() or part not in networks.NETWORKS[job.name].parts:
+        return
+    if part == "nncf" and job.nncf is None:
+        print(f"{job.name} {part}: give --nncf PYTHON")
+        return
+    job.folder.mkdir(parents=True, exist_ok=True)
+    started, load = time.monotonic(), os.getloadavg()[0]
+    found = PARTS[part](job)
+    found |= {
+        "part_seconds": round(time.monotonic() - started, 1),
+        "load": [round(load, 1), round(os.getloadavg()[0], 1)],
+        "at": time.strftime("%Y-%m-%d %H:%M"),
+    }
+    write_text_atomically(path, json.dumps(found, indent=1) + "\n")
+    print(f"{job.name} {part}: {found['part_seconds']} s", flush=True)
+
+
+def report() -> None:
     found: dict[str, Any] = {
         "machine": capture().machine,
-        "busy": asked.busy,
-        "protocol": asdict(PROTOCOL),
-        "networks": {},
+        "protocol": PROTOCOL.name,
+        "networks": {
+            name: {
+                path.stem: json.loads(path.read_text())
+                for path in sorted((WORK / name).glob("*.json"))
+                if path.stem in PARTS
+            }
+            for name in networks.NETWORKS
+            if (WORK / name).is_dir()
+        },
     }
-    for name in asked.networks.split(","):
-        network, source = NETWORKS[name]
-        dataset = sources.load(source)
-        model = trained(network, dataset, asked.work / name, asked.epochs)
-        entry: dict[str, Any] = {"data": source, "budgets": {}}
-        for budget in BUDGETS:
-            entry["budgets"][f"{budget:g}"] = searched(model, dataset, budget, asked.work / name)
-        entry["grid"] = grid(model, dataset, asked.work / name, entry["budgets"]["1"])
-        entry["broken"] = broken(model, dataset, asked.work / name)
-        entry["nncf"] = nncf(asked.nncf, model, dataset, asked.work / name)
-        found["networks"][name] = entry
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
-        asked.out.with_suffix(".md").write_text(table(found))
-    print(asked.out.with_suffix(".md").read_text())
+    write_text_atomically(RESULTS / "optimize.json", json.dumps(found, indent=1) + "\n")
+    write_text_atomically(RESULTS / "optimize.md", table(found))
 
 
-def trained(network: str, dataset: Dataset, folder: Path, epochs: int) -> Path:
-    path = folder / f"{network}.keras"
-    if path.exists():
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
-    if network in ("lenet5", "resnet8"):
-        return training.train(network, dataset, out=path, epochs=epochs).path
-    import keras
-
-    model = {"depthwise": depthwise, "swish": swish}[network](len(dataset.labels))
-    prepare = dataset.preprocessing((16, 16, 1))
-    x, y = prepare.batch(dataset["train"].samples), dataset["train"].labels
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(x, y, 64, epochs, verbose=0)
-    model.save(path)
-    manifest = Manifest(
-        task="classification", model=network, labels=dataset.labels, preprocessing=prepare
-    )
-    write_manifest(path, manifest)
-    return path
+def train(job: Job) -> dict[str, Any]:
+    networks.train(job.name, job.dataset(), job.folder)
+    manifest = load_artifact(job.model).manifest
+    return {"accuracy": manifest.metrics, "bytes": job.model.stat().st_size}
 
 
-def depthwise(classes: int) -> Any:
-    """MobileNetV2-like: inverted residuals of depthwise convolutions, ReLU6."""
-    import keras
-    from keras.layers import (
-        Add,
-        BatchNormalization,
-        Conv2D,
-        Dense,
-        DepthwiseConv2D,
-        GlobalAveragePooling2D,
-        ReLU,
-    )
-
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((16, 16, 1), name="picture")
-    x = ReLU(6.0)(BatchNormalization()(Conv2D(16, 3, padding="same", use_bias=False)(inputs)))
-    for stride in (2, 1, 2, 1):
-        before = x
-        x = ReLU(6.0)(BatchNormalization()(Conv2D(64, 1, use_bias=False)(x)))
-        x = DepthwiseConv2D(3, stride, padding="same", use_bias=False)(x)
-        x = ReLU(6.0)(BatchNormalization()(x))
-        x = BatchNormalization()(Conv2D(16, 1, use_bias=False)(x))
-        x = Add()([x, before]) if stride == 1 else x
-    outputs = Dense(classes)(GlobalAveragePooling2D()(x))
-    return keras.Model(inputs, outputs, name="depthwise")
-
-
-def swish(classes: int) -> Any:
-    """MobileNetV3-like: hard-swish, squeeze and excitation."""
-    import keras
-    from keras.layers import (
-        BatchNormalization,
-        Conv2D,
-        Dense,
-        DepthwiseConv2D,
-        GlobalAveragePooling2D,
-        Multiply,
-    )
-
-    keras.utils.set_random_seed(0)
-    hard_swish = keras.activations.hard_swish
-    inputs = keras.Input((16, 16, 1), name="picture")
-    x = hard_swish(BatchNormalization()(Conv2D(16, 3, padding="same", use_bias=False)(inputs)))
-    for stride in (2, 1, 2):
-        x = hard_swish(BatchNormalization()(Conv2D(48, 1, use_bias=False)(x)))
-        x = DepthwiseConv2D(3, stride, padding="same", use_bias=False)(x)
-        x = BatchNormalization()(x)
-        squeezed = Conv2D(12, 1, activation="relu")(GlobalAveragePooling2D(keepdims=True)(x))
-        x = hard_swish(Multiply()([x, Conv2D(48, 1, activation="hard_sigmoid")(squeezed)]))
-        x = BatchNormalization()(Conv2D(16, 1, use_bias=False)(x))
-    outputs = Dense(classes)(GlobalAveragePooling2D()(x))
-    return keras.Model(inputs, outputs, name="swish")
-
-
-def searched(model: Path, dataset: Dataset, budget: float, folder: Path) -> dict[str, Any]:
+def searched(
+    model: Path, job: Job, goal: Goal, folder: str, runtimes: tuple[str, ...] = RUNTIMES
+) -> dict[str, Any]:
     started = time.monotonic()
-    settings = Settings(Goal(max_drop=budget), RUNTIMES, protocol=PROTOCOL)
-    outcome = optimize(model, dataset, settings, folder / f"search-{budget:g}", force=True)
+    threads = THREADS if runtimes == RUNTIMES else (1,)
+    settings = Settings(goal, runtimes, threads, protocol=PROTOCOL)
+    outcome = optimize(model, job.dataset(), settings, job.folder / folder)
     choice = outcome.choice
     return {
         "accepted": outcome.accepted,
         "choice": choice.name if choice else None,
-        "recipe": choice.tried.recipe.name if choice else None,
+        "file": str(choice.tried.artifact.path) if choice else None,
+        "configuration": choice.tried.configuration if choice else None,
+        "threads": choice.threads if choice else None,
+        "recipe": choice.tried.recipe.words or choice.tried.recipe.name if choice else None,
+        "kept_in_float": [name for name, _ in choice.tried.recipe.per_layer] if choice else [],
         "p50_ms": choice.p50_ms if choice else None,
         "claim": outcome.claim.to_dict() if outcome.claim else None,
+        "claims": outcome.claims,
+        "samples": dict(outcome.parts),
         "validations": dict(outcome.validations),
+        "asked": len(outcome.tried),
         "seconds": round(time.monotonic() - started, 1),
+        "stages": dict(outcome.stages),
         "sentences": list(outcome.sentences),
+        "ways_out": list(outcome.ways_out),
+        "path": [f"{step.stage}: {step.what}: {step.found}" for step in outcome.path],
+        "obstacles": [f"{each.where}: {each.why}" for each in outcome.obstacles],
     }
 
 
-def grid(model: Path, dataset: Dataset, folder: Path, chosen: dict[str, Any]) -> dict[str, Any]:
-    """Every usual target on every runtime, with the samples of the claim."""
+def search(job: Job) -> dict[str, Any]:
+    return searched(job.model, job, Goal(max_drop=1.0), "search")
+
+
+def tight(job: Job) -> dict[str, Any]:
+    """In the folder of `search`: its files and answers are there."""
+    return searched(job.model, job, Goal(max_drop=0.3), "search")
+
+
+def grid(job: Job) -> dict[str, Any]:
+    """Every preset on every runtime, with the accuracy on the claim's samples."""
     started = time.monotonic()
-    parts = divide(dataset, Manifest())
-    outcomes = convert(model, "all", calibration=parts.search, out=folder / "grid", force=True)
+    parts = job.parts()
+    targets = [
+        f"{kind}:{name}"
+        for kind in ("tflite", "onnx")
+        for name, recipe in PRESETS.items()
+        if recipe.arithmetic in FORMATS_WITH[kind]
+    ]
+    outcomes = convert(job.model, targets, calibration=parts.search, out=job.folder / "grid")
     artifacts = [outcome.artifact for outcome in outcomes if outcome.artifact]
-    results = benchmark(artifacts, RUNTIMES, protocol=PROTOCOL, data=parts.claim, passes=())
+    path = job.folder / "grid-results.json"
+    results = benchmark(
+        artifacts,
+        RUNTIMES,
+        threads=THREADS,
+        protocol=PROTOCOL,
+        data=parts.claim,
+        passes=(),
+        out=path,
+        previous=Results.load(path) if path.exists() else None,
+    )
     seconds = time.monotonic() - started
+    chosen = job.part("search")
     rows = [row for row in results.measurements if row.latency and row.accuracy]
     top = max(row.accuracy.value for row in rows if row.artifact.recipe == "float32")
     good = [row for row in rows if 100 * (top - row.accuracy.value) <= 1.0]
-    best = min(good, key=lambda row: row.latency.p50)
-    named = f"{best.artifact.name} on {best.configuration}"
-    same = [
-        row.latency.p50
-        for row in rows
-        if chosen["choice"]
-        and chosen["choice"].startswith(f"{row.artifact.name} on {row.configuration}")
-    ]
-    ratio = (same[0] if same else chosen["p50_ms"] or np.nan) / best.latency.p50
+    good.sort(key=lambda row: row.latency.p50)
     return {
-        "best": named,
-        "best_p50_ms": best.latency.p50,
-        "ratio": float(ratio),
-        "measured_in_one_session": bool(same),
+        "rows": len(results.measurements),
+        "measured": len(rows),
         "seconds": round(seconds, 1),
-        "share_of_time": chosen["seconds"] / seconds,
+        "share_of_time": round(chosen["seconds"] / seconds, 3),
+        "fastest": [contender_of(row, artifacts) for row in good[:3]],
+        "p50_ms": [row.latency.p50 for row in good[:3]],
+        "lost": [round(100 * (top - row.accuracy.value), 2) for row in good[:3]],
     }
 
 
-def broken(model: Path, dataset: Dataset, folder: Path) -> dict[str, Any]:
-    """The second convolution with one input that is always 0 and weights that int8 drowns in."""
-    from edgecnn.keras_files import load_keras
-
-    network = load_keras(model)
-    layers = [each for each in network.layers if type(each).__name__ == "Conv2D"]
-    if len(layers) < 2:
-        return {"skipped": "fewer than two convolutions"}
-    victim = layers[1]
-    weights = victim.get_weights()
-    # An input that is hardly ever there would do; here the largest weight is blown up and its
-    # input silenced where the layer before is a plain convolution.
-    first = layers[0].get_weights()
-    first[0][..., 0] = 0.0
-    if len(first) > 1:
-        first[1][0] = 0.0
-    norm = next((n for n in network.layers if type(n).__name__ == "BatchNormalization"), None)
-    if norm is not None:
-        values = norm.get_weights()
-        values[1][0] = 0.0  # beta: the silenced channel stays silent behind the normalization
-        values[2][0] = 0.0
-        norm.set_weights(values)
-    layers[0].set_weights(first)
-    weights[0][:, :, 0, :] = 300.0 * np.abs(weights[0]).max()
-    victim.set_weights(weights)
-    network.name = "broken"
-    path = folder / "broken.keras"
-    network.save(path)
-    prepared = dataset.preprocessing(tuple(network.input_shape[1:]))
-    manifest = Manifest(
-        task="classification", model="broken", labels=dataset.labels, preprocessing=prepared
-    )
-    write_manifest(path, manifest)
-    settings = Settings(Goal(objective="size"), ("litert:cpu",), protocol=PROTOCOL)
-    outcome = optimize(path, dataset, settings, folder / "search-broken", force=True)
-    kept = [name for name, _ in outcome.choice.tried.recipe.per_layer] if outcome.choice else []
+def contender_of(row: Measurement, artifacts: list[Artifact]) -> dict[str, Any]:
+    path = next(each.path for each in artifacts if each.sha256 == row.artifact.sha256)
     return {
-        "planted": victim.name,
-        "accepted": outcome.accepted,
-        "kept_in_float": kept,
-        "validations": dict(outcome.validations),
+        "kind": "edgecnn",
+        "path": str(path),
+        "runtime": row.configuration,
+        "threads": row.options.threads,
     }
 
 
-def nncf(python: Path | None, model: Path, dataset: Dataset, folder: Path) -> dict[str, Any]:
-    if python is None:
-        return {"skipped": "no environment with nncf was given"}
-    parts = divide(dataset, Manifest())
-    outcome = convert(model, "onnx:float32", calibration=parts.search, out=folder / "nncf")[0]
-    assert outcome.artifact is not None
-    prepare = outcome.artifact.manifest.preprocessing
+def broken(job: Job) -> dict[str, Any]:
+    """The budget leaves room for what the claim's samples can show."""
+    path, victim = networks.broken(job.model, job.folder)
+    goal = Goal(max_drop=3.0, objective="size")
+    found = searched(path, job, goal, "search-broken", ("litert:cpu",))
+    return {"planted": victim, **found}
+
+
+def nncf(job: Job) -> dict[str, Any]:
+    onnx = float_onnx(job)
+    parts = job.parts()
+    manifest = onnx.manifest
+    prepare = manifest.preprocessing
     assert prepare is not None
-    train, search, claim = parts.search["train"], parts.search["test"], parts.claim["test"]
-    np.save(folder / "calibration.npy", prepare.batch(train.samples[:256]))
-    np.save(folder / "samples.npy", prepare.batch(search.samples))
-    np.save(folder / "labels.npy", search.labels)
-    command = [str(python), "-c", _NNCF, str(outcome.artifact.path), str(folder), "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1_800)
-    lines = [line for line in done.stdout.splitlines() if line.startswith('{"seconds"')]
-    if not lines:
-        return {"failed": (done.stderr or done.stdout)[-400:]}
-    found: dict[str, Any] = json.loads(lines[-1])
-    session = load_session(outcome.artifact.path)
-    outputs = predict(session, [prepare(sample)[None] for sample in claim.samples])
-    found["float_claim_top1"] = float((outputs[0].argmax(1) == claim.labels).mean())
+    home = job.folder / "nncf"
+    home.mkdir(exist_ok=True)
+    split = parts.search["train"]
+    order = np.random.default_rng(0).permutation(len(split))[:CALIBRATION]
+    session = load_session(onnx.path)
+    for name, samples in (
+        ("calibration", [split.samples[int(place)] for place in order]),
+        ("samples", parts.search["test"].samples),
+        ("claim", parts.claim["test"].samples),
+    ):
+        tensors = np.stack([own_form(prepare(sample), session) for sample in samples])
+        np.save(home / f"{name}.npy", tensors)
+    key = key_for(parts.search, "test", prepare, manifest)
+    plain = replace(key, truth=list(key.truth))
+    (home / "key.pickle").write_bytes(pickle.dumps((parts.search.task, plain)))
+    found = worker(
+        job.nncf,
+        {"do": "quantize", "onnx": str(onnx.path), "folder": str(home), "max_drop": 1.0},
+        timeout=1_500,
+    )
+    answers = home / "claim-answers.npz"
+    worker(
+        job.nncf,
+        {
+            "do": "answer",
+            "xml": found["xml"],
+            "samples": str(home / "claim.npy"),
+            "out": str(answers),
+        },
+    )
+    with np.load(answers) as stored:
+        outputs = [stored[f"arr_{index}"] for index in range(len(stored.files))]
+    claim = parts.claim["test"]
+    reference = predict(session, (prepare(sample)[None] for sample in claim.samples))
+    drop = Judge(parts.claim, manifest, prepare, reference).drop(outputs, CONFIDENCE)
+    return {**found, "claim": drop.to_dict() if drop else None}
+
+
+def own_form(tensor: Any, session: Any) -> Any:
+    """A tensor as the file itself takes it: its layout, without the batch."""
+    from edgecnn.runtimes.tensors import to_model
+
+    return to_model(tensor[None], session.inputs[0])[0]
+
+
+def float_onnx(job: Job) -> Artifact:
+    outcome = convert(job.model, "onnx:float32", calibration=job.parts().search, out=job.folder)[0]
+    if outcome.artifact is None:
+        sys.exit(f"{job.name}: no float ONNX file: {outcome.error}")
+    return outcome.artifact
+
+
+def ours(job: Job) -> dict[str, Any]:
+    """The float file is the parent; it starts without anything that another part made."""
+    onnx = float_onnx(job)
+    return searched(onnx.path, job, Goal(max_drop=1.0), "search-onnx", ("openvino:cpu",))
+
+
+def rounds(job: Job) -> dict[str, Any]:
+    """Contenders in alternating processes; ratios to the first, the median over rounds."""
+    found = job.part("search")
+    tensors = job.folder / "rounds.npy"
+    prepare = load_artifact(job.model).manifest.preprocessing
+    assert prepare is not None
+    samples = job.parts().search["test"].samples
+    np.save(tensors, np.stack([prepare(samples[index]) for index in range(16)]))
+    contenders: dict[str, dict[str, Any]] = {}
+    if found["file"]:
+        contenders["chosen"] = {
+            "kind": "edgecnn",
+            "path": found["file"],
+            "runtime": found["configuration"],
+            "threads": found["threads"],
+        }
+    if (job.folder / "grid.json").exists():
+        for place, each in enumerate(job.part("grid")["fastest"], start=1):
+            contenders[f"grid {place}"] = each
+    if (job.folder / "ours.json").exists() and job.part("ours")["file"]:
+        contenders["ours on openvino"] = {
+            "kind": "edgecnn",
+            "path": job.part("ours")["file"],
+            "runtime": "openvino:cpu",
+            "threads": 1,
+        }
+    contenders |= rivals(job)
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    order = list(contenders)
+    for number in range(ROUNDS):
+        np.random.default_rng(number).shuffle(order)
+        for name in order:
+            spec = {"samples": str(tensors), **contenders[name]}
+            python = job.nncf if spec["kind"] == "openvino" else None
+            spec = {"do": "time", "secs": ROUND_SECS, **spec}
+            times[name].append(worker(python, spec)["p50_ms"])
+    return {
+        "rounds": ROUNDS,
+        "contenders": contenders,
+        "p50_ms": {name: round(float(np.median(each)), 5) for name, each in times.items()},
+        "ratios": {
+            first: {
+                name: round(float(np.median(np.divide(each, times[first]))), 3)
+                for name, each in times.items()
+            }
+            for first in ("chosen", "ours on openvino")
+            if first in times
+        },
+        "times_ms": {name: [round(one, 5) for one in each] for name, each in times.items()},
+    }
+
+
+def rivals(job: Job) -> dict[str, dict[str, Any]]:
+    """NNCF's model, static int8 of the two runtimes' formats, and Keras."""
+    own = {"samples": str(job.folder / "nncf" / "samples.npy"), "kind": "openvino"}
+    found: dict[str, dict[str, Any]] = {}
+    full = networks.NETWORKS[job.name].full
+    for threads in THREADS if full else (1,):
+        if (job.folder / "nncf.json").exists():
+            path = job.part("nncf")["xml"]
+            found[f"nncf, {threads}"] = {**own, "path": path, "threads": threads}
+        if not full:
+            continue
+        for kind, runtime in (("onnx", "onnxruntime:cpu"), ("tflite", "litert:cpu")):
+            found[f"{runtime} static int8, {threads}"] = {
+                "kind": "edgecnn",
+                "path": str(static_int8(job, kind)),
+                "runtime": runtime,
+                "threads": threads,
+            }
+    if full:
+        for way in ("predict", "predict_on_batch"):
+            found[f"keras {way}"] = {
+                "kind": "keras",
+                "path": str(job.model),
+                "threads": 2,
+                "runtime": way,
+            }
     return found
 
 
-def table(found: dict[str, Any]) -> str:
-    lines = [
-        "# What `edgecnn optimize` finds",
-        "",
-        f"{found['machine'].get('cpu_model')}; protocol {found['protocol']['name']}; made by "
-        "`python benchmarks/optimize.py`.",
-        "",
-    ]
-    if found["busy"]:
-        lines += [
-            "Other work ran on the machine: latencies and seconds are not to be relied on. What is "
-            "accepted, what is lost and which layer is named do not depend on it.",
-            "",
-        ]
-    lines += [
-        "| network | budget | accepted | choice | lost (95% bound, n) | validations | seconds |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, entry in found["networks"].items():
-        for budget, one in entry["budgets"].items():
-            claim = one["claim"]
-            lost = f"{claim['points']:.2f} (≤ {claim['bound']:.2f}, {claim['n']})" if claim else "–"
-            most = max(one["validations"].values(), default=0)
-            lines.append(
-                f"| `{name}` | {budget} | {'yes' if one['accepted'] else 'no'} | "
-                f"{one['choice'] or '–'} | {lost} | {most} | {one['seconds']:.0f} |"
-            )
-    lines += [
-        "",
-        "| network | best of the grid | chosen / best | share of the grid's time | planted layer | "
-        "kept in float32 | NNCF |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, entry in found["networks"].items():
-        grid_, broken_, other = entry["grid"], entry["broken"], entry["nncf"]
-        kept = ", ".join(broken_.get("kept_in_float", ())) or broken_.get("skipped", "none")
-        rival = other.get("skipped") or (
-            f"{other['seconds']:.0f} s, {other['passes']} passes, {other['p50_ms']:.3g} ms"
-            if "seconds" in other
-            else "failed"
-        )
-        lines.append(
-            f"| `{name}` | {grid_['best']} | {grid_['ratio']:.2f} | {grid_['share_of_time']:.0%} | "
-            f"{broken_.get('planted', '–')} | {kept} | {rival} |"
-        )
-    return "\n".join(lines) + "\n"
+def static_int8(job: Job, kind: str) -> Path:
+    target = f"{kind}:static_int8"
+    outcome = convert(
+        job.model, target, calibration=job.parts().search, out=job.folder / "search" / "artifacts"
+    )[0]
+    if outcome.artifact is None:
+        sys.exit(f"{job.name}: {target}: {outcome.error}")
+    return outcome.artifact.path
 
+
+def worker(python: Path | None, spec: dict[str, Any], timeout: float = 300) -> dict[str, Any]:
+    """Run the worker and read its last line; its whole output is the error where it fails."""
+    command = [str(python or sys.executable), str(HERE / "optimize_worker.py"), json.dumps(spec)]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=timeout, env=environment
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode != 0 or not lines:
+        sys.exit(f"{' '.join(command)}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}")
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+PARTS: dict[str, Callable[[Job], dict[str, Any]]] = {
+    "train": train,
+    "search": search,
+    "tight": tight,
+    "broken": broken,
+    "nncf": nncf,
+    "ours": ours,
+    "grid": grid,
+    "rounds": rounds,
+}
 
 if __name__ == "__main__":
     main()

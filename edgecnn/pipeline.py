@@ -1,7 +1,8 @@
-"""The whole way in one go: train → convert → verify → benchmark → report, resumable.
+"""The whole way in one go: train → convert → verify → benchmark → report → answer, resumable.
 
-Everything lies in one folder: the trained `.keras`, `artifacts/`, `results.json` and the
-reports. Given the same settings again, what is there already is kept and the rest is done.
+Everything lies in one folder: the trained `.keras`, `artifacts/`, `results.json`, the reports, the
+answer to which file to ship (`answer.json`), and that file as a bundle that runs (`shipped/`). With
+the same settings, a second run keeps what is there already and does the rest.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from edgecnn.conversion.convert import ConversionOutcome, convert
 from edgecnn.conversion.targets import parse_targets
 from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact
-from edgecnn.errors import InputError
+from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import write_text_atomically
 from edgecnn.manifest import Artifact
+from edgecnn.optimization.bundle import write_bundle
+from edgecnn.optimization.measured import answer
+from edgecnn.optimization.outcome import ANSWER_FILE, Outcome, Timed
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained
 from edgecnn.results import ArtifactRecord, Measurement, Results
@@ -31,6 +35,7 @@ from edgecnn.training import train
 
 SETTINGS_FILE = "run.json"
 REPORTS = ("report.html", "report.md", "report.csv")
+BUNDLE = "shipped"
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,11 @@ class RunOutcome:
     model: Artifact
     artifacts: tuple[Artifact, ...]
     reports: tuple[Path, ...]
+    answer: Outcome | None = None
+    """Which of the files to ship, None where nothing could be compared with the model."""
+    bundle: Path | None = None
+    """That file as something that runs; None without an answer, and where `no_bundle` says why."""
+    no_bundle: str = ""
 
 
 def run(
@@ -73,7 +83,8 @@ def run(
     load: Callable[..., Dataset] = data.load,
     progress: Progress = silent,
 ) -> RunOutcome:
-    """Do everything that is not done yet in the folder `out`, and write the reports.
+    """Do everything that is not done yet in the folder `out`, write the reports, and answer which
+    of the files to ship.
 
     A target that cannot be converted and a runtime that cannot run are rows of the results.
     Ctrl-C (KeyboardInterrupt) leaves what is finished in place, for the next call to go on.
@@ -115,7 +126,35 @@ def run(
         written += reporting.write([results], out / name)
         progress("report", len(written), len(REPORTS), name)
     require_a_measurement(results.measurements)
-    return RunOutcome(results, model, tuple(artifacts), tuple(written))
+    outcome = answer(results, artifacts)
+    done = RunOutcome(results, model, tuple(artifacts), tuple(written), outcome)
+    if outcome is None:
+        return done
+    text = json.dumps(outcome.to_dict(), indent=2) + "\n"
+    write_text_atomically(out / ANSWER_FILE, text)
+    if outcome.choice is None:
+        return done
+    progress("bundle", 0, 1, outcome.choice.tried.artifact.name)
+    try:
+        bundle = _bundled(outcome, outcome.choice, dataset, out / BUNDLE)
+    except EdgeCNNError as error:  # a runtime of another environment: the answer stands
+        return replace(done, no_bundle=error.message)
+    finally:
+        progress("bundle", 1, 1)
+    return replace(done, bundle=bundle)
+
+
+def _bundled(outcome: Outcome, choice: Timed, dataset: Dataset, place: Path) -> Path:
+    """The chosen file as a bundle, in the place of an earlier one."""
+    return write_bundle(
+        choice.tried.artifact.path,
+        place,
+        configuration=choice.tried.configuration,
+        threads=choice.threads,
+        dataset=dataset,
+        evidence=outcome.to_dict(),
+        force=True,
+    )
 
 
 def _check(settings: Settings) -> None:

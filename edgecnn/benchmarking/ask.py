@@ -25,6 +25,7 @@ from edgecnn.benchmarking.plan import record_of
 from edgecnn.benchmarking.process import Outcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.verdict import OutputHealth, judge
+from edgecnn.benchmarking.versions import is_versioned
 from edgecnn.benchmarking.worker import Job
 from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError, InputError
@@ -34,6 +35,7 @@ from edgecnn.preprocessing import Preprocessing
 from edgecnn.records import FieldError
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import Measurement, RuntimeOptions
+from edgecnn.runtimes import without_version
 
 BRIEF = Protocol(
     "brief",
@@ -122,7 +124,7 @@ class Questions:
             fed = self._feeding.fed(artifact)
             why = fed.because if fed else "nobody knows how to feed the data to it"
             return Answer(_failed(row, Outcome("failed", None, {}, why)))
-        home = RUNTIMES.load(runtime).environment
+        home = runtime if is_versioned(runtime) else RUNTIMES.load(runtime).environment
         python = environments.python_of(home) if home else None
         if home and python is None:
             message = f"{runtime} needs an isolated environment, which is not created"
@@ -130,7 +132,7 @@ class Questions:
             return Answer(_failed(row, Outcome("unsupported", None, {}, message, hint)))
         written = self._work / f"outputs-{self.asked}"
         job = Job(
-            runtime=runtime,
+            runtime=without_version(runtime),
             device=device,
             options=options,
             path=str(artifact.path.resolve()),

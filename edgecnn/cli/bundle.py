@@ -22,6 +22,8 @@ from edgecnn.cli.progress import shown
 @click.option("--threads", type=int, default=1, show_default=True, help="Threads of the runtime.")
 @click.option("--name", help="Name of the Python package. Default: the file's.")
 @options.data(help="Data set whose samples the self-test records; noise without it.")
+@options.preprocessing()
+@options.about_model()
 @click.option("--evidence", type=options.FILE, help="A JSON file to carry along (answer.json).")
 @click.option(
     "--c-array",
@@ -39,22 +41,29 @@ def command(
     data: str | None,
     data_dir: Path | None,
     reading: Reading,
+    preprocessing: str | None,
+    head: str,
+    labels: str,
     evidence: Path | None,
     c_array: Path | None,
     force: bool,
 ) -> None:
     """Pack ARTIFACT (.tflite, .onnx) with its preprocessing, its runtime's options and a runner.
 
-    On another machine `pip install -r requirements.txt` and `python -m NAME picture.png` run it.
+    On another machine `python3 -m NAME --install` and `python3 -m NAME picture.png` run it.
     """
     from edgecnn.cli.datasets import load_data, split_of
     from edgecnn.errors import InputError
+    from edgecnn.feeding.choice import check_option
+    from edgecnn.feeding.detectors import ModelOptions
     from edgecnn.files import read_json_file
     from edgecnn.optimization.bundle import write_bundle
     from edgecnn.optimization.c_array import write_c_array
 
     if out is None and c_array is None:
         raise InputError("nothing to write", hint="give --out DIR|ZIP, --c-array FILE.h, or both")
+    check_option(preprocessing)
+    about = ModelOptions(head, options.label_names(labels))
     options.claim(out, c_array)
     dataset = None
     if data:
@@ -73,6 +82,8 @@ def command(
                 dataset=dataset,
                 evidence=known,
                 name=name,
+                about=about,
+                preprocessing=preprocessing,
                 force=force,
             )
             progress("bundle", 1, 1, artifact.name)

@@ -46,6 +46,10 @@ ROWS = 12
 @click.option("--samples", type=int, default=256, show_default=True, help="How many calibrate.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for drawing samples.")
 @options.preprocessing()
+@options.weights()
+@options.custom()
+@options.about_model()
+@options.shape()
 @click.option("--bundle", type=options.FILE, help="Also write the choice as a bundle that runs.")
 @click.option("--out", type=options.FILE, required=True, help="The folder for files and report.")
 @options.allow_unsafe()
@@ -67,6 +71,11 @@ def command(
     samples: int,
     seed: int,
     preprocessing: str | None,
+    weights: str | None,
+    custom: tuple[Path, ...],
+    head: str,
+    labels: str,
+    shape: str,
     bundle: Path | None,
     out: Path,
     allow_unsafe: bool,
@@ -84,8 +93,11 @@ def command(
     from edgecnn.cli.datasets import load_data, split_of
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
+    from edgecnn.feeding.detectors import ModelOptions
+    from edgecnn.optimization.folder import RESULTS_FILE
     from edgecnn.optimization.goal import Goal, parse_latency, parse_points, parse_size
-    from edgecnn.optimization.optimize import ANSWER_FILE, RESULTS_FILE, Settings, optimize
+    from edgecnn.optimization.optimize import Settings, optimize
+    from edgecnn.optimization.outcome import ANSWER_FILE
     from edgecnn.optimization.page import write_page
     from edgecnn.results import Results
 
@@ -97,6 +109,7 @@ def command(
         objective=objective,  # type: ignore[arg-type]  # click has checked it
     )
     check_option(preprocessing)
+    about = ModelOptions(head, options.label_names(labels))
     options.claim(out, bundle)
     dataset = load_data(data, data_dir=data_dir, seed=split_of([model]), reading=reading)
     settings = Settings(goal, runtimes, threads, seed, samples, protocol)
@@ -108,6 +121,10 @@ def command(
                 settings,
                 out,
                 preprocessing=preprocessing,
+                weights=weights,
+                custom=custom,
+                shape=shape,
+                about=about,
                 allow_unsafe=allow_unsafe,
                 force=force,
                 progress=progress,
@@ -172,9 +189,11 @@ def _say_interrupted(path: Path) -> None:
     import json
 
     try:
-        said = json.loads(path.read_text(encoding="utf-8")).get("sentences", ())
+        answer = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
+    # An answer that is not marked is that of an earlier search, which was not interrupted.
+    said = answer.get("sentences", ()) if answer.get("interrupted") else ()
     for sentence in said:
         click.echo(sentence, err=True)
     click.echo("run the same command again to resume", err=True)

@@ -15,7 +15,7 @@ from edgecnn.cli.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
-
+    from edgecnn.pipeline import RunOutcome
 
 QUICK_ROW_SECS = 2.0
 """Of two dozen rows, for an answer within two minutes."""
@@ -52,7 +52,7 @@ def command(
     out: Path,
     force: bool,
 ) -> None:
-    """Train, convert, verify, benchmark and report, in one go.
+    """Train, convert, verify, benchmark and report, in one go, and say which file to ship.
 
     Run it again with the same --out to resume an interrupted run.
     """
@@ -86,3 +86,19 @@ def command(
     timeline.tell(len(outcome.results.measurements))
     for path in (out / "results.json", *outcome.reports):
         click.echo(path)
+    _answer(outcome)
+
+
+def _answer(outcome: RunOutcome) -> None:
+    """Which of the files to ship, why, and what runs it."""
+    if outcome.answer is None:
+        click.echo("no answer: nothing was measured that could be compared with the model")
+        return
+    click.echo("")
+    for sentence in (*outcome.answer.sentences, *outcome.answer.ways_out):
+        click.echo(sentence)
+    if outcome.bundle is not None:
+        name = next(outcome.bundle.glob("*/bundle.json")).parent.name
+        click.echo(f"bundle: {outcome.bundle} (there: python -m {name} --self-test)")
+    elif outcome.no_bundle:
+        click.echo(f"no bundle: {outcome.no_bundle}")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecnn.detection.answer import OURS, placed
 from edgecnn.detection.detections import Detections
@@ -16,6 +17,7 @@ from edgecnn.evaluation.detection import (
     Annotated,
     DetectionScores,
     check_truths,
+    drawn_averages,
     evaluate_detections,
 )
 from edgecnn.evaluation.parity import LEAST_LEVELS
@@ -110,6 +112,12 @@ class BoxScorer:
         """The same figures without intervals, which take their time."""
         return self._scores(outputs, 0)[0]
 
+    def resampled(self, outputs: Outputs, resamples: int) -> npt.NDArray[np.float64]:
+        """(resamples,): AP50-95 of draws of the pictures, the same for all outputs; NaN for a
+        draw without a box to find.
+        """
+        return drawn_averages(self._truth, self._boxes(outputs), resamples)
+
     def _coarse_step(self, outputs: Outputs) -> float | None:
         """The quantization step of an output that holds boxes and scores, where it is so large
         that scores of 0…1 are lost in it.
@@ -132,21 +140,24 @@ class BoxScorer:
 
     def _scores(self, outputs: Outputs, resamples: int) -> tuple[DetectionScores, float]:
         """What was scored, and the highest score of any box."""
-        arranged = self.arranged(outputs)
-        shape = self._preprocessing.shape
-        found = [
-            self._found([part[index] for part in arranged], truth)
-            for index, truth in enumerate(self._truth)
-        ]
+        found = self._boxes(outputs)
         scores = evaluate_detections(
             self._truth,
             found,
             min_score=self._min_score,
-            input_side=max(shape[:2]),
+            input_side=max(self._preprocessing.shape[:2]),
             resamples=resamples,
         )
         best = max((float(each.scores[0]) for each in found if len(each)), default=0.0)
         return scores, best
+
+    def _boxes(self, outputs: Outputs) -> list[Detections]:
+        """Boxes in each picture."""
+        arranged = self.arranged(outputs)
+        return [
+            self._found([part[index] for part in arranged], truth)
+            for index, truth in enumerate(self._truth)
+        ]
 
     def _found(self, outputs: Outputs, truth: Annotated) -> Detections:
         """Boxes in one picture, of arranged outputs without the batch."""

@@ -162,6 +162,23 @@ def evaluate_detections(
     )
 
 
+def drawn_averages(
+    truths: Sequence[Annotated], found: Sequence[Detections], resamples: int
+) -> npt.NDArray[np.float64]:
+    """(resamples,): AP50-95 of as many draws of all pictures with repetition; NaN for a draw
+    without any sign. Two models' boxes in the same pictures get the same draws. Raises as
+    `evaluate_detections`.
+    """
+    check_truths(truths)
+    classes = sorted({int(number) for truth in truths for number in truth.class_ids})
+    evaluation = _evaluated(truths, found, classes)
+    if evaluation is None:
+        return np.zeros(resamples)
+    with redirect_stdout(StringIO()):
+        drawn = _draws(evaluation, len(truths), len(classes), resamples)[:, 1]
+    return np.where(drawn < 0, np.nan, drawn)
+
+
 def _share(hits: list[bool]) -> float | None:
     return sum(hits) / len(hits) if hits else None
 
@@ -218,10 +235,26 @@ def _coco(
     resamples: int,
 ) -> _Averages:
     """COCO's averages over boxes of every size, at most 100 a picture and class."""
+    evaluation = _evaluated(truths, found, classes)
+    if evaluation is None:
+        return _Averages()
+    ap50, ap50_95 = _averages(evaluation)
+    if not resamples:
+        return _Averages(ap50, ap50_95)
+    most = max(LEAST_RESAMPLES, MOST_DRAWN // (len(truths) * len(classes)))
+    with redirect_stdout(StringIO()):
+        intervals = _bootstrap(evaluation, len(truths), len(classes), min(resamples, most))
+    return _Averages(ap50, ap50_95, *intervals)
+
+
+def _evaluated(
+    truths: Sequence[Annotated], found: Sequence[Detections], classes: Sequence[int]
+) -> Any | None:
+    """The library's evaluation, matched and accumulated; None where no box was found."""
     library: Any = require("faster_coco_eval", "detect")
     results = list(_results(found, set(classes)))
     if not results:
-        return _Averages()
+        return None
     with redirect_stdout(StringIO()):  # the library prints its progress
         truth_set = library.COCO(
             {
@@ -241,12 +274,7 @@ def _coco(
         evaluation.params.maxDets = evaluation.params.maxDets[-1:]
         evaluation.evaluate()
         evaluation.accumulate()
-        ap50, ap50_95 = _averages(evaluation)
-        if not resamples:
-            return _Averages(ap50, ap50_95)
-        most = max(LEAST_RESAMPLES, MOST_DRAWN // (len(truths) * len(classes)))
-        intervals = _bootstrap(evaluation, len(truths), len(classes), min(resamples, most))
-    return _Averages(ap50, ap50_95, *intervals)
+    return evaluation
 
 
 def _annotations(truths: Sequence[Annotated], classes: set[int]) -> Iterator[dict[str, Any]]:
@@ -290,8 +318,16 @@ def _averages(evaluation: Any) -> tuple[float, float]:
 def _bootstrap(
     evaluation: Any, pictures: int, classes: int, resamples: int
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """95% intervals of (AP50, AP50-95). Boxes are matched within a picture, so each is matched
-    once, and only what the library accumulates over is drawn anew.
+    """95% intervals of (AP50, AP50-95)."""
+    scores = _draws(evaluation, pictures, classes, resamples)
+    scores = scores[scores[:, 0] >= 0]  # a draw without any sign has no precision
+    low, high = np.quantile(scores, (0.025, 0.975), axis=0)
+    return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
+
+
+def _draws(evaluation: Any, pictures: int, classes: int, resamples: int) -> npt.NDArray[np.float64]:
+    """(resamples, 2): AP50 and AP50-95 of each draw. Boxes are matched within a picture, so each
+    is matched once, and only what the library accumulates over is drawn anew.
     """
     rng = np.random.default_rng(SEED)
     # One range of sizes: for each class in turn, one a picture. The library has no public name.
@@ -305,10 +341,7 @@ def _bootstrap(
         ]
         evaluation.accumulate()
         drawn.append(_averages(evaluation))
-    scores = np.asarray(drawn)
-    scores = scores[scores[:, 0] >= 0]  # a draw without any sign has no precision
-    low, high = np.quantile(scores, (0.025, 0.975), axis=0)
-    return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
+    return np.asarray(drawn)
 
 
 def _xywh(box: Boxes) -> tuple[float, float, float, float]:

@@ -1,7 +1,7 @@
 """A model file as something that runs: the file, how it is fed, its runtime, and the evidence.
 
 A bundle is a Python package in a folder or a zip file. On a machine with Python, two commands run
-it: `pip install -r requirements.txt` and `python -m NAME picture.png`.
+it: `python3 -m NAME --install` and `python3 -m NAME picture.png`.
 """
 
 from __future__ import annotations
@@ -23,17 +23,21 @@ from edgecnn import __version__, scratch
 from edgecnn.benchmarking.machine import capture
 from edgecnn.data.base import Dataset
 from edgecnn.data.seen import without_digests
+from edgecnn.detection.answer import OURS
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
+from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.files import atomic_path
 from edgecnn.formats.check import digest_of, model_files
 from edgecnn.formats.kinds import format_of
 from edgecnn.manifest import Artifact
+from edgecnn.optimization.foreign import understood
 from edgecnn.optimization.runner import ABOUT, MANIFEST, SELF_TEST
 from edgecnn.optimization.vendored import sources
-from edgecnn.registry import FORMATS, RUNTIMES, lookup
+from edgecnn.preprocessing import Preprocessing
+from edgecnn.registry import FORMATS, HEADS, RUNTIMES, lookup
 from edgecnn.results import RuntimeOptions
-from edgecnn.runtimes import load, parse_configuration
+from edgecnn.runtimes import load, parse_configuration, without_version
 from edgecnn.runtimes.base import Session
 from edgecnn.synthetic_inputs import SyntheticInputs
 
@@ -69,15 +73,19 @@ def write_bundle(
     dataset: Dataset | None = None,
     evidence: Mapping[str, Any] | None = None,
     name: str | None = None,
+    about: ModelOptions | None = None,
+    preprocessing: Preprocessing | str | None = None,
     force: bool = False,
 ) -> Path:
     """Write the bundle of a model file to the folder or `.zip` file `out`.
 
     `configuration` is the `runtime:device` that runs it, by default the format's own on the CPU.
     `dataset` gives the samples of the self-test (noise without), `evidence` is kept as it is.
-    `name` is the package's, by default the file's.
+    `name` is the package's, by default the file's. `about` and `preprocessing` say of a model of
+    another maker what neither its file nor a manifest does, as for `benchmark`.
 
-    Raises InputError for a file that cannot be bundled, for an `out` that exists (unless
+    Raises InputError for a file that cannot be bundled (a model that answers with a sequence is
+    two graphs with a search around them), for an `out` that exists (unless
     `force`), and where the runtime does not load the model.
     """
     artifact = load_artifact(model)
@@ -86,24 +94,34 @@ def write_bundle(
             f"{artifact.name}: a bundle holds a converted file, received: {artifact.format}",
             hint="convert it first, or let edgecnn optimize choose: edgecnn optimize … --bundle",
         )
+    if artifact.format.endswith("-seq2seq") or artifact.manifest.task == "translation":
+        raise InputError(
+            f"{artifact.name}: a bundle runs one graph, and a sequence is two",
+            hint="edgecnn translate runs it; it needs edgecnn and sentencepiece on the device",
+        )
     runtime, device = parse_configuration(
         configuration or f"{format_of(artifact.path).runtime}:cpu"
     )
-    package = lookup("runtime of a bundle", runtime, PACKAGES)
+    package = lookup("runtime of a bundle", without_version(runtime), PACKAGES)
     _check_place(out, force=force)
     session = load(artifact.path, f"{runtime}:{device}", threads=threads)
+    artifact = understood(
+        artifact, session, dataset=dataset, about=about, preprocessing=preprocessing
+    )
     tensors = _tensors(artifact, session, dataset)
     name = _identifier(name or artifact.path.stem)
     with scratch.folder() as folder:
         home = folder / name
         home.mkdir()
-        _write_code(home, name, runtime)
+        is_detector = artifact.manifest.task == "detection"
+        head = (artifact.manifest.postprocessing or OURS).head if is_detector else ""
+        _write_code(home, name, runtime, device, head)
         _copy_model(artifact, home)
         _write_json(home / MANIFEST, without_digests(artifact.manifest).to_dict())
         if evidence:
             _write_json(home / "evidence.json", dict(evidence))
         outputs = _record(home, session, tensors)
-        about = {
+        description = {
             "schema_version": 1,
             "name": name,
             "made_by": f"edgecnn {__version__}",
@@ -123,43 +141,72 @@ def write_bundle(
             for path in sorted(home.rglob("*"))
             if path.is_file()
         }
-        _write_json(home / ABOUT, {**about, "files": files})
+        _write_json(home / ABOUT, {**description, "files": files})
         requirements = _requirements(artifact, package)
         (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
         (folder / "README.md").write_text(_readme(name, artifact, runtime), encoding="utf-8")
         return _deliver(folder, out)
 
 
-def _write_code(home: Path, name: str, runtime: str) -> None:
-    """The runner, the runtime and all that they import, and the package's entry."""
+def _write_code(home: Path, name: str, runtime: str, device: str, head: str) -> None:
+    """The runner, the runtime, a detector's head and all that they import, and the package's
+    entry.
+    """
     place = RUNTIMES.load(runtime)
     formats = [where.partition(":")[0] for where in FORMATS.builtin.values()]
-    entries = ("edgecnn.optimization.runner", "edgecnn.optimization", place.__module__, *formats)
+    heads = [HEADS.load(head).__module__] if head else []
+    entries = (
+        "edgecnn.optimization.runner",
+        "edgecnn.optimization.installing",
+        "edgecnn.optimization",
+        place.__module__,
+        *formats,
+        *heads,
+    )
     for path, text in sources(entries, f"{name}.{VENDORED}").items():
         target = home / VENDORED / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     module = place.__module__.removeprefix("edgecnn.")
-    opened = f"""from pathlib import Path
-
-from {name}.{VENDORED}.{module} import {place.__name__} as Runtime
-from {name}.{VENDORED}.optimization import runner
-"""
+    runtime_from = f"from {name}.{VENDORED}.{module} import {place.__name__} as Runtime"
     (home / "__init__.py").write_text(
         f'''"""{name}: a model that runs. `load()` gives it with its preprocessing."""
 
-{opened}
+import sys
+from pathlib import Path
+
+from {name}.{VENDORED}.optimization import installing
+
+HOME = Path(__file__).parent
+if installing.folder(HOME).is_dir():
+    sys.path.insert(0, str(installing.folder(HOME)))
+
 
 def load(threads=None):
     """The bundle, checked, with its model loaded: `.answer(sample)` gives the outputs."""
-    return runner.Bundle(Path(__file__).parent, Runtime, threads)
+    {runtime_from}
+    from {name}.{VENDORED}.optimization import runner
+
+    return runner.Bundle(HOME, Runtime, threads)
 ''',
         encoding="utf-8",
     )
     (home / "__main__.py").write_text(
         f"""import sys
-{opened}
-sys.exit(runner.main(sys.argv[1:], Path(__file__).parent, Runtime))
+
+from {name} import HOME, installing
+
+if "--install" in sys.argv[1:]:
+    sys.exit(installing.install(HOME, {device!r}))
+try:
+    import numpy
+except ImportError:
+    print("error: numpy is not installed\\n  → python -m {name} --install", file=sys.stderr)
+    sys.exit(3)
+{runtime_from}
+from {name}.{VENDORED}.optimization import runner
+
+sys.exit(runner.main(sys.argv[1:], HOME, Runtime))
 """,
         encoding="utf-8",
     )
@@ -265,10 +312,13 @@ def _readme(name: str, artifact: Artifact, runtime: str) -> str:
 `{artifact.name}` for {runtime}, with what prepares its input and reads its output.
 
 ```sh
-pip install -r requirements.txt
-python -m {name} picture.png      # or a folder, a .npy file of a raw sample
-python -m {name} --self-test      # compares with the outputs recorded when this was made
+python3 -m {name} --install       # once: what it needs, into a folder here (needs pip)
+python3 -m {name} picture.png     # or a folder, a .npy file of a raw sample
+python3 -m {name} --self-test     # compares with the outputs recorded when this was made
 ```
+
+`--install` leaves out of its folder what no inference loads (tests, compilers, parts for other
+devices). In an environment of your own, `pip install -r requirements.txt` does as well.
 
 From Python: `import {name}; bundle = {name}.load(); outputs = bundle.answer(sample)`.
 A changed file is refused; another runtime version or processor is reported. Python 3.11 or newer.

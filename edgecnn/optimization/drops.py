@@ -8,9 +8,9 @@ both.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil, sqrt
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ import numpy.typing as npt
 from edgecnn.accuracy_drop import answers, discordant
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
-from edgecnn.evaluation.tasks import Key, Outputs, Scorer, open_scorer
+from edgecnn.evaluation.tasks import Outputs, Scorer, open_scorer
+from edgecnn.feeding.scoring import key_for
 from edgecnn.manifest import Manifest
 from edgecnn.measurements import Accuracy
 from edgecnn.preprocessing import Preprocessing
@@ -79,6 +80,30 @@ class Drop:
         return asdict(self)
 
 
+@runtime_checkable
+class Resampling(Protocol):
+    """A scorer that gives its metric for draws of the samples, the same draws for all outputs."""
+
+    def resampled(self, outputs: Outputs, resamples: int) -> npt.NDArray[np.float64]:
+        """(resamples,) values, NaN where a draw has none."""
+
+
+def drop_of_shares(
+    parent: Accuracy, found: Accuracy, counts: tuple[int, int], confidence: float
+) -> Drop:
+    """What a share of right answers lost; `counts` are (lost, gained) against the parent's."""
+    return Drop(
+        100 * (parent.value - found.value),
+        _bound(*counts, found.n, confidence),
+        found.n,
+        confidence,
+        *counts,
+        metric=found.metric,
+        before=parent.value,
+        after=found.value,
+    )
+
+
 class Judge:
     """Compares outputs for one data set's test split with the parent's outputs for it."""
 
@@ -89,9 +114,10 @@ class Judge:
         preprocessing: Preprocessing,
         reference: Sequence[npt.NDArray[Any]],
     ) -> None:
-        self._data, self._preprocessing = data, preprocessing
-        self._min_score = manifest.metrics.get("min_score")
+        self._data = data
+        self._key = key_for(data, "test", preprocessing, manifest)
         self._scorer = self._open(None)
+        self._drawn: npt.NDArray[np.float64] | None = None
         self._takes = self._scorer.takes(reference)
         self._reference = self._scorer.arranged(reference) if self._takes else reference
         self.parent: Accuracy | None = None
@@ -109,18 +135,20 @@ class Judge:
             return None
         arranged = self._scorer.arranged(outputs)
         found = self._scorer.accuracy(arranged)
-        points = 100 * (self.parent.value - found.value)
-        shared: dict[str, Any] = {
-            "metric": found.metric,
-            "before": self.parent.value,
-            "after": found.value,
-        }
         counts = discordant(self.parent, found) if answers(found) is not None else None
         if counts is not None:
-            bound = _bound(*counts, found.n, confidence)
-            return Drop(points, bound, found.n, confidence, *counts, **shared)
+            return drop_of_shares(self.parent, found, counts, confidence)
+        points = 100 * (self.parent.value - found.value)
         bound = self._resampled(arranged, confidence, points)
-        return Drop(points, bound, found.n, confidence, **shared)
+        return Drop(
+            points,
+            bound,
+            found.n,
+            confidence,
+            metric=found.metric,
+            before=self.parent.value,
+            after=found.value,
+        )
 
     def noise(self, outputs: Sequence[npt.NDArray[Any]]) -> float:
         """‖outputs − parent's‖² / ‖parent's‖², the largest of all outputs."""
@@ -138,6 +166,16 @@ class Judge:
         return max(ratios, default=float("inf"))
 
     def _resampled(self, outputs: Outputs, confidence: float, points: float) -> float:
+        if not isinstance(self._scorer, Resampling):
+            return self._scored_again(outputs, confidence, points)
+        if self._drawn is None:
+            self._drawn = self._scorer.resampled(self._reference, RESAMPLES)
+        lost = 100 * (self._drawn - self._scorer.resampled(outputs, RESAMPLES))
+        lost = lost[np.isfinite(lost)]
+        return max(points, float(np.quantile(lost, confidence))) if lost.size else float("inf")
+
+    def _scored_again(self, outputs: Outputs, confidence: float, points: float) -> float:
+        """As `_resampled`, for a task that can only be scored from the start."""
         generator = np.random.default_rng(0)
         lost = []
         for _ in range(RESAMPLES):
@@ -155,10 +193,9 @@ class Judge:
         return max(points, float(np.quantile(lost, confidence)))
 
     def _open(self, places: npt.NDArray[np.int64] | None) -> Scorer:
-        truth = self._data["test"].truth
+        key = self._key
         if places is not None:
-            truth = [truth[int(place)] for place in places]
-        key = Key(truth, self._data.labels, self._preprocessing, self._min_score)
+            key = replace(key, truth=[key.truth[int(place)] for place in places])
         return open_scorer(self._data.task, key)
 
 

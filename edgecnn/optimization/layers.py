@@ -27,6 +27,9 @@ from edgecnn.conversion.targets import Target
 from edgecnn.conversion.verify import load_session
 from edgecnn.errors import EdgeCNNError
 from edgecnn.progress import Progress, silent
+from edgecnn.registry import RUNTIMES
+from edgecnn.runtimes import load, parse_configuration, without_version
+from edgecnn.runtimes.base import Session
 
 SAMPLES = 32
 TRIED = 8
@@ -62,13 +65,20 @@ def ranked(
     samples: Sequence[npt.NDArray[Any]],
     reference: Arrays,
     *,
+    configuration: str,
+    threads: int = 1,
     progress: Progress = silent,
 ) -> list[Cost]:
     """All layers of the file that `recipe` makes, the costliest first.
 
-    `samples` are (1, …) each and `reference` the parent's outputs for them. Outputs come from the
-    format's own runtime. Raises InputError when a tool fails.
+    `samples` are (1, …) each and `reference` the parent's outputs for them. What a layer costs is
+    told by the outputs of `configuration`, a `runtime:device`; inside of the network, where only
+    the format's own runtime looks, by that one. Raises InputError when a tool fails.
     """
+
+    def error(path: Path) -> float:
+        return _error(_session(path, configuration, threads), samples, reference)
+
     samples = list(samples)[:SAMPLES]
     reference = [np.asarray(each)[: len(samples)] for each in reference]
     with scratch.folder() as folder:
@@ -83,7 +93,7 @@ def ranked(
             for layer in layers
             if layer.operator not in _NOT_LAYERS
         ]
-        before = _error(quantized, samples, reference)
+        before = error(quantized)
         units = _units(by_noise, operators)
         tried = []
         for number, unit in enumerate(units):
@@ -92,7 +102,7 @@ def ranked(
             kept = recipe.keeping(dict.fromkeys(unit.tensors, "float32"))
             try:
                 converter.write(Target.of(file_format, kept), path)
-                left = _error(path, samples, reference)
+                left = error(path)
             except EdgeCNNError:
                 continue  # the quantizer cannot leave that one out
             share = 1 - left / before if before > 0 else 0.0
@@ -132,9 +142,19 @@ def _units(by_noise: Sequence[Cost], operators: Sequence[Operator]) -> list[Cost
     return units
 
 
-def _error(path: Path, samples: Arrays, reference: Arrays) -> float:
+def _session(path: Path, configuration: str, threads: int) -> Session:
+    """A file in the runtime that it shall ship on; in its format's own where that one lives in
+    another environment.
+    """
+    runtime, _ = parse_configuration(configuration)
+    if without_version(runtime) != runtime or RUNTIMES.load(runtime).environment:
+        return load_session(path)
+    return load(path, configuration, threads=threads)
+
+
+def _error(session: Session, samples: Arrays, reference: Arrays) -> float:
     """‖outputs − reference‖² / ‖reference‖², summed over outputs."""
-    outputs = predict(load_session(path), samples)
+    outputs = predict(session, samples)
     if len(outputs) != len(reference):
         return float("inf")
     total = 0.0

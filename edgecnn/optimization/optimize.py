@@ -2,53 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from edgecnn import scratch, selection
+from edgecnn import scratch
 from edgecnn.benchmarking.ask import Questions
-from edgecnn.benchmarking.plan import Configuration
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.claims import exclusive
 from edgecnn.conversion.convert import Converter, opened
 from edgecnn.data.base import Dataset, Split
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
-from edgecnn.files import read_json_file, write_text_atomically
+from edgecnn.feeding.detectors import ModelOptions
+from edgecnn.keras_files import network_name
 from edgecnn.manifest import Artifact, Manifest
 from edgecnn.optimization import words
 from edgecnn.optimization.drops import Drop, Judge
+from edgecnn.optimization.finalists import MOST_TIMED, Track, in_order, measured
+from edgecnn.optimization.folder import RESULTS_FILE, claim_folder, save, settings_record
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import SAMPLES
 from edgecnn.optimization.outcome import Outcome, Timed
 from edgecnn.optimization.parts import Parts, divide
-from edgecnn.optimization.search import Found, Search, Tried
+from edgecnn.optimization.search import Search
 from edgecnn.optimization.space import Space, devices, explore
+from edgecnn.optimization.tried import Found, Tried
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.proof import proves_nothing
-from edgecnn.reporting.rows import collect
-from edgecnn.results import Measurement, Results, RuntimeOptions
+from edgecnn.registry import SEQUENCE_MODELS
+from edgecnn.results import RuntimeOptions
 
-SETTINGS_FILE = "optimize.json"
-ANSWER_FILE = "answer.json"
-RESULTS_FILE = "results.json"
-RECIPE_FILE = "recipe.json"
-
-MOST_TIMED = 6
-"""Files on runtimes that are timed in paired rounds."""
-DOMINATED = 1.5
-"""So many times the roughly fastest: never timed."""
 MOST_CLAIMS = MOST_TIMED + 1
-DRAWS = 2_000
+"""Files that are judged on the claim's samples: those measured in full, and one in float32."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +62,18 @@ def optimize(
     out: Path,
     *,
     preprocessing: Preprocessing | str | None = None,
+    weights: Path | str | None = None,
+    custom: Sequence[Path] = (),
+    shape: str = "",
+    about: ModelOptions | None = None,
     allow_unsafe: bool = False,
     force: bool = False,
     progress: Progress = silent,
 ) -> Outcome:
     """Search for the file and the runtime that keep the goal best; everything lies in `out`.
+
+    `model` and what says how to open it (`weights`, `custom`, `shape`, `about`, `allow_unsafe`)
+    are as in `convert`.
 
     `out/artifacts` holds the files, `results.json` the latencies of the finalists, `answer.json`
     the outcome and `recipe.json` how the chosen file is made. Interrupted (KeyboardInterrupt), it
@@ -85,11 +84,21 @@ def optimize(
     """
     started = time.monotonic()
     devices(settings.runtimes)
+    _check_settings(settings)
     model = Path(model)
-    known = load_artifact(model).manifest if model.is_file() else Manifest()
-    parts = divide(data, known, seed=settings.seed)
+    known = _known(model)
+    _refuse_sequences(model, known.manifest if known else Manifest(), data)
+    parts = divide(data, known.manifest if known else Manifest(), seed=settings.seed)
+    told = {
+        "preprocessing": None if preprocessing is None else str(preprocessing),
+        "weights": None if weights is None else str(weights),
+        "custom": [str(path) for path in custom] or None,
+        "shape": shape or None,
+        "about": None if about in (None, ModelOptions()) else str(about),
+    }
+    record = {**settings_record(model, known, data, settings), **told}
     with exclusive(out):
-        _claim_folder(out, _settings_record(model, data, settings), force=force)
+        claim_folder(out, record, force=force)
         with (
             opened(
                 model,
@@ -100,6 +109,10 @@ def optimize(
                 force=force,
                 allow_unsafe=allow_unsafe,
                 preprocessing=preprocessing,
+                weights=weights,
+                custom=custom,
+                shape=shape,
+                about=about,
             ) as converter,
             scratch.folder() as work,
         ):
@@ -117,10 +130,10 @@ def optimize(
             except KeyboardInterrupt:
                 so_far = run.interrupted()
                 if so_far is not None:
-                    _save(replace(so_far, seconds=time.monotonic() - started), out)
+                    save(replace(so_far, seconds=time.monotonic() - started), out)
                 raise
     outcome = replace(outcome, seconds=time.monotonic() - started)
-    _save(outcome, out)
+    save(outcome, out)
     return outcome
 
 
@@ -143,6 +156,8 @@ class _Run:
         self._option = preprocessing
         self._space = Space({}, ())
         self._search: Search | None = None
+        self._stages: dict[str, float] = {}
+        self._began = time.monotonic()
 
     def outcome(self) -> Outcome:
         parts, goal = self._parts, self._settings.goal
@@ -167,12 +182,17 @@ class _Run:
             progress=self._progress,
         )
         found = self._search.run()
+        self._ended("search")
         good = [tried for tried in found.tried if self._search.keeps(tried)]
         if not good:
             return self._none(found)
-        finalists = _undominated(good, goal)
-        timed = self._timed(finalists)
+        timed = self._timed(good)
+        self._ended("timing")
         return self._claimed(found, timed)
+
+    def _ended(self, stage: str) -> None:
+        now = time.monotonic()
+        self._stages[stage], self._began = round(now - self._began, 1), now
 
     def interrupted(self) -> Outcome | None:
         """What is known so far; None before anything is."""
@@ -208,38 +228,18 @@ class _Run:
             preprocessing=self._option,
         )
 
-    def _timed(self, finalists: Sequence[Tried]) -> list[Timed]:
+    def _timed(self, good: Sequence[Tried]) -> list[Timed]:
         """Latency of the finalists in interleaved rounds, with samples of the search."""
-        wanted = {(each.artifact.sha256, each.configuration): each for each in finalists}
-        path = self._out / RESULTS_FILE
-        previous = Results.load(path) if path.exists() else None
-
-        def is_wanted(row: Configuration) -> bool:
-            return (row.artifact.sha256, f"{row.runtime}:{row.device}") in wanted
-
-        results = benchmark(
-            _distinct([each.artifact for each in finalists]),
-            tuple(dict.fromkeys(each.configuration for each in finalists)),
-            threads=self._settings.threads,
-            protocol=self._settings.protocol,
-            data=self._parts.search,
-            preprocessing=self._option,
-            passes=("response",),
-            out=path,
-            previous=previous,
-            wanted=is_wanted,
-            progress=self._progress,
+        settings = self._settings
+        track = Track(
+            self._parts.search,
+            self._out / RESULTS_FILE,
+            settings.protocol,
+            settings.threads,
+            self._option,
+            self._progress,
         )
-        rows = [
-            (wanted[row.artifact.sha256, row.configuration], row)
-            for row in results.measurements
-            if (row.artifact.sha256, row.configuration) in wanted
-            and row.options.threads in self._settings.threads
-        ]
-        chances = _chances([row for _, row in rows])
-        return [
-            Timed(tried, row, chance) for (tried, row), chance in zip(rows, chances, strict=True)
-        ]
+        return measured(good, settings.goal, track)
 
     def _claimed(self, found: Found, timed: Sequence[Timed]) -> Outcome:
         """Take the best of the measured, and judge it on the claim's samples; the next where that
@@ -247,16 +247,13 @@ class _Run:
         """
         goal = self._settings.goal
         base = replace(self._base(found), timed=tuple(timed))
-        left = list(timed)
         data = self._parts.claim
         _, judge = self._judge(data)
         questions = self._questions(data, "claim")
         first: tuple[Timed, Drop] | None = None
         refused: list[str] = []
-        for number in range(1, MOST_CLAIMS + 1):
-            choice = _chosen(left, goal)
-            if choice is None:
-                break
+        ranked = islice(in_order(timed, goal), MOST_CLAIMS)
+        for number, choice in enumerate(ranked, start=1):
             self._progress("claim", number - 1, number, choice.name)
             options = RuntimeOptions(threads=choice.threads)
             answer = questions.ask(choice.tried.artifact, choice.tried.configuration, options)
@@ -274,13 +271,13 @@ class _Run:
                         words.shipped(choice, claim, goal),
                         words.sure(choice, others),
                         *refused,
+                        *words.undecided(choice, found.tried, claim.n, goal),
                     ),
                     changes=tuple(words.changes(choice, found.tried, goal)),
                 )
             if claim is not None:
                 refused.append(words.refused(choice, claim, goal))
                 first = first or (choice, claim)
-            left = [each for each in left if each is not choice]
         return self._unproven(base, found, first, refused)
 
     def _unproven(
@@ -314,6 +311,8 @@ class _Run:
         claimed = len(self._parts.claim["test"])
         if claimed < goal.fewest_samples:
             said.append(words.too_few(claimed, goal, None))
+        else:
+            said += words.undecided(None, found.tried, claimed, goal)
         return replace(
             base or self._base(found),
             nearest=near,
@@ -335,106 +334,45 @@ class _Run:
             costs=found.costs,
             obstacles=self._space.obstacles,
             validations=found.validations,
+            stages=dict(self._stages),
         )
 
 
-def _undominated(good: Sequence[Tried], goal: Goal) -> list[Tried]:
-    """What is worth timing: nothing that is roughly half as fast as another, but always the best
-    file that computes in float32, which is left when the claim refuses all others.
+def _known(model: Path) -> Artifact | None:
+    """The model's file with its manifest; None for what is no model file by itself (a folder, the
+    name of a network, an architecture): whoever opens it says what is wrong with it.
     """
-    costs: Mapping[str, Callable[[Tried], float | None]] = {
-        "latency": lambda each: each.rough_ms,
-        "size": lambda each: each.artifact.size_bytes,
-        "memory": lambda each: each.peak_bytes,
-    }
-    cost = costs[goal.objective]
-    ranked = sorted(good, key=lambda each: cost(each) or float("inf"))
-    least = (cost(ranked[0]) or float("inf")) * (DOMINATED if goal.objective == "latency" else 99)
-    kept = [each for each in ranked if (cost(each) or float("inf")) <= least][:MOST_TIMED]
-    fallback = next((each for each in ranked if each.recipe.activations == "float32"), None)
-    return kept if fallback is None or fallback in kept else [*kept, fallback]
-
-
-def _distinct(artifacts: Sequence[Artifact]) -> list[Artifact]:
-    return list({each.sha256: each for each in artifacts}.values())
-
-
-def _chosen(timed: Sequence[Timed], goal: Goal) -> Timed | None:
-    """The best by the function that the report chooses by. What the search let pass has kept the
-    budget on its samples, so that the drop is not judged here once more.
-    """
-    if not timed:
+    if not model.is_file():
         return None
-    rows = collect([Results(measurements=tuple(each.measurement for each in timed))])
-    usable = [row for row in rows if row.measured]
-    limits = replace(goal.limits, drop=None)
-    best = selection.choose(usable, limits).best
-    return None if best is None else timed[best.id]
+    try:
+        return load_artifact(model)
+    except InputError:
+        return None
 
 
-def _chances(rows: Sequence[Measurement]) -> list[float | None]:
-    """How often each row is the fastest when the rounds that all have are drawn with repetition."""
-    medians = [row.round_medians_ms for row in rows]
-    shared = sorted(set.intersection(*(set(each) for each in medians))) if medians else []
-    if len(shared) < 3:
-        return [None] * len(rows)
-    logs = np.log([[each[number] for number in shared] for each in medians])
-    generator = np.random.default_rng(0)
-    drawn = generator.integers(0, len(shared), (DRAWS, len(shared)))
-    fastest = logs[:, drawn].mean(axis=2).argmin(axis=0)
-    return [float((fastest == index).mean()) for index in range(len(rows))]
-
-
-def _settings_record(model: Path, data: Dataset, settings: Settings) -> dict[str, Any]:
-    artifact = load_artifact(model) if model.is_file() else None
-    goal = settings.goal
-    return {
-        "model": artifact.sha256 if artifact else str(model),
-        "data": data.sha256,
-        "goal": [
-            goal.max_drop,
-            goal.max_latency_ms,
-            goal.max_memory_bytes,
-            goal.max_size_bytes,
-            goal.objective,
-        ],
-        "runtimes": list(settings.runtimes),
-        "threads": list(settings.threads),
-        "seed": settings.seed,
-        "samples": settings.samples,
-        "protocol": settings.protocol.to_dict(),
-    }
-
-
-def _claim_folder(out: Path, wanted: dict[str, Any], *, force: bool) -> None:
-    """Make `out` the folder of these settings, or find that it is another optimization's."""
-    path = out / SETTINGS_FILE
-    if path.exists() and not force:
-        there = read_json_file(path)
-        there = there if isinstance(there, dict) else {}
-        wanted = json.loads(json.dumps(wanted))
-        # Another goal over the same files resumes: what was asked stays answered.
-        different = sorted(
-            name for name in wanted if name != "goal" and there.get(name) != wanted[name]
-        )
-        if different:
-            raise InputError(
-                f"{out} holds an optimization with other settings ({', '.join(different)})",
-                hint="choose another --out, or pass --force to start over there",
-            )
-    elif out.is_dir() and any(out.iterdir()) and not path.exists() and not force:
+def _check_settings(settings: Settings) -> None:
+    """Find out about numbers that make no sense before anything takes time."""
+    if settings.samples < 1:
+        raise InputError(f"--samples is 1 or more, received: {settings.samples}")
+    if settings.seed < 0:
+        raise InputError(f"--seed is 0 or more, received: {settings.seed}")
+    if not settings.threads or min(settings.threads) < 1:
         raise InputError(
-            f"{out} is not empty and holds no optimization",
-            hint="choose another --out, or pass --force",
+            f"--threads takes numbers from 1, received: {', '.join(map(str, settings.threads))}"
         )
-    elif force:
-        for name in (RESULTS_FILE, ANSWER_FILE, RECIPE_FILE):
-            (out / name).unlink(missing_ok=True)
-    write_text_atomically(path, json.dumps(wanted, indent=2) + "\n")
 
 
-def _save(outcome: Outcome, out: Path) -> None:
-    write_text_atomically(out / ANSWER_FILE, json.dumps(outcome.to_dict(), indent=2) + "\n")
-    if outcome.choice is not None:
-        recipe = outcome.choice.tried.recipe.to_dict()
-        write_text_atomically(out / RECIPE_FILE, json.dumps(recipe, indent=2) + "\n")
+def _refuse_sequences(model: Path, manifest: Manifest, data: Dataset) -> None:
+    """Raise InputError for a model that answers with a sequence: it is two graphs, of which
+    neither has an accuracy of its own.
+    """
+    is_sequence = manifest.task == "translation" or data.task == "translation"
+    if is_sequence or (
+        model.suffix.lower() == ".keras"
+        and model.is_file()
+        and network_name(model) in SEQUENCE_MODELS.names()
+    ):
+        raise InputError(
+            f"{model.name}: a model that answers with a sequence is not searched",
+            hint="edgecnn convert --to all makes its files, edgecnn benchmark compares them",
+        )

@@ -9,11 +9,12 @@ from typing import Any
 from edgecnn.optimization.drops import Drop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import Cost
-from edgecnn.optimization.search import Step, Tried, snr_db
 from edgecnn.optimization.space import Obstacle
+from edgecnn.optimization.tried import Step, Tried, snr_db
 from edgecnn.results import Measurement
 
 SCHEMA_VERSION = 1
+ANSWER_FILE = "answer.json"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ class Outcome:
     validations: Mapping[str, int] = field(default_factory=dict)
     claims: int = 0
     seconds: float = 0.0
+    stages: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of them for the search and for timing its finalists."""
     interrupted: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,6 +126,7 @@ class Outcome:
             "validations": dict(self.validations),
             "samples": dict(self.parts),
             "seconds": round(self.seconds, 1),
+            "stages": dict(self.stages),
         }
 
 

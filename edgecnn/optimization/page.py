@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import log10
 from pathlib import Path
 from typing import Any
 
 from edgecnn.files import write_text_atomically
 from edgecnn.optimization.outcome import Outcome, Timed
-from edgecnn.optimization.search import Tried, snr_db
 from edgecnn.optimization.space import short_name
+from edgecnn.optimization.tried import Tried, snr_db
 from edgecnn.reporting import formats, html
 from edgecnn.reporting.text import clean
 from edgecnn.results import Results
@@ -28,6 +29,8 @@ def write_page(outcome: Outcome, results: Results | None, path: Path) -> Path:
     if results is None:
         rows = [each.measurement for each in outcome.tried if each.measurement is not None]
         results = Results(measurements=tuple(rows))
+    elif outcome.timed:  # the rows that a race left behind have too few rounds to show
+        results = replace(results, measurements=tuple(each.measurement for each in outcome.timed))
     goal = outcome.goal
     limits = Limits(
         drop=goal.max_drop,
@@ -42,7 +45,8 @@ def write_page(outcome: Outcome, results: Results | None, path: Path) -> Path:
 
 def section(outcome: Outcome) -> dict[str, Any]:
     """What the template shows; every text is cleaned, and escaped there."""
-    timed = {(each.tried.artifact.sha256, each.tried.configuration): each for each in outcome.timed}
+    slowest_first = sorted(outcome.timed, key=lambda each: -(each.p50_ms or float("inf")))
+    timed = {(each.tried.artifact.sha256, each.tried.configuration): each for each in slowest_first}
     front = _front(outcome.tried)
     return {
         "accepted": outcome.accepted,

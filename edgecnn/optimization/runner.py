@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError
 from edgecnn.manifest import Manifest
-from edgecnn.preprocessing import LetterboxPreprocessing, Preprocessing
+from edgecnn.preprocessing import ImagePreprocessing, Preprocessing
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str], home: Path, runtime: type[Runtime]) -> int:
     try:
         return _run(_parsed(arguments, home.name), home, runtime)
     except MissingDependencyError as error:
-        return _told(error.message, "pip install -r requirements.txt", 3)
+        return _told(error.message, f"python -m {home.name} --install", 3)
     except EdgeCNNError as error:
         return _told(error.message, error.hint, error.exit_code)
     except KeyboardInterrupt:
@@ -85,7 +85,7 @@ class Bundle:
         """Outputs in the task's words, as JSON has them."""
         prepared = self.manifest.preprocessing
         labels = self.manifest.labels
-        if self.manifest.task == "detection" and isinstance(prepared, LetterboxPreprocessing):
+        if self.manifest.task == "detection" and isinstance(prepared, ImagePreprocessing):
             return {"boxes": _boxes(outputs, np.asarray(sample), prepared, self.manifest)}
         first = np.asarray(outputs[0])
         if len(outputs) == 1 and first.ndim == 2 and labels and first.shape[1] == len(labels):
@@ -271,18 +271,33 @@ def _array(path: Path) -> Array:
 def _boxes(
     outputs: Sequence[Array],
     picture: Array,
-    prepared: LetterboxPreprocessing,
+    prepared: ImagePreprocessing,
     manifest: Manifest,
 ) -> list[dict[str, Any]]:
-    from edgecnn.detection.answer import DEFAULT_MIN_SCORE, boxes_in
+    from edgecnn.detection.answer import OURS, boxes_in
+    from edgecnn.detection.heads import open_head
 
-    least = float(manifest.metrics.get("min_score", DEFAULT_MIN_SCORE))
-    place = prepared.place(*picture.shape[:2])
-    found = boxes_in(list(outputs), prepared.shape, place, picture.shape, min_score=least)
-    label = manifest.labels[0] if manifest.labels else "object"
+    settings = manifest.postprocessing or OURS
+    head = open_head(settings)
+    stated = (manifest.metrics.get("min_score"), settings.min_score, head.min_score)
+    found = boxes_in(
+        list(outputs),
+        prepared.shape,
+        prepared.place(*picture.shape[:2]),
+        picture.shape,
+        min_score=float(next(score for score in stated if score is not None)),
+        head=head,
+    )
+    names = settings.class_names or manifest.labels[:1] or ("object",)
     return [
-        {"label": label, "score": round(float(score), 4), "xyxy": [round(float(v), 1) for v in box]}
-        for box, score in zip(found.xyxy, found.scores, strict=True)
+        {
+            "label": names[number] if 0 <= number < len(names) else f"class {number}",
+            "score": round(float(score), 4),
+            "xyxy": [round(float(value), 1) for value in box],
+        }
+        for box, score, number in zip(
+            found.xyxy, found.scores, found.class_ids.tolist(), strict=True
+        )
     ]
 
 
@@ -291,6 +306,7 @@ def _parsed(arguments: Sequence[str], name: str) -> argparse.Namespace:
         prog=f"python -m {name}", description="Run the model on pictures, folders or .npy files."
     )
     parser.add_argument("inputs", nargs="*", help="pictures, folders of pictures, .npy, .wav, .txt")
+    parser.add_argument("--install", action="store_true", help="install what it needs, here")
     parser.add_argument("--self-test", action="store_true", help="compare with recorded outputs")
     parser.add_argument("--info", action="store_true", help="say what was measured, and where")
     parser.add_argument("--tensors", action="store_true", help="a .npy file holds prepared tensors")

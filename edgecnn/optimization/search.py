@@ -1,7 +1,7 @@
 """The search: which files are made, asked about and given up, until the budget is met.
 
-Of each format int8 comes first, with the ranges that disturb the outputs least. Only where it
-loses too much, and would be the fastest, are weights rounded anew, biases corrected and single
+Of each format int8 comes first. Only where it loses too much are other ranges found for it, and
+only where it would be the fastest are weights rounded by AdaRound, biases corrected and single
 layers kept in float32. Every question is answered on the samples of the search; the claim is
 none of its business.
 """
@@ -9,8 +9,7 @@ none of its business.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from math import log10
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,75 +25,15 @@ from edgecnn.optimization.drops import Drop, Judge
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import Cost, fewest_kept, ranked
 from edgecnn.optimization.space import CALIBRATIONS, Space, short_name, whole_recipes
+from edgecnn.optimization.tried import Found, Step, Tried, snr_db
 from edgecnn.progress import Progress, silent
-from edgecnn.results import Measurement, RuntimeOptions
+from edgecnn.results import RuntimeOptions
 
 MOST_VALIDATIONS = 12
 """Of one file format on one runtime: each is a pass over all samples of the search."""
 WORTH_MENDING = 1.05
 """A file that loses too much is mended where it is so much better than the best that does not."""
 COSTLIEST = 5
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A file on a runtime, as the search found it. `drop` is None where nothing could be judged,
-    `problem` says why; `rough_ms` is the latency of one process.
-    """
-
-    artifact: Artifact
-    recipe: Recipe
-    configuration: str
-    drop: Drop | None = None
-    rough_ms: float | None = None
-    peak_bytes: float | None = None
-    noise: float | None = None
-    problem: str = ""
-    measurement: Measurement | None = None
-    """The brief row behind it."""
-
-    @property
-    def name(self) -> str:
-        """`lenet5_static_int8.tflite on litert:cpu`."""
-        return f"{self.artifact.name} on {self.configuration}"
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "file": self.artifact.name,
-            "sha256": self.artifact.sha256,
-            "size_bytes": self.artifact.size_bytes,
-            "recipe": self.recipe.to_dict(),
-            "configuration": self.configuration,
-            "drop": self.drop.to_dict() if self.drop else None,
-            "rough_ms": self.rough_ms,
-            "peak_bytes": self.peak_bytes,
-            "snr_db": snr_db(self.noise),
-            "problem": self.problem,
-        }
-
-
-@dataclass(frozen=True)
-class Step:
-    """One decision of the search: what was tried, and what it brought."""
-
-    stage: str
-    what: str
-    found: str
-
-    def to_dict(self) -> dict[str, str]:
-        return asdict(self)
-
-
-@dataclass
-class Found:
-    """What the search knows so far; complete when it ends, and usable when it is interrupted."""
-
-    tried: list[Tried] = field(default_factory=list)
-    path: list[Step] = field(default_factory=list)
-    costs: dict[str, list[Cost]] = field(default_factory=dict)
-    """For each format whose int8 file lost too much, its layers, the costliest first."""
-    validations: dict[str, int] = field(default_factory=dict)
-    """Passes over all samples of the search, for each format and runtime."""
 
 
 class Search:
@@ -124,9 +63,13 @@ class Search:
         self.found = Found()
 
     def run(self) -> Found:
-        """Search every format that a runtime takes."""
-        for file_format in self._space.formats:
-            self._format(file_format)
+        """Search every format that a runtime takes; what loses too much is mended at last, when it
+        is known what it would have to beat.
+        """
+        lossy = [tried for name in self._space.formats for tried in self._format(name)]
+        for tried in sorted(lossy, key=self.cost):
+            if has_every_recipe(tried.artifact.format) and self._worth_mending(tried):
+                self._mend(tried.artifact.format, tried)
         self._progress("search", self._done, self._done, self._best_so_far())
         return self.found
 
@@ -158,7 +101,8 @@ class Search:
             return drop.points <= self._goal.max_drop
         return drop.expected(self._claimed) <= self._goal.max_drop + 1e-9
 
-    def _format(self, file_format: str) -> None:
+    def _format(self, file_format: str) -> list[Tried]:
+        """Ask about the usual recipes of a format; the int8 files that lose too much."""
         lossy = self._integers(file_format)
         for name, recipe in whole_recipes(file_format):
             made = self._make(file_format, recipe)
@@ -170,34 +114,46 @@ class Search:
             for configuration in self._space.configurations[file_format]:
                 if not self._dominated(name, configuration, file_format):
                     self._ask(made, recipe, configuration)
-        for tried in sorted(lossy, key=self.cost) if has_every_recipe(file_format) else ():
-            if self._worth_mending(tried):
-                self._mend(file_format, tried)
+        return lossy
 
     def _integers(self, file_format: str) -> list[Tried]:
-        """Ask about the best int8 file everywhere; where it loses too much."""
-        base = self._best_calibration(file_format)
-        if base is None:
+        """Ask about int8 everywhere; where it loses too much. Ranges are the plain ones unless
+        these lose too much: others cost nothing at inference, so that only accuracy asks for them.
+        """
+        recipe = PRESETS[CALIBRATIONS[0]]
+        plain = self._make(file_format, recipe)
+        if plain is None:
             return []
-        found = [self._ask(*base, where) for where in self._space.configurations[file_format]]
+        where = self._space.configurations[file_format]
+        lossy = self._lossy(plain, recipe, where)
+        if not lossy or not has_every_recipe(file_format):
+            return lossy
+        best = self._best_calibration(file_format, plain)
+        if best is None:
+            return lossy
+        return self._lossy(*best, [tried.configuration for tried in lossy])
+
+    def _lossy(self, artifact: Artifact, recipe: Recipe, where: Sequence[str]) -> list[Tried]:
+        found = [self._ask(artifact, recipe, each) for each in where]
         return [tried for tried in found if not tried.problem and not self.holds(tried.drop)]
 
-    def _best_calibration(self, file_format: str) -> tuple[Artifact, Recipe] | None:
-        """The int8 file whose outputs are nearest to the parent's, of those that differ in how
-        ranges are found.
+    def _best_calibration(
+        self, file_format: str, plain: Artifact
+    ) -> tuple[Artifact, Recipe] | None:
+        """The int8 file whose outputs are nearer to the parent's than those of the plain one, of
+        those that differ in how ranges are found; None where none is.
         """
-        best: tuple[float, Artifact, Recipe] | None = None
-        for name in CALIBRATIONS if has_every_recipe(file_format) else CALIBRATIONS[:1]:
+        least, best = _snr(plain) + 0.1, None  # a tie stays with the plainer one
+        for name in CALIBRATIONS[1:]:
             made = self._make(file_format, PRESETS[name])
             if made is None:
                 continue
-            parity = made.manifest.conversion.get("parity") or {}
-            snr = parity.get("snr_db")
-            snr = float("inf") if snr is None else float(snr)
-            self._say("calibration", made.name, f"outputs at {snr:.1f} dB SNR")
-            if best is None or snr > best[0] + 0.1:  # a tie stays with the plainer one
-                best = (snr, made, PRESETS[name])
-        return best[1:] if best else None
+            found = _snr(made)
+            said = f"outputs at {found:.1f} dB SNR, {_snr(plain):.1f} with plain ranges"
+            self._say("calibration", made.name, said)
+            if found > least:
+                least, best = found + 0.1, (made, PRESETS[name])
+        return best
 
     def _dominated(self, recipe: str, configuration: str, file_format: str) -> bool:
         """Whether a float file need not be asked about: int8 keeps the goal there, and float16 is
@@ -237,7 +193,7 @@ class Search:
         current = self._latest(recipe, lossy)
         if self.holds(current.drop):
             return
-        costs = self._costs(file_format, recipe)
+        costs = self._costs(file_format, recipe, lossy.configuration)
         if not costs:
             return
         spent = self.found.validations.get(f"{file_format} on {lossy.configuration}", 0)
@@ -295,25 +251,28 @@ class Search:
             lossy,
         )
 
-    def _costs(self, file_format: str, recipe: Recipe) -> list[Cost]:
-        if file_format not in self.found.costs:
+    def _costs(self, file_format: str, recipe: Recipe, configuration: str) -> list[Cost]:
+        key = f"{file_format} on {configuration}"
+        if key not in self.found.costs:
             try:
-                self.found.costs[file_format] = ranked(
+                self.found.costs[key] = ranked(
                     self._converter,
                     file_format,
                     recipe,
                     self._samples,
                     self._reference,
+                    configuration=configuration,
+                    threads=self._options.threads,
                     progress=self._progress,
                 )
             except EdgeCNNError as error:
-                self._say("layers", file_format, f"layers cannot be compared: {error.message}")
-                self.found.costs[file_format] = []
-            for cost in self.found.costs[file_format][:COSTLIEST]:
+                self._say("layers", key, f"layers cannot be compared: {error.message}")
+                self.found.costs[key] = []
+            for cost in self.found.costs[key][:COSTLIEST]:
                 gain = "" if cost.share is None else f"{cost.share:.0%} of the outputs' error"
                 names = " + ".join(short_name(name) for name in cost.tensors)
                 self._say("layers", names, gain or f"{cost.noise:.0%} of the noise")
-        return self.found.costs[file_format]
+        return self.found.costs[key]
 
     def _make(self, file_format: str, recipe: Recipe) -> Artifact | None:
         target = Target.of(file_format, recipe)
@@ -379,9 +338,10 @@ class Search:
         self.found.path.append(Step(stage, what, found))
 
 
-def snr_db(noise: float | None) -> float | None:
-    """Decibels of a noise-to-signal ratio; None for no noise at all, or an unknown one."""
-    return -10 * log10(noise) if noise and np.isfinite(noise) else None
+def _snr(artifact: Artifact) -> float:
+    """Decibels of the outputs against the parent's, as conversion found them."""
+    found = (artifact.manifest.conversion.get("parity") or {}).get("snr_db")
+    return float("inf") if found is None else float(found)
 
 
 def _db(noise: float | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.benchmarking import environments, versions
 from edgecnn.benchmarking.doctor import probe
 from edgecnn.benchmarking.process import run_worker
 from edgecnn.benchmarking.worker import Job
@@ -17,7 +18,8 @@ from edgecnn.errors import EdgeCNNError, MissingDependencyError
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import RuntimeOptions
-from edgecnn.runtimes import parse_configuration
+from edgecnn.runtimes import parse_configuration, without_version
+from edgecnn.runtimes.base import Runtime
 
 CALIBRATIONS = ("static_int8", "static_int8_mse", "static_int8_percentile")
 """Presets of int8 that differ in how ranges are found."""
@@ -74,7 +76,7 @@ def explore(converter: Converter, runtimes: Sequence[str], *, progress: Progress
         found[name] = tuple(
             f"{runtime}:{device}"
             for runtime, device in wanted
-            if name in RUNTIMES.load(runtime).formats
+            if name in _runtime(runtime).formats
             and _is_here(runtime, device, here, obstacles)
             and _loads(path, runtime, device, obstacles)
         )
@@ -97,7 +99,7 @@ def _float_files(
     """The float file of each format that a runtime reads."""
     files = {}
     for number, name in enumerate(FORMATS_WITH):
-        if not any(name in RUNTIMES.load(runtime).formats for runtime, _ in wanted):
+        if not any(name in _runtime(runtime).formats for runtime, _ in wanted):
             continue
         progress("convert", number, len(FORMATS_WITH), f"{name}:float32")
         try:
@@ -108,9 +110,16 @@ def _float_files(
     return files
 
 
+def _runtime(name: str) -> type[Runtime]:
+    found: type[Runtime] = RUNTIMES.load(without_version(name))
+    return found
+
+
 def _is_here(runtime: str, device: str, known: dict[str, bool], obstacles: list[Obstacle]) -> bool:
     """Whether this machine has a device, asked once."""
     configuration = f"{runtime}:{device}"
+    if versions.is_versioned(runtime):
+        return True  # it was found when it was named
     if configuration not in known:
         there = probe(runtime, device)
         known[configuration] = there.available
@@ -129,12 +138,14 @@ def _loads(path: Path, runtime: str, device: str, obstacles: list[Obstacle]) -> 
 def devices(runtimes: Sequence[str]) -> list[tuple[str, str]]:
     """(runtime, device) of each configuration; "all" stands for those that a model may ship on.
 
-    Raises InputError for one that nobody has.
+    Raises InputError for one that nobody has, and for a version that is not created.
     """
     pairs: dict[tuple[str, str], None] = {}
     for text in runtimes:
         if text != "all":
-            pairs[parse_configuration(text)] = None
+            name, device = parse_configuration(text)
+            name = environments.resolve(name) if versions.is_versioned(name) else name
+            pairs[name, device] = None
             continue
         for name in RUNTIMES.names():
             if name not in NOT_DEPLOYED:
@@ -145,11 +156,10 @@ def devices(runtimes: Sequence[str]) -> list[tuple[str, str]]:
 
 def _refusal(path: Path, runtime: str, device: str) -> Obstacle | None:
     """Why a runtime does not load a float file, with the layers of what it lacks."""
-    from edgecnn.benchmarking import environments
-
-    home = RUNTIMES.load(runtime).environment
+    home = runtime if versions.is_versioned(runtime) else _runtime(runtime).environment
     python = environments.python_of(home) if home else None
-    outcome = run_worker(Job(runtime, device, RuntimeOptions(), str(path)), python)
+    job = Job(without_version(runtime), device, RuntimeOptions(), str(path))
+    outcome = run_worker(job, python)
     if outcome.status == "ok":
         return None
     message = outcome.error or outcome.status

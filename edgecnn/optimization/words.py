@@ -8,18 +8,23 @@ from edgecnn.optimization.drops import Drop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import Cost
 from edgecnn.optimization.outcome import Timed
-from edgecnn.optimization.search import Tried
 from edgecnn.optimization.space import short_name
+from edgecnn.optimization.tried import Tried
 
 LAYERS_NAMED = 3
 CLEARLY = 1.1
 """A gain in speed that is worth a sentence."""
 
 
-def shipped(choice: Timed, claim: Drop, goal: Goal) -> str:
+FRESH = "none of them seen by the search"
+MEASURED = "none of them trained or calibrated on"
+"""What samples a claim is made on."""
+
+
+def shipped(choice: Timed, claim: Drop, goal: Goal, which: str = FRESH) -> str:
     """The answer, as in "ship …: 0.021 ms, 0.28 points lost, at most 0.83 (95%, n = 359) …"."""
     facts = [f"{choice.p50_ms:.3g} ms an inference"] if choice.p50_ms else []
-    facts.append(lost(claim))
+    facts.append(lost(claim, which))
     facts.append(f"{choice.tried.artifact.size_bytes / 1e3:,.0f} kB file")
     peak = choice.measurement.memory["peak_rss_bytes"]
     if peak:
@@ -29,22 +34,21 @@ def shipped(choice: Timed, claim: Drop, goal: Goal) -> str:
     return f"ship {choice.name}{how}: {', '.join(facts)}; asked: {goal.words}"
 
 
-def lost(drop: Drop) -> str:
+def lost(drop: Drop, which: str = FRESH) -> str:
     """`top1 98.3% after 98.6%: 0.28 points lost, at most 0.83 with 95% confidence (n = 359)`."""
     return (
         f"{drop.metric} {drop.after:.1%} after {drop.before:.1%}: {drop.points:.2f} points lost, "
-        f"at most {drop.bound:.2f} with {drop.confidence:.0%} confidence (n = {drop.n:,}, none of "
-        "them seen by the search)"
+        f"at most {drop.bound:.2f} with {drop.confidence:.0%} confidence (n = {drop.n:,}, {which})"
     )
 
 
-def refused(choice: Timed, claim: Drop, goal: Goal) -> str:
+def refused(choice: Timed, claim: Drop, goal: Goal, which: str = FRESH) -> str:
     """Why a file was not taken after the claim's samples had judged it."""
     if claim.points <= goal.max_drop:
         why = too_few(claim.n, goal, claim)
     else:
         why = f"{goal.max_drop:g} {'point' if goal.max_drop == 1 else 'points'} allowed"
-    return f"not shown to keep the budget: {choice.name}: {lost(claim)}; {why}"
+    return f"not shown to keep the budget: {choice.name}: {lost(claim, which)}; {why}"
 
 
 def too_few(n: int, goal: Goal, drop: Drop | None) -> str:
@@ -55,6 +59,32 @@ def too_few(n: int, goal: Goal, drop: Drop | None) -> str:
     if needed > n:
         return f"{said}: about {needed:,} would"
     return f"{said} at the rates found"
+
+
+def undecided(
+    choice: Timed | None, tried: Sequence[Tried], claimed: int, goal: Goal
+) -> Iterator[str]:
+    """What would be faster and lost no more than allowed, where the claim has too few samples to
+    show that: it is not refused for being bad.
+    """
+    limit_ms = choice.tried.rough_ms if choice else None
+    open_ones = [
+        each
+        for each in tried
+        if each.drop is not None
+        and each.rough_ms
+        and not each.problem
+        and each.drop.points <= goal.max_drop < each.drop.expected(claimed)
+        and (limit_ms is None or each.rough_ms * CLEARLY < limit_ms)
+    ]
+    best = min(open_ones, key=lambda each: each.rough_ms or 0.0, default=None)
+    if best is None or best.drop is None or best.rough_ms is None:
+        return
+    gain = f", about {limit_ms / best.rough_ms:.1f}× as fast," if limit_ms else ""
+    yield (
+        f"undecided: {best.name}{gain} lost {best.drop.points:.2f} points on {best.drop.n:,} "
+        f"samples of the search; {too_few(claimed, goal, best.drop)}"
+    )
 
 
 def sure(choice: Timed, others: Sequence[Timed]) -> str:
@@ -148,7 +178,7 @@ def in_the_way(
             if cost.share is not None
         ]
         if named:
-            yield f"layers that cost {name}:static_int8 most of its error: {', '.join(named)}"
+            yield f"layers that cost int8 most of its error, {name}: {', '.join(named)}"
 
 
 def ways_out(tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
@@ -162,9 +192,8 @@ def ways_out(tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
             best[key] = each
     for key, each in sorted(best.items(), key=lambda pair: pair[1].rough_ms or 0.0):
         assert each.drop is not None
-        kept = (
-            "keeps the budget" if each.drop.points <= goal.max_drop else "does not keep the budget"
-        )
+        kept = "keeps the budget" if each.drop.within(goal.max_drop) else "undecided"
+        kept = kept if each.drop.points <= goal.max_drop else "does not keep the budget"
         yield (
             f"{key} on {each.configuration}: {each.rough_ms:.3g} ms roughly, "
             f"{each.drop.points:.2f} points lost, {each.artifact.size_bytes / 1e3:,.0f} kB, {kept}"

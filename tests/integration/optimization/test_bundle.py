@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -15,6 +16,8 @@ import pytest
 
 from edgecnn.conversion.convert import convert
 from edgecnn.errors import InputError
+from edgecnn.feeding.detectors import ModelOptions
+from edgecnn.optimization import installing
 from edgecnn.optimization.bundle import write_bundle
 from edgecnn.optimization.c_array import smallest_arena, write_c_array
 from tests.integration.optimization.conftest import digits, plain
@@ -50,15 +53,15 @@ def pictures(tmp_path_factory) -> Path:
     return folder
 
 
-def run(home: Path, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess:
+def run(home: Path, *arguments: str, name: str = NAME) -> subprocess.CompletedProcess:
     """`python -m NAME …` where edgecnn cannot be imported from the sources."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     blocked = "import sys; sys.modules['edgecnn'] = None; import runpy, sys; "
     code = (
-        f"{blocked}sys.argv = ['x', *sys.argv[1:]]; runpy.run_module({NAME!r}, run_name='__main__')"
+        f"{blocked}sys.argv = ['x', *sys.argv[1:]]; runpy.run_module({name!r}, run_name='__main__')"
     )
     return subprocess.run(
-        [python, "-c", code, *arguments],
+        [sys.executable, "-c", code, *arguments],
         cwd=home,
         env=environment,
         capture_output=True,
@@ -208,8 +211,27 @@ def test_the_smallest_arena_is_found_by_trying(files):
     assert arena % 256 == 0
 
 
-LARGEST_INSTALLED = 150e6
-"""LiteRT takes 60 MB, numpy 57 and Pillow 20; the bundle itself half of one."""
+def test_an_installation_beside_the_bundle_is_what_it_runs_with(bundle: Path):
+    """Not the user's packages: a numpy of its own goes before theirs."""
+    place = installing.folder(bundle / NAME)
+    (place / "numpy").mkdir(parents=True)
+    (place / "numpy" / "__init__.py").write_text("raise ImportError('this one')")
+    done = run(bundle, "--self-test")
+    shutil.rmtree(place)
+    assert done.returncode == 3
+    assert f"python -m {NAME} --install" in done.stderr
+
+
+def test_packages_that_cannot_be_installed_leave_nothing_behind(files, tmp_path: Path):
+    out = write_bundle(files["tflite"], tmp_path / "out")
+    (out / "requirements.txt").write_text("no-such-package-anywhere @ file:///nowhere.whl\n")
+    done = run(out, "--install")
+    assert done.returncode == 3
+    assert "could not install" in done.stderr
+    assert not list(out.glob("packages-*"))
+
+
+LARGEST_INSTALLED = 120e6
 
 
 @pytest.mark.slow
@@ -220,11 +242,8 @@ def test_two_commands_run_it_in_an_empty_environment(
     out = write_bundle(files[file_format], tmp_path / "out", dataset=digits())
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run(
-        [python, "-m", "pip", "install", "-q", "-r", out / "requirements.txt"], check=True
-    )
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    for arguments in (["--self-test"], [str(pictures)]):
+    for arguments in (["--install"], ["--self-test"], [str(pictures)]):
         done = subprocess.run(
             [python, "-m", NAME, *arguments],
             cwd=out,
@@ -234,9 +253,46 @@ def test_two_commands_run_it_in_an_empty_environment(
             check=False,
         )
         assert done.returncode == 0, done.stderr
-    installed = sum(
-        path.stat().st_size
-        for path in (tmp_path / "venv" / "lib").rglob("*")
-        if path.is_file() and not {"pip", "setuptools", "__pycache__"} & set(path.parts)
-    )
-    assert installed < LARGEST_INSTALLED
+    (place,) = out.glob("packages-*")
+    assert installing.size_bytes(place) < LARGEST_INSTALLED
+
+
+def test_a_detector_of_another_maker_finds_what_it_finds_here(tmp_path: Path):
+    from PIL import Image
+
+    from tests.unit.detection.small_detectors import GREEN, RED, draw, write_detector
+
+    model = write_detector(tmp_path / "squares.onnx", "yolox")
+    about = ModelOptions("yolox", ("stop sign", "person"))
+    out = write_bundle(model, tmp_path / "out", about=about)
+    Image.fromarray(draw([(1, 1, RED), (2, 3, GREEN)])).save(tmp_path / "scene.png")
+    done = run(out, str(tmp_path / "scene.png"), "--json", name="squares")
+    assert done.returncode == 0, done.stderr
+    found = {box["label"]: box["xyxy"] for box in json.loads(done.stdout)["boxes"]}
+    assert found["stop sign"] == pytest.approx([32, 32, 64, 64], abs=0.2)
+    assert found["person"] == pytest.approx([96, 64, 128, 96], abs=0.2)
+
+
+def test_the_shipped_detector_is_read_by_its_own_head(tmp_path: Path):
+    from PIL import Image
+
+    from edgecnn.vision.detector import ASSETS
+
+    out = write_bundle(ASSETS / "stop_sign_nano_static_int8.tflite", tmp_path / "out")
+    Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(tmp_path / "empty.png")
+    done = run(out, str(tmp_path / "empty.png"), name="stop_sign_nano_static_int8")
+    assert (done.returncode, "nothing found" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_model_that_answers_with_a_sequence_is_refused_with_what_runs_it(files, monkeypatch):
+    from dataclasses import replace
+
+    from edgecnn.embedded_manifest import load_artifact
+    from edgecnn.optimization import bundle as module
+
+    artifact = load_artifact(files["tflite"])
+    told = replace(artifact, manifest=replace(artifact.manifest, task="translation"))
+    monkeypatch.setattr(module, "load_artifact", lambda _path: told)
+    with pytest.raises(InputError, match="a sequence is two") as caught:
+        write_bundle(files["tflite"], files["tflite"].parent / "never")
+    assert "edgecnn translate" in caught.value.hint

@@ -12,8 +12,8 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.optimization.goal import Goal
-from edgecnn.optimization.optimize import ANSWER_FILE, Settings, optimize
-from edgecnn.optimization.outcome import Outcome
+from edgecnn.optimization.optimize import Settings, optimize
+from edgecnn.optimization.outcome import ANSWER_FILE, Outcome
 from edgecnn.optimization.page import write_page
 from edgecnn.results import Results
 from tests.integration.optimization.conftest import PROTOCOL, broken, digits, plain

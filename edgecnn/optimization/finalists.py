@@ -1,0 +1,221 @@
+"""The last round: a short race among what the search left, then its best measured in full.
+
+A rough latency comes from one process, and a machine that switches speed meanwhile can turn the
+order around. Rows of the same rounds are compared with each other, so that it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import selection
+from edgecnn.benchmarking.plan import Configuration
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.session import benchmark
+from edgecnn.data.base import Dataset
+from edgecnn.manifest import Artifact
+from edgecnn.optimization.goal import Goal
+from edgecnn.optimization.outcome import Timed
+from edgecnn.optimization.tried import Tried
+from edgecnn.preprocessing import Preprocessing
+from edgecnn.progress import Progress, silent
+from edgecnn.reporting.pairing import times_of
+from edgecnn.reporting.rows import collect
+from edgecnn.results import Measurement, Results
+
+MOST_RACED = 10
+"""Files on runtimes that race."""
+DOMINATED = 2.0
+"""So many times the roughly fastest: it does not race."""
+RACE_ROUNDS = 2
+MOST_TIMED = 5
+"""Rows that are measured in full."""
+CLOSE = 1.25
+"""So many times the fastest of the race: not measured in full."""
+FEWEST_ROUNDS = 3
+DRAWS = 2_000
+
+Place = tuple[str, str, int]
+"""Digest of a file, `runtime:device`, threads."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where and how finalists are measured: `data` gives the samples, `out` is the results file."""
+
+    data: Dataset
+    out: Path
+    protocol: Protocol
+    threads: tuple[int, ...]
+    preprocessing: Preprocessing | str | None = None
+    progress: Progress = silent
+
+
+def undominated(good: Sequence[Tried], goal: Goal) -> list[Tried]:
+    """What may race: nothing that is roughly half as fast as another, but always the best file
+    that computes in float32, which is left when the claim refuses all others.
+    """
+    costs: Mapping[str, Callable[[Tried], float | None]] = {
+        "latency": lambda each: each.rough_ms,
+        "size": lambda each: each.artifact.size_bytes,
+        "memory": lambda each: each.peak_bytes,
+    }
+    cost = costs[goal.objective]
+    ranked = sorted(good, key=lambda each: cost(each) or float("inf"))
+    latency = goal.objective == "latency"
+    least = (cost(ranked[0]) or float("inf")) * (DOMINATED if latency else 99)
+    most = MOST_RACED if latency else MOST_TIMED
+    kept = [each for each in ranked if (cost(each) or float("inf")) <= least][:most]
+    return _with_fallback(kept, ranked)
+
+
+def measured(good: Sequence[Tried], goal: Goal, track: Track) -> list[Timed]:
+    """The finalists with their latency, measured in the same rounds."""
+    entered = undominated(good, goal)
+    places = {_place(each, threads) for each in entered for threads in track.threads}
+    short = _short(track.protocol)
+    if goal.objective == "latency" and len(places) > 2 and short is not None:
+        raced = _rows(entered, places, replace(track, protocol=short))
+        places = _fastest(raced, places)
+    rows = _rows(entered, places, track)
+    sure = chances([row for _, row in rows])
+    return [Timed(tried, row, chance) for (tried, row), chance in zip(rows, sure, strict=True)]
+
+
+def _short(protocol: Protocol) -> Protocol | None:
+    """The first rounds of a protocol; None where it has no more than those."""
+    if protocol.processes <= RACE_ROUNDS:
+        return None
+    share = RACE_ROUNDS / protocol.processes
+    return replace(
+        protocol,
+        processes=RACE_ROUNDS,
+        most_processes=RACE_ROUNDS,
+        min_runs=max(1, round(share * protocol.min_runs)),
+        max_secs=max(share * protocol.max_secs, protocol.min_secs),
+    )
+
+
+def _fastest(raced: Sequence[tuple[Tried, Measurement]], places: set[Place]) -> set[Place]:
+    """The rows near the fastest of the race, and the best one that computes in float32."""
+    raced = [(tried, row) for tried, row in raced if times_of(row).every]
+    scores = _scores([row for _, row in raced], fewest=1)
+    if scores is None:
+        return places  # no round that all have: no order is known
+    order = np.argsort(scores, kind="stable")
+    limit = float(scores.min()) + float(np.log(CLOSE))
+    kept = [raced[index] for index in order if scores[index] <= limit][:MOST_TIMED]
+    ranked = [raced[index] for index in order]
+    fallback = next((one for one in ranked if one[0].recipe.activations == "float32"), None)
+    if fallback is not None and fallback not in kept:
+        kept.append(fallback)
+    return {_place(tried, row.options.threads) for tried, row in kept}
+
+
+def _rows(
+    finalists: Sequence[Tried], places: set[Place], track: Track
+) -> list[tuple[Tried, Measurement]]:
+    """Interleaved rounds of the places, going on from those in the results file."""
+    of = {(each.artifact.sha256, each.configuration): each for each in finalists}
+
+    def is_wanted(row: Configuration) -> bool:
+        place = (row.artifact.sha256, f"{row.runtime}:{row.device}", row.options.threads)
+        return place in places
+
+    results = benchmark(
+        _distinct([each.artifact for each in finalists]),
+        tuple(dict.fromkeys(each.configuration for each in finalists)),
+        threads=track.threads,
+        protocol=track.protocol,
+        data=track.data,
+        preprocessing=track.preprocessing,
+        passes=("response",),
+        out=track.out,
+        previous=Results.load(track.out) if track.out.exists() else None,
+        wanted=is_wanted,
+        progress=track.progress,
+    )
+    return [
+        (of[row.artifact.sha256, row.configuration], row)
+        for row in results.measurements
+        if (row.artifact.sha256, row.configuration, row.options.threads) in places
+    ]
+
+
+def _place(tried: Tried, threads: int) -> Place:
+    return tried.artifact.sha256, tried.configuration, threads
+
+
+def _with_fallback(kept: list[Tried], ranked: Sequence[Tried]) -> list[Tried]:
+    fallback = next((each for each in ranked if each.recipe.activations == "float32"), None)
+    return kept if fallback is None or fallback in kept else [*kept, fallback]
+
+
+def _distinct(artifacts: Sequence[Artifact]) -> list[Artifact]:
+    return list({each.sha256: each for each in artifacts}.values())
+
+
+def in_order(timed: Sequence[Timed], goal: Goal) -> Iterator[Timed]:
+    """What keeps the limits, best first, by the function that the report chooses by. What the
+    search let pass has kept the budget on its samples, so that the drop is not judged here once
+    more. Rows that share their rounds are ranked by them, the noisy ones too: what disturbed a
+    round disturbed all its rows.
+    """
+    if not timed:
+        return
+    rows = collect([Results(measurements=tuple(each.measurement for each in timed))])
+    limits = replace(goal.limits, drop=None)
+    usable = [row for row in rows if row.measured]
+    usable = [row for row in usable if selection.allowed(row, limits, usable)]
+    scores = _scores([timed[row.id].measurement for row in usable])
+    if scores is not None:
+        usable = [
+            replace(row, p50=float(np.exp(score)), state="VALID")
+            for row, score in zip(usable, scores, strict=True)
+        ]
+        limits = replace(limits, p50=None)
+    while (best := selection.choose(usable, limits).best) is not None:
+        yield timed[best.id]
+        usable = [row for row in usable if row.id != best.id]
+
+
+def chances(rows: Sequence[Measurement]) -> list[float | None]:
+    """How often each row is the fastest when the rounds that all have are drawn with repetition."""
+    found: list[float | None] = [None] * len(rows)
+    timed = [index for index, row in enumerate(rows) if times_of(row).every]
+    logs = _by_round([rows[index] for index in timed], FEWEST_ROUNDS)
+    if logs is None:
+        return found
+    count = logs.shape[1]
+    drawn = np.random.default_rng(0).integers(0, count, (DRAWS, count))
+    fastest = logs[:, drawn].mean(axis=2).argmin(axis=0)
+    for place, index in enumerate(timed):
+        found[index] = float((fastest == place).mean())
+    return found
+
+
+def _scores(
+    rows: Sequence[Measurement], fewest: int = FEWEST_ROUNDS
+) -> npt.NDArray[np.float64] | None:
+    """(rows,): mean logarithm of milliseconds over the rounds that all rows have."""
+    logs = _by_round(rows, fewest)
+    return None if logs is None else np.asarray(logs.mean(axis=1))
+
+
+def _by_round(rows: Sequence[Measurement], fewest: int) -> npt.NDArray[Any] | None:
+    """(rows, rounds): logarithms of the median latency in each round that all rows have. Those of
+    the undisturbed machine where all rows have enough of them, else those of all samples; None
+    with too few rounds.
+    """
+    times = [times_of(row) for row in rows]
+    for medians in ([dict(one.quiet) for one in times], [dict(one.every) for one in times]):
+        shared = sorted(set.intersection(*(set(each) for each in medians))) if medians else []
+        if len(shared) >= fewest:
+            return np.log([[each[number] for number in shared] for each in medians])
+    return None

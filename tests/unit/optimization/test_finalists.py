@@ -1,0 +1,89 @@
+"""Rows of the same rounds are ranked by their rounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.conversion.recipe import PRESETS
+from edgecnn.manifest import Artifact, Manifest
+from edgecnn.optimization.drops import Drop
+from edgecnn.optimization.finalists import MOST_RACED, chances, in_order, undominated
+from edgecnn.optimization.goal import Goal
+from edgecnn.optimization.outcome import Timed
+from edgecnn.optimization.tried import Tried
+from edgecnn.results import Measurement
+from tests.unit.reporting import factory
+
+
+def tried(
+    name: str,
+    rough_ms: float,
+    recipe: str = "static_int8",
+    lost: int = 0,
+    n: int = 360,
+    size: int = 9,
+) -> Tried:
+    artifact = Artifact(Path(f"{name}.tflite"), Manifest(recipe=recipe), name * 8, size)
+    bound = 100 * 2.7055 / (n + 2.7055) + 200 * lost / n
+    drop = Drop(100 * lost / n, bound, n, 0.95, lost, 0, "top1", 0.98, 0.98 - lost / n)
+    return Tried(artifact, PRESETS[recipe], "litert:cpu", drop, rough_ms)
+
+
+def timed(one: Tried, milliseconds: list[float], verdict: str = "VALID") -> Timed:
+    runs = tuple(
+        replace(factory.run(each, np.random.default_rng(number)), round=number)
+        for number, each in enumerate(milliseconds)
+    )
+    row: Measurement = factory.measurement(runs=runs, verdict=verdict)
+    record = replace(row.artifact, name=one.artifact.name, sha256=one.artifact.sha256)
+    return Timed(one, replace(row, artifact=record))
+
+
+def test_a_noisy_row_that_is_faster_in_every_round_is_chosen():
+    drifting = [1.0, 1.6, 1.1, 1.7, 1.2]
+    fast = timed(tried("fast", 1.0), drifting, "NOISY")
+    slow = timed(tried("slow", 1.2), [1.3 * each for each in drifting])
+    assert list(in_order([slow, fast], Goal())) == [fast, slow]
+
+
+def test_the_chance_to_be_fastest_is_drawn_from_shared_rounds():
+    first = timed(tried("a", 1.0), [1.0, 1.1, 1.0, 1.1])
+    second = timed(tried("b", 2.0), [2.0, 2.1, 2.0, 2.1])
+    without = replace(first.measurement, runs=())
+    assert chances([first.measurement, second.measurement, without]) == [1.0, 0.0, None]
+
+
+def test_a_limit_on_latency_is_that_of_the_measured_median():
+    one = timed(tried("a", 1.0), [2.0, 2.0, 2.0, 2.0])
+    assert not list(in_order([one], Goal(max_latency_ms=1.5)))
+    assert list(in_order([one], Goal(max_latency_ms=2.5))) == [one]
+
+
+def test_the_best_float_file_races_along_however_slow_it_is():
+    good = [tried(f"int{number}", 1 + number / 100) for number in range(MOST_RACED + 3)]
+    slow = tried("float", 9.0, "float32")
+    kept = undominated([*good, slow], Goal())
+    assert slow in kept
+    assert len(kept) == MOST_RACED + 1
+
+
+def test_the_smallest_file_is_kept_when_size_counts():
+    small, large = tried("small", 9.0, size=5), tried("large", 1.0, size=50)
+    row = [timed(large, [1.0] * 4), timed(small, [9.0] * 4)]
+    sized = [
+        replace(
+            each,
+            measurement=replace(
+                each.measurement,
+                artifact=replace(
+                    each.measurement.artifact, size_bytes=each.tried.artifact.size_bytes
+                ),
+            ),
+        )
+        for each in row
+    ]
+    best = next(in_order(sized, Goal(objective="size")))
+    assert best.tried is small

@@ -1,0 +1,27 @@
+"""What an answer says of files that were not taken."""
+
+from __future__ import annotations
+
+from edgecnn.optimization import words
+from edgecnn.optimization.goal import Goal
+from tests.unit.optimization.test_finalists import timed, tried
+
+
+def test_a_faster_file_that_too_few_samples_can_judge_is_called_undecided():
+    choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
+    within = tried("int", 1.0, lost=1)
+    (said,) = words.undecided(choice, [choice.tried, within], 360, Goal())
+    assert said.startswith("undecided: int.tflite on litert:cpu, about 2.0× as fast, lost 0.28")
+    assert "360 samples cannot show 1 points" in said
+    assert "would" in said
+
+
+def test_a_file_that_loses_too_much_or_is_slower_is_not_undecided():
+    choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
+    lossy, slower = tried("lossy", 1.0, lost=9), tried("slower", 3.0, lost=1)
+    assert not list(words.undecided(choice, [lossy, slower], 360, Goal()))
+
+
+def test_enough_samples_leave_nothing_undecided():
+    choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
+    assert not list(words.undecided(choice, [tried("int", 1.0, lost=1, n=360)], 3_000, Goal()))
