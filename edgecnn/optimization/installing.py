@@ -2,12 +2,13 @@
 
 pip puts the pinned packages next to the bundle and not into the user's Python, which Debian does
 not allow. What no inference loads is then taken out of that folder again: tests, headers and
-compilers of numpy, the parts of LiteRT for other devices, the training tools of ONNX Runtime.
+compilers of numpy, parts for other devices and other model formats, the tools of ONNX Runtime.
 A copy of this file lies in each bundle; it needs the standard library alone.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -23,13 +24,26 @@ LEFT_OUT = (
     "numpy/_core/lib",
     "ai_edge_litert/tools",
     "ai_edge_litert/vendors",
+    "onnxruntime/capi/libonnxruntime.so*",
     "onnxruntime/transformers",
     "onnxruntime/quantization",
     "onnxruntime/tools",
     "onnxruntime/datasets",
+    "openvino/libs/*gguf_frontend*",
+    "openvino/libs/*jax_frontend*",
+    "openvino/libs/*paddle_frontend*",
+    "openvino/libs/*pytorch_frontend*",
+    "openvino/libs/*tensorflow_frontend*",
 )
-"""Of the installed packages, as patterns."""
-GPU_PARTS = ("ai_edge_litert/*Accelerator*.so", "ai_edge_litert/*Accelerator*.dylib")
+"""Of the installed packages, as patterns. ONNX Runtime's Python module holds the whole runtime; its
+shared library is for programs in other languages."""
+GPU_PARTS = (
+    "ai_edge_litert/*Accelerator*.so",
+    "ai_edge_litert/*Accelerator*.dylib",
+    "openvino/libs/*intel_gpu*",
+    "openvino/libs/*intel_npu*",
+    "openvino/libs/cache.json",
+)
 """Left out where the bundle runs on a processor."""
 
 
@@ -39,7 +53,7 @@ def folder(home: Path) -> Path:
 
 
 def install(home: Path, device: str = "cpu") -> int:
-    """Install the packages, whole or not at all; returns the exit code."""
+    """Install the packages, whole or not at all, and run the self-test; returns the exit code."""
     place = folder(home)
     unfinished = place.with_name(f"{place.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -59,8 +73,16 @@ def install(home: Path, device: str = "cpu") -> int:
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         return _told(f"cannot write {place}: {error.strerror}", "check permissions and free space")
+    # The self-test also leaves the byte code of what it imports, so that the next start is quick.
+    writing = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    tested = subprocess.run(
+        [sys.executable, "-m", home.name, "--self-test"],
+        cwd=home.parent,
+        env=writing,
+        check=False,
+    )
     print(f"installed {size_bytes(place) / 1e6:.0f} MB in {place}")  # noqa: T201 (a command)
-    return 0
+    return tested.returncode
 
 
 def size_bytes(place: Path) -> int:
