@@ -9,9 +9,10 @@ done again (remove the file to repeat a part), so that the whole can be run in p
 merges what there is into benchmarks/results/optimize.json and .md.
 
 train    the network, here, on real data; with as little training as makes it usable
-search   `optimize --max-drop 1 --threads 1,2`: accepted or not, the loss on the claim's samples
+search   `optimize --max-drop 1`: accepted or not, the loss on the claim's samples; ResNet-18 with
+         one and two threads, others with one
 tight    the same with --max-drop 0.3; in the same folder, so that only what is new is asked
-grid     every preset of both formats on every runtime with one and two threads, measured as
+grid     every preset of both formats on every runtime with the same threads, measured as
          `optimize` measures its finalists; how far the choice is from the best within the budget
 broken   a layer is scaled so that int8 ruins it: is it named, does it alone stay out of int8
 nncf     NNCF's accuracy control on the float ONNX file, by the Python of an environment with nncf
@@ -82,6 +83,10 @@ class Job:
     @property
     def folder(self) -> Path:
         return WORK / self.name
+
+    @property
+    def threads(self) -> tuple[int, ...]:
+        return THREADS if networks.NETWORKS[self.name].full else (1,)
 
     @property
     def model(self) -> Path:
@@ -169,7 +174,7 @@ def searched(
     model: Path, job: Job, goal: Goal, folder: str, runtimes: tuple[str, ...] = RUNTIMES
 ) -> dict[str, Any]:
     started = time.monotonic()
-    threads = THREADS if runtimes == RUNTIMES else (1,)
+    threads = job.threads if runtimes == RUNTIMES else (1,)
     settings = Settings(goal, runtimes, threads, protocol=PROTOCOL)
     outcome = optimize(model, job.dataset(), settings, job.folder / folder)
     choice = outcome.choice
@@ -221,7 +226,7 @@ def grid(job: Job) -> dict[str, Any]:
     results = benchmark(
         artifacts,
         RUNTIMES,
-        threads=THREADS,
+        threads=job.threads,
         protocol=PROTOCOL,
         data=parts.claim,
         passes=(),
@@ -384,7 +389,7 @@ def rivals(job: Job) -> dict[str, dict[str, Any]]:
     own = {"samples": str(job.folder / "nncf" / "samples.npy"), "kind": "openvino"}
     found: dict[str, dict[str, Any]] = {}
     full = networks.NETWORKS[job.name].full
-    for threads in THREADS if full else (1,):
+    for threads in job.threads:
         if (job.folder / "nncf.json").exists():
             path = job.part("nncf")["xml"]
             found[f"nncf, {threads}"] = {**own, "path": path, "threads": threads}

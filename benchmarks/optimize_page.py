@@ -17,7 +17,7 @@ def table(found: dict[str, Any]) -> str:
         "",
         f"{found['machine'].get('cpu_model')}, two cores, shared: the load was {busy} (parts began "
         f"and ended at). Protocol {found['protocol']}, runtimes LiteRT, ONNX Runtime and OpenVINO "
-        "with one and two threads. Made by `python benchmarks/optimize.py`; numbers in "
+        "with one thread (ResNet-18 with one and two). Made by `python benchmarks/optimize.py`; numbers in "
         "[optimize.json](optimize.json).",
         "",
         "Ratios are medians over alternating processes, so that a busy machine hits both sides. "
@@ -109,7 +109,7 @@ def _grid(networks: dict[str, Any]) -> list[str]:
     lines = [
         "## Against the exhaustive grid",
         "",
-        "Every preset of both formats on every runtime with one and two threads. The fastest "
+        "Every preset of both formats on every runtime. The fastest "
         "three rows of the grid within the budget were measured again beside the choice, in "
         "alternating processes; the ratio is the choice's latency over the best of them.",
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
 from collections.abc import Callable, Iterable
@@ -108,12 +109,18 @@ def load_data(
 def split_of(models: Iterable[Path]) -> int:
     """The seed of the split that these models were trained on: data are split for them as then.
 
-    Raises InputError for a file that is no model.
+    What has no manifest (a folder, an architecture, the name of a network, a file that is no
+    model) has no split either; who opens it says what is wrong with it.
     """
     from edgecnn.data.seen import split_seed
     from edgecnn.embedded_manifest import load_artifact
+    from edgecnn.errors import InputError
 
-    return split_seed([load_artifact(path).manifest for path in models])
+    known = []
+    for path in models:
+        with contextlib.suppress(InputError):
+            known.append(load_artifact(path).manifest)
+    return split_seed(known)
 
 
 def say(line: str) -> None:

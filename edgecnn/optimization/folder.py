@@ -57,7 +57,15 @@ def settings_record(
 
 
 def claim_folder(out: Path, wanted: Mapping[str, Any], *, force: bool) -> None:
-    """Make `out` the folder of these settings, or find that it is another optimization's."""
+    """Make `out` the folder of these settings; see `check_folder`."""
+    if force:
+        for name in (RESULTS_FILE, ANSWER_FILE, RECIPE_FILE):
+            (out / name).unlink(missing_ok=True)
+    write_text_atomically(out / SETTINGS_FILE, json.dumps(wanted, indent=2) + "\n")
+
+
+def check_folder(out: Path, wanted: Mapping[str, Any], *, force: bool) -> None:
+    """Raise InputError where `out` is another optimization's folder, or holds something else."""
     path = out / SETTINGS_FILE
     if path.exists() and not force:
         there = read_json_file(path)
@@ -77,10 +85,6 @@ def claim_folder(out: Path, wanted: Mapping[str, Any], *, force: bool) -> None:
             f"{out} is not empty and holds no optimization",
             hint="choose another --out, or pass --force",
         )
-    elif force:
-        for name in (RESULTS_FILE, ANSWER_FILE, RECIPE_FILE):
-            (out / name).unlink(missing_ok=True)
-    write_text_atomically(path, json.dumps(wanted, indent=2) + "\n")
 
 
 def save(outcome: Outcome, out: Path) -> None:

@@ -25,7 +25,13 @@ from edgecnn.manifest import Artifact, Manifest
 from edgecnn.optimization import words
 from edgecnn.optimization.drops import Drop, Judge
 from edgecnn.optimization.finalists import MOST_TIMED, Track, in_order, measured
-from edgecnn.optimization.folder import RESULTS_FILE, claim_folder, save, settings_record
+from edgecnn.optimization.folder import (
+    RESULTS_FILE,
+    check_folder,
+    claim_folder,
+    save,
+    settings_record,
+)
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import SAMPLES
 from edgecnn.optimization.outcome import Outcome, Timed
@@ -98,7 +104,7 @@ def optimize(
     }
     record = {**settings_record(model, known, data, settings), **told}
     with exclusive(out):
-        claim_folder(out, record, force=force)
+        check_folder(out, record, force=force)
         with (
             opened(
                 model,
@@ -116,6 +122,7 @@ def optimize(
             ) as converter,
             scratch.folder() as work,
         ):
+            claim_folder(out, record, force=force)
             run = _Run(
                 converter,
                 parts,
