@@ -127,6 +127,7 @@ def mobilenet_v3_like(classes: int) -> Any:
     """Hard-swish, squeeze and excitation (Howard 2019)."""
     import keras
     from keras.layers import (
+        Activation,
         Add,
         BatchNormalization,
         Conv2D,
@@ -136,7 +137,9 @@ def mobilenet_v3_like(classes: int) -> Any:
         Multiply,
     )
 
-    hard_swish = keras.activations.hard_swish
+    def hard_swish(x: Any) -> Any:
+        return Activation("hard_swish")(x)
+
     inputs = keras.Input((28, 28, 1), name="image")
     x = hard_swish(BatchNormalization()(Conv2D(16, 3, 2, padding="same", use_bias=False)(inputs)))
     for stride in (1, 2, 1):

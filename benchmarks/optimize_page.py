@@ -17,8 +17,8 @@ def table(found: dict[str, Any]) -> str:
         "",
         f"{found['machine'].get('cpu_model')}, two cores, shared: the load was {busy} (parts began "
         f"and ended at). Protocol {found['protocol']}, runtimes LiteRT, ONNX Runtime and OpenVINO "
-        "with one thread (ResNet-18 with one and two). Made by `python benchmarks/optimize.py`; numbers in "
-        "[optimize.json](optimize.json).",
+        "with one thread (ResNet-18 with one and two). Made by `python benchmarks/optimize.py`; "
+        "numbers in [optimize.json](optimize.json).",
         "",
         "Ratios are medians over alternating processes, so that a busy machine hits both sides. "
         "Seconds, and shares of seconds, are those of the busy machine.",
