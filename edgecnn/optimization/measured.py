@@ -81,6 +81,7 @@ def _claimed(base: Outcome, timed: Sequence[Timed]) -> Outcome:
                 sentences=(
                     words.shipped(choice, claim, goal, words.MEASURED),
                     words.sure(close[0], close[1:]),
+                    *words.smaller(close[0], close[1:]),
                     *refused[:REFUSED_NAMED],
                 ),
             )

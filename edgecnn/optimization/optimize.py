@@ -277,6 +277,7 @@ class _Run:
                     sentences=(
                         words.shipped(choice, claim, goal),
                         words.sure(choice, others),
+                        *words.smaller(choice, others),
                         *refused,
                         *words.undecided(choice, found.tried, claim.n, goal),
                     ),

@@ -13,7 +13,9 @@ from edgecnn.optimization.tried import Tried
 
 LAYERS_NAMED = 3
 CLEARLY = 1.1
-"""A gain in speed that is worth a sentence."""
+"""A gain in speed or size that is worth a sentence."""
+MAY_BE_FASTEST = 0.05
+"""A share of the draws above which a row is not clearly slower."""
 
 
 FRESH = "none of them seen by the search"
@@ -97,6 +99,23 @@ def sure(choice: Timed, others: Sequence[Timed]) -> str:
         f"it is the fastest in {choice.chance_best:.0%} of the draws of its rounds, against "
         f"{len(others)} other{'s' if len(others) > 1 else ''}"
     )
+
+
+def smaller(choice: Timed, others: Sequence[Timed]) -> Iterator[str]:
+    """The smallest file that may as well be the fastest, where it is clearly smaller."""
+    own = choice.tried.artifact.size_bytes
+    alike = [
+        each
+        for each in others
+        if (each.chance_best or 0.0) >= MAY_BE_FASTEST
+        and each.tried.artifact.size_bytes * CLEARLY < own
+    ]
+    least = min(alike, key=lambda each: each.tried.artifact.size_bytes, default=None)
+    if least is not None:
+        yield (
+            f"about as fast and smaller: {least.name}, {least.tried.artifact.size_bytes / 1e3:,.0f} "
+            f"kB, fastest in {least.chance_best or 0.0:.0%} of the draws"
+        )
 
 
 def changes(choice: Timed | None, tried: Sequence[Tried], goal: Goal) -> Iterator[str]:

@@ -25,3 +25,13 @@ def test_a_file_that_loses_too_much_or_is_slower_is_not_undecided():
 def test_enough_samples_leave_nothing_undecided():
     choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
     assert not list(words.undecided(choice, [tried("int", 1.0, lost=1, n=360)], 3_000, Goal()))
+
+
+def test_a_smaller_file_that_may_be_as_fast_is_named():
+    from dataclasses import replace
+
+    choice = timed(tried("float", 2.0, "float32", size=900), [2.0] * 4)
+    alike = replace(timed(tried("half", 2.0, size=400), [2.0] * 4), chance_best=0.4)
+    slower = replace(timed(tried("tiny", 9.0, size=10), [9.0] * 4), chance_best=0.0)
+    (said,) = words.smaller(choice, [alike, slower])
+    assert said.startswith("about as fast and smaller: half.tflite")
