@@ -112,10 +112,9 @@ def smaller(choice: Timed, others: Sequence[Timed]) -> Iterator[str]:
     ]
     least = min(alike, key=lambda each: each.tried.artifact.size_bytes, default=None)
     if least is not None:
-        yield (
-            f"about as fast and smaller: {least.name}, {least.tried.artifact.size_bytes / 1e3:,.0f} "
-            f"kB, fastest in {least.chance_best or 0.0:.0%} of the draws"
-        )
+        size = f"{least.tried.artifact.size_bytes / 1e3:,.0f} kB"
+        draws = f"fastest in {least.chance_best or 0.0:.0%} of the draws"
+        yield f"about as fast and smaller: {least.name}, {size}, {draws}"
 
 
 def changes(choice: Timed | None, tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
