@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SUDO   ?= $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BIN    := .venv/bin
 
-.PHONY: help system install quickstart test test-all lint types format clean
+.PHONY: help system install quickstart test test-slow lint types docs format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,19 +32,24 @@ test: install ## Run the tests (the long ones are left to test-slow)
 	$(BIN)/python -m pytest -m 'not slow and not alone' -n auto --dist loadfile
 	$(BIN)/python -m pytest -m 'alone and not slow' tests/traps
 
-test-slow: install ## Run the long tests: wheels, README's commands, full trainings
+test-slow: install ## Run the long tests: wheels, the documentation's commands, full trainings
 	$(BIN)/python -m pytest -m slow
 
-lint: install ## Check style
+lint: install ## Check style, spelling and prose
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell
+	$(BIN)/python -m docs.tools.prose
 
 types: install ## Check types
 	$(BIN)/mypy
+
+docs: install ## Build the documentation site, without a network: site/index.html
+	$(BIN)/python -m docs.tools.build
 
 format: install ## Bring the code into shape
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
 
 clean: ## Remove what was built and measured here
-	rm -rf .venv runs dist build test-artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv runs dist build site test-artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

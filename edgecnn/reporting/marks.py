@@ -22,6 +22,13 @@ NAMES = {
     "labelLineHeight": 10,
     "labelExpr": "narrow ? split(datum.label, ' · ') : datum.label",
 }
+# Marks at 100% need room above them, but there is no 101%.
+_ABOVE_100 = {"condition": {"test": "datum.value > 100", "value": 0}, "value": 1}
+UP_TO_100 = {
+    "labelExpr": "datum.value > 100 ? '' : datum.label",
+    "gridOpacity": _ABOVE_100,
+    "tickOpacity": _ABOVE_100,
+}
 FAINT = "datum.allowed ? 0.9 : 0.28"
 
 

@@ -26,7 +26,11 @@ def accuracy_latency(domains: Domains) -> Any:
         )
     )
     x = marks.log("p50", "Latency p50 (ms, log scale)")
-    y = alt.Y("accuracy_percent:Q", title="Accuracy (%)").scale(zero=False, padding=12)
+    y = (
+        alt.Y("accuracy_percent:Q", title="Accuracy (%)")
+        .scale(zero=False, padding=12)
+        .axis(**marks.UP_TO_100)
+    )
     order = [alt.SortField("p50"), alt.SortField("accuracy", "descending")]
     front = (
         base.transform_window(
@@ -39,7 +43,10 @@ def accuracy_latency(domains: Domains) -> Any:
         interpolate="step-after", strokeDash=[4, 3], strokeWidth=1.5, color=alt.expr("muted")
     ).encode(x=x, y=y, detail="machine_label:N")
     spread = front.mark_rule(opacity=0.55, strokeWidth=1.5).encode(
-        x=x, y=alt.Y("low:Q", title="Accuracy (%)"), y2="high:Q", color=marks.runtime(domains)
+        x=x,
+        y=alt.Y("low:Q", title="Accuracy (%)").axis(**marks.UP_TO_100),
+        y2="high:Q",
+        color=marks.runtime(domains),
     )
     points = marks.points(base, domains, 95).encode(x=x, y=y)
     best = (

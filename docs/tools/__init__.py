@@ -1,0 +1,1 @@
+"""What builds the documentation site: generated pages, figures, the versions, the prose check."""

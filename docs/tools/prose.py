@@ -1,0 +1,93 @@
+"""Plain English: phrases of this project's past that a stranger stumbles over, and what to write.
+
+    python -m docs.tools.prose [FILE …]        exit code 1 when something is found
+
+README, CONTRIBUTING, demos and docs are checked, and the help texts of every command. Code between
+backticks and in blocks is left out. The list is `style.toml`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+STYLE = Path(__file__).with_name("style.toml")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A phrase that was found, and what to write instead."""
+
+    place: str
+    phrase: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: “{self.phrase}”: {self.instead}"
+
+
+def rules() -> list[tuple[re.Pattern[str], str]]:
+    """What not to write, with what to write instead."""
+    listed = tomllib.loads(STYLE.read_text(encoding="utf-8"))["rule"]
+    return [(re.compile(rule["not"], re.IGNORECASE), rule["but"]) for rule in listed]
+
+
+def check(text: str, place: str) -> Iterator[Finding]:
+    """Findings in a text of Markdown; code is left out."""
+    plain = re.sub(r"(?ms)^```.*?^```", lambda match: "\n" * match[0].count("\n"), text)
+    plain = re.sub(r"`[^`\n]*`|\]\([^)]*\)|<!--.*?-->", " ", plain)
+    known = rules()
+    for number, line in enumerate(plain.splitlines(), 1):
+        for pattern, instead in known:
+            for match in pattern.finditer(line):
+                yield Finding(f"{place}:{number}", match[0].strip(), instead)
+
+
+def documents() -> list[Path]:
+    """Everything that readers read."""
+    first = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "demos/README.md")]
+    found = [path for pattern in ("*.md", "*.toml") for path in (ROOT / "docs").rglob(pattern)]
+    return [*first, *sorted(path for path in found if path != STYLE)]
+
+
+def help_texts() -> Iterator[tuple[str, str]]:
+    """(command, its help with that of its options)."""
+    import click
+
+    from edgecnn.cli.verbs import VERBS, command
+
+    def below(verb: click.Command, name: str) -> Iterator[tuple[str, str]]:
+        options = [param.help or "" for param in verb.params if isinstance(param, click.Option)]
+        yield name, "\n".join([verb.help or "", verb.short_help or "", *options])
+        if isinstance(verb, click.Group):
+            for inner in verb.list_commands(click.Context(verb)):
+                found = verb.get_command(click.Context(verb), inner)
+                if found is not None:
+                    yield from below(found, f"{name} {inner}")
+
+    context = click.Context(command)
+    for verb_name, line in VERBS.items():
+        verb = command.get_command(context, verb_name)
+        if verb is not None:
+            yield f"edgecnn {verb_name} (in the list)", line
+            yield from below(verb, f"edgecnn {verb_name}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what is found; 1 when there is something."""
+    paths = [Path(name) for name in arguments] or documents()
+    texts = [(str(path), path.read_text(encoding="utf-8")) for path in paths]
+    if not arguments:
+        texts += help_texts()
+    found = [finding for place, text in texts for finding in check(text, place)]
+    print("\n".join(map(str, found)) or f"{len(texts)} texts are plain")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,81 @@
+"""What builds the site: traps, the drawing, the prose check, the list of versions."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from docs.tools import flow, prose, traps
+from tests.documents import PROJECT
+
+
+def test_the_drawing_in_the_readme_is_the_one_that_is_made():
+    assert flow.ASSET.read_text(encoding="utf-8") == flow.drawing(3), "python -m docs.tools.flow"
+
+
+def every_trap():
+    return [trap for section in traps.read()["section"] for trap in section["trap"]]
+
+
+def test_every_trap_has_its_drawing_and_its_words():
+    assert len(every_trap()) >= 85
+    cards = traps.cards()
+    assert cards.count("<figure class='trap") == len(every_trap()) == cards.count("<svg")
+    for trap in every_trap():
+        assert trap["says"], trap
+        assert ("samples" in trap) != ("given" in trap), trap
+
+
+def test_words_fit_into_their_boxes():
+    for trap in every_trap():
+        for text in (trap.get("given", ""), trap.get("got", "")):
+            lines = traps._wrapped(text)
+            assert len(lines) <= 3, text
+            assert max(map(len, lines)) <= 18, text
+
+
+def test_a_shape_that_nobody_drew_is_named():
+    with pytest.raises(LookupError, match="known: early"):
+        traps._series("zigzag")
+
+
+@pytest.mark.parametrize(
+    ("says", "kind"),
+    [("INVALID: x", "invalid"), ("NOISY: x", "noisy"), ("does not happen: x", "avoided"),
+     ("A row with the signal", "said"), ("unsupported, with the library", "unsupported")],
+)  # fmt: skip
+def test_a_card_is_colored_by_what_the_row_says(says, kind):
+    assert traps.verdict_of(says) == kind
+
+
+def test_odd_phrases_are_found_and_code_is_left_alone():
+    text = "The row goes on.\n\n```sh\nedgecnn detect pictures\n```\nSee `picture` here.\n"
+    (found,) = prose.check(text, "page.md")
+    assert (found.place, found.phrase) == ("page.md:1", "goes on")
+
+
+def test_the_documentation_is_plain():
+    found = [
+        finding
+        for path in prose.documents()
+        for finding in prose.check(path.read_text(encoding="utf-8"), path.name)
+    ]
+    assert found == [], "\n".join(map(str, found))
+
+
+def test_rules_are_expressions_that_find_something():
+    for pattern, instead in prose.rules():
+        assert instead
+        assert not pattern.search("The median is known to within 1%.")
+
+
+def test_generated_passages_are_all_asked_for_by_a_page():
+    hooks = (PROJECT / "docs" / "tools" / "hooks.py").read_text(encoding="utf-8")
+    offered = set(re.findall(r'^    "([a-z-]+)": \w', hooks, re.MULTILINE))
+    asked = {
+        name
+        for path in (PROJECT / "docs").rglob("*.md")
+        for name in re.findall(r"<!-- generated: (\S+) -->", path.read_text(encoding="utf-8"))
+    }
+    assert offered == asked
