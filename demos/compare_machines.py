@@ -14,8 +14,8 @@
 #     python demos/compare_machines.py pi.json laptop.json
 #
 # Each comes from `edgecnn benchmark … --out pi.json` on that machine, or over SSH with
-# `edgecnn benchmark … --on rpi5`. Without arguments the quickstart's results, which are in the repository, are
-# one machine, and this one is measured with the same files.
+# `edgecnn benchmark … --on rpi5`. Without arguments the quickstart's results, which are in the
+# repository, are one machine, and this one is measured with the same network.
 
 # %%
 import sys
@@ -32,8 +32,8 @@ QUICKSTART = Path(__file__).resolve().parents[1] / "benchmarks/results/quickstar
 # %% [markdown]
 # ## Load, or measure
 #
-# LeNet-5 is trained here for a moment: latency depends on the network, not on what it has learned. So its accuracy is
-# not compared.
+# LeNet-5 is trained here for a moment: latency depends on the network, not on what it has learned.
+# So its accuracy is not compared.
 
 # %%
 machines = [Results.load(Path(path)) for path in sys.argv[1:]]
@@ -51,8 +51,8 @@ if not machines:
 # %% [markdown]
 # ## The same row on each machine
 #
-# A row is a file on a runtime with a number of threads. Only rows that every machine has, and that can be relied on, are
-# compared.
+# A row is a file on a runtime with a number of threads. Only rows that every machine has, and that
+# are not INVALID, are compared.
 
 
 # %%
@@ -93,7 +93,7 @@ print(f"{len(shared)} rows on every machine")
 # %% [markdown]
 # ## The page
 #
-# Every machine's facts next to each other, with what differs marked, and an answer for each machine.
+# Every machine's facts next to each other, what differs marked, and an answer for each machine.
 
 # %%
 edgecnn.reporting.write(machines, OUT / "machines.html")

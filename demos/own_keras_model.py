@@ -9,9 +9,9 @@
 # %% [markdown]
 # # A Keras model of one's own, from training to a bundle
 #
-# Open it as a notebook (Jupyter with jupytext, VS Code) or run it: `python demos/own_keras_model.py`.
-# It writes into `runs/own_keras_model`. The network and the data are yours to change: edgecnn needs a
-# Keras model and samples.
+# Open it as a notebook (Jupyter with jupytext, VS Code), or run `python demos/own_keras_model.py`.
+# It writes into `runs/own_keras_model`. The network and the data are yours to change: edgecnn
+# needs a Keras model and samples.
 
 # %%
 from pathlib import Path
@@ -72,7 +72,9 @@ print(f"accuracy in training: {history.history['accuracy'][-1]:.1%}")
 
 # %%
 artifacts = [
-    edgecnn.convert(OUT / "own.keras", target, calibration=digits, out=OUT / "artifacts", force=True)
+    edgecnn.convert(
+        OUT / "own.keras", target, calibration=digits, out=OUT / "artifacts", force=True
+    )
     for target in ("tflite:float32", "tflite:static_int8")
 ]
 for artifact in artifacts:
@@ -94,7 +96,8 @@ for artifact in artifacts:
 # %% [markdown]
 # ## Benchmark and report
 #
-# Several fresh processes for each row. `results.json` holds every sample; the page needs no network.
+# Several fresh processes for each row. `results.json` holds every sample; the page needs no
+# network.
 
 # %%
 results = edgecnn.benchmark(

@@ -100,7 +100,7 @@ def edgecnn_commands(text: str) -> Iterator[list[str]]:
     spans = [match[1] for match in re.finditer(r"`(edgecnn [^`\n]+)`", text)]
     for block in parse(text).blocks:
         for line in block.text.replace("\\\n", " ").splitlines():
-            spans += [part for part in re.findall(r"(?:^|[|;&]\s*|run: )(edgecnn [^|&;]+)", line)]
+            spans += re.findall(r"(?:^|[|;&]\s*|run: )(edgecnn [^|&;]+)", line)
     for span in spans:
         command = re.sub(r"\s{2,}#.*|\s#\s.*|[<>]\s*\S+", "", span)
         try:

@@ -68,14 +68,19 @@ def differences(found: Any) -> str:
     between, within = found["between_runs"], found["within_runs"]
     asked = (
         ("Two runs of one command: rows called different", between["rows_called_different"], False),
-        ("Two runs of one command: called a regression", between["runs_called_a_regression"], False),
+        (
+            "Two runs of one command: called a regression",
+            between["runs_called_a_regression"],
+            False,
+        ),
         ("Two copies of one file in a run: called different", within["called_different"], False),
         ("A slowdown of 3% planted between runs: found", between["planted_3_percent_called"], True),
         ("A slowdown of 3% planted within a run: found", within["planted_3_percent_called"], True),
     )
     lines = [
         Line(label, f"{hit} of {of}" if of else "could not be judged",
-             bar=100 * hit / of if of else None, notes="more is better" if wanted else "less is better")
+             bar=100 * hit / of if of else None,
+             notes="more is better" if wanted else "less is better")
         for label, (hit, of), wanted in asked
     ]  # fmt: skip
     return figure("Differences that were called", Scale(0, 100), lines, ends="Bars end at 100%.")
@@ -95,8 +100,9 @@ def fidelity(found: Any) -> str:
     ]  # fmt: skip
     limits = found["limits"]
     ends = (
-        f"Within: {limits['share']:.0%} apart at most, or {1000 * limits['difference_there_ms']:.0f} "
-        f"µs where an inference takes less than {limits['below_ms']} ms. Bars end at 100%."
+        f"Within: {limits['share']:.0%} apart at most, or "
+        f"{1000 * limits['difference_there_ms']:.0f} µs where an inference takes "
+        f"less than {limits['below_ms']} ms. Bars end at 100%."
     )
     return figure("Comparisons with other tools", Scale(0, 100), lines, ends=ends)
 
@@ -141,19 +147,18 @@ def memory(found: Any) -> str:
 def overhead(found: Any) -> str:
     """What the timed loop adds to an inference, in a sentence."""
     inside, limit = found["inside_the_clock_p50_ns"], found["limit_ns"]
-    return f"The timed loop adds {inside:.0f} ns to an inference (median; the limit is {limit:,} ns).\n"
+    return f"The timed loop adds {inside:.0f} ns to an inference (median; limit: {limit:,} ns).\n"
 
 
 @_of("translation.json", "python benchmarks/translation.py")
 def translation(found: Any) -> str:
     """BLEU of the translator's files."""
-    lines = []
-    for row in found["rows"]:
-        lines.append(
-            Line(row["file"], f"BLEU {row['bleu']:.1f}, {row['sentence_ms']:.0f} ms a sentence",
-                 dots=[(row["bleu"], "dot")], intervals=[row["bleu_ci95"]],
-                 notes=f"{row['runtime']}, beam {row['beam']}")
-        )  # fmt: skip
+    lines = [
+        Line(row["file"], f"BLEU {row['bleu']:.1f}, {row['sentence_ms']:.0f} ms a sentence",
+             dots=[(row["bleu"], "dot")], intervals=[row["bleu_ci95"]],
+             notes=f"{row['runtime']}, beam {row['beam']}")
+        for row in found["rows"]
+    ]  # fmt: skip
     return figure("BLEU on 1,000 sentences with its 95% interval", Scale(30, 70), lines,
                   ends="30 to 70.")  # fmt: skip
 
@@ -218,14 +223,6 @@ def family(found: Any) -> str:
 
 def _accuracies(row: Any, part: str) -> Iterable[float | None]:
     return (each["accuracy"] for each in row["rows"] if part in each["file"])
-
-
-def import_routes() -> str:
-    """The table of routes by which networks of other libraries come, from its Markdown."""
-    path = RESULTS / "import_routes.md"
-    if not path.exists():
-        return missing("benchmarks/results/import_routes.md", "python benchmarks/import_routes.py")
-    return "[Every route with its outcome](results/import_routes.md).\n"
 
 
 def results_list() -> str:

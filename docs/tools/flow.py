@@ -1,10 +1,11 @@
 """The drawing of the whole way, from a model to a device: wide for a page, narrow for a phone.
 
-    python -m docs.tools.flow        writes docs/assets/flow.svg, which README shows
+python -m docs.tools.flow        writes docs/assets/flow.svg, which README shows
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -55,7 +56,7 @@ def drawing(columns: int) -> str:
     loop = 40 if columns > 1 else 0
     width = max(x for x, _ in places) + BOX_WIDTH + MARGIN + (0 if columns > 1 else 34)
     height = max(y for _, y in places) + BOX_HEIGHT + MARGIN + loop
-    arrows = [_arrow(*pair) for pair in zip(places, places[1:], strict=False)]
+    arrows = [_arrow(*pair) for pair in itertools.pairwise(places)]
     boxes = [_box(step, *place) for step, place in zip(STEPS, places, strict=True)]
     inside = "".join((*arrows, *boxes, _loop(places, columns)))
     return (
@@ -97,7 +98,7 @@ def _arrow(here: tuple[int, int], there: tuple[int, int]) -> str:
 
 def _loop(places: list[tuple[int, int]], columns: int) -> str:
     """`optimize`: from the report's numbers back to convert."""
-    (report_x, report_y), (convert_x, convert_y) = places[4], places[1]
+    (report_x, report_y), (_, convert_y) = places[4], places[1]
     if columns == 1:
         right = report_x + BOX_WIDTH
         top, bottom = convert_y + BOX_HEIGHT // 2, report_y + BOX_HEIGHT // 2

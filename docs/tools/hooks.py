@@ -34,7 +34,6 @@ PASSAGES: Mapping[str, Callable[[], str]] = {
     "figure-detectors": figures.detectors,
     "figure-family": figures.family,
     "figure-fidelity": figures.fidelity,
-    "figure-import-routes": figures.import_routes,
     "figure-memory": figures.memory,
     "figure-overhead": figures.overhead,
     "figure-repeatability": figures.repeatability,
@@ -72,7 +71,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
     def made(match: re.Match[str]) -> str:
         if match[1] not in PASSAGES:
-            raise PluginError(f"{page.file.src_uri}: no passage {match[1]!r} (see docs/tools/hooks.py)")
+            raise PluginError(
+                f"{page.file.src_uri}: no passage {match[1]!r} (see docs/tools/hooks.py)"
+            )
         return PASSAGES[match[1]]()
 
     return _ASKED.sub(made, markdown)

@@ -74,7 +74,9 @@ def _row(line: Line, scale: Scale) -> str:
             f"<line class='interval' x1='{left:.2f}%' x2='{right:.2f}%' y1='9' y2='9'></line>"
         )
     for value, kind in line.dots:
-        marks.append(f"<circle class='{kind}' cx='{scale.place(value):.2f}%' cy='9' r='4'></circle>")
+        marks.append(
+            f"<circle class='{kind}' cx='{scale.place(value):.2f}%' cy='9' r='4'></circle>"
+        )
     strip = f"<svg class='strip' aria-hidden='true' height='18'>{''.join(marks)}</svg>"
     notes = f"<small>{escape(line.notes)}</small>" if line.notes else ""
     return (

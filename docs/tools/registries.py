@@ -76,7 +76,9 @@ def formats() -> str:
     for name in registry.FORMATS.names():
         kind = registry.FORMATS.load(name)
         readers = [
-            other for other in registry.RUNTIMES.names() if registry.RUNTIMES.load(other).reads(name)
+            other
+            for other in registry.RUNTIMES.names()
+            if registry.RUNTIMES.load(other).reads(name)
         ]
         rows.append(
             (f"`{name}`", _codes(kind.suffixes), f"`{kind.runtime}`" if kind.runtime else "–",
@@ -87,10 +89,11 @@ def formats() -> str:
 
 def networks() -> str:
     """Each network with the first sentence of its module."""
-    rows = []
-    for table in (registry.MODELS, registry.DETECTORS, registry.SEQUENCE_MODELS):
-        for name in table.names():
-            rows.append((f"`{name}`", table.kind, _first_sentence(table.builtin[name])))
+    rows = [
+        (f"`{name}`", table.kind, _first_sentence(table.builtin[name]))
+        for table in (registry.MODELS, registry.DETECTORS, registry.SEQUENCE_MODELS)
+        for name in table.builtin
+    ]
     return _table(("name", "kind", "what it is"), rows)
 
 
@@ -228,7 +231,7 @@ def _codes(names: object) -> str:
     return ", ".join(f"`{name}`" for name in names)  # type: ignore[attr-defined]
 
 
-def _yes(value: bool) -> str:  # noqa: FBT001 (a word for it)
+def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 

@@ -40,7 +40,9 @@ def manifest() -> str:
 
 
 def _plain(text: str) -> str:
-    return f"`{text}`".replace("|", "\\|") if "|" not in text else f"`{text.replace(' | ', ' or ')}`"
+    return (
+        f"`{text}`".replace("|", "\\|") if "|" not in text else f"`{text.replace(' | ', ' or ')}`"
+    )
 
 
 def _keys(definition: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The traps of docs/measuring/traps.toml as cards: a small drawing, what happens, what the row says.
+"""The traps of docs/measuring/traps.toml as cards: a drawing, what happens, what the row says.
 
 A trap of timing is drawn as its samples over time, any other as what was asked and what became of
 it. Colors come from the page's style sheet.
@@ -62,7 +62,7 @@ def _svg(inside: str) -> str:
 def _became(given: str, got: str) -> str:
     """Two boxes: what was given or claimed, and what it really is."""
     return _svg(
-        _box(6, "given", given) + f"<path class='arrow' d='M112 42h12m-5-5l5 5-5 5'/>"
+        _box(6, "given", given) + "<path class='arrow' d='M112 42h12m-5-5l5 5-5 5'/>"
         + _box(130, "got", got)
     )  # fmt: skip
 
@@ -98,7 +98,9 @@ def _series(kind: str) -> str:
             continue
         x = 10 + (WIDTH - 20) * number / (SAMPLES - 1)
         y = HEIGHT - 14 - (HEIGHT - 26) * min(level + noise.gauss(0, 0.015), 1)
-        dots.append(f"<circle class='{'odd' if odd else 'even'}' cx='{x:.1f}' cy='{y:.1f}' r='2.2'/>")
+        dots.append(
+            f"<circle class='{'odd' if odd else 'even'}' cx='{x:.1f}' cy='{y:.1f}' r='2.2'/>"
+        )
     return _svg(f"<path class='axis' d='M6 6v{HEIGHT - 12}h{WIDTH - 12}'/>{''.join(dots)}")
 
 
@@ -153,7 +155,7 @@ def _early(at: float, _noise: random.Random) -> tuple[float, bool]:
     return (0.03, True) if at < 0.5 else (0.8, False)
 
 
-def _quota(at: float, noise: random.Random) -> tuple[float, bool]:
+def _quota(at: float, _noise: random.Random) -> tuple[float, bool]:
     stopped = int(at * 59) % 10 == 9
     return (0.9, True) if stopped else (0.2, False)
 

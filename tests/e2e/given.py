@@ -90,7 +90,10 @@ def photos(folder: Path) -> None:
     pictures, boxes = [], []
     for number in range(24):
         cells = random.permutation(25)[:2]
-        squares = [(int(cell % 5), int(cell // 5), color) for cell, color in zip(cells, (RED, GREEN))]
+        squares = [
+            (int(cell % 5), int(cell // 5), color)
+            for cell, color in zip(cells, (RED, GREEN), strict=True)
+        ]
         scene = draw(squares)
         height, width = scene.shape[:2]
         Image.fromarray(scene).save(folder / "photos" / "images" / f"{number}.png")

@@ -91,9 +91,12 @@ def test_every_link_and_every_anchor_leads_somewhere(pages, site):
                 leads_to /= "index.html"
             if not leads_to.exists():
                 broken.append(f"{path.relative_to(site)}: {target}")
-            elif parts.fragment and leads_to in known:
-                if unquote(parts.fragment) not in known[leads_to].places:
-                    broken.append(f"{path.relative_to(site)}: no place {target}")
+            elif (
+                parts.fragment
+                and leads_to in known
+                and unquote(parts.fragment) not in known[leads_to].places
+            ):
+                broken.append(f"{path.relative_to(site)}: no place {target}")
     assert broken == []
 
 
@@ -137,8 +140,10 @@ def open_page(browser, troubles):
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
         page.on(
             "request",
-            lambda request: request.url.startswith(("file:", "data:", "blob:"))
-            or troubles.append(f"request: {request.url[:200]}"),
+            lambda request: (
+                request.url.startswith(("file:", "data:", "blob:"))
+                or troubles.append(f"request: {request.url[:200]}")
+            ),
         )
         return page
 

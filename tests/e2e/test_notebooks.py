@@ -14,7 +14,9 @@ from tests.documents import PROJECT
 from tests.unit.reporting import factory
 
 DEMOS = PROJECT / "demos"
-NOTEBOOKS = sorted(path for path in DEMOS.glob("*.py") if "format_name: percent" in path.read_text())
+NOTEBOOKS = sorted(
+    path for path in DEMOS.glob("*.py") if "format_name: percent" in path.read_text()
+)
 
 
 def run(name: str, folder: Path, *arguments: object) -> str:

@@ -1,4 +1,4 @@
-"""CONTRIBUTING's "Adding …" names every place: found by looking for things that are there already."""
+"""CONTRIBUTING's "Adding …" names every place: found by looking for what is there already."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLES = {
     "a data source": "voxels",
     "a task": "translation",
     "a detection head": "fastestdet",
-    "a verb": "bundle",
+    "a verb": "doctor",
 }
 SHARE_A_NAME = ({"a runtime", "a model format"},)
 """A runtime with a format of its own is called like it: what mentions it may be in either list."""
@@ -48,7 +48,7 @@ def test_every_place_that_is_named_is_there(kind):
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_every_file_that_mentions_one_is_named(kind):
     name = EXAMPLES[kind]
-    mention = re.compile(rf"""["']{name}["':]|\bedgecnn[\w.]*\.{name}\b""")
+    mention = re.compile(rf"""["']{name}["':]|["']edgecnn\.[\w.]*\.{name}:""")
     mentioning = {
         path.relative_to(PROJECT).as_posix()
         for path in PACKAGE.rglob("*.py")
@@ -60,7 +60,7 @@ def test_every_file_that_mentions_one_is_named(kind):
     missing = {path for path in mentioning - named if not path.startswith(folders or ("/",))}
     own = {path for path in missing if f"/{name}/" in path}  # its own small folder
     assert missing == own, f"CONTRIBUTING does not say that {kind} is named here"
-    assert len(mentioning) >= 2
+    assert mentioning
 
 
 def test_needed_places_are_few():

@@ -13,7 +13,9 @@ from tests.documents import PROJECT
 
 PAGES = documents.pages()
 TEXTS = {path: path.read_text(encoding="utf-8") for path in documents.paths()}
-TYPED = re.compile(r"^\s*(sudo |edgecnn |make |pip |python[\d.]* |\.venv/|source |eval |cat .*>)", re.M)
+TYPED = re.compile(
+    r"^\s*(sudo |edgecnn |make |pip |python[\d.]* |\.venv/|source |eval |cat .*>)", re.M
+)
 
 
 def ids(value):
