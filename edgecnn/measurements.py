@@ -17,6 +17,7 @@ import numpy as np
 from edgecnn.preprocessing import Fed
 from edgecnn.records import FieldError, inside, read_list, read_record
 from edgecnn.roofline import Roofline, limit_of, locate
+from edgecnn.run_options import Load, Placement, RuntimeOptions, apart
 from edgecnn.runs import Effective, Run, run_from_dict
 from edgecnn.stats import (
     LatencySummary,
@@ -30,31 +31,6 @@ Cause = Literal["", "missing", "input"]
 """Why nothing was measured: "missing" is a runtime, device or package that this machine lacks,
 "input" a file or an option that cannot be used."""
 Verdict = Literal["VALID", "NOISY", "INVALID"]
-
-
-@dataclass(frozen=True)
-class RuntimeOptions:
-    """How a runtime is asked to run. `precision` is "default" or "strict_float32".
-
-    `affinity` names the cores the process is pinned to before the runtime is loaded; empty
-    leaves placing to the operating system, as for an application: on a board with cores of
-    two sizes, choosing some decides the number. `scenario` and `streams` are explained in
-    `benchmarking.scenarios`; `target_qps` 0 looks for the highest rate within the bound.
-    """
-
-    threads: int = 1
-    batch: int = 1
-    precision: str = "default"
-    affinity: tuple[int, ...] = ()
-    scenario: str = "single_stream"
-    streams: int = 1
-    target_qps: float = 0.0
-    latency_bound_ms: float = 15.0
-    """Of the server scenario; 15 ms is MLPerf Inference's bound for ResNet-50."""
-    shape: str = ""
-    """Sizes for what a model leaves open, as in "1x224x224x3" (see `runtimes.shapes`)."""
-    beam: int = 0
-    """Hypotheses that a sequence model follows; 1 is greedy, 0 is what the model ships with."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +164,7 @@ class Measurement:
     artifact: ArtifactRecord
     runtime: str
     device: str
-    options: RuntimeOptions = RuntimeOptions()
+    options: RuntimeOptions = field(default_factory=RuntimeOptions)
     status: Status = "ok"
     runs: tuple[Run, ...] = ()
     accuracy: Accuracy | None = None
@@ -200,6 +176,14 @@ class Measurement:
     fed: Fed | None = None
     """What samples of the data became, and from where that is known; None without data."""
     cause: Cause = ""
+    placement: Placement = field(default_factory=Placement)
+    load: Load = field(default_factory=Load)
+    """How requests arrive; `load_ms` is another thing, the time that reading the model takes."""
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Everything that was asked of the row, by name: of the runtime, its place and the load."""
+        return {**asdict(self.options), **asdict(self.placement), **asdict(self.load)}
 
     @property
     def configuration(self) -> str:
@@ -209,8 +193,8 @@ class Measurement:
     @property
     def key(self) -> tuple[str, ...]:
         """What makes this row this row: the same key measured again replaces it."""
-        options = self.options
-        server = options.scenario == "server"
+        options, load = self.options, self.load
+        server = load.scenario == "server"
         return (
             self.artifact.name,
             self.artifact.sha256,
@@ -218,10 +202,10 @@ class Measurement:
             str(options.threads),
             str(options.batch),
             options.precision,
-            ",".join(map(str, options.affinity)),
-            options.scenario,
-            str(options.streams),
-            *((f"{options.target_qps:g}", f"{options.latency_bound_ms:g}") if server else ()),
+            ",".join(map(str, self.placement.affinity)),
+            load.scenario,
+            str(load.streams),
+            *((f"{load.target_qps:g}", f"{load.latency_bound_ms:g}") if server else ()),
             *((options.shape,) if options.shape else ()),
             *((f"beam {options.beam}",) if options.beam else ()),
         )
@@ -296,13 +280,13 @@ class Measurement:
         "server": median over processes of what was answered in the time it took; 0 when a
         server kept its latency bound at no rate.
         """
-        if self.options.scenario in ("offline", "server"):
+        if self.load.scenario in ("offline", "server"):
             rates = [_rate(run.queries) for run in self.runs if run.queries]
             return median(rates) if rates else None
         if self.latency is None or self.latency.mean == 0:
             return None
-        multi = self.options.scenario == "multi_stream"
-        return (self.options.streams if multi else self.options.batch) * 1e3 / self.latency.mean
+        multi = self.load.scenario == "multi_stream"
+        return (self.load.streams if multi else self.options.batch) * 1e3 / self.latency.mean
 
     @property
     def relative_spread(self) -> float | None:
@@ -310,7 +294,7 @@ class Measurement:
 
         The headline is the median latency, for "offline" and "server" the throughput.
         """
-        if self.options.scenario not in ("offline", "server"):
+        if self.load.scenario not in ("offline", "server"):
             return self.latency.relative_spread if self.latency else None
         rates = [_rate(run.queries) for run in self.runs if run.queries]
         interval = median_of_processes_interval(rates)
@@ -368,7 +352,7 @@ class Measurement:
         cost, on other devices than the processor, and in other scenarios.
         """
         cost, effective, latency = self.cost, self.effective, self.latency
-        single = self.options.scenario == "single_stream" and self.device == "cpu"
+        single = self.load.scenario == "single_stream" and self.device == "cpu"
         if cost is None or effective is None or latency is None or not single:
             return None
         limit = limit_of(limits, self.options.threads, effective.precision)
@@ -395,6 +379,8 @@ class Measurement:
             "runtime": self.runtime,
             "device": self.device,
             "options": asdict(self.options),
+            "placement": asdict(self.placement),
+            "load": asdict(self.load),
             "status": self.status,
             "verdict": self.verdict,
             "reasons": list(self.reasons),
@@ -427,7 +413,7 @@ class Measurement:
         runs: Sequence[Any] = ()
         if isinstance(values, Mapping):
             runs = read_list(values.get("runs"), inside(at, "runs"))
-            values = {**values, "runs": ()}
+            values = apart({**values, "runs": ()})
         row = read_record(cls, values, at)
         read = (
             run_from_dict(run, inside(inside(at, "runs"), index)) for index, run in enumerate(runs)
@@ -441,9 +427,9 @@ def _check_counts(row: Measurement, at: str) -> None:
     for part, name, least in (
         ("options", "threads", 1),
         ("options", "batch", 1),
-        ("options", "streams", 1),
         ("options", "beam", 0),
-        ("options", "target_qps", 0),
+        ("load", "streams", 1),
+        ("load", "target_qps", 0),
         ("artifact", "size_bytes", 0),
         ("accuracy", "n", 0),
         ("parity", "n", 0),

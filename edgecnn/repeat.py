@@ -33,11 +33,11 @@ class Repeat:
 
 def _scenario(value: Callable[[Measurement], Any]) -> Callable[[Measurement], Any]:
     """A value that only scenarios with several samples have."""
-    return lambda row: value(row) if row.options.scenario != "single_stream" else None
+    return lambda row: value(row) if row.load.scenario != "single_stream" else None
 
 
 def _server(value: Callable[[Measurement], Any]) -> Callable[[Measurement], Any]:
-    return lambda row: value(row) if row.options.scenario == "server" else None
+    return lambda row: value(row) if row.load.scenario == "server" else None
 
 
 ROW_OPTIONS: Mapping[str, Callable[[Measurement], Any]] = {
@@ -46,11 +46,11 @@ ROW_OPTIONS: Mapping[str, Callable[[Measurement], Any]] = {
     "--batch": lambda row: row.options.batch,
     "--strict-float32": lambda row: row.options.precision == "strict_float32",
     "--beam": lambda row: row.options.beam or None,
-    "--affinity": lambda row: ",".join(map(str, row.options.affinity)) or None,
-    "--scenario": _scenario(lambda row: row.options.scenario),
-    "--streams": _scenario(lambda row: row.options.streams),
-    "--target-qps": _server(lambda row: row.options.target_qps or None),
-    "--latency-bound": _server(lambda row: row.options.latency_bound_ms),
+    "--affinity": lambda row: ",".join(map(str, row.placement.affinity)) or None,
+    "--scenario": _scenario(lambda row: row.load.scenario),
+    "--streams": _scenario(lambda row: row.load.streams),
+    "--target-qps": _server(lambda row: row.load.target_qps or None),
+    "--latency-bound": _server(lambda row: row.load.latency_bound_ms),
 }
 """Options whose value is the row's: None and False leave the option out, True is a flag."""
 

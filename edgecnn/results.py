@@ -22,12 +22,12 @@ from edgecnn.measurements import (
     Measurement,
     Parity,
     PartParity,
-    RuntimeOptions,
     Status,
     Verdict,
 )
 from edgecnn.records import FieldError, inside, read_field, read_list, read_record
 from edgecnn.repeat import Repeat
+from edgecnn.run_options import Load, Placement, RuntimeOptions
 from edgecnn.runs import Block, Effective, Run, RunEnvironment, run_from_dict
 
 __all__ = [
@@ -39,9 +39,11 @@ __all__ = [
     "Effective",
     "Environment",
     "LeftOut",
+    "Load",
     "Measurement",
     "Parity",
     "PartParity",
+    "Placement",
     "Repeat",
     "Results",
     "Run",
@@ -52,8 +54,9 @@ __all__ = [
     "run_from_dict",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """1: first. 2: rounds, and blocks with the state of the machine. 3: the environment in each run.
+4: `placement` and `load` beside `options`, which held them before.
 Older files are read as they are: what they do not say is empty."""
 MAX_FILE_BYTES = 256 << 20
 """About 35 million raw samples; read back, a file takes up to 12 times its size in memory."""

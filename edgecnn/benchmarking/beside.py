@@ -75,6 +75,8 @@ def measure_beside(
         batches=(after.options.batch,),
         precision=after.options.precision,
         options=after.options,
+        placement=after.placement,
+        load=after.load,
         protocol=_protocol(protocol),
         passes=(),
         progress=progress,

@@ -35,7 +35,7 @@ SAMPLES_SHARE = 1 - CHECKS_SHARE
 
 
 def _headline(measurement: Measurement) -> str:
-    return "throughput" if measurement.options.scenario in ("offline", "server") else "median"
+    return "throughput" if measurement.load.scenario in ("offline", "server") else "median"
 
 
 def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
@@ -65,7 +65,7 @@ def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
             f"±{protocol.target_interval:.0%} was asked; "
             f"{_enough_runs(measurement, spread / protocol.target_interval)}"
         )
-    if measurement.options.scenario == "server":  # waiting or not: two modes by nature
+    if measurement.load.scenario == "server":  # waiting or not: two modes by nature
         return
     shown = [_telling(run) for run in runs]
     modes = [found for samples in shown if (found := two_modes(samples))]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from edgecnn.benchmarking import environments, versions
 from edgecnn.benchmarking.scenarios import check as check_scenario
 from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact
 from edgecnn.registry import RUNTIMES
-from edgecnn.results import ArtifactRecord, Measurement, RuntimeOptions
+from edgecnn.results import ArtifactRecord, Load, Measurement, Placement, RuntimeOptions
 from edgecnn.runtimes import parse_configuration, without_version
 from edgecnn.runtimes.base import Runtime
 from edgecnn.runtimes.declared import samples_of
@@ -24,10 +24,19 @@ class Configuration:
     runtime: str
     device: str
     options: RuntimeOptions
+    placement: Placement = field(default_factory=Placement)
+    load: Load = field(default_factory=Load)
 
     def measurement(self) -> Measurement:
         """The row before anything was measured."""
-        return Measurement(record_of(self.artifact), self.runtime, self.device, self.options)
+        return Measurement(
+            record_of(self.artifact),
+            self.runtime,
+            self.device,
+            self.options,
+            placement=self.placement,
+            load=self.load,
+        )
 
     def __str__(self) -> str:
         return f"{self.artifact.name} on {self.runtime}:{self.device}"
@@ -41,10 +50,13 @@ def plan(
     batches: Sequence[int] = (1,),
     precision: str = "default",
     options: RuntimeOptions | None = None,
+    placement: Placement | None = None,
+    load: Load | None = None,
 ) -> list[Configuration]:
     """All configurations that make sense, each artifact with every runtime that reads its format.
 
-    `options` are what all rows share beside threads, batch and precision. A file that fixes its
+    `options` are what all rows share beside threads, batch and precision; `placement` and `load`
+    are the same for all. A file that fixes its
     batch is measured with it where one sample was asked for.
 
     Raises InputError for an unknown runtime or device, for nonsensical numbers, and when no
@@ -58,8 +70,9 @@ def plan(
         for count in threads
         for batch in batches
     ]
+    placement, load = placement or Placement(), load or Load()
     for row in rows:
-        check_scenario(row)
+        check_scenario(load, row.batch)
     configurations = []
     for artifact in artifacts:
         readers = [(name, device) for name, device in wanted if _reads(name, artifact.format)]
@@ -73,7 +86,9 @@ def plan(
             replace(row, batch=samples_of(artifact.path, row.batch)) for row in rows
         )
         configurations += [
-            Configuration(artifact, name, device, row) for name, device in readers for row in sized
+            Configuration(artifact, name, device, row, placement, load)
+            for name, device in readers
+            for row in sized
         ]
     return configurations
 

@@ -37,7 +37,7 @@ from edgecnn.benchmarking.steady import (
 )
 from edgecnn.errors import InputError
 from edgecnn.registry import unknown_name
-from edgecnn.results import Block, RuntimeOptions
+from edgecnn.results import Block, Load
 from edgecnn.stats import Samples, minimum_samples, percentile
 
 SCENARIOS = ("single_stream", "multi_stream", "offline", "server")
@@ -58,9 +58,9 @@ class Measured:
     blocks: tuple[Block, ...] = ()
 
 
-def check(options: RuntimeOptions) -> None:
-    """Raise InputError for options that make no sense together."""
-    scenario, streams, batch = options.scenario, options.streams, options.batch
+def check(load: Load, batch: int = 1) -> None:
+    """Raise InputError for a load that makes no sense, alone or with batches of that size."""
+    scenario, streams = load.scenario, load.streams
     if scenario not in SCENARIOS:
         raise unknown_name("scenario", scenario, SCENARIOS)
     if streams < 1:
@@ -77,10 +77,10 @@ def check(options: RuntimeOptions) -> None:
         )
     if scenario == "server" and batch != 1:
         raise InputError(f"queries to a server hold one sample, received: --batch {batch}")
-    if options.target_qps < 0 or options.latency_bound_ms <= 0:
+    if load.target_qps < 0 or load.latency_bound_ms <= 0:
         raise InputError(
             f"a rate is 0 (look for it) or more and a latency bound above 0, received: "
-            f"{options.target_qps:g} and {options.latency_bound_ms:g} ms"
+            f"{load.target_qps:g} and {load.latency_bound_ms:g} ms"
         )
 
 
@@ -88,13 +88,11 @@ def resolve(
     scenario: str = "single_stream",
     streams: int | None = None,
     *,
-    affinity: Sequence[int] = (),
     target_qps: float = 0.0,
     latency_bound_ms: float | None = None,
-) -> RuntimeOptions:
-    """Options with a scenario's own defaults. Raises InputError for what makes no sense."""
-    given = RuntimeOptions(
-        affinity=tuple(sorted(set(affinity))),
+) -> Load:
+    """A load with a scenario's own defaults. Raises InputError for what makes no sense."""
+    given = Load(
         scenario=scenario,
         streams=DEFAULT_STREAMS.get(scenario, 1) if streams is None else streams,
         target_qps=target_qps,
@@ -105,9 +103,9 @@ def resolve(
     return given
 
 
-def sessions_needed(options: RuntimeOptions) -> int:
+def sessions_needed(load: Load) -> int:
     """How many sessions answer at the same time."""
-    return options.streams if options.scenario in ("offline", "server") else 1
+    return load.streams if load.scenario in ("offline", "server") else 1
 
 
 Streams = Sequence[Sequence[Invocation]]
@@ -121,30 +119,32 @@ def warm(streams: Streams, protocol: Protocol) -> Samples:
 
 def run(
     streams: Streams,
-    options: RuntimeOptions,
+    load: Load,
     protocol: Protocol,
     watch: Watch | None = None,
     pace_ns: float = 0.0,
+    *,
+    batch: int = 1,
 ) -> Measured:
     """Measure what was warmed up, one request after the other in blocks under `watch`, where an
     inference takes about `pace_ns` (0: not known).
 
     Where several streams run at once the kernels would disturb them: no blocks there.
     """
-    if options.scenario == "offline":
+    if load.scenario == "offline":
         samples, elapsed_ns = _all_at_once(streams, protocol)
-        return Measured(samples, _counts(samples.size * options.batch, elapsed_ns))
-    if options.scenario == "server":
-        return _serve(streams, options, protocol)
-    if options.scenario == "single_stream":
+        return Measured(samples, _counts(samples.size * batch, elapsed_ns))
+    if load.scenario == "server":
+        return _serve(streams, load, protocol)
+    if load.scenario == "single_stream":
         steady = measure(streams[0], protocol, watch, pace_ns)
         return Measured(steady.samples, {}, steady.blocks)
-    if options.scenario != "multi_stream":
-        raise unknown_name("scenario", options.scenario, SCENARIOS)
-    inferences = options.streams // options.batch
+    if load.scenario != "multi_stream":
+        raise unknown_name("scenario", load.scenario, SCENARIOS)
+    inferences = load.streams // batch
     queries = _as_queries(streams[0], inferences)
     steady = measure(queries, protocol, watch, inferences * pace_ns)
-    counts = _counts(steady.samples.size * options.streams, int(steady.samples.sum()))
+    counts = _counts(steady.samples.size * load.streams, int(steady.samples.sum()))
     return Measured(steady.samples, counts, steady.blocks)
 
 
@@ -212,12 +212,12 @@ def _joined(workers: Sequence[_Worker]) -> Samples:
     return np.concatenate([worker.times[: worker.done] for worker in workers])
 
 
-def _serve(streams: Streams, options: RuntimeOptions, protocol: Protocol) -> Measured:
+def _serve(streams: Streams, load: Load, protocol: Protocol) -> Measured:
     """Verify the rate that was asked for, or the highest of falling rates that holds."""
-    bound_ns = options.latency_bound_ms * 1e6
-    report: dict[str, Any] = {"latency_bound_ms": options.latency_bound_ms}
-    rates = [options.target_qps]
-    if not options.target_qps:
+    bound_ns = load.latency_bound_ms * 1e6
+    report: dict[str, Any] = {"latency_bound_ms": load.latency_bound_ms}
+    rates = [load.target_qps]
+    if not load.target_qps:
         services, _ = _all_at_once(streams, protocol)
         predicted = highest_rate(services, bound_ns, len(streams), protocol.seed)
         report["predicted_qps"] = predicted

@@ -42,7 +42,7 @@ from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import RUNTIMES, SEQUENCE_MODELS
-from edgecnn.results import Measurement, Repeat, Results, RuntimeOptions
+from edgecnn.results import Load, Measurement, Placement, Repeat, Results, RuntimeOptions
 from edgecnn.runtimes import without_version
 
 SAVE_EVERY_SECS = 5.0
@@ -75,6 +75,8 @@ def benchmark(
     batches: Sequence[int] = (1,),
     precision: str = "default",
     options: RuntimeOptions | None = None,
+    placement: Placement | None = None,
+    load: Load | None = None,
     protocol: Protocol | None = None,
     data: Dataset | None = None,
     preprocessing: Preprocessing | str | None = None,
@@ -96,7 +98,8 @@ def benchmark(
     latency on synthetic inputs and no accuracy, and says what to give. `about` says what their
     classes are called and which head a detector has, where they do not say it themselves.
     Finished rows of `previous` are kept, unfinished ones completed.
-    `options` are what all rows share beside threads, batch and precision (scenario, affinity).
+    `options` are what all rows share beside threads, batch and precision; `placement` says on which
+    cores they run, `load` how requests arrive (see `scenarios.resolve`).
     `passes` are made once for each row, in its first process; "sustained" is one of them when
     the protocol names a time for it. With profile default or rigorous the machine's limits
     are measured first, unless they are remembered.
@@ -124,6 +127,8 @@ def benchmark(
         batches=batches,
         precision=precision,
         options=options,
+        placement=placement,
+        load=load,
     )
     if wanted is not None:
         configurations = [each for each in configurations if wanted(each)]
@@ -404,6 +409,8 @@ def _job(
         runtime=without_version(configuration.runtime),
         device=configuration.device,
         options=configuration.options,
+        placement=configuration.placement,
+        load=configuration.load,
         path=str(configuration.artifact.path.resolve()),
         protocol=protocol,
         samples=str(samples.path) if samples else None,

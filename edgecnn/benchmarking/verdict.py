@@ -213,7 +213,7 @@ def _throttled(runs: tuple[Run, ...]) -> Iterator[str]:
 
 def _overrun(measurement: Measurement) -> Iterator[str]:
     """A server that does not keep its bound has no rate: the headline would be none."""
-    broken, bound_ms = _broken_bounds(measurement.runs), measurement.options.latency_bound_ms
+    broken, bound_ms = _broken_bounds(measurement.runs), measurement.load.latency_bound_ms
     if not broken or 2 * len(broken) < len(measurement.runs):
         return
     last = broken[-1]

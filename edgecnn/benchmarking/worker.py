@@ -49,7 +49,7 @@ from edgecnn.errors import (
 )
 from edgecnn.formats.check import read_signature
 from edgecnn.registry import RUNTIMES
-from edgecnn.results import Cause, RuntimeOptions
+from edgecnn.results import Cause, Load, Placement, RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
 from edgecnn.runtimes.declared import assumptions
 from edgecnn.synthetic_inputs import SyntheticInputs, is_batched
@@ -89,6 +89,8 @@ class Job:
     runtime: str
     device: str
     options: RuntimeOptions = field(default_factory=RuntimeOptions)
+    placement: Placement = field(default_factory=Placement)
+    load: Load = field(default_factory=Load)
     path: str | None = None
     protocol: Protocol | None = None
     samples: str | None = None
@@ -113,8 +115,9 @@ class Job:
     @classmethod
     def from_json(cls, line: str) -> Job:
         values = json.loads(line)
-        options = values["options"]
-        values["options"] = RuntimeOptions(**{**options, "affinity": tuple(options["affinity"])})
+        values["options"] = RuntimeOptions(**values["options"])
+        values["placement"] = Placement(tuple(values["placement"]["affinity"]))
+        values["load"] = Load(**values["load"])
         if values["raw"] is not None:
             values["raw"] = RawSamples.from_dict(values["raw"])
         values["id_limits"] = tuple(values["id_limits"])
@@ -163,7 +166,7 @@ def cause_of(error: EdgeCNNError) -> Cause:
 
 def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
     """Do the job, yielding events as they come."""
-    placement.pin(job.options.affinity)
+    placement.pin(job.placement.affinity)
     runtime: type[Runtime] = RUNTIMES.load(job.runtime)
     at_start = resident_bytes()["now"]
     rss = {"bare": at_start if bare_bytes is None else bare_bytes, "at_start": at_start}
@@ -181,7 +184,7 @@ def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
     start = time.perf_counter_ns()
     session = runtime.open_model(Path(job.path), job.device, job.options)
     load_ns = time.perf_counter_ns() - start
-    more = scenarios.sessions_needed(job.options) - 1 if job.protocol else 0
+    more = scenarios.sessions_needed(job.load) - 1 if job.protocol else 0
     further = [runtime.open_model(Path(job.path), job.device, job.options) for _ in range(more)]
     rss["after_load"] = resident_bytes()["now"]
     yield {
@@ -205,9 +208,9 @@ def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
     pace_ns = float(np.median(warmup)) if warmup.size else float(first_inference_ns)
     watch = _watch(job)
     before = snapshot()
-    measured = scenarios.run(streams, job.options, share, watch, pace_ns)
+    measured = scenarios.run(streams, job.load, share, watch, pace_ns, batch=job.options.batch)
     machine = {**difference(before, snapshot()), **placement.observe()}
-    placement.verify(job.options.affinity, machine)
+    placement.verify(job.placement.affinity, machine)
     # Only now: some runtimes prove what executes by inferring once more, or by loading again.
     effective = asdict(session.effective)
     if said := _assumptions(job):
@@ -244,6 +247,7 @@ def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
             tensors=pool,
             streams=streams,
             queries=measured.queries,
+            load=job.load,
             raw=job.raw,
             fed="" if job.samples else synthetic(job, session, 1).describe(),
             deadline=time.monotonic() + left / (len(job.passes) - place),
@@ -297,7 +301,7 @@ def _first_inferences(sessions: Sequence[Session], inputs: Inputs) -> tuple[int,
 
 def _watch(job: Job) -> Watch | None:
     """Looks at the machine, where one request comes after the other on the processor."""
-    if job.options.scenario not in ("single_stream", "multi_stream"):
+    if job.load.scenario not in ("single_stream", "multi_stream"):
         return None
     return Watch(job.options.threads, job.looks, job.known_ns)
 

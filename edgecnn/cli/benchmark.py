@@ -104,7 +104,7 @@ def command(
     from edgecnn.feeding.detectors import ModelOptions
     from edgecnn.formats.check import check_model_path, digest_of
     from edgecnn.manifest import without_sidecars
-    from edgecnn.results import Results
+    from edgecnn.results import Placement, Results, RuntimeOptions
 
     if out.suffix != ".json":
         raise InputError(
@@ -122,10 +122,9 @@ def command(
     if protocol.name == "quick":
         passes.remove("energy")  # three seconds a row where there is a sensor
     passes += ["loadgen"] * loadgen + ["ops"] * profile_ops
-    shared = scenarios.resolve(
+    load = scenarios.resolve(
         scenario,
         streams,
-        affinity=affinity,
         target_qps=target_qps,
         latency_bound_ms=latency_bound_ms,
     )
@@ -134,7 +133,6 @@ def command(
     dataset = None
     if data:
         dataset = load_data(data, data_dir=data_dir, seed=split_of(models), reading=reading)
-    shared = replace(shared, shape=shape, beam=beam or 0)
     previous = Results.load(out) if out.exists() and not force else None
     if previous is not None:
         check_previous(previous, protocol, dataset, preprocessing, about)
@@ -145,7 +143,9 @@ def command(
             threads=threads,
             batches=batches,
             precision="strict_float32" if strict_float32 else "default",
-            options=shared,
+            options=RuntimeOptions(shape=shape, beam=beam or 0),
+            placement=Placement(tuple(sorted(set(affinity)))),
+            load=load,
             protocol=protocol,
             data=dataset,
             preprocessing=preprocessing,

@@ -43,8 +43,8 @@ def name(row: Measurement) -> str:
     text = f"{row.artifact.name} on {row.configuration} ×{options.threads}"
     if options.batch != 1:
         text += f" batch {options.batch}"
-    if options.scenario != "single_stream":
-        text += f" {options.scenario} {options.streams}"
+    if row.load.scenario != "single_stream":
+        text += f" {row.load.scenario} {row.load.streams}"
     if options.beam:
         text += f" beam {options.beam}"
     if options.precision != "default":
@@ -54,13 +54,11 @@ def name(row: Measurement) -> str:
 
 def difference(old: Measurement, new: Measurement) -> str:
     """As in "threads: 1 before, 2 after; affinity: none before, 0,1 after"."""
-    values = [
-        (name.replace("_", " "), getattr(old.options, name), getattr(new.options, name))
-        for name in _differing(old, new)
-    ]
+    before, after = old.asked, new.asked
+    values = [(name.replace("_", " "), before[name], after[name]) for name in _differing(old, new)]
     return "; ".join(
-        f"{name}: {_option(before)} before, {_option(after)} after"
-        for name, before, after in values
+        f"{name}: {_option(first)} before, {_option(second)} after"
+        for name, first, second in values
     )
 
 
@@ -105,9 +103,9 @@ def _what(row: Measurement) -> tuple[str, str]:
 
 def _asked(row: Measurement) -> dict[str, Any]:
     """Every option that makes a number another number."""
-    server = row.options.scenario == "server"
+    server, asked = row.load.scenario == "server", row.asked
     names = (*_OPTIONS, *(_SERVER_OPTIONS if server else ()))
-    return {name: getattr(row.options, name) for name in names}
+    return {name: asked[name] for name in names}
 
 
 def _differing(old: Measurement, new: Measurement) -> list[str]:

@@ -109,7 +109,7 @@ def between(first: Times, second: Times, *, one_session: bool) -> Difference | N
 
 def times_of(row: Measurement) -> Times:
     """The times of a row's processes; those that are no positive number are left out."""
-    if row.options.scenario in ("offline", "server"):
+    if row.load.scenario in ("offline", "server"):
         answered = [run for run in row.runs if _has_rate(run.queries)]
         rates = [
             (run.round, run.queries["elapsed_ns"] / run.queries["samples"] / 1e6)

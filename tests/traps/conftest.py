@@ -33,6 +33,8 @@ def measure(tmp_path: Path) -> Measure:
         data=None,
         threads=1,
         options=None,
+        placement=None,
+        load=None,
         passes=PASSES,
         **numbers,
     ):
@@ -41,6 +43,8 @@ def measure(tmp_path: Path) -> Measure:
             [configuration],
             threads=(threads,),
             options=options,
+            placement=placement,
+            load=load,
             passes=passes,
             protocol=replace(BRIEF, **numbers),
             data=data,

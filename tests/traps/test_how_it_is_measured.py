@@ -16,7 +16,7 @@ from edgecnn.benchmarking import scenarios
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.session import benchmark
 from edgecnn.reporting.compare import compare
-from edgecnn.results import Results
+from edgecnn.results import Placement, Results
 
 
 def burn(stop, on_secs: float, off_secs: float) -> None:
@@ -189,7 +189,7 @@ def test_a_real_quota_is_counted_and_reported(small_quota, misbehave):
 def test_a_server_that_cannot_keep_its_latency_bound_has_no_rate(misbehave):
     """An inference takes 0.2 ms at least: 20,000 queries a second only pile up."""
     server = scenarios.resolve("server", target_qps=20_000.0, latency_bound_ms=2.0)
-    row = misbehave("cpu", options=server, passes=(), min_runs=700, max_runs=700)
+    row = misbehave("cpu", load=server, passes=(), min_runs=700, max_runs=700)
     assert row.throughput_per_s == 0
     assert row.verdict == "INVALID"
     assert "the latency bound of 2 ms does not hold: p99" in row.reasons[0]
@@ -197,8 +197,7 @@ def test_a_server_that_cannot_keep_its_latency_bound_has_no_rate(misbehave):
 
 def test_what_was_measured_differently_is_not_compared(misbehave):
     before, pinned = (
-        Results((misbehave("cpu", passes=(), options=scenarios.resolve(affinity=cores)),))
-        for cores in ((), (0,))
+        Results((misbehave("cpu", passes=(), placement=Placement(cores)),)) for cores in ((), (0,))
     )
     two = Results((misbehave("cpu", passes=(), threads=2),))
     assert compare(before, before).changes

@@ -17,7 +17,7 @@ FLOORS = (
     {"homes"},
     {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}
     | {"stats", "roofline", "proportions", "selection"},
-    {"manifest", "detection", "sequences", "runs", "ratios", "change_points"},
+    {"manifest", "detection", "sequences", "runs", "run_options", "ratios", "change_points"},
     {"measurements", "synthetic_inputs"},
     {"repeat"},
     {"results", "accuracy_drop", "proof"},

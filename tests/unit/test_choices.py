@@ -21,7 +21,7 @@ from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.formats.kinds import known_suffixes
 from edgecnn.manifest import RECIPES, Artifact, Manifest
 from edgecnn.registry import FORMATS, RUNTIMES, lookup
-from edgecnn.results import RuntimeOptions
+from edgecnn.results import Load, RuntimeOptions
 from edgecnn.runtimes.first_layer import read_first_convolution
 from edgecnn.training.augmentation import augmentation_for
 
@@ -50,7 +50,7 @@ CHOICES: dict[str, Callable[[], object]] = {
     "format of an artifact": lambda: Artifact(ODD, Manifest(), "ab", 1).format,
     "modality": lambda: augmentation_for("smell", "light"),
     "level": lambda: augmentation_for("volume", "brutal"),
-    "scenario": lambda: scenarios.run([[]], RuntimeOptions(scenario="rush_hour"), None, None, 0),
+    "scenario": lambda: scenarios.run([[]], Load("rush_hour"), None, None, 0),
 }
 
 

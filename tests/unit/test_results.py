@@ -107,6 +107,13 @@ def test_a_file_that_an_earlier_version_wrote_is_read(path: Path):
     assert results.measurements[0].latency.count > 0
 
 
+def test_placement_and_load_of_an_old_file_are_what_they_were():
+    (row,) = Results.load(OLD / "schema_3_last.json").measurements
+    assert row.placement.affinity == (0,)
+    assert (row.load.scenario, row.load.streams) == ("offline", 2)
+    assert (row.options.threads, row.options.batch) == (1, 1)
+
+
 def with_row(change) -> dict:
     """A document of two rows; `change` is applied to the first row's dictionary."""
     document = json.loads(json.dumps(FULL.to_dict()))

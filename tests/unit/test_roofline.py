@@ -12,10 +12,10 @@ from edgecnn.results import (
     ArtifactRecord,
     Effective,
     Environment,
+    Load,
     Measurement,
     Results,
     Run,
-    RuntimeOptions,
 )
 from edgecnn.roofline import Limit, limit_of, locate
 
@@ -100,8 +100,7 @@ def row(device: str = "cpu", scenario: str = "single_stream", cost: object = Non
     run = Run(1, 1, (), (1_000_000,) * 100, {}, Effective("P", "float32", "D"),
               passes={"cost": cost})  # fmt: skip
     record = ArtifactRecord("m.onnx", "onnx", "float32", "ab", 1)
-    options = RuntimeOptions(scenario=scenario)
-    return Measurement(record, "onnxruntime", device, options, runs=(run,))
+    return Measurement(record, "onnxruntime", device, runs=(run,), load=Load(scenario))
 
 
 def test_results_carry_cost_and_share_and_read_them_back():

@@ -21,7 +21,7 @@ from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.raw import RawSamples
 from edgecnn.errors import EdgeCNNError
 from edgecnn.registry import unknown_name
-from edgecnn.results import RuntimeOptions
+from edgecnn.results import Load, RuntimeOptions
 from edgecnn.runtimes.base import Session
 
 PASSES: Mapping[str, str] = {
@@ -59,6 +59,8 @@ class Context:
     """Of each session that answers at the same time its invocations; the first is above."""
     queries: Mapping[str, Any] = field(default_factory=dict)
     """What the scenario told of its queries (`Run.queries`)."""
+    load: Load = field(default_factory=Load)
+    """How requests arrived while the row was measured."""
     raw: RawSamples | None = None
     """Samples before preprocessing, where there are real ones."""
     fed: str = ""

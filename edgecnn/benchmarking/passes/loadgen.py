@@ -73,9 +73,9 @@ def parse(summary: str) -> dict[str, float | str]:
 
 def _settings(loadgen: ModuleType, context: Context) -> Any:
     """The protocol in LoadGen's terms."""
-    options, protocol = context.options, context.protocol
+    load, protocol = context.load, context.protocol
     settings = loadgen.TestSettings()
-    settings.scenario = getattr(loadgen.TestScenario, _NAMES[options.scenario])
+    settings.scenario = getattr(loadgen.TestScenario, _NAMES[load.scenario])
     settings.mode = loadgen.TestMode.PerformanceOnly
     settings.min_duration_ms = int(protocol.min_secs * 1e3)
     settings.max_duration_ms = int(protocol.max_secs * 1e3)
@@ -85,21 +85,21 @@ def _settings(loadgen: ModuleType, context: Context) -> Any:
     # It prepares as many queries as these latencies fit into the time: rather too many.
     expected = _fastest_ns(context) // 2
     settings.single_stream_expected_latency_ns = expected
-    if options.scenario == "multi_stream":
-        settings.multi_stream_samples_per_query = options.streams
-        settings.multi_stream_expected_latency_ns = expected * options.streams
-    if options.scenario == "offline":
+    if load.scenario == "multi_stream":
+        settings.multi_stream_samples_per_query = load.streams
+        settings.multi_stream_expected_latency_ns = expected * load.streams
+    if load.scenario == "offline":
         rate = context.queries["samples"] * 1e9 / context.queries["elapsed_ns"]
         settings.offline_expected_qps = rate
-    if options.scenario == "server":
-        rate = options.target_qps or context.queries.get("target_qps", 0.0)
+    if load.scenario == "server":
+        rate = load.target_qps or context.queries.get("target_qps", 0.0)
         if not rate:
             raise UnsupportedError(
                 "no rate kept the latency bound, so LoadGen has none to offer",
                 hint="give --target-qps, or a larger --latency-bound",
             )
         settings.server_target_qps = rate
-        settings.server_target_latency_ns = int(options.latency_bound_ms * 1e6)
+        settings.server_target_latency_ns = int(load.latency_bound_ms * 1e6)
     return settings
 
 
@@ -116,7 +116,7 @@ def _drive(loadgen: ModuleType, settings: Any, context: Context, folder: str) ->
     streams = context.streams or [context.invocations]
     pool = len(streams[0])
     # LoadGen goes on while a server or an offline run answers, and waits in the other two.
-    waits = context.options.scenario in ("single_stream", "multi_stream")
+    waits = context.load.scenario in ("single_stream", "multi_stream")
     answering = _Answering(loadgen, streams[0], () if waits else streams)
     sut = loadgen.ConstructSUT(answering.issue, lambda: None)
     library = loadgen.ConstructQSL(pool, pool, lambda _samples: None, lambda _samples: None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -69,7 +68,7 @@ def configuration_of(row: Measurement) -> dict[str, str]:
         "recipe": artifact.recipe,
         "runtime": row.runtime,
         "device": row.device,
-        "options": json.dumps(asdict(row.options), sort_keys=True),
+        "options": json.dumps(row.asked, sort_keys=True),
     }
     columns = {name: storable(text) for name, text in columns.items()}
     identity = [columns[name] for name in ("artifact", "runtime", "device", "options")]

@@ -111,7 +111,8 @@ def unpack_session(packed: bytes, rows: Sequence[Measurement], what: str) -> Res
 
 
 _KEPT = (
-    "artifact", "runtime", "device", "options", "status", "verdict", "reasons", "error", "hint",
+    "artifact", "runtime", "device", "options", "placement", "load", "status", "verdict", "reasons",
+    "error", "hint",
     "cause", "accuracy", "parity", "fed", "runs",
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from edgecnn.errors import InputError
 from edgecnn.registry import unknown_name
-from edgecnn.results import LeftOut, Measurement, Results, RuntimeOptions
+from edgecnn.results import LeftOut, Load, Measurement, Placement, Results, RuntimeOptions
 from edgecnn.store.history import Metric, Point, Series
 from edgecnn.store.sql.packing import DamagedError, unpack_row, unpack_session
 from edgecnn.store.sql.tables import (
@@ -294,4 +294,6 @@ def _name(configuration: Any) -> str:
     return text
 
 
-_USUAL: dict[str, Any] = json.loads(json.dumps(asdict(RuntimeOptions())))
+_USUAL: dict[str, Any] = json.loads(
+    json.dumps(asdict(RuntimeOptions()) | asdict(Placement()) | asdict(Load()))
+)

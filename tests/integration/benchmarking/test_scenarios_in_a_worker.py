@@ -11,6 +11,7 @@ from edgecnn.benchmarking.process import run_worker
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.scenarios import SCENARIOS, resolve
 from edgecnn.benchmarking.worker import Job
+from edgecnn.results import Placement, RuntimeOptions
 
 BRIEF = Protocol(
     "brief", processes=1, min_secs=0.0, min_runs=64, max_secs=0.3, max_runs=200,
@@ -21,9 +22,9 @@ pytestmark = pytest.mark.usefixtures("misbehaving_runtime")
 
 
 def job(path: Path, scenario: str = "single_stream", streams: int | None = None, **more) -> Job:
-    passes = more.pop("passes", ())
-    options = resolve(scenario, streams, **more)
-    return Job("misbehaving", "cpu", path=str(path), options=options, protocol=BRIEF, passes=passes)
+    asked = {"passes": more.pop("passes", ()), "placement": Placement(more.pop("affinity", ()))}
+    load = resolve(scenario, streams, **more)
+    return Job("misbehaving", "cpu", path=str(path), load=load, protocol=BRIEF, **asked)
 
 
 @pytest.mark.parametrize(("scenario", "streams"), [("multi_stream", 4), ("offline", 2)])
@@ -78,16 +79,13 @@ def test_loadgen_drives_the_session_and_its_summary_is_kept(model_file: Path, sc
 
 def test_loadgen_refuses_batches_in_words(model_file: Path):
     pytest.importorskip("mlperf_loadgen", reason="pip install 'edgecnn[loadgen]'")
-    options = resolve("offline")
-    from dataclasses import replace
-
-    batched = replace(options, batch=4)
     outcome = run_worker(
         Job(
             "misbehaving",
             "cpu",
             path=str(model_file),
-            options=batched,
+            options=RuntimeOptions(batch=4),
+            load=resolve("offline"),
             protocol=BRIEF,
             passes=("loadgen",),
         )

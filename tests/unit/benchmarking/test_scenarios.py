@@ -13,7 +13,7 @@ from edgecnn.benchmarking import scenarios
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.scenarios import check, resolve, sessions_needed
 from edgecnn.errors import InputError
-from edgecnn.results import RuntimeOptions
+from edgecnn.results import Load
 
 BRIEF = Protocol(
     "brief", processes=1, min_secs=0.0, min_runs=64, max_secs=0.5, max_runs=200,
@@ -40,20 +40,20 @@ class Model:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("load", "batch", "words"),
     [
-        (RuntimeOptions(scenario="serber"), "unknown scenario 'serber'"),
-        (RuntimeOptions(scenario="offline", streams=0), "--streams takes a whole number from 1"),
-        (RuntimeOptions(streams=2), "single_stream has one stream"),
-        (RuntimeOptions(scenario="multi_stream", streams=8, batch=3), "into batches of 3"),
-        (RuntimeOptions(scenario="server", batch=2), "one sample, received: --batch 2"),
-        (RuntimeOptions(scenario="server", target_qps=-1.0), "a rate is 0"),
-        (RuntimeOptions(scenario="server", latency_bound_ms=0.0), "bound above 0"),
+        (Load("serber"), 1, "unknown scenario 'serber'"),
+        (Load("offline", streams=0), 1, "--streams takes a whole number from 1"),
+        (Load(streams=2), 1, "single_stream has one stream"),
+        (Load("multi_stream", streams=8), 3, "into batches of 3"),
+        (Load("server"), 2, "one sample, received: --batch 2"),
+        (Load("server", target_qps=-1.0), 1, "a rate is 0"),
+        (Load("server", latency_bound_ms=0.0), 1, "bound above 0"),
     ],
 )
-def test_options_that_contradict_each_other_are_refused(options: RuntimeOptions, words: str):
+def test_options_that_contradict_each_other_are_refused(load: Load, batch: int, words: str):
     with pytest.raises(InputError, match=words):
-        check(options)
+        check(load, batch)
 
 
 def test_a_misspelt_scenario_is_answered_with_the_nearest():
@@ -73,11 +73,11 @@ def test_a_multi_stream_query_has_eight_samples_unless_told_otherwise():
     [("single_stream", 1, 1), ("multi_stream", 8, 1), ("offline", 3, 3), ("server", 2, 2)],
 )
 def test_sessions_answer_side_by_side_where_the_scenario_has_several(scenario, streams, sessions):
-    assert sessions_needed(RuntimeOptions(scenario=scenario, streams=streams)) == sessions
+    assert sessions_needed(Load(scenario, streams=streams)) == sessions
 
 
 def test_single_stream_is_the_timed_loop_alone():
-    measured = scenarios.run([Model().invocations()], RuntimeOptions(), BRIEF)
+    measured = scenarios.run([Model().invocations()], Load(), BRIEF)
     assert 64 <= measured.samples.size <= 200
     assert measured.queries == {}
 
@@ -85,8 +85,8 @@ def test_single_stream_is_the_timed_loop_alone():
 @pytest.mark.parametrize(("streams", "batch", "inferences"), [(8, 1, 8), (8, 4, 2), (6, 6, 1)])
 def test_a_multi_stream_query_is_worked_through_in_batches(streams, batch, inferences):
     model = Model(0.0)
-    options = RuntimeOptions(scenario="multi_stream", streams=streams, batch=batch)
-    measured = scenarios.run([model.invocations()], options, BRIEF)
+    load = Load("multi_stream", streams=streams)
+    measured = scenarios.run([model.invocations()], load, BRIEF, batch=batch)
     queries = measured.samples.size
     assert len(model.calls) == queries * inferences
     assert measured.queries["samples"] == queries * streams
@@ -95,15 +95,15 @@ def test_a_multi_stream_query_is_worked_through_in_batches(streams, batch, infer
 
 def test_queries_take_distinct_samples_in_turn():
     model = Model(0.0)
-    options = RuntimeOptions(scenario="multi_stream", streams=3)
-    scenarios.run([model.invocations(4)], options, BRIEF)
+    load = Load("multi_stream", streams=3)
+    scenarios.run([model.invocations(4)], load, BRIEF)
     assert [index for index, _ in model.calls[:8]] == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
 def test_offline_keeps_every_stream_busy_and_counts_every_sample():
     models = [Model(), Model()]
-    options = RuntimeOptions(scenario="offline", streams=2, batch=4)
-    measured = scenarios.run([model.invocations() for model in models], options, BRIEF)
+    load = Load("offline", streams=2)
+    measured = scenarios.run([model.invocations() for model in models], load, BRIEF, batch=4)
     done = [len(model.calls) for model in models]
     assert min(done) > 0
     assert measured.samples.size == sum(done)
@@ -117,18 +117,16 @@ def test_a_failing_stream_is_an_error_and_not_a_number():
     def broken() -> None:
         raise RuntimeError("out of memory")
 
-    options = RuntimeOptions(scenario="offline", streams=2)
+    load = Load("offline", streams=2)
     with pytest.raises(RuntimeError, match="out of memory"):
-        scenarios.run([Model().invocations(), [broken]], options, replace(BRIEF, max_secs=0.2))
+        scenarios.run([Model().invocations(), [broken]], load, replace(BRIEF, max_secs=0.2))
 
 
 def test_a_server_answers_every_query_and_tells_whether_the_bound_held():
     models = [Model(), Model()]
-    options = RuntimeOptions(
-        scenario="server", streams=2, target_qps=5_000.0, latency_bound_ms=60_000.0
-    )
+    load = Load("server", streams=2, target_qps=5_000.0, latency_bound_ms=60_000.0)
     protocol = replace(BRIEF, min_runs=700, max_runs=700)
-    measured = scenarios.run([model.invocations() for model in models], options, protocol)
+    measured = scenarios.run([model.invocations() for model in models], load, protocol)
     assert measured.samples.size == 700
     assert sum(len(model.calls) for model in models) == 700
     assert measured.queries["valid"] is True
@@ -137,33 +135,33 @@ def test_a_server_answers_every_query_and_tells_whether_the_bound_held():
 
 
 def test_a_server_slower_than_its_arrivals_is_not_valid():
-    options = RuntimeOptions(scenario="server", target_qps=20_000.0, latency_bound_ms=5.0)
+    load = Load("server", target_qps=20_000.0, latency_bound_ms=5.0)
     protocol = replace(BRIEF, min_runs=700, max_runs=700)
-    measured = scenarios.run([Model(0.0005).invocations()], options, protocol)
+    measured = scenarios.run([Model(0.0005).invocations()], load, protocol)
     assert measured.queries["valid"] is False
     assert "is above 5 ms" in measured.queries["reason"]
     assert float(np.median(measured.samples)) > 5e6  # waiting counts
 
 
 def test_too_few_queries_claim_no_tail():
-    options = RuntimeOptions(scenario="server", target_qps=1_000.0, latency_bound_ms=60_000.0)
-    measured = scenarios.run([Model().invocations()], options, BRIEF)
+    load = Load("server", target_qps=1_000.0, latency_bound_ms=60_000.0)
+    measured = scenarios.run([Model().invocations()], load, BRIEF)
     assert measured.queries["valid"] is False
     assert "too few for a 99th percentile" in measured.queries["reason"]
 
 
 def test_without_a_rate_the_highest_that_holds_is_looked_for():
-    options = RuntimeOptions(scenario="server", latency_bound_ms=2_000.0)
+    load = Load("server", latency_bound_ms=2_000.0)
     protocol = replace(BRIEF, min_runs=700, max_runs=700)
-    queries = scenarios.run([Model().invocations()], options, protocol).queries
+    queries = scenarios.run([Model().invocations()], load, protocol).queries
     assert queries["predicted_qps"] > 0
     assert queries["attempts"][0]["target_qps"] > queries["predicted_qps"]
     assert queries["target_qps"] == queries["attempts"][-1]["target_qps"]
 
 
 def test_a_bound_below_a_single_inference_is_told_at_once():
-    options = RuntimeOptions(scenario="server", latency_bound_ms=0.01)
-    measured = scenarios.run([Model().invocations()], options, BRIEF)
+    load = Load("server", latency_bound_ms=0.01)
+    measured = scenarios.run([Model().invocations()], load, BRIEF)
     assert measured.queries["valid"] is False
     assert "without waiting" in measured.queries["reason"]
     assert measured.samples.size > 0

@@ -14,11 +14,11 @@ from edgecnn.results import (
     ArtifactRecord,
     Block,
     Effective,
+    Load,
     Measurement,
     Parity,
     PartParity,
     Run,
-    RuntimeOptions,
 )
 
 PROTOCOL = replace(PROFILES["quick"], processes=3)
@@ -124,8 +124,8 @@ HOPELESS = {"valid": False, "samples": 0, "elapsed_ns": 0, "attempts": [], "reas
 )
 def test_a_server_is_worth_what_its_latency_bound_is(queries: list[dict], verdict: str, word: str):
     runs = tuple(replace(row().runs[0], queries=each) for each in queries)
-    options = RuntimeOptions(scenario="server", target_qps=100.0)
-    judged_row = judge(replace(row(), options=options, runs=runs), PROTOCOL, HEALTHY)
+    load = Load("server", target_qps=100.0)
+    judged_row = judge(replace(row(), load=load, runs=runs), PROTOCOL, HEALTHY)
     assert judged_row.verdict == verdict
     assert word in " ".join(judged_row.reasons)
 

@@ -14,8 +14,8 @@ from edgecnn.cli import options
 from edgecnn.cli.benchmark import command as benchmark
 from edgecnn.cli.repetition import NOT_REPEATED, shared_words, words
 from edgecnn.cli.run import command as run
-from edgecnn.measurements import ArtifactRecord, Measurement, RuntimeOptions
 from edgecnn.repeat import ROW_OPTIONS, Repeat, repeat_command
+from edgecnn.results import ArtifactRecord, Load, Measurement, Placement, RuntimeOptions
 
 TEXT = st.text(
     st.characters(exclude_categories=("Cc", "Cs"), exclude_characters=","), min_size=1, max_size=12
@@ -103,10 +103,8 @@ def test_an_empty_option_that_was_not_given_is_left_out(command):
     assert [word for word in shared if word.endswith("=") or not word] == []
 
 
-SERVER = RuntimeOptions(
-    threads=3, batch=1, precision="strict_float32", affinity=(0, 1), scenario="server", streams=2,
-    target_qps=12.5, latency_bound_ms=7.5,
-)  # fmt: skip
+STRICT = RuntimeOptions(threads=3, batch=1, precision="strict_float32")
+SERVER = Load("server", streams=2, target_qps=12.5, latency_bound_ms=7.5)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +123,12 @@ def test_what_a_row_was_asked_for_comes_back(typed):
         first = context.params
         repeat = Repeat(shared_words(benchmark), {"abc": "-m é.tflite"})
     row = Measurement(
-        ArtifactRecord("-m é.tflite", "tflite", "float32", "abc", 1), "openvino", "cpu", SERVER
+        ArtifactRecord("-m é.tflite", "tflite", "float32", "abc", 1),
+        "openvino",
+        "cpu",
+        STRICT,
+        placement=Placement((0, 1)),
+        load=SERVER,
     )
     again = parsed(benchmark, shlex.join(repeat_command(row, repeat, {}, {})[2:]))
     own = {

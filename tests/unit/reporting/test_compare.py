@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from edgecnn.errors import InputError
 from edgecnn.ratios import Ratio
 from edgecnn.reporting import comparison
 from edgecnn.reporting.compare import accuracy_change, compare, judge
-from edgecnn.results import Accuracy, Block, RuntimeOptions
+from edgecnn.results import Accuracy, Block, Load, Placement, RuntimeOptions
 from edgecnn.stats import wilson_interval
 from tests.unit.reporting import factory
 
@@ -187,7 +187,7 @@ def test_another_model_file_is_refused_row_by_row(results):
     assert len(compare(results, other, allow_differences=True).changes) == 46
 
 
-SERVER = RuntimeOptions(scenario="server", target_qps=100.0)
+SERVER = Load("server", target_qps=100.0)
 
 
 @pytest.mark.parametrize(
@@ -214,10 +214,7 @@ SERVER = RuntimeOptions(scenario="server", target_qps=100.0)
     ],
 )
 def test_what_was_asked_differently_is_refused_row_by_row(results, before, after, reason):
-    one, two = (
-        replace(results, measurements=(answered(RuntimeOptions(**asked)),))
-        for asked in (before, after)
-    )
+    one, two = (replace(results, measurements=(answered(**asked),)) for asked in (before, after))
     found = compare(one, two)
     assert found.changes == ()
     assert [why for _, why in found.refused] == [reason]
@@ -225,9 +222,14 @@ def test_what_was_asked_differently_is_refused_row_by_row(results, before, after
     assert reason in forced.name
 
 
-def answered(options: RuntimeOptions):
-    """A row of these options, with as many queries answered as there are samples."""
-    row = factory.measurement(options=options)
+def answered(**asked: object):
+    """A row of which that was asked, with as many queries answered as there are samples."""
+    kinds = {"options": RuntimeOptions, "placement": Placement, "load": Load}
+    parts = {
+        part: kind(**{name: asked[name] for name in asked.keys() & kind.__dataclass_fields__})
+        for part, kind in kinds.items()
+    }
+    row = factory.measurement(**parts)
     runs = [
         replace(run, queries={"samples": len(run.samples_ns), "elapsed_ns": sum(run.samples_ns)})
         for run in row.runs
@@ -255,7 +257,7 @@ def test_rows_that_could_belong_to_several_are_not_guessed(results):
 
 
 def test_servers_at_two_rates_are_two_rows(results):
-    rows = tuple(answered(replace(SERVER, target_qps=rate)) for rate in (100.0, 200.0))
+    rows = tuple(answered(**asdict(replace(SERVER, target_qps=rate))) for rate in (100.0, 200.0))
     both = replace(results, measurements=rows)
     assert len(compare(both, both).changes) == 2
 
@@ -295,7 +297,7 @@ def test_differing_hardware_and_versions_are_notes(results):
 
 def test_throughput_is_compared_where_throughput_was_measured(results):
     def offline(rate: float):
-        row = factory.measurement(options=RuntimeOptions(scenario="offline", streams=2))
+        row = factory.measurement(load=Load("offline", streams=2))
         runs = tuple(
             replace(
                 run,

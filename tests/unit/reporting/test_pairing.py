@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from edgecnn.reporting.pairing import compare_rows, times_of
-from edgecnn.results import RuntimeOptions
+from edgecnn.results import Load
 from tests.unit.reporting import factory
 
 
@@ -53,7 +53,7 @@ def test_rows_without_samples_are_not_compared():
 
 
 def test_rates_that_broke_their_bound_are_left_out_and_impossible_ones_are_counted():
-    row = factory.measurement(options=RuntimeOptions(scenario="server"), processes=3)
+    row = factory.measurement(load=Load("server"), processes=3)
     queries = (
         {"samples": 10, "elapsed_ns": 10**9},
         {"samples": 10, "elapsed_ns": 10**9, "valid": False},

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from edgecnn.reporting.rows import collect, machine_labels, reproduce
-from edgecnn.results import Accuracy, RuntimeOptions
+from edgecnn.results import Accuracy, Load
 from tests.unit.reporting import factory
 
 
@@ -61,8 +61,7 @@ def test_every_unusable_row_says_why_and_what_to_do(results):
 
 
 def test_a_throughput_scenario_gets_no_speed_up():
-    options = RuntimeOptions(scenario="offline", streams=2)
-    row = factory.measurement(options=options)
+    row = factory.measurement(load=Load("offline", streams=2))
     run = replace(row.runs[0], queries={"samples": 100, "elapsed_ns": 10**9})
     keras = factory.measurement(file_format="keras", runtime="keras")
     results = replace(factory.sample(), measurements=(keras, replace(row, runs=(run,))))
