@@ -115,12 +115,16 @@ def _dataclass_reader(kind: Any) -> _Reader:
         if field.init and field.default is MISSING and field.default_factory is MISSING
     }
 
+    readers: list[tuple[str, _Reader]] = []
+
     def read(value: Any, at: str) -> Any:
         values = _object(value, at)
-        found = {}
-        for name, annotation in known:
+        if not readers:  # only now: a class may hold itself
+            readers.extend((name, _reader(annotation)) for name, annotation in known)
+        found, before = {}, f"{at}." if at else ""
+        for name, reader in readers:
             if name in values:
-                found[name] = _reader(annotation)(values[name], inside(at, name))
+                found[name] = reader(values[name], before + name)
             elif name in required:
                 raise FieldError(inside(at, name), "is missing")
         return kind(**found)
@@ -132,14 +136,17 @@ def _typed_dict_reader(kind: Any) -> _Reader:
     """Known keys as they are typed, others as plain JSON; the result is a dictionary."""
     hints = typing.get_type_hints(kind, include_extras=True)
 
+    readers: dict[str, _Reader] = {}
+
     def read(value: Any, at: str) -> dict[str, Any]:
         values = _object(value, at)
+        if not readers:
+            readers.update((name, _reader(hint)) for name, hint in hints.items())
         for name in kind.__required_keys__:
             if name not in values:
                 raise FieldError(inside(at, name), "is missing")
         return {
-            name: _reader(hints.get(name, Any))(item, inside(at, name))
-            for name, item in values.items()
+            name: readers.get(name, _plain)(item, inside(at, name)) for name, item in values.items()
         }
 
     return read
@@ -190,14 +197,15 @@ def _tuple_reader(arguments: tuple[Any, ...]) -> _Reader:
 
 
 def _all_whole(values: Sequence[Any]) -> bool:
-    if not all(type(value) is int for value in values):
+    if not {int}.issuperset(map(type, values)):
         return False
     return not values or (min(values) >= -LARGEST_INTEGER and max(values) <= LARGEST_INTEGER)
 
 
 def _mapping_reader(annotation: Any) -> _Reader:
+    item_of = _reader(annotation)
+
     def read(value: Any, at: str) -> dict[str, Any]:
-        item_of = _reader(annotation)
         return {key: item_of(item, inside(at, key)) for key, item in _object(value, at).items()}
 
     return read

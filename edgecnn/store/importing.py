@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from edgecnn.store.sql import Added, Database, PackedSession
 
 Loader = Callable[[Path], Sequence[Results]]
+TOGETHER = 50
+"""Sessions of one transaction: each takes a lock and ends with a write to the disk."""
 FEWEST_FOR_HELP = 64
 """Files from which on other processes are worth their start (half a second each)."""
 
@@ -36,13 +38,12 @@ class Imported:
     left_out: int = 0
     refused: list[tuple[Path, str]] = field(default_factory=list)
 
-    def enter(self, added: Added, left_out: int) -> None:
-        """Count one results file."""
-        self.new += added.new
-        self.grown += added.grown
-        self.known += added.known
-        self.relabelled += added.relabelled
-        self.left_out += left_out
+    def enter(self, added: Sequence[Added]) -> None:
+        """Count sessions."""
+        self.new += sum(each.new for each in added)
+        self.grown += sum(each.grown for each in added)
+        self.known += sum(each.known for each in added)
+        self.relabelled += sum(each.relabelled for each in added)
 
     def __str__(self) -> str:
         parts = [f"{self.new:,} new"]
@@ -87,6 +88,7 @@ def import_all(
         raise InputError("--label is empty", hint="pass a name, as in main")
     files = list(dict.fromkeys(json_files.find(paths)))
     done = Imported()
+    waiting: list[PackedSession] = []
     for number, (path, packed, left_out, reason) in enumerate(
         _packed(files, machine, load or load_one)
     ):
@@ -95,9 +97,13 @@ def import_all(
             done.refused.append((path, reason))
             continue
         done.files += 1
-        for one in packed:
-            done.enter(database.add_packed(one, label=label, commit=commit), 0)
         done.left_out += left_out
+        waiting += packed
+        if len(waiting) >= TOGETHER:
+            done.enter(database.add_many(waiting, label=label, commit=commit))
+            waiting = []
+    if waiting:
+        done.enter(database.add_many(waiting, label=label, commit=commit))
     progress("import", len(files), len(files), "")
     return done
 

@@ -79,14 +79,26 @@ def pack(results: Results, machine: str = "") -> PackedSession:
     )
 
 
-def insert(connection: sa.Connection, packed: PackedSession, label: str, commit: str = "") -> Added:
-    """Store what is not stored yet, inside the caller's transaction.
+Ids = dict[tuple[str, str], int]
+"""Of rows that a transaction has met: (table, digest) → id. Sessions share most of them."""
+
+
+def insert(
+    connection: sa.Connection,
+    packed: PackedSession,
+    label: str,
+    commit: str = "",
+    *,
+    ids: Ids | None = None,
+) -> Added:
+    """Store what is not stored yet, inside the caller's transaction. `ids` is what it has met.
 
     A row that is known with fewer processes is replaced: its file was continued. A session whose
     rows are all known gets the label, if that is another one. Imports wait for each other.
     """
     if connection.dialect.name == "postgresql":  # SQLite's transaction has the lock already
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(4711002)"))
+    ids = {} if ids is None else ids
     known = _known(connection, [str(row.columns["origin"]) for row in packed.rows])
     fresh = [row for row in packed.rows if row.columns["origin"] not in known]
     grown = [
@@ -98,7 +110,7 @@ def insert(connection: sa.Connection, packed: PackedSession, label: str, commit:
     session = min((each.session_id for each in known.values()), default=None)
     relabelled = False
     if session is None:
-        session = _new_session(connection, packed, label, commit)
+        session = _new_session(connection, packed, label, commit, ids)
         if session is None:  # another client has stored it this very moment
             return Added(None, known=len(packed.rows))
     else:
@@ -107,7 +119,7 @@ def insert(connection: sa.Connection, packed: PackedSession, label: str, commit:
         )
     for row in grown:
         _forget(connection, known[str(row.columns["origin"])].id)
-    _insert_rows(connection, session, [*grown, *fresh])
+    _insert_rows(connection, session, [*grown, *fresh], ids)
     return Added(
         session, len(fresh), len(grown), len(packed.rows) - len(fresh) - len(grown), relabelled
     )
@@ -167,11 +179,11 @@ def _known(connection: sa.Connection, origins: Sequence[str]) -> dict[str, sa.Ro
 
 
 def _new_session(
-    connection: sa.Connection, packed: PackedSession, label: str, commit: str
+    connection: sa.Connection, packed: PackedSession, label: str, commit: str, ids: Ids
 ) -> int | None:
-    machine = _id_of(connection, machines, packed.machine[0], name=packed.machine[1])
+    machine = _id_of(connection, machines, packed.machine[0], ids, name=packed.machine[1])
     environment = _id_of(
-        connection, environments, packed.environment[0], versions=packed.environment[1]
+        connection, environments, packed.environment[0], ids, versions=packed.environment[1]
     )
     statement = _insert(connection, sessions).values(
         digest=packed.digest,
@@ -217,15 +229,17 @@ def _forget(connection: sa.Connection, measurement: int) -> None:
     connection.execute(sa.delete(measurements).where(measurements.c.id == measurement))
 
 
-def _insert_rows(connection: sa.Connection, session: int, rows: Sequence[PackedRow]) -> None:
+def _insert_rows(
+    connection: sa.Connection, session: int, rows: Sequence[PackedRow], ids: Ids
+) -> None:
     if not rows:
         return
-    ids = _configuration_ids(connection, [row.configuration for row in rows])
+    known = _configuration_ids(connection, [row.configuration for row in rows], ids)
     values = [
         {
             **row.columns,
             "session_id": session,
-            "configuration_id": ids[row.configuration["digest"]],
+            "configuration_id": known[row.configuration["digest"]],
         }
         for row in rows
     ]
@@ -241,33 +255,44 @@ def _insert_rows(connection: sa.Connection, session: int, rows: Sequence[PackedR
 
 
 def _configuration_ids(
-    connection: sa.Connection, wanted: Sequence[Mapping[str, str]]
+    connection: sa.Connection, wanted: Sequence[Mapping[str, str]], ids: Ids
 ) -> dict[str, int]:
     """Ids of configurations by digest; those that are not there are made."""
     by_digest = {each["digest"]: each for each in wanted}
-    names = list(by_digest)
-    found: dict[str, int] = {}
+    found = {
+        name: ids[configurations.name, name]
+        for name in by_digest
+        if (configurations.name, name) in ids
+    }
+    names = [name for name in by_digest if name not in found]
     columns = configurations.c
     for start in range(0, len(names), 500):
         query = sa.select(columns.digest, columns.id)
         query = query.where(columns.digest.in_(names[start : start + 500]))
         found |= {each.digest: each.id for each in connection.execute(query)}
     for name in names:
-        if name not in found:
+        if name in found:
+            ids[configurations.name, name] = found[name]
+        else:
             rest = {key: value for key, value in by_digest[name].items() if key != "digest"}
-            found[name] = _id_of(connection, configurations, name, **rest)
+            found[name] = _id_of(connection, configurations, name, ids, **rest)
     return found
 
 
-def _id_of(connection: sa.Connection, table: sa.Table, digest: str, **columns: str) -> int:
+def _id_of(
+    connection: sa.Connection, table: sa.Table, digest: str, ids: Ids, **columns: str
+) -> int:
     """The id of the row with that digest, which is made when it is not there."""
+    if (table.name, digest) in ids:
+        return ids[table.name, digest]
     query = sa.select(table.c.id).where(table.c.digest == digest)
     known = connection.execute(query).scalar()
-    if known is not None:
-        return int(known)
-    statement = _insert(connection, table).values(digest=digest, **columns)
-    connection.execute(statement.on_conflict_do_nothing(index_elements=["digest"]))
-    return int(connection.execute(query).scalar_one())
+    if known is None:
+        statement = _insert(connection, table).values(digest=digest, **columns)
+        connection.execute(statement.on_conflict_do_nothing(index_elements=["digest"]))
+        known = connection.execute(query).scalar_one()
+    ids[table.name, digest] = int(known)
+    return int(known)
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> Any:
