@@ -174,6 +174,7 @@ DATA_SOURCES = Registry(
         "coco": "edgecnn.data.sources.detection:coco",
         "voc": "edgecnn.data.sources.detection:voc",
         "yolo": "edgecnn.data.sources.detection:yolo",
+        "sent": "edgecnn.data.sources.sent:load",
     },
 )
 

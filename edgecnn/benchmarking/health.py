@@ -1,7 +1,8 @@
-"""Whether this machine is fit to measure: asked of a board before its first row.
+"""Whether this machine is fit to measure: asked of a board before its first row and between jobs.
 
-python -m edgecnn.benchmarking.health            everything
-python -m edgecnn.benchmarking.health --brief    without asking the runtimes
+python -m edgecnn.benchmarking.health                everything
+python -m edgecnn.benchmarking.health --no-runtimes  without asking the runtimes
+python -m edgecnn.benchmarking.health --brief        the same, with a shorter computation
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import shutil
 import statistics
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +21,26 @@ import numpy as np
 from edgecnn.benchmarking import observation, throttle
 from edgecnn.benchmarking.doctor import diagnose
 from edgecnn.benchmarking.machine import capture
+from edgecnn.errors import EdgeCNNError
+from edgecnn.files import write_text_atomically
+from edgecnn.places import data_home
 
 KERNEL_SECS = 2.0
-BRIEF_KERNEL_SECS = 1.0
+BRIEF_KERNEL_SECS = 0.5
 SLOW = 1.3
 """A moment in which the computation takes so much longer than at its best is a disturbed one."""
 
 
-def examine(*, brief: bool = False) -> dict[str, Any]:
+def examine(*, brief: bool = False, runtimes: bool = True) -> dict[str, Any]:
     """Runtimes, free memory and disk, temperature, throttling, and a steady computation or not."""
     import psutil
 
     before = throttle.read(observation.ROOT)
     times = _kernel_times(BRIEF_KERNEL_SECS if brief else KERNEL_SECS)
+    clock_mhz = observation.frequency_mhz()  # right after it worked: not that of a resting core
     throttled, by = throttle.throttled(before, throttle.read(observation.ROOT))
     best = min(times)
-    environment = capture()
+    environment, zone = capture(), observation.heat_limit_c()
     return {
         "machine": {
             name: environment.machine.get(name)
@@ -43,16 +49,45 @@ def examine(*, brief: bool = False) -> dict[str, Any]:
         "kernel": environment.system.get("kernel"),
         "python": environment.system.get("python"),
         "free_memory_bytes": int(psutil.virtual_memory().available),
-        "free_disk_bytes": shutil.disk_usage(Path.home()).free,
+        "free_disk_bytes": shutil.disk_usage(_existing(data_home())).free,
         "temperature_c": observation.temperature_c(),
+        "zone_c": zone and zone[0],
+        "zone_limit_c": zone and zone[1],
+        "clock_mhz": clock_mhz,
+        "clock_max_mhz": observation.highest_frequency_mhz(),
         "throttled": throttled,
         "throttled_by": by,
         "kernel_ms": 1e3 * best,
+        "kernel_best_ms": _best_ever(str(observation.governor()), 1e3 * best),
         "disturbed": sum(each > SLOW * best for each in times) / len(times),
         "spread": statistics.median(times) / best - 1,
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "runtimes": {} if brief else _runtimes(),
+        "runtimes": _runtimes() if runtimes else {},
     }
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+
+
+def _best_ever(governor: str, now_ms: float) -> float:
+    """The best time of the computation that this machine ever had with this governor, in
+    milliseconds; this one from now on, where it is better.
+    """
+    path = data_home() / "reference_kernel.json"
+    known: dict[str, float] = {}
+    with suppress(OSError, ValueError, AttributeError):
+        known = {
+            name: float(value)
+            for name, value in json.loads(path.read_text(encoding="utf-8")).items()
+            if float(value) > 0
+        }
+    best = min(now_ms, known.get(governor, now_ms))
+    if known.get(governor) != best:
+        with suppress(EdgeCNNError, OSError):  # a full disk is a trouble of its own
+            write_text_atomically(path, json.dumps({**known, governor: best}))
+    return best
 
 
 def _runtimes() -> dict[str, dict[str, Any]]:
@@ -79,4 +114,6 @@ if __name__ == "__main__":
     from edgecnn.privacy import switch_off
 
     switch_off()
-    sys.stdout.write("\nedgecnn-board: " + json.dumps(examine(brief="--brief" in sys.argv)) + "\n")
+    brief = "--brief" in sys.argv
+    answer = examine(brief=brief, runtimes=not brief and "--no-runtimes" not in sys.argv)
+    sys.stdout.write("\nedgecnn-board: " + json.dumps(answer) + "\n")

@@ -148,6 +148,33 @@ def frequency_mhz() -> float | None:
     return round(sum(readings) / len(readings), 1) if readings else None
 
 
+def highest_frequency_mhz() -> float | None:
+    """What the processors reach at most, None where the kernel does not tell."""
+    readings = [
+        value / 1e3
+        for path in ROOT.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq")
+        if (value := _read_number(path)) is not None
+    ]
+    return max(readings, default=None)
+
+
+def heat_limit_c() -> tuple[float, float] | None:
+    """(temperature, limit) of the thermal zone that is nearest to its limit; None where none has
+    one. What a fan starts at ("active") is no such limit.
+    """
+    zones = []
+    for path in ROOT.glob("sys/class/thermal/thermal_zone*/trip_point_*_type"):
+        try:
+            kind = path.read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            continue
+        limit = _read_number(path.with_name(path.name.replace("_type", "_temp")))
+        now = _read_number(path.with_name("temp"))
+        if kind in ("passive", "hot", "critical") and limit and limit > 0 and now is not None:
+            zones.append((now / 1e3, limit / 1e3))
+    return min(zones, key=lambda zone: zone[1] - zone[0], default=None)
+
+
 def governor() -> str | None:
     """What sets the first processor's frequency ("performance", "ondemand" …), where it is told."""
     try:

@@ -10,7 +10,7 @@ from typing import Any
 from edgecnn.boards.connection import ask, connected
 from edgecnn.boards.health_report import gigabytes, troubles
 from edgecnn.boards.inventory import Board
-from edgecnn.boards.remote import prepare
+from edgecnn.boards.preparing import prepare
 from edgecnn.errors import EdgeCNNError
 from edgecnn.text import shortened
 
@@ -40,10 +40,12 @@ async def _one(board: Board) -> Checked:
     try:
         async with connected(board) as connection:
             ready = await prepare(connection, board)
-            command = ready.words("-m", "edgecnn.benchmarking.health")
+            command = ready.words("-m", "edgecnn.boards.runner", "--examine", str(ready.home))
             found = await ask(connection, board, command, timeout=EXAMINE_SECS)
     except EdgeCNNError as error:
         return Checked(board, False, error.message, (f"→ {error.hint}",) if error.hint else ())
+    if found.get("busy") is True:
+        return Checked(board, True, f"{board.name}: measures a job now")
     return judged(board, found)
 
 
@@ -61,7 +63,8 @@ def judged(board: Board, found: Mapping[str, Any]) -> Checked:
             "runtimes: " + (", ".join(name for name, there in runtimes.items() if there) or "none"),
             f"free: {gigabytes(found['free_memory_bytes'])} of memory, "
             f"{gigabytes(found['free_disk_bytes'])} of disk; "
-            f"{_celsius(found.get('temperature_c'))}governor {machine.get('governor')}",
+            f"{_celsius(found.get('temperature_c'))}{_clock(found)}"
+            f"governor {machine.get('governor')}",
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return Checked(board, False, f"{board.name}: gave an answer that is none")
@@ -73,6 +76,13 @@ def judged(board: Board, found: Mapping[str, Any]) -> Checked:
     if unfit:
         return Checked(board, False, f"{board.name}: {'; '.join(unfit)}", shown_details)
     return Checked(board, True, f"{board.name}: can measure", shown_details)
+
+
+def _clock(found: Mapping[str, Any]) -> str:
+    now, most = found.get("clock_mhz"), found.get("clock_max_mhz")
+    if isinstance(now, (int, float)) and isinstance(most, (int, float)):
+        return f"clock {now:.0f} of {most:.0f} MHz; "
+    return ""
 
 
 def _celsius(value: Any) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 CONNECT_SECS = 20.0
 ANSWER_SECS = 60.0
 MOST_BYTES = 1 << 20
+SILENCE_SECS = 45.0
+"""Whoever follows a job hears something every 15 seconds, or the link is cut."""
 
 
 class BoardError(EdgeCNNError):
@@ -38,6 +40,22 @@ class LostError(BoardError):
     """The connection to a board broke off."""
 
 
+class JobError(BoardError):
+    """A job that fails on the board itself: the board is fit, trying again would not help."""
+
+
+class TakenOverError(BoardError):
+    """Another client works on the job by now."""
+
+
+def nonsense(board: Board) -> BoardError:
+    """The error for an answer that is none."""
+    return BoardError(
+        f"{board.name}: gave an answer that is none",
+        hint="does its login shell print something, or is its Python broken?",
+    )
+
+
 @asynccontextmanager
 async def connected(board: Board) -> AsyncIterator[asyncssh.SSHClientConnection]:
     """A connection to the board, closed at the end. Raises BoardError."""
@@ -45,12 +63,21 @@ async def connected(board: Board) -> AsyncIterator[asyncssh.SSHClientConnection]
     import asyncssh
 
     user, host, port = board.where
-    options: dict[str, Any] = {"connect_timeout": CONNECT_SECS, "keepalive_interval": 15}
+    options: dict[str, Any] = {
+        "connect_timeout": CONNECT_SECS,
+        "keepalive_interval": 15,
+        "keepalive_count_max": 3,
+    }
     if user:
         options["username"] = user
     if port:
         options["port"] = port
     if board.key:
+        if not Path(board.key).expanduser().is_file():
+            raise BoardError(
+                f"{board.name}: there is no key {shortened(board.key, 120)}",
+                hint="pass --key of a private key, or load it into the agent with ssh-add",
+            )
         options["client_keys"] = [str(Path(board.key).expanduser())]
     try:
         connection = await asyncssh.connect(host, **options)
@@ -93,14 +120,15 @@ async def ask(
     """
     code, out, err = await execute(connection, board, command, script=script, timeout=timeout)
     for line in reversed(out.splitlines()):
-        if line.startswith(ANSWER):
-            try:
-                found = json.loads(line.removeprefix(ANSWER))
-            except (ValueError, RecursionError):
-                break
-            if isinstance(found, dict):
-                return found
-            break
+        found = _answer_in(line)
+        if found is not None:
+            return found
+    if code == 126 or "Exec format error" in err:
+        raise BoardError(
+            f"{board.name}: {shortened(command[0], 80)} does not run there: it is made for "
+            "another architecture, or no program",
+            hint="pass the path of a Python of that machine: edgecnn boards add … --python PATH",
+        )
     if code == 127 or "not found" in err or "No such file" in err:
         raise BoardError(
             f"{board.name}: there is no {shortened(command[0], 80)}",
@@ -141,11 +169,60 @@ async def execute(
             f"{board.name}: no answer for {timeout:.0f} s", hint="is it overloaded, or cut off?"
         ) from None
     except (OSError, asyncssh.Error) as error:
-        raise LostError(
-            f"{board.name}: the connection broke off: {shortened(str(error), 120)}",
-            hint="run the same command again: what was measured is kept there",
-        ) from None
+        raise _broken(board, error) from None
     return (-1 if code is None else code), out, err
+
+
+async def listen(
+    connection: asyncssh.SSHClientConnection, board: Board, command: Sequence[str]
+) -> AsyncIterator[dict[str, Any]]:
+    """The JSON objects that a command there answers, as they come. Raises BoardError."""
+    import asyncio
+
+    import asyncssh
+
+    try:
+        async with connection.create_process(
+            shlex.join(command), encoding=None, stdin=asyncssh.DEVNULL, stderr=asyncssh.DEVNULL
+        ) as process:
+            waiting = b""
+            while True:
+                async with asyncio.timeout(SILENCE_SECS):
+                    piece = await process.stdout.read(65_536)
+                if not piece:
+                    return
+                *lines, waiting = (waiting + piece).split(b"\n")
+                for line in lines:
+                    found = _answer_in(line.decode(errors="replace"))
+                    if found is not None:
+                        yield found
+                if len(waiting) > MOST_BYTES:
+                    raise nonsense(board)
+    except TimeoutError:
+        raise LostError(
+            f"{board.name}: no answer for {SILENCE_SECS:.0f} s", hint="is it cut off?"
+        ) from None
+    except (OSError, asyncssh.Error) as error:
+        raise _broken(board, error) from None
+
+
+def _answer_in(line: str) -> dict[str, Any] | None:
+    """The JSON object after the mark; None for any other line."""
+    if not line.startswith(ANSWER):
+        return None
+    try:
+        found = json.loads(line.removeprefix(ANSWER))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _broken(board: Board, error: Exception) -> LostError:
+    return LostError(
+        f"{board.name}: the connection broke off: "
+        f"{_printable(shortened(str(error) or type(error).__name__, 120))}",
+        hint="run the same command again: what was measured is kept there",
+    )
 
 
 async def _bounded(stream: Any) -> str:

@@ -1,13 +1,23 @@
-"""What a board's own examination (`benchmarking.health`) says of it; the answer is untrusted."""
+"""What a board's own examination (`benchmarking.health`) says of it; the answer is untrusted.
+
+Standard library alone: it is asked on the board, too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 from edgecnn.text import shortened
 
 FEWEST_MEMORY_BYTES = 100 << 20
+FEWEST_DISK_BYTES = 200 << 20
+HOTTEST_C = 85.0
+"""Where the board does not say at which temperature it holds itself back: a Raspberry Pi's."""
+MOST_SLOWDOWN = 2.0
+"""Of the reference kernel's best time against the best that the board ever had with this governor.
+A neighbor on a shared core costs up to 1.8; a clock at half or less costs 2 and more."""
 
 
 def troubles(found: Mapping[str, Any]) -> Iterator[str]:
@@ -15,10 +25,36 @@ def troubles(found: Mapping[str, Any]) -> Iterator[str]:
     if found.get("throttled"):
         by = ", ".join(map(str, found.get("throttled_by") or ())) or "something"
         yield f"it is throttled by {shortened(by, 80)}"
-    if float(found["free_memory_bytes"]) < FEWEST_MEMORY_BYTES:
+    if _number(found["free_memory_bytes"]) < FEWEST_MEMORY_BYTES:
         yield f"only {gigabytes(found['free_memory_bytes'])} of memory are free"
+    if _number(found["free_disk_bytes"]) < FEWEST_DISK_BYTES:
+        yield f"only {gigabytes(found['free_disk_bytes'])} of disk are free"
+    temperature, limit = found.get("zone_c"), found.get("zone_limit_c")
+    if temperature is None or limit is None:
+        temperature, limit = found.get("temperature_c"), HOTTEST_C
+    if temperature is not None and _number(temperature) >= _number(limit):
+        yield f"it is at {_number(temperature):.0f} °C, its limit is {_number(limit):.0f} °C"
+    now, best = found.get("kernel_ms"), found.get("kernel_best_ms")
+    if now is not None and best is not None and _number(best) > 0:
+        ratio = _number(now) / _number(best)
+        if ratio > MOST_SLOWDOWN:
+            yield f"a short computation takes {ratio:.1f} times its best there{_clock(found)}"
 
 
 def gigabytes(count: Any) -> str:
     """As in "4.0 GB". Raises TypeError or ValueError for what is no number."""
-    return f"{float(count) / 1e9:.1f} GB"
+    return f"{_number(count) / 1e9:.1f} GB"
+
+
+def _clock(found: Mapping[str, Any]) -> str:
+    now, most = found.get("clock_mhz"), found.get("clock_max_mhz")
+    if now is None or most is None:
+        return ""
+    return f" (clock {_number(now):.0f} of {_number(most):.0f} MHz)"
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not isfinite(number):
+        raise ValueError(f"no number: {value}")
+    return number

@@ -44,6 +44,8 @@ class Board:
     """A private key's path, where it is none that ssh would try by itself."""
     tags: tuple[str, ...] = ()
     name: str = field(default="", compare=False)
+    offline: bool = False
+    """Whether it has no network: what it needs is sent from here at once."""
 
     @property
     def where(self) -> tuple[str, str, int]:

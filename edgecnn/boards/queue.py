@@ -13,16 +13,17 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.boards.connection import BoardError
-from edgecnn.boards.inventory import Board
+from edgecnn.boards import inventory
+from edgecnn.boards.connection import BoardError, TakenOverError
+from edgecnn.boards.inventory import Board, check
 from edgecnn.boards.remote import Job
-from edgecnn.errors import InputError, MissingDependencyError
+from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError
 from edgecnn.records import read_field
 from edgecnn.results import Results
 from edgecnn.store import open_database
@@ -41,6 +42,9 @@ class Queue:
     def __init__(self, database: Database | None) -> None:
         self.database = database
         self._client = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
+        self._held: dict[int, Ticket] = {}
+        self._renewing: asyncio.Task[None] | None = None
+        self._known = inventory.load()  # where boards are by now
         self._free_jobs_of_the_dead()
 
     @classmethod
@@ -56,85 +60,178 @@ class Queue:
         if self.database is not None:
             self.database.close()
 
-    @asynccontextmanager
-    async def held(self, board: Board, job: Job, out: Path) -> AsyncIterator[Ticket]:
-        """Hold a job while it is worked on; what becomes of it is noted.
+    async def hold(self, board: Board, job: Job, out: Path, *, force: bool = False) -> Ticket:
+        """Hold a job while it is worked on. With `force` it is a new measurement even when one of
+        the same job is not done.
 
         Raises BoardError when another client works on it.
         """
         if self.database is None:
-            yield Ticket(None, None)
-            return
+            return Ticket(self, None, board, job, out)
         digest = digest_of(board, job)
-        self.database.enqueue(digest, board.name, document_of(board, job, out))
-        stored = self.database.take(self._client, [digest])
+        fresh = replace(job, nonce=secrets.token_hex(8))
+        document = document_of(board, fresh, out)
+        database = self.database
+
+        def take() -> Stored | None:
+            database.enqueue(digest, board.name, document, anew=force)
+            return database.take(self._client, [digest])
+
+        stored = await asyncio.to_thread(take)
         if stored is None:
             raise BoardError(
                 f"{board.name}: another client works on this job",
                 hint="wait for it, or see edgecnn boards jobs",
             )
-        async with self.working_on(stored) as ticket:
-            yield ticket
+        ticket = self._ticket(stored)
+        ticket.board, ticket.out = board, out
+        ticket.job = replace(ticket.job, command=job.command, repeat=job.repeat)
+        return ticket
+
+    def add(self, board: Board, job: Job, out: Path) -> None:
+        """Put a job into the queue for whoever takes it. Raises InputError without a database."""
+        if self.database is None:
+            raise InputError("a queue needs edgecnn[store]", hint="pip install 'edgecnn[store]'")
+        document = document_of(board, replace(job, nonce=secrets.token_hex(8)), out)
+        self.database.enqueue(digest_of(board, job), board.name, document)
+
+    async def take(self, board: str, without: Sequence[int] = ()) -> Ticket | None:
+        """The oldest job for a board that nobody works on; None when there is none but those of
+        the numbers in `without`.
+        """
+        database = self.database
+        if database is None:
+            return None
+        while True:
+            stored = await asyncio.to_thread(
+                database.take, self._client, board=board, without=without
+            )
+            if stored is None:
+                return None
+            with suppress(EdgeCNNError):
+                return self._ticket(stored)
+            await asyncio.to_thread(database.finish, stored, error="it cannot be read")
+
+    def boards(self) -> list[str]:
+        """The names of boards for which jobs wait that nobody works on."""
+        return [] if self.database is None else self.database.waiting_boards()
+
+    def _ticket(self, stored: Stored) -> Ticket:
+        board, job, out = read_document(stored.document)
+        ticket = Ticket(self, stored, self._known.get(board.name, board), job, out)
+        self._held[stored.id] = ticket
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew())
+        return ticket
+
+    def drop(self, ticket: Ticket) -> None:
+        """Renew a job no more."""
+        if ticket.stored is not None:
+            self._held.pop(ticket.stored.id, None)
+        if not self._held and self._renewing is not None:
+            self._renewing.cancel()
+            self._renewing = None
+
+    async def _renew(self) -> None:
+        """Keep all jobs that are held, together; note those that another client has by now."""
+        assert self.database is not None
+        while True:
+            await asyncio.sleep(RENEW_SECS)
+            numbers = list(self._held)
+            try:
+                kept = await asyncio.to_thread(self.database.renew_all, numbers, self._client)
+            except EdgeCNNError:  # the database is away: it is asked again, the lease is longer
+                continue
+            for number in numbers:
+                if number not in kept and number in self._held:
+                    self._held[number].lost = True
 
     def _free_jobs_of_the_dead(self) -> None:
         """A client of this machine whose process is gone needs no minute to be believed dead."""
-        for job in self.database.jobs() if self.database is not None else ():
-            host, _, rest = job.client.partition(" ")
+        if self.database is None:
+            return
+        own = socket.gethostname()
+        gone = []
+        for client in self.database.busy_clients():
+            host, _, rest = client.partition(" ")
             number = rest.partition(" ")[0]
-            if job.state != "taken" or host != socket.gethostname() or not number.isdigit():
+            if host != own or not number.isdigit():
                 continue
             try:
                 os.kill(int(number), 0)
             except (ProcessLookupError, OverflowError):
-                assert self.database is not None
-                self.database.release(job)
+                gone.append(client)
             except PermissionError:
                 continue
-
-    def take(self) -> Stored | None:
-        """Any job that nobody works on; None when there is none."""
-        return self.database.take(self._client) if self.database is not None else None
-
-    @asynccontextmanager
-    async def working_on(self, stored: Stored) -> AsyncIterator[Ticket]:
-        """Renew a job that was taken while the block works on it; note it when it fails."""
-        database = self.database
-        assert database is not None
-
-        async def renew() -> None:
-            while True:
-                await asyncio.sleep(RENEW_SECS)
-                database.renew(stored)
-
-        task = asyncio.create_task(renew())
-        try:
-            yield Ticket(database, stored)
-        except Exception as error:
-            database.finish(stored, error=str(error) or type(error).__name__)
-            raise
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        if gone:
+            self.database.release_all(gone)
 
 
 class Ticket:
-    """A job that is held."""
+    """A job that is held: `remote.Hold`."""
 
-    def __init__(self, database: Database | None, stored: Stored | None) -> None:
-        self._database = database
-        self._stored = stored
+    def __init__(
+        self, queue: Queue, stored: Stored | None, board: Board, job: Job, out: Path
+    ) -> None:
+        self._queue = queue
+        self.stored = stored
+        self.board = board
+        self.job = job
+        self.out = out
+        self.lost = False
 
-    def done(self, results: Results) -> None:
-        """Keep the results, and note that the job is done."""
-        if self._database is not None and self._stored is not None:
-            added = self._database.add(results, label=LABEL, machine=self._stored.board)
-            self._database.finish(self._stored, session=added.session)
+    async def check(self) -> None:
+        """Raise TakenOverError when another client has the job by now."""
+        if self.stored is None:
+            return
+        database = self._queue.database
+        assert database is not None
+        if not await asyncio.to_thread(database.renew, self.stored):
+            raise self._taken_over()
+
+    async def keep(self, results: Results) -> bool:
+        """Store the results and note that the job is done, both or neither.
+
+        Raises TakenOverError when another client has the job by now.
+        """
+        if self.stored is None:
+            return False
+        database, stored = self._queue.database, self.stored
+        assert database is not None
+
+        def keep() -> bool:
+            return database.complete(stored, results, label=LABEL, machine=self.board.name)
+
+        if not await asyncio.to_thread(keep):
+            raise self._taken_over()
+        self._queue.drop(self)
+        return True
+
+    async def give_back(self, error: str = "") -> None:
+        """Let the job wait for another time, and note why."""
+        await self._end(lambda database, stored: database.release(stored, error=error))
+
+    async def fail(self, error: str) -> None:
+        """Note that the job cannot be done."""
+        await self._end(lambda database, stored: database.finish(stored, error=error))
+
+    async def _end(self, note: Any) -> None:
+        self._queue.drop(self)
+        if self.stored is not None:
+            with suppress(EdgeCNNError):  # the lease ends by itself
+                await asyncio.to_thread(note, self._queue.database, self.stored)
+
+    def _taken_over(self) -> TakenOverError:
+        self._queue.drop(self)
+        return TakenOverError(
+            f"{self.board.name}: another client has taken this job over",
+            hint="its results are stored once: see edgecnn boards jobs",
+        )
 
 
 def digest_of(board: Board, job: Job) -> str:
-    """What a job is known by: the board, the models and the words."""
-    identity = json.dumps([board.name, board.address, sorted(job.models), job.words])
+    """What a job is known by: the board's name, the models and the words."""
+    identity = json.dumps([board.name, sorted(job.models), job.words])
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
@@ -142,18 +239,41 @@ def document_of(board: Board, job: Job, out: Path) -> dict[str, Any]:
     """A job as JSON: nothing in it is secret."""
     return {
         "board": asdict(board),
-        "models": {digest: str(path.absolute()) for digest, path in job.models.items()},
+        "models": _as_texts(job.models),
+        "files": _as_texts(job.files),
         "words": list(job.words),
+        "command": job.command,
+        "repeat": list(job.repeat),
+        "nonce": job.nonce,
         "out": str(out.absolute()),
     }
+
+
+def _as_texts(files: Mapping[str, Path]) -> dict[str, str]:
+    return {digest: str(path.absolute()) for digest, path in files.items()}
 
 
 def read_document(document: Mapping[str, Any]) -> tuple[Board, Job, Path]:
     """What `document_of` wrote. Raises InputError for anything else."""
     board = read_field(Board, document.get("board"), "board")
-    models = read_field(Mapping[str, str], document.get("models"), "models")
+    check(board)
+    models, files = (
+        {digest: Path(path) for digest, path in found.items()}
+        for found in (
+            read_field(Mapping[str, str], document.get("models"), "models"),
+            read_field(Mapping[str, str], document.get("files", {}), "files"),
+        )
+    )
     words = read_field(tuple[str, ...], document.get("words"), "words")
     out = read_field(str, document.get("out"), "out")
     if not out.endswith(".json"):
         raise InputError("out is no .json file")
-    return board, Job({digest: Path(path) for digest, path in models.items()}, words), Path(out)
+    job = Job(
+        models,
+        words,
+        files,
+        read_field(str, document.get("command", ""), "command"),
+        read_field(tuple[str, ...], document.get("repeat", ()), "repeat"),
+        read_field(str, document.get("nonce", ""), "nonce"),
+    )
+    return board, job, Path(out)

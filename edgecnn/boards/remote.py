@@ -1,7 +1,8 @@
-"""Bring edgecnn, models and a job to a board, wait, and fetch the results.
+"""Measure a job on a board: send it, start it, wait, fetch the results.
 
-A job's folder there is named by what it is (edgecnn, models, words): a repeated command
-finds its job, whether it is under way or done, and measures nothing twice.
+A job's folder there has the job's name: a repeated command finds its job, whether it is under way
+or done, and measures nothing twice. The job runs without the client, which sleeps meanwhile and
+hears of what changes.
 """
 
 from __future__ import annotations
@@ -10,346 +11,368 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from edgecnn.boards import wheel
-from edgecnn.boards.connection import BoardError, LostError, ask, connected, execute
-from edgecnn.boards.health_report import troubles as health_troubles
+from edgecnn.boards.connection import (
+    BoardError,
+    JobError,
+    LostError,
+    TakenOverError,
+    ask,
+    connected,
+    execute,
+    listen,
+    nonsense,
+)
 from edgecnn.boards.inventory import Board
-from edgecnn.boards.runner import ANSWER
+from edgecnn.boards.preparing import Ready, prepare
+from edgecnn.boards.transfer import Parcel, fetch, parcel, parcels_of_model, send, upload
 from edgecnn.errors import EdgeCNNError
+from edgecnn.files import parse_json
+from edgecnn.progress import Progress, silent
+from edgecnn.repeat import Repeat
 from edgecnn.results import MAX_FILE_BYTES, Results
 from edgecnn.text import shortened
 
 if TYPE_CHECKING:
     import asyncssh
 
-FEWEST_BYTES = 200 << 20
-MOST_CLOCK_SECS = 300.0
-INSTALL_SECS = 1_800.0
-POLL_SECS = 1.0
-PATIENCE_SECS = 120.0
-"""How long a connection that broke off is tried again before the client leaves."""
-_FACTS = f"""
-import json, os, platform, shutil, sys, time
-home = os.path.expanduser("~/.local/share/edgecnn/board")
-os.makedirs(home, mode=0o700, exist_ok=True)
-missing = []
-for name in {["numpy", "click", "rich", "psutil", "jinja2"]!r}:
-    try:
-        __import__(name)
-    except Exception:
-        missing.append(name)
-print()
-print({ANSWER!r} + json.dumps({{
-    "home": home, "free": shutil.disk_usage(home).free, "time": time.time(),
-    "python": list(sys.version_info[:3]), "machine": platform.machine(), "missing": missing,
-    "executable": sys.executable}}))
-"""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A board that can take jobs: where its home is, and the words that start its Python."""
-
-    board: Board
-    home: PurePosixPath
-    python: str
-    code: PurePosixPath
-
-    def words(self, *arguments: str) -> list[str]:
-        """A command that runs edgecnn's code there."""
-        return ["env", f"PYTHONPATH={self.code}", f"EDGECNN_HOME={self.home}/data",
-                "PYTHONDONTWRITEBYTECODE=1", self.python, *arguments]  # fmt: skip
-
-
-async def prepare(connection: asyncssh.SSHClientConnection, board: Board) -> Ready:
-    """Look at a board and bring edgecnn there unless it has it. Raises BoardError."""
-    facts = _checked(board, await ask(connection, board, [board.python, "-"], script=_FACTS))
-    home = PurePosixPath(facts["home"])
-    name, content = wheel.build()
-    digest = wheel.digest(content)
-    code = home / f"code-{digest}"
-    present = await execute(connection, board, ["test", "-f", f"{code}/complete"])
-    if present[0] != 0:
-        await _upload(connection, board, {f"{home}/{digest}/{name}": content})
-        script = _UNPACK.format(source=f"{home}/{digest}/{name}", target=str(code))
-        await ask(connection, board, [board.python, "-"], script=script)
-    python = facts["executable"]
-    if facts["missing"] or board.extras:
-        python = await _environment(connection, board, home, f"{home}/{digest}/{name}", digest)
-    return Ready(board, home, python, code)
-
-
-_UNPACK = f"""
-import json, os, shutil, zipfile
-source, target = {{source!r}}, {{target!r}}
-shutil.rmtree(target + ".part", ignore_errors=True)
-shutil.rmtree(target, ignore_errors=True)
-zipfile.ZipFile(source).extractall(target + ".part")
-open(target + ".part/complete", "w").close()
-os.rename(target + ".part", target)
-print({ANSWER!r} + json.dumps({{{{"done": True}}}}))
-"""
-
-
-async def _environment(
-    connection: asyncssh.SSHClientConnection,
-    board: Board,
-    home: PurePosixPath,
-    source: str,
-    digest: str,
-) -> str:
-    """An environment of its own with what is missing; its Python."""
-    extras = ",".join(sorted(board.extras))
-    named = hashlib.sha256(f"{digest} {extras}".encode()).hexdigest()[:12]
-    folder = f"{home}/env-{named}"
-    python = f"{folder}/bin/python"
-    if (await execute(connection, board, ["test", "-f", f"{folder}/complete"]))[0] == 0:
-        return python
-    wanted = f"{source}[{extras}]" if extras else source
-    for command in (
-        [board.python, "-m", "venv", "--clear", folder],
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wanted],
-        ["touch", f"{folder}/complete"],
-    ):
-        code, out, err = await execute(connection, board, command, timeout=INSTALL_SECS)
-        if code != 0:
-            lines = [line for line in (err or out).splitlines() if line.strip()]
-            errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
-            raise BoardError(
-                f"{board.name}: cannot install edgecnn{f'[{extras}]' if extras else ''} there: "
-                f"{shortened(errors[0] if errors else 'no reason given', 160)}",
-                hint="does it reach a package index? Else install the packages there and name "
-                "that Python with --python",
-            )
-    return python
-
-
-def _checked(board: Board, facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The facts of a board, of the right types, or why it cannot be used."""
-    try:
-        version = tuple(int(part) for part in facts["python"])
-        free, clock = float(facts["free"]), float(facts["time"])
-        home, executable = str(facts["home"]), str(facts["executable"])
-        missing = [str(name) for name in facts["missing"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise BoardError(f"{board.name}: gave an answer that is none", hint="") from error
-    if version < (3, 11):
-        shown = ".".join(map(str, version[:2]))
-        raise BoardError(
-            f"{board.name}: has Python {shown}, 3.11 or newer is needed",
-            hint="install one there and pass its path: edgecnn boards add … --python PATH",
-        )
-    if free < FEWEST_BYTES:
-        raise BoardError(
-            f"{board.name}: {free / 1e6:.0f} MB are free in {shortened(home, 80)}, "
-            f"{FEWEST_BYTES >> 20} MiB are needed",
-            hint="free some space there",
-        )
-    off = clock - time.time()
-    if abs(off) > MOST_CLOCK_SECS:
-        raise BoardError(
-            f"{board.name}: its clock is {abs(off) / 60:.0f} minutes "
-            f"{'ahead' if off > 0 else 'behind'}",
-            hint="set its clock: dates of results would be wrong",
-        )
-    return {"home": home, "executable": executable, "missing": missing}
-
-
-async def _upload(
-    connection: asyncssh.SSHClientConnection, board: Board, files: Mapping[str, bytes | Path]
-) -> None:
-    """Write files there: under another name first, so that none is ever half there."""
-    import asyncssh
-
-    try:
-        async with connection.start_sftp_client() as sftp:
-            for target, content in files.items():
-                await sftp.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
-                if isinstance(content, Path):
-                    await sftp.put(str(content), f"{target}.part")
-                else:
-                    async with sftp.open(f"{target}.part", "wb") as file:
-                        await file.write(content)
-                await sftp.posix_rename(f"{target}.part", target)
-    except asyncssh.SFTPError as error:
-        raise BoardError(
-            f"{board.name}: cannot write there: {shortened(error.reason or 'no reason', 120)}",
-            hint="is its disk full, or its home not writable?",
-        ) from None
-    except (OSError, asyncssh.Error) as error:
-        raise LostError(
-            f"{board.name}: the connection broke off: {shortened(str(error), 120)}",
-            hint="run the same command again",
-        ) from None
+PATIENCE_SECS = 180.0
+"""How long a connection that broke off is tried again before the client leaves: a board that
+reboots is back by then."""
+AGAIN_SECS = 2.0
+MOST_STARTS = 4
+"""A job that stops in the middle so often does not get to its end there."""
+_FILE = "{file:"
+STATES = ("absent", "queued", "running", "done", "sick", "stopped", "fetched")
 
 
 @dataclass(frozen=True)
 class Job:
-    """Models to measure and the words of `edgecnn benchmark` beside them."""
+    """Models to measure and the words of `edgecnn benchmark` beside them.
+
+    `files` are other files that the words name, by the name that `file_word` gives them there.
+    """
 
     models: Mapping[str, Path]
     """sha256 → file."""
     words: tuple[str, ...]
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """sha256 → file."""
+    command: str = ""
+    """What the user typed; noted in the results."""
+    repeat: tuple[str, ...] = ()
+    """What the command line here says beside the row's own options; noted in the results."""
+    nonce: str = ""
+    """Tells a new measurement from an earlier one of the same job; empty where the same job is
+    always the same measurement."""
 
     def name(self, code: str) -> str:
         """What the job is known by on a board."""
-        identity = json.dumps([code, sorted(self.models), self.words])
-        return hashlib.sha256(identity.encode()).hexdigest()[:20]
+        identity = [sorted(self.models), self.words, self.nonce or code]
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
+
+
+def file_word(digest: str) -> str:
+    """What stands in a job's words for the place that a file has on the board."""
+    return f"{_FILE}{digest}}}"
+
+
+class Hold(Protocol):
+    """Who works on a job holds it, so that nobody else does."""
+
+    async def check(self) -> None:
+        """Raise TakenOverError when somebody else has it by now."""
+
+    async def keep(self, results: Results) -> bool:
+        """Store the results; whether they are stored, so that the board need not keep them."""
+
+
+class Unheld:
+    """Where there is no queue."""
+
+    async def check(self) -> None:
+        """Nobody else can have it."""
+
+    async def keep(self, results: Results) -> bool:  # noqa: ARG002
+        """The file alone has the results."""
+        return False
 
 
 async def measure(
-    board: Board, job: Job, out: Path, say: Callable[[str], None], *, force: bool = False
-) -> Results:
-    """Measure a job on a board, or take up what is there; results are written to `out`.
-
-    A connection that breaks off is made again; one that never was made is an error at once.
-    Raises BoardError.
-    """
-    lost_at: float | None = None
-    reached = False
-    while True:
-        try:
-            async with connected(board) as connection:
-                lost_at, reached = None, True
-                ready = await prepare(connection, board)
-                return await _through(connection, ready, job, out, say, force=force)
-        except LostError as error:
-            now = time.monotonic()
-            lost_at = lost_at if lost_at is not None else now
-            if not reached or now - lost_at > PATIENCE_SECS:
-                raise
-            say(f"{error.message}; trying again")
-            force = False
-            await asyncio.sleep(2.0)
-
-
-async def _through(
-    connection: asyncssh.SSHClientConnection,
-    ready: Ready,
+    board: Board,
     job: Job,
     out: Path,
     say: Callable[[str], None],
     *,
-    force: bool,
+    force: bool = False,
+    hold: Hold | None = None,
+    gate: AbstractAsyncContextManager[Any] | None = None,
+    progress: Progress = silent,
 ) -> Results:
-    board = ready.board
-    folder = ready.home / "jobs" / job.name(ready.code.name)
-    status = await _status(connection, ready, folder)
-    if force and status["state"] in ("done", "stopped"):
-        await execute(connection, board, ["rm", "-rf", str(folder)])
-        status = {"state": "absent"}
-    if status["state"] == "absent":
-        await _send(connection, ready, job, folder)
-    while status["state"] != "done":
-        if status["state"] in ("absent", "stopped"):
-            await _require_health(connection, ready)
-            await _start(connection, ready, folder)
-        await asyncio.sleep(POLL_SECS)
-        before, status = status, await _status(connection, ready, folder)
-        if status["state"] != before["state"]:
-            say(f"{board.name}: {status['state']}")
-    if status["exit"] != 0:
-        lines = [line for line in status["log"].splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith("error: ")] or lines[-1:]
-        await execute(connection, board, ["rm", "-f", f"{folder}/state.json"])
-        raise BoardError(
-            f"{board.name}: {shortened((errors or ['no reason given'])[-1], 200)}",
-            hint=f"edgecnn benchmark ended with {status['exit']} there",
-        )
-    results = await _fetch(connection, board, folder, out)
-    # Measured and here: the same command is a new measurement next time.
-    await execute(connection, board, ["rm", "-rf", str(folder)])
-    return results
+    """Measure a job on a board, or take up what is there; results are written to `out`.
 
+    Connections are made inside of `gate`, where many boards are reached at once.
 
-async def _require_health(connection: asyncssh.SSHClientConnection, ready: Ready) -> None:
-    """Raise BoardError for a board that is throttled or out of memory: its numbers would lie."""
-    command = ready.words("-m", "edgecnn.benchmarking.health", "--brief")
-    found = await ask(connection, ready.board, command)
-    try:
-        troubles = list(health_troubles(found))
-    except (KeyError, TypeError, ValueError) as error:
-        raise BoardError(f"{ready.board.name}: gave an answer that is none", hint="") from error
-    if troubles:
-        raise BoardError(
-            f"{ready.board.name}: not fit to measure: {'; '.join(troubles)}",
-            hint=f"edgecnn boards check {ready.board.name}",
-        )
-
-
-async def _send(
-    connection: asyncssh.SSHClientConnection, ready: Ready, job: Job, folder: PurePosixPath
-) -> None:
-    """The job, and models that the board does not have yet."""
-    paths, files = [], {}
-    for digest, path in job.models.items():
-        target = ready.home / "models" / digest / path.name
-        paths.append(str(target))
-        present = await execute(connection, ready.board, ["test", "-f", str(target)])
-        if present[0] != 0:
-            files[str(target)] = path
-    words = ["benchmark", *paths, *job.words, "--out", "results.json"]
-    await _upload(connection, ready.board, files)
-    document = json.dumps({"words": words}).encode()
-    await _upload(connection, ready.board, {str(folder / "job.json"): document})
-
-
-async def _start(
-    connection: asyncssh.SSHClientConnection, ready: Ready, folder: PurePosixPath
-) -> None:
-    """Let the job run there by itself: it outlives the connection."""
-    runner = ready.words("-m", "edgecnn.boards.runner", str(folder))
-    script = 'setsid nohup "$@" >/dev/null 2>&1 </dev/null &'
-    await execute(connection, ready.board, ["sh", "-c", script, "sh", *runner])
-    await asyncio.sleep(0.5)
-
-
-async def _status(
-    connection: asyncssh.SSHClientConnection, ready: Ready, folder: PurePosixPath
-) -> dict[str, Any]:
-    command = ready.words("-m", "edgecnn.boards.runner", "--status", str(folder))
-    found = await ask(connection, ready.board, command)
-    state, exit_code = found.get("state"), found.get("exit", 0)
-    states = ("absent", "queued", "running", "done", "stopped")
-    if state not in states or not isinstance(exit_code, int):
-        raise BoardError(f"{ready.board.name}: gave an answer that is none", hint="")
-    return {"state": state, "exit": exit_code, "log": str(found.get("log", ""))}
-
-
-async def _fetch(
-    connection: asyncssh.SSHClientConnection, board: Board, folder: PurePosixPath, out: Path
-) -> Results:
-    """The results, checked as any file from a stranger, and written to `out`."""
-    import asyncssh
-
-    from edgecnn.files import atomic_path
-
-    source = str(folder / "results.json")
-    try:
-        async with connection.start_sftp_client() as sftp:
-            size = (await sftp.stat(source)).size or 0
-            if size > MAX_FILE_BYTES:
-                raise BoardError(f"{board.name}: its results are larger than is read", hint="")
-            async with sftp.open(source, "rb") as file:
-                content: Any = await file.read(size)
-    except asyncssh.SFTPError as error:
-        raise BoardError(
-            f"{board.name}: left no results: {shortened(error.reason or '', 120)}",
-            hint="pass --force to measure again",
-        ) from None
-    except (OSError, asyncssh.Error) as error:
-        raise LostError(f"{board.name}: the connection broke off: {error}", hint="") from None
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(content)
+    A connection that breaks off is made again; one that never was made is an error at once.
+    Raises BoardError, of which a JobError is the job's own fault.
+    """
+    lost_at: float | None = None
+    reached = False
+    work = _Work(board, job, out, hold=hold or Unheld(), say=say, progress=progress, force=force)
+    while True:
         try:
-            return Results.load(temporary)
-        except EdgeCNNError as error:
+            async with AsyncExitStack() as stack:
+                async with gate or nullcontext():
+                    connection = await stack.enter_async_context(connected(board))
+                reached = True
+                return await work.through(connection, await prepare(connection, board))
+        except LostError as error:
+            now = time.monotonic()
+            if lost_at is None or work.heard:
+                lost_at, work.heard = now, False
+            if not reached or now - lost_at > PATIENCE_SECS:
+                raise
+            say(f"{error.message}; trying again")
+            await asyncio.sleep(AGAIN_SECS)
+
+
+class _Work:
+    """One job on one board, over as many connections as it takes."""
+
+    def __init__(
+        self,
+        board: Board,
+        job: Job,
+        out: Path,
+        *,
+        hold: Hold,
+        say: Callable[[str], None],
+        progress: Progress,
+        force: bool,
+    ) -> None:
+        self._board = board
+        self._job = job
+        self._out = out
+        self._say = say
+        self._hold = hold
+        self._progress = progress
+        self._force = self._overwrite = force
+        self._starts = 0
+        self._told = ""
+        self.heard = False
+        """Whether the job was heard of since that was last looked at."""
+
+    async def through(self, connection: asyncssh.SSHClientConnection, ready: Ready) -> Results:
+        """From wherever the job stands to its results. Raises BoardError."""
+        folder = ready.home / "jobs" / self._job.name(ready.code.name)
+        found = await self._status(connection, ready, folder)
+        if self._force and found["state"] in ("done", "stopped", "sick"):
+            await execute(connection, self._board, ["rm", "-rf", str(folder)])
+            found = {"state": "absent"}
+        self._force = False
+        while found["state"] != "done":
+            if found["state"] == "fetched":
+                await self._hold.check()
+                raise TakenOverError(
+                    f"{self._board.name}: another client has fetched this job's results",
+                    hint="see edgecnn boards jobs",
+                )
+            if found["state"] not in ("queued", "running"):
+                await self._hold.check()
+                await self._start(connection, ready, folder, fresh=found["state"] == "absent")
+            found = await self._follow(connection, ready, folder)
+        if found["exit"] != 0:
+            await self._failed(connection, ready, folder, found)
+        await self._hold.check()
+        results = await self._fetch(connection, folder)
+        stored = await self._hold.keep(results)
+        if stored:
+            await self._clear(connection, ready, folder)
+        else:  # the same command is a new measurement next time
+            await execute(connection, self._board, ["rm", "-rf", str(folder)])
+        return results
+
+    async def _start(
+        self,
+        connection: asyncssh.SSHClientConnection,
+        ready: Ready,
+        folder: PurePosixPath,
+        *,
+        fresh: bool,
+    ) -> None:
+        """Let the job run there by itself: it outlives the connection."""
+        self._starts += 1
+        if self._starts > MOST_STARTS:
             raise BoardError(
-                f"{board.name}: its results cannot be read: {shortened(error.message, 160)}",
+                f"{self._board.name}: the job stopped in the middle {MOST_STARTS} times",
+                hint="is it out of memory or disk, or does it restart? edgecnn boards check "
+                f"{self._board.name}",
+            )
+        if self._starts > 1:
+            await prepare(connection, self._board)  # says it where its disk is full by now
+        if fresh:
+            await self._send(connection, ready, folder)
+        command = ready.words("-m", "edgecnn.boards.runner", "--start", str(folder))
+        answer = await ask(connection, self._board, command)
+        if problem := answer.get("problem"):
+            said = _printable(shortened(str(problem), 120))
+            raise BoardError(
+                f"{self._board.name}: cannot write there: {said}",
+                hint="is its disk full, or its home not writable?",
+            )
+
+    async def _send(
+        self, connection: asyncssh.SSHClientConnection, ready: Ready, folder: PurePosixPath
+    ) -> None:
+        """The job, and the models and files that the board does not have yet."""
+        models = {digest: parcels_of_model(path) for digest, path in self._job.models.items()}
+        files = {digest: parcel(path) for digest, path in self._job.files.items()}
+        parcels = [*files.values(), *(each for group in models.values() for each in group)]
+        python = ready.python
+        await send(connection, self._board, python, ready.home, list(_unique(parcels)))
+        paths = [str(ready.home / group[0].place) for group in models.values()]
+        places = {file_word(digest): str(ready.home / each.place) for digest, each in files.items()}
+        words = ["benchmark", *paths, *(_placed(word, places) for word in self._job.words)]
+        document = json.dumps({"words": [*words, "--out", "results.json"]}).encode()
+        await upload(connection, self._board, {str(folder / "job.json"): document})
+
+    async def _status(
+        self, connection: asyncssh.SSHClientConnection, ready: Ready, folder: PurePosixPath
+    ) -> dict[str, Any]:
+        command = ready.words("-m", "edgecnn.boards.runner", "--status", str(folder))
+        return self._checked(await ask(connection, self._board, command))
+
+    async def _follow(
+        self, connection: asyncssh.SSHClientConnection, ready: Ready, folder: PurePosixPath
+    ) -> dict[str, Any]:
+        """Wait until nobody works on the job any more; how it stands then."""
+        command = ready.words("-m", "edgecnn.boards.runner", "--follow", str(folder))
+        last: dict[str, Any] = {}
+        async with aclosing(listen(connection, self._board, command)) as answers:
+            async for answer in answers:
+                last = self._checked(answer)
+                self.heard = True
+                self._tell(last)
+        if last.get("state") in (None, "queued", "running"):
+            raise LostError(
+                f"{self._board.name}: it stopped answering", hint="run the same command again"
+            )
+        if last["state"] == "sick":
+            found = last.get("troubles")
+            told = "; ".join(map(str, found)) if isinstance(found, list) else "no reason given"
+            raise BoardError(
+                f"{self._board.name}: not fit to measure: {_printable(shortened(told, 200))}",
+                hint=f"edgecnn boards check {self._board.name}",
+            )
+        return last
+
+    def _tell(self, found: Mapping[str, Any]) -> None:
+        state = str(found["state"])
+        if state != self._told:
+            self._told = state
+            self._say(f"{self._board.name}: {state}")
+        step = found.get("progress")
+        if isinstance(step, list) and len(step) == 4:
+            stage, done, total, what = step
+            if type(done) is int and type(total) is int and 0 <= done <= total:
+                words = shortened(_printable(f"{stage} {what}"), 80)
+                self._progress(self._board.name, done, total, words)
+
+    def _checked(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        state, code = found.get("state"), found.get("exit", 0)
+        if state not in STATES or type(code) is not int:
+            raise nonsense(self._board)
+        return {**found, "exit": code, "log": str(found.get("log", ""))}
+
+    async def _failed(
+        self,
+        connection: asyncssh.SSHClientConnection,
+        ready: Ready,
+        folder: PurePosixPath,
+        found: Mapping[str, Any],
+    ) -> NoReturn:
+        """Raise JobError for a benchmark that ended with an error, in its own words; BoardError
+        where the board is at fault: it is taken up from where it was then.
+        """
+        lines = [line for line in found["log"].splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("error: ")] or lines[-1:]
+        last = (errors or ["no reason given"])[-1].removeprefix("error: ")
+        said = _printable(shortened(last, 200))
+        full = "No space left" in said or "disk is full" in said
+        if full or not self._job.nonce:
+            await execute(connection, self._board, ["rm", "-f", f"{folder}/state.json"])
+        else:
+            await self._clear(connection, ready, folder)
+        if full:
+            raise BoardError(f"{self._board.name}: {said}", hint="free some space there")
+        raise JobError(
+            f"{self._board.name}: {said}",
+            hint=f"edgecnn benchmark ended with {found['exit']} there",
+        )
+
+    async def _clear(
+        self, connection: asyncssh.SSHClientConnection, ready: Ready, folder: PurePosixPath
+    ) -> None:
+        """Leave nothing of the job there but a mark."""
+        command = ready.words("-m", "edgecnn.boards.runner", "--fetched", str(folder))
+        await execute(connection, self._board, command)
+
+    async def _fetch(
+        self, connection: asyncssh.SSHClientConnection, folder: PurePosixPath
+    ) -> Results:
+        """The results, checked as any file from a stranger, and written to `out`.
+
+        What only this machine knows is put into them: the board's name, the command that was
+        typed here, where the models lie.
+        """
+        source = str(folder / "results.json")
+        content = await fetch(connection, self._board, source, MAX_FILE_BYTES)
+        try:
+            found = Results.from_dict(parse_json(content.decode("utf-8", "replace"), "results"))
+        except EdgeCNNError as error:
+            raise JobError(
+                f"{self._board.name}: its results cannot be read: {shortened(error.message, 160)}",
                 hint="pass --force to measure again",
             ) from error
+        machine = {"name": self._board.name, **found.environment.machine}
+        job = self._job
+        results = replace(
+            found,
+            environment=replace(found.environment, machine=machine),
+            command=job.command or found.command,
+            repeat=Repeat(job.repeat, {digest: str(path) for digest, path in job.models.items()}),
+        )
+        if self._overwrite or not self._out.exists() or is_of(self._out, self._board, job):
+            results.save(self._out)
+        else:
+            self._say(f"{self._board.name}: {self._out} holds something else and was left alone")
+        return results
+
+
+def is_of(out: Path, board: Board, job: Job) -> bool:
+    """Whether a results file is of this job on this board."""
+    try:
+        found = Results.load(out)
+    except EdgeCNNError:
+        return False
+    same = found.environment.machine.get("name") == board.name and found.command == job.command
+    return same and set(job.models) <= {row.artifact.sha256 for row in found.measurements}
+
+
+def _placed(word: str, places: Mapping[str, str]) -> str:
+    for token, place in places.items():
+        word = word.replace(token, place)
+    return word
+
+
+def _unique(parcels: Sequence[Parcel]) -> Sequence[Parcel]:
+    return list({each.place: each for each in parcels}.values())
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "�" for char in text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from email.parser import Parser
 from importlib import metadata
 from pathlib import Path
 
@@ -44,6 +45,17 @@ def build() -> tuple[str, bytes]:
 def digest(content: bytes) -> str:
     """What a wheel is known by."""
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def requirements() -> list[str]:
+    """What edgecnn and its extras need, a requirement a line ("numpy>=1.26")."""
+    text = _metadata(edgecnn.__version__)
+    return Parser().parsestr(text, headersonly=True).get_all("Requires-Dist") or []
+
+
+def needs() -> str:
+    """What the requirements are known by."""
+    return digest("\n".join(sorted(requirements())).encode())
 
 
 def _metadata(version: str) -> str:

@@ -113,8 +113,11 @@ def command(
         )
     models = [check_model_path(path) for path in without_sidecars(artifacts) or artifacts]
     options.claim(out)
+    on_boards.refuse_nobody(on)
     if on:
-        on_boards.measure(on, models, out, force=force)
+        on_boards.measure(
+            on, models, out, data=data, data_dir=data_dir, reading=reading, force=force
+        )
         return
     if sustained:
         protocol = replace(protocol, sustained_secs=parse_duration(sustained))

@@ -36,6 +36,9 @@ def command() -> None:
 )
 @click.option("--key", default="", help="A private key, if it is none that ssh tries by itself.")
 @click.option("--tag", "tags", multiple=True, help="A name for several boards; once for each.")
+@click.option(
+    "--offline", is_flag=True, help="It has no network: send what it needs as wheels at once."
+)
 @options.force()
 def add(
     *,
@@ -45,12 +48,13 @@ def add(
     extras: tuple[str, ...],
     key: str,
     tags: tuple[str, ...],
+    offline: bool,
     force: bool,
 ) -> None:
     """Enter the board NAME at ADDRESS, as in ssh://pi@10.0.0.7 (no password: use a key)."""
     from edgecnn.boards import inventory
 
-    board = inventory.Board(address, python, extras, key, tags, name)
+    board = inventory.Board(address, python, extras, key, tags, name, offline)
     inventory.add(board, force=force)
     click.echo(f"{name} added to {inventory.file_of_boards()}; edgecnn boards check {name}")
 
@@ -132,7 +136,11 @@ def jobs() -> None:
 
 @command.command(short_help="Take up jobs whose client is gone.")
 def resume() -> None:
-    """Take up every job that nobody works on: fetch what was measured, measure what was not."""
+    """Take up every job that nobody works on, board by board, side by side: fetch what was
+    measured, measure what was not.
+
+    A board that cannot measure now is taken out, and its jobs wait for another time.
+    """
     from edgecnn.cli import on_boards
 
     on_boards.resume()

@@ -2,59 +2,98 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli import repetition
+from edgecnn.cli import options, repetition
+from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:
     from edgecnn.boards.inventory import Board
-    from edgecnn.boards.queue import Queue
     from edgecnn.boards.remote import Job
+    from edgecnn.cli.datasets import Reading
     from edgecnn.errors import EdgeCNNError
     from edgecnn.results import Results
-    from edgecnn.store.sql import Job as Stored
 
-NOT_SENT = frozenset({"--on", "--out", "--force", "--debug", "--data-dir"})
+NOT_SENT = frozenset(
+    {"--on", "--out", "--force", "--debug", "--data", "--data-dir", "--classes", "--exif"}
+    | {"--strict"}
+)
+"""Options that mean something here alone; data are read here and sent."""
+FILES = ("--preprocessing", "--labels")
+"""Options whose value may be the path of a file of this machine."""
 
 
-def measure(names: Sequence[str], models: Sequence[Path], out: Path, *, force: bool) -> None:
+def refuse_nobody(names: Sequence[str]) -> None:
+    """Raise InputError for an --on that names no board: this machine was not meant."""
+    from click.core import ParameterSource
+
+    from edgecnn.errors import InputError
+
+    source = click.get_current_context().get_parameter_source("on")
+    if not names and source is ParameterSource.COMMANDLINE:
+        raise InputError("--on names no board", hint="edgecnn boards list")
+
+
+def measure(
+    names: Sequence[str],
+    models: Sequence[Path],
+    out: Path,
+    *,
+    data: str | None,
+    data_dir: Path | None,
+    reading: Reading,
+    force: bool,
+) -> None:
     """Measure `models` on boards with the options of the command that runs now, and print a table.
 
-    With several boards each has a file of its own beside `out`. A board that fails is a line;
-    the others go on, and the command then ends with exit code 1 (3 when none could measure).
+    With several boards each has a file of its own beside `out`, and a page shows them side by
+    side. A board that fails is a line; the others continue, and the command then ends with exit
+    code 1 (3 when none could measure). The same command again measures what is missing.
     """
     from edgecnn.boards import inventory
     from edgecnn.boards.queue import Queue
-    from edgecnn.boards.remote import Job
+    from edgecnn.boards.remote import is_of
+    from edgecnn.boards.work import measure_all
     from edgecnn.cli.tables import show
     from edgecnn.errors import GateError
-    from edgecnn.formats.check import digest_of
+    from edgecnn.files import refuse_overwrite
+    from edgecnn.results import Results
 
     boards = inventory.choose(names)
-    job = Job({digest_of(path)[0]: path for path in models}, tuple(_words()))
+    job = _job(models, data, data_dir, reading)
     outs = {board.name: _file_for(board, out, alone=len(boards) == 1) for board in boards}
-    for path in outs.values():
-        _refuse(path, force=force)
-    queue = Queue.open()
-    try:
-        measured, failed = asyncio.run(_all(queue, boards, job, outs, force=force))
-    finally:
-        queue.close()
+    measured: dict[str, Results] = {}
+    for board in boards:
+        path = outs[board.name]
+        if path.exists() and not force and is_of(path, board, job):
+            _say(f"{board.name}: measured already ({path}); --force measures again")
+            measured[board.name] = Results.load(path)
+        else:
+            refuse_overwrite(path, force=force)
+    waiting = [board for board in boards if board.name not in measured]
+    failed: Mapping[str, EdgeCNNError] = {}
+    if waiting:
+        queue = Queue.open()
+        try:
+            with shown() as progress:
+                found = measure_all(queue, waiting, job, outs, _say, force=force, progress=progress)
+        finally:
+            queue.close()
+        measured |= found.results
+        failed = found.errors
     if measured:
         show(list(measured.values()))
-        files = " ".join(str(outs[name]) for name in measured)
-        click.echo(f"{files}; a page of it: edgecnn report {files} --out boards.html")
-    for error in failed.values():
-        click.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"  → {error.hint}", err=True)
+        paths = [outs[name] for name in measured]
+        _page(paths, list(measured.values()), out, force=force)
+    errors = list(failed.values())
+    for error in errors if measured else errors[1:]:
+        _show_error(error)
     if failed and not measured:
-        raise next(iter(failed.values()))
+        raise errors[0]
     if failed:
         raise GateError(
             f"{len(failed)} of {len(boards)} boards did not measure: {', '.join(failed)}",
@@ -62,89 +101,129 @@ def measure(names: Sequence[str], models: Sequence[Path], out: Path, *, force: b
         )
 
 
-async def _all(
-    queue: Queue, boards: Sequence[Board], job: Job, outs: Mapping[str, Path], *, force: bool
-) -> tuple[dict[str, Results], dict[str, EdgeCNNError]]:
-    """Every board side by side: what was measured, and what went wrong, by board."""
-    from edgecnn.boards.remote import measure as measure_on
-    from edgecnn.errors import EdgeCNNError
+def resume() -> None:
+    """Take up the jobs that nobody works on, board by board, side by side."""
+    from edgecnn.boards.queue import Queue
+    from edgecnn.boards.work import work_off
+    from edgecnn.errors import GateError
 
-    async def one(board: Board) -> Results | EdgeCNNError:
-        try:
-            async with queue.held(board, job, outs[board.name]) as ticket:
-                results = await measure_on(board, job, outs[board.name], _say, force=force)
-                ticket.done(results)
-                return results
-        except EdgeCNNError as error:
-            return error
+    queue = Queue.open()
+    try:
+        with shown() as progress:
+            found = work_off(queue, _say, progress=progress)
+    finally:
+        queue.close()
+    for path in found.files:
+        click.echo(path)
+    for error in (*found.failed, *found.errors.values()):
+        _show_error(error)
+    if found.failed or found.errors:
+        out = f", {len(found.errors)} boards were taken out" if found.errors else ""
+        raise GateError(
+            f"{len(found.files)} jobs done, {len(found.failed)} failed{out}",
+            hint="edgecnn boards jobs",
+        )
+    click.echo(f"{len(found.files)} jobs taken up")
 
-    found = dict(zip([board.name for board in boards],
-                     await asyncio.gather(*map(one, boards)), strict=True))  # fmt: skip
-    return (
-        {name: each for name, each in found.items() if not isinstance(each, EdgeCNNError)},
-        {name: each for name, each in found.items() if isinstance(each, EdgeCNNError)},
+
+def _job(models: Sequence[Path], data: str | None, data_dir: Path | None, reading: Reading) -> Job:
+    """The command that runs now as a job: its words, and the files that they name."""
+    from edgecnn.boards.remote import Job, file_word
+    from edgecnn.boards.transfer import parcel
+    from edgecnn.cli.benchmark import command as benchmark
+    from edgecnn.formats.check import digest_of
+
+    files: dict[str, Path] = {}
+    context = click.get_current_context()
+    values = dict(context.params)
+    for param in _sent_options(context):
+        value = values.get(param.name or "")
+        if param.opts[0] in FILES and isinstance(value, str) and Path(value).is_file():
+            digest = parcel(Path(value)).sha256
+            files[digest] = Path(value)
+            values[str(param.name)] = file_word(digest)
+    words = repetition.words(_sent_options(context), values)
+    if data:
+        digest, path = _sent_data(data, models, data_dir, reading)
+        files[digest] = path
+        words += ["--data", f"sent:{file_word(digest)}"]
+    return Job(
+        {digest_of(path)[0]: path for path in models},
+        tuple(words),
+        files,
+        options.as_typed(),
+        repetition.shared_words(benchmark),
     )
 
 
-def resume() -> None:
-    """Take up the jobs that nobody works on, one after the other."""
-    from edgecnn.boards.queue import Queue, read_document
-    from edgecnn.boards.remote import measure as measure_on
-    from edgecnn.errors import EdgeCNNError, GateError
-
-    queue = Queue.open()
-    done, failed = 0, 0
-    try:
-        while (stored := queue.take()) is not None:
-            try:
-                board, job, out = read_document(stored.document)
-                asyncio.run(_one_taken(queue, stored, measure_on(board, job, out, _say)))
-            except EdgeCNNError as error:
-                failed += 1
-                click.echo(f"error: {error.message}", err=True)
-            else:
-                done += 1
-                click.echo(out)
-    finally:
-        queue.close()
-    if failed:
-        raise GateError(f"{failed} of {done + failed} jobs failed", hint="edgecnn boards jobs")
-    click.echo(f"{done} jobs taken up")
-
-
-async def _one_taken(queue: Queue, stored: Stored, work: Awaitable[Results]) -> None:
-    async with queue.working_on(stored) as ticket:
-        ticket.done(await work)
-
-
-def _words() -> list[str]:
-    """The options of the command that runs now, as a board is given them."""
-    from edgecnn.errors import InputError
-
-    context = click.get_current_context()
-    place = str(context.params.get("data") or "")
-    if ":" in place or context.params.get("data_dir"):
-        raise InputError(
-            f"data of this machine do not travel to a board: {place[:80]}",
-            hint="measure there without --data, or with data that it can load by name (digits)",
-        )
-    chosen = [
+def _sent_options(context: click.Context) -> list[click.Option]:
+    return [
         param
         for param in context.command.params
         if isinstance(param, click.Option) and NOT_SENT.isdisjoint(param.opts)
     ]
-    return repetition.words(chosen, context.params)
+
+
+def _sent_data(
+    data: str, models: Sequence[Path], data_dir: Path | None, reading: Reading
+) -> tuple[str, Path]:
+    """(digest, file) of the split that is measured, read here as the models were trained."""
+    from edgecnn.boards.transfer import parcel
+    from edgecnn.cli.datasets import load_data, split_of
+    from edgecnn.data.set_apart import without_calibration
+    from edgecnn.data.sources import sent
+    from edgecnn.embedded_manifest import load_artifact
+    from edgecnn.places import cache_home
+
+    dataset = load_data(data, data_dir=data_dir, seed=split_of(models), reading=reading)
+    dataset = without_calibration(dataset, [load_artifact(path).manifest for path in models])
+    folder = cache_home() / "sent"
+    path = folder / f"{dataset.sha256[:32]}.zip"
+    with shown() as progress:
+        sent.write(dataset, path, progress=progress)
+    digest = parcel(path).sha256
+    # Under its own digest: a job that waits needs these bytes, whatever is measured meanwhile.
+    kept = path.replace(folder / f"{digest}.zip")
+    return digest, kept
+
+
+def _page(files: Sequence[Path], results: Sequence[Results], out: Path, *, force: bool) -> None:
+    """Say where the results are; of several boards write the page that shows them side by side."""
+    from edgecnn.reporting import write
+
+    if len(files) == 1:
+        page = files[0].with_suffix(".html")
+        click.echo(f"{files[0]}; a page of it: edgecnn report {files[0]} --out {page}")
+        return
+    for path in files:
+        click.echo(path)
+    page = out.with_suffix(".html")
+    if page.exists() and not force and not _is_report(page):
+        click.echo(f"{page} holds something else and was left alone", err=True)
+        return
+    for written in write(list(results), page):
+        click.echo(f"{written}: the boards side by side")
+
+
+def _is_report(page: Path) -> bool:
+    """Whether a file is a page that edgecnn made."""
+    from edgecnn.errors import EdgeCNNError
+    from edgecnn.reporting import extract
+
+    try:
+        return bool(extract.read_embedded(page))
+    except EdgeCNNError:
+        return False
 
 
 def _file_for(board: Board, out: Path, *, alone: bool) -> Path:
     return out if alone else out.with_name(f"{out.stem}.{board.name}{out.suffix}")
 
 
-def _refuse(path: Path, *, force: bool) -> None:
-    """A file of other results is not overwritten; one of the same job is written again."""
-    from edgecnn.files import refuse_overwrite
-
-    refuse_overwrite(path, force=force)
+def _show_error(error: EdgeCNNError) -> None:
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  → {error.hint}", err=True)
 
 
 def _say(line: str) -> None:

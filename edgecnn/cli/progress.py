@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import click
@@ -73,11 +74,13 @@ def _bar() -> Iterator[Progress]:
 
 
 class _Lines:
-    """A line when a stage begins and ends and every few seconds in between, with the time left."""
+    """A line when a stage begins and ends and every few seconds in between, with the time left.
+
+    Stages may run side by side: each board is one.
+    """
 
     def __init__(self) -> None:
-        self._stage: tuple[str, int] | None = None
-        self._began = (0.0, 0)
+        self._stages: dict[str, _Stage] = {}
         self._told_at = 0.0
         self._line = "working"
 
@@ -92,19 +95,31 @@ class _Lines:
 
     def __call__(self, stage: str, done: int, total: int, message: str = "") -> None:
         now = time.monotonic()
-        begins = self._stage is None or self._stage[0] != stage
-        if self._stage != (stage, total):  # what a resumed stage had done before took no time
-            self._stage = (stage, total)
-            self._began = (now, done)
-        if not begins and done < total and now - self._told_at < LINE_EVERY_SECS:
+        known = self._stages.get(stage)
+        if known is None or known.total != total:  # what a resumed stage had done took no time
+            told_at = known.told_at if known else -LINE_EVERY_SECS
+            known = self._stages[stage] = _Stage(total, now, done, told_at)
+        if done >= total:
+            self._stages.pop(stage)  # the same stage may begin again
+        elif now - known.told_at < LINE_EVERY_SECS:
             return
-        self._told_at = now
+        known.told_at = self._told_at = now
         line = self._line = f"{stage}: {done}/{total} {message}".rstrip()
-        click.echo(line + self._left(now, done, total), err=True)
+        click.echo(line + known.left(now, done), err=True)
 
-    def _left(self, now: float, done: int, total: int) -> str:
-        began_at, done_before = self._began
-        if not done_before < done < total:
+
+@dataclass
+class _Stage:
+    """How far a stage was when it began, and when a line was last said of it."""
+
+    total: int
+    began_at: float
+    done_before: int
+    told_at: float
+
+    def left(self, now: float, done: int) -> str:
+        """The time left, once there is anything to tell it by."""
+        if not self.done_before < done < self.total:
             return ""
-        left = timedelta(seconds=round((now - began_at) / (done - done_before) * (total - done)))
-        return f" ({left} left)"
+        each = (now - self.began_at) / (done - self.done_before)
+        return f" ({timedelta(seconds=round(each * (self.total - done)))} left)"

@@ -54,7 +54,8 @@ def machine_labels(results: Sequence[Results]) -> list[str]:
     names = []
     for result in results:
         machine = result.environment.machine
-        names.append(clean(machine.get("board") or machine.get("cpu_model") or "this machine", 60))
+        known = (machine.get(key) for key in ("name", "board", "cpu_model"))
+        names.append(clean(next(filter(None, known), "this machine"), 60))
     return [
         name if names.count(name) == 1 else f"{name} #{names[: index + 1].count(name)}"
         for index, name in enumerate(names)

@@ -80,6 +80,15 @@ class Database:
         with opening.writing(self.engine, self.shown) as connection:
             return writing.insert(connection, packed, label, commit)
 
+    def add_many(
+        self, packed: Sequence[PackedSession], *, label: str, commit: str = ""
+    ) -> list[Added]:
+        """Store several sessions in one transaction: all of them or none."""
+        label, commit = storable(label), storable(commit)
+        ids: writing.Ids = {}
+        with opening.writing(self.engine, self.shown) as connection:
+            return [writing.insert(connection, one, label, commit, ids=ids) for one in packed]
+
     def sessions(self, label: str = "") -> list[Session]:
         """All sessions, or those with the label; the oldest first."""
         with opening.reading(self.engine, self.shown) as connection:
@@ -115,25 +124,65 @@ class Database:
         with opening.reading(self.engine, self.shown) as connection:
             return find_baselines(connection, results, storable(label), machine, most)
 
-    def enqueue(self, digest: str, board: str, document: Mapping[str, Any]) -> None:
+    def enqueue(
+        self, digest: str, board: str, document: Mapping[str, Any], *, anew: bool = False
+    ) -> None:
         """Add a job for a board; see `jobs.enqueue`."""
         with opening.writing(self.engine, self.shown) as connection:
-            jobs.enqueue(connection, digest, board, document)
+            jobs.enqueue(connection, digest, board, document, anew=anew)
 
-    def take(self, client: str, digests: Sequence[str] = ()) -> Job | None:
+    def take(
+        self,
+        client: str,
+        digests: Sequence[str] = (),
+        *,
+        board: str = "",
+        without: Sequence[int] = (),
+    ) -> Job | None:
         """A free job, from now on this client's; see `jobs.take`."""
         with opening.writing(self.engine, self.shown) as connection:
-            return jobs.take(connection, client, digests)
+            return jobs.take(connection, client, digests, board=board, without=without)
+
+    def renew_all(self, numbers: Sequence[int], client: str) -> set[int]:
+        """Keep jobs that were taken; those that this client still has."""
+        with opening.writing(self.engine, self.shown) as connection:
+            return jobs.renew_all(connection, numbers, client)
+
+    def release_all(self, clients: Sequence[str]) -> None:
+        """Free the jobs of clients that are known to be gone."""
+        with opening.writing(self.engine, self.shown) as connection:
+            jobs.release_all(connection, clients)
+
+    def busy_clients(self) -> list[str]:
+        """Clients that have jobs."""
+        with opening.reading(self.engine, self.shown) as connection:
+            return jobs.busy_clients(connection)
+
+    def waiting_boards(self) -> list[str]:
+        """Boards for which jobs wait, the one with the oldest first."""
+        with opening.reading(self.engine, self.shown) as connection:
+            return jobs.waiting_boards(connection)
+
+    def complete(self, job: Job, results: Results, *, label: str, machine: str = "") -> bool:
+        """Store the results of a job and note that it is done, both or neither; False where
+        another client has it by now.
+        """
+        packed = pack(results, machine)
+        with opening.writing(self.engine, self.shown) as connection:
+            if not jobs.renew(connection, job.id, job.client):
+                return False
+            added = writing.insert(connection, packed, storable(label))
+            return jobs.finish(connection, job.id, job.client, session=added.session)
 
     def renew(self, job: Job) -> bool:
         """Keep a job that was taken; False where another client has it by now."""
         with opening.writing(self.engine, self.shown) as connection:
             return jobs.renew(connection, job.id, job.client)
 
-    def release(self, job: Job) -> bool:
-        """Free a job whose client is known to be gone."""
+    def release(self, job: Job, *, error: str = "") -> bool:
+        """Let a job wait for whoever takes it next, and note why."""
         with opening.writing(self.engine, self.shown) as connection:
-            return jobs.release(connection, job.id, job.client)
+            return jobs.release(connection, job.id, job.client, error=storable(error))
 
     def finish(self, job: Job, *, session: int | None = None, error: str = "") -> bool:
         """Note what became of a job that was taken; False where another client has it by now."""

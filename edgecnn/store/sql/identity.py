@@ -26,10 +26,10 @@ def storable(text: str) -> str:
 
 
 def machine_of(environment: Environment, name: str = "") -> tuple[str, str]:
-    """(digest, name) of a machine. A `name` that the user gives is its identity, too.
-
-    Without one, machines of the same board, processor and memory are one.
+    """(digest, name) of a machine. A `name` that the user gives it, here or as a board, is its
+    identity, too. Without one, machines of the same board, processor and memory are one.
     """
+    name = name or str(environment.machine.get("name") or "")[:NAME_LENGTH]
     if name:
         return digest("named", name), storable(name)
     facts = environment.machine

@@ -42,9 +42,16 @@ class Job:
 
 
 def enqueue(
-    connection: sa.Connection, digest: str, board: str, document: Mapping[str, Any]
+    connection: sa.Connection,
+    digest: str,
+    board: str,
+    document: Mapping[str, Any],
+    *,
+    anew: bool = False,
 ) -> None:
-    """Add a job, or add it again once it is done or has failed; one under way stays as it is."""
+    """Add a job, or add it again once it is done or has failed; one that waits or is under way
+    stays as it is, with `anew` only while somebody works on it.
+    """
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     values = {
         "digest": digest,
@@ -63,23 +70,39 @@ def enqueue(
         statement.on_conflict_do_update(
             index_elements=["digest"],
             set_=renewed,
-            where=jobs.c.state.in_(("done", "failed")),
+            where=sa.or_(
+                jobs.c.state.in_(("done", "failed")), *([_free(time.time())] if anew else [])
+            ),
         )
     )
 
 
+def _free(now: float) -> Any:
+    """The condition that nobody works on a job."""
+    expired = sa.and_(jobs.c.state == "taken", jobs.c.lease_until < now)
+    return sa.or_(jobs.c.state == "queued", expired)
+
+
 def take(
-    connection: sa.Connection, client: str, digests: Sequence[str] = (), *, now: float | None = None
+    connection: sa.Connection,
+    client: str,
+    digests: Sequence[str] = (),
+    *,
+    board: str = "",
+    without: Sequence[int] = (),
+    now: float | None = None,
 ) -> Job | None:
-    """The oldest free job (of those named), from now on this client's; None when there is none."""
+    """The oldest free job (of those named, of a board), from now on this client's; None when there
+    is none.
+    """
     moment = time.time() if now is None else now
-    free = sa.or_(
-        jobs.c.state == "queued",
-        sa.and_(jobs.c.state == "taken", jobs.c.lease_until < moment),
-    )
-    query = sa.select(jobs).where(free).order_by(jobs.c.created_at, jobs.c.id).limit(1)
+    query = sa.select(jobs).where(_free(moment)).order_by(jobs.c.created_at, jobs.c.id).limit(1)
     if digests:
         query = query.where(jobs.c.digest.in_(digests))
+    if board:
+        query = query.where(jobs.c.board == board)
+    if without:
+        query = query.where(jobs.c.id.not_in(without))
     found = connection.execute(query.with_for_update(skip_locked=True)).first()
     if found is None:
         return None
@@ -94,9 +117,38 @@ def renew(connection: sa.Connection, job: int, client: str) -> bool:
     return _changed(connection, job, client, lease_until=time.time() + LEASE_SECS)
 
 
-def release(connection: sa.Connection, job: int, client: str) -> bool:
-    """Free a job whose client is known to be gone; False where another client has it by now."""
-    return _changed(connection, job, client, lease_until=0.0)
+def renew_all(connection: sa.Connection, numbers: Sequence[int], client: str) -> set[int]:
+    """Keep several jobs for another while; those that are still this client's."""
+    mine = (jobs.c.id.in_(numbers), jobs.c.client == client, jobs.c.state == "taken")
+    until = time.time() + LEASE_SECS
+    connection.execute(sa.update(jobs).where(*mine).values(lease_until=until))
+    return set(connection.execute(sa.select(jobs.c.id).where(*mine)).scalars())
+
+
+def release(connection: sa.Connection, job: int, client: str, *, error: str = "") -> bool:
+    """Let a job wait for whoever takes it next, and note why; False where another client has it by
+    now.
+    """
+    return _changed(connection, job, client, state="queued", lease_until=0.0, error=error)
+
+
+def release_all(connection: sa.Connection, clients: Sequence[str]) -> None:
+    """Free the jobs of clients that are known to be gone."""
+    theirs = (jobs.c.client.in_(clients), jobs.c.state == "taken")
+    connection.execute(sa.update(jobs).where(*theirs).values(state="queued", lease_until=0.0))
+
+
+def busy_clients(connection: sa.Connection) -> list[str]:
+    """Clients that have jobs."""
+    query = sa.select(jobs.c.client).where(jobs.c.state == "taken").distinct()
+    return list(connection.execute(query).scalars())
+
+
+def waiting_boards(connection: sa.Connection, *, now: float | None = None) -> list[str]:
+    """Boards for which jobs wait that nobody works on, the one with the oldest first."""
+    free = _free(time.time() if now is None else now)
+    query = sa.select(jobs.c.board).where(free).group_by(jobs.c.board)
+    return list(connection.execute(query.order_by(sa.func.min(jobs.c.id))).scalars())
 
 
 def finish(

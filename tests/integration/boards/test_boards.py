@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
+import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-import edgecnn
-from edgecnn.boards import remote
+from edgecnn.boards import preparing
 from edgecnn.cli import invoke
 from edgecnn.results import Results
 from edgecnn.store import open_database
+from tests.integration.boards.machines import make_key
+from tests.unit.formats.small_models import node, value, write_onnx
 
-BRIEF = ["--quick", "--processes", "3", "--max-secs", "1", "--runtimes", "litert:cpu"]
+BRIEF = ["--quick", "--processes", "1", "--max-secs", "0.3", "--runtimes", "litert:cpu"]
 
 
 def benchmark(model: Path, out: Path, on: str, *more: str) -> list[str]:
     return ["benchmark", str(model), "--on", on, "--out", str(out), *BRIEF, *more]
 
 
-def test_a_board_measures_and_its_results_come_home(fleet, add, model_file, tmp_path, capsys):
+@pytest.fixture
+def digits_like(tmp_path: Path) -> str:
+    """Four classes whose samples a model that gives back its input answers right."""
+    labels = np.arange(40) % 4
+    samples = np.eye(4, dtype=np.float32)[labels]
+    np.savez(tmp_path / "set.npz", x_train=samples, y_train=labels, x_test=samples, y_test=labels)
+    return f"arrays:{tmp_path / 'set.npz'}"
+
+
+def test_a_board_measures_speed_and_accuracy_and_its_results_come_home(
+    fleet, add, digits_like, tmp_path, capsys
+):
     add("one", fleet.start("one"))
     out = tmp_path / "out.json"
-    assert invoke(benchmark(model_file, out, "one")) == 0
-    (row,) = Results.load(out).measurements
+    flatten = [node("Flatten", ["x"], ["y"])]
+    model = write_onnx(tmp_path / "model.onnx", flatten, inputs=[value("x", (1, 4, 1))])
+    typed = benchmark(model, out, "one", "--data", digits_like)
+    typed[typed.index("litert:cpu")] = "onnxruntime:cpu"
+    assert invoke(typed) == 0
+    results = Results.load(out)
+    (row,) = results.measurements
     assert row.status == "ok"
-    assert len(row.runs) >= 3
+    assert (row.accuracy.value, row.accuracy.n) == (1.0, 40)
+    assert results.environment.machine["name"] == "one"
+    assert results.data["name"] == "set"
+    assert results.repeat.paths == {row.artifact.sha256: str(model)}
+    assert digits_like in results.repeat.options
     said = capsys.readouterr()
-    assert "one: running" in said.err or "one: done" in said.err
-    homes = fleet.folder / "one" / "home" / ".local/share/edgecnn/board"
-    assert not list((homes / "jobs").iterdir())
-    assert [path.name for path in homes.glob("models/*/*")] == [model_file.name]
+    assert "one: running" in said.err
+    assert re.search(r"one: \d/1 benchmark", said.err)
+    machine = fleet.machines["one"]
+    assert machine.jobs == []
+    assert [path.name for path in machine.edgecnn.glob("models/*/*")] == [model.name]
+    assert len(list(machine.edgecnn.glob("files/*/*.zip"))) == 1
+    with open_database() as database:
+        (session,) = database.sessions()
+        assert session.machine == "one"
 
 
 def test_what_goes_wrong_on_a_board_is_a_line_and_the_others_measure(
@@ -44,16 +68,21 @@ def test_what_goes_wrong_on_a_board_is_a_line_and_the_others_measure(
     add("good", fleet.start("good"))
     add("stranger", fleet.start("stranger", known=False))
     add("gone", "ssh://127.0.0.1:1")
-    add("garbage", fleet.start("garbage", more="ForceCommand head -c 300000 /dev/urandom"))
     address = fleet.start("closed")
+    add("garbage", fleet.start("garbage", more="ForceCommand head -c 300000 /dev/urandom"))
     add("closed", address, "--key", str(fleet.folder / "other_key"))
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", fleet.folder / "other_key"],
-        check=True,
-    )
-    invoke(["boards", "add", "bare", fleet.start("bare"), "--python", "/nonexistent/python3"])
+    make_key(fleet.folder / "other_key")
+    add("bare", address, "--python", "/nonexistent/python3")
+    foreign = fleet.folder / "foreign"
+    foreign.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00" + bytes(200))
+    foreign.chmod(0o755)
+    add("foreign", address, "--python", str(foreign))
+    late = fleet.python("late", "import time; now = time.time; time.time = lambda: now() - 9e4")
+    add("late", address, "--python", str(late))
+    old = fleet.python("old", "import sys; sys.version_info = (3, 9, 2, 'final', 0)")
+    add("old", address, "--python", str(old))
     capsys.readouterr()
-    names = "good,stranger,gone,garbage,closed,bare"
+    names = "good,stranger,gone,garbage,closed,bare,foreign,late,old"
     assert invoke(benchmark(model_file, tmp_path / "out.json", names)) == 1
     said = capsys.readouterr().err
     for line in (
@@ -62,25 +91,56 @@ def test_what_goes_wrong_on_a_board_is_a_line_and_the_others_measure(
         "error: garbage: gave an answer that is none",
         "error: closed: it refused the key",
         "error: bare: there is no /nonexistent/python3",
-        "5 of 6 boards did not measure: stranger, gone, garbage, closed, bare",
+        "does not run there: it is made for another architecture, or no program",
+        "error: late: its clock is 25 hours behind",
+        "error: old: has Python 3.9, 3.11 or newer is needed",
+        "8 of 9 boards did not measure: stranger, gone, garbage, closed, bare, foreign, late, old",
     ):
         assert said.count(line) == 1, said
+    assert "Traceback" not in said
     assert len(Results.load(tmp_path / "out.good.json").measurements) == 1
     assert not (tmp_path / "out.bare.json").exists()
+    with open_database() as database:
+        states = {job.board: job.state for job in database.jobs()}
+    assert states == dict.fromkeys(names.split(","), "queued") | {"good": "done"}
+
+
+@pytest.mark.slow
+def test_the_same_command_again_measures_what_is_missing(
+    fleet, add, model_file, tmp_path, capsys, monkeypatch
+):
+    add("one", fleet.start("one"))
+    add("two", "ssh://127.0.0.1:1")
+    typed = benchmark(model_file, tmp_path / "out.json", "one,two")
+    monkeypatch.setattr("sys.argv", ["edgecnn", *typed])
+    assert invoke(typed) == 1
+    before = (tmp_path / "out.one.json").read_bytes()
+    add("two", fleet.start("two"), "--force")
+    capsys.readouterr()
+    assert invoke(typed) == 0
+    said = capsys.readouterr()
+    assert "one: measured already" in said.err
+    assert (tmp_path / "out.one.json").read_bytes() == before
+    page = (tmp_path / "out.html").read_text()
+    assert "one" in page
+    assert "two" in page
+    other = [*typed[:-1], "onnxruntime:cpu"]
+    monkeypatch.setattr("sys.argv", ["edgecnn", *other])
+    assert invoke(other) == 2
+    assert "exists already" in capsys.readouterr().err
 
 
 def test_a_board_without_space_is_refused_before_anything_is_sent(
     fleet, add, model_file, tmp_path, capsys, monkeypatch
 ):
     add("full", fleet.start("full"))
-    monkeypatch.setattr(remote, "FEWEST_BYTES", 1 << 60)
+    monkeypatch.setattr(preparing, "FEWEST_DISK_BYTES", 1 << 60)
     assert invoke(benchmark(model_file, tmp_path / "out.json", "full")) == 3
     assert "MB are free in" in capsys.readouterr().err
-    home = fleet.folder / "full" / "home" / ".local/share/edgecnn/board"
-    assert not list(home.iterdir())
+    assert not list(fleet.machines["full"].edgecnn.iterdir())
 
 
-def test_a_board_that_is_throttled_does_not_measure_and_says_so(
+def test_a_board_that_is_throttled_is_taken_out_and_measures_once_it_is_fit(
     fleet, add, model_file, tmp_path, capsys
 ):
     """The board's own examination says it: it reads the flags of a system that is laid out here."""
@@ -94,79 +154,50 @@ def test_a_board_that_is_throttled_does_not_measure_and_says_so(
     assert invoke(benchmark(model_file, out, "hot")) == 3
     assert "hot: not fit to measure: it is throttled by" in capsys.readouterr().err
     assert not out.exists()
-
-
-def client(arguments: list[str]) -> subprocess.Popen[bytes]:
-    """The command in a process of its own, which can be killed."""
-    package = str(Path(edgecnn.__file__).parents[1])
-    return subprocess.Popen(
-        [sys.executable, "-c", "from edgecnn.cli import main; main()", *arguments],
-        env={**os.environ, "PYTHONPATH": package},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-
-
-def test_the_job_of_a_killed_client_is_taken_up_and_nothing_is_measured_twice(
-    fleet, add, model_file, tmp_path
-):
-    add("one", fleet.start("one"))
-    typed = benchmark(model_file, tmp_path / "out.json", "one")
-    first = client(typed)
-    jobs = fleet.folder / "one" / "home" / ".local/share/edgecnn/board/jobs"
-    while not list(jobs.glob("*/state.json")) and first.poll() is None:
-        time.sleep(0.05)
-    assert first.poll() is None, first.stderr.read()
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    first.stderr.close()
-    (job,) = jobs.iterdir()
-    while '"done"' not in (job / "state.json").read_text():
-        time.sleep(0.05)
-    measured = Results.load(job / "results.json")
-    assert invoke(["boards", "resume"]) == 0
-    assert Results.load(tmp_path / "out.json") == measured
     with open_database() as database:
-        (queued,) = database.jobs()
-        assert queued.state == "done"
-        assert database.load(queued.session).measurements == measured.measurements
+        (job,) = database.jobs()
+        assert (job.state, job.session) == ("queued", None)
+        assert "throttled" in job.error
+    (cooling / "cur_state").write_text("0")
+    assert invoke(["boards", "resume"]) == 0
+    assert Results.load(out).measurements[0].status == "ok"
 
 
 @pytest.mark.slow
-def test_a_job_that_stopped_in_the_middle_is_taken_up(fleet, add, model_file, tmp_path):
-    """As after a board was switched off: its state says running, and nobody holds the lock."""
-    add("one", fleet.start("one"))
-    typed = benchmark(model_file, tmp_path / "out.json", "one")
-    started = client(typed)
-    jobs = fleet.folder / "one" / "home" / ".local/share/edgecnn/board/jobs"
-    while not list(jobs.glob("*/state.json")) and started.poll() is None:
-        time.sleep(0.05)
-    (job,) = jobs.iterdir()
-    started.kill()
-    started.wait()
-    started.stderr.close()
-    runners = subprocess.run(
-        ["pgrep", "-f", f"edgecnn.boards.runner {job}"], capture_output=True, text=True, check=False
-    )
-    for number in runners.stdout.split():
-        os.killpg(int(number), signal.SIGKILL)
-    assert invoke(typed) == 0
-    assert len(Results.load(tmp_path / "out.json").measurements) == 1
-
-
 def test_an_error_on_the_board_is_said_as_it_was_there(fleet, add, tmp_path, capsys, model_file):
     add("one", fleet.start("one"))
     out = tmp_path / "out.json"
     assert invoke(benchmark(model_file, out, "one", "--batch", "0")) == 3
-    assert "one: error: --batch takes whole numbers from 1" in capsys.readouterr().err
+    assert "one: --batch takes whole numbers from 1" in capsys.readouterr().err
     assert not out.exists()
+    with open_database() as database:
+        assert [job.state for job in database.jobs()] == ["failed"]
+    assert invoke(["boards", "resume"]) == 0
+    assert "0 jobs taken up" in capsys.readouterr().out
 
 
-def test_data_of_this_machine_do_not_travel(fleet, add, model_file, tmp_path, capsys):
-    add("one", "ssh://127.0.0.1:1")
-    typed = benchmark(model_file, tmp_path / "out.json", "one", "--data", "folder:pictures")
-    assert invoke(typed) == 2
-    assert "do not travel" in capsys.readouterr().err
+@pytest.mark.slow
+def test_a_model_of_several_files_and_what_is_said_of_it_travel_together(
+    fleet, add, tmp_path, capsys
+):
+    import onnx
+
+    weights = onnx.numpy_helper.from_array(np.ones((1, 4), np.float32), "w")
+    add_weights = node("Add", ["x", "w"], ["y"])
+    model = write_onnx(tmp_path / "model.onnx", [add_weights], initializers=[weights])
+    onnx.save_model(
+        onnx.load(model), model, save_as_external_data=True, location="w.bin", size_threshold=0
+    )
+    names = tmp_path / "names.txt"
+    names.write_text("ant\nbee\ncat\ndog\n")
+    add("one", fleet.start("one"))
+    out = tmp_path / "out.json"
+    typed = benchmark(model, out, "one", "--labels", str(names))
+    typed[typed.index("litert:cpu")] = "onnxruntime:cpu"
+    assert invoke(typed) == 0, capsys.readouterr().err
+    assert Results.load(out).measurements[0].status == "ok"
+    (folder,) = fleet.machines["one"].edgecnn.glob("models/*")
+    assert len(list(folder.iterdir())) == 2
 
 
 @pytest.mark.slow
@@ -180,3 +211,20 @@ def test_check_names_runtimes_and_health_of_every_board(fleet, add, capsys):
     assert "litert:cpu" in said.out
     assert "gone: cannot be reached" in said.out
     assert "1 of 2 boards cannot measure now: gone" in said.err
+
+
+@pytest.mark.slow
+def test_nothing_secret_is_stored_or_printed(fleet, add, model_file, tmp_path, capsys):
+    """The key, the environment and what ssh knows stay where they are."""
+    add("one", fleet.start("one"), "--key", str(fleet.home / ".ssh" / "id_ed25519"))
+    assert invoke(benchmark(model_file, tmp_path / "out.json", "one")) == 0
+    assert invoke(["boards", "jobs"]) == 0
+    secret = (fleet.home / ".ssh" / "id_ed25519").read_text().splitlines()[1]
+    said = capsys.readouterr()
+    with open_database() as database:
+        stored = json.dumps([job.document for job in database.jobs()])
+    files = [path for path in fleet.machines["one"].home.rglob("*") if path.is_file()]
+    assert files
+    kept = [path.read_bytes() for path in files if path.stat().st_size < 1 << 20]
+    assert not any(secret.encode() in content for content in kept)
+    assert secret not in said.out + said.err + stored

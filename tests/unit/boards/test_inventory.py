@@ -57,7 +57,7 @@ def test_a_password_is_neither_stored_nor_repeated(capsys):
     tags=st.lists(st.text(), max_size=3).map(tuple),
 )
 def test_a_board_comes_back_as_it_was_entered(python, tags):
-    board = Board("ssh://pi@host", python, ("litert",), "~/.ssh/key", tags, "my.board-1")
+    board = Board("ssh://pi@host", python, ("litert",), "~/.ssh/key", tags, "my.board-1", True)
     inventory.add(board, force=True)
     assert inventory.load()["my.board-1"] == board
 

@@ -15,7 +15,10 @@ DETECTION = ("coco", "voc", "yolo")
 """Boxes instead of classes: what these promise stands in test_boxed.py."""
 TRANSLATION = ("pairs",)
 """Sentences instead of classes: what it promises stands in test_pairs.py."""
-CLASSIFICATION = [name for name in DATA_SOURCES.names() if name not in (*DETECTION, *TRANSLATION)]
+SENT = ("sent",)
+"""Of a set that was sent only one split has its samples: see test_sent.py."""
+OTHERS = (*DETECTION, *TRANSLATION, *SENT)
+CLASSIFICATION = [name for name in DATA_SOURCES.names() if name not in OTHERS]
 SPLIT_BEFORE = ("packed",)
 """Their splits were fixed when the files were made: a seed changes nothing."""
 SHAPES = {"image": (32, 32, 1), "text": (12,), "signal": (256, 1), "volume": (8, 8, 8, 1)}

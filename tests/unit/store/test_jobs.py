@@ -97,3 +97,47 @@ def test_a_database_of_the_first_version_gets_the_queue_and_keeps_its_results(
         assert len(database.load(added.session).measurements) == 1
         database.enqueue("a", "rpi5", {})
         assert database.take("client") is not None
+
+
+def test_results_and_the_note_that_a_job_is_done_are_stored_together_or_not_at_all(database):
+    from tests.unit.store import made_up
+
+    database.enqueue("a", "rpi5", {})
+    slept = database.take("client that slept")
+    database.release(slept)
+    taken = database.take("client that took over")
+    assert not database.complete(slept, made_up.session(1), label="boards")
+    assert database.sessions() == []
+    assert database.complete(taken, made_up.session(2), label="boards", machine="rpi5")
+    (session,) = database.sessions()
+    (job,) = database.jobs()
+    assert (job.state, job.session, session.machine) == ("done", session.id, "rpi5")
+
+
+def test_a_job_that_was_given_back_waits_and_says_why(database):
+    database.enqueue("a", "rpi5", {"nonce": "1"})
+    assert database.release(database.take("client"), error="rpi5: it is throttled")
+    (job,) = database.jobs()
+    assert (job.state, job.error) == ("queued", "rpi5: it is throttled")
+    database.enqueue("a", "rpi5", {"nonce": "2"})
+    assert database.take("client").document == {"nonce": "1"}, "the same measurement"
+    database.enqueue("a", "rpi5", {"nonce": "3"}, anew=True)
+    assert database.jobs()[0].document == {"nonce": "1"}, "under way: left alone"
+    database.release(database.jobs()[0])
+    database.enqueue("a", "rpi5", {"nonce": "3"}, anew=True)
+    assert database.take("client").document == {"nonce": "3"}
+
+
+def test_boards_are_worked_on_side_by_side(database):
+    for number, board in enumerate(["b", "a", "b", "c"]):
+        database.enqueue(str(number), board, {})
+    assert database.waiting_boards() == ["b", "a", "c"]
+    first = database.take("one", board="b")
+    assert database.take("one", board="c").digest == "3"
+    assert database.take("two", board="b", without=[first.id]).digest == "2"
+    assert database.waiting_boards() == ["a"]
+    assert sorted(database.busy_clients()) == ["one", "two"]
+    database.release_all(["one"])
+    assert database.waiting_boards() == ["b", "a", "c"]
+    held = [job.id for job in database.jobs() if job.client == "two" and job.state == "taken"]
+    assert database.renew_all([first.id, *held], "two") == set(held)

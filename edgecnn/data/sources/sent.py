@@ -1,0 +1,374 @@
+"""The test split of a data set in one file, `sent:FILE`: what another machine measures accuracy on.
+
+A zip: `index.json` says all that the data set is, `labels/SPLIT.npy` are the labels of every split,
+`samples/N.npy` or `texts.json` the samples of the one split that is measured. Images are decoded
+before they are sent: every machine gets the same pixels and needs no image library. The other
+splits have their counts and labels, so that the set is what it was; their samples stay at home.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import operator
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from edgecnn.data.assemble import Subset
+from edgecnn.data.base import Dataset, Split
+from edgecnn.data.boxes.base import BoxedFile
+from edgecnn.data.files.places import required_place
+from edgecnn.data.left_out import LeftOut
+from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
+from edgecnn.data.sources.pairs import Pairs, PairSplit
+from edgecnn.errors import InputError
+from edgecnn.files import atomic_path, check_regular_file, parse_json
+from edgecnn.progress import Progress, silent
+from edgecnn.records import FieldError, read_field, read_record
+
+SCHEMA_VERSION = 1
+MAX_UNPACKED_BYTES = 8 << 30
+MAX_INDEX_BYTES = 256 << 20
+PROGRESS_EVERY = 500
+_LEVEL = 1
+_DATE = (2020, 1, 1, 0, 0, 0)
+"""Of every member: equal samples make equal bytes."""
+_INDEX, _TEXTS = "index.json", "texts.json"
+_KINDS: Mapping[str, type[Dataset]] = {
+    "classes": Dataset,
+    "boxes": BoxedPictures,
+    "pairs": Pairs,
+}
+_NUMBERS = "buif"
+"""Kinds of NumPy's dtypes that a sample may have: numbers and truth values, no objects."""
+_SEND_AGAIN = "the file is damaged: remove it and send the data again"
+_UNREADABLE = (
+    OSError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, SyntaxError,
+    RecursionError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    """The boxes of one image, as lists."""
+
+    name: str
+    height: int
+    width: int
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    ignored: tuple[tuple[float, float, float, float], ...] = ()
+    class_ids: tuple[int, ...] = ()
+    ignored_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """The right answers of the split that is sent, beside its labels."""
+
+    files: tuple[_Boxes, ...] = ()
+    every_class: tuple[_Boxes, ...] = ()
+    undecided: str = ""
+    targets: tuple[str, ...] = ()
+
+
+def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
+    """Write the split of `dataset` that is measured, and the counts of all, to `path`.
+
+    Raises InputError for a kind of data set that cannot be sent, and for one that is too large.
+    """
+    kind = next((name for name, known in _KINDS.items() if type(dataset) is known), None)
+    if kind is None:
+        raise InputError(
+            f"data of this kind cannot be sent: {dataset.name}",
+            hint="measure there without --data, or with data that lie there",
+        )
+    split = dataset["test"]
+    name = next(key for key, value in dataset.splits.items() if value is split)
+    texts = dataset.modality == "text"
+    index = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": kind,
+        "dataset": _facts(dataset),
+        "splits": list(dataset.splits),
+        "split": name,
+        "samples": len(split),
+        "texts": texts,
+        "truth": asdict(_truth(split)),
+    }
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        _add(archive, _INDEX, json.dumps(index, ensure_ascii=False).encode())
+        for key, part in dataset.splits.items():
+            _add(archive, f"labels/{key}.npy", _npy(part.labels.astype("<i8")))
+        if texts:
+            _add(archive, _TEXTS, json.dumps(list(split.samples), ensure_ascii=False).encode())
+            return
+        size = 0
+        for number in range(len(split)):
+            sample = np.asarray(split.samples[number])
+            size += sample.nbytes
+            if sample.dtype.kind not in _NUMBERS:
+                raise InputError(f"samples of {sample.dtype} cannot be sent")
+            if size > MAX_UNPACKED_BYTES:
+                raise InputError(
+                    f"the test split of {dataset.name} takes more than "
+                    f"{MAX_UNPACKED_BYTES >> 30} GiB",
+                    hint="measure on a part of it: --data with fewer samples",
+                )
+            _add(archive, _member(number), _npy(sample))
+            if number % PROGRESS_EVERY == 0:
+                progress("pack", number, len(split))
+    progress("pack", len(split), len(split))
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    """All fields but the splits."""
+    values = {
+        field.name: getattr(dataset, field.name)
+        for field in fields(dataset)
+        if field.init and field.name != "splits"
+    }
+    values["left_out"] = [entry.to_dict() for entry in dataset.left_out]
+    return values
+
+
+def _truth(split: Split) -> _Truth:
+    if isinstance(split, BoxSplit):
+        files, every = (tuple(map(_as_lists, of)) for of in (split.files, split.every_class))
+        return _Truth(files, every, split.undecided)
+    return _Truth(targets=split.targets) if isinstance(split, PairSplit) else _Truth()
+
+
+def _as_lists(file: BoxedFile) -> _Boxes:
+    return _Boxes(
+        file.path.name,
+        file.height,
+        file.width,
+        *(tuple(map(tuple, boxes.astype(float).tolist())) for boxes in (file.boxes, file.ignored)),
+        *(tuple(ids.tolist()) for ids in (file.class_ids, file.ignored_ids)),
+    )
+
+
+def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
+    """The data set as it was where it was written: name, classes, counts, hash. `seed` is not used,
+    for the splits are those of that machine.
+
+    Raises InputError for a file that is damaged or something else.
+    """
+    del seed
+    path = required_place(data_dir, "sent", "a file that another machine sent")
+    check_regular_file(path)
+    try:
+        return _read(path)
+    except FieldError as error:
+        raise InputError(f"{path}: {error.message}", hint=_SEND_AGAIN) from error
+    except InputError:
+        raise
+    except _UNREADABLE as error:
+        raise InputError(f"{path} is no data set that was sent: {error}", hint=_SEND_AGAIN) from (
+            error
+        )
+
+
+def _read(path: Path) -> Dataset:
+    archive = zipfile.ZipFile(path)
+    _check_sizes(archive, path)
+    index = parse_json(_bytes(archive, _INDEX, MAX_INDEX_BYTES).decode(), str(path))
+    version = read_field(int, index["schema_version"], "schema_version")
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: schema {version} is not readable here (this is {SCHEMA_VERSION})",
+            hint="send the data again with this edgecnn",
+        )
+    kind = _KINDS[read_field(str, index["kind"], "kind")]
+    facts = read_field(Mapping[str, Any], index["dataset"], "dataset")
+    left_out = tuple(LeftOut.from_dict(entry) for entry in facts.get("left_out", ()))
+    plain = {**facts, "splits": {}, "left_out": ()}
+    dataset = _dataset(kind, plain)
+    truth = read_record(_Truth, index["truth"], "truth")
+    names = read_field(tuple[str, ...], index["splits"], "splits")
+    sent = read_field(str, index["split"], "split")
+    count = read_field(int, index["samples"], "samples")
+    if sent not in names:
+        raise InputError(f"{path}: the split {sent[:40]!r} is none of its own", hint=_SEND_AGAIN)
+    splits: dict[str, Split] = {}
+    for name in names:
+        labels = _array(archive, f"labels/{name}.npy")
+        if labels.ndim != 1 or labels.dtype.kind not in "iu":
+            raise InputError(f"{path}: the labels of {name[:40]!r} are none", hint=_SEND_AGAIN)
+        own = name == sent
+        if own and len(labels) != count:
+            raise InputError(f"{path}: {count} samples, {len(labels)} labels", hint=_SEND_AGAIN)
+        samples: Sequence[Any] = Absent(len(labels), name)
+        if own:
+            samples = _samples(archive, path, count, texts=index["texts"] is True)
+        splits[name] = _split(kind, samples, labels.astype(np.int64), truth if own else _Truth())
+    return replace(dataset, splits=splits, left_out=left_out)
+
+
+def _dataset(kind: type[Dataset], values: Mapping[str, Any]) -> Dataset:
+    """A data set without splits. Its fields are checked by their types, and mappings kept."""
+    known = {field.name for field in fields(kind) if field.init} - {"splits", "left_out"}
+    checked = {name: values[name] for name in known & values.keys()}
+    hints = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in read_field(
+            Mapping[str, Any], checked.pop("preprocessing_hints", {}), "preprocessing_hints"
+        ).items()
+    }
+    reader = _fields_of(kind)
+    read = {name: reader[name](value) for name, value in checked.items() if name in reader}
+    return kind(**read, splits={}, preprocessing_hints=hints)
+
+
+def _fields_of(kind: type[Dataset]) -> Mapping[str, Callable[[Any], Any]]:
+    import typing
+
+    hints = typing.get_type_hints(kind)
+
+    def reader(name: str) -> Callable[[Any], Any]:
+        return lambda value: read_field(hints[name], value, f"dataset.{name}")
+
+    left_out = {"splits", "left_out", "preprocessing_hints"}
+    return {field.name: reader(field.name) for field in fields(kind) if field.name not in left_out}
+
+
+def _split(kind: type[Dataset], samples: Sequence[Any], labels: Any, truth: _Truth) -> Split:
+    if kind is BoxedPictures:
+        files, every = (tuple(map(_as_file, of)) for of in (truth.files, truth.every_class))
+        return BoxSplit(samples, labels, files, undecided=truth.undecided, every_class=every)
+    if kind is Pairs:
+        return PairSplit(samples, labels, truth.targets)
+    return Split(samples, labels)
+
+
+def _as_file(boxes: _Boxes) -> BoxedFile:
+    def array(values: Sequence[Sequence[float]]) -> Any:
+        return np.asarray(values, np.float32).reshape(-1, 4)
+
+    return BoxedFile(
+        Path(boxes.name),
+        boxes.height,
+        boxes.width,
+        array(boxes.boxes),
+        array(boxes.ignored),
+        np.asarray(boxes.class_ids, np.int64),
+        np.asarray(boxes.ignored_ids, np.int64),
+    )
+
+
+class Absent(Sequence[Any]):
+    """Samples that stayed where they were."""
+
+    def __init__(self, count: int, split: str) -> None:
+        self._count = count
+        self._split = split
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        raise InputError(
+            f"the samples of the split {self._split!r} were not sent",
+            hint="only the split that is measured travels",
+        )
+
+
+class SentSamples(Sequence[Any]):
+    """Samples that lie in the archive: indexing reads one, nothing is kept."""
+
+    def __init__(self, archive: zipfile.ZipFile, path: Path, count: int) -> None:
+        self._archive = archive
+        self._path = path
+        self._count = count
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        """Raises InputError for a damaged sample."""
+        if isinstance(index, slice):
+            return Subset(self, np.arange(self._count)[index])
+        position = operator.index(index)
+        position += self._count if position < 0 else 0
+        if not 0 <= position < self._count:
+            raise IndexError(f"sample {index} of {self._count}")
+        try:
+            with self._lock:
+                return _array(self._archive, _member(position))
+        except _UNREADABLE as error:
+            raise InputError(
+                f"{self._path}, sample {position}: damaged ({error})", hint=_SEND_AGAIN
+            ) from error
+
+
+def _samples(archive: zipfile.ZipFile, path: Path, count: int, *, texts: bool) -> Sequence[Any]:
+    if not texts:
+        missing = {_member(number) for number in range(count)} - set(archive.namelist())
+        if missing:
+            raise InputError(f"{path}: {len(missing)} samples are missing", hint=_SEND_AGAIN)
+        return SentSamples(archive, path, count)
+    words = parse_json(_bytes(archive, _TEXTS, MAX_INDEX_BYTES).decode(), str(path))
+    found: tuple[str, ...] = read_field(tuple[str, ...], words, "texts")
+    if len(found) != count:
+        raise InputError(f"{path}: {len(found)} texts, expected {count}", hint=_SEND_AGAIN)
+    return found
+
+
+def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raise InputError for an archive that unpacks to more than anybody sends."""
+    size = sum(member.file_size for member in archive.infolist())
+    if size > MAX_UNPACKED_BYTES + MAX_INDEX_BYTES:
+        raise InputError(f"{path} unpacks to {size / 1e9:.1f} GB", hint=_SEND_AGAIN)
+
+
+def _member(number: int) -> str:
+    return f"samples/{number:07}.npy"
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    member = zipfile.ZipInfo(name, _DATE)
+    archive.writestr(member, content, zipfile.ZIP_DEFLATED, _LEVEL)
+
+
+def _npy(array: Any) -> bytes:
+    out = io.BytesIO()
+    np.lib.format.write_array(out, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    return out.getvalue()
+
+
+def _bytes(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    if archive.getinfo(name).file_size > limit:
+        raise ValueError(f"{name} is larger than {limit >> 20} MiB")
+    return b"".join(_pieces(archive, name))
+
+
+def _pieces(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    """A member in pieces: no more memory than there are bytes, whatever its header says."""
+    with archive.open(name) as file:
+        while piece := file.read(1 << 20):
+            yield piece
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> Any:
+    """An array; what its header declares is compared with the bytes that are there."""
+    content = b"".join(_pieces(archive, name))
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError(f"{name} is of another version")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.hasobject or dtype.kind not in _NUMBERS or not dtype.itemsize or fortran:
+        raise ValueError(f"values of {dtype} are not read")
+    values = content[file.tell() :]
+    if any(side < 0 for side in shape) or len(values) != np.prod(shape, dtype=object) * (
+        dtype.itemsize
+    ):
+        raise ValueError(f"{name} is not as long as it says")
+    return np.frombuffer(values, dtype).reshape(shape).copy()
