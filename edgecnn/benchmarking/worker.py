@@ -89,8 +89,6 @@ class Job:
     runtime: str
     device: str
     options: RuntimeOptions = field(default_factory=RuntimeOptions)
-    placement: Placement = field(default_factory=Placement)
-    load: Load = field(default_factory=Load)
     path: str | None = None
     protocol: Protocol | None = None
     samples: str | None = None
@@ -108,6 +106,8 @@ class Job:
     """What synthetic inputs are instead of what is drawn: one of NUMBERS, with which
     `benchmarking.retry` tries again.
     """
+    placement: Placement = field(default_factory=Placement)
+    load: Load = field(default_factory=Load)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

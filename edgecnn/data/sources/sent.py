@@ -23,7 +23,7 @@ import numpy as np
 
 from edgecnn.data.assemble import Subset
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.boxes.base import BoxedFile
+from edgecnn.data.boxes.base import BoxedFile, Boxes
 from edgecnn.data.files.places import required_place
 from edgecnn.data.left_out import LeftOut
 from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
@@ -150,9 +150,15 @@ def _as_lists(file: BoxedFile) -> _Boxes:
         file.path.name,
         file.height,
         file.width,
-        *(tuple(map(tuple, boxes.astype(float).tolist())) for boxes in (file.boxes, file.ignored)),
-        *(tuple(ids.tolist()) for ids in (file.class_ids, file.ignored_ids)),
+        _corners(file.boxes),
+        _corners(file.ignored),
+        tuple(file.class_ids.tolist()),
+        tuple(file.ignored_ids.tolist()),
     )
+
+
+def _corners(boxes: Boxes) -> tuple[tuple[float, float, float, float], ...]:
+    return tuple((left, top, right, bottom) for left, top, right, bottom in boxes.tolist())
 
 
 def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:

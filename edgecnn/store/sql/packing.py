@@ -12,7 +12,6 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -120,12 +119,13 @@ def _fields(value: Any) -> dict[str, Any]:
     """A dataclass as JSON holds it. `asdict` would copy all that is in it, which took a quarter of
     an import's time. Raises TypeError for anything else.
     """
-    return {name: getattr(value, name) for name in _names(type(value))}
+    kind = type(value)
+    names = _NAMES.get(kind) or _NAMES.setdefault(kind, [each.name for each in fields(kind)])
+    return {name: getattr(value, name) for name in names}
 
 
-@cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+_NAMES: dict[type, list[str]] = {}
+"""The fields of each class that was met."""
 
 
 def _block(block: Any) -> list[Any]:
