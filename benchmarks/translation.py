@@ -1,14 +1,18 @@
 """How well and how fast a convolutional translator translates, float and quantized.
 
-python benchmarks/translation.py --data pairs:../shared/data/fra_eng [--fractions 0.25,0.5]
+python benchmarks/translation.py train --data pairs:../shared/data/fra_eng [--part 0.25]
+python benchmarks/translation.py quality --data pairs:../shared/data/fra_eng
+python benchmarks/translation.py latency --data pairs:../shared/data/fra_eng --sentences 30
     →   benchmarks/results/translation.json and translation.md
 
-Trains `convs2s` where there is no model yet (a killed training resumes), converts it to every
-target, and lets each file answer the whole test split, greedily and with a beam of 5, in the
-reference runtime of its format on one thread. BLEU has a bootstrap interval and the paired test
-against the Keras parent. Latency is the median over sentences of the encoder and all steps, with
-subwords in and out as ids. With --fractions 0.25,0.5 it also trains on parts of the data, which
-shows what more data would give. The pairs are for development: nothing learned from them ships.
+`train` trains `convs2s` (a killed training resumes), with --part on a part of the training pairs,
+chosen by seed: what more data would give. `quality` converts the model to every target and lets
+each file answer the whole test split, greedily and with a beam of 5, in the reference runtime of
+its format; BLEU has a bootstrap interval and the paired test against the Keras parent. Answers lie
+in runs/translation/answers, so that a killed one resumes. `latency` is the median over sentences,
+one thread, with subwords in and out as ids; it takes a minute and wants a quiet machine. Each
+leaves the figures of the others in the results as they are, as long as they are of the same model.
+The pairs are for development: nothing learned from them ships.
 """
 
 from __future__ import annotations
@@ -28,10 +32,13 @@ import numpy as np
 import edgecnn
 from edgecnn import data
 from edgecnn.conversion.convert import convert
+from edgecnn.conversion.sequences import ENDING
+from edgecnn.conversion.targets import parse_targets
 from edgecnn.data.sources.pairs import Pairs, PairSplit
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.evaluation.tasks import Key, Outputs, open_scorer
 from edgecnn.files import write_text_atomically
+from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import SubwordPreprocessing
 from edgecnn.runtimes import reference_runtime
 from edgecnn.runtimes.sequences import SequenceSession
@@ -44,120 +51,110 @@ TARGETS = (
     "onnx:float32", "onnx:float16", "onnx:dynamic_int8", "onnx:static_int8",
 )  # fmt: skip
 BEAMS = (1, 5)
+WARMUP = 3
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", choices=("train", "quality", "latency"))
     parser.add_argument("--data", required=True, help="as edgecnn --data takes it")
     parser.add_argument("--model", type=Path, default=Path("runs/translation/convs2s.keras"))
     parser.add_argument("--epochs", type=int)
-    parser.add_argument("--limit", type=int, help="test sentences, instead of all")
+    parser.add_argument("--mixed-precision", help="bfloat16 where the processor computes in it")
+    parser.add_argument("--part", type=float, default=1.0, help="of the training pairs, 0 to 1")
     parser.add_argument("--targets", default=",".join(TARGETS), help="what to convert to")
-    parser.add_argument(
-        "--without-keras", action="store_true", help="compare with the first target instead"
-    )
-    parser.add_argument(
-        "--fractions", default="", help="parts of the training data, as in 0.25,0.5"
-    )
+    parser.add_argument("--sentences", type=int, default=30, help="whose latency is measured")
     parser.add_argument("--note", default="", help="what to know about this machine")
     options = parser.parse_args()
     dataset = data.load(options.data)
     assert isinstance(dataset, Pairs)
-    if not options.model.exists():
-        _train(dataset, options.model, options.epochs)
+    if options.what == "train":
+        _train(dataset, options)
+        return
     parent = load_artifact(options.model)
-    targets = options.targets.split(",")
-    outcomes = convert(
-        options.model, targets, calibration=dataset, out=options.model.parent / "files"
-    )
-    paths = [each.artifact.path for each in outcomes if each.artifact]
-    if not options.without_keras:
-        paths.insert(0, options.model)
-    words = parent.manifest.preprocessing
-    assert isinstance(words, SubwordPreprocessing)
-    split = dataset["test"]
-    count = min(options.limit or len(split), len(split))
-    sources = [words(split.samples[index])[None] for index in range(count)]
-    scorer = open_scorer("translation", Key(split.truth[:count], (), words))
-    rows: list[dict[str, Any]] = []
-    reference: dict[int, Outputs] = {}
-    for path in paths:
-        for beam in BEAMS:
-            row, outputs = _measure(path, beam, sources)
-            accuracy = scorer.accuracy(outputs)
-            if path == paths[0]:
-                reference[beam] = outputs
-            else:
-                accuracy = scorer.beside_parent(accuracy, outputs, reference[beam])
-            row |= {
-                "bleu": 100 * accuracy.value,
-                "bleu_ci95": [100 * each for each in accuracy.ci95 or ()],
-                "chrf": 100 * accuracy.further["chrf"],
-                "drop_ci95": [100 * each for each in accuracy.drop_ci95 or ()],
-                "paired_p": accuracy.paired_p,
-                "signature": accuracy.further["signature"],
-            }
-            rows.append(row)
-            print(json.dumps(row), flush=True)
-    curve = [
-        _fraction(dataset, float(part), options.model, options.epochs)
-        for part in filter(None, options.fractions.split(","))
-    ]
+    document = _document(dataset, parent)
+    folder = options.model.parent / "files"
+    if options.what == "quality":
+        outcomes = convert(
+            options.model, options.targets.split(","), calibration=dataset, out=folder
+        )
+        document["failed"] = {
+            str(each.target): each.error for each in outcomes if each.artifact is None
+        }
+        files = [each.artifact.path for each in outcomes if each.artifact]
+        _quality(document, dataset, parent, [options.model, *files])
+    else:
+        wanted = [options.model.stem + _ending(text) for text in options.targets.split(",")]
+        files = [folder / name for name in wanted if (folder / name).exists()]
+        _latency(document, dataset, parent, files, options.sentences)
+        document["note"] = options.note
+    _write(document)
+
+
+def _ending(target: str) -> str:
+    """Of the file that `quality` converts to: tflite:float16 → _float16.tflite-seq2seq."""
+    (parsed,) = parse_targets([target])
+    return parsed.file_name("") + ENDING
+
+
+def _document(dataset: Pairs, parent: Artifact) -> dict[str, Any]:
+    """What is known of this model already, or a new one. Parts of the data have their own."""
+    path = RESULTS / "translation.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    training = {key: value for key, value in parent.manifest.training.items() if key != "history"}
     document = {
         "edgecnn": edgecnn.__version__,
         "machine": f"{platform.machine()}, {os.cpu_count()} logical cores",
-        "note": options.note,
+        "model_sha256": parent.sha256,
         "data": {key: dataset.record()[key] for key in ("name", "sha256", "samples")},
-        "training": {
-            key: value for key, value in parent.manifest.training.items() if key != "history"
-        },
+        "training": training,
         "history": parent.manifest.training.get("history", {}),
-        "failed": {str(each.target): each.error for each in outcomes if each.artifact is None},
-        "sentences": count,
-        "rows": rows,
-        "by_data": curve,
+        "metrics": dict(parent.manifest.metrics),
+        "by_data": known.get("by_data", []),
+        "rows": [],
+        "note": "",
     }
-    RESULTS.mkdir(exist_ok=True)
-    write_text_atomically(RESULTS / "translation.json", json.dumps(document, indent=1) + "\n")
-    write_text_atomically(RESULTS / "translation.md", _table(document))
+    if known.get("model_sha256") == parent.sha256:
+        kept = ("rows", "note", "sentences", "failed")
+        document |= {name: known[name] for name in kept if name in known}
+    return document
 
 
-def _train(dataset: Pairs, path: Path, epochs: int | None) -> None:
-    started = time.monotonic()
+def _train(dataset: Pairs, options: argparse.Namespace) -> None:
+    path: Path = options.model
+    if options.part < 1:
+        dataset = _part(dataset, options.part)
+        path = path.with_name(f"{path.stem}_{options.part:g}.keras")
+    if not path.exists():
+        started = time.monotonic()
 
-    def told(stage: str, done: int, total: int, message: str = "") -> None:
-        print(f"{time.monotonic() - started:6.0f} s {stage} {done}/{total} {message}", flush=True)
+        def told(stage: str, done: int, total: int, message: str = "") -> None:
+            spent = time.monotonic() - started
+            print(f"{spent:6.0f} s {stage} {done}/{total} {message}", flush=True)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.with_suffix(".training")
-    train("convs2s", dataset, out=path, epochs=epochs, folder=folder, progress=told)
-
-
-def _measure(path: Path, beam: int, sources: list[Any]) -> tuple[dict[str, Any], Outputs]:
-    runtime = reference_runtime(path)
-    session = edgecnn.load(path, f"{runtime}:cpu", threads=1, beam=beam)
-    assert isinstance(session, SequenceSession)
-    session.answer(sources[0])  # warm
-    found = [session.answer(source, Decoding(beam)) for source in sources]
-    spent = [each.spent for each in found]
-    row = {
-        "file": path.name,
-        "recipe": load_artifact(path).manifest.recipe,
-        "bytes": path.stat().st_size,
-        "runtime": runtime,
-        "beam": beam,
-        "sentence_ms": statistics.median(each.sentence_ns for each in spent) / 1e6,
-        "encoder_ms": statistics.median(each.encoder_ns for each in spent) / 1e6,
-        "step_ms": statistics.median(ns for each in spent for ns in each.step_ns) / 1e6,
-        "steps": statistics.fmean(len(each.step_ns) for each in spent),
-        "ids_per_s": sum(each.ids for each in spent)
-        / (sum(each.sentence_ns for each in spent) / 1e9),
+        path.parent.mkdir(parents=True, exist_ok=True)
+        changes = {"mixed_precision": options.mixed_precision} if options.mixed_precision else {}
+        train(
+            "convs2s", dataset, out=path, epochs=options.epochs,
+            folder=path.with_suffix(".training"), progress=told, **changes,
+        )  # fmt: skip
+    manifest = load_artifact(path).manifest
+    entry = {
+        "pairs": len(dataset["train"]),
+        "bleu_greedy": 100 * manifest.metrics["test_bleu"],
+        "chrf_greedy": 100 * manifest.metrics["test_chrf"],
+        "epochs": manifest.training["epochs_run"],
+        "minutes": manifest.training["seconds"] / 60,
     }
-    return row, [padded([each.best.ids for each in found], session.length)]
+    results = RESULTS / "translation.json"
+    document = json.loads(results.read_text(encoding="utf-8"))
+    others = [one for one in document["by_data"] if one["pairs"] != entry["pairs"]]
+    document["by_data"] = sorted([*others, entry], key=lambda one: int(one["pairs"]))
+    _write(document)
 
 
-def _fraction(dataset: Pairs, part: float, model: Path, epochs: int | None) -> dict[str, Any]:
-    """Test BLEU after training on a part of the pairs, chosen by seed."""
+def _part(dataset: Pairs, part: float) -> Pairs:
+    """The data set with fewer training pairs, and a vocabulary learned from those."""
     whole = dataset["train"]
     assert isinstance(whole, PairSplit)
     chosen = np.random.default_rng(0).permutation(len(whole))[: int(part * len(whole))]
@@ -166,14 +163,120 @@ def _fraction(dataset: Pairs, part: float, model: Path, epochs: int | None) -> d
         whole.labels[chosen],
         tuple(whole.targets[index] for index in chosen),
     )
-    smaller = replace(
-        dataset, splits={**dataset.splits, "train": fewer}, sha256=f"{dataset.sha256}-{part:g}"
-    )
-    path = model.with_name(f"{model.stem}_{part:g}.keras")
-    if not path.exists():
-        _train(smaller, path, epochs)
-    metrics = load_artifact(path).manifest.metrics
-    return {"pairs": len(fewer), "bleu_greedy": 100 * metrics["test_bleu"]}
+    splits = {**dataset.splits, "train": fewer}
+    return replace(dataset, splits=splits, sha256=f"{dataset.sha256}-{part:g}")
+
+
+def _quality(
+    document: dict[str, Any], dataset: Pairs, parent: Artifact, places: list[Path]
+) -> None:
+    """BLEU and chrF of each file with each beam."""
+    words = parent.manifest.preprocessing
+    assert isinstance(words, SubwordPreprocessing)
+    split = dataset["test"]
+    sources = [words(sample)[None] for sample in split.samples]
+    document["sentences"] = len(sources)
+    scorer = open_scorer("translation", Key(split.truth, (), words))
+    reference: dict[int, Outputs] = {}
+    for path in places:
+        for beam in BEAMS:
+            outputs = _answers(path, beam, sources)
+            accuracy = scorer.accuracy(outputs)
+            if path == places[0]:
+                reference[beam] = outputs
+            else:
+                accuracy = scorer.beside_parent(accuracy, outputs, reference[beam])
+            row = _row(document, path, beam)
+            row |= {
+                "bleu": 100 * accuracy.value,
+                "bleu_ci95": [100 * each for each in accuracy.ci95 or ()],
+                "chrf": 100 * accuracy.further["chrf"],
+                "drop_ci95": [100 * each for each in accuracy.drop_ci95 or ()],
+                "paired_p": accuracy.paired_p,
+                "brevity_penalty": accuracy.further["brevity_penalty"],
+                "signature": accuracy.further["signature"],
+            }
+            print(json.dumps(row), flush=True)
+            _write(document)
+
+
+def _answers(path: Path, beam: int, sources: list[Any]) -> Outputs:
+    """Ids (sentences, length) that a file answers; from runs/ where it has answered before."""
+    artifact = load_artifact(path)
+    folder = Path("runs/translation/answers")
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{artifact.sha256[:16]}-{beam}-{len(sources)}.npy"
+    if kept.exists():
+        return [np.load(kept, allow_pickle=False)]
+    session = _session(path, beam)
+    ids = padded([session.answer(source).best.ids for source in sources], session.length)
+    np.save(kept, ids, allow_pickle=False)
+    return [ids]
+
+
+def _latency(
+    document: dict[str, Any], dataset: Pairs, parent: Artifact, places: list[Path], count: int
+) -> None:
+    """Medians over the same sentences for each file with each beam."""
+    words = parent.manifest.preprocessing
+    assert isinstance(words, SubwordPreprocessing)
+    samples = dataset["test"].samples
+    chosen = np.random.default_rng(0).permutation(len(samples))[:count]
+    sources = [words(samples[index])[None] for index in chosen]
+    for path in places:
+        for beam in BEAMS:
+            session = _session(path, beam)
+            for source in sources[:WARMUP]:
+                session.answer(source)
+            spent = [session.answer(source).spent for source in sources]
+            whole = [each.sentence_ns / 1e6 for each in spent]
+            row = _row(document, path, beam)
+            row["latency"] = {
+                "sentences": len(spent),
+                "rows_a_step": session.rows,
+                "sentence_ms": statistics.median(whole),
+                "sentence_ms_p90": float(np.percentile(whole, 90)),
+                "encoder_ms": statistics.median(each.encoder_ns for each in spent) / 1e6,
+                "step_ms": statistics.median(ns for each in spent for ns in each.step_ns) / 1e6,
+                "steps": statistics.fmean(len(each.step_ns) for each in spent),
+                "ids_per_s": sum(each.ids for each in spent) / (sum(whole) / 1e3),
+            }
+            print(json.dumps({**row, "signature": ""}), flush=True)
+
+
+def _session(path: Path, beam: int) -> SequenceSession:
+    session = edgecnn.load(path, f"{reference_runtime(path)}:cpu", threads=1, beam=beam)
+    assert isinstance(session, SequenceSession)
+    assert session.decoding == replace(Decoding(), beam=beam)
+    return session
+
+
+def _row(document: dict[str, Any], path: Path, beam: int) -> dict[str, Any]:
+    """The row of a file with a beam, made where there is none; a changed file has a new one."""
+    artifact = load_artifact(path)
+    rows: list[dict[str, Any]] = document["rows"]
+    same = [row for row in rows if (row["file"], row["beam"]) == (path.name, beam)]
+    if same and same[0]["sha256"] == artifact.sha256:
+        return same[0]
+    row = {
+        "file": path.name,
+        "sha256": artifact.sha256,
+        "recipe": artifact.manifest.recipe,
+        "bytes": path.stat().st_size,
+        "runtime": reference_runtime(path),
+        "beam": beam,
+    }
+    if same:
+        rows[rows.index(same[0])] = row
+    else:
+        rows.append(row)
+    return row
+
+
+def _write(document: dict[str, Any]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    write_text_atomically(RESULTS / "translation.json", json.dumps(document, indent=1) + "\n")
+    write_text_atomically(RESULTS / "translation.md", _table(document))
 
 
 def _table(document: dict[str, Any]) -> str:
@@ -183,32 +286,42 @@ def _table(document: dict[str, Any]) -> str:
         "",
         f"`convs2s`, {training.get('parameters', 0):,} parameters, "
         f"{training.get('epochs_run', '?')} epochs in {training.get('seconds', 0) / 60:.0f} "
-        f"minutes; {document['sentences']} test sentences, one thread, {document['machine']}.",
+        f"minutes; {document.get('sentences', 0)} test sentences, {document['machine']}. Latencies "
+        "are medians on one thread; the change of BLEU is against the Keras parent with the same "
+        "beam (95% interval, paired bootstrap).",
         "",
-        "| file | runtime | beam | BLEU (95% interval) | against the parent | chrF | sentence "
-        "| encoder | step | subwords/s | size |",
+        "| file | runtime | beam | BLEU (95% interval) | change | chrF | sentence | encoder | step "
+        "| subwords/s | size |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in document["rows"]:
-        low, high = row["bleu_ci95"]
-        drop = "–"
-        if row["drop_ci95"]:
-            drop = f"{-row['drop_ci95'][1]:+.2f} … {-row['drop_ci95'][0]:+.2f}"
+        bleu = drop = chrf = "–"
+        if "bleu" in row:
+            low, high = row["bleu_ci95"]
+            bleu, chrf = f"{row['bleu']:.1f} ({low:.1f}–{high:.1f})", f"{row['chrf']:.1f}"
+            if row["drop_ci95"]:
+                drop = f"{-row['drop_ci95'][1]:+.2f} … {-row['drop_ci95'][0]:+.2f}"
+        times = ["–"] * 4
+        if spent := row.get("latency"):
+            times = [
+                f"{spent['sentence_ms']:.1f} ms", f"{spent['encoder_ms']:.2f} ms",
+                f"{spent['step_ms']:.3f} ms", f"{spent['ids_per_s']:.0f}",
+            ]  # fmt: skip
         lines.append(
-            f"| {row['file']} | {row['runtime']} | {row['beam']} | {row['bleu']:.1f} "
-            f"({low:.1f}–{high:.1f}) | {drop} | {row['chrf']:.1f} | {row['sentence_ms']:.1f} ms | "
-            f"{row['encoder_ms']:.1f} ms | {row['step_ms']:.2f} ms | {row['ids_per_s']:.0f} | "
-            f"{row['bytes'] / 1e6:.1f} MB |"
+            f"| {row['file']} | {row['runtime']} | {row['beam']} | {bleu} | {drop} | {chrf} | "
+            f"{' | '.join(times)} | {row['bytes'] / 1e6:.1f} MB |"
         )
     lines += [
-        f"\n{each['pairs']:,} training pairs: BLEU {each['bleu_greedy']:.1f} (greedy)."
+        f"\n{each['pairs']:,} training pairs: BLEU {each['bleu_greedy']:.1f} greedy after "
+        f"{each['epochs']} epochs."
         for each in document["by_data"]
     ]
-    if document["failed"]:
+    if document.get("failed"):
         lines += ["", *(f"{name}: {error}" for name, error in document["failed"].items())]
     if document["note"]:
         lines += ["", document["note"]]
-    return "\n".join([*lines, "", f"Signature: `{document['rows'][0]['signature']}`"]) + "\n"
+    signatures = {row["signature"] for row in document["rows"] if "signature" in row}
+    return "\n".join([*lines, "", f"Signature: `{'; '.join(sorted(signatures))}`"]) + "\n"
 
 
 if __name__ == "__main__":

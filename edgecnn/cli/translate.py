@@ -69,7 +69,9 @@ def command(
             _answer(translator, text, times=times)
         return
     failed = 0
-    for number, line in enumerate(_lines(), start=1):
+    for number, (line, broken) in enumerate(_lines(), start=1):
+        if broken:
+            click.echo(f"line {number}: not all of it is UTF-8; read as {line[:40]!r}", err=True)
         try:
             if not line.strip():
                 click.echo("")
@@ -86,10 +88,24 @@ def command(
         )
 
 
-def _lines() -> Iterator[str]:
-    """Standard input as UTF-8; bytes that are none become U+FFFD."""
-    for raw in sys.stdin.buffer:
-        yield raw.decode("utf-8", "replace").rstrip("\r\n")
+def _lines() -> Iterator[tuple[str, bool]]:
+    """Standard input as UTF-8, without a byte order mark, and for each line whether bytes of it
+    are none: they become U+FFFD.
+
+    Of a line that is longer than any sentence no more is kept than shows that it is.
+    """
+    from edgecnn.translation.translator import MAX_CHARACTERS
+
+    most = 4 * MAX_CHARACTERS + 4  # bytes of a text that is not too long
+    read = sys.stdin.buffer.readline
+    encoding = "utf-8-sig"
+    while raw := read(most):
+        rest = raw
+        while len(rest) == most and not rest.endswith(b"\n"):
+            rest = read(most)
+        text = raw.decode(encoding, "replace").rstrip("\r\n")
+        yield text, "\ufffd" in text and "\ufffd".encode() not in raw
+        encoding = "utf-8"
 
 
 def _answer(translator: Translator, text: str, *, times: bool) -> None:

@@ -18,13 +18,21 @@ if TYPE_CHECKING:
     import keras
 
 
-def write_graph(file_format: str, model: keras.Model, outputs: Sequence[str], path: Path) -> None:
+def write_graph(
+    file_format: str,
+    model: keras.Model,
+    outputs: Sequence[str],
+    path: Path,
+    *,
+    open_batch: bool = False,
+) -> None:
     """Write `model` with its inputs' own names and these names of outputs.
 
-    A `.tflite` file has batch 1, an `.onnx` file leaves it open. Raises InputError where the
-    converter cannot take the model.
+    A `.tflite` file has batch 1 unless it is to be open; an `.onnx` file leaves it open. Raises
+    InputError where the converter cannot take the model.
     """
-    lookup("format", file_format, _WRITERS)(model, outputs, path)
+    batch = None if open_batch else 1
+    lookup("format", file_format, _WRITERS)(model, outputs, path, batch)
 
 
 def _signature(model: keras.Model, batch: int | None) -> list[Any]:
@@ -46,7 +54,9 @@ def _serving(model: keras.Model, outputs: Sequence[str]) -> Callable[..., Mappin
     return serve
 
 
-def _write_tflite(model: keras.Model, outputs: Sequence[str], path: Path) -> None:
+def _write_tflite(
+    model: keras.Model, outputs: Sequence[str], path: Path, batch: int | None
+) -> None:
     require("tensorflow", "convert")
     with converter("TensorFlow's TFLite converter"):
         import keras
@@ -56,7 +66,7 @@ def _write_tflite(model: keras.Model, outputs: Sequence[str], path: Path) -> Non
             archive = keras.export.ExportArchive()
             archive.track(model)
             archive.add_endpoint(
-                "serve", _serving(model, outputs), input_signature=_signature(model, 1)
+                "serve", _serving(model, outputs), input_signature=_signature(model, batch)
             )
             archive.write_out(str(folder), verbose=False)
             content = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
@@ -86,7 +96,12 @@ def _named(content: bytes, outputs: Sequence[str]) -> Any:
     return flatbuffer_utils.convert_object_to_bytearray(model)
 
 
-def _write_onnx(model: keras.Model, outputs: Sequence[str], path: Path) -> None:
+def _write_onnx(
+    model: keras.Model,
+    outputs: Sequence[str],
+    path: Path,
+    batch: int | None,  # noqa: ARG001 (open costs nothing there)
+) -> None:
     require("tf2onnx", "convert")
     with converter("tf2onnx"):
         import onnx
@@ -104,7 +119,7 @@ def _write_onnx(model: keras.Model, outputs: Sequence[str], path: Path) -> None:
         onnx.save(made, str(path))
 
 
-_WRITERS: Mapping[str, Callable[[Any, Sequence[str], Path], None]] = {
+_WRITERS: Mapping[str, Callable[[Any, Sequence[str], Path, int | None], None]] = {
     "tflite": _write_tflite,
     "onnx": _write_onnx,
 }

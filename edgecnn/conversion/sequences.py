@@ -265,6 +265,8 @@ class _Job:
             memory=self._parts.memory,
             beam=decoding.beam,
             length_penalty=decoding.length_penalty,
+            reads=self._parts.reads,
+            writes=self._parts.writes,
         )
         members = {spec.encoder: made["encoder"].read_bytes(), spec.step: made["step"].read_bytes()}
         inside = without_digests(with_conversion(plan))
@@ -311,7 +313,8 @@ class _Job:
             if name == "step":
                 names = step_outputs(self._parts.states)
             path = folder / f"{name}_float.{file_format}"
-            write_graph(file_format, graph, names, path)
+            # Of a step's rows there are as many as hypotheses: whoever loads it decides.
+            write_graph(file_format, graph, names, path, open_batch=name == "step")
             self._floats[key] = path
         return self._floats[key]
 

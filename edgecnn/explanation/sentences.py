@@ -14,7 +14,7 @@ from typing import Any
 from edgecnn import __version__
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
-from edgecnn.registry import SEQUENCE_MODELS, lookup
+from edgecnn.registry import lookup
 from edgecnn.reporting.assets import read
 from edgecnn.reporting.attention import attention_spec
 from edgecnn.reporting.text import clean
@@ -62,7 +62,6 @@ def explain_sentence(
     """
     translator = load_translator(model, runtime, beam=beam)
     found = translator.translate(text)
-    sizes = _sizes(translator.artifact)
     session = translator.session
     return SentenceExplanation(
         translator.artifact.name,
@@ -70,22 +69,10 @@ def explain_sentence(
         session.effective.runtime_version,
         session.decoding.beam,
         found,
-        sizes.get("reads"),
-        sizes.get("writes"),
+        session.reads or None,
+        session.writes or None,
         len(found.source.split()) / max(1, len(found.source_pieces) - 1),
     )
-
-
-def _sizes(artifact: Any) -> Mapping[str, int]:
-    """Receptive fields by the network's own formula, from what training recorded."""
-    manifest = artifact.manifest
-    if manifest.model not in SEQUENCE_MODELS.names():
-        return {}
-    import inspect
-
-    module = inspect.getmodule(SEQUENCE_MODELS.load(manifest.model))
-    fields: Callable[[], Mapping[str, int]] | None = getattr(module, "receptive_fields", None)
-    return fields() if fields is not None else {}
 
 
 def write(found: SentenceExplanation, path: Path) -> None:

@@ -104,18 +104,6 @@ def receptive_field(layers: int, kernel: int = 3) -> int:
     return layers * (kernel - 1) + 1
 
 
-def receptive_fields() -> dict[str, int]:
-    """Subwords that the default network's encoder and decoder see: "reads" and "writes"."""
-    import inspect
-
-    defaults = inspect.signature(build).parameters
-    kernel = int(defaults["kernel"].default)
-    return {
-        name: receptive_field(int(defaults[layers].default), kernel)
-        for name, layers in (("reads", "encoder_layers"), ("writes", "decoder_layers"))
-    }
-
-
 def parts(model: keras.Model) -> Parts:
     """The encoder and one step of the decoder, with the weights of a trained network.
 
@@ -131,7 +119,12 @@ def parts(model: keras.Model) -> Parts:
     length = int(layers["source_position"].input_dim) - 1
     source = keras.Input((length,), dtype="int32", name="source")
     encoder = keras.Model(source, _encoded(layers, source, dropped=False), name="encoder")
-    return Parts(encoder, _step(layers, encoder.outputs), ("keys", "values", "hidden"))
+    kernel = int(layers["decoder_conv1"].kernel_size[0])
+    reads, writes = (
+        receptive_field(len(_depth(layers, side)), kernel) for side in ("encoder", "decoder")
+    )
+    step = _step(layers, encoder.outputs)
+    return Parts(encoder, step, ("keys", "values", "hidden"), reads, writes)
 
 
 @dataclass(frozen=True)
@@ -324,7 +317,10 @@ def _scores(layers: dict[str, Any], target: Any, memory: list[Any]) -> Any:
 
 
 def _step(layers: dict[str, Any], memory: list[Any]) -> keras.Model:
-    """One position of the decoder. Its convolutions are maps of the last `kernel` states."""
+    """One position of the decoder. Its convolutions are maps of the last `kernel` states.
+
+    Only sizes of a row stand in it: converters leave the number of rows open then.
+    """
     import keras
 
     ops = keras.ops
@@ -335,19 +331,21 @@ def _step(layers: dict[str, Any], memory: list[Any]) -> keras.Model:
     inputs = step_inputs(memory, ("keys", "values", "hidden"), {f"state{i}": width for i in depth})
     words = layers["target_embedding"](inputs["token"])
     words = words + layers["target_position"](inputs["position"])
-    words = ops.squeeze(words, 1)
+    words = ops.reshape(words, (-1, words.shape[-1]))
     x = layers["decoder_in"](words)
     hidden, attention, states = inputs["hidden"], [], []
+    length = int(hidden.shape[-1])
     for index in depth:
         before = x
         states.append(x)
         window = ops.concatenate([inputs[f"state{index}"], x], axis=-1)
         x = _gated(_as_dense(layers[f"decoder_conv{index}"])(window))
         query = (layers[f"query{index}"](x) + words) * _HALF
-        matches = ops.matmul(inputs["keys"], ops.expand_dims(query, -1))
-        weights = ops.softmax(ops.squeeze(matches, -1) + hidden)
+        matches = ops.matmul(inputs["keys"], ops.reshape(query, (-1, query.shape[-1], 1)))
+        weights = ops.softmax(ops.reshape(matches, (-1, length)) + hidden)
         attention.append(weights)
-        found = ops.squeeze(ops.matmul(ops.expand_dims(weights, 1), inputs["values"]), 1)
+        found = ops.matmul(ops.reshape(weights, (-1, 1, length)), inputs["values"])
+        found = ops.reshape(found, (-1, query.shape[-1]))
         x = ((layers[f"context{index}"](found) + x) * _HALF + before) * _HALF
     scores = layers["scores"](layers["decoder_out"](x))
     mean = sum(attention[1:], attention[0]) * (1.0 / len(attention))

@@ -8,7 +8,7 @@ numpy alone besides, because it also runs in worker processes of other environme
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -73,6 +73,17 @@ class Session(ABC):
         outputs as host arrays that the next inference may overwrite; it is what a benchmark
         times, so all preparation belongs in `bind`.
         """
+
+    def infer(
+        self,
+        tensors: Sequence[Array],
+        unchanged: Collection[int] = (),  # noqa: ARG002 (for sessions that own their inputs)
+    ) -> Sequence[Array]:
+        """Infer once on tensors in the model's own form; the next inference may overwrite what is
+        returned. `unchanged` are the places of inputs that hold what they held in the inference
+        before: a session that owns its inputs does not copy them again.
+        """
+        return self.bind(tensors)()
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Infer once. Inputs are real-valued, channels last (batch, height, width, channels).

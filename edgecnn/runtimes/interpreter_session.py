@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -181,6 +181,18 @@ class InterpreterSession(Session):
                 return [self._viewed(output) for output in outputs]
 
         return invoke_all
+
+    def infer(self, tensors: Sequence[Array], unchanged: Collection[int] = ()) -> Sequence[Array]:
+        # Inputs stay as they are between inferences: the memory planner overwrites none of them.
+        wrapper = self.interpreter._interpreter  # noqa: SLF001
+        for place, (index, tensor) in enumerate(zip(self._input_indices, tensors, strict=True)):
+            if place not in unchanged:
+                wrapper.SetTensor(index, tensor)
+        try:
+            wrapper.Invoke()
+        except RuntimeError as error:
+            raise self._refusal(error) from error
+        return [self._viewed(output) for output in self._output_indices]
 
     def _viewed(self, output: int) -> Array:
         """An output that may hold no values, which the wrapper does not view.

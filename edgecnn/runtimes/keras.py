@@ -98,7 +98,14 @@ def _sequence(
     )
     names = dict(zip([spec.name for spec in encoder.outputs], parts.memory, strict=True))
     encoder.outputs = tuple(replace(spec, name=names[spec.name]) for spec in encoder.outputs)
-    return SequenceSession(encoder, step, decoding=decoding, memory=parts.memory, options=options)
+    return SequenceSession(
+        encoder,
+        step,
+        decoding=decoding,
+        memory=parts.memory,
+        options=options,
+        fields=(parts.reads, parts.writes),
+    )
 
 
 class KerasSession(Session):

@@ -39,6 +39,7 @@ def load(
             decoding=decoding,
             memory=spec.memory,
             options=options,
+            fields=(spec.reads, spec.writes),
             first_attempt=because,
         )
         weakref.finalize(session, stack.pop_all().close)

@@ -18,7 +18,7 @@ from edgecnn.errors import InputError
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Array, Invocation, Session
-from edgecnn.runtimes.tensors import from_model, to_model
+from edgecnn.runtimes.tensors import from_model, stored, to_model
 from edgecnn.sequences.parts import state_names, step_outputs
 from edgecnn.sequences.search import Decoding, Hypothesis, padded, search
 from edgecnn.sequences.states import States
@@ -50,7 +50,8 @@ class Answer:
 class SequenceSession(Session):
     """An encoder and a step, each loaded in the same runtime.
 
-    `step` has one row or `decoding.beam` rows. Raises InputError for graphs that do not belong
+    `step` has one row or `decoding.beam` rows. `fields` are the receptive fields of its encoder and
+    of its decoder in ids, 0 where nobody knows. Raises InputError for graphs that do not belong
     together: what the encoder gives is what the step takes.
     """
 
@@ -62,8 +63,10 @@ class SequenceSession(Session):
         decoding: Decoding,
         memory: Sequence[str],
         options: RuntimeOptions,
+        fields: tuple[int, int] = (0, 0),
         first_attempt: str = "",
     ) -> None:
+        self.reads, self.writes = fields
         self._encoder, self._step = encoder, step
         self.decoding = decoding
         self._specs = {_plain(spec.name): spec for spec in step.inputs}
@@ -73,6 +76,7 @@ class SequenceSession(Session):
         _check_together(encoder, step, self._memory, self._states)
         self._outputs = _in_order(step, step_outputs(self._states))
         self._rows = int(step.inputs[0].shape[0] or 1)
+        self._kept = frozenset(self._order.index(name) for name in self._memory)
         (source,) = encoder.inputs
         self.length = int(source.shape[1] or 0)
         shape = (options.batch, self.length)
@@ -131,30 +135,45 @@ class SequenceSession(Session):
             memory[name] = np.repeat(row, self._rows, axis=0) if self._rows > 1 else row
         return memory
 
-    @property
-    def state_widths(self) -> dict[str, int]:
-        return {name: int(self._specs[name].shape[1] or 0) for name in self._states}
+    def empty_states(self) -> States:
+        """One row of states as the step takes them: nothing has been written yet."""
+        return States(
+            {
+                name: stored(np.zeros((1, self._specs[name].shape[1] or 0), np.float32), spec)
+                for name in self._states
+                for spec in (self._specs[name],)
+            }
+        )
 
     def run_step(
-        self, memory: dict[str, Array], states: dict[str, Array], ids: Ids, position: int
+        self,
+        memory: dict[str, Array],
+        states: dict[str, Array],
+        ids: Ids,
+        position: int,
+        *,
+        first: bool,
     ) -> list[Array]:
-        """Scores, attention and newest states of up to as many rows as the step has."""
+        """Scores and attention of up to as many rows as the step has, in float32, and the newest
+        of each state as the step takes it. `first` says that the memory is a new one.
+        """
         count = len(ids)
-        column = np.zeros((self._rows, 1), np.int32)
+        column = np.zeros((self._rows, 1), self._specs[TOKEN].dtype)
         column[:count, 0] = ids
-        given = {TOKEN: column, POSITION: np.full((self._rows, 1), position, np.int32), **memory}
+        positions = np.full((self._rows, 1), position, self._specs[POSITION].dtype)
+        given = {TOKEN: column, POSITION: positions, **memory}
         for name, array in states.items():
-            whole = array
-            if count < self._rows:
-                whole = np.concatenate([array, np.zeros((self._rows - count, array.shape[1]))])
-            given[name] = to_model(whole, self._specs[name])
-        for name in (TOKEN, POSITION):
-            given[name] = np.asarray(given[name], self._specs[name].dtype)
-        outputs = self._step.bind([given[name] for name in self._order])()
+            given[name] = array
+            if count < self._rows:  # what fills up is computed and left out
+                given[name] = np.resize(array, (self._rows, array.shape[1]))
+        outputs = self._step.infer(
+            [given[name] for name in self._order], () if first else self._kept
+        )
         specs = self._step.outputs
-        return [
-            from_model(np.array(outputs[place][:count]), specs[place]) for place in self._outputs
-        ]
+        found = [from_model(outputs[place][:count], specs[place]) for place in self._outputs]
+        for place, name in enumerate(self._states, start=2):
+            found[place] = stored(found[place], self._specs[name])
+        return found
 
     @property
     def rows(self) -> int:
@@ -167,7 +186,7 @@ class _Steps:
 
     def __init__(self, session: SequenceSession, memory: dict[str, Array], spent: Spent) -> None:
         self._session, self._memory, self._spent = session, memory, spent
-        self._states = States(session.state_widths, 1)
+        self._states = session.empty_states()
         self.attention: list[Array] = []
 
     def __call__(self, ids: Ids, position: int, origins: Ids) -> Array:
@@ -178,7 +197,11 @@ class _Steps:
             chosen = slice(start, start + rows)
             states = {name: array[chosen] for name, array in self._states.arrays.items()}
             before = time.perf_counter_ns()
-            parts.append(self._session.run_step(self._memory, states, ids[chosen], position))
+            parts.append(
+                self._session.run_step(
+                    self._memory, states, ids[chosen], position, first=not self._spent.step_ns
+                )
+            )
             self._spent.step_ns.append(time.perf_counter_ns() - before)
         outputs = parts[0]
         if len(parts) > 1:

@@ -43,7 +43,7 @@ class KerasSteps:
     def start(self, sources: Array) -> Step:
         """Read sources (rows, length) int32; the step goes on from there."""
         memory = self.encoded(sources)
-        states = States(self._widths, len(sources))
+        states = States.zeros(self._widths, len(sources))
         self.attention = []
 
         def step(

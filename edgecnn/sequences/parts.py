@@ -27,7 +27,8 @@ STATE = "state"
 
 @dataclass(frozen=True)
 class Parts:
-    """The two graphs. `memory` names the encoder's outputs, which are inputs of the step.
+    """The two graphs. `memory` names the encoder's outputs, which are inputs of the step; `reads`
+    and `writes` are the receptive fields of encoder and decoder in ids, 0 where there is none.
 
     The step's inputs are token and position (batch, 1) int32, the memory, then state1 … stateN
     (batch, k × width). Its outputs are scores (batch, vocabulary), attention (batch, length), then
@@ -37,6 +38,8 @@ class Parts:
     encoder: keras.Model
     step: keras.Model
     memory: tuple[str, ...]
+    reads: int = 0
+    writes: int = 0
 
     @property
     def states(self) -> tuple[str, ...]:

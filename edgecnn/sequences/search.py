@@ -25,6 +25,8 @@ Step = Callable[[Ids, int, Ids], npt.NDArray[Any]]
 NEVER = (PADDING, UNKNOWN, START)
 """Ids that are no part of an answer."""
 MAX_BEAM = 64
+_BLOCK = 64
+"""Values that are looked at together when the best of all are sought."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,19 @@ def log_probabilities(scores: npt.NDArray[Any]) -> Scores:
 
 
 def _best(values: npt.NDArray[Any], count: int) -> tuple[Ids, npt.NDArray[Any]]:
-    """Flat indices and values of the highest, best first; of equal ones the first."""
+    """Flat indices and values of the highest, best first; of equal ones the first.
+
+    What does not reach the `count`-th highest peak of all blocks is not among them: only the few
+    values that do are sorted.
+    """
     flat = values.ravel()
     count = min(count, flat.size)
-    candidates = np.argpartition(-flat, count - 1)[:count]
-    order = candidates[np.lexsort((candidates, -flat[candidates]))]
+    peaks = flat[: flat.size // _BLOCK * _BLOCK].reshape(-1, _BLOCK).max(axis=1)
+    if len(peaks) > count:
+        candidates = np.flatnonzero(flat >= np.partition(peaks, -count)[-count])
+    else:
+        candidates = np.arange(flat.size)
+    order = candidates[np.lexsort((candidates, -flat[candidates]))][:count]
     return order, flat[order]
 
 

@@ -16,10 +16,18 @@ Array = npt.NDArray[Any]
 
 
 class States:
-    """States by name, (rows, positions × width) each; all zero at the start, as padding is."""
+    """States by name, (rows, positions × width) each, in whatever form the step takes them.
 
-    def __init__(self, widths: Mapping[str, int], rows: int) -> None:
-        self.arrays = {name: np.zeros((rows, width), np.float32) for name, width in widths.items()}
+    `start` is what they hold before the first position: zeros, as padding is.
+    """
+
+    def __init__(self, start: Mapping[str, Array]) -> None:
+        self.arrays = dict(start)
+
+    @classmethod
+    def zeros(cls, widths: Mapping[str, int], rows: int) -> States:
+        """States of these widths in float32."""
+        return cls({name: np.zeros((rows, width), np.float32) for name, width in widths.items()})
 
     def follow(self, origins: npt.NDArray[np.int64]) -> None:
         """Row i goes on as what row `origins[i]` was."""

@@ -169,9 +169,9 @@ RECIPES: Mapping[str, TrainingRecipe] = {
     "detector_nano": _BOXES,
     # Gehring 2017 bounds gradients to norm 0.1 for Nesterov's momentum; Adam for it.
     "convs2s": TrainingRecipe(
-        epochs=24,
+        epochs=10,
         batch_size=64,
-        learning_rate=1e-3,
+        learning_rate=1.5e-3,
         weight_decay=0.0,
         warmup_epochs=0.5,
         label_smoothing=0.1,

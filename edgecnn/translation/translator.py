@@ -64,11 +64,16 @@ class Translator:
 
         Raises InputError for an empty text, and for a sentence that is too long for the model.
         """
-        cleaned = clean(text[:MAX_CHARACTERS])
+        if len(text) > MAX_CHARACTERS:
+            raise InputError(
+                f"a text of {len(text):,} characters, expected at most {MAX_CHARACTERS:,}",
+                hint="divide it into sentences",
+            )
+        cleaned = clean(text)
         if not cleaned:
             raise InputError("nothing to translate: the text is empty", hint="give a sentence")
         parts = [cleaned]
-        if len(text) > MAX_CHARACTERS or self.vocabulary.count(cleaned) > self.session.length:
+        if self.vocabulary.count(cleaned) > self.session.length:
             parts = _SENTENCE_END.split(cleaned)
         for part in parts:
             needed = self.vocabulary.count(part)

@@ -36,8 +36,9 @@ def check_encoding(encoding: str) -> None:
         ) from error
 
 
-def text_lines(path: Path, encoding: str = "") -> list[str]:
-    """The lines of a file without their ends, which may be those of old Macs.
+def text_lines(path: Path, encoding: str = "", *, source: str = "text") -> list[str]:
+    """The lines of a file without their ends, which may be those of old Macs. `source` is the data
+    source that reads them, for what an error advises.
 
     Raises InputError for a file that cannot be read, or is not in the `encoding`; without one,
     for a file of which more than a few lines are no UTF-8.
@@ -56,7 +57,7 @@ def text_lines(path: Path, encoding: str = "") -> list[str]:
         raise InputError(
             f"{path}, line {bad[0]}: {why_no_text(lines[bad[0] - 1])} "
             f"({len(bad)} of {len(lines)} lines)",
-            hint=_hint(content, path),
+            hint=_hint(content, f"{source}:{path.name}"),
         )
     return lines
 
@@ -101,12 +102,10 @@ def _without_mark(content: bytes) -> str:
     return "utf-8"
 
 
-def _hint(content: bytes, path: Path) -> str:
+def _hint(content: bytes, data: str) -> str:
     if _UNDEFINED.search(content):
-        return (
-            f"convert the file to UTF-8, or name its encoding as in text:{path.name}?encoding=gbk"
-        )
+        return f"convert the file to UTF-8, or name its encoding as in {data}?encoding=gbk"
     return (
-        f"if it is Windows-1252 (Western European): text:{path.name}?encoding=windows-1252, or "
-        f"iconv -f WINDOWS-1252 -t UTF-8 {path.name}"
+        f"if it is Windows-1252 (Western European): {data}?encoding=windows-1252, or "
+        f"iconv -f WINDOWS-1252 -t UTF-8 {data.partition(':')[2]}"
     )

@@ -201,7 +201,7 @@ class _Reader:
         return {split: found[split] for split in SPLITS if split in found}
 
     def _table(self, path: Path) -> list[Pair]:
-        lines = text_lines(path, self._encoding)
+        lines = text_lines(path, self._encoding, source="pairs")
         pairs: list[Pair] = []
         bad: list[LeftOut] = []
         for number, line in enumerate(lines, start=1):
@@ -221,7 +221,7 @@ class _Reader:
         return self._judged(path, pairs, bad)
 
     def _parallel(self, source: Path, target: Path) -> list[Pair]:
-        sides = [text_lines(path, self._encoding) for path in (source, target)]
+        sides = [text_lines(path, self._encoding, source="pairs") for path in (source, target)]
         if len(sides[0]) != len(sides[1]):
             raise InputError(
                 f"{source.name} has {len(sides[0])} lines, {target.name} {len(sides[1])}",

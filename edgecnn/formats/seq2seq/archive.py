@@ -55,6 +55,10 @@ class SequenceSpec:
     """SHA-256 by name."""
     beam: int = 5
     length_penalty: float = 1.0
+    reads: int = 0
+    """Ids of the source that a unit of the encoder sees; 0 where nobody knows."""
+    writes: int = 0
+    """Ids of the answer that the decoder's convolutions see; 0 where nobody knows."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -131,7 +135,8 @@ def read_spec(path: Path) -> SequenceSpec:
         members = {str(name): str(digest) for name, digest in spec.members.items()}
     except (FieldError, RecursionError) as error:
         raise ValueError(f"{SPEC}: {getattr(error, 'message', error)}") from error
-    if len(members) > MAX_MEMBERS or not 2 <= spec.length <= 1 << 16:
+    sensible = 2 <= spec.length <= 1 << 16 and min(spec.reads, spec.writes) >= 0
+    if len(members) > MAX_MEMBERS or not sensible:
         raise ValueError(f"{SPEC} makes no sense")
     return spec
 

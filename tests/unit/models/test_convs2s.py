@@ -49,8 +49,9 @@ def test_the_default_size_is_the_documented_one():
     assert f"{network.count_params():,}" in models.convs2s.build.__doc__
 
 
-def test_receptive_fields_are_those_of_the_paper():
+def test_receptive_fields_are_those_of_the_paper(network):
     assert receptive_field(6, 5) == 25  # section 3.2: six blocks of width 5 see 25 inputs
+    assert (parts_of(network).reads, parts_of(network).writes) == (5, 7)
 
 
 def test_a_unit_of_the_encoder_sees_its_field_and_no_more(network):

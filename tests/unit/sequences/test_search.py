@@ -13,6 +13,7 @@ from edgecnn.errors import InputError
 from edgecnn.preprocessing.subwords import END, PADDING, START
 from edgecnn.sequences.search import (
     Decoding,
+    _best,
     greedy,
     log_probabilities,
     padded,
@@ -140,6 +141,23 @@ def test_origins_lead_back_to_the_rows_that_made_the_answer():
     for hypothesis in search(step, Decoding(4), MOST):
         told = [seen[index][row] for index, row in enumerate(hypothesis.origins)]
         assert told[-1] == (START, *hypothesis.ids)
+
+
+@given(
+    st.integers(0, 10_000), st.integers(1, 5), st.integers(7, 700), st.integers(1, 12),
+    st.booleans(),
+)  # fmt: skip
+@settings(max_examples=50, deadline=None)
+def test_the_best_are_those_that_sorting_all_would_find(seed, rows, words, count, ties):
+    values = np.random.default_rng(seed).normal(0, 2, (rows, words)).astype(np.float32)
+    if ties:
+        values = np.round(values)
+    values[:, :3] = -np.inf
+
+    order, best = _best(values, count)
+    wanted = np.argsort(-values.ravel(), kind="stable")[:count]
+    np.testing.assert_array_equal(order, wanted)
+    np.testing.assert_array_equal(best, values.ravel()[wanted])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

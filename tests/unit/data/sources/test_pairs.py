@@ -118,8 +118,9 @@ def test_a_broken_encoding_is_refused_with_the_line(tmp_path):
     path = write(tmp_path / "all.tsv", [f"caf\u00e9 {i}\t\u00e9t\u00e9 {i}" for i in range(30)],
                  "windows-1252")  # fmt: skip
 
-    with pytest.raises(InputError, match="line 1: byte 0xe9"):
+    with pytest.raises(InputError, match="line 1: byte 0xe9") as caught:
         load(path)
+    assert "pairs:all.tsv?encoding=windows-1252" in caught.value.hint
     assert len(everything(load(path, encoding="windows-1252"))) == 30
 
 
