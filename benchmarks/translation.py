@@ -194,6 +194,7 @@ def _quality(
                 "drop_ci95": [100 * each for each in accuracy.drop_ci95 or ()],
                 "paired_p": accuracy.paired_p,
                 "brevity_penalty": accuracy.further["brevity_penalty"],
+                "same_answers": float((outputs[0] == reference[beam][0]).all(axis=1).mean()),
                 "signature": accuracy.further["signature"],
             }
             print(json.dumps(row), flush=True)
@@ -290,15 +291,16 @@ def _table(document: dict[str, Any]) -> str:
         "are medians on one thread; the change of BLEU is against the Keras parent with the same "
         "beam (95% interval, paired bootstrap).",
         "",
-        "| file | runtime | beam | BLEU (95% interval) | change | chrF | sentence | encoder | step "
-        "| subwords/s | size |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| file | runtime | beam | BLEU (95% interval) | change | chrF | same answers | sentence "
+        "| encoder | step | subwords/s | size |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in document["rows"]:
-        bleu = drop = chrf = "–"
+        bleu = drop = chrf = same = "–"
         if "bleu" in row:
             low, high = row["bleu_ci95"]
             bleu, chrf = f"{row['bleu']:.1f} ({low:.1f}–{high:.1f})", f"{row['chrf']:.1f}"
+            same = f"{row['same_answers']:.1%}"
             if row["drop_ci95"]:
                 drop = f"{-row['drop_ci95'][1]:+.2f} … {-row['drop_ci95'][0]:+.2f}"
         times = ["–"] * 4
@@ -309,7 +311,7 @@ def _table(document: dict[str, Any]) -> str:
             ]  # fmt: skip
         lines.append(
             f"| {row['file']} | {row['runtime']} | {row['beam']} | {bleu} | {drop} | {chrf} | "
-            f"{' | '.join(times)} | {row['bytes'] / 1e6:.1f} MB |"
+            f"{same} | {' | '.join(times)} | {row['bytes'] / 1e6:.1f} MB |"
         )
     lines += [
         f"\n{each['pairs']:,} training pairs: BLEU {each['bleu_greedy']:.1f} greedy after "

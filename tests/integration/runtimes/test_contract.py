@@ -154,6 +154,19 @@ def test_bound_inputs_do_not_disturb_each_other(name: str, file_format: str, zoo
 
 
 @pytest.mark.parametrize(("name", "file_format"), FIRST_FORMAT)
+def test_inputs_that_stay_as_they_are_need_not_be_copied(
+    name: str, file_format: str, zoo: Zoo
+) -> None:
+    session = load(name, zoo.path(file_format, "float32"))
+    (spec,) = session.inputs
+    for picture, expected in zip(zoo.inputs, zoo.expected, strict=True):
+        tensors = [to_model(picture[None], spec)]
+        for unchanged in ((), (0,)):
+            found = np.array(session.infer(tensors, unchanged)[0])[0]
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "file_format"), FIRST_FORMAT)
 def test_outputs_of_run_are_copies(name: str, file_format: str, zoo: Zoo) -> None:
     session = load(name, zoo.path(file_format, "float32"))
     answers = [session.run([picture[None]])[0] for picture in zoo.inputs]
