@@ -26,7 +26,7 @@ NEVER = (PADDING, UNKNOWN, START)
 """Ids that are no part of an answer."""
 MAX_BEAM = 64
 _BLOCK = 64
-"""Values that are looked at together when the best of all are sought."""
+"""Values that are looked at together when the best of a row are sought."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,9 @@ def greedy(step: Step, rows: int, most: int) -> list[Hypothesis]:
     totals = np.zeros(rows)
     open_rows = np.ones(rows, bool)
     for position in range(1, most + 2):
-        chances = log_probabilities(step(ids, position, origins))
-        ids = chances.argmax(axis=1)
-        best = chances[origins, ids]
-        totals = np.where(open_rows, totals + best, totals)
+        scores, normalizers = normalized(step(ids, position, origins))
+        ids = scores.argmax(axis=1)
+        totals = np.where(open_rows, totals + scores[origins, ids] - normalizers, totals)
         for row in np.flatnonzero(open_rows & (ids != END)):
             found[row].append(int(ids[row]))
         open_rows &= ids != END
@@ -104,12 +103,10 @@ def search(step: Step, decoding: Decoding, most: int) -> list[Hypothesis]:
     totals = np.zeros(1)
     finished: list[Hypothesis] = []
     for position in range(1, most + 2):
-        chances = log_probabilities(step(ids, position, origins))
+        scores, normalizers = normalized(step(ids, position, origins))
         if position > most:  # nothing but the end fits any more
-            chances[:, np.arange(chances.shape[1]) != END] = -np.inf
-        order, values = _best(totals[:, None] + chances, 2 * width)
-        order, values = order[np.isfinite(values)], values[np.isfinite(values)]
-        rows, chosen = np.divmod(order, chances.shape[1])
+            scores[:, np.arange(scores.shape[1]) != END] = -np.inf
+        rows, chosen, values = best(scores, totals - normalizers, 2 * width)
         ends = chosen == END
         for rank in np.flatnonzero(ends[:width]):
             row = int(rows[rank])
@@ -127,8 +124,9 @@ def search(step: Step, decoding: Decoding, most: int) -> list[Hypothesis]:
     return sorted(finished, key=lambda hypothesis: -hypothesis.score)
 
 
-def log_probabilities(scores: npt.NDArray[Any]) -> Scores:
-    """Normalized over the last axis (rows, vocabulary); ids that are no part of an answer get −∞.
+def normalized(scores: npt.NDArray[Any]) -> tuple[Scores, npt.NDArray[np.float64]]:
+    """(scores (rows, vocabulary) in which ids that are no part of an answer have −∞, the logarithm
+    of the sum of their exponentials (rows,)): a score minus its row's is a log probability.
 
     Raises InputError where scores are not finite: no order of them would mean anything.
     """
@@ -140,26 +138,31 @@ def log_probabilities(scores: npt.NDArray[Any]) -> Scores:
             "the network's scores are not finite",
             hint="float16 overflows above 65504: use another recipe",
         )
-    values -= peak
-    normalized: Scores = values - np.log(np.exp(values).sum(axis=1, keepdims=True))
-    return normalized
+    weights = values - peak
+    np.exp(weights, out=weights)
+    return values, np.log(weights.sum(axis=1, dtype=np.float64)) + peak[:, 0]
 
 
-def _best(values: npt.NDArray[Any], count: int) -> tuple[Ids, npt.NDArray[Any]]:
-    """Flat indices and values of the highest, best first; of equal ones the first.
+def best(
+    scores: Scores, offsets: npt.NDArray[np.float64], count: int
+) -> tuple[Ids, Ids, npt.NDArray[np.float64]]:
+    """(rows, ids, scores + their row's offset) of the highest finite sums, best first; of equal
+    ones the first.
 
-    What does not reach the `count`-th highest peak of all blocks is not among them: only the few
-    values that do are sorted.
+    Of each row only what reaches the `count`-th highest peak of its blocks is sorted: at least
+    `count` values do, and few more.
     """
-    flat = values.ravel()
-    count = min(count, flat.size)
-    peaks = flat[: flat.size // _BLOCK * _BLOCK].reshape(-1, _BLOCK).max(axis=1)
-    if len(peaks) > count:
-        candidates = np.flatnonzero(flat >= np.partition(peaks, -count)[-count])
-    else:
-        candidates = np.arange(flat.size)
-    order = candidates[np.lexsort((candidates, -flat[candidates]))][:count]
-    return order, flat[order]
+    rows, words = scores.shape
+    blocks = words // _BLOCK
+    least = np.full(rows, -np.inf, np.float32)
+    if blocks > count:
+        peaks = scores[:, : blocks * _BLOCK].reshape(rows, blocks, _BLOCK).max(axis=2)
+        least = np.partition(peaks, -count, axis=1)[:, -count]
+    row, chosen = np.nonzero(scores >= least[:, None])
+    sums = scores[row, chosen] + offsets[row]
+    order = np.lexsort((chosen, row, -sums))[:count]
+    order = order[np.isfinite(sums[order])]
+    return row[order], chosen[order], sums[order]
 
 
 def padded(answers: Sequence[Sequence[int]], length: int) -> npt.NDArray[np.int32]:

@@ -13,9 +13,9 @@ from edgecnn.errors import InputError
 from edgecnn.preprocessing.subwords import END, PADDING, START
 from edgecnn.sequences.search import (
     Decoding,
-    _best,
+    best,
     greedy,
-    log_probabilities,
+    normalized,
     padded,
     search,
     unpadded,
@@ -23,6 +23,13 @@ from edgecnn.sequences.search import (
 
 VOCABULARY, MOST = 7, 4
 WORDS = (4, 5, 6)
+
+
+def log_probabilities(scores):
+    """By their definition: over all ids but those that are no part of an answer."""
+    chances = np.array(scores, np.float64)
+    chances[:, :END] = -np.inf
+    return chances - np.log(np.exp(chances).sum(axis=1, keepdims=True))
 
 
 class Chain:
@@ -154,16 +161,28 @@ def test_the_best_are_those_that_sorting_all_would_find(seed, rows, words, count
         values = np.round(values)
     values[:, :3] = -np.inf
 
-    order, best = _best(values, count)
-    wanted = np.argsort(-values.ravel(), kind="stable")[:count]
-    np.testing.assert_array_equal(order, wanted)
-    np.testing.assert_array_equal(best, values.ravel()[wanted])
+    offsets = np.round(np.random.default_rng(seed + 1).normal(0, 2, rows))
+
+    found = best(values, offsets, count)
+    sums = (values + offsets[:, None]).ravel()
+    wanted = np.argsort(-sums, kind="stable")[: min(count, rows * (words - 3))]
+    np.testing.assert_array_equal(found[0] * words + found[1], wanted)
+    np.testing.assert_array_equal(found[2], sums[wanted])
+
+
+@given(st.integers(0, 10_000), st.integers(1, 4))
+@settings(max_examples=25, deadline=None)
+def test_scores_minus_what_normalizes_them_are_log_probabilities(seed, rows):
+    scores = np.random.default_rng(seed).normal(0, 20, (rows, 50))
+
+    values, normalizers = normalized(scores)
+    np.testing.assert_allclose(values - normalizers[:, None], log_probabilities(scores), atol=1e-4)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_scores_that_are_no_numbers_are_refused(value):
     with pytest.raises(InputError, match="not finite"):
-        log_probabilities(np.full((1, VOCABULARY), value))
+        greedy(lambda *_: np.full((1, VOCABULARY), value), 1, MOST)
 
 
 @pytest.mark.parametrize("arguments", [{"beam": 0}, {"beam": 65}, {"length_penalty": -1.0}])
