@@ -92,19 +92,20 @@ def check_ending(path: Path) -> None:
         )
 
 
-def _spec(found: SentenceExplanation) -> dict[str, Any]:
+def _framed(found: SentenceExplanation) -> dict[str, Any]:
+    """The attention matrix with room around it: the legend's title is wider than the legend."""
     read_, written = found.translation.source_pieces, found.translation.pieces
-    return attention_spec(
+    spec = attention_spec(
         found.translation.attention, [clean(each, 24) for each in written],
         [clean(each, 24) for each in read_],
     )  # fmt: skip
+    return {**spec, "background": "white", "padding": 12}
 
 
 def _png(found: SentenceExplanation) -> bytes:
     import vl_convert
 
-    spec = {**_spec(found), "background": "white", "padding": 12}
-    return bytes(vl_convert.vegalite_to_png(spec, scale=2))
+    return bytes(vl_convert.vegalite_to_png(_framed(found), scale=2))
 
 
 def _json(found: SentenceExplanation) -> bytes:
@@ -130,7 +131,7 @@ def _json(found: SentenceExplanation) -> bytes:
 def _html(found: SentenceExplanation) -> bytes:
     import vl_convert
 
-    chart = str(vl_convert.vegalite_to_svg({**_spec(found), "background": "white"}))
+    chart = str(vl_convert.vegalite_to_svg(_framed(found)))
     answer = found.translation
     others = "".join(
         f"<tr><td>{score:.3f}</td><td>{html.escape(clean(text, 400))}</td></tr>"
