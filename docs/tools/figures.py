@@ -150,14 +150,17 @@ def overhead(found: Any) -> str:
     return f"The timed loop adds {inside:.0f} ns to an inference (median; limit: {limit:,} ns).\n"
 
 
-@_of("translation.json", "python benchmarks/translation.py")
+@_of("translation.json", "python benchmarks/translation.py quality")
 def translation(found: Any) -> str:
     """BLEU of the translator's files."""
     lines = [
-        Line(row["file"], f"BLEU {row['bleu']:.1f}, {row['sentence_ms']:.0f} ms a sentence",
+        Line(row["file"],
+             f"BLEU {row['bleu']:.1f}" + (
+                 f", {row['latency']['sentence_ms']:.0f} ms a sentence" if "latency" in row else ""
+             ),
              dots=[(row["bleu"], "dot")], intervals=[row["bleu_ci95"]],
              notes=f"{row['runtime']}, beam {row['beam']}")
-        for row in found["rows"]
+        for row in found["rows"] if "bleu" in row
     ]  # fmt: skip
     return figure("BLEU on 1,000 sentences with its 95% interval", Scale(30, 70), lines,
                   ends="30 to 70.")  # fmt: skip
