@@ -1,12 +1,12 @@
 """Make the files in edgecnn/assets from a trained detector.
 
-    python -m edgecnn.training.stop_sign --data ../shared/data/stop_signs --out runs/stop_sign
-    python benchmarks/ship_stop_signs.py runs/stop_sign/stop_sign_small.keras \
-        --data ../shared/data/stop_signs
+    edgecnn train --model stop_sign_small --weights stop_sign_small … --out runs/stop_sign_small.keras
+    python benchmarks/ship_stop_signs.py runs/stop_sign_small.keras \
+        --data coco:SET,SET --cutouts coco:SET
 
-Converts to the static int8 `.tflite` and the float32 and static int8 `.onnx`, calibrated on
-training photos as they enter the network, chooses the threshold that ships, and writes it into
-all manifests as `metrics.min_score`.
+`--data` and `--cutouts` are those of the training. Converts to the static int8 `.tflite` and the
+float32 and static int8 `.onnx`, calibrated on training photos as they enter the network, chooses
+the threshold that ships, and writes it into all manifests as `metrics.min_score`.
 
 The threshold is the lowest (in steps of 0.01, at least 0.30) at which the int8 `.tflite` has a
 false alarm on at most 0.5% of the *training* negatives: the held-out ones only judge it.
@@ -16,19 +16,24 @@ from __future__ import annotations
 
 import argparse
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.embedding import embed_manifest
+from edgecnn.data import load
 from edgecnn.data.base import Dataset, Split
+from edgecnn.data.boxes.base import BoxedFile
+from edgecnn.data.files.images import PictureFiles
+from edgecnn.data.held_out import with_splits
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.manifest import write_manifest
-from edgecnn.training.detection_data import load_pictures
-from edgecnn.training.stop_sign import TRAINED_ON, Sources, load_sources
+from edgecnn.training.detection_data import load_picture
 from edgecnn.vision import load_detector
 from edgecnn.vision.detector import ASSETS
 
@@ -38,17 +43,23 @@ ALLOWED = 0.005
 """Half of what is wanted on photos never seen: of those learnt from, fewer raise an alarm."""
 
 
-def calibration_set(sources: Sources) -> Dataset:
-    """Training photos with signs, and twice as many without, as a Dataset for `convert`."""
-    positives = [
-        sample.picture for data in sources.kept for sample in load_pictures(data.positives)
-    ]
-    negatives = [
-        sample.picture for data in sources.kept for sample in load_pictures(data.negatives[::3])
-    ]
-    pictures = positives + negatives
-    split = Split(pictures, np.zeros(len(pictures), np.int64))
-    digest = "+".join(data.sha256 for data in sources.kept)
+def training_files(data: str, cutouts: str | None) -> tuple[BoxedFile, ...]:
+    """The photos that training looked at."""
+    whole: Any = load(data)
+    files: tuple[BoxedFile, ...] = with_splits(whole).splits["train"].files  # type: ignore[attr-defined]
+    if cutouts:
+        more: Any = load(cutouts)
+        files += tuple(file for split in more.splits.values() for file in split.files)
+    return files
+
+
+def calibration_set(files: Sequence[BoxedFile], digest: str) -> Dataset:
+    """Training photos with signs, and as many without, as a Dataset for `convert`."""
+    positives = [file for file in files if len(file.boxes)]
+    negatives = [file for file in files if not len(file.boxes) and not len(file.ignored)]
+    chosen = positives + negatives[:: max(1, len(negatives) // max(1, len(positives)))]
+    paths = tuple(file.path for file in chosen)
+    split = Split(PictureFiles(paths, 3), np.zeros(len(paths), np.int64))
     return Dataset(
         "stop_signs",
         "detection",
@@ -59,14 +70,16 @@ def calibration_set(sources: Sources) -> Dataset:
     )
 
 
-def threshold(path: Path, sources: Sources) -> float:
+def threshold(path: Path, files: Sequence[BoxedFile]) -> float:
     """The lowest score at which at most ALLOWED of the training negatives raise an alarm."""
     detector = load_detector(path, min_score=0.05)
     best = []
-    for data in sources.kept:
-        for sample in load_pictures(data.negatives):
-            found = detector(np.ascontiguousarray(sample.picture[:, :, ::-1]))
-            best.append(float(found.scores[0]) if len(found) else 0.0)
+    for file in files:
+        if len(file.boxes) or len(file.ignored):
+            continue
+        picture = load_picture(file).picture
+        found = detector(np.ascontiguousarray(picture[:, :, ::-1]))
+        best.append(float(found.scores[0]) if len(found) else 0.0)
     for score in np.arange(LOWEST, 0.96, 0.01):
         if np.mean(np.asarray(best) >= score) <= ALLOWED:
             return round(float(score), 2)
@@ -87,15 +100,15 @@ def _pack(source: Path, target: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the files in edgecnn/assets.")
     parser.add_argument("model", type=Path, help="the trained .keras file, with its manifest")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--sources", default=",".join(TRAINED_ON), help="it has learnt from")
+    parser.add_argument("--data", required=True, help="what it was trained on, as in coco:A,B")
+    parser.add_argument("--cutouts", help="what was cut out")
     parser.add_argument("--out", type=Path, default=ASSETS)
     parser.add_argument("--samples", type=int, default=128, help="photos to calibrate with")
     parser.add_argument("--targets", default=",".join(TARGETS))
     parser.add_argument("--keras", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     targets = options.targets.split(",")
-    sources = load_sources(options.data, options.sources.split(","))
+    files = training_files(options.data, options.cutouts)
     options.out.mkdir(parents=True, exist_ok=True)
     kept = load_artifact(options.model).manifest
     parent = options.model
@@ -106,7 +119,7 @@ def main() -> None:
     outcomes = convert(
         parent,
         targets,
-        calibration=calibration_set(sources),
+        calibration=calibration_set(files, str(kept.data["sha256"])),
         samples=options.samples,
         out=options.out,
         force=True,
@@ -116,7 +129,7 @@ def main() -> None:
     artifacts = [outcome.artifact for outcome in outcomes if outcome.artifact is not None]
     if len(artifacts) < len(targets):
         raise SystemExit(1)
-    score = threshold(artifacts[0].path, sources)
+    score = threshold(artifacts[0].path, files)
     print("min_score", score, flush=True)
     if options.keras:
         write_manifest(parent, replace(kept, metrics={**kept.metrics, "min_score": score}))

@@ -20,6 +20,7 @@ from edgecnn.benchmarking.session import benchmark, check_previous
 from edgecnn.conversion.convert import ConversionOutcome, convert
 from edgecnn.conversion.targets import parse_targets
 from edgecnn.data.base import Dataset
+from edgecnn.data.held_out import as_trained
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import write_text_atomically
@@ -99,6 +100,7 @@ def run(
     _claim(out, settings, force=force)
     dataset = load(settings.data, data_dir=settings.data_dir, seed=settings.seed, progress=progress)
     model = _trained(settings, dataset, out, progress)
+    dataset = as_trained(dataset, [model.manifest])
     outcomes = convert(
         model.path,
         settings.targets,

@@ -144,8 +144,7 @@ SEQUENCE_MODELS = Registry(
 
 def trained_names() -> tuple[str, ...]:
     """Networks that `train` and `run` take: for classes, for boxes, for sequences."""
-    detectors = (name for name in DETECTORS.names() if not name.startswith("stop_sign"))
-    return (*MODELS.names(), *detectors, *SEQUENCE_MODELS.names())
+    return (*MODELS.names(), *DETECTORS.names(), *SEQUENCE_MODELS.names())
 
 
 def check_trained(name: str) -> None:

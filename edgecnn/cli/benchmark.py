@@ -97,7 +97,7 @@ def command(
     from edgecnn.benchmarking.conclusion import require_a_measurement
     from edgecnn.benchmarking.protocol import parse_duration
     from edgecnn.benchmarking.session import DEFAULT_PASSES, benchmark, check_previous
-    from edgecnn.cli.datasets import load_data, say, split_of
+    from edgecnn.cli.datasets import load_data, say
     from edgecnn.cli.tables import show
     from edgecnn.errors import InputError
     from edgecnn.feeding.choice import check_option
@@ -135,7 +135,7 @@ def command(
     about = ModelOptions(head, options.label_names(labels))
     dataset = None
     if data:
-        dataset = load_data(data, data_dir=data_dir, seed=split_of(models), reading=reading)
+        dataset = load_data(data, data_dir=data_dir, models=models, reading=reading)
     previous = Results.load(out) if out.exists() and not force else None
     if previous is not None:
         check_previous(previous, protocol, dataset, preprocessing, about)

@@ -52,7 +52,7 @@ def command(
 
     On another machine `python3 -m NAME --install` and `python3 -m NAME picture.png` run it.
     """
-    from edgecnn.cli.datasets import load_data, split_of
+    from edgecnn.cli.datasets import load_data
     from edgecnn.errors import InputError
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions
@@ -67,7 +67,7 @@ def command(
     options.claim(out, c_array)
     dataset = None
     if data:
-        dataset = load_data(data, data_dir=data_dir, seed=split_of([artifact]), reading=reading)
+        dataset = load_data(data, data_dir=data_dir, models=[artifact], reading=reading)
     known = read_json_file(evidence) if evidence else None
     if known is not None and not isinstance(known, dict):
         raise InputError(f"{evidence}: expected a JSON object", hint="as answer.json of optimize")

@@ -64,7 +64,7 @@ def command(
     cannot express (3-D convolution in TFLite's integers, for example) is reported as unsupported,
     with the closest target, and is no failure while others work.
     """
-    from edgecnn.cli.datasets import load_data, split_of
+    from edgecnn.cli.datasets import load_data
     from edgecnn.conversion.calibration import DEFAULT_SAMPLES
     from edgecnn.conversion.convert import convert
     from edgecnn.errors import GateError
@@ -75,8 +75,7 @@ def command(
     about = ModelOptions(head, options.label_names(labels))
     dataset = None
     if calibration:
-        seed_of_split = split_of([model])
-        dataset = load_data(calibration, data_dir=data_dir, seed=seed_of_split, reading=reading)
+        dataset = load_data(calibration, data_dir=data_dir, models=[model], reading=reading)
     with shown() as progress:
         outcomes = convert(
             model,

@@ -81,46 +81,41 @@ def load_data(
     data_dir: Path | None,
     reading: Reading,
     seed: int = 0,
+    models: Iterable[Path] = (),
     quiet: bool = False,
     progress: Progress | None = None,
 ) -> Dataset:
     """Load a data set, and unless `quiet` say in one line on standard error what it holds and
-    what was left out. Progress is shown here, unless there is a `progress` that shows it already.
+    what was left out. With `models` it is split as it was when they were trained on it. Progress is shown here, unless there is a `progress` that shows it already.
     Raises as `edgecnn.data.load`.
     """
     from edgecnn.data import DataWarning, load
+    from edgecnn.data.held_out import as_trained
+    from edgecnn.data.seen import split_seed
+    from edgecnn.embedded_manifest import load_artifact
+    from edgecnn.errors import InputError
 
+    trained = []
+    for path in models:
+        # What has no manifest (a folder, an architecture, the name of a network, a file that is no
+        # model) has no split either; who opens it says what is wrong with it.
+        with contextlib.suppress(InputError):
+            trained.append(load_artifact(path).manifest)
     with nullcontext(progress) if progress else shown() as known, warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the line below says it
         dataset = load(
             name,
             data_dir=data_dir,
-            seed=seed,
+            seed=split_seed(trained) if trained else seed,
             strict=reading.strict,
             classes=reading.classes,
             exif=reading.exif,
             progress=known,
         )
+    dataset = as_trained(dataset, trained)
     if not quiet:
         say(f"data {dataset.name}: {dataset.summary()}")
     return dataset
-
-
-def split_of(models: Iterable[Path]) -> int:
-    """The seed of the split that these models were trained on: data are split for them as then.
-
-    What has no manifest (a folder, an architecture, the name of a network, a file that is no
-    model) has no split either; who opens it says what is wrong with it.
-    """
-    from edgecnn.data.seen import split_seed
-    from edgecnn.embedded_manifest import load_artifact
-    from edgecnn.errors import InputError
-
-    known = []
-    for path in models:
-        with contextlib.suppress(InputError):
-            known.append(load_artifact(path).manifest)
-    return split_seed(known)
 
 
 def say(line: str) -> None:

@@ -106,7 +106,7 @@ def command(
     if text is not None:
         _explain_sentence(files, text, out, force=force)
         return
-    from edgecnn.cli.datasets import load_data, split_of
+    from edgecnn.cli.datasets import load_data
     from edgecnn.explanation.explain import explain
     from edgecnn.explanation.files import read_picture, sort_files
     from edgecnn.explanation.write import check_ending, write
@@ -122,7 +122,7 @@ def command(
     decoded = read_picture(picture) if picture else None
     dataset = None
     if data:
-        dataset = load_data(data, data_dir=data_dir, seed=split_of(models), reading=reading)
+        dataset = load_data(data, data_dir=data_dir, models=models, reading=reading)
     with shown() as progress:
         found = explain(
             models[0],

@@ -90,7 +90,7 @@ def command(
     Exit code 1 when nothing is shown to keep the limits: what comes nearest, what stands in the
     way and what else could be had is printed then.
     """
-    from edgecnn.cli.datasets import load_data, split_of
+    from edgecnn.cli.datasets import load_data
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions
@@ -111,7 +111,7 @@ def command(
     check_option(preprocessing)
     about = ModelOptions(head, options.label_names(labels))
     options.claim(out, bundle)
-    dataset = load_data(data, data_dir=data_dir, seed=split_of([model]), reading=reading)
+    dataset = load_data(data, data_dir=data_dir, models=[model], reading=reading)
     settings = Settings(goal, runtimes, threads, seed, samples, protocol)
     with shown() as progress:
         try:

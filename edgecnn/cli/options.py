@@ -238,6 +238,14 @@ def recipe() -> Callable[[Command], Command]:
         "gradient_clip": (float, "Largest norm of all gradients together."),
         "patience": (int, "Epochs without improvement until training stops."),
         "mixed_precision": (None, "auto: bfloat16 on an accelerator, off on a CPU."),
+        "average": (float, "Momentum of a moving average of the weights, which is kept; 0: none."),
+        "views": (int, "Views of images in an epoch."),
+        "windows": (float, "Share of the epochs that look at windows before whole images."),
+        "negatives": (float, "Largest share of views without an object."),
+        "hard": (float, "Share of these from images that the --weights find hardest."),
+        "pasted": (float, "Share of views with objects of other images pasted in, 8 to 40 pixels."),
+        "small": (float, "0 to 1: how much small objects are favored."),
+        "drawn": (float, "Share of drawn scenes, for the stop-sign detectors."),
     }
 
     def decorate(function: Command) -> Command:

@@ -64,7 +64,7 @@ def command(
     the bad version is as good as the good one.
     """
     from edgecnn.benchmarking import bisection
-    from edgecnn.cli.datasets import load_data, split_of
+    from edgecnn.cli.datasets import load_data
     from edgecnn.cli.progress import shown
     from edgecnn.errors import GateError, InputError
     from edgecnn.files import refuse_overwrite
@@ -79,7 +79,7 @@ def command(
         refuse_overwrite(out, force=force)
     dataset = None
     if data:
-        dataset = load_data(data, data_dir=data_dir, seed=split_of([model]), reading=reading)
+        dataset = load_data(data, data_dir=data_dir, models=[model], reading=reading)
     with shown() as progress:
         found = bisection.bisect(
             model,

@@ -8,7 +8,14 @@ import click
 
 OTHERS = "Options"
 HEADINGS: Mapping[str, tuple[str, ...]] = {
-    "What to train": ("model", "epochs", "seed", "input_size", "mixed_precision"),
+    "What to train": (
+        "model",
+        "weights",
+        "epochs",
+        "seed",
+        "input_size",
+        "mixed_precision",
+    ),
     "Training recipe (default: the network's own)": (
         "batch_size",
         "learning_rate",
@@ -22,6 +29,17 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "class_weights",
         "gradient_clip",
         "patience",
+        "average",
+    ),
+    "Training recipe of detectors": (
+        "views",
+        "windows",
+        "negatives",
+        "hard",
+        "cutouts",
+        "pasted",
+        "small",
+        "drawn",
     ),
     "What to measure": (
         "shapes",

@@ -22,6 +22,15 @@ from edgecnn.cli.sections import Sectioned
     "--split-seed", type=int, help="Seed of the split alone, recorded with the model [--seed]."
 )
 @click.option("--input-size", type=int, help="Side of the pictures that the network takes.")
+@click.option(
+    "--weights",
+    help="Start from the weights of a .keras file of the same network, or of a shipped detector.",
+)
+@click.option(
+    "--cutouts",
+    help="More annotated images, as --data: their objects are cut out and pasted, those without "
+    "an object are negatives.",
+)
 @options.recipe()
 @click.option("--out", type=options.FILE, required=True, help="The .keras file to write.")
 @click.option(
@@ -40,6 +49,8 @@ def command(
     seed: int,
     split_seed: int | None,
     input_size: int | None,
+    weights: str | None,
+    cutouts: str | None,
     recipe: dict[str, Any],
     out: Path,
     restart: bool,
@@ -64,6 +75,9 @@ def command(
     check_trained(model)
     seed_of_split = seed if split_seed is None else split_seed
     dataset = load_data(data, data_dir=data_dir, seed=seed_of_split, reading=reading)
+    more = None
+    if cutouts is not None:
+        more = load_data(cutouts, data_dir=None, seed=seed_of_split, reading=reading)
     folder = out.with_suffix(".training")
     with shown() as progress:
         artifact = train(
@@ -75,6 +89,8 @@ def command(
             input_size=input_size,
             folder=folder,
             restart=restart,
+            weights=weights,
+            cutouts=more,
             progress=progress,
             **recipe,
         )

@@ -54,7 +54,7 @@ def command(
 
     The layers that cost most are named for an artifact that fails.
     """
-    from edgecnn.cli.datasets import load_data, split_of
+    from edgecnn.cli.datasets import load_data
     from edgecnn.conversion.verify import verify_artifact
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
@@ -66,7 +66,7 @@ def command(
     artifacts = without_sidecars(artifacts) or artifacts
     dataset = None
     if data:
-        dataset = load_data(data, data_dir=data_dir, seed=split_of(artifacts), reading=reading)
+        dataset = load_data(data, data_dir=data_dir, models=artifacts, reading=reading)
     failed = []
     for index, path in enumerate(artifacts):
         with shown() as progress:

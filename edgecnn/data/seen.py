@@ -68,15 +68,18 @@ def digests_of(split: Split) -> Digests:
     return np.asarray([int.from_bytes(part, "big") for part in parts], np.uint64)
 
 
-def training_record(dataset: Dataset) -> dict[str, Any]:
-    """What a manifest keeps of the training samples. Reads each of them once."""
-    digests = np.unique(digests_of(dataset["train"]))
+def training_record(dataset: Dataset, more: Dataset | None = None) -> dict[str, Any]:
+    """What a manifest keeps of the training samples, and of all samples of `more` that training
+    saw beside. Reads each of them once.
+    """
+    splits = [dataset["train"], *(more.splits.values() if more is not None else ())]
+    digests = np.unique(np.concatenate([digests_of(split) for split in splits]))
     one_in = 1
     while len(kept := digests[digests % np.uint64(one_in) == 0]) > MOST_KEPT:
         one_in *= 2
     content = b"".join(int(digest).to_bytes(DIGEST_BYTES, "big") for digest in kept)
     return {
-        "samples": len(dataset["train"]),
+        "samples": sum(len(split) for split in splits),
         "one_in": one_in,
         "digests": base64.b64encode(content).decode(),
     }
@@ -86,12 +89,13 @@ def seen_in_training(manifest: Manifest, dataset: Dataset, split: str = "test") 
     """How many samples of a split the model was trained on.
 
     None where that cannot be known: a model that edgecnn did not train, or an old manifest. The
-    data that the model was trained on, split as then, hold none.
+    data that the model was trained on, split as then, hold none. A set in one piece, of which a
+    part was held out in training, is not split as then.
     """
     if not manifest.data.get("sha256"):
         return None
     tested = dataset[split]
-    if manifest.data["sha256"] == dataset.sha256:
+    if _split_as_then(manifest, dataset):
         return Seen(0, len(tested))
     known = _known(manifest.data)
     if known is None:
@@ -111,10 +115,20 @@ def seen_samples(manifest: Manifest, dataset: Dataset, split: str) -> npt.NDArra
     the very data of the training, whose splits need no check.
     """
     known = _known(manifest.data)
-    if known is None or manifest.data.get("sha256") in (None, dataset.sha256):
+    if known is None or not manifest.data.get("sha256") or _split_as_then(manifest, dataset):
         return None
     found: npt.NDArray[np.bool_] = np.isin(digests_of(dataset[split]), known[0])
     return found
+
+
+def _split_as_then(manifest: Manifest, dataset: Dataset) -> bool:
+    """Whether these are the data of the training, and their splits those of then."""
+    if manifest.data.get("sha256") != dataset.sha256:
+        return False
+    samples = manifest.data.get("samples")
+    if not isinstance(samples, Mapping) or "train" not in samples:
+        return True
+    return all(samples.get(name) == len(split) for name, split in dataset.splits.items())
 
 
 def without_digests(manifest: Manifest) -> Manifest:

@@ -7,7 +7,8 @@ around the octagon inscribed in it, not around its corners, which no stop sign h
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from edgecnn.data.synthetic.faces import octagon
 from edgecnn.data.synthetic.weather import tone, weather
 from edgecnn.preprocessing import LETTERBOX_FILL
 from edgecnn.registry import require
+from edgecnn.training.cutouts import Cutout, paste
 
 Generator = np.random.Generator
 
@@ -34,12 +36,14 @@ class View:
     `size` is the side of the square that comes out, `frame` the side of the square that the
     whole picture would be letterboxed to in use: signs get the sizes they have there.
     `whole` shows the whole picture with little play; otherwise a window is cut, in which a
-    sign's side is drawn log-uniformly between `sides`.
+    sign's side is drawn log-uniformly between `sides`. `small` (0 … 1) favors small ones: at 1
+    half of the signs lie in the lowest eighth of the range.
     """
 
     size: int
     frame: int
     whole: bool = False
+    small: float = 0.0
 
     @property
     def sides(self) -> tuple[float, float]:
@@ -47,8 +51,29 @@ class View:
         return 9.0, 1.4 * self.size
 
 
-def augment(sample: BoxedPicture, view: View, rng: Generator, *, drawn: bool) -> BoxedPicture:
-    """One random view (size, size, 3). `drawn` pictures had their weather when they were made."""
+def augment(
+    sample: BoxedPicture,
+    view: View,
+    rng: Generator,
+    *,
+    drawn: bool,
+    cutouts: Sequence[Cutout] = (),
+) -> BoxedPicture:
+    """One random view (size, size, 3). `drawn` pictures had their weather when they were made;
+    of `cutouts` some are pasted in before there is any.
+    """
+    seen = _looked_at(sample, view, rng)
+    if cutouts:
+        seen = paste(seen, cutouts, rng)
+    if drawn:
+        lit = tone(seen.picture, rng) if rng.random() < 0.3 else seen.picture
+    else:
+        lit = weather(seen.picture, rng) if rng.random() < 0.5 else tone(seen.picture, rng)
+    return replace(seen, picture=np.ascontiguousarray(lit))
+
+
+def _looked_at(sample: BoxedPicture, view: View, rng: Generator) -> BoxedPicture:
+    """The picture moved, turned, scaled and cut, with what is left of its boxes."""
     cv2 = require("cv2", "opencv")
     picture, boxes, ignored = sample.picture, sample.boxes, sample.ignored
     if not len(boxes) and not len(ignored) and rng.random() < 0.5:
@@ -72,14 +97,10 @@ def augment(sample: BoxedPicture, view: View, rng: Generator, *, drawn: bool) ->
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(LETTERBOX_FILL,) * 3,
     )
-    if drawn:
-        lit = tone(warped, rng) if rng.random() < 0.3 else warped
-    else:
-        lit = weather(warped, rng) if rng.random() < 0.5 else tone(warped, rng)
     moved, fair, hardly = _move(boxes, matrix, view.size)
     lost_boxes, still, partly = _move(ignored, matrix, view.size)
     return BoxedPicture(
-        np.ascontiguousarray(lit),
+        warped,
         moved[fair],
         np.concatenate([moved[hardly], lost_boxes[still | partly]]),
         sample.class_ids[fair],
@@ -94,7 +115,7 @@ def _pose(
     letterbox = view.frame / max(height, width)
     focus = np.asarray([rng.uniform(0, width), rng.uniform(0, height)])
     if view.whole:
-        scale = letterbox * math.exp(rng.uniform(-0.35, 0.2))
+        scale = letterbox * math.exp(rng.uniform(-0.35 - 0.7 * view.small, 0.2))
         focus = np.asarray([width / 2, height / 2])
         slack = np.abs(view.size - np.asarray([width, height]) * scale) / 2
         target = view.size / 2 + rng.uniform(-1, 1, 2) * slack
@@ -102,8 +123,9 @@ def _pose(
         box = boxes[int(rng.integers(len(boxes)))]
         side = math.sqrt(float((box[2] - box[0]) * (box[3] - box[1])))
         low, high = (math.log(value) for value in view.sides)
-        wanted = math.exp(rng.uniform(low, high))
-        scale = min(max(wanted / side, 0.4 * letterbox), MAX_ENLARGEMENT * max(1.0, letterbox))
+        wanted = math.exp(low + (high - low) * rng.random() ** (1 + 2 * view.small))
+        least = (0.4 - 0.25 * view.small) * letterbox
+        scale = min(max(wanted / side, least), MAX_ENLARGEMENT * max(1.0, letterbox))
         focus = np.asarray([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2], np.float64)
         target = rng.uniform(0.1, 0.9, 2) * view.size
     else:

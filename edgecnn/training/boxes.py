@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from edgecnn import models
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.boxes.base import BoxedFile
+from edgecnn.data.held_out import with_splits
 from edgecnn.data.left_out import DataWarning
 from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
 from edgecnn.errors import InputError
@@ -24,59 +25,101 @@ from edgecnn.models.stop_sign import STRIDE
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.registry import DETECTORS
 from edgecnn.training import network
-from edgecnn.training.box_augmentation import View
+from edgecnn.training.box_batches import training_views, whole_frames
 from edgecnn.training.checkpoint import Course
-from edgecnn.training.detection_data import Mix, Photos, Pool
-from edgecnn.training.detection_loss import detection_loss, targets
+from edgecnn.training.cutouts import Cutout
+from edgecnn.training.detection_data import (
+    Mix,
+    Photos,
+    Pool,
+    Whole,
+    all_cutouts,
+    best_scores,
+    drawn_scenes,
+    hardest,
+)
+from edgecnn.training.detection_loss import detection_loss
 from edgecnn.training.logs import TrainingLog
-from edgecnn.training.recipe import TrainingRecipe
+from edgecnn.training.recipe import BoxRecipe, TrainingRecipe
 
 if TYPE_CHECKING:
     import keras
 
-WINDOWS_SHARE = 0.6
-"""Of the epochs: first windows of half the side, which cost a quarter, then whole frames."""
 LEAST_VIEWS = 1600
 """Views of an epoch, of however few images: batch normalization needs hundreds of steps to know
 the activations, and before that no validation means anything."""
-NEGATIVES = 0.35
-"""Images without a box are at most this share of the views."""
-HELD_OUT_EVERY = 5
-_EVALUATION_BATCH = 16
+STOP_SIGNS = "stop_sign"
+"""What the names of networks for stop signs alone begin with."""
 
 
 class BoxSubject:
     """A detector with one heat map a class; see `subject.Subject`."""
 
-    def __init__(self, model_name: str, dataset: Dataset, input_size: int | None = None) -> None:
+    def __init__(
+        self,
+        model_name: str,
+        dataset: Dataset,
+        input_size: int | None = None,
+        cutouts: Dataset | None = None,
+    ) -> None:
         if model_name not in DETECTORS.names() or not isinstance(dataset, BoxedPictures):
             raise InputError(
                 f"{model_name} answers with classes, the data set {dataset.name!r} has boxes",
-                hint=f"train a detector: --model {' or '.join(trainable())}",
-            )
-        if model_name not in trainable():
-            raise InputError(
-                f"{model_name} is trained by its own command, on stop signs alone",
-                hint=f"--model {model_name.replace('stop_sign', 'detector')}",
+                hint=f"train a detector: --model {' or '.join(DETECTORS.names())}",
             )
         self._name = model_name
+        self._stop_signs = model_name.startswith(STOP_SIGNS)
         self.dataset = with_splits(dataset)
         self._classes = dataset.labels if dataset.asked else dataset.class_names
-        numbers = {dataset.class_names.index(name): at for at, name in enumerate(self._classes)}
-        self._files: Mapping[str, tuple[BoxedFile, ...]] = {
-            name: tuple(file.renumbered(numbers) for file in split.every_class)
-            for name, split in self.dataset.splits.items()
-            if isinstance(split, BoxSplit)
-        }
-        _check(self.dataset.name, self._files, self._classes)
+        if self._stop_signs:
+            self._classes = dataset.labels
+            if len(dataset.labels) != 1:
+                raise InputError(
+                    f"{model_name} finds stop signs alone, {dataset.name} has the classes "
+                    f"{', '.join(dataset.labels[:5]) or 'none'}",
+                    hint=f"--model {model_name.replace(STOP_SIGNS, 'detector')}",
+                )
+        self._files: dict[str, tuple[BoxedFile, ...]] = {}
+        for name, split in self.dataset.splits.items():
+            same = [one for one in self._files if self.dataset.splits[one] is split]
+            known = self._files[same[0]] if same else self._renumbered(self.dataset, split)
+            self._files[name] = known
+        self._cutouts = () if cutouts is None else self._all_of(cutouts)
+        check(self.dataset.name, self._files, self._classes)
         default = models.default_input_shape(model_name)[0]
         side = default if input_size is None else input_size
         self.preprocessing = dataset.preprocessing((side, side, 3))
-        self.arguments: Mapping[str, Any] = {
-            "input_shape": (side, side, 3),
-            "num_classes": len(self._classes),
-        }
+        classes = {} if self._stop_signs else {"num_classes": len(self._classes)}
+        self.arguments: Mapping[str, Any] = {"input_shape": (side, side, 3), **classes}
         self.postprocessing = Postprocessing("heat_map", class_names=self._classes)
+        self._frames: dict[str, Any] = {}
+
+    def _renumbered(self, dataset: BoxedPictures, split: Split) -> tuple[BoxedFile, ...]:
+        """The files of a split with the boxes of our classes, under our numbers."""
+        assert isinstance(split, BoxSplit)
+        ours = {name: number for number, name in enumerate(self._classes)}
+        numbers = {
+            number: ours[name] for number, name in enumerate(dataset.class_names) if name in ours
+        }
+        return tuple(file.renumbered(numbers) for file in split.every_class)
+
+    def _all_of(self, cutouts: Dataset) -> tuple[BoxedFile, ...]:
+        if not isinstance(cutouts, BoxedPictures):
+            raise InputError(
+                f"objects are cut out of annotated images, {cutouts.name!r} has no boxes",
+                hint="--cutouts coco:FOLDER, voc:FOLDER or yolo:FOLDER",
+            )
+        files = tuple(
+            file
+            for split in cutouts.splits.values()
+            for file in self._renumbered(cutouts, split)
+        )
+        if not any(len(file.boxes) for file in files):
+            raise InputError(
+                f"{cutouts.name} has no box of {', '.join(self._classes)} to cut out",
+                hint="give images with the classes that are trained",
+            )
+        return files
 
     def build(self, *, seed: int, precision: str) -> keras.Model:
         """Of open size, and with both maps in one output, as the loss wants them."""
@@ -89,18 +132,58 @@ class BoxSubject:
             open_network.input, keras.layers.Concatenate()(open_network.outputs), name=self._name
         )
 
+    def heads(self, model: keras.Model) -> tuple[str, ...]:  # noqa: ARG002
+        return ("heat",)
+
     def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:  # noqa: ARG002
+        if not isinstance(recipe, BoxRecipe):
+            recipe = BoxRecipe(**asdict(recipe))
         self._recipe, self._seed = recipe, seed
         self._epochs = recipe.epochs or recipe.most_epochs
-        files = self._files["train"]
-        positives = [file for file in files if len(file.boxes)]
-        negatives = [file for file in files if not len(file.boxes) and not len(file.ignored)]
-        share = min(NEGATIVES, len(negatives) / len(files))
-        self._pool = Pool(Photos(positives), Photos(negatives), (), len(self._classes))
-        self._mix = Mix(drawn=0.0, negatives=share)
+        if recipe.drawn and not self._stop_signs:
+            raise InputError(
+                f"drawn scenes hold stop signs, {self._name} finds {', '.join(self._classes[:3])}",
+                hint="leave out --drawn",
+            )
+        train = self._files["train"]
+        positives = [file for file in train if len(file.boxes)]
+        bare = [
+            file
+            for file in (*train, *self._cutouts)
+            if not len(file.boxes) and not len(file.ignored)
+        ]
+        negatives = Photos(bare)
+        share = min(recipe.negatives, len(bare) / (len(positives) + len(bare)))
+        self._pool = Pool(
+            Photos(positives),
+            negatives,
+            drawn_scenes(seed, negatives, recipe.small) if recipe.drawn else (),
+            len(self._classes),
+            self._cut(positives) if recipe.pasted else (),
+        )
+        self._mix = Mix(recipe.drawn, share, recipe.hard, recipe.pasted)
+
+    def _cut(self, positives: Sequence[BoxedFile]) -> Sequence[Cutout]:
+        sources = [*positives, *(file for file in self._cutouts if len(file.boxes))]
+        found = all_cutouts(sources, octagonal=self._stop_signs)
+        if not found:
+            warnings.warn(
+                f"{self.dataset.name}: no object is large enough to be cut out and pasted",
+                DataWarning,
+                stacklevel=2,
+            )
+        return found
+
+    def started(self, model: keras.Model) -> None:
+        """The starting weights say which images without an object are hard."""
+        negatives = self._pool.negatives
+        if self._recipe.hard and negatives:
+            scores = best_scores(model, negatives, self.preprocessing)
+            self._pool = replace(self._pool, hard=hardest(scores))
 
     def steps(self) -> int:
-        return math.ceil(max(len(self._files["train"]), LEAST_VIEWS) / self._recipe.batch_size)
+        views = self._recipe.views or max(len(self._files["train"]), LEAST_VIEWS)
+        return math.ceil(views / self._recipe.batch_size)
 
     def compile(self, model: keras.Model, *, epochs: int) -> None:
         optimizer = network.optimizer_for(
@@ -116,18 +199,18 @@ class BoxSubject:
         class Precision(keras.callbacks.Callback):  # type: ignore[misc,name-defined] # keras has no types
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
                 del epoch
-                files = subject._files["validation"]
-                outputs = subject._outputs(self.model, files)
+                outputs = subject._outputs(self.model, "validation")
                 logs["val_accuracy"] = subject.scorer("validation").scores(outputs).ap50
 
         return (Precision(),)
 
     def training(self, model: keras.Model, *, epoch: int, first: int) -> Any:  # noqa: ARG002
-        return _views(
+        return training_views(
             self._pool,
             self._mix,
             frame=self.preprocessing.height,
-            windows=round(WINDOWS_SHARE * self._epochs),
+            windows=round(self._recipe.windows * self._epochs),
+            small=self._recipe.small,
             steps=self.steps(),
             batch_size=self._recipe.batch_size,
             seed=self._seed,
@@ -136,7 +219,16 @@ class BoxSubject:
         )
 
     def validation(self, model: keras.Model) -> Any:  # noqa: ARG002
-        return _frames(Photos(self._files["validation"]), self.preprocessing, len(self._classes))
+        return self._whole("validation")
+
+    def _whole(self, name: str) -> Any:
+        """The images of a split as they enter the network; of equal splits the same ones."""
+        files = self._files[name]
+        for other, frames in self._frames.items():
+            if self._files[other] is files or other == name:
+                return frames
+        self._frames[name] = whole_frames(Whole(files), self.preprocessing, len(self._classes))
+        return self._frames[name]
 
     def exported(self, model: keras.Model) -> keras.Model:
         bare = models.build(self._name, **self.arguments)
@@ -150,7 +242,7 @@ class BoxSubject:
             files = self._files[name]
             if not any(len(file.boxes) for file in files):
                 continue
-            scores = self.scorer(name).scores(self._outputs(bare, files))
+            scores = self.scorer(name).scores(self._outputs(bare, name))
             found[f"{name}_ap50"] = scores.ap50
             found[f"{name}_ap50_95"] = scores.ap50_95
         return found
@@ -184,77 +276,19 @@ class BoxSubject:
             )
         )
 
-    def _outputs(self, model: keras.Model, files: Sequence[BoxedFile]) -> list[Any]:
-        """[heat, box] for all images, of the network as it is trained or as it is exported."""
+    def _outputs(self, model: keras.Model, name: str) -> list[Any]:
+        """[heat, box] for all images of a split, of the network as it is trained or exported."""
         parts = []
-        for start in range(0, len(files), _EVALUATION_BATCH):
-            images = [file.load().picture for file in files[start : start + _EVALUATION_BATCH]]
-            found = model.predict_on_batch(self.preprocessing.batch(images))
+        frames = self._whole(name)
+        for index in range(len(frames)):
+            found = model.predict_on_batch(frames[index][0])
             if not isinstance(found, list | tuple):
                 found = np.split(found, [len(self._classes)], axis=-1)
             parts.append(found)
         return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
-def trainable() -> tuple[str, ...]:
-    """Detectors of any classes."""
-    return tuple(name for name in DETECTORS.names() if not name.startswith("stop_sign"))
-
-
-def with_splits(dataset: BoxedPictures) -> BoxedPictures:
-    """With splits "train", "validation" and "test": what is missing is held out of the rest in
-    blocks of neighbors, since neighbors in a recording are nearly the same image.
-
-    Without a test, validation is both, and the notes say so.
-    """
-    splits: dict[str, Split] = dict(dataset.splits)
-    notes = list(dataset.notes)
-    if "train" not in splits:
-        if set(splits) != {"test"}:
-            raise InputError(f"{dataset.name} has no split to learn from, only {', '.join(splits)}")
-        splits["train"] = splits.pop("test")
-        notes.append("the set has no splits: it is learned from")
-    if "validation" not in splits:
-        whole = splits["train"]
-        assert isinstance(whole, BoxSplit)
-        block = max(1, min(40, len(whole) // (2 * HELD_OUT_EVERY)))
-        indices = [index for index in range(len(whole)) if (index // block) % HELD_OUT_EVERY == 2]
-        splits["validation"] = _part(whole, indices)
-        splits["train"] = _part(whole, sorted(set(range(len(whole))) - set(indices)))
-        notes.append(f"every {HELD_OUT_EVERY}th block of {block} is held out for validation")
-    if "test" not in splits:
-        splits["test"] = splits["validation"]
-        notes.append("there is no test: its figures are the validation's")
-    order = ("train", "validation", "test")
-    return replace(dataset, splits={name: splits[name] for name in order}, notes=tuple(notes))
-
-
-def _part(split: BoxSplit, indices: Sequence[int]) -> BoxSplit:
-    return replace(
-        split,
-        samples=_Chosen(split.samples, tuple(indices)),
-        labels=split.labels[list(indices)],
-        files=tuple(split.files[index] for index in indices),
-        every_class=tuple(split.every_class[index] for index in indices),
-    )
-
-
-class _Chosen(Sequence[Any]):
-    """Some samples of a split, read when they are needed."""
-
-    def __init__(self, samples: Any, indices: tuple[int, ...]) -> None:
-        self._samples, self._indices = samples, indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return _Chosen(self._samples, self._indices[index])
-        return self._samples[self._indices[index]]
-
-
-def _check(name: str, files: Mapping[str, Sequence[BoxedFile]], classes: Sequence[str]) -> None:
+def check(name: str, files: Mapping[str, Sequence[BoxedFile]], classes: Sequence[str]) -> None:
     """What cannot be learned, or only in part, is said before training."""
     if not classes:
         raise InputError(f"{name} names no class")
@@ -292,93 +326,3 @@ def _fit() -> Any:
         return ops.sum(hit) / ops.maximum(ops.sum(here), 1e-6)
 
     return accuracy
-
-
-def _views(
-    pool: Pool,
-    mix: Mix,
-    *,
-    frame: int,
-    windows: int,
-    steps: int,
-    batch_size: int,
-    seed: int,
-    epoch: int,
-    first: int,
-) -> Any:
-    """Training batches: a function of (seed, epoch, batch) and nothing else.
-
-    Until epoch `windows` they are windows of half the side, twice as many in a batch, then whole
-    frames. See `batches.training_batches`.
-    """
-    import keras
-
-    class Views(keras.utils.PyDataset):  # type: ignore[misc] # keras has no types
-        error: InputError | None = None
-        open_sizes = True
-
-        def __init__(self) -> None:
-            super().__init__()
-            self._epoch, self._first = epoch, first
-
-        def __len__(self) -> int:
-            return steps - self._first
-
-        def __getitem__(self, index: int) -> tuple[Any, Any]:
-            whole = self._epoch >= windows
-            side = frame if whole else max(frame // 2 // 64, 1) * 64
-            count = batch_size if whole else 2 * batch_size
-            try:
-                return pool.batch(
-                    View(side, frame, whole=whole),
-                    mix,
-                    count,
-                    [seed, self._epoch, index + self._first],
-                )
-            except InputError as error:
-                self.error = error
-                raise
-
-        def next_epoch(self) -> None:
-            self._epoch += 1
-            self._first = 0
-
-    return Views()
-
-
-def _frames(photos: Photos, preprocessing: Any, classes: int) -> Any:
-    """Whole validation images as they enter the network, with their targets."""
-    import keras
-
-    class Frames(keras.utils.PyDataset):  # type: ignore[misc] # keras has no types
-        error: InputError | None = None
-        open_sizes = True
-
-        def __len__(self) -> int:
-            return math.ceil(len(photos) / _EVALUATION_BATCH)
-
-        def __getitem__(self, index: int) -> tuple[Any, Any]:
-            start = index * _EVALUATION_BATCH
-            try:
-                samples = [
-                    photos[at] for at in range(start, min(start + _EVALUATION_BATCH, len(photos)))
-                ]
-            except InputError as error:
-                self.error = error
-                raise
-            wanted = []
-            for sample in samples:
-                place = preprocessing.place(*sample.picture.shape[:2])
-                wanted.append(
-                    targets(
-                        place.to_tensor(sample.boxes),
-                        place.to_tensor(sample.ignored),
-                        preprocessing.height,
-                        class_ids=sample.class_ids,
-                        num_classes=classes,
-                    )
-                )
-            images = preprocessing.batch([sample.picture for sample in samples])
-            return images, np.stack(wanted)
-
-    return Frames()

@@ -22,13 +22,16 @@ from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 
 Arrays = Sequence[npt.NDArray[Any]]
+LAST = "val_last"
+"""The monitor of a course whose last epoch counts."""
 
 
 @dataclass
 class Course:
     """What has happened so far: one value an epoch in `history`, and which epoch was the best.
 
-    `monitor` is a name in the history; a loss should fall, everything else rise. Among epochs
+    `monitor` is a name in the history; a loss should fall, everything else rise. With `LAST`
+    each epoch is better than the one before. Among epochs
     of the same value the one with the lower `val_loss` is better: a small validation split
     soon has no more wrong answers to tell epochs apart by.
     """
@@ -48,7 +51,8 @@ class Course:
         """Take an epoch's numbers; True when it is the best so far."""
         for name, value in values.items():
             self.history.setdefault(name, []).append(float(value))
-        if self.best_epoch >= 0 and self._merit(-1) <= self._merit(self.best_epoch):
+        last = self.monitor == LAST
+        if not last and self.best_epoch >= 0 and self._merit(-1) <= self._merit(self.best_epoch):
             return False
         self.best_epoch = self.epochs - 1
         return True

@@ -59,9 +59,18 @@ class ClassSubject:
     def build(self, *, seed: int, precision: str) -> keras.Model:
         return network.build(self._name, self.arguments, seed=seed, precision=precision)
 
+    def heads(self, model: keras.Model) -> tuple[str, ...]:
+        """Every layer behind which only the softmax, or nothing, is computed."""
+        classes = len(self.dataset.labels)
+        last = [layer for layer in model.layers if layer.weights][-len(model.outputs) :]
+        return tuple(layer.name for layer in last if layer.output.shape[-1] == classes)
+
     def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:
         self._recipe, self._seed, self._devices = recipe, seed, devices
         self._tensors = Tensors(self.dataset["train"], self.preprocessing)
+
+    def started(self, model: keras.Model) -> None:
+        """Nothing depends on the weights."""
 
     def steps(self) -> int:
         used = len(self._tensors) // self._devices * self._devices

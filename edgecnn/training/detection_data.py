@@ -1,14 +1,9 @@
-"""What a stop-sign detector is trained on: photos, drawn scenes, and a mix of views of them."""
+"""What a detector is trained on: photos, drawn scenes and cutouts, and a mix of views of them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,45 +11,60 @@ import numpy.typing as npt
 
 from edgecnn.data.boxes.base import BoxedFile, BoxedPicture
 from edgecnn.data.synthetic.scenes import SyntheticScenes
-from edgecnn.progress import Progress, silent
 from edgecnn.registry import require
 from edgecnn.training.box_augmentation import View, augment
+from edgecnn.training.cutouts import Cutout, cut_out
 from edgecnn.training.detection_loss import targets
 
-LONGEST_SIDE = 1024
-MAX_KEPT_BYTES = 512 << 20
-"""Of decoded photos: about 230 of 1024×768 pixels, or 2,400 of 320×240."""
+LONGEST_SIDE = 1280
+MAX_KEPT_BYTES = 1 << 30
+"""Of decoded photos: about 360 of 1280×800 pixels, or 4,600 of 320×240."""
+MOST_SCENES = 1 << 20
+"""Different drawn scenes: more than a training looks at."""
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Shares of a batch; what is left after these are photos with signs."""
+    """Shares of a batch; what is left after `drawn` and `negatives` are photos with objects.
+
+    `hard` is a share of the negatives, `pasted` one of all photos.
+    """
 
     drawn: float = 0.45
     negatives: float = 0.22
+    hard: float = 0.0
+    pasted: float = 0.0
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Everything a view can be taken of."""
+    """Everything a view can be taken of. `hard` are places among the negatives."""
 
     positives: Sequence[BoxedPicture]
     negatives: Sequence[BoxedPicture]
     drawn: Sequence[BoxedPicture]
     classes: int = 1
+    cutouts: Sequence[Cutout] = ()
+    hard: Sequence[int] = ()
 
     def view(self, view: View, mix: Mix, seed: Sequence[int]) -> BoxedPicture:
         """The view that `seed` stands for, always the same."""
         rng = np.random.default_rng(seed)
         roll = rng.random()
-        if roll < mix.drawn or not self.positives:
-            source = self.drawn
-        elif roll < mix.drawn + mix.negatives and self.negatives:
-            source = self.negatives
+        if (roll < mix.drawn and self.drawn) or not self.positives:
+            sample = self.drawn[int(rng.integers(len(self.drawn)))]
+            return augment(sample, view, rng, drawn=True)
+        if roll < mix.drawn + mix.negatives and self.negatives:
+            sample = self._negative(mix, rng)
         else:
-            source = self.positives
-        sample = source[int(rng.integers(len(source)))]
-        return augment(sample, view, rng, drawn=source is self.drawn)
+            sample = self.positives[int(rng.integers(len(self.positives)))]
+        pasted = bool(mix.pasted and self.cutouts) and rng.random() < mix.pasted
+        return augment(sample, view, rng, drawn=False, cutouts=self.cutouts if pasted else ())
+
+    def _negative(self, mix: Mix, rng: np.random.Generator) -> BoxedPicture:
+        if mix.hard and self.hard and rng.random() < mix.hard:
+            return self.negatives[self.hard[int(rng.integers(len(self.hard)))]]
+        return self.negatives[int(rng.integers(len(self.negatives)))]
 
     def batch(
         self, view: View, mix: Mix, count: int, seed: Sequence[int]
@@ -102,6 +112,41 @@ class Photos(Sequence[BoxedPicture]):
         return photo
 
 
+class Whole(Sequence[BoxedPicture]):
+    """Annotated files as they are, decoded each time. Raises InputError as `Photos` does."""
+
+    def __init__(self, files: Sequence[BoxedFile]) -> None:
+        self._files = files
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    # Sequence promises slices too; photos are read one at a time.
+    def __getitem__(self, index: int) -> BoxedPicture:  # type: ignore[override]
+        return self._files[index].load()
+
+
+class Backgrounds(Sequence[npt.NDArray[np.uint8]]):
+    """The images of photos alone, for scenes to be drawn on."""
+
+    def __init__(self, photos: Sequence[BoxedPicture]) -> None:
+        self._photos = photos
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    # Sequence promises slices too; photos are read one at a time.
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:  # type: ignore[override]
+        return self._photos[index].picture
+
+
+def drawn_scenes(seed: int, negatives: Sequence[BoxedPicture], small: float) -> SyntheticScenes:
+    """Scenes with stop signs, half of them on photos without; each is drawn when it is looked at,
+    in about 10 ms.
+    """
+    return SyntheticScenes(seed, MOST_SCENES, backgrounds=Backgrounds(negatives), small=small)
+
+
 def load_picture(file: BoxedFile) -> BoxedPicture:
     """Decode a file, shrunk to at most LONGEST_SIDE pixels."""
     cv2 = require("cv2", "opencv")
@@ -120,84 +165,27 @@ def load_picture(file: BoxedFile) -> BoxedPicture:
     )
 
 
-def load_pictures(files: Sequence[BoxedFile]) -> list[BoxedPicture]:
-    """Decode files into memory, shrunk to at most LONGEST_SIDE pixels."""
-    return [load_picture(file) for file in files]
+def all_cutouts(files: Sequence[BoxedFile], *, octagonal: bool) -> list[Cutout]:
+    """The objects of all files that are large enough. Raises InputError as `Photos` does."""
+    found: list[Cutout] = []
+    for file in files:
+        found += cut_out(load_picture(file), octagonal=octagonal)
+    return found
 
 
-class RenderedScenes(Sequence[BoxedPicture]):
-    """Drawn scenes kept in a file, so that they are drawn once for a whole training."""
-
-    def __init__(self, folder: Path, scenes: SyntheticScenes, key: str) -> None:
-        self._scenes = scenes
-        self._path = folder / f"scenes-{key}.u8"
-        self._boxes = json.loads(self._path.with_suffix(".json").read_text(encoding="utf-8"))
-        shape = (len(scenes), scenes.height, scenes.width, 3)
-        self._pixels = np.memmap(self._path, np.uint8, "r", shape=shape)
-
-    def __len__(self) -> int:
-        return len(self._scenes)
-
-    # Sequence promises slices too; scenes are read one at a time.
-    def __getitem__(self, index: int) -> BoxedPicture:  # type: ignore[override]
-        counted, ignored = (
-            np.asarray(rows, np.float32).reshape(-1, 4) for rows in self._boxes[index]
-        )
-        return BoxedPicture(np.asarray(self._pixels[index]), counted, ignored)
+def hardest(scores: Sequence[float], share: float = 0.1) -> list[int]:
+    """Places of the highest scores, `share` of them and at least one."""
+    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    return [int(place) for place in order[: max(1, round(share * len(order)))]]
 
 
-def render(
-    folder: Path, scenes: SyntheticScenes, *, processes: int = 2, progress: Progress = silent
-) -> RenderedScenes:
-    """Draw `scenes` into `folder`, unless that was done before."""
-    folder.mkdir(parents=True, exist_ok=True)
-    key = _key(scenes)
-    path = folder / f"scenes-{key}.u8"
-    if not path.with_suffix(".json").exists():
-        partial = path.with_suffix(".partial")
-        shape = (len(scenes), scenes.height, scenes.width, 3)
-        np.memmap(partial, np.uint8, "w+", shape=shape).flush()
-        step = 100
-        starts = range(0, len(scenes), step)
-        boxes: list[Any] = []
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(
-            processes, context, initializer=_start, initargs=(scenes, partial, shape)
-        ) as pool:
-            for number, part in enumerate(pool.map(_draw, ((s, s + step) for s in starts))):
-                boxes.extend(part)
-                progress("scenes", min((number + 1) * step, len(scenes)), len(scenes))
-        partial.rename(path)
-        path.with_suffix(".json").write_text(json.dumps(boxes), encoding="utf-8")
-    return RenderedScenes(folder, scenes, key)
-
-
-_worker: dict[str, Any] = {}
-
-
-def _start(scenes: SyntheticScenes, path: Path, shape: tuple[int, ...]) -> None:
-    require("cv2", "opencv").setNumThreads(1)
-    _worker.update(scenes=scenes, pixels=np.memmap(path, np.uint8, "r+", shape=shape))
-
-
-def _draw(span: tuple[int, int]) -> list[Any]:
-    scenes, pixels = _worker["scenes"], _worker["pixels"]
-    boxes = []
-    for index in range(span[0], min(span[1], len(scenes))):
-        scene = scenes[index]
-        pixels[index] = scene.picture
-        boxes.append((scene.boxes.tolist(), scene.ignored.tolist()))
-    return boxes
-
-
-def _key(scenes: SyntheticScenes) -> str:
-    digest = hashlib.sha256()
-    values = {key: value for key, value in _fields(scenes).items() if key != "backgrounds"}
-    digest.update(json.dumps(values, sort_keys=True).encode())
-    for photo in scenes.backgrounds:
-        digest.update(np.ascontiguousarray(photo).tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _fields(scenes: SyntheticScenes) -> dict[str, Any]:
-    return {name: getattr(scenes, name) for name in scenes.__dataclass_fields__}
+def best_scores(network: Any, photos: Sequence[BoxedPicture], preprocessing: Any) -> list[float]:
+    """How sure a network with heat maps is of an object in each of the photos: its highest
+    logit. The network has both maps in one output, the four distances last.
+    """
+    best: list[float] = []
+    for start in range(0, len(photos), 16):
+        images = [photos[at].picture for at in range(start, min(start + 16, len(photos)))]
+        found = network.predict_on_batch(preprocessing.batch(images))
+        best += [float(one.max()) for one in found[..., :-4]]
+    return best

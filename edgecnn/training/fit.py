@@ -22,6 +22,7 @@ from edgecnn.manifest import Artifact, Manifest, sidecar_path, write_manifest
 from edgecnn.progress import Progress, silent
 from edgecnn.training import network
 from edgecnn.training.augmentation import mirrored_by_default
+from edgecnn.training.averaging import averaging_callbacks
 from edgecnn.training.callbacks import (
     Keeper,
     course_callback,
@@ -34,6 +35,7 @@ from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
 from edgecnn.training.recipe import TrainingRecipe, default_epochs, recipe_for
+from edgecnn.training.start import read_start
 from edgecnn.training.subject import Subject, open_subject
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ def train(
     input_size: int | None = None,
     folder: Path | str | None = None,
     restart: bool = False,
+    weights: Path | str | None = None,
+    cutouts: Dataset | None = None,
     progress: Progress = silent,
     **changes: Any,
 ) -> Artifact:
@@ -67,6 +71,11 @@ def train(
     goes on from it and ends with the same weights. It is removed at the end; `log.csv`,
     TensorBoard's events and pictures stay. `restart` forgets what lies there.
 
+    `weights` are those to start from: a `.keras` file of the same network, or the name of a
+    detector that ships. Layers for other classes than it has start fresh. `cutouts` are more
+    annotated images for a detector, which are not looked at whole: their objects are cut out and
+    pasted (see `recipe.BoxRecipe.pasted`), and those without an object are negatives.
+
     The same seed gives the same weights on the same machine and versions: generators are
     seeded and TensorFlow's operations made deterministic, for the whole process.
     `progress` is called about a hundred times with batches done and to do.
@@ -75,7 +84,7 @@ def train(
     `out` is as it was.
 
     Raises InputError for bad numbers, data of a task that nothing is trained for, a model that
-    does not fit it, a place that cannot be written, a checkpoint of another training, or training
+    does not fit it, weights of another network, a place that cannot be written, a checkpoint of another training, or training
     that diverged.
     """
     given: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
@@ -86,7 +95,13 @@ def train(
     )
     out = Path(out)
     _check_place(out)
-    subject = open_subject(model_name, dataset, input_size)
+    start = None if weights is None else read_start(weights)
+    if start is None and getattr(recipe, "hard", 0.0):
+        raise InputError(
+            "hard images are those that the weights to start from get wrong, and none are given",
+            hint="--weights FILE.keras, or leave out --hard",
+        )
+    subject = open_subject(model_name, dataset, input_size, cutouts)
     dataset = subject.dataset
     samples = len(dataset["train"])
     devices = training_devices(min(samples, len(dataset["validation"])))
@@ -105,6 +120,8 @@ def train(
         "devices": list(devices),
         **{name: _plain(value) for name, value in subject.arguments.items()},
         **asdict(recipe),
+        **({} if start is None else {"weights": start.sha256}),
+        **({} if cutouts is None else {"cutouts": cutouts.sha256}),
     }
     keeper = None if folder is None else Keeper(Path(folder) / CHECKPOINT, settings)
     if keeper is not None and restart:
@@ -117,12 +134,14 @@ def train(
     log = None if folder is None else TrainingLog(Path(folder))
     with together(devices), opencv_in_one_thread():
         model = subject.build(seed=seed, precision=precision)
+        fresh = () if start is None else start.give(model, fresh=subject.heads(model))
         course = _fit(
             model,
             subject,
             recipe,
             seed=seed,
             devices=len(devices),
+            started=start is not None,
             keeper=keeper,
             log=log,
             progress=progress,
@@ -140,11 +159,13 @@ def train(
         postprocessing=subject.postprocessing,
         labels=dataset.labels,
         metrics=metrics,
-        data={**dataset.record(), KEY: training_record(dataset)},
+        data={**dataset.record(), KEY: training_record(dataset, cutouts)},
         training={
             "seed": seed,
             "devices": list(devices),
             **asdict(recipe),
+            **({} if start is None else start.record(fresh)),
+            **({} if cutouts is None else {"cutouts": cutouts.record()}),
             "epochs_run": course.epochs,
             "best_epoch": course.best_epoch + 1,
             "seconds": round(course.seconds, 1),
@@ -168,6 +189,7 @@ def _fit(
     *,
     seed: int,
     devices: int,
+    started: bool,
     keeper: Keeper | None,
     log: TrainingLog | None,
     progress: Progress,
@@ -177,6 +199,8 @@ def _fit(
     subject.prepare(recipe, seed=seed, devices=devices)
     steps = subject.steps()
     subject.compile(model, epochs=recipe.epochs)
+    if started:
+        subject.started(model)
     validation = subject.validation(model)
     course = Course(f"val_{recipe.monitor}")
     epoch, batch = 0, 0
@@ -197,7 +221,7 @@ def _fit(
         # The rest of an epoch that was cut off is a fit of its own: Keras knows whole ones only.
         last = epoch + 1 if batch else recipe.epochs
         batches = subject.training(model, epoch=epoch, first=batch)
-        callbacks = [
+        judging = [
             *subject.callbacks(),
             course_callback(
                 course,
@@ -205,6 +229,12 @@ def _fit(
                 learning_rate=recipe.learning_rate,
                 after_epoch=None if log is None else after_epoch,
             ),
+        ]
+        if recipe.average:
+            before, behind = averaging_callbacks()
+            judging = [before, *judging, behind]
+        callbacks = [
+            *judging,
             progress_callback(progress, recipe.epochs, steps, done=epoch * steps + batch),
             epochs_callback(batches),
         ]

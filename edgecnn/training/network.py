@@ -118,14 +118,18 @@ def optimizer_for(
     """The recipe's optimizer with its schedule, and with variables for the model's weights."""
     keras = import_keras()
     rate = _schedule(recipe, epochs, steps_per_epoch)
-    clip = {} if recipe.gradient_clip is None else {"global_clipnorm": recipe.gradient_clip}
+    more: dict[str, Any] = {}
+    if recipe.gradient_clip is not None:
+        more["global_clipnorm"] = recipe.gradient_clip
+    if recipe.average:
+        more |= {"use_ema": True, "ema_momentum": recipe.average}
     if recipe.optimizer == "sgd":
         nesterov = recipe.momentum > 0
         kind = keras.optimizers.SGD
-        clip |= {"momentum": recipe.momentum, "nesterov": nesterov}
+        more |= {"momentum": recipe.momentum, "nesterov": nesterov}
     else:
         kind = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[recipe.optimizer]
-    optimizer = kind(rate, weight_decay=recipe.weight_decay or None, **clip)
+    optimizer = kind(rate, weight_decay=recipe.weight_decay or None, **more)
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     optimizer.build(model.trainable_variables)

@@ -80,6 +80,10 @@ class SequenceSubject:
         finally:
             keras.config.set_dtype_policy(before)
 
+    def heads(self, model: keras.Model) -> tuple[str, ...]:  # noqa: ARG002
+        """None: a vocabulary is in all ends of the network."""
+        return ()
+
     def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:
         self._recipe, self._seed, self._devices = recipe, seed, devices
         whole = self._sentences("train")
@@ -89,6 +93,9 @@ class SequenceSubject:
                 f"{self.dataset.name}: none of {len(whole)} training pairs has fewer than "
                 f"{self._length} subwords on both sides"
             )
+
+    def started(self, model: keras.Model) -> None:
+        """Nothing depends on the weights."""
 
     def steps(self) -> int:
         used = len(self._train) // self._devices * self._devices

@@ -43,8 +43,16 @@ class Subject(Protocol):
     def build(self, *, seed: int, precision: str) -> keras.Model:
         """The network with fresh weights, as it is trained."""
 
+    def heads(self, model: keras.Model) -> tuple[str, ...]:
+        """Names of the layers whose shape depends on the classes, which may start fresh."""
+
     def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:
         """Read the data as `recipe` wants them, on this many devices. Comes before all below."""
+
+    def started(self, model: keras.Model) -> None:
+        """Comes behind `compile`, where training starts from weights that were given and that the
+        network has now.
+        """
 
     def steps(self) -> int:
         """Batches in an epoch."""
@@ -80,8 +88,13 @@ class Subject(Protocol):
         """Tables and pictures of the test, behind `measure`."""
 
 
-def open_subject(model_name: str, dataset: Dataset, input_size: int | None = None) -> Subject:
-    """What `model_name` learns from `dataset`.
+def open_subject(
+    model_name: str,
+    dataset: Dataset,
+    input_size: int | None = None,
+    cutouts: Dataset | None = None,
+) -> Subject:
+    """What `model_name` learns from `dataset`, and a detector from `cutouts` beside.
 
     Raises InputError for data that are for another task than the network, and that cannot be
     learned from.
@@ -92,8 +105,15 @@ def open_subject(model_name: str, dataset: Dataset, input_size: int | None = Non
             f"training is for {' and '.join(_SUBJECTS)}, the data set {dataset.name!r} is for "
             f"{dataset.task}"
         )
+    if cutouts is not None and dataset.task != "detection":
+        raise InputError(
+            f"objects are cut out for detectors, the data set {dataset.name!r} is for "
+            f"{dataset.task}",
+            hint="leave out --cutouts",
+        )
     module, _, name = place.partition(":")
+    more = {} if cutouts is None else {"cutouts": cutouts}
     subject: Subject = getattr(importlib.import_module(module), name)(
-        model_name, dataset, input_size
+        model_name, dataset, input_size, **more
     )
     return subject

@@ -186,7 +186,13 @@ class Capture:
             self._reading.abandon()
             self._reading = None
 
-    def offer(self, reading: _Reading, read: Read, captured_ns: int) -> bool:
+    def offer(
+        self,
+        reading: _Reading,
+        read: Read,
+        captured_ns: int,
+        whole: tuple[int, int] | None = None,
+    ) -> bool:
         """Put a frame into the buffer on behalf of `reading`; False when it was abandoned."""
         image, seconds, name = read
         if seconds < 0:
@@ -201,7 +207,7 @@ class Capture:
             if self.source.live and self._frames:
                 self._frames.clear()
                 self.drops += self._counting
-            self._frames.append(Frame(image, self._number, captured_ns, seconds, name))
+            self._frames.append(Frame(image, self._number, captured_ns, seconds, name, whole))
             self._number += 1
             reading.alive_at = time.monotonic()
             self._changed.notify_all()
@@ -265,5 +271,6 @@ class _Reading:
             captured_ns = now_ns()
             if not self._capture.source.live:  # a camera is waited for, a file is worked on
                 self._capture.timed("decode", captured_ns - began_ns)
-            if read is None or not self._capture.offer(self, read, captured_ns):
+            whole = getattr(reader, "whole", None)
+            if read is None or not self._capture.offer(self, read, captured_ns, whole):
                 return

@@ -122,15 +122,22 @@ class Detector:
         return self.session.run_bound([tensor])
 
     def finish(
-        self, outputs: list[npt.NDArray[Any]], place: Placement, shape: tuple[int, ...]
+        self,
+        outputs: list[npt.NDArray[Any]],
+        place: Placement,
+        shape: tuple[int, ...],
+        *,
+        min_score: float | None = None,
     ) -> Detections:
-        """Outputs → boxes in a picture of `shape` (height, width, …)."""
+        """Outputs → boxes in a picture of `shape` (height, width, …), from `min_score` on or else
+        from the detector's own.
+        """
         found = boxes_in(
             outputs,
             self.preprocessing.shape,
             place,
             shape,
-            min_score=self.min_score,
+            min_score=self.min_score if min_score is None else min_score,
             head=self.head,
         )
         if not len(found) and not any(np.isfinite(output).any() for output in outputs):

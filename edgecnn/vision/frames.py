@@ -18,7 +18,8 @@ class Frame:
 
     `number` counts the frames that the source gave, dropped ones included. `captured_ns` is
     time.monotonic_ns() when the source handed it out. `seconds` is its time in the video, or
-    since the source was first opened. `name` is the file's name where each frame is a file.
+    since the source was first opened. `name` is the file's name where each frame is a file, and
+    `whole` the (height, width) of the picture in it where `image` was decoded smaller.
     """
 
     image: Picture
@@ -26,11 +27,13 @@ class Frame:
     captured_ns: int
     seconds: float
     name: str = ""
+    whole: tuple[int, int] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height)."""
-        return (self.image.shape[1], self.image.shape[0])
+        """(width, height), of the picture in its file."""
+        height, width = self.whole or self.image.shape[:2]
+        return (width, height)
 
 
 Read = tuple[Picture, float, str]

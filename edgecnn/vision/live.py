@@ -16,7 +16,7 @@ from edgecnn.files import atomic_path
 from edgecnn.formats.kinds import by_suffix
 from edgecnn.registry import RUNTIMES, require
 from edgecnn.runtimes.native_log import captured_stderr
-from edgecnn.vision.capture import Patience
+from edgecnn.vision.capture import Opener, Patience
 from edgecnn.vision.detector import Detector, load_detector, shipped_models
 from edgecnn.vision.events import EventLog, describe
 from edgecnn.vision.explain import lay_heat_over, with_evidence
@@ -25,6 +25,7 @@ from edgecnn.vision.input_size import Size
 from edgecnn.vision.overlay import Hud, draw_hud, draw_tracks
 from edgecnn.vision.pipeline import Choice, Pipeline, Result, StageTime, Switch
 from edgecnn.vision.pipeline.detecting import precision_of, ready
+from edgecnn.vision.readers import open_reader
 from edgecnn.vision.recording import Recorder
 from edgecnn.vision.server import LiveServer
 from edgecnn.vision.size_choice import choose_size
@@ -203,10 +204,23 @@ class Live:
             self._say(f"watch at {self._server.url} (Ctrl-C ends)")
         switch = Switch(detector, settings.choice, self._load)
         self._pipeline = Pipeline(
-            settings.source, switch, explain=settings.explain, patience=settings.patience
+            settings.source,
+            switch,
+            explain=settings.explain,
+            patience=settings.patience,
+            opener=self._opener(detector),
         )
         self._closing.callback(self._finish)
         return self._pipeline
+
+    def _opener(self, detector: Detector) -> Opener | None:
+        """For photos that nobody looks at: decoded no larger than the network needs them."""
+        settings = self._settings
+        shown = settings.window or settings.explain or settings.record or settings.serve
+        if settings.source.kind != "pictures" or shown:
+            return None
+        rows, columns = detector.preprocessing.shape[:2]
+        return partial(open_reader, enough=(rows, columns))
 
     def _load(self, choice: Choice) -> Detector:
         return self._load_at(choice, self._size)

@@ -13,6 +13,7 @@ from edgecnn.files import read_file
 from edgecnn.vision.containers import frames_in
 from edgecnn.vision.frames import Picture, Read
 from edgecnn.vision.opencv import as_bgr, quiet_cv2
+from edgecnn.vision.reduced import Size, jpeg_size, reduction, whole_size
 from edgecnn.vision.sources import Source
 
 LARGEST_PIXELS = 100_000_000
@@ -28,12 +29,18 @@ class PictureReader:
 
     All frames of an animated GIF, PNG or WebP and all pages of a TIFF are given, each under the
     name of the file.
+
+    With `enough`, the (height, width) of a network's input, a JPEG is decoded no larger than that
+    takes; `whole` then is the size of the last picture as it is in its file, None where that is the
+    size that was given.
     """
 
     fps = 0.0
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, enough: Size | None = None) -> None:
         self._cv2 = quiet_cv2()
+        self._enough = enough
+        self.whole: Size | None = None
         self._count = len(source.paths)
         self._damaged: list[str] = []
         self._index = -1
@@ -74,6 +81,7 @@ class PictureReader:
 
     def _frames(self, path: Path) -> Iterator[Picture]:
         """The pictures in a file; none when it is damaged."""
+        self.whole = None
         try:
             data = np.frombuffer(read_file(path, limit=MAX_FILE_BYTES), np.uint8)
             several = frames_in(path)
@@ -88,11 +96,34 @@ class PictureReader:
             if path.suffix.lower() in (".tif", ".tiff"):
                 yield from self._pages(path)
                 return
+            small = self._reduced(data)
+            if small is not None:
+                yield small
+                return
             # IMREAD_COLOR turns grey, alpha, 16 bits and EXIF rotation into upright BGR
             image = self._cv2.imdecode(data, self._cv2.IMREAD_COLOR)
         except self._cv2.error:  # more pixels than OpenCV allows
             return
         yield from self._fitting([image])
+
+    def _reduced(self, data: Any) -> Picture | None:
+        """A large JPEG, decoded smaller; None where it is not to be, or cannot be."""
+        stored = jpeg_size(data.tobytes()) if self._enough is not None else None
+        if stored is None or self._enough is None or stored[0] * stored[1] > LARGEST_PIXELS:
+            return None
+        factor = reduction(stored, self._enough)
+        if factor == 1:
+            return None
+        flags = {
+            2: self._cv2.IMREAD_REDUCED_COLOR_2,
+            4: self._cv2.IMREAD_REDUCED_COLOR_4,
+            8: self._cv2.IMREAD_REDUCED_COLOR_8,
+        }
+        image = self._cv2.imdecode(data, flags[factor])
+        if image is None:
+            return None
+        self.whole = whole_size(stored, image.shape[:2], factor)
+        return None if self.whole is None else as_bgr(image)
 
     def _animated(self, path: Path, data: Any, several: int) -> Iterator[Picture]:
         """Frames by FFmpeg, one at a time; WebP, which it does not decode, by OpenCV at once."""

@@ -22,8 +22,11 @@ DAMAGED_IN_A_ROW = 250
 """Frames of a file that may fail one after another before the rest is given up."""
 
 
-def open_reader(source: Source, *, timeout_s: float = 10.0) -> Reader:
-    """Open a source. May block as long as the driver or the network takes.
+def open_reader(
+    source: Source, *, timeout_s: float = 10.0, enough: tuple[int, int] | None = None
+) -> Reader:
+    """Open a source. May block as long as the driver or the network takes. Large JPEG files are
+    decoded no larger than an input of `enough` (height, width) needs them.
 
     Raises InputError where there is nothing to open, MissingDependencyError and
     UnsupportedError where this machine lacks what the source needs.
@@ -35,7 +38,7 @@ def open_reader(source: Source, *, timeout_s: float = 10.0) -> Reader:
     if source.kind == "picamera":
         return PiCamera(source)
     if source.kind == "pictures":
-        return PictureReader(source)
+        return PictureReader(source, enough=enough)
     return VideoReader(source, timeout_s)
 
 

@@ -25,6 +25,8 @@ FORM = "synthetic, synthetic:SEED or synthetic:WIDTHxHEIGHT@FPS"
 SCENE_S = 9.0
 MOST_SATURATION = 114
 FARTHEST_M, NEAREST_M = 38.0, 3.0
+LEAST_SHOWN = 0.3
+"""Of a sign that is cut by the frame's edge: with less of it nobody can expect it to be found."""
 PLATE_M = 0.75
 """A stop sign on an urban street is 30 inches across (MUTCD table 2B-1)."""
 
@@ -73,10 +75,31 @@ class Street:
         canvas = self._cv2.warpAffine(
             self._background, matrix, (width, height), borderMode=self._cv2.BORDER_REPLICATE
         )
-        travelled = (FARTHEST_M - NEAREST_M) * seconds / SCENE_S
         for sign in sorted(self._signs, key=lambda one: -one.starts_m):
-            self._place(canvas, sign, sign.starts_m - travelled, sway)
+            self._place(canvas, sign, sign.starts_m - _travelled(seconds), sway)
         return np.asarray(canvas, np.uint8)
+
+    def stop_signs(self, tick: int) -> dict[int, npt.NDArray[np.float32]]:
+        """The boxes (4,) of the stop signs in frame `tick`, cut at its edge, by their numbers: each
+        scene has one, with the scene's. One that is not drawn yet, or not any more, is left out.
+        """
+        scene, seconds = divmod(tick / self.fps, SCENE_S)
+        if int(scene) != self._scene:
+            self._begin(int(scene))
+        sign = self._signs[0]
+        sway = 4.0 * math.sin(2.1 * seconds)
+        seen = self._seen(sign, sign.starts_m - _travelled(seconds), sway)
+        if seen is None:
+            return {}
+        corners = np.asarray(_corners(sign, *seen), np.float32)
+        unit = np.asarray([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
+        warp = self._cv2.getPerspectiveTransform(unit, corners)
+        points = np.column_stack([faces.octagon(), np.ones(8)]) @ warp.T
+        outline = points[:, :2] / points[:, 2:]
+        box = np.concatenate([outline.min(axis=0), outline.max(axis=0)])
+        cut = np.clip(box, 0, self._size * 2).astype(np.float32)
+        shown = float(np.prod(cut[2:] - cut[:2]) / np.prod(box[2:] - box[:2]))
+        return {int(scene): cut} if shown >= LEAST_SHOWN else {}
 
     def _begin(self, scene: int) -> None:
         rng = np.random.default_rng([self._seed, scene])
@@ -114,16 +137,28 @@ class Street:
             float(rng.normal(0, 14)),
         )
 
-    def _place(self, canvas: Picture, sign: _Sign, distance: float, sway: float) -> None:
+    def _seen(
+        self, sign: _Sign, distance: float, sway: float
+    ) -> tuple[float, float, float] | None:
+        """The middle (x, y) and the size in pixels of a sign; None for one that is not drawn."""
         if distance < NEAREST_M * 0.7:
-            return
+            return None
         width, height = self._size
         focal = 1.1 * width
         size = focal * PLATE_M / distance
         x = width / 2 + focal * sign.side_m / distance + sway
         y = height * 0.45 - focal * sign.height_m / distance
         if size < 3 or not (-size < x < width + size and -size < y < height + size):
+            return None
+        return x, y, size
+
+    def _place(self, canvas: Picture, sign: _Sign, distance: float, sway: float) -> None:
+        seen = self._seen(sign, distance, sway)
+        if seen is None:
             return
+        x, y, size = seen
+        width, height = self._size
+        focal = 1.1 * width
         pole_x, foot = round(x), min(height + 2, round(height * 0.45 + focal * 1.5 / distance))
         thick = max(1, round(size * 0.07))
         self._cv2.line(canvas, (pole_x, round(y)), (pole_x, foot), (120, 118, 112), thick)
@@ -133,15 +168,7 @@ class Street:
         face = sign.face
         while face.shape[0] > 2 * size and face.shape[0] > 8:  # no aliasing in far signs
             face = self._cv2.resize(face, None, fx=0.5, fy=0.5, interpolation=self._cv2.INTER_AREA)
-        half = size / 2
-        squeeze, lean = math.cos(math.radians(sign.yaw)), math.sin(math.radians(sign.yaw)) * 0.08
-        left, right = x - half * squeeze, x + half * squeeze
-        corners = [
-            (left, y - half * (1 - lean)),
-            (right, y - half * (1 + lean)),
-            (right, y + half * (1 + lean)),
-            (left, y + half * (1 - lean)),
-        ]
+        corners = _corners(sign, x, y, size)
         low = np.floor(np.min(corners, axis=0)).astype(int) - 1
         high = np.ceil(np.max(corners, axis=0)).astype(int) + 2
         top, bottom = max(0, low[1]), min(canvas.shape[0], high[1])
@@ -156,6 +183,23 @@ class Street:
         coverage = plate[:, :, 3:].astype(np.float32) / 255
         region = canvas[top:bottom, begin:end]
         region[:] = np.rint(region + (plate[:, :, :3] * 0.92 - region) * coverage)
+
+
+def _travelled(seconds: float) -> float:
+    return (FARTHEST_M - NEAREST_M) * seconds / SCENE_S
+
+
+def _corners(sign: _Sign, x: float, y: float, size: float) -> list[tuple[float, float]]:
+    """Of the plate in the frame, clockwise from the left top."""
+    half = size / 2
+    squeeze, lean = math.cos(math.radians(sign.yaw)), math.sin(math.radians(sign.yaw)) * 0.08
+    left, right = x - half * squeeze, x + half * squeeze
+    return [
+        (left, y - half * (1 - lean)),
+        (right, y - half * (1 + lean)),
+        (right, y + half * (1 + lean)),
+        (left, y + half * (1 - lean)),
+    ]
 
 
 class StreetReader:

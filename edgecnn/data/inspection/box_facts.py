@@ -46,6 +46,23 @@ def box_facts(files: Sequence[BoxedFile]) -> Facts:
     }
 
 
+def sides_by_class(files: Sequence[BoxedFile], names: Sequence[str]) -> Facts:
+    """The longer side of boxes in pixels, class by class; nothing for a set of one class."""
+    if len(names) < 2:
+        return {}
+    sides = {
+        name: _stacked(file.boxes[file.class_ids == number] for file in files)
+        for number, name in enumerate(names)
+    }
+    return {
+        "longer side by class": {
+            name: spread((boxes[:, 2:] - boxes[:, :2]).max(axis=1))
+            for name, boxes in sides.items()
+            if len(boxes)
+        }
+    }
+
+
 def doubtful_boxes(files: Iterable[BoxedFile]) -> tuple[str, ...]:
     """A line for each picture with a sign boxed twice, or a box too small to hold one."""
     lines = []

@@ -1,6 +1,7 @@
 """A contact sheet: a few pictures of each class on one page, a row a class.
 
-Annotated pictures have a row with boxes, drawn on them, and one without, in each split.
+Annotated pictures have, in each split, a row for each class that has a box there, and one for
+pictures without. All boxes are drawn, those of the row's class in a color of their own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.sources.detection import BoxSplit
+from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 from edgecnn.registry import require
@@ -28,6 +29,9 @@ LABEL_WIDTH = 180
 LONGEST_LABEL = 24
 MOST_CLASSES = 200
 BOX = (255, 0, 160)
+OTHER_BOX = (90, 170, 255)
+"""Of another class than the row's."""
+IGNORED_BOX = (150, 150, 150)
 BOXED_CELL = 144
 """Pixels of an annotated picture: its objects are smaller than it."""
 
@@ -39,6 +43,8 @@ class _Row:
     label: str
     members: npt.NDArray[np.int64]
     split: Split
+    class_id: int | None = None
+    """Of annotated pictures: the class that the row shows."""
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -62,7 +68,7 @@ def write(dataset: Dataset, path: Path) -> None:
         text = f"{_shortened(row.label)}\n{len(row.members)}"
         draw.text((2 * GAP, top + cell // 2), text, fill="black", anchor="lm")
         for column, index in enumerate(_spread(row.members)):
-            picture = _picture(row.split, int(index), cell)
+            picture = _picture(row, int(index), cell)
             left = LABEL_WIDTH + column * step + (cell - picture.width) // 2
             sheet.paste(picture, (left, top + (cell - picture.height) // 2))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,11 +85,16 @@ def _rows_of_classes(dataset: Dataset) -> list[_Row]:
 
 
 def _rows_of_boxes(dataset: Dataset) -> list[_Row]:
-    return [
-        _Row(f"{name}, {what}", np.flatnonzero((split.labels > 0) == has), split)
-        for name, split in dataset.splits.items()
-        for what, has in ((" or ".join(dataset.labels[:3]) or "box", True), ("without", False))
-    ]
+    assert isinstance(dataset, BoxedPictures)
+    ids = {dataset.class_names.index(label): label for label in dataset.labels}
+    rows = []
+    for name, split in dataset.splits.items():
+        assert isinstance(split, BoxSplit)
+        for class_id, label in list(ids.items())[:MOST_CLASSES]:
+            having = [bool((file.class_ids == class_id).any()) for file in split.every_class]
+            rows.append(_Row(f"{name}, {label}", np.flatnonzero(having), split, class_id))
+        rows.append(_Row(f"{name}, without", np.flatnonzero(split.labels == 0), split))
+    return [row for row in rows if len(row.members)]
 
 
 def _spread(members: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -94,21 +105,26 @@ def _shortened(label: str) -> str:
     return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
 
 
-def _picture(split: Split, index: int, cell: int) -> Image:
+def _picture(row: _Row, index: int, cell: int) -> Image:
     """As it goes on the sheet; empty for one that cannot be read, which the inspection tells."""
     from PIL import Image, ImageDraw
 
+    split = row.split
     try:
         sample = split.samples[index]
     except InputError:
         return Image.new("RGB", (cell, cell), "lightgrey")
     picture = _fitted(sample, cell)
     if isinstance(split, BoxSplit):
-        file = split.files[index]
-        scale = (picture.width / file.width, picture.height / file.height)
+        file = split.every_class[index]
+        scale = np.asarray((picture.width / file.width, picture.height / file.height) * 2)
         draw = ImageDraw.Draw(picture)
-        for box in file.boxes * np.asarray(scale * 2):
-            draw.rectangle([float(edge) for edge in box], outline=BOX)
+        boxes = [(box, IGNORED_BOX) for box in file.ignored]
+        of_row = file.class_ids == row.class_id
+        boxes += [(box, OTHER_BOX) for box in file.boxes[~of_row]]
+        boxes += [(box, BOX) for box in file.boxes[of_row]]
+        for box, color in boxes:
+            draw.rectangle([float(edge) for edge in box * scale], outline=color)
     return picture
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.content import sample_digest
-from edgecnn.data.inspection.box_facts import box_facts, doubtful_boxes
+from edgecnn.data.inspection.box_facts import box_facts, doubtful_boxes, sides_by_class
 from edgecnn.data.inspection.near_duplicates import LookAlikes
 from edgecnn.data.inspection.sample_facts import Facts, collector_for
 from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
@@ -178,7 +178,13 @@ def _boxes_by_class(dataset: Dataset) -> Facts:
     total: Counter[str] = Counter()
     for counts in dataset.counts.values():
         total.update(counts)
-    return {"boxes by class": dict(total)}
+    files = [
+        file
+        for split in dataset.splits.values()
+        if isinstance(split, BoxSplit)
+        for file in split.every_class
+    ]
+    return {"boxes by class": dict(total), **sides_by_class(files, dataset.class_names)}
 
 
 def _boxes(count: int) -> str:

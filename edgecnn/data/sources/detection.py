@@ -1,8 +1,8 @@
 """Annotated pictures as a data set: `coco:PLACE`, `voc:PLACE`, `yolo:PLACE`.
 
-PLACE is a folder, or the file that describes the set (COCO's JSON, YOLO's YAML). Its splits are
-those that its tool wrote; all of it is the split "test" when there are none. Without `classes`,
-stop signs are looked for, or the only class there is.
+PLACE is a folder, or the file that describes the set (COCO's JSON, YOLO's YAML); several, with
+commas between them, are one set. Its splits are those that its tool wrote; all of it is the split
+"test" when there are none. Without `classes`, stop signs are looked for, or the only class there is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,8 @@ class BoxedPictures(Dataset):
     """All classes of the set."""
     asked: bool = False
     """Whether somebody chose the classes; otherwise a detector of many is asked for all of them."""
+    parts: tuple[BoxedPictures, ...] = ()
+    """The sets that this one was joined from."""
 
     def answers(self, split: str, class_names: Sequence[str] = ()) -> Answers:
         """For a detector of one class, or of classes without names, the chosen ones are one. For
@@ -120,6 +123,15 @@ class BoxedPictures(Dataset):
         height, width, channels = (int(size) for size in input_shape)
         return LetterboxPreprocessing(height, width, channels)
 
+    def record(self) -> dict[str, Any]:
+        """With each set by itself, where several are one."""
+        sets = [
+            {"name": part.name, "sha256": part.sha256, "source": part.source}
+            | {"samples": {name: len(split) for name, split in part.splits.items()}}
+            for part in self.parts
+        ]
+        return super().record() | ({"sets": sets} if sets else {})
+
     def summary(self) -> str:
         parts = []
         for name, split in self.splits.items():
@@ -153,12 +165,11 @@ def coco(
     progress: Progress | None = None,
 ) -> Dataset:
     """COCO's JSON. Raises InputError as `boxes_coco.coco_files` and `read_coco` do."""
-    place = _place("coco", data_dir)
 
-    def parts() -> Parts:
+    def parts(place: Path) -> Parts:
         return {split: read_coco(path) for split, path in coco_files(place).items()}
 
-    return _load("coco", place, parts, seed=seed, classes=classes, exif=exif, progress=progress)
+    return _load("coco", data_dir, parts, seed=seed, classes=classes, exif=exif, progress=progress)
 
 
 def voc(
@@ -170,15 +181,14 @@ def voc(
     progress: Progress | None = None,
 ) -> Dataset:
     """Pascal VOC's XML files. Raises InputError as `boxes_voc.voc_files` does."""
-    place = _place("voc", data_dir)
 
-    def parts() -> Parts:
+    def parts(place: Path) -> Parts:
         files, pictures, left_out = voc_files(place)
         readings = {split: read_voc(paths, pictures) for split, paths in files.items()}
         next(iter(readings.values())).left_out.extend(left_out)
         return readings
 
-    return _load("voc", place, parts, seed=seed, classes=classes, exif=exif, progress=progress)
+    return _load("voc", data_dir, parts, seed=seed, classes=classes, exif=exif, progress=progress)
 
 
 def yolo(
@@ -190,9 +200,8 @@ def yolo(
     progress: Progress | None = None,
 ) -> Dataset:
     """YOLO's text files. Raises InputError as `boxes_yolo.yolo_files` does."""
-    place = _place("yolo", data_dir)
 
-    def parts() -> Parts:
+    def parts(place: Path) -> Parts:
         files, description, left_out = yolo_files(place)
         root = place if place.is_dir() else place.parent
         readings = {
@@ -201,30 +210,60 @@ def yolo(
         next(iter(readings.values())).left_out.extend(left_out)
         return readings
 
-    return _load("yolo", place, parts, seed=seed, classes=classes, exif=exif, progress=progress)
+    return _load("yolo", data_dir, parts, seed=seed, classes=classes, exif=exif, progress=progress)
 
 
-def _place(source: str, place: Path | None) -> Path:
+def _places(source: str, place: Path | None) -> list[Path]:
+    """The places of a set, or of several with commas between them."""
     require("PIL.Image", "train")
     if place is None:
         raise InputError(f"{source} data need their place", hint=f"--data {source}:FOLDER")
-    if not place.exists():
-        raise InputError(f"no such file or folder: {place}")
-    return place
+    if place.exists():
+        return [place]
+    places = [Path(part.strip()) for part in str(place).split(",") if part.strip()]
+    for one in places:
+        if not one.exists():
+            raise InputError(f"no such file or folder: {one}")
+    twice = [one for one, count in Counter(one.resolve() for one in places).items() if count > 1]
+    if twice:
+        raise InputError(f"{twice[0].name} is named twice", hint="name each set once")
+    return places
 
 
 def _load(
     source: str,
-    place: Path,
-    read: Callable[[], Parts],
+    place: Path | None,
+    read: Callable[[Path], Parts],
     *,
     seed: int,
     classes: str,
     exif: str,
     progress: Progress | None,
 ) -> Dataset:
+    from edgecnn.data.sources.joined import joined
+
+    return joined(
+        [
+            _load_one(
+                source, one, read, seed=seed, classes=classes, exif=exif, progress=progress
+            )
+            for one in _places(source, place)
+        ]
+    )
+
+
+def _load_one(
+    source: str,
+    place: Path,
+    read: Callable[[Path], Parts],
+    *,
+    seed: int,
+    classes: str,
+    exif: str,
+    progress: Progress | None,
+) -> BoxedPictures:
     try:
-        readings = read()
+        readings = read(place)
     except OSError as error:
         raise InputError(f"cannot read {place}: {error.strerror or error}") from error
     name = place.resolve().stem if place.is_file() else place.resolve().name
@@ -294,13 +333,14 @@ def _measured(parts: Mapping[str, BoxDataset]) -> str:
     return "validation" if "validation" in parts else next(iter(parts))
 
 
+def split_of_files(
+    files: tuple[BoxedFile, ...], every_class: tuple[BoxedFile, ...], undecided: str = ""
+) -> BoxSplit:
+    """The split that these files are, with the boxes that are looked for and with all boxes."""
+    counts = np.asarray([len(file.boxes) for file in files], np.int64)
+    pictures = PictureFiles(tuple(file.path for file in files), 3)
+    return BoxSplit(pictures, counts, files, undecided=undecided, every_class=every_class)
+
+
 def _split(data: BoxDataset, choice: Choice, every: tuple[BoxedFile, ...]) -> BoxSplit:
-    counts = np.asarray([len(file.boxes) for file in data.files], np.int64)
-    pictures = PictureFiles(tuple(file.path for file in data.files), 3)
-    return BoxSplit(
-        pictures,
-        counts,
-        data.files,
-        undecided=choice.listed if choice.chosen is None else "",
-        every_class=every,
-    )
+    return split_of_files(data.files, every, choice.listed if choice.chosen is None else "")

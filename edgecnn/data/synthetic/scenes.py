@@ -38,7 +38,7 @@ class SyntheticScenes(Sequence[BoxedPicture]):
     """`number` scenes of height × width; scene i is the same whenever and wherever it is drawn.
 
     `backgrounds` are photographs without stop signs to draw on; with them, half of the scenes
-    still have a drawn background.
+    still have a drawn background. `small` (0 … 1) favors small signs.
     """
 
     seed: int
@@ -46,6 +46,7 @@ class SyntheticScenes(Sequence[BoxedPicture]):
     height: int = 416
     width: int = 416
     backgrounds: Sequence[Picture] = ()
+    small: float = 0.0
 
     def __len__(self) -> int:
         return self.number
@@ -59,7 +60,7 @@ class SyntheticScenes(Sequence[BoxedPicture]):
         if self.backgrounds and rng.random() < 0.5:
             photo = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
             background = _cover(photo, self.height, self.width, rng)
-        return draw_scene(rng, self.height, self.width, background)
+        return draw_scene(rng, self.height, self.width, background, small=self.small)
 
 
 def load_backgrounds(folder: Path, *, limit: int = 1000) -> list[Picture]:
@@ -72,7 +73,12 @@ def load_backgrounds(folder: Path, *, limit: int = 1000) -> list[Picture]:
 
 
 def draw_scene(
-    rng: Generator, height: int, width: int, background: Picture | None = None
+    rng: Generator,
+    height: int,
+    width: int,
+    background: Picture | None = None,
+    *,
+    small: float = 0.0,
 ) -> BoxedPicture:
     """Draw one scene; about one in five has no stop sign."""
     canvas = draw_background(rng, height, width) if background is None else background
@@ -80,11 +86,11 @@ def draw_scene(
     ignored: list[Points] = []
     others = int(rng.choice(4, p=(0.3, 0.4, 0.2, 0.1)))
     for _ in range(others):
-        place(canvas, faces.other_face(rng), rng, boxes)
+        place(canvas, faces.other_face(rng), rng, boxes, small=small)
     for _ in range(int(rng.choice(4, p=(0.2, 0.56, 0.16, 0.08)))):
         wordless = rng.random() < 0.02
         face = faces.stop_face(rng, word="" if wordless else None)
-        placed = place(canvas, face, rng, [*boxes, *ignored], faces.octagon())
+        placed = place(canvas, face, rng, [*boxes, *ignored], faces.octagon(), small=small)
         if placed is not None:
             box, fair = placed
             (boxes if fair and not wordless else ignored).append(box)
@@ -101,6 +107,8 @@ def place(
     rng: Generator,
     taken: Sequence[Points],
     outline: Points = SQUARE,
+    *,
+    small: float = 0.0,
 ) -> tuple[Points, bool] | None:
     """Put a face into the scene and return its box and whether it is fair to expect it found.
 
@@ -109,12 +117,12 @@ def place(
     height, width = canvas.shape[:2]
     for _ in range(6):
         shortest = min(height, width)
-        size = shortest * math.exp(rng.uniform(math.log(0.022), math.log(0.75)))
+        low, high = math.log(0.022), math.log(0.75)
+        size = shortest * math.exp(low + (high - low) * rng.random() ** (1 + 2 * small))
         centre = rng.uniform((0.0, 0.0), (width, height * 0.9))
         matrix = _pose(rng, size, centre)
         corners = _project(matrix, outline)
-        low, high = corners.min(axis=0), corners.max(axis=0)
-        whole = np.concatenate([low, high])
+        whole = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
         cut = np.clip(whole, 0, (width, height, width, height)).astype(np.float32)
         if _area(cut) < 0.25 * _area(whole) or any(_overlap(cut, box) > 0 for box in taken):
             continue

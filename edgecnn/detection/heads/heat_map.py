@@ -176,7 +176,7 @@ def arrange_outputs(
         raise InputError(
             f"not a detector: expected outputs (n, {rows}, {columns}, {classes}) and "
             f"(n, {rows}, {columns}, 4), received: {shapes}",
-            hint="give a model made by edgecnn.training.stop_sign, or name its head: --head NAME",
+            hint="give a detector that edgecnn trained, or name its head: --head NAME",
         )
     return maps[0], maps[1]
 

@@ -6,7 +6,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from edgecnn.errors import EdgeCNNError
 from edgecnn.preprocessing import Placement
 from edgecnn.vision.detector import Detector
 from edgecnn.vision.frames import Picture
+from edgecnn.vision.tracking import TrackerSettings
 
 KEEP_SHARE = 0.5
 """A box keeps a track alive from this share of the detector's threshold on."""
@@ -94,6 +95,13 @@ class Look:
         found = self.detector.finish(answer.outputs, answer.place, image.shape)
         timed("boxes", time.perf_counter_ns() - began)
         return found
+
+    def tracking(self, settings: TrackerSettings) -> TrackerSettings:
+        """With the thresholds of this detector, where it says one."""
+        if self.threshold is None:
+            return settings
+        keep = self.threshold * KEEP_SHARE
+        return replace(settings, begin_score=self.threshold, keep_score=keep)
 
     def labels(self, found: Detections) -> list[str] | None:
         """What the class of each box is called; None for a detector that has one class."""

@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
+
+import numpy as np
 
 from edgecnn.detection.detections import Detections
 from edgecnn.registry import require
 from edgecnn.vision.capture import Capture, Opener, Patience
 from edgecnn.vision.frames import Frame
 from edgecnn.vision.pipeline.detecting import (
-    KEEP_SHARE,
     Choice,
     Detects,
     Inside,
@@ -189,7 +190,7 @@ class Pipeline:
         frame, look = answered.frame, answered.look
         if look is not self._tracked_for:
             self._take(look)
-        found = look.find(answered.answer, frame.image, self.timing.add)
+        found = _in_file(look.find(answered.answer, frame.image, self.timing.add), frame)
         began = time.perf_counter_ns()
         tracks, changes = self._tracker.update(
             found.xyxy, found.scores, frame.seconds, look.labels(found)
@@ -213,9 +214,15 @@ class Pipeline:
         """From now on another detector looks, with thresholds of its own."""
         self._tracked_for, self._explainer = look, None
         self.timing.forget()
-        settings = self.tracking
-        if look.threshold is not None:
-            keep = look.threshold * KEEP_SHARE
-            settings = replace(settings, begin_score=look.threshold, keep_score=keep)
+        settings = look.tracking(self.tracking)
         single = not self.capture.source.continuous
         self._tracker.settings = one_by_one(settings) if single else settings
+
+
+def _in_file(found: Detections, frame: Frame) -> Detections:
+    """Boxes in pixels of the picture as it is in its file, where it was decoded smaller."""
+    if frame.whole is None:
+        return found
+    (height, width), (rows, columns) = frame.whole, frame.image.shape[:2]
+    by = np.asarray([width / columns, height / rows] * 2, np.float32)
+    return Detections(found.xyxy * by, found.scores, found.class_ids)

@@ -11,10 +11,11 @@ import pytest
 from edgecnn.cli import invoke
 from edgecnn.data import load
 from edgecnn.data.left_out import DataWarning
+from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.training import boxes, train
-from edgecnn.training.boxes import BoxSubject, with_splits
+from edgecnn.training.boxes import BoxSubject
 from edgecnn.training.recipe import recipe_for
 from edgecnn.vision import load_detector
 
@@ -122,17 +123,6 @@ def test_it_learns_three_classes_and_keeps_them_in_int8(shapes, tmp_path, capsys
     assert row["accuracy"]["further"]["ap50"] > 0.75
 
 
-def test_a_set_without_splits_is_held_out_of_in_blocks(tmp_path):
-    folder = write_yolo(tmp_path / "whole", {"train": 20})
-    dataset = with_splits(load("yolo", data_dir=folder))
-    assert set(dataset.splits) == {"train", "validation", "test"}
-    paths = {name: {file.path for file in dataset[name].files} for name in dataset.splits}
-    assert len(paths["train"]) + len(paths["validation"]) == 20
-    assert not paths["train"] & paths["validation"]
-    assert paths["test"] == paths["validation"]
-    assert any("held out" in note for note in dataset.notes)
-
-
 def test_a_class_without_a_box_is_named(tmp_path):
     folder = write_yolo(tmp_path / "four", {"train": 8, "valid": 4}, kinds=(*CLASSES, "ghost"))
     with pytest.warns(DataWarning, match="1 of 4 classes have no box to learn from: 'ghost'"):
@@ -143,7 +133,7 @@ def test_a_class_without_a_box_is_named(tmp_path):
     ("model", "data", "why"),
     [
         ("lenet5", "yolo", "answers with classes, the data set 'shapes' has boxes"),
-        ("stop_sign_nano", "yolo", "trained by its own command"),
+        ("stop_sign_nano", "yolo", "finds stop signs alone"),
         ("detector_nano", "digits", "boxes"),
     ],
 )
@@ -177,3 +167,82 @@ def test_views_keep_the_classes_of_their_boxes(shapes):
     np.testing.assert_array_equal(images, again)
     whole, _ = subject.training(None, epoch=1, first=0)[0]
     assert whole.shape == (16, 128, 128, 3)
+
+
+@pytest.fixture(scope="module")
+def signs(tmp_path_factory):
+    """Drawn street scenes with one class, stop sign, and two images without."""
+    folder = tmp_path_factory.mktemp("signs")
+    scenes = SyntheticScenes(seed=3, number=14, height=SIDE, width=SIDE)
+    for part in ("images", "labels"):
+        (folder / part).mkdir()
+    for number, scene in enumerate(scenes):
+        cv2.imwrite(str(folder / "images" / f"{number:02d}.png"), scene.picture[:, :, ::-1])
+        boxes = scene.boxes / SIDE
+        lines = [
+            f"0 {(b[0] + b[2]) / 2:.5f} {(b[1] + b[3]) / 2:.5f} {b[2] - b[0]:.5f} {b[3] - b[1]:.5f}"
+            for b in boxes
+        ]
+        (folder / "labels" / f"{number:02d}.txt").write_text("\n".join(lines))
+    (folder / "data.yaml").write_text("train: images\nnames: [stop sign]\n")
+    return folder
+
+
+LEVERS = {"drawn": 0.3, "negatives": 0.3, "hard": 0.5, "pasted": 1.0, "small": 1.0}
+
+
+def test_the_stop_sign_detectors_come_from_the_same_trainer(trained, signs, tmp_path):
+    """From weights for other classes, with averaged weights and every lever for small signs."""
+    data = load("yolo", data_dir=signs)
+    manifest = train(
+        "stop_sign_nano", data, out=tmp_path / "signs.keras", weights=trained, cutouts=data,
+        epochs=1, views=16, batch_size=8, input_size=128, average=0.9, windows=1.0, **LEVERS,
+    ).manifest  # fmt: skip
+    assert manifest.labels == ("stop sign",)
+    assert manifest.training["started_from"]["name"] == trained.name
+    assert manifest.training["started_from"]["fresh"] == ["heat"]
+    assert manifest.training["cutouts"]["sha256"] == data.sha256
+    assert manifest.training["best_epoch"] == manifest.training["epochs_run"] == 1
+    assert {name: manifest.training[name] for name in LEVERS} == LEVERS
+
+
+def test_views_with_every_lever_are_a_function_of_seed_epoch_and_batch(signs):
+    subject = BoxSubject("stop_sign_nano", load("yolo", data_dir=signs), 128)
+    recipe = recipe_for("stop_sign_nano", epochs=2, views=16, batch_size=8, **LEVERS | {"hard": 0})
+    subject.prepare(recipe, seed=0, devices=1)
+    images, wanted = subject.training(None, epoch=1, first=1)[0]
+    again, _ = subject.training(None, epoch=1, first=0)[1]
+    np.testing.assert_array_equal(images, again)
+    assert images.shape == (8, 128, 128, 3)
+    assert wanted.shape == (8, 16, 16, 6)
+    assert (wanted[..., 0] > 0).any()
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "why"),
+    [
+        ("detector_nano", {"drawn": 0.2}, "drawn scenes hold stop signs"),
+        ("stop_sign_nano", {"hard": 0.2}, "weights to start from get wrong, and none are given"),
+        ("stop_sign_nano", {"negatives": 0.9, "drawn": 0.3}, "together at most 1"),
+        ("stop_sign_nano", {"weights": "stop_sing_small"}, "unknown weights"),
+    ],
+)
+def test_levers_that_do_not_fit_are_refused_before_anything_is_trained(
+    signs, tmp_path, model, changes, why
+):
+    with pytest.raises(InputError, match=why):
+        train(model, load("yolo", data_dir=signs), out=tmp_path / "m.keras", epochs=1, **changes)
+
+
+def test_objects_are_cut_out_of_annotated_images_alone(signs, shapes):
+    signs_alone = load("yolo", data_dir=signs)
+    with pytest.raises(InputError, match="has no boxes"):
+        BoxSubject("stop_sign_nano", signs_alone, 128, load("digits"))
+    with pytest.raises(InputError, match="no box of stop sign to cut out"):
+        BoxSubject("stop_sign_nano", signs_alone, 128, load("yolo", data_dir=shapes))
+
+
+def test_one_image_is_too_few_and_says_why(tmp_path):
+    folder = write_yolo(tmp_path / "one", {"train": 1})
+    with pytest.raises(InputError, match="'validation' has a box"):
+        BoxSubject("detector_nano", load("yolo", data_dir=folder))

@@ -54,11 +54,13 @@ def few_samples(model):
 
 
 def short_training(model, out, **options):
-    """Three epochs of three batches, with a checkpoint after every batch."""
+    """Three epochs of three batches, with a checkpoint after every batch; the weights that are
+    kept are averages.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(callbacks, "CHECKPOINT_SECS", 0.0)
         train(model, few_samples(model), out=out, epochs=3, batch_size=16,
-              augment="standard", folder=out.with_suffix(""), **options)  # fmt: skip
+              augment="standard", average=0.8, folder=out.with_suffix(""), **options)  # fmt: skip
 
 
 def rows(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgecnn.data.boxes.base import split_in_blocks
 from edgecnn.data.boxes.coco import load_coco
 from edgecnn.data.synthetic import faces
 from edgecnn.data.synthetic.backgrounds import draw_background
@@ -13,7 +14,6 @@ from edgecnn.detection.nms import iou
 from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import Truth, evaluate_detections
 from edgecnn.preprocessing import LetterboxPreprocessing
-from edgecnn.training.stop_sign import load_sources
 from edgecnn.vision import Detections, load_detector
 from edgecnn.vision.detector import ASSETS, shipped_models
 
@@ -153,7 +153,10 @@ def test_a_classifier_is_refused(lenet_artifacts):
 def held_out(shared_data, count):
     files = [
         file
-        for data in load_sources(shared_data / "stop_signs").held_out
+        for name in ("roadsign877", "rf_stopsigns210")
+        for data in split_in_blocks(
+            load_coco(shared_data / "stop_signs" / name), block=40, every=5, offset=2
+        )[1:]
         for file in [*data.positives[:count], *data.negatives[:count]]
     ]
     return [(file, np.ascontiguousarray(file.load().picture[:, :, ::-1])) for file in files]
@@ -191,8 +194,10 @@ def test_the_source_kept_for_validation_is_not_among_those_trained_on(shared_dat
 
     assert "ardakbas" not in trained
     assert load_coco(shared_data / "stop_signs" / "ardakbas").sha256 not in trained.values()
-    for data in load_sources(shared_data / "stop_signs").kept:
-        assert trained[data.name] == data.sha256
+    for name in ("roadsign877", "rf_stopsigns210"):
+        whole = load_coco(shared_data / "stop_signs" / name)
+        kept, _ = split_in_blocks(whole, block=40, every=5, offset=2)
+        assert trained[name] == kept.sha256
 
 
 @pytest.mark.parametrize("size", [None, (192, 320)])

@@ -30,8 +30,6 @@ OTHERS = {
     "--brief": "python -m edgecnn.benchmarking.health",
     "--list-cameras": "libcamera",
     "--graphdef": "tf2onnx",
-    "--pictures": "python -m edgecnn.training.stop_sign",
-    "--sources": "python -m edgecnn.training.stop_sign",
     "--system-site-packages": "venv",
     "--frame": "a boundary of multipart content",
     "--self-test": "python -m of a bundle",

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError
-from edgecnn.registry import MODELS, SEQUENCE_MODELS
-from edgecnn.training.recipe import RECIPES, TrainingRecipe, balanced_weights, recipe_for
+from edgecnn.registry import DETECTORS, MODELS, SEQUENCE_MODELS
+from edgecnn.training.recipe import (
+    RECIPES,
+    BoxRecipe,
+    TrainingRecipe,
+    balanced_weights,
+    recipe_for,
+)
 
 
 def test_every_network_has_a_recipe():
-    assert set(RECIPES) == {
-        *MODELS.builtin,
-        *SEQUENCE_MODELS.builtin,
-        "detector_nano",
-        "detector_small",
-    }
+    assert set(RECIPES) == {*MODELS.builtin, *SEQUENCE_MODELS.builtin, *DETECTORS.builtin}
 
 
 def test_changes_leave_the_rest_of_the_recipe():
@@ -42,6 +43,21 @@ def test_changes_leave_the_rest_of_the_recipe():
 def test_nonsense_is_refused_with_what_was_received(nonsense):
     with pytest.raises(InputError, match="received"):
         TrainingRecipe(**nonsense)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [{"pasted": 1.2}, {"small": float("nan")}, {"views": 0}, {"negatives": 0.6, "drawn": 0.6}],
+)
+def test_shares_of_views_that_cannot_be_are_refused(nonsense):
+    with pytest.raises(InputError, match="received"):
+        BoxRecipe(**nonsense)
+
+
+def test_what_is_for_detectors_is_refused_for_other_networks():
+    assert recipe_for("detector_nano", pasted=0.2).pasted == 0.2
+    with pytest.raises(InputError, match="recipe of lenet5 has no 'pasted'"):
+        recipe_for("lenet5", pasted=0.2)
 
 
 def test_a_field_that_recipes_do_not_have_is_refused():

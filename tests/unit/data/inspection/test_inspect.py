@@ -168,6 +168,38 @@ def test_boxed_pictures_have_a_contact_sheet_with_their_boxes(boxed, tmp_path):
     assert contact_sheet.BOX in colours
 
 
+def test_each_class_of_boxes_has_its_row_its_sizes_and_its_count(tmp_path):
+    for split, numbers in (("train", (0, 1)), ("test", (1, 2))):
+        (tmp_path / split).mkdir()
+        for number in numbers:  # 1 is in both splits
+            picture = Image.fromarray(noise(number, (30, 40, 3)))
+            picture.save(tmp_path / split / f"{number}.png")
+        document = {
+            "images": [
+                {"id": number, "file_name": f"{number}.png", "width": 40, "height": 30}
+                for number in numbers
+            ],
+            "annotations": [
+                {"id": 1, "image_id": numbers[0], "category_id": 1, "bbox": [2, 2, 20, 18]},
+                {"id": 2, "image_id": numbers[0], "category_id": 2, "bbox": [26, 4, 8, 6]},
+                {"id": 3, "image_id": numbers[0], "category_id": 2, "bbox": [1, 1, 9, 9],
+                 "ignore": 1},
+            ],
+            "categories": [{"id": 1, "name": "disc"}, {"id": 2, "name": "bar"}],
+        }  # fmt: skip
+        (tmp_path / split / "annotations.json").write_text(json.dumps(document))
+    found = inspect(load(f"coco:{tmp_path}"))
+    assert found.facts["boxes by class"] == {"disc": 2, "bar": 2}
+    assert found.facts["longer side by class"]["bar"] == {"min": 8, "median": 8, "max": 8}
+    assert [{at.split for at in group} for group in found.leakage] == [{"train", "test"}]
+    contact_sheet.write(load(f"coco:{tmp_path}"), tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        step = contact_sheet.BOXED_CELL + contact_sheet.GAP
+        assert sheet.height == 6 * step + contact_sheet.GAP  # disc, bar and without, twice
+        colors = {color for _, color in sheet.convert("RGB").getcolors(1 << 20)}
+    assert {contact_sheet.BOX, contact_sheet.OTHER_BOX, contact_sheet.IGNORED_BOX} <= colors
+
+
 @pytest.fixture
 def leaking(tmp_path):
     """A picture folder with ready-made splits; one picture of train is in test too."""

@@ -1,0 +1,78 @@
+"""Splits for annotated sets that come without: what is held out of them, to learn and to measure.
+
+Neighbors in a recording are nearly the same image, so blocks of neighbors are held out. Which
+ones follows from the order and number of the files alone: whoever has the set and the model that
+was trained on it finds the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from edgecnn.data.base import Dataset, Split
+from edgecnn.data.sources.detection import BoxedPictures, BoxSplit, split_of_files
+from edgecnn.data.sources.joined import joined
+from edgecnn.errors import InputError
+from edgecnn.manifest import Manifest
+
+EVERY = 5
+"""Of so many blocks one is held out: the third."""
+LARGEST_BLOCK = 40
+
+
+def with_splits(dataset: BoxedPictures) -> BoxedPictures:
+    """With splits "train", "validation" and "test": what is missing is held out of the rest.
+
+    Without a test, validation is both, and the notes say so. Of several sets that are one, each
+    is divided for itself. Raises InputError for a set that has other splits and none to train on.
+    """
+    if dataset.parts:
+        return joined([with_splits(part) for part in dataset.parts])
+    splits: dict[str, Split] = dict(dataset.splits)
+    notes = list(dataset.notes)
+    if "train" not in splits:
+        if set(splits) != {"test"}:
+            raise InputError(
+                f"{dataset.name} has no split to train on, only {', '.join(splits)}",
+                hint="call one of its splits train, or give all of it in one piece",
+            )
+        splits["train"] = splits.pop("test")
+        notes.append("the set has no splits: it is trained on")
+    if "validation" not in splits:
+        whole = splits["train"]
+        assert isinstance(whole, BoxSplit)
+        block = max(1, min(LARGEST_BLOCK, len(whole) // EVERY))
+        held = [index for index in range(len(whole)) if (index // block) % EVERY == 2]
+        splits["validation"] = _part(whole, held)
+        splits["train"] = _part(whole, sorted(set(range(len(whole))) - set(held)))
+        notes.append(f"every {EVERY}th block of {block} is held out for validation")
+    if "test" not in splits:
+        splits["test"] = splits["validation"]
+        notes.append("there is no test: its figures are the validation's")
+    order = ("train", "validation", "test")
+    return replace(dataset, splits={name: splits[name] for name in order}, notes=tuple(notes))
+
+
+def as_trained(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
+    """A set in one piece that one of these models was trained on, divided as it was then: what
+    was held out is its test. Any other set is as it was.
+    """
+    if not isinstance(dataset, BoxedPictures) or set(dataset.splits) != {"test"}:
+        return dataset
+    for manifest in manifests:
+        samples = manifest.data.get("samples")
+        if manifest.data.get("sha256") != dataset.sha256 or not isinstance(samples, dict):
+            continue
+        divided = with_splits(dataset)
+        if samples == {name: len(split) for name, split in divided.splits.items()}:
+            return divided
+    return dataset
+
+
+def _part(split: BoxSplit, indices: Sequence[int]) -> BoxSplit:
+    return split_of_files(
+        tuple(split.files[index] for index in indices),
+        tuple(split.every_class[index] for index in indices),
+        split.undecided,
+    )

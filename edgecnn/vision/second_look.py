@@ -1,0 +1,138 @@
+"""A second look, from nearer, where a detector is in doubt about something small.
+
+A large input finds far signs and costs its square. Most of a frame holds nothing that looks like a
+sign from afar, though: so a frame is looked at as a whole in a small input, and what may be a small
+sign there is cut out of the frame in its own pixels and looked at again, in a smaller input still.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.detection.detections import Detections
+from edgecnn.detection.nms import suppress_by_class
+from edgecnn.errors import InputError
+from edgecnn.vision.detector import Detector
+from edgecnn.vision.frames import Picture
+
+DOUBT = 0.1
+"""Score from which something may be a sign."""
+SMALL_PX = 32.0
+"""Longer side in the network's input up to which a second look can know more."""
+MOST_WINDOWS = 2
+NEARER = 2.5
+"""How many times as large things are at the second look, as far as the frame has the pixels."""
+LEAST_NEARER = 1.25
+WINDOW = 256
+"""Side of the second input: at 512 the whole costs four times as much."""
+
+Boxes = npt.NDArray[np.float32]
+
+
+@dataclass
+class SecondLook:
+    """A detector made of two of one network: `first` sees the whole frame, `closer` windows of it.
+
+    Called with a frame as `Detector` is. Boxes from `min_score` on; what the first look is sure
+    of stays where no window shows it.
+    """
+
+    first: Detector
+    closer: Detector
+    min_score: float = -1.0
+
+    def __post_init__(self) -> None:
+        if self.first.class_names != self.closer.class_names:
+            raise InputError("a second look needs the same detector at another input size")
+        if self.min_score < 0:
+            self.min_score = self.first.min_score
+        self.class_names = self.first.class_names
+        self.looked = 0
+        """Windows that were looked at so far."""
+
+    def name_of(self, class_id: int) -> str:
+        """What a class is called."""
+        return self.first.name_of(class_id)
+
+    def __call__(self, image_bgr: Picture) -> Detections:
+        found = _at(self.first, image_bgr, min(DOUBT, self.min_score))
+        height, width = image_bgr.shape[:2]
+        windows = self._windows(found, height, width)
+        if not windows:
+            return found.at_least(self.min_score)
+        boxes, scores, ids = [], [], []
+        for left, top, right, bottom in windows:
+            self.looked += 1
+            crop = np.ascontiguousarray(image_bgr[top:bottom, left:right])
+            near = _at(self.closer, crop, self.min_score)
+            whole = _whole(near.xyxy, crop.shape[1], crop.shape[0], (left, top), (width, height))
+            boxes.append(near.xyxy[whole] + np.asarray((left, top) * 2, np.float32))
+            scores.append(near.scores[whole])
+            ids.append(near.class_ids[whole])
+        sure = found.at_least(self.min_score)
+        rest = sure.where(~_shown(sure.xyxy, windows, self._small(sure.xyxy, height, width)))
+        together = Detections(
+            np.concatenate([rest.xyxy, *boxes]),
+            np.concatenate([rest.scores, *scores]),
+            np.concatenate([rest.class_ids, *ids]),
+        )
+        return suppress_by_class(together, max_iou=0.5)
+
+    def _small(self, boxes: Boxes, height: int, width: int) -> npt.NDArray[np.bool_]:
+        scale = self.first.preprocessing.place(height, width).height / height
+        sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
+        return np.asarray(sides * scale <= SMALL_PX)
+
+    def _windows(self, found: Detections, height: int, width: int) -> list[tuple[int, ...]]:
+        """Windows (left, top, right, bottom) around the small boxes, the surest first."""
+        scale = self.first.preprocessing.place(height, width).height / height
+        nearer = min(NEARER, 1 / scale)
+        if nearer < LEAST_NEARER:
+            return []
+        rows, columns = self.closer.preprocessing.shape[:2]
+        high = min(height, round(rows / (scale * nearer)))
+        wide = min(width, round(columns / (scale * nearer)))
+        waiting = found.xyxy[self._small(found.xyxy, height, width)]
+        windows: list[tuple[int, ...]] = []
+        while len(waiting) and len(windows) < MOST_WINDOWS:
+            middle = (waiting[0, :2] + waiting[0, 2:]) / 2
+            left = int(np.clip(middle[0] - wide / 2, 0, width - wide))
+            top = int(np.clip(middle[1] - high / 2, 0, height - high))
+            windows.append((left, top, left + wide, top + high))
+            inside = (waiting[:, :2] >= (left, top)).all(axis=1)
+            inside &= (waiting[:, 2:] <= (left + wide, top + high)).all(axis=1)
+            inside[0] = True
+            waiting = waiting[~inside]
+        return windows
+
+
+def _at(detector: Detector, image: Picture, min_score: float) -> Detections:
+    tensor, place = detector.prepare(image)
+    return detector.finish(detector.infer(tensor), place, image.shape, min_score=min_score)
+
+
+def _whole(
+    boxes: Boxes, wide: int, high: int, corner: tuple[int, int], frame: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """Boxes in a window that its edge does not cut; the frame's own edge may."""
+    keep = np.ones(len(boxes), np.bool_)
+    for axis, extent in enumerate((wide, high)):
+        if corner[axis] > 0:
+            keep &= boxes[:, axis] > 1
+        if corner[axis] + extent < frame[axis]:
+            keep &= boxes[:, axis + 2] < extent - 1
+    return keep
+
+
+def _shown(
+    boxes: Boxes, windows: list[tuple[int, ...]], small: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Small boxes that lie in a window as a whole: the second look decides about them."""
+    shown = np.zeros(len(boxes), np.bool_)
+    for left, top, right, bottom in windows:
+        inside = (boxes[:, :2] >= (left, top)).all(axis=1)
+        shown |= inside & (boxes[:, 2:] <= (right, bottom)).all(axis=1)
+    return shown & small

@@ -1,0 +1,114 @@
+"""Large JPEGs are decoded smaller, and the boxes found in them are still those of the file."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from edgecnn.data.synthetic.scenes import SyntheticScenes
+from edgecnn.detection.detections import Detections
+from edgecnn.vision.picture_files import PictureReader
+from edgecnn.vision.pipeline import Pipeline
+from edgecnn.vision.reduced import jpeg_size, reduction, whole_size
+from edgecnn.vision.shrink import fit
+from edgecnn.vision.sources import parse_source
+
+HEIGHT, WIDTH = 602, 901
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return SyntheticScenes(4, 1, HEIGHT, WIDTH)[0].picture
+
+
+def write(path, photo, **options):
+    Image.fromarray(photo).save(path, quality=92, **options)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"exif": b"Exif\0\0" + bytes(400)}])
+def test_the_size_is_read_from_the_header(tmp_path, photo, options):
+    path = write(tmp_path / "a.jpg", photo, **options)
+    assert jpeg_size(path.read_bytes()) == (HEIGHT, WIDTH)
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_upset_the_header(content):
+    assert jpeg_size(content) is None or min(jpeg_size(content)) > 0
+    jpeg_size(b"\xff\xd8\xff" + content)
+
+
+@pytest.mark.parametrize(
+    ("stored", "enough", "factor"),
+    [
+        ((3000, 4000), (512, 512), 4),
+        ((4000, 3000), (512, 512), 4),
+        ((3000, 4000), (1024, 1024), 2),
+        ((720, 1280), (512, 512), 1),
+        ((720, 1280), (320, 512), 2),
+        ((100, 9000), (64, 64), 1),
+        ((480, 640), (512, 512), 1),
+    ],
+)
+def test_as_many_pixels_stay_as_the_input_takes(stored, enough, factor):
+    assert reduction(stored, enough) == factor
+
+
+def test_a_photo_that_exif_turns_has_its_upright_size():
+    assert whole_size((602, 901), (226, 151), 4) == (901, 602)
+    assert whole_size((602, 901), (151, 226), 4) == (602, 901)
+    assert whole_size((602, 901), (151, 200), 4) is None
+
+
+def test_the_input_is_within_two_gray_levels_of_the_one_from_the_whole_photo(tmp_path, photo):
+    path = write(tmp_path / "a.jpg", photo)
+    reader = PictureReader(parse_source(str(path)), enough=(192, 192))
+    small, _, _ = reader.read()
+    assert small.shape == (301, 451, 3)
+    assert reader.whole == (HEIGHT, WIDTH)
+    whole = cv2.imread(str(path))
+    apart = np.abs(fit(small, 128, 192).astype(int) - fit(whole, 128, 192)).mean()
+    assert apart < 2
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_boxes_are_in_pixels_of_the_file(tmp_path, photo, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    write(tmp_path / "a.jpg", photo, exif=exif)
+    Image.fromarray(photo).save(tmp_path / "b.png")
+
+    def detector(image):
+        """The middle half of whatever picture it is."""
+        height, width = image.shape[:2]
+        box = np.asarray([[width / 4, height / 4, width * 3 / 4, height * 3 / 4]], np.float32)
+        return Detections(box, np.ones(1, np.float32))
+
+    def opener(source):
+        return PictureReader(source, enough=(128, 128))
+
+    with Pipeline(parse_source(str(tmp_path)), detector, opener=opener) as pipeline:
+        jpeg, png = list(pipeline)
+    assert jpeg.frame.image.shape != png.frame.image.shape
+    wide, high = (WIDTH, HEIGHT) if orientation == 1 else (HEIGHT, WIDTH)
+    assert jpeg.frame.size == (wide, high)
+    middle = [wide / 4, high / 4, wide * 3 / 4, high * 3 / 4]
+    np.testing.assert_allclose(jpeg.found.xyxy[0], middle, rtol=1e-5)
+    assert png.frame.whole is None
+
+
+def test_other_files_and_damaged_ones_are_read_as_before(tmp_path, photo):
+    write(tmp_path / "a.jpg", photo)
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "b.jpg").write_bytes(content[:40])
+    Image.fromarray(photo).save(tmp_path / "c.png")
+    reader = PictureReader(parse_source(str(tmp_path)), enough=(128, 128))
+    shapes = []
+    while (read := reader.read()) is not None:
+        shapes.append(read[0].shape)
+    assert shapes == [(151, 226, 3), (HEIGHT, WIDTH, 3)]
+    assert reader.left_out == "b.jpg"
