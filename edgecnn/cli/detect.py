@@ -51,6 +51,12 @@ from edgecnn.cli import options
     help="Input of our detectors: a longer side from 384 (fast) to 1280 (signs far away), fitted "
     "to the source's frames; auto is the largest that keeps its frame rate.",
 )
+@click.option(
+    "--second-look",
+    is_flag=True,
+    help="Look again, from nearer, where something small may be a sign: far signs for the price of "
+    "a small input in most frames.",
+)
 @click.option("--headless", is_flag=True, help="No window; events are printed as they happen.")
 @click.option(
     "--serve",
@@ -90,6 +96,7 @@ def command(
     preprocessing: str | None,
     shape: str,
     input_size: str,
+    second_look: bool,
     headless: bool,
     serve: str | None,
     explain: bool,
@@ -134,6 +141,7 @@ def command(
             preprocessing=preprocessing,
             shape=shape,
             input_size=input_size,
+            second_look=second_look,
             frames=frames,
             window=not headless and serve is None,
             explain=explain,

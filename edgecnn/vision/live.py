@@ -27,6 +27,7 @@ from edgecnn.vision.pipeline import Choice, Pipeline, Result, StageTime, Switch
 from edgecnn.vision.pipeline.detecting import precision_of, ready
 from edgecnn.vision.readers import open_reader
 from edgecnn.vision.recording import Recorder
+from edgecnn.vision.second_look import NEARER, WINDOW, SecondLook
 from edgecnn.vision.server import LiveServer
 from edgecnn.vision.size_choice import choose_size
 from edgecnn.vision.sources import Source
@@ -54,6 +55,8 @@ class LiveSettings:
     shape: str = ""
     input_size: str = ""
     """See `size_choice.choose_size`."""
+    second_look: bool = False
+    """See `vision.second_look`."""
     frames: int | None = None
     window: bool = True
     explain: bool = False
@@ -171,7 +174,8 @@ class Live:
         if self._pipeline is None:
             return False
         detector, _ = self._pipeline.switch.current()
-        return isinstance(detector, Detector) and len(detector.class_names) > 1
+        known = isinstance(detector, Detector | SecondLook)
+        return known and len(detector.class_names) > 1
 
     def _notes(self) -> Iterator[str]:
         if self._pipeline is not None and self._pipeline.capture.left_out:
@@ -213,19 +217,26 @@ class Live:
         self._closing.callback(self._finish)
         return self._pipeline
 
-    def _opener(self, detector: Detector) -> Opener | None:
+    def _opener(self, detector: Detector | SecondLook) -> Opener | None:
         """For photos that nobody looks at: decoded no larger than the network needs them."""
         settings = self._settings
         shown = settings.window or settings.explain or settings.record or settings.serve
         if settings.source.kind != "pictures" or shown:
             return None
-        rows, columns = detector.preprocessing.shape[:2]
+        nearer = NEARER if isinstance(detector, SecondLook) else 1.0
+        rows, columns = (round(side * nearer) for side in detector.preprocessing.shape[:2])
         return partial(open_reader, enough=(rows, columns))
 
-    def _load(self, choice: Choice) -> Detector:
+    def _load(self, choice: Choice) -> Detector | SecondLook:
         return self._load_at(choice, self._size)
 
-    def _load_at(self, choice: Choice, size: Size | None) -> Detector:
+    def _load_at(self, choice: Choice, size: Size | None) -> Detector | SecondLook:
+        detector = self._load_one(choice, size)
+        if not self._settings.second_look:
+            return detector
+        return SecondLook(detector, self._load_one(choice, (WINDOW, WINDOW)))
+
+    def _load_one(self, choice: Choice, size: Size | None) -> Detector:
         with captured_stderr():  # LiteRT greets everybody on standard error
             return load_detector(
                 choice.model,

@@ -50,6 +50,8 @@ class SecondLook:
         if self.min_score < 0:
             self.min_score = self.first.min_score
         self.class_names = self.first.class_names
+        self.preprocessing = self.first.preprocessing
+        self.session = self.first.session
         self.looked = 0
         """Windows that were looked at so far."""
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from statistics import median
 
 from edgecnn.errors import InputError
-from edgecnn.vision.detector import Detector
 from edgecnn.vision.frames import Picture
 from edgecnn.vision.input_size import CHOICES, Size, parse_size, size_for
+from edgecnn.vision.pipeline.detecting import Detects
 from edgecnn.vision.readers import open_reader
 from edgecnn.vision.sources import Source
 
@@ -25,7 +25,7 @@ TRIED = 7
 
 
 def choose_size(
-    text: str, source: Source, load: Callable[[Size], Detector]
+    text: str, source: Source, load: Callable[[Size], Detects]
 ) -> tuple[Size | None, str]:
     """The input size for `source`, None where nothing is asked for, and what to say about it.
 
@@ -69,7 +69,7 @@ def _first_frame(source: Source) -> tuple[Picture, float]:
     return read[0], reader.fps
 
 
-def _seconds(detector: Detector, frame: Picture) -> float:
+def _seconds(detector: Detects, frame: Picture) -> float:
     times = []
     for number in range(TRIED + 2):
         start = time.perf_counter()

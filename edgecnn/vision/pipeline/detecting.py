@@ -17,6 +17,7 @@ from edgecnn.errors import EdgeCNNError
 from edgecnn.preprocessing import Placement
 from edgecnn.vision.detector import Detector
 from edgecnn.vision.frames import Picture
+from edgecnn.vision.second_look import SecondLook
 from edgecnn.vision.tracking import TrackerSettings
 
 KEEP_SHARE = 0.5
@@ -58,7 +59,7 @@ class Look:
     def __init__(self, detector: Detects) -> None:
         self.threshold: float | None = None
         self.detector = detector
-        if isinstance(detector, Detector):
+        if isinstance(detector, Detector | SecondLook):
             self.threshold = detector.min_score
             self.detector = copy.copy(detector)  # the caller's keeps its threshold
             self.detector.min_score = detector.min_score * KEEP_SHARE
@@ -106,7 +107,7 @@ class Look:
     def labels(self, found: Detections) -> list[str] | None:
         """What the class of each box is called; None for a detector that has one class."""
         detector = self.detector
-        if not isinstance(detector, Detector) or len(detector.class_names) < 2:
+        if not isinstance(detector, Detector | SecondLook) or len(detector.class_names) < 2:
             return None
         return [detector.name_of(int(class_id)) for class_id in found.class_ids]
 
@@ -186,4 +187,5 @@ def ready(detector: Detects) -> Detects:
 
 def precision_of(detector: Detects) -> str:
     """What a detector computes in ("int8", "float32"), empty where it does not tell."""
-    return detector.session.effective.precision if isinstance(detector, Detector) else ""
+    known = isinstance(detector, Detector | SecondLook)
+    return detector.session.effective.precision if known else ""
