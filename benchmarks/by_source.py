@@ -10,7 +10,8 @@ alone, has a column of its own. Each source is scored on the photos that trainin
 of one that was left out, the held-out blocks of the others. Weights for a row of another source
 left out are trained by naming all but it:
 
-    edgecnn train --model stop_sign_small --weights stop_sign_small --data coco:A,B,C --out left.keras
+    edgecnn train --model stop_sign_small --weights stop_sign_small --data coco:A,B,C \
+        --out left.keras
     edgecnn convert left.keras --to tflite:static_int8 --calibration coco:A,B,C --out left
 
 `alarms` are photos with a false alarm in 100 without a sign, at the threshold of the file.
@@ -85,9 +86,7 @@ def found_in(detector: Detector, files: Sequence[BoxedFile]) -> list[Detections]
     shown = detector.min_score
     detector.min_score = LOWEST_SCORE
     try:
-        return [
-            detector(np.ascontiguousarray(file.load().picture[:, :, ::-1])) for file in files
-        ]
+        return [detector(np.ascontiguousarray(file.load().picture[:, :, ::-1])) for file in files]
     finally:
         detector.min_score = shown
 

@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=24)
     parser.add_argument("--every", type=int, default=3, help="take every so many frames")
     parser.add_argument("--clip", type=Path)
-    parser.add_argument("--model", type=Path, action="append", help="files instead of those shipped")
+    parser.add_argument("--model", type=Path, action="append", help="instead of those shipped")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     wanted: dict[str, tuple[int | None, ...]] = (

@@ -4,8 +4,8 @@
         ../shared/data/stop_signs/gtsdb --out benchmarks/results/second_look.json
 
 Shipped int8 `.tflite` files on LiteRT, one thread. Every way answers every image of the sets; the
-time is that of the whole call (image to boxes), all ways taking turns image by image, its median and
-its mean, since a second look costs only where there is doubt.
+time is that of the whole call (image to boxes), all ways taking turns image by image, its median
+and its mean, since a second look costs only where there is doubt.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def measured(model: str, folders: list[Path]) -> list[dict[str, Any]]:
         data = load_coco(folder)
         found: dict[tuple[int, bool], list[Any]] = {way: [] for way in ways}
         times: dict[tuple[int, bool], list[float]] = {way: [] for way in ways}
-        windows = {way: 0 for way in ways}
+        windows = dict.fromkeys(ways, 0)
         for file in data.files:
             image = np.ascontiguousarray(file.load().picture[:, :, ::-1])
             for way, detector in ways.items():

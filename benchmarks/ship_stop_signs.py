@@ -1,6 +1,6 @@
 """Make the files in edgecnn/assets from a trained detector.
 
-    edgecnn train --model stop_sign_small --weights stop_sign_small … --out runs/stop_sign_small.keras
+    edgecnn train --model stop_sign_small … --out runs/stop_sign_small.keras
     python benchmarks/ship_stop_signs.py runs/stop_sign_small.keras \
         --data coco:SET,SET --cutouts coco:SET
 

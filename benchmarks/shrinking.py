@@ -1,8 +1,8 @@
 """How fast, and how near to what training did, a frame becomes as small as a detector's input.
 
 `edgecnn.vision.shrink.fit` against OpenCV's INTER_AREA, taking turns, in one thread, on drawn
-street scenes; `apart` is the mean distance to `edgecnn.preprocessing` in gray levels. And a photo of
-12 megapixels, JPEG: decoded in full and then fitted, against decoded no larger than is needed
+street scenes; `apart` is the mean distance to `edgecnn.preprocessing` in gray levels. And a photo
+of 12 megapixels, JPEG: decoded in full and then fitted, against decoded no larger than is needed
 (`edgecnn.vision.reduced`) and fitted from there.
 
     python benchmarks/shrinking.py

@@ -86,8 +86,9 @@ def load_data(
     progress: Progress | None = None,
 ) -> Dataset:
     """Load a data set, and unless `quiet` say in one line on standard error what it holds and
-    what was left out. With `models` it is split as it was when they were trained on it. Progress is shown here, unless there is a `progress` that shows it already.
-    Raises as `edgecnn.data.load`.
+    what was left out. With `models` it is split as it was when they were trained on it. Progress
+    is shown here, unless there is a `progress` that shows it already. Raises as
+    `edgecnn.data.load`.
     """
     from edgecnn.data import DataWarning, load
     from edgecnn.data.held_out import as_trained

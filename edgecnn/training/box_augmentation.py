@@ -124,8 +124,8 @@ def _pose(
         side = math.sqrt(float((box[2] - box[0]) * (box[3] - box[1])))
         low, high = (math.log(value) for value in view.sides)
         wanted = math.exp(low + (high - low) * rng.random() ** (1 + 2 * view.small))
-        least = (0.4 - 0.25 * view.small) * letterbox
-        scale = min(max(wanted / side, least), MAX_ENLARGEMENT * max(1.0, letterbox))
+        smallest = (0.4 - 0.25 * view.small) * letterbox
+        scale = min(max(wanted / side, smallest), MAX_ENLARGEMENT * max(1.0, letterbox))
         focus = np.asarray([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2], np.float64)
         target = rng.uniform(0.1, 0.9, 2) * view.size
     else:

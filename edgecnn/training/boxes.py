@@ -110,9 +110,7 @@ class BoxSubject:
                 hint="--cutouts coco:FOLDER, voc:FOLDER or yolo:FOLDER",
             )
         files = tuple(
-            file
-            for split in cutouts.splits.values()
-            for file in self._renumbered(cutouts, split)
+            file for split in cutouts.splits.values() for file in self._renumbered(cutouts, split)
         )
         if not any(len(file.boxes) for file in files):
             raise InputError(

@@ -34,7 +34,7 @@ from edgecnn.training.checkpoint import Arrays, Course
 from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
-from edgecnn.training.recipe import TrainingRecipe, default_epochs, recipe_for
+from edgecnn.training.recipe import BoxRecipe, TrainingRecipe, default_epochs, recipe_for
 from edgecnn.training.start import read_start
 from edgecnn.training.subject import Subject, open_subject
 
@@ -84,8 +84,8 @@ def train(
     `out` is as it was.
 
     Raises InputError for bad numbers, data of a task that nothing is trained for, a model that
-    does not fit it, weights of another network, a place that cannot be written, a checkpoint of another training, or training
-    that diverged.
+    does not fit it, weights of another network, a place that cannot be written, a checkpoint of
+    another training, or training that diverged.
     """
     given: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     recipe = (
@@ -96,7 +96,7 @@ def train(
     out = Path(out)
     _check_place(out)
     start = None if weights is None else read_start(weights)
-    if start is None and getattr(recipe, "hard", 0.0):
+    if start is None and isinstance(recipe, BoxRecipe) and recipe.hard:
         raise InputError(
             "hard images are those that the weights to start from get wrong, and none are given",
             hint="--weights FILE.keras, or leave out --hard",

@@ -174,8 +174,9 @@ class Live:
         if self._pipeline is None:
             return False
         detector, _ = self._pipeline.switch.current()
-        known = isinstance(detector, Detector | SecondLook)
-        return known and len(detector.class_names) > 1
+        if not isinstance(detector, Detector | SecondLook):
+            return False
+        return len(detector.class_names) > 1
 
     def _notes(self) -> Iterator[str]:
         if self._pipeline is not None and self._pipeline.capture.left_out:
@@ -203,7 +204,8 @@ class Live:
         )
         if told:
             self._say(told)
-        detector = ready(self._load(settings.choice))
+        detector = self._load(settings.choice)
+        ready(detector)
         if self._server is not None:
             self._say(f"watch at {self._server.url} (Ctrl-C ends)")
         switch = Switch(detector, settings.choice, self._load)

@@ -1,9 +1,9 @@
 """JPEGs decoded no larger than a network needs them.
 
-A JPEG holds blocks of 8×8 pixels as frequencies, and a decoder that leaves out the higher ones gives
-a half, a quarter or an eighth of the size for a fraction of the time. Halving is what `shrink.fit`
-does first to a large image, by the means of 2×2 pixels; this is nearly the same, and takes the rest
-of the way from there (`benchmarks/shrinking.py`: a 12-megapixel photo).
+A JPEG holds blocks of 8×8 pixels as frequencies, and a decoder that leaves out the higher ones
+gives a half, a quarter or an eighth of the size for a fraction of the time. Halving is what
+`shrink.fit` does first to a large image, by the means of 2×2 pixels; this is nearly the same, and
+takes the rest of the way from there (`benchmarks/shrinking.py`: a 12-megapixel photo).
 """
 
 from __future__ import annotations

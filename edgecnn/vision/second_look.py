@@ -104,10 +104,10 @@ class SecondLook:
             left = int(np.clip(middle[0] - wide / 2, 0, width - wide))
             top = int(np.clip(middle[1] - high / 2, 0, height - high))
             windows.append((left, top, left + wide, top + high))
-            inside = (waiting[:, :2] >= (left, top)).all(axis=1)
-            inside &= (waiting[:, 2:] <= (left + wide, top + high)).all(axis=1)
-            inside[0] = True
-            waiting = waiting[~inside]
+            rest = waiting[1:]
+            outside = (rest[:, :2] < (left, top)).any(axis=1)
+            outside |= (rest[:, 2:] > (left + wide, top + high)).any(axis=1)
+            waiting = rest[outside]
         return windows
 
 

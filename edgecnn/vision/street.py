@@ -137,9 +137,7 @@ class Street:
             float(rng.normal(0, 14)),
         )
 
-    def _seen(
-        self, sign: _Sign, distance: float, sway: float
-    ) -> tuple[float, float, float] | None:
+    def _seen(self, sign: _Sign, distance: float, sway: float) -> tuple[float, float, float] | None:
         """The middle (x, y) and the size in pixels of a sign; None for one that is not drawn."""
         if distance < NEAREST_M * 0.7:
             return None

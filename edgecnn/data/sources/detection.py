@@ -2,7 +2,8 @@
 
 PLACE is a folder, or the file that describes the set (COCO's JSON, YOLO's YAML); several, with
 commas between them, are one set. Its splits are those that its tool wrote; all of it is the split
-"test" when there are none. Without `classes`, stop signs are looked for, or the only class there is.
+"test" when there are none. Without `classes`, stop signs are looked for, or the only class there
+is.
 """
 
 from __future__ import annotations
@@ -244,9 +245,7 @@ def _load(
 
     return joined(
         [
-            _load_one(
-                source, one, read, seed=seed, classes=classes, exif=exif, progress=progress
-            )
+            _load_one(source, one, read, seed=seed, classes=classes, exif=exif, progress=progress)
             for one in _places(source, place)
         ]
     )

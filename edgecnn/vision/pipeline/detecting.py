@@ -187,5 +187,6 @@ def ready(detector: Detects) -> Detects:
 
 def precision_of(detector: Detects) -> str:
     """What a detector computes in ("int8", "float32"), empty where it does not tell."""
-    known = isinstance(detector, Detector | SecondLook)
-    return detector.session.effective.precision if known else ""
+    if not isinstance(detector, Detector | SecondLook):
+        return ""
+    return detector.session.effective.precision

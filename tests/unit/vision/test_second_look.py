@@ -42,9 +42,7 @@ class Eye:
         if not white.any():
             return Detections.none()
         rows, columns = (np.flatnonzero(white.any(axis=axis)) for axis in (1, 0))
-        box = np.asarray(
-            [[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]], np.float32
-        )
+        box = np.asarray([[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]], np.float32)
         side = float((box[0, 2] - box[0, 0]) * place.width / shape[1])
         score = np.asarray([self._scores(side)], np.float32)
         return Detections(box, score).at_least(min_score)
