@@ -15,6 +15,8 @@ import numpy.typing as npt
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.nms import suppress_by_class
 from edgecnn.errors import InputError
+from edgecnn.preprocessing import ImagePreprocessing
+from edgecnn.runtimes.base import Session
 from edgecnn.vision.detector import Detector
 from edgecnn.vision.frames import Picture
 
@@ -49,11 +51,23 @@ class SecondLook:
             raise InputError("a second look needs the same detector at another input size")
         if self.min_score < 0:
             self.min_score = self.first.min_score
-        self.class_names = self.first.class_names
-        self.preprocessing = self.first.preprocessing
-        self.session = self.first.session
         self.looked = 0
         """Windows that were looked at so far."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes are called, empty where nobody names them."""
+        return tuple(self.first.class_names)
+
+    @property
+    def preprocessing(self) -> ImagePreprocessing:
+        """What a whole frame goes through."""
+        return self.first.preprocessing
+
+    @property
+    def session(self) -> Session:
+        """What the whole frame runs in."""
+        return self.first.session
 
     def name_of(self, class_id: int) -> str:
         """What a class is called."""
