@@ -17,7 +17,8 @@ from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest
 
 EVERY = 5
-"""Of so many blocks one is held out: the third."""
+"""Of so many blocks one is held out."""
+OFFSETS = (2, 3, 4, 0, 1)
 LARGEST_BLOCK = 40
 
 
@@ -43,7 +44,7 @@ def with_splits(dataset: BoxedPictures) -> BoxedPictures:
         whole = splits["train"]
         assert isinstance(whole, BoxSplit)
         block = max(1, min(LARGEST_BLOCK, len(whole) // EVERY))
-        held = [index for index in range(len(whole)) if (index // block) % EVERY == 2]
+        held = _held(whole, block)
         splits["validation"] = _part(whole, held)
         splits["train"] = _part(whole, sorted(set(range(len(whole))) - set(held)))
         notes.append(f"every {EVERY}th block of {block} is held out for validation")
@@ -68,6 +69,18 @@ def as_trained(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
         if samples == {name: len(split) for name, split in divided.splits.items()}:
             return divided
     return dataset
+
+
+def _held(split: BoxSplit, block: int) -> list[int]:
+    """Every `EVERY`th block: the third, or the first behind it that leaves boxes on both sides,
+    since in many sets the images without a box come last.
+    """
+    boxed = split.labels > 0
+    chosen = [
+        [index for index in range(len(split)) if (index // block) % EVERY == offset]
+        for offset in OFFSETS
+    ]
+    return next((held for held in chosen if 0 < boxed[held].sum() < boxed.sum()), chosen[0])
 
 
 def _part(split: BoxSplit, indices: Sequence[int]) -> BoxSplit:

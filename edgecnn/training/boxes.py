@@ -294,7 +294,10 @@ def check(name: str, files: Mapping[str, Sequence[BoxedFile]], classes: Sequence
     if not seen:
         raise InputError(f"{name}: no image of its split 'train' has a box of {', '.join(classes)}")
     if not any(len(file.boxes) for file in files["validation"]):
-        raise InputError(f"{name}: no image of its split 'validation' has a box")
+        raise InputError(
+            f"{name}: no image of its split 'validation' has a box",
+            hint="give more images, or a split 'valid' with boxes",
+        )
     unseen = [label for number, label in enumerate(classes) if number not in seen]
     if unseen:
         more = ", …" if len(unseen) > 5 else ""

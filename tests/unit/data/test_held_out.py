@@ -70,6 +70,12 @@ def test_blocks_of_neighbors_are_held_out_of_a_set_in_one_piece(whole):
     assert any("held out" in note for note in divided.notes)
 
 
+def test_what_is_held_out_has_boxes_also_where_images_without_come_last(tmp_path):
+    divided = with_splits(load(f"coco:{write_coco(tmp_path / 'set', 8, empty=12)}"))
+    for split in ("train", "validation"):
+        assert divided[split].labels.sum() == 4
+
+
 def test_the_whole_of_a_set_holds_what_training_saw(whole):
     seen = seen_in_training(trained_on(whole), whole)
     assert (seen.count, seen.of) == (16, 20)
@@ -94,7 +100,7 @@ def test_several_sets_are_one_and_each_is_held_out_of_by_itself(tmp_path):
     assert len(dataset["test"]) == 20
     divided = with_splits(dataset)
     held = {(path.parents[1].name, path.stem) for path in paths(divided, "validation")}
-    assert held == {(name, stem) for name in ("one", "other") for stem in ("004", "005")}
+    assert held == {("one", "004"), ("one", "005"), ("other", "000"), ("other", "001")}
     ids = {int(number) for file in dataset["test"].every_class for number in file.class_ids}
     assert ids == {0, 1}
     sets = divided.record()["sets"]
