@@ -169,13 +169,13 @@ def _sent_data(
 ) -> tuple[str, Path]:
     """(digest, file) of the split that is measured, read here as the models were trained."""
     from edgecnn.boards.transfer import parcel
-    from edgecnn.cli.datasets import load_data, split_of
+    from edgecnn.cli.datasets import load_data
     from edgecnn.data.set_apart import without_calibration
     from edgecnn.data.sources import sent
     from edgecnn.embedded_manifest import load_artifact
     from edgecnn.places import cache_home
 
-    dataset = load_data(data, data_dir=data_dir, seed=split_of(models), reading=reading)
+    dataset = load_data(data, data_dir=data_dir, models=models, reading=reading)
     dataset = without_calibration(dataset, [load_artifact(path).manifest for path in models])
     folder = cache_home() / "sent"
     path = folder / f"{dataset.sha256[:32]}.zip"
