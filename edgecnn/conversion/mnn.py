@@ -2,7 +2,8 @@
 
 Both are called in the compiled module `_tools`, in a process of its own: MNN's scripts
 `mnnconvert` and `mnnquant`, and the import of `MNN.tools` alone, install a logging package with
-pip and contact a server; and the converter ends its process on some models (3.6.1: 3-D pooling).
+pip and contact a server; and the converter ends its process on some models (3.6.1: 3-D pooling
+whose pads are not said, see `_with_stated_windows`).
 It also reports success for a file that holds nothing but the input (a static int8 `.onnx`), so
 that what it wrote is checked.
 """
@@ -36,6 +37,7 @@ MOST_VALUES = 16_000_000
 """Numbers that are written for the quantizer, which reads them as text."""
 TIMEOUT_SECS = 1800.0
 _HINT = "a tflite or onnx target may take the model"
+_ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow")
 _CALL = """
 import json, sys
 import _tools
@@ -63,6 +65,8 @@ def write_float_mnn(onnx_path: Path, path: Path, *, half: bool = False) -> None:
     with scratch.folder() as folder:
         model = onnx.load(str(onnx_path))
         del model.metadata_props[:]  # it would keep another file's manifest
+        _with_stated_windows(model)
+        _with_scalars(model)
         onnx.save(model, str(folder / "model.onnx"))
         made = folder / "model.mnn"
         options = ["--fp16"] if half else []
@@ -76,6 +80,103 @@ def write_float_mnn(onnx_path: Path, path: Path, *, half: bool = False) -> None:
         _check(made, "mnnconvert", said)
         check_same_numbers(onnx_path, made, "mnnconvert", half=half)
         path.write_bytes(made.read_bytes())
+
+
+def _with_stated_windows(model: Any) -> None:
+    """Say kernel, strides, dilations and pads of 3-D layers in numbers.
+
+    MNN's converter (3.6.1) takes no defaults for them: where the ONNX file leaves them out, or has
+    `auto_pad`, its file has none, and laying out pooling reads from an address that is not there
+    and ends the process. Layers of two dimensions have defaults.
+    """
+    from onnx import helper
+
+    shapes = _shapes(model)
+    for node in model.graph.node:
+        known = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        pools = node.op_type in ("MaxPool", "AveragePool")
+        if not pools and node.op_type != "Conv":
+            continue
+        kernel = known["kernel_shape"] if pools else shapes.get(node.input[1], ())[2:]
+        rank = len(kernel)
+        if rank != 3 or not all(kernel):
+            continue
+        window = {
+            "kernel_shape": list(kernel),
+            "strides": list(known.get("strides", [1] * rank)),
+            "dilations": list(known.get("dilations", [1] * rank)),
+        }
+        pads = _pads(known, window, shapes.get(node.input[0], ())[2:])
+        if pads is None:
+            continue
+        if pools and set(window["dilations"]) == {1}:
+            del window["dilations"]
+        window["pads"] = pads
+        kept = [each for each in node.attribute if each.name not in (*window, "auto_pad")]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+        node.attribute.extend(helper.make_attribute(key, each) for key, each in window.items())
+
+
+def _pads(
+    known: Mapping[str, Any], window: Mapping[str, list[int]], sizes: Sequence[int]
+) -> list[int] | None:
+    """Begins, then ends; None where sizes decide that nobody knows."""
+    rank = len(window["strides"])
+    way = known.get("auto_pad", b"NOTSET")
+    if way not in (b"SAME_UPPER", b"SAME_LOWER"):
+        return list(known.get("pads", [0] * 2 * rank))
+    if len(sizes) != rank or not all(sizes):
+        return None
+    whole = [
+        max((-(-size // step) - 1) * step + (width - 1) * apart + 1 - size, 0)
+        for size, step, width, apart in zip(
+            sizes, window["strides"], window["kernel_shape"], window["dilations"], strict=True
+        )
+    ]
+    less, more = [each // 2 for each in whole], [each - each // 2 for each in whole]
+    return less + more if way == b"SAME_UPPER" else more + less
+
+
+def _with_scalars(model: Any) -> None:
+    """Make constants of one value scalars where they are added, multiplied and so on.
+
+    MNN's converter (3.6.1) subtracts in the wrong order where a constant (1, 1, 1, 1) stands first,
+    as in the exact GELU of a network with channels last.
+    """
+    from onnx import numpy_helper
+
+    shapes = _shapes(model)
+    single = {
+        each.name: each
+        for each in model.graph.initializer
+        if each.dims and all(size == 1 for size in each.dims)
+    }
+    made = {}
+    for node in model.graph.node:
+        if node.op_type not in _ELEMENTWISE:
+            continue
+        for place, name in enumerate(node.input):
+            other = shapes.get(node.input[1 - place], ())
+            if name in single and len(other) >= len(single[name].dims):
+                node.input[place] = f"{name}_alone"
+                made[f"{name}_alone"] = numpy_helper.to_array(single[name]).reshape(())
+    model.graph.initializer.extend(
+        numpy_helper.from_array(array, name) for name, array in made.items()
+    )
+
+
+def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    """The sizes of tensors by name, 0 for those that are open."""
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    return {
+        value.name: tuple(
+            int(dimension.dim_value) for dimension in value.type.tensor_type.shape.dim
+        )
+        for value in (*graph.input, *graph.value_info)
+    } | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
 
 
 def quantize_mnn(
