@@ -23,9 +23,9 @@ import numpy as np
 from edgecnn import runtimes
 from edgecnn.benchmarking.machine import capture
 from edgecnn.formats.check import read_signature
+from edgecnn.places import ASSETS
 from edgecnn.runtimes import reference_runtime
 from edgecnn.runtimes.tensors import to_model
-from edgecnn.vision.detector import ASSETS
 
 ROUNDS = 5
 SECONDS = 0.2

@@ -25,7 +25,7 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.formats.check import read_signature
 from edgecnn.manifest import with_conversion, write_manifest
-from edgecnn.vision.detector import ASSETS
+from edgecnn.places import ASSETS
 
 NOTE = "nearest upsampling as a resize, in place of tiles; the outputs are the same bits"
 _CHAIN = ("RESHAPE", "DEQUANTIZE", "TILE", "QUANTIZE")

@@ -33,9 +33,9 @@ from edgecnn.data.held_out import with_splits
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.manifest import write_manifest
+from edgecnn.places import ASSETS
 from edgecnn.training.detection_data import load_picture
 from edgecnn.vision import load_detector
-from edgecnn.vision.detector import ASSETS
 
 TARGETS = ("tflite:static_int8", "onnx:float32", "onnx:static_int8")
 LOWEST = 0.30

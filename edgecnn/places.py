@@ -1,9 +1,12 @@
-"""Folders of the user that edgecnn keeps things in."""
+"""Folders of the user that edgecnn keeps things in, and the package's own."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+ASSETS = Path(__file__).parent / "assets"
+"""What ships inside of the package: detectors, the schema of results."""
 
 
 def data_home() -> Path:

@@ -19,14 +19,13 @@ from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.feeding.choice import check_option
 from edgecnn.feeding.detectors import ModelOptions, Recognized, recognize, stated_shape
 from edgecnn.manifest import Artifact, TensorSpec
+from edgecnn.places import ASSETS
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing, Placement
 from edgecnn.registry import RUNTIMES, require, unknown_name
 from edgecnn.runtimes import load, parse_configuration
 from edgecnn.runtimes.base import Session
 from edgecnn.vision.input_size import sized
 from edgecnn.vision.shrink import fit
-
-ASSETS = Path(__file__).parent.parent / "assets"
 
 _PREFERRED = ("_static_int8.tflite", "_float32.onnx", "_static_int8.onnx", ".keras")
 """Which of a shipped model's files a runtime gets: the first it can read."""
@@ -239,7 +238,8 @@ def _find(model: str | Path, formats: tuple[str, ...]) -> list[Path]:
     if not found:
         raise InputError(
             f"{model} does not ship in a format this runtime reads ({', '.join(formats)})",
-            hint="convert the .keras file with edgecnn convert",
+            hint=f"edgecnn convert {model} --to {formats[0]}:float32 --out DIR makes a file "
+            "for --model",
         )
     return found
 

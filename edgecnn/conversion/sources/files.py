@@ -7,8 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.conversion.boundary import converter
+from edgecnn.conversion.derived import DERIVED
 from edgecnn.conversion.exporters import EXPORTERS, exporter
 from edgecnn.conversion.inference import batch_of, predict
+from edgecnn.conversion.onnx_dequantization import write_dequantized
 from edgecnn.conversion.source import Array, Sample, SourceModel
 from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
 from edgecnn.feeding import Proof, prove_file
@@ -27,6 +30,9 @@ FLOATS = ("", "float32", "float16", "bfloat16", "float64")
 """What files hold that can still become any other recipe; "" has no weights."""
 _CARRIED = (("tflite", "onnx"),)
 """From one format to another with all quantized numbers."""
+DEQUANTIZED = {"onnx": ("static_int8", "int8_weights", "int16x8"), "tflite": ("static_int8",)}
+"""Recipes, by the format of the file, of which a float ONNX file can be written: the numbers that
+it stores, as real ones."""
 _SIDES = {4: 224, 5: 16}
 """An example of a size, by rank."""
 _CHANNELS_LAST = {"NCHW": "NHWC", "NCL": "NLC", "NCDHW": "NDHWC"}
@@ -65,8 +71,28 @@ class FileSource(SourceModel):
     def record(self) -> dict[str, Any]:
         return {"format": self.format} | ({"shape": self.shape} if self.shape else {})
 
+    @property
+    def is_dequantized(self) -> bool:
+        """Whether float files made of it hold the real values of a quantized file's numbers."""
+        return self.held in DEQUANTIZED.get(self.format, ())
+
     def write_float(self, file_format: str, path: Path) -> None:
         exporter(self.format, file_format).write(self, path)
+        if self.is_dequantized and file_format == "onnx" and self.format != "onnx":
+            with converter("the dequantization of the ONNX file"):
+                write_dequantized(path)
+
+    def write_carried(self, file_format: str, path: Path) -> None:
+        exporter(self.format, file_format).write(self, path)
+
+    def notes_for(self, target: Target) -> tuple[str, ...]:
+        if not self.is_dequantized or self.carries(target):
+            return self.notes
+        return (
+            *self.notes,
+            f"its weights are the 8-bit numbers of {self.original.name}: what was rounded away "
+            "there does not come back",
+        )
 
     def converter(self, file_format: str) -> tuple[str, tuple[str, ...]]:
         way = exporter(self.format, file_format)
@@ -97,10 +123,18 @@ class FileSource(SourceModel):
         """
         if self.held in FLOATS or self.carries(target):
             return
+        in_float = self.is_dequantized and (self.format, target.format) != ("tflite", "tflite")
+        if in_float and (target.recipe in ("float32", "float16") or target.format in DERIVED):
+            return
         raise UnsupportedError(
             f"{self.original.name} holds {self.held} already: {target} is made from the float "
             "model",
-            hint="convert the float model that it was made from",
+            hint="convert the float model that it was made from"
+            + (
+                "; its own numbers become onnx:float32, and ncnn's and MNN's files"
+                if self.is_dequantized
+                else ""
+            ),
         )
 
 

@@ -10,8 +10,11 @@ from edgecnn.errors import InputError
 from edgecnn.formats.check import check_model_path
 from edgecnn.formats.contents import identify
 from edgecnn.models import applications
+from edgecnn.places import ASSETS
 
 _HEAD = 4096
+_SHIPPED = (".keras", "_float32.onnx", "_static_int8.onnx")
+"""Which of a shipped detector's files is converted: the first that is there."""
 
 
 def kind_of(given: Path | str, options: OpenOptions) -> str:
@@ -39,6 +42,17 @@ def kind_of(given: Path | str, options: OpenOptions) -> str:
         f"{path.name} is no model that can be converted",
         hint=f"known: {', '.join(SOURCES.names())}",
     )
+
+
+def located(given: Path | str) -> Path | str:
+    """The file of a detector that ships with edgecnn, for its name where nothing on the disk is
+    called so; anything else as it is.
+    """
+    name = str(given)
+    if os.path.lexists(given) or not name or Path(name).name != name:
+        return given
+    files = (ASSETS / f"{name}{ending}" for ending in _SHIPPED)
+    return next((path for path in files if path.is_file()), given)
 
 
 def _nothing_there(given: str, options: OpenOptions) -> InputError:

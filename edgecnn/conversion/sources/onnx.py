@@ -13,8 +13,10 @@ from edgecnn import scratch
 from edgecnn.conversion import onnx_rewriting as rewriting
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.inference import batch_of_file
+from edgecnn.conversion.onnx_dequantization import dequantize
 from edgecnn.conversion.sources import Opened, OpenOptions
 from edgecnn.conversion.sources.files import (
+    DEQUANTIZED,
     FileSource,
     ask_sizes,
     inputs_of,
@@ -77,6 +79,8 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         twin = rewriting.copied(model)
         with converter("onnx"):
             rewriting.to_float32(twin, held)
+            if held in DEQUANTIZED["onnx"]:
+                dequantize(twin)
             rewriting.with_sizes(twin, session.inputs, keep_batch=True)
             rewriting.save(twin, target)
 

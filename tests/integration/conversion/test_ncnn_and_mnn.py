@@ -247,3 +247,43 @@ def test_both_files_have_one_name(made):
     path = made("ncnn", "float16")
     assert ncnn_files.weights_path(path).name == "float16.ncnn.bin"
     check_model_path(path)
+
+
+@pytest.mark.parametrize("auto_pad", [{"auto_pad": "VALID"}, {}], ids=["valid", "nothing"])
+def test_volumes_go_to_mnn_although_their_windows_are_not_said(tmp_path: Path, auto_pad):
+    """MNN's converter has no defaults for 3-D layers; its file then crashed the process."""
+    pytest.importorskip("MNN", reason="MNN is not installed")
+    path = write_onnx(
+        tmp_path / "voxels.onnx",
+        [
+            ("Conv", ["x", "w"], ["a"], {"strides": [2, 2, 2], **auto_pad}),
+            ("Relu", ["a"], ["b"]),
+            ("MaxPool", ["b"], ["c"], {"kernel_shape": [2] * 3, "strides": [2] * 3, **auto_pad}),
+            ("AveragePool", ["c"], ["d"], {"kernel_shape": [2, 1, 1], **auto_pad}),
+            ("Flatten", ["d"], ["y"]),
+        ],
+        [("x", "FLOAT", [1, 1, 11, 11, 11])],
+        [("y", "FLOAT", [1, 16])],
+        w=weights(4, 1, 3, 3, 3),
+    )
+    write_float_mnn(path, tmp_path / "voxels.mnn")
+    image = RNG.normal(size=(1, 11, 11, 11, 1)).astype(np.float32)
+    one, other = (
+        runtimes.load(file, runtime).run([image])[0]
+        for file, runtime in ((path, "onnxruntime:cpu"), (tmp_path / "voxels.mnn", "mnn:cpu"))
+    )
+    np.testing.assert_allclose(other, one, atol=1e-5)
+
+
+def test_one_minus_a_map_goes_to_mnn(tmp_path: Path):
+    """A constant (1, 1, 1, 1) that stands first: MNN's converter subtracts the other way."""
+    pytest.importorskip("MNN", reason="MNN is not installed")
+    path = write_onnx(
+        tmp_path / "rest.onnx",
+        [("Conv", ["x", "w"], ["a"]), ("Erf", ["a"], ["b"]), ("Sub", ["one", "b"], ["y"])],
+        [("x", "FLOAT", [1, 3, 6, 6])],
+        [("y", "FLOAT", [1, 4, 4, 4])],
+        w=weights(4, 3, 3, 3),
+        one=np.ones((1, 1, 1, 1), np.float32),
+    )
+    write_float_mnn(path, tmp_path / "rest.mnn")

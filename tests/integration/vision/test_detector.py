@@ -13,9 +13,10 @@ from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.detection.nms import iou
 from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import Truth, evaluate_detections
+from edgecnn.places import ASSETS
 from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.vision import Detections, load_detector
-from edgecnn.vision.detector import ASSETS, shipped_models
+from edgecnn.vision.detector import shipped_models
 
 cv2 = pytest.importorskip("cv2", reason="pictures are resized with opencv-python")
 
