@@ -168,6 +168,7 @@ DATA_SOURCES = Registry(
         "wav": "edgecnn.data.sources.wav:load",
         "voxels": "edgecnn.data.sources.voxels:load",
         "arrays": "edgecnn.data.sources.arrays:load",
+        "npz": "edgecnn.data.sources.named_tensors:load",
         "folder": "edgecnn.data.sources.folder:load",
         "packed": "edgecnn.data.sources.packed:load",
         "coco": "edgecnn.data.sources.detection:coco",
@@ -229,5 +230,6 @@ TASKS = Registry(
         "classification": "edgecnn.evaluation.class_scorer:ClassScorer",
         "detection": "edgecnn.evaluation.box_scorer:BoxScorer",
         "translation": "edgecnn.evaluation.translation_scorer:TranslationScorer",
+        "unlabeled": "edgecnn.evaluation.unlabeled:UnlabeledScorer",
     },
 )

@@ -24,7 +24,7 @@ from edgecnn.results import Accuracy, Parity
 
 def scorer_for(
     dataset: Dataset,
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | None,
     manifest: Manifest,
     class_names: Sequence[str] = (),
 ) -> Scorer:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking import environments
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs
-from edgecnn.benchmarking.feeding import Feeding
+from edgecnn.benchmarking.feeding import Feeding, Signature
 from edgecnn.benchmarking.plan import record_of
 from edgecnn.benchmarking.process import Outcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol
@@ -114,7 +114,7 @@ class Questions:
     def _measure(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> Answer:
         runtime, _, device = configuration.partition(":")
         row = Measurement(record_of(artifact), runtime, device, options)
-        self._feeding.prepare(artifact, lambda: _only_input(artifact))
+        self._feeding.prepare(artifact, lambda: _recorded(artifact))
         prepared = self._feeding.of(artifact)
         if isinstance(prepared, EdgeCNNError):
             return Answer(
@@ -156,8 +156,10 @@ class Questions:
         return Answer(judge(measured, self._protocol, OutputHealth.of(outputs)), outputs)
 
 
-def _only_input(artifact: Artifact) -> Any:
-    return artifact.manifest.inputs[0] if len(artifact.manifest.inputs) == 1 else None
+def _recorded(artifact: Artifact) -> Signature | None:
+    """What the manifest says; edgecnn's own files have it."""
+    manifest = artifact.manifest
+    return Signature(manifest.inputs, manifest.outputs) if manifest.inputs else None
 
 
 def _failed(row: Measurement, outcome: Outcome) -> Measurement:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from edgecnn.benchmarking.accuracy import scorer_for
-from edgecnn.benchmarking.inputs import write_samples
+from edgecnn.benchmarking.inputs import write_samples, write_tensors
 from edgecnn.benchmarking.raw import RawSamples, write_raw
 from edgecnn.data.base import Dataset
 from edgecnn.data.seen import Seen, seen_in_training
@@ -24,6 +24,8 @@ from edgecnn.feeding.detectors import (
     has_head,
     recognize,
 )
+from edgecnn.feeding.inputs import AS_THEY_ARE, check_no_preprocessing
+from edgecnn.formats.id_tables import id_limits
 from edgecnn.manifest import Artifact, Manifest, TensorSpec
 from edgecnn.preprocessing import Fed, ImagePreprocessing, Preprocessing, tensor_range
 from edgecnn.progress import Progress, silent
@@ -33,26 +35,33 @@ from edgecnn.synthetic_inputs import channels_last
 
 @dataclass(frozen=True)
 class Signature:
-    """The only input of a model and its outputs, as a runtime has them."""
+    """The inputs and the outputs of a model, as a runtime has them for so many samples at once."""
 
-    input: TensorSpec
+    inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    batch: int = 1
+
+    @property
+    def input(self) -> TensorSpec:
+        """The only one."""
+        (spec,) = self.inputs
+        return spec
 
 
 Asked = Callable[[], Signature | None]
-"""Asks a runtime; None for a model of several inputs, and when nobody can say."""
+"""Asks a runtime; None when nobody can say."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The test split as a file of tensors, some of its samples before preprocessing, what scores
-    the answers (None where nothing can), and how many of the samples training saw (None where
-    that is not known).
+    """The test split as a file of tensors (a folder of them, where samples name the inputs), some
+    of its samples before preprocessing (None where there is none), what scores the answers (None
+    where nothing can), and how many of the samples training saw (None where that is not known).
     """
 
     path: Path
-    raw: RawSamples
-    preprocessing: Preprocessing
+    raw: RawSamples | None
+    preprocessing: Preprocessing | None
     scorer: Scorer | None
     seen: Seen | None = None
 
@@ -81,6 +90,7 @@ class Feeding:
         self._prepared: dict[str, Prepared | EdgeCNNError | None] = {}
         self._fed: dict[str, Fed] = {}
         self._files: dict[Preprocessing, tuple[Path, RawSamples]] = {}
+        self._tensors: dict[Signature, Path] = {}
 
     def prepare(self, artifact: Artifact, asked: Asked) -> None:
         """Write what `artifact` is fed, unless it is there."""
@@ -112,6 +122,8 @@ class Feeding:
 
     def _prepare(self, data: Dataset, artifact: Artifact, asked: Asked) -> Prepared | None:
         asked = cache(asked)  # a worker process answers
+        if data.names_inputs:
+            return self._prepare_tensors(data, artifact, asked)
         manifest, unscored = artifact.manifest, ""
         choice: Choice | None = None
         if data.task == "detection" and self._is_foreign(manifest):
@@ -126,6 +138,7 @@ class Feeding:
                 manifest = replace(manifest, postprocessing=found.postprocessing)
         choice = choice or self._choose(data, artifact, asked)
         if choice is None:
+            self._say_several(artifact, asked())
             return None
         self._fed[artifact.sha256] = replace(choice.fed, unscored=unscored)
         preprocessing = choice.preprocessing
@@ -136,16 +149,60 @@ class Feeding:
             write_samples(data["test"], preprocessing, path, self._progress)
             raw = write_raw(data["test"], preprocessing, path.with_suffix(""))
             self._files[preprocessing] = (path, raw)
-        scorer = None
-        try:
-            if not unscored:
-                scorer = scorer_for(data, preprocessing, manifest, self._names(artifact))
-        except InputError as error:  # no box in any picture, say: the latency is still true
-            hint = f" ({error.hint})" if error.hint else ""
-            fed = replace(choice.fed, unscored=f"{error.message}{hint}")
-            self._fed[artifact.sha256] = fed
+        scorer = None if unscored else self._scorer_for(data, artifact, manifest, preprocessing)
         seen = seen_in_training(artifact.manifest, data)
         return Prepared(*self._files[preprocessing], preprocessing, scorer, seen)
+
+    def _prepare_tensors(self, data: Dataset, artifact: Artifact, asked: Asked) -> Prepared | None:
+        """Samples that name the model's inputs, each as its input takes it."""
+        check_no_preprocessing(self._option)
+        signature = asked()
+        if signature is None:
+            return None
+        self._fed[artifact.sha256] = AS_THEY_ARE
+        wanted = replace(signature, outputs=())
+        if wanted not in self._tensors:
+            folder = self._folder / f"tensors-{len(self._tensors)}"
+            limits = id_limits(artifact.path)
+            write_tensors(
+                data["test"],
+                signature.inputs,
+                folder,
+                batch=signature.batch,
+                limits=dict(zip((spec.name for spec in signature.inputs), limits, strict=False)),
+                progress=self._progress,
+            )
+            self._tensors[wanted] = folder
+        scorer = self._scorer_for(data, artifact, artifact.manifest, None)
+        seen = seen_in_training(artifact.manifest, data)
+        return Prepared(self._tensors[wanted], None, None, scorer, seen)
+
+    def _scorer_for(
+        self,
+        data: Dataset,
+        artifact: Artifact,
+        manifest: Manifest,
+        preprocessing: Preprocessing | None,
+    ) -> Scorer | None:
+        """What scores the answers; where nothing can, the record of what is fed says why."""
+        try:
+            return scorer_for(data, preprocessing, manifest, self._names(artifact))
+        except InputError as error:  # no box in any picture, say: the latency is still true
+            hint = f" ({error.hint})" if error.hint else ""
+            fed = replace(self._fed[artifact.sha256], unscored=f"{error.message}{hint}")
+            self._fed[artifact.sha256] = fed
+            return None
+
+    def _say_several(self, artifact: Artifact, signature: Signature | None) -> None:
+        """That data of one tensor a sample are nothing for a model of several inputs."""
+        if signature is None or len(signature.inputs) < 2:
+            return
+        names = ", ".join(spec.name for spec in signature.inputs)
+        self._fed[artifact.sha256] = Fed(
+            "unknown",
+            f"the model takes {len(signature.inputs)} inputs ({names}), a sample of these data is "
+            "one tensor: give --data npz:FILE with an array for each, under its name",
+        )
 
     def _is_foreign(self, manifest: Manifest) -> bool:
         """Whether a detector's manifest leaves open how it is fed, or what its outputs are."""
@@ -155,7 +212,7 @@ class Feeding:
     def _recognized(self, artifact: Artifact, asked: Asked) -> Recognized | None:
         """The detector that a file is; None when nobody can load it: its row will say why."""
         signature = asked()
-        if signature is None:
+        if signature is None or len(signature.inputs) != 1:
             return None
         return recognize(
             artifact,
@@ -178,7 +235,7 @@ class Feeding:
         spec = manifest.inputs[0] if len(manifest.inputs) == 1 else None
         if not known or self._option is not None:
             signature = asked()
-            if signature is None:
+            if signature is None or len(signature.inputs) != 1:
                 return None
             spec = signature.input
         # Keras is loaded here only where it has to be: the worker loads it anyway.

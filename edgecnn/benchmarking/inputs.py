@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from edgecnn.benchmarking.pool import INPUTS_FILE
 from edgecnn.data.base import Split
 from edgecnn.errors import InputError
+from edgecnn.feeding.inputs import sample_shape, tensors_for
+from edgecnn.manifest import TensorSpec
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 
@@ -41,9 +46,69 @@ def write_samples(
                 if done % PROGRESS_EVERY < BATCH or done == len(split):
                     progress("prepare", done, len(split))
     except OSError as error:
-        gigabytes = len(split) * prod(preprocessing.shape) * np.dtype(preprocessing.dtype).itemsize
-        raise InputError(
-            f"cannot write the samples to {path}: {error.strerror}",
-            hint=f"set TMPDIR to a folder with {gigabytes / 1e9:.1f} GB free",
-        ) from error
+        needed = len(split) * prod(preprocessing.shape) * np.dtype(preprocessing.dtype).itemsize
+        raise _not_written(path, error, needed) from error
     return done
+
+
+def write_tensors(
+    split: Split,
+    specs: Sequence[TensorSpec],
+    folder: Path,
+    *,
+    batch: int = 1,
+    limits: Mapping[str, int | None] | None = None,
+    progress: Progress = silent,
+) -> int:
+    """Write a split whose samples name a model's inputs: an .npy (n, …) for each of `specs`, and
+    their names; returns n. `specs` are those of a session for `batch` samples, `limits` the
+    numbers of ids by input name.
+
+    Raises InputError for samples that are not what the model takes (see `feeding.inputs`), for a
+    split without samples, and when the disk is full.
+    """
+    count = len(split)
+    if not count:
+        raise InputError("the test split is empty")
+    known = {name: limit for name, limit in (limits or {}).items() if limit is not None}
+    folder.mkdir(parents=True, exist_ok=True)
+    written = 0
+    try:
+        first = tensors_for(split.samples[0], specs, where="sample 0", batch=batch, limits=known)
+        files = [
+            np.lib.format.open_memmap(
+                folder / f"{place}.npy", "w+", array.dtype, (count, *array.shape)
+            )
+            for place, array in enumerate(first)
+        ]
+        written = sum(file.nbytes for file in files)
+        for index in range(count):
+            where = f"sample {index}"
+            sample = tensors_for(
+                split.samples[index], specs, where=where, batch=batch, limits=known
+            )
+            for file, array, spec in zip(files, sample, specs, strict=True):
+                if array.shape != file.shape[1:]:
+                    raise InputError(
+                        f"{where}: input {spec.name!r} holds {array.shape}, sample 0 "
+                        f"{file.shape[1:]}",
+                        hint=f"the model takes {sample_shape(spec, batch)}: give samples of one "
+                        "size",
+                    )
+                file[index] = array
+            if (index + 1) % PROGRESS_EVERY == 0 or index + 1 == count:
+                progress("prepare", index + 1, count)
+        for file in files:
+            file.flush()
+        names = [spec.name for spec in specs]
+        (folder / INPUTS_FILE).write_text(json.dumps(names), encoding="utf-8")
+    except OSError as error:
+        raise _not_written(folder, error, written) from error
+    return count
+
+
+def _not_written(path: Path, error: OSError, needed: int) -> InputError:
+    return InputError(
+        f"cannot write the samples to {path}: {error.strerror}",
+        hint=f"set TMPDIR to a folder with {needed / 1e9:.1f} GB free",
+    )

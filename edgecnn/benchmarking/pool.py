@@ -7,6 +7,7 @@ the peak of memory is measured before there is a pool.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
@@ -24,6 +25,8 @@ Array = npt.NDArray[Any]
 
 POOL_SIZE = 32
 POOL_BYTES = 64 << 20
+INPUTS_FILE = "inputs.json"
+"""In a folder of samples: the names of the inputs whose arrays are 0.npy, 1.npy …"""
 FEWEST = 2
 """Distinct inputs, however large they are: two show whether the outputs answer to them."""
 
@@ -45,7 +48,8 @@ class Inputs:
     """Model-ready inputs for a session, `batch` samples each.
 
     `samples` is a .npy file (n, …) of real-valued samples, channels last, for a model with one
-    input; otherwise `synthetic` makes them. Raises InputError for a file and several inputs.
+    input, or a folder with one for each input (see INPUTS_FILE); otherwise `synthetic` makes them.
+    Raises InputError for a file and several inputs.
     """
 
     def __init__(
@@ -57,19 +61,15 @@ class Inputs:
         synthetic: SyntheticInputs | None = None,
     ) -> None:
         self._specs, self._batch = specs, batch
-        self._file, self._synthetic = samples, synthetic
-        if samples is not None and len(specs) != 1:
-            names = ", ".join(spec.name for spec in specs)
-            raise InputError(
-                f"the data have one tensor a sample, the model takes {len(specs)}: {names}",
-                hint="benchmark it without --data: inputs are then synthetic",
-            )
+        self._synthetic = synthetic
+        self._files = _files(samples, specs) if samples is not None else []
 
     def first(self) -> list[Array]:
         """The first batch; nothing else stays in memory."""
-        if self._file is None:
+        if not self._files:
             return [self._first_of(place) for place in range(len(self._specs))]
-        return self._ready([_read_rows(self._file, self._batch)], range(self._batch))
+        rows = [_read_rows(path, self._batch) for path in self._files]
+        return self._ready(rows, range(self._batch))
 
     def _first_of(self, place: int) -> Array:
         """The first batch of a synthetic input, written where it stays."""
@@ -87,8 +87,8 @@ class Inputs:
 
     def arrays(self) -> list[Array]:
         """One array (n, …) for each input: all samples of a file (mapped), or the pool's."""
-        if self._file is not None:
-            return [np.load(self._file, mmap_mode="r")]
+        if self._files:
+            return [np.load(path, mmap_mode="r") for path in self._files]
         assert self._synthetic is not None
         return self._synthetic.arrays()
 
@@ -103,7 +103,7 @@ class Inputs:
         most = pool_size(self._specs, batch)
         stride = max(1, count // (most * batch))
         spread = [
-            np.array(array[::stride][: most * batch]) if self._file else array for array in arrays
+            np.array(array[::stride][: most * batch]) if self._files else array for array in arrays
         ]
         return list(self.batches(spread))[:most]
 
@@ -120,6 +120,26 @@ class Inputs:
         ]
         # A mapped file cannot be written, and some runtimes take arrays that can be alone.
         return [array if array.flags.writeable else array.copy() for array in ready]
+
+
+def _files(samples: Path, specs: Sequence[TensorSpec]) -> list[Path]:
+    """The .npy file of each input: by its name, by its place where a runtime names it otherwise."""
+    if not samples.is_dir():
+        if len(specs) == 1:
+            return [samples]
+        listed = ", ".join(spec.name for spec in specs)
+        raise InputError(
+            f"the data have one tensor a sample, the model takes {len(specs)}: {listed}",
+            hint="give --data npz:FILE with an array for each, under its name; without --data "
+            "inputs are synthetic",
+        )
+    known = json.loads((samples / INPUTS_FILE).read_text(encoding="utf-8"))
+    names = [spec.name for spec in specs]
+    if len(known) != len(names):
+        raise InputError(f"the data name {len(known)} inputs, the runtime has {len(names)}")
+    same = sorted(known) == sorted(names) and len(set(names)) == len(names)
+    places = [known.index(name) for name in names] if same else range(len(names))
+    return [samples / f"{place}.npy" for place in places]
 
 
 def _taken(array: Array, indices: range, *, batched: bool) -> Array:

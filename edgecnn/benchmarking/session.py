@@ -239,9 +239,10 @@ class _Ledger:
                 continue
             outcome = run_worker(_job(configuration), row.python)
             specs = [TensorSpec.from_dict(spec) for spec in outcome.loaded.get("inputs", ())]
-            if len(specs) == 1:
+            if specs:
                 given = outcome.loaded.get("outputs", ())
-                return Signature(specs[0], tuple(TensorSpec.from_dict(spec) for spec in given))
+                outputs = tuple(TensorSpec.from_dict(spec) for spec in given)
+                return Signature(tuple(specs), outputs, configuration.options.batch)
         return None
 
     def measure(self) -> None:
@@ -299,7 +300,8 @@ class _Ledger:
             if row.outputs is None:
                 job = replace(job, outputs=str(outputs))
             if not runs:
-                real = [name for name in self._passes if samples or name != "stages"]
+                staged = samples is not None and samples.raw is not None
+                real = [name for name in self._passes if staged or name != "stages"]
                 if _answers_step_by_step(configuration.artifact):
                     real.append("sequence")
                 job = replace(job, passes=tuple(real))

@@ -74,12 +74,12 @@ class Job:
     it is, and leaves.
 
     `samples` is a .npy file (n, …) of real-valued samples, channels last, that fit the model's
-    one input; without it the worker draws seeded synthetic ones: word ids below
-    `vocabulary_size` and each input's entry of `id_limits`, real values in `value_range`
-    ([0, 1) where nobody knows). `outputs` is the folder where the outputs of all samples are
-    written (0.npy, 1.npy …), when they are wanted. `passes` names what else to find out about
-    the loaded model once its latency is known; `raw` are samples before preprocessing, for the
-    pass `stages`.
+    one input, or a folder with one for each of its inputs (see `pool.Inputs`); without it the
+    worker draws seeded synthetic ones: word ids below `vocabulary_size` and each input's entry of
+    `id_limits`, real values in `value_range` ([0, 1) where nobody knows). `outputs` is the folder
+    where the outputs of all samples are written (0.npy, 1.npy …), when they are wanted. `passes`
+    names what else to find out about the loaded model once its latency is known; `raw` are samples
+    before preprocessing, for the pass `stages`.
 
     `protocol` is the row's: `made` of its processes have spent `spent_secs` already. `looks` are
     (reference, memory) nanoseconds that earlier processes saw of the machine, `known_ns` is the

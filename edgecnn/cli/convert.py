@@ -57,8 +57,9 @@ def command(
 
     MODEL is a model of Keras 3 or Keras 2 (.keras, .h5), an architecture as JSON with --weights, a
     TensorFlow SavedModel (its folder), an ONNX or TFLite file, or the name of a network of
-    keras.applications with --weights; `edgecnn models` lists those. What it is, is seen by its
-    content. ONNX becomes TFLite through onnx2tf: edgecnn env create onnx2tf.
+    keras.applications with --weights; `edgecnn models` lists those. The name of a detector that
+    ships with edgecnn (stop_sign_small, stop_sign_nano) stands for its file. What it is, is seen by
+    its content. ONNX becomes TFLite through onnx2tf: edgecnn env create onnx2tf.
 
     A target that fails is reported with its reason, and the others continue. What a format
     cannot express (3-D convolution in TFLite's integers, for example) is reported as unsupported,
@@ -67,11 +68,13 @@ def command(
     from edgecnn.cli.datasets import load_data
     from edgecnn.conversion.calibration import DEFAULT_SAMPLES
     from edgecnn.conversion.convert import convert
+    from edgecnn.conversion.sources.kinds import located
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions
 
     check_option(preprocessing)
+    model = Path(located(model))
     about = ModelOptions(head, options.label_names(labels))
     dataset = None
     if calibration:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edgecnn.data.seen import seen_samples
 from edgecnn.data.set_apart import KEY
 from edgecnn.errors import InputError
+from edgecnn.feeding.inputs import is_batched, tensors_for
 from edgecnn.manifest import Manifest, TensorSpec
 from edgecnn.preprocessing import tensor_range
 from edgecnn.synthetic_inputs import Range, SyntheticInputs
@@ -44,23 +45,42 @@ class Samples(Protocol):
 
 @dataclass(frozen=True)
 class DrawnSamples:
-    """Up to `count` samples of one split, without repetition, prepared for a model."""
+    """Up to `count` samples of one split, without repetition, prepared for a model.
+
+    Data that name the model's inputs have no preprocessing; `inputs` are those then, and
+    `vocabularies` the numbers of ids by the input's name.
+    """
 
     dataset: Dataset
     split_name: str
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
     count: int = DEFAULT_SAMPLES
     seed: int = 0
     among: tuple[int, ...] | None = None
     """Indices to draw from; None for the whole split."""
+    inputs: tuple[TensorSpec, ...] = ()
+    vocabularies: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return min(self.count, len(self._split) if self.among is None else len(self.among))
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Any]:
         split = self._split
         for index in self.indices:
-            yield self.preprocessing(split.samples[int(index)])[None]
+            sample = split.samples[int(index)]
+            if self.preprocessing is not None:
+                yield self.preprocessing(sample)[None]
+            else:
+                yield self._named(sample, f"{self.split_name} {index}")
+
+    def _named(self, sample: Mapping[str, Tensor], where: str) -> Tensor | tuple[Tensor, ...]:
+        """What a sample holds for each input, with the batch axis of those that have one."""
+        found = tensors_for(sample, self.inputs, where=where, limits=self.vocabularies)
+        tensors = tuple(
+            tensor[None] if is_batched(spec) else tensor
+            for tensor, spec in zip(found, self.inputs, strict=True)
+        )
+        return tensors if len(tensors) > 1 else tensors[0]
 
     @property
     def truth(self) -> list[Any]:
@@ -79,8 +99,13 @@ class DrawnSamples:
         }
 
     def check(self, input_shape: tuple[int, ...]) -> None:
-        """Raise InputError when the samples do not become tensors of `input_shape`."""
-        shape = next(iter(self)).shape[1:]
+        """Raise InputError when the samples do not become tensors of `input_shape`, or of those of
+        the model's inputs that they name.
+        """
+        first = next(iter(self))
+        if self.preprocessing is None:
+            return
+        shape = first.shape[1:]
         if shape != input_shape:
             raise InputError(
                 f"the data {self.dataset.name!r} give tensors {shape}, "
@@ -148,23 +173,28 @@ class RandomSamples:
 
 def calibration_samples(
     dataset: Dataset,
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | None,
     input_shape: tuple[int, ...],
     *,
     count: int = DEFAULT_SAMPLES,
     seed: int = 0,
     trained: Manifest | None = None,
+    inputs: Sequence[TensorSpec] = (),
+    vocabularies: Mapping[str, int] | None = None,
 ) -> DrawnSamples:
     """Samples of the training split, or of the validation split where that is all there is.
 
     Where the data are those that the model (whose manifest is `trained`) was trained on, split
     in another way, only what it was trained on calibrates: the rest are its test samples.
-    Raises InputError when there are none, or when they have another shape than the model's
-    `input_shape` (without the batch).
+    `inputs` and `vocabularies` are the model's, for data that name them (and have no
+    preprocessing). Raises InputError when there are none, or when they have another shape than the
+    model's `input_shape` (without the batch).
     """
     split = _first_filled(dataset, ("train", "validation"), "calibrate with")
     among = _among(dataset, split, trained, seen=True)
-    samples = DrawnSamples(dataset, split, preprocessing, count, seed, among)
+    samples = DrawnSamples(
+        dataset, split, preprocessing, count, seed, among, tuple(inputs), vocabularies or {}
+    )
     samples.check(input_shape)
     return samples
 
@@ -189,7 +219,7 @@ def verification_samples(
 
     Raises InputError as `calibration_samples` does.
     """
-    if dataset is None or preprocessing is None:
+    if dataset is None or (preprocessing is None and not dataset.names_inputs):
         values = tensor_range(preprocessing)
         ids = vocabulary_size is not None
         spec = TensorSpec("input", (None, *input_shape), "int32" if ids else "float32")
@@ -197,7 +227,9 @@ def verification_samples(
         return RandomSamples(tuple(inputs) or (spec,), count, seed, known or {}, values)
     split = _first_filled(dataset, ("test", "validation", "train"), "verify with")
     among = _among(dataset, split, trained, seen=False)
-    samples = DrawnSamples(dataset, split, preprocessing, count, seed, among)
+    samples = DrawnSamples(
+        dataset, split, preprocessing, count, seed, among, tuple(inputs), vocabularies or {}
+    )
     samples.check(input_shape)
     return samples
 

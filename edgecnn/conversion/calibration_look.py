@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.conversion.calibration import DrawnSamples
+from edgecnn.conversion.source import tensors_of
 from edgecnn.preprocessing import tensor_range
 
 Floats = npt.NDArray[np.float64]
@@ -61,11 +62,36 @@ class _Facts:
     finite: npt.NDArray[np.bool_]
     digests: tuple[bytes, ...]
     real: bool
+    elements: int = 2
+    """Of one sample."""
 
 
 def look(samples: DrawnSamples) -> CalibrationLook:
     """Go once through the prepared samples, one in memory at a time."""
-    facts = _facts(samples)
+    every = _facts(samples)
+    if len(every) == 1:
+        (facts,) = every.values()
+        found = _look_at(facts, samples)
+        more = (*_duplicates(facts.digests), *_classes(samples))
+        return replace(found, warnings=(*more, *found.warnings)) if not found.problems else found
+    looks = [(name, _look_at(facts, samples)) for name, facts in every.items()]
+    problems = [f"input {name!r}: {text}" for name, look in looks for text in look.problems[:1]]
+    if len(problems) < len(looks):  # a switch, or a scale, may well be the same for all samples
+        problems = [text for text in problems if "NaN" in text]
+    together = tuple(
+        b"".join(parts) for parts in zip(*(facts.digests for facts in every.values()), strict=True)
+    )
+    warnings = [f"input {name!r}: {text}" for name, look in looks for text in look.warnings]
+    hopeless = [f"input {name!r}: {look.int8_problem}" for name, look in looks if look.int8_problem]
+    return CalibrationLook(
+        tuple(problems),
+        (*_duplicates(together), *_classes(samples), *warnings),
+        hopeless[0] if hopeless else None,
+    )
+
+
+def _look_at(facts: _Facts, samples: DrawnSamples) -> CalibrationLook:
+    """What is seen of one input."""
     split = samples.split_name
     broken = np.flatnonzero(~facts.finite)
     if len(broken):
@@ -74,16 +100,11 @@ def look(samples: DrawnSamples) -> CalibrationLook:
             (f"{len(broken)} of {_samples(facts)} hold NaN or infinity ({named})",)
         )
     flat = facts.low == facts.high
-    if flat.all():
+    if flat.all() and facts.elements > 1:
         values = np.unique(facts.low)
         value = f"all {values[0]:.4g}" if len(values) == 1 else "each of one value"
         return CalibrationLook((f"{_samples(facts)} are constant ({value}): no range to learn",))
-    warnings = [
-        *_flat(facts, flat, split),
-        *_duplicates(facts),
-        *_classes(samples),
-        *_scale(facts, samples),
-    ]
+    warnings = [*(_flat(facts, flat, split) if facts.elements > 1 else ()), *_scale(facts, samples)]
     hopeless = None
     if facts.real:
         widened, sentence = _outliers(facts, split)
@@ -94,25 +115,33 @@ def look(samples: DrawnSamples) -> CalibrationLook:
     return CalibrationLook((), tuple(warnings), hopeless)
 
 
-def _facts(samples: DrawnSamples) -> _Facts:
-    low, high, finite, digests = [], [], [], []
-    real = True
-    for tensor in samples:
-        values = np.asarray(tensor)
-        real = values.dtype.kind == "f"
-        good = not real or bool(np.isfinite(values).all())
-        finite.append(good)
-        low.append(float(values.min()) if good else 0.0)
-        high.append(float(values.max()) if good else 0.0)
-        digests.append(blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest())
-    return _Facts(
-        samples.indices,
-        np.asarray(low),
-        np.asarray(high),
-        np.asarray(finite, bool),
-        tuple(digests),
-        real,
-    )
+def _facts(samples: DrawnSamples) -> dict[str, _Facts]:
+    """What each input gets, by its name; of data of one tensor a sample its only one."""
+    names = [spec.name for spec in samples.inputs] if samples.preprocessing is None else [""]
+    columns: list[list[tuple[float, float, bool, bytes]]] = [[] for _ in names]
+    kinds = [(False, 0)] * len(names)
+    for sample in samples:
+        for place, tensor in enumerate(tensors_of(sample)):
+            values = np.asarray(tensor)
+            real = values.dtype.kind == "f"
+            kinds[place] = (real, values.size)
+            good = bool(values.size) and (not real or bool(np.isfinite(values).all()))
+            ends = (float(values.min()), float(values.max())) if good else (0.0, 0.0)
+            content = np.ascontiguousarray(values).tobytes()
+            columns[place].append((*ends, good, blake2b(content, digest_size=16).digest()))
+    found = {}
+    for name, column, (real, elements) in zip(names, columns, kinds, strict=True):
+        low, high, finite, digests = zip(*column, strict=True)
+        found[name] = _Facts(
+            samples.indices,
+            np.asarray(low),
+            np.asarray(high),
+            np.asarray(finite, bool),
+            digests,
+            real,
+            elements,
+        )
+    return found
 
 
 def _flat(facts: _Facts, flat: npt.NDArray[np.bool_], split: str) -> Iterator[str]:
@@ -121,15 +150,15 @@ def _flat(facts: _Facts, flat: npt.NDArray[np.bool_], split: str) -> Iterator[st
         yield f"{int(flat.sum())} of {_samples(facts)} are of one value each ({named})"
 
 
-def _duplicates(facts: _Facts) -> Iterator[str]:
-    count = len(facts.digests)
-    distinct = len(Counter(facts.digests))
+def _duplicates(digests: tuple[bytes, ...]) -> Iterator[str]:
+    count = len(digests)
+    distinct = len(Counter(digests))
     if count == 1:
         yield "one calibration sample: its range is all that the quantizer knows"
     elif distinct == 1:
         yield f"all {count} calibration samples are the same one"
     elif count - distinct >= MANY_DUPLICATES * count:
-        yield f"{count - distinct} of {_samples(facts)} repeat another one"
+        yield f"{count - distinct} of {count} calibration samples repeat another one"
 
 
 def _classes(samples: DrawnSamples) -> Iterator[str]:

@@ -7,6 +7,7 @@ settings, so that an interrupted conversion resumes.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -30,14 +31,17 @@ from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.existing import find_existing
 from edgecnn.conversion.feeding import chosen_for
 from edgecnn.conversion.float_files import FloatFiles
+from edgecnn.conversion.float_tail import described, saves, wants_float_tail, with_float_tail
 from edgecnn.conversion.gate import objections
 from edgecnn.conversion.placing import model_path
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
 from edgecnn.conversion.quantizers.levers import Improved
 from edgecnn.conversion.source import Array, Sample, SourceModel
 from edgecnn.conversion.sources import OpenOptions, open_source
+from edgecnn.conversion.sources.kinds import located
 from edgecnn.conversion.targets import Target, parse_targets
 from edgecnn.conversion.verify import load_session, parent_objection, verify
+from edgecnn.data.base import UNLABELED
 from edgecnn.data.seen import without_digests
 from edgecnn.data.set_apart import set_apart
 from edgecnn.errors import EdgeCNNError, GateError, InputError, UnsupportedError
@@ -65,6 +69,8 @@ if TYPE_CHECKING:
     from edgecnn.conversion.sequences import SequenceSource
     from edgecnn.data.base import Dataset
 
+_OF_TAILS = ("tflite", "onnx")
+"""Formats in which single operators can be kept in float32."""
 Status = Literal["converted", "reused", "failed", "unsupported"]
 
 
@@ -139,8 +145,8 @@ def convert(
     without it the manifest says it, or the model's own layers prove it. It goes into the
     artifacts' manifests. `about` says what the classes are called and which head a detector has,
     where it does not say so itself. `allow_unsafe` runs code that a file brings. `weights`,
-    `custom` and `shape` are as in `sources.OpenOptions`; with `weights`, `model` may be the name of
-    a network of keras.applications.
+    `custom` and `shape` are as in `sources.OpenOptions`; `model` may be the name of a detector that
+    ships with edgecnn, and with `weights` that of a network of keras.applications.
 
     Returns an outcome a target, in the order asked for. Raises InputError before anything is
     converted for what concerns all of them: an unknown target, a model that cannot be read or
@@ -214,6 +220,7 @@ def opened(
     others when they are made.
     """
     wanted = tuple(wanted)
+    model = located(model) if isinstance(model, str | Path) else model
     options = OpenOptions(
         weights=str(weights) if weights is not None else None,
         custom=tuple(custom),
@@ -237,7 +244,7 @@ def opened(
         _calibration(calibration, parent, source, count=samples, seed=seed) if calibrates else None,
         verification_samples(
             calibration,
-            parent.preprocessing,
+            _prepared_by(parent, calibration),
             source.input_shape,
             count=samples,
             seed=seed,
@@ -445,25 +452,22 @@ class _Job:
         with model_path(path) as temporary:
             files.write(target, temporary)
             held = _check_recipe(target, temporary)
-            session = load_session(temporary)
-            manifest = tensor_specs(plan, temporary, session, self._source)
+            compared = self._compared(temporary)
+            tail = ""
+            if target.format in _OF_TAILS and wants_float_tail(target.spec, compared):
+                tail, compared = self._with_float_tail(target, files, temporary, compared)
+            manifest = tensor_specs(plan, temporary, load_session(temporary), self._source)
             kept = files.kept_in_float(target)
             if kept:
                 manifest = with_conversion(manifest, kept_in_float=list(kept))
-            compared, _ = verify(
-                session,
-                self._reference_outputs(),
-                self._verification,
-                parent_sha256=self._source.sha256,
-                reference_names=self._source.output_names,
-            )
             embed_manifest(temporary, without_digests(manifest))
             load_session(temporary)  # the rewritten file is whole
             sidecar_path(path).unlink(missing_ok=True)
         found = self._calibration_look(target)
         notes = [
-            *self._source.notes,
+            *self._source.notes_for(target),
             *([held] if held and not kept else ()),
+            *([tail] if tail else ()),
             *(found.warnings if found else ()),
             *files.notes(target),
             *_not_rounded(files.improved(target)),
@@ -471,6 +475,38 @@ class _Job:
         ]
         manifest = with_conversion(manifest, notes=notes) if notes else manifest
         return write_manifest(path, with_conversion(manifest, parity=compared.to_dict()))
+
+    def _compared(self, path: Path) -> Parity:
+        """The file beside the model."""
+        compared, _ = verify(
+            load_session(path),
+            self._reference_outputs(),
+            self._verification,
+            parent_sha256=self._source.sha256,
+            reference_names=self._source.output_names,
+        )
+        return compared
+
+    def _with_float_tail(
+        self, target: Target, files: FloatFiles, path: Path, before: Parity
+    ) -> tuple[str, Parity]:
+        """(what is said of it, parity) of the file at `path`, whose last operators are left in
+        float32 where that saves what int8 lost.
+        """
+        kept, names = with_float_tail(target, files.float_file(target.format))
+        if not names:
+            return "", before
+        with scratch.folder() as folder:
+            other = folder / path.name
+            try:
+                files.write(kept, other)
+                compared = self._compared(other)
+            except EdgeCNNError:  # the quantizer cannot leave them out
+                return "", before
+            if not saves(compared, before):
+                return "", before
+            shutil.copyfile(other, path)
+        return described(names, before), compared
 
     def _reference_outputs(self) -> list[Array]:
         if self._reference is None:
@@ -551,13 +587,15 @@ def _refuse_itself(model: object, made: Iterable[Path]) -> None:
 
 
 def _check_feedable(source: SourceModel, dataset: Dataset | None) -> None:
-    """Raise InputError for data where a model takes several tensors, of which data have one."""
-    if dataset is None or len(source.inputs) == 1:
+    """Raise InputError for data of one tensor a sample where a model takes several."""
+    if dataset is None or dataset.names_inputs or len(source.inputs) == 1:
         return
     shown = ", ".join(f"{spec.name} {spec.shape[1:]}" for spec in source.inputs)
     raise InputError(
-        f"{source.name} has {len(source.inputs)} inputs ({shown}), a sample of data is one tensor",
-        hint="convert without data to float32, float16 or dynamic_int8",
+        f"{source.name} has {len(source.inputs)} inputs ({shown}), a sample of these data is one "
+        "tensor",
+        hint="give npz:FILE with an array for each input, under its name; float32, float16 and "
+        "dynamic_int8 need no data",
     )
 
 
@@ -578,10 +616,11 @@ def _completed(
     if dataset is None:
         return parent, None
     must_know(choice, source.name)
+    task = parent.task if parent.task != "unknown" else dataset.task
     completed = replace(
         parent,
-        task=parent.task if parent.task != "unknown" else dataset.task,
-        labels=parent.labels or dataset.labels,
+        task="unknown" if task == UNLABELED else task,
+        labels=parent.labels or (() if dataset.own_numbers else dataset.labels),
     )
     return completed, choice.fed
 
@@ -594,11 +633,24 @@ def _calibration(
     count: int,
     seed: int,
 ) -> DrawnSamples | None:
-    if dataset is None or parent.preprocessing is None:
+    preprocessing = _prepared_by(parent, dataset)
+    if dataset is None or (preprocessing is None and not dataset.names_inputs):
         return None
     return calibration_samples(
-        dataset, parent.preprocessing, source.input_shape, count=count, seed=seed, trained=parent
+        dataset,
+        preprocessing,
+        source.input_shape,
+        count=count,
+        seed=seed,
+        trained=parent,
+        inputs=source.inputs,
+        vocabularies=source.vocabularies,
     )
+
+
+def _prepared_by(parent: Manifest, dataset: Dataset | None) -> Preprocessing | None:
+    """What samples go through; None for those that are what the model takes."""
+    return None if dataset is not None and dataset.names_inputs else parent.preprocessing
 
 
 def _check_recipe(target: Target, path: Path) -> str | None:

@@ -9,6 +9,7 @@ from edgecnn.conversion.source import SourceModel
 from edgecnn.errors import InputError
 from edgecnn.feeding import Choice, choose
 from edgecnn.feeding.choice import UNKNOWN
+from edgecnn.feeding.inputs import AS_THEY_ARE, check_no_preprocessing
 from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import ImagePreprocessing, Preprocessing
 
@@ -28,6 +29,9 @@ def chosen_for(
     InputError for an option that is not known or not for such an input, and for data that do
     not fit the model.
     """
+    if dataset is not None and dataset.names_inputs:
+        check_no_preprocessing(option)
+        return Choice(None, AS_THEY_ARE)
     proof = source.proof()
     base = partial(_base, source, dataset)
     try:

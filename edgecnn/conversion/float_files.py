@@ -47,11 +47,14 @@ class FloatFiles:
         if target.format in DERIVED:
             self._write_derived(target, path)
             return
+        if self._source.carries(target):
+            self._source.write_carried(target.format, path)
+            return
         float_path = self.float_file(target.format)
         quantizers = {"tflite": self._quantize_tflite, "onnx": self._quantize_onnx}
         quantize = lookup("format", target.format, quantizers)
         recipe = target.spec
-        if recipe.weights == "float32" or self._source.carries(target):
+        if recipe.weights == "float32":
             shutil.copyfile(float_path, path)
         else:
             quantize(recipe, float_path, path)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from edgecnn.runtimes.base import Session
 
 _QUANTIZERS = {"tflite": "litert-quantizer", "onnx": "onnxruntime"}
+_KEPT = ("min_score",)
+"""What is chosen for a model, and not measured of it: the threshold that a detector ships with."""
 _RULES = {"min_max": "min/max", "percentile": "percentile 99.99", "mse": "mean squared error"}
 
 
@@ -67,7 +69,7 @@ def planned_manifest(
         inputs=(),
         outputs=(),
         parent_sha256=source.sha256,
-        metrics={},
+        metrics={name: parent.metrics[name] for name in _KEPT if name in parent.metrics},
         conversion=conversion,
         versions={**_versions(packages), **(derived.versions() if derived else {})},
         inferred=False,

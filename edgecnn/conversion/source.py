@@ -101,6 +101,12 @@ class SourceModel(ABC):
         no way from this kind of model to the format.
         """
 
+    def write_carried(self, file_format: str, path: Path) -> None:
+        """Write the file of a format with the numbers of a model that is quantized already, for a
+        target that it `carries`. Raises as `write_float`.
+        """
+        self.write_float(file_format, path)
+
     @abstractmethod
     def converter(self, file_format: str) -> tuple[str, tuple[str, ...]]:
         """(the tool that writes the float file of a format, the packages whose versions matter)."""
@@ -116,6 +122,10 @@ class SourceModel(ABC):
     def carries(self, target: Target) -> bool:  # noqa: ARG002
         """Whether the model is quantized already, and `target` takes its numbers as they are."""
         return False
+
+    def notes_for(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002
+        """What is to be said of a target: how what is converted differs from the model."""
+        return self.notes
 
     def objection(self, target: Target) -> EdgeCNNError | None:  # noqa: ARG002
         """Why `target` cannot be made, as far as a quick look shows before any converter runs;

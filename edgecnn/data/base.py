@@ -27,7 +27,9 @@ from edgecnn.preprocessing import (
 )
 
 Labels = npt.NDArray[np.int64]
-Modality = Literal["image", "text", "signal", "volume"]
+Modality = Literal["image", "text", "signal", "volume", "tensors"]
+UNLABELED = "unlabeled"
+"""The task of data without right answers: they calibrate and compare, and give no accuracy."""
 SPLITS = ("train", "validation", "test")
 CLASSES_NAMED = 10
 """In a line; of more, as many are named and all are counted."""
@@ -95,7 +97,8 @@ class Dataset:
     `sha256` identifies the content (samples, labels and split), `source` says where it is from
     and under which licence. `sample_shape` is the usual shape of a raw sample: (height, width[,
     channels]) of pictures, (words,) of texts, (samples, channels) of signals, (frames, bands) of
-    sounds whose hints ask for a spectrogram, (depth, height, width[, channels]) of volumes.
+    sounds whose hints ask for a spectrogram, (depth, height, width[, channels]) of volumes, () of
+    tensors by name.
     """
 
     name: str
@@ -117,6 +120,8 @@ class Dataset:
     modality: Modality = "image"
     set_apart: int = 0
     """Samples of a set in one piece that calibrate, and count for no accuracy."""
+    own_numbers: bool = False
+    """Labels are the model's own class numbers: `labels` are these as text, no names."""
 
     def __getitem__(self, split: str) -> Split:
         """A split by name. Where there is no "test", validation or else training is the test.
@@ -136,7 +141,8 @@ class Dataset:
         """The right answers of a split. `class_names` are those of the model that is scored, for
         data whose classes have to be found among them. Raises InputError where they cannot be.
         """
-        return Answers(self[split].truth, self.labels)
+        own = tuple(range(len(self.labels))) if self.own_numbers else None
+        return Answers(self[split].truth, self.labels, own)
 
     @property
     def are_tensors(self) -> bool:
@@ -145,11 +151,22 @@ class Dataset:
         """
         return self.source == "arrays" and self.modality in ("signal", "volume")
 
+    @property
+    def names_inputs(self) -> bool:
+        """Whether a sample is a mapping from the names of a model's inputs to what they take."""
+        return self.modality == "tensors"
+
     def preprocessing(self, input_shape: Sequence[int]) -> Preprocessing:
         """The preprocessing from this source's samples to a tensor of `input_shape`.
 
         Raises InputError for a shape that samples of this modality cannot take.
         """
+        if self.names_inputs:
+            raise InputError(
+                f"{self.name} holds what a model's inputs take: there is nothing to prepare",
+                hint="convert, verify and benchmark feed it as it is; for anything else give "
+                "samples as they were recorded",
+            )
         hints = dict(self.preprocessing_hints)
         kind, samples, axes = _KINDS[hints.pop("kind", self.modality)]
         if len(input_shape) != len(axes):
@@ -187,6 +204,16 @@ class Dataset:
         if self.left_out:
             parts.append(described(self.left_out))
         return "; ".join(parts)
+
+
+def check_recorded(dataset: Dataset, verb: str) -> None:
+    """Raise InputError for data that name a model's inputs, where samples are prepared."""
+    if dataset.names_inputs:
+        raise InputError(
+            f"{verb} takes samples as they were recorded, {dataset.name} holds what a model's "
+            "inputs take",
+            hint="convert, verify and benchmark take such data",
+        )
 
 
 def named_classes(labels: Sequence[str]) -> str:

@@ -12,10 +12,15 @@ import numpy.typing as npt
 from edgecnn.data.base import Labels, Split
 
 
-def sample_digest(sample: npt.NDArray[Any] | str) -> bytes:
-    """SHA-256 over shape, dtype and values of one sample, or over the text it is."""
+def sample_digest(sample: npt.NDArray[Any] | str | Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """SHA-256 over shape, dtype and values of one sample, over the text it is, or over its arrays
+    by name.
+    """
     if isinstance(sample, str):
         return hashlib.sha256(b"text\0" + sample.encode()).digest()
+    if isinstance(sample, Mapping):
+        parts = (name.encode() + b"\0" + sample_digest(sample[name]) for name in sorted(sample))
+        return hashlib.sha256(b"tensors\0" + b"".join(parts)).digest()
     digest = hashlib.sha256(f"{sample.shape}{sample.dtype.str}".encode())
     digest.update(np.ascontiguousarray(sample).data)
     return digest.digest()

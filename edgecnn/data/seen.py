@@ -156,5 +156,7 @@ def _known(data: Mapping[str, Any]) -> tuple[Digests, int] | None:
 
 
 def _comparable(sample: Any) -> Any:
-    """A sample as an array or a text: what a source gives must not change its digest."""
-    return sample if isinstance(sample, str) else np.asarray(sample)
+    """A sample as an array, a text or arrays by name: what a source gives must not change its
+    digest.
+    """
+    return sample if isinstance(sample, str | Mapping) else np.asarray(sample)

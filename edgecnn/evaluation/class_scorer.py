@@ -24,6 +24,7 @@ class ClassScorer:
     def __init__(self, key: Key) -> None:
         self._labels = tuple(key.labels)
         self._names = tuple(key.class_names)
+        self._own = None if key.class_ids is None else tuple(key.class_ids)
         self._labeled = np.asarray(key.truth)
 
     def takes(self, outputs: Outputs) -> bool:
@@ -33,6 +34,11 @@ class ClassScorer:
         if len(outputs) != 1 or outputs[0].ndim != 2:
             shapes = ", ".join(str(tuple(output.shape[1:])) for output in outputs) or "none"
             return f"one output of class scores is expected, the model gives: {shapes}"
+        if self._own is not None and max(self._own, default=0) >= outputs[0].shape[1]:
+            return (
+                f"the labels are numbers up to {max(self._own)}, the model answers "
+                f"{outputs[0].shape[1]:,} classes"
+            )
         if self._places(outputs) is None:
             have = len(self._labels)
             return (
@@ -44,6 +50,8 @@ class ClassScorer:
 
     def _places(self, outputs: Outputs) -> tuple[int, ...] | None:
         """Which class of the model each label of the data is; None where that is not known."""
+        if self._own is not None:
+            return self._own
         return label_map(self._labels, self._names, outputs[0].shape[1])
 
     def _truth(self, outputs: Outputs) -> npt.NDArray[np.int64]:

@@ -49,8 +49,9 @@ class Key:
     `truth` holds a right answer for each sample, `labels` the names of the classes;
     `preprocessing` is what the samples went through, `min_score` the threshold that the model
     ships with, None where its manifest names none. `class_names` are what the model calls its
-    classes where it says so, `class_ids` the ones that a detector is asked for (None for all),
-    and `postprocessing` is how its outputs become boxes.
+    classes where it says so, and `postprocessing` is how its outputs become boxes. `class_ids` are
+    the ones that a detector is asked for (None for all); for a classifier the model's own numbers
+    of `labels`, where the data have those (None elsewhere).
     """
 
     truth: Sequence[Any] | npt.NDArray[Any]

@@ -31,7 +31,9 @@ _SAME = 0.15
 
 @dataclass(frozen=True)
 class Choice:
-    """A preprocessing with the record of where it is from; None where nobody can say."""
+    """A preprocessing with the record of where it is from; None where nobody can say, and for data
+    that are what the model takes.
+    """
 
     preprocessing: Preprocessing | None
     fed: Fed
@@ -79,11 +81,11 @@ def choose(
     return Choice(None, UNKNOWN)
 
 
-def must_know(choice: Choice, name: str) -> Preprocessing:
-    """The preprocessing of the model called `name`. Raises InputError, with what to say, where
-    nothing is known.
+def must_know(choice: Choice, name: str) -> Preprocessing | None:
+    """The preprocessing of the model called `name`, None for samples that need none. Raises
+    InputError, with what to say, where nothing is known.
     """
-    if choice.preprocessing is None:
+    if choice.preprocessing is None and not choice.fed.known:
         raise InputError(f"{name}: {choice.fed.because}", hint=HINT)
     return choice.preprocessing
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from edgecnn import __version__, scratch
 from edgecnn.benchmarking.machine import capture
-from edgecnn.data.base import Dataset
+from edgecnn.data.base import Dataset, check_recorded
 from edgecnn.data.seen import without_digests
 from edgecnn.detection.answer import OURS
 from edgecnn.embedded_manifest import load_artifact
@@ -88,6 +88,8 @@ def write_bundle(
     two graphs with a search around them), for an `out` that exists (unless
     `force`), and where the runtime does not load the model.
     """
+    if dataset is not None:
+        check_recorded(dataset, "a bundle's self-test")
     artifact = load_artifact(model)
     if artifact.format in NOT_BUNDLED:
         raise InputError(

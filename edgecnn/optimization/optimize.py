@@ -16,7 +16,7 @@ from edgecnn.benchmarking.ask import Questions
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
 from edgecnn.claims import exclusive
 from edgecnn.conversion.convert import Converter, opened
-from edgecnn.data.base import Dataset, Split
+from edgecnn.data.base import Dataset, Split, check_recorded
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
@@ -89,6 +89,7 @@ def optimize(
     folder that holds another optimization (unless `force`).
     """
     started = time.monotonic()
+    check_recorded(data, "optimize")
     devices(settings.runtimes)
     _check_settings(settings)
     model = Path(model)

@@ -52,8 +52,8 @@ class Fed:
         """One line: range, size, layout, and from where that is known."""
         if not self.known:
             return f"not fed the data: {self.because}"
-        size = "×".join(map(str, self.shape))
-        line = f"fed {self.values}, {size} {self.layout}".rstrip() + f": {self.because}"
+        size = f"{'×'.join(map(str, self.shape))} {self.layout}".strip()
+        line = f"fed {', '.join(filter(None, (self.values, size)))}: {self.because}"
         if self.unscored:
             line = f"{line}; no accuracy: {self.unscored}"
         return f"{line}; {self.conflict}" if self.conflict else line

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecnn import __version__
-from edgecnn.data.base import Dataset
+from edgecnn.data.base import Dataset, check_recorded
 from edgecnn.data.seen import KEY, training_record
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
@@ -87,6 +87,7 @@ def train(
     does not fit it, weights of another network, a place that cannot be written, a checkpoint of
     another training, or training that diverged.
     """
+    check_recorded(dataset, "training")
     given: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     recipe = (
         recipe_for(model_name, **given, **changes)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from edgecnn.data.base import Dataset, Split
+from edgecnn.data.base import UNLABELED, Dataset, Split
 from edgecnn.data.content import sample_digest
 from edgecnn.data.inspection.box_facts import box_facts, doubtful_boxes, sides_by_class
 from edgecnn.data.inspection.near_duplicates import LookAlikes
@@ -27,6 +27,7 @@ from edgecnn.progress import Progress
 
 PROGRESS_EVERY = 500
 _PAIR = "pair"
+_UNLABELED = "without a label"
 """What a sentence with its translation is counted as; several translations are no conflict."""
 
 
@@ -168,6 +169,8 @@ def _labels(dataset: Dataset, split: Split) -> list[str]:
     """A word for each sample: its class, how many boxes it has, or that it is a pair."""
     if isinstance(split, PairSplit):
         return [_PAIR] * len(split)
+    if dataset.task == UNLABELED:
+        return [_UNLABELED] * len(split)
     boxed = isinstance(split, BoxSplit)
     return [_boxes(int(n)) if boxed else dataset.labels[int(n)] for n in split.labels]
 
@@ -206,6 +209,8 @@ def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
             counts[name] = {f"with {label}": with_box, "without": len(split) - with_box}
         elif isinstance(split, PairSplit):
             counts[name] = {_PAIR: len(split)}
+        elif dataset.task == UNLABELED:
+            counts[name] = {_UNLABELED: len(split)}
         else:
             counts[name] = {
                 label: int(np.count_nonzero(split.labels == number))
@@ -215,12 +220,16 @@ def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
 
 
 def _shape(sample: Any) -> tuple[int, ...]:
+    if isinstance(sample, Mapping):
+        return ()
     return (len(sample.split()),) if isinstance(sample, str) else tuple(np.shape(sample))
 
 
 def _is_blank(sample: Any) -> bool:
     if isinstance(sample, str):
         return not sample.strip()
+    if isinstance(sample, Mapping):
+        return all(map(_is_blank, sample.values()))
     values = np.asarray(sample)
     return values.size == 0 or bool((values == values.flat[0]).all())
 
@@ -231,6 +240,7 @@ def _sizes(modality: str, shapes: Counter[tuple[int, ...]]) -> dict[str, tuple[i
         "text": ("words",),
         "signal": ("length", "channels"),
         "volume": ("depth", "height", "width", "channels"),
+        "tensors": (),
     }[modality]
     sizes = {}
     for number, axis in enumerate(axes):

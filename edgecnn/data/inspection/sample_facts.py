@@ -35,6 +35,7 @@ def collector_for(dataset: Dataset) -> Collector:
         "text": _Texts,
         "signal": _Signals,
         "volume": _Volumes,
+        "tensors": _Tensors,
     }
     return kinds[dataset.modality](dataset)
 
@@ -139,3 +140,24 @@ class _Volumes:
 
     def facts(self) -> Facts:
         return {"share occupied": spread(self._occupied)}
+
+
+class _Tensors:
+    """Shape, type and range of each array."""
+
+    def __init__(self, _dataset: Dataset) -> None:
+        self._kinds: dict[str, Counter[str]] = {}
+        self._ends: dict[str, tuple[float, float]] = {}
+
+    def add(self, _split: str, sample: Any) -> None:
+        for name, values in sample.items():
+            self._kinds.setdefault(name, Counter())[f"{values.dtype} {values.shape}"] += 1
+            if values.size and values.dtype.kind in "biuf":
+                low, high = self._ends.get(name, (np.inf, -np.inf))
+                self._ends[name] = (min(low, float(values.min())), max(high, float(values.max())))
+
+    def facts(self) -> Facts:
+        facts: Facts = {f"kinds of {name}": dict(kinds) for name, kinds in self._kinds.items()}
+        for name, (low, high) in self._ends.items():
+            facts[f"range of {name}"] = f"{low:.4g} … {high:.4g}"
+        return facts

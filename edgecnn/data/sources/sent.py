@@ -84,7 +84,7 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
     Raises InputError for a kind of data set that cannot be sent, and for one that is too large.
     """
     kind = next((name for name, known in _KINDS.items() if type(dataset) is known), None)
-    if kind is None:
+    if kind is None or dataset.names_inputs:
         raise InputError(
             f"data of this kind cannot be sent: {dataset.name}",
             hint="measure there without --data, or with data that lie there",

@@ -75,6 +75,17 @@ def test_one_tensor_a_sample_does_not_feed_two_inputs(tmp_path: Path):
         Inputs([replaced(SMALL, "a"), replaced(SMALL, "b")], 1, samples=tmp_path / "s.npy")
 
 
+def test_a_folder_feeds_each_input_by_its_name(tmp_path: Path):
+    np.save(tmp_path / "0.npy", np.zeros((3, 4, 4, 3), np.float32))
+    np.save(tmp_path / "1.npy", np.arange(6, dtype=np.int32).reshape(3, 2))
+    (tmp_path / "inputs.json").write_text('["image", "ids"]')
+    specs = [TensorSpec("ids", (1, 2), "int32", "NL"), replaced(SMALL, "image")]
+    inputs = Inputs(specs, 1, samples=tmp_path)
+    ids = [batch[0].tolist() for batch in inputs.batches(inputs.arrays())]
+    assert ids == [[[0, 1]], [[2, 3]], [[4, 5]]]
+    assert [array.shape for array in inputs.first()] == [(1, 2), (1, 4, 4, 3)]
+
+
 def replaced(spec: TensorSpec, name: str) -> TensorSpec:
     return TensorSpec(name, spec.shape, spec.dtype, spec.layout)
 

@@ -17,7 +17,9 @@ TRANSLATION = ("pairs",)
 """Sentences instead of classes: what it promises stands in test_pairs.py."""
 SENT = ("sent",)
 """Of a set that was sent only one split has its samples: see test_sent.py."""
-OTHERS = (*DETECTION, *TRANSLATION, *SENT)
+TENSORS = ("npz",)
+"""What a model's inputs take: what it promises stands in sources/test_named_tensors.py."""
+OTHERS = (*DETECTION, *TRANSLATION, *SENT, *TENSORS)
 CLASSIFICATION = [name for name in DATA_SOURCES.names() if name not in OTHERS]
 SPLIT_BEFORE = ("packed",)
 """Their splits were fixed when the files were made: a seed changes nothing."""

@@ -1,0 +1,32 @@
+"""Data without right answers: a model runs on them, and nothing can be said of its accuracy."""
+
+from __future__ import annotations
+
+from edgecnn.errors import InputError
+from edgecnn.evaluation.tasks import Key, Outputs
+from edgecnn.results import Accuracy
+
+
+class UnlabeledScorer:
+    """Takes no outputs."""
+
+    trained_metric = ""
+
+    def __init__(self, key: Key) -> None:
+        self._count = len(key.truth)
+
+    def takes(self, outputs: Outputs) -> bool:  # noqa: ARG002
+        return False
+
+    def arranged(self, outputs: Outputs) -> Outputs:
+        return outputs
+
+    def refusal(self, outputs: Outputs) -> str:  # noqa: ARG002
+        return f"the {self._count} samples have no labels"
+
+    def accuracy(self, outputs: Outputs) -> Accuracy:
+        """Raises InputError: there is none."""
+        raise InputError(self.refusal(outputs))
+
+    def beside_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:  # noqa: ARG002
+        return accuracy
