@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,18 @@ from edgecnn.store.place import Place
 
 NEWEST = "0002"
 """The newest migration; a test holds it to the files."""
+VERSION_TABLE = "edgecnn_version"
+"""Where Alembic keeps the version of edgecnn's tables. Its usual `alembic_version` is left to
+others: Optuna keeps the trials of `edgecnn search` in the same database, and its own version there.
+"""
+FORMER_VERSION_TABLE = "alembic_version"
+OPTUNAS_TABLES = frozenset({"studies", "trials", "version_info"})
+"""Some of them; where they are, the usual version table is Optuna's."""
 BUSY_SECS = 60.0
 """How long a client waits for another one that writes to the same SQLite file."""
 WRITES = "edgecnn_writes"
+_OURS = re.compile(r"[0-9]{4}")
+"""How edgecnn's migrations are called; nobody else's are."""
 MAPPED_BYTES = 8 << 30
 
 
@@ -65,6 +75,19 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def lock_early(engine: sa.Engine) -> None:
+    """Let every transaction of somebody else's engine on a SQLite file lock it at its beginning.
+
+    A transaction that reads first and then writes is refused at once, without waiting, where
+    another client wrote in between.
+    """
+    engine.dispose()
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(
+        engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
+    )
+
+
 @contextmanager
 def reading(engine: sa.Engine, shown: str) -> Iterator[sa.Connection]:
     """A connection to read with; what goes wrong becomes an error for people."""
@@ -87,8 +110,8 @@ def migrate(engine: sa.Engine, place: Place) -> None:
     Raises InputError for a file that is something else, and for tables of a newer edgecnn.
     """
     with reading(engine, place.shown) as connection:
-        found = _revision(connection)
-    if found == NEWEST:
+        found, table = _revision(connection)
+    if found == NEWEST and table == VERSION_TABLE:
         return
     from alembic import command
     from alembic.config import Config
@@ -106,25 +129,35 @@ def migrate(engine: sa.Engine, place: Place) -> None:
         with writing(engine, place.shown) as connection:
             _one_at_a_time(connection)
             config.attributes["connection"] = connection
+            config.attributes["version_table"] = VERSION_TABLE
+            found, table = _revision(connection)  # another client may have been faster
+            if table == FORMER_VERSION_TABLE:
+                connection.execute(sa.text(f"DROP TABLE {FORMER_VERSION_TABLE}"))
+                command.stamp(config, found)
             command.upgrade(config, NEWEST)
 
 
-def _revision(connection: sa.Connection) -> str:
-    """The version of the tables; empty where there are none.
+def _revision(connection: sa.Connection) -> tuple[str, str]:
+    """(version of the tables, the table that says it); empty where there are none.
 
     Raises InputError for a database that holds tables of something else.
     """
     names = set(sa.inspect(connection).get_table_names())
-    if "alembic_version" in names:
-        found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-        return str(found or "")
+    for table in (VERSION_TABLE, FORMER_VERSION_TABLE):
+        if table in names:
+            query = sa.text(f"SELECT version_num FROM {table}")  # noqa: S608 (two constants)
+            found = str(connection.execute(query).scalar() or "")
+            if table == VERSION_TABLE or _OURS.fullmatch(found):
+                return found, table
     strangers = names & {"machines", "environments", "sessions", "measurements", "details"}
+    if FORMER_VERSION_TABLE in names and not names >= OPTUNAS_TABLES:
+        strangers.add(FORMER_VERSION_TABLE)
     if strangers:
         raise InputError(
             f"the database holds tables of something else: {', '.join(sorted(strangers))}",
             hint="set EDGECNN_DB to a database of edgecnn's own",
         )
-    return ""
+    return "", ""
 
 
 def _one_at_a_time(connection: sa.Connection) -> None:

@@ -97,7 +97,7 @@ def test_a_database_of_a_newer_edgecnn_is_refused(tmp_path):
     path = tmp_path / "a.db"
     open_database(str(path)).close()
     with sqlite3.connect(path) as newer:
-        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+        newer.execute("UPDATE edgecnn_version SET version_num = '9999'")
     with pytest.raises(InputError, match="newer edgecnn"):
         open_database(str(path))
 
@@ -110,7 +110,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 def test_the_migrations_make_the_tables_that_the_code_uses(address):
     with open_database(address) as database, database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "version_table": opening.VERSION_TABLE}
+        )
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == opening.NEWEST
 
@@ -139,3 +141,27 @@ def test_without_the_extra_the_way_to_get_it_is_said(monkeypatch):
         open_database()
     assert missing.value.exit_code == 3
     assert missing.value.hint == "pip install 'edgecnn[store]'"
+
+
+def test_the_version_moves_out_of_the_table_that_others_use(address):
+    """Databases of before kept it where Optuna keeps its own."""
+    with open_database(address) as database:
+        added = database.add(made_up.session(1))
+        with database.engine.begin() as connection:
+            connection.execute(sa.text("DROP TABLE edgecnn_version"))
+            connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+            connection.execute(sa.text(f"INSERT INTO alembic_version VALUES ('{opening.NEWEST}')"))
+    with open_database(address) as database:
+        names = set(sa.inspect(database.engine).get_table_names())
+        assert "edgecnn_version" in names
+        assert "alembic_version" not in names
+        assert len(database.load(added.session).measurements) == added.new
+
+
+def test_the_version_of_another_program_is_left_alone(address):
+    with open_database(address) as database, database.engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+        connection.execute(sa.text("INSERT INTO alembic_version VALUES ('v3.2.0.a')"))
+    with open_database(address) as database, database.engine.connect() as connection:
+        found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        assert found == "v3.2.0.a"
