@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.models.blocks import conv_norm, is_small
+from edgecnn.models.blocks import conv_norm, is_small, scaled
 from edgecnn.models.shapes import check_shapes
 
 if TYPE_CHECKING:
@@ -15,10 +15,19 @@ if TYPE_CHECKING:
 SMALLEST = 16
 """Below this conv5 has nothing left to pool."""
 LARGEST = 512
+SPACE = {
+    "width": {"low": 0.25, "high": 1.25, "step": 0.125, "first": 1.0},
+    "dropout": {"low": 0.0, "high": 0.6, "step": 0.1, "first": 0.5},
+}
+"""What `edgecnn search` may change; `first` is the paper's."""
 
 
 def build(
-    input_shape: tuple[int, int, int] = (224, 224, 3), num_classes: int = 1000
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    num_classes: int = 1000,
+    *,
+    width: float = 1.0,
+    dropout: float = 0.5,
 ) -> keras.Model:
     """Conv 96 → 256 → 384 → 384 → 256, max pooling after the 1st, 2nd and 5th → 4096 → 4096.
 
@@ -38,6 +47,8 @@ def build(
     thousand pictures. At 32×32×3 and 43 classes it has 1.7 M parameters and 55 M
     multiplications, and pool5 is 3×3.
 
+    `width` multiplies channels and hidden units; `dropout` is that of both hidden layers.
+
     Raises InputError for pictures below 16×16 or above 512×512.
     """
     check_shapes("alexnet", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST)
@@ -46,11 +57,12 @@ def build(
 
     picture = keras.Input(input_shape, name="input")
     small = is_small(input_shape)
-    x = (_small_features if small else _features)(picture)
+    x = (_small_features if small else _features)(picture, width)
     x = layers.Flatten(name="flatten")(x)
     for name in ("fc6", "fc7"):
-        x = _small_dense(x, 512, name) if small else _dense(x, 4096, name)
-        x = layers.Dropout(0.5, name=f"{name}_dropout")(x)
+        units = scaled(512 if small else 4096, width)
+        x = _small_dense(x, units, name) if small else _dense(x, units, name)
+        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     x = layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
     return keras.Model(picture, x, name="alexnet")
 
@@ -69,13 +81,18 @@ def _small_dense(x: Any, units: int, name: str) -> Any:
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _features(x: Any) -> Any:
+def _features(x: Any, width: float) -> Any:
     """(batch, 224, 224, 3) → (batch, 6, 6, 256)."""
     from keras import layers
 
     def conv(x: Any, filters: int, kernel: int, name: str, **how: Any) -> Any:
         return layers.Conv2D(
-            filters, kernel, activation="relu", kernel_initializer="he_normal", name=name, **how
+            scaled(filters, width),
+            kernel,
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=name,
+            **how,
         )(x)
 
     x = layers.ZeroPadding2D(((1, 2), (1, 2)), name="padding")(x)
@@ -86,12 +103,12 @@ def _features(x: Any) -> Any:
     return layers.MaxPooling2D(3, 2, name="pool5")(conv(x, 256, 3, "conv5", padding="same"))
 
 
-def _small_features(x: Any) -> Any:
+def _small_features(x: Any, width: float) -> Any:
     """(batch, 32, 32, 3) → (batch, 3, 3, 128)."""
     from keras import layers
 
-    x = layers.MaxPooling2D(3, 2, name="pool1")(conv_norm(x, 48, 5, "conv1"))
-    x = layers.MaxPooling2D(3, 2, name="pool2")(conv_norm(x, 128, 3, "conv2"))
-    x = conv_norm(x, 192, 3, "conv3")
-    x = conv_norm(x, 192, 3, "conv4")
-    return layers.MaxPooling2D(3, 2, name="pool5")(conv_norm(x, 128, 3, "conv5"))
+    x = layers.MaxPooling2D(3, 2, name="pool1")(conv_norm(x, scaled(48, width), 5, "conv1"))
+    x = layers.MaxPooling2D(3, 2, name="pool2")(conv_norm(x, scaled(128, width), 3, "conv2"))
+    x = conv_norm(x, scaled(192, width), 3, "conv3")
+    x = conv_norm(x, scaled(192, width), 3, "conv4")
+    return layers.MaxPooling2D(3, 2, name="pool5")(conv_norm(x, scaled(128, width), 3, "conv5"))

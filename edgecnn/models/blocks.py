@@ -14,6 +14,14 @@ def is_small(input_shape: tuple[int, int, int]) -> bool:
     return min(input_shape[:2]) < SMALL_BELOW
 
 
+def scaled(channels: int, width: float) -> int:
+    """`channels` times `width`, at least 1; in steps of 4 from 16 on, as kernels like it."""
+    if width == 1:
+        return channels
+    wanted = channels * width
+    return max(1, round(wanted)) if wanted < 16 else 4 * round(wanted / 4)
+
+
 def conv_norm(
     x: Any, filters: int, kernel: int, name: str, *, stride: int = 1, relu: bool = True
 ) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.models.blocks import scaled
 from edgecnn.models.shapes import SIGNAL, check_shapes
 
 if TYPE_CHECKING:
@@ -26,9 +27,26 @@ WINDOW, STRIDE, POOL = 256, 8, 10
 10 ms at 8 kHz."""
 STACK = ((128, 1), (128, 2), (192, 2), (192, 2))
 """Channels and stride of the convolutions after the first."""
+SPACE = {
+    "width": {"low": 0.25, "high": 1.5, "step": 0.125, "first": 1.0},
+    "kernel": {"choices": [3, 5, 7, 9], "first": 5},
+    "depth": {"low": 2, "high": 6, "first": 4},
+    "stride": {"choices": [1, 2], "first": 1},
+    "dropout": {"low": 0.0, "high": 0.6, "step": 0.1, "first": 0.4},
+}
+"""What `edgecnn search` may change; `first` is the network as it is described here."""
 
 
-def build(input_shape: tuple[int, int] = (8000, 1), num_classes: int = 10) -> keras.Model:
+def build(
+    input_shape: tuple[int, int] = (8000, 1),
+    num_classes: int = 10,
+    *,
+    width: float = 1.0,
+    kernel: int = 5,
+    depth: int = 4,
+    stride: int = 1,
+    dropout: float = 0.4,
+) -> keras.Model:
     """Filter bank 80 of 256, stride 8 → max of 10 → Conv1D 128, 128, 192, 192 of 5 → softmax.
 
     Every convolution is batch normalised, followed by a ReLU and by dropout of whole channels
@@ -43,6 +61,10 @@ def build(input_shape: tuple[int, int] = (8000, 1), num_classes: int = 10) -> ke
     random like the others: short signals, and spectrograms (frames, bands), whose filter bank
     is in the preprocessing. 473,930 parameters and 12.6 M multiplications at 72×40.
 
+    `width` multiplies the channels after the filter bank, `kernel` is the window and `depth` the
+    number of the convolutions there, `stride` multiplies the first layer's; `dropout` is that
+    before the output, and the others keep their ratio to it.
+
     Raises InputError for signals shorter than 32 samples or longer than a million.
     """
     check_shapes("cnn1d", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST, axes=SIGNAL)
@@ -51,11 +73,11 @@ def build(input_shape: tuple[int, int] = (8000, 1), num_classes: int = 10) -> ke
 
     net = keras.Sequential([keras.Input(input_shape, name="input")], name="cnn1d")
 
-    def convolve(name: str, filters: int, window: int, stride: int) -> keras.Layer:
+    def convolve(name: str, filters: int, window: int, step: int) -> keras.Layer:
         layer = layers.Conv1D(
             filters,
             window,
-            stride,
+            step,
             padding="same",
             use_bias=False,
             kernel_initializer="he_normal",
@@ -67,18 +89,19 @@ def build(input_shape: tuple[int, int] = (8000, 1), num_classes: int = 10) -> ke
         return layer
 
     if input_shape[0] >= LONG:
-        bank = convolve("bank", 2 * BANDS, WINDOW, STRIDE)
+        bank = convolve("bank", 2 * BANDS, WINDOW, STRIDE * stride)
         bank.kernel.assign(filter_bank(input_shape[1]))
         net.add(layers.MaxPooling1D(POOL, padding="same", name="bank_pool"))
         net.add(layers.BatchNormalization(name="bank_level"))
     else:
-        convolve("bank", 2 * BANDS, 9, 1)
-    net.add(layers.SpatialDropout1D(0.1, name="bank_dropout"))
-    for index, (filters, stride) in enumerate(STACK, start=1):
-        convolve(f"conv{index}", filters, 5, stride)
-        net.add(layers.SpatialDropout1D(0.15, name=f"conv{index}_dropout"))
+        convolve("bank", scaled(2 * BANDS, width), 9, stride)
+    net.add(layers.SpatialDropout1D(dropout / 4, name="bank_dropout"))
+    stack = (*STACK, *[(STACK[-1][0], 1)] * max(0, depth - len(STACK)))[:depth]
+    for index, (filters, step) in enumerate(stack, start=1):
+        convolve(f"conv{index}", scaled(filters, width), kernel, step)
+        net.add(layers.SpatialDropout1D(round(0.375 * dropout, 4), name=f"conv{index}_dropout"))
     net.add(layers.GlobalAveragePooling1D(name="average"))
-    net.add(layers.Dropout(0.4, name="dropout"))
+    net.add(layers.Dropout(dropout, name="dropout"))
     net.add(layers.Dense(num_classes, activation="softmax", name="probabilities"))
     return net
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgecnn.models.blocks import conv_norm, is_small
+from edgecnn.models.blocks import conv_norm, is_small, scaled
 from edgecnn.models.shapes import check_shapes
 
 if TYPE_CHECKING:
@@ -39,12 +39,20 @@ MODULES = {
     "5b": Inception(384, 192, 384, 48, 128, 128),
 }
 POOL_BEFORE = ("4a", "5a")
+SPACE = {
+    "width": {"low": 0.25, "high": 1.25, "step": 0.125, "first": 1.0},
+    "dropout": {"low": 0.0, "high": 0.6, "step": 0.1, "first": 0.4},
+}
+"""What `edgecnn search` may change; `first` is the paper's."""
 
 
 def build(
     input_shape: tuple[int, int, int] = (224, 224, 3),
     num_classes: int = 1000,
     auxiliary_heads: bool = False,
+    *,
+    width: float = 1.0,
+    dropout: float = 0.4,
 ) -> keras.Model:
     """Stem → nine inception modules → global average → dropout 0.4 → softmax.
 
@@ -60,6 +68,8 @@ def build(
     at 2×2: 6.0 M parameters and 121 M multiplications at 43 classes. The auxiliary heads pool
     what map there is where it is smaller than their 5×5.
 
+    `width` multiplies all channels but those of the auxiliary heads.
+
     Raises InputError for pictures below 16×16 or above 1024×1024.
     """
     check_shapes("googlenet", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST)
@@ -69,20 +79,22 @@ def build(
     small = is_small(input_shape)
     conv = conv_norm if small else _conv
     picture = keras.Input(input_shape, name="input")
-    x = conv(picture, 64, 3, "conv1") if small else conv(picture, 64, 7, "conv1", stride=2)
+    first = scaled(64, width)
+    x = conv(picture, first, 3, "conv1") if small else conv(picture, first, 7, "conv1", stride=2)
     x = layers.MaxPooling2D(3, 2, padding="same", name="pool1")(x)
-    x = conv(x, 64, 1, "conv2_reduce")
-    x = conv(x, 192, 3, "conv2")
+    x = conv(x, first, 1, "conv2_reduce")
+    x = conv(x, scaled(192, width), 3, "conv2")
     x = layers.MaxPooling2D(3, 2, padding="same", name="pool2")(x)
     auxiliary = []
-    for name, channels in MODULES.items():
+    for name, paper in MODULES.items():
         if name in POOL_BEFORE:
             x = layers.MaxPooling2D(3, 2, padding="same", name=f"pool_{name}")(x)
+        channels = Inception(*(scaled(count, width) for count in paper))
         x = _inception(x, channels, f"inception_{name}", conv)
         if auxiliary_heads and name in AUXILIARY_AFTER:
             auxiliary.append(_auxiliary(x, num_classes, f"auxiliary_{name}", conv))
     x = layers.GlobalAveragePooling2D(name="average")(x)
-    x = layers.Dropout(0.4, name="dropout")(x)
+    x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
     return keras.Model(picture, [x, *auxiliary] if auxiliary else x, name="googlenet")
 

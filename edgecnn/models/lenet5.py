@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgecnn.models.blocks import scaled
 from edgecnn.models.shapes import check_shapes
+from edgecnn.registry import lookup
 
 if TYPE_CHECKING:
     import keras
@@ -14,9 +16,26 @@ if TYPE_CHECKING:
 SMALLEST = 32
 """Below this C5's 5×5 window does not fit into S4."""
 LARGEST = 256
+SPACE = {
+    "width": {"low": 0.25, "high": 2.0, "step": 0.25, "first": 1.0},
+    "kernel": {"choices": [3, 5], "first": 5},
+    "pooling": {"choices": ["average", "max"], "first": "average"},
+    "activation": {"choices": ["tanh", "relu"], "first": "tanh"},
+    "dropout": {"low": 0.0, "high": 0.5, "step": 0.1, "first": 0.0},
+}
+"""What `edgecnn search` may change; `first` is the paper's."""
 
 
-def build(input_shape: tuple[int, int, int] = (32, 32, 1), num_classes: int = 10) -> keras.Model:
+def build(
+    input_shape: tuple[int, int, int] = (32, 32, 1),
+    num_classes: int = 10,
+    *,
+    width: float = 1.0,
+    kernel: int = 5,
+    pooling: str = "average",
+    activation: str = "tanh",
+    dropout: float = 0.0,
+) -> keras.Model:
     """(batch, 32, 32, 1) → C1 6@28×28 → S2 → C3 16@10×10 → S4 → C5 120 → F6 84 → softmax 10.
 
     This is the common form with 61,706 parameters at 32×32×1 and 10 classes. The paper's has
@@ -31,22 +50,30 @@ def build(input_shape: tuple[int, int, int] = (32, 32, 1), num_classes: int = 10
       Euclidean RBF units whose centres are fixed drawings of the characters.
 
     C5 is a convolution as in the paper, so larger pictures give it larger maps.
+    `width` multiplies the channels, `kernel` is the side of all windows, `pooling` "average" or
+    "max"; `dropout` stands before the output.
     Raises InputError for pictures below 32×32 or above 256×256.
     """
     check_shapes("lenet5", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST)
     import keras
     from keras import layers
 
+    def conv(channels: int, name: str) -> keras.Layer:
+        return layers.Conv2D(scaled(channels, width), kernel, activation=activation, name=name)
+
+    pools = {"average": layers.AveragePooling2D, "max": layers.MaxPooling2D}
+    pool = lookup("pooling", pooling, pools)
     return keras.Sequential(
         [
             keras.Input(input_shape, name="input"),
-            layers.Conv2D(6, 5, activation="tanh", name="c1"),
-            layers.AveragePooling2D(2, name="s2"),
-            layers.Conv2D(16, 5, activation="tanh", name="c3"),
-            layers.AveragePooling2D(2, name="s4"),
-            layers.Conv2D(120, 5, activation="tanh", name="c5"),
+            conv(6, "c1"),
+            pool(2, name="s2"),
+            conv(16, "c3"),
+            pool(2, name="s4"),
+            conv(120, "c5"),
             layers.Flatten(name="flatten"),
-            layers.Dense(84, activation="tanh", name="f6"),
+            layers.Dense(scaled(84, width), activation=activation, name="f6"),
+            *([layers.Dropout(dropout, name="dropout")] if dropout else []),
             layers.Dense(num_classes, activation="softmax", name="probabilities"),
         ],
         name="lenet5",

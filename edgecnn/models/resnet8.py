@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.models.blocks import scaled
 from edgecnn.models.shapes import check_shapes
 
 if TYPE_CHECKING:
@@ -15,15 +16,32 @@ SMALLEST = 8
 LARGEST = 256
 STAGES = (16, 32, 64)
 """Channels of the three residual blocks; each after the first halves the picture."""
+SPACE = {
+    "width": {"low": 0.25, "high": 1.5, "step": 0.25, "first": 1.0},
+    "blocks": {"low": 1, "high": 2, "first": 1},
+    "kernel": {"choices": [3, 5], "first": 3},
+    "dropout": {"low": 0.0, "high": 0.4, "step": 0.1, "first": 0.0},
+}
+"""What `edgecnn search` may change; `first` is the reference's."""
 
 
-def build(input_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10) -> keras.Model:
+def build(
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    num_classes: int = 10,
+    *,
+    width: float = 1.0,
+    blocks: int = 1,
+    kernel: int = 3,
+    dropout: float = 0.0,
+) -> keras.Model:
     """Conv 16@32×32 → block 16@32×32 → block 32@16×16 → block 64@8×8 → average → softmax.
 
     78,666 parameters (78,186 of them trained) and 12.5 M multiplications at 32×32×3 and 10
     classes, as in the reference: convolutions keep their bias in front of batch normalisation,
     and the 1×1 shortcuts have none after them. One difference: the reference's L2 penalty of
-    10⁻⁴ on its kernels is a matter of training, not of the network.
+    10⁻⁴ on its kernels is a matter of training, not of the network. `width` multiplies the
+    channels, `blocks` is how many each stage has, `kernel` the side of their windows; `dropout`
+    stands before the output.
     Raises InputError for pictures below 8×8 or above 256×256.
     """
     check_shapes("resnet8", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST)
@@ -36,21 +54,25 @@ def build(input_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10
         )(x)
 
     def block(x: Any, filters: int, stride: int, name: str) -> Any:
-        inside = conv(x, filters, 3, f"{name}_1_conv", stride)
+        inside = conv(x, filters, kernel, f"{name}_1_conv", stride)
         inside = layers.BatchNormalization(name=f"{name}_1_norm")(inside)
         inside = layers.ReLU(name=f"{name}_1_relu")(inside)
-        inside = conv(inside, filters, 3, f"{name}_2_conv")
+        inside = conv(inside, filters, kernel, f"{name}_2_conv")
         inside = layers.BatchNormalization(name=f"{name}_2_norm")(inside)
         shortcut = conv(x, filters, 1, f"{name}_shortcut", stride) if stride > 1 else x
         return layers.ReLU(name=f"{name}_out")(layers.Add(name=f"{name}_add")([shortcut, inside]))
 
     picture = keras.Input(input_shape, name="input")
-    x = conv(picture, STAGES[0], 3, "stem_conv")
+    x = conv(picture, scaled(STAGES[0], width), 3, "stem_conv")
     x = layers.BatchNormalization(name="stem_norm")(x)
     x = layers.ReLU(name="stem_relu")(x)
     for index, filters in enumerate(STAGES):
-        x = block(x, filters, 2 if index else 1, f"block{index + 1}")
+        for number in range(blocks):
+            name = f"block{index + 1}{f'_{number + 1}' if number else ''}"
+            x = block(x, scaled(filters, width), 2 if index and not number else 1, name)
     x = layers.GlobalAveragePooling2D(name="average")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Dense(
         num_classes, activation="softmax", kernel_initializer="he_normal", name="probabilities"
     )(x)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     import keras
 
 CHECKPOINT = "checkpoint.npz"
+OnEpoch = Callable[[int, Mapping[str, float]], None]
+"""Called with how many epochs are done, and the numbers of the last."""
 
 
 def train(
@@ -57,6 +60,8 @@ def train(
     restart: bool = False,
     weights: Path | str | None = None,
     cutouts: Dataset | None = None,
+    network_options: Mapping[str, Any] | None = None,
+    on_epoch: OnEpoch | None = None,
     progress: Progress = silent,
     **changes: Any,
 ) -> Artifact:
@@ -75,6 +80,11 @@ def train(
     detector that ships. Layers for other classes than it has start fresh. `cutouts` are more
     annotated images for a detector, which are not looked at whole: their objects are cut out and
     pasted (see `recipe.BoxRecipe.pasted`), and those without an object are negatives.
+
+    `network_options` are further arguments of the network's build function (`width=0.5`), and are
+    recorded in the manifest. `on_epoch` is called behind each epoch with how many are done and
+    its numbers (loss, accuracy, val_loss, val_accuracy, learning_rate, seconds); what it raises
+    ends the training, and no file is written.
 
     The same seed gives the same weights on the same machine and versions: generators are
     seeded and TensorFlow's operations made deterministic, for the whole process.
@@ -103,6 +113,7 @@ def train(
             hint="--weights FILE.keras, or leave out --hard",
         )
     subject = open_subject(model_name, dataset, input_size, cutouts)
+    subject.arguments = {**subject.arguments, **(network_options or {})}
     dataset = subject.dataset
     samples = len(dataset["train"])
     devices = training_devices(min(samples, len(dataset["validation"])))
@@ -145,6 +156,7 @@ def train(
             started=start is not None,
             keeper=keeper,
             log=log,
+            on_epoch=on_epoch,
             progress=progress,
         )
     bare = subject.exported(model)
@@ -164,6 +176,7 @@ def train(
         training={
             "seed": seed,
             "devices": list(devices),
+            **({"network_options": dict(network_options)} if network_options else {}),
             **asdict(recipe),
             **({} if start is None else start.record(fresh)),
             **({} if cutouts is None else {"cutouts": cutouts.record()}),
@@ -193,6 +206,7 @@ def _fit(
     started: bool,
     keeper: Keeper | None,
     log: TrainingLog | None,
+    on_epoch: OnEpoch | None,
     progress: Progress,
 ) -> Course:
     """Train in place, from the checkpoint where there is one, to the best epoch's weights."""
@@ -206,11 +220,6 @@ def _fit(
     course = Course(f"val_{recipe.monitor}")
     epoch, batch = 0, 0
     means: Arrays = ()
-
-    def after_epoch(course: Course) -> None:
-        assert log is not None
-        log.after_epoch(course)
-        subject.after_epoch(model, course, log)
 
     checkpoint = None if keeper is None else keeper.found()
     if checkpoint is not None:
@@ -228,7 +237,7 @@ def _fit(
                 course,
                 patience=recipe.patience,
                 learning_rate=recipe.learning_rate,
-                after_epoch=None if log is None else after_epoch,
+                after_epoch=partial(_after_epoch, subject, model, log, on_epoch),
             ),
         ]
         if recipe.average:
@@ -263,6 +272,20 @@ def _fit(
         epoch, batch, means = last, 0, ()
     model.set_weights(course.best_weights)
     return course
+
+
+def _after_epoch(
+    subject: Subject,
+    model: keras.Model,
+    log: TrainingLog | None,
+    on_epoch: OnEpoch | None,
+    course: Course,
+) -> None:
+    if log is not None:
+        log.after_epoch(course)
+        subject.after_epoch(model, course, log)
+    if on_epoch is not None:
+        on_epoch(course.epochs, {name: each[-1] for name, each in course.history.items()})
 
 
 def _save(model: keras.Model, manifest: Manifest, out: Path) -> Artifact:

@@ -218,6 +218,37 @@ def test_data_for_another_task_is_refused(few_digits, tmp_path):
         train("lenet5", replace(few_digits, task="detection"), out=tmp_path / "m.keras")
 
 
+def test_every_epoch_is_told_and_the_network_is_built_as_asked(few_digits, tmp_path):
+    told = []
+    artifact = train(
+        "simple",
+        few_digits,
+        epochs=2,
+        network_options={"width": 0.25},
+        on_epoch=lambda *call: told.append(call),
+        out=tmp_path / "simple.keras",
+    )
+    assert [done for done, _ in told] == [1, 2]
+    history = artifact.manifest.training["history"]
+    assert [numbers["val_accuracy"] for _, numbers in told] == history["val_accuracy"]
+    assert artifact.manifest.training["network_options"] == {"width": 0.25}
+    assert load_keras(artifact.path).get_layer("hidden").units == 32
+
+
+def test_what_on_epoch_raises_ends_the_training_and_leaves_nothing(few_digits, tmp_path):
+    def enough(done, _):
+        raise InputError(f"ended behind epoch {done}")
+
+    with pytest.raises(InputError, match="ended behind epoch 1"):
+        train("simple", few_digits, epochs=5, on_epoch=enough, out=tmp_path / "simple.keras")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_option_that_the_network_does_not_have_is_refused(few_digits, tmp_path):
+    with pytest.raises(InputError, match="takes no 'widht'"):
+        train("simple", few_digits, network_options={"widht": 1}, out=tmp_path / "simple.keras")
+
+
 def test_an_older_model_stays_until_the_new_one_is_whole(trained, few_digits, tmp_path):
     out = tmp_path / "m.keras"
     out.write_bytes(b"the model of yesterday")
