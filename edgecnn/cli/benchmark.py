@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
 
 
-def _board_names() -> list[str]:
+def board_names() -> list[str]:
     from edgecnn.boards import inventory
 
     return list(inventory.load())
@@ -53,7 +53,7 @@ def _board_names() -> list[str]:
 @options.further_passes()
 @click.option(
     "--on",
-    type=options.Names(_board_names),
+    type=options.Names(board_names),
     default=(),
     help="Boards to measure on over SSH: names, tags or ssh://user@host.",
 )

@@ -23,6 +23,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "report": "Make a page, Markdown, CSV or a picture of results.",
         "compare": "Compare two results files: better, worse or undecided.",
         "optimize": "Find the file and the runtime to ship, and prove the choice.",
+        "search": "Find the network that fits: hyperparameters, measured on the target.",
         "bundle": "Pack a model file as something that runs.",
     },
     "Look closer": {

@@ -25,14 +25,14 @@ FLOORS = (
     {"models", "data", "runtimes", "evaluation", "reporting"},
     {"feeding", "translation"},
     {"training", "conversion", "benchmarking", "vision", "explanation", "boards"},
-    {"optimization"},
+    {"optimization", "search"},
     {"pipeline"},
     {"cli"},
 )
 DATA_FLOORS = ({"files"}, {"boxes", "packed"}, {"sources", "synthetic"}, {"inspection"})
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 HEAVY = {"numpy", "tensorflow", "keras", "onnx", "onnxruntime", "cv2", "openvino", "ai_edge_litert",
-         "ncnn", "MNN", "_tools"}  # fmt: skip
+         "ncnn", "MNN", "_tools", "optuna", "distributed", "dask"}  # fmt: skip
 HEAVY_AT_THE_TOP = HEAVY - {"numpy"}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -308,3 +308,23 @@ def test_simple_is_the_classic_stack():
     kinds = [type(layer).__name__ for layer in models.build("simple").layers]
 
     assert kinds == ["Conv2D", "MaxPooling2D", "Dropout", "Flatten", "Dense", "Dropout", "Dense"]
+
+
+def space_of(name):
+    from edgecnn.search.space import network_space, parameter
+
+    return {key: parameter(key, values) for key, values in network_space(name).items()}
+
+
+def test_the_smallest_network_of_the_space_is_one(name):
+    smallest = build(name, **{key: each.choices[0] if each.choices else each.low
+                              for key, each in space_of(name).items()})  # fmt: skip
+    assert smallest.output_shape == (None, 10)
+    assert smallest.count_params() < built(name).count_params()
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS.names() if name not in LARGE])
+def test_the_largest_network_of_the_space_is_one(name):
+    largest = build(name, **{key: each.choices[-1] if each.choices else each.high
+                             for key, each in space_of(name).items()})  # fmt: skip
+    assert largest.output_shape == (None, 10)

@@ -1,0 +1,162 @@
+"""What a converted file costs where it is to run: this machine, or a board over SSH."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from typing import Protocol as Interface
+
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.measurements import Measurement
+from edgecnn.progress import Progress, silent
+from edgecnn.results import Results
+
+Pause = Callable[[], AbstractContextManager[None]]
+
+
+class MeasuringError(EdgeCNNError):
+    """A file that the target does not run."""
+
+
+class Target(Interface):
+    """Where files are measured, one at a time."""
+
+    @property
+    def name(self) -> str:
+        """As in "litert:cpu here" or "litert:cpu on rpi5"."""
+
+    def measure(self, path: Path, pause: Pause) -> Measurement:
+        """One file. Raises MeasuringError when it does not run there."""
+
+    def compare(
+        self, paths: Sequence[Path], out: Path, pause: Pause, progress: Progress = silent
+    ) -> Results:
+        """Several files in rounds side by side; results are written to `out`."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """This machine. Trials that run on it are halted while a file is measured."""
+
+    runtime: str
+    threads: int
+    protocol: Protocol
+    final: Protocol
+
+    @property
+    def name(self) -> str:
+        return f"{self.runtime} here"
+
+    def measure(self, path: Path, pause: Pause) -> Measurement:
+        """In a few processes; see `Target`."""
+        with pause():
+            found = self._benchmark([path], self.protocol, None, silent)
+        return _only_row(found, path)
+
+    def compare(
+        self, paths: Sequence[Path], out: Path, pause: Pause, progress: Progress = silent
+    ) -> Results:
+        """In interleaved rounds; see `Target`."""
+        with pause():
+            return self._benchmark(paths, self.final, out, progress)
+
+    def _benchmark(
+        self, paths: Sequence[Path], protocol: Protocol, out: Path | None, progress: Progress
+    ) -> Results:
+        from edgecnn.benchmarking.session import benchmark
+
+        return benchmark(
+            list(paths),
+            (self.runtime,),
+            threads=(self.threads,),
+            protocol=protocol,
+            passes=(),
+            out=out,
+            previous=Results.load(out) if out is not None and out.exists() else None,
+            progress=progress,
+        )
+
+
+@dataclass(frozen=True)
+class OnBoard:
+    """A board over SSH, by its name in the inventory or its address. It takes one job at a time."""
+
+    board: str
+    runtime: str
+    threads: int
+    folder: Path
+    say: Callable[[str], None]
+
+    @property
+    def name(self) -> str:
+        return f"{self.runtime} on {self.board}"
+
+    def measure(self, path: Path, pause: Pause) -> Measurement:  # noqa: ARG002 (others work on)
+        """As `edgecnn benchmark --on` does; see `Target`."""
+        return _only_row(self._job([path], "quick", self.folder / "measured.json"), path)
+
+    def compare(
+        self,
+        paths: Sequence[Path],
+        out: Path,
+        pause: Pause,  # noqa: ARG002
+        progress: Progress = silent,  # noqa: ARG002
+    ) -> Results:
+        """All files in one job there; see `Target`."""
+        return self._job(paths, "quick", out)
+
+    def _job(self, paths: Sequence[Path], profile: str, out: Path) -> Results:
+        from edgecnn.boards import inventory
+        from edgecnn.boards.queue import Queue
+        from edgecnn.boards.remote import Job
+        from edgecnn.formats.check import digest_of
+
+        (board,) = inventory.choose([self.board])
+        words = ("--runtimes", self.runtime, "--threads", str(self.threads), "--profile", profile)
+        job = Job({digest_of(path)[0]: path for path in paths}, words)
+        queue = Queue.open()
+        try:
+            return asyncio.run(_on_board(queue, board, job, out, self.say))
+        finally:
+            queue.close()
+
+
+async def _on_board(
+    queue: Any, board: Any, job: Any, out: Path, say: Callable[[str], None]
+) -> Results:
+    from edgecnn.boards.remote import measure
+
+    async with queue.held(board, job, out) as ticket:
+        results = await measure(board, job, out, say)
+        ticket.done(results)
+        return results
+
+
+def check_board(name: str) -> None:
+    """Raise InputError for a name that is not one board's."""
+    from edgecnn.boards import inventory
+
+    boards = inventory.choose([name])
+    if len(boards) != 1:
+        raise InputError(
+            f"--on takes one board, {name!r} stands for {len(boards)}",
+            hint="a search measures every file at one place",
+        )
+
+
+def _only_row(results: Results, path: Path) -> Measurement:
+    rows = [row for row in results.measurements if row.artifact.name == path.name]
+    if not rows:
+        raise MeasuringError(f"{path.name}: nothing was measured")
+    row = rows[-1]
+    if row.status != "ok" or row.latency is None:
+        raise MeasuringError(
+            f"{row.configuration}: {row.error or '; '.join(row.reasons) or row.status}",
+            hint=row.hint or "",
+        )
+    return row

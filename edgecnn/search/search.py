@@ -1,0 +1,305 @@
+"""The search: hand out trials, measure what comes back, choose, and train the winner."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgecnn import scratch
+from edgecnn.claims import exclusive
+from edgecnn.data.base import Dataset
+from edgecnn.errors import InputError
+from edgecnn.files import atomic_path
+from edgecnn.measurements import Measurement
+from edgecnn.progress import Progress, silent
+from edgecnn.registry import check_trained
+from edgecnn.search.crew import Crew, Event, hired
+from edgecnn.search.finish import Job, finish
+from edgecnn.search.measuring import Here, MeasuringError, OnBoard, Target, check_board
+from edgecnn.search.outcome import Outcome
+from edgecnn.search.pruning import Course, is_hopeless
+from edgecnn.search.settings import Settings, claim_folder
+from edgecnn.search.space import Space
+from edgecnn.search.study import Study
+from edgecnn.search.trial import without_test
+from edgecnn.search.trials import Measured
+from edgecnn.training.recipe import default_epochs, recipe_for
+
+TICK_SECS = 1.0
+
+
+def search(
+    settings: Settings,
+    space: Space,
+    dataset: Dataset,
+    out: Path,
+    *,
+    force: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    on_end: Callable[[Outcome], None] = lambda _: None,
+    progress: Progress = silent,
+    database: str | None = None,
+) -> Outcome:
+    """Search for the network that fits; everything lies in `out` and in the database.
+
+    `dataset` is what `settings.data` names. Trials see its training and validation splits alone;
+    the winner is trained once more and tested once. `on_end` gets the outcome, also that of a
+    search that is interrupted. Interrupted (KeyboardInterrupt) or killed, the
+    same call resumes: finished trials are in the database, those under way are tried again.
+
+    Raises InputError for settings that make no sense or of another search in `out`, and for a
+    network that cannot be trained as its paper has it; ClusterError for workers that are not there.
+    """
+    check_trained(settings.model)
+    without_test(dataset)
+    if settings.on:
+        check_board(settings.on)
+    record = settings.record(space, dataset.sha256)
+    with exclusive(out), scratch.folder() as folder:
+        study = Study(
+            claim_folder(out, record, force=force),
+            space,
+            settings.wanted,
+            seed=settings.seed,
+            sampler=settings.sampler,
+            address=database,
+        )
+        try:
+            again = study.take_up()
+            if again:
+                say(f"{again} trials of an interrupted search are tried again")
+            target = _target(settings, folder, say)
+            job = Job(settings, space, dataset, out, target, progress)
+            run = _Run(job, study, say)
+            try:
+                run.all_trials()
+            except BaseException:
+                study.take_up()
+                so_far = run.outcome(interrupted=True)
+                so_far.save(out)
+                on_end(so_far)
+                raise
+            outcome = finish(run.outcome(), job)
+            outcome.save(out)
+            on_end(outcome)
+            return outcome
+        finally:
+            study.close()
+
+
+@dataclass
+class _Going:
+    """A trial under way."""
+
+    number: int
+    first: bool
+    attempt: str = ""
+    accuracies: list[float] = field(default_factory=list)
+    macs: float | None = None
+    ended: str = ""
+    """Why it was asked to stop."""
+
+
+class _Run:
+    """One process's part of a search."""
+
+    def __init__(self, job: Job, study: Study, say: Callable[[str], None]) -> None:
+        settings, dataset = job.settings, job.dataset
+        self._settings, self._space, self._dataset = settings, job.space, dataset
+        self._target, self._progress = job.target, job.progress
+        self._study, self._say = study, say
+        self._going: dict[str, _Going] = {}
+        self._spent = 0
+        self._files = job.out / "trials"
+        own = recipe_for(settings.model)
+        self._epochs = (
+            settings.epochs
+            or own.epochs
+            or default_epochs(len(dataset["train"]), own.batch_size, own.most_epochs)
+        )
+        self._began = time.monotonic()
+
+    def all_trials(self) -> None:
+        """Until as many as were asked for are done, or the time is over."""
+        self._count()
+        if self._spent >= self._settings.trials:
+            return
+        cluster = self._settings.cluster
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        own = 0 if cluster.address else max(1, cores // cluster.workers)
+        threads = self._settings.trial_threads or own
+        if cluster.open_to_others:
+            self._say(
+                f"{cluster.target} is not encrypted: whoever is on that network can run code on "
+                "its workers; --tls-ca, --tls-cert and --tls-key make it safe"
+            )
+        self._files.mkdir(parents=True, exist_ok=True)
+        with hired(cluster, threads) as crew:
+            while self._hand_out(crew) or crew.running:
+                event = crew.next(TICK_SECS)
+                if event is not None and event.token in self._going:
+                    self._handle(crew, event)
+        self._progress("trials", self._spent, self._spent, "")
+
+    def outcome(self, *, interrupted: bool = False) -> Outcome:
+        """What is known by now."""
+        return Outcome(
+            settings=self._settings,
+            space=self._space,
+            target=self._target.name,
+            trials=tuple(self._study.trials()),
+            importances={
+                name: self._study.importances(name) for name in self._settings.wanted.objectives
+            },
+            epochs=self._epochs,
+            interrupted=interrupted,
+            seconds=time.monotonic() - self._began,
+        )
+
+    def _count(self) -> None:
+        self._spent = sum(each.counts for each in self._study.trials())
+
+    def _hand_out(self, crew: Crew) -> int:
+        """Give every free worker a trial; how many were given."""
+        given = 0
+        limit = self._settings.timeout_secs
+        late = limit is not None and time.monotonic() - self._began > limit
+        while (
+            not late
+            and crew.running < max(1, crew.size)
+            and self._spent + crew.running < self._settings.trials
+        ):
+            number, values, first = self._study.ask()
+            drawn = self._space.drawn(values)
+            token = f"{number}-{secrets.token_hex(6)}"
+            self._going[token] = _Going(number, first)
+            crew.submit(
+                {
+                    "token": token,
+                    "model": self._settings.model,
+                    "data": {**self._settings.data.to_dict(), "sha256": self._dataset.sha256},
+                    "drawn": {
+                        "network": dict(drawn.network),
+                        "recipe": dict(drawn.recipe),
+                        "input_size": drawn.input_size,
+                    },
+                    "epochs": self._epochs,
+                    "seed": self._settings.seed,
+                    "target": self._settings.file_target,
+                    "runtime": self._settings.runtime,
+                    "cwd": str(Path.cwd()),
+                }
+            )
+            given += 1
+        return given
+
+    def _handle(self, crew: Crew, event: Event) -> None:
+        if event.message is not None:
+            self._heard(crew, event.token, event.message)
+            return
+        going = self._going.pop(event.token)
+        if event.lost:
+            again = self._study.lose(going.number, event.lost)
+            self._tell(going, f"lost ({event.lost}); {'tried again' if again else 'given up'}")
+        elif event.answer is not None:
+            self._answered(crew, going, event.answer)
+        self._count()
+        self._progress("trials", self._spent, self._settings.trials, "")
+
+    def _heard(self, crew: Crew, token: str, message: Mapping[str, Any]) -> None:
+        going = self._going[token]
+        if message["attempt"] != going.attempt:  # the scheduler may start a task once more
+            going.attempt, going.accuracies = str(message["attempt"]), []
+        if message["event"] == "built":
+            going.macs = message["macs"]
+            self._study.note(going.number, "macs", message["macs"])
+            self._study.note(going.number, "weights", message["parameters"])
+        elif message["event"] == "epoch":
+            going.accuracies.append(float(message["accuracy"]))
+            self._study.note(going.number, "accuracies", going.accuracies)
+            self._progress(
+                "trials",
+                self._spent,
+                self._settings.trials,
+                f"trial {going.number}: epoch {message['epoch']}/{self._epochs}, "
+                f"validation accuracy {message['accuracy']:.2%}",
+            )
+            self._consider(crew, token, going)
+
+    def _consider(self, crew: Crew, token: str, going: _Going) -> None:
+        if self._settings.pruning == "none" or going.first or going.ended:
+            return
+        course = Course(tuple(going.accuracies), going.macs)
+        if is_hopeless(course, self._study.courses(going.number), self._epochs):
+            done = len(going.accuracies)
+            going.ended = (
+                f"behind epoch {done} its best validation accuracy, {course.best(done):.2%}, was "
+                "below the median of the trials that cost no more"
+            )
+            crew.stop(token)
+
+    def _answered(self, crew: Crew, going: _Going, answer: Mapping[str, Any]) -> None:
+        number = going.number
+        if answer["event"] == "stopped":
+            self._study.prune(number, going.ended)
+            self._tell(going, f"ended early: {going.ended}")
+            return
+        if answer["event"] == "failed":
+            self._failed(going, answer["error"], answer.get("hint", ""))
+            return
+        self._study.note(number, "accuracies", answer["accuracies"])
+        path = self._files / f"{number:04d}{Path(answer['name']).suffix}"
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(answer["content"])
+        try:
+            row = self._target.measure(path, crew.paused)
+        except MeasuringError as error:
+            self._failed(going, error.message, error.hint)
+            return
+        measured = _measured(answer, row)
+        self._study.complete(number, measured)
+        self._tell(
+            going,
+            f"{measured.accuracy:.2%} on validation, {measured.latency_ms:.3g} ms, "
+            f"{measured.size_bytes / 1e3:.1f} kB",
+        )
+
+    def _failed(self, going: _Going, error: str, hint: str) -> None:
+        self._study.fail(going.number, error)
+        if going.first:
+            raise InputError(
+                f"the first trial, {self._settings.model} as it is, failed: {error}", hint=hint
+            )
+        self._tell(going, f"failed: {error}")
+
+    def _tell(self, going: _Going, what: str) -> None:
+        self._say(f"trial {going.number}: {what}")
+
+
+def _measured(answer: Mapping[str, Any], row: Measurement) -> Measured:
+    assert row.latency is not None
+    low, high = row.latency.ci95 or (None, None)
+    return Measured(
+        accuracy=answer["accuracy"],
+        latency_ms=row.latency.p50,
+        size_bytes=row.artifact.size_bytes,
+        memory_bytes=row.memory["peak_rss_bytes"],
+        accuracy_low=answer["accuracy_low"],
+        accuracy_high=answer["accuracy_high"],
+        latency_low_ms=low,
+        latency_high_ms=high,
+        verdict=row.verdict or "",
+        metric=answer["metric"],
+        samples=answer["samples"],
+    )
+
+
+def _target(settings: Settings, folder: Path, say: Callable[[str], None]) -> Target:
+    if settings.on:
+        return OnBoard(settings.on, settings.runtime, settings.threads, folder, say)
+    return Here(settings.runtime, settings.threads, settings.protocol, settings.final_protocol)

@@ -1,0 +1,379 @@
+"""What a search may choose from: parameters with their ranges, and what the first trial takes.
+
+A network declares its own space as data (`SPACE` in its module), that of the training in
+`training.space`. A TOML file or `--set` changes single parameters:
+
+    [width]
+    low = 0.25
+    high = 1.0
+    step = 0.25
+
+    [kernel]
+    choices = [3, 5]
+
+    [dropout]
+    fixed = 0.2
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.data.base import Dataset
+from edgecnn.errors import InputError
+from edgecnn.files import read_text_file
+from edgecnn.registry import DETECTORS, MODELS, SEQUENCE_MODELS, unknown_name
+from edgecnn.training.network import input_shape
+from edgecnn.training.recipe import recipe_for
+from edgecnn.training.space import MULTIPLES, recipe_changes, recipe_fields, recipe_space
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Value = bool | int | float | str | None
+MAX_BYTES = 1 << 20
+MOST_CHOICES = 1_000
+INPUT_SIZE = "input_size"
+_KEYS = ("low", "high", "step", "log", "choices", "fixed", "first")
+_RANGE = re.compile(r"(?P<low>.+?)\.\.(?P<high>[^:]+)(?::(?P<step>[^:]+))?")
+_RESERVED = ("input_shape", "num_classes", "vocabulary_size", "auxiliary_heads", "epochs")
+"""Decided by the data and the command, never by a space."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One of several `choices`, or a number from `low` to `high`; `first` is the first trial's.
+
+    Whole numbers stay whole. `log` draws on a logarithmic scale.
+    """
+
+    name: str
+    first: Value
+    choices: tuple[Value, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    step: float | None = None
+    log: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether a range is of whole numbers."""
+        numbers = (self.low, self.high, *(() if self.step is None else (self.step,)))
+        return not self.choices and all(isinstance(each, int) for each in numbers)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether there is nothing to choose."""
+        return len(self.choices) == 1 if self.choices else self.low == self.high
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        """As Optuna takes it."""
+        from optuna import distributions
+
+        if self.choices:
+            return distributions.CategoricalDistribution(self.choices)
+        if self.whole:
+            step = 1 if self.step is None else int(self.step)
+            return distributions.IntDistribution(int(self.low), int(self.high), self.log, step)
+        return distributions.FloatDistribution(self.low, self.high, self.log, self.step)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a space is written."""
+        if self.choices:
+            return {"choices": list(self.choices), "first": self.first}
+        found: dict[str, Any] = {"low": self.low, "high": self.high, "first": self.first}
+        if self.step is not None:
+            found["step"] = self.step
+        return {**found, "log": True} if self.log else found
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A trial's values, sorted by who takes them."""
+
+    network: Mapping[str, Value]
+    recipe: Mapping[str, Any]
+    input_size: int | None
+
+
+@dataclass(frozen=True)
+class Space:
+    """The parameters of a search for `model`."""
+
+    model: str
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def searched(self) -> tuple[Parameter, ...]:
+        """Those with something to choose."""
+        return tuple(each for each in self.parameters if not each.fixed)
+
+    def first(self) -> dict[str, Value]:
+        """The first trial's values of what is searched."""
+        return {each.name: each.first for each in self.searched}
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """What is searched, as Optuna takes it."""
+        return {each.name: each.distribution for each in self.searched}
+
+    def drawn(self, values: Mapping[str, Any]) -> Drawn:
+        """`values` of a trial and the fixed ones, sorted."""
+        whole = {each.name: each.first for each in self.parameters} | dict(values)
+        size = whole.pop(INPUT_SIZE, None)
+        own = set(network_parameters(self.model))
+        network = {name: value for name, value in whole.items() if name in own}
+        rest = {name: value for name, value in whole.items() if name not in own}
+        return Drawn(network, recipe_changes(self.model, rest), None if size is None else int(size))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a space is written, for records."""
+        return {each.name: each.to_dict() for each in self.parameters}
+
+
+def space_for(
+    model: str,
+    data: Dataset,
+    *,
+    file: Path | None = None,
+    changes: Sequence[str] = (),
+) -> Space:
+    """The space of a network on data, changed by a TOML file and by `name=values` texts.
+
+    Raises InputError for parameters that neither the network nor its training has, values that
+    make no range, and a space in which nothing is left to choose.
+    """
+    own = network_space(model)
+    size = _sizes(model, data)
+    raw: dict[str, Any] = {**own, **recipe_space(model), **size}
+    known = (
+        *network_parameters(model),
+        *recipe_fields(model),
+        *MULTIPLES,
+        *([INPUT_SIZE] if size else []),
+    )
+    known = tuple(name for name in known if name not in _RESERVED)
+    given = {**(read_file(file) if file else {}), **read_changes(changes)}
+    for name, values in given.items():
+        if name not in known:
+            raise unknown_name("parameter of the space", name, dict.fromkeys(known))
+        raw[name] = {**({"first": raw[name]["first"]} if name in raw else {}), **values}
+    for literal, multiple in (("learning_rate", "rate"), ("weight_decay", "decay")):
+        if literal in given and multiple not in given:
+            raw.pop(multiple, None)
+    space = Space(model, tuple(parameter(name, values) for name, values in raw.items()))
+    for each in space.parameters:
+        _check_kind(model, each)
+    if not space.searched:
+        raise InputError(
+            "the space is empty: no parameter has more than one value",
+            hint="widen one in the TOML file or with --set name=low..high",
+        )
+    return space
+
+
+def _check_kind(model: str, parameter: Parameter) -> None:
+    """Raise InputError for values of another kind than the network or its recipe takes."""
+    name = parameter.name
+    values = parameter.choices or (parameter.low, parameter.high)
+    if name in MULTIPLES or name == INPUT_SIZE:
+        bad = [each for each in values if not _is_finite(each) or float(each or 0) <= 0]
+        if bad:
+            raise InputError(f"{name}: expected numbers above 0, received: {bad[0]!r}")
+        return
+    if name not in network_parameters(model):
+        for each in values:
+            recipe_for(model, **{name: each})
+        return
+    default = inspect.signature(_builder(model)).parameters[name].default
+    kinds = (int, float) if isinstance(default, (int, float)) else (type(default),)
+    bad = [each for each in values if not isinstance(each, kinds) or isinstance(each, bool)]
+    whole = isinstance(default, int)
+    bad += [each for each in values if whole and isinstance(each, float) and each % 1]
+    if bad:
+        raise InputError(f"{name}: {bad[0]!r} is not of the kind of the network's own {default!r}")
+
+
+def network_space(model: str) -> Mapping[str, Any]:
+    """The space that a network declares; empty where it has none."""
+    import sys
+
+    builder = _builder(model)
+    module = sys.modules[inspect.unwrap(builder).__module__]
+    several = getattr(module, "SPACES", None)
+    own = several.get(model) if isinstance(several, Mapping) else getattr(module, "SPACE", None)
+    return own if isinstance(own, Mapping) else {}
+
+
+def network_parameters(model: str) -> tuple[str, ...]:
+    """The arguments of a network's build function that a space may name."""
+    names = inspect.signature(_builder(model)).parameters
+    return tuple(name for name in names if name not in _RESERVED)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """A space's TOML file. Raises InputError for anything else."""
+    try:
+        found = tomllib.loads(read_text_file(path, limit=MAX_BYTES))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: no valid TOML ({error})", hint="correct it") from error
+    for name, values in found.items():
+        if not isinstance(values, Mapping):
+            raise InputError(
+                f"{path}: {name} is no table",
+                hint=f"as in [{name}] with low and high, choices, or fixed",
+            )
+    return found
+
+
+def read_changes(texts: Iterable[str]) -> dict[str, Any]:
+    """`name=3,5,7`, `name=0.1..0.9`, `name=16..64:16`, `name=1e-4..1e-2:log`, `name=0.2`."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, sign, values = text.partition("=")
+        name, values = name.strip(), values.strip()
+        if not sign or not name or not values:
+            raise InputError(
+                f"--set takes name=values, received: {text!r}",
+                hint="as in width=0.25..1.0, kernel=3,5 or dropout=0.2",
+            )
+        bounds = _RANGE.fullmatch(values)
+        if bounds and all(_is_number(bounds[each]) for each in ("low", "high")):
+            found[name] = {"low": _value(bounds["low"]), "high": _value(bounds["high"])}
+            if bounds["step"] == "log":
+                found[name]["log"] = True
+            elif bounds["step"]:
+                found[name]["step"] = _value(bounds["step"])
+        elif "," in values:
+            found[name] = {"choices": [_value(part) for part in values.split(",") if part.strip()]}
+        else:
+            found[name] = {"fixed": _value(values)}
+    return found
+
+
+def parameter(name: str, values: Mapping[str, Any]) -> Parameter:
+    """A parameter as a space writes it; the first trial's value is moved into the range.
+
+    Raises InputError for keys, types and ranges that make no sense.
+    """
+    for key in values:
+        if key not in _KEYS:
+            raise unknown_name(f"key of {name}", str(key), _KEYS)
+    forms = [key for key in ("choices", "fixed", "low") if key in values]
+    if len(forms) != 1 or ("high" in values) != ("low" in values):
+        raise InputError(
+            f"{name}: expected choices, fixed, or low with high, received: "
+            f"{', '.join(values) or 'nothing'}"
+        )
+    if "fixed" in values:
+        _check(name, values["fixed"])
+        return Parameter(name, values["fixed"], (values["fixed"],))
+    if "choices" in values:
+        return _choice(name, values)
+    return _range(name, values)
+
+
+def _choice(name: str, values: Mapping[str, Any]) -> Parameter:
+    choices = values["choices"]
+    if not isinstance(choices, (list, tuple)) or not 0 < len(choices) <= MOST_CHOICES:
+        raise InputError(f"{name}: expected a list of choices that is not empty")
+    for each in choices:
+        _check(name, each)
+    distinct = tuple(dict.fromkeys(choices))
+    first = values.get("first")
+    if first in distinct:
+        return Parameter(name, first, distinct)
+    near = distinct[0]
+    if _is_finite(first) and all(map(_is_finite, distinct)):
+        near = min(distinct, key=lambda each: abs(each - first))
+    return Parameter(name, near, distinct)
+
+
+def _range(name: str, values: Mapping[str, Any]) -> Parameter:
+    low, high, step = values["low"], values["high"], values.get("step")
+    log = values.get("log", False)
+    numbers = [low, high, *([] if step is None else [step])]
+    if not isinstance(log, bool) or not all(map(_is_finite, numbers)):
+        raise InputError(f"{name}: low, high and step are numbers, log is true or false")
+    if low > high:
+        raise InputError(f"{name}: no number lies between {low:g} and {high:g}", hint="swap them")
+    if step is not None and step <= 0:
+        raise InputError(f"{name}: a step is above 0, received: {step:g}")
+    if log and (low <= 0 or step is not None):
+        raise InputError(f"{name}: a logarithmic range begins above 0 and has no step")
+    if not all(isinstance(each, int) for each in numbers):
+        low, high = float(low), float(high)
+        step = None if step is None else float(step)
+    if step is not None:
+        high = low + math.floor((high - low) / step + 1e-9) * step
+        high = high if isinstance(high, int) else round(high, 12)
+    first = values.get("first", low)
+    if not _is_finite(first):
+        raise InputError(f"{name}: first is a number, received: {first!r}")
+    first = min(max(first, low), high)
+    if step is not None:
+        first = low + round((first - low) / step) * step
+    first = round(first) if isinstance(low, int) else round(float(first), 12)
+    return Parameter(name, first, (), low, high, step, log)
+
+
+def _check(name: str, value: Any) -> None:
+    if not (value is None or isinstance(value, (bool, str)) or _is_finite(value)):
+        raise InputError(f"{name}: a value is a number, a text or true/false, received: {value!r}")
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_number(text: str) -> bool:
+    return _is_finite(_value(text))
+
+
+def _value(text: str) -> Any:
+    """A number, true, false or null as JSON writes them; any other text is itself."""
+    text = text.strip()
+    try:
+        found = json.loads(text)
+    except ValueError:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return found if not isinstance(found, (list, dict)) else text
+
+
+def _sizes(model: str, data: Dataset) -> dict[str, Any]:
+    """Sides of images to choose from: half, three quarters and all of the usual one."""
+    if data.modality != "image":
+        return {}
+    usual = _usual_side(model, data)
+    smallest = int(getattr(inspect.getmodule(_builder(model)), "SMALLEST", 1))
+    multiple = 32 if model in DETECTORS.names() else 4
+    sides = {multiple * round(usual * share / multiple) for share in (0.5, 0.75)}
+    choices = sorted({side for side in sides if smallest <= side < usual} | {usual})
+    return {INPUT_SIZE: {"choices": choices, "first": usual}}
+
+
+def _usual_side(model: str, data: Dataset) -> int:
+    if model in DETECTORS.names():
+        return int(inspect.signature(_builder(model)).parameters["input_shape"].default[0])
+    return int(input_shape(model, data)[0])
+
+
+def _builder(model: str) -> Any:
+    if model in SEQUENCE_MODELS.names():
+        raise InputError(
+            f"{model} answers with sequences: a search is for classifiers and detectors",
+            hint="edgecnn models lists them",
+        )
+    table = DETECTORS if model in DETECTORS.names() else MODELS
+    return table.load(model)

@@ -1,0 +1,267 @@
+"""`edgecnn search` with real trainings, real Dask workers, a real runtime and a real database."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from edgecnn.benchmarking.protocol import resolve
+from edgecnn.cli import invoke
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.errors import InputError
+from edgecnn.search.page import render
+from edgecnn.search.search import search
+from edgecnn.search.settings import DataName, Settings
+from edgecnn.search.space import space_for
+from edgecnn.search.trial import without_test
+from edgecnn.search.trials import Wanted
+
+EDGECNN = [sys.executable, "-c", "from edgecnn.cli import main; main()"]
+SMALL = (
+    "search", "--model", "simple", "--data", "digits", "--set", "width=0.25,0.5",
+    "--set", "dropout=0.0", "--set", "kernel=3", "--epochs", "1", "--final-epochs", "1",
+    "--max-drop", "100",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EDGECNN_DB", str(tmp_path / "results.db"))
+    return tmp_path / "results.db"
+
+
+def started(*arguments: str, **more) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*EDGECNN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
+    )
+
+
+def trial_processes(of: int) -> list[psutil.Process]:
+    """The processes of trials among the descendants of a process."""
+    found = []
+    for each in psutil.Process(of).children(recursive=True):
+        try:
+            if "edgecnn.search.trial" in each.cmdline():
+                found.append(each)
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_for(condition, secs: float = 600.0):
+    deadline = time.monotonic() + secs
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    pytest.fail("what was waited for did not come")
+
+
+def states(database: Path) -> list[str]:
+    with sqlite3.connect(database) as connection:
+        return [row[0] for row in connection.execute("SELECT state FROM trials ORDER BY number")]
+
+
+def epochs_noted(database: Path) -> bool:
+    if not database.exists():
+        return False
+    try:
+        with sqlite3.connect(database) as connection:
+            query = "SELECT count(*) FROM trial_user_attributes WHERE key = 'accuracies'"
+            return bool(connection.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:
+        return False
+
+
+def test_a_search_trains_converts_measures_and_tests_the_winner_once(digits, tmp_path: Path):
+    out = tmp_path / "out"
+    brief = resolve("quick", processes=1, min_secs=0.02, max_secs=1.0)
+    settings = Settings(
+        "simple", DataName("digits"), Wanted(max_drop=100), trials=1, epochs=1, final_epochs=1,
+        protocol=brief, final_protocol=brief,
+    )  # fmt: skip
+    space = space_for("simple", digits, changes=("width=0.25,0.5", "dropout=0.0"))
+    said: list[str] = []
+    outcome = search(settings, space, digits, out, say=said.append)
+    (trial,) = outcome.trials
+    assert trial.measured is not None
+    assert trial.measured.latency_ms > 0
+    assert trial.measured.memory_bytes > 1e6
+    assert len(trial.accuracies) == 1
+    assert trial.macs > 0
+    assert outcome.winner is not None
+    assert outcome.winner.split == "test"
+    assert outcome.winner.test.n == len(digits["test"])
+    assert said == [f"trial 0: {trial.accuracy:.2%} on validation, {trial.p50:.3g} ms, 17.9 kB"]
+    assert "<svg" in render(outcome)
+    assert json.loads((out / "answer.json").read_text())["winner"]["trial"] == 0
+    assert load_artifact(outcome.winner.artifact).manifest.recipe == "static_int8"
+    trained = load_artifact(outcome.winner.model).manifest
+    assert trained.training["network_options"]["width"] == 0.5  # the nearest to the network's own
+
+
+@pytest.mark.slow
+def test_the_same_command_resumes_and_another_is_refused(tmp_path: Path, capsys):
+    out = tmp_path / "out"
+    assert invoke([*SMALL, "--trials", "1", "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "trained once more and tested once: top1" in said.out
+    assert "<svg" in (out / "report.html").read_text()
+    assert invoke([*SMALL, "--trials", "2", "--out", str(out)]) == 0
+    assert "trial 0:" not in capsys.readouterr().err  # it is there already
+    assert invoke([*SMALL, "--trials", "1", "--seed", "1", "--out", str(out)]) == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_nothing_within_the_limits_is_an_answer_with_the_nearest(tmp_path: Path, capsys):
+    out = tmp_path / "out"
+    code = invoke([*SMALL, "--trials", "2", "--max-size", "1kB", "--out", str(out)])
+    said = capsys.readouterr()
+    assert code == 1
+    assert "nothing keeps the limits: size of at most 1 kB" in said.out
+    assert re.search(r"nearest: trial \d .* kB, [\d,]+% larger than allowed", said.out)
+    assert not list(out.glob("*.keras"))
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_one_trial_and_no_result(tmp_path: Path, own_database: Path):
+    out = tmp_path / "out"
+    process = started(*SMALL, "--trials", "3", "--workers", "2", "--out", str(out))
+    (first, *_) = wait_for(lambda: trial_processes(process.pid))
+    wait_for(lambda: epochs_noted(own_database))
+    worker = first.parent()
+    assert worker is not None
+    worker.send_signal(signal.SIGKILL)
+    _, err = process.communicate(timeout=1_200)
+    assert process.returncode == 0, err
+    assert err.count("lost (") == 1
+    assert "tried again" in err
+    found = states(own_database)
+    assert found.count("COMPLETE") == 3
+    assert found.count("FAIL") == 1
+    assert not psutil.pid_exists(first.pid) or first.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.slow
+def test_a_killed_client_resumes_where_it_was(tmp_path: Path, own_database: Path):
+    out = tmp_path / "out"
+    arguments = [*SMALL, "--trials", "3", "--out", str(out)]
+    process = started(*arguments)
+    wait_for(lambda: own_database.exists() and epochs_noted(own_database))
+    wait_for(lambda: "COMPLETE" in states(own_database))
+    (trial, *_) = wait_for(lambda: trial_processes(process.pid))
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=600)
+    wait_for(lambda: not psutil.pid_exists(trial.pid))  # nothing works on for nobody
+    assert states(own_database).count("RUNNING") == 1
+    done = subprocess.run([*EDGECNN, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1 trials of an interrupted search are tried again" in done.stderr
+    found = states(own_database)
+    assert (found.count("COMPLETE"), found.count("FAIL"), found.count("RUNNING")) == (3, 1, 0)
+
+
+@pytest.mark.slow
+def test_an_interrupted_search_tells_the_best_so_far(tmp_path: Path, own_database: Path):
+    out = tmp_path / "out"
+    process = started(*SMALL, "--trials", "5", "--out", str(out))
+    wait_for(lambda: own_database.exists() and epochs_noted(own_database))
+    wait_for(lambda: "COMPLETE" in states(own_database))
+    running = wait_for(lambda: trial_processes(process.pid))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in err
+    answer = json.loads((out / "answer.json").read_text())
+    assert answer["sentences"][0].startswith("interrupted; best so far: trial 0")
+    assert (out / "report.html").exists()
+    wait_for(lambda: not any(each.is_running() for each in running))
+
+
+@pytest.mark.slow
+def test_a_trial_whose_process_dies_is_tried_again(tmp_path: Path, own_database: Path):
+    out = tmp_path / "out"
+    process = started(*SMALL, "--trials", "2", "--out", str(out))
+    (trial, *_) = wait_for(lambda: trial_processes(process.pid))
+    trial.send_signal(signal.SIGKILL)
+    _, err = process.communicate(timeout=1_200)
+    assert process.returncode == 0, err
+    assert "its process was ended by SIGKILL" in err
+    assert states(own_database).count("COMPLETE") == 2
+
+
+@pytest.mark.slow
+def test_a_cluster_over_tls_takes_trials(tmp_path: Path):
+    from distributed import LocalCluster
+    from distributed.security import Security
+
+    security = Security.temporary()
+    files = {}
+    for name, text in (("ca", security.tls_ca_file), ("cert", security.tls_client_cert),
+                       ("key", security.tls_client_key)):  # fmt: skip
+        files[name] = tmp_path / f"{name}.pem"
+        files[name].write_text(text)
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, host="127.0.0.1", protocol="tls", security=security,
+        dashboard_address=None, memory_limit=0, silence_logs=50,
+    ) as cluster:  # fmt: skip
+        address = cluster.scheduler_address
+        tls = [f"--tls-{name}={path}" for name, path in files.items()]
+        arguments = [*EDGECNN, *SMALL, "--trials", "1", "--cluster", address]
+        done = subprocess.run(
+            [*arguments, *tls, "--out", str(tmp_path / "out")],
+            capture_output=True, text=True, check=False, env={**os.environ},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--set", "widht=0.5..1"], 2, "unknown parameter of the space 'widht'"),
+        (["--set", "width=1..0.5"], 2, "no number lies between"),
+        (["--max-latency", "soon"], 2, "--max-latency"),
+        (["--objectives", "speed"], 2, "unknown objective"),
+        (["--trials", "0"], 2, "--trials"),
+        (["--on", "rpi5"], 2, "rpi5"),
+        (["--cluster", "scheduler"], 2, "no address of a scheduler"),
+        (["--space", "no.toml"], 2, "no.toml"),
+        (["--model", "resent8"], 2, "unknown model 'resent8'"),
+        (["--model", "convs2s"], 2, "for classifiers and detectors"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_runs(
+    arguments, code: int, said: str, tmp_path: Path, capsys, monkeypatch
+):
+    monkeypatch.setenv("EDGECNN_HOME", str(tmp_path / "home"))
+    assert invoke([*SMALL, *arguments, "--out", str(tmp_path / "out")]) == code
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out" / "answer.json").exists()
+
+
+def test_the_space_can_be_looked_at(capsys):
+    assert invoke([*SMALL, "--list-space"]) == 0
+    said = capsys.readouterr().out
+    assert "width: {'choices': [0.25, 0.5]" in said
+    assert "augment:" in said
+
+
+def test_a_search_sees_no_test_split(digits):
+    seen = without_test(digits)
+    assert set(seen.splits) == {"train", "validation"}
+    assert seen["test"] is seen["validation"]
+    with pytest.raises(InputError, match="no validation split"):
+        without_test(seen.__class__(**{**vars(seen), "splits": {"train": seen["train"]}}))
