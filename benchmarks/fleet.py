@@ -56,6 +56,8 @@ DISK_MEGABYTES = 300
 MANY_BOARDS = 1_000
 RESTORE_SECS, CLIENT_MEGABYTES = 1.0, 300
 PAIRS = 15
+CLIENT_SECS = 3.0
+"""After so long another client takes the place of one that ended or was killed."""
 CLIENT = [sys.executable, "-c", "from edgecnn.cli import main; main()"]
 WORDS = ("--quick", "--processes", "1", "--runtimes", "litert:cpu")
 
@@ -65,6 +67,7 @@ def main() -> None:
     parser.add_argument("part", choices=["faults", "thousand", "paired"])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--secs", type=float, default=FAULT_SECS, help="of faults")
+    parser.add_argument("--most-secs", type=float, default=7_200.0, help="then it is given up")
     parser.add_argument("--boards", type=int, default=BOARDS)
     parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--pairs", type=int, default=PAIRS)
@@ -72,7 +75,9 @@ def main() -> None:
     options = parser.parse_args()
     known = json.loads(options.out.read_text()) if options.out.exists() else {}
     parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "faults": lambda: faults(options.boards, options.jobs, options.secs, options.seed),
+        "faults": lambda: faults(
+            options.boards, options.jobs, options.secs, options.most_secs, options.seed
+        ),
         "thousand": lambda: thousand(options.jobs),
         "paired": lambda: paired(options.pairs),
     }
@@ -127,7 +132,7 @@ class Seen:
                     )
 
 
-def faults(boards: int, jobs: int, secs: float, seed: int) -> dict[str, Any]:
+def faults(boards: int, jobs: int, secs: float, most_secs: float, seed: int) -> dict[str, Any]:
     """Everything goes wrong for a while; then the rest is worked off."""
     if not may_have_namespaces():
         raise SystemExit("network namespaces are needed: run it as root")
@@ -157,7 +162,7 @@ def faults(boards: int, jobs: int, secs: float, seed: int) -> dict[str, Any]:
             queue.close()
             seen = Seen()
             began = time.monotonic()
-            counted = _storm(machines, secs, random.Random(seed), seen)
+            counted = _storm(machines, (secs, most_secs), random.Random(seed), seen)
             took = time.monotonic() - began
             with open_database() as database:
                 found = database.jobs()
@@ -176,22 +181,32 @@ def faults(boards: int, jobs: int, secs: float, seed: int) -> dict[str, Any]:
 def _verdict(found: Any, sessions: Any, stored: Any, seen: Seen) -> dict[str, Any]:
     from edgecnn.boards.queue import read_document
 
-    lost = sum(job.state != "done" for job in found)
-    doubled = len(sessions) - sum(job.state == "done" for job in found)
+    states = Counter(job.state for job in found)
+    waiting = states["queued"] + states["taken"]
+    lost = len(found) - states["done"] - waiting
+    doubled = len(sessions) - states["done"]
     again = 0
     for job in found:
+        if job.digest not in stored:
+            continue
         _, work, _ = read_document(job.document)
         kept = {
             (run.started_at, run.load_ns)
             for row in stored[job.digest].measurements
             for run in row.runs
-        } if job.digest in stored else set()  # fmt: skip
+        }
         again += bool(seen.runs.get(work.name(""), set()) - kept) or len(kept) != 1
-    return {"lost": lost, "stored twice": doubled, "measured twice": again}
+    return {
+        "done": states["done"],
+        "still waiting": waiting,
+        "lost": lost,
+        "stored twice": doubled,
+        "measured twice": again,
+    }
 
 
-def _storm(  # noqa: C901 (one loop: clients, faults, the end)
-    machines: list[Machine], secs: float, rng: random.Random, seen: Seen
+def _storm(  # noqa: C901, PLR0912 (one loop: clients, faults, the end)
+    machines: list[Machine], limits: tuple[float, float], rng: random.Random, seen: Seen
 ) -> Counter[str]:
     """Two clients work the queue off while things go wrong; what went wrong, how often."""
     from edgecnn.store import open_database
@@ -199,6 +214,7 @@ def _storm(  # noqa: C901 (one loop: clients, faults, the end)
     counted: Counter[str] = Counter()
     over = threading.Event()
     clients: list[subprocess.Popen[bytes] | None] = [None, None]
+    again = [0.0, 0.0]
     busy = {machine.name: threading.Lock() for machine in machines}
 
     def watch() -> None:
@@ -207,16 +223,18 @@ def _storm(  # noqa: C901 (one loop: clients, faults, the end)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    ends = time.monotonic() + secs
+    ends, given_up = (time.monotonic() + secs for secs in limits)
     next_fault, healing = time.monotonic() + 5, []
     try:
         while True:
             with open_database() as database:
                 left = sum(job.state in ("queued", "taken") for job in database.jobs())
-            if not left:
+            if not left or time.monotonic() > given_up:
                 return counted
             for number, client in enumerate(clients):
-                if client is None or client.poll() is not None:
+                if client is not None and client.poll() is None:
+                    again[number] = time.monotonic() + CLIENT_SECS
+                elif time.monotonic() > again[number]:
                     clients[number] = subprocess.Popen(
                         [*CLIENT, "boards", "resume"],
                         stdout=subprocess.DEVNULL,

@@ -1,9 +1,10 @@
 """The test split of a data set in one file, `sent:FILE`: what another machine measures accuracy on.
 
-A zip: `index.json` says all that the data set is, `labels/SPLIT.npy` are the labels of every split,
-`samples/N.npy` or `texts.json` the samples of the one split that is measured. Images are decoded
-before they are sent: every machine gets the same pixels and needs no image library. The other
-splits have their counts and labels, so that the set is what it was; their samples stay at home.
+A zip: `index.json` says all that the data set is, `labels/SPLIT.npy` are the labels of every split.
+`samples/N.npy`, `samples/N-K.npy` for each named input, or `texts.json` are the samples of the one
+split that is measured. Images are decoded before they are sent: every machine gets the same pixels
+and needs no image library. The other splits have their counts and labels, so that the set is what
+it was; their samples stay at home.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ _NUMBERS = "buif"
 _SEND_AGAIN = "the file is damaged: remove it and send the data again"
 _UNREADABLE = (
     OSError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, SyntaxError,
-    RecursionError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
+    RecursionError, NotImplementedError, RuntimeError, AttributeError, zipfile.BadZipFile,
+    zlib.error,
 )  # fmt: skip
 
 
@@ -84,7 +86,7 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
     Raises InputError for a kind of data set that cannot be sent, and for one that is too large.
     """
     kind = next((name for name, known in _KINDS.items() if type(dataset) is known), None)
-    if kind is None or dataset.names_inputs:
+    if kind is None:
         raise InputError(
             f"data of this kind cannot be sent: {dataset.name}",
             hint="measure there without --data, or with data that lie there",
@@ -92,6 +94,7 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
     split = dataset["test"]
     name = next(key for key, value in dataset.splits.items() if value is split)
     texts = dataset.modality == "text"
+    inputs = sorted(split.samples[0]) if dataset.names_inputs and len(split) else []
     index = {
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
@@ -100,6 +103,7 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
         "split": name,
         "samples": len(split),
         "texts": texts,
+        "inputs": inputs,
         "truth": asdict(_truth(split)),
     }
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -111,20 +115,31 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
             return
         size = 0
         for number in range(len(split)):
-            sample = np.asarray(split.samples[number])
-            size += sample.nbytes
-            if sample.dtype.kind not in _NUMBERS:
-                raise InputError(f"samples of {sample.dtype} cannot be sent")
+            parts = _parts(split.samples[number], inputs)
+            size += sum(part.nbytes for part in parts)
+            for part in parts:
+                if part.dtype.kind not in _NUMBERS:
+                    raise InputError(f"samples of {part.dtype} cannot be sent")
             if size > MAX_UNPACKED_BYTES:
                 raise InputError(
                     f"the test split of {dataset.name} takes more than "
                     f"{MAX_UNPACKED_BYTES >> 30} GiB",
                     hint="measure on a part of it: --data with fewer samples",
                 )
-            _add(archive, _member(number), _npy(sample))
+            for name, part in zip(_members(number, inputs), parts, strict=True):
+                _add(archive, name, _npy(part))
             if number % PROGRESS_EVERY == 0:
                 progress("pack", number, len(split))
     progress("pack", len(split), len(split))
+
+
+def _parts(sample: Any, inputs: Sequence[str]) -> list[Any]:
+    """The arrays of a sample. Raises InputError for one that names other inputs than the first."""
+    if not inputs:
+        return [np.asarray(sample)]
+    if sorted(sample) != list(inputs):
+        raise InputError("the samples name different inputs and cannot be sent")
+    return [np.asarray(sample[name]) for name in inputs]
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:
@@ -213,7 +228,9 @@ def _read(path: Path) -> Dataset:
             raise InputError(f"{path}: {count} samples, {len(labels)} labels", hint=_SEND_AGAIN)
         samples: Sequence[Any] = Absent(len(labels), name)
         if own:
-            samples = _samples(archive, path, count, texts=index["texts"] is True)
+            inputs = read_field(tuple[str, ...], index.get("inputs", ()), "inputs")
+            texts = index["texts"] is True
+            samples = _samples(archive, path, count, texts=texts, inputs=inputs)
         splits[name] = _split(kind, samples, labels.astype(np.int64), truth if own else _Truth())
     return replace(dataset, splits=splits, left_out=left_out)
 
@@ -289,8 +306,11 @@ class Absent(Sequence[Any]):
 class SentSamples(Sequence[Any]):
     """Samples that lie in the archive: indexing reads one, nothing is kept."""
 
-    def __init__(self, archive: zipfile.ZipFile, path: Path, count: int) -> None:
+    def __init__(
+        self, archive: zipfile.ZipFile, path: Path, count: int, inputs: tuple[str, ...]
+    ) -> None:
         self._archive = archive
+        self._inputs = inputs
         self._path = path
         self._count = count
         self._lock = Lock()
@@ -308,19 +328,22 @@ class SentSamples(Sequence[Any]):
             raise IndexError(f"sample {index} of {self._count}")
         try:
             with self._lock:
-                return _array(self._archive, _member(position))
+                parts = [_array(self._archive, name) for name in _members(position, self._inputs)]
         except _UNREADABLE as error:
             raise InputError(
                 f"{self._path}, sample {position}: damaged ({error})", hint=_SEND_AGAIN
             ) from error
+        return dict(zip(self._inputs, parts, strict=True)) if self._inputs else parts[0]
 
 
-def _samples(archive: zipfile.ZipFile, path: Path, count: int, *, texts: bool) -> Sequence[Any]:
+def _samples(
+    archive: zipfile.ZipFile, path: Path, count: int, *, texts: bool, inputs: tuple[str, ...]
+) -> Sequence[Any]:
     if not texts:
-        missing = {_member(number) for number in range(count)} - set(archive.namelist())
-        if missing:
-            raise InputError(f"{path}: {len(missing)} samples are missing", hint=_SEND_AGAIN)
-        return SentSamples(archive, path, count)
+        there = set(archive.namelist())
+        if not all(there.issuperset(_members(number, inputs)) for number in range(count)):
+            raise InputError(f"{path}: samples are missing", hint=_SEND_AGAIN)
+        return SentSamples(archive, path, count, inputs)
     words = parse_json(_bytes(archive, _TEXTS, MAX_INDEX_BYTES).decode(), str(path))
     found: tuple[str, ...] = read_field(tuple[str, ...], words, "texts")
     if len(found) != count:
@@ -335,8 +358,11 @@ def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
         raise InputError(f"{path} unpacks to {size / 1e9:.1f} GB", hint=_SEND_AGAIN)
 
 
-def _member(number: int) -> str:
-    return f"samples/{number:07}.npy"
+def _members(number: int, inputs: Sequence[str]) -> list[str]:
+    """The names of a sample's arrays."""
+    if not inputs:
+        return [f"samples/{number:07}.npy"]
+    return [f"samples/{number:07}-{place}.npy" for place in range(len(inputs))]
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -346,7 +372,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 def _npy(array: Any) -> bytes:
     out = io.BytesIO()
-    np.lib.format.write_array(out, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    np.lib.format.write_array(out, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
     return out.getvalue()
 
 

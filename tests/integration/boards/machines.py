@@ -162,7 +162,7 @@ class Fleet:
         environment: str, *, link: str = "",
     ) -> Machine:  # fmt: skip
         place = self.folder / name
-        (place / "home").mkdir(parents=True)
+        (place / "home").mkdir(parents=True, exist_ok=True)
         key = place / "host_key"
         make_key(key)
         (place / "config").write_text(
