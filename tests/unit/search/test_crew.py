@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edgecnn.errors import InputError
@@ -52,6 +56,80 @@ def test_a_local_cluster_is_encrypted_and_runs_what_it_is_given():
         assert found.running == 0
         address = found._local.scheduler_address
     assert address.startswith("tls://127.0.0.1:")
+
+
+def task(token: str) -> dict:
+    """A trial as the client hands it out; what is looked at here happens before it trains."""
+    data = {"name": "digits", "data_dir": "", "seed": 0, "strict": False, "classes": [],
+            "exif": "", "sha256": "another"}  # fmt: skip
+    drawn = {"network": {}, "recipe": {}, "input_size": None}
+    return {"token": token, "model": "simple", "data": data, "drawn": drawn, "epochs": 1,
+            "seed": 0, "target": "tflite:static_int8", "runtime": "litert:cpu",
+            "cwd": str(Path.cwd())}  # fmt: skip
+
+
+def heard(found, wanted):
+    """The next event for which `wanted` holds."""
+    for _ in range(600):
+        event = found.next(1.0)
+        if event is not None and wanted(event):
+            return event
+    pytest.fail("what was waited for did not come")
+
+
+def becomes(condition) -> None:
+    for _ in range(6_000):
+        if condition():
+            return
+        time.sleep(0.1)
+    pytest.fail("what was waited for did not come")
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_what_becomes_of_a_trial_that_is_stopped_killed_or_loses_its_worker():
+    with hired(Cluster(workers=1)) as found:
+
+        def started(token: str) -> int:
+            found.submit(task(token))
+            return heard(found, lambda event: event.message is not None).message["pid"]
+
+        def ended():
+            event = heard(found, lambda event: event.message is None)
+            assert found.running == 0
+            return event
+
+        first = started("stopped")
+        found.stop("stopped")
+        assert ended().answer == {"event": "stopped"}
+        becomes(lambda: gone(first))
+
+        os.kill(started("killed"), signal.SIGKILL)
+        assert "ended by SIGKILL" in ended().lost
+
+        trial = started("without worker")
+        os.kill(psutil.Process(trial).ppid(), signal.SIGKILL)
+        assert ended().lost == "its worker was killed"
+        becomes(lambda: gone(trial))  # nobody waits for it: it must not train on
+
+        # The cluster has another worker by then. Its data are not the client's, which is a line.
+        started("elsewhere")
+        assert "not those of the client" in ended().answer["error"]
+
+
+def test_trials_here_are_halted_while_something_is_measured():
+    with hired(Cluster(workers=1)) as found:
+        found.submit(task("t"))
+        event = heard(found, lambda event: event.message is not None)
+        trial = psutil.Process(event.message["pid"])
+        with found.paused():
+            becomes(lambda: trial.status() == psutil.STATUS_STOPPED)
+        becomes(lambda: trial.status() != psutil.STATUS_STOPPED)
 
 
 def test_workers_with_another_edgecnn_are_refused(cluster, tmp_path: Path):
