@@ -80,8 +80,12 @@ LISTED = 8
 @click.option("--tls-ca", type=options.FILE, help="Certificate authority of the cluster.")
 @click.option("--tls-cert", type=options.FILE, help="Certificate to show to the cluster.")
 @click.option("--tls-key", type=options.FILE, help="Key of that certificate.")
-@click.option("--sampler", default="tpe", show_default=True, help="tpe or random.")
-@click.option("--pruning", default="median", show_default=True, help="median or none.")
+@click.option(
+    "--sampler", default="tpe", show_default=True, help="What draws trials: tpe or random."
+)
+@click.option(
+    "--pruning", default="median", show_default=True, help="What ends trials early: median or none."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of draws and weights.")
 @click.option("--out", type=options.FILE, help="The folder for files and report.")
 @options.force()
