@@ -78,13 +78,13 @@ def search(
             run = _Run(job, study, say)
             try:
                 run.all_trials()
+                outcome = finish(run.outcome(), job)
             except BaseException:
                 study.take_up()
                 so_far = run.outcome(interrupted=True)
                 so_far.save(out)
                 on_end(so_far)
                 raise
-            outcome = finish(run.outcome(), job)
             outcome.save(out)
             on_end(outcome)
             return outcome

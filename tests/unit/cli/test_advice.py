@@ -28,6 +28,7 @@ OTHERS = {
     "--clear": "venv",
     "--status": "python -m edgecnn.boards.runner",
     "--brief": "python -m edgecnn.benchmarking.health",
+    "--nthreads": "dask worker",
     "--list-cameras": "libcamera",
     "--graphdef": "tf2onnx",
     "--system-site-packages": "venv",
