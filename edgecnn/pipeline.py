@@ -17,7 +17,8 @@ from edgecnn import data, reporting
 from edgecnn.benchmarking.conclusion import require_a_measurement
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
 from edgecnn.benchmarking.session import benchmark, check_previous
-from edgecnn.conversion.convert import ConversionOutcome, convert
+from edgecnn.conversion.convert import convert
+from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.targets import parse_targets
 from edgecnn.data.base import Dataset
 from edgecnn.data.held_out import as_trained

@@ -13,7 +13,7 @@ from edgecnn.cli.datasets import Reading, reading_options
 from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:
-    from edgecnn.conversion.convert import ConversionOutcome
+    from edgecnn.conversion.outcome import ConversionOutcome
 
 
 @click.command()

@@ -26,14 +26,14 @@ from edgecnn.conversion.calibration import (
     calibration_samples,
     verification_samples,
 )
-from edgecnn.conversion.convert import ConversionOutcome
-from edgecnn.conversion.existing import find_existing
 from edgecnn.conversion.graphs import write_graph
+from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.plan import planned_manifest
 from edgecnn.conversion.quantizers import onnx as onnx_quantizer
 from edgecnn.conversion.quantizers import tflite as tflite_quantizer
 from edgecnn.conversion.quantizers.levers import changes_weights
 from edgecnn.conversion.recipe import Recipe
+from edgecnn.conversion.reuse import reusable
 from edgecnn.conversion.targets import Target
 from edgecnn.data.seen import without_digests
 from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
@@ -115,7 +115,7 @@ def convert_sequence(
     outcomes = []
     with exclusive(*map(job.path, targets)), scratch.folder() as folder:
         kept = {
-            target: find_existing(job.path(target), plan, force=force)
+            target: reusable(job.path(target), plan, force=force)
             for target, plan in plans
             if plan is not None
         }

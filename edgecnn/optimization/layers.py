@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from edgecnn import scratch
 from edgecnn.conversion.activations import Operator, operators_in
-from edgecnn.conversion.convert import Converter
+from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.inference import predict
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.recipe import Recipe

@@ -15,7 +15,8 @@ from edgecnn import scratch
 from edgecnn.benchmarking.ask import Questions
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
 from edgecnn.claims import exclusive
-from edgecnn.conversion.convert import Converter, opened
+from edgecnn.conversion.convert import opened
+from edgecnn.conversion.converter import Converter
 from edgecnn.data.base import Dataset, Split, check_recorded
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError

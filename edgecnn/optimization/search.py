@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.benchmarking.ask import Answer, Questions
-from edgecnn.conversion.convert import Converter
+from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.recipe import PRESETS, Recipe
 from edgecnn.conversion.targets import Target, has_every_recipe
 from edgecnn.errors import EdgeCNNError

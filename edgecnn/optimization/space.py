@@ -11,7 +11,7 @@ from edgecnn.benchmarking.doctor import probe
 from edgecnn.benchmarking.process import run_worker
 from edgecnn.benchmarking.worker import Job
 from edgecnn.conversion.activations import operators_in
-from edgecnn.conversion.convert import Converter
+from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.recipe import PRESETS, Recipe
 from edgecnn.conversion.targets import FORMATS_WITH
 from edgecnn.errors import EdgeCNNError, MissingDependencyError

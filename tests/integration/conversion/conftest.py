@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgecnn.conversion.convert import ConversionOutcome, convert
+from edgecnn.conversion.convert import convert
+from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.data.base import Dataset
 from edgecnn.registry import DATA_SOURCES
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn.conversion import convert as module
+from edgecnn.conversion import converter as module
 from edgecnn.conversion import float_files
 from edgecnn.conversion.convert import convert, convert_one
 from edgecnn.conversion.recipe import Recipe

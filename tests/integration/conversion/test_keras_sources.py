@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.conversion.convert import ConversionOutcome, convert
+from edgecnn.conversion.convert import convert
+from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.data.base import Dataset, Split
 from edgecnn.errors import InputError

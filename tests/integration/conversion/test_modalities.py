@@ -12,7 +12,8 @@ import pytest
 
 from edgecnn import runtimes
 from edgecnn.benchmarking.cost import cost_of
-from edgecnn.conversion.convert import ConversionOutcome, convert
+from edgecnn.conversion.convert import convert
+from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.targets import parse_targets
 from edgecnn.conversion.verify import verify_artifact
 from edgecnn.data.base import Dataset, Split

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.conversion.convert import Converter, opened
+from edgecnn.conversion.convert import opened
+from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.inference import predict
 from edgecnn.conversion.quantizers.levers import improve
 from edgecnn.conversion.quantizers.onnx import prepared

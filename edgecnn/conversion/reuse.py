@@ -12,7 +12,7 @@ from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact, Manifest, sidecar_path
 
 
-def find_existing(path: Path, plan: Manifest, *, force: bool) -> Artifact | None:
+def reusable(path: Path, plan: Manifest, *, force: bool) -> Artifact | None:
     """The artifact at `path` when it is what `plan` would make again; None to make it.
 
     A file whose own manifest has this plan but which lacks its sidecar is the trace of an

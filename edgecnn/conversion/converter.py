@@ -1,0 +1,277 @@
+"""One model on its way to several targets: what they share is computed once."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from edgecnn import scratch
+from edgecnn.conversion.boundary import first_line
+from edgecnn.conversion.calibration import DrawnSamples, Samples
+from edgecnn.conversion.calibration_look import CalibrationLook, look
+from edgecnn.conversion.embedding import embed_manifest
+from edgecnn.conversion.float_files import FloatFiles
+from edgecnn.conversion.float_tail import described, saves, wants_float_tail, with_float_tail
+from edgecnn.conversion.gate import objections
+from edgecnn.conversion.outcome import ConversionOutcome, uncalibrated, without_data
+from edgecnn.conversion.placing import model_path
+from edgecnn.conversion.plan import planned_manifest, tensor_specs
+from edgecnn.conversion.quantizers.levers import Improved
+from edgecnn.conversion.reuse import reusable
+from edgecnn.conversion.source import Array, Sample, SourceModel
+from edgecnn.conversion.targets import Target
+from edgecnn.conversion.verify import load_session, parent_objection, verify
+from edgecnn.data.seen import without_digests
+from edgecnn.errors import EdgeCNNError, GateError, UnsupportedError
+from edgecnn.evaluation.parity_words import one_class
+from edgecnn.formats.recipes import recipe_in
+from edgecnn.manifest import Artifact, Manifest, sidecar_path, with_conversion, write_manifest
+from edgecnn.preprocessing import Fed
+from edgecnn.results import Parity
+
+_OF_TAILS = ("tflite", "onnx")
+"""Formats in which single operators can be kept in float32."""
+
+
+class Converter:
+    """Makes one target after the other of one model; `opened` makes it.
+
+    `source` and `parent` are the model and its completed manifest, `fed` what calibrates.
+    """
+
+    def __init__(
+        self,
+        job: ConversionJob,
+        files: FloatFiles,
+        *,
+        source: SourceModel,
+        parent: Manifest,
+        fed: Fed | None,
+        force: bool,
+    ) -> None:
+        self.source, self.parent, self.fed = source, parent, fed
+        self._job, self._files, self._force = job, files, force
+        self._kept: dict[Target, Artifact | None] = {}
+
+    def look_for(self, target: Target) -> Artifact | None:
+        """The target's file where an earlier conversion made it. Raises InputError where
+        something else has its name.
+        """
+        if target not in self._kept:
+            plan = self._job.plan(target)
+            self._kept[target] = (
+                None if plan is None else reusable(self._job.path(target), plan, force=self._force)
+            )
+        return self._kept[target]
+
+    def make(self, target: Target) -> ConversionOutcome:
+        """The target's file, or why there is none."""
+        existing = self.look_for(target)
+        plan = self._job.plan(target)
+        if plan is None:
+            outcome = without_data(target)
+        elif existing is not None:
+            outcome = ConversionOutcome(target, "reused", existing)
+        elif problem := self._job.calibration_problem(target):
+            outcome = uncalibrated(target, problem)
+        else:
+            outcome = self._job.make(target, plan, self._files)
+            self._kept[target] = outcome.artifact
+        return replace(outcome, fed=self.fed)
+
+    def write(self, target: Target, path: Path) -> None:
+        """The bare file: without a manifest, and not compared with anything."""
+        self._files.write(target, path)
+
+    def float_file(self, file_format: str) -> Path:
+        """The float32 file that recipes of a format start from; it goes when the converter does."""
+        return self._files.float_file(file_format)
+
+    def reference(self, samples: Iterable[Sample]) -> list[Array]:
+        """The model's own outputs (n, …) for inputs (1, …)."""
+        return self.source.predict(samples)
+
+
+class ConversionJob:
+    """What all targets of one call share."""
+
+    def __init__(
+        self,
+        source: SourceModel,
+        parent: Manifest,
+        out: Path,
+        calibration: DrawnSamples | None,
+        verification: Samples,
+    ) -> None:
+        self.calibration = calibration
+        self._source = source
+        self._parent = parent
+        self._out = out
+        self._verification = verification
+        self._reference: list[Array] | None = None
+        self._parent_note: str | None = None
+        self._look: CalibrationLook | None = None
+
+    def path(self, target: Target) -> Path:
+        return self._out / target.file_name(self._source.name)
+
+    def plan(self, target: Target) -> Manifest | None:
+        """The manifest the artifact will have, None when the target lacks calibration data."""
+        if self._calibrates(target) and self.calibration is None:
+            return None
+        return planned_manifest(
+            target, self._source, self._parent, self.calibration, self._verification
+        )
+
+    def _calibrates(self, target: Target) -> bool:
+        return target.needs_calibration and not self._source.carries(target)
+
+    def calibration_problem(self, target: Target) -> str | None:
+        """Why the calibration samples can give no such target, None where they can."""
+        found = self._calibration_look(target)
+        return found.problem_for(target.spec.arithmetic) if found else None
+
+    def _calibration_look(self, target: Target) -> CalibrationLook | None:
+        if not self._calibrates(target) or self.calibration is None:
+            return None
+        if self._look is None:
+            self._look = look(self.calibration)
+        return self._look
+
+    def make(self, target: Target, plan: Manifest, files: FloatFiles) -> ConversionOutcome:
+        """The outcome of one target: whatever goes wrong with it stays with it, a shortage of
+        memory or of disk space apart.
+        """
+        started = time.perf_counter()
+        path = self.path(target)
+        try:
+            objection = self._source.objection(target)
+            if objection is not None:
+                raise objection
+            artifact = self._make(target, plan, files, path)
+        except EdgeCNNError as error:
+            return ConversionOutcome(
+                target,
+                "unsupported" if isinstance(error, UnsupportedError) else "failed",
+                seconds=time.perf_counter() - started,
+                error=error.message,
+                hint=error.hint or None,
+            )
+        except Exception as error:
+            # So wide because one target must not take the others with it; the command still ends
+            # with the exit code of a bug.
+            if isinstance(error, MemoryError | OSError):
+                raise
+            return ConversionOutcome(
+                target,
+                "failed",
+                seconds=time.perf_counter() - started,
+                error=f"unexpected {first_line(error)}",
+                hint="this is a bug in edgecnn; --debug shows where",
+                bug=error,
+            )
+        return ConversionOutcome(
+            target, "converted", artifact, seconds=time.perf_counter() - started
+        )
+
+    def _make(self, target: Target, plan: Manifest, files: FloatFiles, path: Path) -> Artifact:
+        with model_path(path) as temporary:
+            files.write(target, temporary)
+            held = _check_recipe(target, temporary)
+            compared = self._compared(temporary)
+            tail = ""
+            if target.format in _OF_TAILS and wants_float_tail(target.spec, compared):
+                tail, compared = self._with_float_tail(target, files, temporary, compared)
+            manifest = tensor_specs(plan, temporary, load_session(temporary), self._source)
+            kept = files.kept_in_float(target)
+            if kept:
+                manifest = with_conversion(manifest, kept_in_float=list(kept))
+            embed_manifest(temporary, without_digests(manifest))
+            load_session(temporary)  # the rewritten file is whole
+            sidecar_path(path).unlink(missing_ok=True)
+        found = self._calibration_look(target)
+        notes = [
+            *self._source.notes_for(target),
+            *([held] if held and not kept else ()),
+            *([tail] if tail else ()),
+            *(found.warnings if found else ()),
+            *files.notes(target),
+            *_not_rounded(files.improved(target)),
+            *self._objections(compared),
+        ]
+        manifest = with_conversion(manifest, notes=notes) if notes else manifest
+        return write_manifest(path, with_conversion(manifest, parity=compared.to_dict()))
+
+    def _compared(self, path: Path) -> Parity:
+        """The file beside the model."""
+        compared, _ = verify(
+            load_session(path),
+            self._reference_outputs(),
+            self._verification,
+            parent_sha256=self._source.sha256,
+            reference_names=self._source.output_names,
+        )
+        return compared
+
+    def _with_float_tail(
+        self, target: Target, files: FloatFiles, path: Path, before: Parity
+    ) -> tuple[str, Parity]:
+        """(what is said of it, parity) of the file at `path`, whose last operators are left in
+        float32 where that saves what int8 lost.
+        """
+        kept, names = with_float_tail(target, files.float_file(target.format))
+        if not names:
+            return "", before
+        with scratch.folder() as folder:
+            other = folder / path.name
+            try:
+                files.write(kept, other)
+                compared = self._compared(other)
+            except EdgeCNNError:  # the quantizer cannot leave them out
+                return "", before
+            if not saves(compared, before):
+                return "", before
+            shutil.copyfile(other, path)
+        return described(names, before), compared
+
+    def _reference_outputs(self) -> list[Array]:
+        if self._reference is None:
+            self._reference = self._source.predict(self._verification)
+            self._parent_note = parent_objection(self._reference, self._verification, self._parent)
+        return self._reference
+
+    def _objections(self, compared: Parity) -> tuple[str, ...]:
+        synthetic = not isinstance(self._verification, DrawnSamples)
+        found = objections(compared, synthetic=synthetic)
+        if self._parent_note is None:
+            return found
+        return (self._parent_note, *(each for each in found if each != one_class(compared)))
+
+
+def _check_recipe(target: Target, path: Path) -> str | None:
+    """A sentence where the file holds something else than it was asked to.
+
+    Raises GateError for a file of lower precision under the name of float32.
+    """
+    held = recipe_in(path)
+    recipe = target.spec
+    if held in ("", recipe.arithmetic) or recipe.per_layer:
+        return None
+    if target.recipe == "float32":
+        raise GateError(
+            f"the file holds {held} where float32 was asked",
+            hint="build the model with float32 layers and weights, and convert again",
+        )
+    return f"{target} was asked, most of what the file stores and computes is {held}"
+
+
+def _not_rounded(done: Improved | None) -> tuple[str, ...]:
+    """That some layers are too large for the levers that a recipe asks for."""
+    if done is None or not done.left_out:
+        return ()
+    first = done.left_out[0].partition(";")[0]
+    count = len(done.left_out)
+    return (f"{count} of its layers, {first} first, are too large for adaptive rounding",)

@@ -1,0 +1,71 @@
+"""What became of one target of a conversion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgecnn.conversion.targets import Target
+from edgecnn.manifest import Artifact
+from edgecnn.preprocessing import Fed
+from edgecnn.results import Parity
+
+Status = Literal["converted", "reused", "failed", "unsupported"]
+
+
+@dataclass(frozen=True)
+class ConversionOutcome:
+    """What became of one target: an artifact, or the reason why there is none.
+
+    "unsupported" is what the format cannot express, "failed" everything else that went wrong.
+    """
+
+    target: Target
+    status: Status
+    artifact: Artifact | None = None
+    seconds: float = 0.0
+    error: str | None = None
+    hint: str | None = None
+    fed: Fed | None = None
+    """What calibrated and was compared, and from where its preprocessing is known; None for
+    synthetic samples."""
+    bug: Exception | None = None
+    """What nobody expected; the other targets were made all the same."""
+
+    @property
+    def parity(self) -> Parity | None:
+        """How far the artifact's outputs are from its parent's."""
+        if self.artifact is None:
+            return None
+        recorded = self.artifact.manifest.conversion.get("parity")
+        return Parity.from_dict(recorded) if recorded else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What speaks against the file, its calibration or its parent, a sentence each."""
+        recorded = self.artifact.manifest.conversion if self.artifact else {}
+        return tuple(recorded.get("notes", ()))
+
+    @property
+    def kept_in_float(self) -> tuple[str, ...]:
+        """Operators of a quantized file whose weights are float32: the format has no other."""
+        recorded = self.artifact.manifest.conversion if self.artifact else {}
+        return tuple(recorded.get("kept_in_float", ()))
+
+
+def uncalibrated(target: Target, problem: str) -> ConversionOutcome:
+    return ConversionOutcome(
+        target,
+        "failed",
+        error=f"{target} cannot be calibrated: {problem}",
+        hint="give samples like those that the model will see (--calibration)",
+    )
+
+
+def without_data(target: Target) -> ConversionOutcome:
+    return ConversionOutcome(
+        target,
+        "failed",
+        error=f"{target} needs calibration data",
+        hint="give --calibration DATA (from Python: calibration=dataset)",
+    )
