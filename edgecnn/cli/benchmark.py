@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import on_boards, options, repetition, timeline
-from edgecnn.cli.datasets import Reading
+from edgecnn.cli.options.data import Reading
 from edgecnn.cli.progress import shown
 from edgecnn.cli.sections import Sectioned
 

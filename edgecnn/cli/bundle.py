@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.datasets import Reading
+from edgecnn.cli.options.data import Reading
 from edgecnn.cli.progress import shown
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.datasets import Reading, reading_options
+from edgecnn.cli.options.data import Reading, reading_options
 from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:

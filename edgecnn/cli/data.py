@@ -11,7 +11,7 @@ import click
 from edgecnn.cli import options
 from edgecnn.cli.data_capture import command as capture_command
 from edgecnn.cli.data_pack import check_command, pack_command
-from edgecnn.cli.datasets import Reading, reading_options
+from edgecnn.cli.options.data import Reading, reading_options
 from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:

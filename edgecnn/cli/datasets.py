@@ -1,78 +1,22 @@
-"""Loading data for a verb: how to read them, and one line of what was understood."""
+"""Loading data for a verb, and one line about what was understood."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING
 
 import click
 
+from edgecnn.cli.options.data import Reading
 from edgecnn.cli.progress import shown
 
 if TYPE_CHECKING:
     from edgecnn.data.base import Dataset
     from edgecnn.progress import Progress
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How files are to be read: the options that every verb with data takes."""
-
-    strict: bool = False
-    classes: tuple[str, ...] = ()
-    exif: str = ""
-
-
-def reading_options(*, classes: bool = True, strict: bool = True) -> Callable[[Command], Command]:
-    """--strict, --classes and --exif, given to the command as one `reading`; a verb that has an
-    option of the name itself takes it without.
-    """
-    wanted: dict[str, tuple[str, dict[str, Any]]] = {
-        "exif": (
-            "--exif",
-            {
-                "type": click.Choice(["upright", "stored"]),
-                "default": None,
-                "help": "Boxes of photos with an EXIF orientation: drawn on the upright or on "
-                "the stored picture, where that is not clear.",
-            },
-        )
-    }
-    if classes:
-        text = (
-            "Classes of boxes to find, by name or number. Default: stop signs; for a detector of "
-            "many classes, all of them."
-        )
-        wanted["classes"] = ("--classes", {"default": "", "help": text})
-    if strict:
-        text = "Refuse data when a sample has to be left out."
-        wanted["strict"] = ("--strict", {"is_flag": True, "help": text})
-
-    def decorate(function: Command) -> Command:
-        @functools.wraps(function)
-        def with_reading(**values: Any) -> Any:
-            listed = values.pop("classes").split(",") if classes else []
-            made = Reading(
-                strict=values.pop("strict") if strict else False,
-                classes=tuple(name.strip() for name in listed if name.strip()),
-                exif=values.pop("exif") or "",
-            )
-            return function(reading=made, **values)
-
-        wrapped: Any = with_reading
-        for name, (flag, attributes) in wanted.items():
-            wrapped = click.option(flag, name, **attributes)(wrapped)
-        return cast("Command", wrapped)
-
-    return decorate
 
 
 def load_data(

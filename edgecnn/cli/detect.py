@@ -17,19 +17,7 @@ from edgecnn.cli import options
     show_default=True,
     help="A shipped detector's name, or the file of any detector (.tflite, .onnx, .keras).",
 )
-@click.option(
-    "--runtime",
-    default="litert:cpu",
-    show_default=True,
-    help="Where it runs, as in openvino:cpu or onnxruntime:cuda.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Threads for the runtime.",
-)
+@options.on_runtime("litert:cpu", examples="openvino:cpu or onnxruntime:cuda")
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.datasets import Reading
+from edgecnn.cli.options.data import Reading
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol

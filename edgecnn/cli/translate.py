@@ -18,19 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", type=options.FILE)
 @click.argument("texts", nargs=-1, metavar="[TEXT]…")
-@click.option(
-    "--runtime",
-    default="",
-    show_default="that of the file's format",
-    help="Where it runs, as in litert:cpu or onnxruntime:cpu.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Threads of the runtime.",
-)
+@options.on_runtime("", shown="that of the file's format", examples="litert:cpu or onnxruntime:cpu")
 @click.option(
     "--beam",
     type=click.IntRange(1, 64),

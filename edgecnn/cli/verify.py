@@ -8,7 +8,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.convert import told, told_fed
-from edgecnn.cli.datasets import Reading
+from edgecnn.cli.options.data import Reading
 from edgecnn.cli.progress import shown
 
 COSTLIEST = 3

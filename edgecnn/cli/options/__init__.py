@@ -1,0 +1,54 @@
+"""Options that several verbs share, with their completion and their parsing."""
+
+from edgecnn.cli.options.data import Reading, data, reading_options
+from edgecnn.cli.options.general import accept_global, as_typed, claim, debug, force
+from edgecnn.cli.options.kinds import FILE, Command, Name, Names, Numbers, Share
+from edgecnn.cli.options.measuring import further_passes, on_runtime, protocol, runtimes, scenario
+from edgecnn.cli.options.models import (
+    about_model,
+    allow_unsafe,
+    custom,
+    label_names,
+    model,
+    preprocessing,
+    shape,
+    targets,
+    weights,
+)
+from edgecnn.cli.options.names import buildable_names, data_names, network_names
+from edgecnn.cli.options.training import recipe
+
+__all__ = [
+    "FILE",
+    "Command",
+    "Name",
+    "Names",
+    "Numbers",
+    "Reading",
+    "Share",
+    "about_model",
+    "accept_global",
+    "allow_unsafe",
+    "as_typed",
+    "buildable_names",
+    "claim",
+    "custom",
+    "data",
+    "data_names",
+    "debug",
+    "force",
+    "further_passes",
+    "label_names",
+    "model",
+    "network_names",
+    "on_runtime",
+    "preprocessing",
+    "protocol",
+    "reading_options",
+    "recipe",
+    "runtimes",
+    "scenario",
+    "shape",
+    "targets",
+    "weights",
+]

@@ -1,0 +1,83 @@
+"""Which data, and how their files are to be read."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import click
+
+from edgecnn.cli.options.kinds import FILE, Command, Name
+from edgecnn.cli.options.names import data_names
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are to be read: the options that every verb with data takes."""
+
+    strict: bool = False
+    classes: tuple[str, ...] = ()
+    exif: str = ""
+
+
+def reading_options(*, classes: bool = True, strict: bool = True) -> Callable[[Command], Command]:
+    """--strict, --classes and --exif, given to the command as one `reading`; a verb that has an
+    option of the name itself takes it without.
+    """
+    wanted: dict[str, tuple[str, dict[str, Any]]] = {
+        "exif": (
+            "--exif",
+            {
+                "type": click.Choice(["upright", "stored"]),
+                "default": None,
+                "help": "Boxes of photos with an EXIF orientation: drawn on the upright or on "
+                "the stored picture, where that is not clear.",
+            },
+        )
+    }
+    if classes:
+        text = (
+            "Classes of boxes to find, by name or number. Default: stop signs; for a detector of "
+            "many classes, all of them."
+        )
+        wanted["classes"] = ("--classes", {"default": "", "help": text})
+    if strict:
+        text = "Refuse data when a sample has to be left out."
+        wanted["strict"] = ("--strict", {"is_flag": True, "help": text})
+
+    def decorate(function: Command) -> Command:
+        @functools.wraps(function)
+        def with_reading(**values: Any) -> Any:
+            listed = values.pop("classes").split(",") if classes else []
+            made = Reading(
+                strict=values.pop("strict") if strict else False,
+                classes=tuple(name.strip() for name in listed if name.strip()),
+                exif=values.pop("exif") or "",
+            )
+            return function(reading=made, **values)
+
+        wrapped: Any = with_reading
+        for name, (flag, attributes) in wanted.items():
+            wrapped = click.option(flag, name, **attributes)(wrapped)
+        return cast("Command", wrapped)
+
+    return decorate
+
+
+def data(*, classes: bool = True, **attributes: Any) -> Callable[[Command], Command]:
+    """--data NAME with --data-dir and how to read it (see `datasets.reading_options`)."""
+    text = attributes.pop(
+        "help",
+        "Data set: digits, mnist, folder:DIR (a folder a class), text:FILE …",
+    )
+
+    def decorate(function: Command) -> Command:
+        directory = click.option(
+            "--data-dir", type=FILE, help="Folder with the data set's files, instead of a download."
+        )
+        name = click.option("--data", type=Name(data_names), help=text, **attributes)
+        return name(directory(reading_options(classes=classes)(function)))
+
+    return decorate

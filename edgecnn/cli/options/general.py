@@ -1,0 +1,58 @@
+"""Options that several verbs share, with their completion and their parsing."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from edgecnn import __version__
+from edgecnn.cli.options.kinds import Command
+
+
+def debug() -> Callable[[Command], Command]:
+    """--debug, noted for whoever catches the error; the command itself does not get it."""
+    return click.option(
+        "--debug",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_note_debug,
+        help="Show a traceback when something goes wrong.",
+    )
+
+
+def accept_global(command: click.Command) -> None:
+    """Let `command` and those below it take the flags of `edgecnn` itself, too."""
+    if not any("--debug" in param.opts for param in command.params):
+        debug()(command)
+        click.version_option(__version__, prog_name="edgecnn", hidden=True)(command)
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        accept_global(below)
+
+
+def _note_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    shared = ctx.find_root().obj
+    if value and isinstance(shared, dict):
+        shared["debug"] = True
+
+
+def force() -> Callable[[Command], Command]:
+    """--force."""
+    return click.option("--force", is_flag=True, help="Overwrite what exists.")
+
+
+def claim(*outputs: Path | None) -> None:
+    """Hold the outputs of this command until it ends; refuse one that another process writes."""
+    from edgecnn.claims import exclusive
+
+    paths = [path for path in outputs if path is not None]
+    click.get_current_context().with_resource(exclusive(*paths))
+
+
+def as_typed() -> str:
+    """The command as the user typed it, for the results' provenance."""
+    return shlex.join(["edgecnn", *sys.argv[1:]])

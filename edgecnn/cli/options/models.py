@@ -1,0 +1,116 @@
+"""Which model, and what it does not say about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecnn.cli.options.kinds import FILE, Command, Name, Names
+from edgecnn.cli.options.names import head_names, model_names, preprocessing_names, target_names
+
+
+def model(**attributes: Any) -> Callable[[Command], Command]:
+    """--model NAME."""
+    text = "Network to train; `edgecnn models` lists them."
+    return click.option("--model", type=Name(model_names), help=text, **attributes)
+
+
+def preprocessing() -> Callable[[Command], Command]:
+    """--preprocessing PRESET|FILE."""
+    return click.option(
+        "--preprocessing",
+        type=Name(preprocessing_names),
+        metavar="PRESET|FILE",
+        help="How the model's maker prepared its input, where neither a manifest nor the model "
+        "says it: raw (pixels 0…255), 0..1, -1..1, tf, imagenet-torch, caffe (each of the last two "
+        "with -crop for the center of the shorter side), or a JSON file.",
+    )
+
+
+def about_model(*, labels: str = "classes") -> Callable[[Command], Command]:
+    """--head NAME and --labels coco|FILE, for models of other makers."""
+
+    def decorate(function: Command) -> Command:
+        head = click.option(
+            "--head",
+            type=Name(head_names),
+            default="",
+            help="A detector's head (yolov8, yolox, ssd …), where its file does not say it.",
+        )
+        named = click.option(
+            "--labels",
+            default="",
+            metavar="coco|FILE",
+            help=f"What the model calls {labels}, where it does not say it: COCO's 80 names, or a "
+            "text file with one name a line.",
+        )
+        return head(named(function))
+
+    return decorate
+
+
+def label_names(value: str) -> tuple[str, ...]:
+    """The names that --labels stands for. Raises InputError for a file that has none."""
+    from edgecnn.class_names import coco_names, read_names
+
+    if not value:
+        return ()
+    return coco_names() if value == "coco" else read_names(Path(value))
+
+
+def targets(flag: str = "--to", **attributes: Any) -> Callable[[Command], Command]:
+    """--to TARGET[,TARGET…]."""
+    text = "Targets, as in tflite:static_int8,onnx:float16; or all."
+    return click.option(flag, "targets", type=Names(target_names), help=text, **attributes)
+
+
+def shape() -> Callable[[Command], Command]:
+    """--shape [NAME=]SIZES, given to the command as one text (see `runtimes.shapes`)."""
+
+    def check(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> str:
+        from edgecnn.runtimes.shapes import parse_shapes
+
+        text = ",".join(values)
+        parse_shapes(text)
+        return text
+
+    return click.option(
+        "--shape",
+        multiple=True,
+        callback=check,
+        metavar="[INPUT=]SIZES",
+        help="Sizes for what a model leaves open, as in 1x224x224x3; once for each input.",
+    )
+
+
+def weights() -> Callable[[Command], Command]:
+    """--weights FILE."""
+    return click.option(
+        "--weights",
+        metavar="FILE",
+        help="Weights for an architecture (JSON) or a network of keras.applications; none: fresh "
+        "ones.",
+    )
+
+
+def custom() -> Callable[[Command], Command]:
+    """--custom FILE, as often as needed."""
+    return click.option(
+        "--custom",
+        multiple=True,
+        type=FILE,
+        metavar="MODULE.py",
+        help="A Python file that defines or registers layers of the model. It is run.",
+    )
+
+
+def allow_unsafe() -> Callable[[Command], Command]:
+    """--allow-unsafe."""
+    return click.option(
+        "--allow-unsafe",
+        is_flag=True,
+        help="Run code that a model file carries (Lambda layers). Only for files you trust.",
+    )
