@@ -8,8 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edgecnn.vision import live
-from edgecnn.vision.live import Live, LiveSettings, runtimes_for
+from edgecnn.vision.live import Live, LiveSettings, outputs, runtimes_for
 from edgecnn.vision.pipeline import Choice
 from edgecnn.vision.sources import parse_source
 
@@ -37,11 +36,11 @@ class ScriptedWindow:
 def play(red_detector, video, tmp_path, monkeypatch):
     def run(commands, **more):
         window = ScriptedWindow(commands)
-        monkeypatch.setattr(live, "Window", lambda _title: window)
+        monkeypatch.setattr(outputs, "Window", lambda _title: window)
         choice = Choice(str(red_detector), "onnxruntime:cpu")
         settings = LiveSettings(parse_source(str(video)), choice, saved=tmp_path, **more)
         running = Live(settings, lambda _line: None)
-        monkeypatch.setattr(running, "_wait_until_due", lambda _result: None)
+        monkeypatch.setattr(running._pace, "wait", lambda _seconds: None)
         return window, running.run(), running
 
     return run

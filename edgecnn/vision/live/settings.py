@@ -1,0 +1,40 @@
+"""What a live run is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgecnn.vision.capture import Patience
+from edgecnn.vision.pipeline import Choice
+from edgecnn.vision.sources import Source
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """What to run and where its results go."""
+
+    source: Source
+    choice: Choice
+    threads: int = 1
+    min_score: float | None = None
+    classes: tuple[str, ...] = ()
+    """The ones to find, by name; all of the model's without."""
+    head: str = ""
+    labels: tuple[str, ...] = ()
+    preprocessing: str | None = None
+    shape: str = ""
+    input_size: str = ""
+    """See `size_choice.choose_size`."""
+    second_look: bool = False
+    """See `vision.second_look`."""
+    frames: int | None = None
+    window: bool = True
+    explain: bool = False
+    record: Path | None = None
+    events: Path | None = None
+    serve: str | None = None
+    saved: Path = field(default_factory=Path)
+    """The folder for pictures that are saved with a key."""
+    force: bool = False
+    patience: Patience = field(default_factory=Patience)
