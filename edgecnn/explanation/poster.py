@@ -9,7 +9,8 @@ from xml.sax.saxutils import escape
 from edgecnn.explanation import chart, images
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.page import subtitle, title
-from edgecnn.explanation.sections import Row, Section, Table, Tile, sections
+from edgecnn.explanation.sections import sections
+from edgecnn.explanation.sections.parts import NumberTable, Section, Tile, TileRow
 
 WIDTH = 1240
 MARGIN = 40
@@ -103,7 +104,7 @@ def _draw(sheet: _Sheet, section: Section, found: Explanation) -> None:
     sheet.text(section.how, 12.5, colour=MUTED)
 
 
-def _strip(sheet: _Sheet, row: Row) -> None:
+def _strip(sheet: _Sheet, row: TileRow) -> None:
     sheet.y += 12
     if row.title:
         sheet.text(f"{row.title}  ·  {row.note}", 14, bold=True)
@@ -140,7 +141,7 @@ def _cut(words: str, width: float, size: float) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
-def _table(sheet: _Sheet, table: Table) -> None:
+def _table(sheet: _Sheet, table: NumberTable) -> None:
     sheet.y += 8
     sheet.text(table.title, 13, colour=MUTED)
     first = 300

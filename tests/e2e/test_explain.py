@@ -36,7 +36,7 @@ def test_a_page_shows_everything_and_fetches_nothing(tmp_path, trained_lenet, le
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     page = outs[0].read_text("utf-8")
-    for name in ("answer", "grad-cam", "first-layer", "features", "fields", "colours", "shift"):
+    for name in ("answer", "grad-cam", "first-layer", "features", "fields", "colors", "shift"):
         assert f'<section id="{name}"' in page
     assert "<script" not in page
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)

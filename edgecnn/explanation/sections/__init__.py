@@ -1,0 +1,21 @@
+"""An explanation in words and pictures, before any layout: page and poster draw the same."""
+
+from __future__ import annotations
+
+from edgecnn.explanation.explain import Explanation
+from edgecnn.explanation.sections.answer import answer
+from edgecnn.explanation.sections.colors import colors
+from edgecnn.explanation.sections.evidence import evidence
+from edgecnn.explanation.sections.fields import fields
+from edgecnn.explanation.sections.layers import depth, first_layer, layer_list, missing
+from edgecnn.explanation.sections.parts import Section
+from edgecnn.explanation.sections.shifts import shift
+
+
+def sections(found: Explanation) -> list[Section]:
+    """What there is to show, in the order in which a picture goes through the network."""
+    wanted = (answer, evidence, first_layer, depth, fields, colors, shift, layer_list)
+    made = [section for build in wanted if (section := build(found)) is not None]
+    if found.subject.model is None:
+        made.append(missing(found))
+    return made

@@ -1,0 +1,60 @@
+"""The image, what became of it on its way in, and the answer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgecnn.explanation import images
+from edgecnn.explanation.explain import Explanation
+from edgecnn.explanation.sections.parts import NumberTable, Section, Tile, TileRow
+from edgecnn.explanation.sections.wording import label
+from edgecnn.reporting import formats
+from edgecnn.reporting.text import clean
+
+LARGE = 320
+
+
+def answer(found: Explanation) -> Section:
+    """The picture, what became of it on its way in, and the best classes."""
+    subject = found.subject
+    height, width, channels = found.tensor.shape
+    own = found.picture if found.picture.ndim == 3 else found.picture[:, :, None]
+    own = np.repeat(own, 3, axis=2) if own.shape[2] == 1 else own[:, :, :3]
+    order = np.argsort(-found.scores, kind="stable")[:5]
+    colours = "grey" if channels == 1 else "colour"
+    tiles = (
+        Tile(images.enlarged(own, LARGE), "the picture", f"{own.shape[0]}×{own.shape[1]}"),
+        Tile(
+            images.enlarged(subject.pixels(found.tensor), LARGE),
+            "what the network gets",
+            f"{height}×{width}, {colours}",
+        ),
+    )
+    sure = formats.percent(float(found.scores[order[0]]))
+    if subject.detects:
+        said = f"The detector's surest place for {label(found, 0)} has a score of {sure}."
+    else:
+        said = f"The network answers {label(found, order[0])}, with {sure}.{_verdict(found)}"
+    table = NumberTable(
+        "Best classes",
+        ("class", "score"),
+        tuple((label(found, index), formats.percent(float(found.scores[index]), 2))
+              for index in order),
+    )  # fmt: skip
+    known = clean(subject.fed.sentence) if subject.fed.known else "preprocessing as assumed above"
+    how = (
+        f"{known[0].upper()}{known[1:]}. Scores are what the last layer says, not how often it is "
+        "right."
+    )
+    return Section(
+        "answer", "The answer", said, how, (TileRow(tiles, "large"),), table, notes=subject.notes
+    )
+
+
+def _verdict(found: Explanation) -> str:
+    """Whether the answer is right, where the data say so."""
+    if found.truth is None:
+        return ""
+    if found.truth == int(found.scores.argmax()):
+        return " That is right."
+    return f" That is wrong: it is {label(found, found.truth)}."

@@ -1,0 +1,54 @@
+"""What each color channel adds."""
+
+from __future__ import annotations
+
+from edgecnn.explanation import images
+from edgecnn.explanation.explain import Explanation
+from edgecnn.explanation.sections.parts import MEDIUM, Section, Tile, TileRow
+from edgecnn.explanation.sections.wording import label
+from edgecnn.reporting import formats
+
+
+def colors(found: Explanation) -> Section:
+    """What each colour channel adds."""
+    best = label(found, found.classes[0])
+    if len(found.colours) == 1:
+        return Section(
+            "colors",
+            "Colour channels",
+            "This network reads one channel: it sees the picture in grey, and colors can "
+            "neither help nor mislead it.",
+            f"Replacing the channel by its mean takes {_drop(found.colours[0].drop)} off the "
+            f"probability of {best}: that much hangs on the pattern.",
+        )
+    base = images.enlarged(found.subject.pixels(found.tensor), MEDIUM)
+    tiles = []
+    for place, one in enumerate(found.colours):
+        note = f"without it: {formats.points(-100 * one.drop)} points"
+        if one.share is not None:
+            note += f"; {formats.percent(one.share)} of gradient × input"
+        tiles.append(Tile(images.one_channel(base, place), one.channel, note, one.share))
+    gradients = (
+        " The bar is the channel's part of Σ |gradient × (input − channel mean)| of the class "
+        "score before the softmax."
+        if found.colours[0].share is not None
+        else " The share of gradient × input needs the .keras file."
+    )
+    strongest = max(found.colours, key=lambda one: one.drop)
+    said = (
+        f"Most hangs on {strongest.channel}."
+        if strongest.drop > 0.01
+        else "No single channel is needed: the other two carry the answer."
+    )
+    return Section(
+        "colors",
+        "Colour channels",
+        f"What each colour adds to the answer {best}. {said}",
+        "Points are percentage points of the class's probability when the channel is replaced by "
+        f"its own mean over the picture.{gradients}",
+        (TileRow(tuple(tiles), "medium"),),
+    )
+
+
+def _drop(share: float) -> str:
+    return f"{100 * share:.1f} points"

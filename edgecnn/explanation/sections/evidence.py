@@ -1,0 +1,51 @@
+"""Where the network looks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgecnn.explanation import images
+from edgecnn.explanation.explain import Explanation
+from edgecnn.explanation.sections.parts import MEDIUM, Section, Tile, TileRow
+from edgecnn.explanation.sections.wording import label
+from edgecnn.reporting import formats
+
+
+def evidence(found: Explanation) -> Section | None:
+    """Where it looks: Grad-CAM, or occlusion where there are no gradients."""
+    base = images.enlarged(found.subject.pixels(found.tensor), MEDIUM)
+    if found.class_maps:
+        layer = found.class_maps[0].layer
+        tiles = []
+        for one in found.class_maps:
+            empty = "" if one.heat.any() else "no place speaks for it"
+            score = formats.percent(float(found.scores[one.index]))
+            tiles.append(
+                Tile(images.glowing(base, one.heat), label(found, one.index), empty or score)
+            )
+        return Section(
+            "grad-cam",
+            "Where it looks (Grad-CAM)",
+            "The bright places speak for the class: without them its score would be lower. Each "
+            "picture has a scale of its own, so compare places, not brightness.",
+            f"Grad-CAM (Selvaraju 2017) at the layer {layer.name} ({layer.rows}×{layer.columns} "
+            f"cells, {layer.channels} maps): each map weighted by the mean gradient of the class "
+            "score before the softmax, summed, negative parts cut off, enlarged.",
+            (TileRow(tuple(tiles), "medium"),),
+        )
+    if found.occlusion is None:
+        return None
+    drop, patch = found.occlusion.drop, found.occlusion.patch
+    most = float(drop.max())
+    heat = np.asarray(np.maximum(drop, 0) / (most if most > 0 else 1), np.float32)
+    note = f"{formats.points(-100 * most)} points at most" if most > 0 else "no place matters"
+    return Section(
+        "occlusion",
+        "Where it looks (occlusion)",
+        "The bright places are those that the answer cannot do without: covering them costs most.",
+        f"Occlusion (Zeiler and Fergus 2014): a patch of {patch[0]}×{patch[1]} pixels in the "
+        f"picture's mean colour at {drop.shape[0]}×{drop.shape[1]} places; brightness is the "
+        "fall of the class's probability.",
+        (TileRow((Tile(images.glowing(base, heat), label(found, found.occlusion.index), note),),
+             "medium"),),
+    )  # fmt: skip

@@ -1,0 +1,68 @@
+"""Whether the answer stays when the image moves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgecnn.explanation.explain import Explanation
+from edgecnn.explanation.sections.parts import NumberTable, Section
+from edgecnn.reporting import formats
+from edgecnn.reporting.text import clean
+
+
+def shift(found: Explanation) -> Section | None:
+    """Feature-location invariance."""
+    if not found.curves:
+        return None
+    shifts = [point.pixels for point in found.curves[0].points]
+    lines = []
+    for curve in found.curves:
+        cells = [
+            f"{100 * point.accuracy:.1f} {formats.percent_interval(*point.accuracy_ci95)}"
+            for point in (curve.points[place] for place in _places(len(curve.points)))
+        ]
+        lines.append((clean(curve.name), *cells))
+    n = found.curves[0].points[0].n
+    first, last = found.curves[0].points[0], found.curves[0].points[-1]
+    return Section(
+        "shift",
+        "Does it still see it elsewhere?",
+        f"Accuracy against how far the picture is moved. {clean(found.curves[0].name)} goes from "
+        f"{formats.percent(first.accuracy)} unmoved to {formats.percent(last.accuracy)} at "
+        f"{last.pixels} pixels. Convolutions follow a shift; dense layers and strides do not."
+        f"{_difference(found)}",
+        f"{n} test pictures of {clean(found.data_name)}, each moved right, down, left or up in "
+        "turn by whole pixels of the network's input; what moves in is the picture's own edge, "
+        "repeated. Bands and brackets are Wilson 95% intervals. Right: the share that gets the "
+        "same answer as unmoved.",
+        table=NumberTable(
+            f"Accuracy in % at a shift of … pixels (n = {n})",
+            ("file", *(str(shifts[place]) for place in _places(len(shifts)))),
+            tuple(lines),
+        ),
+        chart=True,
+        notes=tuple(f"INVALID: {reason}" for reason in found.invalid),
+    )
+
+
+def _difference(found: Explanation) -> str:
+    """How far the other files lie from the first."""
+    first, *others = found.curves
+    gaps = [
+        (abs(theirs.accuracy - ours.accuracy), curve.name, ours.pixels)
+        for curve in others
+        for theirs, ours in zip(curve.points, first.points, strict=True)
+    ]
+    if not gaps:
+        return ""
+    gap, name, pixels = max(gaps)
+    if gap == 0:
+        return " The files beside it answer alike at every shift."
+    return (
+        f" Of the files beside it, {clean(name)} lies furthest off: {100 * gap:.1f} points, at "
+        f"{formats.plural(pixels, 'pixel')}."
+    )
+
+
+def _places(count: int) -> list[int]:
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, 5))})

@@ -1,0 +1,10 @@
+"""Phrases that several sections use."""
+
+from __future__ import annotations
+
+from edgecnn.explanation.explain import Explanation
+from edgecnn.reporting.text import clean
+
+
+def label(found: Explanation, index: int) -> str:
+    return clean(found.subject.label(int(index)), 60)
