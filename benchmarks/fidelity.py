@@ -25,9 +25,9 @@ from networks import NAMES, RECIPES, RESULTS, model_file
 from rivals import WARM_UP_SECS, ask
 
 from edgecnn.benchmarking import machine
+from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.process import run_worker
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.worker import Job
 from edgecnn.results import Run, RuntimeOptions
 
 OTHER_CPUS = 0.25

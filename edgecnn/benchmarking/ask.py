@@ -21,12 +21,12 @@ import numpy.typing as npt
 from edgecnn.benchmarking import environments
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs
 from edgecnn.benchmarking.feeding import Feeding, Signature
+from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.plan import record_of
 from edgecnn.benchmarking.process import Outcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.verdict import OutputHealth, judge
 from edgecnn.benchmarking.versions import is_versioned
-from edgecnn.benchmarking.worker import Job
 from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import read_json_file, write_text_atomically

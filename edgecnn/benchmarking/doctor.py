@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edgecnn.benchmarking import environments
+from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.process import end_workers, run_worker
-from edgecnn.benchmarking.worker import Job
 from edgecnn.registry import RUNTIMES
 from edgecnn.runtimes.base import Availability, Runtime
 

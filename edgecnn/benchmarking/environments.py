@@ -155,8 +155,8 @@ def _create_version(name: str, *, force: bool) -> Path:
 
 def _missing(runtime: str, python: Path) -> str:
     """Why a runtime cannot be used with that Python; empty where it can."""
+    from edgecnn.benchmarking.job import Job
     from edgecnn.benchmarking.process import run_worker
-    from edgecnn.benchmarking.worker import Job
     from edgecnn.registry import RUNTIMES
 
     device = RUNTIMES.load(runtime).devices[0]

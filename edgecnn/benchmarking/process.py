@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import edgecnn
 from edgecnn import scratch
-from edgecnn.benchmarking.worker import Job
+from edgecnn.benchmarking.job import Job
 from edgecnn.results import Cause, Run, Status, run_from_dict
 from edgecnn.text import shortened
 

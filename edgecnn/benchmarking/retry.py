@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecnn.benchmarking.job import NUMBERS, Job
 from edgecnn.benchmarking.process import Outcome, run_worker
-from edgecnn.benchmarking.worker import NUMBERS, Job
 from edgecnn.runtimes.declared import missing_sizes
 
 

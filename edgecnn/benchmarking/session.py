@@ -22,6 +22,7 @@ from edgecnn.benchmarking import environments, limits, machine, versions
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of
 from edgecnn.benchmarking.baseline import Baseline
 from edgecnn.benchmarking.feeding import Feeding, Prepared, Signature, synthetic_range
+from edgecnn.benchmarking.job import Job, cause_of
 from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
 from edgecnn.benchmarking.process import Outcome, run_worker
@@ -29,7 +30,6 @@ from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.benchmarking.retry import run_worker_safely
 from edgecnn.benchmarking.rounds import Looks, spent_secs, wants_another
 from edgecnn.benchmarking.verdict import OutputHealth, judge
-from edgecnn.benchmarking.worker import Job, cause_of
 from edgecnn.data.base import Dataset
 from edgecnn.data.set_apart import without_calibration
 from edgecnn.embedded_manifest import load_artifact

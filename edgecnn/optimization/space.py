@@ -8,8 +8,8 @@ from pathlib import Path
 
 from edgecnn.benchmarking import environments, versions
 from edgecnn.benchmarking.doctor import probe
+from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.process import run_worker
-from edgecnn.benchmarking.worker import Job
 from edgecnn.conversion.activations import operators_in
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.recipe import PRESETS, Recipe

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.process import run_worker
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.scenarios import SCENARIOS, resolve
-from edgecnn.benchmarking.worker import Job
 from edgecnn.results import Placement, RuntimeOptions
 
 BRIEF = Protocol(

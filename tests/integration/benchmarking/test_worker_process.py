@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.process import run_worker
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.worker import Job
 
 BRIEF = Protocol(
     "brief", processes=1, min_secs=0.0, min_runs=64, max_secs=1.0, max_runs=200,
@@ -97,7 +97,7 @@ def test_a_worker_dies_with_its_parent(model_file: Path, death: signal.Signals):
     code = f"""
 import sys
 from edgecnn.benchmarking.process import run_worker
-from edgecnn.benchmarking.worker import Job
+from edgecnn.benchmarking.job import Job
 run_worker(Job("misbehaving", "hang", path={str(model_file)!r}))
 """
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
