@@ -3,33 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from edgecnn.detection.detections import Boxes, Detections
-
-FloatMatrix = npt.NDArray[np.float32]
-
-
-def iou(first: Boxes, second: Boxes) -> FloatMatrix:
-    """Intersection over union of every pair, (n, m) in 0…1; empty boxes have 0 with all."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    common = np.prod(np.maximum(high - low, 0), axis=2, dtype=np.float64)
-    union = _area(first)[:, None] + _area(second)[None] - common
-    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0),
-                      np.float32)  # fmt: skip
-
-
-def inside(boxes: Boxes) -> FloatMatrix:
-    """Intersection of every pair over the smaller one's area, (n, n); 0 for empty boxes."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    common = np.prod(np.maximum(high - low, 0), axis=2, dtype=np.float64)
-    area = _area(boxes)
-    least = np.minimum(area[:, None], area[None])
-    return np.asarray(
-        np.divide(common, least, out=np.zeros_like(common), where=least > 0), np.float32
-    )
+from edgecnn.geometry import iou, nested
 
 
 def suppress(
@@ -54,7 +30,7 @@ def suppress(
     order = np.argsort(-found.scores, kind="stable")
     boxes, scores = found.xyxy[order], found.scores[order]
     overlaps = iou(boxes, boxes)
-    nested = inside(boxes)
+    within = nested(boxes, boxes)
     alive = np.ones(len(boxes), bool)
     kept = []
     for index in range(len(boxes)):
@@ -63,7 +39,7 @@ def suppress(
         kept.append(index)
         if len(kept) == limit:
             break
-        alive &= (overlaps[index] <= max_iou) & (nested[index] <= max_inside)
+        alive &= (overlaps[index] <= max_iou) & (within[index] <= max_inside)
     # A voter must have a finite say: a box of no extent overlaps nothing, itself included.
     weights = np.where(overlaps[kept] >= vote_iou, scores[None], 0).astype(np.float64)
     weights[np.arange(len(kept)), kept] = np.maximum(scores[kept], 1e-12)
@@ -98,8 +74,3 @@ def _survivors(boxes: Boxes, max_iou: float) -> list[int]:
         if waiting.size:
             waiting = waiting[iou(boxes[best : best + 1], boxes[waiting])[0] <= max_iou]
     return kept
-
-
-def _area(boxes: Boxes) -> npt.NDArray[np.float64]:
-    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    return np.asarray(np.prod(sides, axis=1, dtype=np.float64))

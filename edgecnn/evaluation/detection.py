@@ -13,10 +13,10 @@ from io import StringIO
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from edgecnn.detection.detections import Boxes, ClassIds, Detections
 from edgecnn.errors import InputError
+from edgecnn.geometry import covered, iou
 from edgecnn.registry import require
 
 LEAST_RESAMPLES = 40
@@ -190,34 +190,14 @@ def _match(truth: Annotated, shown: Detections) -> tuple[list[bool], int]:
     taken = np.zeros(len(truth.boxes), bool)
     false = 0
     for box, number in zip(shown.xyxy, shown.class_ids, strict=True):
-        overlaps = _iou(box, truth.boxes)
+        overlaps = iou(box[None], truth.boxes)[0]
         overlaps[taken | (truth.class_ids != number)] = 0
         ignored = truth.ignored[truth.ignored_ids == number]
         if len(overlaps) and overlaps.max() >= 0.5:
             taken[int(overlaps.argmax())] = True
-        elif not (_inside(box, ignored) >= 0.5).any():
+        elif not (covered(box[None], ignored) >= 0.5).any():
             false += 1
     return taken.tolist(), false
-
-
-def _iou(box: Boxes, boxes: Boxes) -> npt.NDArray[np.float64]:
-    common = _common(box, boxes)
-    return common / np.maximum(_area(box[None]) + _area(boxes) - common, 1e-9)
-
-
-def _inside(box: Boxes, boxes: Boxes) -> npt.NDArray[np.float64]:
-    """Share of `box` inside each of `boxes`: COCO's overlap with crowd regions."""
-    return _common(box, boxes) / np.maximum(_area(box[None]), 1e-9)
-
-
-def _common(box: Boxes, boxes: Boxes) -> npt.NDArray[np.float64]:
-    low = np.maximum(box[:2], boxes[:, :2])
-    high = np.minimum(box[2:], boxes[:, 2:])
-    return np.asarray(np.prod(np.maximum(high - low, 0), axis=1, dtype=np.float64))
-
-
-def _area(boxes: Boxes) -> npt.NDArray[np.float64]:
-    return np.asarray(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.float64))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.geometry import iou
+
 Box = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
@@ -300,13 +302,7 @@ def one_by_one(settings: TrackerSettings) -> TrackerSettings:
 
 def enlarged_iou(first: Floats, second: Floats, enlarge: float) -> Floats:
     """IoU (n, m) of boxes (n, 4) and (m, 4) after each grew by `enlarge` of its size a side."""
-    a, b = _enlarged(first, enlarge), _enlarged(second, enlarge)
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    areas = [np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1) for boxes in (a, b)]
-    union = areas[0][:, None] + areas[1][None, :] - shared
-    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+    return iou(_enlarged(first, enlarge), _enlarged(second, enlarge))
 
 
 def _enlarged(boxes: Floats, by: float) -> Floats:

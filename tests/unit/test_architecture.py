@@ -16,7 +16,7 @@ FLOORS = (
     {"registry", "files", "claims", "progress", "records", "run_details"},
     {"homes"},
     {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}
-    | {"stats", "roofline", "proportions", "selection"},
+    | {"stats", "roofline", "proportions", "selection", "geometry"},
     {"manifest", "detection", "sequences", "runs", "run_options", "ratios", "change_points"},
     {"measurements", "synthetic_inputs"},
     {"repeat"},

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.inspection.sample_facts import Facts, spread
-from edgecnn.detection.nms import iou
+from edgecnn.geometry import iou
 
 if TYPE_CHECKING:
     from edgecnn.data.boxes.base import BoxedFile, Boxes

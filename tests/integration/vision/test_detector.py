@@ -10,9 +10,9 @@ from edgecnn.data.boxes.coco import load_coco
 from edgecnn.data.synthetic import faces
 from edgecnn.data.synthetic.backgrounds import draw_background
 from edgecnn.data.synthetic.scenes import SyntheticScenes
-from edgecnn.detection.nms import iou
 from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import Truth, evaluate_detections
+from edgecnn.geometry import iou
 from edgecnn.places import ASSETS
 from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.vision import Detections, load_detector
