@@ -15,10 +15,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.privacy import switch_off
+from edgecnn.version import __version__
 
 switch_off()
-
-__version__ = "0.1.0"
 
 _PUBLIC = {
     "benchmark": "edgecnn.benchmarking.session:benchmark",

@@ -11,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 
+from edgecnn.places import cache_home
+
 
 def switch_off() -> None:
     """Keep libraries from reporting, in this process and in those that it starts.
@@ -31,6 +33,4 @@ def keep_keras_at_home() -> None:
     """
     if "KERAS_HOME" in os.environ or (Path.home() / ".keras").exists():
         return
-    own = os.environ.get("EDGECNN_HOME")
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    os.environ["KERAS_HOME"] = str((Path(own) if own else Path(cache) / "edgecnn") / "keras")
+    os.environ["KERAS_HOME"] = str(cache_home() / "keras")

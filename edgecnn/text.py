@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+LONGEST_REASON = 600
+"""Characters that are kept of a library's message."""
+
 
 def shortened(text: str, limit: int) -> str:
     """One line of at most `limit` characters: what does not fit is left out of the middle, whole
@@ -24,3 +27,27 @@ def shortened(text: str, limit: int) -> str:
 def words(text: str) -> frozenset[str]:
     """The words of a long list."""
     return frozenset(text.split())
+
+
+def first_line(error: BaseException, *, text: str | None = None, kind: bool = True) -> str:
+    """The first line of an error that says something, with the error's kind before it; only the
+    kind where the error says nothing. `text` is what it says, where that was cut out of its page.
+    """
+    lines = (line.strip() for line in (str(error) if text is None else text).splitlines())
+    said = shortened(next((line for line in lines if line), ""), LONGEST_REASON)
+    name = type(error).__name__
+    if not said:
+        return name
+    return f"{name}: {said}" if kind else said
+
+
+def printable(text: str) -> str:
+    """`text` for a terminal: what is not printable (control characters of untrusted names, escape
+    sequences) becomes a replacement character.
+    """
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def only_printable(text: str) -> str:
+    """`text` without what is not printable."""
+    return "".join(char for char in text if char.isprintable())

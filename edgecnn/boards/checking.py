@@ -12,7 +12,7 @@ from edgecnn.boards.health_report import gigabytes, troubles
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.preparing import prepare
 from edgecnn.errors import EdgeCNNError
-from edgecnn.text import shortened
+from edgecnn.text import printable, shortened
 
 EXAMINE_SECS = 600.0
 
@@ -70,9 +70,7 @@ def judged(board: Board, found: Mapping[str, Any]) -> Checked:
         return Checked(board, False, f"{board.name}: gave an answer that is none")
     if not any(runtimes.values()):
         unfit.append("no runtime is installed there (edgecnn boards add … --extra litert)")
-    shown_details = tuple(
-        "".join(char if char.isprintable() else "�" for char in line) for line in details
-    )
+    shown_details = tuple(printable(line) for line in details)
     if unfit:
         return Checked(board, False, f"{board.name}: {'; '.join(unfit)}", shown_details)
     return Checked(board, True, f"{board.name}: can measure", shown_details)

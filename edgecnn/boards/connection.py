@@ -18,7 +18,7 @@ from edgecnn.boards.inventory import Board
 from edgecnn.boards.runner import ANSWER
 from edgecnn.errors import EdgeCNNError
 from edgecnn.registry import require
-from edgecnn.text import shortened
+from edgecnn.text import printable, shortened
 
 if TYPE_CHECKING:
     import asyncssh
@@ -136,7 +136,7 @@ async def ask(
         )
     said = shortened(err or out, 160) or "nothing"
     raise BoardError(
-        f"{board.name}: gave an answer that is none (exit code {code}): {_printable(said)}",
+        f"{board.name}: gave an answer that is none (exit code {code}): {printable(said)}",
         hint="does its login shell print something, or is its Python broken?",
     )
 
@@ -236,7 +236,3 @@ async def _bounded(stream: Any) -> str:
 def _typed(user: str, host: str, port: int) -> str:
     """The words for ssh."""
     return " ".join([*(["-p", str(port)] if port else []), f"{user}@{host}" if user else host])
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "�" for char in text)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgecnn.errors import InputError
 from edgecnn.files import read_text_file
+from edgecnn.text import only_printable
 
 _HERE = Path(__file__).parent
 _LARGEST_FILE = 4 << 20
@@ -134,7 +135,7 @@ def read_names(path: Path) -> tuple[str, ...]:
             hint="an empty line in between has no name; lines are at most "
             f"{_LONGEST_NAME} characters long",
         )
-    return tuple("".join(char for char in line if char.isprintable()) for line in lines)
+    return tuple(only_printable(line) for line in lines)
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ from edgecnn.cli.data_capture import command as capture_command
 from edgecnn.cli.data_pack import check_command, pack_command
 from edgecnn.cli.options.data import Reading, reading_options
 from edgecnn.cli.progress import shown
+from edgecnn.text import printable
 
 if TYPE_CHECKING:
     from edgecnn.data.inspection.inspect import Inspection, Place
@@ -134,4 +135,4 @@ def _value(value: Any) -> str:
 
 def _line(text: str) -> None:
     """A line without control characters of untrusted names."""
-    click.echo("".join(char if char.isprintable() else "�" for char in text))
+    click.echo(printable(text))

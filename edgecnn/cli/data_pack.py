@@ -11,6 +11,7 @@ import click
 from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading, reading_options
 from edgecnn.cli.progress import shown
+from edgecnn.text import printable
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -75,7 +76,7 @@ def check_command(*, folder: Path) -> None:
     with shown() as progress:
         found = damages(folder, progress=progress)
     for line in found:
-        click.echo("".join(char if char.isprintable() else "�" for char in line))
+        click.echo(printable(line))
     if found:
         raise GateError(f"{folder}: {len(found)} shards are damaged", hint="pack the data again")
     click.echo(f"{folder}: all is as it was written")

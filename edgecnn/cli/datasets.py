@@ -13,6 +13,7 @@ import click
 
 from edgecnn.cli.options.data import Reading
 from edgecnn.cli.progress import shown
+from edgecnn.text import printable
 
 if TYPE_CHECKING:
     from edgecnn.data.base import Dataset
@@ -65,4 +66,4 @@ def load_data(
 
 def say(line: str) -> None:
     """A line on standard error without control characters of untrusted names."""
-    click.echo("".join(char if char.isprintable() else "�" for char in line), err=True)
+    click.echo(printable(line), err=True)

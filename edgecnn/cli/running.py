@@ -16,6 +16,7 @@ import click
 from edgecnn.cli import interruption, streams, timeline
 from edgecnn.cli.verbs import command
 from edgecnn.errors import BUG_EXIT_CODE, EdgeCNNError
+from edgecnn.text import printable
 
 NAME = "edgecnn"
 COMPLETION = "_EDGECNN_COMPLETE"
@@ -99,5 +100,4 @@ def quiet_libraries() -> None:
 
 def _say(line: str) -> None:
     """A line for the user on standard error, without control characters of untrusted names."""
-    printable = "".join(char if char.isprintable() else "�" for char in line)
-    click.echo(printable, err=True)
+    click.echo(printable(line), err=True)

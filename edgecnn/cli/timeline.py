@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import click
 
 from edgecnn.progress import Progress
+from edgecnn.text import printable
 
 WORDS = {
     "": "start",
@@ -85,7 +86,7 @@ def tell(rows: int) -> None:
     shared = click.get_current_context().find_root().obj
     if isinstance(shared, dict) and shared.get("debug"):
         for line in found.details():
-            click.echo("".join(char if char.isprintable() else "�" for char in line), err=True)
+            click.echo(printable(line), err=True)
 
 
 def _named(stage: str, rows: int) -> str:

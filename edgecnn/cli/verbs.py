@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import click
 
-from edgecnn import __version__
 from edgecnn.cli import options
+from edgecnn.version import __version__
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "From a model to an answer": {

@@ -10,7 +10,8 @@ import warnings
 from collections.abc import Iterator
 
 from edgecnn.errors import EdgeCNNError, InputError
-from edgecnn.text import shortened
+from edgecnn.native_output import captured_stderr
+from edgecnn.text import first_line
 
 
 @contextlib.contextmanager
@@ -31,13 +32,6 @@ def converter(tool: str, hint: str = "") -> Iterator[None]:
         raise InputError(f"{tool} failed: {first_line(error)}", hint=hint) from error
 
 
-def first_line(error: BaseException) -> str:
-    """The first line that says something, with the kind of error; converters print pages."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    text = next((line for line in lines if line), "")
-    return f"{type(error).__name__}: {shortened(text, 600)}" if text else type(error).__name__
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep progress bars, warnings meant for developers and log lines off the terminal.
@@ -53,27 +47,9 @@ def _quiet() -> Iterator[None]:
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
-            _native_stderr_dropped(),
+            captured_stderr(),
         ):
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(disabled_before)
-
-
-@contextlib.contextmanager
-def _native_stderr_dropped() -> Iterator[None]:
-    """Send what native code writes to the process's standard error nowhere."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # closed by whoever started this process
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

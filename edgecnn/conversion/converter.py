@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgecnn import scratch
-from edgecnn.conversion.boundary import first_line
 from edgecnn.conversion.calibration import DrawnSamples, Samples
 from edgecnn.conversion.calibration_look import CalibrationLook, look
 from edgecnn.conversion.embedding import embed_manifest
@@ -31,6 +30,7 @@ from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import Artifact, Manifest, sidecar_path, with_conversion, write_manifest
 from edgecnn.preprocessing import Fed
 from edgecnn.results import Parity
+from edgecnn.text import first_line
 
 _OF_TAILS = ("tflite", "onnx")
 """Formats in which single operators can be kept in float32."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn import __version__
 from edgecnn.explanation import chart, images
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.sections import sections
 from edgecnn.reporting.assets import read
 from edgecnn.reporting.text import clean
+from edgecnn.version import __version__
 
 WIDE, NARROW = 1080, 340
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn import __version__
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 from edgecnn.registry import lookup
@@ -19,6 +18,7 @@ from edgecnn.reporting.assets import read
 from edgecnn.reporting.attention import attention_spec
 from edgecnn.reporting.text import clean
 from edgecnn.translation import Translation, load_translator
+from edgecnn.version import __version__
 
 SCHEMA_VERSION = 1
 SHOWN = 5

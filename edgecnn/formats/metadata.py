@@ -15,6 +15,7 @@ from typing import Any
 
 from edgecnn.formats.base import UNREADABLE
 from edgecnn.formats.kinds import by_suffix
+from edgecnn.text import only_printable
 
 MAX_TEXT = 1 << 20
 MAX_ENTRIES = 256
@@ -137,4 +138,4 @@ def _size(value: Any) -> tuple[int, int] | None:
 
 def _clean(name: str) -> str:
     """A name without control characters, and not longer than a name is."""
-    return "".join(char for char in name.strip()[:LONGEST_NAME] if char.isprintable())
+    return only_printable(name.strip()[:LONGEST_NAME])

@@ -18,7 +18,7 @@ from edgecnn.keras_files.problems import (
     DAMAGED,
     all_weights_loaded,
     explained,
-    first_line,
+    first_sentence,
     unreadable,
 )
 from edgecnn.keras_files.trust import outside_data, refuse_code, refuse_named_files
@@ -133,13 +133,13 @@ def _inspected(path: Path) -> tuple[Any, str]:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise InputError(
-            f"{path.name}: not a complete Keras 3 archive ({first_line(error)})", hint=DAMAGED
+            f"{path.name}: not a complete Keras 3 archive ({first_sentence(error)})", hint=DAMAGED
         ) from error
     try:
         return json.loads(config), version
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{path.name}: its config.json is not JSON ({first_line(error)})", hint=DAMAGED
+            f"{path.name}: its config.json is not JSON ({first_sentence(error)})", hint=DAMAGED
         ) from error
 
 
@@ -209,7 +209,7 @@ def _refuse_outside_weights(path: Path) -> None:
                     outside = next(outside_data(h5py, weights), None)
             except (OSError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
                 raise InputError(
-                    f"{path.name}: its {name} is not whole ({first_line(error)})", hint=DAMAGED
+                    f"{path.name}: its {name} is not whole ({first_sentence(error)})", hint=DAMAGED
                 ) from error
             if outside:
                 raise InputError(

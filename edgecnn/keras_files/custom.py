@@ -12,7 +12,7 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.keras_files.library import import_keras
-from edgecnn.keras_files.problems import first_line
+from edgecnn.keras_files.problems import first_sentence
 
 
 def custom_objects(modules: Iterable[Path]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _run(path: Path) -> ModuleType:
         # So wide because it is the user's own program, which may raise anything.
         del sys.modules[name]
         raise InputError(
-            f"{path.name} fails when it is run ({first_line(error)})",
+            f"{path.name} fails when it is run ({first_sentence(error)})",
             hint=f"it has to run by itself: python {path}",
         ) from error
     return module

@@ -16,16 +16,11 @@ from edgecnn.keras_files.problems import (
     DAMAGED,
     all_weights_loaded,
     explained,
-    first_line,
+    first_sentence,
     unreadable,
     unregistered,
 )
-from edgecnn.keras_files.trust import (
-    FUNCTION_LAYERS,
-    outside_data,
-    refuse_code,
-    refuse_named_files,
-)
+from edgecnn.keras_files.trust import FUNCTION_LAYERS, outside_data, refuse_code, refuse_named_files
 from edgecnn.keras_files.trust import objects as objects_in
 from edgecnn.registry import require
 
@@ -56,7 +51,7 @@ def look(path: Path) -> HDF5:
                 version = _attribute(file["model_weights"], "keras_version") or ""
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path.name}: not a whole HDF5 file ({first_line(error)})", hint=DAMAGED
+            f"{path.name}: not a whole HDF5 file ({first_sentence(error)})", hint=DAMAGED
         ) from error
     if outside:
         raise InputError(
@@ -69,7 +64,7 @@ def look(path: Path) -> HDF5:
         return HDF5(json.loads(config), version)
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{path.name}: its architecture is not JSON ({first_line(error)})", hint=DAMAGED
+            f"{path.name}: its architecture is not JSON ({first_sentence(error)})", hint=DAMAGED
         ) from error
 
 
@@ -105,7 +100,7 @@ def load_hdf5(
     except MissingDependencyError as missing:
         if error is not None and unregistered(error) is not None:
             raise explained(path, error) from error
-        why = f": {first_line(error)}" if error is not None else ""
+        why = f": {first_sentence(error)}" if error is not None else ""
         raise MissingDependencyError(
             f"{path.name} is a model of Keras {found.version or 2} that Keras 3 cannot read{why}",
             hint=missing.hint,
@@ -135,7 +130,7 @@ def load_weights(model: Any, path: Path) -> None:
                     model.load_weights(str(named))
         except unreadable() as error:
             raise InputError(
-                f"{path.name}: its weights are not those of {model.name} ({first_line(error)})",
+                f"{path.name}: its weights are not those of {model.name} ({first_sentence(error)})",
                 hint="give the weights of this architecture, of its number of classes and size",
             ) from error
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import ModuleType
 
 from edgecnn.errors import MissingDependencyError
+from edgecnn.native_output import captured_stderr
 from edgecnn.privacy import keep_keras_at_home
 from edgecnn.registry import require
 
-_NATIVE_LOG = re.compile(rb"[IWE]\d{4} \d\d:\d\d:|[IWE]0000 |WARNING: All log messages before absl")
+_NATIVE_LOG = re.compile(r"[IWE]\d{4} \d\d:\d\d:|[IWE]0000 |WARNING: All log messages before absl")
 
 
 def import_keras() -> ModuleType:
@@ -55,17 +55,12 @@ def without_native_log() -> Iterator[None]:
 
     TensorFlow logs from C++ while it is imported, before its own log level is in force.
     """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held_back:
-        stderr = os.dup(2)
-        os.dup2(held_back.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            held_back.seek(0)
-            for line in held_back:
-                if not _NATIVE_LOG.match(line):
-                    os.write(2, line)
+    with ExitStack() as after, captured_stderr() as lines:
+        after.callback(_pass_on, lines)
+        yield
+
+
+def _pass_on(lines: list[str]) -> None:
+    for line in lines:
+        if not _NATIVE_LOG.match(line):
+            os.write(2, f"{line}\n".encode())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgecnn.errors import InputError
 from edgecnn.keras_files.trust import TRUST
-from edgecnn.text import shortened
+from edgecnn.text import first_line
 
 DAMAGED = "the file is damaged or was made by something else; save it again with model.save()"
 
@@ -66,7 +66,7 @@ def explained(path: Path, error: Exception) -> InputError:
     text = str(error)
     if isinstance(error, TypeError | ValueError | NotImplementedError):
         if "safe_mode" in text or "arbitrary code" in text:
-            return InputError(f"{path.name} contains code ({first_line(error)})", hint=TRUST)
+            return InputError(f"{path.name} contains code ({first_sentence(error)})", hint=TRUST)
         found = unregistered(error)
         if found is not None:
             kind, name = found
@@ -74,7 +74,7 @@ def explained(path: Path, error: Exception) -> InputError:
                 f"{path.name} needs the {kind} {name!r}, which is not registered here",
                 hint="name the module that defines it: --custom module.py",
             )
-    return InputError(f"{path.name}: Keras cannot read it ({first_line(error)})", hint=DAMAGED)
+    return InputError(f"{path.name}: Keras cannot read it ({first_sentence(error)})", hint=DAMAGED)
 
 
 def unregistered(error: Exception) -> tuple[str, str] | None:
@@ -86,8 +86,7 @@ def unregistered(error: Exception) -> tuple[str, str] | None:
     return None
 
 
-def first_line(error: BaseException) -> str:
+def first_sentence(error: BaseException) -> str:
     """The first sentence of Keras's often page-long messages (of the innermost), and its kind."""
     innermost = str(error).rpartition("Exception encountered: ")[2]
-    text = innermost.strip().split("\n", 1)[0].split(". ", 1)[0]
-    return f"{type(error).__name__}: {shortened(text, 600)}" if text else type(error).__name__
+    return first_line(error, text=innermost.strip().split("\n", 1)[0].split(". ", 1)[0])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.errors import InputError
 from edgecnn.keras_files import import_keras
 from edgecnn.registry import unknown_name
+from edgecnn.text import first_line
 
 if TYPE_CHECKING:
     import keras
@@ -110,6 +111,6 @@ def build(
             weights=None, input_shape=input_shape or known.input_shape, **options
         )
     except ValueError as error:
-        first = str(error).strip().split("\n")[0]
-        raise InputError(f"{known.name} cannot be built: {first}") from error
+        why = first_line(error, kind=False)
+        raise InputError(f"{known.name} cannot be built: {why}") from error
     return model

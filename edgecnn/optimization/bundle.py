@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import __version__, scratch
+from edgecnn import scratch
 from edgecnn.benchmarking.machine import capture
 from edgecnn.data.base import Dataset, check_recorded
 from edgecnn.data.seen import without_digests
@@ -40,6 +40,7 @@ from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes import load, parse_configuration, without_version
 from edgecnn.runtimes.base import Session
 from edgecnn.synthetic_inputs import SyntheticInputs
+from edgecnn.version import __version__
 
 SAMPLES = 8
 """Recorded inputs and outputs."""

@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn import __version__
 from edgecnn.reporting import answer, bundle, cells, charts, extract, formats, machines, pictures
 from edgecnn.reporting.assets import read
 from edgecnn.reporting.row import SHOWN, Row
 from edgecnn.reporting.rows import collect, machine_labels
 from edgecnn.reporting.text import json_for_script, shorten
 from edgecnn.results import Results
+from edgecnn.version import __version__
 
 SCRIPTS = ("data.js", "answer.js", "columns.js", "table.js", "charts.js", "page.js")
 PLAIN_ROWS = 200

@@ -15,12 +15,12 @@ from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.formats.check import check_model_path, read_signature
 from edgecnn.formats.mnn import opened
 from edgecnn.manifest import TensorSpec
+from edgecnn.native_output import captured_output
 from edgecnn.registry import require
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
 from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name
-from edgecnn.runtimes.native_log import captured_output
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
 from edgecnn.text import shortened

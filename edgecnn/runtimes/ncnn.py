@@ -15,12 +15,12 @@ from edgecnn.formats import ncnn as files
 from edgecnn.formats.check import check_model_path, read_signature
 from edgecnn.formats.wire.ncnn import COMPUTING
 from edgecnn.manifest import TensorSpec
+from edgecnn.native_output import captured_stderr
 from edgecnn.registry import require
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
 from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name
-from edgecnn.runtimes.native_log import captured_stderr
 from edgecnn.runtimes.precision import dominant
 from edgecnn.text import shortened
 

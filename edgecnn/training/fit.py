@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn import __version__
 from edgecnn.data.base import Dataset, check_recorded
 from edgecnn.data.seen import KEY, training_record
 from edgecnn.errors import InputError
@@ -38,6 +37,7 @@ from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
 from edgecnn.training.recipe import BoxRecipe, TrainingRecipe, default_epochs, recipe_for
 from edgecnn.training.start import read_start
 from edgecnn.training.subject import Subject, open_subject
+from edgecnn.version import __version__
 
 if TYPE_CHECKING:
     import keras

@@ -25,6 +25,7 @@ from edgecnn.registry import RUNTIMES, require, unknown_name
 from edgecnn.runtimes import load, parse_configuration
 from edgecnn.runtimes.base import Session
 from edgecnn.vision.input_size import sized
+from edgecnn.vision.opencv import as_bgr
 from edgecnn.vision.shrink import fit
 
 _PREFERRED = ("_static_int8.tflite", "_float32.onnx", "_static_int8.onnx", ".keras")
@@ -97,7 +98,7 @@ class Detector:
         on average over a photograph (held by a test).
         """
         cv2 = require("cv2", "opencv")
-        bgr = _as_bgr(image_bgr)
+        bgr = _checked(image_bgr)
         made = self.preprocessing
         place = made.place(*bgr.shape[:2])
         bgr = fit(bgr, place.height, place.width)
@@ -303,14 +304,15 @@ class _Levels:
         return np.asarray(looked_up.view(table.dtype))
 
 
-def _as_bgr(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _checked(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """`image` as (height, width, 3). Raises InputError for what is no image of 8 bits."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         kind = getattr(image, "dtype", type(image).__name__)
-        raise InputError(f"a picture is (H, W, 3) uint8 BGR, received: {kind}")
-    if image.ndim == 2:
-        image = image[:, :, None]
-    if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or 0 in image.shape:
-        raise InputError(f"a picture is (H, W, 3) uint8 BGR, received: {image.shape}")
-    if image.shape[2] == 1:
-        return np.repeat(image, 3, axis=2)
-    return image[:, :, :3]
+        raise InputError(f"an image is (H, W, 3) uint8 BGR, received: {kind}")
+    if (
+        image.ndim not in (2, 3)
+        or (image.ndim == 3 and image.shape[2] not in (1, 3, 4))
+        or 0 in image.shape
+    ):
+        raise InputError(f"an image is (H, W, 3) uint8 BGR, received: {image.shape}")
+    return as_bgr(image)

@@ -12,7 +12,8 @@ import edgecnn
 PACKAGE = Path(edgecnn.__file__).parent
 
 FLOORS = (
-    {"errors", "scratch", "privacy", "text", "places"},
+    {"version", "places", "text", "native_output"},
+    {"errors", "scratch", "privacy"},
     {"registry", "files", "claims", "progress", "records", "run_details"},
     {"homes"},
     {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}

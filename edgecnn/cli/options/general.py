@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from edgecnn import __version__
 from edgecnn.cli.options.kinds import Command
+from edgecnn.version import __version__
 
 
 def debug() -> Callable[[Command], Command]:

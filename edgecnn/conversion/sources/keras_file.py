@@ -18,7 +18,7 @@ from edgecnn.keras_files import import_keras, import_keras_2
 from edgecnn.keras_files.archive import load_archive
 from edgecnn.keras_files.custom import custom_objects
 from edgecnn.keras_files.hdf5 import load_hdf5, load_weights, starts_with
-from edgecnn.keras_files.problems import explained, first_line, unreadable
+from edgecnn.keras_files.problems import explained, first_sentence, unreadable
 from edgecnn.keras_files.trust import refuse_code, refuse_named_files
 from edgecnn.manifest import Manifest, read_sidecar
 
@@ -111,7 +111,7 @@ def _from_architecture(
     except MissingDependencyError as missing:
         if error is not None and not version.startswith("2."):
             raise explained(path, error) from error
-        why = f": {first_line(error)}" if error is not None else ""
+        why = f": {first_sentence(error)}" if error is not None else ""
         raise MissingDependencyError(
             f"{path.name} is an architecture of Keras {version or 2} that Keras 3 cannot read{why}",
             hint=missing.hint,

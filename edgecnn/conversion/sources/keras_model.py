@@ -20,6 +20,7 @@ from edgecnn.feeding.keras_model import prove
 from edgecnn.manifest import TensorSpec
 from edgecnn.runtimes.shapes import fix_shapes
 from edgecnn.runtimes.tensors import name_axes
+from edgecnn.text import first_line
 
 DTYPES = ("float32", "int32", "int64", "uint8", "int8", "int16", "uint16", "bool")
 """What an input may be: real values, ids of words, pixels as a camera gives them."""
@@ -170,9 +171,8 @@ def _behind_new_input(model: Any, name: str, shape: str) -> Any:
         packed = inputs[0] if len(inputs) == 1 else inputs
         return keras.Model(packed, model(packed, training=False), name=name)
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{name} cannot be called on an input of {shape}: {first}",
+            f"{name} cannot be called on an input of {shape}: {first_line(error, kind=False)}",
             hint="give the shape that it was trained on, with the batch: --shape 1x224x224x3",
         ) from error
 

@@ -15,7 +15,7 @@ from edgecnn.errors import InputError
 from edgecnn.feeding import Proof
 from edgecnn.keras_files import import_keras
 from edgecnn.keras_files.library import without_native_log
-from edgecnn.keras_files.problems import first_line
+from edgecnn.keras_files.problems import first_sentence
 from edgecnn.keras_files.trust import TRUST
 from edgecnn.manifest import Manifest, TensorSpec
 from edgecnn.registry import require
@@ -98,7 +98,7 @@ def open_model(path: Path, options: OpenOptions) -> Opened:
         tf.errors.OpError,
     ) as error:
         raise InputError(
-            f"{path}: TensorFlow cannot load this SavedModel ({first_line(error)})",
+            f"{path}: TensorFlow cannot load this SavedModel ({first_sentence(error)})",
             hint="it is damaged or incomplete: copy the whole folder again, variables/ too",
         ) from error  # fmt: skip
     signature = _signature(path, loaded)
@@ -136,7 +136,7 @@ def _refuse_reaching_out(path: Path, graph: Path) -> None:
         model.ParseFromString(graph.read_bytes())
     except DecodeError as error:
         raise InputError(
-            f"{path}: saved_model.pb is no SavedModel ({first_line(error)})",
+            f"{path}: saved_model.pb is no SavedModel ({first_sentence(error)})",
             hint="it is damaged or incomplete: copy the whole folder again",
         ) from error
     for operator in _operators(model):

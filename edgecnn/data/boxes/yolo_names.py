@@ -11,6 +11,7 @@ from edgecnn.data.files.tree import child, is_system
 from edgecnn.errors import InputError
 from edgecnn.files import read_file
 from edgecnn.registry import require
+from edgecnn.text import first_line
 
 MAX_BYTES = 4 << 20
 _YAML_BYTES = 256 << 10
@@ -75,8 +76,9 @@ def _of_yaml(path: Path, found: Description) -> Description:
     try:
         values = yaml.load(_yaml_text(path), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError, ValueError, InputError) as error:
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        found.notes.append(f"{path.name} is no YAML that can be read ({line})")
+        found.notes.append(
+            f"{path.name} is no YAML that can be read ({first_line(error, kind=False)})"
+        )
         return found
     if not isinstance(values, dict):
         return found

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn import __version__
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.manifest import sha256_of
 from edgecnn.progress import Progress, silent
+from edgecnn.version import __version__
 
 TIMEOUT_S = 30.0
 _PIECE_BYTES = 1 << 16

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecnn.errors import UnsupportedError
 from edgecnn.registry import require
+from edgecnn.text import first_line
 
 
 def write_resized(path: Path, out: Path, height: int, width: int) -> None:
@@ -42,7 +43,7 @@ def write_resized(path: Path, out: Path, height: int, width: int) -> None:
     try:
         inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
     except Exception as error:
-        raise _refused(path.name, str(error).splitlines()[0]) from error
+        raise _refused(path.name, first_line(error, kind=False)) from error
     for value, rank in zip(inferred.graph.output, ranks, strict=True):
         sizes = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         if len(sizes) != rank or not all(sizes[1:]):

@@ -17,11 +17,11 @@ from edgecnn.errors import UnavailableError, UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.signature import Signature
 from edgecnn.manifest import TensorSpec
+from edgecnn.native_output import captured_stderr
 from edgecnn.registry import require
 from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, Invocation, Session
 from edgecnn.runtimes.declared import declared_inputs, declared_outputs, fixed_inputs
-from edgecnn.runtimes.native_log import captured_stderr
 from edgecnn.runtimes.vulkan import devices
 
 DRIVER_HINT = (

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.formats.kinds import by_suffix
+from edgecnn.native_output import captured_stderr
 from edgecnn.registry import RUNTIMES
-from edgecnn.runtimes.native_log import captured_stderr
 from edgecnn.vision.capture import Opener
 from edgecnn.vision.detector import Detector, load_detector, shipped_models
 from edgecnn.vision.input_size import Size

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.native_output import captured_stderr
 from edgecnn.runtimes.cuda import CudaDevice, first_device
 from edgecnn.runtimes.host import cpu_name, thread_count
-from edgecnn.runtimes.native_log import captured_stderr
 from edgecnn.runtimes.precision import dominant
 
 CPUINFO = Path("/proc/cpuinfo")
