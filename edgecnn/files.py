@@ -22,6 +22,14 @@ from typing import Any
 from edgecnn.errors import InputError
 from edgecnn.scratch import new_file
 
+IMAGE_ENDINGS = frozenset(
+    (
+        ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
+        ".ppm", ".tif", ".tiff", ".webp",
+    )
+)  # fmt: skip
+"""Of image files that are read, in lower case."""
+
 MAX_JSON_BYTES = 64 << 20
 """Of JSON that describes something (a manifest, an index); what holds data names its own limit."""
 _PIECE_BYTES = 1 << 20

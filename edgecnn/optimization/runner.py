@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError
+from edgecnn.files import IMAGE_ENDINGS
 from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import ImagePreprocessing, Preprocessing
 from edgecnn.results import RuntimeOptions
@@ -29,7 +30,6 @@ ABOUT = "bundle.json"
 SELF_TEST = "self_test.npz"
 MANIFEST = "manifest.json"
 LONGEST_LISTED = 3
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 Array = npt.NDArray[Any]
 
 
@@ -224,9 +224,14 @@ def _samples(inputs: Sequence[str], bundle: Bundle, *, tensors: bool) -> Iterato
     for text in inputs:
         path = Path(text)
         if path.is_dir():
-            inside = sorted(each for each in path.rglob("*") if each.suffix.lower() in PICTURES)
+            inside = sorted(
+                each for each in path.rglob("*") if each.suffix.lower() in IMAGE_ENDINGS
+            )
             if not inside:
-                raise InputError(f"{path}: no pictures in it", hint=f"known: {', '.join(PICTURES)}")
+                raise InputError(
+                    f"{path}: no pictures in it",
+                    hint=f"known endings: {', '.join(sorted(IMAGE_ENDINGS))}",
+                )
             for each in inside:
                 yield str(each), _read(each, bundle)
         elif path.suffix.lower() == ".npy":

@@ -15,7 +15,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from edgecnn.errors import InputError
-from edgecnn.files import check_regular_file
+from edgecnn.files import IMAGE_ENDINGS, check_regular_file
 from edgecnn.registry import unknown_name
 from edgecnn.vision.containers import frames_in
 
@@ -24,9 +24,8 @@ Kind = Literal["camera", "video", "pictures", "stream", "gstreamer", "picamera",
 VIDEO_ENDINGS = frozenset(
     (".3gp", ".avi", ".flv", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg")
 ) | {".ogv", ".ts", ".webm", ".wmv"}
-PICTURE_ENDINGS = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
+OPENCV_ENDINGS = IMAGE_ENDINGS - {".avif"}
+"""What OpenCV reads everywhere."""
 MOVING_ENDINGS = frozenset((".gif", ".png"))
 """Of pictures that FFmpeg plays as a video when they hold several."""
 STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "rtp", "srt", "tcp")
@@ -121,11 +120,11 @@ def _address(text: str) -> Source:
 def _files(text: str) -> Source:
     path = Path(text).expanduser()
     if path.is_dir():
-        pictures = [found for found in path.iterdir() if _ending(found.name) in PICTURE_ENDINGS]
+        pictures = [found for found in path.iterdir() if _ending(found.name) in OPENCV_ENDINGS]
         if not pictures:
             raise InputError(
                 f"no pictures in {text}",
-                hint=f"known endings: {', '.join(sorted(PICTURE_ENDINGS))}",
+                hint=f"known endings: {', '.join(sorted(OPENCV_ENDINGS))}",
             )
         return _pictures(text, pictures)
     if path.exists():
@@ -133,18 +132,18 @@ def _files(text: str) -> Source:
         ending = _ending(path.name)
         if ending in MOVING_ENDINGS and frames_in(path) > 1:
             return Source("video", str(path), live=False)
-        if ending in PICTURE_ENDINGS:
+        if ending in OPENCV_ENDINGS:
             return _pictures(text, [path])
         if ending in VIDEO_ENDINGS:
             return Source("video", str(path), live=False)
         raise InputError(
             f"{path.name}: neither a video nor a picture, by its ending",
-            hint=f"known endings: {', '.join(sorted(VIDEO_ENDINGS | PICTURE_ENDINGS))}",
+            hint=f"known endings: {', '.join(sorted(VIDEO_ENDINGS | OPENCV_ENDINGS))}",
         )
     if glob.has_magic(text):
         # An absolute pattern is nothing that Path.glob takes.
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207
-        pictures = [name for name in found if _ending(name.name) in PICTURE_ENDINGS]
+        pictures = [name for name in found if _ending(name.name) in OPENCV_ENDINGS]
         if not pictures:
             raise InputError(f"no pictures match {text}", hint="quote the pattern for the shell")
         return _pictures(text, pictures)

@@ -9,17 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.data.files.image_kinds import (
-    ENDINGS,
-    formats,
-    is_not_read,
-    may_be_picture,
-    why_not_read,
-)
+from edgecnn.data.files.image_kinds import formats, is_not_read, may_be_picture, why_not_read
 from edgecnn.data.files.images import DECODE_ERRORS, MAX_PIXELS, quiet_pillow
 from edgecnn.data.files.tree import files_below, is_plain_split, is_system, split_of
 from edgecnn.errors import InputError
-from edgecnn.files import open_regular_file
+from edgecnn.files import IMAGE_ENDINGS, open_regular_file
 from edgecnn.progress import Progress
 
 PROGRESS_EVERY = 1000
@@ -85,7 +79,7 @@ class PictureFinder:
         if self._index is None:
             self._index = {}
             for path in _some(files_below(root) for root in self._roots):
-                if path.suffix.lower() in ENDINGS and not is_system(path.name):
+                if path.suffix.lower() in IMAGE_ENDINGS and not is_system(path.name):
                     of_folder = self._split_of_folder(path)
                     self._index.setdefault(path.name.casefold(), {})[path] = of_folder
                     self._index.setdefault(path.stem.casefold(), {})[path] = of_folder

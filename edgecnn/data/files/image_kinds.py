@@ -6,14 +6,8 @@ import functools
 from pathlib import Path
 
 from edgecnn.errors import InputError
-from edgecnn.files import open_regular_file
+from edgecnn.files import IMAGE_ENDINGS, open_regular_file
 
-ENDINGS = frozenset(
-    (
-        ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
-        ".ppm", ".tif", ".tiff", ".webp",
-    )
-)  # fmt: skip
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What Pillow may try, whatever the file's ending: nothing that starts another program."""
 LATER_FORMATS = ("AVIF",)
@@ -48,7 +42,7 @@ def may_be_picture(path: Path) -> bool:
     if path.name.startswith("."):
         return False
     ending = path.suffix.lower()
-    if ending in ENDINGS or ending in NOT_READ:
+    if ending in IMAGE_ENDINGS or ending in NOT_READ:
         return True
     if ending and not ending[1:].isdigit() and not ending.startswith(_LENGTHENED):
         return False

@@ -22,6 +22,7 @@ from edgecnn.data.synthetic import faces
 from edgecnn.data.synthetic.backgrounds import draw_background, grain
 from edgecnn.data.synthetic.weather import weather
 from edgecnn.errors import InputError
+from edgecnn.files import IMAGE_ENDINGS
 from edgecnn.registry import require
 
 Picture = npt.NDArray[np.uint8]
@@ -65,8 +66,7 @@ class SyntheticScenes(Sequence[BoxedPicture]):
 
 def load_backgrounds(folder: Path, *, limit: int = 1000) -> list[Picture]:
     """Every picture in a folder. Raises InputError when there is none."""
-    endings = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in endings)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS)
     if not paths:
         raise InputError(f"no pictures in {folder}", hint="give a folder of JPEG or PNG files")
     return [as_channels(decode(path), 3) for path in paths[:limit]]
