@@ -61,9 +61,7 @@ def frozen_graph(concrete: Any) -> Any:
 
     tf2onnx would make inputs of captured tensors (the mean of a Normalization layer, say).
     """
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     return convert_variables_to_constants_v2(
         concrete, lower_control_flow=False, aggressive_inlining=True
@@ -79,22 +77,16 @@ def graph_def_of(frozen: Any) -> Any:
 
 def _erfc(ctx: Any, node: Any, name: str, _args: Sequence[Any]) -> None:
     """1 − erf(x): the exact GELU asks for erfc, which ONNX does not have."""
-    import numpy as np
-    from tf2onnx import utils
-
-    shape, dtype = ctx.get_shape(node.output[0]), ctx.get_dtype(node.output[0])
-    outputs = list(node.output)
-    ctx.remove_node(node.name)
-    one = ctx.make_const(utils.make_name(name), np.ones((), utils.map_onnx_to_numpy_type(dtype)))
-    erf = ctx.make_node("Erf", list(node.input), shapes=[shape], dtypes=[dtype])
-    ctx.make_node(
-        "Sub", [one.output[0], erf.output[0]], outputs=outputs, name=name, shapes=[shape],
-        dtypes=[dtype],
-    )  # fmt: skip
+    _difference_from_one(ctx, node, name, "Erf", one_first=True)
 
 
 def _expm1(ctx: Any, node: Any, name: str, _args: Sequence[Any]) -> None:
     """exp(x) − 1 (CELU asks for it)."""
+    _difference_from_one(ctx, node, name, "Exp", one_first=False)
+
+
+def _difference_from_one(ctx: Any, node: Any, name: str, operator: str, *, one_first: bool) -> None:
+    """Put 1 − operator(x), or operator(x) − 1, in place of a node."""
     import numpy as np
     from tf2onnx import utils
 
@@ -102,9 +94,10 @@ def _expm1(ctx: Any, node: Any, name: str, _args: Sequence[Any]) -> None:
     outputs = list(node.output)
     ctx.remove_node(node.name)
     one = ctx.make_const(utils.make_name(name), np.ones((), utils.map_onnx_to_numpy_type(dtype)))
-    exp = ctx.make_node("Exp", list(node.input), shapes=[shape], dtypes=[dtype])
+    value = ctx.make_node(operator, list(node.input), shapes=[shape], dtypes=[dtype])
+    pair = (one, value) if one_first else (value, one)
     ctx.make_node(
-        "Sub", [exp.output[0], one.output[0]], outputs=outputs, name=name, shapes=[shape],
+        "Sub", [each.output[0] for each in pair], outputs=outputs, name=name, shapes=[shape],
         dtypes=[dtype],
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors import UnsupportedError
+from edgecnn.errors import MissingDependencyError, UnavailableError, UnsupportedError
 from edgecnn.formats.kinds import graphs_in, graphs_inside
 from edgecnn.manifest import TensorSpec
 from edgecnn.registry import unknown_name
@@ -124,9 +124,31 @@ class Runtime(ABC):
             raise unknown_name(f"device of {cls.name}", device, cls.devices)
 
     @classmethod
-    @abstractmethod
     def probe(cls, device: str) -> Availability:
-        """Tell whether `device` can be used here, without loading a model."""
+        """Whether `device` can be used here, without loading a model. Raises InputError for a
+        device that the runtime does not have.
+        """
+        cls.check_device(device)
+        try:
+            return cls.find(device)
+        except MissingDependencyError as error:
+            return Availability(False, error.message, error.hint)
+
+    @classmethod
+    def find(cls, device: str) -> Availability:
+        """The answer of `probe` for one of the runtime's devices.
+
+        Raises MissingDependencyError when the runtime is not installed.
+        """
+        raise NotImplementedError(f"{cls.__name__} finds no {device}: define `find` or `probe`")
+
+    @classmethod
+    def available(cls, device: str) -> Availability:
+        """As `probe`. Raises UnavailableError for a device that cannot be used here."""
+        found = cls.probe(device)
+        if not found.available:
+            raise UnavailableError(f"{cls.name}:{device}: {found.reason}", hint=found.hint)
+        return found
 
     @classmethod
     @abstractmethod

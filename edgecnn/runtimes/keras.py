@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
-from edgecnn.errors import InputError, MissingDependencyError, UnavailableError
+from edgecnn.errors import InputError
 from edgecnn.formats.signature import Signature, Value
 from edgecnn.manifest import TensorSpec
 from edgecnn.results import Effective, RuntimeOptions
@@ -39,12 +39,8 @@ class Keras(Runtime):
     extra: ClassVar[str] = "train"
 
     @classmethod
-    def probe(cls, device: str) -> Availability:
-        cls.check_device(device)
-        try:
-            keras = _keras()
-        except MissingDependencyError as error:
-            return Availability(False, error.message, error.hint)
+    def find(cls, device: str) -> Availability:
+        keras = _keras()
         version = str(keras.__version__)
         if device == "cpu":
             return Availability(True, version=version, device_name=cpu_name())
@@ -65,9 +61,7 @@ class Keras(Runtime):
         cls.check_device(device)
         keras = _keras()
         _set_threads(keras, options.threads)
-        availability = cls.probe(device)
-        if not availability.available:
-            raise UnavailableError(f"keras:{device}: {availability.reason}", hint=availability.hint)
+        availability = cls.available(device)
         backend = str(keras.backend.backend())
         if backend == "tensorflow" and options.precision == "strict_float32":
             _tensorflow().config.experimental.enable_tensor_float_32_execution(False)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
+from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats.check import check_model_path, read_signature
 from edgecnn.formats.mnn import opened
 from edgecnn.manifest import TensorSpec
@@ -49,12 +49,8 @@ class MNN(Runtime):
     extra: ClassVar[str] = "mnn"
 
     @classmethod
-    def probe(cls, device: str) -> Availability:
-        cls.check_device(device)
-        try:
-            mnn = library()
-        except MissingDependencyError as error:
-            return Availability(False, error.message, error.hint)
+    def find(cls, device: str) -> Availability:  # noqa: ARG003 (there is one)
+        mnn = library()
         return Availability(True, version=str(mnn.version()), device_name=cpu_name())
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
+from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats import ncnn as files
 from edgecnn.formats.check import check_model_path, read_signature
 from edgecnn.formats.wire.ncnn import COMPUTING
@@ -53,12 +53,8 @@ class NCNN(Runtime):
     extra: ClassVar[str] = "ncnn"
 
     @classmethod
-    def probe(cls, device: str) -> Availability:
-        cls.check_device(device)
-        try:
-            ncnn = require("ncnn", cls.extra)
-        except MissingDependencyError as error:
-            return Availability(False, error.message, error.hint)
+    def find(cls, device: str) -> Availability:  # noqa: ARG003 (there is one)
+        ncnn = require("ncnn", cls.extra)
         return Availability(True, version=str(ncnn.__version__), device_name=cpu_name())
 
     @classmethod

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgecnn.errors import MissingDependencyError, UnsupportedError
+from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.kinds import format_of
 from edgecnn.formats.signature import Signature
@@ -47,12 +47,8 @@ class OpenCV(Runtime):
     extra: ClassVar[str] = "opencv"
 
     @classmethod
-    def probe(cls, device: str) -> Availability:
-        cls.check_device(device)
-        try:
-            cv2 = require("cv2", cls.extra)
-        except MissingDependencyError as error:
-            return Availability(False, error.message, error.hint)
+    def find(cls, device: str) -> Availability:  # noqa: ARG003 (there is one)
+        cv2 = require("cv2", cls.extra)
         return Availability(True, version=str(cv2.__version__), device_name=cpu_name())
 
     @classmethod

@@ -27,12 +27,8 @@ class TFLiteRuntime(Runtime):
     environment: ClassVar[str | None] = "tflite-runtime"
 
     @classmethod
-    def probe(cls, device: str) -> Availability:
-        cls.check_device(device)
-        try:
-            _require()
-        except MissingDependencyError as error:
-            return Availability(False, error.message, error.hint)
+    def find(cls, device: str) -> Availability:  # noqa: ARG003 (there is one)
+        _require()
         return Availability(True, version=_version(), device_name=cpu_name())
 
     @classmethod

@@ -18,7 +18,7 @@ from edgecnn.feeding import Proof, prove_file
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.formats.signature import Dimension
-from edgecnn.manifest import TensorSpec
+from edgecnn.manifest import TensorSpec, digest_of
 from edgecnn.runtimes.shapes import parse_shapes
 from edgecnn.synthetic_inputs import channels_last, is_batched
 
@@ -136,6 +136,33 @@ class FileSource(SourceModel):
                 else ""
             ),
         )
+
+
+def file_source(
+    path: Path,
+    session: Session,
+    *,
+    file_format: str,
+    shape: str,
+    held: str,
+    float_twin: Callable[[Path], None],
+    notes: tuple[str, ...] = (),
+) -> FileSource:
+    """The source of a file that its own runtime has loaded."""
+    return FileSource(
+        format=file_format,
+        name=name_of(path, held),
+        sha256=digest_of(path)[0],
+        inputs=inputs_of(session),
+        output_names=tuple(spec.name for spec in session.outputs),
+        vocabularies=vocabularies_of(path, session),
+        original=path,
+        shape=shape,
+        held=held,
+        session=session,
+        float_twin=float_twin,
+        notes=notes,
+    )
 
 
 def name_of(path: Path, held: str) -> str:

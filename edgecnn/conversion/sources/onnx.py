@@ -15,19 +15,12 @@ from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.inference import batch_of_file
 from edgecnn.conversion.onnx_dequantization import dequantize
 from edgecnn.conversion.sources import Opened, OpenOptions
-from edgecnn.conversion.sources.files import (
-    DEQUANTIZED,
-    FileSource,
-    ask_sizes,
-    inputs_of,
-    name_of,
-    vocabularies_of,
-)
+from edgecnn.conversion.sources.files import DEQUANTIZED, FileSource, ask_sizes, file_source
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.recipes import recipe_in
-from edgecnn.manifest import check_model_path, digest_of
+from edgecnn.manifest import check_model_path
 from edgecnn.registry import require
 from edgecnn.runtimes import load
 from edgecnn.runtimes.base import Session
@@ -57,7 +50,6 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
     path = check_model_path(path)
     ask_sizes(path, shape)
     declared_outputs(read_signature(path))  # which says why dictionaries cannot be converted
-    sha256, _ = digest_of(path)
     with converter("onnx", "the file is damaged, or larger than a protocol buffer may be (2 GiB)"):
         model = onnx.load(str(path))
     rewriting.without_listed_weights(model)
@@ -84,17 +76,12 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
             rewriting.with_sizes(twin, session.inputs, keep_batch=True)
             rewriting.save(twin, target)
 
-    return FileSource(
-        format="onnx",
-        name=name_of(path, held),
-        sha256=sha256,
-        inputs=inputs_of(session),
-        output_names=tuple(spec.name for spec in session.outputs),
-        vocabularies=vocabularies_of(path, session),
-        original=path,
+    return file_source(
+        path,
+        session,
+        file_format="onnx",
         shape=shape,
         held=held,
-        session=session,
         float_twin=float_twin,
         notes=notes,
     )

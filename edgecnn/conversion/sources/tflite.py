@@ -8,19 +8,12 @@ from edgecnn.conversion import tflite_rewriting as rewriting
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.inference import batch_of_file
 from edgecnn.conversion.sources import Opened, OpenOptions
-from edgecnn.conversion.sources.files import (
-    FileSource,
-    ask_sizes,
-    inputs_of,
-    is_open,
-    name_of,
-    vocabularies_of,
-)
+from edgecnn.conversion.sources.files import FileSource, ask_sizes, file_source, is_open
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.recipes import recipe_in
-from edgecnn.manifest import check_model_path, digest_of
+from edgecnn.manifest import check_model_path
 from edgecnn.registry import require
 from edgecnn.runtimes import load
 from edgecnn.runtimes.base import Session
@@ -43,7 +36,6 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
     require("ai_edge_litert", "convert")
     path = check_model_path(path)
     ask_sizes(path, shape)
-    sha256, _ = digest_of(path)
     try:
         session = load(path, "litert:cpu", batch=batch_of_file(path), shape=shape)
     except UnsupportedError as error:
@@ -63,17 +55,12 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
             target.write_bytes(rewriting.written(model))
 
     held = recipe_in(path)
-    return FileSource(
-        format="tflite",
-        name=name_of(path, held),
-        sha256=sha256,
-        inputs=inputs_of(session),
-        output_names=tuple(spec.name for spec in session.outputs),
-        vocabularies=vocabularies_of(path, session),
-        original=path,
+    return file_source(
+        path,
+        session,
+        file_format="tflite",
         shape=shape,
         held=held,
-        session=session,
         float_twin=float_twin,
     )
 

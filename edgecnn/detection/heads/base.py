@@ -129,6 +129,16 @@ class Head(ABC):
         max_iou = self.max_iou if stated is None else stated
         return found if max_iou is None else suppress_by_class(found, max_iou=max_iou)
 
+    def check_columns(self, found: Array, expected: str, outputs: Sequence[Array]) -> Array:
+        """`found` (n, boxes, 5 + classes): a box, its objectness, a score for each class.
+
+        Raises InputError for too few columns, and for another number of classes than are named.
+        """
+        if found.shape[2] <= 5:
+            raise refuse(self.name, expected, outputs)
+        self.check_classes(found.shape[2] - 5)
+        return found
+
     def check_classes(self, count: int) -> None:
         """Raise InputError where the outputs have another number of classes than are named."""
         named = len(self.settings.class_names)
@@ -215,6 +225,11 @@ def detections(xyxy: Array, scores: Array, class_ids: Array, height: int, width:
 def from_centers(centers: Array, sizes: Array) -> Boxes:
     """(n, 4) left, top, right, bottom of boxes by their center and size."""
     return np.concatenate([centers - sizes / 2, centers + sizes / 2], axis=1)
+
+
+def with_objectness(shares: Array) -> Array:
+    """(cells, classes): objectness, the first column of `shares`, times each class's score."""
+    return np.asarray(shares[:, :1] * shares[:, 1:])
 
 
 def in_pixels(coordinates: Array, height: int, width: int) -> Floats:

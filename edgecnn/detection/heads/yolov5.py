@@ -28,6 +28,7 @@ from edgecnn.detection.heads.base import (
     pick,
     refuse,
     sigmoid,
+    with_objectness,
 )
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
@@ -68,10 +69,7 @@ class YOLOv5(Head):
             return self._maps(maps, height, width)
         fits = [output for output in rows if output.shape[2] > 5]
         found = one_output(self.name, EXPECTED, fits or outputs, lambda output: output.ndim == 3)
-        if found.shape[2] <= 5:
-            raise refuse(self.name, EXPECTED, outputs)
-        self.check_classes(found.shape[2] - 5)
-        return [found]
+        return [self.check_columns(found, EXPECTED, outputs)]
 
     def candidates(
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
@@ -88,7 +86,7 @@ class YOLOv5(Head):
         self, boxes: Floats, scores: Array, height: int, width: int, min_score: float
     ) -> Detections:
         """Of (center, size) in pixels, and of objectness and class scores in 0…1."""
-        joint = scores[:, :1] * scores[:, 1:]
+        joint = with_objectness(scores)
         cells, classes = pick(joint, min_score, every_class=self.every_class)
         xyxy = from_centers(boxes[cells, :2], boxes[cells, 2:4])
         return detections(xyxy, joint[cells, classes], classes, height, width)

@@ -24,7 +24,7 @@ from edgecnn.detection.heads.base import (
     last_axis,
     one_output,
     pick,
-    refuse,
+    with_objectness,
 )
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
@@ -79,10 +79,7 @@ class YOLOX(Head):
     def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
         found = one_output(self.name, EXPECTED, outputs, lambda output: output.ndim == 3)
         self._strides(found.shape[1], height, width)
-        if found.shape[2] <= 5:
-            raise refuse(self.name, EXPECTED, outputs)
-        self.check_classes(found.shape[2] - 5)
-        return [found]
+        return [self.check_columns(found, EXPECTED, outputs)]
 
     def candidates(
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
@@ -91,7 +88,7 @@ class YOLOX(Head):
         if self.settings.unturned:
             rows = self._turned(rows, height, width)
         scores = as_shares(rows[:, 4:], logits=self.settings.logits)
-        joint = scores[:, :1] * scores[:, 1:]
+        joint = with_objectness(scores)
         cells, classes = pick(joint, min_score, every_class=self.every_class)
         centers, sizes = np.hsplit(np.asarray(rows[:, :4], np.float64), 2)
         finite = centers[np.isfinite(centers)]

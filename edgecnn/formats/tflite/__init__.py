@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
-from edgecnn.formats.base import Format
-from edgecnn.formats.external import ExternalRange
-from edgecnn.formats.signature import Signature
-
-if TYPE_CHECKING:
-    from edgecnn.formats.front import Front
-    from edgecnn.formats.layers import Layer
-    from edgecnn.formats.metadata import ModelMetadata
+from edgecnn.formats.readers import FormatOfReaders, Readers
 
 
-class TFLite(Format):
+class TFLite(FormatOfReaders):
     """A .tflite file."""
 
     name: ClassVar[str] = "tflite"
@@ -30,56 +22,26 @@ class TFLite(Format):
     }
 
     @classmethod
-    def examine(cls, path: Path) -> Sequence[ExternalRange]:
-        from edgecnn.formats.tflite import check
+    def readers(cls) -> Readers:
+        from edgecnn.formats.tflite import (
+            check,
+            front,
+            ids,
+            layers,
+            manifest,
+            metadata,
+            recipe,
+            signature,
+        )
 
-        return check.examine(path)
-
-    @classmethod
-    def signature(cls, path: Path) -> Signature:
-        from edgecnn.formats.tflite import signature
-
-        return signature.read(path)
-
-    @classmethod
-    def recipe(cls, path: Path) -> str:
-        from edgecnn.formats.tflite import recipe
-
-        return recipe.recipe_of(path)
-
-    @classmethod
-    def front(cls, path: Path) -> Front | None:
-        from edgecnn.formats.tflite import front
-
-        return front.read(path)
-
-    @classmethod
-    def metadata(cls, path: Path) -> ModelMetadata:
-        from edgecnn.formats.tflite import metadata
-
-        return metadata.read(path)
-
-    @classmethod
-    def id_limits(cls, path: Path) -> tuple[int | None, ...]:
-        from edgecnn.formats.tflite import ids
-
-        return ids.id_limits(path)
-
-    @classmethod
-    def layers(cls, path: Path) -> Iterable[Layer]:
-        from edgecnn.formats.tflite import layers
-
-        return layers.layers(path)
-
-    @classmethod
-    def read_manifest(cls, path: Path, key: str) -> bytes | None:
-        from edgecnn.formats.tflite import manifest
-
-        return manifest.read(path, key)
-
-    @classmethod
-    def write_manifest(cls, path: Path, key: str, text: str) -> bool:
-        from edgecnn.formats.tflite import manifest
-
-        manifest.write(path, key, text)
-        return True
+        return Readers(
+            examine=check.examine,
+            signature=signature.read,
+            recipe=recipe.recipe_of,
+            front=front.read,
+            metadata=metadata.read,
+            id_limits=ids.id_limits,
+            layers=layers.layers,
+            read_manifest=manifest.read,
+            write_manifest=manifest.write,
+        )

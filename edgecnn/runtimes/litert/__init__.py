@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from edgecnn.errors import MissingDependencyError
 from edgecnn.registry import require
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
@@ -30,12 +29,8 @@ class LiteRT(Runtime):
     extra: ClassVar[str] = "litert"
 
     @classmethod
-    def probe(cls, device: str) -> Availability:
-        cls.check_device(device)
-        try:
-            require("ai_edge_litert.interpreter", cls.extra)
-        except MissingDependencyError as error:
-            return Availability(False, error.message, error.hint)
+    def find(cls, device: str) -> Availability:
+        require("ai_edge_litert.interpreter", cls.extra)
         if device == "gpu":
             return gpu.probe(_version())
         return Availability(True, version=_version(), device_name=cpu_name())

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
-from edgecnn.errors import MissingDependencyError, UnavailableError, UnsupportedError
+from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.registry import require
 from edgecnn.results import RuntimeOptions
@@ -47,12 +47,8 @@ class ONNXRuntime(Runtime):
     extra: ClassVar[str] = "onnx"
 
     @classmethod
-    def probe(cls, device: str) -> Availability:
-        cls.check_device(device)
-        try:
-            ort = require("onnxruntime", cls.extra)
-        except MissingDependencyError as error:
-            return Availability(False, error.message, error.hint)
+    def find(cls, device: str) -> Availability:
+        ort = require("onnxruntime", cls.extra)
         version = str(ort.__version__)
         if device == "cpu":
             return Availability(True, version=version, device_name=cpu_name())
@@ -93,11 +89,7 @@ class ONNXRuntime(Runtime):
         plain = plain_inputs(signature)
         inputs = fixed_inputs(plain, options)
         outputs, places = usable_outputs(signature)
-        availability = cls.probe(device)
-        if not availability.available:
-            raise UnavailableError(
-                f"onnxruntime:{device}: {availability.reason}", hint=availability.hint
-            )
+        availability = cls.available(device)
         session_options = _session_options(ort, options)
         for value, spec in zip(plain.inputs, inputs, strict=True):
             for dimension, size in zip(value.shape or (), spec.shape, strict=False):

@@ -11,20 +11,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgecnn.errors import InputError, MissingDependencyError, UnavailableError, UnsupportedError
+from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.kinds import format_of
 from edgecnn.manifest import TensorSpec
 from edgecnn.registry import lookup, require
 from edgecnn.results import Effective, RuntimeOptions
-from edgecnn.runtimes.base import (
-    Array,
-    Availability,
-    Invocation,
-    OperatorTime,
-    Runtime,
-    Session,
-)
+from edgecnn.runtimes.base import Array, Availability, Invocation, OperatorTime, Runtime, Session
 from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.openvino import profile as operators
@@ -62,12 +55,8 @@ class OpenVINO(Runtime):
     extra: ClassVar[str] = "openvino"
 
     @classmethod
-    def probe(cls, device: str) -> Availability:
-        cls.check_device(device)
-        try:
-            openvino = require("openvino", cls.extra)
-        except MissingDependencyError as error:
-            return Availability(False, error.message, error.hint)
+    def find(cls, device: str) -> Availability:
+        openvino = require("openvino", cls.extra)
         version = str(openvino.__version__).partition("-")[0]
         core = openvino.Core()
         found = [name for name in core.available_devices if name.startswith(device.upper())]
@@ -89,11 +78,7 @@ class OpenVINO(Runtime):
         cls.check_device(device)
         require("openvino", cls.extra)
         inputs, outputs = _declared(path, options)
-        availability = cls.probe(device)
-        if not availability.available:
-            raise UnavailableError(
-                f"openvino:{device}: {availability.reason}", hint=availability.hint
-            )
+        availability = cls.available(device)
         compiled, notes = _compile(path, device, options, inputs)
         return OpenVINOSession(
             compiled, inputs, outputs, options, availability=availability, notes=notes
