@@ -26,7 +26,7 @@ from edgecnn.postprocessing import Postprocessing
 from edgecnn.registry import DETECTORS
 from edgecnn.training import network
 from edgecnn.training.box_batches import training_views, whole_frames
-from edgecnn.training.checkpoint import Course
+from edgecnn.training.checkpoint import TrainingHistory
 from edgecnn.training.cutouts import Cutout
 from edgecnn.training.detection_data import (
     Mix,
@@ -256,11 +256,11 @@ class BoxSubject:
             ),
         )
 
-    def after_epoch(self, model: keras.Model, course: Course, log: TrainingLog) -> None:
+    def after_epoch(self, model: keras.Model, history: TrainingHistory, log: TrainingLog) -> None:
         """Nothing beside the numbers."""
 
-    def after_training(self, course: Course, log: TrainingLog) -> None:
-        log.curves(course)
+    def after_training(self, history: TrainingHistory, log: TrainingLog) -> None:
+        log.curves(history)
 
     def scorer(self, name: str) -> BoxScorer:
         """For the outputs of a split."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgecnn.errors import InputError
 from edgecnn.progress import Progress
-from edgecnn.training.checkpoint import Arrays, Checkpoint, Course
+from edgecnn.training.checkpoint import Arrays, Checkpoint, TrainingHistory
 
 if TYPE_CHECKING:
     import keras
@@ -24,14 +24,14 @@ _COST = 20
 """Epochs that take less than 20 times as long as writing a checkpoint share one."""
 
 
-def course_callback(
-    course: Course,
+def history_callback(
+    history: TrainingHistory,
     *,
     patience: int | None,
     learning_rate: float,
-    after_epoch: Callable[[Course], None] | None = None,
+    after_epoch: Callable[[TrainingHistory], None] | None = None,
 ) -> keras.callbacks.Callback:
-    """Keep the course's numbers and its best weights; stop when it no longer improves.
+    """Keep the history's numbers and its best weights; stop when it no longer improves.
 
     Raises InputError when a loss is no longer a number.
     """
@@ -58,18 +58,18 @@ def course_callback(
             }
             values["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
             values["seconds"] = time.monotonic() - self._began
-            course.seconds += values["seconds"]
-            if course.add(values):
-                course.best_weights = self.model.get_weights()
+            history.seconds += values["seconds"]
+            if history.add(values):
+                history.best_weights = self.model.get_weights()
             if after_epoch is not None:
-                after_epoch(course)
-            if course.stale(patience):
+                after_epoch(history)
+            if history.stale(patience):
                 self.model.stop_training = True
 
         def _check(self, logs: Mapping[str, Any], name: str) -> None:
             if not math.isfinite(float(logs.get(name, 0.0))):
                 raise InputError(
-                    f"training diverged in epoch {course.epochs + 1}: the loss is no longer a "
+                    f"training diverged in epoch {history.epochs + 1}: the loss is no longer a "
                     f"number (learning rate {learning_rate})",
                     hint="give a smaller learning rate",
                 )
@@ -77,15 +77,17 @@ def course_callback(
     return Follow()
 
 
-class Keeper:
+class Checkpointer:
     """Reads and writes the checkpoint of one training."""
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
         self._settings = settings
 
-    def found(self) -> Checkpoint | None:
-        """The checkpoint to go on from. Raises InputError when it is of another training."""
+    def read(self) -> Checkpoint | None:
+        """The checkpoint to resume from; None without one. Raises InputError for a checkpoint of
+        another training.
+        """
         if not self.path.exists():
             return None
         checkpoint = Checkpoint.read(self.path)
@@ -93,19 +95,19 @@ class Keeper:
         return checkpoint
 
     def remove(self) -> None:
-        """Forget it: the training is done, or begins anew."""
+        """Remove it: the training is done, or starts over."""
         self.path.unlink(missing_ok=True)
 
     def callback(
-        self, course: Course, *, first: int = 0, metrics: Arrays = ()
+        self, history: TrainingHistory, *, first: int = 0, metrics: Arrays = ()
     ) -> keras.callbacks.Callback:
-        """Write after epochs, and inside long ones. To be listed behind `course_callback`.
+        """Write after epochs, and inside long ones. To be listed behind `history_callback`.
 
-        `first` and `metrics` are those of the checkpoint that the first epoch goes on from.
+        `first` and `metrics` are those of the checkpoint that the first epoch resumes from.
         """
         import keras
 
-        keeper = self
+        checkpointer = self
 
         class Write(keras.callbacks.Callback):  # type: ignore[misc] # keras has no types
             def __init__(self) -> None:
@@ -136,19 +138,19 @@ class Keeper:
 
             def _write(self, epoch: int, batch: int) -> None:
                 began = time.monotonic()
-                keeper.write(self.model, epoch, batch, course)
+                checkpointer.write(self.model, epoch, batch, history)
                 self._written = time.monotonic()
                 self._took = self._written - began
 
         return Write()
 
-    def write(self, model: keras.Model, epoch: int, batch: int, course: Course) -> None:
+    def write(self, model: keras.Model, epoch: int, batch: int, history: TrainingHistory) -> None:
         """Write what `restore` needs."""
         Checkpoint(
             self._settings,
             epoch,
             batch,
-            course,
+            history,
             _values(model.variables),
             _values(model.optimizer.variables),
             _values(model.metrics_variables) if batch else (),
@@ -163,12 +165,12 @@ def restore(checkpoint: Checkpoint, model: keras.Model) -> None:
 
 def _accuracy(logs: Mapping[str, Any], *, validation: bool) -> float:
     """With auxiliary heads Keras puts the output's name before the word."""
-    told = (
+    found = (
         float(value)
         for name, value in logs.items()
         if name.endswith("accuracy") and name.startswith("val_") is validation
     )
-    return next(told, math.nan)
+    return next(found, math.nan)
 
 
 def _values(variables: Any) -> list[Any]:
@@ -215,9 +217,9 @@ def progress_callback(
 
         def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             logs = logs or {}
-            told = f", validation accuracy {_accuracy(logs, validation=True):.2%}"
+            accuracy = f", validation accuracy {_accuracy(logs, validation=True):.2%}"
             self._message = (
-                f"epoch {epoch + 1}/{epochs}: loss {logs.get('loss', float('nan')):.4f}{told}"
+                f"epoch {epoch + 1}/{epochs}: loss {logs.get('loss', float('nan')):.4f}{accuracy}"
             )
             progress("train", self._done, total, self._message)
 

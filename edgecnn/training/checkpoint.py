@@ -3,7 +3,7 @@
 With the same seed a resumed training ends with the same weights as one that was never cut off,
 bit for bit on the same machine and versions (tests/integration/training/test_resume.py): the
 file holds all variables of network and optimizer, the state of dropout's generators, the
-running means of a half-done epoch, the best epoch's weights and the course so far.
+running means of a half-done epoch, the best epoch's weights and the history so far.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from edgecnn.files import atomic_path
 
 Arrays = Sequence[npt.NDArray[Any]]
 LAST = "val_last"
-"""The monitor of a course whose last epoch counts."""
+"""The monitor of a training whose last epoch counts."""
 
 
 @dataclass
-class Course:
-    """What has happened so far: one value an epoch in `history`, and which epoch was the best.
+class TrainingHistory:
+    """What has happened so far: one value an epoch in `numbers`, and which epoch was the best.
 
-    `monitor` is a name in the history; a loss should fall, everything else rise. With `LAST`
+    `monitor` is a name in them; a loss should fall, everything else rise. With `LAST`
     each epoch is better than the one before. Among epochs
     of the same value the one with the lower `val_loss` is better: a small validation split
     soon has no more wrong answers to tell epochs apart by.
     """
 
     monitor: str
-    history: dict[str, list[float]] = field(default_factory=dict)
+    numbers: dict[str, list[float]] = field(default_factory=dict)
     best_epoch: int = -1
     best_weights: Arrays = ()
     seconds: float = 0.0
@@ -45,12 +45,12 @@ class Course:
     @property
     def epochs(self) -> int:
         """Epochs done."""
-        return len(self.history.get("loss", ()))
+        return len(self.numbers.get("loss", ()))
 
     def add(self, values: Mapping[str, float]) -> bool:
         """Take an epoch's numbers; True when it is the best so far."""
         for name, value in values.items():
-            self.history.setdefault(name, []).append(float(value))
+            self.numbers.setdefault(name, []).append(float(value))
         last = self.monitor == LAST
         if not last and self.best_epoch >= 0 and self._merit(-1) <= self._merit(self.best_epoch):
             return False
@@ -58,8 +58,8 @@ class Course:
         return True
 
     def _merit(self, epoch: int) -> tuple[float, float]:
-        value = self.history[self.monitor][epoch]
-        loss = self.history["val_loss"][epoch]
+        value = self.numbers[self.monitor][epoch]
+        loss = self.numbers["val_loss"][epoch]
         return (-value if self.monitor.endswith("loss") else value, -loss)
 
     def stale(self, patience: int | None) -> bool:
@@ -71,14 +71,14 @@ class Course:
 class Checkpoint:
     """Everything that the rest of a training depends on.
 
-    `settings` is what decided the course until here (network, data, recipe, seed), as JSON;
+    `settings` is what decided the training until here (network, data, recipe, seed), as JSON;
     `epoch` and `batch` are the next to come.
     """
 
     settings: Mapping[str, Any]
     epoch: int
     batch: int
-    course: Course
+    history: TrainingHistory
     model: Arrays
     optimizer: Arrays
     metrics: Arrays
@@ -89,16 +89,16 @@ class Checkpoint:
             "settings": self.settings,
             "epoch": self.epoch,
             "batch": self.batch,
-            "monitor": self.course.monitor,
-            "history": self.course.history,
-            "best_epoch": self.course.best_epoch,
-            "seconds": self.course.seconds,
+            "monitor": self.history.monitor,
+            "history": self.history.numbers,
+            "best_epoch": self.history.best_epoch,
+            "seconds": self.history.seconds,
         }
         groups = {
             "model": self.model,
             "optimizer": self.optimizer,
             "metrics": self.metrics,
-            "best": self.course.best_weights,
+            "best": self.history.best_weights,
         }
         arrays: dict[str, Any] = {
             f"{group}/{index}": array
@@ -125,7 +125,7 @@ class Checkpoint:
                 record["settings"],
                 record["epoch"],
                 record["batch"],
-                Course(
+                TrainingHistory(
                     record["monitor"],
                     record["history"],
                     record["best_epoch"],

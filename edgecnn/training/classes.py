@@ -19,7 +19,7 @@ from edgecnn.registry import DETECTORS, SEQUENCE_MODELS
 from edgecnn.training import network
 from edgecnn.training.augmentation import augmentation_for
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
-from edgecnn.training.checkpoint import Course
+from edgecnn.training.checkpoint import TrainingHistory
 from edgecnn.training.devices import multiple_of
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.recipe import TrainingRecipe, balanced_weights
@@ -133,12 +133,12 @@ class ClassSubject:
             (network.spec(bare.layers[-1].name, bare.outputs[0], "NC"),),
         )
 
-    def after_epoch(self, model: keras.Model, course: Course, log: TrainingLog) -> None:
+    def after_epoch(self, model: keras.Model, history: TrainingHistory, log: TrainingLog) -> None:
         """Nothing beside the numbers."""
 
-    def after_training(self, course: Course, log: TrainingLog) -> None:
+    def after_training(self, history: TrainingHistory, log: TrainingLog) -> None:
         assert self._test is not None
-        log.curves(course)
+        log.curves(history)
         log.classes(self._test, self.dataset["test"].labels, self.dataset.labels)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -24,18 +24,18 @@ from edgecnn.training import network
 from edgecnn.training.augmentation import mirrored_by_default
 from edgecnn.training.averaging import averaging_callbacks
 from edgecnn.training.callbacks import (
-    Keeper,
-    course_callback,
+    Checkpointer,
     epochs_callback,
+    history_callback,
     progress_callback,
     restore,
 )
-from edgecnn.training.checkpoint import Arrays, Course
+from edgecnn.training.checkpoint import Arrays, TrainingHistory
 from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
 from edgecnn.training.recipe import BoxRecipe, TrainingRecipe, default_epochs, recipe_for
-from edgecnn.training.start import read_start
+from edgecnn.training.start import Start, read_start
 from edgecnn.training.subject import Subject, open_subject
 from edgecnn.version import __version__
 
@@ -72,9 +72,9 @@ def train(
     `epochs` not given or None are the recipe's, which may choose them from the size of the
     data. `input_size` is the side of pictures where the network's default is not wanted.
 
-    With a `folder`, a checkpoint lies there while the training runs: after a kill the same call
-    goes on from it and ends with the same weights. It is removed at the end; `log.csv`,
-    TensorBoard's events and pictures stay. `restart` forgets what lies there.
+    With a `folder`, a checkpoint is kept there while the training runs: after a kill the same call
+    resumes from it and ends with the same weights. It is removed at the end; `log.csv`,
+    TensorBoard's events and images stay. `restart` starts over.
 
     `weights` are those to start from: a `.keras` file of the same network, or the name of a
     detector that ships. Layers for other classes than it has start fresh. `cutouts` are more
@@ -114,6 +114,69 @@ def train(
         )
     subject = open_subject(model_name, dataset, input_size, cutouts)
     subject.arguments = {**subject.arguments, **(network_options or {})}
+    plan = replace(
+        _planned(model_name, subject, recipe, seed),
+        start=start,
+        cutouts=cutouts,
+        network_options=dict(network_options or {}),
+    )
+    checkpointer = None if folder is None else _checkpointer(Path(folder), plan, restart=restart)
+    progress("train", 0, 1, f"preparing {plan.subject.dataset.name}")
+
+    _make_deterministic()
+    log = None if folder is None else TrainingLog(Path(folder))
+    with together(plan.devices), opencv_in_one_thread():
+        model = plan.subject.build(seed=seed, precision=plan.precision)
+        fresh = () if start is None else start.give(model, fresh=plan.subject.heads(model))
+        history = _fit(
+            model,
+            plan,
+            checkpointer=checkpointer,
+            log=log,
+            progress=progress,
+            on_epoch=on_epoch,
+        )
+    bare = plan.subject.exported(model)
+    artifact = _save(bare, _manifest(bare, plan, history, fresh), out)
+    if log is not None:
+        plan.subject.after_training(history, log)
+    if checkpointer is not None:
+        checkpointer.remove()
+    return artifact
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is trained and how, with nothing left open."""
+
+    model_name: str
+    subject: Subject
+    recipe: TrainingRecipe
+    seed: int
+    devices: tuple[str, ...]
+    precision: str
+    start: Start | None = None
+    """The weights to start from; None for fresh ones."""
+    cutouts: Dataset | None = None
+    network_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the weights, as JSON gives it back."""
+        return {
+            "model": self.model_name,
+            "data": self.subject.dataset.sha256,
+            "seed": self.seed,
+            "devices": list(self.devices),
+            **{name: _plain(value) for name, value in self.subject.arguments.items()},
+            **asdict(self.recipe),
+            **({} if self.start is None else {"weights": self.start.sha256}),
+            **({} if self.cutouts is None else {"cutouts": self.cutouts.sha256}),
+        }
+
+
+def _planned(model_name: str, subject: Subject, recipe: TrainingRecipe, seed: int) -> _Plan:
+    """Fill in what the recipe leaves to the data and to the machine."""
     dataset = subject.dataset
     samples = len(dataset["train"])
     devices = training_devices(min(samples, len(dataset["validation"])))
@@ -125,46 +188,32 @@ def train(
         mirror=mirrored_by_default(dataset.name) if recipe.mirror is None else recipe.mirror,
         mixed_precision=precision,
     )
-    settings = {
-        "model": model_name,
-        "data": dataset.sha256,
-        "seed": seed,
-        "devices": list(devices),
-        **{name: _plain(value) for name, value in subject.arguments.items()},
-        **asdict(recipe),
-        **({} if start is None else {"weights": start.sha256}),
-        **({} if cutouts is None else {"cutouts": cutouts.sha256}),
-    }
-    keeper = None if folder is None else Keeper(Path(folder) / CHECKPOINT, settings)
-    if keeper is not None and restart:
-        keeper.remove()
-    if keeper is not None:
-        keeper.found()  # of another training? then before anything else is done
-    progress("train", 0, 1, f"preparing {dataset.name}")
+    return _Plan(model_name, subject, recipe, seed, tuple(devices), precision)
 
-    _make_deterministic()
-    log = None if folder is None else TrainingLog(Path(folder))
-    with together(devices), opencv_in_one_thread():
-        model = subject.build(seed=seed, precision=precision)
-        fresh = () if start is None else start.give(model, fresh=subject.heads(model))
-        course = _fit(
-            model,
-            subject,
-            recipe,
-            seed=seed,
-            devices=len(devices),
-            started=start is not None,
-            keeper=keeper,
-            log=log,
-            on_epoch=on_epoch,
-            progress=progress,
-        )
-    bare = subject.exported(model)
+
+def _checkpointer(folder: Path, plan: _Plan, *, restart: bool) -> Checkpointer:
+    """Raises InputError for a checkpoint of another training, before anything else is done."""
+    checkpointer = Checkpointer(folder / CHECKPOINT, plan.settings)
+    if restart:
+        checkpointer.remove()
+    checkpointer.read()
+    return checkpointer
+
+
+def _manifest(
+    bare: keras.Model, plan: _Plan, history: TrainingHistory, fresh: tuple[str, ...]
+) -> Manifest:
+    """What the trained model is, how it was trained, and what it reaches on the test split.
+
+    `fresh` are the layers that did not get the weights to start from.
+    """
+    subject, dataset = plan.subject, plan.subject.dataset
+    start, cutouts = plan.start, plan.cutouts
     metrics = subject.measure(bare)
     inputs, outputs = subject.specs(bare)
-    manifest = Manifest(
+    return Manifest(
         task=dataset.task,
-        model=model_name,
+        model=plan.model_name,
         recipe="float32",
         inputs=inputs,
         outputs=outputs,
@@ -174,70 +223,61 @@ def train(
         metrics=metrics,
         data={**dataset.record(), KEY: training_record(dataset, cutouts)},
         training={
-            "seed": seed,
-            "devices": list(devices),
-            **({"network_options": dict(network_options)} if network_options else {}),
-            **asdict(recipe),
+            "seed": plan.seed,
+            "devices": list(plan.devices),
+            **({"network_options": dict(plan.network_options)} if plan.network_options else {}),
+            **asdict(plan.recipe),
             **({} if start is None else start.record(fresh)),
             **({} if cutouts is None else {"cutouts": cutouts.record()}),
-            "epochs_run": course.epochs,
-            "best_epoch": course.best_epoch + 1,
-            "seconds": round(course.seconds, 1),
+            "epochs_run": history.epochs,
+            "best_epoch": history.best_epoch + 1,
+            "seconds": round(history.seconds, 1),
             "parameters": bare.count_params(),
-            "history": course.history,
+            "history": history.numbers,
         },
         versions=_versions(),
     )
-    artifact = _save(bare, manifest, out)
-    if log is not None:
-        subject.after_training(course, log)
-    if keeper is not None:
-        keeper.remove()
-    return artifact
 
 
 def _fit(
     model: keras.Model,
-    subject: Subject,
-    recipe: TrainingRecipe,
+    plan: _Plan,
     *,
-    seed: int,
-    devices: int,
-    started: bool,
-    keeper: Keeper | None,
+    checkpointer: Checkpointer | None,
     log: TrainingLog | None,
-    on_epoch: OnEpoch | None,
     progress: Progress,
-) -> Course:
+    on_epoch: OnEpoch | None,
+) -> TrainingHistory:
     """Train in place, from the checkpoint where there is one, to the best epoch's weights."""
+    subject, recipe = plan.subject, plan.recipe
     assert recipe.epochs is not None
-    subject.prepare(recipe, seed=seed, devices=devices)
+    subject.prepare(recipe, seed=plan.seed, devices=len(plan.devices))
     steps = subject.steps()
     subject.compile(model, epochs=recipe.epochs)
-    if started:
+    if plan.start is not None:
         subject.started(model)
     validation = subject.validation(model)
-    course = Course(f"val_{recipe.monitor}")
+    history = TrainingHistory(f"val_{recipe.monitor}")
     epoch, batch = 0, 0
     means: Arrays = ()
 
-    checkpoint = None if keeper is None else keeper.found()
+    checkpoint = None if checkpointer is None else checkpointer.read()
     if checkpoint is not None:
         restore(checkpoint, model)
-        course, epoch, batch = checkpoint.course, checkpoint.epoch, checkpoint.batch
+        history, epoch, batch = checkpoint.history, checkpoint.epoch, checkpoint.batch
         means = checkpoint.metrics
         model.test_on_batch(*validation[0])  # makes the means' variables
-    while epoch < recipe.epochs and not course.stale(recipe.patience):
+    while epoch < recipe.epochs and not history.stale(recipe.patience):
         # The rest of an epoch that was cut off is a fit of its own: Keras knows whole ones only.
         last = epoch + 1 if batch else recipe.epochs
         batches = subject.training(model, epoch=epoch, first=batch)
         judging = [
             *subject.callbacks(),
-            course_callback(
-                course,
+            history_callback(
+                history,
                 patience=recipe.patience,
                 learning_rate=recipe.learning_rate,
-                after_epoch=partial(_after_epoch, subject, model, log, on_epoch),
+                after_epoch=partial(_after_epoch, plan.subject, model, log, on_epoch),
             ),
         ]
         if recipe.average:
@@ -248,8 +288,8 @@ def _fit(
             progress_callback(progress, recipe.epochs, steps, done=epoch * steps + batch),
             epochs_callback(batches),
         ]
-        if keeper is not None:
-            callbacks.insert(-2, keeper.callback(course, first=batch, metrics=means))
+        if checkpointer is not None:
+            callbacks.insert(-2, checkpointer.callback(history, first=batch, metrics=means))
         try:
             model.fit(
                 prefetched(batches),
@@ -262,16 +302,16 @@ def _fit(
             )
         except Exception as error:
             # Any kind: Keras and TensorFlow raise a batch's InputError again as errors of their
-            # own, of which each version has others. What no batch reported goes on as it is.
-            told = batches.error or validation.error
-            if told is None:
+            # own, of which each version has others. What no batch reported is raised as it is.
+            reported = batches.error or validation.error
+            if reported is None:
                 raise
-            raise told from error
+            raise reported from error
         if model.stop_training:
             break
         epoch, batch, means = last, 0, ()
-    model.set_weights(course.best_weights)
-    return course
+    model.set_weights(history.best_weights)
+    return history
 
 
 def _after_epoch(
@@ -279,13 +319,13 @@ def _after_epoch(
     model: keras.Model,
     log: TrainingLog | None,
     on_epoch: OnEpoch | None,
-    course: Course,
+    history: TrainingHistory,
 ) -> None:
     if log is not None:
-        log.after_epoch(course)
-        subject.after_epoch(model, course, log)
+        log.after_epoch(history)
+        subject.after_epoch(model, history, log)
     if on_epoch is not None:
-        on_epoch(course.epochs, {name: each[-1] for name, each in course.history.items()})
+        on_epoch(history.epochs, {name: each[-1] for name, each in history.numbers.items()})
 
 
 def _save(model: keras.Model, manifest: Manifest, out: Path) -> Artifact:

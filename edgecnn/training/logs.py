@@ -26,7 +26,7 @@ import numpy.typing as npt
 from edgecnn.evaluation.classification import confusion_matrix, per_class
 from edgecnn.files import atomic_path, write_text_atomically
 from edgecnn.keras_files import import_keras
-from edgecnn.training.checkpoint import Course
+from edgecnn.training.checkpoint import TrainingHistory
 from edgecnn.training.pictures import attention_picture, confusion_picture, learning_curve
 
 
@@ -50,19 +50,19 @@ class TrainingLog:
                 stacklevel=3,
             )
 
-    def after_epoch(self, course: Course) -> None:
+    def after_epoch(self, history: TrainingHistory) -> None:
         """log.csv with all epochs so far, and the last one for TensorBoard."""
-        names = list(course.history)
-        rows = zip(*course.history.values(), strict=True)
+        names = list(history.numbers)
+        rows = zip(*history.numbers.values(), strict=True)
         numbered = ([epoch + 1, *row] for epoch, row in enumerate(rows))
         _write_csv(self._folder / "log.csv", ["epoch", *names], numbered)
         if self._with_events:
-            self._write_events(course)
+            self._write_events(history)
 
-    def curves(self, course: Course) -> None:
+    def curves(self, history: TrainingHistory) -> None:
         """learning_curve.png of all epochs."""
         _write_bytes(
-            self._folder / "learning_curve.png", learning_curve(course.history, course.best_epoch)
+            self._folder / "learning_curve.png", learning_curve(history.numbers, history.best_epoch)
         )
 
     def classes(
@@ -108,7 +108,7 @@ class TrainingLog:
         """attention.png of one sample: (rows of the answer, columns of the source)."""
         _write_bytes(self._folder / "attention.png", attention_picture(weights, rows, columns))
 
-    def _write_events(self, course: Course) -> None:
+    def _write_events(self, history: TrainingHistory) -> None:
         """Scalars as TensorBoard reads them; tf.summary.scalar wants TensorBoard installed."""
         import tensorflow as tf
 
@@ -118,9 +118,9 @@ class TrainingLog:
         if self._events is None:
             self._events = tf.summary.create_file_writer(str(self._folder / "tensorboard"))
         with self._events.as_default():
-            for name, values in course.history.items():
+            for name, values in history.numbers.items():
                 value = tf.constant(values[-1], tf.float32)
-                tf.summary.write(name, value, step=course.epochs, metadata=scalar)
+                tf.summary.write(name, value, step=history.epochs, metadata=scalar)
         self._events.flush()
 
 

@@ -21,7 +21,7 @@ from edgecnn.sequences.parts import parts_of
 from edgecnn.sequences.search import greedy, padded
 from edgecnn.training import network
 from edgecnn.training.augmentation.text import Words
-from edgecnn.training.checkpoint import Course
+from edgecnn.training.checkpoint import TrainingHistory
 from edgecnn.training.devices import multiple_of
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.recipe import TrainingRecipe
@@ -171,13 +171,13 @@ class SequenceSubject:
             (TensorSpec("answer", shape, "int32", "NL"),),
         )
 
-    def after_epoch(self, model: keras.Model, course: Course, log: TrainingLog) -> None:
+    def after_epoch(self, model: keras.Model, history: TrainingHistory, log: TrainingLog) -> None:
         """Answers to a few validation samples."""
         split = self.dataset["validation"]
         samples = [str(split.samples[index]) for index in range(min(SHOWN, len(split)))]
         answers = self._answers(model, samples)
         rows = zip(samples, [str(text) for text in split.truth[:SHOWN]], answers, strict=True)
-        log.samples(course.epochs, rows)
+        log.samples(history.epochs, rows)
 
     def _answers(self, model: keras.Model, samples: Sequence[str]) -> list[str]:
         """Greedy, with the network as it is trained: the whole answer so far for each subword."""
@@ -190,8 +190,8 @@ class SequenceSubject:
             given[:, position] = scores.argmax(axis=-1)
         return [self.preprocessing.decode(row[1:]) for row in given]
 
-    def after_training(self, course: Course, log: TrainingLog) -> None:
-        log.curves(course)
+    def after_training(self, history: TrainingHistory, log: TrainingLog) -> None:
+        log.curves(history)
         if self._attention is not None:
             log.attention(*self._attention)
 

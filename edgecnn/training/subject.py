@@ -16,7 +16,7 @@ from edgecnn.errors import InputError
 from edgecnn.manifest import TensorSpec
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Preprocessing
-from edgecnn.training.checkpoint import Course
+from edgecnn.training.checkpoint import TrainingHistory
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.recipe import TrainingRecipe
 
@@ -70,7 +70,7 @@ class Subject(Protocol):
         """Batches of the validation split, always the same."""
 
     def callbacks(self) -> Sequence[keras.callbacks.Callback]:
-        """What comes before the course's own callback; may add to the numbers of an epoch."""
+        """What comes before the history's own callback; may add to the numbers of an epoch."""
 
     def exported(self, model: keras.Model) -> keras.Model:
         """The trained network without what training alone needs."""
@@ -81,10 +81,10 @@ class Subject(Protocol):
     def specs(self, bare: keras.Model) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         """Inputs and outputs, for the manifest."""
 
-    def after_epoch(self, model: keras.Model, course: Course, log: TrainingLog) -> None:
+    def after_epoch(self, model: keras.Model, history: TrainingHistory, log: TrainingLog) -> None:
         """What the log shows of an epoch beside its numbers."""
 
-    def after_training(self, course: Course, log: TrainingLog) -> None:
+    def after_training(self, history: TrainingHistory, log: TrainingLog) -> None:
         """Tables and pictures of the test, behind `measure`."""
 
 
