@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.benchmarking.environments import homes_folder
+from edgecnn.benchmarking.environments import environments_folder
 from edgecnn.files import write_text_atomically
 
 SESSIONS = 20
@@ -37,7 +37,7 @@ class Baseline:
             *(machine.get(name) for name in ("board", "cpu_model", "architecture")),
         ]
         digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-        self._path = homes_folder().parent / f"baseline-{digest}.json"
+        self._path = environments_folder().parent / f"baseline-{digest}.json"
 
     def reference_ns(self, python: str) -> float | None:
         """The least of what recent sessions saw with that Python; None when nothing is known."""

@@ -19,20 +19,29 @@ from typing import Any
 from edgecnn.benchmarking import installer, versions
 from edgecnn.benchmarking.installer import CreationError
 from edgecnn.errors import InputError
-from edgecnn.homes import (
-    HOMES,
+from edgecnn.isolated_environments import (
+    ISOLATED_ENVIRONMENTS,
     MARKER,
-    Home,
+    IsolatedEnvironment,
+    environment_of,
+    environments_folder,
     find_python,
-    home_of,
-    homes_folder,
     python_in,
     python_of,
 )
 
-__all__ = ["HOMES", "CreationError", "Home", "create", "described", "homes_folder", "names",
-           "python_of", "remove", "resolve"]  # fmt: skip
-
+__all__ = [
+    "ISOLATED_ENVIRONMENTS",
+    "CreationError",
+    "IsolatedEnvironment",
+    "create",
+    "described",
+    "environments_folder",
+    "names",
+    "python_of",
+    "remove",
+    "resolve",
+]
 
 _NUMPY = ("numpy>=1.26", "numpy>=1.26,<2")
 """Older runtimes were built for numpy 1 and often do not say so: the second is tried, too."""
@@ -40,7 +49,7 @@ _NUMPY = ("numpy>=1.26", "numpy>=1.26,<2")
 
 def names() -> list[str]:
     """Environments that are known by name, and those of versions that were created."""
-    return [*HOMES, *(path.name for path in _versioned())]
+    return [*ISOLATED_ENVIRONMENTS, *(path.name for path in _versioned())]
 
 
 def resolve(name: str) -> str:
@@ -62,14 +71,14 @@ def resolve(name: str) -> str:
 
 def described(name: str) -> dict[str, Any]:
     """What is known of an environment: whether it is there, its packages, its purpose."""
-    folder = homes_folder() / name
+    folder = environments_folder() / name
     created = python_of(name) is not None
     record = _record(folder) if created else {}
     if versions.is_versioned(name):
         purpose, wanted = "a runtime in a version of its own", [name]
     else:
-        home = home_of(name)
-        purpose, wanted = home.purpose, list(home.packages)
+        environment = environment_of(name)
+        purpose, wanted = environment.purpose, list(environment.packages)
     return {
         "name": name,
         "created": created,
@@ -87,16 +96,16 @@ def create(name: str, *, force: bool = False) -> Path:
     """
     if versions.is_versioned(name):
         return _create_version(name, force=force)
-    home = home_of(name)
+    environment = environment_of(name)
     existing = python_of(name)
     if existing is not None and not force:
         return existing
     base = find_python(name)
-    folder = homes_folder() / name
+    folder = environments_folder() / name
     shutil.rmtree(folder, ignore_errors=True)
     with _removed_unless_finished(folder):
         installer.make(folder, base)
-        installer.install(python_in(folder), [*home.options, *home.packages])
+        installer.install(python_in(folder), [*environment.options, *environment.packages])
         _write_record(folder, base)
     return python_in(folder)
 
@@ -109,8 +118,8 @@ def remove(name: str) -> bool:
         except InputError:
             return False
     else:
-        home_of(name)
-    folder = homes_folder() / name
+        environment_of(name)
+    folder = environments_folder() / name
     if not folder.exists():
         return False
     shutil.rmtree(folder)
@@ -128,7 +137,7 @@ def _create_version(name: str, *, force: bool) -> Path:
         if found is not None:
             return found
     base = Path(sys.executable)
-    pending = homes_folder() / f".{wanted.package}-{os.getpid()}"
+    pending = environments_folder() / f".{wanted.package}-{os.getpid()}"
     shutil.rmtree(pending, ignore_errors=True)
     with _removed_unless_finished(pending):
         installer.make(pending, base)
@@ -147,7 +156,7 @@ def _create_version(name: str, *, force: bool) -> Path:
         _write_record(
             pending, base, runtime=wanted.runtime, package=wanted.package, version=version
         )
-        folder = homes_folder() / f"{wanted.runtime}=={version}"
+        folder = environments_folder() / f"{wanted.runtime}=={version}"
         shutil.rmtree(folder, ignore_errors=True)
         pending.replace(folder)
     return python_in(folder)
@@ -181,7 +190,7 @@ def _version_in(python: Path, package: str) -> str:
 
 def _versioned() -> list[Path]:
     """Folders of environments of versions that were created to the end."""
-    folder = homes_folder()
+    folder = environments_folder()
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if "==" in path.name and python_of(path.name))

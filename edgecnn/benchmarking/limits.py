@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.benchmarking import machine
-from edgecnn.benchmarking.environments import homes_folder
+from edgecnn.benchmarking.environments import environments_folder
 from edgecnn.errors import EdgeCNNError
 from edgecnn.files import write_text_atomically
 from edgecnn.progress import Progress, silent
@@ -145,7 +145,7 @@ def _read() -> Mapping[str, Any]:
 
 def _file() -> Path:
     name = hashlib.sha256(json.dumps(_identity(), sort_keys=True).encode()).hexdigest()[:16]
-    return homes_folder().parent / "limits" / f"{name}.json"
+    return environments_folder().parent / "limits" / f"{name}.json"
 
 
 def _identity() -> dict[str, Any]:

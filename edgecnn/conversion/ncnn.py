@@ -22,19 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import scratch
-from edgecnn.conversion.ncnn_rewriting import (
-    Lookup,
-    cut_lookups,
-    with_initializers,
-    with_two_axes,
-)
+from edgecnn.conversion.ncnn_rewriting import Lookup, cut_lookups, with_initializers, with_two_axes
 from edgecnn.conversion.same_numbers import check_same_numbers
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.formats import ncnn as files
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.signature import Signature, Value
 from edgecnn.formats.wire.ncnn import ARRAYS, FLOAT16_MARK, Layer
-from edgecnn.homes import homes_folder
+from edgecnn.isolated_environments import environments_folder
 from edgecnn.registry import require
 from edgecnn.runtimes.ncnn import forbid_half, refuse_missing
 from edgecnn.text import shortened
@@ -114,7 +109,7 @@ def pnnx_path() -> Path:
     """
     spec = importlib.util.find_spec("pnnx")  # finds the folder, imports nothing
     places = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
-    places += (homes_folder() / "pnnx").glob("[Ll]ib*/**/site-packages/pnnx")
+    places += (environments_folder() / "pnnx").glob("[Ll]ib*/**/site-packages/pnnx")
     for place in places:
         for name in ("pnnx", "pnnx.exe"):
             if (place / name).is_file():

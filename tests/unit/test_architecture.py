@@ -15,7 +15,7 @@ FLOORS = (
     {"version", "places", "text", "native_output"},
     {"errors", "scratch", "privacy"},
     {"registry", "files", "claims", "progress", "records", "run_details"},
-    {"homes"},
+    {"isolated_environments"},
     {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}
     | {"stats", "roofline", "proportions", "selection", "geometry"},
     {"manifest", "detection", "sequences", "runs", "run_options", "ratios", "change_points"},

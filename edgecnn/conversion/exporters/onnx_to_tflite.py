@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn import homes, scratch
+from edgecnn import isolated_environments, scratch
 from edgecnn.conversion import onnx_rewriting, tflite_rewriting
 from edgecnn.conversion.boundary import converter
 from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError, UnsupportedError
@@ -62,11 +62,11 @@ def look(source: FileSource) -> None:  # noqa: ARG001 (only where it can be made
 
 def python_of_onnx2tf() -> Path:
     """The environment's Python. Raises MissingDependencyError where it is not there."""
-    python = homes.python_of(ENVIRONMENT)
+    python = isolated_environments.python_of(ENVIRONMENT)
     if python is not None:
         return python
     try:
-        homes.find_python(ENVIRONMENT)
+        isolated_environments.find_python(ENVIRONMENT)
     except MissingDependencyError as error:
         raise MissingDependencyError(
             f"ONNX → TFLite is written by onnx2tf, which {error.message}",

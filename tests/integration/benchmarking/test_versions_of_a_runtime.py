@@ -120,7 +120,7 @@ def test_the_first_broken_version_of_sixteen_is_found_in_five_environments(
     said = capsys.readouterr()
     assert f"first bad version: planted 1.{FIRST_BAD}.0; " in said.out
     assert "5 environments for 16 versions" in said.out or "4 environments" in said.out
-    created = {path.name for path in environments.homes_folder().iterdir()}
+    created = {path.name for path in environments.environments_folder().iterdir()}
     assert len(created) <= 5
     rows = {row.runtime: row for row in Results.load(out).measurements}
     assert set(rows) == created
@@ -148,8 +148,8 @@ def test_versions_stand_in_one_table_beside_the_installed_one(served, model, tmp
 
 @pytest.mark.slow
 def test_an_environment_that_cannot_be_filled_leaves_nothing(served, capsys):
-    before = set(environments.homes_folder().iterdir())
+    before = set(environments.environments_folder().iterdir())
     assert invoke(["env", "create", "planted==9.9.9"]) == 3
     said = capsys.readouterr().err
     assert "could not install edgecnn-planted==9.9.9" in said
-    assert set(environments.homes_folder().iterdir()) == before
+    assert set(environments.environments_folder().iterdir()) == before

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from edgecnn import homes
+from edgecnn import isolated_environments
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.verify import verify_artifact
 from tests.integration.conversion import foreign
@@ -20,7 +20,7 @@ from tests.integration.conversion import foreign
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        homes.python_of("onnx2tf") is None, reason="run: edgecnn env create onnx2tf"
+        isolated_environments.python_of("onnx2tf") is None, reason="run: edgecnn env create onnx2tf"
     ),
 ]
 

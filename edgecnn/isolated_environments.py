@@ -24,7 +24,7 @@ MARKER = "edgecnn.json"
 
 
 @dataclass(frozen=True)
-class Home:
+class IsolatedEnvironment:
     """What an isolated environment holds, and which Pythons its packages have wheels for."""
 
     packages: tuple[str, ...]
@@ -34,19 +34,19 @@ class Home:
     """How they are installed, in pip's words."""
 
 
-HOMES: Mapping[str, Home] = {
-    "tflite-runtime": Home(
+ISOLATED_ENVIRONMENTS: Mapping[str, IsolatedEnvironment] = {
+    "tflite-runtime": IsolatedEnvironment(
         packages=("tflite-runtime==2.14.0", "numpy>=1.26,<2"),
         pythons=((3, 11),),
         purpose="the last tflite-runtime (2023), which fails with numpy 2",
     ),
-    "pnnx": Home(
+    "pnnx": IsolatedEnvironment(
         packages=("pnnx>=20260101",),
         pythons=((3, 11), (3, 12), (3, 13), (3, 14)),
         purpose="the program that makes ncnn files, without the torch that its package asks for",
         options=("--no-deps",),
     ),
-    "onnx2tf": Home(
+    "onnx2tf": IsolatedEnvironment(
         packages=("onnx2tf>=2.6,<3",),
         pythons=((3, 12), (3, 13)),
         purpose="writes TFLite files from ONNX; pins its dependencies, needs Python 3.12",
@@ -54,14 +54,14 @@ HOMES: Mapping[str, Home] = {
 }
 
 
-def homes_folder() -> Path:
+def environments_folder() -> Path:
     """Where isolated environments lie: $EDGECNN_HOME/envs, by default under the user's data."""
     return data_home() / "envs"
 
 
 def python_of(name: str) -> Path | None:
     """The Python of an environment that was created to the end, else None."""
-    folder = homes_folder() / name
+    folder = environments_folder() / name
     python = python_in(folder)
     return python if (folder / MARKER).is_file() and python.exists() else None
 
@@ -71,18 +71,18 @@ def python_in(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def home_of(name: str) -> Home:
+def environment_of(name: str) -> IsolatedEnvironment:
     """Raises InputError for an environment that nobody knows."""
-    if name not in HOMES:
-        raise unknown_name("environment", name, HOMES)
-    return HOMES[name]
+    if name not in ISOLATED_ENVIRONMENTS:
+        raise unknown_name("environment", name, ISOLATED_ENVIRONMENTS)
+    return ISOLATED_ENVIRONMENTS[name]
 
 
 def find_python(name: str) -> Path:
     """A Python to make an environment with: this one if it fits, else one on the PATH or one of
     pyenv's. Raises MissingDependencyError where there is none.
     """
-    pythons = home_of(name).pythons
+    pythons = environment_of(name).pythons
     if sys.version_info[:2] in pythons:
         return Path(sys.executable)
     for version in pythons:
