@@ -53,7 +53,7 @@ from edgecnn.conversion.targets import FORMATS_WITH
 from edgecnn.conversion.verify import load_session
 from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact
-from edgecnn.feeding.scoring import key_for
+from edgecnn.feeding.scoring import scoring_context
 from edgecnn.files import write_text_atomically
 from edgecnn.manifest import Artifact
 from edgecnn.optimization.drops import Judge
@@ -286,8 +286,8 @@ def nncf(job: Job) -> dict[str, Any]:
     ):
         tensors = np.stack([own_form(prepare(sample), session) for sample in samples])
         np.save(home / f"{name}.npy", tensors)
-    key = key_for(parts.search, "test", prepare, manifest)
-    plain = replace(key, truth=list(key.truth))
+    key = scoring_context(parts.search, "test", prepare, manifest)
+    plain = replace(key, ground_truth=list(key.ground_truth))
     (home / "key.pickle").write_bytes(pickle.dumps((parts.search.task, plain)))
     found = worker(
         job.nncf,

@@ -75,7 +75,9 @@ def score(key: Any, places: Sequence[int], outputs: Sequence[Sequence[Any]]) -> 
     from edgecnn.evaluation.tasks import open_scorer
 
     task, whole = key
-    scorer = open_scorer(task, replace(whole, truth=[whole.truth[place] for place in places]))
+    scorer = open_scorer(
+        task, replace(whole, ground_truth=[whole.ground_truth[place] for place in places])
+    )
     columns = [np.concatenate(column) for column in zip(*outputs, strict=True)]
     return float(scorer.accuracy(scorer.arranged(columns)).value)
 

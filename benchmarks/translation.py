@@ -36,7 +36,7 @@ from edgecnn.conversion.sequences import ENDING
 from edgecnn.conversion.targets import parse_targets
 from edgecnn.data.sources.pairs import Pairs, PairSplit
 from edgecnn.embedded_manifest import load_artifact
-from edgecnn.evaluation.tasks import Key, Outputs, open_scorer
+from edgecnn.evaluation.tasks import Outputs, ScoringContext, open_scorer
 from edgecnn.files import write_text_atomically
 from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import SubwordPreprocessing
@@ -176,7 +176,7 @@ def _quality(
     split = dataset["test"]
     sources = [words(sample)[None] for sample in split.samples]
     document["sentences"] = len(sources)
-    scorer = open_scorer("translation", Key(split.truth, (), words))
+    scorer = open_scorer("translation", ScoringContext(split.ground_truth, (), words))
     reference: dict[int, Outputs] = {}
     for path in places:
         for beam in BEAMS:
@@ -185,7 +185,7 @@ def _quality(
             if path == places[0]:
                 reference[beam] = outputs
             else:
-                accuracy = scorer.beside_parent(accuracy, outputs, reference[beam])
+                accuracy = scorer.with_parent(accuracy, outputs, reference[beam])
             row = _row(document, path, beam)
             row |= {
                 "bleu": 100 * accuracy.value,

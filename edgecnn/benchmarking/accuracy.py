@@ -16,7 +16,7 @@ from edgecnn.data.seen import Seen
 from edgecnn.errors import GateError, InputError
 from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.tasks import Outputs, Scorer, open_scorer
-from edgecnn.feeding.scoring import key_for
+from edgecnn.feeding.scoring import scoring_context
 from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.results import Accuracy, Parity
@@ -33,7 +33,9 @@ def scorer_for(
     `class_names` are what the model calls its classes. Raises InputError where data and model do
     not fit, MissingDependencyError without the library that scores.
     """
-    return open_scorer(dataset.task, key_for(dataset, "test", preprocessing, manifest, class_names))
+    return open_scorer(
+        dataset.task, scoring_context(dataset, "test", preprocessing, manifest, class_names)
+    )
 
 
 def accuracy_of(
@@ -49,7 +51,7 @@ def accuracy_of(
     measured all the same. What training measured is put beside it when the manifest speaks
     of the same data, and how many samples training saw where `seen` tells.
     """
-    if not scorer.takes(outputs):
+    if not scorer.accepts(outputs):
         return None
     accuracy = scorer.accuracy(outputs)
     if seen is not None and seen.count:

@@ -383,11 +383,11 @@ class _Ledger:
         expected: Outputs = open_outputs(reference)
         outputs: Outputs = open_outputs(row.outputs)
         scorer = row.scorer
-        if scorer is not None and scorer.takes(expected) and scorer.takes(outputs):
+        if scorer is not None and scorer.accepts(expected) and scorer.accepts(outputs):
             expected, outputs = scorer.arranged(expected), scorer.arranged(outputs)
         measurement = replace(row.measurement, parity=parity_of(expected, outputs, parent))
-        if measurement.accuracy is not None and scorer is not None and scorer.takes(expected):
-            accuracy = scorer.beside_parent(measurement.accuracy, outputs, expected)
+        if measurement.accuracy is not None and scorer is not None and scorer.accepts(expected):
+            accuracy = scorer.with_parent(measurement.accuracy, outputs, expected)
             measurement = replace(measurement, accuracy=accuracy)
         row.measurement = judge(measurement, self._protocol, row.health)
 

@@ -83,10 +83,10 @@ class DrawnSamples:
         return tensors if len(tensors) > 1 else tensors[0]
 
     @property
-    def truth(self) -> list[Any]:
+    def ground_truth(self) -> list[Any]:
         """The right answers, in the order of the samples."""
-        truth = self._split.truth
-        return [truth[int(index)] for index in self.indices]
+        answers = self._split.ground_truth
+        return [answers[int(index)] for index in self.indices]
 
     def record(self) -> dict[str, Any]:
         apart = {KEY: self.dataset.set_apart} if self.dataset.set_apart else {}

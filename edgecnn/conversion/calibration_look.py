@@ -166,7 +166,7 @@ def _classes(samples: DrawnSamples) -> Iterator[str]:
     classes = len(dataset.labels)
     if dataset.task != "classification" or classes < 2:
         return
-    seen = set(_numbers(samples.truth))
+    seen = set(_numbers(samples.ground_truth))
     if len(seen) == 1:
         yield f"all calibration samples are of one class of {classes} ({_label(dataset, seen)})"
     elif len(samples) < classes:

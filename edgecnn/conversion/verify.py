@@ -32,7 +32,7 @@ from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.tasks import Scorer, open_scorer
 from edgecnn.feeding import choose, must_know
 from edgecnn.feeding.detectors import ModelOptions
-from edgecnn.feeding.scoring import key_for
+from edgecnn.feeding.scoring import scoring_context
 from edgecnn.formats.kinds import graphs_in
 from edgecnn.manifest import Artifact, Manifest, TensorSpec, digest_of, sha256_of
 from edgecnn.preprocessing import Fed, Preprocessing
@@ -197,7 +197,7 @@ def verify_artifact(
     outputs, specs = _aligned(session, reference, source.output_names, predict(session, samples))
     scorer = _scorer(samples, manifest) if isinstance(samples, DrawnSamples) else None
     accuracy = before = None
-    if scorer is not None and scorer.takes(outputs) and scorer.takes(reference):
+    if scorer is not None and scorer.accepts(outputs) and scorer.accepts(reference):
         reference, outputs = scorer.arranged(reference), scorer.arranged(outputs)
         accuracy, before = scorer.accuracy(outputs), scorer.accuracy(reference)
     compared = compare(specs, reference, outputs, parent_sha256=source.sha256)
@@ -295,9 +295,9 @@ def _layers(
 
 
 def _scorer(samples: DrawnSamples, manifest: Manifest) -> Scorer:
-    key = key_for(samples.dataset, samples.split_name, samples.preprocessing, manifest)
-    drawn = [key.truth[int(index)] for index in samples.indices]
-    return open_scorer(samples.dataset.task, replace(key, truth=drawn))
+    context = scoring_context(samples.dataset, samples.split_name, samples.preprocessing, manifest)
+    drawn = [context.ground_truth[int(index)] for index in samples.indices]
+    return open_scorer(samples.dataset.task, replace(context, ground_truth=drawn))
 
 
 def parent_objection(
@@ -310,7 +310,7 @@ def parent_objection(
         scorer = _scorer(samples, manifest)
     except InputError:  # the data have no class of the model, say
         return None
-    if not scorer.takes(reference):
+    if not scorer.accepts(reference):
         return None
     return proves_nothing(scorer.accuracy(scorer.arranged(reference)))
 

@@ -34,8 +34,8 @@ def compare_sequences(
     """(parity, accuracy, the parent's accuracy); accuracies are None without a scorer."""
     reference, outputs = predict(parent, samples), predict(session, samples)
     compared = sequence_parity(reference[0], outputs[0], parent_sha256=parent_sha256)
-    if scorer is None or not (scorer.takes(outputs) and scorer.takes(reference)):
+    if scorer is None or not (scorer.accepts(outputs) and scorer.accepts(reference)):
         return compared, None, None
     before = scorer.accuracy(reference)
-    after = scorer.beside_parent(scorer.accuracy(outputs), outputs, reference)
+    after = scorer.with_parent(scorer.accuracy(outputs), outputs, reference)
     return compared, after, before

@@ -6,6 +6,7 @@ them into tensors, so that training, calibration, evaluation and the benchmark s
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -61,9 +62,15 @@ class Split:
         return len(self.labels)
 
     @property
-    def truth(self) -> Sequence[Any] | Labels:
+    def ground_truth(self) -> Sequence[Any] | Labels:
         """The right answers, one a sample, as the task's scorer takes them."""
         return self.labels
+
+    @property
+    def truth(self) -> Sequence[Any] | Labels:
+        """The old name of `ground_truth`, for one more release."""
+        warnings.warn("Split.truth is Split.ground_truth", DeprecationWarning, stacklevel=2)
+        return self.ground_truth
 
     def tensors(
         self, preprocessing: Preprocessing, batch: int, *, limit: int | None = None
@@ -80,12 +87,12 @@ class Split:
 class Answers:
     """The right answers of a split for a model with classes of its own.
 
-    `truth` has an answer for each sample; where `class_ids` is not None its classes are numbered
-    as the model numbers them, and `class_ids` are those that are looked for. `labels` are the
-    names of the classes.
+    `ground_truth` has an answer for each sample; where `class_ids` is not None its classes are
+    numbered as the model numbers them, and `class_ids` are those that are looked for. `labels`
+    are the names of the classes.
     """
 
-    truth: Sequence[Any] | npt.NDArray[Any]
+    ground_truth: Sequence[Any] | npt.NDArray[Any]
     labels: tuple[str, ...]
     class_ids: tuple[int, ...] | None = None
 
@@ -142,7 +149,7 @@ class Dataset:
         data whose classes have to be found among them. Raises InputError where they cannot be.
         """
         own = tuple(range(len(self.labels))) if self.own_numbers else None
-        return Answers(self[split].truth, self.labels, own)
+        return Answers(self[split].ground_truth, self.labels, own)
 
     @property
     def are_tensors(self) -> bool:

@@ -22,7 +22,7 @@ from edgecnn.evaluation.detection import (
 )
 from edgecnn.evaluation.parity import LEAST_LEVELS
 from edgecnn.evaluation.parts import quantization_step
-from edgecnn.evaluation.tasks import Key, Outputs
+from edgecnn.evaluation.tasks import Outputs, ScoringContext
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.registry import require
 from edgecnn.results import Accuracy
@@ -45,23 +45,23 @@ class BoxScorer:
 
     trained_metric = "test_ap50_95"
 
-    def __init__(self, key: Key) -> None:
-        if not isinstance(key.preprocessing, ImagePreprocessing):
+    def __init__(self, context: ScoringContext) -> None:
+        if not isinstance(context.preprocessing, ImagePreprocessing):
             raise InputError(
                 "the model does not take pictures: its boxes have no way back to them",
                 hint="its manifest needs a preprocessing of kind 'letterbox' or 'image'",
             )
-        self._truth = cast("Sequence[Annotated]", key.truth)
+        self._truth = cast("Sequence[Annotated]", context.ground_truth)
         check_truths(self._truth)
         require("faster_coco_eval", "detect")  # now, and not when all has been measured
-        self._preprocessing = key.preprocessing
-        self._postprocessing = key.postprocessing or OURS
-        self._class_ids = key.class_ids
-        self._head = open_head(self._postprocessing, every_class=True, wanted=key.class_ids)
-        stated = (key.min_score, self._postprocessing.min_score, self._head.min_score)
+        self._preprocessing = context.preprocessing
+        self._postprocessing = context.postprocessing or OURS
+        self._class_ids = context.class_ids
+        self._head = open_head(self._postprocessing, every_class=True, wanted=context.class_ids)
+        stated = (context.min_score, self._postprocessing.min_score, self._head.min_score)
         self._min_score = next(score for score in stated if score is not None)
 
-    def takes(self, outputs: Outputs) -> bool:
+    def accepts(self, outputs: Outputs) -> bool:
         return not self.refusal(outputs)
 
     def refusal(self, outputs: Outputs) -> str:
@@ -130,7 +130,7 @@ class BoxScorer:
         step = quantization_step(np.unique(values), values.size)
         return step if step is not None and step * LEAST_LEVELS > 1 else None
 
-    def beside_parent(
+    def with_parent(
         self,
         accuracy: Accuracy,
         outputs: Outputs,  # noqa: ARG002 (averages of two models have no McNemar's test)

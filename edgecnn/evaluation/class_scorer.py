@@ -11,7 +11,7 @@ from edgecnn.class_names import listed
 from edgecnn.evaluation.chance import at_least, chance_level
 from edgecnn.evaluation.classification import predictions, top1_accuracy
 from edgecnn.evaluation.label_map import label_map
-from edgecnn.evaluation.tasks import Key, Outputs
+from edgecnn.evaluation.tasks import Outputs, ScoringContext
 from edgecnn.results import Accuracy
 from edgecnn.stats import mcnemar_p
 
@@ -21,13 +21,13 @@ class ClassScorer:
 
     trained_metric = "test_accuracy"
 
-    def __init__(self, key: Key) -> None:
-        self._labels = tuple(key.labels)
-        self._names = tuple(key.class_names)
-        self._own = None if key.class_ids is None else tuple(key.class_ids)
-        self._labeled = np.asarray(key.truth)
+    def __init__(self, context: ScoringContext) -> None:
+        self._labels = tuple(context.labels)
+        self._names = tuple(context.class_names)
+        self._own = None if context.class_ids is None else tuple(context.class_ids)
+        self._labeled = np.asarray(context.ground_truth)
 
-    def takes(self, outputs: Outputs) -> bool:
+    def accepts(self, outputs: Outputs) -> bool:
         return not self.refusal(outputs)
 
     def refusal(self, outputs: Outputs) -> str:
@@ -78,7 +78,7 @@ class ClassScorer:
             answered=len(np.unique(answers[answers >= 0])),
         )
 
-    def beside_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:
+    def with_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:
         """With McNemar's test of the samples in which the two differ."""
         right, parent_right = (
             predictions(arrays[0]) == self._truth(arrays) for arrays in (outputs, reference)

@@ -26,27 +26,27 @@ class Scorer(Protocol):
     trained_metric: str
     """What training calls the same figure in a manifest's metrics."""
 
-    def takes(self, outputs: Outputs) -> bool:
+    def accepts(self, outputs: Outputs) -> bool:
         """Whether the outputs are answers of this task: a foreign model may give others."""
 
     def arranged(self, outputs: Outputs) -> Outputs:
         """The outputs in one order and layout, whatever the runtime made of them."""
 
     def refusal(self, outputs: Outputs) -> str:
-        """Why outputs that `takes` refuses are no answers to the data, in words."""
+        """Why outputs that `accepts` refuses are no answers to the data, in words."""
 
     def accuracy(self, outputs: Outputs) -> Accuracy:
         """The task's metric with its interval."""
 
-    def beside_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:
+    def with_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:
         """`accuracy` with that of the float parent's outputs for the same samples."""
 
 
 @dataclass(frozen=True)
-class Key:
+class ScoringContext:
     """What a scorer needs to know.
 
-    `truth` holds a right answer for each sample, `labels` the names of the classes;
+    `ground_truth` holds a right answer for each sample, `labels` the names of the classes;
     `preprocessing` is what the samples went through, `min_score` the threshold that the model
     ships with, None where its manifest names none. `class_names` are what the model calls its
     classes where it says so, and `postprocessing` is how its outputs become boxes. `class_ids` are
@@ -54,7 +54,7 @@ class Key:
     of `labels`, where the data have those (None elsewhere).
     """
 
-    truth: Sequence[Any] | npt.NDArray[Any]
+    ground_truth: Sequence[Any] | npt.NDArray[Any]
     labels: Sequence[str]
     preprocessing: Preprocessing | None = None
     min_score: float | None = None
@@ -63,11 +63,11 @@ class Key:
     postprocessing: Postprocessing | None = None
 
 
-def open_scorer(task: str, key: Key) -> Scorer:
+def open_scorer(task: str, context: ScoringContext) -> Scorer:
     """The scorer of a task.
 
     Raises InputError for an unknown task and for right answers that cannot be scored,
     MissingDependencyError without the library that scores.
     """
-    scorer: Scorer = TASKS.load(task)(key)
+    scorer: Scorer = TASKS.load(task)(context)
     return scorer

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
-from edgecnn.evaluation.tasks import Key, Outputs
+from edgecnn.evaluation.tasks import Outputs, ScoringContext
 from edgecnn.preprocessing import SubwordPreprocessing
 from edgecnn.registry import require
 from edgecnn.results import Accuracy
@@ -34,17 +34,17 @@ class TranslationScorer:
 
     trained_metric = "test_bleu"
 
-    def __init__(self, key: Key) -> None:
-        if not isinstance(key.preprocessing, SubwordPreprocessing):
+    def __init__(self, context: ScoringContext) -> None:
+        if not isinstance(context.preprocessing, SubwordPreprocessing):
             raise InputError(
                 "nothing says which words the model's ids stand for",
                 hint="its manifest needs a preprocessing of kind 'subwords'",
             )
         require("sacrebleu", "translate")
-        self._truth = [str(text) for text in key.truth]
-        self._words = key.preprocessing
+        self._truth = [str(text) for text in context.ground_truth]
+        self._words = context.preprocessing
 
-    def takes(self, outputs: Outputs) -> bool:
+    def accepts(self, outputs: Outputs) -> bool:
         return (
             len(outputs) == 1
             and outputs[0].ndim == 2
@@ -91,7 +91,7 @@ class TranslationScorer:
             },
         )
 
-    def beside_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:
+    def with_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:
         """With the paired bootstrap (Koehn 2004): both answer the same resampled sentences."""
         from sacrebleu.metrics import BLEU
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.errors import InputError
-from edgecnn.evaluation.tasks import Key, Outputs
+from edgecnn.evaluation.tasks import Outputs, ScoringContext
 from edgecnn.results import Accuracy
 
 
@@ -12,8 +12,8 @@ class UnlabeledScorer:
 
     trained_metric = ""
 
-    def __init__(self, key: Key) -> None:
-        self._count = len(key.truth)
+    def __init__(self, key: ScoringContext) -> None:
+        self._count = len(key.ground_truth)
 
     def takes(self, outputs: Outputs) -> bool:  # noqa: ARG002
         return False
@@ -28,5 +28,5 @@ class UnlabeledScorer:
         """Raises InputError: there is none."""
         raise InputError(self.refusal(outputs))
 
-    def beside_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:  # noqa: ARG002
+    def with_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:  # noqa: ARG002
         return accuracy

@@ -40,7 +40,7 @@ class Explanation:
     picture: Picture
     """As the file has it: (height, width, 1 or 3)."""
     picture_name: str
-    truth: int | None
+    ground_truth: int | None
     """The picture's class where the data say it."""
     tensor: FloatArray
     scores: FloatArray
@@ -90,9 +90,9 @@ def explain(
     Raises InputError for files, pictures, classes and layers that cannot be used, and for data
     without anybody who knows how the models want them.
     """
-    truth = None
+    ground_truth = None
     if picture is None:
-        picture, picture_name, truth = _first_picture(dataset)
+        picture, picture_name, ground_truth = _first_picture(dataset)
     subject, *others = (
         open_subject(path, allow_unsafe=allow_unsafe, option=preprocessing, shape=shape)
         for path in (model, *beside)
@@ -106,8 +106,8 @@ def explain(
     tensor = subject.preprocessing(picture)
     scores = subject.scores(tensor[None])[0]
     wanted = _classes(subject, scores, classes, top)
-    if truth is not None and truth < len(scores) and not classes:
-        wanted = list(dict.fromkeys([*wanted, truth]))
+    if ground_truth is not None and ground_truth < len(scores) and not classes:
+        wanted = list(dict.fromkeys([*wanted, ground_truth]))
     layers = network.spatial_layers(subject.model) if subject.model is not None else []
     chosen = network.stages(layers, MOST_STAGES)
     progress("explain", 1, 4, "where it looks")
@@ -121,7 +121,7 @@ def explain(
         subject=subject,
         picture=picture,
         picture_name=picture_name,
-        truth=truth,
+        ground_truth=ground_truth,
         tensor=tensor,
         scores=scores,
         classes=tuple(wanted),
@@ -171,9 +171,9 @@ def _first_picture(dataset: Dataset | None) -> tuple[Picture, str, int]:
             f"{dataset.name} holds no pictures with classes", hint="explain is for pictures"
         )
     split = dataset["test"]
-    truth = int(split.labels[0])
-    name = f"the first test picture of {dataset.name} ({dataset.labels[truth]})"
-    return np.asarray(split.samples[0]), name, truth
+    ground_truth = int(split.labels[0])
+    name = f"the first test picture of {dataset.name} ({dataset.labels[ground_truth]})"
+    return np.asarray(split.samples[0]), name, ground_truth
 
 
 def _classes(subject: Subject, scores: FloatArray, asked: Sequence[str], top: int) -> list[int]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.data.base import Dataset
-from edgecnn.evaluation.tasks import Key
+from edgecnn.evaluation.tasks import ScoringContext
 from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import Preprocessing
 
 
-def key_for(
+def scoring_context(
     dataset: Dataset,
     split: str,
     preprocessing: Preprocessing | None,
     manifest: Manifest,
     class_names: Sequence[str] = (),
-) -> Key:
+) -> ScoringContext:
     """The right answers of a split, in the classes of the model that is scored.
 
     `class_names` are what its user or its file says that the model calls them; a detector's own
@@ -26,8 +26,8 @@ def key_for(
     after = manifest.postprocessing
     names = tuple(after.class_names if after else ()) or tuple(class_names) or manifest.labels
     answers = dataset.answers(split, names)
-    return Key(
-        answers.truth,
+    return ScoringContext(
+        answers.ground_truth,
         answers.labels,
         preprocessing,
         manifest.metrics.get("min_score"),

@@ -19,7 +19,7 @@ from edgecnn.accuracy_drop import answers, discordant
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.evaluation.tasks import Outputs, Scorer, open_scorer
-from edgecnn.feeding.scoring import key_for
+from edgecnn.feeding.scoring import scoring_context
 from edgecnn.manifest import Manifest
 from edgecnn.measurements import Accuracy
 from edgecnn.preprocessing import Preprocessing
@@ -115,13 +115,13 @@ class Judge:
         reference: Sequence[npt.NDArray[Any]],
     ) -> None:
         self._data = data
-        self._key = key_for(data, "test", preprocessing, manifest)
+        self._context = scoring_context(data, "test", preprocessing, manifest)
         self._scorer = self._open(None)
         self._drawn: npt.NDArray[np.float64] | None = None
-        self._takes = self._scorer.takes(reference)
-        self._reference = self._scorer.arranged(reference) if self._takes else reference
+        self._accepts = self._scorer.accepts(reference)
+        self._reference = self._scorer.arranged(reference) if self._accepts else reference
         self.parent: Accuracy | None = None
-        if self._takes:
+        if self._accepts:
             self.parent = self._scorer.accuracy(self._reference)
 
     @property
@@ -131,7 +131,7 @@ class Judge:
 
     def drop(self, outputs: Sequence[npt.NDArray[Any]], confidence: float) -> Drop | None:
         """What these outputs lose; None where they are no answers of the data's task."""
-        if self.parent is None or not self._scorer.takes(outputs):
+        if self.parent is None or not self._scorer.accepts(outputs):
             return None
         arranged = self._scorer.arranged(outputs)
         found = self._scorer.accuracy(arranged)
@@ -152,7 +152,7 @@ class Judge:
 
     def noise(self, outputs: Sequence[npt.NDArray[Any]]) -> float:
         """‖outputs − parent's‖² / ‖parent's‖², the largest of all outputs."""
-        if self._takes and self._scorer.takes(outputs):
+        if self._accepts and self._scorer.accepts(outputs):
             outputs = self._scorer.arranged(outputs)
         ratios = [
             float(((found - real) ** 2).sum() / max(float((real**2).sum()), 1e-30))
@@ -193,16 +193,18 @@ class Judge:
         return max(points, float(np.quantile(lost, confidence)))
 
     def _open(self, places: npt.NDArray[np.int64] | None) -> Scorer:
-        key = self._key
+        context = self._context
         if places is not None:
-            key = replace(key, truth=[key.truth[int(place)] for place in places])
-        return open_scorer(self._data.task, key)
+            context = replace(
+                context, ground_truth=[context.ground_truth[int(place)] for place in places]
+            )
+        return open_scorer(self._data.task, context)
 
 
 def _value(scorer: Scorer, outputs: Outputs) -> float | None:
     """The metric alone: what a scorer puts beside another model's accuracy has no interval."""
     blank = Accuracy("", 0.0, 1)
-    return scorer.beside_parent(blank, outputs, outputs).parent_value
+    return scorer.with_parent(blank, outputs, outputs).parent_value
 
 
 def _bound(lost: float, gained: float, n: float, confidence: float) -> float:

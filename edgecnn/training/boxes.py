@@ -18,7 +18,7 @@ from edgecnn.data.left_out import DataWarning
 from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
 from edgecnn.errors import InputError
 from edgecnn.evaluation.box_scorer import BoxScorer
-from edgecnn.evaluation.tasks import Key
+from edgecnn.evaluation.tasks import ScoringContext
 from edgecnn.keras_files import import_keras
 from edgecnn.manifest import TensorSpec
 from edgecnn.models.stop_sign import STRIDE
@@ -265,7 +265,7 @@ class BoxSubject:
     def scorer(self, name: str) -> BoxScorer:
         """For the outputs of a split."""
         return BoxScorer(
-            Key(
+            ScoringContext(
                 self._files[name],
                 self._classes,
                 self.preprocessing,

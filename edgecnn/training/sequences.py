@@ -10,7 +10,7 @@ import numpy as np
 from edgecnn import models
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
-from edgecnn.evaluation.tasks import Key, open_scorer
+from edgecnn.evaluation.tasks import ScoringContext, open_scorer
 from edgecnn.keras_files import import_keras
 from edgecnn.manifest import TensorSpec
 from edgecnn.preprocessing import SubwordPreprocessing
@@ -148,7 +148,9 @@ class SequenceSubject:
             for tensors, _ in split.tensors(self.preprocessing, _EVALUATION_BATCH):
                 step = steps.start(tensors)
                 answers += [each.ids for each in greedy(step, len(tensors), self._length - 1)]
-            scorer = open_scorer(self.dataset.task, Key(split.truth, (), self.preprocessing))
+            scorer = open_scorer(
+                self.dataset.task, ScoringContext(split.ground_truth, (), self.preprocessing)
+            )
             accuracy = scorer.accuracy([padded(answers, self._length)])
             found[scorer.trained_metric.replace("test", name)] = accuracy.value
             found[f"{name}_chrf"] = float(accuracy.further["chrf"])
@@ -176,7 +178,9 @@ class SequenceSubject:
         split = self.dataset["validation"]
         samples = [str(split.samples[index]) for index in range(min(SHOWN, len(split)))]
         answers = self._answers(model, samples)
-        rows = zip(samples, [str(text) for text in split.truth[:SHOWN]], answers, strict=True)
+        rows = zip(
+            samples, [str(text) for text in split.ground_truth[:SHOWN]], answers, strict=True
+        )
         log.samples(history.epochs, rows)
 
     def _answers(self, model: keras.Model, samples: Sequence[str]) -> list[str]:
@@ -199,7 +203,7 @@ class SequenceSubject:
         split = self.dataset[name]
         return Sentences(
             self.preprocessing.encode_all(split.samples),
-            self.preprocessing.encode_all([str(text) for text in split.truth]),
+            self.preprocessing.encode_all([str(text) for text in split.ground_truth]),
         )
 
 

@@ -55,7 +55,7 @@ class BoxSplit(Split):
     """With all boxes; a class's id is its place in `BoxedPictures.class_names`."""
 
     @property
-    def truth(self) -> Sequence[BoxedFile]:
+    def ground_truth(self) -> Sequence[BoxedFile]:
         """Raises InputError when no class was chosen."""
         if self.undecided:
             raise InputError(
@@ -91,7 +91,7 @@ class BoxedPictures(Dataset):
         chosen = self[split]
         assert isinstance(chosen, BoxSplit)
         if len(class_names) < 2:
-            return Answers(chosen.truth, self.labels)
+            return Answers(chosen.ground_truth, self.labels)
         wanted = self.labels if self.asked else self.class_names
         places = {name: place_of(name, class_names) for name in wanted}
         missing = [name for name, place in places.items() if place is None]

@@ -60,7 +60,7 @@ class PairSplit(Split):
     targets: tuple[str, ...] = ()
 
     @property
-    def truth(self) -> Sequence[str]:
+    def ground_truth(self) -> Sequence[str]:
         """The translations."""
         return self.targets
 
@@ -86,7 +86,7 @@ class Pairs(Dataset):
     def vocabulary(self) -> bytes:
         """A sentencepiece model of both languages together."""
         train = self["train"]
-        return train_vocabulary([*train.samples, *train.truth], self.vocabulary_size)
+        return train_vocabulary([*train.samples, *train.ground_truth], self.vocabulary_size)
 
     def summary(self) -> str:
         parts = [", ".join(f"{name} {len(split)}" for name, split in self.splits.items())]

@@ -53,8 +53,8 @@ def answer(found: Explanation) -> Section:
 
 def _verdict(found: Explanation) -> str:
     """Whether the answer is right, where the data say so."""
-    if found.truth is None:
+    if found.ground_truth is None:
         return ""
-    if found.truth == int(found.scores.argmax()):
+    if found.ground_truth == int(found.scores.argmax()):
         return " That is right."
-    return f" That is wrong: it is {label(found, found.truth)}."
+    return f" That is wrong: it is {label(found, found.ground_truth)}."

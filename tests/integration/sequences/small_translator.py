@@ -55,7 +55,7 @@ def make(folder: Path) -> SmallTranslator:
     train, every = (
         Sentences(
             [ids for name in names for ids in words.encode_all(dataset[name].samples)],
-            [ids for name in names for ids in words.encode_all(dataset[name].truth)],
+            [ids for name in names for ids in words.encode_all(dataset[name].ground_truth)],
         ).within(LENGTH)
         for names in (("train",), tuple(dataset.splits))
     )

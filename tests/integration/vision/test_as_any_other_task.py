@@ -104,7 +104,9 @@ def test_the_benchmark_counts_as_the_live_detector_does(signs, results):
     split = load(f"coco:{signs}")["test"]
     detector = load_detector("stop_sign_nano", min_score=0.01)
     found = [detector(np.ascontiguousarray(picture[:, :, ::-1])) for picture in split.samples]
-    live = evaluate_detections(split.truth, found, min_score=shipped_threshold(), input_side=384)
+    live = evaluate_detections(
+        split.ground_truth, found, min_score=shipped_threshold(), input_side=384
+    )
 
     row = json.loads(results.read_text())["measurements"][0]["accuracy"]
     assert live.ap50 == pytest.approx(row["further"]["ap50"], abs=0.1)

@@ -63,7 +63,7 @@ def test_labels_come_in_the_order_of_the_samples():
         PREPARE(picture).tobytes(): label
         for picture, label in zip(data["test"].samples, data["test"].labels, strict=True)
     }
-    assert [by_content[sample.tobytes()] for sample in samples] == samples.truth
+    assert [by_content[sample.tobytes()] for sample in samples] == samples.ground_truth
 
 
 def test_calibration_never_sees_the_test_split():

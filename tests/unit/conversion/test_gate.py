@@ -8,12 +8,12 @@ import pytest
 from edgecnn.conversion.gate import judge
 from edgecnn.evaluation.class_scorer import ClassScorer
 from edgecnn.evaluation.parity import parity
-from edgecnn.evaluation.tasks import Key
+from edgecnn.evaluation.tasks import ScoringContext
 
 RNG = np.random.default_rng(0)
 N, CLASSES = 200, 4
 TRUTH = RNG.integers(0, CLASSES, N)
-SCORER = ClassScorer(Key(TRUTH, [str(label) for label in range(CLASSES)]))
+SCORER = ClassScorer(ScoringContext(TRUTH, [str(label) for label in range(CLASSES)]))
 GOOD = np.eye(CLASSES)[TRUTH] + RNG.uniform(0, 0.3, (N, CLASSES))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgecnn.evaluation.chance import at_least, chance_level
 from edgecnn.evaluation.class_scorer import ClassScorer
-from edgecnn.evaluation.tasks import Key
+from edgecnn.evaluation.tasks import ScoringContext
 from edgecnn.proof import proves_nothing
 from edgecnn.results import Accuracy
 
@@ -39,7 +39,7 @@ def test_guessing_knows_how_often_classes_come():
 
 def scored(truth: np.ndarray, answers: np.ndarray, classes: int) -> Accuracy:
     labels = [str(label) for label in range(classes)]
-    return ClassScorer(Key(truth, labels)).accuracy([np.eye(classes)[answers]])
+    return ClassScorer(ScoringContext(truth, labels)).accuracy([np.eye(classes)[answers]])
 
 
 RNG = np.random.default_rng(1)

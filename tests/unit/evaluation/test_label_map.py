@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecnn.evaluation.label_map import label_map
-from edgecnn.evaluation.tasks import Key, open_scorer
+from edgecnn.evaluation.tasks import ScoringContext, open_scorer
 
 TEN = ("n01440764", "n02102040", "n02979186")
 
@@ -34,7 +34,7 @@ def test_labels_find_their_classes(labels, names, classes, expected):
 
 
 def test_imagenets_answers_are_scored_on_a_folder_of_a_few_classes():
-    scorer = open_scorer("classification", Key(np.asarray([0, 1, 2, 2]), TEN))
+    scorer = open_scorer("classification", ScoringContext(np.asarray([0, 1, 2, 2]), TEN))
     outputs = np.zeros((4, 1001), np.float32)
     outputs[np.arange(4), [1, 218, 483, 7]] = 1
 
@@ -46,12 +46,12 @@ def test_imagenets_answers_are_scored_on_a_folder_of_a_few_classes():
 
 
 def test_classes_that_cannot_be_matched_are_named():
-    scorer = open_scorer("classification", Key(np.asarray([0, 1]), ("cats", "hounds")))
+    scorer = open_scorer("classification", ScoringContext(np.asarray([0, 1]), ("cats", "hounds")))
 
     reason = scorer.refusal([np.zeros((2, 1000), np.float32)])
 
     assert "1,000 classes" in reason
     assert "cats, hounds" in reason
     assert "--labels" in reason
-    assert not scorer.takes([np.zeros((2, 1000), np.float32)])
+    assert not scorer.accepts([np.zeros((2, 1000), np.float32)])
     assert scorer.refusal([np.zeros((2, 3, 4))])

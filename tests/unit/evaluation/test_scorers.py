@@ -8,7 +8,7 @@ import pytest
 from edgecnn.detection.heads.heat_map import STRIDE
 from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import Truth
-from edgecnn.evaluation.tasks import Key, open_scorer
+from edgecnn.evaluation.tasks import ScoringContext, open_scorer
 from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.registry import TASKS
 
@@ -17,8 +17,8 @@ CELLS = SIDE // STRIDE
 NONE = np.zeros((0, 4), np.float32)
 
 
-def key(truth, min_score=0.5):
-    return Key(truth, ("stop sign",), LetterboxPreprocessing(SIDE, SIDE, 3), min_score)
+def context(truth, min_score=0.5):
+    return ScoringContext(truth, ("stop sign",), LetterboxPreprocessing(SIDE, SIDE, 3), min_score)
 
 
 def maps(*pictures):
@@ -52,7 +52,7 @@ TRUTH = (
 
 
 def test_maps_that_fit_score_one_in_the_pictures_own_pixels():
-    accuracy = open_scorer("detection", key(TRUTH)).accuracy(maps((5, 5), (4, 6), None, None))
+    accuracy = open_scorer("detection", context(TRUTH)).accuracy(maps((5, 5), (4, 6), None, None))
 
     assert (accuracy.metric, accuracy.n) == ("AP50-95", 4)
     assert accuracy.value == pytest.approx(1)
@@ -63,24 +63,24 @@ def test_maps_that_fit_score_one_in_the_pictures_own_pixels():
 
 def test_false_alarms_and_misses_are_at_the_models_own_threshold():
     outputs = maps((5, 5), None, (2, 2), None)
-    loose = open_scorer("detection", key(TRUTH, 0.5)).accuracy(outputs).further
-    strict = open_scorer("detection", key(TRUTH, 0.99)).accuracy(outputs).further
+    loose = open_scorer("detection", context(TRUTH, 0.5)).accuracy(outputs).further
+    strict = open_scorer("detection", context(TRUTH, 0.99)).accuracy(outputs).further
 
     assert (loose["recall"], loose["false_alarms_per_100"]) == (0.5, 50)
     assert (strict["recall"], strict["false_alarms_per_100"]) == (0, 0)
 
 
 def test_order_and_layout_of_the_outputs_do_not_matter():
-    scorer = open_scorer("detection", key(TRUTH))
+    scorer = open_scorer("detection", context(TRUTH))
     heat, box = maps((5, 5), None, (2, 2), None)
     shuffled = [box.transpose(0, 3, 1, 2), heat.transpose(0, 3, 1, 2)]
 
-    assert scorer.takes(shuffled)
+    assert scorer.accepts(shuffled)
     assert scorer.accuracy(shuffled) == scorer.accuracy([heat, box])
 
 
 def test_the_interval_holds_the_value_and_is_the_same_each_time():
-    scorer = open_scorer("detection", key(TRUTH * 5))
+    scorer = open_scorer("detection", context(TRUTH * 5))
     outputs = maps(*[(5, 5), None, (2, 2), None] * 5)
 
     first, second = (scorer.accuracy(outputs) for _ in range(2))
@@ -93,38 +93,38 @@ def test_the_interval_holds_the_value_and_is_the_same_each_time():
 def test_the_interval_narrows_with_more_pictures():
     def width(times):
         outputs = maps(*[(5, 5), None, (2, 2), None] * times)
-        low, high = open_scorer("detection", key(TRUTH * times)).accuracy(outputs).ci95
+        low, high = open_scorer("detection", context(TRUTH * times)).accuracy(outputs).ci95
         return high - low
 
     assert width(40) < 0.6 * width(8)
 
 
 def test_the_parents_average_stands_beside():
-    scorer = open_scorer("detection", key(TRUTH))
+    scorer = open_scorer("detection", context(TRUTH))
     ours, parents = maps((5, 5), None, None, None), maps((5, 5), (4, 6), None, None)
 
-    both = scorer.beside_parent(scorer.accuracy(ours), ours, parents)
+    both = scorer.with_parent(scorer.accuracy(ours), ours, parents)
 
     assert both.parent_value == pytest.approx(1)
     assert both.value == pytest.approx(0.5, abs=0.02)
 
 
 def test_class_scores_are_not_boxes():
-    assert not open_scorer("detection", key(TRUTH)).takes([np.zeros((4, 10), np.float32)])
+    assert not open_scorer("detection", context(TRUTH)).accepts([np.zeros((4, 10), np.float32)])
 
 
 def test_boxes_need_a_way_back_to_their_pictures():
     with pytest.raises(InputError, match="no way back") as refused:
-        open_scorer("detection", Key(TRUTH, ("stop sign",)))
+        open_scorer("detection", ScoringContext(TRUTH, ("stop sign",)))
     assert "letterbox" in refused.value.hint
 
 
 def test_labels_are_scored_as_top1_with_mcnemars_test():
-    scorer = open_scorer("classification", Key(np.asarray([0, 1, 1, 0]), ("a", "b")))
+    scorer = open_scorer("classification", ScoringContext(np.asarray([0, 1, 1, 0]), ("a", "b")))
     ours = [np.asarray([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]])]
     parents = [np.asarray([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]])]
 
-    accuracy = scorer.beside_parent(scorer.accuracy(ours), ours, parents)
+    accuracy = scorer.with_parent(scorer.accuracy(ours), ours, parents)
 
     assert (accuracy.metric, accuracy.value, accuracy.parent_value) == ("top1", 0.75, 1.0)
     assert accuracy.mcnemar_p is not None
@@ -132,5 +132,5 @@ def test_labels_are_scored_as_top1_with_mcnemars_test():
 
 def test_an_unknown_task_names_those_there_are():
     with pytest.raises(InputError, match="unknown task") as raised:
-        open_scorer("segmentation", Key((), ()))
+        open_scorer("segmentation", ScoringContext((), ()))
     assert all(name in str(raised.value.hint) for name in TASKS.names())

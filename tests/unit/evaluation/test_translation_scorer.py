@@ -12,7 +12,7 @@ from edgecnn.data.subword_vocabulary import train_vocabulary
 from edgecnn.errors import InputError
 from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.parity_words import concerns, summary
-from edgecnn.evaluation.tasks import Key, open_scorer
+from edgecnn.evaluation.tasks import ScoringContext, open_scorer
 from edgecnn.preprocessing import SubwordPreprocessing, TextPreprocessing
 from edgecnn.sequences.search import padded
 
@@ -44,7 +44,7 @@ def worse(texts, every, word="vert"):
 
 @pytest.fixture(scope="module")
 def scorer(words):
-    return open_scorer("translation", Key(TRUTH, (), words))
+    return open_scorer("translation", ScoringContext(TRUTH, (), words))
 
 
 def test_bleu_and_chrf_are_sacrebleus(scorer, words):
@@ -76,7 +76,7 @@ def test_right_answers_have_no_interval_to_speak_of(scorer, words):
 def test_a_small_loss_is_decided_by_the_same_sentences(scorer, words):
     parent, child = answers(words, worse(TRUTH, 3)), answers(words, worse(TRUTH, 3, "bleu"))
     before = scorer.accuracy(parent)
-    after = scorer.beside_parent(scorer.accuracy(child), child, parent)
+    after = scorer.with_parent(scorer.accuracy(child), child, parent)
 
     assert after.parent_value == pytest.approx(before.value)
     assert after.drop_ci95 == pytest.approx((0.0, 0.0))  # another wrong word in the same places
@@ -88,7 +88,7 @@ def test_a_small_loss_is_decided_by_the_same_sentences(scorer, words):
 def test_a_real_loss_is_found(scorer, words):
     parent, child = answers(words, TRUTH), answers(words, worse(TRUTH, 2))
     before = scorer.accuracy(parent)
-    after = scorer.beside_parent(scorer.accuracy(child), child, parent)
+    after = scorer.with_parent(scorer.accuracy(child), child, parent)
 
     assert after.paired_p < 0.05
     assert after.drop_ci95[0] > 0
@@ -99,7 +99,7 @@ def test_a_real_loss_is_found(scorer, words):
 def test_equal_answers_pass_the_gate(scorer, words):
     parent = answers(words, worse(TRUTH, 3))
     accuracy = scorer.accuracy(parent)
-    same = scorer.beside_parent(accuracy, parent, parent)
+    same = scorer.with_parent(accuracy, parent, parent)
 
     assert same.paired_p == 1.0
     assert judge(parity(parent, parent), accuracy, same, max_drop=0.0).passed
@@ -115,13 +115,13 @@ def test_a_parent_that_translates_nothing_proves_nothing(scorer, words):
 
 
 def test_other_outputs_are_no_answers(scorer):
-    assert not scorer.takes([np.zeros((len(TRUTH), 5), np.float32)])
-    assert not scorer.takes([np.zeros((3, 5), np.int32)])
+    assert not scorer.accepts([np.zeros((len(TRUTH), 5), np.float32)])
+    assert not scorer.accepts([np.zeros((3, 5), np.int32)])
 
 
 def test_words_must_be_known():
     with pytest.raises(InputError, match="which words") as caught:
-        open_scorer("translation", Key(TRUTH, (), TextPreprocessing(8, ("a",))))
+        open_scorer("translation", ScoringContext(TRUTH, (), TextPreprocessing(8, ("a",))))
     assert "subwords" in caught.value.hint
 
 

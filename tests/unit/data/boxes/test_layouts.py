@@ -178,7 +178,7 @@ def test_pictures_without_annotations_or_classes_are_a_set_without_boxes(tmp_pat
 
     dataset = load(f"coco:{tmp_path}")
 
-    assert len(dataset["test"].truth) == 1
+    assert len(dataset["test"].ground_truth) == 1
     assert "holds no annotations" in dataset.summary()
 
 
@@ -402,7 +402,7 @@ def test_classes_are_chosen_by_name_or_number(tmp_path, classes, labels, boxes):
 
     assert dataset.labels == labels
     assert dataset["test"].labels.tolist() == [boxes]
-    assert len(dataset["test"].truth[0].boxes) == boxes
+    assert len(dataset["test"].ground_truth[0].boxes) == boxes
     assert "not chosen: " in dataset.summary()
 
 
@@ -419,7 +419,7 @@ def test_several_classes_without_a_choice_have_no_truth(tmp_path):
     assert dataset.labels == ("car", "yield_sign", "Traffic-Cone")
     assert "no class is chosen" in dataset.summary()
     with pytest.raises(InputError, match="several classes"):
-        _ = dataset["test"].truth
+        _ = dataset["test"].ground_truth
 
 
 def test_other_sources_have_no_classes_to_choose():

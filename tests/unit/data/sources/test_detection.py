@@ -72,7 +72,7 @@ def test_every_layout_gives_the_same_answers(source, write, tmp_path):
     assert (data.task, list(data.splits)) == ("detection", ["test"])
     split = data["test"]
     assert split.labels.tolist() == [1, 0, 0]
-    np.testing.assert_allclose(split.truth[0].boxes, [BOX], atol=0.01)
+    np.testing.assert_allclose(split.ground_truth[0].boxes, [BOX], atol=0.01)
     assert [sample.shape for sample in split.samples] == [(30, 40, 3)] * 3
     assert data.record()["samples"] == {"test": 3}
 
@@ -141,7 +141,7 @@ def test_a_detector_of_many_classes_is_asked_for_all_that_both_sides_have(tmp_pa
 
     assert found.class_ids == (1, 2)
     assert found.labels == ("traffic light", "stop sign")
-    first, second = found.truth
+    first, second = found.ground_truth
     assert first.class_ids.tolist() == [2, 1]
     np.testing.assert_allclose(first.boxes, [[2, 2, 12, 12], [3, 3, 13, 13]])
     assert len(second.boxes) == 0
@@ -151,7 +151,7 @@ def test_chosen_classes_are_found_under_the_models_names(tmp_path):
     found = answers(write_many(tmp_path / "set"), MODEL, ("stop sign",))
 
     assert found.class_ids == (2,)
-    assert found.truth[0].class_ids.tolist() == [2]
+    assert found.ground_truth[0].class_ids.tolist() == [2]
 
 
 def test_a_chosen_class_that_the_model_lacks_is_refused(tmp_path):
@@ -169,5 +169,5 @@ def test_a_detector_of_one_class_gets_the_chosen_ones_as_one(tmp_path):
 
     one = answers(place, (), ("stop", "cow"))
     assert one.class_ids is None
-    assert one.truth[0].class_ids.tolist() == [0, 0]
-    assert len(answers(place, ("stop sign",)).truth[0].boxes) == 1
+    assert one.ground_truth[0].class_ids.tolist() == [0, 0]
+    assert len(answers(place, ("stop sign",)).ground_truth[0].boxes) == 1

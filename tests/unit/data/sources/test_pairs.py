@@ -30,7 +30,7 @@ def everything(dataset):
     return [
         (name, source, target)
         for name, split in dataset.splits.items()
-        for source, target in zip(split.samples, split.truth, strict=True)
+        for source, target in zip(split.samples, split.ground_truth, strict=True)
     ]
 
 

@@ -90,12 +90,12 @@ def test_the_split_that_is_measured_has_the_same_samples_and_answers(dataset, tm
         assert arrays_of(one.samples[index]) == arrays_of(other.samples[index])
     assert np.array_equal(one.labels, other.labels)
     if dataset.task == "detection":
-        for before, after in zip(one.truth, other.truth, strict=True):
+        for before, after in zip(one.ground_truth, other.ground_truth, strict=True):
             for name in ("boxes", "ignored", "class_ids", "ignored_ids"):
                 assert np.array_equal(getattr(before, name), getattr(after, name))
             assert (before.height, before.width) == (after.height, after.width)
     else:
-        assert list(one.truth) == list(other.truth)
+        assert list(one.ground_truth) == list(other.ground_truth)
 
 
 def test_what_stays_at_home_says_so(tmp_path):
