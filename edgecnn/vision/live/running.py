@@ -23,7 +23,7 @@ from edgecnn.vision.live.pace import Pace
 from edgecnn.vision.live.settings import LiveSettings
 from edgecnn.vision.live.summary import Summary
 from edgecnn.vision.overlay import Hud, draw_hud, draw_tracks
-from edgecnn.vision.pipeline import Pipeline, Result, Switch
+from edgecnn.vision.pipeline import DetectorSwitch, Pipeline, Result
 from edgecnn.vision.pipeline.detecting import precision_of, ready
 from edgecnn.vision.second_look import SecondLook
 from edgecnn.vision.size_choice import choose_size
@@ -117,7 +117,7 @@ class Live:
         ready(detector)
         if outputs.server is not None:
             self._notices.say(f"watch at {outputs.server.url} (Ctrl-C ends)")
-        switch = Switch(detector, settings.choice, models.load)
+        switch = DetectorSwitch(detector, settings.choice, models.load)
         self._pipeline = Pipeline(
             settings.source,
             switch,

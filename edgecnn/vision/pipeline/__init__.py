@@ -1,8 +1,17 @@
-"""Capture, detect and look at the same time."""
+"""Capture, detection and display at the same time."""
 
-from edgecnn.vision.pipeline.detecting import Choice, Detects, Switch
+from edgecnn.vision.pipeline.detecting import Choice, DetectorSwitch, Detects
 from edgecnn.vision.pipeline.evidence import Evidence
 from edgecnn.vision.pipeline.running import Pipeline, Result
 from edgecnn.vision.pipeline.timing import StageTime, Timing
 
-__all__ = ["Choice", "Detects", "Evidence", "Pipeline", "Result", "StageTime", "Switch", "Timing"]
+__all__ = [
+    "Choice",
+    "DetectorSwitch",
+    "Detects",
+    "Evidence",
+    "Pipeline",
+    "Result",
+    "StageTime",
+    "Timing",
+]

@@ -31,7 +31,7 @@ class Detects(Protocol):
 
 
 @dataclass(frozen=True)
-class Inside:
+class RawAnswer:
     """What went through the network: where the picture lay in its input, and its outputs."""
 
     place: Placement
@@ -49,7 +49,7 @@ class Prepared:
     place: Placement | None
 
 
-class Look:
+class DetectorStages:
     """One detector at work: its stages apart and timed, weak boxes kept for the tracker.
 
     `threshold` is the score from which the detector calls a box found, None for one that does
@@ -73,7 +73,9 @@ class Look:
         timed("prepare", time.perf_counter_ns() - began)
         return Prepared(image, tensor, place)
 
-    def infer(self, prepared: Prepared, timed: Callable[[str, int], None]) -> Inside | Detections:
+    def infer(
+        self, prepared: Prepared, timed: Callable[[str, int], None]
+    ) -> RawAnswer | Detections:
         """The network itself; a detector whose stages are hidden says at once what it found."""
         detector = self.detector
         began = time.perf_counter_ns()
@@ -83,10 +85,10 @@ class Look:
             return found
         outputs = detector.infer(prepared.tensor)
         timed("infer", time.perf_counter_ns() - began)
-        return Inside(prepared.place, outputs)
+        return RawAnswer(prepared.place, outputs)
 
     def find(
-        self, answer: Inside | Detections, image: Picture, timed: Callable[[str, int], None]
+        self, answer: RawAnswer | Detections, image: Picture, timed: Callable[[str, int], None]
     ) -> Detections:
         """Boxes, weak ones included, best first."""
         if isinstance(answer, Detections):
@@ -126,7 +128,7 @@ class Choice:
 Loader = Callable[[Choice], Detects]
 
 
-class Switch:
+class DetectorSwitch:
     """Holds the detector in use. Another is loaded beside it and put in when it is ready.
 
     A choice that cannot be loaded leaves everything as it was, and `message` says why.

@@ -1,4 +1,4 @@
-"""Capture, detection and whoever looks, each in a thread of its own.
+"""Capture, detection and the caller, each in a thread of its own.
 
     a file:   [decode] → 2 frames → [prepare] → 2 → [infer] → 2 → [follow] → 2 → the caller
     live:     [capture] → the newest frame → [prepare, infer, follow] → 1 → the caller
@@ -25,14 +25,14 @@ from edgecnn.vision.capture import Capture, Opener, Patience
 from edgecnn.vision.frames import Frame
 from edgecnn.vision.pipeline.detecting import (
     Choice,
+    DetectorStages,
+    DetectorSwitch,
     Detects,
-    Inside,
-    Look,
     Prepared,
-    Switch,
+    RawAnswer,
 )
 from edgecnn.vision.pipeline.evidence import Evidence, Explainer
-from edgecnn.vision.pipeline.relay import POLL_S, Relay
+from edgecnn.vision.pipeline.stage_thread import POLL_S, StageThread
 from edgecnn.vision.pipeline.timing import Timing
 from edgecnn.vision.sources import Source, parse_source
 from edgecnn.vision.tracking import Change, Track, Tracker, TrackerSettings, one_by_one
@@ -53,15 +53,15 @@ class Result:
 @dataclass(frozen=True)
 class _Ready:
     frame: Frame
-    look: Look
+    stages: DetectorStages
     prepared: Prepared
 
 
 @dataclass(frozen=True)
 class _Answered:
     frame: Frame
-    look: Look
-    answer: Inside | Detections
+    stages: DetectorStages
+    answer: RawAnswer | Detections
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Pipeline:
     """
 
     source: Source | str
-    detector: Detects | Switch
+    detector: Detects | DetectorSwitch
     tracking: TrackerSettings = field(default_factory=TrackerSettings)
     explain: bool = False
     patience: Patience = field(default_factory=Patience)
@@ -86,9 +86,9 @@ class Pipeline:
     def __post_init__(self) -> None:
         if isinstance(self.source, str):
             self.source = parse_source(self.source)
-        if not isinstance(self.detector, Switch):
-            self.detector = Switch(self.detector, Choice("detector", ""))
-        self.switch: Switch = self.detector
+        if not isinstance(self.detector, DetectorSwitch):
+            self.detector = DetectorSwitch(self.detector, Choice("detector", ""))
+        self.switch: DetectorSwitch = self.detector
         self.timing = Timing()
         self.capture = Capture(
             self.source, opener=self.opener, patience=self.patience, timed=self.timing.add
@@ -96,22 +96,22 @@ class Pipeline:
         self.results = 0
         self._cv2_threads = 0
         self._tracker = Tracker(self.tracking)
-        self._look: Look | None = None
+        self._stages: DetectorStages | None = None
         self._version = -1
-        self._tracked_for: Look | None = None
+        self._tracked_for: DetectorStages | None = None
         self._explainer: Explainer | None = None
         live = self.source.live
-        self._preparing = None if live else Relay("prepare", self._prepare, 2)
-        self._inferring = None if live else Relay("infer", self._infer, 2)
-        self._following = Relay("follow", self._follow, 1 if live else 2)
+        self._preparing = None if live else StageThread("prepare", self._prepare, 2)
+        self._inferring = None if live else StageThread("infer", self._infer, 2)
+        self._following = StageThread("follow", self._follow, 1 if live else 2)
 
     def __enter__(self) -> Pipeline:
         cv2 = require("cv2", "opencv")
         self._cv2_threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
         self.capture.start()
-        for relay in self._relays():
-            relay.start()
+        for thread in self._threads():
+            thread.start()
         return self
 
     def __exit__(
@@ -153,47 +153,47 @@ class Pipeline:
 
     def close(self) -> None:
         """Stop all threads and wait for detection to finish its frame."""
-        for relay in self._relays():
-            relay.stop()
+        for thread in self._threads():
+            thread.stop()
         self.capture.close()
-        for relay in self._relays():
-            relay.join()
+        for thread in self._threads():
+            thread.join()
         if self._cv2_threads:
             require("cv2", "opencv").setNumThreads(self._cv2_threads)
             self._cv2_threads = 0
 
-    def _relays(self) -> list[Relay[_Ready] | Relay[_Answered] | Relay[Result]]:
-        relays = (self._preparing, self._inferring, self._following)
-        return [relay for relay in relays if relay is not None]
+    def _threads(self) -> list[StageThread[_Ready] | StageThread[_Answered] | StageThread[Result]]:
+        threads = (self._preparing, self._inferring, self._following)
+        return [thread for thread in threads if thread is not None]
 
     def _prepare(self) -> _Ready | None:
         frame = self.capture.next()
         if frame is None:
             return None
         detector, version = self.switch.current()
-        if self._look is None or self._version != version:
-            self._look, self._version = Look(detector), version
-        look = self._look
-        return _Ready(frame, look, look.prepare(frame.image, self.timing.add))
+        if self._stages is None or self._version != version:
+            self._stages, self._version = DetectorStages(detector), version
+        stages = self._stages
+        return _Ready(frame, stages, stages.prepare(frame.image, self.timing.add))
 
     def _infer(self) -> _Answered | None:
         ready = self._prepare() if self._preparing is None else self._preparing.get()
         if ready is None:
             return None
-        answer = ready.look.infer(ready.prepared, self.timing.add)
-        return _Answered(ready.frame, ready.look, answer)
+        answer = ready.stages.infer(ready.prepared, self.timing.add)
+        return _Answered(ready.frame, ready.stages, answer)
 
     def _follow(self) -> Result | None:
         answered = self._infer() if self._inferring is None else self._inferring.get()
         if answered is None:
             return None
-        frame, look = answered.frame, answered.look
-        if look is not self._tracked_for:
-            self._take(look)
-        found = _in_file(look.find(answered.answer, frame.image, self.timing.add), frame)
+        frame, stages = answered.frame, answered.stages
+        if stages is not self._tracked_for:
+            self._take(stages)
+        found = _in_file(stages.find(answered.answer, frame.image, self.timing.add), frame)
         began = time.perf_counter_ns()
         tracks, changes = self._tracker.update(
-            found.xyxy, found.scores, frame.seconds, look.labels(found)
+            found.xyxy, found.scores, frame.seconds, stages.labels(found)
         )
         finished_ns = time.monotonic_ns()
         self.timing.add("track", time.perf_counter_ns() - began)
@@ -203,18 +203,18 @@ class Pipeline:
         if self.explain:
             began = time.perf_counter_ns()
             if self._explainer is None:
-                self._explainer = Explainer(look.detector)
-            inside = answered.answer if isinstance(answered.answer, Inside) else None
+                self._explainer = Explainer(stages.detector)
+            inside = answered.answer if isinstance(answered.answer, RawAnswer) else None
             evidence = self._explainer.evidence(frame.image, inside)
             self.timing.add("explain", time.perf_counter_ns() - began)
         certain = found.at_least(self._tracker.settings.begin_score)
         return Result(frame, certain, tracks, changes, finished_ns, evidence)
 
-    def _take(self, look: Look) -> None:
+    def _take(self, stages: DetectorStages) -> None:
         """From now on another detector looks, with thresholds of its own."""
-        self._tracked_for, self._explainer = look, None
+        self._tracked_for, self._explainer = stages, None
         self.timing.forget()
-        settings = look.tracking(self.tracking)
+        settings = stages.tracking(self.tracking)
         single = not self.capture.source.continuous
         self._tracker.settings = one_by_one(settings) if single else settings
 

@@ -13,7 +13,7 @@ import pytest
 from edgecnn.errors import InputError
 from edgecnn.vision import Detections, load_detector
 from edgecnn.vision.capture import Patience
-from edgecnn.vision.pipeline import Choice, Pipeline, Switch
+from edgecnn.vision.pipeline import Choice, DetectorSwitch, Pipeline
 from edgecnn.vision.sources import Source
 
 
@@ -75,7 +75,7 @@ def test_another_runtime_takes_over_while_the_film_runs(detector, red_detector, 
     def loader(choice):
         return load_detector(choice.model, runtime=choice.runtime)
 
-    switch = Switch(detector, Choice(str(red_detector), "onnxruntime:cpu"), loader)
+    switch = DetectorSwitch(detector, Choice(str(red_detector), "onnxruntime:cpu"), loader)
     with Pipeline(str(video), switch) as pipeline:
         found = [next(iter(pipeline))]
         assert switch.request(Choice(str(red_detector), "opencv:cpu"))
@@ -88,7 +88,7 @@ def test_another_runtime_takes_over_while_the_film_runs(detector, red_detector, 
 
 
 def test_a_choice_that_cannot_be_loaded_changes_nothing(detector, red_detector):
-    switch = Switch(
+    switch = DetectorSwitch(
         detector,
         Choice(str(red_detector), "onnxruntime:cpu"),
         lambda choice: load_detector(choice.model, runtime=choice.runtime),

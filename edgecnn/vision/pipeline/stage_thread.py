@@ -13,7 +13,7 @@ POLL_S = 0.1
 CLOSING_S = 2.0
 
 
-class Relay(Generic[Item]):
+class StageThread(Generic[Item]):
     """Calls `produce` again and again until it returns None, and keeps at most `room` results.
 
     What `produce` raises is raised where the results are taken, after those before it.
@@ -47,7 +47,7 @@ class Relay(Generic[Item]):
             return None
 
     def get(self) -> Item | None:
-        """Wait for the next result; None at the end and when the relay was stopped."""
+        """Wait for the next result; None at the end and when it was stopped."""
         while not self.finished and not self._stop.is_set():
             item = self.poll(POLL_S)
             if item is not None:
