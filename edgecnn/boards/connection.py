@@ -220,7 +220,7 @@ def _answer_in(line: str) -> dict[str, Any] | None:
 def _broken(board: Board, error: Exception) -> LostError:
     return LostError(
         f"{board.name}: the connection broke off: "
-        f"{_printable(shortened(str(error) or type(error).__name__, 120))}",
+        f"{printable(shortened(str(error) or type(error).__name__, 120))}",
         hint="run the same command again: what was measured is kept there",
     )
 

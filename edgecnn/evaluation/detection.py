@@ -13,6 +13,7 @@ from io import StringIO
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecnn.detection.detections import Boxes, ClassIds, Detections
 from edgecnn.errors import InputError

@@ -8,9 +8,9 @@ from math import isfinite
 from typing import Any
 
 from edgecnn.errors import InputError
-from edgecnn.reporting import answer, marks, specs
+from edgecnn.reporting import answer, specs
 from edgecnn.reporting.baselines import group_of
-from edgecnn.reporting.marks import Domains
+from edgecnn.reporting.chart_primitives import Domains
 from edgecnn.reporting.row import SHOWN, Row
 
 RUNTIMES = ("litert", "onnxruntime", "openvino", "tflite-runtime", "opencv", "ncnn", "mnn", "keras")
@@ -56,7 +56,7 @@ def _varies(name: str) -> Callable[[Sequence[Row]], bool]:
 
 
 def _several_machines(rows: Sequence[Row]) -> bool:
-    return len({row.machine for row in rows if row.measured and not row.fence}) > 1
+    return len({row.machine for row in rows if row.measured and not row.incomparable}) > 1
 
 
 PICTURES = (
@@ -73,7 +73,7 @@ PICTURES = (
     Picture(
         "machines",
         "Machines side by side",
-        "The same artifact, runtime and options on each machine; fenced-off rows are left out.",
+        "The same artifact, runtime and options on each machine; rows that are not comparable are left out.",
         specs.machines,
         _several_machines,
         wide=True,
@@ -81,7 +81,7 @@ PICTURES = (
     Picture(
         "latency_distribution",
         "Latency distributions",
-        f"The {marks.MOST_BARS} fastest rows in view. Tick: median. Bar: the middle half of all "
+        f"The {primitives.MOST_BARS} fastest rows in view. Tick: median. Bar: the middle half of all "
         "inferences. Line: 1st to 99th percentile. ○ p90, ◆ p99, where the samples allow them.",
         specs.latency_distribution,
         _has("quantiles"),
@@ -91,7 +91,7 @@ PICTURES = (
         "latency_tails",
         "Tails of the fastest",
         f"The share of inferences that took at most so long, up to 99.5% (the "
-        f"{marks.MOST_CURVES} fastest rows in view). A long flat top is a long tail.",
+        f"{primitives.MOST_CURVES} fastest rows in view). A long flat top is a long tail.",
         specs.latency_tails,
         _has("quantiles"),
     ),
@@ -121,7 +121,7 @@ PICTURES = (
     Picture(
         "cold_start",
         "Cold start",
-        f"From an open process to the first result: the {marks.MOST_BARS} quickest rows in view.",
+        f"From an open process to the first result: the {primitives.MOST_BARS} quickest rows in view.",
         specs.cold_start,
         _has("load", "first"),
         wide=True,
@@ -182,8 +182,8 @@ def named(name: str) -> Picture:
 def domains(rows: Sequence[Row], *, legends: bool = False) -> Domains:
     """What colours and shapes stand for in a report of these rows."""
     return Domains(
-        runtimes=marks.ordered([row.runtime for row in rows if row.runtime], RUNTIMES),
-        recipes=marks.ordered([row.recipe for row in rows if row.recipe], marks.RECIPES),
+        runtimes=primitives.ordered([row.runtime for row in rows if row.runtime], RUNTIMES),
+        recipes=primitives.ordered([row.recipe for row in rows if row.recipe], primitives.RECIPES),
         machines=tuple(dict.fromkeys(row.machine_label for row in rows)),
         legends=legends,
     )

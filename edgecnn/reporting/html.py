@@ -67,7 +67,7 @@ def render(
     limits = limits or answer.Limits()
     results, twins = machines.distinct(results)
     labels = machine_labels(results)
-    rows, notes = machines.fence(results, collect(results), labels)
+    rows, notes = machines.mark_incomparable(results, collect(results), labels)
     notes = [*twins, *notes]
     names = charts.labels(rows)
     every_pair = machines.pairs(rows, len(results), [pair for _, pair, _ in names])

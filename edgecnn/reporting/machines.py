@@ -34,10 +34,10 @@ class Fact:
 
 @dataclass(frozen=True)
 class Note:
-    """What a reader must know before comparing; `fence` when the comparison is refused."""
+    """What a reader must know before comparing; `incomparable` when the comparison is refused."""
 
     text: str
-    fence: bool
+    incomparable: bool
 
 
 @dataclass(frozen=True)
@@ -120,12 +120,12 @@ def facts(results: Sequence[Results]) -> list[Fact]:
     return out
 
 
-def fence(
+def mark_incomparable(
     results: Sequence[Results], rows: Sequence[Row], labels: Sequence[str]
 ) -> tuple[list[Row], list[Note]]:
     """Mark the rows that must not be compared across files, and say why in notes.
 
-    The first file is the reference. Fenced off are rows whose model file has another hash
+    The first file is the reference. Incomparable are rows whose model file has another hash
     under the same name, and all rows of files with other data or another schema; rows whose
     thread counts have no counterpart are noted.
     """
@@ -136,19 +136,19 @@ def fence(
     for row in rows:
         if row.sha256:
             hashes.setdefault(row.artifact, row.sha256)
-    fenced, strangers = [], set()
+    marked, strangers = [], set()
     for row in rows:
         reason = whole.get(row.machine, "")
         if row.sha256 and hashes[row.artifact] != row.sha256:
             reason = f"another file under the name {row.artifact}: other sha256"
             strangers.add(row.artifact)
-        fenced.append(replace(row, fence=reason) if reason else row)
+        marked.append(replace(row, incomparable=reason) if reason else row)
     notes += [
         Note(f"{name}: the files of this name have different contents (sha256); their rows are "
              "not compared.", True)
         for name in sorted(strangers)
     ]  # fmt: skip
-    return fenced, [*notes, *_threads_apart(fenced, labels)]
+    return marked, [*notes, *_threads_apart(marked, labels)]
 
 
 def _whole_files(
@@ -185,7 +185,7 @@ def pairs(rows: Sequence[Row], machines: int, labels: Sequence[str]) -> list[Pai
     """
     found: dict[str, list[Row | None]] = {}
     for row, label in zip(rows, labels, strict=True):
-        if row.timed and not row.fence:
+        if row.timed and not row.incomparable:
             found.setdefault(label, [None] * machines)[row.machine] = row
     kept = [
         Pair(label, tuple(group))
@@ -199,7 +199,7 @@ def _threads_apart(rows: Sequence[Row], labels: Sequence[str]) -> list[Note]:
     """Configurations that files share only with different thread counts."""
     threads: dict[tuple[str, str], dict[int, set[int]]] = {}
     for row in rows:
-        if row.timed and not row.fence:
+        if row.timed and not row.incomparable:
             by_machine = threads.setdefault((row.artifact, row.configuration), {})
             by_machine.setdefault(row.machine, set()).add(row.threads)
     apart: dict[tuple[int, str, str], int] = {}

@@ -132,7 +132,7 @@ class Row:
     quality: Accuracy | None = None
     fed: str = ""
     """What samples of the data became, and from where that is known; empty without data."""
-    fence: str = ""
+    incomparable: str = ""
     """Why this row must not be compared with its namesakes of other files; empty if it may."""
 
     @property

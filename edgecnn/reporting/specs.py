@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.reporting import marks
-from edgecnn.reporting.marks import MOST_BARS, MOST_CURVES, NAMES, TIMED, Domains
+from edgecnn.reporting import chart_primitives as primitives
+from edgecnn.reporting.chart_primitives import MOST_BARS, MOST_CURVES, NAMES, TIMED, Domains
 from edgecnn.reporting.row import QUANTILES
 
 
@@ -17,7 +17,7 @@ def accuracy_latency(domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        marks.rows()
+        primitives.rows()
         .transform_filter(f"{TIMED} && isValid(datum.accuracy)")
         .transform_calculate(
             accuracy_percent="100 * datum.accuracy",
@@ -25,11 +25,11 @@ def accuracy_latency(domains: Domains) -> Any:
             high="100 * datum.accuracy_high",
         )
     )
-    x = marks.log("p50", "Latency p50 (ms, log scale)")
+    x = primitives.log("p50", "Latency p50 (ms, log scale)")
     y = (
         alt.Y("accuracy_percent:Q", title="Accuracy (%)")
         .scale(zero=False, padding=12)
-        .axis(**marks.UP_TO_100)
+        .axis(**primitives.UP_TO_100)
     )
     order = [alt.SortField("p50"), alt.SortField("accuracy", "descending")]
     front = (
@@ -44,11 +44,11 @@ def accuracy_latency(domains: Domains) -> Any:
     ).encode(x=x, y=y, detail="machine_label:N")
     spread = front.mark_rule(opacity=0.55, strokeWidth=1.5).encode(
         x=x,
-        y=alt.Y("low:Q", title="Accuracy (%)").axis(**marks.UP_TO_100),
+        y=alt.Y("low:Q", title="Accuracy (%)").axis(**primitives.UP_TO_100),
         y2="high:Q",
-        color=marks.runtime(domains),
+        color=primitives.runtime(domains),
     )
-    points = marks.points(base, domains, 95).encode(x=x, y=y)
+    points = primitives.points(base, domains, 95).encode(x=x, y=y)
     best = (
         base.transform_filter("datum.best")
         .transform_window(rank="row_number()", sort=[alt.SortField("p50")])
@@ -58,13 +58,15 @@ def accuracy_latency(domains: Domains) -> Any:
     style = {"align": "left", "dx": 12, "dy": -15, "fontWeight": 600}
     halo = best.mark_text(**style, stroke=alt.expr("card"), strokeWidth=5, strokeJoin="round")
     words = best.mark_text(**style, color=alt.expr("ink"))
-    return marks.layer(stairs, spread, points, marks.ring(base, x, y), halo, words, height=340)
+    return primitives.layer(
+        stairs, spread, points, primitives.ring(base, x, y), halo, words, height=340
+    )
 
 
 def latency_distribution(domains: Domains) -> Any:
     import altair as alt
 
-    base = marks.fastest(MOST_BARS)
+    base = primitives.fastest(MOST_BARS)
     at = {share: QUANTILES.index(share) for share in (0.01, 0.25, 0.75, 0.99)}
     base = base.transform_calculate(
         q01=f"datum.quantiles[{at[0.01]}]",
@@ -72,28 +74,28 @@ def latency_distribution(domains: Domains) -> Any:
         q75=f"datum.quantiles[{at[0.75]}]",
         q99=f"datum.quantiles[{at[0.99]}]",
     )
-    y = marks.labels("p50")
+    y = primitives.labels("p50")
     title = "Latency (ms, log scale)"
-    colour = marks.runtime(domains)
+    colour = primitives.runtime(domains)
     whole = base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(
-        x=marks.log("q01", title), x2="q99:Q", y=y, color=colour
+        x=primitives.log("q01", title), x2="q99:Q", y=y, color=colour
     )
     half = base.mark_bar(height=9, opacity=0.4, cornerRadius=2).encode(
-        x=marks.log("q25", title), x2="q75:Q", y=y, color=colour, tooltip="id:N"
+        x=primitives.log("q25", title), x2="q75:Q", y=y, color=colour, tooltip="id:N"
     )
     tails = [
         base.transform_filter(f"isValid(datum.{name})")
         .mark_point(shape=shape, size=size, opacity=1, filled=filled, strokeWidth=1.6)
-        .encode(x=marks.log(name, title), y=y, color=colour, tooltip="id:N")
+        .encode(x=primitives.log(name, title), y=y, color=colour, tooltip="id:N")
         for name, shape, size, filled in (
             ("p90", "circle", 34, False),
             ("p99", "diamond", 42, True),
         )
     ]
     middle = base.mark_tick(thickness=2.5, size=15, color=alt.expr("ink")).encode(
-        x=marks.log("p50", title), y=y, tooltip="id:N"
+        x=primitives.log("p50", title), y=y, tooltip="id:N"
     )
-    return marks.layer(whole, half, *tails, middle, height=alt.Step(20))
+    return primitives.layer(whole, half, *tails, middle, height=alt.Step(20))
 
 
 def latency_tails(_domains: Domains) -> Any:
@@ -101,14 +103,14 @@ def latency_tails(_domains: Domains) -> Any:
 
     grid = "[" + ",".join(str(share) for share in QUANTILES) + "]"
     curves = (
-        marks.fastest(MOST_CURVES)
+        primitives.fastest(MOST_CURVES)
         .transform_calculate(share=grid)
         .transform_flatten(["quantiles", "share"])
         .transform_filter("datum.share <= 0.995")  # the one slowest would set the scale
         .transform_calculate(percent="100 * datum.share")
     )
     line = curves.mark_line(strokeWidth=2, interpolate="monotone").encode(
-        x=marks.log("quantiles", "Latency (ms, log scale)"),
+        x=primitives.log("quantiles", "Latency (ms, log scale)"),
         y=alt.Y("percent:Q", title="Inferences at most this slow (%)").scale(domain=[0, 100]),
         color=alt.Color("label:N", sort=alt.EncodingSortField("p50"))
         .scale(range="category")
@@ -116,7 +118,7 @@ def latency_tails(_domains: Domains) -> Any:
         strokeDash=alt.StrokeDash("label:N", sort=alt.EncodingSortField("p50"), legend=None),
         tooltip="id:N",
     )
-    return marks.layer(line, height=240)
+    return primitives.layer(line, height=240)
 
 
 def speedup(domains: Domains) -> Any:
@@ -142,7 +144,7 @@ def size(_domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        marks.rows()
+        primitives.rows()
         .transform_filter("isValid(datum.size)")
         .transform_aggregate(bytes="max(size)", groupby=["sha256", "format", "recipe", "model"])
         .transform_calculate(kb="datum.bytes / 1000", target="datum.format + ':' + datum.recipe")
@@ -160,14 +162,14 @@ def size(_domains: Domains) -> Any:
     text = stem.mark_text(align="left", dx=9, color=alt.expr("ink")).encode(
         x="kb:Q", y=y, text=alt.Text("kb:Q", format=",.3~r")
     )
-    return marks.layer(bars, points, text, height=alt.Step(26))
+    return primitives.layer(bars, points, text, height=alt.Step(26))
 
 
 def cold_start(_domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        marks.rows()
+        primitives.rows()
         .transform_filter(f"{TIMED} && isValid(datum.load) && isValid(datum.first)")
         .transform_calculate(total="datum.load + datum.first")
         .transform_window(rank="row_number()", sort=[alt.SortField("total")])
@@ -180,14 +182,14 @@ def cold_start(_domains: Domains) -> Any:
     )
     bars = base.mark_bar(height=11).encode(
         x=alt.X("ms:Q", title="Until the first result (ms)", stack=True).axis(tickCount=8),
-        y=marks.labels("total"),
+        y=primitives.labels("total"),
         color=alt.Color("phase_name:N", title=None, sort=["load and compile", "first inference"])
         .scale(range=[{"expr": "pair[0]"}, {"expr": "pair[1]"}])
         .legend(orient="top", columns={"expr": "narrow ? 1 : 2"}),
         order="order:Q",
         tooltip="id:N",
     )
-    return marks.layer(bars, height=alt.Step(20))
+    return primitives.layer(bars, height=alt.Step(20))
 
 
 def threads_scaling(domains: Domains) -> Any:
@@ -202,8 +204,8 @@ def machines(domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        marks.rows()
-        .transform_filter(f"{TIMED} && datum.fence == ''")
+        primitives.rows()
+        .transform_filter(f"{TIMED} && datum.incomparable == ''")
         .transform_joinaggregate(
             places="distinct(machine)", quickest="min(p50)", groupby=["pair_label"]
         )
@@ -217,24 +219,24 @@ def machines(domains: Domains) -> Any:
         **NAMES
     )
     link = base.mark_line(strokeWidth=1.5, color=alt.expr("soft")).encode(
-        x=marks.log("p50", "Latency p50 (ms, log scale)"), y=y, detail="pair_label:N"
+        x=primitives.log("p50", "Latency p50 (ms, log scale)"), y=y, detail="pair_label:N"
     )
     dots = base.mark_point(filled=True, size=75, opacity=0.9).encode(
-        x=marks.log("p50", "Latency p50 (ms, log scale)"),
+        x=primitives.log("p50", "Latency p50 (ms, log scale)"),
         y=y,
         color=alt.Color("machine_label:N", title=None)
         .scale(domain=list(domains.machines), range="category")
         .legend(orient="top", labelLimit=300, columns={"expr": "narrow ? 1 : 3"}),
         tooltip="id:N",
     )
-    return marks.layer(link, dots, height=alt.Step(20))
+    return primitives.layer(link, dots, height=alt.Step(20))
 
 
 def roofline(domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        marks.rows()
+        primitives.rows()
         .transform_filter(f"{TIMED} && datum.macs > 0 && datum.moved > 0")
         .transform_calculate(
             intensity="2 * datum.macs * datum.batch / datum.moved",
@@ -258,14 +260,14 @@ def roofline(domains: Domains) -> Any:
         .mark_line(color=alt.expr("muted"), strokeWidth=2)
         .encode(x=x, y=y, detail=[f"{name}:N" for name in roofs])
     )
-    return marks.layer(roof, marks.points(base, domains, 80).encode(x=x, y=y), height=300)
+    return primitives.layer(roof, primitives.points(base, domains, 80).encode(x=x, y=y), height=300)
 
 
 def sustained(domains: Domains) -> Any:
     import altair as alt
 
     base = (
-        marks.rows()
+        primitives.rows()
         .transform_filter("isValid(datum.sustained) && datum.sustained.length > 1")
         .transform_flatten(["sustained"])
         .transform_calculate(minute="datum.sustained[0]", speed="datum.sustained[1]")
@@ -277,7 +279,7 @@ def sustained(domains: Domains) -> Any:
     line = base.mark_line(strokeWidth=2).encode(
         x=x,
         y=alt.Y("speed:Q", title="Latency p50 (ms)").scale(zero=False),
-        color=marks.runtime(domains),
+        color=primitives.runtime(domains),
         detail="label:N",
         tooltip="id:N",
     )
@@ -286,7 +288,7 @@ def sustained(domains: Domains) -> Any:
         y=alt.Y("celsius:Q", title="Temperature (°C, dashed)").scale(zero=False),
         detail="label:N",
     )
-    return marks.layer(line, temperature, height=260).resolve_scale(y="independent")
+    return primitives.layer(line, temperature, height=260).resolve_scale(y="independent")
 
 
 def _dots(
@@ -303,7 +305,7 @@ def _dots(
     import altair as alt
 
     base = (
-        marks.rows()
+        primitives.rows()
         .transform_filter(f"{TIMED} && isValid(datum.{value})")
         .transform_calculate(value=f"datum.{value} * {scale}")
         .transform_joinaggregate(middle="median(value)", groupby=["configuration"])
@@ -323,17 +325,17 @@ def _dots(
                 x2=f"{high}:Q",
                 y=y,
                 yOffset=offset,
-                color=marks.runtime(domains),
+                color=primitives.runtime(domains),
             )
         )
-    layers.append(marks.points(base, domains, 60).encode(x=x, y=y, yOffset=offset))
+    layers.append(primitives.points(base, domains, 60).encode(x=x, y=y, yOffset=offset))
     if start:
         layers.append(
             alt.Chart(alt.InlineData([{"start": start}]))
             .mark_rule(strokeDash=[4, 3], color=alt.expr("muted"))
             .encode(x="start:Q")
         )
-    return marks.layer(*layers, height={"step": 9, "for": "offset"})
+    return primitives.layer(*layers, height={"step": 9, "for": "offset"})
 
 
 def _scaling(domains: Domains, by: str, value: str, x_title: str, y_title: str) -> Any:
@@ -342,7 +344,7 @@ def _scaling(domains: Domains, by: str, value: str, x_title: str, y_title: str) 
     others = [name for name in ("threads", "batch") if name != by]
     series = ["machine_label", "artifact", "configuration", "precision_asked", "affinity", *others]
     base = (
-        marks.rows()
+        primitives.rows()
         .transform_filter(f"{TIMED} && isValid(datum.{value})")
         .transform_joinaggregate(steps=f"distinct({by})", groupby=series)
         .transform_filter("datum.steps > 1")
@@ -351,6 +353,8 @@ def _scaling(domains: Domains, by: str, value: str, x_title: str, y_title: str) 
     y = alt.Y(f"{value}:Q", title=y_title).scale(type="log", nice=False, padding=14)
     y = y.axis(format="~r", tickCount=6)
     lines = base.mark_line(strokeWidth=1.5, opacity=0.6).encode(
-        x=x, y=y, color=marks.runtime(domains), detail=[f"{name}:N" for name in series]
+        x=x, y=y, color=primitives.runtime(domains), detail=[f"{name}:N" for name in series]
     )
-    return marks.layer(lines, marks.points(base, domains, 60).encode(x=x, y=y), height=260)
+    return primitives.layer(
+        lines, primitives.points(base, domains, 60).encode(x=x, y=y), height=260
+    )

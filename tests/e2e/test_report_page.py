@@ -312,12 +312,12 @@ def test_the_theme_is_switched_and_pictures_follow(visit):
     assert light[1] != dark[1]
 
 
-def test_machines_stand_side_by_side_with_fences(visit):
+def test_machines_stand_side_by_side_and_say_what_is_not_comparable(visit):
     page = visit("machines")
     section = page.locator("#machines")
     assert section.locator("tbody tr").count() > 20
     assert "2.6" in section.inner_text()
-    assert page.locator(".notice.fence").count() >= 1
+    assert page.locator(".notice.incomparable").count() >= 1
     assert page.locator(".facts tr.differs").count() >= 1
 
 

@@ -1,4 +1,4 @@
-"""What property tests of readers share: damage to a valid file, and a fence around the reader."""
+"""What property tests of readers share: damage to a valid file, and a limit on its memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WRONG = (
 
 
 @contextmanager
-def fenced(memory_bytes: int) -> Iterator[None]:
+def limited_memory(memory_bytes: int) -> Iterator[None]:
     """Fail when what happens inside takes `memory_bytes` more than before, or never ends."""
 
     def too_long(number: int, _frame: Any) -> None:

@@ -22,7 +22,7 @@ from edgecnn.preprocessing import (
     preprocessing_from_dict,
 )
 from edgecnn.records import FieldError
-from tests.unit.hostile import changed_json, damaged, fenced
+from tests.unit.hostile import changed_json, damaged, limited_memory
 
 MEMORY = 96 << 20
 KINDS = (
@@ -62,7 +62,7 @@ def test_every_preprocessing_comes_back_and_works(made, sample):
 def test_no_change_to_a_preprocessing_is_a_traceback(data: st.DataObject):
     made, sample = data.draw(st.sampled_from(KINDS))
     document = data.draw(changed_json(json.loads(json.dumps(made.to_dict()))))
-    with fenced(MEMORY), np.errstate(all="ignore"):
+    with limited_memory(MEMORY), np.errstate(all="ignore"):
         try:
             preprocessing_from_dict(document)(sample)
         except EdgeCNNError as error:
@@ -74,7 +74,7 @@ def test_no_change_to_a_preprocessing_is_a_traceback(data: st.DataObject):
 def test_no_change_to_a_manifest_is_a_traceback(tmp_path: Path, data: st.DataObject):
     path = sidecar_path(tmp_path / "m.tflite")
     path.write_text(json.dumps(data.draw(changed_json(DOCUMENT))), encoding="utf-8")
-    with fenced(MEMORY):
+    with limited_memory(MEMORY):
         try:
             found = read_sidecar(tmp_path / "m.tflite", "ab")
         except EdgeCNNError as error:
@@ -89,7 +89,7 @@ def test_no_change_to_a_manifest_is_a_traceback(tmp_path: Path, data: st.DataObj
 def test_no_damage_to_the_bytes_of_a_manifest_is_a_traceback(tmp_path: Path, data: st.DataObject):
     path = sidecar_path(tmp_path / "m.tflite")
     path.write_bytes(data.draw(damaged(json.dumps(DOCUMENT).encode())))
-    with fenced(MEMORY):
+    with limited_memory(MEMORY):
         try:
             read_sidecar(tmp_path / "m.tflite", "ab")
         except EdgeCNNError as error:

@@ -187,7 +187,7 @@ class Table {
 
   cell(row, column) {
     if (column.state) {
-      return element("td", {}, stateBadge(row), row.fence ? element("span", { class: "sub" }, "fenced off") : null);
+      return element("td", {}, stateBadge(row), row.incomparable ? element("span", { class: "sub" }, "not comparable") : null);
     }
     if (column.name) {
       return element(
@@ -235,7 +235,7 @@ class Table {
       ["Parity with the parent", has(row.cosine)
         ? `cosine ${row.cosine.toFixed(6)}, ${has(row.snr_db) ? `${format.number(row.snr_db)} dB` : "identical"}` : ""],
       ["Input", row.fed],
-      ["SHA-256", row.sha256], ["Fenced off", row.fence],
+      ["SHA-256", row.sha256], ["Not comparable", row.incomparable],
       ["Costliest operators", row.operators.map(([name, share]) => `${name} ${format.percent(share)}`).join(", ")],
     ].filter(([, value]) => value);
     return element(

@@ -14,7 +14,7 @@ from edgecnn.benchmarking.verdict import judge
 from edgecnn.errors import EdgeCNNError
 from edgecnn.reporting import compare, comparison, csv, extract, html, markdown, summary, terminal
 from edgecnn.results import Results
-from tests.unit.hostile import changed_json, damaged, fenced
+from tests.unit.hostile import changed_json, damaged, limited_memory
 from tests.unit.reporting import factory
 from tests.unit.test_results import OLD
 
@@ -41,7 +41,7 @@ def test_no_change_to_a_results_file_is_a_traceback(tmp_path: Path, data: st.Dat
     document = data.draw(changed_json(data.draw(st.sampled_from(DOCUMENTS))))
     path = tmp_path / "results.json"
     path.write_text(json.dumps(document), encoding="utf-8")
-    with fenced(MEMORY):
+    with limited_memory(MEMORY):
         results = read(path)
         if results is None:
             return
@@ -76,7 +76,7 @@ def test_no_damage_to_the_bytes_of_a_results_file_is_a_traceback(
     content = json.dumps(data.draw(st.sampled_from(SMALL))).encode()
     path = tmp_path / "results.json"
     path.write_bytes(data.draw(damaged(content)))
-    with fenced(MEMORY):
+    with limited_memory(MEMORY):
         read(path)
 
 
@@ -90,7 +90,7 @@ def test_no_damage_to_what_a_page_carries_is_a_traceback(tmp_path: Path, data: s
     ).encode()
     path = tmp_path / "report.html"
     path.write_bytes(data.draw(damaged(page)))
-    with fenced(2 * MEMORY):
+    with limited_memory(2 * MEMORY):
         try:
             extract.read_embedded(path)
         except EdgeCNNError as error:
@@ -101,7 +101,7 @@ def test_a_file_of_lists_only_is_refused_before_it_fills_the_memory(tmp_path: Pa
     path = tmp_path / "results.json"
     path.write_text("[" + "[],[1]," * 2_000_000 + "[]]", encoding="ascii")
     with (
-        fenced(400 << 20),
+        limited_memory(400 << 20),
         pytest.raises(EdgeCNNError, match="more than 2,000,000 lists and objects"),
     ):
         Results.load(path)

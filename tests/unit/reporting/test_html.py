@@ -111,7 +111,7 @@ def test_the_answer_stands_in_the_page_without_scripts(page):
     assert "<noscript>" in page
 
 
-def test_several_files_get_their_section_and_their_fences():
+def test_several_files_get_their_section_and_their_notes():
     other = factory.sample("Board", 2.0, 3)
     text = html.render([factory.sample(), other, factory.hostile()])
     assert 'id="machines"' in text

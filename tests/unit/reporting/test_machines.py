@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from edgecnn.reporting import charts, extract
-from edgecnn.reporting.machines import distinct, facts, fence, pairs
+from edgecnn.reporting.machines import distinct, facts, mark_incomparable, pairs
 from edgecnn.reporting.rows import collect, machine_labels
 from tests.unit.reporting import factory
 
@@ -15,18 +15,18 @@ def board():
     return factory.sample("Board", 2.0, 3)
 
 
-def fenced(*results):
-    return fence(results, collect(results), machine_labels(results))
+def marked(*results):
+    return mark_incomparable(results, collect(results), machine_labels(results))
 
 
-def test_one_file_has_no_fences(results):
-    rows, notes = fenced(results)
+def test_one_file_has_nothing_incomparable(results):
+    rows, notes = marked(results)
     assert notes == []
-    assert not any(row.fence for row in rows)
+    assert not any(row.incomparable for row in rows)
 
 
 def test_files_measured_alike_are_compared(results, board):
-    rows, notes = fenced(results, board)
+    rows, notes = marked(results, board)
     assert notes == []
     names = [pair for _, pair, _ in charts.labels(rows)]
     found = pairs(rows, 2, names)
@@ -39,36 +39,36 @@ def test_files_measured_alike_are_compared(results, board):
         assert found.different
 
 
-def test_another_file_under_the_same_name_is_fenced_off(results, board):
+def test_another_file_under_the_same_name_is_not_comparable(results, board):
     first = board.measurements[1]
     other = replace(first, artifact=replace(first.artifact, sha256="ff" * 32))
-    rows, notes = fenced(results, replace(board, measurements=(other, *board.measurements[2:])))
-    assert [note.fence for note in notes] == [True]
+    rows, notes = marked(results, replace(board, measurements=(other, *board.measurements[2:])))
+    assert [note.incomparable for note in notes] == [True]
     assert first.artifact.name in notes[0].text
-    assert all(row.fence for row in rows if row.sha256 == "ff" * 32)
+    assert all(row.incomparable for row in rows if row.sha256 == "ff" * 32)
 
 
 @pytest.mark.parametrize(
     "change", [{"data": {"name": "mnist", "sha256": "aa"}}, {"schema_version": 0}]
 )
-def test_a_file_with_other_data_or_schema_is_fenced_off_whole(results, board, change):
-    rows, notes = fenced(results, replace(board, **change))
-    assert notes[0].fence
-    assert all(bool(row.fence) == (row.machine == 1) for row in rows)
+def test_a_file_with_other_data_or_schema_is_not_comparable(results, board, change):
+    rows, notes = marked(results, replace(board, **change))
+    assert notes[0].incomparable
+    assert all(bool(row.incomparable) == (row.machine == 1) for row in rows)
 
 
 def test_other_threads_have_no_counterpart_and_are_named(results):
-    rows, notes = fenced(results, factory.sample("Board", 2.0, 3, (4,)))
-    assert all(note.fence and "threads" in note.text for note in notes)
+    rows, notes = marked(results, factory.sample("Board", 2.0, 3, (4,)))
+    assert all(note.incomparable and "threads" in note.text for note in notes)
     assert notes
     names = [pair for _, pair, _ in charts.labels(rows)]
     assert {pair.rows[1].threads for pair in pairs(rows, 2, names)} == {1}  # Keras and batches
 
 
-def test_another_protocol_is_a_note_and_no_fence(results, board):
-    rows, notes = fenced(results, replace(board, protocol={"name": "quick"}))
-    assert [note.fence for note in notes] == [False]
-    assert not any(row.fence for row in rows)
+def test_another_protocol_is_a_note_alone(results, board):
+    rows, notes = marked(results, replace(board, protocol={"name": "quick"}))
+    assert [note.incomparable for note in notes] == [False]
+    assert not any(row.incomparable for row in rows)
 
 
 def test_facts_that_differ_are_marked(results, board):
@@ -81,7 +81,7 @@ def test_facts_that_differ_are_marked(results, board):
 def test_the_same_file_given_twice_is_one_machine(results, board):
     kept, notes = distinct([results, board, results])
     assert kept == [results, board]
-    assert [note.fence for note in notes] == [False]
+    assert [note.incomparable for note in notes] == [False]
     assert notes[0].text == (
         "Results 3 of 3 are the same measurements as results 1; they count once."
     )

@@ -18,7 +18,7 @@ from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.vision.containers import frames_in, only_sound
 from edgecnn.vision.readers import open_reader
 from edgecnn.vision.sources import parse_source
-from tests.unit.hostile import damaged, fenced
+from tests.unit.hostile import damaged, limited_memory
 
 FRAMES = [Image.fromarray(np.full((48, 64, 3), 40 * i, np.uint8)) for i in range(6)]
 MEMORY = 600 << 20
@@ -128,7 +128,10 @@ def test_a_picture_bomb_is_left_out_before_it_is_decoded(tmp_path: Path):
     )
     path = tmp_path / "bomb.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + body)
-    with fenced(MEMORY), pytest.raises(InputError, match="none of 1 pictures could be decoded"):
+    with (
+        limited_memory(MEMORY),
+        pytest.raises(InputError, match="none of 1 pictures could be decoded"),
+    ):
         read_all(path)
 
 
@@ -145,7 +148,7 @@ def test_damage_to_a_picture_never_ends_a_run_badly(
         FRAMES[3].save(whole)
     path = tmp_path / f"damaged{ending}"
     path.write_bytes(data.draw(damaged(whole.read_bytes())))
-    with fenced(MEMORY):
+    with limited_memory(MEMORY):
         try:
             read_all(path)
         except EdgeCNNError as error:

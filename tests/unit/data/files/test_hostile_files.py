@@ -32,7 +32,7 @@ from edgecnn.data.packed.tf_example import decode_example, encode_example
 from edgecnn.data.packed.tfrecord import framed, record_at
 from edgecnn.errors import EdgeCNNError, InputError
 from tests.unit.data.small_sources import WRITERS, write_wav
-from tests.unit.hostile import damaged, fenced
+from tests.unit.hostile import damaged, limited_memory
 
 MEMORY = 96 << 20
 """For files of some kilobytes: a constant, and far below what their headers can claim."""
@@ -156,7 +156,7 @@ def test_damage_is_one_line_and_takes_little_memory(name: str, tmp_path: Path, d
     content, ending, read = READERS[name]
     path = tmp_path / f"file{ending}"
     path.write_bytes(data.draw(damaged(content)))
-    with fenced(MEMORY), pictures.quiet_pillow():
+    with limited_memory(MEMORY), pictures.quiet_pillow():
         try:
             read(path)
         except EdgeCNNError as error:
@@ -174,7 +174,10 @@ def test_pixels_that_the_file_cannot_hold_take_no_memory(kind: str, tmp_path: Pa
     }
     path = tmp_path / f"file.{kind.lower()}"
     path.write_bytes(declared[kind])
-    with fenced(MEMORY), pytest.raises(EdgeCNNError, match="uncompressed pixels do not fit into"):
+    with (
+        limited_memory(MEMORY),
+        pytest.raises(EdgeCNNError, match="uncompressed pixels do not fit into"),
+    ):
         pictures.decode(path)
 
 
@@ -191,7 +194,7 @@ def test_a_data_set_with_a_damaged_file_is_read_or_refused(
     WRITERS[source](folder)
     path = data.draw(st.sampled_from(sorted(path for path in folder.rglob("*") if path.is_file())))
     path.write_bytes(data.draw(damaged(path.read_bytes())))
-    with fenced(4 * MEMORY), warnings.catch_warnings():
+    with limited_memory(4 * MEMORY), warnings.catch_warnings():
         warnings.simplefilter("ignore", edgecnn.data.DataWarning)
         try:
             dataset = edgecnn.data.load(source, data_dir=folder)
@@ -208,7 +211,7 @@ def test_a_pipe_is_refused_at_once(name: str, tmp_path: Path):
     _, ending, read = READERS[name]
     path = tmp_path / f"pipe{ending}"
     os.mkfifo(path)
-    with fenced(MEMORY), pytest.raises(EdgeCNNError, match="received a named pipe"):
+    with limited_memory(MEMORY), pytest.raises(EdgeCNNError, match="received a named pipe"):
         read(path)
 
 
@@ -219,7 +222,10 @@ def test_an_npz_that_unpacks_to_more_than_the_budget_is_refused_before_it_is_unp
     np.savez_compressed(path, x=np.zeros(MEMORY + (1 << 20), np.uint8))
     assert path.stat().st_size < MEMORY // 500
     monkeypatch.setattr(npz_module, "MAX_UNPACKED_BYTES", MEMORY)
-    with fenced(MEMORY // 4), pytest.raises(InputError, match=r"unpacks to 0\.1 GB") as failure:
+    with (
+        limited_memory(MEMORY // 4),
+        pytest.raises(InputError, match=r"unpacks to 0\.1 GB") as failure,
+    ):
         read_npz(path)
     assert ".npy files" in failure.value.hint
 
@@ -251,7 +257,7 @@ def test_a_header_that_lies_is_refused_before_memory_is_taken(
     else:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("x.npy", file.getvalue())
-    with fenced(MEMORY), pytest.raises(InputError, match=reason):
+    with limited_memory(MEMORY), pytest.raises(InputError, match=reason):
         (map_npy if ending == ".npy" else read_npz)(path)
 
 
@@ -291,7 +297,7 @@ def test_text_of_characters_that_do_not_exist_is_refused():
 def test_a_pickle_takes_no_memory_and_calls_nothing(tmp_path: Path, content: bytes):
     path = tmp_path / "data_batch_1"
     path.write_bytes(content)
-    with fenced(MEMORY), pytest.raises(InputError):
+    with limited_memory(MEMORY), pytest.raises(InputError):
         read_pickle(path)
 
 
@@ -301,7 +307,7 @@ def test_a_tar_that_unpacks_without_end_is_refused(tmp_path: Path):
         member = tarfile.TarInfo("zeros")
         member.size = 4 << 20
         archive.addfile(member, io.BytesIO(bytes(4 << 20)))
-    with fenced(MEMORY), pytest.raises(InputError, match="unpacks to more than 1 MiB"):
+    with limited_memory(MEMORY), pytest.raises(InputError, match="unpacks to more than 1 MiB"):
         read_tar(path)
 
 
@@ -309,7 +315,7 @@ def test_a_tar_that_unpacks_without_end_is_refused(tmp_path: Path):
 def test_a_picture_bomb_is_refused_before_it_is_decoded(tmp_path: Path, kind: str):
     path = tmp_path / f"bomb.{kind.lower()}"
     Image.new("L", (9_000, 8_000)).save(path, kind)
-    with fenced(MEMORY), pictures.quiet_pillow(), pytest.raises(InputError, match="pixels"):
+    with limited_memory(MEMORY), pictures.quiet_pillow(), pytest.raises(InputError, match="pixels"):
         pictures.decode(path)
 
 
