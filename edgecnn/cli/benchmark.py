@@ -156,7 +156,7 @@ def command(
             passes=passes,
             out=out,
             previous=previous,
-            command=options.as_typed(),
+            command=options.command_line(),
             repeat=repetition.shared_words(command),
             progress=progress,
         )

@@ -77,7 +77,7 @@ def command(
             settings,
             out,
             force=force,
-            command=options.as_typed(),
+            command=options.command_line(),
             repeat=repetition.shared_words(benchmark.command),
             load=functools.partial(load_data, reading=reading),
             progress=progress,

@@ -1,7 +1,7 @@
 """Options that several verbs share, with their completion and their parsing."""
 
 from edgecnn.cli.options.data import Reading, data, reading_options
-from edgecnn.cli.options.general import accept_global, as_typed, claim, debug, force
+from edgecnn.cli.options.general import accept_global, command_line, claim, debug, force
 from edgecnn.cli.options.kinds import FILE, Command, Name, Names, Numbers, Share
 from edgecnn.cli.options.measuring import further_passes, on_runtime, protocol, runtimes, scenario
 from edgecnn.cli.options.models import (
@@ -29,7 +29,7 @@ __all__ = [
     "about_model",
     "accept_global",
     "allow_unsafe",
-    "as_typed",
+    "command_line",
     "buildable_names",
     "claim",
     "custom",

@@ -53,6 +53,6 @@ def claim(*outputs: Path | None) -> None:
     click.get_current_context().with_resource(exclusive(*paths))
 
 
-def as_typed() -> str:
+def command_line() -> str:
     """The command as the user typed it, for the results' provenance."""
     return shlex.join(["edgecnn", *sys.argv[1:]])
