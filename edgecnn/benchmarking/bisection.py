@@ -1,9 +1,9 @@
 """Which version of a runtime made a model slower, less accurate, or stop working.
 
-The good version is measured beside a version in the middle, in the same rounds, so that a slow
-minute of the machine cannot look like a regression; then the half that holds the change is
-halved again. A version of which nothing can be said is measured longer, and never taken for good
-by default. Versions that cannot be installed or used here are left out. N versions take at most
+The good version is measured together with a version in the middle, in the same rounds, so that a
+slow minute of the machine cannot look like a regression; then the half that holds the change is
+halved again. A version of which nothing can be said is measured longer, and never taken for good by
+default. Versions that cannot be installed or used here are left out. N versions take at most
 log2(N) + 1 environments, the good one included.
 """
 
@@ -199,7 +199,7 @@ def judge(first: Measurement, second: Measurement, version: str, threshold: floa
         change = accuracy_change(first.accuracy, second.accuracy, same_samples=True)
         if change is not None and change[2] == "worse":
             return Step(version, "bad", f"{change[0]:+.2f} points of accuracy")
-    found, _ = effect_of(second, Baseline(beside=first))
+    found, _ = effect_of(second, Baseline(remeasured=first))
     if found is None:
         raise InputError(
             "too few processes to compare two versions", hint="pass --processes 5, or more"

@@ -1,8 +1,8 @@
 """Manage isolated environments for runtimes whose dependencies conflict, and for other versions.
 
 tflite-runtime's last release needs numpy 1, LiteRT runs with numpy 2: each gets its own virtual
-environment, and the worker process starts with that environment's Python. The same way, a
-runtime in another version ("onnxruntime==1.23.*") is measured beside the one that is installed.
+environment, and the worker process starts with that environment's Python. The same way, a runtime
+in another version ("onnxruntime==1.23.*") is measured together with the one that is installed.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def measured(
 
     {"threads": {"1": {"float32_gflops", "bfloat16_gflops", "int8_gops", "bandwidth_gb_s",
     "methods", "other_cpus"}}}; None stands where nothing installed computes in that precision.
-    Takes about five seconds a thread count. What was measured beside other work (`other_cpus`
+    Takes about five seconds a thread count. What was measured during other work (`other_cpus`
     of them busy) is too low: it is returned, and not remembered. Raises LimitsError.
     """
     wanted = sorted(set(threads))

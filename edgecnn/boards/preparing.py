@@ -24,7 +24,7 @@ from edgecnn.boards.runner import ANSWER
 from edgecnn.boards.transfer import parcel, send, upload
 from edgecnn.errors import EdgeCNNError
 from edgecnn.records import FieldError, read_field
-from edgecnn.text import shortened
+from edgecnn.text import printable, shortened
 
 if TYPE_CHECKING:
     import asyncssh
@@ -243,7 +243,7 @@ def _reason(said: str) -> str:
     lines = [line for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
     line = shortened(errors[0] if errors else "no reason given", 160)
-    return "".join(char if char.isprintable() else "�" for char in line)
+    return printable(line)
 
 
 def checked(board: Board, answer: Mapping[str, Any]) -> Facts:

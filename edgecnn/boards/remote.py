@@ -36,7 +36,7 @@ from edgecnn.files import parse_json
 from edgecnn.progress import Progress, silent
 from edgecnn.repeat import Repeat
 from edgecnn.results import MAX_FILE_BYTES, Results
-from edgecnn.text import shortened
+from edgecnn.text import printable, shortened
 
 if TYPE_CHECKING:
     import asyncssh
@@ -220,7 +220,7 @@ class _Work:
         command = ready.words("-m", "edgecnn.boards.runner", "--start", str(folder))
         answer = await ask(connection, self._board, command)
         if problem := answer.get("problem"):
-            said = _printable(shortened(str(problem), 120))
+            said = printable(shortened(str(problem), 120))
             raise BoardError(
                 f"{self._board.name}: cannot write there: {said}",
                 hint="is its disk full, or its home not writable?",
@@ -266,7 +266,7 @@ class _Work:
             found = last.get("troubles")
             told = "; ".join(map(str, found)) if isinstance(found, list) else "no reason given"
             raise BoardError(
-                f"{self._board.name}: not fit to measure: {_printable(shortened(told, 200))}",
+                f"{self._board.name}: not fit to measure: {printable(shortened(told, 200))}",
                 hint=f"edgecnn boards check {self._board.name}",
             )
         return last
@@ -280,7 +280,7 @@ class _Work:
         if isinstance(step, list) and len(step) == 4:
             stage, done, total, what = step
             if type(done) is int and type(total) is int and 0 <= done <= total:
-                words = shortened(_printable(f"{stage} {what}"), 80)
+                words = shortened(printable(f"{stage} {what}"), 80)
                 self._progress(self._board.name, done, total, words)
 
     def _checked(self, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -302,7 +302,7 @@ class _Work:
         lines = [line for line in found["log"].splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("error: ")] or lines[-1:]
         last = (errors or ["no reason given"])[-1].removeprefix("error: ")
-        said = _printable(shortened(last, 200))
+        said = printable(shortened(last, 200))
         full = "No space left" in said or "disk is full" in said
         if full or not self._job.nonce:
             await execute(connection, self._board, ["rm", "-f", f"{folder}/state.json"])
@@ -372,7 +372,3 @@ def _placed(word: str, places: Mapping[str, str]) -> str:
 
 def _unique(parcels: Sequence[Parcel]) -> Sequence[Parcel]:
     return list({each.place: each for each in parcels}.values())
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "�" for char in text)

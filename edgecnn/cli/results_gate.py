@@ -38,10 +38,12 @@ def format_names() -> list[str]:
     help="The least slowdown that fails, however sure a smaller one is.",
 )
 @click.option(
+    "--remeasure",
     "--beside",
+    "remeasure",
     type=options.FILE,
     multiple=True,
-    help="A folder with the baseline's model files: they are measured again beside the new ones.",
+    help="A folder with the baseline's model files, which are measured again with the new ones.",
 )
 @click.option("--machine", default="", help="The machine's name, where it was imported with one.")
 @click.option(
@@ -57,7 +59,7 @@ def command(
     results: Path,
     against: str,
     threshold: float,
-    beside: tuple[Path, ...],
+    remeasure: tuple[Path, ...],
     machine: str,
     form: str | None,
     out: Path | None,
@@ -66,7 +68,7 @@ def command(
     """Hold RESULTS against what is stored, and exit with 1 when something got worse.
 
     Rows are compared with the stored sessions of the same configuration, data and machine since
-    the last change; with --beside they are measured again alternately with the baseline's files
+    the last change; with --remeasure they are measured again alternately with the baseline's files
     where those are there, which is much sharper. Of 100 gates over unchanged code one fails at
     most. Exit code 2 when no row can be compared.
     """
@@ -98,8 +100,8 @@ def command(
                 strict=True,
             )
         ]
-    if beside:
-        pairs = _measured_beside(loaded, pairs, beside)
+    if remeasure:
+        pairs = _remeasured(loaded, pairs, remeasure)
     found = gates.judge(pairs, against, threshold=threshold)
     for each in found.rows:
         bad = each.outcome in gates.FAILING
@@ -131,7 +133,7 @@ def _write(found: Gate, rows: Sequence[Measurement], form: str | None, out: Path
     click.echo(out)
 
 
-def _measured_beside(
+def _remeasured(
     loaded: Sequence[Results],
     pairs: Sequence[tuple[Measurement, Baseline]],
     folders: Sequence[Path],
@@ -139,29 +141,29 @@ def _measured_beside(
     """The pairs, with a baseline from the same rounds wherever it can be measured again."""
     from dataclasses import replace
 
-    from edgecnn.benchmarking import beside
+    from edgecnn.benchmarking import remeasuring
     from edgecnn.cli.progress import shown
     from edgecnn.reporting import matching
 
     bases = {id(row): base for row, base in pairs}
     found = []
     for one in loaded:
-        files = beside.find_files(folders, one)
+        files = remeasuring.find_files(folders, one)
         for row in one.measurements:
             base = bases[id(row)]
             if not base.rows or row.status != "ok":
                 found.append((row, base))
                 continue
             with shown() as progress:
-                pair = beside.measure_beside(
+                pair = remeasuring.remeasure(
                     base.rows[-1], row, files, protocol=one.protocol, progress=progress
                 )
             if pair.before is None:
-                click.echo(f"{matching.name(row)}: not measured beside: {pair.why}", err=True)
+                click.echo(f"{matching.name(row)}: not measured again: {pair.why}", err=True)
                 found.append((row, base))
             else:
-                new = beside.judged_beside(row, pair)
-                found.append((new, replace(base, beside=pair.before)))
+                new = remeasuring.judged(row, pair)
+                found.append((new, replace(base, remeasured=pair.before)))
     return found
 
 

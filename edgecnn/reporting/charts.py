@@ -9,8 +9,9 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.reporting import answer, specs
+from edgecnn.reporting import chart_primitives as primitives
 from edgecnn.reporting.baselines import group_of
-from edgecnn.reporting.chart_primitives import Domains
+from edgecnn.reporting.chart_primitives import MOST_BARS, MOST_CURVES, Domains
 from edgecnn.reporting.row import SHOWN, Row
 
 RUNTIMES = ("litert", "onnxruntime", "openvino", "tflite-runtime", "opencv", "ncnn", "mnn", "keras")
@@ -73,7 +74,7 @@ PICTURES = (
     Picture(
         "machines",
         "Machines side by side",
-        "The same artifact, runtime and options on each machine; rows that are not comparable are left out.",
+        "The same artifact, runtime and options on each machine, where they are comparable.",
         specs.machines,
         _several_machines,
         wide=True,
@@ -81,7 +82,7 @@ PICTURES = (
     Picture(
         "latency_distribution",
         "Latency distributions",
-        f"The {primitives.MOST_BARS} fastest rows in view. Tick: median. Bar: the middle half of all "
+        f"The {MOST_BARS} fastest rows in view. Tick: median. Bar: the middle half of all "
         "inferences. Line: 1st to 99th percentile. ○ p90, ◆ p99, where the samples allow them.",
         specs.latency_distribution,
         _has("quantiles"),
@@ -91,7 +92,7 @@ PICTURES = (
         "latency_tails",
         "Tails of the fastest",
         f"The share of inferences that took at most so long, up to 99.5% (the "
-        f"{primitives.MOST_CURVES} fastest rows in view). A long flat top is a long tail.",
+        f"{MOST_CURVES} fastest rows in view). A long flat top is a long tail.",
         specs.latency_tails,
         _has("quantiles"),
     ),
@@ -121,7 +122,7 @@ PICTURES = (
     Picture(
         "cold_start",
         "Cold start",
-        f"From an open process to the first result: the {primitives.MOST_BARS} quickest rows in view.",
+        f"From an open process to the first result: the {MOST_BARS} quickest rows in view.",
         specs.cold_start,
         _has("load", "first"),
         wide=True,

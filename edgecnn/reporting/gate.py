@@ -1,6 +1,6 @@
 """A gate for pull requests: is anything slower, less accurate or broken against what is stored?
 
-A row that was measured beside its baseline in the same rounds is compared round by round
+A row that was measured together with its baseline in the same rounds is compared round by round
 (`ratios.paired`), which is sharpest. Any other row is compared with the distribution of its
 baseline: the stored sessions of the same configuration on the same machine since the last change
 point. What differs between sessions is estimated from them together with what is known of other
@@ -110,11 +110,11 @@ class Gate:
 class Baseline:
     """What a row is held against: the stored rows of its configuration, the newest last.
 
-    `beside` is the row of the baseline that was measured in the same rounds as the new one.
+    `remeasured` is the row of the baseline that was measured in the same rounds as the new one.
     """
 
     rows: tuple[Measurement, ...] = ()
-    beside: Measurement | None = None
+    remeasured: Measurement | None = None
     why: str = ""
     """Why there are none."""
 
@@ -154,7 +154,7 @@ def judge(
 def _first_look(row: Measurement, base: Baseline, same_samples: bool) -> Judged:
     """A row with its effect, and whatever can be said without looking at the other rows."""
     name = matching.name(row)
-    before = base.rows[-1] if base.rows else base.beside
+    before = base.rows[-1] if base.rows else base.remeasured
     if before is None:
         return Judged(name, row, "new", why=base.why or "nothing stored to hold it against")
     trouble = _trouble(row)
@@ -174,8 +174,8 @@ def _first_look(row: Measurement, base: Baseline, same_samples: bool) -> Judged:
 def effect_of(row: Measurement, base: Baseline) -> tuple[Effect | None, str]:
     """How much slower `row` is than its baseline; or None, and why nothing can be said."""
     new = times_of(row)
-    if base.beside is not None:
-        effect = _beside(times_of(base.beside), new)
+    if base.remeasured is not None:
+        effect = _together(times_of(base.remeasured), new)
         if effect is not None:
             return effect, ""
     if new.watched and not new.quiet:
@@ -190,7 +190,7 @@ def effect_of(row: Measurement, base: Baseline) -> tuple[Effect | None, str]:
     return _against(sessions, own), ""
 
 
-def _beside(before: Times, after: Times) -> Effect | None:
+def _together(before: Times, after: Times) -> Effect | None:
     sides = [dict(before.quiet), dict(after.quiet)]
     if len(sides[0].keys() & sides[1].keys()) < FEWEST:
         sides = [dict(before.every), dict(after.every)]
@@ -200,7 +200,7 @@ def _beside(before: Times, after: Times) -> Effect | None:
     shared = sides[0].keys() & sides[1].keys()
     first, second = (median(side[number] for number in shared) for side in sides)
     error = max(ratio.error, _LEAST_ERROR)
-    how = f"measured beside it in {formats.plural(ratio.rounds, 'round')}"
+    how = f"measured together with it in {formats.plural(ratio.rounds, 'round')}"
     return Effect(log(ratio.value), error, ratio.degrees, first, second, how)
 
 

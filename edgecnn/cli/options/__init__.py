@@ -1,7 +1,7 @@
 """Options that several verbs share, with their completion and their parsing."""
 
 from edgecnn.cli.options.data import Reading, data, reading_options
-from edgecnn.cli.options.general import accept_global, command_line, claim, debug, force
+from edgecnn.cli.options.general import accept_global, claim, command_line, debug, force
 from edgecnn.cli.options.kinds import FILE, Command, Name, Names, Numbers, Share
 from edgecnn.cli.options.measuring import further_passes, on_runtime, protocol, runtimes, scenario
 from edgecnn.cli.options.models import (
@@ -29,9 +29,9 @@ __all__ = [
     "about_model",
     "accept_global",
     "allow_unsafe",
-    "command_line",
     "buildable_names",
     "claim",
+    "command_line",
     "custom",
     "data",
     "data_names",

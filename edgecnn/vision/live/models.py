@@ -62,7 +62,7 @@ class Models:
             )
 
     def switch(self, pipeline: Pipeline, what: str) -> str:
-        """DetectorSwitch to the next "runtime" or "model" after the one tried last, so that one which
+        """Switch to the next "runtime" or "model" after the one tried last, so that one which
         fails is passed. Returns what to tell the user: empty, or that there is no other.
         """
         tried = self._tried

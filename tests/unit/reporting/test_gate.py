@@ -81,9 +81,9 @@ def test_beside_its_baseline_three_percent_are_found_and_nothing_else():
     found = alarms = 0
     for seed in range(100):
         old, new = beside(1.03, seed)
-        found += judge([(new, Baseline(beside=old))], "main").failed
+        found += judge([(new, Baseline(remeasured=old))], "main").failed
         old, new = beside(1.0, 1_000 + seed)
-        alarms += judge([(new, Baseline(beside=old))], "main").failed
+        alarms += judge([(new, Baseline(remeasured=old))], "main").failed
     assert found >= 95
     assert alarms <= 1
 

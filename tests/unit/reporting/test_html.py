@@ -115,7 +115,7 @@ def test_several_files_get_their_section_and_their_notes():
     other = factory.sample("Board", 2.0, 3)
     text = html.render([factory.sample(), other, factory.hostile()])
     assert 'id="machines"' in text
-    assert "Fenced off" in text
+    assert "Not comparable" in text
 
 
 def test_a_page_of_200_rows_with_long_runs_stays_below_2_mb():

@@ -1,4 +1,4 @@
-"""A gate that measures the stored baseline again, beside what is new."""
+"""A gate that measures the stored baseline again, together with what is new."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgecnn.benchmarking import beside
+from edgecnn.benchmarking import remeasuring
 from edgecnn.cli import invoke
 from edgecnn.results import Results
 from tests.unit.formats.small_models import write_tflite
@@ -38,18 +38,18 @@ def measured(folder):
 
 def test_a_baseline_whose_file_is_here_is_measured_in_the_same_rounds(measured, folder, capsys):
     capsys.readouterr()
-    code = invoke(["results", "gate", str(measured["new"]), "--beside", str(folder / "old")])
+    code = invoke(["results", "gate", str(measured["new"]), "--remeasure", str(folder / "old")])
     said = capsys.readouterr()
     assert code in (0, 1), said.err  # three short processes on a shared machine decide little
-    assert "measured beside it in " in said.out + said.err
+    assert "measured together with it in " in said.out + said.err
 
 
 def test_why_a_baseline_is_not_measured_again_is_said(measured, folder, capsys):
     (folder / "empty").mkdir()
     capsys.readouterr()
-    invoke(["results", "gate", str(measured["new"]), "--beside", str(folder / "empty")])
+    invoke(["results", "gate", str(measured["new"]), "--remeasure", str(folder / "empty")])
     said = capsys.readouterr()
-    assert "not measured beside: the baseline's model file is not here" in said.err
+    assert "not measured again: the baseline's model file is not here" in said.err
 
 
 def test_another_version_without_an_environment_is_not_measured(measured, folder):
@@ -58,8 +58,8 @@ def test_another_version_without_an_environment_is_not_measured(measured, folder
         replace(run, effective=replace(run.effective, runtime_version="LiteRT 1.0.1"))
         for run in row.runs
     )
-    files = beside.find_files([folder / "new"], Results.load(measured["new"]))
-    pair = beside.measure_beside(replace(row, runs=runs), row, files, protocol={"name": "quick"})
+    files = remeasuring.find_files([folder / "new"], Results.load(measured["new"]))
+    pair = remeasuring.remeasure(replace(row, runs=runs), row, files, protocol={"name": "quick"})
     assert pair.before is None
     assert "LiteRT 1.0.1 has no environment here" in pair.why
 
@@ -67,5 +67,5 @@ def test_another_version_without_an_environment_is_not_measured(measured, folder
 def test_the_same_file_in_the_same_version_has_nothing_to_be_measured_beside(measured, folder):
     results = Results.load(measured["new"])
     (row,) = results.measurements
-    pair = beside.measure_beside(row, row, beside.find_files([], results), protocol={})
+    pair = remeasuring.remeasure(row, row, remeasuring.find_files([], results), protocol={})
     assert pair.why == "file and version are the baseline's own"

@@ -1,4 +1,4 @@
-"""Measure a stored baseline again, beside what is new: in the same rounds, on this machine.
+"""Measure a stored baseline again, together with what is new: in the same rounds, on this machine.
 
 A stored number carries whatever the machine did that day. Where the baseline's model file is still
 here, and its version of the runtime has an environment, both are measured again alternately,
@@ -49,7 +49,7 @@ def find_files(folders: Iterable[Path], results: Results) -> dict[str, Path]:
     return found
 
 
-def measure_beside(
+def remeasure(
     before: Measurement,
     after: Measurement,
     files: Mapping[str, Path],
@@ -89,8 +89,8 @@ def measure_beside(
     return Pair(first, second)
 
 
-def judged_beside(after: Measurement, pair: Pair) -> Measurement:
-    """The new row with the runs that stand beside the baseline's, its accuracy as it was."""
+def judged(after: Measurement, pair: Pair) -> Measurement:
+    """The new row with the runs of the baseline's rounds, and its accuracy as it was."""
     assert pair.after is not None
     return replace(pair.after, accuracy=after.accuracy, parity=after.parity)
 
