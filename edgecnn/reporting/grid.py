@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _LEAST = 8
+"""Characters that are left of a name at least."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A rich renderable. The first `names` columns are texts, set left and shortened to fit.
+    """A rich table. The first `names` columns are texts, set left and shortened to fit.
 
     `lines` holds a style and the cells of each row; cells are rich Texts, so that nothing in
     them is read as markup.
@@ -31,13 +32,13 @@ class Grid:
     ) -> Iterator[RenderableType]:
         from rich import box
         from rich.table import Table
+        from rich.text import Text
 
         widest = [
             max(len(head), *(cells[index].cell_len for _, cells in self.lines), 1)
             for index, head in enumerate(self.heads)
         ]
         airy = sum(widest) + 2 * len(widest) <= options.max_width
-        free = options.max_width - sum(widest[self.names :]) - (1 + airy) * len(widest)
         table = Table(
             box=box.SIMPLE_HEAD,
             show_edge=False,
@@ -46,16 +47,22 @@ class Grid:
             title=self.title,
             title_justify="left",
         )
-        for index, head in enumerate(self.heads):
-            if index < self.names:
-                left = self.names - index
-                later = sum(widest[index + 1 : self.names])
-                width = max(_LEAST, min(widest[index], max(free - later, free // left)))
-                free -= width
-                table.add_column(head, width=width, no_wrap=True, overflow="ellipsis")
-            else:
-                right = "left" if index == len(self.heads) - 1 else "right"
-                table.add_column(head, justify=right, no_wrap=True, width=widest[index])  # type: ignore[arg-type]
+        for index, (head, width) in enumerate(zip(self.heads, widest, strict=True)):
+            # rich takes width from columns that may wrap; the texts themselves never wrap.
+            name = index < self.names
+            table.add_column(
+                Text(head, no_wrap=True, overflow="ellipsis"),
+                justify="left" if name or index == len(self.heads) - 1 else "right",
+                min_width=min(_LEAST, width) if name else width,
+                no_wrap=not name,
+                overflow="ellipsis",
+            )
         for style, cells in self.lines:
-            table.add_row(*cells, style=style)
+            table.add_row(*map(_unwrapped, cells), style=style)
         yield table
+
+
+def _unwrapped(cell: Text) -> Text:
+    cell = cell.copy()
+    cell.no_wrap, cell.overflow = True, "ellipsis"
+    return cell

@@ -1,4 +1,8 @@
-"""WAV files of PCM samples, read as untrusted bytes."""
+"""WAV files of PCM samples, read as untrusted bytes.
+
+Python's own reader and numpy serve: soundfile would bring FLAC and OGG, and libsndfile (a compiled
+library) to each board that hears.
+"""
 
 from __future__ import annotations
 
