@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.data.base import SPLITS, Dataset, Labels, Modality, Split
+from edgecnn.data.base import SPLITS, Dataset, Labels, Split
 from edgecnn.data.content import content_sha256, sample_digest
 from edgecnn.data.files.npz import pieces
 from edgecnn.data.left_out import LeftOut
 from edgecnn.data.splits import FRACTIONS, Indices, missing_splits
 from edgecnn.errors import InputError
+from edgecnn.modalities import Modality
 
 
 def assemble(

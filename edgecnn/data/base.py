@@ -9,13 +9,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.left_out import RECORDED, LeftOut, described
 from edgecnn.errors import InputError
+from edgecnn.modalities import AXES, SAMPLES, Modality
 from edgecnn.preprocessing import (
     GREY_WEIGHTS,
     ImagePreprocessing,
@@ -28,23 +29,20 @@ from edgecnn.preprocessing import (
 )
 
 Labels = npt.NDArray[np.int64]
-Modality = Literal["image", "text", "signal", "volume", "tensors"]
 UNLABELED = "unlabeled"
 """The task of data without right answers: they calibrate and compare, and give no accuracy."""
 SPLITS = ("train", "validation", "test")
 CLASSES_NAMED = 10
 """In a line; of more, as many are named and all are counted."""
 
-_KINDS: Mapping[str, tuple[type[Any], str, tuple[str, ...]]] = {
-    "image": (ImagePreprocessing, "pictures", ("height", "width", "channels")),
-    "text": (TextPreprocessing, "texts", ("length",)),
-    "signal": (SignalPreprocessing, "signals", ("length", "channels")),
-    "spectrogram": (SpectrogramPreprocessing, "sounds", ("frames", "bands")),
-    "volume": (VolumePreprocessing, "volumes", ("depth", "height", "width", "channels")),
+_PREPROCESSING: Mapping[str, type[Any]] = {
+    "image": ImagePreprocessing,
+    "text": TextPreprocessing,
+    "signal": SignalPreprocessing,
+    "spectrogram": SpectrogramPreprocessing,
+    "volume": VolumePreprocessing,
 }
-"""For each modality, and for sounds among the signals, the preprocessing, what samples are called,
-and the axes of a tensor.
-"""
+"""For each modality, and for sounds among the signals."""
 
 
 @dataclass(frozen=True)
@@ -175,16 +173,17 @@ class Dataset:
                 "samples as they were recorded",
             )
         hints = dict(self.preprocessing_hints)
-        kind, samples, axes = _KINDS[hints.pop("kind", self.modality)]
+        kind = hints.pop("kind", self.modality)
+        axes = AXES[kind]
         if len(input_shape) != len(axes):
             raise InputError(
-                f"{self.name} holds {samples} and needs an input ({', '.join(axes)}), "
+                f"{self.name} holds {SAMPLES[kind]} and needs an input ({', '.join(axes)}), "
                 f"received: {tuple(input_shape)}"
             )
         sizes = dict(zip(axes, (int(size) for size in input_shape), strict=True))
         if self.modality == "image" and sizes["channels"] == 1:
             hints |= {key: _of_grey(hints[key]) for key in ("mean", "std") if key in hints}
-        made: Preprocessing = kind(**sizes, **hints)
+        made: Preprocessing = _PREPROCESSING[kind](**sizes, **hints)
         return made
 
     def record(self) -> dict[str, Any]:

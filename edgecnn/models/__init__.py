@@ -11,27 +11,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError
 from edgecnn.keras_files import import_keras
+from edgecnn.modalities import AXES, MODALITY_OF_RANK, Modality
 from edgecnn.registry import DETECTORS, MODELS, SEQUENCE_MODELS, Registry
 
 if TYPE_CHECKING:
     import keras
 
 __all__ = ["Modality", "build", "default_input_shape", "input_shape_for", "modality"]
-
-Modality = Literal["image", "text", "signal", "volume"]
-
-_MODALITY_OF_RANK: Mapping[int, Modality] = {1: "text", 2: "signal", 3: "image", 4: "volume"}
-_AXES = {
-    "image": "height, width, channels",
-    "text": "length,",
-    "signal": "length, channels",
-    "volume": "depth, height, width, channels",
-}
 
 
 def build(name: str, *, seed: int | None = None, **overrides: Any) -> keras.Model:
@@ -75,7 +66,7 @@ def default_input_shape(name: str) -> tuple[int, ...]:
     """
     parameter = inspect.signature(_table_of(name).load(name)).parameters.get("input_shape")
     shape = None if parameter is None else parameter.default
-    if not isinstance(shape, tuple) or len(shape) not in _MODALITY_OF_RANK:
+    if not isinstance(shape, tuple) or len(shape) not in MODALITY_OF_RANK:
         raise InputError(
             f"model {name!r} does not say its input shape",
             hint="its build function needs input_shape=(height, width, channels) as a default, "
@@ -89,7 +80,13 @@ def modality(name: str) -> Modality:
 
     Raises InputError as `default_input_shape` does.
     """
-    return _MODALITY_OF_RANK[len(default_input_shape(name))]
+    return MODALITY_OF_RANK[len(default_input_shape(name))]
+
+
+def _shape_words(wanted: Modality) -> str:
+    """As a tuple is written: "height, width, channels", "length,"."""
+    axes = AXES[wanted]
+    return ", ".join(axes) + ("," if len(axes) == 1 else "")
 
 
 def input_shape_for(name: str, sample_shape: Sequence[int]) -> tuple[int, ...]:
@@ -108,7 +105,7 @@ def input_shape_for(name: str, sample_shape: Sequence[int]) -> tuple[int, ...]:
         shape = (*shape, 1)
     if len(shape) != len(default):
         raise InputError(
-            f"model {name!r} takes {wanted} samples ({_AXES[wanted]}), "
+            f"model {name!r} takes {wanted} samples ({_shape_words(wanted)}), "
             f"received samples of shape {tuple(sample_shape)}",
             hint="choose a model made for such data: `edgecnn models` lists them",
         )

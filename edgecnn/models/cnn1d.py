@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.models.blocks import scaled
-from edgecnn.models.shapes import SIGNAL, check_shapes
+from edgecnn.models.shapes import check_shapes
 
 if TYPE_CHECKING:
     import keras
@@ -67,7 +67,9 @@ def build(
 
     Raises InputError for signals shorter than 32 samples or longer than a million.
     """
-    check_shapes("cnn1d", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST, axes=SIGNAL)
+    check_shapes(
+        "cnn1d", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST, modality="signal"
+    )
     import keras
     from keras import layers
 

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.errors import InputError
+from edgecnn.modalities import AXES, SAMPLES, Modality
 
 MAX_CHANNELS = 1024
 MAX_CLASSES = 100_000
-
-PICTURE = ("height", "width", "channels")
-TEXT = ("length",)
-SIGNAL = ("length", "channels")
-VOLUME = ("depth", "height", "width", "channels")
-
-_WHAT = {PICTURE: "pictures", TEXT: "texts", SIGNAL: "signals", VOLUME: "volumes"}
 
 
 def check_shapes(
@@ -24,13 +18,14 @@ def check_shapes(
     *,
     smallest: int,
     largest: int,
-    axes: tuple[str, ...] = PICTURE,
+    modality: Modality = "image",
 ) -> None:
     """Hold the shape of one sample and the class count to what `model` can work with.
 
-    `axes` says what the sizes mean; `smallest` and `largest` bound all of them but the channels.
-    Raises InputError.
+    `modality` says what the sizes mean; `smallest` and `largest` bound all of them but the
+    channels. Raises InputError.
     """
+    axes = AXES[modality]
     if len(input_shape) != len(axes) or not all(
         isinstance(size, int) and size > 0 for size in input_shape
     ):
@@ -41,7 +36,7 @@ def check_shapes(
     sizes = input_shape[:-1] if axes[-1] == "channels" else input_shape
     if not all(smallest <= size <= largest for size in sizes):
         raise InputError(
-            f"{model} takes {_WHAT[axes]} from {_times([smallest] * len(sizes))} to "
+            f"{model} takes {SAMPLES[modality]} from {_times([smallest] * len(sizes))} to "
             f"{_times([largest] * len(sizes))}, received: {_times(sizes)}",
             hint="choose another input_shape, or another model",
         )

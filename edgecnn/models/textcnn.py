@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputError
-from edgecnn.models.shapes import TEXT, check_shapes
+from edgecnn.models.shapes import check_shapes
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +49,9 @@ def build(
     Raises InputError for texts shorter than 5 or longer than 4096 words, or a vocabulary
     that is none.
     """
-    check_shapes("textcnn", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST, axes=TEXT)
+    check_shapes(
+        "textcnn", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST, modality="text"
+    )
     if not (isinstance(vocabulary_size, int) and 2 <= vocabulary_size <= MAX_VOCABULARY):
         raise InputError(
             f"textcnn takes vocabularies of 2 to {MAX_VOCABULARY} ids, "

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgecnn.models.blocks import scaled
-from edgecnn.models.shapes import VOLUME, check_shapes
+from edgecnn.models.shapes import check_shapes
 
 if TYPE_CHECKING:
     import keras
@@ -42,7 +42,7 @@ def build(
     Raises InputError for volumes below 12³ or above 128³.
     """
     check_shapes(
-        "voxnet", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST, axes=VOLUME
+        "voxnet", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST, modality="volume"
     )
     import keras
     from keras import layers

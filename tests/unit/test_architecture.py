@@ -17,7 +17,7 @@ FLOORS = (
     {"registry", "files", "claims", "progress", "records", "run_details"},
     {"isolated_environments"},
     {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}
-    | {"stats", "roofline", "proportions", "selection", "geometry"},
+    | {"stats", "roofline", "proportions", "selection", "geometry", "modalities"},
     {"manifest", "detection", "sequences", "runs", "run_options", "ratios", "change_points"},
     {"measurements", "synthetic_inputs"},
     {"repeat"},

@@ -23,6 +23,7 @@ from edgecnn.data.inspection.sample_facts import Facts, collector_for
 from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
 from edgecnn.data.sources.pairs import PairSplit
 from edgecnn.errors import InputError
+from edgecnn.modalities import AXES
 from edgecnn.progress import Progress
 
 PROGRESS_EVERY = 500
@@ -235,13 +236,7 @@ def _is_blank(sample: Any) -> bool:
 
 
 def _sizes(modality: str, shapes: Counter[tuple[int, ...]]) -> dict[str, tuple[int, float, int]]:
-    axes = {
-        "image": ("height", "width", "channels"),
-        "text": ("words",),
-        "signal": ("length", "channels"),
-        "volume": ("depth", "height", "width", "channels"),
-        "tensors": (),
-    }[modality]
+    axes = ("words",) if modality == "text" else AXES[modality]
     sizes = {}
     for number, axis in enumerate(axes):
         along = Counter[int]()

@@ -12,16 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.base import Dataset, Modality
+from edgecnn.data.base import Dataset
 from edgecnn.data.files.npz import map_npy
 from edgecnn.data.left_out import LeftOut
 from edgecnn.errors import InputError
-from edgecnn.files import (
-    NotAFileError,
-    open_regular_file,
-    read_json_file,
-    write_text_atomically,
-)
+from edgecnn.files import NotAFileError, open_regular_file, read_json_file, write_text_atomically
+from edgecnn.modalities import Modality
 from edgecnn.records import FieldError, read_record
 
 SCHEMA_VERSION = 1

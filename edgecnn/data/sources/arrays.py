@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from edgecnn.data.assemble import as_labels, assemble, channel_statistics, check_labels
-from edgecnn.data.base import SPLITS, Dataset, Modality, Split
+from edgecnn.data.base import SPLITS, Dataset, Split
 from edgecnn.data.files.npz import Array, check_finite, map_npy, pieces, read_npz, texts
 from edgecnn.data.files.places import only_file, required_place
 from edgecnn.errors import InputError
+from edgecnn.modalities import Modality
 
 _SPLIT_NAMES = {
     "train": ("_train", "_training", ""),

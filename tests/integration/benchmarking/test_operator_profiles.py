@@ -105,7 +105,7 @@ def test_openvinos_first_inference_does_not_count(onnx_file: Path):
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_litert_tells_through_its_c_interface(batch: int, tflite_file: Path):
-    from edgecnn.runtimes.tflite_file import read_signature
+    from edgecnn.formats.check import read_signature
 
     inputs = read_signature(tflite_file).inputs
     tensors = [[np.ones((batch, *spec.shape[1:]), np.float32) for spec in inputs]]

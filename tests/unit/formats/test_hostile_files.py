@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
-from edgecnn.formats.check import check_model_path
+from edgecnn.formats.check import check_model_path, read_signature
 from edgecnn.formats.id_tables import id_limits
-from edgecnn.runtimes import onnx_file, tflite_file
 from tests.unit.formats.small_models import (
     adding,
     external_tensor,
@@ -43,7 +42,7 @@ def read_all(path: Path) -> None:
     with contextlib.suppress(InputError):
         load_artifact(path)
     id_limits(path)
-    readers = {".onnx": onnx_file.read_signature, ".tflite": tflite_file.read_signature}
+    readers = {".onnx": read_signature, ".tflite": read_signature}
     with contextlib.suppress(InputError):
         readers.get(path.suffix, check_model_path)(path)
 

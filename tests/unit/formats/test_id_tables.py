@@ -214,7 +214,7 @@ def test_tables_of_a_tflite_file_are_found(two_tables: Path, tmp_path: Path):
 
 
 def _inputs(path: Path) -> Sequence[Any]:
-    from edgecnn.runtimes.tflite_file import read_signature
+    from edgecnn.formats.check import read_signature
 
     return read_signature(path).inputs
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgecnn.errors import InputError
-from edgecnn.runtimes import onnx_file, tflite_file
+from edgecnn.formats.check import read_signature
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def onnx_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_onnx_signature_is_what_the_onnx_package_reads(onnx_model: Path) -> None:
-    signature = onnx_file.read_signature(onnx_model)
+    signature = read_signature(onnx_model)
     (picture,) = signature.inputs
     assert (picture.name, picture.dtype, picture.shape) == (
         "picture",
@@ -65,7 +65,7 @@ def test_a_damaged_onnx_file_is_read_or_refused_and_nothing_else(
     path = tmp_path / "damaged.onnx"
     path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
     with contextlib.suppress(InputError):
-        onnx_file.read_signature(path)
+        read_signature(path)
 
 
 @settings(
@@ -76,4 +76,4 @@ def test_any_bytes_behind_a_tflite_head_are_refused(content: bytes, tmp_path: Pa
     path = tmp_path / "noise.tflite"
     path.write_bytes(b"\x1c\x00\x00\x00TFL3" + content)
     with pytest.raises(InputError):
-        tflite_file.read_signature(path)
+        read_signature(path)
