@@ -1,11 +1,10 @@
 """Raw data inside a report: results go in compressed, and come out again as they were.
 
-The payload is base64 of a zlib or LZMA stream over: a magic line, a JSON document of all
-results without their samples, and the samples of all runs as byte planes (samples minus the
-run's smallest, least significant bytes first): noise ends up in few planes, and the others
-compress to nothing. Measured on 20,000 real timings: 2.0 bytes a sample; gzip of the JSON file takes 2.7,
-which in base64 is 0.2 MB more for the 220,000 samples of a page whose goal is 2 MB. The packing
-needs no dependency but the standard library.
+The payload is base64 of a zlib or LZMA stream over: a magic line, a JSON document of all results
+without their samples, and the samples of all runs as byte planes (samples minus the run's smallest,
+least significant bytes first): noise ends up in few planes, and the others compress to nothing.
+Measured on 20,000 real timings: 2.0 bytes a sample; gzip of the JSON file takes 2.7, which in
+base64 is 0.2 MB more for the 220,000 samples of a page whose goal is 2 MB.
 """
 
 from __future__ import annotations
