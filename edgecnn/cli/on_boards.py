@@ -151,7 +151,7 @@ def _job(models: Sequence[Path], data: str | None, data_dir: Path | None, readin
         {digest_of(path)[0]: path for path in models},
         tuple(words),
         files,
-        options.as_typed(),
+        options.command_line(),
         repetition.shared_words(benchmark),
     )
 
