@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edgecnn.detection.nms import iou
 from edgecnn.errors import InputError
 from edgecnn.vision.frames import Picture
-from edgecnn.vision.pipeline.detecting import Detects, Look
+from edgecnn.vision.pipeline.detecting import DetectorStages, Detects
 from edgecnn.vision.tracking import Track, Tracker, TrackerSettings
 
 Box = npt.NDArray[np.float32]
@@ -85,12 +85,12 @@ def follow(
     """Run a detector over (image BGR, seconds) of a clip, with the tracker and the thresholds that
     `detect` has, frame by frame.
     """
-    look = Look(detector)
-    tracker = Tracker(look.tracking(settings or TrackerSettings()))
+    stages = DetectorStages(detector)
+    tracker = Tracker(stages.tracking(settings or TrackerSettings()))
     for image, seconds in frames:
-        prepared = look.prepare(image, _untimed)
-        found = look.find(look.infer(prepared, _untimed), image, _untimed)
-        tracks, _ = tracker.update(found.xyxy, found.scores, seconds, look.labels(found))
+        prepared = stages.prepare(image, _untimed)
+        found = stages.find(stages.infer(prepared, _untimed), image, _untimed)
+        tracks, _ = tracker.update(found.xyxy, found.scores, seconds, stages.labels(found))
         yield Tracked(seconds, tracks)
 
 
