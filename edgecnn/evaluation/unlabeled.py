@@ -15,7 +15,7 @@ class UnlabeledScorer:
     def __init__(self, key: ScoringContext) -> None:
         self._count = len(key.ground_truth)
 
-    def takes(self, outputs: Outputs) -> bool:  # noqa: ARG002
+    def accepts(self, outputs: Outputs) -> bool:  # noqa: ARG002
         return False
 
     def arranged(self, outputs: Outputs) -> Outputs:
