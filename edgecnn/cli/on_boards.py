@@ -14,7 +14,7 @@ from edgecnn.cli.progress import shown
 if TYPE_CHECKING:
     from edgecnn.boards.inventory import Board
     from edgecnn.boards.remote import Job
-    from edgecnn.cli.datasets import Reading
+    from edgecnn.cli.options.data import Reading
     from edgecnn.errors import EdgeCNNError
     from edgecnn.results import Results
 

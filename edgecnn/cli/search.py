@@ -9,7 +9,7 @@ import click
 
 from edgecnn.cli import options, timeline
 from edgecnn.cli.benchmark import board_names
-from edgecnn.cli.datasets import Reading
+from edgecnn.cli.options.data import Reading
 from edgecnn.cli.progress import shown
 from edgecnn.cli.sections import Sectioned
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from edgecnn.data.boxes.base import BoxedPicture, Boxes
 from edgecnn.data.synthetic.faces import octagon
 from edgecnn.data.synthetic.weather import jpeg
-from edgecnn.detection.nms import iou
+from edgecnn.geometry import iou
 from edgecnn.registry import require
 
 Generator = np.random.Generator

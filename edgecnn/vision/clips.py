@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.detection.nms import iou
 from edgecnn.errors import InputError
+from edgecnn.geometry import iou
 from edgecnn.vision.frames import Picture
 from edgecnn.vision.pipeline.detecting import DetectorStages, Detects
 from edgecnn.vision.tracking import Track, Tracker, TrackerSettings
