@@ -55,8 +55,8 @@ class Space:
 
 
 def whole_recipes(file_format: str) -> list[tuple[str, Recipe]]:
-    """The presets without ranges, and int16x8, that a format has."""
-    names = ("dynamic_int8", "float16", "int16x8", "float32")
+    """The presets without ranges, and int16x8, that a format has; float32 first, to compare with."""
+    names = ("float32", "dynamic_int8", "float16", "int16x8")
     return [(name, PRESETS[name]) for name in names if name in FORMATS_WITH[file_format]]
 
 
