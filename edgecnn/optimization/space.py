@@ -55,7 +55,7 @@ class Space:
 
 
 def whole_recipes(file_format: str) -> list[tuple[str, Recipe]]:
-    """The presets without ranges, and int16x8, that a format has; float32 first, to compare with."""
+    """The presets without ranges, and int16x8, that a format has; float32 first."""
     names = ("float32", "dynamic_int8", "float16", "int16x8")
     return [(name, PRESETS[name]) for name in names if name in FORMATS_WITH[file_format]]
 
