@@ -67,18 +67,16 @@ def explore(converter: Converter, runtimes: Sequence[str], *, progress: Progress
     InputError for an unknown runtime, MissingDependencyError where none is left.
     """
     obstacles: list[Obstacle] = []
-    wanted = devices(runtimes)
-    files = _float_files(converter, wanted, obstacles, progress)
-    here: dict[str, bool] = {}
+    known: dict[str, bool] = {}
+    here = [each for each in devices(runtimes) if _is_here(*each, known, obstacles)]
+    files = _float_files(converter, here, obstacles, progress)
     found: dict[str, tuple[str, ...]] = {}
     for name, path in files.items():
         progress("preflight", len(found), len(files), name)
         found[name] = tuple(
             f"{runtime}:{device}"
-            for runtime, device in wanted
-            if name in _runtime(runtime).formats
-            and _is_here(runtime, device, here, obstacles)
-            and _loads(path, runtime, device, obstacles)
+            for runtime, device in here
+            if name in _runtime(runtime).formats and _loads(path, runtime, device, obstacles)
         )
     progress("preflight", len(files), len(files))
     if not any(found.values()):
@@ -96,10 +94,17 @@ def _float_files(
     obstacles: list[Obstacle],
     progress: Progress,
 ) -> dict[str, Path]:
-    """The float file of each format that a runtime reads."""
+    """The float file of each format that a runtime reads. From ONNX another library is needed to
+    write the others: that way is taken for the runtimes that do not read ONNX themselves.
+    """
     files = {}
+    own = converter.source.record().get("format", "")
     for number, name in enumerate(FORMATS_WITH):
-        if not any(name in _runtime(runtime).formats for runtime, _ in wanted):
+        readers = [_runtime(runtime) for runtime, _ in wanted if name in _runtime(runtime).formats]
+        if not readers:
+            continue
+        if name != own == "onnx" and all(own in reader.formats for reader in readers):
+            obstacles.append(Obstacle(name, f"what reads it here reads the model's own {own}"))
             continue
         progress("convert", number, len(FORMATS_WITH), f"{name}:float32")
         try:
