@@ -113,9 +113,10 @@ def write_bundle(
     )
     tensors = _tensors(artifact, session, dataset)
     name = _identifier(name or artifact.path.stem)
-    with scratch.folder() as folder:
+    with scratch.folder() as private:  # of this user alone, as the bundle need not be
+        folder = private / "bundle"
         home = folder / name
-        home.mkdir()
+        home.mkdir(parents=True)
         is_detector = artifact.manifest.task == "detection"
         head = (artifact.manifest.postprocessing or OURS).head if is_detector else ""
         _write_code(home, name, runtime, device, head)
