@@ -42,9 +42,10 @@ def main() -> None:
     digits = sources.load("digits")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        prepare = digits.preprocessing((28, 28, 1))
+        model = models.build("lenet5")
+        prepare = digits.preprocessing(model.input_shape[1:])
         outcomes = convert(
-            models.build("lenet5"),
+            model,
             "tflite:static_int8,onnx:static_int8",
             calibration=digits,
             preprocessing=prepare,

@@ -160,8 +160,14 @@ def report() -> None:
             if (WORK / name).is_dir()
         },
     }
-    write_text_atomically(RESULTS / "optimize.json", json.dumps(found, indent=1) + "\n")
-    write_text_atomically(RESULTS / "optimize.md", table(found))
+    missing = {
+        name: left
+        for name, network in networks.NETWORKS.items()
+        if (left := [part for part in network.parts if part not in found["networks"].get(name, {})])
+    }
+    text = json.dumps(found, indent=1).replace(f"{HERE.parent}/", "")
+    write_text_atomically(RESULTS / "optimize.json", text + "\n")
+    write_text_atomically(RESULTS / "optimize.md", table(found, missing))
 
 
 def train(job: Job) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 DASH = "–"
 
 
-def table(found: dict[str, Any]) -> str:
+def table(found: dict[str, Any], missing: dict[str, list[str]]) -> str:
     networks = found["networks"]
     parts = [part for one in networks.values() for part in one.values()]
     loads = [load for part in parts for load in part.get("load", ())]
@@ -28,8 +28,16 @@ def table(found: dict[str, Any]) -> str:
         *_grid(networks),
         *_broken(networks),
         *_full(networks),
+        *_missing(missing),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _missing(missing: dict[str, list[str]]) -> list[str]:
+    if not missing:
+        return []
+    lines = [f"- `{name}`: {', '.join(parts)}" for name, parts in missing.items()]
+    return ["## Not measured yet", "", *lines]
 
 
 def _budgets(networks: dict[str, Any]) -> list[str]:
@@ -117,6 +125,7 @@ def _grid(networks: dict[str, Any]) -> list[str]:
         "/ best |",
         "|---|---|---|---|---|---|---|",
     ]
+    rows: list[str] = []
     for name, one in networks.items():
         if "grid" not in one or "search" not in one:
             continue
@@ -132,11 +141,11 @@ def _grid(networks: dict[str, Any]) -> list[str]:
                 f"{contender['threads']}"
             )
             ratio = f"{1 / others[best]:.2f}"
-        lines.append(
+        rows.append(
             f"| `{name}` | {row['rows']} | {row['seconds']:.0f} | {one['search']['seconds']:.0f} | "
             f"{row['share_of_time']:.0%} | {shown} | {ratio} |"
         )
-    return [*lines, ""]
+    return [*lines, *rows, ""] if rows else []
 
 
 def _broken(networks: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from edgecnn.reporting import bundle, html
+from edgecnn.selection import Limits
 from tests.unit.reporting import factory
 
 EXECUTABLE = {"script", "iframe", "object", "embed", "link", "img", "base", "form", "svg"}
@@ -145,3 +146,13 @@ def test_a_folder_that_cannot_be_written_costs_only_the_cache(tmp_path, monkeypa
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert len(bundle.start()()) > 500_000
+
+
+def test_the_form_starts_from_every_limit_that_was_asked_for(results):
+    limits = Limits(drop=2.0, p50=10.0, peak_rss=50e6, size=2e6, objective="size")
+    text = html.render([results], limits)
+    for name, value in (("p50", "10.0"), ("peak_rss", "50.0"), ("size", "2000.0")):
+        (field,) = re.findall(rf'<input[^>]*name="{name}"[^>]*>', text)
+        assert f'value="{value}"' in field
+    assert '<option value="size" selected>' in text
+    assert 'name="p50" min="0" step="any" value=""' in html.render([results])
