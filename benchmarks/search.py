@@ -40,6 +40,7 @@ from edgecnn.benchmarking.protocol import resolve  # noqa: E402
 from edgecnn.benchmarking.session import benchmark  # noqa: E402
 from edgecnn.conversion.convert import convert_one  # noqa: E402
 from edgecnn.data.base import Dataset  # noqa: E402
+from edgecnn.embedded_manifest import load_artifact  # noqa: E402
 from edgecnn.proportions import paired_difference  # noqa: E402
 from edgecnn.ratios import paired  # noqa: E402
 from edgecnn.search.crew import Cluster  # noqa: E402
@@ -154,8 +155,8 @@ def compared(hand_made: Path, winner: Path, dataset: Dataset) -> Mapping[str, An
         data=dataset,
         passes=(),
     )
-    rows = {Path(row.artifact.name).name: row for row in results.measurements}
-    first, second = rows[hand_made.name], rows[winner.name]
+    rows = {row.artifact.sha256: row for row in results.measurements}  # names may be equal
+    first, second = rows[load_artifact(hand_made).sha256], rows[load_artifact(winner).sha256]
     ratio = paired(second.round_medians_ms, first.round_medians_ms)
     assert first.accuracy is not None
     assert second.accuracy is not None
