@@ -54,7 +54,7 @@ def _options(verb: click.Command, context: click.Context) -> Iterator[str]:
     sections: dict[str, list[tuple[str, str]]] = {title: [] for title in (*HEADINGS, OTHERS)}
     for param in verb.get_params(context):
         record = param.get_help_record(context) if isinstance(param, click.Option) else None
-        if record is not None and param.name != "help":
+        if record is not None and "--help" not in param.opts:
             sections[heading_of.get(param.name or "", OTHERS)].append(record)
     alone = sum(map(bool, sections.values())) == 1
     for title, records in sections.items():

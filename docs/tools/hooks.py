@@ -53,6 +53,7 @@ PASSAGES: Mapping[str, Callable[[], str]] = {
     "tasks": registries.tasks,
     "traps": traps.cards,
 }
+_SHORT_CODE = re.compile(r"<code>([^<]{1,24})</code>")
 _ASKED = re.compile(r"^<!-- generated: (\S+) -->$", re.MULTILINE)
 
 
@@ -64,6 +65,11 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
         )
         files.append(file)
     return files
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Short code in a line is not broken at its hyphens (`--force`)."""
+    return _SHORT_CODE.sub(r'<code class="short">\1</code>', html)
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

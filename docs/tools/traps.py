@@ -62,8 +62,8 @@ def _svg(inside: str) -> str:
 def _became(given: str, got: str) -> str:
     """Two boxes: what was given or claimed, and what it really is."""
     return _svg(
-        _box(6, "given", given) + "<path class='arrow' d='M112 42h12m-5-5l5 5-5 5'/>"
-        + _box(130, "got", got)
+        _box(3, "given", given) + "<path class='arrow' d='M114 42h11m-5-5l5 5-5 5'/>"
+        + _box(129, "got", got)
     )  # fmt: skip
 
 
@@ -71,13 +71,13 @@ def _box(left: int, kind: str, text: str) -> str:
     lines = _wrapped(text)
     top = 46 - 7 * (len(lines) - 1)
     words = "".join(
-        f"<text x='{left + 52}' y='{top + 14 * number}'>{escape(line, quote=False)}</text>"
+        f"<text x='{left + 54}' y='{top + 14 * number}'>{escape(line, quote=False)}</text>"
         for number, line in enumerate(lines)
     )
-    return f"<rect class='{kind}' x='{left}' y='12' width='104' height='60' rx='5'/>{words}"
+    return f"<rect class='{kind}' x='{left}' y='12' width='108' height='60' rx='5'/>{words}"
 
 
-def _wrapped(text: str, width: int = 17) -> list[str]:
+def _wrapped(text: str, width: int = 16) -> list[str]:
     lines = [""]
     for word in text.split():
         if len(lines[-1]) + len(word) + 1 > width and lines[-1]:

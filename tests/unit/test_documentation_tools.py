@@ -32,7 +32,7 @@ def test_words_fit_into_their_boxes():
         for text in (trap.get("given", ""), trap.get("got", "")):
             lines = traps._wrapped(text)
             assert len(lines) <= 3, text
-            assert max(map(len, lines)) <= 18, text
+            assert max(map(len, lines)) <= 16, text
 
 
 def test_a_shape_that_nobody_drew_is_named():
