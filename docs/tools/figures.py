@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
@@ -236,10 +237,14 @@ def results_list() -> str:
 
 
 def _linked(rows: Iterable[str]) -> Iterable[str]:
+    """Files of results as links; those that nobody has measured yet as plain names."""
+
+    def there(match: re.Match[str]) -> str:
+        text, place = match[1].strip("`"), match[2]
+        if (ROOT / "benchmarks" / place).is_file():
+            return f"[{text.removeprefix('results/')}]({place})"
+        return f"{text.removeprefix('results/')} (not measured yet)"
+
     for row in rows:
-        head, _, place = row.rstrip("| ").rpartition("`results/")
-        name = place.rstrip("`")
-        if head and (RESULTS / name).is_file():
-            yield f"{head}[`{name}`](results/{name}) |"
-        else:
-            yield row
+        named = re.sub(r"`(results/[\w./-]+\.\w+)`", r"[\1](\1)", row)
+        yield re.sub(r"\[([^\]]+)\]\((results/[^)]+)\)", there, named)
