@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -223,8 +224,16 @@ def _prose(text: str) -> str:
             lines.append("")
         table = spaced
         plain = line.startswith("    ") or spaced
-        lines.append(f"    {line.strip()}" if plain else line.replace("<", "&lt;"))
+        lines.append(f"    {line.strip()}" if plain else _unmarked(line))
     return "\n".join(lines).strip()
+
+
+def _unmarked(line: str) -> str:
+    """A line in which only code between backticks is markup."""
+    parts = re.split(r"(`[^`]*`)", line)
+    return "".join(
+        part if part.startswith("`") else re.sub(r"([*<>])", r"\\\1", part) for part in parts
+    )
 
 
 def _codes(names: object) -> str:

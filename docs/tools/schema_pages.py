@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -34,7 +35,7 @@ def manifest() -> str:
     parts = []
     for kind in (Manifest, TensorSpec):
         rows = [f"| `{field.name}` | {_plain(str(field.type))} |" for field in fields(kind)]
-        head = f"### {kind.__name__}\n\n{kind.__doc__}\n\n| key | type |\n|---|---|\n"
+        head = f"### {kind.__name__}\n\n{inspect.getdoc(kind)}\n\n| key | type |\n|---|---|\n"
         parts.append(head + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
@@ -61,7 +62,7 @@ def _type(value: Mapping[str, Any]) -> str:
     if "anyOf" in value:
         return " or ".join(dict.fromkeys(map(_type, value["anyOf"])))
     if "enum" in value:
-        return ", ".join(f"`{choice}`" for choice in value["enum"])
+        return ", ".join(f"`{choice}`" if choice else '`""`' for choice in value["enum"])
     if value.get("type") == "array":
         inner = value.get("items") or next(iter(value.get("prefixItems", ())), None)
         return f"list of {_type(inner)}" if inner else "list"
