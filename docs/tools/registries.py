@@ -232,7 +232,8 @@ def _unmarked(line: str) -> str:
     """A line in which only code between backticks is markup."""
     parts = re.split(r"(`[^`]*`)", line)
     return "".join(
-        part if part.startswith("`") else re.sub(r"([*<>])", r"\\\1", part) for part in parts
+        part if part.startswith("`") else part.replace("<", "&lt;").replace("*", "\\*")
+        for part in parts
     )
 
 

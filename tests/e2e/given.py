@@ -43,8 +43,8 @@ def keras_model(folder: Path) -> None:
 
     images(folder)
     train = data.load(f"folder:{folder / 'images'}")["train"]
-    shutil.rmtree(folder / "images")
     samples = np.stack([np.asarray(sample) for sample in train.samples]).astype(np.float32)
+    shutil.rmtree(folder / "images")  # samples are read when they are asked for
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
