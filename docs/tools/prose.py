@@ -1,9 +1,10 @@
 """Plain English: phrases of this project's past that a stranger stumbles over, and what to write.
 
     python -m docs.tools.prose [FILE …]        exit code 1 when something is found
+    python -m docs.tools.prose --commands      the help texts of every command instead
 
-README, CONTRIBUTING, demos and docs are checked, and the help texts of every command. Code between
-backticks and in blocks is left out. The list is `style.toml`.
+README, CONTRIBUTING, demos and docs are checked. Code between backticks and in blocks is left
+out. The list is `style.toml`.
 """
 
 from __future__ import annotations
@@ -80,10 +81,11 @@ def help_texts() -> Iterator[tuple[str, str]]:
 
 def main(arguments: Sequence[str]) -> int:
     """Print what is found; 1 when there is something."""
-    paths = [Path(name) for name in arguments] or documents()
-    texts = [(str(path), path.read_text(encoding="utf-8")) for path in paths]
-    if not arguments:
-        texts += help_texts()
+    if list(arguments) == ["--commands"]:
+        texts = list(help_texts())
+    else:
+        paths = [Path(name) for name in arguments] or documents()
+        texts = [(str(path), path.read_text(encoding="utf-8")) for path in paths]
     found = [finding for place, text in texts for finding in check(text, place)]
     print("\n".join(map(str, found)) or f"{len(texts)} texts are plain")
     return 1 if found else 0

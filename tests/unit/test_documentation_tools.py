@@ -64,6 +64,13 @@ def test_the_documentation_is_plain():
     assert found == [], "\n".join(map(str, found))
 
 
+def test_american_words_that_look_british_are_left_alone():
+    text = "An optimistic analysis of the cancellation of an organism, modeled in color."
+    assert list(prose.check(text, "page.md")) == []
+    for word in ("optimise", "analysed", "cancelled", "organisation", "colour", "Normalising"):
+        assert len(list(prose.check(f"It is {word}.", "page.md"))) == 1, word
+
+
 def test_rules_are_expressions_that_find_something():
     for pattern, instead in prose.rules():
         assert instead
