@@ -29,9 +29,11 @@ from typing import Any
 import numpy as np
 
 from edgecnn.data import load
-from edgecnn.data.boxes.base import BoxDataset, BoxedFile, split_in_blocks
+from edgecnn.data.boxes.base import BoxedFile, split_in_blocks
+from edgecnn.data.boxes.coco import load_coco
 from edgecnn.data.seen import seen_samples
 from edgecnn.detection.detections import Detections
+from edgecnn.detection.nms import iou
 from edgecnn.evaluation.detection import evaluate_detections
 from edgecnn.files import write_text_atomically
 from edgecnn.manifest import Manifest
@@ -51,6 +53,7 @@ SOURCES = (
 )
 FAR = "far_validation"
 LOWEST_SCORE = 0.01
+THRESHOLDS = np.arange(0.30, 0.96, 0.05)
 BLOCK, EVERY, OFFSET = 40, 5, 2
 """What the first weights were held out of."""
 
@@ -65,15 +68,16 @@ class Part:
 
 
 def unseen(folder: Path, manifest: Manifest) -> Part:
-    dataset: Any = load(f"coco:{folder}")
-    files = dataset["test"].files
     known = manifest.data.get("sha256")
     if isinstance(known, Mapping):  # of the first weights: a digest a source, of its kept blocks
-        whole = BoxDataset(folder.name, files)
+        whole = load_coco(folder)
+        files = whole.files
         kept, held = split_in_blocks(whole, block=BLOCK, every=EVERY, offset=OFFSET)
         if known.get(folder.name) == kept.sha256:
             return Part(held.files, len(kept), len(files))
         return Part(files, 0, len(files))
+    dataset: Any = load(f"coco:{folder}")
+    files = dataset["test"].files
     seen = seen_samples(manifest, dataset, "test")
     if seen is None:
         return Part(files, 0, len(files))
@@ -117,7 +121,26 @@ def scored(
                 "recall_large", "precision",
             )
         }  # fmt: skip
+    row["thresholds"] = [_at(files, found, float(score)) for score in THRESHOLDS]
     return row
+
+
+def _at(
+    files: Sequence[BoxedFile], found: Sequence[Detections], min_score: float
+) -> dict[str, float | None]:
+    """What a threshold does: photos with a false alarm in 100, and recall at an IoU of 0.5."""
+    alarms, hits = [], []
+    for file, each in zip(files, found, strict=True):
+        shown = each.at_least(min_score)
+        if len(file.boxes):
+            hits += (iou(file.boxes, shown.xyxy).max(axis=1, initial=0) >= 0.5).tolist()
+        elif not len(file.ignored):
+            alarms.append(bool(len(shown)))
+    return {
+        "min_score": round(min_score, 2),
+        "alarms": 100 * float(np.mean(alarms)) if alarms else None,
+        "recall": float(np.mean(hits)) if hits else None,
+    }
 
 
 def measured(model: str, side: int | None, data: Path, sources: Sequence[str]) -> dict[str, Any]:

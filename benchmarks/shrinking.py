@@ -26,6 +26,7 @@ from edgecnn.vision.reduced import reduction
 from edgecnn.vision.shrink import fit
 
 REPORT = Path(__file__).parent / "results" / "shrinking.json"
+PHOTOS = REPORT.with_name("reduced_photos.json")
 FRAMES = ((720, 1280), (1080, 1920))
 SIDES = (512, 768)
 TURNS = 40
@@ -94,7 +95,7 @@ def _image(content: Any, flag: int) -> Any:
 
 def main() -> None:
     cv2.setNumThreads(1)
-    rows: list[dict[str, Any]] = []
+    rows = []
     for height, width in FRAMES:
         frame = SyntheticScenes(3, 1, height, width)[0].picture
         for side in SIDES:
@@ -102,10 +103,10 @@ def main() -> None:
             row |= measured(frame, round(height * side / width), side)
             rows.append(row)
             print(json.dumps(row))
-    for side in SIDES:
-        rows.append(decoded(side))
-        print(json.dumps(rows[-1]))
     REPORT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    photos = [decoded(side) for side in SIDES]
+    PHOTOS.write_text(json.dumps(photos, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(photos, indent=1))
 
 
 if __name__ == "__main__":
