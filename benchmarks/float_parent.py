@@ -1,6 +1,8 @@
 """Give a shipped int8 detector a float network back, to train it on from.
 
-    python benchmarks/float_parent.py stop_sign_nano --data coco:SET,SET --out runs/nano_start.keras
+    python benchmarks/float_parent.py stop_sign_nano --photos 48 \
+        --data coco:../shared/data/stop_signs/rf_stopsigns210 \
+        --out edgecnn/assets/stop_sign_nano.keras
 
 The float weights of the first `stop_sign_nano` were not kept. Its int8 ONNX file has a kernel and a
 bias a convolution, with batch normalization folded in; dequantized they are within half a step
@@ -12,6 +14,8 @@ the network computes what the file computes, and batch statistics do not upset i
 from __future__ import annotations
 
 import argparse
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +25,11 @@ import numpy.typing as npt
 from edgecnn import models
 from edgecnn.conversion.verify import load_session
 from edgecnn.data import load
+from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.keras_files import import_keras
+from edgecnn.manifest import Artifact, TensorSpec, write_manifest
+from edgecnn.models.stop_sign import STRIDE
 from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.vision.detector import ASSETS
 
@@ -82,6 +89,41 @@ def give_back(model: Any, layers: dict[str, tuple[Floats, Floats]], images: Floa
         norm.set_weights([np.sqrt(variance + norm.epsilon), mean + bias, mean, variance])
 
 
+def keep(source: Path, target: Path, file: Path) -> Artifact:
+    """Compress the `.keras` file, as those that ship are, and say in its manifest what it is."""
+    quantized = load_artifact(file)
+    about = quantized.manifest
+    assert isinstance(about.preprocessing, LetterboxPreprocessing)
+    side = about.preprocessing.height
+    cells = side // STRIDE
+    pack(source, target)
+    return write_manifest(
+        target,
+        replace(
+            about,
+            recipe="float32",
+            inputs=(TensorSpec("input", (None, side, side, 3), "float32", "NHWC"),),
+            outputs=tuple(
+                TensorSpec(name, (None, cells, cells, channels), "float32", "NHWC")
+                for name, channels in (("heat", 1), ("box", 4))
+            ),
+            parent_sha256=None,
+            conversion={"given_back_from": {"file": file.name, "sha256": quantized.sha256}},
+        ),
+    )
+
+
+def pack(source: Path, target: Path) -> None:
+    """Copy a `.keras` archive compressed: Keras stores its members as they are."""
+    with (
+        atomic_path(target) as temporary,
+        zipfile.ZipFile(source) as loose,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed,
+    ):
+        for member in loose.infolist():
+            packed.writestr(member.filename, loose.read(member.filename))
+
+
 def compare(model: Any, file: Path, images: Floats) -> None:
     """Print how far the outputs are from the file's."""
     session = load_session(file)
@@ -110,6 +152,7 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(options.out) as temporary:
         model.save(temporary)
+    keep(options.out, options.out, file)
 
 
 if __name__ == "__main__":

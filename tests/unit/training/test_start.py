@@ -61,9 +61,10 @@ def test_weights_of_another_network_are_refused_with_the_layer_that_differs(othe
     assert refused.value.hint
 
 
-def test_a_shipped_detector_is_known_by_its_name():
-    start = read_start("stop_sign_small")
-    assert start.layers["heat"][0].shape == (1, 1, 32, 1)
+@pytest.mark.parametrize(("name", "channels"), [("stop_sign_small", 32), ("stop_sign_nano", 20)])
+def test_a_shipped_detector_is_known_by_its_name(name, channels):
+    start = read_start(name)
+    assert start.layers["heat"][0].shape == (1, 1, channels, 1)
 
 
 @pytest.mark.parametrize(
