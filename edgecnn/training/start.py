@@ -13,12 +13,11 @@ import numpy.typing as npt
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.keras_files import load_keras
+from edgecnn.places import ASSETS
 from edgecnn.registry import unknown_name
 
 if TYPE_CHECKING:
     import keras
-
-ASSETS = Path(__file__).parent.parent / "assets"
 
 Weights = list[npt.NDArray[Any]]
 
