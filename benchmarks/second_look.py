@@ -25,7 +25,7 @@ from edgecnn.evaluation.detection import evaluate_detections
 from edgecnn.files import write_text_atomically
 from edgecnn.registry import require
 from edgecnn.vision import load_detector
-from edgecnn.vision.second_look import WINDOW, SecondLook
+from edgecnn.vision.second_look import load_second_look
 
 LOWEST = 0.01
 WAYS: dict[str, tuple[tuple[int, bool], ...]] = {
@@ -35,10 +35,8 @@ WAYS: dict[str, tuple[tuple[int, bool], ...]] = {
 
 
 def opened(model: str, side: int, second: bool) -> Callable[[Any], Any]:
-    first = load_detector(model, input_size=(side, side))
-    if not second:
-        return first
-    return SecondLook(first, load_detector(model, input_size=(WINDOW, WINDOW)))
+    load: Callable[..., Any] = load_second_look if second else load_detector
+    return load(model, input_size=(side, side))  # type: ignore[no-any-return]
 
 
 def measured(model: str, folders: list[Path]) -> list[dict[str, Any]]:

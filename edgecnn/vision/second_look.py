@@ -2,12 +2,15 @@
 
 A large input finds far signs and costs its square. Most of a frame holds nothing that looks like a
 sign from afar, though: so a frame is looked at as a whole in a small input, and what may be a small
-sign there is cut out of the frame in its own pixels and looked at again, in a smaller input still.
+sign there is cut out of the frame in its own pixels and looked at again, in a smaller input still
+(`benchmarks/second_look.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +20,7 @@ from edgecnn.detection.nms import suppress_by_class
 from edgecnn.errors import InputError
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.runtimes.base import Session
-from edgecnn.vision.detector import Detector
+from edgecnn.vision.detector import Detector, load_detector
 from edgecnn.vision.frames import Picture
 
 DOUBT = 0.1
@@ -123,6 +126,22 @@ class SecondLook:
             outside |= (rest[:, 2:] > (left + wide, top + high)).any(axis=1)
             waiting = rest[outside]
         return windows
+
+
+def load_second_look(
+    model: str | Path = "stop_sign_small",
+    *,
+    input_size: tuple[int, int] | None = None,
+    **options: Any,
+) -> SecondLook:
+    """Load a detector for the whole frame and for windows of it; `options` are `load_detector`'s.
+
+    Raises as `load_detector`, and InputError for a model that has one input size alone.
+    """
+    return SecondLook(
+        load_detector(model, input_size=input_size, **options),
+        load_detector(model, input_size=(WINDOW, WINDOW), **options),
+    )
 
 
 def _at(detector: Detector, image: Picture, min_score: float) -> Detections:
