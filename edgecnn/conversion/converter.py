@@ -72,7 +72,7 @@ class Converter:
         existing = self.look_for(target)
         plan = self._job.plan(target)
         if plan is None:
-            outcome = without_data(target)
+            outcome = without_data(target, self.source.objection(target))
         elif existing is not None:
             outcome = ConversionOutcome(target, "reused", existing)
         elif problem := self._job.calibration_problem(target):

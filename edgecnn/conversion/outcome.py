@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgecnn.conversion.targets import Target
+from edgecnn.errors import EdgeCNNError, UnsupportedError
 from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import Fed
 from edgecnn.results import Parity
@@ -62,7 +63,13 @@ def uncalibrated(target: Target, problem: str) -> ConversionOutcome:
     )
 
 
-def without_data(target: Target) -> ConversionOutcome:
+def without_data(target: Target, objection: EdgeCNNError | None) -> ConversionOutcome:
+    """That data are missing, unless with them the target could not be made either."""
+    if objection is not None:
+        status: Status = "unsupported" if isinstance(objection, UnsupportedError) else "failed"
+        return ConversionOutcome(
+            target, status, error=objection.message, hint=objection.hint or None
+        )
     return ConversionOutcome(
         target,
         "failed",

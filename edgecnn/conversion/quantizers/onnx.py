@@ -6,7 +6,7 @@ all three; dynamic_int8 on the first two, since OpenCV has no DynamicQuantizeLin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ Ranges = Mapping[str, spans.Bounds]
 """Tensor name → (smallest, largest)."""
 
 LEAST_OPSET = 13
+_ENDLESS = -1e30
 
 _TOOL = "onnxruntime"
 _HINT = "onnx:float32 keeps every operator as it is"
@@ -267,9 +268,76 @@ def prepared(float_path: Path) -> Iterator[Path]:
         quant_pre_process(float_path, path, skip_symbolic_shape=True)
         _raise_opset(path)
         model = onnx.load(str(path))
-        if _name_nodes(model.graph):
+        changed = pools_with_own_pads(model.graph)
+        if _name_nodes(model.graph) or changed:
             onnx.save(model, str(path))
         yield path
+
+
+def pools_with_own_pads(graph: Any) -> bool:
+    """Put padding with the lowest float into the max pooling behind it, which pads so by itself;
+    whether there was any.
+
+    The range of such a padded tensor would leave one level for all of its values.
+    """
+    from onnx import helper, numpy_helper
+
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    takers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            takers.setdefault(name, []).append(node)
+    outputs = {value.name for value in graph.output}
+    folded = []
+    for pad in graph.node:
+        pads = _spatial_pads(pad, constants)
+        behind = takers.get(pad.output[0], [])
+        if pads is None or pad.output[0] in outputs:
+            continue
+        if not behind or not all(_takes(node, pads) for node in behind):
+            continue
+        for pool in behind:
+            kept = [each for each in pool.attribute if each.name not in ("pads", "auto_pad")]
+            del pool.attribute[:]
+            pool.attribute.extend([*kept, helper.make_attribute("pads", pads)])
+            pool.input[0] = pad.input[0]
+        folded.append(pad)
+    for pad in folded:
+        graph.node.remove(pad)
+    return bool(folded)
+
+
+def _spatial_pads(node: Any, constants: Mapping[str, Any]) -> list[int] | None:
+    """The begins and ends of a padding with the lowest float along the axes of an image."""
+    if node.op_type != "Pad" or len(node.input) < 3 or len(node.input) > 3:
+        return None
+    if any(each.name == "mode" and each.s != b"constant" for each in node.attribute):
+        return None
+    pads, value = (constants.get(name) for name in node.input[1:3])
+    if pads is None or value is None or not value.size or float(value.ravel()[0]) > _ENDLESS:
+        return None
+    begins, ends = (part.tolist() for part in (pads[: len(pads) // 2], pads[len(pads) // 2 :]))
+    whole = [int(each) for each in (*begins[:2], *ends[:2])]
+    if any(whole) or min((*begins, *ends), default=0) < 0:
+        return None
+    return [int(each) for each in (*begins[2:], *ends[2:])]
+
+
+def _takes(node: Any, pads: Sequence[int]) -> bool:
+    """Whether a node is max pooling of one output without padding of its own, whose windows reach
+    beyond these pads.
+    """
+    known = {each.name: each for each in node.attribute}
+    kernel = list(known["kernel_shape"].ints) if "kernel_shape" in known else []
+    return (
+        node.op_type == "MaxPool"
+        and len(node.output) == 1
+        and len(pads) == 2 * len(kernel)
+        and all(pad < size for pad, size in zip(pads, 2 * kernel, strict=True))
+        and not any(known["pads"].ints if "pads" in known else ())
+        and (known["auto_pad"].s if "auto_pad" in known else b"NOTSET") in (b"NOTSET", b"VALID")
+        and not (known["ceil_mode"].i if "ceil_mode" in known else 0)
+    )
 
 
 def _name_nodes(graph: Any) -> bool:

@@ -36,6 +36,8 @@ _WITHOUT_INTEGER_KERNEL = {
 }
 """What LiteRT 2.3 computes in float32 alone, and litert-quantizer 0.11 leaves as it is."""
 
+_PADS = ("PAD", "PADV2")
+_ENDLESS = -1e30
 _LOOPS = ("WHILE", "STABLEHLO_WHILE")
 
 _LARGEST_OLD_CODE = 127
@@ -123,7 +125,24 @@ def activation_ranges(float_path: Path, samples: Iterable[Sample]) -> Ranges:
         for feed in feeds(float_path, samples):
             calibration.calibrate({SIGNATURE: [feed]}, recipes)
         ranges: Ranges = calibration.get_model_qsvs()
-        return ranges
+        return without_endless_pads(operators_in(float_path), ranges)
+
+
+def without_endless_pads(operators: Sequence[Operator], ranges: Ranges) -> Ranges:
+    """The ranges with those of padded tensors as their inputs', where the padding is the lowest
+    number that there is.
+
+    Max pooling with padding is written so (PADV2 with −3.4e38): a range from there leaves one level
+    for all values. The lowest integer of the input's range is never above a value either.
+    """
+    found = dict(ranges)
+    for operator in operators:
+        if operator.kind not in _PADS or not operator.inputs:
+            continue
+        given, made = operator.inputs[0], operator.name
+        if given in found and made in found and np.min(found[made]["min"]) < _ENDLESS:
+            found[made] = {key: np.array(value) for key, value in found[given].items()}
+    return found
 
 
 def calibrated(

@@ -11,6 +11,7 @@ from edgecnn.formats.check import check_model_path
 from edgecnn.formats.contents import identify
 from edgecnn.models import applications
 from edgecnn.places import ASSETS
+from edgecnn.registry import unknown_name
 
 _HEAD = 4096
 _SHIPPED = (".keras", "_float32.onnx", "_static_int8.onnx")
@@ -55,11 +56,19 @@ def located(given: Path | str) -> Path | str:
     return next((path for path in files if path.is_file()), given)
 
 
+def _shipped_names() -> list[str]:
+    """Detectors that ship with edgecnn."""
+    found = {
+        path.name.removesuffix(ending) for ending in _SHIPPED for path in ASSETS.glob(f"*{ending}")
+    }
+    return sorted(found)
+
+
 def _nothing_there(given: str, options: OpenOptions) -> InputError:
     """For a name that is neither a file nor a network."""
     looks_like_a_name = options.weights is not None or not (Path(given).suffix or "/" in given)
     if looks_like_a_name:
-        error = applications.unknown(given)
+        error = unknown_name("model", given, [*_shipped_names(), *applications.APPLICATIONS])
         return InputError(f"no such file, and {error.message}", hint=error.hint)
     return InputError(f"no such file: {given}")
 

@@ -28,8 +28,8 @@ CLASS_NAMES = "class_names"
 NAMED = 6
 """Arrays that are listed."""
 _EXPECTED = (
-    "an .npz with an array (samples, …) for each input of the model, under its name; or a folder "
-    "with one such .npy for each, or with an .npz for each sample"
+    "an .npz of arrays (samples, …), one for each input of the model under its name; or a folder "
+    "of such .npy files, or of an .npz for each sample"
 )
 _SPLIT_NAMES = {
     "train": ("train", "training", "calibration"),

@@ -14,7 +14,7 @@ from edgecnn.conversion.onnx_dequantization import dequantize
 from edgecnn.conversion.quantizers.onnx import quantize_onnx
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.verify import load_session
-from edgecnn.errors import UnsupportedError
+from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.recipes import recipe_in
 from edgecnn.places import ASSETS
@@ -102,6 +102,18 @@ def test_another_quantization_is_still_refused(quantized: Path, tmp_path: Path):
     assert outcome.status == "unsupported"
     assert "holds static_int8 already" in outcome.error
     assert "onnx:float32" in outcome.hint
+
+
+def test_data_are_not_asked_for_what_they_would_not_make(quantized: Path, tmp_path: Path):
+    (outcome,) = convert(quantized, "onnx:static_int8", out=tmp_path, samples=4)
+    assert outcome.status == "unsupported"
+    assert "holds static_int8 already" in outcome.error
+
+
+def test_a_name_that_is_nearly_a_shipped_detector_is_offered(tmp_path: Path):
+    with pytest.raises(InputError, match="unknown model 'stop_sign_nan'") as caught:
+        convert("stop_sign_nan", "onnx:float32", out=tmp_path)
+    assert "'stop_sign_nano'" in caught.value.hint
 
 
 def test_operators_that_compute_with_integers_are_named():

@@ -167,3 +167,26 @@ def test_the_operators_known_to_the_onnx_converter_are_those_it_registers():
         if name.startswith("TFL_")
     }
     assert registered == KNOWN | {"MATMUL"}  # which no TFLite file holds
+
+
+def test_max_pooling_with_padding_leaves_int8_its_levels(tmp_path: Path, data: Dataset):
+    """Others write it as padding with the lowest float: a range with one level for the rest."""
+    import tensorflow as tf
+
+    kernel = np.random.default_rng(0).normal(0, 0.3 / 255, (3, 3, 3, 4)).astype(np.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec((1, foreign.SIZE, foreign.SIZE, 3), name="pixels")])
+    def net(pixels):
+        maps = tf.nn.conv2d(pixels, kernel, 1, "SAME")
+        padded = tf.pad(maps, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=-3.4028235e38)
+        return {"most": tf.nn.max_pool2d(padded, 3, 2, "VALID")}
+
+    path = tmp_path / "pooled.tflite"
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([net.get_concrete_function()])
+    path.write_bytes(converter.convert())
+    (outcome,) = convert(
+        path, "tflite:static_int8", calibration=data, out=tmp_path / "art", preprocessing="raw",
+        samples=16,
+    )  # fmt: skip
+    assert outcome.artifact is not None, outcome.error
+    assert outcome.parity.snr_db > 25
