@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgecnn.errors import InputError
+from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import read_json_file, write_text_atomically
 from edgecnn.formats.check import check_model_path, digest_of, model_files, sha256_of
 from edgecnn.formats.kinds import format_of
@@ -168,13 +168,27 @@ def sidecar_path(model_path: Path) -> Path:
 
 
 def without_sidecars(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """The paths without the manifests that lie next to model files: `art/*` means the models."""
-    return tuple(
+    """The paths without the manifests that lie next to model files, and without the further files
+    of a model that is named (weights of ncnn and ONNX): `art/*` means the models.
+    """
+    kept = [
         path
         for path in paths
         if not path.name.endswith(_SIDECAR)
         or not path.with_name(path.name.removesuffix(_SIDECAR)).exists()
-    )
+    ]
+    if len(kept) < 2:
+        return tuple(kept)
+    further = {other.resolve() for path in kept for other in _further_files(path)}
+    return tuple(path for path in kept if path.resolve() not in further)
+
+
+def _further_files(path: Path) -> tuple[Path, ...]:
+    """The files of a model beside its first; none of what cannot be read."""
+    try:
+        return model_files(path)[1:]
+    except EdgeCNNError:  # whoever opens it says what is wrong
+        return ()
 
 
 def write_manifest(model_path: Path, manifest: Manifest) -> Artifact:

@@ -102,3 +102,13 @@ def test_manifests_next_to_their_models_are_left_out_of_a_glob(tmp_path):
         path.touch()
     kept = [path.name for path in without_sidecars(paths)]
     assert kept == ["a.tflite", "alone.onnx.manifest.json", "notes.json"]
+
+
+def test_the_weights_of_a_model_that_is_named_are_no_model_of_their_own(tmp_path: Path):
+    graph = "7767517\n2 2\nInput in 0 1 x 0=4\nReLU r 1 1 x y\n"
+    (tmp_path / "net.ncnn.param").write_text(graph)
+    (tmp_path / "net.ncnn.bin").write_bytes(b"")
+    (tmp_path / "other.bin").write_bytes(b"")
+    names = ("net.ncnn.bin", "net.ncnn.param", "other.bin")
+    kept = [path.name for path in without_sidecars([tmp_path / name for name in names])]
+    assert kept == ["net.ncnn.param", "other.bin"]
