@@ -137,7 +137,8 @@ def load(
     count = sum(map(len, apart.values()))
     if count < FEWEST:
         raise InputError(
-            f"{place}: {count} pairs, expected at least {FEWEST}", hint=f"expected {_EXPECTED}"
+            f"{place}: {count} {'pair' if count == 1 else 'pairs'}, expected at least {FEWEST}",
+            hint=f"expected {_EXPECTED}",
         )
     splits = _carved(apart, seed)
     texts = [text for pair in splits["train"] for text in pair[:2]]
