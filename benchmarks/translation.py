@@ -1,12 +1,14 @@
 """How well and how fast a convolutional translator translates, float and quantized.
 
 python benchmarks/translation.py train --data pairs:../shared/data/fra_eng [--part 0.25]
+python benchmarks/translation.py cost --data pairs:../shared/data/fra_eng
 python benchmarks/translation.py quality --data pairs:../shared/data/fra_eng
 python benchmarks/translation.py latency --data pairs:../shared/data/fra_eng --sentences 30
     →   benchmarks/results/translation.json and translation.md
 
 `train` trains `convs2s` (a killed training resumes), with --part on a part of the training pairs,
-chosen by seed: what more data would give. `quality` converts the model to every target and lets
+chosen by seed: what more data would give. `cost` is the processor time of a training, from a few of
+its steps. `quality` converts the model to every target and lets
 each file answer the whole test split, greedily and with a beam of 5, in the reference runtime of
 its format; BLEU has a bootstrap interval and the paired test against the Keras parent. Answers lie
 in runs/translation/answers, so that a killed one resumes. `latency` is the median over sentences,
@@ -44,6 +46,8 @@ from edgecnn.runtimes import reference_runtime
 from edgecnn.runtimes.sequences import SequenceSession
 from edgecnn.sequences.search import Decoding, padded
 from edgecnn.training import train
+from edgecnn.training.recipe import recipe_for
+from edgecnn.training.sequences import SequenceSubject
 
 RESULTS = Path(__file__).parent / "results"
 TARGETS = (
@@ -51,12 +55,14 @@ TARGETS = (
     "onnx:float32", "onnx:float16", "onnx:dynamic_int8", "onnx:static_int8",
 )  # fmt: skip
 BEAMS = (1, 5)
-WARMUP = 3
+WARMUP = 5
+COST_STEPS = 12
+"""Batches are as long as their sentences; a dozen come near the mean."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", choices=("train", "quality", "latency"))
+    parser.add_argument("what", choices=("train", "cost", "quality", "latency"))
     parser.add_argument("--data", required=True, help="as edgecnn --data takes it")
     parser.add_argument("--model", type=Path, default=Path("runs/translation/convs2s.keras"))
     parser.add_argument("--epochs", type=int)
@@ -70,6 +76,9 @@ def main() -> None:
     assert isinstance(dataset, Pairs)
     if options.what == "train":
         _train(dataset, options)
+        return
+    if options.what == "cost":
+        _cost(dataset, options.mixed_precision or "off")
         return
     parent = load_artifact(options.model)
     document = _document(dataset, parent)
@@ -111,6 +120,7 @@ def _document(dataset: Pairs, parent: Artifact) -> dict[str, Any]:
         "history": parent.manifest.training.get("history", {}),
         "metrics": dict(parent.manifest.metrics),
         "by_data": known.get("by_data", []),
+        "cost": known.get("cost", []),
         "rows": [],
         "note": "",
     }
@@ -150,6 +160,30 @@ def _train(dataset: Pairs, options: argparse.Namespace) -> None:
     document = json.loads(results.read_text(encoding="utf-8"))
     others = [one for one in document["by_data"] if one["pairs"] != entry["pairs"]]
     document["by_data"] = sorted([*others, entry], key=lambda one: int(one["pairs"]))
+    _write(document)
+
+
+def _cost(dataset: Pairs, precision: str) -> None:
+    """Processor seconds of a step (all threads together) and of all steps of the recipe."""
+    recipe = recipe_for("convs2s", mixed_precision=precision, mirror=False)
+    subject = SequenceSubject("convs2s", dataset)
+    model = subject.build(seed=0, precision=precision)
+    subject.prepare(recipe, seed=0, devices=1)
+    subject.compile(model, epochs=recipe.epochs or 1)
+    batches = subject.training(model, epoch=0, first=0)
+    spent = []
+    for number in range(WARMUP + COST_STEPS):
+        before = time.process_time()
+        model.train_on_batch(*batches[number])
+        spent.append(time.process_time() - before)
+    step = statistics.fmean(spent[WARMUP:])
+    steps = subject.steps() * (recipe.epochs or 1)
+    entry = {"precision": precision, "processor_s_a_step": step, "steps": steps}
+    entry["processor_minutes"] = step * steps / 60
+    print(json.dumps(entry))
+    document = json.loads((RESULTS / "translation.json").read_text(encoding="utf-8"))
+    others = [one for one in document.get("cost", []) if one["precision"] != precision]
+    document["cost"] = [*others, entry]
     _write(document)
 
 
@@ -313,6 +347,11 @@ def _table(document: dict[str, Any]) -> str:
             f"| {row['file']} | {row['runtime']} | {row['beam']} | {bleu} | {drop} | {chrf} | "
             f"{same} | {' | '.join(times)} | {row['bytes'] / 1e6:.1f} MB |"
         )
+    lines += [
+        f"\nTraining ({each['steps']:,} steps, mixed precision {each['precision']}) takes "
+        f"{each['processor_minutes']:.0f} minutes of processor time."
+        for each in document.get("cost", [])
+    ]
     lines += [
         f"\n{each['pairs']:,} training pairs: BLEU {each['bleu_greedy']:.1f} greedy after "
         f"{each['epochs']} epochs."
