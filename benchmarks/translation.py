@@ -215,12 +215,13 @@ def _quality(
     for path in places:
         for beam in BEAMS:
             outputs = _answers(path, beam, sources)
-            accuracy = scorer.accuracy(outputs)
-            if path == places[0]:
-                reference[beam] = outputs
-            else:
-                accuracy = scorer.with_parent(accuracy, outputs, reference[beam])
+            reference.setdefault(beam, outputs)
             row = _row(document, path, beam)
+            if "bleu" in row:
+                continue
+            accuracy = scorer.accuracy(outputs)
+            if path != places[0]:
+                accuracy = scorer.with_parent(accuracy, outputs, reference[beam])
             row |= {
                 "bleu": 100 * accuracy.value,
                 "bleu_ci95": [100 * each for each in accuracy.ci95 or ()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -27,6 +28,8 @@ def import_keras() -> ModuleType:
     keep_keras_at_home()
     # 3 hides "failed call to cuInit", an error line on every machine without an NVIDIA card.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Its Python part warns of functions that are traced for another batch size.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         with without_native_log():
             return require("keras", "train")
