@@ -337,7 +337,8 @@ def _table(document: dict[str, Any]) -> str:
             bleu, chrf = f"{row['bleu']:.1f} ({low:.1f}–{high:.1f})", f"{row['chrf']:.1f}"
             same = f"{row['same_answers']:.1%}"
             if row["drop_ci95"]:
-                drop = f"{-row['drop_ci95'][1]:+.2f} … {-row['drop_ci95'][0]:+.2f}"
+                low, high = (0.0 - each for each in reversed(row["drop_ci95"]))
+                drop = f"{low:+.2f} … {high:+.2f}"
         times = ["–"] * 4
         if spent := row.get("latency"):
             times = [
