@@ -118,7 +118,7 @@ def _grid(networks: dict[str, Any]) -> list[str]:
         "## Against the exhaustive grid",
         "",
         "Every preset of both formats on every runtime. The fastest "
-        "three rows of the grid within the budget were measured again beside the choice, in "
+        "three rows of the grid within the budget were measured again with the choice, in "
         "alternating processes; the ratio is the choice's latency over the best of them.",
         "",
         "| network | rows | grid, s | optimize, s | share of the time | best of the grid | choice "

@@ -50,7 +50,7 @@ def command(
 ) -> None:
     """Pack ARTIFACT (.tflite, .onnx) with its preprocessing, its runtime's options and a runner.
 
-    On another machine `python3 -m NAME --install` and `python3 -m NAME picture.png` run it.
+    On another machine `python3 -m NAME --install` and `python3 -m NAME image.png` run it.
     """
     from edgecnn.cli.datasets import load_data
     from edgecnn.errors import InputError

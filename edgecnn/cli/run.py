@@ -52,7 +52,7 @@ def command(
     out: Path,
     force: bool,
 ) -> None:
-    """Train, convert, verify, benchmark and report, in one go, and say which file to ship.
+    """Train, convert, verify, benchmark, report, and say which file to ship.
 
     Run it again with the same --out to resume an interrupted run.
     """

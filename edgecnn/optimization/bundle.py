@@ -1,7 +1,7 @@
 """A model file as something that runs: the file, how it is fed, its runtime, and the evidence.
 
 A bundle is a Python package in a folder or a zip file. On a machine with Python, two commands run
-it: `python3 -m NAME --install` and `python3 -m NAME picture.png`.
+it: `python3 -m NAME --install` and `python3 -m NAME image.png`.
 """
 
 from __future__ import annotations
@@ -317,7 +317,7 @@ def _readme(name: str, artifact: Artifact, runtime: str) -> str:
 
 ```sh
 python3 -m {name} --install       # once: what it needs, into a folder here (needs pip)
-python3 -m {name} picture.png     # or a folder, a .npy file of a raw sample
+python3 -m {name} image.png     # or a folder, a .npy file of a raw sample
 python3 -m {name} --self-test     # compares with the outputs recorded when this was made
 ```
 

@@ -95,7 +95,7 @@ def _claimed(base: Outcome, timed: Sequence[Timed]) -> Outcome:
             *refused[:REFUSED_NAMED],
         ),
         ways_out=(
-            "edgecnn optimize mends what loses too much: AdaRound, single layers in float32",
+            "edgecnn optimize repairs what loses too much: AdaRound, single layers in float32",
         ),
     )
 

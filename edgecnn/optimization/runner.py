@@ -200,7 +200,7 @@ def _run(asked: argparse.Namespace, home: Path, runtime: type[Runtime]) -> int:
         print(f"self-test: {'FAILED' if wrong else 'passed'}, {count} samples")  # noqa: T201
         return 1 if wrong else 0
     if not asked.inputs:
-        raise InputError("nothing to run on", hint="give a picture, a folder, or --self-test")
+        raise InputError("nothing to run on", hint="give an image, a folder, or --self-test")
     for name, sample in _samples(asked.inputs, bundle, tensors=asked.tensors):
         outputs = bundle.session.run([sample[None]]) if asked.tensors else bundle.answer(sample)
         print(_line(name, bundle.described(outputs, sample), asked))  # noqa: T201
@@ -229,7 +229,7 @@ def _samples(inputs: Sequence[str], bundle: Bundle, *, tensors: bool) -> Iterato
             )
             if not inside:
                 raise InputError(
-                    f"{path}: no pictures in it",
+                    f"{path}: no images in it",
                     hint=f"known endings: {', '.join(sorted(IMAGE_ENDINGS))}",
                 )
             for each in inside:
@@ -308,9 +308,9 @@ def _boxes(
 
 def _parsed(arguments: Sequence[str], name: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog=f"python -m {name}", description="Run the model on pictures, folders or .npy files."
+        prog=f"python -m {name}", description="Run the model on images, folders or .npy files."
     )
-    parser.add_argument("inputs", nargs="*", help="pictures, folders of pictures, .npy, .wav, .txt")
+    parser.add_argument("inputs", nargs="*", help="images, folders of images, .npy, .wav, .txt")
     parser.add_argument("--install", action="store_true", help="install what it needs, here")
     parser.add_argument("--self-test", action="store_true", help="compare with recorded outputs")
     parser.add_argument("--info", action="store_true", help="say what was measured, and where")

@@ -179,7 +179,7 @@ class Search:
         good = [self.cost(each) for each in self.found.tried if self.keeps(each)]
         better = not good or self.cost(tried) * WORTH_MENDING < min(good)
         if not better:
-            self._say("skip", tried.name, "loses too much, and mended it would not be the best")
+            self._say("skip", tried.name, "loses too much, and repaired it would not be the best")
         return better and self.keeps(tried, drop=False)
 
     def cost(self, tried: Tried) -> float:

@@ -104,13 +104,13 @@ def sure(choice: Timed, others: Sequence[Timed]) -> str:
 def smaller(choice: Timed, others: Sequence[Timed]) -> Iterator[str]:
     """The smallest file that may as well be the fastest, where it is clearly smaller."""
     own = choice.tried.artifact.size_bytes
-    alike = [
+    close = [
         each
         for each in others
         if (each.chance_best or 0.0) >= MAY_BE_FASTEST
         and each.tried.artifact.size_bytes * CLEARLY < own
     ]
-    least = min(alike, key=lambda each: each.tried.artifact.size_bytes, default=None)
+    least = min(close, key=lambda each: each.tried.artifact.size_bytes, default=None)
     if least is not None:
         size = f"{least.tried.artifact.size_bytes / 1e3:,.0f} kB"
         draws = f"fastest in {least.chance_best or 0.0:.0%} of the draws"
@@ -210,7 +210,7 @@ def ways_out(tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
             best[key] = each
     for key, each in sorted(best.items(), key=lambda pair: pair[1].rough_ms or 0.0):
         assert each.drop is not None
-        kept = "keeps the budget" if each.drop.within(goal.max_drop) else "undecided"
+        kept = "keeps the budget" if each.drop.within(goal.max_drop) else "too few samples to say"
         kept = kept if each.drop.points <= goal.max_drop else "does not keep the budget"
         yield (
             f"{key} on {each.configuration}: {each.rough_ms:.3g} ms roughly, "
