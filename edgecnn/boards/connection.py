@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,8 +159,9 @@ async def execute(
             async with connection.create_process(
                 shlex.join(command), encoding=None, stdin=asyncssh.PIPE
             ) as process:
-                process.stdin.write(script.encode())
-                process.stdin.write_eof()
+                with suppress(BrokenPipeError):  # it ended without reading
+                    process.stdin.write(script.encode())
+                    process.stdin.write_eof()
                 out, err = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
                 await process.wait_closed()
                 code = process.exit_status
