@@ -239,8 +239,8 @@ def _find(model: str | Path, formats: tuple[str, ...]) -> list[Path]:
     if not found:
         raise InputError(
             f"{model} does not ship in a format this runtime reads ({', '.join(formats)})",
-            hint=f"edgecnn convert {model} --to {formats[0]}:float32 --out DIR makes a file "
-            "for --model",
+            hint=f"make a file that it reads: edgecnn convert {model} --to {formats[0]}:float32 "
+            "--out DIR",
         )
     return found
 
