@@ -100,16 +100,17 @@ def test_any_facts_are_taken_or_refused(name, value):
     [
         ({"python": [3, 9, 2]}, "has Python 3.9"),
         ({"free": 1e6}, "1 MB are free"),
-        ({"time": time.time() - 900}, "its clock is 15 minutes behind"),
-        ({"time": time.time() + 9e6}, "its clock is 2500 hours ahead"),
+        ({"late_s": 900}, "its clock is 15 minutes behind"),
+        ({"late_s": -9e6}, "its clock is 2500 hours ahead"),
         ({"problem": "Read-only file system"}, "cannot write there: Read-only file system"),
         ({"home": "here"}, "gave an answer that is none"),
         ({"python": "new"}, "gave an answer that is none"),
     ],
 )
 def test_a_board_that_cannot_take_jobs_says_why(change, line):
+    now = time.time() - change.get("late_s", 0)  # here, not where tests are collected
     with pytest.raises(BoardError, match=line):
-        preparing.checked(BOARD, {**FACTS, "time": time.time(), **change})
+        preparing.checked(BOARD, {**FACTS, "time": now, **change})
 
 
 @given(
