@@ -24,6 +24,8 @@ from edgecnn.conversion.source import Sample, SourceModel
 from edgecnn.errors import UnsupportedError
 
 SAMPLES = 32
+ENDLESS = 1e30
+"""Values beyond are padding in front of max pooling, not what a layer computes."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,10 @@ def _ratios(original: Path, quantized: Path, samples: Sequence[Sample]) -> dict[
                 real = expected[name].astype(np.float64)
                 if real.shape != found[name].shape:
                     continue
+                counted = np.abs(real) < ENDLESS
+                real, other = real[counted], found[name][counted]
                 signal[name] = signal.get(name, 0.0) + float((real**2).sum())
-                noise[name] = noise.get(name, 0.0) + float(((found[name] - real) ** 2).sum())
+                noise[name] = noise.get(name, 0.0) + float(((other - real) ** 2).sum())
     return {name: noise[name] / power for name, power in signal.items() if power > 0}
 
 
