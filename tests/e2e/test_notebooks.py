@@ -42,7 +42,8 @@ def test_a_keras_model_of_ones_own_goes_all_the_way(tmp_path: Path):
     said = run("own_keras_model.py", tmp_path)
     out = tmp_path / "runs" / "own_keras_model"
     assert "own_static_int8.tflite: accuracy" in said
-    assert len(extract.read_any(out / "results.json").measurements) == 2
+    (results,) = extract.read_any(out / "results.json")
+    assert len(results.measurements) == 2
     assert (out / "report.html").exists()
     done = subprocess.run(
         [sys.executable, "-m", "own", "--self-test"], cwd=out / "shipped", capture_output=True,
