@@ -72,6 +72,18 @@ def on_page_content(html: str, **_: Any) -> str:
     return _SHORT_CODE.sub(r'<code class="short">\1</code>', html)
 
 
+def on_post_page(output: str, **_: Any) -> str:
+    """The theme's search is a dialog and a switch without names for screen readers."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"').replace(
+        'id="__search"', 'id="__search" aria-label="Search"'
+    )
+
+
+def on_post_template(output_content: str, **_: Any) -> str:
+    """The page for addresses that lead nowhere is no page to MkDocs."""
+    return on_post_page(output_content)
+
+
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Put each generated passage where the page asks for it."""
 
