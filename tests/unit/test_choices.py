@@ -88,6 +88,7 @@ TWO_KINDS = {
     # Two formats of which the caller has checked that it is one of them.
     "conversion/sequences.py": "targets name a recipe or a quantizer's, which refuse others",
     "conversion/sensitivity.py": "formats are checked at the top of layer_noise",
+    "conversion/float_tail.py": "operators_in raises for others",
     "runtimes/opencv.py": "opencv._format raises for others",
     "formats/check.py": "check_format raises for others",
     "feeding/proof.py": "a front that nobody can read proves nothing",
