@@ -90,7 +90,7 @@ def changed_json(draw: st.DrawFn, document: Any) -> Any:
         key = draw(st.sampled_from(keys)) if keys else None
         how = draw(st.sampled_from(("replace", "replace", "replace", "remove", "add")))
         if how == "add" and isinstance(holder, dict):
-            holder["further"] = draw(st.sampled_from(WRONG))
+            holder["further"] = copy.deepcopy(draw(st.sampled_from(WRONG)))
         elif key is not None and how == "remove":
             del holder[key]
         elif key is not None:

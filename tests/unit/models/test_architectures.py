@@ -137,8 +137,8 @@ def test_refuses_a_number_of_classes_that_is_none(name, classes):
 
 
 def test_an_argument_it_does_not_take_is_named(name):
-    with pytest.raises(InputError, match="takes no 'depth'") as caught:
-        models.build(name, depth=3)
+    with pytest.raises(InputError, match="takes no 'bogus'") as caught:
+        models.build(name, bogus=3)
 
     assert "num_classes" in caught.value.hint
 
