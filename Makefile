@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SUDO   ?= $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BIN    := .venv/bin
 
-.PHONY: help system install quickstart test test-slow lint types docs format clean
+.PHONY: help system install quickstart test test-slow test-documentation lint types docs format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,10 @@ test: install ## Run the tests (the long ones are left to test-slow)
 
 test-slow: install ## Run the long tests: wheels, the documentation's commands, full trainings
 	$(BIN)/python -m pytest -m slow
+
+test-documentation: install ## Run what README and the documentation show: commands, notebooks, the site
+	$(BIN)/python -m pytest -m slow tests/e2e/test_documentation_site.py tests/e2e/test_notebooks.py \
+	  tests/e2e/test_walk_through.py
 
 lint: install ## Check style, spelling and prose
 	$(BIN)/ruff check
