@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.float_tail import described, saves, wants_float_tail, with_float_tail
 from edgecnn.conversion.gate import objections
-from edgecnn.conversion.outcome import ConversionOutcome, uncalibrated, without_data
+from edgecnn.conversion.outcome import ConversionOutcome, attempted, uncalibrated, without_data
 from edgecnn.conversion.placing import model_path
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
 from edgecnn.conversion.quantizers.levers import Improved
@@ -24,13 +23,12 @@ from edgecnn.conversion.source import Array, Sample, SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.conversion.verify import load_session, parent_objection, verify
 from edgecnn.data.seen import without_digests
-from edgecnn.errors import EdgeCNNError, GateError, UnsupportedError
+from edgecnn.errors import EdgeCNNError, GateError
 from edgecnn.evaluation.parity_words import one_class
 from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import Artifact, Manifest, sidecar_path, with_conversion, write_manifest
 from edgecnn.preprocessing import Fed
 from edgecnn.results import Parity
-from edgecnn.text import first_line
 
 _OF_TAILS = ("tflite", "onnx")
 """Formats in which single operators can be kept in float32."""
@@ -142,40 +140,15 @@ class ConversionJob:
         return self._look
 
     def make(self, target: Target, plan: Manifest, files: FloatFiles) -> ConversionOutcome:
-        """The outcome of one target: whatever goes wrong with it stays with it, a shortage of
-        memory or of disk space apart.
-        """
-        started = time.perf_counter()
-        path = self.path(target)
-        try:
+        """What became of one target; see `attempted`."""
+
+        def made() -> Artifact:
             objection = self._source.objection(target)
             if objection is not None:
                 raise objection
-            artifact = self._make(target, plan, files, path)
-        except EdgeCNNError as error:
-            return ConversionOutcome(
-                target,
-                "unsupported" if isinstance(error, UnsupportedError) else "failed",
-                seconds=time.perf_counter() - started,
-                error=error.message,
-                hint=error.hint or None,
-            )
-        except Exception as error:
-            # So wide because one target must not take the others with it; the command still ends
-            # with the exit code of a bug.
-            if isinstance(error, MemoryError | OSError):
-                raise
-            return ConversionOutcome(
-                target,
-                "failed",
-                seconds=time.perf_counter() - started,
-                error=f"unexpected {first_line(error)}",
-                hint="this is a bug in edgecnn; --debug shows where",
-                bug=error,
-            )
-        return ConversionOutcome(
-            target, "converted", artifact, seconds=time.perf_counter() - started
-        )
+            return self._make(target, plan, files, self.path(target))
+
+        return attempted(target, made)
 
     def _make(self, target: Target, plan: Manifest, files: FloatFiles, path: Path) -> Artifact:
         with model_path(path) as temporary:

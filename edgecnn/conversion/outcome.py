@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgecnn.conversion.targets import Target
@@ -10,6 +12,7 @@ from edgecnn.errors import EdgeCNNError, UnsupportedError
 from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import Fed
 from edgecnn.results import Parity
+from edgecnn.text import first_line
 
 Status = Literal["converted", "reused", "failed", "unsupported"]
 
@@ -54,6 +57,37 @@ class ConversionOutcome:
         return tuple(recorded.get("kept_in_float", ()))
 
 
+def attempted(target: Target, make: Callable[[], Artifact]) -> ConversionOutcome:
+    """The outcome of making one target: whatever goes wrong with it stays with it.
+
+    A shortage of memory or of disk space is raised: it meets the other targets, too.
+    """
+    started = time.perf_counter()
+    try:
+        artifact = make()
+    except EdgeCNNError as error:
+        return replace(refused(target, error), seconds=time.perf_counter() - started)
+    except Exception as error:
+        # So wide because one target must not take the others with it; the command still ends
+        # with the exit code of a bug.
+        if isinstance(error, MemoryError | OSError):
+            raise
+        return ConversionOutcome(
+            target,
+            "failed",
+            seconds=time.perf_counter() - started,
+            error=f"unexpected {first_line(error)}",
+            hint="this is a bug in edgecnn; --debug shows where",
+            bug=error,
+        )
+    return ConversionOutcome(target, "converted", artifact, seconds=time.perf_counter() - started)
+
+
+def refused(target: Target, error: EdgeCNNError) -> ConversionOutcome:
+    status: Status = "unsupported" if isinstance(error, UnsupportedError) else "failed"
+    return ConversionOutcome(target, status, error=error.message, hint=error.hint or None)
+
+
 def uncalibrated(target: Target, problem: str) -> ConversionOutcome:
     return ConversionOutcome(
         target,
@@ -66,10 +100,7 @@ def uncalibrated(target: Target, problem: str) -> ConversionOutcome:
 def without_data(target: Target, objection: EdgeCNNError | None) -> ConversionOutcome:
     """That data are missing, unless with them the target could not be made either."""
     if objection is not None:
-        status: Status = "unsupported" if isinstance(objection, UnsupportedError) else "failed"
-        return ConversionOutcome(
-            target, status, error=objection.message, hint=objection.hint or None
-        )
+        return refused(target, objection)
     return ConversionOutcome(
         target,
         "failed",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from edgecnn.conversion.calibration import (
     verification_samples,
 )
 from edgecnn.conversion.graphs import write_graph
-from edgecnn.conversion.outcome import ConversionOutcome
+from edgecnn.conversion.outcome import ConversionOutcome, attempted
 from edgecnn.conversion.plan import planned_manifest
 from edgecnn.conversion.quantizers import onnx as onnx_quantizer
 from edgecnn.conversion.quantizers import tflite as tflite_quantizer
@@ -36,7 +35,7 @@ from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.reuse import reusable
 from edgecnn.conversion.targets import Target
 from edgecnn.data.seen import without_digests
-from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
+from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.evaluation.parity import parity
 from edgecnn.files import atomic_path
 from edgecnn.formats.check import read_signature
@@ -227,21 +226,7 @@ class _Job:
         )
 
     def make(self, target: Target, plan: Manifest, folder: Path) -> ConversionOutcome:
-        started = time.perf_counter()
-        path = self.path(target)
-        try:
-            artifact = self._make(target, plan, folder, path)
-        except EdgeCNNError as error:
-            return ConversionOutcome(
-                target,
-                "unsupported" if isinstance(error, UnsupportedError) else "failed",
-                seconds=time.perf_counter() - started,
-                error=error.message,
-                hint=error.hint or None,
-            )
-        return ConversionOutcome(
-            target, "converted", artifact, seconds=time.perf_counter() - started
-        )
+        return attempted(target, lambda: self._make(target, plan, folder, self.path(target)))
 
     def _make(self, target: Target, plan: Manifest, folder: Path, path: Path) -> Artifact:
         if target.format not in _CONVERTERS:

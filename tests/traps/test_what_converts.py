@@ -113,6 +113,26 @@ def test_scores_that_share_a_step_with_boxes_are_named(tmp_path: Path):
     assert not any(part.lost for part in outcome.parity.parts)
 
 
+def test_scores_that_die_in_the_last_weighted_layer_are_named_and_do_not_pass(tmp_path: Path):
+    """Nothing lies behind that layer which could stay in float32 and save them."""
+    picture = keras.Input((SIZE, SIZE, 3))
+    features = layers.Conv2D(8, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(picture))
+    both = layers.Conv2D(6, 1, name="both")
+    head = layers.Reshape((-1, 6))(both(features))
+    kernel, bias = both.get_weights()
+    kernel[..., :4] *= 600
+    bias[:4], bias[4:] = 300, 0.5
+    both.set_weights([kernel, bias])
+    data = dataset(pictures(60))
+    model = keras.Model(picture, head, name="detector")
+    outcome = made(model, "tflite:static_int8", data, tmp_path)["tflite:static_int8"]
+    assert outcome.parity.snr_db > 30  # as if all were well
+    assert any("channels 4–5: range" in note and "lost" in note for note in outcome.notes)
+    found = verify_artifact(outcome.artifact.path, dataset=data)
+    assert not found.passed
+    assert "the output's step is" in found.gate.reason
+
+
 def test_black_pictures_do_not_calibrate(tmp_path: Path):
     black = Split(np.zeros((30, SIZE, SIZE, 3), np.uint8), np.arange(30) % CLASSES)
     outcomes = made(knowing(), "tflite:static_int8,tflite:float32", dataset(black), tmp_path)
