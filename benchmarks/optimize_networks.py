@@ -65,7 +65,7 @@ def _signs(root: Path) -> Dataset:
 
 
 def train(name: str, data: Dataset, folder: Path) -> Path:
-    """The network's file, made when it is not there; a killed training goes on where it was."""
+    """The network's file, made when it is not there; rerun to resume a killed training."""
     path, network = path_of(name, folder), NETWORKS[name]
     if path.exists():
         return path

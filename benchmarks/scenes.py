@@ -4,7 +4,7 @@
 
 Scenes of 416×416, as the stop-sign detectors are trained on (`train --drawn`), in as many processes
 as there are cores to use, one OpenCV thread each. Every round draws other scenes; the digest over
-the first hundred tells whether two machines, or two versions, draw the same.
+the first hundred shows whether two machines or versions draw identical scenes.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def run(
     `load` reads the data, as `data.load` does; `repeat` is `benchmark`'s.
 
     Raises InputError for settings that make no sense and for a folder that holds a run with
-    other settings (unless `force`, which starts anew).
+    other settings (unless `force`, which starts over).
     """
     out = Path(out)
     _check(settings)

@@ -26,7 +26,7 @@ from edgecnn.results import Environment
 
 TIMEOUT_SECS = 120.0
 _VERSION = 1
-"""Goes up when the kernels change, so that old files are measured anew."""
+"""Goes up when the kernels change, so that old files are measured again."""
 OTHER_CPUS = 0.25
 """Processors that others may keep busy before a limit is not one."""
 _LIBRARIES = ("numpy", "onnxruntime", "onnxruntime-gpu", "openvino")

@@ -74,7 +74,7 @@ class Queue:
         database = self.database
 
         def take() -> Stored | None:
-            database.enqueue(digest, board.name, document, anew=force)
+            database.enqueue(digest, board.name, document, again=force)
             return database.take(self._client, [digest])
 
         stored = await asyncio.to_thread(take)

@@ -45,7 +45,7 @@ class LayerNoise:
 def layer_noise(source: SourceModel, path: Path, samples: Iterable[Sample]) -> list[LayerNoise]:
     """The layers of the quantized file `path`, made from `source`, costliest first.
 
-    `samples` are (1, …) each; the first 32 are used. The float file is made anew. Raises
+    `samples` are (1, …) each; the first 32 are used. The float file is made again. Raises
     UnsupportedError for other formats than .tflite and .onnx, InputError when a tool fails.
     """
     kind = path.suffix.lower()

@@ -1,7 +1,7 @@
 """Boxes found against boxes annotated: COCO's protocol, and false alarms on empty pictures.
 
 The matching and the averaging are faster-coco-eval's (a maintained, faster pycocotools with
-the same numbers); nothing of the protocol is written anew here.
+the same numbers); the protocol is not written here a second time.
 """
 
 from __future__ import annotations
@@ -308,7 +308,7 @@ def _bootstrap(
 
 def _draws(evaluation: Any, pictures: int, classes: int, resamples: int) -> npt.NDArray[np.float64]:
     """(resamples, 2): AP50 and AP50-95 of each draw. Boxes are matched within a picture, so each
-    is matched once, and only what the library accumulates over is drawn anew.
+    is matched once, and only what the library accumulates over is resampled.
     """
     rng = np.random.default_rng(SEED)
     # One range of sizes: for each class in turn, one a picture. The library has no public name.

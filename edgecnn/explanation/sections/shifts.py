@@ -57,7 +57,7 @@ def _difference(found: Explanation) -> str:
         return ""
     gap, name, pixels = max(gaps)
     if gap == 0:
-        return " The files beside it answer alike at every shift."
+        return " The other files give the same answers at every shift."
     return (
         f" Of the files beside it, {clean(name)} lies furthest off: {100 * gap:.1f} points, at "
         f"{formats.plural(pixels, 'pixel')}."

@@ -125,11 +125,11 @@ class Database:
             return find_baselines(connection, results, storable(label), machine, most)
 
     def enqueue(
-        self, digest: str, board: str, document: Mapping[str, Any], *, anew: bool = False
+        self, digest: str, board: str, document: Mapping[str, Any], *, again: bool = False
     ) -> None:
         """Add a job for a board; see `jobs.enqueue`."""
         with opening.writing(self.engine, self.shown) as connection:
-            jobs.enqueue(connection, digest, board, document, anew=anew)
+            jobs.enqueue(connection, digest, board, document, again=again)
 
     def take(
         self,

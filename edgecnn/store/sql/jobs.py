@@ -47,10 +47,10 @@ def enqueue(
     board: str,
     document: Mapping[str, Any],
     *,
-    anew: bool = False,
+    again: bool = False,
 ) -> None:
     """Add a job, or add it again once it is done or has failed; one that waits or is under way
-    stays as it is, with `anew` only while somebody works on it.
+    stays as it is, with `again` only while somebody works on it.
     """
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     values = {
@@ -71,7 +71,7 @@ def enqueue(
             index_elements=["digest"],
             set_=renewed,
             where=sa.or_(
-                jobs.c.state.in_(("done", "failed")), *([_free(time.time())] if anew else [])
+                jobs.c.state.in_(("done", "failed")), *([_free(time.time())] if again else [])
             ),
         )
     )

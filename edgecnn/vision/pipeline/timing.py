@@ -38,7 +38,7 @@ class Timing:
         self._finished_ns.append(at_ns)
 
     def forget(self) -> None:
-        """Begin anew: another model or runtime took over."""
+        """Start over: another model or runtime took over."""
         for durations in list(self._durations.values()):
             durations.clear()
 

@@ -121,10 +121,10 @@ def test_a_job_that_was_given_back_waits_and_says_why(database):
     assert (job.state, job.error) == ("queued", "rpi5: it is throttled")
     database.enqueue("a", "rpi5", {"nonce": "2"})
     assert database.take("client").document == {"nonce": "1"}, "the same measurement"
-    database.enqueue("a", "rpi5", {"nonce": "3"}, anew=True)
+    database.enqueue("a", "rpi5", {"nonce": "3"}, again=True)
     assert database.jobs()[0].document == {"nonce": "1"}, "under way: left alone"
     database.release(database.jobs()[0])
-    database.enqueue("a", "rpi5", {"nonce": "3"}, anew=True)
+    database.enqueue("a", "rpi5", {"nonce": "3"}, again=True)
     assert database.take("client").document == {"nonce": "3"}
 
 
