@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.measurements import Accuracy
+from edgecnn.output_quality import Accuracy
 from edgecnn.proportions import (
     CONFIDENCE,
     MOST_SAMPLES,

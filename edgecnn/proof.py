@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.measurements import Accuracy
+from edgecnn.output_quality import Accuracy
 
 SIGNIFICANCE = 0.01
 """How often a model that guesses may pass for one that knows something."""

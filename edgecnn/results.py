@@ -15,16 +15,14 @@ from typing import Any
 from edgecnn.errors import InputError
 from edgecnn.files import parse_json, read_text_file, write_text_atomically
 from edgecnn.measurements import (
-    Accuracy,
     ArtifactRecord,
     Cause,
     Contention,
     Measurement,
-    Parity,
-    PartParity,
     Status,
     Verdict,
 )
+from edgecnn.output_quality import Accuracy, Parity, PartParity
 from edgecnn.records import FieldError, inside, read_field, read_list, read_record
 from edgecnn.repeat import Repeat
 from edgecnn.run_options import Load, Placement, RuntimeOptions

@@ -95,8 +95,9 @@ def command(
     """
     from edgecnn.benchmarking import scenarios
     from edgecnn.benchmarking.conclusion import require_a_measurement
+    from edgecnn.benchmarking.continuing import check_previous
     from edgecnn.benchmarking.protocol import parse_duration
-    from edgecnn.benchmarking.session import DEFAULT_PASSES, benchmark, check_previous
+    from edgecnn.benchmarking.session import DEFAULT_PASSES, benchmark
     from edgecnn.cli.datasets import load_data, say
     from edgecnn.cli.tables import show
     from edgecnn.errors import InputError

@@ -21,7 +21,7 @@ from edgecnn.errors import InputError
 from edgecnn.evaluation.tasks import Outputs, Scorer, open_scorer
 from edgecnn.feeding.scoring import scoring_context
 from edgecnn.manifest import Manifest
-from edgecnn.measurements import Accuracy
+from edgecnn.output_quality import Accuracy
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.proportions import MOST_SAMPLES, paired_difference, two_digits_up
 

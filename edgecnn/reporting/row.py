@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 from edgecnn.accuracy_drop import AccuracyDrop
-from edgecnn.measurements import Accuracy
+from edgecnn.output_quality import Accuracy
 from edgecnn.ratios import FEWEST
 from edgecnn.reporting.pairing import Times
 

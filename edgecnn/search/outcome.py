@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecnn import selection
 from edgecnn.files import write_text_atomically
-from edgecnn.measurements import Accuracy
+from edgecnn.output_quality import Accuracy
 from edgecnn.search.settings import ANSWER_FILE, Settings
 from edgecnn.search.space import Space
 from edgecnn.search.trials import Measured, Trial, with_drops

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.accuracy_drop import answers, change, describe, discordant, drop_between, pack_answers
-from edgecnn.measurements import Accuracy
+from edgecnn.output_quality import Accuracy
 from edgecnn.records import read_record
 from edgecnn.stats import wilson_interval
 

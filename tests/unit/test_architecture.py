@@ -18,7 +18,8 @@ FLOORS = (
     {"isolated_environments"},
     {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}
     | {"stats", "roofline", "proportions", "selection", "geometry", "modalities"},
-    {"manifest", "detection", "sequences", "runs", "run_options", "ratios", "change_points"},
+    {"manifest", "detection", "sequences", "runs", "run_options", "ratios", "change_points"}
+    | {"output_quality"},
     {"measurements", "synthetic_inputs"},
     {"repeat"},
     {"results", "accuracy_drop", "proof"},

@@ -9,12 +9,11 @@ it was; their samples stay at home.
 
 from __future__ import annotations
 
-import io
 import json
 import operator
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from threading import Lock
@@ -25,6 +24,7 @@ import numpy as np
 from edgecnn.data.assemble import Subset
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.boxes.base import BoxedFile, Boxes
+from edgecnn.data.files.array_archive import NUMBERS, add, packed, read_array, unpacked
 from edgecnn.data.files.places import required_place
 from edgecnn.data.left_out import LeftOut
 from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
@@ -38,17 +38,12 @@ SCHEMA_VERSION = 1
 MAX_UNPACKED_BYTES = 8 << 30
 MAX_INDEX_BYTES = 256 << 20
 PROGRESS_EVERY = 500
-_LEVEL = 1
-_DATE = (2020, 1, 1, 0, 0, 0)
-"""Of every member: equal samples make equal bytes."""
 _INDEX, _TEXTS = "index.json", "texts.json"
 _KINDS: Mapping[str, type[Dataset]] = {
     "classes": Dataset,
     "boxes": BoxedPictures,
     "pairs": Pairs,
 }
-_NUMBERS = "buif"
-"""Kinds of NumPy's dtypes that a sample may have: numbers and truth values, no objects."""
 _SEND_AGAIN = "the file is damaged: remove it and send the data again"
 _UNREADABLE = (
     OSError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, SyntaxError,
@@ -107,18 +102,18 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
         "truth": asdict(_truth(split)),
     }
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        _add(archive, _INDEX, json.dumps(index, ensure_ascii=False).encode())
+        add(archive, _INDEX, json.dumps(index, ensure_ascii=False).encode())
         for key, part in dataset.splits.items():
-            _add(archive, f"labels/{key}.npy", _npy(part.labels.astype("<i8")))
+            add(archive, f"labels/{key}.npy", packed(part.labels.astype("<i8")))
         if texts:
-            _add(archive, _TEXTS, json.dumps(list(split.samples), ensure_ascii=False).encode())
+            add(archive, _TEXTS, json.dumps(list(split.samples), ensure_ascii=False).encode())
             return
         size = 0
         for number in range(len(split)):
             parts = _parts(split.samples[number], inputs)
             size += sum(part.nbytes for part in parts)
             for part in parts:
-                if part.dtype.kind not in _NUMBERS:
+                if part.dtype.kind not in NUMBERS:
                     raise InputError(f"samples of {part.dtype} cannot be sent")
             if size > MAX_UNPACKED_BYTES:
                 raise InputError(
@@ -127,7 +122,7 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
                     hint="measure on a part of it: --data with fewer samples",
                 )
             for name, part in zip(_members(number, inputs), parts, strict=True):
-                _add(archive, name, _npy(part))
+                add(archive, name, packed(part))
             if number % PROGRESS_EVERY == 0:
                 progress("pack", number, len(split))
     progress("pack", len(split), len(split))
@@ -200,7 +195,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
 def _read(path: Path) -> Dataset:
     archive = zipfile.ZipFile(path)
     _check_sizes(archive, path)
-    index = parse_json(_bytes(archive, _INDEX, MAX_INDEX_BYTES).decode(), str(path))
+    index = parse_json(unpacked(archive, _INDEX, MAX_INDEX_BYTES).decode(), str(path))
     version = read_field(int, index["schema_version"], "schema_version")
     if version != SCHEMA_VERSION:
         raise InputError(
@@ -220,7 +215,7 @@ def _read(path: Path) -> Dataset:
         raise InputError(f"{path}: the split {sent[:40]!r} is none of its own", hint=_SEND_AGAIN)
     splits: dict[str, Split] = {}
     for name in names:
-        labels = _array(archive, f"labels/{name}.npy")
+        labels = read_array(archive, f"labels/{name}.npy")
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
             raise InputError(f"{path}: the labels of {name[:40]!r} are none", hint=_SEND_AGAIN)
         own = name == sent
@@ -328,7 +323,9 @@ class SentSamples(Sequence[Any]):
             raise IndexError(f"sample {index} of {self._count}")
         try:
             with self._lock:
-                parts = [_array(self._archive, name) for name in _members(position, self._inputs)]
+                parts = [
+                    read_array(self._archive, name) for name in _members(position, self._inputs)
+                ]
         except _UNREADABLE as error:
             raise InputError(
                 f"{self._path}, sample {position}: damaged ({error})", hint=_SEND_AGAIN
@@ -344,7 +341,7 @@ def _samples(
         if not all(there.issuperset(_members(number, inputs)) for number in range(count)):
             raise InputError(f"{path}: samples are missing", hint=_SEND_AGAIN)
         return SentSamples(archive, path, count, inputs)
-    words = parse_json(_bytes(archive, _TEXTS, MAX_INDEX_BYTES).decode(), str(path))
+    words = parse_json(unpacked(archive, _TEXTS, MAX_INDEX_BYTES).decode(), str(path))
     found: tuple[str, ...] = read_field(tuple[str, ...], words, "texts")
     if len(found) != count:
         raise InputError(f"{path}: {len(found)} texts, expected {count}", hint=_SEND_AGAIN)
@@ -363,44 +360,3 @@ def _members(number: int, inputs: Sequence[str]) -> list[str]:
     if not inputs:
         return [f"samples/{number:07}.npy"]
     return [f"samples/{number:07}-{place}.npy" for place in range(len(inputs))]
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    member = zipfile.ZipInfo(name, _DATE)
-    archive.writestr(member, content, zipfile.ZIP_DEFLATED, _LEVEL)
-
-
-def _npy(array: Any) -> bytes:
-    out = io.BytesIO()
-    np.lib.format.write_array(out, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
-    return out.getvalue()
-
-
-def _bytes(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    if archive.getinfo(name).file_size > limit:
-        raise ValueError(f"{name} is larger than {limit >> 20} MiB")
-    return b"".join(_pieces(archive, name))
-
-
-def _pieces(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
-    """A member in pieces: no more memory than there are bytes, whatever its header says."""
-    with archive.open(name) as file:
-        while piece := file.read(1 << 20):
-            yield piece
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> Any:
-    """An array; what its header declares is compared with the bytes that are there."""
-    content = b"".join(_pieces(archive, name))
-    file = io.BytesIO(content)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError(f"{name} is of another version")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.hasobject or dtype.kind not in _NUMBERS or not dtype.itemsize or fortran:
-        raise ValueError(f"values of {dtype} are not read")
-    values = content[file.tell() :]
-    if any(side < 0 for side in shape) or len(values) != np.prod(shape, dtype=object) * (
-        dtype.itemsize
-    ):
-        raise ValueError(f"{name} is not as long as it says")
-    return np.frombuffer(values, dtype).reshape(shape).copy()

@@ -1,0 +1,362 @@
+"""The rows of a session: planned, measured in interleaved rounds, judged, saved.
+
+What is measured is written every few seconds and on the way out, also on Ctrl-C; a killed session
+loses what came after the last write.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from edgecnn.benchmarking import environments, limits, machine, versions
+from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of
+from edgecnn.benchmarking.baseline import Baseline
+from edgecnn.benchmarking.continuing import about_record, option_record
+from edgecnn.benchmarking.feeding import Feeding, Prepared, Signature, synthetic_range
+from edgecnn.benchmarking.job import Job, cause_of
+from edgecnn.benchmarking.plan import Configuration
+from edgecnn.benchmarking.process import Outcome, run_worker
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.retry import run_worker_safely
+from edgecnn.benchmarking.rounds import Looks, spent_secs, wants_another
+from edgecnn.benchmarking.verdict import OutputHealth, judge
+from edgecnn.data.base import Dataset
+from edgecnn.errors import EdgeCNNError
+from edgecnn.evaluation.tasks import Outputs, Scorer
+from edgecnn.feeding.detectors import ModelOptions
+from edgecnn.formats.id_tables import id_limits
+from edgecnn.formats.kinds import graphs_in
+from edgecnn.manifest import Artifact, TensorSpec
+from edgecnn.preprocessing import Preprocessing
+from edgecnn.progress import Progress
+from edgecnn.registry import RUNTIMES, SEQUENCE_MODELS
+from edgecnn.results import Measurement, Repeat, Results
+from edgecnn.runtimes import without_version
+
+SAVE_EVERY_SECS = 5.0
+SAVE_SHARE = 0.05
+"""Writing all samples so far takes longer and longer: no more than this part of the time."""
+MOST_UNSAVED_SECS = 30.0
+"""What a killed session loses at most, whatever a write takes."""
+
+
+@dataclass
+class _Row:
+    """A row while it is being measured."""
+
+    number: int
+    configuration: Configuration
+    measurement: Measurement
+    python: Path | Outcome | None = None
+    """What runs its workers (None: this Python), or why nothing can."""
+    numbers: str = ""
+    """What its workers feed, where the model does not take what is drawn (see `retry`)."""
+    health: OutputHealth | None = None
+    outputs: Path | None = None
+    scorer: Scorer | None = None
+
+
+class Ledger:
+    """What is planned, what is done, and what is on disk."""
+
+    def __init__(
+        self,
+        configurations: Sequence[Configuration],
+        protocol: Protocol,
+        folder: Path,
+        *,
+        data: Dataset | None,
+        preprocessing: Preprocessing | str | None,
+        about: ModelOptions | None,
+        passes: tuple[str, ...],
+        out: Path | None,
+        previous: Results | None,
+        command: str,
+        repeat: tuple[str, ...],
+        progress: Progress,
+    ) -> None:
+        self._protocol = protocol
+        self._progress = progress
+        self._data = data
+        self._passes = passes
+        self._out = out
+        self._folder = folder
+        self._feeding = Feeding(data, folder, preprocessing, progress, about=about)
+        self._save_at = 0.0
+        record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
+        if preprocessing is not None:
+            record["preprocessing"] = option_record(preprocessing)
+        record |= about_record(about)
+        paths = {each.artifact.sha256: os.fspath(each.artifact.path) for each in configurations}
+        self.results = Results(
+            measurements=previous.measurements if previous else (),
+            environment=limits.add_to(
+                machine.capture(),
+                {row.options.threads for row in configurations if row.device == "cpu"},
+                measure=protocol.name in ("default", "rigorous"),
+                progress=progress,
+            ),
+            protocol=protocol.to_dict(),
+            data=record,
+            command=command,
+            repeat=Repeat(repeat, {**(previous.repeat.paths if previous else {}), **paths}),
+        )
+        self._absent: dict[str, Outcome] = {}
+        self._looks = Looks(Baseline(self.results.environment.machine))
+        self._rows = [self._row(*numbered) for numbered in enumerate(configurations)]
+
+    def _row(self, number: int, configuration: Configuration) -> _Row:
+        blank = configuration.measurement()
+        known = next(
+            (
+                row
+                for row in self.results.measurements
+                if row.key == blank.key and row.status == "ok"
+            ),
+            blank,
+        )
+        return _Row(number, configuration, known, _python_for(configuration))
+
+    def prepare(self) -> None:
+        """Preprocess the test split once for each way that the artifacts want it."""
+        for row in self._rows:
+            artifact = row.configuration.artifact
+            if self._is_due(row):
+                self._feeding.prepare(artifact, partial(self._inspected, artifact))
+                row.measurement = replace(row.measurement, fed=self._feeding.fed(artifact))
+            row.scorer = self._feeding.scorer(artifact)
+
+    def _inspected(self, artifact: Artifact) -> Signature | None:
+        """What a foreign model takes and gives, as the first runtime that loads it has it."""
+        for row in self._rows:
+            configuration = row.configuration
+            if configuration.artifact.sha256 != artifact.sha256 or configuration.device != "cpu":
+                continue
+            if isinstance(row.python, Outcome):
+                continue
+            outcome = run_worker(_job(configuration), row.python)
+            specs = [TensorSpec.from_dict(spec) for spec in outcome.loaded.get("inputs", ())]
+            if specs:
+                given = outcome.loaded.get("outputs", ())
+                outputs = tuple(TensorSpec.from_dict(spec) for spec in given)
+                return Signature(tuple(specs), outputs, configuration.options.batch)
+        return None
+
+    def measure(self) -> None:
+        """Measure in rounds, one process of each unfinished row, in shuffled order."""
+        shuffled = random.Random(self._protocol.seed)  # noqa: S311 (an order, not a secret)
+        done = 0
+        for number in itertools.count(self._first_round()):
+            pending = [row for row in self._rows if self._is_due(row)]
+            if not pending:
+                break
+            shuffled.shuffle(pending)
+            for row in pending:
+                total = done + sum(map(self._missing, self._rows))
+                self._progress("benchmark", done, total, str(row.configuration))
+                self._measure_once(row, number)
+                done += 1
+        self._progress("benchmark", done, done, "")
+
+    def _first_round(self) -> int:
+        """Rounds of an earlier session keep their numbers: they were measured at another time."""
+        rounds = [run.round for row in self._rows for run in row.measurement.runs]
+        return max(rounds, default=-1) + 1
+
+    def _is_due(self, row: _Row) -> bool:
+        return wants_another(row.measurement, self._protocol)
+
+    def _missing(self, row: _Row) -> int:
+        """Processes that the row still needs, as far as is known."""
+        if not self._is_due(row):
+            return 0
+        return max(self._protocol.processes - len(row.measurement.runs), 1)
+
+    def _measure_once(self, row: _Row, round_number: int) -> None:
+        configuration = row.configuration
+        samples = self._feeding.of(configuration.artifact)
+        name = f"{configuration.runtime}:{configuration.device}"
+        if isinstance(row.python, Outcome):
+            outcome = row.python
+        elif name in self._absent:
+            outcome = self._absent[name]
+        elif isinstance(samples, EdgeCNNError):
+            cause = cause_of(samples)
+            outcome = Outcome("failed", error=samples.message, hint=samples.hint, cause=cause)
+        else:
+            runs = row.measurement.runs
+            job = replace(
+                _job(configuration, protocol=self._protocol, samples=samples),
+                made=len(runs),
+                spent_secs=spent_secs(runs),
+                looks=self._looks.told(_name_of(row.python)),
+                known_ns=self._looks.known_ns(_name_of(row.python)),
+                numbers=row.numbers,
+            )
+            outputs = self._folder / f"outputs-{row.number}"
+            if row.outputs is None:
+                job = replace(job, outputs=str(outputs))
+            if not runs:
+                staged = samples is not None and samples.raw is not None
+                real = [name for name in self._passes if staged or name != "stages"]
+                if _answers_step_by_step(configuration.artifact):
+                    real.append("sequence")
+                job = replace(job, passes=tuple(real))
+            outcome, row.numbers = run_worker_safely(job, row.python)
+            if outcome.run is not None:
+                run = replace(outcome.run, round=round_number)
+                outcome = replace(outcome, run=run)
+                self._looks.add(_name_of(row.python), run)
+            if outcome.absent:
+                self._absent[name] = outcome
+            if outcome.outputs_written:
+                row.outputs = outputs
+        self._enter(row, outcome)
+
+    def _enter(self, row: _Row, outcome: Outcome) -> None:
+        """Note what became of a worker, and write it to the disk."""
+        measurement = row.measurement
+        runs = (*measurement.runs, outcome.run) if outcome.run else measurement.runs
+        measurement = replace(
+            measurement,
+            runs=runs,
+            status=outcome.status,
+            error=outcome.error,
+            hint=outcome.hint,
+            cause=outcome.cause,
+        )
+        if row.outputs is not None and row.health is None:
+            outputs = open_outputs(row.outputs)
+            row.health = OutputHealth.of(outputs)
+            if self._data is not None and row.scorer is not None:
+                manifest = row.configuration.artifact.manifest
+                seen = self._feeding.seen(row.configuration.artifact)
+                accuracy = accuracy_of(outputs, row.scorer, self._data, manifest, seen)
+                measurement = replace(measurement, accuracy=accuracy)
+                if accuracy is None and measurement.fed is not None:
+                    fed = replace(measurement.fed, unscored=row.scorer.refusal(outputs))
+                    measurement = replace(measurement, fed=fed)
+        row.measurement = judge(measurement, self._protocol, row.health)
+        self.results = self.results.with_measurement(row.measurement)
+        started = time.monotonic()
+        if self._out is not None and started > self._save_at:
+            self.results.save(self._out)
+            took = time.monotonic() - started
+            self._save_at = started + max(
+                SAVE_EVERY_SECS, min(took / SAVE_SHARE, MOST_UNSAVED_SECS)
+            )
+
+    def close(self) -> None:
+        """Judge all blocks by what the session saw, compare outputs with the parents', bring the
+        rows into the planned order, and save.
+        """
+        references = self._references()
+        for row in self._rows:
+            runs = tuple(
+                self._looks.rejudge(_name_of(row.python), run) for run in row.measurement.runs
+            )
+            measurement = replace(row.measurement, runs=runs)
+            row.measurement = judge(measurement, self._protocol, row.health)
+            parent = row.configuration.artifact.manifest.parent_sha256
+            reference = references.get(parent or "")
+            if row.outputs is not None and reference is not None:
+                self._compare(row, reference)
+        best = self._looks.best(_name_of(None))
+        self._looks.remember()
+        if best is not None:
+            told = {"reference_ns": round(best.reference_ns), "memory_ns": round(best.memory_ns)}
+            environment = self.results.environment
+            environment = replace(environment, machine={**environment.machine, **told})
+            self.results = replace(self.results, environment=environment)
+        planned = {row.measurement.key for row in self._rows}
+        others = [row for row in self.results.measurements if row.key not in planned]
+        begun = [row.measurement for row in self._rows if _was_tried(row.measurement)]
+        self.results = replace(self.results, measurements=(*others, *begun))
+        if self._out is not None:
+            self.results.save(self._out)
+
+    def _compare(self, row: _Row, reference: Path) -> None:
+        """Put the parent's outputs beside a row's, and judge it again in their light."""
+        assert row.outputs is not None
+        parent = row.configuration.artifact.manifest.parent_sha256
+        expected: Outputs = open_outputs(reference)
+        outputs: Outputs = open_outputs(row.outputs)
+        scorer = row.scorer
+        if scorer is not None and scorer.accepts(expected) and scorer.accepts(outputs):
+            expected, outputs = scorer.arranged(expected), scorer.arranged(outputs)
+        measurement = replace(row.measurement, parity=parity_of(expected, outputs, parent))
+        if measurement.accuracy is not None and scorer is not None and scorer.accepts(expected):
+            accuracy = scorer.with_parent(measurement.accuracy, outputs, expected)
+            measurement = replace(measurement, accuracy=accuracy)
+        row.measurement = judge(measurement, self._protocol, row.health)
+
+    def _references(self) -> Mapping[str, Path]:
+        """Outputs of Keras models, by the sha256 of the model."""
+        return {
+            row.configuration.artifact.sha256: row.outputs
+            for row in self._rows
+            if row.configuration.runtime == "keras" and row.outputs is not None
+        }
+
+
+def _job(
+    configuration: Configuration,
+    *,
+    protocol: Protocol | None = None,
+    samples: Prepared | None = None,
+) -> Job:
+    preprocessing = configuration.artifact.manifest.preprocessing
+    return Job(
+        runtime=without_version(configuration.runtime),
+        device=configuration.device,
+        options=configuration.options,
+        placement=configuration.placement,
+        load=configuration.load,
+        path=str(configuration.artifact.path.resolve()),
+        protocol=protocol,
+        samples=str(samples.path) if samples else None,
+        raw=samples.raw if samples else None,
+        vocabulary_size=getattr(preprocessing, "vocabulary_size", None),
+        id_limits=id_limits(configuration.artifact.path) if protocol and not samples else (),
+        value_range=None if samples else synthetic_range(configuration.artifact),
+    )
+
+
+def _answers_step_by_step(artifact: Artifact) -> bool:
+    """Whether a model answers with a sequence: its encoder and its steps are timed apart."""
+    return bool(graphs_in(artifact.format)) or artifact.manifest.model in SEQUENCE_MODELS.names()
+
+
+def _name_of(python: Path | Outcome | None) -> str:
+    """The name under which the looks of a Python's processes are kept."""
+    return python.parent.parent.name if isinstance(python, Path) else "own"
+
+
+def _was_tried(measurement: Measurement) -> bool:
+    return bool(measurement.runs) or measurement.status != "ok"
+
+
+def _python_for(configuration: Configuration) -> Path | Outcome | None:
+    """Which Python runs this configuration: None for this one; an Outcome when there is none."""
+    if versions.is_versioned(configuration.runtime):
+        name: str | None = configuration.runtime
+    else:
+        name = RUNTIMES.load(configuration.runtime).environment
+    if name is None:
+        return None
+    python = environments.python_of(name)
+    if python is None:
+        return Outcome(
+            "unsupported",
+            error=f"{configuration.runtime} needs an isolated environment, which is not created",
+            hint=f"edgecnn env create {name}",
+            cause="missing",
+        )
+    return python
