@@ -168,7 +168,9 @@ def _print(outcome: Outcome) -> None:
     for each in ranked[:ROWS]:
         drop = each.tried.drop
         lost = f"{formats.points(-drop.points)} points (≤ {drop.bound:.2f} lost)" if drop else ""
-        sure = "" if each.chance_best is None else f", fastest in {each.chance_best:.0%} of draws"
+        sure = (
+            "" if each.chance_best is None else f", fastest with a chance of {each.chance_best:.0%}"
+        )
         mark = "→" if each is outcome.choice and outcome.accepted else " "
         click.echo(
             f"{mark} {formats.number(each.p50_ms):>8} ms  {each.name:<60} "

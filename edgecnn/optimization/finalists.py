@@ -161,11 +161,11 @@ def _distinct(artifacts: Sequence[Artifact]) -> list[Artifact]:
     return list({each.sha256: each for each in artifacts}.values())
 
 
-def in_order(timed: Sequence[Timed], goal: Goal) -> Iterator[Timed]:
+def in_order(timed: Sequence[Timed], goal: Goal, *, by_rounds: bool = True) -> Iterator[Timed]:
     """What keeps the limits, best first, by the function that the report chooses by. What the
     search let pass has kept the budget on its samples, so that the drop is not judged here once
-    more. Rows that share their rounds are ranked by them, the noisy ones too: what disturbed a
-    round disturbed all its rows.
+    more. With `by_rounds` rows that share their rounds are ranked by them, the noisy ones too: what
+    disturbed a round disturbed all its rows. Without, the order is that of the report's page.
     """
     if not timed:
         return
@@ -173,7 +173,7 @@ def in_order(timed: Sequence[Timed], goal: Goal) -> Iterator[Timed]:
     limits = replace(goal.limits, drop=None)
     usable = [row for row in rows if row.measured]
     usable = [row for row in usable if selection.allowed(row, limits, usable)]
-    scores = _scores([timed[row.id].measurement for row in usable])
+    scores = _scores([timed[row.id].measurement for row in usable]) if by_rounds else None
     if scores is not None:
         usable = [
             replace(row, p50=float(np.exp(score)), state="VALID")
@@ -186,15 +186,23 @@ def in_order(timed: Sequence[Timed], goal: Goal) -> Iterator[Timed]:
 
 
 def chances(rows: Sequence[Measurement]) -> list[float | None]:
-    """How often each row is the fastest when the rounds that all have are drawn with repetition."""
+    """How likely each row is the fastest, by the rounds that all have.
+
+    The rows' mean logarithms are drawn from Student's t with the rounds' covariance, as for one
+    mean: a few rounds that agree by chance do not make an order sure, as drawing from these few
+    rounds themselves would.
+    """
     found: list[float | None] = [None] * len(rows)
     timed = [index for index, row in enumerate(rows) if times_of(row).every]
     logs = _by_round([rows[index] for index in timed], FEWEST_ROUNDS)
     if logs is None:
         return found
     count = logs.shape[1]
-    drawn = np.random.default_rng(0).integers(0, count, (DRAWS, count))
-    fastest = logs[:, drawn].mean(axis=2).argmin(axis=0)
+    mean = logs.mean(axis=1, keepdims=True)
+    draws = np.random.default_rng(0)
+    normal = draws.standard_normal((count, DRAWS))
+    scale = np.sqrt(count * draws.chisquare(count - 1, DRAWS))
+    fastest = (mean + (logs - mean) @ normal / scale).argmin(axis=0)
     for place, index in enumerate(timed):
         found[index] = float((fastest == place).mean())
     return found

@@ -66,7 +66,7 @@ def answer(
 def _claimed(base: Outcome, timed: Sequence[Timed]) -> Outcome:
     goal = base.goal
     refused: list[str] = []
-    for choice in in_order(timed, goal):
+    for choice in in_order(timed, goal, by_rounds=False):  # the page's order: one answer
         claim = choice.tried.drop
         assert claim is not None
         if claim.within(goal.max_drop):

@@ -15,7 +15,7 @@ LAYERS_NAMED = 3
 CLEARLY = 1.1
 """A gain in speed or size that is worth a sentence."""
 MAY_BE_FASTEST = 0.05
-"""A share of the draws above which a row is not clearly slower."""
+"""The chance to be the fastest above which a row is not clearly slower."""
 
 
 FRESH = "none of them seen by the search"
@@ -96,7 +96,7 @@ def sure(choice: Timed, others: Sequence[Timed]) -> str:
     if choice.chance_best is None:
         return "fewer than three rounds: how sure the order is is not known"
     return (
-        f"it is the fastest in {choice.chance_best:.0%} of the draws of its rounds, against "
+        f"it is the fastest with a chance of {choice.chance_best:.0%} by their rounds, against "
         f"{len(others)} other{'s' if len(others) > 1 else ''}"
     )
 
@@ -113,7 +113,7 @@ def smaller(choice: Timed, others: Sequence[Timed]) -> Iterator[str]:
     least = min(close, key=lambda each: each.tried.artifact.size_bytes, default=None)
     if least is not None:
         size = f"{least.tried.artifact.size_bytes / 1e3:,.0f} kB"
-        draws = f"fastest in {least.chance_best or 0.0:.0%} of the draws"
+        draws = f"fastest with a chance of {least.chance_best or 0.0:.0%}"
         yield f"about as fast and smaller: {least.name}, {size}, {draws}"
 
 

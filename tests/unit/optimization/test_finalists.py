@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edgecnn.conversion.recipe import PRESETS
 from edgecnn.manifest import Artifact, Manifest
@@ -53,7 +54,23 @@ def test_the_chance_to_be_fastest_is_drawn_from_shared_rounds():
     first = timed(tried("a", 1.0), [1.0, 1.1, 1.0, 1.1])
     second = timed(tried("b", 2.0), [2.0, 2.1, 2.0, 2.1])
     without = replace(first.measurement, runs=())
-    assert chances([first.measurement, second.measurement, without]) == [1.0, 0.0, None]
+    *found, none = chances([first.measurement, second.measurement, without])
+    assert found == pytest.approx([1.0, 0.0], abs=0.01)
+    assert none is None
+
+
+def test_four_rounds_of_a_restless_machine_make_no_order_sure():
+    first = timed(tried("a", 1.0), [1.0, 1.4, 1.0, 1.3])
+    second = timed(tried("b", 1.0), [1.02, 1.41, 1.3, 1.05])
+    one, other = chances([first.measurement, second.measurement])
+    assert one + other == pytest.approx(1.0)
+    assert 0.2 < one < 0.8
+
+
+def test_rows_that_share_no_rounds_have_the_order_of_the_page():
+    noisy = timed(tried("noisy", 1.0), [1.0, 1.1, 1.2], "NOISY")
+    valid = timed(tried("valid", 1.0), [1.3, 1.4, 1.5])
+    assert list(in_order([noisy, valid], Goal(), by_rounds=False)) == [valid, noisy]
 
 
 def test_a_limit_on_latency_is_that_of_the_measured_median():

@@ -47,8 +47,8 @@ def test_the_fastest_that_shows_its_budget_is_the_answer():
     assert found.accepted
     assert found.choice.tried.artifact.path.name == "lenet5.static_int8.tflite"
     assert found.claim.n == factory.N_TEST
-    assert "fastest in 100% of the draws" in found.sentences[1]
-    assert found.to_dict()["choice"]["chance_best"] == 1.0
+    assert "fastest with a chance of 100%" in found.sentences[1]
+    assert found.to_dict()["choice"]["chance_best"] > 0.95
 
 
 def test_a_faster_file_with_an_unshown_loss_is_passed_over_and_named():
