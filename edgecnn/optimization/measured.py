@@ -66,7 +66,7 @@ def answer(
 def _claimed(base: Outcome, timed: Sequence[Timed]) -> Outcome:
     goal = base.goal
     refused: list[str] = []
-    for choice in in_order(timed, goal, by_rounds=False):  # the page's order: one answer
+    for choice in in_order(timed, goal):
         claim = choice.tried.drop
         assert claim is not None
         if claim.within(goal.max_drop):
@@ -81,6 +81,7 @@ def _claimed(base: Outcome, timed: Sequence[Timed]) -> Outcome:
                 sentences=(
                     words.shipped(choice, claim, goal, words.MEASURED),
                     words.sure(close[0], close[1:]),
+                    *words.page_differs(choice, next(in_order(timed, goal, by_rounds=False))),
                     *words.smaller(close[0], close[1:]),
                     *refused[:REFUSED_NAMED],
                 ),

@@ -101,6 +101,15 @@ def sure(choice: Timed, others: Sequence[Timed]) -> str:
     )
 
 
+def page_differs(choice: Timed, first: Timed) -> Iterator[str]:
+    """Why the report's page begins with another row, `first`, where it does."""
+    if first is not choice:
+        yield (
+            f"the page begins with {first.name}: it ranks by medians of undisturbed processes, "
+            "VALID rows first; in the rounds that the rows share that row is not the fastest"
+        )
+
+
 def smaller(choice: Timed, others: Sequence[Timed]) -> Iterator[str]:
     """The smallest file that may as well be the fastest, where it is clearly smaller."""
     own = choice.tried.artifact.size_bytes

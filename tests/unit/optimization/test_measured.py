@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,15 @@ def test_without_the_models_own_row_a_float_file_is_the_parent():
     found = answer(Results(measurements=tuple(measured)), files(measured))
     assert found is not None
     assert found.model == "lenet5.float32.tflite"
+
+
+def test_a_page_that_begins_with_another_row_is_explained():
+    """A noisy row that is the fastest in every round is chosen; the page has VALID rows first."""
+    *others, fastest = rows()
+    measured = [*others, replace(fastest, verdict="NOISY")]
+    found = answer(Results(measurements=tuple(measured)), files(measured))
+    assert found.choice.tried.artifact.path.name == "lenet5.static_int8.tflite"
+    (said,) = (each for each in found.sentences if each.startswith("the page begins with"))
+    assert "lenet5.float32.tflite" in said
+    undisturbed = answer(Results(measurements=tuple(rows())), files(rows()))
+    assert not any(each.startswith("the page begins") for each in undisturbed.sentences)
