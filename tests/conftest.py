@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tomllib
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from edgecnn import registry
@@ -14,6 +16,16 @@ from edgecnn import registry
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 PLUGINS = Path(__file__).parent / "plugins"
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("edgecnn", deadline=None)
+hypothesis.settings.load_profile("edgecnn")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Ctrl-C reach the commands that tests interrupt: a shell's & switches it off for all."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

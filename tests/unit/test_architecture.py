@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 import edgecnn
 
@@ -44,6 +43,11 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported(tree: ast.AST) -> set[str]:
     names = set()
     for node in ast.walk(tree):
@@ -54,44 +58,58 @@ def imported(tree: ast.AST) -> set[str]:
     return names
 
 
-def ids(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    return frozenset(imported(tree_of(path)))
+
+
+def not_downward(
+    paths: list[Path], floor_of: dict[str, int], prefix: str, place: int
+) -> dict[str, set[str]]:
+    """What each module imports from its own floor or a higher one, of the rooms in `floor_of`."""
+    wrong = {}
+    for path in paths:
+        room = path.relative_to(PACKAGE).parts[place - 1].removesuffix(".py")
+        used = {name.split(".")[place] for name in imports_of(path) if name.startswith(prefix)}
+        higher = {
+            other
+            for other in (used & floor_of.keys()) - {room}
+            if floor_of[other] >= floor_of[room]
+        }
+        if higher:
+            wrong[str(path.relative_to(PACKAGE))] = higher
+    return wrong
 
 
 def test_every_room_has_a_floor():
+    assert len(MODULES) > 300
     assert {room_of(path) for path in MODULES} <= set(FLOOR_OF)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=ids)
-def test_imports_go_downward_only(path: Path):
-    room = room_of(path)
-    used = {
-        name.split(".")[1]
-        for name in imported(ast.parse(path.read_text(encoding="utf-8")))
-        if name.startswith("edgecnn.") and name.split(".")[1] in FLOOR_OF
-    }
-    wrong = {other for other in used - {room} if FLOOR_OF[other] >= FLOOR_OF[room]}
-    assert not wrong, f"{room} (floor {FLOOR_OF[room]}) imports {wrong}"
+def test_imports_go_downward_only():
+    assert not_downward(MODULES, FLOOR_OF, "edgecnn.", 1) == {}
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "data").glob("*/*.py")), ids=ids)
-def test_rooms_of_data_import_downward_too(path: Path):
+def test_rooms_of_data_import_downward_too():
     floor_of = {room: number for number, rooms in enumerate(DATA_FLOORS) for room in rooms}
-    room = path.parent.name
-    used = {
-        name.split(".")[2]
-        for name in imported(ast.parse(path.read_text(encoding="utf-8")))
-        if name.startswith("edgecnn.data.") and name.split(".")[2] in floor_of
-    }
-    wrong = {other for other in used - {room} if floor_of[other] >= floor_of[room]}
-    assert not wrong, f"data/{room} imports {wrong}"
+    paths = sorted((PACKAGE / "data").glob("*/*.py"))
+    assert {path.parent.name for path in paths} == floor_of.keys()
+    assert not_downward(paths, floor_of, "edgecnn.data.", 2) == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=ids)
-def test_heavy_libraries_are_imported_inside_functions(path: Path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    outside = ast.Module([node for node in tree.body if not is_lazy(node)], [])
-    assert not {name.split(".")[0] for name in imported(outside)} & HEAVY_AT_THE_TOP
+def test_an_import_upward_would_be_found(monkeypatch):
+    path = PACKAGE / "formats" / "kinds.py"
+    monkeypatch.setattr(f"{__name__}.imports_of", lambda _: {"edgecnn.cli.main", "edgecnn.errors"})
+    assert not_downward([path], FLOOR_OF, "edgecnn.", 1) == {"formats/kinds.py": {"cli"}}
+
+
+def test_heavy_libraries_are_imported_inside_functions():
+    wrong = {}
+    for path in MODULES:
+        outside = ast.Module([node for node in tree_of(path).body if not is_lazy(node)], [])
+        if found := {name.split(".")[0] for name in imported(outside)} & HEAVY_AT_THE_TOP:
+            wrong[str(path.relative_to(PACKAGE))] = found
+    assert wrong == {}
 
 
 def is_lazy(node: ast.stmt) -> bool:
@@ -101,7 +119,9 @@ def is_lazy(node: ast.stmt) -> bool:
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if room_of(p) == "models"], ids=ids)
-def test_models_use_the_keras_api_only(path: Path):
-    roots = {name.split(".")[0] for name in imported(ast.parse(path.read_text(encoding="utf-8")))}
-    assert not roots & {"tensorflow", "torch", "jax"}
+def test_models_use_the_keras_api_only():
+    of_models = [path for path in MODULES if room_of(path) == "models"]
+    assert len(of_models) > 10
+    for path in of_models:
+        roots = {name.split(".")[0] for name in imports_of(path)}
+        assert not roots & {"tensorflow", "torch", "jax"}, path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -102,33 +103,59 @@ TWO_KINDS = {
 }
 
 
-def ids(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=ids)
-def test_no_table_is_indexed_by_a_suffix(path: Path):
-    """A file ending nobody thought of would be a KeyError: `registry.lookup` names it."""
-    found = [
-        node.lineno
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Subscript)
+def lines_where(wrong: Callable[[ast.AST], bool]) -> dict[str, list[int]]:
+    """Lines of each module of the package that hold such a node."""
+    found = {
+        path.relative_to(PACKAGE).as_posix(): [
+            node.lineno for node in nodes_of(path) if wrong(node)
+        ]
+        for path in MODULES
+    }
+    return {name: lines for name, lines in found.items() if lines}
+
+
+def indexed_by_suffix(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Subscript)
         and isinstance(node.ctx, ast.Load)
-        and any(isinstance(part, ast.Attribute) and part.attr == "suffix"
-                for part in ast.walk(node.slice))
-    ]  # fmt: skip
+        and any(
+            isinstance(part, ast.Attribute) and part.attr == "suffix"
+            for part in ast.walk(node.slice)
+        )
+    )
+
+
+def ends_in_a_plain_else(node: ast.AST) -> bool:
+    return isinstance(node, ast.If | ast.IfExp) and names_one(node.test) and not ends_well(node)
+
+
+def test_no_table_is_indexed_by_a_suffix():
+    """A file ending nobody thought of would be a KeyError: `registry.lookup` names it."""
     checked = {"formats/check.py"}  # check_format raises for others right before
-    assert not found or ids(path) in checked, f"{path.name}:{found}"
+    found = lines_where(indexed_by_suffix)
+    assert {name: lines for name, lines in found.items() if name not in checked} == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=ids)
-def test_no_chain_over_formats_recipes_or_scenarios_ends_in_a_plain_else(path: Path):
-    found = [
-        node.lineno
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.If | ast.IfExp) and names_one(node.test) and not ends_well(node)
-    ]
-    assert not found or ids(path) in TWO_KINDS, f"{path.name}:{found}"
+def test_no_chain_over_formats_recipes_or_scenarios_ends_in_a_plain_else():
+    found = lines_where(ends_in_a_plain_else)
+    assert {name: lines for name, lines in found.items() if name not in TWO_KINDS} == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "wrong"),
+    [
+        ("table[path.suffix]", indexed_by_suffix),
+        ('x = 1\nif form == "onnx":\n    x = f()\nelse:\n    x = g()', ends_in_a_plain_else),
+        ('x = f() if form == "onnx" else g()', ends_in_a_plain_else),
+    ],
+)
+def test_what_is_looked_for_would_be_found(code: str, wrong: Callable[[ast.AST], bool]):
+    assert any(wrong(node) for node in ast.walk(ast.parse(code)))
 
 
 def names_one(test: ast.expr) -> bool:
