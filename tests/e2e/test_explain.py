@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.e2e.test_command_line import edgecnn
+from tests.command_line import edgecnn, here
 
 image = pytest.importorskip("PIL.Image", reason="pip install pillow")
 
@@ -24,15 +24,15 @@ def picture(tmp_path_factory, digits):
 
 
 def explain(*arguments, **more):
-    return edgecnn("explain", *arguments, **more)
+    return here("explain", *arguments, **more)
 
 
 def test_a_page_shows_everything_and_fetches_nothing(tmp_path, trained_lenet, lenet_artifacts):
     files = [artifact.path for artifact in lenet_artifacts.values()]
     outs = [tmp_path / name for name in ("page.html", "numbers.json", "shifts.csv", "poster.png")]
-    done = explain(
-        *files, trained_lenet.path, "--data", "digits", "--shifts", "0..4", "--samples", 40,
-        *(part for out in outs for part in ("--out", out)),
+    done = edgecnn(
+        "explain", *files, trained_lenet.path, "--data", "digits", "--shifts", "0..4",
+        "--samples", 40, *(part for out in outs for part in ("--out", out)),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     page = outs[0].read_text("utf-8")
@@ -116,17 +116,7 @@ MISTAKES = {
 }
 
 
-AFTER_LOADING = ("class-name", "layer", "csv", "shifts")
-"""Found once model and data are loaded, as "class" is."""
-
-
-@pytest.mark.parametrize(
-    "which",
-    [
-        pytest.param(which, marks=pytest.mark.slow) if which in AFTER_LOADING else which
-        for which in MISTAKES
-    ],
-)
+@pytest.mark.parametrize("which", MISTAKES)
 def test_a_mistake_gets_a_clear_line(tmp_path, trained_lenet, picture, which):
     arguments, words = MISTAKES[which]
     text = tmp_path / "text.png"
@@ -142,7 +132,7 @@ def test_a_mistake_gets_a_clear_line(tmp_path, trained_lenet, picture, which):
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("textcnn", "64"), pytest.param("voxnet", "32, 32, 32, 1", marks=pytest.mark.slow)],
+    [("textcnn", "64"), ("voxnet", "32, 32, 32, 1")],
 )
 def test_other_data_than_pictures_is_told(tmp_path, picture, name, shape):
     from edgecnn import models

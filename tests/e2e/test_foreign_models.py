@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.e2e.test_command_line import edgecnn
+from tests.command_line import here
 from tests.integration.conversion import foreign
 
 image = pytest.importorskip("PIL.Image", reason="pip install pillow")
@@ -15,19 +15,19 @@ image = pytest.importorskip("PIL.Image", reason="pip install pillow")
 
 def test_an_onnx_file_with_open_sizes_goes_the_whole_way(tmp_path):
     model = foreign.network(tmp_path / "net.onnx", batch="n", size="side")
-    asked = edgecnn("convert", model, "--to", "onnx:float16", "--out", tmp_path / "art")
+    asked = here("convert", model, "--to", "onnx:float16", "--out", tmp_path / "art")
     assert asked.returncode == 2
     assert "--shape images=" in asked.stderr
     shape = ("--shape", "images=1x3x16x16")
-    made = edgecnn("convert", model, "--to", "onnx:float16", *shape, "--out", tmp_path / "art")
+    made = here("convert", model, "--to", "onnx:float16", *shape, "--out", tmp_path / "art")
     assert made.returncode == 0, made.stderr
-    checked = edgecnn("verify", tmp_path / "art" / "net_float16.onnx")
+    checked = here("verify", tmp_path / "art" / "net_float16.onnx")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "pass" in checked.stdout
     picture = tmp_path / "noise.png"
     image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)).save(picture)
     outs = [tmp_path / "page.html", tmp_path / "page.json"]
-    shown = edgecnn(
+    shown = here(
         "explain", model, picture, *shape, *(part for out in outs for part in ("--out", out))
     )
     assert shown.returncode == 0, shown.stderr

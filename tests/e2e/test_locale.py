@@ -70,12 +70,15 @@ def test_converting_verifying_and_explaining(edgecnn, tmp_path, trained_lenet):
     "arguments",
     [
         ["--help"],
-        ["models", "lenet5"],
+        pytest.param(["models", "lenet5"], marks=pytest.mark.slow),
         ["data", "inspect", "digits"],
         ["data", "pack", "digits", "--out", "paqué"],
-        ["doctor"],
+        pytest.param(["doctor"], marks=pytest.mark.slow),
         ["env", "list"],
-        ["train", "--model", "lenet5", "--data", "digits", "--epochs", "1", "--out", "é.keras"],
+        pytest.param(
+            ["train", "--model", "lenet5", "--data", "digits", "--epochs", "1", "--out", "é.keras"],
+            marks=pytest.mark.slow,
+        ),
         ["detect", "synthetic", "--headless", "--frames", "2", "--events", "é.jsonl"],
     ],
     ids=lambda arguments: " ".join(arguments[:2]),

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
-EDGECNN = [sys.executable, "-c", "from edgecnn.cli import main; main()"]
-
-
-def edgecnn(*arguments: object, **more) -> subprocess.CompletedProcess[str]:
-    command = [*EDGECNN, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **more)
+from tests.command_line import edgecnn, here
 
 
 def test_a_network_is_shown_layer_by_layer_and_drawn(tmp_path):
@@ -26,7 +19,7 @@ def test_a_network_is_shown_layer_by_layer_and_drawn(tmp_path):
 
 
 def test_json_holds_the_layers(tmp_path):
-    done = edgecnn("models", "lenet5", "--input-shape", "64x64x1", "--json", cwd=tmp_path)
+    done = here("models", "lenet5", "--input-shape", "64x64x1", "--json", cwd=tmp_path)
 
     told = json.loads(done.stdout)
     assert told["input_shape"] == [64, 64, 1]
@@ -47,7 +40,7 @@ def test_json_holds_the_layers(tmp_path):
     ids=" ".join,
 )
 def test_a_mistake_gets_a_clear_line_and_exit_code_2(tmp_path, arguments, words):
-    done = edgecnn("models", *arguments, cwd=tmp_path)
+    done = here("models", *arguments, cwd=tmp_path)
 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
@@ -55,9 +48,8 @@ def test_a_mistake_gets_a_clear_line_and_exit_code_2(tmp_path, arguments, words)
         assert word in done.stderr
 
 
-@pytest.mark.slow
 def test_the_list_names_every_network():
-    done = edgecnn("models", "--json")
+    done = here("models", "--json")
 
     told = {row["name"]: row for row in json.loads(done.stdout)}
     assert told["alexnet"]["parameters"] == 62_378_344

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,9 @@ from edgecnn.conversion.verify import verify_artifact
 from edgecnn.data.seen import digests_of
 from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact
+from tests.command_line import here
 
-EDGECNN = [sys.executable, "-c", "from edgecnn.cli import main; main()"]
 SIZE = (16, 16, 1)
-
-
-def edgecnn(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*EDGECNN, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +101,7 @@ def test_a_model_that_tells_nothing_is_not_calibrated(digits, tmp_path: Path):
 
 def test_what_the_user_says_is_fed_and_said(bare: Path, tmp_path: Path):
     out = tmp_path / "r.json"
-    done = edgecnn(
+    done = here(
         "benchmark", bare, "--runtimes", "litert:cpu", "--quick", "--max-secs", "0.5",
         "--data", "digits", "--preprocessing", "raw", "--out", out,
     )  # fmt: skip
@@ -117,7 +110,7 @@ def test_what_the_user_says_is_fed_and_said(bare: Path, tmp_path: Path):
     (row,) = json.loads(out.read_text(encoding="utf-8"))["measurements"]
     assert row["accuracy"]["value"] > 0.85
     assert row["fed"]["known_from"] == "option"
-    again = edgecnn(
+    again = here(
         "benchmark", bare, "--runtimes", "litert:cpu", "--quick", "--max-secs", "0.5",
         "--data", "digits", "--preprocessing", "0..1", "--out", out,
     )  # fmt: skip
@@ -140,7 +133,7 @@ def test_an_option_against_the_model_is_a_contradiction_that_is_said(
 def third(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """LeNet-5, trained on the digits as seed 3 splits them, with weights of seed 1."""
     folder = tmp_path_factory.mktemp("third")
-    done = edgecnn(
+    done = here(
         "train", "--model", "lenet5", "--data", "digits", "--seed", "1", "--split-seed", "3",
         "--epochs", "3", "--out", folder / "lenet5.keras",
     )  # fmt: skip
@@ -153,7 +146,7 @@ def third(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 @pytest.fixture(scope="module")
 def third_tflite(third: Artifact) -> Path:
     out = third.path.parent / "artifacts"
-    done = edgecnn(
+    done = here(
         "convert", third.path, "--to", "tflite:static_int8", "--calibration", "digits", "--out", out
     )
     assert done.returncode == 0, done.stderr
@@ -191,7 +184,7 @@ def test_convert_never_calibrates_on_test_samples_of_the_model(third: Artifact, 
 
 
 def test_verify_takes_the_split_from_the_model(third_tflite: Path):
-    done = edgecnn("verify", third_tflite, "--data", "digits", "--max-drop", "5")
+    done = here("verify", third_tflite, "--data", "digits", "--max-drop", "5")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "training saw" not in done.stdout
 
@@ -206,7 +199,7 @@ def test_verify_says_no_on_samples_that_training_saw(third: Artifact, third_tfli
 
 def test_benchmark_takes_the_split_from_the_model(third_tflite: Path, tmp_path: Path):
     out = tmp_path / "r.json"
-    done = edgecnn(
+    done = here(
         "benchmark", third_tflite, "--runtimes", "litert:cpu", "--quick", "--max-secs", "0.5",
         "--data", "digits", "--out", out,
     )  # fmt: skip
@@ -227,7 +220,7 @@ def test_benchmark_calls_accuracy_on_samples_that_training_saw_invalid(
 
 
 def test_explain_takes_the_split_from_the_model(third: Artifact, tmp_path: Path):
-    done = edgecnn(
+    done = here(
         "explain", third.path, "--data", "digits", "--shifts", "0", "--samples", "40",
         "--out", tmp_path / "e.json",
     )  # fmt: skip

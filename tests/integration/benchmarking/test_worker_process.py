@@ -103,12 +103,12 @@ run_worker(Job("misbehaving", "hang", path={str(model_file)!r}))
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     worker = wait_for_child(parent.pid)
     parent.send_signal(death)
-    parent.wait(timeout=20)
+    parent.wait(timeout=120)
     wait_until_gone(worker)
 
 
 def wait_until_gone(pid: int) -> None:
-    for _ in range(200):
+    for _ in range(2_400):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
         except OSError:
@@ -121,7 +121,7 @@ def wait_until_gone(pid: int) -> None:
 
 def wait_for_child(pid: int) -> int:
     listing = Path(f"/proc/{pid}/task/{pid}/children")
-    for _ in range(200):
+    for _ in range(2_400):
         children = listing.read_text().split()
         if children:
             return int(children[0])

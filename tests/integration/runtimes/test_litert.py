@@ -154,13 +154,15 @@ class TestGPU:
         session = runtimes.load(zoo.path("tflite", "float32"), "litert:gpu")
         invoke = session.bind([zoo.inputs[:1]])
         invoke()
-        start = time.perf_counter()
-        (answer,) = invoke()
-        returned = time.perf_counter() - start
-        start = time.perf_counter()
-        kept = np.array(answer)
-        read = time.perf_counter() - start
-        assert read < returned / 2
+        returned, read = [], []
+        for _ in range(5):  # the shortest of each: other processes only make them longer
+            start = time.perf_counter()
+            (answer,) = invoke()
+            returned.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            kept = np.array(answer)
+            read.append(time.perf_counter() - start)
+        assert min(read) < min(returned) / 2
         np.testing.assert_allclose(kept, zoo.expected[:1], atol=1e-3)
 
     def test_a_partly_delegated_model_tells_its_share(self, partly_delegated: Path) -> None:

@@ -61,6 +61,22 @@ def write_yolo(folder, sizes, *, seed=0, kinds=CLASSES):
     return folder
 
 
+def build_tiny(name, *, seed=None, input_shape, num_classes=1):
+    """Two layers in place of the detector's 70, which take long to compile: what is tested is the
+    order of events, not what is learned.
+    """
+    import keras
+    from keras import layers
+
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    picture = keras.Input(input_shape, name="input")
+    x = layers.Conv2D(6, 8, 8, activation="relu", name="first")(picture)
+    x = layers.BatchNormalization(name="norm")(x)
+    heat = layers.Conv2D(num_classes, 1, name="heat")(x)
+    return keras.Model(picture, [heat, layers.Conv2D(4, 1, name="box")(x)], name=name)
+
+
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sets") / "shapes"
@@ -69,10 +85,11 @@ def shapes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(shapes, tmp_path_factory):
-    """Two epochs: nothing to be proud of, but every step of the way."""
+    """Two epochs of a tiny network: nothing to be proud of, but every step of the way."""
     out = tmp_path_factory.mktemp("trained") / "shapes.keras"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boxes, "LEAST_VIEWS", 64)
+        patch.setattr("edgecnn.training.boxes.models.build", build_tiny)
         code = invoke(
             ["train", "--model", "detector_nano", "--data", f"yolo:{shapes}", "--epochs", "2",
              "--batch-size", "32", "--input-size", "128", "--out", str(out)]
@@ -195,23 +212,7 @@ LEVERS = {"drawn": 0.3, "negatives": 0.3, "hard": 0.5, "pasted": 1.0, "small": 1
 
 @pytest.fixture
 def tiny_network(monkeypatch):
-    """Two layers in place of the detector's 70, which take long to compile: what is tested is the
-    order of events, not what is learned.
-    """
-
-    def build(name, *, seed=None, input_shape, num_classes=1):
-        import keras
-        from keras import layers
-
-        if seed is not None:
-            keras.utils.set_random_seed(seed)
-        picture = keras.Input(input_shape, name="input")
-        x = layers.Conv2D(6, 8, 8, activation="relu", name="first")(picture)
-        x = layers.BatchNormalization(name="norm")(x)
-        heat = layers.Conv2D(num_classes, 1, name="heat")(x)
-        return keras.Model(picture, [heat, layers.Conv2D(4, 1, name="box")(x)], name=name)
-
-    monkeypatch.setattr("edgecnn.training.boxes.models.build", build)
+    monkeypatch.setattr("edgecnn.training.boxes.models.build", build_tiny)
     monkeypatch.setattr(callbacks, "CHECKPOINT_SECS", 0.0)
 
 

@@ -26,10 +26,21 @@ def build(name, **more):
     )
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1)
 def built(name):
     """One model for the tests that only look at it."""
     return build(name, seed=0)
+
+
+@functools.lru_cache(maxsize=1)
+def built_again(name):
+    """The same once more, for the tests that compare the two."""
+    return build(name, seed=0)
+
+
+@functools.lru_cache(maxsize=1)
+def built_with_another_seed(name):
+    return build(name, seed=1)
 
 
 def random_samples(model, count=3):
@@ -43,8 +54,9 @@ LARGE = ("googlenet", "resnet34", "resnet50")
 """Networks that take ten seconds to save and load."""
 
 
-@pytest.fixture(params=MODELS.names())
+@pytest.fixture(scope="module", params=MODELS.names())
 def name(request):
+    """For the whole module: its tests run network by network, so each is built a few times only."""
     return request.param
 
 
@@ -72,7 +84,9 @@ def test_calls_its_input_input_and_its_output_probabilities(name):
 
 
 def test_gives_every_layer_a_name_of_its_own_choice(name):
-    first, second = ([layer.name for layer in model.layers] for model in (built(name), build(name)))
+    first, second = (
+        [layer.name for layer in model.layers] for model in (built(name), built_again(name))
+    )
 
     assert first == second  # a name that Keras made up would count on
 
@@ -83,9 +97,10 @@ def test_gives_every_layer_a_name_of_its_own_choice(name):
         pytest.param(each, marks=pytest.mark.slow) if each in LARGE else each
         for each in MODELS.names()
     ],
+    scope="module",
 )
 def test_survives_being_saved_and_loaded(name, tmp_path):
-    model = build(name, seed=1)
+    model = built_with_another_seed(name)
     samples = random_samples(model)
     path = tmp_path / "model.keras"
     model.save(path)
@@ -96,7 +111,7 @@ def test_survives_being_saved_and_loaded(name, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_weights(name):
-    first, second = (model.get_weights() for model in (built(name), build(name, seed=0)))
+    first, second = (model.get_weights() for model in (built(name), built_again(name)))
 
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -104,7 +119,7 @@ def test_the_same_seed_gives_the_same_weights(name):
 
 def test_another_seed_gives_other_weights(name):
     first, second = (
-        model.layers[-1].get_weights()[0] for model in (built(name), build(name, seed=1))
+        model.layers[-1].get_weights()[0] for model in (built(name), built_with_another_seed(name))
     )
 
     assert not np.array_equal(first, second)
@@ -325,7 +340,9 @@ def test_the_smallest_network_of_the_space_is_one(name):
     assert smallest.count_params() < built(name).count_params()
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS.names() if name not in LARGE])
+@pytest.mark.parametrize(
+    "name", [name for name in MODELS.names() if name not in LARGE], scope="module"
+)
 def test_the_largest_network_of_the_space_is_one(name):
     largest = build(name, **{key: each.choices[-1] if each.choices else each.high
                              for key, each in space_of(name).items()})  # fmt: skip
