@@ -29,11 +29,11 @@ quickstart: install ## Train, convert, verify, benchmark, report, and name the f
 	$(BIN)/edgecnn run --quick --out runs/quickstart
 
 test: install ## Run the tests (the long ones are left to test-slow)
-	$(BIN)/python -m pytest -m 'not slow and not alone' -n auto --dist loadfile
+	$(BIN)/python -m pytest -m 'not slow and not alone' -n logical --dist loadfile
 	$(BIN)/python -m pytest -m 'alone and not slow' tests/traps
 
 test-slow: install ## Run the long tests: wheels, boards, searches, trainings, what the documentation shows
-	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
+	$(BIN)/python -m pytest -m slow -n logical --dist loadfile
 
 test-documentation: install ## Of the long tests those of README and docs/: commands, notebooks, the site
 	$(BIN)/python -m pytest -m slow tests/e2e/test_documentation_site.py tests/e2e/test_notebooks.py \
