@@ -48,6 +48,7 @@ def test_a_mistake_gets_a_clear_line_and_exit_code_2(tmp_path, arguments, words)
         assert word in done.stderr
 
 
+@pytest.mark.slow  # builds every one of them
 def test_the_list_names_every_network():
     done = here("models", "--json")
 
