@@ -2,6 +2,10 @@
 
 Two models that answered the same samples are compared on the samples in which they differ, or by
 the paired test of their task; where neither is known, as two independent shares, which is wider.
+
+A limit on the loss is judged in one place (`decide`): it is kept when the one-sided 95% bound of
+the loss lies within it. The question has one side, so that a two-sided interval, which is printed
+to show the spread, would ask for more samples than the question needs.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from typing import Literal
 
@@ -27,6 +32,20 @@ from edgecnn.proportions import (
 
 Decision = Literal["kept", "undecided", "broken"]
 
+SURE = 0.95
+"""The confidence of the one-sided bound that decides."""
+TOLERANCE = 1e-9
+"""0.98 − 0.97 is a little more than 0.01."""
+
+
+def decide(floor: float, bound: float, limit: float) -> Decision:
+    """Whether a loss lies within `limit`, all in points: `floor` and `bound` are its one-sided 95%
+    bounds from below and above.
+    """
+    if bound <= limit + TOLERANCE:
+        return "kept"
+    return "broken" if floor > limit + TOLERANCE else "undecided"
+
 
 @dataclass(frozen=True)
 class AccuracyDrop:
@@ -43,18 +62,32 @@ class AccuracyDrop:
     lost: int | None = None
     gained: int | None = None
 
+    @property
+    def bound(self) -> float:
+        """The most that is lost with 95% confidence. Where all that is known is a two-sided 95%
+        interval, its upper end, which is a little more.
+        """
+        return self.high if self._counts is None else _one_sided(*self._counts, self.n)[1]
+
+    @property
+    def floor(self) -> float:
+        """The least that is lost with 95% confidence."""
+        return self.low if self._counts is None else _one_sided(*self._counts, self.n)[0]
+
+    @property
+    def _counts(self) -> tuple[int, int] | None:
+        return None if self.lost is None or self.gained is None else (self.lost, self.gained)
+
     def decision(self, limit: float) -> Decision:
         """Whether at most `limit` points are lost, as far as `n` samples can show."""
-        if self.high <= limit + 1e-9:
-            return "kept"
-        return "broken" if self.low > limit else "undecided"
+        return decide(self.floor, self.bound, limit)
 
     def samples_needed(self, limit: float) -> int | None:
         """How many samples would decide the limit at the rates found; None where none would."""
-        if self.lost is not None and self.gained is not None:
-            return samples_to_decide(self.lost, self.gained, self.n, limit / 100)
+        if self._counts is not None:
+            return samples_to_decide(*self._counts, self.n, limit / 100, 2 * SURE - 1)
         margin = abs(limit - self.points)
-        reach = self.high - self.points if self.points <= limit else self.points - self.low
+        reach = self.bound - self.points if self.points <= limit else self.points - self.floor
         if margin <= 0:
             return None
         needed = ceil(self.n * (reach / margin) ** 2)
@@ -118,25 +151,56 @@ def drop_between(
 
 
 def describe(drop: AccuracyDrop, limit: float) -> str:
-    """What the samples say of a limit on the drop.
-
-    As in "360 samples cannot decide whether it is within the 1 allowed; about 390 would".
+    """What the samples say of a limit on the drop: "within the 1 allowed", "more than the 1
+    allowed", or that they cannot show either.
     """
     decision = drop.decision(limit)
     if decision == "kept":
         return f"within the {limit:g} allowed"
     if decision == "broken":
         return f"more than the {limit:g} allowed"
-    needed = drop.samples_needed(limit)
-    more = f"; about {needed:,} would" if needed else ""
-    return f"{drop.n:,} samples cannot decide whether it is within the {limit:g} allowed{more}"
+    return f"undecided: {too_few(drop.n, limit, drop.samples_needed(limit))}"
+
+
+def too_few(n: int, limit: float, needed: int | None) -> str:
+    """`360 samples cannot show whether the drop is within 1 point; about 390 would`."""
+    unit = "sample" if n == 1 else "samples"
+    said = f"{n:,} {unit} cannot show whether the drop is within {points_of(limit)}"
+    return f"{said}; about {needed:,} would" if needed and needed > n else said
+
+
+def points_of(count: float) -> str:
+    """`1 point`, `0.5 points`."""
+    return f"{count:g} {'point' if count == 1 else 'points'}"
 
 
 def change(drop: AccuracyDrop) -> str:
-    """The change of accuracy with its 95% interval: `−0.28 points [−1.20, +0.64]`."""
+    """The change of accuracy with its 95% interval and the bound that decides:
+    `−0.28 points [−1.20, +0.64], at most 1.02 lost with 95% confidence`.
+    """
     low, high = _signed(-drop.high), _signed(-drop.low)
     found = "no change" if not drop.points else f"{_signed(-drop.points)} points"
-    return f"{found} [{low}, {high}]"
+    return f"{found} [{low}, {high}], {at_most(drop.bound)}"
+
+
+def at_most(bound: float) -> str:
+    """`at most 1.02 lost with 95% confidence`; of a bound below zero, what is gained."""
+    if bound < 0:
+        return f"at least {-bound:.2f} gained with {SURE:.0%} confidence"
+    return f"at most {bound:.2f} lost with {SURE:.0%} confidence"
+
+
+def one_sided_bounds(
+    lost: float, gained: float, n: float, confidence: float = SURE
+) -> tuple[float, float]:
+    """(from below, from above) of the points lost: the ends of a two-sided interval of 2c − 1."""
+    low, high = paired_difference(lost, gained, n, 2 * confidence - 1)
+    return 100 * low, 100 * high
+
+
+@cache
+def _one_sided(lost: int, gained: int, n: int) -> tuple[float, float]:
+    return one_sided_bounds(lost, gained, n)
 
 
 def _signed(points: float) -> str:

@@ -10,16 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
+from edgecnn.accuracy_drop import TOLERANCE, decide
+
 Objective = Literal["latency", "throughput", "accuracy", "size", "memory", "energy"]
 
 
 class Candidate(Protocol):
     """What is known of a configuration; None where nothing is.
 
-    `drop` is percentage points of accuracy lost, `p50` milliseconds, `throughput` samples a
-    second, `accuracy` and its interval shares (0 … 1), `peak_rss` and `size` bytes, `energy`
-    joules for an inference. `ties` are the ids of slower ones that are statistically
-    indistinguishable from it.
+    `drop` is percentage points of accuracy lost and `drop_bound` the most that is lost with 95%
+    confidence, `p50` milliseconds, `throughput` samples a second, `accuracy` and its interval
+    shares (0 … 1), `peak_rss` and `size` bytes, `energy` joules for an inference. `paired_p50` and
+    `paired_throughput` come from rounds in which the candidates took turns; they rank those that
+    have them. `ties` are the ids of slower ones that are statistically indistinguishable from it.
     """
 
     @property
@@ -31,9 +34,15 @@ class Candidate(Protocol):
     @property
     def drop(self) -> float | None: ...
     @property
+    def drop_bound(self) -> float | None: ...
+    @property
     def p50(self) -> float | None: ...
     @property
+    def paired_p50(self) -> float | None: ...
+    @property
     def throughput(self) -> float | None: ...
+    @property
+    def paired_throughput(self) -> float | None: ...
     @property
     def accuracy(self) -> float | None: ...
     @property
@@ -88,10 +97,19 @@ class Selection(Generic[Taken]):
 
 
 def choose(candidates: Sequence[Taken], limits: Limits) -> Selection[Taken]:
-    """The best candidate within the limits; noisy ones only where there are no others."""
+    """The best candidate within the limits.
+
+    Those whose samples show that they keep the limit on the drop come before those that only
+    measured so; where none does (the parent itself shows nothing), all compete. Noisy ones are
+    taken only where there are no others, unless rounds that all took part in rank them: what
+    disturbed a round disturbed all its rows.
+    """
     within = tuple(each for each in candidates if allowed(each, limits, candidates))
-    sure = [each for each in within if each.state != "NOISY"]
-    ranked = by_objective(sure or within, limits.objective)
+    shown = [each for each in within if is_shown(each, limits)]
+    if all(each.drop_bound == 0 for each in shown):
+        shown = list(within)
+    sure = [each for each in shown if each.state != "NOISY" or is_paired(each, limits.objective)]
+    ranked = by_objective(sure or shown, limits.objective)
     if not ranked:
         return Selection(None, (), None, within)
     best, *behind = ranked
@@ -99,6 +117,20 @@ def choose(candidates: Sequence[Taken], limits: Limits) -> Selection[Taken]:
     tied_ids = {each.id for each in ties}
     runner_up = next((each for each in behind if each.id not in tied_ids), None)
     return Selection(best, ties, runner_up, within)
+
+
+def is_shown(candidate: Candidate, limits: Limits) -> bool:
+    """Whether samples show that the limit on the drop is kept (`accuracy_drop.decide`)."""
+    if limits.drop is None:
+        return True
+    bound = candidate.drop_bound
+    return bound is not None and decide(bound, bound, limits.drop) == "kept"
+
+
+def is_paired(candidate: Candidate, objective: Objective) -> bool:
+    """Whether it is ranked by rounds that it shares with others."""
+    paired = {"latency": candidate.paired_p50, "throughput": candidate.paired_throughput}
+    return paired.get(objective) is not None
 
 
 def allowed(candidate: Candidate, limits: Limits, group: Sequence[Candidate]) -> bool:
@@ -115,7 +147,7 @@ def allowed(candidate: Candidate, limits: Limits, group: Sequence[Candidate]) ->
         if value is None:
             if any(getattr(other, name) is not None for other in group):
                 return False
-        elif value > limit + 1e-9:
+        elif value > limit + TOLERANCE:
             return False
     return True
 
@@ -133,7 +165,8 @@ def by_objective(candidates: Sequence[Taken], objective: Objective) -> list[Take
     """The candidates that have the objective's number, best first."""
     value = RANK[objective]
     ranked = [each for each in candidates if value(each) is not None]
-    return sorted(ranked, key=lambda each: (value(each) or 0.0, each.p50 or 0.0, each.id))
+    latency = RANK["latency"]
+    return sorted(ranked, key=lambda each: (value(each) or 0.0, latency(each) or 0.0, each.id))
 
 
 def tied(best: Candidate, other: Candidate, objective: Objective) -> bool:
@@ -159,10 +192,16 @@ def front(candidates: Sequence[Taken]) -> list[Taken]:
     return kept
 
 
+def _negative(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
 RANK: Mapping[str, Callable[[Candidate], float | None]] = {
-    "latency": lambda each: each.p50,
-    "throughput": lambda each: None if each.throughput is None else -each.throughput,
-    "accuracy": lambda each: None if each.accuracy is None else -each.accuracy,
+    "latency": lambda each: each.p50 if each.paired_p50 is None else each.paired_p50,
+    "throughput": lambda each: _negative(
+        each.throughput if each.paired_throughput is None else each.paired_throughput
+    ),
+    "accuracy": lambda each: _negative(each.accuracy),
     "size": lambda each: each.size,
     "memory": lambda each: each.peak_rss,
     "energy": lambda each: each.energy,

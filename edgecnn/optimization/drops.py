@@ -15,7 +15,14 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.accuracy_drop import answers, discordant
+from edgecnn.accuracy_drop import (
+    Decision,
+    answers,
+    decide,
+    discordant,
+    one_sided_bounds,
+    too_few,
+)
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.evaluation.tasks import Outputs, Scorer, open_scorer
@@ -23,7 +30,7 @@ from edgecnn.feeding.scoring import scoring_context
 from edgecnn.manifest import Manifest
 from edgecnn.output_quality import Accuracy
 from edgecnn.preprocessing import Preprocessing
-from edgecnn.proportions import MOST_SAMPLES, paired_difference, two_digits_up
+from edgecnn.proportions import MOST_SAMPLES, two_digits_up
 
 RESAMPLES = 200
 """For metrics over all samples together: the bound is the 95% quantile of 200 differences."""
@@ -46,10 +53,22 @@ class Drop:
     metric: str = "top1"
     before: float = 0.0
     after: float = 0.0
+    floor: float | None = None
+    """The bound from below; None where it is not known."""
+
+    def decision(self, budget: float) -> Decision:
+        """Whether the budget is kept, as far as the samples show."""
+        return decide(self.points if self.floor is None else self.floor, self.bound, budget)
 
     def within(self, budget: float) -> bool:
-        """Whether the bound lies within the budget."""
-        return self.bound <= budget + 1e-9
+        """Whether the samples show that the budget is kept."""
+        return self.decision(budget) == "kept"
+
+    def describe(self, budget: float) -> str:
+        """Why the budget is not shown to be kept: too much is lost, or the samples are too few."""
+        if self.decision(budget) == "broken":
+            return f"more than the {budget:g} allowed"
+        return too_few(self.n, budget, self.samples_needed(budget))
 
     def samples_needed(self, budget: float) -> int | None:
         """How many samples would show the budget, at the rates found; None where none would."""
@@ -74,7 +93,7 @@ class Drop:
         if self.lost is None or self.gained is None:
             return self.points + (self.bound - self.points) * sqrt(self.n / max(n, 1))
         scale = n / self.n
-        return _bound(self.lost * scale, self.gained * scale, n, self.confidence)
+        return one_sided_bounds(self.lost * scale, self.gained * scale, n, self.confidence)[1]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -92,15 +111,17 @@ def drop_of_shares(
     parent: Accuracy, found: Accuracy, counts: tuple[int, int], confidence: float
 ) -> Drop:
     """What a share of right answers lost; `counts` are (lost, gained) against the parent's."""
+    floor, bound = one_sided_bounds(*counts, found.n, confidence)
     return Drop(
         100 * (parent.value - found.value),
-        _bound(*counts, found.n, confidence),
+        bound,
         found.n,
         confidence,
         *counts,
         metric=found.metric,
         before=parent.value,
         after=found.value,
+        floor=floor,
     )
 
 
@@ -139,7 +160,7 @@ class Judge:
         if counts is not None:
             return drop_of_shares(self.parent, found, counts, confidence)
         points = 100 * (self.parent.value - found.value)
-        bound = self._resampled(arranged, confidence, points)
+        floor, bound = self._resampled(arranged, confidence, points)
         return Drop(
             points,
             bound,
@@ -148,6 +169,7 @@ class Judge:
             metric=found.metric,
             before=self.parent.value,
             after=found.value,
+            floor=floor,
         )
 
     def noise(self, outputs: Sequence[npt.NDArray[Any]]) -> float:
@@ -165,16 +187,17 @@ class Judge:
         ]
         return max(ratios, default=float("inf"))
 
-    def _resampled(self, outputs: Outputs, confidence: float, points: float) -> float:
+    def _resampled(self, outputs: Outputs, confidence: float, points: float) -> tuple[float, float]:
         if not isinstance(self._scorer, Resampling):
             return self._scored_again(outputs, confidence, points)
         if self._drawn is None:
             self._drawn = self._scorer.resampled(self._reference, RESAMPLES)
         lost = 100 * (self._drawn - self._scorer.resampled(outputs, RESAMPLES))
-        lost = lost[np.isfinite(lost)]
-        return max(points, float(np.quantile(lost, confidence))) if lost.size else float("inf")
+        return _ends(lost[np.isfinite(lost)], confidence, points)
 
-    def _scored_again(self, outputs: Outputs, confidence: float, points: float) -> float:
+    def _scored_again(
+        self, outputs: Outputs, confidence: float, points: float
+    ) -> tuple[float, float]:
         """As `_resampled`, for a task that can only be scored from the start."""
         generator = np.random.default_rng(0)
         lost = []
@@ -188,9 +211,7 @@ class Judge:
             after = _value(scorer, [np.asarray(each)[places] for each in outputs])
             if before is not None and after is not None:
                 lost.append(100 * (before - after))
-        if not lost:
-            return float("inf")
-        return max(points, float(np.quantile(lost, confidence)))
+        return _ends(np.array(lost), confidence, points)
 
     def _open(self, places: npt.NDArray[np.int64] | None) -> Scorer:
         context = self._context
@@ -207,6 +228,9 @@ def _value(scorer: Scorer, outputs: Outputs) -> float | None:
     return scorer.with_parent(blank, outputs, outputs).parent_value
 
 
-def _bound(lost: float, gained: float, n: float, confidence: float) -> float:
-    """The one-sided upper bound in points: the upper end of a two-sided interval of 2c − 1."""
-    return 100 * paired_difference(lost, gained, n, 2 * confidence - 1)[1]
+def _ends(lost: npt.NDArray[np.float64], confidence: float, points: float) -> tuple[float, float]:
+    """The one-sided bounds of the points lost, from what was lost in each draw."""
+    if not lost.size:
+        return float("-inf"), float("inf")
+    low, high = np.quantile(lost, [1 - confidence, confidence])
+    return min(points, float(low)), max(points, float(high))

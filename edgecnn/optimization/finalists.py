@@ -26,6 +26,7 @@ from edgecnn.optimization.tried import Tried
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.reporting.pairing import times_of
+from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Measurement, Results
 
@@ -161,27 +162,21 @@ def _distinct(artifacts: Sequence[Artifact]) -> list[Artifact]:
     return list({each.sha256: each for each in artifacts}.values())
 
 
-def in_order(timed: Sequence[Timed], goal: Goal, *, by_rounds: bool = True) -> Iterator[Timed]:
+def in_order(
+    timed: Sequence[Timed], goal: Goal, rows: Sequence[Row] | None = None
+) -> Iterator[Timed]:
     """What keeps the limits, best first, by the function that the report chooses by. What the
     search let pass has kept the budget on its samples, so that the drop is not judged here once
-    more. With `by_rounds` rows that share their rounds are ranked by them, the noisy ones too: what
-    disturbed a round disturbed all its rows. Without, the order is that of the report's page.
+    more. `rows` are those of the report, one for each, where they were collected already.
     """
-    if not timed:
-        return
-    rows = collect([Results(measurements=tuple(each.measurement for each in timed))])
+    if rows is None:
+        rows = collect([Results(measurements=tuple(each.measurement for each in timed))])
+    of = {row.id: each for row, each in zip(rows, timed, strict=True)}
     limits = replace(goal.limits, drop=None)
     usable = [row for row in rows if row.measured]
     usable = [row for row in usable if selection.allowed(row, limits, usable)]
-    scores = _scores([timed[row.id].measurement for row in usable]) if by_rounds else None
-    if scores is not None:
-        usable = [
-            replace(row, p50=float(np.exp(score)), state="VALID")
-            for row, score in zip(usable, scores, strict=True)
-        ]
-        limits = replace(limits, p50=None)
     while (best := selection.choose(usable, limits).best) is not None:
-        yield timed[best.id]
+        yield of[best.id]
         usable = [row for row in usable if row.id != best.id]
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from math import ceil, isfinite
 from statistics import NormalDist
 
+from edgecnn.accuracy_drop import SURE, points_of
 from edgecnn.errors import InputError
 from edgecnn.proportions import two_digits_up
 from edgecnn.selection import Limits, Objective
 
-CONFIDENCE = 0.95
+CONFIDENCE = SURE
 """Of the one-sided bound on what is lost."""
 OBJECTIVES = ("latency", "size", "memory")
 
@@ -51,8 +52,7 @@ class Goal:
     @property
     def words(self) -> str:
         """`at most 1 point lost, 10 ms, 50 MB of memory, a file of 2 MB`."""
-        unit = "point" if self.max_drop == 1 else "points"
-        said = [f"at most {self.max_drop:g} {unit} lost"]
+        said = [f"at most {points_of(self.max_drop)} lost"]
         if self.max_latency_ms is not None:
             said.append(f"{self.max_latency_ms:g} ms")
         if self.max_memory_bytes is not None:

@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edgecnn.accuracy_drop import discordant, drop_between
+from edgecnn.accuracy_drop import SURE, AccuracyDrop
 from edgecnn.conversion.recipe import PRESETS, Recipe
 from edgecnn.manifest import Artifact
 from edgecnn.optimization import words
 from edgecnn.optimization.bundle import NOT_BUNDLED
-from edgecnn.optimization.drops import Drop, drop_of_shares
+from edgecnn.optimization.drops import Drop
 from edgecnn.optimization.finalists import chances, in_order
-from edgecnn.optimization.goal import CONFIDENCE, Goal
+from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.outcome import Outcome, Timed
 from edgecnn.optimization.tried import Tried
 from edgecnn.proof import proves_nothing
+from edgecnn.reporting.baselines import accuracy_baseline
+from edgecnn.reporting.row import Row
+from edgecnn.reporting.rows import collect
 from edgecnn.results import Accuracy, Measurement, Results
 
 REFUSED_NAMED = 2
@@ -35,21 +38,21 @@ def answer(
     answers to compare with its own, and a parent that proves nothing.
     """
     goal = goal or Goal()
-    parent = _parent(results)
+    rows = collect([results])
+    parent = _parent(results, rows)
     if parent is None or parent.accuracy is None or proves_nothing(parent.accuracy):
         return None
     files = {artifact.sha256: artifact for artifact in artifacts}
-    tried = [
-        _tried(files[row.artifact.sha256], row, parent.accuracy)
-        for row in results.measurements
-        if row.artifact.sha256 in files
-        and files[row.artifact.sha256].format not in NOT_BUNDLED
-        and row.status == "ok"
-        and row.latency is not None
-        and row.accuracy is not None
+    found = [
+        (row, _tried(files[one.artifact.sha256], one, row.accuracy_drop, parent.accuracy))
+        for row, one in zip(rows, results.measurements, strict=True)
+        if one.artifact.sha256 in files
+        and files[one.artifact.sha256].format not in NOT_BUNDLED
+        and row.measured
+        and one.latency is not None
+        and row.accuracy_drop is not None
     ]
-    judged = [each for each in tried if each.drop is not None]
-    if not judged:
+    if not found:
         return None
     base = Outcome(
         goal=goal,
@@ -58,15 +61,16 @@ def answer(
         accepted=False,
         choice=None,
         claim=None,
-        tried=tuple(judged),
+        tried=tuple(tried for _, tried in found),
     )
-    return _claimed(base, _timed(judged))
+    timed = [Timed(tried, tried.measurement) for _, tried in found if tried.measurement]
+    return _claimed(base, timed, [row for row, _ in found])
 
 
-def _claimed(base: Outcome, timed: Sequence[Timed]) -> Outcome:
+def _claimed(base: Outcome, timed: Sequence[Timed], rows: Sequence[Row]) -> Outcome:
     goal = base.goal
     refused: list[str] = []
-    for choice in in_order(timed, goal):
+    for choice in in_order(timed, goal, rows):
         claim = choice.tried.drop
         assert claim is not None
         if claim.within(goal.max_drop):
@@ -81,7 +85,6 @@ def _claimed(base: Outcome, timed: Sequence[Timed]) -> Outcome:
                 sentences=(
                     words.shipped(choice, claim, goal, words.MEASURED),
                     words.sure(close[0], close[1:]),
-                    *words.page_differs(choice, next(in_order(timed, goal, by_rounds=False))),
                     *words.smaller(close[0], close[1:]),
                     *refused[:REFUSED_NAMED],
                 ),
@@ -119,56 +122,41 @@ def _rivals(choice: Timed, timed: Sequence[Timed], goal: Goal) -> tuple[Timed, .
     )
 
 
-def _parent(results: Results) -> Measurement | None:
-    """The row of the model itself; where no runtime ran that, of a float32 file, whose answers are
-    the model's but for rounding.
+def _parent(results: Results, rows: Sequence[Row]) -> Measurement | None:
+    """The row that the report compares accuracy with: the model itself; where no runtime ran that,
+    a float32 file, whose answers are the model's but for rounding.
     """
-    known = [row for row in results.measurements if row.status == "ok" and row.accuracy is not None]
-    for wanted in (
-        [row for row in known if row.artifact.format == "keras"],
-        [row for row in known if row.artifact.recipe == "float32"],
-    ):
-        if wanted:
-            return wanted[0]
-    return None
+    found = (accuracy_baseline(row, rows) for row in rows if row.accuracy is not None)
+    baseline = next((row for row in found if row is not None), None)
+    return None if baseline is None else results.measurements[baseline.id]
 
 
-def _tried(artifact: Artifact, row: Measurement, parent: Accuracy) -> Tried:
-    peak = row.memory["peak_rss_bytes"]
+def _tried(
+    artifact: Artifact, measured: Measurement, drop: AccuracyDrop | None, parent: Accuracy
+) -> Tried:
+    peak = measured.memory["peak_rss_bytes"]
     return Tried(
         artifact,
-        _recipe(artifact),
-        row.configuration,
-        drop=None if row.accuracy is None else _drop(parent, row.accuracy),
-        rough_ms=row.latency.p50 if row.latency else None,
+        PRESETS.get(artifact.manifest.recipe, Recipe()),
+        measured.configuration,
+        drop=None if drop is None else _drop(drop, measured, parent),
+        rough_ms=measured.latency.p50 if measured.latency else None,
         peak_bytes=None if peak is None else float(peak),
-        measurement=row,
+        measurement=measured,
     )
 
 
-def _recipe(artifact: Artifact) -> Recipe:
-    return PRESETS.get(artifact.manifest.recipe, Recipe())
-
-
-def _drop(parent: Accuracy, found: Accuracy) -> Drop | None:
-    counts = discordant(parent, found)
-    if counts is not None:
-        return drop_of_shares(parent, found, counts, CONFIDENCE)
-    # The upper end of a two-sided interval of 2c − 1 is the one-sided bound of c; intervals that
-    # are given are 95% intervals, whose upper end asks for more than that.
-    between = drop_between(parent, found, confidence=2 * CONFIDENCE - 1)
-    if between is None:
-        return None
+def _drop(found: AccuracyDrop, measured: Measurement, parent: Accuracy) -> Drop:
+    assert measured.accuracy is not None
     return Drop(
-        between.points,
-        between.high,
+        found.points,
+        found.bound,
         found.n,
-        CONFIDENCE,
-        metric=found.metric,
+        SURE,
+        found.lost,
+        found.gained,
+        metric=measured.accuracy.metric,
         before=parent.value,
-        after=found.value,
+        after=measured.accuracy.value,
+        floor=found.floor,
     )
-
-
-def _timed(tried: Sequence[Tried]) -> list[Timed]:
-    return [Timed(each, each.measurement) for each in tried if each.measurement is not None]

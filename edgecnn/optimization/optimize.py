@@ -12,6 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from edgecnn import scratch
+from edgecnn.accuracy_drop import too_few
 from edgecnn.benchmarking.ask import Questions
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
 from edgecnn.claims import exclusive
@@ -320,7 +321,7 @@ class _Run:
         said += words.in_the_way(near, goal, found.costs)
         claimed = len(self._parts.claim["test"])
         if claimed < goal.fewest_samples:
-            said.append(words.too_few(claimed, goal, None))
+            said.append(too_few(claimed, goal.max_drop, goal.fewest_samples))
         else:
             said += words.undecided(None, found.tried, claimed, goal)
         return replace(

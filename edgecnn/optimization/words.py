@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from edgecnn.accuracy_drop import too_few
 from edgecnn.optimization.drops import Drop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import Cost
@@ -46,21 +47,8 @@ def lost(drop: Drop, which: str = FRESH) -> str:
 
 def refused(choice: Timed, claim: Drop, goal: Goal, which: str = FRESH) -> str:
     """Why a file was not taken after the claim's samples had judged it."""
-    if claim.points <= goal.max_drop:
-        why = too_few(claim.n, goal, claim)
-    else:
-        why = f"{goal.max_drop:g} {'point' if goal.max_drop == 1 else 'points'} allowed"
+    why = claim.describe(goal.max_drop)
     return f"not shown to keep the budget: {choice.name}: {lost(claim, which)}; {why}"
-
-
-def too_few(n: int, goal: Goal, drop: Drop | None) -> str:
-    """Why `n` samples do not show the budget, with the number that would."""
-    needed = drop.samples_needed(goal.max_drop) if drop else None
-    needed = needed or goal.fewest_samples
-    said = f"{n:,} samples cannot show {goal.max_drop:g} points"
-    if needed > n:
-        return f"{said}: about {needed:,} would"
-    return f"{said} at the rates found"
 
 
 def undecided(
@@ -85,7 +73,8 @@ def undecided(
     gain = f", about {limit_ms / best.rough_ms:.1f}× as fast," if limit_ms else ""
     yield (
         f"undecided: {best.name}{gain} lost {best.drop.points:.2f} points on {best.drop.n:,} "
-        f"samples of the search; {too_few(claimed, goal, best.drop)}"
+        f"samples of the search; "
+        f"{too_few(claimed, goal.max_drop, best.drop.samples_needed(goal.max_drop))}"
     )
 
 
@@ -99,15 +88,6 @@ def sure(choice: Timed, others: Sequence[Timed]) -> str:
         f"it is the fastest with a chance of {choice.chance_best:.0%} by their rounds, against "
         f"{len(others)} other{'s' if len(others) > 1 else ''}"
     )
-
-
-def page_differs(choice: Timed, first: Timed) -> Iterator[str]:
-    """Why the report's page begins with another row, `first`, where it does."""
-    if first is not choice:
-        yield (
-            f"the page begins with {first.name}: it ranks by medians of undisturbed processes, "
-            "VALID rows first; in the rounds that the rows share that row is not the fastest"
-        )
 
 
 def smaller(choice: Timed, others: Sequence[Timed]) -> Iterator[str]:
@@ -208,6 +188,13 @@ def in_the_way(
             yield f"layers that cost int8 most of its error, {name}: {', '.join(named)}"
 
 
+_KEPT: Mapping[str, str] = {
+    "kept": "keeps the budget",
+    "undecided": "too few samples to say",
+    "broken": "does not keep the budget",
+}
+
+
 def ways_out(tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
     """What each other recipe and runtime brings, as measured; then what was not tried."""
     best: dict[str, Tried] = {}
@@ -219,8 +206,7 @@ def ways_out(tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
             best[key] = each
     for key, each in sorted(best.items(), key=lambda pair: pair[1].rough_ms or 0.0):
         assert each.drop is not None
-        kept = "keeps the budget" if each.drop.within(goal.max_drop) else "too few samples to say"
-        kept = kept if each.drop.points <= goal.max_drop else "does not keep the budget"
+        kept = _KEPT[each.drop.decision(goal.max_drop)]
         yield (
             f"{key} on {each.configuration}: {each.rough_ms:.3g} ms roughly, "
             f"{each.drop.points:.2f} points lost, {each.artifact.size_bytes / 1e3:,.0f} kB, {kept}"

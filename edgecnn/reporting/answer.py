@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgecnn import selection
+from edgecnn.accuracy_drop import at_most, points_of, too_few
 from edgecnn.reporting import formats
 from edgecnn.reporting.baselines import group_of
 from edgecnn.reporting.row import Row
@@ -103,7 +104,7 @@ def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> Choice:
 def describe(limits: Limits, leave_out: Sequence[str] = ()) -> str:
     """The limits in words, empty without any; `leave_out` names those not to speak of."""
     words = {
-        "drop": lambda value: f"accuracy drop ≤ {_points(value)}",
+        "drop": lambda value: f"accuracy drop ≤ {points_of(value)}",
         "p50": lambda value: f"latency ≤ {value:g} ms",
         "peak_rss": lambda value: f"memory ≤ {value / 1e6:g} MB",
         "size": lambda value: f"file ≤ {value / 1e6:g} MB",
@@ -127,10 +128,6 @@ def name(row: Row) -> str:
     return f"{row.artifact} on {row.configuration}, {threads}{batch}{streams}{strict}{cores}"
 
 
-def _points(count: float) -> str:
-    return f"{count:g} {'point' if count == 1 else 'points'}"
-
-
 def _scenario(row: Row) -> str:
     return "" if row.scenario == "single_stream" else f", {row.scenario.replace('_', ' ')}"
 
@@ -143,7 +140,7 @@ def _speed(row: Row) -> str:
 
 
 def _accuracy(row: Row) -> str:
-    """`top1 98.6% (n = 360, −0.28 points [−1.20, +0.64])`."""
+    """`top1 98.6% (n = 360, −0.28 points [−1.20, +0.64], at most 1.02 lost with 95% …)`."""
     if row.accuracy is None:
         return "accuracy not measured"
     drop = ""
@@ -151,6 +148,8 @@ def _accuracy(row: Row) -> str:
         drop = f", {formats.points(-row.drop)} points"
         if row.drop_low is not None and row.drop_high is not None and row.drop_low < row.drop_high:
             drop += f" [{formats.points(-row.drop_high)}, {formats.points(-row.drop_low)}]"
+            if row.drop_bound is not None:
+                drop += f", {at_most(row.drop_bound)}"
     return f"{row.metric} {formats.percent(row.accuracy)} (n = {row.accuracy_n:,}{drop})"
 
 
@@ -189,19 +188,14 @@ def _doubt(best: Row, limits: Limits) -> str:
     if limits.drop is None or best.drop is None:
         return ""
     drop = best.accuracy_drop
-    limit = _points(limits.drop)
     if drop is None:
+        limit = points_of(limits.drop)
         return (
             f" Undecided: the drop has no interval, so whether it is within {limit} is not known."
         )
     if drop.decision(limits.drop) != "undecided":
         return ""
-    needed = drop.samples_needed(limits.drop)
-    more = f"; about {needed:,} would" if needed else ""
-    return (
-        f" Undecided: {formats.plural(drop.n, 'sample')} cannot show whether the drop is within "
-        f"{limit}{more}."
-    )
+    return f" Undecided: {too_few(drop.n, limits.drop, drop.samples_needed(limits.drop))}."
 
 
 def _against_others(best: Row, ties: Sequence[Row], runner_up: Row | None, limits: Limits) -> str:
@@ -211,17 +205,22 @@ def _against_others(best: Row, ties: Sequence[Row], runner_up: Row | None, limit
         text += f" Statistically indistinguishable from {name(ties[0])}{more}."
     if runner_up is None:
         return text
-    if not (best.timed and best.p50 and runner_up.p50 and runner_up.p50 >= best.p50):
+    if not (best.timed and best.p50 and runner_up.p50):
         return f"{text} Next: {name(runner_up)}."
-    if limits.objective == "latency" and (best.alone or runner_up.alone):
+    ratio, how = runner_up.p50 / best.p50, ""
+    if best.paired_p50 and runner_up.paired_p50:
+        ratio, how = runner_up.paired_p50 / best.paired_p50, " round by round"
+    elif limits.objective == "latency" and (best.alone or runner_up.alone):
         return (
             f"{text} Undecided against {name(runner_up)}: fewer than three "
             "processes on a side say nothing about the machine."
         )
-    times = f"{runner_up.p50 / best.p50:.2f}"
+    times = f"{ratio:,.2f}"
+    if ratio < 1 and times != "1.00":
+        return f"{text} Next: {name(runner_up)}."
     if times == "1.00":
         return f"{text} Practically as fast: {name(runner_up)}."
-    return f"{text} Next: {name(runner_up)}, {times}× the latency."
+    return f"{text} Next: {name(runner_up)}, {times}× the latency{how}."
 
 
 def _reservations(best: Row) -> str:

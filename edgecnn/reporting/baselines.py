@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import isfinite
 
 from edgecnn.accuracy_drop import drop_between
-from edgecnn.reporting.pairing import between
+from edgecnn.reporting.pairing import between, shared_times
 from edgecnn.reporting.row import Row
 
 MOST_BEHIND = 100
@@ -23,21 +23,38 @@ def with_baselines(rows: list[Row]) -> list[Row]:
     return [_against(row, groups[row.machine, row.lineage]) for row in rows]
 
 
-def with_ties(rows: list[Row]) -> list[Row]:
-    """Add to each row the slower ones of its group that are indistinguishable from it."""
+def with_pairs(rows: list[Row]) -> list[Row]:
+    """Add to each row its latency by the rounds that its group shares, and the slower rows of the
+    group that are indistinguishable from it.
+    """
+    changed = dict(enumerate(rows))
+    for group in _groups(rows).values():
+        paired = shared_times([row.times for row in group], [_typical(row) for row in group])
+        both = [_with_paired(row, time) for row, time in zip(group, paired, strict=True)]
+        ranked = sorted(both, key=lambda row: row.paired_p50 or _typical(row))
+        for place, row in enumerate(ranked):
+            behind = ranked[place + 1 : place + 1 + MOST_BEHIND]
+            ties = [other.id for other in behind if _indistinguishable(row, other)]
+            changed[row.id] = replace(row, ties=tuple(ties[:MOST_TIES]))
+    return [changed[row.id] for row in rows]
+
+
+def _groups(rows: Sequence[Row]) -> dict[tuple[object, ...], list[Row]]:
     groups: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         if row.measured:
             groups.setdefault(group_of(row), []).append(row)
-    ties: dict[int, tuple[int, ...]] = {}
-    for group in groups.values():
-        ranked = sorted(group, key=_typical)
-        for place, row in enumerate(ranked):
-            if not row.alone:
-                behind = ranked[place + 1 : place + 1 + MOST_BEHIND]
-                found = [other.id for other in behind if _indistinguishable(row, other)]
-                ties[row.id] = tuple(found[:MOST_TIES])
-    return [replace(row, ties=ties[row.id]) if ties.get(row.id) else row for row in rows]
+    return groups
+
+
+def _with_paired(row: Row, time: float | None) -> Row:
+    """`time` is in milliseconds of what `Times` holds."""
+    if not time:
+        return row
+    if row.scenario in ("offline", "server"):
+        return replace(row, paired_throughput=1e3 / time)
+    samples = row.streams if row.scenario == "multi_stream" else row.batch
+    return replace(row, paired_p50=time, paired_throughput=samples * 1e3 / time)
 
 
 def group_of(row: Row) -> tuple[int, str, str, str]:
@@ -76,7 +93,7 @@ def _with_drop(row: Row, baseline: Row) -> Row:
     if row.accuracy is None or baseline.accuracy is None:
         return row
     if row.id == baseline.id:  # nothing is lost against oneself
-        return replace(row, drop=0.0, drop_low=0.0, drop_high=0.0)
+        return replace(row, drop=0.0, drop_low=0.0, drop_high=0.0, drop_floor=0.0, drop_bound=0.0)
     row = replace(row, drop=100 * (baseline.accuracy - row.accuracy))
     assert row.quality is not None
     assert baseline.quality is not None
@@ -87,6 +104,8 @@ def _with_drop(row: Row, baseline: Row) -> Row:
         row,
         drop_low=found.low,
         drop_high=found.high,
+        drop_floor=found.floor,
+        drop_bound=found.bound,
         drop_lost=found.lost,
         drop_gained=found.gained,
     )

@@ -21,10 +21,12 @@ _UNITS = {
         for end in ("low", "high")
     },
     **dict.fromkeys(("peak_rss", "peak_rss_low", "load_growth", "size", "moved"), "_bytes"),
-    "throughput": "_per_s",
+    "paired_p50": "_ms",
+    **dict.fromkeys(("throughput", "paired_throughput"), "_per_s"),
     **dict.fromkeys(("end_to_end", "encoder", "step"), "_ms"),
     "leak": "_bytes",
     **dict.fromkeys(("drop", "drop_low", "drop_high"), "_points"),
+    **dict.fromkeys(("drop_floor", "drop_bound"), "_points"),
     **dict.fromkeys(("contended_p50", "contended_p99"), "_ms"),
     "energy": "_joules",
 }

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, log
 from statistics import median
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecnn.ratios import CALL, FEWEST, Ratio, paired, unpaired
 from edgecnn.results import Measurement
@@ -81,7 +82,8 @@ def compare_rows(
     """`second` against `first`; None where one of them has no usable time.
 
     Rows of one results file (`one_session`) are compared round by round where three rounds hold
-    both, which is much sharper: what slowed the whole machine for a while cancels.
+    both, which is much sharper: what slowed the whole machine for a while cancels. Undisturbed
+    rounds are taken where there are enough of them, else all.
     """
     return between(times_of(first), times_of(second), one_session=one_session)
 
@@ -96,8 +98,10 @@ def between(first: Times, second: Times, *, one_session: bool) -> Difference | N
     times = [[time for _, time in side] for side in sides]
     ratio = None
     disturbed = not one_session and any(side.watched and not side.quiet for side in (first, second))
-    if one_session and all(_numbered(side) for side in sides):
-        ratio = paired(dict(sides[0]), dict(sides[1]))
+    if one_session:
+        for both in (sides, [first.every, second.every]):
+            if ratio is None and all(_numbered(side) for side in both):
+                ratio = paired(dict(both[0]), dict(both[1]))
     return Difference(
         median(times[0]),
         median(times[1]),
@@ -105,6 +109,65 @@ def between(first: Times, second: Times, *, one_session: bool) -> Difference | N
         None if disturbed else ratio or unpaired(*times),
         disturbed,
     )
+
+
+def shared_times(times: Sequence[Times], typical: Sequence[float]) -> list[float | None]:
+    """Milliseconds of each row by the rounds that all rows take part in; None for a row with fewer
+    than three. `typical` are the rows' own medians, whose scale the result has.
+
+    The logarithm of a time is that of its row and that of its round, added (least squares): what
+    slowed all rows of a round cancels, and where all rows have the same rounds, the ratio of two
+    rows is the mean of their ratios round by round. Undisturbed times are taken where each row
+    has enough of them, else all times.
+    """
+    logs = _by_round([one.quiet for one in times])
+    if logs is None or (np.isfinite(logs).sum(axis=1) < FEWEST).any():
+        logs = _by_round([one.every for one in times])
+    found: list[float | None] = [None] * len(times)
+    if logs is None:
+        return found
+    own = np.array(typical)
+    usable = np.flatnonzero((np.isfinite(logs).sum(axis=1) >= FEWEST) & (own > 0))
+    if len(usable) < 2:
+        return found
+    effects = _row_effects(logs[usable])
+    scaled = np.exp(effects + np.mean(np.log(own[usable]) - effects))
+    for place, time in zip(usable, scaled, strict=True):
+        found[place] = float(time)
+    return found
+
+
+def _by_round(sides: Sequence[tuple[tuple[int, float], ...]]) -> npt.NDArray[np.float64] | None:
+    """(rows, rounds) logarithms of times, NaN where a row has none; None where processes have no
+    round of their own.
+    """
+    if not all(_numbered(side) for side in sides):
+        return None
+    rounds = {
+        number: place for place, number in enumerate(sorted({n for s in sides for n, _ in s}))
+    }
+    logs = np.full((len(sides), len(rounds)), np.nan)
+    for place, side in enumerate(sides):
+        for number, time in side:
+            logs[place, rounds[number]] = log(time)
+    return logs
+
+
+def _row_effects(logs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(rows,) of the additive fit: rows and rounds are fitted in turns until nothing changes."""
+    logs = logs[:, np.isfinite(logs).any(axis=0)]
+    there = np.isfinite(logs)
+    values, in_row, in_round = np.where(there, logs, 0.0), there.sum(axis=1), there.sum(axis=0)
+    rows = values.sum(axis=1) / in_row
+    for _ in range(_MOST_TURNS):
+        rounds = np.where(there, values - rows[:, None], 0.0).sum(axis=0) / in_round
+        last, rows = rows, np.where(there, values - rounds, 0.0).sum(axis=1) / in_row
+        if np.abs(rows - last).max() < _SETTLED:
+            break
+    return np.asarray(rows)
+
+
+_MOST_TURNS, _SETTLED = 200, 1e-9
 
 
 def times_of(row: Measurement) -> Times:

@@ -62,6 +62,11 @@ class Row:
     p99: float | None = None
     p99_low: float | None = None
     p99_high: float | None = None
+    paired_p50: float | None = None
+    paired_throughput: float | None = None
+    """By the rounds that the rows of a group share: what they are ranked by. None where a row
+    shares fewer than three.
+    """
     mean: float | None = None
     std: float | None = None
     minimum: float | None = None
@@ -88,6 +93,9 @@ class Row:
     """Percentage points lost against the baseline of the same model on the same machine."""
     drop_low: float | None = None
     drop_high: float | None = None
+    drop_floor: float | None = None
+    drop_bound: float | None = None
+    """The least and the most that is lost with 95% confidence: the bounds that decide."""
     drop_lost: int | None = None
     drop_gained: int | None = None
     """The samples that only the baseline, and that only this row got right."""

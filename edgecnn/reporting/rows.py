@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edgecnn.proof import proves_nothing
 from edgecnn.repeat import repeat_command
-from edgecnn.reporting.baselines import with_baselines, with_ties
+from edgecnn.reporting.baselines import with_baselines, with_pairs
 from edgecnn.reporting.lineage import lineages, model_names
 from edgecnn.reporting.pairing import times_of
 from edgecnn.reporting.row import QUANTILES, Row
@@ -46,7 +46,7 @@ def collect(results: Sequence[Results]) -> list[Row]:
             index = len(rows)
             row = _row(index, machine, labels[machine], measurement, result)
             rows.append(replace(row, model=models[index], lineage=keys[index]))
-    return with_ties(with_baselines(rows))
+    return with_pairs(with_baselines(rows))
 
 
 def machine_labels(results: Sequence[Results]) -> list[str]:

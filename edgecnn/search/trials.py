@@ -78,6 +78,9 @@ class Trial:
 
     # What a selection asks of a candidate (see `selection.Candidate`).
     drop: float | None = None
+    drop_bound: float | None = None
+    paired_p50: float | None = None
+    paired_throughput: float | None = None
     ties: tuple[int, ...] = ()
     batch: int = 1
     throughput: float | None = None

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.accuracy_drop import answers, change, describe, discordant, drop_between, pack_answers
+from edgecnn.accuracy_drop import (
+    TOLERANCE,
+    answers,
+    change,
+    decide,
+    describe,
+    discordant,
+    drop_between,
+    one_sided_bounds,
+    pack_answers,
+)
 from edgecnn.output_quality import Accuracy
 from edgecnn.records import read_record
 from edgecnn.stats import wilson_interval
@@ -49,17 +59,31 @@ def test_equal_shares_of_other_samples_are_not_the_same():
 def test_a_perfect_score_on_36_samples_decides_nothing_and_names_the_number_that_would():
     drop = drop_between(all_but((), 36), all_but((), 36))
     assert drop.decision(1.0) == "undecided"
-    assert drop.samples_needed(1.0) == 390
+    assert drop.samples_needed(1.0) == 270
     assert describe(drop, 1.0) == (
-        "36 samples cannot decide whether it is within the 1 allowed; about 390 would"
+        "undecided: 36 samples cannot show whether the drop is within 1 point; about 270 would"
     )
-    assert change(drop) == "no change [−9.64, +9.64]"
+    assert change(drop) == "no change [−9.64, +9.64], at most 6.99 lost with 95% confidence"
 
 
 def test_the_same_answers_on_1000_samples_keep_one_point():
     drop = drop_between(all_but({5}, 1_000), all_but({5}, 1_000))
     assert drop.decision(1.0) == "kept"
     assert describe(drop, 1.0) == "within the 1 allowed"
+
+
+def test_one_side_decides_what_the_interval_with_two_leaves_open():
+    drop = drop_between(all_but({5}, 360), all_but({5}, 360))
+    assert drop.bound < 1.0 < drop.high
+    assert drop.decision(1.0) == "kept"
+    assert drop.bound == one_sided_bounds(0, 0, 360)[1]
+
+
+@given(st.floats(-5, 5), st.floats(0, 5), st.floats(0, 5), st.floats(0, 10, allow_subnormal=False))
+def test_a_decision_never_contradicts_what_was_measured(points, below, above, limit):
+    decision = decide(points - below, points + above, limit)
+    assert decision != "kept" or points <= limit + TOLERANCE
+    assert decision != "broken" or points > limit
 
 
 def test_a_large_drop_is_beyond_doubt():

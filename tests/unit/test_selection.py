@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -14,6 +14,9 @@ class One:
     id: int
     p50: float | None = 1.0
     drop: float | None = 0.0
+    drop_bound: float | None = None
+    paired_p50: float | None = None
+    paired_throughput: float | None = None
     size: float | None = 1e6
     peak_rss: float | None = 5e7
     accuracy: float | None = 0.9
@@ -36,6 +39,31 @@ def test_a_noisy_row_is_taken_only_where_there_is_no_other():
     noisy, quiet = One(0, p50=1, state="NOISY"), One(1, p50=2)
     assert choose([noisy, quiet], Limits()).best is quiet
     assert choose([noisy], Limits()).best is noisy
+
+
+def test_rounds_that_rows_share_rank_them_the_noisy_ones_too():
+    noisy = One(0, p50=1.3, paired_p50=1.0, state="NOISY")
+    quiet = One(1, p50=1.2, paired_p50=1.1)
+    assert choose([quiet, noisy], Limits()).best is noisy
+    assert choose([quiet, replace(noisy, paired_p50=None)], Limits()).best is quiet
+
+
+def test_a_row_without_shared_rounds_is_ranked_by_its_median():
+    paired, alone = One(0, p50=1.0, paired_p50=1.1), One(1, p50=1.05)
+    assert choose([paired, alone], Limits()).best is alone
+
+
+def test_what_is_shown_to_keep_the_drop_comes_before_what_only_measured_so():
+    faster = One(0, p50=1, drop=0.5, drop_bound=1.01)
+    slower = One(1, p50=2, drop=0.5, drop_bound=0.99)
+    assert choose([faster, slower], Limits(drop=1.0)).best is slower
+    assert choose([faster, slower], Limits(drop=2.0)).best is faster
+    assert choose([faster], Limits(drop=1.0)).best is faster
+
+
+def test_the_parent_shows_nothing_by_being_itself():
+    parent, child = One(0, p50=9, drop=0.0, drop_bound=0.0), One(1, p50=1, drop_bound=7.0)
+    assert choose([parent, child], Limits(drop=1.0)).best is child
 
 
 @pytest.mark.parametrize(

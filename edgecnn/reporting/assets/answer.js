@@ -1,9 +1,10 @@
 // The answer under the reader's limits; the same rules and words as answer.py.
 
+const negative = (value) => (has(value) ? -value : null);
 const RANK = {
-  latency: (row) => row.p50,
-  throughput: (row) => (has(row.throughput) ? -row.throughput : null),
-  accuracy: (row) => (has(row.accuracy) ? -row.accuracy : null),
+  latency: (row) => (has(row.paired_p50) ? row.paired_p50 : row.p50),
+  throughput: (row) => negative(has(row.paired_throughput) ? row.paired_throughput : row.throughput),
+  accuracy: (row) => negative(row.accuracy),
   size: (row) => row.size,
   memory: (row) => row.peak_rss,
   energy: (row) => row.energy,
@@ -17,6 +18,7 @@ const SUPERLATIVE = {
   energy: "least energy",
 };
 const WORTH_SAYING = 0.05;
+const TOLERANCE = 1e-9;
 const LIMIT_NAMES = ["drop", "p50", "peak_rss", "size", "energy"];
 const general = (value) => String(Number(value.toPrecision(6)));
 
@@ -56,9 +58,25 @@ function isAllowed(row, limits, judged) {
     if (!has(limits[name])) continue;
     if (!has(row[name])) {
       if (judged[name]) return false;
-    } else if (row[name] > limits[name] + 1e-9) return false;
+    } else if (row[name] > limits[name] + TOLERANCE) return false;
   }
   return true;
+}
+
+// Whether a drop lies within a limit, as accuracy_drop.py decides.
+function decide(floor, bound, limit) {
+  if (bound <= limit + TOLERANCE) return "kept";
+  return floor > limit + TOLERANCE ? "broken" : "undecided";
+}
+
+function isShown(row, limits) {
+  if (!has(limits.drop)) return true;
+  return has(row.drop_bound) && decide(row.drop_bound, row.drop_bound, limits.drop) === "kept";
+}
+
+function isPaired(row, objective) {
+  const name = { latency: "paired_p50", throughput: "paired_throughput" }[objective];
+  return Boolean(name) && has(row[name]);
 }
 
 function isTied(best, other, objective) {
@@ -82,7 +100,7 @@ function speedOf(row) {
 
 const scenarioWords = (row) => (row.scenario === "single_stream" ? "" : `, ${row.scenario.replaceAll("_", " ")}`);
 
-// "top1 98.6% (n = 360, −0.28 points [−1.20, +0.64])"
+// "top1 98.6% (n = 360, −0.28 points [−1.20, +0.64], at most 1.02 lost with 95% confidence)"
 function accuracyOf(row) {
   if (!has(row.accuracy)) return "accuracy not measured";
   return `${row.metric} ${format.percent(row.accuracy)} (n = ${fixed(row.accuracy_n, 0)}${dropOf(row)})`;
@@ -92,7 +110,13 @@ function dropOf(row) {
   if (!has(row.drop)) return "";
   const interval = has(row.drop_low) && has(row.drop_high) && row.drop_low < row.drop_high
     ? ` [${format.points(-row.drop_high)}, ${format.points(-row.drop_low)}]` : "";
-  return `, ${format.points(-row.drop)} points${interval}`;
+  const most = interval && has(row.drop_bound) ? `, ${atMost(row.drop_bound)}` : "";
+  return `, ${format.points(-row.drop)} points${interval}${most}`;
+}
+
+function atMost(bound) {
+  return bound < 0 ? `at least ${fixed(-bound, 2)} gained with 95% confidence`
+    : `at most ${fixed(bound, 2)} lost with 95% confidence`;
 }
 
 // Tango's statistic, as in proportions.py.
@@ -106,7 +130,7 @@ function score(lost, gained, n, loss) {
   return distance / Math.sqrt(spread);
 }
 
-const Z = 1.959963984540054;
+const Z = 1.644853626951472; // of a one-sided 95% bound
 const MOST_SAMPLES = 1e8;
 
 function twoDigitsUp(count) {
@@ -119,7 +143,7 @@ function samplesNeeded(row, limit) {
   const n = row.accuracy_n;
   if (!has(row.drop_lost) || !has(row.drop_gained)) {
     const margin = Math.abs(limit - row.drop);
-    const reach = row.drop <= limit ? row.drop_high - row.drop : row.drop - row.drop_low;
+    const reach = row.drop <= limit ? row.drop_bound - row.drop : row.drop - row.drop_floor;
     if (margin <= 0) return null;
     const needed = Math.ceil(n * (reach / margin) ** 2);
     return needed <= MOST_SAMPLES ? twoDigitsUp(needed) : null;
@@ -149,12 +173,12 @@ function doubtOf(best, limits) {
   if (best.unproven) return ` ${best.unproven[0].toUpperCase()}${best.unproven.slice(1)}.`;
   if (!has(limits.drop) || !has(best.drop)) return "";
   const limit = points(limits.drop);
-  if (!has(best.drop_low) || !has(best.drop_high)) {
-    return ` Undecided: the drop has no interval, it may be beyond ${limit}.`;
+  if (!has(best.drop_floor) || !has(best.drop_bound)) {
+    return ` Undecided: the drop has no interval, so whether it is within ${limit} is not known.`;
   }
-  if (best.drop_high <= limits.drop + 1e-9 || best.drop_low > limits.drop) return "";
+  if (decide(best.drop_floor, best.drop_bound, limits.drop) !== "undecided") return "";
   const needed = samplesNeeded(best, limits.drop);
-  const more = needed ? `; about ${fixed(needed, 0)} would` : "";
+  const more = needed > best.accuracy_n ? `; about ${fixed(needed, 0)} would` : "";
   return ` Undecided: ${format.plural(best.accuracy_n, "sample")} cannot show whether the drop is within ${limit}${more}.`;
 }
 
@@ -165,15 +189,18 @@ function againstOthers(best, ties, runnerUp, limits) {
     text += ` Statistically indistinguishable from ${configurationName(ties[0])}${more}.`;
   }
   if (!runnerUp) return text;
-  if (!(best.timed && best.p50 && runnerUp.p50 && runnerUp.p50 >= best.p50)) {
+  if (!(best.timed && best.p50 && runnerUp.p50)) {
     return `${text} Next: ${configurationName(runnerUp)}.`;
   }
-  if (limits.objective === "latency" && (best.alone || runnerUp.alone)) {
+  const paired = best.paired_p50 && runnerUp.paired_p50;
+  if (!paired && limits.objective === "latency" && (best.alone || runnerUp.alone)) {
     return `${text} Undecided against ${configurationName(runnerUp)}: fewer than three processes on a side say nothing about the machine.`;
   }
-  const times = fixed(runnerUp.p50 / best.p50, 2);
+  const ratio = paired ? runnerUp.paired_p50 / best.paired_p50 : runnerUp.p50 / best.p50;
+  const times = fixed(ratio, 2);
+  if (ratio < 1 && times !== "1.00") return `${text} Next: ${configurationName(runnerUp)}.`;
   if (times === "1.00") return `${text} Practically as fast: ${configurationName(runnerUp)}.`;
-  return `${text} Next: ${configurationName(runnerUp)}, ${times}× the latency.`;
+  return `${text} Next: ${configurationName(runnerUp)}, ${times}× the latency${paired ? " round by round" : ""}.`;
 }
 
 function contentionOf(row) {
@@ -228,11 +255,14 @@ function choose(rows, wanted, several) {
     );
     for (const row of group) row.allowed = isAllowed(row, limits, judged);
     const within = group.filter((row) => row.allowed);
-    const sure = within.filter((row) => row.state !== "NOISY");
+    let shown = within.filter((row) => isShown(row, limits));
+    if (shown.every((row) => row.drop_bound === 0)) shown = within;
+    const sure = shown.filter((row) => row.state !== "NOISY" || isPaired(row, limits.objective));
     const value = RANK[limits.objective];
-    const ranked = (sure.length ? sure : within)
+    const latency = RANK.latency;
+    const ranked = (sure.length ? sure : shown)
       .filter((row) => has(value(row)))
-      .sort((a, b) => value(a) - value(b) || (a.p50 || 0) - (b.p50 || 0) || a.id - b.id);
+      .sort((a, b) => value(a) - value(b) || (latency(a) || 0) - (latency(b) || 0) || a.id - b.id);
     const [best = null, ...behind] = ranked;
     const ties = behind.filter((row) => isTied(best, row, limits.objective));
     const runnerUp = behind.find((row) => !ties.includes(row)) || null;

@@ -12,7 +12,7 @@ def test_a_faster_file_that_too_few_samples_can_judge_is_called_undecided():
     within = tried("int", 1.0, lost=1)
     (said,) = words.undecided(choice, [choice.tried, within], 360, Goal())
     assert said.startswith("undecided: int.tflite on litert:cpu, about 2.0× as fast, lost 0.28")
-    assert "360 samples cannot show 1 points" in said
+    assert "360 samples cannot show whether the drop is within 1 point; about " in said
     assert "would" in said
 
 

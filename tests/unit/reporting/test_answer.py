@@ -16,8 +16,8 @@ def rows(results):
 
 def test_the_fastest_usable_row_within_the_limits_is_chosen(rows):
     (choice,) = choose(rows)
-    within = [row for row in rows if row.measured and row.state != "NOISY" and row.drop <= 1.0]
-    assert choice.row.p50 == min(row.p50 for row in within)
+    within = [row for row in rows if row.measured and row.drop_bound <= 1.0]
+    assert choice.row.paired_p50 == min(row.paired_p50 for row in within)
     assert choice.row.artifact in choice.sentence
     assert "accuracy drop ≤ 1 point" in choice.sentence
 
@@ -55,7 +55,7 @@ def test_limits_that_nothing_keeps_give_no_row_but_a_sentence(rows):
 )  # fmt: skip
 def test_the_objective_decides(rows, objective, field, best):
     (choice,) = choose(rows, Limits(objective=objective))
-    usable = [row for row in rows if row.measured and row.state != "NOISY" and row.drop <= 1]
+    usable = [row for row in rows if row.measured and row.drop_bound <= 1]
     assert getattr(choice.row, field) == best(getattr(row, field) for row in usable)
 
 
@@ -65,12 +65,40 @@ def test_an_invalid_or_failed_row_is_never_the_answer(results):
     assert choose(collect([more]))[0].row.state == "VALID"
 
 
-def test_a_noisy_row_is_chosen_only_for_want_of_a_valid_one_and_says_so(results):
-    noisy = factory.measurement(slowdown=0.001, verdict="NOISY", batch=2)
+def test_a_noisy_row_without_shared_rounds_is_chosen_only_for_want_of_a_valid_one(results):
+    noisy = factory.measurement(slowdown=0.001, verdict="NOISY", batch=2, processes=2)
     assert choose(collect([results.with_measurement(noisy)]))[0].row.state == "VALID"
     (choice,) = choose(collect([replace(results, measurements=(noisy,))]))
     assert choice.row.state == "NOISY"
     assert "noisy" in choice.sentence
+
+
+def test_a_noisy_row_that_is_faster_in_every_round_is_the_fastest(results):
+    noisy = factory.measurement(slowdown=0.5, verdict="NOISY", batch=2)
+    (choice,) = choose(collect([replace(results, measurements=(factory.measurement(), noisy))]))
+    assert choice.row.state == "NOISY"
+    assert "noisy" in choice.sentence
+
+
+def test_the_order_is_that_of_the_rounds_where_medians_say_otherwise(results):
+    """The faster row of each round took part in two slow rounds more."""
+    moods = (1.0, 1.02, 1.6, 1.7, 1.8)
+
+    def row(name, factor, rounds):
+        one = named(factory.measurement(), name)
+        runs = (
+            replace(run, samples_ns=tuple(int(3e5 * mood * factor) for _ in run.samples_ns))
+            for run, mood in zip(one.runs, moods, strict=True)
+        )
+        return replace(one, runs=tuple(runs)[:rounds])
+
+    slow, fast = row("slow.tflite", 1.03, 3), row("fast.tflite", 1.0, 5)
+    (choice,) = choose(rows_of(results, slow, fast))
+    assert choice.row.p50 > choice.runner_up.p50
+    assert choice.row.artifact == "fast.tflite"
+    assert "Next: slow.tflite on litert:cpu, 1 thread, 1.03× the latency round by round." in (
+        choice.sentence
+    )
 
 
 def test_overlapping_intervals_are_called_a_tie(results):
@@ -120,10 +148,12 @@ def test_a_score_on_36_samples_is_not_sold_as_within_a_point(results):
         replace(factory.measurement(), accuracy=factory.answered(36, 36)),
     )
     (choice,) = choose(rows)
-    assert "top1 100.0% (n = 36, ±0.00 points [−9.64, +9.64])" in choice.sentence
+    assert (
+        "top1 100.0% (n = 36, ±0.00 points [−9.64, +9.64], at most 6.99 lost with 95% confidence)"
+    ) in choice.sentence
     assert "measured within accuracy drop ≤ 1 point" in choice.sentence
     assert (
-        "Undecided: 36 samples cannot show whether the drop is within 1 point; about 390 would."
+        "Undecided: 36 samples cannot show whether the drop is within 1 point; about 270 would."
         in choice.sentence
     )
 
