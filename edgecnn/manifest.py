@@ -20,6 +20,7 @@ from edgecnn.formats.kinds import format_of
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Fed, Preprocessing, preprocessing_from_dict
 from edgecnn.records import FieldError, read_field, read_record, shown
+from edgecnn.tensor_spec import TensorSpec
 
 __all__ = [
     "EMBEDDED_KEY",
@@ -43,27 +44,6 @@ MAX_SIDECAR_BYTES = 16 << 20
 RECIPES = ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
 EMBEDDED_KEY = "edgecnn.manifest"
 _SIDECAR = ".manifest.json"
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One input or output. `shape` holds None where the model leaves a dimension open.
-
-    `layout` names the axes ("NHWC", "NCHW", "NC"), or is empty when unknown. Integer tensors
-    carry `scale` and `zero_point`: real = (stored − zero_point) × scale.
-    """
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-    layout: str = ""
-    scale: float | None = None
-    zero_point: int | None = None
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> TensorSpec:
-        """Read what `asdict` wrote. Raises FieldError."""
-        return read_record(cls, values, "tensor")
 
 
 @dataclass(frozen=True)

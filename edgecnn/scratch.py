@@ -8,11 +8,9 @@ another machine or container that shares the folder, is never touched.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import shutil
-import socket
 import stat
 import sys
 import tempfile
@@ -120,6 +118,9 @@ def _place() -> str:
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         namespace = ""
+    import hashlib
+    import socket
+
     return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
 
 
@@ -129,4 +130,6 @@ def _boot() -> str:
         text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
     except (OSError, ValueError):
         text = ""
+    import hashlib
+
     return hashlib.sha256(text.encode()).hexdigest()[:4]

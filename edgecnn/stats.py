@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from math import atan, comb, cos, erf, hypot, pi, sin, sqrt
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +83,8 @@ def reach_of(confidence: float, error: float, degrees: int, sessions: float = 0.
     `error` was estimated with `degrees` degrees of freedom; `sessions` is a further standard
     deviation that is known.
     """
+    from statistics import NormalDist
+
     known = NormalDist().inv_cdf((1 + confidence) / 2) * sessions
     return hypot(student_t(confidence, degrees) * error, known)
 
@@ -164,6 +164,8 @@ def mcnemar_p(only_first: int, only_second: int) -> float:
         return 1.0
     fewer = min(only_first, only_second)
     tail = sum(comb(n, k) for k in range(fewer + 1))
+    from fractions import Fraction
+
     return min(1.0, float(2 * Fraction(tail, 2**n)))
 
 

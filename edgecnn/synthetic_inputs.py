@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
-from edgecnn.manifest import TensorSpec
+from edgecnn.tensor_spec import TensorSpec
 
 Array = npt.NDArray[Any]
 Range = tuple[float, float]

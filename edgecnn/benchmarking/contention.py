@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.results import Block
+from edgecnn.runs import Block
 
 STEPS = 2_000
 TRIES = 3

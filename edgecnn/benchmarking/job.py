@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.raw import RawSamples
 from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError, UnavailableError
-from edgecnn.results import Cause, Load, Placement, RuntimeOptions
+from edgecnn.run_options import Load, Placement, RuntimeOptions
+
+if TYPE_CHECKING:
+    from edgecnn.benchmarking.raw import RawSamples
+    from edgecnn.measurements import Cause
 
 NUMBERS = {
     "0": "whole numbers were 0 everywhere",
@@ -71,6 +75,8 @@ class Job:
         values["placement"] = Placement(tuple(values["placement"]["affinity"]))
         values["load"] = Load(**values["load"])
         if values["raw"] is not None:
+            from edgecnn.benchmarking.raw import RawSamples
+
             values["raw"] = RawSamples.from_dict(values["raw"])
         values["id_limits"] = tuple(values["id_limits"])
         if values["value_range"] is not None:

@@ -9,12 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from importlib import metadata
-from pathlib import Path
 from typing import Any, TypeVar
 
-from edgecnn.benchmarking import observation, quota
-from edgecnn.results import Environment, RunEnvironment
+from edgecnn.benchmarking import observation, own_environment, quota
+from edgecnn.results import Environment
 
 Answer = TypeVar("Answer")
 
@@ -34,19 +32,6 @@ PACKAGES = (
     "tensorflow",
     "tf2onnx",
 )
-MODULES = {
-    "numpy": ("numpy",),
-    "ai_edge_litert": ("ai-edge-litert",),
-    "tflite_runtime": ("tflite-runtime",),
-    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
-    "openvino": ("openvino",),
-    "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python"),
-    "tensorflow": ("tensorflow",),
-    "keras": ("keras",),
-    "ncnn": ("ncnn",),
-    "MNN": ("mnn",),
-}
-"""The packages that bring a module: what a process has loaded says which of them it uses."""
 # What decides the speed of a convolution on x86 and ARM.
 INSTRUCTION_SETS = (
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16",
@@ -62,26 +47,6 @@ def capture() -> Environment:
         machine=_machine(),
         system=_system(),
         packages=_packages(),
-    )
-
-
-def of_process() -> RunEnvironment:
-    """What this process runs on; needs numpy alone, for a worker is asked, too."""
-    import edgecnn
-
-    loaded = {name.partition(".")[0] for name in sys.modules}
-    packages = {"edgecnn": edgecnn.__version__}
-    for module in sorted(loaded & MODULES.keys()):
-        for name in MODULES[module]:
-            version = _version(name)
-            if version:
-                packages[name] = version
-    return RunEnvironment(
-        python=platform.python_version(),
-        kernel=platform.release(),
-        architecture=platform.machine(),
-        cpu_model=str(_processor()["cpu_model"]),
-        packages=packages,
     )
 
 
@@ -107,7 +72,7 @@ def gpus() -> list[dict[str, str]]:
 def _machine() -> dict[str, Any]:
     import psutil
 
-    processor = _processor()
+    processor = own_environment.processor()
     flags = set(processor.pop("flags"))
     return {
         "board": _board(),
@@ -148,23 +113,14 @@ def _told(ask: Callable[[], Answer]) -> Answer | None:
         return None
 
 
-def _processor() -> dict[str, Any]:
-    model, flags = platform.processor() or platform.machine(), []
-    for line in (_read("proc/cpuinfo") or "").splitlines():
-        name, _, value = (part.strip() for part in line.partition(":"))
-        if name in ("model name", "Model", "Hardware"):
-            model = value
-        if name in ("flags", "Features"):
-            flags = value.split()
-    return {"cpu_model": model, "flags": flags}
-
-
 def _board() -> str | None:
     """The board by name: a Raspberry Pi or a Jetson tells it in the device tree, a PC in DMI."""
-    tree = _read("proc/device-tree/model")
+    tree = own_environment.read("proc/device-tree/model")
     if tree:
         return tree.rstrip("\0")
-    vendor, product = (_read(f"sys/class/dmi/id/{name}") for name in ("sys_vendor", "product_name"))
+    vendor, product = (
+        own_environment.read(f"sys/class/dmi/id/{name}") for name in ("sys_vendor", "product_name")
+    )
     return " ".join(part for part in (vendor, product) if part) or None
 
 
@@ -183,21 +139,5 @@ def _system() -> dict[str, str]:
 
 
 def _packages() -> dict[str, str]:
-    versions = {name: _version(name) for name in PACKAGES}
+    versions = {name: own_environment.version(name) for name in PACKAGES}
     return {name: version for name, version in versions.items() if version}
-
-
-def _version(package: str) -> str:
-    """The version of an installed package; empty where it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
-
-
-def _read(path: str) -> str | None:
-    try:
-        text = (observation.ROOT / Path(path)).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return text.strip() or None

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
-from edgecnn.manifest import TensorSpec
 from edgecnn.runtimes.tensors import channels_last_view, model_shape, stored, to_model
 from edgecnn.synthetic_inputs import SyntheticInputs, channels_last, is_batched
+from edgecnn.tensor_spec import TensorSpec
 
 Array = npt.NDArray[Any]
 

@@ -18,7 +18,6 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,7 +36,8 @@ from edgecnn.benchmarking.steady import (
 )
 from edgecnn.errors import InputError
 from edgecnn.registry import unknown_name
-from edgecnn.results import Block, Load
+from edgecnn.run_options import Load
+from edgecnn.runs import Block
 from edgecnn.stats import Samples, minimum_samples, percentile
 
 SCENARIOS = ("single_stream", "multi_stream", "offline", "server")
@@ -168,6 +168,8 @@ def _counts(samples: int, elapsed_ns: int) -> dict[str, Any]:
 
 def _all_at_once(streams: Streams, protocol: Protocol) -> tuple[Samples, int]:
     """Keep every stream busy; (times of inferences, nanoseconds from first to last)."""
+    from concurrent.futures import ThreadPoolExecutor, wait
+
     room = -(-protocol.max_runs // len(streams))
     workers = [_Worker(invocations, room) for invocations in streams]
     stop = threading.Event()
@@ -272,6 +274,8 @@ def _answer_all(streams: Streams, arriving: Samples) -> tuple[Samples, float | N
     them out. Returns latencies from arrival to answer, by how much sleepers woke late
     (median, part of the latencies), and nanoseconds from the start to the last answer.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     numbers = iter(range(len(arriving)))
     planned = arriving.tolist()
     latencies = np.zeros(len(planned), np.int64)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking.contention import Watch
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.results import Block
+from edgecnn.runs import Block
 from edgecnn.stats import Samples
 
 Invocation = Callable[[], Any]

@@ -7,8 +7,6 @@ only that it happens now; both are read before and after a measurement.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +109,9 @@ def _pi_bits(root: Path) -> int | None:
 
 
 def _vcgencmd() -> str:
+    import shutil
+    import subprocess
+
     tool = shutil.which("vcgencmd")
     if tool is None:
         return ""

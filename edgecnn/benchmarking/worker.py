@@ -26,8 +26,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from edgecnn.benchmarking import machine as machine_facts
-from edgecnn.benchmarking import passes, placement, scenarios
+from edgecnn.benchmarking import own_environment, passes, placement, scenarios
 from edgecnn.benchmarking.contention import Watch
 from edgecnn.benchmarking.job import NUMBERS, Job, cause_of
 from edgecnn.benchmarking.observation import difference, forget_peak, resident_bytes, snapshot
@@ -120,7 +119,7 @@ def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
             **measured,
             "rss_bytes": rss,
             "started_at": started_at,
-            "environment": asdict(machine_facts.of_process()),
+            "environment": asdict(own_environment.of_process()),
         },
     }
     deadline = time.monotonic() + job.protocol.checking_secs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zipfile
 from pathlib import Path
 
 MAX_DIRECTORY_BYTES = 4 << 20
@@ -16,6 +15,8 @@ def zip_names(path: Path) -> list[str] | None:
     """The members' names; None for an archive without a readable list of them (it breaks off,
     say), and for one whose list is longer than MAX_DIRECTORY_BYTES.
     """
+    import zipfile
+
     with path.open("rb") as file:
         file.seek(0, 2)
         file.seek(max(0, file.tell() - _TAIL_BYTES))

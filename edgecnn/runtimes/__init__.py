@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors import InputError
-from edgecnn.formats.check import check_model_path
 from edgecnn.formats.kinds import format_of
 from edgecnn.registry import RUNTIMES, unknown_name
-from edgecnn.results import RuntimeOptions
+from edgecnn.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
 
 
@@ -87,6 +86,8 @@ def reference_runtime(path: Path) -> str:
 
 def check_format(path: Path, runtime: type[Runtime]) -> Path:
     """The path to open; raises InputError when `runtime` does not read the format of `path`."""
+    from edgecnn.formats.check import check_model_path
+
     path = check_model_path(path)
     received = format_of(path).name
     if runtime.reads(received):

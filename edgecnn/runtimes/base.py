@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,10 +18,11 @@ import numpy.typing as npt
 
 from edgecnn.errors import MissingDependencyError, UnavailableError, UnsupportedError
 from edgecnn.formats.kinds import graphs_in, graphs_inside
-from edgecnn.manifest import TensorSpec
 from edgecnn.registry import unknown_name
-from edgecnn.results import Effective, RuntimeOptions
+from edgecnn.run_options import RuntimeOptions
+from edgecnn.runs import Effective
 from edgecnn.runtimes.tensors import from_model, to_model
+from edgecnn.tensor_spec import TensorSpec
 
 Array = npt.NDArray[Any]
 Invocation = Callable[[], Sequence[Array]]
@@ -208,7 +208,9 @@ def operator_times(
     totals = {key: len(spent) * _middle_mean(spent) for key, spent in times.items()}
     whole = sum(totals.values()) or 1.0
     found = [
-        OperatorTime(name, kind, int(median(spent)), totals[name, kind, provider] / whole, provider)
+        OperatorTime(
+            name, kind, int(np.median(spent)), totals[name, kind, provider] / whole, provider
+        )
         for (name, kind, provider), spent in times.items()
     ]
     return sorted(found, key=lambda operator: operator.share, reverse=True)
@@ -217,4 +219,4 @@ def operator_times(
 def _middle_mean(times: Sequence[int]) -> float:
     ranked = sorted(times)
     cut = len(ranked) // 4
-    return fmean(ranked[cut : len(ranked) - cut])
+    return float(np.mean(ranked[cut : len(ranked) - cut]))

@@ -8,8 +8,7 @@ from pathlib import Path
 from edgecnn.errors import EdgeCNNError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.signature import Dimension, Signature, Value
-from edgecnn.manifest import TensorSpec
-from edgecnn.results import RuntimeOptions
+from edgecnn.run_options import RuntimeOptions
 from edgecnn.runtimes.shapes import (
     assumed_sizes,
     check_dtype,
@@ -19,6 +18,7 @@ from edgecnn.runtimes.shapes import (
     is_open,
 )
 from edgecnn.runtimes.tensors import guess_layout, name_axes
+from edgecnn.tensor_spec import TensorSpec
 
 Shape = tuple[int | None, ...]
 

@@ -14,12 +14,13 @@ import numpy as np
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.signature import Signature
-from edgecnn.manifest import TensorSpec
-from edgecnn.results import Effective, RuntimeOptions
+from edgecnn.run_options import RuntimeOptions
+from edgecnn.runs import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.declared import declared_inputs, declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name, thread_count
 from edgecnn.runtimes.precision import dominant
+from edgecnn.tensor_spec import TensorSpec
 from edgecnn.text import shortened
 
 _XNNPACK = re.compile("xnnpack", re.I)

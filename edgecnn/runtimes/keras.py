@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 from edgecnn.errors import InputError
 from edgecnn.formats.signature import Signature, Value
-from edgecnn.manifest import TensorSpec
-from edgecnn.results import Effective, RuntimeOptions
+from edgecnn.run_options import RuntimeOptions
+from edgecnn.runs import Effective
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
 from edgecnn.runtimes.declared import fixed_inputs
 from edgecnn.runtimes.host import cpu_name
@@ -22,6 +22,7 @@ from edgecnn.runtimes.sequences import SequenceSession, decoding_for, graph_opti
 from edgecnn.runtimes.tensors import name_axes
 from edgecnn.sequences.parts import is_sequence_model, parts_of
 from edgecnn.sequences.search import Decoding
+from edgecnn.tensor_spec import TensorSpec
 
 _COMPUTE = ("Conv", "DepthwiseConv", "SeparableConv", "Dense", "EinsumDense")
 

@@ -19,13 +19,14 @@ from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.kinds import format_of
 from edgecnn.formats.signature import Signature
-from edgecnn.manifest import TensorSpec
 from edgecnn.registry import lookup, require
-from edgecnn.results import Effective, RuntimeOptions
+from edgecnn.run_options import RuntimeOptions
+from edgecnn.runs import Effective
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
 from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
+from edgecnn.tensor_spec import TensorSpec
 from edgecnn.text import shortened
 
 _COMPUTE = re.compile(r"(Conv|Convolution|Deconvolution|ConvTranspose|MatMul|Gemm|InnerProduct)")

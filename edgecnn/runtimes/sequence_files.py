@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edgecnn import scratch
 from edgecnn.errors import InputError
 from edgecnn.formats.seq2seq.archive import unpack
-from edgecnn.results import RuntimeOptions
+from edgecnn.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Session
 from edgecnn.runtimes.sequences import SequenceSession, decoding_for, graph_options
 from edgecnn.sequences.search import Decoding

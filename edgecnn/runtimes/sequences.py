@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
-from edgecnn.manifest import TensorSpec
-from edgecnn.results import RuntimeOptions
+from edgecnn.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.tensors import from_model, stored, to_model
 from edgecnn.sequences.parts import state_names, step_outputs
 from edgecnn.sequences.search import Decoding, Hypothesis, padded, search
 from edgecnn.sequences.states import States
+from edgecnn.tensor_spec import TensorSpec
 
 Ids = npt.NDArray[np.int64]
 TOKEN, POSITION = "token", "position"

@@ -16,13 +16,13 @@ FLOORS = (
     {"registry", "files", "claims", "progress", "records", "run_details"},
     {"isolated_environments"},
     {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}
-    | {"stats", "roofline", "proportions", "selection", "geometry", "modalities"},
+    | {"stats", "roofline", "proportions", "geometry", "modalities", "tensor_spec"},
     {"manifest", "detection", "sequences", "runs", "run_options", "ratios", "change_points"}
     | {"output_quality"},
     {"measurements", "synthetic_inputs"},
     {"repeat"},
     {"results", "accuracy_drop", "proof"},
-    {"embedded_manifest", "keras_files", "store", "results_schema"},
+    {"embedded_manifest", "keras_files", "store", "results_schema", "selection"},
     {"models", "data", "runtimes", "evaluation", "reporting"},
     {"feeding", "translation"},
     {"training", "conversion", "benchmarking", "vision", "explanation", "boards"},

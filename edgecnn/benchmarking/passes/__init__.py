@@ -13,16 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.raw import RawSamples
 from edgecnn.errors import EdgeCNNError
 from edgecnn.registry import unknown_name
-from edgecnn.results import Load, RuntimeOptions
+from edgecnn.run_options import Load, RuntimeOptions
 from edgecnn.runtimes.base import Session
+
+if TYPE_CHECKING:
+    from edgecnn.benchmarking.raw import RawSamples
 
 PASSES: Mapping[str, str] = {
     "response": "edgecnn.benchmarking.passes.response:find",

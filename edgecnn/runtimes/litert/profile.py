@@ -13,7 +13,7 @@ import numpy as np
 from edgecnn import scratch
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
-from edgecnn.results import RuntimeOptions
+from edgecnn.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Array, OperatorTime, operator_times
 from edgecnn.text import shortened
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.registry import require
-from edgecnn.results import RuntimeOptions
+from edgecnn.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
 from edgecnn.runtimes.cuda import CudaDevice, first_device
 from edgecnn.runtimes.declared import fixed_inputs

@@ -16,10 +16,10 @@ import numpy as np
 
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.signature import Signature
-from edgecnn.manifest import TensorSpec
 from edgecnn.runtimes.base import Array
 from edgecnn.runtimes.declared import declared_outputs, numeric_outputs
 from edgecnn.runtimes.shapes import is_numeric
+from edgecnn.tensor_spec import TensorSpec
 
 TEXT = "object"
 """numpy's type for an array of texts."""
