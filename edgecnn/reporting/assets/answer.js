@@ -110,11 +110,11 @@ function dropOf(row) {
   if (!has(row.drop)) return "";
   const interval = has(row.drop_low) && has(row.drop_high) && row.drop_low < row.drop_high
     ? ` [${format.points(-row.drop_high)}, ${format.points(-row.drop_low)}]` : "";
-  const most = interval && has(row.drop_bound) ? `, ${atMost(row.drop_bound)}` : "";
+  const most = interval && has(row.drop_bound) ? `, ${boundWords(row.drop_bound)}` : "";
   return `, ${format.points(-row.drop)} points${interval}${most}`;
 }
 
-function atMost(bound) {
+function boundWords(bound) {
   return bound < 0 ? `at least ${fixed(-bound, 2)} gained with 95% confidence`
     : `at most ${fixed(bound, 2)} lost with 95% confidence`;
 }
