@@ -120,12 +120,14 @@ class BoxSubject:
         return files
 
     def build(self, *, seed: int, precision: str) -> keras.Model:
-        """Of open size, and with both maps in one output, as the loss wants them."""
-        if precision != "off":
-            raise InputError("a detector is trained in float32", hint="--mixed-precision off")
+        """Of open size, and with both maps in one output, as the loss wants them. The maps and
+        the loss are float32 whatever the layers before them compute in.
+        """
         keras = import_keras()
         arguments = {**self.arguments, "input_shape": (None, None, 3)}
         open_network = models.build(self._name, seed=seed, **arguments)
+        if precision != "off":
+            open_network = network.in_precision(open_network, precision)
         return keras.Model(
             open_network.input, keras.layers.Concatenate()(open_network.outputs), name=self._name
         )

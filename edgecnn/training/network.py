@@ -67,7 +67,7 @@ def build(
         raise InputError(
             f"{model_name} answers for {classes} classes, the data have {arguments['num_classes']}"
         )
-    return model if precision == "off" else _in_precision(model, f"mixed_{precision}")
+    return model if precision == "off" else in_precision(model, precision)
 
 
 def resolved_precision(wanted: str) -> str:
@@ -77,10 +77,13 @@ def resolved_precision(wanted: str) -> str:
     return "bfloat16" if import_keras().distribution.list_devices("gpu") else "off"
 
 
-def _in_precision(model: keras.Model, policy: str) -> keras.Model:
-    """A copy whose layers, all but those that end in an output, compute under `policy`."""
+def in_precision(model: keras.Model, precision: str) -> keras.Model:
+    """A copy whose layers, all but those that end in an output, compute in `precision`
+    ("bfloat16" or "float16"); its weights stay float32.
+    """
     import keras
 
+    policy = f"mixed_{precision}"
     last = {output._keras_history.operation.name for output in model.outputs}  # noqa: SLF001
 
     def copied(layer: Any) -> Any:
