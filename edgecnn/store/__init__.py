@@ -23,7 +23,6 @@ def open_database(address: str | None = None) -> Database:
     MissingDependencyError without the extra `store`.
     """
     require("sqlalchemy", "store")
-    require("alembic", "store")
     from edgecnn.store.sql import Database
 
     return Database.open(address)

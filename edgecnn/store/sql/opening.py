@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.registry import require
 from edgecnn.store.place import Place
 
 NEWEST = "0002"
@@ -107,12 +108,14 @@ def writing(engine: sa.Engine, shown: str) -> Iterator[sa.Connection]:
 def migrate(engine: sa.Engine, place: Place) -> None:
     """Make the tables, or bring those of an older edgecnn up to date.
 
-    Raises InputError for a file that is something else, and for tables of a newer edgecnn.
+    Raises InputError for a file that is something else, and for tables of a newer edgecnn,
+    MissingDependencyError without the extra `store` where tables have to be made.
     """
     with reading(engine, place.shown) as connection:
         found, table = _revision(connection)
     if found == NEWEST and table == VERSION_TABLE:
         return
+    require("alembic", "store")  # half of a second to import: only where tables change
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
