@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from typing import Protocol as Interface
 
 from edgecnn.benchmarking.protocol import Protocol
@@ -15,6 +13,9 @@ from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.measurements import Measurement
 from edgecnn.progress import Progress, silent
 from edgecnn.results import Results
+
+MEASURED = "measured"
+"""The folder of results of files that a board measured, next to the files."""
 
 Pause = Callable[[], AbstractContextManager[None]]
 
@@ -89,7 +90,6 @@ class OnBoard:
     board: str
     runtime: str
     threads: int
-    folder: Path
     say: Callable[[str], None]
 
     @property
@@ -97,8 +97,10 @@ class OnBoard:
         return f"{self.runtime} on {self.board}"
 
     def measure(self, path: Path, pause: Pause) -> Measurement:  # noqa: ARG002 (others work on)
-        """As `edgecnn benchmark --on` does; see `Target`."""
-        return _only_row(self._job([path], "quick", self.folder / "measured.json"), path)
+        """As `edgecnn benchmark --on` does, with its results in a folder next to the file; see `Target`."""
+        out = path.parent / MEASURED / f"{path.stem}.json"
+        out.parent.mkdir(exist_ok=True)
+        return _only_row(self._job([path], "quick", out), path)
 
     def compare(
         self,
@@ -112,8 +114,10 @@ class OnBoard:
 
     def _job(self, paths: Sequence[Path], profile: str, out: Path) -> Results:
         from edgecnn.boards import inventory
+        from edgecnn.boards.connection import JobError
         from edgecnn.boards.queue import Queue
         from edgecnn.boards.remote import Job
+        from edgecnn.boards.work import measure_all
         from edgecnn.formats.check import digest_of
 
         (board,) = inventory.choose([self.board])
@@ -121,20 +125,14 @@ class OnBoard:
         job = Job({digest_of(path)[0]: path for path in paths}, words)
         queue = Queue.open()
         try:
-            return asyncio.run(_on_board(queue, board, job, out, self.say))
+            found = measure_all(queue, [board], job, {board.name: out}, self.say, force=True)
         finally:
             queue.close()
-
-
-async def _on_board(
-    queue: Any, board: Any, job: Any, out: Path, say: Callable[[str], None]
-) -> Results:
-    from edgecnn.boards.remote import measure
-
-    async with queue.held(board, job, out) as ticket:
-        results = await measure(board, job, out, say)
-        ticket.done(results)
-        return results
+        for error in found.errors.values():
+            if isinstance(error, JobError):
+                raise MeasuringError(error.message, hint=error.hint) from error
+            raise error
+        return found.results[board.name]
 
 
 def check_board(name: str) -> None:

@@ -73,7 +73,7 @@ def search(
             again = study.take_up()
             if again:
                 say(f"{again} trials of an interrupted search are tried again")
-            target = _target(settings, folder, say)
+            target = _target(settings, say)
             job = Job(settings, space, dataset, out, target, progress)
             run = _Run(job, study, say)
             try:
@@ -299,7 +299,7 @@ def _measured(answer: Mapping[str, Any], row: Measurement) -> Measured:
     )
 
 
-def _target(settings: Settings, folder: Path, say: Callable[[str], None]) -> Target:
+def _target(settings: Settings, say: Callable[[str], None]) -> Target:
     if settings.on:
-        return OnBoard(settings.on, settings.runtime, settings.threads, folder, say)
+        return OnBoard(settings.on, settings.runtime, settings.threads, say)
     return Here(settings.runtime, settings.threads, settings.protocol, settings.final_protocol)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -166,8 +167,7 @@ def claim_folder(out: Path, record: Mapping[str, Any], *, force: bool) -> str:
     if force:
         for name in (ANSWER_FILE, RESULTS_FILE, FINALISTS_FILE, PAGE_FILE):
             (out / name).unlink(missing_ok=True)
-        for old in (out / "trials").glob("*"):
-            old.unlink()
+        shutil.rmtree(out / "trials", ignore_errors=True)
     study = f"edgecnn {wanted['model']} {secrets.token_hex(4)}"
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"study": study, "settings": wanted}, indent=2)
