@@ -175,6 +175,20 @@ def test_what_is_learned_is_what_is_scored(shapes):
     assert scores.classes > 1
 
 
+def test_in_bfloat16_the_maps_and_the_weights_stay_float32(shapes):
+    subject = BoxSubject("detector_nano", load("yolo", data_dir=shapes), 128)
+    mixed = subject.build(seed=0, precision="bfloat16")
+    plain = subject.build(seed=0, precision="off")
+    computed = {layer.compute_dtype for layer in mixed.layers if layer.name.endswith("_conv")}
+    assert computed == {"bfloat16"}
+    assert {weight.dtype for weight in mixed.weights} == {"float32"}
+    images = np.random.default_rng(0).random((1, 64, 64, 3), np.float32)
+    rounded, exact = mixed(images), plain(images)
+    assert rounded.dtype == "float32"
+    np.testing.assert_allclose(rounded, exact, atol=0.05)
+    assert not np.array_equal(rounded, exact)
+
+
 def test_views_keep_the_classes_of_their_boxes(shapes):
     subject = BoxSubject("detector_nano", load("yolo", data_dir=shapes), 128)
     subject.prepare(recipe_for("detector_nano", epochs=2), seed=0, devices=1)
