@@ -97,7 +97,7 @@ class OnBoard:
         return f"{self.runtime} on {self.board}"
 
     def measure(self, path: Path, pause: Pause) -> Measurement:  # noqa: ARG002 (others work on)
-        """As `edgecnn benchmark --on` does, with its results in a folder next to the file; see `Target`."""
+        """As `edgecnn benchmark --on` does, results in a folder next to the file; see `Target`."""
         out = path.parent / MEASURED / f"{path.stem}.json"
         out.parent.mkdir(exist_ok=True)
         return _only_row(self._job([path], "quick", out), path)

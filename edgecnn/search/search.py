@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgecnn import scratch
 from edgecnn.claims import exclusive
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
@@ -60,7 +59,7 @@ def search(
     if settings.on:
         check_board(settings.on)
     record = settings.record(space, dataset.sha256)
-    with exclusive(out), scratch.folder() as folder:
+    with exclusive(out):
         study = Study(
             claim_folder(out, record, force=force),
             space,
