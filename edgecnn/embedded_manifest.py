@@ -42,7 +42,7 @@ def load_artifact(path: Path) -> Artifact:
 
 
 def infer_manifest(path: Path) -> Manifest:
-    """What a foreign file tells: its recipe by its tensors, the model by its name, without the
+    """What a foreign file says: its recipe by its tensors, the model by its name, without the
     recipe if it ends in one.
     """
     named = next((name for name in RECIPES if path.stem.lower().endswith(name)), "")

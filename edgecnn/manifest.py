@@ -191,11 +191,13 @@ def read_sidecar(model_path: Path, sha256: str) -> Manifest | None:
         document = read_json_file(path, limit=MAX_SIDECAR_BYTES)
         recorded = document["sha256"]
     except InputError as error:
-        raise InputError(error.message, hint=f"delete {path.name} to go on without") from error
+        raise InputError(
+            error.message, hint=f"delete {path.name} to continue without it"
+        ) from error
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not an edgecnn manifest ({error})",
-            hint=f"delete {path.name} to go on without",
+            hint=f"delete {path.name} to continue without it",
         ) from error
     if recorded != sha256:
         raise InputError(
@@ -208,7 +210,7 @@ def read_sidecar(model_path: Path, sha256: str) -> Manifest | None:
     except InputError as error:
         raise InputError(
             f"{path}: {error.message}",
-            hint=error.hint or f"delete {path.name} to go on without",
+            hint=error.hint or f"delete {path.name} to continue without it",
         ) from error
 
 

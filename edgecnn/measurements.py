@@ -120,7 +120,7 @@ class Measurement:
 
     @property
     def effective(self) -> Effective | None:
-        """What executed, as the first process told."""
+        """What executed, as the first process reported."""
         return self.runs[0].effective if self.runs else None
 
     @cached_property

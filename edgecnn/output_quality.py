@@ -48,7 +48,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class PartParity:
-    """One output of a model beside the parent's, or a part of it whose values span a range of
+    """One output of a model against the parent's, or a part of it whose values span a range of
     another size than the rest.
 
     `low` and `high` are the parent's range over all samples, `step` the quantization step of the

@@ -90,7 +90,7 @@ def run(
     of the files to ship.
 
     A target that cannot be converted and a runtime that cannot run are rows of the results.
-    Ctrl-C (KeyboardInterrupt) leaves what is finished in place, for the next call to go on.
+    Ctrl-C (KeyboardInterrupt) leaves what is finished in place, for the next call to resume.
 
     `load` reads the data, as `data.load` does; `repeat` is `benchmark`'s.
 

@@ -1,6 +1,6 @@
 """How a detector's outputs become boxes: a record that travels in the manifest.
 
-Beside `preprocessing` this is the other half of what a file does not say by itself: which head
+With `preprocessing` this is the other half of what a file does not say by itself: which head
 made its outputs, with which strides and anchors, and what its classes are called.
 """
 

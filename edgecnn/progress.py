@@ -1,4 +1,4 @@
-"""How long work tells where it is: one callable, rendered by whoever started the work."""
+"""How long work reports its progress: one callable, rendered by whoever started the work."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def unpaired_difference(
 def samples_to_decide(
     lost: int, gained: int, n: int, limit: float, confidence: float = CONFIDENCE
 ) -> int | None:
-    """How many samples would tell whether the loss stays within `limit`, at the rates found.
+    """How many samples would decide whether the loss stays within `limit`, at the rates found.
 
     Rounded up to two digits; None where no number of samples that anyone has would do.
     """

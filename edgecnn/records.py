@@ -162,7 +162,7 @@ def _literal_reader(words: tuple[Any, ...]) -> _Reader:
 
 
 def _union_reader(choices: tuple[Any, ...]) -> _Reader:
-    """The one choice beside null; of several the first that takes the value."""
+    """The one choice besides null; of several the first that takes the value."""
     others = [choice for choice in choices if choice is not types.NoneType]
 
     def read(value: Any, at: str) -> Any:

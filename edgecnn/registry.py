@@ -134,7 +134,7 @@ DETECTORS = Registry(
     },
 )
 
-# Nor here: these answer with a sequence, and their modules tell how to take them apart (`parts`).
+# Nor here: these answer with a sequence, and their modules say how to take them apart (`parts`).
 SEQUENCE_MODELS = Registry(
     "sequence model",
     "edgecnn.sequence_models",

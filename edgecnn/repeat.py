@@ -23,7 +23,7 @@ LONGEST_WORD = 4_096
 
 @dataclass(frozen=True)
 class Repeat:
-    """What results keep for it: `options` of `edgecnn benchmark` beside a row's own, in words
+    """What results keep for it: `options` of `edgecnn benchmark` besides a row's own, in words
     ("--data", "digits"), and `paths` of the model files, by sha256, as they were given.
     """
 

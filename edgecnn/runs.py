@@ -26,7 +26,7 @@ than a rest: it is not trusted."""
 
 @dataclass(frozen=True)
 class Effective:
-    """What really executes, as the runtime itself tells after loading; None where it cannot tell.
+    """What really executes, as the runtime itself reports after loading; None where it does not.
 
     `delegated_fraction` is the share of graph nodes on the accelerated path, `software` is
     True when a "GPU" is emulated on the CPU.

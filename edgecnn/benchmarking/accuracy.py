@@ -48,8 +48,8 @@ def accuracy_of(
     """The task's metric of outputs (n, …) over the whole test split.
 
     None where the outputs are no answers of this task: a foreign model of another task is
-    measured all the same. What training measured is put beside it when the manifest speaks
-    of the same data, and how many samples training saw where `seen` tells.
+    measured all the same. What training measured is reported with it when the manifest speaks
+    of the same data, and how many samples training saw where `seen` says.
     """
     if not scorer.accepts(outputs):
         return None

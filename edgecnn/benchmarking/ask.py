@@ -46,7 +46,7 @@ BRIEF = Protocol(
     warmup_min_runs=3,
     warmup_min_secs=0.01,
 )
-"""A latency good enough to tell what is worth timing properly."""
+"""A latency good enough to decide what is worth timing properly."""
 MAX_ANSWER_BYTES = 64 << 20
 
 

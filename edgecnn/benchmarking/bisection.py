@@ -45,7 +45,7 @@ class Step:
 class Bisection:
     """The answer: the first bad version (None: the last one is as good as the first).
 
-    `between` are versions beside the first bad one that could not be tried: it may be one of them.
+    `between` are versions next to the first bad one that could not be tried: it may be one of them.
     """
 
     runtime: str

@@ -151,7 +151,7 @@ class Watch:
 
 
 def waited_ns() -> int:
-    """How long all threads of this process waited for a processor so far; 0 where not told."""
+    """How long all threads of this process waited for a processor so far; 0 where unknown."""
     total = 0
     try:
         for task in Path("/proc/self/task").iterdir():

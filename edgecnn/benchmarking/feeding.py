@@ -223,13 +223,13 @@ class Feeding:
         )
 
     def _names(self, artifact: Artifact) -> tuple[str, ...]:
-        """What the model calls its classes, beside what its manifest says."""
+        """What the model calls its classes, besides what its manifest says."""
         if self._about.labels or artifact.manifest.labels:
             return self._about.labels
         return class_names_in(artifact.path)
 
     def _choose(self, data: Dataset, artifact: Artifact, asked: Asked) -> Choice | None:
-        """None for a model whose input nobody can tell: its row will say why."""
+        """None for a model whose input is unknown: its row will say why."""
         manifest = artifact.manifest
         known = manifest.preprocessing is not None
         spec = manifest.inputs[0] if len(manifest.inputs) == 1 else None

@@ -1,4 +1,4 @@
-"""What a parent asks of its worker, and who could mend what went wrong there."""
+"""What a parent asks of its worker, and who could fix what went wrong there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NUMBERS = {
 class Job:
     """What a worker is to do.
 
-    Without a `path` it probes the device, without a `protocol` it loads the model, tells what
+    Without a `path` it probes the device, without a `protocol` it loads the model, reports what
     it is, and leaves.
 
     `samples` is a .npy file (n, …) of real-valued samples, channels last, that fit the model's
@@ -88,7 +88,7 @@ class Job:
 
 
 def cause_of(error: EdgeCNNError) -> Cause:
-    """Who could mend an error: the machine's owner, or who gave the input; "" for neither."""
+    """Who could fix an error: the machine's owner, or who gave the input; "" for neither."""
     if isinstance(error, (MissingDependencyError, UnavailableError)):
         return "missing"
     return "input" if isinstance(error, InputError) else ""

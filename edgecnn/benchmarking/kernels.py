@@ -108,7 +108,7 @@ def _spare_bytes() -> int:
 
 
 def _float32(threads: int) -> Iterator[tuple[float, str]]:
-    del threads  # told to the BLAS by the environment of this process
+    del threads  # passed to the BLAS by the environment of this process
     for size in (SIZE // 2, SIZE):
         left = np.random.default_rng(0).random((size, size), np.float32)
         out = np.empty_like(left)

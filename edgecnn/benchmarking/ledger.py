@@ -283,7 +283,7 @@ class Ledger:
             self.results.save(self._out)
 
     def _compare(self, row: _Row, reference: Path) -> None:
-        """Put the parent's outputs beside a row's, and judge it again in their light."""
+        """Compare the parent's outputs with a row's, and judge the row again."""
         assert row.outputs is not None
         parent = row.configuration.artifact.manifest.parent_sha256
         expected: Outputs = open_outputs(reference)

@@ -114,7 +114,7 @@ def _told(ask: Callable[[], Answer]) -> Answer | None:
 
 
 def _board() -> str | None:
-    """The board by name: a Raspberry Pi or a Jetson tells it in the device tree, a PC in DMI."""
+    """The board by name: a Raspberry Pi or a Jetson has it in the device tree, a PC in DMI."""
     tree = own_environment.read("proc/device-tree/model")
     if tree:
         return tree.rstrip("\0")

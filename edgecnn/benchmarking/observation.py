@@ -23,7 +23,7 @@ ROOT = Path(os.environ.get("EDGECNN_SYSTEM_ROOT", "/"))
 def resident_bytes() -> dict[str, int]:
     """Current and peak resident set of this process: {"now": …, "peak": …}.
 
-    The peak is VmHWM: unlike getrusage's ru_maxrss it starts anew at exec, so that a large
+    The peak is VmHWM: unlike getrusage's ru_maxrss it starts at zero at exec, so that a large
     parent does not count.
     """
     values: dict[str, int] = {}
@@ -50,7 +50,7 @@ def forget_peak() -> bool:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Counters at one moment; the difference of two tells what happened in between."""
+    """Counters at one moment; the difference of two shows what happened in between."""
 
     at: float
     own_cpu_secs: float
@@ -87,7 +87,7 @@ def difference(before: Snapshot, after: Snapshot) -> dict[str, Any]:
 
     `other_cpus` is how many processors others kept busy on average, `own_cpus` this process,
     `steal_fraction` the share of one processor's time that a hypervisor took away.
-    `throttled` is None where the machine does not tell; `throttled_by` names what did it.
+    `throttled` is None where the machine does not report it; `throttled_by` names what did it.
     `cpu_quota` and `quota` are the container's: how many processors, and how often it stopped.
     """
     elapsed = max(after.at - before.at, 1e-9)
@@ -139,7 +139,7 @@ def _processor_seconds() -> tuple[float | None, float | None]:
 
 
 def frequency_mhz() -> float | None:
-    """Mean current frequency of the processors, None where the kernel does not tell."""
+    """Mean current frequency of the processors, None where the kernel does not report it."""
     readings = []
     for path in sorted(ROOT.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")):
         value = _read_number(path)
@@ -149,7 +149,7 @@ def frequency_mhz() -> float | None:
 
 
 def highest_frequency_mhz() -> float | None:
-    """What the processors reach at most, None where the kernel does not tell."""
+    """What the processors reach at most, None where the kernel does not report it."""
     readings = [
         value / 1e3
         for path in ROOT.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq")
@@ -176,7 +176,7 @@ def heat_limit_c() -> tuple[float, float] | None:
 
 
 def governor() -> str | None:
-    """What sets the first processor's frequency ("performance", "ondemand" …), where it is told."""
+    """What sets the first processor's frequency ("performance", "ondemand" …), where known."""
     try:
         path = ROOT / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
         return path.read_text(encoding="ascii").strip() or None

@@ -44,7 +44,7 @@ def pin(cores: Collection[int]) -> None:
 
 
 def observe() -> dict[str, Any]:
-    """Cores of this process as the kernel tells them, its threads, and how many stray.
+    """Cores of this process as the kernel reports them, its threads, and how many stray.
 
     `threads_elsewhere` counts threads that may run on a core the process itself may not.
     """

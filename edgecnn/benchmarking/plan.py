@@ -55,7 +55,7 @@ def plan(
 ) -> list[Configuration]:
     """All configurations that make sense, each artifact with every runtime that reads its format.
 
-    `options` are what all rows share beside threads, batch and precision; `placement` and `load`
+    `options` are what all rows share besides threads, batch and precision; `placement` and `load`
     are the same for all. A file that fixes its
     batch is measured with it where one sample was asked for.
 

@@ -1,6 +1,6 @@
-"""What tells power or energy on this machine: RAPL, NVML, a board's own sensors.
+"""What reports power or energy on this machine: RAPL, NVML, a board's own sensors.
 
-Everything is read from files under `observation.ROOT` or through NVML; where nothing tells,
+Everything is read from files under `observation.ROOT` or through NVML; where nothing reports it,
 `find` says why, and nobody guesses. A meter is either a counter of joules, which wraps around,
 or a gauge of watts, which is integrated between readings.
 """
@@ -133,7 +133,7 @@ def _readable(meters: Iterator[Meter], reasons: list[str]) -> list[Meter]:
 
 
 def _rapl() -> Iterator[Meter]:
-    """Packages with their DRAM, as the powercap driver (Intel, and AMD since Zen) tells them."""
+    """Packages with their DRAM, as the powercap driver (Intel, and AMD since Zen) reports them."""
     for package in sorted((observation.ROOT / _RAPL).glob("intel-rapl:*")):
         if not _PACKAGE.fullmatch(package.name) or not _text(package / "name").startswith(
             "package"
@@ -220,7 +220,7 @@ def nvml_meter() -> Meter | str:
     try:
         nvml.nvmlDeviceGetPowerUsage(handle)
     except nvml.NVMLError as error:
-        return f"{name} tells neither energy nor power: {error}"
+        return f"{name} reports neither energy nor power: {error}"
     return GaugeMeter("NVML power", name, lambda: float(nvml.nvmlDeviceGetPowerUsage(handle)) / 1e3)
 
 
@@ -242,7 +242,7 @@ def open_nvml() -> tuple[Any, Any] | str:
 
 
 def gpu_memory_bytes() -> int | str:
-    """Memory of the GPU that this process holds, or why it cannot be told."""
+    """Memory of the GPU that this process holds, or why it is unknown."""
     opened = open_nvml()
     if isinstance(opened, str):
         return opened
@@ -250,14 +250,14 @@ def gpu_memory_bytes() -> int | str:
     try:
         processes = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
     except nvml.NVMLError as error:
-        return f"NVML does not tell the memory of processes: {error}"
+        return f"NVML does not report the memory of processes: {error}"
     own = [entry for entry in processes if entry.pid == os.getpid()]
     # In a container NVML counts processes of the host, whose numbers are others.
     entries = own or (processes if len(processes) == 1 else [])
     if not entries:
         return "NVML does not see this process on the GPU"
     if entries[0].usedGpuMemory is None:
-        return "NVML tells no memory for this process (MIG, or no permission)"
+        return "NVML reports no memory for this process (MIG, or no permission)"
     return int(entries[0].usedGpuMemory)
 
 

@@ -117,7 +117,7 @@ def _listen(
 ) -> Outcome:
     assert process.stdin is not None
     assert process.stdout is not None
-    with contextlib.suppress(BrokenPipeError):  # it died at once, which is told below
+    with contextlib.suppress(BrokenPipeError):  # it died at once, which is reported below
         process.stdin.write(job.to_json().encode() + b"\n")
         process.stdin.close()
     events = _EventReader(process.stdout)

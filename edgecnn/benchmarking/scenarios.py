@@ -42,7 +42,7 @@ from edgecnn.stats import Samples, minimum_samples, percentile
 
 SCENARIOS = ("single_stream", "multi_stream", "offline", "server")
 DEFAULT_STREAMS = {"multi_stream": 8}
-"""LoadGen's samples a query; everything else has one stream unless told otherwise."""
+"""LoadGen's samples a query; everything else has one stream by default."""
 
 POLL_SECS = 0.05
 RATE_STEP = 0.05
@@ -51,7 +51,7 @@ MAX_ATTEMPTS = 6
 
 @dataclass(frozen=True)
 class Measured:
-    """Steady-state samples in nanoseconds, and what else there is to tell about the queries."""
+    """Steady-state samples in nanoseconds, and what else is known about the queries."""
 
     samples: Samples
     queries: dict[str, Any] = field(default_factory=dict)
@@ -188,7 +188,7 @@ def _all_at_once(streams: Streams, protocol: Protocol) -> tuple[Samples, int]:
 
 
 class _Worker:
-    """One stream that infers as fast as it can until it is told to stop."""
+    """One stream that infers as fast as it can until it is asked to stop."""
 
     def __init__(self, invocations: Sequence[Invocation], room: int) -> None:
         self.invocations = invocations

@@ -46,22 +46,20 @@ def benchmark(
 ) -> Results:
     """Measure every artifact on every runtime that reads it; returns one Results.
 
-    With `data`, the test split goes through every configuration: its samples feed the timed
-    loop and its labels give the accuracy of that runtime's own outputs; without, inputs are
-    seeded and synthetic. `preprocessing` says how models want their input that do not say it
-    themselves (a preset's name, a JSON file, or a Preprocessing); where nothing says it, a row has
-    latency on synthetic inputs and no accuracy, and says what to give. `about` says what their
-    classes are called and which head a detector has, where they do not say it themselves.
-    Finished rows of `previous` are kept, unfinished ones completed.
-    `options` are what all rows share beside threads, batch and precision; `placement` says on which
-    cores they run, `load` how requests arrive (see `scenarios.resolve`).
-    `passes` are made once for each row, in its first process; "sustained" is one of them when
-    the protocol names a time for it. With profile default or rigorous the machine's limits
-    are measured first, unless they are remembered.
-    `repeat` are the options of the command line that a row's own do not say, for whoever wants
-    to measure it again. `wanted` leaves out configurations that nobody wants to know.
-    `out` is written as rows finish, also when interrupted
-    (KeyboardInterrupt passes through).
+    With `data`, the test split goes through every configuration: its samples feed the timed loop
+    and its labels give the accuracy of that runtime's own outputs; without, inputs are seeded and
+    synthetic. `preprocessing` says how models want their input that do not say it themselves (a
+    preset's name, a JSON file, or a Preprocessing); where nothing says it, a row has latency on
+    synthetic inputs and no accuracy, and says what to give. `about` says what their classes are
+    called and which head a detector has, where they do not say it themselves. Finished rows of
+    `previous` are kept, unfinished ones completed. `options` are what all rows share besides
+    threads, batch and precision; `placement` says on which cores they run, `load` how requests
+    arrive (see `scenarios.resolve`). `passes` are made once for each row, in its first process;
+    "sustained" is one of them when the protocol names a time for it. With profile default or
+    rigorous the machine's limits are measured first, unless they are remembered. `repeat` are the
+    options of the command line that a row's own do not say, for whoever wants to measure it again.
+    `wanted` leaves out configurations that nobody wants to know. `out` is written as rows finish,
+    also when interrupted (KeyboardInterrupt passes through).
 
     Raises InputError for artifacts, runtimes or options that make no sense; what goes wrong
     with one configuration is a row that says so.

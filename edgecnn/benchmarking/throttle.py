@@ -1,7 +1,7 @@
 """Whether the machine held itself back: too hot, too little voltage, too much current.
 
 Read from files under a given root, and on a Raspberry Pi without those from `vcgencmd`. Some
-sources are counters (Intel's core_throttle_count, a Jetson's over-current events), others tell
+sources are counters (Intel's core_throttle_count, a Jetson's over-current events), others report
 only that it happens now; both are read before and after a measurement.
 """
 
@@ -19,7 +19,7 @@ _COOLING = ("cpufreq", "thermal-cpufreq", "thermal-devfreq", "Processor", "intel
 
 @dataclass(frozen=True)
 class Flags:
-    """`counters` only ever grow, `active` holds now; `known` when the machine tells at all."""
+    """`counters` only ever grow, `active` holds now; `known` when the machine reports it at all."""
 
     counters: Mapping[str, int] = field(default_factory=dict)
     active: frozenset[str] = frozenset()
@@ -27,7 +27,7 @@ class Flags:
 
 
 def read(root: Path) -> Flags:
-    """All that the machine tells now."""
+    """All that the machine reports now."""
     counters = {**dict(_x86(root)), **dict(_over_current(root))}
     active: set[str] = set()
     states = dict(_cooling(root))
@@ -45,7 +45,7 @@ def read(root: Path) -> Flags:
 
 
 def throttled(before: Flags, after: Flags) -> tuple[bool | None, list[str]]:
-    """(whether it happened, by what), between two readings; None where nothing tells."""
+    """(whether it happened, by what), between two readings; None where nothing reports it."""
     if not after.known:
         return None, []
     grown = {

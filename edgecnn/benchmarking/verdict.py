@@ -1,7 +1,7 @@
 """Whether a number can be defended: VALID, NOISY or INVALID, with the reasons in words.
 
 INVALID means that the row does not measure what its name says; NOISY that it does, but that the
-machine was too restless to tell how fast it is to the promised precision. A VALID row may carry
+machine was too restless to measure how fast it is to the promised precision. A VALID row may carry
 reasons too: things to know before relying on it. Every reason says what to do.
 """
 
@@ -226,7 +226,7 @@ def _overrun(measurement: Measurement) -> Iterator[str]:
 
 
 def _seldom_overrun(measurement: Measurement) -> Iterator[str]:
-    """The bound held in most processes, or there were too few queries to tell."""
+    """The bound held in most processes, or there were too few queries to decide."""
     runs = measurement.runs
     broken = _broken_bounds(runs)
     if broken and 2 * len(broken) < len(runs):
@@ -257,7 +257,7 @@ def _is_untold(queries: Mapping[str, Any]) -> bool:
 
 
 def _worth_knowing(measurement: Measurement) -> Iterator[str]:
-    """What does not spoil the number but belongs beside it."""
+    """What does not spoil the number but must be reported with it."""
     fed = measurement.fed
     if fed is not None and not fed.known:
         yield f"accuracy is not measured: {fed.unscored or f'{fed.because}; {HINT}'}"

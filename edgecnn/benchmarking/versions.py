@@ -1,4 +1,4 @@
-"""A runtime in a version of its own: "onnxruntime==1.23.2:cpu" beside the one that is installed.
+"""A runtime in another version than the installed one: "onnxruntime==1.23.2:cpu".
 
 Each version lives in an isolated environment named by it. A row that was measured there says so in
 its runtime's name, and stands in one table with the others.

@@ -93,10 +93,10 @@ def load() -> dict[str, Board]:
     try:
         document = tomllib.loads(read_text_file(path, limit=MAX_BYTES))
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: no valid TOML ({error})", hint="mend or remove it") from error
+        raise InputError(f"{path}: no valid TOML ({error})", hint="correct or remove it") from error
     tables = document.get("boards", {})
     if not isinstance(tables, Mapping):
-        raise InputError(f"{path}: boards is no table", hint="mend or remove it")
+        raise InputError(f"{path}: boards is no table", hint="correct or remove it")
     return {name: _board(name, values, path) for name, values in tables.items()}
 
 
@@ -104,7 +104,7 @@ def _board(name: str, values: Any, path: Path) -> Board:
     try:
         board = read_record(Board, {**values, "name": name}, f"boards.{name}")
     except (FieldError, TypeError) as error:
-        raise InputError(f"{path}: {error}", hint="mend or remove it") from error
+        raise InputError(f"{path}: {error}", hint="correct or remove it") from error
     check(board)
     return board
 

@@ -53,7 +53,7 @@ STATES = ("absent", "queued", "running", "done", "sick", "stopped", "fetched")
 
 @dataclass(frozen=True)
 class Job:
-    """Models to measure and the words of `edgecnn benchmark` beside them.
+    """Models to measure and the other words of `edgecnn benchmark`.
 
     `files` are other files that the words name, by the name that `file_word` gives them there.
     """

@@ -55,7 +55,7 @@ def inspect_command(
     """Count the samples of DATA, and find duplicates, leakage, conflicts and broken files.
 
     Duplicates are samples with exactly equal content; near duplicates are pictures that look
-    alike (difference hash within 3 of 64 bits, thumbnails correlated by 0.98). Leakage is one of
+    similar (difference hash within 3 of 64 bits, thumbnails correlated by 0.98). Leakage is one of
     them in two splits.
     """
     from edgecnn.cli.datasets import load_data

@@ -97,7 +97,7 @@ def command(
     """Show what MODEL sees in PICTURE: filters, feature maps, receptive fields, Grad-CAM, colors.
 
     With --data: accuracy against how far the pictures are moved. Further models of the same
-    parent (.tflite, .onnx) are measured beside the first, so that the page shows what quantizing
+    parent (.tflite, .onnx) are measured with the first, so that the page shows what quantizing
     does to it. A file that is no Keras model has no gradients: occlusion shows where it looks,
     and its operators are listed.
 

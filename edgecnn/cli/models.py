@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     type=options.Numbers("x", "32x32x3"),
     help="Sizes of one sample, as in 32x32x3.",
 )
-@click.option("--classes", type=int, help="Classes to tell apart.")
+@click.option("--classes", type=int, help="Number of classes.")
 @click.option("--out", type=options.FILE, help="Draw the network: net.svg, net.png or net.html.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @options.force()

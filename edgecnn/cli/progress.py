@@ -17,7 +17,7 @@ from edgecnn.progress import Progress
 
 LINE_EVERY_SECS = 10.0
 SILENCE_SECS = 30.0
-"""After so long without a line, one says that the work goes on."""
+"""After so long without a line, one says that work continues."""
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def _bar() -> Iterator[Progress]:
         TextColumn("{task.fields[message]}", markup=False),
     )
     tasks: dict[str, TaskID] = {}
-    # Two redraws a second: the parent must not disturb a worker that measures beside it.
+    # Two redraws a second: the parent must not disturb a worker that measures at the same time.
     with Bar(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
 
         def progress(stage: str, done: int, total: int, message: str = "") -> None:

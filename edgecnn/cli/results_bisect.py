@@ -59,7 +59,7 @@ def command(
 ) -> None:
     """Find the first version of a runtime in which MODEL got slower, less accurate or broke.
 
-    Versions are installed into isolated environments and measured beside the good one; N versions
+    Versions are installed into isolated environments and measured with the good one; N versions
     take at most log2(N) + 1 environments, which stay (`edgecnn env list`). Exit code 1 when
     the bad version is as good as the good one.
     """

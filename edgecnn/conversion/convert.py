@@ -1,6 +1,6 @@
 """One model to any number of targets: convert, quantize, name, verify, keep.
 
-A target that fails is an outcome that says why, and the others go on. Each file is whole or
+A target that fails is an outcome that says why, and the others continue. Each file is whole or
 not there, and a second run reuses what is already made from the same parent with the same
 settings, so that an interrupted conversion resumes.
 """
@@ -73,8 +73,8 @@ def convert(
     `calibration` gives real samples: `samples` of its training split calibrate (of a set in one
     piece a part that is set apart), as many of its test split are what parity is computed on
     (noise without). Test samples of the split that the model was trained on never calibrate.
-    `manifest` tells about a model in memory what a manifest
-    beside a `.keras` file tells; labels that both leave open are the calibration data's.
+    `manifest` says about a model in memory what a manifest
+    next to a `.keras` file says; labels that both leave open are the calibration data's.
     `preprocessing` is what the model wants: a preset's name, a JSON file or a Preprocessing;
     without it the manifest says it, or the model's own layers prove it. It goes into the
     artifacts' manifests. `about` says what the classes are called and which head a detector has,

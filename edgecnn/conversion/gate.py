@@ -1,4 +1,4 @@
-"""The gate that a converted file passes or not, by its accuracy beside its parent's where there
+"""The gate that a converted file passes or not, by its accuracy against its parent's where there
 are labels, by its outputs alone where there are none. Whatever proves nothing does not pass.
 """
 

@@ -89,7 +89,7 @@ def _named(content: bytes, outputs: Sequence[str]) -> Any:
     ends = (*signature.inputs, *signature.outputs)
     taken = {text(entry.name) for entry in ends}
     for number, tensor in enumerate(graph.tensors):
-        if text(tensor.name) in taken:  # an inner tensor: names tell tensors apart
+        if text(tensor.name) in taken:  # an inner tensor: names must be unique
             tensor.name = f"{text(tensor.name)}_{number}"
     for entry in ends:
         graph.tensors[entry.tensorIndex].name = entry.name

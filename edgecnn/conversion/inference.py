@@ -40,7 +40,7 @@ def declared_batch(signature: Signature) -> int:
 
 
 def batch_of_file(path: Path) -> int:
-    """As `batch_of`, of a model file; 1 where the file does not tell."""
+    """As `batch_of`, of a model file; 1 where the file does not say."""
     try:
         return declared_batch(read_signature(path))
     except EdgeCNNError:  # whoever loads it says what is wrong with it

@@ -2,7 +2,7 @@
 
 pnnx is a program; its Python package would bring torch, which the program does not need. What it
 writes is looked at before anybody loads it: it leaves layers that ncnn does not have as they
-are, and stores float16 unless told otherwise.
+are, and stores float16 by default.
 """
 
 from __future__ import annotations

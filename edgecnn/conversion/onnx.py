@@ -69,7 +69,7 @@ def frozen_graph(concrete: Any) -> Any:
 
 
 def graph_def_of(frozen: Any) -> Any:
-    """Its graph as a protocol buffer, mended where freezing leaves variables in loops."""
+    """Its graph as a protocol buffer, corrected where freezing leaves variables in loops."""
     from tf2onnx import tf_loader
 
     return tf_loader.fix_freezing_errors_part2(frozen.graph.as_graph_def(add_shapes=True))

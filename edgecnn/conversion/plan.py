@@ -79,7 +79,7 @@ def planned_manifest(
 def tensor_specs(plan: Manifest, path: Path, session: Session, source: SourceModel) -> Manifest:
     """The plan with inputs and outputs as the file has them.
 
-    A runtime tells names, dtypes and quantization; the batch that a file leaves open it has
+    A runtime reports names, dtypes and quantization; the batch that a file leaves open it has
     fixed by then, so that shapes are read from the file. Axes are called as in the model where
     they are the same ones.
     """

@@ -30,7 +30,7 @@ ENDLESS = 1e30
 
 @dataclass(frozen=True)
 class LayerNoise:
-    """A layer's output beside the float model's: `snr_db` there, `share` (0 … 1) of the noise
+    """A layer's output against the float model's: `snr_db` there, `share` (0 … 1) of the noise
     that this layer added.
     """
 

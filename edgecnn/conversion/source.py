@@ -112,7 +112,7 @@ class SourceModel(ABC):
         """(the tool that writes the float file of a format, the packages whose versions matter)."""
 
     def record(self) -> dict[str, Any]:
-        """What a manifest says of the model beside its name and its digest."""
+        """What a manifest says about the model besides its name and its digest."""
         return {}
 
     def proof(self) -> Proof | None:

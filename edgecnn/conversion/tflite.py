@@ -53,7 +53,7 @@ def _named(content: bytes, input_names: tuple[str, ...], output_names: tuple[str
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     taken = {*input_names, *output_names}
     for number, tensor in enumerate(graph.tensors):
-        if _text(tensor.name) in taken:  # an inner tensor: names tell tensors apart
+        if _text(tensor.name) in taken:  # an inner tensor: names must be unique
             tensor.name = f"{_text(tensor.name)}_{number}"
     graph.inputs = _renamed(graph, signature.inputs, "input", input_names)
     graph.outputs = _renamed(graph, signature.outputs, "output", output_names)

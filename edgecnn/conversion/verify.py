@@ -53,7 +53,7 @@ _PARENTS = (".keras", ".h5", ".hdf5", ".onnx", ".tflite")
 
 @dataclass(frozen=True)
 class Verification:
-    """One artifact beside its parent; what cannot be had is None."""
+    """One artifact compared with its parent; what is unknown is None."""
 
     artifact: Artifact
     parity: Parity | None = None

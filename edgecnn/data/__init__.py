@@ -68,7 +68,7 @@ def load(
         if strict:
             raise InputError(
                 f"{dataset.name}: {described(dataset.left_out)}",
-                hint="mend or remove what is named; without --strict the rest is used",
+                hint="correct or remove what is named; without --strict the rest is used",
             )
         warnings.warn(f"{dataset.name}: {described(dataset.left_out)}", DataWarning, stacklevel=2)
     return dataset

@@ -1,8 +1,8 @@
-"""Which samples a network was trained on, told again when it is measured.
+"""Which samples a network was trained on, compared when it is measured.
 
 A split belongs to the network that was trained on it. The manifest holds the split's seed and
 the digest of the data; where the data at hand have another digest, short digests of the training
-samples tell how many of the test samples training has seen.
+samples show how many of the test samples training has seen.
 """
 
 from __future__ import annotations

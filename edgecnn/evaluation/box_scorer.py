@@ -80,7 +80,7 @@ class BoxScorer:
         return self._head.arranged(outputs, *self._preprocessing.shape[:2])
 
     def accuracy(self, outputs: Outputs) -> Accuracy:
-        """AP50-95, its 95% interval by bootstrap over the pictures; the other figures beside it.
+        """AP50-95, its 95% interval by bootstrap over the pictures; the other figures with it.
 
         Recall and false alarms are at the threshold that the model ships with.
         """

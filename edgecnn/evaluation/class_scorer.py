@@ -1,4 +1,4 @@
-"""Classification as a task: top-1 against labels, and McNemar's test beside the parent."""
+"""Classification as a task: top-1 against labels, and McNemar's test against the parent."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ LOST_DB = 3.0
 NO_VARIATION = 1e-6
 LITTLE_VARIATION = 1e-3
 FOLLOWS_DB = 20.0
-"""What a comparison needs over little variation to tell anything."""
+"""What a comparison needs over little variation to prove anything."""
 
 
 def parity(
@@ -37,14 +37,14 @@ def parity(
 ) -> Parity:
     """Compare the outputs of two models, each a list of (samples, …) arrays in one order.
 
-    The totals judge several outputs as one long vector a sample; `parts` hold each output, and
-    the parts of one whose values span ranges of different size, by themselves. `names` are those
-    of the outputs, `steps` their quantization steps where a file tells (else they are seen from
+    The totals judge several outputs as one long vector a sample; `parts` hold each output, and the
+    parts of one whose values span ranges of different size, by themselves. `names` are those of the
+    outputs, `steps` their quantization steps where a file declares them (else they are seen from
     the values). Top-1 agreement is for one output of class scores (samples, classes ≥ 2), None
     otherwise. NaN and infinity are no error where the parent has the same there.
 
     Raises InputError when number or shapes of the outputs differ or there are no samples, and
-    GateError when the child is not finite where its parent is: no number could tell how far.
+    GateError when the child is not finite where its parent is: no number could express how far.
     """
     if _are_sequences(reference) and _are_sequences(outputs):
         return sequence_parity(reference[0], outputs[0], parent_sha256=parent_sha256)
@@ -241,7 +241,7 @@ def _variation(varied: float, signal: float) -> float:
 
 
 def _cosine(signal: float, other: float, dot: float) -> float:
-    """Cosine of the angle between two outputs taken as vectors; two zero vectors are alike."""
+    """Cosine of the angle between two outputs taken as vectors; two zero vectors are equal."""
     lengths = float(np.sqrt(signal) * np.sqrt(other))
     if lengths == 0.0:
         return 1.0 if signal == 0.0 and other == 0.0 else 0.0

@@ -24,7 +24,7 @@ def cannot_tell(parity: Parity) -> str | None:
     if variation <= NO_VARIATION:
         return (
             f"the parent's outputs are the same for all {parity.n} samples: nothing was compared, "
-            "parity cannot tell"
+            "parity proves nothing"
         )
     follows = parity.follows_db
     if len({part.lost for part in parity.parts}) > 1:  # a part is gone, which the others are not
@@ -32,7 +32,7 @@ def cannot_tell(parity: Parity) -> str | None:
     if variation <= LITTLE_VARIATION and follows is not None and follows < FOLLOWS_DB:
         return (
             f"the parent's outputs hardly vary over {parity.n} samples (by {variation:.1g} of "
-            "their size), and not more than the file is off: parity cannot tell"
+            "their size), and not more than the file is off: parity proves nothing"
         )
     return None
 
@@ -112,7 +112,7 @@ def summary(parity: Parity) -> str:
             f"{parity.same_ids:.1%} of their ids"
         )
     if cannot_tell(parity) is not None:
-        return "parity cannot tell: the parent's outputs hardly vary"
+        return "parity proves nothing: the parent's outputs hardly vary"
     snr = "identical" if parity.snr_db is None else f"SNR {parity.snr_db:.1f} dB"
     agreement = parity.top1_agreement
     same = ""

@@ -77,7 +77,7 @@ def _axis(low: Floats, high: Floats) -> int | None:
     between = []
     for axis in range(low.ndim):
         others = tuple(index for index in range(low.ndim) if index != axis)
-        # The largest along an axis tells its range; the mean would be of the rare zeros.
+        # The largest along an axis shows its range; the mean would be of the rare zeros.
         between.append(float(np.var(size.max(axis=others))) if low.shape[axis] > 1 else 0.0)
     best = int(np.argmax(between))
     return best if between[best] > 0 else None

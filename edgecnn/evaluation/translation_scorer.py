@@ -60,7 +60,7 @@ class TranslationScorer:
         return [self._words.decode(unpadded(row)) for row in np.asarray(outputs[0])]
 
     def accuracy(self, outputs: Outputs) -> Accuracy:
-        """BLEU, its 95% interval by bootstrap over the sentences; chrF beside it."""
+        """BLEU, its 95% interval by bootstrap over the sentences; chrF with it."""
         from sacrebleu.metrics import BLEU, CHRF
         from sacrebleu.significance import PairedTest
 

@@ -29,7 +29,7 @@ def png(curves: Sequence[ShiftCurve], *, width: int, scale: float) -> bytes:
 
 
 def specification(curves: Sequence[ShiftCurve], look: str, *, width: int) -> dict[str, Any]:
-    """A Vega-Lite specification: accuracy beside agreement, bands are Wilson 95% intervals."""
+    """A Vega-Lite specification: accuracy next to agreement, bands are Wilson 95% intervals."""
     import altair as alt
 
     theme = charts.theme(look)

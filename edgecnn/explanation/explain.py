@@ -246,7 +246,7 @@ def _filters(subject: Subject) -> FloatArray | None:
 
 
 def _theory(subject: Subject) -> dict[str, ReceptiveField]:
-    """Nothing where a layer of the model does not tell its window."""
+    """Nothing where a layer of the model does not state its window."""
     if subject.model is None:
         return {}
     try:

@@ -43,7 +43,7 @@ def feature_maps(
 def strongest(layer: Layer, maps: FloatArray, most: int) -> FeatureMaps:
     """Of (rows, columns, channels), those that vary most over the picture, each from 0 to 1.
 
-    A map that is the same everywhere tells nothing about this picture, however high it is.
+    A map that is the same everywhere says nothing about this picture, however high it is.
     """
     spread = maps.std(axis=(0, 1))
     order = np.argsort(-spread, kind="stable")[:most]

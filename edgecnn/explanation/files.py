@@ -1,4 +1,4 @@
-"""Which of the files a user names is the model, which stand beside it, which is the picture."""
+"""Which of the files a user names is the model, which are measured with it, which is the image."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def facts(found: Explanation) -> Sequence[tuple[str, str]]:
         ("preprocessing", f"{wants.kind} to {shape}, scale {wants.scale:.6g}, mean "
          f"{_short(wants.mean)}, std {_short(wants.std)}"),
     ]  # fmt: skip
-    made += [("measured beside it", clean(curve.name)) for curve in found.curves[1:]]
+    made += [("measured with it", clean(curve.name)) for curve in found.curves[1:]]
     return made
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_MANIFEST_BYTES = 4 << 20
 """A longer text inside of a model file is not read."""
 UNREADABLE = (ValueError, IndexError, KeyError, OverflowError)
-"""What readers raise for a file that is not whole, beside struct.error and OSError."""
+"""What readers raise for a file that is not whole, besides struct.error and OSError."""
 
 
 class Format(ABC):

@@ -14,7 +14,7 @@ from edgecnn.formats.kinds import by_suffix
 class Layer:
     """One operator. `name` is its own, or that of the first tensor that it makes.
 
-    `shape` and `dtype` are those of that tensor, None and "" where the file does not tell;
+    `shape` and `dtype` are those of that tensor, None and "" where the file does not say;
     `weights` counts the numbers that it reads from the file.
     """
 

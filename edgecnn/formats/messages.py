@@ -1,4 +1,4 @@
-"""Protocol buffers carry no mark of what they are: their field numbers tell them apart."""
+"""Protocol buffers carry no mark of what they are: their field numbers distinguish them."""
 
 from __future__ import annotations
 

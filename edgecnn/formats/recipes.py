@@ -21,7 +21,7 @@ def recipe_in(path: Path) -> str:
 
     float32, float16, bfloat16 or float64; dynamic_int8 (int8 weights, values quantized at each
     inference), int8_weights (int8 weights that are dequantized), int4_weights, static_int8,
-    int16x8; of a `.keras` file the policy of its layers. Empty where the file does not tell: it
+    int16x8; of a `.keras` file the policy of its layers. Empty where the file does not say: it
     has no weights, or cannot be read (whether it is whole is judged elsewhere).
     """
     known = by_suffix(Path(path))

@@ -39,11 +39,11 @@ class Signature:
     open_ranks_are_scalars: bool = False
     """An input that does not say its rank runs as a scalar in the format's own runtime."""
     batched: bool = False
-    """The format has a batch axis in every input; otherwise the shapes must tell."""
+    """The format has a batch axis in every input; otherwise the shapes decide."""
     dtypes: frozenset[str] = frozenset()
-    """Those of all tensors, weights included, where the file tells."""
+    """Those of all tensors, weights included, where the file lists them."""
     kernels: frozenset[tuple[int, ...]] = frozenset()
-    """Sizes of the windows of convolutions, where their nodes tell."""
+    """Sizes of the windows of convolutions, where their nodes say."""
     producers: Mapping[str, str] = field(default_factory=dict)
     """The operator that makes each output, as in "ZipMap (ai.onnx.ml)"."""
     ir_version: int | None = None

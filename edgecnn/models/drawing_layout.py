@@ -99,7 +99,7 @@ def _ordered(
     level: Mapping[str, int],
     ways: Mapping[tuple[str, str], Sequence[_Slot]],
 ) -> list[list[_Slot]]:
-    """The slots of each level, those nearest to what they read beside each other."""
+    """The slots of each level, those nearest to what they read next to each other."""
     rows: list[list[_Slot]] = [[] for _ in range(max(level.values()) + 1)]
     for name in names:
         rows[level[name]].append(_Slot(name, level[name]))

@@ -37,12 +37,12 @@ def calls(model: Any) -> Iterator[Call]:
     """The calls of a Functional or Sequential model, each after those it needs.
 
     A model inside the model gives its own calls, once for each call of it.
-    Raises UnsupportedError for a subclassed model, which does not tell its graph.
+    Raises UnsupportedError for a subclassed model, which has no graph to read.
     """
     graph = getattr(model, "_functional", None) or model
     by_depth = getattr(graph, "_nodes_by_depth", None)
     if not by_depth:
-        raise UnsupportedError("a subclassed Keras model does not tell its graph")
+        raise UnsupportedError("a subclassed Keras model has no graph to read")
     for depth in sorted(by_depth, reverse=True):
         for node in by_depth[depth]:
             if hasattr(node.operation, "layers"):

@@ -46,7 +46,7 @@ def check_shapes(
         )
     if not (isinstance(num_classes, int) and 2 <= num_classes <= MAX_CLASSES):
         raise InputError(
-            f"{model} tells from 2 to {MAX_CLASSES} classes apart, received: {num_classes!r}"
+            f"{model} distinguishes 2 to {MAX_CLASSES} classes, received: {num_classes!r}"
         )
 
 

@@ -26,7 +26,7 @@ class Layer:
     name: str
     kind: str
     details: str
-    """What the kind alone does not tell: "3×3, 64, /2"."""
+    """What the kind alone does not say: "3×3, 64, /2"."""
     output_shape: tuple[int, ...]
     parameters: int
     macs: int | None
@@ -74,7 +74,7 @@ class Summary:
 
     @property
     def receptive_field(self) -> int:
-        """Of the last maps: the widest of layers that still tell places apart."""
+        """Of the last maps: the widest of layers that still have several places."""
         return max(
             (layer.receptive_field.size for layer in self.layers if len(layer.output_shape) > 1),
             default=1,

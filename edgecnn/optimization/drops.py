@@ -223,7 +223,7 @@ class Judge:
 
 
 def _value(scorer: Scorer, outputs: Outputs) -> float | None:
-    """The metric alone: what a scorer puts beside another model's accuracy has no interval."""
+    """The metric alone: what a scorer puts next to another model's accuracy has no interval."""
     blank = Accuracy("", 0.0, 1)
     return scorer.with_parent(blank, outputs, outputs).parent_value
 

@@ -53,7 +53,7 @@ MOST_CLAIMS = MOST_TIMED + 1
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the answer beside the model and the data; a resumed run has the same."""
+    """What decides the answer besides the model and the data; a resumed run has the same."""
 
     goal: Goal = field(default_factory=Goal)
     runtimes: tuple[str, ...] = ("all",)

@@ -135,7 +135,7 @@ def differences(about: Mapping[str, Any]) -> list[str]:
         if missing:
             said.append(
                 f"this processor lacks {', '.join(missing)}, with which it was measured: it is "
-                "slower here, and int8 may give other outputs; --self-test tells"
+                "slower here, and int8 may give other outputs; check with --self-test"
             )
     for name, wanted in about.get("packages", {}).items():
         try:
@@ -143,7 +143,7 @@ def differences(about: Mapping[str, Any]) -> list[str]:
         except metadata.PackageNotFoundError:
             continue  # another build of the same package; loading it says what is missing
         if found != wanted:
-            said.append(f"measured with {name} {wanted}, this is {found}; --self-test tells")
+            said.append(f"measured with {name} {wanted}, this is {found}; check with --self-test")
     return said
 
 

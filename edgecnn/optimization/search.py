@@ -32,7 +32,7 @@ from edgecnn.results import RuntimeOptions
 MOST_VALIDATIONS = 12
 """Of one file format on one runtime: each is a pass over all samples of the search."""
 WORTH_MENDING = 1.05
-"""A file that loses too much is mended where it is so much better than the best that does not."""
+"""A file that loses too much is improved where it is so much better than the best that does not."""
 COSTLIEST = 5
 
 
@@ -74,7 +74,7 @@ class Search:
         return self.found
 
     def keeps(self, tried: Tried, *, drop: bool = True) -> bool:
-        """Whether a configuration keeps the goal, as far as the search can tell: the claim's
+        """Whether a configuration keeps the goal, as far as the search knows: the claim's
         samples are expected to show its drop, and a rough latency may be a fifth over.
         """
         goal = self._goal

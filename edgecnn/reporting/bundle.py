@@ -1,7 +1,7 @@
 """The drawing library (Vega, Vega-Embed) as one script, out of the installed vl-convert.
 
 Bundling takes 2 to 3 seconds of one core and its result depends on nothing but the version
-of vl-convert, so it is made in a process beside the rest of the work, once, and kept in the
+of vl-convert, so it is made in a process parallel to the rest of the work, once, and kept in the
 user's cache folder.
 """
 

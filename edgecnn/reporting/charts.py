@@ -22,7 +22,7 @@ DARK = ("#5aa9f0", "#f28a4b", "#35c48d", "#bb95e0", "#dcae3a", "#a3adb8", "#f07f
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: `build` makes its chart, `shown` tells whether there is anything to see."""
+    """A picture: `build` makes its chart, `shown` says whether there is anything to see."""
 
     name: str
     title: str

@@ -191,7 +191,7 @@ class _Found:
 
 
 def judge(ratio: Ratio | None, threshold: float, *, shaky: bool = False) -> Outcome:
-    """What may be said of a ratio of times; without one nothing is decided.
+    """What follows from a ratio of times; without one nothing is decided.
 
     `shaky` rows must differ by `SHAKY_THRESHOLD` at least.
     """
@@ -212,7 +212,7 @@ def judge(ratio: Ratio | None, threshold: float, *, shaky: bool = False) -> Outc
 def accuracy_change(
     before: Accuracy, after: Accuracy, *, same_samples: bool = False
 ) -> tuple[float, tuple[float, float], Outcome] | None:
-    """Change in points, its 95% interval, and what may be said of it; None for other metrics.
+    """Change in points, its 95% interval, and what follows from it; None for other metrics.
 
     Compared sample by sample where both answered the same and their answers were kept.
     """

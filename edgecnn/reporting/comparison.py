@@ -124,7 +124,8 @@ def reproduced(comparison: Comparison) -> str:
     if vague:
         first = vague[0]
         why = (
-            first.lack or f"{_percent(first.ratio)} {_interval_percent(first)} is too wide to tell"
+            first.lack
+            or f"{_percent(first.ratio)} {_interval_percent(first)} is too wide to decide"
         )
         return (
             f"Undecided whether it is reproduced ({len(vague)} of {len(changes)}): {first.name}: "

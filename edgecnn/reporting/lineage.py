@@ -29,7 +29,7 @@ def lineages(measurements: Sequence[Measurement]) -> list[str]:
 
 
 def model_names(measurements: Sequence[Measurement], keys: Sequence[str]) -> list[str]:
-    """The name of each measurement's network; two networks of one name get their hash beside."""
+    """The name of each measurement's network; two networks of one name get their hash appended."""
     plain = [clean(row.artifact.model or row.artifact.name.split(".")[0]) for row in measurements]
     networks: dict[str, set[str]] = {}
     for name, key, row in zip(plain, keys, measurements, strict=True):

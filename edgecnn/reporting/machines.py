@@ -1,4 +1,4 @@
-"""Several results files beside each other: what differs, what may be compared, what must not."""
+"""Several results files compared: what differs, what may be compared, what must not."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Pairs = tuple[tuple[Measurement, Measurement], ...]
 
 @dataclass(frozen=True)
 class Matched:
-    """Rows asked alike, rows that belong together but were asked differently, and the rest."""
+    """Rows with the same options, rows that belong together but have others, and the rest."""
 
     pairs: Pairs
     apart: Pairs

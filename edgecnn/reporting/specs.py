@@ -301,7 +301,7 @@ def _dots(
     high: str = "",
     start: float | None = None,
 ) -> Any:
-    """One lane a configuration, one mark a row, recipes beside each other in the lane."""
+    """One lane a configuration, one mark a row, recipes next to each other in the lane."""
     import altair as alt
 
     base = (

@@ -46,7 +46,7 @@ def harmless(text: str) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """`text` without its middle when it is longer than `limit`: both ends tell files apart."""
+    """`text` without its middle when it is longer than `limit`: both ends distinguish files."""
     if len(text) <= limit:
         return text
     head = (limit - 1) * 2 // 3

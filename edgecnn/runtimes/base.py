@@ -108,7 +108,7 @@ class Runtime(ABC):
     """An inference runtime.
 
     `extra` names the pip extra that brings it, `environment` the isolated environment it
-    lives in when it cannot live in the main one.
+    it needs when its dependencies conflict with the main one's.
     """
 
     name: ClassVar[str]
@@ -185,7 +185,7 @@ class Runtime(ABC):
         """Time every operator over `inferences` runs in a session of its own, costliest first.
 
         `tensors` holds inputs in the model's own form for one or several inferences, used in
-        turn. Raises UnsupportedError where the runtime tells nothing about its operators.
+        turn. Raises UnsupportedError where the runtime does not report per-operator times.
         """
         raise UnsupportedError(
             f"{cls.name}:{device} does not report the time of its operators",

@@ -100,7 +100,7 @@ def samples_of(path: Path, batch: int) -> int:
 
 
 def has_batch_axis(path: Path) -> bool:
-    """Whether some input of a model file counts samples; True where the file does not tell."""
+    """Whether some input of a model file counts samples; True where the file does not say."""
     try:
         signature = read_signature(path)
         fixed = _fixed(signature, RuntimeOptions())
@@ -164,8 +164,8 @@ def _has_batch(signature: Signature, fixed: Sequence[Sequence[int]]) -> bool:
 
 def _channels_of_image(signature: Signature, value: Value) -> int | None:
     """The axis of the channels of an input that takes images and leaves a side of them (or all
-    axes) open; None for any other. Told by its channels, the names of its axes, and the operators
-    behind it.
+    axes) open; None for any other. Recognized by its channels, the names of its axes, and the
+    operators behind it.
     """
     shape = value.shape
     looks = not _LOOKING.isdisjoint(signature.operators)

@@ -25,7 +25,7 @@ def cpu_name() -> str:
 
 
 def thread_count() -> int | None:
-    """Operating-system threads of this process, None where /proc does not tell."""
+    """Operating-system threads of this process, None where /proc does not report them."""
     try:
         return sum(1 for _ in Path("/proc/self/task").iterdir())
     except OSError:

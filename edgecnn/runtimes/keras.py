@@ -195,7 +195,7 @@ def _tensorflow() -> Any:
 
 
 def _set_threads(keras: ModuleType, threads: int) -> None:
-    """Before TensorFlow starts; later it keeps what it has, which `effective.threads` tells."""
+    """Before TensorFlow starts; later it keeps what it has, which `effective.threads` reports."""
     if keras.backend.backend() != "tensorflow":
         return
     threading = _tensorflow().config.threading

@@ -194,7 +194,7 @@ def _shown(spec: TensorSpec) -> str:
 
 
 def _reason(said: Sequence[str]) -> str:
-    """The last line that tells of an error."""
+    """The last line that reports an error."""
     told = [line for line in said if line.strip() and not line.startswith("MNN use")]
     return shortened(told[-1], 300) if told else "it gives no reason"
 

@@ -37,7 +37,7 @@ _TOLD_OPTIONS = (
     "use_packing_layout",
 )
 _HALF_WEIGHTS = {"InnerProduct", "LSTM", "GRU", "RNN"}
-"""Layers whose weights ncnn rounds to float16 on x86 (F16C) unless told otherwise."""
+"""Layers whose weights ncnn rounds to float16 on x86 (F16C) by default."""
 
 
 class NCNN(Runtime):

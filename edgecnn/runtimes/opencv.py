@@ -207,7 +207,7 @@ def _read(cv2: ModuleType, path: Path, *, classic_only: bool = False) -> tuple[A
 
 @contextmanager
 def _silent(cv2: ModuleType) -> Iterator[None]:
-    """Without OpenCV's log, whose errors are told by the exception."""
+    """Without OpenCV's log, whose errors the exception reports."""
     log = cv2.utils.logging
     level = log.getLogLevel()
     log.setLogLevel(log.LOG_LEVEL_SILENT)

@@ -221,7 +221,7 @@ def _in_order(step: Session, names: Sequence[str]) -> list[int]:
 
 
 def _plain(name: str) -> str:
-    """A tensor's name as the converter was told it ("token" of "serving_default_token:0")."""
+    """A tensor's name as it was given to the converter ("token" of "serving_default_token:0")."""
     return name.rpartition("/")[2].partition(":")[0].removeprefix("serving_default_")
 
 

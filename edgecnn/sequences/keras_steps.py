@@ -41,7 +41,7 @@ class KerasSteps:
         return [np.asarray(each) for each in self._parts.encoder.predict_on_batch(sources)]
 
     def start(self, sources: Array) -> Step:
-        """Read sources (rows, length) int32; the step goes on from there."""
+        """Read sources (rows, length) int32; the step continues from there."""
         memory = self.encoded(sources)
         states = States.zeros(self._widths, len(sources))
         self.attention = []

@@ -91,8 +91,8 @@ def search(step: Step, decoding: Decoding, most: int) -> list[Hypothesis]:
     """The finished hypotheses of a beam search for one sample, best first; at least one.
 
     At each position the 2 × beam best continuations are looked at: those among the first `beam`
-    that end are finished, and the `beam` best of the others go on. The search is over at `most`
-    ids, or once `beam` are finished and none that goes on has a better score than the best.
+    that end are finished, and the `beam` best of the others continue. The search is over at `most`
+    ids, or once `beam` are finished and none that continues has a better score than the best.
     """
     if decoding.beam == 1:
         return greedy(step, 1, most)

@@ -30,7 +30,7 @@ class States:
         return cls({name: np.zeros((rows, width), np.float32) for name, width in widths.items()})
 
     def follow(self, origins: npt.NDArray[np.int64]) -> None:
-        """Row i goes on as what row `origins[i]` was."""
+        """Row i continues what row `origins[i]` was."""
         self.arrays = {name: array[origins] for name, array in self.arrays.items()}
 
     def push(self, newest: Sequence[Array]) -> None:

@@ -29,7 +29,7 @@ cores, PNG below 128×128, JPEG below 256×256) mostly waits for Python's lock, 
 take up to twice as long as one.
 """
 _TRIALS = 2
-"""Reads that tell how long a sample takes: the first may pay for imports."""
+"""Reads that show how long a sample takes: the first may pay for imports."""
 
 
 class Tensors:
@@ -99,7 +99,7 @@ def training_batches(
 ) -> keras.utils.PyDataset:
     """Shuffled, augmented batches; a function of (seed, epoch, batch) and nothing else.
 
-    They begin at batch `first` of `epoch`; `next_epoch` goes on to the next. Each is
+    They begin at batch `first` of `epoch`; `next_epoch` moves to the next. Each is
     (tensors, labels) or, with `class_weights` (classes,), (tensors, labels, weights); labels
     and weights come `heads` times as a tuple for a network with several outputs. An epoch leaves
     out the samples that do not divide by the number of `devices`, others in each. `error` holds

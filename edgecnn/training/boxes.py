@@ -259,7 +259,7 @@ class BoxSubject:
         )
 
     def after_epoch(self, model: keras.Model, history: TrainingHistory, log: TrainingLog) -> None:
-        """Nothing beside the numbers."""
+        """Nothing besides the numbers."""
 
     def after_training(self, history: TrainingHistory, log: TrainingLog) -> None:
         log.curves(history)

@@ -188,7 +188,7 @@ def _assign(variables: Any, values: Arrays) -> None:
 
 
 def epochs_callback(batches: keras.utils.PyDataset) -> keras.callbacks.Callback:
-    """Let training batches go on to their next epoch with Keras."""
+    """Move training batches to their next epoch with Keras."""
     import keras
 
     return keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: batches.next_epoch())

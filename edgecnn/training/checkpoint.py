@@ -33,7 +33,7 @@ class TrainingHistory:
     `monitor` is a name in them; a loss should fall, everything else rise. With `LAST`
     each epoch is better than the one before. Among epochs
     of the same value the one with the lower `val_loss` is better: a small validation split
-    soon has no more wrong answers to tell epochs apart by.
+    soon has no more wrong answers to distinguish epochs by.
     """
 
     monitor: str

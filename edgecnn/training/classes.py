@@ -134,7 +134,7 @@ class ClassSubject:
         )
 
     def after_epoch(self, model: keras.Model, history: TrainingHistory, log: TrainingLog) -> None:
-        """Nothing beside the numbers."""
+        """Nothing besides the numbers."""
 
     def after_training(self, history: TrainingHistory, log: TrainingLog) -> None:
         assert self._test is not None
@@ -164,7 +164,7 @@ def _metrics(outputs: npt.NDArray[np.float32], labels: Labels) -> dict[str, floa
 
 
 def _check_data(dataset: Dataset) -> None:
-    """Data that cannot be learnt from, or only in part, are told before training."""
+    """Data that cannot be learnt from, or only in part, are reported before training."""
     classes = len(dataset.labels)
     for name in ("train", "validation", "test"):
         labels = dataset[name].labels

@@ -1,4 +1,4 @@
-"""What a training leaves beside its model: numbers by epoch, tables and pictures of its test.
+"""What a training leaves besides its model: numbers by epoch, tables and pictures of its test.
 
 | file | |
 |---|---|

@@ -28,7 +28,7 @@ _FEWEST_EPOCHS = 10
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """Everything that decides the outcome, beside network, data and seed.
+    """Everything that decides the outcome besides network, data and seed.
 
     `epochs` is the most there will be; None chooses from the size of the data: enough for about
     8,000 steps, at least 10 and at most `most_epochs`.

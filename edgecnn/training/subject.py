@@ -63,7 +63,7 @@ class Subject(Protocol):
     def training(self, model: keras.Model, *, epoch: int, first: int) -> Any:
         """Batches that begin at batch `first` of `epoch`: a function of (seed, epoch, batch).
 
-        `next_epoch()` goes on to the next; `error` holds what reading a batch raised.
+        `next_epoch()` moves to the next; `error` holds what reading a batch raised.
         """
 
     def validation(self, model: keras.Model) -> Any:
@@ -82,7 +82,7 @@ class Subject(Protocol):
         """Inputs and outputs, for the manifest."""
 
     def after_epoch(self, model: keras.Model, history: TrainingHistory, log: TrainingLog) -> None:
-        """What the log shows of an epoch beside its numbers."""
+        """What the log shows of an epoch besides its numbers."""
 
     def after_training(self, history: TrainingHistory, log: TrainingLog) -> None:
         """Tables and pictures of the test, behind `measure`."""

@@ -1,7 +1,7 @@
 """What a file of pictures or sound holds, read off its bytes where no library is needed for it.
 
 FFmpeg only says that it cannot open a file. Whoever gave it a recording of sound, or a picture
-that moves, is told so.
+that moves, is reported as one.
 """
 
 from __future__ import annotations

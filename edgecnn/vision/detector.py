@@ -35,7 +35,7 @@ _PREFERRED = ("_static_int8.tflite", "_float32.onnx", "_static_int8.onnx", ".ker
 class Detector:
     """A loaded detector; call it with a picture. Made by `load_detector`.
 
-    `artifact` and `session` tell what runs, `preprocessing` what a picture goes through and
+    `artifact` and `session` say what runs, `preprocessing` what a picture goes through and
     `postprocessing` how the outputs become boxes. `class_names` are those of its classes, empty
     where nobody names them; `classes` the ones that are wanted, None for all.
     """

@@ -65,7 +65,7 @@ def with_evidence(canvas: Picture, image: Picture, evidence: Evidence) -> Pictur
 def _panel(grey: Picture, strength: Floats | None, title: str, colour: tuple[int, ...]) -> Picture:
     base = np.repeat((grey // 4)[:, :, None], 3, axis=2)
     if strength is None:
-        return _titled(base, f"{title}: not told")
+        return _titled(base, f"{title}: not available")
     shown = np.clip(_enlarged(strength, *grey.shape), 0, 1)[:, :, None]
     return _titled(
         np.asarray(base + (np.asarray(colour, np.float32) - base) * shown, np.uint8), title
@@ -74,7 +74,7 @@ def _panel(grey: Picture, strength: Floats | None, title: str, colour: tuple[int
 
 def _heat_panel(grey: Picture, heat: Floats | None, title: str) -> Picture:
     if heat is None:
-        return _titled(np.repeat((grey // 4)[:, :, None], 3, axis=2), f"{title}: not told")
+        return _titled(np.repeat((grey // 4)[:, :, None], 3, axis=2), f"{title}: not available")
     cv2 = require("cv2", "opencv")
     shown = _enlarged(heat, *grey.shape)
     glow = cv2.applyColorMap(np.rint(shown * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
@@ -88,7 +88,7 @@ def _titled(panel: Picture, title: str) -> Picture:
     if panel.shape[0] > 3 * text.line:
         darken(panel, (0, 0, panel.shape[1], text.line + 4))
         text.put(text.shortened(title, panel.shape[1] - 8), 5, text.line - 2,
-                 FAINT if title.endswith("told") else PAPER)  # fmt: skip
+                 FAINT if title.endswith("available") else PAPER)  # fmt: skip
     return panel
 
 

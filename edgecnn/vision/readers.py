@@ -94,7 +94,9 @@ class VideoReader:
         return max(self._read, int(self._capture.get(self._cv2.CAP_PROP_POS_FRAMES)))
 
     def _after_damage(self) -> tuple[bool, Any]:
-        """Go on behind a damaged place: ask on for a while, then jump over it second by second."""
+        """Continue after a damaged place: keep asking for a while, then jump over it second by
+        second.
+        """
         for _ in range(8):
             ok, image = self._capture.read()
             if ok:
@@ -217,7 +219,7 @@ def _not_opened(cv2: Any, source: Source) -> InputError:
         )
     return InputError(
         f"cannot open {source}",
-        hint="is the address right, and does the camera answer? ffplay or VLC can tell",
+        hint="is the address right, and does the camera answer? try ffplay or VLC",
     )
 
 

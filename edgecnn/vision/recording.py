@@ -30,7 +30,7 @@ class Recorder:
 
     The first frame decides the size of the film (at most 1920 pixels a side); other sizes are
     fitted into it on black. When the disk is full the recording ends with its last whole
-    fragment and `trouble` says so: the camera goes on.
+    fragment and `trouble` says so: the camera keeps running.
     """
 
     def __init__(self, path: Path, *, force: bool = False) -> None:
@@ -124,7 +124,7 @@ class _Film:
     def add(self, image: Picture, seconds: float) -> None:
         if self._size is None:
             self._size = _film_size(image)
-        # A clock that runs backwards (the next file, a camera that came back) starts anew.
+        # A clock that runs backwards (the next file, a camera that came back) starts over.
         begun = self._times and (
             not 0 <= seconds - self._times[0] < SECONDS_A_FRAGMENT
             or len(self._times) >= FRAMES_A_FRAGMENT

@@ -1,6 +1,6 @@
 """A browser view where there is no screen: a page, an MJPEG stream and the state as JSON.
 
-Bound to loopback unless an address is told. There is one table of paths and no file system
+Bound to loopback unless an address is given. There is one table of paths and no file system
 behind it. A browser that was lured here under a foreign name (DNS rebinding) is refused by its
 Host header, and commands are taken on loopback alone, as JSON from the page itself.
 """

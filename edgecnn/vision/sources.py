@@ -1,6 +1,6 @@
 """Where pictures come from: what a source's text means, before anything is opened.
 
-A source is live or it is not. A live one (camera, stream) goes on whether or not somebody
+A source is live or it is not. A live one (camera, stream) continues whether or not somebody
 looks, so that only its newest frame is worth anything, and it may go and come back. A file
 waits, and every frame of it counts.
 """

@@ -169,7 +169,7 @@ class Tracker:
         `labels` are what the class of each box is called, stop signs without; a track keeps its
         class.
 
-        Time that runs backwards (a camera that came back, a video that began anew) counts as
+        Time that runs backwards (a camera that came back, a video that started over) counts as
         no time. Boxes that are not finite or have no area are passed over.
         """
         boxes, certainty, kinds = _usable(xyxy, scores, labels)

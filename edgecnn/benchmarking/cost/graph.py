@@ -22,7 +22,7 @@ BITS: Mapping[str, int] = {
 
 
 class UncountableError(UnsupportedError):
-    """The cost of this model cannot be told from its file."""
+    """The cost of this model is not known from its file."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Context:
     streams: Sequence[Sequence[Callable[[], Any]]] = ()
     """Of each session that answers at the same time its invocations; the first is above."""
     queries: Mapping[str, Any] = field(default_factory=dict)
-    """What the scenario told of its queries (`Run.queries`)."""
+    """What the scenario reported about its queries (`Run.queries`)."""
     load: Load = field(default_factory=Load)
     """How requests arrived while the row was measured."""
     raw: RawSamples | None = None

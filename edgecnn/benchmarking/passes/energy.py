@@ -1,7 +1,7 @@
 """Joules of an inference: measured, with what the machine takes when idle subtracted.
 
 The model stays loaded while the idle power is taken, so that what is subtracted is what would
-flow anyway. Where no sensor tells, `joules_per_inference` is None and `reason` says why.
+flow anyway. Where no sensor reports it, `joules_per_inference` is None and `reason` says why.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STEP_SECS = 0.05
 def find(context: Context) -> dict[str, Any]:
     """Energy of one inference (one batch), by domain and in total.
 
-    `method` and `domain` name the sensors, `idle_watts` and `active_watts` what they told
+    `method` and `domain` name the sensors, `idle_watts` and `active_watts` what they reported
     before and during `inferences`.
     """
     found = power.find(context.device)

@@ -115,7 +115,7 @@ def _fastest_ns(context: Context) -> int:
 def _drive(loadgen: ModuleType, settings: Any, context: Context, folder: str) -> None:
     streams = context.streams or [context.invocations]
     pool = len(streams[0])
-    # LoadGen goes on while a server or an offline run answers, and waits in the other two.
+    # LoadGen continues while a server or an offline run answers, and waits in the other two.
     waits = context.load.scenario in ("single_stream", "multi_stream")
     answering = _Answering(loadgen, streams[0], () if waits else streams)
     sut = loadgen.ConstructSUT(answering.issue, lambda: None)

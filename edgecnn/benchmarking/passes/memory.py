@@ -1,7 +1,7 @@
 """Memory after the timed loop: does the runtime leak?
 
 The resident set is read between batches of inferences, never inside a timed one. Growth over
-1,000 inferences is told apart from an allocator that still settles by its second half.
+1,000 inferences is distinguished from an allocator that still settles by its second half.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def find(context: Context) -> dict[str, Any]:
 
     `growth_bytes` is from the first to the last reading, `growth_second_half_bytes` over the
     second half alone: a leak grows there too. `gpu_bytes` is this process's memory on an
-    NVIDIA GPU, None on other devices and, with `gpu_reason`, where NVML does not tell.
+    NVIDIA GPU, None on other devices and, with `gpu_reason`, where NVML does not report it.
     """
     invocations = context.invocations
     readings = [resident_bytes()["now"]]

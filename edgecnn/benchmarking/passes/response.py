@@ -21,7 +21,7 @@ from edgecnn.synthetic_inputs import Range, SyntheticInputs, is_batched
 Array = npt.NDArray[Any]
 
 RANGES: tuple[Range, ...] = ((-1.0, 1.0), (0.0, 255.0), (-128.0, 127.0), (-10_000.0, 10_000.0))
-"""What real-valued inputs are tried with beside their own range."""
+"""What real-valued inputs are tried with besides their own range."""
 SAMPLES = 4
 BUDGET_SECS = 5.0
 

@@ -98,14 +98,14 @@ def _decoder(files: Sequence[str]) -> tuple[Callable[[bytes], Array] | None, str
         return None, "Pillow is not installed in the worker's environment"
     from edgecnn.data.files.images import decode
 
-    # Pillow opens a path and a file in memory alike.
+    # Pillow opens both a path and a file in memory.
     return lambda data: decode(cast(Path, io.BytesIO(data))), None
 
 
 class _Feed:
     """One input bound once, as an application binds it; every new sample is copied into it.
 
-    Runtimes that take a copy when they bind would not see the new sample: those are bound anew
+    Runtimes that take a copy when they bind would not see the new sample: those are bound again
     each time, and the answer says so.
     """
 
@@ -114,11 +114,11 @@ class _Feed:
         self._spec = session.inputs[0]
         self._bound = to_model(np.stack(first), self._spec)
         self._invoke = session.bind([self._bound])
-        self.manner = "bound once" if self._shares() else "bound anew each time"
+        self.manner = "bound once" if self._shares() else "bound again each time"
 
     def infer(self, tensors: Array) -> Sequence[Array]:
         prepared = to_model(tensors, self._spec)
-        if self.manner == "bound anew each time":
+        if self.manner == "bound again each time":
             return self._session.bind([prepared])()
         np.copyto(self._bound, prepared)
         return self._invoke()

@@ -128,7 +128,7 @@ class TensorFlowSource(SourceModel):
         return lookup("format", file_format, _CONVERTERS)
 
     def proof_in_file(self) -> Proof | None:
-        """What the float file proves: its first operators tell as much as layers do. (TFLite's
+        """What the float file proves: its first operators prove as much as layers do. (TFLite's
         converter folds a scale into the weights behind it, tf2onnx does not.)
         """
         from edgecnn import scratch

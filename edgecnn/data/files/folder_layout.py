@@ -52,7 +52,7 @@ class ClassFolders:
 def class_folders(folder: Path) -> ClassFolders:
     """Look at the names of the folders, and at which of them there are pictures in.
 
-    Classes are those of training, upper and lower case alike. Raises InputError when the folder
+    Classes are those of training, ignoring case. Raises InputError when the folder
     cannot be read.
     """
     try:

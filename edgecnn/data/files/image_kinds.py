@@ -32,7 +32,7 @@ _OTHERS = (
 _LENGTHENED = (".jpg", ".jpeg", ".png", ".webp")
 """Endings that some services write something behind (".jpg_large")."""
 _LOOKED_AT = 64
-"""Bytes of a file's beginning that tell what it is."""
+"""Bytes of a file's beginning that show what it is."""
 
 
 def may_be_picture(path: Path) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 MOST_PIXELS = 1 << 22
-"""Beyond, nearly all of the time goes into decoding itself, in which the two are alike."""
+"""Beyond, nearly all of the time goes into decoding itself, in which the two are equally fast."""
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _JPEG_FRAMES = (0xC0, 0xC1, 0xC2)

@@ -66,7 +66,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def child(folder: Path, *names: str) -> Path | None:
-    """The first folder of `names` in `folder`, upper and lower case alike."""
+    """The first folder of `names` in `folder`, ignoring case."""
     there = {path.name.casefold(): path for path in sub_folders(folder)}
     return next((there[name.casefold()] for name in names if name.casefold() in there), None)
 

@@ -49,7 +49,7 @@ class Place:
 @dataclass(frozen=True)
 class Inspection:
     """What was found in a data set. `duplicates` are groups of samples with equal content,
-    `near_duplicates` groups of pictures that look alike and are not all equal.
+    `near_duplicates` groups of similar pictures that are not all equal.
     """
 
     name: str
@@ -89,12 +89,12 @@ class Inspection:
     def faulty(self) -> bool:
         """Whether there is leakage, a conflict of labels, or something that cannot be read.
 
-        Near leakage alone is no fault: two people's 1s are as alike as two copies of one.
+        Near leakage alone is no fault: two people's 1s are as similar as two copies of one.
         """
         return bool(self.leakage or self.conflicts or self.skipped)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON, with the groups that leak or conflict beside all duplicates."""
+        """As JSON, with the groups that leak or conflict besides all duplicates."""
         groups = {
             "leakage": self.leakage,
             "near_leakage": self.near_leakage,

@@ -1,11 +1,11 @@
-"""Pictures that look alike: the same photo at another size, brightness or compression, or the
+"""Similar pictures: the same photo at another size, brightness or compression, or the
 next frame of the same film.
 
 Candidates come from the difference hash (Krawetz 2013, "Kind of Like That"): 64 bits, each
-tells whether a pixel of a 9×8 thumbnail is darker than its right neighbour. Two hashes that
+says whether a pixel of a 9×8 thumbnail is darker than its right neighbour. Two hashes that
 differ in at most 3 bits agree in at least two of 5 bands, so that only pictures with two equal
 bands are compared. A candidate counts when the 16×16 thumbnails correlate as well: by the hash
-alone many digits on empty ground look alike.
+alone many digits on empty ground look the same.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class LookAlikes:
 
     def add(self, key: int, picture: npt.NDArray[Any]) -> None:
         """Take (height, width[, 1 or 3]) uint8 under `key`. Anything else, a picture of one value,
-        and one smaller than 16×16, whose few pixels tell too little, looks like nothing.
+        and one smaller than 16×16, whose few pixels say too little, looks like nothing.
         """
         if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
             return
@@ -62,7 +62,7 @@ class LookAlikes:
             self._thumbnails += thumbnail.tobytes()
 
     def groups(self) -> list[list[int]]:
-        """Keys of pictures that look alike, each in order; who is like one is in its group."""
+        """Keys of similar pictures, each in order; who is like one is in its group."""
         if not self._keys:
             return []
         hashes = np.asarray(self._hashes, np.uint64)

@@ -3,7 +3,7 @@
 Samples pass one at a time, so that memory grows by 16 bytes a sample (place and label) and not
 by the sample. The folder gets its name when it is complete: a pack that ends early leaves nothing
 (one that is killed leaves a hidden `.NAME.PID.unfinished`, which the next pack removes), and the
-next one starts anew.
+next one starts over.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Arrays from NumPy: an .npz, or .npy files side by side.
 
 Names: x_train, y_train, x_test, y_test (and x_validation or x_val), in either case, or x and y
-alone, to be split. What they hold is told by shape and type:
+alone, to be split. What they hold follows from shape and type:
 
     (n, height, width) of uint8, (n, height, width, 1 | 3 | 4)     pictures
     (n, length), (n, length, channels)                             signals

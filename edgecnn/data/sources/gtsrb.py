@@ -97,7 +97,7 @@ def load(
     `data_dir` has the authors' folders, pictures of 15 to 250 pixels read when they are asked
     for; their test split needs GT-final_test.csv (with ClassId) beside its pictures, and is
     carved from the training tracks without it. Or it is an .npz (or a folder with one) of crops
-    of one size; nothing tells their tracks, so crops that look alike stay together.
+    of one size; their tracks are unknown, so similar crops stay together.
 
     Broken pictures are left out with one DataWarning. Raises InputError when files are missing
     or damaged, or a class has too few tracks to split.
@@ -197,7 +197,7 @@ def _split(entries: Sequence[ReadablePicture]) -> Split:
 
 
 def _track(path: Path) -> str:
-    """00012 of 00012_00029.ppm; the picture's own name where it tells none."""
+    """00012 of 00012_00029.ppm; the picture's own name where it contains none."""
     match = _TRACK.search(path.stem)
     return match[1] if match else path.stem
 

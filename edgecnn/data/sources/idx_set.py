@@ -24,7 +24,7 @@ VALIDATION_FRACTION = 1 / 12
 
 @dataclass(frozen=True)
 class IdxSet:
-    """What tells one such data set from another: its classes, files and statistics.
+    """What distinguishes one such data set from another: its classes, files and statistics.
 
     `files` has the names without ".gz", with sizes and digests of the gzipped originals.
     """

@@ -52,7 +52,7 @@ def load(
     DataWarning.
 
     `split` is "random" (the shares of each class by `seed`; all that sub-folders allow),
-    "speakers" (whole speakers are held out: the choice where names tell the speaker) or "takes"
+    "speakers" (whole speakers are held out: the choice where names contain the speaker) or "takes"
     (takes 0 to 4 are the test).
 
     Raises InputError for fewer than two classes, a class without readable recordings, and
@@ -101,7 +101,7 @@ def usual_shape(lengths: Sequence[int], rate: int) -> tuple[int, int]:
 
 
 def _find(place: Path) -> tuple[list[_Found], bool]:
-    """All recordings, and whether their names tell class, speaker and take."""
+    """All recordings, and whether their names contain class, speaker and take."""
     if not place.is_dir():
         raise InputError(f"no such folder: {place}", hint=f"expected {_EXPECTED}")
     flat = [(path, _NAME.match(path.stem)) for path in _wavs(place)]

@@ -2,7 +2,7 @@
 
 A face is (SIZE, SIZE, 4) uint8, RGB and coverage, with the sign filling the square. Proportions
 of the stop sign are those of MUTCD R1-1 (Standard Highway Signs, 30 inch): a regular octagon,
-white border 0.75, legend 10 high. Other countries' words go on the same plate, as the Vienna
+white border 0.75, legend 10 high. Other countries' words are drawn on the same plate, as the Vienna
 Convention's sign B2a has it.
 """
 

@@ -2,7 +2,7 @@
 
 Flat faces are turned in space, put on poles, lit, aged, soiled and partly hidden; other signs
 stand beside them. A box is the tight rectangle around the projected plate, cut at the picture's
-edge. What a person could not tell either counts neither way (`ignored`): signs below 7 pixels,
+edge. What a person could not see either counts neither way (`ignored`): signs below 7 pixels,
 signs of which less than a third is left, and red octagons without a word.
 """
 

@@ -156,7 +156,7 @@ def arrange_outputs(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """(heat (n, rows, columns, classes), box (n, rows, columns, 4)) out of outputs for n images.
 
-    Runtimes return them in either order and with channels first or last; the shapes tell. Of
+    Runtimes return them in either order and with channels first or last; the shapes decide. Of
     four classes the heat map is the first. Raises InputError for the outputs of another kind of
     model.
     """

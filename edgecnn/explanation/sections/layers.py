@@ -99,12 +99,12 @@ def layer_list(found: Explanation) -> Section | None:
 
 
 def missing(found: Explanation) -> Section:
-    """What this file cannot tell, and which could."""
+    """What this file cannot show, and which file could."""
     name = clean(found.subject.artifact.name)
     made = found.subject.artifact.manifest.parent_sha256 is not None
     return Section(
         "missing",
-        "What this file does not tell",
+        "What this file does not show",
         "Grad-CAM, feature maps by depth, effective receptive fields and gradient × input need "
         f"gradients and the layers' own outputs, which a {found.subject.artifact.format} file "
         "does not give. Only Keras models have them here.",

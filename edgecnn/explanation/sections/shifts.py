@@ -59,7 +59,7 @@ def _difference(found: Explanation) -> str:
     if gap == 0:
         return " The other files give the same answers at every shift."
     return (
-        f" Of the files beside it, {clean(name)} lies furthest off: {100 * gap:.1f} points, at "
+        f" Of the other files, {clean(name)} differs most: {100 * gap:.1f} points, at "
         f"{formats.plural(pixels, 'pixel')}."
     )
 

@@ -1,4 +1,4 @@
-"""What the inputs of a .keras file are, read off its config.json; outputs only Keras can tell."""
+"""What the inputs of a .keras file are, read off its config.json; outputs only Keras knows."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from edgecnn.formats.onnx.schema import MODEL_METADATA, opened
 from edgecnn.registry import require
 
 MAX_ENTRIES = 10_000
-"""Metadata entries, or fields of the model beside its graph, before we stop looking."""
+"""Metadata entries, or fields of the model besides its graph, before we stop looking."""
 _KEY, _VALUE = 1, 2
 
 

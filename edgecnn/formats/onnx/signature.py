@@ -1,7 +1,7 @@
 """The signature of an .onnx file, read without the onnx package.
 
 Runtimes need to know inputs, outputs and their open dimensions before they compile, and OpenCV
-never tells them at all.
+never states them at all.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class LiteRT(Runtime):
     """LiteRT on the CPU (interpreter with XNNPACK) and the GPU (compiled model).
 
     The interpreter is not slower than LiteRT's newer CompiledModel (one thread, the same XNNPACK
-    kernels: LeNet-5 20 µs against 28, MobileNetV2 7.2 ms against 7.4), and tells which nodes
+    kernels: LeNet-5 20 µs against 28, MobileNetV2 7.2 ms against 7.4), and reports which nodes
     were delegated.
     """
 

@@ -231,7 +231,7 @@ class Profiler:
 
 
 def main() -> None:
-    """Answer one request; what fails is told in the last line of standard error."""
+    """Answer one request; what fails is reported in the last line of standard error."""
     request = json.loads(sys.stdin.read())
     feeds = [
         {name: np.ascontiguousarray(np.load(path)) for name, path in feed.items()}

@@ -101,7 +101,7 @@ def _too_new(ort: ModuleType, signature: Signature) -> str:
 
 
 def _refusal(ort: ModuleType, *, ir: int, opset: int) -> str:
-    """What it says of an empty model of these versions: the only place that tells its limits."""
+    """What it says of an empty model of these versions: the only place that states its limits."""
 
     def varint(value: int) -> bytes:
         return bytes([value & 0x7F | 0x80, *varint(value >> 7)]) if value > 0x7F else bytes([value])

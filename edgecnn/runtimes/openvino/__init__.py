@@ -239,7 +239,7 @@ def _compile(
 def _compile_in_some_precision(
     core: Any, model: Any, device: str, config: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Any], dict[str, str]]:
-    """(compiled model, settings beyond `config`, what to tell of them).
+    """(compiled model, settings beyond `config`, what to report about them).
 
     Where a processor computes bfloat16 by itself (AMX), 2026.4.1 has no such kernel for the
     float layers of some int8 networks, and no way back to float32 of its own.

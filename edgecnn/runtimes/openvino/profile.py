@@ -26,7 +26,7 @@ def profile(
     """Run a model that was compiled with PERF_COUNT; the counters know whole microseconds.
 
     Layers that the compiler fused away or computed beforehand are left out. On the CPU a
-    counter tells the mean since the model was compiled, first inference included (4 ms of
+    counter gives the mean since the model was compiled, first inference included (4 ms of
     kernel generation in a dense layer that then takes 2 µs): what the inferences after the
     warm-up took follows from two readings, and `median_ns` is their mean.
     """

@@ -58,7 +58,7 @@ def configuration_of(row: Measurement) -> dict[str, str]:
 
     The model file's content and the runtime's version are no part of it: a history follows a
     configuration through both. A runtime that was asked for by version ("onnxruntime==1.23.2")
-    is another configuration: it stands beside the installed one at the same time.
+    is another configuration: it exists together with the installed one.
     """
     artifact = row.artifact
     columns = {

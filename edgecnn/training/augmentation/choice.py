@@ -98,7 +98,7 @@ def augmentation_for(
 ) -> Augmentation | None:
     """The changes of a level; None where there is nothing to change.
 
-    `preprocessing` tells what black and white are in the tensors of pictures, and whether those
+    `preprocessing` says what black and white are in the tensors of pictures, and whether those
     of signals are spectrograms.
     """
     if getattr(preprocessing, "kind", "") == "spectrogram":

@@ -142,7 +142,7 @@ def warp(tensors: npt.NDArray[Any], maps: FloatArray) -> FloatArray:
     """Affine maps (batch, 2, 3) of (batch, height, width, channels), bilinear.
 
     A map takes a pixel's place in the result, from the middle of the picture, to its place in
-    the source; beyond the edge the edge goes on. At most 4 channels.
+    the source; beyond the edge the edge is repeated. At most 4 channels.
     """
     cv2 = require("cv2", "opencv")
     count, height, width = tensors.shape[:3]

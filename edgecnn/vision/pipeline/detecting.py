@@ -129,7 +129,7 @@ Loader = Callable[[Choice], Detects]
 
 
 class DetectorSwitch:
-    """Holds the detector in use. Another is loaded beside it and put in when it is ready.
+    """Holds the detector in use. Another is loaded in the background and put in when it is ready.
 
     A choice that cannot be loaded leaves everything as it was, and `message` says why.
     """
@@ -188,7 +188,7 @@ def ready(detector: Detects) -> Detects:
 
 
 def precision_of(detector: Detects) -> str:
-    """What a detector computes in ("int8", "float32"), empty where it does not tell."""
+    """What a detector computes in ("int8", "float32"), empty where it is unknown."""
     if not isinstance(detector, Detector | SecondLook):
         return ""
     return detector.session.effective.precision

@@ -7,7 +7,7 @@ Every queue is short, so that nothing piles up: when the caller is slow, detecti
 live source drops frames at the camera's end, where the newest one takes the older one's place.
 Live frames are prepared only when the network is free for them: one that was made ready and then
 waits is old before it is looked at. A file's frames have time, and there the network is all that
-its thread does: boxes and tracks are found beside it.
+its thread does: boxes and tracks are found in parallel.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Pipeline:
         return self._following.finished
 
     def poll(self, timeout_s: float) -> Result | None:
-        """The next result, or None when none came in time; then `finished` tells whether more
+        """The next result, or None when none came in time; then `finished` says whether more
         will. Raises what went wrong in capture or detection.
         """
         result = self._following.poll(timeout_s)
@@ -197,7 +197,7 @@ class Pipeline:
         )
         finished_ns = time.monotonic_ns()
         self.timing.add("track", time.perf_counter_ns() - began)
-        if self.capture.source.live:  # a file's frames wait in the queues, which tells nothing
+        if self.capture.source.live:  # a file's frames wait in the queues, which means nothing
             self.timing.add("latency", finished_ns - frame.captured_ns)
         evidence = None
         if self.explain:

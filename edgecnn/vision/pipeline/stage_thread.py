@@ -32,7 +32,7 @@ class StageThread(Generic[Item]):
         self._thread.start()
 
     def poll(self, timeout_s: float) -> Item | None:
-        """The next result, or None when none came in time; then `finished` tells whether more
+        """The next result, or None when none came in time; then `finished` says whether more
         will.
         """
         ended = self._ended.is_set()  # asked before the queue: what was put before is still there

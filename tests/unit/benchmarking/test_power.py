@@ -209,7 +209,7 @@ def test_a_gpu_that_tells_nothing_leaves_its_rows_without_energy(
     nvml.nvmlDeviceGetPowerUsage = failing
     found = power.find("cuda")
     assert not found.meters  # the processor alone is not the energy of an inference on a GPU
-    assert "tells neither energy nor power" in found.reason
+    assert "reports neither energy nor power" in found.reason
 
 
 @pytest.mark.parametrize(

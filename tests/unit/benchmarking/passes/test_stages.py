@@ -107,7 +107,7 @@ def test_a_worker_without_a_decoder_says_so(pictures: RawSamples, monkeypatch):
 def test_every_new_sample_reaches_the_model(pictures: RawSamples, copies: bool):
     session = Adder(copies=copies)
     found = stages.find(context(session, pictures))
-    assert found["input"] == ("bound anew each time" if copies else "bound once")
+    assert found["input"] == ("bound again each time" if copies else "bound once")
     expected = [
         int(to_model(PREPROCESSING(picture)[None], session.inputs[0]).sum())
         for picture in pictures.load()
