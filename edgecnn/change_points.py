@@ -108,7 +108,7 @@ def _scatter(steps: Values) -> float:
 
 
 def _regular(logs: Values, deviations: Values) -> npt.NDArray[np.bool_]:
-    """Which values are no outliers among the five around them."""
+    """Which values are not outliers among the five around them."""
     count = len(logs)
     if count < 5:
         return np.ones(count, np.bool_)

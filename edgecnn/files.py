@@ -146,7 +146,7 @@ def parse_json(text: str, where: str, *, containers: int = MAX_CONTAINERS) -> An
     if text.count("[") + text.count("{") > containers:
         raise InputError(
             f"{where}: more than {containers:,} lists and objects",
-            hint="this is not the file that is expected",
+            hint="this is not the expected file",
         )
     try:
         return json.loads(text, object_pairs_hook=_unique_keys)
@@ -229,7 +229,7 @@ def _too_large(path: Path, limit: int) -> UnreadableFileError:
     return UnreadableFileError(
         f"{path}: larger than {size}",
         reason=f"larger than {size}",
-        hint="this is not the file that is expected",
+        hint="this is not the expected file",
     )
 
 

@@ -79,7 +79,7 @@ class Manifest:
 
     @classmethod
     def from_dict(cls, values: Any) -> Manifest:
-        """Read what `to_dict` wrote; metrics that are no finite numbers are left out.
+        """Read what `to_dict` wrote; metrics that are not finite numbers are left out.
 
         Raises InputError for anything else, with the path of the field.
         """

@@ -15,7 +15,7 @@ LEAST_BLEU = 0.01
 
 
 def proves_nothing(accuracy: Accuracy, who: str = "the parent") -> str | None:
-    """Why answers of this accuracy are no evidence, None where they are.
+    """Why answers of this accuracy are not evidence, None where they are.
 
     `who` gave them: "the parent", "this row".
     """

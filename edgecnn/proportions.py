@@ -21,7 +21,7 @@ def paired_difference(
     it is ±z²/(n + z²).
     """
     if n <= 0 or lost < 0 or gained < 0 or lost + gained > n * (1 + 1e-9):
-        raise ValueError(f"{lost} lost and {gained} gained of {n} samples make no sense")
+        raise ValueError(f"{lost} lost and {gained} gained of {n} samples are inconsistent")
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     found = (lost - gained) / n
     table = (lost, gained, n)

@@ -78,7 +78,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
 def lookup(kind: str, name: str, table: Mapping[str, Chosen]) -> Chosen:
     """What `table` has under `name`; raises InputError with the known names for any other.
 
-    For every choice by name that is no registry: a name nobody thought of must not become the
+    For every choice by name without a registry: a name nobody thought of must not become the
     last one of the list.
     """
     try:

@@ -50,7 +50,7 @@ class Load:
 
 
 def apart(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row as JSON in which the placement and the load are no part of `options` any more.
+    """A row as JSON in which the placement and the load are not part of `options` any more.
 
     A row that has them by themselves is returned as it is.
     """

@@ -47,7 +47,7 @@ def accuracy_of(
 ) -> Accuracy | None:
     """The task's metric of outputs (n, …) over the whole test split.
 
-    None where the outputs are no answers of this task: a foreign model of another task is
+    None where the outputs are not answers of this task: a foreign model of another task is
     measured all the same. What training measured is reported with it when the manifest speaks
     of the same data, and how many samples training saw where `seen` says.
     """

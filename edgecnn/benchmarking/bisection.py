@@ -217,7 +217,7 @@ def judge(first: Measurement, second: Measurement, version: str, threshold: floa
 def together(found: Bisection) -> Results:
     """All versions in one table, the good one as it was measured first.
 
-    Rounds of different versions get numbers of their own: they are no pairs.
+    Rounds of different versions get numbers of their own: they are not pairs.
     """
     whole, known = found.results[0], {row.key for row in found.results[0].measurements}
     for number, one in enumerate(found.results[1:], 1):

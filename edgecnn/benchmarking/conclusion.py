@@ -25,7 +25,7 @@ def require_a_measurement(rows: Iterable[Measurement]) -> None:
     tried = [row for row in rows if row.cause != "missing"]
     if not tried:
         raise MissingDependencyError(
-            f"{message}: this machine lacks what every row needs",
+            f"{message}: no row can run on this machine",
             hint=next((row.hint for row in rows if row.hint), None) or "edgecnn doctor says more",
         )
     if all(row.cause == "input" for row in tried):

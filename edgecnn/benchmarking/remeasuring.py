@@ -115,7 +115,7 @@ def _told(row: Measurement) -> str:
 
 def _version(row: Measurement) -> str:
     """The version of a row's runtime: the last word of what the runtime calls itself; empty where
-    that is no release.
+    that is not a release.
     """
     words = _told(row).split()
     version = words[-1].partition("-")[0] if words else ""

@@ -92,7 +92,7 @@ def known_packages() -> dict[str, tuple[str, ...]]:
 def order(version: str) -> tuple[tuple[int, ...], int] | None:
     """What versions are sorted by: the release's numbers, then a post release's.
 
-    None for what is no final release (1.24.0rc1, 1.24.0.dev3).
+    None for what is not a final release (1.24.0rc1, 1.24.0.dev3).
     """
     match = _NUMBERS.fullmatch(version.partition("+")[0])
     if match is None:

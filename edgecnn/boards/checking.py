@@ -67,7 +67,7 @@ def judged(board: Board, found: Mapping[str, Any]) -> Checked:
             f"governor {machine.get('governor')}",
         )
     except (AttributeError, KeyError, TypeError, ValueError):
-        return Checked(board, False, f"{board.name}: gave an answer that is none")
+        return Checked(board, False, f"{board.name}: gave an unreadable answer")
     if not any(runtimes.values()):
         unfit.append("no runtime is installed there (edgecnn boards add … --extra litert)")
     shown_details = tuple(printable(line) for line in details)

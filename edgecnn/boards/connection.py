@@ -51,7 +51,7 @@ class TakenOverError(BoardError):
 def nonsense(board: Board) -> BoardError:
     """The error for an answer that is none."""
     return BoardError(
-        f"{board.name}: gave an answer that is none",
+        f"{board.name}: gave an unreadable answer",
         hint="does its login shell print something, or is its Python broken?",
     )
 
@@ -136,7 +136,7 @@ async def ask(
         )
     said = shortened(err or out, 160) or "nothing"
     raise BoardError(
-        f"{board.name}: gave an answer that is none (exit code {code}): {printable(said)}",
+        f"{board.name}: gave an unreadable answer (exit code {code}): {printable(said)}",
         hint="does its login shell print something, or is its Python broken?",
     )
 

@@ -42,7 +42,7 @@ def troubles(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def gigabytes(count: Any) -> str:
-    """As in "4.0 GB". Raises TypeError or ValueError for what is no number."""
+    """As in "4.0 GB". Raises TypeError or ValueError for what is not a number."""
     return f"{_number(count) / 1e9:.1f} GB"
 
 

@@ -70,13 +70,13 @@ def parse_address(text: str) -> tuple[str, str, int]:
         raise InputError("the address of a board has no valid port", hint=_HOW) from None
     if parts.password is not None:
         raise InputError(
-            "an address with a password is not taken: it would be stored",
+            "an address must not contain a password: it would be stored",
             hint="use a key: ssh-copy-id user@host",
         )
     user, host = parts.username or "", parts.hostname or ""
     whole = parts.scheme == "ssh" and not (parts.query or parts.fragment)
     if not whole or parts.path not in ("", "/") or not _HOST.fullmatch(host):
-        raise InputError(f"no address of a board: {text[:80]}", hint=_HOW)
+        raise InputError(f"not the address of a board: {text[:80]}", hint=_HOW)
     if user and not _USER.fullmatch(user):
         raise InputError(f"no user name: {user[:40]}", hint=_HOW)
     return user, host, port
@@ -96,7 +96,7 @@ def load() -> dict[str, Board]:
         raise InputError(f"{path}: no valid TOML ({error})", hint="correct or remove it") from error
     tables = document.get("boards", {})
     if not isinstance(tables, Mapping):
-        raise InputError(f"{path}: boards is no table", hint="correct or remove it")
+        raise InputError(f"{path}: boards is not a table", hint="correct or remove it")
     return {name: _board(name, values, path) for name, values in tables.items()}
 
 
@@ -113,14 +113,14 @@ def check(board: Board) -> None:
     """Raise InputError for a name, an address or an extra that is none."""
     if not _NAME.fullmatch(board.name):
         raise InputError(
-            f"no name of a board: {board.name[:80]}", hint="letters, digits, dots and dashes"
+            f"not a name for a board: {board.name[:80]}", hint="letters, digits, dots and dashes"
         )
     parse_address(board.address)
     for extra in board.extras:
         if not _EXTRA.fullmatch(extra):
-            raise InputError(f"no extra of edgecnn: {extra[:40]}", hint="as in litert or onnx")
+            raise InputError(f"not an extra of edgecnn: {extra[:40]}", hint="as in litert or onnx")
     if not board.python or any(not char.isprintable() for char in board.python):
-        raise InputError("--python is no path", hint="as in python3 or /opt/python/bin/python3")
+        raise InputError("--python is not a path", hint="as in python3 or /opt/python/bin/python3")
 
 
 def add(board: Board, *, force: bool = False) -> None:

@@ -166,7 +166,7 @@ async def fetch(
         async with connection.start_sftp_client() as sftp:
             size = (await sftp.stat(source)).size or 0
             if size > limit:
-                raise BoardError(f"{board.name}: its results are larger than is read", hint="")
+                raise BoardError(f"{board.name}: its results are larger than the limit", hint="")
             async with sftp.open(source, "rb") as file:
                 content: Any = await file.read(size)
     except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as error:

@@ -187,7 +187,7 @@ def platforms(markers: Mapping[str, str], libc: tuple[str, str]) -> list[str]:
 
 
 def _metadata(path: Path) -> list[str]:
-    """What a wheel says that it needs. Raises NoWheelError for what is no wheel."""
+    """What a wheel says that it needs. Raises NoWheelError for what is not a wheel."""
     try:
         with zipfile.ZipFile(path) as archive:
             (name,) = (
@@ -197,7 +197,7 @@ def _metadata(path: Path) -> list[str]:
             )
             text = archive.read(name).decode(errors="replace")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise NoWheelError(f"{path.name} is no wheel") from error
+        raise NoWheelError(f"{path.name} is not a wheel") from error
     return Parser().parsestr(text, headersonly=True).get_all("Requires-Dist") or []
 
 

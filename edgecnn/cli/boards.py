@@ -22,7 +22,7 @@ def command() -> None:
     """
 
 
-@command.command(short_help="Enter a board.")
+@command.command(short_help="Add a board.")
 @click.argument("name")
 @click.argument("address")
 @click.option(
@@ -75,7 +75,7 @@ def list_boards() -> None:
         click.echo("no boards; edgecnn boards add NAME ssh://user@host")
 
 
-@command.command(short_help="Strike a board out.")
+@command.command(short_help="Remove a board.")
 @click.argument("name", type=options.Name(_names))
 def remove(name: str) -> None:
     """Strike the board NAME out of the inventory; what lies on it stays there."""
@@ -134,7 +134,7 @@ def jobs() -> None:
         click.echo("no jobs")
 
 
-@command.command(short_help="Take up jobs whose client is gone.")
+@command.command(short_help="Resume jobs whose client is gone.")
 def resume() -> None:
     """Take up every job that nobody works on, board by board, side by side: fetch what was
     measured, measure what was not.

@@ -24,7 +24,7 @@ from edgecnn.cli.progress import shown
 @options.data(help="Data set whose samples the self-test records; noise without it.")
 @options.preprocessing()
 @options.about_model()
-@click.option("--evidence", type=options.FILE, help="A JSON file to carry along (answer.json).")
+@click.option("--evidence", type=options.FILE, help="A JSON file to include (answer.json).")
 @click.option(
     "--c-array",
     type=options.FILE,

@@ -63,7 +63,7 @@ def command(
 
     A target that fails is reported with its reason, and the others continue. What a format
     cannot express (3-D convolution in TFLite's integers, for example) is reported as unsupported,
-    with the closest target, and is no failure while others work.
+    with the closest target, and is not a failure while others work.
     """
     from edgecnn.cli.datasets import load_data
     from edgecnn.conversion.calibration import DEFAULT_SAMPLES

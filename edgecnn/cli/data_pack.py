@@ -31,8 +31,10 @@ class Size(click.ParamType[Any]):
 
 @click.command("pack", short_help="Pack a data set into sharded TFRecord files.")
 @click.argument("data", type=options.Name(options.data_names))
-@click.option("--out", type=options.FILE, required=True, help="Folder to make.")
-@click.option("--shard-size", type=Size(), default="256MB", show_default=True, help="Largest file.")
+@click.option("--out", type=options.FILE, required=True, help="Folder to write.")
+@click.option(
+    "--shard-size", type=Size(), default="256MB", show_default=True, help="Maximum size of a file."
+)
 @click.option("--data-dir", type=options.FILE, help="Folder with the files, instead of a download.")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the splits.")
 @reading_options()

@@ -52,9 +52,11 @@ from edgecnn.cli import options
     help="Watch in a browser instead of a window; only this machine can connect unless an "
     "ADDRESS is given.",
 )
-@click.option("--explain", is_flag=True, help="Lay the network's own evidence over the picture.")
+@click.option("--explain", is_flag=True, help="Overlay what the network looks at.")
 @click.option("--record", type=options.FILE, help="Write what is shown to a .mp4 file.")
-@click.option("--events", type=options.FILE, help="Write what comes and goes to a .jsonl file.")
+@click.option(
+    "--events", type=options.FILE, help="Write objects that appear and leave to a .jsonl file."
+)
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many frames.")
 @click.option(
     "--read-timeout",

@@ -98,7 +98,7 @@ def command(
 
     With --data: accuracy against how far the pictures are moved. Further models of the same
     parent (.tflite, .onnx) are measured with the first, so that the page shows what quantizing
-    does to it. A file that is no Keras model has no gradients: occlusion shows where it looks,
+    does to it. A file that is not a Keras model has no gradients: occlusion shows where it looks,
     and its operators are listed.
 
     With --text, MODEL is a sequence model: its attention to each subword, and how many it sees.

@@ -39,7 +39,7 @@ ROWS = 12
     type=click.Choice(["latency", "size", "memory"]),
     default="latency",
     show_default=True,
-    help="What is best among the files that keep the limits.",
+    help="What to optimize among the files that meet the limits.",
 )
 @options.runtimes()
 @options.protocol(default="quick")
@@ -156,8 +156,8 @@ def command(
     timeline.tell(len(outcome.timed))
     if not outcome.accepted:
         raise GateError(
-            outcome.sentences[0] if outcome.sentences else "nothing keeps the goal",
-            hint="the lines above say what comes nearest and what else could be had",
+            outcome.sentences[0] if outcome.sentences else "no file meets the goal",
+            hint="the lines above show what comes closest, and what a weaker goal would give",
         )
 
 

@@ -30,7 +30,7 @@ def _metric_names() -> list[str]:
     "--label",
     default="main",
     show_default=True,
-    help="What the results stand for, as in main or a branch.",
+    help="A label for the results, as in main or a branch.",
 )
 @click.option("--commit", default="", help="The version of your own code that was measured.")
 @click.option("--machine", default="", help="A name for the machine, where several are the same.")
@@ -193,11 +193,11 @@ def history(
         click.echo(out)
 
 
-@command.command(short_help="Forget old results.")
+@command.command(short_help="Delete old results.")
 @click.option("--older-than", metavar="DAYS", type=float, help="Measured more than DAYS ago.")
 @click.option("--label", default="", help="Only results with this label.")
-@click.option("--samples", is_flag=True, help="Forget raw samples only; numbers stay.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be forgotten.")
+@click.option("--samples", is_flag=True, help="Delete raw samples only; numbers stay.")
+@click.option("--dry-run", is_flag=True, help="Only report what would be deleted.")
 def prune(older_than: float | None, label: str, samples: bool, dry_run: bool) -> None:
     """Forget results that are old, or that carry a label; pass at least one of both.
 

@@ -35,7 +35,7 @@ def format_names() -> list[str]:
     type=options.Share(),
     default="1%",
     show_default=True,
-    help="The least slowdown that fails, however sure a smaller one is.",
+    help="The least slowdown that fails, however certain a smaller one is.",
 )
 @click.option(
     "--remeasure",

@@ -14,7 +14,7 @@ PLAIN_WIDTH = 120
 
 
 def console() -> Console:
-    """Standard output; 120 columns wide where it is no terminal."""
+    """Standard output; 120 columns wide where it is not a terminal."""
     from rich.console import Console
 
     output = Console()

@@ -26,7 +26,7 @@ COSTLIEST = 3
     show_default=True,
     help="Percentage points of accuracy that an artifact may lose.",
 )
-@click.option("--layers", is_flag=True, help="Name the costliest layers of every artifact.")
+@click.option("--layers", is_flag=True, help="Name the layers that lose most, for every artifact.")
 @options.preprocessing()
 @options.about_model()
 @options.shape()

@@ -235,10 +235,10 @@ def _check_recipe(target: Target, path: Path) -> str | None:
         return None
     if target.recipe == "float32":
         raise GateError(
-            f"the file holds {held} where float32 was asked",
+            f"the file holds {held} where float32 was requested",
             hint="build the model with float32 layers and weights, and convert again",
         )
-    return f"{target} was asked, most of what the file stores and computes is {held}"
+    return f"{target} was requested, but most of what the file stores and computes is {held}"
 
 
 def _not_rounded(done: Improved | None) -> tuple[str, ...]:

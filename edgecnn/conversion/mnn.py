@@ -284,7 +284,7 @@ def _check(path: Path, name: str, said: Sequence[str]) -> None:
     if unknown:
         raise UnsupportedError(f"MNN's {name}: {shortened(unknown[0], 300)}", hint=_HINT)
     if not path.is_file():
-        raise InputError(f"MNN's {name} wrote nothing{_last(said)}", hint=_HINT)
+        raise InputError(f"MNN's {name} wrote no file{_last(said)}", hint=_HINT)
     try:
         check_model_path(path)
     except InputError as error:
@@ -294,6 +294,6 @@ def _check(path: Path, name: str, said: Sequence[str]) -> None:
 
 
 def _last(said: Sequence[str]) -> str:
-    """The last words that are no mere progress."""
+    """The last words that are not mere progress."""
     told = [line for line in said if not line.startswith(("The device supports", "Start to"))]
     return f": {shortened(told[-1], 300)}" if told else ""

@@ -149,7 +149,7 @@ def _run(folder: Path, signature: Signature, *, half: bool) -> None:
     last = shortened(said[-1], 300) if said else "it said nothing"
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
-        raise InputError(f"pnnx crashed ({name}); the last it said: {last}", hint=_HINT)
+        raise InputError(f"pnnx crashed ({name}); its last output: {last}", hint=_HINT)
     if done.returncode or not (folder / "model.ncnn.param").is_file():
         raise InputError(f"pnnx failed: {last}", hint=_HINT)
 

@@ -85,7 +85,7 @@ def refuse_to_overwrite(model: object, made: Iterable[Path]) -> None:
     for path in made:
         if path.exists() and path.samefile(model):
             raise InputError(
-                f"{path} is the model itself: its own target would overwrite it",
+                f"{path} is the model itself: a target must not overwrite it",
                 hint="choose another --out",
             )
 

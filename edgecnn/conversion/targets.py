@@ -15,7 +15,7 @@ from edgecnn.registry import lookup, unknown_name
 class Target:
     """A file format ("tflite", "onnx") and the name of a recipe ("float32", "static_int8" …).
 
-    `custom` is the recipe itself where the name is no preset's: the name then holds its digest.
+    `custom` is the recipe itself where the name is not a preset's: the name then holds its digest.
     """
 
     format: str

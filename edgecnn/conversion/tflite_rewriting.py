@@ -193,7 +193,7 @@ def layer_of(graph: Any, operator: Any) -> str:
 
 
 def custom_operators(model: Any) -> dict[str, str]:
-    """The operators that are no part of TFLite, by name, each with the first layer of its kind."""
+    """The operators that are not part of TFLite, by name, each with the first layer of its kind."""
     found: dict[str, str] = {}
     for graph in model.subgraphs:
         for operator in graph.operators:

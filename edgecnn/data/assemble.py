@@ -159,6 +159,6 @@ def as_labels(values: Any, where: str) -> Labels:
     wrong = np.flatnonzero(~np.isfinite(labels) | (labels != np.floor(labels)))
     if len(wrong):
         raise InputError(
-            f"{where}: label {labels[wrong[0]]} at index {wrong[0]} is no whole number"
+            f"{where}: label {labels[wrong[0]]} at index {wrong[0]} is not a whole number"
         )
     return labels.astype(np.int64)

@@ -20,7 +20,7 @@ def suppress(
 
     A box survives unless a better survivor overlaps it by more than `max_iou`, or one of the
     two lies in the other with more than `max_inside` of its area: a part of a sign, as on
-    close-ups, is no second sign (precision on held-out close-ups 0.52 → 0.71). Each survivor
+    close-ups, is not a second sign (precision on held-out close-ups 0.52 → 0.71). Each survivor
     then moves to the score-weighted mean of all boxes that overlap it by at least `vote_iou`:
     the cells around a sign's middle have each measured it, and their mean errs less than any.
     `vote_iou` above 1 leaves boxes where they are.

@@ -41,7 +41,7 @@ def parity(
     parts of one whose values span ranges of different size, by themselves. `names` are those of the
     outputs, `steps` their quantization steps where a file declares them (else they are seen from
     the values). Top-1 agreement is for one output of class scores (samples, classes ≥ 2), None
-    otherwise. NaN and infinity are no error where the parent has the same there.
+    otherwise. NaN and infinity are not an error where the parent has the same there.
 
     Raises InputError when number or shapes of the outputs differ or there are no samples, and
     GateError when the child is not finite where its parent is: no number could express how far.
@@ -163,7 +163,7 @@ class _Pair:
         self.sums = self.count * first + moved
         # An array also for an output of one number, which numpy would make a scalar of.
         self.varied = np.asarray(np.maximum(moved_squared - moved**2 / self.count, 0.0))
-        # What is left of equal numbers after rounding is no variation.
+        # What is left of equal numbers after rounding is not variation.
         self.varied[self.low == self.high] = 0.0
 
     def parts(self, name: str, step: float | None) -> Iterator[PartParity]:

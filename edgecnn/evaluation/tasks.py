@@ -33,7 +33,7 @@ class Scorer(Protocol):
         """The outputs in one order and layout, whatever the runtime made of them."""
 
     def refusal(self, outputs: Outputs) -> str:
-        """Why outputs that `accepts` refuses are no answers to the data, in words."""
+        """Why outputs that `accepts` refuses are not answers to the data, in words."""
 
     def accuracy(self, outputs: Outputs) -> Accuracy:
         """The task's metric with its interval."""

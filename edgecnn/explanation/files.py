@@ -35,7 +35,7 @@ def sort_files(paths: Sequence[Path]) -> tuple[list[Path], Path | None]:
 def read_picture(path: Path) -> Picture:
     """Decode a picture file; (height, width, 1 or 3) uint8.
 
-    Raises InputError with the file's name when there is none, or it is no picture.
+    Raises InputError with the file's name when there is none, or it is not a picture.
     """
     require("PIL.Image", "train")
     if not path.exists():

@@ -58,7 +58,7 @@ def explain_sentence(
 ) -> SentenceExplanation:
     """Translate `text` and gather what the answer rests on.
 
-    Raises InputError for a file that is no sequence model, and for a text that it cannot read.
+    Raises InputError for a file that is not a sequence model, and for a text that it cannot read.
     """
     translator = load_translator(model, runtime, beam=beam)
     found = translator.translate(text)

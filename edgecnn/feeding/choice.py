@@ -109,7 +109,7 @@ def _optional(
 
 
 def option_file(option: str) -> Path:
-    """The file that an option names. Raises InputError for what is no preset and no file."""
+    """The file that an option names. Raises InputError for what is neither a preset nor a file."""
     from edgecnn.registry import unknown_name
 
     path = Path(option)
@@ -138,8 +138,8 @@ def _recorded(known: Preprocessing, manifest: Manifest, proof: Proof | None, lay
 
 
 def _against(chosen: Preprocessing, proof: Proof | None) -> str:
-    """What first layers say against a choice. Ranges that calibration found are no contradiction:
-    they are those of the samples.
+    """What first layers say against a choice. Ranges that calibration found are not a
+    contradiction: they are those of the samples.
     """
     if proof is None or proof.known_from not in ("model", "metadata"):
         return ""

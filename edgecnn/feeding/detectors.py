@@ -39,7 +39,7 @@ _OTHER_TASKS = {
     "obb": "turned boxes",
     "semantic": "a map of classes",
 }
-"""Ultralytics' tasks whose outputs are no upright boxes."""
+"""Ultralytics' tasks whose outputs are not upright boxes."""
 _BACKGROUND = {"???", "background", "__background__"}
 _COCO, _COCO_IDS = 80, 90
 
@@ -111,7 +111,7 @@ def recognize(
     about = read_metadata(artifact.path)
     if about.task in _OTHER_TASKS:
         raise InputError(
-            f"{artifact.name} is no detector: its task is {about.task!r}, which answers with "
+            f"{artifact.name} is not a detector: its task is {about.task!r}, which answers with "
             f"{_OTHER_TASKS[about.task]}",
             hint="export a model of the task 'detect'",
         )

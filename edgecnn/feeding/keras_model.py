@@ -75,7 +75,7 @@ def prove(model: keras.Model) -> Proof | None:
     preset = expected_by(front.scale, front.offset)
     if preset is not None:
         return Proof("model", f"the model begins with {named(front.steps)}", preset)
-    # Where it does something that is no known scale, the family would be a guess.
+    # Where it does something that is not a known scale, the family would be a guess.
     names = [] if front.steps else [operation.name for operation in _operations(front.inner)]
     family = family_of(names)
     if family is None:

@@ -36,7 +36,7 @@ class Proof:
     def applied(self, base: Preprocessing) -> Preprocessing:
         """`base`, which fits samples to the model's size, with the proven values.
 
-        Raises InputError where the samples are of another kind: of samples that are no pictures
+        Raises InputError where the samples are of another kind: of samples that are not pictures
         only a model that scales by itself says that they are taken as they are.
         """
         if not isinstance(base, ImagePreprocessing) and self.known_from != "model":

@@ -53,7 +53,7 @@ class Format(ABC):
         """Whether a file is of this format, whole or not. `head` are its first bytes.
 
         Asked of files that carry the `magic`; without a `magic`, of those that carry no mark
-        known and are no text. Raises OSError.
+        known and are not text. Raises OSError.
         """
         return bool(cls.magic)
 

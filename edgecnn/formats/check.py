@@ -115,7 +115,7 @@ def _examined(path: Path, _status: tuple[int, ...]) -> tuple[ExternalRange, ...]
         raise _wrong_ending(path, content)
     if content is not None and content.format != wanted.name:
         raise InputError(
-            f"{path.name} is {content.what} by what it holds, not {wanted.title}",
+            f"{path.name} is {content.what} by its content, not {wanted.title}",
             hint=_rename(path, content),
         )
     _check_head(path, wanted)
@@ -138,7 +138,7 @@ def read_signature(path: Path) -> Signature:
     except (*UNREADABLE, struct.error) as error:
         raise _incomplete(path, known, error) from error
     if signature is None:
-        raise InputError(f"{path.name}: {known.title} is read by its own library only")
+        raise InputError(f"{path.name}: {known.title} can only be read by its own library")
     return signature
 
 

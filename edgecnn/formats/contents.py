@@ -45,7 +45,7 @@ def carries_mark(known: type[Format], head: bytes) -> bool:
 
 
 def _unmarked(path: Path, head: bytes) -> Content | None:
-    """A file that is no text and carries no mark: only its structure shows what it is."""
+    """A file that is not text and carries no mark: only its structure shows what it is."""
     for known in all_formats():
         if not known.magic and known.holds(path, head):
             return content_of(known)

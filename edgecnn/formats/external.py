@@ -78,7 +78,7 @@ def _check_place(path: Path, folder: Path, location: str) -> Path:
         raise InputError(
             f"{path.name} keeps its weights in {location}, which is not there",
             hint=f"copy {PurePosixPath(location).name} to {named.parent}, "
-            "where it lay when the model was saved",
+            "where it was when the model was saved",
         )
     try:
         check_regular_file(real)
@@ -91,7 +91,7 @@ def _check_place(path: Path, folder: Path, location: str) -> Path:
 
 def _outside(path: Path, location: str) -> InputError:
     return InputError(
-        f"{path.name} reads its weights from {location!r}, outside of its own folder",
+        f"{path.name} reads its weights from {location!r}, outside its own folder",
         hint=f"{_REFUSED}; links are followed: copy what they lead to",
     )
 
@@ -112,7 +112,7 @@ def _check_ranges(path: Path, other: Path, ranges: Iterable[ExternalRange]) -> N
             raise InputError(
                 f"{path.name}: the weights of {before.tensor!r} and {each.tensor!r} overlap in "
                 f"{each.location}",
-                hint="the file is damaged or was made to mislead: convert the model again",
+                hint="the file is damaged or malicious: convert the model again",
             )
         before = each
 

@@ -12,7 +12,7 @@ Dimension = int | str | None
 @dataclass(frozen=True)
 class Value:
     """An input or output. `shape` is None when its rank is open; `dtype` is numpy's name, or
-    words for what is no tensor. Integers may have a scale: real = (stored − zero_point) × scale.
+    words for what is not a tensor. Integers may have a scale: real = (stored − zero_point) × scale.
     """
 
     name: str

@@ -62,7 +62,7 @@ def load_keras(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
 
 def network_name(path: Path) -> str:
     """What a `.keras` file calls its network, without loading it. Raises as `load_keras` does
-    for a file that is no whole archive.
+    for a file that is not a whole archive.
     """
     check_model_path(path)
     config, _ = _inspected(path)

@@ -52,6 +52,6 @@ def _run(path: Path) -> ModuleType:
         del sys.modules[name]
         raise InputError(
             f"{path.name} fails when it is run ({first_sentence(error)})",
-            hint=f"it has to run by itself: python {path}",
+            hint=f"it must run on its own: python {path}",
         ) from error
     return module

@@ -151,7 +151,7 @@ class Judge:
         return len(self._data["test"])
 
     def drop(self, outputs: Sequence[npt.NDArray[Any]], confidence: float) -> Drop | None:
-        """What these outputs lose; None where they are no answers of the data's task."""
+        """What these outputs lose; None where they are not answers of the data's task."""
         if self.parent is None or not self._scorer.accepts(outputs):
             return None
         arranged = self._scorer.arranged(outputs)

@@ -66,7 +66,7 @@ def _other(
     about: ModelOptions,
     option: Preprocessing | str | None,
 ) -> Artifact:
-    """A model that is no detector."""
+    """A model that is not a detector."""
     manifest, spec = artifact.manifest, session.inputs[0]
     labels = about.labels or manifest.labels or class_names_in(artifact.path)
     sizes = [size for size in channels_last(spec)[1:] if size is not None]

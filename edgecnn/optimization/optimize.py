@@ -175,7 +175,7 @@ class _Run:
         nothing = proves_nothing(judge.parent) if judge.parent else None
         if judge.parent is None or nothing:
             raise InputError(
-                nothing or "the model's outputs are no answers to these data",
+                nothing or "the model's outputs are not answers to these data",
                 hint="give the data that the model was made for, and the right --preprocessing",
             )
         self._space = explore(self._converter, self._settings.runtimes, progress=self._progress)
@@ -317,7 +317,7 @@ class _Run:
     def _none(self, found: Found, base: Outcome | None = None) -> Outcome:
         goal = self._settings.goal
         near = words.nearest(found.tried, goal)
-        said = [f"nothing keeps the goal: {goal.words}"]
+        said = [f"no file meets the goal: {goal.words}"]
         said += words.in_the_way(near, goal, found.costs)
         claimed = len(self._parts.claim["test"])
         if claimed < goal.fewest_samples:
@@ -350,8 +350,8 @@ class _Run:
 
 
 def _known(model: Path) -> Artifact | None:
-    """The model's file with its manifest; None for what is no model file by itself (a folder, the
-    name of a network, an architecture): whoever opens it says what is wrong with it.
+    """The model's file with its manifest; None for what is not a model file by itself (a folder,
+    the name of a network, an architecture): whoever opens it says what is wrong with it.
     """
     if not model.is_file():
         return None

@@ -100,7 +100,7 @@ def read_about(home: Path) -> Mapping[str, Any]:
     """What the bundle says of itself. Raises InputError where it does not."""
     about = _json(home / ABOUT)
     if not isinstance(about, dict) or not {"files", "model", "device", "options"} <= set(about):
-        raise InputError(f"{home / ABOUT} is no bundle's description", hint="unpack it again")
+        raise InputError(f"{home / ABOUT} is not a bundle's description", hint="unpack it again")
     return about
 
 
@@ -117,7 +117,7 @@ def check_files(home: Path, about: Mapping[str, Any]) -> None:
         more = f" and {len(wrong) - LONGEST_LISTED} more" if len(wrong) > LONGEST_LISTED else ""
         raise ChangedError(
             f"{home.name}: {', '.join(wrong[:LONGEST_LISTED])}{more}",
-            hint="unpack or copy the bundle again; its numbers speak of other files",
+            hint="unpack or copy the bundle again; its numbers are for other files",
         )
 
 

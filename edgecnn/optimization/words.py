@@ -166,7 +166,7 @@ def nearest(tried: Sequence[Tried], goal: Goal) -> Tried | None:
 def in_the_way(
     near: Tried | None, goal: Goal, costs: Mapping[str, Sequence[Cost]]
 ) -> Iterator[str]:
-    """Why nothing keeps the goal, and the layers that cost most."""
+    """Why no file meets the goal, and the layers that cost most."""
     if near is None:
         yield "nothing that was made could be run and judged"
         return

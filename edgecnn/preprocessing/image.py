@@ -35,7 +35,7 @@ class ImagePreprocessing(Preprocessing):
     stay (P. Sermanet, Y. LeCun 2011 normalise the contrast of traffic signs, too).
     `order="bgr"` swaps red and blue first, as Caffe's networks have it; `mean` and `std` are then
     in that order.
-    `fit="stretch"` resizes; `fit="pad"` centres a picture that is no larger than the tensor
+    `fit="stretch"` resizes; `fit="pad"` centres a picture that is not larger than the tensor
     on black, as LeCun 1998 places 28×28 digits in a 32×32 field (larger ones are resized).
     `fit="crop"` resizes with the aspect kept until the tensor is the share `crop` of the shorter
     side, and cuts out the center: torchvision's Resize(256) and CenterCrop(224) are 0.875.

@@ -67,7 +67,7 @@ class SubwordPreprocessing(Preprocessing):
         try:
             base64.b64decode(self.model, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise InputError(f"the vocabulary is no base64: {error}") from error
+            raise InputError(f"the vocabulary is not base64: {error}") from error
 
     @classmethod
     def of(cls, content: bytes, length: int) -> SubwordPreprocessing:
@@ -161,7 +161,7 @@ class SubwordPreprocessing(Preprocessing):
             processor.LoadFromSerializedProto(self.content)
         except (RuntimeError, ValueError, OSError) as error:
             raise InputError(
-                f"the vocabulary is no sentencepiece model ({shortened(str(error), 120)})",
+                f"the vocabulary is not a sentencepiece model ({shortened(str(error), 120)})",
                 hint="it is damaged, or another kind of file",
             ) from error
         special = (

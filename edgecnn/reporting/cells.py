@@ -46,7 +46,7 @@ def relative(row: Row) -> str:
 
 
 def accuracy(row: Row) -> str:
-    """`98.9% (360)`; a metric that is no share of samples says its name: `AP50-95 75.0% (524)`."""
+    """`98.9% (360)`; a metric that is not a share is named: `AP50-95 75.0% (524)`."""
     if row.accuracy is None:
         return formats.DASH
     name = "" if row.metric.startswith("top") else f"{row.metric} "

@@ -73,7 +73,7 @@ class Comparison:
     failures: tuple[tuple[str, str], ...] = ()
     """Measured before, without a usable number after."""
     left_out: tuple[tuple[str, str], ...] = ()
-    """Without a usable number before, with samples that are no times, or unreadable."""
+    """Without a usable number before, with samples that are not times, or unreadable."""
     unusable: tuple[tuple[str, str], ...] = ()
     """Without a usable number before and after: a runtime that is missing, an INVALID row."""
     repeat: bool = False
@@ -185,7 +185,7 @@ class _Found:
         else:
             change = _change(name, old, new, self._threshold, self._same_samples)
             if change is None:
-                self.left_out.append((name, "samples that are no times, or none at all"))
+                self.left_out.append((name, "samples that are not times, or none at all"))
             else:
                 self.changes.append(change)
 

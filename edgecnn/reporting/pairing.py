@@ -25,7 +25,7 @@ class Times:
 
     `quiet` are those of the undisturbed machine by (round, time), `every` those of all samples;
     both are the same where nobody looked at the machine (`watched` is False). `broken` counts
-    processes whose time is no positive number.
+    processes whose time is not a positive number.
     """
 
     quiet: tuple[tuple[int, float], ...] = ()
@@ -171,7 +171,7 @@ _MOST_TURNS, _SETTLED = 200, 1e-9
 
 
 def times_of(row: Measurement) -> Times:
-    """The times of a row's processes; those that are no positive number are left out."""
+    """The times of a row's processes; those that are not a positive number are left out."""
     if row.load.scenario in ("offline", "server"):
         answered = [run for run in row.runs if _has_rate(run.queries)]
         rates = [

@@ -100,7 +100,7 @@ class Row:
     drop_gained: int | None = None
     """The samples that only the baseline, and that only this row got right."""
     unproven: str = ""
-    """Why its accuracy is no evidence: it guesses, or answers one class."""
+    """Why its accuracy is not evidence: it guesses, or answers one class."""
     speedup: float | None = None
     speedup_low: float | None = None
     speedup_high: float | None = None

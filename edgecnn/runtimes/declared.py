@@ -30,7 +30,7 @@ _LOOKING = {
 }
 """Operators that look at neighborhoods of an image."""
 _LEAST_SIDE = 8
-"""Pixels: a shorter axis is no side of an image."""
+"""Pixels: a shorter axis is not a side of an image."""
 
 
 def fixed_inputs(signature: Signature, options: RuntimeOptions) -> tuple[TensorSpec, ...]:
@@ -200,7 +200,7 @@ def declared_inputs(signature: Signature) -> tuple[TensorSpec, ...]:
 def declared_outputs(signature: Signature) -> tuple[TensorSpec, ...]:
     """The outputs, open dimensions None (a value of open rank has no dimensions).
 
-    Raises UnsupportedError for an output that is no tensor of numbers.
+    Raises UnsupportedError for an output that is not a tensor of numbers.
     """
     check_outputs([(value.name, value.dtype) for value in signature.outputs], signature.producers)
     return _specs(signature, signature.outputs)

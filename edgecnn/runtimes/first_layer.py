@@ -23,7 +23,7 @@ def read_first_convolution(path: Path) -> tuple[Floats, int] | None:
     """The first convolution's kernel (height, width, channels, filters) and its stride.
 
     None where the file has no convolution over pictures, or where the library that reads the
-    format is not installed. Raises InputError for what is no whole model file.
+    format is not installed. Raises InputError for what is not a whole model file.
     """
     read = format_of(path).function("first_convolution")
     path = check_model_path(path)

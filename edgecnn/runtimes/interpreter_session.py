@@ -51,7 +51,7 @@ def load_interpreter(
     """Read a .tflite file, give open batch dimensions their size, and allocate.
 
     The interpreter applies XNNPACK by itself, where that takes the graph. Raises InputError for a
-    file that is no model, UnsupportedError for operators that this version does not know.
+    file that is not a model, UnsupportedError for operators that this version does not know.
     """
     signature = read_signature(path)
     inputs = fixed_inputs(signature, options)

@@ -51,7 +51,7 @@ def fix_shapes(
 
     `shapes` are (input name, declared shape; None where even the rank is open). All open sizes
     must be given; with `images`, the inputs that take images with the axis of their channels,
-    only those of images must, since one pixel is no image: others are 1, and what has an open
+    only those of images must, since one pixel is not an image: others are 1, and what has an open
     rank is a scalar. Raises InputError where one is missing, when `given` does not fit, and when
     a batch above 1 fits no input.
     """
@@ -111,7 +111,7 @@ def check_dtype(name: str, dtype: str) -> None:
 def check_outputs(
     outputs: Sequence[tuple[str, str]], producers: Mapping[str, str] | None = None
 ) -> None:
-    """Raise UnsupportedError where outputs (name, dtype) are no tensors of numbers, naming each
+    """Raise UnsupportedError where outputs (name, dtype) are not tensors of numbers, naming each
     with the operator that makes it.
     """
     odd = [

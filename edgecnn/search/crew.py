@@ -334,7 +334,7 @@ def _connected(kind: Any, cluster: Cluster, local: Any) -> Any:
         # A client that fails to connect leaves threads that complain when the process ends.
         asyncio.run(_greet(cluster.target, security))
         return kind(cluster.target, timeout=CONNECT_SECS, set_as_default=False, security=security)
-    # What is no scheduler may seem to announce a message of an exabyte.
+    # What is not a scheduler may seem to announce a message of an exabyte.
     except (OSError, TimeoutError, ValueError, TypeError, MemoryError, OverflowError) as error:
         said = " ".join(str(error).split())[:160]
         raise ClusterError(

@@ -228,7 +228,7 @@ def read_file(path: Path) -> dict[str, Any]:
     for name, values in found.items():
         if not isinstance(values, Mapping):
             raise InputError(
-                f"{path}: {name} is no table",
+                f"{path}: {name} is not a table",
                 hint=f"as in [{name}] with low and high, choices, or fixed",
             )
     return found

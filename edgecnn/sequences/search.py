@@ -23,7 +23,7 @@ Step = Callable[[Ids, int, Ids], npt.NDArray[Any]]
 """(ids (rows,), position, origins (rows,)) → scores (rows, vocabulary), not normalized."""
 
 NEVER = (PADDING, UNKNOWN, START)
-"""Ids that are no part of an answer."""
+"""Ids that are not part of an answer."""
 MAX_BEAM = 64
 _BLOCK = 64
 """Values that are looked at together when the best of a row are sought."""
@@ -125,7 +125,7 @@ def search(step: Step, decoding: Decoding, most: int) -> list[Hypothesis]:
 
 
 def normalized(scores: npt.NDArray[Any]) -> tuple[Scores, npt.NDArray[np.float64]]:
-    """(scores (rows, vocabulary) in which ids that are no part of an answer have −∞, the logarithm
+    """(scores (rows, vocabulary) in which ids that are not part of an answer have −∞, the logarithm
     of the sum of their exponentials (rows,)): a score minus its row's is a log probability.
 
     Raises InputError where scores are not finite: no order of them would mean anything.
@@ -175,7 +175,7 @@ def padded(answers: Sequence[Sequence[int]], length: int) -> npt.NDArray[np.int3
 
 
 def unpadded(row: npt.NDArray[Any]) -> list[int]:
-    """The ids of a row up to its end, without those that are no part of an answer."""
+    """The ids of a row up to its end, without those that are not part of an answer."""
     ids: list[int] = []
     for value in row.tolist():
         if value == END:

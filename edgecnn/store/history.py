@@ -86,7 +86,7 @@ class Series:
     changes: tuple[Change, ...] = ()
 
     def with_changes(self) -> Series:
-        """A copy with its change points. INVALID measurements are no evidence of a change."""
+        """A copy with its change points. INVALID measurements are not evidence of a change."""
         used = [index for index, point in enumerate(self.points) if point.verdict != "INVALID"]
         found = find_changes(
             [self.points[index].value for index in used],

@@ -59,7 +59,7 @@ def find(address: str | None = None) -> Place:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise InputError(f"{VARIABLE} is no address of a database", hint=_HINT) from None
+        raise InputError(f"{VARIABLE} is not an address of a database", hint=_HINT) from None
     kind = _KINDS.get(url.drivername)
     if kind is None:
         raise InputError(f"{VARIABLE} names a database of a kind that is not supported", hint=_HINT)

@@ -90,7 +90,7 @@ class Photos(Sequence[BoxedPicture]):
     """Annotated files, shrunk to at most LONGEST_SIDE pixels; decoded once as long as memory is
     left of `max_bytes`, and each time beyond.
 
-    Raises InputError, when it reads one, for a file that is no image of the stated size.
+    Raises InputError, when it reads one, for a file that is not an image of the stated size.
     """
 
     def __init__(self, files: Sequence[BoxedFile], *, max_bytes: int = MAX_KEPT_BYTES) -> None:

@@ -26,7 +26,7 @@ from edgecnn.runtimes.sequences import SequenceSession, Spent
 from edgecnn.sequences.search import Decoding, Hypothesis
 
 MAX_CHARACTERS = 1 << 20
-"""Of one text: more is no sentence, whatever it is."""
+"""Of one text: more is not a sentence, whatever it is."""
 MOSTLY_BYTES = 0.5
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -131,7 +131,7 @@ def load_translator(
     reference runtime of the file's format. `beam` 0 is what the model ships with. `vocabulary` is
     a sentencepiece model where the manifest was lost.
 
-    Raises InputError for a file that is no sequence model, and for a vocabulary that is not the
+    Raises InputError for a file that is not a sequence model, and for a vocabulary that is not the
     one it was trained with.
     """
     artifact = load_artifact(path)
@@ -147,7 +147,8 @@ def load_translator(
         )
     if words is None:
         raise InputError(
-            f"{path.name}: nothing says what its ids stand for (no manifest, no vocabulary inside)",
+            f"{path.name}: nothing says which words its ids mean "
+            "(no manifest, no vocabulary inside)",
             hint="give its sentencepiece model: --vocabulary FILE",
         )
     return Translator(session, words, artifact)
@@ -177,7 +178,7 @@ def _vocabulary(artifact: Artifact, given: Path | None) -> SubwordPreprocessing 
 def _other_vocabulary(what: str, digest: str, artifact: Artifact) -> InputError:
     return InputError(
         f"{what} (sha256 {digest[:12]}…) is not the vocabulary that {artifact.name} was trained "
-        "with: its ids would stand for other words",
+        "with: its ids would mean other words",
         hint="use the sentencepiece model of the same training, or leave --vocabulary out",
     )
 

@@ -113,7 +113,7 @@ class Capture:
             lost_at = time.monotonic() if lost_at is None else lost_at
             if time.monotonic() - lost_at + delay > self.patience.return_s:
                 raise InputError(
-                    f"{self.source} went away after {self._number} frames and did not come back "
+                    f"{self.source} disconnected after {self._number} frames and did not come back "
                     f"within {self.patience.return_s:g} s ({why.message})",
                     hint="check the cable, the network or the other end",
                 ) from why

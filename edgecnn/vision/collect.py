@@ -64,7 +64,7 @@ class CollectSettings:
 class Collector:
     """One run. `run` returns when the source ends, `count` is reached or somebody quits.
 
-    Raises InputError for labels that are no folder's name, more than one without a window, or
+    Raises InputError for labels that are not a folder's name, more than one without a window, or
     more than there are digit keys.
     """
 

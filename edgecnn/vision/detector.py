@@ -171,7 +171,7 @@ def load_detector(
     without it, what its metadata state).
     `input_size` (height, width) makes the detector for another input than the file's, see
     `vision.input_size`.
-    Raises InputError for an unknown name, a file that is no detector or whose head is not known,
+    Raises InputError for an unknown name, a file that is not a detector or whose head is not known,
     or a threshold outside 0…1; MissingDependencyError or UnsupportedError as the runtime has it.
     """
     if min_score is not None and not 0 <= min_score <= 1:
@@ -305,7 +305,7 @@ class _Levels:
 
 
 def _checked(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """`image` as (height, width, 3). Raises InputError for what is no image of 8 bits."""
+    """`image` as (height, width, 3). Raises InputError for what is not an image of 8 bits."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         kind = getattr(image, "dtype", type(image).__name__)
         raise InputError(f"an image is (H, W, 3) uint8 BGR, received: {kind}")

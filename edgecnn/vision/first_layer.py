@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float32]
 def read_first_layer(path: Path) -> tuple[Floats, int] | None:
     """The first convolution's kernel (height, width, 3, filters) and its stride.
 
-    None where the file's first layer is no convolution over three channels, or where the
+    None where the file's first layer is not a convolution over three channels, or where the
     library that reads the format is not installed.
     """
     found = read_first_convolution(path)

@@ -30,7 +30,7 @@ Size = tuple[int, int]
 def parse_size(text: str) -> int | Size:
     """Read a longer side ("768"), or width and height ("768x448").
 
-    Raises InputError for another text, and for sides that are no multiples of 64 or out of range.
+    Raises InputError for another text, and for sides that are not multiples of 64 or out of range.
     """
     parts = text.strip().lower().replace("×", "x").split("x")
     if len(parts) > 2 or not all(part.isascii() and part.isdigit() for part in parts):

@@ -17,7 +17,7 @@ from edgecnn.vision.reduced import Size, jpeg_size, reduction, whole_size
 from edgecnn.vision.sources import Source
 
 LARGEST_PIXELS = 100_000_000
-"""A picture above is left out: 300 MB for one frame is no camera's."""
+"""A picture above is left out: 300 MB for one frame is not a camera's."""
 MAX_FILE_BYTES = 512 << 20
 MOST_ANIMATED_PIXELS = 3 * LARGEST_PIXELS
 """Of all frames of an animated WebP together, which are decoded at once."""

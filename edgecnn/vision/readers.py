@@ -206,7 +206,7 @@ def _not_opened(cv2: Any, source: Source) -> InputError:
     if source.kind == "video":
         if only_sound(Path(source.address)):
             return InputError(
-                f"{Path(source.address).name} holds sound and no pictures",
+                f"{Path(source.address).name} has sound but no video",
                 hint="give a recording with a video track",
             )
         return InputError(

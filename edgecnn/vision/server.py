@@ -156,7 +156,7 @@ class _Server(ThreadingHTTPServer):
             self.clients.leave(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no error of ours."""
+        """A client that hangs up is not an error of ours."""
 
 
 class _Handler(BaseHTTPRequestHandler):

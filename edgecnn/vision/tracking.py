@@ -271,7 +271,7 @@ class Tracker:
         )
 
     def _leave(self, now_s: float) -> list[Change]:
-        # One that was never confirmed gets less patience: a flash of light is no sign. One that
+        # One that was never confirmed gets less patience: a flash of light is not a sign. One that
         # lies within a sign that is seen gets none: it is the same sign, followed twice.
         patience = self.settings.patience_s
         kept, changes = [], []

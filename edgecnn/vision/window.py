@@ -94,7 +94,7 @@ def check_display(without: str = NO_WINDOW) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise InputError("the display does not answer", hint=without) from error
+        raise InputError("the display does not respond", hint=without) from error
     if tried.returncode != 0:
         if "not implemented" in tried.stderr:
             raise InputError("this OpenCV was built without windows (headless)", hint=without)

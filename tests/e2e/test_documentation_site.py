@@ -136,7 +136,7 @@ def open_page(browser, troubles):
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)  # a busy machine is no failure
+        page.set_default_timeout(60_000)  # a busy machine is not a failure
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
         page.on(
             "request",

@@ -82,7 +82,7 @@ def visit(browser, reports):
             "request",
             lambda request: request.url == url or troubles.append(f"request: {request.url[:200]}"),
         )
-        page.set_default_timeout(60_000)  # a busy machine is no failure
+        page.set_default_timeout(60_000)  # a busy machine is not a failure
         page.goto(url)
         wanted = "charts" if drawn else "table"
         page.wait_for_selector(f"html[data-{wanted}=ready]", state="attached")

@@ -76,7 +76,7 @@ def test_a_repeat_in_several_processes_says_whether_it_reproduces(small, tmp_pat
 
 
 def test_a_row_that_cannot_be_compared_forbids_no_regression(small, tmp_path, capsys):
-    """Half of the file is damaged: what is left is no reason to say that nothing changed."""
+    """Half of the file is damaged: what is left is not a reason to say that nothing changed."""
     other = network(tmp_path / "other.onnx", 3)
     whole = tmp_path / "whole.json"
     results = measured(whole, small, other, processes=3)

@@ -95,7 +95,7 @@ def _settings(loadgen: ModuleType, context: Context) -> Any:
         rate = load.target_qps or context.queries.get("target_qps", 0.0)
         if not rate:
             raise UnsupportedError(
-                "no rate kept the latency bound, so LoadGen has none to offer",
+                "no rate kept the latency bound, so LoadGen has nothing to run",
                 hint="give --target-qps, or a larger --latency-bound",
             )
         settings.server_target_qps = rate

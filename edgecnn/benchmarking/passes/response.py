@@ -2,7 +2,7 @@
 
 Looked at until the first difference. Where synthetic inputs leave the outputs as they are, other
 ranges are tried: a network that expects pixels of 0…255 may well say the same to all noise in
-0…1, and is no constant for it.
+0…1, and is not a constant for it.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def find(context: Context) -> dict[str, Any]:
     """
     session = context.session
     if not isinstance(session, SequenceSession):
-        raise UnsupportedError("the model answers at once, not step by step")
+        raise UnsupportedError("the model answers in one step")
     deadline = time.monotonic() + context.seconds(BUDGET_SECS)
     spent = []
     for invoke in context.invocations:

@@ -30,7 +30,7 @@ def find(context: Context) -> dict[str, Any]:
     """
     secs = context.protocol.sustained_secs
     if secs <= 0:
-        raise InputError("no time was given for sustained load", hint="--sustained 10m")
+        raise InputError("sustained load needs a duration", hint="--sustained 10m")
     bucket_secs = min(60.0, secs / BUCKETS)
     before = throttle.read(observation.ROOT)
     pace_ns = _pace(context)

@@ -55,7 +55,7 @@ class Opened:
 def open_source(given: Path | str, options: OpenOptions | None = None) -> Opened:
     """Open a file, a folder, or a network of keras.applications by its name.
 
-    Raises InputError for what cannot be read, or is no model, and names what it is instead;
+    Raises InputError for what cannot be read, or is not a model, and names what it is instead;
     MissingDependencyError for a kind whose library is not installed.
     """
     from edgecnn.conversion.sources.kinds import kind_of

@@ -26,7 +26,7 @@ FRESH = "none"
 """As --weights: the network as it is before training, for its speed and size."""
 
 _COUNTERS = 16
-"""Numbers by which a file may differ: layers that count, which are no real numbers."""
+"""Numbers by which a file may differ: layers that count, which are not real numbers."""
 _CLASSIFIER = re.compile(r"predictions|preds|logits|head_dense|probs|fc1000", re.I)
 
 

@@ -87,13 +87,13 @@ def _from_architecture(
     """A network from its configuration as JSON; its weights are still fresh."""
     config = read_json_file(path, limit=MAX_ARCHITECTURE_BYTES)
     if not isinstance(config, dict) or "class_name" not in config:
-        raise InputError(f"{path.name}: no architecture of Keras (JSON without a class_name)")
+        raise InputError(f"{path.name}: not a Keras architecture (JSON without a class_name)")
     if not options.allow_unsafe:
         refuse_code(path, config)
         refuse_named_files(path, config)
     if weights is None:
         raise InputError(
-            f"{path.name} is an architecture of Keras without weights",
+            f"{path.name} is a Keras architecture without weights",
             hint=f"give the file that holds them: edgecnn convert {path.name} --weights FILE",
         )
     version = str(config.get("keras_version", ""))

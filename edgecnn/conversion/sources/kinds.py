@@ -21,7 +21,8 @@ _SHIPPED = (".keras", "_float32.onnx", "_static_int8.onnx")
 def kind_of(given: Path | str, options: OpenOptions) -> str:
     """The name in `SOURCES`.
 
-    Raises InputError for a path that is not there, and for what is no model, named as what it is.
+    Raises InputError for a path that is not there, and for what is not a model, named as what it
+    is.
     """
     path = Path(given)
     if not os.path.lexists(path):
@@ -40,7 +41,7 @@ def kind_of(given: Path | str, options: OpenOptions) -> str:
         return kind
     check_model_path(path)  # raises with what the file is
     raise InputError(
-        f"{path.name} is no model that can be converted",
+        f"{path.name} is not a model that can be converted",
         hint=f"known: {', '.join(SOURCES.names())}",
     )
 

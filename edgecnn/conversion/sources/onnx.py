@@ -42,7 +42,7 @@ def open_model(given: Path, options: OpenOptions) -> Opened:
 def open_file(path: Path, *, shape: str = "") -> FileSource:
     """Load a file, its weights in other files included.
 
-    Raises InputError for a file that is no model and for sizes that stay open, UnsupportedError
+    Raises InputError for a file that is not a model and for sizes that stay open, UnsupportedError
     where ONNX Runtime does not run it, with the operator and the layer.
     """
     onnx = require("onnx", "convert")

@@ -136,7 +136,7 @@ def _refuse_reaching_out(path: Path, graph: Path) -> None:
         model.ParseFromString(graph.read_bytes())
     except DecodeError as error:
         raise InputError(
-            f"{path}: saved_model.pb is no SavedModel ({first_sentence(error)})",
+            f"{path}: saved_model.pb is not a SavedModel ({first_sentence(error)})",
             hint="it is damaged or incomplete: copy the whole folder again",
         ) from error
     for operator in _operators(model):

@@ -30,7 +30,7 @@ def open_model(given: Path, options: OpenOptions) -> Opened:
 def open_file(path: Path, *, shape: str = "") -> FileSource:
     """Load a file with the sizes that `shape` gives.
 
-    Raises InputError for a file that is no model and for sizes that stay open, UnsupportedError
+    Raises InputError for a file that is not a model and for sizes that stay open, UnsupportedError
     where LiteRT does not run it, with its custom operators and TensorFlow's own by name.
     """
     require("ai_edge_litert", "convert")
@@ -91,7 +91,7 @@ def _allocated(path: Path, session: Session) -> dict[int, tuple[int, ...]]:
 
 
 def _with_operators(error: UnsupportedError, path: Path) -> UnsupportedError:
-    """The error with the operators that are no part of TFLite, and a layer of each."""
+    """The error with the operators that are not part of TFLite, and a layer of each."""
     try:
         found = rewriting.custom_operators(rewriting.read(path.read_bytes()))
     except (ValueError, IndexError, TypeError, AttributeError):

@@ -82,7 +82,7 @@ class BoxedFile:
         )
 
     def load(self) -> BoxedPicture:
-        """Decode the file. Raises InputError when it is no picture, or not of the stated size."""
+        """Decode the file. Raises InputError when it is not an image of the stated size."""
         try:
             picture = as_channels(decode(self.path), 3)
         except UnreadablePictureError as error:

@@ -150,13 +150,13 @@ def _check_something_left(
     had = [entry for entry in left_out if entry.kind == "box"]
     had_boxes = bool(had) or any(entry.boxes for entry in reading.annotations)
     if had_boxes and not any(len(file.boxes) for file in files):
-        raise InputError(f"{place}: no box can be used; {lost}", hint="see what is named")
+        raise InputError(f"{place}: no box can be used; {lost}", hint="fix what is named")
 
 
 def _hint(left_out: Sequence[LeftOut]) -> str:
     if any("--exif" in entry.reason for entry in left_out):
         return "add --exif stored or --exif upright; data inspect --out shows the pictures"
-    return "see what is named, and where its pictures lie" if left_out else "give their folder"
+    return "fix what is named, and where its pictures lie" if left_out else "give their folder"
 
 
 def _other_size(picture: StoredPicture, stated: tuple[int, int] | None) -> str:
@@ -203,7 +203,7 @@ def _fitted(
 def _wrong(corners: npt.NDArray[np.float64], height: int, width: int) -> str:
     """Why a box is none; empty when it is one."""
     if not np.isfinite(corners).all():
-        return "a value is no finite number"
+        return "a value is not a finite number"
     if (corners[2:] <= corners[:2]).any():
         return f"box {_shown(corners)} has no area"
     cut = np.clip(corners, 0, (width, height, width, height))

@@ -181,7 +181,7 @@ def _text(element: Element, name: str) -> str:
 
 
 def _number(element: Element, name: str) -> float:
-    """NaN for what is no finite number."""
+    """NaN for what is not a finite number."""
     try:
         value = float(_text(element, name))
     except ValueError:

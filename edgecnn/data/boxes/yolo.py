@@ -156,7 +156,7 @@ def _target(entry: str, root: str, base: Path, place: Path, *, anywhere: bool) -
 
 
 def read_yolo(place: Path, pictures: Sequence[Path], description: Description) -> Reading:
-    """The lines of every picture's text; those that are no boxes are left out."""
+    """The lines of every picture's text; those that are not boxes are left out."""
     reading = Reading(numbers=dict(description.numbers), notes=list(description.notes))
     kinds: Counter[str] = Counter()
     beside: dict[Path, set[Path]] = {}
@@ -255,7 +255,7 @@ def _box(
 ) -> tuple[str, str, tuple[float, float, float, float]]:
     """Class name, what the line holds besides ("", "confidence", …), and corners in shares.
 
-    Raises ValueError with the reason for a line that is no box.
+    Raises ValueError with the reason for a line that is not a box.
     """
     values = line.replace(",", " ").split()
     name = _class_of(values[0], numbers)
@@ -302,10 +302,10 @@ def _class_of(text: str, numbers: dict[str, str]) -> str:
     except ValueError:
         found = next((n for n in numbers.values() if same_name(n) == same_name(text)), None)
         if found is None:
-            raise ValueError(f"{text[:40]!r} is no class") from None
+            raise ValueError(f"{text[:40]!r} is not a class") from None
         return found
     if not 0 <= value < 1e6 or value != int(value):
-        raise ValueError(f"{text[:40]!r} is no class: expected 0, 1, 2 …")
+        raise ValueError(f"{text[:40]!r} is not a class: expected 0, 1, 2 …")
     number = str(int(value))
     return numbers.setdefault(number, number)
 

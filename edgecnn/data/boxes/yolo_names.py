@@ -76,9 +76,7 @@ def _of_yaml(path: Path, found: Description) -> Description:
     try:
         values = yaml.load(_yaml_text(path), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError, ValueError, InputError) as error:
-        found.notes.append(
-            f"{path.name} is no YAML that can be read ({first_line(error, kind=False)})"
-        )
+        found.notes.append(f"{path.name} is not readable as YAML ({first_line(error, kind=False)})")
         return found
     if not isinstance(values, dict):
         return found

@@ -59,5 +59,5 @@ def read_array(archive: zipfile.ZipFile, name: str) -> Any:
     if any(side < 0 for side in shape) or len(values) != np.prod(shape, dtype=object) * (
         dtype.itemsize
     ):
-        raise ValueError(f"{name} is not as long as it says")
+        raise ValueError(f"{name} is shorter than declared")
     return np.frombuffer(values, dtype).reshape(shape).copy()

@@ -23,7 +23,7 @@ Grid = npt.NDArray[np.uint8]
 
 
 class UnreadableGridError(InputError):
-    """A file that is no binvox, or a damaged one; the message is the reason alone."""
+    """A file that is not a binvox file, or a damaged one; the message is the reason alone."""
 
 
 @dataclass(frozen=True)

@@ -145,10 +145,10 @@ def _below(path: Path, folder: Path) -> str:
 
 
 def _not_looked_at(others: list[str]) -> tuple[str, ...]:
-    """One line on files that are no pictures."""
+    """One line on files that are not pictures."""
     if not others:
         return ()
     named = list(dict.fromkeys(others))
     more = ", …" if len(named) > _NAMED else ""
     count = f"{len(others)} file{'s' if len(others) > 1 else ''}"
-    return (f"{count} that are no pictures not looked at ({', '.join(named[:_NAMED])}{more})",)
+    return (f"{count} that are not images were ignored ({', '.join(named[:_NAMED])}{more})",)

@@ -31,7 +31,7 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, gzipped or not (by content, not by name).
 
     Memory is bounded by what the header declares, at most 1 GiB, whatever a gzip stream
-    would unpack to. Raises InputError when the file is missing, is no IDX file of
+    would unpack to. Raises InputError when the file is missing, is not an IDX file of
     `dimensions`, or holds fewer or more values than it declares.
     """
     try:

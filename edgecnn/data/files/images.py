@@ -52,7 +52,7 @@ DECODE_ERRORS = (
 
 
 class UnreadablePictureError(InputError):
-    """A file that is no picture, or a damaged one; the message is the reason alone."""
+    """A file that is not a picture, or a damaged one; the message is the reason alone."""
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def texts(array: Array, where: str) -> list[str]:
     if array.dtype.kind == "U":  # NumPy itself takes any 32 bits for a character
         codes = np.frombuffer(array.tobytes(), f"{array.dtype.byteorder}u4")
         if ((codes > _LAST_CHARACTER) | (codes >> 11 == _SURROGATES)).any():
-            raise InputError(f"{where}: it holds characters that do not exist")
+            raise InputError(f"{where}: it contains invalid characters")
         return [str(word) for word in array.tolist()]
     try:
         return [bytes(word).decode() for word in array.tolist()]
@@ -139,7 +139,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
     if len({member.filename for member in members}) < len(members):
         raise ValueError("two arrays have the same name")
     if sum(member.compress_size for member in members) > path.stat().st_size:
-        raise ValueError("its parts lie over each other")
+        raise ValueError("its parts overlap")
     total = 0
     for member in members:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -171,11 +171,11 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
         while at < len(content):
             piece = np.frombuffer(file.read(_PIECE_BYTES), np.uint8)
             if not 0 < len(piece) <= len(content) - at:
-                raise ValueError(f"{member.filename} is not as long as it says")
+                raise ValueError(f"{member.filename} is shorter than declared")
             content[at : at + len(piece)] = piece
             at += len(piece)
         if file.read(1):  # also makes zipfile compare the checksum
-            raise ValueError(f"{member.filename} is longer than it says")
+            raise ValueError(f"{member.filename} is longer than declared")
     order: Any = "F" if header.fortran else "C"
     array: Array = content.view(header.dtype).reshape(header.shape, order=order)
     return array

@@ -41,9 +41,9 @@ def unpickle_arrays(content: bytes) -> dict[str, Any]:
             _check_instructions(content)
         found = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
     except _ERRORS as error:
-        raise ValueError(str(error) or "it is no pickle") from error
+        raise ValueError(str(error) or "it is not a pickle") from error
     if not isinstance(found, dict):
-        raise ValueError("it is no dictionary")  # noqa: TRY004 (the file's fault, not the caller's)
+        raise ValueError("it is not a dictionary")  # noqa: TRY004 (the file's fault, not the caller's)
     return found
 
 
@@ -77,7 +77,7 @@ def _dtype(name: Any, *_: Any) -> np.dtype[Any]:
 def _encoded(text: Any, encoding: Any) -> bytes:
     """How Python 3 writes bytes for Python 2."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError("it wants to encode something else than bytes")
+        raise pickle.UnpicklingError("it encodes something other than bytes")
     return text.encode("latin1")
 
 
@@ -95,4 +95,4 @@ class _ArraysOnly(pickle.Unpickler):
         today = module.replace("numpy.core", "numpy._core")  # NumPy 2 moved it
         if (today, name) in self._ALLOWED:
             return self._ALLOWED[today, name]
-        raise pickle.UnpicklingError(f"it wants to call {module}.{name}")
+        raise pickle.UnpicklingError(f"it calls {module}.{name}")

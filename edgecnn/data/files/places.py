@@ -16,7 +16,7 @@ def cache_folder(name: str) -> Path:
 def required_place(data_dir: Path | None, source: str, expected: str) -> Path:
     """The file or folder of a source that has no download. Raises InputError without one."""
     if data_dir is None:
-        raise InputError(f"{source} needs its place", hint=f"--data {source}:PATH with {expected}")
+        raise InputError(f"{source} needs a path", hint=f"--data {source}:PATH with {expected}")
     if not data_dir.exists():
         raise InputError(f"no such file or folder: {data_dir}", hint=f"expected {expected}")
     return data_dir

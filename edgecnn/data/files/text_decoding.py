@@ -1,6 +1,6 @@
 """Bytes → lines of text: UTF-8, what a spreadsheet saves as Unicode, and other encodings by name.
 
-A line that is no UTF-8 is marked (by lone surrogates) and left to the caller to leave out.
+A line that is not UTF-8 is marked (by lone surrogates) and left to the caller to leave out.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from edgecnn.files import read_file
 
 MAX_BYTES = 1 << 30
 MOST_BAD = 0.1
-"""Share of lines that are no UTF-8 from which on it is no odd line but another encoding."""
+"""Share of lines that are not UTF-8 from which on it is not an odd line but another encoding."""
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 _UNDEFINED = re.compile(b"[\x81\x8d\x8f\x90\x9d]")
-"""Bytes that are no character in Windows-1252."""
+"""Bytes that are not a character in Windows-1252."""
 _LOOKED_AT = 1 << 16
 
 
@@ -41,7 +41,7 @@ def text_lines(path: Path, encoding: str = "", *, source: str = "text") -> list[
     source that reads them, for what an error advises.
 
     Raises InputError for a file that cannot be read, or is not in the `encoding`; without one,
-    for a file of which more than a few lines are no UTF-8.
+    for a file of which more than a few lines are not UTF-8.
     """
     content = read_file(path, limit=MAX_BYTES)
     text = _decoded(content, path, encoding)
@@ -72,7 +72,7 @@ def is_text(line: str) -> bool:
 
 
 def why_no_text(line: str) -> str:
-    """Which byte of a marked line is no UTF-8."""
+    """Which byte of a marked line is not UTF-8."""
     column = next(n for n, char in enumerate(line) if "\ud800" <= char <= "\udfff")
     return f"byte 0x{ord(line[column]) & 0xFF:02x} at column {column + 1} is not UTF-8"
 

@@ -29,7 +29,7 @@ Recording = npt.NDArray[np.float32]
 
 
 class UnreadableRecordingError(InputError):
-    """A file that is no PCM WAV, or a damaged one; the message is the reason alone."""
+    """A file that is not a PCM WAV file, or a damaged one; the message is the reason alone."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from edgecnn.progress import Progress
 PROGRESS_EVERY = 500
 _PAIR = "pair"
 _UNLABELED = "without a label"
-"""What a sentence with its translation is counted as; several translations are no conflict."""
+"""What a sentence with its translation is counted as; several translations are not a conflict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Inspection:
     def faulty(self) -> bool:
         """Whether there is leakage, a conflict of labels, or something that cannot be read.
 
-        Near leakage alone is no fault: two people's 1s are as similar as two copies of one.
+        Near leakage alone is not a fault: two people's 1s are as similar as two copies of one.
         """
         return bool(self.leakage or self.conflicts or self.skipped)
 

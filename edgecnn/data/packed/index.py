@@ -130,7 +130,9 @@ def read_index(folder: Path) -> Index:
     except FieldError as error:
         raise InputError(f"{path}: {error.message}", hint=PACK_AGAIN) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no index of packed data: {error}", hint=PACK_AGAIN) from error
+        raise InputError(
+            f"{path} is not an index of packed data: {error}", hint=PACK_AGAIN
+        ) from error
     return index
 
 

@@ -37,14 +37,14 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
 def decode_example(content: bytes) -> dict[str, Feature]:
     """The features by name; of those that hold several values of bytes, the first.
 
-    Raises DamagedRecordError for what is no Example, or one with a list of floats.
+    Raises DamagedRecordError for what is not an Example, or one with a list of floats.
     """
     features: dict[str, Feature] = {}
     for _, example in _fields(memoryview(content)):
         for _, entry in _fields(_message(example)):
             fields = dict(_fields(_message(entry)))
             if not fields.keys() >= {1, 2}:
-                raise DamagedRecordError("it is no tf.train.Example")
+                raise DamagedRecordError("it is not a tf.train.Example")
             features[str(_message(fields[1]), "utf-8", "replace")] = _values(_message(fields[2]))
     return features
 
@@ -111,9 +111,9 @@ def _fields(content: memoryview) -> Iterator[tuple[int, memoryview | int]]:
         elif kind in (_FIXED64, _FIXED32):
             length = 8 if kind == _FIXED64 else 4
         else:
-            raise DamagedRecordError("it is no tf.train.Example")
+            raise DamagedRecordError("it is not a tf.train.Example")
         if at + length > end:
-            raise DamagedRecordError("it is no tf.train.Example: a field is cut off")
+            raise DamagedRecordError("it is not a tf.train.Example: a field is cut off")
         yield key >> 3, content[at : at + length]
         at += length
 
@@ -130,10 +130,10 @@ def _read_varint(content: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise DamagedRecordError("it is no tf.train.Example: a number is cut off")
+    raise DamagedRecordError("it is not a tf.train.Example: a number is cut off")
 
 
 def _message(value: memoryview | int) -> memoryview:
     if isinstance(value, int):
-        raise DamagedRecordError("it is no tf.train.Example")
+        raise DamagedRecordError("it is not a tf.train.Example")
     return value

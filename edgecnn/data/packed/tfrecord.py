@@ -40,7 +40,7 @@ def record_at(content: bytes | mmap, offset: int) -> bytes:
     """The data of the record that begins at `offset` (bytes). Raises DamagedRecordError."""
     start = offset + _HEADER.size
     if offset < 0 or start > len(content):
-        raise DamagedRecordError("the file ends before it")
+        raise DamagedRecordError("the file ends before this record")
     length, length_crc = _HEADER.unpack(content[offset:start])
     if _masked_crc(content[offset : offset + 8]) != length_crc:
         raise DamagedRecordError("the checksum of its length is wrong")

@@ -168,7 +168,7 @@ def _refuse_what_is_in_use(out: Path, *, force: bool) -> None:
     )
     if others or INDEX not in names:
         raise InputError(
-            f"{out} is no packed data set" + (f": it holds {others[0]}" if others else ""),
+            f"{out} is not a packed data set" + (f": it holds {others[0]}" if others else ""),
             hint="--force replaces only what `edgecnn data pack` wrote; choose another --out",
         )
 

@@ -172,9 +172,9 @@ def _pickled(content: bytes) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint
     batch = unpickle_arrays(content)
     pixels, labels = batch["data"], batch["labels"]
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
-        raise ValueError("its data are no array of uint8")
+        raise ValueError("its data are not an array of uint8")
     if not isinstance(labels, list) or not all(
         type(label) is int and 0 <= label < len(LABELS) for label in labels
     ):
-        raise ValueError(f"its labels are no list of 0 to {len(LABELS) - 1}")
+        raise ValueError(f"its labels are not a list of 0 to {len(LABELS) - 1}")
     return pixels.reshape(-1, _RECORD_BYTES - 1), np.asarray(labels, np.uint8)

@@ -218,7 +218,7 @@ def _places(source: str, place: Path | None) -> list[Path]:
     """The places of a set, or of several with commas between them."""
     require("PIL.Image", "train")
     if place is None:
-        raise InputError(f"{source} data need their place", hint=f"--data {source}:FOLDER")
+        raise InputError(f"{source} data need a path", hint=f"--data {source}:FOLDER")
     if place.exists():
         return [place]
     places = [Path(part.strip()) for part in str(place).split(",") if part.strip()]

@@ -42,7 +42,7 @@ def load(
     """
     require("PIL.Image", "train")
     if data_dir is None:
-        raise InputError("a picture folder needs its place", hint="--data folder:PATH")
+        raise InputError("a picture folder needs a path", hint="--data folder:PATH")
     if not data_dir.is_dir():
         raise InputError(f"no such folder: {data_dir}", hint=LAYOUT_HINT)
     found = class_folders(data_dir)

@@ -187,9 +187,9 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     except InputError:
         raise
     except _UNREADABLE as error:
-        raise InputError(f"{path} is no data set that was sent: {error}", hint=_SEND_AGAIN) from (
-            error
-        )
+        raise InputError(
+            f"{path} is not a data set that was sent: {error}", hint=_SEND_AGAIN
+        ) from (error)
 
 
 def _read(path: Path) -> Dataset:

@@ -33,7 +33,7 @@ USUAL_SHARE = 99
 SHORTEST = 8
 """Words that a tensor has at least: filters look at 3 to 5 in a row."""
 RARE = 2
-"""A word seen less often in training is no part of the vocabulary: it teaches the network what
+"""A word seen less often in training is not a part of the vocabulary: it teaches the network what
 to make of words it does not know.
 """
 _EXPECTED = "a .csv or .tsv of text and label, a file per class, or a folder of .txt per class"
@@ -42,7 +42,7 @@ _EXPECTED = "a .csv or .tsv of text and label, a file per class, or a folder of 
 def load(*, data_dir: Path | None = None, seed: int = 0, encoding: str = "") -> Dataset:
     """Texts as str. Absent splits are carved by `seed`, a tenth for the test and one for
     validation; the vocabulary is that of the training split alone. `encoding` is that of files
-    that are no UTF-8.
+    that are not UTF-8.
 
     Left out are empty texts, rows that do not fit, lines and files that cannot be decoded, and
     classes with too few texts. Raises InputError when nothing fits, for fewer than two classes,

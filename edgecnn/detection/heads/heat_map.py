@@ -107,7 +107,7 @@ def decode(
     """Cells whose score reaches `min_score`, as boxes, best first, overlaps still in.
 
     `heat` (rows, columns) holds logits, `box` (rows, columns, 4) log₂ of the distances from
-    the cell's middle to left, top, right and bottom in strides. Cells that are no finite
+    the cell's middle to left, top, right and bottom in strides. Cells that are not finite
     numbers are passed over.
     """
     if box.shape != (*heat.shape, 4) or heat.ndim != 2:

@@ -66,7 +66,7 @@ class SSD(Head):
         if len(boxes) != 1 or len(pairs) != 2 or len(counts) != 1:
             raise refuse(self.name, EXPECTED, outputs)
         whole = [bool((np.rint(pair) == pair).all()) for pair in pairs]
-        if whole == [False, True]:  # scores are no whole numbers
+        if whole == [False, True]:  # scores are not whole numbers
             pairs.reverse()
         return [boxes[0], *pairs, counts[0]]
 

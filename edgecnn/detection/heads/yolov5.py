@@ -95,8 +95,8 @@ class YOLOv5(Head):
         """Raw maps as (n, rows, columns, anchors, 5 + classes), in the order of the strides."""
         if not self.settings.anchors:
             raise InputError(
-                f"head {self.name}: the outputs are raw maps, and nothing says which anchors they "
-                "were trained with",
+                f"head {self.name}: the outputs are raw maps, and no metadata say which anchors "
+                "they were trained with",
                 hint="export the model with its boxes decoded, or state strides and anchors under "
                 '"postprocessing" in its manifest',
             )

@@ -56,7 +56,7 @@ def _sources(layer: Mapping[str, Any], by_name: Mapping[str, Mapping[str, Any]])
         if current.get("class_name") == "InputLayer":
             found.add(name)
         if current is not layer and current.get("class_name") == "Embedding":
-            continue  # what comes out of a table is no id any more
+            continue  # what comes out of a table is not an id any more
         for before in _histories(current.get("inbound_nodes")):
             if before in by_name and before not in seen:
                 seen.add(before)

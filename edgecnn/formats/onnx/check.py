@@ -68,7 +68,7 @@ _MARKS = (b"location", b"EPContext")
 def examine(path: Path) -> list[ExternalRange]:
     """What the model reads from other files.
 
-    Raises ValueError for a file that breaks off, that is no ONNX model, or that is nested or
+    Raises ValueError for a file that breaks off, that is not an ONNX model, or that is nested or
     filled beyond all measure.
     """
     with mapped(path) as data:

@@ -123,7 +123,7 @@ def _element(name: str, kind: Message) -> tuple[tuple[str, ...], Value | None]:
 
 
 def _kind(kind: Message) -> str:
-    """A type that is no tensor, in words: "a sequence of maps from string to float32"."""
+    """A type that is not a tensor, in words: "a sequence of maps from string to float32"."""
     for number, inner in kind.messages():
         if number == TYPE_TENSOR:
             return f"tensors of {DTYPES.get(inner.integer(1) or 0, 'unknown')}"

@@ -185,7 +185,7 @@ def unpack(path: Path, folder: Path) -> SequenceSpec:
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:
     member = archive.getinfo(name)
     if member.file_size > MAX_GRAPH_BYTES or "/" in name or "\\" in name:
-        raise ValueError(f"{name!r} is no member that belongs there")
+        raise ValueError(f"{name!r} is not a member that belongs there")
     if member.file_size > 100 * member.compress_size + (1 << 20):
         raise ValueError(f"{name} unpacks to {member.file_size:,} bytes")
     return archive.read(member)

@@ -52,7 +52,7 @@ class _Sizes:
         image = self._graph.inputs[0]
         if len(self._shape(image)) != 4:
             raise UnsupportedError(
-                f"{self._name}: its input is no image (1, h, w, channels): {self._shape(image)}"
+                f"{self._name}: its input is not an image (1, h, w, channels): {self._shape(image)}"
             )
         self._sizes[image] = (height, width)
         for operator in self._graph.operators:

@@ -186,7 +186,7 @@ def _aligned(size: int) -> int:
 def _layer(number: int, line: str) -> Layer:
     words = line.split()
     if len(words) < 4 or not (words[2].isdecimal() and words[3].isdecimal()):
-        raise ValueError(f"line {number} is no layer")
+        raise ValueError(f"line {number} is not a layer")
     takes, gives = int(words[2]), int(words[3])
     if len(words) < 4 + takes + gives:
         raise ValueError(f"line {number} names fewer blobs than it announces")
@@ -197,7 +197,7 @@ def _layer(number: int, line: str) -> Layer:
         if equals and key.removeprefix("-").isdecimal():
             parameters[int(key)] = value
         elif knows(words[0]):  # what a converter left over has parameters of another kind
-            raise ValueError(f"line {number}: {word[:40]!r} is no parameter")
+            raise ValueError(f"line {number}: {word[:40]!r} is not a parameter")
     return Layer(words[0], words[1], tuple(names[:takes]), tuple(names[takes:]), parameters)
 
 

@@ -1,9 +1,9 @@
 """Protocol buffers read with nothing but the standard library, every length checked.
 
-A message is a row of fields, each a key (field number and wire type) and a value. Nothing is
-copied or built: a message is a place in a file, and its fields are read as they are met. All
-readers raise ValueError where the file breaks off or is no protocol buffer, is nested too deeply,
-or has more fields than a sane model.
+A message is a row of fields, each a key (field number and wire type) and a value. Nothing is copied
+or built: a message is a place in a file, and its fields are read as they are met. All readers raise
+ValueError where the file breaks off or is not a protocol buffer, is nested too deeply, or has more
+fields than a sane model.
 """
 
 from __future__ import annotations

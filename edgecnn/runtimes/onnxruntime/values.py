@@ -1,4 +1,4 @@
-"""Inputs and outputs of ONNX Runtime that are no tensors.
+"""Inputs and outputs of ONNX Runtime that are not tensors.
 
 Outputs: dictionaries of class → probability (ZipMap), as scikit-learn's converters end classifiers,
 and sequences. They are measured with the conversion into Python objects inside of the inference,
@@ -70,7 +70,7 @@ def plain_inputs(signature: Signature) -> Signature:
 
 
 def holders(signature: Signature) -> dict[str, Callable[[Array], Any]]:
-    """What makes of one tensor the object that an input is given, for inputs that are no tensor."""
+    """The function from a tensor to the object that an input takes, for inputs of other types."""
     return {
         value.name: (lambda array: [array]) if "sequence" in value.inside else (lambda array: array)
         for value in signature.inputs
@@ -98,7 +98,7 @@ def as_array(value: Any) -> Array:
         return np.array([[row[key] for key in sorted(row)] for row in rows], np.float32)
     except (TypeError, ValueError) as error:
         raise UnsupportedError(
-            f"an output of {type(rows[0]).__name__} is no tensor of numbers",
+            f"an output of {type(rows[0]).__name__} is not a tensor of numbers",
             hint="export the model with outputs that are tensors",
         ) from error
 

@@ -56,7 +56,7 @@ def machine_of(environment: Environment, name: str = "") -> tuple[str, str]:
 def configuration_of(row: Measurement) -> dict[str, str]:
     """The columns of a row's configuration, with its digest.
 
-    The model file's content and the runtime's version are no part of it: a history follows a
+    The model file's content and the runtime's version are not part of it: a history follows a
     configuration through both. A runtime that was asked for by version ("onnxruntime==1.23.2")
     is another configuration: it exists together with the installed one.
     """

@@ -180,7 +180,7 @@ class DetectorSwitch:
 
 
 def ready(detector: Detects) -> Detects:
-    """Infer once on black: the first inference is slow, and a model that is no detector says
+    """Infer once on black: the first inference is slow, and a model that is not a detector says
     so now (InputError) rather than when the camera runs.
     """
     detector(np.zeros((64, 64, 3), np.uint8))

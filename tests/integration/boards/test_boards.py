@@ -88,7 +88,7 @@ def test_what_goes_wrong_on_a_board_is_a_line_and_the_others_measure(
     for line in (
         "error: stranger: its host key is unknown or has changed",
         "error: gone: cannot be reached",
-        "error: garbage: gave an answer that is none",
+        "error: garbage: gave an unreadable answer",
         "error: closed: it refused the key",
         "error: bare: there is no /nonexistent/python3",
         "does not run there: it is made for another architecture, or no program",

@@ -23,7 +23,7 @@ label_arrays = st.lists(st.integers(3, 40), min_size=1, max_size=8).map(
 )
 
 
-@settings(deadline=None)  # other work on the machine is no failure
+@settings(deadline=None)  # other work on the machine is not a failure
 @given(label_arrays, st.integers(0, 2**32 - 1))
 def test_every_sample_is_in_exactly_one_split(labels, seed):
     indices = stratified_split(labels, FRACTIONS, NAMES, seed=seed)
@@ -32,14 +32,14 @@ def test_every_sample_is_in_exactly_one_split(labels, seed):
     np.testing.assert_array_equal(np.sort(together), np.arange(len(labels)))
 
 
-@settings(deadline=None)  # other work on the machine is no failure
+@settings(deadline=None)  # other work on the machine is not a failure
 @given(label_arrays, st.integers(0, 2**32 - 1))
 def test_every_split_has_every_class(labels, seed):
     for chosen in stratified_split(labels, FRACTIONS, NAMES, seed=seed).values():
         assert set(labels[chosen]) == set(labels)
 
 
-@settings(deadline=None)  # other work on the machine is no failure
+@settings(deadline=None)  # other work on the machine is not a failure
 @given(label_arrays)
 def test_the_same_seed_gives_the_same_splits(labels):
     first, second = (stratified_split(labels, FRACTIONS, NAMES, seed=5) for _ in range(2))

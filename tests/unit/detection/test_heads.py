@@ -1,4 +1,4 @@
-"""Boxes that were computed by hand, for every head; and outputs that are no boxes at all."""
+"""Boxes that were computed by hand, for every head; and outputs that are not boxes at all."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_outputs_that_are_no_class_scores_are_refused(shape):
         predictions(np.zeros(shape))
 
 
-@settings(deadline=None)  # other work on the machine is no failure
+@settings(deadline=None)  # other work on the machine is not a failure
 @given(score_tables, st.integers(0, 2**32 - 1))
 def test_top1_is_the_diagonal_of_the_confusion_matrix(scores, seed):
     labels = np.random.default_rng(seed).integers(0, scores.shape[1], len(scores))
@@ -123,7 +123,7 @@ def test_top1_is_the_diagonal_of_the_confusion_matrix(scores, seed):
     assert top1_accuracy(scores, labels).value == right / len(scores)
 
 
-@settings(deadline=None)  # other work on the machine is no failure
+@settings(deadline=None)  # other work on the machine is not a failure
 @given(score_tables, st.integers(0, 2**32 - 1))
 def test_more_guesses_are_never_worse(scores, seed):
     labels = np.random.default_rng(seed).integers(0, scores.shape[1], len(scores))
@@ -133,7 +133,7 @@ def test_more_guesses_are_never_worse(scores, seed):
     assert values == sorted(values)
 
 
-@settings(deadline=None)  # other work on the machine is no failure
+@settings(deadline=None)  # other work on the machine is not a failure
 @given(score_tables)
 def test_a_model_agrees_with_itself_on_every_row_with_an_answer(scores):
     answered = ~np.isnan(scores).any(axis=1)

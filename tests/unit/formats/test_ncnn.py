@@ -162,7 +162,7 @@ def test_words_are_looked_up_below_the_table(tmp_path: Path):
         ("7767517\n3 2\nInput in 0 1 x\n", "announces 3 layers and has 1"),
         ("7767517\n1 1\nInput in 0 9 x\n", "names fewer blobs"),
         ("7767517\n2 2\nInput in 0 1 x\nReLU r 1 1 z y\n", "takes 'z', which no layer gives"),
-        ("7767517\n2 2\nInput in 0 1 x\nReLU r 1 1 x y 0=1.5.5 k\n", "is no parameter"),
+        ("7767517\n2 2\nInput in 0 1 x\nReLU r 1 1 x y 0=1.5.5 k\n", "is not a parameter"),
         ("7767517\n1 1\nNoop in 0 1 x\n", "no input"),
         ("7767517\n2 2\nInput in 0 1 x\nConvolution c 1 1 x y 6=-5\n", "-5 weights"),
         ("7767517\n1 99999999999\nInput in 0 1 x 0=one\n", "one"),

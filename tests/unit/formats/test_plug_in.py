@@ -70,7 +70,7 @@ def test_its_files_are_checked_like_any_others(toy: Path):
     with pytest.raises(InputError, match=r"net\.toy: not a complete toy model \(it names no"):
         check_model_path(toy)
     toy.write_bytes(b"TOY1" + json.dumps({"weights": "/etc/passwd", "shape": [1, 1]}).encode())
-    with pytest.raises(InputError, match="outside of its own folder"):
+    with pytest.raises(InputError, match="outside its own folder"):
         check_model_path(toy)
 
 

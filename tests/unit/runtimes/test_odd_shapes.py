@@ -1,4 +1,4 @@
-"""Models whose inputs are no batch of images: every one that its runtime runs is measured."""
+"""Models whose inputs are not batches of images: every one that its runtime runs is measured."""
 
 from __future__ import annotations
 

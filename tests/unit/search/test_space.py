@@ -135,7 +135,7 @@ def test_what_makes_no_sense_is_refused(space, changes, said: str):
         ("[width]\nlow = 1\nhigh = 2\nfixed = 3\n", "expected choices, fixed"),
         ("[width]\nlow = 1\nhight = 2\n", "unknown key of width"),
         ("[width]\nlow = 'a'\nhigh = 'b'\n", "are numbers"),
-        ("width = 3\n", "width is no table"),
+        ("width = 3\n", "width is not a table"),
         ("[width\n", "no valid TOML"),
     ],
 )

@@ -26,7 +26,7 @@ WORDS = (4, 5, 6)
 
 
 def log_probabilities(scores):
-    """By their definition: over all ids but those that are no part of an answer."""
+    """By their definition: over all ids but those that are not part of an answer."""
     chances = np.array(scores, np.float64)
     chances[:, :END] = -np.inf
     return chances - np.log(np.exp(chances).sum(axis=1, keepdims=True))

@@ -90,7 +90,7 @@ def test_sound_without_pictures_is_named(tmp_path: Path):
         box(b"ftyp", b"qt  " + bytes(4)) + box(b"moov", box(b"trak", box(b"mdia", handler)))
     )
     assert only_sound(path)
-    with pytest.raises(InputError, match=r"sound\.mov holds sound and no pictures"):
+    with pytest.raises(InputError, match=r"sound\.mov has sound but no video"):
         read_all(path)
 
 

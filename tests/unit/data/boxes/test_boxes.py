@@ -324,12 +324,12 @@ def test_a_voc_folder_without_files_is_refused(tmp_path):
     ("line", "reason"),
     [
         ("1 0.5 0.5 0.1", "received 4 values"),
-        ("x 0.5 0.5 0.1 0.1", "'x' is no class"),
+        ("x 0.5 0.5 0.1 0.1", "'x' is not a class"),
         ("1 0.5 0.5 a 0.1", "not numbers"),
         ("1 nan 0.5 0.1 0.1", "shares"),
         ("1 40 30 10 10", "shares"),
-        ("-1 0.5 0.5 0.1 0.1", "'-1' is no class"),
-        ("0.5 0.5 0.5 0.1 0.1", "'0.5' is no class"),
+        ("-1 0.5 0.5 0.1 0.1", "'-1' is not a class"),
+        ("0.5 0.5 0.5 0.1 0.1", "'0.5' is not a class"),
         ("1 0.5 0.5 0 0.1", "no area"),
     ],
 )

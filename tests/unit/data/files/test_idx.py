@@ -83,7 +83,7 @@ def test_a_missing_file_is_named(tmp_path):
         read_idx(tmp_path / "absent", 3)
 
 
-@settings(deadline=None)  # other work on the machine is no failure
+@settings(deadline=None)  # other work on the machine is not a failure
 @given(st.binary(max_size=200))
 def test_any_bytes_give_an_array_or_a_clear_refusal(tmp_path_factory, content):
     path = written(tmp_path_factory.getbasetemp(), content)

@@ -270,7 +270,7 @@ def test_force_replaces_nothing_but_packed_data(packed, tmp_path):
     with pytest.raises(InputError, match=r"it holds thesis.txt"):
         pack(dataset(noise(4)), packed, force=True)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="is no packed data set"):
+    with pytest.raises(InputError, match="is not a packed data set"):
         pack(dataset(noise(4)), tmp_path / "file", force=True)
     assert (packed / "thesis.txt").read_text() == "years of work"
 

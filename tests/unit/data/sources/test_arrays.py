@@ -122,7 +122,7 @@ def test_a_value_that_is_not_finite_is_named_with_its_index(tmp_path, value):
     [
         ({"y": np.where(LABELS == 2, -1, LABELS)}, r"expected labels 0 to 3, received: -1 at"),
         ({"y": LABELS[:-1]}, "40 samples, 39 labels"),
-        ({"y": LABELS + 0.5}, r"label 0\.5 at index 0 is no whole number"),
+        ({"y": LABELS + 0.5}, r"label 0\.5 at index 0 is not a whole number"),
         ({"y": np.where(LABELS == 2, 1, LABELS)}, "no training sample of class '2'"),
         ({"y": LABELS * 10_000}, "label 30000 for 40 training samples"),
         ({"y": np.eye(4)[LABELS]}, r"expected whole numbers \(n,\), received: float64 \(40, 4\)"),

@@ -229,7 +229,7 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path, place):
 
 
 def test_a_folder_source_needs_a_place():
-    with pytest.raises(InputError, match="needs its place"):
+    with pytest.raises(InputError, match="needs a path"):
         edgecnn.data.load("folder")
 
 
@@ -402,7 +402,7 @@ def test_copies_that_tools_keep_are_no_samples(tmp_path):
     dataset = load(tmp_path)
 
     assert sum(len(split) for split in dataset.splits.values()) == 20
-    assert "3 files that are no pictures not looked at (._000.png" in dataset.summary().replace(
+    assert "3 files that are not images were ignored (._000.png" in dataset.summary().replace(
         ".DS_Store, ", ""
     )
 

@@ -207,7 +207,7 @@ def test_an_empty_class_folder_is_named(tmp_path):
 
 @pytest.mark.parametrize("name", ["text", "text:nowhere"])
 def test_it_needs_its_place(name):
-    with pytest.raises(InputError, match=r"needs its place|no such file or folder"):
+    with pytest.raises(InputError, match=r"needs a path|no such file or folder"):
         load(name)
 
 
