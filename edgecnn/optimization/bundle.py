@@ -361,5 +361,5 @@ def _deliver(folder: Path, out: Path) -> Path:
     except OSError as error:
         raise InputError(
             f"cannot write {out}: {error.strerror}", hint="choose another --out"
-        ) from (error)
+        ) from error
     return out

@@ -189,7 +189,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     except _UNREADABLE as error:
         raise InputError(
             f"{path} is not a data set that was sent: {error}", hint=_SEND_AGAIN
-        ) from (error)
+        ) from error
 
 
 def _read(path: Path) -> Dataset:
