@@ -57,7 +57,7 @@ def _convert(name: str) -> None:
 
 
 def _settle(model: keras.Model) -> None:
-    """Let batch normalisation see its input once: without, activations of an untrained net die
+    """Let batch normalization see its input once: without, activations of an untrained net die
     out layer by layer, and the answer is the same for every picture.
     """
     import keras
@@ -112,7 +112,7 @@ def _resnet18() -> keras.Model:
     from keras import layers
 
     inputs = keras.Input((224, 224, 3))
-    x = _normalised(inputs, 64, 7, 2)
+    x = _normalized(inputs, 64, 7, 2)
     x = layers.ReLU()(x)
     x = layers.MaxPooling2D(3, 2, padding="same")(x)
     for filters, strides in (
@@ -127,14 +127,14 @@ def _resnet18() -> keras.Model:
     ):
         shortcut = x
         if strides != 1 or x.shape[-1] != filters:
-            shortcut = _normalised(x, filters, 1, strides)
-        x = layers.ReLU()(_normalised(x, filters, 3, strides))
-        x = layers.ReLU()(layers.add([_normalised(x, filters, 3, 1), shortcut]))
+            shortcut = _normalized(x, filters, 1, strides)
+        x = layers.ReLU()(_normalized(x, filters, 3, strides))
+        x = layers.ReLU()(layers.add([_normalized(x, filters, 3, 1), shortcut]))
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(1000)(x), name="resnet18")
 
 
-def _normalised(x: Any, filters: int, size: int, strides: int) -> Any:
+def _normalized(x: Any, filters: int, size: int, strides: int) -> Any:
     from keras import layers
 
     x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(x)

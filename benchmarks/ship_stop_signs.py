@@ -40,7 +40,7 @@ from edgecnn.vision import load_detector
 TARGETS = ("tflite:static_int8", "onnx:float32", "onnx:static_int8")
 LOWEST = 0.30
 ALLOWED = 0.005
-"""Half of what is wanted on photos never seen: of those learnt from, fewer raise an alarm."""
+"""Half of what is wanted on photos never seen: of those learned from, fewer raise an alarm."""
 
 
 def training_files(data: str, cutouts: str | None) -> tuple[BoxedFile, ...]:

@@ -1,5 +1,5 @@
 """How well `cnn1d` knows digits of a voice it never heard, and how that grows with the voices
-that it learnt from.
+that it learned from.
 
 python benchmarks/unheard_voices.py [--data ../shared/data/spoken_digits_1d/fsdd.npz]
     →   benchmarks/results/unheard_voices.json

@@ -24,7 +24,7 @@ from edgecnn.stats import (
     LatencySummary,
     median_of_processes_interval,
     percentile,
-    summarise_latency,
+    summarize_latency,
 )
 
 Status = Literal["ok", "unsupported", "failed", "timeout", "crashed"]
@@ -137,7 +137,7 @@ class Measurement:
         if not samples:
             return None
         quiet = [run.quiet_ns for run in self.runs if run.quiet_ns.size]
-        summary = summarise_latency(quiet or samples, np.concatenate(samples))
+        summary = summarize_latency(quiet or samples, np.concatenate(samples))
         return summary if quiet or summary is None else replace(summary, ci95=None)
 
     @property

@@ -138,9 +138,9 @@ def wilson_interval(successes: int, n: int, z: float = 1.959964) -> Interval | N
     if n == 0:
         return None
     p = successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    center = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, center - half), min(1.0, center + half)
 
 
 def count_outliers(samples: npt.ArrayLike) -> int:
@@ -195,19 +195,19 @@ def two_modes(samples: npt.ArrayLike) -> Modes | None:
     share = high.size / logs.size
     if not 0.1 <= share <= 0.9:
         return None
-    centres = (float(np.median(low)), float(np.median(high)))
-    gap = centres[1] - centres[0]
+    centers = (float(np.median(low)), float(np.median(high)))
+    gap = centers[1] - centers[0]
     scatter = float(np.hypot(_robust_std(low), _robust_std(high))) or 1e-12
     if gap < np.log(1.1) or sqrt(2) * gap / scatter <= 2:
         return None
     width = gap / 4
     counts = [
-        int(np.count_nonzero(np.abs(logs - centre) <= width / 2))
-        for centre in (centres[0], sum(centres) / 2, centres[1])
+        int(np.count_nonzero(np.abs(logs - center) <= width / 2))
+        for center in (centers[0], sum(centers) / 2, centers[1])
     ]
     if counts[1] * 2 > min(counts[0], counts[2]):
         return None
-    return Modes(float(np.exp(centres[0])), float(np.exp(centres[1])), share)
+    return Modes(float(np.exp(centers[0])), float(np.exp(centers[1])), share)
 
 
 def drift(samples: npt.ArrayLike) -> float:
@@ -268,10 +268,10 @@ class LatencySummary:
         return (self.ci95[1] - self.ci95[0]) / 2 / self.p50
 
 
-def summarise_latency(
+def summarize_latency(
     processes: Sequence[Samples], everything: Samples | None = None
 ) -> LatencySummary | None:
-    """Summarise the steady-state samples (nanoseconds) of one or several processes.
+    """Summarize the steady-state samples (nanoseconds) of one or several processes.
 
     `everything` holds samples that were set aside as disturbed, too: count, extremes and
     outliers are theirs, so that nothing is lost.

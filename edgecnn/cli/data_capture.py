@@ -1,4 +1,4 @@
-"""edgecnn data capture: collect labelled pictures from a camera."""
+"""edgecnn data capture: collect labeled pictures from a camera."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def list_sessions(label: str) -> None:
         what = f"{clean(each.label, 20):<20} {each.rows:>5} rows  {clean(each.machine, 60)}"
         click.echo(f"{each.id:>6}  {day(each.measured_at)}  {what}")
     if not found:
-        click.echo(f"no results{f' labelled {label}' if label else ''} in {database.shown}")
+        click.echo(f"no results{f' labeled {label}' if label else ''} in {database.shown}")
 
 
 @command.command("export", short_help="Write stored results to files.")

@@ -1,6 +1,6 @@
 """Does a converted file still do what its parent does? Parity on the same inputs, then a gate.
 
-Outputs come from a real runtime that loads the file, sample by sample: a dynamically quantised
+Outputs come from a real runtime that loads the file, sample by sample: a dynamically quantized
 model takes its ranges from the batch, and at the edge the batch is one.
 """
 

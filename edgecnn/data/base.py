@@ -18,7 +18,7 @@ from edgecnn.data.left_out import RECORDED, LeftOut, described
 from edgecnn.errors import InputError
 from edgecnn.modalities import AXES, SAMPLES, Modality
 from edgecnn.preprocessing import (
-    GREY_WEIGHTS,
+    GRAY_WEIGHTS,
     ImagePreprocessing,
     Preprocessing,
     SignalPreprocessing,
@@ -100,7 +100,7 @@ class Dataset:
     """A data set with splits fixed by seed.
 
     `sha256` identifies the content (samples, labels and split), `source` says where it is from
-    and under which licence. `sample_shape` is the usual shape of a raw sample: (height, width[,
+    and under which license. `sample_shape` is the usual shape of a raw sample: (height, width[,
     channels]) of pictures, (words,) of texts, (samples, channels) of signals, (frames, bands) of
     sounds whose hints ask for a spectrogram, (depth, height, width[, channels]) of volumes, () of
     tensors by name.
@@ -182,7 +182,7 @@ class Dataset:
             )
         sizes = dict(zip(axes, (int(size) for size in input_shape), strict=True))
         if self.modality == "image" and sizes["channels"] == 1:
-            hints |= {key: _of_grey(hints[key]) for key in ("mean", "std") if key in hints}
+            hints |= {key: _of_gray(hints[key]) for key in ("mean", "std") if key in hints}
         made: Preprocessing = _PREPROCESSING[kind](**sizes, **hints)
         return made
 
@@ -229,11 +229,11 @@ def named_classes(labels: Sequence[str]) -> str:
     return f"{len(labels)} classes ({', '.join(labels[:CLASSES_NAMED])} …)"
 
 
-def _of_grey(statistics: Sequence[float]) -> tuple[float, ...]:
-    """Statistics of coloured pictures for a network that sees them grey: exact for the mean; for
-    the deviation as near as the colours vary together.
+def _of_gray(statistics: Sequence[float]) -> tuple[float, ...]:
+    """Statistics of colored pictures for a network that sees them gray: exact for the mean; for
+    the deviation as near as the colors vary together.
     """
-    if len(statistics) != len(GREY_WEIGHTS):
+    if len(statistics) != len(GRAY_WEIGHTS):
         return tuple(statistics)
-    weighted = zip(GREY_WEIGHTS, statistics, strict=True)
+    weighted = zip(GRAY_WEIGHTS, statistics, strict=True)
     return (round(sum(weight * value for weight, value in weighted), 4),)

@@ -1,6 +1,6 @@
 """Classification: class scores (n, classes) against labels (n,).
 
-Scores may be probabilities, logits or dequantised integers. A row with a NaN has no answer: it
+Scores may be probabilities, logits or dequantized integers. A row with a NaN has no answer: it
 counts as wrong, agrees with nothing, and stays out of the confusion matrix.
 """
 
@@ -48,7 +48,7 @@ def top_k_accuracy(outputs: Scores, labels: npt.ArrayLike, k: int) -> Accuracy:
     """The share of rows with the label among the `k` highest scores.
 
     Equal scores rank by class index, as `predictions` does: a model that answers the same
-    for all classes, as a badly quantised one may, gains nothing by it.
+    for all classes, as a badly quantized one may, gains nothing by it.
     """
     scores = _as_scores(outputs)
     truth = _as_labels(labels, scores)

@@ -1,5 +1,5 @@
 """What a network over pictures sees, and how well it holds when the picture moves.
 
-One idea a file: filters, feature maps, receptive fields, Grad-CAM, colours, occlusion, shift;
+One idea a file: filters, feature maps, receptive fields, Grad-CAM, colors, occlusion, shift;
 `explain` gathers them, `sections` puts them into words, `page` and `poster` lay them out.
 """

@@ -1,4 +1,4 @@
-"""Accuracy and agreement against shift, drawn with Altair in the report's colours."""
+"""Accuracy and agreement against shift, drawn with Altair in the report's colors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BROAD, FINE = 6.0, 2.2
 
 
 def svg(curves: Sequence[ShiftCurve], *, width: int) -> str:
-    """For a page: colours are its CSS variables, so they follow its light or dark."""
+    """For a page: colors are its CSS variables, so they follow its light or dark."""
     import vl_convert
 
     return str(vl_convert.vegalite_to_svg(specification(curves, "page", width=width)))
@@ -33,7 +33,7 @@ def specification(curves: Sequence[ShiftCurve], look: str, *, width: int) -> dic
     import altair as alt
 
     theme = charts.theme(look)
-    colours = theme["config"]["range"]["category"]
+    colors = theme["config"]["range"]["category"]
     names = [curve.name for curve in curves]
     narrow = width < 560
     panel = width - 60 if narrow else (width - 130) // 2
@@ -50,8 +50,8 @@ def specification(curves: Sequence[ShiftCurve], look: str, *, width: int) -> dic
         symbolStrokeWidth=3,
         symbolSize=260,
     )
-    colour = alt.Color("file:N", legend=legend).scale(
-        domain=names, range=[colours[place % len(colours)] for place in range(len(names))]
+    color = alt.Color("file:N", legend=legend).scale(
+        domain=names, range=[colors[place % len(colors)] for place in range(len(names))]
     )
     dash = alt.StrokeDash("file:N", legend=None).scale(
         domain=names, range=[DASHES[place % len(DASHES)] for place in range(len(names))]
@@ -62,7 +62,7 @@ def specification(curves: Sequence[ShiftCurve], look: str, *, width: int) -> dic
     panels = []
     for what, title in (("accuracy", "correct"), ("agreement", "same answer as unmoved")):
         y = alt.Y(f"{what}:Q", title=title).axis(format=".0%", tickCount=6).scale(domain=[0, 1])
-        base = alt.Chart(alt.NamedData("rows")).encode(x=x, color=colour)
+        base = alt.Chart(alt.NamedData("rows")).encode(x=x, color=color)
         band = base.mark_area(opacity=0.1, interpolate="linear").encode(
             y=alt.Y(f"{what}_low:Q", title=title), y2=f"{what}_high:Q"
         )

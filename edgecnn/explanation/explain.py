@@ -13,7 +13,7 @@ from edgecnn.data.base import Dataset
 from edgecnn.data.seen import seen_in_training
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.explanation import network
-from edgecnn.explanation.colour import Contribution, contributions
+from edgecnn.explanation.color import Contribution, contributions
 from edgecnn.explanation.feature_maps import FeatureMaps, feature_maps
 from edgecnn.explanation.grad_cam import ClassMap, candidates, class_maps
 from edgecnn.explanation.occlusion import Occlusion, occlude
@@ -55,7 +55,7 @@ class Explanation:
     fields: tuple[EffectiveField, ...]
     theory: Mapping[str, ReceptiveField]
     """Layer → theoretical receptive field; empty where it is not known."""
-    colours: tuple[Contribution, ...]
+    colors: tuple[Contribution, ...]
     curves: tuple[ShiftCurve, ...]
     data_name: str = ""
     invalid: tuple[str, ...] = ()
@@ -114,8 +114,8 @@ def explain(
     maps, covered = _evidence(subject, tensor, wanted, layers, layer)
     progress("explain", 2, 4, "what its layers see")
     features, fields = _layers(subject, tensor, chosen, dataset)
-    progress("explain", 3, 4, "colours")
-    colours = contributions(subject.scores, tensor, wanted[0], subject.model)
+    progress("explain", 3, 4, "colors")
+    colors = contributions(subject.scores, tensor, wanted[0], subject.model)
     progress("explain", 4, 4, "done")
     return Explanation(
         subject=subject,
@@ -131,7 +131,7 @@ def explain(
         features=tuple(features),
         fields=tuple(fields),
         theory=_theory(subject),
-        colours=tuple(colours),
+        colors=tuple(colors),
         curves=_curves([subject, *others], dataset, shifts, samples, progress),
         data_name=dataset.name if dataset else "",
         invalid=_invalid([subject, *others], dataset),

@@ -1,4 +1,4 @@
-"""Arrays into pictures: PNG bytes, colours for heat, enlarging. numpy and zlib only."""
+"""Arrays into pictures: PNG bytes, colors for heat, enlarging. numpy and zlib only."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _HEAT = np.asarray(
     ],
     np.float32,
 )  # fmt: skip
-"""Nine points of the colour map "inferno" (S. van der Walt, N. Smith, matplotlib, 2015): its
-lightness rises evenly, so that it reads the same in grey and for those who see few colours.
+"""Nine points of the color map "inferno" (S. van der Walt, N. Smith, matplotlib, 2015): its
+lightness rises evenly, so that it reads the same in gray and for those who see few colors.
 """
 
 
@@ -46,7 +46,7 @@ def data_uri(picture: Picture) -> str:
     return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
 
 
-def heat_colours(values: FloatArray) -> Picture:
+def heat_colors(values: FloatArray) -> Picture:
     """0…1 (height, width) → black, purple, orange, pale yellow (height, width, 3)."""
     places = np.clip(values, 0, 1) * (len(_HEAT) - 1)
     channels = [np.interp(places, np.arange(len(_HEAT)), _HEAT[:, axis]) for axis in range(3)]
@@ -83,12 +83,12 @@ def stretched(values: FloatArray, height: int, width: int) -> FloatArray:
 
 
 def glowing(picture: Picture, heat: FloatArray) -> Picture:
-    """`picture` darkened to grey, with `heat` (0…1, any size) glowing over it."""
+    """`picture` darkened to gray, with `heat` (0…1, any size) glowing over it."""
     height, width = picture.shape[:2]
     strength = np.clip(stretched(heat, height, width), 0, 1)
-    grey = picture.astype(np.float32).mean(axis=2, keepdims=True) * 0.55
+    gray = picture.astype(np.float32).mean(axis=2, keepdims=True) * 0.55
     weight = np.sqrt(strength)[:, :, None] * 0.85
-    mixed = grey * (1 - weight) + heat_colours(strength).astype(np.float32) * weight
+    mixed = gray * (1 - weight) + heat_colors(strength).astype(np.float32) * weight
     return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
 
 
@@ -110,7 +110,7 @@ def framed(picture: Picture, box: tuple[float, float, float, float]) -> Picture:
 def filter_tiles(kernel: FloatArray) -> list[Picture]:
     """Each filter of (height, width, 1 or 3, filters) as a picture, strongest first.
 
-    Zero is mid grey and all filters share one scale, so that weak ones look weak.
+    Zero is mid gray and all filters share one scale, so that weak ones look weak.
     """
     reach = float(np.quantile(np.abs(kernel), 0.998)) or 1.0
     order = np.argsort(-np.square(kernel).sum(axis=(0, 1, 2)), kind="stable")
@@ -120,7 +120,7 @@ def filter_tiles(kernel: FloatArray) -> list[Picture]:
 
 
 def one_channel(picture: Picture, channel: int) -> Picture:
-    """A picture with a single colour channel lit."""
+    """A picture with a single color channel lit."""
     alone = np.zeros_like(picture)
     alone[:, :, channel] = picture[:, :, channel]
     return alone

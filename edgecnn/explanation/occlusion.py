@@ -19,7 +19,7 @@ PATCH = 1 / 5
 
 @dataclass(frozen=True)
 class Occlusion:
-    """`drop` (rows, columns): the probability lost with a patch centred there.
+    """`drop` (rows, columns): the probability lost with a patch centered there.
 
     `patch` is (height, width) in pixels of the network's input.
     """
@@ -32,7 +32,7 @@ class Occlusion:
 def occlude(
     scores: Callable[[FloatArray], FloatArray], tensor: FloatArray, index: int
 ) -> Occlusion:
-    """Cover one input (height, width, channels) with a patch of its mean colour, place by place.
+    """Cover one input (height, width, channels) with a patch of its mean color, place by place.
 
     The patch is a fifth of the picture's sides; there are at most 12×12 places.
     """

@@ -29,7 +29,7 @@ def render(found: Explanation) -> bytes:
 
     sheet = _Sheet()
     sheet.text(title(found), 30, bold=True)
-    sheet.text(subtitle(found), 15, colour=MUTED)
+    sheet.text(subtitle(found), 15, color=MUTED)
     for section in sections(found):
         if section.name != "layers":  # a list of hundreds is for the page
             _draw(sheet, section, found)
@@ -43,18 +43,18 @@ class _Sheet:
         self.y = 30.0
         self._parts: list[str] = []
 
-    def text(self, words: str, size: float, *, bold: bool = False, colour: str = INK) -> None:
+    def text(self, words: str, size: float, *, bold: bool = False, color: str = INK) -> None:
         """Words over the whole width, broken where they have to be."""
         for line in textwrap.wrap(words, int(INSIDE / (size * 0.5))):
             self.y += size * 1.35
-            self.place(line, MARGIN, self.y, size, bold=bold, colour=colour)
+            self.place(line, MARGIN, self.y, size, bold=bold, color=color)
 
     def place(
-        self, words: str, x: float, y: float, size: float, *, bold: bool = False, colour: str = INK
+        self, words: str, x: float, y: float, size: float, *, bold: bool = False, color: str = INK
     ) -> None:
         weight = ' font-weight="bold"' if bold else ""
         self._parts.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}"{weight}>'
+            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{color}"{weight}>'
             f"{escape(words)}</text>"
         )
 
@@ -65,10 +65,10 @@ class _Sheet:
         )
 
     def line(
-        self, x: float, y: float, width: float, *, colour: str = LINE, thick: float = 1
+        self, x: float, y: float, width: float, *, color: str = LINE, thick: float = 1
     ) -> None:
         self._parts.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{thick}" fill="{colour}"/>'
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{thick}" fill="{color}"/>'
         )
 
     def svg(self) -> str:
@@ -89,7 +89,7 @@ def _draw(sheet: _Sheet, section: Section, found: Explanation) -> None:
     sheet.text(section.title, 21, bold=True)
     sheet.text(section.caption, 15)
     for note in section.notes:
-        sheet.text(f"Note: {note}", 13, colour=MUTED)
+        sheet.text(f"Note: {note}", 13, color=MUTED)
     for row in section.rows:
         _strip(sheet, row)
     if section.chart:
@@ -101,7 +101,7 @@ def _draw(sheet: _Sheet, section: Section, found: Explanation) -> None:
     if section.table is not None:
         _table(sheet, section.table)
     sheet.y += 4
-    sheet.text(section.how, 12.5, colour=MUTED)
+    sheet.text(section.how, 12.5, color=MUTED)
 
 
 def _strip(sheet: _Sheet, row: TileRow) -> None:
@@ -128,11 +128,11 @@ def _tile(sheet: _Sheet, tile: Tile, x: float, side: float) -> float:
     if tile.bar is not None:
         height += 8
         sheet.line(x, sheet.y + height, side, thick=5)
-        sheet.line(x, sheet.y + height, side * min(1.0, tile.bar), colour=ACCENT, thick=5)
+        sheet.line(x, sheet.y + height, side * min(1.0, tile.bar), color=ACCENT, thick=5)
         height += 4
     for line in textwrap.wrap(tile.note, max(8, int(side / 6))):
         height += 15
-        sheet.place(line, x, sheet.y + height, 12, colour=MUTED)
+        sheet.place(line, x, sheet.y + height, 12, color=MUTED)
     return height
 
 
@@ -143,7 +143,7 @@ def _cut(words: str, width: float, size: float) -> str:
 
 def _table(sheet: _Sheet, table: NumberTable) -> None:
     sheet.y += 8
-    sheet.text(table.title, 13, colour=MUTED)
+    sheet.text(table.title, 13, color=MUTED)
     first = 300
     step = min(220, (INSIDE - first) / max(1, len(table.heads) - 1))
     for place, cells in enumerate((table.heads, *table.rows)):
@@ -151,5 +151,5 @@ def _table(sheet: _Sheet, table: NumberTable) -> None:
         for column, cell in enumerate(cells):
             x = MARGIN + (first + (column - 1) * step if column else 0)
             width = step if column else first
-            sheet.place(_cut(cell, width, 13), x, sheet.y, 13, colour=INK if place else MUTED)
+            sheet.place(_cut(cell, width, 13), x, sheet.y, 13, color=INK if place else MUTED)
     sheet.y += 6

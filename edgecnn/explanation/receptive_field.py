@@ -1,7 +1,7 @@
-"""The effective receptive field: which pixels really move a layer's centre unit, and how much.
+"""The effective receptive field: which pixels really move a layer's center unit, and how much.
 
 W. Luo, Y. Li, R. Urtasun, R. Zemel, "Understanding the Effective Receptive Field in Deep
-Convolutional Neural Networks", NeurIPS 2016: the gradient of the centre unit with respect to the
+Convolutional Neural Networks", NeurIPS 2016: the gradient of the center unit with respect to the
 input, averaged over inputs. The theoretical field, what could move it, is in
 `edgecnn.models.receptive_field`.
 """
@@ -29,15 +29,15 @@ MOST_VALUES = 1 << 19
 
 @dataclass(frozen=True)
 class EffectiveField:
-    """`weight` (height, width) sums to 1: each pixel's share of the centre unit's gradient.
+    """`weight` (height, width) sums to 1: each pixel's share of the center unit's gradient.
 
-    `centre` is the unit (row, column) in the layer's map, `samples` how many inputs it is
+    `center` is the unit (row, column) in the layer's map, `samples` how many inputs it is
     averaged over.
     """
 
     layer: Layer
     weight: FloatArray
-    centre: tuple[int, int]
+    center: tuple[int, int]
     samples: int
 
     @property
@@ -55,10 +55,10 @@ def effective_fields(
     model: keras.Model, tensors: FloatArray, layers: Sequence[Layer]
 ) -> list[EffectiveField]:
     """For each layer, the mean over `tensors` (n, height, width, channels) of the absolute
-    gradient of its centre unit (summed over channels), summed over the input's channels.
+    gradient of its center unit (summed over channels), summed over the input's channels.
     """
 
-    def centres(recording: Recording) -> list[Any]:
+    def centers(recording: Recording) -> list[Any]:
         return [
             maps[:, layer.rows // 2, layer.columns // 2, :]
             for layer, maps in zip(layers, recording.maps, strict=True)
@@ -66,16 +66,16 @@ def effective_fields(
 
     if not layers:
         return []
-    recording, wanted = record(model, tensors, layers, centres)
+    recording, wanted = record(model, tensors, layers, centers)
     found = []
     for layer, target in zip(layers, wanted, strict=True):
         gradient = recording.gradient(target, recording.tensors)
         if gradient is None or not gradient.any():
             continue
         weight = np.abs(gradient).sum(axis=3).mean(axis=0)
-        centre = (layer.rows // 2, layer.columns // 2)
+        center = (layer.rows // 2, layer.columns // 2)
         share = np.asarray(weight / weight.sum(), np.float32)
-        found.append(EffectiveField(layer, share, centre, len(tensors)))
+        found.append(EffectiveField(layer, share, center, len(tensors)))
     return found
 
 

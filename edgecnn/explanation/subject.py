@@ -65,10 +65,10 @@ class Subject:
         """What the network got (height, width, channels), back as a picture (h, w, 3)."""
         wants = self.preprocessing
         values = tensor * np.asarray(wants.std, np.float32) + np.asarray(wants.mean, np.float32)
-        grey_levels = np.clip(np.rint(values / np.float32(wants.scale)), 0, 255).astype(np.uint8)
+        gray_levels = np.clip(np.rint(values / np.float32(wants.scale)), 0, 255).astype(np.uint8)
         if wants.order == "bgr":
-            grey_levels = grey_levels[:, :, ::-1]
-        return np.repeat(grey_levels, 3, axis=2) if grey_levels.shape[2] == 1 else grey_levels
+            gray_levels = gray_levels[:, :, ::-1]
+        return np.repeat(gray_levels, 3, axis=2) if gray_levels.shape[2] == 1 else gray_levels
 
     def _outputs(self, tensors: FloatArray) -> Iterable[list[Array]]:
         if self.model is not None:
@@ -92,7 +92,7 @@ class Subject:
 def as_probabilities(scores: Array) -> FloatArray:
     """Class scores (n, classes): softmax where they are logits, as they are where they sum to 1.
 
-    Quantised probabilities sum to 1 within a few steps of their scale. A single score is its own.
+    Quantized probabilities sum to 1 within a few steps of their scale. A single score is its own.
     """
     values = np.asarray(scores, np.float32)
     sums = values.sum(axis=1)

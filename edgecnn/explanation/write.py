@@ -68,7 +68,7 @@ def numbers(found: Explanation) -> dict[str, Any]:
         ],
         "colours": [
             {"channel": one.channel, "drop": one.drop, "gradient_share": one.share}
-            for one in found.colours
+            for one in found.colors
         ],
         "shift": {"data": found.data_name, "points": chart.rows(found.curves)},
         "layers": [asdict(layer) for layer in found.subject.layers],

@@ -25,7 +25,7 @@ def scaled(channels: int, width: float) -> int:
 def conv_norm(
     x: Any, filters: int, kernel: int, name: str, *, stride: int = 1, relu: bool = True
 ) -> Any:
-    """Convolution without bias → batch normalisation → ReLU, padded so that only strides shrink.
+    """Convolution without bias → batch normalization → ReLU, padded so that only strides shrink.
 
     The layers are `name`_conv, `name`_norm and `name`_relu. Weights start as in K. He et al.,
     "Delving deep into rectifiers", 2015.

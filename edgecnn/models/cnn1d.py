@@ -49,7 +49,7 @@ def build(
 ) -> keras.Model:
     """Filter bank 80 of 256, stride 8 → max of 10 → Conv1D 128, 128, 192, 192 of 5 → softmax.
 
-    Every convolution is batch normalised, followed by a ReLU and by dropout of whole channels
+    Every convolution is batch normalized, followed by a ReLU and by dropout of whole channels
     (J. Tompson et al. 2015; of whole bands after the filter bank); then global average pooling
     and dropout 0.4. 465,930 parameters and 35.2 M multiplications at 8000×1 and 10 classes.
 
@@ -112,7 +112,7 @@ def filter_bank(channels: int) -> npt.NDArray[np.float32]:
     """Kernel (256, channels, 80): for each band a cosine and a sine under a bell, of norm 1.
 
     Middles between 0.0075 and 0.475 of the sampling rate (60 Hz to 3.8 kHz at 8 kHz), spaced as
-    mel spaces them at 8 kHz; a band is as wide as half the way between its neighbours.
+    mel spaces them at 8 kHz; a band is as wide as half the way between its neighbors.
     """
     lowest, highest = (_mel(rate * 8000) for rate in (0.0075, 0.475))
     edges = 700 * (10 ** (np.linspace(lowest, highest, BANDS + 2) / 2595) - 1) / 8000

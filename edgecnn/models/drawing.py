@@ -1,6 +1,6 @@
 """A network drawn: boxes in the order of the data, branches side by side, shortcuts around them.
 
-What belongs to a convolution (normalisation, activation, dropout) shares its box. The bar in a
+What belongs to a convolution (normalization, activation, dropout) shares its box. The bar in a
 box is its share of the network's work. SVG is made here; PNG and HTML hold the same drawing.
 """
 
@@ -21,7 +21,7 @@ MARGIN = 32
 HEAD = 104
 INK, MUTED, LINE, PAPER = "#1c2127", "#59636e", "#8a949e", "#ffffff"
 FONT = "Liberation Sans, Arial, Roboto, sans-serif"
-_COLOURS = {
+_COLORS = {
     "convolution": ("#dcebf8", "#0b5fa8"),
     "pooling": ("#def1e2", "#23793a"),
     "dense": ("#fdebd3", "#a85a00"),
@@ -102,7 +102,7 @@ def svg(summary: Summary) -> str:
         f"<title>{escape(summary.name)}</title>",
         f'<rect width="100%" height="100%" fill="{PAPER}"/>',
         _text(MARGIN, MARGIN + 18, summary.name, 24, bold=True),
-        _text(MARGIN, MARGIN + 42, _subtitle(summary), 13, colour=MUTED),
+        _text(MARGIN, MARGIN + 42, _subtitle(summary), 13, color=MUTED),
         _legend(MARGIN, MARGIN + 62),
         f'<g transform="translate({(width - plan.width) / 2:.1f} {MARGIN + HEAD})">',
         *(_edge(points) for points in plan.edges),
@@ -156,21 +156,21 @@ def _subtitle(summary: Summary) -> str:
 
 def _legend(x: float, y: float) -> str:
     parts = []
-    for group, (fill, stroke) in _COLOURS.items():
+    for group, (fill, stroke) in _COLORS.items():
         parts.append(
             f'<rect x="{x}" y="{y}" width="12" height="12" rx="3" fill="{fill}" stroke="{stroke}"/>'
-            + _text(x + 18, y + 10.5, group, 11.5, colour=MUTED)
+            + _text(x + 18, y + 10.5, group, 11.5, color=MUTED)
         )
         x += 38 + 6.4 * len(group)
     parts.append(
         f'<rect x="{x}" y="{y + 4}" width="26" height="4" rx="2" fill="{INK}"/>'
-        + _text(x + 32, y + 10.5, "work, against the layer that does most", 11.5, colour=MUTED)
+        + _text(x + 32, y + 10.5, "work, against the layer that does most", 11.5, color=MUTED)
     )
     return "".join(parts)
 
 
 def _box(box: Box, placed: Placed, most: int) -> str:
-    fill, stroke = _COLOURS[box.group]
+    fill, stroke = _COLORS[box.group]
     x, y = placed.x - BOX_WIDTH / 2, placed.y
     title = f"{box.layer.kind} {box.layer.details}".strip()
     guests = " · ".join(dict.fromkeys(_GUESTS[guest.kind] for guest in box.guests))
@@ -182,9 +182,9 @@ def _box(box: Box, placed: Placed, most: int) -> str:
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" '
         f'fill="{fill}" stroke="{stroke}"/>',
         _text(x + 10, y + 17, title, 12.5, bold=True),
-        _text(x + 10, y + 33, guests or box.layer.name, 11, colour=MUTED),
+        _text(x + 10, y + 33, guests or box.layer.name, 11, color=MUTED),
         _text(x + BOX_WIDTH - 10, y + 17, _times(box.output_shape), 12, anchor="end"),
-        _text(x + BOX_WIDTH - 10, y + 33, told, 11, colour=MUTED, anchor="end"),
+        _text(x + BOX_WIDTH - 10, y + 33, told, 11, color=MUTED, anchor="end"),
     ]
     if work > 0:
         parts.append(
@@ -219,12 +219,12 @@ def _text(
     size: float,
     *,
     bold: bool = False,
-    colour: str = INK,
+    color: str = INK,
     anchor: str = "start",
 ) -> str:
     weight = ' font-weight="bold"' if bold else ""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" '
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{color}" '
         f'text-anchor="{anchor}"{weight}>{escape(words)}</text>'
     )
 

@@ -57,14 +57,14 @@ def build(
     """Stem → nine inception modules → global average → dropout 0.4 → softmax.
 
     6,998,552 parameters at 224×224×3 and 1000 classes, 13,378,280 with both auxiliary heads: the
-    paper's form, with biases and without batch normalisation. (torchvision's 6.6 M are those of
-    a form with batch normalisation and 3×3 where the paper has 5×5.) With `auxiliary_heads` the
+    paper's form, with biases and without batch normalization. (torchvision's 6.6 M are those of
+    a form with batch normalization and 3×3 where the paper has 5×5.) With `auxiliary_heads` the
     model has three outputs, "probabilities" first, then "auxiliary_4a" and "auxiliary_4d", each
     (batch, num_classes); training weighs their losses 0.3 each and leaves them behind.
-    Local response normalisation is left out (no runtime has an integer kernel for it).
+    Local response normalization is left out (no runtime has an integer kernel for it).
 
     Small-input form, for pictures with a side below 64: conv1 is 3×3 of stride 1, for 7×7 of
-    stride 2, and every convolution is batch normalised. A 32×32 picture enters 3a at 8×8 and 5a
+    stride 2, and every convolution is batch normalized. A 32×32 picture enters 3a at 8×8 and 5a
     at 2×2: 6.0 M parameters and 121 M multiplications at 43 classes. The auxiliary heads pool
     what map there is where it is smaller than their 5×5.
 

@@ -47,7 +47,7 @@ def build(
       trainable coefficient, adds a trainable bias (12 and 32 parameters) and squashes.
     - The squashing function is tanh(x), not 1.7159 tanh(2x / 3).
     - The output is a trained dense layer with softmax (850 parameters); the paper's are
-      Euclidean RBF units whose centres are fixed drawings of the characters.
+      Euclidean RBF units whose centers are fixed drawings of the characters.
 
     C5 is a convolution as in the paper, so larger pictures give it larger maps.
     `width` multiplies the channels, `kernel` is the side of all windows, `pooling` "average" or

@@ -37,7 +37,7 @@ def build(
     """Conv 16@32×32 → block 16@32×32 → block 32@16×16 → block 64@8×8 → average → softmax.
 
     78,666 parameters (78,186 of them trained) and 12.5 M multiplications at 32×32×3 and 10
-    classes, as in the reference: convolutions keep their bias in front of batch normalisation,
+    classes, as in the reference: convolutions keep their bias in front of batch normalization,
     and the 1×1 shortcuts have none after them. One difference: the reference's L2 penalty of
     10⁻⁴ on its kernels is a matter of training, not of the network. `width` multiplies the
     channels, `blocks` is how many each stage has, `kernel` the side of their windows; `dropout`

@@ -49,7 +49,7 @@ class Summary:
     trained_parameters: int
     peak_activation_elements: int
     """Most numbers that must lie in memory at once between layers, for one sample: layers one
-    after another in this order; normalisation, activations, dropout and views work in place."""
+    after another in this order; normalization, activations, dropout and views work in place."""
 
     @property
     def macs(self) -> int | None:

@@ -34,7 +34,7 @@ def build(
 
     Dropout 0.2, 0.3 and 0.4 after the first convolution, the pooling and the dense layer, leaky
     ReLU of slope 0.1: as in the paper, whose 921,736 parameters at 32³ and 40 classes it has
-    besides 512 of batch normalisation. Two differences: each convolution is batch normalised
+    besides 512 of batch normalization. Two differences: each convolution is batch normalized
     (and needs no bias of its own), which lets it learn in minutes on a processor; and the dense
     layer has a ReLU. `width` multiplies the channels, `hidden` is the dense layer's size;
     `dropout` is the last one, and the others keep their ratio to it.

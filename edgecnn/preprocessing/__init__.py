@@ -14,7 +14,7 @@ from typing import Any
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.base import FloatArray, Preprocessing, Tensor
 from edgecnn.preprocessing.fed import Fed, fed_with, in_layout
-from edgecnn.preprocessing.image import GREY_WEIGHTS, Fit, ImagePreprocessing
+from edgecnn.preprocessing.image import GRAY_WEIGHTS, Fit, ImagePreprocessing
 from edgecnn.preprocessing.letterbox import LETTERBOX_FILL, LetterboxPreprocessing
 from edgecnn.preprocessing.placement import Placement
 from edgecnn.preprocessing.presets import (
@@ -33,7 +33,7 @@ from edgecnn.preprocessing.volume import VolumePreprocessing
 from edgecnn.records import FieldError, read_record, shown
 
 __all__ = [
-    "GREY_WEIGHTS",
+    "GRAY_WEIGHTS",
     "LETTERBOX_FILL",
     "PRESETS",
     "Fed",

@@ -64,7 +64,7 @@ def check_statistics(mean: Sequence[float], std: Sequence[float], channels: int)
         raise InputError("std must not contain 0, received: " + repr(tuple(std)))
 
 
-def standardise(
+def standardize(
     values: FloatArray, scale: float, mean: Sequence[float], std: Sequence[float]
 ) -> FloatArray:
     """(values × scale − mean) / std, channels last."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
-from edgecnn.preprocessing.base import FloatArray, Preprocessing, check_statistics, standardise
+from edgecnn.preprocessing.base import FloatArray, Preprocessing, check_statistics, standardize
 from edgecnn.preprocessing.placement import Placement
 from edgecnn.preprocessing.resample import resize
 
@@ -20,22 +20,22 @@ Order = Literal["rgb", "bgr"]
 LEAST_CROP = 0.1
 LEAST_CONTRAST = 0.02
 """Deviation, as a share of the range, below which a picture's noise is not blown up further."""
-GREY_WEIGHTS = (0.299, 0.587, 0.114)
-"""Of red, green and blue in a grey picture (ITU-R BT.601)."""
+GRAY_WEIGHTS = (0.299, 0.587, 0.114)
+"""Of red, green and blue in a gray picture (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
 class ImagePreprocessing(Preprocessing):
     """uint8 pictures (height, width, channels) → float32 (height, width, channels).
 
-    A picture is brought to `channels` (grey by ITU-R BT.601 weights), fitted to
-    `height` × `width`, multiplied by `scale` and then normalised as (x − mean) / std.
+    A picture is brought to `channels` (gray by ITU-R BT.601 weights), fitted to
+    `height` × `width`, multiplied by `scale` and then normalized as (x − mean) / std.
     `contrast="picture"` first brings each picture to a mean of 0 and a deviation of 1, over all
-    of its pixels and channels: what is dark or hazy then looks like what is not, and colours
-    stay (P. Sermanet, Y. LeCun 2011 normalise the contrast of traffic signs, too).
+    of its pixels and channels: what is dark or hazy then looks like what is not, and colors
+    stay (P. Sermanet, Y. LeCun 2011 normalize the contrast of traffic signs, too).
     `order="bgr"` swaps red and blue first, as Caffe's networks have it; `mean` and `std` are then
     in that order.
-    `fit="stretch"` resizes; `fit="pad"` centres a picture that is not larger than the tensor
+    `fit="stretch"` resizes; `fit="pad"` centers a picture that is not larger than the tensor
     on black, as LeCun 1998 places 28×28 digits in a 32×32 field (larger ones are resized).
     `fit="crop"` resizes with the aspect kept until the tensor is the share `crop` of the shorter
     side, and cuts out the center: torchvision's Resize(256) and CenterCrop(224) are 0.875.
@@ -80,12 +80,12 @@ class ImagePreprocessing(Preprocessing):
 
     def __call__(self, sample: npt.NDArray[np.uint8]) -> FloatArray:
         """One uint8 picture (h, w) or (h, w, 1|3|4) → float32 (height, width, channels)."""
-        return standardise(self._fitted(sample), self.scale, self.mean, self.std)
+        return standardize(self._fitted(sample), self.scale, self.mean, self.std)
 
     def batch(self, samples: Iterable[npt.NDArray[np.uint8]]) -> FloatArray:
         """Pictures, one at a time in memory → (batch, height, width, channels)."""
         fitted = np.stack([self._fitted(sample) for sample in samples])
-        return standardise(fitted, self.scale, self.mean, self.std)
+        return standardize(fitted, self.scale, self.mean, self.std)
 
     def _fitted(self, sample: npt.NDArray[np.uint8]) -> FloatArray:
         pixels = _to_channels(np.asarray(sample), self.channels)
@@ -148,6 +148,6 @@ def _to_channels(picture: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[A
     if picture.shape[2] == channels:
         return picture
     if channels == 1:
-        grey = picture.astype(np.float32) @ np.asarray(GREY_WEIGHTS, np.float32)
-        return grey[:, :, None]
+        gray = picture.astype(np.float32) @ np.asarray(GRAY_WEIGHTS, np.float32)
+        return gray[:, :, None]
     return np.repeat(picture, 3, axis=2)

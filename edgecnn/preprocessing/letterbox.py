@@ -14,14 +14,14 @@ from edgecnn.preprocessing.placement import Placement
 from edgecnn.preprocessing.resample import resize
 
 LETTERBOX_FILL = 114
-"""Mid grey around a letterboxed picture, as detectors have it since YOLOv5."""
+"""Mid gray around a letterboxed picture, as detectors have it since YOLOv5."""
 
 Align = Literal["center", "top_left"]
 
 
 @dataclass(frozen=True)
 class LetterboxPreprocessing(ImagePreprocessing):
-    """A picture scaled to fit with its aspect kept, on grey: what detectors take.
+    """A picture scaled to fit with its aspect kept, on gray: what detectors take.
 
     It lies in the center of the tensor, or in its left top corner (YOLOX). `place` says where
     the picture went, so that boxes find the way back.

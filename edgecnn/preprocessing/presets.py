@@ -10,7 +10,7 @@ from typing import Any, cast
 from edgecnn.errors import InputError
 from edgecnn.files import read_json_file
 from edgecnn.preprocessing.base import Preprocessing
-from edgecnn.preprocessing.image import GREY_WEIGHTS, ImagePreprocessing
+from edgecnn.preprocessing.image import GRAY_WEIGHTS, ImagePreprocessing
 from edgecnn.preprocessing.signal import SignalPreprocessing
 from edgecnn.preprocessing.volume import VolumePreprocessing
 
@@ -50,7 +50,7 @@ def with_preset(base: Preprocessing, name: str) -> Preprocessing:
         values = {**_PLAIN, "contrast": "as_is", **PRESETS[name]}
         if base.channels == 1:
             order = values.get("order", "rgb")
-            values |= {key: _grey(values[key], order) for key in ("mean", "std")}
+            values |= {key: _gray(values[key], order) for key in ("mean", "std")}
             values["order"] = "rgb"
         return replace(base, **values)
     if name == "raw" and isinstance(base, SignalPreprocessing):
@@ -115,10 +115,10 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
-def _grey(values: tuple[float, ...], order: str) -> tuple[float, ...]:
+def _gray(values: tuple[float, ...], order: str) -> tuple[float, ...]:
     """Statistics of colors, of the gray that they make."""
-    if len(values) != len(GREY_WEIGHTS):
+    if len(values) != len(GRAY_WEIGHTS):
         return values
-    weights = GREY_WEIGHTS[::-1] if order == "bgr" else GREY_WEIGHTS
+    weights = GRAY_WEIGHTS[::-1] if order == "bgr" else GRAY_WEIGHTS
     weighted = zip(weights, values, strict=True)
     return (round(sum(weight * value for weight, value in weighted), 4),)

@@ -15,7 +15,7 @@ Taps = npt.NDArray[np.intp]
 def resize(pixels: FloatArray, height: int, width: int) -> FloatArray:
     """Resample (h, w, c) to (height, width, c) with a triangle filter.
 
-    Enlarging is bilinear with half-pixel centres; when shrinking, the filter widens by the
+    Enlarging is bilinear with half-pixel centers; when shrinking, the filter widens by the
     ratio so that no pixel is skipped (Pillow's BILINEAR does the same).
     """
     return resample(resample(pixels, 0, height), 1, width)
@@ -49,10 +49,10 @@ def _filter(source: int, target: int) -> tuple[Taps, FloatArray]:
     """
     ratio = source / target
     support = max(ratio, 1.0)
-    centres = (np.arange(target) + 0.5) * ratio
-    first = np.ceil(centres - support - 0.5).astype(np.intp)
+    centers = (np.arange(target) + 0.5) * ratio
+    first = np.ceil(centers - support - 0.5).astype(np.intp)
     places = first[None, :] + np.arange(int(2 * support) + 1)[:, None]
-    distance = np.abs(places + 0.5 - centres[None, :]) / support
+    distance = np.abs(places + 0.5 - centers[None, :]) / support
     weights = np.clip(1.0 - distance, 0.0, None)
     weights[(places < 0) | (places >= source)] = 0.0
     weights /= weights.sum(axis=0)

@@ -13,7 +13,7 @@ from edgecnn.preprocessing.base import (
     Preprocessing,
     check_sizes,
     check_statistics,
-    standardise,
+    standardize,
 )
 
 Level = Literal["as_is", "rms"]
@@ -26,7 +26,7 @@ class SignalPreprocessing(Preprocessing):
     Several channels are averaged where one is wanted. Values become (x × scale − mean) / std;
     with `level="rms"` each recording is then divided by its own root mean square, so that a
     quiet speaker counts as much as a loud one (silence stays silence). What is longer than
-    `length` keeps its middle, what is shorter is centred among zeros.
+    `length` keeps its middle, what is shorter is centered among zeros.
     """
 
     length: int
@@ -52,7 +52,7 @@ class SignalPreprocessing(Preprocessing):
 
     def __call__(self, sample: Any) -> FloatArray:
         """One recording (n,) or (n, channels), int16 or float → float32 (length, channels)."""
-        values = standardise(self._to_channels(np.asarray(sample)), self.scale, self.mean, self.std)
+        values = standardize(self._to_channels(np.asarray(sample)), self.scale, self.mean, self.std)
         if self.level == "rms":
             rms = float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
             values = values / np.float32(rms or 1.0)

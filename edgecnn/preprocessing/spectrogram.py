@@ -21,10 +21,10 @@ class SpectrogramPreprocessing(Preprocessing):
     spectrum, whose sums under `bands` triangles between `lowest` hertz and half the `rate`, evenly
     on the mel scale (S. Davis and P. Mermelstein 1980), become logarithms: 1 is the recording's
     loudest, 0 is `floor_db` below it or softer, so that how loud a recording is does not matter.
-    More frames than `frames` are cut to the loudest stretch, fewer are centred in silence (0).
+    More frames than `frames` are cut to the loudest stretch, fewer are centered in silence (0).
 
     A band's mean over the recording stays: a single word is too short for that mean to be the
-    microphone's colour rather than the word's.
+    microphone's color rather than the word's.
     """
 
     frames: int
@@ -97,7 +97,7 @@ class SpectrogramPreprocessing(Preprocessing):
 def mel_triangles(bands: int, rate: int, size: int, lowest: float) -> npt.NDArray[np.float64]:
     """Weights (size // 2 + 1, bands) of an FFT's powers in each band.
 
-    Neighbouring triangles meet in each other's middle; one too narrow for the FFT's steps takes
+    Neighboring triangles meet in each other's middle; one too narrow for the FFT's steps takes
     the nearest frequency's power.
     """
     edges = _hertz(np.linspace(_mel(lowest), _mel(rate / 2), bands + 2))

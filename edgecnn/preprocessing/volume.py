@@ -13,7 +13,7 @@ from edgecnn.preprocessing.base import (
     Preprocessing,
     check_sizes,
     check_statistics,
-    standardise,
+    standardize,
 )
 from edgecnn.preprocessing.resample import resample
 
@@ -22,7 +22,7 @@ from edgecnn.preprocessing.resample import resample
 class VolumePreprocessing(Preprocessing):
     """Voxels (d, h, w) or (d, h, w, channels) → float32 (depth, height, width, channels).
 
-    A grid that is nowhere larger than the tensor is centred in it among zeros, as Maturana 2015
+    A grid that is nowhere larger than the tensor is centered in it among zeros, as Maturana 2015
     places objects of 24 to 30 voxels in a field of 32; a larger one is resampled to its size.
     Then values become (x × scale − mean) / std.
     """
@@ -63,7 +63,7 @@ class VolumePreprocessing(Preprocessing):
                 f"a volume is (depth, height, width) or (depth, height, width, {self.channels}), "
                 f"received: {np.shape(sample)}"
             )
-        return standardise(self._fit(voxels.astype(np.float32)), self.scale, self.mean, self.std)
+        return standardize(self._fit(voxels.astype(np.float32)), self.scale, self.mean, self.std)
 
     def _fit(self, voxels: FloatArray) -> FloatArray:
         spare = [target - size for target, size in zip(self.shape, voxels.shape, strict=True)]

@@ -1,6 +1,6 @@
-"""What the pictures share: scales, marks, colours, shapes.
+"""What the pictures share: scales, marks, colors, shapes.
 
-Colour is the runtime and shape the recipe everywhere; both and the colours of text come from
+Color is the runtime and shape the recipe everywhere; both and the colors of text come from
 the theme (`charts.theme`).
 """
 
@@ -34,7 +34,7 @@ FAINT = "datum.allowed ? 0.9 : 0.28"
 
 @dataclass(frozen=True)
 class Domains:
-    """The runtimes, recipes and machines of a report: fixed, so that filters move no colour."""
+    """The runtimes, recipes and machines of a report: fixed, so that filters move no color."""
 
     runtimes: tuple[str, ...]
     recipes: tuple[str, ...]
@@ -52,8 +52,8 @@ def rows() -> Any:
 def layer(*layers: Any, height: Any) -> Any:
     import altair as alt
 
-    colours = ("ink", "muted", "soft", "accent", "card")
-    params = [alt.param(name=name, value="#777777") for name in colours]
+    colors = ("ink", "muted", "soft", "accent", "card")
+    params = [alt.param(name=name, value="#777777") for name in colors]
     params.append(alt.param(name="narrow", value=False))
     params.append(alt.param(name="pair", value=["#777777", "#bbbbbb"]))
     return alt.layer(*layers).properties(width="container", height=height).add_params(*params)

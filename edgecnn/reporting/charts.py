@@ -1,4 +1,4 @@
-"""Which pictures a report has, what they say, the data they are drawn from, their colours."""
+"""Which pictures a report has, what they say, the data they are drawn from, their colors."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def named(name: str) -> Picture:
 
 
 def domains(rows: Sequence[Row], *, legends: bool = False) -> Domains:
-    """What colours and shapes stand for in a report of these rows."""
+    """What colors and shapes stand for in a report of these rows."""
     return Domains(
         runtimes=primitives.ordered([row.runtime for row in rows if row.runtime], RUNTIMES),
         recipes=primitives.ordered([row.recipe for row in rows if row.recipe], primitives.RECIPES),
@@ -266,9 +266,9 @@ def theme(kind: str) -> dict[str, Any]:
     text = {"labelFont": font, "titleFont": font, "labelColor": muted, "titleColor": muted}
     sizes = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
     lines = {"gridColor": grid, "domainColor": soft, "tickColor": soft}
-    colours = {"ink": ink, "muted": muted, "soft": soft, "accent": accent, "card": card}
+    colors = {"ink": ink, "muted": muted, "soft": soft, "accent": accent, "card": card}
     return {
-        "signals": {**colours, "pair": pair},
+        "signals": {**colors, "pair": pair},
         "config": {
             "background": None,
             "axis": {**text, **sizes, **lines, "titlePadding": 10},

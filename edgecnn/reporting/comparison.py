@@ -170,7 +170,7 @@ def terminal(comparison: Comparison) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    colours = {"worse": "red", "better": "green", "undecided": "yellow", "same": "dim"}
+    colors = {"worse": "red", "better": "green", "undecided": "yellow", "same": "dim"}
     style = _STYLES[headline(comparison)]
     parts: list[RenderableType] = []
     for outcome, title in TITLES.items():
@@ -178,7 +178,7 @@ def terminal(comparison: Comparison) -> RenderableType:
         if not changes:
             continue
         lines = [("", [Text(value) for value in _values(change)]) for change in changes[:MOST]]
-        heading = Text(f"{title} ({len(changes)})", style=colours[outcome])
+        heading = Text(f"{title} ({len(changes)})", style=colors[outcome])
         table = Grid(_HEADS, lines, 1, heading)
         parts += [table, Text("")]
     parts += [Text(line, style="dim") for line in _remarks(comparison)]

@@ -42,7 +42,7 @@ def render(results: Sequence[Results], picture: str, kind: str, *, dark: bool = 
 
 
 def standalone(picture: charts.Picture, rows: Sequence[Row], *, dark: bool) -> dict[str, Any]:
-    """A complete Vega-Lite specification with its data, legends and colours."""
+    """A complete Vega-Lite specification with its data, legends and colors."""
     look = charts.theme("dark" if dark else "light")
     chart = picture.build(charts.domains(rows, legends=True))
     spec: dict[str, Any] = chart.properties(width=WIDTH).to_dict()

@@ -76,17 +76,17 @@ def latency_distribution(domains: Domains) -> Any:
     )
     y = primitives.labels("p50")
     title = "Latency (ms, log scale)"
-    colour = primitives.runtime(domains)
+    color = primitives.runtime(domains)
     whole = base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(
-        x=primitives.log("q01", title), x2="q99:Q", y=y, color=colour
+        x=primitives.log("q01", title), x2="q99:Q", y=y, color=color
     )
     half = base.mark_bar(height=9, opacity=0.4, cornerRadius=2).encode(
-        x=primitives.log("q25", title), x2="q75:Q", y=y, color=colour, tooltip="id:N"
+        x=primitives.log("q25", title), x2="q75:Q", y=y, color=color, tooltip="id:N"
     )
     tails = [
         base.transform_filter(f"isValid(datum.{name})")
         .mark_point(shape=shape, size=size, opacity=1, filled=filled, strokeWidth=1.6)
-        .encode(x=primitives.log(name, title), y=y, color=colour, tooltip="id:N")
+        .encode(x=primitives.log(name, title), y=y, color=color, tooltip="id:N")
         for name, shape, size, filled in (
             ("p90", "circle", 34, False),
             ("p99", "diamond", 42, True),

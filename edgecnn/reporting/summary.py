@@ -15,7 +15,7 @@ from edgecnn.reporting.rows import collect
 from edgecnn.results import SCHEMA_VERSION, Results
 
 
-def summarise(results: Sequence[Results], limits: answer.Limits | None = None) -> dict[str, Any]:
+def summarize(results: Sequence[Results], limits: answer.Limits | None = None) -> dict[str, Any]:
     """Plain values, ready for JSON. Units as in `rows.Row`: ms, bytes, shares, joules."""
     limits = limits or answer.Limits()
     rows = collect(distinct(results)[0])
@@ -49,7 +49,7 @@ def summarise(results: Sequence[Results], limits: answer.Limits | None = None) -
 
 def render(results: Sequence[Results], limits: answer.Limits | None = None) -> str:
     """The summary as indented JSON."""
-    return json.dumps(summarise(results, limits), indent=1, ensure_ascii=True) + "\n"
+    return json.dumps(summarize(results, limits), indent=1, ensure_ascii=True) + "\n"
 
 
 def _missing(value: Any) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST_ANSWERS = 12
 REASON_LENGTH = 500
-_COLOURS = {"VALID": "green", "NOISY": "yellow", "unjudged": ""}
+_COLORS = {"VALID": "green", "NOISY": "yellow", "unjudged": ""}
 
 
 def render(
@@ -86,7 +86,7 @@ def _table(rows: Sequence[Row], chosen: set[int], max_rows: int) -> RenderableTy
     lines = []
     for index, row in enumerate(shown):
         texts = [Text(values[index]) for _, values in columns]
-        texts[-1].stylize(_COLOURS.get(row.state, "red"))
+        texts[-1].stylize(_COLORS.get(row.state, "red"))
         style = "bold" if row.id in chosen else "" if row.measured else "dim"
         lines.append((style, texts))
     return Grid([head for head, _ in columns], lines, len(names))

@@ -55,7 +55,7 @@ class OperatorTime:
 
 
 class Session(ABC):
-    """A model loaded in a runtime. Always synchronised: outputs are on the host on return.
+    """A model loaded in a runtime. Always synchronized: outputs are on the host on return.
 
     Some runtimes prove what is `effective` by inferring once more or by loading again: ask for
     it after measuring.
@@ -88,8 +88,8 @@ class Session(ABC):
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Infer once. Inputs are real-valued, channels last (batch, height, width, channels).
 
-        They are brought to the model's layout and dtype (quantised where it wants integers);
-        outputs come back as copies, dequantised to float32. Raises InputError when the
+        They are brought to the model's layout and dtype (quantized where it wants integers);
+        outputs come back as copies, dequantized to float32. Raises InputError when the
         number or the shape of the inputs does not fit.
         """
         tensors = [to_model(array, spec) for array, spec in zip(inputs, self.inputs, strict=True)]

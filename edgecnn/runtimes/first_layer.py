@@ -56,9 +56,9 @@ def from_tflite(path: Path) -> tuple[Floats, int] | None:
     detail = next(one for one in interpreter.get_tensor_details() if one["index"] == weights)
     stored = np.asarray(interpreter.get_tensor(weights))
     kernel = stored.astype(np.float32)
-    quantised = detail["quantization_parameters"]
-    if np.size(quantised["scales"]):
-        kernel = (kernel - quantised["zero_points"].reshape(-1, 1, 1, 1)) * quantised[
+    quantized = detail["quantization_parameters"]
+    if np.size(quantized["scales"]):
+        kernel = (kernel - quantized["zero_points"].reshape(-1, 1, 1, 1)) * quantized[
             "scales"
         ].reshape(-1, 1, 1, 1)
     shape = [one["shape"] for one in interpreter.get_tensor_details()]
@@ -86,7 +86,7 @@ def from_onnx(path: Path) -> tuple[Floats, int] | None:
 
 
 def _onnx_weights(onnx: Any, name: str, stored: Any, made: Any) -> Floats | None:
-    """An initializer, or one that is dequantised or cast on its way."""
+    """An initializer, or one that is dequantized or cast on its way."""
     if name in stored:
         return np.asarray(onnx.numpy_helper.to_array(stored[name]), np.float32)
     node = made.get(name)

@@ -305,7 +305,7 @@ def _precision(
 def _executed(data: str, weight: str) -> str:
     """The arithmetic of a kernel by the dtypes of its data and weights."""
     if data == "float32" and weight in ("int8", "int4", "uint8"):
-        return "dynamic_int8"  # data are quantised on the fly, products are integer
+        return "dynamic_int8"  # data are quantized on the fly, products are integer
     if data == "int16" and weight in ("int8", "int4"):
         return "int16x8"
     return data

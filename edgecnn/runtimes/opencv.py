@@ -36,8 +36,8 @@ _INTEGERS = {"int4", "int8", "uint8", "int16"}
 class OpenCV(Runtime):
     """OpenCV's DNN module.
 
-    OpenCV 5 has two engines. The new one is faster with float models and computes quantised
-    ones in integers; the classic one plays quantised models in float32. The new one is taken
+    OpenCV 5 has two engines. The new one is faster with float models and computes quantized
+    ones in integers; the classic one plays quantized models in float32. The new one is taken
     where it knows every operator, else the classic one, as OpenCV itself does; `provider`
     says which. What both lack, as of 5.0: dynamic int8 (ONNX), and any integer in .tflite.
     """

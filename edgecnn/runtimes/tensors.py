@@ -17,9 +17,9 @@ _CHANNELS_FIRST = {"NCL": (0, 2, 1), "NCHW": (0, 3, 1, 2), "NCDHW": (0, 4, 1, 2,
 
 
 def to_model(array: Array, spec: TensorSpec) -> Array:
-    """Real values, channels last → the model's layout and dtype, quantised where it asks.
+    """Real values, channels last → the model's layout and dtype, quantized where it asks.
 
-    Quantising rounds half to even and saturates, as the reference kernels do. Raises
+    Quantizing rounds half to even and saturates, as the reference kernels do. Raises
     InputError when the shape does not fit (open dimensions take any size).
     """
     axes = _CHANNELS_FIRST.get(spec.layout)

@@ -61,7 +61,7 @@ def _require() -> None:
 def _refuse_wrong_dense(path: Path, interpreter: Any) -> None:
     """Raise UnsupportedError for dense layers that 2.14 answers wrongly without a word.
 
-    Dynamically quantised dense layers with a scale for each channel came later, as operator
+    Dynamically quantized dense layers with a scale for each channel came later, as operator
     version 12. Quantizers that write them under an older number get past the version check,
     and every output is then 0 (a softmax over ten classes answers 0.1 to everything).
     """
@@ -73,7 +73,7 @@ def _refuse_wrong_dense(path: Path, interpreter: Any) -> None:
         scales = weights["quantization_parameters"]["scales"]
         if np.dtype(data["dtype"]) == np.float32 and len(scales) > 1:
             raise UnsupportedError(
-                f"{path.name}: tflite-runtime answers wrongly for dynamically quantised dense "
+                f"{path.name}: tflite-runtime answers wrongly for dynamically quantized dense "
                 "layers with a scale for each channel",
                 hint="quantize statically, or run it on litert:cpu",
             )

@@ -34,7 +34,7 @@ class Imported:
     new: int = 0
     grown: int = 0
     known: int = 0
-    relabelled: int = 0
+    relabeled: int = 0
     left_out: int = 0
     refused: list[tuple[Path, str]] = field(default_factory=list)
 
@@ -43,7 +43,7 @@ class Imported:
         self.new += sum(each.new for each in added)
         self.grown += sum(each.grown for each in added)
         self.known += sum(each.known for each in added)
-        self.relabelled += sum(each.relabelled for each in added)
+        self.relabeled += sum(each.relabeled for each in added)
 
     def __str__(self) -> str:
         parts = [f"{self.new:,} new"]
@@ -55,7 +55,7 @@ class Imported:
             if count:
                 parts.append(f"{count:,} {what}")
         text = f"{self.files:,} file{'s' * (self.files != 1)}: measurements: {', '.join(parts)}"
-        return text + (f"; {self.relabelled:,} with a new label" if self.relabelled else "")
+        return text + (f"; {self.relabeled:,} with a new label" if self.relabeled else "")
 
     def require_anything(self) -> None:
         """Raise InputError when no file could be read."""

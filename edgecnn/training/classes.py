@@ -164,7 +164,7 @@ def _metrics(outputs: npt.NDArray[np.float32], labels: Labels) -> dict[str, floa
 
 
 def _check_data(dataset: Dataset) -> None:
-    """Data that cannot be learnt from, or only in part, are reported before training."""
+    """Data that cannot be learned from, or only in part, are reported before training."""
     classes = len(dataset.labels)
     for name in ("train", "validation", "test"):
         labels = dataset[name].labels

@@ -5,7 +5,7 @@ positive, for each its weight as a negative, and log₂ of the distances to the 
 strides. The heat map is trained with
 the quality focal loss (X. Li et al., "Generalized Focal Loss", 2020): a positive's target is
 how well its own box fits, so that the score orders boxes by their fit. Cells around a sign's
-middle weigh less as negatives, after CenterNet's (1 − gaussian)⁴. Boxes: generalised IoU
+middle weigh less as negatives, after CenterNet's (1 − gaussian)⁴. Boxes: generalized IoU
 (H. Rezatofighi et al., 2019) and a little L1 on the logarithms.
 """
 
@@ -117,7 +117,7 @@ def detection_loss(target: Any, outputs: Any) -> Any:
 
 
 def overlaps(wanted: Any, found: Any) -> tuple[Any, Any]:
-    """Generalised IoU and IoU of boxes that share a point, from log₂ of the four distances."""
+    """Generalized IoU and IoU of boxes that share a point, from log₂ of the four distances."""
     from keras import ops
 
     a, b = ops.power(2.0, wanted), ops.power(2.0, found)

@@ -2,7 +2,7 @@
 
 TensorFlow's MirroredStrategy: each device holds all weights and takes an equal part of every
 batch, gradients are summed. It serves Keras on TensorFlow, batches made ahead included; with
-other backends Keras trains on the first device. Batch normalisation takes its means over a
+other backends Keras trains on the first device. Batch normalization takes its means over a
 device's part, so weights are near those from one device, not the same (tests/integration/training/
 test_devices.py does it with two devices made of one CPU).
 """

@@ -36,7 +36,7 @@ class TrainingRecipe:
     0 at the end, `step` to a tenth after half and to a hundredth after three quarters of the
     epochs. `momentum` (Nesterov's) is SGD's alone. `weight_decay` is decoupled (Loshchilov
     2019), so SGD wants about ten times the value that papers add to the loss; biases and
-    batch normalisation are left out. `gradient_clip` bounds the norm of all gradients
+    batch normalization are left out. `gradient_clip` bounds the norm of all gradients
     together. `class_weights="balanced"` weighs a class by samples / (classes × its samples).
     `augment` is a level of edgecnn.training.augmentation; `mirror` None mirrors pictures of
     data sets where left and right are known not to matter.

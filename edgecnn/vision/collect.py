@@ -1,4 +1,4 @@
-"""Collecting labelled pictures from a source into FOLDER/LABEL/*.png, ready for training.
+"""Collecting labeled pictures from a source into FOLDER/LABEL/*.png, ready for training.
 
 In a window a person decides: one key takes a picture, others choose its label. Without one a
 picture is taken each interval: on the clock for cameras and streams, by its own time for a film,
@@ -48,7 +48,7 @@ _WINDOW_RETURN_S = 10.0
 class CollectSettings:
     """What to collect. `count` pictures at most, of all labels together.
 
-    A picture whose mean absolute difference (0 … 255, of grey thumbnails) to the last one
+    A picture whose mean absolute difference (0 … 255, of gray thumbnails) to the last one
     taken with its label is below `min_difference` is left out.
     """
 
@@ -237,10 +237,10 @@ class LabelFolder:
 
 
 def _thumbnail(image: Picture) -> npt.NDArray[np.int16]:
-    """(24, 32) grey, 0 … 255: each pixel the mean of its part, so that noise averages out."""
+    """(24, 32) gray, 0 … 255: each pixel the mean of its part, so that noise averages out."""
     cv2 = quiet_cv2()
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    small = cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA)
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(gray, _THUMBNAIL, interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.int16)
 
 

@@ -77,7 +77,7 @@ class Detector:
     def __call__(self, image_bgr: npt.NDArray[np.uint8]) -> Detections:
         """Objects in one picture (H, W, 3) uint8 BGR, as cameras and OpenCV have it.
 
-        Grey (H, W) or (H, W, 1) and BGRA (H, W, 4) are taken as well. Boxes are in pixels of
+        Gray (H, W) or (H, W, 1) and BGRA (H, W, 4) are taken as well. Boxes are in pixels of
         that picture and inside it. Raises InputError for anything else, and for outputs of which
         no number is finite.
         """
@@ -91,10 +91,10 @@ class Detector:
         return self.class_names[class_id] if known else f"class {class_id}"
 
     def prepare(self, image_bgr: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], Placement]:
-        """The network's own input, quantised if it wants that, and where the picture lies in it.
+        """The network's own input, quantized if it wants that, and where the picture lies in it.
 
         OpenCV resizes here (`shrink.fit`), several times as fast as `preprocessing`; where a
-        picture needs no resizing the two agree exactly, and otherwise within 2 grey levels
+        picture needs no resizing the two agree exactly, and otherwise within 2 gray levels
         on average over a photograph (held by a test).
         """
         cv2 = require("cv2", "opencv")
@@ -263,7 +263,7 @@ def _opened(
 
 class _Levels:
     """What each of the 256 levels of a pixel becomes in the input tensor, preprocessing and
-    quantising in one look-up instead of five passes over floats.
+    quantizing in one look-up instead of five passes over floats.
 
     An int8 network trained on pixels of 0 to 1 takes pixel − 128, which is the pixel with its
     highest bit flipped.

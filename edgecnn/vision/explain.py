@@ -48,12 +48,12 @@ def with_evidence(canvas: Picture, image: Picture, evidence: Evidence) -> Pictur
     wide = max(1, round(width * tall / height))
     if tall < 8:
         return canvas
-    grey = cv2.cvtColor(cv2.resize(image, (wide, tall), interpolation=cv2.INTER_AREA),
+    gray = cv2.cvtColor(cv2.resize(image, (wide, tall), interpolation=cv2.INTER_AREA),
                         cv2.COLOR_BGR2GRAY)  # fmt: skip
     panels = [
-        _panel(grey, evidence.redness, "red above green, blue", (40, 40, 255)),
-        _panel(grey, evidence.edges, "first-layer edges", (255, 235, 120)),
-        _heat_panel(grey, evidence.heat, "heat map: sign's middle"),
+        _panel(gray, evidence.redness, "red above green, blue", (40, 40, 255)),
+        _panel(gray, evidence.edges, "first-layer edges", (255, 235, 120)),
+        _heat_panel(gray, evidence.heat, "heat map: sign's middle"),
     ]
     column = np.zeros((height, wide, 3), np.uint8)
     for index, panel in enumerate(panels):
@@ -62,23 +62,23 @@ def with_evidence(canvas: Picture, image: Picture, evidence: Evidence) -> Pictur
     return np.concatenate([canvas, column], axis=1)
 
 
-def _panel(grey: Picture, strength: Floats | None, title: str, colour: tuple[int, ...]) -> Picture:
-    base = np.repeat((grey // 4)[:, :, None], 3, axis=2)
+def _panel(gray: Picture, strength: Floats | None, title: str, color: tuple[int, ...]) -> Picture:
+    base = np.repeat((gray // 4)[:, :, None], 3, axis=2)
     if strength is None:
         return _titled(base, f"{title}: not available")
-    shown = np.clip(_enlarged(strength, *grey.shape), 0, 1)[:, :, None]
+    shown = np.clip(_enlarged(strength, *gray.shape), 0, 1)[:, :, None]
     return _titled(
-        np.asarray(base + (np.asarray(colour, np.float32) - base) * shown, np.uint8), title
+        np.asarray(base + (np.asarray(color, np.float32) - base) * shown, np.uint8), title
     )
 
 
-def _heat_panel(grey: Picture, heat: Floats | None, title: str) -> Picture:
+def _heat_panel(gray: Picture, heat: Floats | None, title: str) -> Picture:
     if heat is None:
-        return _titled(np.repeat((grey // 4)[:, :, None], 3, axis=2), f"{title}: not available")
+        return _titled(np.repeat((gray // 4)[:, :, None], 3, axis=2), f"{title}: not available")
     cv2 = require("cv2", "opencv")
-    shown = _enlarged(heat, *grey.shape)
+    shown = _enlarged(heat, *gray.shape)
     glow = cv2.applyColorMap(np.rint(shown * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    base = np.repeat((grey // 3)[:, :, None], 3, axis=2)
+    base = np.repeat((gray // 3)[:, :, None], 3, axis=2)
     panel = np.maximum(glow, base // 2)
     return _titled(panel, f"{title}  max {float(heat.max()):.2f}")
 

@@ -13,14 +13,14 @@ from edgecnn.vision.frames import Picture
 from edgecnn.vision.pipeline.timing import StageTime
 from edgecnn.vision.tracking import SIGN, Track
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
-FOUND: Colour = (90, 235, 70)
-EXPECTED: Colour = (160, 160, 160)
-INK: Colour = (20, 20, 20)
-PAPER: Colour = (245, 245, 245)
-FAINT: Colour = (175, 175, 175)
-WARNING: Colour = (60, 200, 255)
+FOUND: Color = (90, 235, 70)
+EXPECTED: Color = (160, 160, 160)
+INK: Color = (20, 20, 20)
+PAPER: Color = (245, 245, 245)
+FAINT: Color = (175, 175, 175)
+WARNING: Color = (60, 200, 255)
 SMALLEST_FOR_TEXT = 96
 """Pixels of the shorter side below which a frame gets boxes and no text."""
 
@@ -50,20 +50,18 @@ def draw(image: Picture, tracks: Sequence[Track], hud: Hud | None = None) -> Pic
 
 
 def draw_tracks(canvas: Picture, tracks: Sequence[Track]) -> None:
-    """Boxes with score and number; a track that is only expected is thin and grey."""
+    """Boxes with score and number; a track that is only expected is thin and gray."""
     cv2 = require("cv2", "opencv")
     unit = _unit(canvas)
     for track in reversed(tracks):  # the best one last, on top
         left, top, right, bottom = _inside(canvas, track)
-        colour = FOUND if track.seen else EXPECTED
+        color = FOUND if track.seen else EXPECTED
         thick = max(1, round((2.2 if track.seen else 1) * unit))
         cv2.rectangle(canvas, (left, top), (right, bottom), INK, thick + max(2, round(unit)))
-        cv2.rectangle(canvas, (left, top), (right, bottom), colour, thick)
+        cv2.rectangle(canvas, (left, top), (right, bottom), color, thick)
         if min(canvas.shape[:2]) >= SMALLEST_FOR_TEXT:
             name = "STOP" if track.label == SIGN else track.label
-            _chip(
-                cv2, canvas, f"{name} {track.score:.2f}  #{track.id}", (left, top, bottom), colour
-            )
+            _chip(cv2, canvas, f"{name} {track.score:.2f}  #{track.id}", (left, top, bottom), color)
 
 
 def draw_hud(canvas: Picture, hud: Hud) -> None:
@@ -87,9 +85,9 @@ def draw_hud(canvas: Picture, hud: Hud) -> None:
     box = (pad, pad, pad + wide + 2 * pad, pad + tall * text.line + pad)
     darken(canvas, box)
     x, y = 2 * pad, box[1] + text.line
-    for line, colour in lines:
+    for line, color in lines:
         if line:
-            text.put(line, x, y, colour)
+            text.put(line, x, y, color)
             y += text.line
     if rows:
         ends = (x + columns[0] + columns[1], x + sum(columns))
@@ -109,11 +107,11 @@ def _states(text: Text, canvas: Picture, hud: Hud, pad: int) -> None:
     states = [("REC", (60, 60, 235))] if hud.recording else []
     states += [("PAUSED", WARNING)] if hud.paused else []
     y = pad
-    for state, colour in states:
+    for state, color in states:
         wide = text.width(state) + 2 * pad
         box = (width - pad - wide, y, width - pad, y + text.line + pad)
         darken(canvas, box)
-        text.put(state, box[0] + pad, y + text.line, colour)
+        text.put(state, box[0] + pad, y + text.line, color)
         y = box[3] + pad // 2
     shown = [text.shortened(notice, width - 4 * pad) for notice in hud.notices if notice]
     y = height - pad - len(shown) * text.line
@@ -149,15 +147,15 @@ class Text:
             plain = plain[:-4] + "..."
         return plain
 
-    def put(self, text: str, x: int, y: int, colour: Colour) -> None:
+    def put(self, text: str, x: int, y: int, color: Color) -> None:
         plain = text.encode("ascii", "replace").decode()
         font, aliased = self._cv2.FONT_HERSHEY_SIMPLEX, self._cv2.LINE_AA
         self._cv2.putText(
-            self._canvas, plain, (x, y), font, self._scale, colour, self._thick, aliased
+            self._canvas, plain, (x, y), font, self._scale, color, self._thick, aliased
         )
 
 
-def _chip(cv2: Any, canvas: Picture, label: str, at: tuple[int, int, int], colour: Colour) -> None:
+def _chip(cv2: Any, canvas: Picture, label: str, at: tuple[int, int, int], color: Color) -> None:
     """The label above its box, below where there is no room, never outside of the frame."""
     text = Text(canvas)
     left, top, bottom = at
@@ -165,7 +163,7 @@ def _chip(cv2: Any, canvas: Picture, label: str, at: tuple[int, int, int], colou
     wide, tall = text.width(label) + 2 * pad, text.line + pad // 2
     x = max(0, min(left, canvas.shape[1] - wide))
     y = top - tall if top >= tall else min(bottom, canvas.shape[0] - tall)
-    cv2.rectangle(canvas, (x, y), (x + wide, y + tall), colour, -1)
+    cv2.rectangle(canvas, (x, y), (x + wide, y + tall), color, -1)
     text.put(label, x + pad, y + tall - pad - 1, INK)
 
 

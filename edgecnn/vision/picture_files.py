@@ -100,7 +100,7 @@ class PictureReader:
             if small is not None:
                 yield small
                 return
-            # IMREAD_COLOR turns grey, alpha, 16 bits and EXIF rotation into upright BGR
+            # IMREAD_COLOR turns gray, alpha, 16 bits and EXIF rotation into upright BGR
             image = self._cv2.imdecode(data, self._cv2.IMREAD_COLOR)
         except self._cv2.error:  # more pixels than OpenCV allows
             return

@@ -76,7 +76,7 @@ class Street:
             self._background, matrix, (width, height), borderMode=self._cv2.BORDER_REPLICATE
         )
         for sign in sorted(self._signs, key=lambda one: -one.starts_m):
-            self._place(canvas, sign, sign.starts_m - _travelled(seconds), sway)
+            self._place(canvas, sign, sign.starts_m - _traveled(seconds), sway)
         return np.asarray(canvas, np.uint8)
 
     def stop_signs(self, tick: int) -> dict[int, npt.NDArray[np.float32]]:
@@ -88,7 +88,7 @@ class Street:
             self._begin(int(scene))
         sign = self._signs[0]
         sway = 4.0 * math.sin(2.1 * seconds)
-        seen = self._seen(sign, sign.starts_m - _travelled(seconds), sway)
+        seen = self._seen(sign, sign.starts_m - _traveled(seconds), sway)
         if seen is None:
             return {}
         corners = np.asarray(_corners(sign, *seen), np.float32)
@@ -115,7 +115,7 @@ class Street:
 
     def _draw_street(self, rng: np.random.Generator, height: int, width: int) -> Picture:
         """A background that is a street: training also draws gaudy textures, which nobody drives
-        through, and which their colours give away (of 120 backgrounds, streets had a mean
+        through, and which their colors give away (of 120 backgrounds, streets had a mean
         saturation of 26 to 111, textures of 117 to 171).
         """
         while True:
@@ -183,7 +183,7 @@ class Street:
         region[:] = np.rint(region + (plate[:, :, :3] * 0.92 - region) * coverage)
 
 
-def _travelled(seconds: float) -> float:
+def _traveled(seconds: float) -> float:
     return (FARTHEST_M - NEAREST_M) * seconds / SCENE_S
 
 

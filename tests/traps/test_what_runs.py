@@ -63,7 +63,7 @@ def test_a_gpu_emulated_in_software_is_not_sold_as_a_gpu(measure, convolutions):
 @needs_swiftshader
 @pytest.mark.usefixtures("vulkan")
 def test_partial_delegation_is_told_in_percent(measure, tmp_path: Path):
-    """Local response normalisation has no GPU kernel: that part of the model falls to the CPU."""
+    """Local response normalization has no GPU kernel: that part of the model falls to the CPU."""
     row = measure(half_on_the_gpu(tmp_path), "litert:gpu")
     assert row.verdict == "INVALID"
     assert "partial delegation" in " ".join(row.reasons)

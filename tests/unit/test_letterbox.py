@@ -59,7 +59,7 @@ def test_a_mark_in_the_picture_is_where_the_mapping_says():
     np.testing.assert_allclose(inside.max(axis=0) + 1, box[[3, 2]], atol=1)
 
 
-def test_margins_are_grey_and_a_picture_of_the_right_size_is_left_alone():
+def test_margins_are_gray_and_a_picture_of_the_right_size_is_left_alone():
     letterbox = LetterboxPreprocessing(64, 64, 3)
     rng = np.random.default_rng(0)
     square, wide = rng.integers(0, 256, (64, 64, 3), np.uint8), np.zeros((16, 64, 3), np.uint8)

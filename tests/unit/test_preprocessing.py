@@ -40,7 +40,7 @@ def test_a_picture_of_the_right_size_passes_unchanged():
     assert tensor.dtype == np.float32
 
 
-def test_padding_centres_a_smaller_picture_on_black():
+def test_padding_centers_a_smaller_picture_on_black():
     tensor = ImagePreprocessing(32, 32, 1, fit="pad", scale=1.0)(np.full((28, 28), 9, np.uint8))
     assert tensor[2:30, 2:30].min() == 9
     assert tensor.sum() == 9 * 28 * 28
@@ -51,7 +51,7 @@ def test_a_picture_too_large_to_pad_is_resized():
     np.testing.assert_allclose(tensor, 9, rtol=1e-6)
 
 
-def test_normalisation_is_per_channel():
+def test_normalization_is_per_channel():
     red = np.zeros((2, 2, 3), np.uint8)
     red[:, :, 0] = 255
     tensor = ImagePreprocessing(2, 2, 3, mean=(0.5, 0.0, 0.0), std=(0.5, 1.0, 2.0))(red)
@@ -74,14 +74,14 @@ def test_contrast_of_its_own_does_not_blow_up_noise():
     assert np.abs(tensor).max() < 0.5
 
 
-def test_grey_is_weighted_by_bt601():
+def test_gray_is_weighted_by_bt601():
     tensor = ImagePreprocessing(1, 1, 1, scale=1.0)(np.array([[[100, 50, 200]]], np.uint8))
     assert tensor[0, 0, 0] == pytest.approx(0.299 * 100 + 0.587 * 50 + 0.114 * 200, abs=1e-3)
 
 
-def test_grey_becomes_colour_by_repeating_and_alpha_is_dropped():
-    grey = ImagePreprocessing(2, 2, 3, scale=1.0)(np.full((2, 2), 7, np.uint8))
-    np.testing.assert_array_equal(grey, 7)
+def test_gray_becomes_color_by_repeating_and_alpha_is_dropped():
+    gray = ImagePreprocessing(2, 2, 3, scale=1.0)(np.full((2, 2), 7, np.uint8))
+    np.testing.assert_array_equal(gray, 7)
     rgba = ImagePreprocessing(2, 2, 3, scale=1.0)(picture(2, 2, 4))
     np.testing.assert_array_equal(rgba, picture(2, 2, 4)[:, :, :3])
 

@@ -15,7 +15,7 @@ from edgecnn.preprocessing import (
 )
 
 
-def test_a_short_signal_is_centred_among_zeros():
+def test_a_short_signal_is_centered_among_zeros():
     tensor = SignalPreprocessing(6)(np.asarray([1, 2, 3], np.int16))
 
     assert tensor[:, 0].tolist() == [0, 1, 2, 3, 0, 0]
@@ -26,7 +26,7 @@ def test_a_long_signal_keeps_its_middle():
     assert SignalPreprocessing(3)(np.arange(7))[:, 0].tolist() == [2, 3, 4]
 
 
-def test_values_are_scaled_then_standardised():
+def test_values_are_scaled_then_standardized():
     tensor = SignalPreprocessing(2, scale=0.5, mean=(1.0,), std=(2.0,))(np.asarray([4, 8]))
 
     assert tensor[:, 0].tolist() == [0.5, 1.5]
@@ -62,7 +62,7 @@ def test_what_is_no_signal_is_refused(shape):
         SignalPreprocessing(4)(np.zeros(shape))
 
 
-def test_a_small_grid_is_centred_in_the_field():
+def test_a_small_grid_is_centered_in_the_field():
     tensor = VolumePreprocessing(32, 32, 32)(np.ones((30, 30, 30), np.uint8))
 
     assert tensor.shape == (32, 32, 32, 1)

@@ -61,7 +61,7 @@ def test_silence_and_the_shortest_sounds_give_numbers(sound):
     assert np.isfinite(spectrogram).all()
 
 
-def test_short_sounds_are_centred_among_zeros():
+def test_short_sounds_are_centered_among_zeros():
     spectrogram = SpectrogramPreprocessing(40)(NOISE[: 256 + 19 * 80])
 
     assert not spectrogram[:10].any()

@@ -101,7 +101,7 @@ def test_no_observations_have_no_wilson_interval():
 
 def test_outliers_are_counted_and_kept():
     samples = np.r_[np.tile([98, 99, 100, 101, 102], 40), 5_000] * 1_000_000
-    summary = stats.summarise_latency([samples])
+    summary = stats.summarize_latency([samples])
     assert summary.outliers == 1
     assert summary.max == 5_000
 
@@ -109,19 +109,19 @@ def test_outliers_are_counted_and_kept():
 def test_the_headline_is_the_median_of_process_medians():
     """One slow process of three must not decide, however many samples it has."""
     fast, slow = np.full(100, 1_000_000), np.full(1_000, 9_000_000)
-    summary = stats.summarise_latency([fast, fast, slow])
+    summary = stats.summarize_latency([fast, fast, slow])
     assert summary.p50 == 1.0
     assert summary.count == 1_200
 
 
 def test_no_samples_have_no_summary():
-    assert stats.summarise_latency([]) is None
-    assert stats.summarise_latency([np.empty(0, np.int64)]) is None
+    assert stats.summarize_latency([]) is None
+    assert stats.summarize_latency([np.empty(0, np.int64)]) is None
 
 
 @given(hnp.arrays(np.int64, st.integers(1, 300), elements=st.integers(1, 10**12)))
 def test_a_summary_is_ordered(samples: np.ndarray):
-    summary = stats.summarise_latency([samples])
+    summary = stats.summarize_latency([samples])
     ladder = [summary.min, summary.p50, summary.p90, summary.p95, summary.p99, summary.max]
     claimed = [value for value in ladder if value is not None]
     assert claimed == sorted(claimed)

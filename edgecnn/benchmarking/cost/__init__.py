@@ -2,7 +2,7 @@
 
 Counted from the file's own graph, before any runtime touches it: one MAC is a multiplication
 with its addition, bytes are what the operators would move if each read its inputs from memory
-and wrote its outputs there (activation functions and batch normalisation ride along with the
+and wrote its outputs there (activation functions and batch normalization ride along with the
 operator before). Runtimes that fuse more move less; none computes less, save with a faster
 algorithm (Winograd).
 """

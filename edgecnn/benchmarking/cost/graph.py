@@ -72,8 +72,8 @@ class Operator:
 
     `role` is "compute" (it has `macs`), "move" (it reads and writes), "view" (it does neither,
     or every runtime fuses it into what comes before, like a ReLU), "affine" (a view when one
-    of its inputs is constant, like the scale of a batch normalisation), "quantize" or
-    "dequantize" (fused into their neighbours where they have some).
+    of its inputs is constant, like the scale of a batch normalization), "quantize" or
+    "dequantize" (fused into their neighbors where they have some).
     `weights` are those of its inputs that count as parameters when they are constant.
     """
 
@@ -127,7 +127,7 @@ class Graph:
         }
         for operator in self.operators:
             if operator.inputs and all(name in origin for name in operator.inputs):
-                # Of a quantised weight the values count, not its scales.
+                # Of a quantized weight the values count, not its scales.
                 first = operator.role in ("quantize", "dequantize", "view")
                 names = operator.inputs[:1] if first else operator.inputs
                 sources = tuple(source for name in names for source in origin[name])
@@ -135,7 +135,7 @@ class Graph:
         return origin
 
     def _stored(self) -> dict[str, int]:
-        """Bytes of each tensor as it lies in memory: quantised where a neighbour quantises it."""
+        """Bytes of each tensor as it lies in memory: quantized where a neighbor quantizes it."""
         readers = Counter(name for operator in self.operators for name in set(operator.inputs))
         sizes = {name: tensor.bytes for name, tensor in self.tensors.items()}
         for operator in self.operators:
@@ -149,7 +149,7 @@ class Graph:
         return sizes
 
     def _is_fused(self, operator: Operator) -> bool:
-        """Whether a (de)quantisation disappears into the operators around it."""
+        """Whether a (de)quantization disappears into the operators around it."""
         if operator.role == "quantize":
             return operator.inputs[0] not in self.inputs
         return operator.role == "dequantize" and any(

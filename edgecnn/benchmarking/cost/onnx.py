@@ -153,7 +153,7 @@ def _convolution(_node: Any, inputs: Sequence[Tensor], out: Tensor) -> int:
     return out.size * prod(inputs[1].shape[1:])  # weights (out, in a group, …)
 
 
-def _quantised_convolution(_node: Any, inputs: Sequence[Tensor], out: Tensor) -> int:
+def _quantized_convolution(_node: Any, inputs: Sequence[Tensor], out: Tensor) -> int:
     return out.size * prod(inputs[3].shape[1:])
 
 
@@ -173,7 +173,7 @@ def _product(_node: Any, inputs: Sequence[Tensor], out: Tensor) -> int:
 _MACS: Mapping[str, Callable[[Any, Sequence[Tensor], Tensor], int]] = {
     "Conv": _convolution,
     "ConvInteger": _convolution,
-    "QLinearConv": _quantised_convolution,
+    "QLinearConv": _quantized_convolution,
     "ConvTranspose": _transposed,
     "Gemm": _gemm,
     "MatMul": _product,

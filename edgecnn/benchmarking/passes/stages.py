@@ -2,8 +2,8 @@
 
 decode       the file's bytes → pixels; only where the data lie in files, and Pillow is there
 preprocess   pixels → the tensor the network was trained on (the manifest's preprocessing)
-infer        layout, quantisation, copying into the bound input, and the inference
-postprocess  dequantised outputs, and the best five classes of a classifier
+infer        layout, quantization, copying into the bound input, and the inference
+postprocess  dequantized outputs, and the best five classes of a classifier
 
 This is another metric than the latency of the timed loop, where inputs are bound beforehand.
 """

@@ -257,7 +257,7 @@ _RECIPES: Mapping[str, Callable[[Path, Path, Recipe, Iterable[Sample], Ranges | 
 
 @contextmanager
 def prepared(float_path: Path) -> Iterator[Path]:
-    """The float model with its shapes inferred, batch normalisation folded and every node named,
+    """The float model with its shapes inferred, batch normalization folded and every node named,
     as a file.
     """
     import onnx

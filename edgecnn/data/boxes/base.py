@@ -148,7 +148,7 @@ def split_in_blocks(
 ) -> tuple[BoxDataset, BoxDataset]:
     """(kept, held out): of the files in order, every `every`-th block of `block` is held out.
 
-    Neighbours in a recording are nearly the same picture. Split one by one, the held-out part
+    Neighbors in a recording are nearly the same picture. Split one by one, the held-out part
     would be known already; in blocks only the two ends of each touch the rest.
     """
     if block < 1 or every < 2:

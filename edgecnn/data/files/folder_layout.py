@@ -90,7 +90,7 @@ def _class_folders(folder: Path, layout: _Layout) -> ClassFolders:
     for split, roots in layout.roots.items():
         for root in roots:
             loose = [path for path in root.iterdir() if path.is_file()]
-            _unlabelled(loose, folder, "it lies in no class folder", left_out, others)
+            _unlabeled(loose, folder, "it lies in no class folder", left_out, others)
             for class_folder in sub_folders(root):
                 key = class_folder.name.casefold()
                 pictures = _sorted_pictures(class_folder, others)
@@ -101,10 +101,10 @@ def _class_folders(folder: Path, layout: _Layout) -> ClassFolders:
                     found[split] += [(path, key) for path in pictures]
                 else:
                     reason = f"{class_folder.name!r} is a class that training does not have"
-                    _unlabelled(pictures, folder, reason, left_out, others)
+                    _unlabeled(pictures, folder, reason, left_out, others)
     for unused in layout.unused:
         reason = f"its folder {unused.name!r} is neither a split nor a class"
-        _unlabelled(files_below(unused), folder, reason, left_out, others)
+        _unlabeled(files_below(unused), folder, reason, left_out, others)
     keys = sorted(names, key=lambda key: names[key])
     number = {key: index for index, key in enumerate(keys)}
     return ClassFolders(
@@ -130,7 +130,7 @@ def _sorted_pictures(folder: Path, others: list[str]) -> list[Path]:
     return sorted(pictures)
 
 
-def _unlabelled(
+def _unlabeled(
     paths: Iterable[Path], folder: Path, reason: str, left_out: list[LeftOut], others: list[str]
 ) -> None:
     for path in sorted(paths):

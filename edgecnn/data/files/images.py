@@ -30,12 +30,12 @@ MAX_PIXELS = 64_000_000
 """A decoded picture of 64 megapixels takes 192 MB; more is refused before it is decoded."""
 
 MAX_FILE_BYTES = 512 << 20
-"""Of a picture file: 64 megapixels of 16-bit colours, stored as they are, take 384 MB."""
+"""Of a picture file: 64 megapixels of 16-bit colors, stored as they are, take 384 MB."""
 
 UNCOMPRESSED = frozenset(("BMP", "DIB", "PPM", "TIFF"))
 """Formats whose files may hold the pixels as they are."""
 
-_GREY_MODES = frozenset(("1", "L", "I;16", "I;16B", "I;16L", "I;16N"))
+_GRAY_MODES = frozenset(("1", "L", "I;16", "I;16B", "I;16L", "I;16N"))
 
 DECODE_ERRORS = (
     OSError,  # truncated, not a picture (UnidentifiedImageError), unreadable
@@ -88,9 +88,9 @@ def decode_again(encoded: bytes) -> Picture:
 
 
 def decode(path: Path | BinaryIO) -> Picture:
-    """Decode to (height, width, 1) for grey pictures and (height, width, 3) for all others.
+    """Decode to (height, width, 1) for gray pictures and (height, width, 3) for all others.
 
-    EXIF orientation is applied, palettes are resolved, 16-bit grey keeps its upper 8 bits,
+    EXIF orientation is applied, palettes are resolved, 16-bit gray keeps its upper 8 bits,
     transparency is laid on white, of an animation the first frame counts.
     Raises UnreadablePictureError when it cannot be decoded to the end.
     """
@@ -168,12 +168,12 @@ def quiet_pillow() -> Iterator[None]:
 
 
 def as_channels(picture: Picture, channels: int) -> Picture:
-    """A grey picture as (height, width, 3) where the data set has colours."""
+    """A gray picture as (height, width, 3) where the data set has colors."""
     return np.repeat(picture, 3, axis=2) if picture.shape[2] < channels else picture
 
 
 def _pixels(image: Image.Image) -> Picture:
-    if image.mode in _GREY_MODES and "transparency" not in image.info:
+    if image.mode in _GRAY_MODES and "transparency" not in image.info:
         if image.mode.startswith("I;16"):  # Pillow's own conversion clips at 255
             return (np.asarray(image) >> 8).astype(np.uint8)[:, :, None]
         return np.asarray(image.convert("L"))[:, :, None]
@@ -185,8 +185,8 @@ def _pixels(image: Image.Image) -> Picture:
 
 
 def _on_white(rgba: Picture) -> Picture:
-    """Transparent pixels carry arbitrary colours: what a viewer shows is paper."""
-    colours = rgba[:, :, :3].astype(np.uint16)
+    """Transparent pixels carry arbitrary colors: what a viewer shows is paper."""
+    colors = rgba[:, :, :3].astype(np.uint16)
     alpha = rgba[:, :, 3:].astype(np.uint16)
-    mixed = (colours * alpha + 255 * (255 - alpha) + 127) // 255
+    mixed = (colors * alpha + 255 * (255 - alpha) + 127) // 255
     return mixed.astype(np.uint8)

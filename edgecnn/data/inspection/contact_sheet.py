@@ -113,7 +113,7 @@ def _picture(row: _Row, index: int, cell: int) -> Image:
     try:
         sample = split.samples[index]
     except InputError:
-        return Image.new("RGB", (cell, cell), "lightgrey")
+        return Image.new("RGB", (cell, cell), "lightgray")
     picture = _fitted(sample, cell)
     if isinstance(split, BoxSplit):
         file = split.every_class[index]

@@ -2,7 +2,7 @@
 next frame of the same film.
 
 Candidates come from the difference hash (Krawetz 2013, "Kind of Like That"): 64 bits, each
-says whether a pixel of a 9×8 thumbnail is darker than its right neighbour. Two hashes that
+says whether a pixel of a 9×8 thumbnail is darker than its right neighbor. Two hashes that
 differ in at most 3 bits agree in at least two of 5 bands, so that only pictures with two equal
 bands are compared. A candidate counts when the 16×16 thumbnails correlate as well: by the hash
 alone many digits on empty ground look the same.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.preprocessing import GREY_WEIGHTS
+from edgecnn.preprocessing import GRAY_WEIGHTS
 
 MOST_BITS = 3
 """Of 64 that may differ. More would need more bands to be found without comparing all."""
@@ -54,11 +54,11 @@ class LookAlikes:
             return
         if min(picture.shape[:2]) < _THUMBNAIL:
             return
-        grey = _grey(picture)
-        thumbnail = _standardised(_shrunk(grey, _THUMBNAIL, _THUMBNAIL))
+        gray = _gray(picture)
+        thumbnail = _standardized(_shrunk(gray, _THUMBNAIL, _THUMBNAIL))
         if thumbnail is not None:
             self._keys.append(key)
-            self._hashes.append(difference_hash(grey))
+            self._hashes.append(difference_hash(gray))
             self._thumbnails += thumbnail.tobytes()
 
     def groups(self) -> list[list[int]]:
@@ -80,9 +80,9 @@ class LookAlikes:
         return [group for group in members.values() if len(group) > 1]
 
 
-def difference_hash(grey: npt.NDArray[Any]) -> int:
+def difference_hash(gray: npt.NDArray[Any]) -> int:
     """64 bits of a picture (height, width)."""
-    small = _shrunk(grey, 8, 9)
+    small = _shrunk(gray, 8, 9)
     return int.from_bytes(np.packbits(small[:, :-1] < small[:, 1:]).tobytes(), "big")
 
 
@@ -122,26 +122,26 @@ def _correlation(first: Thumbnail, second: Thumbnail) -> npt.NDArray[np.float32]
     return np.asarray(np.einsum("ij,ij->i", one, other) / lengths, np.float32)
 
 
-def _grey(picture: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+def _gray(picture: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
     if picture.ndim == 2:
         return picture
-    if picture.shape[2] == len(GREY_WEIGHTS):
+    if picture.shape[2] == len(GRAY_WEIGHTS):
         # Whole numbers: sums of equal ones are exactly equal, whatever their order.
-        return np.rint(picture @ np.asarray(GREY_WEIGHTS, np.float32)).astype(np.uint8)
+        return np.rint(picture @ np.asarray(GRAY_WEIGHTS, np.float32)).astype(np.uint8)
     return picture[:, :, 0]
 
 
-def _shrunk(grey: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[np.float64]:
+def _shrunk(gray: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[np.float64]:
     """The mean of each of height × width parts."""
     for axis, wanted in enumerate((height, width)):
-        edges = np.linspace(0, grey.shape[axis], wanted + 1).astype(int)
-        sums = np.add.reduceat(grey, edges[:-1], axis=axis, dtype=np.float64)
+        edges = np.linspace(0, gray.shape[axis], wanted + 1).astype(int)
+        sums = np.add.reduceat(gray, edges[:-1], axis=axis, dtype=np.float64)
         sizes = np.diff(edges)
-        grey = sums / (sizes[:, None] if axis == 0 else sizes)
-    return grey
+        gray = sums / (sizes[:, None] if axis == 0 else sizes)
+    return gray
 
 
-def _standardised(small: npt.NDArray[np.float64]) -> Thumbnail | None:
+def _standardized(small: npt.NDArray[np.float64]) -> Thumbnail | None:
     deviation = float(small.std())
     if deviation < 1.0:  # of 255: nothing to be seen
         return None

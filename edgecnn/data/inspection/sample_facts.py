@@ -52,7 +52,7 @@ def spread(values: Sequence[float] | npt.NDArray[np.floating[Any]]) -> dict[str,
 
 
 class _Pictures:
-    """Colour modes: what is grey, in colours, or grey and stored as colours."""
+    """Color modes: what is gray, in colors, or gray and stored as colors."""
 
     def __init__(self, _dataset: Dataset) -> None:
         self._modes: Counter[str] = Counter()
@@ -60,9 +60,9 @@ class _Pictures:
     def add(self, _split: str, sample: Any) -> None:
         picture = np.asarray(sample)
         channels = picture.shape[2] if picture.ndim == 3 else 1
-        mode = {1: "grey", 3: "colour"}.get(channels, f"{channels} channels")
+        mode = {1: "gray", 3: "color"}.get(channels, f"{channels} channels")
         if channels == 3 and (picture[..., :2] == picture[..., 1:]).all():
-            mode = "grey, stored as colour"
+            mode = "gray, stored as color"
         self._modes[mode] += 1
 
     def facts(self) -> Facts:

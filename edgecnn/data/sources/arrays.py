@@ -174,12 +174,12 @@ def _as_pictures(samples: Array, where: str) -> Array:
 
 
 def _hints(modality: Modality, train: Any, axes: int) -> dict[str, Any]:
-    """Statistics of the training samples, so that tensors are centred on 0 with deviation 1."""
+    """Statistics of the training samples, so that tensors are centered on 0 with deviation 1."""
     channelled = axes == {"image": 3, "signal": 2, "volume": 4, "text": 0}[modality]
     statistics = channel_statistics(train if channelled else _with_channel(train))
     if modality == "image":
-        colours = train.shape[-1] if channelled else 1
-        keep = 3 if colours == 4 else colours  # transparency is dropped
+        colors = train.shape[-1] if channelled else 1
+        keep = 3 if colors == 4 else colors  # transparency is dropped
         return {"fit": "stretch", **{name: value[:keep] for name, value in statistics.items()}}
     if modality == "volume" and train.dtype.kind in "bu" and _highest(train) <= 1:
         return {}  # occupancy stays 0 and 1

@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 coloured pictures of ten kinds of things, 32×32 (Krizhevsky 2009)."""
+"""CIFAR-10: 60,000 colored pictures of ten kinds of things, 32×32 (Krizhevsky 2009)."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def _binary(content: bytes) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Records of one label byte and 3,072 pixel bytes, a colour plane after the other."""
+    """Records of one label byte and 3,072 pixel bytes, a color plane after the other."""
     records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD_BYTES)
     return records[:, 1:], records[:, 0]
 

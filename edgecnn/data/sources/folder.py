@@ -78,7 +78,7 @@ def load(
         sample_shape=(height, width, channels),
         source="a folder of pictures",
         seed=seed,
-        # Centred on 0: half of the range, for pictures whose statistics nobody measured.
+        # Centered on 0: half of the range, for pictures whose statistics nobody measured.
         preprocessing_hints={"fit": "stretch", "mean": (0.5,), "std": (0.25,)},
         left_out=tuple(left_out),
         notes=(*found.notes, *_carved(kept)),

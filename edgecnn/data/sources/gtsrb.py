@@ -142,11 +142,11 @@ def look_alikes(pictures: npt.NDArray[np.uint8], labels: Labels) -> npt.NDArray[
     groups = np.arange(len(pictures))
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        grey = pictures[members].mean(axis=3, dtype=np.float32).reshape(len(members), -1)
-        grey -= grey.mean(axis=1, keepdims=True)
-        norms = np.linalg.norm(grey, axis=1, keepdims=True)
-        grey /= np.where(norms > 0, norms, 1)
-        alike = grey @ grey.T > TWIN_CORRELATION
+        gray = pictures[members].mean(axis=3, dtype=np.float32).reshape(len(members), -1)
+        gray -= gray.mean(axis=1, keepdims=True)
+        norms = np.linalg.norm(gray, axis=1, keepdims=True)
+        gray /= np.where(norms > 0, norms, 1)
+        alike = gray @ gray.T > TWIN_CORRELATION
         np.fill_diagonal(alike, True)
         # Each takes the smallest number among those like it, until nothing changes.
         numbers = np.arange(len(members))

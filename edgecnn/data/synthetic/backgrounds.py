@@ -72,21 +72,21 @@ def _add(canvas: Picture, noise: npt.NDArray[np.int8], strength: float) -> Pictu
 
 
 def _pick(
-    rng: Generator, colours: tuple[tuple[int, ...], ...], spread: int = 25
+    rng: Generator, colors: tuple[tuple[int, ...], ...], spread: int = 25
 ) -> npt.NDArray[np.float32]:
-    base = np.asarray(colours[rng.integers(len(colours))], np.float32)
+    base = np.asarray(colors[rng.integers(len(colors))], np.float32)
     return np.asarray(np.clip(base + rng.integers(-spread, spread + 1, 3), 0, 255), np.float32)
 
 
-def _tuple(colour: npt.NDArray[np.float32]) -> tuple[int, int, int]:
-    return int(colour[0]), int(colour[1]), int(colour[2])
+def _tuple(color: npt.NDArray[np.float32]) -> tuple[int, int, int]:
+    return int(color[0]), int(color[1]), int(color[2])
 
 
-def _fill(region: Picture, colour: npt.NDArray[np.float32]) -> None:
+def _fill(region: Picture, color: npt.NDArray[np.float32]) -> None:
     cv2 = require("cv2", "opencv")
     if region.size:
         height, width = region.shape[:2]
-        cv2.rectangle(region, (0, 0), (width - 1, height - 1), _tuple(colour), cv2.FILLED)
+        cv2.rectangle(region, (0, 0), (width - 1, height - 1), _tuple(color), cv2.FILLED)
 
 
 def _street(rng: Generator, height: int, width: int) -> Picture:
@@ -123,7 +123,7 @@ def _street(rng: Generator, height: int, width: int) -> Picture:
     for _ in range(int(rng.integers(0, 4))):  # wires
         y0, y1 = (int(v) for v in rng.integers(0, max(horizon, 1), 2))
         cv2.line(canvas, (0, y0), (width, y1), (40, 40, 40), 1)
-    for _ in range(int(rng.integers(0, 4))):  # cars, bins, people: patches of any colour
+    for _ in range(int(rng.integers(0, 4))):  # cars, bins, people: patches of any color
         _patch(canvas, rng, horizon)
     return canvas
 
@@ -144,10 +144,10 @@ def _building(canvas: Picture, rng: Generator, horizon: int) -> None:
     if rng.random() < 0.6:
         step = int(rng.integers(8, 40))
         pane = max(2, int(step * rng.uniform(0.3, 0.7)))
-        colour = _pick(rng, ((40, 50, 65), (190, 205, 215), (90, 90, 90)))
+        color = _pick(rng, ((40, 50, 65), (190, 205, 215), (90, 90, 90)))
         for y in range(top + step // 2, bottom - pane, step):
             for x in range(left + step // 2, right - pane, step):
-                canvas[y : y + pane, x : x + pane] = colour
+                canvas[y : y + pane, x : x + pane] = color
     elif rng.random() < 0.5:  # courses of brick or siding
         canvas[top : bottom : int(rng.integers(4, 14)), left:right] //= 2
 
@@ -159,8 +159,8 @@ def _foliage(canvas: Picture, rng: Generator, horizon: int) -> None:
     reach = int(rng.integers(width // 16 + 1, width // 3 + 2))
     mask = np.zeros((height, width), np.uint8)
     for _ in range(int(rng.integers(3, 9))):
-        centre = (x + int(rng.normal(0, reach / 2)), y + int(rng.normal(0, reach / 2)))
-        cv2.circle(mask, centre, int(rng.integers(3, reach + 4)), 255, -1)
+        center = (x + int(rng.normal(0, reach / 2)), y + int(rng.normal(0, reach / 2)))
+        cv2.circle(mask, center, int(rng.integers(3, reach + 4)), 255, -1)
     top, bottom = max(0, y - 2 * reach), min(height, y + 2 * reach)
     left, right = max(0, x - 2 * reach), min(width, x + 2 * reach)
     if bottom <= top or right <= left:
@@ -179,13 +179,13 @@ def _road(canvas: Picture, rng: Generator, horizon: int) -> None:
     height, width = canvas.shape[:2]
     vanish = int(rng.integers(0, width))
     spread = int(rng.integers(width // 4 + 1, width + 2))
-    grey = int(rng.integers(55, 140))
+    gray = int(rng.integers(55, 140))
     middle = int(rng.integers(0, width))
     corners = np.asarray(
         [(vanish - 3, horizon), (vanish + 3, horizon), (middle + spread, height),
          (middle - spread, height)], np.int32,
     )  # fmt: skip
-    cv2.fillConvexPoly(canvas, corners, (grey, grey, grey))
+    cv2.fillConvexPoly(canvas, corners, (gray, gray, gray))
     if rng.random() < 0.7:
         paint = (215, 215, 210) if rng.random() < 0.7 else (220, 185, 60)
         for start in np.arange(0.1, 1.0, 0.18):
@@ -204,15 +204,15 @@ def _patch(canvas: Picture, rng: Generator, horizon: int) -> None:
     x = int(rng.integers(0, width))
     y = int(rng.integers(horizon // 2, height))
     w, h = (int(v) for v in rng.integers(4, max(6, width // 5), 2))
-    colour = rng.integers(0, 256, 3)
+    color = rng.integers(0, 256, 3)
     if rng.random() < 0.3:
-        colour = np.asarray((190, 30, 40)) + rng.integers(-30, 31, 3)
-    canvas[y : y + h, x : x + w] = colour
+        color = np.asarray((190, 30, 40)) + rng.integers(-30, 31, 3)
+    canvas[y : y + h, x : x + w] = color
     canvas[y + h // 4 : y + h // 2, x + w // 8 : x + w - w // 8] //= 3
 
 
 def _clutter(rng: Generator, height: int, width: int) -> Picture:
-    """Colours and edges without any meaning: what is left when nothing can be relied on."""
+    """Colors and edges without any meaning: what is left when nothing can be relied on."""
     cv2 = require("cv2", "opencv")
     small = rng.integers(0, 256, (int(rng.integers(2, 9)), int(rng.integers(2, 9)), 3), np.uint8)
     canvas = np.ascontiguousarray(

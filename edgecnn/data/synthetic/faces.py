@@ -126,9 +126,9 @@ def _yield(rng: Generator) -> Face:
 def _diamond(rng: Generator) -> Face:
     canvas = _blank()
     outer = np.asarray([(0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5)], np.float32)
-    colours = ((240, 190, 30), (240, 130, 30), (250, 250, 245), (185, 25, 35))
+    colors = ((240, 190, 30), (240, 130, 30), (250, 250, 245), (185, 25, 35))
     _polygon(canvas, outer, (20, 20, 20))
-    _polygon(canvas, _inset(outer, 0.02), _vary(rng, colours[rng.integers(len(colours))], 20))
+    _polygon(canvas, _inset(outer, 0.02), _vary(rng, colors[rng.integers(len(colors))], 20))
     if rng.random() < 0.6:
         _text(canvas, _random_word(rng), 0.5, (0.5, 0.25), (20, 20, 20))
     return _finish(canvas, outer)
@@ -136,13 +136,13 @@ def _diamond(rng: Generator) -> Face:
 
 def _other_octagon(rng: Generator) -> Face:
     """Blue, green, yellow or bare metal: the back of a stop sign, or an advertisement."""
-    colours = ((35, 70, 160), (30, 120, 60), (235, 195, 40), (150, 152, 155), (110, 112, 115))
-    colour = _vary(rng, colours[rng.integers(len(colours))], 20)
+    colors = ((35, 70, 160), (30, 120, 60), (235, 195, 40), (150, 152, 155), (110, 112, 115))
+    color = _vary(rng, colors[rng.integers(len(colors))], 20)
     canvas = _blank()
     outline = octagon()
-    bare = max(colour) - min(colour) < 60
-    _polygon(canvas, outline, colour if bare else WHITE)
-    _polygon(canvas, _inset(outline, 0.03), colour)
+    bare = max(color) - min(color) < 60
+    _polygon(canvas, outline, color if bare else WHITE)
+    _polygon(canvas, _inset(outline, 0.03), color)
     if not bare:
         _text(canvas, _random_word(rng), 0.5, (0.7, 0.3), WHITE)
     return _finish(canvas, outline)
@@ -176,8 +176,8 @@ def _traffic_light(rng: Generator) -> Face:
     outline = np.asarray([(0.3, 0.0), (0.7, 0.0), (0.7, 1.0), (0.3, 1.0)], np.float32)
     _polygon(canvas, outline, _vary(rng, (28, 30, 30), 12))
     lit = int(rng.integers(3))
-    for index, colour in enumerate(((235, 40, 40), (240, 170, 40), (50, 200, 110))):
-        shown = colour if index == lit or rng.random() < 0.1 else (45, 45, 45)
+    for index, color in enumerate(((235, 40, 40), (240, 170, 40), (50, 200, 110))):
+        shown = color if index == lit or rng.random() < 0.1 else (45, 45, 45)
         _disc(canvas, 0.14, _vary(rng, shown), 0.5, 0.18 + 0.32 * index)
     return _finish(canvas, outline)
 
@@ -221,8 +221,8 @@ def _blank() -> Face:
     return np.zeros((_DRAWN, _DRAWN, 3), np.uint8)
 
 
-def _vary(rng: Generator, colour: tuple[int, ...], spread: int = 15) -> tuple[int, ...]:
-    shifted = np.asarray(colour) + rng.integers(-spread, spread + 1, 3)
+def _vary(rng: Generator, color: tuple[int, ...], spread: int = 15) -> tuple[int, ...]:
+    shifted = np.asarray(color) + rng.integers(-spread, spread + 1, 3)
     return tuple(int(value) for value in np.clip(shifted, 0, 255))
 
 
@@ -230,23 +230,23 @@ def _fixed(points: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     return np.rint(points * (_DRAWN * (1 << _SHIFT)) - (1 << (_SHIFT - 1))).astype(np.int32)
 
 
-def _polygon(canvas: Face, points: npt.NDArray[np.float32], colour: tuple[int, ...]) -> None:
+def _polygon(canvas: Face, points: npt.NDArray[np.float32], color: tuple[int, ...]) -> None:
     cv2 = _cv2()
-    cv2.fillConvexPoly(canvas, _fixed(points), colour, cv2.LINE_8, _SHIFT)
+    cv2.fillConvexPoly(canvas, _fixed(points), color, cv2.LINE_8, _SHIFT)
 
 
 def _disc(
-    canvas: Face, radius: float, colour: tuple[int, ...], x: float = 0.5, y: float = 0.5
+    canvas: Face, radius: float, color: tuple[int, ...], x: float = 0.5, y: float = 0.5
 ) -> None:
-    centre = (round(x * _DRAWN), round(y * _DRAWN))
-    _cv2().circle(canvas, centre, round(radius * _DRAWN), colour, -1)
+    center = (round(x * _DRAWN), round(y * _DRAWN))
+    _cv2().circle(canvas, center, round(radius * _DRAWN), color, -1)
 
 
-def _box(canvas: Face, edges: tuple[float, float, float, float], colour: tuple[int, ...]) -> None:
+def _box(canvas: Face, edges: tuple[float, float, float, float], color: tuple[int, ...]) -> None:
     left, top, right, bottom = edges
     canvas[
         round(top * _DRAWN) : round(bottom * _DRAWN), round(left * _DRAWN) : round(right * _DRAWN)
-    ] = colour
+    ] = color
 
 
 def _line(
@@ -254,27 +254,27 @@ def _line(
     start: tuple[float, float],
     end: tuple[float, float],
     width: float,
-    colour: tuple[int, ...],
+    color: tuple[int, ...],
 ) -> None:
     ends = [(round(x * _DRAWN), round(y * _DRAWN)) for x, y in (start, end)]
-    _cv2().line(canvas, *ends, colour, round(width * _DRAWN))
+    _cv2().line(canvas, *ends, color, round(width * _DRAWN))
 
 
 def _inset(points: npt.NDArray[np.float32], distance: float) -> npt.NDArray[np.float32]:
     """Move every side of a polygon around (0.5, 0.5) inwards by about `distance`."""
-    centred = points - 0.5
-    inner_radius = np.abs(centred).max()
-    return np.asarray(0.5 + centred * (1 - distance / inner_radius), np.float32)
+    centered = points - 0.5
+    inner_radius = np.abs(centered).max()
+    return np.asarray(0.5 + centered * (1 - distance / inner_radius), np.float32)
 
 
-def _write_legend(canvas: Face, word: str, colour: tuple[int, ...], rng: Generator) -> None:
+def _write_legend(canvas: Face, word: str, color: tuple[int, ...], rng: Generator) -> None:
     lines = word.split("\n") if word else []
     stretch = float(rng.uniform(0.88, 1.1))
     for index, line in enumerate(lines):
         height = LEGEND_HEIGHT * stretch * (1.0 if len(lines) == 1 else 0.62)
         width = LEGEND_WIDTH * min(1.0, 0.3 + 0.2 * len(line)) * stretch
         y = 0.5 + (index - (len(lines) - 1) / 2) * height * 1.25
-        _text(canvas, line, y, (width, height), colour)
+        _text(canvas, line, y, (width, height), color)
 
 
 def _random_word(rng: Generator) -> str:
@@ -283,7 +283,7 @@ def _random_word(rng: Generator) -> str:
 
 
 def _text(
-    canvas: Face, word: str, y: float, extent: tuple[float, float], colour: tuple[int, ...]
+    canvas: Face, word: str, y: float, extent: tuple[float, float], color: tuple[int, ...]
 ) -> None:
     """Write `word` so that its ink fills `extent` (width, height) around (0.5, y)."""
     cv2 = _cv2()
@@ -295,7 +295,7 @@ def _text(
     left, top = max(0, left), max(0, top)
     patch = canvas[top : top + rows, left : left + columns]
     coverage = mask[: patch.shape[0], : patch.shape[1], None].astype(np.float32) / 255
-    patch[:] = np.rint(patch + (np.asarray(colour, np.float32) - patch) * coverage)
+    patch[:] = np.rint(patch + (np.asarray(color, np.float32) - patch) * coverage)
 
 
 @lru_cache(maxsize=512)

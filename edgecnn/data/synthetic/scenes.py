@@ -119,8 +119,8 @@ def place(
         shortest = min(height, width)
         low, high = math.log(0.022), math.log(0.75)
         size = shortest * math.exp(low + (high - low) * rng.random() ** (1 + 2 * small))
-        centre = rng.uniform((0.0, 0.0), (width, height * 0.9))
-        matrix = _pose(rng, size, centre)
+        center = rng.uniform((0.0, 0.0), (width, height * 0.9))
+        matrix = _pose(rng, size, center)
         corners = _project(matrix, outline)
         whole = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
         cut = np.clip(whole, 0, (width, height, width, height)).astype(np.float32)
@@ -136,7 +136,7 @@ def place(
     return None
 
 
-def _pose(rng: Generator, size: float, centre: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _pose(rng: Generator, size: float, center: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """A homography from the unit square to the picture: a plate turned in space, seen by a
     pinhole camera at 2.5 to 12 plate widths.
     """
@@ -153,7 +153,7 @@ def _pose(rng: Generator, size: float, centre: npt.NDArray[np.float64]) -> npt.N
     plane = np.column_stack([turn[:, 0], turn[:, 1], -0.5 * (turn[:, 0] + turn[:, 1])])
     plane[2, 2] += distance
     scale = size * distance
-    camera = np.asarray([[scale, 0, centre[0]], [0, scale, centre[1]], [0, 0, 1]])
+    camera = np.asarray([[scale, 0, center[0]], [0, scale, center[1]], [0, 0, 1]])
     return np.asarray(camera @ plane)
 
 
@@ -182,9 +182,9 @@ def _paste(
     coverage = warped[:, :, 3:] / 255
     region = canvas[top:bottom, left:right]
     shade = _lighting(rng, *warped.shape[:2])
-    # Colours outside the plate are black at no coverage: dividing restores the edge's colour.
-    colour = np.clip(warped[:, :, :3] * shade, 0, 255)
-    region[:] = np.rint(region + (colour - region) * coverage)
+    # Colors outside the plate are black at no coverage: dividing restores the edge's color.
+    color = np.clip(warped[:, :, :3] * shade, 0, 255)
+    region[:] = np.rint(region + (color - region) * coverage)
 
 
 def _lighting(rng: Generator, height: int, width: int) -> npt.NDArray[np.float32]:
@@ -213,20 +213,20 @@ def _aged(face: faces.Face, rng: Generator, size: float) -> faces.Face:
         aged = np.asarray(cv2.resize(aged, half, interpolation=cv2.INTER_AREA), np.uint8)
     aged = aged.copy()
     side = aged.shape[0]
-    colours = aged[:, :, :3]
+    colors = aged[:, :, :3]
     if rng.random() < 0.25:  # the sun bleaches red first
         pale = np.asarray(((205, 150, 140), (190, 190, 190), (215, 120, 90))[rng.integers(3)])
         amount = float(rng.uniform(0.1, 0.6))
-        colours[:] = np.rint(colours * (1 - amount) + pale * amount)
+        colors[:] = np.rint(colors * (1 - amount) + pale * amount)
     if rng.random() < 0.3:
         strength = float(rng.uniform(0.1, 0.5))
         dirt = grain(rng, side, side, octave=3)
-        colours[:] = cv2.addWeighted(colours, 1.0, dirt, strength, 0, dtype=cv2.CV_8U)
+        colors[:] = cv2.addWeighted(colors, 1.0, dirt, strength, 0, dtype=cv2.CV_8U)
     if rng.random() < 0.12:
         for _ in range(int(rng.integers(1, 4))):
             low = rng.integers(0, max(1, side - side // 4), 2)
             extent = rng.integers(1, max(2, side // 4), 2)
-            colours[low[1] : low[1] + extent[1], low[0] : low[0] + extent[0]] = rng.integers(
+            colors[low[1] : low[1] + extent[1], low[0] : low[0] + extent[0]] = rng.integers(
                 0, 256, 3
             )
     return aged
@@ -238,12 +238,12 @@ def _pole(canvas: Picture, rng: Generator, corners: Points) -> None:
     x = float(low[0] + high[0]) / 2
     size = float(high[1] - low[1])
     thick = max(1, round(size * float(rng.uniform(0.05, 0.13))))
-    grey = int(rng.integers(50, 190))
-    colour = (grey, grey, grey) if rng.random() < 0.8 else (grey, grey * 3 // 4, grey // 2)
+    gray = int(rng.integers(50, 190))
+    color = (gray, gray, gray) if rng.random() < 0.8 else (gray, gray * 3 // 4, gray // 2)
     end = (round(x + rng.normal(0, size * 0.1)), round(float(high[1] + size * rng.uniform(1, 5))))
-    cv2.line(canvas, (round(x), round(float(low[1] + size * 0.3))), end, colour, thick)
+    cv2.line(canvas, (round(x), round(float(low[1] + size * 0.3))), end, color, thick)
     if thick > 3:  # a lit side
-        lit = tuple(min(255, value + 35) for value in colour)
+        lit = tuple(min(255, value + 35) for value in color)
         cv2.line(canvas, (round(x) - thick // 4, round(float(high[1]))),
                  (end[0] - thick // 4, end[1]), lit, thick // 3)  # fmt: skip
 
@@ -259,25 +259,25 @@ def _hide(canvas: Picture, rng: Generator, box: Points) -> float:
     roll = rng.random()
     if roll < 0.5:
         for _ in range(int(rng.integers(3, 18))):
-            centre = (int(rng.choice((0, width)) + rng.normal(0, width / 4)),
+            center = (int(rng.choice((0, width)) + rng.normal(0, width / 4)),
                       int(rng.integers(0, height)))  # fmt: skip
-            cv2.circle(mask, centre, int(rng.integers(1, max(2, width // 6))), 255, -1)
-        colour = np.asarray((70, 95, 50)) + rng.integers(-30, 31, 3)
+            cv2.circle(mask, center, int(rng.integers(1, max(2, width // 6))), 255, -1)
+        color = np.asarray((70, 95, 50)) + rng.integers(-30, 31, 3)
     elif roll < 0.75:
         x = int(rng.integers(0, width))
         mask[:, x : x + max(1, int(width * rng.uniform(0.05, 0.25)))] = 255
-        colour = np.full(3, rng.integers(40, 180))
+        color = np.full(3, rng.integers(40, 180))
     else:
         share = float(rng.uniform(0.1, 0.45))
         rows = slice(0, int(height * share)) if rng.random() < 0.5 else slice(
             int(height * (1 - share)), height
         )  # fmt: skip
         mask[rows] = 255
-        colour = rng.integers(0, 256, 3)
+        color = rng.integers(0, 256, 3)
     region = canvas[top:bottom, left:right]
     cover = mask[: region.shape[0], : region.shape[1]] > 0
     texture = grain(rng, *region.shape[:2], octave=2).astype(np.int16)
-    region[cover] = np.clip(colour + texture // 2, 0, 255).astype(np.uint8)[cover]
+    region[cover] = np.clip(color + texture // 2, 0, 255).astype(np.uint8)[cover]
     return float(cover.mean())
 
 

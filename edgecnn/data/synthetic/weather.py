@@ -18,7 +18,7 @@ Generator = np.random.Generator
 
 
 def weather(picture: Picture, rng: Generator) -> Picture:
-    """At most one weather, then perhaps glare, night, a colour cast, blur, noise and JPEG."""
+    """At most one weather, then perhaps glare, night, a color cast, blur, noise and JPEG."""
     roll = rng.random()
     if roll < 0.08:
         picture = fog(picture, rng)
@@ -44,15 +44,15 @@ def weather(picture: Picture, rng: Generator) -> Picture:
 
 
 def fog(picture: Picture, rng: Generator) -> Picture:
-    """Blend towards grey, thicker at the top, where the distance is."""
+    """Blend towards gray, thicker at the top, where the distance is."""
     cv2 = require("cv2", "opencv")
-    grey = float(rng.uniform(150, 235))
+    gray = float(rng.uniform(150, 235))
     thick = np.linspace(rng.uniform(0.3, 0.75), rng.uniform(0.1, 0.4), picture.shape[0])
     keep = (1 - thick).astype(np.float32)[:, None, None]
     shape = picture.shape[:2]
     return np.asarray(
         cv2.convertScaleAbs(
-            picture * np.broadcast_to(keep, (*shape, 1)) + grey * (1 - keep), alpha=1.0
+            picture * np.broadcast_to(keep, (*shape, 1)) + gray * (1 - keep), alpha=1.0
         ),
         np.uint8,
     )
@@ -79,9 +79,9 @@ def snow(picture: Picture, rng: Generator) -> Picture:
     height, width = picture.shape[:2]
     picture = np.asarray(cv2.addWeighted(picture, 0.8, picture, 0, float(rng.uniform(20, 60))))
     for _ in range(int(rng.integers(60, 350))):
-        centre = (int(rng.integers(width)), int(rng.integers(height)))
+        center = (int(rng.integers(width)), int(rng.integers(height)))
         radius = 1 + int(rng.exponential(0.8))
-        cv2.circle(picture, centre, min(radius, 6), (240, 242, 245), -1, cv2.LINE_AA)
+        cv2.circle(picture, center, min(radius, 6), (240, 242, 245), -1, cv2.LINE_AA)
     return picture
 
 
@@ -96,9 +96,9 @@ def night(picture: Picture, rng: Generator) -> Picture:
     gain = (level + beam * float(rng.uniform(0.2, 0.9)))[:, :, None] * tint.astype(np.float32)
     dark = np.clip(picture * gain, 0, 255).astype(np.uint8)
     for _ in range(int(rng.integers(0, 7))):
-        centre = (int(rng.integers(width)), int(rng.integers(height)))
-        colour = ((255, 240, 200), (255, 60, 50), (255, 180, 90))[rng.integers(3)]
-        cv2.circle(dark, centre, int(rng.integers(1, 6)), colour, -1, cv2.LINE_AA)
+        center = (int(rng.integers(width)), int(rng.integers(height)))
+        color = ((255, 240, 200), (255, 60, 50), (255, 180, 90))[rng.integers(3)]
+        cv2.circle(dark, center, int(rng.integers(1, 6)), color, -1, cv2.LINE_AA)
     return dark
 
 
@@ -124,8 +124,8 @@ def tone(picture: Picture, rng: Generator) -> Picture:
     toned = np.asarray(cv2.LUT(picture, table.reshape(1, 256, 3)), np.uint8)
     saturation = float(np.clip(rng.normal(0.95, 0.25), 0.0, 1.6))
     if abs(saturation - 1) > 0.08:
-        grey = cv2.cvtColor(cv2.cvtColor(toned, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        toned = np.asarray(cv2.addWeighted(toned, saturation, grey, 1 - saturation, 0), np.uint8)
+        gray = cv2.cvtColor(cv2.cvtColor(toned, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        toned = np.asarray(cv2.addWeighted(toned, saturation, gray, 1 - saturation, 0), np.uint8)
     return toned
 
 

@@ -21,13 +21,13 @@ def answer(found: Explanation) -> Section:
     own = found.picture if found.picture.ndim == 3 else found.picture[:, :, None]
     own = np.repeat(own, 3, axis=2) if own.shape[2] == 1 else own[:, :, :3]
     order = np.argsort(-found.scores, kind="stable")[:5]
-    colours = "grey" if channels == 1 else "colour"
+    colors = "gray" if channels == 1 else "color"
     tiles = (
         Tile(images.enlarged(own, LARGE), "the picture", f"{own.shape[0]}×{own.shape[1]}"),
         Tile(
             images.enlarged(subject.pixels(found.tensor), LARGE),
             "what the network gets",
-            f"{height}×{width}, {colours}",
+            f"{height}×{width}, {colors}",
         ),
     )
     sure = formats.percent(float(found.scores[order[0]]))

@@ -10,20 +10,20 @@ from edgecnn.reporting import formats
 
 
 def colors(found: Explanation) -> Section:
-    """What each colour channel adds."""
+    """What each color channel adds."""
     best = label(found, found.classes[0])
-    if len(found.colours) == 1:
+    if len(found.colors) == 1:
         return Section(
             "colors",
-            "Colour channels",
-            "This network reads one channel: it sees the picture in grey, and colors can "
+            "Color channels",
+            "This network reads one channel: it sees the picture in gray, and colors can "
             "neither help nor mislead it.",
-            f"Replacing the channel by its mean takes {_drop(found.colours[0].drop)} off the "
+            f"Replacing the channel by its mean takes {_drop(found.colors[0].drop)} off the "
             f"probability of {best}: that much hangs on the pattern.",
         )
     base = images.enlarged(found.subject.pixels(found.tensor), MEDIUM)
     tiles = []
-    for place, one in enumerate(found.colours):
+    for place, one in enumerate(found.colors):
         note = f"without it: {formats.points(-100 * one.drop)} points"
         if one.share is not None:
             note += f"; {formats.percent(one.share)} of gradient × input"
@@ -31,10 +31,10 @@ def colors(found: Explanation) -> Section:
     gradients = (
         " The bar is the channel's part of Σ |gradient × (input − channel mean)| of the class "
         "score before the softmax."
-        if found.colours[0].share is not None
+        if found.colors[0].share is not None
         else " The share of gradient × input needs the .keras file."
     )
-    strongest = max(found.colours, key=lambda one: one.drop)
+    strongest = max(found.colors, key=lambda one: one.drop)
     said = (
         f"Most hangs on {strongest.channel}."
         if strongest.drop > 0.01
@@ -42,8 +42,8 @@ def colors(found: Explanation) -> Section:
     )
     return Section(
         "colors",
-        "Colour channels",
-        f"What each colour adds to the answer {best}. {said}",
+        "Color channels",
+        f"What each color adds to the answer {best}. {said}",
         "Points are percentage points of the class's probability when the channel is replaced by "
         f"its own mean over the picture.{gradients}",
         (TileRow(tuple(tiles), "medium"),),

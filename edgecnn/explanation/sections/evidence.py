@@ -44,7 +44,7 @@ def evidence(found: Explanation) -> Section | None:
         "Where it looks (occlusion)",
         "The bright places are those that the answer cannot do without: covering them costs most.",
         f"Occlusion (Zeiler and Fergus 2014): a patch of {patch[0]}×{patch[1]} pixels in the "
-        f"picture's mean colour at {drop.shape[0]}×{drop.shape[1]} places; brightness is the "
+        f"picture's mean color at {drop.shape[0]}×{drop.shape[1]} places; brightness is the "
         "fall of the class's probability.",
         (TileRow((Tile(images.glowing(base, heat), label(found, found.occlusion.index), note),),
              "medium"),),

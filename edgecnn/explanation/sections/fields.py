@@ -49,7 +49,7 @@ def fields(found: Explanation) -> Section | None:
         "Receptive fields",
         "How much of the picture one unit in the middle of a layer sees. What really moves it "
         f"(bright) is mostly smaller than what could, and fades towards its rim.{frame}",
-        "Effective field (Luo 2016): the absolute gradient of the centre unit by the input, "
+        "Effective field (Luo 2016): the absolute gradient of the center unit by the input, "
         f"averaged over {source}. Its size is the side of a square as large as the fewest pixels "
         "that hold 95% of it; padding and picture edges cut both fields.",
         (TileRow(tuple(tiles), "medium"),),
@@ -64,10 +64,10 @@ def fields(found: Explanation) -> Section | None:
 def theoretical_box(
     found: Explanation, one: EffectiveField
 ) -> tuple[float, float, float, float] | None:
-    """(left, top, right, bottom) of the centre unit's theoretical field in input pixels."""
+    """(left, top, right, bottom) of the center unit's theoretical field in input pixels."""
     theory = found.theory.get(one.layer.name)
     if theory is None:
         return None
     left, top = (theory.offset + place * theory.stride - theory.size / 2
-                 for place in one.centre[::-1])  # fmt: skip
+                 for place in one.center[::-1])  # fmt: skip
     return left, top, left + theory.size, top + theory.size

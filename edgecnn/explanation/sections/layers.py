@@ -25,8 +25,8 @@ def first_layer(found: Explanation) -> Section | None:
     side = 96 if count <= 16 else 56
     tiles = tuple(Tile(images.enlarged(one, side), "") for one in pictures)
     kept = "" if count <= MOST_FILTERS else f" The {MOST_FILTERS} strongest of {count} are shown."
-    coloured = (
-        "A filter with colours answers to those colours; stripes and steps answer to edges of "
+    colored = (
+        "A filter with colors answers to those colors; stripes and steps answer to edges of "
         "that direction."
         if channels == 3
         else "Stripes and steps answer to edges of that direction, spots to dots."
@@ -35,8 +35,8 @@ def first_layer(found: Explanation) -> Section | None:
         "first-layer",
         "First-layer filters",
         f"The {count} small patterns of {rows}×{columns} pixels that the network looks for "
-        f"everywhere in the picture before anything else. {coloured}",
-        "The weights of the first convolution themselves: mid grey is zero, all share one scale, "
+        f"everywhere in the picture before anything else. {colored}",
+        "The weights of the first convolution themselves: mid gray is zero, all share one scale, "
         f"strongest first.{kept}",
         (TileRow(tiles, "filter" if count <= 16 else "tiny"),),
     )
@@ -50,7 +50,7 @@ def depth(found: Explanation) -> Section | None:
     for place, one in enumerate(found.features):
         layer = one.layer
         tiles = tuple(
-            Tile(images.enlarged(images.heat_colours(values), SMALL), f"map {channel}")
+            Tile(images.enlarged(images.heat_colors(values), SMALL), f"map {channel}")
             for channel, values in zip(one.channels, one.maps, strict=True)
         )
         silent = f", {one.silent} without any pattern here" if one.silent else ""
@@ -60,7 +60,7 @@ def depth(found: Explanation) -> Section | None:
         "features",
         "Feature maps by depth",
         "What single channels answer to, from the first layers to the last. Early maps follow "
-        "edges and colours at every pixel; deeper ones are coarser and answer to shapes and, "
+        "edges and colors at every pixel; deeper ones are coarser and answer to shapes and, "
         f"where their field is wide enough, to parts of the object.{_reach(found)}",
         "The layer's output for this picture at the last layer of each map size: the maps that "
         "vary most, each from its lowest value (black) to its highest (yellow).",

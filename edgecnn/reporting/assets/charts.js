@@ -1,5 +1,5 @@
 // The pictures: drawn by Vega from specifications made when the page was built, over the rows in
-// view. Colours are CSS variables, so that the theme and the printer change them by themselves.
+// view. Colors are CSS variables, so that the theme and the printer change them by themselves.
 
 const PRINT_WIDTH = 760;
 

@@ -146,7 +146,7 @@ def _session_options(ort: ModuleType, options: RuntimeOptions) -> Any:
     session_options.intra_op_num_threads = options.threads
     session_options.inter_op_num_threads = 1
     session_options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    session_options.log_severity_level = 3  # errors: warnings speak of graph optimisations
+    session_options.log_severity_level = 3  # errors: warnings speak of graph optimizations
     return session_options
 
 

@@ -19,7 +19,7 @@ def profile(
 ) -> list[OperatorTime]:
     """Run a session that `create` made to profile into files of a given prefix.
 
-    The profiler knows whole microseconds; operators fused by the optimiser appear as one. The
+    The profiler knows whole microseconds; operators fused by the optimizer appear as one. The
     first inferences are left out of the account.
     """
     with scratch.folder() as folder:

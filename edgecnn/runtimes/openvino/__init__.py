@@ -189,7 +189,7 @@ class OpenVINOSession(Session):
 
 
 def _declared(path: Path, options: RuntimeOptions) -> Declared:
-    """Inputs and outputs as the file declares them: OpenVINO forgets how they are quantised."""
+    """Inputs and outputs as the file declares them: OpenVINO forgets how they are quantized."""
     known = format_of(path, "format of OpenVINO").name
     lookup("format of OpenVINO", known, {each: each for each in OpenVINO.formats})
     signature = read_signature(path)
@@ -227,7 +227,7 @@ def _compile(
         if device == "cpu" and _fused_wrongly(model, compiled):
             config |= {**added, "SNIPPETS_MODE": "DISABLE"}
             compiled = core.compile_model(model, "CPU", config)
-            notes |= {"snippets": "disabled: wrong for chains of quantised dense layers"}
+            notes |= {"snippets": "disabled: wrong for chains of quantized dense layers"}
         return compiled, notes
     except RuntimeError as error:
         raise UnsupportedError(
@@ -259,9 +259,9 @@ def _compile_in_some_precision(
 
 
 def _fused_wrongly(model: Any, compiled: Any) -> bool:
-    """Whether quantised dense layers were fused with each other, which is wrong in 2026.4.1.
+    """Whether quantized dense layers were fused with each other, which is wrong in 2026.4.1.
 
-    On one thread two quantised MatMul of up to a few hundred channels in a row (LeNet-5's
+    On one thread two quantized MatMul of up to a few hundred channels in a row (LeNet-5's
     120 → 84 → 10) become one code snippet, whose outputs are off by 14 where the largest is 1.
     Without snippets the same model answers exactly, and takes 96 µs instead of 36.
     """
@@ -300,7 +300,7 @@ def _computed(layer: Mapping[str, str]) -> str | None:
         return None
     precision = _PRECISIONS.get(layer["precision"], layer["precision"])
     if precision == "int8" and layer["received"] not in ("i8", "u8"):
-        return "dynamic_int8"  # float data, quantised inside the layer
+        return "dynamic_int8"  # float data, quantized inside the layer
     return precision
 
 

@@ -59,7 +59,7 @@ class Added:
     new: int = 0
     grown: int = 0
     known: int = 0
-    relabelled: bool = False
+    relabeled: bool = False
 
 
 def pack(results: Results, machine: str = "") -> PackedSession:
@@ -108,20 +108,20 @@ def insert(
         and row.columns["processes"] > known[str(row.columns["origin"])].processes
     ]
     session = min((each.session_id for each in known.values()), default=None)
-    relabelled = False
+    relabeled = False
     if session is None:
         session = _new_session(connection, packed, label, commit, ids)
         if session is None:  # another client has stored it this very moment
             return Added(None, known=len(packed.rows))
     else:
-        relabelled = _update_session(
+        relabeled = _update_session(
             connection, session, packed, label, commit, grew=bool(fresh or grown)
         )
     for row in grown:
         _forget(connection, known[str(row.columns["origin"])].id)
     _insert_rows(connection, session, [*grown, *fresh], ids)
     return Added(
-        session, len(fresh), len(grown), len(packed.rows) - len(fresh) - len(grown), relabelled
+        session, len(fresh), len(grown), len(packed.rows) - len(fresh) - len(grown), relabeled
     )
 
 

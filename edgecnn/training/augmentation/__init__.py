@@ -2,7 +2,7 @@
 
 | modality | light | standard | strong |
 |---|---|---|---|
-| image | shift by 1 pixel | shift, turn, zoom, shear, light | more of each, colour, cutout |
+| image | shift by 1 pixel | shift, turn, zoom, shear, light | more of each, color, cutout |
 | volume | quarter turns about the vertical | and shift by 1 voxel | shift by 2, mirrored |
 | signal | shift by 5% | shift, gain, noise | more of each, speed |
 | spectrogram | shift, pitch of the mouth | and tempo, masks, noise | more of each |

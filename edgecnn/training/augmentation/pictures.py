@@ -20,7 +20,7 @@ class Pictures:
 
     `pixels` shifts by whole pixels; the others are one affine map with bilinear
     interpolation: `shift` is a share of the side, `zoom` and `shear` are shares, `degrees`
-    turn. `brightness` is a share of the range from black to white, `contrast` and `colour`
+    turn. `brightness` is a share of the range from black to white, `contrast` and `color`
     (brightness for each channel) are shares too. `cutout` covers a square of up to that share
     of the side with the picture's mean (DeVries 2017) in every other picture. `mirror` swaps
     left and right in every other picture. What moves in is the picture's own edge.
@@ -35,7 +35,7 @@ class Pictures:
     shear: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
-    colour: float = 0.0
+    color: float = 0.0
     cutout: float = 0.0
     mirror: bool = False
     scale: float = 1 / 255
@@ -67,7 +67,7 @@ class Pictures:
 
     @property
     def _lights(self) -> bool:
-        return bool(self.brightness or self.contrast or self.colour)
+        return bool(self.brightness or self.contrast or self.color)
 
     def __call__(self, tensors: npt.NDArray[Any], rng: Generator) -> npt.NDArray[Any]:
         """float32 (batch, height, width, channels), at most 4 channels → the same shape."""
@@ -110,7 +110,7 @@ class Pictures:
         bound = np.log1p(self.contrast)
         contrast = np.exp(rng.uniform(-bound, bound, (count, 1)))
         brighter = rng.uniform(-self.brightness, self.brightness, (count, 1))
-        tint = rng.uniform(-self.colour, self.colour, (count, channels))
+        tint = rng.uniform(-self.color, self.color, (count, channels))
         rows = tensors.reshape(count, height, width * channels)
         middle = rows.mean(axis=1).reshape(count, width, channels).mean(axis=1)
         offset = (1 - contrast) * middle + (brighter + tint) * white / std

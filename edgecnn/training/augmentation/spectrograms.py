@@ -20,7 +20,7 @@ class Spectrograms:
     `shift` is a share of the frames either way, `stretch` a share of the tempo (0.25: from
     ÷1.25 to ×1.25). `bands` moves everything up or down by so many bands at most: on the mel
     scale that is a shorter or longer vocal tract (N. Jaitly and G. Hinton 2013), which is what
-    makes one voice another. `colour` makes what sounds louder or softer by so much at most, at
+    makes one voice another. `color` makes what sounds louder or softer by so much at most, at
     six points from the lowest band to the highest and straight between them, as microphones and
     rooms do (H. Nam et al. 2022), `floor` is how high background noise may reach, `noise` the
     deviation of what is added. `frames_masked` and `bands_masked` are the widest masks, two
@@ -30,7 +30,7 @@ class Spectrograms:
     shift: float = 0.0
     stretch: float = 0.0
     bands: float = 0.0
-    colour: float = 0.0
+    color: float = 0.0
     floor: float = 0.0
     noise: float = 0.0
     frames_masked: int = 0
@@ -47,10 +47,10 @@ class Spectrograms:
         changed = _interpolated(tensors, in_time).swapaxes(1, 2)
         changed = _interpolated(changed, np.arange(bands) - tracts).swapaxes(1, 2)
         sounding = changed > 0
-        changed = changed + sounding * _gains(count, bands, self.colour, rng)[:, None, :]
+        changed = changed + sounding * _gains(count, bands, self.color, rng)[:, None, :]
         changed = changed + sounding * rng.standard_normal(changed.shape, np.float32) * self.noise
         background = rng.uniform(0, self.floor, (count, 1, 1))
-        recorded = changed.any(axis=2, keepdims=True)  # and not centred among silence
+        recorded = changed.any(axis=2, keepdims=True)  # and not centered among silence
         changed = np.clip(np.maximum(changed, background * recorded), 0, 1)
         for _ in range(2):
             changed = changed * ~_mask(count, frames, self.frames_masked, rng)[:, :, None]

@@ -55,7 +55,7 @@ def plain_net() -> keras.Model:
 
 
 def residual_net() -> keras.Model:
-    """Batch normalisation, depthwise convolutions, a residual sum: what MobileNetV2 is made of."""
+    """Batch normalization, depthwise convolutions, a residual sum: what MobileNetV2 is made of."""
     from keras import Input, Model
     from keras.layers import (
         Add,
@@ -67,16 +67,16 @@ def residual_net() -> keras.Model:
         ReLU,
     )
 
-    def normalised(tensor: Any) -> Any:
+    def normalized(tensor: Any) -> Any:
         return BatchNormalization(momentum=0.8)(tensor)
 
     picture = Input(SHAPE)
-    tensor = ReLU()(normalised(Conv2D(24, 3, strides=2, padding="same", use_bias=False)(picture)))
+    tensor = ReLU()(normalized(Conv2D(24, 3, strides=2, padding="same", use_bias=False)(picture)))
     for _ in range(2):
         shortcut = tensor
         tensor = DepthwiseConv2D(3, padding="same", use_bias=False)(tensor)
-        tensor = ReLU(6.0)(normalised(tensor))
-        tensor = normalised(Conv2D(24, 1, use_bias=False)(tensor))
+        tensor = ReLU(6.0)(normalized(tensor))
+        tensor = normalized(Conv2D(24, 1, use_bias=False)(tensor))
         tensor = Add()([shortcut, tensor])
     scores = Dense(10, activation="softmax")(GlobalAveragePooling2D()(tensor))
     return Model(picture, scores, name="residual")

@@ -17,7 +17,7 @@ from edgecnn.manifest import Manifest, write_manifest
 from edgecnn.preprocessing import LetterboxPreprocessing
 
 SIDE = 128
-REACH = 4.0  # strides to each side: neighbours overlap enough to be suppressed
+REACH = 4.0  # strides to each side: neighbors overlap enough to be suppressed
 
 
 def write_red_detector(path: Path) -> Path:
@@ -62,7 +62,7 @@ def write_red_detector(path: Path) -> Path:
 
 
 def picture(x: int | None, width: int = 160, height: int = 120) -> np.ndarray:
-    """Grey, with a red square of 24 pixels whose left side is at `x`."""
+    """Gray, with a red square of 24 pixels whose left side is at `x`."""
     image = np.full((height, width, 3), 120, np.uint8)
     if x is not None:
         image[40:64, x : x + 24] = (20, 20, 220)

@@ -40,8 +40,8 @@ def test_a_network_over_one_channel_has_no_filters_to_lay_over_a_picture(tmp_pat
 
     keras = import_keras()
     picture = keras.Input((8, 8, 1))
-    keras.Model(picture, keras.layers.Conv2D(2, 3)(picture)).save(tmp_path / "grey.keras")
-    assert read_first_layer(tmp_path / "grey.keras") is None
+    keras.Model(picture, keras.layers.Conv2D(2, 3)(picture)).save(tmp_path / "gray.keras")
+    assert read_first_layer(tmp_path / "gray.keras") is None
 
 
 def test_edges_answer_to_change_and_not_to_brightness():

@@ -141,9 +141,9 @@ def test_pictures_of_any_kind_and_size(detector, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
     red = picture(60)
-    cv2.imwrite(str(folder / "1_colour.png"), red)
+    cv2.imwrite(str(folder / "1_color.png"), red)
     cv2.imwrite(str(folder / "2_alpha.png"), np.dstack([red, np.full((120, 160), 90, np.uint8)]))
-    cv2.imwrite(str(folder / "3_grey.png"), red[:, :, 0])
+    cv2.imwrite(str(folder / "3_gray.png"), red[:, :, 0])
     cv2.imwrite(str(folder / "4_deep.png"), red.astype(np.uint16) * 257)
     cv2.imwrite(str(folder / "5_dot.png"), red[:1, :1])
     cv2.imwrite(str(folder / "6_huge.png"), np.full((6000, 8000, 3), 120, np.uint8))

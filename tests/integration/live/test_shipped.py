@@ -47,7 +47,7 @@ def test_the_heat_map_fires_on_the_sign(film, name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_quantised_and_float_files_tell_the_same_first_filters(name):
+def test_quantized_and_float_files_tell_the_same_first_filters(name):
     kernels = []
     for path in sorted(ASSETS.glob(f"{name}_*")):
         if path.suffix in (".tflite", ".onnx"):

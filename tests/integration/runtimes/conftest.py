@@ -59,7 +59,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
             layers.DepthwiseConv2D(3, activation="relu6"),
             layers.Conv2D(24, 1, activation="relu"),
             layers.Flatten(),
-            # Big enough that TensorFlow's converter finds its weights worth quantising (1024),
+            # Big enough that TensorFlow's converter finds its weights worth quantizing (1024),
             # and two in a row, which OpenVINO fuses.
             layers.Dense(64, activation="relu"),
             layers.Dense(10, activation="softmax"),

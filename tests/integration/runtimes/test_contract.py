@@ -133,9 +133,9 @@ def test_inputs_and_outputs_are_described(name: str, file_format: str, zoo: Zoo)
 
 
 @pytest.mark.parametrize("name", [name for name in HERE if "tflite" in RUNTIMES.load(name).formats])
-def test_quantised_inputs_carry_their_scale(name: str, zoo: Zoo) -> None:
+def test_quantized_inputs_carry_their_scale(name: str, zoo: Zoo) -> None:
     if (name, "tflite", "static_int8") in UNSUPPORTED:
-        pytest.skip("this runtime does not run quantised .tflite files")
+        pytest.skip("this runtime does not run quantized .tflite files")
     session = load(name, zoo.path("tflite", "static_int8"))
     assert session.inputs[0].dtype == "int8"
     assert session.inputs[0].scale == pytest.approx(1 / 255, rel=0.05)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.integration.runtimes.conftest import Zoo
 
 
-def test_quantised_files_are_computed_in_integers(zoo: Zoo) -> None:
+def test_quantized_files_are_computed_in_integers(zoo: Zoo) -> None:
     effective = runtimes.load(zoo.path("onnx", "static_int8"), "opencv:cpu").effective
     assert effective.precision == "int8"
     assert effective.provider == "OpenCV DNN (new engine)"

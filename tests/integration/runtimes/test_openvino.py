@@ -42,19 +42,19 @@ def test_static_int8_computes_in_int8(zoo: Zoo) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_chains_of_quantised_dense_layers_are_right(
+def test_chains_of_quantized_dense_layers_are_right(
     threads: int, write_onnx: Callable[..., Path]
 ) -> None:
     """OpenVINO 2026.4.1 alone answers with errors of 14 where the largest output is 1."""
-    path = write_onnx(*_quantised_dense_chain())
+    path = write_onnx(*_quantized_dense_chain())
     values = np.random.default_rng(0).random((1, 64), np.float32) * 2 - 1
     expected = runtimes.load(path, "onnxruntime:cpu").run([values])[0]
     session = runtimes.load(path, "openvino:cpu", threads=threads, precision="strict_float32")
-    # One step of the output's quantisation is 0.1.
+    # One step of the output's quantization is 0.1.
     np.testing.assert_allclose(session.run([values])[0], expected, atol=0.11)
 
 
-def _quantised_dense_chain() -> tuple[list[Any], list[Any], list[Any]]:
+def _quantized_dense_chain() -> tuple[list[Any], list[Any], list[Any]]:
     """64 → 32 → 16 channels, data in steps given below, weights in int8."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -66,7 +66,7 @@ def _quantised_dense_chain() -> tuple[list[Any], list[Any], list[Any]]:
         nodes.append(helper.make_node("Constant", [], [name], value=tensor))
         return name
 
-    def quantised(source: str, step: float) -> str:
+    def quantized(source: str, step: float) -> str:
         scale = constant(f"{source}_step", step, np.float32)
         zero = constant(f"{source}_middle", 128, np.uint8)
         nodes.append(helper.make_node("QuantizeLinear", [source, scale, zero], [f"{source}_q"]))
@@ -83,9 +83,9 @@ def _quantised_dense_chain() -> tuple[list[Any], list[Any], list[Any]]:
         nodes.append(helper.make_node("MatMul", [source, f"{name}_real"], [name]))
         return name
 
-    hidden = quantised(dense(quantised("values", 1 / 127), (64, 32), "first"), 1 / 40)
+    hidden = quantized(dense(quantized("values", 1 / 127), (64, 32), "first"), 1 / 40)
     nodes.append(helper.make_node("Relu", [hidden], ["positive"]))
-    scores = quantised(dense(quantised("positive", 1 / 127), (32, 16), "second"), 0.1)
+    scores = quantized(dense(quantized("positive", 1 / 127), (32, 16), "second"), 0.1)
     nodes.append(helper.make_node("Identity", [scores], ["scores"]))
     return (
         nodes,

@@ -89,8 +89,8 @@ def test_dense_layers_it_would_answer_wrongly_are_refused(
     from litert_quantizer import quantizer, recipe
 
     path = tmp_path / "dynamic.tflite"
-    quantise = quantizer.Quantizer(str(zoo.path("tflite", "float32")), recipe.dynamic_wi8_afp32())
-    quantise.quantize().export_model(str(path))
+    quantize = quantizer.Quantizer(str(zoo.path("tflite", "float32")), recipe.dynamic_wi8_afp32())
+    quantize.quantize().export_model(str(path))
     found = run_in_its_environment(path)
     assert found["error"] == "UnsupportedError"
     assert "answers wrongly" in found["message"]

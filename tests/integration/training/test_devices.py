@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-# LeNet-5 has no batch normalisation, so that only the order of sums differs. 49 samples leave
+# LeNet-5 has no batch normalization, so that only the order of sums differs. 49 samples leave
 # one out of every epoch for two devices.
 PROGRAM = """
 import json, sys

@@ -67,7 +67,7 @@ def rows(path):
     return list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
 
 
-# cnn1d has dropout, whose generators have a state, batch normalisation, and AdamW's moments;
+# cnn1d has dropout, whose generators have a state, batch normalization, and AdamW's moments;
 # ResNet-8 has momentum, and pictures that are augmented.
 @pytest.mark.parametrize("model", ["cnn1d", pytest.param("resnet8", marks=pytest.mark.slow)])
 def test_killed_in_the_middle_of_an_epoch_it_ends_with_the_same_weights(model, tmp_path):

@@ -148,11 +148,11 @@ def test_another_seed_gives_other_weights(trained, few_digits, tmp_path):
 
 
 def test_the_model_takes_the_channels_of_the_pictures(few_digits, tmp_path):
-    colours = {
+    colors = {
         name: Split(np.repeat(split.samples[..., None], 3, axis=3), split.labels)
         for name, split in few_digits.splits.items()
     }
-    dataset = replace(few_digits, splits=colours, sample_shape=(8, 8, 3))
+    dataset = replace(few_digits, splits=colors, sample_shape=(8, 8, 3))
 
     artifact = train("simple", dataset, epochs=1, out=tmp_path / "m.keras")
 

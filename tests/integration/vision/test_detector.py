@@ -91,8 +91,8 @@ def test_boxes_are_in_pixels_of_the_picture_that_was_given(detector, scale):
 
 
 PICTURES = {
-    "1×1": (1, 1, 3), "a line": (1, 900, 3), "a column": (700, 1, 3), "grey": (240, 320),
-    "grey with an axis": (240, 320, 1), "alpha": (240, 320, 4), "6000×8000": (6000, 8000, 3),
+    "1×1": (1, 1, 3), "a line": (1, 900, 3), "a column": (700, 1, 3), "gray": (240, 320),
+    "gray with an axis": (240, 320, 1), "alpha": (240, 320, 4), "6000×8000": (6000, 8000, 3),
 }  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def test_a_picture_is_not_changed_and_may_be_a_view(detector):
 
 
 def test_the_fast_way_in_agrees_with_the_reference(detector):
-    """Exactly where nothing is resized; within 2 grey levels on average where it is."""
+    """Exactly where nothing is resized; within 2 gray levels on average where it is."""
     letterbox = detector.preprocessing
     assert isinstance(letterbox, LetterboxPreprocessing)
     spec = detector.session.inputs[0]

@@ -107,7 +107,7 @@ def test_pooling_and_sums_move_bytes_and_compute_no_products(tmp_path: Path):
     assert cost_of(path) == Cost(0, 0, 0, 4 * (pool + add))
 
 
-def test_quantised_weights_and_activations_count_as_they_are_stored(tmp_path: Path):
+def test_quantized_weights_and_activations_count_as_they_are_stored(tmp_path: Path):
     scale, zero = np.float32(0.1), np.uint8(128)
     path = model(
         tmp_path / "qdq.onnx",

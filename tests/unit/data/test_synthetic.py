@@ -64,7 +64,7 @@ def test_most_scenes_have_a_sign_and_some_have_none_or_several():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_box_fits_the_plate_that_was_drawn(seed):
-    """On plain grey, what changed is the plate (and its pole below): edges within 2 pixels."""
+    """On plain gray, what changed is the plate (and its pole below): edges within 2 pixels."""
     canvas = np.full((300, 300, 3), 128, np.uint8)
     generator = rng(seed)
     face = np.full((faces.SIZE, faces.SIZE, 4), 255, np.uint8)

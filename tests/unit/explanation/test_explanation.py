@@ -8,7 +8,7 @@ import pytest
 from edgecnn.data.base import Split
 from edgecnn.errors import InputError
 from edgecnn.explanation import images
-from edgecnn.explanation.colour import contributions
+from edgecnn.explanation.color import contributions
 from edgecnn.explanation.feature_maps import strongest
 from edgecnn.explanation.grad_cam import candidates, class_maps, weigh
 from edgecnn.explanation.network import Layer, spatial_layers, stages
@@ -107,7 +107,7 @@ def test_the_area_is_the_fewest_pixels_that_hold_the_share(share, count):
 
 
 @pytest.mark.parametrize("channel", [0, 1, 2])
-def test_a_network_that_reads_one_colour_owes_everything_to_it(keras, channel):
+def test_a_network_that_reads_one_color_owes_everything_to_it(keras, channel):
     picture = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(1, 1, activation="relu", name="conv")(picture)
     x = keras.layers.GlobalMaxPooling2D()(x)
@@ -213,7 +213,7 @@ def test_a_png_is_read_back_as_it_was(tmp_path):
     assert np.array_equal(np.asarray(image.open(path)), picture)
 
 
-def test_no_evidence_leaves_a_picture_grey():
+def test_no_evidence_leaves_a_picture_gray():
     picture = np.full((6, 6, 3), 100, np.uint8)
     shown = images.glowing(picture, np.zeros((2, 2), np.float32))
     assert np.array_equal(shown, np.full((6, 6, 3), 55, np.uint8))

@@ -238,12 +238,12 @@ def test_a_bottleneck_halves_the_picture_in_its_first_convolution():
     assert model.get_layer("conv3_1_b_conv").strides == (1, 1)
 
 
-def test_voxnet_has_the_papers_parameters_and_its_normalisation():
+def test_voxnet_has_the_papers_parameters_and_its_normalization():
     model = models.build("voxnet", num_classes=40)
-    biases_that_normalisation_replaces = 2 * 32
+    biases_that_normalization_replaces = 2 * 32
 
-    normalisation = 2 * 4 * 32
-    assert model.count_params() - normalisation + biases_that_normalisation_replaces == 921_736
+    normalization = 2 * 4 * 32
+    assert model.count_params() - normalization + biases_that_normalization_replaces == 921_736
 
 
 def test_textcnn_refuses_a_vocabulary_that_is_none():

@@ -57,7 +57,7 @@ def test_a_layer_says_what_it_reads(resnet8):
     assert set(reads["block1_add"]) == {"stem_relu", "block1_2_norm"}
 
 
-def test_normalisation_and_activation_share_the_box_of_their_convolution(resnet8):
+def test_normalization_and_activation_share_the_box_of_their_convolution(resnet8):
     boxes, reads = drawing.grouped(resnet8.layers)
 
     assert [layer.name for layer in boxes["stem_conv"].guests] == ["stem_norm", "stem_relu"]

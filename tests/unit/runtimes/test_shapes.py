@@ -111,7 +111,7 @@ def test_numbers_are_fed(dtype: str) -> None:
     check_dtype("x", dtype)
 
 
-def test_pictures_are_brought_to_channels_first_and_quantised() -> None:
+def test_pictures_are_brought_to_channels_first_and_quantized() -> None:
     spec = TensorSpec("x", (1, 3, 2, 4), "int8", "NCHW", scale=0.5, zero_point=-10)
     picture = np.random.default_rng(0).random((1, 2, 4, 3), np.float32) * 100
     stored = to_model(picture, spec)

@@ -66,7 +66,7 @@ def test_a_file_that_was_continued_replaces_its_rows_and_adds_the_new_ones(datab
 
 def test_a_second_import_can_change_the_label(database):
     database.add(made_up.session(1), label="my-branch")
-    assert database.add(made_up.session(1), label="main").relabelled
+    assert database.add(made_up.session(1), label="main").relabeled
     assert database.labels() == ["main"]
 
 

@@ -47,7 +47,7 @@ def test_every_direction_occurs():
     assert down == {-1, 0, 1}
 
 
-def test_what_moves_in_is_the_edge_and_not_a_new_colour():
+def test_what_moves_in_is_the_edge_and_not_a_new_color():
     paper = np.full((50, 8, 8, 1), -0.4, np.float32)
     paper[:, 3:5, 3:5] = 2.8
 
@@ -113,11 +113,11 @@ def test_light_changes_a_picture_about_its_own_mean():
     lit = Pictures(contrast=0.5, scale=1.0)(PICTURES * 0 + 100, np.random.default_rng(0))
     np.testing.assert_allclose(lit, 100, rtol=1e-5)
 
-    grey = np.random.default_rng(1).uniform(100, 150, (50, 8, 9, 3)).astype(np.float32)
-    lit = Pictures(contrast=0.5, scale=1.0)(grey, np.random.default_rng(0))
+    gray = np.random.default_rng(1).uniform(100, 150, (50, 8, 9, 3)).astype(np.float32)
+    lit = Pictures(contrast=0.5, scale=1.0)(gray, np.random.default_rng(0))
 
-    np.testing.assert_allclose(lit.mean(axis=(1, 2)), grey.mean(axis=(1, 2)), rtol=1e-4)
-    factors = lit.std(axis=(1, 2)) / grey.std(axis=(1, 2))
+    np.testing.assert_allclose(lit.mean(axis=(1, 2)), gray.mean(axis=(1, 2)), rtol=1e-4)
+    factors = lit.std(axis=(1, 2)) / gray.std(axis=(1, 2))
     np.testing.assert_allclose(factors, factors[:, :1].repeat(3, axis=1), rtol=1e-3)
     assert 0.66 < factors.min() < 0.8
     assert 1.3 < factors.max() < 1.51
@@ -200,9 +200,9 @@ def test_a_slower_spectrogram_lasts_longer():
 
 
 def test_another_microphone_changes_bands_within_bounds_and_the_same_in_all_frames():
-    grey = np.full((50, 40, 20), 0.5, np.float32)
+    gray = np.full((50, 40, 20), 0.5, np.float32)
 
-    gains = Spectrograms(colour=0.2)(grey, np.random.default_rng(0)) - 0.5
+    gains = Spectrograms(color=0.2)(gray, np.random.default_rng(0)) - 0.5
 
     np.testing.assert_allclose(gains, gains[:, :1].repeat(40, axis=1), atol=1e-6)
     assert 0.15 < np.abs(gains).max() <= 0.2
@@ -210,8 +210,8 @@ def test_another_microphone_changes_bands_within_bounds_and_the_same_in_all_fram
     assert (gains[:, 0].std(axis=1) > 0.02).all()
 
 
-def test_masks_noise_and_colour_leave_the_silence_around_a_sound_silent():
-    augment = Spectrograms(colour=0.3, floor=0.3, noise=0.1, frames_masked=2, bands_masked=3)
+def test_masks_noise_and_color_leave_the_silence_around_a_sound_silent():
+    augment = Spectrograms(color=0.3, floor=0.3, noise=0.1, frames_masked=2, bands_masked=3)
 
     after = augment(BLIP, np.random.default_rng(0))
 

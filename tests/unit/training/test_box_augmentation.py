@@ -16,7 +16,7 @@ BOX = np.asarray([[60, 40, 140, 120]], np.float32)
 
 
 def picture_with_an_octagon(mark=True):
-    """Grey, a red octagon in BOX, and a blue mark in its left half that a mirror would move."""
+    """Gray, a red octagon in BOX, and a blue mark in its left half that a mirror would move."""
     picture = np.full((200, 300, 3), 90, np.uint8)
     corners = BOX[0, :2] + octagon() * (BOX[0, 2:] - BOX[0, :2])
     cv2.fillConvexPoly(picture, corners.astype(np.int32), (220, 20, 20))

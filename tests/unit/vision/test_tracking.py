@@ -160,9 +160,9 @@ def test_a_filtered_box_follows_constant_motion_closely(steps, dx, dy):
     tracker = Tracker()
     for i in range(steps + 20):
         tracks, _ = tracker.update(boxes(square(200 + dx * i, 200 + dy * i)), scores(0.9), i / FPS)
-    centre = np.asarray(tracks[0].xyxy).reshape(2, 2).mean(0)
+    center = np.asarray(tracks[0].xyxy).reshape(2, 2).mean(0)
     true = (220 + dx * (steps + 19), 220 + dy * (steps + 19))
-    assert centre == pytest.approx(true, abs=3.0)
+    assert center == pytest.approx(true, abs=3.0)
 
 
 def test_a_track_keeps_its_class_and_takes_no_box_of_another():

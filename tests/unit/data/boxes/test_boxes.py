@@ -399,7 +399,7 @@ def test_a_yolo_class_can_be_given_by_number_or_must_be_known(yolo):
         load_yolo(yolo(), label="giraffe")
 
 
-def test_a_split_in_blocks_leaves_no_neighbours_apart_but_at_the_ends(tmp_path):
+def test_a_split_in_blocks_leaves_no_neighbors_apart_but_at_the_ends(tmp_path):
     files = tuple(
         BoxedFile(tmp_path / f"{n}.png", 10, 10, np.zeros((0, 4), np.float32)) for n in range(95)
     )

@@ -17,7 +17,7 @@ pytest.importorskip("cv2")
 
 
 def picture(mode="RGB", size=(37, 23), seed=0):
-    """Smooth colours of (width, height), as photos have them."""
+    """Smooth colors of (width, height), as photos have them."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)
 
@@ -30,13 +30,13 @@ def encoded(image, kind, **options):
 
 PLAIN = {
     "PNG in RGB": encoded(picture(), "PNG"),
-    "PNG in grey": encoded(picture("L"), "PNG"),
+    "PNG in gray": encoded(picture("L"), "PNG"),
     "PNG of one pixel": encoded(picture(size=(1, 1)), "PNG"),
     "JPEG in RGB": encoded(picture(), "JPEG"),
-    "JPEG in grey": encoded(picture("L"), "JPEG"),
+    "JPEG in gray": encoded(picture("L"), "JPEG"),
     "JPEG of one column": encoded(picture(size=(1, 50)), "JPEG"),
     "JPEG, progressive": encoded(picture(), "JPEG", progressive=True),
-    "JPEG with a colour profile": encoded(picture(), "JPEG", icc_profile=b"any"),
+    "JPEG with a color profile": encoded(picture(), "JPEG", icc_profile=b"any"),
 } | {
     f"JPEG of quality {quality}, {kind}": encoded(
         picture(seed=quality, size=(64 + quality, 80)), "JPEG", quality=quality, subsampling=kind
@@ -64,8 +64,8 @@ SPECIAL = {
     "palette": encoded(picture("P"), "PNG"),
     "black and white": encoded(picture("1"), "PNG"),
     "alpha": encoded(picture("RGBA"), "PNG"),
-    "grey with alpha": encoded(picture("LA"), "PNG"),
-    "one colour transparent": encoded(picture(), "PNG", transparency=(0, 0, 0)),
+    "gray with alpha": encoded(picture("LA"), "PNG"),
+    "one color transparent": encoded(picture(), "PNG", transparency=(0, 0, 0)),
     "16 bits": encoded(Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30)), "PNG"),
     "animation": encoded(picture(), "PNG", save_all=True, append_images=[picture(seed=1)]),
     "bitmap": encoded(picture(), "BMP"),
@@ -88,7 +88,7 @@ def test_what_was_cut_off_since_is_told(name, share):
         decode_again(whole[: int(share * len(whole))])
 
 
-@pytest.mark.parametrize("name", ["PNG in RGB", "JPEG in RGB", "PNG in grey", "JPEG in grey"])
+@pytest.mark.parametrize("name", ["PNG in RGB", "JPEG in RGB", "PNG in gray", "JPEG in gray"])
 def test_damage_inside_is_told_or_seen_as_a_picture(name):
     rng = np.random.default_rng(0)
     for _ in range(200):

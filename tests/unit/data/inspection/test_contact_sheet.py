@@ -12,18 +12,18 @@ from edgecnn.data.inspection import contact_sheet
 from edgecnn.errors import InputError
 
 
-def colours(modality="image"):
-    """One wide red and one tall grey picture."""
+def colors(modality="image"):
+    """One wide red and one tall gray picture."""
     red = np.zeros((5, 10, 3), np.uint8)
     red[..., 0] = 255
     split = Split((red, np.full((10, 5, 1), 90, np.uint8)), np.asarray([0, 1]))
     return Dataset(
-        "c", "classification", ("red", "grey"), {"train": split}, "", (5, 10), modality=modality
+        "c", "classification", ("red", "gray"), {"train": split}, "", (5, 10), modality=modality
     )
 
 
 def test_each_class_has_its_row(tmp_path):
-    contact_sheet.write(colours(), tmp_path / "sheet.png")
+    contact_sheet.write(colors(), tmp_path / "sheet.png")
     sheet = Image.open(tmp_path / "sheet.png")
     step = contact_sheet.CELL + contact_sheet.GAP
     x, y = contact_sheet.LABEL_WIDTH + contact_sheet.CELL // 2, contact_sheet.CELL // 2
@@ -33,7 +33,7 @@ def test_each_class_has_its_row(tmp_path):
 
 def test_texts_have_no_sheet(tmp_path):
     with pytest.raises(InputError, match="no pictures"):
-        contact_sheet.write(colours("text"), tmp_path / "sheet.png")
+        contact_sheet.write(colors("text"), tmp_path / "sheet.png")
 
 
 def test_the_command_writes_it(tmp_path):

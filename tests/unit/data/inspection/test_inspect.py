@@ -83,10 +83,10 @@ def test_equal_pictures_are_no_near_duplicates():
     assert found.near_duplicates == ()
 
 
-def test_colour_modes_are_counted():
-    grey = np.repeat(noise(1), 3, axis=2)
-    found = inspect(dataset([(noise(2), 0), (noise(3, (4, 4, 3)), 1)], [(grey, 0)]))
-    assert found.facts == {"modes": {"grey": 1, "colour": 1, "grey, stored as colour": 1}}
+def test_color_modes_are_counted():
+    gray = np.repeat(noise(1), 3, axis=2)
+    found = inspect(dataset([(noise(2), 0), (noise(3, (4, 4, 3)), 1)], [(gray, 0)]))
+    assert found.facts == {"modes": {"gray": 1, "color": 1, "gray, stored as color": 1}}
 
 
 def test_words_that_training_did_not_have_are_a_share():
@@ -164,8 +164,8 @@ def test_boxes_are_counted_measured_and_doubted(boxed):
 def test_boxed_pictures_have_a_contact_sheet_with_their_boxes(boxed, tmp_path):
     assert invoke(["data", "inspect", f"coco:{boxed}", "--out", str(tmp_path / "found")]) == 0
     with Image.open(tmp_path / "found" / "contact-sheet.png") as sheet:
-        colours = {colour for _, colour in sheet.convert("RGB").getcolors(1 << 20)}
-    assert contact_sheet.BOX in colours
+        colors = {color for _, color in sheet.convert("RGB").getcolors(1 << 20)}
+    assert contact_sheet.BOX in colors
 
 
 def test_each_class_of_boxes_has_its_row_its_sizes_and_its_count(tmp_path):

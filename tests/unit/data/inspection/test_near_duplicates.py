@@ -33,7 +33,7 @@ CHANGES = {
     "compressed": as_jpeg,
     "half the size": lambda picture: np.asarray(Image.fromarray(picture).resize((32, 32))),
     "darker": lambda picture: (picture * 0.6).astype(np.uint8),
-    "grey": lambda picture: np.asarray(Image.fromarray(picture).convert("L")),
+    "gray": lambda picture: np.asarray(Image.fromarray(picture).convert("L")),
 }
 
 
@@ -54,7 +54,7 @@ def test_other_pictures_do_not():
 
 
 def test_an_equal_hash_alone_is_not_enough():
-    """Light above and light below: no pixel is darker than its right neighbour in either."""
+    """Light above and light below: no pixel is darker than its right neighbor in either."""
     above, below = np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)
     above[:32], below[32:] = 255, 255
     assert difference_hash(above) == difference_hash(below)

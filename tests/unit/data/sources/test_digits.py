@@ -23,7 +23,7 @@ def test_all_1797_pictures_are_dealt_out_70_10_20():
     assert abs(sizes["test"] / 1797 - 0.2) < 0.01
 
 
-def test_the_hints_centre_the_pixels():
+def test_the_hints_center_the_pixels():
     dataset = edgecnn.data.load("digits")
 
     tensors = dataset.preprocessing((8, 8, 1)).batch(dataset["train"].samples)

@@ -46,16 +46,16 @@ def test_pictures_of_one_class_stay_in_it(tmp_path):
             assert split.samples.paths[index].parent.name == dataset.labels[label]
 
 
-def test_grey_pictures_make_a_data_set_with_one_channel(tmp_path):
+def test_gray_pictures_make_a_data_set_with_one_channel(tmp_path):
     dataset = load(fill(tmp_path, mode="L"))
 
     assert dataset.sample_shape == (6, 8, 1)
     assert dataset["train"].samples[0].shape == (6, 8, 1)
 
 
-def test_one_coloured_picture_gives_all_of_them_three_channels(tmp_path):
+def test_one_colored_picture_gives_all_of_them_three_channels(tmp_path):
     fill(tmp_path, mode="L")
-    picture().save(tmp_path / "cat" / "colour.png")
+    picture().save(tmp_path / "cat" / "color.png")
 
     dataset = load(tmp_path)
 
@@ -273,14 +273,14 @@ def test_every_pixel_mode_is_decoded(tmp_path, mode, channels):
     assert decoded.std() > 10
 
 
-def test_cmyk_pictures_become_colours(tmp_path):
+def test_cmyk_pictures_become_colors(tmp_path):
     path = tmp_path / "x.jpg"
     picture(mode="CMYK").save(path)
 
     assert decode(path).shape == (6, 8, 3)
 
 
-def test_sixteen_bit_grey_keeps_its_range(tmp_path):
+def test_sixteen_bit_gray_keeps_its_range(tmp_path):
     path = tmp_path / "x.png"
     Image.fromarray(np.asarray([[0, 256, 32768, 65535]], np.uint16)).save(path)
 
@@ -335,7 +335,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypa
 
 def test_a_real_decompression_bomb_is_one_line_in_the_warning(tmp_path):
     fill(tmp_path)
-    # 400 megapixels of one colour in half a megabyte, as an attacker would send it.
+    # 400 megapixels of one color in half a megabyte, as an attacker would send it.
     Image.MAX_IMAGE_PIXELS, limit = None, Image.MAX_IMAGE_PIXELS
     try:
         Image.new("1", (20_000, 20_000)).save(tmp_path / "cat" / "bomb.png")

@@ -74,7 +74,7 @@ def test_the_test_split_does_not_depend_on_the_seed(small):
     np.testing.assert_array_equal(first["test"].samples, second["test"].samples)
 
 
-def test_digits_are_centred_in_the_field_of_lenet(small):
+def test_digits_are_centered_in_the_field_of_lenet(small):
     dataset = edgecnn.data.load("mnist", data_dir=small)
     tensor = dataset.preprocessing((32, 32, 1))(np.full((28, 28), 255, np.uint8))[:, :, 0]
 

@@ -1,4 +1,4 @@
-"""What each colour channel adds to an answer, measured on the answer itself: no labels needed."""
+"""What each color channel adds to an answer, measured on the answer itself: no labels needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgecnn.preprocessing import FloatArray
 if TYPE_CHECKING:
     import keras
 
-NAMES = {1: ("grey",), 3: ("red", "green", "blue")}
+NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
 
 
 @dataclass(frozen=True)
