@@ -7,7 +7,7 @@ fresh processes (A B C A B C …), so that drift hits all alike. What is compare
 over rounds of the ratio of p50 within a round: within 3%, below 100 µs within 2 µs.
 
 Rows that were measured before on the same machine with the same runtimes stay until they are
-measured anew, so that networks can be measured one after the other.
+measured again, so that networks can be measured one after the other.
 """
 
 from __future__ import annotations
@@ -138,8 +138,10 @@ def _known_rows(out: Path, now: dict[str, Any], *, must_fit: bool) -> dict[Key, 
     if differing:
         line = f"{path} was measured with another {', '.join(differing)}"
         if must_fit:
-            raise SystemExit(f"{line}; leave out --only to measure all anew, or give another --out")
-        print(f"{line}: all rows are measured anew")
+            raise SystemExit(
+                f"{line}; leave out --only to measure all again, or give another --out"
+            )
+        print(f"{line}: all rows are measured again")
         return {}
     return {
         (row["threads"], row["network"], row["recipe"], row["runtime"].partition(":")[0]): row

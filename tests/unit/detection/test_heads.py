@@ -75,7 +75,7 @@ def test_yolov5_decodes_raw_maps_with_the_anchors_that_are_stated():
 def test_raw_maps_without_anchors_are_one_clear_line():
     maps = [np.zeros((1, 3, side, side, 7), np.float32) for side in (8, 4, 2)]
 
-    with pytest.raises(InputError, match="nothing says which anchors") as refused:
+    with pytest.raises(InputError, match="no metadata say which anchors") as refused:
         boxes("yolov5", maps)
 
     assert "manifest" in refused.value.hint

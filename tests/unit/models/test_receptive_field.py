@@ -86,7 +86,7 @@ def test_a_model_that_does_not_tell_its_graph_is_refused():
         def call(self, x):
             return x
 
-    with pytest.raises(UnsupportedError, match="does not tell its graph"):
+    with pytest.raises(UnsupportedError, match="has no graph to read"):
         receptive_fields(Own())
 
 

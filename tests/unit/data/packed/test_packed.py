@@ -232,8 +232,8 @@ def test_changed_labels_are_found(packed):
     [
         ({"schema_version": 99}, "schema 99"),
         ({"labels": None, "shards": [{"file": "x"}]}, "labels: expected a list"),
-        ({"splits": {"train": 11}}, "no index of packed data"),
-        ({"extra": 1}, "no index of packed data"),
+        ({"splits": {"train": 11}}, "not an index of packed data"),
+        ({"extra": 1}, "not an index of packed data"),
     ],
 )
 def test_an_index_that_cannot_be_meant_is_refused(change, says, packed):

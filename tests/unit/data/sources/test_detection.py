@@ -107,7 +107,7 @@ def test_pictures_all_of_another_size_than_stated_are_refused(tmp_path):
 
 
 def test_a_place_is_needed_and_must_be_there(tmp_path):
-    with pytest.raises(InputError, match="need their place"):
+    with pytest.raises(InputError, match="need a path"):
         load("coco")
     with pytest.raises(InputError, match="no such file"):
         load(f"yolo:{tmp_path / 'none'}")
