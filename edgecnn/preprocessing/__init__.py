@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.base import FloatArray, Preprocessing, Tensor
 from edgecnn.preprocessing.fed import Fed, fed_with, in_layout
@@ -97,3 +98,6 @@ def preprocessing_from_dict(values: Mapping[str, Any]) -> Preprocessing:
             f"{MAX_VALUES:,}"
         )
     return made
+
+
+__getattr__ = old_names(__name__, {"GREY_WEIGHTS": "GRAY_WEIGHTS"})

@@ -14,7 +14,7 @@ from edgecnn.results import Measurement
 
 _RECIPE_WORDS = frozenset((
     *("float", "float32", "float16", "fp32", "fp16", "f32", "f16", "int8", "uint8", "i8"),
-    *("int16x8", "int16", "int4", "w8a8", "quant", "quantized", "quantized", "dynamic", "dyn"),
+    *("int16x8", "int16", "int4", "w8a8", "quant", "quantized", "quantised", "dynamic", "dyn"),
     *("static", "integer", "ptq", "qat", "drq"),
 ))  # fmt: skip
 

@@ -67,7 +67,7 @@ def test_the_documentation_is_plain():
 def test_american_words_that_look_british_are_left_alone():
     text = "An optimistic analysis of the cancellation of an organism, modeled in color."
     assert list(prose.check(text, "page.md")) == []
-    for word in ("optimize", "analysed", "cancelled", "organisation", "color", "Normalizing"):
+    for word in ("optimise", "analysed", "cancelled", "organisation", "colour", "Normalising"):
         assert len(list(prose.check(f"It is {word}.", "page.md"))) == 1, word
 
 

@@ -10,7 +10,7 @@ from edgecnn.data.files.tree import files_below, is_system, sub_folders
 from edgecnn.data.left_out import LeftOut
 from edgecnn.errors import InputError
 
-_UNLABELED = ("unsup", "unlabeled", "unlabeled")
+_UNLABELED = ("unsup", "unlabeled", "unlabelled")
 """Folders of texts that nobody labeled (IMDb's)."""
 
 

@@ -1,0 +1,23 @@
+"""Names that have changed work for one more release, and say so."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+OLD_NAMES = {("edgecnn.preprocessing", "GREY_WEIGHTS"): "GRAY_WEIGHTS"}
+
+
+@pytest.mark.parametrize(("module", "old"), OLD_NAMES)
+def test_an_old_name_warns_and_is_the_new_thing(module: str, old: str):
+    found = importlib.import_module(module)
+    new = OLD_NAMES[module, old]
+    with pytest.warns(DeprecationWarning, match=rf"{old} is now {new}"):
+        assert getattr(found, old) is getattr(found, new)
+
+
+def test_a_name_that_never_was_is_an_attribute_error():
+    module = importlib.import_module("edgecnn.preprocessing")
+    with pytest.raises(AttributeError, match="no attribute 'GRAY_WAITS'"):
+        _ = module.GRAY_WAITS
