@@ -1,6 +1,6 @@
 """What travels with a model file: what goes in, how to prepare it, what comes out, its origin.
 
-A manifest lies beside its file as `<file>.manifest.json` and, where the format has room,
+A manifest lies next to its file as `<file>.manifest.json` and, where the format has room,
 inside it too. A foreign file without one gets an inferred manifest when it is loaded.
 """
 
@@ -164,7 +164,7 @@ def without_sidecars(paths: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def _further_files(path: Path) -> tuple[Path, ...]:
-    """The files of a model beside its first; none of what cannot be read."""
+    """The files of a model besides its first; none of what cannot be read."""
     try:
         return model_files(path)[1:]
     except EdgeCNNError:  # whoever opens it says what is wrong
@@ -180,7 +180,7 @@ def write_manifest(model_path: Path, manifest: Manifest) -> Artifact:
 
 
 def read_sidecar(model_path: Path, sha256: str) -> Manifest | None:
-    """The manifest beside `model_path`, None when there is none.
+    """The manifest next to `model_path`, None when there is none.
 
     Raises InputError when it is unreadable or speaks of another file's bytes.
     """

@@ -54,7 +54,7 @@ __all__ = [
 
 SCHEMA_VERSION = 4
 """1: first. 2: rounds, and blocks with the state of the machine. 3: the environment in each run.
-4: `placement` and `load` beside `options`, which held them before.
+4: `placement` and `load` next to `options`, which held them before.
 Older files are read as they are: what they do not say is empty."""
 MAX_FILE_BYTES = 256 << 20
 """About 35 million raw samples; read back, a file takes up to 12 times its size in memory."""

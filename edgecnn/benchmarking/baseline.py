@@ -1,7 +1,7 @@
 """What an undisturbed look takes on this machine, remembered from one session to the next.
 
 A session that runs next to a neighbor from its first to its last second cannot know it from its
-own looks. The best of each of the last sessions lies in a file beside the isolated environments,
+own looks. The best of each of the last sessions lies in a file next to the isolated environments,
 under a name made of the processor and the Python; the least of them is the machine's best. Old
 sessions are forgotten, so that a machine that became slower for good is measured again in time.
 """

@@ -1,6 +1,6 @@
 """Is the core ours alone? Short kernels, run between blocks of samples, whose time answers that.
 
-A virtual processor switches between two speeds as a neighbor comes and goes on the physical core,
+A virtual processor switches between two speeds as a neighbor on the physical core comes and goes,
 for tenths of a second at a time. The neighbor cannot be seen from inside, but what it does to a
 computation of known cost can: 2,000 steps of Python arithmetic take 1.4 to 1.8 times as long.
 Three signs are read before and after each block of samples, outside of the timed calls:

@@ -1,7 +1,7 @@
 """The machine's own limits, measured once and remembered: arithmetic rates and bandwidth.
 
 For each thread count a fresh process (`kernels`) multiplies matrices with whatever is
-installed; the fastest counts. What is found lies in a file beside the isolated environments,
+installed; the fastest counts. What is found lies in a file next to the isolated environments,
 under a name made of the processor and the versions of the libraries.
 """
 

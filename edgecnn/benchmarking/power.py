@@ -227,7 +227,7 @@ def nvml_meter() -> Meter | str:
 def open_nvml() -> tuple[Any, Any] | str:
     """(the pynvml module, the handle of the first visible GPU), or why there is none."""
     if importlib.util.find_spec("pynvml") is None:
-        return "NVML is not to be had: pip install nvidia-ml-py"
+        return "NVML is not available: pip install nvidia-ml-py"
     nvml = importlib.import_module("pynvml")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
     try:

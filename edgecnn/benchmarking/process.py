@@ -32,7 +32,7 @@ MAX_EVENT_BYTES = 256 << 20
 STDERR_TAIL_BYTES = 4_000
 
 # Makes this edgecnn importable, and nothing else of the parent's environment: a worker in an
-# isolated home must find its own numpy and runtime.
+# isolated environment must find its own numpy and runtime.
 _BOOTSTRAP = """
 import importlib.util, os, sys
 import numpy

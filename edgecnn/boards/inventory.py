@@ -54,7 +54,7 @@ class Board:
 
 
 def file_of_boards() -> Path:
-    """The inventory: boards.toml beside the isolated environments."""
+    """The inventory: boards.toml next to the isolated environments."""
     return data_home() / "boards.toml"
 
 

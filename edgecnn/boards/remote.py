@@ -66,7 +66,7 @@ class Job:
     command: str = ""
     """What the user typed; noted in the results."""
     repeat: tuple[str, ...] = ()
-    """What the command line here says beside the row's own options; noted in the results."""
+    """What the command line here says besides the row's own options; noted in the results."""
     nonce: str = ""
     """Tells a new measurement from an earlier one of the same job; empty where the same job is
     always the same measurement."""

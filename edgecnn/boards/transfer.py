@@ -77,7 +77,7 @@ def parcel(path: Path, folder: str = "files", name: str = "") -> Parcel:
 
 
 def parcels_of_model(path: Path) -> list[Parcel]:
-    """All files of a model, the one that names the others first, and its manifest beside it.
+    """All files of a model, the one that names the others first, and its manifest next to it.
 
     They lie in one folder there, which is named by all of them. Raises as `model_files`.
     """

@@ -32,7 +32,7 @@ _OLDEST_GLIBC = 17
 
 
 class NoWheelError(EdgeCNNError):
-    """A package that cannot be had as a wheel for a machine."""
+    """A package without a wheel for a machine."""
 
     exit_code = 3
 

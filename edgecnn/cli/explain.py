@@ -128,7 +128,7 @@ def command(
             models[0],
             decoded,
             picture_name=picture.name if picture else "",
-            beside=models[1:],
+            others=models[1:],
             dataset=dataset,
             shifts=shifts,
             samples=samples,

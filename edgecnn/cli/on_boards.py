@@ -50,7 +50,7 @@ def measure(
 ) -> None:
     """Measure `models` on boards with the options of the command that runs now, and print a table.
 
-    With several boards each has a file of its own beside `out`, and a page shows them side by
+    With several boards each has a file of its own next to `out`, and a page shows them side by
     side. A board that fails is a line; the others continue, and the command then ends with exit
     code 1 (3 when none could measure). The same command again measures what is missing.
     """

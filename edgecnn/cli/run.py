@@ -1,4 +1,4 @@
-"""edgecnn run: everything in one go."""
+"""edgecnn run: everything in one command."""
 
 from __future__ import annotations
 

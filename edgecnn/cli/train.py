@@ -36,7 +36,7 @@ from edgecnn.cli.sections import Sectioned
 @click.option(
     "--restart",
     is_flag=True,
-    help="Start over; do not resume from the checkpoint beside --out.",
+    help="Start over; do not resume from the checkpoint next to --out.",
 )
 @options.force()
 def command(
@@ -59,7 +59,7 @@ def command(
     """Train a model and write it with its manifest.
 
     Recipe options that are not given come from the network's own recipe; the manifest records
-    them all. MODEL.training/ beside --out holds a checkpoint, log.csv, TensorBoard events and
+    them all. MODEL.training/ next to --out holds a checkpoint, log.csv, TensorBoard events and
     pictures. After a kill, run the same command again to resume from the checkpoint.
     """
     from edgecnn.cli.datasets import load_data

@@ -15,7 +15,7 @@ from edgecnn.version import __version__
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "From a model to an answer": {
-        "run": "Train, convert, verify, benchmark and report in one go.",
+        "run": "Train, convert, verify, benchmark and report in one command.",
         "train": "Train a network on a data set.",
         "convert": "Convert a model to TFLite and ONNX, float and quantized.",
         "verify": "Check converted files: parity and accuracy gate.",

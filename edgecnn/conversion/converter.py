@@ -179,7 +179,7 @@ class ConversionJob:
         return write_manifest(path, with_conversion(manifest, parity=compared.to_dict()))
 
     def _compared(self, path: Path) -> Parity:
-        """The file beside the model."""
+        """The file next to the model."""
         compared, _ = verify(
             load_session(path),
             self._reference_outputs(),

@@ -42,7 +42,7 @@ _DTYPES = {"float32": "f32", "int32": "i32", "int64": "i64"}
 
 
 def write_float_ncnn(onnx_path: Path, path: Path, *, half: bool = False) -> None:
-    """Convert a float `.onnx` file to `path` (`.param`) and the `.bin` beside it, for batch 1.
+    """Convert a float `.onnx` file to `path` (`.param`) and the `.bin` next to it, for batch 1.
 
     Inputs and outputs keep their names and layout; the file says their sizes. `half` stores
     weights as float16.

@@ -83,7 +83,7 @@ class Histogram:
 def quantize_ncnn(
     float_path: Path, path: Path, samples: Iterable[Sequence[Values]]
 ) -> tuple[str, ...]:
-    """Write `path` (`.param`) and the `.bin` beside it from a float32 file; returns the types of
+    """Write `path` (`.param`) and the `.bin` next to it from a float32 file; returns the types of
     layers that stay float because ncnn has them in no other precision.
 
     `samples` holds inputs (1, …) for one inference each, in the file's order and layout.

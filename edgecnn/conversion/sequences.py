@@ -92,7 +92,7 @@ class SequenceSource:
         if not isinstance(known, SubwordPreprocessing):
             raise InputError(
                 f"{self.name} has no vocabulary: its manifest says nothing of subwords",
-                hint="keep the .manifest.json that training wrote beside the .keras file",
+                hint="keep the .manifest.json that training wrote next to the .keras file",
             )
         return known
 

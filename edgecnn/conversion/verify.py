@@ -336,7 +336,7 @@ def _find_parent(artifact: Artifact) -> Path:
                 if candidate.suffix.lower() in _PARENTS and _digest(candidate) == wanted:
                     return candidate
     raise InputError(
-        f"{artifact.name}: the model it was made from is not beside it nor in the folder above",
+        f"{artifact.name}: the model it was made from is not next to it nor in the folder above",
         hint="name it with --parent MODEL",
     )
 

@@ -75,7 +75,7 @@ def load(
 
 
 def _options(name: str) -> tuple[str, dict[str, str]]:
-    """`name?key=value&…` → name and options; a question mark in a file's name is just that."""
+    """`name?key=value&…` → name and options; a question mark in a file's name is that character."""
     before, mark, query = name.rpartition("?")
     if not mark or "=" not in query or "/" in query:
         return name, {}

@@ -70,7 +70,7 @@ def digests_of(split: Split) -> Digests:
 
 def training_record(dataset: Dataset, more: Dataset | None = None) -> dict[str, Any]:
     """What a manifest keeps of the training samples, and of all samples of `more` that training
-    saw beside. Reads each of them once.
+    saw besides. Reads each of them once.
     """
     splits = [dataset["train"], *(more.splits.values() if more is not None else ())]
     digests = np.unique(np.concatenate([digests_of(split) for split in splits]))
@@ -132,9 +132,9 @@ def _split_as_then(manifest: Manifest, dataset: Dataset) -> bool:
 
 
 def without_digests(manifest: Manifest) -> Manifest:
-    """A manifest for inside of a model file, where each byte counts: they stay beside it."""
-    beside = (KEY, "summary", "left_out", "notes")
-    data = {name: value for name, value in manifest.data.items() if name not in beside}
+    """A manifest for inside of a model file, where each byte counts: they stay next to it."""
+    kept_out = (KEY, "summary", "left_out", "notes")
+    data = {name: value for name, value in manifest.data.items() if name not in kept_out}
     return replace(manifest, data=data)
 
 

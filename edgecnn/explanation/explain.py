@@ -34,7 +34,7 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a model sees in one picture. Parts that cannot be had are empty or None."""
+    """What a model sees in one picture. Parts that are not available are empty or None."""
 
     subject: Subject
     picture: Picture
@@ -67,7 +67,7 @@ def explain(
     picture: Picture | None = None,
     *,
     picture_name: str = "",
-    beside: Sequence[Path] = (),
+    others: Sequence[Path] = (),
     dataset: Dataset | None = None,
     shifts: Sequence[int] = (),
     samples: int = 400,
@@ -81,7 +81,7 @@ def explain(
 ) -> Explanation:
     """Explain `model` on one picture (uint8, as decoded), and measure how it bears shifts.
 
-    Without `picture` the first picture of the data's test split is taken. `beside` are further
+    Without `picture` the first picture of the data's test split is taken. `others` are further
     files of the same parent: they are measured under `shifts` on `samples` pictures of
     `dataset`'s test split. `classes` (names or indices) and `top` say which classes Grad-CAM
     looks for, `layer` where. `preprocessing` says what the models want, where they do not, and
@@ -95,7 +95,7 @@ def explain(
         picture, picture_name, ground_truth = _first_picture(dataset)
     subject, *others = (
         open_subject(path, allow_unsafe=allow_unsafe, option=preprocessing, shape=shape)
-        for path in (model, *beside)
+        for path in (model, *others)
     )
     for one in (subject, *others):
         if dataset is not None and not one.fed.known:

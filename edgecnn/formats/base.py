@@ -108,7 +108,7 @@ class Format(ABC):
     @classmethod
     def write_manifest(cls, path: Path, key: str, text: str) -> bool:  # noqa: ARG003
         """Write a text into the file, in place of one that is there; weights are kept byte for
-        byte. False where the format has no room, so that the text stays beside the file. May
+        byte. False where the format has no room, so that the text stays next to the file. May
         use the format's own library, and raises what that raises.
         """
         return False

@@ -162,7 +162,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
     (
         r'\{.*"(parent_sha256|preprocessing)"',
         "a manifest of edgecnn",
-        "pass the model file beside it",
+        "pass the model file next to it",
     ),
     (
         r'\{.*"class_name"\s*:',

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from edgecnn.errors import InputError
 from edgecnn.files import NotAFileError, check_regular_file
 
-_REFUSED = "do not use this file unless you know who made it: an honest one has its weights beside"
+_REFUSED = "do not use this file unless you know who made it: an honest one has them next to it"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ _PASSES_IDS = {"Split", "Reshape", "Squeeze", "ExpandDims", "Flatten", "Noop", "
 
 
 class NCNN(Format):
-    """A .param file and the .bin file beside it."""
+    """A .param file and the .bin file next to it."""
 
     name: ClassVar[str] = "ncnn"
     title: ClassVar[str] = "an ncnn model"

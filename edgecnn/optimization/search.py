@@ -63,7 +63,7 @@ class Search:
         self.found = Found()
 
     def run(self) -> Found:
-        """Search every format that a runtime takes; what loses too much is mended at last, when it
+        """Search every format that a runtime takes; what loses too much is improved last, when it
         is known what it would have to beat.
         """
         lossy = [tried for name in self._space.formats for tried in self._format(name)]

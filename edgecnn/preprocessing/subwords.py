@@ -99,7 +99,7 @@ class SubwordPreprocessing(Preprocessing):
         return SubwordPreprocessing(length, self.model)
 
     def __call__(self, sample: Any) -> npt.NDArray[np.int32]:
-        """One sentence (str, or a numpy array that holds just one) → int32 (length,)."""
+        """One sentence (str, or a numpy array that holds one) → int32 (length,)."""
         ids = np.full(self.length, PADDING, np.int32)
         kept = [*self.encode(sample)[: self.length - 1], END]
         ids[: len(kept)] = kept

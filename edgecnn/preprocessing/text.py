@@ -72,7 +72,7 @@ class TextPreprocessing(Preprocessing):
         return len(self.vocabulary) + 2
 
     def __call__(self, sample: Any) -> npt.NDArray[np.int32]:
-        """One text (str, or a numpy array that holds just one) → int32 (length,)."""
+        """One text (str, or a numpy array that holds one) → int32 (length,)."""
         if isinstance(sample, np.ndarray) and sample.ndim == 0:
             sample = sample.item()
         if not isinstance(sample, str):

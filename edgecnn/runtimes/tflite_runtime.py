@@ -44,7 +44,7 @@ class TFLiteRuntime(Runtime):
 
 
 def _require() -> None:
-    """Raise MissingDependencyError when it is not installed, or stands beside numpy 2.
+    """Raise MissingDependencyError when it is not installed, or numpy is 2 or newer.
 
     Its extension is compiled against numpy 1: with numpy 2 the import fails in numpy's words.
     """

@@ -47,7 +47,7 @@ class View:
 
     @property
     def sides(self) -> tuple[float, float]:
-        """Signs from just visible to somewhat larger than the view."""
+        """Signs from barely visible to somewhat larger than the view."""
         return 9.0, 1.4 * self.size
 
 

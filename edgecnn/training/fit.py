@@ -331,7 +331,7 @@ def _after_epoch(
 def _save(model: keras.Model, manifest: Manifest, out: Path) -> Artifact:
     with atomic_path(out) as temporary:
         model.save(temporary)
-        # A manifest speaks of one file's bytes: the old one must not lie beside the new file.
+        # A manifest speaks of one file's bytes: the old one must not lie next to the new file.
         sidecar_path(out).unlink(missing_ok=True)
     return write_manifest(out, manifest)
 

@@ -105,7 +105,7 @@ class TrainingRecipe:
 
 @dataclass(frozen=True)
 class BoxRecipe(TrainingRecipe):
-    """What there is to choose beside for a detector, which learns from random views of images.
+    """What there is to choose besides for a detector, which learns from random views of images.
 
     `views` is the number of views in an epoch; None takes one of each image, and 1,600 at least.
     For the first `windows` of the epochs views are windows of half the side, which cost a

@@ -94,7 +94,7 @@ def open_subject(
     input_size: int | None = None,
     cutouts: Dataset | None = None,
 ) -> Subject:
-    """What `model_name` learns from `dataset`, and a detector from `cutouts` beside.
+    """What `model_name` learns from `dataset`, and a detector from `cutouts` as well.
 
     Raises InputError for data that are for another task than the network, and that cannot be
     learned from.

@@ -38,7 +38,7 @@ def lay_heat_over(image: Picture, evidence: Evidence) -> Picture:
 
 
 def with_evidence(canvas: Picture, image: Picture, evidence: Evidence) -> Picture:
-    """`canvas` with a column beside it: redness, first-layer edges and heat map of `image`.
+    """`canvas` with a column next to it: redness, first-layer edges and heat map of `image`.
 
     The result is a third wider; each panel keeps the frame's aspect.
     """

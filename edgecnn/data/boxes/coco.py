@@ -18,7 +18,7 @@ from edgecnn.files import read_file
 
 MAX_BYTES = 1 << 30
 _OWN_FOLDER = ("annotations", "annotation", "labels", "json", "coco")
-"""Folders in which a tool puts the JSON, so that pictures lie beside the folder."""
+"""Folders in which a tool puts the JSON, so that pictures lie next to the folder."""
 _PICTURES = ("images", "data", "JPEGImages", "imgs", "img")
 _HINT = "it needs images[], annotations[] and categories[]"
 

@@ -28,7 +28,7 @@ _HINT = "give the Annotations folder, or the one that it lies in"
 def load_voc(annotations: Path, pictures: Path | None = None, *, label: str = "stop") -> BoxDataset:
     """Read every .xml in a folder and keep the boxes of one class; pictures are not decoded yet.
 
-    `pictures` is the folder of the pictures; without it, `JPEGImages` or `images` beside the
+    `pictures` is the folder of the pictures; without it, `JPEGImages` or `images` next to the
     folder, or the folder itself. Coordinates are VOC's: pixels counted from 1, both ends
     inclusive. `difficult` objects are ignored ones. Raises InputError for a folder without such
     files, and for a class that no file has.
@@ -69,9 +69,9 @@ def voc_files(place: Path) -> tuple[dict[str, list[Path]], list[Path], list[Left
 
 def picture_folders(annotations: Path) -> list[Path]:
     """Where the pictures of a folder of XML files may lie."""
-    beside = (child(annotations.parent, name) for name in _PICTURES)
+    siblings = (child(annotations.parent, name) for name in _PICTURES)
     inside = (child(annotations, name) for name in _PICTURES)
-    return [path for path in (*beside, *inside) if path] + [annotations]
+    return [path for path in (*siblings, *inside) if path] + [annotations]
 
 
 def _is_known_folder(name: str) -> bool:

@@ -44,7 +44,7 @@ def yolo_files(place: Path) -> tuple[dict[str, list[Path]], Description, list[Le
     """The pictures of each split ("" for a set without), the description, and what lists name
     and is not there.
 
-    Splits are what the YAML file says, or folders in `images/` or beside one another, or lists
+    Splits are what the YAML file says, or folders in `images/` or next to one another, or lists
     such as `train.txt`. Raises InputError when there are no pictures.
     """
     if not place.is_dir():
@@ -159,14 +159,14 @@ def read_yolo(place: Path, pictures: Sequence[Path], description: Description) -
     """The lines of every picture's text; those that are not boxes are left out."""
     reading = Reading(numbers=dict(description.numbers), notes=list(description.notes))
     kinds: Counter[str] = Counter()
-    beside: dict[Path, set[Path]] = {}
+    folders: dict[Path, set[Path]] = {}
     for picture in pictures:
         annotation = Annotation(picture, _below(picture, place), in_shares=True)
         text = _text_of(picture)
         if text is None:
             kinds["without"] += 1
         else:
-            beside.setdefault(text.parent, set()).add(picture.parent)
+            folders.setdefault(text.parent, set()).add(picture.parent)
             _read_lines(
                 text,
                 place,
@@ -178,13 +178,13 @@ def read_yolo(place: Path, pictures: Sequence[Path], description: Description) -
         reading.annotations.append(annotation)
     reading.numbers = dict(sorted(reading.numbers.items(), key=lambda item: int(item[0])))
     _note(kinds, len(pictures), description, reading)
-    for text in _orphans(beside):
+    for text in _orphans(folders):
         reading.left_out.append(LeftOut(_below(text, place), "no picture has this name"))
     return reading
 
 
 def _text_of(picture: Path) -> Path | None:
-    """The text of a picture: `labels` for the last `images` in its path, or beside it."""
+    """The text of a picture: `labels` for the last `images` in its path, or next to it."""
     name = f"{picture.stem}.txt"
     parts = picture.parent.parts
     for position in range(len(parts) - 1, -1, -1):
@@ -195,12 +195,12 @@ def _text_of(picture: Path) -> Path | None:
                 if text.is_file():
                     return text
             break
-    beside = picture.with_name(name)
-    return beside if beside.is_file() else None
+    sibling = picture.with_name(name)
+    return sibling if sibling.is_file() else None
 
 
-def _orphans(beside: Mapping[Path, set[Path]]) -> list[Path]:
-    """Texts that belong to no picture; `beside` holds the pictures' folders by that of texts."""
+def _orphans(folders: Mapping[Path, set[Path]]) -> list[Path]:
+    """Texts that belong to no picture; `folders` holds the pictures' folders by that of texts."""
     stems = {
         folder: {
             path.stem
@@ -208,7 +208,7 @@ def _orphans(beside: Mapping[Path, set[Path]]) -> list[Path]:
             for path in pictures.iterdir()
             if path.suffix != ".txt"
         }
-        for folder, of_pictures in beside.items()
+        for folder, of_pictures in folders.items()
     }
     return sorted(
         path

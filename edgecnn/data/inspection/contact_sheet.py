@@ -129,7 +129,7 @@ def _picture(row: _Row, index: int, cell: int) -> Image:
 
 
 def _fitted(sample: Any, cell: int) -> Image:
-    """A picture (height, width[, 1 or 3]) uint8 that just fits a cell, its proportions kept."""
+    """A picture (height, width[, 1 or 3]) uint8 that fits a cell exactly, its proportions kept."""
     from PIL import Image
 
     pixels = np.asarray(sample, np.uint8)

@@ -1,4 +1,4 @@
-"""The index of a packed data set: what `index.json` and `records.npy` beside the shards say."""
+"""The index of a packed data set: what `index.json` and `records.npy` next to the shards say."""
 
 from __future__ import annotations
 

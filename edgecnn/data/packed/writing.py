@@ -134,7 +134,7 @@ class _ShardWriter:
 
 @contextmanager
 def _new_folder(out: Path, *, force: bool) -> Iterator[Path]:
-    """Yield a hidden folder beside `out` that becomes `out` on success and is removed otherwise.
+    """Yield a hidden folder next to `out` that becomes `out` on success and is removed otherwise.
 
     Raises InputError when it cannot be written, or `out` may not be replaced.
     """

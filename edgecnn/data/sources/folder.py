@@ -1,7 +1,7 @@
 """A folder of pictures: one sub-folder per class, named after it.
 
 Either `<folder>/<class>/*.jpg`, split by seed, or `<folder>/<split>/<class>/…` with splits by any
-of their usual names (`Train`, `training`, `val`, `valid`, `dev`, `Test` …), honoured as they are;
+of their usual names (`Train`, `training`, `val`, `valid`, `dev`, `Test` …), kept as they are;
 a split that is absent is carved from the training pictures.
 """
 

@@ -95,7 +95,7 @@ def load(
     """Traffic signs as uint8 (height, width, 3).
 
     `data_dir` has the authors' folders, pictures of 15 to 250 pixels read when they are asked
-    for; their test split needs GT-final_test.csv (with ClassId) beside its pictures, and is
+    for; their test split needs GT-final_test.csv (with ClassId) next to its pictures, and is
     carved from the training tracks without it. Or it is an .npz (or a folder with one) of crops
     of one size; their tracks are unknown, so similar crops stay together.
 

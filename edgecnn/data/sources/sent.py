@@ -67,7 +67,7 @@ class _Boxes:
 
 @dataclass(frozen=True)
 class _Truth:
-    """The right answers of the split that is sent, beside its labels."""
+    """The right answers of the split that is sent, besides its labels."""
 
     files: tuple[_Boxes, ...] = ()
     every_class: tuple[_Boxes, ...] = ()

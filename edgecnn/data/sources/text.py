@@ -140,7 +140,7 @@ class _Reader:
         return splits
 
     def _judged(self, path: Path, known: set[str]) -> list[Row]:
-        """The rows of a table beside the training's; none when it has no labels (as the tests of
+        """The rows of a table next to the training's; none when it has no labels (as the tests of
         competitions), or other ones.
         """
         before, said = len(self.left_out), len(self.notes)

@@ -47,7 +47,7 @@ def load(
 ) -> Dataset:
     """Occupancy grids as uint8 (depth, height, width), 1 where there is matter.
 
-    `data_dir` is the .npz, a folder with just one, or a folder of classes whose binvox files
+    `data_dir` is the .npz, a folder with exactly one, or a folder of classes whose binvox files
     are read when they are asked for. A tenth of the training grids, chosen by `seed`, is the
     validation split. Broken files are left out with one DataWarning.
 

@@ -1,7 +1,7 @@
 """Scenes with stop signs that never end, each fully determined by its seed and number.
 
 Flat faces are turned in space, put on poles, lit, aged, soiled and partly hidden; other signs
-stand beside them. A box is the tight rectangle around the projected plate, cut at the picture's
+stand next to them. A box is the tight rectangle around the projected plate, cut at the picture's
 edge. What a person could not see either counts neither way (`ignored`): signs below 7 pixels,
 signs of which less than a third is left, and red octagons without a word.
 """

@@ -108,7 +108,7 @@ def missing(found: Explanation) -> Section:
         "Grad-CAM, feature maps by depth, effective receptive fields and gradient × input need "
         f"gradients and the layers' own outputs, which a {found.subject.artifact.format} file "
         "does not give. Only Keras models have them here.",
-        f"Give the .keras file that {name} was made from, and this file beside it."
+        f"Give the .keras file that {name} was made from, and this file next to it."
         if made
         else f"If {name} was made from a Keras model, give its .keras file.",
     )

@@ -180,7 +180,7 @@ class ONNXRuntimeSession(Session):
     def effective(self) -> Effective:  # type: ignore[override]  # (computed when first asked for)
         """What executes, from the profile of one inference in a second session.
 
-        Optimized graphs are not to be had otherwise without writing them out and parsing
+        Optimized graphs are not available without writing them out and parsing
         them. Ask after measuring: it loads the model once more.
         """
         nodes = self._profile()

@@ -195,7 +195,7 @@ class Live:
         )
 
     def _state(self, hud: Hud, result: Result) -> dict[str, Any]:
-        """What the page in a browser shows beside the image."""
+        """What the page in a browser shows besides the image."""
         stages = {
             stage: {"p50_ms": time.p50_ms, "p95_ms": time.p95_ms}
             for stage, time in hud.stages.items()
