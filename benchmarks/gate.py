@@ -92,7 +92,7 @@ def beside(sessions: Sequence[Results]) -> Mapping[str, Any]:
             continue
         for first, second in (COPIES, COPIES[::-1]):
             old, new = rows[first], rows[second]
-            base = Baseline((old,), beside=old)
+            base = Baseline((old,), remeasured=old)
             counts["pairs"] += 1
             counts["called slower"] += judge([(new, base)], "main").failed
             counts["3% slower, called slower"] += judge([(slowed(new), base)], "main").failed
