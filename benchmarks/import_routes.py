@@ -47,7 +47,7 @@ RANGES = {"raw": (0, 255), "-1..1": (-1, 1), "caffe": (-124, 151), "imagenet-tor
 
 
 def image_classification(library: Any) -> keras.Model:
-    """As MLPerf Tiny's: ResNet-8 on 32×32 pictures, raw pixels."""
+    """As MLPerf Tiny's: ResNet-8 on 32×32 images, raw pixels."""
     layers = library.layers
     picture = library.Input((32, 32, 3), name="picture")
     x = _normed(layers, layers.Conv2D(16, 3, padding="same")(picture))
@@ -74,7 +74,7 @@ def keyword_spotting(library: Any) -> keras.Model:
 
 
 def visual_wake_words(library: Any) -> keras.Model:
-    """As MLPerf Tiny's: MobileNet of a quarter of the width, 96×96 pictures, two classes."""
+    """As MLPerf Tiny's: MobileNet of a quarter of the width, 96×96 images, two classes."""
     return library.applications.MobileNet(
         weights=None, alpha=0.25, classes=2, input_shape=(96, 96, 3)
     )
@@ -90,7 +90,7 @@ def anomaly_detection(library: Any) -> keras.Model:
 
 
 def two_inputs(library: Any) -> keras.Model:
-    """A picture with numbers next to it; a mask, edges and a score come out."""
+    """An image with numbers next to it; a mask, edges and a score come out."""
     layers = library.layers
     picture, numbers = library.Input((24, 24, 3), name="picture"), library.Input((5,), name="extra")
     x = layers.Conv2D(8, 3, activation="relu")(picture)

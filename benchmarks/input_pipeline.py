@@ -3,7 +3,7 @@
 python benchmarks/input_pipeline.py [--pictures 2560] [--rounds 5]
     →   benchmarks/results/input_pipeline.json
 
-ResNet-8 trains on 32×32 pictures, batch 64, augmentation "standard": from PNG and from JPEG
+ResNet-8 trains on 32×32 images, batch 64, augmentation "standard": from PNG and from JPEG
 files that are decoded as they are needed, and from the pipeline's own memory; each between two
 turns of the same network on one batch that is already there. A turn is a training of three
 epochs, of which the last two are timed from their beginning to their end, so that starting an
@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def _splits(folder: Path, count: int) -> Iterator[tuple[str, Split, int]]:
-    """Smooth random pictures, as arrays and as files; the limit of what the pipeline keeps."""
+    """Smooth random images, as arrays and as files; the limit of what the pipeline keeps."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, count)
     coarse = rng.integers(0, 256, (count, 8, 8, 3), np.uint8)

@@ -84,7 +84,7 @@ def _elu(name: str, shape: tuple[int, ...]) -> Path:
 
 
 def _sum_of_two_pictures() -> Path:
-    """Two full-HD pictures added."""
+    """Two full-HD images added."""
     import onnx
     from onnx import TensorProto, helper
 

@@ -58,7 +58,7 @@ def _convert(name: str) -> None:
 
 def _settle(model: keras.Model) -> None:
     """Let batch normalization see its input once: without, activations of an untrained net die
-    out layer by layer, and the answer is the same for every picture.
+    out layer by layer, and the answer is the same for every image.
     """
     import keras
 
@@ -73,7 +73,7 @@ def _settle(model: keras.Model) -> None:
 
 
 def _noise(shape: tuple[int, int, int]) -> Dataset:
-    """Seeded pictures to calibrate the quantizer on."""
+    """Seeded images to calibrate the quantizer on."""
     from edgecnn.data.base import Dataset, Split
 
     rng = np.random.default_rng(0)

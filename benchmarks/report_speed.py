@@ -78,7 +78,7 @@ def build(source: Path, page: Path, cache: Path) -> dict[str, float]:
 
 
 def open_times(browser: Any, page_path: Path) -> dict[str, Any]:
-    """Milliseconds from navigation until the table stands and until all pictures do."""
+    """Milliseconds from navigation until the table stands and until all images do."""
     tables, pictures = [], []
     for _ in range(OPENINGS):
         context = browser.new_context(viewport={"width": 1280, "height": 900})

@@ -43,7 +43,7 @@ def draw(first: int, count: int) -> float:
 
 
 def digest() -> str:
-    """SHA-256 over pictures and boxes of the first hundred scenes."""
+    """SHA-256 over images and boxes of the first hundred scenes."""
     content = hashlib.sha256()
     for scene in SyntheticScenes(SEED, DIGESTED, SIDE, SIDE):
         content.update(scene.picture.tobytes())

@@ -5,7 +5,7 @@
 Photographs, none of which the weights have seen:
 
 - `roadsign877`: held-out blocks of file numbers (the third of every five blocks of 40); streets,
-  most without a stop sign. The only pictures that tell about false alarms.
+  most without a stop sign. The only images that tell about false alarms.
 - `rf_stopsigns210`: held-out block of the same rule.
 - `ardakbas`: a whole source that training never touched; close-ups, stretched to squares.
 
@@ -15,7 +15,7 @@ took a photo from, `by_source.py` tells; `--leave-out SOURCE` scores on the whol
 that is gone).
 
 Times are one thread, the median of 200 inferences after 20, input bound before and outputs on
-the host after; `frame_ms` is a whole call on a 640×480 picture. Results go to
+the host after; `frame_ms` is a whole call on a 640×480 image. Results go to
 benchmarks/results/stop_signs.json.
 """
 

@@ -4,7 +4,7 @@ The same frames go to both. A detector of another maker stands beside ours with
 --models stop_sign_small yolo11n.tflite --classes "stop sign".
 
 Both look at every frame, one after the other, so that neither takes the other's cores. What is
-compared is the whole way from picture to boxes; `edgecnn benchmark` measures the network alone,
+compared is the whole way from image to boxes; `edgecnn benchmark` measures the network alone,
 with warm-ups, repetitions and intervals.
 """
 

@@ -9,10 +9,10 @@ from edgecnn.vision.overlay import Hud, draw
 from edgecnn.vision.pipeline import Pipeline
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("source", nargs="?", default="0", help="camera, video, pictures or address")
+parser.add_argument("source", nargs="?", default="0", help="camera, video, images or address")
 parser.add_argument("--model", default="stop_sign_small")
 parser.add_argument("--runtime", default="litert:cpu")
-parser.add_argument("--save", help="write the last picture here instead of opening a window")
+parser.add_argument("--save", help="write the last image here instead of opening a window")
 parser.add_argument("--frames", type=int, default=0, help="stop after so many")
 arguments = parser.parse_args()
 

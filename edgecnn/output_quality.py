@@ -13,7 +13,7 @@ from edgecnn.records import read_record
 class Accuracy:
     """A task metric on this runtime's own outputs over `n` samples, with its 95% interval.
 
-    The interval is Wilson's for a share of samples ("top1"), and a bootstrap's over pictures
+    The interval is Wilson's for a share of samples ("top1"), and a bootstrap's over images
     for average precision ("AP50-95"). `further` holds the task's other figures ("ap50").
     `parent_value` is the float parent's on the same samples, `mcnemar_p` how likely so uneven
     a split of their differences is by chance; `trained_value` is what training measured on

@@ -2,7 +2,7 @@
 
 One implementation for the benchmark and for conversion. Half of the samples are white noise,
 half are blocks of flat values with a little noise: noise alone has the same mean everywhere, and
-a network that averages over a picture would hardly see a difference between two samples.
+a network that averages over an image would hardly see a difference between two samples.
 """
 
 from __future__ import annotations

@@ -187,7 +187,7 @@ class Feeding:
         """What scores the answers; where nothing can, the record of what is fed says why."""
         try:
             return scorer_for(data, preprocessing, manifest, self._names(artifact))
-        except InputError as error:  # no box in any picture, say: the latency is still true
+        except InputError as error:  # no box in any image, say: the latency is still true
             hint = f" ({error.hint})" if error.hint else ""
             fed = replace(self._fed[artifact.sha256], unscored=f"{error.message}{hint}")
             self._fed[artifact.sha256] = fed
@@ -258,7 +258,7 @@ class Feeding:
 
 
 def synthetic_range(artifact: Artifact) -> tuple[float, float] | None:
-    """The values that a model of pictures is made for, by its manifest or as the file proves it;
+    """The values that a model of images is made for, by its manifest or as the file proves it;
     None where neither says it. `.keras` files are not loaded for this.
     """
     known = artifact.manifest.preprocessing

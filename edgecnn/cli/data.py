@@ -54,7 +54,7 @@ def inspect_command(
 ) -> None:
     """Count the samples of DATA, and find duplicates, leakage, conflicts and broken files.
 
-    Duplicates are samples with exactly equal content; near duplicates are pictures that look
+    Duplicates are samples with exactly equal content; near duplicates are images that look
     similar (difference hash within 3 of 64 bits, thumbnails correlated by 0.98). Leakage is one of
     them in two splits.
     """

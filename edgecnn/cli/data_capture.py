@@ -1,4 +1,4 @@
-"""edgecnn data capture: collect labeled pictures from a camera."""
+"""edgecnn data capture: collect labeled images from a camera."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from edgecnn.cli import options
 
 
-@click.command("capture", short_help="Collect labeled pictures from a camera.")
+@click.command("capture", short_help="Collect labeled images from a camera.")
 @click.argument("source")
 @click.option(
     "--label",
@@ -17,30 +17,30 @@ from edgecnn.cli import options
     type=options.Names(list),
     required=True,
     metavar="NAME[,NAME…]",
-    help="What the pictures show; digit keys choose among several.",
+    help="What the images show; digit keys choose among several.",
 )
 @click.option(
     "--out",
     type=options.FILE,
     required=True,
-    help="Folder; pictures go to OUT/LABEL/*.png, existing ones stay.",
+    help="Folder; images go to OUT/LABEL/*.png, existing ones stay.",
 )
 @click.option(
     "--every",
     metavar="TIME",
     default="0.5s",
     show_default=True,
-    help="Without a window: time between two pictures, as in 0.5s or 1m.",
+    help="Without a window: time between two images, as in 0.5s or 1m.",
 )
-@click.option("--count", type=click.IntRange(1), help="Stop after so many pictures.")
+@click.option("--count", type=click.IntRange(1), help="Stop after so many images.")
 @click.option(
     "--min-difference",
     type=click.FloatRange(0, 255),
     default=2.0,
     show_default=True,
-    help="Skip pictures that differ less from the one before (mean of 0 to 255, gray).",
+    help="Skip images that differ less from the one before (mean of 0 to 255, gray).",
 )
-@click.option("--headless", is_flag=True, help="No window: take one picture each --every.")
+@click.option("--headless", is_flag=True, help="No window: take one image every --every.")
 def command(
     *,
     source: str,
@@ -51,12 +51,12 @@ def command(
     min_difference: float,
     headless: bool,
 ) -> None:
-    """Collect labeled pictures from SOURCE, in the layout that --data folder:OUT reads.
+    """Collect labeled images from SOURCE, in the layout that --data folder:OUT reads.
 
-    SOURCE is a camera's number, a video file, a folder or glob of pictures, an rtsp:// or
+    SOURCE is a camera's number, a video file, a folder or glob of images, an rtsp:// or
     http:// address, a GStreamer pipeline, picamera, or synthetic (drawn live: no camera needed).
 
-    Keys: space takes a picture, digits choose the label, n next picture of a folder, q or Esc
+    Keys: space takes an image, digits choose the label, n next image of a folder, q or Esc
     quits. Run it again to add to what is there.
     """
     from edgecnn.benchmarking.protocol import parse_duration
@@ -83,4 +83,4 @@ def command(
             for line in collector.lines():
                 click.echo(line)
     if collector.cut_off:
-        raise GateError(collector.cut_off, hint="the pictures up to there are kept")
+        raise GateError(collector.cut_off, hint="the images up to there are kept")

@@ -99,11 +99,11 @@ def command(
 ) -> None:
     """Find stop signs, or what another detector knows, in SOURCE and show them live.
 
-    SOURCE is a camera's number, a video file, a folder or glob of pictures, an rtsp:// or
+    SOURCE is a camera's number, a video file, a folder or glob of images, an rtsp:// or
     http:// address, a GStreamer pipeline, picamera, or synthetic (drawn live: no camera needed).
     Exit code 1 when a video breaks off, or when the disk was too full for the recording or events.
 
-    Keys: space pause, n step, s save a picture, r next runtime, m next model, e explain, q quit.
+    Keys: space pause, n step, s save an image, r next runtime, m next model, e explain, q quit.
     """
     from edgecnn.errors import GateError, InputError
     from edgecnn.files import refuse_input_as_output

@@ -1,4 +1,4 @@
-"""edgecnn explain: what a network sees in a picture, and whether it still does when it moves."""
+"""edgecnn explain: what a network sees in an image, and whether it still does when it moves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Shifts(click.ParamType[Any]):
 @click.argument("files", nargs=-1, required=True, type=options.FILE, metavar="MODEL… [PICTURE]")
 @options.data(
     classes=False,
-    help="Data set whose test pictures are shifted; the first is shown if none is named.",
+    help="Data set whose test images are shifted; the first is shown if none is named.",
 )
 @click.option(
     "--shifts",
@@ -50,7 +50,7 @@ class Shifts(click.ParamType[Any]):
     type=click.IntRange(min=1),
     default=400,
     show_default=True,
-    help="Pictures to move, at most.",
+    help="Images to move, at most.",
 )
 @click.option(
     "--classes", type=options.Names(list), default=(), help="Classes that Grad-CAM looks for."
@@ -62,7 +62,7 @@ class Shifts(click.ParamType[Any]):
     show_default=True,
     help="Without --classes: how many of the best.",
 )
-@click.option("--text", help="A sentence instead of a picture, for a model that answers with one.")
+@click.option("--text", help="A sentence instead of an image, for a model that answers with one.")
 @click.option("--layer", help="Where Grad-CAM is taken; by default the deepest map of 4×4 or more.")
 @click.option(
     "--out",
@@ -96,7 +96,7 @@ def command(
 ) -> None:
     """Show what MODEL sees in PICTURE: filters, feature maps, receptive fields, Grad-CAM, colors.
 
-    With --data: accuracy against how far the pictures are moved. Further models of the same
+    With --data: accuracy against how far the images are moved. Further models of the same
     parent (.tflite, .onnx) are measured with the first, so that the page shows what quantizing
     does to it. A file that is not a Keras model has no gradients: occlusion shows where it looks,
     and its operators are listed.

@@ -1,4 +1,4 @@
-"""edgecnn report: results files → page, Markdown, CSV, picture."""
+"""edgecnn report: results files → page, Markdown, CSV, image."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from edgecnn.cli import options
     "--out",
     type=options.FILE,
     required=True,
-    help="report.html, .md, .csv, .json, or a picture: .png, .svg, .pdf.",
+    help="report.html, .md, .csv, .json, or an image: .png, .svg, .pdf.",
 )
-@click.option("--picture", help="Which picture a .png, .svg or .pdf holds.")
+@click.option("--picture", help="Which image a .png, .svg or .pdf holds.")
 @options.force()
 def command(results: tuple[Path, ...], out: Path, picture: str | None, force: bool) -> None:
     """Turn RESULTS files (.json, or a report.html that carries them) into a report.

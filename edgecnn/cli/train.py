@@ -21,7 +21,7 @@ from edgecnn.cli.sections import Sectioned
 @click.option(
     "--split-seed", type=int, help="Seed of the split alone, recorded with the model [--seed]."
 )
-@click.option("--input-size", type=int, help="Side of the pictures that the network takes.")
+@click.option("--input-size", type=int, help="Side of the images that the network takes.")
 @click.option(
     "--weights",
     help="Start from the weights of a .keras file of the same network, or of a shipped detector.",
@@ -60,7 +60,7 @@ def command(
 
     Recipe options that are not given come from the network's own recipe; the manifest records
     them all. MODEL.training/ next to --out holds a checkpoint, log.csv, TensorBoard events and
-    pictures. After a kill, run the same command again to resume from the checkpoint.
+    images. After a kill, run the same command again to resume from the checkpoint.
     """
     from edgecnn.cli.datasets import load_data
     from edgecnn.errors import InputError
@@ -94,6 +94,6 @@ def command(
             progress=progress,
             **recipe,
         )
-    click.echo(f"{out}: {artifact.size_bytes / 1e3:.0f} kB; logs and pictures in {folder}")
+    click.echo(f"{out}: {artifact.size_bytes / 1e3:.0f} kB; logs and images in {folder}")
     for name, value in artifact.manifest.metrics.items():
         click.echo(f"  {name:<20} {value:.4f}")

@@ -20,7 +20,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "convert": "Convert a model to TFLite and ONNX, float and quantized.",
         "verify": "Check converted files: parity and accuracy gate.",
         "benchmark": "Measure model files on the runtimes of this machine.",
-        "report": "Make a page, Markdown, CSV or a picture of results.",
+        "report": "Make a page, Markdown, CSV or an image of results.",
         "compare": "Compare two results files: better, worse or undecided.",
         "optimize": "Find the file and the runtime to ship, and prove the choice.",
         "search": "Find the network that fits: hyperparameters, measured on the target.",
@@ -29,10 +29,10 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "Look closer": {
         "models": "List the networks; show one layer by layer and draw it.",
         "data": "Inspect, pack and collect data sets.",
-        "explain": "Show what a network sees in a picture, or reads in a sentence.",
+        "explain": "Show what a network sees in an image, or reads in a sentence.",
         "results": "Keep results in a database: history, changes, gates.",
         "translate": "Translate sentences with a sequence model.",
-        "detect": "Find stop signs in a camera, a video or pictures, live.",
+        "detect": "Find stop signs in a camera, a video or images, live.",
     },
     "Machines": {
         "doctor": "Show which runtimes this machine has, and what the others need.",

@@ -1,5 +1,5 @@
 """What is to be known of a detector that somebody else trained goes into the manifests of the files
-that are made of it: its head, its classes and how pictures enter it.
+that are made of it: its head, its classes and how images enter it.
 """
 
 from __future__ import annotations

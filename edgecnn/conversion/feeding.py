@@ -25,7 +25,7 @@ def chosen_for(
 ) -> Choice:
     """How `source` is fed, by the user's option, the manifest, or what the model proves.
 
-    Without data a preprocessing of pictures may still be found, for the manifest. Raises
+    Without data a preprocessing of images may still be found, for the manifest. Raises
     InputError for an option that is not known or not for such an input, and for data that do
     not fit the model.
     """
@@ -46,7 +46,7 @@ def chosen_for(
     except InputError:
         if dataset is not None or option is not None:
             raise
-        return Choice(None, UNKNOWN)  # it takes no pictures, and nothing is fed
+        return Choice(None, UNKNOWN)  # it takes no images, and nothing is fed
 
 
 def _base(source: SourceModel, dataset: Dataset | None) -> Preprocessing:
@@ -54,7 +54,7 @@ def _base(source: SourceModel, dataset: Dataset | None) -> Preprocessing:
         return dataset.preprocessing(source.input_shape)
     if len(source.input_shape) != 3:
         raise InputError(
-            f"{source.name} takes no pictures: {source.input_shape}",
+            f"{source.name} takes no images: {source.input_shape}",
             hint="give data as well, or a JSON file with the whole preprocessing",
         )
     return ImagePreprocessing(*source.input_shape)

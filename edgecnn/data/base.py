@@ -1,6 +1,6 @@
 """One Dataset for every source.
 
-Samples stay raw (uint8 pictures as decoded, sentences as strings) until a Preprocessing turns
+Samples stay raw (uint8 images as decoded, sentences as strings) until a Preprocessing turns
 them into tensors, so that training, calibration, evaluation and the benchmark see the same.
 """
 
@@ -101,7 +101,7 @@ class Dataset:
 
     `sha256` identifies the content (samples, labels and split), `source` says where it is from
     and under which license. `sample_shape` is the usual shape of a raw sample: (height, width[,
-    channels]) of pictures, (words,) of texts, (samples, channels) of signals, (frames, bands) of
+    channels]) of images, (words,) of texts, (samples, channels) of signals, (frames, bands) of
     sounds whose hints ask for a spectrogram, (depth, height, width[, channels]) of volumes, () of
     tensors by name.
     """
@@ -151,7 +151,7 @@ class Dataset:
 
     @property
     def are_tensors(self) -> bool:
-        """Whether the samples are arrays of numbers that somebody made for a network, not pictures
+        """Whether the samples are arrays of numbers that somebody made for a network, not images
         or recordings of which many ways lead to one.
         """
         return self.source == "arrays" and self.modality in ("signal", "volume")
@@ -230,7 +230,7 @@ def named_classes(labels: Sequence[str]) -> str:
 
 
 def _of_gray(statistics: Sequence[float]) -> tuple[float, ...]:
-    """Statistics of colored pictures for a network that sees them gray: exact for the mean; for
+    """Statistics of colored images for a network that sees them gray: exact for the mean; for
     the deviation as near as the colors vary together.
     """
     if len(statistics) != len(GRAY_WEIGHTS):

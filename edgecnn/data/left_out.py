@@ -21,7 +21,7 @@ _WORDS: Mapping[str, tuple[str, str, str]] = {
     "file": ("file", "files", "left out"),
     "row": ("row", "rows", "left out"),
     "box": ("box", "boxes", "left out"),
-    "cut": ("box", "boxes", "cut at the edge of the picture"),
+    "cut": ("box", "boxes", "cut at the edge of the image"),
     "pages": ("file", "files", "used in part"),
 }
 

@@ -63,7 +63,7 @@ def without_calibration(dataset: Dataset, manifests: Iterable[Manifest]) -> Data
 
 
 def _is_of(record: dict[str, Any], dataset: Dataset) -> bool:
-    """Other classes chosen of the same pictures make another digest."""
+    """Other classes chosen of the same images make another digest."""
     return record.get("sha256") == dataset.sha256 or record.get("data") == dataset.name
 
 

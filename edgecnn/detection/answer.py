@@ -1,4 +1,4 @@
-"""A network's outputs for one picture → boxes in that picture."""
+"""A network's outputs for one image → boxes in that image."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def boxes_in(
     min_score: float,
     head: Head | None = None,
 ) -> Detections:
-    """Boxes with a score of at least `min_score`, in pixels of the picture and inside it.
+    """Boxes with a score of at least `min_score`, in pixels of the image and inside it.
 
     `outputs` are those of batch 1, `tensor_shape` and `picture_shape` (height, width, …) of the
-    network's input and of the picture, which lies in the input at `place`. `head` is our own
+    network's input and of the image, which lies in the input at `place`. `head` is our own
     where none is given.
     Raises InputError for the outputs of another kind of model.
     """
@@ -40,9 +40,7 @@ def boxes_in(
     height, width = tensor_shape[:2]
     arranged = head.arranged(outputs, height, width)
     if any(len(part) != 1 for part in arranged):
-        raise InputError(
-            f"expected the outputs of one picture, received: {max(map(len, arranged))}"
-        )
+        raise InputError(f"expected the outputs of one image, received: {max(map(len, arranged))}")
     parts = [part[0] for part in arranged]
     return placed(parts, tensor_shape, place, picture_shape, min_score=min_score, head=head)
 
@@ -65,5 +63,5 @@ def placed(
 
 
 def clip_boxes(xyxy: Boxes, height: int, width: int) -> Boxes:
-    """Boxes cut at the picture's edge."""
+    """Boxes cut at the image's edge."""
     return np.clip(xyxy, 0, np.asarray([width, height] * 2, np.float32)).astype(np.float32)

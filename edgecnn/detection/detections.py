@@ -1,4 +1,4 @@
-"""What a detector found in one picture."""
+"""What a detector found in one image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOT_GIVEN = np.zeros(0, np.int64)
 class Detections:
     """Boxes with scores, best first.
 
-    `xyxy` is (n, 4) float32: left, top, right, bottom in pixels of the picture. `scores` is
+    `xyxy` is (n, 4) float32: left, top, right, bottom in pixels of the image. `scores` is
     (n,) float32 in 0…1, `class_ids` (n,) int64, all 0 for a detector of one class. Raises
     InputError for shapes that do not belong together.
     """

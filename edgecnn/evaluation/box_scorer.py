@@ -36,9 +36,9 @@ LOOKED_AT = 4
 
 
 class BoxScorer:
-    """Scores a detector's outputs against annotated pictures.
+    """Scores a detector's outputs against annotated images.
 
-    Raises InputError when no picture has a box, when nothing says where pictures lie in the
+    Raises InputError when no image has a box, when nothing says where images lie in the
     network's input, and for a head that nobody knows; MissingDependencyError without
     faster-coco-eval.
     """
@@ -48,7 +48,7 @@ class BoxScorer:
     def __init__(self, context: ScoringContext) -> None:
         if not isinstance(context.preprocessing, ImagePreprocessing):
             raise InputError(
-                "the model does not take pictures: its boxes have no way back to them",
+                "the model does not take images: its boxes have no way back to them",
                 hint="its manifest needs a preprocessing of kind 'letterbox' or 'image'",
             )
         self._truth = cast("Sequence[Annotated]", context.ground_truth)
@@ -80,7 +80,7 @@ class BoxScorer:
         return self._head.arranged(outputs, *self._preprocessing.shape[:2])
 
     def accuracy(self, outputs: Outputs) -> Accuracy:
-        """AP50-95, its 95% interval by bootstrap over the pictures; the other figures with it.
+        """AP50-95, its 95% interval by bootstrap over the images; the other figures with it.
 
         Recall and false alarms are at the threshold that the model ships with.
         """
@@ -113,7 +113,7 @@ class BoxScorer:
         return self._scores(outputs, 0)[0]
 
     def resampled(self, outputs: Outputs, resamples: int) -> npt.NDArray[np.float64]:
-        """(resamples,): AP50-95 of draws of the pictures, the same for all outputs; NaN for a
+        """(resamples,): AP50-95 of draws of the images, the same for all outputs; NaN for a
         draw without a box to find.
         """
         return drawn_averages(self._truth, self._boxes(outputs), resamples)
@@ -152,7 +152,7 @@ class BoxScorer:
         return scores, best
 
     def _boxes(self, outputs: Outputs) -> list[Detections]:
-        """Boxes in each picture."""
+        """Boxes in each image."""
         arranged = self.arranged(outputs)
         return [
             self._found([part[index] for part in arranged], truth)
@@ -160,7 +160,7 @@ class BoxScorer:
         ]
 
     def _found(self, outputs: Outputs, truth: Annotated) -> Detections:
-        """Boxes in one picture, of arranged outputs without the batch."""
+        """Boxes in one image, of arranged outputs without the batch."""
         return placed(
             outputs,
             self._preprocessing.shape,

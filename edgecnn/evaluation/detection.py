@@ -1,4 +1,4 @@
-"""Boxes found against boxes annotated: COCO's protocol, and false alarms on empty pictures.
+"""Boxes found against boxes annotated: COCO's protocol, and false alarms on empty images.
 
 The matching and the averaging are faster-coco-eval's (a maintained, faster pycocotools with
 the same numbers); the protocol is not written here a second time.
@@ -22,14 +22,14 @@ from edgecnn.registry import require
 
 LEAST_RESAMPLES = 40
 MOST_DRAWN = 1_000_000
-"""Pictures times classes that all draws of a bootstrap together go through, about 10 s: 1,000 draws
-of one class on 1,000 pictures, 250 of 20 classes on 200; of larger sets there are fewer."""
+"""Images times classes that all draws of a bootstrap together go through, about 10 s: 1,000 draws
+of one class on 1,000 images, 250 of 20 classes on 200; of larger sets there are fewer."""
 SEED = 20_260_101
-"""Of the pictures that a resample holds: the same results, the same interval."""
+"""Of the images that a resample holds: the same results, the same interval."""
 
 
 class Annotated(Protocol):
-    """A picture's boxes (n, 4) xyxy and their classes (n,); `ignored` ones count neither way."""
+    """An image's boxes (n, 4) xyxy and their classes (n,); `ignored` ones count neither way."""
 
     @property
     def boxes(self) -> Boxes: ...
@@ -50,7 +50,7 @@ _ALL_OF_ONE = np.zeros(0, np.int64)
 
 @dataclass(frozen=True)
 class Truth:
-    """An `Annotated` picture that is nothing else; its boxes are of class 0 unless said."""
+    """An `Annotated` image that is nothing else; its boxes are of class 0 unless said."""
 
     boxes: Boxes
     ignored: Boxes
@@ -70,11 +70,11 @@ class DetectionScores:
     """COCO's averages (0…1), and what the threshold a detector ships with does.
 
     Of several classes, each has its average precision, and the averages are the means over those
-    that have a box in the pictures: `classes` many.
+    that have a box in the images: `classes` many.
     `recall_*` are at IoU 0.5 and `min_score`, by the longer side a sign has once letterboxed
     to the network's input: below 24 pixels, 24 to 64, above; None where there are none.
-    `false_alarms_per_100` is the share of pictures without any sign in which at least one
-    box reaches `min_score`, times 100. The intervals are those of a bootstrap over pictures.
+    `false_alarms_per_100` is the share of images without any sign in which at least one
+    box reaches `min_score`, times 100. The intervals are those of a bootstrap over images.
     """
 
     ap50: float
@@ -104,7 +104,7 @@ def check_truths(truths: Sequence[Annotated]) -> int:
     """How many boxes there are to find. Raises InputError when there are none."""
     signs = sum(len(truth.boxes) for truth in truths)
     if not signs:
-        raise InputError("no picture has a box: average precision has no meaning")
+        raise InputError("no image has a box: average precision has no meaning")
     return signs
 
 
@@ -116,16 +116,16 @@ def evaluate_detections(
     input_side: int,
     resamples: int = 0,
 ) -> DetectionScores:
-    """Score `found`, boxes down to low scores, against `truths`, picture by picture.
+    """Score `found`, boxes down to low scores, against `truths`, image by image.
 
-    With `resamples`, the averages get 95% intervals: as many draws of all pictures with
+    With `resamples`, the averages get 95% intervals: as many draws of all images with
     repetition (fewer for large sets of many classes), seeded (B. Efron, 1979: the percentiles of
     what the draws score).
     Raises InputError when the two do not belong together or there is nothing to find;
     MissingDependencyError without faster-coco-eval.
     """
     if len(truths) != len(found):
-        raise InputError(f"{len(truths)} annotated pictures, but {len(found)} results")
+        raise InputError(f"{len(truths)} annotated images, but {len(found)} results")
     signs = check_truths(truths)
     classes = sorted({int(number) for truth in truths for number in truth.class_ids})
     averages = _coco(truths, found, classes, resamples)
@@ -166,8 +166,8 @@ def evaluate_detections(
 def drawn_averages(
     truths: Sequence[Annotated], found: Sequence[Detections], resamples: int
 ) -> npt.NDArray[np.float64]:
-    """(resamples,): AP50-95 of as many draws of all pictures with repetition; NaN for a draw
-    without any sign. Two models' boxes in the same pictures get the same draws. Raises as
+    """(resamples,): AP50-95 of as many draws of all images with repetition; NaN for a draw
+    without any sign. Two models' boxes in the same images get the same draws. Raises as
     `evaluate_detections`.
     """
     check_truths(truths)
@@ -215,7 +215,7 @@ def _coco(
     classes: Sequence[int],
     resamples: int,
 ) -> _Averages:
-    """COCO's averages over boxes of every size, at most 100 a picture and class."""
+    """COCO's averages over boxes of every size, at most 100 per image and class."""
     evaluation = _evaluated(truths, found, classes)
     if evaluation is None:
         return _Averages()
@@ -307,11 +307,11 @@ def _bootstrap(
 
 
 def _draws(evaluation: Any, pictures: int, classes: int, resamples: int) -> npt.NDArray[np.float64]:
-    """(resamples, 2): AP50 and AP50-95 of each draw. Boxes are matched within a picture, so each
+    """(resamples, 2): AP50 and AP50-95 of each draw. Boxes are matched within an image, so each
     is matched once, and only what the library accumulates over is resampled.
     """
     rng = np.random.default_rng(SEED)
-    # One range of sizes: for each class in turn, one a picture. The library has no public name.
+    # One range of sizes: for each class in turn, one per image. The library has no public name.
     matched = evaluation._evalImgs_cpp  # noqa: SLF001
     starts = range(0, classes * pictures, pictures)
     drawn = []

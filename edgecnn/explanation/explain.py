@@ -1,4 +1,4 @@
-"""Gather everything that can be said about one model and one picture."""
+"""Gather everything that can be said about one model and one image."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a model sees in one picture. Parts that are not available are empty or None."""
+    """What a model sees in one image. Parts that are not available are empty or None."""
 
     subject: Subject
     picture: Picture
     """As the file has it: (height, width, 1 or 3)."""
     picture_name: str
     ground_truth: int | None
-    """The picture's class where the data say it."""
+    """The image's class where the data say it."""
     tensor: FloatArray
     scores: FloatArray
     """(classes,) probabilities."""
@@ -59,7 +59,7 @@ class Explanation:
     curves: tuple[ShiftCurve, ...]
     data_name: str = ""
     invalid: tuple[str, ...] = ()
-    """Why the curves say nothing about new pictures."""
+    """Why the curves say nothing about new images."""
 
 
 def explain(
@@ -79,15 +79,15 @@ def explain(
     shape: str = "",
     progress: Progress = silent,
 ) -> Explanation:
-    """Explain `model` on one picture (uint8, as decoded), and measure how it bears shifts.
+    """Explain `model` on one image (uint8, as decoded), and measure how it bears shifts.
 
-    Without `picture` the first picture of the data's test split is taken. `others` are further
-    files of the same parent: they are measured under `shifts` on `samples` pictures of
+    Without `picture` the first image of the data's test split is taken. `others` are further
+    files of the same parent: they are measured under `shifts` on `samples` images of
     `dataset`'s test split. `classes` (names or indices) and `top` say which classes Grad-CAM
     looks for, `layer` where. `preprocessing` says what the models want, where they do not, and
     `shape` the sizes that files leave open.
 
-    Raises InputError for files, pictures, classes and layers that cannot be used, and for data
+    Raises InputError for files, images, classes and layers that cannot be used, and for data
     without anybody who knows how the models want them.
     """
     ground_truth = None
@@ -147,7 +147,7 @@ def _invalid(subjects: Sequence[Subject], dataset: Dataset | None) -> tuple[str,
 
 
 def _check_kinship(subject: Subject, other: Subject) -> None:
-    """Files that stand in one picture come from one parent."""
+    """Files that stand in one image come from one parent."""
     first, second = (_parent(one) for one in (subject, other))
     if first != second:
         raise InputError(
@@ -164,15 +164,15 @@ def _parent(subject: Subject) -> str:
 def _first_picture(dataset: Dataset | None) -> tuple[Picture, str, int]:
     if dataset is None:
         raise InputError(
-            "no picture to explain", hint="give a picture file, or --data for one of its pictures"
+            "no image to explain", hint="give an image file, or --data for one of its images"
         )
     if dataset.modality != "image" or dataset.task != "classification":
         raise InputError(
-            f"{dataset.name} holds no pictures with classes", hint="explain is for pictures"
+            f"{dataset.name} holds no images with classes", hint="explain is for images"
         )
     split = dataset["test"]
     ground_truth = int(split.labels[0])
-    name = f"the first test picture of {dataset.name} ({dataset.labels[ground_truth]})"
+    name = f"the first test image of {dataset.name} ({dataset.labels[ground_truth]})"
     return np.asarray(split.samples[0]), name, ground_truth
 
 

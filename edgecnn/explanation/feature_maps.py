@@ -1,4 +1,4 @@
-"""Feature maps by depth: what a layer's strongest channels answer to in one picture."""
+"""Feature maps by depth: what a layer's strongest channels answer to in one image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class FeatureMaps:
     """The strongest maps of a layer: `maps` (count, rows, columns) in 0…1, `channels` their
-    places in the layer. `silent` counts the layer's channels that are constant over the picture.
+    places in the layer. `silent` counts the layer's channels that are constant over the image.
     """
 
     layer: Layer
@@ -41,9 +41,9 @@ def feature_maps(
 
 
 def strongest(layer: Layer, maps: FloatArray, most: int) -> FeatureMaps:
-    """Of (rows, columns, channels), those that vary most over the picture, each from 0 to 1.
+    """Of (rows, columns, channels), those that vary most over the image, each from 0 to 1.
 
-    A map that is the same everywhere says nothing about this picture, however high it is.
+    A map that is the same everywhere says nothing about this image, however high it is.
     """
     spread = maps.std(axis=(0, 1))
     order = np.argsort(-spread, kind="stable")[:most]

@@ -12,9 +12,9 @@ from edgecnn.registry import require
 
 
 def sort_files(paths: Sequence[Path]) -> tuple[list[Path], Path | None]:
-    """Models by their ending, the `.keras` file first; the one other file is the picture.
+    """Models by their ending, the `.keras` file first; the one other file is the image.
 
-    Raises InputError without a model, and for more than one picture.
+    Raises InputError without a model, and for more than one image.
     """
     endings = known_suffixes()
     models = [path for path in paths if path.suffix.lower() in endings]
@@ -26,27 +26,27 @@ def sort_files(paths: Sequence[Path]) -> tuple[list[Path], Path | None]:
         )
     if len(pictures) > 1:
         raise InputError(
-            f"one picture at a time, received: {', '.join(path.name for path in pictures)}"
+            f"one image at a time, received: {', '.join(path.name for path in pictures)}"
         )
     models.sort(key=lambda path: path.suffix.lower() != ".keras")
     return models, pictures[0] if pictures else None
 
 
 def read_picture(path: Path) -> Picture:
-    """Decode a picture file; (height, width, 1 or 3) uint8.
+    """Decode an image file; (height, width, 1 or 3) uint8.
 
-    Raises InputError with the file's name when there is none, or it is not a picture.
+    Raises InputError with the file's name when there is none, or it is not an image.
     """
     require("PIL.Image", "train")
     if not path.exists():
-        raise InputError(f"no such picture: {path}")
+        raise InputError(f"no such image: {path}")
     if path.is_dir():
-        raise InputError(f"expected a picture, received a folder: {path}")
+        raise InputError(f"expected an image, received a folder: {path}")
     try:
         with quiet_pillow():
             return decode(path)
     except UnreadablePictureError as error:
         raise InputError(
-            f"{path.name} is not a picture that can be read: {error.message}",
+            f"{path.name} is not an image that can be read: {error.message}",
             hint="PNG, JPEG, BMP, GIF, TIFF, WebP and PPM are understood",
         ) from error

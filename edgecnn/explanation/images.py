@@ -1,4 +1,4 @@
-"""Arrays into pictures: PNG bytes, colors for heat, enlarging. numpy and zlib only."""
+"""Arrays into images: PNG bytes, colors for heat, enlarging. numpy and zlib only."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def png(picture: Picture) -> bytes:
 
 
 def data_uri(picture: Picture) -> str:
-    """A picture as an address that carries it."""
+    """An image as an address that carries it."""
     return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
 
 
@@ -56,7 +56,7 @@ def heat_colors(values: FloatArray) -> Picture:
 def enlarged(picture: Picture, side: int) -> Picture:
     """Whole-number enlarging until the longer side has at least `side` pixels; pixels stay square.
 
-    Larger pictures are brought down to `side` instead.
+    Larger images are brought down to `side` instead.
     """
     longest = max(picture.shape[:2])
     if longest > side:
@@ -71,7 +71,7 @@ def enlarged(picture: Picture, side: int) -> Picture:
 
 
 def fitted(picture: Picture, height: int, width: int) -> Picture:
-    """A picture resampled smoothly to height × width."""
+    """An image resampled smoothly to height × width."""
     values = resize(picture.astype(np.float32), height, width)
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
@@ -108,7 +108,7 @@ def framed(picture: Picture, box: tuple[float, float, float, float]) -> Picture:
 
 
 def filter_tiles(kernel: FloatArray) -> list[Picture]:
-    """Each filter of (height, width, 1 or 3, filters) as a picture, strongest first.
+    """Each filter of (height, width, 1 or 3, filters) as an image, strongest first.
 
     Zero is mid gray and all filters share one scale, so that weak ones look weak.
     """
@@ -120,7 +120,7 @@ def filter_tiles(kernel: FloatArray) -> list[Picture]:
 
 
 def one_channel(picture: Picture, channel: int) -> Picture:
-    """A picture with a single color channel lit."""
+    """An image with a single color channel lit."""
     alone = np.zeros_like(picture)
     alone[:, :, channel] = picture[:, :, channel]
     return alone

@@ -1,4 +1,4 @@
-"""Occlusion: how much an answer falls when a part of the picture is covered.
+"""Occlusion: how much an answer falls when a part of the image is covered.
 
 M. D. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014,
 section 4.2. It needs no gradients, so it works on every file in every runtime.
@@ -34,7 +34,7 @@ def occlude(
 ) -> Occlusion:
     """Cover one input (height, width, channels) with a patch of its mean color, place by place.
 
-    The patch is a fifth of the picture's sides; there are at most 12×12 places.
+    The patch is a fifth of the image's sides; there are at most 12×12 places.
     """
     height, width = tensor.shape[:2]
     patch = (max(1, round(height * PATCH)), max(1, round(width * PATCH)))

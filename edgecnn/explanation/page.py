@@ -15,7 +15,7 @@ WIDE, NARROW = 1080, 340
 
 
 def render(found: Explanation) -> str:
-    """The page as text; pictures and chart are inside it."""
+    """The page as text; images and chart are inside it."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -43,7 +43,7 @@ def title(found: Explanation) -> str:
 
 
 def subtitle(found: Explanation) -> str:
-    """The file and the picture."""
+    """The file and the image."""
     return f"{clean(found.subject.artifact.name)} on {clean(found.picture_name)}"
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SHARE = 0.95
 MOST_SAMPLES = 16
 MOST_VALUES = 1 << 19
-"""Input values in one pass: 3 pictures of 224×224×3, 16 of 32×32×1."""
+"""Input values in one pass: 3 images of 224×224×3, 16 of 32×32×1."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def fewest_holding(weight: FloatArray, share: float) -> int:
 
 
 def noisy_copies(tensor: FloatArray, seed: int = 0) -> FloatArray:
-    """Inputs (n, …) to average over where there is one picture: it, with noise of its own
+    """Inputs (n, …) to average over where there is one image: it, with noise of its own
     standard deviation, as many as fit into one pass (3 to 16).
     """
     count = int(np.clip(MOST_VALUES // tensor.size, 3, MOST_SAMPLES))

@@ -1,6 +1,6 @@
-"""Feature-location invariance: accuracy against how far the picture is moved.
+"""Feature-location invariance: accuracy against how far the image is moved.
 
-A convolution moves its maps along with the picture; strides, pooling and dense layers decide
+A convolution moves its maps along with the image; strides, pooling and dense layers decide
 what is left of that in the answer (A. Azulay, Y. Weiss, "Why do deep convolutional networks
 generalize so poorly to small image transformations?", JMLR 2019).
 """
@@ -20,13 +20,13 @@ from edgecnn.progress import Progress, silent
 from edgecnn.stats import Interval, wilson_interval
 
 DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))
-"""(rows, columns): right, down, left, up. Picture i moves into direction i mod 4, at each shift."""
+"""(rows, columns): right, down, left, up. Image i moves into direction i mod 4, at each shift."""
 BATCH = 32
 
 
 @dataclass(frozen=True)
 class ShiftPoint:
-    """`correct` and `agreeing` of `n` pictures, moved by `pixels` of the network's input.
+    """`correct` and `agreeing` of `n` images, moved by `pixels` of the network's input.
 
     Agreeing ones get the same answer as unmoved.
     """
@@ -43,12 +43,12 @@ class ShiftPoint:
 
     @property
     def accuracy_ci95(self) -> Interval:
-        """Wilson 95% interval; the pictures are independent, each is used once a point."""
+        """Wilson 95% interval; the images are independent, each is used once a point."""
         return wilson_interval(self.correct, self.n) or (0.0, 1.0)
 
     @property
     def agreement(self) -> float:
-        """Answers as for the unmoved picture (0…1)."""
+        """Answers as for the unmoved image (0…1)."""
         return self.agreeing / self.n
 
     @property
@@ -59,7 +59,7 @@ class ShiftPoint:
 
 @dataclass(frozen=True)
 class ShiftCurve:
-    """How one file answers to moved pictures."""
+    """How one file answers to moved images."""
 
     name: str
     points: tuple[ShiftPoint, ...]
@@ -67,7 +67,7 @@ class ShiftCurve:
 
 def moved(tensor: FloatArray, rows: int, columns: int) -> FloatArray:
     """(height, width, channels) moved down by `rows` and right by `columns`; what moves in is
-    the picture's own edge, repeated.
+    the image's own edge, repeated.
     """
     height, width = tensor.shape[:2]
     down = np.clip(np.arange(height) - rows, 0, height - 1)
@@ -85,10 +85,10 @@ def shift_curve(
     limit: int,
     progress: Progress = silent,
 ) -> ShiftCurve:
-    """Measure one model at every shift on `limit` pictures, spread evenly over `split`.
+    """Measure one model at every shift on `limit` images, spread evenly over `split`.
 
     `scores` gives (n, classes) for float32 (n, height, width, channels). Memory stays flat.
-    Raises InputError for a shift that leaves nothing of the picture.
+    Raises InputError for a shift that leaves nothing of the image.
     """
     height, width = preprocessing.shape[:2]
     if not shifts or min(shifts) < 0 or max(shifts) >= min(height, width):
@@ -98,7 +98,7 @@ def shift_curve(
         )
     n = min(limit, len(split))
     if n < 1:
-        raise InputError("no pictures to move", hint="--samples is 1 or more")
+        raise InputError("no images to move", hint="--samples is 1 or more")
     chosen = np.linspace(0, len(split) - 1, n).round().astype(int)
     wanted = sorted({0, *shifts})
     correct, agreeing = (dict.fromkeys(wanted, 0) for _ in range(2))

@@ -32,7 +32,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """A model over pictures: a Keras model with gradients, or a session without.
+    """A model over images: a Keras model with gradients, or a session without.
 
     `notes` say what had to be assumed about the file.
     """
@@ -50,7 +50,7 @@ class Subject:
 
     @property
     def detects(self) -> bool:
-        """Whether it answers with a heat map over the picture instead of classes."""
+        """Whether it answers with a heat map over the image instead of classes."""
         return self.artifact.manifest.task == "detection"
 
     def scores(self, tensors: FloatArray) -> FloatArray:
@@ -62,7 +62,7 @@ class Subject:
         return self.labels[index] if index < len(self.labels) else f"class {index}"
 
     def pixels(self, tensor: FloatArray) -> npt.NDArray[np.uint8]:
-        """What the network got (height, width, channels), back as a picture (h, w, 3)."""
+        """What the network got (height, width, channels), back as an image (h, w, 3)."""
         wants = self.preprocessing
         values = tensor * np.asarray(wants.std, np.float32) + np.asarray(wants.mean, np.float32)
         gray_levels = np.clip(np.rint(values / np.float32(wants.scale)), 0, 255).astype(np.uint8)
@@ -109,7 +109,7 @@ def open_subject(
     option: Preprocessing | str | None = None,
     shape: str = "",
 ) -> Subject:
-    """Load a `.keras`, `.tflite` or `.onnx` file that looks at pictures, to be fed as `option`,
+    """Load a `.keras`, `.tflite` or `.onnx` file that looks at images, to be fed as `option`,
     its manifest, or the model itself says. `shape` gives sizes that a file leaves open.
 
     Raises InputError for a file that cannot be read, for a model over texts, signals or volumes,
@@ -161,7 +161,7 @@ def _refuse_other_data(artifact: Artifact) -> None:
     kind = artifact.manifest.preprocessing
     if kind is not None and not isinstance(kind, ImagePreprocessing):
         raise InputError(
-            f"{artifact.name} takes a {kind.kind}, and explain is for pictures",
+            f"{artifact.name} takes a {kind.kind}, and explain is for images",
             hint="explain a model with an input (height, width, 1 or 3 channels)",
         )
 
@@ -173,7 +173,7 @@ def _channels_last(shape: tuple[int | None, ...], layout: str) -> tuple[int | No
 def _picture_shape(artifact: Artifact, shapes: list[tuple[Any, ...]]) -> tuple[int, int, int]:
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] not in (1, 3):
         raise InputError(
-            f"{artifact.name}: explain is for pictures, (height, width, 1 or 3 channels); "
+            f"{artifact.name}: explain is for images, (height, width, 1 or 3 channels); "
             f"this model takes {', '.join(str(shape) for shape in shapes)}"
         )
     height, width, channels = shapes[0][1:]
@@ -182,7 +182,7 @@ def _picture_shape(artifact: Artifact, shapes: list[tuple[Any, ...]]) -> tuple[i
         height, width = wanted.shape[:2]
     if height is None or width is None:
         raise InputError(
-            f"{artifact.name} leaves its picture's size open: {shapes[0]}",
+            f"{artifact.name} leaves its image's size open: {shapes[0]}",
             hint="give it, as in --shape 1x224x224x3, or put a Keras model behind an input of a "
             "fixed size",
         )
@@ -210,7 +210,7 @@ def _preprocessing(
     note = (
         f"Nothing says how {artifact.name} wants its input, so it is assumed: resized to "
         f"{shape[0]}×{shape[1]}, gray levels 0 to 255 divided by 255. If it was trained otherwise, "
-        "what follows shows the network on pictures that it does not know; --preprocessing says "
+        "what follows shows the network on images that it does not know; --preprocessing says "
         "how it was."
     )
     return ImagePreprocessing(*shape), (note,)

@@ -38,7 +38,7 @@ def check_ending(path: Path) -> None:
 
 
 def numbers(found: Explanation) -> dict[str, Any]:
-    """Everything measured, without the pictures; sizes in pixels of the network's input."""
+    """Everything measured, without the images; sizes in pixels of the network's input."""
     artifact = found.subject.artifact
     order = sorted(range(len(found.scores)), key=lambda index: -found.scores[index])[:5]
     return {

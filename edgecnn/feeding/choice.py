@@ -71,7 +71,7 @@ def choose(
         fitting = base()
         try:
             chosen = proof.applied(fitting)
-        except InputError:  # the proof speaks of pictures, the samples are none
+        except InputError:  # the proof speaks of images, the samples are none
             return Choice(None, UNKNOWN)
         return Choice(chosen, fed_with(chosen, proof.known_from, proof.because, layout=layout))
     if are_tensors:

@@ -1,4 +1,4 @@
-"""What a detector is: its head, what its classes are called, and how its makers prepare pictures.
+"""What a detector is: its head, what its classes are called, and how its makers prepare images.
 
 The manifest decides; else the user's word; else the outputs' shapes and what the file says about
 itself (see `formats.metadata`), where these leave no doubt.
@@ -85,9 +85,9 @@ class Recognized:
 
     @property
     def preprocessing(self) -> ImagePreprocessing:
-        """What pictures go through."""
+        """What images go through."""
         made = self.choice.preprocessing
-        assert isinstance(made, ImagePreprocessing), "detectors take pictures"
+        assert isinstance(made, ImagePreprocessing), "detectors take images"
         return made
 
 
@@ -101,8 +101,8 @@ def recognize(
 ) -> Recognized:
     """The detector that a file is, by its inputs and outputs as a runtime has them.
 
-    `preprocessing` is what the user says about pictures (see `choose`). Raises InputError for a
-    model that takes no picture, for one whose head is not known or could be several, and for
+    `preprocessing` is what the user says about images (see `choose`). Raises InputError for a
+    model that takes no image, for one whose head is not known or could be several, and for
     names of classes that are not as many as it has.
     """
     options = options or ModelOptions()
@@ -160,17 +160,17 @@ def manifest_names(artifact: Artifact) -> tuple[str, ...]:
 
 
 def picture_size(name: str, inputs: Sequence[TensorSpec]) -> tuple[int, int]:
-    """(height, width) of a model's only input. Raises InputError for one that takes no picture."""
+    """(height, width) of a model's only input. Raises InputError for one that takes no image."""
     shape = channels_last(inputs[0])[1:] if len(inputs) == 1 else ()
     if len(shape) != 3 or shape[2] != 3:
         raise InputError(
             f"{name} is not a detector: it takes {[spec.shape for spec in inputs]}",
-            hint="a detector has one color picture as its input",
+            hint="a detector has one color image as its input",
         )
     height, width, _ = shape
     if height is None or width is None:
         raise InputError(
-            f"{name} leaves the size of its pictures open: {inputs[0].shape}",
+            f"{name} leaves the size of its images open: {inputs[0].shape}",
             hint="give it, as in --shape 1x3x640x640",
         )
     return height, width

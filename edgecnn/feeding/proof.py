@@ -36,11 +36,11 @@ class Proof:
     def applied(self, base: Preprocessing) -> Preprocessing:
         """`base`, which fits samples to the model's size, with the proven values.
 
-        Raises InputError where the samples are of another kind: of samples that are not pictures
+        Raises InputError where the samples are of another kind: of samples that are not images
         only a model that scales by itself says that they are taken as they are.
         """
         if not isinstance(base, ImagePreprocessing) and self.known_from != "model":
-            raise InputError(f"{self.because}, which speaks of pictures, not of: {base.kind}")
+            raise InputError(f"{self.because}, which speaks of images, not of: {base.kind}")
         if self.mean:
             return with_statistics(base, self.mean, self.std)
         return with_preset(base, self.preset)

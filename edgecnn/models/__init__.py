@@ -60,7 +60,7 @@ def _builder(name: str) -> Any:
 def default_input_shape(name: str) -> tuple[int, ...]:
     """The shape of one sample that `build(name)` gives its input, without the batch.
 
-    (height, width, channels) for pictures, (length,) for text, (length, channels) for signals,
+    (height, width, channels) for images, (length,) for text, (length, channels) for signals,
     (depth, height, width, channels) for volumes.
     Raises InputError for an unknown name, or an architecture without such a default.
     """
@@ -92,7 +92,7 @@ def _shape_words(wanted: Modality) -> str:
 def input_shape_for(name: str, sample_shape: Sequence[int]) -> tuple[int, ...]:
     """The input shape to train the architecture with, for samples of `sample_shape`.
 
-    Texts, signals and volumes go in at their own size, with a channel axis. Pictures (height,
+    Texts, signals and volumes go in at their own size, with a channel axis. Images (height,
     width[, channels]) go in at the architecture's default size, or at their own where they are
     smaller; never below the architecture's smallest. Channels are those of the samples.
 

@@ -38,18 +38,18 @@ def build(
 
     - Local response normalization is left out: no runtime has an integer kernel for it, and it
       improved nothing where it was measured apart (K. Simonyan, A. Zisserman 2014, table 3).
-    - Pictures are padded by 1 and 2 pixels: 55×55 maps come of 227×227, not of 224×224.
+    - Images are padded by 1 and 2 pixels: 55×55 maps come of 227×227, not of 224×224.
 
-    Small-input form, for pictures with a side below 64 (which conv1 and the poolings would
+    Small-input form, for images with a side below 64 (which conv1 and the poolings would
     shrink to nothing): the widths of one of the paper's two towers, 48, 128, 192, 192 and 128;
     conv1 5×5 of stride 1 and conv2 3×3, for 11×11 of stride 4 and 5×5; dense layers of 512; batch
     normalization after every layer but the last, without which it hardly learns from a few
-    thousand pictures. At 32×32×3 and 43 classes it has 1.7 M parameters and 55 M
+    thousand images. At 32×32×3 and 43 classes it has 1.7 M parameters and 55 M
     multiplications, and pool5 is 3×3.
 
     `width` multiplies channels and hidden units; `dropout` is that of both hidden layers.
 
-    Raises InputError for pictures below 16×16 or above 512×512.
+    Raises InputError for images below 16×16 or above 512×512.
     """
     check_shapes("alexnet", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST)
     import keras

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 SMALL_BELOW = 64
-"""Pictures with a side shorter than this get an architecture's small-input form: the stems made
-for 224×224 shrink them fourfold before the first block, which leaves 8×8 of a 32×32 picture."""
+"""Images with a side shorter than this get an architecture's small-input form: the stems made
+for 224×224 shrink them fourfold before the first block, which leaves 8×8 of a 32×32 image."""
 
 
 def is_small(input_shape: tuple[int, int, int]) -> bool:
-    """Whether a picture (height, width, channels) gets the small-input form."""
+    """Whether an image (height, width, channels) gets the small-input form."""
     return min(input_shape[:2]) < SMALL_BELOW
 
 

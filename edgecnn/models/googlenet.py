@@ -63,14 +63,14 @@ def build(
     (batch, num_classes); training weighs their losses 0.3 each and leaves them behind.
     Local response normalization is left out (no runtime has an integer kernel for it).
 
-    Small-input form, for pictures with a side below 64: conv1 is 3×3 of stride 1, for 7×7 of
-    stride 2, and every convolution is batch normalized. A 32×32 picture enters 3a at 8×8 and 5a
+    Small-input form, for images with a side below 64: conv1 is 3×3 of stride 1, for 7×7 of
+    stride 2, and every convolution is batch normalized. A 32×32 image enters 3a at 8×8 and 5a
     at 2×2: 6.0 M parameters and 121 M multiplications at 43 classes. The auxiliary heads pool
     what map there is where it is smaller than their 5×5.
 
     `width` multiplies all channels but those of the auxiliary heads.
 
-    Raises InputError for pictures below 16×16 or above 1024×1024.
+    Raises InputError for images below 16×16 or above 1024×1024.
     """
     check_shapes("googlenet", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST)
     import keras

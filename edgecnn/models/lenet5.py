@@ -49,10 +49,10 @@ def build(
     - The output is a trained dense layer with softmax (850 parameters); the paper's are
       Euclidean RBF units whose centers are fixed drawings of the characters.
 
-    C5 is a convolution as in the paper, so larger pictures give it larger maps.
+    C5 is a convolution as in the paper, so larger images give it larger maps.
     `width` multiplies the channels, `kernel` is the side of all windows, `pooling` "average" or
     "max"; `dropout` stands before the output.
-    Raises InputError for pictures below 32×32 or above 256×256.
+    Raises InputError for images below 32×32 or above 256×256.
     """
     check_shapes("lenet5", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST)
     import keras

@@ -87,17 +87,17 @@ def _build(
     """Stem → four stages of `blocks` residual blocks → global average → softmax.
 
     Where a block changes its shape, the shortcut is a 1×1 projection (option B). A bottleneck
-    halves the picture in its first 1×1 convolution, as in the paper; the form that torchvision
+    halves the image in its first 1×1 convolution, as in the paper; the form that torchvision
     calls ResNet v1.5 does it in the 3×3 one, with the same parameters and more work.
 
-    Small-input form, for pictures with a side below 64: the stem is a 3×3 convolution of stride
-    2 without max pooling, where the paper's is 7×7 of stride 2 with it. A 32×32 picture enters
+    Small-input form, for images with a side below 64: the stem is a 3×3 convolution of stride
+    2 without max pooling, where the paper's is 7×7 of stride 2 with it. A 32×32 image enters
     the first stage at 16×16 and costs resnet18 139 M multiplications (37 M with the paper's
     stem, 556 M at stride 1), and the last stage sees 2×2.
 
     `width` multiplies all channels; `dropout` stands before the output.
 
-    Raises InputError for pictures below 8×8 or above 1024×1024.
+    Raises InputError for images below 8×8 or above 1024×1024.
     """
     check_shapes(name, input_shape, num_classes, smallest=SMALLEST, largest=LARGEST)
     import keras

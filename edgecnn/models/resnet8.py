@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SMALLEST = 8
 LARGEST = 256
 STAGES = (16, 32, 64)
-"""Channels of the three residual blocks; each after the first halves the picture."""
+"""Channels of the three residual blocks; each after the first halves the image."""
 SPACE = {
     "width": {"low": 0.25, "high": 1.5, "step": 0.25, "first": 1.0},
     "blocks": {"low": 1, "high": 2, "first": 1},
@@ -42,7 +42,7 @@ def build(
     10⁻⁴ on its kernels is a matter of training, not of the network. `width` multiplies the
     channels, `blocks` is how many each stage has, `kernel` the side of their windows; `dropout`
     stands before the output.
-    Raises InputError for pictures below 8×8 or above 256×256.
+    Raises InputError for images below 8×8 or above 256×256.
     """
     check_shapes("resnet8", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST)
     import keras

@@ -31,9 +31,9 @@ def build(
     """Conv2D 32@3×3 → MaxPooling2D → Dropout → Flatten → Dense 128 → Dropout → softmax.
 
     693,962 parameters at 28×28×1 and 10 classes, nearly all of them in the dense layer: they
-    grow with the picture's area. Dropout rates are ¼ after pooling and ½ before the output:
+    grow with the image's area. Dropout rates are ¼ after pooling and ½ before the output:
     `dropout` is the second, the first its half; `width` multiplies channels and hidden units.
-    Raises InputError for pictures below 4×4 or above 256×256.
+    Raises InputError for images below 4×4 or above 256×256.
     """
     check_shapes("simple", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST)
     import keras

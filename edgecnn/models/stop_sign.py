@@ -9,7 +9,7 @@ All convolutions are plain. Depthwise ones have fewer multiplications and still 
 when measured: a depthwise 5×5 net of as many parameters took 5.4 ms in int8 where this form
 takes 2.0 (LiteRT, one core, 416×416), and trained at a third of the speed. Bottlenecks (1×1 to
 half the channels, 3×3 back) keep them cheap, and the stage at stride 64 costs next to nothing
-and lets every cell see the whole picture, which a sign may fill.
+and lets every cell see the whole image, which a sign may fill.
 
 Only convolutions, ReLU, nearest upsampling and addition: all of them have int8 kernels in
 LiteRT, ONNX Runtime and OpenVINO. The two outputs are separate tensors, so that each has an

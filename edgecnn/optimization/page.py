@@ -18,7 +18,7 @@ from edgecnn.results import Results
 from edgecnn.selection import Limits
 
 WIDTH, HEIGHT, MARGIN = 640, 260, 46
-"""Of the picture of all that was tried, in pixels."""
+"""Of the image of all that was tried, in pixels."""
 LAYERS = 8
 
 

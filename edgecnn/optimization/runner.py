@@ -220,7 +220,7 @@ def _line(name: str, found: Mapping[str, Any], asked: argparse.Namespace) -> str
 
 
 def _samples(inputs: Sequence[str], bundle: Bundle, *, tensors: bool) -> Iterator[tuple[str, Any]]:
-    """Name and raw sample of each input; the pictures of a folder in the order of their names."""
+    """Name and raw sample of each input; the images of a folder in the order of their names."""
     for text in inputs:
         path = Path(text)
         if path.is_dir():

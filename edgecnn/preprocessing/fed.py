@@ -108,7 +108,7 @@ def describe_values(preprocessing: Preprocessing) -> str:
         order = getattr(preprocessing, "order", "rgb")
         return f"{_short(ends[0])}…{_short(ends[1])}{' (BGR)' if order == 'bgr' else ''}"
     if isinstance(preprocessing, ImagePreprocessing):
-        return "each picture at mean 0 and deviation 1"
+        return "each image at mean 0 and deviation 1"
     if isinstance(preprocessing, SpectrogramPreprocessing):
         return "spectrograms"
     if isinstance(preprocessing, SignalPreprocessing | VolumePreprocessing):

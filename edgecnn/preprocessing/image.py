@@ -19,23 +19,23 @@ Contrast = Literal["as_is", "picture"]
 Order = Literal["rgb", "bgr"]
 LEAST_CROP = 0.1
 LEAST_CONTRAST = 0.02
-"""Deviation, as a share of the range, below which a picture's noise is not blown up further."""
+"""Deviation, as a share of the range, below which an image's noise is not blown up further."""
 GRAY_WEIGHTS = (0.299, 0.587, 0.114)
-"""Of red, green and blue in a gray picture (ITU-R BT.601)."""
+"""Of red, green and blue in a gray image (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
 class ImagePreprocessing(Preprocessing):
-    """uint8 pictures (height, width, channels) → float32 (height, width, channels).
+    """uint8 images (height, width, channels) → float32 (height, width, channels).
 
-    A picture is brought to `channels` (gray by ITU-R BT.601 weights), fitted to
+    An image is brought to `channels` (gray by ITU-R BT.601 weights), fitted to
     `height` × `width`, multiplied by `scale` and then normalized as (x − mean) / std.
-    `contrast="picture"` first brings each picture to a mean of 0 and a deviation of 1, over all
+    `contrast="picture"` first brings each image to a mean of 0 and a deviation of 1, over all
     of its pixels and channels: what is dark or hazy then looks like what is not, and colors
     stay (P. Sermanet, Y. LeCun 2011 normalize the contrast of traffic signs, too).
     `order="bgr"` swaps red and blue first, as Caffe's networks have it; `mean` and `std` are then
     in that order.
-    `fit="stretch"` resizes; `fit="pad"` centers a picture that is not larger than the tensor
+    `fit="stretch"` resizes; `fit="pad"` centers an image that is not larger than the tensor
     on black, as LeCun 1998 places 28×28 digits in a 32×32 field (larger ones are resized).
     `fit="crop"` resizes with the aspect kept until the tensor is the share `crop` of the shorter
     side, and cuts out the center: torchvision's Resize(256) and CenterCrop(224) are 0.875.
@@ -58,7 +58,7 @@ class ImagePreprocessing(Preprocessing):
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1 or self.channels not in (1, 3):
             raise InputError(
-                f"a picture tensor is (height, width, 1 or 3), "
+                f"an image tensor is (height, width, 1 or 3), "
                 f"received: ({self.height}, {self.width}, {self.channels})"
             )
         if self.fit not in ("stretch", "pad", "crop"):
@@ -79,11 +79,11 @@ class ImagePreprocessing(Preprocessing):
         return (self.height, self.width, self.channels)
 
     def __call__(self, sample: npt.NDArray[np.uint8]) -> FloatArray:
-        """One uint8 picture (h, w) or (h, w, 1|3|4) → float32 (height, width, channels)."""
+        """One uint8 image (h, w) or (h, w, 1|3|4) → float32 (height, width, channels)."""
         return standardize(self._fitted(sample), self.scale, self.mean, self.std)
 
     def batch(self, samples: Iterable[npt.NDArray[np.uint8]]) -> FloatArray:
-        """Pictures, one at a time in memory → (batch, height, width, channels)."""
+        """Images, one at a time in memory → (batch, height, width, channels)."""
         fitted = np.stack([self._fitted(sample) for sample in samples])
         return standardize(fitted, self.scale, self.mean, self.std)
 
@@ -95,7 +95,7 @@ class ImagePreprocessing(Preprocessing):
         return _evened(fitted, self.scale) if self.contrast == "picture" else fitted
 
     def place(self, height: int, width: int) -> Placement:
-        """Where a picture of height × width comes to lie in the tensor; `fit="crop"` leaves parts
+        """Where an image of height × width comes to lie in the tensor; `fit="crop"` leaves parts
         of it outside.
         """
         if self.fit == "pad" and height <= self.height and width <= self.width:
@@ -141,7 +141,7 @@ def _to_channels(picture: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[A
         picture = picture[:, :, None]
     if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or 0 in picture.shape:
         raise InputError(
-            f"a picture is (height, width) or (height, width, 1|3|4), received: {picture.shape}"
+            f"an image is (height, width) or (height, width, 1|3|4), received: {picture.shape}"
         )
     if picture.shape[2] == 4:
         picture = picture[:, :, :3]

@@ -1,4 +1,4 @@
-"""A picture inside a frame of another aspect, and the way back for boxes."""
+"""An image inside a frame of another aspect, and the way back for boxes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from edgecnn.preprocessing.placement import Placement
 from edgecnn.preprocessing.resample import resize
 
 LETTERBOX_FILL = 114
-"""Mid gray around a letterboxed picture, as detectors have it since YOLOv5."""
+"""Mid gray around a letterboxed image, as detectors have it since YOLOv5."""
 
 Align = Literal["center", "top_left"]
 
 
 @dataclass(frozen=True)
 class LetterboxPreprocessing(ImagePreprocessing):
-    """A picture scaled to fit with its aspect kept, on gray: what detectors take.
+    """An image scaled to fit with its aspect kept, on gray: what detectors take.
 
     It lies in the center of the tensor, or in its left top corner (YOLOX). `place` says where
-    the picture went, so that boxes find the way back.
+    the image went, so that boxes find the way back.
     """
 
     fill: int = LETTERBOX_FILL
@@ -38,7 +38,7 @@ class LetterboxPreprocessing(ImagePreprocessing):
             raise InputError(f"align is 'center' or 'top_left', received: {self.align!r}")
 
     def place(self, height: int, width: int) -> Placement:
-        """Where a picture of height × width comes to lie."""
+        """Where an image of height × width comes to lie."""
         ratio = min(self.height / height, self.width / width)
         rows = min(self.height, max(1, round(height * ratio)))
         columns = min(self.width, max(1, round(width * ratio)))

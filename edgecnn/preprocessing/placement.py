@@ -1,4 +1,4 @@
-"""Where a picture lies in the tensor that was made of it, so that boxes find the way back."""
+"""Where an image lies in the tensor that was made of it, so that boxes find the way back."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from edgecnn.preprocessing.base import FloatArray
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a picture lies in its tensor: tensor = picture × scale + (left, top).
+    """Where an image lies in its tensor: tensor = image × scale + (left, top).
 
-    `height` and `width` are those of the scaled picture, the scales those that really took
+    `height` and `width` are those of the scaled image, the scales those that really took
     place: sizes are whole pixels, so the two differ by a trifle. `left` and `top` are negative
-    where the tensor shows a part of the picture.
+    where the tensor shows a part of the image.
     """
 
     left: int
@@ -26,15 +26,15 @@ class Placement:
     scale_y: float
 
     def to_tensor(self, xyxy: FloatArray) -> FloatArray:
-        """Boxes (n, 4) in pixels of the picture → in pixels of the tensor."""
+        """Boxes (n, 4) in pixels of the image → in pixels of the tensor."""
         return np.asarray(xyxy * self._scales() + self._offsets(), np.float32)
 
     def to_picture(self, xyxy: FloatArray) -> FloatArray:
-        """Boxes (n, 4) in pixels of the tensor → in pixels of the picture."""
+        """Boxes (n, 4) in pixels of the tensor → in pixels of the image."""
         return np.asarray((xyxy - self._offsets()) / self._scales(), np.float32)
 
     def on(self, canvas: FloatArray, scaled: FloatArray) -> FloatArray:
-        """`canvas` (height, width, channels) with the scaled picture in its place."""
+        """`canvas` (height, width, channels) with the scaled image in its place."""
         canvas[self.top : self.top + self.height, self.left : self.left + self.width] = scaled
         return canvas
 

@@ -1,4 +1,4 @@
-"""The ways in which people prepare pictures, by name."""
+"""The ways in which people prepare images, by name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """Of pixels 0…255. `raw` leaves them as they are; `imagenet-torch` and `caffe` are what
 torchvision's networks, and Keras's ResNet and VGG, were trained on; `tf` is what Keras calls
 −1…1. With `-crop` the shorter side is resized and the center cut out, as accuracy on ImageNet is
-measured; without, pictures are fitted as the data are.
+measured; without, images are fitted as the data are.
 """
 _PLAIN: Mapping[str, Any] = {"scale": 1.0, "mean": (0.0,), "std": (1.0,)}
 _LARGEST_FILE = 4 << 20
@@ -69,7 +69,7 @@ def with_statistics(
 ) -> Preprocessing:
     """`base` with (pixel − mean) / std, both in pixels of 0…255."""
     if not isinstance(base, ImagePreprocessing):
-        raise InputError(f"mean and std of pixels are for pictures, received: {base.kind}")
+        raise InputError(f"mean and std of pixels are for images, received: {base.kind}")
     return replace(base, scale=1.0, mean=mean, std=std, contrast="as_is")
 
 

@@ -11,7 +11,7 @@ HIGHEST_PIXEL = 255.0
 def tensor_range(preprocessing: Preprocessing | None) -> tuple[float, float] | None:
     """(lowest, highest) value of a tensor made from pixels 0…255, over all channels.
 
-    None for samples without a fixed range (signals, volumes, words), and where each picture is
+    None for samples without a fixed range (signals, volumes, words), and where each image is
     normalized by its own contrast.
     """
     if not isinstance(preprocessing, ImagePreprocessing) or preprocessing.contrast != "as_is":

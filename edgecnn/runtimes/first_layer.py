@@ -1,4 +1,4 @@
-"""The filters that a network looks at a picture with first, read off its file."""
+"""The filters that a network looks at an image with first, read off its file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float32]
 def read_first_convolution(path: Path) -> tuple[Floats, int] | None:
     """The first convolution's kernel (height, width, channels, filters) and its stride.
 
-    None where the file has no convolution over pictures, or where the library that reads the
+    None where the file has no convolution over images, or where the library that reads the
     format is not installed. Raises InputError for what is not a whole model file.
     """
     read = format_of(path).function("first_convolution")

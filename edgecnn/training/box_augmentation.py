@@ -1,6 +1,6 @@
-"""Views of annotated pictures for training a detector: scale, crop, turn, stretch, light.
+"""Views of annotated images for training a detector: scale, crop, turn, stretch, light.
 
-Words on signs are never mirrored: only pictures without a box are. A turned box is taken
+Words on signs are never mirrored: only images without a box are. A turned box is taken
 around the octagon inscribed in it, not around its corners, which no stop sign has.
 """
 
@@ -26,16 +26,16 @@ SMALLEST = 6.0
 LEAST_VISIBLE = 0.3
 MAX_ENLARGEMENT = 2.5
 EMPTY_MARGIN = 0.08
-"""A window shows at most this share of nothing at a side where the picture could fill it."""
+"""A window shows at most this share of nothing at a side where the image could fill it."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How a picture is looked at.
+    """How an image is looked at.
 
     `size` is the side of the square that comes out, `frame` the side of the square that the
-    whole picture would be letterboxed to in use: signs get the sizes they have there.
-    `whole` shows the whole picture with little play; otherwise a window is cut, in which a
+    whole image would be letterboxed to in use: signs get the sizes they have there.
+    `whole` shows the whole image with little play; otherwise a window is cut, in which a
     sign's side is drawn log-uniformly between `sides`. `small` (0 … 1) favors small ones: at 1
     half of the signs lie in the lowest eighth of the range.
     """
@@ -59,7 +59,7 @@ def augment(
     drawn: bool,
     cutouts: Sequence[Cutout] = (),
 ) -> BoxedPicture:
-    """One random view (size, size, 3). `drawn` pictures had their weather when they were made;
+    """One random view (size, size, 3). `drawn` images had their weather when they were made;
     of `cutouts` some are pasted in before there is any.
     """
     seen = _looked_at(sample, view, rng)
@@ -73,7 +73,7 @@ def augment(
 
 
 def _looked_at(sample: BoxedPicture, view: View, rng: Generator) -> BoxedPicture:
-    """The picture moved, turned, scaled and cut, with what is left of its boxes."""
+    """The image moved, turned, scaled and cut, with what is left of its boxes."""
     cv2 = require("cv2", "opencv")
     picture, boxes, ignored = sample.picture, sample.boxes, sample.ignored
     if not len(boxes) and not len(ignored) and rng.random() < 0.5:
@@ -110,7 +110,7 @@ def _looked_at(sample: BoxedPicture, view: View, rng: Generator) -> BoxedPicture
 def _pose(
     shape: tuple[int, ...], boxes: Boxes, view: View, rng: Generator
 ) -> npt.NDArray[np.float64]:
-    """The affine matrix (2, 3) from picture to view."""
+    """The affine matrix (2, 3) from image to view."""
     height, width = shape
     letterbox = view.frame / max(height, width)
     focus = np.asarray([rng.uniform(0, width), rng.uniform(0, height)])

@@ -70,7 +70,7 @@ def train(
     How it is trained is the network's own recipe (edgecnn.training.recipe), or `recipe`, with
     `changes` to its fields: `train("resnet8", data, out=…, batch_size=64, augment="strong")`.
     `epochs` not given or None are the recipe's, which may choose them from the size of the
-    data. `input_size` is the side of pictures where the network's default is not wanted.
+    data. `input_size` is the side of images where the network's default is not wanted.
 
     With a `folder`, a checkpoint is kept there while the training runs: after a kill the same call
     resumes from it and ends with the same weights. It is removed at the end; `log.csv`,

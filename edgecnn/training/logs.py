@@ -1,4 +1,4 @@
-"""What a training leaves besides its model: numbers by epoch, tables and pictures of its test.
+"""What a training leaves besides its model: numbers by epoch, tables and images of its test.
 
 | file | |
 |---|---|
@@ -68,7 +68,7 @@ class TrainingLog:
     def classes(
         self, outputs: npt.NDArray[Any], truth: npt.NDArray[np.int64], labels: Sequence[str]
     ) -> None:
-        """Tables and a picture; `outputs` are the test split's (n, classes), `truth` (n,)."""
+        """Tables and an image; `outputs` are the test split's (n, classes), `truth` (n,)."""
         counts = confusion_matrix(outputs, truth)
         _write_csv(
             self._folder / "confusion.csv",

@@ -26,16 +26,16 @@ _STEPS = ((0.5, 0.1), (0.75, 0.01))
 def input_shape(
     model_name: str, dataset: Dataset, input_size: int | None = None
 ) -> tuple[int, ...]:
-    """The input to train with; `input_size` is the side of pictures, instead of the default.
+    """The input to train with; `input_size` is the side of images, instead of the default.
 
-    Raises InputError for an input size where the data hold no pictures.
+    Raises InputError for an input size where the data hold no images.
     """
     chosen: tuple[int, ...] = models.input_shape_for(model_name, dataset.sample_shape)
     if input_size is None:
         return chosen
     if dataset.modality != "image":
         raise InputError(
-            f"an input size is for pictures, {dataset.name!r} holds data of the kind "
+            f"an input size is for images, {dataset.name!r} holds data of the kind "
             f"{dataset.modality}"
         )
     return (input_size, input_size, chosen[-1])

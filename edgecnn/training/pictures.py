@@ -1,4 +1,4 @@
-"""Pictures of a training: how it learned, and which classes it takes for which. PNG."""
+"""Images of a training: how it learned, and which classes it takes for which. PNG."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import keras
 
 AHEAD = 4
-"""Batches that wait: 150 MB of 64 pictures of 224×224."""
+"""Batches that wait: 150 MB of 64 images of 224×224."""
 
 
 def prefetched(batches: keras.utils.PyDataset) -> Any:
@@ -59,9 +59,9 @@ def prefetched(batches: keras.utils.PyDataset) -> Any:
 
 @contextmanager
 def opencv_in_one_thread() -> Iterator[None]:
-    """While the network computes on all cores, OpenCV's threads for one picture are in its way.
+    """While the network computes on all cores, OpenCV's threads for one image are in its way.
 
-    With them a batch of 64 pictures of 32×32 costs 2.3 ms of processor time instead of 1.4.
+    With them a batch of 64 images of 32×32 costs 2.3 ms of processor time instead of 1.4.
     """
     try:
         import cv2

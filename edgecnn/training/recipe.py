@@ -38,13 +38,13 @@ class TrainingRecipe:
     2019), so SGD wants about ten times the value that papers add to the loss; biases and
     batch normalization are left out. `gradient_clip` bounds the norm of all gradients
     together. `class_weights="balanced"` weighs a class by samples / (classes × its samples).
-    `augment` is a level of edgecnn.training.augmentation; `mirror` None mirrors pictures of
+    `augment` is a level of edgecnn.training.augmentation; `mirror` None mirrors images of
     data sets where left and right are known not to matter.
     Training stops when the validation's `monitor` has not improved for `patience` epochs
     (None: never), and the best epoch's weights are kept; with "last" those of the last epoch, for
     a schedule that is to be gone through to its end.
     `mixed_precision="auto"` is bfloat16 on an accelerator and off on a CPU: on one with
-    AVX512_BF16 it saves 10 to 20% of a step (32 pictures of 32×32: ResNet-8 42 ms instead of 47,
+    AVX512_BF16 it saves 10 to 20% of a step (32 images of 32×32: ResNet-8 42 ms instead of 47,
     ResNet-18 210 instead of 258), too little to round for.
     `auxiliary_weight` weighs the loss of each head that is there for training only
     (Szegedy 2014: 0.3).

@@ -1,4 +1,4 @@
-"""What of a training depends on the kind of answers: batches, loss, figures and pictures.
+"""What of a training depends on the kind of answers: batches, loss, figures and images.
 
 The trainer (`training.fit`) knows epochs, checkpoints and files; a subject knows what is learned.
 There is one for classes (`training.classes`), one for boxes (`training.boxes`) and one for
@@ -85,7 +85,7 @@ class Subject(Protocol):
         """What the log shows of an epoch besides its numbers."""
 
     def after_training(self, history: TrainingHistory, log: TrainingLog) -> None:
-        """Tables and pictures of the test, behind `measure`."""
+        """Tables and images of the test, behind `measure`."""
 
 
 def open_subject(

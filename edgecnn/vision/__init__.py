@@ -1,4 +1,4 @@
-"""From pictures to boxes: a detector over any runtime."""
+"""From images to boxes: a detector over any runtime."""
 
 from edgecnn.detection.detections import Detections
 from edgecnn.vision.detector import Detector, load_detector

@@ -74,7 +74,7 @@ class Capture:
 
     @property
     def unreadable(self) -> int:
-        """Damaged frames or pictures that were left out."""
+        """Damaged frames or images that were left out."""
         reading = self._reading
         return self._unreadable + (reading.unreadable if reading else 0)
 
@@ -85,7 +85,7 @@ class Capture:
 
     @property
     def left_out(self) -> str:
-        """The pictures that could not be decoded, by name; empty without any."""
+        """The images that could not be decoded, by name; empty without any."""
         return self._reading.left_out if self._reading else self._left_out
 
     def start(self) -> None:

@@ -1,7 +1,7 @@
-"""Collecting labeled pictures from a source into FOLDER/LABEL/*.png, ready for training.
+"""Collecting labeled images from a source into FOLDER/LABEL/*.png, ready for training.
 
-In a window a person decides: one key takes a picture, others choose its label. Without one a
-picture is taken each interval: on the clock for cameras and streams, by its own time for a film,
+In a window a person decides: one key takes an image, others choose its label. Without one an
+image is taken each interval: on the clock for cameras and streams, by its own time for a video,
 every one of a folder.
 """
 
@@ -32,7 +32,7 @@ below this, one that moved does not.
 """
 DIGITS = "1234567890"
 HELP = "space takes one, n next, q ends"
-NO_WINDOW = "run with --headless and one --label to take a picture each --every"
+NO_WINDOW = "run with --headless and one --label to take an image every --every"
 LONGEST_LABEL_BYTES = 200
 NEVER_IN_A_NAME = '/\\:*?"<>|'
 """Of a folder on any system: data sets travel."""
@@ -46,9 +46,9 @@ _WINDOW_RETURN_S = 10.0
 
 @dataclass(frozen=True)
 class CollectSettings:
-    """What to collect. `count` pictures at most, of all labels together.
+    """What to collect. `count` images at most, of all labels together.
 
-    A picture whose mean absolute difference (0 … 255, of gray thumbnails) to the last one
+    An image whose mean absolute difference (0 … 255, of gray thumbnails) to the last one
     taken with its label is below `min_difference` is left out.
     """
 
@@ -85,7 +85,7 @@ class Collector:
         """Open the source and collect.
 
         Raises InputError where there is no display, the source cannot be opened or goes away,
-        or a picture cannot be written; what was written stays.
+        or an image cannot be written; what was written stays.
         """
         settings = self._settings
         window = Window("edgecnn data capture", without=NO_WINDOW) if settings.window else None
@@ -109,7 +109,7 @@ class Collector:
         """What was collected, for the user."""
         total = self.taken.total()
         of_each = ", ".join(f"{label} {self.taken[label]}" for label in self._settings.labels)
-        lines = [f"{total} pictures in {self._settings.out} ({of_each})"]
+        lines = [f"{total} images in {self._settings.out} ({of_each})"]
         if self.left_out:
             lines.append(
                 f"{self.left_out} left out: nearly the same as the one before "
@@ -148,7 +148,7 @@ class Collector:
                 return
 
     def _until(self, frame: Frame, began: float) -> float:
-        """When the next frame may come: a film keeps its pace, a picture waits for a key."""
+        """When the next frame may come: a video keeps its pace, an image waits for a key."""
         if self._settings.source.live:
             return 0.0
         return began + frame.seconds if self._settings.source.continuous else float("inf")
@@ -185,7 +185,7 @@ class Collector:
         self._say(str(path))
 
     def _drawn(self, image: Picture) -> Picture:
-        """A copy with labels, counts and the notice on it; the picture itself stays clean."""
+        """A copy with labels, counts and the notice on it; the image itself stays clean."""
         canvas = image.copy()
         text = Text(canvas)
         several = len(self._settings.labels) > 1
@@ -207,7 +207,7 @@ class Collector:
 
 
 class LabelFolder:
-    """A label's pictures, numbered on from those that lie there: 00001.png, 00002.png, …"""
+    """A label's images, numbered on from those that lie there: 00001.png, 00002.png, …"""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -255,7 +255,7 @@ def _check(settings: CollectSettings) -> None:
         raise InputError(f"label {twice!r} is given twice")
     if not settings.window and len(labels) > 1:
         raise InputError(
-            f"without a window pictures get one label, received: {', '.join(labels)}",
+            f"without a window images get one label, received: {', '.join(labels)}",
             hint="run once for each label",
         )
     if len(labels) > len(DIGITS):

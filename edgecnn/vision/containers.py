@@ -1,6 +1,6 @@
-"""What a file of pictures or sound holds, read off its bytes where no library is needed for it.
+"""What a file of images or sound holds, read off its bytes where no library is needed for it.
 
-FFmpeg only says that it cannot open a file. Whoever gave it a recording of sound, or a picture
+FFmpeg only says that it cannot open a file. Whoever gave it a recording of sound, or an image
 that moves, is reported as one.
 """
 
@@ -45,7 +45,7 @@ def only_sound(path: Path) -> bool:
 
 
 def frames_in(path: Path) -> int:
-    """How many pictures a GIF, PNG or WebP shows one after the other; 1 for all else.
+    """How many images a GIF, PNG or WebP shows one after the other; 1 for all else.
 
     Raises InputError when the file cannot be read; a damaged one counts up to the damage.
     """
@@ -65,7 +65,7 @@ def frames_in(path: Path) -> int:
 
 
 def _gif_blocks(content: bytes) -> Iterator[int]:
-    """The introducer of each block (GIF89a, appendix A): 0x2C is a picture."""
+    """The introducer of each block (GIF89a, appendix A): 0x2C is an image."""
     flags = content[10]
     at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     for _ in range(_MOST_CHUNKS):

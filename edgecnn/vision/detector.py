@@ -1,4 +1,4 @@
-"""A detector over any runtime: picture in, boxes out."""
+"""A detector over any runtime: image in, boxes out."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _PREFERRED = ("_static_int8.tflite", "_float32.onnx", "_static_int8.onnx", ".ker
 
 
 class Detector:
-    """A loaded detector; call it with a picture. Made by `load_detector`.
+    """A loaded detector; call it with an image. Made by `load_detector`.
 
-    `artifact` and `session` say what runs, `preprocessing` what a picture goes through and
+    `artifact` and `session` say what runs, `preprocessing` what an image goes through and
     `postprocessing` how the outputs become boxes. `class_names` are those of its classes, empty
     where nobody names them; `classes` the ones that are wanted, None for all.
     """
@@ -75,10 +75,10 @@ class Detector:
         self._levels = _Levels(self.preprocessing, session.inputs[0])
 
     def __call__(self, image_bgr: npt.NDArray[np.uint8]) -> Detections:
-        """Objects in one picture (H, W, 3) uint8 BGR, as cameras and OpenCV have it.
+        """Objects in one image (H, W, 3) uint8 BGR, as cameras and OpenCV have it.
 
         Gray (H, W) or (H, W, 1) and BGRA (H, W, 4) are taken as well. Boxes are in pixels of
-        that picture and inside it. Raises InputError for anything else, and for outputs of which
+        that image and inside it. Raises InputError for anything else, and for outputs of which
         no number is finite.
         """
         tensor, place = self.prepare(image_bgr)
@@ -91,10 +91,10 @@ class Detector:
         return self.class_names[class_id] if known else f"class {class_id}"
 
     def prepare(self, image_bgr: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], Placement]:
-        """The network's own input, quantized if it wants that, and where the picture lies in it.
+        """The network's own input, quantized if it wants that, and where the image lies in it.
 
-        OpenCV resizes here (`shrink.fit`), several times as fast as `preprocessing`; where a
-        picture needs no resizing the two agree exactly, and otherwise within 2 gray levels
+        OpenCV resizes here (`shrink.fit`), several times as fast as `preprocessing`; where an
+        image needs no resizing the two agree exactly, and otherwise within 2 gray levels
         on average over a photograph (held by a test).
         """
         cv2 = require("cv2", "opencv")
@@ -129,7 +129,7 @@ class Detector:
         *,
         min_score: float | None = None,
     ) -> Detections:
-        """Outputs → boxes in a picture of `shape` (height, width, …), from `min_score` on or else
+        """Outputs → boxes in an image of `shape` (height, width, …), from `min_score` on or else
         from the detector's own.
         """
         found = boxes_in(
@@ -272,7 +272,7 @@ class _Levels:
     def __init__(self, preprocessing: ImagePreprocessing, spec: TensorSpec) -> None:
         if preprocessing.contrast != "as_is":
             raise InputError(
-                "a detector's picture goes in as it is, its preprocessing evens the contrast",
+                "a detector's image goes in as it is, its preprocessing evens the contrast",
                 hint="give another --preprocessing",
             )
         mean, std = (
@@ -297,7 +297,7 @@ class _Levels:
             return np.bitwise_xor(pixels, np.uint8(128)).view(np.int8)
         if self._table.ndim == 2:  # a column for each channel
             return np.stack([self._table[:, c][pixels[:, :, c]] for c in range(3)], axis=2)
-        table = self._table  # LUT reads int8 as well, but knows uint8 pictures alone
+        table = self._table  # LUT reads int8 as well, but knows uint8 images alone
         looked_up = require("cv2", "opencv").LUT(
             pixels, table.view(np.uint8) if table.itemsize == 1 else table
         )

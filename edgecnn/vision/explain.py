@@ -1,4 +1,4 @@
-"""The network's own evidence, laid over the picture. Pure functions."""
+"""The network's own evidence, laid over the image. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgecnn.vision.pipeline.evidence import Evidence
 Floats = npt.NDArray[np.float32]
 
 FIRES_FROM = 0.05
-"""Scores below leave the picture as it is."""
+"""Scores below leave the image as it is."""
 
 
 def lay_heat_over(image: Picture, evidence: Evidence) -> Picture:

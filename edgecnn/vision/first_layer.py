@@ -1,4 +1,4 @@
-"""The edges that a network's own first filters see in a picture."""
+"""The edges that a network's own first filters see in an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MP4 in fragments (ISO/IEC 14496-12 §8.8): a film that can be played however it was cut short.
+"""MP4 in fragments (ISO/IEC 14496-12 §8.8): a video that can be played however it was cut short.
 
 An ordinary MP4 has its index at the end; without it the file is nothing. Here the header comes
 first and says nothing of frames, and every second follows as a fragment that carries its own

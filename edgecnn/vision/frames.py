@@ -14,12 +14,12 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture with its place in time.
+    """An image with its place in time.
 
     `number` counts the frames that the source gave, dropped ones included. `captured_ns` is
     time.monotonic_ns() when the source handed it out. `seconds` is its time in the video, or
     since the source was first opened. `name` is the file's name where each frame is a file, and
-    `whole` the (height, width) of the picture in it where `image` was decoded smaller.
+    `whole` the (height, width) of the image in it where `image` was decoded smaller.
     """
 
     image: Picture
@@ -31,13 +31,13 @@ class Frame:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height), of the picture in its file."""
+        """(width, height), of the image in its file."""
         height, width = self.whole or self.image.shape[:2]
         return (width, height)
 
 
 Read = tuple[Picture, float, str]
-"""A picture, its time in seconds (negative: take the clock's) and its file's name, if any."""
+"""An image, its time in seconds (negative: take the clock's) and its file's name, if any."""
 
 
 class Reader(Protocol):

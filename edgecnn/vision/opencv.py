@@ -1,4 +1,4 @@
-"""OpenCV, kept quiet and within limits, and pictures as it lays them out."""
+"""OpenCV, kept quiet and within limits, and images as it lays them out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Picture files as a source, one after another, all frames of those that move."""
+"""Image files as a source, one after another, all frames of those that move."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgecnn.vision.reduced import Size, jpeg_size, reduction, whole_size
 from edgecnn.vision.sources import Source
 
 LARGEST_PIXELS = 100_000_000
-"""A picture above is left out: 300 MB for one frame is not a camera's."""
+"""An image above is left out: 300 MB for one frame is not a camera's."""
 MAX_FILE_BYTES = 512 << 20
 MOST_ANIMATED_PIXELS = 3 * LARGEST_PIXELS
 """Of all frames of an animated WebP together, which are decoded at once."""
@@ -25,13 +25,13 @@ NAMED = 5
 
 
 class PictureReader:
-    """Picture files one after another; a damaged one is left out, counted and named.
+    """Image files one after another; a damaged one is left out, counted and named.
 
     All frames of an animated GIF, PNG or WebP and all pages of a TIFF are given, each under the
     name of the file.
 
     With `enough`, the (height, width) of a network's input, a JPEG is decoded no larger than that
-    takes; `whole` then is the size of the last picture as it is in its file, None where that is the
+    takes; `whole` then is the size of the last image as it is in its file, None where that is the
     size that was given.
     """
 
@@ -61,8 +61,8 @@ class PictureReader:
         found = next(self._reads, None)
         if found is None and self._index < 0 and self._damaged:
             raise InputError(
-                f"none of {self._count} pictures could be decoded, first: {self._damaged[0]}",
-                hint="the files are damaged, empty or not pictures",
+                f"none of {self._count} images could be decoded, first: {self._damaged[0]}",
+                hint="the files are damaged, empty or not images",
             )
         return found
 
@@ -80,7 +80,7 @@ class PictureReader:
                 self._damaged.append(path.name)
 
     def _frames(self, path: Path) -> Iterator[Picture]:
-        """The pictures in a file; none when it is damaged."""
+        """The images in a file; none when it is damaged."""
         self.whole = None
         try:
             data = np.frombuffer(read_file(path, limit=MAX_FILE_BYTES), np.uint8)

@@ -1,4 +1,4 @@
-"""A film of what was seen, playable up to the moment of a kill or a full disk."""
+"""A video of what was seen, playable up to the moment of a kill or a full disk."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SECONDS_A_FRAGMENT = 1.0
 FRAMES_A_FRAGMENT = 60
 FALLBACK_S = 1 / 25
 LONGEST_FRAME_S = 5.0
-"""A camera that was away for an hour leaves five seconds in the film."""
+"""A camera that was away for an hour leaves five seconds in the video."""
 CLOSING_S = 10.0
 
 
 class Recorder:
     """Writes frames with their own times into an MP4 file, in a thread of its own.
 
-    The first frame decides the size of the film (at most 1920 pixels a side); other sizes are
+    The first frame decides the size of the video (at most 1920 pixels a side); other sizes are
     fitted into it on black. When the disk is full the recording ends with its last whole
     fragment and `trouble` says so: the camera keeps running.
     """
@@ -69,7 +69,7 @@ class Recorder:
             return
 
     def close(self) -> None:
-        """Write what is left. A film without a frame is removed.
+        """Write what is left. A video without a frame is removed.
 
         `trouble` says when the end could not be written.
         """
@@ -158,7 +158,7 @@ class _Film:
         self.fragments += 1
 
     def difference(self, image: Picture) -> str:
-        """How the film differs from a picture that was added to it."""
+        """How the video differs from an image that was added to it."""
         shown = (image.shape[1], image.shape[0])
         if self._size is None or self._size == shown:
             return ""
@@ -187,7 +187,7 @@ class _Film:
 
 
 def fit(cv2: Any, image: Picture, size: tuple[int, int]) -> Picture:
-    """`image` in a picture of (width, height), its aspect kept, on black."""
+    """`image` in an image of (width, height), its aspect kept, on black."""
     width, height = size
     if image.shape[1] == width and image.shape[0] == height:
         return image

@@ -30,7 +30,7 @@ JPEG_QUALITY = 80
 SEND_BUFFER_BYTES = 1 << 17
 """Little: what waits in the kernel for a slow client is what that client sees late."""
 CLIENT_TIMEOUT_S = 10.0
-"""For one answer, or one picture of a stream, to be taken whole."""
+"""For one answer, or one image of a stream, to be taken whole."""
 AGAIN_AFTER_S = 5.0
 COMMANDS = ("pause", "step", "save", "runtime", "model", "explain")
 LONGEST_COMMAND_BYTES = 200
@@ -239,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _snapshot(self) -> None:
         newest = self.server.live.newest.after(0, 2.0)
         if newest is None:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "no picture yet")
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "no image yet")
         else:
             self._answer(newest[1], "image/jpeg")
 

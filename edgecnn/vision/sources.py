@@ -1,4 +1,4 @@
-"""Where pictures come from: what a source's text means, before anything is opened.
+"""Where images come from: what a source's text means, before anything is opened.
 
 A source is live or it is not. A live one (camera, stream) continues whether or not somebody
 looks, so that only its newest frame is worth anything, and it may go and come back. A file
@@ -27,10 +27,10 @@ VIDEO_ENDINGS = frozenset(
 OPENCV_ENDINGS = IMAGE_ENDINGS - {".avif"}
 """What OpenCV reads everywhere."""
 MOVING_ENDINGS = frozenset((".gif", ".png"))
-"""Of pictures that FFmpeg plays as a video when they hold several."""
+"""Of images that FFmpeg plays as a video when they hold several."""
 STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "rtp", "srt", "tcp")
 FORMS = (
-    "a camera's number, a video file, a folder or glob of pictures, an rtsp:// or http:// "
+    "a camera's number, a video file, a folder or glob of images, an rtsp:// or http:// "
     "address, a GStreamer pipeline (with ' ! '), picamera or synthetic"
 )
 
@@ -123,7 +123,7 @@ def _files(text: str) -> Source:
         pictures = [found for found in path.iterdir() if _ending(found.name) in OPENCV_ENDINGS]
         if not pictures:
             raise InputError(
-                f"no pictures in {text}",
+                f"no images in {text}",
                 hint=f"known endings: {', '.join(sorted(OPENCV_ENDINGS))}",
             )
         return _pictures(text, pictures)
@@ -137,7 +137,7 @@ def _files(text: str) -> Source:
         if ending in VIDEO_ENDINGS:
             return Source("video", str(path), live=False)
         raise InputError(
-            f"{path.name}: neither a video nor a picture, by its ending",
+            f"{path.name}: neither a video nor an image, by its ending",
             hint=f"known endings: {', '.join(sorted(VIDEO_ENDINGS | OPENCV_ENDINGS))}",
         )
     if glob.has_magic(text):
@@ -145,7 +145,7 @@ def _files(text: str) -> Source:
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207
         pictures = [name for name in found if _ending(name.name) in OPENCV_ENDINGS]
         if not pictures:
-            raise InputError(f"no pictures match {text}", hint="quote the pattern for the shell")
+            raise InputError(f"no images match {text}", hint="quote the pattern for the shell")
         return _pictures(text, pictures)
     raise InputError(f"no such source: {text}", hint=f"give {FORMS}")
 

@@ -293,7 +293,7 @@ def shared_part(first: Floats, second: Floats) -> float:
 
 
 def one_by_one(settings: TrackerSettings) -> TrackerSettings:
-    """Settings for pictures that have nothing to do with each other: no memory at all."""
+    """Settings for images that have nothing to do with each other: no memory at all."""
     return replace(
         settings, confirm_hits=1, patience_s=0.0, least_overlap=math.inf,
         keep_score=settings.begin_score,

@@ -31,7 +31,7 @@ NO_WINDOW = "run with --headless, or with --serve :8080 to watch in a browser"
 
 
 class Window:
-    """Shows pictures, scaled to the window. Only the main thread may use it.
+    """Shows images, scaled to the window. Only the main thread may use it.
 
     Raises InputError where there is no display, or OpenCV was built without windows; the hint is
     `without`, the way that needs none.

@@ -21,7 +21,7 @@ def test_three_pictures_without_a_camera_or_a_screen(tmp_path):
                    "--every", "0.1s", "--min-difference", 0, cwd=tmp_path)  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert "3 pictures in set (road 3)" in done.stdout
+    assert "3 images in set (road 3)" in done.stdout
     names = sorted(path.name for path in (tmp_path / "set/road").iterdir())
     assert names == ["00001.png", "00002.png", "00003.png"]
 
@@ -38,7 +38,7 @@ def test_ctrl_c_keeps_what_was_taken(tmp_path):
 
     assert "00001.png" in first, err
     assert running.returncode == 130
-    assert "pictures in set (road" in out
+    assert "images in set (road" in out
     assert err.strip() == "interrupted"
     assert (tmp_path / "set/road/00001.png").stat().st_size > 1000
 

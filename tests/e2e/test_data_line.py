@@ -12,7 +12,7 @@ import pytest
 import edgecnn
 from edgecnn.cli import invoke
 
-Image = pytest.importorskip("PIL.Image", reason="pictures are read with Pillow")
+Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
 
 DETECTOR = Path(edgecnn.__file__).parent / "assets" / "stop_sign_nano_static_int8.tflite"
 

@@ -103,10 +103,10 @@ def test_any_size_of_picture_will_do(tmp_path, lenet_artifacts, size):
 MISTAKES = {
     "no-model": (["{picture}"], ["no model among", ".keras"]),
     "no-such-model": (["none.keras", "{picture}"], ["no such file: none.keras"]),
-    "no-such-picture": (["{model}", "none.png"], ["no such picture: none.png"]),
-    "not-a-picture": (["{model}", "{text}"], ["not a picture that can be read"]),
-    "two-pictures": (["{model}", "{picture}", "{text}"], ["one picture at a time"]),
-    "no-picture": (["{model}"], ["no picture to explain", "--data"]),
+    "no-such-picture": (["{model}", "none.png"], ["no such image: none.png"]),
+    "not-a-picture": (["{model}", "{text}"], ["not an image that can be read"]),
+    "two-pictures": (["{model}", "{picture}", "{text}"], ["one image at a time"]),
+    "no-picture": (["{model}"], ["no image to explain", "--data"]),
     "class": (["{model}", "{picture}", "--classes", "10"], ["no class 10", "0 to 9"]),
     "class-name": (["{model}", "{picture}", "--classes", "cat"], ["no class 'cat'"]),
     "layer": (["{model}", "{picture}", "--layer", "x"], ["unknown layer", "c1"]),
@@ -120,7 +120,7 @@ MISTAKES = {
 def test_a_mistake_gets_a_clear_line(tmp_path, trained_lenet, picture, which):
     arguments, words = MISTAKES[which]
     text = tmp_path / "text.png"
-    text.write_text("no picture")
+    text.write_text("no image")
     places = {"model": trained_lenet.path, "picture": picture, "text": text}
     done = explain(*(argument.format(**places) for argument in arguments), cwd=tmp_path)
     assert done.returncode == 2, done.stderr
@@ -141,7 +141,7 @@ def test_other_data_than_pictures_is_told(tmp_path, picture, name, shape):
     models.build(name).save(path)
     done = explain(path, picture, "--out", tmp_path / "page.html")
     assert done.returncode == 2
-    assert "explain is for pictures" in done.stderr
+    assert "explain is for images" in done.stderr
     assert shape in done.stderr
 
 

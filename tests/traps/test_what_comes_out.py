@@ -75,7 +75,7 @@ def darkened(dataset: Dataset) -> Dataset:
 def test_an_int8_model_calibrated_on_the_wrong_data_is_caught(
     trained_lenet, digits, tmp_path: Path
 ):
-    """Calibrated on pictures a quarter as bright, its ranges clip the real ones."""
+    """Calibrated on images a quarter as bright, its ranges clip the real ones."""
     from edgecnn.conversion.convert import convert_one
 
     wrong = convert_one(

@@ -37,7 +37,7 @@ def dataset(train: Split, test: Split | None = None) -> Dataset:
 
 
 def knowing(shape: tuple[int, ...] = (SIZE, SIZE, 3)) -> Any:
-    """A network whose weights know the classes: the mean of each third of the picture."""
+    """A network whose weights know the classes: the mean of each third of the image."""
     model = keras.Sequential(
         [
             keras.Input(shape),

@@ -13,7 +13,7 @@ from edgecnn.data import DataWarning, load
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.errors import InputError
 
-Image = pytest.importorskip("PIL.Image", reason="pictures are read with Pillow")
+Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
 
 DETECTOR = Path(edgecnn.__file__).parent / "assets" / "stop_sign_nano_static_int8.tflite"
 SCENES = 12
@@ -67,7 +67,7 @@ def test_pictures_without_any_annotation_keep_their_latency(measure, tmp_path):
 
     assert row.status == "ok"
     assert row.accuracy is None
-    assert "no accuracy: no picture has a box" in row.fed.sentence
+    assert "no accuracy: no image has a box" in row.fed.sentence
 
 
 def test_one_cut_picture_does_not_cost_the_row(measure, tmp_path):
@@ -126,7 +126,7 @@ def test_strict_refuses_what_would_be_left_out(tmp_path):
     name = write_scenes(tmp_path / "x")
     (tmp_path / "x" / "images" / "3.png").unlink()
 
-    with pytest.raises(InputError, match=r"3\.png: the picture is missing"):
+    with pytest.raises(InputError, match=r"3\.png: the image is missing"):
         load(name, strict=True)
 
 

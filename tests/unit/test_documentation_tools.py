@@ -50,7 +50,7 @@ def test_a_card_is_colored_by_what_the_row_says(says, kind):
 
 
 def test_odd_phrases_are_found_and_code_is_left_alone():
-    text = "The row goes on.\n\n```sh\nedgecnn detect pictures\n```\nSee `picture` here.\n"
+    text = "The row goes on.\n\n```sh\nedgecnn detect images\n```\nSee `picture` here.\n"
     (found,) = prose.check(text, "page.md")
     assert (found.place, found.phrase) == ("page.md:1", "goes on")
 

@@ -1,4 +1,4 @@
-"""Letterboxing: the whole picture, its aspect kept, and every box finds the way back."""
+"""Letterboxing: the whole image, its aspect kept, and every box finds the way back."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def test_a_mark_is_where_its_place_says(fit: str, height: int, width: int):
     np.testing.assert_allclose(place.to_picture(inside), box, atol=1e-3)
     expected = [place.left, place.top, place.left + place.width, place.top + place.height]
     np.testing.assert_allclose(inside[0], expected, atol=1e-3)
-    if fit == "crop":  # the tensor lies in the picture, and all of it is filled
+    if fit == "crop":  # the tensor lies in the image, and all of it is filled
         assert max(place.left, place.top) <= 0
         assert place.left + place.width >= 24
         assert place.top + place.height >= 20

@@ -54,7 +54,7 @@ def test_long_silence_is_broken(monkeypatch, capsys):
         said = ""
         while "still working" not in said and time.monotonic() < deadline:
             said += capsys.readouterr().err
-    assert said.startswith("read: 0/100000 pictures\nread: 0/100000 pictures … still working (0:0")
+    assert said.startswith("read: 0/100000 images\nread: 0/100000 images … still working (0:0")
 
 
 def test_where_the_time_went_is_one_line(monkeypatch):

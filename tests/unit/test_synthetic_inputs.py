@@ -64,7 +64,7 @@ def test_integers_without_a_scale_cover_their_whole_range():
 
 
 def test_two_samples_have_different_means():
-    """A network that averages over a picture must see a difference."""
+    """A network that averages over an image must see a difference."""
     (samples,) = made(TensorSpec("x", (1, 96, 96, 3), "float32"), count=8)
     assert np.ptp(samples.mean(axis=(1, 2, 3))) > 0.02
 

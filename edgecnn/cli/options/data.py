@@ -33,7 +33,7 @@ def reading_options(*, classes: bool = True, strict: bool = True) -> Callable[[C
                 "type": click.Choice(["upright", "stored"]),
                 "default": None,
                 "help": "Boxes of photos with an EXIF orientation: drawn on the upright or on "
-                "the stored picture, where that is not clear.",
+                "the stored image, where that is not clear.",
             },
         )
     }

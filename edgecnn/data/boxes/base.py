@@ -1,6 +1,6 @@
-"""Pictures with boxes: what every detection source yields, whatever its files looked like.
+"""Images with boxes: what every detection source yields, whatever its files looked like.
 
-Boxes are (n, 4) float32, left, top, right, bottom in pixels of the picture as decoded (upright),
+Boxes are (n, 4) float32, left, top, right, bottom in pixels of the image as decoded (upright),
 right and bottom exclusive. `ignored` boxes count neither as hit nor as false alarm.
 """
 
@@ -32,7 +32,7 @@ def no_boxes() -> Boxes:
 
 @dataclass(frozen=True)
 class BoxedPicture:
-    """A decoded picture (height, width, 3) uint8 RGB with its boxes."""
+    """A decoded image (height, width, 3) uint8 RGB with its boxes."""
 
     picture: Picture
     boxes: Boxes
@@ -47,7 +47,7 @@ class BoxedPicture:
 
 @dataclass(frozen=True)
 class BoxedFile:
-    """A picture file with its boxes; `height` and `width` are those of the decoded picture.
+    """An image file with its boxes; `height` and `width` are those of the decoded image.
 
     `class_ids` and `ignored_ids` say of which class each box is; all of one class (0) where they
     are left out.
@@ -91,12 +91,12 @@ class BoxedFile:
         return BoxedPicture(picture, self.boxes, self.ignored, self.class_ids)
 
     def check_size(self, height: int, width: int) -> None:
-        """Raise InputError when the picture is not of the size that its annotation states."""
+        """Raise InputError when the image is not of the size that its annotation states."""
         if (height, width) != (self.height, self.width):
             raise InputError(
-                f"{self.path.name}: the picture is {width}×{height}, "
+                f"{self.path.name}: the image is {width}×{height}, "
                 f"its annotation says {self.width}×{self.height}",
-                hint="the boxes would not fit; annotate the picture as it is stored",
+                hint="the boxes would not fit; annotate the image as it is stored",
             )
 
 
@@ -129,7 +129,7 @@ class BoxDataset:
 
     @property
     def sha256(self) -> str:
-        """Digest over the pictures' bytes and the boxes: the same data, the same digest."""
+        """Digest over the images' bytes and the boxes: the same data, the same digest."""
         digest = hashlib.sha256()
         for file in self.files:
             digest.update(hashlib.sha256(file.path.read_bytes()).digest())
@@ -148,7 +148,7 @@ def split_in_blocks(
 ) -> tuple[BoxDataset, BoxDataset]:
     """(kept, held out): of the files in order, every `every`-th block of `block` is held out.
 
-    Neighbors in a recording are nearly the same picture. Split one by one, the held-out part
+    Neighbors in a recording are nearly the same image. Split one by one, the held-out part
     would be known already; in blocks only the two ends of each touch the rest.
     """
     if block < 1 or every < 2:

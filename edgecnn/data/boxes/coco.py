@@ -1,4 +1,4 @@
-"""COCO's annotation format: one JSON file for all pictures (cocodataset.org/#format-data)."""
+"""COCO's annotation format: one JSON file for all images (cocodataset.org/#format-data)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgecnn.files import read_file
 
 MAX_BYTES = 1 << 30
 _OWN_FOLDER = ("annotations", "annotation", "labels", "json", "coco")
-"""Folders in which a tool puts the JSON, so that pictures lie next to the folder."""
+"""Folders in which a tool puts the JSON, so that images lie next to the folder."""
 _PICTURES = ("images", "data", "JPEGImages", "imgs", "img")
 _HINT = "it needs images[], annotations[] and categories[]"
 
@@ -29,7 +29,7 @@ def load_coco(
     """Read `annotations` (a JSON file, or a folder with one) and keep the boxes of one class.
 
     `pictures` is the folder that file names are relative to; without it, it is looked for near
-    the file. Pictures are not decoded yet. Boxes with `iscrowd` or `ignore` are ignored ones.
+    the file. Images are not decoded yet. Boxes with `iscrowd` or `ignore` are ignored ones.
     Raises InputError for what is not COCO, and a class that the file does not have.
     """
     path = next(iter(coco_files(annotations).values()))
@@ -140,7 +140,7 @@ def _entries(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def _picture_folders(path: Path) -> list[Path]:
-    """Where the pictures may lie, the likeliest first."""
+    """Where the images may lie, the likeliest first."""
     own = path.parent
     bases = [own]
     if own.name.casefold() in _OWN_FOLDER:
@@ -158,7 +158,7 @@ def _picture_folders(path: Path) -> list[Path]:
 def _read_images(
     document: Mapping[str, Any], finder: PictureFinder, reading: Reading
 ) -> dict[str, Annotation | None]:
-    """Annotations by the image's id; None for an id whose picture is left out."""
+    """Annotations by the image's id; None for an id whose image is left out."""
     of_id: dict[str, Annotation | None] = {}
     of_path: dict[Path, Annotation] = {}
     for entry in _entries(document, "images"):
@@ -169,14 +169,14 @@ def _read_images(
             continue
         path = finder.find(name)
         if path is None:
-            reading.left_out.append(LeftOut(name, "the picture is missing"))
+            reading.left_out.append(LeftOut(name, "the image is missing"))
             of_id.setdefault(key, None)
             continue
         if path in of_path:  # listed twice: its boxes come together
             of_id[key] = of_path[path]
             continue
         if key in of_id:
-            reading.left_out.append(LeftOut(name, f"image id {key} is that of another picture too"))
+            reading.left_out.append(LeftOut(name, f"image id {key} is that of another image too"))
             before = of_id[key]
             if before is not None:
                 reading.annotations.remove(before)

@@ -1,7 +1,7 @@
 """Photos that EXIF turns, and boxes that were drawn before or after the turn.
 
 A camera stores what its sensor saw and notes how it was held (CIPA DC-008 "Exif", tag 274). Some
-tools annotate the picture as stored, some as it is shown. Pictures are decoded upright here, so
+tools annotate the image as stored, some as it is shown. Images are decoded upright here, so
 that boxes in stored coordinates have to be turned with them.
 """
 
@@ -20,7 +20,7 @@ Reading = Literal["upright", "stored"]
 READINGS: tuple[Reading, ...] = ("upright", "stored")
 UNCLEAR = (
     "it is turned by EXIF (orientation {orientation}), and nothing says whether its boxes are "
-    "meant for the picture as stored or upright: --exif stored or --exif upright does"
+    "meant for the image as stored or upright: --exif stored or --exif upright does"
 )
 
 
@@ -41,13 +41,13 @@ def reading_of(picture: StoredPicture, stated: tuple[int, int] | None) -> Readin
 
 
 def reading_of_set(votes: Sequence[Reading | None]) -> Reading | None:
-    """The reading that all pictures with a clear one share."""
+    """The reading that all images with a clear one share."""
     clear = {vote for vote in votes if vote}
     return clear.pop() if len(clear) == 1 else None
 
 
 def turned(boxes: npt.NDArray[np.float64], picture: StoredPicture) -> npt.NDArray[np.float64]:
-    """Boxes (n, 4) xyxy of the stored picture → of the upright one."""
+    """Boxes (n, 4) xyxy of the stored image → of the upright one."""
     height, width = picture.height, picture.width
     left, top, right, bottom = boxes.T
     corners = {

@@ -1,4 +1,4 @@
-"""The picture files that annotations speak of: where they lie, and what they hold."""
+"""The image files that annotations speak of: where they lie, and what they hold."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_FILES = 2_000_000
 
 @dataclass(frozen=True)
 class StoredPicture:
-    """A picture file: its size as stored, and the EXIF orientation (1 to 8) that turns it."""
+    """An image file: its size as stored, and the EXIF orientation (1 to 8) that turns it."""
 
     height: int
     width: int
@@ -43,11 +43,11 @@ class StoredPicture:
 
 
 class PictureFinder:
-    """Finds pictures by the names that annotations give them, below some folders.
+    """Finds images by the names that annotations give them, below some folders.
 
     Names come from other machines: with backslashes, drives, absolute or longer paths, in another
     case, without an ending. Nothing outside of the folders is ever found. Splits often number
-    their pictures from 0, so a name by itself is not looked for in the folder of another split
+    their images from 0, so a name by itself is not looked for in the folder of another split
     than `split` (or than the one in the name).
     """
 
@@ -109,7 +109,7 @@ def _some(walks: Iterable[Iterable[Path]]) -> Iterable[Path]:
 
 
 def pictures_below(folder: Path) -> list[Path]:
-    """Picture files by name, systems' own copies left out."""
+    """Image files by name, systems' own copies left out."""
     return sorted(
         path for path in files_below(folder) if not is_system(path.name) and may_be_picture(path)
     )
@@ -118,9 +118,9 @@ def pictures_below(folder: Path) -> list[Path]:
 def look_at(
     paths: Sequence[Path], *, decode: bool, progress: Progress | None = None
 ) -> list[StoredPicture | str]:
-    """Size and orientation of each picture, or why it cannot be read; several at a time.
+    """Size and orientation of each image, or why it cannot be read; several at a time.
 
-    With `decode` every picture is read to its end, so that a cut file is found now.
+    With `decode` every image is read to its end, so that a cut file is found now.
     """
     found: list[StoredPicture | str] = []
     with quiet_pillow(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -143,7 +143,7 @@ def _look_at(path: Path, *, decode: bool) -> StoredPicture | str:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return f"too many pixels ({error})"
     except Image.UnidentifiedImageError:
-        return why_not_read(path) or "not a picture"
+        return why_not_read(path) or "not an image"
     except DECODE_ERRORS as error:
         return str(error) or type(error).__name__
 

@@ -1,6 +1,6 @@
-"""From what annotation files say to boxes that fit their pictures; what does not is left out.
+"""From what annotation files say to boxes that fit their images; what does not is left out.
 
-Readers of the formats give `Annotation`s; here their pictures are found and looked at, EXIF's
+Readers of the formats give `Annotation`s; here their images are found and looked at, EXIF's
 turns are settled for the set as a whole, and every box is checked.
 """
 
@@ -23,7 +23,7 @@ from edgecnn.errors import InputError
 from edgecnn.progress import Progress
 
 ROUNDING = 1e-3
-"""Share of the picture's side that a box may stick out, as exporters round, unsaid."""
+"""Share of the image's side that a box may stick out, as exporters round, unsaid."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class RawBox:
 
 @dataclass
 class Annotation:
-    """What a file says of one picture; `stated` is the (height, width) that it names, and boxes
+    """What a file says of one image; `stated` is the (height, width) that it names, and boxes
     are in pixels, or shares of the sides with `in_shares`.
     """
 
@@ -61,7 +61,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class FittedFile:
-    """A picture as decoded, (height, width), with boxes (n, 4), the name of each box's class, and
+    """An image as decoded, (height, width), with boxes (n, 4), the name of each box's class, and
     which are ignored (n,).
     """
 
@@ -75,7 +75,7 @@ class FittedFile:
 
 @dataclass(frozen=True)
 class Fitted:
-    """All pictures of a set, or of one of its splits."""
+    """All images of a set, or of one of its splits."""
 
     files: tuple[FittedFile, ...]
     numbers: Mapping[str, str]
@@ -97,10 +97,10 @@ def fit(
     decode: bool = True,
     progress: Progress | None = None,
 ) -> Fitted:
-    """Look at every picture and check every box.
+    """Look at every image and check every box.
 
     `exif` is the reading of turned photos where their annotations leave it open. With `decode`,
-    pictures are read to their end. Raises InputError when no picture is left, and when there
+    images are read to their end. Raises InputError when no image is left, and when there
     were boxes of which none is.
     """
     check_reading(exif)
@@ -144,7 +144,7 @@ def _check_something_left(
     lost = described(left_out, shown=1)
     if not files:
         raise InputError(
-            f"{place}: no annotated pictures that can be used" + (f"; {lost}" if lost else ""),
+            f"{place}: no annotated images that can be used" + (f"; {lost}" if lost else ""),
             hint=_hint(left_out),
         )
     had = [entry for entry in left_out if entry.kind == "box"]
@@ -155,20 +155,20 @@ def _check_something_left(
 
 def _hint(left_out: Sequence[LeftOut]) -> str:
     if any("--exif" in entry.reason for entry in left_out):
-        return "add --exif stored or --exif upright; data inspect --out shows the pictures"
-    return "fix what is named, and where its pictures lie" if left_out else "give their folder"
+        return "add --exif stored or --exif upright; data inspect --out shows the images"
+    return "fix what is named, and where its images lie" if left_out else "give their folder"
 
 
 def _other_size(picture: StoredPicture, stated: tuple[int, int] | None) -> str:
     height, width = picture.upright
     of = f"{stated[1]}×{stated[0]}" if stated else "nothing"
-    return f"the picture is {width}×{height}, its annotation says {of}"
+    return f"the image is {width}×{height}, its annotation says {of}"
 
 
 def _fitted(
     entry: Annotation, picture: StoredPicture, stored: bool, left_out: list[LeftOut]
 ) -> FittedFile:
-    """The boxes of one picture in pixels of the upright picture, cut at its edge."""
+    """The boxes of one image in pixels of the upright image, cut at its edge."""
     height, width = picture.upright
     on_side = stored and picture.lies_on_its_side
     high, wide = (width, height) if on_side else (height, width)  # of the boxes' coordinates
@@ -208,7 +208,7 @@ def _wrong(corners: npt.NDArray[np.float64], height: int, width: int) -> str:
         return f"box {_shown(corners)} has no area"
     cut = np.clip(corners, 0, (width, height, width, height))
     if (cut.astype(np.float32)[2:] <= cut.astype(np.float32)[:2]).any():
-        return f"box {_shown(corners)} lies outside the picture of {width}×{height}"
+        return f"box {_shown(corners)} lies outside the image of {width}×{height}"
     return ""
 
 
@@ -249,7 +249,7 @@ def choose(parts: Sequence[Fitted], wanted: Sequence[str], *, where: str) -> Cho
 
 
 def every_class(fitted: Fitted, names: Sequence[str]) -> tuple[BoxedFile, ...]:
-    """The pictures of one split with all their boxes; a class's id is its place in `names`."""
+    """The images of one split with all their boxes; a class's id is its place in `names`."""
     place = {name: index for index, name in enumerate(names)}
     files = []
     for file in fitted.files:
@@ -270,7 +270,7 @@ def every_class(fitted: Fitted, names: Sequence[str]) -> tuple[BoxedFile, ...]:
 
 
 def with_choice(fitted: Fitted, choice: Choice, *, name: str, source: str = "") -> BoxDataset:
-    """The pictures of one split with the boxes of the chosen classes, taken as one class."""
+    """The images of one split with the boxes of the chosen classes, taken as one class."""
     files = []
     counts: Counter[str] = Counter()
     for file in fitted.files:
@@ -301,7 +301,7 @@ def with_choice(fitted: Fitted, choice: Choice, *, name: str, source: str = "") 
 
 
 def of_class(reading: Reading, wanted: str, *, place: Path, name: str, source: str) -> BoxDataset:
-    """A set as a whole, of one class, its pictures not yet decoded.
+    """A set as a whole, of one class, its images not yet decoded.
 
     Raises as `fit` and `choose`.
     """

@@ -1,4 +1,4 @@
-"""Pascal VOC's annotation format: one XML file for each picture
+"""Pascal VOC's annotation format: one XML file for each image
 (M. Everingham et al., "The PASCAL Visual Object Classes Challenge 2012 Development Kit", 4.1).
 """
 
@@ -26,9 +26,9 @@ _HINT = "give the Annotations folder, or the one that it lies in"
 
 
 def load_voc(annotations: Path, pictures: Path | None = None, *, label: str = "stop") -> BoxDataset:
-    """Read every .xml in a folder and keep the boxes of one class; pictures are not decoded yet.
+    """Read every .xml in a folder and keep the boxes of one class; images are not decoded yet.
 
-    `pictures` is the folder of the pictures; without it, `JPEGImages` or `images` next to the
+    `pictures` is the folder of the images; without it, `JPEGImages` or `images` next to the
     folder, or the folder itself. Coordinates are VOC's: pixels counted from 1, both ends
     inclusive. `difficult` objects are ignored ones. Raises InputError for a folder without such
     files, and for a class that no file has.
@@ -42,7 +42,7 @@ def load_voc(annotations: Path, pictures: Path | None = None, *, label: str = "s
 
 
 def voc_files(place: Path) -> tuple[dict[str, list[Path]], list[Path], list[LeftOut]]:
-    """The XML files of each split ("" for those of none), the folders of pictures, and what the
+    """The XML files of each split ("" for those of none), the folders of images, and what the
     lists of splits name and is not there.
 
     Splits are folders of their own, or the lists in `ImageSets/Main`. Raises InputError when
@@ -68,7 +68,7 @@ def voc_files(place: Path) -> tuple[dict[str, list[Path]], list[Path], list[Left
 
 
 def picture_folders(annotations: Path) -> list[Path]:
-    """Where the pictures of a folder of XML files may lie."""
+    """Where the images of a folder of XML files may lie."""
     siblings = (child(annotations.parent, name) for name in _PICTURES)
     inside = (child(annotations, name) for name in _PICTURES)
     return [path for path in (*siblings, *inside) if path] + [annotations]
@@ -124,7 +124,7 @@ def read_voc(paths: list[Path], pictures: list[Path]) -> Reading:
         named = _text(root, "filename")
         picture = next((found for name in _names(root, path) if (found := finder.find(name))), None)
         if picture is None:
-            reason = f"its picture {(named or path.stem)[:80]!r} is missing"
+            reason = f"its image {(named or path.stem)[:80]!r} is missing"
             reading.left_out.append(LeftOut(path.name, reason))
             continue
         height, width = _number(root, "size/height"), _number(root, "size/width")
@@ -137,7 +137,7 @@ def read_voc(paths: list[Path], pictures: list[Path]) -> Reading:
 
 
 def _names(root: Element, path: Path) -> list[str]:
-    """What the picture may be called. A file renamed together with its picture keeps the old
+    """What the image may be called. A file renamed together with its image keeps the old
     name inside.
     """
     named, full = _text(root, "filename"), _text(root, "path")

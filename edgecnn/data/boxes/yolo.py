@@ -1,8 +1,8 @@
-"""YOLO's annotation format: a text file for each picture, a line for each box.
+"""YOLO's annotation format: a text file for each image, a line for each box.
 
-A line is `class x y width height`, the middle and the size in shares of the picture; a confidence
+A line is `class x y width height`, the middle and the size in shares of the image; a confidence
 may follow (predictions saved as labels), or key points. `class x1 y1 x2 y2 x3 y3 …` is an
-outline, of which the box around it is taken. Pictures lie in `images/` and texts of the same name
+outline, of which the box around it is taken. Images lie in `images/` and texts of the same name
 in `labels/`, or all in one folder.
 """
 
@@ -30,10 +30,10 @@ _KNOWN = ("images", "labels", "obj_train_data", "jpegimages")
 
 
 def load_yolo(folder: Path, *, label: str | int = "stop sign") -> BoxDataset:
-    """Read a folder as one set and keep the boxes of one class, by number or by name. Pictures
+    """Read a folder as one set and keep the boxes of one class, by number or by name. Images
     are not decoded yet.
 
-    Raises InputError for an unknown class, and a folder without pictures.
+    Raises InputError for an unknown class, and a folder without images.
     """
     description = describe(folder)
     reading = read_yolo(folder, _pictures_of(folder), description)
@@ -41,17 +41,17 @@ def load_yolo(folder: Path, *, label: str | int = "stop sign") -> BoxDataset:
 
 
 def yolo_files(place: Path) -> tuple[dict[str, list[Path]], Description, list[LeftOut]]:
-    """The pictures of each split ("" for a set without), the description, and what lists name
+    """The images of each split ("" for a set without), the description, and what lists name
     and is not there.
 
     Splits are what the YAML file says, or folders in `images/` or next to one another, or lists
-    such as `train.txt`. Raises InputError when there are no pictures.
+    such as `train.txt`. Raises InputError when there are no images.
     """
     if not place.is_dir():
         description = describe(place)
         splits, left_out = _described(description, place.parent, anywhere=True)
         if not splits:
-            raise InputError(f"{place} names no pictures", hint="give the folder they lie in")
+            raise InputError(f"{place} names no images", hint="give the folder they lie in")
         return splits, description, left_out
     place = unwrapped(place, lambda path: path.suffix.casefold() in (".txt", ".yaml"), keep=_known)
     description = describe(place)
@@ -62,7 +62,7 @@ def yolo_files(place: Path) -> tuple[dict[str, list[Path]], Description, list[Le
     if not splits:
         pictures = _pictures_of(place)
         if not pictures:
-            raise InputError(f"no pictures in {place}", hint="YOLO keeps them in images/")
+            raise InputError(f"no images in {place}", hint="YOLO keeps them in images/")
         splits = {"": pictures}
     return splits, description, left_out
 
@@ -87,7 +87,7 @@ def _in_folders(place: Path) -> dict[str, list[Path]]:
 
 
 def _lists(place: Path) -> tuple[dict[str, list[Path]], list[LeftOut]]:
-    """`train.txt` and its like, a picture a line."""
+    """`train.txt` and its like, one image per line."""
     splits: dict[str, list[Path]] = {}
     left_out: list[LeftOut] = []
     for path in sorted(place.glob("*.txt")):
@@ -104,7 +104,7 @@ def _listed(path: Path, finder: PictureFinder, left_out: list[LeftOut]) -> list[
     for line in filter(None, map(str.strip, text.splitlines())):
         picture = finder.find(line)
         if picture is None:
-            left_out.append(LeftOut(line[:200], f"{path.name} lists it, the picture is missing"))
+            left_out.append(LeftOut(line[:200], f"{path.name} lists it, the image is missing"))
         else:
             found.append(picture)
     return list(dict.fromkeys(found))
@@ -113,7 +113,7 @@ def _listed(path: Path, finder: PictureFinder, left_out: list[LeftOut]) -> list[
 def _described(
     description: Description, place: Path, *, anywhere: bool
 ) -> tuple[dict[str, list[Path]], list[LeftOut]]:
-    """The pictures that a YAML file says, as far as its folders and lists are there: below
+    """The images that a YAML file says, as far as its folders and lists are there: below
     `place`, or `anywhere` when the user named the file itself.
     """
     splits: dict[str, list[Path]] = {}
@@ -156,7 +156,7 @@ def _target(entry: str, root: str, base: Path, place: Path, *, anywhere: bool) -
 
 
 def read_yolo(place: Path, pictures: Sequence[Path], description: Description) -> Reading:
-    """The lines of every picture's text; those that are not boxes are left out."""
+    """The lines of every image's text; those that are not boxes are left out."""
     reading = Reading(numbers=dict(description.numbers), notes=list(description.notes))
     kinds: Counter[str] = Counter()
     folders: dict[Path, set[Path]] = {}
@@ -179,12 +179,12 @@ def read_yolo(place: Path, pictures: Sequence[Path], description: Description) -
     reading.numbers = dict(sorted(reading.numbers.items(), key=lambda item: int(item[0])))
     _note(kinds, len(pictures), description, reading)
     for text in _orphans(folders):
-        reading.left_out.append(LeftOut(_below(text, place), "no picture has this name"))
+        reading.left_out.append(LeftOut(_below(text, place), "no image has this name"))
     return reading
 
 
 def _text_of(picture: Path) -> Path | None:
-    """The text of a picture: `labels` for the last `images` in its path, or next to it."""
+    """The text of an image: `labels` for the last `images` in its path, or next to it."""
     name = f"{picture.stem}.txt"
     parts = picture.parent.parts
     for position in range(len(parts) - 1, -1, -1):
@@ -200,7 +200,7 @@ def _text_of(picture: Path) -> Path | None:
 
 
 def _orphans(folders: Mapping[Path, set[Path]]) -> list[Path]:
-    """Texts that belong to no picture; `folders` holds the pictures' folders by that of texts."""
+    """Texts that belong to no image; `folders` holds the images' folders by that of texts."""
     stems = {
         folder: {
             path.stem
@@ -321,9 +321,7 @@ def _note(kinds: Counter[str], pictures: int, description: Description, reading:
         boxes = counted(kinds["key points"], "box", "boxes")
         reading.notes.append(f"{boxes} with key points, which are not used")
     if kinds["without"] == pictures:
-        reading.notes.append(
-            "no picture has a label file (labels/*.txt), so all are taken as empty"
-        )
+        reading.notes.append("no image has a label file (labels/*.txt), so all are taken as empty")
     elif kinds["without"]:
         pictures_without = counted(kinds["without"], "picture")
         reading.notes.append(f"{pictures_without} without a label file, taken as empty")

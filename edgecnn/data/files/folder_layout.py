@@ -1,4 +1,4 @@
-"""Where the classes and the splits of a folder of pictures lie.
+"""Where the classes and the splits of a folder of images lie.
 
 `<class>/…`, `<split>/<class>/…` with any of the usual names of splits, both of them in one
 folder more, and each split once more in a folder of its own.
@@ -23,7 +23,7 @@ from edgecnn.data.files.tree import (
 from edgecnn.data.left_out import LeftOut
 from edgecnn.errors import InputError
 
-LAYOUT_HINT = "expected one sub-folder of pictures for each class, at least two classes"
+LAYOUT_HINT = "expected one sub-folder of images for each class, at least two classes"
 _NAMED = 4
 """Files of other kinds that a line names."""
 
@@ -31,7 +31,7 @@ _NAMED = 4
 @dataclass(frozen=True)
 class _Layout:
     """`roots` are the folders whose sub-folders are classes, by split; the set as a whole is
-    "train" when it has no splits. `unused` are folders of pictures that are part of none.
+    "train" when it has no splits. `unused` are folders of images that are part of none.
     """
 
     roots: Mapping[str, tuple[Path, ...]]
@@ -50,7 +50,7 @@ class ClassFolders:
 
 
 def class_folders(folder: Path) -> ClassFolders:
-    """Look at the names of the folders, and at which of them there are pictures in.
+    """Look at the names of the folders, and at which of them there are images in.
 
     Classes are those of training, ignoring case. Raises InputError when the folder
     cannot be read.
@@ -95,7 +95,7 @@ def _class_folders(folder: Path, layout: _Layout) -> ClassFolders:
                 key = class_folder.name.casefold()
                 pictures = _sorted_pictures(class_folder, others)
                 if not pictures:
-                    left_out.append(LeftOut(_below(class_folder, folder), "it holds no pictures"))
+                    left_out.append(LeftOut(_below(class_folder, folder), "it holds no images"))
                 elif "train" not in layout.roots or split == "train" or key in names:
                     names.setdefault(key, class_folder.name)
                     found[split] += [(path, key) for path in pictures]
@@ -120,7 +120,7 @@ def _has_pictures(folder: Path) -> bool:
 
 
 def _sorted_pictures(folder: Path, others: list[str]) -> list[Path]:
-    """Picture files below a class folder, in the order of their names."""
+    """Image files below a class folder, in the order of their names."""
     pictures = []
     for path in files_below(folder):
         if may_be_picture(path) and not is_system(path.name):
@@ -145,7 +145,7 @@ def _below(path: Path, folder: Path) -> str:
 
 
 def _not_looked_at(others: list[str]) -> tuple[str, ...]:
-    """One line on files that are not pictures."""
+    """One line on files that are not images."""
     if not others:
         return ()
     named = list(dict.fromkeys(others))

@@ -1,4 +1,4 @@
-"""Which files are pictures, by their names and their first bytes, and what the others are."""
+"""Which files are images, by their names and their first bytes, and what the others are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_READ = {
     ".rw2": "camera raw", ".raf": "camera raw", ".raw": "camera raw", ".mp4": "video",
     ".mov": "video", ".avi": "video", ".mkv": "video", ".webm": "video",
 }  # fmt: skip
-"""Pictures (and videos) by their endings that are left out, each with its name."""
+"""Images (and videos) by their endings that are left out, each with its name."""
 _CONVERT = "is not read; convert it to JPEG or PNG"
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
 _OTHERS = (
@@ -36,7 +36,7 @@ _LOOKED_AT = 64
 
 
 def may_be_picture(path: Path) -> bool:
-    """Whether a file counts as a picture: by its ending, or, when that says nothing, by its
+    """Whether a file counts as an image: by its ending, or, when that says nothing, by its
     beginning.
     """
     if path.name.startswith("."):
@@ -67,7 +67,7 @@ def why_not_read(path: Path) -> str:
     folded = start.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     found = next((what for mark, what in _OTHERS if folded.startswith(mark)), "")
     if found:
-        return found if _CONVERT in found else f"not a picture but {found}"
+        return found if _CONVERT in found else f"not an image but {found}"
     kind = NOT_READ.get(path.suffix.lower())
     return f"{kind} {_CONVERT}" if kind else ""
 

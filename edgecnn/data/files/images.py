@@ -1,4 +1,4 @@
-"""Picture files of every common kind → uint8 arrays, decoded one at a time."""
+"""Image files of every common kind → uint8 arrays, decoded one at a time."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 Picture = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 64_000_000
-"""A decoded picture of 64 megapixels takes 192 MB; more is refused before it is decoded."""
+"""A decoded image of 64 megapixels takes 192 MB; more is refused before it is decoded."""
 
 MAX_FILE_BYTES = 512 << 20
-"""Of a picture file: 64 megapixels of 16-bit colors, stored as they are, take 384 MB."""
+"""Of an image file: 64 megapixels of 16-bit colors, stored as they are, take 384 MB."""
 
 UNCOMPRESSED = frozenset(("BMP", "DIB", "PPM", "TIFF"))
 """Formats whose files may hold the pixels as they are."""
@@ -38,7 +38,7 @@ UNCOMPRESSED = frozenset(("BMP", "DIB", "PPM", "TIFF"))
 _GRAY_MODES = frozenset(("1", "L", "I;16", "I;16B", "I;16L", "I;16N"))
 
 DECODE_ERRORS = (
-    OSError,  # truncated, not a picture (UnidentifiedImageError), unreadable
+    OSError,  # truncated, not an image (UnidentifiedImageError), unreadable
     ValueError,
     SyntaxError,  # Pillow's word for a broken PNG or TIFF
     EOFError,
@@ -52,7 +52,7 @@ DECODE_ERRORS = (
 
 
 class UnreadablePictureError(InputError):
-    """A file that is not a picture, or a damaged one; the message is the reason alone."""
+    """A file that is not an image, or a damaged one; the message is the reason alone."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def decode_again(encoded: bytes) -> Picture:
 
 
 def decode(path: Path | BinaryIO) -> Picture:
-    """Decode to (height, width, 1) for gray pictures and (height, width, 3) for all others.
+    """Decode to (height, width, 1) for gray images and (height, width, 3) for all others.
 
     EXIF orientation is applied, palettes are resolved, 16-bit gray keeps its upper 8 bits,
     transparency is laid on white, of an animation the first frame counts.
@@ -114,7 +114,7 @@ def decode_first(path: Path | BinaryIO) -> tuple[Picture, int]:
         raise UnreadablePictureError(f"too many pixels ({error})") from error
     except Image.UnidentifiedImageError as error:
         reason = why_not_read(path) if isinstance(path, Path) else ""
-        raise UnreadablePictureError(reason or "not a picture") from error
+        raise UnreadablePictureError(reason or "not an image") from error
     except DECODE_ERRORS as error:
         raise UnreadablePictureError(str(error) or type(error).__name__) from error
 
@@ -145,7 +145,7 @@ def _opened(path: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
 
 
 def _frames(image: Image.Image) -> int:
-    """Pages or frames; the second picture that cameras put into a JPEG is none."""
+    """Pages or frames; the second image that cameras put into a JPEG is none."""
     if image.format not in ("GIF", "TIFF", "WEBP", "PNG", "AVIF"):
         return 1
     try:
@@ -156,8 +156,8 @@ def _frames(image: Image.Image) -> int:
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """While every picture is tried, Pillow's remarks on damaged metadata are not for the user,
-    and its remark on a very large picture refuses it. For the main thread: filters are global.
+    """While every image is tried, Pillow's remarks on damaged metadata are not for the user,
+    and its remark on a very large image refuses it. For the main thread: filters are global.
     """
     from PIL import Image
 
@@ -168,7 +168,7 @@ def quiet_pillow() -> Iterator[None]:
 
 
 def as_channels(picture: Picture, channels: int) -> Picture:
-    """A gray picture as (height, width, 3) where the data set has colors."""
+    """A gray image as (height, width, 3) where the data set has colors."""
     return np.repeat(picture, 3, axis=2) if picture.shape[2] < channels else picture
 
 

@@ -1,4 +1,4 @@
-"""The commonest picture files, decoded by OpenCV: small ones (32×32) take half the time of
+"""The commonest image files, decoded by OpenCV: small ones (32×32) take half the time of
 Pillow as PNG and a quarter as JPEG.
 
 Plain is a whole JPEG or PNG of 8-bit gray or RGB, with nothing in its header that changes how

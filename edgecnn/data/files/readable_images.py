@@ -19,7 +19,7 @@ PROGRESS_EVERY = 1000
 
 @dataclass(frozen=True)
 class ReadablePicture:
-    """A picture that could be decoded."""
+    """An image that could be decoded."""
 
     path: Path
     label: int
@@ -34,7 +34,7 @@ def readable_pictures(
     left_out: list[LeftOut],
     progress: Progress | None = None,
 ) -> list[ReadablePicture]:
-    """Decode every picture (path, label) once, several at a time; `left_out` names, with
+    """Decode every image (path, label) once, several at a time; `left_out` names, with
     the path below `folder`, each that cannot be decoded.
     """
     entries = []
@@ -57,7 +57,7 @@ def readable_pictures(
 
 
 def _inspect(path: Path) -> tuple[bytes, tuple[int, ...], int] | str:
-    """Digest, shape and frames of a picture, or why it cannot be read."""
+    """Digest, shape and frames of an image, or why it cannot be read."""
     if is_not_read(path):
         return why_not_read(path)
     try:

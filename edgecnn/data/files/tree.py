@@ -1,7 +1,7 @@
 """Folders as people have them: which belong to a split, which wrap others, which are not data.
 
 Tools and systems leave files of their own (`__MACOSX`, `.ipynb_checkpoints`, `Thumbs.db`); a
-copy of a picture in one of them would leak from the training split into the test.
+copy of an image in one of them would leak from the training split into the test.
 """
 
 from __future__ import annotations

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 SMALL, MEDIUM = 32**2, 96**2
 """Areas in pixels that COCO divides small, medium and large objects by."""
 TWICE = 0.9
-"""Overlap (intersection over union) of two boxes of a picture that are one sign, drawn twice."""
+"""Overlap (intersection over union) of two boxes of an image that are one sign, drawn twice."""
 TINY = 4.0
 """Pixels of a side below which nobody can have seen what is in the box."""
 
 
 def box_facts(files: Sequence[BoxedFile]) -> Facts:
-    """Boxes in all and a picture, their sizes in pixels and relative to the picture."""
+    """Boxes in all and per image, their sizes in pixels and relative to the image."""
     boxes = _stacked(file.boxes for file in files)
     sides = boxes[:, 2:] - boxes[:, :2]
     areas = sides.prod(axis=1)
@@ -33,11 +33,11 @@ def box_facts(files: Sequence[BoxedFile]) -> Facts:
     return {
         "boxes": len(boxes),
         "ignored boxes": sum(len(file.ignored) for file in files),
-        "pictures without a box": sum(not len(file.boxes) for file in files),
-        "boxes a picture": spread([len(file.boxes) for file in files]),
+        "images without a box": sum(not len(file.boxes) for file in files),
+        "boxes per image": spread([len(file.boxes) for file in files]),
         "box width": spread(sides[:, 0]),
         "box height": spread(sides[:, 1]),
-        "box area, share of the picture": spread(areas / of_pictures) if len(areas) else {},
+        "box area, share of the image": spread(areas / of_pictures) if len(areas) else {},
         "box sizes": {
             "small (below 32²)": int((areas < SMALL).sum()),
             "medium": int(((areas >= SMALL) & (areas < MEDIUM)).sum()),
@@ -64,7 +64,7 @@ def sides_by_class(files: Sequence[BoxedFile], names: Sequence[str]) -> Facts:
 
 
 def doubtful_boxes(files: Iterable[BoxedFile]) -> tuple[str, ...]:
-    """A line for each picture with a sign boxed twice, or a box too small to hold one."""
+    """A line for each image with a sign boxed twice, or a box too small to hold one."""
     lines = []
     for file in files:
         twice = int(np.count_nonzero(np.triu(iou(file.boxes, file.boxes), k=1) >= TWICE))

@@ -1,7 +1,7 @@
-"""A contact sheet: a few pictures of each class on one page, a row a class.
+"""A contact sheet: a few images of each class on one page, a row a class.
 
-Annotated pictures have, in each split, a row for each class that has a box there, and one for
-pictures without. All boxes are drawn, those of the row's class in a color of their own.
+Annotated images have, in each split, a row for each class that has a box there, and one for
+images without. All boxes are drawn, those of the row's class in a color of their own.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ OTHER_BOX = (90, 170, 255)
 """Of another class than the row's."""
 IGNORED_BOX = (150, 150, 150)
 BOXED_CELL = 144
-"""Pixels of an annotated picture: its objects are smaller than it."""
+"""Pixels of an annotated image: its objects are smaller than it."""
 
 
 @dataclass(frozen=True)
 class _Row:
-    """Of a sheet: what it says, and which pictures (with boxes, where there are any) it shows."""
+    """Of a sheet: what it says, and which images (with boxes, where there are any) it shows."""
 
     label: str
     members: npt.NDArray[np.int64]
     split: Split
     class_id: int | None = None
-    """Of annotated pictures: the class that the row shows."""
+    """Of annotated images: the class that the row shows."""
 
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write the sheet as PNG: spread evenly over each class, the first `MOST_CLASSES` classes.
 
-    Raises InputError for data that are not pictures.
+    Raises InputError for data that are not images.
     """
     if dataset.modality != "image":
-        raise InputError(f"{dataset.name} holds no pictures, so it has no contact sheet")
+        raise InputError(f"{dataset.name} holds no images, so it has no contact sheet")
     require("PIL.Image", "train")
     from PIL import Image, ImageDraw
 
@@ -129,7 +129,7 @@ def _picture(row: _Row, index: int, cell: int) -> Image:
 
 
 def _fitted(sample: Any, cell: int) -> Image:
-    """A picture (height, width[, 1 or 3]) uint8 that fits a cell exactly, its proportions kept."""
+    """An image (height, width[, 1 or 3]) uint8 that fits a cell exactly, its proportions kept."""
     from PIL import Image
 
     pixels = np.asarray(sample, np.uint8)

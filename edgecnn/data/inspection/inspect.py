@@ -1,7 +1,7 @@
 """What is in a data set, and what is wrong with it: counts, sizes, duplicates, leakage.
 
-Samples are read once and one at a time; what is kept of each is its place, its digest and, of a
-picture, a thumbnail, so that memory grows by about 1 KB a picture and 0.4 KB of anything else
+Samples are read once and one at a time; what is kept of each is its place, its digest and, of an
+image, a thumbnail, so that memory grows by about 1 KB per image and 0.4 KB of anything else
 and not by the sample.
 """
 
@@ -49,14 +49,14 @@ class Place:
 @dataclass(frozen=True)
 class Inspection:
     """What was found in a data set. `duplicates` are groups of samples with equal content,
-    `near_duplicates` groups of similar pictures that are not all equal.
+    `near_duplicates` groups of similar images that are not all equal.
     """
 
     name: str
     modality: str
     sha256: str
     counts: dict[str, dict[str, int]]
-    """Samples by split and class; of boxed pictures, those with a box and those without."""
+    """Samples by split and class; of boxed images, those with a box and those without."""
     sizes: dict[str, tuple[int, float, int]]
     """Smallest, median and largest along each axis of a sample; words for texts."""
     duplicates: tuple[tuple[Place, ...], ...]

@@ -1,9 +1,9 @@
-"""Similar pictures: the same photo at another size, brightness or compression, or the
-next frame of the same film.
+"""Similar images: the same photo at another size, brightness or compression, or the
+next frame of the same video.
 
 Candidates come from the difference hash (Krawetz 2013, "Kind of Like That"): 64 bits, each
 says whether a pixel of a 9×8 thumbnail is darker than its right neighbor. Two hashes that
-differ in at most 3 bits agree in at least two of 5 bands, so that only pictures with two equal
+differ in at most 3 bits agree in at least two of 5 bands, so that only images with two equal
 bands are compared. A candidate counts when the 16×16 thumbnails correlate as well: by the hash
 alone many digits on empty ground look the same.
 """
@@ -26,7 +26,7 @@ LEAST_CORRELATION = 0.98
 """Of the thumbnails, which leaves out brightness and contrast."""
 
 _BANDS = [sum(1 << bit for bit in range(band, 64, 5)) for band in range(5)]
-"""Each with bits from all over the picture: those of an empty margin are the same everywhere."""
+"""Each with bits from all over the image: those of an empty margin are the same everywhere."""
 _THUMBNAIL = 16
 _STEPS = 32.0
 """A thumbnail is kept in steps of 1/32 of its standard deviation: 256 bytes, ±4 deviations."""
@@ -39,7 +39,7 @@ Pairs = npt.NDArray[np.int64]
 
 
 class LookAlikes:
-    """Takes pictures one at a time and keeps its hash and thumbnail, some 330 bytes."""
+    """Takes images one at a time and keeps its hash and thumbnail, some 330 bytes."""
 
     def __init__(self) -> None:
         self._hashes: list[int] = []
@@ -47,7 +47,7 @@ class LookAlikes:
         self._keys: list[int] = []
 
     def add(self, key: int, picture: npt.NDArray[Any]) -> None:
-        """Take (height, width[, 1 or 3]) uint8 under `key`. Anything else, a picture of one value,
+        """Take (height, width[, 1 or 3]) uint8 under `key`. Anything else, an image of one value,
         and one smaller than 16×16, whose few pixels say too little, looks like nothing.
         """
         if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
@@ -62,7 +62,7 @@ class LookAlikes:
             self._thumbnails += thumbnail.tobytes()
 
     def groups(self) -> list[list[int]]:
-        """Keys of similar pictures, each in order; who is like one is in its group."""
+        """Keys of similar images, each in order; who is like one is in its group."""
         if not self._keys:
             return []
         hashes = np.asarray(self._hashes, np.uint64)
@@ -81,7 +81,7 @@ class LookAlikes:
 
 
 def difference_hash(gray: npt.NDArray[Any]) -> int:
-    """64 bits of a picture (height, width)."""
+    """64 bits of an image (height, width)."""
     small = _shrunk(gray, 8, 9)
     return int.from_bytes(np.packbits(small[:, :-1] < small[:, 1:]).tobytes(), "big")
 

@@ -62,7 +62,7 @@ class Index:
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
     encoded: bool
-    """Whether samples are picture files as they were."""
+    """Whether samples are image files as they were."""
     shards: tuple[Shard, ...]
     records_sha256: str
     """Of the file `records.npy`."""

@@ -5,7 +5,7 @@
     dtype    bytes  NumPy's name with the byte order ("|u1", "<f4"), or "utf-8"
     label    int64
 
-and, instead of sample, shape and dtype, for pictures that lay in files:
+and, instead of sample, shape and dtype, for images that lay in files:
 
     encoded  bytes  the file as it was (JPEG, PNG, …)
     channels int64  that it is decoded to, 1 or 3
@@ -37,7 +37,7 @@ _KINDS = "buif"
 
 
 def stays_encoded(split: Split) -> bool:
-    """Whether the samples are picture files, which are packed as they are."""
+    """Whether the samples are image files, which are packed as they are."""
     return isinstance(split.samples, PictureFiles)
 
 

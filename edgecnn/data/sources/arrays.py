@@ -3,11 +3,11 @@
 Names: x_train, y_train, x_test, y_test (and x_validation or x_val), in either case, or x and y
 alone, to be split. What they hold follows from shape and type:
 
-    (n, height, width) of uint8, (n, height, width, 1 | 3 | 4)     pictures
+    (n, height, width) of uint8, (n, height, width, 1 | 3 | 4)     images
     (n, length), (n, length, channels)                             signals
     (n, depth, height, width), (n, depth, height, width, channels) volumes
 
-A rank of 4 whose last axis is 1, 3 or 4 is a set of pictures, never of volumes.
+A rank of 4 whose last axis is 1, 3 or 4 is a set of images, never of volumes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     """Arrays as they are; an .npz is read into memory, .npy files stay on the disk.
 
     Labels are whole numbers from 0, or names; `class_names` in the .npz names the numbers. Absent
-    splits are carved by `seed`. Pictures of floats become uint8, from 0…1 or 0…255.
+    splits are carved by `seed`. Images of floats become uint8, from 0…1 or 0…255.
 
     Raises InputError for arrays that are missing, damaged, of another shape, or that hold NaN or
     infinities, and for labels outside the classes.
@@ -164,7 +164,7 @@ def _as_pictures(samples: Array, where: str) -> Array:
     highest = _highest(samples)
     if lowest < 0 or highest > 255:
         raise InputError(
-            f"{where}: expected pictures of 0…1 or 0…255, received: {lowest} to {highest}",
+            f"{where}: expected images of 0…1 or 0…255, received: {lowest} to {highest}",
             hint="give pixels before they are normalized: the manifest's preprocessing does that",
         )
     factor = 255 if samples.dtype.kind in "bf" and highest <= 1 else 1

@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 colored pictures of ten kinds of things, 32×32 (Krizhevsky 2009)."""
+"""CIFAR-10: 60,000 colored images of ten kinds of things, 32×32 (Krizhevsky 2009)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
 
     `data_dir` holds the authors' archive, binary or python, packed or not, or is an .npz (or a
     folder with one) of x_train, y_train, x_test, y_test; without it the binary archive (170 MB)
-    is downloaded once. A tenth of the training pictures, chosen by `seed`, is the validation
+    is downloaded once. A tenth of the training images, chosen by `seed`, is the validation
     split; the test split is the authors'.
 
     Raises InputError when files are missing or damaged; DownloadError when the archive cannot

@@ -1,4 +1,4 @@
-"""Annotated pictures as a data set: `coco:PLACE`, `voc:PLACE`, `yolo:PLACE`.
+"""Annotated images as a data set: `coco:PLACE`, `voc:PLACE`, `yolo:PLACE`.
 
 PLACE is a folder, or the file that describes the set (COCO's JSON, YOLO's YAML); several, with
 commas between them, are one set. Its splits are those that its tool wrote; all of it is the split
@@ -45,7 +45,7 @@ Parts = Mapping[str, Reading]
 
 @dataclass(frozen=True)
 class BoxSplit(Split):
-    """Pictures with boxes; `labels` (n,) counts the boxes of each."""
+    """Images with boxes; `labels` (n,) counts the boxes of each."""
 
     files: tuple[BoxedFile, ...] = ()
     """With the boxes of the classes that are looked for, taken as one class."""
@@ -67,7 +67,7 @@ class BoxSplit(Split):
 
 @dataclass(frozen=True)
 class BoxedPictures(Dataset):
-    """A data set whose answers are boxes: its pictures are letterboxed, never squeezed.
+    """A data set whose answers are boxes: its images are letterboxed, never squeezed.
 
     `labels` are the chosen classes, or all when none is; `counts` are the boxes of each class by
     split, whether chosen or not.
@@ -118,7 +118,7 @@ class BoxedPictures(Dataset):
     def preprocessing(self, input_shape: Sequence[int]) -> LetterboxPreprocessing:
         if len(input_shape) != 3 or input_shape[2] != 3:
             raise InputError(
-                f"{self.name} holds color pictures and needs an input (height, width, 3), "
+                f"{self.name} holds color images and needs an input (height, width, 3), "
                 f"received: {tuple(input_shape)}"
             )
         height, width, channels = (int(size) for size in input_shape)
@@ -308,7 +308,7 @@ def _load_one(
 def _fitted(
     readings: Parts, place: Path, exif: str, progress: Progress | None
 ) -> tuple[dict[str, Fitted], list[LeftOut]]:
-    """Every split fitted; one that cannot be used (whose pictures were not downloaded, say) is
+    """Every split fitted; one that cannot be used (whose images were not downloaded, say) is
     left out as a whole, as long as another can.
 
     Raises InputError when none can.

@@ -1,6 +1,6 @@
 """Handwritten digits that come with scikit-learn: real data without a download.
 
-1,797 pictures of 8×8 from the UCI "Optical Recognition of Handwritten Digits" test set
+1,797 images of 8×8 from the UCI "Optical Recognition of Handwritten Digits" test set
 (E. Alpaydin, C. Kaynak, 1998; CC BY 4.0). Each pixel counts the dark ones of a 4×4 block of the
 32×32 scan, 0 to 16.
 """

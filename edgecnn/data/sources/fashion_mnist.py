@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 pictures of clothes, 28×28, in MNIST's format (Xiao and others 2017)."""
+"""Fashion-MNIST: 70,000 images of clothes, 28×28, in MNIST's format (Xiao and others 2017)."""
 
 from __future__ import annotations
 

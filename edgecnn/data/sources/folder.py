@@ -1,8 +1,8 @@
-"""A folder of pictures: one sub-folder per class, named after it.
+"""A folder of images: one sub-folder per class, named after it.
 
 Either `<folder>/<class>/*.jpg`, split by seed, or `<folder>/<split>/<class>/…` with splits by any
 of their usual names (`Train`, `training`, `val`, `valid`, `dev`, `Test` …), kept as they are;
-a split that is absent is carved from the training pictures.
+a split that is absent is carved from the training images.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ Readable = Mapping[str, list[ReadablePicture]]
 def load(
     *, data_dir: Path | None = None, seed: int = 0, progress: Progress | None = None
 ) -> Dataset:
-    """Read a picture folder. Every picture is decoded once to find the broken ones and to
-    hash the content; after that pictures are decoded when they are asked for, so that memory
+    """Read an image folder. Every image is decoded once to find the broken ones and to
+    hash the content; after that images are decoded when they are asked for, so that memory
     does not grow with their number.
 
-    Listed in `left_out`: broken pictures and kinds that are not read, classes with too few
-    pictures, and pictures of classes that training does not have.
+    Listed in `left_out`: broken images and kinds that are not read, classes with too few
+    images, and images of classes that training does not have.
 
     Raises InputError when there is no such folder, or fewer than two classes that can be used.
     """
     require("PIL.Image", "train")
     if data_dir is None:
-        raise InputError("a picture folder needs a path", hint="--data folder:PATH")
+        raise InputError("an image folder needs a path", hint="--data folder:PATH")
     if not data_dir.is_dir():
         raise InputError(f"no such folder: {data_dir}", hint=LAYOUT_HINT)
     found = class_folders(data_dir)
@@ -76,9 +76,9 @@ def load(
             },
         ),
         sample_shape=(height, width, channels),
-        source="a folder of pictures",
+        source="a folder of images",
         seed=seed,
-        # Centered on 0: half of the range, for pictures whose statistics nobody measured.
+        # Centered on 0: half of the range, for images whose statistics nobody measured.
         preprocessing_hints={"fit": "stretch", "mean": (0.5,), "std": (0.25,)},
         left_out=tuple(left_out),
         notes=(*found.notes, *_carved(kept)),
@@ -88,7 +88,7 @@ def load(
 def _usable(
     found: ClassFolders, readable: Readable, folder: Path, left_out: list[LeftOut]
 ) -> tuple[tuple[str, ...], dict[str, list[ReadablePicture]]]:
-    """The classes that have pictures enough, and their pictures with the classes' new numbers.
+    """The classes that have images enough, and their images with the classes' new numbers.
 
     Raises InputError for fewer than two.
     """
@@ -120,11 +120,11 @@ def _usable(
 
 def _too_few(folder: Path, found: ClassFolders, have: Mapping[int, int], needed: int) -> str:
     if len(found.names) < 2:
-        received = f"one class ({found.names[0]})" if found.names else "no sub-folders of pictures"
+        received = f"one class ({found.names[0]})" if found.names else "no sub-folders of images"
         return f"{folder}: received {received}"
     counts = ", ".join(f"{name} {have[label]}" for label, name in enumerate(found.names[:10]))
     return (
-        f"{folder}: fewer than two classes have the {needed} readable pictures that "
+        f"{folder}: fewer than two classes have the {needed} readable images that "
         f"{needed} splits need, received: {counts}"
     )
 
@@ -140,7 +140,7 @@ def _carved(entries: Readable) -> tuple[str, ...]:
 def _with_missing_splits(
     entries: Readable, class_names: Sequence[str], seed: int
 ) -> dict[str, list[ReadablePicture]]:
-    """Carve the splits that have no folder of their own from the training pictures."""
+    """Carve the splits that have no folder of their own from the training images."""
     if "train" not in entries:
         return dict(entries)
     train = entries["train"]

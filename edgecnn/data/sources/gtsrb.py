@@ -1,6 +1,6 @@
 """GTSRB: 43 kinds of German traffic signs (Stallkamp and others 2012).
 
-Training pictures come in tracks of about 30 frames of one physical sign, so near-twins. A
+Training images come in tracks of about 30 frames of one physical sign, so near-twins. A
 validation split that shares tracks with training would measure memory: tracks stay whole.
 """
 
@@ -94,12 +94,12 @@ def load(
 ) -> Dataset:
     """Traffic signs as uint8 (height, width, 3).
 
-    `data_dir` has the authors' folders, pictures of 15 to 250 pixels read when they are asked
-    for; their test split needs GT-final_test.csv (with ClassId) next to its pictures, and is
+    `data_dir` has the authors' folders, images of 15 to 250 pixels read when they are asked
+    for; their test split needs GT-final_test.csv (with ClassId) next to its images, and is
     carved from the training tracks without it. Or it is an .npz (or a folder with one) of crops
     of one size; their tracks are unknown, so similar crops stay together.
 
-    Broken pictures are left out with one DataWarning. Raises InputError when files are missing
+    Broken images are left out with one DataWarning. Raises InputError when files are missing
     or damaged, or a class has too few tracks to split.
     """
     place = required_place(data_dir, "gtsrb", _EXPECTED)
@@ -136,7 +136,7 @@ def _from_npz(path: Path, seed: int) -> Dataset:
 
 
 def look_alikes(pictures: npt.NDArray[np.uint8], labels: Labels) -> npt.NDArray[np.int64]:
-    """A group number (n,) for each picture (n, height, width, 3): pictures of one class that
+    """A group number (n,) for each image (n, height, width, 3): images of one class that
     correlate more than TWIN_CORRELATION, directly or through others, have the same.
     """
     groups = np.arange(len(pictures))
@@ -191,19 +191,19 @@ def _from_folders(place: Path, root: Path, seed: int, progress: Progress | None)
 
 def _split(entries: Sequence[ReadablePicture]) -> Split:
     if not entries:
-        raise InputError("gtsrb: no readable pictures", hint=f"expected {_EXPECTED}")
+        raise InputError("gtsrb: no readable images", hint=f"expected {_EXPECTED}")
     labels = np.asarray([entry.label for entry in entries], np.int64)
     return Split(PictureFiles(tuple(entry.path for entry in entries), 3), labels)
 
 
 def _track(path: Path) -> str:
-    """00012 of 00012_00029.ppm; the picture's own name where it contains none."""
+    """00012 of 00012_00029.ppm; the image's own name where it contains none."""
     match = _TRACK.search(path.stem)
     return match[1] if match else path.stem
 
 
 def _test_labels(place: Path, folder: Path) -> list[tuple[Path, int]] | None:
-    """Pictures of the test split with their classes; None when no table has the classes."""
+    """Images of the test split with their classes; None when no table has the classes."""
     places = (folder, folder.parent, folder.parent.parent, place)
     tables = (at / "GT-final_test.csv" for at in places)
     table = next((path for path in tables if path.is_file()), None)

@@ -19,7 +19,7 @@ from edgecnn.data.splits import stratified_split
 from edgecnn.errors import InputError
 
 VALIDATION_FRACTION = 1 / 12
-"""About 5,000 of 60,000 training pictures (5,001 of MNIST's: each class is rounded)."""
+"""About 5,000 of 60,000 training images (5,001 of MNIST's: each class is rounded)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class IdxSet:
     hints: Mapping[str, Any]
 
     def load(self, data_dir: Path | None, seed: int) -> Dataset:
-        """Pictures as uint8 (height, width), from `data_dir` or downloaded once.
+        """Images as uint8 (height, width), from `data_dir` or downloaded once.
 
         `seed` chooses the validation split from the training files; the test split is the
         t10k files. Raises InputError when a file is missing, damaged or of another shape;
@@ -48,8 +48,8 @@ class IdxSet:
         test_pictures, test_labels = self._read_pair(paths, "t10k")
         if train_pictures.shape[1:] != test_pictures.shape[1:]:
             raise InputError(
-                f"training pictures are {train_pictures.shape[1:]}, "
-                f"test pictures {test_pictures.shape[1:]}: the files do not belong together"
+                f"training images are {train_pictures.shape[1:]}, "
+                f"test images {test_pictures.shape[1:]}: the files do not belong together"
             )
         fractions = {"train": 1 - VALIDATION_FRACTION, "validation": VALIDATION_FRACTION}
         indices = stratified_split(train_labels, fractions, self.class_names, seed=seed)
@@ -102,13 +102,13 @@ class IdxSet:
     def _read_pair(
         self, paths: Mapping[str, Path], part: str
     ) -> tuple[npt.NDArray[np.uint8], Labels]:
-        """Pictures (n, height, width) and labels (n,) of "train" or "t10k"."""
+        """Images (n, height, width) and labels (n,) of "train" or "t10k"."""
         images, targets = paths[f"{part}-images-idx3-ubyte"], paths[f"{part}-labels-idx1-ubyte"]
         pictures = read_idx(images, 3)
         labels = read_idx(targets, 1).astype(np.int64)
         if len(pictures) != len(labels):
             raise InputError(
-                f"{images.name} holds {len(pictures)} pictures, {targets.name} {len(labels)} labels"
+                f"{images.name} holds {len(pictures)} images, {targets.name} {len(labels)} labels"
             )
         if labels.max() >= len(self.class_names):
             raise InputError(

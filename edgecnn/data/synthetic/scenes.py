@@ -1,7 +1,7 @@
 """Scenes with stop signs that never end, each fully determined by its seed and number.
 
 Flat faces are turned in space, put on poles, lit, aged, soiled and partly hidden; other signs
-stand next to them. A box is the tight rectangle around the projected plate, cut at the picture's
+stand next to them. A box is the tight rectangle around the projected plate, cut at the image's
 edge. What a person could not see either counts neither way (`ignored`): signs below 7 pixels,
 signs of which less than a third is left, and red octagons without a word.
 """
@@ -65,10 +65,10 @@ class SyntheticScenes(Sequence[BoxedPicture]):
 
 
 def load_backgrounds(folder: Path, *, limit: int = 1000) -> list[Picture]:
-    """Every picture in a folder. Raises InputError when there is none."""
+    """Every image in a folder. Raises InputError when there is none."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS)
     if not paths:
-        raise InputError(f"no pictures in {folder}", hint="give a folder of JPEG or PNG files")
+        raise InputError(f"no images in {folder}", hint="give a folder of JPEG or PNG files")
     return [as_channels(decode(path), 3) for path in paths[:limit]]
 
 
@@ -137,7 +137,7 @@ def place(
 
 
 def _pose(rng: Generator, size: float, center: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """A homography from the unit square to the picture: a plate turned in space, seen by a
+    """A homography from the unit square to the image: a plate turned in space, seen by a
     pinhole camera at 2.5 to 12 plate widths.
     """
     yaw = math.radians(float(np.clip(rng.normal(0, 22), -65, 65)))

@@ -1,6 +1,6 @@
 """What a detection head promises, and what most heads share.
 
-A head is one file: it says by which outputs it is known, how its makers prepare pictures, and how
+A head is one file: it says by which outputs it is known, how its makers prepare images, and how
 its outputs become boxes in pixels of the network's input.
 """
 
@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 DEFAULT_MIN_SCORE = 0.4
 """Where neither a manifest nor the head names a threshold."""
 MAX_CANDIDATES = 3_000
-"""Boxes of one picture that NMS looks at, best first."""
+"""Boxes of one image that NMS looks at, best first."""
 UNIT_SCALE = 2.0
 """Centers of a head that covers its input go up to the input's size, or up to 1: never between."""
 LOGITS_BELOW = -0.5
@@ -102,7 +102,7 @@ class Head(ABC):
 
     @abstractmethod
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
-        """How the head's makers prepare a picture."""
+        """How the head's makers prepare an image."""
 
     @abstractmethod
     def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
@@ -117,13 +117,13 @@ class Head(ABC):
     ) -> Detections:
         """Boxes in pixels of the input, best first, overlaps still in.
 
-        `outputs` are arranged and of one picture, without the batch.
+        `outputs` are arranged and of one image, without the batch.
         """
 
     def boxes(
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
     ) -> Detections:
-        """Boxes in pixels of the input, best first, of arranged outputs of one picture."""
+        """Boxes in pixels of the input, best first, of arranged outputs of one image."""
         found = self.candidates(outputs, height, width, min_score).of_classes(self.wanted)
         stated = self.settings.max_iou
         max_iou = self.max_iou if stated is None else stated

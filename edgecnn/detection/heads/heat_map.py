@@ -17,7 +17,7 @@ from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
 
 STRIDE = 8
 MAX_CANDIDATES = 300
-"""Cells that are looked at in one picture, best first: NMS takes quadratic time."""
+"""Cells that are looked at in one image, best first: NMS takes quadratic time."""
 LOG_RANGE = (-4.0, 7.0)
 """log₂ distances outside are cut: half a pixel and 1,024 pixels from the middle to a side."""
 
@@ -142,7 +142,7 @@ def split_outputs(
     """
     heat, box = arrange_outputs(outputs, height, width, stride=stride)
     if len(heat) != 1:
-        raise InputError(f"expected the outputs of one picture, received: {len(heat)}")
+        raise InputError(f"expected the outputs of one image, received: {len(heat)}")
     return heat[0, :, :, 0], box[0]
 
 

@@ -1,4 +1,4 @@
-"""An explanation in words and pictures, before any layout: page and poster draw the same."""
+"""An explanation in words and images, before any layout: page and poster draw the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.explanation.sections.shifts import shift
 
 
 def sections(found: Explanation) -> list[Section]:
-    """What there is to show, in the order in which a picture goes through the network."""
+    """What there is to show, in the order in which an image goes through the network."""
     wanted = (answer, evidence, first_layer, depth, fields, colors, shift, layer_list)
     made = [section for build in wanted if (section := build(found)) is not None]
     if found.subject.model is None:

@@ -15,7 +15,7 @@ LARGE = 320
 
 
 def answer(found: Explanation) -> Section:
-    """The picture, what became of it on its way in, and the best classes."""
+    """The image, what became of it on its way in, and the best classes."""
     subject = found.subject
     height, width, channels = found.tensor.shape
     own = found.picture if found.picture.ndim == 3 else found.picture[:, :, None]
@@ -23,7 +23,7 @@ def answer(found: Explanation) -> Section:
     order = np.argsort(-found.scores, kind="stable")[:5]
     colors = "gray" if channels == 1 else "color"
     tiles = (
-        Tile(images.enlarged(own, LARGE), "the picture", f"{own.shape[0]}×{own.shape[1]}"),
+        Tile(images.enlarged(own, LARGE), "the image", f"{own.shape[0]}×{own.shape[1]}"),
         Tile(
             images.enlarged(subject.pixels(found.tensor), LARGE),
             "what the network gets",

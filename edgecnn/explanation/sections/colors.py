@@ -16,7 +16,7 @@ def colors(found: Explanation) -> Section:
         return Section(
             "colors",
             "Color channels",
-            "This network reads one channel: it sees the picture in gray, and colors can "
+            "This network reads one channel: it sees the image in gray, and colors can "
             "neither help nor mislead it.",
             f"Replacing the channel by its mean takes {_drop(found.colors[0].drop)} off the "
             f"probability of {best}: that much hangs on the pattern.",
@@ -45,7 +45,7 @@ def colors(found: Explanation) -> Section:
         "Color channels",
         f"What each color adds to the answer {best}. {said}",
         "Points are percentage points of the class's probability when the channel is replaced by "
-        f"its own mean over the picture.{gradients}",
+        f"its own mean over the image.{gradients}",
         (TileRow(tuple(tiles), "medium"),),
     )
 

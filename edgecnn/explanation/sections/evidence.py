@@ -27,7 +27,7 @@ def evidence(found: Explanation) -> Section | None:
             "grad-cam",
             "Where it looks (Grad-CAM)",
             "The bright places speak for the class: without them its score would be lower. Each "
-            "picture has a scale of its own, so compare places, not brightness.",
+            "image has a scale of its own, so compare places, not brightness.",
             f"Grad-CAM (Selvaraju 2017) at the layer {layer.name} ({layer.rows}×{layer.columns} "
             f"cells, {layer.channels} maps): each map weighted by the mean gradient of the class "
             "score before the softmax, summed, negative parts cut off, enlarged.",
@@ -44,7 +44,7 @@ def evidence(found: Explanation) -> Section | None:
         "Where it looks (occlusion)",
         "The bright places are those that the answer cannot do without: covering them costs most.",
         f"Occlusion (Zeiler and Fergus 2014): a patch of {patch[0]}×{patch[1]} pixels in the "
-        f"picture's mean color at {drop.shape[0]}×{drop.shape[1]} places; brightness is the "
+        f"image's mean color at {drop.shape[0]}×{drop.shape[1]} places; brightness is the "
         "fall of the class's probability.",
         (TileRow((Tile(images.glowing(base, heat), label(found, found.occlusion.index), note),),
              "medium"),),

@@ -40,22 +40,22 @@ def fields(found: Explanation) -> Section | None:
     frame = " The frame is the theoretical field." if found.theory else ""
     samples = found.fields[0].samples
     source = (
-        f"{samples} pictures of {found.data_name}"
+        f"{samples} images of {found.data_name}"
         if found.data_name
-        else f"{samples} copies of the picture with noise of its own spread"
+        else f"{samples} copies of the image with noise of its own spread"
     )
     return Section(
         "fields",
         "Receptive fields",
-        "How much of the picture one unit in the middle of a layer sees. What really moves it "
+        "How much of the image one unit in the middle of a layer sees. What really moves it "
         f"(bright) is mostly smaller than what could, and fades towards its rim.{frame}",
         "Effective field (Luo 2016): the absolute gradient of the center unit by the input, "
         f"averaged over {source}. Its size is the side of a square as large as the fewest pixels "
-        "that hold 95% of it; padding and picture edges cut both fields.",
+        "that hold 95% of it; padding and image edges cut both fields.",
         (TileRow(tuple(tiles), "medium"),),
         NumberTable(
             "Receptive fields in pixels of the network's input",
-            ("layer", "maps", "theory", "effective side", "pixels with 95%", "of the picture"),
+            ("layer", "maps", "theory", "effective side", "pixels with 95%", "of the image"),
             tuple(lines),
         ),
     )

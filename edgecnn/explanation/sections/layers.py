@@ -35,7 +35,7 @@ def first_layer(found: Explanation) -> Section | None:
         "first-layer",
         "First-layer filters",
         f"The {count} small patterns of {rows}×{columns} pixels that the network looks for "
-        f"everywhere in the picture before anything else. {colored}",
+        f"everywhere in the image before anything else. {colored}",
         "The weights of the first convolution themselves: mid gray is zero, all share one scale, "
         f"strongest first.{kept}",
         (TileRow(tiles, "filter" if count <= 16 else "tiny"),),
@@ -62,7 +62,7 @@ def depth(found: Explanation) -> Section | None:
         "What single channels answer to, from the first layers to the last. Early maps follow "
         "edges and colors at every pixel; deeper ones are coarser and answer to shapes and, "
         f"where their field is wide enough, to parts of the object.{_reach(found)}",
-        "The layer's output for this picture at the last layer of each map size: the maps that "
+        "The layer's output for this image at the last layer of each map size: the maps that "
         "vary most, each from its lowest value (black) to its highest (yellow).",
         tuple(rows),
     )

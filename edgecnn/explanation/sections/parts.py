@@ -15,7 +15,7 @@ MEDIUM = 256
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture with its words; `bar` (0…1) draws a share below it."""
+    """An image with its words; `bar` (0…1) draws a share below it."""
 
     picture: Picture
     title: str

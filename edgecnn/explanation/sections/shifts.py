@@ -27,12 +27,12 @@ def shift(found: Explanation) -> Section | None:
     return Section(
         "shift",
         "Does it still see it elsewhere?",
-        f"Accuracy against how far the picture is moved. {clean(found.curves[0].name)} goes from "
+        f"Accuracy against how far the image is moved. {clean(found.curves[0].name)} goes from "
         f"{formats.percent(first.accuracy)} unmoved to {formats.percent(last.accuracy)} at "
         f"{last.pixels} pixels. Convolutions follow a shift; dense layers and strides do not."
         f"{_difference(found)}",
-        f"{n} test pictures of {clean(found.data_name)}, each moved right, down, left or up in "
-        "turn by whole pixels of the network's input; what moves in is the picture's own edge, "
+        f"{n} test images of {clean(found.data_name)}, each moved right, down, left or up in "
+        "turn by whole pixels of the network's input; what moves in is the image's own edge, "
         "repeated. Bands and brackets are Wilson 95% intervals. Right: the share that gets the "
         "same answer as unmoved.",
         table=NumberTable(

@@ -1,4 +1,4 @@
-// The pictures: drawn by Vega from specifications made when the page was built, over the rows in
+// The charts: drawn by Vega from specifications made when the page was built, over the rows in
 // view. Colors are CSS variables, so that the theme and the printer change them by themselves.
 
 const PRINT_WIDTH = 760;
@@ -36,7 +36,7 @@ class Charts {
       try {
         await this.draw(name);
       } catch (error) {
-        this.places.get(name).querySelector(".canvas").textContent = `This picture could not be drawn: ${error.message}`;
+        this.places.get(name).querySelector(".canvas").textContent = `This chart could not be drawn: ${error.message}`;
         console.error(error);
       }
     }
@@ -68,7 +68,7 @@ class Charts {
       const row = item && item.datum && this.byId.get(item.datum.id);
       if (row) this.showRow(row);
     });
-    // The picture's words are on its frame; its hundreds of marks are no list to read out.
+    // The chart's words are on its frame; its hundreds of marks are no list to read out.
     canvas.querySelector("svg").setAttribute("aria-hidden", "true");
     this.views.set(name, result.view);
     this.watcher.observe(figure);

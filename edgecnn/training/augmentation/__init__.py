@@ -8,7 +8,7 @@
 | spectrogram | shift, pitch of the mouth | and tempo, masks, noise | more of each |
 | text | 5% of the words unknown | 10% | 20% |
 
-`none` changes nothing. Pictures are mirrored only where left and right do not matter: a
+`none` changes nothing. Images are mirrored only where left and right do not matter: a
 mirrored digit, sign or word is another one.
 """
 

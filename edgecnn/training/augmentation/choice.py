@@ -89,7 +89,7 @@ _LEFT_IS_RIGHT = ("cifar10", "cifar100")
 
 
 def mirrored_by_default(data_name: str) -> bool:
-    """Whether pictures of this data set keep their class in a mirror."""
+    """Whether images of this data set keep their class in a mirror."""
     return data_name.lower().replace("-", "").startswith(_LEFT_IS_RIGHT)
 
 
@@ -98,7 +98,7 @@ def augmentation_for(
 ) -> Augmentation | None:
     """The changes of a level; None where there is nothing to change.
 
-    `preprocessing` says what black and white are in the tensors of pictures, and whether those
+    `preprocessing` says what black and white are in the tensors of images, and whether those
     of signals are spectrograms.
     """
     if getattr(preprocessing, "kind", "") == "spectrogram":

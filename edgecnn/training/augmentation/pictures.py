@@ -1,4 +1,4 @@
-"""Pictures: moved, turned, zoomed, lit and covered a little, whole batches at a time."""
+"""Images: moved, turned, zoomed, lit and covered a little, whole batches at a time."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Pictures:
     interpolation: `shift` is a share of the side, `zoom` and `shear` are shares, `degrees`
     turn. `brightness` is a share of the range from black to white, `contrast` and `color`
     (brightness for each channel) are shares too. `cutout` covers a square of up to that share
-    of the side with the picture's mean (DeVries 2017) in every other picture. `mirror` swaps
-    left and right in every other picture. What moves in is the picture's own edge.
+    of the side with the image's mean (DeVries 2017) in every other image. `mirror` swaps
+    left and right in every other image. What moves in is the image's own edge.
 
     `scale`, `mean` and `std` are the preprocessing's: the tensor is (pixel × scale − mean) / std.
     """
@@ -45,7 +45,7 @@ class Pictures:
     def adapted(self, preprocessing: Any, *, mirror: bool) -> Pictures:
         """The same changes for tensors of this preprocessing.
 
-        Where each picture has its own contrast, three deviations either way stand for black
+        Where each image has its own contrast, three deviations either way stand for black
         and white.
         """
         if getattr(preprocessing, "contrast", "as_is") == "picture":
@@ -100,7 +100,7 @@ class Pictures:
         return np.stack(maps, axis=1).reshape(count, 2, 3).astype(np.float32)
 
     def _light(self, tensors: FloatArray, rng: Generator) -> None:
-        """pixel → contrast × (pixel − its picture's mean) + that mean + brightness, clipped.
+        """pixel → contrast × (pixel − its image's mean) + that mean + brightness, clipped.
 
         In place, and a row of pixels at a time: numpy is slow along an axis of three channels.
         """
@@ -126,9 +126,9 @@ class Pictures:
 
 
 def random_shift(tensors: FloatArray, pixels: int, rng: Generator) -> FloatArray:
-    """Move each picture of (batch, height, width, channels) by up to `pixels` either way.
+    """Move each image of (batch, height, width, channels) by up to `pixels` either way.
 
-    What moves in is the picture's own edge, which for a digit on paper is paper.
+    What moves in is the image's own edge, which for a digit on paper is paper.
     """
     count, height, width = tensors.shape[:3]
     down, right = rng.integers(-pixels, pixels + 1, (2, count))
@@ -141,13 +141,13 @@ def random_shift(tensors: FloatArray, pixels: int, rng: Generator) -> FloatArray
 def warp(tensors: npt.NDArray[Any], maps: FloatArray) -> FloatArray:
     """Affine maps (batch, 2, 3) of (batch, height, width, channels), bilinear.
 
-    A map takes a pixel's place in the result, from the middle of the picture, to its place in
+    A map takes a pixel's place in the result, from the middle of the image, to its place in
     the source; beyond the edge the edge is repeated. At most 4 channels.
     """
     cv2 = require("cv2", "opencv")
     count, height, width = tensors.shape[:3]
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
-    corner = np.array(maps, np.float64)  # the same maps, but from the picture's corner
+    corner = np.array(maps, np.float64)  # the same maps, but from the image's corner
     corner[:, :, 2] += middle - corner[:, :, :2] @ middle
     warped = np.empty(tensors.shape, np.float32)
     for index in range(count):

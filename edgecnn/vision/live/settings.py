@@ -35,6 +35,6 @@ class LiveSettings:
     events: Path | None = None
     serve: str | None = None
     saved: Path = field(default_factory=Path)
-    """The folder for pictures that are saved with a key."""
+    """The folder for images that are saved with a key."""
     force: bool = False
     patience: Patience = field(default_factory=Patience)

@@ -21,7 +21,7 @@ class Summary:
     troubles: tuple[str, ...]
     lost: tuple[str, ...] = ()
     """What was asked for and not done to the end: frames of a file that breaks off, a recording
-    or events that a full disk cut short, a picture that could not be saved."""
+    or events that a full disk cut short, an image that could not be saved."""
     notes: tuple[str, ...] = ()
     what: str = "sign"
     """What appeared."""

@@ -25,14 +25,14 @@ KEEP_SHARE = 0.5
 
 
 class Detects(Protocol):
-    """Anything that finds boxes in a BGR picture (h, w, 3)."""
+    """Anything that finds boxes in a BGR image (h, w, 3)."""
 
     def __call__(self, image_bgr: Picture, /) -> Detections: ...
 
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """What went through the network: where the picture lay in its input, and its outputs."""
+    """What went through the network: where the image lay in its input, and its outputs."""
 
     place: Placement
     outputs: list[npt.NDArray[Any]]
@@ -40,7 +40,7 @@ class RawAnswer:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture on its way into the network; `tensor` is None for a detector that does not
+    """An image on its way into the network; `tensor` is None for a detector that does not
     let its stages be run one by one.
     """
 

@@ -1,6 +1,6 @@
 """How the network knows: its own evidence for what it says.
 
-Three layers of it, from the pixels to the answer: how red the picture is, the edges that the
+Three layers of it, from the pixels to the answer: how red the image is, the edges that the
 first layer's own filters see, and the heat map whose peaks become boxes.
 """
 
@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Maps over the part of the network's input that holds the picture, each 0…1.
+    """Maps over the part of the network's input that holds the image, each 0…1.
 
     `edges` and `heat` are None where the detector does not let one look inside.
     """
@@ -67,7 +67,7 @@ class Explainer:
         return Evidence(red, edges, heat)
 
     def _seen(self, image: Picture, inside: RawAnswer) -> Floats:
-        """The picture in the size in which the network got it, RGB, 0…1."""
+        """The image in the size in which the network got it, RGB, 0…1."""
         cv2 = require("cv2", "opencv")
         size = (inside.place.width, inside.place.height)
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

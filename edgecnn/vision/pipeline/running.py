@@ -220,7 +220,7 @@ class Pipeline:
 
 
 def _in_file(found: Detections, frame: Frame) -> Detections:
-    """Boxes in pixels of the picture as it is in its file, where it was decoded smaller."""
+    """Boxes in pixels of the image as it is in its file, where it was decoded smaller."""
     if frame.whole is None:
         return found
     (height, width), (rows, columns) = frame.whole, frame.image.shape[:2]

@@ -54,11 +54,11 @@ def tflite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = f"""
 import keras, tensorflow as tf
 from keras import layers
-picture, extra = keras.Input((48, 48, 3), name="picture"), keras.Input((4,), name="extra")
-x = layers.GlobalAveragePooling2D()(layers.Conv2D(32, 5)(picture))
-model = keras.Model([picture, extra], layers.Dense(5)(layers.Concatenate()([x, extra])))
+image, extra = keras.Input((48, 48, 3), name="picture"), keras.Input((4,), name="extra")
+x = layers.GlobalAveragePooling2D()(layers.Conv2D(32, 5)(image))
+model = keras.Model([image, extra], layers.Dense(5)(layers.Concatenate()([x, extra])))
 function = tf.function(
-    lambda picture, extra: model([picture, extra]),
+    lambda image, extra: model([image, extra]),
     input_signature=[tf.TensorSpec((None, 48, 48, 3), name="picture"),
                      tf.TensorSpec((None, 4), name="extra")])
 converter = tf.lite.TFLiteConverter.from_concrete_functions(

@@ -98,7 +98,7 @@ def test_a_classifier_of_imagenet_is_scored_on_a_folder_of_two_of_its_classes(tm
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    image = pytest.importorskip("PIL.Image", reason="pictures are written with Pillow")
+    image = pytest.importorskip("PIL.Image", reason="images are written with Pillow")
     weights = np.zeros((3, 1001), np.float32)
     weights[0, 1] = weights[1, 218] = 9  # red is a tench, green an English springer
     nodes = [

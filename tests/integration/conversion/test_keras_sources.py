@@ -153,7 +153,7 @@ def test_uint8_pixels_can_be_quantized_and_are_fed_raw(tmp_path: Path):
     scaled = layers.Rescaling(1 / 255)(tensor)
     pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(scaled))
     model = keras.Model(tensor, layers.Dense(2)(pooled), name="camera")
-    # Flat pictures of different brightness: the mean of noise is nearly the same for all.
+    # Flat images of different brightness: the mean of noise is nearly the same for all.
     levels = RNG.integers(0, 226, (24, 1, 1, 3))
     pictures = (levels + RNG.integers(0, 30, (24, 8, 8, 3))).astype(np.uint8)
     split = Split(pictures, np.arange(24) % 2)

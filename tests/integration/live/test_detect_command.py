@@ -104,7 +104,7 @@ def test_pictures_are_named_with_what_was_found_in_them(detect, tmp_path):
     assert code == 0
     assert out.count("appears") == 1
     assert "in red.png" in out
-    assert "leaves" not in out  # pictures have no before and after
+    assert "leaves" not in out  # images have no before and after
     first = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
     assert first["picture"] == "red.png"
 

@@ -147,7 +147,7 @@ def test_pictures_of_any_kind_and_size(detector, tmp_path):
     cv2.imwrite(str(folder / "4_deep.png"), red.astype(np.uint16) * 257)
     cv2.imwrite(str(folder / "5_dot.png"), red[:1, :1])
     cv2.imwrite(str(folder / "6_huge.png"), np.full((6000, 8000, 3), 120, np.uint8))
-    (folder / "7_broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    (folder / "7_broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
     (folder / "8_empty.jpg").write_bytes(b"")
     with Pipeline(str(folder), detector) as pipeline:
         results = list(pipeline)
@@ -158,7 +158,7 @@ def test_pictures_of_any_kind_and_size(detector, tmp_path):
 
 
 def test_a_folder_of_damaged_pictures_is_bad_input(detector, tmp_path):
-    (tmp_path / "one.jpg").write_bytes(b"no picture")
+    (tmp_path / "one.jpg").write_bytes(b"no image")
     with (
         Pipeline(str(tmp_path), detector) as pipeline,
         pytest.raises(InputError, match="none of 1"),

@@ -159,8 +159,8 @@ def _write_ncnn(model: Any, folder: Path, inputs: np.ndarray) -> None:
     lines = [
         "7767517",
         "11 11",
-        "Input in 0 1 picture 0=3 1=10 2=14",
-        "Permute first 1 1 picture a 0=4",
+        "Input in 0 1 image 0=3 1=10 2=14",
+        "Permute first 1 1 image a 0=4",
         "Convolution conv 1 1 a b 0=16 1=3 5=1 6=432 9=1",
         "Pooling pool 1 1 b c 0=0 1=2 2=2 5=1",
         "ConvolutionDepthWise depthwise 1 1 c d 0=16 1=3 5=1 6=144 7=16 9=3 -23310=2,0.0,6.0",

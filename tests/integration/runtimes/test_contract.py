@@ -262,7 +262,7 @@ def test_the_recipe_of_a_file_is_read_off_its_tensors(zoo: Zoo, recipe: str) -> 
 
 @pytest.mark.parametrize("name", [n for n in HERE if "onnx" in RUNTIMES.load(n).formats])
 class TestOddGraphs:
-    """Models that are not picture classifiers, in every runtime that reads ONNX."""
+    """Models that are not image classifiers, in every runtime that reads ONNX."""
 
     def test_two_inputs_and_two_outputs_keep_their_order(
         self, name: str, write_onnx: Callable[..., Path]

@@ -26,7 +26,7 @@ from edgecnn import runtimes
 from edgecnn.errors import EdgeCNNError
 try:
     session = runtimes.load(sys.argv[1], "tflite-runtime:cpu")
-    answers = [session.run([picture[None]])[0].tolist()[0] for picture in np.load(sys.argv[2])]
+    answers = [session.run([image[None]])[0].tolist()[0] for image in np.load(sys.argv[2])]
     found = {"answers": answers, "precision": session.effective.precision,
              "share": session.effective.delegated_fraction}
 except EdgeCNNError as error:

@@ -14,7 +14,7 @@ from edgecnn.places import ASSETS
 
 for library in ("cv2", "ai_edge_litert", "onnxruntime", "faster_coco_eval"):
     pytest.importorskip(library, reason=f"{library} is not installed")
-Image = pytest.importorskip("PIL.Image", reason="pictures are read with Pillow")
+Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
 
 PICTURES = 12
 HEIGHT, WIDTH = 300, 400
@@ -96,7 +96,7 @@ def test_the_report_calls_the_metric_by_its_name(results, ending, tmp_path):
 
 
 def test_the_benchmark_counts_as_the_live_detector_does(signs, results):
-    """Same file, same pictures, through `load_detector`: as many signs found."""
+    """Same file, same images, through `load_detector`: as many signs found."""
     from edgecnn.data import load
     from edgecnn.evaluation.detection import evaluate_detections
     from edgecnn.vision import load_detector

@@ -1,4 +1,4 @@
-"""The shipped detectors see: in every runtime, on any picture, within what they promise."""
+"""The shipped detectors see: in every runtime, on any image, within what they promise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.vision import Detections, load_detector
 from edgecnn.vision.detector import shipped_models
 
-cv2 = pytest.importorskip("cv2", reason="pictures are resized with opencv-python")
+cv2 = pytest.importorskip("cv2", reason="images are resized with opencv-python")
 
 FILES = sorted(path.name for path in ASSETS.glob("*") if path.suffix in (".tflite", ".onnx"))
 RUNTIMES = {"tflite": ("litert:cpu",), "onnx": ("onnxruntime:cpu", "openvino:cpu", "opencv:cpu")}
@@ -26,7 +26,7 @@ PAIRS = [(name, runtime) for name in FILES for runtime in RUNTIMES[name.rpartiti
 
 
 def street_with_a_sign(side=120, left=300, top=160):
-    """(picture BGR (480, 640, 3), box): one frontal sign on a drawn street."""
+    """(image BGR (480, 640, 3), box): one frontal sign on a drawn street."""
     rng = np.random.default_rng(11)
     picture = draw_background(rng, 480, 640)
     face = cv2.resize(faces.stop_face(rng, word="STOP"), (side, side), interpolation=cv2.INTER_AREA)

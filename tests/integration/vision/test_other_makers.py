@@ -23,7 +23,7 @@ from tests.unit.detection.small_detectors import (
 
 pytest.importorskip("onnx", reason="the detectors are written with onnx")
 pytest.importorskip("ai_edge_litert", reason="a .tflite file is written and run with LiteRT")
-pytest.importorskip("cv2", reason="pictures are prepared with OpenCV")
+pytest.importorskip("cv2", reason="images are prepared with OpenCV")
 
 SCENE = draw([(1, 1, RED), (2, 3, GREEN)])[:, :, ::-1]
 EXPECTED = [[32, 32, 64, 64], [96, 64, 128, 96]]

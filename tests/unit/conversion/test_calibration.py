@@ -123,7 +123,7 @@ def test_one_sample_is_alive_at_a_time():
 
 def test_memory_does_not_grow_with_the_number_of_samples():
     class Lazy:
-        """Pictures made when asked for, as a reader of files does."""
+        """Images made when asked for, as a reader of files does."""
 
         def __len__(self) -> int:
             return 2000

@@ -11,7 +11,7 @@ from edgecnn.data import load
 from edgecnn.data.set_apart import set_apart, without_calibration
 from edgecnn.manifest import Manifest
 
-Image = pytest.importorskip("PIL.Image", reason="pictures are read with Pillow")
+Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
 
 
 @pytest.fixture

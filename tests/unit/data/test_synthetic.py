@@ -150,7 +150,7 @@ def test_backgrounds_come_from_a_folder(tmp_path):
         rng(0), 60, 60, np.ascontiguousarray(np.tile(photos[0], (2, 2, 1))[:60, :60])
     )
     assert scene.picture.shape == (60, 60, 3)
-    with pytest.raises(InputError, match="no pictures"):
+    with pytest.raises(InputError, match="no images"):
         load_backgrounds(tmp_path / "none")
 
 

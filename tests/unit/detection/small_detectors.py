@@ -170,7 +170,7 @@ _LAYOUTS: Mapping[str, Any] = {
 def draw(
     squares: Sequence[tuple[int, int, tuple[int, int, int]]], side: int = 2 * SIDE
 ) -> np.ndarray:
-    """A gray picture (side, side, 3) RGB with squares (row, column, color), six to a side."""
+    """A gray image (side, side, 3) RGB with squares (row, column, color), six to a side."""
     picture = np.full((side, side, 3), 90, np.uint8)
     step = side // GRID
     for row, column, color in squares:
@@ -233,7 +233,7 @@ def write_tflite_detector(path: Path, **texts: str) -> Path:
 
 def write_ssd(path: Path, outputs: Sequence[str] = ("boxes", "classes", "best", "count")) -> Path:
     """A .tflite file that ends in the detection post-processing, which gives its parts in another
-    order where `outputs` names it. Its pictures have values of −1…1.
+    order where `outputs` names it. Its images have values of −1…1.
     """
     from flatbuffers import flexbuffers
 

@@ -101,9 +101,9 @@ def test_recall_goes_by_the_size_in_the_networks_input():
 
 
 def test_results_must_belong_to_the_pictures():
-    with pytest.raises(InputError, match="1 annotated pictures, but 2"):
+    with pytest.raises(InputError, match="1 annotated images, but 2"):
         evaluate([truth(SIGN)], [found(), found()])
-    with pytest.raises(InputError, match="no picture has a box"):
+    with pytest.raises(InputError, match="no image has a box"):
         evaluate([truth()], [found()])
 
 

@@ -22,7 +22,7 @@ def context(truth, min_score=0.5):
 
 
 def maps(*pictures):
-    """Outputs that put a box of 4 × 4 strides around one cell of each picture (None: nothing)."""
+    """Outputs that put a box of 4 × 4 strides around one cell of each image (None: nothing)."""
     heat = np.full((len(pictures), CELLS, CELLS, 1), -9.0, np.float32)
     box = np.full((len(pictures), CELLS, CELLS, 4), np.log2(2.0), np.float32)
     for index, cell in enumerate(pictures):
@@ -32,7 +32,7 @@ def maps(*pictures):
 
 
 def around(row, column, ratio=1.0):
-    """The box that `maps` puts around a cell, in a picture larger by `ratio`."""
+    """The box that `maps` puts around a cell, in an image larger by `ratio`."""
     x, y = (column + 0.5) * STRIDE, (row + 0.5) * STRIDE
     reach = 2 * STRIDE
     return np.asarray([[x - reach, y - reach, x + reach, y + reach]], np.float32) * ratio
@@ -45,7 +45,7 @@ def library():
 
 TRUTH = (
     Truth(around(5, 5), NONE, SIDE, SIDE),
-    Truth(around(4, 6, 2.0), NONE, 2 * SIDE, 2 * SIDE),  # a picture of twice the size
+    Truth(around(4, 6, 2.0), NONE, 2 * SIDE, 2 * SIDE),  # an image of twice the size
     Truth(NONE, NONE, SIDE, SIDE),
     Truth(NONE, NONE, SIDE, SIDE),
 )

@@ -190,7 +190,7 @@ def test_stages_go_from_the_first_layer_to_the_last_map_size(keras):
 
 def test_the_strongest_maps_are_those_that_vary():
     maps = np.zeros((4, 4, 3), np.float32)
-    maps[:, :, 0] = 7  # high, and says nothing of this picture
+    maps[:, :, 0] = 7  # high, and says nothing of this image
     maps[0, 0, 1], maps[0, 0, 2] = 1, 3
     found = strongest(Layer("x", "ReLU", True, 4, 4, 3), maps, 2)
     assert found.channels == (2, 1)

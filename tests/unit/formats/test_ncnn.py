@@ -15,8 +15,8 @@ from edgecnn.formats.check import check_model_path, digest_of
 from edgecnn.formats.wire.ncnn import FLOAT16_MARK, INT8_MARK, Layer, parse, stored
 
 LAYERS = (
-    "Input in 0 1 picture 0=6 1=5 2=3",
-    "Convolution conv 1 1 picture a 0=4 1=3 5=1 6=108",
+    "Input in 0 1 image 0=6 1=5 2=3",
+    "Convolution conv 1 1 image a 0=4 1=3 5=1 6=108",
     "InnerProduct dense 1 1 a scores 0=2 1=1 2=96 -23330=4,1,2,1,1",
 )
 RNG = np.random.default_rng(0)
@@ -105,7 +105,7 @@ def test_weights_that_break_off_are_named_by_layer(tmp_path: Path):
             "static_int8",
         ),
         (
-            (LAYERS[0], "Embed table 1 1 picture a 0=4 1=27 3=108 18=2", LAYERS[2]),
+            (LAYERS[0], "Embed table 1 1 image a 0=4 1=27 3=108 18=2", LAYERS[2]),
             integers(108) + floats(1, None) + floats(96) + floats(2, None),
             "int8_weights",
         ),

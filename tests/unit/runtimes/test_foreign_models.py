@@ -137,7 +137,7 @@ def test_a_long_name_does_not_push_the_operator_out_of_the_message(tmp_path: Pat
 
 @pytest.fixture(scope="module")
 def open_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A network that takes pictures of any size, in three formats."""
+    """A network that takes images of any size, in three formats."""
     import keras
     import tensorflow as tf
     import tf2onnx

@@ -1,4 +1,4 @@
-"""Views of annotated pictures: signs stay in their boxes, words are never mirrored."""
+"""Views of annotated images: signs stay in their boxes, words are never mirrored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collecting pictures. The window is made up: a test has no screen, and no fingers."""
+"""Collecting images. The window is made up: a test has no screen, and no fingers."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class ScriptedWindow:
 
 
 def noise(seed):
-    """A picture (48, 64, 3) whose thumbnail differs from that of every other seed."""
+    """An image (48, 64, 3) whose thumbnail differs from that of every other seed."""
     blocks = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8)
     return blocks.repeat(4, axis=0).repeat(4, axis=1)
 
 
 @pytest.fixture
 def source(tmp_path):
-    """Five pictures; the third shows what the second does."""
+    """Five images; the third shows what the second does."""
     folder = tmp_path / "source"
     folder.mkdir()
     for number, seed in enumerate((1, 2, 2, 3, 4)):
@@ -74,7 +74,7 @@ def test_every_picture_of_a_folder_is_taken_but_for_what_repeats(run, tmp_path):
     collector, _ = run()
     assert files(tmp_path) == [f"cat/0000{number}.png" for number in (1, 2, 3, 4)]
     assert collector.left_out == 1
-    assert collector.lines()[0] == f"4 pictures in {tmp_path / 'out'} (cat 4)"
+    assert collector.lines()[0] == f"4 images in {tmp_path / 'out'} (cat 4)"
 
 
 def test_pictures_are_written_as_the_source_gave_them(run, tmp_path):

@@ -1,4 +1,4 @@
-"""Pictures as a source: all frames of those that move, all that is left out by name."""
+"""Images as a source: all frames of those that move, all that is left out by name."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_moves_is_a_video_and_what_stands_is_not(tmp_path: Path, ending: st
 
 def test_the_unreadable_ones_are_named(tmp_path: Path):
     FRAMES[0].save(tmp_path / "a.png")
-    (tmp_path / "b.jpg").write_bytes(b"no picture")
+    (tmp_path / "b.jpg").write_bytes(b"no image")
     os.mkfifo(tmp_path / "c.jpg")
     (tmp_path / "d.jpg").mkdir()
     reader = open_reader(parse_source(str(tmp_path)))
@@ -130,7 +130,7 @@ def test_a_picture_bomb_is_left_out_before_it_is_decoded(tmp_path: Path):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + body)
     with (
         limited_memory(MEMORY),
-        pytest.raises(InputError, match="none of 1 pictures could be decoded"),
+        pytest.raises(InputError, match="none of 1 images could be decoded"),
     ):
         read_all(path)
 

@@ -90,7 +90,7 @@ def test_boxes_are_in_pixels_of_the_file(tmp_path, photo, orientation):
     Image.fromarray(photo).save(tmp_path / "b.png")
 
     def detector(image):
-        """The middle half of whatever picture it is."""
+        """The middle half of whatever image it is."""
         height, width = image.shape[:2]
         box = np.asarray([[width / 4, height / 4, width * 3 / 4, height * 3 / 4]], np.float32)
         return Detections(box, np.ones(1, np.float32))

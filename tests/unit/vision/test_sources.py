@@ -47,7 +47,7 @@ def test_a_pattern_takes_the_pictures_among_its_matches(tmp_path):
     [
         ("", "no source given"),
         ("nowhere.mp4", "no such source"),
-        ("nowhere/*.jpg", "no pictures match"),
+        ("nowhere/*.jpg", "no images match"),
         ("htp://camera/", "unknown kind of address"),
         ("http:///video.mjpg", "no host"),
         ("http://[::1/video", "not an address"),
@@ -68,7 +68,7 @@ def test_a_file_of_another_kind_names_the_endings_it_could_have(tmp_path):
 
 
 def test_an_empty_folder_says_what_it_lacks(tmp_path):
-    with pytest.raises(InputError, match="no pictures in"):
+    with pytest.raises(InputError, match="no images in"):
         parse_source(str(tmp_path))
 
 

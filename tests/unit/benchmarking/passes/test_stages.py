@@ -1,4 +1,4 @@
-"""Stages from an encoded picture to a class, over a session that adds pixels up."""
+"""Stages from an encoded image to a class, over a session that adds pixels up."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PREPROCESSING = ImagePreprocessing(6, 6, 3)
 
 
 class Adder(Session):
-    """Two "scores" of a picture. `copies`: binding keeps a copy, as some runtimes do."""
+    """Two "scores" of an image. `copies`: binding keeps a copy, as some runtimes do."""
 
     inputs = (TensorSpec("input", (1, 6, 6, 3), "uint8", "NHWC", 1 / 255, 0),)
     outputs = (TensorSpec("output", (1, 2), "float32", "NC"),)

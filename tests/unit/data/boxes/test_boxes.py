@@ -1,4 +1,4 @@
-"""Annotated pictures in COCO's, VOC's and YOLO's layout read alike; bad files say what is bad."""
+"""Annotated images in COCO's, VOC's and YOLO's layout read alike; bad files say what is bad."""
 
 from __future__ import annotations
 
@@ -132,10 +132,10 @@ ODD_IN_COCO = {
     "no width": (lambda d: d["annotations"][0].update(bbox=[5, 5, 0, 9]), "no area"),
     "no height": (lambda d: d["annotations"][0].update(bbox=[5, 5, 9, 0.0]), "no area"),
     "negative": (lambda d: d["annotations"][0].update(bbox=[5, 5, -9, 9]), "no area"),
-    "outside": (lambda d: d["annotations"][0].update(bbox=[500, 5, 9, 9]), "outside the picture"),
+    "outside": (lambda d: d["annotations"][0].update(bbox=[500, 5, 9, 9]), "outside the image"),
     "not a number": (lambda d: d["annotations"][0].update(bbox=[float("nan"), 5, 9, 9]), "finite"),
     "endless": (lambda d: d["annotations"][0].update(bbox=[0, 5, float("inf"), 9]), "finite"),
-    "unlisted picture": (lambda d: d["annotations"][0].update(image_id=99), "99 is not listed"),
+    "unlisted image": (lambda d: d["annotations"][0].update(image_id=99), "99 is not listed"),
     "unlisted class": (lambda d: d["annotations"][0].update(category_id=3), "3 is not listed"),
     "over the edge": (lambda d: d["annotations"][0].update(bbox=[70, 5, 30, 9]), "in 80×60"),
 }
@@ -426,7 +426,7 @@ def test_words_that_yaml_takes_for_truth_are_names(yolo):
 
 def test_a_damaged_picture_is_left_out_and_named(coco):
     folder = coco()
-    (folder / "images" / "b.png").write_bytes(b"not a picture")
+    (folder / "images" / "b.png").write_bytes(b"not an image")
 
     (odd,) = load_coco(folder).left_out
-    assert str(odd) == "b.png: not a picture"
+    assert str(odd) == "b.png: not an image"

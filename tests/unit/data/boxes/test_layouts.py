@@ -1,4 +1,4 @@
-"""Annotated pictures in the layouts that tools write: which files they read, which splits."""
+"""Annotated images in the layouts that tools write: which files they read, which splits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from edgecnn.data import DataWarning, load
 from edgecnn.errors import InputError
 
-Image = pytest.importorskip("PIL.Image", reason="pictures are read with Pillow")
+Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
 
 WIDTH, HEIGHT = 40, 30
 BOX = (4.0, 6.0, 20.0, 24.0)
@@ -131,7 +131,7 @@ def test_a_split_that_was_not_downloaded_is_left_out(tmp_path):
     for path in (tmp_path / "train2017").iterdir():
         path.unlink()
 
-    with pytest.warns(DataWarning, match=r"1 file left out: all of train: no annotated pictures"):
+    with pytest.warns(DataWarning, match=r"1 file left out: all of train: no annotated images"):
         dataset = load(f"coco:{tmp_path}")
 
     assert {name: len(split) for name, split in dataset.splits.items()} == {"validation": 2}
@@ -139,9 +139,9 @@ def test_a_split_that_was_not_downloaded_is_left_out(tmp_path):
 
 def test_a_missing_picture_is_not_taken_from_the_folder_of_another_split(tmp_path):
     coco_2017(tmp_path)
-    (tmp_path / "train2017" / "0.jpg").unlink()  # val2017/0.jpg is another picture
+    (tmp_path / "train2017" / "0.jpg").unlink()  # val2017/0.jpg is another image
 
-    with pytest.warns(DataWarning, match=r"1 file left out: 0.jpg: the picture is missing"):
+    with pytest.warns(DataWarning, match=r"1 file left out: 0.jpg: the image is missing"):
         dataset = load(f"coco:{tmp_path}")
 
     assert {file.path.parent.name for file in dataset["train"].files} == {"train2017"}
@@ -160,7 +160,7 @@ def test_a_list_takes_no_picture_from_the_folder_of_another_split(tmp_path):
     (tmp_path / "images" / "train" / "1.jpg").unlink()
     (tmp_path / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [stop sign]\n")
 
-    with pytest.warns(DataWarning, match=r"1.jpg: train.txt lists it, the picture is missing"):
+    with pytest.warns(DataWarning, match=r"1.jpg: train.txt lists it, the image is missing"):
         dataset = load(f"yolo:{tmp_path}")
 
     folders = {
@@ -303,7 +303,7 @@ def test_a_text_without_a_picture_is_named(tmp_path):
     yolo_two_folders(tmp_path)
     (tmp_path / "labels" / "7.txt").write_text(LINE)
 
-    with pytest.warns(DataWarning, match=r"labels/7\.txt: no picture has this name"):
+    with pytest.warns(DataWarning, match=r"labels/7\.txt: no image has this name"):
         load(f"yolo:{tmp_path}")
 
 
@@ -312,7 +312,7 @@ def test_without_label_files_that_is_said(tmp_path):
 
     dataset = load(f"yolo:{tmp_path}")
 
-    assert "no picture has a label file" in dataset.summary()
+    assert "no image has a label file" in dataset.summary()
     assert dataset["test"].labels.tolist() == [0]
 
 
@@ -427,7 +427,7 @@ def test_other_sources_have_no_classes_to_choose():
         load("digits", classes=["3"])
 
 
-# --- pictures --------------------------------------------------------------------------------
+# --- images --------------------------------------------------------------------------------
 
 
 def test_a_cut_picture_is_found_when_the_set_is_loaded(tmp_path):
@@ -445,7 +445,7 @@ def test_strict_refuses_what_is_left_out(tmp_path):
     roboflow(tmp_path)
     (tmp_path / "train" / "0.jpg").unlink()
 
-    with pytest.raises(InputError, match=r"0\.jpg: the picture is missing"):
+    with pytest.raises(InputError, match=r"0\.jpg: the image is missing"):
         load(f"coco:{tmp_path}", strict=True)
 
 
@@ -459,7 +459,7 @@ def test_without_a_test_split_the_validation_is_measured(tmp_path):
 
 
 def photo(path, orientation, size=(WIDTH, HEIGHT)):
-    """A picture as a camera stores it, black, with the BOX white."""
+    """An image as a camera stores it, black, with the BOX white."""
     image = Image.new("L", size, 0)
     left, top, right, bottom = (int(value) for value in BOX)
     image.paste(255, (left, top, right, bottom))

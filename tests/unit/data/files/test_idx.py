@@ -59,7 +59,7 @@ def test_values_cannot_be_changed_by_accident(tmp_path):
         "cut in the header",
         "one value short",
         "one value more",
-        "no pictures",
+        "no images",
         "more than memory",
         "gzip cut off",
         "gzip overwritten",

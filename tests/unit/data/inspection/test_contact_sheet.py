@@ -1,4 +1,4 @@
-"""The contact sheet: a row a class, and only for pictures."""
+"""The contact sheet: a row a class, and only for images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.errors import InputError
 
 
 def colors(modality="image"):
-    """One wide red and one tall gray picture."""
+    """One wide red and one tall gray image."""
     red = np.zeros((5, 10, 3), np.uint8)
     red[..., 0] = 255
     split = Split((red, np.full((10, 5, 1), 90, np.uint8)), np.asarray([0, 1]))
@@ -32,7 +32,7 @@ def test_each_class_has_its_row(tmp_path):
 
 
 def test_texts_have_no_sheet(tmp_path):
-    with pytest.raises(InputError, match="no pictures"):
+    with pytest.raises(InputError, match="no images"):
         contact_sheet.write(colors("text"), tmp_path / "sheet.png")
 
 

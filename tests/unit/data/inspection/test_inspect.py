@@ -117,7 +117,7 @@ def test_occupancy_of_volumes():
 
 def test_a_sample_that_cannot_be_read_is_told_and_the_rest_inspected(leaking):
     data = load(f"folder:{leaking}")
-    (leaking / "train" / "cat" / "0.png").write_bytes(b"no picture")
+    (leaking / "train" / "cat" / "0.png").write_bytes(b"no image")
     found = inspect(data)
     assert len(found.skipped) == 1
     assert "0.png" in found.skipped[0]
@@ -126,7 +126,7 @@ def test_a_sample_that_cannot_be_read_is_told_and_the_rest_inspected(leaking):
 
 @pytest.fixture
 def boxed(tmp_path):
-    """Three pictures: two boxes that are nearly the same, one tiny box, none."""
+    """Three images: two boxes that are nearly the same, one tiny box, none."""
     boxes = {0: [[2, 2, 20, 20], [2, 2, 20, 19]], 1: [[5, 5, 2, 10]], 2: []}
     for number in boxes:
         picture = Image.fromarray(noise(number, (30, 40, 3)))
@@ -151,9 +151,9 @@ def test_boxes_are_counted_measured_and_doubted(boxed):
     found = inspect(load(f"coco:{boxed}"))
     assert found.counts == {"test": {"with stop sign": 2, "without": 1}}
     assert found.facts["boxes"] == 3
-    assert found.facts["boxes a picture"] == {"min": 0, "median": 1, "max": 2}
+    assert found.facts["boxes per image"] == {"min": 0, "median": 1, "max": 2}
     assert found.facts["box width"] == {"min": 2, "median": 20, "max": 20}
-    assert found.facts["pictures without a box"] == 1
+    assert found.facts["images without a box"] == 1
     assert found.facts["box sizes"]["small (below 32²)"] == 3
     assert found.doubtful == (
         "0.png: 1 boxes drawn twice",
@@ -202,7 +202,7 @@ def test_each_class_of_boxes_has_its_row_its_sizes_and_its_count(tmp_path):
 
 @pytest.fixture
 def leaking(tmp_path):
-    """A picture folder with ready-made splits; one picture of train is in test too."""
+    """An image folder with ready-made splits; one image of train is in test too."""
     for number, (split, name) in enumerate(
         (split, name) for split in ("train", "validation", "test") for name in ("cat", "dog")
     ):

@@ -1,4 +1,4 @@
-"""Pictures that look alike are found whatever was done to them, and others are not."""
+"""Images that look alike are found whatever was done to them, and others are not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgecnn.data.inspection.near_duplicates import (
 
 
 def scene(seed, side=64):
-    """A smooth random picture (side, side, 3), so that its hash does not hang on noise."""
+    """A smooth random image (side, side, 3), so that its hash does not hang on noise."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
 

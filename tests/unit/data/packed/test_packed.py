@@ -53,7 +53,7 @@ def load(folder):
 
 @pytest.fixture
 def packed(tmp_path):
-    """Ten pictures in shards of two."""
+    """Ten images in shards of two."""
     out = tmp_path / "packed"
     pack(dataset(noise(10)), out, shard_bytes=350)
     return out

@@ -130,7 +130,7 @@ def test_a_value_that_is_not_finite_is_named_with_its_index(tmp_path, value):
         ({"x": np.asarray(["a"] * 40)}, "expected numbers, received: <U1"),
         ({"x": np.zeros((40, 2, 2, 2, 2, 2))}, "rank 2 to 5"),
         ({"x": np.zeros((40, 0))}, "expected numbers"),
-        ({"x": np.full((40, 5, 5, 3), -1.0)}, r"pictures of 0…1 or 0…255, received: -1\.0"),
+        ({"x": np.full((40, 5, 5, 3), -1.0)}, r"images of 0…1 or 0…255, received: -1\.0"),
         ({"x_test": np.zeros((4, 5), np.uint8)}, "x_test but no y_test"),
         ({"x_test": np.zeros((4, 6)), "y_test": LABELS[:4]}, r"samples are \(6,\), in training"),
         (

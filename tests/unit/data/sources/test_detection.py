@@ -1,4 +1,4 @@
-"""Annotated pictures as a data set like any other: one split, boxes as its answers."""
+"""Annotated images as a data set like any other: one split, boxes as its answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgecnn.data import load
 from edgecnn.errors import InputError
 from edgecnn.preprocessing import LetterboxPreprocessing
 
-Image = pytest.importorskip("PIL.Image", reason="pictures are read with Pillow")
+Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
 
 BOX = (4.0, 6.0, 20.0, 24.0)
 
@@ -102,7 +102,7 @@ def test_pictures_are_letterboxed(tmp_path):
 
 
 def test_pictures_all_of_another_size_than_stated_are_refused(tmp_path):
-    with pytest.raises(InputError, match="the picture is 40×30, its annotation says 80×60"):
+    with pytest.raises(InputError, match="the image is 40×30, its annotation says 80×60"):
         load(f"coco:{write_coco(tmp_path / 'signs', stated=(80, 60))}")
 
 
@@ -117,7 +117,7 @@ NAMES = ("cow", "stop", "trafficlight")
 
 
 def write_many(folder):
-    """One picture with a box of each class, one with none."""
+    """One image with a box of each class, one with none."""
     write_coco(folder, count=2)
     document = json.loads((folder / "annotations.json").read_text())
     (one,) = document["annotations"]

@@ -1,4 +1,4 @@
-"""Picture folders as people have them: every mode, broken files, ready-made splits."""
+"""Image folders as people have them: every mode, broken files, ready-made splits."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ def test_a_truncated_jpeg_is_found_before_training(tmp_path):
 
 def test_files_that_are_no_pictures_are_not_looked_at(tmp_path):
     fill(tmp_path)
-    (tmp_path / "cat" / "notes.txt").write_text("not a picture")
-    (tmp_path / "cat" / ".hidden.png").write_text("not a picture either")
+    (tmp_path / "cat" / "notes.txt").write_text("not an image")
+    (tmp_path / "cat" / ".hidden.png").write_text("not an image either")
     (tmp_path / ".cache").mkdir()
 
     assert load(tmp_path).left_out == ()
@@ -180,7 +180,7 @@ def test_a_postscript_file_with_another_ending_is_not_run(tmp_path):
     path = tmp_path / "x.png"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n")
 
-    with pytest.raises(UnreadablePictureError, match="not a picture"):
+    with pytest.raises(UnreadablePictureError, match="not an image"):
         decode(path)
 
 
@@ -198,7 +198,7 @@ def test_an_empty_class_folder_is_named(tmp_path):
     fill(tmp_path)
     (tmp_path / "ghost").mkdir()
 
-    with pytest.warns(DataWarning, match="ghost: it holds no pictures"):
+    with pytest.warns(DataWarning, match="ghost: it holds no images"):
         assert load(tmp_path).labels == ("cat", "dog")
 
 
@@ -207,7 +207,7 @@ def test_a_class_of_broken_pictures_is_named(tmp_path):
     (tmp_path / "ghost").mkdir()
     (tmp_path / "ghost" / "x.png").write_text("broken")
 
-    with pytest.warns(DataWarning, match="ghost/x.png: not a picture"):
+    with pytest.warns(DataWarning, match="ghost/x.png: not an image"):
         assert load(tmp_path).labels == ("cat", "dog")
 
 
@@ -234,7 +234,7 @@ def test_a_folder_source_needs_a_place():
 
 
 def test_memory_does_not_grow_with_the_pictures(tmp_path):
-    fill(tmp_path, count=40, size=(300, 200))  # 80 pictures, 14 MB decoded
+    fill(tmp_path, count=40, size=(300, 200))  # 80 images, 14 MB decoded
 
     tracemalloc.start()
     dataset = load(tmp_path)

@@ -33,7 +33,7 @@ def folder(shared_data):
 
 @pytest.fixture
 def small(tmp_path):
-    """The four files with 30 and 10 random pictures."""
+    """The four files with 30 and 10 random images."""
     rng = np.random.default_rng(0)
     for part, count in (("train", 30), ("t10k", 10)):
         write_idx(tmp_path / f"{part}-images-idx3-ubyte", rng.integers(0, 256, (count, 28, 28)))
@@ -55,7 +55,7 @@ def test_the_real_files_have_60000_and_10000_pictures(folder):
 
 
 def test_the_hints_are_the_statistics_of_the_real_pixels(folder):
-    # An odd stride: even and odd pictures come from two groups of writers.
+    # An odd stride: even and odd images come from two groups of writers.
     pixels = read_idx(folder / "train-images-idx3-ubyte.gz", 3)[::7] / 255
 
     assert pixels.mean() == pytest.approx(0.1307, abs=0.001)
@@ -100,7 +100,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 def test_labels_that_do_not_match_the_pictures_are_refused(small):
     shutil.copy(small / "t10k-labels-idx1-ubyte", small / "train-labels-idx1-ubyte")
 
-    with pytest.raises(InputError, match=r"30 pictures, .* 10 labels"):
+    with pytest.raises(InputError, match=r"30 images, .* 10 labels"):
         edgecnn.data.load("mnist", data_dir=small)
 
 

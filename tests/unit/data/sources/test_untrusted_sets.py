@@ -19,7 +19,7 @@ from edgecnn.data import DataWarning, load
 from edgecnn.data.files.text_tables import read_table
 from edgecnn.errors import EdgeCNNError
 
-Image = pytest.importorskip("PIL.Image", reason="pictures are read with Pillow")
+Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
 
 PROPERTY = settings(
     max_examples=60,
@@ -109,7 +109,7 @@ def pictures(tmp_path):
 
 
 def read(source, place):
-    """Data with finite boxes inside their pictures, or an error of ours; within the bounds."""
+    """Data with finite boxes inside their images, or an error of ours; within the bounds."""
     began = time.process_time()
     tracemalloc.start()
     try:
