@@ -95,7 +95,7 @@ def _claimed(base: Outcome, timed: Sequence[Timed], rows: Sequence[Row]) -> Outc
         timed=tuple(timed),
         nearest=words.nearest(base.tried, goal),
         sentences=(
-            f"nothing is shown to keep the goal: {goal.words}",
+            f"no file is shown to meet the goal: {goal.words}",
             *refused[:REFUSED_NAMED],
         ),
         ways_out=(

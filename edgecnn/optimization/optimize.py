@@ -78,7 +78,7 @@ def optimize(
     force: bool = False,
     progress: Progress = silent,
 ) -> Outcome:
-    """Search for the file and the runtime that keep the goal best; everything lies in `out`.
+    """Search for the file and the runtime that meet the goal best; everything lies in `out`.
 
     `model` and what says how to open it (`weights`, `custom`, `shape`, `about`, `allow_unsafe`)
     are as in `convert`.
@@ -309,7 +309,7 @@ class _Run:
             claim=claim,
             claims=len(refused),
             nearest=choice.tried,
-            sentences=(f"nothing is shown to keep the goal: {goal.words}", *refused),
+            sentences=(f"no file is shown to meet the goal: {goal.words}", *refused),
             ways_out=tuple(words.ways_out(found.tried, goal)),
             changes=tuple(words.changes(choice, found.tried, goal)),
         )

@@ -56,7 +56,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`choice` keeps the goal as far as was measured, None when nothing does; `claim` is what it
+    """`choice` meets the goal as far as was measured, None when nothing does; `claim` is what it
     loses on samples that the search did not see, `accepted` whether that shows the budget.
 
     `nearest` is what comes closest where there is no choice. `sentences` say why in words,

@@ -74,7 +74,7 @@ class Search:
         return self.found
 
     def keeps(self, tried: Tried, *, drop: bool = True) -> bool:
-        """Whether a configuration keeps the goal, as far as the search knows: the claim's
+        """Whether a configuration meets the goal, as far as the search knows: the claim's
         samples are expected to show its drop, and a rough latency may be a fifth over.
         """
         goal = self._goal
@@ -156,7 +156,7 @@ class Search:
         return best
 
     def _dominated(self, recipe: str, configuration: str, file_format: str) -> bool:
-        """Whether a file need not be asked about: static int8 keeps the goal there, and is faster
+        """Whether a file need not be asked about: static int8 meets the goal there, and is faster
         than dynamic int8 wherever it is faster than float32; float16 is what float32 is with half
         the size. One float file of each format stays, as the fallback.
         """
@@ -335,7 +335,7 @@ class Search:
         return f"best so far: {best.name}, {best.rough_ms:.3g} ms" if best and best.rough_ms else ""
 
     def best(self) -> Tried | None:
-        """The best so far that keeps the goal, roughly timed."""
+        """The best so far that meets the goal, roughly timed."""
         good = [tried for tried in self.found.tried if tried.rough_ms and self.keeps(tried)]
         return min(good, key=self.cost, default=None)
 

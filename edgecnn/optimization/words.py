@@ -81,7 +81,7 @@ def undecided(
 def sure(choice: Timed, others: Sequence[Timed]) -> str:
     """How sure the choice is of being the fastest."""
     if not others:
-        return "nothing else that keeps the goal came near it when all were timed briefly"
+        return "nothing else that meets the goal came near it when all were timed briefly"
     if choice.chance_best is None:
         return "fewer than three rounds: how sure the order is is not known"
     return (
