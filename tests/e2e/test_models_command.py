@@ -33,7 +33,7 @@ def test_json_holds_the_layers(tmp_path):
         (["lenet6"], ["unknown model 'lenet6'", "did you mean 'lenet5'?"]),
         (["lenet5", "--input-shape", "8x8x1"], ["from 32×32", "received: 8×8"]),
         (["lenet5", "--input-shape", "big"], ["32x32x3"]),
-        (["lenet5", "--classes", "0"], ["classes apart, received: 0"]),
+        (["lenet5", "--classes", "0"], ["classes, received: 0"]),
         (["lenet5", "--out", "net.gif"], [".svg, .png, .html"]),
         (["--classes", "3"], ["NAME"]),
     ],

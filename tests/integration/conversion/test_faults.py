@@ -363,7 +363,7 @@ def test_a_parent_that_is_nowhere_is_asked_for(plain: Converted, tmp_path: Path)
     alone = tmp_path / "far" / "away" / "m.onnx"
     alone.parent.mkdir(parents=True)
     shutil.copy(plain.path("onnx:float32"), alone)
-    with pytest.raises(InputError, match="is not beside it") as caught:
+    with pytest.raises(InputError, match="is not next to it") as caught:
         verify_artifact(alone)
     assert "--parent" in caught.value.hint
 

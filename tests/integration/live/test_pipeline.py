@@ -252,7 +252,7 @@ def test_a_stream_that_does_not_come_back_is_told_with_its_story(detector, camer
     network_camera = camera(25)
     with (
         Pipeline(network_camera.url, detector, patience=Patience(return_s=0.3)) as pipeline,
-        pytest.raises(InputError, match=r"went away after \d+ frames and did not come back"),
+        pytest.raises(InputError, match=r"disconnected after \d+ frames and did not come back"),
     ):
         list(pipeline)
 

@@ -80,6 +80,6 @@ def test_a_stream_that_went_for_good_ends_with_a_line(stream, red_detector, caps
 
     said = capsys.readouterr()
     assert code == 2
-    assert "went away" in said.err
+    assert "disconnected" in said.err
     assert "frames" in said.out
     assert time.monotonic() - began < 40

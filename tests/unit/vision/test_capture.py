@@ -104,7 +104,7 @@ def test_a_camera_that_goes_is_opened_again(capture_of):
 def test_a_camera_that_stays_away_is_given_up_with_its_story(capture_of):
     capture = capture_of(LIVE, Reader(1), return_s=0.1)
     assert capture.next() is not None
-    with pytest.raises(InputError, match=r"camera 0 went away after 1 frames and did not come"):
+    with pytest.raises(InputError, match=r"camera 0 disconnected after 1 frames and did not come"):
         capture.next()
 
 
