@@ -3,14 +3,17 @@
     python -m docs.tools.prose [FILE …]        exit code 1 when something is found
     python -m docs.tools.prose --commands      the help texts of every command instead
 
-README, CONTRIBUTING, demos and docs are checked. Code between backticks and in blocks is left
-out. The list is `style.toml`.
+README, CONTRIBUTING, demos and docs are checked, and the comments, docstrings and messages of the
+package. Code between backticks and in blocks is left out. The list is `style.toml`.
 """
 
 from __future__ import annotations
 
+import functools
+import io
 import re
 import sys
+import tokenize
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +35,7 @@ class Finding:
         return f"{self.place}: “{self.phrase}”: {self.instead}"
 
 
+@functools.cache
 def rules() -> list[tuple[re.Pattern[str], str]]:
     """What not to write, with what to write instead."""
     listed = tomllib.loads(STYLE.read_text(encoding="utf-8"))["rule"]
@@ -39,7 +43,10 @@ def rules() -> list[tuple[re.Pattern[str], str]]:
 
 
 def check(text: str, place: str) -> Iterator[Finding]:
-    """Findings in a text of Markdown; code is left out."""
+    """Findings in a text of Markdown, or a program where `place` ends in .py; code is left out."""
+    if place.endswith(".py"):
+        yield from _check_program(text, place)
+        return
     plain = re.sub(r"(?ms)^```.*?^```", lambda match: "\n" * match[0].count("\n"), text)
     plain = re.sub(r"`[^`\n]*`|\]\([^)]*\)|<!--.*?-->", " ", plain)
     known = rules()
@@ -47,6 +54,26 @@ def check(text: str, place: str) -> Iterator[Finding]:
         for pattern, instead in known:
             for match in pattern.finditer(line):
                 yield Finding(f"{place}:{number}", match[0].strip(), instead)
+
+
+def _check_program(text: str, place: str) -> Iterator[Finding]:
+    """Findings in the comments of a program, and in its strings of more than one word."""
+    if not any(pattern.search(text) for pattern, _ in rules()):
+        return  # most files: splitting them into tokens takes longest
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if tokenize.tok_name[token.type] not in ("COMMENT", "STRING", "FSTRING_MIDDLE"):
+            continue
+        said = re.sub(r"`[^`]*`|'\w+'|\{[^{}]*\}", " ", token.string)
+        if " " in said.strip():
+            for pattern, instead in rules():
+                for match in pattern.finditer(said):
+                    line = token.start[0] + said[: match.start()].count("\n")
+                    yield Finding(f"{place}:{line}", match[0].strip(), instead)
+
+
+def programs() -> list[Path]:
+    """The package's modules."""
+    return sorted((ROOT / "edgecnn").rglob("*.py"))
 
 
 def documents() -> list[Path]:
@@ -84,7 +111,7 @@ def main(arguments: Sequence[str]) -> int:
     if list(arguments) == ["--commands"]:
         texts = list(help_texts())
     else:
-        paths = [Path(name) for name in arguments] or documents()
+        paths = [Path(name) for name in arguments] or [*documents(), *programs()]
         texts = [(str(path), path.read_text(encoding="utf-8")) for path in paths]
     found = [finding for place, text in texts for finding in check(text, place)]
     print("\n".join(map(str, found)) or f"{len(texts)} texts are plain")

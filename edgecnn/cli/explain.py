@@ -33,7 +33,7 @@ class Shifts(click.ParamType[Any]):
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=options.FILE, metavar="MODEL… [PICTURE]")
+@click.argument("files", nargs=-1, required=True, type=options.FILE, metavar="MODEL… [IMAGE]")
 @options.data(
     classes=False,
     help="Data set whose test images are shifted; the first is shown if none is named.",
@@ -94,7 +94,7 @@ def command(
     allow_unsafe: bool,
     force: bool,
 ) -> None:
-    """Show what MODEL sees in PICTURE: filters, feature maps, receptive fields, Grad-CAM, colors.
+    """Show what MODEL sees in IMAGE: filters, feature maps, receptive fields, Grad-CAM, colors.
 
     With --data: accuracy against how far the images are moved. Further models of the same
     parent (.tflite, .onnx) are measured with the first, so that the page shows what quantizing

@@ -1,4 +1,4 @@
-"""edgecnn report: results files → page, Markdown, CSV, image."""
+"""edgecnn report: results files → page, Markdown, CSV, chart."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from edgecnn.cli import options
     "--out",
     type=options.FILE,
     required=True,
-    help="report.html, .md, .csv, .json, or an image: .png, .svg, .pdf.",
+    help="report.html, .md, .csv, .json, or a chart: .png, .svg, .pdf.",
 )
-@click.option("--picture", help="Which image a .png, .svg or .pdf holds.")
+@click.option("--chart", "--picture", "chart", help="Which chart a .png, .svg or .pdf holds.")
 @options.force()
-def command(results: tuple[Path, ...], out: Path, picture: str | None, force: bool) -> None:
+def command(results: tuple[Path, ...], out: Path, chart: str | None, force: bool) -> None:
     """Turn RESULTS files (.json, or a report.html that carries them) into a report.
 
     `edgecnn report report.html --out results.json` gets the raw results out again.
     """
     from edgecnn.files import refuse_input_as_output, refuse_overwrite
-    from edgecnn.reporting import PICTURE, extract, write
+    from edgecnn.reporting import CHART, extract, write
     from edgecnn.results import Results
 
     options.claim(out)
@@ -42,5 +42,5 @@ def command(results: tuple[Path, ...], out: Path, picture: str | None, force: bo
         for lost in one.left_out:
             click.echo(f"{path.name}: {lost}", err=True)
     raw = from_page and out.suffix == ".json"
-    for written in write(loaded, out, picture=picture or PICTURE, raw=raw):
+    for written in write(loaded, out, chart=chart or CHART, raw=raw):
         click.echo(written)

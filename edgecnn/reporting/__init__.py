@@ -1,4 +1,4 @@
-"""Results → HTML, Markdown, CSV, console, pictures: pure functions over `edgecnn.results.Results`.
+"""Results → HTML, Markdown, CSV, console, charts: pure functions over `edgecnn.results.Results`.
 
     edgecnn.reporting.write([results], Path("report.html"))
     edgecnn.reporting.markdown.render([results])
@@ -8,27 +8,38 @@ Every renderer takes a sequence of results; several stand side by side.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path, write_text_atomically
 from edgecnn.results import Results
 
 SUFFIXES = (".html", ".md", ".csv", ".json", ".png", ".svg", ".pdf")
-PICTURE = "accuracy_latency"
+CHART = "accuracy_latency"
+"""The chart of a `.png`, `.svg` or `.pdf` file where none is named."""
 
 
 def write(
-    results: Sequence[Results], path: Path, *, picture: str = PICTURE, raw: bool = False
+    results: Sequence[Results],
+    path: Path,
+    *,
+    chart: str = CHART,
+    raw: bool = False,
+    picture: str | None = None,
 ) -> list[Path]:
     """Write results to `path` in the format that its ending names; return what was written.
 
     `.json` is the summary, or with `raw` the results themselves: one file for each of them,
-    `name.json`, `name-2.json` … `.png`, `.svg` and `.pdf` hold the one `picture`
-    (`charts.names()` lists them). Raises InputError for an unknown ending or picture, for
-    no results, and when the file cannot be written.
+    `name.json`, `name-2.json` … `.png`, `.svg` and `.pdf` hold one `chart`
+    (`charts.names()` lists them; `picture` is its old name). Raises InputError for an unknown
+    ending or chart, for no results, and when the file cannot be written.
     """
+    if picture is not None:
+        warnings.warn("the argument `picture` is now `chart`", DeprecationWarning, stacklevel=2)
+        chart = picture
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -41,9 +52,9 @@ def write(
     if suffix == ".json" and raw:
         return _write_raw(results, path)
     if suffix in {".png", ".svg", ".pdf"}:
-        from edgecnn.reporting import pictures
+        from edgecnn.reporting import chart_rendering
 
-        data = pictures.render(results, picture, suffix[1:])
+        data = chart_rendering.render(results, chart, suffix[1:])
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
     else:
@@ -77,3 +88,6 @@ def _write_raw(results: Sequence[Results], path: Path) -> list[Path]:
     for target, result in zip(paths, results, strict=True):
         result.save(target)
     return paths
+
+
+__getattr__ = old_names(__name__, {"PICTURE": "CHART"})

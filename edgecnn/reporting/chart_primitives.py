@@ -1,4 +1,4 @@
-"""What the pictures share: scales, marks, colors, shapes.
+"""What the charts share: scales, marks, colors, shapes.
 
 Color is the runtime and shape the recipe everywhere; both and the colors of text come from
 the theme (`charts.theme`).
@@ -40,7 +40,7 @@ class Domains:
     recipes: tuple[str, ...]
     machines: tuple[str, ...]
     legends: bool = False
-    """Pictures on their own carry legends; the page has one for all."""
+    """Charts on their own carry legends; the page has one for all."""
 
 
 def rows() -> Any:

@@ -1,4 +1,4 @@
-"""Which pictures a report has, what they say, the data they are drawn from, their colors."""
+"""Which charts a report has, what they show, the data they are drawn from, their colors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ DARK = ("#5aa9f0", "#f28a4b", "#35c48d", "#bb95e0", "#dcae3a", "#a3adb8", "#f07f
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture: `build` makes its chart, `shown` says whether there is anything to see."""
+class Chart:
+    """A chart: `build` makes it in Altair, `can_show` says whether rows have anything to draw."""
 
     name: str
     title: str
     caption: str
     build: Callable[[Domains], Any]
-    shown: Callable[[Sequence[Row]], bool]
+    can_show: Callable[[Sequence[Row]], bool]
     wide: bool = False
 
 
@@ -60,8 +60,8 @@ def _several_machines(rows: Sequence[Row]) -> bool:
     return len({row.machine for row in rows if row.measured and not row.incomparable}) > 1
 
 
-PICTURES = (
-    Picture(
+CHARTS = (
+    Chart(
         "accuracy_latency",
         "Accuracy against latency",
         "Up and to the left is better. The dashed line is the Pareto front: nothing measured is "
@@ -71,7 +71,7 @@ PICTURES = (
         _has("accuracy"),
         wide=True,
     ),
-    Picture(
+    Chart(
         "machines",
         "Machines side by side",
         "The same artifact, runtime and options on each machine, where they are comparable.",
@@ -79,7 +79,7 @@ PICTURES = (
         _several_machines,
         wide=True,
     ),
-    Picture(
+    Chart(
         "latency_distribution",
         "Latency distributions",
         f"The {MOST_BARS} fastest rows in view. Tick: median. Bar: the middle half of all "
@@ -88,7 +88,7 @@ PICTURES = (
         _has("quantiles"),
         wide=True,
     ),
-    Picture(
+    Chart(
         "latency_tails",
         "Tails of the fastest",
         f"The share of inferences that took at most so long, up to 99.5% (the "
@@ -96,7 +96,7 @@ PICTURES = (
         specs.latency_tails,
         _has("quantiles"),
     ),
-    Picture(
+    Chart(
         "speedup",
         "Speed-up over Keras",
         "Median latency of the Keras model divided by that of the row, same machine, batch and, "
@@ -104,14 +104,14 @@ PICTURES = (
         specs.speedup,
         lambda rows: any(row.speedup is not None and row.format != "keras" for row in rows),
     ),
-    Picture(
+    Chart(
         "memory",
         "Memory",
         "Largest resident set of the measuring process: interpreter, runtime and model.",
         specs.memory,
         _has("peak_rss"),
     ),
-    Picture(
+    Chart(
         "size",
         "Size",
         "The model file on disk, for each format and recipe; bar and number: the median over "
@@ -119,7 +119,7 @@ PICTURES = (
         specs.size,
         lambda rows: any(row.size for row in rows),
     ),
-    Picture(
+    Chart(
         "cold_start",
         "Cold start",
         f"From an open process to the first result: the {MOST_BARS} quickest rows in view.",
@@ -127,28 +127,28 @@ PICTURES = (
         _has("load", "first"),
         wide=True,
     ),
-    Picture(
+    Chart(
         "threads",
         "Scaling with threads",
         "One line an artifact and runtime. Flat: more threads do not help.",
         specs.threads_scaling,
         _varies("threads"),
     ),
-    Picture(
+    Chart(
         "batch",
         "Scaling with the batch",
         "Inferences a second, one request after the other.",
         specs.batch_scaling,
         _varies("batch"),
     ),
-    Picture(
+    Chart(
         "energy",
         "Energy",
         "Energy of one inference with the idle machine's share taken off.",
         specs.energy,
         _has("energy"),
     ),
-    Picture(
+    Chart(
         "roofline",
         "Roofline",
         "Arithmetic reached against arithmetic for each byte moved; the lines are the machine's "
@@ -156,7 +156,7 @@ PICTURES = (
         specs.roofline,
         _has("macs", "moved"),
     ),
-    Picture(
+    Chart(
         "sustained",
         "Sustained speed and temperature",
         "Median latency of each minute; dashed: temperature.",
@@ -168,16 +168,16 @@ PICTURES = (
 
 
 def names() -> list[str]:
-    """All pictures by name."""
-    return [picture.name for picture in PICTURES]
+    """All charts by name."""
+    return [chart.name for chart in CHARTS]
 
 
-def named(name: str) -> Picture:
-    """The picture of that name. Raises InputError with the known names."""
-    for picture in PICTURES:
-        if picture.name == name:
-            return picture
-    raise InputError(f"no picture named {name!r}", hint=f"known pictures: {', '.join(names())}")
+def named(name: str) -> Chart:
+    """The chart of that name. Raises InputError with the known names."""
+    for chart in CHARTS:
+        if chart.name == name:
+            return chart
+    raise InputError(f"no chart named {name!r}", hint=f"known charts: {', '.join(names())}")
 
 
 def domains(rows: Sequence[Row], *, legends: bool = False) -> Domains:
@@ -220,7 +220,7 @@ def labels(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
 
 
 def records(rows: Sequence[Row], limits: answer.Limits) -> list[dict[str, Any]]:
-    """The data set `rows` of the charts, for pictures made outside the page."""
+    """The data set `rows` of the charts, for charts drawn outside the page."""
     choices = answer.choose(rows, limits)
     best = {choice.row.id for choice in choices if choice.row}
     groups: dict[tuple[object, ...], list[Row]] = {}

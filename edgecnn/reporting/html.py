@@ -14,7 +14,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn.reporting import answer, bundle, cells, charts, extract, formats, machines, pictures
+from edgecnn.reporting import (
+    answer,
+    bundle,
+    cells,
+    chart_rendering,
+    charts,
+    extract,
+    formats,
+    machines,
+)
 from edgecnn.reporting.assets import read
 from edgecnn.reporting.row import SHOWN, Row
 from edgecnn.reporting.rows import collect, machine_labels
@@ -71,7 +80,7 @@ def render(
     notes = [*twins, *notes]
     names = charts.labels(rows)
     every_pair = machines.pairs(rows, len(results), [pair for _, pair, _ in names])
-    drawn = pictures.compiled(rows)
+    drawn = chart_rendering.compiled(rows)
     domains = charts.domains(rows)
     script = "\n".join(('(() => {\n"use strict";', *map(_script, SCRIPTS), "})();"))
     raw = extract.pack(results, max(SAMPLES, SAMPLES_A_ROW * len(rows)))
@@ -96,7 +105,7 @@ def render(
         count=len(rows),
         runtimes=domains.runtimes,
         recipes=_recipe_marks(domains.recipes),
-        pictures=drawn,
+        figures=drawn,
         plain_rows=cells.in_order(rows)[:PLAIN_ROWS],
         cells=cells,
         formats=formats,

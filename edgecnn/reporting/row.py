@@ -1,4 +1,4 @@
-"""A row: one measurement, flat; what every table, picture and answer is made from."""
+"""A row: one measurement, flat; what every table, chart and answer is made from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUANTILES = (
     *(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
     *(0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0),
 )
-"""Where the empirical distribution is sampled for the pictures; raw samples never get there."""
+"""Where the empirical distribution is sampled for the charts; raw samples never get there."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Row:
     sustained: tuple[tuple[float, ...], ...] = ()
     """(minute, p50, p90, °C or NaN) of a sustained run."""
     end_to_end: float | None = None
-    """p50 from the encoded picture to the class."""
+    """p50 from the encoded image to the class."""
     encoder: float | None = None
     step: float | None = None
     ids_per_s: float | None = None

@@ -27,7 +27,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PICTURES = Path(__file__).resolve().parents[2] / "test-artifacts"
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "test-artifacts"
 SERIOUS = {"serious", "critical"}
 
 pytestmark = pytest.mark.skipif(
@@ -100,9 +100,9 @@ def expect(locator):
     return playwright_expect(locator)
 
 
-def picture(page, name: str) -> None:
-    PICTURES.mkdir(exist_ok=True)
-    page.screenshot(path=PICTURES / f"report-{name}.png", full_page=True)
+def screenshot(page, name: str) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"report-{name}.png", full_page=True)
 
 
 def rows_in(name: str) -> int:
@@ -132,7 +132,7 @@ def column_of(page, head: str) -> int:
 )  # fmt: skip
 def test_it_opens_quietly_and_fits_the_screen(visit, name, width, dark):
     page = visit(name, width=width, dark=dark, drawn=True)
-    picture(page, f"{name}-{width}{'-dark' if dark else ''}")
+    screenshot(page, f"{name}-{width}{'-dark' if dark else ''}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("figure svg").count() == page.locator("figure").count() > 5
     assert page.evaluate("window.hacked") is None
@@ -217,7 +217,7 @@ def test_rows_with_a_problem_come_last_and_say_why_and_what_to_do(visit):
     assert any("NOISY" in text for text in page.locator("#table .state").all_inner_texts())
 
 
-def test_filters_and_search_narrow_table_pictures_and_answer(visit):
+def test_filters_and_search_narrow_table_charts_and_answer(visit):
     page = visit("one")
     page.locator("#filter-runtime").select_option("litert")
     assert set(page.locator("#table td:nth-child(2) .main").all_inner_texts()) <= {
@@ -289,9 +289,9 @@ def test_show_the_row_leads_to_the_chosen_row(visit):
     assert page.evaluate("document.activeElement.className") == "opener"
 
 
-def test_a_mark_in_a_picture_tells_its_numbers(visit):
+def test_a_mark_in_a_chart_tells_its_numbers(visit):
     page = visit("one", drawn=True)
-    figure = page.locator("figure[data-picture=accuracy_latency]")
+    figure = page.locator("figure[data-chart=accuracy_latency]")
     figure.scroll_into_view_if_needed()
     figure.locator("svg .mark-symbol path").nth(10).dispatch_event("pointermove")
     figure.locator("svg .mark-symbol path").nth(10).hover(force=True)
@@ -299,7 +299,7 @@ def test_a_mark_in_a_picture_tells_its_numbers(visit):
     assert "Latency p50" in page.locator("#tooltip").inner_text()
 
 
-def test_the_theme_is_switched_and_pictures_follow(visit):
+def test_the_theme_is_switched_and_charts_follow(visit):
     page = visit("one", drawn=True)
     paper = "getComputedStyle(document.body).backgroundColor"
     ink = "getComputedStyle(document.querySelector('figure svg text')).fill"
@@ -324,8 +324,8 @@ def test_machines_stand_side_by_side_and_say_what_is_not_comparable(visit):
 @pytest.mark.parametrize("name", ["one", "machines"])
 def test_it_prints_to_a4_with_every_row(visit, name):
     page = visit(name, dark=True, drawn=True)
-    PICTURES.mkdir(exist_ok=True)
-    content = page.pdf(path=PICTURES / f"report-{name}.pdf", prefer_css_page_size=True)
+    SCREENSHOTS.mkdir(exist_ok=True)
+    content = page.pdf(path=SCREENSHOTS / f"report-{name}.pdf", prefer_css_page_size=True)
     assert content.startswith(b"%PDF")
     assert page.locator("#table tbody tr[id]").count() == rows_in(name)
     page.emulate_media(media="print")

@@ -6,7 +6,10 @@ import importlib
 
 import pytest
 
-OLD_NAMES = {("edgecnn.preprocessing", "GREY_WEIGHTS"): "GRAY_WEIGHTS"}
+OLD_NAMES = {
+    ("edgecnn.preprocessing", "GREY_WEIGHTS"): "GRAY_WEIGHTS",
+    ("edgecnn.reporting", "PICTURE"): "CHART",
+}
 
 
 @pytest.mark.parametrize(("module", "old"), OLD_NAMES)

@@ -55,10 +55,21 @@ def test_odd_phrases_are_found_and_code_is_left_alone():
     assert (found.place, found.phrase) == ("page.md:1", "goes on")
 
 
-def test_the_documentation_is_plain():
+def test_comments_and_messages_of_a_program_are_checked_and_its_names_are_not():
+    program = (
+        'beside = {"beside": "anew"}\n'
+        'raise ValueError(f"{beside} and `beside` are refused")\n'
+        "# It is made anew.\n"
+        'raise ValueError(f"the file beside {beside}")\n'
+    )
+    found = [(one.place, one.phrase) for one in prose.check(program, "module.py")]
+    assert found == [("module.py:3", "anew"), ("module.py:4", "beside")]
+
+
+def test_the_documentation_and_the_package_are_plain():
     found = [
         finding
-        for path in prose.documents()
+        for path in (*prose.documents(), *prose.programs())
         for finding in prose.check(path.read_text(encoding="utf-8"), path.name)
     ]
     assert found == [], "\n".join(map(str, found))

@@ -106,7 +106,7 @@ def _shortened(label: str) -> str:
 
 
 def _picture(row: _Row, index: int, cell: int) -> Image:
-    """As it goes on the sheet; empty for one that cannot be read, which the inspection reports."""
+    """As drawn on the sheet; empty for one that cannot be read, which the inspection reports."""
     from PIL import Image, ImageDraw
 
     split = row.split

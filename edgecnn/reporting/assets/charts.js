@@ -17,14 +17,14 @@ class Charts {
     this.tip = document.getElementById("tooltip");
     this.queue = [...this.specs.keys()];
     this.places = new Map(
-      [...document.querySelectorAll("figure[data-picture]")].map((node) => [node.dataset.picture, node]),
+      [...document.querySelectorAll("figure[data-chart]")].map((node) => [node.dataset.chart, node]),
     );
     this.watcher = new IntersectionObserver((entries) => {
       for (const entry of entries) {
-        const { picture } = entry.target.dataset;
-        if (entry.isIntersecting) this.seen.add(picture);
-        else this.seen.delete(picture);
-        if (entry.isIntersecting && this.stale.has(picture)) this.update(picture);
+        const name = entry.target.dataset.chart;
+        if (entry.isIntersecting) this.seen.add(name);
+        else this.seen.delete(name);
+        if (entry.isIntersecting && this.stale.has(name)) this.update(name);
       }
     }, { rootMargin: "200px" });
   }

@@ -1,4 +1,4 @@
-// Puts the parts together: rows, answer, table, pictures, theme, printing.
+// Puts the parts together: rows, answer, table, charts, theme, printing.
 
 function cycleTheme(button) {
   const root = document.documentElement;

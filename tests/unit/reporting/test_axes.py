@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from edgecnn.reporting import pictures
+from edgecnn.reporting import chart_rendering
 from tests.unit.reporting import factory
 
 
@@ -17,7 +17,7 @@ def test_no_accuracy_is_labeled_above_100_percent():
         else row
         for number, row in enumerate(results.measurements)
     )
-    drawn = pictures.render([replace(results, measurements=rows)], "accuracy_latency", "svg")
+    drawn = chart_rendering.render([replace(results, measurements=rows)], "accuracy_latency", "svg")
     labels = re.findall(r"<text[^>]*>([\d.,]+)</text>", drawn.decode())
     numbers = [float(label.replace(",", "")) for label in labels]
     assert 100 in numbers

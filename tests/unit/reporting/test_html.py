@@ -101,14 +101,14 @@ def test_the_data_block_holds_every_row_and_no_raw_sample(page, results):
     assert longest < 40
 
 
-def test_pictures_without_data_are_left_out(page):
-    shown = re.findall(r'data-picture="(\w+)"', page)
+def test_charts_without_data_are_left_out(page):
+    shown = re.findall(r'data-chart="(\w+)"', page)
     assert "accuracy_latency" in shown
     assert not {"energy", "roofline", "sustained", "machines"} & set(shown)
 
 
 def test_the_answer_stands_in_the_page_without_scripts(page):
-    assert page.index('class="sentence"') < page.index('id="pictures"')
+    assert page.index('class="sentence"') < page.index('id="charts"')
     assert "<noscript>" in page
 
 

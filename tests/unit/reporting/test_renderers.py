@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from edgecnn.errors import InputError
-from edgecnn.reporting import charts, markdown, pictures, summary, terminal, write
+from edgecnn.reporting import chart_rendering, charts, markdown, summary, terminal, write
 from edgecnn.reporting import csv as csv_report
 from edgecnn.results import Results
 from tests.unit.reporting import factory
@@ -111,28 +111,36 @@ def test_no_results_are_an_error(tmp_path):
         write([], tmp_path / "report.html")
 
 
-def test_an_unknown_picture_names_the_known_ones(results, tmp_path):
+def test_an_unknown_chart_names_the_known_ones(results, tmp_path):
     with pytest.raises(InputError) as caught:
-        write([results], tmp_path / "a.png", picture="nothing")
+        write([results], tmp_path / "a.png", chart="nothing")
     assert "accuracy_latency" in caught.value.hint
 
 
-def test_a_picture_without_data_says_what_can_be_drawn(results, tmp_path):
+def test_a_chart_without_data_says_what_can_be_drawn(results, tmp_path):
     with pytest.raises(InputError) as caught:
-        write([results], tmp_path / "a.svg", picture="roofline")
+        write([results], tmp_path / "a.svg", chart="roofline")
     assert "memory" in caught.value.hint
+
+
+def test_the_old_name_of_the_argument_works_and_warns(results, tmp_path):
+    with (
+        pytest.warns(DeprecationWarning, match="`picture` is now `chart`"),
+        pytest.raises(InputError, match="no chart named 'nothing'"),
+    ):
+        write([results], tmp_path / "a.png", picture="nothing")
 
 
 @pytest.mark.parametrize(
     ("kind", "magic"), [("png", b"\x89PNG"), ("svg", b"<svg"), ("pdf", b"%PDF")]
 )
-def test_a_picture_is_written_in_each_format(results, tmp_path, kind, magic):
-    (path,) = write([results], tmp_path / f"picture.{kind}")
+def test_a_chart_is_written_in_each_format(results, tmp_path, kind, magic):
+    (path,) = write([results], tmp_path / f"chart.{kind}")
     assert path.read_bytes().startswith(magic)
 
 
 def full_of_everything() -> Results:
-    """Results that fill every picture."""
+    """Results that fill every chart."""
     base = factory.sample()
     passes = {
         "energy": {"joules_per_inference": 0.002},
@@ -154,9 +162,9 @@ def full_of_everything() -> Results:
 
 
 @pytest.mark.parametrize("name", charts.names())
-def test_every_picture_can_be_drawn(name):
+def test_every_chart_can_be_drawn(name):
     given = [full_of_everything(), factory.sample("Board", 2.0, 3)]
-    svg = pictures.render(given, name, "svg").decode()
+    svg = chart_rendering.render(given, name, "svg").decode()
     assert svg.startswith("<svg")
     assert svg.count("<path") > 10
     assert "NaN" not in svg

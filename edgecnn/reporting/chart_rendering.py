@@ -1,4 +1,4 @@
-"""One picture as a file of its own, and all pictures compiled for the page."""
+"""One chart as a file of its own, and all charts compiled for the page."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ WIDTH = 760
 KINDS = ("png", "svg", "pdf")
 
 
-def render(results: Sequence[Results], picture: str, kind: str, *, dark: bool = False) -> bytes:
-    """The picture as PNG (2× resolution), SVG or PDF.
+def render(results: Sequence[Results], name: str, kind: str, *, dark: bool = False) -> bytes:
+    """The chart as PNG (2× resolution), SVG or PDF.
 
-    Raises InputError for an unknown picture or kind, and where the results hold nothing for it.
+    Raises InputError for an unknown chart or kind, and where the results hold nothing for it.
     """
     import vl_convert
 
-    chosen = charts.named(picture)
+    chosen = charts.named(name)
     if kind not in KINDS:
-        raise InputError(f"no picture format {kind!r}", hint=f"known: {', '.join(KINDS)}")
+        raise InputError(f"no chart format {kind!r}", hint=f"known: {', '.join(KINDS)}")
     rows = collect(distinct(results)[0])
-    if not chosen.shown(rows):
-        able = [other.name for other in charts.PICTURES if other.shown(rows)]
+    if not chosen.can_show(rows):
+        able = [other.name for other in charts.CHARTS if other.can_show(rows)]
         raise InputError(
-            f"these results hold nothing to draw {picture!r} from",
+            f"these results hold nothing to draw {name!r} from",
             hint=f"they can be drawn as: {', '.join(able) or 'nothing'}",
         )
     spec = standalone(chosen, rows, dark=dark)
@@ -41,15 +41,15 @@ def render(results: Sequence[Results], picture: str, kind: str, *, dark: bool = 
     return str(vl_convert.vegalite_to_svg(spec)).encode()
 
 
-def standalone(picture: charts.Picture, rows: Sequence[Row], *, dark: bool) -> dict[str, Any]:
+def standalone(chart: charts.Chart, rows: Sequence[Row], *, dark: bool) -> dict[str, Any]:
     """A complete Vega-Lite specification with its data, legends and colors."""
     look = charts.theme("dark" if dark else "light")
-    chart = picture.build(charts.domains(rows, legends=True))
-    spec: dict[str, Any] = chart.properties(width=WIDTH).to_dict()
+    drawn = chart.build(charts.domains(rows, legends=True))
+    spec: dict[str, Any] = drawn.properties(width=WIDTH).to_dict()
     for param in spec["params"]:
         param["value"] = look["signals"].get(param["name"], param["value"])
     spec["title"] = {
-        "text": picture.title,
+        "text": chart.title,
         "anchor": "start",
         "frame": "group",
         "color": look["signals"]["ink"],
@@ -67,15 +67,15 @@ def standalone(picture: charts.Picture, rows: Sequence[Row], *, dark: bool) -> d
 
 
 def compiled(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The pictures that these rows can fill, as Vega specifications over an empty `rows`."""
+    """The charts that these rows can fill, as Vega specifications over an empty `rows`."""
     import vl_convert
 
     domains = charts.domains(rows)
     out = []
-    for picture in charts.PICTURES:
-        if not picture.shown(rows):
+    for chart in charts.CHARTS:
+        if not chart.can_show(rows):
             continue
-        spec = picture.build(domains).to_dict(validate=False)  # the tests validate; 0.3 s
+        spec = chart.build(domains).to_dict(validate=False)  # the tests validate; 0.3 s
         spec.setdefault("datasets", {})["rows"] = []
         spec["background"] = "transparent"
         spec["autosize"] = {"type": "fit-x", "contains": "padding"}
@@ -84,10 +84,10 @@ def compiled(rows: Sequence[Row]) -> list[dict[str, Any]]:
         vega.pop("$schema", None)
         out.append(
             {
-                "name": picture.name,
-                "title": picture.title,
-                "caption": picture.caption,
-                "wide": picture.wide,
+                "name": chart.name,
+                "title": chart.title,
+                "caption": chart.caption,
+                "wide": chart.wide,
                 "spec": vega,
             }
         )
