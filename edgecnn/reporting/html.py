@@ -11,6 +11,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +36,8 @@ SCRIPTS = ("data.js", "answer.js", "columns.js", "table.js", "charts.js", "page.
 PLAIN_ROWS = 200
 SAMPLES = 220_000
 SAMPLES_A_ROW = 700
-"""How many raw samples a page carries: they take 2 to 4 bytes each, and 200 rows with all there
-is stay below 2 MB."""
+"""How many raw samples a page carries, times of stages included: they take 2 to 4 bytes each, and
+200 rows stay below 2 MB."""
 MOST_PAIRS = 100
 MOST_TROUBLES = 60
 _SHAPE_MARKS = dict(
@@ -68,7 +69,7 @@ def render(
     """The page as text; `limits` are what the reader starts from, `search` is the section on how
     an optimization came to its answer (see `optimization.page`).
 
-    About 1 MB for the drawing library, 0.5 MB at most for 200 rows and their samples.
+    About 1 MB for the drawing library, and 0.5 MB for the samples of 200 rows.
     """
     import jinja2
 
@@ -76,6 +77,10 @@ def render(
     limits = limits or answer.Limits()
     results, twins = machines.distinct(results)
     labels = machine_labels(results)
+    count = sum(len(result.measurements) for result in results)
+    background = ThreadPoolExecutor(1)  # sorting and compressing leave the GIL to the charts
+    packed = background.submit(extract.pack, results, max(SAMPLES, SAMPLES_A_ROW * count))
+    background.shutdown(wait=False)
     rows, notes = machines.mark_incomparable(results, collect(results), labels)
     notes = [*twins, *notes]
     names = charts.labels(rows)
@@ -83,12 +88,12 @@ def render(
     drawn = chart_rendering.compiled(rows)
     domains = charts.domains(rows)
     script = "\n".join(('(() => {\n"use strict";', *map(_script, SCRIPTS), "})();"))
-    raw = extract.pack(results, max(SAMPLES, SAMPLES_A_ROW * len(rows)))
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(read("page.html.j2"))
     bundled = library()
+    raw = packed.result()
     return template.render(
         policy=_policy(script, bundled),
         version=__version__,

@@ -195,6 +195,8 @@ def _tail_interval(
 
     Samples of one process would give a narrow interval of that process.
     """
+    if len(processes) < 3:
+        return None, None
     tails = [tail / 1e6 for one in processes if (tail := percentile(one, share)) is not None]
     interval = median_of_processes_interval(tails)
     if interval is None:

@@ -66,3 +66,18 @@ def test_open_fields_hold_plain_json_without_nan():
         tower = [tower]
     with pytest.raises(FieldError, match="nested more than 40 levels"):
         read_field(Mapping[str, Any], {"a": tower}, "")
+
+
+@pytest.mark.parametrize("kind", [int, float])
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), 10**400, True, "1", None, [1]])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_odd_number_among_many_is_named_wherever_it_stands(kind: type, odd: Any, place: int):
+    values: list[Any] = [1, 2]
+    values.insert(place, odd)
+    with pytest.raises(FieldError, match=rf"samples\[{place}\]"):
+        read_field(tuple[kind, ...], values, "samples")
+
+
+def test_numbers_stay_as_they_were():
+    assert read_field(tuple[float, ...], [1, 2.5], "x") == (1, 2.5)
+    assert read_field(tuple[int, ...], [1, 3.0], "x") == (1, 3)

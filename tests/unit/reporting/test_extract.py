@@ -59,6 +59,45 @@ def test_samples_beyond_the_budget_are_thinned_and_the_thinning_is_said(results)
                 assert after.latency.max == before.latency.max
 
 
+STAGES = {"infer": [900 + n % 7 for n in range(500)], "end_to_end": [1000] * 500, "decode": None}
+
+
+def _staged(results, times=STAGES):
+    """The first row alone, with times of stages."""
+    row = results.measurements[0]
+    run = replace(row.runs[0], passes={**row.runs[0].passes, "stages": {"times_ns": times}})
+    return replace(results, measurements=(replace(row, runs=(run, *row.runs[1:])),))
+
+
+@pytest.mark.parametrize("times", [STAGES, {"infer": [1.5, 2], "decode": []}, {}, None])
+def test_times_of_stages_come_out_as_they_went_in(results, times):
+    given = _staged(results, times)
+    assert unpack(pack([given])) == [given]
+    assert given.measurements[0].runs[0].passes["stages"]["times_ns"] == times
+
+
+def test_times_of_stages_are_thinned_with_the_samples(results):
+    (back,) = unpack(pack([_staged(results)], 1_000))
+    times = back.measurements[0].runs[0].passes["stages"]["times_ns"]
+    assert len(times["infer"]) == len(times["end_to_end"]) == 100
+    assert np.median(times["infer"]) == pytest.approx(np.median(STAGES["infer"]), abs=1)
+    assert times["decode"] is None
+
+
+def test_a_page_of_the_first_kind_is_still_read(results):
+    """Its times of stages are in the JSON document."""
+    given = _staged(results)
+    document = extract._plain(given)
+    body = b""
+    for holder, run in zip(extract._holders([document]), given.measurements[0].runs, strict=True):
+        for name in extract._FIELDS:
+            samples = np.asarray(getattr(run, name), np.uint64)
+            holder[name] = [samples.size, 0]
+            body += samples.astype("<u8").tobytes()
+    planes = np.frombuffer(body, np.uint8).reshape(-1, 8).T.tobytes()
+    assert unpack(payload({"width": 8, "results": [document]}, planes)) == [given]
+
+
 def test_a_short_process_leaves_its_share_to_the_long_ones():
     assert extract._fair_share([10, 10, 1000, 1000], 520) == 250
     assert extract._fair_share([10, 10], 520) == 10
