@@ -93,14 +93,14 @@ def explain(
     ground_truth = None
     if picture is None:
         picture, picture_name, ground_truth = _first_picture(dataset)
-    subject, *others = (
+    subject, *relatives = (
         open_subject(path, allow_unsafe=allow_unsafe, option=preprocessing, shape=shape)
         for path in (model, *others)
     )
-    for one in (subject, *others):
+    for one in (subject, *relatives):
         if dataset is not None and not one.fed.known:
             raise InputError(f"{one.artifact.name}: {one.fed.because}", hint=HINT)
-    for other in others:
+    for other in relatives:
         _check_kinship(subject, other)
     progress("explain", 0, 4, "answer")
     tensor = subject.preprocessing(picture)
@@ -132,9 +132,9 @@ def explain(
         fields=tuple(fields),
         theory=_theory(subject),
         colors=tuple(colors),
-        curves=_curves([subject, *others], dataset, shifts, samples, progress),
+        curves=_curves([subject, *relatives], dataset, shifts, samples, progress),
         data_name=dataset.name if dataset else "",
-        invalid=_invalid([subject, *others], dataset),
+        invalid=_invalid([subject, *relatives], dataset),
     )
 
 

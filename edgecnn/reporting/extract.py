@@ -77,7 +77,8 @@ def pack(results: Sequence[Results], most_samples: int | None = None) -> Packed:
     for_stages = min(sum(staged), room // 5)
     most = {"samples_ns": _fair_share([len(run.samples_ns) for run in runs], room - for_stages)}
     most_of_stage = _fair_share(staged, for_stages)
-    arrays, kept = [], 0
+    arrays: list[npt.NDArray[np.uint64]] = []
+    kept = 0
     for holder, run, lists in zip(_holders(documents), runs, stages, strict=True):
         for name in _FIELDS:
             samples = np.asarray(getattr(run, name), np.int64)
