@@ -94,7 +94,7 @@ def test_gives_every_layer_a_name_of_its_own_choice(name):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(each, marks=pytest.mark.slow) if each in LARGE else each
+        pytest.param(each, marks=pytest.mark.slow) if each in (*LARGE, "resnet18") else each
         for each in MODELS.names()
     ],
     scope="module",
@@ -203,6 +203,7 @@ def test_googlenet_has_two_more_heads_while_it_trains():
     assert model.output_names == ["probabilities", "auxiliary_4a", "auxiliary_4d"]
 
 
+@pytest.mark.slow
 def test_googlenet_keeps_its_weights_when_its_heads_go():
     trained = models.build(
         "googlenet", input_shape=(32, 32, 3), num_classes=4, auxiliary_heads=True, seed=1
