@@ -3,6 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SUDO   ?= $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BIN    := .venv/bin
 
+# Hundreds of processes start here; without bytecode each would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help system install quickstart test test-slow test-documentation lint types docs format clean
 
 help: ## Show this list
