@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -36,7 +37,8 @@ def apart(fleet: Fleet) -> Machine:
     """A machine whose link can be cut and which can be switched off."""
     if not may_have_namespaces():
         pytest.skip("this user may not make network namespaces")
-    return fleet.start_apart("apart", 7)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return fleet.start_apart("apart", 1 + worker)  # a network of its own for each of the workers
 
 
 @pytest.fixture
