@@ -241,10 +241,12 @@ class _Run:
     def _timed(self, good: Sequence[Tried]) -> list[Timed]:
         """Latency of the finalists in interleaved rounds, with samples of the search."""
         settings = self._settings
+        # Further rounds would narrow the interval of each row; the choice asks for their order.
+        protocol = replace(settings.protocol, most_processes=settings.protocol.processes)
         track = Track(
             self._parts.search,
             self._out / RESULTS_FILE,
-            settings.protocol,
+            protocol,
             settings.threads,
             self._option,
             self._progress,

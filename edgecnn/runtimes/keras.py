@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -15,6 +17,7 @@ from edgecnn.formats.signature import Signature, Value
 from edgecnn.run_options import RuntimeOptions
 from edgecnn.runs import Effective
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
+from edgecnn.runtimes.cuda import first_device
 from edgecnn.runtimes.declared import fixed_inputs
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
@@ -24,6 +27,7 @@ from edgecnn.sequences.parts import is_sequence_model, parts_of
 from edgecnn.sequences.search import Decoding
 from edgecnn.tensor_spec import TensorSpec
 
+_GPU_HINT = "install the NVIDIA driver and tensorflow[and-cuda]"
 _COMPUTE = ("Conv", "DepthwiseConv", "SeparableConv", "Dense", "EinsumDense")
 
 
@@ -41,6 +45,8 @@ class Keras(Runtime):
 
     @classmethod
     def find(cls, device: str) -> Availability:
+        if device != "cpu" and find_spec("keras") is not None and not _has_gpu_driver():
+            return Availability(False, "no driver of a GPU on this machine", _GPU_HINT)
         keras = _keras()
         version = str(keras.__version__)
         if device == "cpu":
@@ -50,7 +56,7 @@ class Keras(Runtime):
             return Availability(
                 False,
                 f"Keras's backend {keras.backend.backend()} finds no GPU",
-                "install the NVIDIA driver and tensorflow[and-cuda]",
+                _GPU_HINT,
                 version,
             )
         return Availability(True, version=version, device_name=gpu)
@@ -101,6 +107,15 @@ def _sequence(
         options=options,
         fields=(parts.reads, parts.writes),
     )
+
+
+def _has_gpu_driver() -> bool:
+    """Whether a GPU may be there: asked before a backend is imported, which takes seconds."""
+    if not sys.platform.startswith("linux"):
+        return True
+    if any(Path(place).exists() for place in ("/dev/kfd", "/dev/dri", "/dev/nvidiactl")):
+        return True
+    return not isinstance(first_device(), str)
 
 
 class KerasSession(Session):
