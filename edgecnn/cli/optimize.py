@@ -162,9 +162,11 @@ def command(
 
 
 def _print(outcome: Outcome) -> None:
+    from edgecnn.optimization.finalists import in_order
     from edgecnn.reporting import formats
 
-    ranked = sorted(outcome.timed, key=lambda each: each.p50_ms or float("inf"))
+    ranked = list(in_order(outcome.timed, outcome.goal))
+    ranked += [each for each in outcome.timed if all(each is not one for one in ranked)]
     for each in ranked[:ROWS]:
         drop = each.tried.drop
         lost = f"{formats.points(-drop.points)} points (≤ {drop.bound:.2f} lost)" if drop else ""

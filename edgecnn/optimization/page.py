@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.files import write_text_atomically
+from edgecnn.optimization.finalists import in_order
 from edgecnn.optimization.outcome import Outcome, Timed
 from edgecnn.optimization.space import short_name
 from edgecnn.optimization.tried import Tried, snr_db
@@ -26,21 +27,34 @@ def write_page(outcome: Outcome, results: Results | None, path: Path) -> Path:
     """The report of the finalists with the search above it; of the brief rows where nothing was
     timed.
     """
+    shown, limits = of_report(outcome, results)
+    write_text_atomically(path, html.render([shown], limits, search=section(outcome)))
+    return path
+
+
+def of_report(outcome: Outcome, results: Results | None) -> tuple[Results, Limits]:
+    """What the report under the search shows, and the limits that its reader starts from.
+
+    The finalists' accuracy is that of the search's samples, but their loss was judged on the
+    claim's: rows that the claim refused are left to the search's own table, and the report asks
+    no more of the others, so that it begins with the choice.
+    """
     if results is None:
         rows = [each.measurement for each in outcome.tried if each.measurement is not None]
         results = Results(measurements=tuple(rows))
     elif outcome.timed:  # the rows that a race left behind have too few rounds to show
-        results = replace(results, measurements=tuple(each.measurement for each in outcome.timed))
-    goal = outcome.goal
-    limits = Limits(
-        drop=goal.max_drop,
-        p50=goal.max_latency_ms,
-        peak_rss=goal.max_memory_bytes,
-        size=goal.max_size_bytes,
-        objective=goal.objective,
-    )
-    write_text_atomically(path, html.render([results], limits, search=section(outcome)))
-    return path
+        kept = tuple(each.measurement for each in _not_refused(outcome))
+        results = replace(results, measurements=kept)
+    limits = outcome.goal.limits
+    return results, replace(limits, drop=None) if outcome.accepted else limits
+
+
+def _not_refused(outcome: Outcome) -> list[Timed]:
+    """The finalists without those that rank before an accepted choice: the claim refused them."""
+    ranked = list(in_order(outcome.timed, outcome.goal)) if outcome.accepted else []
+    places = [place for place, each in enumerate(ranked) if each is outcome.choice]
+    refused = {id(each) for each in ranked[: places[0] if places else 0]}
+    return [each for each in outcome.timed if id(each) not in refused]
 
 
 def section(outcome: Outcome) -> dict[str, Any]:

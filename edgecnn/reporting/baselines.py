@@ -31,12 +31,18 @@ def with_pairs(rows: list[Row]) -> list[Row]:
     for group in _groups(rows).values():
         paired = shared_times([row.times for row in group], [_typical(row) for row in group])
         both = [_with_paired(row, time) for row, time in zip(group, paired, strict=True)]
-        ranked = sorted(both, key=lambda row: row.paired_p50 or _typical(row))
+        ranked = sorted(both, key=_rank)
         for place, row in enumerate(ranked):
             behind = ranked[place + 1 : place + 1 + MOST_BEHIND]
             ties = [other.id for other in behind if _indistinguishable(row, other)]
             changed[row.id] = replace(row, ties=tuple(ties[:MOST_TIES]))
     return [changed[row.id] for row in rows]
+
+
+def _rank(row: Row) -> float:
+    if row.scenario in ("offline", "server") and row.paired_throughput:
+        return 1e3 / row.paired_throughput
+    return row.paired_p50 or _typical(row)
 
 
 def _groups(rows: Sequence[Row]) -> dict[tuple[object, ...], list[Row]]:

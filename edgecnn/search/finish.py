@@ -87,6 +87,7 @@ def _compared(trials: Sequence[Trial], job: Job) -> list[Trial]:
                 latency_high_ms=high,
                 verdict=measured.verdict or "",
             ),
+            paired_p50=row.paired_p50,
             ties=tuple(numbers[each] for each in row.ties if each in numbers),
         )
     return [again.get(each.number, each) for each in trials]
