@@ -49,7 +49,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
 
 
 def _table() -> npt.NDArray[np.float64]:
-    """(1797, 65): the pixels of each picture, then its digit.
+    """(1797, 65): the pixels of each image, then its digit.
 
     Read from scikit-learn's file, since importing scikit-learn takes seconds.
     """
