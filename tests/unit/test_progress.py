@@ -49,7 +49,7 @@ def test_long_silence_is_broken(monkeypatch, capsys):
     monkeypatch.setattr(progress, "SILENCE_SECS", 0.05)
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=count(100.0, 60.0).__next__))
     with progress.shown() as show:
-        show("read", 0, 100_000, "pictures")
+        show("read", 0, 100_000, "images")
         deadline = time.monotonic() + 30
         said = ""
         while "still working" not in said and time.monotonic() < deadline:

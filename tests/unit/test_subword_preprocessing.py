@@ -92,7 +92,7 @@ def test_special_ids_are_no_words(words):
     [
         ("!", "not base64"),
         (base64.b64encode(b"not a model").decode(), "not a sentencepiece model"),
-        ("", "no sentencepiece model|are"),
+        ("", "not a sentencepiece model|are"),
     ],
 )
 def test_a_vocabulary_that_is_none_is_refused(model, said):

@@ -45,6 +45,7 @@ DECODE_ERRORS = (
     IndexError,
     KeyError,
     OverflowError,
+    MemoryError,  # Pillow, of a TIFF whose strips are none: sizes were checked before
     TypeError,  # a TIFF whose tags are of other types
     struct.error,
     zlib.error,

@@ -67,7 +67,7 @@ def test_a_layer_is_written_as_it_was_read():
 def test_the_signature_is_read_without_ncnn(tmp_path: Path):
     network = ncnn.signature_of(ncnn.read(write(tmp_path)))
     (given,), (answered,) = network.inputs, network.outputs
-    assert (given.name, given.shape, given.dtype) == ("picture", (1, 3, 5, 6), "float32")
+    assert (given.name, given.shape, given.dtype) == ("image", (1, 3, 5, 6), "float32")
     assert (answered.name, answered.shape) == ("scores", (1, 2))
 
 

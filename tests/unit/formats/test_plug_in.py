@@ -76,7 +76,7 @@ def test_its_files_are_checked_like_any_others(toy: Path):
 
 def test_it_is_recognized_by_what_it_holds(toy: Path):
     other = toy.rename(toy.with_name("net.onnx"))
-    with pytest.raises(InputError, match=r"net\.onnx is a toy model by what it holds") as caught:
+    with pytest.raises(InputError, match=r"net\.onnx is a toy model by its content") as caught:
         check_model_path(other)
     assert caught.value.hint == "rename it: mv net.onnx net.toy"
 

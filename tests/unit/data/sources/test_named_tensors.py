@@ -150,7 +150,7 @@ def test_an_empty_folder_is_named(tmp_path: Path):
 def test_samples_that_hold_other_arrays_are_named(tmp_path: Path):
     np.savez(tmp_path / "0.npz", image=IMAGES[0])
     np.savez(tmp_path / "1.npz", picture=IMAGES[1])
-    refused(tmp_path, r"1\.npz holds image \(4, 4, 3\), 0\.npz image")
+    refused(tmp_path, r"1\.npz holds picture \(4, 4, 3\), 0\.npz image")
 
 
 def test_labels_of_one_split_alone_are_refused(tmp_path: Path):
