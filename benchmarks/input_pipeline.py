@@ -35,8 +35,8 @@ from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.training import network
 from edgecnn.training.augmentation import augmentation_for
 from edgecnn.training.batches import MAX_CACHED_BYTES, Tensors, training_batches
+from edgecnn.training.config import config_for
 from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
-from edgecnn.training.recipe import recipe_for
 
 RESULT = Path(__file__).parent / "results" / "input_pipeline.json"
 BATCH = 64
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULT)
     arguments = parser.parse_args()
     steps = arguments.pictures // BATCH
-    recipe = recipe_for("resnet8", batch_size=BATCH)
+    recipe = config_for("resnet8", batch_size=BATCH)
     model = network.build(
         "resnet8", {"input_shape": (32, 32, 3), "num_classes": 10}, seed=0, precision="off"
     )

@@ -5,7 +5,7 @@
 Parts, each kept in the report as it is done; a part that is there is not run again, and one that
 was cut off resumes:
 
-hand     the network as it is, trained with its own recipe for as many epochs as a winner
+hand     the network as it is, trained with its own configuration for as many epochs as a winner
 tpe      the search: trials steered by accuracy and measured latency
 random   as many trials, drawn at random
 workers  trials an hour with one and with two workers, single-threaded, without pruning

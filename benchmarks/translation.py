@@ -46,7 +46,7 @@ from edgecnn.runtimes import reference_runtime
 from edgecnn.runtimes.sequences import SequenceSession
 from edgecnn.sequences.search import Decoding, padded
 from edgecnn.training import train
-from edgecnn.training.recipe import recipe_for
+from edgecnn.training.config import config_for
 from edgecnn.training.sequences import SequenceSubject
 
 RESULTS = Path(__file__).parent / "results"
@@ -165,7 +165,7 @@ def _train(dataset: Pairs, options: argparse.Namespace) -> None:
 
 def _cost(dataset: Pairs, precision: str) -> None:
     """Processor seconds of a step (all threads together) and of all steps of the recipe."""
-    recipe = recipe_for("convs2s", mixed_precision=precision, mirror=False)
+    recipe = config_for("convs2s", mixed_precision=precision, mirror=False)
     subject = SequenceSubject("convs2s", dataset)
     model = subject.build(seed=0, precision=precision)
     subject.prepare(recipe, seed=0, devices=1)

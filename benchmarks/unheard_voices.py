@@ -5,7 +5,7 @@ python benchmarks/unheard_voices.py [--data ../shared/data/spoken_digits_1d/fsdd
     →   benchmarks/results/unheard_voices.json
 
 Each of the six voices is the test once, all 500 recordings of it. The network learns, with its
-own recipe, from 3 or 5 of the others (those that follow in the alphabet): takes 5 to 49;
+own configuration, from 3 or 5 of the others (those that follow in the alphabet): takes 5 to 49;
 takes 0 to 4 of the same voices choose the epoch, so that nothing of the tested voice is seen
 before the test. All trainings take the same number of steps: fewer voices, more epochs.
 What was measured before is kept when the script is stopped and run again.

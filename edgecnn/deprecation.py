@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 
 def old_names(module: str, renamed: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of a module in which names have changed, old name → new name."""
+    """The `__getattr__` of a module in which names have changed: old name → new name, or
+    "other.module:name" of what has moved.
+    """
 
     def look_up(name: str) -> Any:
         if name not in renamed:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        new = renamed[name]
-        warnings.warn(f"{module}.{name} is now {new}", DeprecationWarning, stacklevel=2)
-        return getattr(sys.modules[module], new)
+        place, _, new = renamed[name].rpartition(":")
+        said = f"{place}.{new}" if place else new
+        warnings.warn(f"{module}.{name} is now {said}", DeprecationWarning, stacklevel=2)
+        return getattr(importlib.import_module(place or module), new)
 
     return look_up

@@ -31,7 +31,7 @@ from edgecnn.cli.sections import Sectioned
     help="More annotated images, as --data: their objects are cut out and pasted, those without "
     "an object are negatives.",
 )
-@options.recipe()
+@options.training_config()
 @click.option("--out", type=options.FILE, required=True, help="The .keras file to write.")
 @click.option(
     "--restart",
@@ -51,14 +51,14 @@ def command(
     input_size: int | None,
     weights: str | None,
     cutouts: str | None,
-    recipe: dict[str, Any],
+    config: dict[str, Any],
     out: Path,
     restart: bool,
     force: bool,
 ) -> None:
     """Train a model and write it with its manifest.
 
-    Recipe options that are not given come from the network's own recipe; the manifest records
+    Options of the training that are not given are the network's own; the manifest records
     them all. MODEL.training/ next to --out holds a checkpoint, log.csv, TensorBoard events and
     images. After a kill, run the same command again to resume from the checkpoint.
     """
@@ -92,7 +92,7 @@ def command(
             weights=weights,
             cutouts=more,
             progress=progress,
-            **recipe,
+            **config,
         )
     click.echo(f"{out}: {artifact.size_bytes / 1e3:.0f} kB; logs and images in {folder}")
     for name, value in artifact.manifest.metrics.items():

@@ -124,7 +124,7 @@ def _trained(trial: Trial, job: Job) -> Winner:
             folder=folder,
             restart=not _is_of(folder, trial),
             progress=job.progress,
-            **drawn.recipe,
+            **drawn.training,
         )
     artifact = convert_one(
         model,

@@ -27,7 +27,7 @@ from edgecnn.search.space import Space
 from edgecnn.search.study import Study
 from edgecnn.search.trial import without_test
 from edgecnn.search.trials import Measured
-from edgecnn.training.recipe import default_epochs, recipe_for
+from edgecnn.training.config import config_for, default_epochs
 
 TICK_SECS = 1.0
 
@@ -115,7 +115,7 @@ class _Run:
         self._going: dict[str, _Going] = {}
         self._spent = 0
         self._files = job.out / "trials"
-        own = recipe_for(settings.model)
+        own = config_for(settings.model)
         self._epochs = (
             settings.epochs
             or own.epochs
@@ -184,7 +184,7 @@ class _Run:
                     "data": {**self._settings.data.to_dict(), "sha256": self._dataset.sha256},
                     "drawn": {
                         "network": dict(drawn.network),
-                        "recipe": dict(drawn.recipe),
+                        "recipe": dict(drawn.training),
                         "input_size": drawn.input_size,
                     },
                     "epochs": self._epochs,

@@ -57,7 +57,7 @@ class Settings:
 
     `threads` are those of the measured runtime, `trial_threads` those that each training may use
     (None: this machine's cores over the workers; all cores of each machine of a cluster). `epochs`
-    are a trial's and `final_epochs` the winner's (None: the recipe's own). `pruning` is "median"
+    are a trial's and `final_epochs` the winner's (None: the network's own). `pruning` is "median"
     (see `pruning`) or "none", `sampler` "tpe" or "random".
     """
 

@@ -31,9 +31,9 @@ from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.files import read_text_file
 from edgecnn.registry import DETECTORS, MODELS, SEQUENCE_MODELS, unknown_name
+from edgecnn.training.config import config_for
 from edgecnn.training.network import input_shape
-from edgecnn.training.recipe import recipe_for
-from edgecnn.training.space import MULTIPLES, recipe_changes, recipe_fields, recipe_space
+from edgecnn.training.space import MULTIPLES, config_changes, config_fields, config_space
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -101,7 +101,7 @@ class Drawn:
     """A trial's values, sorted by who takes them."""
 
     network: Mapping[str, Value]
-    recipe: Mapping[str, Any]
+    training: Mapping[str, Any]
     input_size: int | None
 
 
@@ -132,7 +132,7 @@ class Space:
         own = set(network_parameters(self.model))
         network = {name: value for name, value in whole.items() if name in own}
         rest = {name: value for name, value in whole.items() if name not in own}
-        return Drawn(network, recipe_changes(self.model, rest), None if size is None else int(size))
+        return Drawn(network, config_changes(self.model, rest), None if size is None else int(size))
 
     def to_dict(self) -> dict[str, Any]:
         """As a space is written, for records."""
@@ -153,10 +153,10 @@ def space_for(
     """
     own = network_space(model)
     size = _sizes(model, data)
-    raw: dict[str, Any] = {**own, **recipe_space(model), **size}
+    raw: dict[str, Any] = {**own, **config_space(model), **size}
     known = (
         *network_parameters(model),
-        *recipe_fields(model),
+        *config_fields(model),
         *MULTIPLES,
         *([INPUT_SIZE] if size else []),
     )
@@ -181,7 +181,7 @@ def space_for(
 
 
 def _check_kind(model: str, parameter: Parameter) -> None:
-    """Raise InputError for values of another kind than the network or its recipe takes."""
+    """Raise InputError for values of another kind than the network or its training takes."""
     name = parameter.name
     values = parameter.choices or (parameter.low, parameter.high)
     if name in MULTIPLES or name == INPUT_SIZE:
@@ -191,7 +191,7 @@ def _check_kind(model: str, parameter: Parameter) -> None:
         return
     if name not in network_parameters(model):
         for each in values:
-            recipe_for(model, **{name: each})
+            config_for(model, **{name: each})
         return
     default = inspect.signature(_builder(model)).parameters[name].default
     kinds = (int, float) if isinstance(default, (int, float)) else (type(default),)

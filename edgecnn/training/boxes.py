@@ -27,6 +27,7 @@ from edgecnn.registry import DETECTORS
 from edgecnn.training import network
 from edgecnn.training.box_batches import training_views, whole_frames
 from edgecnn.training.checkpoint import TrainingHistory
+from edgecnn.training.config import DetectorTrainingConfig, TrainingConfig
 from edgecnn.training.cutouts import Cutout
 from edgecnn.training.detection_data import (
     Mix,
@@ -40,7 +41,6 @@ from edgecnn.training.detection_data import (
 )
 from edgecnn.training.detection_loss import detection_loss
 from edgecnn.training.logs import TrainingLog
-from edgecnn.training.recipe import BoxRecipe, TrainingRecipe
 
 if TYPE_CHECKING:
     import keras
@@ -135,12 +135,12 @@ class BoxSubject:
     def heads(self, model: keras.Model) -> tuple[str, ...]:  # noqa: ARG002
         return ("heat",)
 
-    def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:  # noqa: ARG002
-        if not isinstance(recipe, BoxRecipe):
-            recipe = BoxRecipe(**asdict(recipe))
-        self._recipe, self._seed = recipe, seed
-        self._epochs = recipe.epochs or recipe.most_epochs
-        if recipe.drawn and not self._stop_signs:
+    def prepare(self, config: TrainingConfig, *, seed: int, devices: int) -> None:  # noqa: ARG002
+        if not isinstance(config, DetectorTrainingConfig):
+            config = DetectorTrainingConfig(**asdict(config))
+        self._config, self._seed = config, seed
+        self._epochs = config.epochs or config.most_epochs
+        if config.drawn and not self._stop_signs:
             raise InputError(
                 f"drawn scenes hold stop signs, {self._name} finds {', '.join(self._classes[:3])}",
                 hint="leave out --drawn",
@@ -153,15 +153,15 @@ class BoxSubject:
             if not len(file.boxes) and not len(file.ignored)
         ]
         negatives = Photos(bare)
-        share = min(recipe.negatives, len(bare) / (len(positives) + len(bare)))
+        share = min(config.negatives, len(bare) / (len(positives) + len(bare)))
         self._pool = Pool(
             Photos(positives),
             negatives,
-            drawn_scenes(seed, negatives, recipe.small) if recipe.drawn else (),
+            drawn_scenes(seed, negatives, config.small) if config.drawn else (),
             len(self._classes),
-            self._cut(positives) if recipe.pasted else (),
+            self._cut(positives) if config.pasted else (),
         )
-        self._mix = Mix(recipe.drawn, share, recipe.hard, recipe.pasted)
+        self._mix = Mix(config.drawn, share, config.hard, config.pasted)
 
     def _cut(self, positives: Sequence[BoxedFile]) -> Sequence[Cutout]:
         sources = [*positives, *(file for file in self._cutouts if len(file.boxes))]
@@ -177,17 +177,17 @@ class BoxSubject:
     def started(self, model: keras.Model) -> None:
         """The starting weights say which images without an object are hard."""
         negatives = self._pool.negatives
-        if self._recipe.hard and negatives:
+        if self._config.hard and negatives:
             scores = best_scores(model, negatives, self.preprocessing)
             self._pool = replace(self._pool, hard=hardest(scores))
 
     def steps(self) -> int:
-        views = self._recipe.views or max(len(self._files["train"]), LEAST_VIEWS)
-        return math.ceil(views / self._recipe.batch_size)
+        views = self._config.views or max(len(self._files["train"]), LEAST_VIEWS)
+        return math.ceil(views / self._config.batch_size)
 
     def compile(self, model: keras.Model, *, epochs: int) -> None:
         optimizer = network.optimizer_for(
-            model, self._recipe, epochs=epochs, steps_per_epoch=self.steps()
+            model, self._config, epochs=epochs, steps_per_epoch=self.steps()
         )
         model.compile(optimizer, loss=detection_loss, metrics=[_fit()])
 
@@ -209,10 +209,10 @@ class BoxSubject:
             self._pool,
             self._mix,
             frame=self.preprocessing.height,
-            windows=round(self._recipe.windows * self._epochs),
-            small=self._recipe.small,
+            windows=round(self._config.windows * self._epochs),
+            small=self._config.small,
             steps=self.steps(),
-            batch_size=self._recipe.batch_size,
+            batch_size=self._config.batch_size,
             seed=self._seed,
             epoch=epoch,
             first=first,

@@ -71,7 +71,7 @@ class TrainingHistory:
 class Checkpoint:
     """Everything that the rest of a training depends on.
 
-    `settings` is what decided the training until here (network, data, recipe, seed), as JSON;
+    `settings` is what decided the training until here (network, data, config, seed), as JSON;
     `epoch` and `batch` are the next to come.
     """
 

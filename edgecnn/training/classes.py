@@ -20,9 +20,9 @@ from edgecnn.training import network
 from edgecnn.training.augmentation import augmentation_for
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
 from edgecnn.training.checkpoint import TrainingHistory
+from edgecnn.training.config import TrainingConfig, balanced_weights
 from edgecnn.training.devices import multiple_of
 from edgecnn.training.logs import TrainingLog
-from edgecnn.training.recipe import TrainingRecipe, balanced_weights
 
 if TYPE_CHECKING:
     import keras
@@ -65,8 +65,8 @@ class ClassSubject:
         last = [layer for layer in model.layers if layer.weights][-len(model.outputs) :]
         return tuple(layer.name for layer in last if layer.output.shape[-1] == classes)
 
-    def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:
-        self._recipe, self._seed, self._devices = recipe, seed, devices
+    def prepare(self, config: TrainingConfig, *, seed: int, devices: int) -> None:
+        self._config, self._seed, self._devices = config, seed, devices
         self._tensors = Tensors(self.dataset["train"], self.preprocessing)
 
     def started(self, model: keras.Model) -> None:
@@ -74,26 +74,26 @@ class ClassSubject:
 
     def steps(self) -> int:
         used = len(self._tensors) // self._devices * self._devices
-        return -(-used // self._recipe.batch_size)
+        return -(-used // self._config.batch_size)
 
     def compile(self, model: keras.Model, *, epochs: int) -> None:
         network.compile_for_training(
-            model, self._recipe, epochs=epochs, steps_per_epoch=self.steps()
+            model, self._config, epochs=epochs, steps_per_epoch=self.steps()
         )
 
     def training(self, model: keras.Model, *, epoch: int, first: int) -> Any:
-        recipe = self._recipe
+        config = self._config
         weights = None
-        if recipe.class_weights == "balanced":
+        if config.class_weights == "balanced":
             weights = balanced_weights(self.dataset["train"].labels, len(self.dataset.labels))
         return training_batches(
             self._tensors,
-            recipe.batch_size,
+            config.batch_size,
             seed=self._seed,
             augment=augmentation_for(
                 self.dataset.modality,
-                recipe.augment,
-                mirror=bool(recipe.mirror),
+                config.augment,
+                mirror=bool(config.mirror),
                 preprocessing=self.preprocessing,
             ),
             class_weights=weights,

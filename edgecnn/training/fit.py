@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -31,10 +32,15 @@ from edgecnn.training.callbacks import (
     restore,
 )
 from edgecnn.training.checkpoint import Arrays, TrainingHistory
+from edgecnn.training.config import (
+    DetectorTrainingConfig,
+    TrainingConfig,
+    config_for,
+    default_epochs,
+)
 from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
-from edgecnn.training.recipe import BoxRecipe, TrainingRecipe, default_epochs, recipe_for
 from edgecnn.training.start import Start, read_start
 from edgecnn.training.subject import Subject, open_subject
 from edgecnn.version import __version__
@@ -54,7 +60,7 @@ def train(
     out: Path | str,
     epochs: int | None = None,
     seed: int = 0,
-    recipe: TrainingRecipe | None = None,
+    config: TrainingConfig | None = None,
     input_size: int | None = None,
     folder: Path | str | None = None,
     restart: bool = False,
@@ -67,9 +73,9 @@ def train(
 ) -> Artifact:
     """Train, evaluate on the test split, and write `out` (a `.keras` file) with its manifest.
 
-    How it is trained is the network's own recipe (edgecnn.training.recipe), or `recipe`, with
-    `changes` to its fields: `train("resnet8", data, out=…, batch_size=64, augment="strong")`.
-    `epochs` not given or None are the recipe's, which may choose them from the size of the
+    How it is trained is the network's own configuration (edgecnn.training.config), or `config`,
+    with `changes` to its fields: `train("resnet8", data, out=…, batch_size=64, augment="strong")`.
+    `epochs` not given or None are the configuration's, which may choose them from the size of the
     data. `input_size` is the side of images where the network's default is not wanted.
 
     With a `folder`, a checkpoint is kept there while the training runs: after a kill the same call
@@ -79,7 +85,7 @@ def train(
     `weights` are those to start from: a `.keras` file of the same network, or the name of a
     detector that ships. Layers for other classes than it has start fresh. `cutouts` are more
     annotated images for a detector, which are not looked at whole: their objects are cut out and
-    pasted (see `recipe.BoxRecipe.pasted`), and those without an object are negatives.
+    pasted (see `config.DetectorTrainingConfig.pasted`), and those without an object are negatives.
 
     `network_options` are further arguments of the network's build function (`width=0.5`), and are
     recorded in the manifest. `on_epoch` is called behind each epoch with how many are done and
@@ -97,17 +103,20 @@ def train(
     does not fit it, weights of another network, a place that cannot be written, a checkpoint of
     another training, or training that diverged.
     """
+    if "recipe" in changes:
+        warnings.warn("the argument `recipe` is now `config`", DeprecationWarning, stacklevel=2)
+        config = changes.pop("recipe")
     check_recorded(dataset, "training")
     given: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
-    recipe = (
-        recipe_for(model_name, **given, **changes)
-        if recipe is None
-        else replace(recipe, **given, **changes)
+    config = (
+        config_for(model_name, **given, **changes)
+        if config is None
+        else replace(config, **given, **changes)
     )
     out = Path(out)
     _check_place(out)
     start = None if weights is None else read_start(weights)
-    if start is None and isinstance(recipe, BoxRecipe) and recipe.hard:
+    if start is None and isinstance(config, DetectorTrainingConfig) and config.hard:
         raise InputError(
             "hard images are those that the weights to start from get wrong, and none are given",
             hint="--weights FILE.keras, or leave out --hard",
@@ -115,7 +124,7 @@ def train(
     subject = open_subject(model_name, dataset, input_size, cutouts)
     subject.arguments = {**subject.arguments, **(network_options or {})}
     plan = replace(
-        _planned(model_name, subject, recipe, seed),
+        _planned(model_name, subject, config, seed),
         start=start,
         cutouts=cutouts,
         network_options=dict(network_options or {}),
@@ -151,7 +160,7 @@ class _Plan:
 
     model_name: str
     subject: Subject
-    recipe: TrainingRecipe
+    config: TrainingConfig
     seed: int
     devices: tuple[str, ...]
     precision: str
@@ -169,26 +178,26 @@ class _Plan:
             "seed": self.seed,
             "devices": list(self.devices),
             **{name: _plain(value) for name, value in self.subject.arguments.items()},
-            **asdict(self.recipe),
+            **asdict(self.config),
             **({} if self.start is None else {"weights": self.start.sha256}),
             **({} if self.cutouts is None else {"cutouts": self.cutouts.sha256}),
         }
 
 
-def _planned(model_name: str, subject: Subject, recipe: TrainingRecipe, seed: int) -> _Plan:
-    """Fill in what the recipe leaves to the data and to the machine."""
+def _planned(model_name: str, subject: Subject, config: TrainingConfig, seed: int) -> _Plan:
+    """Fill in what the configuration leaves to the data and to the machine."""
     dataset = subject.dataset
     samples = len(dataset["train"])
     devices = training_devices(min(samples, len(dataset["validation"])))
-    recipe = replace(recipe, batch_size=multiple_of(len(devices), recipe.batch_size))
-    precision = network.resolved_precision(recipe.mixed_precision)
-    recipe = replace(
-        recipe,
-        epochs=recipe.epochs or default_epochs(samples, recipe.batch_size, recipe.most_epochs),
-        mirror=mirrored_by_default(dataset.name) if recipe.mirror is None else recipe.mirror,
+    config = replace(config, batch_size=multiple_of(len(devices), config.batch_size))
+    precision = network.resolved_precision(config.mixed_precision)
+    config = replace(
+        config,
+        epochs=config.epochs or default_epochs(samples, config.batch_size, config.most_epochs),
+        mirror=mirrored_by_default(dataset.name) if config.mirror is None else config.mirror,
         mixed_precision=precision,
     )
-    return _Plan(model_name, subject, recipe, seed, tuple(devices), precision)
+    return _Plan(model_name, subject, config, seed, tuple(devices), precision)
 
 
 def _checkpointer(folder: Path, plan: _Plan, *, restart: bool) -> Checkpointer:
@@ -226,7 +235,7 @@ def _manifest(
             "seed": plan.seed,
             "devices": list(plan.devices),
             **({"network_options": dict(plan.network_options)} if plan.network_options else {}),
-            **asdict(plan.recipe),
+            **asdict(plan.config),
             **({} if start is None else start.record(fresh)),
             **({} if cutouts is None else {"cutouts": cutouts.record()}),
             "epochs_run": history.epochs,
@@ -249,15 +258,15 @@ def _fit(
     on_epoch: OnEpoch | None,
 ) -> TrainingHistory:
     """Train in place, from the checkpoint where there is one, to the best epoch's weights."""
-    subject, recipe = plan.subject, plan.recipe
-    assert recipe.epochs is not None
-    subject.prepare(recipe, seed=plan.seed, devices=len(plan.devices))
+    subject, config = plan.subject, plan.config
+    assert config.epochs is not None
+    subject.prepare(config, seed=plan.seed, devices=len(plan.devices))
     steps = subject.steps()
-    subject.compile(model, epochs=recipe.epochs)
+    subject.compile(model, epochs=config.epochs)
     if plan.start is not None:
         subject.started(model)
     validation = subject.validation(model)
-    history = TrainingHistory(f"val_{recipe.monitor}")
+    history = TrainingHistory(f"val_{config.monitor}")
     epoch, batch = 0, 0
     means: Arrays = ()
 
@@ -267,25 +276,25 @@ def _fit(
         history, epoch, batch = checkpoint.history, checkpoint.epoch, checkpoint.batch
         means = checkpoint.metrics
         model.test_on_batch(*validation[0])  # makes the means' variables
-    while epoch < recipe.epochs and not history.stale(recipe.patience):
+    while epoch < config.epochs and not history.stale(config.patience):
         # The rest of an epoch that was cut off is a fit of its own: Keras knows whole ones only.
-        last = epoch + 1 if batch else recipe.epochs
+        last = epoch + 1 if batch else config.epochs
         batches = subject.training(model, epoch=epoch, first=batch)
         judging = [
             *subject.callbacks(),
             history_callback(
                 history,
-                patience=recipe.patience,
-                learning_rate=recipe.learning_rate,
+                patience=config.patience,
+                learning_rate=config.learning_rate,
                 after_epoch=partial(_after_epoch, plan.subject, model, log, on_epoch),
             ),
         ]
-        if recipe.average:
+        if config.average:
             before, behind = averaging_callbacks()
             judging = [before, *judging, behind]
         callbacks = [
             *judging,
-            progress_callback(progress, recipe.epochs, steps, done=epoch * steps + batch),
+            progress_callback(progress, config.epochs, steps, done=epoch * steps + batch),
             epochs_callback(batches),
         ]
         if checkpointer is not None:

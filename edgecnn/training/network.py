@@ -14,7 +14,7 @@ from edgecnn.keras_files import import_keras
 from edgecnn.manifest import TensorSpec
 from edgecnn.preprocessing import Preprocessing, TextPreprocessing
 from edgecnn.registry import MODELS
-from edgecnn.training.recipe import TrainingRecipe
+from edgecnn.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     import keras
@@ -98,42 +98,42 @@ def in_precision(model: keras.Model, precision: str) -> keras.Model:
 
 
 def compile_for_training(
-    model: keras.Model, recipe: TrainingRecipe, *, epochs: int, steps_per_epoch: int
+    model: keras.Model, config: TrainingConfig, *, epochs: int, steps_per_epoch: int
 ) -> None:
     """Give it optimizer, losses and accuracy. The optimizer has its variables afterwards."""
     heads = len(model.outputs)
-    optimizer = optimizer_for(model, recipe, epochs=epochs, steps_per_epoch=steps_per_epoch)
-    loss = _smoothed(recipe.label_smoothing) if recipe.label_smoothing else _CROSS_ENTROPY
+    optimizer = optimizer_for(model, config, epochs=epochs, steps_per_epoch=steps_per_epoch)
+    loss = _smoothed(config.label_smoothing) if config.label_smoothing else _CROSS_ENTROPY
     if heads == 1:
         model.compile(optimizer, loss=loss, metrics=["accuracy"])
     else:
         model.compile(
             optimizer,
             loss=[loss] * heads,
-            loss_weights=[1.0] + [recipe.auxiliary_weight] * (heads - 1),
+            loss_weights=[1.0] + [config.auxiliary_weight] * (heads - 1),
             metrics=[["accuracy"]] + [[]] * (heads - 1),
         )
 
 
 def optimizer_for(
-    model: keras.Model, recipe: TrainingRecipe, *, epochs: int, steps_per_epoch: int
+    model: keras.Model, config: TrainingConfig, *, epochs: int, steps_per_epoch: int
 ) -> Any:
-    """The recipe's optimizer with its schedule, and with variables for the model's weights."""
+    """The optimizer with its schedule, and with variables for the model's weights."""
     keras = import_keras()
-    rate = _schedule(recipe, epochs, steps_per_epoch)
+    rate = _schedule(config, epochs, steps_per_epoch)
     more: dict[str, Any] = {}
-    if recipe.gradient_clip is not None:
-        more["global_clipnorm"] = recipe.gradient_clip
-    if recipe.average:
-        more |= {"use_ema": True, "ema_momentum": recipe.average}
-    if recipe.optimizer == "sgd":
-        nesterov = recipe.momentum > 0
+    if config.gradient_clip is not None:
+        more["global_clipnorm"] = config.gradient_clip
+    if config.average:
+        more |= {"use_ema": True, "ema_momentum": config.average}
+    if config.optimizer == "sgd":
+        nesterov = config.momentum > 0
         kind = keras.optimizers.SGD
-        more |= {"momentum": recipe.momentum, "nesterov": nesterov}
+        more |= {"momentum": config.momentum, "nesterov": nesterov}
     else:
-        kind = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[recipe.optimizer]
-    optimizer = kind(rate, weight_decay=recipe.weight_decay or None, **more)
-    if recipe.weight_decay:
+        kind = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[config.optimizer]
+    optimizer = kind(rate, weight_decay=config.weight_decay or None, **more)
+    if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     optimizer.build(model.trainable_variables)
     return optimizer
@@ -154,28 +154,28 @@ def _smoothed(share: float) -> Any:
     return smoothed_cross_entropy
 
 
-def _schedule(recipe: TrainingRecipe, epochs: int, steps_per_epoch: int) -> Any:
+def _schedule(config: TrainingConfig, epochs: int, steps_per_epoch: int) -> Any:
     """The learning rate as a function of the optimizer's steps."""
     import keras
 
     total = epochs * steps_per_epoch
-    warmup = min(round(recipe.warmup_epochs * steps_per_epoch), total)
-    if recipe.schedule == "cosine" and warmup == 0:
-        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total)
+    warmup = min(round(config.warmup_epochs * steps_per_epoch), total)
+    if config.schedule == "cosine" and warmup == 0:
+        return keras.optimizers.schedules.CosineDecay(config.learning_rate, total)
     ops = keras.ops
 
     class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # keras ships no types: its base is Any
         def __call__(self, step: Any) -> Any:
             step = ops.cast(step, "float32")
             done = ops.clip((step - warmup) / max(1, total - warmup), 0.0, 1.0)
-            if recipe.schedule == "cosine":
+            if config.schedule == "cosine":
                 share = 0.5 * (1.0 + ops.cos(math.pi * done))
             else:
                 share = ops.ones_like(done)
-                for start, factor in _STEPS if recipe.schedule == "step" else ():
+                for start, factor in _STEPS if config.schedule == "step" else ():
                     share = ops.where(step >= start * total, factor, share)
             rising = (step + 1.0) / max(1, warmup)
-            return recipe.learning_rate * ops.where(step < warmup, rising, share)
+            return config.learning_rate * ops.where(step < warmup, rising, share)
 
         def get_config(self) -> dict[str, Any]:
             return {}

@@ -22,9 +22,9 @@ from edgecnn.sequences.search import greedy, padded
 from edgecnn.training import network
 from edgecnn.training.augmentation.text import Words
 from edgecnn.training.checkpoint import TrainingHistory
+from edgecnn.training.config import TrainingConfig
 from edgecnn.training.devices import multiple_of
 from edgecnn.training.logs import TrainingLog
-from edgecnn.training.recipe import TrainingRecipe
 from edgecnn.training.sequence_batches import Sentences, bucketed_batches, ordered_batches
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ class SequenceSubject:
         """None: a vocabulary is in all ends of the network."""
         return ()
 
-    def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:
-        self._recipe, self._seed, self._devices = recipe, seed, devices
+    def prepare(self, config: TrainingConfig, *, seed: int, devices: int) -> None:
+        self._config, self._seed, self._devices = config, seed, devices
         whole = self._sentences("train")
         self._train = whole.within(self._length)
         if len(self._train) < devices:
@@ -99,25 +99,25 @@ class SequenceSubject:
 
     def steps(self) -> int:
         used = len(self._train) // self._devices * self._devices
-        return -(-used // self._recipe.batch_size)
+        return -(-used // self._config.batch_size)
 
     def compile(self, model: keras.Model, *, epochs: int) -> None:
         optimizer = network.optimizer_for(
-            model, self._recipe, epochs=epochs, steps_per_epoch=self.steps()
+            model, self._config, epochs=epochs, steps_per_epoch=self.steps()
         )
         model.compile(
             optimizer,
-            loss=_cross_entropy(self._recipe.label_smoothing),
+            loss=_cross_entropy(self._config.label_smoothing),
             metrics=[_token_accuracy()],
             jit_compile=False,  # each length would be compiled
         )
 
     def training(self, model: keras.Model, *, epoch: int, first: int) -> Any:
         del model
-        drop = _DROPPED[self._recipe.augment]
+        drop = _DROPPED[self._config.augment]
         return bucketed_batches(
             self._train,
-            self._recipe.batch_size,
+            self._config.batch_size,
             seed=self._seed,
             devices=self._devices,
             epoch=epoch,

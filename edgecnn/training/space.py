@@ -1,7 +1,7 @@
 """What of a training `edgecnn search` may change, as data, for every network.
 
 Two of the numbers are multiples, since what is usual depends on the optimizer: `rate` multiplies
-the learning rate, `decay` the weight decay that the network's own recipe has. Where a search
+the learning rate, `decay` the weight decay that the network's own configuration has. Where a search
 changes the optimizer, they are translated: SGD takes 25 times Adam's rate and a tenth of AdamW's
 decay.
 """
@@ -12,21 +12,21 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from edgecnn.training.recipe import recipe_for
+from edgecnn.training.config import config_for
 
 SGD_RATE = 25.0
 SGD_DECAY = 0.1
 MULTIPLES = ("rate", "decay")
 
 
-def recipe_fields(model: str) -> tuple[str, ...]:
-    """The fields that the network's recipe has: a detector's has more than a classifier's."""
-    return tuple(field.name for field in fields(recipe_for(model)))
+def config_fields(model: str) -> tuple[str, ...]:
+    """The fields of the network's configuration: a detector's has more than a classifier's."""
+    return tuple(field.name for field in fields(config_for(model)))
 
 
-def recipe_space(model: str) -> dict[str, dict[str, Any]]:
-    """Parameters with their ranges; `first` is what the network's own recipe has."""
-    own = recipe_for(model)
+def config_space(model: str) -> dict[str, dict[str, Any]]:
+    """Parameters with their ranges; `first` is what the network's own configuration has."""
+    own = config_for(model)
     space: dict[str, dict[str, Any]] = {
         "rate": {"low": 0.2, "high": 5.0, "log": True, "first": 1.0},
         "optimizer": {"choices": _with(["adamw", "sgd"], own.optimizer), "first": own.optimizer},
@@ -48,10 +48,10 @@ def recipe_space(model: str) -> dict[str, dict[str, Any]]:
     return space
 
 
-def recipe_changes(model: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a TrainingRecipe for parameters of a trial."""
-    own = recipe_for(model)
-    changes = {name: value for name, value in values.items() if name in recipe_fields(model)}
+def config_changes(model: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a TrainingConfig for parameters of a trial."""
+    own = config_for(model)
+    changes = {name: value for name, value in values.items() if name in config_fields(model)}
     optimizer = changes.get("optimizer", own.optimizer)
     towards_sgd = int(optimizer == "sgd") - int(own.optimizer == "sgd")
     if "learning_rate" not in changes:

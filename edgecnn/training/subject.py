@@ -17,8 +17,8 @@ from edgecnn.manifest import TensorSpec
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.training.checkpoint import TrainingHistory
+from edgecnn.training.config import TrainingConfig
 from edgecnn.training.logs import TrainingLog
-from edgecnn.training.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     import keras
@@ -46,8 +46,8 @@ class Subject(Protocol):
     def heads(self, model: keras.Model) -> tuple[str, ...]:
         """Names of the layers whose shape depends on the classes, which may start fresh."""
 
-    def prepare(self, recipe: TrainingRecipe, *, seed: int, devices: int) -> None:
-        """Read the data as `recipe` wants them, on this many devices. Comes before all below."""
+    def prepare(self, config: TrainingConfig, *, seed: int, devices: int) -> None:
+        """Read the data as `config` wants them, on this many devices. Comes before all below."""
 
     def started(self, model: keras.Model) -> None:
         """Comes behind `compile`, where training starts from weights that were given and that the

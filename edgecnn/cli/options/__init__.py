@@ -16,7 +16,7 @@ from edgecnn.cli.options.models import (
     weights,
 )
 from edgecnn.cli.options.names import buildable_names, data_names, network_names
-from edgecnn.cli.options.training import recipe
+from edgecnn.cli.options.training import training_config
 
 __all__ = [
     "FILE",
@@ -45,10 +45,10 @@ __all__ = [
     "preprocessing",
     "protocol",
     "reading_options",
-    "recipe",
     "runtimes",
     "scenario",
     "shape",
     "targets",
+    "training_config",
     "weights",
 ]

@@ -11,8 +11,8 @@ import click
 from edgecnn.cli.options.kinds import Command
 
 
-def recipe() -> Callable[[Command], Command]:
-    """How to train, given to the command as one `recipe`: the fields that were named."""
+def training_config() -> Callable[[Command], Command]:
+    """How to train, given to the command as one `config`: the fields that were named."""
     known: dict[str, tuple[str, ...]] = {
         "augment": ("none", "light", "standard", "strong"),
         "optimizer": ("adam", "adamw", "sgd"),
@@ -46,12 +46,12 @@ def recipe() -> Callable[[Command], Command]:
 
     def decorate(function: Command) -> Command:
         @functools.wraps(function)
-        def with_recipe(**values: Any) -> Any:
+        def with_config(**values: Any) -> Any:
             given = {name: values.pop(name) for name in fields}
             named = {name: value for name, value in given.items() if value is not None}
-            return function(recipe=named, **values)
+            return function(config=named, **values)
 
-        wrapped: Any = with_recipe
+        wrapped: Any = with_config
         for name, (kind, text) in reversed(fields.items()):
             flag = "--" + name.replace("_", "-")
             if kind is bool:

@@ -18,7 +18,7 @@ from edgecnn.keras_files import load_keras
 from edgecnn.progress import silent
 from edgecnn.training import boxes, callbacks, train
 from edgecnn.training.boxes import BoxSubject
-from edgecnn.training.recipe import recipe_for
+from edgecnn.training.config import config_for
 from edgecnn.vision import load_detector
 
 cv2 = pytest.importorskip("cv2", reason="cv2 is not installed")
@@ -191,7 +191,7 @@ def test_in_bfloat16_the_maps_and_the_weights_stay_float32(shapes):
 
 def test_views_keep_the_classes_of_their_boxes(shapes):
     subject = BoxSubject("detector_nano", load("yolo", data_dir=shapes), 128)
-    subject.prepare(recipe_for("detector_nano", epochs=2), seed=0, devices=1)
+    subject.prepare(config_for("detector_nano", epochs=2), seed=0, devices=1)
     views = subject.training(None, epoch=0, first=0)
     images, wanted = views[0]
     assert images.shape == (32, 64, 64, 3)
@@ -276,7 +276,7 @@ class KilledError(Exception):
 
 def test_views_with_every_lever_are_a_function_of_seed_epoch_and_batch(signs):
     subject = BoxSubject("stop_sign_nano", load("yolo", data_dir=signs), 128)
-    recipe = recipe_for("stop_sign_nano", epochs=2, views=16, batch_size=8, **LEVERS | {"hard": 0})
+    recipe = config_for("stop_sign_nano", epochs=2, views=16, batch_size=8, **LEVERS | {"hard": 0})
     subject.prepare(recipe, seed=0, devices=1)
     images, wanted = subject.training(None, epoch=1, first=1)[0]
     again, _ = subject.training(None, epoch=1, first=0)[1]

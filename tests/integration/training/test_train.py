@@ -20,7 +20,7 @@ from edgecnn.manifest import read_sidecar, sha256_of, sidecar_path
 from edgecnn.models import modality
 from edgecnn.registry import MODELS
 from edgecnn.training import train
-from edgecnn.training.recipe import default_epochs
+from edgecnn.training.config import default_epochs
 
 
 def first(dataset, count):

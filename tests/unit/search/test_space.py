@@ -16,8 +16,8 @@ from edgecnn.search.space import (
     read_changes,
     space_for,
 )
-from edgecnn.training.recipe import recipe_for
-from edgecnn.training.space import recipe_changes, recipe_space
+from edgecnn.training.config import config_for
+from edgecnn.training.space import config_changes, config_space
 
 OWN = [name for name in MODELS.names() if MODELS.builtin.get(name)]
 
@@ -42,8 +42,8 @@ def test_every_network_has_a_space_whose_first_trial_is_the_paper(name: str):
 
 @pytest.mark.parametrize("name", [*OWN, *DETECTORS.names()])
 def test_the_first_trial_trains_with_the_networks_own_recipe(name: str):
-    first = {key: values["first"] for key, values in recipe_space(name).items()}
-    assert recipe_for(name, **recipe_changes(name, first)) == recipe_for(name)
+    first = {key: values["first"] for key, values in config_space(name).items()}
+    assert config_for(name, **config_changes(name, first)) == config_for(name)
 
 
 def test_a_space_draws_what_the_network_the_recipe_and_the_input_take(space):
@@ -51,14 +51,14 @@ def test_a_space_draws_what_the_network_the_recipe_and_the_input_take(space):
     assert found.network == {"width": 0.5, "kernel": 3, "pooling": "average",
                              "activation": "tanh", "dropout": 0.0}  # fmt: skip
     assert found.input_size == 32
-    assert found.recipe["optimizer"] == "sgd"
-    assert found.recipe["learning_rate"] == pytest.approx(2 * 25 * 2e-3)
+    assert found.training["optimizer"] == "sgd"
+    assert found.training["learning_rate"] == pytest.approx(2 * 25 * 2e-3)
 
 
 def test_a_rate_of_the_users_own_is_taken_as_it_is(space):
     found = space("learning_rate=1e-4..1e-2:log")
     assert "rate" not in {each.name for each in found.parameters}
-    assert found.drawn({"learning_rate": 0.003}).recipe["learning_rate"] == 0.003
+    assert found.drawn({"learning_rate": 0.003}).training["learning_rate"] == 0.003
 
 
 def test_a_narrowed_range_moves_the_first_trial_into_it(space):

@@ -7,24 +7,24 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.registry import DETECTORS, MODELS, SEQUENCE_MODELS
-from edgecnn.training.recipe import (
-    RECIPES,
-    BoxRecipe,
-    TrainingRecipe,
+from edgecnn.training.config import (
+    CONFIGS,
+    DetectorTrainingConfig,
+    TrainingConfig,
     balanced_weights,
-    recipe_for,
+    config_for,
 )
 
 
 def test_every_network_has_a_recipe():
-    assert set(RECIPES) == {*MODELS.builtin, *SEQUENCE_MODELS.builtin, *DETECTORS.builtin}
+    assert set(CONFIGS) == {*MODELS.builtin, *SEQUENCE_MODELS.builtin, *DETECTORS.builtin}
 
 
 def test_changes_leave_the_rest_of_the_recipe():
-    changed = recipe_for("resnet8", batch_size=7)
+    changed = config_for("resnet8", batch_size=7)
 
     assert changed.batch_size == 7
-    assert changed.optimizer == RECIPES["resnet8"].optimizer
+    assert changed.optimizer == CONFIGS["resnet8"].optimizer
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_changes_leave_the_rest_of_the_recipe():
 )
 def test_nonsense_is_refused_with_what_was_received(nonsense):
     with pytest.raises(InputError, match="received"):
-        TrainingRecipe(**nonsense)
+        TrainingConfig(**nonsense)
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,18 @@ def test_nonsense_is_refused_with_what_was_received(nonsense):
 )
 def test_shares_of_views_that_cannot_be_are_refused(nonsense):
     with pytest.raises(InputError, match="received"):
-        BoxRecipe(**nonsense)
+        DetectorTrainingConfig(**nonsense)
 
 
 def test_what_is_for_detectors_is_refused_for_other_networks():
-    assert recipe_for("detector_nano", pasted=0.2).pasted == 0.2
-    with pytest.raises(InputError, match="recipe of lenet5 has no 'pasted'"):
-        recipe_for("lenet5", pasted=0.2)
+    assert config_for("detector_nano", pasted=0.2).pasted == 0.2
+    with pytest.raises(InputError, match="training of lenet5 has no setting 'pasted'"):
+        config_for("lenet5", pasted=0.2)
 
 
-def test_a_field_that_recipes_do_not_have_is_refused():
-    with pytest.raises(InputError, match="no 'rate'"):
-        recipe_for("lenet5", rate=1.0)
+def test_a_field_that_trainings_do_not_have_is_refused():
+    with pytest.raises(InputError, match="no setting 'rate'"):
+        config_for("lenet5", rate=1.0)
 
 
 def test_balanced_classes_weigh_the_same_together():
