@@ -114,6 +114,14 @@ function dropOf(row) {
   return `, ${format.points(-row.drop)} points${interval}${most}`;
 }
 
+// For under a figure: the drop with the bound that decides.
+function briefDrop(row) {
+  if (!has(row.drop)) return "";
+  const most = has(row.drop_bound) && row.drop_low < row.drop_high
+    ? `, at most ${fixed(Math.max(row.drop_bound, 0), 2)} lost (95%)` : "";
+  return `, ${format.points(-row.drop)} points${most}`;
+}
+
 function boundWords(bound) {
   return bound < 0 ? `at least ${fixed(-bound, 2)} gained with 95% confidence`
     : `at most ${fixed(bound, 2)} lost with 95% confidence`;
@@ -310,7 +318,7 @@ function choiceCard(choice, showRow) {
         : figure("Throughput", `${format.number(best.throughput)} /s`),
       has(best.accuracy)
         ? figure(`Accuracy (${best.metric})`, format.percent(best.accuracy),
-          `n = ${fixed(best.accuracy_n, 0)}${dropOf(best)}`)
+          `n = ${fixed(best.accuracy_n, 0)}${briefDrop(best)}`)
         : null,
       has(best.size) ? figure("File", format.size(best.size)) : null,
       has(best.peak_rss) ? figure("Peak memory", format.size(best.peak_rss)) : null,
