@@ -97,8 +97,9 @@ def _answer(outcome: RunOutcome) -> None:
     click.echo("")
     for sentence in (*outcome.answer.sentences, *outcome.answer.ways_out):
         click.echo(sentence)
+    if outcome.no_bundle:
+        click.echo(f"no bundle of it: {outcome.no_bundle}")
     if outcome.bundle is not None:
         name = next(outcome.bundle.glob("*/bundle.json")).parent.name
-        click.echo(f"bundle: {outcome.bundle} (there: python -m {name} --self-test)")
-    elif outcome.no_bundle:
-        click.echo(f"no bundle: {outcome.no_bundle}")
+        what = "bundle of one that may be as fast" if outcome.no_bundle else "bundle"
+        click.echo(f"{what}: {outcome.bundle} (there: python -m {name} --self-test)")
