@@ -25,7 +25,7 @@ import numpy as np
 from edgecnn.files import write_text_atomically
 from edgecnn.vision import load_detector
 from edgecnn.vision.clips import ClipFigures, follow, score_clip
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.readers import open_reader
 from edgecnn.vision.sources import parse_source
 from edgecnn.vision.street import SCENE_S, Street
@@ -39,7 +39,7 @@ SIZES: dict[str, tuple[int | None, ...]] = {
 """Longer sides of inputs; None is the size that ships."""
 
 
-def street(seed: int, ticks: range) -> Iterator[tuple[Picture, float]]:
+def street(seed: int, ticks: range) -> Iterator[tuple[ImageArray, float]]:
     drawn = Street(seed, width=WIDTH, height=HEIGHT, fps=FPS)
     for tick in ticks:
         yield drawn.draw(tick), tick / FPS
@@ -93,7 +93,7 @@ def _frames_after(clip: ClipFigures) -> int:
 def on_clip(detector: Any, path: Path) -> dict[str, Any]:
     reader = open_reader(parse_source(str(path)))
 
-    def frames() -> Iterator[tuple[Picture, float]]:
+    def frames() -> Iterator[tuple[ImageArray, float]]:
         while (read := reader.read()) is not None:
             yield read[0], read[1]
 

@@ -29,7 +29,7 @@ from PIL import Image
 
 from edgecnn.benchmarking import machine
 from edgecnn.data.base import Split
-from edgecnn.data.files.images import PictureFiles
+from edgecnn.data.files.images import ImageFiles
 from edgecnn.files import write_text_atomically
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.training import network
@@ -115,7 +115,7 @@ def _splits(folder: Path, count: int) -> Iterator[tuple[str, Split, int]]:
         paths = tuple(folder / f"{index}.{ending}" for index in range(count))
         for path, picture in zip(paths, pictures, strict=True):
             Image.fromarray(picture).save(path)
-        yield f"{ending} files", Split(PictureFiles(paths, 3), labels), 0
+        yield f"{ending} files", Split(ImageFiles(paths, 3), labels), 0
 
 
 def _batches(split: Split, limit: int) -> Any:

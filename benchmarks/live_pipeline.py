@@ -43,7 +43,7 @@ import numpy as np
 from edgecnn.files import write_text_atomically
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.vision import Detector, load_detector
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.pipeline import Pipeline
 from edgecnn.vision.pipeline.detecting import ready
 from edgecnn.vision.readers import open_reader
@@ -63,11 +63,11 @@ class Replay:
     fps = FPS
     unreadable = 0
 
-    def __init__(self, frames: list[Picture], count: int) -> None:
+    def __init__(self, frames: list[ImageArray], count: int) -> None:
         self._frames, self._count, self._given = frames, count, 0
         self._began = time.monotonic()
 
-    def read(self) -> tuple[Picture, float, str] | None:
+    def read(self) -> tuple[ImageArray, float, str] | None:
         if self._given == self._count:
             time.sleep(0.5)  # a live source that ends is a camera that went: let results out
             return None
@@ -121,7 +121,7 @@ def main() -> int:
 
 
 def measure(
-    name: str, runtime: str, rounds: int, film: Path, frames: list[Picture]
+    name: str, runtime: str, rounds: int, film: Path, frames: list[ImageArray]
 ) -> dict[str, Any]:
     """All rounds of one model."""
     detector = load_detector(name, runtime=runtime, threads=1)
@@ -142,7 +142,7 @@ def scheduler() -> str:
     return {os.SCHED_FIFO: "fifo", os.SCHED_RR: "rr"}.get(os.sched_getscheduler(0), "ordinary")
 
 
-def write_film(path: Path, frames: list[Picture]) -> None:
+def write_film(path: Path, frames: list[ImageArray]) -> None:
     fourcc = cv2.VideoWriter.fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(path), fourcc, FPS, (WIDTH, HEIGHT))
     for frame in frames:
@@ -150,7 +150,7 @@ def write_film(path: Path, frames: list[Picture]) -> None:
     writer.release()
 
 
-def one_round(film: Path, detector: Detector, frames: list[Picture]) -> dict[str, Any]:
+def one_round(film: Path, detector: Detector, frames: list[ImageArray]) -> dict[str, Any]:
     alone, processor = stages_alone(film, detector, frames)
     slowest = max(alone, key=lambda stage: alone[stage])
     limit = 1000 / alone[slowest]
@@ -174,7 +174,7 @@ def one_round(film: Path, detector: Detector, frames: list[Picture]) -> dict[str
 
 
 def stages_alone(
-    film: Path, detector: Detector, frames: list[Picture]
+    film: Path, detector: Detector, frames: list[ImageArray]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Mean milliseconds of each stage with nothing beside it: by the clock, and of processors.
 
@@ -222,7 +222,7 @@ def file_fps(film: Path, detector: Detector) -> float:
     return (len(settled) - 1) * 1e9 / (settled[-1] - settled[0])
 
 
-def live_latency(frames: list[Picture], detector: Detector) -> tuple[float, int]:
+def live_latency(frames: list[ImageArray], detector: Detector) -> tuple[float, int]:
     """95th percentile, milliseconds, from capture to result; and how many frames were dropped."""
     source = Source("camera", "replay", live=True)
     ages = []

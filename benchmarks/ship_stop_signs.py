@@ -28,7 +28,7 @@ from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.data import load
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.boxes.base import BoxedFile
-from edgecnn.data.files.images import PictureFiles
+from edgecnn.data.files.images import ImageFiles
 from edgecnn.data.held_out import with_splits
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
@@ -59,7 +59,7 @@ def calibration_set(files: Sequence[BoxedFile], digest: str) -> Dataset:
     negatives = [file for file in files if not len(file.boxes) and not len(file.ignored)]
     chosen = positives + negatives[:: max(1, len(negatives) // max(1, len(positives)))]
     paths = tuple(file.path for file in chosen)
-    split = Split(PictureFiles(paths, 3), np.zeros(len(paths), np.int64))
+    split = Split(ImageFiles(paths, 3), np.zeros(len(paths), np.int64))
     return Dataset(
         "stop_signs",
         "detection",

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.base import Split
-from edgecnn.data.files.images import PictureFiles
+from edgecnn.data.files.images import ImageFiles
 from edgecnn.preprocessing import Preprocessing
 
 COUNT = 64
@@ -57,7 +57,7 @@ def write_raw(split: Split, preprocessing: Preprocessing, folder: Path) -> RawSa
         np.save(path, sample)
         arrays.append(str(path))
     files: tuple[str, ...] = ()
-    if isinstance(split.samples, PictureFiles):
+    if isinstance(split.samples, ImageFiles):
         paths = split.samples.paths
         files = tuple(str(paths[index].resolve()) for index in chosen[: len(arrays)])
     return RawSamples(tuple(arrays), files, preprocessing.to_dict())

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.sources.detection import BoxedPictures, BoxSplit, split_of_files
+from edgecnn.data.sources.detection import BoxSplit, DetectionDataset, split_of_files
 from edgecnn.data.sources.joined import joined
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest
@@ -22,7 +22,7 @@ OFFSETS = (2, 3, 4, 0, 1)
 LARGEST_BLOCK = 40
 
 
-def with_splits(dataset: BoxedPictures) -> BoxedPictures:
+def with_splits(dataset: DetectionDataset) -> DetectionDataset:
     """With splits "train", "validation" and "test": what is missing is held out of the rest.
 
     Without a test, validation is both, and the notes say so. Of several sets that are one, each
@@ -59,7 +59,7 @@ def as_trained(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
     """A set in one piece that one of these models was trained on, divided as it was then: what
     was held out is its test. Any other set is as it was.
     """
-    if not isinstance(dataset, BoxedPictures) or set(dataset.splits) != {"test"}:
+    if not isinstance(dataset, DetectionDataset) or set(dataset.splits) != {"test"}:
         return dataset
     for manifest in manifests:
         samples = manifest.data.get("samples")

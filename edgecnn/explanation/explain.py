@@ -29,7 +29,7 @@ from edgecnn.runtimes.first_layer import first_convolution, read_first_convoluti
 MOST_STAGES = 6
 DEFAULT_SHIFTS = 9
 """0 to 8 pixels."""
-Picture = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Explanation:
     """What a model sees in one image. Parts that are not available are empty or None."""
 
     subject: Subject
-    picture: Picture
+    picture: ImageArray
     """As the file has it: (height, width, 1 or 3)."""
     picture_name: str
     ground_truth: int | None
@@ -64,7 +64,7 @@ class Explanation:
 
 def explain(
     model: Path,
-    picture: Picture | None = None,
+    picture: ImageArray | None = None,
     *,
     picture_name: str = "",
     others: Sequence[Path] = (),
@@ -161,7 +161,7 @@ def _parent(subject: Subject) -> str:
     return subject.artifact.manifest.parent_sha256 or subject.artifact.sha256
 
 
-def _first_picture(dataset: Dataset | None) -> tuple[Picture, str, int]:
+def _first_picture(dataset: Dataset | None) -> tuple[ImageArray, str, int]:
     if dataset is None:
         raise InputError(
             "no image to explain", hint="give an image file, or --data for one of its images"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.data.files.images import Picture, UnreadablePictureError, decode, quiet_pillow
+from edgecnn.data.files.images import ImageArray, UnreadableImageError, decode, quiet_pillow
 from edgecnn.errors import InputError
 from edgecnn.formats.kinds import known_suffixes
 from edgecnn.registry import require
@@ -32,7 +32,7 @@ def sort_files(paths: Sequence[Path]) -> tuple[list[Path], Path | None]:
     return models, pictures[0] if pictures else None
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path) -> ImageArray:
     """Decode an image file; (height, width, 1 or 3) uint8.
 
     Raises InputError with the file's name when there is none, or it is not an image.
@@ -45,7 +45,7 @@ def read_picture(path: Path) -> Picture:
     try:
         with quiet_pillow():
             return decode(path)
-    except UnreadablePictureError as error:
+    except UnreadableImageError as error:
         raise InputError(
             f"{path.name} is not an image that can be read: {error.message}",
             hint="PNG, JPEG, BMP, GIF, TIFF, WebP and PPM are understood",

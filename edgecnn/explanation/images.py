@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgecnn.preprocessing import FloatArray, resize
 
-Picture = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 
 _HEAT = np.asarray(
     [
@@ -25,7 +25,7 @@ lightness rises evenly, so that it reads the same in gray and for those who see 
 """
 
 
-def png(picture: Picture) -> bytes:
+def png(picture: ImageArray) -> bytes:
     """(height, width, 3) uint8 → a PNG file."""
     height, width, _ = picture.shape
     rows = np.concatenate(
@@ -41,19 +41,19 @@ def png(picture: Picture) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def data_uri(picture: Picture) -> str:
+def data_uri(picture: ImageArray) -> str:
     """An image as an address that carries it."""
     return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
 
 
-def heat_colors(values: FloatArray) -> Picture:
+def heat_colors(values: FloatArray) -> ImageArray:
     """0…1 (height, width) → black, purple, orange, pale yellow (height, width, 3)."""
     places = np.clip(values, 0, 1) * (len(_HEAT) - 1)
     channels = [np.interp(places, np.arange(len(_HEAT)), _HEAT[:, axis]) for axis in range(3)]
     return np.rint(np.stack(channels, axis=2)).astype(np.uint8)
 
 
-def enlarged(picture: Picture, side: int) -> Picture:
+def enlarged(picture: ImageArray, side: int) -> ImageArray:
     """Whole-number enlarging until the longer side has at least `side` pixels; pixels stay square.
 
     Larger images are brought down to `side` instead.
@@ -70,7 +70,7 @@ def enlarged(picture: Picture, side: int) -> Picture:
     return np.asarray(picture.repeat(factor, axis=0).repeat(factor, axis=1), np.uint8)
 
 
-def fitted(picture: Picture, height: int, width: int) -> Picture:
+def fitted(picture: ImageArray, height: int, width: int) -> ImageArray:
     """An image resampled smoothly to height × width."""
     values = resize(picture.astype(np.float32), height, width)
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
@@ -82,7 +82,7 @@ def stretched(values: FloatArray, height: int, width: int) -> FloatArray:
     return np.asarray(smooth[:, :, 0], np.float32)
 
 
-def glowing(picture: Picture, heat: FloatArray) -> Picture:
+def glowing(picture: ImageArray, heat: FloatArray) -> ImageArray:
     """`picture` darkened to gray, with `heat` (0…1, any size) glowing over it."""
     height, width = picture.shape[:2]
     strength = np.clip(stretched(heat, height, width), 0, 1)
@@ -92,7 +92,7 @@ def glowing(picture: Picture, heat: FloatArray) -> Picture:
     return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
 
 
-def framed(picture: Picture, box: tuple[float, float, float, float]) -> Picture:
+def framed(picture: ImageArray, box: tuple[float, float, float, float]) -> ImageArray:
     """`picture` with a rectangle (left, top, right, bottom in pixels), cut at the edges."""
     canvas = picture.copy()
     height, width = canvas.shape[:2]
@@ -107,7 +107,7 @@ def framed(picture: Picture, box: tuple[float, float, float, float]) -> Picture:
     return canvas
 
 
-def filter_tiles(kernel: FloatArray) -> list[Picture]:
+def filter_tiles(kernel: FloatArray) -> list[ImageArray]:
     """Each filter of (height, width, 1 or 3, filters) as an image, strongest first.
 
     Zero is mid gray and all filters share one scale, so that weak ones look weak.
@@ -119,7 +119,7 @@ def filter_tiles(kernel: FloatArray) -> list[Picture]:
     return [np.repeat(one, 3, axis=2) if one.shape[2] == 1 else one for one in pictures]
 
 
-def one_channel(picture: Picture, channel: int) -> Picture:
+def one_channel(picture: ImageArray, channel: int) -> ImageArray:
     """An image with a single color channel lit."""
     alone = np.zeros_like(picture)
     alone[:, :, channel] = picture[:, :, channel]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.boxes.base import BoxedPicture, Boxes
+from edgecnn.data.boxes.base import BoxedImage, Boxes
 from edgecnn.data.synthetic.faces import octagon
 from edgecnn.data.synthetic.weather import tone, weather
 from edgecnn.preprocessing import LETTERBOX_FILL
@@ -52,13 +52,13 @@ class View:
 
 
 def augment(
-    sample: BoxedPicture,
+    sample: BoxedImage,
     view: View,
     rng: Generator,
     *,
     drawn: bool,
     cutouts: Sequence[Cutout] = (),
-) -> BoxedPicture:
+) -> BoxedImage:
     """One random view (size, size, 3). `drawn` images had their weather when they were made;
     of `cutouts` some are pasted in before there is any.
     """
@@ -72,7 +72,7 @@ def augment(
     return replace(seen, picture=np.ascontiguousarray(lit))
 
 
-def _looked_at(sample: BoxedPicture, view: View, rng: Generator) -> BoxedPicture:
+def _looked_at(sample: BoxedImage, view: View, rng: Generator) -> BoxedImage:
     """The image moved, turned, scaled and cut, with what is left of its boxes."""
     cv2 = require("cv2", "opencv")
     picture, boxes, ignored = sample.picture, sample.boxes, sample.ignored
@@ -99,7 +99,7 @@ def _looked_at(sample: BoxedPicture, view: View, rng: Generator) -> BoxedPicture
     )
     moved, fair, hardly = _move(boxes, matrix, view.size)
     lost_boxes, still, partly = _move(ignored, matrix, view.size)
-    return BoxedPicture(
+    return BoxedImage(
         warped,
         moved[fair],
         np.concatenate([moved[hardly], lost_boxes[still | partly]]),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.data.boxes.base import BoxedPicture
+from edgecnn.data.boxes.base import BoxedImage
 from edgecnn.errors import InputError
 from edgecnn.training.box_augmentation import View
 from edgecnn.training.detection_data import Mix, Pool
@@ -72,7 +72,7 @@ def training_views(
     return Views()
 
 
-def whole_frames(photos: Sequence[BoxedPicture], preprocessing: Any, classes: int) -> Any:
+def whole_frames(photos: Sequence[BoxedImage], preprocessing: Any, classes: int) -> Any:
     """Whole images as they enter the network, with their targets, in order.
 
     They are made once, as long as there is room for them.

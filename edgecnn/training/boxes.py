@@ -15,7 +15,7 @@ from edgecnn.data.base import Dataset, Split
 from edgecnn.data.boxes.base import BoxedFile
 from edgecnn.data.held_out import with_splits
 from edgecnn.data.left_out import DataWarning
-from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
+from edgecnn.data.sources.detection import BoxSplit, DetectionDataset
 from edgecnn.errors import InputError
 from edgecnn.evaluation.box_scorer import BoxScorer
 from edgecnn.evaluation.tasks import ScoringContext
@@ -62,7 +62,7 @@ class BoxSubject:
         input_size: int | None = None,
         cutouts: Dataset | None = None,
     ) -> None:
-        if model_name not in DETECTORS.names() or not isinstance(dataset, BoxedPictures):
+        if model_name not in DETECTORS.names() or not isinstance(dataset, DetectionDataset):
             raise InputError(
                 f"{model_name} answers with classes, the data set {dataset.name!r} has boxes",
                 hint=f"train a detector: --model {' or '.join(DETECTORS.names())}",
@@ -94,7 +94,7 @@ class BoxSubject:
         self.postprocessing = Postprocessing("heat_map", class_names=self._classes)
         self._frames: dict[str, Any] = {}
 
-    def _renumbered(self, dataset: BoxedPictures, split: Split) -> tuple[BoxedFile, ...]:
+    def _renumbered(self, dataset: DetectionDataset, split: Split) -> tuple[BoxedFile, ...]:
         """The files of a split with the boxes of our classes, under our numbers."""
         assert isinstance(split, BoxSplit)
         ours = {name: number for number, name in enumerate(self._classes)}
@@ -104,7 +104,7 @@ class BoxSubject:
         return tuple(file.renumbered(numbers) for file in split.every_class)
 
     def _all_of(self, cutouts: Dataset) -> tuple[BoxedFile, ...]:
-        if not isinstance(cutouts, BoxedPictures):
+        if not isinstance(cutouts, DetectionDataset):
             raise InputError(
                 f"objects are cut out of annotated images, {cutouts.name!r} has no boxes",
                 hint="--cutouts coco:FOLDER, voc:FOLDER or yolo:FOLDER",

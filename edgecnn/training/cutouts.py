@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.boxes.base import BoxedPicture, Boxes
+from edgecnn.data.boxes.base import BoxedImage, Boxes
 from edgecnn.data.synthetic.faces import octagon
 from edgecnn.data.synthetic.weather import jpeg
 from edgecnn.geometry import iou
 from edgecnn.registry import require
 
 Generator = np.random.Generator
-Picture = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float32]
 
 SIDES = (8.0, 40.0)
@@ -43,12 +43,12 @@ class Cutout:
     its outline (n, 2) in the unit square.
     """
 
-    pixels: Picture
+    pixels: ImageArray
     class_id: int
     outline: Points
 
 
-def cut_out(sample: BoxedPicture, *, octagonal: bool) -> list[Cutout]:
+def cut_out(sample: BoxedImage, *, octagonal: bool) -> list[Cutout]:
     """The objects of an image that are large, whole and apart from others.
 
     `octagonal` ones are cut along the octagon in their box, others along the box.
@@ -72,7 +72,7 @@ def cut_out(sample: BoxedPicture, *, octagonal: bool) -> list[Cutout]:
     return found
 
 
-def _cut(picture: Picture, box: Points, class_id: int, *, octagonal: bool) -> Cutout:
+def _cut(picture: ImageArray, box: Points, class_id: int, *, octagonal: bool) -> Cutout:
     cv2 = require("cv2", "opencv")
     inset = (box[2:] - box[:2]) * INSET
     left, top = (round(float(value)) for value in box[:2] + inset)
@@ -90,7 +90,7 @@ def _cut(picture: Picture, box: Points, class_id: int, *, octagonal: bool) -> Cu
     return Cutout(np.dstack([crop, cover]).astype(np.uint8), class_id, outline)
 
 
-def paste(sample: BoxedPicture, cutouts: Sequence[Cutout], rng: Generator) -> BoxedPicture:
+def paste(sample: BoxedImage, cutouts: Sequence[Cutout], rng: Generator) -> BoxedImage:
     """The view with one to three cutouts, where no other object is."""
     canvas = sample.picture.copy()
     boxes, ids = list(sample.boxes), sample.class_ids.tolist()
@@ -103,7 +103,7 @@ def paste(sample: BoxedPicture, cutouts: Sequence[Cutout], rng: Generator) -> Bo
             ids.append(cutout.class_id)
     if rng.random() < 0.5:
         canvas = jpeg(canvas, rng)
-    return BoxedPicture(
+    return BoxedImage(
         canvas,
         np.asarray(boxes, np.float32).reshape(-1, 4),
         sample.ignored,
@@ -111,7 +111,7 @@ def paste(sample: BoxedPicture, cutouts: Sequence[Cutout], rng: Generator) -> Bo
     )
 
 
-def _paste_one(canvas: Picture, cutout: Cutout, taken: Boxes, rng: Generator) -> Points | None:
+def _paste_one(canvas: ImageArray, cutout: Cutout, taken: Boxes, rng: Generator) -> Points | None:
     """Blend a cutout in, in place, and return its box; None where no free place was found."""
     height, width = canvas.shape[:2]
     side = math.exp(rng.uniform(math.log(SIDES[0]), math.log(min(SIDES[1], width / 3))))
@@ -146,7 +146,7 @@ def _wider(box: Points) -> Points:
 
 
 def _blend(
-    canvas: Picture,
+    canvas: ImageArray,
     cutout: Cutout,
     matrix: npt.NDArray[np.float64],
     box: Points,

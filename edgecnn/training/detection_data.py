@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.boxes.base import BoxedFile, BoxedPicture
+from edgecnn.data.boxes.base import BoxedFile, BoxedImage
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.registry import require
 from edgecnn.training.box_augmentation import View, augment
@@ -40,14 +40,14 @@ class Mix:
 class Pool:
     """Everything a view can be taken of. `hard` are places among the negatives."""
 
-    positives: Sequence[BoxedPicture]
-    negatives: Sequence[BoxedPicture]
-    drawn: Sequence[BoxedPicture]
+    positives: Sequence[BoxedImage]
+    negatives: Sequence[BoxedImage]
+    drawn: Sequence[BoxedImage]
     classes: int = 1
     cutouts: Sequence[Cutout] = ()
     hard: Sequence[int] = ()
 
-    def view(self, view: View, mix: Mix, seed: Sequence[int]) -> BoxedPicture:
+    def view(self, view: View, mix: Mix, seed: Sequence[int]) -> BoxedImage:
         """The view that `seed` stands for, always the same."""
         rng = np.random.default_rng(seed)
         roll = rng.random()
@@ -61,7 +61,7 @@ class Pool:
         pasted = bool(mix.pasted and self.cutouts) and rng.random() < mix.pasted
         return augment(sample, view, rng, drawn=False, cutouts=self.cutouts if pasted else ())
 
-    def _negative(self, mix: Mix, rng: np.random.Generator) -> BoxedPicture:
+    def _negative(self, mix: Mix, rng: np.random.Generator) -> BoxedImage:
         if mix.hard and self.hard and rng.random() < mix.hard:
             return self.negatives[self.hard[int(rng.integers(len(self.hard)))]]
         return self.negatives[int(rng.integers(len(self.negatives)))]
@@ -86,7 +86,7 @@ class Pool:
         return pictures, np.stack(wanted)
 
 
-class Photos(Sequence[BoxedPicture]):
+class Photos(Sequence[BoxedImage]):
     """Annotated files, shrunk to at most LONGEST_SIDE pixels; decoded once as long as memory is
     left of `max_bytes`, and each time beyond.
 
@@ -95,14 +95,14 @@ class Photos(Sequence[BoxedPicture]):
 
     def __init__(self, files: Sequence[BoxedFile], *, max_bytes: int = MAX_KEPT_BYTES) -> None:
         self._files = files
-        self._kept: dict[int, BoxedPicture] = {}
+        self._kept: dict[int, BoxedImage] = {}
         self._left = max_bytes
 
     def __len__(self) -> int:
         return len(self._files)
 
     # Sequence promises slices too; photos are read one at a time.
-    def __getitem__(self, index: int) -> BoxedPicture:  # type: ignore[override]
+    def __getitem__(self, index: int) -> BoxedImage:  # type: ignore[override]
         if index in self._kept:
             return self._kept[index]
         photo = load_picture(self._files[index])
@@ -112,7 +112,7 @@ class Photos(Sequence[BoxedPicture]):
         return photo
 
 
-class Whole(Sequence[BoxedPicture]):
+class Whole(Sequence[BoxedImage]):
     """Annotated files as they are, decoded each time. Raises InputError as `Photos` does."""
 
     def __init__(self, files: Sequence[BoxedFile]) -> None:
@@ -122,14 +122,14 @@ class Whole(Sequence[BoxedPicture]):
         return len(self._files)
 
     # Sequence promises slices too; photos are read one at a time.
-    def __getitem__(self, index: int) -> BoxedPicture:  # type: ignore[override]
+    def __getitem__(self, index: int) -> BoxedImage:  # type: ignore[override]
         return self._files[index].load()
 
 
 class Backgrounds(Sequence[npt.NDArray[np.uint8]]):
     """The images of photos alone, for scenes to be drawn on."""
 
-    def __init__(self, photos: Sequence[BoxedPicture]) -> None:
+    def __init__(self, photos: Sequence[BoxedImage]) -> None:
         self._photos = photos
 
     def __len__(self) -> int:
@@ -140,14 +140,14 @@ class Backgrounds(Sequence[npt.NDArray[np.uint8]]):
         return self._photos[index].picture
 
 
-def drawn_scenes(seed: int, negatives: Sequence[BoxedPicture], small: float) -> SyntheticScenes:
+def drawn_scenes(seed: int, negatives: Sequence[BoxedImage], small: float) -> SyntheticScenes:
     """Scenes with stop signs, half of them on photos without; each is drawn when it is looked at,
     in about 10 ms.
     """
     return SyntheticScenes(seed, MOST_SCENES, backgrounds=Backgrounds(negatives), small=small)
 
 
-def load_picture(file: BoxedFile) -> BoxedPicture:
+def load_picture(file: BoxedFile) -> BoxedImage:
     """Decode a file, shrunk to at most LONGEST_SIDE pixels."""
     cv2 = require("cv2", "opencv")
     sample = file.load()
@@ -179,7 +179,7 @@ def hardest(scores: Sequence[float], share: float = 0.1) -> list[int]:
     return [int(place) for place in order[: max(1, round(share * len(order)))]]
 
 
-def best_scores(network: Any, photos: Sequence[BoxedPicture], preprocessing: Any) -> list[float]:
+def best_scores(network: Any, photos: Sequence[BoxedImage], preprocessing: Any) -> list[float]:
     """How sure a network with heat maps is of an object in each of the photos: its highest
     logit. The network has both maps in one output, the four distances last.
     """

@@ -26,8 +26,8 @@ import numpy.typing as npt
 from edgecnn.evaluation.classification import confusion_matrix, per_class
 from edgecnn.files import atomic_path, write_text_atomically
 from edgecnn.keras_files import import_keras
+from edgecnn.training.charts import attention_chart, confusion_chart, learning_curve
 from edgecnn.training.checkpoint import TrainingHistory
-from edgecnn.training.pictures import attention_picture, confusion_picture, learning_curve
 
 
 class LogWarning(UserWarning):
@@ -83,7 +83,7 @@ class TrainingLog:
                 for label, row in zip(labels, per_class(counts), strict=True)
             ),
         )
-        _write_bytes(self._folder / "confusion.png", confusion_picture(counts, labels))
+        _write_bytes(self._folder / "confusion.png", confusion_chart(counts, labels))
 
     def samples(self, epoch: int, rows: Iterable[tuple[str, str, str]]) -> None:
         """samples.csv with (source, target, answer) of some samples behind each epoch so far.
@@ -106,7 +106,7 @@ class TrainingLog:
         self, weights: npt.NDArray[Any], rows: Sequence[str], columns: Sequence[str]
     ) -> None:
         """attention.png of one sample: (rows of the answer, columns of the source)."""
-        _write_bytes(self._folder / "attention.png", attention_picture(weights, rows, columns))
+        _write_bytes(self._folder / "attention.png", attention_chart(weights, rows, columns))
 
     def _write_events(self, history: TrainingHistory) -> None:
         """Scalars as TensorBoard reads them; tf.summary.scalar wants TensorBoard installed."""

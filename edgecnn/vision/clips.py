@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from edgecnn.errors import InputError
 from edgecnn.geometry import iou
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.pipeline.detecting import DetectorStages, Detects
 from edgecnn.vision.tracking import Track, Tracker, TrackerSettings
 
@@ -79,7 +79,7 @@ class ClipFigures:
 
 def follow(
     detector: Detects,
-    frames: Iterable[tuple[Picture, float]],
+    frames: Iterable[tuple[ImageArray, float]],
     settings: TrackerSettings | None = None,
 ) -> Iterator[Tracked]:
     """Run a detector over (image BGR, seconds) of a clip, with the tracker and the thresholds that

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 from edgecnn.vision.capture import Capture, Patience
-from edgecnn.vision.frames import Frame, Picture
+from edgecnn.vision.frames import Frame, ImageArray
 from edgecnn.vision.opencv import quiet_cv2
 from edgecnn.vision.overlay import FAINT, FOUND, PAPER, WARNING, Text, darken
 from edgecnn.vision.sources import Source
@@ -168,7 +168,7 @@ class Collector:
             if self._full or (waits and key in (" ", "n")) or time.monotonic() >= until:
                 return True
 
-    def _take(self, image: Picture) -> None:
+    def _take(self, image: ImageArray) -> None:
         label = self._label
         small = _thumbnail(image)
         last = self._last.get(label)
@@ -184,7 +184,7 @@ class Collector:
         self._notice = f"{label}/{path.name}"
         self._say(str(path))
 
-    def _drawn(self, image: Picture) -> Picture:
+    def _drawn(self, image: ImageArray) -> ImageArray:
         """A copy with labels, counts and the notice on it; the image itself stays clean."""
         canvas = image.copy()
         text = Text(canvas)
@@ -216,7 +216,7 @@ class LabelFolder:
         self.count = sum(not name.startswith(".") for name in names)
         self._number = max(numbers, default=0)
 
-    def add(self, image: Picture) -> Path:
+    def add(self, image: ImageArray) -> Path:
         """Write (height, width, 3) BGR; the file is there whole or not at all.
 
         Raises InputError when it cannot be written.
@@ -236,7 +236,7 @@ class LabelFolder:
                 return path
 
 
-def _thumbnail(image: Picture) -> npt.NDArray[np.int16]:
+def _thumbnail(image: ImageArray) -> npt.NDArray[np.int16]:
     """(24, 32) gray, 0 … 255: each pixel the mean of its part, so that noise averages out."""
     cv2 = quiet_cv2()
     gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)

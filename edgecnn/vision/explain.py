@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.registry import require
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.overlay import FAINT, PAPER, Text, darken
 from edgecnn.vision.pipeline.evidence import Evidence
 
@@ -18,7 +18,7 @@ FIRES_FROM = 0.05
 """Scores below leave the image as it is."""
 
 
-def lay_heat_over(image: Picture, evidence: Evidence) -> Picture:
+def lay_heat_over(image: ImageArray, evidence: Evidence) -> ImageArray:
     """A copy of `image` that glows where the heat map fires."""
     if evidence.heat is None:
         return image.copy()
@@ -37,7 +37,7 @@ def lay_heat_over(image: Picture, evidence: Evidence) -> Picture:
     return canvas
 
 
-def with_evidence(canvas: Picture, image: Picture, evidence: Evidence) -> Picture:
+def with_evidence(canvas: ImageArray, image: ImageArray, evidence: Evidence) -> ImageArray:
     """`canvas` with a column next to it: redness, first-layer edges and heat map of `image`.
 
     The result is a third wider; each panel keeps the frame's aspect.
@@ -62,7 +62,9 @@ def with_evidence(canvas: Picture, image: Picture, evidence: Evidence) -> Pictur
     return np.concatenate([canvas, column], axis=1)
 
 
-def _panel(gray: Picture, strength: Floats | None, title: str, color: tuple[int, ...]) -> Picture:
+def _panel(
+    gray: ImageArray, strength: Floats | None, title: str, color: tuple[int, ...]
+) -> ImageArray:
     base = np.repeat((gray // 4)[:, :, None], 3, axis=2)
     if strength is None:
         return _titled(base, f"{title}: not available")
@@ -72,7 +74,7 @@ def _panel(gray: Picture, strength: Floats | None, title: str, color: tuple[int,
     )
 
 
-def _heat_panel(gray: Picture, heat: Floats | None, title: str) -> Picture:
+def _heat_panel(gray: ImageArray, heat: Floats | None, title: str) -> ImageArray:
     if heat is None:
         return _titled(np.repeat((gray // 4)[:, :, None], 3, axis=2), f"{title}: not available")
     cv2 = require("cv2", "opencv")
@@ -83,7 +85,7 @@ def _heat_panel(gray: Picture, heat: Floats | None, title: str) -> Picture:
     return _titled(panel, f"{title}  max {float(heat.max()):.2f}")
 
 
-def _titled(panel: Picture, title: str) -> Picture:
+def _titled(panel: ImageArray, title: str) -> ImageArray:
     text = Text(panel, unit=max(0.5, min(1.2, panel.shape[1] / 230)))
     if panel.shape[0] > 3 * text.line:
         darken(panel, (0, 0, panel.shape[1], text.line + 4))

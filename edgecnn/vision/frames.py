@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-Picture = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 """(height, width, 3) uint8, BGR as OpenCV has it."""
 
 
@@ -22,7 +22,7 @@ class Frame:
     `whole` the (height, width) of the image in it where `image` was decoded smaller.
     """
 
-    image: Picture
+    image: ImageArray
     number: int
     captured_ns: int
     seconds: float
@@ -36,7 +36,7 @@ class Frame:
         return (width, height)
 
 
-Read = tuple[Picture, float, str]
+Read = tuple[ImageArray, float, str]
 """An image, its time in seconds (negative: take the clock's) and its file's name, if any."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn.registry import require
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 
 MOST_PIXELS = 1 << 27
 """What OpenCV decodes at most (its own limit is a gigapixel: 3 GB for a file of some kilobytes).
@@ -26,7 +26,7 @@ def quiet_cv2() -> Any:
     return cv2
 
 
-def as_bgr(image: Any) -> Picture:
+def as_bgr(image: Any) -> ImageArray:
     """(h, w), (h, w, 1) or (h, w, 4) of any camera → (h, w, 3) uint8, contiguous."""
     array = np.asarray(image)
     if array.dtype != np.uint8:

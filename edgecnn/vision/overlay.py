@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn.registry import require
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.pipeline.timing import StageTime
 from edgecnn.vision.tracking import SIGN, Track
 
@@ -40,7 +40,7 @@ class Hud:
     notices: Sequence[str] = ()
 
 
-def draw(image: Picture, tracks: Sequence[Track], hud: Hud | None = None) -> Picture:
+def draw(image: ImageArray, tracks: Sequence[Track], hud: Hud | None = None) -> ImageArray:
     """A copy of `image` with the tracks and, where it is given, the panel on it."""
     canvas = image.copy()
     if hud is not None:
@@ -49,7 +49,7 @@ def draw(image: Picture, tracks: Sequence[Track], hud: Hud | None = None) -> Pic
     return canvas
 
 
-def draw_tracks(canvas: Picture, tracks: Sequence[Track]) -> None:
+def draw_tracks(canvas: ImageArray, tracks: Sequence[Track]) -> None:
     """Boxes with score and number; a track that is only expected is thin and gray."""
     cv2 = require("cv2", "opencv")
     unit = _unit(canvas)
@@ -64,7 +64,7 @@ def draw_tracks(canvas: Picture, tracks: Sequence[Track]) -> None:
             _chip(cv2, canvas, f"{name} {track.score:.2f}  #{track.id}", (left, top, bottom), color)
 
 
-def draw_hud(canvas: Picture, hud: Hud) -> None:
+def draw_hud(canvas: ImageArray, hud: Hud) -> None:
     """The panel in the top left corner, and notices at the bottom."""
     height, width = canvas.shape[:2]
     if min(height, width) < SMALLEST_FOR_TEXT:
@@ -102,7 +102,7 @@ def draw_hud(canvas: Picture, hud: Hud) -> None:
     _states(text, canvas, hud, pad)
 
 
-def _states(text: Text, canvas: Picture, hud: Hud, pad: int) -> None:
+def _states(text: Text, canvas: ImageArray, hud: Hud, pad: int) -> None:
     height, width = canvas.shape[:2]
     states = [("REC", (60, 60, 235))] if hud.recording else []
     states += [("PAUSED", WARNING)] if hud.paused else []
@@ -126,7 +126,7 @@ def _states(text: Text, canvas: Picture, hud: Hud, pad: int) -> None:
 class Text:
     """Text whose size follows the frame's."""
 
-    def __init__(self, canvas: Picture, unit: float | None = None) -> None:
+    def __init__(self, canvas: ImageArray, unit: float | None = None) -> None:
         self._cv2: Any = require("cv2", "opencv")
         self._canvas = canvas
         unit = _unit(canvas) if unit is None else unit
@@ -155,7 +155,7 @@ class Text:
         )
 
 
-def _chip(cv2: Any, canvas: Picture, label: str, at: tuple[int, int, int], color: Color) -> None:
+def _chip(cv2: Any, canvas: ImageArray, label: str, at: tuple[int, int, int], color: Color) -> None:
     """The label above its box, below where there is no room, never outside of the frame."""
     text = Text(canvas)
     left, top, bottom = at
@@ -167,20 +167,20 @@ def _chip(cv2: Any, canvas: Picture, label: str, at: tuple[int, int, int], color
     text.put(label, x + pad, y + tall - pad - 1, INK)
 
 
-def darken(canvas: Picture, box: tuple[int, int, int, int]) -> None:
+def darken(canvas: ImageArray, box: tuple[int, int, int, int]) -> None:
     """Make a ground for text: a third of the light in (left, top, right, bottom)."""
     left, top, right, bottom = (max(0, value) for value in box)
     region = canvas[top:bottom, left:right]
     region[:] = (region.astype(np.uint16) * 7 // 20).astype(np.uint8)
 
 
-def _unit(canvas: Picture) -> float:
+def _unit(canvas: ImageArray) -> float:
     """1 for a frame of 480 lines; text and lines grow with it."""
     height, width = canvas.shape[:2]
     return float(max(0.5, min(height / 480, width / 560)))
 
 
-def _inside(canvas: Picture, track: Track) -> tuple[int, int, int, int]:
+def _inside(canvas: ImageArray, track: Track) -> tuple[int, int, int, int]:
     height, width = canvas.shape[:2]
     left, top, right, bottom = track.xyxy
     x = [round(min(max(value, 0), width - 1)) for value in (left, right)]

@@ -11,8 +11,8 @@ from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.registry import require
 from edgecnn.vision.containers import only_sound
 from edgecnn.vision.frames import Read, Reader
+from edgecnn.vision.image_files import ImageFileReader
 from edgecnn.vision.opencv import as_bgr, quiet_cv2
-from edgecnn.vision.picture_files import PictureReader
 from edgecnn.vision.sources import Source, cameras
 
 BREAK_SECONDS, BREAK_SHARE = 0.5, 0.05
@@ -38,7 +38,7 @@ def open_reader(
     if source.kind == "picamera":
         return PiCamera(source)
     if source.kind == "pictures":
-        return PictureReader(source, enough=enough)
+        return ImageFileReader(source, enough=enough)
     return VideoReader(source, timeout_s)
 
 

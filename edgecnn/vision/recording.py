@@ -13,7 +13,7 @@ from edgecnn import scratch
 from edgecnn.errors import InputError
 from edgecnn.files import refuse_overwrite
 from edgecnn.vision import fragments
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.opencv import quiet_cv2
 
 LARGEST_SIDE = 1920
@@ -55,11 +55,11 @@ class Recorder:
                 f"cannot write {path}: {error.strerror}", hint="choose another --record"
             ) from error
         self._film = _Film(self._cv2, self._file)
-        self._queue: queue.Queue[tuple[Picture, float] | None] = queue.Queue(4)
+        self._queue: queue.Queue[tuple[ImageArray, float] | None] = queue.Queue(4)
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
         self._thread.start()
 
-    def write(self, image: Picture, seconds: float) -> None:
+    def write(self, image: ImageArray, seconds: float) -> None:
         """Add a frame that was taken at `seconds`; waits while the encoder is behind."""
         while not self.trouble and self._thread.is_alive():
             try:
@@ -121,7 +121,7 @@ class _Film:
         self._ticks = 0
         self.fragments = 0
 
-    def add(self, image: Picture, seconds: float) -> None:
+    def add(self, image: ImageArray, seconds: float) -> None:
         if self._size is None:
             self._size = _film_size(image)
         # A clock that runs backwards (the next file, a camera that came back) starts over.
@@ -157,7 +157,7 @@ class _Film:
         self._ticks += sum(durations)
         self.fragments += 1
 
-    def difference(self, image: Picture) -> str:
+    def difference(self, image: ImageArray) -> str:
         """How the video differs from an image that was added to it."""
         shown = (image.shape[1], image.shape[0])
         if self._size is None or self._size == shown:
@@ -186,7 +186,7 @@ class _Film:
             raise
 
 
-def fit(cv2: Any, image: Picture, size: tuple[int, int]) -> Picture:
+def fit(cv2: Any, image: ImageArray, size: tuple[int, int]) -> ImageArray:
     """`image` in an image of (width, height), its aspect kept, on black."""
     width, height = size
     if image.shape[1] == width and image.shape[0] == height:
@@ -205,7 +205,7 @@ def fit(cv2: Any, image: Picture, size: tuple[int, int]) -> Picture:
     return canvas
 
 
-def _film_size(image: Picture) -> tuple[int, int]:
+def _film_size(image: ImageArray) -> tuple[int, int]:
     """(width, height) even, at least 16 and at most 1920 a side: what encoders take."""
     height, width = image.shape[:2]
     ratio = min(1.0, LARGEST_SIDE / max(height, width))

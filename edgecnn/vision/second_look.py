@@ -21,7 +21,7 @@ from edgecnn.errors import InputError
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.runtimes.base import Session
 from edgecnn.vision.detector import Detector, load_detector
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 
 DOUBT = 0.1
 """Score from which something may be a sign."""
@@ -76,7 +76,7 @@ class SecondLook:
         """What a class is called."""
         return self.first.name_of(class_id)
 
-    def __call__(self, image_bgr: Picture) -> Detections:
+    def __call__(self, image_bgr: ImageArray) -> Detections:
         found = _at(self.first, image_bgr, min(DOUBT, self.min_score))
         height, width = image_bgr.shape[:2]
         windows = self._windows(found, height, width)
@@ -144,7 +144,7 @@ def load_second_look(
     )
 
 
-def _at(detector: Detector, image: Picture, min_score: float) -> Detections:
+def _at(detector: Detector, image: ImageArray, min_score: float) -> Detections:
     tensor, place = detector.prepare(image)
     return detector.finish(detector.infer(tensor), place, image.shape, min_score=min_score)
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from edgecnn.errors import InputError
 from edgecnn.vision.clients import Clients, RequestReader
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.opencv import quiet_cv2
 
 JPEG_QUALITY = 80
@@ -74,7 +74,7 @@ class LiveServer:
             host = socket.gethostname()
         return f"http://{host}:{self.port}/"
 
-    def publish(self, image: Picture, state: Mapping[str, Any]) -> None:
+    def publish(self, image: ImageArray, state: Mapping[str, Any]) -> None:
         """Make `image` (which nobody changes any more) the newest; takes no time."""
         self.newest.put(image, state)
 
@@ -92,13 +92,13 @@ class _Newest:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._encoding = threading.Lock()
-        self._image: Picture | None = None
+        self._image: ImageArray | None = None
         self._number = 0
         self._jpeg: tuple[int, bytes] = (0, b"")
         self._ended = False
         self.state: Mapping[str, Any] = {}
 
-    def put(self, image: Picture, state: Mapping[str, Any]) -> None:
+    def put(self, image: ImageArray, state: Mapping[str, Any]) -> None:
         with self._changed:
             self._image, self.state = image, state
             self._number += 1

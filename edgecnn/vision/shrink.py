@@ -6,13 +6,13 @@ import math
 from typing import cast
 
 from edgecnn.registry import require
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 
 LARGEST_BLURRED = 2.0
 """Up to this ratio three taps can widen bilinear sampling as far as it must be."""
 
 
-def fit(picture: Picture, height: int, width: int) -> Picture:
+def fit(picture: ImageArray, height: int, width: int) -> ImageArray:
     """Resample (h, w, 3) to (height, width, 3).
 
     `preprocessing` shrinks by a ratio r with a triangle of half-width r, whose variance is
@@ -26,21 +26,21 @@ def fit(picture: Picture, height: int, width: int) -> Picture:
     cv2 = require("cv2", "opencv")
     while _is_halved_well(picture, height, width):
         half = picture.shape[1] // 2, picture.shape[0] // 2
-        picture = cast("Picture", cv2.resize(picture, half, interpolation=cv2.INTER_AREA))
+        picture = cast("ImageArray", cv2.resize(picture, half, interpolation=cv2.INTER_AREA))
     if picture.shape[:2] == (height, width):
         return picture
     ratios = picture.shape[1] / width, picture.shape[0] / height
     if max(ratios) <= 1:
-        return cast("Picture", cv2.resize(picture, (width, height)))
+        return cast("ImageArray", cv2.resize(picture, (width, height)))
     if max(ratios) > LARGEST_BLURRED or min(ratios) <= 1:
         method = cv2.INTER_AREA
-        return cast("Picture", cv2.resize(picture, (width, height), interpolation=method))
+        return cast("ImageArray", cv2.resize(picture, (width, height), interpolation=method))
     across, down = (_sigma(ratio) for ratio in ratios)
     blurred = cv2.GaussianBlur(picture, (3, 3), across, sigmaY=down)
-    return cast("Picture", cv2.resize(blurred, (width, height)))
+    return cast("ImageArray", cv2.resize(blurred, (width, height)))
 
 
-def _is_halved_well(picture: Picture, height: int, width: int) -> bool:
+def _is_halved_well(picture: ImageArray, height: int, width: int) -> bool:
     """An odd side would shift every pixel a little."""
     rows, columns = picture.shape[:2]
     twice = min(rows / height, columns / width) >= LARGEST_BLURRED

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from statistics import median
 
 from edgecnn.errors import InputError
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.input_size import CHOICES, Size, parse_size, size_for
 from edgecnn.vision.pipeline.detecting import Detects
 from edgecnn.vision.readers import open_reader
@@ -58,7 +58,7 @@ def choose_size(
     raise AssertionError("a choice was made above")
 
 
-def _first_frame(source: Source) -> tuple[Picture, float]:
+def _first_frame(source: Source) -> tuple[ImageArray, float]:
     reader = open_reader(source)
     try:
         read = reader.read()
@@ -69,7 +69,7 @@ def _first_frame(source: Source) -> tuple[Picture, float]:
     return read[0], reader.fps
 
 
-def _seconds(detector: Detects, frame: Picture) -> float:
+def _seconds(detector: Detects, frame: ImageArray) -> float:
     times = []
     for number in range(TRIED + 2):
         start = time.perf_counter()

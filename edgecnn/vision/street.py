@@ -19,7 +19,7 @@ from edgecnn.data.synthetic import faces
 from edgecnn.data.synthetic.backgrounds import draw_background
 from edgecnn.errors import InputError
 from edgecnn.registry import require
-from edgecnn.vision.frames import Picture, Read
+from edgecnn.vision.frames import ImageArray, Read
 
 FORM = "synthetic, synthetic:SEED or synthetic:WIDTHxHEIGHT@FPS"
 SCENE_S = 9.0
@@ -52,10 +52,10 @@ class Street:
         self._seed = seed
         self._size = (width, height)
         self._scene = -1
-        self._background: Picture = np.zeros((1, 1, 3), np.uint8)
+        self._background: ImageArray = np.zeros((1, 1, 3), np.uint8)
         self._signs: list[_Sign] = []
 
-    def draw(self, tick: int) -> Picture:
+    def draw(self, tick: int) -> ImageArray:
         """Frame number `tick`, (height, width, 3) BGR."""
         scene, seconds = divmod(tick / self.fps, SCENE_S)
         if int(scene) != self._scene:
@@ -113,7 +113,7 @@ class Street:
             self._signs.append(self._sign(other, rng, side=side, far=float(rng.uniform(0.5, 1.3))))
         self._scene = scene
 
-    def _draw_street(self, rng: np.random.Generator, height: int, width: int) -> Picture:
+    def _draw_street(self, rng: np.random.Generator, height: int, width: int) -> ImageArray:
         """A background that is a street: training also draws gaudy textures, which nobody drives
         through, and which their colors give away (of 120 backgrounds, streets had a mean
         saturation of 26 to 111, textures of 117 to 171).
@@ -150,7 +150,7 @@ class Street:
             return None
         return x, y, size
 
-    def _place(self, canvas: Picture, sign: _Sign, distance: float, sway: float) -> None:
+    def _place(self, canvas: ImageArray, sign: _Sign, distance: float, sway: float) -> None:
         seen = self._seen(sign, distance, sway)
         if seen is None:
             return
@@ -162,7 +162,7 @@ class Street:
         self._cv2.line(canvas, (pole_x, round(y)), (pole_x, foot), (120, 118, 112), thick)
         self._paste(canvas, sign, x, y, size)
 
-    def _paste(self, canvas: Picture, sign: _Sign, x: float, y: float, size: float) -> None:
+    def _paste(self, canvas: ImageArray, sign: _Sign, x: float, y: float, size: float) -> None:
         face = sign.face
         while face.shape[0] > 2 * size and face.shape[0] > 8:  # no aliasing in far signs
             face = self._cv2.resize(face, None, fx=0.5, fy=0.5, interpolation=self._cv2.INTER_AREA)

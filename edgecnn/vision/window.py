@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from edgecnn.errors import InputError
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.opencv import quiet_cv2
 
 KEYS = {
@@ -45,7 +45,7 @@ class Window:
         kind = self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO | self._cv2.WINDOW_GUI_NORMAL
         self._cv2.namedWindow(title, kind)
 
-    def show(self, image: Picture) -> None:
+    def show(self, image: ImageArray) -> None:
         if not self._shown:
             height, width = image.shape[:2]
             scale = min(1280 / width, 900 / height, 2.0)

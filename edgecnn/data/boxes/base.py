@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.files.images import UnreadablePictureError, as_channels, decode
+from edgecnn.data.files.images import UnreadableImageError, as_channels, decode
 from edgecnn.data.left_out import LeftOut
 from edgecnn.errors import InputError
 
-Picture = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.float32]
 ClassIds = npt.NDArray[np.int64]
 
@@ -31,10 +31,10 @@ def no_boxes() -> Boxes:
 
 
 @dataclass(frozen=True)
-class BoxedPicture:
+class BoxedImage:
     """A decoded image (height, width, 3) uint8 RGB with its boxes."""
 
-    picture: Picture
+    picture: ImageArray
     boxes: Boxes
     ignored: Boxes = field(default_factory=no_boxes)
     class_ids: ClassIds = field(default_factory=lambda: _ALL_OF_ONE)
@@ -81,14 +81,14 @@ class BoxedFile:
             ignored_ids=new(self.ignored_ids[ignored]),
         )
 
-    def load(self) -> BoxedPicture:
+    def load(self) -> BoxedImage:
         """Decode the file. Raises InputError when it is not an image of the stated size."""
         try:
             picture = as_channels(decode(self.path), 3)
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             raise InputError(f"{self.path}: {error.message}") from error
         self.check_size(*picture.shape[:2])
-        return BoxedPicture(picture, self.boxes, self.ignored, self.class_ids)
+        return BoxedImage(picture, self.boxes, self.ignored, self.class_ids)
 
     def check_size(self, height: int, width: int) -> None:
         """Raise InputError when the image is not of the size that its annotation states."""

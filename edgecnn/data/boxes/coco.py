@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.data.boxes.base import BoxDataset
-from edgecnn.data.boxes.images import PictureFinder
+from edgecnn.data.boxes.images import ImageFinder
 from edgecnn.data.boxes.reading import Annotation, RawBox, Reading, of_class
 from edgecnn.data.files.tree import is_system, split_of, sub_folders, unwrapped
 from edgecnn.data.left_out import LeftOut
@@ -106,7 +106,7 @@ def _is_known_folder(name: str) -> bool:
 def read_coco(path: Path, pictures: Path | None = None) -> Reading:
     """What the file says. Raises InputError for what is not COCO."""
     document = _document(path)
-    finder = PictureFinder([pictures] if pictures else _picture_folders(path), split_of(path.stem))
+    finder = ImageFinder([pictures] if pictures else _picture_folders(path), split_of(path.stem))
     reading = Reading()
     reading.numbers = {
         str(entry["id"]): str(entry.get("name", entry["id"]))
@@ -156,7 +156,7 @@ def _picture_folders(path: Path) -> list[Path]:
 
 
 def _read_images(
-    document: Mapping[str, Any], finder: PictureFinder, reading: Reading
+    document: Mapping[str, Any], finder: ImageFinder, reading: Reading
 ) -> dict[str, Annotation | None]:
     """Annotations by the image's id; None for an id whose image is left out."""
     of_id: dict[str, Annotation | None] = {}

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.boxes.images import StoredPicture
+from edgecnn.data.boxes.images import StoredImage
 from edgecnn.errors import InputError
 
 Reading = Literal["upright", "stored"]
@@ -30,7 +30,7 @@ def check_reading(exif: str) -> None:
         raise InputError(f"exif is upright or stored, received: {exif!r}")
 
 
-def reading_of(picture: StoredPicture, stated: tuple[int, int] | None) -> Reading | None:
+def reading_of(picture: StoredImage, stated: tuple[int, int] | None) -> Reading | None:
     """The reading that fits the (height, width) which an annotation states; None where both do
     (turned by half, square, nothing stated).
     """
@@ -46,7 +46,7 @@ def reading_of_set(votes: Sequence[Reading | None]) -> Reading | None:
     return clear.pop() if len(clear) == 1 else None
 
 
-def turned(boxes: npt.NDArray[np.float64], picture: StoredPicture) -> npt.NDArray[np.float64]:
+def turned(boxes: npt.NDArray[np.float64], picture: StoredImage) -> npt.NDArray[np.float64]:
     """Boxes (n, 4) xyxy of the stored image → of the upright one."""
     height, width = picture.height, picture.width
     left, top, right, bottom = boxes.T

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.data.files.image_kinds import formats, is_not_read, may_be_picture, why_not_read
+from edgecnn.data.files.image_kinds import formats, is_not_read, may_be_image, why_not_read
 from edgecnn.data.files.images import DECODE_ERRORS, MAX_PIXELS, quiet_pillow
 from edgecnn.data.files.tree import files_below, is_plain_split, is_system, split_of
 from edgecnn.errors import InputError
@@ -24,7 +24,7 @@ _MOST_FILES = 2_000_000
 
 
 @dataclass(frozen=True)
-class StoredPicture:
+class StoredImage:
     """An image file: its size as stored, and the EXIF orientation (1 to 8) that turns it."""
 
     height: int
@@ -42,7 +42,7 @@ class StoredPicture:
         return size[::-1] if self.lies_on_its_side else size
 
 
-class PictureFinder:
+class ImageFinder:
     """Finds images by the names that annotations give them, below some folders.
 
     Names come from other machines: with backslashes, drives, absolute or longer paths, in another
@@ -108,21 +108,21 @@ def _some(walks: Iterable[Iterable[Path]]) -> Iterable[Path]:
             yield path
 
 
-def pictures_below(folder: Path) -> list[Path]:
+def images_below(folder: Path) -> list[Path]:
     """Image files by name, systems' own copies left out."""
     return sorted(
-        path for path in files_below(folder) if not is_system(path.name) and may_be_picture(path)
+        path for path in files_below(folder) if not is_system(path.name) and may_be_image(path)
     )
 
 
 def look_at(
     paths: Sequence[Path], *, decode: bool, progress: Progress | None = None
-) -> list[StoredPicture | str]:
+) -> list[StoredImage | str]:
     """Size and orientation of each image, or why it cannot be read; several at a time.
 
     With `decode` every image is read to its end, so that a cut file is found now.
     """
-    found: list[StoredPicture | str] = []
+    found: list[StoredImage | str] = []
     with quiet_pillow(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for number, result in enumerate(
             pool.map(lambda path: _look_at(path, decode=decode), paths), 1
@@ -133,7 +133,7 @@ def look_at(
     return found
 
 
-def _look_at(path: Path, *, decode: bool) -> StoredPicture | str:
+def _look_at(path: Path, *, decode: bool) -> StoredImage | str:
     from PIL import Image
 
     try:
@@ -148,7 +148,7 @@ def _look_at(path: Path, *, decode: bool) -> StoredPicture | str:
         return str(error) or type(error).__name__
 
 
-def _stored(path: Path, *, decode: bool) -> StoredPicture:
+def _stored(path: Path, *, decode: bool) -> StoredImage:
     from PIL import Image
 
     if is_not_read(path):
@@ -164,4 +164,4 @@ def _stored(path: Path, *, decode: bool) -> StoredPicture:
             image.draft("L", (1, 1))  # JPEG: read to the end, at an eighth of the size
             image.load()
     known = isinstance(orientation, int) and 1 <= orientation <= 8
-    return StoredPicture(height, width, orientation if known else 1)
+    return StoredImage(height, width, orientation if known else 1)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from edgecnn.data.boxes.base import BoxDataset, BoxedFile, Boxes
 from edgecnn.data.boxes.classes import chosen_classes, listed
 from edgecnn.data.boxes.exif import UNCLEAR, check_reading, reading_of, reading_of_set, turned
-from edgecnn.data.boxes.images import StoredPicture, look_at
+from edgecnn.data.boxes.images import StoredImage, look_at
 from edgecnn.data.left_out import LeftOut, counted, described
 from edgecnn.errors import InputError
 from edgecnn.progress import Progress
@@ -105,7 +105,7 @@ def fit(
     """
     check_reading(exif)
     left_out = list(reading.left_out)
-    kept: list[tuple[Annotation, StoredPicture]] = []
+    kept: list[tuple[Annotation, StoredImage]] = []
     looked = look_at(
         [entry.path for entry in reading.annotations], decode=decode, progress=progress
     )
@@ -159,14 +159,14 @@ def _hint(left_out: Sequence[LeftOut]) -> str:
     return "fix what is named, and where its images lie" if left_out else "give their folder"
 
 
-def _other_size(picture: StoredPicture, stated: tuple[int, int] | None) -> str:
+def _other_size(picture: StoredImage, stated: tuple[int, int] | None) -> str:
     height, width = picture.upright
     of = f"{stated[1]}×{stated[0]}" if stated else "nothing"
     return f"the image is {width}×{height}, its annotation says {of}"
 
 
 def _fitted(
-    entry: Annotation, picture: StoredPicture, stored: bool, left_out: list[LeftOut]
+    entry: Annotation, picture: StoredImage, stored: bool, left_out: list[LeftOut]
 ) -> FittedFile:
     """The boxes of one image in pixels of the upright image, cut at its edge."""
     height, width = picture.upright

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.data.boxes.base import BoxDataset
-from edgecnn.data.boxes.images import PictureFinder
+from edgecnn.data.boxes.images import ImageFinder
 from edgecnn.data.boxes.reading import Annotation, RawBox, Reading, of_class
 from edgecnn.data.files.tree import child, files_below, is_system, split_of, sub_folders, unwrapped
 from edgecnn.data.left_out import LeftOut
@@ -113,7 +113,7 @@ def _listed(place: Path, paths: list[Path]) -> tuple[dict[str, list[Path]], list
 
 def read_voc(paths: list[Path], pictures: list[Path]) -> Reading:
     """What the files say; one that cannot be read is left out."""
-    finder = PictureFinder(pictures)
+    finder = ImageFinder(pictures)
     reading = Reading()
     for path in paths:
         try:

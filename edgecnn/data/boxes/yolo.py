@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edgecnn.data.boxes.base import BoxDataset
 from edgecnn.data.boxes.classes import same_name
-from edgecnn.data.boxes.images import PictureFinder, pictures_below
+from edgecnn.data.boxes.images import ImageFinder, images_below
 from edgecnn.data.boxes.reading import Annotation, RawBox, Reading, of_class
 from edgecnn.data.boxes.yolo_names import Description, describe
 from edgecnn.data.files.tree import child, is_system, split_of, sub_folders, unwrapped
@@ -72,7 +72,7 @@ def _known(name: str) -> bool:
 
 
 def _pictures_of(folder: Path) -> list[Path]:
-    return pictures_below(child(folder, "images") or folder)
+    return images_below(child(folder, "images") or folder)
 
 
 def _in_folders(place: Path) -> dict[str, list[Path]]:
@@ -92,13 +92,13 @@ def _lists(place: Path) -> tuple[dict[str, list[Path]], list[LeftOut]]:
     left_out: list[LeftOut] = []
     for path in sorted(place.glob("*.txt")):
         split = split_of(path.stem)
-        found = _listed(path, PictureFinder([place], split), left_out) if split else []
+        found = _listed(path, ImageFinder([place], split), left_out) if split else []
         if split and found:
             splits.setdefault(split, []).extend(found)
     return splits, left_out
 
 
-def _listed(path: Path, finder: PictureFinder, left_out: list[LeftOut]) -> list[Path]:
+def _listed(path: Path, finder: ImageFinder, left_out: list[LeftOut]) -> list[Path]:
     text = read_file(path, limit=_LIST_BYTES).decode("utf-8-sig", "replace")
     found = []
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -128,9 +128,9 @@ def _described(
             if target is None:
                 continue
             if target.is_file():
-                found += _listed(target, PictureFinder([target.parent, base], split), left_out)
+                found += _listed(target, ImageFinder([target.parent, base], split), left_out)
             else:
-                found += pictures_below(target)
+                found += images_below(target)
         if found:
             splits[split] = list(dict.fromkeys(found))
     return splits, left_out

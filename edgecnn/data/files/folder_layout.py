@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.data.base import SPLITS
-from edgecnn.data.files.image_kinds import may_be_picture
+from edgecnn.data.files.image_kinds import may_be_image
 from edgecnn.data.files.tree import (
     files_below,
     is_plain_split,
@@ -62,13 +62,13 @@ def class_folders(folder: Path) -> ClassFolders:
 
 
 def _layout(folder: Path) -> _Layout:
-    place = unwrapped(folder, may_be_picture, keep=is_plain_split)
+    place = unwrapped(folder, may_be_image, keep=is_plain_split)
     holding = [child for child in sub_folders(place) if _has_pictures(child)]
     roots: dict[str, tuple[Path, ...]] = {}
     used = set()
     for child in holding:
         split = split_of(child.name)
-        root = unwrapped(child, may_be_picture, keep=lambda _: False)
+        root = unwrapped(child, may_be_image, keep=lambda _: False)
         if split and any(_has_pictures(inner) for inner in sub_folders(root)):
             roots[split] = (*roots.get(split, ()), root)
             used.add(child)
@@ -116,14 +116,14 @@ def _class_folders(folder: Path, layout: _Layout) -> ClassFolders:
 
 
 def _has_pictures(folder: Path) -> bool:
-    return any(may_be_picture(path) for path in files_below(folder))
+    return any(may_be_image(path) for path in files_below(folder))
 
 
 def _sorted_pictures(folder: Path, others: list[str]) -> list[Path]:
     """Image files below a class folder, in the order of their names."""
     pictures = []
     for path in files_below(folder):
-        if may_be_picture(path) and not is_system(path.name):
+        if may_be_image(path) and not is_system(path.name):
             pictures.append(path)
         else:
             others.append(path.name)
@@ -134,7 +134,7 @@ def _unlabeled(
     paths: Iterable[Path], folder: Path, reason: str, left_out: list[LeftOut], others: list[str]
 ) -> None:
     for path in sorted(paths):
-        if may_be_picture(path):
+        if may_be_image(path):
             left_out.append(LeftOut(_below(path, folder), reason))
         else:
             others.append(path.name)

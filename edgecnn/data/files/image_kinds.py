@@ -35,7 +35,7 @@ _LOOKED_AT = 64
 """Bytes of a file's beginning that show what it is."""
 
 
-def may_be_picture(path: Path) -> bool:
+def may_be_image(path: Path) -> bool:
     """Whether a file counts as an image: by its ending, or, when that says nothing, by its
     beginning.
     """

@@ -24,7 +24,7 @@ from edgecnn.files import UnreadableFileError, open_regular_file, read_file
 if TYPE_CHECKING:
     from PIL import Image
 
-Picture = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 64_000_000
 """A decoded image of 64 megapixels takes 192 MB; more is refused before it is decoded."""
@@ -52,12 +52,12 @@ DECODE_ERRORS = (
 )
 
 
-class UnreadablePictureError(InputError):
+class UnreadableImageError(InputError):
     """A file that is not an image, or a damaged one; the message is the reason alone."""
 
 
 @dataclass(frozen=True)
-class PictureFiles(Sequence[Picture]):
+class ImageFiles(Sequence[ImageArray]):
     """Samples of a Split that lie in files: indexing decodes, nothing is kept.
 
     Each is (height, width, channels) in its own size, 1 channel or 3.
@@ -71,53 +71,53 @@ class PictureFiles(Sequence[Picture]):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return PictureFiles(self.paths[index], self.channels)
+            return ImageFiles(self.paths[index], self.channels)
         path = self.paths[index]
         try:
             return as_channels(decode_again(read_file(path, limit=MAX_FILE_BYTES)), self.channels)
-        except (UnreadablePictureError, UnreadableFileError) as error:
+        except (UnreadableImageError, UnreadableFileError) as error:
             why = error.reason if isinstance(error, UnreadableFileError) else error.message
             raise InputError(
                 f"{path}: {why}", hint="the file changed after the data was loaded"
             ) from error
 
 
-def decode_again(encoded: bytes) -> Picture:
+def decode_again(encoded: bytes) -> ImageArray:
     """What `decode` gives, sooner, for a file that it was tried on before."""
     plain = decode_plain(encoded)
     return decode(BytesIO(encoded)) if plain is None else plain
 
 
-def decode(path: Path | BinaryIO) -> Picture:
+def decode(path: Path | BinaryIO) -> ImageArray:
     """Decode to (height, width, 1) for gray images and (height, width, 3) for all others.
 
     EXIF orientation is applied, palettes are resolved, 16-bit gray keeps its upper 8 bits,
     transparency is laid on white, of an animation the first frame counts.
-    Raises UnreadablePictureError when it cannot be decoded to the end.
+    Raises UnreadableImageError when it cannot be decoded to the end.
     """
     return decode_first(path)[0]
 
 
-def decode_first(path: Path | BinaryIO) -> tuple[Picture, int]:
+def decode_first(path: Path | BinaryIO) -> tuple[ImageArray, int]:
     """What `decode` gives, and how many pages or frames there are, of which it is the first."""
     from PIL import Image, ImageOps
 
     try:
         with _opened(path) as source, Image.open(source, formats=formats()) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise UnreadablePictureError(
+                raise UnreadableImageError(
                     f"{image.width}×{image.height} pixels, expected at most {MAX_PIXELS:,}"
                 )
             _check_raw_size(image, source)
             image.load()
             return _pixels(ImageOps.exif_transpose(image)), _frames(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadablePictureError(f"too many pixels ({error})") from error
+        raise UnreadableImageError(f"too many pixels ({error})") from error
     except Image.UnidentifiedImageError as error:
         reason = why_not_read(path) if isinstance(path, Path) else ""
-        raise UnreadablePictureError(reason or "not an image") from error
+        raise UnreadableImageError(reason or "not an image") from error
     except DECODE_ERRORS as error:
-        raise UnreadablePictureError(str(error) or type(error).__name__) from error
+        raise UnreadableImageError(str(error) or type(error).__name__) from error
 
 
 def _check_raw_size(image: Image.Image, source: BinaryIO) -> None:
@@ -131,7 +131,7 @@ def _check_raw_size(image: Image.Image, source: BinaryIO) -> None:
     boxes = [tile[1] for tile in getattr(image, "tile", ()) if tile[0] == "raw" and tile[1]]
     pixels = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
     if pixels * bits // 8 > size:
-        raise UnreadablePictureError(
+        raise UnreadableImageError(
             f"{image.width}×{image.height} uncompressed pixels do not fit into {size:,} bytes"
         )
 
@@ -142,7 +142,7 @@ def _opened(path: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
     try:
         return open_regular_file(path)
     except UnreadableFileError as error:
-        raise UnreadablePictureError(error.reason) from error
+        raise UnreadableImageError(error.reason) from error
 
 
 def _frames(image: Image.Image) -> int:
@@ -168,24 +168,24 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def as_channels(picture: Picture, channels: int) -> Picture:
+def as_channels(picture: ImageArray, channels: int) -> ImageArray:
     """A gray image as (height, width, 3) where the data set has colors."""
     return np.repeat(picture, 3, axis=2) if picture.shape[2] < channels else picture
 
 
-def _pixels(image: Image.Image) -> Picture:
+def _pixels(image: Image.Image) -> ImageArray:
     if image.mode in _GRAY_MODES and "transparency" not in image.info:
         if image.mode.startswith("I;16"):  # Pillow's own conversion clips at 255
             return (np.asarray(image) >> 8).astype(np.uint8)[:, :, None]
         return np.asarray(image.convert("L"))[:, :, None]
     if image.mode in ("I", "F"):
-        raise UnreadablePictureError(f"pixel mode {image.mode!r} has no fixed range")
+        raise UnreadableImageError(f"pixel mode {image.mode!r} has no fixed range")
     if image.has_transparency_data:
         return _on_white(np.asarray(image.convert("RGBA")))
     return np.asarray(image.convert("RGB"))
 
 
-def _on_white(rgba: Picture) -> Picture:
+def _on_white(rgba: ImageArray) -> ImageArray:
     """Transparent pixels carry arbitrary colors: what a viewer shows is paper."""
     colors = rgba[:, :, :3].astype(np.uint16)
     alpha = rgba[:, :, 3:].astype(np.uint16)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgecnn.data.content import sample_digest
 from edgecnn.data.files.image_kinds import is_not_read, why_not_read
-from edgecnn.data.files.images import UnreadablePictureError, decode_first, quiet_pillow
+from edgecnn.data.files.images import UnreadableImageError, decode_first, quiet_pillow
 from edgecnn.data.left_out import LeftOut
 from edgecnn.progress import Progress
 
@@ -18,7 +18,7 @@ PROGRESS_EVERY = 1000
 
 
 @dataclass(frozen=True)
-class ReadablePicture:
+class ReadableImage:
     """An image that could be decoded."""
 
     path: Path
@@ -28,12 +28,12 @@ class ReadablePicture:
     frames: int = 1
 
 
-def readable_pictures(
+def readable_images(
     found: Sequence[tuple[Path, int]],
     folder: Path,
     left_out: list[LeftOut],
     progress: Progress | None = None,
-) -> list[ReadablePicture]:
+) -> list[ReadableImage]:
     """Decode every image (path, label) once, several at a time; `left_out` names, with
     the path below `folder`, each that cannot be decoded.
     """
@@ -47,7 +47,7 @@ def readable_pictures(
             if isinstance(result, str):
                 left_out.append(LeftOut(where, result))
                 continue
-            entries.append(ReadablePicture(path, label, *result))
+            entries.append(ReadableImage(path, label, *result))
             if entries[-1].frames > 1:
                 pages = f"{entries[-1].frames} pages or frames, the first is used"
                 left_out.append(LeftOut(where, pages, "pages"))
@@ -62,6 +62,6 @@ def _inspect(path: Path) -> tuple[bytes, tuple[int, ...], int] | str:
         return why_not_read(path)
     try:
         picture, frames = decode_first(path)
-    except UnreadablePictureError as error:
+    except UnreadableImageError as error:
         return error.message
     return sample_digest(picture), picture.shape, frames

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
+from edgecnn.data.sources.detection import BoxSplit, DetectionDataset
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 from edgecnn.registry import require
@@ -85,7 +85,7 @@ def _rows_of_classes(dataset: Dataset) -> list[_Row]:
 
 
 def _rows_of_boxes(dataset: Dataset) -> list[_Row]:
-    assert isinstance(dataset, BoxedPictures)
+    assert isinstance(dataset, DetectionDataset)
     ids = {dataset.class_names.index(label): label for label in dataset.labels}
     rows = []
     for name, split in dataset.splits.items():

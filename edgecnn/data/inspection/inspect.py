@@ -20,7 +20,7 @@ from edgecnn.data.content import sample_digest
 from edgecnn.data.inspection.box_facts import box_facts, doubtful_boxes, sides_by_class
 from edgecnn.data.inspection.near_duplicates import LookAlikes
 from edgecnn.data.inspection.sample_facts import Facts, collector_for
-from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
+from edgecnn.data.sources.detection import BoxSplit, DetectionDataset
 from edgecnn.data.sources.pairs import PairSplit
 from edgecnn.errors import InputError
 from edgecnn.modalities import AXES
@@ -177,7 +177,7 @@ def _labels(dataset: Dataset, split: Split) -> list[str]:
 
 
 def _boxes_by_class(dataset: Dataset) -> Facts:
-    if not isinstance(dataset, BoxedPictures):
+    if not isinstance(dataset, DetectionDataset):
         return {}
     total: Counter[str] = Counter()
     for counts in dataset.counts.values():

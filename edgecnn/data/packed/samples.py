@@ -21,8 +21,8 @@ import numpy as np
 from edgecnn.data.base import Split
 from edgecnn.data.files.images import (
     MAX_FILE_BYTES,
-    PictureFiles,
-    UnreadablePictureError,
+    ImageFiles,
+    UnreadableImageError,
     as_channels,
     decode_again,
 )
@@ -38,13 +38,13 @@ _KINDS = "buif"
 
 def stays_encoded(split: Split) -> bool:
     """Whether the samples are image files, which are packed as they are."""
-    return isinstance(split.samples, PictureFiles)
+    return isinstance(split.samples, ImageFiles)
 
 
 def features_of(split: Split, index: int) -> dict[str, Feature]:
     """The features of one sample. Raises InputError for what cannot be packed."""
     label = (int(split.labels[index]),)
-    if isinstance(split.samples, PictureFiles):
+    if isinstance(split.samples, ImageFiles):
         path = split.samples.paths[index]
         encoded = read_file(path, limit=MAX_FILE_BYTES)
         return {"encoded": encoded, "channels": (split.samples.channels,), "label": label}
@@ -76,7 +76,7 @@ def sample_of(features: Mapping[str, Feature]) -> Any:
             raise DamagedRecordError(f"samples of {dtype!r} are not read")
         shape = tuple(features["shape"])
         return np.ndarray(shape, np.dtype(dtype.decode()), content).copy()
-    except UnreadablePictureError as error:
+    except UnreadableImageError as error:
         raise DamagedRecordError(error.message) from error
     except (KeyError, TypeError, ValueError, SyntaxError, OverflowError) as error:
         raise DamagedRecordError(f"it is no sample that edgecnn packed ({error})") from error

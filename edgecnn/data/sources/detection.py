@@ -33,7 +33,7 @@ from edgecnn.data.boxes.reading import (
 )
 from edgecnn.data.boxes.voc import read_voc, voc_files
 from edgecnn.data.boxes.yolo import read_yolo, yolo_files
-from edgecnn.data.files.images import PictureFiles
+from edgecnn.data.files.images import ImageFiles
 from edgecnn.data.left_out import LeftOut, described
 from edgecnn.errors import InputError
 from edgecnn.preprocessing import LetterboxPreprocessing
@@ -52,7 +52,7 @@ class BoxSplit(Split):
     undecided: str = ""
     """The classes of a set of which none was chosen: there is no one right answer then."""
     every_class: tuple[BoxedFile, ...] = ()
-    """With all boxes; a class's id is its place in `BoxedPictures.class_names`."""
+    """With all boxes; a class's id is its place in `DetectionDataset.class_names`."""
 
     @property
     def ground_truth(self) -> Sequence[BoxedFile]:
@@ -66,7 +66,7 @@ class BoxSplit(Split):
 
 
 @dataclass(frozen=True)
-class BoxedPictures(Dataset):
+class DetectionDataset(Dataset):
     """A data set whose answers are boxes: its images are letterboxed, never squeezed.
 
     `labels` are the chosen classes, or all when none is; `counts` are the boxes of each class by
@@ -78,7 +78,7 @@ class BoxedPictures(Dataset):
     """All classes of the set."""
     asked: bool = False
     """Whether somebody chose the classes; otherwise a detector of many is asked for all of them."""
-    parts: tuple[BoxedPictures, ...] = ()
+    parts: tuple[DetectionDataset, ...] = ()
     """The sets that this one was joined from."""
 
     def answers(self, split: str, class_names: Sequence[str] = ()) -> Answers:
@@ -260,7 +260,7 @@ def _load_one(
     classes: str,
     exif: str,
     progress: Progress | None,
-) -> BoxedPictures:
+) -> DetectionDataset:
     try:
         readings = read(place)
     except OSError as error:
@@ -285,7 +285,7 @@ def _load_one(
         notes.append(
             "no class is chosen (--classes NAME): only detectors that name their classes are scored"
         )
-    return BoxedPictures(
+    return DetectionDataset(
         name=name,
         task="detection",
         labels=choice.labels,
@@ -337,7 +337,7 @@ def split_of_files(
 ) -> BoxSplit:
     """The split that these files are, with the boxes that are looked for and with all boxes."""
     counts = np.asarray([len(file.boxes) for file in files], np.int64)
-    pictures = PictureFiles(tuple(file.path for file in files), 3)
+    pictures = ImageFiles(tuple(file.path for file in files), 3)
     return BoxSplit(pictures, counts, files, undecided=undecided, every_class=every_class)
 
 

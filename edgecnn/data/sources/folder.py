@@ -17,15 +17,15 @@ import numpy as np
 from edgecnn.data.base import SPLITS, Dataset, Split
 from edgecnn.data.content import content_sha256
 from edgecnn.data.files.folder_layout import LAYOUT_HINT, ClassFolders, class_folders
-from edgecnn.data.files.images import PictureFiles
-from edgecnn.data.files.readable_images import ReadablePicture, readable_pictures
+from edgecnn.data.files.images import ImageFiles
+from edgecnn.data.files.readable_images import ReadableImage, readable_images
 from edgecnn.data.left_out import LeftOut, described
 from edgecnn.data.splits import missing_splits
 from edgecnn.errors import InputError
 from edgecnn.progress import Progress
 from edgecnn.registry import require
 
-Readable = Mapping[str, list[ReadablePicture]]
+Readable = Mapping[str, list[ReadableImage]]
 
 
 def load(
@@ -48,7 +48,7 @@ def load(
     found = class_folders(data_dir)
     left_out = list(found.left_out)
     readable = {
-        split: readable_pictures(pictures, data_dir, left_out, progress)
+        split: readable_images(pictures, data_dir, left_out, progress)
         for split, pictures in found.pictures.items()
     }
     class_names, kept = _usable(found, readable, data_dir, left_out)
@@ -58,7 +58,7 @@ def load(
     (height, width), _ = Counter(entry.shape[:2] for entry in everything).most_common(1)[0]
     arrays = {
         name: Split(
-            PictureFiles(tuple(entry.path for entry in chosen), channels),
+            ImageFiles(tuple(entry.path for entry in chosen), channels),
             np.asarray([entry.label for entry in chosen], np.int64),
         )
         for name, chosen in splits.items()
@@ -87,7 +87,7 @@ def load(
 
 def _usable(
     found: ClassFolders, readable: Readable, folder: Path, left_out: list[LeftOut]
-) -> tuple[tuple[str, ...], dict[str, list[ReadablePicture]]]:
+) -> tuple[tuple[str, ...], dict[str, list[ReadableImage]]]:
     """The classes that have images enough, and their images with the classes' new numbers.
 
     Raises InputError for fewer than two.
@@ -102,7 +102,7 @@ def _usable(
             _too_few(folder, found, have, needed), hint=described(left_out) or LAYOUT_HINT
         )
     number = {label: index for index, label in enumerate(usable)}
-    kept: dict[str, list[ReadablePicture]] = {}
+    kept: dict[str, list[ReadableImage]] = {}
     for split, entries in readable.items():
         kept[split] = []
         for entry in entries:
@@ -139,7 +139,7 @@ def _carved(entries: Readable) -> tuple[str, ...]:
 
 def _with_missing_splits(
     entries: Readable, class_names: Sequence[str], seed: int
-) -> dict[str, list[ReadablePicture]]:
+) -> dict[str, list[ReadableImage]]:
     """Carve the splits that have no folder of their own from the training images."""
     if "train" not in entries:
         return dict(entries)

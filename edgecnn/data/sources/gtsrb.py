@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from edgecnn.data.assemble import as_labels, assemble
 from edgecnn.data.base import Dataset, Labels, Split
-from edgecnn.data.files.images import PictureFiles
+from edgecnn.data.files.images import ImageFiles
 from edgecnn.data.files.npz import need, read_npz
 from edgecnn.data.files.places import only_file, required_place
-from edgecnn.data.files.readable_images import ReadablePicture, readable_pictures
+from edgecnn.data.files.readable_images import ReadableImage, readable_images
 from edgecnn.data.left_out import LeftOut
 from edgecnn.errors import InputError
 from edgecnn.files import read_text_file
@@ -166,11 +166,11 @@ def _from_folders(place: Path, root: Path, seed: int, progress: Progress | None)
         for label in range(len(LABELS))
         for path in sorted((root / f"{label:05d}").glob("*.ppm"))
     ]
-    entries = {"train": readable_pictures(found, place, left_out, progress)}
+    entries = {"train": readable_images(found, place, left_out, progress)}
     test = next((place / name for name in _TEST if (place / name).is_dir()), None)
     truth = _test_labels(place, test) if test is not None else None
     if truth is not None:
-        entries["test"] = readable_pictures(truth, place, left_out, progress)
+        entries["test"] = readable_images(truth, place, left_out, progress)
     parts = {split: _split(chosen) for split, chosen in entries.items()}
     heights, widths = zip(*(entry.shape[:2] for entry in entries["train"]), strict=True)
     return assemble(
@@ -189,11 +189,11 @@ def _from_folders(place: Path, root: Path, seed: int, progress: Progress | None)
     )
 
 
-def _split(entries: Sequence[ReadablePicture]) -> Split:
+def _split(entries: Sequence[ReadableImage]) -> Split:
     if not entries:
         raise InputError("gtsrb: no readable images", hint=f"expected {_EXPECTED}")
     labels = np.asarray([entry.label for entry in entries], np.int64)
-    return Split(PictureFiles(tuple(entry.path for entry in entries), 3), labels)
+    return Split(ImageFiles(tuple(entry.path for entry in entries), 3), labels)
 
 
 def _track(path: Path) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from edgecnn.data.base import SPLITS
 from edgecnn.data.boxes.base import BoxedFile
-from edgecnn.data.sources.detection import BoxedPictures, BoxSplit, split_of_files
+from edgecnn.data.sources.detection import BoxSplit, DetectionDataset, split_of_files
 
 
-def joined(parts: Sequence[BoxedPictures]) -> BoxedPictures:
+def joined(parts: Sequence[DetectionDataset]) -> DetectionDataset:
     """The splits of all parts together, split by split, with the classes of all of them.
 
     `parts` are kept: what is held out of a set in one piece is held out of each for itself.
@@ -21,7 +21,7 @@ def joined(parts: Sequence[BoxedPictures]) -> BoxedPictures:
     names = tuple(dict.fromkeys(name for part in parts for name in part.class_names))
     digest = hashlib.sha256("\0".join(part.sha256 for part in parts).encode())
     shapes = Counter(part.sample_shape for part in parts)
-    return BoxedPictures(
+    return DetectionDataset(
         name="+".join(part.name for part in parts),
         task="detection",
         labels=tuple(dict.fromkeys(label for part in parts for label in part.labels)),
@@ -43,7 +43,7 @@ def joined(parts: Sequence[BoxedPictures]) -> BoxedPictures:
     )
 
 
-def _together(parts: Sequence[BoxedPictures], split: str, names: Sequence[str]) -> BoxSplit:
+def _together(parts: Sequence[DetectionDataset], split: str, names: Sequence[str]) -> BoxSplit:
     chosen = [part.splits[split] for part in parts]
     undecided = [one.undecided for one in chosen if isinstance(one, BoxSplit) and one.undecided]
     return split_of_files(
@@ -53,7 +53,7 @@ def _together(parts: Sequence[BoxedPictures], split: str, names: Sequence[str]) 
     )
 
 
-def _renumbered(part: BoxedPictures, split: str, names: Sequence[str]) -> Iterator[BoxedFile]:
+def _renumbered(part: DetectionDataset, split: str, names: Sequence[str]) -> Iterator[BoxedFile]:
     """The files of a part under the classes' numbers in the whole."""
     numbers = {number: names.index(name) for number, name in enumerate(part.class_names)}
     chosen = part.splits[split]
@@ -62,7 +62,7 @@ def _renumbered(part: BoxedPictures, split: str, names: Sequence[str]) -> Iterat
         yield file.renumbered(numbers)
 
 
-def _all_splits(part: BoxedPictures) -> dict[str, int]:
+def _all_splits(part: DetectionDataset) -> dict[str, int]:
     total: Counter[str] = Counter()
     for counts in part.counts.values():
         total.update(counts)

@@ -27,7 +27,7 @@ from edgecnn.data.boxes.base import BoxedFile, Boxes
 from edgecnn.data.files.array_archive import NUMBERS, add, packed, read_array, unpacked
 from edgecnn.data.files.places import required_place
 from edgecnn.data.left_out import LeftOut
-from edgecnn.data.sources.detection import BoxedPictures, BoxSplit
+from edgecnn.data.sources.detection import BoxSplit, DetectionDataset
 from edgecnn.data.sources.pairs import Pairs, PairSplit
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path, check_regular_file, parse_json
@@ -41,7 +41,7 @@ PROGRESS_EVERY = 500
 _INDEX, _TEXTS = "index.json", "texts.json"
 _KINDS: Mapping[str, type[Dataset]] = {
     "classes": Dataset,
-    "boxes": BoxedPictures,
+    "boxes": DetectionDataset,
     "pairs": Pairs,
 }
 _SEND_AGAIN = "the file is damaged: remove it and send the data again"
@@ -258,7 +258,7 @@ def _fields_of(kind: type[Dataset]) -> Mapping[str, Callable[[Any], Any]]:
 
 
 def _split(kind: type[Dataset], samples: Sequence[Any], labels: Any, truth: _Truth) -> Split:
-    if kind is BoxedPictures:
+    if kind is DetectionDataset:
         files, every = (tuple(map(_as_file, of)) for of in (truth.files, truth.every_class))
         return BoxSplit(samples, labels, files, undecided=truth.undecided, every_class=every)
     if kind is Pairs:

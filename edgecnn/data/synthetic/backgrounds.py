@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgecnn.registry import require
 
-Picture = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 Generator = np.random.Generator
 
 _SKIES = ((120, 170, 225), (190, 205, 220), (225, 228, 230), (150, 160, 175), (240, 200, 160))
@@ -19,7 +19,7 @@ _WALLS = ((165, 120, 95), (200, 190, 170), (150, 150, 155), (130, 70, 60), (95, 
 _LEAVES = ((60, 95, 45), (85, 110, 50), (45, 70, 40), (120, 110, 50), (150, 90, 40))
 
 
-def draw_background(rng: Generator, height: int, width: int) -> Picture:
+def draw_background(rng: Generator, height: int, width: int) -> ImageArray:
     """One random street, or one random texture, (height, width, 3) uint8 RGB."""
     canvas = _clutter(rng, height, width) if rng.random() < 0.15 else _street(rng, height, width)
     strength = float(rng.uniform(4, 26))
@@ -58,12 +58,12 @@ def _sheet(octave: int) -> npt.NDArray[np.int8]:
 
 
 @lru_cache(maxsize=1)
-def _ragged() -> Picture:
+def _ragged() -> ImageArray:
     """A mask (1024, 1024) of 0 and 255 that makes the edge of leaves ragged."""
     return np.where(_sheet(2)[:, :, 0] > -40, 255, 0).astype(np.uint8)
 
 
-def _add(canvas: Picture, noise: npt.NDArray[np.int8], strength: float) -> Picture:
+def _add(canvas: ImageArray, noise: npt.NDArray[np.int8], strength: float) -> ImageArray:
     """canvas + noise × strength / 42, saturating."""
     cv2 = require("cv2", "opencv")
     return np.asarray(
@@ -82,14 +82,14 @@ def _tuple(color: npt.NDArray[np.float32]) -> tuple[int, int, int]:
     return int(color[0]), int(color[1]), int(color[2])
 
 
-def _fill(region: Picture, color: npt.NDArray[np.float32]) -> None:
+def _fill(region: ImageArray, color: npt.NDArray[np.float32]) -> None:
     cv2 = require("cv2", "opencv")
     if region.size:
         height, width = region.shape[:2]
         cv2.rectangle(region, (0, 0), (width - 1, height - 1), _tuple(color), cv2.FILLED)
 
 
-def _street(rng: Generator, height: int, width: int) -> Picture:
+def _street(rng: Generator, height: int, width: int) -> ImageArray:
     cv2 = require("cv2", "opencv")
     horizon = int(height * rng.uniform(0.3, 0.75))
     ramp = np.linspace(0, 1, max(horizon, 1), dtype=np.float32)[:, None]
@@ -128,12 +128,12 @@ def _street(rng: Generator, height: int, width: int) -> Picture:
     return canvas
 
 
-def _clouds(sky: Picture, rng: Generator) -> None:
+def _clouds(sky: ImageArray, rng: Generator) -> None:
     if sky.shape[0] > 8:
         sky[:] = _add(sky, grain(rng, sky.shape[0], sky.shape[1], octave=6), 22)
 
 
-def _building(canvas: Picture, rng: Generator, horizon: int) -> None:
+def _building(canvas: ImageArray, rng: Generator, horizon: int) -> None:
     height, width = canvas.shape[:2]
     left = int(rng.integers(-width // 4, width))
     right = left + int(rng.integers(width // 8 + 1, width // 2 + 2))
@@ -152,7 +152,7 @@ def _building(canvas: Picture, rng: Generator, horizon: int) -> None:
         canvas[top : bottom : int(rng.integers(4, 14)), left:right] //= 2
 
 
-def _foliage(canvas: Picture, rng: Generator, horizon: int) -> None:
+def _foliage(canvas: ImageArray, rng: Generator, horizon: int) -> None:
     cv2 = require("cv2", "opencv")
     height, width = canvas.shape[:2]
     x, y = int(rng.integers(0, width)), int(rng.integers(0, horizon + height // 8 + 1))
@@ -174,7 +174,7 @@ def _foliage(canvas: Picture, rng: Generator, horizon: int) -> None:
     canvas[top:bottom, left:right] = cv2.copyTo(leaves, inside, canvas[top:bottom, left:right])
 
 
-def _road(canvas: Picture, rng: Generator, horizon: int) -> None:
+def _road(canvas: ImageArray, rng: Generator, horizon: int) -> None:
     cv2 = require("cv2", "opencv")
     height, width = canvas.shape[:2]
     vanish = int(rng.integers(0, width))
@@ -199,7 +199,7 @@ def _road(canvas: Picture, rng: Generator, horizon: int) -> None:
             cv2.line(canvas, ends[0], ends[1], paint, max(1, int(6 * start)))
 
 
-def _patch(canvas: Picture, rng: Generator, horizon: int) -> None:
+def _patch(canvas: ImageArray, rng: Generator, horizon: int) -> None:
     height, width = canvas.shape[:2]
     x = int(rng.integers(0, width))
     y = int(rng.integers(horizon // 2, height))
@@ -211,7 +211,7 @@ def _patch(canvas: Picture, rng: Generator, horizon: int) -> None:
     canvas[y + h // 4 : y + h // 2, x + w // 8 : x + w - w // 8] //= 3
 
 
-def _clutter(rng: Generator, height: int, width: int) -> Picture:
+def _clutter(rng: Generator, height: int, width: int) -> ImageArray:
     """Colors and edges without any meaning: what is left when nothing can be relied on."""
     cv2 = require("cv2", "opencv")
     small = rng.integers(0, 256, (int(rng.integers(2, 9)), int(rng.integers(2, 9)), 3), np.uint8)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.boxes.base import BoxedPicture
+from edgecnn.data.boxes.base import BoxedImage
 from edgecnn.data.files.images import as_channels, decode
 from edgecnn.data.synthetic import faces
 from edgecnn.data.synthetic.backgrounds import draw_background, grain
@@ -25,7 +25,7 @@ from edgecnn.errors import InputError
 from edgecnn.files import IMAGE_ENDINGS
 from edgecnn.registry import require
 
-Picture = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float32]
 Generator = np.random.Generator
 
@@ -35,7 +35,7 @@ SQUARE: Points = np.asarray([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
 
 
 @dataclass(frozen=True)
-class SyntheticScenes(Sequence[BoxedPicture]):
+class SyntheticScenes(Sequence[BoxedImage]):
     """`number` scenes of height × width; scene i is the same whenever and wherever it is drawn.
 
     `backgrounds` are photographs without stop signs to draw on; with them, half of the scenes
@@ -46,14 +46,14 @@ class SyntheticScenes(Sequence[BoxedPicture]):
     number: int
     height: int = 416
     width: int = 416
-    backgrounds: Sequence[Picture] = ()
+    backgrounds: Sequence[ImageArray] = ()
     small: float = 0.0
 
     def __len__(self) -> int:
         return self.number
 
     # Sequence promises slices too; a scene is drawn when it is asked for, one at a time.
-    def __getitem__(self, index: int) -> BoxedPicture:  # type: ignore[override]
+    def __getitem__(self, index: int) -> BoxedImage:  # type: ignore[override]
         if not 0 <= index < self.number:
             raise IndexError(index)
         rng = np.random.default_rng([self.seed, index])
@@ -64,7 +64,7 @@ class SyntheticScenes(Sequence[BoxedPicture]):
         return draw_scene(rng, self.height, self.width, background, small=self.small)
 
 
-def load_backgrounds(folder: Path, *, limit: int = 1000) -> list[Picture]:
+def load_backgrounds(folder: Path, *, limit: int = 1000) -> list[ImageArray]:
     """Every image in a folder. Raises InputError when there is none."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS)
     if not paths:
@@ -76,10 +76,10 @@ def draw_scene(
     rng: Generator,
     height: int,
     width: int,
-    background: Picture | None = None,
+    background: ImageArray | None = None,
     *,
     small: float = 0.0,
-) -> BoxedPicture:
+) -> BoxedImage:
     """Draw one scene; about one in five has no stop sign."""
     canvas = draw_background(rng, height, width) if background is None else background
     boxes: list[Points] = []
@@ -94,7 +94,7 @@ def draw_scene(
         if placed is not None:
             box, fair = placed
             (boxes if fair and not wordless else ignored).append(box)
-    return BoxedPicture(
+    return BoxedImage(
         weather(canvas, rng),
         np.asarray(boxes, np.float32).reshape(-1, 4),
         np.asarray(ignored, np.float32).reshape(-1, 4),
@@ -102,7 +102,7 @@ def draw_scene(
 
 
 def place(
-    canvas: Picture,
+    canvas: ImageArray,
     face: faces.Face,
     rng: Generator,
     taken: Sequence[Points],
@@ -163,7 +163,7 @@ def _project(matrix: npt.NDArray[np.float64], points: Points) -> Points:
 
 
 def _paste(
-    canvas: Picture, face: faces.Face, matrix: npt.NDArray[np.float64], rng: Generator
+    canvas: ImageArray, face: faces.Face, matrix: npt.NDArray[np.float64], rng: Generator
 ) -> None:
     cv2 = require("cv2", "opencv")
     height, width = canvas.shape[:2]
@@ -232,7 +232,7 @@ def _aged(face: faces.Face, rng: Generator, size: float) -> faces.Face:
     return aged
 
 
-def _pole(canvas: Picture, rng: Generator, corners: Points) -> None:
+def _pole(canvas: ImageArray, rng: Generator, corners: Points) -> None:
     cv2 = require("cv2", "opencv")
     low, high = corners.min(axis=0), corners.max(axis=0)
     x = float(low[0] + high[0]) / 2
@@ -248,7 +248,7 @@ def _pole(canvas: Picture, rng: Generator, corners: Points) -> None:
                  (end[0] - thick // 4, end[1]), lit, thick // 3)  # fmt: skip
 
 
-def _hide(canvas: Picture, rng: Generator, box: Points) -> float:
+def _hide(canvas: ImageArray, rng: Generator, box: Points) -> float:
     """Put leaves, a post or a passing body over a part; return the share of the box hidden."""
     cv2 = require("cv2", "opencv")
     left, top, right, bottom = (round(float(value)) for value in box)
@@ -281,7 +281,7 @@ def _hide(canvas: Picture, rng: Generator, box: Points) -> float:
     return float(cover.mean())
 
 
-def _cover(photo: Picture, height: int, width: int, rng: Generator) -> Picture:
+def _cover(photo: ImageArray, height: int, width: int, rng: Generator) -> ImageArray:
     """A random window of a photo, scaled to fill height × width."""
     cv2 = require("cv2", "opencv")
     ratio = max(height / photo.shape[0], width / photo.shape[1]) * float(rng.uniform(1, 1.5))

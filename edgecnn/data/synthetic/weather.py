@@ -13,11 +13,11 @@ import numpy.typing as npt
 from edgecnn.data.synthetic.backgrounds import grain
 from edgecnn.registry import require
 
-Picture = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 Generator = np.random.Generator
 
 
-def weather(picture: Picture, rng: Generator) -> Picture:
+def weather(picture: ImageArray, rng: Generator) -> ImageArray:
     """At most one weather, then perhaps glare, night, a color cast, blur, noise and JPEG."""
     roll = rng.random()
     if roll < 0.08:
@@ -43,7 +43,7 @@ def weather(picture: Picture, rng: Generator) -> Picture:
     return picture
 
 
-def fog(picture: Picture, rng: Generator) -> Picture:
+def fog(picture: ImageArray, rng: Generator) -> ImageArray:
     """Blend towards gray, thicker at the top, where the distance is."""
     cv2 = require("cv2", "opencv")
     gray = float(rng.uniform(150, 235))
@@ -58,7 +58,7 @@ def fog(picture: Picture, rng: Generator) -> Picture:
     )
 
 
-def rain(picture: Picture, rng: Generator) -> Picture:
+def rain(picture: ImageArray, rng: Generator) -> ImageArray:
     """Slanted streaks, brighter than what is behind them, in duller light."""
     cv2 = require("cv2", "opencv")
     height, width = picture.shape[:2]
@@ -73,7 +73,7 @@ def rain(picture: Picture, rng: Generator) -> Picture:
     return np.asarray(cv2.addWeighted(picture, 0.8, veil, float(rng.uniform(0.15, 0.5)), 12))
 
 
-def snow(picture: Picture, rng: Generator) -> Picture:
+def snow(picture: ImageArray, rng: Generator) -> ImageArray:
     """Flakes of several sizes in front of everything, and a paler scene."""
     cv2 = require("cv2", "opencv")
     height, width = picture.shape[:2]
@@ -85,7 +85,7 @@ def snow(picture: Picture, rng: Generator) -> Picture:
     return picture
 
 
-def night(picture: Picture, rng: Generator) -> Picture:
+def night(picture: ImageArray, rng: Generator) -> ImageArray:
     """Dark and blue or yellow, with lamps; signs return a headlight's beam."""
     cv2 = require("cv2", "opencv")
     height, width = picture.shape[:2]
@@ -102,7 +102,7 @@ def night(picture: Picture, rng: Generator) -> Picture:
     return dark
 
 
-def glare(picture: Picture, rng: Generator) -> Picture:
+def glare(picture: ImageArray, rng: Generator) -> ImageArray:
     """A low sun: one bright spot that washes out its surroundings."""
     height, width = picture.shape[:2]
     spot = _spot(height, width, rng.uniform(0, width), rng.uniform(0, height),
@@ -111,7 +111,7 @@ def glare(picture: Picture, rng: Generator) -> Picture:
     return np.clip(picture + light, 0, 255).astype(np.uint8)
 
 
-def tone(picture: Picture, rng: Generator) -> Picture:
+def tone(picture: ImageArray, rng: Generator) -> ImageArray:
     """Exposure, contrast, gamma, white balance and saturation, as cameras disagree on them."""
     cv2 = require("cv2", "opencv")
     gamma = math.exp(rng.normal(0, 0.25))
@@ -129,7 +129,7 @@ def tone(picture: Picture, rng: Generator) -> Picture:
     return toned
 
 
-def motion_blur(picture: Picture, rng: Generator) -> Picture:
+def motion_blur(picture: ImageArray, rng: Generator) -> ImageArray:
     cv2 = require("cv2", "opencv")
     length = int(rng.integers(3, 10))
     angle = float(rng.uniform(0, math.pi))
@@ -141,19 +141,19 @@ def motion_blur(picture: Picture, rng: Generator) -> Picture:
     return np.asarray(cv2.filter2D(picture, -1, kernel / kernel.sum()), np.uint8)
 
 
-def defocus(picture: Picture, rng: Generator) -> Picture:
+def defocus(picture: ImageArray, rng: Generator) -> ImageArray:
     cv2 = require("cv2", "opencv")
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.4, 1.5))), np.uint8)
 
 
-def sensor_noise(picture: Picture, rng: Generator) -> Picture:
+def sensor_noise(picture: ImageArray, rng: Generator) -> ImageArray:
     cv2 = require("cv2", "opencv")
     noise = grain(rng, *picture.shape[:2], octave=int(rng.random() < 0.2))
     strength = float(rng.uniform(2, 16)) / 42
     return np.asarray(cv2.addWeighted(picture, 1.0, noise, strength, 0, dtype=cv2.CV_8U), np.uint8)
 
 
-def jpeg(picture: Picture, rng: Generator) -> Picture:
+def jpeg(picture: ImageArray, rng: Generator) -> ImageArray:
     cv2 = require("cv2", "opencv")
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 92))]
     _, packed = cv2.imencode(".jpg", picture, quality)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-Picture = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 
 MEDIUM = 256
 """Pixels a side of an enlarged image."""
@@ -17,7 +17,7 @@ MEDIUM = 256
 class Tile:
     """An image with its words; `bar` (0…1) draws a share below it."""
 
-    picture: Picture
+    picture: ImageArray
     title: str
     note: str = ""
     bar: float | None = None

@@ -20,6 +20,6 @@ from edgecnn.training.augmentation.choice import (
     augmentation_for,
     mirrored_by_default,
 )
-from edgecnn.training.augmentation.pictures import random_shift
+from edgecnn.training.augmentation.images import random_shift
 
 __all__ = ["LEVELS", "Augmentation", "augmentation_for", "mirrored_by_default", "random_shift"]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.registry import lookup
-from edgecnn.training.augmentation.pictures import Pictures
+from edgecnn.training.augmentation.images import Images
 from edgecnn.training.augmentation.signals import Signals
 from edgecnn.training.augmentation.spectrograms import Spectrograms
 from edgecnn.training.augmentation.text import Words
@@ -29,11 +29,11 @@ class Augmentation(Protocol):
 
 _BY_MODALITY: Mapping[str, Mapping[str, Augmentation]] = {
     "image": {
-        "light": Pictures(pixels=1),
-        "standard": Pictures(
+        "light": Images(pixels=1),
+        "standard": Images(
             shift=0.1, degrees=8.0, zoom=0.1, shear=0.06, brightness=0.15, contrast=0.2
         ),
-        "strong": Pictures(
+        "strong": Images(
             shift=0.12,
             degrees=15.0,
             zoom=0.2,
@@ -107,6 +107,6 @@ def augmentation_for(
     chosen = lookup("modality", modality, _BY_MODALITY).get(level)
     if modality != "image":
         return chosen
-    pictures = chosen if isinstance(chosen, Pictures) else Pictures()
+    pictures = chosen if isinstance(chosen, Images) else Images()
     adapted = pictures.adapted(preprocessing, mirror=mirror)
     return adapted if adapted.changes_something else None

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from edgecnn.vision.events import EventLog
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.live.settings import LiveSettings
 from edgecnn.vision.recording import Recorder
 from edgecnn.vision.server import LiveServer
@@ -64,7 +64,7 @@ class Outputs:
             if output is not None and output.trouble:
                 yield output.trouble
 
-    def show(self, canvas: Picture, state: dict[str, Any]) -> None:
+    def show(self, canvas: ImageArray, state: dict[str, Any]) -> None:
         """Show a frame to who looks on."""
         if self.window is not None:
             self.window.show(canvas)

@@ -14,7 +14,7 @@ from edgecnn.files import atomic_path
 from edgecnn.registry import require
 from edgecnn.vision.detector import Detector
 from edgecnn.vision.explain import lay_heat_over, with_evidence
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.live.feed import EventFeed
 from edgecnn.vision.live.models import Models
 from edgecnn.vision.live.notices import Notices
@@ -51,7 +51,7 @@ class Live:
         self._frames = 0
         self._paused = False
         self._last: Result | None = None
-        self._canvas: Picture | None = None
+        self._canvas: ImageArray | None = None
         self._not_saved: list[str] = []
 
     def run(self) -> Summary:
@@ -163,7 +163,7 @@ class Live:
             if outputs.recorder is not None:
                 outputs.recorder.write(canvas, result.frame.seconds)
 
-    def _show(self, outputs: Outputs, pipeline: Pipeline, result: Result) -> Picture:
+    def _show(self, outputs: Outputs, pipeline: Pipeline, result: Result) -> ImageArray:
         began = time.perf_counter_ns()
         image = result.frame.image
         evidence = result.evidence

@@ -16,7 +16,7 @@ from edgecnn.detection.detections import Detections
 from edgecnn.errors import EdgeCNNError
 from edgecnn.preprocessing import Placement
 from edgecnn.vision.detector import Detector
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.second_look import SecondLook
 from edgecnn.vision.tracking import TrackerSettings
 
@@ -27,7 +27,7 @@ KEEP_SHARE = 0.5
 class Detects(Protocol):
     """Anything that finds boxes in a BGR image (h, w, 3)."""
 
-    def __call__(self, image_bgr: Picture, /) -> Detections: ...
+    def __call__(self, image_bgr: ImageArray, /) -> Detections: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Prepared:
     let its stages be run one by one.
     """
 
-    image: Picture
+    image: ImageArray
     tensor: npt.NDArray[Any] | None
     place: Placement | None
 
@@ -64,7 +64,7 @@ class DetectorStages:
             self.detector = copy.copy(detector)  # the caller's keeps its threshold
             self.detector.min_score = detector.min_score * KEEP_SHARE
 
-    def prepare(self, image: Picture, timed: Callable[[str, int], None]) -> Prepared:
+    def prepare(self, image: ImageArray, timed: Callable[[str, int], None]) -> Prepared:
         """What can be done while the network is busy with the frame before."""
         if not isinstance(self.detector, Detector):
             return Prepared(image, None, None)
@@ -88,7 +88,7 @@ class DetectorStages:
         return RawAnswer(prepared.place, outputs)
 
     def find(
-        self, answer: RawAnswer | Detections, image: Picture, timed: Callable[[str, int], None]
+        self, answer: RawAnswer | Detections, image: ImageArray, timed: Callable[[str, int], None]
     ) -> Detections:
         """Boxes, weak ones included, best first."""
         if isinstance(answer, Detections):

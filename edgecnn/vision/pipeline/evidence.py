@@ -16,7 +16,7 @@ from edgecnn.detection.heads.heat_map import HeatMap, split_outputs
 from edgecnn.registry import require
 from edgecnn.vision.detector import Detector
 from edgecnn.vision.first_layer import edge_strength, read_first_layer
-from edgecnn.vision.frames import Picture
+from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.pipeline.detecting import RawAnswer
 
 Floats = npt.NDArray[np.float32]
@@ -41,7 +41,7 @@ class Explainer:
         self._detector = detector if isinstance(detector, Detector) else None
         self._first = read_first_layer(detector.artifact.path) if self._detector else None
 
-    def evidence(self, image: Picture, inside: RawAnswer | None) -> Evidence:
+    def evidence(self, image: ImageArray, inside: RawAnswer | None) -> Evidence:
         """What led to the answer for `image` (h, w, 3) BGR."""
         red = redness(image)
         if self._detector is None or inside is None:
@@ -66,7 +66,7 @@ class Explainer:
             edges = np.clip(strength / np.float32(loud), 0, 1)
         return Evidence(red, edges, heat)
 
-    def _seen(self, image: Picture, inside: RawAnswer) -> Floats:
+    def _seen(self, image: ImageArray, inside: RawAnswer) -> Floats:
         """The image in the size in which the network got it, RGB, 0…1."""
         cv2 = require("cv2", "opencv")
         size = (inside.place.width, inside.place.height)
@@ -74,7 +74,7 @@ class Explainer:
         return np.asarray(small[:, :, ::-1] / np.float32(255), np.float32)
 
 
-def redness(image: Picture) -> Floats:
+def redness(image: ImageArray) -> Floats:
     """How far red stands above green and blue, 0…1, at a quarter of a megapixel at most."""
     cv2 = require("cv2", "opencv")
     height, width = image.shape[:2]

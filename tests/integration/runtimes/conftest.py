@@ -140,7 +140,7 @@ def _write_onnx(model: Any, folder: Path, inputs: np.ndarray) -> None:
         str(prepared), folder / "dynamic_int8.onnx", weight_type=quantization.QuantType.QInt8
     )
 
-    class Pictures(quantization.CalibrationDataReader):
+    class Samples(quantization.CalibrationDataReader):
         pictures = iter(inputs)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
@@ -148,7 +148,7 @@ def _write_onnx(model: Any, folder: Path, inputs: np.ndarray) -> None:
             return None if picture is None else {"picture": picture[None]}
 
     quantization.quantize_static(
-        str(prepared), folder / "static_int8.onnx", Pictures(), per_channel=True
+        str(prepared), folder / "static_int8.onnx", Samples(), per_channel=True
     )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from edgecnn.benchmarking import raw
 from edgecnn.benchmarking.raw import RawSamples, write_raw
 from edgecnn.data.base import Split
-from edgecnn.data.files.images import PictureFiles
+from edgecnn.data.files.images import ImageFiles
 from edgecnn.preprocessing import ImagePreprocessing
 
 PREPROCESSING = ImagePreprocessing(8, 8, 3)
@@ -45,7 +45,7 @@ def test_files_stand_beside_the_samples_that_were_decoded_from_them(tmp_path: Pa
         path = tmp_path / f"{number}.png"
         Image.fromarray(np.full((4, 6, 3), 50 * number, np.uint8)).save(path)
         paths.append(path)
-    pictures = Split(PictureFiles(tuple(paths), 3), np.zeros(3, np.int64))
+    pictures = Split(ImageFiles(tuple(paths), 3), np.zeros(3, np.int64))
     written = write_raw(pictures, PREPROCESSING, tmp_path / "raw")
     assert [Path(file).name for file in written.files] == ["0.png", "1.png", "2.png"]
     assert [int(sample[0, 0, 0]) for sample in written.load()] == [0, 50, 100]

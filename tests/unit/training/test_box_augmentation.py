@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.data.boxes.base import BoxedPicture
+from edgecnn.data.boxes.base import BoxedImage
 from edgecnn.data.synthetic.faces import octagon
 from edgecnn.training.box_augmentation import LEAST_VISIBLE, View, augment
 from edgecnn.training.detection_loss import targets
@@ -22,7 +22,7 @@ def picture_with_an_octagon(mark=True):
     cv2.fillConvexPoly(picture, corners.astype(np.int32), (220, 20, 20))
     if mark:
         picture[70:90, 66:86] = (20, 20, 220)
-    return BoxedPicture(picture, BOX)
+    return BoxedImage(picture, BOX)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -73,7 +73,7 @@ def test_a_sign_of_which_little_is_left_is_ignored_not_lost():
 
 
 def test_a_picture_without_signs_has_none_after():
-    plain = BoxedPicture(np.zeros((50, 70, 3), np.uint8), np.zeros((0, 4), np.float32))
+    plain = BoxedImage(np.zeros((50, 70, 3), np.uint8), np.zeros((0, 4), np.float32))
 
     seen = augment(plain, View(64, 128), np.random.default_rng(0), drawn=False)
 

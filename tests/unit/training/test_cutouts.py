@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.data.boxes.base import BoxedPicture
+from edgecnn.data.boxes.base import BoxedImage
 from edgecnn.data.synthetic.faces import octagon
 from edgecnn.training.box_augmentation import View, augment
 from edgecnn.training.cutouts import SIDES, cut_out, paste
@@ -23,7 +23,7 @@ def sign_at(left, top, right, bottom, *, width=300, height=200):
     box = np.asarray([left, top, right, bottom], np.float32)
     corners = np.rint(box[:2] + octagon() * (box[2:] - box[:2] - 1)).astype(np.int32)
     cv2.fillConvexPoly(picture, corners, (200, 20, 30))
-    return BoxedPicture(picture, box[None])
+    return BoxedImage(picture, box[None])
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +53,13 @@ def test_what_is_no_whole_sign_is_not_cut_out(box, why):
 
 def test_signs_that_overlap_are_not_cut_out():
     sample = sign_at(60, 40, 140, 120)
-    twice = BoxedPicture(sample.picture, np.concatenate([sample.boxes, sample.boxes + 30]))
+    twice = BoxedImage(sample.picture, np.concatenate([sample.boxes, sample.boxes + 30]))
     assert cut_out(twice, octagonal=True) == []
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_pasted_signs_lie_in_their_boxes_and_nowhere_else(cutouts, seed):
-    empty = BoxedPicture(np.full((192, 256, 3), 128, np.uint8), np.zeros((0, 4), np.float32))
+    empty = BoxedImage(np.full((192, 256, 3), 128, np.uint8), np.zeros((0, 4), np.float32))
     seen = paste(empty, cutouts, np.random.default_rng(seed))
     assert 1 <= len(seen.boxes) <= 3
     assert (seen.class_ids == 0).all()
@@ -76,7 +76,7 @@ def test_pasted_signs_lie_in_their_boxes_and_nowhere_else(cutouts, seed):
 
 def test_a_sign_is_not_pasted_over_another_and_keeps_its_class(cutouts):
     old = np.asarray([[40, 40, 200, 170]], np.float32)
-    sample = BoxedPicture(np.full((192, 256, 3), 90, np.uint8), old, class_ids=np.asarray([4]))
+    sample = BoxedImage(np.full((192, 256, 3), 90, np.uint8), old, class_ids=np.asarray([4]))
     for seed in range(8):
         seen = paste(sample, cutouts, np.random.default_rng(seed))
         assert seen.class_ids[0] == 4

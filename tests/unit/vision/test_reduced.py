@@ -12,7 +12,7 @@ from PIL import Image
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.detection.detections import Detections
 from edgecnn.preprocessing.resample import resize
-from edgecnn.vision.picture_files import PictureReader
+from edgecnn.vision.image_files import ImageFileReader
 from edgecnn.vision.pipeline import Pipeline
 from edgecnn.vision.reduced import jpeg_size, reduction, whole_size
 from edgecnn.vision.shrink import fit
@@ -71,7 +71,7 @@ def test_the_input_is_as_near_to_training_as_from_the_whole_photo(
 ):
     """And nearly the same where both sides can be halved without a rest."""
     path = write(tmp_path / "a.jpg", photo[:height, :width])
-    reader = PictureReader(parse_source(str(path)), enough=(192, 192))
+    reader = ImageFileReader(parse_source(str(path)), enough=(192, 192))
     small, _, _ = reader.read()
     assert small.shape == (301, 451, 3) if height % 2 or width % 2 else (300, 450, 3)
     assert reader.whole == (height, width)
@@ -96,7 +96,7 @@ def test_boxes_are_in_pixels_of_the_file(tmp_path, photo, orientation):
         return Detections(box, np.ones(1, np.float32))
 
     def opener(source):
-        return PictureReader(source, enough=(128, 128))
+        return ImageFileReader(source, enough=(128, 128))
 
     with Pipeline(parse_source(str(tmp_path)), detector, opener=opener) as pipeline:
         jpeg, png = list(pipeline)
@@ -113,7 +113,7 @@ def test_other_files_and_damaged_ones_are_read_as_before(tmp_path, photo):
     content = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "b.jpg").write_bytes(content[:40])
     Image.fromarray(photo).save(tmp_path / "c.png")
-    reader = PictureReader(parse_source(str(tmp_path)), enough=(128, 128))
+    reader = ImageFileReader(parse_source(str(tmp_path)), enough=(128, 128))
     shapes = []
     while (read := reader.read()) is not None:
         shapes.append(read[0].shape)

@@ -14,7 +14,7 @@ from PIL import Image
 from edgecnn.benchmarking.passes import make, stages
 from edgecnn.benchmarking.raw import RawSamples, write_raw
 from edgecnn.data.base import Split
-from edgecnn.data.files.images import PictureFiles
+from edgecnn.data.files.images import ImageFiles
 from edgecnn.manifest import TensorSpec
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.results import (
@@ -66,7 +66,7 @@ def pictures(tmp_path: Path) -> RawSamples:
         path = tmp_path / f"{number}.png"
         Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8)).save(path)
         paths.append(path)
-    split = Split(PictureFiles(tuple(paths), 3), np.zeros(5, np.int64))
+    split = Split(ImageFiles(tuple(paths), 3), np.zeros(5, np.int64))
     return write_raw(split, PREPROCESSING, tmp_path / "raw")
 
 

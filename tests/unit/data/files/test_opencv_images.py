@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.files.images import PictureFiles, UnreadablePictureError, decode, decode_again
+from edgecnn.data.files.images import ImageFiles, UnreadableImageError, decode, decode_again
 from edgecnn.data.files.opencv_images import MOST_PIXELS, decode_plain
 from edgecnn.errors import InputError
 
@@ -84,7 +84,7 @@ def test_special_files_are_left_to_pillow(name):
 def test_what_was_cut_off_since_is_told(name, share):
     whole = PLAIN[name]
 
-    with pytest.raises(UnreadablePictureError):
+    with pytest.raises(UnreadableImageError):
         decode_again(whole[: int(share * len(whole))])
 
 
@@ -113,7 +113,7 @@ def test_without_opencv_pillow_decodes_everything(monkeypatch):
 
 
 def test_a_file_that_vanished_is_named(tmp_path):
-    files = PictureFiles((tmp_path / "gone.png",), 3)
+    files = ImageFiles((tmp_path / "gone.png",), 3)
 
     with pytest.raises(InputError, match=r"gone\.png: no such file"):
         files[0]

@@ -11,7 +11,7 @@ from PIL import Image
 import edgecnn.data
 from edgecnn.data import DataWarning
 from edgecnn.data.files import images as pictures
-from edgecnn.data.files.images import UnreadablePictureError, decode
+from edgecnn.data.files.images import UnreadableImageError, decode
 from edgecnn.errors import InputError
 
 
@@ -180,7 +180,7 @@ def test_a_postscript_file_with_another_ending_is_not_run(tmp_path):
     path = tmp_path / "x.png"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n")
 
-    with pytest.raises(UnreadablePictureError, match="not an image"):
+    with pytest.raises(UnreadableImageError, match="not an image"):
         decode(path)
 
 
@@ -329,7 +329,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypa
     path = tmp_path / "x.png"
     picture(size=(11, 10)).save(path)
 
-    with pytest.raises(UnreadablePictureError, match="11×10 pixels, expected at most 100"):
+    with pytest.raises(UnreadableImageError, match="11×10 pixels, expected at most 100"):
         decode(path)
 
 

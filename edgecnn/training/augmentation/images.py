@@ -15,7 +15,7 @@ Generator = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Images:
     """How far each change may go, either way.
 
     `pixels` shifts by whole pixels; the others are one affine map with bilinear
@@ -42,7 +42,7 @@ class Pictures:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
 
-    def adapted(self, preprocessing: Any, *, mirror: bool) -> Pictures:
+    def adapted(self, preprocessing: Any, *, mirror: bool) -> Images:
         """The same changes for tensors of this preprocessing.
 
         Where each image has its own contrast, three deviations either way stand for black

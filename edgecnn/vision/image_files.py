@@ -11,7 +11,7 @@ import numpy as np
 from edgecnn.errors import InputError
 from edgecnn.files import read_file
 from edgecnn.vision.containers import frames_in
-from edgecnn.vision.frames import Picture, Read
+from edgecnn.vision.frames import ImageArray, Read
 from edgecnn.vision.opencv import as_bgr, quiet_cv2
 from edgecnn.vision.reduced import Size, jpeg_size, reduction, whole_size
 from edgecnn.vision.sources import Source
@@ -24,7 +24,7 @@ MOST_ANIMATED_PIXELS = 3 * LARGEST_PIXELS
 NAMED = 5
 
 
-class PictureReader:
+class ImageFileReader:
     """Image files one after another; a damaged one is left out, counted and named.
 
     All frames of an animated GIF, PNG or WebP and all pages of a TIFF are given, each under the
@@ -79,7 +79,7 @@ class PictureReader:
             if not given:
                 self._damaged.append(path.name)
 
-    def _frames(self, path: Path) -> Iterator[Picture]:
+    def _frames(self, path: Path) -> Iterator[ImageArray]:
         """The images in a file; none when it is damaged."""
         self.whole = None
         try:
@@ -106,7 +106,7 @@ class PictureReader:
             return
         yield from self._fitting([image])
 
-    def _reduced(self, data: Any) -> Picture | None:
+    def _reduced(self, data: Any) -> ImageArray | None:
         """A large JPEG, decoded smaller; None where it is not to be, or cannot be."""
         stored = jpeg_size(data.tobytes()) if self._enough is not None else None
         if stored is None or self._enough is None or stored[0] * stored[1] > LARGEST_PIXELS:
@@ -125,7 +125,7 @@ class PictureReader:
         self.whole = whole_size(stored, image.shape[:2], factor)
         return None if self.whole is None else as_bgr(image)
 
-    def _animated(self, path: Path, data: Any, several: int) -> Iterator[Picture]:
+    def _animated(self, path: Path, data: Any, several: int) -> Iterator[ImageArray]:
         """Frames by FFmpeg, one at a time; WebP, which it does not decode, by OpenCV at once."""
         cv2 = self._cv2
         if path.suffix.lower() != ".webp" and data[:4].tobytes() != b"RIFF":
@@ -142,14 +142,14 @@ class PictureReader:
         ok, animation = cv2.imdecodeanimation(data)
         yield from self._fitting(animation.frames if ok else [first])
 
-    def _pages(self, path: Path) -> Iterator[Picture]:
+    def _pages(self, path: Path) -> Iterator[ImageArray]:
         for page in range(max(1, self._cv2.imcount(str(path)))):
             _, images = self._cv2.imreadmulti(
                 str(path), start=page, count=1, flags=self._cv2.IMREAD_COLOR
             )
             yield from self._fitting(images)
 
-    def _fitting(self, images: Any) -> Iterator[Picture]:
+    def _fitting(self, images: Any) -> Iterator[ImageArray]:
         for image in images:
             if image is not None and 0 < image.shape[0] * image.shape[1] <= LARGEST_PIXELS:
                 yield as_bgr(image)

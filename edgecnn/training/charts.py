@@ -67,7 +67,7 @@ def learning_curve(history: Mapping[str, Sequence[float]], best_epoch: int) -> b
     )
 
 
-def confusion_picture(counts: npt.NDArray[np.int64], labels: Sequence[str]) -> bytes:
+def confusion_chart(counts: npt.NDArray[np.int64], labels: Sequence[str]) -> bytes:
     """Counts (classes, classes), row the label and column the answer, shaded by row."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     values = [
@@ -107,7 +107,7 @@ def confusion_picture(counts: npt.NDArray[np.int64], labels: Sequence[str]) -> b
     )
 
 
-def attention_picture(
+def attention_chart(
     weights: npt.NDArray[Any], rows: Sequence[str], columns: Sequence[str]
 ) -> bytes:
     """Weights (rows, columns) of an answer's subwords over those of its source."""
