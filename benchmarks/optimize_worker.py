@@ -79,7 +79,7 @@ def score(key: Any, places: Sequence[int], outputs: Sequence[Sequence[Any]]) -> 
         task, replace(whole, ground_truth=[whole.ground_truth[place] for place in places])
     )
     columns = [np.concatenate(column) for column in zip(*outputs, strict=True)]
-    return float(scorer.accuracy(scorer.arranged(columns)).value)
+    return float(scorer.accuracy(scorer.ordered(columns)).value)
 
 
 def answer(xml: str, samples: str, out: str) -> dict[str, Any]:

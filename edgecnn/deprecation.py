@@ -22,3 +22,12 @@ def old_names(module: str, renamed: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(importlib.import_module(place or module), new)
 
     return look_up
+
+
+def adopt_old_method(kind: type, old: str, new: str) -> None:
+    """Let a plug-in's class that only has the method `old` have it as `new`, and warn."""
+    there = getattr(kind, new, None)
+    if hasattr(kind, old) and (there is None or getattr(there, "__isabstractmethod__", False)):
+        said = f"{kind.__name__}.{old} is now {new}"
+        warnings.warn(said, DeprecationWarning, stacklevel=3)
+        setattr(kind, new, getattr(kind, old))

@@ -19,7 +19,7 @@ from edgecnn.formats.check import check_model_path, digest_of, model_files, sha2
 from edgecnn.formats.kinds import format_of
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Fed, Preprocessing, preprocessing_from_dict
-from edgecnn.records import FieldError, read_field, read_record, shown
+from edgecnn.records import FieldError, abbreviated, read_field, read_record
 from edgecnn.tensor_spec import TensorSpec
 
 __all__ = [
@@ -84,7 +84,7 @@ class Manifest:
         Raises InputError for anything else, with the path of the field.
         """
         if not isinstance(values, Mapping):
-            raise InputError(f"not an edgecnn manifest: received {shown(values)}")
+            raise InputError(f"not an edgecnn manifest: received {abbreviated(values)}")
         version = values.get("schema_version")
         if type(version) is not int or version > SCHEMA_VERSION:
             raise InputError(

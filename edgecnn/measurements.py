@@ -215,7 +215,7 @@ class Measurement:
 
         A stage that could not be measured is None; None altogether without the pass.
         """
-        times = (self.found("stages") or {}).get("times_ns")
+        times = (self.pass_result("stages") or {}).get("times_ns")
         if not times:
             return None
         return {name: _stage_ms(values) if values else None for name, values in times.items()}
@@ -249,7 +249,7 @@ class Measurement:
         macs, parameters, weight_bytes, activation_bytes, and bytes_moved in an inference of
         this row's batch.
         """
-        cost = self.found("cost") or {}
+        cost = self.pass_result("cost") or {}
         counted = (cost.get("macs"), cost.get("bytes_moved"))
         return cost if all(isinstance(value, (int, float)) for value in counted) else None
 
@@ -274,7 +274,7 @@ class Measurement:
             limit=limit,
         )
 
-    def found(self, name: str) -> Mapping[str, Any] | None:
+    def pass_result(self, name: str) -> Mapping[str, Any] | None:
         """What the pass `name` found, in the first process that made it."""
         return next((run.passes[name] for run in self.runs if name in run.passes), None)
 

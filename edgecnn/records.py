@@ -49,7 +49,7 @@ def read_field(annotation: Any, value: Any, at: str) -> Any:
 def read_list(value: Any, at: str) -> Sequence[Any]:
     """A list whose items nobody has looked at yet. Raises FieldError."""
     if not isinstance(value, (list, tuple)):
-        raise FieldError(at, f"expected a list, received: {shown(value)}")
+        raise FieldError(at, f"expected a list, received: {abbreviated(value)}")
     return value
 
 
@@ -63,7 +63,7 @@ def inside(at: str, key: object) -> str:
     return f"{at}.{name}" if at else name
 
 
-def shown(value: Any) -> str:
+def abbreviated(value: Any) -> str:
     """What was received, short and without control characters."""
     if isinstance(value, str):
         return repr(value[:_SHOWN]) + ("…" if len(value) > _SHOWN else "")
@@ -155,7 +155,9 @@ def _typed_dict_reader(kind: Any) -> _Reader:
 def _literal_reader(words: tuple[Any, ...]) -> _Reader:
     def read(value: Any, at: str) -> Any:
         if not isinstance(value, str) or value not in words:
-            raise FieldError(at, f"expected one of {', '.join(words)}, received: {shown(value)}")
+            raise FieldError(
+                at, f"expected one of {', '.join(words)}, received: {abbreviated(value)}"
+            )
         return value
 
     return read
@@ -220,19 +222,19 @@ def _mapping_reader(annotation: Any) -> _Reader:
 
 def _object(value: Any, at: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise FieldError(at, f"expected an object, received: {shown(value)}")
+        raise FieldError(at, f"expected an object, received: {abbreviated(value)}")
     return value
 
 
 def _text(value: Any, at: str) -> str:
     if not isinstance(value, str):
-        raise FieldError(at, f"expected text, received: {shown(value)}")
+        raise FieldError(at, f"expected text, received: {abbreviated(value)}")
     return value
 
 
 def _truth(value: Any, at: str) -> bool:
     if not isinstance(value, bool):
-        raise FieldError(at, f"expected true or false, received: {shown(value)}")
+        raise FieldError(at, f"expected true or false, received: {abbreviated(value)}")
     return value
 
 
@@ -241,21 +243,21 @@ def _whole(value: Any, at: str) -> int:
     if isinstance(value, float) and isfinite(value) and value == int(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > LARGEST_INTEGER:
-        raise FieldError(at, f"expected a whole number of 64 bits, received: {shown(value)}")
+        raise FieldError(at, f"expected a whole number of 64 bits, received: {abbreviated(value)}")
     return value
 
 
 def _number(value: Any, at: str) -> float:
     fits = isinstance(value, float) and isfinite(value)
     if not fits and (type(value) is not int or abs(value) > LARGEST_INTEGER):
-        raise FieldError(at, f"expected a finite number, received: {shown(value)}")
+        raise FieldError(at, f"expected a finite number, received: {abbreviated(value)}")
     number: float = value
     return number
 
 
 def _nothing(value: Any, at: str) -> None:
     if value is not None:
-        raise FieldError(at, f"expected null, received: {shown(value)}")
+        raise FieldError(at, f"expected null, received: {abbreviated(value)}")
 
 
 def _plain(value: Any, at: str, depth: int = 0) -> Any:
@@ -276,7 +278,7 @@ def _plain(value: Any, at: str, depth: int = 0) -> Any:
     if isinstance(value, (list, tuple)):
         items = [_plain(item, inside(at, i), depth + 1) for i, item in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
-    raise FieldError(at, f"expected JSON, received: {shown(value)}")
+    raise FieldError(at, f"expected JSON, received: {abbreviated(value)}")
 
 
 _SIMPLE: Mapping[Any, _Reader] = {

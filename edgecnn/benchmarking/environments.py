@@ -62,7 +62,7 @@ def resolve(name: str) -> str:
     for path in _versioned():
         known = versions.recorded((path / MARKER).read_text(encoding="utf-8", errors="replace"))
         version = known.get("version", "")
-        if known.get("runtime") == wanted.runtime and wanted.takes(version):
+        if known.get("runtime") == wanted.runtime and wanted.accepts(version):
             fitting.append((versions.order(version) or ((), 0), path.name))
     if not fitting:
         raise InputError(f"{name} is not created", hint=f"edgecnn env create '{name}'")

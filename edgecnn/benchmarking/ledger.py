@@ -290,7 +290,7 @@ class Ledger:
         outputs: Outputs = open_outputs(row.outputs)
         scorer = row.scorer
         if scorer is not None and scorer.accepts(expected) and scorer.accepts(outputs):
-            expected, outputs = scorer.arranged(expected), scorer.arranged(outputs)
+            expected, outputs = scorer.ordered(expected), scorer.ordered(outputs)
         measurement = replace(row.measurement, parity=parity_of(expected, outputs, parent))
         if measurement.accuracy is not None and scorer is not None and scorer.accepts(expected):
             accuracy = scorer.with_parent(measurement.accuracy, outputs, expected)

@@ -112,7 +112,7 @@ def _misnamed(measurement: Measurement) -> Iterator[str]:
 
 
 def _asynchronous(measurement: Measurement) -> Iterator[str]:
-    found = measurement.found("synchrony")
+    found = measurement.pass_result("synchrony")
     if not found or "error" in found:
         return
     call_ms, read_ms = found["call_ns"] / 1e6, found["read_ns"] / 1e6
@@ -131,7 +131,7 @@ def _asynchronous(measurement: Measurement) -> Iterator[str]:
 
 def _unhealthy(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
     """Outputs that cannot be right, as far as what was fed can show it."""
-    response = measurement.found("response") or {}
+    response = measurement.pass_result("response") or {}
     synthetic = response.get("real") is False
     if not health.finite:
         where = f" on {response['fed']}" if synthetic else ""
@@ -161,7 +161,7 @@ def _unhealthy(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
 
 def _undecided(measurement: Measurement, health: OutputHealth) -> Iterator[str]:
     """What was fed shows too little."""
-    response = measurement.found("response") or {}
+    response = measurement.pass_result("response") or {}
     if not health.constant or not health.finite:
         return
     if response.get("real") and not response.get("inputs_differ", True):
@@ -274,7 +274,7 @@ def _worth_knowing(measurement: Measurement) -> Iterator[str]:
         yield from effective.details.get("assumed", ())
         yield from _less_than_it_seems(measurement, effective)
     yield from _proving_little(measurement)
-    memory = measurement.found("memory")
+    memory = measurement.pass_result("memory")
     if memory and memory.get("inferences"):
         leaked = memory["growth_second_half_bytes"] / (memory["inferences"] / 2)
         if leaked > LEAK_BYTES_PER_INFERENCE:

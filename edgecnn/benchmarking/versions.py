@@ -43,7 +43,7 @@ class Wanted:
         """Whether it names one version."""
         return not self.version.endswith("*")
 
-    def takes(self, version: str) -> bool:
+    def accepts(self, version: str) -> bool:
         """Whether a version fits."""
         if self.exact:
             return version == self.version

@@ -10,7 +10,7 @@ import click
 
 from edgecnn.cli import on_boards, options, repetition, timeline
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 from edgecnn.cli.sections import Sectioned
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def command(
     previous = Results.load(out) if out.exists() and not force else None
     if previous is not None:
         check_previous(previous, protocol, dataset, preprocessing, about)
-    with shown() as progress:
+    with progress_bar() as progress:
         results = benchmark(
             models,
             runtimes,

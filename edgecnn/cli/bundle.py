@@ -8,7 +8,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 
 
 @click.command()
@@ -71,7 +71,7 @@ def command(
     known = read_json_file(evidence) if evidence else None
     if known is not None and not isinstance(known, dict):
         raise InputError(f"{evidence}: expected a JSON object", hint="as answer.json of optimize")
-    with shown() as progress:
+    with progress_bar() as progress:
         if out is not None:
             progress("bundle", 0, 1, artifact.name)
             written = write_bundle(

@@ -10,7 +10,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading, reading_options
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from edgecnn.conversion.outcome import ConversionOutcome
@@ -79,7 +79,7 @@ def command(
     dataset = None
     if calibration:
         dataset = load_data(calibration, data_dir=data_dir, models=[model], reading=reading)
-    with shown() as progress:
+    with progress_bar() as progress:
         outcomes = convert(
             model,
             targets,
@@ -115,8 +115,10 @@ def _show(outcomes: Sequence[ConversionOutcome]) -> None:
                 click.echo(f"{'':<22} → {outcome.hint}")
             continue
         line = f"{outcome.target!s:<22} {outcome.status:<9} {outcome.artifact.path}"
-        click.echo(f"{line}  {outcome.artifact.size_bytes / 1e3:.0f} kB  {told(outcome.parity)}")
-        click.echo(f"{'':<22} {told_fed(outcome.fed, outcome.artifact.manifest)}")
+        click.echo(
+            f"{line}  {outcome.artifact.size_bytes / 1e3:.0f} kB  {parity_text(outcome.parity)}"
+        )
+        click.echo(f"{'':<22} {fed_text(outcome.fed, outcome.artifact.manifest)}")
         if outcome.kept_in_float:
             click.echo(f"{'':<22} → {', '.join(outcome.kept_in_float)} stays float32")
         for note in outcome.notes:
@@ -145,7 +147,7 @@ def _shared_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:
     return tuple(note for note in made[0] if all(note in notes for notes in made))
 
 
-def told_fed(fed: object, manifest: object) -> str:
+def fed_text(fed: object, manifest: object) -> str:
     """What was fed, in a line; synthetic samples as the manifest of the artifact names them."""
     from edgecnn.manifest import Manifest
     from edgecnn.preprocessing import Fed
@@ -156,7 +158,7 @@ def told_fed(fed: object, manifest: object) -> str:
     return f"fed {recorded.get('data', 'synthetic samples')}: no data were given"
 
 
-def told(parity: object) -> str:
+def parity_text(parity: object) -> str:
     """Parity in a few words."""
     from edgecnn.evaluation.parity_words import summary
     from edgecnn.results import Parity

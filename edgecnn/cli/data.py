@@ -12,7 +12,7 @@ from edgecnn.cli import options
 from edgecnn.cli.data_capture import command as capture_command
 from edgecnn.cli.data_pack import check_command, pack_command
 from edgecnn.cli.options.data import Reading, reading_options
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 from edgecnn.text import printable
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def inspect_command(
 
     options.claim(out)
     dataset = load_data(data, data_dir=data_dir, seed=split_seed, reading=reading, quiet=as_json)
-    with shown() as progress:
+    with progress_bar() as progress:
         found = inspect(dataset, progress=progress)
     if out:
         out.mkdir(parents=True, exist_ok=True)

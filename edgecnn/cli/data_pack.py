@@ -10,7 +10,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading, reading_options
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 from edgecnn.text import printable
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -58,7 +58,7 @@ def pack_command(
 
     options.claim(out)
     dataset = load_data(data, data_dir=data_dir, seed=split_seed, reading=reading)
-    with shown() as progress:
+    with progress_bar() as progress:
         index = pack(dataset, out, shard_bytes=shard_size, force=force, progress=progress)
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6
     click.echo(
@@ -75,7 +75,7 @@ def check_command(*, folder: Path) -> None:
     from edgecnn.data.packed.check import damages
     from edgecnn.errors import GateError
 
-    with shown() as progress:
+    with progress_bar() as progress:
         found = damages(folder, progress=progress)
     for line in found:
         click.echo(printable(line))

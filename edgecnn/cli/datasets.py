@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 from edgecnn.text import printable
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def load_data(
         # model) has no split either; who opens it says what is wrong with it.
         with contextlib.suppress(InputError):
             trained.append(load_artifact(path).manifest)
-    with nullcontext(progress) if progress else shown() as known, warnings.catch_warnings():
+    with nullcontext(progress) if progress else progress_bar() as known, warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the line below says it
         dataset = load(
             name,

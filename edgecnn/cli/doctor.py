@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 
 
 @click.command()
@@ -29,7 +29,7 @@ def command(*, as_json: bool, with_limits: bool) -> None:
     threads = (1, environment.machine["usable_cores"] or 1)
     reached = limits.known(threads)
     if with_limits:
-        with shown() as progress:
+        with progress_bar() as progress:
             reached = limits.measured(threads, again=True, progress=progress)
     found = diagnose()
     if as_json:
@@ -45,8 +45,8 @@ def command(*, as_json: bool, with_limits: bool) -> None:
         _print_limits(reached["threads"])
     for name, state in found.items():
         mark = click.style("yes", fg="green") if state.available else click.style("no ", fg="red")
-        told = " ".join(part for part in (state.version, state.device_name) if part)
-        click.echo(f"{mark}  {name:<22} {told if state.available else state.reason}")
+        parity_text = " ".join(part for part in (state.version, state.device_name) if part)
+        click.echo(f"{mark}  {name:<22} {parity_text if state.available else state.reason}")
         if not state.available and state.hint:
             click.echo(f"{'':<27} → {state.hint}")
 
@@ -60,11 +60,11 @@ def _print_limits(by_threads: Mapping[str, Any]) -> None:
         ("memory", "bandwidth_gb_s", "GB/s"),
     )
     for threads, found in by_threads.items():
-        told = [
+        parity_text = [
             f"{name} {found[key]:.0f} {unit}" if found.get(key) else f"{name} –"
             for name, key, unit in names
         ]
-        click.echo(f"limits with {threads} threads: {', '.join(told)}")
+        click.echo(f"limits with {threads} threads: {', '.join(parity_text)}")
     click.echo()
 
 

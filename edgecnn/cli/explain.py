@@ -10,7 +10,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 
 
 class Shifts(click.ParamType[Any]):
@@ -123,7 +123,7 @@ def command(
     dataset = None
     if data:
         dataset = load_data(data, data_dir=data_dir, models=models, reading=reading)
-    with shown() as progress:
+    with progress_bar() as progress:
         found = explain(
             models[0],
             decoded,

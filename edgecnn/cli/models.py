@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from edgecnn.models.summary import Summary
@@ -86,7 +86,7 @@ def _list(*, as_json: bool) -> None:
 
     names = options.network_names()
     found = []
-    with shown() as progress:
+    with progress_bar() as progress:
         for done, name in enumerate(names):
             progress("build", done, len(names), name)
             found.append((name, models.modality(name), summarize(models.build(name))))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options, repetition
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from edgecnn.boards.inventory import Board
@@ -79,7 +79,7 @@ def measure(
     if waiting:
         queue = Queue.open()
         try:
-            with shown() as progress:
+            with progress_bar() as progress:
                 found = measure_all(queue, waiting, job, outs, _say, force=force, progress=progress)
         finally:
             queue.close()
@@ -109,7 +109,7 @@ def resume() -> None:
 
     queue = Queue.open()
     try:
-        with shown() as progress:
+        with progress_bar() as progress:
             found = work_off(queue, _say, progress=progress)
     finally:
         queue.close()
@@ -179,7 +179,7 @@ def _sent_data(
     dataset = without_calibration(dataset, [load_artifact(path).manifest for path in models])
     folder = cache_home() / "sent"
     path = folder / f"{dataset.sha256[:32]}.zip"
-    with shown() as progress:
+    with progress_bar() as progress:
         sent.write(dataset, path, progress=progress)
     digest = parcel(path).sha256
     # Under its own digest: a job that waits needs these bytes, whatever is measured meanwhile.

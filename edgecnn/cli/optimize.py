@@ -9,7 +9,7 @@ import click
 
 from edgecnn.cli import options, timeline
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 from edgecnn.cli.sections import Sectioned
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def command(
     options.claim(out, bundle)
     dataset = load_data(data, data_dir=data_dir, models=[model], reading=reading)
     settings = Settings(goal, runtimes, threads, seed, samples, protocol)
-    with shown() as progress:
+    with progress_bar() as progress:
         try:
             outcome = optimize(
                 model,

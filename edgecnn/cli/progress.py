@@ -21,7 +21,7 @@ SILENCE_SECS = 30.0
 
 
 @contextmanager
-def shown() -> Iterator[Progress]:
+def progress_bar() -> Iterator[Progress]:
     """Yield a Progress that is drawn on standard error while the block runs."""
     noted = timeline.current()
     if sys.stderr is not None and sys.stderr.isatty():

@@ -40,12 +40,12 @@ def import_files(files: tuple[Path, ...], label: str, commit: str, machine: str)
     What is stored already is not stored twice, so a whole folder can be imported again. Files
     that hold no results are named and left out; exit code 2 when nothing could be read.
     """
-    from edgecnn.cli.progress import shown
+    from edgecnn.cli.progress import progress_bar
     from edgecnn.reporting import extract
     from edgecnn.store import open_database
     from edgecnn.store.importing import import_all
 
-    with open_database() as database, shown() as progress:
+    with open_database() as database, progress_bar() as progress:
         done = import_all(
             database,
             files,
@@ -57,7 +57,7 @@ def import_files(files: tuple[Path, ...], label: str, commit: str, machine: str)
         )
     for path, reason in done.refused:
         click.echo(f"{path}: left out: {reason}", err=True)
-    click.echo(f"{done} in {database.shown}")
+    click.echo(f"{done} in {database.safe_address}")
     done.require_anything()
 
 
@@ -75,7 +75,7 @@ def list_sessions(label: str) -> None:
         what = f"{clean(each.label, 20):<20} {each.rows:>5} rows  {clean(each.machine, 60)}"
         click.echo(f"{each.id:>6}  {day(each.measured_at)}  {what}")
     if not found:
-        click.echo(f"no results{f' labeled {label}' if label else ''} in {database.shown}")
+        click.echo(f"no results{f' labeled {label}' if label else ''} in {database.safe_address}")
 
 
 @command.command("export", short_help="Write stored results to files.")

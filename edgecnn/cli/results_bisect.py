@@ -65,7 +65,7 @@ def command(
     """
     from edgecnn.benchmarking import bisection
     from edgecnn.cli.datasets import load_data
-    from edgecnn.cli.progress import shown
+    from edgecnn.cli.progress import progress_bar
     from edgecnn.errors import GateError, InputError
     from edgecnn.files import refuse_overwrite
     from edgecnn.formats.check import check_model_path
@@ -80,7 +80,7 @@ def command(
     dataset = None
     if data:
         dataset = load_data(data, data_dir=data_dir, models=[model], reading=reading)
-    with shown() as progress:
+    with progress_bar() as progress:
         found = bisection.bisect(
             model,
             runtime,

@@ -142,7 +142,7 @@ def _remeasured(
     from dataclasses import replace
 
     from edgecnn.benchmarking import remeasuring
-    from edgecnn.cli.progress import shown
+    from edgecnn.cli.progress import progress_bar
     from edgecnn.reporting import matching
 
     bases = {id(row): base for row, base in pairs}
@@ -154,7 +154,7 @@ def _remeasured(
             if not base.rows or row.status != "ok":
                 found.append((row, base))
                 continue
-            with shown() as progress:
+            with progress_bar() as progress:
                 pair = remeasuring.remeasure(
                     base.rows[-1], row, files, protocol=one.protocol, progress=progress
                 )

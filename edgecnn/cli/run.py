@@ -10,7 +10,7 @@ import click
 
 from edgecnn.cli import benchmark, options, repetition, timeline
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 from edgecnn.cli.sections import Sectioned
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def command(
         threads=threads,
         protocol=protocol,
     )
-    with shown() as progress:
+    with progress_bar() as progress:
         outcome = run(
             settings,
             out,

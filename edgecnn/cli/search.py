@@ -10,7 +10,7 @@ import click
 from edgecnn.cli import options, timeline
 from edgecnn.cli.benchmark import board_names
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 from edgecnn.cli.sections import Sectioned
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def command(
     def write_page(outcome: Outcome) -> None:
         write_text_atomically(out / PAGE_FILE, render(outcome))
 
-    with shown() as progress:
+    with progress_bar() as progress:
         outcome = search(
             settings,
             chosen,

@@ -9,7 +9,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 from edgecnn.cli.sections import Sectioned
 
 
@@ -79,7 +79,7 @@ def command(
     if cutouts is not None:
         more = load_data(cutouts, data_dir=None, seed=seed_of_split, reading=reading)
     folder = out.with_suffix(".training")
-    with shown() as progress:
+    with progress_bar() as progress:
         artifact = train(
             model,
             dataset,

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.convert import told, told_fed
+from edgecnn.cli.convert import fed_text, parity_text
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import shown
+from edgecnn.cli.progress import progress_bar
 
 COSTLIEST = 3
 """Layers that are named."""
@@ -69,7 +69,7 @@ def command(
         dataset = load_data(data, data_dir=data_dir, models=artifacts, reading=reading)
     failed = []
     for index, path in enumerate(artifacts):
-        with shown() as progress:
+        with progress_bar() as progress:
             progress("verify", index, len(artifacts), path.name)
             found = verify_artifact(
                 path,
@@ -91,10 +91,10 @@ def command(
             answer = metric + found.gate.reason
         mark = "pass" if found.passed else "FAIL"
         click.echo(f"{mark}  {path.name:<28} {answer}")
-        click.echo(f"      {told(found.parity)}")
+        click.echo(f"      {parity_text(found.parity)}")
         for note in found.gate.notes if found.gate else ():
             click.echo(f"      {note}")
-        click.echo(f"      {told_fed(found.fed, None)}")
+        click.echo(f"      {fed_text(found.fed, None)}")
         for layer in found.layers[:COSTLIEST]:
             click.echo(
                 f"      {layer.share:4.0%} of the noise added by {layer.name} ({layer.operator}), "

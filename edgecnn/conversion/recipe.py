@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from edgecnn.errors import InputError
 from edgecnn.files import read_json_file
-from edgecnn.records import FieldError, read_record, shown
+from edgecnn.records import FieldError, abbreviated, read_record
 
 Weights = Literal["float32", "float16", "int8"]
 Activations = Literal["float32", "dynamic", "int8", "int16"]
@@ -62,7 +62,8 @@ class Recipe:
             value = getattr(self, name)
             if value not in known:
                 raise InputError(
-                    f"a recipe's {name} is one of {', '.join(known)}, received: {shown(value)}"
+                    f"a recipe's {name} is one of {', '.join(known)}, "
+                    f"received: {abbreviated(value)}"
                 )
         if (self.weights, self.activations) not in _ARITHMETIC:
             raise InputError(
@@ -139,7 +140,7 @@ class Recipe:
         Raises InputError for a field that is not known and for values of another type.
         """
         if not isinstance(values, Mapping):
-            raise InputError(f"a recipe is an object, received: {shown(values)}")
+            raise InputError(f"a recipe is an object, received: {abbreviated(values)}")
         unknown = sorted(set(values) - set(cls.__dataclass_fields__))
         if unknown:
             raise InputError(
@@ -149,7 +150,7 @@ class Recipe:
         layers = values.get("per_layer", {})
         if not isinstance(layers, Mapping):
             raise InputError(
-                f"per_layer pairs layers with what they compute in, received: {shown(layers)}"
+                f"per_layer pairs layers with what they compute in, received: {abbreviated(layers)}"
             )
         pairs = [[name, computed] for name, computed in layers.items()]
         try:
@@ -163,7 +164,7 @@ def _sorted_layers(pairs: Any) -> tuple[tuple[str, str], ...]:
         if computed not in LAYER_ACTIVATIONS:
             raise InputError(
                 f"layer {name!r} computes in {' or '.join(LAYER_ACTIVATIONS)}, "
-                f"received: {shown(computed)}"
+                f"received: {abbreviated(computed)}"
             )
     return tuple(sorted((str(name), str(computed)) for name, computed in pairs))
 

@@ -198,7 +198,7 @@ def verify_artifact(
     scorer = _scorer(samples, manifest) if isinstance(samples, DrawnSamples) else None
     accuracy = before = None
     if scorer is not None and scorer.accepts(outputs) and scorer.accepts(reference):
-        reference, outputs = scorer.arranged(reference), scorer.arranged(outputs)
+        reference, outputs = scorer.ordered(reference), scorer.ordered(outputs)
         accuracy, before = scorer.accuracy(outputs), scorer.accuracy(reference)
     compared = compare(specs, reference, outputs, parent_sha256=source.sha256)
     answer = judge(
@@ -312,7 +312,7 @@ def parent_objection(
         return None
     if not scorer.accepts(reference):
         return None
-    return proves_nothing(scorer.accuracy(scorer.arranged(reference)))
+    return proves_nothing(scorer.accuracy(scorer.ordered(reference)))
 
 
 def _recorded_shape(artifact: Artifact) -> str:

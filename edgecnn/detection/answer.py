@@ -38,10 +38,10 @@ def boxes_in(
     """
     head = head or open_head(OURS)
     height, width = tensor_shape[:2]
-    arranged = head.arranged(outputs, height, width)
-    if any(len(part) != 1 for part in arranged):
-        raise InputError(f"expected the outputs of one image, received: {max(map(len, arranged))}")
-    parts = [part[0] for part in arranged]
+    ordered = head.ordered(outputs, height, width)
+    if any(len(part) != 1 for part in ordered):
+        raise InputError(f"expected the outputs of one image, received: {max(map(len, ordered))}")
+    parts = [part[0] for part in ordered]
     return placed(parts, tensor_shape, place, picture_shape, min_score=min_score, head=head)
 
 
@@ -54,7 +54,7 @@ def placed(
     min_score: float,
     head: Head,
 ) -> Detections:
-    """As `boxes_in`, of outputs that `head` has arranged, without the batch."""
+    """As `boxes_in`, of outputs that `head` has ordered, without the batch."""
     height, width = tensor_shape[0], tensor_shape[1]
     found = head.boxes(parts, height, width, min_score)
     xyxy = clip_boxes(place.to_picture(found.xyxy), picture_shape[0], picture_shape[1])

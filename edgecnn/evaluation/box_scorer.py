@@ -66,7 +66,7 @@ class BoxScorer:
 
     def refusal(self, outputs: Outputs) -> str:
         try:
-            self.arranged(outputs)
+            self.ordered(outputs)
         except InputError as error:
             return f"{error.message} ({error.hint})" if error.hint else error.message
         classes = self._head.classes_of([tuple(output.shape[1:]) for output in outputs])
@@ -75,9 +75,9 @@ class BoxScorer:
         count = f"{classes} classes" if classes else "classes"
         return f"the model has {count} without names (--labels coco, or a FILE with one a line)"
 
-    def arranged(self, outputs: Outputs) -> Outputs:
+    def ordered(self, outputs: Outputs) -> Outputs:
         """The outputs that the head needs, each (n, …)."""
-        return self._head.arranged(outputs, *self._preprocessing.shape[:2])
+        return self._head.ordered(outputs, *self._preprocessing.shape[:2])
 
     def accuracy(self, outputs: Outputs) -> Accuracy:
         """AP50-95, its 95% interval by bootstrap over the images; the other figures with it.
@@ -122,10 +122,10 @@ class BoxScorer:
         """The quantization step of an output that holds boxes and scores, where it is so large
         that scores of 0…1 are lost in it.
         """
-        arranged = self.arranged(outputs)
-        if len(arranged) != 1:
+        ordered = self.ordered(outputs)
+        if len(ordered) != 1:
             return None
-        values = np.asarray(arranged[0][:LOOKED_AT], np.float32)
+        values = np.asarray(ordered[0][:LOOKED_AT], np.float32)
         values = values[np.isfinite(values)]
         step = quantization_step(np.unique(values), values.size)
         return step if step is not None and step * LEAST_LEVELS > 1 else None
@@ -153,14 +153,14 @@ class BoxScorer:
 
     def _boxes(self, outputs: Outputs) -> list[Detections]:
         """Boxes in each image."""
-        arranged = self.arranged(outputs)
+        ordered = self.ordered(outputs)
         return [
-            self._found([part[index] for part in arranged], truth)
+            self._found([part[index] for part in ordered], truth)
             for index, truth in enumerate(self._truth)
         ]
 
     def _found(self, outputs: Outputs, truth: Annotated) -> Detections:
-        """Boxes in one image, of arranged outputs without the batch."""
+        """Boxes in one image, of ordered outputs without the batch."""
         return placed(
             outputs,
             self._preprocessing.shape,

@@ -61,7 +61,7 @@ class ClassScorer:
         found: npt.NDArray[np.int64] = np.asarray(places, np.int64)[self._labeled]
         return found
 
-    def arranged(self, outputs: Outputs) -> Outputs:
+    def ordered(self, outputs: Outputs) -> Outputs:
         return outputs
 
     def accuracy(self, outputs: Outputs) -> Accuracy:

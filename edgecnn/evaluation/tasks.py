@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from edgecnn.deprecation import adopt_old_method
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.registry import TASKS
@@ -29,7 +30,7 @@ class Scorer(Protocol):
     def accepts(self, outputs: Outputs) -> bool:
         """Whether the outputs are answers of this task: a foreign model may give others."""
 
-    def arranged(self, outputs: Outputs) -> Outputs:
+    def ordered(self, outputs: Outputs) -> Outputs:
         """The outputs in one order and layout, whatever the runtime made of them."""
 
     def refusal(self, outputs: Outputs) -> str:
@@ -69,5 +70,7 @@ def open_scorer(task: str, context: ScoringContext) -> Scorer:
     Raises InputError for an unknown task and for right answers that cannot be scored,
     MissingDependencyError without the library that scores.
     """
-    scorer: Scorer = TASKS.load(task)(context)
+    kind = TASKS.load(task)
+    adopt_old_method(kind, "arranged", "ordered")
+    scorer: Scorer = kind(context)
     return scorer

@@ -52,7 +52,7 @@ class TranslationScorer:
             and len(outputs[0]) == len(self._truth)
         )
 
-    def arranged(self, outputs: Outputs) -> Outputs:
+    def ordered(self, outputs: Outputs) -> Outputs:
         return outputs
 
     def texts(self, outputs: Outputs) -> list[str]:

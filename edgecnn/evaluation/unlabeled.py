@@ -18,7 +18,7 @@ class UnlabeledScorer:
     def accepts(self, outputs: Outputs) -> bool:  # noqa: ARG002
         return False
 
-    def arranged(self, outputs: Outputs) -> Outputs:
+    def ordered(self, outputs: Outputs) -> Outputs:
         return outputs
 
     def refusal(self, outputs: Outputs) -> str:  # noqa: ARG002

@@ -140,7 +140,7 @@ class Judge:
         self._scorer = self._open(None)
         self._drawn: npt.NDArray[np.float64] | None = None
         self._accepts = self._scorer.accepts(reference)
-        self._reference = self._scorer.arranged(reference) if self._accepts else reference
+        self._reference = self._scorer.ordered(reference) if self._accepts else reference
         self.parent: Accuracy | None = None
         if self._accepts:
             self.parent = self._scorer.accuracy(self._reference)
@@ -154,13 +154,13 @@ class Judge:
         """What these outputs lose; None where they are not answers of the data's task."""
         if self.parent is None or not self._scorer.accepts(outputs):
             return None
-        arranged = self._scorer.arranged(outputs)
-        found = self._scorer.accuracy(arranged)
+        ordered = self._scorer.ordered(outputs)
+        found = self._scorer.accuracy(ordered)
         counts = discordant(self.parent, found) if answers(found) is not None else None
         if counts is not None:
             return drop_of_shares(self.parent, found, counts, confidence)
         points = 100 * (self.parent.value - found.value)
-        floor, bound = self._resampled(arranged, confidence, points)
+        floor, bound = self._resampled(ordered, confidence, points)
         return Drop(
             points,
             bound,
@@ -175,7 +175,7 @@ class Judge:
     def noise(self, outputs: Sequence[npt.NDArray[Any]]) -> float:
         """‖outputs − parent's‖² / ‖parent's‖², the largest of all outputs."""
         if self._accepts and self._scorer.accepts(outputs):
-            outputs = self._scorer.arranged(outputs)
+            outputs = self._scorer.ordered(outputs)
         ratios = [
             float(((found - real) ** 2).sum() / max(float((real**2).sum()), 1e-30))
             for found, real in zip(

@@ -31,7 +31,7 @@ from edgecnn.preprocessing.spectrogram import SpectrogramPreprocessing
 from edgecnn.preprocessing.subwords import SubwordPreprocessing
 from edgecnn.preprocessing.text import TextPreprocessing
 from edgecnn.preprocessing.volume import VolumePreprocessing
-from edgecnn.records import FieldError, read_record, shown
+from edgecnn.records import FieldError, abbreviated, read_record
 
 __all__ = [
     "GRAY_WEIGHTS",
@@ -81,11 +81,11 @@ MAX_VALUES = 1 << 28
 def preprocessing_from_dict(values: Mapping[str, Any]) -> Preprocessing:
     """Read what `to_dict` wrote. Raises InputError when it is not a preprocessing."""
     if not isinstance(values, Mapping):
-        raise InputError(f"incomplete preprocessing: received {shown(values)}")
+        raise InputError(f"incomplete preprocessing: received {abbreviated(values)}")
     kind = _KINDS.get(str(values.get("kind")))
     if kind is None:
         raise InputError(
-            f"unknown preprocessing kind {shown(values.get('kind'))}",
+            f"unknown preprocessing kind {abbreviated(values.get('kind'))}",
             hint=f"known: {', '.join(_KINDS)}",
         )
     try:

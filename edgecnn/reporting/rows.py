@@ -115,7 +115,7 @@ def _fed(measurement: Measurement) -> str:
     """What was fed, in a sentence; empty where an older file does not say it."""
     if measurement.fed is not None:
         return measurement.fed.sentence
-    synthetic = (measurement.found("response") or {}).get("fed")
+    synthetic = (measurement.pass_result("response") or {}).get("fed")
     known = isinstance(synthetic, str) and synthetic != "data"
     return f"fed {synthetic}: no data were given" if known else ""
 
@@ -230,7 +230,7 @@ def _quality(measurement: Measurement) -> dict[str, Any]:
 def _extras(measurement: Measurement, results: Results) -> dict[str, Any]:
     """What only some results carry: further passes over the model, limits of the machine."""
     cost, energy, memory, ops, sustained, sequence = (
-        _mapping(measurement.found(name))
+        _mapping(measurement.pass_result(name))
         for name in ("cost", "energy", "memory", "ops", "sustained", "sequence")
     )
     precision = measurement.effective.precision if measurement.effective else ""

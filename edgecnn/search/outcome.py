@@ -212,13 +212,13 @@ def changes(parameters: Mapping[str, Any], space: Space) -> list[str]:
     """What differs from the first trial's, as in "width 0.5"."""
     first = space.first()
     return [
-        f"{name} {shown(value)}"
+        f"{name} {value_text(value)}"
         for name, value in parameters.items()
         if name in first and value != first[name]
     ]
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A parameter's value with three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 

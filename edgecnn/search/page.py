@@ -11,7 +11,7 @@ from edgecnn import __version__
 from edgecnn.reporting import formats
 from edgecnn.reporting.assets import read
 from edgecnn.reporting.text import clean
-from edgecnn.search.outcome import Outcome, changes, shown
+from edgecnn.search.outcome import Outcome, changes, value_text
 from edgecnn.search.trials import Trial
 
 WIDTH, HEIGHT = 900, 360
@@ -47,7 +47,11 @@ def render(outcome: Outcome) -> str:
         rows=[_row(each, outcome, front, winner) for each in trials[:MOST_ROWS]],
         more=max(0, len(trials) - MOST_ROWS),
         space=[
-            (clean(each.name, 60), clean(_range(each.to_dict()), 200), clean(shown(each.first), 60))
+            (
+                clean(each.name, 60),
+                clean(_range(each.to_dict()), 200),
+                clean(value_text(each.first), 60),
+            )
             for each in outcome.space.parameters
         ],
     )
@@ -185,7 +189,7 @@ def _range(values: dict[str, Any]) -> str:
         choices: Sequence[Any] = values["choices"]
         if len(choices) == 1:
             return "fixed"
-        return ", ".join(shown(each) for each in choices)
-    steps = f", steps of {shown(values['step'])}" if "step" in values else ""
+        return ", ".join(value_text(each) for each in choices)
+    steps = f", steps of {value_text(values['step'])}" if "step" in values else ""
     scale = ", logarithmic" if values.get("log") else ""
-    return f"{shown(values['low'])} to {shown(values['high'])}{steps}{scale}"
+    return f"{value_text(values['low'])} to {value_text(values['high'])}{steps}{scale}"

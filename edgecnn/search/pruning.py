@@ -21,7 +21,7 @@ SPARED = 0.25
 
 
 @dataclass(frozen=True)
-class Course:
+class LearningCurve:
     """Validation accuracy behind each epoch, and what an inference costs (multiplications)."""
 
     accuracies: tuple[float, ...]
@@ -32,7 +32,7 @@ class Course:
         return max(self.accuracies[:epochs], default=0.0)
 
 
-def is_hopeless(own: Course, others: Sequence[Course], epochs: int) -> bool:
+def is_hopeless(own: LearningCurve, others: Sequence[LearningCurve], epochs: int) -> bool:
     """Whether a trial of `epochs` in all should end where `own` stands now."""
     done = len(own.accuracies)
     if done >= epochs or done <= SPARED * epochs:

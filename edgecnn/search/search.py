@@ -21,7 +21,7 @@ from edgecnn.search.crew import Crew, Event, hired
 from edgecnn.search.finish import Job, finish
 from edgecnn.search.measuring import Here, MeasuringError, OnBoard, Target, check_board
 from edgecnn.search.outcome import Outcome
-from edgecnn.search.pruning import Course, is_hopeless
+from edgecnn.search.pruning import LearningCurve, is_hopeless
 from edgecnn.search.settings import Settings, claim_folder
 from edgecnn.search.space import Space
 from edgecnn.search.study import Study
@@ -233,11 +233,11 @@ class _Run:
     def _consider(self, crew: Crew, token: str, going: _Going) -> None:
         if self._settings.pruning == "none" or going.first or going.ended:
             return
-        course = Course(tuple(going.accuracies), going.macs)
-        if is_hopeless(course, self._study.courses(going.number), self._epochs):
+        curve = LearningCurve(tuple(going.accuracies), going.macs)
+        if is_hopeless(curve, self._study.learning_curves(going.number), self._epochs):
             done = len(going.accuracies)
             going.ended = (
-                f"behind epoch {done} its best validation accuracy, {course.best(done):.2%}, was "
+                f"behind epoch {done} its best validation accuracy, {curve.best(done):.2%}, was "
                 "below the median of the trials that cost no more"
             )
             crew.stop(token)

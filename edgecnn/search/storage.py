@@ -34,11 +34,11 @@ def open_storage(address: str | None = None) -> RDBStorage:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     where = place.find(address)
-    with translated(where.shown):
+    with translated(where.safe_address):
         engine = opening.engine_for(where)
         try:
-            with opening.reading(engine, where.shown) as connection:
-                _refuse_strangers(set(sa.inspect(connection).get_table_names()), where.shown)
+            with opening.reading(engine, where.safe_address) as connection:
+                _refuse_strangers(set(sa.inspect(connection).get_table_names()), where.safe_address)
         finally:
             engine.dispose()
         options: dict[str, Any] = {"hide_parameters": True}
@@ -53,7 +53,7 @@ def open_storage(address: str | None = None) -> RDBStorage:
 
 
 @contextmanager
-def translated(shown: str) -> Iterator[None]:
+def translated(safe_address: str) -> Iterator[None]:
     """Errors of Optuna and of the database as lines for people, without values or addresses."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
@@ -67,22 +67,22 @@ def translated(shown: str) -> Iterator[None]:
     except (StorageInternalError, SQLAlchemyError) as error:
         cause = getattr(error.__cause__ or error, "orig", None) or error.__cause__ or error
         raise DatabaseError(
-            f"cannot use the database {shown}: {type(cause).__name__}",
+            f"cannot use the database {safe_address}: {type(cause).__name__}",
             hint="check that it runs and may be written; the same command resumes",
         ) from None
     except RuntimeError as error:
         if "table schema" not in str(error):
             raise
         raise InputError(
-            f"{shown}: its trials were written by another version of Optuna",
+            f"{safe_address}: its trials were written by another version of Optuna",
             hint="run `optuna storage upgrade`, or set EDGECNN_DB to another database",
         ) from None
 
 
-def _refuse_strangers(names: set[str], shown: str) -> None:
+def _refuse_strangers(names: set[str], safe_address: str) -> None:
     strangers = names.intersection(_TABLES)
     if strangers and "version_info" not in names:
         raise InputError(
-            f"{shown}: holds tables of something else: {', '.join(sorted(strangers))}",
+            f"{safe_address}: holds tables of something else: {', '.join(sorted(strangers))}",
             hint="set EDGECNN_DB to a database of edgecnn's own",
         )

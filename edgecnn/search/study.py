@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.registry import require
-from edgecnn.search.pruning import Course
+from edgecnn.search.pruning import LearningCurve
 from edgecnn.search.space import Space
 from edgecnn.search.storage import open_storage, translated
 from edgecnn.search.trials import OBJECTIVES, Measured, Trial, Wanted, read_measured
@@ -44,9 +44,9 @@ class Study:
         import optuna
 
         self._space, self._wanted = space, wanted
-        self.shown = place.find(address).shown
+        self.safe_address = place.find(address).safe_address
         self._storage = open_storage(address)
-        with translated(self.shown):
+        with translated(self.safe_address):
             self._study = optuna.create_study(
                 storage=self._storage,
                 study_name=name,
@@ -78,7 +78,7 @@ class Study:
         """
         import optuna
 
-        with translated(self.shown):
+        with translated(self.safe_address):
             left = self._study.get_trials(False, (optuna.trial.TrialState.RUNNING,))
             for each in left:
                 self._lose(each, "the search was interrupted")
@@ -88,7 +88,7 @@ class Study:
         """The number and the parameters of the next trial, and whether it is the first one; trials
         that wait come before new ones.
         """
-        with translated(self.shown):
+        with translated(self.safe_address):
             trial = self._study.ask(self._space.distributions())
         self._open[trial.number] = trial
         self._began[trial.number] = time.monotonic()
@@ -96,7 +96,7 @@ class Study:
 
     def note(self, number: int, name: str, value: Any) -> None:
         """Keep something of a running trial."""
-        with translated(self.shown):
+        with translated(self.safe_address):
             self._open[number].set_user_attr(name, value)
 
     def complete(self, number: int, measured: Measured) -> None:
@@ -104,7 +104,7 @@ class Study:
         from dataclasses import asdict
 
         trial = self._open.pop(number)
-        with translated(self.shown):
+        with translated(self.safe_address):
             trial.set_user_attr("measured", asdict(measured))
             trial.set_user_attr("seconds", self._seconds(number))
             for name, excess in self._wanted.excess(measured).items():
@@ -123,19 +123,19 @@ class Study:
     def lose(self, number: int, reason: str) -> bool:
         """A trial whose process was lost: it is tried again, False after too many times."""
         trial = self._open.pop(number)
-        with translated(self.shown):
+        with translated(self.safe_address):
             return self._lose(_frozen(self._study, trial.number), reason)
 
     def trials(self) -> list[Trial]:
         """All trials, by number."""
-        with translated(self.shown):
+        with translated(self.safe_address):
             found = self._study.get_trials(deepcopy=False)
         return [_read(each) for each in found]
 
-    def courses(self, but: int) -> list[Course]:
+    def learning_curves(self, but: int) -> list[LearningCurve]:
         """How accurate the others were, epoch by epoch."""
         return [
-            Course(each.accuracies, each.macs)
+            LearningCurve(each.accuracies, each.macs)
             for each in self.trials()
             if each.number != but and each.accuracies
         ]
@@ -147,7 +147,7 @@ class Study:
         import optuna
         from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-        with translated(self.shown):
+        with translated(self.safe_address):
             done = self._study.get_trials(False, (optuna.trial.TrialState.COMPLETE,))
             if len(done) < FEWEST_FOR_IMPORTANCES:
                 return {}
@@ -166,7 +166,7 @@ class Study:
         import optuna
 
         trial = self._open.pop(number)
-        with translated(self.shown):
+        with translated(self.safe_address):
             trial.set_user_attr("reason", reason)
             trial.set_user_attr("seconds", self._seconds(number))
             self._study.tell(trial, state=optuna.trial.TrialState[state])

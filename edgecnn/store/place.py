@@ -1,7 +1,7 @@
 """Which database: EDGECNN_DB, or one SQLite file among the user's data.
 
-An address may hold a password. It is never printed, stored or put into an error: `shown` is what
-people see of it.
+An address may hold a password. It is never printed, stored or put into an error: people see
+`safe_address`.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _HINT = "as in sqlite:////home/me/results.db or postgresql+psycopg://user@host/n
 
 @dataclass(frozen=True)
 class Place:
-    """A database. `shown` is its address without password and options; `path` a SQLite file's."""
+    """A database: its address without password and options, and the `path` of a SQLite file."""
 
     url: URL = field(repr=False)
-    shown: str
+    safe_address: str
     path: Path | None = None
 
 

@@ -128,7 +128,7 @@ class _Follow:
     label: str
     hits: int = 1
     best_score: float = 0.0
-    shown: bool = False
+    confirmed: bool = False
     seen: bool = True
 
     def public(self) -> Track:
@@ -188,7 +188,7 @@ class Tracker:
     @property
     def tracks(self) -> tuple[Track, ...]:
         """The confirmed tracks, best first."""
-        shown = [follow.public() for follow in self._follows if follow.shown]
+        shown = [follow.public() for follow in self._follows if follow.confirmed]
         return tuple(sorted(shown, key=lambda track: -track.score))
 
     def finish(self) -> tuple[Change, ...]:
@@ -257,8 +257,8 @@ class Tracker:
     def _appear(self) -> list[Change]:
         changes = []
         for follow in self._follows:
-            if not follow.shown and follow.seen and follow.hits >= self.settings.confirm_hits:
-                follow.shown = True
+            if not follow.confirmed and follow.seen and follow.hits >= self.settings.confirm_hits:
+                follow.confirmed = True
                 changes.append(Change("appear", follow.public()))
         return changes
 
@@ -276,10 +276,10 @@ class Tracker:
         patience = self.settings.patience_s
         kept, changes = [], []
         for follow in self._follows:
-            limit = patience if follow.shown else patience / 2
+            limit = patience if follow.confirmed else patience / 2
             if now_s - follow.last_seen_s <= limit and not self._covered(follow):
                 kept.append(follow)
-            elif follow.shown:
+            elif follow.confirmed:
                 changes.append(Change("leave", follow.public()))
         self._follows = kept
         return changes

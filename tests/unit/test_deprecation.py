@@ -26,3 +26,16 @@ def test_a_name_that_never_was_is_an_attribute_error():
     module = importlib.import_module("edgecnn.preprocessing")
     with pytest.raises(AttributeError, match="no attribute 'GRAY_WAITS'"):
         _ = module.GRAY_WAITS
+
+
+def test_a_plugged_in_head_may_have_the_old_name_of_a_method():
+    from edgecnn.detection.heads.base import Head
+
+    with pytest.warns(DeprecationWarning, match=r"Old\.arranged is now ordered"):
+
+        class Old(Head):
+            def arranged(self, outputs, height, width):
+                return [outputs, height, width]
+
+    assert Old.ordered is Old.arranged
+    assert "ordered" not in Old.__abstractmethods__

@@ -21,7 +21,7 @@ def clock(monkeypatch):
 
 def told(clock, capsys, *calls):
     """The lines of a training, from (seconds later, done, total)."""
-    with progress.shown() as show:
+    with progress.progress_bar() as show:
         for later, done, total in calls:
             clock[0] += later
             show("train", done, total, "epoch 1/2")
@@ -48,7 +48,7 @@ def test_what_a_resumed_training_had_done_before_took_no_time(clock, capsys):
 def test_long_silence_is_broken(monkeypatch, capsys):
     monkeypatch.setattr(progress, "SILENCE_SECS", 0.05)
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=count(100.0, 60.0).__next__))
-    with progress.shown() as show:
+    with progress.progress_bar() as show:
         show("read", 0, 100_000, "images")
         deadline = time.monotonic() + 30
         said = ""

@@ -167,7 +167,7 @@ def test_what_json_does_not_have_is_null_in_a_saved_file(tmp_path: Path):
     Results((row,)).save(path)
     assert "NaN" not in path.read_text()
     (back,) = Results.load(path).measurements
-    assert back.found("energy") == {"joules_per_inference": None}
+    assert back.pass_result("energy") == {"joules_per_inference": None}
 
 
 def test_derived_numbers_come_from_the_samples_not_from_the_file():

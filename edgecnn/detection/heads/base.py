@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.deprecation import adopt_old_method
 from edgecnn.detection.detections import Boxes, Detections
 from edgecnn.detection.nms import suppress_by_class
 from edgecnn.errors import InputError
@@ -73,6 +74,10 @@ class Head(ABC):
     counts_exactly: ClassVar[bool] = True
     """False where outputs may hold more behind the class scores (masks, key points)."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        adopt_old_method(cls, "arranged", "ordered")
+
     def __init__(
         self,
         settings: Postprocessing,
@@ -105,7 +110,7 @@ class Head(ABC):
         """How the head's makers prepare an image."""
 
     @abstractmethod
-    def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
+    def ordered(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
         """The outputs that the head needs, each (n, …), in one order and layout.
 
         Raises InputError for the outputs of another head.
@@ -117,13 +122,13 @@ class Head(ABC):
     ) -> Detections:
         """Boxes in pixels of the input, best first, overlaps still in.
 
-        `outputs` are arranged and of one image, without the batch.
+        `outputs` are ordered and of one image, without the batch.
         """
 
     def boxes(
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
     ) -> Detections:
-        """Boxes in pixels of the input, best first, of arranged outputs of one image."""
+        """Boxes in pixels of the input, best first, of ordered outputs of one image."""
         found = self.candidates(outputs, height, width, min_score).of_classes(self.wanted)
         stated = self.settings.max_iou
         max_iou = self.max_iou if stated is None else stated

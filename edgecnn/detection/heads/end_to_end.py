@@ -50,7 +50,7 @@ class EndToEnd(Head):
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
         return LetterboxPreprocessing(height, width, 3)
 
-    def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
+    def ordered(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
         del height, width
 
         def fits(output: Array) -> bool:

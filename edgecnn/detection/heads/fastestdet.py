@@ -62,7 +62,7 @@ class FastestDet(Head):
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
         return ImagePreprocessing(height, width, 3, order="bgr")
 
-    def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
+    def ordered(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
         """One output (n, rows, columns, 5 + classes)."""
         rows, columns = height // STRIDE, width // STRIDE
 

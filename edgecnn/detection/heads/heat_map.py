@@ -55,7 +55,7 @@ class HeatMap(Head):
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
         return LetterboxPreprocessing(height, width, 3)
 
-    def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
+    def ordered(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
         return list(arrange_outputs(outputs, height, width, classes=self.classes))
 
     def candidates(

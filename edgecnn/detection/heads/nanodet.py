@@ -72,7 +72,7 @@ class NanoDet(Head):
             mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395),
         )  # fmt: skip
 
-    def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
+    def ordered(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
         def fits(output: Array) -> bool:
             return output.ndim == 3 and output.shape[2] > SIDES
 

@@ -42,7 +42,7 @@ class SSD(Head):
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
         return ImagePreprocessing(height, width, 3, scale=1 / 127.5, mean=(1.0,))
 
-    def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
+    def ordered(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
         """[boxes (n, m, 4), classes (n, m), scores (n, m), count (n,)]."""
         del height, width
         order = self.settings.order

@@ -62,7 +62,7 @@ class YOLOv5(Head):
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
         return LetterboxPreprocessing(height, width, 3)
 
-    def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
+    def ordered(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
         maps = [output for output in outputs if output.ndim in (4, 5)]
         rows = [output for output in outputs if output.ndim == 3]
         if not rows and maps:
@@ -100,7 +100,7 @@ class YOLOv5(Head):
                 hint="export the model with its boxes decoded, or state strides and anchors under "
                 '"postprocessing" in its manifest',
             )
-        arranged = []
+        ordered = []
         for stride, anchors in zip(self.settings.strides, self.settings.anchors, strict=True):
             rows, columns, count = -(-height // stride), -(-width // stride), len(anchors) // 2
             found = [
@@ -110,8 +110,8 @@ class YOLOv5(Head):
                 cells = f"{rows}×{columns} cells with {count} anchors"
                 raise refuse(self.name, f"one map of {cells} (stride {stride})", maps)
             self.check_classes(found[0].shape[-1] - 5)
-            arranged.append(found[0])
-        return arranged
+            ordered.append(found[0])
+        return ordered
 
     def _decoded(
         self, maps: Sequence[Array], height: int, width: int

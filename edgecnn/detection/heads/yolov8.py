@@ -70,7 +70,7 @@ class YOLOv8(Head):
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
         return LetterboxPreprocessing(height, width, 3)
 
-    def arranged(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
+    def ordered(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
         """One output (n, boxes, 4 + classes)."""
         found = one_output(self.name, EXPECTED, outputs, lambda output: output.ndim == 3)
         if self._rows_first(found, height, width):

@@ -36,9 +36,9 @@ __all__ = [
 class Database:
     """An open database of results. Each method is one transaction."""
 
-    def __init__(self, engine: sa.Engine, shown: str) -> None:
+    def __init__(self, engine: sa.Engine, safe_address: str) -> None:
         self.engine = engine
-        self.shown = shown
+        self.safe_address = safe_address
         """The address without a password."""
 
     @classmethod
@@ -51,7 +51,7 @@ class Database:
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, place.shown)
+        return cls(engine, place.safe_address)
 
     def close(self) -> None:
         """Close all connections."""
@@ -77,7 +77,7 @@ class Database:
     def add_packed(self, packed: PackedSession, *, label: str, commit: str = "") -> Added:
         """Store what `pack` made of results, perhaps in another process."""
         label, commit = storable(label), storable(commit)
-        with opening.writing(self.engine, self.shown) as connection:
+        with opening.writing(self.engine, self.safe_address) as connection:
             return writing.insert(connection, packed, label, commit)
 
     def add_many(
@@ -86,33 +86,33 @@ class Database:
         """Store several sessions in one transaction: all of them or none."""
         label, commit = storable(label), storable(commit)
         ids: writing.Ids = {}
-        with opening.writing(self.engine, self.shown) as connection:
+        with opening.writing(self.engine, self.safe_address) as connection:
             return [writing.insert(connection, one, label, commit, ids=ids) for one in packed]
 
     def sessions(self, label: str = "") -> list[Session]:
         """All sessions, or those with the label; the oldest first."""
-        with opening.reading(self.engine, self.shown) as connection:
+        with opening.reading(self.engine, self.safe_address) as connection:
             return reading.list_sessions(connection, storable(label))
 
     def labels(self) -> list[str]:
         """All labels, sorted."""
-        with opening.reading(self.engine, self.shown) as connection:
+        with opening.reading(self.engine, self.safe_address) as connection:
             return reading.list_labels(connection)
 
     def load(self, session: int) -> Results:
         """A session as it was saved. Raises InputError when there is none of that number."""
-        with opening.reading(self.engine, self.shown) as connection:
+        with opening.reading(self.engine, self.safe_address) as connection:
             return reading.read_session(connection, session)
 
     def rows(self, numbers: Iterable[int]) -> Mapping[int, Measurement]:
         """Measurements by their ids; damaged ones are absent."""
         wanted: Sequence[int] = list(numbers)
-        with opening.reading(self.engine, self.shown) as connection:
+        with opening.reading(self.engine, self.safe_address) as connection:
             return reading.read_rows(connection, wanted)
 
     def history(self, wanted: Wanted, metric: str = "p50") -> list[Series]:
         """A series for each configuration and machine, with change points."""
-        with opening.reading(self.engine, self.shown) as connection:
+        with opening.reading(self.engine, self.safe_address) as connection:
             wanted = replace(wanted, model=storable(wanted.model), label=storable(wanted.label))
             found = reading.read_history(connection, wanted, METRICS[metric])
         return [series.with_changes() for series in found]
@@ -121,14 +121,14 @@ class Database:
         self, results: Results, label: str, *, machine: str = "", most: int = 20
     ) -> list[Stored]:
         """For each row of `results` what is stored of its configuration with that label."""
-        with opening.reading(self.engine, self.shown) as connection:
+        with opening.reading(self.engine, self.safe_address) as connection:
             return find_baselines(connection, results, storable(label), machine, most)
 
     def enqueue(
         self, digest: str, board: str, document: Mapping[str, Any], *, again: bool = False
     ) -> None:
         """Add a job for a board; see `jobs.enqueue`."""
-        with opening.writing(self.engine, self.shown) as connection:
+        with opening.writing(self.engine, self.safe_address) as connection:
             jobs.enqueue(connection, digest, board, document, again=again)
 
     def take(
@@ -140,27 +140,27 @@ class Database:
         without: Sequence[int] = (),
     ) -> Job | None:
         """A free job, from now on this client's; see `jobs.take`."""
-        with opening.writing(self.engine, self.shown) as connection:
+        with opening.writing(self.engine, self.safe_address) as connection:
             return jobs.take(connection, client, digests, board=board, without=without)
 
     def renew_all(self, numbers: Sequence[int], client: str) -> set[int]:
         """Keep jobs that were taken; those that this client still has."""
-        with opening.writing(self.engine, self.shown) as connection:
+        with opening.writing(self.engine, self.safe_address) as connection:
             return jobs.renew_all(connection, numbers, client)
 
     def release_all(self, clients: Sequence[str]) -> None:
         """Free the jobs of clients that are known to be gone."""
-        with opening.writing(self.engine, self.shown) as connection:
+        with opening.writing(self.engine, self.safe_address) as connection:
             jobs.release_all(connection, clients)
 
     def busy_clients(self) -> list[str]:
         """Clients that have jobs."""
-        with opening.reading(self.engine, self.shown) as connection:
+        with opening.reading(self.engine, self.safe_address) as connection:
             return jobs.busy_clients(connection)
 
     def waiting_boards(self) -> list[str]:
         """Boards for which jobs wait, the one with the oldest first."""
-        with opening.reading(self.engine, self.shown) as connection:
+        with opening.reading(self.engine, self.safe_address) as connection:
             return jobs.waiting_boards(connection)
 
     def complete(self, job: Job, results: Results, *, label: str, machine: str = "") -> bool:
@@ -168,7 +168,7 @@ class Database:
         another client has it by now.
         """
         packed = pack(results, machine)
-        with opening.writing(self.engine, self.shown) as connection:
+        with opening.writing(self.engine, self.safe_address) as connection:
             if not jobs.renew(connection, job.id, job.client):
                 return False
             added = writing.insert(connection, packed, storable(label))
@@ -176,24 +176,24 @@ class Database:
 
     def renew(self, job: Job) -> bool:
         """Keep a job that was taken; False where another client has it by now."""
-        with opening.writing(self.engine, self.shown) as connection:
+        with opening.writing(self.engine, self.safe_address) as connection:
             return jobs.renew(connection, job.id, job.client)
 
     def release(self, job: Job, *, error: str = "") -> bool:
         """Let a job wait for whoever takes it next, and note why."""
-        with opening.writing(self.engine, self.shown) as connection:
+        with opening.writing(self.engine, self.safe_address) as connection:
             return jobs.release(connection, job.id, job.client, error=storable(error))
 
     def finish(self, job: Job, *, session: int | None = None, error: str = "") -> bool:
         """Note what became of a job that was taken; False where another client has it by now."""
-        with opening.writing(self.engine, self.shown) as connection:
+        with opening.writing(self.engine, self.safe_address) as connection:
             return jobs.finish(
                 connection, job.id, job.client, session=session, error=storable(error)
             )
 
     def jobs(self) -> list[Job]:
         """All jobs, the oldest first."""
-        with opening.reading(self.engine, self.shown) as connection:
+        with opening.reading(self.engine, self.safe_address) as connection:
             return jobs.listed(connection)
 
     def prune(
@@ -205,7 +205,7 @@ class Database:
         dry_run: bool = False,
     ) -> Pruned:
         """Forget old sessions, or their raw samples alone; see `pruning.prune`."""
-        with opening.writing(self.engine, self.shown) as connection:
+        with opening.writing(self.engine, self.safe_address) as connection:
             done = pruning.prune(
                 connection,
                 before=before,

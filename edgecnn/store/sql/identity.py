@@ -45,12 +45,12 @@ def machine_of(environment: Environment, name: str = "") -> tuple[str, str]:
         if isinstance(gpus, Sequence)
         else [],
     ]
-    told = [str(facts[key]) for key in ("board", "cpu_model") if facts.get(key)]
-    shown = ", ".join(told) or str(facts.get("architecture") or "unknown machine")
+    facts_known = [str(facts[key]) for key in ("board", "cpu_model") if facts.get(key)]
+    name = ", ".join(facts_known) or str(facts.get("architecture") or "unknown machine")
     cores = facts.get("logical_cores")
     if isinstance(cores, int):
-        shown += f", {cores} core{'s' * (cores != 1)}"
-    return digest(*identity), storable(shown[:NAME_LENGTH])
+        name += f", {cores} core{'s' * (cores != 1)}"
+    return digest(*identity), storable(name[:NAME_LENGTH])
 
 
 def configuration_of(row: Measurement) -> dict[str, str]:

@@ -49,7 +49,7 @@ def engine_for(place: Place) -> sa.Engine:
         place.path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"cannot write {place.shown}: {error.strerror}",
+            f"cannot write {place.safe_address}: {error.strerror}",
             hint="set EDGECNN_DB or EDGECNN_HOME to another place",
         ) from error
     engine = sa.create_engine(place.url, connect_args={"timeout": BUSY_SECS}, **shared)
@@ -90,16 +90,16 @@ def lock_early(engine: sa.Engine) -> None:
 
 
 @contextmanager
-def reading(engine: sa.Engine, shown: str) -> Iterator[sa.Connection]:
+def reading(engine: sa.Engine, safe_address: str) -> Iterator[sa.Connection]:
     """A connection to read with; what goes wrong becomes an error for people."""
-    with _translated(shown), engine.connect() as connection:
+    with _translated(safe_address), engine.connect() as connection:
         yield connection
 
 
 @contextmanager
-def writing(engine: sa.Engine, shown: str) -> Iterator[sa.Connection]:
+def writing(engine: sa.Engine, safe_address: str) -> Iterator[sa.Connection]:
     """A transaction that is kept when the block ends well, and undone otherwise."""
-    with _translated(shown), engine.connect() as opened:
+    with _translated(safe_address), engine.connect() as opened:
         connection = opened.execution_options(**{WRITES: True})
         with connection.begin():
             yield connection
@@ -111,7 +111,7 @@ def migrate(engine: sa.Engine, place: Place) -> None:
     Raises InputError for a file that is something else, and for tables of a newer edgecnn,
     MissingDependencyError without the extra `store` where tables have to be made.
     """
-    with reading(engine, place.shown) as connection:
+    with reading(engine, place.safe_address) as connection:
         found, table = _revision(connection)
     if found == NEWEST and table == VERSION_TABLE:
         return
@@ -126,10 +126,10 @@ def migrate(engine: sa.Engine, place: Place) -> None:
         known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
         if found and found not in known:
             raise InputError(
-                f"{place.shown}: made by a newer edgecnn (tables of version {found[:40]})",
+                f"{place.safe_address}: made by a newer edgecnn (tables of version {found[:40]})",
                 hint="update edgecnn, or set EDGECNN_DB to another database",
             )
-        with writing(engine, place.shown) as connection:
+        with writing(engine, place.safe_address) as connection:
             _one_at_a_time(connection)
             config.attributes["connection"] = connection
             config.attributes["version_table"] = VERSION_TABLE
@@ -170,7 +170,7 @@ def _one_at_a_time(connection: sa.Connection) -> None:
 
 
 @contextmanager
-def _translated(shown: str) -> Iterator[None]:
+def _translated(safe_address: str) -> Iterator[None]:
     """SQLAlchemy's errors as lines for people, without statements, values or addresses."""
     try:
         yield
@@ -178,31 +178,31 @@ def _translated(shown: str) -> Iterator[None]:
         said = " ".join(str(error.orig).split())
         if "locked" in said:
             raise DatabaseError(
-                f"{shown}: another process kept the database locked for {BUSY_SECS:.0f} s",
+                f"{safe_address}: another process kept the database locked for {BUSY_SECS:.0f} s",
                 hint="wait until it is done, then try again",
             ) from None
         if "readonly" in said or "unable to open" in said:
             raise InputError(
-                f"cannot use {shown}: {said[:200]}",
+                f"cannot use {safe_address}: {said[:200]}",
                 hint="check that it exists and may be written, or set EDGECNN_DB",
             ) from None
         if "full" in said:
             raise InputError(
-                f"cannot write {shown}: the disk is full", hint="free some space"
+                f"cannot write {safe_address}: the disk is full", hint="free some space"
             ) from None
         raise DatabaseError(
-            f"cannot use the database {shown}: {_harmless(said)}",
+            f"cannot use the database {safe_address}: {_harmless(said)}",
             hint="check that it runs and that EDGECNN_DB names it",
         ) from None
     except exc.DatabaseError as error:
         said = " ".join(str(error.orig).split())
         if "not a database" in said or "malformed" in said:
             raise InputError(
-                f"{shown}: not an edgecnn database, or damaged",
+                f"{safe_address}: not an edgecnn database, or damaged",
                 hint="restore it from a copy, or set EDGECNN_DB to another file",
             ) from None
         raise DatabaseError(
-            f"the database {shown} refused: {_harmless(said)}",
+            f"the database {safe_address} refused: {_harmless(said)}",
             hint="check the permissions of its user",
         ) from None
 

@@ -61,7 +61,9 @@ def test_every_pass_leaves_its_answer_in_the_file(model: Path, tmp_path: Path):
         "activation_bytes": activations,
         "bytes_moved": 4 * 16 * 27 + 2 * activations,
     }
-    energy, ops, sustained = (row.found(name) or {} for name in ("energy", "ops", "sustained"))
+    energy, ops, sustained = (
+        row.pass_result(name) or {} for name in ("energy", "ops", "sustained")
+    )
     assert energy["joules_per_inference"] is not None or energy["reason"]
     assert "Conv" in {operator["type"] for operator in ops["operators"]}
     assert ops["unprofiled_ns"] > 0

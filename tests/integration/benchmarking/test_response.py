@@ -52,7 +52,7 @@ VECTOR = ("float32", [1, 4])
 
 def test_a_difference_of_two_inputs_is_no_constant(tmp_path: Path):
     row = measured(tmp_path, [("Sub", ["a", "b"], ["y"])], {"a": VECTOR, "b": VECTOR})
-    assert row.found("response")["varies"]
+    assert row.pass_result("response")["varies"]
     assert "constant" not in reasons(row)
 
 
@@ -72,7 +72,7 @@ def test_a_network_of_pixels_is_no_constant_on_noise_below_one(tmp_path: Path):
 
 def test_a_network_of_negative_values_is_no_constant(tmp_path: Path):
     row = measured(tmp_path, [("Neg", ["x"], ["n"]), ("Relu", ["n"], ["y"])], {"x": VECTOR})
-    assert row.found("response")["varies_with"] == "noise -1…1"
+    assert row.pass_result("response")["varies_with"] == "noise -1…1"
     assert row.verdict != "INVALID"
 
 
@@ -99,7 +99,7 @@ def test_whole_pixels_cover_the_whole_range(tmp_path: Path, dtype: str):
         one=np.float32(1),
         high=np.float32(high),
     )
-    assert row.found("response")["varies"]
+    assert row.pass_result("response")["varies"]
 
 
 def test_a_threshold_without_a_batch_is_fed(tmp_path: Path):
@@ -119,8 +119,8 @@ def test_float64_and_booleans_are_fed(tmp_path: Path):
         output=("float64", [1, 4]),
         zero=np.float64(0),
     )
-    assert row.found("response")["fed"] == "noise 0…1, whole numbers 0…1"
-    assert row.found("response")["varies"]
+    assert row.pass_result("response")["fed"] == "noise 0…1, whole numbers 0…1"
+    assert row.pass_result("response")["varies"]
 
 
 def test_ids_stay_within_the_table_that_looks_them_up(tmp_path: Path):
@@ -132,4 +132,4 @@ def test_ids_stay_within_the_table_that_looks_them_up(tmp_path: Path):
         output=("float32", [1, 6, 4]),
         table=table,
     )
-    assert row.found("response")["fed"] == "whole numbers 0…29"
+    assert row.pass_result("response")["fed"] == "whole numbers 0…29"

@@ -29,8 +29,8 @@ def logit(share):
 def boxes(head, outputs, *, min_score=0.3, every_class=False, side=SIDE, **record):
     """Boxes in pixels of a square input."""
     opened = open_head(Postprocessing(head, **record), every_class=every_class)
-    arranged = opened.arranged([np.asarray(output) for output in outputs], side, side)
-    return opened.boxes([part[0] for part in arranged], side, side, min_score)
+    ordered = opened.ordered([np.asarray(output) for output in outputs], side, side)
+    return opened.boxes([part[0] for part in ordered], side, side, min_score)
 
 
 def rows(columns, count, *filled):

@@ -36,7 +36,7 @@ def test_a_job_under_way_is_not_added_twice_and_a_done_one_is_a_new_job(database
 def test_the_job_of_a_client_that_is_gone_is_free_when_its_lease_ends(database):
     database.enqueue("a", "rpi5", {})
     lost = database.take("killed")
-    with opening.writing(database.engine, database.shown) as connection:
+    with opening.writing(database.engine, database.safe_address) as connection:
         later = time.time() + jobs.LEASE_SECS + 1
         taken = jobs.take(connection, "other", now=later)
     assert taken.id == lost.id

@@ -37,7 +37,7 @@ def test_the_default_is_a_file_among_the_users_data(monkeypatch, tmp_path):
 def test_edgecnn_db_names_another_one(monkeypatch, tmp_path):
     monkeypatch.setenv("EDGECNN_DB", f"sqlite:///{tmp_path}/other.db")
     with open_database() as database:
-        assert database.shown == str(tmp_path / "other.db")
+        assert database.safe_address == str(tmp_path / "other.db")
     assert (tmp_path / "other.db").exists()
 
 
@@ -71,7 +71,7 @@ def test_no_password_is_shown_when_a_database_cannot_be_used(address, monkeypatc
 
 def test_a_place_shows_no_password():
     found = place.find(f"postgresql+psycopg://me:{SECRET}@host:5433/results?sslkey=x")
-    assert found.shown == "postgresql://host:5433/results"
+    assert found.safe_address == "postgresql://host:5433/results"
     assert SECRET not in repr(found)
 
 
