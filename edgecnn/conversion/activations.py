@@ -55,10 +55,11 @@ def operators_in(path: Path) -> list[Operator]:
         return read(path)
 
 
-def activations(path: Path, samples: Iterable[Sample]) -> Iterator[dict[str, Array]]:
+def activations(path: Path, samples: Iterable[Sample]) -> Iterator[Values]:
     """Real values of all activations by name, sample by sample; `samples` are (1, …) each.
 
-    The file's own runtime computes them, operator by operator, without fusing any.
+    The file's own runtime computes them, operator by operator, without fusing any. Those of one
+    sample can be read until the next one is asked for.
     """
     runs = {".tflite": _run_tflite, ".onnx": _run_onnx}
     yield from lookup("format with activations", path.suffix.lower(), runs)(path, samples)
@@ -93,18 +94,38 @@ def _tflite_operators(path: Path) -> list[Operator]:
     ]
 
 
-def _run_tflite(path: Path, samples: Iterable[Sample]) -> Iterator[dict[str, Array]]:
+class _Tensors(Mapping[str, Array]):
+    """Tensors of an interpreter, read when they are asked for: all together they may be large."""
+
+    def __init__(self, interpreter: Any, details: Iterable[Mapping[str, Any]]) -> None:
+        self._interpreter = interpreter
+        self._details = {item["name"]: item for item in details}
+
+    def __getitem__(self, name: str) -> Array:
+        item = self._details[name]
+        return _real(self._interpreter.get_tensor(item["index"]), item)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._details)
+
+    def __len__(self) -> int:
+        return len(self._details)
+
+
+def _run_tflite(path: Path, samples: Iterable[Sample]) -> Iterator[Values]:
     interpreter = _interpreter(path)
     entries = interpreter.get_input_details()
     operators = interpreter._get_ops_details()  # noqa: SLF001
     wanted = {int(index) for operator in operators for index in operator["outputs"]}
     wanted |= {int(entry["index"]) for entry in entries}
-    details = [item for item in interpreter.get_tensor_details() if int(item["index"]) in wanted]
+    tensors = _Tensors(
+        interpreter, (item for item in interpreter.get_tensor_details() if item["index"] in wanted)
+    )
     for feed in feeds(path, samples):
         for entry, tensor in zip(entries, feed.values(), strict=True):
             interpreter.set_tensor(entry["index"], tensor)
         interpreter.invoke()
-        yield {item["name"]: _real(interpreter.get_tensor(item["index"]), item) for item in details}
+        yield tensors
 
 
 def _real(array: Array, entry: Mapping[str, Any]) -> Array:

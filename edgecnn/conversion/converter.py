@@ -19,12 +19,13 @@ from edgecnn.conversion.placing import model_path
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
 from edgecnn.conversion.quantizers.levers import Improved
 from edgecnn.conversion.reuse import reusable
+from edgecnn.conversion.sensitivity import costliest
 from edgecnn.conversion.source import Array, Sample, SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.conversion.verify import load_session, parent_objection, verify
 from edgecnn.data.seen import without_digests
 from edgecnn.errors import EdgeCNNError, GateError
-from edgecnn.evaluation.parity_words import one_class
+from edgecnn.evaluation.parity_words import lost, one_class, too_far
 from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import Artifact, Manifest, sidecar_path, with_conversion, write_manifest
 from edgecnn.preprocessing import Fed
@@ -159,6 +160,7 @@ class ConversionJob:
             if target.format in _OF_TAILS and wants_float_tail(target.spec, compared):
                 tail, compared = self._with_float_tail(target, files, temporary, compared)
             manifest = tensor_specs(plan, temporary, load_session(temporary), self._source)
+            worst = self._costliest(target, files, temporary, compared)
             kept = files.kept_in_float(target)
             if kept:
                 manifest = with_conversion(manifest, kept_in_float=list(kept))
@@ -174,6 +176,7 @@ class ConversionJob:
             *files.notes(target),
             *_not_rounded(files.improved(target)),
             *self._objections(compared),
+            *([worst] if worst else ()),
         ]
         manifest = with_conversion(manifest, notes=notes) if notes else manifest
         return write_manifest(path, with_conversion(manifest, parity=compared.to_dict()))
@@ -209,6 +212,15 @@ class ConversionJob:
                 return "", before
             shutil.copyfile(other, path)
         return described(names, before), compared
+
+    def _costliest(self, target: Target, files: FloatFiles, path: Path, compared: Parity) -> str:
+        """Which layers make the file at `path` what it is, where that is not its parent's."""
+        recipe = target.spec
+        if target.format not in _OF_TAILS or recipe.weights in ("float32", "float16"):
+            return ""
+        if self._source.carries(target) or not (lost(compared) or too_far(compared)):
+            return ""
+        return costliest(files.float_file(target.format), path, self._verification)
 
     def _reference_outputs(self) -> list[Array]:
         if self._reference is None:

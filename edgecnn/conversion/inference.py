@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecnn.conversion.boundary import converter
+from edgecnn.conversion.gathering import Gathering
 from edgecnn.conversion.source import Array, Sample, tensors_of
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.formats.check import read_signature
@@ -57,22 +58,13 @@ def predict(session: Session, samples: Iterable[Sample]) -> list[Array]:
     differs between samples.
     """
     batch = batch_of(session.inputs, session.outputs)
-    rows = []
+    found = [Gathering(spec.name) for spec in session.outputs]
     for inputs, count in _batches(session.inputs, samples, batch):
         with converter("the runtime", "try another target, or another shape (--shape)"):
             outputs = session.run(inputs)
-        rows.append(
-            [
-                _by_sample(output, spec.name, batch, count)
-                for output, spec in zip(outputs, session.outputs, strict=True)
-            ]
-        )
-    if not rows:
-        raise InputError("no samples to run the model on")
-    columns = list(zip(*rows, strict=True))
-    return [
-        _joined(column, spec.name) for column, spec in zip(columns, session.outputs, strict=True)
-    ]
+        for gathering, output in zip(found, outputs, strict=True):
+            gathering.add(_by_sample(output, gathering.name, batch, count))
+    return [gathering.array() for gathering in found]
 
 
 def feeds(path: Path, samples: Iterable[Sample]) -> Iterator[dict[str, Array]]:
@@ -119,15 +111,3 @@ def _by_sample(output: Array, name: str, batch: int, count: int) -> Array:
         "batch apart",
         hint="export the model with batch 1",
     )
-
-
-def _joined(parts: Sequence[Array], name: str) -> Array:
-    sizes = {part.shape[1:] for part in parts}
-    if len(sizes) > 1:
-        shown = " and ".join(str(size) for size in sorted(sizes)[:2])
-        raise InputError(
-            f"output {name!r} has another size for each sample ({shown}): there is no parity of "
-            "such outputs",
-            hint="export the model without the selection of boxes (NMS) at its end",
-        )
-    return np.concatenate(parts)

@@ -21,9 +21,13 @@ from edgecnn.conversion.activations import Operator, activations, operators_in
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.source import Sample, SourceModel
-from edgecnn.errors import UnsupportedError
+from edgecnn.errors import EdgeCNNError, UnsupportedError
 
 SAMPLES = 32
+FEW_SAMPLES = 8
+"""For a sentence: which layers are worst shows in a few."""
+NAMED = 3
+LEAST_SHARE = 0.02
 ENDLESS = 1e30
 """Values beyond are padding in front of max pooling, not what a layer computes."""
 
@@ -59,6 +63,27 @@ def layer_noise(source: SourceModel, path: Path, samples: Iterable[Sample]) -> l
             return noise_between(original, path, chosen)
         with prepared(original) as folded:
             return noise_between(folded, path, chosen)
+
+
+def costliest(original: Path, quantized: Path, samples: Iterable[Sample]) -> str:
+    """A sentence that names the layers of `quantized` that add most noise; empty where nothing
+    can be told. `original` is the float file that it was made from.
+    """
+    chosen = list(islice(samples, FEW_SAMPLES))
+    try:
+        if original.suffix.lower() == ".onnx":
+            with prepared(original) as folded:
+                found = noise_between(folded, quantized, chosen)
+        else:
+            found = noise_between(original, quantized, chosen)
+    except EdgeCNNError:
+        return ""
+    named = [
+        f"{layer.name} ({layer.operator}) {layer.share:.0%}"
+        for layer in found[:NAMED]
+        if layer.share >= LEAST_SHARE
+    ]
+    return f"of its noise, most is added by {', '.join(named)}" if named else ""
 
 
 def noise_between(original: Path, quantized: Path, samples: Sequence[Sample]) -> list[LayerNoise]:

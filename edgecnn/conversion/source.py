@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.conversion.gathering import Gathering
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.manifest import TensorSpec
 
@@ -79,13 +80,28 @@ class SourceModel(ABC):
         InputError without samples.
         """
         waiting = iter(samples)
-        parts: list[Sequence[Array]] = []
+        found: list[Gathering] = []
         while chunk := list(islice(waiting, batch)):
-            columns = zip(*map(tensors_of, chunk), strict=True)
-            parts.append(self.run([np.concatenate(column) for column in columns]))
-        if not parts:
+            outputs = self._rows([tensors_of(sample) for sample in chunk])
+            found = found or [Gathering(name) for name in self.output_names]
+            for gathering, output in zip(found, outputs, strict=True):
+                gathering.add(output)
+        if not found:
             raise InputError("no samples to run the model on")
-        return [np.concatenate(chunks) for chunks in zip(*parts, strict=True)]
+        return [gathering.array() for gathering in found]
+
+    def _rows(self, samples: Sequence[Sequence[Array]]) -> list[Array]:
+        """Outputs (n, …) for n samples: at once where every output has a row for each of them, one
+        after the other where one does not (the sum over all values, say).
+        """
+        count = len(samples)
+        outputs = self.run([np.concatenate(column) for column in zip(*samples, strict=True)])
+        if all(output.ndim and len(output) == count for output in outputs):
+            return outputs
+        if count == 1:
+            return [output if output.shape[:1] == (1,) else output[None] for output in outputs]
+        rows = [self._rows([sample]) for sample in samples]
+        return [np.concatenate(column) for column in zip(*rows, strict=True)]
 
     @abstractmethod
     def run(self, tensors: Sequence[Array]) -> list[Array]:

@@ -84,6 +84,7 @@ def test_what_one_convolution_gives_stays_lost_and_says_so(tmp_path: Path, data)
     assert any(part.lost for part in outcome.parity.parts)
     assert not any("stay float32" in note for note in outcome.notes)
     assert any("lost" in note for note in outcome.notes)
+    assert any("most is added by" in note and "y (Conv)" in note for note in outcome.notes)
 
 
 def test_the_tail_is_what_no_weights_follow():
