@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 LONGEST_REASON = 600
 """Characters that are kept of a library's message."""
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
+_TRACED = "in user code:"
+_KINDS = re.compile(r"^ *\w*(?:Error|Exception): ", re.MULTILINE)
+_AROUND = ("Exception encountered when calling ", "Arguments received by ", "•")
 
 
 def shortened(text: str, limit: int) -> str:
@@ -32,9 +38,16 @@ def words(text: str) -> frozenset[str]:
 def first_line(error: BaseException, *, text: str | None = None, kind: bool = True) -> str:
     """The first line of an error that says something, with the error's kind before it; only the
     kind where the error says nothing. `text` is what it says, where that was cut out of its page.
+
+    What Keras and TensorFlow put around an error (the code that was traced, which layer was called
+    with which arguments) is passed over.
     """
-    lines = (line.strip() for line in (str(error) if text is None else text).splitlines())
-    said = shortened(next((line for line in lines if line), ""), LONGEST_REASON)
+    page = _COLORS.sub("", str(error) if text is None else text)
+    if page.lstrip().startswith(_TRACED):
+        page = _KINDS.split(page)[-1]
+    lines = [line.strip() for line in page.splitlines() if line.strip()]
+    telling = (line for line in lines if not line.startswith(_AROUND))
+    said = shortened(next(telling, lines[0] if lines else ""), LONGEST_REASON)
     name = type(error).__name__
     if not said:
         return name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.text import shortened
+from edgecnn.text import first_line, shortened
 
 
 @pytest.mark.parametrize("limit", range(40, 160, 7))
@@ -23,3 +23,14 @@ def test_one_endless_word_is_cut_all_the_same():
 
 def test_a_short_text_stays_on_one_line():
     assert shortened("two\n lines", 40) == "two lines"
+
+
+def test_the_reason_is_found_behind_what_tensorflow_and_keras_put_around_it():
+    page = (
+        'in user code:\n\n    File "model.py", line 78, in serve  *\n        outputs = call()\n\n'
+        "    ValueError: Exception encountered when calling Functional.call().\n    \n"
+        "    \x1b[1mInput 0 of layer 'a' is incompatible\x1b[0m\n    \n"
+        "    Arguments received by Functional.call():\n      • training=False"
+    )
+    assert first_line(ValueError(page)) == "ValueError: Input 0 of layer 'a' is incompatible"
+    assert first_line(ValueError("Error: that\nis all")) == "ValueError: Error: that"

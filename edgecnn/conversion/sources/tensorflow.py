@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.feeding import Proof, prove_file
 from edgecnn.registry import lookup
 from edgecnn.runtimes.tensors import to_model
+from edgecnn.text import first_line
 
 if TYPE_CHECKING:
     from edgecnn.conversion.preflight import Operation
@@ -60,7 +62,21 @@ class TensorFlowSource(SourceModel):
 
     def run(self, tensors: Sequence[Array]) -> list[Array]:
         stored = [to_model(tensor, spec) for tensor, spec in zip(tensors, self.inputs, strict=True)]
-        return [np.asarray(output) for output in self.call(stored)]
+        with self._calling():
+            return [np.asarray(output) for output in self.call(stored)]
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Layers are somebody else's code, and a saved model need not be one that computes."""
+        try:
+            yield
+        except (EdgeCNNError, MemoryError, OSError):
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{self.name} cannot be called: {first_line(error)}",
+                hint="call it on a sample where it was built, mend what fails, and save it again",
+            ) from error
 
     def signature(self, batch: int | None) -> list[Any]:
         """TensorSpecs of the arguments, with a first dimension of `batch` (None: open)."""
@@ -95,7 +111,8 @@ class TensorFlowSource(SourceModel):
             eagerly = tf.config.functions_run_eagerly()
             tf.config.run_functions_eagerly(self.has_functions)
             try:
-                self._kept[batch] = function.get_concrete_function()
+                with self._calling():
+                    self._kept[batch] = function.get_concrete_function()
             finally:
                 tf.config.run_functions_eagerly(eagerly)
         return self._kept[batch]
@@ -159,4 +176,7 @@ class TensorFlowSource(SourceModel):
     def objection(self, target: Target) -> EdgeCNNError | None:
         from edgecnn.conversion.preflight import objection
 
-        return objection(self, target)
+        try:
+            return objection(self, target)
+        except EdgeCNNError as error:  # a model that cannot be called
+            return error
