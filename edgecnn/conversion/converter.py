@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from edgecnn.conversion.placing import model_path
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
 from edgecnn.conversion.quantizers.levers import Improved
 from edgecnn.conversion.reuse import reusable
+from edgecnn.conversion.same_numbers import check_float_file
 from edgecnn.conversion.sensitivity import costliest
 from edgecnn.conversion.source import Array, Sample, SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.conversion.verify import load_session, parent_objection, verify
 from edgecnn.data.seen import without_digests
-from edgecnn.errors import EdgeCNNError, GateError
+from edgecnn.errors import EdgeCNNError, GateError, UnsupportedError
 from edgecnn.evaluation.parity_words import lost, one_class, too_far
 from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import Artifact, Manifest, sidecar_path, with_conversion, write_manifest
@@ -113,6 +115,7 @@ class ConversionJob:
         self._reference: list[Array] | None = None
         self._parent_note: str | None = None
         self._look: CalibrationLook | None = None
+        self._float_checks: dict[str, UnsupportedError | None] = {}
 
     def path(self, target: Target) -> Path:
         return self._out / target.file_name(self._source.name)
@@ -152,7 +155,8 @@ class ConversionJob:
         return attempted(target, made)
 
     def _make(self, target: Target, plan: Manifest, files: FloatFiles, path: Path) -> Artifact:
-        with model_path(path) as temporary:
+        with model_path(path) as temporary, _called(path.name, temporary.name):
+            self._check_float_file(target, files)
             files.write(target, temporary)
             held = _check_recipe(target, temporary)
             compared = self._compared(temporary)
@@ -180,6 +184,29 @@ class ConversionJob:
         ]
         manifest = with_conversion(manifest, notes=notes) if notes else manifest
         return write_manifest(path, with_conversion(manifest, parity=compared.to_dict()))
+
+    def _check_float_file(self, target: Target, files: FloatFiles) -> None:
+        """Raise UnsupportedError where the float file that a target starts from is wrong: in the
+        noise of a quantized one it would not show.
+        """
+        name = target.format
+        if name not in _OF_TAILS or self._source.carries(target) or self._source.is_dequantized:
+            return
+        if name not in self._float_checks:
+            self._float_checks[name] = None
+            try:
+                check_float_file(
+                    files.float_file(name),
+                    self._reference_outputs(),
+                    self._verification,
+                    names=self._source.output_names,
+                    tool=self._source.converter(name)[0],
+                )
+            except UnsupportedError as error:
+                self._float_checks[name] = error
+        problem = self._float_checks[name]
+        if problem is not None:
+            raise problem
 
     def _compared(self, path: Path) -> Parity:
         """The file next to the model."""
@@ -234,6 +261,17 @@ class ConversionJob:
         if self._parent_note is None:
             return found
         return (self._parent_note, *(each for each in found if each != one_class(compared)))
+
+
+@contextmanager
+def _called(name: str, temporary: str) -> Iterator[None]:
+    """Errors about a file call it by the name that it would have had."""
+    try:
+        yield
+    except EdgeCNNError as error:
+        if temporary not in error.message:
+            raise
+        raise type(error)(error.message.replace(temporary, name), hint=error.hint) from error
 
 
 def _check_recipe(target: Target, path: Path) -> str | None:

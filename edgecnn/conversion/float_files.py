@@ -9,6 +9,7 @@ from pathlib import Path
 from edgecnn.conversion.calibration import DrawnSamples
 from edgecnn.conversion.derived import DERIVED, Quantized
 from edgecnn.conversion.inference import feeds
+from edgecnn.conversion.loading import refuse_what_crashes
 from edgecnn.conversion.placing import copy_model
 from edgecnn.conversion.quantizers import onnx as onnx_quantizer
 from edgecnn.conversion.quantizers import tflite as tflite_quantizer
@@ -58,6 +59,8 @@ class FloatFiles:
             shutil.copyfile(float_path, path)
         else:
             quantize(recipe, float_path, path)
+            if target.format == "onnx":
+                refuse_what_crashes(path)
 
     def _write_derived(self, target: Target, path: Path) -> None:
         derived = lookup("format", target.format, DERIVED)

@@ -38,6 +38,10 @@ TIMEOUT_SECS = 900.0
 _HINT = "a tflite or onnx target may take the model"
 _EXTREMES = {"ReduceMax": "4", "ReduceMin": "5"}
 _AXES = re.compile(r"\baxes=(?P<axes>\([-\d,]+\)|-?\d+)")
+_PADS = re.compile(r"\bpads=\((?P<pads>[-\d,]+)\)")
+_PAD_MODES = {"constant": "0", "edge": "1", "reflect": "2"}
+_PADDED = ((2, 3), (0, 1), (7, 8))
+"""What ncnn calls what is added before and behind: of columns, rows and channels."""
 _DTYPES = {"float32": "f32", "int32": "i32", "int64": "i64"}
 
 
@@ -62,7 +66,7 @@ def write_float_ncnn(onnx_path: Path, path: Path, *, half: bool = False) -> None
         signature = read_signature(folder / "model.onnx")
         _run(folder, signature, half=half)
         made = folder / "model.ncnn.param"
-        network = _with_reductions(_named(_read(made), signature), folder / "model.pnnx.param")
+        network = _with_own_layers(_named(_read(made), signature), folder / "model.pnnx.param")
         for lookup in lookups:
             network = _with_lookup(network, made, lookup, half=half)
         network = _with_inputs(network, [value.name for value in read_signature(onnx_path).inputs])
@@ -230,14 +234,41 @@ def _in_order(network: files.Network, names: Sequence[str]) -> files.Network:
     return files.Network((*layers, *passed))
 
 
-def _with_reductions(network: files.Network, described: Path) -> files.Network:
-    """With ncnn's own layer for the largest and the smallest value along axes, which pnnx leaves
-    as they are; what it knows of them stands in its other file, where the batch is axis 0.
+def _with_own_layers(network: files.Network, described: Path) -> files.Network:
+    """With ncnn's own layers for what pnnx leaves as it is: the largest and the smallest value
+    along axes, and padding. What it knows of them stands in its other file, where the batch is
+    axis 0.
     """
     text = described.read_text(encoding="utf-8", errors="replace")
     told = {line.split()[1]: line for line in text.splitlines() if len(line.split()) > 2}
-    layers = [_reduction(layer, told.get(layer.name, "")) for layer in network.layers]
+    layers = [
+        _padding(_reduction(layer, told.get(layer.name, "")), told.get(layer.name, ""))
+        for layer in network.layers
+    ]
     return files.Network(tuple(layers))
+
+
+def _padding(layer: Layer, told: str) -> Layer:
+    """ncnn's layer for a padding of up to three axes behind the batch."""
+    found = _PADS.search(told)
+    if layer.type != "Pad" or not found:
+        return layer
+    pads = [int(pad) for pad in found["pads"].split(",")]
+    rank = len(pads) // 2
+    begins, ends = pads[1:rank], pads[rank + 1 :]
+    mode = _PAD_MODES.get(_word(told, "mode") or "constant")
+    if pads[0] or pads[rank] or min(pads) < 0 or not 1 <= rank - 1 <= 3 or mode is None:
+        return layer
+    numbers = {4: mode, 5: _word(told, "value") or "0"}
+    added = zip(begins[::-1], ends[::-1], strict=True)
+    for (before, behind), (first, last) in zip(_PADDED, added, strict=False):
+        numbers |= {before: str(first), behind: str(last)}
+    return replace(layer, type="Padding", parameters=dict(sorted(numbers.items())))
+
+
+def _word(told: str, key: str) -> str:
+    found = re.search(rf"\b{key}=(\S+)", told)
+    return found[1] if found else ""
 
 
 def _reduction(layer: Layer, told: str) -> Layer:

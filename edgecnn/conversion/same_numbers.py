@@ -5,12 +5,14 @@ Some converters write a file that loads and answers something else, or reads pas
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from edgecnn.conversion.verify import load_session
+from edgecnn.conversion.source import Sample
+from edgecnn.conversion.verify import load_session, verify
 from edgecnn.errors import EdgeCNNError, UnsupportedError
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.runtimes.base import Session
@@ -18,6 +20,12 @@ from edgecnn.runtimes.base import Session
 _HINT = "a tflite or onnx target may take the model"
 _MOST = {False: 0.01, True: 0.05}
 """The largest difference between outputs, of their spread, for float32 and float16 weights."""
+FEW = 2
+LEAST_DB = 40.0
+"""An error of a hundredth: float32 rounds to a millionth, the twin of a float16 file to a
+thousandth."""
+LEAST_ERROR = 1e-5
+"""Below it outputs of almost nothing differ."""
 
 
 def check_same_numbers(onnx_path: Path, path: Path, tool: str, *, half: bool) -> None:
@@ -48,6 +56,30 @@ def check_same_numbers(onnx_path: Path, path: Path, tool: str, *, half: bool) ->
                     f"{tool} writes a file that computes something else: output {name!r} {differs}",
                     hint=_HINT,
                 )
+
+
+def check_float_file(
+    path: Path,
+    reference: Sequence[np.ndarray],
+    samples: Iterable[Sample],
+    *,
+    names: Sequence[str],
+    tool: str,
+) -> None:
+    """Raise UnsupportedError where a float file is further from its model than float32 rounds.
+
+    `reference` holds the model's outputs for the first of `samples`, `names` what they are called.
+    """
+    few = list(islice(samples, FEW))
+    first = [output[: len(few)] for output in reference]
+    compared, _ = verify(load_session(path), first, few, reference_names=names)
+    snr = compared.snr_db
+    if snr is not None and snr < LEAST_DB and compared.max_abs_error > LEAST_ERROR:
+        raise UnsupportedError(
+            f"{tool} writes a file that computes something else: its outputs are off by up to "
+            f"{compared.max_abs_error:.3g}, SNR {snr:.1f} dB",
+            hint="another format may take the model",
+        )
 
 
 def _answers(session: Session, tensors: list[np.ndarray]) -> Mapping[str, np.ndarray]:

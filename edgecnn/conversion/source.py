@@ -50,6 +50,11 @@ class SourceModel(ABC):
     """The layers that loop over time, by name."""
 
     @property
+    def is_dequantized(self) -> bool:
+        """Whether float files made of it hold the real values of a quantized file's numbers."""
+        return False
+
+    @property
     def input_names(self) -> tuple[str, ...]:
         return tuple(spec.name for spec in self.inputs)
 

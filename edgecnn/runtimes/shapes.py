@@ -104,7 +104,8 @@ def check_dtype(name: str, dtype: str) -> None:
     if not is_numeric(dtype) and not is_text(dtype):
         raise UnsupportedError(
             f"input {name!r} takes {_in_words(dtype)}, edgecnn feeds numbers only",
-            hint="convert the model with an input of numbers (text processing outside of it)",
+            hint=_hint(dtype)
+            or "convert the model with an input of numbers (text processing outside of it)",
         )
 
 
@@ -124,7 +125,8 @@ def check_outputs(
         raise UnsupportedError(
             f"{'outputs are' if len(odd) > 1 else 'an output is'} no tensor of numbers: "
             f"{'; '.join(odd)}",
-            hint="onnxruntime:cpu runs dictionaries; or export the model without them "
+            hint=next((hint for _, dtype in outputs if (hint := _hint(dtype))), "")
+            or "onnxruntime:cpu runs dictionaries; or export the model without them "
             "(for ZipMap of scikit-learn: options={'zipmap': False})",
         )
 
@@ -137,6 +139,13 @@ def is_text(dtype: str) -> bool:
 def is_numeric(dtype: str) -> bool:
     """Whether numpy has numbers of that type."""
     return _NUMERIC.fullmatch(dtype) is not None
+
+
+def _hint(dtype: str) -> str:
+    """What to do about numbers that numpy does not have; empty for what are no numbers."""
+    if not dtype.startswith(("bfloat", "float", "int", "uint")):
+        return ""
+    return f"make it float32: edgecnn convert MODEL --to onnx:float32, or a Cast from {dtype}"
 
 
 def _in_words(dtype: str) -> str:

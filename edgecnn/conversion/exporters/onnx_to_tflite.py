@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import isolated_environments, scratch
-from edgecnn.conversion import onnx_rewriting, tflite_rewriting
+from edgecnn.conversion import grouped_signals, onnx_rewriting, tflite_rewriting
 from edgecnn.conversion.boundary import converter
 from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError, UnsupportedError
 from edgecnn.manifest import TensorSpec
@@ -30,6 +30,8 @@ _HINT = "the model uses an operation that onnx2tf does not know; an onnx target 
 _WORKER = Path(__file__).with_name("onnx2tf_worker.py")
 _NOT_THERE = ("NotImplementedError", "NodeValidationError")
 """What onnx2tf raises for an operator that it does not write; it names the layer."""
+_AXES_AS_INPUTS = 13
+"""The opset from which on Unsqueeze and Squeeze take their axes as an input."""
 _CHANNELS_FIRST = ("NCL", "NCHW", "NCDHW")
 
 
@@ -86,6 +88,8 @@ def _write_fixed(source: FileSource, path: Path) -> None:
     with converter("onnx"):
         model = onnx.load(str(path))
         onnx_rewriting.with_sizes(model, source.session.inputs, keep_batch=False)
+        if onnx_rewriting.opset_of(model) >= _AXES_AS_INPUTS:
+            grouped_signals.with_rows(model)
         onnx_rewriting.save(model, path)
 
 

@@ -91,7 +91,17 @@ def _to_float16(float_path: Path, path: Path, *_others: object) -> None:
 
     converted = ONNXModel(convert_float_to_float16(onnx.load(str(float_path)), keep_io_types=True))
     converted.topological_sort()
+    _name_apart(converted.model.graph)
     onnx.save(converted.model, str(path))
+
+
+def _name_apart(graph: Any) -> None:
+    """Two casts of one constant get one name from the converter, which ONNX forbids."""
+    seen: set[str] = set()
+    for index, node in enumerate(graph.node):
+        if node.name in seen:
+            node.name = f"{node.name}_{index}"
+        seen.add(node.name)
 
 
 def _to_dynamic_int8(float_path: Path, path: Path, recipe: Recipe, *_others: object) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.conversion.plain_argmax import plain_argmax
 from edgecnn.conversion.sources.keras_twins import convertible
 from edgecnn.conversion.sources.tensorflow import TensorFlowSource
 from edgecnn.conversion.upsampling import as_resize
@@ -46,7 +47,9 @@ class KerasSource(TensorFlowSource):
         return list(tree.flatten(self.model(packed, training=False)))
 
     def traced_call(self, tensors: Sequence[Any]) -> list[Any]:
-        with as_resize(layers_of(self.model)):
+        if not self.has_functions:  # Keras 2 has neither
+            return self.call(tensors)
+        with as_resize(layers_of(self.model)), plain_argmax():
             return self.call(tensors)
 
     def for_tflite(self) -> TensorFlowSource:

@@ -26,6 +26,7 @@ def convertible(model: Any, name: str) -> tuple[Any, tuple[str, ...]]:
     """
     notes = []
     _refuse_state(model, name)
+    _refuse_quantized(model, name)
     batch = _fixed_batch(model)
     if batch is not None:
         model = _rebuilt(model, name, _with_open_batch, f"takes batches of exactly {batch}")
@@ -89,6 +90,21 @@ def _refuse_state(model: Any, name: str) -> None:
         hint="build it with stateful=False and an open batch (keras.Input(shape)), then "
         "new.set_weights(old.get_weights()), and convert that",
     )
+
+
+def _refuse_quantized(model: Any, name: str) -> None:
+    """Keras's own quantization is for its own runtime: converters see arithmetic on integers that
+    no file format has as one operator.
+    """
+    modes = {layer.name: getattr(layer, "quantization_mode", None) for layer in _layers(model)}
+    layer, mode = next(((key, mode) for key, mode in modes.items() if mode), ("", ""))
+    if mode:
+        raise InputError(
+            f"{name} is quantized by Keras already ({mode}, first layer {layer!r}), which no "
+            "converter takes",
+            hint="convert the float model that it was made from; --to tflite:static_int8, "
+            "tflite:dynamic_int8 or onnx:static_int8 quantize it",
+        )
 
 
 def _kind(layer: Any) -> str:

@@ -29,6 +29,7 @@ from edgecnn.runtimes.onnxruntime.errors import newest_ir, newest_opset
 
 RUNTIME = "onnxruntime:cpu"
 _MOST_NAMED = 3
+_HALF = "bfloat16"
 _OLD = 13
 """Files of older opsets may hold operators that ONNX Runtime has in later versions only."""
 
@@ -49,7 +50,10 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
     runtime = require("onnxruntime", "onnx")
     path = check_model_path(path)
     ask_sizes(path, shape)
-    declared_outputs(read_signature(path))  # which says why dictionaries cannot be converted
+    signature = read_signature(path)
+    is_half = any(value.dtype == _HALF for value in (*signature.inputs, *signature.outputs))
+    if not is_half:
+        declared_outputs(signature)  # which says why dictionaries cannot be converted
     with converter("onnx", "the file is damaged, or larger than a protocol buffer may be (2 GiB)"):
         model = onnx.load(str(path))
     rewriting.without_listed_weights(model)
@@ -59,7 +63,10 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         opset=newest_opset(runtime),
         runtime=f"ONNX Runtime {runtime.__version__}",
     )
-    held = recipe_in(path)
+    held = _HALF if is_half else recipe_in(path)
+    if is_half:
+        rewriting.to_float32(model, held)
+        notes = (*notes, f"its inputs or outputs are {held}: converted and compared in float32")
     try:
         session = _loaded(model, shape) if notes else _load(path, shape)
     except UnsupportedError as error:
@@ -89,8 +96,11 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
 
 def _helped(model: Any, held: str, error: UnsupportedError) -> tuple[Any, str]:
     """(a model that means the same and may run, what is said of it) for one that does not run:
-    an old opset is raised, bfloat16 becomes float32. Raises the error where neither is the case.
+    weights in other files come into one, an old opset is raised, bfloat16 and float64 become
+    float32. Raises the error where none of these is the case.
     """
+    if "external tensors" in error.message:
+        return model, "ONNX Runtime reads no shapes from a second file: put into one"
     opset = rewriting.opset_of(model)
     if opset < _OLD:
         try:
@@ -98,10 +108,10 @@ def _helped(model: Any, held: str, error: UnsupportedError) -> tuple[Any, str]:
         except UnsupportedError:
             raise _with_layer(error, model) from error
         return raised, f"the file has opset {opset}, which ONNX Runtime only runs in part: raised"
-    if held != "bfloat16":
+    if held not in (_HALF, "float64"):
         raise _with_layer(error, model) from error
     rewriting.to_float32(model, held)
-    return model, "ONNX Runtime does not compute in bfloat16: compared in float32"
+    return model, f"ONNX Runtime does not compute all of it in {held}: compared in float32"
 
 
 def _loaded(model: Any, shape: str) -> Session:

@@ -37,12 +37,19 @@ def explained(ort: ModuleType, path: Path, error: Exception) -> EdgeCNNError:
             f"{name} reads up to {newer}",
             hint=f"export it with opset {opset or 'that'} or lower, or install a newer onnxruntime",
         )
+    if "external tensors" in said:
+        return UnsupportedError(
+            f"{path.name}: {name} reads no shapes from a second file: {said}",
+            hint="keep small tensors in the model: onnx.save(onnx.load(MODEL), NEW), or with "
+            "size_threshold=1024 where the weights stay outside",
+        )
     if missing := (_NO_KERNEL.search(said) or _UNKNOWN.search(said)):
         operator = next(part for part in missing.groups() if part)
         return UnsupportedError(
             f"{path.name}: {name} does not run the operator {operator}: {said} "
             f"(the file has {signature.versions})",
-            hint=f"convert the model without {operator}, or with another opset",
+            hint=f"convert the model without {operator}, or with another opset"
+            + _of_other_floats(signature),
         )
     if isinstance(error, _classes("InvalidProtobuf", "InvalidGraph", "InvalidArgument")):
         return InputError(
@@ -53,6 +60,13 @@ def explained(ort: ModuleType, path: Path, error: Exception) -> EdgeCNNError:
         f"{path.name}: {name} cannot run it: {said} (the file has {signature.versions})",
         hint="a newer onnxruntime, or another opset at conversion, may help",
     )
+
+
+def _of_other_floats(signature: Signature) -> str:
+    """What to add for a model of floats that few operators have kernels for."""
+    kinds = {value.dtype for value in (*signature.inputs, *signature.outputs)}
+    odd = sorted(kinds & {"float64", "bfloat16"})
+    return f"; in float32 instead of {odd[0]} it may run (edgecnn convert)" if odd else ""
 
 
 def failures() -> tuple[type[Exception], ...]:

@@ -84,6 +84,22 @@ def test_normalization_and_exact_gelu_can_be_quantized_to_onnx(tmp_path: Path):
     assert outcome.parity.snr_db > 15
 
 
+def test_the_place_of_the_largest_value_arrives_in_both_formats(tmp_path: Path):
+    tensor = keras.Input((5, 4), name="values")
+    places = [
+        keras.ops.argmax(tensor, axis=-1),
+        keras.ops.argmin(tensor, axis=1, keepdims=True),
+    ]
+    both(keras.Model(tensor, places), tmp_path)
+
+
+def test_a_model_that_keras_quantized_is_refused_in_one_line(tmp_path: Path):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="scores")], name="packed")
+    model.quantize("int8")
+    with pytest.raises(InputError, match=r"packed is quantized by Keras already \(int8.*'scores'"):
+        convert(model, FLOATS, out=tmp_path)
+
+
 # Inputs and outputs
 
 

@@ -154,6 +154,26 @@ def test_a_mean_over_one_axis_and_the_largest_value_stay_what_they_are(name: str
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect"])
+def test_padding_that_no_convolution_takes_in_is_ncnn_s_own_layer(mode: str, tmp_path: Path):
+    onnx_path = write_onnx(
+        tmp_path / "m.onnx",
+        [("Relu", ["x"], ["a"]), ("Pad", ["a", "pads"], ["b"], {"mode": mode}),
+         ("Sigmoid", ["b"], ["y"])],
+        [("x", "FLOAT", [1, 2, 5, 6])],
+        [("y", "FLOAT", [1, 2, 8, 11])],
+        pads=np.asarray([0, 0, 1, 3, 0, 0, 2, 2]),
+    )  # fmt: skip
+    WRITERS["ncnn"](onnx_path, tmp_path / "m.ncnn.param")
+    image = [RNG.normal(size=(1, 2, 5, 6)).astype(np.float32)]
+    sessions = (
+        runtimes.load(onnx_path, "onnxruntime:cpu"),
+        runtimes.load(tmp_path / "m.ncnn.param", "ncnn:cpu", precision="strict_float32"),
+    )
+    (expected,), (got,) = (session.bind(image)() for session in sessions)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_word_ids_are_looked_up(name: str, tmp_path: Path):
     onnx_path = write_onnx(

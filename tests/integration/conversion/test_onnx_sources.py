@@ -182,6 +182,36 @@ def test_an_opset_too_old_for_the_runtime_is_raised(tmp_path: Path):
     assert any("opset 6" in note for note in outcome.notes)
 
 
+@pytest.mark.parametrize("dtype", ["BFLOAT16", "DOUBLE"])
+def test_floats_that_the_runtime_does_not_convolve_become_float32(dtype: str, tmp_path: Path):
+    kind = getattr(TensorProto, dtype)
+    weights = helper.make_tensor("w", kind, (2, 1, 3, 3), np.arange(18) / 16)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "wide",
+        [helper.make_tensor_value_info("x", kind, (1, 1, 5, 5))],
+        [helper.make_tensor_value_info("y", kind, (1, 2, 3, 3))],
+        [weights],
+    )
+    opset = helper.make_opsetid("", 22)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=10), tmp_path / "m.onnx")
+    outcome = one(tmp_path / "m.onnx", tmp_path / "art")
+    assert outcome.status == "converted", (outcome.error, outcome.hint)
+    assert any("float32" in note for note in outcome.notes)
+
+
+def test_shapes_in_a_second_file_are_read(tmp_path: Path):
+    node = helper.make_node("Reshape", ["x", "sizes"], ["y"])
+    path = foreign.save(
+        tmp_path / "net.onnx", [node], {"x": (1, 6)}, {"y": (1, 2, 3)},
+        {"sizes": np.asarray([1, 2, 3])},
+    )  # fmt: skip
+    model = onnx.load(str(path))
+    onnx.save(model, path, save_as_external_data=True, location="all.bin", size_threshold=0)
+    outcome = one(path, tmp_path / "art")
+    assert outcome.status == "converted", (outcome.error, outcome.hint)
+
+
 def test_an_opset_that_cannot_be_lowered_is_told_by_both_numbers(tmp_path: Path):
     node = helper.make_node("Gelu", ["x"], ["y"], name="gelu")
     path = foreign.save(tmp_path / "gelu.onnx", [node], {"x": (1, 4)}, {"y": (1, 4)}, opset=20)
