@@ -95,7 +95,7 @@ def test_the_place_of_the_largest_value_arrives_in_both_formats(tmp_path: Path):
 
 def test_a_model_that_keras_quantized_is_refused_in_one_line(tmp_path: Path):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="scores")], name="packed")
-    model.quantize("int8")
+    model.get_layer("scores").quantize("int8")
     with pytest.raises(InputError, match=r"packed is quantized by Keras already \(int8.*'scores'"):
         convert(model, FLOATS, out=tmp_path)
 
