@@ -1,7 +1,7 @@
 """The outputs of many samples as one array: in memory while it is small, in a file from there on.
 
 A detector may give megabytes for each image; a whole test split of them, of a model and of the
-file made from it, would not fit beside the rest.
+file made from it, would not fit with the rest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a runtime survives a file that was just written: some crash, and would take us along."""
+"""Whether a runtime survives a file that was newly written: some crash, and would take us along."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class TensorFlowSource(SourceModel):
         except Exception as error:
             raise InputError(
                 f"{self.name} cannot be called: {first_line(error)}",
-                hint="call it on a sample where it was built, mend what fails, and save it again",
+                hint="call it on a sample where it was built, fix what fails, and save it again",
             ) from error
 
     def signature(self, batch: int | None) -> list[Any]:
