@@ -38,7 +38,7 @@ def cluster():
 
     yield start
     for each in opened:
-        each.close(timeout=5)
+        each.close(timeout=60)
 
 
 def test_a_local_cluster_is_encrypted_and_runs_what_it_is_given():
