@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn import registry
 from edgecnn.benchmarking import environments
 from edgecnn.cli import invoke
-from edgecnn.registry import RUNTIMES
 from edgecnn.results import Results
 
 FIRST_BAD = 9
@@ -95,9 +95,9 @@ def served(tmp_path_factory):
         patch.syspath_prepend(str(site))
         patch.setenv("PIP_FIND_LINKS", str(folder))
         patch.setenv("EDGECNN_HOME", str(tmp_path_factory.mktemp("home")))
-        RUNTIMES.__dict__.pop("_table", None)
+        registry.plugged_in.cache_clear()
         yield folder
-    RUNTIMES.__dict__.pop("_table", None)
+    registry.plugged_in.cache_clear()
     sys.modules.pop("planted_runtime", None)
 
 
