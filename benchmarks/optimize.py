@@ -6,7 +6,7 @@ python benchmarks/optimize.py report
 
 Each part of each network leaves a file in runs/benchmarks/optimize/NETWORK; what is there is not
 done again (remove the file to repeat a part), so that the whole can be run in pieces. `report`
-merges what there is into benchmarks/results/optimize.json and .md.
+merges what there is into benchmarks/results/optimize.json and .md; parts that are only there stay.
 
 train    the network, here, on real data; with as little training as makes it usable
 search   `optimize --max-drop 1`: accepted or not, the loss on the claim's samples; ResNet-18 with
@@ -150,15 +150,7 @@ def report() -> None:
     found: dict[str, Any] = {
         "machine": capture().machine,
         "protocol": PROTOCOL.name,
-        "networks": {
-            name: {
-                path.stem: json.loads(path.read_text())
-                for path in sorted((WORK / name).glob("*.json"))
-                if path.stem in PARTS
-            }
-            for name in networks.NETWORKS
-            if (WORK / name).is_dir()
-        },
+        "networks": {name: parts for name in networks.NETWORKS if (parts := _parts(name))},
     }
     missing = {
         name: left
@@ -168,6 +160,18 @@ def report() -> None:
     text = json.dumps(found, indent=1).replace(f"{HERE.parent}/", "")
     write_text_atomically(RESULTS / "optimize.json", text + "\n")
     write_text_atomically(RESULTS / "optimize.md", table(found, missing))
+
+
+def _parts(name: str) -> dict[str, Any]:
+    """What is known of a network: the parts of this folder, and those that were reported before."""
+    before = RESULTS / "optimize.json"
+    known = json.loads(before.read_text())["networks"].get(name, {}) if before.exists() else {}
+    here = {
+        path.stem: json.loads(path.read_text())
+        for path in sorted((WORK / name).glob("*.json"))
+        if path.stem in PARTS
+    }
+    return {part: {**known, **here}[part] for part in PARTS if part in {**known, **here}}
 
 
 def train(job: Job) -> dict[str, Any]:
