@@ -3,6 +3,9 @@
 Bound to loopback unless an address is given. There is one table of paths and no file system
 behind it. A browser that was lured here under a foreign name (DNS rebinding) is refused by its
 Host header, and commands are taken on loopback alone, as JSON from the page itself.
+
+Python's own server serves: starlette and uvicorn take 6 MB and 0.18 s to import, against 0.06 s for
+`http.server`, and would bring an event loop into a process whose threads are those of the pipeline.
 """
 
 from __future__ import annotations

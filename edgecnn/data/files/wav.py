@@ -1,7 +1,8 @@
 """WAV files of PCM samples, read as untrusted bytes.
 
-Python's own reader and numpy serve: soundfile would bring FLAC and OGG, and libsndfile (a compiled
-library) to each board that hears.
+Python's own reader and numpy serve. soundfile would bring FLAC and OGG, and libsndfile with cffi (6
+MB, 0.02 s to import) to each board that hears; data of these kinds are converted once, before
+training.
 """
 
 from __future__ import annotations
