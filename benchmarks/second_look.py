@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -25,7 +24,8 @@ from edgecnn.evaluation.detection import evaluate_detections
 from edgecnn.files import write_text_atomically
 from edgecnn.registry import require
 from edgecnn.vision import load_detector
-from edgecnn.vision.second_look import load_second_look
+from edgecnn.vision.detector import Detector
+from edgecnn.vision.second_look import SecondLook, load_second_look
 
 LOWEST = 0.01
 WAYS: dict[str, tuple[tuple[int, bool], ...]] = {
@@ -34,14 +34,14 @@ WAYS: dict[str, tuple[tuple[int, bool], ...]] = {
 }
 
 
-def opened(model: str, side: int, second: bool) -> Callable[[Any], Any]:
-    load: Callable[..., Any] = load_second_look if second else load_detector
-    return load(model, input_size=(side, side))  # type: ignore[no-any-return]
+def opened(model: str, side: int, second: bool) -> SecondLook | Detector:
+    load = load_second_look if second else load_detector
+    return load(model, input_size=(side, side))
 
 
 def measured(model: str, folders: list[Path]) -> list[dict[str, Any]]:
     ways = {(side, second): opened(model, side, second) for side, second in WAYS[model]}
-    thresholds = {way: detector.min_score for way, detector in ways.items()}  # type: ignore[attr-defined]
+    thresholds = {way: detector.min_score for way, detector in ways.items()}
     rows = []
     for folder in folders:
         data = load_coco(folder)
@@ -56,9 +56,9 @@ def measured(model: str, folders: list[Path]) -> list[dict[str, Any]]:
                 detector(image)
                 times[way].append(time.perf_counter() - start)
                 windows[way] += getattr(detector, "looked", 0) - before
-                detector.min_score = LOWEST  # type: ignore[attr-defined]
+                detector.min_score = LOWEST
                 found[way].append(detector(image))
-                detector.min_score = thresholds[way]  # type: ignore[attr-defined]
+                detector.min_score = thresholds[way]
         usual = median(times[WAYS[model][0]])
         for way in ways:
             scores = evaluate_detections(

@@ -46,7 +46,8 @@ ALLOWED = 0.005
 def training_files(data: str, cutouts: str | None) -> tuple[BoxedFile, ...]:
     """The photos that training looked at."""
     whole: Any = load(data)
-    files: tuple[BoxedFile, ...] = with_splits(whole).splits["train"].files  # type: ignore[attr-defined]
+    train: Any = with_splits(whole).splits["train"]
+    files: tuple[BoxedFile, ...] = train.files
     if cutouts:
         more: Any = load(cutouts)
         files += tuple(file for split in more.splits.values() for file in split.files)

@@ -6,8 +6,9 @@ import ast
 import importlib.util
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from edgecnn import registry
 from edgecnn.conversion.recipe import PRESETS
@@ -142,11 +143,11 @@ def python_interface() -> str:
     return "\n".join(parts)
 
 
-def _offered(module: object) -> Sequence[str]:
+def _offered(module: ModuleType) -> Sequence[str]:
     """Classes and functions that a module offers, by `__all__` or by being its own."""
     named = getattr(module, "__all__", None) or [
         name for name, value in vars(module).items()
-        if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__  # type: ignore[attr-defined]
+        if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
     ]  # fmt: skip
     return [
         name for name in named
@@ -174,11 +175,11 @@ def _targets(runtime: type[Runtime]) -> list[tuple[str, list[str]]]:
     return [("targets that it can be given", own)] if own else []
 
 
-def _is_made(kind: str, recipe: str, parse: object) -> bool:
+def _is_made(kind: str, recipe: str, parse: Callable[[str], object]) -> bool:
     from edgecnn.errors import InputError
 
     try:
-        parse(f"{kind}:{recipe}")  # type: ignore[operator]
+        parse(f"{kind}:{recipe}")
     except InputError:
         return False
     return True
@@ -237,8 +238,8 @@ def _unmarked(line: str) -> str:
     )
 
 
-def _codes(names: object) -> str:
-    return ", ".join(f"`{name}`" for name in names)  # type: ignore[attr-defined]
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _yes(value: bool) -> str:
