@@ -97,6 +97,7 @@ def visit(browser, reports):
 def expect(locator):
     from playwright.sync_api import expect as playwright_expect
 
+    playwright_expect.set_options(timeout=60_000)  # a busy machine draws 2,000 rows slowly
     return playwright_expect(locator)
 
 
