@@ -6,7 +6,7 @@ order around. Rows of the same rounds are compared with each other, so that it c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,15 +138,36 @@ def _rows(
         preprocessing=track.preprocessing,
         passes=("response",),
         out=track.out,
-        previous=Results.load(track.out) if track.out.exists() else None,
+        previous=together(Results.load(track.out), places) if track.out.exists() else None,
         wanted=is_wanted,
         progress=track.progress,
     )
     return [
         (of[row.artifact.sha256, row.configuration], row)
         for row in results.measurements
-        if (row.artifact.sha256, row.configuration, row.options.threads) in places
+        if _place_of(row) in places
     ]
+
+
+def together(previous: Results, places: Collection[Place]) -> Results:
+    """`previous` without the rows of `places` where these took no turns with each other: an
+    earlier search with other limits has measured some of them, and rows of other rounds cannot be
+    compared round by round. Fewer of the same rounds (an interruption, a row that spent its time)
+    are no reason.
+    """
+    rounds: dict[Place, set[int]] = {place: set() for place in places}
+    for row in previous.measurements:
+        if (place := _place_of(row)) in rounds:
+            rounds[place] = {run.round for run in row.runs}
+    longest = max(rounds.values(), key=len, default=set())
+    if len(longest) <= 1 or all(each and each <= longest for each in rounds.values()):
+        return previous
+    kept = tuple(row for row in previous.measurements if _place_of(row) not in rounds)
+    return replace(previous, measurements=kept)
+
+
+def _place_of(row: Measurement) -> Place:
+    return row.artifact.sha256, row.configuration, row.options.threads
 
 
 def _place(tried: Tried, threads: int) -> Place:

@@ -11,11 +11,17 @@ import pytest
 from edgecnn.conversion.recipe import PRESETS
 from edgecnn.manifest import Artifact, Manifest
 from edgecnn.optimization.drops import Drop
-from edgecnn.optimization.finalists import MOST_RACED, chances, in_order, undominated
+from edgecnn.optimization.finalists import (
+    MOST_RACED,
+    chances,
+    in_order,
+    together,
+    undominated,
+)
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.outcome import Timed
 from edgecnn.optimization.tried import Tried
-from edgecnn.results import Measurement
+from edgecnn.results import Measurement, Results
 from tests.unit.reporting import factory
 
 
@@ -71,6 +77,22 @@ def test_rows_that_share_no_rounds_are_ranked_by_medians_valid_ones_first():
     noisy = timed(tried("noisy", 1.0), [1.0, 1.1], "NOISY")
     valid = timed(tried("valid", 1.0), [1.3, 1.4, 1.5])
     assert list(in_order([noisy, valid], Goal())) == [valid, noisy]
+
+
+def test_rows_of_an_earlier_search_take_turns_with_new_ones_again():
+    """A resumed search keeps rows that shared their rounds, also where one has fewer of them."""
+    old, new = (timed(tried(name, 1.0), [1.0] * 4).measurement for name in ("old", "new"))
+    places = {(row.artifact.sha256, row.configuration, 1) for row in (old, new)}
+    other = timed(tried("other", 1.0), [1.0] * 9).measurement
+    alone = Results(measurements=(old, other))
+    assert [row.artifact.name for row in together(alone, places).measurements] == ["other.tflite"]
+    for runs in (4, 3, 1):
+        both = Results(measurements=(old, replace(new, runs=new.runs[:runs])))
+        assert together(both, places) is both
+    later = replace(new, runs=tuple(replace(run, round=run.round + 4) for run in new.runs))
+    assert not together(Results(measurements=(old, later)), places).measurements
+    first = Results(measurements=(replace(old, runs=old.runs[:1]),))
+    assert together(first, places) is first
 
 
 def test_a_limit_on_latency_is_that_of_the_measured_median():
