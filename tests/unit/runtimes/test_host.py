@@ -1,4 +1,4 @@
-"""What the host tells about itself."""
+"""What the host says about itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_processor_is_named_as_the_kernel_names_it() -> None:
         if ":" in line
     )
     named = fields.get("model name") or fields.get("Model") or fields.get("Hardware")
-    assert cpu_name() == named or named is None
+    assert cpu_name() == named if named else cpu_name()
 
 
 def test_threads_are_counted() -> None:
@@ -34,7 +34,10 @@ def test_threads_are_counted() -> None:
     after = thread_count()
     stop.set()
     thread.join()
-    assert before is None or after == before + 1
+    if Path("/proc/self/status").exists():
+        assert after == before + 1
+    else:
+        assert before is after is None
 
 
 def test_an_nvidia_device_is_named_or_missed_with_a_reason() -> None:
