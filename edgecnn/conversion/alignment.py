@@ -38,7 +38,9 @@ def aligned(
 
 
 def _turned(reference: Array, output: Array) -> Array:
-    """`output` with its channels where the parent has them."""
+    """`output` with its channels where the parent has them, and axes of size 1 as there."""
+    if output.shape != reference.shape and _without_ones(output) == _without_ones(reference):
+        return output.reshape(reference.shape)
     if output.ndim != reference.ndim or output.ndim < 3:
         return output
     turned = [np.moveaxis(output, -1, 1), np.moveaxis(output, 1, -1)]
@@ -50,3 +52,8 @@ def _turned(reference: Array, output: Array) -> Array:
     best = min(errors)
     # As it is, unless another way is clearly meant: noise must not decide.
     return fitting[0] if not errors[0] > 2 * best else fitting[errors.index(best)]
+
+
+def _without_ones(array: Array) -> tuple[int, ...]:
+    """The shape but for axes behind the first that are one long."""
+    return (*array.shape[:1], *(size for size in array.shape[1:] if size != 1))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import isolated_environments, scratch
 from edgecnn.conversion import grouped_signals, onnx_rewriting, tflite_rewriting
 from edgecnn.conversion.boundary import converter
-from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError, UnsupportedError
+from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.manifest import TensorSpec
 from edgecnn.synthetic_inputs import channels_last
 from edgecnn.text import shortened
@@ -171,6 +171,8 @@ def _check_inputs(graph: Any, source: FileSource) -> None:
     found = [tuple(int(size) for size in graph.tensors[int(place)].shape) for place in graph.inputs]
     wanted = [channels_last(spec) for spec in source.session.inputs]
     if found != wanted:
-        raise EdgeCNNError(
-            f"the file takes {found} where the model, channels last, takes {wanted}", hint=_HINT
+        raise UnsupportedError(
+            f"onnx2tf writes a file that takes {found} where the model, channels last, takes "
+            f"{wanted}",
+            hint="an onnx target may take the model",
         )

@@ -48,6 +48,8 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
     """
     onnx = require("onnx", "convert")
     runtime = require("onnxruntime", "onnx")
+    from onnx import inliner
+
     path = check_model_path(path)
     ask_sizes(path, shape)
     signature = read_signature(path)
@@ -56,6 +58,8 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         declared_outputs(signature)  # which says why dictionaries cannot be converted
     with converter("onnx", "the file is damaged, or larger than a protocol buffer may be (2 GiB)"):
         model = onnx.load(str(path))
+        if model.functions:  # which ONNX Runtime alone knows
+            model = inliner.inline_local_functions(model)
     rewriting.without_listed_weights(model)
     model, notes = rewriting.lowered(
         model,

@@ -200,6 +200,24 @@ def test_floats_that_the_runtime_does_not_convolve_become_float32(dtype: str, tm
     assert any("float32" in note for note in outcome.notes)
 
 
+def test_functions_that_a_file_brings_become_part_of_its_graph(tmp_path: Path):
+    inner = [helper.make_node("Relu", ["a"], ["b"])]
+    opset = helper.make_opsetid("", 18)
+    function = helper.make_function("acme", "Block", ["a"], ["b"], inner, [opset])
+    graph = helper.make_graph(
+        [helper.make_node("Block", ["x"], ["y"], domain="acme")],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 4))],
+    )
+    imports = [opset, helper.make_opsetid("acme", 1)]
+    model = helper.make_model(graph, opset_imports=imports, functions=[function], ir_version=8)
+    onnx.save(model, tmp_path / "net.onnx")
+    outcome = one(tmp_path / "net.onnx", tmp_path / "art")
+    assert outcome.status == "converted", (outcome.error, outcome.hint)
+    assert [node.op_type for node in onnx.load(str(outcome.artifact.path)).graph.node] == ["Relu"]
+
+
 def test_shapes_in_a_second_file_are_read(tmp_path: Path):
     node = helper.make_node("Reshape", ["x", "sizes"], ["y"])
     path = foreign.save(
