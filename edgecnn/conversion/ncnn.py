@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from edgecnn import scratch
 from edgecnn.conversion.ncnn_rewriting import Lookup, cut_lookups, with_initializers, with_two_axes
+from edgecnn.conversion.new_operators import written_out
 from edgecnn.conversion.same_numbers import check_same_numbers
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.formats import ncnn as files
@@ -58,7 +59,7 @@ def write_float_ncnn(onnx_path: Path, path: Path, *, half: bool = False) -> None
     ncnn = require("ncnn", "ncnn")
     onnx = require("onnx", "onnx")
     with scratch.folder() as folder:
-        model = onnx.load(str(onnx_path))
+        model = written_out(onnx.load(str(onnx_path)))
         with_initializers(model)
         with_two_axes(model)
         lookups = cut_lookups(model)
