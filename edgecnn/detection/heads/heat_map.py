@@ -63,7 +63,7 @@ class HeatMap(Head):
     ) -> Detections:
         heat, box = outputs
         del height, width  # the maps have their own size
-        if not self.every_class:
+        if heat.shape[2] > 1 and not self.every_class:
             best = heat.argmax(axis=2)[:, :, None]
             others = np.arange(heat.shape[2]) != best
             heat = np.where(others, -np.inf, heat)
