@@ -26,10 +26,10 @@ import numpy as np
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.data import load
-from edgecnn.data.base import Dataset, Split
+from edgecnn.data.base import Dataset
 from edgecnn.data.boxes.base import BoxedFile
-from edgecnn.data.files.images import ImageFiles
 from edgecnn.data.held_out import with_splits
+from edgecnn.data.sources.detection import DetectionDataset, split_of_files
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.manifest import write_manifest
@@ -59,15 +59,15 @@ def calibration_set(files: Sequence[BoxedFile], digest: str) -> Dataset:
     positives = [file for file in files if len(file.boxes)]
     negatives = [file for file in files if not len(file.boxes) and not len(file.ignored)]
     chosen = positives + negatives[:: max(1, len(negatives) // max(1, len(positives)))]
-    paths = tuple(file.path for file in chosen)
-    split = Split(ImageFiles(paths, 3), np.zeros(len(paths), np.int64))
-    return Dataset(
+    split = split_of_files(tuple(chosen), tuple(chosen))
+    return DetectionDataset(
         "stop_signs",
         "detection",
         ("stop sign",),
         {"train": split, "test": split},
         digest,
         (0, 0, 3),
+        class_names=("stop sign",),
     )
 
 
