@@ -2,10 +2,12 @@
 
     python benchmarks/report_speed.py --out benchmarks/results/report_speed.json
 
-Rows are made up (tests/unit/reporting/factory.py): only sizes and times of the report are
-measured here, nothing about models. Each build is a fresh process, imports included, as
-`edgecnn report` has it; "first" is the very first one, which also makes the drawing library
-that later ones find in the cache folder.
+Rows are made up (tests/unit/reporting/factory.py), and in the case "measured" they are those of
+benchmarks/results/quickstart, repeated with their samples shuffled and scaled by up to a tenth, so
+that no row compresses as a copy of another. Only sizes and times of the report are measured here,
+nothing about models. `--measured` measures that case alone and leaves the others as they are. Each
+build is a fresh process, imports included, as `edgecnn report` has it; "first" is the very first
+one, which also makes the drawing library that later ones find in the cache folder.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +32,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import numpy as np  # noqa: E402
+
+from edgecnn.results import Results  # noqa: E402
 from tests.unit.reporting import factory  # noqa: E402
 
 LIMITS = {
@@ -96,6 +103,60 @@ def open_times(browser: Any, page_path: Path) -> dict[str, Any]:
     }
 
 
+def measured_rows(count: int) -> Results:
+    """`count` rows made of the measured ones of the quickstart."""
+    whole = Results.load(ROOT / "benchmarks/results/quickstart/results.json")
+    real = [row for row in whole.measurements if row.runs]
+    rng = np.random.default_rng(0)
+
+    def other(times: Sequence[int]) -> list[int]:
+        scaled = rng.permutation(np.asarray(times, np.float64)) * rng.uniform(0.9, 1.1)
+        return [round(value) for value in scaled * rng.normal(1, 0.003, scaled.size)]
+
+    rows = []
+    for number in range(count):
+        row = real[number % len(real)]
+        artifact = replace(
+            row.artifact,
+            name=f"{number // len(real)}-{row.artifact.name}",
+            sha256=f"{number:064x}",
+        )
+        runs = []
+        for run in row.runs:
+            stages = dict(run.passes.get("stages") or {})
+            if stages.get("times_ns"):
+                stages["times_ns"] = {
+                    name: times and other(times) for name, times in stages["times_ns"].items()
+                }
+            passes = {**run.passes, **({"stages": stages} if stages else {})}
+            samples = {
+                name: tuple(other(getattr(run, name))) for name in ("samples_ns", "warmup_ns")
+            }
+            runs.append(replace(run, passes=passes, **samples))
+        rows.append(replace(row, artifact=artifact, runs=tuple(runs)))
+    return replace(whole, measurements=tuple(rows))
+
+
+def measure_measured(browser: Any, folder: Path) -> dict[str, Any]:
+    """200 rows with real samples and real times of stages."""
+    source, page = folder / "measured.json", folder / "measured.html"
+    results = measured_rows(200)
+    results.save(source)
+    builds = [build(source, page, folder / "cache") for _ in range(3)]
+    case: dict[str, Any] = {
+        "rows": 200,
+        "samples": sum(len(run.samples_ns) for row in results.measurements for run in row.runs),
+        "results_file_bytes": source.stat().st_size,
+        "builds": builds,
+        "cpu_s_median": statistics.median(one["cpu_s"] for one in builds),
+        "page_bytes": page.stat().st_size,
+        "load_average": [round(value, 2) for value in os.getloadavg()],
+    }
+    if browser is not None:
+        case["open"] = open_times(browser, page)
+    return case
+
+
 def measure(browser: Any, folder: Path) -> list[dict[str, Any]]:
     """All cases, smallest first; the first build of all pays for the cache."""
     cache = folder / "cache"
@@ -130,7 +191,9 @@ def measure(browser: Any, folder: Path) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--out", type=Path, required=True)
-    out = parser.parse_args().out
+    parser.add_argument("--measured", action="store_true", help="the rows of the quickstart alone")
+    arguments = parser.parse_args()
+    out = arguments.out
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -141,8 +204,14 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=chromium, args=["--headless=new", "--no-sandbox", "--disable-gpu"]
             )
-        cases = measure(browser, Path(folder))
+        if not arguments.measured:
+            cases = measure(browser, Path(folder))
+        measured = measure_measured(browser, Path(folder))
         version = browser.version if browser else None
+    if arguments.measured:
+        document = {**json.loads(out.read_text()), "measured": measured}
+        out.write_text(json.dumps(document, indent=1) + "\n")
+        return
     document = {
         "created_at": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": "python benchmarks/report_speed.py --out benchmarks/results/report_speed.json",
@@ -159,6 +228,7 @@ def main() -> None:
         },
         "limits": LIMITS,
         "cases": cases,
+        "measured": measured,
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(document, indent=1) + "\n")
