@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
+from typing import Any
 
 from edgecnn.errors import MissingDependencyError
 from edgecnn.native_output import captured_stderr
@@ -32,7 +33,7 @@ def import_keras() -> ModuleType:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         with without_native_log():
-            return require("keras", "train")
+            keras = require("keras", "train")
     except ModuleNotFoundError as error:
         if error.name not in ("tensorflow", "jax", "torch"):
             raise
@@ -40,6 +41,31 @@ def import_keras() -> ModuleType:
             f"keras is set to the backend {error.name}, which is not installed",
             hint="pip install 'edgecnn[train]', or set KERAS_BACKEND",
         ) from error
+    if "tensorflow" in sys.modules:
+        _keep_no_bytecode_of_generated_code()
+    return keras
+
+
+def _keep_no_bytecode_of_generated_code() -> None:
+    """Let TensorFlow leave nothing in the folder for temporary files.
+
+    Its AutoGraph writes functions there as modules and removes them at the end, but not the
+    bytecode that Python keeps of what it imports.
+    """
+    try:
+        from tensorflow.python.autograph.pyct import loader
+    except ImportError:  # a TensorFlow that has it elsewhere leaves its bytecode
+        return
+    load_source = loader.load_source
+
+    def without_bytecode(*arguments: Any, **more: Any) -> Any:
+        kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+        try:
+            return load_source(*arguments, **more)
+        finally:
+            sys.dont_write_bytecode = kept
+
+    loader.load_source = without_bytecode
 
 
 def import_keras_2() -> ModuleType:
