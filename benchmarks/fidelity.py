@@ -3,7 +3,7 @@
 python benchmarks/fidelity.py [--quick] [--only NAMES]   →   benchmarks/results/fidelity.json, .md
 
 For every network, recipe and number of threads, edgecnn's worker and each rival take turns in
-fresh processes (A B C A B C …), so that drift hits all alike. What is compared is the median
+fresh processes (A B C A B C …), so that drift hits all of them. What is compared is the median
 over rounds of the ratio of p50 within a round: within 3%, below 100 µs within 2 µs.
 
 Rows that were measured before on the same machine with the same runtimes stay until they are

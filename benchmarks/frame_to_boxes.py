@@ -56,13 +56,13 @@ def main() -> None:
             if number >= 5:
                 taken[key, size].append([preparing, inference, finishing])
     rows = []
-    for ((name, _), (width, height)), calls in taken.items():
+    for ((name, side), (width, height)), calls in taken.items():
         cpu, wall = np.moveaxis(np.asarray(calls), 2, 0) * 1e3
         beside = median((cpu[:, 0] + cpu[:, 2]).tolist())
         rows.append(
             {
                 "detector": name,
-                "input": detectors[name, _].preprocessing.shape[:2],
+                "input": detectors[name, side].preprocessing.shape[:2],
                 "frame": [width, height],
                 "calls": len(calls),
                 **{

@@ -94,10 +94,10 @@ def main() -> int:
     frames = [street.draw(tick) for tick in range(arguments.frames)]
     load_before = os.getloadavg()
     with tempfile.TemporaryDirectory() as folder:
-        film = Path(folder) / "street.mp4"
-        write_film(film, frames)
+        video = Path(folder) / "street.mp4"
+        write_video(video, frames)
         models = {
-            name: measure(name, arguments.runtime, arguments.rounds, film, frames)
+            name: measure(name, arguments.runtime, arguments.rounds, video, frames)
             for name in arguments.models.split(",")
         }
     document = {
@@ -121,12 +121,12 @@ def main() -> int:
 
 
 def measure(
-    name: str, runtime: str, rounds: int, film: Path, frames: list[ImageArray]
+    name: str, runtime: str, rounds: int, video: Path, frames: list[ImageArray]
 ) -> dict[str, Any]:
     """All rounds of one model."""
     detector = load_detector(name, runtime=runtime, threads=1)
     ready(detector)
-    measured = [one_round(film, detector, frames) for _ in range(rounds)]
+    measured = [one_round(video, detector, frames) for _ in range(rounds)]
     return {
         "file": detector.artifact.name,
         "sha256": detector.artifact.sha256,
@@ -142,7 +142,7 @@ def scheduler() -> str:
     return {os.SCHED_FIFO: "fifo", os.SCHED_RR: "rr"}.get(os.sched_getscheduler(0), "ordinary")
 
 
-def write_film(path: Path, frames: list[ImageArray]) -> None:
+def write_video(path: Path, frames: list[ImageArray]) -> None:
     fourcc = cv2.VideoWriter.fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(path), fourcc, FPS, (WIDTH, HEIGHT))
     for frame in frames:
@@ -150,12 +150,12 @@ def write_film(path: Path, frames: list[ImageArray]) -> None:
     writer.release()
 
 
-def one_round(film: Path, detector: Detector, frames: list[ImageArray]) -> dict[str, Any]:
-    alone, processor = stages_alone(film, detector, frames)
+def one_round(video: Path, detector: Detector, frames: list[ImageArray]) -> dict[str, Any]:
+    alone, processor = stages_alone(video, detector, frames)
     slowest = max(alone, key=lambda stage: alone[stage])
     limit = 1000 / alone[slowest]
     of_cores = 1000 * len(os.sched_getaffinity(0)) / sum(processor.values())
-    fps = file_fps(film, detector)
+    fps = file_fps(video, detector)
     latency, drops = live_latency(frames, detector)
     return {
         "alone_mean_ms": alone,
@@ -174,13 +174,13 @@ def one_round(film: Path, detector: Detector, frames: list[ImageArray]) -> dict[
 
 
 def stages_alone(
-    film: Path, detector: Detector, frames: list[ImageArray]
+    video: Path, detector: Detector, frames: list[ImageArray]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Mean milliseconds of each stage with nothing beside it: by the clock, and of processors.
 
     The mean and not the median, because a rate is made of all frames, slow ones included.
     """
-    reader = open_reader(parse_source(str(film)))
+    reader = open_reader(parse_source(str(video)))
     prepared: list[Any] = []
     answered: list[Any] = []
     tracker = Tracker()
@@ -214,9 +214,9 @@ def stages_alone(
     return clock, processor
 
 
-def file_fps(film: Path, detector: Detector) -> float:
+def file_fps(video: Path, detector: Detector) -> float:
     """Frames per second through the pipeline, once it has filled."""
-    with Pipeline(str(film), detector) as pipeline:
+    with Pipeline(str(video), detector) as pipeline:
         finished = [result.finished_ns for result in pipeline]
     settled = finished[SETTLING:]
     return (len(settled) - 1) * 1e9 / (settled[-1] - settled[0])

@@ -67,7 +67,7 @@ class TensorFlowSource(SourceModel):
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
-        """Layers are somebody else's code, and a saved model need not be one that computes."""
+        """Layers are somebody else's code and may raise anything; a model need not compute."""
         try:
             yield
         except (EdgeCNNError, MemoryError, OSError):

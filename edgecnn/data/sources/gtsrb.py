@@ -146,12 +146,12 @@ def look_alikes(pictures: npt.NDArray[np.uint8], labels: Labels) -> npt.NDArray[
         gray -= gray.mean(axis=1, keepdims=True)
         norms = np.linalg.norm(gray, axis=1, keepdims=True)
         gray /= np.where(norms > 0, norms, 1)
-        alike = gray @ gray.T > TWIN_CORRELATION
-        np.fill_diagonal(alike, True)
+        similar = gray @ gray.T > TWIN_CORRELATION
+        np.fill_diagonal(similar, True)
         # Each takes the smallest number among those like it, until nothing changes.
         numbers = np.arange(len(members))
         while True:
-            smallest = np.where(alike, numbers[None, :], len(members)).min(axis=1)
+            smallest = np.where(similar, numbers[None, :], len(members)).min(axis=1)
             if (smallest == numbers).all():
                 break
             numbers = smallest

@@ -115,7 +115,7 @@ def migrate(engine: sa.Engine, place: Place) -> None:
         found, table = _revision(connection)
     if found == NEWEST and table == VERSION_TABLE:
         return
-    require("alembic", "store")  # half of a second to import: only where tables change
+    require("alembic", "store")  # takes long to import: only where tables change
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory

@@ -1,4 +1,4 @@
-"""Annotated images in COCO's, VOC's and YOLO's layout read alike; bad files say what is bad."""
+"""COCO's, VOC's and YOLO's layout give the same annotated images; bad files say what is bad."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that look alike are found whatever was done to them, and others are not."""
+"""Near-duplicate images are found whatever was done to them, and others are not."""
 
 from __future__ import annotations
 
