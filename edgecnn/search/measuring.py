@@ -123,14 +123,16 @@ class OnBoard:
         (board,) = inventory.choose([self.board])
         words = ("--runtimes", self.runtime, "--threads", str(self.threads), "--profile", profile)
         job = Job({digest_of(path)[0]: path for path in paths}, words)
+        out.unlink(missing_ok=True)  # of other finalists, before the search was resumed
         queue = Queue.open()
         try:
-            found = measure_all(queue, [board], job, {board.name: out}, self.say, force=True)
+            found = measure_all(queue, [board], job, {board.name: out}, self.say)
         finally:
             queue.close()
-        for error in found.errors.values():
-            if isinstance(error, JobError):
-                raise MeasuringError(error.message, hint=error.hint) from error
+        error = found.errors.get(board.name)
+        if isinstance(error, JobError):
+            raise MeasuringError(error.message, hint=error.hint) from error
+        if error is not None:
             raise error
         return found.results[board.name]
 

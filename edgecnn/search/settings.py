@@ -167,7 +167,8 @@ def claim_folder(out: Path, record: Mapping[str, Any], *, force: bool) -> str:
     if force:
         for name in (ANSWER_FILE, RESULTS_FILE, FINALISTS_FILE, PAGE_FILE):
             (out / name).unlink(missing_ok=True)
-        shutil.rmtree(out / "trials", ignore_errors=True)
+        if (out / "trials").exists():
+            shutil.rmtree(out / "trials")
     study = f"edgecnn {wanted['model']} {secrets.token_hex(4)}"
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"study": study, "settings": wanted}, indent=2)
