@@ -31,7 +31,7 @@ from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.results import Run, RuntimeOptions
 
 OTHER_CPUS = 0.25
-"""As in verdict.py: above, a row of edgecnn's own is called NOISY."""
+"""As in benchmarking/verdict: above, a row of edgecnn's own is called NOISY."""
 SHARE, SMALL_MS, SMALL_DIFFERENCE_MS = 0.03, 0.1, 0.002
 
 Key = tuple[int, str, str, str]

@@ -32,7 +32,7 @@ AGREEMENT = 0.02
 HOG_PROCESSES = 3
 """As few as give an interval over processes: the disturbed rows are not what takes time here."""
 OTHERS = "other processes kept"
-"""How a reason begins that names load by others (see verdict.py)."""
+"""How a reason begins that names load by others (see benchmarking/verdict)."""
 Row = tuple[str, str, str, str]
 ROWS: tuple[Row, ...] = (
     ("lenet5", "tflite", "float32", "litert:cpu"),

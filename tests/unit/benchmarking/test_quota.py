@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.benchmarking import quota
-from edgecnn.benchmarking.quota_verdict import stopped_by_quota
+from edgecnn.benchmarking.verdict.quota import stopped_by_quota
 from edgecnn.results import Run
 
 STAT = "nr_periods {0}\nnr_throttled {1}\n"

@@ -1,14 +1,11 @@
-"""Why a number is not known to the promised precision: too few or too wide, or a restless machine.
-
-Every reason is a sentence that says what to do. What the row measures at all is judged in
-`verdict`.
+"""Why a number is not known to the promised precision: too few processes or samples, or too wide a
+spread. Every reason says what to do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import ceil
-from typing import Any
 
 import numpy as np
 
@@ -22,11 +19,7 @@ from edgecnn.benchmarking.rounds import (
 from edgecnn.results import Measurement, Run
 from edgecnn.stats import Samples, drift, trend, two_modes
 
-OTHER_CPUS = 0.25
-STEAL_FRACTION = 0.02
-FREQUENCY_DRIFT = 0.05
 LATENCY_DRIFT = 0.05
-CLOCK_DRIFT = 0.10
 STEADY_TREND = 0.9
 """Modes that follow each other in time are a drift, too."""
 MOST_PROCESSES = 100
@@ -67,7 +60,7 @@ def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
         )
     if measurement.load.scenario == "server":  # waiting or not: two modes by nature
         return
-    shown = [_telling(run) for run in runs]
+    shown = [_representative(run) for run in runs]
     modes = [found for samples in shown if (found := two_modes(samples))]
     if 2 * len(modes) > len(runs):
         worst = max(modes, key=lambda found: found.high / found.low)
@@ -86,7 +79,7 @@ def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
         )
 
 
-def _telling(run: Run) -> Samples:
+def _representative(run: Run) -> Samples:
     """The samples whose shape says something of the model: the undisturbed ones, where they are
     the most.
     """
@@ -148,74 +141,3 @@ def _enough_runs(measurement: Measurement, times_too_wide: float) -> str:
     if needed > MOST_PROCESSES:
         return f"--processes {needed} would be needed: find what disturbs it first"
     return f"--processes {needed} would do"
-
-
-def disturbed(runs: tuple[Run, ...], threads: int) -> Iterator[str]:
-    """Others had a hand in it, or the threads were in each other's way."""
-    steals = [run.machine.get("steal_fraction") or 0.0 for run in runs]
-    if max(steals) > STEAL_FRACTION:
-        where, again = _which(steals, STEAL_FRACTION)
-        yield (
-            f"the hypervisor took {max(steals):.1%} of a processor away (steal){where}: "
-            f"use a quieter host and {again}"
-        )
-    cores = min((run.machine.get("usable_cpus") or threads for run in runs), default=threads)
-    if threads > cores:
-        yield (
-            f"oversubscribed: {threads} threads on {cores} "
-            f"{'processor' if cores == 1 else 'processors'}; give --threads {cores} at most"
-        )
-    others = [run.machine.get("other_cpus") or 0.0 for run in runs]
-    if max(others) > OTHER_CPUS:
-        where, again = _which(others, OTHER_CPUS)
-        busy = f"{max(others):.1f} processors busy{where}"
-        yield f"other processes kept {busy}: stop them and {again}"
-    moves = [_change(run.machine.get("frequency_mhz")) for run in runs]
-    if max(moves) > FREQUENCY_DRIFT:
-        where, again = _which(moves, FREQUENCY_DRIFT)
-        yield (
-            f"the clock frequency moved by {max(moves):.0%}{where}: "
-            f"set the governor to performance and {again}"
-        )
-    slowed = _clock_drift(runs)
-    if abs(slowed) > CLOCK_DRIFT:
-        way = "slower" if slowed > 0 else "faster"
-        yield (
-            f"the processor became {abs(slowed):.0%} {way} from the first to the last round "
-            "(heat, or its clock; no neighbor was seen): let it settle and measure again"
-        )
-    governors = {each for run in runs for each in run.machine.get("governor") or () if each}
-    if len(governors) > 1:
-        yield (
-            f"the governor changed while measuring ({', '.join(sorted(governors))}): "
-            "keep one, performance at best, and measure again"
-        )
-
-
-def _clock_drift(runs: Sequence[Run]) -> float:
-    """How much longer the undisturbed reference takes in the last third of the rounds than in the
-    first. A neighbor comes and goes within a round; heat and the clock stay.
-    """
-    looks = [
-        float(np.median([ns for block in quiet for ns in block.reference_ns]))
-        for run in sorted(runs, key=lambda run: run.round)
-        if (quiet := [block for block in run.blocks if block.quiet and block.reference_ns])
-    ]
-    third = len(looks) // 3
-    if not third:
-        return 0.0
-    return float(np.median(looks[-third:]) / np.median(looks[:third]) - 1)
-
-
-def _which(readings: Sequence[float], limit: float) -> tuple[str, str]:
-    """(in how many processes a limit was passed, what to measure again)."""
-    if len(readings) == 1:
-        return "", "measure again"
-    count = sum(reading > limit for reading in readings)
-    return f" in {count} of {len(readings)} processes", f"measure {count} again"
-
-
-def _change(readings: Any) -> float:
-    if not readings or None in readings or min(readings) <= 0:
-        return 0.0
-    return float(max(readings) / min(readings) - 1)

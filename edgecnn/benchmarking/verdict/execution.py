@@ -1,0 +1,76 @@
+"""What executed, and where: another device, another precision or more threads than the row says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgecnn.results import Measurement
+
+MORE_CPUS_THAN_THREADS = 0.5
+REDUCED = ("bfloat16", "float16")
+
+
+def misnamed(measurement: Measurement) -> Iterator[str]:
+    """The row ran on something else than its name says."""
+    effective, options = measurement.effective, measurement.options
+    if effective is None:
+        return
+    if effective.software and measurement.device != "cpu":
+        yield (
+            f"the device is emulated in software ({effective.device_name}): this is the speed of "
+            f"the CPU, not of a {measurement.device}; run it where the device is real"
+        )
+    share = effective.delegated_fraction
+    if share is not None and share < 1 and measurement.device != "cpu":
+        yield (
+            f"partial delegation: {1 - share:.0%} of the nodes ran outside {effective.provider}, "
+            f"on the CPU; change the operators it lacks, or compare it with a CPU row"
+        )
+    if options.precision == "strict_float32" and effective.precision in REDUCED:
+        yield f"--strict-float32 was given, but {effective.precision} was computed"
+    own = max((run.machine.get("own_cpus") or 0.0 for run in measurement.runs), default=0.0)
+    if measurement.device == "cpu" and own > options.threads + MORE_CPUS_THAN_THREADS:
+        yield (
+            f"{own:.1f} processors were busy where {options.threads} "
+            f"{'thread was' if options.threads == 1 else 'threads were'} asked for: the runtime "
+            "ignores the limit; compare it with rows of as many threads"
+        )
+
+
+def assumed(measurement: Measurement) -> Iterator[str]:
+    """What could not be known before the measurement and was assumed."""
+    if measurement.effective is not None:
+        yield from measurement.effective.details.get("assumed", ())
+
+
+def partly_accelerated(measurement: Measurement) -> Iterator[str]:
+    """A reduced precision that the recipe does not name, or operators off the fast path."""
+    effective = measurement.effective
+    if effective is None:
+        return
+    recipe, precision = measurement.artifact.recipe, effective.precision
+    if recipe == "float32" and precision in REDUCED:
+        yield (
+            f"computed in {precision} although the file is float32: compare it with {precision} "
+            "rows, or give --strict-float32"
+        )
+    share = effective.delegated_fraction
+    if share is not None and share < 1 and measurement.device == "cpu":
+        yield _slow_path(effective.provider, share)
+
+
+def _slow_path(provider: str, share: float) -> str:
+    """How much of a CPU row does not run where the runtime is fast. Both interpreters of .tflite
+    files have XNNPACK for that, and kernels of their own for what it does not take.
+    """
+    if share == 0 and provider == "TFLite kernels":
+        return (
+            "XNNPACK, the fast path for .tflite files on a CPU, runs none of the operators: all "
+            "run in TFLite's own, slower kernels; try litert:cpu, or another recipe"
+        )
+    if provider == "XNNPACK":
+        return (
+            f"XNNPACK, the fast path for .tflite files on a CPU, does not run {1 - share:.0%} of "
+            "the operators: they run in TFLite's own, slower kernels"
+        )
+    return f"{1 - share:.0%} of the operators do not run in {provider}, but in slower code"

@@ -1,0 +1,57 @@
+"""A server's rate under a latency bound: broken, at its edge, or not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import ceil
+from typing import Any
+
+from edgecnn.benchmarking.queueing import QUANTILE
+from edgecnn.results import Measurement, Run
+from edgecnn.stats import minimum_samples
+
+
+def overrun(measurement: Measurement) -> Iterator[str]:
+    """A server that does not keep its bound has no rate: the headline would be none."""
+    broken, bound_ms = _broken_bounds(measurement.runs), measurement.load.latency_bound_ms
+    if not broken or 2 * len(broken) < len(measurement.runs):
+        return
+    last = broken[-1]
+    rate = last.get("target_qps")
+    way = "offer fewer (--target-qps) or" if rate else "take a faster model or runtime, or"
+    yield (
+        f"the latency bound of {bound_ms:g} ms does not hold: {last['reason']}"
+        f"{f' at {rate:.3g} queries a second' if rate else ''}; {way} allow more (--latency-bound)"
+    )
+
+
+def seldom_overrun(measurement: Measurement) -> Iterator[str]:
+    """The bound held in most processes, or there were too few queries to decide."""
+    runs = measurement.runs
+    broken = _broken_bounds(runs)
+    if broken and 2 * len(broken) < len(runs):
+        yield (
+            f"the latency bound held in {len(runs) - len(broken)} of {len(runs)} processes only: "
+            "the rate is at the edge of what this machine can answer; offer fewer (--target-qps)"
+        )
+    undecided = [run.queries for run in runs if _undecided(run.queries)]
+    if undecided:
+        secs = (
+            ceil(max(minimum_samples(QUANTILE) / queries["target_qps"] for queries in undecided))
+            + 1
+        )
+        yield (
+            f"whether the latency bound holds is not known: {undecided[-1]['reason']}; "
+            f"raise --max-secs to {secs}"
+        )
+
+
+def _broken_bounds(runs: tuple[Run, ...]) -> list[Mapping[str, Any]]:
+    failed = [run.queries for run in runs if run.queries.get("valid") is False]
+    return [queries for queries in failed if not _undecided(queries)]
+
+
+def _undecided(queries: Mapping[str, Any]) -> bool:
+    """Queries were offered, too few for the percentile that the bound speaks of."""
+    offered = queries.get("valid") is False and bool(queries.get("target_qps"))
+    return offered and queries.get("p99_ns") is None
