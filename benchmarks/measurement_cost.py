@@ -34,8 +34,9 @@ from rivals import ask
 from edgecnn.benchmarking import machine
 from edgecnn.benchmarking.protocol import PROFILES
 from edgecnn.benchmarking.session import benchmark
+from edgecnn.interval import Bounds
 from edgecnn.results import Measurement
-from edgecnn.stats import Interval, Samples, median_interval, median_of_processes_interval
+from edgecnn.stats import Samples, median_interval, median_of_processes_interval
 
 TARGET = 0.01
 LEAST_SAMPLES = 64
@@ -173,7 +174,7 @@ def _grid(most: int) -> list[int]:
     return sorted({round(count) for count in np.geomspace(LEAST_SAMPLES, most, GRID)})
 
 
-def _within(interval: Interval | None, middle: float) -> bool:
+def _within(interval: Bounds | None, middle: float) -> bool:
     return interval is not None and (interval[1] - interval[0]) / 2 <= TARGET * middle
 
 

@@ -23,7 +23,8 @@ from math import ceil, exp, inf, log, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.stats import Interval, student_t
+from edgecnn.interval import Bounds
+from edgecnn.stats import student_t
 
 FEWEST = 3
 LEAST = 0.01
@@ -55,7 +56,7 @@ class Change:
 
 
 def find_changes(
-    values: Sequence[float], intervals: Sequence[Interval | None] | None = None
+    values: Sequence[float], intervals: Sequence[Bounds | None] | None = None
 ) -> tuple[Change, ...]:
     """The change points of `values` in the order of time.
 
@@ -80,7 +81,7 @@ def find_changes(
     )
 
 
-def _variances(logs: Values, spans: Sequence[Interval | None]) -> Values:
+def _variances(logs: Values, spans: Sequence[Bounds | None]) -> Values:
     """The variance of each value's logarithm: from its interval, and from the series' scatter."""
     scatter = _scatter(np.diff(logs)) / sqrt(2)
     told = [_told(span) for span in spans]
@@ -95,7 +96,7 @@ def _variances(logs: Values, spans: Sequence[Interval | None]) -> Values:
     return variances
 
 
-def _told(span: Interval | None) -> float | None:
+def _told(span: Bounds | None) -> float | None:
     """The standard deviation behind a 95% interval, on the logarithmic scale."""
     if span is None or not 0 < span[0] <= span[1] < inf:
         return None

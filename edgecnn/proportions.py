@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil, sqrt
 from statistics import NormalDist
 
-Interval = tuple[float, float]
+from edgecnn.interval import Bounds
 
 CONFIDENCE = 0.95
 MOST_SAMPLES = 100_000_000
@@ -13,7 +13,7 @@ MOST_SAMPLES = 100_000_000
 
 def paired_difference(
     lost: float, gained: float, n: float, confidence: float = CONFIDENCE
-) -> Interval:
+) -> Bounds:
     """Interval of the loss (lost − gained) / n on the same `n` samples, each −1 … 1.
 
     `lost` samples were right in the first model only, `gained` in the second only. Tango's score
@@ -29,8 +29,8 @@ def paired_difference(
 
 
 def unpaired_difference(
-    first: float, first_interval: Interval, second: float, second_interval: Interval
-) -> Interval:
+    first: float, first_interval: Bounds, second: float, second_interval: Bounds
+) -> Bounds:
     """Interval of first − second from each one's own interval (Newcombe 1998, method 10).
 
     It treats the two as measured on different samples, and is wide where they were the same.

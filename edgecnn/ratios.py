@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 from statistics import fmean, variance
 
-from edgecnn.stats import CONFIDENCE, SESSION_SPREAD, Interval, reach_of
+from edgecnn.interval import Bounds
+from edgecnn.stats import CONFIDENCE, SESSION_SPREAD, reach_of
 
 CALL = 0.99
 """The confidence at which a difference is called one; intervals are printed with 95%."""
@@ -38,7 +39,7 @@ class Ratio:
     sessions: float = 0.0
     """What differs between two sessions on one machine; rows of one session share it."""
 
-    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+    def interval(self, confidence: float = CONFIDENCE) -> Bounds:
         """Student's t interval of the ratio."""
         reach = reach_of(confidence, self.error, self.degrees, self.sessions)
         return self.value * exp(-reach), self.value * exp(reach)

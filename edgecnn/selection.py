@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from edgecnn.accuracy_drop import TOLERANCE, decide
+from edgecnn.interval import Interval
 
 Objective = Literal["latency", "throughput", "accuracy", "size", "memory", "energy"]
 
@@ -46,9 +47,7 @@ class Candidate(Protocol):
     @property
     def accuracy(self) -> float | None: ...
     @property
-    def accuracy_low(self) -> float | None: ...
-    @property
-    def accuracy_high(self) -> float | None: ...
+    def accuracy_interval(self) -> Interval: ...
     @property
     def peak_rss(self) -> float | None: ...
     @property
@@ -172,7 +171,7 @@ def by_objective(candidates: Sequence[Taken], objective: Objective) -> list[Take
 def tied(best: Candidate, other: Candidate, objective: Objective) -> bool:
     """Whether `other`, which ranks behind, is indistinguishable from `best`."""
     if objective == "accuracy":
-        low, high = best.accuracy_low, other.accuracy_high
+        low, high = best.accuracy_interval.low, other.accuracy_interval.high
         return low is not None and high is not None and low <= high
     if objective == "latency" or (objective == "throughput" and best.batch == other.batch):
         return other.id in best.ties

@@ -15,9 +15,9 @@ from math import atan, comb, cos, erf, hypot, pi, sin, sqrt
 import numpy as np
 import numpy.typing as npt
 
-Samples = npt.NDArray[np.int64]
-Interval = tuple[float, float]
+from edgecnn.interval import Bounds
 
+Samples = npt.NDArray[np.int64]
 CONFIDENCE = 0.95
 SESSION_SPREAD = 0.008
 """Standard deviation of a row's undisturbed latency between sessions on one machine, as a share of
@@ -48,7 +48,7 @@ def percentile(samples: npt.ArrayLike, quantile: float) -> float | None:
     return float(np.quantile(values, quantile))
 
 
-def median_interval(samples: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
+def median_interval(samples: npt.ArrayLike, confidence: float = CONFIDENCE) -> Bounds | None:
     """Distribution-free interval of the median by order statistics (needs 6 samples for 95%)."""
     values = np.sort(np.asarray(samples, np.float64))
     rank = _lower_rank(values.size, confidence)
@@ -59,7 +59,7 @@ def median_interval(samples: npt.ArrayLike, confidence: float = CONFIDENCE) -> I
 
 def median_of_processes_interval(
     medians: Sequence[float], confidence: float = CONFIDENCE
-) -> Interval | None:
+) -> Bounds | None:
     """Interval of the typical latency from the medians of fresh processes; None below 3.
 
     Student's t on the logarithms: a percentile bootstrap of three to ten values holds the truth
@@ -133,7 +133,7 @@ def _within_t(t: float, degrees: int) -> float:
     return sine * total
 
 
-def wilson_interval(successes: int, n: int, z: float = 1.959964) -> Interval | None:
+def wilson_interval(successes: int, n: int, z: float = 1.959964) -> Bounds | None:
     """Wilson score interval of a proportion (95% by default); None without observations."""
     if n == 0:
         return None
@@ -257,7 +257,7 @@ class LatencySummary:
     std: float
     min: float
     max: float
-    ci95: Interval | None
+    ci95: Bounds | None
     outliers: int
 
     @property

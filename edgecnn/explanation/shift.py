@@ -15,9 +15,10 @@ import numpy as np
 from edgecnn.data.base import Split
 from edgecnn.errors import InputError
 from edgecnn.evaluation.classification import predictions
+from edgecnn.interval import Bounds
 from edgecnn.preprocessing import FloatArray, Preprocessing
 from edgecnn.progress import Progress, silent
-from edgecnn.stats import Interval, wilson_interval
+from edgecnn.stats import wilson_interval
 
 DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 """(rows, columns): right, down, left, up. Image i moves into direction i mod 4, at each shift."""
@@ -42,7 +43,7 @@ class ShiftPoint:
         return self.correct / self.n
 
     @property
-    def accuracy_ci95(self) -> Interval:
+    def accuracy_ci95(self) -> Bounds:
         """Wilson 95% interval; the images are independent, each is used once a point."""
         return wilson_interval(self.correct, self.n) or (0.0, 1.0)
 
@@ -52,7 +53,7 @@ class ShiftPoint:
         return self.agreeing / self.n
 
     @property
-    def agreement_ci95(self) -> Interval:
+    def agreement_ci95(self) -> Bounds:
         """Wilson 95% interval."""
         return wilson_interval(self.agreeing, self.n) or (0.0, 1.0)
 

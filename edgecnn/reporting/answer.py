@@ -135,7 +135,7 @@ def _scenario(row: Row) -> str:
 def _speed(row: Row) -> str:
     if row.scenario != "single_stream" or row.p50 is None:
         return f"{formats.number(row.throughput)} samples a second"
-    interval = formats.interval(row.p50_low, row.p50_high, row.p50)
+    interval = formats.interval(row.speed.p50)
     return f"{formats.number(row.p50)} ms{' ' + interval if interval else ''} an inference"
 
 
@@ -143,14 +143,15 @@ def _accuracy(row: Row) -> str:
     """`top1 98.6% (n = 360, −0.28 points [−1.20, +0.64], at most 1.02 lost with 95% …)`."""
     if row.accuracy is None:
         return "accuracy not measured"
-    drop = ""
+    found, drop = row.correctness, ""
     if row.drop is not None:
         drop = f", {formats.points(-row.drop)} points"
-        if row.drop_low is not None and row.drop_high is not None and row.drop_low < row.drop_high:
-            drop += f" [{formats.points(-row.drop_high)}, {formats.points(-row.drop_low)}]"
+        low, high = found.drop.bounds or (0.0, 0.0)
+        if low < high:
+            drop += f" [{formats.points(-high)}, {formats.points(-low)}]"
             if row.drop_bound is not None:
                 drop += f", {at_most(row.drop_bound)}"
-    return f"{row.metric} {formats.percent(row.accuracy)} (n = {row.accuracy_n:,}{drop})"
+    return f"{found.metric} {formats.percent(row.accuracy)} (n = {found.accuracy_n:,}{drop})"
 
 
 def _sentence(
@@ -183,8 +184,8 @@ def _sentence(
 
 def _doubt(best: Row, limits: Limits) -> str:
     """What the samples cannot show of the accuracy, and of the limit on the drop."""
-    if best.unproven:
-        return f" {best.unproven[0].upper()}{best.unproven[1:]}."
+    if unproven := best.correctness.unproven:
+        return f" {unproven[0].upper()}{unproven[1:]}."
     if limits.drop is None or best.drop is None:
         return ""
     drop = best.accuracy_drop
@@ -229,17 +230,17 @@ def _reservations(best: Row) -> str:
         text += f" {said}."
     if best.state == "NOISY":
         text += " The measurement is noisy; measure again before you rely on it."
-    if best.software:
+    if best.execution.software:
         text += " The device is emulated in software."
     return text
 
 
 def contention(row: Row) -> str:
     """`A neighbor shared the core in 38% of the time: 0.042 ms then`; empty for a few percent."""
-    if row.contended is None or row.contended < WORTH_SAYING:
+    share, then = row.contention.contended, row.contention.contended_p50
+    if share is None or share < WORTH_SAYING:
         return ""
-    if row.contended >= 1:
+    if share >= 1:
         return "A neighbor shared the core all the time: the undisturbed latency is not known"
-    share = f"{100 * row.contended:.0f}%"
-    then = f": {formats.number(row.contended_p50)} ms then" if row.contended_p50 else ""
-    return f"A neighbor shared the core in {share} of the time{then}"
+    latency = f": {formats.number(then)} ms then" if then else ""
+    return f"A neighbor shared the core in {100 * share:.0f}% of the time{latency}"

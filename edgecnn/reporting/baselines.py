@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
+from typing import Any
 
 from edgecnn.accuracy_drop import drop_between
+from edgecnn.interval import Interval
 from edgecnn.reporting.pairing import between, shared_times
 from edgecnn.reporting.row import Row
 
@@ -58,9 +60,9 @@ def _with_paired(row: Row, time: float | None) -> Row:
     if not time:
         return row
     if row.scenario in ("offline", "server"):
-        return replace(row, paired_throughput=1e3 / time)
+        return _with_speed(row, paired_throughput=1e3 / time)
     samples = row.streams if row.scenario == "multi_stream" else row.batch
-    return replace(row, paired_p50=time, paired_throughput=samples * 1e3 / time)
+    return _with_speed(row, paired_p50=time, paired_throughput=samples * 1e3 / time)
 
 
 def group_of(row: Row) -> tuple[int, str, str, str]:
@@ -87,29 +89,37 @@ def _against(row: Row, group: Sequence[Row]) -> Row:
     if speed is None or not row.timed:
         return row
     if speed.id == row.id:
-        return replace(row, speedup=1.0, speedup_low=1.0, speedup_high=1.0)
+        return _with_speed(row, speedup=Interval.exactly(1.0))
     found = between(row.times, speed.times, one_session=True)
     if found is None:
         return row
-    low, high = found.interval or (None, None)
-    return replace(row, speedup=found.value, speedup_low=low, speedup_high=high)
+    return _with_speed(row, speedup=Interval.around(found.value, found.interval))
+
+
+def _with_speed(row: Row, **values: Any) -> Row:
+    return replace(row, speed=replace(row.speed, **values))
+
+
+def _with_correctness(row: Row, **values: Any) -> Row:
+    return replace(row, correctness=replace(row.correctness, **values))
 
 
 def _with_drop(row: Row, baseline: Row) -> Row:
     if row.accuracy is None or baseline.accuracy is None:
         return row
     if row.id == baseline.id:  # nothing is lost against oneself
-        return replace(row, drop=0.0, drop_low=0.0, drop_high=0.0, drop_floor=0.0, drop_bound=0.0)
-    row = replace(row, drop=100 * (baseline.accuracy - row.accuracy))
-    assert row.quality is not None
-    assert baseline.quality is not None
-    found = drop_between(baseline.quality, row.quality)
+        zero = Interval.exactly(0.0)
+        return _with_correctness(row, drop=zero, drop_floor=0.0, drop_bound=0.0)
+    drop = 100 * (baseline.accuracy - row.accuracy)
+    before, after = baseline.correctness.record, row.correctness.record
+    assert before is not None
+    assert after is not None
+    found = drop_between(before, after)
     if found is None or not (isfinite(found.low) and isfinite(found.high)):
-        return row
-    return replace(
+        return _with_correctness(row, drop=Interval(drop))
+    return _with_correctness(
         row,
-        drop_low=found.low,
-        drop_high=found.high,
+        drop=Interval(drop, found.low, found.high),
         drop_floor=found.floor,
         drop_bound=found.bound,
         drop_lost=found.lost,
@@ -122,12 +132,12 @@ def accuracy_baseline(row: Row, group: Sequence[Row]) -> Row | None:
     judged = [other for other in group if other.accuracy is not None and other.state != "INVALID"]
     keras = [other for other in judged if other.format == "keras"]
     candidates = keras or [other for other in judged if other.recipe == "float32"]
-    same = [
-        other
-        for other in candidates
-        if (other.metric, other.accuracy_n) == (row.metric, row.accuracy_n)
-    ]
+    same = [other for other in candidates if _judged_by(other) == _judged_by(row)]
     return max(same, key=lambda other: other.accuracy or 0.0, default=None)
+
+
+def _judged_by(row: Row) -> tuple[str, int]:
+    return row.correctness.metric, row.correctness.accuracy_n
 
 
 def latency_baseline(row: Row, group: Sequence[Row]) -> Row | None:

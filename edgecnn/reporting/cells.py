@@ -34,33 +34,36 @@ def latency(row: Row) -> str:
     """`8.52 [8.471, 8.603]`, or `8.52 (no interval: one process)`."""
     if row.p50 is None:
         return formats.DASH
-    interval = formats.interval(row.p50_low, row.p50_high, row.p50) or f"({row.lack})"
+    interval = formats.interval(row.speed.p50) or f"({row.lack})"
     return f"{formats.number(row.p50)} {interval}"
 
 
 def relative(row: Row) -> str:
     """`±0.5%`: half the interval's width as a share of the median; or how few processes."""
-    if row.p50_low is None or row.p50_high is None or not row.p50:
+    half_width = row.speed.p50.relative_half_width
+    if half_width is None:
         return formats.plural(len(row.times.quiet), "proc.").replace(".s", ".") if row.p50 else ""
-    return f"±{100 * (row.p50_high - row.p50_low) / 2 / row.p50:.1f}%"
+    return f"±{100 * half_width:.1f}%"
 
 
 def accuracy(row: Row) -> str:
     """`98.9% (360)`; a metric that is not a share is named: `AP50-95 75.0% (524)`."""
     if row.accuracy is None:
         return formats.DASH
-    name = "" if row.metric.startswith("top") else f"{row.metric} "
-    return f"{name}{formats.percent(row.accuracy)} ({row.accuracy_n:,})"
+    metric = row.correctness.metric
+    name = "" if metric.startswith("top") else f"{metric} "
+    return f"{name}{formats.percent(row.accuracy)} ({row.correctness.accuracy_n:,})"
 
 
 def speedup(row: Row) -> str:
     """`12.3×`."""
-    return formats.DASH if row.speedup is None else f"{formats.number(row.speedup)}×"
+    times = row.speed.speedup.estimate
+    return formats.DASH if times is None else f"{formats.number(times)}×"
 
 
 def tails(row: Row) -> str:
     """`p90 / p99`, a dash where the samples do not allow it."""
-    return f"{formats.number(row.p90)} / {formats.number(row.p99)}"
+    return f"{formats.number(row.speed.p90.estimate)} / {formats.number(row.speed.p99.estimate)}"
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
@@ -84,7 +87,8 @@ def marks(choices: Sequence[Choice]) -> set[int]:
 
 def contention(rows: Sequence[Row]) -> str:
     """How often a neighbor disturbed the rows, in a sentence; empty where none did."""
-    found = [row.contended for row in rows if row.measured and row.contended is not None]
+    shares_found = (row.contention.contended for row in rows if row.measured)
+    found = [share for share in shares_found if share is not None]
     always = sum(share >= 1 for share in found)
     shares = sorted(share for share in found if WORTH_SAYING <= share < 1)
     unknown = (
@@ -108,8 +112,8 @@ def fed(rows: Sequence[Row], most: int = 6) -> list[str]:
     """What was fed to the files, and from where that is known: a sentence for each way."""
     files: dict[str, list[str]] = {}
     for row in rows:
-        if row.fed:
-            named = files.setdefault(row.fed, [])
+        if row.provenance.fed:
+            named = files.setdefault(row.provenance.fed, [])
             if row.artifact not in named:
                 named.append(row.artifact)
     lines = [

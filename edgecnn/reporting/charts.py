@@ -12,7 +12,8 @@ from edgecnn.reporting import answer, specs
 from edgecnn.reporting import chart_primitives as primitives
 from edgecnn.reporting.baselines import group_of
 from edgecnn.reporting.chart_primitives import MOST_BARS, MOST_CURVES, Domains
-from edgecnn.reporting.row import SHOWN, Row
+from edgecnn.reporting.columns import COLUMNS, flat
+from edgecnn.reporting.row import Row
 
 RUNTIMES = ("litert", "onnxruntime", "openvino", "tflite-runtime", "opencv", "ncnn", "mnn", "keras")
 # Okabe & Ito (2008), moved apart in lightness until each has 3:1 on its background.
@@ -35,7 +36,7 @@ class Chart:
 def _has(*names: str) -> Callable[[Sequence[Row]], bool]:
     def shown(rows: Sequence[Row]) -> bool:
         return any(
-            row.timed and all(getattr(row, name) not in (None, (), 0) for name in names)
+            row.timed and all(COLUMNS[name](row) not in (None, (), 0) for name in names)
             for row in rows
         )
 
@@ -49,8 +50,8 @@ def _varies(name: str) -> Callable[[Sequence[Row]], bool]:
         for row in rows:
             if row.measured:
                 key = (row.machine, row.artifact, row.configuration, row.precision_asked)
-                key += tuple(getattr(row, other) for other in others)
-                series.setdefault(key, set()).add(getattr(row, name))
+                key += tuple(COLUMNS[other](row) for other in others)
+                series.setdefault(key, set()).add(COLUMNS[name](row))
         return any(len(values) > 1 for values in series.values())
 
     return shown
@@ -102,7 +103,9 @@ CHARTS = (
         "Median latency of the Keras model divided by that of the row, same machine, batch and, "
         "where measured, threads. Lines are 95% intervals over the rounds of the run.",
         specs.speedup,
-        lambda rows: any(row.speedup is not None and row.format != "keras" for row in rows),
+        lambda rows: any(
+            row.speed.speedup.estimate is not None and row.format != "keras" for row in rows
+        ),
     ),
     Chart(
         "memory",
@@ -161,7 +164,7 @@ CHARTS = (
         "Sustained speed and temperature",
         "Median latency of each minute; dashed: temperature.",
         specs.sustained,
-        lambda rows: any(len(row.sustained) > 1 for row in rows),
+        lambda rows: any(len(row.speed.sustained) > 1 for row in rows),
         wide=True,
     ),
 )
@@ -230,8 +233,7 @@ def records(rows: Sequence[Row], limits: answer.Limits) -> list[dict[str, Any]]:
     for row, (label, pair, short) in zip(rows, labels(rows), strict=True):
         record = {
             name: None if isinstance(value, float) and not isfinite(value) else value
-            for name, value in vars(row).items()
-            if name in SHOWN
+            for name, value in flat(row).items()
         }
         record |= {
             "label": label,

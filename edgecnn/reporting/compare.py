@@ -13,6 +13,7 @@ from typing import Literal
 
 from edgecnn.accuracy_drop import drop_between
 from edgecnn.errors import InputError
+from edgecnn.interval import Interval
 from edgecnn.ratios import CALL, Ratio
 from edgecnn.reporting import matching
 from edgecnn.reporting.machines import READABLE_SCHEMAS, distinct
@@ -33,16 +34,14 @@ HALF = 0.5
 class Change:
     """One configuration before and after. `ratio` is latency after / before, below 1 is better.
 
-    `low` … `high` is its 95% interval, None where there is none and `lack` says why. In the
+    Its bounds are None where there is no interval, and `lack` says why. In the
     scenarios "offline" and "server" times are those of a sample: elapsed / samples.
     """
 
     name: str
     before_ms: float
     after_ms: float
-    ratio: float
-    low: float | None
-    high: float | None
+    ratio: Interval
     outcome: Outcome
     noisy: bool
     """One of the two measurements is not VALID."""
@@ -54,6 +53,12 @@ class Change:
     accuracy_outcome: Outcome = "same"
     size_ratio: float | None = None
     memory_ratio: float | None = None
+
+    @property
+    def factor(self) -> float:
+        """How many times slower or faster, 1 and more."""
+        ratio = self.ratio.estimate or 1.0
+        return max(ratio, 1 / ratio)
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Comparison:
     def having(self, outcome: Outcome) -> list[Change]:
         """The changes of that outcome, the largest first."""
         chosen = [change for change in self.changes if change.outcome == outcome]
-        return sorted(chosen, key=lambda change: -max(change.ratio, 1 / change.ratio))
+        return sorted(chosen, key=lambda change: -change.factor)
 
     @property
     def less_accurate(self) -> list[Change]:
@@ -98,7 +103,7 @@ class Comparison:
     @property
     def without_interval(self) -> list[Change]:
         """Changes of which nothing can be said: too few processes on a side."""
-        return [change for change in self.changes if change.low is None]
+        return [change for change in self.changes if change.ratio.bounds is None]
 
     @property
     def complete(self) -> bool:
@@ -235,14 +240,11 @@ def _change(
         return None
     noisy = any(row.verdict not in ("VALID", None) for row in (old, new))
     shaky = noisy or any(_disturbed(row) for row in (old, new))
-    low, high = found.interval or (None, None)
     change = Change(
         name=name,
         before_ms=found.first_ms,
         after_ms=found.second_ms,
-        ratio=found.value,
-        low=low,
-        high=high,
+        ratio=Interval.around(found.value, found.interval),
         outcome=judge(found.ratio, threshold, shaky=shaky),
         noisy=noisy,
         lack=found.lack,

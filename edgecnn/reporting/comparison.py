@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError
 from edgecnn.files import write_text_atomically
@@ -123,46 +123,47 @@ def reproduced(comparison: Comparison) -> str:
     vague = [change for change in changes if _too_wide(change)]
     if vague:
         first = vague[0]
-        why = (
-            first.lack
-            or f"{_percent(first.ratio)} {_interval_percent(first)} is too wide to decide"
-        )
+        why = first.lack or f"{_difference(first)} {_interval_percent(first)} is too wide to decide"
         return (
             f"Undecided whether it is reproduced ({len(vague)} of {len(changes)}): {first.name}: "
             f"{why}; measure with more processes (--processes 10)."
         )
-    furthest = max(changes, key=lambda change: max(change.ratio, 1 / change.ratio))
+    furthest = max(changes, key=lambda change: change.factor)
     where = "" if len(changes) == 1 else f"all {len(changes)} configurations, "
     at_most = "" if len(changes) == 1 else "at most "
     return (
-        f"Reproduced: {where}{at_most}{_percent(furthest.ratio)} {_interval_percent(furthest)} "
-        "apart, no more than chance."
+        f"Reproduced: {where}{at_most}{_difference(furthest)} {_interval_percent(furthest)} apart, "
+        "no more than chance."
     )
 
 
 def _apart(change: Change) -> str:
     word = "slower" if change.outcome == "worse" else "faster"
+    share = _difference(change).lstrip("+−")
     times = f"{formats.number(change.before_ms)} → {formats.number(change.after_ms)} ms"
-    return (
-        f"{change.name} is {abs(change.ratio - 1):.1%} {word} {_interval_percent(change)}, {times}"
-    )
+    return f"{change.name} is {share} {word} {_interval_percent(change)}, {times}"
 
 
 def _too_wide(change: Change) -> bool:
     """Whether the interval would hide a difference that a reader would call one."""
-    if change.low is None or change.high is None:
+    if change.ratio.bounds is None:
         return True
-    return change.high / change.low > (1 + WIDEST) ** 2
+    low, high = change.ratio.bounds
+    return high / low > (1 + WIDEST) ** 2
 
 
 def _percent(ratio: float) -> str:
     return f"{100 * (ratio - 1):+.1f}%".replace("-", "−")
 
 
+def _difference(change: Change) -> str:
+    return formats.DASH if change.ratio.estimate is None else _percent(change.ratio.estimate)
+
+
 def _interval_percent(change: Change) -> str:
-    if change.low is None or change.high is None:
+    if change.ratio.bounds is None:
         return ""
-    return f"[{_percent(change.low)}, {_percent(change.high)}]"
+    return f"[{', '.join(map(_percent, change.ratio.bounds))}]"
 
 
 def terminal(comparison: Comparison) -> RenderableType:
@@ -251,8 +252,14 @@ def summary(comparison: Comparison) -> str:
         "verdict": verdict(comparison),
         "reproduced": reproduced(comparison) or None,
         **asdict(comparison),
+        "changes": [_flat(change) for change in comparison.changes],
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def _flat(change: Change) -> dict[str, Any]:
+    ratio = change.ratio
+    return asdict(change) | {"ratio": ratio.estimate, "low": ratio.low, "high": ratio.high}
 
 
 def _values(change: Change) -> Sequence[str]:
@@ -261,14 +268,14 @@ def _values(change: Change) -> Sequence[str]:
         accuracy = formats.points(change.accuracy_points)
         if change.accuracy_outcome == "worse":
             accuracy += " worse"
+    ends = change.ratio.bounds
+    bounds = "too few processes" if ends is None else f"{ends[0]:.3f}, {ends[1]:.3f}"
     memory = formats.DASH if change.memory_ratio is None else f"{change.memory_ratio:.2f}×"
     return (
         change.name + (" (noisy)" if change.noisy else ""),
         formats.number(change.before_ms),
         formats.number(change.after_ms),
-        f"{change.ratio:.3f} [{change.low:.3f}, {change.high:.3f}]"
-        if change.low is not None and change.high is not None
-        else f"{change.ratio:.3f} [too few processes]",
+        f"{change.ratio.estimate:.3f} [{bounds}]",
         accuracy,
         memory,
     )

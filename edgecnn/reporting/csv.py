@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Sequence
 
+from edgecnn.reporting import columns
 from edgecnn.reporting.machines import distinct
-from edgecnn.reporting.row import SHOWN
 from edgecnn.reporting.rows import collect
 from edgecnn.reporting.text import csv_cell
 from edgecnn.results import Results
@@ -31,7 +31,7 @@ _UNITS = {
     "energy": "_joules",
 }
 _SKIPPED = {"id", "machine", "quantiles", "sustained", "operators", "ties", "lineage"}
-COLUMNS = tuple(name for name in SHOWN if name not in _SKIPPED)
+COLUMNS = {name: read for name, read in columns.COLUMNS.items() if name not in _SKIPPED}
 
 
 def render(results: Sequence[Results]) -> str:
@@ -40,5 +40,5 @@ def render(results: Sequence[Results]) -> str:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([column + _UNITS.get(column, "") for column in COLUMNS])
     for row in collect(distinct(results)[0]):
-        writer.writerow([csv_cell(getattr(row, column)) for column in COLUMNS])
+        writer.writerow([csv_cell(read(row)) for read in COLUMNS.values()])
     return out.getvalue()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor, isfinite, log10
 
+from edgecnn.interval import Interval
+
 DASH = "–"
 
 
@@ -33,11 +35,12 @@ def aligned(values: Sequence[float | None]) -> list[str]:
     ]
 
 
-def interval(low: float | None, high: float | None, like: float | None) -> str:
-    """`[low, high]` with one digit more than `like` is shown with; empty when there is none."""
-    if low is None or high is None or like is None:
+def interval(value: Interval) -> str:
+    """`[low, high]` with one digit more than the estimate is shown with; empty without both."""
+    if value.bounds is None or value.estimate is None:
         return ""
-    places = min(5, decimals(like) + 1)
+    low, high = value.bounds
+    places = min(5, decimals(value.estimate) + 1)
     return f"[{low:,.{places}f}, {high:,.{places}f}]"
 
 

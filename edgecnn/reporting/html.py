@@ -26,7 +26,8 @@ from edgecnn.reporting import (
     machines,
 )
 from edgecnn.reporting.assets import read
-from edgecnn.reporting.row import SHOWN, Row
+from edgecnn.reporting.columns import COLUMNS
+from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect, machine_labels
 from edgecnn.reporting.text import json_for_script, shorten
 from edgecnn.results import Results
@@ -135,8 +136,8 @@ def encode(rows: Sequence[Row], names: Sequence[tuple[str, str, str]]) -> dict[s
     """Rows as columns; texts as indices into one list, numbers with 6 digits, NaN as null."""
     strings: dict[str, int] = {}
     columns: dict[str, Any] = {}
-    for name in SHOWN:
-        columns[name] = _column([getattr(row, name) for row in rows], strings)
+    for name, read_column in COLUMNS.items():
+        columns[name] = _column([read_column(row) for row in rows], strings)
     columns["configuration"] = _column([row.configuration for row in rows], strings)
     columns["measured"] = [row.measured for row in rows]
     columns["timed"] = [row.timed for row in rows]

@@ -134,12 +134,13 @@ def mark_incomparable(
     whole, notes = _whole_files(results, labels)
     hashes: dict[str, str] = {}
     for row in rows:
-        if row.sha256:
-            hashes.setdefault(row.artifact, row.sha256)
+        if row.provenance.sha256:
+            hashes.setdefault(row.artifact, row.provenance.sha256)
     marked, strangers = [], set()
     for row in rows:
         reason = whole.get(row.machine, "")
-        if row.sha256 and hashes[row.artifact] != row.sha256:
+        digest = row.provenance.sha256
+        if digest and hashes[row.artifact] != digest:
             reason = f"another file under the name {row.artifact}: other sha256"
             strangers.add(row.artifact)
         marked.append(replace(row, incomparable=reason) if reason else row)

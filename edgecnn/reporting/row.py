@@ -1,10 +1,11 @@
-"""A row: one measurement, flat; what every table, chart and answer is made from."""
+"""A row: one measurement; what every table, chart and answer is made from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from edgecnn.accuracy_drop import AccuracyDrop
+from edgecnn.interval import UNKNOWN, Interval
 from edgecnn.output_quality import Accuracy
 from edgecnn.ratios import FEWEST
 from edgecnn.reporting.pairing import Times
@@ -17,8 +18,145 @@ QUANTILES = (
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """Where a row comes from."""
+
+    sha256: str = ""
+    command: str = ""
+    """What measures it again."""
+    fed: str = ""
+    """What samples of the data became, and from where that is known; empty without data."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What executed, as far as the runtime says it."""
+
+    provider: str = ""
+    precision: str = ""
+    device_name: str = ""
+    runtime_version: str = ""
+    delegated: float | None = None
+    software: bool = False
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Latency in ms with 95% intervals, and throughput in samples a second."""
+
+    processes: int = 0
+    samples: int = 0
+    p50: Interval = UNKNOWN
+    p90: Interval = UNKNOWN
+    p95: Interval = UNKNOWN
+    p99: Interval = UNKNOWN
+    paired_p50: float | None = None
+    paired_throughput: float | None = None
+    """By the rounds that the rows of a group share: what they are ranked by. None where a row
+    shares fewer than three.
+    """
+    mean: float | None = None
+    std: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    outliers: int = 0
+    throughput: float | None = None
+    speedup: Interval = UNKNOWN
+    """Over the Keras model."""
+    quantiles: tuple[float, ...] = ()
+    """Latency at `QUANTILES`."""
+    sustained: tuple[tuple[float, ...], ...] = ()
+    """(minute, p50, p90, °C or NaN) of a sustained run."""
+    end_to_end: float | None = None
+    """p50 from the encoded image to the class."""
+
+
+@dataclass(frozen=True)
+class Contention:
+    """A neighbor on the core: the share of the time, None where nobody looked, and the latency
+    in ms then.
+    """
+
+    contended: float | None = None
+    contended_p50: float | None = None
+    contended_p99: float | None = None
+
+
+@dataclass(frozen=True)
+class Startup:
+    """ms of loading and of the first inference, with their ranges over processes."""
+
+    load: Interval = UNKNOWN
+    first: Interval = UNKNOWN
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes."""
+
+    peak_rss: Interval = UNKNOWN
+    """The most over processes, and the least."""
+    load_growth: float | None = None
+    leak: float | None = None
+    """Memory that grew over the inferences of a pass of its own."""
+
+
+@dataclass(frozen=True)
+class Correctness:
+    """Accuracy as a share (0…1) over `accuracy_n` samples; the drop in percentage points against
+    the baseline of the same model on the same machine; how close the outputs are to the parent's.
+    """
+
+    metric: str = ""
+    accuracy: Interval = UNKNOWN
+    accuracy_n: int = 0
+    drop: Interval = UNKNOWN
+    drop_floor: float | None = None
+    drop_bound: float | None = None
+    """The least and the most that is lost with 95% confidence: the bounds that decide."""
+    drop_lost: int | None = None
+    drop_gained: int | None = None
+    """The samples that only the baseline, and that only this row got right."""
+    unproven: str = ""
+    """Why its accuracy is not evidence: it guesses, or answers one class."""
+    cosine: float | None = None
+    snr_db: float | None = None
+    agreement: float | None = None
+    record: Accuracy | None = None
+    """What drops are worked out from; no renderer shows it."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an inference costs, and the machine's limits (operations and bytes a second)."""
+
+    energy: float | None = None
+    """Joules."""
+    macs: float | None = None
+    moved: float | None = None
+    operators: tuple[tuple[str, float], ...] = ()
+    """The costliest operators with their share of the time."""
+    peak_ops: float | None = None
+    bandwidth: float | None = None
+    roof_share: float | None = None
+    """The part of the machine's limit that is reached."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Of a sequence model: p50 of its encoder and of one step in ms, ids answered a second."""
+
+    encoder: float | None = None
+    step: float | None = None
+    ids_per_s: float | None = None
+
+
+@dataclass(frozen=True)
 class Row:
-    """One measurement of one results file, flat. Times are ms, sizes bytes, shares 0…1."""
+    """One measurement of one results file: what was measured, and what was found, by idea.
+
+    Times are ms, sizes bytes, shares 0…1. `columns` has the same as flat columns.
+    """
 
     id: int
     machine: int
@@ -28,7 +166,6 @@ class Row:
     model: str
     format: str
     recipe: str
-    sha256: str
     runtime: str
     device: str
     threads: int
@@ -41,107 +178,24 @@ class Row:
     """VALID, NOISY, INVALID, unjudged, unsupported, failed, timeout or crashed."""
     reason: str
     advice: str
-    command: str
-    provider: str = ""
-    precision: str = ""
-    device_name: str = ""
-    runtime_version: str = ""
-    delegated: float | None = None
-    software: bool = False
-    processes: int = 0
-    samples: int = 0
-    p50: float | None = None
-    p50_low: float | None = None
-    p50_high: float | None = None
-    p90: float | None = None
-    p90_low: float | None = None
-    p90_high: float | None = None
-    p95: float | None = None
-    p95_low: float | None = None
-    p95_high: float | None = None
-    p99: float | None = None
-    p99_low: float | None = None
-    p99_high: float | None = None
-    paired_p50: float | None = None
-    paired_throughput: float | None = None
-    """By the rounds that the rows of a group share: what they are ranked by. None where a row
-    shares fewer than three.
-    """
-    mean: float | None = None
-    std: float | None = None
-    minimum: float | None = None
-    maximum: float | None = None
-    outliers: int = 0
-    throughput: float | None = None
-    load: float | None = None
-    load_low: float | None = None
-    load_high: float | None = None
-    """The range over processes, here and for the first inference and memory."""
-    first: float | None = None
-    first_low: float | None = None
-    first_high: float | None = None
-    peak_rss: float | None = None
-    peak_rss_low: float | None = None
-    load_growth: float | None = None
     size: float | None = None
-    metric: str = ""
-    accuracy: float | None = None
-    accuracy_low: float | None = None
-    accuracy_high: float | None = None
-    accuracy_n: int = 0
-    drop: float | None = None
-    """Percentage points lost against the baseline of the same model on the same machine."""
-    drop_low: float | None = None
-    drop_high: float | None = None
-    drop_floor: float | None = None
-    drop_bound: float | None = None
-    """The least and the most that is lost with 95% confidence: the bounds that decide."""
-    drop_lost: int | None = None
-    drop_gained: int | None = None
-    """The samples that only the baseline, and that only this row got right."""
-    unproven: str = ""
-    """Why its accuracy is not evidence: it guesses, or answers one class."""
-    speedup: float | None = None
-    speedup_low: float | None = None
-    speedup_high: float | None = None
-    cosine: float | None = None
-    snr_db: float | None = None
-    agreement: float | None = None
-    energy: float | None = None
-    macs: float | None = None
-    moved: float | None = None
-    quantiles: tuple[float, ...] = ()
-    """Latency at `QUANTILES`."""
-    sustained: tuple[tuple[float, ...], ...] = ()
-    """(minute, p50, p90, °C or NaN) of a sustained run."""
-    end_to_end: float | None = None
-    """p50 from the encoded image to the class."""
-    encoder: float | None = None
-    step: float | None = None
-    ids_per_s: float | None = None
-    """Of a sequence model: p50 of its encoder and of one step, ids answered a second."""
-    leak: float | None = None
-    """Memory that grew over the inferences of a pass of its own."""
-    operators: tuple[tuple[str, float], ...] = ()
-    """The costliest operators with their share of the time."""
-    peak_ops: float | None = None
-    bandwidth: float | None = None
-    roof_share: float | None = None
-    """The part of the machine's limit that is reached."""
     lineage: str = ""
     """The network: rows of one lineage compete for an answer."""
-    contended: float | None = None
-    """Share of the time in which a neighbor shared the core; None where nobody looked."""
-    contended_p50: float | None = None
-    contended_p99: float | None = None
+    incomparable: str = ""
+    """Why this row must not be compared with its namesakes of other files; empty if it may."""
+    provenance: Provenance = Provenance()
+    execution: Execution = Execution()
+    speed: Speed = Speed()
+    contention: Contention = Contention()
+    startup: Startup = Startup()
+    memory: Memory = Memory()
+    correctness: Correctness = Correctness()
+    cost: Cost = Cost()
+    steps: Steps = Steps()
     ties: tuple[int, ...] = ()
     """Ids of slower rows of the same group that are statistically indistinguishable from it."""
     times: Times = field(default_factory=Times)
-    quality: Accuracy | None = None
-    fed: str = ""
-    """What samples of the data became, and from where that is known; empty without data."""
-    incomparable: str = ""
-    """Why this row must not be compared with its namesakes of other files; empty if it may."""
+    """What ratios are worked out from; no renderer shows it."""
 
     @property
     def configuration(self) -> str:
@@ -167,30 +221,66 @@ class Row:
     @property
     def lack(self) -> str:
         """Why the latency has no interval; empty where it has one, or there is no latency."""
-        if self.p50 is None or self.p50_low is not None:
+        if self.p50 is None or self.speed.p50.bounds is not None:
             return ""
-        quiet = len(self.times.quiet)
-        if self.times.watched and quiet < self.processes:
-            return f"no interval: {quiet} of {self.processes} processes undisturbed"
-        count = "one process" if self.processes == 1 else f"{self.processes} processes"
+        quiet, processes = len(self.times.quiet), self.speed.processes
+        if self.times.watched and quiet < processes:
+            return f"no interval: {quiet} of {processes} processes undisturbed"
+        count = "one process" if processes == 1 else f"{processes} processes"
         return f"no interval: {count}"
 
     @property
     def accuracy_drop(self) -> AccuracyDrop | None:
         """The drop with its interval; None where there is no interval."""
-        if self.drop is None or self.drop_low is None or self.drop_high is None:
+        found = self.correctness
+        if found.drop.estimate is None or found.drop.bounds is None:
             return None
         return AccuracyDrop(
-            self.drop,
-            self.drop_low,
-            self.drop_high,
-            self.accuracy_n,
-            self.drop_lost,
-            self.drop_gained,
+            found.drop.estimate,
+            *found.drop.bounds,
+            found.accuracy_n,
+            found.drop_lost,
+            found.drop_gained,
         )
 
+    # What a selection asks of a candidate (see `selection.Candidate`).
 
-INTERNAL = frozenset({"times", "quality"})
-"""What other columns are worked out from; no renderer shows it."""
+    @property
+    def p50(self) -> float | None:
+        return self.speed.p50.estimate
 
-SHOWN = tuple(one.name for one in fields(Row) if one.name not in INTERNAL)
+    @property
+    def throughput(self) -> float | None:
+        return self.speed.throughput
+
+    @property
+    def paired_p50(self) -> float | None:
+        return self.speed.paired_p50
+
+    @property
+    def paired_throughput(self) -> float | None:
+        return self.speed.paired_throughput
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.correctness.accuracy.estimate
+
+    @property
+    def accuracy_interval(self) -> Interval:
+        return self.correctness.accuracy
+
+    @property
+    def drop(self) -> float | None:
+        return self.correctness.drop.estimate
+
+    @property
+    def drop_bound(self) -> float | None:
+        return self.correctness.drop_bound
+
+    @property
+    def peak_rss(self) -> float | None:
+        return self.memory.peak_rss.estimate
+
+    @property
+    def energy(self) -> float | None:
+        return self.cost.energy

@@ -11,14 +11,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.interval import Interval
 from edgecnn.proof import proves_nothing
 from edgecnn.repeat import repeat_command
 from edgecnn.reporting.baselines import with_baselines, with_pairs
 from edgecnn.reporting.lineage import lineages, model_names
 from edgecnn.reporting.pairing import times_of
-from edgecnn.reporting.row import QUANTILES, Row
+from edgecnn.reporting.row import (
+    QUANTILES,
+    Contention,
+    Correctness,
+    Cost,
+    Execution,
+    Memory,
+    Provenance,
+    Row,
+    Speed,
+    Startup,
+    Steps,
+)
 from edgecnn.reporting.text import MESSAGE_LENGTH, clean, harmless
-from edgecnn.results import Measurement, Results
+from edgecnn.results import Effective, Measurement, Results
 from edgecnn.roofline import limit_of
 from edgecnn.stats import median_of_processes_interval, percentile
 
@@ -63,24 +76,17 @@ def machine_labels(results: Sequence[Results]) -> list[str]:
 
 
 def _row(index: int, machine: int, label: str, measurement: Measurement, results: Results) -> Row:
-    artifact, options, effective = (
-        measurement.artifact,
-        measurement.options,
-        measurement.effective,
-    )
+    artifact, options = measurement.artifact, measurement.options
     state = _state(measurement)
     words = [*measurement.reasons, *([measurement.error] if measurement.error else [])]
-    row = Row(
+    return Row(
         id=index,
         machine=machine,
         machine_label=label,
         artifact=clean(artifact.name),
         model=clean(artifact.model or artifact.name.split(".")[0]),
-        times=times_of(measurement),
         format=clean(artifact.format, 20),
         recipe=clean(artifact.recipe, 40),
-        sha256=clean(artifact.sha256, 64),
-        size=_finite(artifact.size_bytes) or None,
         runtime=clean(measurement.runtime, 60),
         device=clean(measurement.device, 60),
         threads=options.threads,
@@ -92,22 +98,34 @@ def _row(index: int, machine: int, label: str, measurement: Measurement, results
         state=state,
         reason=clean("; ".join(str(word) for word in words), MESSAGE_LENGTH),
         advice=clean(measurement.hint or ADVICE.get(state, ""), MESSAGE_LENGTH),
-        command=reproduce(measurement, results),
-        processes=len(measurement.runs),
-        fed=clean(_fed(measurement), MESSAGE_LENGTH),
+        size=_finite(artifact.size_bytes) or None,
+        provenance=Provenance(
+            sha256=clean(artifact.sha256, 64),
+            command=reproduce(measurement, results),
+            fed=clean(_fed(measurement), MESSAGE_LENGTH),
+        ),
+        execution=_execution(measurement.effective),
+        speed=_speed(measurement),
+        contention=_contention(measurement),
+        startup=_startup(measurement),
+        memory=_memory(measurement),
+        correctness=_correctness(measurement),
+        cost=_cost(measurement, results),
+        steps=_steps(measurement),
+        times=times_of(measurement),
     )
-    if effective:
-        row = replace(
-            row,
-            provider=clean(effective.provider, 80),
-            precision=clean(effective.precision, 40),
-            device_name=clean(effective.device_name, 120),
-            runtime_version=clean(effective.runtime_version, 40),
-            delegated=_finite(effective.delegated_fraction),
-            software=bool(effective.software),
-        )
-    return replace(
-        row, **_latency(measurement), **_quality(measurement), **_extras(measurement, results)
+
+
+def _execution(effective: Effective | None) -> Execution:
+    if effective is None:
+        return Execution()
+    return Execution(
+        provider=clean(effective.provider, 80),
+        precision=clean(effective.precision, 40),
+        device_name=clean(effective.device_name, 120),
+        runtime_version=clean(effective.runtime_version, 40),
+        delegated=_finite(effective.delegated_fraction),
+        software=bool(effective.software),
     )
 
 
@@ -132,140 +150,144 @@ def _state(measurement: Measurement) -> str:
     return clean(measurement.verdict or "unjudged", 20)
 
 
-def _latency(measurement: Measurement) -> dict[str, Any]:
-    summary = measurement.latency
-    memory = measurement.memory
-    values: dict[str, Any] = {
-        "load": _finite(measurement.load_ms),
-        "first": _finite(measurement.first_inference_ms),
-        "peak_rss": _finite(memory["peak_rss_bytes"]),
-        "load_growth": _finite(memory["load_growth_bytes"]),
-    }
+def _startup(measurement: Measurement) -> Startup:
     runs = measurement.runs
-    if len(runs) > 1:
-        peaks = [run.rss_bytes["peak"] for run in runs if "peak" in run.rss_bytes]
-        values |= {
-            "load_low": min(run.load_ns for run in runs) / 1e6,
-            "load_high": max(run.load_ns for run in runs) / 1e6,
-            "first_low": min(run.first_inference_ns for run in runs) / 1e6,
-            "first_high": max(run.first_inference_ns for run in runs) / 1e6,
-            "peak_rss_low": min(peaks, default=None),
-        }
+    load, first = _finite(measurement.load_ms), _finite(measurement.first_inference_ms)
+    if len(runs) < 2:
+        return Startup(Interval(load), Interval(first))
+    loads, firsts = [run.load_ns for run in runs], [run.first_inference_ns for run in runs]
+    return Startup(
+        Interval(load, min(loads) / 1e6, max(loads) / 1e6),
+        Interval(first, min(firsts) / 1e6, max(firsts) / 1e6),
+    )
+
+
+def _memory(measurement: Measurement) -> Memory:
+    peaks = [run.rss_bytes["peak"] for run in measurement.runs if "peak" in run.rss_bytes]
+    least = min(peaks, default=None) if len(measurement.runs) > 1 else None
+    return Memory(
+        Interval(_finite(measurement.memory["peak_rss_bytes"]), least),
+        load_growth=_finite(measurement.memory["load_growth_bytes"]),
+        leak=_finite(_mapping(measurement.pass_result("memory")).get("growth_bytes")),
+    )
+
+
+def _contention(measurement: Measurement) -> Contention:
+    found = measurement.contention
+    if found is None or measurement.latency is None:
+        return Contention()
+    return Contention(found.share, found.p50_ms, found.p99_ms)
+
+
+def _speed(measurement: Measurement) -> Speed:
+    summary, runs = measurement.latency, measurement.runs
+    end_to_end = _mapping(_mapping(measurement.stages_ms).get("end_to_end"))
+    speed = Speed(
+        processes=len(runs),
+        sustained=_sustained(measurement),
+        end_to_end=_finite(end_to_end.get("p50")),
+    )
     if summary is None:
-        return values
-    low, high = summary.ci95 or (None, None)
-    contention = measurement.contention
-    if contention is not None:
-        values |= {
-            "contended": contention.share,
-            "contended_p50": contention.p50_ms,
-            "contended_p99": contention.p99_ms,
-        }
+        return speed
     quiet = [run.quiet_ns for run in runs if run.quiet_ns.size]
     processes = quiet or [np.asarray(run.samples_ns, np.int64) for run in runs]
     pooled = np.concatenate(processes) / 1e6
-    for name, share in (("p90", 0.90), ("p95", 0.95), ("p99", 0.99)):
-        tail = getattr(summary, name)
-        if tail is not None:
-            ends = _tail_interval(processes, share, tail)
-            values[f"{name}_low"], values[f"{name}_high"] = ends
-    return {
-        **values,
-        "samples": summary.count,
-        "p50": summary.p50,
-        "p50_low": low,
-        "p50_high": high,
-        "p90": summary.p90,
-        "p95": summary.p95,
-        "p99": summary.p99,
-        "mean": summary.mean,
-        "std": summary.std,
-        "minimum": summary.min,
-        "maximum": summary.max,
-        "outliers": summary.outliers,
-        "throughput": _finite(measurement.throughput_per_s),
-        "quantiles": tuple(float(value) for value in np.quantile(pooled, QUANTILES)),
-    }
+    return replace(
+        speed,
+        samples=summary.count,
+        p50=Interval.around(summary.p50, summary.ci95),
+        p90=_tail(processes, 0.90, summary.p90),
+        p95=_tail(processes, 0.95, summary.p95),
+        p99=_tail(processes, 0.99, summary.p99),
+        mean=summary.mean,
+        std=summary.std,
+        minimum=summary.min,
+        maximum=summary.max,
+        outliers=summary.outliers,
+        throughput=_finite(measurement.throughput_per_s),
+        quantiles=tuple(float(value) for value in np.quantile(pooled, QUANTILES)),
+    )
 
 
-def _tail_interval(
-    processes: Sequence[npt.NDArray[np.int64]], share: float, value: float
-) -> tuple[float | None, float | None]:
-    """95% interval of a tail from the same tail of each process; None below three of them.
+def _tail(
+    processes: Sequence[npt.NDArray[np.int64]], share: float, value: float | None
+) -> Interval:
+    """A tail with the 95% interval from the same tail of each process; without one below three.
 
     Samples of one process would give a narrow interval of that process.
     """
-    if len(processes) < 3:
-        return None, None
+    if value is None or len(processes) < 3:
+        return Interval(value)
     tails = [tail / 1e6 for one in processes if (tail := percentile(one, share)) is not None]
     interval = median_of_processes_interval(tails)
     if interval is None:
-        return None, None
-    return min(interval[0], value), max(interval[1], value)
+        return Interval(value)
+    return Interval(value, min(interval[0], value), max(interval[1], value))
 
 
-def _quality(measurement: Measurement) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def _sustained(measurement: Measurement) -> tuple[tuple[float, ...], ...]:
+    names = ("minute", "p50_ms", "p90_ms", "temperature_c")
+    buckets = _listed(_mapping(measurement.pass_result("sustained")).get("buckets"))
+    return tuple(
+        tuple(_nan(bucket.get(name)) for name in names) for bucket in map(_mapping, buckets)
+    )
+
+
+def _correctness(measurement: Measurement) -> Correctness:
     accuracy, parity = measurement.accuracy, measurement.parity
+    found = Correctness()
     if accuracy:
         low, high = accuracy.ci95 or (None, None)
-        values |= {
-            "metric": clean(accuracy.metric, 40),
-            "accuracy": _finite(accuracy.value),
-            "accuracy_low": _finite(low),
-            "accuracy_high": _finite(high),
-            "accuracy_n": accuracy.n,
-            "quality": accuracy,
-            "unproven": clean(proves_nothing(accuracy, "the network") or "", MESSAGE_LENGTH),
-        }
+        found = Correctness(
+            metric=clean(accuracy.metric, 40),
+            accuracy=Interval(_finite(accuracy.value), _finite(low), _finite(high)),
+            accuracy_n=accuracy.n,
+            unproven=clean(proves_nothing(accuracy, "the network") or "", MESSAGE_LENGTH),
+            record=accuracy,
+        )
     if parity:
-        values |= {
-            "cosine": _finite(parity.cosine),
-            "snr_db": _finite(parity.snr_db),
-            "agreement": _finite(parity.top1_agreement),
-        }
-    return values
+        found = replace(
+            found,
+            cosine=_finite(parity.cosine),
+            snr_db=_finite(parity.snr_db),
+            agreement=_finite(parity.top1_agreement),
+        )
+    return found
 
 
-def _extras(measurement: Measurement, results: Results) -> dict[str, Any]:
+def _cost(measurement: Measurement, results: Results) -> Cost:
     """What only some results carry: further passes over the model, limits of the machine."""
-    cost, energy, memory, ops, sustained, sequence = (
-        _mapping(measurement.pass_result(name))
-        for name in ("cost", "energy", "memory", "ops", "sustained", "sequence")
+    cost, energy, ops = (
+        _mapping(measurement.pass_result(name)) for name in ("cost", "energy", "ops")
     )
     precision = measurement.effective.precision if measurement.effective else ""
-    limit = None
-    if measurement.device == "cpu":
-        limits = results.environment.machine.get("limits")
-        limit = limit_of(limits, measurement.options.threads, precision)
-    roofline = measurement.roofline(results.environment.machine.get("limits"))
-    end_to_end = _mapping(_mapping(measurement.stages_ms).get("end_to_end"))
-    buckets = [_mapping(bucket) for bucket in _listed(sustained.get("buckets"))]
+    limits = results.environment.machine.get("limits")
+    on_cpu = measurement.device == "cpu"
+    limit = limit_of(limits, measurement.options.threads, precision) if on_cpu else None
+    roofline = measurement.roofline(limits)
     operators = [_mapping(operator) for operator in _listed(ops.get("operators"))[:OPERATORS]]
-    return {
-        "macs": _finite(cost.get("macs")),
-        "moved": _finite(cost.get("bytes_moved")),
-        "energy": _finite(energy.get("joules_per_inference")),
-        "leak": _finite(memory.get("growth_bytes")),
-        "end_to_end": _finite(end_to_end.get("p50")),
-        "encoder": _finite(_mapping(sequence.get("encoder_ms")).get("p50")),
-        "step": _finite(_mapping(sequence.get("step_ms")).get("p50")),
-        "ids_per_s": _finite(sequence.get("ids_per_s")),
-        "operators": tuple(
+    return Cost(
+        energy=_finite(energy.get("joules_per_inference")),
+        macs=_finite(cost.get("macs")),
+        moved=_finite(cost.get("bytes_moved")),
+        operators=tuple(
             (clean(operator.get("name") or operator.get("type") or "?", 80), share)
             for operator in operators
             if (share := _finite(operator.get("share"))) is not None
         ),
-        "sustained": tuple(
-            tuple(
-                _nan(bucket.get(name)) for name in ("minute", "p50_ms", "p90_ms", "temperature_c")
-            )
-            for bucket in buckets
-        ),
-        "peak_ops": limit.operations_per_s if limit else None,
-        "bandwidth": limit.bytes_per_s if limit else None,
-        "roof_share": roofline.share if roofline else None,
-    }
+        peak_ops=limit.operations_per_s if limit else None,
+        bandwidth=limit.bytes_per_s if limit else None,
+        roof_share=roofline.share if roofline else None,
+    )
+
+
+def _steps(measurement: Measurement) -> Steps:
+    sequence = _mapping(measurement.pass_result("sequence"))
+    return Steps(
+        encoder=_finite(_mapping(sequence.get("encoder_ms")).get("p50")),
+        step=_finite(_mapping(sequence.get("step_ms")).get("p50")),
+        ids_per_s=_finite(sequence.get("ids_per_s")),
+    )
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -9,8 +9,8 @@ from math import isfinite
 from typing import Any
 
 from edgecnn.reporting import answer
+from edgecnn.reporting.columns import flat
 from edgecnn.reporting.machines import distinct
-from edgecnn.reporting.row import SHOWN
 from edgecnn.reporting.rows import collect
 from edgecnn.results import SCHEMA_VERSION, Results
 
@@ -38,9 +38,8 @@ def summarize(results: Sequence[Results], limits: answer.Limits | None = None) -
         "rows": [
             {
                 key: value
-                for key in SHOWN
-                if key not in {"quantiles", "sustained", "operators"}
-                and not _missing(value := getattr(row, key))
+                for key, value in flat(row).items()
+                if key not in {"quantiles", "sustained", "operators"} and not _missing(value)
             }
             for row in rows
         ],

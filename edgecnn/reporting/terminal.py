@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgecnn.reporting import answer, cells, formats
+from edgecnn.reporting.columns import COLUMNS
 from edgecnn.reporting.grid import Grid
 from edgecnn.reporting.machines import distinct
 from edgecnn.reporting.row import Row
@@ -69,9 +70,11 @@ def _table(rows: Sequence[Row], chosen: set[int], max_rows: int) -> RenderableTy
         ("Runtime", [cells.where(row) for row in shown]),
     ]
     tails = [
-        (name, formats.aligned([getattr(row, name) for row in shown]))
-        for name in ("p90", "p99")
-        if any(getattr(row, name) is not None for row in shown)
+        (name, formats.aligned(values))
+        for name, values in (
+            (name, [COLUMNS[name](row) for row in shown]) for name in ("p90", "p99")
+        )
+        if any(value is not None for value in values)
     ]
     columns = [
         *names,

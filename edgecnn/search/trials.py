@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, Literal
 
 from edgecnn.errors import InputError
+from edgecnn.interval import UNKNOWN, Interval
 from edgecnn.records import FieldError, read_record
 from edgecnn.registry import unknown_name
 from edgecnn.selection import Limits
@@ -99,12 +100,11 @@ class Trial:
         return self.measured.accuracy if self.measured else None
 
     @property
-    def accuracy_low(self) -> float | None:
-        return self.measured.accuracy_low if self.measured else None
-
-    @property
-    def accuracy_high(self) -> float | None:
-        return self.measured.accuracy_high if self.measured else None
+    def accuracy_interval(self) -> Interval:
+        found = self.measured
+        if found is None:
+            return UNKNOWN
+        return Interval(found.accuracy, found.accuracy_low, found.accuracy_high)
 
     @property
     def peak_rss(self) -> float | None:

@@ -54,7 +54,7 @@ def test_the_command_of_a_row_measures_it_again(shell, tmp_path, lenet_artifacts
     assert first.returncode == 0, first.stderr
     results = Results.load(tmp_path / "first.json")
     row = collect([results])[-1]
-    again = shell(row.command)
+    again = shell(row.provenance.command)
     assert again.returncode == 0, again.stderr
     (out,) = tmp_path.glob("again-*.json")
     repeated = Results.load(out)

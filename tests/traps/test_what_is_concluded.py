@@ -125,7 +125,7 @@ def test_a_perfect_score_on_a_handful_of_samples_keeps_no_limit(lenet_artifacts,
         out=tmp_path / "results.json",
     )
     rows = collect([results])
-    assert {row.accuracy_n for row in rows} == {36}
+    assert {row.correctness.accuracy_n for row in rows} == {36}
     (choice,) = choose(rows, Limits(drop=6, objective="size"))
     assert choice.row.recipe == "static_int8"
     assert choice.row.drop_bound > 6  # Tango's bound for 36 samples is 6.99 points at best

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from edgecnn.interval import Interval
 from edgecnn.selection import Limits, choose, front, unjudged
+
+AROUND_90 = Interval(0.9, 0.88, 0.92)
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,7 @@ class One:
     size: float | None = 1e6
     peak_rss: float | None = 5e7
     accuracy: float | None = 0.9
-    accuracy_low: float | None = 0.88
-    accuracy_high: float | None = 0.92
+    accuracy_interval: Interval = AROUND_90
     throughput: float | None = None
     energy: float | None = None
     state: str = "VALID"

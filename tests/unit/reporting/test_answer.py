@@ -266,7 +266,7 @@ def test_a_machine_twice_as_slow_for_a_while_hides_no_difference(results):
         return replace(row, runs=runs)
 
     (choice,) = choose(rows_of(results, moody("fast.tflite", 1.0), moody("slow.tflite", 1.05)))
-    assert choice.row.p50_high > choice.runner_up.p50_low
+    assert choice.row.speed.p50.high > choice.runner_up.speed.p50.low
     assert not choice.ties
     assert "Next: slow.tflite" in choice.sentence
 

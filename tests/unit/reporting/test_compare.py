@@ -19,7 +19,7 @@ from tests.unit.reporting import factory
 def test_a_result_compared_with_itself_has_not_changed(results):
     found = compare(results, results)
     assert not found.regressed
-    assert all(change.ratio == 1 for change in found.changes)
+    assert all(change.ratio.estimate == 1 for change in found.changes)
     assert len(found.having("same")) == len(found.changes) == 46
 
 
@@ -59,7 +59,7 @@ def single(results, *, verdict="VALID", slowdown=1.0):
 def test_one_process_on_a_side_is_never_called_faster_or_slower(results, verdict):
     found = compare(single(results, verdict=verdict), single(results, slowdown=1.5))
     (change,) = found.changes
-    assert (change.outcome, change.low) == ("undecided", None)
+    assert (change.outcome, change.ratio.low) == ("undecided", None)
     assert not found.regressed
     assert not found.complete
     assert comparison.verdict(found).startswith("Not decided: 0 slower")
@@ -85,7 +85,9 @@ def test_files_without_rounds_and_blocks_are_compared_with_new_ones(results):
     found = compare(old, factory.sample(seed=9))
     assert found.changes
     assert not found.regressed
-    assert all(change.low < change.ratio < change.high for change in found.changes)
+    assert all(
+        change.ratio.low < change.ratio.estimate < change.ratio.high for change in found.changes
+    )
 
 
 def test_disturbed_samples_are_compared_with_disturbed_samples(results):
@@ -309,7 +311,7 @@ def test_throughput_is_compared_where_throughput_was_measured(results):
         return replace(results, measurements=(replace(row, runs=runs),))
 
     (change,) = compare(offline(1000), offline(800)).changes
-    assert change.ratio == pytest.approx(1.25, rel=0.01)
+    assert change.ratio.estimate == pytest.approx(1.25, rel=0.01)
     assert change.outcome == "worse"
 
 

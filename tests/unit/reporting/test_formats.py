@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgecnn.interval import Interval
 from edgecnn.reporting import formats
 
 
@@ -21,8 +22,8 @@ def test_numbers_have_three_significant_digits(value, expected):
 
 
 def test_an_interval_shows_one_digit_more_than_its_number():
-    assert formats.interval(8.4712, 8.6034, 8.523) == "[8.471, 8.603]"
-    assert formats.interval(None, 1, 1) == ""
+    assert formats.interval(Interval(8.523, 8.4712, 8.6034)) == "[8.471, 8.603]"
+    assert formats.interval(Interval(1, None, 1)) == ""
 
 
 @pytest.mark.parametrize(

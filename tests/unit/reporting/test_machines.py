@@ -45,7 +45,7 @@ def test_another_file_under_the_same_name_is_not_comparable(results, board):
     rows, notes = marked(results, replace(board, measurements=(other, *board.measurements[2:])))
     assert [note.incomparable for note in notes] == [True]
     assert first.artifact.name in notes[0].text
-    assert all(row.incomparable for row in rows if row.sha256 == "ff" * 32)
+    assert all(row.incomparable for row in rows if row.provenance.sha256 == "ff" * 32)
 
 
 @pytest.mark.parametrize(

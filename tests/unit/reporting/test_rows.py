@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from edgecnn.interval import UNKNOWN, Interval
+from edgecnn.reporting.assets import read
+from edgecnn.reporting.columns import COLUMNS, flat
 from edgecnn.reporting.rows import collect, machine_labels, reproduce
 from edgecnn.results import Accuracy, Load
 from tests.unit.reporting import factory
@@ -13,19 +17,45 @@ def test_a_row_carries_what_was_measured(results):
     measured = results.measurements[1]
     row = collect([results])[1]
     assert row.p50 == pytest.approx(measured.latency.p50)
-    assert row.p50_low <= row.p50 <= row.p50_high
-    assert row.p90_low <= row.p90 <= row.p90_high
-    assert row.minimum == row.quantiles[0]
-    assert row.maximum == row.quantiles[-1]
-    assert row.peak_rss_low <= row.peak_rss
-    assert row.accuracy_n == factory.N_TEST
+    assert is_between(row.speed.p50)
+    assert is_between(row.speed.p90)
+    assert row.speed.minimum == row.speed.quantiles[0]
+    assert row.speed.maximum == row.speed.quantiles[-1]
+    assert row.memory.peak_rss.low <= row.peak_rss
+    assert row.correctness.accuracy_n == factory.N_TEST
+
+
+def is_between(value: Interval) -> bool:
+    return value.low <= value.estimate <= value.high
+
+
+def test_a_column_is_a_value_of_a_group_and_an_interval_is_three(results):
+    row = collect([results])[1]
+    values = flat(row)
+    assert values["p90"] == row.speed.p90.estimate
+    assert (values["p90_low"], values["p90_high"]) == row.speed.p90.bounds
+    assert values["provider"] == row.execution.provider
+    assert not {"speed", "times", "record"} & values.keys()
+
+
+def test_every_column_that_a_page_script_reads_exists():
+    """`row.NAME` in the scripts is a column, or what the page adds itself."""
+    added = {"configuration", "measured", "timed", "alone", "lack", "label", "pair_label", "short"}
+    read_by_scripts = set()
+    for name in ("answer.js", "columns.js", "table.js", "charts.js"):
+        text = read(name)
+        read_by_scripts |= set(re.findall(r"\b(?:row|best|other)\.([a-z]\w*)\b(?!\()", text))
+        read_by_scripts |= set(re.findall(r'\b(?:low|high): "(\w+)"', text))
+    by_scripts = {"allowed", "best", "search"}
+    assert {"p50_low", "drop_bound", "peak_rss_low"} <= read_by_scripts
+    assert read_by_scripts - COLUMNS.keys() - added == by_scripts
 
 
 def test_a_tail_that_the_samples_do_not_allow_is_missing():
     row = collect([factory.many(1, samples=20, processes=1)])[0]
     assert row.p50 is not None
-    assert row.p90 is None
-    assert row.p99 is None
+    assert row.speed.p90.estimate is None
+    assert row.speed.p99.estimate is None
 
 
 def test_the_baseline_is_the_keras_row_of_the_same_model(results):
@@ -34,15 +64,16 @@ def test_the_baseline_is_the_keras_row_of_the_same_model(results):
     assert keras.format == "keras"
     for row in rows:
         if row.timed and row.batch == 1:
-            assert row.speedup == pytest.approx(keras.p50 / row.p50, rel=0.05)
-            assert row.speedup_low <= row.speedup <= row.speedup_high
+            speedup = row.speed.speedup
+            assert speedup.estimate == pytest.approx(keras.p50 / row.p50, rel=0.05)
+            assert is_between(speedup)
             assert row.drop == pytest.approx(100 * (keras.accuracy - row.accuracy))
 
 
 def test_without_a_keras_row_accuracy_is_compared_with_float32_and_speed_with_nothing(results):
     rest = replace(results, measurements=results.measurements[1:])
     rows = collect([rest])
-    assert all(row.speedup is None for row in rows)
+    assert all(row.speed.speedup == UNKNOWN for row in rows)
     assert any(row.drop == 0 and row.recipe == "float32" for row in rows)
 
 
@@ -69,7 +100,7 @@ def test_a_throughput_scenario_gets_no_speed_up():
     assert offline.measured
     assert not offline.timed
     assert offline.throughput == pytest.approx(100)
-    assert offline.speedup is None
+    assert offline.speed.speedup == UNKNOWN
 
 
 def test_passes_reach_the_row(results):
@@ -83,10 +114,10 @@ def test_passes_reach_the_row(results):
     }
     runs = (replace(first.runs[0], passes=passes), *first.runs[1:])
     row = collect([replace(results, measurements=(replace(first, runs=runs),))])[0]
-    assert (row.energy, row.macs, row.moved) == (0.002, 1000, 50)
-    assert row.operators == (("conv", 0.8),)
-    assert row.sustained[0][:2] == (1, 2.0)
-    assert row.leak is None
+    assert (row.energy, row.cost.macs, row.cost.moved) == (0.002, 1000, 50)
+    assert row.cost.operators == (("conv", 0.8),)
+    assert row.speed.sustained[0][:2] == (1, 2.0)
+    assert row.memory.leak is None
 
 
 def test_the_command_of_a_row_is_quoted_for_a_shell(hostile):
@@ -113,14 +144,15 @@ def test_machines_of_the_same_name_are_numbered(results):
 
 def test_no_row_holds_a_steering_character(hostile):
     for row in collect([hostile]):
-        for value in vars(row).values():
+        for value in flat(row).values():
             if isinstance(value, str):
                 assert value.isprintable()
 
 
 def test_the_interval_of_a_tail_comes_from_processes(results):
-    one = collect([replace(results, measurements=(factory.measurement(processes=1, samples=900),))])
-    assert one[0].p99 is not None
-    assert (one[0].p90_low, one[0].p99_low) == (None, None)
+    measured = factory.measurement(processes=1, samples=900)
+    one = collect([replace(results, measurements=(measured,))])[0].speed
+    assert one.p99.estimate is not None
+    assert (one.p90.bounds, one.p99.bounds) == (None, None)
     five = collect([replace(results, measurements=(factory.measurement(samples=900),))])[0]
-    assert five.p99_low <= five.p99 <= five.p99_high
+    assert is_between(five.speed.p99)
