@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -12,10 +13,13 @@ from types import ModuleType
 from typing import Any
 
 from edgecnn.errors import MissingDependencyError
+from edgecnn.keras_files import sklearn_wrappers
 from edgecnn.native_output import captured_stderr
 from edgecnn.privacy import keep_keras_at_home
 from edgecnn.registry import require
 
+FEW_OBJECTS = 200_000
+"""What a process that has done nothing yet holds at most."""
 _NATIVE_LOG = re.compile(r"[IWE]\d{4} \d\d:\d\d:|[IWE]0000 |WARNING: All log messages before absl")
 
 
@@ -32,7 +36,7 @@ def import_keras() -> ModuleType:
     # Its Python part warns of functions that are traced for another batch size.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
-        with without_native_log():
+        with without_native_log(), sklearn_wrappers.left_for_later(), _no_collections():
             keras = require("keras", "train")
     except ModuleNotFoundError as error:
         if error.name not in ("tensorflow", "jax", "torch"):
@@ -44,6 +48,25 @@ def import_keras() -> ModuleType:
     if "tensorflow" in sys.modules:
         _keep_no_bytecode_of_generated_code()
     return keras
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Import in here without looking for garbage: TensorFlow brings a million objects that stay.
+
+    In a process that began with this, no later collection looks through them either, nor does its
+    end. What a process held before may become garbage, so one that held much keeps all in view.
+    """
+    fresh = len(gc.get_objects()) < FEW_OBJECTS
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if fresh:
+            gc.freeze()
+        if enabled:
+            gc.enable()
 
 
 def _keep_no_bytecode_of_generated_code() -> None:

@@ -27,11 +27,22 @@ session = runtimes.load(sys.argv[1], "keras:cpu", threads=int(sys.argv[2]))
 answer = session.run([np.ones((1, 14, 10, 3), np.float32)])[0]
 print(session.effective.threads, session.effective.provider, float(answer.sum()).__round__(3))
 """
+ASK_FOR_A_WRAPPER = """
+from importlib import import_module
+print("scikit-learn was imported:", "sklearn" in sys.modules)
+for place in ("keras.wrappers", "keras.api.wrappers", "keras._tf_keras.keras.wrappers"):
+    try:
+        wrapper = import_module(place).SKLearnClassifier
+    except ModuleNotFoundError:  # of another Keras
+        continue
+    from sklearn.base import BaseEstimator
+    print(place, issubclass(wrapper, BaseEstimator))
+"""
 
 
-def _in_a_fresh_process(path: Path, threads: int, **environment: str) -> str:
+def _in_a_fresh_process(path: Path, threads: int, more: str = "", **environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", SHOW, str(path), str(threads)],
+        [sys.executable, "-c", SHOW + more, str(path), str(threads)],
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
@@ -41,9 +52,21 @@ def _in_a_fresh_process(path: Path, threads: int, **environment: str) -> str:
     return done.stdout.strip()
 
 
-def test_threads_are_set_before_tensorflow_starts(zoo: Zoo) -> None:
-    path = zoo.path("keras", "float32")
-    assert _in_a_fresh_process(path, 2) == "2 Keras (tensorflow) 1.0"
+@pytest.fixture(scope="module")
+def lines(zoo: Zoo) -> list[str]:
+    """What a fresh process says that runs a model on two threads and then uses a wrapper."""
+    return _in_a_fresh_process(zoo.path("keras", "float32"), 2, ASK_FOR_A_WRAPPER).splitlines()
+
+
+def test_threads_are_set_before_tensorflow_starts(lines: list[str]) -> None:
+    assert lines[0] == "2 Keras (tensorflow) 1.0"
+
+
+def test_wrappers_for_scikit_learn_are_loaded_when_they_are_used(lines: list[str]) -> None:
+    pytest.importorskip("sklearn")
+    assert lines[1] == "scikit-learn was imported: False"
+    assert lines[2] == "keras.wrappers True"
+    assert all(line.endswith(" True") for line in lines[2:])
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
