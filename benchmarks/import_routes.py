@@ -1,6 +1,6 @@
 """Do networks that other libraries made arrive in TFLite and in ONNX, computing the same?
 
-python benchmarks/import_routes.py [--only NAMES] [--out DIR]
+python benchmarks/import_routes.py [--only NAMES] [--missing] [--without-times] [--out DIR]
     →   benchmarks/results/import_routes.{json,md}
 
 Each network goes in by one or several routes (a `.keras` file, HDF5, weights with an architecture,
@@ -289,6 +289,13 @@ def _said(row: Mapping[str, Any]) -> str:
     return f"{row['max_error']:.1e}" + ("" if arrived(row) else " (too far)")
 
 
+def known(folder: Path) -> set[tuple[str, str]]:
+    """The networks and routes that a results file has."""
+    path = folder / "import_routes.json"
+    rows_before = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    return {(row["network"], row["route"]) for row in rows_before}
+
+
 def merged(found: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
     """What was measured now, with the rows of an earlier run that were not measured again."""
     before = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
@@ -306,6 +313,12 @@ def main() -> None:
         default="",
         help="networks, routes or NETWORK:ROUTE, comma-separated; other rows of the file stay",
     )
+    parser.add_argument(
+        "--missing", action="store_true", help="only rows that the file does not have yet"
+    )
+    parser.add_argument(
+        "--without-times", action="store_true", help="leave times out: the machine is shared"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--one", nargs=2, metavar=("NETWORK", "ROUTE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -313,9 +326,12 @@ def main() -> None:
         print(json.dumps(measured(*arguments.one)))
         return
     only = set(filter(None, arguments.only.split(",")))
+    done_before = known(arguments.out) if arguments.missing else set()
     found: list[dict[str, Any]] = []
     for name, route in rows():
         if only and not only & {name, route, f"{name}:{route}"}:
+            continue
+        if (name, route) in done_before:
             continue
         command = [sys.executable, __file__, "--one", name, route]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -330,6 +346,9 @@ def main() -> None:
             ]  # fmt: skip
         else:
             found += json.loads(lines[-1])
+        if arguments.without_times:
+            for row in found[-len(TARGETS) :]:
+                row["open_s"] = row["convert_s"] = None
         print(name, route, *(_said(row) for row in found[-len(TARGETS) :]), flush=True)
         write(found, arguments.out)  # an interruption loses nothing
 

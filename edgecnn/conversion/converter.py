@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from edgecnn import scratch
@@ -15,19 +16,21 @@ from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.float_tail import described, saves, wants_float_tail, with_float_tail
 from edgecnn.conversion.gate import objections
+from edgecnn.conversion.in_steps import in_steps
+from edgecnn.conversion.inference import predict
 from edgecnn.conversion.outcome import ConversionOutcome, attempted, uncalibrated, without_data
 from edgecnn.conversion.placing import model_path
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
 from edgecnn.conversion.quantizers.levers import Improved
 from edgecnn.conversion.reuse import reusable
-from edgecnn.conversion.same_numbers import check_float_file
+from edgecnn.conversion.same_numbers import FEW, check_float_file
 from edgecnn.conversion.sensitivity import costliest
 from edgecnn.conversion.source import Array, Sample, SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.conversion.verify import load_session, parent_objection, verify
 from edgecnn.data.seen import without_digests
 from edgecnn.errors import EdgeCNNError, GateError, UnsupportedError
-from edgecnn.evaluation.parity_words import lost, one_class, too_far
+from edgecnn.evaluation.parity_words import WORST_DB, lost, one_class, too_far
 from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import Artifact, Manifest, sidecar_path, with_conversion, write_manifest
 from edgecnn.preprocessing import Fed
@@ -159,7 +162,7 @@ class ConversionJob:
             self._check_float_file(target, files)
             files.write(target, temporary)
             held = _check_recipe(target, temporary)
-            compared = self._compared(temporary)
+            compared, outputs = self._answers(temporary)
             tail = ""
             if target.format in _OF_TAILS and wants_float_tail(target.spec, compared):
                 tail, compared = self._with_float_tail(target, files, temporary, compared)
@@ -179,7 +182,7 @@ class ConversionJob:
             *(found.warnings if found else ()),
             *files.notes(target),
             *_not_rounded(files.improved(target)),
-            *self._objections(compared),
+            *self._objections(target, compared, outputs),
             *([worst] if worst else ()),
         ]
         manifest = with_conversion(manifest, notes=notes) if notes else manifest
@@ -190,14 +193,16 @@ class ConversionJob:
         noise of a quantized one it would not show.
         """
         name = target.format
-        if name not in _OF_TAILS or self._source.carries(target) or self._source.is_dequantized:
+        if name not in _OF_TAILS or self._source.carries(target):
             return
+        if self._source.is_dequantized and not self._source.has_float_twin(name):
+            return  # its numbers are not its parent's: `in_steps` says by how much
         if name not in self._float_checks:
             self._float_checks[name] = None
             try:
                 check_float_file(
                     files.float_file(name),
-                    self._reference_outputs(),
+                    self._float_outputs(files),
                     self._verification,
                     names=self._source.output_names,
                     tool=self._source.converter(name)[0],
@@ -208,16 +213,22 @@ class ConversionJob:
         if problem is not None:
             raise problem
 
-    def _compared(self, path: Path) -> Parity:
-        """The file next to the model."""
-        compared, _ = verify(
+    def _float_outputs(self, files: FloatFiles) -> list[Array]:
+        """What the model computes in float: of a quantized one, what its float ONNX file does."""
+        if not self._source.is_dequantized:
+            return self._reference_outputs()
+        few: list[Sample] = list(islice(self._verification, FEW))
+        return predict(load_session(files.float_file("onnx")), few)
+
+    def _answers(self, path: Path) -> tuple[Parity, list[Array]]:
+        """The file next to the model, and its outputs."""
+        return verify(
             load_session(path),
             self._reference_outputs(),
             self._verification,
             parent_sha256=self._source.sha256,
             reference_names=self._source.output_names,
         )
-        return compared
 
     def _with_float_tail(
         self, target: Target, files: FloatFiles, path: Path, before: Parity
@@ -232,7 +243,7 @@ class ConversionJob:
             other = folder / path.name
             try:
                 files.write(kept, other)
-                compared = self._compared(other)
+                compared, _ = self._answers(other)
             except EdgeCNNError:  # the quantizer cannot leave them out
                 return "", before
             if not saves(compared, before):
@@ -255,9 +266,16 @@ class ConversionJob:
             self._parent_note = parent_objection(self._reference, self._verification, self._parent)
         return self._reference
 
-    def _objections(self, compared: Parity) -> tuple[str, ...]:
+    def _objections(
+        self, target: Target, compared: Parity, outputs: Sequence[Array]
+    ) -> tuple[str, ...]:
         synthetic = not isinstance(self._verification, DrawnSamples)
         found = objections(compared, synthetic=synthetic)
+        if self._source.is_dequantized and not self._source.carries(target):
+            off = in_steps(self._reference_outputs(), outputs, self._source.output_steps)
+            if off and too_far(compared, WORST_DB) is None:  # as far as the parent rounds
+                found = tuple(each for each in found if each != too_far(compared))
+            found = (*([off] if off else ()), *found)
         if self._parent_note is None:
             return found
         return (self._parent_note, *(each for each in found if each != one_class(compared)))

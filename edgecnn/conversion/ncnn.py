@@ -22,7 +22,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import scratch
-from edgecnn.conversion.ncnn_rewriting import Lookup, cut_lookups, with_initializers, with_two_axes
+from edgecnn.conversion.ncnn_rewriting import (
+    Lookup,
+    cut_lookups,
+    with_even_pads,
+    with_initializers,
+    with_two_axes,
+)
 from edgecnn.conversion.new_operators import written_out
 from edgecnn.conversion.same_numbers import check_same_numbers
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
@@ -62,6 +68,7 @@ def write_float_ncnn(onnx_path: Path, path: Path, *, half: bool = False) -> None
         model = written_out(onnx.load(str(onnx_path)))
         with_initializers(model)
         with_two_axes(model)
+        with_even_pads(model)
         lookups = cut_lookups(model)
         onnx.save(model, str(folder / "model.onnx"))
         signature = read_signature(folder / "model.onnx")

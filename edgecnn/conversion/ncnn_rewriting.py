@@ -4,6 +4,8 @@
 - It runs the graph on made-up inputs, ids outside of their tables among them, and dies; and ncnn
   has none of the operators by which Keras wraps ids around. So ids that do nothing but look up
   rows of a table are cut off, and the lookup is given to ncnn as a layer of its own.
+- It leaves a transposed convolution whose pads differ before and behind as it is, and ncnn has no
+  such layer: what the pads cut off unevenly is cut off behind it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ _REDUCTIONS = {
     *("ReduceMean", "ReduceSum", "ReduceProd", "ReduceL1", "ReduceL2"),
     *("ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"),
 }
+_FAR = np.iinfo(np.int32).max
+"""The end of a slice that goes on to the end."""
 _ON_THE_WAY = {
     *("Cast", "Add", "Sub", "Mul", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"),
     *("Not", "Where", "And", "Or", "Identity", "Mod", "Clip", "Max", "Min"),
@@ -86,6 +90,39 @@ def with_two_axes(model: Any) -> None:
         model.graph.node.remove(node)
         for offset, each in enumerate(new):
             model.graph.node.insert(place + offset, each)
+
+
+def with_even_pads(model: Any) -> None:
+    """Give transposed convolutions the same pads before and behind, and cut off the rest."""
+    from onnx import helper, numpy_helper
+
+    for node in list(model.graph.node):
+        known = {each.name: each for each in node.attribute}
+        if node.op_type != "ConvTranspose" or "pads" not in known or "output_shape" in known:
+            continue
+        pads = list(known["pads"].ints)
+        begins, ends = pads[: len(pads) // 2], pads[len(pads) // 2 :]
+        if begins == ends:
+            continue
+        even = [min(pair) for pair in zip(begins, ends, strict=True)]
+        node.attribute.remove(known["pads"])
+        node.attribute.append(helper.make_attribute("pads", even * 2))
+        output = node.output[0]
+        node.output[0] = f"{output}_uncut"
+        cuts = {
+            "starts": [begin - each for begin, each in zip(begins, even, strict=True)],
+            "ends": [each - end or _FAR for end, each in zip(ends, even, strict=True)],
+            "axes": [axis + 2 for axis in range(len(even))],
+        }
+        names = [f"{output}_{name}" for name in cuts]
+        model.graph.initializer.extend(
+            numpy_helper.from_array(np.asarray(values, np.int64), name)
+            for name, values in zip(names, cuts.values(), strict=True)
+        )
+        place = list(model.graph.node).index(node) + 1
+        model.graph.node.insert(
+            place, helper.make_node("Slice", [node.output[0], *names], [output])
+        )
 
 
 def _node(model: Any, kind: str, given: str, made: str, axes: list[int], *, as_input: bool) -> Any:

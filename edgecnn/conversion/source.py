@@ -54,6 +54,17 @@ class SourceModel(ABC):
         """Whether float files made of it hold the real values of a quantized file's numbers."""
         return False
 
+    def has_float_twin(self, file_format: str) -> bool:  # noqa: ARG002
+        """Whether a float file of a format is written from a float ONNX file, with which it can be
+        compared where the model itself is quantized.
+        """
+        return False
+
+    @property
+    def output_steps(self) -> tuple[float | None, ...]:
+        """The scales of a quantized model's outputs; None where it says none."""
+        return ()
+
     @property
     def input_names(self) -> tuple[str, ...]:
         return tuple(spec.name for spec in self.inputs)

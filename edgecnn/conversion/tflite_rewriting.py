@@ -98,6 +98,76 @@ def with_float32_weights(model: Any) -> None:
         graph.operators = kept
 
 
+def with_real_weights(model: Any) -> None:
+    """Store weights of 8 and 4 bits that operators on floats take as the real values that they
+    stand for. Operators that compute with integers keep theirs.
+    """
+    for graph in model.subgraphs:
+        kept: list[Any] = []
+        real: dict[int, int] = {}
+        for operator in graph.operators:
+            code = model.operatorCodes[operator.opcodeIndex].builtinCode
+            outputs = [graph.tensors[int(place)] for place in operator.outputs]
+            if not outputs or any(tensor.type != _FLOAT32 for tensor in outputs):
+                kept.append(operator)
+                continue
+            places = [int(place) for place in operator.inputs]
+            for position, place in enumerate(places):
+                if place in real:
+                    places[position] = real[place]
+                    continue
+                values = _real_values(model, graph.tensors[place]) if place >= 0 else None
+                if values is not None:
+                    tensor = _constant(model, f"{text(graph.tensors[place].name)}/real", values)
+                    graph.tensors.append(tensor)
+                    places[position] = real[place] = len(graph.tensors) - 1
+            if code == _DEQUANTIZE and places[0] in real.values():
+                outputs[0].buffer = graph.tensors[places[0]].buffer
+                continue
+            operator.inputs = places
+            kept.append(operator)
+        graph.operators = kept
+        taken = {int(place) for operator in kept for place in operator.inputs}
+        for place in set(real) - taken:  # whose types other readers may not know
+            old = graph.tensors[place]
+            old.type, old.buffer, old.quantization = _FLOAT32, 0, None
+
+
+def _real_values(model: Any, tensor: Any) -> Any:
+    """The values that a constant of 8 or 4 bits with a scale stands for; None for others."""
+    from edgecnn.conversion.tflite_numbers import STORED, real_values
+
+    data = model.buffers[tensor.buffer].data
+    scale = tensor.quantization.scale if tensor.quantization is not None else None
+    if tensor.type not in STORED or data is None or not len(data):
+        return None
+    if scale is None or not len(scale):
+        return None
+    zero = tensor.quantization.zeroPoint
+    return real_values(
+        bytes(np.asarray(data, np.uint8)),
+        STORED[tensor.type],
+        _sizes(tensor.shape),
+        scale=np.asarray(scale, np.float32),
+        zero=np.zeros(1) if zero is None or not len(zero) else np.asarray(zero),
+        axis=int(tensor.quantization.quantizedDimension or 0),
+    )
+
+
+def _constant(model: Any, name: str, values: Any) -> Any:
+    """A tensor of float32 with a buffer of its own."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = np.frombuffer(np.ascontiguousarray(values, "<f4").tobytes(), np.uint8)
+    model.buffers.append(schema.BufferT(data=data))
+    return schema.TensorT(
+        name=name,
+        shape=np.asarray(values.shape, np.int32),
+        type=_FLOAT32,
+        buffer=len(model.buffers) - 1,
+    )
+
+
 def _sizes(values: Any) -> tuple[int, ...]:
     return () if values is None else tuple(int(size) for size in values)
 
@@ -118,14 +188,7 @@ def with_dense_layers(model: Any) -> None:
             if matrix is None or options is None or options.adjX:
                 continue
             weights = matrix if options.adjY else np.ascontiguousarray(matrix.T)
-            constant = schema.TensorT(
-                name=f"{layer_of(graph, operator)}/weights",
-                shape=np.asarray(weights.shape, np.int32),
-                type=_FLOAT32,
-                buffer=len(model.buffers),
-            )
-            data = np.frombuffer(weights.astype("<f4").tobytes(), np.uint8)
-            model.buffers.append(schema.BufferT(data=data))
+            constant = _constant(model, f"{layer_of(graph, operator)}/weights", weights)
             graph.tensors.append(constant)
             operator.inputs = [int(operator.inputs[0]), len(graph.tensors) - 1, -1]
             operator.opcodeIndex = _code(model, schema.BuiltinOperator.FULLY_CONNECTED)

@@ -30,9 +30,15 @@ FLOATS = ("", "float32", "float16", "bfloat16", "float64")
 """What files hold that can still become any other recipe; "" has no weights."""
 _CARRIED = (("tflite", "onnx"),)
 """From one format to another with all quantized numbers."""
-DEQUANTIZED = {"onnx": ("static_int8", "int8_weights", "int16x8"), "tflite": ("static_int8",)}
+_QUANTIZED = ("static_int8", "dynamic_int8", "int8_weights", "int4_weights", "int16x8")
+_NOT_CARRIED = ("int4_weights",)
+"""Recipes whose numbers tf2onnx does not read."""
+DEQUANTIZED = {"onnx": _QUANTIZED, "tflite": _QUANTIZED}
 """Recipes, by the format of the file, of which a float ONNX file can be written: the numbers that
 it stores, as real ones."""
+_INTEGERS = ("static_int8", "int16x8")
+"""Recipes in whose TFLite files activations are integers, too."""
+_BITS = {"int4_weights": 4}
 _SIDES = {4: 224, 5: 16}
 """An example of a size, by rank."""
 _CHANNELS_LAST = {"NCHW": "NHWC", "NCL": "NLC", "NCDHW": "NDHWC"}
@@ -53,6 +59,9 @@ class FileSource(SourceModel):
     held: str
     session: Session = field(repr=False)
     float_twin: Callable[[Path], None] = field(repr=False)
+    real_twin: Callable[[Path], None] | None = field(default=None, repr=False)
+    """As `float_twin`, which keeps a quantized file's numbers: with the real values in place of
+    those that operators on floats take. None where `float_twin` does so itself."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -76,8 +85,16 @@ class FileSource(SourceModel):
         """Whether float files made of it hold the real values of a quantized file's numbers."""
         return self.held in DEQUANTIZED.get(self.format, ())
 
+    def has_float_twin(self, file_format: str) -> bool:
+        return self.format == "onnx" != file_format
+
+    @property
+    def output_steps(self) -> tuple[float | None, ...]:
+        return tuple(spec.scale for spec in self.session.outputs)
+
     def write_float(self, file_format: str, path: Path) -> None:
-        exporter(self.format, file_format).write(self, path)
+        twin = self.real_twin or self.float_twin
+        exporter(self.format, file_format).write(replace(self, float_twin=twin), path)
         if self.is_dequantized and file_format == "onnx" and self.format != "onnx":
             with converter("the dequantization of the ONNX file"):
                 write_dequantized(path)
@@ -90,8 +107,8 @@ class FileSource(SourceModel):
             return self.notes
         return (
             *self.notes,
-            f"its weights are the 8-bit numbers of {self.original.name}: what was rounded away "
-            "there does not come back",
+            f"its parent is quantized: its weights are the {_BITS.get(self.held, 8)}-bit numbers "
+            f"of {self.original.name}, and what was rounded away there does not come back",
         )
 
     def converter(self, file_format: str) -> tuple[str, tuple[str, ...]]:
@@ -115,6 +132,7 @@ class FileSource(SourceModel):
             self.held not in FLOATS
             and target.recipe == self.held
             and (self.format, target.format) in _CARRIED
+            and self.held not in _NOT_CARRIED
         )
 
     def _check_held(self, target: Target) -> None:
@@ -123,7 +141,8 @@ class FileSource(SourceModel):
         """
         if self.held in FLOATS or self.carries(target):
             return
-        in_float = self.is_dequantized and (self.format, target.format) != ("tflite", "tflite")
+        stays = self.format == target.format == "tflite" and self.held in _INTEGERS
+        in_float = self.is_dequantized and not stays
         if in_float and (target.recipe in ("float32", "float16") or target.format in DERIVED):
             return
         raise UnsupportedError(
@@ -146,6 +165,7 @@ def file_source(
     shape: str,
     held: str,
     float_twin: Callable[[Path], None],
+    real_twin: Callable[[Path], None] | None = None,
     notes: tuple[str, ...] = (),
 ) -> FileSource:
     """The source of a file that its own runtime has loaded."""
@@ -161,6 +181,7 @@ def file_source(
         held=held,
         session=session,
         float_twin=float_twin,
+        real_twin=real_twin,
         notes=notes,
     )
 

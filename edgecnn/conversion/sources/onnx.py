@@ -84,6 +84,8 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
             rewriting.to_float32(twin, held)
             if held in DEQUANTIZED["onnx"]:
                 dequantize(twin)
+            else:
+                twin = _without_pairs(twin)
             rewriting.with_sizes(twin, session.inputs, keep_batch=True)
             rewriting.save(twin, target)
 
@@ -96,6 +98,16 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         float_twin=float_twin,
         notes=notes,
     )
+
+
+def _without_pairs(model: Any) -> Any:
+    """A float model without the few layers that are quantized, where these have a float form."""
+    other = rewriting.copied(model)
+    try:
+        dequantize(other)
+    except UnsupportedError:
+        return model
+    return other
 
 
 def _helped(model: Any, held: str, error: UnsupportedError) -> tuple[Any, str]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from edgecnn.conversion import tflite_rewriting as rewriting
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.inference import batch_of_file
 from edgecnn.conversion.sources import Opened, OpenOptions
-from edgecnn.conversion.sources.files import FileSource, ask_sizes, file_source, is_open
+from edgecnn.conversion.sources.files import (
+    DEQUANTIZED,
+    FLOATS,
+    FileSource,
+    ask_sizes,
+    file_source,
+    is_open,
+)
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
@@ -41,12 +49,16 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
     except UnsupportedError as error:
         raise _with_operators(error, path) from error
 
-    def float_twin(target: Path) -> None:
+    held = recipe_in(path)
+
+    def float_twin(target: Path, *, real: bool = False) -> None:
         with converter("the TFLite file's rewriting", "the file is damaged, or above 2 GiB"):
             model = rewriting.read(path.read_bytes())
             if _has_open(path):
                 rewriting.with_sizes(model, _allocated(path, session))
             rewriting.with_float32_weights(model)
+            if real or held in FLOATS:
+                rewriting.with_real_weights(model)
             rewriting.with_signature(
                 model,
                 rewriting.unique_names(session.inputs, "input"),
@@ -54,7 +66,6 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
             )
             target.write_bytes(rewriting.written(model))
 
-    held = recipe_in(path)
     return file_source(
         path,
         session,
@@ -62,6 +73,7 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         shape=shape,
         held=held,
         float_twin=float_twin,
+        real_twin=partial(float_twin, real=True) if held in DEQUANTIZED["tflite"] else None,
     )
 
 

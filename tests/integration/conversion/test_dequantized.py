@@ -116,14 +116,168 @@ def test_a_name_that_is_nearly_a_shipped_detector_is_offered(tmp_path: Path):
     assert "'stop_sign_nano'" in caught.value.hint
 
 
-def test_operators_that_compute_with_integers_are_named():
+def test_integer_operators_without_a_float_form_are_named():
     from onnx import TensorProto, helper
 
-    node = helper.make_node("MatMulInteger", ["x", "w"], ["y"], name="dense")
-    values = [helper.make_tensor_value_info(name, TensorProto.UINT8, [2, 2]) for name in "xw"]
-    graph = helper.make_graph([node], "graph", values, [])
-    with pytest.raises(UnsupportedError, match=r"MatMulInteger \(layer 'dense'\)"):
+    node = helper.make_node(
+        "QLinearReduceMean", list("xszsz"), ["y"], name="mean", domain="com.microsoft"
+    )
+    values = [helper.make_tensor_value_info(name, TensorProto.UINT8, [2, 2]) for name in "xy"]
+    graph = helper.make_graph([node], "graph", values[:1], values[1:])
+    with pytest.raises(UnsupportedError, match=r"QLinearReduceMean \(layer 'mean'\)"):
         dequantize(helper.make_model(graph))
+
+
+class Samples:
+    """What ONNX Runtime's tools calibrate with."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(4)
+        self._left = [{"x": rng.normal(0, 1, SHAPE).astype(np.float32)} for _ in range(16)]
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return self._left.pop() if self._left else None
+
+
+@pytest.mark.parametrize("way", ["QOperator", "unsigned", "dynamic"])
+def test_operators_on_integers_become_float_ones(quantized: Path, tmp_path: Path, way: str):
+    """QLinearConv and its relatives with one scale or one a channel; ConvInteger, MatMulInteger."""
+    from onnxruntime import quantization as tools
+
+    network, path = quantized.with_name("net.onnx"), tmp_path / "integers.onnx"
+    if way == "dynamic":
+        tools.quantize_dynamic(network, path, per_channel=True)
+    else:
+        signed = way == "QOperator"
+        tools.quantize_static(
+            network,
+            path,
+            Samples(),
+            quant_format=tools.QuantFormat.QOperator,
+            per_channel=signed,
+            activation_type=tools.QuantType.QInt8 if signed else tools.QuantType.QUInt8,
+            weight_type=tools.QuantType.QInt8 if signed else tools.QuantType.QUInt8,
+        )
+    kinds = set(read_signature(path).operators)
+    assert kinds & {"QLinearConv", "ConvInteger", "MatMulInteger"}
+    (outcome,) = convert(path, "onnx:float32", out=tmp_path / "art", samples=8)
+    assert outcome.artifact is not None, outcome.error
+    made = outcome.artifact.path
+    assert recipe_in(made) == "float32"
+    found, real = outputs(made), outputs(network)
+    assert rms(found - real) < 0.04 * rms(real)
+    assert rms(found - outputs(path)) < 0.04 * rms(real)
+
+
+def model_of(nodes: list, inputs: dict, sizes: dict, constants: dict, *, kind: int = 1):
+    """An ONNX model of opset 21, whose outputs are floats (`sizes`)."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = [
+        each if isinstance(each, TensorProto) else numpy_helper.from_array(each, name)
+        for name, each in constants.items()
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info(name, kind, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(name, 1, shape) for name, shape in sizes.items()],
+        weights,
+    )
+    domains = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=domains, ir_version=10)
+
+
+def answers(model, feed: dict) -> np.ndarray:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, feed)[0]
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+def test_weights_in_blocks_of_four_bits_become_real_ones(zeros: bool):
+    from onnx import helper
+
+    rng = np.random.default_rng(5)
+    whole, steps = rng.integers(0, 16, (6, 3, 16)), rng.uniform(0.01, 0.05, 18)
+    packed = (whole[..., 0::2] | (whole[..., 1::2] << 4)).astype(np.uint8)
+    constants = {"w": packed, "s": steps.astype(np.float32)}
+    if zeros:  # two nibbles a byte, each row filled up
+        start = rng.integers(4, 12, (6, 4))
+        constants["z"] = (start[:, 0::2] | (start[:, 1::2] << 4)).astype(np.uint8).ravel()
+    node = helper.make_node(
+        "MatMulNBits", ["x", *constants], ["y"], domain="com.microsoft", K=40, N=6, bits=4,
+        block_size=16,
+    )  # fmt: skip
+    model = model_of([node], {"x": [2, 40]}, {"y": [2, 6]}, constants)
+    feed = {"x": rng.normal(0, 1, (2, 40)).astype(np.float32)}
+    before = answers(model, feed)
+    dequantize(model)
+    assert [each.op_type for each in model.graph.node] == ["MatMul"]
+    np.testing.assert_allclose(answers(model, feed), before, atol=1e-5)
+
+
+def test_a_scale_for_each_block_is_spread_over_it():
+    from onnx import TensorProto, helper
+
+    rng = np.random.default_rng(6)
+    whole = rng.integers(-8, 8, (40, 6))
+    stored = helper.make_tensor("w", TensorProto.INT4, [40, 6], whole.ravel().tolist())
+    constants = {"w": stored, "s": rng.uniform(0.01, 0.05, (3, 6)).astype(np.float32)}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "s"], ["r"], axis=0, block_size=16),
+        helper.make_node("MatMul", ["x", "r"], ["y"]),
+    ]
+    model = model_of(nodes, {"x": [2, 40]}, {"y": [2, 6]}, constants)
+    feed = {"x": rng.normal(0, 1, (2, 40)).astype(np.float32)}
+    real = whole * np.repeat(constants["s"], 16, axis=0)[:40]
+    dequantize(model)
+    assert [each.op_type for each in model.graph.node] == ["MatMul"]
+    np.testing.assert_allclose(answers(model, feed), feed["x"] @ real, atol=1e-5)
+
+
+def test_what_only_moves_integers_moves_the_real_values():
+    """As TFLite's files come: padding with the zero point, joining, the largest, turned, bytes in
+    and a second scale that is the same number."""
+    from onnx import helper
+
+    constants = {
+        "s": np.float32(0.05), "z": np.uint8(100), "t": np.asarray([0.05], np.float32),
+        "p": np.asarray([0, 0, 1, 1, 0, 0, 1, 1]), "more": np.full((1, 1, 6, 6), 140, np.uint8),
+    }  # fmt: skip
+    pair = ["s", "z"]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", *pair], ["a"]),
+        helper.make_node("Neg", ["a"], ["b"]),
+        helper.make_node("QuantizeLinear", ["b", *pair], ["c"]),
+        helper.make_node("Pad", ["c", "p", "z"], ["d"]),
+        helper.make_node("Concat", ["d", "more"], ["e"], axis=1),
+        helper.make_node("MaxPool", ["e"], ["f"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Transpose", ["f"], ["g"], perm=[0, 2, 3, 1]),
+        helper.make_node("DequantizeLinear", ["g", "t", "z"], ["y"]),
+    ]
+    model = model_of(nodes, {"x": [1, 2, 4, 4]}, {"y": [1, 3, 3, 3]}, constants, kind=2)
+    feed = {"x": np.random.default_rng(7).integers(60, 140, (1, 2, 4, 4)).astype(np.uint8)}
+    before = answers(model, feed)
+    dequantize(model)
+    assert not {"QuantizeLinear", "DequantizeLinear"} & {one.op_type for one in model.graph.node}
+    found = answers(model, feed)
+    assert before.any()
+    np.testing.assert_allclose(found, before, atol=1e-5)
+
+
+def test_integers_that_are_computed_with_are_no_real_values():
+    from onnx import helper
+
+    constants = {"s": np.float32(0.05), "z": np.uint8(100)}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["a"]),
+        helper.make_node("BitShift", ["a", "a"], ["b"], direction="LEFT", name="shift"),
+        helper.make_node("DequantizeLinear", ["b", "s", "z"], ["y"]),
+    ]
+    model = model_of(nodes, {"x": [2]}, {"y": [2]}, constants)
+    with pytest.raises(UnsupportedError, match=r"BitShift \(layer 'shift'\) computes"):
+        dequantize(model)
 
 
 def test_a_shipped_detector_is_converted_by_its_name(tmp_path: Path):

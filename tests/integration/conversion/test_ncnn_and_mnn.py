@@ -174,6 +174,28 @@ def test_padding_that_no_convolution_takes_in_is_ncnn_s_own_layer(mode: str, tmp
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("pads", [[0, 0, 1, 1], [1, 0, 0, 2]])
+def test_a_transposed_convolution_is_cut_unevenly(pads: list[int], tmp_path: Path):
+    """As TensorFlow's "same" is: pnnx leaves the layer as it is, and ncnn has none of its name."""
+    height, width = 11 - pads[0] - pads[2], 13 - pads[1] - pads[3]
+    onnx_path = write_onnx(
+        tmp_path / "m.onnx",
+        [("ConvTranspose", ["x", "w"], ["a"], {"strides": [2, 2], "pads": pads}),
+         ("Relu", ["a"], ["y"])],
+        [("x", "FLOAT", [1, 2, 5, 6])],
+        [("y", "FLOAT", [1, 4, height, width])],
+        w=weights(2, 4, 3, 3),
+    )  # fmt: skip
+    WRITERS["ncnn"](onnx_path, tmp_path / "m.ncnn.param")
+    image = [RNG.normal(size=(1, 2, 5, 6)).astype(np.float32)]
+    sessions = (
+        runtimes.load(onnx_path, "onnxruntime:cpu"),
+        runtimes.load(tmp_path / "m.ncnn.param", "ncnn:cpu", precision="strict_float32"),
+    )
+    (expected,), (got,) = (session.bind(image)() for session in sessions)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_word_ids_are_looked_up(name: str, tmp_path: Path):
     onnx_path = write_onnx(

@@ -12,6 +12,7 @@ from edgecnn.conversion.convert import convert
 from edgecnn.conversion.verify import load_session, verify_artifact
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError, UnsupportedError
+from edgecnn.formats.check import read_signature
 from edgecnn.formats.recipes import recipe_in
 from tests.integration.conversion import foreign
 
@@ -83,16 +84,57 @@ def test_the_gate_takes_a_tflite_parent(made, data: Dataset):
 
 def test_a_quantized_file_becomes_onnx_number_by_number(made, tmp_path: Path, data: Dataset):
     quantized = made["tflite:static_int8"].artifact.path
-    outcomes = convert(
+    carried, real = convert(
         quantized, "onnx:static_int8,onnx:float32", calibration=data, out=tmp_path, samples=16
     )
-    carried, refused = outcomes
     assert carried.status == "converted", (carried.error, carried.hint)
     step = load_session(quantized).outputs[0].scale
     assert carried.parity.max_abs_error <= 2 * step
     assert carried.artifact.manifest.inputs[0].dtype == "float32"
-    assert refused.status == "unsupported"
-    assert "no float form of it is written here" in refused.error
+    assert real.status == "converted", (real.error, real.hint)
+    assert recipe_in(real.artifact.path) == "float32"
+    assert not {"QuantizeLinear", "DequantizeLinear"} & set(
+        read_signature(real.artifact.path).operators
+    )
+    assert real.parity.max_abs_error <= 3 * step
+    assert any("its parent is quantized" in note for note in real.notes)
+    assert any("of the parent's steps on average" in note for note in real.notes)
+
+
+@pytest.mark.parametrize("target", ["ncnn:float32", "mnn:float32"])
+def test_a_quantized_file_becomes_a_float_one_of_other_runtimes(made, tmp_path: Path, target: str):
+    pytest.importorskip(target.partition(":")[0].replace("mnn", "MNN"))
+    quantized = made["tflite:static_int8"].artifact.path
+    (outcome,) = convert(quantized, target, out=tmp_path, samples=8)
+    assert outcome.status == "converted", (outcome.error, outcome.hint)
+    assert outcome.parity.max_abs_error <= 3 * load_session(quantized).outputs[0].scale
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_small_weights_of_a_float_file_become_real_ones(parent: Path, tmp_path: Path, bits: int):
+    from litert_quantizer import qtyping, quantizer, recipe_manager
+
+    manager = recipe_manager.RecipeManager()
+    manager.add_dynamic_config(
+        ".*",
+        qtyping.TFLOperationName.ALL_SUPPORTED,
+        num_bits=bits,
+        granularity=qtyping.QuantGranularity.CHANNELWISE,
+    )
+    engine = quantizer.Quantizer(parent.read_bytes(), list(manager.get_quantization_recipe()))
+    made = engine.quantize(enable_progress_bar=False, enable_progress_report=False)
+    path = tmp_path / "small.tflite"
+    path.write_bytes(made.quantized_model)
+    assert recipe_in(path) == {8: "dynamic_int8", 4: "int4_weights"}[bits]
+    outcomes = convert(path, "tflite:float32,onnx:float32", out=tmp_path / "art", samples=8)
+    for outcome in outcomes:
+        assert outcome.status == "converted", (outcome.error, outcome.hint)
+        assert recipe_in(outcome.artifact.path) == "float32"
+        assert outcome.parity.snr_db > 30  # LiteRT rounds the activations, these do not
+        assert any(f"{bits}-bit numbers of small.tflite" in note for note in outcome.notes)
+    one, other = (load_session(outcome.artifact.path) for outcome in outcomes)
+    pixels = np.random.default_rng(2).integers(0, 255, (1, 12, 12, 3)).astype(np.float32)
+    np.testing.assert_allclose(one.run([pixels])[0], other.run([pixels])[0], atol=1e-5)
 
 
 def test_weights_of_float16_are_quantized_from_float32(made, tmp_path: Path, data: Dataset):

@@ -1,0 +1,45 @@
+"""How far float files are from the quantized model that they were made of, in its own steps.
+
+The parent rounds its activations, they do not: an error of 1e-3 says little there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.evaluation.parts import MOST_LEVELS, quantization_step
+
+Array = npt.NDArray[Any]
+
+
+def in_steps(
+    reference: Sequence[Array], outputs: Sequence[Array], steps: Sequence[float | None]
+) -> str:
+    """A sentence about the output that is furthest off; empty where no step is known.
+
+    `reference` are the quantized parent's outputs (n, …), `steps` the scales of those that its
+    file declares; the others are seen from the values.
+    """
+    worst: tuple[float, float] | None = None
+    for place, (wanted, found) in enumerate(zip(reference, outputs, strict=True)):
+        step = (steps[place] if place < len(steps) else None) or _seen(wanted)
+        if not step or wanted.shape != found.shape or not wanted.size:
+            continue
+        off = np.abs(found.astype(np.float64) - wanted.astype(np.float64)) / step
+        each = float(off.max()), float(off.mean())
+        worst = each if worst is None else max(worst, each)
+    if worst is None:
+        return ""
+    return (
+        f"it computes without rounding activations: its outputs are off from its parent's by "
+        f"{worst[1]:.2g} of the parent's steps on average, {worst[0]:.3g} at most"
+    )
+
+
+def _seen(values: Array) -> float | None:
+    levels = np.unique(values)
+    return quantization_step(levels if len(levels) <= MOST_LEVELS else None, values.size)
