@@ -21,7 +21,7 @@ _REDUCTIONS = {
     *("ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"),
 }
 _FAR = np.iinfo(np.int32).max
-"""The end of a slice that goes on to the end."""
+"""Where a slice ends that takes all that is left."""
 _ON_THE_WAY = {
     *("Cast", "Add", "Sub", "Mul", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"),
     *("Not", "Where", "And", "Or", "Identity", "Mod", "Clip", "Max", "Min"),
