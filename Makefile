@@ -6,6 +6,10 @@ BIN    := .venv/bin
 # Hundreds of processes start here; without bytecode each would compile what it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
+# One process more than there are processors: many tests wait for other programs. The files that
+# take longest go first (tests/schedule.py).
+SHARED := -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder
+
 .PHONY: help system install quickstart test test-slow test-documentation lint types docs format clean
 
 help: ## Show this list
@@ -32,11 +36,11 @@ quickstart: install ## Train, convert, verify, benchmark, report, and name the f
 	$(BIN)/edgecnn run --quick --out runs/quickstart
 
 test: install ## Run the tests (the long ones are left to test-slow)
-	$(BIN)/python -m pytest -m 'not slow and not alone' -n logical --dist loadfile
+	$(BIN)/python -m pytest -m 'not slow and not alone' $(SHARED)
 	$(BIN)/python -m pytest -m 'alone and not slow' tests/traps
 
 test-slow: install ## Run the long tests: wheels, boards, searches, trainings, what the documentation shows
-	$(BIN)/python -m pytest -m slow -n logical --dist loadfile
+	$(BIN)/python -m pytest -m slow $(SHARED) $$(grep -rl --include='test_*.py' 'mark\.slow' tests)
 
 test-documentation: install ## Of the long tests those of README and docs/: commands, notebooks, the site
 	$(BIN)/python -m pytest -m slow tests/e2e/test_documentation_site.py tests/e2e/test_notebooks.py \

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from edgecnn import registry
+from tests.schedule import longest_first
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED_DATA = PROJECT.parent / "shared" / "data"
@@ -26,6 +29,22 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C reach the commands that tests interrupt: a shell's & switches it off for all."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Thousands of tests stay to the end: no collection looks for garbage among them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one of several processes
+        longest_first(items)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import re
 from pathlib import Path
@@ -78,6 +79,7 @@ KNOWN = {"--help"} | {
 }
 
 
+@functools.cache
 def sentences() -> list[tuple[str, str]]:
     """(place, text) of every string in the package that a user may read, docstrings left out."""
     found = []
@@ -102,13 +104,10 @@ def sentences() -> list[tuple[str, str]]:
     return found
 
 
-SENTENCES = sentences()
-
-
 def test_every_option_that_a_message_names_exists():
     wrong = [
         (place, option)
-        for place, text in SENTENCES
+        for place, text in sentences()
         for option in re.findall(r"(?<![\w-])(?<!var\()--[a-z]+(?:-[a-z0-9]+)*(?![\w-])", text)
         if option not in KNOWN and option not in OTHERS
     ]
@@ -117,7 +116,7 @@ def test_every_option_that_a_message_names_exists():
 
 def test_every_command_that_a_message_advises_exists_and_takes_its_options():
     wrong = []
-    for place, text in SENTENCES:
+    for place, text in sentences():
         for line in re.findall(r"edgecnn ((?:[a-z]+ ?)+[^`;,]*)", text):
             words = line.split()
             if words[0] not in verbs.VERBS:
@@ -134,4 +133,4 @@ def test_every_command_that_a_message_advises_exists_and_takes_its_options():
 
 @pytest.mark.parametrize("option", ["--debug", "--force", "--data", "--out"])
 def test_options_that_many_messages_name_are_found_by_this_search(option):
-    assert any(option in text for _, text in SENTENCES)
+    assert any(option in text for _, text in sentences())

@@ -1,0 +1,64 @@
+"""Which files of tests go first where several processes share them: those that take longest.
+
+A long file that is begun last leaves all other processes idle until it is done.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+LONGEST = (
+    "e2e/test_walk_through.py",
+    "integration/search/test_search.py",
+    "integration/boards/test_faults.py",
+    "e2e/test_documentation_site.py",
+    "integration/boards/test_boards.py",
+    "e2e/test_nobody_is_called.py",
+    "integration/training/test_boxes.py",
+    "integration/training/test_train.py",
+    "integration/optimization/test_optimize.py",
+    "integration/boards/test_search.py",
+    "integration/sequences/test_sequences.py",
+    "unit/models/test_architectures.py",
+    "e2e/test_command_line.py",
+    "integration/optimization/test_bundle.py",
+    "e2e/test_report_page.py",
+    "e2e/test_locale.py",
+    "e2e/test_explain.py",
+    "e2e/test_wheel.py",
+    "e2e/test_notebooks.py",
+    "integration/benchmarking/test_versions_of_a_runtime.py",
+    "integration/live/test_detect_command.py",
+    "integration/conversion/test_onnx_to_tflite.py",
+    "integration/conversion/test_artifacts.py",
+    "integration/conversion/test_modalities.py",
+    "integration/conversion/test_applications.py",
+    "integration/optimization/test_command_line.py",
+    "integration/runtimes/test_contract.py",
+    "integration/training/test_resume.py",
+    "integration/training/test_devices.py",
+    "integration/vision/test_as_any_other_task.py",
+    "integration/vision/test_detector.py",
+    "integration/live/test_pipeline.py",
+    "traps/test_what_goes_in.py",
+    "traps/test_what_data_hold.py",
+    "traps/test_how_it_is_measured.py",
+    "traps/test_what_comes_out.py",
+    "traps/test_what_runs.py",
+    "e2e/test_measure_again.py",
+    "e2e/test_interruption.py",
+    "e2e/test_models_command.py",
+    "unit/feeding/test_keras_models.py",
+    "unit/search/test_crew.py",
+    "unit/formats/test_hostile_files.py",
+    "integration/benchmarking/test_worker_process.py",
+)
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Sort tests by their file, in place; all others follow in their order."""
+    rank = {TESTS / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
