@@ -127,14 +127,14 @@ def _costly_layers(
     if not files:
         return {}
     dataset = data.load(task.source(data_root))
-    told = {}
+    lines = {}
     for name in sorted(files):
         found = verify_artifact(folder / "artifacts" / name, dataset=dataset, layers=True)
-        told[name] = [
+        lines[name] = [
             f"{layer.name} ({layer.operator}): {layer.share:.0%} of the noise"
             for layer in found.layers[:3]
         ]
-    return told
+    return lines
 
 
 def _lost(accuracy: dict[str, Any] | None) -> float:
@@ -214,15 +214,15 @@ def _summary_line(outcome: dict[str, Any]) -> str:
 
 
 def _int8(rows: list[dict[str, Any]], parent: float) -> str:
-    told = [
+    accuracies = [
         row["accuracy"]
         for row in rows
         if row["recipe"] == "static_int8" and row["file"].endswith(".tflite") and row["accuracy"]
     ]
-    if not told:
+    if not accuracies:
         return "none"
-    lost = parent - told[0]
-    return f"{told[0]:.2%} ({-lost:+.2%})" + (" **marked**" if lost > MOST_LOST else "")
+    lost = parent - accuracies[0]
+    return f"{accuracies[0]:.2%} ({-lost:+.2%})" + (" **marked**" if lost > MOST_LOST else "")
 
 
 def _fastest(rows: list[dict[str, Any]], parent: float) -> str:

@@ -75,11 +75,11 @@ def main() -> None:
                 around = (before + rates[BASE][-1]) / 2
                 shares[name].append(rates[name][-1] / around)
                 print(f"{name}: {rates[name][-1]:.2f} of {around:.2f} steps/s", flush=True)
-    told = {
+    shares = {
         name: {"median": statistics.median(own), "least": min(own), "greatest": max(own)}
         for name, own in shares.items()
     }
-    for name, share in told.items():
+    for name, share in shares.items():
         print(
             f"{name}: {share['median']:.1%} of the steps on {BASE} "
             f"({share['least']:.1%} to {share['greatest']:.1%})"
@@ -91,9 +91,9 @@ def main() -> None:
         "steps_in_an_epoch": steps,
         "augment": recipe.augment,
         "steps_per_second": rates,
-        "share_of_memory": told,
+        "share_of_memory": shares,
         "goal": GOAL,
-        "reached": {name: share["median"] >= GOAL for name, share in told.items()},
+        "reached": {name: share["median"] >= GOAL for name, share in shares.items()},
     }
     text = json.dumps(outcome, indent=1, ensure_ascii=False) + "\n"
     write_text_atomically(arguments.output, text)

@@ -23,6 +23,7 @@ from math import ceil, exp, inf, log, sqrt
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.deprecation import old_names
 from edgecnn.interval import Bounds
 from edgecnn.stats import student_t
 
@@ -40,7 +41,7 @@ Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangePoint:
     """A change at the value `index`, the first one of the new level.
 
     `before` and `after` are the typical values of both sides, `ratio` is after / before with the
@@ -57,7 +58,7 @@ class Change:
 
 def find_changes(
     values: Sequence[float], intervals: Sequence[Bounds | None] | None = None
-) -> tuple[Change, ...]:
+) -> tuple[ChangePoint, ...]:
     """The change points of `values` in the order of time.
 
     `intervals` are 95% intervals of the values, None where there is none. Values must be positive;
@@ -84,10 +85,10 @@ def find_changes(
 def _variances(logs: Values, spans: Sequence[Bounds | None]) -> Values:
     """The variance of each value's logarithm: from its interval, and from the series' scatter."""
     scatter = _scatter(np.diff(logs)) / sqrt(2)
-    told = [_told(span) for span in spans]
-    known = [value for value in told if value is not None]
+    own = [_log_deviation(span) for span in spans]
+    known = [value for value in own if value is not None]
     typical = float(np.median(known)) if known else scatter
-    deviations = np.array([typical if value is None else value for value in told], np.float64)
+    deviations = np.array([typical if value is None else value for value in own], np.float64)
     deviations = np.maximum(deviations, _FLOOR)
     if len(logs) > 2:
         steps = np.diff(logs) / np.hypot(deviations[1:], deviations[:-1])
@@ -96,7 +97,7 @@ def _variances(logs: Values, spans: Sequence[Bounds | None]) -> Values:
     return variances
 
 
-def _told(span: Bounds | None) -> float | None:
+def _log_deviation(span: Bounds | None) -> float | None:
     """The standard deviation behind a 95% interval, on the logarithmic scale."""
     if span is None or not 0 < span[0] <= span[1] < inf:
         return None
@@ -218,10 +219,10 @@ def _error(first: Values, second: Values) -> float:
     return sqrt(max(pooled, _FLOOR**2) * (1 / len(first) + 1 / len(second)))
 
 
-def _change(index: int, first: Values, second: Values) -> Change:
+def _change(index: int, first: Values, second: Values) -> ChangePoint:
     step = float(second.mean() - first.mean())
     reach = student_t(0.95, len(first) + len(second) - 2) * _error(first, second)
-    return Change(
+    return ChangePoint(
         index,
         exp(float(np.median(first))),
         exp(float(np.median(second))),
@@ -229,3 +230,6 @@ def _change(index: int, first: Values, second: Values) -> Change:
         exp(step - reach),
         exp(step + reach),
     )
+
+
+__getattr__ = old_names(__name__, {"Change": "ChangePoint"})

@@ -29,7 +29,7 @@ from edgecnn.files import write_text_atomically
 from edgecnn.manifest import Artifact
 from edgecnn.optimization.bundle import write_bundle
 from edgecnn.optimization.measured import answer
-from edgecnn.optimization.outcome import ANSWER_FILE, Outcome, Timed
+from edgecnn.optimization.outcome import ANSWER_FILE, OptimizationOutcome, Timed
 from edgecnn.optimization.words import MAY_BE_FASTEST
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained
@@ -70,7 +70,7 @@ class RunOutcome:
     model: Artifact
     artifacts: tuple[Artifact, ...]
     reports: tuple[Path, ...]
-    answer: Outcome | None = None
+    answer: OptimizationOutcome | None = None
     """Which of the files to ship, None where nothing could be compared with the model."""
     bundle: Path | None = None
     """What runs: the answer's file, or the next that may be as fast where that one cannot be
@@ -152,14 +152,14 @@ def run(
     return done
 
 
-def _as_fast(outcome: Outcome) -> list[Timed]:
+def _as_fast(outcome: OptimizationOutcome) -> list[Timed]:
     """What may be the fastest as well as the choice, the likeliest first."""
     others = [each for each in outcome.timed if each is not outcome.choice]
     close = [each for each in others if (each.chance_best or 0.0) >= MAY_BE_FASTEST]
     return sorted(close, key=lambda each: -(each.chance_best or 0.0))
 
 
-def _bundled(outcome: Outcome, choice: Timed, dataset: Dataset, place: Path) -> Path:
+def _bundled(outcome: OptimizationOutcome, choice: Timed, dataset: Dataset, place: Path) -> Path:
     """The chosen file as a bundle, in the place of an earlier one."""
     return write_bundle(
         choice.tried.artifact.path,

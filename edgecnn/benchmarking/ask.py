@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking import environments
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs
-from edgecnn.benchmarking.feeding import Feeding, Signature
+from edgecnn.benchmarking.feeding import Feeding, RuntimeSignature
 from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.plan import record_of
-from edgecnn.benchmarking.process import Outcome, run_worker
+from edgecnn.benchmarking.process import WorkerOutcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.verdict import OutputHealth, judge
 from edgecnn.benchmarking.versions import is_versioned
@@ -106,10 +106,10 @@ class Questions:
         return answer
 
     def _key(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> str:
-        told = json.dumps(
+        question = json.dumps(
             [artifact.sha256, configuration, asdict(options), self._data.sha256, self._n]
         )
-        return hashlib.sha256(told.encode()).hexdigest()[:24]
+        return hashlib.sha256(question.encode()).hexdigest()[:24]
 
     def _measure(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> Answer:
         runtime, _, device = configuration.partition(":")
@@ -118,18 +118,18 @@ class Questions:
         prepared = self._feeding.of(artifact)
         if isinstance(prepared, EdgeCNNError):
             return Answer(
-                _failed(row, Outcome("failed", None, {}, prepared.message, prepared.hint))
+                _failed(row, WorkerOutcome("failed", None, {}, prepared.message, prepared.hint))
             )
         if prepared is None:
             fed = self._feeding.fed(artifact)
             why = fed.because if fed else "nobody knows how to feed the data to it"
-            return Answer(_failed(row, Outcome("failed", None, {}, why)))
+            return Answer(_failed(row, WorkerOutcome("failed", None, {}, why)))
         home = runtime if is_versioned(runtime) else RUNTIMES.load(runtime).environment
         python = environments.python_of(home) if home else None
         if home and python is None:
             message = f"{runtime} needs an isolated environment, which is not created"
             hint = f"edgecnn env create {home}"
-            return Answer(_failed(row, Outcome("unsupported", None, {}, message, hint)))
+            return Answer(_failed(row, WorkerOutcome("unsupported", None, {}, message, hint)))
         written = self._work / f"outputs-{self.asked}"
         job = Job(
             runtime=without_version(runtime),
@@ -156,13 +156,13 @@ class Questions:
         return Answer(judge(measured, self._protocol, OutputHealth.of(outputs)), outputs)
 
 
-def _recorded(artifact: Artifact) -> Signature | None:
+def _recorded(artifact: Artifact) -> RuntimeSignature | None:
     """What the manifest says; edgecnn's own files have it."""
     manifest = artifact.manifest
-    return Signature(manifest.inputs, manifest.outputs) if manifest.inputs else None
+    return RuntimeSignature(manifest.inputs, manifest.outputs) if manifest.inputs else None
 
 
-def _failed(row: Measurement, outcome: Outcome) -> Measurement:
+def _failed(row: Measurement, outcome: WorkerOutcome) -> Measurement:
     return Measurement(
         row.artifact,
         row.runtime,

@@ -1,7 +1,7 @@
-"""What an undisturbed look takes on this machine, remembered from one session to the next.
+"""What an undisturbed probe takes on this machine, remembered from one session to the next.
 
 A session that runs next to a neighbor from its first to its last second cannot know it from its
-own looks. The best of each of the last sessions lies in a file next to the isolated environments,
+own probes. The best of each of the last sessions lies in a file next to the isolated environments,
 under a name made of the processor and the Python; the least of them is the machine's best. Old
 sessions are forgotten, so that a machine that became slower for good is measured again in time.
 """
@@ -21,8 +21,8 @@ from edgecnn.files import write_text_atomically
 
 SESSIONS = 20
 MOST_AGE_DAYS = 30.0
-FEWEST_LOOKS = 20
-"""A session with fewer looks than these is not remembered."""
+FEWEST_PROBES = 20
+"""A session with fewer probes than these is not remembered."""
 _VERSION = 2
 """Goes up when the kernels change, so that old files are not compared with."""
 

@@ -24,7 +24,7 @@ from edgecnn.reporting.compare import accuracy_change
 from edgecnn.reporting.gate import Baseline, effect_of
 from edgecnn.results import Measurement, Results, RuntimeOptions
 
-Outcome = Literal["good", "bad", "skipped", "undecided"]
+VersionOutcome = Literal["good", "bad", "skipped", "undecided"]
 THRESHOLD = 0.03
 TRIES = (1, 2, 4)
 """A version of which nothing can be said is measured again, with so many times the processes."""
@@ -33,11 +33,11 @@ CHANCE = 0.005
 
 
 @dataclass(frozen=True)
-class Step:
+class BisectionStep:
     """A version that was tried, what came out, and why, for people."""
 
     version: str
-    outcome: Outcome
+    outcome: VersionOutcome
     why: str
 
 
@@ -52,7 +52,7 @@ class Bisection:
     good: str
     bad: str
     versions: int
-    steps: tuple[Step, ...]
+    steps: tuple[BisectionStep, ...]
     first_bad: str | None = None
     last_good: str = ""
     between: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Bisection:
         return 1 + sum(step.outcome != "skipped" for step in self.steps)
 
 
-Try = Callable[[str], Step]
+Try = Callable[[str], BisectionStep]
 
 
 def bisect(
@@ -92,7 +92,7 @@ def bisect(
     say(f"{len(known)} versions from {known[0]} to {known[-1]}")
     results: list[Results] = []
 
-    def attempt(version: str) -> Step:
+    def attempt(version: str) -> BisectionStep:
         names = [f"{wanted.runtime}=={each}" for each in (known[0], version)]
         for name in names:
             say(f"creating {name} if it is not there …")
@@ -101,7 +101,7 @@ def bisect(
             except installer.CreationError as error:
                 if name == names[0]:
                     raise
-                return Step(version, "skipped", error.message)
+                return BisectionStep(version, "skipped", error.message)
         suffix = f":{device}" if device else ""
         for more in TRIES:
             found = benchmark(
@@ -143,8 +143,8 @@ def search(known: Sequence[str], attempt: Try) -> Bisection:
 
     The bad version itself is tried only where nothing before it turned out bad.
     """
-    steps: list[Step] = []
-    tried: dict[str, Step] = {}
+    steps: list[BisectionStep] = []
+    tried: dict[str, BisectionStep] = {}
     low, high = 0, len(known) - 1  # known[low] is good, known[high] is taken for bad
     skipped: set[int] = set()
     while True:
@@ -183,7 +183,7 @@ def search(known: Sequence[str], attempt: Try) -> Bisection:
     )
 
 
-def judge(first: Measurement, second: Measurement, version: str, threshold: float) -> Step:
+def judge(first: Measurement, second: Measurement, version: str, threshold: float) -> BisectionStep:
     """Whether a version is as good as the good one. Raises InputError where that one fails."""
     trouble = _trouble(first)
     if trouble:
@@ -191,14 +191,14 @@ def judge(first: Measurement, second: Measurement, version: str, threshold: floa
             f"{first.runtime} does not run this model: {trouble}", hint="pass another --good"
         )
     if second.cause == "missing":
-        return Step(version, "skipped", second.error or "it cannot be used here")
+        return BisectionStep(version, "skipped", second.error or "it cannot be used here")
     trouble = _trouble(second)
     if trouble:
-        return Step(version, "bad", trouble)
+        return BisectionStep(version, "bad", trouble)
     if first.accuracy is not None and second.accuracy is not None:
         change = accuracy_change(first.accuracy, second.accuracy, same_samples=True)
         if change is not None and change[2] == "worse":
-            return Step(version, "bad", f"{change[0]:+.2f} points of accuracy")
+            return BisectionStep(version, "bad", f"{change[0]:+.2f} points of accuracy")
     found, _ = effect_of(second, Baseline(remeasured=first))
     if found is None:
         raise InputError(
@@ -206,12 +206,12 @@ def judge(first: Measurement, second: Measurement, version: str, threshold: floa
         )
     low, high = found.interval()
     text = f"{found.ratio - 1:+.1%} [{low - 1:+.1%}, {high - 1:+.1%}] in latency"
-    outcome: Outcome = "undecided"
+    outcome: VersionOutcome = "undecided"
     if found.p_slower < CHANCE and found.ratio > 1 + threshold:
         outcome = "bad"
     elif found.ratio <= 1 + threshold and high <= 1 + 2 * threshold:
         outcome = "good"
-    return Step(version, outcome, text.replace("-", "−"))
+    return BisectionStep(version, outcome, text.replace("-", "−"))
 
 
 def together(found: Bisection) -> Results:

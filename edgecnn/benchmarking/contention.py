@@ -33,7 +33,7 @@ up to 1.2: it falls while vector units are busy, and the latency follows it in p
 MEMORY_TOLERANCE = 1.6
 MOST_DELAY = 0.02
 MOST_CORES = 8
-FIRST_LOOKS = 12
+FIRST_PROBES = 12
 BEST_QUANTILE = 0.05
 """The best is not the least: a core reaches a higher clock for moments that do not last."""
 
@@ -46,9 +46,9 @@ class Best:
     memory_ns: float
 
     @classmethod
-    def of(cls, looks: Sequence[tuple[float, float]]) -> Best:
+    def of(cls, probes: Sequence[tuple[float, float]]) -> Best:
         """The best of (reference, memory) pairs, at least one."""
-        reference, memory = np.quantile(np.asarray(looks, np.float64), BEST_QUANTILE, axis=0)
+        reference, memory = np.quantile(np.asarray(probes, np.float64), BEST_QUANTILE, axis=0)
         return cls(float(reference), float(memory))
 
     def with_reference(self, known_ns: float | None) -> Best:
@@ -72,7 +72,7 @@ def judged(block: Block, best: Best) -> Block:
 
 
 @dataclass(frozen=True)
-class Look:
+class Probe:
     """The kernels' times and the waiting so far, at one moment."""
 
     at_ns: int
@@ -82,9 +82,9 @@ class Look:
 
 
 class Watch:
-    """Looks at the machine between blocks.
+    """Probes the machine between blocks.
 
-    `looks` are (reference, memory) nanoseconds that other processes of the session saw,
+    `probes` are (reference, memory) nanoseconds that other processes of the session saw,
     `known_ns` is the reference that is remembered of the machine: what is undisturbed is judged
     by them and by what this process sees itself.
     """
@@ -92,7 +92,7 @@ class Watch:
     def __init__(
         self,
         threads: int = 1,
-        looks: Sequence[tuple[int, int]] = (),
+        probes: Sequence[tuple[int, int]] = (),
         known_ns: float | None = None,
     ) -> None:
         self._known_ns = known_ns
@@ -101,25 +101,25 @@ class Watch:
         self._floats = np.ones(MEMORY_FLOATS, np.float32)
         self._clock = time.perf_counter_ns
         self.spent_ns = 0
-        first = [self.look() for _ in range(FIRST_LOOKS)]
-        self._seen = [*looks, *((look.reference_ns, look.memory_ns) for look in first)]
+        first = [self.probe() for _ in range(FIRST_PROBES)]
+        self._seen = [*probes, *((each.reference_ns, each.memory_ns) for each in first)]
 
     @property
     def best(self) -> Best:
-        """What an undisturbed look takes, as far as is known."""
+        """What an undisturbed probe takes, as far as is known."""
         return Best.of(self._seen).with_reference(self._known_ns)
 
-    def look(self) -> Look:
+    def probe(self) -> Probe:
         """Run the kernels now; takes about half a millisecond."""
         started = self._clock()
         reference = max(self._on_each_core(_compute))
         memory = self._pass_through_memory()
         ended = self._clock()
         self.spent_ns += ended - started
-        return Look(ended, reference, memory, waited_ns())
+        return Probe(ended, reference, memory, waited_ns())
 
-    def block(self, first: int, count: int, before: Look, after: Look) -> Block:
-        """The `count` samples from `first` on, taken between two looks. Remembers the second."""
+    def block(self, first: int, count: int, before: Probe, after: Probe) -> Block:
+        """The `count` samples from `first` on, taken between two probes. Remembers the second."""
         self._seen.append((after.reference_ns, after.memory_ns))
         elapsed_ns = max(after.at_ns - before.at_ns, 1) * self._threads
         block = Block(

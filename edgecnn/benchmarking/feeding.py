@@ -16,7 +16,7 @@ from edgecnn.data.base import Dataset
 from edgecnn.data.seen import Seen, seen_in_training
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Scorer
-from edgecnn.feeding import Choice, choose, prove_file
+from edgecnn.feeding import ChosenPreprocessing, choose, prove_file
 from edgecnn.feeding.detectors import (
     ModelOptions,
     Recognized,
@@ -34,7 +34,7 @@ from edgecnn.synthetic_inputs import channels_last
 
 
 @dataclass(frozen=True)
-class Signature:
+class RuntimeSignature:
     """The inputs and the outputs of a model, as a runtime has them for so many samples at once."""
 
     inputs: tuple[TensorSpec, ...]
@@ -48,7 +48,7 @@ class Signature:
         return spec
 
 
-Asked = Callable[[], Signature | None]
+Asked = Callable[[], RuntimeSignature | None]
 """Asks a runtime; None when nobody can say."""
 
 
@@ -90,7 +90,7 @@ class Feeding:
         self._prepared: dict[str, Prepared | EdgeCNNError | None] = {}
         self._fed: dict[str, Fed] = {}
         self._files: dict[Preprocessing, tuple[Path, RawSamples]] = {}
-        self._tensors: dict[Signature, Path] = {}
+        self._tensors: dict[RuntimeSignature, Path] = {}
 
     def prepare(self, artifact: Artifact, asked: Asked) -> None:
         """Write what `artifact` is fed, unless it is there."""
@@ -125,7 +125,7 @@ class Feeding:
         if data.names_inputs:
             return self._prepare_tensors(data, artifact, asked)
         manifest, unscored = artifact.manifest, ""
-        choice: Choice | None = None
+        choice: ChosenPreprocessing | None = None
         if data.task == "detection" and self._is_foreign(manifest):
             try:
                 found = self._recognized(artifact, asked)
@@ -193,7 +193,7 @@ class Feeding:
             self._fed[artifact.sha256] = fed
             return None
 
-    def _say_several(self, artifact: Artifact, signature: Signature | None) -> None:
+    def _say_several(self, artifact: Artifact, signature: RuntimeSignature | None) -> None:
         """That data of one tensor a sample are nothing for a model of several inputs."""
         if signature is None or len(signature.inputs) < 2:
             return
@@ -228,7 +228,9 @@ class Feeding:
             return self._about.labels
         return class_names_in(artifact.path)
 
-    def _choose(self, data: Dataset, artifact: Artifact, asked: Asked) -> Choice | None:
+    def _choose(
+        self, data: Dataset, artifact: Artifact, asked: Asked
+    ) -> ChosenPreprocessing | None:
         """None for a model whose input is unknown: its row will say why."""
         manifest = artifact.manifest
         known = manifest.preprocessing is not None

@@ -37,7 +37,7 @@ class Job:
     names what else to find out about the loaded model once its latency is known; `raw` are samples
     before preprocessing, for the pass `stages`.
 
-    `protocol` is the row's: `made` of its processes have spent `spent_secs` already. `looks` are
+    `protocol` is the row's: `made` of its processes have spent `spent_secs` already. `probes` are
     (reference, memory) nanoseconds that earlier processes saw of the machine, `known_ns` is the
     reference that is remembered of it.
     """
@@ -56,7 +56,7 @@ class Job:
     value_range: tuple[float, float] | None = None
     made: int = 0
     spent_secs: float = 0.0
-    looks: tuple[tuple[int, int], ...] = ()
+    probes: tuple[tuple[int, int], ...] = ()
     known_ns: float | None = None
     numbers: str = ""
     """What synthetic inputs are instead of what is drawn: one of NUMBERS, with which
@@ -81,7 +81,7 @@ class Job:
         values["id_limits"] = tuple(values["id_limits"])
         if values["value_range"] is not None:
             values["value_range"] = tuple(values["value_range"])
-        values["looks"] = tuple((reference, memory) for reference, memory in values["looks"])
+        values["probes"] = tuple((reference, memory) for reference, memory in values["probes"])
         if values["protocol"] is not None:
             values["protocol"] = Protocol(**values["protocol"])
         return cls(**values)

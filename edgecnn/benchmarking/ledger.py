@@ -15,17 +15,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from edgecnn.benchmarking import environments, limits, machine, versions
+from edgecnn.benchmarking import environments, machine, machine_limits, versions
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of
 from edgecnn.benchmarking.baseline import Baseline
 from edgecnn.benchmarking.continuing import about_record, option_record
-from edgecnn.benchmarking.feeding import Feeding, Prepared, Signature, synthetic_range
+from edgecnn.benchmarking.feeding import Feeding, Prepared, RuntimeSignature, synthetic_range
 from edgecnn.benchmarking.job import Job, cause_of
 from edgecnn.benchmarking.plan import Configuration
-from edgecnn.benchmarking.process import Outcome, run_worker
+from edgecnn.benchmarking.process import WorkerOutcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.retry import run_worker_safely
-from edgecnn.benchmarking.rounds import Looks, spent_secs, wants_another
+from edgecnn.benchmarking.rounds import SessionProbes, spent_secs, wants_another
 from edgecnn.benchmarking.verdict import OutputHealth, judge
 from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError
@@ -54,7 +54,7 @@ class _Row:
     number: int
     configuration: Configuration
     measurement: Measurement
-    python: Path | Outcome | None = None
+    python: Path | WorkerOutcome | None = None
     """What runs its workers (None: this Python), or why nothing can."""
     numbers: str = ""
     """What its workers feed, where the model does not take what is drawn (see `retry`)."""
@@ -97,7 +97,7 @@ class Ledger:
         paths = {each.artifact.sha256: os.fspath(each.artifact.path) for each in configurations}
         self.results = Results(
             measurements=previous.measurements if previous else (),
-            environment=limits.add_to(
+            environment=machine_limits.add_to(
                 machine.capture(),
                 {row.options.threads for row in configurations if row.device == "cpu"},
                 measure=protocol.name in ("default", "rigorous"),
@@ -108,8 +108,8 @@ class Ledger:
             command=command,
             repeat=Repeat(repeat, {**(previous.repeat.paths if previous else {}), **paths}),
         )
-        self._absent: dict[str, Outcome] = {}
-        self._looks = Looks(Baseline(self.results.environment.machine))
+        self._absent: dict[str, WorkerOutcome] = {}
+        self._probes = SessionProbes(Baseline(self.results.environment.machine))
         self._rows = [self._row(*numbered) for numbered in enumerate(configurations)]
 
     def _row(self, number: int, configuration: Configuration) -> _Row:
@@ -133,20 +133,20 @@ class Ledger:
                 row.measurement = replace(row.measurement, fed=self._feeding.fed(artifact))
             row.scorer = self._feeding.scorer(artifact)
 
-    def _inspected(self, artifact: Artifact) -> Signature | None:
+    def _inspected(self, artifact: Artifact) -> RuntimeSignature | None:
         """What a foreign model takes and gives, as the first runtime that loads it has it."""
         for row in self._rows:
             configuration = row.configuration
             if configuration.artifact.sha256 != artifact.sha256 or configuration.device != "cpu":
                 continue
-            if isinstance(row.python, Outcome):
+            if isinstance(row.python, WorkerOutcome):
                 continue
             outcome = run_worker(_job(configuration), row.python)
             specs = [TensorSpec.from_dict(spec) for spec in outcome.loaded.get("inputs", ())]
             if specs:
                 given = outcome.loaded.get("outputs", ())
                 outputs = tuple(TensorSpec.from_dict(spec) for spec in given)
-                return Signature(tuple(specs), outputs, configuration.options.batch)
+                return RuntimeSignature(tuple(specs), outputs, configuration.options.batch)
         return None
 
     def measure(self) -> None:
@@ -183,21 +183,21 @@ class Ledger:
         configuration = row.configuration
         samples = self._feeding.of(configuration.artifact)
         name = f"{configuration.runtime}:{configuration.device}"
-        if isinstance(row.python, Outcome):
+        if isinstance(row.python, WorkerOutcome):
             outcome = row.python
         elif name in self._absent:
             outcome = self._absent[name]
         elif isinstance(samples, EdgeCNNError):
             cause = cause_of(samples)
-            outcome = Outcome("failed", error=samples.message, hint=samples.hint, cause=cause)
+            outcome = WorkerOutcome("failed", error=samples.message, hint=samples.hint, cause=cause)
         else:
             runs = row.measurement.runs
             job = replace(
                 _job(configuration, protocol=self._protocol, samples=samples),
                 made=len(runs),
                 spent_secs=spent_secs(runs),
-                looks=self._looks.told(_name_of(row.python)),
-                known_ns=self._looks.known_ns(_name_of(row.python)),
+                probes=self._probes.sample(_name_of(row.python)),
+                known_ns=self._probes.known_ns(_name_of(row.python)),
                 numbers=row.numbers,
             )
             outputs = self._folder / f"outputs-{row.number}"
@@ -213,14 +213,14 @@ class Ledger:
             if outcome.run is not None:
                 run = replace(outcome.run, round=round_number)
                 outcome = replace(outcome, run=run)
-                self._looks.add(_name_of(row.python), run)
+                self._probes.add(_name_of(row.python), run)
             if outcome.absent:
                 self._absent[name] = outcome
             if outcome.outputs_written:
                 row.outputs = outputs
         self._enter(row, outcome)
 
-    def _enter(self, row: _Row, outcome: Outcome) -> None:
+    def _enter(self, row: _Row, outcome: WorkerOutcome) -> None:
         """Note what became of a worker, and write it to the disk."""
         measurement = row.measurement
         runs = (*measurement.runs, outcome.run) if outcome.run else measurement.runs
@@ -260,7 +260,7 @@ class Ledger:
         references = self._references()
         for row in self._rows:
             runs = tuple(
-                self._looks.rejudge(_name_of(row.python), run) for run in row.measurement.runs
+                self._probes.rejudge(_name_of(row.python), run) for run in row.measurement.runs
             )
             measurement = replace(row.measurement, runs=runs)
             row.measurement = judge(measurement, self._protocol, row.health)
@@ -268,12 +268,12 @@ class Ledger:
             reference = references.get(parent or "")
             if row.outputs is not None and reference is not None:
                 self._compare(row, reference)
-        best = self._looks.best(_name_of(None))
-        self._looks.remember()
+        best = self._probes.best(_name_of(None))
+        self._probes.remember()
         if best is not None:
-            told = {"reference_ns": round(best.reference_ns), "memory_ns": round(best.memory_ns)}
+            best_ns = {"reference_ns": round(best.reference_ns), "memory_ns": round(best.memory_ns)}
             environment = self.results.environment
-            environment = replace(environment, machine={**environment.machine, **told})
+            environment = replace(environment, machine={**environment.machine, **best_ns})
             self.results = replace(self.results, environment=environment)
         planned = {row.measurement.key for row in self._rows}
         others = [row for row in self.results.measurements if row.key not in planned]
@@ -334,8 +334,8 @@ def _answers_step_by_step(artifact: Artifact) -> bool:
     return bool(graphs_in(artifact.format)) or artifact.manifest.model in SEQUENCE_MODELS.names()
 
 
-def _name_of(python: Path | Outcome | None) -> str:
-    """The name under which the looks of a Python's processes are kept."""
+def _name_of(python: Path | WorkerOutcome | None) -> str:
+    """The name under which the probes of a Python's processes are kept."""
     return python.parent.parent.name if isinstance(python, Path) else "own"
 
 
@@ -343,8 +343,8 @@ def _was_tried(measurement: Measurement) -> bool:
     return bool(measurement.runs) or measurement.status != "ok"
 
 
-def _python_for(configuration: Configuration) -> Path | Outcome | None:
-    """Which Python runs this configuration: None for this one; an Outcome when there is none."""
+def _python_for(configuration: Configuration) -> Path | WorkerOutcome | None:
+    """Which Python runs this configuration: None for this one, an outcome where none does."""
     if versions.is_versioned(configuration.runtime):
         name: str | None = configuration.runtime
     else:
@@ -353,7 +353,7 @@ def _python_for(configuration: Configuration) -> Path | Outcome | None:
         return None
     python = environments.python_of(name)
     if python is None:
-        return Outcome(
+        return WorkerOutcome(
             "unsupported",
             error=f"{configuration.runtime} needs an isolated environment, which is not created",
             hint=f"edgecnn env create {name}",

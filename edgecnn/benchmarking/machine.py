@@ -78,8 +78,8 @@ def _machine() -> dict[str, Any]:
         "board": _board(),
         **processor,
         "architecture": platform.machine(),
-        "physical_cores": _told(lambda: psutil.cpu_count(logical=False)),
-        "logical_cores": _told(lambda: psutil.cpu_count(logical=True)) or os.cpu_count(),
+        "physical_cores": _answer_or_none(lambda: psutil.cpu_count(logical=False)),
+        "logical_cores": _answer_or_none(lambda: psutil.cpu_count(logical=True)) or os.cpu_count(),
         "usable_cores": observation.usable_cpus(),
         "cpu_quota": quota.processors(observation.ROOT),
         "instruction_sets": [name for name in INSTRUCTION_SETS if name in flags],
@@ -87,7 +87,7 @@ def _machine() -> dict[str, Any]:
         "governor": observation.governor(),
         "virtual": "hypervisor" in flags,
         "gpus": gpus(),
-        "load_average": [round(load, 2) for load in _told(os.getloadavg) or ()],
+        "load_average": [round(load, 2) for load in _answer_or_none(os.getloadavg) or ()],
     }
 
 
@@ -95,14 +95,14 @@ def _memory_bytes() -> int | None:
     """The machine's memory, also where /proc/meminfo is hidden; None where nothing says it."""
     import psutil
 
-    memory = _told(psutil.virtual_memory)
+    memory = _answer_or_none(psutil.virtual_memory)
     if memory is not None:
         return int(memory.total)
-    pages = _told(lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    pages = _answer_or_none(lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return pages if pages and pages > 0 else None
 
 
-def _told(ask: Callable[[], Answer]) -> Answer | None:
+def _answer_or_none(ask: Callable[[], Answer]) -> Answer | None:
     """What the system answers; None where it hides the files that it would read for it.
 
     psutil fails with whatever the missing file leads to.
@@ -133,7 +133,7 @@ def _system() -> dict[str, str]:
         "os": name,
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "libc": " ".join(_told(platform.libc_ver) or ()),
+        "libc": " ".join(_answer_or_none(platform.libc_ver) or ()),
         "implementation": sys.implementation.name,
     }
 

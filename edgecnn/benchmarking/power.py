@@ -88,14 +88,14 @@ class GaugeMeter(Meter):
 
 
 @dataclass(frozen=True)
-class Found:
+class Meters:
     """The meters that together cover an inference, or the reason why there are none."""
 
     meters: tuple[Meter, ...] = ()
     reason: str = ""
 
 
-def find(device: str) -> Found:
+def find(device: str) -> Meters:
     """The meters for a device of a runtime: a board's input, else processor and NVIDIA GPU.
 
     The input of a board holds everything on it, so that nothing is added to it.
@@ -104,7 +104,7 @@ def find(device: str) -> Found:
     for board in (_jetson(), _ina()):
         meters = _readable(board, reasons)
         if meters:
-            return Found(tuple(meters))
+            return Meters(tuple(meters))
     meters = _readable(_rapl(), reasons) or _readable(_amd_energy(), reasons)
     if device in NVIDIA_DEVICES:
         graphics = nvml_meter()
@@ -114,8 +114,8 @@ def find(device: str) -> Found:
         else:
             meters.append(graphics)
     if meters:
-        return Found(tuple(meters))
-    return Found(reason="; ".join(reasons) or "no RAPL, no INA sensor and no NVML on this machine")
+        return Meters(tuple(meters))
+    return Meters(reason="; ".join(reasons) or "no RAPL, no INA sensor and no NVML on this machine")
 
 
 def _readable(meters: Iterator[Meter], reasons: list[str]) -> list[Meter]:

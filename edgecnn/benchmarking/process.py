@@ -53,7 +53,7 @@ sys.exit(main(int(sys.argv[2]), bare))
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WorkerOutcome:
     """What became of one worker. `run` is set only when it measured to the end."""
 
     status: Status
@@ -67,7 +67,9 @@ class Outcome:
     """The device or what the runtime needs is not on this machine, whatever the model."""
 
 
-def run_worker(job: Job, python: Path | None = None, *, timeout: float | None = None) -> Outcome:
+def run_worker(
+    job: Job, python: Path | None = None, *, timeout: float | None = None
+) -> WorkerOutcome:
     """Run one job in a fresh process of `python` (this one by default) and wait for its outcome.
 
     `timeout` bounds each silence in seconds (by default what the job's protocol may take).
@@ -92,7 +94,9 @@ def run_worker(job: Job, python: Path | None = None, *, timeout: float | None = 
             )
         except OSError as error:
             message = f"cannot start {command[0]}: {error.strerror}"
-            return Outcome("crashed", error=message, hint="install Python again, or its packages")
+            return WorkerOutcome(
+                "crashed", error=message, hint="install Python again, or its packages"
+            )
         _alive.add(process)
         try:
             return _listen(process, job, stderr, timeout)
@@ -114,21 +118,21 @@ def end_workers() -> None:
 
 def _listen(
     process: subprocess.Popen[bytes], job: Job, stderr: IO[bytes], timeout: float | None
-) -> Outcome:
+) -> WorkerOutcome:
     assert process.stdin is not None
     assert process.stdout is not None
     with contextlib.suppress(BrokenPipeError):  # it died at once, which is reported below
         process.stdin.write(job.to_json().encode() + b"\n")
         process.stdin.close()
     events = _EventReader(process.stdout)
-    outcome = Outcome("crashed")
+    outcome = WorkerOutcome("crashed")
     while True:
         limit = timeout or _patience(job, outcome)
         event = events.next(limit)
         if event is _TIMED_OUT:
             doing = "loading" if not outcome.loaded else "measuring"
             message = f"no answer for {limit:.0f} s while {doing}; the worker was stopped"
-            return Outcome("timeout", outcome.run, outcome.loaded, message)
+            return WorkerOutcome("timeout", outcome.run, outcome.loaded, message)
         if event is None:
             break
         outcome = _absorb(outcome, event)
@@ -139,22 +143,22 @@ def _listen(
     return outcome
 
 
-def _absorb(outcome: Outcome, event: Mapping[str, Any]) -> Outcome:
+def _absorb(outcome: WorkerOutcome, event: Mapping[str, Any]) -> WorkerOutcome:
     """The outcome so far, and what an event adds."""
     kind = event.get("event")
     if kind == "loaded":
-        return Outcome("crashed", loaded=event)
+        return WorkerOutcome("crashed", loaded=event)
     if kind in ("probed", "inspected"):
-        return Outcome("ok", loaded=outcome.loaded or event)
+        return WorkerOutcome("ok", loaded=outcome.loaded or event)
     if kind == "measured":
-        return Outcome("ok", run_from_dict(event["run"]), outcome.loaded)
+        return WorkerOutcome("ok", run_from_dict(event["run"]), outcome.loaded)
     if kind == "pass" and outcome.run is not None:
         found = {**outcome.run.passes, event["name"]: event["found"]}
         return replace(outcome, run=replace(outcome.run, passes=found))
     if kind == "outputs":
         return replace(outcome, outputs_written=True)
     status: Status = "unsupported" if event.get("status") == "unsupported" else "failed"
-    return Outcome(
+    return WorkerOutcome(
         status,
         outcome.run,
         outcome.loaded,
@@ -165,7 +169,9 @@ def _absorb(outcome: Outcome, event: Mapping[str, Any]) -> Outcome:
     )
 
 
-def _crashed(process: subprocess.Popen[bytes], outcome: Outcome, stderr: IO[bytes]) -> Outcome:
+def _crashed(
+    process: subprocess.Popen[bytes], outcome: WorkerOutcome, stderr: IO[bytes]
+) -> WorkerOutcome:
     code = process.wait()
     if code < 0:
         try:
@@ -178,7 +184,7 @@ def _crashed(process: subprocess.Popen[bytes], outcome: Outcome, stderr: IO[byte
         hint = None
     last = _last_line(stderr)
     message = f"{what}: {last}" if last else what
-    return Outcome("crashed", outcome.run, outcome.loaded, message, hint)
+    return WorkerOutcome("crashed", outcome.run, outcome.loaded, message, hint)
 
 
 def _last_line(stderr: IO[bytes]) -> str:
@@ -190,7 +196,7 @@ def _last_line(stderr: IO[bytes]) -> str:
     return shortened(lines[-1], 600) if lines else ""
 
 
-def _patience(job: Job, outcome: Outcome) -> float:
+def _patience(job: Job, outcome: WorkerOutcome) -> float:
     """Seconds of silence to bear before a worker counts as hanging."""
     if not outcome.loaded or job.protocol is None:
         return LOAD_TIMEOUT_SECS

@@ -24,7 +24,7 @@ MODEL_SUFFIXES = frozenset((".tflite", ".onnx", ".keras"))
 
 
 @dataclass(frozen=True)
-class Pair:
+class RemeasuredPair:
     """Baseline and new row of one session; or why there is none."""
 
     before: Measurement | None = None
@@ -56,18 +56,18 @@ def remeasure(
     *,
     protocol: Mapping[str, object],
     progress: Progress = silent,
-) -> Pair:
+) -> RemeasuredPair:
     """Both rows measured again in the same rounds, where that is possible and means something."""
     old, new = (files.get(row.artifact.sha256) for row in (before, after))
     if old is None or new is None:
         which = "baseline's" if old is None else "new"
-        return Pair(why=f"the {which} model file is not here")
+        return RemeasuredPair(why=f"the {which} model file is not here")
     names = [_runtime_of(before, after), after.runtime]
     if names[0] is None:
-        told = _told(before) or "its version"
-        return Pair(why=f"{told} has no environment here (edgecnn env create)")
+        version = _version_text(before) or "its version"
+        return RemeasuredPair(why=f"{version} has no environment here (edgecnn env create)")
     if old == new and names[0] == names[1]:
-        return Pair(why="file and version are the baseline's own")
+        return RemeasuredPair(why="file and version are the baseline's own")
     found = benchmark(
         [old] if old == new else [old, new],
         [f"{name}:{after.device}" for name in dict.fromkeys(names)],
@@ -85,11 +85,11 @@ def remeasure(
     first = rows.get((before.artifact.sha256, str(names[0])))
     second = rows.get((after.artifact.sha256, after.runtime))
     if first is None or second is None or first.status != "ok":
-        return Pair(why="the baseline does not run here any more")
-    return Pair(first, second)
+        return RemeasuredPair(why="the baseline does not run here any more")
+    return RemeasuredPair(first, second)
 
 
-def judged(after: Measurement, pair: Pair) -> Measurement:
+def judged(after: Measurement, pair: RemeasuredPair) -> Measurement:
     """The new row with the runs of the baseline's rounds, and its accuracy as it was."""
     assert pair.after is not None
     return replace(pair.after, accuracy=after.accuracy, parity=after.parity)
@@ -97,7 +97,7 @@ def judged(after: Measurement, pair: Pair) -> Measurement:
 
 def _runtime_of(before: Measurement, after: Measurement) -> str | None:
     """The runtime in the baseline's version: as it is now, or an environment's; None: neither."""
-    if _told(before) == _told(after):
+    if _version_text(before) == _version_text(after):
         return after.runtime
     if not _version(before):
         return None
@@ -109,7 +109,7 @@ def _runtime_of(before: Measurement, after: Measurement) -> str | None:
     return found if environments.python_of(found) else None
 
 
-def _told(row: Measurement) -> str:
+def _version_text(row: Measurement) -> str:
     return row.effective.runtime_version if row.effective else ""
 
 
@@ -117,7 +117,7 @@ def _version(row: Measurement) -> str:
     """The version of a row's runtime: the last word of what the runtime calls itself; empty where
     that is not a release.
     """
-    words = _told(row).split()
+    words = _version_text(row).split()
     version = words[-1].partition("-")[0] if words else ""
     return version if versions.order(version) else ""
 

@@ -1,7 +1,7 @@
 """When a row has been measured in enough processes, and which of its blocks were undisturbed.
 
 Rows are measured in rounds, one process of each row in a round, so that slow and fast phases of
-the machine hit all rows equally. Pure functions over measurements, and the looks of a session.
+the machine hit all rows equally. Pure functions over measurements, and the probes of a session.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from edgecnn.benchmarking.baseline import FEWEST_LOOKS, Baseline
+from edgecnn.benchmarking.baseline import FEWEST_PROBES, Baseline
 from edgecnn.benchmarking.contention import Best, judged
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.results import Measurement, Run
 
 FEWEST_PROCESSES = 3
 """What an interval takes."""
-MOST_LOOKS = 200
-"""Looks that a worker gets: enough for a quantile, little to send."""
+MOST_PROBES = 200
+"""Probes that a worker gets: enough for a quantile, little to send."""
 
 
 def spent_secs(runs: Sequence[Run]) -> float:
@@ -64,7 +64,7 @@ def starts_are_spent(runs: Sequence[Run], protocol: Protocol) -> bool:
     return len(runs) >= FEWEST_PROCESSES and started * (1 + 1 / len(runs)) > protocol.max_secs
 
 
-class Looks:
+class SessionProbes:
     """What the processes of one session saw of the machine, by the Python that they ran in.
 
     The reference computation is Python's own, so that another Python has another best.
@@ -75,36 +75,36 @@ class Looks:
         self._seen: dict[str, list[tuple[int, int]]] = {}
 
     def add(self, python: str, run: Run) -> None:
-        """Remember the looks of a process."""
+        """Remember the probes of a process."""
         seen = self._seen.setdefault(python, [])
         for block in run.blocks:
             seen += zip(block.reference_ns[-1:], block.memory_ns[-1:], strict=False)
 
-    def told(self, python: str) -> tuple[tuple[int, int], ...]:
-        """An even choice of the looks so far, for the next worker."""
+    def sample(self, python: str) -> tuple[tuple[int, int], ...]:
+        """An even choice of the probes so far, for the next worker."""
         seen = self._seen.get(python, [])
-        return tuple(seen[:: max(1, len(seen) // MOST_LOOKS)])
+        return tuple(seen[:: max(1, len(seen) // MOST_PROBES)])
 
     def known_ns(self, python: str) -> float | None:
         """The reference that earlier sessions knew of the machine."""
         return self._baseline.reference_ns(python) if self._baseline else None
 
     def best(self, python: str) -> Best | None:
-        """The machine's best by this session's looks and earlier ones; None before the first."""
+        """The machine's best by this session's probes and earlier ones; None before the first."""
         seen = self._seen.get(python)
         return Best.of(seen).with_reference(self.known_ns(python)) if seen else None
 
     def remember(self) -> None:
-        """Keep this session's best for later ones, where it looked often enough."""
+        """Keep this session's best for later ones, where it probed often enough."""
         for python, seen in self._seen.items():
-            if self._baseline and len(seen) >= FEWEST_LOOKS:
+            if self._baseline and len(seen) >= FEWEST_PROBES:
                 self._baseline.remember(python, Best.of(seen).reference_ns)
 
     def rejudge(self, python: str, run: Run) -> Run:
         """The run with its blocks judged by all that the session saw.
 
         The first processes knew little: where a neighbor was there from the start, only later
-        looks tell.
+        probes show it.
         """
         best = self.best(python)
         if best is None or not run.blocks:

@@ -68,20 +68,20 @@ def measure(
 ) -> Steady:
     """Sample steady-state latencies until undisturbed samples suffice or the budget is spent.
 
-    Before and after each block `watch` looks at the machine; without one every block counts as
+    Before and after each block `watch` probes the machine; without one every block counts as
     undisturbed. `pace_ns` is what an inference took in the warm-up, 0 where nobody knows.
     """
     buffer = _Buffer(protocol.max_runs, pace_ns)
     blocks: list[Block] = []
     quiet_ns = quiet_count = 0
-    before = watch.look() if watch else None
+    before = watch.probe() if watch else None
     with no_garbage_collection():
         while buffer.room:
             first = buffer.done
             spent_ns = buffer.fill(invocations, protocol.max_secs)
             count, quiet = buffer.done - first, True
             if watch and before:
-                after = watch.look()
+                after = watch.probe()
                 blocks.append(watch.block(first, count, before, after))
                 quiet, before = blocks[-1].quiet, after
             if quiet:

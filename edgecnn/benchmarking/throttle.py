@@ -99,11 +99,11 @@ def _voltage_alarms(root: Path) -> Iterator[tuple[str, int]]:
 
 def _pi_bits(root: Path) -> int | None:
     """The firmware's flags: from sysfs where the kernel has them, else through vcgencmd."""
-    told = _text(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
-    if not told and "Raspberry Pi" in _text(root / "proc/device-tree/model"):
-        told = _vcgencmd()
+    answer = _text(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
+    if not answer and "Raspberry Pi" in _text(root / "proc/device-tree/model"):
+        answer = _vcgencmd()
     try:
-        return int(told.rpartition("=")[2], 16) if told else None
+        return int(answer.rpartition("=")[2], 16) if answer else None
     except ValueError:
         return None
 

@@ -237,10 +237,10 @@ def _first_inferences(sessions: Sequence[Session], inputs: Inputs) -> tuple[int,
 
 
 def _watch(job: Job) -> Watch | None:
-    """Looks at the machine, where one request comes after the other on the processor."""
+    """Probes the machine, where one request comes after the other on the processor."""
     if job.load.scenario not in ("single_stream", "multi_stream"):
         return None
-    return Watch(job.options.threads, job.looks, job.known_ns)
+    return Watch(job.options.threads, job.probes, job.known_ns)
 
 
 def _die_with_parent(parent: int) -> None:

@@ -264,9 +264,9 @@ class _Work:
             )
         if last["state"] == "sick":
             found = last.get("troubles")
-            told = "; ".join(map(str, found)) if isinstance(found, list) else "no reason given"
+            reasons = "; ".join(map(str, found)) if isinstance(found, list) else "no reason given"
             raise BoardError(
-                f"{self._board.name}: not fit to measure: {printable(shortened(told, 200))}",
+                f"{self._board.name}: not fit to measure: {printable(shortened(reasons, 200))}",
                 hint=f"edgecnn boards check {self._board.name}",
             )
         return last

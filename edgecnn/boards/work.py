@@ -21,7 +21,7 @@ CONNECTING = 32
 
 
 @dataclass
-class Outcome:
+class JobOutcome:
     """What became of jobs: results by board, what went wrong by board; of a whole queue the files
     that were written, the jobs that failed, and the boards that were taken out.
     """
@@ -41,11 +41,11 @@ def measure_all(
     *,
     force: bool = False,
     progress: Progress = silent,
-) -> Outcome:
+) -> JobOutcome:
     """One job on every board, side by side. What goes wrong on one board is noted, and the others
     go on; a board that cannot measure now keeps its job in the queue.
     """
-    found = Outcome()
+    found = JobOutcome()
     gate = asyncio.Semaphore(CONNECTING)
 
     async def one(board: Board) -> None:
@@ -65,12 +65,12 @@ def measure_all(
     return found
 
 
-def work_off(queue: Queue, say: Say, *, progress: Progress = silent) -> Outcome:
+def work_off(queue: Queue, say: Say, *, progress: Progress = silent) -> JobOutcome:
     """Every job that nobody works on: what was measured is fetched, what was not is measured.
 
     A board that cannot measure now is taken out, and its jobs wait for another time.
     """
-    found = Outcome()
+    found = JobOutcome()
     gate = asyncio.Semaphore(CONNECTING)
 
     async def one(name: str) -> None:

@@ -109,7 +109,7 @@ def command(
     from edgecnn.files import refuse_input_as_output
     from edgecnn.vision.capture import Patience
     from edgecnn.vision.live import Live, LiveSettings
-    from edgecnn.vision.pipeline import Choice
+    from edgecnn.vision.pipeline import DetectorSpec
     from edgecnn.vision.sources import parse_source
 
     options.claim(record, events)
@@ -122,7 +122,7 @@ def command(
     live = Live(
         LiveSettings(
             source=seen,
-            choice=Choice(model, runtime),
+            choice=DetectorSpec(model, runtime),
             threads=threads,
             min_score=min_score,
             classes=classes,

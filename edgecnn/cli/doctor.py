@@ -22,15 +22,15 @@ from edgecnn.cli.progress import progress_bar
 )
 def command(*, as_json: bool, with_limits: bool) -> None:
     """Show what this machine can run, and why it cannot run the rest."""
-    from edgecnn.benchmarking import limits, machine
+    from edgecnn.benchmarking import machine, machine_limits
     from edgecnn.benchmarking.doctor import diagnose
 
     environment = machine.capture()
     threads = (1, environment.machine["usable_cores"] or 1)
-    reached = limits.known(threads)
+    reached = machine_limits.known(threads)
     if with_limits:
         with progress_bar() as progress:
-            reached = limits.measured(threads, again=True, progress=progress)
+            reached = machine_limits.measured(threads, again=True, progress=progress)
     found = diagnose()
     if as_json:
         report = {

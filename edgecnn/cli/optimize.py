@@ -14,7 +14,7 @@ from edgecnn.cli.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
-    from edgecnn.optimization.outcome import Outcome
+    from edgecnn.optimization.outcome import OptimizationOutcome
 
 ROWS = 12
 
@@ -161,7 +161,7 @@ def command(
         )
 
 
-def _print(outcome: Outcome) -> None:
+def _print(outcome: OptimizationOutcome) -> None:
     from edgecnn.optimization.finalists import in_order
     from edgecnn.reporting import formats
 

@@ -44,11 +44,11 @@ def invoke(arguments: Sequence[str]) -> int:
         _mute(sys.stdout)
         return READER_GONE_EXIT_CODE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (each becomes an exit code)
-        return _told(error, debug=bool(shared["debug"]))
+        return _report(error, debug=bool(shared["debug"]))
     return 0
 
 
-def _told(error: BaseException, *, debug: bool) -> int:
+def _report(error: BaseException, *, debug: bool) -> int:
     """Say on standard error what went wrong and what to do; the exit code."""
     if isinstance(error, KeyboardInterrupt | EOFError | click.Abort) or interruption.received():
         _say("interrupted")

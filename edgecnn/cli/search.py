@@ -14,7 +14,7 @@ from edgecnn.cli.progress import progress_bar
 from edgecnn.cli.sections import Sectioned
 
 if TYPE_CHECKING:
-    from edgecnn.search.outcome import Outcome
+    from edgecnn.search.outcome import SearchOutcome
 
 LISTED = 8
 
@@ -184,7 +184,7 @@ def command(
         raise InputError("--out is missing", hint="give a folder for files and report")
     options.claim(out)
 
-    def write_page(outcome: Outcome) -> None:
+    def write_page(outcome: SearchOutcome) -> None:
         write_text_atomically(out / PAGE_FILE, render(outcome))
 
     with progress_bar() as progress:

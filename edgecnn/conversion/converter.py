@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgecnn import scratch
 from edgecnn.conversion.calibration import DrawnSamples, Samples
-from edgecnn.conversion.calibration_look import CalibrationLook, look
+from edgecnn.conversion.calibration_check import CalibrationCheck, check
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.float_tail import described, saves, wants_float_tail, with_float_tail
@@ -117,7 +117,7 @@ class ConversionJob:
         self._verification = verification
         self._reference: list[Array] | None = None
         self._parent_note: str | None = None
-        self._look: CalibrationLook | None = None
+        self._check: CalibrationCheck | None = None
         self._float_checks: dict[str, UnsupportedError | None] = {}
 
     def path(self, target: Target) -> Path:
@@ -136,15 +136,15 @@ class ConversionJob:
 
     def calibration_problem(self, target: Target) -> str | None:
         """Why the calibration samples can give no such target, None where they can."""
-        found = self._calibration_look(target)
+        found = self._calibration_check(target)
         return found.problem_for(target.spec.arithmetic) if found else None
 
-    def _calibration_look(self, target: Target) -> CalibrationLook | None:
+    def _calibration_check(self, target: Target) -> CalibrationCheck | None:
         if not self._calibrates(target) or self.calibration is None:
             return None
-        if self._look is None:
-            self._look = look(self.calibration)
-        return self._look
+        if self._check is None:
+            self._check = check(self.calibration)
+        return self._check
 
     def make(self, target: Target, plan: Manifest, files: FloatFiles) -> ConversionOutcome:
         """What became of one target; see `attempted`."""
@@ -174,7 +174,7 @@ class ConversionJob:
             embed_manifest(temporary, without_digests(manifest))
             load_session(temporary)  # the rewritten file is whole
             sidecar_path(path).unlink(missing_ok=True)
-        found = self._calibration_look(target)
+        found = self._calibration_check(target)
         notes = [
             *self._source.notes_for(target),
             *([held] if held and not kept else ()),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.conversion.source import SourceModel
 from edgecnn.errors import InputError
-from edgecnn.feeding import Choice, choose
+from edgecnn.feeding import ChosenPreprocessing, choose
 from edgecnn.feeding.choice import UNKNOWN
 from edgecnn.feeding.inputs import AS_THEY_ARE, check_no_preprocessing
 from edgecnn.manifest import Manifest
@@ -22,7 +22,7 @@ def chosen_for(
     manifest: Manifest,
     dataset: Dataset | None,
     option: Preprocessing | str | None,
-) -> Choice:
+) -> ChosenPreprocessing:
     """How `source` is fed, by the user's option, the manifest, or what the model proves.
 
     Without data a preprocessing of images may still be found, for the manifest. Raises
@@ -31,7 +31,7 @@ def chosen_for(
     """
     if dataset is not None and dataset.names_inputs:
         check_no_preprocessing(option)
-        return Choice(None, AS_THEY_ARE)
+        return ChosenPreprocessing(None, AS_THEY_ARE)
     proof = source.proof()
     base = partial(_base, source, dataset)
     try:
@@ -46,7 +46,7 @@ def chosen_for(
     except InputError:
         if dataset is not None or option is not None:
             raise
-        return Choice(None, UNKNOWN)  # it takes no images, and nothing is fed
+        return ChosenPreprocessing(None, UNKNOWN)  # it takes no images, and nothing is fed
 
 
 def _base(source: SourceModel, dataset: Dataset | None) -> Preprocessing:

@@ -296,5 +296,5 @@ def _check(path: Path, name: str, said: Sequence[str]) -> None:
 
 def _last(said: Sequence[str]) -> str:
     """The last words that are not mere progress."""
-    told = [line for line in said if not line.startswith(("The device supports", "Start to"))]
-    return f": {shortened(told[-1], 300)}" if told else ""
+    lines = [line for line in said if not line.startswith(("The device supports", "Start to"))]
+    return f": {shortened(lines[-1], 300)}" if lines else ""

@@ -35,7 +35,7 @@ from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.formats import ncnn as files
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.signature import Signature, Value
-from edgecnn.formats.wire.ncnn import ARRAYS, FLOAT16_MARK, Layer
+from edgecnn.formats.wire.ncnn import ARRAYS, FLOAT16_MARK, NcnnLayer
 from edgecnn.isolated_environments import environments_folder
 from edgecnn.registry import require
 from edgecnn.runtimes.ncnn import forbid_half, refuse_missing
@@ -238,7 +238,7 @@ def _in_order(network: files.Network, names: Sequence[str]) -> files.Network:
         replace(layer, outputs=tuple(moved.get(name, name) for name in layer.outputs))
         for layer in network.layers
     ]
-    passed = [Layer("Noop", f"{name}_ordered", (moved[name],), (name,)) for name in names]
+    passed = [NcnnLayer("Noop", f"{name}_ordered", (moved[name],), (name,)) for name in names]
     return files.Network((*layers, *passed))
 
 
@@ -248,46 +248,48 @@ def _with_own_layers(network: files.Network, described: Path) -> files.Network:
     axis 0.
     """
     text = described.read_text(encoding="utf-8", errors="replace")
-    told = {line.split()[1]: line for line in text.splitlines() if len(line.split()) > 2}
+    descriptions = {line.split()[1]: line for line in text.splitlines() if len(line.split()) > 2}
     layers = [
-        _padding(_reduction(layer, told.get(layer.name, "")), told.get(layer.name, ""))
+        _padding(
+            _reduction(layer, descriptions.get(layer.name, "")), descriptions.get(layer.name, "")
+        )
         for layer in network.layers
     ]
     return files.Network(tuple(layers))
 
 
-def _padding(layer: Layer, told: str) -> Layer:
+def _padding(layer: NcnnLayer, description: str) -> NcnnLayer:
     """ncnn's layer for a padding of up to three axes behind the batch."""
-    found = _PADS.search(told)
+    found = _PADS.search(description)
     if layer.type != "Pad" or not found:
         return layer
     pads = [int(pad) for pad in found["pads"].split(",")]
     rank = len(pads) // 2
     begins, ends = pads[1:rank], pads[rank + 1 :]
-    mode = _PAD_MODES.get(_word(told, "mode") or "constant")
+    mode = _PAD_MODES.get(_word(description, "mode") or "constant")
     if pads[0] or pads[rank] or min(pads) < 0 or not 1 <= rank - 1 <= 3 or mode is None:
         return layer
-    numbers = {4: mode, 5: _word(told, "value") or "0"}
+    numbers = {4: mode, 5: _word(description, "value") or "0"}
     added = zip(begins[::-1], ends[::-1], strict=True)
     for (before, behind), (first, last) in zip(_PADDED, added, strict=False):
         numbers |= {before: str(first), behind: str(last)}
     return replace(layer, type="Padding", parameters=dict(sorted(numbers.items())))
 
 
-def _word(told: str, key: str) -> str:
-    found = re.search(rf"\b{key}=(\S+)", told)
+def _word(description: str, key: str) -> str:
+    found = re.search(rf"\b{key}=(\S+)", description)
     return found[1] if found else ""
 
 
-def _reduction(layer: Layer, told: str) -> Layer:
-    found = _AXES.search(told)
+def _reduction(layer: NcnnLayer, description: str) -> NcnnLayer:
+    found = _AXES.search(description)
     if layer.type not in _EXTREMES or not found:
         return layer
     axes = [int(axis) for axis in re.findall(r"-?\d+", found["axes"])]
     if not axes or 0 in axes:
         return layer
     moved = ",".join(str(axis - 1 if axis > 0 else axis) for axis in axes)
-    keeps = "0" if "keepdims=0" in told else "1"
+    keeps = "0" if "keepdims=0" in description else "1"
     numbers = {0: _EXTREMES[layer.type], 1: "0", 4: keeps, 5: "1"}
     return replace(
         layer, type="Reduction", parameters={**numbers, ARRAYS - 3: f"{len(axes)},{moved}"}
@@ -308,9 +310,11 @@ def _with_lookup(
         if layer.type == "Input" and layer.outputs == (lookup.rows,)
     )
     length = old.integer(1)  # of a matrix (length, width)
-    ids = Layer("Input", f"{lookup.name}_ids", (), (lookup.name,), files.input_hint((1, length)))
+    ids = NcnnLayer(
+        "Input", f"{lookup.name}_ids", (), (lookup.name,), files.input_hint((1, length))
+    )
     sizes = {0: width, 1: rows, 2: 0, 3: rows * width}
-    embed = Layer(
+    embed = NcnnLayer(
         "Embed", f"{lookup.name}_lookup", (lookup.name,), (lookup.rows,),
         {number: str(size) for number, size in sizes.items()},
     )  # fmt: skip
@@ -353,7 +357,7 @@ def _with_outputs(network: files.Network, path: Path) -> files.Network:
     return files.Network(tuple(_hinted(layer, shapes) for layer in network.layers))
 
 
-def _hinted(layer: Layer, shapes: dict[str, tuple[int, ...]]) -> Layer:
+def _hinted(layer: NcnnLayer, shapes: dict[str, tuple[int, ...]]) -> NcnnLayer:
     if not set(layer.outputs) <= set(shapes):  # a hint is of all outputs of a layer
         return layer
     hint = files.output_hint([shapes[name] for name in layer.outputs])

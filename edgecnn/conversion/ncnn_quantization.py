@@ -21,7 +21,7 @@ import numpy.typing as npt
 from edgecnn.conversion.ncnn import Blobs
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats import ncnn as files
-from edgecnn.formats.wire.ncnn import COMPUTING, INT8_MARK, Layer, Stored, knows
+from edgecnn.formats.wire.ncnn import COMPUTING, INT8_MARK, NcnnLayer, Stored, knows
 
 CALIBRATION_RULE = "least squared error"
 
@@ -162,14 +162,14 @@ def _handed_over(network: files.Network, scales: dict[int, float]) -> dict[int, 
     return handed
 
 
-def _marked(layer: Layer, *, handed: bool) -> Layer:
+def _marked(layer: NcnnLayer, *, handed: bool) -> NcnnLayer:
     """With the parameter that says how many scales stand behind the weights."""
     term = (1 if layer.type == "ConvolutionDepthWise" else 2) + (100 if handed else 0)
     return replace(layer, parameters={**layer.parameters, 8: str(term)})
 
 
 def _integers(
-    layer: Layer, parts: Sequence[Stored], content: bytes, scale: float, handed: float | None
+    layer: NcnnLayer, parts: Sequence[Stored], content: bytes, scale: float, handed: float | None
 ) -> list[bytes]:
     """The pieces of a `.bin` file for one layer in int8."""
     weights, *others = parts

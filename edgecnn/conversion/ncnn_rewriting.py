@@ -173,11 +173,11 @@ def _reached(graph: Any, name: str, constants: dict[str, Any]) -> tuple[list[Any
     """
     reached, before, lookups = {name}, [], []
     for node in graph.node:
-        takes = [each for each in node.input if each in reached]
-        if not takes:
+        used = [each for each in node.input if each in reached]
+        if not used:
             continue
         others = [each for each in node.input if each and each not in reached]
-        if node.op_type == "Gather" and len(takes) == 1 and node.input[1] in reached:
+        if node.op_type == "Gather" and len(used) == 1 and node.input[1] in reached:
             tables = constants.get(node.input[0])
             axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
             if tables is None or len(tables.dims) != 2 or axis:

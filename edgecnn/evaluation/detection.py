@@ -110,7 +110,7 @@ def check_truths(truths: Sequence[Annotated]) -> int:
 
 def evaluate_detections(
     truths: Sequence[Annotated],
-    found: Sequence[Detections],
+    detections: Sequence[Detections],
     *,
     min_score: float,
     input_side: int,
@@ -124,15 +124,15 @@ def evaluate_detections(
     Raises InputError when the two do not belong together or there is nothing to find;
     MissingDependencyError without faster-coco-eval.
     """
-    if len(truths) != len(found):
-        raise InputError(f"{len(truths)} annotated images, but {len(found)} results")
+    if len(truths) != len(detections):
+        raise InputError(f"{len(truths)} annotated images, but {len(detections)} results")
     signs = check_truths(truths)
     classes = sorted({int(number) for truth in truths for number in truth.class_ids})
-    averages = _coco(truths, found, classes, resamples)
+    averages = _coco(truths, detections, classes, resamples)
     hits: list[tuple[float, bool]] = []
     wrong = 0
     alarms = negatives = 0
-    for truth, result in zip(truths, found, strict=True):
+    for truth, result in zip(truths, detections, strict=True):
         shown = result.at_least(min_score)
         matched, false = _match(truth, shown)
         wrong += false
@@ -164,7 +164,7 @@ def evaluate_detections(
 
 
 def drawn_averages(
-    truths: Sequence[Annotated], found: Sequence[Detections], resamples: int
+    truths: Sequence[Annotated], detections: Sequence[Detections], resamples: int
 ) -> npt.NDArray[np.float64]:
     """(resamples,): AP50-95 of as many draws of all images with repetition; NaN for a draw
     without any sign. Two models' boxes in the same images get the same draws. Raises as
@@ -172,7 +172,7 @@ def drawn_averages(
     """
     check_truths(truths)
     classes = sorted({int(number) for truth in truths for number in truth.class_ids})
-    evaluation = _evaluated(truths, found, classes)
+    evaluation = _evaluated(truths, detections, classes)
     if evaluation is None:
         return np.zeros(resamples)
     with redirect_stdout(StringIO()):
@@ -184,13 +184,13 @@ def _share(hits: list[bool]) -> float | None:
     return sum(hits) / len(hits) if hits else None
 
 
-def _match(truth: Annotated, shown: Detections) -> tuple[list[bool], int]:
+def _match(truth: Annotated, detections: Detections) -> tuple[list[bool], int]:
     """(each sign found?, false boxes) at IoU 0.5, best score first, each class by itself; ignored
     boxes absorb those of their class.
     """
     taken = np.zeros(len(truth.boxes), bool)
     false = 0
-    for box, number in zip(shown.xyxy, shown.class_ids, strict=True):
+    for box, number in zip(detections.xyxy, detections.class_ids, strict=True):
         overlaps = iou(box[None], truth.boxes)[0]
         overlaps[taken | (truth.class_ids != number)] = 0
         ignored = truth.ignored[truth.ignored_ids == number]
@@ -211,12 +211,12 @@ class _Averages:
 
 def _coco(
     truths: Sequence[Annotated],
-    found: Sequence[Detections],
+    detections: Sequence[Detections],
     classes: Sequence[int],
     resamples: int,
 ) -> _Averages:
     """COCO's averages over boxes of every size, at most 100 per image and class."""
-    evaluation = _evaluated(truths, found, classes)
+    evaluation = _evaluated(truths, detections, classes)
     if evaluation is None:
         return _Averages()
     ap50, ap50_95 = _averages(evaluation)
@@ -229,11 +229,11 @@ def _coco(
 
 
 def _evaluated(
-    truths: Sequence[Annotated], found: Sequence[Detections], classes: Sequence[int]
+    truths: Sequence[Annotated], detections: Sequence[Detections], classes: Sequence[int]
 ) -> Any | None:
     """The library's evaluation, matched and accumulated; None where no box was found."""
     library: Any = require("faster_coco_eval", "detect")
-    results = list(_results(found, set(classes)))
+    results = list(_results(detections, set(classes)))
     if not results:
         return None
     with redirect_stdout(StringIO()):  # the library prints its progress
@@ -274,8 +274,8 @@ def _annotations(truths: Sequence[Annotated], classes: set[int]) -> Iterator[dic
                 }  # fmt: skip
 
 
-def _results(found: Sequence[Detections], classes: set[int]) -> Iterator[dict[str, Any]]:
-    for image, result in enumerate(found, start=1):
+def _results(detections: Sequence[Detections], classes: set[int]) -> Iterator[dict[str, Any]]:
+    for image, result in enumerate(detections, start=1):
         for (box, score), class_id in zip(result, result.class_ids.tolist(), strict=True):
             if class_id in classes:
                 yield {

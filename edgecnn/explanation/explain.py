@@ -200,7 +200,7 @@ def _evidence(
     subject: Subject,
     tensor: FloatArray,
     wanted: Sequence[int],
-    layers: Sequence[network.Layer],
+    layers: Sequence[network.MapLayer],
     layer: str | None,
 ) -> tuple[list[ClassMap], Occlusion | None]:
     """Grad-CAM where there are gradients and maps to take it at, occlusion elsewhere."""
@@ -219,7 +219,7 @@ def _evidence(
 def _layers(
     subject: Subject,
     tensor: FloatArray,
-    chosen: Sequence[network.Layer],
+    chosen: Sequence[network.MapLayer],
     dataset: Dataset | None,
 ) -> tuple[list[FeatureMaps], list[EffectiveField]]:
     if subject.model is None:

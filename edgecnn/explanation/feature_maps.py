@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecnn.explanation.network import Layer, record
+from edgecnn.explanation.network import MapLayer, record
 from edgecnn.preprocessing import FloatArray
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ class FeatureMaps:
     places in the layer. `silent` counts the layer's channels that are constant over the image.
     """
 
-    layer: Layer
+    layer: MapLayer
     channels: tuple[int, ...]
     maps: FloatArray
     silent: int
 
 
 def feature_maps(
-    model: keras.Model, tensor: FloatArray, layers: Sequence[Layer], most: int = 8
+    model: keras.Model, tensor: FloatArray, layers: Sequence[MapLayer], most: int = 8
 ) -> list[FeatureMaps]:
     """For one input (height, width, channels), the `most` strongest maps of each layer."""
     if not layers:
@@ -40,7 +40,7 @@ def feature_maps(
     ]
 
 
-def strongest(layer: Layer, maps: FloatArray, most: int) -> FeatureMaps:
+def strongest(layer: MapLayer, maps: FloatArray, most: int) -> FeatureMaps:
     """Of (rows, columns, channels), those that vary most over the image, each from 0 to 1.
 
     A map that is the same everywhere says nothing about this image, however high it is.

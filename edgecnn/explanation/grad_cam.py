@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecnn.errors import InputError
-from edgecnn.explanation.network import LEAST_CAM_MAP, Layer, Recording, record
+from edgecnn.explanation.network import LEAST_CAM_MAP, MapLayer, Recording, record
 from edgecnn.preprocessing import FloatArray
 
 if TYPE_CHECKING:
@@ -28,18 +28,18 @@ class ClassMap:
     """
 
     index: int
-    layer: Layer
+    layer: MapLayer
     heat: FloatArray
 
 
-def candidates(layers: Sequence[Layer]) -> list[Layer]:
+def candidates(layers: Sequence[MapLayer]) -> list[MapLayer]:
     """Layers to take Grad-CAM at, the best first: the deepest with maps of at least 4×4."""
     large = [layer for layer in layers if min(layer.rows, layer.columns) >= LEAST_CAM_MAP]
     return list(large or layers)[::-1]
 
 
 def class_maps(
-    model: keras.Model, tensor: FloatArray, classes: Sequence[int], layers: Sequence[Layer]
+    model: keras.Model, tensor: FloatArray, classes: Sequence[int], layers: Sequence[MapLayer]
 ) -> list[ClassMap]:
     """Grad-CAM of each class for one input (height, width, channels).
 

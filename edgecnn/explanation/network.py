@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.preprocessing import FloatArray
 from edgecnn.registry import unknown_name
@@ -26,7 +27,7 @@ LEAST_CAM_MAP = 4
 
 
 @dataclass(frozen=True)
-class Layer:
+class MapLayer:
     """A layer whose output is a stack of maps (batch, rows, columns, channels)."""
 
     name: str
@@ -38,7 +39,7 @@ class Layer:
     channels: int
 
 
-def spatial_layers(model: keras.Model) -> list[Layer]:
+def spatial_layers(model: keras.Model) -> list[MapLayer]:
     """Layers of the model with maps of at least 2×2, in the order of execution."""
     found = []
     for name, node in _nodes(model).items():
@@ -50,11 +51,11 @@ def spatial_layers(model: keras.Model) -> list[Layer]:
             continue  # an answer, not a map on the way to it
         activation = getattr(getattr(node.operation, "activation", None), "__name__", "linear")
         finished = kind in _FINISHED or activation != "linear"
-        found.append(Layer(name, kind, finished, *shape))
+        found.append(MapLayer(name, kind, finished, *shape))
     return found
 
 
-def stages(layers: Sequence[Layer], most: int) -> list[Layer]:
+def stages(layers: Sequence[MapLayer], most: int) -> list[MapLayer]:
     """Layers by depth: the first one with its activation, then the last of each map size.
 
     Where there are more than `most`, evenly spaced ones; the first and the last always stay.
@@ -71,7 +72,7 @@ def stages(layers: Sequence[Layer], most: int) -> list[Layer]:
     return [chosen[place] for place in places]
 
 
-def layer_named(layers: Sequence[Layer], name: str) -> Layer:
+def layer_named(layers: Sequence[MapLayer], name: str) -> MapLayer:
     """Raises InputError with the nearest name for a layer that has no maps."""
     for layer in layers:
         if layer.name == name:
@@ -97,7 +98,7 @@ class Recording:
 def record(
     model: keras.Model,
     tensors: FloatArray,
-    layers: Sequence[Layer],
+    layers: Sequence[MapLayer],
     target: Callable[[Recording], Any],
 ) -> tuple[Recording, Any]:
     """Run the model in inference mode and compute `target(recording)` under the same record.
@@ -207,3 +208,6 @@ def check_class(index: int, count: int) -> int:
             f"no class {index}: the model has {count}", hint=f"classes run from 0 to {count - 1}"
         )
     return index
+
+
+__getattr__ = old_names(__name__, {"Layer": "MapLayer"})

@@ -14,7 +14,7 @@ from edgecnn.version import __version__
 WIDE, NARROW = 1080, 340
 
 
-def render(found: Explanation) -> str:
+def render(explanation: Explanation) -> str:
     """The page as text; images and chart are inside it."""
     import jinja2
 
@@ -22,45 +22,47 @@ def render(found: Explanation) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     drawn = (
-        [chart.svg(found.curves, width=width) for width in (WIDE, NARROW)] if found.curves else []
+        [chart.svg(explanation.curves, width=width) for width in (WIDE, NARROW)]
+        if explanation.curves
+        else []
     )
     return environment.from_string(read("explain.html.j2")).render(
         css=read("page.css") + read("explain.css"),
         version=__version__,
-        title=title(found),
-        subtitle=subtitle(found),
-        sections=sections(found),
+        title=title(explanation),
+        subtitle=subtitle(explanation),
+        sections=sections(explanation),
         uri=images.data_uri,
         charts=drawn,
-        facts=facts(found),
+        facts=facts(explanation),
     )
 
 
-def title(found: Explanation) -> str:
+def title(explanation: Explanation) -> str:
     """What the page is about."""
-    artifact = found.subject.artifact
+    artifact = explanation.subject.artifact
     return f"What {clean(artifact.manifest.model or artifact.name, 60)} sees"
 
 
-def subtitle(found: Explanation) -> str:
+def subtitle(explanation: Explanation) -> str:
     """The file and the image."""
-    return f"{clean(found.subject.artifact.name)} on {clean(found.picture_name)}"
+    return f"{clean(explanation.subject.artifact.name)} on {clean(explanation.picture_name)}"
 
 
-def facts(found: Explanation) -> Sequence[tuple[str, str]]:
+def facts(explanation: Explanation) -> Sequence[tuple[str, str]]:
     """Where the page is from."""
-    artifact, wants = found.subject.artifact, found.subject.preprocessing
+    artifact, wants = explanation.subject.artifact, explanation.subject.preprocessing
     shape = "×".join(str(side) for side in wants.shape)
     data = artifact.manifest.data.get("name")
     made = [
         ("edgecnn", __version__),
         ("model file", f"{clean(artifact.name)}, sha256 {artifact.sha256[:16]}…"),
         ("trained on", clean(data) if data else "not recorded"),
-        ("picture", clean(found.picture_name)),
+        ("picture", clean(explanation.picture_name)),
         ("preprocessing", f"{wants.kind} to {shape}, scale {wants.scale:.6g}, mean "
          f"{_short(wants.mean)}, std {_short(wants.std)}"),
     ]  # fmt: skip
-    made += [("measured with it", clean(curve.name)) for curve in found.curves[1:]]
+    made += [("measured with it", clean(curve.name)) for curve in explanation.curves[1:]]
     return made
 
 

@@ -23,16 +23,16 @@ INK, MUTED, LINE, ACCENT = "#1c2127", "#59636e", "#dde1e6", "#0b5fa8"
 FONT = "Liberation Sans, Roboto, sans-serif"
 
 
-def render(found: Explanation) -> bytes:
+def render(explanation: Explanation) -> bytes:
     """A PNG of 1860 pixels width, as high as it needs to be."""
     import vl_convert
 
     sheet = _Sheet()
-    sheet.text(title(found), 30, bold=True)
-    sheet.text(subtitle(found), 15, color=MUTED)
-    for section in sections(found):
+    sheet.text(title(explanation), 30, bold=True)
+    sheet.text(subtitle(explanation), 15, color=MUTED)
+    for section in sections(explanation):
         if section.name != "layers":  # a list of hundreds is for the page
-            _draw(sheet, section, found)
+            _draw(sheet, section, explanation)
     return bytes(vl_convert.svg_to_png(sheet.svg(), scale=SCALE))
 
 
@@ -82,7 +82,7 @@ class _Sheet:
         )
 
 
-def _draw(sheet: _Sheet, section: Section, found: Explanation) -> None:
+def _draw(sheet: _Sheet, section: Section, explanation: Explanation) -> None:
     sheet.y += 26
     sheet.line(MARGIN, sheet.y, INSIDE)
     sheet.y += 8
@@ -93,7 +93,7 @@ def _draw(sheet: _Sheet, section: Section, found: Explanation) -> None:
     for row in section.rows:
         _strip(sheet, row)
     if section.chart:
-        drawn = chart.png(found.curves, width=INSIDE - 40, scale=2)
+        drawn = chart.png(explanation.curves, width=INSIDE - 40, scale=2)
         uri = "data:image/png;base64," + base64.b64encode(drawn).decode()
         width, height = (int.from_bytes(drawn[at : at + 4], "big") / 2 for at in (16, 20))
         sheet.picture(uri, MARGIN, sheet.y + 14, width, height)

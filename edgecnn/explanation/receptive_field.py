@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn.explanation.network import Layer, Recording, record
+from edgecnn.explanation.network import MapLayer, Recording, record
 from edgecnn.preprocessing import FloatArray
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class EffectiveField:
     averaged over.
     """
 
-    layer: Layer
+    layer: MapLayer
     weight: FloatArray
     center: tuple[int, int]
     samples: int
@@ -52,7 +52,7 @@ class EffectiveField:
 
 
 def effective_fields(
-    model: keras.Model, tensors: FloatArray, layers: Sequence[Layer]
+    model: keras.Model, tensors: FloatArray, layers: Sequence[MapLayer]
 ) -> list[EffectiveField]:
     """For each layer, the mean over `tensors` (n, height, width, channels) of the absolute
     gradient of its center unit (summed over channels), summed over the input's channels.

@@ -75,10 +75,10 @@ def explain_sentence(
     )
 
 
-def write(found: SentenceExplanation, path: Path) -> None:
+def write(explanation: SentenceExplanation, path: Path) -> None:
     """Write `.html`, `.png` or `.json`. Raises InputError for another ending."""
     check_ending(path)
-    content = lookup("explanation", path.suffix.lower(), _RENDERERS)(found)
+    content = lookup("explanation", path.suffix.lower(), _RENDERERS)(explanation)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
@@ -92,29 +92,29 @@ def check_ending(path: Path) -> None:
         )
 
 
-def _framed(found: SentenceExplanation) -> dict[str, Any]:
+def _framed(explanation: SentenceExplanation) -> dict[str, Any]:
     """The attention matrix with room around it: the legend's title is wider than the legend."""
-    read_, written = found.translation.source_pieces, found.translation.pieces
+    read_, written = explanation.translation.source_pieces, explanation.translation.pieces
     spec = attention_spec(
-        found.translation.attention, [clean(each, 24) for each in written],
+        explanation.translation.attention, [clean(each, 24) for each in written],
         [clean(each, 24) for each in read_],
     )  # fmt: skip
     return {**spec, "background": "white", "padding": 12}
 
 
-def _png(found: SentenceExplanation) -> bytes:
+def _png(explanation: SentenceExplanation) -> bytes:
     import vl_convert
 
-    return bytes(vl_convert.vegalite_to_png(_framed(found), scale=2))
+    return bytes(vl_convert.vegalite_to_png(_framed(explanation), scale=2))
 
 
-def _json(found: SentenceExplanation) -> bytes:
-    answer = found.translation
+def _json(explanation: SentenceExplanation) -> bytes:
+    answer = explanation.translation
     document = {
         "schema_version": SCHEMA_VERSION,
-        "model": {"name": found.name, "sha256": found.sha256},
-        "runtime": found.runtime,
-        "beam": found.beam,
+        "model": {"name": explanation.name, "sha256": explanation.sha256},
+        "runtime": explanation.runtime,
+        "beam": explanation.beam,
         "source": answer.source,
         "answer": answer.text,
         "score": answer.hypothesis.score,
@@ -123,16 +123,20 @@ def _json(found: SentenceExplanation) -> bytes:
         "pieces": list(answer.pieces),
         "attention": [[round(float(value), 5) for value in row] for row in answer.attention],
         "alternatives": [{"text": text, "score": score} for text, score in answer.alternatives],
-        "receptive_field": {"encoder": found.reads, "decoder": found.writes, "words": found.field},
+        "receptive_field": {
+            "encoder": explanation.reads,
+            "decoder": explanation.writes,
+            "words": explanation.field,
+        },
     }
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _html(found: SentenceExplanation) -> bytes:
+def _html(explanation: SentenceExplanation) -> bytes:
     import vl_convert
 
-    chart = str(vl_convert.vegalite_to_svg(_framed(found)))
-    answer = found.translation
+    chart = str(vl_convert.vegalite_to_svg(_framed(explanation)))
+    answer = explanation.translation
     others = "".join(
         f"<tr><td>{score:.3f}</td><td>{html.escape(clean(text, 400))}</td></tr>"
         for text, score in answer.alternatives[:SHOWN]
@@ -140,21 +144,21 @@ def _html(found: SentenceExplanation) -> bytes:
     table = f"<h2>Other hypotheses</h2><table>{others}</table>" if others else ""
     warned = "".join(f"<p><strong>{html.escape(each)}</strong></p>" for each in answer.warnings)
     page = f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{html.escape(clean(found.name))}</title>
+<html lang="en"><head><meta charset="utf-8"><title>{html.escape(clean(explanation.name))}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>{read("page.css")}
 main {{ max-width: 70rem; margin: 2rem auto; padding: 0 1rem; overflow-x: auto }}</style></head>
 <body><main>
-<h1>What {html.escape(clean(found.name, 60))} reads</h1>
+<h1>What {html.escape(clean(explanation.name, 60))} reads</h1>
 <p>{html.escape(clean(answer.source, 2000))}</p>
 <p><strong>{html.escape(clean(answer.text, 2000))}</strong></p>
 {warned}<h2>Attention</h2>
 <p>A row is a subword of the answer, a column one of the source; dark is where it looked.</p>
 <div role="img" aria-label="Attention matrix">{chart}</div>
-<h2>Receptive field</h2><p>{html.escape(found.field)}</p>
+<h2>Receptive field</h2><p>{html.escape(explanation.field)}</p>
 {table}
-<footer><p>edgecnn {__version__}, {html.escape(clean(found.runtime, 80))}, beam {found.beam},
-sha256 {found.sha256[:16]}…</p></footer>
+<footer><p>edgecnn {__version__}, {html.escape(clean(explanation.runtime, 80))}, beam
+{explanation.beam}, sha256 {explanation.sha256[:16]}…</p></footer>
 </main></body></html>
 """
     return page.encode()

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
-from edgecnn.feeding import Choice, choose, prove_file
+from edgecnn.feeding import ChosenPreprocessing, choose, prove_file
 from edgecnn.feeding.keras_model import prove
-from edgecnn.formats.layers import Layer, read_layers
+from edgecnn.formats.layers import FileLayer, read_layers
 from edgecnn.keras_files import load_keras
 from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import Fed, FloatArray, ImagePreprocessing, Preprocessing
@@ -45,7 +45,7 @@ class Subject:
     notes: tuple[str, ...] = ()
     fed: Fed = field(default_factory=lambda: Fed("unknown", "nothing says what it is fed"))
     """What it is fed, and from where that is known."""
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[FileLayer, ...] = ()
     """The operators of a file that gives no gradients, in the order in which they run."""
 
     @property
@@ -118,7 +118,7 @@ def open_subject(
     artifact = load_artifact(path)
     _refuse_other_data(artifact)
     model = session = None
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[FileLayer, ...] = ()
     if artifact.format == "keras":
         model = load_keras(path, allow_unsafe=allow_unsafe)
         shapes = [tuple(tensor.shape) for tensor in _ends(artifact, model, "inputs")]
@@ -203,7 +203,7 @@ def _check_answers(artifact: Artifact, answers: list[tuple[Any, ...]]) -> None:
 
 
 def _preprocessing(
-    artifact: Artifact, shape: tuple[int, int, int], choice: Choice
+    artifact: Artifact, shape: tuple[int, int, int], choice: ChosenPreprocessing
 ) -> tuple[ImagePreprocessing, tuple[str, ...]]:
     if isinstance(choice.preprocessing, ImagePreprocessing):
         return choice.preprocessing, (choice.fed.sentence,) if choice.fed.conflict else ()

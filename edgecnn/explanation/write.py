@@ -20,10 +20,10 @@ from edgecnn.reporting.text import csv_cell
 SCHEMA_VERSION = 1
 
 
-def write(found: Explanation, path: Path) -> None:
+def write(explanation: Explanation, path: Path) -> None:
     """Write `.html`, `.png`, `.json` or `.csv`. See `check_ending` for other endings."""
     check_ending(path)
-    content = lookup("report format", path.suffix.lower(), _RENDERERS)(found)
+    content = lookup("report format", path.suffix.lower(), _RENDERERS)(explanation)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
@@ -37,57 +37,57 @@ def check_ending(path: Path) -> None:
         )
 
 
-def numbers(found: Explanation) -> dict[str, Any]:
+def numbers(explanation: Explanation) -> dict[str, Any]:
     """Everything measured, without the images; sizes in pixels of the network's input."""
-    artifact = found.subject.artifact
-    order = sorted(range(len(found.scores)), key=lambda index: -found.scores[index])[:5]
+    artifact = explanation.subject.artifact
+    order = sorted(range(len(explanation.scores)), key=lambda index: -explanation.scores[index])[:5]
     return {
         "schema_version": SCHEMA_VERSION,
         "model": {"name": artifact.name, "sha256": artifact.sha256, "format": artifact.format},
-        "picture": found.picture_name,
-        "notes": list(found.subject.notes),
-        "fed": asdict(found.subject.fed),
-        "invalid": list(found.invalid),
+        "picture": explanation.picture_name,
+        "notes": list(explanation.subject.notes),
+        "fed": asdict(explanation.subject.fed),
+        "invalid": list(explanation.invalid),
         "best": [
-            {"class": index, "label": found.subject.label(index),
-             "score": float(found.scores[index])}
+            {"class": index, "label": explanation.subject.label(index),
+             "score": float(explanation.scores[index])}
             for index in order
         ],
         "grad_cam": [
             {"class": one.index, "layer": one.layer.name, "heat": _rounded(one.heat)}
-            for one in found.class_maps
+            for one in explanation.class_maps
         ],
         "occlusion": None
-        if found.occlusion is None
-        else {"class": found.occlusion.index, "patch": list(found.occlusion.patch),
-              "drop": _rounded(found.occlusion.drop)},
+        if explanation.occlusion is None
+        else {"class": explanation.occlusion.index, "patch": list(explanation.occlusion.patch),
+              "drop": _rounded(explanation.occlusion.drop)},
         "receptive_fields": [
-            {"layer": one.layer.name, "theory": theory(found, one.layer.name),
+            {"layer": one.layer.name, "theory": theory(explanation, one.layer.name),
              "effective_side": one.side, "effective_area": one.area, "samples": one.samples}
-            for one in found.fields
+            for one in explanation.fields
         ],
         "colours": [
             {"channel": one.channel, "drop": one.drop, "gradient_share": one.share}
-            for one in found.colors
+            for one in explanation.colors
         ],
-        "shift": {"data": found.data_name, "points": chart.rows(found.curves)},
-        "layers": [asdict(layer) for layer in found.subject.layers],
+        "shift": {"data": explanation.data_name, "points": chart.rows(explanation.curves)},
+        "layers": [asdict(layer) for layer in explanation.subject.layers],
     }  # fmt: skip
 
 
-def theory(found: Explanation, layer: str) -> dict[str, float] | None:
+def theory(explanation: Explanation, layer: str) -> dict[str, float] | None:
     """A layer's theoretical receptive field by name; None where it is not known."""
-    field = found.theory.get(layer)
+    field = explanation.theory.get(layer)
     return None if field is None else dict(field._asdict())
 
 
-def _json(found: Explanation) -> bytes:
-    return (json.dumps(numbers(found), indent=1, allow_nan=False) + "\n").encode()
+def _json(explanation: Explanation) -> bytes:
+    return (json.dumps(numbers(explanation), indent=1, allow_nan=False) + "\n").encode()
 
 
-def _csv(found: Explanation) -> bytes:
+def _csv(explanation: Explanation) -> bytes:
     """The shift curves, one line for each file and shift."""
-    rows = chart.rows(found.curves)
+    rows = chart.rows(explanation.curves)
     if not rows:
         raise InputError(
             "a .csv holds the shift curves, and none were measured", hint="give --data"
@@ -99,16 +99,16 @@ def _csv(found: Explanation) -> bytes:
     return out.getvalue().encode()
 
 
-def _html(found: Explanation) -> bytes:
+def _html(explanation: Explanation) -> bytes:
     from edgecnn.explanation.page import render
 
-    return render(found).encode()
+    return render(explanation).encode()
 
 
-def _png(found: Explanation) -> bytes:
+def _png(explanation: Explanation) -> bytes:
     from edgecnn.explanation.poster import render
 
-    return render(found)
+    return render(explanation)
 
 
 def _rounded(values: Any) -> list[list[float]]:

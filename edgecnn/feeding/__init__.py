@@ -7,7 +7,11 @@ at hand cannot.
 
 from __future__ import annotations
 
-from edgecnn.feeding.choice import Choice, choose, must_know
+from edgecnn.deprecation import old_names
+from edgecnn.feeding.choice import ChosenPreprocessing, choose, must_know
 from edgecnn.feeding.proof import Proof, prove_file, prove_front
 
-__all__ = ["Choice", "Proof", "choose", "must_know", "prove_file", "prove_front"]
+__all__ = ["ChosenPreprocessing", "Proof", "choose", "must_know", "prove_file", "prove_front"]
+
+
+__getattr__ = old_names(__name__, {"Choice": "ChosenPreprocessing"})

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.feeding.proof import Proof
 from edgecnn.manifest import Manifest
@@ -30,7 +31,7 @@ _SAME = 0.15
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenPreprocessing:
     """A preprocessing with the record of where it is from; None where nobody can say, and for data
     that are what the model takes.
     """
@@ -47,7 +48,7 @@ def choose(
     proof: Proof | None = None,
     layout: str = "",
     are_tensors: bool = False,
-) -> Choice:
+) -> ChosenPreprocessing:
     """What a model is fed.
 
     `option` is what the user said: a preset, a file, or a preprocessing (from Python); it goes
@@ -64,24 +65,26 @@ def choose(
         source: Source = "option" if isinstance(option, str) else "caller"
         conflict = _contradiction(chosen, known, "the manifest says") or _against(chosen, proof)
         record = fed_with(chosen, source, because, layout=layout, conflict=conflict)
-        return Choice(chosen, record)
+        return ChosenPreprocessing(chosen, record)
     if known is not None:
-        return Choice(known, _recorded(known, manifest, proof, layout))
+        return ChosenPreprocessing(known, _recorded(known, manifest, proof, layout))
     if proof is not None:
         fitting = base()
         try:
             chosen = proof.applied(fitting)
         except InputError:  # the proof speaks of images, the samples are none
-            return Choice(None, UNKNOWN)
-        return Choice(chosen, fed_with(chosen, proof.known_from, proof.because, layout=layout))
+            return ChosenPreprocessing(None, UNKNOWN)
+        return ChosenPreprocessing(
+            chosen, fed_with(chosen, proof.known_from, proof.because, layout=layout)
+        )
     if are_tensors:
         chosen = with_preset(base(), "raw")
         because = "the data are arrays of numbers, taken as they are"
-        return Choice(chosen, fed_with(chosen, "data", because, layout=layout))
-    return Choice(None, UNKNOWN)
+        return ChosenPreprocessing(chosen, fed_with(chosen, "data", because, layout=layout))
+    return ChosenPreprocessing(None, UNKNOWN)
 
 
-def must_know(choice: Choice, name: str) -> Preprocessing | None:
+def must_know(choice: ChosenPreprocessing, name: str) -> Preprocessing | None:
     """The preprocessing of the model called `name`, None for samples that need none. Raises
     InputError, with what to say, where nothing is known.
     """
@@ -161,3 +164,6 @@ def _contradiction(chosen: Preprocessing, other: Preprocessing | None, says: str
     if max(abs(one - two) for one, two in zip(first, second, strict=True)) <= _SAME * span:
         return ""
     return f"{says} {describe_values(other)}"
+
+
+__getattr__ = old_names(__name__, {"Choice": "ChosenPreprocessing"})

@@ -16,7 +16,7 @@ from edgecnn.detection.answer import OURS
 from edgecnn.detection.heads import Clues, find_head, head_class, open_head
 from edgecnn.detection.heads.heat_map import HeatMap
 from edgecnn.errors import InputError
-from edgecnn.feeding.choice import Choice, choose
+from edgecnn.feeding.choice import ChosenPreprocessing, choose
 from edgecnn.feeding.proof import Proof, prove_file
 from edgecnn.formats.base import UNREADABLE
 from edgecnn.formats.kinds import by_suffix
@@ -63,7 +63,7 @@ class Recognized:
     """A detector with all that is to be known. `because` says from where the head is known."""
 
     postprocessing: Postprocessing
-    choice: Choice
+    choice: ChosenPreprocessing
     because: str
     classes: int | None = None
     """How many classes the outputs have, None where their shapes do not say it."""
@@ -125,7 +125,7 @@ def recognize(
         )
         made, because = settings, f"--head {options.head}"
     else:
-        made = _found(clues, artifact)
+        made = _matching_head(clues, artifact)
         by = f"the metadata of {about.maker}" if about.maker else "its outputs"
         because = f"{by} and input say so"
     made = _with_names(made, clues, outputs, options.labels or manifest_names(artifact))
@@ -141,7 +141,7 @@ def recognize(
     return Recognized(made, choice, because, classes)
 
 
-def _found(clues: Clues, artifact: Artifact) -> Postprocessing:
+def _matching_head(clues: Clues, artifact: Artifact) -> Postprocessing:
     """The head by shapes; ours where a runtime leaves them open and the manifest is ours."""
     stated = artifact.manifest.preprocessing
     try:
@@ -263,7 +263,7 @@ def _choose(
     layout: str,
     option: str | Preprocessing | None,
     evidence: tuple[Source, str],
-) -> Choice:
+) -> ChosenPreprocessing:
     """The user's word, the manifest's, what the file's first layers prove, or what the head's
     makers do as a rule, for which there is `evidence`.
     """
@@ -275,7 +275,7 @@ def _choose(
         proof = None
     choice = choose(lambda: usual, manifest, option=option, proof=proof, layout=layout)
     if choice.preprocessing is None:
-        choice = Choice(usual, in_layout(fed_with(usual, *evidence), layout))
+        choice = ChosenPreprocessing(usual, in_layout(fed_with(usual, *evidence), layout))
     if not isinstance(choice.preprocessing, ImagePreprocessing):
         raise InputError(
             f"{artifact.name} is not a detector: its input is prepared by "
@@ -306,13 +306,13 @@ def _agrees(proof: Proof, usual: ImagePreprocessing) -> bool:
     return max(abs(proven[0] - own[0]), abs(proven[1] - own[1])) <= 0.02 * span
 
 
-def described(manifest: Manifest, found: Recognized) -> Manifest:
+def described(manifest: Manifest, recognized: Recognized) -> Manifest:
     """A manifest with all that is known of a detector."""
     return replace(
         manifest,
         task="detection",
-        preprocessing=found.preprocessing,
-        feeding=found.choice.fed,
-        postprocessing=found.postprocessing,
-        labels=manifest.labels or found.postprocessing.class_names,
+        preprocessing=recognized.preprocessing,
+        feeding=recognized.choice.fed,
+        postprocessing=recognized.postprocessing,
+        labels=manifest.labels or recognized.postprocessing.class_names,
     )

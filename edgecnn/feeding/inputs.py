@@ -79,11 +79,11 @@ def _assigned(sample: Mapping[str, Array], specs: Sequence[TensorSpec], where: s
             numbers = [key for key in sample if key not in ("labels", "y")] or list(sample)
             name = numbers[0] if len(numbers) == 1 else None
         if name is None:
-            takes = ", ".join(f"{one.name} {_shown(sample_shape(one))}" for one in specs)
-            holds = ", ".join(f"{key} {_shown(array.shape)}" for key, array in sample.items())
+            expected = ", ".join(f"{one.name} {_shape_text(sample_shape(one))}" for one in specs)
+            holds = ", ".join(f"{key} {_shape_text(array.shape)}" for key, array in sample.items())
             raise InputError(
                 f"{where} holds nothing for the input {spec.name!r}: it holds {holds}",
-                hint=f"call the arrays as the inputs are: {takes}",
+                hint=f"call the arrays as the inputs are: {expected}",
             )
         found.append(sample[name])
     return found
@@ -106,8 +106,8 @@ def _fitting(
     if not _fits(array.shape, wanted):
         several = len(array.shape) == len(wanted) + 1 and _fits(array.shape[1:], wanted)
         raise InputError(
-            f"{where}: input {spec.name!r} takes {_shown(wanted)} a sample, the data hold "
-            f"{_shown(array.shape)}",
+            f"{where}: input {spec.name!r} takes {_shape_text(wanted)} a sample, the data hold "
+            f"{_shape_text(array.shape)}",
             hint="one file is one sample; many go into one .npz, counted by the first axis"
             if several
             else "give each sample in the shape that the model takes",
@@ -151,5 +151,5 @@ def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
     )
 
 
-def _shown(shape: Sequence[int | None]) -> str:
+def _shape_text(shape: Sequence[int | None]) -> str:
     return str(tuple(shape)).replace("None", "?")

@@ -70,7 +70,8 @@ def prove_front(front: Front) -> Proof | None:
     if front.mean:
         return Proof(
             "metadata",
-            f"the metadata in the file says (pixel − {_shown(front.mean)}) / {_shown(front.std)}",
+            f"the metadata in the file says (pixel − {_values_text(front.mean)}) / "
+            f"{_values_text(front.std)}",
             mean=front.mean,
             std=front.std,
         )
@@ -99,7 +100,7 @@ def named(steps: Sequence[str]) -> str:
     return ", ".join(shown[:_MAIN_STEPS]) + more
 
 
-def _shown(values: tuple[float, ...]) -> str:
+def _values_text(values: tuple[float, ...]) -> str:
     if len(set(np.round(values, 6))) == 1:
         return f"{values[0]:g}"
     return "(" + ", ".join(f"{value:g}" for value in values) + ")"

@@ -19,7 +19,7 @@ from edgecnn.formats.signature import Signature
 
 if TYPE_CHECKING:
     from edgecnn.formats.front import Front
-    from edgecnn.formats.layers import Layer
+    from edgecnn.formats.layers import FileLayer
     from edgecnn.formats.metadata import ModelMetadata
 
 MAX_MANIFEST_BYTES = 4 << 20
@@ -94,7 +94,7 @@ class Format(ABC):
         return ()
 
     @classmethod
-    def layers(cls, path: Path) -> Iterable[Layer]:  # noqa: ARG003
+    def layers(cls, path: Path) -> Iterable[FileLayer]:  # noqa: ARG003
         """See `layers.read_layers`."""
         return ()
 

@@ -87,7 +87,7 @@ def stepped(front: Front, operation: str, value: Values, *, constant_first: bool
     divides = operation == "div"
     if constant is None or (divides and (constant_first or not bool((constant != 0).all()))):
         return None
-    name = f"{operation.capitalize()}({_shown(constant)})"
+    name = f"{operation.capitalize()}({_value_text(constant)})"
     if operation in ("mul", "div"):
         return front.times(1.0 / constant if divides else constant, name)
     if operation == "sub" and constant_first:
@@ -105,7 +105,7 @@ def per_channel(value: Values) -> Values | None:
     return squeezed
 
 
-def _shown(value: Values) -> str:
+def _value_text(value: Values) -> str:
     """1/255 for 0.00392…, 0.45 … 0.49 for several."""
     if value.ndim == 0:
         return number(float(value))

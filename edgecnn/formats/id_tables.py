@@ -13,7 +13,7 @@ from pathlib import Path
 from edgecnn.formats.base import UNREADABLE
 from edgecnn.formats.kinds import by_suffix
 
-Limits = tuple[int | None, ...]
+IdLimits = tuple[int | None, ...]
 
 SIZES_BELOW = 2
 """Inputs that are sizes, repeats or counts are drawn below this number."""
@@ -22,7 +22,7 @@ Reach = dict[int, int]
 """Which inputs (by number) a value holds, and what was added to their values on the way."""
 
 
-def id_limits(path: Path) -> Limits:
+def id_limits(path: Path) -> IdLimits:
     """For each input of a model file, in its order: ids from 0 to below this number fit every
     table that the input is looked up in, and make sense as sizes where it is one. None for an
     input that is neither.

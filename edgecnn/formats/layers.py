@@ -6,12 +6,13 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.deprecation import old_names
 from edgecnn.formats.base import UNREADABLE
 from edgecnn.formats.kinds import by_suffix
 
 
 @dataclass(frozen=True)
-class Layer:
+class FileLayer:
     """One operator. `name` is its own, or that of the first tensor that it makes.
 
     `shape` and `dtype` are those of that tensor, None and "" where the file does not say;
@@ -25,7 +26,7 @@ class Layer:
     weights: int = 0
 
 
-def read_layers(path: Path) -> tuple[Layer, ...]:
+def read_layers(path: Path) -> tuple[FileLayer, ...]:
     """The layers of a file; () for a format that only its own library reads, and for a file that
     cannot be read: whether it is whole is judged elsewhere.
     """
@@ -36,3 +37,6 @@ def read_layers(path: Path) -> tuple[Layer, ...]:
         return tuple(found.layers(path))
     except (*UNREADABLE, struct.error, OSError):
         return ()
+
+
+__getattr__ = old_names(__name__, {"Layer": "FileLayer"})

@@ -17,7 +17,7 @@ from edgecnn.formats.external import ExternalRange
 from edgecnn.formats.recipes import named
 from edgecnn.formats.signature import Signature, Value
 from edgecnn.formats.wire import ncnn as wire
-from edgecnn.formats.wire.ncnn import ARRAYS, COMPUTING, MAGIC, Layer, Stored
+from edgecnn.formats.wire.ncnn import ARRAYS, COMPUTING, MAGIC, NcnnLayer, Stored
 
 MAX_TEXT_BYTES = 16 << 20
 _SIZES = (2, 11, 1, 0)
@@ -78,15 +78,15 @@ class NCNN(Format):
 class Network:
     """What a `.param` file says."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[NcnnLayer, ...]
 
     @property
-    def inputs(self) -> tuple[Layer, ...]:
+    def inputs(self) -> tuple[NcnnLayer, ...]:
         """The layers by which the caller's tensors come in."""
         return tuple(layer for layer in self.layers if layer.type == "Input")
 
     @property
-    def outputs(self) -> tuple[tuple[Layer, int], ...]:
+    def outputs(self) -> tuple[tuple[NcnnLayer, int], ...]:
         """Where the blobs come from that no layer takes: (layer, which of its outputs)."""
         taken = {name for layer in self.layers for name in layer.inputs}
         return tuple(
@@ -173,7 +173,7 @@ def output_hint(shapes: Sequence[Sequence[int]]) -> dict[int, str]:
     return {ARRAYS - _SHAPE_HINTS: ",".join(map(str, (len(values), *values)))}
 
 
-def _hinted(layer: Layer) -> list[tuple[int, ...] | None]:
+def _hinted(layer: NcnnLayer) -> list[tuple[int, ...] | None]:
     """The shape of each output, with the batch, where the file has such a hint."""
     hints = layer.integers(_SHAPE_HINTS)
     if len(hints) != 4 * len(layer.outputs):

@@ -13,7 +13,7 @@ from edgecnn.formats.signature import Signature
 
 if TYPE_CHECKING:
     from edgecnn.formats.front import Front
-    from edgecnn.formats.layers import Layer
+    from edgecnn.formats.layers import FileLayer
     from edgecnn.formats.metadata import ModelMetadata
 
 
@@ -26,7 +26,7 @@ class Readers(NamedTuple):
     front: Callable[[Path], Front | None]
     metadata: Callable[[Path], ModelMetadata]
     id_limits: Callable[[Path], tuple[int | None, ...]]
-    layers: Callable[[Path], Iterable[Layer]]
+    layers: Callable[[Path], Iterable[FileLayer]]
     read_manifest: Callable[[Path, str], bytes | None]
     write_manifest: Callable[[Path, str, str], None]
 
@@ -64,7 +64,7 @@ class FormatOfReaders(Format):
         return cls.readers().id_limits(path)
 
     @classmethod
-    def layers(cls, path: Path) -> Iterable[Layer]:
+    def layers(cls, path: Path) -> Iterable[FileLayer]:
         return cls.readers().layers(path)
 
     @classmethod

@@ -35,7 +35,7 @@ class HDF5:
     version: str
 
 
-def look(path: Path) -> HDF5:
+def examine(path: Path) -> HDF5:
     """Read the attributes of an HDF5 file, after a look at whether it reads other files.
 
     Raises InputError for a file that is not whole, or whose data lie in other files.
@@ -77,7 +77,7 @@ def load_hdf5(
     whole, that holds weights without an architecture, or that carries code;
     MissingDependencyError for one that only Keras 2 reads, without tf-keras.
     """
-    found = look(path)
+    found = examine(path)
     if found.config is None:
         raise InputError(
             f"{path.name} holds weights of Keras without an architecture",
@@ -120,7 +120,7 @@ def load_weights(model: Any, path: Path) -> None:
     library = import_keras_2() if _is_keras_2(model) else import_keras()
     archive = starts_with(path) == b"PK\x03\x04"
     if not archive:
-        look(path)
+        examine(path)
     with _named(path, ".keras" if archive else _ending(path)) as named:
         try:
             with all_weights_loaded():

@@ -14,7 +14,7 @@ from pathlib import Path
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path, write_text_atomically
 from edgecnn.models.drawing_layout import BOX_HEIGHT, BOX_WIDTH, Placed, Point, arrange
-from edgecnn.models.summary import Layer, Summary
+from edgecnn.models.summary import LayerSummary, Summary
 
 ENDINGS = (".svg", ".png", ".html")
 MARGIN = 32
@@ -39,8 +39,8 @@ _PNG_SCALE = 1.5
 class Box:
     """A layer and what shares its box."""
 
-    layer: Layer
-    guests: list[Layer] = field(default_factory=list)
+    layer: LayerSummary
+    guests: list[LayerSummary] = field(default_factory=list)
 
     @property
     def parameters(self) -> int:
@@ -112,7 +112,7 @@ def svg(summary: Summary) -> str:
     return "\n".join(parts)
 
 
-def grouped(layers: tuple[Layer, ...]) -> tuple[dict[str, Box], dict[str, list[str]]]:
+def grouped(layers: tuple[LayerSummary, ...]) -> tuple[dict[str, Box], dict[str, list[str]]]:
     """Boxes by the name of their first layer, and for each the boxes it reads.
 
     A layer moves in with the one it reads when nobody else reads that one.
@@ -174,7 +174,7 @@ def _box(box: Box, placed: Placed, most: int) -> str:
     x, y = placed.x - BOX_WIDTH / 2, placed.y
     title = f"{box.layer.kind} {box.layer.details}".strip()
     guests = " · ".join(dict.fromkeys(_GUESTS[guest.kind] for guest in box.guests))
-    told = f"{short(box.parameters)} params" if box.parameters else ""
+    parameters = f"{short(box.parameters)} params" if box.parameters else ""
     work = (box.layer.macs or 0) / most if most else 0
     names = "\n".join(layer.name for layer in (box.layer, *box.guests))
     parts = [
@@ -184,7 +184,7 @@ def _box(box: Box, placed: Placed, most: int) -> str:
         _text(x + 10, y + 17, title, 12.5, bold=True),
         _text(x + 10, y + 33, guests or box.layer.name, 11, color=MUTED),
         _text(x + BOX_WIDTH - 10, y + 17, _times(box.output_shape), 12, anchor="end"),
-        _text(x + BOX_WIDTH - 10, y + 33, told, 11, color=MUTED, anchor="end"),
+        _text(x + BOX_WIDTH - 10, y + 33, parameters, 11, color=MUTED, anchor="end"),
     ]
     if work > 0:
         parts.append(

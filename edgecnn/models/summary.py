@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.deprecation import old_names
 from edgecnn.models.graph import Call, calls, elements, macs
 from edgecnn.models.receptive_field import ReceptiveField, receptive_fields
 
@@ -20,7 +21,7 @@ _IN_PLACE = ("BatchNormalization", "ReLU", "LeakyReLU", "ELU", "Activation", "So
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerSummary:
     """One call of a layer. Shapes are without the batch, work is for one sample."""
 
     name: str
@@ -44,7 +45,7 @@ class Summary:
     input_shape: tuple[int, ...]
     input_dtype: str
     outputs: tuple[tuple[int, ...], ...]
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerSummary, ...]
     parameters: int
     trained_parameters: int
     peak_activation_elements: int
@@ -116,7 +117,7 @@ def summarize(model: keras.Model) -> Summary:
     )
 
 
-def _layers(graph: Sequence[Call], fields: dict[str, ReceptiveField]) -> Iterator[Layer]:
+def _layers(graph: Sequence[Call], fields: dict[str, ReceptiveField]) -> Iterator[LayerSummary]:
     maker: dict[int, str] = {}
     seen: set[str] = set()
     for call in graph:
@@ -124,7 +125,7 @@ def _layers(graph: Sequence[Call], fields: dict[str, ReceptiveField]) -> Iterato
         maker.update((id(tensor), name) for tensor in call.outputs)
         first = name not in seen
         seen.add(name)
-        yield Layer(
+        yield LayerSummary(
             name=name,
             kind=call.kind,
             details=_details(call),
@@ -182,3 +183,6 @@ def _peak(graph: Sequence[Call]) -> int:
         for tensor_id in ending:
             alive.pop(tensor_id, None)
     return peak
+
+
+__getattr__ = old_names(__name__, {"Layer": "LayerSummary"})

@@ -37,7 +37,7 @@ RESAMPLES = 200
 
 
 @dataclass(frozen=True)
-class Drop:
+class BoundedDrop:
     """Points lost and their one-sided upper bound at `confidence`, on `n` samples.
 
     `lost` samples were right in the parent only, `gained` in the file only; None for a metric over
@@ -109,10 +109,10 @@ class Resampling(Protocol):
 
 def drop_of_shares(
     parent: Accuracy, found: Accuracy, counts: tuple[int, int], confidence: float
-) -> Drop:
+) -> BoundedDrop:
     """What a share of right answers lost; `counts` are (lost, gained) against the parent's."""
     floor, bound = one_sided_bounds(*counts, found.n, confidence)
-    return Drop(
+    return BoundedDrop(
         100 * (parent.value - found.value),
         bound,
         found.n,
@@ -150,7 +150,7 @@ class Judge:
         """How many samples there are."""
         return len(self._data["test"])
 
-    def drop(self, outputs: Sequence[npt.NDArray[Any]], confidence: float) -> Drop | None:
+    def drop(self, outputs: Sequence[npt.NDArray[Any]], confidence: float) -> BoundedDrop | None:
         """What these outputs lose; None where they are not answers of the data's task."""
         if self.parent is None or not self._scorer.accepts(outputs):
             return None
@@ -161,7 +161,7 @@ class Judge:
             return drop_of_shares(self.parent, found, counts, confidence)
         points = 100 * (self.parent.value - found.value)
         floor, bound = self._resampled(ordered, confidence, points)
-        return Drop(
+        return BoundedDrop(
             points,
             bound,
             found.n,

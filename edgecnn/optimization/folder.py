@@ -14,7 +14,7 @@ from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.files import read_json_file, write_text_atomically
 from edgecnn.manifest import Artifact, sha256_of
-from edgecnn.optimization.outcome import ANSWER_FILE, Outcome
+from edgecnn.optimization.outcome import ANSWER_FILE, OptimizationOutcome
 
 if TYPE_CHECKING:
     from edgecnn.optimization.optimize import Settings
@@ -87,7 +87,7 @@ def check_folder(out: Path, wanted: Mapping[str, Any], *, force: bool) -> None:
         )
 
 
-def save(outcome: Outcome, out: Path) -> None:
+def save(outcome: OptimizationOutcome, out: Path) -> None:
     """Write the answer, and how the chosen file is made."""
     write_text_atomically(out / ANSWER_FILE, json.dumps(outcome.to_dict(), indent=2) + "\n")
     if outcome.choice is not None:

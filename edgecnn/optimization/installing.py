@@ -64,7 +64,7 @@ def install(home: Path, device: str = "cpu") -> int:
         done = subprocess.run([*command, "-r", str(wanted)], check=False)
         if done.returncode != 0:
             shutil.rmtree(unfinished, ignore_errors=True)
-            return _told("pip could not install the packages", _advice())
+            return _report("pip could not install the packages", _advice())
         for pattern in (*LEFT_OUT, *(GPU_PARTS if device == "cpu" else ())):
             for path in list(unfinished.glob(pattern)):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -72,7 +72,9 @@ def install(home: Path, device: str = "cpu") -> int:
         unfinished.rename(place)
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
-        return _told(f"cannot write {place}: {error.strerror}", "check permissions and free space")
+        return _report(
+            f"cannot write {place}: {error.strerror}", "check permissions and free space"
+        )
     # The self-test also leaves the byte code of what it imports, so that the next start is quick.
     writing = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     tested = subprocess.run(
@@ -99,6 +101,6 @@ def _advice() -> str:
     return "its message stands above; --install needs a package index, the rest does not"
 
 
-def _told(message: str, hint: str) -> int:
+def _report(message: str, hint: str) -> int:
     print(f"error: {message}\n  → {hint}", file=sys.stderr)  # noqa: T201
     return 3

@@ -14,10 +14,10 @@ from edgecnn.conversion.recipe import PRESETS, Recipe
 from edgecnn.manifest import Artifact
 from edgecnn.optimization import words
 from edgecnn.optimization.bundle import NOT_BUNDLED
-from edgecnn.optimization.drops import Drop
+from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.finalists import chances, in_order
 from edgecnn.optimization.goal import Goal
-from edgecnn.optimization.outcome import Outcome, Timed
+from edgecnn.optimization.outcome import OptimizationOutcome, Timed
 from edgecnn.optimization.tried import Tried
 from edgecnn.proof import proves_nothing
 from edgecnn.reporting.baselines import accuracy_baseline
@@ -31,7 +31,7 @@ REFUSED_NAMED = 2
 
 def answer(
     results: Results, artifacts: Sequence[Artifact], goal: Goal | None = None
-) -> Outcome | None:
+) -> OptimizationOutcome | None:
     """The fastest row that shows on its samples that it keeps the budget.
 
     `artifacts` are the files of the rows. None where there is nothing to choose: no parent or no
@@ -54,7 +54,7 @@ def answer(
     ]
     if not found:
         return None
-    base = Outcome(
+    base = OptimizationOutcome(
         goal=goal,
         model=parent.artifact.name,
         parts={"claim": parent.accuracy.n},
@@ -67,7 +67,9 @@ def answer(
     return _claimed(base, timed, [row for row, _ in found])
 
 
-def _claimed(base: Outcome, timed: Sequence[Timed], rows: Sequence[Row]) -> Outcome:
+def _claimed(
+    base: OptimizationOutcome, timed: Sequence[Timed], rows: Sequence[Row]
+) -> OptimizationOutcome:
     goal = base.goal
     refused: list[str] = []
     for choice in in_order(timed, goal, rows):
@@ -146,9 +148,9 @@ def _tried(
     )
 
 
-def _drop(found: AccuracyDrop, measured: Measurement, parent: Accuracy) -> Drop:
+def _drop(found: AccuracyDrop, measured: Measurement, parent: Accuracy) -> BoundedDrop:
     assert measured.accuracy is not None
-    return Drop(
+    return BoundedDrop(
         found.points,
         found.bound,
         found.n,

@@ -25,7 +25,7 @@ from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.keras_files import network_name
 from edgecnn.manifest import Artifact, Manifest
 from edgecnn.optimization import words
-from edgecnn.optimization.drops import Drop, Judge
+from edgecnn.optimization.drops import BoundedDrop, Judge
 from edgecnn.optimization.finalists import MOST_TIMED, Track, in_order, measured
 from edgecnn.optimization.folder import (
     RESULTS_FILE,
@@ -36,11 +36,11 @@ from edgecnn.optimization.folder import (
 )
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import SAMPLES
-from edgecnn.optimization.outcome import Outcome, Timed
+from edgecnn.optimization.outcome import OptimizationOutcome, Timed
 from edgecnn.optimization.parts import Parts, divide
 from edgecnn.optimization.search import Search
 from edgecnn.optimization.space import Space, devices, explore
-from edgecnn.optimization.tried import Found, Tried
+from edgecnn.optimization.tried import SearchState, Tried
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.proof import proves_nothing
@@ -77,7 +77,7 @@ def optimize(
     allow_unsafe: bool = False,
     force: bool = False,
     progress: Progress = silent,
-) -> Outcome:
+) -> OptimizationOutcome:
     """Search for the file and the runtime that meet the goal best; everything lies in `out`.
 
     `model` and what says how to open it (`weights`, `custom`, `shape`, `about`, `allow_unsafe`)
@@ -98,14 +98,14 @@ def optimize(
     known = _known(model)
     _refuse_sequences(model, known.manifest if known else Manifest(), data)
     parts = divide(data, known.manifest if known else Manifest(), seed=settings.seed)
-    told = {
+    source_options = {
         "preprocessing": None if preprocessing is None else str(preprocessing),
         "weights": None if weights is None else str(weights),
         "custom": [str(path) for path in custom] or None,
         "shape": shape or None,
         "about": None if about in (None, ModelOptions()) else str(about),
     }
-    record = {**settings_record(model, known, data, settings), **told}
+    record = {**settings_record(model, known, data, settings), **source_options}
     with exclusive(out):
         check_folder(out, record, force=force)
         with (
@@ -169,7 +169,7 @@ class _Run:
         self._stages: dict[str, float] = {}
         self._began = time.monotonic()
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> OptimizationOutcome:
         parts, goal = self._parts, self._settings.goal
         reference, judge = self._judge(parts.search)
         nothing = proves_nothing(judge.parent) if judge.parent else None
@@ -204,7 +204,7 @@ class _Run:
         now = time.monotonic()
         self._stages[stage], self._began = round(now - self._began, 1), now
 
-    def interrupted(self) -> Outcome | None:
+    def interrupted(self) -> OptimizationOutcome | None:
         """What is known so far; None before anything is."""
         if self._search is None or not self._search.found.tried:
             return None
@@ -253,7 +253,7 @@ class _Run:
         )
         return measured(good, settings.goal, track)
 
-    def _claimed(self, found: Found, timed: Sequence[Timed]) -> Outcome:
+    def _claimed(self, found: SearchState, timed: Sequence[Timed]) -> OptimizationOutcome:
         """Take the best of the measured, and judge it on the claim's samples; the next where that
         shows that too much is lost.
         """
@@ -262,7 +262,7 @@ class _Run:
         data = self._parts.claim
         _, judge = self._judge(data)
         questions = self._questions(data, "claim")
-        first: tuple[Timed, Drop] | None = None
+        first: tuple[Timed, BoundedDrop] | None = None
         refused: list[str] = []
         ranked = islice(in_order(timed, goal), MOST_CLAIMS)
         for number, choice in enumerate(ranked, start=1):
@@ -295,11 +295,11 @@ class _Run:
 
     def _unproven(
         self,
-        base: Outcome,
-        found: Found,
-        first: tuple[Timed, Drop] | None,
+        base: OptimizationOutcome,
+        found: SearchState,
+        first: tuple[Timed, BoundedDrop] | None,
         refused: Sequence[str],
-    ) -> Outcome:
+    ) -> OptimizationOutcome:
         """Nothing was shown to keep the budget: too much is lost, or the samples are too few."""
         goal = self._settings.goal
         if first is None:
@@ -316,7 +316,9 @@ class _Run:
             changes=tuple(words.changes(choice, found.tried, goal)),
         )
 
-    def _none(self, found: Found, base: Outcome | None = None) -> Outcome:
+    def _none(
+        self, found: SearchState, base: OptimizationOutcome | None = None
+    ) -> OptimizationOutcome:
         goal = self._settings.goal
         near = words.nearest(found.tried, goal)
         said = [f"no file meets the goal: {goal.words}"]
@@ -334,8 +336,8 @@ class _Run:
             changes=tuple(words.changes(None, found.tried, goal)),
         )
 
-    def _base(self, found: Found) -> Outcome:
-        return Outcome(
+    def _base(self, found: SearchState) -> OptimizationOutcome:
+        return OptimizationOutcome(
             goal=self._settings.goal,
             model=self._converter.source.name,
             parts=self._parts.record(),

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgecnn.optimization.drops import Drop
+from edgecnn.deprecation import old_names
+from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import Cost
 from edgecnn.optimization.space import Obstacle
-from edgecnn.optimization.tried import Step, Tried, snr_db
+from edgecnn.optimization.tried import SearchStep, Tried, snr_db
 from edgecnn.results import Measurement
 
 SCHEMA_VERSION = 1
@@ -55,7 +56,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class OptimizationOutcome:
     """`choice` meets the goal as far as was measured, None when nothing does; `claim` is what it
     loses on samples that the search did not see, `accepted` whether that shows the budget.
 
@@ -69,14 +70,14 @@ class Outcome:
     parts: Mapping[str, Any]
     accepted: bool
     choice: Timed | None
-    claim: Drop | None
+    claim: BoundedDrop | None
     nearest: Tried | None = None
     sentences: tuple[str, ...] = ()
     ways_out: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     timed: tuple[Timed, ...] = ()
     tried: tuple[Tried, ...] = ()
-    path: tuple[Step, ...] = ()
+    path: tuple[SearchStep, ...] = ()
     costs: Mapping[str, Sequence[Cost]] = field(default_factory=dict)
     obstacles: tuple[Obstacle, ...] = ()
     validations: Mapping[str, int] = field(default_factory=dict)
@@ -133,3 +134,6 @@ class Outcome:
 def snr_of(tried: Tried) -> float | None:
     """Decibels between the parent's outputs and the error; None where nothing differs."""
     return snr_db(tried.noise)
+
+
+__getattr__ = old_names(__name__, {"Outcome": "OptimizationOutcome"})

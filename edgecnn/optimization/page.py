@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecnn.files import write_text_atomically
 from edgecnn.optimization.finalists import in_order
-from edgecnn.optimization.outcome import Outcome, Timed
+from edgecnn.optimization.outcome import OptimizationOutcome, Timed
 from edgecnn.optimization.space import short_name
 from edgecnn.optimization.tried import Tried, snr_db
 from edgecnn.reporting import formats, html
@@ -23,7 +23,7 @@ WIDTH, HEIGHT, MARGIN = 640, 260, 46
 LAYERS = 8
 
 
-def write_page(outcome: Outcome, results: Results | None, path: Path) -> Path:
+def write_page(outcome: OptimizationOutcome, results: Results | None, path: Path) -> Path:
     """The report of the finalists with the search above it; of the brief rows where nothing was
     timed.
     """
@@ -32,7 +32,7 @@ def write_page(outcome: Outcome, results: Results | None, path: Path) -> Path:
     return path
 
 
-def of_report(outcome: Outcome, results: Results | None) -> tuple[Results, Limits]:
+def of_report(outcome: OptimizationOutcome, results: Results | None) -> tuple[Results, Limits]:
     """What the report under the search shows, and the limits that its reader starts from.
 
     The finalists' accuracy is that of the search's samples, but their loss was judged on the
@@ -49,7 +49,7 @@ def of_report(outcome: Outcome, results: Results | None) -> tuple[Results, Limit
     return results, replace(limits, drop=None) if outcome.accepted else limits
 
 
-def _not_refused(outcome: Outcome) -> list[Timed]:
+def _not_refused(outcome: OptimizationOutcome) -> list[Timed]:
     """The finalists without those that rank before an accepted choice: the claim refused them."""
     ranked = list(in_order(outcome.timed, outcome.goal)) if outcome.accepted else []
     places = [place for place, each in enumerate(ranked) if each is outcome.choice]
@@ -57,7 +57,7 @@ def _not_refused(outcome: Outcome) -> list[Timed]:
     return [each for each in outcome.timed if id(each) not in refused]
 
 
-def section(outcome: Outcome) -> dict[str, Any]:
+def section(outcome: OptimizationOutcome) -> dict[str, Any]:
     """What the template shows; every text is cleaned, and escaped there."""
     slowest_first = sorted(outcome.timed, key=lambda each: -(each.p50_ms or float("inf")))
     timed = {(each.tried.artifact.sha256, each.tried.configuration): each for each in slowest_first}
@@ -114,7 +114,7 @@ def _front(tried: Sequence[Tried]) -> set[int]:
 
 
 def _row(
-    tried: Tried, timed: dict[tuple[str, str], Timed], front: set[int], outcome: Outcome
+    tried: Tried, timed: dict[tuple[str, str], Timed], front: set[int], outcome: OptimizationOutcome
 ) -> dict[str, Any]:
     found = timed.get((tried.artifact.sha256, tried.configuration))
     place = next(index for index, each in enumerate(outcome.tried) if each is tried)
@@ -135,7 +135,7 @@ def _row(
     }
 
 
-def _picture(outcome: Outcome, front: set[int]) -> dict[str, Any] | None:
+def _picture(outcome: OptimizationOutcome, front: set[int]) -> dict[str, Any] | None:
     """Points (latency on a logarithmic scale, points lost) in pixels; None below two of them."""
     points = [
         (place, each, each.rough_ms, each.drop.points)

@@ -44,11 +44,11 @@ def main(arguments: Sequence[str], home: Path, runtime: type[Runtime]) -> int:
     try:
         return _run(_parsed(arguments, home.name), home, runtime)
     except MissingDependencyError as error:
-        return _told(error.message, f"python -m {home.name} --install", 3)
+        return _report(error.message, f"python -m {home.name} --install", 3)
     except EdgeCNNError as error:
-        return _told(error.message, error.hint, error.exit_code)
+        return _report(error.message, error.hint, error.exit_code)
     except KeyboardInterrupt:
-        return _told("interrupted", "", 130)
+        return _report("interrupted", "", 130)
 
 
 class Bundle:
@@ -328,7 +328,7 @@ def _json(path: Path) -> Any:
         raise InputError(f"cannot read {path}: {error}", hint="unpack the bundle again") from error
 
 
-def _told(message: str, hint: str, code: int) -> int:
+def _report(message: str, hint: str, code: int) -> int:
     print(f"error: {message}", file=sys.stderr)  # noqa: T201
     if hint:
         print(f"  → {hint}", file=sys.stderr)  # noqa: T201

@@ -21,11 +21,11 @@ from edgecnn.conversion.recipe import PRESETS, Recipe
 from edgecnn.conversion.targets import Target, has_every_recipe
 from edgecnn.errors import EdgeCNNError
 from edgecnn.manifest import Artifact
-from edgecnn.optimization.drops import Drop, Judge
+from edgecnn.optimization.drops import BoundedDrop, Judge
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import Cost, fewest_kept, ranked
 from edgecnn.optimization.space import CALIBRATIONS, Space, short_name, whole_recipes
-from edgecnn.optimization.tried import Found, Step, Tried, snr_db
+from edgecnn.optimization.tried import SearchState, SearchStep, Tried, snr_db
 from edgecnn.progress import Progress, silent
 from edgecnn.results import RuntimeOptions
 
@@ -60,9 +60,9 @@ class Search:
         self._options = RuntimeOptions(threads=threads)
         self._progress = progress
         self._done = 0
-        self.found = Found()
+        self.found = SearchState()
 
-    def run(self) -> Found:
+    def run(self) -> SearchState:
         """Search every format that a runtime takes; what loses too much is improved last, when it
         is known what it would have to beat.
         """
@@ -91,7 +91,7 @@ class Search:
         )
         return not (over or slow or fat or tried.problem) and (not drop or self.holds(tried.drop))
 
-    def holds(self, drop: Drop | None) -> bool:
+    def holds(self, drop: BoundedDrop | None) -> bool:
         """Whether as many samples as the claim has would show the budget, at the rates found; of
         too few samples to show anything, whether the drop itself lies within it.
         """
@@ -340,7 +340,7 @@ class Search:
         return min(good, key=self.cost, default=None)
 
     def _say(self, stage: str, what: str, found: str) -> None:
-        self.found.path.append(Step(stage, what, found))
+        self.found.path.append(SearchStep(stage, what, found))
 
 
 def _snr(artifact: Artifact) -> float:

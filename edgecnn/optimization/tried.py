@@ -10,7 +10,7 @@ import numpy as np
 
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.manifest import Artifact
-from edgecnn.optimization.drops import Drop
+from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.layers import Cost
 from edgecnn.results import Measurement
 
@@ -24,7 +24,7 @@ class Tried:
     artifact: Artifact
     recipe: Recipe
     configuration: str
-    drop: Drop | None = None
+    drop: BoundedDrop | None = None
     rough_ms: float | None = None
     peak_bytes: float | None = None
     noise: float | None = None
@@ -53,7 +53,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Step:
+class SearchStep:
     """One decision of the search: what was tried, and what it brought."""
 
     stage: str
@@ -65,11 +65,11 @@ class Step:
 
 
 @dataclass
-class Found:
+class SearchState:
     """What the search knows so far; complete when it ends, and usable when it is interrupted."""
 
     tried: list[Tried] = field(default_factory=list)
-    path: list[Step] = field(default_factory=list)
+    path: list[SearchStep] = field(default_factory=list)
     costs: dict[str, list[Cost]] = field(default_factory=dict)
     """For each format and runtime where int8 lost too much, the layers, the costliest first."""
     validations: dict[str, int] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from edgecnn.accuracy_drop import too_few
-from edgecnn.optimization.drops import Drop
+from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import Cost
 from edgecnn.optimization.outcome import Timed
@@ -24,7 +24,7 @@ MEASURED = "none of them trained or calibrated on"
 """What samples a claim is made on."""
 
 
-def shipped(choice: Timed, claim: Drop, goal: Goal, which: str = FRESH) -> str:
+def shipped(choice: Timed, claim: BoundedDrop, goal: Goal, which: str = FRESH) -> str:
     """The answer, as in "ship …: 0.021 ms, 0.28 points lost, at most 0.83 (95%, n = 359) …"."""
     facts = [f"{choice.p50_ms:.3g} ms an inference"] if choice.p50_ms else []
     facts.append(lost(claim, which))
@@ -37,7 +37,7 @@ def shipped(choice: Timed, claim: Drop, goal: Goal, which: str = FRESH) -> str:
     return f"ship {choice.name}{how}: {', '.join(facts)}; asked: {goal.words}"
 
 
-def lost(drop: Drop, which: str = FRESH) -> str:
+def lost(drop: BoundedDrop, which: str = FRESH) -> str:
     """`top1 98.3% after 98.6%: 0.28 points lost, at most 0.83 with 95% confidence (n = 359)`."""
     return (
         f"{drop.metric} {drop.after:.1%} after {drop.before:.1%}: {drop.points:.2f} points lost, "
@@ -45,7 +45,7 @@ def lost(drop: Drop, which: str = FRESH) -> str:
     )
 
 
-def refused(choice: Timed, claim: Drop, goal: Goal, which: str = FRESH) -> str:
+def refused(choice: Timed, claim: BoundedDrop, goal: Goal, which: str = FRESH) -> str:
     """Why a file was not taken after the claim's samples had judged it."""
     why = claim.describe(goal.max_drop)
     return f"not shown to keep the budget: {choice.name}: {lost(claim, which)}; {why}"

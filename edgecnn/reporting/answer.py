@@ -11,16 +11,17 @@ from dataclasses import dataclass, replace
 
 from edgecnn import selection
 from edgecnn.accuracy_drop import at_most, points_of, too_few
+from edgecnn.deprecation import old_names
 from edgecnn.reporting import formats
 from edgecnn.reporting.baselines import group_of
 from edgecnn.reporting.row import Row
 from edgecnn.selection import Limits, allowed
 
-__all__ = ["Choice", "Limits", "allowed", "choose", "contention", "describe", "name"]
+__all__ = ["BestRow", "Limits", "allowed", "choose", "contention", "describe", "name"]
 
 
 @dataclass(frozen=True)
-class Choice:
+class BestRow:
     """The best row of one network on one device of one machine, None when none is within limits."""
 
     machine_label: str
@@ -61,7 +62,7 @@ _SUPERLATIVE = {
 }
 
 
-def choose(rows: Sequence[Row], limits: Limits | None = None) -> list[Choice]:
+def choose(rows: Sequence[Row], limits: Limits | None = None) -> list[BestRow]:
     """The best configuration for each group of rows (`baselines.group_of`) with a usable number.
 
     Files of different networks never compete. In scenarios other than "single_stream" the
@@ -77,7 +78,7 @@ def choose(rows: Sequence[Row], limits: Limits | None = None) -> list[Choice]:
     return [_choice(group, limits, several=several) for group in groups.values()]
 
 
-def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> Choice:
+def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> BestRow:
     first = group[0]
     if first.scenario != "single_stream" and limits.objective == "latency":
         limits = replace(limits, objective="throughput")
@@ -98,7 +99,7 @@ def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> Choice:
         sentence += _against_others(best, ties, runner_up, limits)
         sentence += _reservations(best)
     names = (first.machine_label, first.device, first.scenario, first.model)
-    return Choice(*names, best, ties, runner_up, *counts, sentence)
+    return BestRow(*names, best, ties, runner_up, *counts, sentence)
 
 
 def describe(limits: Limits, leave_out: Sequence[str] = ()) -> str:
@@ -244,3 +245,6 @@ def contention(row: Row) -> str:
         return "A neighbor shared the core all the time: the undisturbed latency is not known"
     latency = f": {formats.number(then)} ms then" if then else ""
     return f"A neighbor shared the core in {100 * share:.0f}% of the time{latency}"
+
+
+__getattr__ = old_names(__name__, {"Choice": "BestRow"})

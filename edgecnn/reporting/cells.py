@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.reporting import formats
-from edgecnn.reporting.answer import WORTH_SAYING, Choice
+from edgecnn.reporting.answer import WORTH_SAYING, BestRow
 from edgecnn.reporting.row import Row
 
 
@@ -80,7 +80,7 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
     )
 
 
-def marks(choices: Sequence[Choice]) -> set[int]:
+def marks(choices: Sequence[BestRow]) -> set[int]:
     """The ids of the chosen rows."""
     return {choice.row.id for choice in choices if choice.row is not None}
 

@@ -34,17 +34,17 @@ class Chart:
 
 
 def _has(*names: str) -> Callable[[Sequence[Row]], bool]:
-    def shown(rows: Sequence[Row]) -> bool:
+    def can_show(rows: Sequence[Row]) -> bool:
         return any(
             row.timed and all(COLUMNS[name](row) not in (None, (), 0) for name in names)
             for row in rows
         )
 
-    return shown
+    return can_show
 
 
 def _varies(name: str) -> Callable[[Sequence[Row]], bool]:
-    def shown(rows: Sequence[Row]) -> bool:
+    def can_show(rows: Sequence[Row]) -> bool:
         series: dict[tuple[object, ...], set[object]] = {}
         others = [other for other in ("threads", "batch") if other != name]
         for row in rows:
@@ -54,7 +54,7 @@ def _varies(name: str) -> Callable[[Sequence[Row]], bool]:
                 series.setdefault(key, set()).add(COLUMNS[name](row))
         return any(len(values) > 1 for values in series.values())
 
-    return shown
+    return can_show
 
 
 def _several_machines(rows: Sequence[Row]) -> bool:

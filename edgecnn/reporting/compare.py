@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgecnn.accuracy_drop import drop_between
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.interval import Interval
 from edgecnn.ratios import CALL, Ratio
@@ -21,7 +22,7 @@ from edgecnn.reporting.pairing import between, times_of
 from edgecnn.reporting.text import clean
 from edgecnn.results import Accuracy, Measurement, Results
 
-Outcome = Literal["better", "worse", "same", "undecided"]
+ChangeOutcome = Literal["better", "worse", "same", "undecided"]
 
 THRESHOLD = 0.03
 SHAKY_THRESHOLD = 0.10
@@ -31,7 +32,7 @@ HALF = 0.5
 
 
 @dataclass(frozen=True)
-class Change:
+class RowChange:
     """One configuration before and after. `ratio` is latency after / before, below 1 is better.
 
     Its bounds are None where there is no interval, and `lack` says why. In the
@@ -42,7 +43,7 @@ class Change:
     before_ms: float
     after_ms: float
     ratio: Interval
-    outcome: Outcome
+    outcome: ChangeOutcome
     noisy: bool
     """One of the two measurements is not VALID."""
     lack: str = ""
@@ -50,7 +51,7 @@ class Change:
     accuracy_points: float | None = None
     """Change of accuracy in percentage points, after minus before."""
     accuracy_interval: tuple[float, float] | None = None
-    accuracy_outcome: Outcome = "same"
+    accuracy_outcome: ChangeOutcome = "same"
     size_ratio: float | None = None
     memory_ratio: float | None = None
 
@@ -68,7 +69,7 @@ class Comparison:
     Pairs are (configuration, reason).
     """
 
-    changes: tuple[Change, ...]
+    changes: tuple[RowChange, ...]
     threshold: float
     refused: tuple[tuple[str, str], ...] = ()
     """Measured on both sides, and not to be compared."""
@@ -85,13 +86,13 @@ class Comparison:
     """Both were measured on the same machine with the same software: the second repeats the
     first."""
 
-    def having(self, outcome: Outcome) -> list[Change]:
+    def having(self, outcome: ChangeOutcome) -> list[RowChange]:
         """The changes of that outcome, the largest first."""
         chosen = [change for change in self.changes if change.outcome == outcome]
         return sorted(chosen, key=lambda change: -change.factor)
 
     @property
-    def less_accurate(self) -> list[Change]:
+    def less_accurate(self) -> list[RowChange]:
         """Changes whose accuracy fell beyond chance."""
         return [change for change in self.changes if change.accuracy_outcome == "worse"]
 
@@ -101,7 +102,7 @@ class Comparison:
         return bool(self.having("worse") or self.less_accurate or self.failures)
 
     @property
-    def without_interval(self) -> list[Change]:
+    def without_interval(self) -> list[RowChange]:
         """Changes of which nothing can be said: too few processes on a side."""
         return [change for change in self.changes if change.ratio.bounds is None]
 
@@ -173,7 +174,7 @@ class _Found:
     def __init__(self, threshold: float, same_samples: bool) -> None:
         self._threshold = threshold
         self._same_samples = same_samples
-        self.changes: list[Change] = []
+        self.changes: list[RowChange] = []
         self.refused: list[tuple[str, str]] = []
         self.failures: list[tuple[str, str]] = []
         self.left_out: list[tuple[str, str]] = []
@@ -195,7 +196,7 @@ class _Found:
                 self.changes.append(change)
 
 
-def judge(ratio: Ratio | None, threshold: float, *, shaky: bool = False) -> Outcome:
+def judge(ratio: Ratio | None, threshold: float, *, shaky: bool = False) -> ChangeOutcome:
     """What follows from a ratio of times; without one nothing is decided.
 
     `shaky` rows must differ by `SHAKY_THRESHOLD` at least.
@@ -216,7 +217,7 @@ def judge(ratio: Ratio | None, threshold: float, *, shaky: bool = False) -> Outc
 
 def accuracy_change(
     before: Accuracy, after: Accuracy, *, same_samples: bool = False
-) -> tuple[float, tuple[float, float], Outcome] | None:
+) -> tuple[float, tuple[float, float], ChangeOutcome] | None:
     """Change in points, its 95% interval, and what follows from it; None for other metrics.
 
     Compared sample by sample where both answered the same and their answers were kept.
@@ -225,7 +226,7 @@ def accuracy_change(
     sure = drop_between(before, after, same_samples=same_samples, confidence=CALL)
     if drop is None or sure is None:
         return None
-    outcome: Outcome = "better" if sure.high < 0 else "worse" if sure.low > 0 else "undecided"
+    outcome: ChangeOutcome = "better" if sure.high < 0 else "worse" if sure.low > 0 else "undecided"
     if drop.points == 0:
         outcome = "same"
     return -drop.points, (-drop.high, -drop.low), outcome
@@ -233,14 +234,14 @@ def accuracy_change(
 
 def _change(
     name: str, old: Measurement, new: Measurement, threshold: float, same_samples: bool
-) -> Change | None:
+) -> RowChange | None:
     before, after = times_of(old), times_of(new)
     found = between(before, after, one_session=False)
     if found is None or before.broken or after.broken:
         return None
     noisy = any(row.verdict not in ("VALID", None) for row in (old, new))
     shaky = noisy or any(_disturbed(row) for row in (old, new))
-    change = Change(
+    change = RowChange(
         name=name,
         before_ms=found.first_ms,
         after_ms=found.second_ms,
@@ -299,3 +300,6 @@ def _other_model(old: Measurement, new: Measurement) -> str:
 
 def _quotient(new: float | None, old: float | None) -> float | None:
     return new / old if new and old else None
+
+
+__getattr__ = old_names(__name__, {"Outcome": "ChangeOutcome", "Change": "RowChange"})

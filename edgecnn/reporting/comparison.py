@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.errors import InputError
 from edgecnn.files import write_text_atomically
 from edgecnn.reporting import formats
-from edgecnn.reporting.compare import Change, Comparison, Outcome
+from edgecnn.reporting.compare import ChangeOutcome, Comparison, RowChange
 from edgecnn.reporting.grid import Grid
 from edgecnn.reporting.text import markdown_cell
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-TITLES: dict[Outcome, str] = {
+TITLES: dict[ChangeOutcome, str] = {
     "worse": "Worse",
     "better": "Better",
     "undecided": "Undecided",
     "same": "The same within the threshold",
 }
-_WORDS: dict[Outcome, str] = {
+_WORDS: dict[ChangeOutcome, str] = {
     "worse": "slower",
     "better": "faster",
     "same": "the same",
@@ -137,14 +137,14 @@ def reproduced(comparison: Comparison) -> str:
     )
 
 
-def _apart(change: Change) -> str:
+def _apart(change: RowChange) -> str:
     word = "slower" if change.outcome == "worse" else "faster"
     share = _difference(change).lstrip("+−")
     times = f"{formats.number(change.before_ms)} → {formats.number(change.after_ms)} ms"
     return f"{change.name} is {share} {word} {_interval_percent(change)}, {times}"
 
 
-def _too_wide(change: Change) -> bool:
+def _too_wide(change: RowChange) -> bool:
     """Whether the interval would hide a difference that a reader would call one."""
     if change.ratio.bounds is None:
         return True
@@ -156,11 +156,11 @@ def _percent(ratio: float) -> str:
     return f"{100 * (ratio - 1):+.1f}%".replace("-", "−")
 
 
-def _difference(change: Change) -> str:
+def _difference(change: RowChange) -> str:
     return formats.DASH if change.ratio.estimate is None else _percent(change.ratio.estimate)
 
 
-def _interval_percent(change: Change) -> str:
+def _interval_percent(change: RowChange) -> str:
     if change.ratio.bounds is None:
         return ""
     return f"[{', '.join(map(_percent, change.ratio.bounds))}]"
@@ -257,12 +257,12 @@ def summary(comparison: Comparison) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def _flat(change: Change) -> dict[str, Any]:
+def _flat(change: RowChange) -> dict[str, Any]:
     ratio = change.ratio
     return asdict(change) | {"ratio": ratio.estimate, "low": ratio.low, "high": ratio.high}
 
 
-def _values(change: Change) -> Sequence[str]:
+def _values(change: RowChange) -> Sequence[str]:
     accuracy = formats.DASH
     if change.accuracy_points is not None:
         accuracy = formats.points(change.accuracy_points)

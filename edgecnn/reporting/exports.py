@@ -66,13 +66,13 @@ def junit(rows: Sequence[Measurement], gate: Gate | None = None) -> str:
             classname=_xml(row.configuration or "edgecnn"),
             time=f"{latency.p50 / 1e3:.9f}" if latency else "0",
         )
-        kind, told = _case(row, judged.get(id(row)), gate)
+        kind, message = _case(row, judged.get(id(row)), gate)
         if kind == "skipped":
-            ET.SubElement(case, kind).text = told
+            ET.SubElement(case, kind).text = message
         elif kind:
-            ET.SubElement(case, kind, message=told, type=row.status).text = told
-        elif told:
-            ET.SubElement(case, "system-out").text = told
+            ET.SubElement(case, kind, message=message, type=row.status).text = message
+        elif message:
+            ET.SubElement(case, "system-out").text = message
         counts[f"{kind}s" if kind in ("failure", "error") else "skipped"] += bool(kind)
     for name, count in counts.items():
         suite.set(name, str(count))
@@ -97,10 +97,10 @@ def rows_of(results: Sequence[Results]) -> list[Measurement]:
 def _case(row: Measurement, judged: Any, gate: Gate | None) -> tuple[str, str]:
     """("failure" | "error" | "skipped" | "", what to say)."""
     if judged is not None and gate is not None:
-        told = _xml(sentence(judged, gate.against))
+        message = _xml(sentence(judged, gate.against))
         if judged.outcome in FAILING:
-            return "failure", told
-        return ("skipped" if judged.outcome == "new" else ""), told
+            return "failure", message
+        return ("skipped" if judged.outcome == "new" else ""), message
     why = _xml("; ".join(row.reasons) or row.error or "")
     if row.status == "unsupported":
         return "skipped", why

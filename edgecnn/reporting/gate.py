@@ -20,6 +20,7 @@ from math import exp, inf, log, sqrt
 from statistics import fmean, median, variance
 from typing import Literal
 
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.ratios import FEWEST, paired
 from edgecnn.reporting import formats, matching
@@ -29,8 +30,8 @@ from edgecnn.reporting.text import clean
 from edgecnn.results import Measurement
 from edgecnn.stats import SESSION_SPREAD, student_t, student_tail
 
-Outcome = Literal["slower", "faster", "less accurate", "broken", "same", "undecided", "new"]
-FAILING: tuple[Outcome, ...] = ("slower", "less accurate", "broken")
+GateOutcome = Literal["slower", "faster", "less accurate", "broken", "same", "undecided", "new"]
+FAILING: tuple[GateOutcome, ...] = ("slower", "less accurate", "broken")
 
 THRESHOLD = 0.01
 """The least slowdown that fails: smaller ones may be sure and still not matter."""
@@ -79,7 +80,7 @@ class Judged:
 
     name: str
     row: Measurement
-    outcome: Outcome
+    outcome: GateOutcome
     effect: Effect | None = None
     why: str = ""
     points: float | None = None
@@ -96,7 +97,7 @@ class Gate:
     rows: tuple[Judged, ...]
     threshold: float = THRESHOLD
 
-    def having(self, *outcomes: Outcome) -> list[Judged]:
+    def having(self, *outcomes: GateOutcome) -> list[Judged]:
         """The rows of those outcomes."""
         return [row for row in self.rows if row.outcome in outcomes]
 
@@ -164,7 +165,7 @@ def _first_look(row: Measurement, base: Baseline, same_samples: bool) -> Judged:
     if row.accuracy is not None and before.accuracy is not None:
         accuracy = accuracy_change(before.accuracy, row.accuracy, same_samples=same_samples)
     effect, why = effect_of(row, base)
-    outcome: Outcome = "undecided"
+    outcome: GateOutcome = "undecided"
     points = accuracy[0] if accuracy else None
     if accuracy and accuracy[2] == "worse":
         outcome = "less accurate"
@@ -244,7 +245,7 @@ def _holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _outcome(effect: Effect, slower: float, faster: float, threshold: float) -> Outcome:
+def _outcome(effect: Effect, slower: float, faster: float, threshold: float) -> GateOutcome:
     if slower <= ALARMS and effect.ratio >= 1 + threshold:
         return "slower"
     if faster <= ALARMS and effect.ratio <= 1 / (1 + threshold):
@@ -297,7 +298,7 @@ def headline(gate: Gate) -> str:
     bad = gate.having(*FAILING)
     compared = [row for row in gate.rows if row.outcome != "new"]
     total = formats.plural(len(compared), "configuration")
-    words: Mapping[Outcome, str] = {
+    words: Mapping[GateOutcome, str] = {
         "slower": "slower",
         "less accurate": "less accurate",
         "broken": "broken",
@@ -315,10 +316,10 @@ def headline(gate: Gate) -> str:
     apart = [row for row in gate.rows if row.outcome == "undecided" and row.effect is None]
     if apart:
         rest += f"; {len(apart)} could not be compared"
-    told = f" ({', '.join(counts)})" if counts else ""
+    summary = f" ({', '.join(counts)})" if counts else ""
     blind = max((row.detectable or inf for row in compared if row.effect), default=inf)
     seen = f"; a slowdown of {blind - 1:.1%} would be seen in each" if blind < inf else ""
-    return f"No regression against {gate.against} in {total}{told}{rest}{seen}."
+    return f"No regression against {gate.against} in {total}{summary}{rest}{seen}."
 
 
 def markdown(gate: Gate) -> str:
@@ -326,9 +327,9 @@ def markdown(gate: Gate) -> str:
     from edgecnn.reporting.text import markdown_cell
 
     lines = [f"**{markdown_cell(headline(gate), 400)}**"]
-    told = gate.having(*FAILING) + gate.having("faster", "undecided", "new")
-    if told:
-        lines += ["", *(f"- {markdown_cell(sentence(row, gate.against), 600)}" for row in told)]
+    notable = gate.having(*FAILING) + gate.having("faster", "undecided", "new")
+    if notable:
+        lines += ["", *(f"- {markdown_cell(sentence(row, gate.against), 600)}" for row in notable)]
     same = gate.having("same")
     if same:
         names = [f"- {markdown_cell(sentence(row, gate.against), 600)}" for row in same]
@@ -339,3 +340,6 @@ def markdown(gate: Gate) -> str:
 
 def _percent(ratio: float) -> str:
     return f"{100 * (ratio - 1):+.1f}%".replace("-", "−")
+
+
+__getattr__ = old_names(__name__, {"Outcome": "GateOutcome"})

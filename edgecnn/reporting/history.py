@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from edgecnn.change_points import Change
+from edgecnn.change_points import ChangePoint
 from edgecnn.reporting import formats
 from edgecnn.reporting.history_chart import draw
 from edgecnn.reporting.text import clean, csv_cell
@@ -80,7 +80,7 @@ def unchanged(series: Series) -> str:
     return "no change"
 
 
-def said(series: Series, change: Change) -> str:
+def said(series: Series, change: ChangePoint) -> str:
     """A change in a sentence, with what has another version from then on."""
     metric = series.metric
     word = "worse" if series.is_worse(change) else "better"

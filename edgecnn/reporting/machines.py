@@ -41,7 +41,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Pair:
+class RowPair:
     """One configuration on the first machine and on others: rows by machine, None where absent."""
 
     label: str
@@ -179,7 +179,7 @@ def _whole_files(
     return whole, notes
 
 
-def pairs(rows: Sequence[Row], machines: int, labels: Sequence[str]) -> list[Pair]:
+def pairs(rows: Sequence[Row], machines: int, labels: Sequence[str]) -> list[RowPair]:
     """Configurations measured on the first and on another machine, fastest first.
 
     `labels` are `charts.labels`' second, one a row: the row's name without its machine.
@@ -189,7 +189,7 @@ def pairs(rows: Sequence[Row], machines: int, labels: Sequence[str]) -> list[Pai
         if row.timed and not row.incomparable:
             found.setdefault(label, [None] * machines)[row.machine] = row
     kept = [
-        Pair(label, tuple(group))
+        RowPair(label, tuple(group))
         for label, group in found.items()
         if group[0] is not None and any(group[1:])
     ]

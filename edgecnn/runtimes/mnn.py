@@ -77,7 +77,7 @@ class MNN(Runtime):
         if not all(outputs) or any(size <= 0 for spec in outputs for size in _sizes(spec)):
             raise UnsupportedError(
                 f"{path.name}: MNN {mnn.version()} cannot lay out the network for "
-                f"{', '.join(_shown(spec) for spec in inputs)}: {_reason(said)}",
+                f"{', '.join(_spec_text(spec) for spec in inputs)}: {_reason(said)}",
                 hint="give the shape and the batch that the model was made for, or try another "
                 "target",
             )
@@ -189,14 +189,14 @@ def _sizes(spec: TensorSpec | None) -> list[int]:
     return [size or 0 for size in spec.shape] if spec else []
 
 
-def _shown(spec: TensorSpec) -> str:
+def _spec_text(spec: TensorSpec) -> str:
     return f"{spec.name} ({', '.join(map(str, spec.shape))})"
 
 
 def _reason(said: Sequence[str]) -> str:
     """The last line that reports an error."""
-    told = [line for line in said if line.strip() and not line.startswith("MNN use")]
-    return shortened(told[-1], 300) if told else "it gives no reason"
+    lines = [line for line in said if line.strip() and not line.startswith("MNN use")]
+    return shortened(lines[-1], 300) if lines else "it gives no reason"
 
 
 def _host(mnn: ModuleType, like: Any, array: Array) -> Any:

@@ -128,7 +128,7 @@ class NCNNSession(Session):
             for layer in self._network.layers
             if layer.type in COMPUTING
         )
-        told = {
+        options_used = {
             name: bool(getattr(options, name)) for name in _TOLD_OPTIONS if hasattr(options, name)
         }
         return Effective(
@@ -141,7 +141,7 @@ class NCNNSession(Session):
             details={
                 "compute_ops_by_precision": dict(counts),
                 "layers": dict(Counter(layer.type for layer in self._network.layers)),
-                "options": told,
+                "options": options_used,
             },
         )
 

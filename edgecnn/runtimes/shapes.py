@@ -69,9 +69,9 @@ def fix_shapes(
     ]
     if batch > 1 and not any(shape[:1] == (batch,) for shape in fixed):
         have = next((shape[0] for shape in fixed if len(shape) >= 2), None)
-        takes = "has no batch axis" if have is None else f"takes batches of exactly {have}"
+        what = "has no batch axis" if have is None else f"takes batches of exactly {have}"
         raise InputError(
-            f"the model {takes}, asked for: {batch}",
+            f"the model {what}, asked for: {batch}",
             hint="leave out --batch, or convert the model with an open batch dimension",
         )
     return fixed

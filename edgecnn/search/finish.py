@@ -18,7 +18,7 @@ from edgecnn.progress import Progress
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 from edgecnn.search.measuring import Target
-from edgecnn.search.outcome import Outcome, Winner, ranked
+from edgecnn.search.outcome import SearchOutcome, Winner, ranked
 from edgecnn.search.settings import FINALISTS_FILE, RESULTS_FILE, Settings
 from edgecnn.search.space import Space
 from edgecnn.search.trials import Trial
@@ -39,7 +39,7 @@ class Job:
     progress: Progress
 
 
-def finish(outcome: Outcome, job: Job) -> Outcome:
+def finish(outcome: SearchOutcome, job: Job) -> SearchOutcome:
     """`outcome` with finalists and a winner; as it is when nothing keeps the limits."""
     found = ranked(outcome.complete, job.settings)[:MOST_FINALISTS]
     if not found:
@@ -105,12 +105,12 @@ def _trained(trial: Trial, job: Job) -> Winner:
     settings, out = job.settings, job.out
     drawn = job.space.drawn(trial.parameters)
     model = out / f"{settings.model}.keras"
-    told = {"trial": trial.number, "parameters": dict(trial.parameters),
+    record = {"trial": trial.number, "parameters": dict(trial.parameters),
             "epochs": settings.final_epochs}  # fmt: skip
-    if _read(out / WINNER_FILE) != json.loads(json.dumps(told)):
+    if _read(out / WINNER_FILE) != json.loads(json.dumps(record)):
         for stale in (model, out / RESULTS_FILE):
             stale.unlink(missing_ok=True)
-        write_text_atomically(out / WINNER_FILE, json.dumps(told) + "\n")
+        write_text_atomically(out / WINNER_FILE, json.dumps(record) + "\n")
     if not model.exists():
         folder = out / f"{settings.model}.training"
         train(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import selection
+from edgecnn.deprecation import old_names
 from edgecnn.files import write_text_atomically
 from edgecnn.output_quality import Accuracy
 from edgecnn.search.settings import ANSWER_FILE, Settings
@@ -36,7 +37,7 @@ class Winner:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SearchOutcome:
     """Everything that a page, a terminal and a file tell.
 
     `finalists` are the trials that were measured side by side, with what came out, `winner` is
@@ -233,3 +234,6 @@ def ranked(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
 def _known(trial: Trial) -> Measured:
     assert trial.measured is not None
     return trial.measured
+
+
+__getattr__ = old_names(__name__, {"Outcome": "SearchOutcome"})

@@ -11,7 +11,7 @@ from edgecnn import __version__
 from edgecnn.reporting import formats
 from edgecnn.reporting.assets import read
 from edgecnn.reporting.text import clean
-from edgecnn.search.outcome import Outcome, changes, value_text
+from edgecnn.search.outcome import SearchOutcome, changes, value_text
 from edgecnn.search.trials import Trial
 
 WIDTH, HEIGHT = 900, 360
@@ -21,7 +21,7 @@ MOST_ROWS = 500
 _TICKS = 5
 
 
-def render(outcome: Outcome) -> str:
+def render(outcome: SearchOutcome) -> str:
     """The page as text."""
     import jinja2
 
@@ -57,7 +57,7 @@ def render(outcome: Outcome) -> str:
     )
 
 
-def draw(outcome: Outcome) -> str:
+def draw(outcome: SearchOutcome) -> str:
     """Accuracy over latency of every measured trial as an SVG element; every text is escaped."""
     known = [each for each in outcome.complete if each.p50 and each.accuracy is not None]
     if not known:
@@ -116,7 +116,9 @@ def _padded(low: float, high: float, least: float) -> tuple[float, float]:
     return low - spare, high + spare
 
 
-def _row(each: Trial, outcome: Outcome, front: set[int], winner: int | None) -> dict[str, Any]:
+def _row(
+    each: Trial, outcome: SearchOutcome, front: set[int], winner: int | None
+) -> dict[str, Any]:
     found = each.measured
     marks = [
         *(["chosen"] if each.number == winner else []),
@@ -142,7 +144,7 @@ def _row(each: Trial, outcome: Outcome, front: set[int], winner: int | None) -> 
     }
 
 
-def _importances(outcome: Outcome) -> list[dict[str, Any]]:
+def _importances(outcome: SearchOutcome) -> list[dict[str, Any]]:
     return [
         {
             "objective": name,

@@ -20,7 +20,7 @@ from edgecnn.registry import check_trained
 from edgecnn.search.crew import Crew, Event, hired
 from edgecnn.search.finish import Job, finish
 from edgecnn.search.measuring import Here, MeasuringError, OnBoard, Target, check_board
-from edgecnn.search.outcome import Outcome
+from edgecnn.search.outcome import SearchOutcome
 from edgecnn.search.pruning import LearningCurve, is_hopeless
 from edgecnn.search.settings import Settings, claim_folder
 from edgecnn.search.space import Space
@@ -40,10 +40,10 @@ def search(
     *,
     force: bool = False,
     say: Callable[[str], None] = lambda _: None,
-    on_end: Callable[[Outcome], None] = lambda _: None,
+    on_end: Callable[[SearchOutcome], None] = lambda _: None,
     progress: Progress = silent,
     database: str | None = None,
-) -> Outcome:
+) -> SearchOutcome:
     """Search for the network that fits; everything lies in `out` and in the database.
 
     `dataset` is what `settings.data` names. Trials see its training and validation splits alone;
@@ -145,9 +145,9 @@ class _Run:
                     self._handle(crew, event)
         self._progress("trials", self._spent, self._spent, "")
 
-    def outcome(self, *, interrupted: bool = False) -> Outcome:
+    def outcome(self, *, interrupted: bool = False) -> SearchOutcome:
         """What is known by now."""
-        return Outcome(
+        return SearchOutcome(
             settings=self._settings,
             space=self._space,
             target=self._target.name,

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.sequences.parts import Parts
-from edgecnn.sequences.search import Step
+from edgecnn.sequences.search import StepFunction
 from edgecnn.sequences.states import States
 
 Array = npt.NDArray[Any]
@@ -40,7 +40,7 @@ class KerasSteps:
         """The encoder's outputs for sources (rows, length) int32."""
         return [np.asarray(each) for each in self._parts.encoder.predict_on_batch(sources)]
 
-    def start(self, sources: Array) -> Step:
+    def start(self, sources: Array) -> StepFunction:
         """Read sources (rows, length) int32; the step continues from there."""
         memory = self.encoded(sources)
         states = States.zeros(self._widths, len(sources))

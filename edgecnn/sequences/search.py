@@ -1,8 +1,8 @@
 """Greedy and beam search over any network that scores the next id of a sequence.
 
-A `Step` hides where scores are from. It is called with the ids chosen last, one a row, their
-position (from 1), and for each row the row of the call before that it continues, so that whoever
-holds states can follow. All rows of a call are one position.
+A `StepFunction` hides where scores are from. It is called with the ids chosen last, one a row,
+their position (from 1), and for each row the row of the call before that it continues, so that
+whatever holds states can follow. All rows of a call are one position.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.subwords import END, PADDING, START, UNKNOWN
 
 Ids = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
-Step = Callable[[Ids, int, Ids], npt.NDArray[Any]]
+StepFunction = Callable[[Ids, int, Ids], npt.NDArray[Any]]
 """(ids (rows,), position, origins (rows,)) → scores (rows, vocabulary), not normalized."""
 
 NEVER = (PADDING, UNKNOWN, START)
@@ -62,7 +63,7 @@ class Hypothesis:
     origins: tuple[int, ...] = ()
 
 
-def greedy(step: Step, rows: int, most: int) -> list[Hypothesis]:
+def greedy(step: StepFunction, rows: int, most: int) -> list[Hypothesis]:
     """The best next id at each position, for `rows` samples at once, up to `most` ids each."""
     ids = np.full(rows, START, np.int64)
     origins = np.arange(rows)
@@ -87,7 +88,7 @@ def greedy(step: Step, rows: int, most: int) -> list[Hypothesis]:
     ]
 
 
-def search(step: Step, decoding: Decoding, most: int) -> list[Hypothesis]:
+def search(step: StepFunction, decoding: Decoding, most: int) -> list[Hypothesis]:
     """The finished hypotheses of a beam search for one sample, best first; at least one.
 
     At each position the 2 × beam best continuations are looked at: those among the first `beam`
@@ -183,3 +184,6 @@ def unpadded(row: npt.NDArray[Any]) -> list[int]:
         if value not in NEVER:
             ids.append(int(value))
     return ids
+
+
+__getattr__ = old_names(__name__, {"Step": "StepFunction"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from edgecnn.change_points import Change, find_changes
+from edgecnn.change_points import ChangePoint, find_changes
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Series:
     machine: str
     metric: Metric
     points: tuple[Point, ...]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ChangePoint, ...] = ()
 
     def with_changes(self) -> Series:
         """A copy with its change points. INVALID measurements are not evidence of a change."""
@@ -95,11 +95,11 @@ class Series:
         changes = tuple(replace(change, index=used[change.index]) for change in found)
         return replace(self, changes=changes)
 
-    def is_worse(self, change: Change) -> bool:
+    def is_worse(self, change: ChangePoint) -> bool:
         """Whether a change is one for the worse."""
         return (change.ratio > 1) == self.metric.smaller_is_better
 
-    def versions_at(self, change: Change) -> tuple[VersionChange, ...]:
+    def versions_at(self, change: ChangePoint) -> tuple[VersionChange, ...]:
         """What has another version from the change's first point on than right before it.
 
         Where nothing has, what changed one measurement earlier or later: noise can move the

@@ -116,11 +116,11 @@ def detection_loss(target: Any, outputs: Any) -> Any:
     return heat + box
 
 
-def overlaps(wanted: Any, found: Any) -> tuple[Any, Any]:
+def overlaps(wanted: Any, predicted: Any) -> tuple[Any, Any]:
     """Generalized IoU and IoU of boxes that share a point, from log₂ of the four distances."""
     from keras import ops
 
-    a, b = ops.power(2.0, wanted), ops.power(2.0, found)
+    a, b = ops.power(2.0, wanted), ops.power(2.0, predicted)
     least, most = ops.minimum(a, b), ops.maximum(a, b)
 
     def area(sides: Any) -> Any:

@@ -46,7 +46,9 @@ def arguments_for(
 ) -> dict[str, Any]:
     """What the network's build function is called with."""
     arguments: dict[str, Any] = {"input_shape": shape, "num_classes": len(dataset.labels)}
-    if isinstance(preprocessing, TextPreprocessing) and _takes(model_name, "vocabulary_size"):
+    if isinstance(preprocessing, TextPreprocessing) and _has_argument(
+        model_name, "vocabulary_size"
+    ):
         arguments["vocabulary_size"] = preprocessing.vocabulary_size
     return arguments
 
@@ -60,7 +62,7 @@ def build(
     softmax, stay float32. Raises InputError for a network that answers for another number of
     classes than asked for.
     """
-    extra = {"auxiliary_heads": True} if _takes(model_name, "auxiliary_heads") else {}
+    extra = {"auxiliary_heads": True} if _has_argument(model_name, "auxiliary_heads") else {}
     model = models.build(model_name, seed=seed, **arguments, **extra)
     classes = model.outputs[0].shape[-1]
     if classes != arguments["num_classes"]:
@@ -202,5 +204,5 @@ def spec(name: str, tensor: Any, layout: str) -> TensorSpec:
     return TensorSpec(name, tuple(tensor.shape), str(tensor.dtype), layout)
 
 
-def _takes(model_name: str, argument: str) -> bool:
+def _has_argument(model_name: str, argument: str) -> bool:
     return argument in inspect.signature(MODELS.load(model_name)).parameters

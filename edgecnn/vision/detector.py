@@ -209,15 +209,15 @@ def _outputs_of(session: Session) -> tuple[TensorSpec, ...]:
 
 
 def _wanted(
-    classes: Sequence[str], names: Sequence[str], found: Recognized, name: str
+    classes: Sequence[str], names: Sequence[str], recognized: Recognized, name: str
 ) -> tuple[int, ...] | None:
     """The ids of the classes that are wanted, None for all."""
     if not classes:
         return None
-    if not names and found.classes == 1:
+    if not names and recognized.classes == 1:
         return None
     if not names:
-        raise InputError(f"{name}: {found.nameless}")
+        raise InputError(f"{name}: {recognized.nameless}")
     return places_of(classes, names, whose=name)
 
 

@@ -11,7 +11,7 @@ from typing import IO, Any
 from edgecnn.errors import InputError
 from edgecnn.files import refuse_overwrite
 from edgecnn.vision.frames import Frame
-from edgecnn.vision.tracking import Change
+from edgecnn.vision.tracking import TrackChange
 
 
 class EventLog:
@@ -32,7 +32,7 @@ class EventLog:
                 f"cannot write {path}: {error.strerror}", hint="choose another --events"
             ) from error
 
-    def write(self, changes: Sequence[Change], frame: Frame | None) -> None:
+    def write(self, changes: Sequence[TrackChange], frame: Frame | None) -> None:
         """Add what changed in `frame`; None at the end of the run."""
         for change in changes:
             if self.trouble:
@@ -54,7 +54,9 @@ class EventLog:
             self.trouble = self.trouble or f"events stopped: {error.strerror} ({self.path.name})"
 
 
-def describe(change: Change, frame: Frame | None, now: datetime | None = None) -> dict[str, Any]:
+def describe(
+    change: TrackChange, frame: Frame | None, now: datetime | None = None
+) -> dict[str, Any]:
     """An event as it stands in the log.
 
     `time` is the clock's (UTC), `seconds` the video's or since the start, `xyxy` in pixels.

@@ -92,7 +92,9 @@ class SecondLook:
             scores.append(near.scores[whole])
             ids.append(near.class_ids[whole])
         sure = found.at_least(self.min_score)
-        rest = sure.where(~_shown(sure.xyxy, windows, self._small(sure.xyxy, height, width)))
+        rest = sure.where(
+            ~_inside_windows(sure.xyxy, windows, self._small(sure.xyxy, height, width))
+        )
         together = Detections(
             np.concatenate([rest.xyxy, *boxes]),
             np.concatenate([rest.scores, *scores]),
@@ -105,7 +107,7 @@ class SecondLook:
         sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
         return np.asarray(sides * scale <= SMALL_PX)
 
-    def _windows(self, found: Detections, height: int, width: int) -> list[tuple[int, ...]]:
+    def _windows(self, detections: Detections, height: int, width: int) -> list[tuple[int, ...]]:
         """Windows (left, top, right, bottom) around the small boxes, the surest first."""
         scale = self.first.preprocessing.place(height, width).height / height
         nearer = min(NEARER, 1 / scale)
@@ -114,7 +116,7 @@ class SecondLook:
         rows, columns = self.closer.preprocessing.shape[:2]
         high = min(height, round(rows / (scale * nearer)))
         wide = min(width, round(columns / (scale * nearer)))
-        waiting = found.xyxy[self._small(found.xyxy, height, width)]
+        waiting = detections.xyxy[self._small(detections.xyxy, height, width)]
         windows: list[tuple[int, ...]] = []
         while len(waiting) and len(windows) < MOST_WINDOWS:
             middle = (waiting[0, :2] + waiting[0, 2:]) / 2
@@ -162,12 +164,12 @@ def _whole(
     return keep
 
 
-def _shown(
+def _inside_windows(
     boxes: Boxes, windows: list[tuple[int, ...]], small: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
     """Small boxes that lie in a window as a whole: the second look decides about them."""
-    shown = np.zeros(len(boxes), np.bool_)
+    inside_any = np.zeros(len(boxes), np.bool_)
     for left, top, right, bottom in windows:
         inside = (boxes[:, :2] >= (left, top)).all(axis=1)
-        shown |= inside & (boxes[:, 2:] <= (right, bottom)).all(axis=1)
-    return shown & small
+        inside_any |= inside & (boxes[:, 2:] <= (right, bottom)).all(axis=1)
+    return inside_any & small

@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.deprecation import old_names
 from edgecnn.geometry import iou
 
 Box = npt.NDArray[np.float32]
@@ -68,7 +69,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Change:
+class TrackChange:
     """A track that appeared or left."""
 
     kind: Literal["appear", "leave"]
@@ -163,7 +164,7 @@ class Tracker:
         scores: npt.NDArray[np.floating],
         now_s: float,
         labels: Sequence[str] | None = None,
-    ) -> tuple[tuple[Track, ...], tuple[Change, ...]]:
+    ) -> tuple[tuple[Track, ...], tuple[TrackChange, ...]]:
         """Boxes (n, 4) and scores (n,) of a frame at `now_s` → tracks shown, and changes.
 
         `labels` are what the class of each box is called, stop signs without; a track keeps its
@@ -191,9 +192,9 @@ class Tracker:
         shown = [follow.public() for follow in self._follows if follow.confirmed]
         return tuple(sorted(shown, key=lambda track: -track.score))
 
-    def finish(self) -> tuple[Change, ...]:
+    def finish(self) -> tuple[TrackChange, ...]:
         """End every track: those that were shown leave."""
-        leaving = tuple(Change("leave", track) for track in self.tracks)
+        leaving = tuple(TrackChange("leave", track) for track in self.tracks)
         self._follows.clear()
         return leaving
 
@@ -254,12 +255,12 @@ class Tracker:
         self._next_id += 1
         self._follows.append(follow)
 
-    def _appear(self) -> list[Change]:
+    def _appear(self) -> list[TrackChange]:
         changes = []
         for follow in self._follows:
             if not follow.confirmed and follow.seen and follow.hits >= self.settings.confirm_hits:
                 follow.confirmed = True
-                changes.append(Change("appear", follow.public()))
+                changes.append(TrackChange("appear", follow.public()))
         return changes
 
     def _covered(self, follow: _Follow) -> bool:
@@ -270,7 +271,7 @@ class Tracker:
             for other in self._follows
         )
 
-    def _leave(self, now_s: float) -> list[Change]:
+    def _leave(self, now_s: float) -> list[TrackChange]:
         # One that was never confirmed gets less patience: a flash of light is not a sign. One that
         # lies within a sign that is seen gets none: it is the same sign, followed twice.
         patience = self.settings.patience_s
@@ -280,7 +281,7 @@ class Tracker:
             if now_s - follow.last_seen_s <= limit and not self._covered(follow):
                 kept.append(follow)
             elif follow.confirmed:
-                changes.append(Change("leave", follow.public()))
+                changes.append(TrackChange("leave", follow.public()))
         self._follows = kept
         return changes
 
@@ -325,3 +326,6 @@ def _usable(
     good &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     kinds = [SIGN] * len(boxes) if labels is None else labels
     return boxes[good], certainty[good], [kinds[index] for index in np.flatnonzero(good).tolist()]
+
+
+__getattr__ = old_names(__name__, {"Change": "TrackChange"})

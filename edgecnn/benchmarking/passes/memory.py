@@ -51,7 +51,7 @@ def find(context: Context) -> dict[str, Any]:
 def _gpu(device: str) -> dict[str, Any]:
     if device not in NVIDIA_DEVICES:
         return {"gpu_bytes": None}
-    told = gpu_memory_bytes()
-    if isinstance(told, str):
-        return {"gpu_bytes": None, "gpu_reason": told}
-    return {"gpu_bytes": told}
+    answer = gpu_memory_bytes()
+    if isinstance(answer, str):
+        return {"gpu_bytes": None, "gpu_reason": answer}
+    return {"gpu_bytes": answer}

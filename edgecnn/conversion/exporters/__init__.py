@@ -22,7 +22,7 @@ class Exporter:
     """`tool` writes the float file, `packages` are those whose versions a manifest records.
 
     `place` is the module with `write(source, path)` and, where something can be seen before any
-    conversion, `look(source)`, which raises what speaks against it.
+    conversion, `check(source)`, which raises what speaks against it.
     """
 
     tool: str
@@ -38,12 +38,12 @@ class Exporter:
         write: Callable[[FileSource, Path], None] = importlib.import_module(self.place).write
         write(source, path)
 
-    def look(self, source: FileSource) -> None:
+    def check(self, source: FileSource) -> None:
         """Raise what speaks against a conversion; takes milliseconds."""
-        look: Callable[[FileSource], None] | None
-        look = getattr(importlib.import_module(self.place), "look", None)
-        if look is not None:
-            look(source)
+        check: Callable[[FileSource], None] | None
+        check = getattr(importlib.import_module(self.place), "check", None)
+        if check is not None:
+            check(source)
 
 
 _SAME = "edgecnn.conversion.exporters.same"

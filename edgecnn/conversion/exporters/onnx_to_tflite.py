@@ -58,7 +58,7 @@ def write(source: FileSource, path: Path) -> None:
         path.write_bytes(_finished(made.read_bytes(), source, _layers(fixed)))
 
 
-def look(source: FileSource) -> None:  # noqa: ARG001 (only where it can be made at all)
+def check(source: FileSource) -> None:  # noqa: ARG001 (only where it can be made at all)
     """Raise MissingDependencyError without the environment."""
     python_of_onnx2tf()
 

@@ -71,7 +71,7 @@ def write(source: FileSource, path: Path) -> None:
             onnx_rewriting.save(model, path)
 
 
-def look(source: FileSource) -> None:
+def check(source: FileSource) -> None:
     """Raise UnsupportedError for operators that tf2onnx does not know."""
     model = tflite_rewriting.read(source.original.read_bytes())
     names = tflite_rewriting.operator_names(model)

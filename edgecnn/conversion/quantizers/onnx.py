@@ -304,7 +304,7 @@ def pools_with_own_pads(graph: Any) -> bool:
         behind = takers.get(pad.output[0], [])
         if pads is None or pad.output[0] in outputs:
             continue
-        if not behind or not all(_takes(node, pads) for node in behind):
+        if not behind or not all(_can_absorb(node, pads) for node in behind):
             continue
         for pool in behind:
             kept = [each for each in pool.attribute if each.name not in ("pads", "auto_pad")]
@@ -333,7 +333,7 @@ def _spatial_pads(node: Any, constants: Mapping[str, Any]) -> list[int] | None:
     return [int(each) for each in (*begins[2:], *ends[2:])]
 
 
-def _takes(node: Any, pads: Sequence[int]) -> bool:
+def _can_absorb(node: Any, pads: Sequence[int]) -> bool:
     """Whether a node is max pooling of one output without padding of its own, whose windows reach
     beyond these pads.
     """

@@ -14,7 +14,7 @@ from edgecnn.conversion.sources.keras_file import digest_of
 from edgecnn.conversion.sources.keras_model import describe, digest
 from edgecnn.errors import InputError
 from edgecnn.keras_files import import_keras
-from edgecnn.keras_files.hdf5 import load_weights, look, starts_with
+from edgecnn.keras_files.hdf5 import examine, load_weights, starts_with
 from edgecnn.manifest import Manifest
 from edgecnn.models import applications
 from edgecnn.models.applications import CLASSES, Application
@@ -107,7 +107,7 @@ def _class_counts(weights: Path) -> list[int | None]:
     """
     if starts_with(weights) == b"PK\x03\x04":
         return [CLASSES, None]
-    look(weights)  # whole, and none of it elsewhere
+    examine(weights)  # whole, and none of it elsewhere
     h5py = require("h5py", "train")
     with h5py.File(weights, "r") as file:
         kernels = [(name, shape) for name, shape in _arrays(h5py, file) if len(shape) in (2, 4)]

@@ -122,7 +122,7 @@ class FileSource(SourceModel):
         try:
             self._check_held(target)
             if target.format in EXPORTERS[self.format]:
-                exporter(self.format, target.format).look(self)
+                exporter(self.format, target.format).check(self)
         except EdgeCNNError as error:
             return error
         return None

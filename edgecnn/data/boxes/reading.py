@@ -19,6 +19,7 @@ from edgecnn.data.boxes.classes import chosen_classes, listed
 from edgecnn.data.boxes.exif import UNCLEAR, check_reading, reading_of, reading_of_set, turned
 from edgecnn.data.boxes.images import StoredImage, look_at
 from edgecnn.data.left_out import LeftOut, counted, described
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.progress import Progress
 
@@ -183,7 +184,7 @@ def _fitted(
             continue
         cut = np.clip(corners, 0, (wide, high, wide, high))
         if (np.abs(cut - corners) > ROUNDING * np.asarray((wide, high, wide, high))).any():
-            left_out.append(LeftOut(box.where, f"{_shown(corners)} in {wide}×{high}", "cut"))
+            left_out.append(LeftOut(box.where, f"{_corners_text(corners)} in {wide}×{high}", "cut"))
         boxes.append(cut)
         names.append(box.name)
         ignored.append(box.ignored)
@@ -205,19 +206,19 @@ def _wrong(corners: npt.NDArray[np.float64], height: int, width: int) -> str:
     if not np.isfinite(corners).all():
         return "a value is not a finite number"
     if (corners[2:] <= corners[:2]).any():
-        return f"box {_shown(corners)} has no area"
+        return f"box {_corners_text(corners)} has no area"
     cut = np.clip(corners, 0, (width, height, width, height))
     if (cut.astype(np.float32)[2:] <= cut.astype(np.float32)[:2]).any():
-        return f"box {_shown(corners)} lies outside the image of {width}×{height}"
+        return f"box {_corners_text(corners)} lies outside the image of {width}×{height}"
     return ""
 
 
-def _shown(corners: npt.NDArray[np.float64]) -> str:
+def _corners_text(corners: npt.NDArray[np.float64]) -> str:
     return "[" + ", ".join(f"{value:g}" for value in corners) + "]"
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenClasses:
     """Classes of a set: all their `names`, and those `chosen`, None where nobody chose and there
     is no telling; `listed` names them with their numbers.
     """
@@ -232,7 +233,7 @@ class Choice:
         return self.names if self.chosen is None else self.chosen
 
 
-def choose(parts: Sequence[Fitted], wanted: Sequence[str], *, where: str) -> Choice:
+def choose(parts: Sequence[Fitted], wanted: Sequence[str], *, where: str) -> ChosenClasses:
     """Choose among the classes of all splits together (see `chosen_classes`).
 
     Raises InputError for a class that is not there.
@@ -241,7 +242,7 @@ def choose(parts: Sequence[Fitted], wanted: Sequence[str], *, where: str) -> Cho
     index = {name: position for position, name in enumerate(names)}
     numbers = {key: index[name] for part in parts for key, name in part.numbers.items()}
     chosen = chosen_classes(names, numbers, wanted, where=where)
-    return Choice(
+    return ChosenClasses(
         names,
         None if chosen is None else tuple(names[position] for position in sorted(chosen)),
         listed(names, numbers),
@@ -269,7 +270,9 @@ def every_class(fitted: Fitted, names: Sequence[str]) -> tuple[BoxedFile, ...]:
     return tuple(files)
 
 
-def with_choice(fitted: Fitted, choice: Choice, *, name: str, source: str = "") -> BoxDataset:
+def with_choice(
+    fitted: Fitted, choice: ChosenClasses, *, name: str, source: str = ""
+) -> BoxDataset:
     """The images of one split with the boxes of the chosen classes, taken as one class."""
     files = []
     counts: Counter[str] = Counter()
@@ -309,3 +312,6 @@ def of_class(reading: Reading, wanted: str, *, place: Path, name: str, source: s
     return with_choice(
         fitted, choose([fitted], [wanted], where=str(place)), name=name, source=source
     )
+
+
+__getattr__ = old_names(__name__, {"Choice": "ChosenClasses"})

@@ -23,7 +23,7 @@ from edgecnn.data.base import SPLITS, Answers, Dataset, Split
 from edgecnn.data.boxes.base import BoxDataset, BoxedFile
 from edgecnn.data.boxes.coco import coco_files, read_coco
 from edgecnn.data.boxes.reading import (
-    Choice,
+    ChosenClasses,
     Fitted,
     Reading,
     choose,
@@ -341,5 +341,5 @@ def split_of_files(
     return BoxSplit(pictures, counts, files, undecided=undecided, every_class=every_class)
 
 
-def _split(data: BoxDataset, choice: Choice, every: tuple[BoxedFile, ...]) -> BoxSplit:
+def _split(data: BoxDataset, choice: ChosenClasses, every: tuple[BoxedFile, ...]) -> BoxSplit:
     return split_of_files(data.files, every, choice.listed if choice.chosen is None else "")

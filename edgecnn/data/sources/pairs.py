@@ -25,6 +25,7 @@ from edgecnn.data.files.tree import split_of
 from edgecnn.data.left_out import LeftOut, described
 from edgecnn.data.splits import Indices
 from edgecnn.data.subword_vocabulary import DEFAULT_SIZE, train_vocabulary
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.subwords import SubwordPreprocessing, clean
 
@@ -45,7 +46,7 @@ _HEADERS = frozenset(
 )  # fmt: skip
 
 
-class Pair(NamedTuple):
+class SentencePair(NamedTuple):
     """A sentence and its translation; `where` is the file with the line."""
 
     source: str
@@ -165,11 +166,11 @@ class _Reader:
         self.left_out: list[LeftOut] = []
         self._encoding = encoding
 
-    def splits(self, place: Path, source: str, target: str) -> dict[str, list[Pair]]:
+    def splits(self, place: Path, source: str, target: str) -> dict[str, list[SentencePair]]:
         """The pairs of each split that the files name; all as "train" where none does."""
         if place.is_file():
             if target:
-                return {"train": self._parallel(place, _beside(place, target))}
+                return {"train": self._parallel(place, _sibling(place, target))}
             return {"train": self._table(place)}
         if source or target:
             return self._parallel_folder(place, source, target)
@@ -185,7 +186,9 @@ class _Reader:
             )
         return {split: self._table(named[split]) for split in SPLITS if split in named}
 
-    def _parallel_folder(self, place: Path, source: str, target: str) -> dict[str, list[Pair]]:
+    def _parallel_folder(
+        self, place: Path, source: str, target: str
+    ) -> dict[str, list[SentencePair]]:
         if not (source and target):
             raise InputError(
                 "parallel files of a folder need both languages", hint="?source=en&target=fr"
@@ -195,15 +198,15 @@ class _Reader:
             split = split_of(path.stem)
             if split:
                 found[split] = self._parallel(
-                    path, _beside(path, path.stem + "." + target.lstrip("."))
+                    path, _sibling(path, path.stem + "." + target.lstrip("."))
                 )
         if "train" not in found:
             raise InputError(f"{place} holds no train.{source.lstrip('.')}", hint=_EXPECTED)
         return {split: found[split] for split in SPLITS if split in found}
 
-    def _table(self, path: Path) -> list[Pair]:
+    def _table(self, path: Path) -> list[SentencePair]:
         lines = text_lines(path, self._encoding, source="pairs")
-        pairs: list[Pair] = []
+        pairs: list[SentencePair] = []
         bad: list[LeftOut] = []
         for number, line in enumerate(lines, start=1):
             where = f"{path.name}, line {number}"
@@ -221,14 +224,14 @@ class _Reader:
                 self._add(pairs, bad, cells[0], cells[1], where)
         return self._judged(path, pairs, bad)
 
-    def _parallel(self, source: Path, target: Path) -> list[Pair]:
+    def _parallel(self, source: Path, target: Path) -> list[SentencePair]:
         sides = [text_lines(path, self._encoding, source="pairs") for path in (source, target)]
         if len(sides[0]) != len(sides[1]):
             raise InputError(
                 f"{source.name} has {len(sides[0])} lines, {target.name} {len(sides[1])}",
                 hint="parallel files hold a sentence and its translation in the same line",
             )
-        pairs: list[Pair] = []
+        pairs: list[SentencePair] = []
         bad: list[LeftOut] = []
         for number, (one, other) in enumerate(zip(*sides, strict=True), start=1):
             for path, line in ((source, one), (target, other)):
@@ -241,15 +244,19 @@ class _Reader:
         return self._judged(source, pairs, bad)
 
     @staticmethod
-    def _add(pairs: list[Pair], bad: list[LeftOut], one: str, other: str, where: str) -> None:
-        pair = Pair(clean(one), clean(other), where)
+    def _add(
+        pairs: list[SentencePair], bad: list[LeftOut], one: str, other: str, where: str
+    ) -> None:
+        pair = SentencePair(clean(one), clean(other), where)
         if pair.source and pair.target:
             pairs.append(pair)
         else:
             side = "source" if not pair.source else "target"
             bad.append(LeftOut(where, f"the {side} is empty", "row"))
 
-    def _judged(self, path: Path, pairs: list[Pair], bad: list[LeftOut]) -> list[Pair]:
+    def _judged(
+        self, path: Path, pairs: list[SentencePair], bad: list[LeftOut]
+    ) -> list[SentencePair]:
         total = len(pairs) + len(bad)
         if bad and len(bad) > MOST_BAD * total:
             first = bad[0]
@@ -271,18 +278,18 @@ def _size(text: str) -> int:
     return int(text)
 
 
-def _beside(path: Path, name: str) -> Path:
+def _sibling(path: Path, name: str) -> Path:
     other = path.parent / name
     if not other.is_file():
         raise InputError(f"no such file: {other}", hint=f"the translations of {path.name}")
     return other
 
 
-def _once(pairs: Iterable[Pair]) -> list[Pair]:
+def _once(pairs: Iterable[SentencePair]) -> list[SentencePair]:
     return list({(pair.source, pair.target): pair for pair in reversed(list(pairs))}.values())[::-1]
 
 
-def _apart(splits: Mapping[str, list[Pair]]) -> tuple[dict[str, list[Pair]], int]:
+def _apart(splits: Mapping[str, list[SentencePair]]) -> tuple[dict[str, list[SentencePair]], int]:
     """Without the training pairs of which another split holds a sentence, and their number."""
     held = {
         text for name in splits if name != "train" for pair in splits[name] for text in pair[:2]
@@ -291,7 +298,7 @@ def _apart(splits: Mapping[str, list[Pair]]) -> tuple[dict[str, list[Pair]], int
     return {**splits, "train": kept}, len(splits["train"]) - len(kept)
 
 
-def _carved(splits: Mapping[str, list[Pair]], seed: int) -> dict[str, list[Pair]]:
+def _carved(splits: Mapping[str, list[SentencePair]], seed: int) -> dict[str, list[SentencePair]]:
     absent = [name for name in SPLITS if name not in splits]
     if not absent:
         return {name: splits[name] for name in SPLITS}
@@ -325,7 +332,7 @@ def _carved(splits: Mapping[str, list[Pair]], seed: int) -> dict[str, list[Pair]
     return {name: merged[name] for name in SPLITS}
 
 
-def _groups(pairs: Sequence[Pair]) -> Indices:
+def _groups(pairs: Sequence[SentencePair]) -> Indices:
     """A number for each pair; pairs that share a sentence, directly or through others, have one."""
     parent = list(range(len(pairs)))
 
@@ -344,12 +351,12 @@ def _groups(pairs: Sequence[Pair]) -> Indices:
     return np.unique(roots, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
-def _split(pairs: Sequence[Pair]) -> PairSplit:
+def _split(pairs: Sequence[SentencePair]) -> PairSplit:
     sources = tuple(pair.source for pair in pairs)
     return PairSplit(sources, np.zeros(len(pairs), np.int64), tuple(pair.target for pair in pairs))
 
 
-def _digest(splits: Mapping[str, Sequence[Pair]]) -> str:
+def _digest(splits: Mapping[str, Sequence[SentencePair]]) -> str:
     digest = hashlib.sha256(b"pairs")
     for name, pairs in splits.items():
         digest.update(f"\0{name}\0{len(pairs)}".encode())
@@ -363,3 +370,6 @@ def _usual_length(texts: Sequence[str]) -> int:
     words = [len(_WORD.findall(text)) for text in texts]
     usual = float(np.percentile(words, USUAL_SHARE)) * PIECES_A_WORD + 2
     return max(SHORTEST, int(np.ceil(usual / STEP)) * STEP)
+
+
+__getattr__ = old_names(__name__, {"Pair": "SentencePair"})

@@ -12,10 +12,10 @@ from edgecnn.explanation.sections.parts import Section
 from edgecnn.explanation.sections.shifts import shift
 
 
-def sections(found: Explanation) -> list[Section]:
+def sections(explanation: Explanation) -> list[Section]:
     """What there is to show, in the order in which an image goes through the network."""
     wanted = (answer, evidence, first_layer, depth, fields, colors, shift, layer_list)
-    made = [section for build in wanted if (section := build(found)) is not None]
-    if found.subject.model is None:
-        made.append(missing(found))
+    made = [section for build in wanted if (section := build(explanation)) is not None]
+    if explanation.subject.model is None:
+        made.append(missing(explanation))
     return made

@@ -14,31 +14,32 @@ from edgecnn.reporting.text import clean
 LARGE = 320
 
 
-def answer(found: Explanation) -> Section:
+def answer(explanation: Explanation) -> Section:
     """The image, what became of it on its way in, and the best classes."""
-    subject = found.subject
-    height, width, channels = found.tensor.shape
-    own = found.picture if found.picture.ndim == 3 else found.picture[:, :, None]
+    subject = explanation.subject
+    height, width, channels = explanation.tensor.shape
+    own = explanation.picture if explanation.picture.ndim == 3 else explanation.picture[:, :, None]
     own = np.repeat(own, 3, axis=2) if own.shape[2] == 1 else own[:, :, :3]
-    order = np.argsort(-found.scores, kind="stable")[:5]
+    order = np.argsort(-explanation.scores, kind="stable")[:5]
     colors = "gray" if channels == 1 else "color"
     tiles = (
         Tile(images.enlarged(own, LARGE), "the image", f"{own.shape[0]}×{own.shape[1]}"),
         Tile(
-            images.enlarged(subject.pixels(found.tensor), LARGE),
+            images.enlarged(subject.pixels(explanation.tensor), LARGE),
             "what the network gets",
             f"{height}×{width}, {colors}",
         ),
     )
-    sure = formats.percent(float(found.scores[order[0]]))
+    sure = formats.percent(float(explanation.scores[order[0]]))
     if subject.detects:
-        said = f"The detector's surest place for {label(found, 0)} has a score of {sure}."
+        said = f"The detector's surest place for {label(explanation, 0)} has a score of {sure}."
     else:
-        said = f"The network answers {label(found, order[0])}, with {sure}.{_verdict(found)}"
+        best = label(explanation, order[0])
+        said = f"The network answers {best}, with {sure}.{_verdict(explanation)}"
     table = NumberTable(
         "Best classes",
         ("class", "score"),
-        tuple((label(found, index), formats.percent(float(found.scores[index]), 2))
+        tuple((label(explanation, index), formats.percent(float(explanation.scores[index]), 2))
               for index in order),
     )  # fmt: skip
     known = clean(subject.fed.sentence) if subject.fed.known else "preprocessing as assumed above"
@@ -51,10 +52,10 @@ def answer(found: Explanation) -> Section:
     )
 
 
-def _verdict(found: Explanation) -> str:
+def _verdict(explanation: Explanation) -> str:
     """Whether the answer is right, where the data say so."""
-    if found.ground_truth is None:
+    if explanation.ground_truth is None:
         return ""
-    if found.ground_truth == int(found.scores.argmax()):
+    if explanation.ground_truth == int(explanation.scores.argmax()):
         return " That is right."
-    return f" That is wrong: it is {label(found, found.ground_truth)}."
+    return f" That is wrong: it is {label(explanation, explanation.ground_truth)}."

@@ -9,21 +9,21 @@ from edgecnn.explanation.sections.wording import label
 from edgecnn.reporting import formats
 
 
-def colors(found: Explanation) -> Section:
+def colors(explanation: Explanation) -> Section:
     """What each color channel adds."""
-    best = label(found, found.classes[0])
-    if len(found.colors) == 1:
+    best = label(explanation, explanation.classes[0])
+    if len(explanation.colors) == 1:
         return Section(
             "colors",
             "Color channels",
             "This network reads one channel: it sees the image in gray, and colors can "
             "neither help nor mislead it.",
-            f"Replacing the channel by its mean takes {_drop(found.colors[0].drop)} off the "
+            f"Replacing the channel by its mean takes {_drop(explanation.colors[0].drop)} off the "
             f"probability of {best}: that much hangs on the pattern.",
         )
-    base = images.enlarged(found.subject.pixels(found.tensor), MEDIUM)
+    base = images.enlarged(explanation.subject.pixels(explanation.tensor), MEDIUM)
     tiles = []
-    for place, one in enumerate(found.colors):
+    for place, one in enumerate(explanation.colors):
         note = f"without it: {formats.points(-100 * one.drop)} points"
         if one.share is not None:
             note += f"; {formats.percent(one.share)} of gradient × input"
@@ -31,10 +31,10 @@ def colors(found: Explanation) -> Section:
     gradients = (
         " The bar is the channel's part of Σ |gradient × (input − channel mean)| of the class "
         "score before the softmax."
-        if found.colors[0].share is not None
+        if explanation.colors[0].share is not None
         else " The share of gradient × input needs the .keras file."
     )
-    strongest = max(found.colors, key=lambda one: one.drop)
+    strongest = max(explanation.colors, key=lambda one: one.drop)
     said = (
         f"Most hangs on {strongest.channel}."
         if strongest.drop > 0.01

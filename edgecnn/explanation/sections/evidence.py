@@ -11,17 +11,17 @@ from edgecnn.explanation.sections.wording import label
 from edgecnn.reporting import formats
 
 
-def evidence(found: Explanation) -> Section | None:
+def evidence(explanation: Explanation) -> Section | None:
     """Where it looks: Grad-CAM, or occlusion where there are no gradients."""
-    base = images.enlarged(found.subject.pixels(found.tensor), MEDIUM)
-    if found.class_maps:
-        layer = found.class_maps[0].layer
+    base = images.enlarged(explanation.subject.pixels(explanation.tensor), MEDIUM)
+    if explanation.class_maps:
+        layer = explanation.class_maps[0].layer
         tiles = []
-        for one in found.class_maps:
+        for one in explanation.class_maps:
             empty = "" if one.heat.any() else "no place speaks for it"
-            score = formats.percent(float(found.scores[one.index]))
+            score = formats.percent(float(explanation.scores[one.index]))
             tiles.append(
-                Tile(images.glowing(base, one.heat), label(found, one.index), empty or score)
+                Tile(images.glowing(base, one.heat), label(explanation, one.index), empty or score)
             )
         return Section(
             "grad-cam",
@@ -33,9 +33,10 @@ def evidence(found: Explanation) -> Section | None:
             "score before the softmax, summed, negative parts cut off, enlarged.",
             (TileRow(tuple(tiles), "medium"),),
         )
-    if found.occlusion is None:
+    if explanation.occlusion is None:
         return None
-    drop, patch = found.occlusion.drop, found.occlusion.patch
+    name = label(explanation, explanation.occlusion.index)
+    drop, patch = explanation.occlusion.drop, explanation.occlusion.patch
     most = float(drop.max())
     heat = np.asarray(np.maximum(drop, 0) / (most if most > 0 else 1), np.float32)
     note = f"{formats.points(-100 * most)} points at most" if most > 0 else "no place matters"
@@ -46,6 +47,5 @@ def evidence(found: Explanation) -> Section | None:
         f"Occlusion (Zeiler and Fergus 2014): a patch of {patch[0]}×{patch[1]} pixels in the "
         f"image's mean color at {drop.shape[0]}×{drop.shape[1]} places; brightness is the "
         "fall of the class's probability.",
-        (TileRow((Tile(images.glowing(base, heat), label(found, found.occlusion.index), note),),
-             "medium"),),
+        (TileRow((Tile(images.glowing(base, heat), name, note),), "medium"),),
     )  # fmt: skip

@@ -14,21 +14,21 @@ FIELD_CELLS = 64
 """Effective fields of large inputs are speckled: they are averaged to so many cells a side."""
 
 
-def fields(found: Explanation) -> Section | None:
+def fields(explanation: Explanation) -> Section | None:
     """Receptive fields: what could move a unit, and what does."""
-    if not found.fields:
+    if not explanation.fields:
         return None
-    base = images.enlarged(found.subject.pixels(found.tensor), MEDIUM)
+    base = images.enlarged(explanation.subject.pixels(explanation.tensor), MEDIUM)
     tiles, lines = [], []
-    for one in found.fields:
-        theory = found.theory.get(one.layer.name)
+    for one in explanation.fields:
+        theory = explanation.theory.get(one.layer.name)
         size = "–" if theory is None else f"{theory.size}"
         rows, columns = (min(side, FIELD_CELLS) for side in one.weight.shape)
         weight = images.stretched(one.weight, rows, columns)
         picture = images.glowing(base, np.asarray(weight / weight.max(), np.float32))
-        box = theoretical_box(found, one)
+        box = theoretical_box(explanation, one)
         if box is not None:
-            scale = base.shape[0] / found.tensor.shape[0]
+            scale = base.shape[0] / explanation.tensor.shape[0]
             left, top, right, bottom = (value * scale for value in box)
             picture = images.framed(picture, (left, top, right, bottom))
         share = one.area / one.weight.size
@@ -37,11 +37,11 @@ def fields(found: Explanation) -> Section | None:
             (one.layer.name, f"{one.layer.rows}×{one.layer.columns}", size, f"{one.side:.1f}",
              f"{one.area:,}", formats.percent(share))
         )  # fmt: skip
-    frame = " The frame is the theoretical field." if found.theory else ""
-    samples = found.fields[0].samples
+    frame = " The frame is the theoretical field." if explanation.theory else ""
+    samples = explanation.fields[0].samples
     source = (
-        f"{samples} images of {found.data_name}"
-        if found.data_name
+        f"{samples} images of {explanation.data_name}"
+        if explanation.data_name
         else f"{samples} copies of the image with noise of its own spread"
     )
     return Section(
@@ -62,10 +62,10 @@ def fields(found: Explanation) -> Section | None:
 
 
 def theoretical_box(
-    found: Explanation, one: EffectiveField
+    explanation: Explanation, one: EffectiveField
 ) -> tuple[float, float, float, float] | None:
     """(left, top, right, bottom) of the center unit's theoretical field in input pixels."""
-    theory = found.theory.get(one.layer.name)
+    theory = explanation.theory.get(one.layer.name)
     if theory is None:
         return None
     left, top = (theory.offset + place * theory.stride - theory.size / 2

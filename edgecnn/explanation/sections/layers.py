@@ -16,12 +16,12 @@ MOST_LAYERS = 200
 MOST_KINDS = 6
 
 
-def first_layer(found: Explanation) -> Section | None:
+def first_layer(explanation: Explanation) -> Section | None:
     """The first convolution's filters."""
-    if found.filters is None:
+    if explanation.filters is None:
         return None
-    rows, columns, channels, count = found.filters.shape
-    pictures = images.filter_tiles(found.filters)[:MOST_FILTERS]
+    rows, columns, channels, count = explanation.filters.shape
+    pictures = images.filter_tiles(explanation.filters)[:MOST_FILTERS]
     side = 96 if count <= 16 else 56
     tiles = tuple(Tile(images.enlarged(one, side), "") for one in pictures)
     kept = "" if count <= MOST_FILTERS else f" The {MOST_FILTERS} strongest of {count} are shown."
@@ -42,12 +42,12 @@ def first_layer(found: Explanation) -> Section | None:
     )
 
 
-def depth(found: Explanation) -> Section | None:
+def depth(explanation: Explanation) -> Section | None:
     """Feature maps by depth."""
-    if not found.features:
+    if not explanation.features:
         return None
     rows = []
-    for place, one in enumerate(found.features):
+    for place, one in enumerate(explanation.features):
         layer = one.layer
         tiles = tuple(
             Tile(images.enlarged(images.heat_colors(values), SMALL), f"map {channel}")
@@ -61,16 +61,16 @@ def depth(found: Explanation) -> Section | None:
         "Feature maps by depth",
         "What single channels answer to, from the first layers to the last. Early maps follow "
         "edges and colors at every pixel; deeper ones are coarser and answer to shapes and, "
-        f"where their field is wide enough, to parts of the object.{_reach(found)}",
+        f"where their field is wide enough, to parts of the object.{_reach(explanation)}",
         "The layer's output for this image at the last layer of each map size: the maps that "
         "vary most, each from its lowest value (black) to its highest (yellow).",
         tuple(rows),
     )
 
 
-def layer_list(found: Explanation) -> Section | None:
+def layer_list(explanation: Explanation) -> Section | None:
     """The operators of a file without gradients."""
-    layers = found.subject.layers
+    layers = explanation.subject.layers
     if not layers:
         return None
     counted = Counter(layer.operator for layer in layers)
@@ -98,27 +98,28 @@ def layer_list(found: Explanation) -> Section | None:
     )  # fmt: skip
 
 
-def missing(found: Explanation) -> Section:
+def missing(explanation: Explanation) -> Section:
     """What this file cannot show, and which file could."""
-    name = clean(found.subject.artifact.name)
-    made = found.subject.artifact.manifest.parent_sha256 is not None
+    name = clean(explanation.subject.artifact.name)
+    made = explanation.subject.artifact.manifest.parent_sha256 is not None
     return Section(
         "missing",
         "What this file does not show",
         "Grad-CAM, feature maps by depth, effective receptive fields and gradient × input need "
-        f"gradients and the layers' own outputs, which a {found.subject.artifact.format} file "
-        "does not give. Only Keras models have them here.",
+        "gradients and the layers' own outputs, which a "
+        f"{explanation.subject.artifact.format} file does not give. Only Keras models have them "
+        "here.",
         f"Give the .keras file that {name} was made from, and this file next to it."
         if made
         else f"If {name} was made from a Keras model, give its .keras file.",
     )
 
 
-def _reach(found: Explanation) -> str:
-    last = found.theory.get(found.features[-1].layer.name)
+def _reach(explanation: Explanation) -> str:
+    last = explanation.theory.get(explanation.features[-1].layer.name)
     if last is None:
         return ""
-    side = max(found.tensor.shape[:2])
+    side = max(explanation.tensor.shape[:2])
     return f" Here a unit of the last row can see {min(last.size, side)} of {side} pixels across."
 
 

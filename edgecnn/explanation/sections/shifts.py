@@ -10,28 +10,28 @@ from edgecnn.reporting import formats
 from edgecnn.reporting.text import clean
 
 
-def shift(found: Explanation) -> Section | None:
+def shift(explanation: Explanation) -> Section | None:
     """Feature-location invariance."""
-    if not found.curves:
+    if not explanation.curves:
         return None
-    shifts = [point.pixels for point in found.curves[0].points]
+    shifts = [point.pixels for point in explanation.curves[0].points]
     lines = []
-    for curve in found.curves:
+    for curve in explanation.curves:
         cells = [
             f"{100 * point.accuracy:.1f} {formats.percent_interval(*point.accuracy_ci95)}"
             for point in (curve.points[place] for place in _places(len(curve.points)))
         ]
         lines.append((clean(curve.name), *cells))
-    n = found.curves[0].points[0].n
-    first, last = found.curves[0].points[0], found.curves[0].points[-1]
+    n = explanation.curves[0].points[0].n
+    first, last = explanation.curves[0].points[0], explanation.curves[0].points[-1]
     return Section(
         "shift",
         "Does it still see it elsewhere?",
-        f"Accuracy against how far the image is moved. {clean(found.curves[0].name)} goes from "
-        f"{formats.percent(first.accuracy)} unmoved to {formats.percent(last.accuracy)} at "
+        f"Accuracy against how far the image is moved. {clean(explanation.curves[0].name)} goes "
+        f"from {formats.percent(first.accuracy)} unmoved to {formats.percent(last.accuracy)} at "
         f"{last.pixels} pixels. Convolutions follow a shift; dense layers and strides do not."
-        f"{_difference(found)}",
-        f"{n} test images of {clean(found.data_name)}, each moved right, down, left or up in "
+        f"{_difference(explanation)}",
+        f"{n} test images of {clean(explanation.data_name)}, each moved right, down, left or up in "
         "turn by whole pixels of the network's input; what moves in is the image's own edge, "
         "repeated. Bands and brackets are Wilson 95% intervals. Right: the share that gets the "
         "same answer as unmoved.",
@@ -41,13 +41,13 @@ def shift(found: Explanation) -> Section | None:
             tuple(lines),
         ),
         chart=True,
-        notes=tuple(f"INVALID: {reason}" for reason in found.invalid),
+        notes=tuple(f"INVALID: {reason}" for reason in explanation.invalid),
     )
 
 
-def _difference(found: Explanation) -> str:
+def _difference(explanation: Explanation) -> str:
     """How far the other files lie from the first."""
-    first, *others = found.curves
+    first, *others = explanation.curves
     gaps = [
         (abs(theirs.accuracy - ours.accuracy), curve.name, ours.pixels)
         for curve in others

@@ -6,5 +6,5 @@ from edgecnn.explanation.explain import Explanation
 from edgecnn.reporting.text import clean
 
 
-def label(found: Explanation, index: int) -> str:
-    return clean(found.subject.label(int(index)), 60)
+def label(explanation: Explanation, index: int) -> str:
+    return clean(explanation.subject.label(int(index)), 60)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
-from edgecnn.formats.layers import Layer
+from edgecnn.formats.layers import FileLayer
 from edgecnn.formats.onnx.schema import (
     DTYPES,
     GRAPH_INITIALIZER,
@@ -33,7 +33,7 @@ _STANDARD = ("", "ai.onnx")
 _SILENT = ("Constant",)
 
 
-def layers(path: Path) -> Iterator[Layer]:
+def layers(path: Path) -> Iterator[FileLayer]:
     """See `formats.layers.read_layers`. Raises ValueError for a file that is not whole."""
     with opened(path) as model:
         graph = model.message(MODEL_GRAPH)
@@ -56,13 +56,13 @@ def _layer(
     node: Message,
     sizes: dict[str, int],
     values: dict[str, tuple[tuple[int | None, ...] | None, str]],
-) -> Layer:
+) -> FileLayer:
     outputs = node.texts(NODE_OUTPUT)
     first = outputs[0] if outputs else ""
     shape, dtype = values.get(first, (None, ""))
     domain = node.text(NODE_DOMAIN)
     operator = node.text(NODE_OPERATOR)
-    return Layer(
+    return FileLayer(
         name=node.text(_NODE_NAME) or first,
         operator=operator if domain in _STANDARD else f"{domain}.{operator}",
         shape=shape,

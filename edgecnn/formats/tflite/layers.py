@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
-from edgecnn.formats.layers import Layer
+from edgecnn.formats.layers import FileLayer
 from edgecnn.formats.tflite.operators import CUSTOM, name_of
 from edgecnn.formats.tflite.schema import (
     BUFFER_DATA,
@@ -28,7 +28,7 @@ from edgecnn.formats.tflite.schema import (
 )
 
 
-def layers(path: Path) -> Iterator[Layer]:
+def layers(path: Path) -> Iterator[FileLayer]:
     """See `formats.layers.read_layers`. Raises ValueError or struct.error for a file that is not
     whole.
     """
@@ -47,7 +47,7 @@ def layers(path: Path) -> Iterator[Layer]:
             outputs = operator.integers(OPERATOR_OUTPUTS)
             first = tensors[outputs[0]] if outputs else None
             read = [tensors[index] for index in operator.integers(OPERATOR_INPUTS) if index >= 0]
-            yield Layer(
+            yield FileLayer(
                 name=first.text(TENSOR_NAME).partition(";")[0] if first is not None else "",
                 operator=names[operator.u32(OPERATOR_CODE)],
                 shape=first.integers(TENSOR_SHAPE) if first is not None else None,

@@ -56,7 +56,7 @@ _INT8_IS_18 = {"Embed", "Gemm", "MultiHeadAttention", "SDPA"}
 
 
 @dataclass(frozen=True)
-class Layer:
+class NcnnLayer:
     """A line of a `.param` file; `parameters` are texts by their number, as they stand there."""
 
     type: str
@@ -98,7 +98,7 @@ class Layer:
         return " ".join((head, *self.inputs, *self.outputs, *parameters))
 
 
-def parse(text: str) -> tuple[Layer, ...]:
+def parse(text: str) -> tuple[NcnnLayer, ...]:
     """The layers of a `.param` file. Raises ValueError for anything else."""
     lines = text.split("\n")
     if lines[0].strip() != MAGIC:
@@ -135,7 +135,7 @@ class Stored:
     size: int
 
 
-def stored(layers: Sequence[Layer], weights: Path) -> Iterator[Stored]:
+def stored(layers: Sequence[NcnnLayer], weights: Path) -> Iterator[Stored]:
     """All weights in a `.bin` file, in its order; ends before a layer of an unknown type.
 
     Raises ValueError where the file is too short for them.
@@ -183,14 +183,14 @@ def _aligned(size: int) -> int:
     return -(-size // 4) * 4
 
 
-def _layer(number: int, line: str) -> Layer:
+def _layer(number: int, line: str) -> NcnnLayer:
     words = line.split()
     if len(words) < 4 or not (words[2].isdecimal() and words[3].isdecimal()):
         raise ValueError(f"line {number} is not a layer")
-    takes, gives = int(words[2]), int(words[3])
-    if len(words) < 4 + takes + gives:
+    input_count, output_count = int(words[2]), int(words[3])
+    if len(words) < 4 + input_count + output_count:
         raise ValueError(f"line {number} names fewer blobs than it announces")
-    names, rest = words[4 : 4 + takes + gives], words[4 + takes + gives :]
+    names, rest = words[4 : 4 + input_count + output_count], words[4 + input_count + output_count :]
     parameters = {}
     for word in rest:
         key, equals, value = word.partition("=")
@@ -198,18 +198,20 @@ def _layer(number: int, line: str) -> Layer:
             parameters[int(key)] = value
         elif knows(words[0]):  # what a converter left over has parameters of another kind
             raise ValueError(f"line {number}: {word[:40]!r} is not a parameter")
-    return Layer(words[0], words[1], tuple(names[:takes]), tuple(names[takes:]), parameters)
+    return NcnnLayer(
+        words[0], words[1], tuple(names[:input_count]), tuple(names[input_count:]), parameters
+    )
 
 
 Part = tuple[str, int, bool]
 """Name, number of values, whether a mark stands before them."""
 
 
-def _none(_layer: Layer) -> Sequence[Part]:
+def _none(_layer: NcnnLayer) -> Sequence[Part]:
     return ()
 
 
-def _convolution(layer: Layer) -> Sequence[Part]:
+def _convolution(layer: NcnnLayer) -> Sequence[Part]:
     if layer.integer(28 if "Deconvolution" in layer.type else 19):  # the weights are an input
         return ()
     outputs, int8 = layer.integer(0), layer.precision == "int8"
@@ -223,7 +225,7 @@ def _convolution(layer: Layer) -> Sequence[Part]:
     return parts
 
 
-def _inner_product(layer: Layer) -> Sequence[Part]:
+def _inner_product(layer: NcnnLayer) -> Sequence[Part]:
     outputs = layer.integer(0)
     parts = [("weights", layer.integer(2), True), ("bias", outputs * layer.integer(1), False)]
     if layer.precision == "int8":
@@ -231,7 +233,7 @@ def _inner_product(layer: Layer) -> Sequence[Part]:
     return parts
 
 
-def _embed(layer: Layer) -> Sequence[Part]:
+def _embed(layer: NcnnLayer) -> Sequence[Part]:
     return (
         ("weights", layer.integer(3), True),
         ("bias", layer.integer(0) * layer.integer(2), False),
@@ -239,7 +241,7 @@ def _embed(layer: Layer) -> Sequence[Part]:
     )
 
 
-def _gemm(layer: Layer) -> Sequence[Part]:
+def _gemm(layer: NcnnLayer) -> Sequence[Part]:
     rows, columns, inner = layer.integer(7), layer.integer(8), layer.integer(9)
     has_a, has_b, has_c = (layer.integer(number) for number in (4, 5, 6))
     kind = layer.integer(10)
@@ -254,10 +256,10 @@ def _gemm(layer: Layer) -> Sequence[Part]:
     )
 
 
-def _affine(size: int, switch: int | None, *names: str) -> Callable[[Layer], Sequence[Part]]:
+def _affine(size: int, switch: int | None, *names: str) -> Callable[[NcnnLayer], Sequence[Part]]:
     """`names` of as many values as the parameter `size` says, unless `switch` is 0."""
 
-    def parts(layer: Layer) -> Sequence[Part]:
+    def parts(layer: NcnnLayer) -> Sequence[Part]:
         count = max(layer.integer(size), 0)
         if switch is not None and not layer.integer(switch, 1):
             return ()
@@ -266,19 +268,19 @@ def _affine(size: int, switch: int | None, *names: str) -> Callable[[Layer], Seq
     return parts
 
 
-def _scale(layer: Layer) -> Sequence[Part]:
+def _scale(layer: NcnnLayer) -> Sequence[Part]:
     count = max(layer.integer(0), 0)  # −233: the scales are an input
     return (("scales", count, False), ("bias", count * layer.integer(1), False))
 
 
-def _constant(layer: Layer) -> Sequence[Part]:
+def _constant(layer: NcnnLayer) -> Sequence[Part]:
     sizes = [layer.integer(number) for number in (0, 1, 11, 2)]
     count = prod(size for size in sizes if size) if any(sizes) else 0
     return (("values", count, not layer.integer(21, 1)),)
 
 
-def _recurrent(gates: int, biases: int) -> Callable[[Layer], Sequence[Part]]:
-    def parts(layer: Layer) -> Sequence[Part]:
+def _recurrent(gates: int, biases: int) -> Callable[[NcnnLayer], Sequence[Part]]:
+    def parts(layer: NcnnLayer) -> Sequence[Part]:
         outputs, directions = layer.integer(0), 2 if layer.integer(2) == 2 else 1
         hidden = layer.integer(3, outputs) if layer.type == "LSTM" else outputs
         rows = directions * gates * hidden
@@ -296,7 +298,7 @@ def _recurrent(gates: int, biases: int) -> Callable[[Layer], Sequence[Part]]:
     return parts
 
 
-def _attention(layer: Layer) -> Sequence[Part]:
+def _attention(layer: NcnnLayer) -> Sequence[Part]:
     width, size = layer.integer(0), layer.integer(2)
     keys, values = layer.integer(3, width), layer.integer(4, width)
     queries = size // width if width else 0
@@ -314,7 +316,7 @@ def _attention(layer: Layer) -> Sequence[Part]:
     )
 
 
-def _requantize(layer: Layer) -> Sequence[Part]:
+def _requantize(layer: NcnnLayer) -> Sequence[Part]:
     return (
         ("input scales", layer.integer(0, 1), False),
         ("output scales", layer.integer(1, 1), False),
@@ -322,15 +324,15 @@ def _requantize(layer: Layer) -> Sequence[Part]:
     )
 
 
-def _quantize(layer: Layer) -> Sequence[Part]:
+def _quantize(layer: NcnnLayer) -> Sequence[Part]:
     return (("scales", layer.integer(0, 1), False),)
 
 
-def _dequantize(layer: Layer) -> Sequence[Part]:
+def _dequantize(layer: NcnnLayer) -> Sequence[Part]:
     return (("scales", layer.integer(0, 1), False), ("bias", layer.integer(1), False))
 
 
-_PARTS: Mapping[str, Callable[[Layer], Sequence[Part]]] = {
+_PARTS: Mapping[str, Callable[[NcnnLayer], Sequence[Part]]] = {
     **{name: _convolution for name in COMPUTING if "onvolution" in name or "Conv2D" in name},
     "InnerProduct": _inner_product,
     "Embed": _embed,

@@ -12,7 +12,7 @@ from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Se
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.interpreter_session import load_interpreter
 from edgecnn.runtimes.litert import gpu
-from edgecnn.runtimes.litert import profile as operators
+from edgecnn.runtimes.litert import operator_times as operators
 
 
 class LiteRT(Runtime):

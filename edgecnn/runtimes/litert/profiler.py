@@ -111,12 +111,12 @@ class Profiler:
         self._call("LiteRtGetNumProfilerEvents", self._profiler, ctypes.byref(count))
         events = (_Event * (count.value + 1))()  # one more: an older, larger event must not hurt
         self._call("LiteRtGetProfilerEvents", self._profiler, count, events)
-        told = events[: count.value]
-        if any(event.type not in _TYPES or not 0 <= event.source <= 2 for event in told):
+        reported = events[: count.value]
+        if any(event.type not in _TYPES or not 0 <= event.source <= 2 for event in reported):
             raise RuntimeError("this version's profiler reports its events in another form")
         return [
             (f"#{number}", self._text(event.tag), int(event.elapsed_us))
-            for number, event in enumerate(event for event in told if event.type in _OPERATORS)
+            for number, event in enumerate(event for event in reported if event.type in _OPERATORS)
         ]
 
     def _input(self, index: int, array: npt.NDArray[Any]) -> ctypes.c_void_p:

@@ -21,7 +21,7 @@ from edgecnn.runtimes.cuda import CudaDevice, first_device
 from edgecnn.runtimes.declared import fixed_inputs
 from edgecnn.runtimes.host import cpu_name, thread_count
 from edgecnn.runtimes.onnxruntime import errors
-from edgecnn.runtimes.onnxruntime import profile as operators
+from edgecnn.runtimes.onnxruntime import operator_times as operators
 from edgecnn.runtimes.onnxruntime.session import ONNXRuntimeSession
 from edgecnn.runtimes.onnxruntime.values import holders, plain_inputs, usable_outputs
 

@@ -20,7 +20,7 @@ from edgecnn.runs import Effective
 from edgecnn.runtimes.base import Array, Availability, Invocation, OperatorTime, Runtime, Session
 from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name
-from edgecnn.runtimes.openvino import profile as operators
+from edgecnn.runtimes.openvino import operator_times as operators
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
 from edgecnn.tensor_spec import TensorSpec

@@ -17,7 +17,7 @@ from edgecnn.store.sql.baselines import Stored, find_baselines
 from edgecnn.store.sql.identity import storable
 from edgecnn.store.sql.jobs import Job
 from edgecnn.store.sql.pruning import Pruned
-from edgecnn.store.sql.reading import Session, Wanted
+from edgecnn.store.sql.reading import StoredSession, Wanted
 from edgecnn.store.sql.writing import Added, PackedSession, pack
 
 __all__ = [
@@ -26,8 +26,8 @@ __all__ = [
     "Job",
     "PackedSession",
     "Pruned",
-    "Session",
     "Stored",
+    "StoredSession",
     "Wanted",
     "pack",
 ]
@@ -89,7 +89,7 @@ class Database:
         with opening.writing(self.engine, self.safe_address) as connection:
             return [writing.insert(connection, one, label, commit, ids=ids) for one in packed]
 
-    def sessions(self, label: str = "") -> list[Session]:
+    def sessions(self, label: str = "") -> list[StoredSession]:
         """All sessions, or those with the label; the oldest first."""
         with opening.reading(self.engine, self.safe_address) as connection:
             return reading.list_sessions(connection, storable(label))

@@ -45,7 +45,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Session:
+class StoredSession:
     """A stored session in a line."""
 
     id: int
@@ -56,7 +56,7 @@ class Session:
     rows: int
 
 
-def list_sessions(connection: sa.Connection, label: str = "") -> list[Session]:
+def list_sessions(connection: sa.Connection, label: str = "") -> list[StoredSession]:
     """All sessions, or those with the label; the oldest first."""
     counted = sa.func.count(measurements.c.id).label("rows")
     query = (
@@ -69,7 +69,7 @@ def list_sessions(connection: sa.Connection, label: str = "") -> list[Session]:
     if label:
         query = query.where(sessions.c.label == label)
     return [
-        Session(
+        StoredSession(
             each.id,
             each.measured_at,
             each.label,
@@ -232,8 +232,8 @@ class _Versions:
                 "model file": str(row.sha256)[:12],
                 "commit": str(row.commit_id),
             }
-            told = {name: text for name, text in further.items() if text}
-            found = self._known[key] = {**self._environment(row.environment_id), **told}
+            known = {name: text for name, text in further.items() if text}
+            found = self._known[key] = {**self._environment(row.environment_id), **known}
         return found
 
     def _environment(self, number: int) -> Mapping[str, str]:
@@ -282,10 +282,10 @@ def number_of(value: Any) -> float | None:
 def _name(configuration: Any) -> str:
     """As in "lenet5.float32.tflite on litert:cpu ×1", and options that are not the usual ones."""
     try:
-        told = json.loads(configuration.options)
+        document = json.loads(configuration.options)
     except ValueError:
-        told = None
-    options = told if isinstance(told, dict) else {}
+        document = None
+    options = document if isinstance(document, dict) else {}
     place = f"{configuration.runtime}:{configuration.device}"
     text = f"{configuration.artifact} on {place} ×{options.get('threads', 1)}"
     for name, value in options.items():

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgecnn.vision.events import EventLog, describe
 from edgecnn.vision.frames import Frame
-from edgecnn.vision.tracking import SIGN, Change
+from edgecnn.vision.tracking import SIGN, TrackChange
 
 EVENTS_SHOWN = 8
 
@@ -28,7 +28,7 @@ class EventFeed:
         self._announce = announce
         self._leaving = leaving
 
-    def add(self, changes: tuple[Change, ...], frame: Frame | None) -> None:
+    def add(self, changes: tuple[TrackChange, ...], frame: Frame | None) -> None:
         """Take what changed in `frame`; None at the end of the run."""
         if self._log is not None:
             self._log.write(changes, frame)

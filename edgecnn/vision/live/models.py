@@ -13,7 +13,7 @@ from edgecnn.vision.capture import Opener
 from edgecnn.vision.detector import Detector, load_detector, shipped_models
 from edgecnn.vision.input_size import Size
 from edgecnn.vision.live.settings import LiveSettings
-from edgecnn.vision.pipeline import Choice, Pipeline
+from edgecnn.vision.pipeline import DetectorSpec, Pipeline
 from edgecnn.vision.readers import open_reader
 from edgecnn.vision.second_look import NEARER, WINDOW, SecondLook
 
@@ -29,11 +29,11 @@ class Models:
         self._settings = settings
         self._tried = settings.choice
 
-    def load(self, choice: Choice) -> Detector | SecondLook:
+    def load(self, choice: DetectorSpec) -> Detector | SecondLook:
         """The detector of a choice, at `size`. Raises as `load_detector`."""
         return self.load_at(choice, self.size)
 
-    def load_at(self, choice: Choice, size: Size | None) -> Detector | SecondLook:
+    def load_at(self, choice: DetectorSpec, size: Size | None) -> Detector | SecondLook:
         """The detector of a choice, at another size. Raises as `load_detector`."""
         detector = self._load_one(choice, size)
         if not self._settings.second_look:
@@ -50,7 +50,7 @@ class Models:
         rows, columns = (round(side * nearer) for side in detector.preprocessing.shape[:2])
         return partial(open_reader, enough=(rows, columns))
 
-    def _load_one(self, choice: Choice, size: Size | None) -> Detector:
+    def _load_one(self, choice: DetectorSpec, size: Size | None) -> Detector:
         with captured_stderr():  # LiteRT greets everybody on standard error
             return load_detector(
                 choice.model,
@@ -67,17 +67,17 @@ class Models:
         """
         tried = self._tried
         if what == "runtime":
-            wanted = Choice(tried.model, _next(runtimes_for(tried.model), tried.runtime))
+            wanted = DetectorSpec(tried.model, _next(runtimes_for(tried.model), tried.runtime))
         else:
             models = list(dict.fromkeys((self._settings.choice.model, *shipped_models())))
-            wanted = Choice(_next(models, tried.model), pipeline.switch.choice.runtime)
+            wanted = DetectorSpec(_next(models, tried.model), pipeline.switch.choice.runtime)
         if wanted == pipeline.switch.choice:
             return f"there is no other {what}"
         if pipeline.switch.request(wanted):
             self._tried = wanted
         return ""
 
-    def _user_facts(self, choice: Choice) -> dict[str, Any]:
+    def _user_facts(self, choice: DetectorSpec) -> dict[str, Any]:
         """What the user said about the model that the run began with; shipped models say all
         about themselves.
         """

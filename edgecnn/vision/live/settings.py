@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecnn.vision.capture import Patience
-from edgecnn.vision.pipeline import Choice
+from edgecnn.vision.pipeline import DetectorSpec
 from edgecnn.vision.sources import Source
 
 
@@ -15,7 +15,7 @@ class LiveSettings:
     """What to run and where its results go."""
 
     source: Source
-    choice: Choice
+    choice: DetectorSpec
     threads: int = 1
     min_score: float | None = None
     classes: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.deprecation import old_names
 from edgecnn.detection.detections import Detections
 from edgecnn.errors import EdgeCNNError
 from edgecnn.preprocessing import Placement
@@ -106,16 +107,16 @@ class DetectorStages:
         keep = self.threshold * KEEP_SHARE
         return replace(settings, begin_score=self.threshold, keep_score=keep)
 
-    def labels(self, found: Detections) -> list[str] | None:
+    def labels(self, detections: Detections) -> list[str] | None:
         """What the class of each box is called; None for a detector that has one class."""
         detector = self.detector
         if not isinstance(detector, Detector | SecondLook) or len(detector.class_names) < 2:
             return None
-        return [detector.name_of(int(class_id)) for class_id in found.class_ids]
+        return [detector.name_of(int(class_id)) for class_id in detections.class_ids]
 
 
 @dataclass(frozen=True)
-class Choice:
+class DetectorSpec:
     """What runs: a model (a name or a file) in a runtime ("litert:cpu")."""
 
     model: str
@@ -125,7 +126,7 @@ class Choice:
         return f"{self.model} on {self.runtime}"
 
 
-Loader = Callable[[Choice], Detects]
+Loader = Callable[[DetectorSpec], Detects]
 
 
 class DetectorSwitch:
@@ -134,7 +135,9 @@ class DetectorSwitch:
     A choice that cannot be loaded leaves everything as it was, and `message` says why.
     """
 
-    def __init__(self, detector: Detects, choice: Choice, loader: Loader | None = None) -> None:
+    def __init__(
+        self, detector: Detects, choice: DetectorSpec, loader: Loader | None = None
+    ) -> None:
         self.choice = choice
         self.message = ""
         self._detector = detector
@@ -148,7 +151,7 @@ class DetectorSwitch:
         with self._lock:
             return self._detector, self._changes
 
-    def request(self, choice: Choice) -> bool:
+    def request(self, choice: DetectorSpec) -> bool:
         """Load `choice` in the background; False while another is still being loaded."""
         if self._loader is None or (self._loading is not None and self._loading.is_alive()):
             return False
@@ -164,7 +167,7 @@ class DetectorSwitch:
         if self._loading is not None:
             self._loading.join(timeout_s)
 
-    def _load(self, loader: Loader, choice: Choice) -> None:
+    def _load(self, loader: Loader, choice: DetectorSpec) -> None:
         try:
             detector = ready(loader(choice))
         except EdgeCNNError as error:
@@ -192,3 +195,6 @@ def precision_of(detector: Detects) -> str:
     if not isinstance(detector, Detector | SecondLook):
         return ""
     return detector.session.effective.precision
+
+
+__getattr__ = old_names(__name__, {"Choice": "DetectorSpec"})

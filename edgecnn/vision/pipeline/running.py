@@ -24,7 +24,7 @@ from edgecnn.registry import require
 from edgecnn.vision.capture import Capture, Opener, Patience
 from edgecnn.vision.frames import Frame
 from edgecnn.vision.pipeline.detecting import (
-    Choice,
+    DetectorSpec,
     DetectorStages,
     DetectorSwitch,
     Detects,
@@ -35,7 +35,7 @@ from edgecnn.vision.pipeline.evidence import Evidence, Explainer
 from edgecnn.vision.pipeline.stage_thread import POLL_S, StageThread
 from edgecnn.vision.pipeline.timing import Timing
 from edgecnn.vision.sources import Source, parse_source
-from edgecnn.vision.tracking import Change, Track, Tracker, TrackerSettings, one_by_one
+from edgecnn.vision.tracking import Track, TrackChange, Tracker, TrackerSettings, one_by_one
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Result:
     frame: Frame
     found: Detections
     tracks: tuple[Track, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[TrackChange, ...]
     finished_ns: int
     evidence: Evidence | None = None
 
@@ -87,7 +87,7 @@ class Pipeline:
         if isinstance(self.source, str):
             self.source = parse_source(self.source)
         if not isinstance(self.detector, DetectorSwitch):
-            self.detector = DetectorSwitch(self.detector, Choice("detector", ""))
+            self.detector = DetectorSwitch(self.detector, DetectorSpec("detector", ""))
         self.switch: DetectorSwitch = self.detector
         self.timing = Timing()
         self.capture = Capture(
@@ -147,7 +147,7 @@ class Pipeline:
         """Frames that pass while nobody takes results do not count as dropped."""
         self.capture.count_drops(not paused)
 
-    def leaving(self) -> tuple[Change, ...]:
+    def leaving(self) -> tuple[TrackChange, ...]:
         """End all tracks, at the end of a run: those that were shown leave."""
         return self._tracker.finish()
 
@@ -219,10 +219,10 @@ class Pipeline:
         self._tracker.settings = one_by_one(settings) if single else settings
 
 
-def _in_file(found: Detections, frame: Frame) -> Detections:
+def _in_file(detections: Detections, frame: Frame) -> Detections:
     """Boxes in pixels of the image as it is in its file, where it was decoded smaller."""
     if frame.whole is None:
-        return found
+        return detections
     (height, width), (rows, columns) = frame.whole, frame.image.shape[:2]
     by = np.asarray([width / columns, height / rows] * 2, np.float32)
-    return Detections(found.xyxy * by, found.scores, found.class_ids)
+    return Detections(detections.xyxy * by, detections.scores, detections.class_ids)

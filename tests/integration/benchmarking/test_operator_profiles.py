@@ -16,7 +16,7 @@ from edgecnn.errors import UnsupportedError
 from edgecnn.registry import RUNTIMES
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import OperatorTime, operator_times
-from edgecnn.runtimes.litert import profile as litert_profile
+from edgecnn.runtimes.litert import operator_times as litert_profile
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from edgecnn.vision.live import Live, LiveSettings, outputs, runtimes_for
-from edgecnn.vision.pipeline import Choice
+from edgecnn.vision.pipeline import DetectorSpec
 from edgecnn.vision.sources import parse_source
 
 
@@ -37,7 +37,7 @@ def play(red_detector, video, tmp_path, monkeypatch):
     def run(commands, **more):
         window = ScriptedWindow(commands)
         monkeypatch.setattr(outputs, "Window", lambda _title: window)
-        choice = Choice(str(red_detector), "onnxruntime:cpu")
+        choice = DetectorSpec(str(red_detector), "onnxruntime:cpu")
         settings = LiveSettings(parse_source(str(video)), choice, saved=tmp_path, **more)
         running = Live(settings, lambda _line: None)
         monkeypatch.setattr(running._pace, "wait", lambda _seconds: None)

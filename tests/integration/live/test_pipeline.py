@@ -13,7 +13,7 @@ import pytest
 from edgecnn.errors import InputError
 from edgecnn.vision import Detections, load_detector
 from edgecnn.vision.capture import Patience
-from edgecnn.vision.pipeline import Choice, DetectorSwitch, Pipeline
+from edgecnn.vision.pipeline import DetectorSpec, DetectorSwitch, Pipeline
 from edgecnn.vision.sources import Source
 
 
@@ -75,10 +75,10 @@ def test_another_runtime_takes_over_while_the_film_runs(detector, red_detector, 
     def loader(choice):
         return load_detector(choice.model, runtime=choice.runtime)
 
-    switch = DetectorSwitch(detector, Choice(str(red_detector), "onnxruntime:cpu"), loader)
+    switch = DetectorSwitch(detector, DetectorSpec(str(red_detector), "onnxruntime:cpu"), loader)
     with Pipeline(str(video), switch) as pipeline:
         found = [next(iter(pipeline))]
-        assert switch.request(Choice(str(red_detector), "opencv:cpu"))
+        assert switch.request(DetectorSpec(str(red_detector), "opencv:cpu"))
         switch.wait(30)
         found += list(pipeline)
     assert switch.choice.runtime == "opencv:cpu"
@@ -90,10 +90,10 @@ def test_another_runtime_takes_over_while_the_film_runs(detector, red_detector, 
 def test_a_choice_that_cannot_be_loaded_changes_nothing(detector, red_detector):
     switch = DetectorSwitch(
         detector,
-        Choice(str(red_detector), "onnxruntime:cpu"),
+        DetectorSpec(str(red_detector), "onnxruntime:cpu"),
         lambda choice: load_detector(choice.model, runtime=choice.runtime),
     )
-    switch.request(Choice(str(red_detector), "litert:cpu"))
+    switch.request(DetectorSpec(str(red_detector), "litert:cpu"))
     switch.wait(30)
     assert switch.choice.runtime == "onnxruntime:cpu"
     assert "litert reads tflite" in switch.message

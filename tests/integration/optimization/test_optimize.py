@@ -13,7 +13,7 @@ import pytest
 from edgecnn.errors import InputError
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.optimize import Settings, optimize
-from edgecnn.optimization.outcome import ANSWER_FILE, Outcome
+from edgecnn.optimization.outcome import ANSWER_FILE, OptimizationOutcome
 from edgecnn.optimization.page import write_page
 from edgecnn.results import Results
 from tests.integration.optimization.conftest import PROTOCOL, broken, digits, plain
@@ -22,7 +22,7 @@ LITERT = Settings(Goal(), ("litert:cpu",), protocol=PROTOCOL)
 
 
 @pytest.fixture(scope="module")
-def answered(made, tmp_path_factory) -> tuple[Outcome, Path, Path]:
+def answered(made, tmp_path_factory) -> tuple[OptimizationOutcome, Path, Path]:
     model, out = made(plain), tmp_path_factory.mktemp("out") / "search"
     return optimize(model, digits(), LITERT, out), model, out
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.benchmarking.baseline import SESSIONS, Baseline
-from edgecnn.benchmarking.rounds import Looks
+from edgecnn.benchmarking.rounds import SessionProbes
 from edgecnn.results import Block, Run
 
 MACHINE = {"board": None, "cpu_model": "One", "architecture": "x86_64"}
@@ -58,19 +58,19 @@ def test_a_damaged_file_is_as_good_as_none(home: Path, text: str):
 
 
 def test_a_session_beside_a_neighbor_from_first_to_last_is_seen_by_what_is_remembered():
-    """Its own looks are all alike: without a memory it would be called undisturbed."""
+    """Its own probes are all alike: without a memory it would be called undisturbed."""
     blocks = tuple(Block(20 * i, 20, (150, 150), (10, 10)) for i in range(30))
     run = Run(1, 1, (), (1_000_000,) * 600, blocks=blocks)
-    alone, remembering = Looks(), Looks(Baseline(MACHINE))
+    alone, remembering = SessionProbes(), SessionProbes(Baseline(MACHINE))
     Baseline(MACHINE).remember("own", 100.0)
-    for looks in (alone, remembering):
-        looks.add("own", run)
+    for probes in (alone, remembering):
+        probes.add("own", run)
     assert alone.rejudge("own", run).quiet_median_ns == 1_000_000
     assert remembering.rejudge("own", run).quiet_median_ns is None
 
 
 def test_a_session_with_few_looks_is_not_remembered(home: Path):
-    looks = Looks(Baseline(MACHINE))
-    looks.add("own", Run(1, 1, (), (1,), blocks=(Block(0, 1, (90, 90), (10, 10)),)))
-    looks.remember()
+    probes = SessionProbes(Baseline(MACHINE))
+    probes.add("own", Run(1, 1, (), (1,), blocks=(Block(0, 1, (90, 90), (10, 10)),)))
+    probes.remember()
     assert Baseline(MACHINE).reference_ns("own") is None

@@ -8,7 +8,7 @@ from math import ceil, log2
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.bisection import Step, judge, search
+from edgecnn.benchmarking.bisection import BisectionStep, judge, search
 from edgecnn.errors import InputError
 from tests.unit.reporting import factory
 
@@ -25,8 +25,8 @@ def trying(first_bad, skipped=()):
         number = int(version.partition(".")[2])
         tried.append(number)
         if number in skipped:
-            return Step(version, "skipped", "no wheel")
-        return Step(version, "bad" if number >= first_bad else "good", "")
+            return BisectionStep(version, "skipped", "no wheel")
+        return BisectionStep(version, "bad" if number >= first_bad else "good", "")
 
     return attempt, tried
 

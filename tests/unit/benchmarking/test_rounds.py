@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from edgecnn.benchmarking.protocol import PROFILES
-from edgecnn.benchmarking.rounds import Looks, spent_secs, wants_another
+from edgecnn.benchmarking.rounds import SessionProbes, spent_secs, wants_another
 from edgecnn.results import ArtifactRecord, Block, Measurement, Run
 
 PROTOCOL = replace(PROFILES["quick"], processes=3, most_processes=6)
@@ -64,20 +64,20 @@ def test_what_was_spent_counts_every_inference():
 
 
 def test_blocks_are_judged_again_by_all_that_the_session_saw():
-    """A session that began beside a neighbor took its looks for the machine's best."""
+    """A session that began beside a neighbor took its probes for the machine's best."""
     begun = Run(1, 1, (), (MS,) * 20, blocks=(Block(0, 20, (150, 150), (10, 10)),))
     later = Run(1, 1, (), (MS,) * 20, blocks=(Block(0, 20, (100, 100), (10, 10)),))
-    looks = Looks()
-    looks.add("python", begun)
-    assert looks.rejudge("python", begun).blocks[0].quiet
+    probes = SessionProbes()
+    probes.add("python", begun)
+    assert probes.rejudge("python", begun).blocks[0].quiet
     for _ in range(20):
-        looks.add("python", later)
-    assert not looks.rejudge("python", begun).blocks[0].quiet
-    assert looks.rejudge("python", later).blocks[0].quiet
+        probes.add("python", later)
+    assert not probes.rejudge("python", begun).blocks[0].quiet
+    assert probes.rejudge("python", later).blocks[0].quiet
 
 
 def test_another_python_has_another_best():
-    looks = Looks()
-    looks.add("one", Run(1, 1, (), (MS,), blocks=(Block(0, 1, (100, 100), (10, 10)),)))
-    assert looks.told("one") == ((100, 10),)
-    assert looks.told("other") == ()
+    probes = SessionProbes()
+    probes.add("one", Run(1, 1, (), (MS,), blocks=(Block(0, 1, (100, 100), (10, 10)),)))
+    assert probes.sample("one") == ((100, 10),)
+    assert probes.sample("other") == ()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgecnn.benchmarking import steady
-from edgecnn.benchmarking.contention import Look
+from edgecnn.benchmarking.contention import Probe
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.results import Block
 
@@ -55,23 +55,23 @@ def test_a_fast_model_runs_for_the_minimum_time(monkeypatch):
 
 
 class Neighbor:
-    """A machine that is disturbed while `present` is true of the number of looks so far."""
+    """A machine that is disturbed while `present` is true of the number of probes so far."""
 
     def __init__(self, present: Callable[[int], bool]) -> None:
         self.present = present
-        self.looks = 0
+        self.probes = 0
 
-    def look(self) -> Look:
-        self.looks += 1
-        return Look(0, 200 if self.present(self.looks) else 100, 0, 0)
+    def probe(self) -> Probe:
+        self.probes += 1
+        return Probe(0, 200 if self.present(self.probes) else 100, 0, 0)
 
-    def block(self, first: int, count: int, before: Look, after: Look) -> Block:
+    def block(self, first: int, count: int, before: Probe, after: Probe) -> Block:
         reference = (before.reference_ns, after.reference_ns)
         return Block(first, count, reference, quiet=max(reference) < 150)
 
 
 def test_a_disturbed_run_is_extended_until_it_has_enough_undisturbed_samples(monkeypatch):
-    neighbor = Neighbor(lambda looks: looks < 10)
+    neighbor = Neighbor(lambda probes: probes < 10)
     found = steady.measure([Model(repeat(MS), monkeypatch)], PROTOCOL, neighbor, MS)
     disturbed = sum(block.count for block in found.blocks if not block.quiet)
     undisturbed = sum(block.count for block in found.blocks if block.quiet)

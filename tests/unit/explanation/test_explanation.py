@@ -11,7 +11,7 @@ from edgecnn.explanation import images
 from edgecnn.explanation.color import contributions
 from edgecnn.explanation.feature_maps import strongest
 from edgecnn.explanation.grad_cam import candidates, class_maps, weigh
-from edgecnn.explanation.network import Layer, spatial_layers, stages
+from edgecnn.explanation.network import MapLayer, spatial_layers, stages
 from edgecnn.explanation.occlusion import occlude
 from edgecnn.explanation.receptive_field import effective_fields, fewest_holding
 from edgecnn.explanation.shift import moved, shift_curve
@@ -184,7 +184,7 @@ def test_stages_go_from_the_first_layer_to_the_last_map_size(keras):
     chosen = stages(layers, 6)
     assert [layer.rows for layer in chosen] == [32, 32, 16, 8]
     assert all(layer.finished for layer in chosen)
-    many = [Layer(f"l{place}", "ReLU", True, 99 - place, 9, 1) for place in range(20)]
+    many = [MapLayer(f"l{place}", "ReLU", True, 99 - place, 9, 1) for place in range(20)]
     assert [layer.name for layer in stages(many, 3)][::2] == ["l0", "l19"]
 
 
@@ -192,7 +192,7 @@ def test_the_strongest_maps_are_those_that_vary():
     maps = np.zeros((4, 4, 3), np.float32)
     maps[:, :, 0] = 7  # high, and says nothing of this image
     maps[0, 0, 1], maps[0, 0, 2] = 1, 3
-    found = strongest(Layer("x", "ReLU", True, 4, 4, 3), maps, 2)
+    found = strongest(MapLayer("x", "ReLU", True, 4, 4, 3), maps, 2)
     assert found.channels == (2, 1)
     assert found.silent == 1
     assert found.maps.max() == 1

@@ -12,7 +12,7 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.formats import ncnn
 from edgecnn.formats.check import check_model_path, digest_of
-from edgecnn.formats.wire.ncnn import FLOAT16_MARK, INT8_MARK, Layer, parse, stored
+from edgecnn.formats.wire.ncnn import FLOAT16_MARK, INT8_MARK, NcnnLayer, parse, stored
 
 LAYERS = (
     "Input in 0 1 image 0=6 1=5 2=3",
@@ -178,6 +178,6 @@ def test_a_damaged_text_is_refused_with_the_reason(tmp_path: Path, text: str, re
 
 def test_hints_are_read_as_they_are_written():
     parameters = ncnn.output_hint([(1, 8, 9, 2), (1, 7)])
-    layer = Layer("Slice", "s", ("x",), ("a", "b"), parameters)
-    network = ncnn.Network((Layer("Input", "in", (), ("x",)), layer))
+    layer = NcnnLayer("Slice", "s", ("x",), ("a", "b"), parameters)
+    network = ncnn.Network((NcnnLayer("Input", "in", (), ("x",)), layer))
     assert [blob.shape for blob in ncnn.signature_of(network).outputs] == [(1, 8, 9, 2), (1, 7)]

@@ -7,7 +7,7 @@ import pytest
 
 from edgecnn.data.base import Dataset, Split
 from edgecnn.manifest import Manifest
-from edgecnn.optimization.drops import Drop, Judge
+from edgecnn.optimization.drops import BoundedDrop, Judge
 from edgecnn.preprocessing import ImagePreprocessing
 
 N = 400
@@ -65,7 +65,7 @@ def test_noise_is_relative_to_the_parent():
 @pytest.mark.parametrize(("lost", "gained", "n"), [(0, 0, 359), (2, 1, 359), (1, 0, 400)])
 def test_the_number_of_samples_that_would_show_a_budget_shows_it(lost: int, gained: int, n: int):
     points = 100 * (lost - gained) / n
-    drop = Drop(points, 9.9, n, 0.95, lost, gained)
+    drop = BoundedDrop(points, 9.9, n, 0.95, lost, gained)
     needed = drop.samples_needed(0.5)
     assert needed > n
     assert drop.expected(needed) <= 0.5 + 1e-6
@@ -73,4 +73,4 @@ def test_the_number_of_samples_that_would_show_a_budget_shows_it(lost: int, gain
 
 
 def test_no_number_of_samples_shows_a_budget_that_is_broken():
-    assert Drop(2.0, 3.0, 400, 0.95, 8, 0).samples_needed(1.0) is None
+    assert BoundedDrop(2.0, 3.0, 400, 0.95, 8, 0).samples_needed(1.0) is None

@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.conversion.recipe import PRESETS
 from edgecnn.manifest import Artifact, Manifest
-from edgecnn.optimization.drops import Drop
+from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.finalists import (
     MOST_RACED,
     chances,
@@ -35,7 +35,7 @@ def tried(
 ) -> Tried:
     artifact = Artifact(Path(f"{name}.tflite"), Manifest(recipe=recipe), name * 8, size)
     bound = 100 * 2.7055 / (n + 2.7055) + 200 * lost / n
-    drop = Drop(100 * lost / n, bound, n, 0.95, lost, 0, "top1", 0.98, 0.98 - lost / n)
+    drop = BoundedDrop(100 * lost / n, bound, n, 0.95, lost, 0, "top1", 0.98, 0.98 - lost / n)
     return Tried(artifact, PRESETS[recipe], "litert:cpu", drop, rough_ms)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgecnn.optimization.goal import Goal
-from edgecnn.optimization.outcome import Outcome
+from edgecnn.optimization.outcome import OptimizationOutcome
 from edgecnn.optimization.page import of_report
 from edgecnn.reporting.answer import choose
 from edgecnn.reporting.rows import collect
@@ -14,13 +14,13 @@ from tests.unit.optimization.test_finalists import timed, tried
 from tests.unit.reporting import factory
 
 
-def outcome(accepted: bool = True) -> Outcome:
+def outcome(accepted: bool = True) -> OptimizationOutcome:
     """The fastest of three was refused by the claim; the second was accepted."""
     finalists = tuple(
         timed(tried(name, ms), [ms, 1.1 * ms, ms, 1.2 * ms])
         for name, ms in (("refused", 1.0), ("choice", 1.3), ("slow", 2.0))
     )
-    return Outcome(
+    return OptimizationOutcome(
         goal=Goal(),
         model="net",
         parts={},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors import InputError
-from edgecnn.search.outcome import Outcome
+from edgecnn.search.outcome import SearchOutcome
 from edgecnn.search.page import render
 from edgecnn.search.settings import DataName, Settings, claim_folder
 from edgecnn.search.space import Space, parameter
@@ -34,9 +34,9 @@ TRIALS = (
 )
 
 
-def outcome(wanted: Wanted | None = None, trials=TRIALS) -> Outcome:
+def outcome(wanted: Wanted | None = None, trials=TRIALS) -> SearchOutcome:
     settings = Settings("lenet5", DataName("digits"), wanted or Wanted())
-    return Outcome(settings, SPACE, "litert:cpu here", tuple(trials), epochs=5)
+    return SearchOutcome(settings, SPACE, "litert:cpu here", tuple(trials), epochs=5)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from edgecnn.errors import InputError
 from edgecnn.vision.events import EventLog
 from edgecnn.vision.frames import Frame
-from edgecnn.vision.tracking import Change, Track
+from edgecnn.vision.tracking import Track, TrackChange
 
 FRAME = Frame(np.zeros((4, 4, 3), np.uint8), 7, 0, 1.25)
 TRACK = Track(3, (1.04, 2.0, 30.26, 40.0), 0.61234, True, 9, 0.25, 1.25, 0.87654)
@@ -18,7 +18,7 @@ TRACK = Track(3, (1.04, 2.0, 30.26, 40.0), 0.61234, True, 9, 0.25, 1.25, 0.87654
 
 def test_a_line_says_what_where_when_and_how_sure(tmp_path):
     log = EventLog(tmp_path / "out.jsonl")
-    log.write([Change("appear", TRACK)], FRAME)
+    log.write([TrackChange("appear", TRACK)], FRAME)
     (line,) = (tmp_path / "out.jsonl").read_text().splitlines()  # before it is closed
     log.close()
     event = json.loads(line)
@@ -36,7 +36,7 @@ def test_a_line_says_what_where_when_and_how_sure(tmp_path):
 
 def test_a_sign_that_leaves_tells_how_long_it_stayed_and_its_best_score(tmp_path):
     log = EventLog(tmp_path / "out.jsonl")
-    log.write([Change("leave", TRACK)], None)
+    log.write([TrackChange("leave", TRACK)], None)
     log.close()
     event = json.loads((tmp_path / "out.jsonl").read_text())
     assert (event["stayed_s"], event["score"]) == (1.0, 0.8765)
@@ -61,13 +61,13 @@ def test_a_full_disk_ends_the_log_at_a_whole_line(tmp_path, monkeypatch):
     """A limit on file size stands for the disk: the kernel refuses the write just the same."""
     path = tmp_path / "out.jsonl"
     log = EventLog(path)
-    log.write([Change("appear", TRACK)], FRAME)
+    log.write([TrackChange("appear", TRACK)], FRAME)
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, before[1]))
-        log.write([Change("leave", TRACK)], FRAME)
-        log.write([Change("leave", TRACK)], FRAME)
+        log.write([TrackChange("leave", TRACK)], FRAME)
+        log.write([TrackChange("leave", TRACK)], FRAME)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)

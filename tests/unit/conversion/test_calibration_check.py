@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.conversion.calibration import DrawnSamples
-from edgecnn.conversion.calibration_look import look
+from edgecnn.conversion.calibration_check import check
 from edgecnn.data.base import Dataset, Split
 from edgecnn.preprocessing import ImagePreprocessing, SignalPreprocessing
 
@@ -30,32 +30,32 @@ def drawn(samples: np.ndarray, labels: Sequence[int] | None = None, classes: int
 
 
 def warnings(samples: DrawnSamples) -> str:
-    found = look(samples)
+    found = check(samples)
     assert found.problem_for("static_int8") is None
     return " ".join(found.warnings)
 
 
 def test_good_samples_are_not_mentioned():
-    assert look(drawn(PICTURES)).warnings == ()
-    assert look(drawn(SIGNALS)).warnings == ()
+    assert check(drawn(PICTURES)).warnings == ()
+    assert check(drawn(SIGNALS)).warnings == ()
 
 
 def test_black_pictures_are_refused():
-    found = look(drawn(np.zeros_like(PICTURES)))
+    found = check(drawn(np.zeros_like(PICTURES)))
     for recipe in ("static_int8", "int16x8"):
         assert "40 calibration samples are constant (all 0)" in found.problem_for(recipe)
 
 
 def test_pictures_of_one_color_each_are_refused():
     flat = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, 8, 8, 1))
-    assert "each of one value" in look(drawn(flat.copy())).problem_for("static_int8")
+    assert "each of one value" in check(drawn(flat.copy())).problem_for("static_int8")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_nan_is_refused_with_its_place(value: float):
     samples = SIGNALS.copy()
     samples[7, 3] = value
-    problem = look(drawn(samples)).problem_for("static_int8")
+    problem = check(drawn(samples)).problem_for("static_int8")
     assert "1 of 40 calibration samples hold NaN or infinity (train 7)" in problem
 
 
@@ -79,7 +79,7 @@ def test_duplicates_are_counted():
 def test_one_outlier_is_named_and_refused_for_8_bit_where_it_leaves_no_levels():
     samples = SIGNALS.copy()
     samples[5, 2] = 1_000.0
-    found = look(drawn(samples))
+    found = check(drawn(samples))
     assert "one calibration sample widens the range" in found.problem_for("static_int8")
     assert "(train 5)" in found.problem_for("static_int8")
     assert found.problem_for("int16x8") is None
@@ -94,7 +94,7 @@ def test_a_small_outlier_is_a_warning():
 def test_two_sided_outliers_are_seen():
     samples = SIGNALS.copy()
     samples[5, 2] = -1_000.0
-    assert look(drawn(samples)).problem_for("static_int8") is not None
+    assert check(drawn(samples)).problem_for("static_int8") is not None
 
 
 def test_one_class_and_too_few_samples_are_named():

@@ -39,12 +39,12 @@ def profile(
         requests.append(request)
     turns = cycle(requests)
     warm = [_read(request) for request in islice(turns, WARMUP)]
-    told = [_read(request) for request in islice(turns, inferences)]
+    readings = [_read(request) for request in islice(turns, inferences)]
     if device == "cpu":
-        return operator_times(_since(warm[-1], told[-1], WARMUP, inferences))
+        return operator_times(_since(warm[-1], readings[-1], WARMUP, inferences))
     return operator_times(
         (layer.name, layer.type, layer.kernel, spent)
-        for reading in told
+        for reading in readings
         for layer, spent in reading.items()
     )
 

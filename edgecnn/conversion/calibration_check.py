@@ -1,4 +1,4 @@
-"""A look at calibration data before a quantizer takes their ranges for the truth.
+"""A check of calibration data before a quantizer takes their ranges for the truth.
 
 What cannot work is a problem: it refuses the targets that calibrate. What is odd is a warning
 that names the samples.
@@ -36,7 +36,7 @@ NAMED = 3
 
 
 @dataclass(frozen=True)
-class CalibrationLook:
+class CalibrationCheck:
     """What the samples are: `problems` of which any refuses, `warnings` to know about."""
 
     problems: tuple[str, ...] = ()
@@ -66,44 +66,46 @@ class _Facts:
     """Of one sample."""
 
 
-def look(samples: DrawnSamples) -> CalibrationLook:
+def check(samples: DrawnSamples) -> CalibrationCheck:
     """Go once through the prepared samples, one in memory at a time."""
     every = _facts(samples)
     if len(every) == 1:
         (facts,) = every.values()
-        found = _look_at(facts, samples)
+        found = _check_of(facts, samples)
         more = (*_duplicates(facts.digests), *_classes(samples))
         return replace(found, warnings=(*more, *found.warnings)) if not found.problems else found
-    looks = [(name, _look_at(facts, samples)) for name, facts in every.items()]
-    problems = [f"input {name!r}: {text}" for name, look in looks for text in look.problems[:1]]
-    if len(problems) < len(looks):  # a switch, or a scale, may well be the same for all samples
+    checks = [(name, _check_of(facts, samples)) for name, facts in every.items()]
+    problems = [f"input {name!r}: {text}" for name, check in checks for text in check.problems[:1]]
+    if len(problems) < len(checks):  # a switch, or a scale, may well be the same for all samples
         problems = [text for text in problems if "NaN" in text]
     together = tuple(
         b"".join(parts) for parts in zip(*(facts.digests for facts in every.values()), strict=True)
     )
-    warnings = [f"input {name!r}: {text}" for name, look in looks for text in look.warnings]
-    hopeless = [f"input {name!r}: {look.int8_problem}" for name, look in looks if look.int8_problem]
-    return CalibrationLook(
+    warnings = [f"input {name!r}: {text}" for name, check in checks for text in check.warnings]
+    hopeless = [
+        f"input {name!r}: {check.int8_problem}" for name, check in checks if check.int8_problem
+    ]
+    return CalibrationCheck(
         tuple(problems),
         (*_duplicates(together), *_classes(samples), *warnings),
         hopeless[0] if hopeless else None,
     )
 
 
-def _look_at(facts: _Facts, samples: DrawnSamples) -> CalibrationLook:
+def _check_of(facts: _Facts, samples: DrawnSamples) -> CalibrationCheck:
     """What is seen of one input."""
     split = samples.split_name
     broken = np.flatnonzero(~facts.finite)
     if len(broken):
         named = _named(facts.numbers[broken], split)
-        return CalibrationLook(
+        return CalibrationCheck(
             (f"{len(broken)} of {_samples(facts)} hold NaN or infinity ({named})",)
         )
     flat = facts.low == facts.high
     if flat.all() and facts.elements > 1:
         values = np.unique(facts.low)
         value = f"all {values[0]:.4g}" if len(values) == 1 else "each of one value"
-        return CalibrationLook((f"{_samples(facts)} are constant ({value}): no range to learn",))
+        return CalibrationCheck((f"{_samples(facts)} are constant ({value}): no range to learn",))
     warnings = [*(_flat(facts, flat, split) if facts.elements > 1 else ()), *_scale(facts, samples)]
     hopeless = None
     if facts.real:
@@ -112,7 +114,7 @@ def _look_at(facts: _Facts, samples: DrawnSamples) -> CalibrationLook:
             hopeless = sentence
         if widened >= WIDENED:
             warnings.append(sentence)
-    return CalibrationLook((), tuple(warnings), hopeless)
+    return CalibrationCheck((), tuple(warnings), hopeless)
 
 
 def _facts(samples: DrawnSamples) -> dict[str, _Facts]:

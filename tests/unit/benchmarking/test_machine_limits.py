@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.benchmarking import kernels, limits
+from edgecnn.benchmarking import kernels, machine_limits
 from edgecnn.results import Environment
 
 
@@ -21,25 +21,25 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         asked.append(threads)
         return {"float32_gflops": 100.0 * threads, "bandwidth_gb_s": 20.0, "other_cpus": 0.0}
 
-    monkeypatch.setattr(limits, "_run", run)
+    monkeypatch.setattr(machine_limits, "_run", run)
     return asked
 
 
 def test_what_was_measured_is_remembered(runs: list[int]):
-    assert limits.known([1]) is None
-    first = limits.measured([2, 1, 1])
+    assert machine_limits.known([1]) is None
+    first = machine_limits.measured([2, 1, 1])
     assert list(first["threads"]) == ["1", "2"]
-    assert limits.measured([1, 2]) == limits.known([1, 2]) == first
+    assert machine_limits.measured([1, 2]) == machine_limits.known([1, 2]) == first
     assert runs == [1, 2]
-    limits.measured([1], again=True)
+    machine_limits.measured([1], again=True)
     assert runs == [1, 2, 1]
 
 
 def test_another_thread_count_is_measured_beside_those_that_are_known(runs: list[int]):
-    limits.measured([1])
-    limits.measured([1, 4])
+    machine_limits.measured([1])
+    machine_limits.measured([1, 4])
     assert runs == [1, 4]
-    assert limits.known([1, 4]) is not None
+    assert machine_limits.known([1, 4]) is not None
 
 
 def test_measuring_tells_where_it_is_and_remembering_is_silent(runs: list[int]):
@@ -48,50 +48,52 @@ def test_measuring_tells_where_it_is_and_remembering_is_silent(runs: list[int]):
     def progress(stage: str, done: int, total: int, message: str = "") -> None:
         told.append((stage, done, total, message))
 
-    limits.add_to(Environment(), [1, 2], measure=True, progress=progress)
+    machine_limits.add_to(Environment(), [1, 2], measure=True, progress=progress)
     assert told == [
         ("limits", 0, 2, "of this machine with 1 thread, once"),
         ("limits", 1, 2, "of this machine with 2 threads, once"),
         ("limits", 2, 2, ""),
     ]
     told.clear()
-    limits.add_to(Environment(), [1, 2], measure=True, progress=progress)
+    machine_limits.add_to(Environment(), [1, 2], measure=True, progress=progress)
     assert told == []
 
 
 def test_other_libraries_are_another_machine(runs: list[int], monkeypatch: pytest.MonkeyPatch):
-    limits.measured([1])
-    monkeypatch.setattr(limits, "_identity", lambda: {"packages": {"numpy": "99"}})
-    assert limits.known([1]) is None
+    machine_limits.measured([1])
+    monkeypatch.setattr(machine_limits, "_identity", lambda: {"packages": {"numpy": "99"}})
+    assert machine_limits.known([1]) is None
 
 
 def test_a_busy_machine_is_not_remembered(runs: list[int], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(limits, "_run", lambda threads: {"other_cpus": 1.5, "float32_gflops": 9.0})
-    assert limits.measured([1])["threads"]["1"]["float32_gflops"] == 9.0
-    assert limits.known([1]) is None
+    monkeypatch.setattr(
+        machine_limits, "_run", lambda threads: {"other_cpus": 1.5, "float32_gflops": 9.0}
+    )
+    assert machine_limits.measured([1])["threads"]["1"]["float32_gflops"] == 9.0
+    assert machine_limits.known([1]) is None
 
 
 def test_a_damaged_memory_is_measured_anew(runs: list[int], tmp_path: Path):
-    limits.measured([1])
+    machine_limits.measured([1])
     (file,) = (tmp_path / "limits").iterdir()
     file.write_text("{")
-    limits.measured([1])
+    machine_limits.measured([1])
     assert runs == [1, 1]
 
 
 def test_an_environment_has_what_is_remembered_and_no_more_unless_asked(runs: list[int]):
     plain = Environment(machine={"cpu_model": "C"})
-    assert limits.add_to(plain, [1], measure=False) == plain
-    measured = limits.add_to(plain, [1], measure=True)
+    assert machine_limits.add_to(plain, [1], measure=False) == plain
+    measured = machine_limits.add_to(plain, [1], measure=True)
     assert measured.machine["limits"]["threads"]["1"]["float32_gflops"] == 100.0
-    assert limits.add_to(plain, [1], measure=False) == measured
-    assert limits.add_to(plain, [], measure=True) == plain
+    assert machine_limits.add_to(plain, [1], measure=False) == measured
+    assert machine_limits.add_to(plain, [], measure=True) == plain
 
 
 def test_kernels_that_fail_leave_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("EDGECNN_HOME", str(tmp_path))
-    monkeypatch.setattr(limits.sys, "executable", "/bin/false")
-    found = limits.add_to(Environment(), [1], measure=True).machine["limits"]
+    monkeypatch.setattr(machine_limits.sys, "executable", "/bin/false")
+    found = machine_limits.add_to(Environment(), [1], measure=True).machine["limits"]
     assert "could not be measured" in found["error"]
 
 
