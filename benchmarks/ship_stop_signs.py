@@ -15,13 +15,17 @@ false alarm on at most 0.5% of the *training* negatives: the held-out ones only 
 from __future__ import annotations
 
 import argparse
-import zipfile
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from float_parent import pack
 
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.embedding import embed_manifest
@@ -31,7 +35,6 @@ from edgecnn.data.boxes.base import BoxedFile
 from edgecnn.data.held_out import with_splits
 from edgecnn.data.sources.detection import DetectionDataset, split_of_files
 from edgecnn.embedded_manifest import load_artifact
-from edgecnn.files import atomic_path
 from edgecnn.manifest import write_manifest
 from edgecnn.places import ASSETS
 from edgecnn.training.detection_data import load_picture
@@ -87,17 +90,6 @@ def threshold(path: Path, files: Sequence[BoxedFile]) -> float:
     return 0.95
 
 
-def _pack(source: Path, target: Path) -> None:
-    """Copy a `.keras` archive compressed: Keras stores its members as they are (1.8 → 1.3 MB)."""
-    with (
-        atomic_path(target) as temporary,
-        zipfile.ZipFile(source) as loose,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed,
-    ):
-        for member in loose.infolist():
-            packed.writestr(member.filename, loose.read(member.filename))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the files in edgecnn/assets.")
     parser.add_argument("model", type=Path, help="the trained .keras file, with its manifest")
@@ -115,7 +107,7 @@ def main() -> None:
     parent = options.model
     if options.keras:  # what ships is what the others are made from: `edgecnn verify` looks
         parent = options.out / options.model.name
-        _pack(options.model, parent)
+        pack(options.model, parent)
         write_manifest(parent, kept)
     outcomes = convert(
         parent,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @options.about_model()
 @options.shape()
 @click.option("--samples", type=int, help="How many samples calibrate and verify.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed for drawing samples.")
+@options.seed("for drawing samples")
 @click.option("--out", type=options.FILE, required=True, help="The folder for the artifacts.")
 @options.allow_unsafe()
 @options.force()

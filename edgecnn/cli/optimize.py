@@ -44,7 +44,7 @@ ROWS = 12
 @options.runtimes()
 @options.protocol(default="quick")
 @click.option("--samples", type=int, default=256, show_default=True, help="How many calibrate.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed for drawing samples.")
+@options.seed("for drawing samples")
 @options.preprocessing()
 @options.weights()
 @options.custom()

@@ -86,7 +86,7 @@ LISTED = 8
 @click.option(
     "--pruning", default="median", show_default=True, help="What ends trials early: median or none."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of draws and weights.")
+@options.seed("of draws and weights")
 @click.option("--out", type=options.FILE, help="The folder for files and report.")
 @options.force()
 def command(

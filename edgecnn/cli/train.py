@@ -16,8 +16,8 @@ from edgecnn.cli.sections import Sectioned
 @click.command(cls=Sectioned)
 @options.model(required=True)
 @options.data(required=True)
-@click.option("--epochs", type=int, help="Epochs at most; by default chosen from the data's size.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and splits.")
+@options.epochs()
+@options.seed("of weights and splits")
 @click.option(
     "--split-seed", type=int, help="Seed of the split alone, recorded with the model [--seed]."
 )

@@ -11,8 +11,6 @@ that what it wrote is checked.
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +21,7 @@ import numpy.typing as npt
 from edgecnn import scratch
 from edgecnn.conversion.new_operators import written_out
 from edgecnn.conversion.same_numbers import check_same_numbers
+from edgecnn.conversion.tool import run_tool
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats.check import check_model_path, read_signature
 from edgecnn.registry import require
@@ -256,27 +255,17 @@ def _described(names: Sequence[str], shapes: Sequence[Sequence[int]]) -> list[di
     return [{"name": name, "shape": list(shape)} for name, shape in zip(names, shapes, strict=True)]
 
 
-def _run(name: str, arguments: Sequence[str]) -> list[str]:
+def _run(name: str, arguments: Sequence[str]) -> Sequence[str]:
     """What one of MNN's tools says. Raises InputError where it crashes or takes too long."""
     command = [sys.executable, "-c", _CALL, json.dumps([name, list(arguments)])]
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=TIMEOUT_SECS,
+    done = run_tool(name, command, timeout_secs=TIMEOUT_SECS, hint=_HINT)
+    if crash := done.signal_name:
+        raise _CrashError(
+            f"MNN's {name} crashed on the model ({crash}){_last(done.lines)}", hint=_HINT
         )
-    except subprocess.TimeoutExpired as error:
-        raise InputError(f"{name} took more than {TIMEOUT_SECS:.0f} s", hint=_HINT) from error
-    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    if done.returncode < 0:
-        crashed = signal.Signals(-done.returncode).name
-        raise _CrashError(f"MNN's {name} crashed on the model ({crashed}){_last(said)}", hint=_HINT)
-    if done.returncode:
-        raise InputError(f"MNN's {name} failed{_last(said)}", hint=_HINT)
-    return said
+    if done.status:
+        raise InputError(f"MNN's {name} failed{_last(done.lines)}", hint=_HINT)
+    return done.lines
 
 
 def _check(path: Path, name: str, said: Sequence[str]) -> None:

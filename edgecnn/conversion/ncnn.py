@@ -10,9 +10,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
-import signal
 import struct
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +29,7 @@ from edgecnn.conversion.ncnn_rewriting import (
 )
 from edgecnn.conversion.new_operators import written_out
 from edgecnn.conversion.same_numbers import check_same_numbers
+from edgecnn.conversion.tool import run_tool
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.formats import ncnn as files
 from edgecnn.formats.check import read_signature
@@ -145,24 +144,11 @@ def _run(folder: Path, signature: Signature, *, half: bool) -> None:
     """Have pnnx write model.ncnn.param and model.ncnn.bin into `folder`."""
     shapes = ",".join(_shape(value) for value in signature.inputs)
     command = [str(pnnx_path()), "model.onnx", f"inputshape={shapes}", f"fp16={int(half)}"]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=TIMEOUT_SECS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise InputError(f"pnnx took more than {TIMEOUT_SECS:.0f} s", hint=_HINT) from error
-    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    last = shortened(said[-1], 300) if said else "it said nothing"
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        raise InputError(f"pnnx crashed ({name}); its last output: {last}", hint=_HINT)
-    if done.returncode or not (folder / "model.ncnn.param").is_file():
+    done = run_tool("pnnx", command, timeout_secs=TIMEOUT_SECS, hint=_HINT, cwd=folder)
+    last = shortened(done.lines[-1], 300) if done.lines else "it said nothing"
+    if crash := done.signal_name:
+        raise InputError(f"pnnx crashed ({crash}); its last output: {last}", hint=_HINT)
+    if done.status or not (folder / "model.ncnn.param").is_file():
         raise InputError(f"pnnx failed: {last}", hint=_HINT)
 
 

@@ -1,11 +1,11 @@
-"""A format whose readers are functions, one module for each question."""
+"""A format whose readers are functions, one module of its room for each question."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.formats.base import Format
 from edgecnn.formats.external import ExternalRange
@@ -17,61 +17,57 @@ if TYPE_CHECKING:
     from edgecnn.formats.metadata import ModelMetadata
 
 
-class Readers(NamedTuple):
-    """The methods of `Format`, as functions of a path."""
-
-    examine: Callable[[Path], Sequence[ExternalRange]]
-    signature: Callable[[Path], Signature]
-    recipe: Callable[[Path], str]
-    front: Callable[[Path], Front | None]
-    metadata: Callable[[Path], ModelMetadata]
-    id_limits: Callable[[Path], tuple[int | None, ...]]
-    layers: Callable[[Path], Iterable[FileLayer]]
-    read_manifest: Callable[[Path, str], bytes | None]
-    write_manifest: Callable[[Path, str, str], None]
-
-
 class FormatOfReaders(Format):
-    """A format that answers every question of `Format`."""
+    """A format that answers every question of `Format`, each in a module of the package that it
+    stands in, which is imported when the question is asked: whoever lists the formats imports none.
+    """
 
     @classmethod
-    @abstractmethod
-    def readers(cls) -> Readers:
-        """The readers, imported here: whoever lists the formats imports none."""
+    def _reader(cls, module: str, function: str) -> Callable[..., Any]:
+        found: Callable[..., Any] = getattr(import_module(f"{cls.__module__}.{module}"), function)
+        return found
 
     @classmethod
     def examine(cls, path: Path) -> Sequence[ExternalRange]:
-        return cls.readers().examine(path)
+        ranges: Sequence[ExternalRange] = cls._reader("check", "examine")(path)
+        return ranges
 
     @classmethod
     def signature(cls, path: Path) -> Signature:
-        return cls.readers().signature(path)
+        signature: Signature = cls._reader("signature", "read")(path)
+        return signature
 
     @classmethod
     def recipe(cls, path: Path) -> str:
-        return cls.readers().recipe(path)
+        recipe: str = cls._reader("recipe", "recipe_of")(path)
+        return recipe
 
     @classmethod
     def front(cls, path: Path) -> Front | None:
-        return cls.readers().front(path)
+        front: Front | None = cls._reader("front", "read")(path)
+        return front
 
     @classmethod
     def metadata(cls, path: Path) -> ModelMetadata:
-        return cls.readers().metadata(path)
+        metadata: ModelMetadata = cls._reader("metadata", "read")(path)
+        return metadata
 
     @classmethod
     def id_limits(cls, path: Path) -> tuple[int | None, ...]:
-        return cls.readers().id_limits(path)
+        limits: tuple[int | None, ...] = cls._reader("ids", "id_limits")(path)
+        return limits
 
     @classmethod
     def layers(cls, path: Path) -> Iterable[FileLayer]:
-        return cls.readers().layers(path)
+        layers: Iterable[FileLayer] = cls._reader("layers", "layers")(path)
+        return layers
 
     @classmethod
     def read_manifest(cls, path: Path, key: str) -> bytes | None:
-        return cls.readers().read_manifest(path, key)
+        content: bytes | None = cls._reader("manifest", "read")(path, key)
+        return content
 
     @classmethod
     def write_manifest(cls, path: Path, key: str, text: str) -> bool:
-        cls.readers().write_manifest(path, key, text)
+        cls._reader("manifest", "write")(path, key, text)
         return True

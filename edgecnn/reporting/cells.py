@@ -16,18 +16,9 @@ def artifact(row: Row) -> str:
 
 def where(row: Row) -> str:
     """`litert:cpu ×2`, with batch and strict precision only where they are not the usual."""
-    text = row.configuration or "(conversion)"
-    if row.threads != 1:
-        text += f" ×{row.threads}"
-    if row.batch != 1:
-        text += f" batch {row.batch}"
-    if row.scenario != "single_stream":
-        text += f" {row.scenario} {row.streams}"
-    if row.precision_asked == "strict_float32":
-        text += " strict"
-    if row.affinity:
-        text += f" @{row.affinity}"
-    return text
+    threads = f" ×{row.threads}" if row.threads != 1 else ""
+    cores = f" @{row.affinity}" if row.affinity else ""
+    return f"{row.configuration or '(conversion)'}{threads}{row.unusual}{cores}"
 
 
 def latency(row: Row) -> str:

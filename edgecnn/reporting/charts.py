@@ -205,18 +205,9 @@ def labels(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     for row in rows:
         target = f"{row.format}:{row.recipe}" if row.recipe else row.artifact
         what = f"{row.model} {target}" if several_models else target
-        extras = ""
-        if several_threads:
-            extras += f" ×{row.threads}"
-        if row.batch != 1:
-            extras += f" batch {row.batch}"
-        if row.scenario != "single_stream":
-            extras += f" {row.scenario} {row.streams}"
-        if row.precision_asked == "strict_float32":
-            extras += " strict"
-        if row.affinity:
-            extras += f" cores {row.affinity}"
-        pair = f"{what} · {row.configuration}{extras}"
+        count = f" ×{row.threads}" if several_threads else ""
+        cores = f" cores {row.affinity}" if row.affinity else ""
+        pair = f"{what} · {row.configuration}{count}{row.unusual}{cores}"
         full = f"{pair} · {row.machine_label}" if several_machines else pair
         out.append((full, pair, f"{row.recipe or row.artifact} · {row.runtime}"))
     return out

@@ -203,6 +203,14 @@ class Row:
         return f"{self.runtime}:{self.device}" if self.runtime else self.device
 
     @property
+    def unusual(self) -> str:
+        """Batch, scenario and precision where they are not the usual: ` batch 4 strict`."""
+        text = f" batch {self.batch}" if self.batch != 1 else ""
+        if self.scenario != "single_stream":
+            text += f" {self.scenario} {self.streams}"
+        return f"{text} strict" if self.precision_asked == "strict_float32" else text
+
+    @property
     def measured(self) -> bool:
         """Whether its numbers may be used: VALID, NOISY or not judged, with a latency."""
         usable = self.state in {"VALID", "NOISY", "unjudged"}

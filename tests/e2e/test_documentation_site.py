@@ -15,18 +15,7 @@ import pytest
 import edgecnn
 from tests.documents import PROJECT
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
-ARGUMENTS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--allow-file-access-from-files",
-)
+BROWSER_ARGUMENTS = ("--allow-file-access-from-files",)
 SERIOUS = {"serious", "critical"}
 SCREENS = ((1280, False), (390, True))
 """(width, dark): each page wide and light, and narrow and dark."""
@@ -107,17 +96,6 @@ def test_nothing_is_taken_from_elsewhere(site):
             parts = urlsplit(target)
             if parts.scheme in ("http", "https"):
                 assert not path.read_text("utf-8").count(f'src="{target}"'), f"{path}: {target}"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if BROWSER is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

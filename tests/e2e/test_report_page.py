@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import shutil
 from importlib import resources
 from pathlib import Path
 
@@ -15,24 +14,8 @@ from edgecnn.reporting import answer, write
 from edgecnn.reporting.rows import collect
 from tests.unit.reporting import factory
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
-ARGUMENTS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "test-artifacts"
 SERIOUS = {"serious", "critical"}
-
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="no Chromium on this machine: apt-get install chromium"
-)
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +34,6 @@ def reports(tmp_path_factory) -> dict[str, Path]:
         }.items():
             write(results, folder / f"{name}.html")
     return {path.stem: path for path in folder.glob("*.html")}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -6,20 +6,36 @@ import importlib
 
 import pytest
 
-OLD_NAMES = {
-    ("edgecnn.preprocessing", "GREY_WEIGHTS"): "edgecnn.preprocessing:GRAY_WEIGHTS",
-    ("edgecnn.reporting", "PICTURE"): "edgecnn.reporting:CHART",
-    ("edgecnn.training.recipe", "TrainingRecipe"): "edgecnn.training.config:TrainingConfig",
-    ("edgecnn.training.recipe", "recipe_for"): "edgecnn.training.config:config_for",
-}
+OLD_NAMES = (
+    ("edgecnn.change_points", "Change", "ChangePoint"),
+    ("edgecnn.data.boxes.reading", "Choice", "ChosenClasses"),
+    ("edgecnn.data.sources.pairs", "Pair", "SentencePair"),
+    ("edgecnn.explanation.network", "Layer", "MapLayer"),
+    ("edgecnn.feeding", "Choice", "ChosenPreprocessing"),
+    ("edgecnn.formats.layers", "Layer", "FileLayer"),
+    ("edgecnn.models.summary", "Layer", "LayerSummary"),
+    ("edgecnn.optimization.outcome", "Outcome", "OptimizationOutcome"),
+    ("edgecnn.preprocessing", "GREY_WEIGHTS", "GRAY_WEIGHTS"),
+    ("edgecnn.reporting", "PICTURE", "CHART"),
+    ("edgecnn.reporting.answer", "Choice", "BestRow"),
+    ("edgecnn.reporting.compare", "Change", "RowChange"),
+    ("edgecnn.reporting.compare", "Outcome", "ChangeOutcome"),
+    ("edgecnn.reporting.gate", "Outcome", "GateOutcome"),
+    ("edgecnn.search.outcome", "Outcome", "SearchOutcome"),
+    ("edgecnn.sequences.search", "Step", "StepFunction"),
+    ("edgecnn.training.recipe", "TrainingRecipe", "edgecnn.training.config:TrainingConfig"),
+    ("edgecnn.training.recipe", "recipe_for", "edgecnn.training.config:config_for"),
+    ("edgecnn.vision.pipeline.detecting", "Choice", "DetectorSpec"),
+    ("edgecnn.vision.tracking", "Change", "TrackChange"),
+)
 
 
-@pytest.mark.parametrize(("module", "old"), OLD_NAMES)
-def test_an_old_name_warns_and_is_the_new_thing(module: str, old: str):
-    place, _, new = OLD_NAMES[module, old].partition(":")
-    with pytest.warns(DeprecationWarning, match=rf"{old} is now .*{new}"):
+@pytest.mark.parametrize(("module", "old", "new"), OLD_NAMES)
+def test_an_old_name_warns_and_is_the_new_thing(module: str, old: str, new: str):
+    place, _, name = new.rpartition(":")
+    with pytest.warns(DeprecationWarning, match=rf"{old} is now .*{name}"):
         found = getattr(importlib.import_module(module), old)
-    assert found is getattr(importlib.import_module(place), new)
+    assert found is getattr(importlib.import_module(place or module), name)
 
 
 def test_a_name_that_never_was_is_an_attribute_error():

@@ -16,7 +16,7 @@ from edgecnn.cli.options.models import (
     weights,
 )
 from edgecnn.cli.options.names import buildable_names, data_names, network_names
-from edgecnn.cli.options.training import training_config
+from edgecnn.cli.options.training import epochs, seed, training_config
 
 __all__ = [
     "FILE",
@@ -36,6 +36,7 @@ __all__ = [
     "data",
     "data_names",
     "debug",
+    "epochs",
     "force",
     "further_passes",
     "label_names",
@@ -47,6 +48,7 @@ __all__ = [
     "reading_options",
     "runtimes",
     "scenario",
+    "seed",
     "shape",
     "targets",
     "training_config",

@@ -11,6 +11,17 @@ import click
 from edgecnn.cli.options.kinds import Command
 
 
+def epochs() -> Callable[[Command], Command]:
+    """--epochs N."""
+    text = "Epochs at most; by default chosen from the data's size."
+    return click.option("--epochs", type=int, help=text)
+
+
+def seed(what: str) -> Callable[[Command], Command]:
+    """--seed N, for `what` it is drawn."""
+    return click.option("--seed", type=int, default=0, show_default=True, help=f"Seed {what}.")
+
+
 def training_config() -> Callable[[Command], Command]:
     """How to train, given to the command as one `config`: the fields that were named."""
     known: dict[str, tuple[str, ...]] = {

@@ -157,61 +157,58 @@ class DetectionDataset(Dataset):
         return "; ".join(line)
 
 
-def coco(
-    *,
-    data_dir: Path | None = None,
-    seed: int = 0,
-    classes: str = "",
-    exif: str = "",
-    progress: Progress | None = None,
-) -> Dataset:
-    """COCO's JSON. Raises InputError as `boxes_coco.coco_files` and `read_coco` do."""
-
-    def parts(place: Path) -> Parts:
-        return {split: read_coco(path) for split, path in coco_files(place).items()}
-
-    return _load("coco", data_dir, parts, seed=seed, classes=classes, exif=exif, progress=progress)
+def _coco(place: Path) -> Parts:
+    return {split: read_coco(path) for split, path in coco_files(place).items()}
 
 
-def voc(
-    *,
-    data_dir: Path | None = None,
-    seed: int = 0,
-    classes: str = "",
-    exif: str = "",
-    progress: Progress | None = None,
-) -> Dataset:
-    """Pascal VOC's XML files. Raises InputError as `boxes_voc.voc_files` does."""
-
-    def parts(place: Path) -> Parts:
-        files, pictures, left_out = voc_files(place)
-        readings = {split: read_voc(paths, pictures) for split, paths in files.items()}
-        next(iter(readings.values())).left_out.extend(left_out)
-        return readings
-
-    return _load("voc", data_dir, parts, seed=seed, classes=classes, exif=exif, progress=progress)
+def _voc(place: Path) -> Parts:
+    files, pictures, left_out = voc_files(place)
+    readings = {split: read_voc(paths, pictures) for split, paths in files.items()}
+    next(iter(readings.values())).left_out.extend(left_out)
+    return readings
 
 
-def yolo(
-    *,
-    data_dir: Path | None = None,
-    seed: int = 0,
-    classes: str = "",
-    exif: str = "",
-    progress: Progress | None = None,
-) -> Dataset:
-    """YOLO's text files. Raises InputError as `boxes_yolo.yolo_files` does."""
+def _yolo(place: Path) -> Parts:
+    files, description, left_out = yolo_files(place)
+    root = place if place.is_dir() else place.parent
+    readings = {split: read_yolo(root, pictures, description) for split, pictures in files.items()}
+    next(iter(readings.values())).left_out.extend(left_out)
+    return readings
 
-    def parts(place: Path) -> Parts:
-        files, description, left_out = yolo_files(place)
-        root = place if place.is_dir() else place.parent
-        readings = {
-            split: read_yolo(root, pictures, description) for split, pictures in files.items()
-        }
-        next(iter(readings.values())).left_out.extend(left_out)
-        return readings
 
-    return _load("yolo", data_dir, parts, seed=seed, classes=classes, exif=exif, progress=progress)
+def _source(source: str, read: Callable[[Path], Parts]) -> Callable[..., Dataset]:
+    """What loads the sets of one annotation format; `read` raises InputError for files that are
+    not in it.
+    """
+
+    def load(
+        *,
+        data_dir: Path | None = None,
+        seed: int = 0,
+        classes: str = "",
+        exif: str = "",
+        progress: Progress | None = None,
+    ) -> Dataset:
+        from edgecnn.data.sources.joined import joined
+
+        return joined(
+            [
+                _load_one(
+                    source, one, read, seed=seed, classes=classes, exif=exif, progress=progress
+                )
+                for one in _places(source, data_dir)
+            ]
+        )
+
+    return load
+
+
+coco = _source("coco", _coco)
+"""COCO's JSON."""
+voc = _source("voc", _voc)
+"""Pascal VOC's XML files."""
+yolo = _source("yolo", _yolo)
+"""YOLO's text files."""
 
 
 def _places(source: str, place: Path | None) -> list[Path]:
@@ -229,26 +226,6 @@ def _places(source: str, place: Path | None) -> list[Path]:
     if twice:
         raise InputError(f"{twice[0].name} is named twice", hint="name each set once")
     return places
-
-
-def _load(
-    source: str,
-    place: Path | None,
-    read: Callable[[Path], Parts],
-    *,
-    seed: int,
-    classes: str,
-    exif: str,
-    progress: Progress | None,
-) -> Dataset:
-    from edgecnn.data.sources.joined import joined
-
-    return joined(
-        [
-            _load_one(source, one, read, seed=seed, classes=classes, exif=exif, progress=progress)
-            for one in _places(source, place)
-        ]
-    )
 
 
 def _load_one(

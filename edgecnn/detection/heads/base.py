@@ -35,6 +35,10 @@ LOGITS_BELOW = -0.5
 after it, however coarsely they are quantized (0 always has a level of its own)."""
 
 
+STRIDES = ((8, 16, 32), (8, 16, 32, 64))
+"""Of YOLO's detectors, without and with a fourth grid."""
+
+
 @dataclass(frozen=True)
 class Clues:
     """What is known of a detector before it has run.
@@ -58,6 +62,11 @@ class Clues:
     scored_classes: int | None = None
     plain: bool = False
     unturned: bool = False
+
+    @property
+    def possible_strides(self) -> tuple[tuple[int, ...], ...]:
+        """Those that the metadata say, then those that YOLO's detectors have."""
+        return (self.strides, *STRIDES) if self.strides else STRIDES
 
     def cells(self, strides: Sequence[int]) -> int:
         """How many cells the grids of these strides have together."""

@@ -35,7 +35,6 @@ from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
 
 ANCHORS = 3
-STRIDES = ((8, 16, 32), (8, 16, 32, 64))
 EXPECTED = "one output (n, boxes, 5 + classes), or raw maps and the model's anchors"
 
 
@@ -48,7 +47,7 @@ class YOLOv5(Head):
 
     @classmethod
     def find(cls, clues: Clues) -> Postprocessing | None:
-        for strides in (clues.strides, *STRIDES) if clues.strides else STRIDES:
+        for strides in clues.possible_strides:
             boxes = ANCHORS * clues.cells(strides)
             for shape in clues.outputs:
                 if len(shape) == 2 and shape[0] == boxes and (shape[1] or 0) > 5:

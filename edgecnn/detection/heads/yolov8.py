@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads.base import (
+    STRIDES,
     Array,
     Clues,
     Head,
@@ -26,7 +27,6 @@ from edgecnn.detection.heads.base import (
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
 
-STRIDES = ((8, 16, 32), (8, 16, 32, 64))
 COCO_ROWS = 84
 EXPECTED = "one output (n, 4 + classes, boxes) or (n, boxes, 4 + classes)"
 
@@ -41,7 +41,7 @@ class YOLOv8(Head):
 
     @classmethod
     def find(cls, clues: Clues) -> Postprocessing | None:
-        for strides in (clues.strides, *STRIDES) if clues.strides else STRIDES:
+        for strides in clues.possible_strides:
             boxes = clues.cells(strides)
             for shape in clues.outputs:
                 if len(shape) != 2 or boxes not in shape:

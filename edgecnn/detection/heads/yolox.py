@@ -14,6 +14,7 @@ import numpy as np
 
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads.base import (
+    STRIDES,
     Array,
     Clues,
     Head,
@@ -31,7 +32,6 @@ from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
 from edgecnn.preprocessing.presets import IMAGENET_MEAN, IMAGENET_STD
 
-STRIDES = ((8, 16, 32), (8, 16, 32, 64))
 COCO_COLUMNS = 85
 LARGEST_POWER = 12.0
 """Of e for a side in strides: e¹² × 8 is a million pixels."""
@@ -47,7 +47,7 @@ class YOLOX(Head):
 
     @classmethod
     def find(cls, clues: Clues) -> Postprocessing | None:
-        for strides in (clues.strides, *STRIDES) if clues.strides else STRIDES:
+        for strides in clues.possible_strides:
             for shape in clues.outputs:
                 if len(shape) != 2 or shape[0] != clues.cells(strides):
                     continue

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from edgecnn.formats.readers import FormatOfReaders, Readers
+from edgecnn.formats.readers import FormatOfReaders
 
 
 class ONNX(FormatOfReaders):
@@ -26,28 +26,3 @@ class ONNX(FormatOfReaders):
         from edgecnn.formats.messages import is_onnx
 
         return is_onnx(path)
-
-    @classmethod
-    def readers(cls) -> Readers:
-        from edgecnn.formats.onnx import (
-            check,
-            front,
-            ids,
-            layers,
-            manifest,
-            metadata,
-            recipe,
-            signature,
-        )
-
-        return Readers(
-            examine=check.examine,
-            signature=signature.read,
-            recipe=recipe.recipe_of,
-            front=front.read,
-            metadata=metadata.read,
-            id_limits=ids.id_limits,
-            layers=layers.layers,
-            read_manifest=manifest.read,
-            write_manifest=manifest.write,
-        )

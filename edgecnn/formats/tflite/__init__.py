@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from edgecnn.formats.readers import FormatOfReaders, Readers
+from edgecnn.formats.readers import FormatOfReaders
 
 
 class TFLite(FormatOfReaders):
@@ -20,28 +20,3 @@ class TFLite(FormatOfReaders):
         "cost": "edgecnn.benchmarking.cost.tflite:count",
         "first_convolution": "edgecnn.runtimes.first_layer:from_tflite",
     }
-
-    @classmethod
-    def readers(cls) -> Readers:
-        from edgecnn.formats.tflite import (
-            check,
-            front,
-            ids,
-            layers,
-            manifest,
-            metadata,
-            recipe,
-            signature,
-        )
-
-        return Readers(
-            examine=check.examine,
-            signature=signature.read,
-            recipe=recipe.recipe_of,
-            front=front.read,
-            metadata=metadata.read,
-            id_limits=ids.id_limits,
-            layers=layers.layers,
-            read_manifest=manifest.read,
-            write_manifest=manifest.write,
-        )
