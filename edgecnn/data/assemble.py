@@ -121,7 +121,7 @@ def take(samples: Any, indices: Indices) -> Any:
     if isinstance(samples, tuple):
         return tuple(samples[index] for index in indices)
     paths = getattr(samples, "paths", None)
-    if paths is not None:  # ImageFiles, WavFiles
+    if paths is not None:  # ImageFiles, RecordingFiles
         return replace(samples, paths=tuple(paths[index] for index in indices))
     return Subset(samples, indices)
 

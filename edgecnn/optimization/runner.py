@@ -250,10 +250,10 @@ def _read(path: Path, bundle: Bundle) -> Any:
         raise InputError(f"no such file: {path}")
     if kind == "text":
         return path.read_text(encoding="utf-8", errors="replace")
-    if path.suffix.lower() == ".wav":
-        from edgecnn.data.files.wav import read_wav
+    from edgecnn.data.files.recordings import is_recording, read_recording
 
-        return read_wav(path)[0]
+    if is_recording(path):
+        return read_recording(path)[0]
     if kind in ("image", "letterbox"):
         from edgecnn.data.files.images import decode
 

@@ -1,18 +1,14 @@
 """WAV files of PCM samples, read as untrusted bytes.
 
-Python's own reader and numpy serve. soundfile would bring FLAC and OGG, and libsndfile with cffi (6
-MB, 0.02 s to import) to each board that hears; data of these kinds are converted once, before
-training.
+Python's own reader and numpy serve: a board that hears needs no more. FLAC and Ogg files need
+libsndfile with cffi (6 MB, 0.02 s to import), see `compressed_audio`.
 """
 
 from __future__ import annotations
 
 import struct
 import wave
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,37 +20,14 @@ MAX_BYTES = 256 << 20
 """Of one file: read, it takes up to eight times as much."""
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 _WAVE_ERRORS = (OSError, EOFError, ValueError, RuntimeError, struct.error, wave.Error)
-_WIDTHS, _MOST_CHANNELS = (1, 2, 3, 4), 64
+MOST_CHANNELS = 64
+_WIDTHS = (1, 2, 3, 4)
 
 Recording = npt.NDArray[np.float32]
 
 
 class UnreadableRecordingError(InputError):
-    """A file that is not a PCM WAV file, or a damaged one; the message is the reason alone."""
-
-
-@dataclass(frozen=True)
-class WavFiles(Sequence[Recording]):
-    """Samples of a Split that lie in files: indexing reads, nothing is kept.
-
-    Each is float32 (samples,) in −1…1, its channels averaged.
-    """
-
-    paths: tuple[Path, ...]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return WavFiles(self.paths[index])
-        try:
-            return read_wav(self.paths[index])[0]
-        except UnreadableRecordingError as error:
-            raise InputError(
-                f"{self.paths[index]}: {error.message}",
-                hint="the file changed after the data was loaded",
-            ) from error
+    """A file that is not what its name says, or damaged; the message is the reason alone."""
 
 
 def read_wav(path: Path) -> tuple[Recording, int]:
@@ -69,10 +42,10 @@ def read_wav(path: Path) -> tuple[Recording, int]:
             if size > MAX_BYTES:
                 raise UnreadableRecordingError(f"it is larger than {MAX_BYTES >> 20} MiB")
             check_rate(rate, "")
-            if width not in _WIDTHS or channels > _MOST_CHANNELS:
+            if width not in _WIDTHS or channels > MOST_CHANNELS:
                 raise UnreadableRecordingError(
                     f"{8 * width} bits and {channels} channels; expected 8, 16, 24 or 32 bits and "
-                    f"up to {_MOST_CHANNELS} channels"
+                    f"up to {MOST_CHANNELS} channels"
                 )
             content = file.readframes(min(declared, size // (width * channels)))
     except _WAVE_ERRORS as error:

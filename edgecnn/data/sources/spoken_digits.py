@@ -2,7 +2,7 @@
 
 Either one .npz of all recordings end to end (`samples` int16 with `offsets`, `labels`,
 `speaker`, `is_test`; 8000 Hz unless `sample_rate` says otherwise), or the project's own
-recordings, `digit_speaker_take.wav`.
+recordings, `digit_speaker_take.wav` (or .flac, .ogg, with `edgecnn[audio]`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from edgecnn.data.assemble import as_labels, assemble, take
 from edgecnn.data.base import Dataset, Labels, Split
 from edgecnn.data.files.npz import need, read_npz, texts
 from edgecnn.data.files.places import only_file, required_place
+from edgecnn.data.files.recordings import is_recording
 from edgecnn.data.files.wav import check_rate
 from edgecnn.data.sources import wav
 from edgecnn.data.splits import FRACTIONS, Indices, whole_groups_split
@@ -33,7 +34,7 @@ _EXPECTED = "fsdd.npz, or a folder of digit_speaker_take.wav"
 
 
 def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "speakers") -> Dataset:
-    """Recordings as they were made, int16 (samples,) from the .npz and float32 from WAV files.
+    """Recordings as they were made, int16 (samples,) from the .npz and float32 from files.
 
     `split="speakers"` holds out one speaker for the test and another for validation (of six;
     `seed` chooses whom): what is measured is how it hears people it never heard. "takes" is the
@@ -47,7 +48,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0, split: str = "speakers"
             hint="as in spoken-digits:fsdd.npz?split=takes",
         )
     place = required_place(data_dir, "spoken-digits", _EXPECTED)
-    if place.is_dir() and any(place.glob("*.wav")):
+    if place.is_dir() and any(map(is_recording, place.iterdir())):
         return wav.load(data_dir=place, seed=seed, split=split)
     path = only_file(place, ".npz", _EXPECTED)
     recordings = read(path)

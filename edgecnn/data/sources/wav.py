@@ -1,4 +1,7 @@
-"""WAV recordings: one sub-folder per class, or files named `class_speaker_take.wav`."""
+"""Recordings (WAV, FLAC, Ogg): one sub-folder per class, or files named `class_speaker_take.wav`.
+
+FLAC and Ogg need `edgecnn[audio]`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ from edgecnn.data.assemble import assemble, take
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.content import sample_digest
 from edgecnn.data.files.places import required_place
+from edgecnn.data.files.recordings import RecordingFiles, is_recording, read_recording
 from edgecnn.data.files.tree import is_system, sub_folders
-from edgecnn.data.files.wav import UnreadableRecordingError, WavFiles, read_wav
+from edgecnn.data.files.wav import UnreadableRecordingError
 from edgecnn.data.left_out import LeftOut
 from edgecnn.data.splits import FRACTIONS, Indices, whole_groups_split
 from edgecnn.errors import InputError
@@ -29,7 +33,10 @@ USUAL_SHARE = 95
 PROGRESS_EVERY = 1000
 _FRAMES_STEP, _FEWEST_FRAMES = 8, 32
 _NAME = re.compile(r"(?P<label>[^_]+)_(?P<speaker>.+)_(?P<take>\d+)$")
-_EXPECTED = "one sub-folder of WAV files per class, or files named class_speaker_take.wav"
+_EXPECTED = (
+    "one sub-folder of recordings (.wav, .flac, .ogg) per class, or files named "
+    "class_speaker_take.wav"
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ def load(
 
     Raises InputError for fewer than two classes, a class without readable recordings, and
     recordings of differing sample rates: resample them first, for edgecnn does not.
+    MissingDependencyError where FLAC or Ogg files need soundfile.
     """
     place = required_place(data_dir, "wav", _EXPECTED)
     found, named = _find(place)
@@ -75,7 +83,7 @@ def load(
         state = f"no readable recording of {missing[0]!r}" if missing else "fewer than two classes"
         raise InputError(f"{place}: {state}", hint=f"expected {_EXPECTED}")
     labels = np.asarray([class_names.index(entry.label) for entry in readable], np.int64)
-    files = WavFiles(tuple(entry.path for entry in readable))
+    files = RecordingFiles(tuple(entry.path for entry in readable))
     parts = _parts(readable, split, seed)
     return assemble(
         place.resolve().name,
@@ -104,7 +112,7 @@ def _find(place: Path) -> tuple[list[_Found], bool]:
     """All recordings, and whether their names contain class, speaker and take."""
     if not place.is_dir():
         raise InputError(f"no such folder: {place}", hint=f"expected {_EXPECTED}")
-    flat = [(path, _NAME.match(path.stem)) for path in _wavs(place)]
+    flat = [(path, _NAME.match(path.stem)) for path in _recordings(place)]
     if flat:
         wrong = next((path for path, match in flat if match is None), None)
         if wrong is not None:
@@ -116,20 +124,18 @@ def _find(place: Path) -> tuple[list[_Found], bool]:
         ], True
     found = []
     for folder in sub_folders(place):
-        recordings = _wavs(folder)
+        recordings = _recordings(folder)
         if not recordings:
-            raise InputError(f"class folder {folder} holds no WAV files", hint="fill or remove it")
+            raise InputError(f"class folder {folder} holds no recordings", hint="fill or remove it")
         found += [_Found(path, folder.name) for path in recordings]
     if not found:
-        raise InputError(f"{place} holds no WAV files", hint=f"expected {_EXPECTED}")
+        raise InputError(f"{place} holds no recordings", hint=f"expected {_EXPECTED}")
     return found, False
 
 
-def _wavs(folder: Path) -> list[Path]:
+def _recordings(folder: Path) -> list[Path]:
     return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() == ".wav" and not is_system(path.name)
+        path for path in folder.iterdir() if is_recording(path) and not is_system(path.name)
     )
 
 
@@ -143,7 +149,7 @@ def _readable(
         if progress and number % PROGRESS_EVERY == 0:
             progress("read", number, len(found))
         try:
-            recording, rate = read_wav(entry.path)
+            recording, rate = read_recording(entry.path)
         except UnreadableRecordingError as error:
             left_out.append(LeftOut(str(entry.path.relative_to(place)), error.message))
             continue
@@ -158,7 +164,7 @@ def _readable(
         digests.append(sample_digest(recording))
         lengths.append(len(recording))
     if not readable:
-        raise InputError(f"{place}: {len(found)} WAV files, none of them readable")
+        raise InputError(f"{place}: {len(found)} recordings, none of them readable")
     return readable, digests, lengths, next(iter(rates))
 
 

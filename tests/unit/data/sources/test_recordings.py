@@ -1,4 +1,4 @@
-"""WAV files and the spoken digits: voices of the test are never those of training."""
+"""Recordings and the spoken digits: voices of the test are never those of training."""
 
 from __future__ import annotations
 
@@ -100,9 +100,9 @@ def test_differing_sample_rates_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "holds no WAV files"),
-        ({"a/": None, "b/x.wav": b"RIFF"}, r"class folder .*a holds no WAV files"),
-        ({"a/x.wav": b"RIFF", "b/x.wav": b"RIFF"}, "2 WAV files, none of them readable"),
+        ({}, "holds no recordings"),
+        ({"a/": None, "b/x.wav": b"RIFF"}, r"class folder .*a holds no recordings"),
+        ({"a/x.wav": b"RIFF", "b/x.wav": b"RIFF"}, "2 recordings, none of them readable"),
         ({"x.wav": b"RIFF"}, "the name says no class"),
     ],
 )
