@@ -133,7 +133,7 @@ class Measurement:
         query (`streams` samples), with "server" it counts from the query's arrival, waiting
         included.
         """
-        samples = [np.asarray(run.samples_ns, np.int64) for run in self.runs]
+        samples = [run.all_ns for run in self.runs]
         if not samples:
             return None
         quiet = [run.quiet_ns for run in self.runs if run.quiet_ns.size]

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, log, sqrt
-from statistics import fmean, variance
+from math import exp, fsum, log, sqrt
+from statistics import fmean
 
 from edgecnn.interval import Bounds
 from edgecnn.stats import CONFIDENCE, SESSION_SPREAD, reach_of
@@ -62,7 +62,7 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Ratio | N
     ]
     if len(logs) < FEWEST:
         return None
-    error = sqrt(variance(logs) / len(logs))
+    error = sqrt(_variance(logs) / len(logs))
     return Ratio(exp(fmean(logs)), error, len(logs) - 1, len(logs))
 
 
@@ -74,7 +74,7 @@ def unpaired(first: Sequence[float], second: Sequence[float]) -> Ratio | None:
     logs = [[log(time) for time in times if time > 0] for times in (first, second)]
     if min(map(len, logs)) < FEWEST:
         return None
-    parts = [variance(side) / len(side) for side in logs]
+    parts = [_variance(side) / len(side) for side in logs]
     error = sqrt(sum(parts))
     return Ratio(
         exp(fmean(logs[1]) - fmean(logs[0])),
@@ -83,6 +83,14 @@ def unpaired(first: Sequence[float], second: Sequence[float]) -> Ratio | None:
         0,
         SESSION_SPREAD * sqrt(2),
     )
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Of a sample, around its mean. The one of `statistics` computes in fractions, which took a
+    third of the time of a report of 200 rows.
+    """
+    mean = fmean(values)
+    return fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
 def _welch_degrees(parts: Sequence[float], logs: Sequence[Sequence[float]]) -> int:

@@ -118,23 +118,26 @@ class Run:
         }
 
     @cached_property
+    def all_ns(self) -> Samples:
+        """`samples_ns` as an array."""
+        return np.asarray(self.samples_ns, np.int64)
+
+    @cached_property
     def quiet_ns(self) -> Samples:
         """The samples of undisturbed blocks; all samples where no blocks were taken."""
-        samples = np.asarray(self.samples_ns, np.int64)
-        return samples if not self.blocks else samples[self._is_quiet]
+        return self.all_ns if not self.blocks else self.all_ns[self._is_quiet]
 
     @cached_property
     def contended_ns(self) -> Samples:
         """The samples of disturbed blocks."""
-        samples = np.asarray(self.samples_ns, np.int64)
-        return samples[:0] if not self.blocks else samples[~self._is_quiet]
+        return self.all_ns[:0] if not self.blocks else self.all_ns[~self._is_quiet]
 
-    @property
+    @cached_property
     def quiet_median_ns(self) -> float | None:
         """The median latency of the undisturbed machine; None when it was never undisturbed."""
         return float(np.median(self.quiet_ns)) if self.quiet_ns.size else None
 
-    @property
+    @cached_property
     def _is_quiet(self) -> npt.NDArray[np.bool_]:
         quiet = np.zeros(len(self.samples_ns), np.bool_)
         undisturbed = [block for block in self.blocks if block.quiet]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import atan, comb, cos, erf, hypot, pi, sin, sqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,11 +42,20 @@ def minimum_samples(quantile: float, confidence: float = 0.99) -> int:
 
 def percentile(samples: npt.ArrayLike, quantile: float) -> float | None:
     """The `quantile` (0…1) of `samples`, or None when there are too few to claim it."""
-    values = np.asarray(samples)
+    return percentile_of_sorted(np.sort(np.asarray(samples)), quantile)
+
+
+def percentile_of_sorted(ordered: npt.NDArray[Any], quantile: float) -> float | None:
+    """As `percentile`, of samples in rising order; np.quantile, which sorts, takes ten times as
+    long.
+    """
     needed = minimum_samples(quantile) if quantile > 0.5 else 1
-    if values.size < needed:
+    if ordered.size < needed:
         return None
-    return float(np.quantile(values, quantile))
+    place = quantile * (ordered.size - 1)
+    below = int(place)
+    low, high = float(ordered[below]), float(ordered[min(below + 1, ordered.size - 1)])
+    return low + (high - low) * (place - below)
 
 
 def median_interval(samples: npt.ArrayLike, confidence: float = CONFIDENCE) -> Bounds | None:
@@ -283,16 +293,16 @@ def summarize_latency(
     processes = [samples for samples in processes if len(samples)]
     if not processes:
         return None
-    pooled = np.concatenate(processes) / 1e6
+    pooled = np.sort(np.concatenate(processes)) / 1e6
     medians = [float(np.median(samples)) / 1e6 for samples in processes]
     interval = median_of_processes_interval(medians)
     whole = pooled if everything is None else everything / 1e6
     return LatencySummary(
         count=int(whole.size),
         p50=float(np.median(medians)),
-        p90=percentile(pooled, 0.90),
-        p95=percentile(pooled, 0.95),
-        p99=percentile(pooled, 0.99),
+        p90=percentile_of_sorted(pooled, 0.90),
+        p95=percentile_of_sorted(pooled, 0.95),
+        p99=percentile_of_sorted(pooled, 0.99),
         mean=float(pooled.mean()),
         std=float(pooled.std(ddof=1)) if pooled.size > 1 else 0.0,
         min=float(whole.min()),

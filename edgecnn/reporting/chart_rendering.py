@@ -1,4 +1,4 @@
-"""One chart as a file of its own, and all charts compiled for the page."""
+"""One chart as a file of its own."""
 
 from __future__ import annotations
 
@@ -64,31 +64,3 @@ def standalone(chart: charts.Chart, rows: Sequence[Row], *, dark: bool) -> dict[
     }
     spec.setdefault("datasets", {})["rows"] = charts.records(rows, answer.Limits())
     return spec
-
-
-def compiled(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The charts that these rows can fill, as Vega specifications over an empty `rows`."""
-    import vl_convert
-
-    domains = charts.domains(rows)
-    out = []
-    for chart in charts.CHARTS:
-        if not chart.can_show(rows):
-            continue
-        spec = chart.build(domains).to_dict(validate=False)  # the tests validate; 0.3 s
-        spec.setdefault("datasets", {})["rows"] = []
-        spec["background"] = "transparent"
-        spec["autosize"] = {"type": "fit-x", "contains": "padding"}
-        spec["config"] = {"aria": False, "view": {"stroke": None}}
-        vega = vl_convert.vegalite_to_vega(spec)
-        vega.pop("$schema", None)
-        out.append(
-            {
-                "name": chart.name,
-                "title": chart.title,
-                "caption": chart.caption,
-                "wide": chart.wide,
-                "spec": vega,
-            }
-        )
-    return out

@@ -18,7 +18,8 @@ import lzma
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def pack(results: Sequence[Results], most_samples: int | None = None) -> Packed:
     kept = 0
     for holder, run, lists in zip(_holders(documents), runs, stages, strict=True):
         for name in _FIELDS:
-            samples = np.asarray(getattr(run, name), np.int64)
+            samples = run.all_ns if name == "samples_ns" else np.asarray(run.warmup_ns, np.int64)
             if thin:
                 chosen = _at_even_ranks(samples, most.get(name, 0))
                 samples = samples[chosen]
@@ -222,7 +223,7 @@ def _thinned(blocks: Sequence[Block], chosen: npt.NDArray[np.intp]) -> list[dict
     kept = []
     for block in blocks:
         first, last = np.searchsorted(chosen, [block.first, block.first + block.count])
-        kept.append({**asdict(block), "first": int(first), "count": int(last - first)})
+        kept.append({**vars(block), "first": int(first), "count": int(last - first)})
     return kept
 
 
@@ -231,12 +232,20 @@ def _plain(value: Any) -> Any:
 
     `dataclasses.asdict` copies every value on its way and took a quarter of a large build.
     """
-    if isinstance(value, tuple) and value and is_dataclass(value[0]):
+    if isinstance(value, tuple) and value and _stored_names(type(value[0])) is not None:
         return [_plain(item) for item in value]
-    if not is_dataclass(value):
+    names = _stored_names(type(value))
+    if names is None:
         return value
-    names = (name for name in value.__dataclass_fields__ if name not in _FIELDS)
     return {name: _plain(getattr(value, name)) for name in names}
+
+
+@cache
+def _stored_names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a dataclass without the samples; None for another type."""
+    if not is_dataclass(kind):
+        return None
+    return tuple(field.name for field in fields(kind) if field.name not in _FIELDS)
 
 
 def _holders(documents: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -19,8 +19,8 @@ from edgecnn.reporting import (
     answer,
     bundle,
     cells,
-    chart_rendering,
     charts,
+    compiled_charts,
     extract,
     formats,
     machines,
@@ -86,7 +86,7 @@ def render(
     notes = [*twins, *notes]
     names = charts.labels(rows)
     every_pair = machines.pairs(rows, len(results), [pair for _, pair, _ in names])
-    drawn = chart_rendering.compiled(rows)
+    drawn = compiled_charts.compiled(rows)
     domains = charts.domains(rows)
     script = "\n".join(('(() => {\n"use strict";', *map(_script, SCRIPTS), "})();"))
     environment = jinja2.Environment(

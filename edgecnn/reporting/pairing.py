@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.ratios import CALL, FEWEST, Ratio, paired, unpaired
-from edgecnn.results import Measurement
+from edgecnn.results import Measurement, Run
 
 
 @dataclass(frozen=True)
@@ -181,16 +181,18 @@ def times_of(row: Measurement) -> Times:
         usable = _times(rates)
         return Times(usable, usable, broken=len(rates) - len(usable))
     sampled = [run for run in row.runs if run.samples_ns]
-    sound = [run for run in sampled if _are_times(run.samples_ns)]
-    every = [(run.round, float(np.median(run.samples_ns)) / 1e6) for run in sound]
+    sound = [run for run in sampled if _are_times(run)]
+    every = [(run.round, float(np.median(run.all_ns)) / 1e6) for run in sound]
     quiet = [(run.round, time / 1e6) for run in sound if (time := run.quiet_median_ns) is not None]
     watched = any(run.blocks for run in sound)
     return Times(tuple(quiet), tuple(every), watched, len(sampled) - len(sound))
 
 
-def _are_times(samples: Sequence[float]) -> bool:
-    values = np.asarray(samples, np.float64)
-    return bool(np.isfinite(values).all() and (values > 0).all())
+def _are_times(run: Run) -> bool:
+    try:
+        return bool((run.all_ns > 0).all())
+    except (ValueError, OverflowError):  # NaN, infinity
+        return False
 
 
 def _times(values: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:

@@ -33,7 +33,7 @@ from edgecnn.reporting.row import (
 from edgecnn.reporting.text import MESSAGE_LENGTH, clean, harmless
 from edgecnn.results import Effective, Measurement, Results
 from edgecnn.roofline import limit_of
-from edgecnn.stats import median_of_processes_interval, percentile
+from edgecnn.stats import median_of_processes_interval, percentile_of_sorted
 
 OPERATORS = 5
 
@@ -190,7 +190,7 @@ def _speed(measurement: Measurement) -> Speed:
     if summary is None:
         return speed
     quiet = [run.quiet_ns for run in runs if run.quiet_ns.size]
-    processes = quiet or [np.asarray(run.samples_ns, np.int64) for run in runs]
+    processes = [np.sort(samples) for samples in quiet or [run.all_ns for run in runs]]
     pooled = np.concatenate(processes) / 1e6
     return replace(
         speed,
@@ -212,13 +212,15 @@ def _speed(measurement: Measurement) -> Speed:
 def _tail(
     processes: Sequence[npt.NDArray[np.int64]], share: float, value: float | None
 ) -> Interval:
-    """A tail with the 95% interval from the same tail of each process; without one below three.
+    """A tail with the 95% interval from the same tail of each process (their samples in rising
+    order); without one below three.
 
     Samples of one process would give a narrow interval of that process.
     """
     if value is None or len(processes) < 3:
         return Interval(value)
-    tails = [tail / 1e6 for one in processes if (tail := percentile(one, share)) is not None]
+    own = [percentile_of_sorted(samples, share) for samples in processes]
+    tails = [tail / 1e6 for tail in own if tail is not None]
     interval = median_of_processes_interval(tails)
     if interval is None:
         return Interval(value)
