@@ -53,7 +53,7 @@ def _unmarked(path: Path, head: bytes) -> Content | None:
 
 
 def _plain(what: str, hint: str) -> Callable[[Path, bytes], Content]:
-    return lambda _path, _head: Content("", what, hint)
+    return lambda path, _head: Content("", what, _filled(hint, path))
 
 
 def _zip(path: Path, _head: bytes) -> Content:
@@ -119,14 +119,22 @@ def _text(path: Path, text: str) -> Content:
     start = text.lstrip().lower()
     for pattern, what, hint in _TEXTS:
         if re.match(pattern, start, re.DOTALL):
-            return Content("", what, hint.replace("NAME", path.name))
+            return Content("", what, _filled(hint, path))
     first = " ".join(text.split())
     shown = first if len(first) <= 60 else first[:60] + "…"
-    return Content(
-        "", f'a text file ("{shown}")', "pass a .tflite, .onnx, .keras, .param or .mnn file"
-    )
+    return Content("", f'a text file ("{shown}")', _filled(_MODEL_FILE, path))
 
 
+def _filled(hint: str, path: Path) -> str:
+    """With the file's name, and the endings of the formats that are known."""
+    if hint == _MODEL_FILE:
+        endings = [each.suffixes[0] for each in all_formats()]
+        *usual, last = (each for each in endings if not each.endswith("seq2seq"))
+        return f"pass a {', '.join(usual)} or {last} file"
+    return hint.replace("NAME", path.name)
+
+
+_MODEL_FILE = "pass a model file"
 _AGAIN = "download or copy it again"
 _LOGIN = "the download gave a page, perhaps a login: open its address in a browser"
 _TORCH = "export it from PyTorch: torch.onnx.export(model, example_input, 'model.onnx')"
@@ -148,7 +156,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
         "benchmark the ONNX or TFLite file that it was made from",
     ),
     (r"<\?xml.*accessdenied|<\?xml.*<error>", "an error message of a server (XML)", _LOGIN),
-    (r"<\?xml|<[a-z]+[ >]", "an XML file", "pass a .tflite, .onnx, .keras, .param or .mnn file"),
+    (r"<\?xml|<[a-z]+[ >]", "an XML file", _MODEL_FILE),
     (
         r'\{.*"measurements"\s*:',
         "a results file of edgecnn",
@@ -222,16 +230,16 @@ _MAGIC: tuple[tuple[bytes, int, _Describe], ...] = (
     (b"\x89PNG", 0, _plain("an image (PNG)", _IMAGE)),
     (b"\xff\xd8\xff", 0, _plain("an image (JPEG)", _IMAGE)),
     (b"GIF8", 0, _plain("an image (GIF)", _IMAGE)),
-    (b"%PDF", 0, _plain("a PDF document", "pass a .tflite, .onnx, .keras, .param or .mnn file")),
+    (b"%PDF", 0, _plain("a PDF document", _MODEL_FILE)),
     (
         b"\x7fELF",
         0,
-        _plain("a program or library (ELF)", "pass a .tflite, .onnx, .keras, .param or .mnn file"),
+        _plain("a program or library (ELF)", _MODEL_FILE),
     ),
     (
         b"MZ",
         0,
-        _plain("a program of Windows", "pass a .tflite, .onnx, .keras, .param or .mnn file"),
+        _plain("a program of Windows", _MODEL_FILE),
     ),
     (bytes(64), 0, _plain("a file of zeros (a download that did not finish)", _AGAIN)),
 )

@@ -19,7 +19,6 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -240,12 +239,17 @@ def _plain(value: Any) -> Any:
     return {name: _plain(getattr(value, name)) for name in names}
 
 
-@cache
+_NAMES: dict[type, tuple[str, ...] | None] = {}
+
+
 def _stored_names(kind: type) -> tuple[str, ...] | None:
     """The fields of a dataclass without the samples; None for another type."""
-    if not is_dataclass(kind):
-        return None
-    return tuple(field.name for field in fields(kind) if field.name not in _FIELDS)
+    if kind not in _NAMES:
+        names = [field.name for field in fields(kind)] if is_dataclass(kind) else None
+        _NAMES[kind] = (
+            None if names is None else tuple(name for name in names if name not in _FIELDS)
+        )
+    return _NAMES[kind]
 
 
 def _holders(documents: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
