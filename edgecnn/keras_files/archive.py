@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from edgecnn import scratch
 from edgecnn.errors import InputError, MissingDependencyError
@@ -36,6 +38,11 @@ MAX_EXPANSION = 100
 """Keras stores members uncompressed; weights that were packed again shrink a few times at most."""
 EXPANSION_FLOOR_BYTES = 1 << 20
 """Members below 1 MiB may expand as they like: repetitive JSON does."""
+COPIED_AT_ONCE = 1 << 20
+_NOT_WHOLE = (
+    OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError,
+)  # fmt: skip
+"""What reading a damaged archive raises."""
 
 
 def load_keras(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
@@ -131,7 +138,7 @@ def _inspected(path: Path) -> tuple[Any, str]:
             version = _version(archive)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except _NOT_WHOLE as error:
         raise InputError(
             f"{path.name}: not a complete Keras 3 archive ({first_sentence(error)})", hint=DAMAGED
         ) from error
@@ -197,6 +204,18 @@ def _expands_too_far(member: zipfile.ZipInfo) -> bool:
     )
 
 
+@contextmanager
+def _unpacked(archive: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
+    """A member as a file of its own: HDF5 jumps about, and a jump back in an archive reads it all
+    again. What the members unpack to is within the limits by now.
+    """
+    with tempfile.TemporaryFile() as file:
+        with archive.open(name) as member:
+            shutil.copyfileobj(member, file, COPIED_AT_ONCE)
+        file.seek(0)
+        yield file
+
+
 def _refuse_outside_weights(path: Path) -> None:
     """Raise InputError when weights are said to lie in another file, which HDF5 would read."""
     h5py = require("h5py", "train")
@@ -205,9 +224,9 @@ def _refuse_outside_weights(path: Path) -> None:
             if not name.endswith((".h5", ".hdf5")):
                 continue
             try:
-                with archive.open(name) as member, h5py.File(member, "r") as weights:
+                with _unpacked(archive, name) as file, h5py.File(file, "r") as weights:
                     outside = next(outside_data(h5py, weights), None)
-            except (OSError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            except (*_NOT_WHOLE, ValueError, KeyError) as error:
                 raise InputError(
                     f"{path.name}: its {name} is not whole ({first_sentence(error)})", hint=DAMAGED
                 ) from error

@@ -188,6 +188,19 @@ def test_weights_of_another_architecture_are_refused(good_file, tmp_path):
         load_keras(path)
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_weights_with_a_damaged_byte_are_refused(good_file, tmp_path, compression):
+    path = rewritten(good_file, tmp_path / "m.keras", compression=compression)
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo("model.weights.h5")
+    content = bytearray(path.read_bytes())
+    content[member.header_offset + 30 + len(member.filename) + member.compress_size // 2] ^= 0xFF
+    path.write_bytes(content)
+
+    with pytest.raises(InputError, match="not whole"):
+        load_keras(path)
+
+
 @pytest.fixture
 def lambda_file(tmp_path):
     """A real Lambda layer, whose code would leave a file behind when it runs."""

@@ -15,23 +15,37 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edgecnn.benchmarking.protocol import resolve
 from edgecnn.cli import invoke
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
+from edgecnn.search import settings
 from edgecnn.search.page import render
 from edgecnn.search.search import search
 from edgecnn.search.settings import DataName, Settings
 from edgecnn.search.space import space_for
 from edgecnn.search.trial import without_test
 from edgecnn.search.trials import Wanted
+from tests.documents import PROJECT
+from tests.integration.search.brief import BRIEF, measure_briefly
 
-EDGECNN = [sys.executable, "-c", "from edgecnn.cli import main; main()"]
+EDGECNN = [
+    sys.executable, "-c",
+    "from tests.integration.search.brief import measure_briefly; measure_briefly();"
+    "from edgecnn.cli import main; main()",
+]  # fmt: skip
 SMALL = (
     "search", "--model", "simple", "--data", "digits", "--set", "width=0.25,0.5",
     "--set", "dropout=0.0", "--set", "kernel=3", "--epochs", "1", "--final-epochs", "1",
     "--max-drop", "100",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measurements take a moment: what becomes of trials does not depend on them."""
+    monkeypatch.setattr(settings, "Settings", Settings)  # as it was, after the test
+    measure_briefly()
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT), prepend=os.pathsep)
 
 
 @pytest.fixture(autouse=True)
@@ -86,14 +100,13 @@ def epochs_noted(database: Path) -> bool:
 
 def test_a_search_trains_converts_measures_and_tests_the_winner_once(digits, tmp_path: Path):
     out = tmp_path / "out"
-    brief = resolve("quick", processes=1, min_secs=0.02, max_secs=1.0)
-    settings = Settings(
+    wanted = Settings(
         "simple", DataName("digits"), Wanted(max_drop=100), trials=1, epochs=1, final_epochs=1,
-        protocol=brief, final_protocol=brief,
+        protocol=BRIEF, final_protocol=BRIEF,
     )  # fmt: skip
     space = space_for("simple", digits, changes=("width=0.25,0.5", "dropout=0.0"))
     said: list[str] = []
-    outcome = search(settings, space, digits, out, say=said.append)
+    outcome = search(wanted, space, digits, out, say=said.append)
     (trial,) = outcome.trials
     assert trial.measured is not None
     assert trial.measured.latency_ms > 0
