@@ -21,6 +21,7 @@ from edgecnn.runtimes.base import Array, Availability, Invocation, OperatorTime,
 from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.openvino import operator_times as operators
+from edgecnn.runtimes.openvino import translators
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
 from edgecnn.tensor_spec import TensorSpec
@@ -34,7 +35,9 @@ _PRECISIONS = {
     "i8": "int8",
     "u8": "int8",
 }
-_NO_RULE = re.compile(r"No conversion rule found for operations: ([^\n]+)")
+_NO_RULE = re.compile(
+    r"No conversion rule found for operations: ([^\n]+)|No translator found for (\S+) node"
+)
 _PRECISION = "INFERENCE_PRECISION_HINT"
 _COMPUTE = ("Convolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "RNNCell")
 
@@ -206,6 +209,8 @@ def _compile(
     """(compiled model, what was set beyond what the options ask)."""
     openvino = require("openvino", OpenVINO.extra)
     core = openvino.Core()
+    for extension in translators.extensions(read_signature(path).operators):
+        core.add_extension(extension)
     try:
         model = core.read_model(str(path))
     except RuntimeError as error:
@@ -310,8 +315,9 @@ def _unreadable(path: Path, error: Exception) -> InputError | UnsupportedError:
     versions = f" (the file has {signature.versions})" if signature.opsets else ""
     unknown = _NO_RULE.search(str(error))
     if unknown:
+        names = (unknown[1] or unknown[2]).strip()
         return UnsupportedError(
-            f"{path.name}: OpenVINO does not run the operators {unknown[1].strip()}{versions}",
+            f"{path.name}: OpenVINO does not run the operators {names}{versions}",
             hint="try another runtime, or convert the model without them",
         )
     return InputError(

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from edgecnn import runtimes
+from edgecnn.errors import UnsupportedError
+from edgecnn.formats.check import read_signature
 
 if TYPE_CHECKING:
     from tests.integration.runtimes.conftest import Zoo
@@ -92,3 +94,47 @@ def _quantized_dense_chain() -> tuple[list[Any], list[Any], list[Any]]:
         [("values", TensorProto.FLOAT, [1, 64])],
         [("scores", TensorProto.FLOAT, [1, 16])],
     )
+
+
+@pytest.mark.parametrize("recipe", ["float32", "static_int8"])
+def test_padding_with_a_value_and_ends_of_one_are_read(
+    write_tflite: Callable[..., Path], tmp_path: Path, recipe: str
+) -> None:
+    """OpenVINO 2026.4 has no rule for PADV2 and RELU_N1_TO_1."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(3, 3, 3, 4)).astype(np.float32)
+
+    def net(image: Any) -> Any:
+        maps = tf.pad(tf.nn.conv2d(image, kernel, 1, "SAME"), [[0, 0], [1, 1], [2, 0], [0, 0]],
+                      constant_values=1.5)  # fmt: skip
+        return tf.clip_by_value(tf.reduce_mean(maps, (1, 2)), -1.0, 1.0)
+
+    path = write_tflite(net, ((1, 8, 8, 3), tf.float32))
+    assert {"PADV2", "RELU_N1_TO_1"} <= set(read_signature(path).operators)
+    images = [rng.normal(size=(1, 8, 8, 3)).astype(np.float32) for _ in range(8)]
+    if recipe == "static_int8":
+        from edgecnn.conversion.quantizers.tflite import activation_ranges, quantize_tflite
+        from edgecnn.conversion.recipe import Recipe
+
+        quantized = tmp_path / "quantized.tflite"
+        ranges = activation_ranges(path, images)
+        quantize_tflite(path, Recipe("int8", "int8"), quantized, ranges)
+        path = quantized
+    expected, got = (
+        runtimes.load(path, name, precision="strict_float32").run([images[0]])[0]
+        for name in ("litert:cpu", "openvino:cpu")
+    )
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(got, expected, atol=1e-5 if recipe == "float32" else 0.03)
+
+
+def test_an_operator_of_tflite_that_it_does_not_read_is_named(
+    write_tflite: Callable[..., Path],
+) -> None:
+    import tensorflow as tf
+
+    path = write_tflite(lambda image: tf.math.atan2(image, image + 2.0), ((1, 4), tf.float32))
+    with pytest.raises(UnsupportedError, match="OpenVINO does not run the operators ATAN2"):
+        runtimes.load(path, "openvino:cpu")
