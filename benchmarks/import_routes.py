@@ -8,7 +8,7 @@ a SavedModel, Keras 2, an ONNX or a TFLite file) and is converted to float32 TFL
 files are compared with the network in its own library, on eight seeded inputs over its whole range.
 A row arrives where the largest error is at most 1e-3. Networks are untrained, with batch
 normalization set to what it sees, so that nothing is downloaded and answers differ from input to
-input. Each row is a process of its own. About twenty minutes on two cores.
+input. Each network is a process of its own. About twenty minutes on two cores.
 """
 
 from __future__ import annotations
@@ -228,8 +228,8 @@ def measured(name: str, route: str) -> list[dict[str, Any]]:
         folder = Path(place)
         model, options = given(name, route, folder)
         started = time.perf_counter()
-        texts = {key: str(value) for key, value in options.items()}
-        open_source(model, OpenOptions(**texts))
+        weights = str(options["weights"]) if "weights" in options else None
+        open_source(model, OpenOptions(weights=weights, shape=options.get("shape", "")))
         opened = time.perf_counter() - started
         outcomes = convert(model, TARGETS, out=folder / "art", samples=SAMPLES, **options)
     return [
@@ -306,7 +306,7 @@ def merged(found: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """One process for each network and route, then the page."""
+    """One process for each network, which takes its routes one after the other; then the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--only",
@@ -320,37 +320,56 @@ def main() -> None:
         "--without-times", action="store_true", help="leave times out: the machine is shared"
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--one", nargs=2, metavar=("NETWORK", "ROUTE"), help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measured(*arguments.one)))
+        name, *routes = arguments.one
+        for route in routes:
+            print(json.dumps(measured(name, route)), flush=True)
         return
     only = set(filter(None, arguments.only.split(",")))
     done_before = known(arguments.out) if arguments.missing else set()
-    found: list[dict[str, Any]] = []
+    wanted: dict[str, list[str]] = {}
     for name, route in rows():
-        if only and not only & {name, route, f"{name}:{route}"}:
-            continue
-        if (name, route) in done_before:
-            continue
-        command = [sys.executable, __file__, "--one", name, route]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        lines = done.stdout.strip().splitlines()
-        if done.returncode or not lines:
-            why = (done.stderr.strip().splitlines() or ["no answer"])[-1]
-            found += [
+        chosen = not only or only & {name, route, f"{name}:{route}"}
+        if chosen and (name, route) not in done_before:
+            wanted.setdefault(name, []).append(route)
+    found: list[dict[str, Any]] = []
+    for name, routes in wanted.items():
+        for pair in answers(name, routes):
+            if arguments.without_times:
+                for row in pair:
+                    row["open_s"] = row["convert_s"] = None
+            found += pair
+            print(name, pair[0]["route"], *map(_said, pair), flush=True)
+            write(found, arguments.out)  # an interruption loses nothing
+
+
+def answers(name: str, routes: list[str]) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a network, route by route; a process that dies takes one route with it."""
+    left = list(routes)
+    while left:
+        command = [sys.executable, __file__, "--one", name, *left]
+        with (
+            tempfile.TemporaryFile("w+") as told,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told, text=True) as process,
+        ):
+            for line in process.stdout or ():
+                if line.startswith("["):
+                    left.pop(0)
+                    yield json.loads(line)
+            process.wait()
+            told.seek(0)
+            said = told.read().strip().splitlines()
+        if left:
+            why = (said or ["no answer"])[-1]
+            route = left.pop(0)
+            yield [
                 {"network": name, "route": route, "target": target, "status": "failed",
                  "max_error": None, "variation": None, "open_s": 0.0, "convert_s": 0.0,
                  "reason": why}
                 for target in TARGETS
             ]  # fmt: skip
-        else:
-            found += json.loads(lines[-1])
-        if arguments.without_times:
-            for row in found[-len(TARGETS) :]:
-                row["open_s"] = row["convert_s"] = None
-        print(name, route, *(_said(row) for row in found[-len(TARGETS) :]), flush=True)
-        write(found, arguments.out)  # an interruption loses nothing
 
 
 def write(found: list[dict[str, Any]], folder: Path) -> None:

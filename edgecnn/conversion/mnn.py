@@ -19,7 +19,7 @@ from typing import Any
 import numpy.typing as npt
 
 from edgecnn import scratch
-from edgecnn.conversion.new_operators import written_out
+from edgecnn.conversion.rare_operators import spelled_for
 from edgecnn.conversion.same_numbers import check_same_numbers
 from edgecnn.conversion.tool import run_tool
 from edgecnn.errors import InputError, UnsupportedError
@@ -63,7 +63,7 @@ def write_float_mnn(onnx_path: Path, path: Path, *, half: bool = False) -> None:
     library()
     onnx = require("onnx", "onnx")
     with scratch.folder() as folder:
-        model = written_out(onnx.load(str(onnx_path)))
+        model = spelled_for("mnn", onnx.load(str(onnx_path)))
         del model.metadata_props[:]  # it would keep another file's manifest
         _with_stated_windows(model)
         _with_scalars(model)

@@ -27,7 +27,7 @@ from edgecnn.conversion.ncnn_rewriting import (
     with_initializers,
     with_two_axes,
 )
-from edgecnn.conversion.new_operators import written_out
+from edgecnn.conversion.rare_operators import spelled_for
 from edgecnn.conversion.same_numbers import check_same_numbers
 from edgecnn.conversion.tool import run_tool
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
@@ -64,7 +64,7 @@ def write_float_ncnn(onnx_path: Path, path: Path, *, half: bool = False) -> None
     ncnn = require("ncnn", "ncnn")
     onnx = require("onnx", "onnx")
     with scratch.folder() as folder:
-        model = written_out(onnx.load(str(onnx_path)))
+        model = spelled_for("ncnn", onnx.load(str(onnx_path)))
         with_initializers(model)
         with_two_axes(model)
         with_even_pads(model)

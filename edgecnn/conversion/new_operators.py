@@ -5,6 +5,7 @@ Runtimes follow an opset in a year or two; the converters of other formats later
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 _NEW = ("Attention", "RMSNormalization", "RotaryEmbedding")
@@ -12,17 +13,18 @@ _LEFT = ("CastLike",)
 """What the definitions themselves call, and converters do not have either."""
 
 
-def written_out(model: Any) -> Any:
-    """The model without operators of opset 23 and later; as it was where ONNX cannot say them in
-    older ones.
+def written_out(model: Any, also: Collection[str] = ()) -> Any:
+    """The model without operators of opset 23 and later, and without those that `also` names; as
+    it was where ONNX cannot say them in older ones.
     """
     import onnx
     from onnx import inliner, numpy_helper
 
     _write_out_swish(model.graph)
-    if not {node.op_type for node in model.graph.node} & set(_NEW):
+    unwanted = (*_NEW, *also)
+    if not {node.op_type for node in model.graph.node} & set(unwanted):
         return model
-    for names in (_NEW, _LEFT):
+    for names in (unwanted, _LEFT):
         wanted = [("", name) for name in names]
         try:
             typed = _typed(model)
