@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from edgecnn.text import shortened
 _FLOAT, _FLOAT16, _DOUBLE, _BFLOAT16 = 1, 10, 11, 16
 _TYPES = {"float16": (_FLOAT16,), "bfloat16": (_BFLOAT16,), "float64": (_DOUBLE,)}
 _DTYPE_ATTRIBUTES = ("to", "dtype", "output_dtype", "stash_type")
+_MOST_BYTES = 2 << 30
+"""Of a tensor, as of a file."""
 _NEW_ENOUGH = 8
 """An IR version that every opset up to 18 is fine with, and every runtime of today."""
 _FIRST_WITH_FREE_WEIGHTS = 4
@@ -58,6 +61,38 @@ def without_listed_weights(model: Any) -> None:
         del model.graph.input[:]
         model.graph.input.extend(kept)
         model.ir_version = max(model.ir_version, _FIRST_WITH_FREE_WEIGHTS)
+
+
+def with_dense_weights(model: Any) -> None:
+    """Store sparse weights as dense ones, which every converter reads."""
+    from onnx import numpy_helper
+
+    graph = model.graph
+    for sparse in graph.sparse_initializer:
+        graph.initializer.append(numpy_helper.from_array(_dense(sparse), sparse.values.name))
+    del graph.sparse_initializer[:]
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.name == "sparse_value":
+                dense = numpy_helper.from_array(_dense(attribute.sparse_tensor))
+                attribute.Clear()
+                attribute.name, attribute.type = "value", attribute.TENSOR
+                attribute.t.CopyFrom(dense)
+
+
+def _dense(sparse: Any) -> Any:
+    """The values of a sparse tensor, whose indices are flat or one a dimension."""
+    from onnx import numpy_helper
+
+    values, places = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
+    if prod(sparse.dims) * values.itemsize > _MOST_BYTES:
+        raise ValueError(f"a sparse tensor of {tuple(sparse.dims)} is too large")
+    dense = np.zeros(tuple(sparse.dims), values.dtype)
+    if places.ndim == 1:
+        dense.flat[places] = values
+    else:
+        dense[tuple(places.T)] = values
+    return dense
 
 
 def opset_of(model: Any) -> int:

@@ -61,6 +61,8 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         if model.functions:  # which ONNX Runtime alone knows
             model = inliner.inline_local_functions(model)
     rewriting.without_listed_weights(model)
+    with converter("onnx", "the file is damaged"):
+        rewriting.with_dense_weights(model)
     model, notes = rewriting.lowered(
         model,
         ir=newest_ir(runtime),

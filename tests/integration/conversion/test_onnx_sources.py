@@ -218,6 +218,30 @@ def test_functions_that_a_file_brings_become_part_of_its_graph(tmp_path: Path):
     assert [node.op_type for node in onnx.load(str(outcome.artifact.path)).graph.node] == ["Relu"]
 
 
+@pytest.mark.parametrize("flat", [True, False])
+def test_sparse_weights_become_dense_ones(flat: bool, tmp_path: Path):
+    values = np.asarray([1.5, -2.0, 0.5], np.float32)
+    places = np.asarray([1, 6, 11] if flat else [[0, 1], [1, 2], [2, 3]])
+    sparse = helper.make_sparse_tensor(
+        onnx.numpy_helper.from_array(values, "w"), onnx.numpy_helper.from_array(places), (3, 4)
+    )
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "sparse",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 4))],
+        sparse_initializer=[sparse],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "sparse.onnx"
+    onnx.save(model, str(path))
+    outcome = one(path, tmp_path / "art")
+    assert outcome.status == "converted", (outcome.error, outcome.hint)
+    assert outcome.parity.max_abs_error < 1e-6
+    (weights,) = onnx.load(str(outcome.artifact.path)).graph.initializer
+    assert list(weights.dims) == [3, 4]
+
+
 def test_shapes_in_a_second_file_are_read(tmp_path: Path):
     node = helper.make_node("Reshape", ["x", "sizes"], ["y"])
     path = foreign.save(
