@@ -105,8 +105,8 @@ def _row(name: str, format_name: str, recipe: str, runtime: str) -> dict[str, An
     return {
         "artifact": path.name,
         "runtime": f"{runtime}:cpu",
-        "quick": {"wall_secs": quick_secs, **_told(quick)},
-        "default": {"wall_secs": default_secs, "process_medians_ms": medians, **_told(default)},
+        "quick": {"wall_secs": quick_secs, **_summary(quick)},
+        "default": {"wall_secs": default_secs, "process_medians_ms": medians, **_summary(default)},
         "around_a_process_secs": around_secs,
         "known_in_one_process_secs": (
             around_secs + statistics.median(alone) if len(alone) == len(processes) else None
@@ -133,7 +133,7 @@ def _measure(path: Path, runtime: str, profile: str) -> tuple[Measurement, float
     return row, wall_secs
 
 
-def _told(row: Measurement) -> dict[str, Any]:
+def _summary(row: Measurement) -> dict[str, Any]:
     assert row.latency is not None
     return {
         "processes": len(row.runs),

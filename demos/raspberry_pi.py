@@ -21,7 +21,7 @@ from edgecnn.vision.pipeline.detecting import ready
 from edgecnn.vision.server import LiveServer
 
 TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
-TELL_EVERY_S = 5.0
+LINE_EVERY_S = 5.0
 
 
 def main() -> int:
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
                                    threads=arguments.threads))  # fmt: skip
     server = LiveServer(arguments.serve)
     print(f"watch at {server.url}", flush=True)
-    told = time.monotonic()
+    last_line_at = time.monotonic()
     try:
         with Pipeline(arguments.source, detector) as pipeline:
             for result in pipeline:
@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace) -> None:
                 server.publish(draw(result.frame.image, result.tracks, hud), {})
                 for change in result.changes:
                     print(f"sign #{change.track.id} {change.kind}s", flush=True)
-                if time.monotonic() - told > TELL_EVERY_S:
-                    told = time.monotonic()
+                if time.monotonic() - last_line_at > LINE_EVERY_S:
+                    last_line_at = time.monotonic()
                     print(f"{fps:.1f} fps {warm}", flush=True)
                 if pipeline.results == arguments.frames:
                     return

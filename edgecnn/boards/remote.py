@@ -163,7 +163,7 @@ class _Work:
         self._progress = progress
         self._force = self._overwrite = force
         self._starts = 0
-        self._told = ""
+        self._last_state = ""
         self.heard = False
         """Whether the job was heard of since that was last looked at."""
 
@@ -273,8 +273,8 @@ class _Work:
 
     def _tell(self, found: Mapping[str, Any]) -> None:
         state = str(found["state"])
-        if state != self._told:
-            self._told = state
+        if state != self._last_state:
+            self._last_state = state
             self._say(f"{self._board.name}: {state}")
         step = found.get("progress")
         if isinstance(step, list) and len(step) == 4:

@@ -81,7 +81,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self._stages: dict[str, _Stage] = {}
-        self._told_at = 0.0
+        self._last_line_at = 0.0
         self._line = "working"
 
     def speak_until(self, over: threading.Event) -> None:
@@ -89,21 +89,21 @@ class _Lines:
         began = time.monotonic()
         while not over.wait(SILENCE_SECS):
             now = time.monotonic()
-            if now - max(self._told_at, began) >= SILENCE_SECS - 1:
-                silent = timedelta(seconds=round(now - max(self._told_at, began)))
+            if now - max(self._last_line_at, began) >= SILENCE_SECS - 1:
+                silent = timedelta(seconds=round(now - max(self._last_line_at, began)))
                 click.echo(f"{self._line} … still working ({silent})", err=True)
 
     def __call__(self, stage: str, done: int, total: int, message: str = "") -> None:
         now = time.monotonic()
         known = self._stages.get(stage)
         if known is None or known.total != total:  # what a resumed stage had done took no time
-            told_at = known.told_at if known else -LINE_EVERY_SECS
-            known = self._stages[stage] = _Stage(total, now, done, told_at)
+            last_line_at = known.last_line_at if known else -LINE_EVERY_SECS
+            known = self._stages[stage] = _Stage(total, now, done, last_line_at)
         if done >= total:
             self._stages.pop(stage)  # the same stage may begin again
-        elif now - known.told_at < LINE_EVERY_SECS:
+        elif now - known.last_line_at < LINE_EVERY_SECS:
             return
-        known.told_at = self._told_at = now
+        known.last_line_at = self._last_line_at = now
         line = self._line = f"{stage}: {done}/{total} {message}".rstrip()
         click.echo(line + known.left(now, done), err=True)
 
@@ -115,7 +115,7 @@ class _Stage:
     total: int
     began_at: float
     done_before: int
-    told_at: float
+    last_line_at: float
 
     def left(self, now: float, done: int) -> str:
         """The time left, once there is anything to tell it by."""

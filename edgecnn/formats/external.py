@@ -42,9 +42,9 @@ def check_external(path: Path, ranges: Sequence[ExternalRange]) -> list[Path]:
         _check_name(path, location)
         target = path.resolve()
         found[location] = _check_place(path, target.parent, location)
-        beside_link = path.absolute().parent
-        if beside_link.resolve() != target.parent and os.path.lexists(beside_link / location):
-            _check_place(path, beside_link, location)
+        link_folder = path.absolute().parent
+        if link_folder.resolve() != target.parent and os.path.lexists(link_folder / location):
+            _check_place(path, link_folder, location)
     files = {other.resolve(): other for other in found.values()}  # a file may have several names
     for real, other in files.items():
         _check_ranges(

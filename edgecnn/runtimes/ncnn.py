@@ -29,7 +29,7 @@ _HALF_OPTIONS = (
     *("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"),
     *("use_bf16_packed", "use_bf16_storage"),
 )
-_TOLD_OPTIONS = (
+_REPORTED_OPTIONS = (
     *_HALF_OPTIONS,
     "use_int8_inference",
     "use_winograd_convolution",
@@ -129,7 +129,9 @@ class NCNNSession(Session):
             if layer.type in COMPUTING
         )
         options_used = {
-            name: bool(getattr(options, name)) for name in _TOLD_OPTIONS if hasattr(options, name)
+            name: bool(getattr(options, name))
+            for name in _REPORTED_OPTIONS
+            if hasattr(options, name)
         }
         return Effective(
             provider="ncnn CPU",

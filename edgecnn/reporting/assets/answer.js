@@ -329,9 +329,9 @@ function choiceCard(choice, showRow) {
         : null,
     ),
     contentionOf(best) && has(best.contended_p99)
-      ? element("p", { class: "beside" }, `p99 over all samples, disturbed or not: ${format.number(best.contended_p99)} ms.`)
+      ? element("p", { class: "remark" }, `p99 over all samples, disturbed or not: ${format.number(best.contended_p99)} ms.`)
       : null,
-    best.reason ? element("p", { class: "beside" }, stateBadge(best), " ", element("bdi", {}, best.reason)) : null,
+    best.reason ? element("p", { class: "remark" }, stateBadge(best), " ", element("bdi", {}, best.reason)) : null,
     sentence,
     element(
       "p", { class: "actions" },
