@@ -15,6 +15,10 @@ _LOAD = (
     "import sys; from pathlib import Path; from edgecnn.conversion.verify import load_session; "
     "load_session(Path(sys.argv[1]))"
 )
+_RUN_NCNN = (
+    "import sys; from pathlib import Path; from edgecnn.conversion.ncnn import try_out; "
+    "try_out(Path(sys.argv[1]))"
+)
 
 
 def refuse_what_crashes(path: Path) -> None:
@@ -26,22 +30,38 @@ def refuse_what_crashes(path: Path) -> None:
     loops = _nodes_with_graphs(onnx.load(str(path), load_external_data=False).graph)
     if not loops:
         return
+    crashed = _crash(_LOAD, path)
+    if crashed:
+        raise UnsupportedError(
+            f"ONNX Runtime crashes ({crashed}) when it loads the "
+            f"quantized file, which has {', '.join(loops)}",
+            hint="build recurrent layers with unroll=True for a fixed length; onnx:float32 and "
+            "onnx:float16 take the model as it is",
+        )
+
+
+def refuse_what_crashes_ncnn(path: Path) -> None:
+    """Raise UnsupportedError where ncnn dies of a `.param` file that pnnx wrote."""
+    crashed = _crash(_RUN_NCNN, path)
+    if crashed:
+        raise UnsupportedError(
+            f"ncnn crashes ({crashed}) when it runs the file that pnnx writes of the model",
+            hint="a tflite or onnx target may take the model",
+        )
+
+
+def _crash(code: str, path: Path) -> str:
+    """The signal that ended a process which runs `code` on a file; empty where none did."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _LOAD, str(path)],
+            [sys.executable, "-c", code, str(path)],
             capture_output=True,
             check=False,
             timeout=TIMEOUT_SECS,
         )
     except subprocess.TimeoutExpired:
-        return
-    if done.returncode < 0:
-        raise UnsupportedError(
-            f"ONNX Runtime crashes ({signal.Signals(-done.returncode).name}) when it loads the "
-            f"quantized file, which has {', '.join(loops)}",
-            hint="build recurrent layers with unroll=True for a fixed length; onnx:float32 and "
-            "onnx:float16 take the model as it is",
-        )
+        return ""
+    return signal.Signals(-done.returncode).name if done.returncode < 0 else ""
 
 
 def _nodes_with_graphs(graph: Any) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy.typing as npt
 
 from edgecnn import scratch
-from edgecnn.conversion.rare_operators import spelled_for
+from edgecnn.conversion.rare_operators import spelled_out
 from edgecnn.conversion.same_numbers import check_same_numbers
 from edgecnn.conversion.tool import run_tool
 from edgecnn.errors import InputError, UnsupportedError
@@ -37,6 +37,12 @@ MOST_VALUES = 16_000_000
 """Numbers that are written for the quantizer, which reads them as text."""
 TIMEOUT_SECS = 1800.0
 _HINT = "a tflite or onnx target may take the model"
+_LACKING = (
+    "Mish", "Shrink", "CenterCropPad", "AffineGrid", "ReduceL1", "ReduceL2", "ReduceLogSum",
+    "ReduceLogSumExp", "ReduceSumSquare",
+)  # fmt: skip
+"""Operators that its converter (3.6.1) does not have, and reductions whose axes it does not see
+since they are an input (opset 18)."""
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow")
 _CALL = """
 import json, sys
@@ -63,7 +69,7 @@ def write_float_mnn(onnx_path: Path, path: Path, *, half: bool = False) -> None:
     library()
     onnx = require("onnx", "onnx")
     with scratch.folder() as folder:
-        model = spelled_for("mnn", onnx.load(str(onnx_path)))
+        model = spelled_out(onnx.load(str(onnx_path)), _LACKING, norms=False)
         del model.metadata_props[:]  # it would keep another file's manifest
         _with_stated_windows(model)
         _with_scalars(model)

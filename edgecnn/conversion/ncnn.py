@@ -20,14 +20,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import scratch
+from edgecnn.conversion.loading import refuse_what_crashes_ncnn
 from edgecnn.conversion.ncnn_rewriting import (
     Lookup,
     cut_lookups,
     with_even_pads,
     with_initializers,
+    with_split_sizes,
     with_two_axes,
 )
-from edgecnn.conversion.rare_operators import spelled_for
+from edgecnn.conversion.rare_operators import spelled_out
 from edgecnn.conversion.same_numbers import check_same_numbers
 from edgecnn.conversion.tool import run_tool
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
@@ -42,6 +44,10 @@ from edgecnn.text import shortened
 
 TIMEOUT_SECS = 900.0
 _HINT = "a tflite or onnx target may take the model"
+_LACKING = ("Softsign", "CenterCropPad")
+"""Operators that neither pnnx (20261020) nor ncnn has."""
+_MAY_CRASH = ("Permute", "ShuffleChannel", "Slice")
+"""Layers of which ncnn (20261020) dies where the file says other sizes than it computes."""
 _EXTREMES = {"ReduceMax": "4", "ReduceMin": "5"}
 _AXES = re.compile(r"\baxes=(?P<axes>\([-\d,]+\)|-?\d+)")
 _PADS = re.compile(r"\bpads=\((?P<pads>[-\d,]+)\)")
@@ -64,10 +70,11 @@ def write_float_ncnn(onnx_path: Path, path: Path, *, half: bool = False) -> None
     ncnn = require("ncnn", "ncnn")
     onnx = require("onnx", "onnx")
     with scratch.folder() as folder:
-        model = spelled_for("ncnn", onnx.load(str(onnx_path)))
+        model = spelled_out(onnx.load(str(onnx_path)), _LACKING, groups=False)
         with_initializers(model)
         with_two_axes(model)
         with_even_pads(model)
+        with_split_sizes(model)
         lookups = cut_lookups(model)
         onnx.save(model, str(folder / "model.onnx"))
         signature = read_signature(folder / "model.onnx")
@@ -79,6 +86,8 @@ def write_float_ncnn(onnx_path: Path, path: Path, *, half: bool = False) -> None
         network = _with_inputs(network, [value.name for value in read_signature(onnx_path).inputs])
         refuse_missing(ncnn, "the converted model", network)
         made.write_text(network.text(), encoding="utf-8")
+        if any(layer.type in _MAY_CRASH for layer in network.layers):
+            refuse_what_crashes_ncnn(made)
         network = _with_outputs(network, made)
         made.write_text(network.text(), encoding="utf-8")
         check_same_numbers(onnx_path, made, "pnnx", half=half)
@@ -332,14 +341,18 @@ def _words(wanted: dict[str, str], taken: set[str]) -> dict[str, str]:
     return names
 
 
-def _with_outputs(network: files.Network, path: Path) -> files.Network:
-    """With the sizes of the outputs, as ncnn answers zeros."""
-    shapes: dict[str, tuple[int, ...]] = {}
+def try_out(path: Path) -> dict[str, tuple[int, ...]]:
+    """The sizes of the outputs by their names, as ncnn answers zeros."""
+    network = files.read(path)
     inputs = files.signature_of(network).inputs
     blob = Blobs(path).of([np.zeros(_sizes(value), value.dtype) for value in inputs])
-    for layer, number in network.outputs:
-        name = layer.outputs[number]
-        shapes[name] = (1, *blob(name).shape)
+    names = [layer.outputs[number] for layer, number in network.outputs]
+    return {name: (1, *blob(name).shape) for name in names}
+
+
+def _with_outputs(network: files.Network, path: Path) -> files.Network:
+    """With the sizes of the outputs, as ncnn answers zeros."""
+    shapes = try_out(path)
     return files.Network(tuple(_hinted(layer, shapes) for layer in network.layers))
 
 

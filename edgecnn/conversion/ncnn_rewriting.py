@@ -125,6 +125,33 @@ def with_even_pads(model: Any) -> None:
         )
 
 
+def with_split_sizes(model: Any) -> None:
+    """Say the sizes of equal parts, without which pnnx writes a layer that ncnn dies of."""
+    from onnx import numpy_helper, shape_inference
+
+    graph = shape_inference.infer_shapes(model).graph
+    shapes = {
+        value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
+        for value in (*graph.value_info, *graph.input)
+    }
+    as_input = any(not each.domain and each.version >= 13 for each in model.opset_import)
+    for node in model.graph.node:
+        known = {each.name: each.i for each in node.attribute}
+        sizes = shapes.get(node.input[0], []) if node.op_type == "Split" else []
+        if not as_input or not sizes or len([name for name in node.input if name]) > 1:
+            continue
+        whole, count = sizes[known.get("axis", 0)], len(node.output)
+        part = -(-whole // count)
+        parts = [min(part, whole - part * place) for place in range(count)]
+        if min(parts) < 1:
+            continue
+        name = f"{node.output[0]}_sizes"
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(parts, np.int64), name))
+        node.input[:] = [node.input[0], name]
+        for each in [each for each in node.attribute if each.name == "num_outputs"]:
+            node.attribute.remove(each)
+
+
 def _node(model: Any, kind: str, given: str, made: str, axes: list[int], *, as_input: bool) -> Any:
     """A node with axes, which old versions of an operator have as an attribute."""
     from onnx import helper, numpy_helper

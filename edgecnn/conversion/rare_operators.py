@@ -1,12 +1,8 @@
-"""Operators of an ONNX file that the converter to another format lacks or gets wrong, in words that
-it has.
-
-onnx2tf 2.6, MNN 3.6.1 and pnnx 20261020, each tried on a network of every operator.
-"""
+"""Operators of an ONNX file that a converter lacks or gets wrong, in words that it has."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,14 +11,6 @@ import numpy.typing as npt
 from edgecnn.conversion.new_operators import written_out
 from edgecnn.conversion.onnx_rewriting import opset_of
 
-_BY_DEFINITION: Mapping[str, tuple[str, ...]] = {
-    "tflite": (),
-    "mnn": ("Mish", "Shrink", "CenterCropPad", "AffineGrid", "ReduceL1", "ReduceL2",
-            "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"),
-    "ncnn": ("Softsign", "CenterCropPad"),
-}  # fmt: skip
-"""By the format: what is written out as ONNX defines it. MNN does not see the axes of the
-reductions named here since they are an input (opset 18)."""
 _NORM = 1e-12
 _BY_CHANNEL = 21
 """The opset from which on GroupNormalization has a scale for each channel, not for each group."""
@@ -30,16 +18,21 @@ _BY_CHANNEL = 21
 Values = npt.NDArray[Any]
 
 
-def spelled_for(file_format: str, model: Any) -> Any:
-    """The model for the converter to `file_format` ("tflite", "mnn", "ncnn")."""
+def spelled_out(
+    model: Any, by_definition: Iterable[str] = (), *, groups: bool = True, norms: bool = True
+) -> Any:
+    """The model without the operators `by_definition`, which are written out as ONNX defines them.
+
+    With `groups`, group normalization is written out, too; without, its scales are those of
+    opset 21. With `norms`, so is the division by a norm.
+    """
     opset = opset_of(model)
-    also = _BY_DEFINITION[file_format]
-    model = written_out(model, tuple(name for name in also if opset >= _first(name)))
-    if file_format == "ncnn":
-        _scale_each_channel(model, opset)
-    else:
+    model = written_out(model, tuple(name for name in by_definition if opset >= _first(name)))
+    if groups:
         _group_by_reshaping(model, opset)
-    if file_format != "mnn":
+    else:
+        _scale_each_channel(model, opset)
+    if norms:
         _divide_by_norms(model)
     return model
 
@@ -50,7 +43,7 @@ def _first(name: str) -> int:
 
 
 def _scale_each_channel(model: Any, opset: int) -> None:
-    """Give group normalization of opset 18 a scale for each channel, as pnnx reads it."""
+    """Give group normalization of opset 18 a scale for each channel, as newer readers take it."""
     if opset >= _BY_CHANNEL:
         return
     shapes = _shapes(model)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import isolated_environments, scratch
 from edgecnn.conversion import grouped_signals, onnx_rewriting, tflite_rewriting
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.rare_operators import spelled_for
+from edgecnn.conversion.rare_operators import spelled_out
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.manifest import TensorSpec
 from edgecnn.synthetic_inputs import channels_last
@@ -89,7 +89,7 @@ def _write_fixed(source: FileSource, path: Path) -> None:
     with converter("onnx"):
         model = onnx.load(str(path))
         onnx_rewriting.with_sizes(model, source.session.inputs, keep_batch=False)
-        model = spelled_for("tflite", model)
+        model = spelled_out(model)
         if onnx_rewriting.opset_of(model) >= _AXES_AS_INPUTS:
             grouped_signals.with_rows(model)
         onnx_rewriting.save(model, path)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn import runtimes
+from edgecnn.conversion import loading
 from edgecnn.conversion.mnn import quantize_mnn, write_float_mnn
 from edgecnn.conversion.ncnn import pnnx_path, write_float_ncnn
 from edgecnn.conversion.ncnn_quantization import quantize_ncnn
@@ -166,6 +167,44 @@ def test_padding_that_no_convolution_takes_in_is_ncnn_s_own_layer(mode: str, tmp
     )  # fmt: skip
     WRITERS["ncnn"](onnx_path, tmp_path / "m.ncnn.param")
     image = [RNG.normal(size=(1, 2, 5, 6)).astype(np.float32)]
+    sessions = (
+        runtimes.load(onnx_path, "onnxruntime:cpu"),
+        runtimes.load(tmp_path / "m.ncnn.param", "ncnn:cpu", precision="strict_float32"),
+    )
+    (expected,), (got,) = (session.bind(image)() for session in sessions)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_a_file_that_ends_ncnn_s_process_is_refused_and_ends_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """ncnn dies of some files by SIGSEGV; which ones changes with its version, so that the process
+    that tries the file ends itself here.
+    """
+    monkeypatch.setattr(loading, "_RUN_NCNN", "import os; os.abort()")
+    onnx_path = write_onnx(
+        tmp_path / "m.onnx",
+        [("Conv", ["x", "w"], ["a"]), ("Transpose", ["a"], ["y"], {"perm": [0, 2, 3, 1]})],
+        [("x", "FLOAT", [1, 3, 5, 6])],
+        [("y", "FLOAT", [1, 5, 6, 4])],
+        w=weights(4, 3, 1, 1),
+    )
+    with pytest.raises(UnsupportedError, match=r"ncnn crashes \(SIGABRT\)"):
+        WRITERS["ncnn"](onnx_path, tmp_path / "m.ncnn.param")
+
+
+def test_equal_parts_are_told_their_sizes(tmp_path: Path):
+    """pnnx writes a layer without sizes, of which ncnn dies by SIGSEGV."""
+    onnx_path = write_onnx(
+        tmp_path / "m.onnx",
+        [("Conv", ["x", "w"], ["a"]), ("Split", ["a"], ["b", "c"], {"axis": 1}),
+         ("Sigmoid", ["c"], ["d"]), ("Concat", ["d", "b"], ["y"], {"axis": 1})],
+        [("x", "FLOAT", [1, 3, 5, 6])],
+        [("y", "FLOAT", [1, 6, 5, 6])],
+        w=weights(6, 3, 1, 1),
+    )  # fmt: skip
+    WRITERS["ncnn"](onnx_path, tmp_path / "m.ncnn.param")
+    image = [RNG.normal(size=(1, 3, 5, 6)).astype(np.float32)]
     sessions = (
         runtimes.load(onnx_path, "onnxruntime:cpu"),
         runtimes.load(tmp_path / "m.ncnn.param", "ncnn:cpu", precision="strict_float32"),

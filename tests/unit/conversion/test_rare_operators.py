@@ -5,11 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.conversion.rare_operators import spelled_for
+from edgecnn.conversion import mnn, ncnn
+from edgecnn.conversion.rare_operators import spelled_out
 
 onnx = pytest.importorskip("onnx", reason="the models are ONNX models")
 runtime = pytest.importorskip("onnxruntime", reason="it computes them")
 
+SPELLED: dict[str, dict[str, Any]] = {
+    "tflite": {},
+    "mnn": {"by_definition": mnn._LACKING, "norms": False},
+    "ncnn": {"by_definition": ncnn._LACKING, "groups": False},
+}
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(1, 8, 5, 6)).astype(np.float32)
 
@@ -62,14 +68,14 @@ def test_they_compute_the_same(
     for name in formats:
         model = one_node(kind, opset, constants, **attributes)
         expected = answer(model)
-        changed = spelled_for(name, model)
+        changed = spelled_out(model, **SPELLED[name])
         assert kind not in {node.op_type for node in changed.graph.node}
         np.testing.assert_allclose(answer(changed), expected, atol=1e-5)
 
 
 def test_pnnx_reads_a_scale_for_each_channel():
     model = one_node("GroupNormalization", 18, scales(4), num_groups=4)
-    (node,) = spelled_for("ncnn", model).graph.node
+    (node,) = spelled_out(model, **SPELLED["ncnn"]).graph.node
     found = {each.name: list(each.dims) for each in model.graph.initializer}
     assert [found[name] for name in node.input[1:]] == [[8], [8]]
 
@@ -77,5 +83,5 @@ def test_pnnx_reads_a_scale_for_each_channel():
 def test_other_models_stay_as_they_are():
     model = one_node("Relu", 18, {})
     for name in ("tflite", "mnn", "ncnn"):
-        assert spelled_for(name, model) is model
+        assert spelled_out(model, **SPELLED[name]) is model
         assert [node.op_type for node in model.graph.node] == ["Relu"]
