@@ -66,6 +66,6 @@ def test_every_file_that_mentions_one_is_named(kind):
 def test_needed_places_are_few():
     """What has to be touched before "may also be named": a file, a line, and what proves it."""
     for kind in EXAMPLES:
-        needed = paragraph(kind).partition("may also")[0]
+        needed = " ".join(paragraph(kind).split()).partition("may also")[0]
         named = re.findall(r"`((?:edgecnn|tests|docs)/[\w./-]+|pyproject\.toml)`", needed)
         assert len(named) <= 8, f"{kind}: {named}"
