@@ -37,7 +37,7 @@ quickstart: install ## Train, convert, verify, benchmark, report, and name the f
 
 test: install ## Run the tests (the long ones are left to test-slow)
 	$(BIN)/python -m pytest -m 'not slow and not alone' $(SHARED)
-	$(BIN)/python -m pytest -m 'alone and not slow' tests/traps
+	$(BIN)/python -m pytest -m 'alone and not slow' $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 
 test-slow: install ## Run the long tests: wheels, boards, searches, trainings, what the documentation shows
 	$(BIN)/python -m pytest -m slow $(SHARED) $$(grep -rl --include='test_*.py' 'mark\.slow' tests)
