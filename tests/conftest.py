@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
+import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -115,20 +119,50 @@ def digits():
 
 
 @pytest.fixture(scope="session")
-def trained_lenet(digits, tmp_path_factory: pytest.TempPathFactory):
-    """LeNet-5 trained on the digits for a few epochs (an Artifact)."""
-    from edgecnn.training import train
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Let the first of several processes fill a folder, and give each process a copy."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # that of all processes
 
-    out = tmp_path_factory.mktemp("trained") / "lenet5.keras"
-    return train("lenet5", digits, epochs=12, out=out)
+    def give(name: str, make: Callable[[Path], object]) -> Path:
+        whole = base / f"made-once-{name}"
+        with (base / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not whole.exists():
+                part = Path(tempfile.mkdtemp(dir=base))
+                make(part)
+                part.rename(whole)
+        return Path(shutil.copytree(whole, tmp_path_factory.mktemp(name), dirs_exist_ok=True))
+
+    return give
 
 
 @pytest.fixture(scope="session")
-def lenet_artifacts(trained_lenet, digits, tmp_path_factory: pytest.TempPathFactory):
+def trained_lenet(digits, made_once):
+    """LeNet-5 trained on the digits for a few epochs (an Artifact)."""
+    from edgecnn.embedded_manifest import load_artifact
+    from edgecnn.training import train
+
+    def make(folder: Path) -> None:
+        train("lenet5", digits, epochs=12, out=folder / "lenet5.keras")
+
+    return load_artifact(made_once("trained", make) / "lenet5.keras")
+
+
+@pytest.fixture(scope="session")
+def lenet_artifacts(trained_lenet, digits, made_once):
     """The trained LeNet-5 converted: {"tflite:float32": Artifact, …}."""
     from edgecnn.conversion.convert import convert
+    from edgecnn.embedded_manifest import load_artifact
 
     wanted = ("tflite:float32", "tflite:static_int8", "onnx:float32")
-    folder = tmp_path_factory.mktemp("artifacts")
-    outcomes = convert(trained_lenet.path, wanted, calibration=digits, out=folder)
-    return {str(outcome.target): outcome.artifact for outcome in outcomes}
+
+    def make(folder: Path) -> None:
+        outcomes = convert(trained_lenet.path, wanted, calibration=digits, out=folder)
+        names = {str(outcome.target): outcome.artifact.path.name for outcome in outcomes}
+        (folder / "names.json").write_text(json.dumps(names))
+
+    folder = made_once("artifacts", make)
+    names = json.loads((folder / "names.json").read_text())
+    return {target: load_artifact(folder / name) for target, name in names.items()}
