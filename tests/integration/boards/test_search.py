@@ -6,13 +6,21 @@ import pytest
 
 from edgecnn.cli import invoke
 from edgecnn.results import Results
+from edgecnn.search import settings
 from edgecnn.store import open_database
+from tests.integration.search.brief import measure_briefly
 
 SEARCH = (
     "search", "--model", "simple", "--data", "digits", "--set", "width=0.25,0.5",
     "--set", "dropout=0.0", "--set", "kernel=3", "--epochs", "1", "--final-epochs", "1",
     "--max-drop", "100", "--trials", "2",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "Settings", settings.Settings)  # as it was, after the test
+    measure_briefly()
 
 
 @pytest.mark.slow
