@@ -489,7 +489,7 @@ def paired(pairs: int) -> dict[str, Any]:
     """The same benchmark through a board and by hand over ssh, in turn."""
     from edgecnn.results import Results
 
-    model = ROOT / "edgecnn/assets/stop_sign_nano.tflite"
+    model = ROOT / "edgecnn/assets/stop_sign_nano_static_int8.tflite"
     with home() as fleet:
         address = fleet.start("here")
         folder = fleet.folder
