@@ -8,6 +8,7 @@ was cut off resumes:
 hand     the network as it is, trained with its own configuration for as many epochs as a winner
 tpe      the search: trials steered by accuracy and measured latency
 random   as many trials, drawn at random
+compare  the winners against the hand-made network once more, for a machine that is quiet by then
 workers  trials an hour with one and with two workers, single-threaded, without pruning
 kill     a worker is killed in mid-trial (SIGKILL): which trials are lost, which results
 
@@ -42,14 +43,14 @@ from edgecnn.conversion.convert import convert_one  # noqa: E402
 from edgecnn.data.base import Dataset  # noqa: E402
 from edgecnn.embedded_manifest import load_artifact  # noqa: E402
 from edgecnn.proportions import paired_difference  # noqa: E402
-from edgecnn.ratios import paired  # noqa: E402
+from edgecnn.reporting.pairing import compare_rows  # noqa: E402
 from edgecnn.search.crew import Cluster  # noqa: E402
 from edgecnn.search.search import search  # noqa: E402
 from edgecnn.search.settings import DataName, Settings  # noqa: E402
 from edgecnn.search.space import space_for  # noqa: E402
 from edgecnn.training import train  # noqa: E402
 
-PARTS = ("hand", "tpe", "random", "workers", "kill")
+PARTS = ("hand", "tpe", "random", "compare", "workers", "kill")
 RUNTIME = "litert:cpu"
 
 
@@ -86,7 +87,14 @@ def main() -> None:
         "final_epochs": asked.final_epochs,
         "workers": asked.workers,
     }
-    parts = {"hand": hand, "tpe": tpe, "random": at_random, "workers": workers, "kill": kill}
+    parts = {
+        "hand": hand,
+        "tpe": tpe,
+        "random": at_random,
+        "compare": compare,
+        "workers": workers,
+        "kill": kill,
+    }
     for name in asked.parts.split(","):
         if name not in entry:
             print(f"{asked.name}: {name} …", flush=True)
@@ -137,17 +145,26 @@ def searched(asked: argparse.Namespace, dataset: Dataset, sampler: str) -> Mappi
         "importances": {name: dict(each) for name, each in outcome.importances.items()},
     }  # fmt: skip
     if outcome.winner is not None:
-        hand_made = next((asked.work / f"{asked.name}-hand").glob("*.tflite"))
         found["winner"] = {
             "trial": outcome.winner.trial.number,
             "parameters": dict(outcome.winner.trial.parameters),
-            **compared(hand_made, outcome.winner.artifact, dataset),
+            **compared(asked, outcome.winner.artifact, dataset),
         }
     return found
 
 
-def compared(hand_made: Path, winner: Path, dataset: Dataset) -> Mapping[str, Any]:
-    """Both files on the test split, and in latency in paired rounds."""
+def compare(asked: argparse.Namespace, dataset: Dataset) -> Mapping[str, Any]:
+    """The winners of `tpe` and `random` against the hand-made network once more, side by side."""
+    winners = {
+        sampler: next((asked.work / f"{asked.name}-{sampler}").glob("*.tflite"), None)
+        for sampler in ("tpe", "random")
+    }
+    return {name: compared(asked, path, dataset) for name, path in winners.items() if path}
+
+
+def compared(asked: argparse.Namespace, winner: Path, dataset: Dataset) -> Mapping[str, Any]:
+    """Hand-made network and winner on the test split, and in latency in paired rounds."""
+    hand_made = next((asked.work / f"{asked.name}-hand").glob("*.tflite"))
     results = benchmark(
         [hand_made, winner],
         (RUNTIME,),
@@ -157,7 +174,8 @@ def compared(hand_made: Path, winner: Path, dataset: Dataset) -> Mapping[str, An
     )
     rows = {row.artifact.sha256: row for row in results.measurements}  # names may be equal
     first, second = rows[load_artifact(hand_made).sha256], rows[load_artifact(winner).sha256]
-    ratio = paired(second.round_medians_ms, first.round_medians_ms)
+    difference_of_times = compare_rows(second, first)
+    ratio = difference_of_times.ratio if difference_of_times else None
     assert first.accuracy is not None
     assert second.accuracy is not None
     right = [answers(first.accuracy), answers(second.accuracy)]
