@@ -59,11 +59,11 @@ def predict(session: Session, samples: Iterable[Sample]) -> list[Array]:
     """
     batch = batch_of(session.inputs, session.outputs)
     found = [Gathering(spec.name) for spec in session.outputs]
-    for inputs, count in _batches(session.inputs, samples, batch):
+    for some in _groups(_batches(session.inputs, samples, batch)):
         with converter("the runtime", "try another target, or another shape (--shape)"):
-            outputs = session.run(inputs)
-        for gathering, output in zip(found, outputs, strict=True):
-            gathering.add(_by_sample(output, gathering.name, batch, count))
+            for inputs, count in some:
+                for gathering, output in zip(found, session.run(inputs), strict=True):
+                    gathering.add(_by_sample(output, gathering.name, batch, count))
     return [gathering.array() for gathering in found]
 
 
@@ -78,6 +78,27 @@ def feeds(path: Path, samples: Iterable[Sample]) -> Iterator[dict[str, Array]]:
     for inputs, _ in _batches(specs, samples, batch):
         pairs = zip(specs, inputs, strict=True)
         yield {spec.name: to_model(array, spec) for spec, array in pairs}
+
+
+def _groups(
+    batches: Iterable[tuple[list[Array], int]],
+) -> Iterator[list[tuple[list[Array], int]]]:
+    """Batches by the dozen: keeping a library quiet takes longer than an inference of a small
+    model. Samples are made outside, where what is wrong with them can be said.
+    """
+    some: list[tuple[list[Array], int]] = []
+    held = 0
+    for inputs, count in batches:
+        some.append((inputs, count))
+        held += sum(array.nbytes for array in inputs)
+        if held >= _GROUP_BYTES or len(some) >= _GROUP:
+            yield some
+            some, held = [], 0
+    if some:
+        yield some
+
+
+_GROUP, _GROUP_BYTES = 64, 1 << 22
 
 
 def _batches(
