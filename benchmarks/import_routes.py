@@ -168,7 +168,9 @@ def settled(model: Any, low: float = 0.0, high: float = 1.0) -> Any:
         layer.momentum = 0.0
     if norms:
         rng = np.random.default_rng(1)
-        noise = rng.random((4, *model.input_shape[1:]), np.float32)
+        shape = model.input_shape[1:]
+        samples = 4 if len(shape) > 1 else 64  # of a vector each gives a layer one number alone
+        noise = rng.random((samples, *shape), np.float32)
         model(low + noise * (high - low), training=True)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
