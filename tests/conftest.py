@@ -30,9 +30,13 @@ hypothesis.settings.load_profile("edgecnn")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let Ctrl-C reach the commands that tests interrupt: a shell's & switches it off for all."""
+    """Let signals reach the commands that tests interrupt: a shell's & switches Ctrl-C off for
+    all, and nohup a terminal's end.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from edgecnn.formats.metadata import ModelMetadata
 
 
+READERS = ("check", "signature", "recipe", "front", "metadata", "ids", "layers", "manifest")
+"""The modules of a format's package that answer: imported by name, so that no source shows it."""
+
+
 class FormatOfReaders(Format):
     """A format that answers every question of `Format`, each in a module of the package that it
     stands in, which is imported when the question is asked: whoever lists the formats imports none.

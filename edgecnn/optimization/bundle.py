@@ -30,6 +30,7 @@ from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.files import atomic_path
 from edgecnn.formats.check import digest_of, model_files
 from edgecnn.formats.kinds import format_of
+from edgecnn.formats.readers import READERS
 from edgecnn.manifest import Artifact
 from edgecnn.optimization.foreign import understood
 from edgecnn.optimization.runner import ABOUT, MANIFEST, SELF_TEST
@@ -158,6 +159,7 @@ def _write_code(home: Path, name: str, runtime: str, device: str, head: str) -> 
     """
     place = RUNTIMES.load(runtime)
     formats = [where.partition(":")[0] for where in FORMATS.builtin.values()]
+    readers = [f"{package}.{reader}" for package in formats for reader in READERS]
     heads = [HEADS.load(head).__module__] if head else []
     entries = (
         "edgecnn.optimization.runner",
@@ -165,6 +167,7 @@ def _write_code(home: Path, name: str, runtime: str, device: str, head: str) -> 
         "edgecnn.optimization",
         place.__module__,
         *formats,
+        *readers,
         *heads,
     )
     for path, text in sources(entries, f"{name}.{VENDORED}").items():

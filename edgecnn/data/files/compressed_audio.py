@@ -65,7 +65,7 @@ def _library() -> ModuleType:
     except OSError as error:  # the package without its library
         raise MissingDependencyError(
             "soundfile is installed without libsndfile",
-            hint="pip install --force-reinstall 'edgecnn[audio]', or apt-get install libsndfile1",
+            hint="install libsndfile1 (apt-get), or soundfile from a wheel: pip install soundfile",
         ) from error
 
 
