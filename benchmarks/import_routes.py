@@ -270,9 +270,6 @@ def page(found: list[dict[str, Any]]) -> str:
         "",
         f"{whole} of {len(pairs)} arrived in both formats ({whole / max(len(pairs), 1):.0%}); "
         f"{len(list(rows())) - len(pairs)} more rows are not measured yet.",
-        "The outputs of anomaly_detection, untrained, reach 1,700: an error of 1.7e-3 is a "
-        "millionth of them",
-        "(14 times what float32 rounds there), and too far by the rule all the same.",
         "A dash stands for a time that was taken on a shared machine, and is left out.",
         "",
         "| network | route | opens in | TFLite: error | made in | ONNX: error | made in |",
