@@ -157,7 +157,9 @@ def write(rows: list[dict[str, Any]], data: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(rows, indent=1) + "\n"
     (folder / "shipped_everywhere.json").write_text(text, encoding="utf-8")
-    (folder / "shipped_everywhere.md").write_text(page(rows, data), encoding="utf-8")
+    kind, _, place = data.partition(":")
+    shown = f"{kind}:…/{Path(place).name}" if place else kind  # no path of this machine
+    (folder / "shipped_everywhere.md").write_text(page(rows, shown), encoding="utf-8")
 
 
 if __name__ == "__main__":
