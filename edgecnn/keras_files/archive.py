@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import tempfile
@@ -39,10 +40,8 @@ MAX_EXPANSION = 100
 EXPANSION_FLOOR_BYTES = 1 << 20
 """Members below 1 MiB may expand as they like: repetitive JSON does."""
 COPIED_AT_ONCE = 1 << 20
-_NOT_WHOLE = (
-    OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError,
-)  # fmt: skip
-"""What reading a damaged archive raises."""
+_NOT_WHOLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""What reading a damaged archive raises; RuntimeError also for encrypted or unknown packing."""
 
 
 def load_keras(path: Path, *, allow_unsafe: bool = False) -> keras.Model:
@@ -227,6 +226,8 @@ def _refuse_outside_weights(path: Path) -> None:
                 with _unpacked(archive, name) as file, h5py.File(file, "r") as weights:
                     outside = next(outside_data(h5py, weights), None)
             except (*_NOT_WHOLE, ValueError, KeyError) as error:
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise  # the copy found no room: nothing is wrong with the file
                 raise InputError(
                     f"{path.name}: its {name} is not whole ({first_sentence(error)})", hint=DAMAGED
                 ) from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,6 +201,13 @@ def test_weights_with_a_damaged_byte_are_refused(good_file, tmp_path, compressio
 
     with pytest.raises(InputError, match="not whole"):
         load_keras(path)
+
+
+def test_no_room_for_the_copy_is_not_called_a_damaged_file(good_file, monkeypatch):
+    full = functools.partial(Path("/dev/full").open, "r+b", buffering=0)
+    monkeypatch.setattr(archive.tempfile, "TemporaryFile", full)
+    with pytest.raises(OSError, match="No space left"):
+        load_keras(good_file)
 
 
 @pytest.fixture

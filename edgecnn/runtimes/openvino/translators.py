@@ -29,8 +29,8 @@ def _padded(node: Any) -> list[Any]:
         for part in operators.split(turned, operators.constant(0), 2).outputs()
     )
     scalar = operators.reshape(value, operators.constant([], dtype="int64"), special_zero=False)
-    alike = operators.convert_like(scalar, data)
-    return list(operators.pad(data, before, behind, "constant", alike).outputs())
+    filled_with = operators.convert_like(scalar, data)
+    return list(operators.pad(data, before, behind, "constant", filled_with).outputs())
 
 
 def _between_ones(node: Any) -> list[Any]:

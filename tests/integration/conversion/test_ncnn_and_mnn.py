@@ -165,14 +165,7 @@ def test_padding_that_no_convolution_takes_in_is_ncnn_s_own_layer(mode: str, tmp
         [("y", "FLOAT", [1, 2, 8, 11])],
         pads=np.asarray([0, 0, 1, 3, 0, 0, 2, 2]),
     )  # fmt: skip
-    WRITERS["ncnn"](onnx_path, tmp_path / "m.ncnn.param")
-    image = [RNG.normal(size=(1, 2, 5, 6)).astype(np.float32)]
-    sessions = (
-        runtimes.load(onnx_path, "onnxruntime:cpu"),
-        runtimes.load(tmp_path / "m.ncnn.param", "ncnn:cpu", precision="strict_float32"),
-    )
-    (expected,), (got,) = (session.bind(image)() for session in sessions)
-    np.testing.assert_allclose(got, expected, atol=1e-5)
+    assert_ncnn_computes_the_same(onnx_path, (1, 2, 5, 6))
 
 
 def test_a_file_that_ends_ncnn_s_process_is_refused_and_ends_no_other(
@@ -193,6 +186,18 @@ def test_a_file_that_ends_ncnn_s_process_is_refused_and_ends_no_other(
         WRITERS["ncnn"](onnx_path, tmp_path / "m.ncnn.param")
 
 
+def assert_ncnn_computes_the_same(onnx_path: Path, shape: tuple[int, ...]) -> None:
+    path = onnx_path.with_name("m.ncnn.param")
+    WRITERS["ncnn"](onnx_path, path)
+    image = [RNG.normal(size=shape).astype(np.float32)]
+    sessions = (
+        runtimes.load(onnx_path, "onnxruntime:cpu"),
+        runtimes.load(path, "ncnn:cpu", precision="strict_float32"),
+    )
+    (expected,), (got,) = (session.bind(image)() for session in sessions)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
 def test_equal_parts_are_told_their_sizes(tmp_path: Path):
     """pnnx writes a layer without sizes, of which ncnn dies by SIGSEGV."""
     onnx_path = write_onnx(
@@ -203,14 +208,7 @@ def test_equal_parts_are_told_their_sizes(tmp_path: Path):
         [("y", "FLOAT", [1, 6, 5, 6])],
         w=weights(6, 3, 1, 1),
     )  # fmt: skip
-    WRITERS["ncnn"](onnx_path, tmp_path / "m.ncnn.param")
-    image = [RNG.normal(size=(1, 3, 5, 6)).astype(np.float32)]
-    sessions = (
-        runtimes.load(onnx_path, "onnxruntime:cpu"),
-        runtimes.load(tmp_path / "m.ncnn.param", "ncnn:cpu", precision="strict_float32"),
-    )
-    (expected,), (got,) = (session.bind(image)() for session in sessions)
-    np.testing.assert_allclose(got, expected, atol=1e-5)
+    assert_ncnn_computes_the_same(onnx_path, (1, 3, 5, 6))
 
 
 @pytest.mark.parametrize("pads", [[0, 0, 1, 1], [1, 0, 0, 2]])
@@ -225,14 +223,7 @@ def test_a_transposed_convolution_is_cut_unevenly(pads: list[int], tmp_path: Pat
         [("y", "FLOAT", [1, 4, height, width])],
         w=weights(2, 4, 3, 3),
     )  # fmt: skip
-    WRITERS["ncnn"](onnx_path, tmp_path / "m.ncnn.param")
-    image = [RNG.normal(size=(1, 2, 5, 6)).astype(np.float32)]
-    sessions = (
-        runtimes.load(onnx_path, "onnxruntime:cpu"),
-        runtimes.load(tmp_path / "m.ncnn.param", "ncnn:cpu", precision="strict_float32"),
-    )
-    (expected,), (got,) = (session.bind(image)() for session in sessions)
-    np.testing.assert_allclose(got, expected, atol=1e-5)
+    assert_ncnn_computes_the_same(onnx_path, (1, 2, 5, 6))
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -58,7 +58,7 @@ def test_a_damaged_file_is_as_good_as_none(home: Path, text: str):
 
 
 def test_a_session_beside_a_neighbor_from_first_to_last_is_seen_by_what_is_remembered():
-    """Its own probes are all alike: without a memory it would be called undisturbed."""
+    """Its own probes all take the same time: without a memory it would be called undisturbed."""
     blocks = tuple(Block(20 * i, 20, (150, 150), (10, 10)) for i in range(30))
     run = Run(1, 1, (), (1_000_000,) * 600, blocks=blocks)
     alone, remembering = SessionProbes(), SessionProbes(Baseline(MACHINE))
