@@ -55,11 +55,11 @@ def main() -> None:
         files = {each.target.format: each.artifact.path for each in outcomes if each.artifact}
         venv.create(folder / "venv", with_pip=True)
         python = folder / "venv" / "bin" / "python"
-        picture = folder / "digit.png"
-        Image.fromarray(digits["test"].samples[0]).save(picture)
+        image = folder / "digit.png"
+        Image.fromarray(digits["test"].samples[0]).save(image)
         found = {
             runtime: measured(
-                files[kind], runtime, folder / runtime.partition(":")[0], python, picture
+                files[kind], runtime, folder / runtime.partition(":")[0], python, image
             )
             for runtime, kind in RUNTIMES.items()
         }
@@ -73,7 +73,7 @@ def main() -> None:
     print(json.dumps(report, indent=1))
 
 
-def measured(model: Path, runtime: str, out: Path, python: Path, picture: Path) -> dict[str, Any]:
+def measured(model: Path, runtime: str, out: Path, python: Path, image: Path) -> dict[str, Any]:
     write_bundle(model, out, configuration=runtime)
     own = size_bytes(out)
     run(python, out, "--install")
@@ -97,11 +97,11 @@ def measured(model: Path, runtime: str, out: Path, python: Path, picture: Path) 
         check=True,
     )
     total = size_bytes(packages)
-    run(python, out, str(picture))
+    run(python, out, str(image))
     times, busy = [], []
     for _ in range(TURNS):
         began, before = time.perf_counter(), processor_seconds()
-        run(python, out, str(picture))
+        run(python, out, str(image))
         times.append(time.perf_counter() - began)
         busy.append(processor_seconds() - before)
     return {

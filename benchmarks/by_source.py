@@ -90,7 +90,7 @@ def found_in(detector: Detector, files: Sequence[BoxedFile]) -> list[Detections]
     shown = detector.min_score
     detector.min_score = LOWEST_SCORE
     try:
-        return [detector(np.ascontiguousarray(file.load().picture[:, :, ::-1])) for file in files]
+        return [detector(np.ascontiguousarray(file.load().image[:, :, ::-1])) for file in files]
     finally:
         detector.min_score = shown
 

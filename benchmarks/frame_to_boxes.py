@@ -88,7 +88,7 @@ def drawn(width: int, height: int) -> list[Any]:
     """Eight street scenes of that size, BGR."""
     cv2 = require("cv2", "opencv")
     scenes = SyntheticScenes(7, 8)
-    return [cv2.resize(scenes[number].picture[:, :, ::-1], (width, height)) for number in range(8)]
+    return [cv2.resize(scenes[number].image[:, :, ::-1], (width, height)) for number in range(8)]
 
 
 def timed(call: Callable[[], Any]) -> tuple[Any, tuple[float, float]]:

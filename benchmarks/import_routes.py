@@ -49,8 +49,8 @@ RANGES = {"raw": (0, 255), "-1..1": (-1, 1), "caffe": (-124, 151), "imagenet-tor
 def image_classification(library: Any) -> keras.Model:
     """As MLPerf Tiny's: ResNet-8 on 32×32 images, raw pixels."""
     layers = library.layers
-    picture = library.Input((32, 32, 3), name="picture")
-    x = _normed(layers, layers.Conv2D(16, 3, padding="same")(picture))
+    image = library.Input((32, 32, 3), name="picture")
+    x = _normed(layers, layers.Conv2D(16, 3, padding="same")(image))
     for filters, strides in ((16, 1), (32, 2), (64, 2)):
         y = _normed(layers, layers.Conv2D(filters, 3, strides=strides, padding="same")(x))
         y = layers.BatchNormalization()(layers.Conv2D(filters, 3, padding="same")(y))
@@ -58,7 +58,7 @@ def image_classification(library: Any) -> keras.Model:
             x = layers.Conv2D(filters, 1, strides=strides, padding="same")(x)
         x = layers.Activation("relu")(layers.add([x, y]))
     x = layers.Flatten()(layers.AveragePooling2D(8)(x))
-    return library.Model(picture, layers.Dense(10, activation="softmax", name="classes")(x))
+    return library.Model(image, layers.Dense(10, activation="softmax", name="classes")(x))
 
 
 def keyword_spotting(library: Any) -> keras.Model:
@@ -92,12 +92,12 @@ def anomaly_detection(library: Any) -> keras.Model:
 def two_inputs(library: Any) -> keras.Model:
     """An image with numbers next to it; a mask, edges and a score come out."""
     layers = library.layers
-    picture, numbers = library.Input((24, 24, 3), name="picture"), library.Input((5,), name="extra")
-    x = layers.Conv2D(8, 3, activation="relu")(picture)
+    image, numbers = library.Input((24, 24, 3), name="picture"), library.Input((5,), name="extra")
+    x = layers.Conv2D(8, 3, activation="relu")(image)
     mask = layers.Conv2D(1, 1, activation="sigmoid", name="z_mask")(x)
     edges = layers.Conv2DTranspose(2, 3, name="m_edges")(x)
     both = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), numbers])
-    return library.Model([picture, numbers], [mask, edges, layers.Dense(2, name="score")(both)])
+    return library.Model([image, numbers], [mask, edges, layers.Dense(2, name="score")(both)])
 
 
 def gated(library: Any) -> keras.Model:
@@ -112,14 +112,14 @@ def gated(library: Any) -> keras.Model:
 def attention(library: Any) -> keras.Model:
     """A small vision transformer: patches, attention, exact GELU."""
     layers = library.layers
-    picture = library.Input((32, 32, 3), name="picture")
-    x = layers.Reshape((16, 48))(layers.Conv2D(48, 8, strides=8)(picture))
+    image = library.Input((32, 32, 3), name="picture")
+    x = layers.Reshape((16, 48))(layers.Conv2D(48, 8, strides=8)(image))
     y = layers.LayerNormalization()(x)
     x = layers.Add()([x, layers.MultiHeadAttention(4, 12)(y, y)])
     y = layers.Dense(96, activation="gelu")(layers.LayerNormalization()(x))
     x = layers.Add()([x, layers.Dense(48)(y)])
     x = layers.GlobalAveragePooling1D()(x)
-    return library.Model(picture, layers.Dense(5, name="classes")(x))
+    return library.Model(image, layers.Dense(5, name="classes")(x))
 
 
 def _normed(layers: Any, tensor: Any) -> Any:

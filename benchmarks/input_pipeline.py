@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=RESULT)
     arguments = parser.parse_args()
-    steps = arguments.pictures // BATCH
+    steps = arguments.images // BATCH
     recipe = config_for("resnet8", batch_size=BATCH)
     model = network.build(
         "resnet8", {"input_shape": (32, 32, 3), "num_classes": 10}, seed=0, precision="off"
@@ -104,17 +104,17 @@ def _splits(folder: Path, count: int) -> Iterator[tuple[str, Split, int]]:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, count)
     coarse = rng.integers(0, 256, (count, 8, 8, 3), np.uint8)
-    pictures = np.stack(
+    images = np.stack(
         [
             np.asarray(Image.fromarray(one).resize((32, 32), Image.Resampling.BICUBIC))
             for one in coarse
         ]
     )
-    yield "memory", Split(pictures, labels), MAX_CACHED_BYTES
+    yield "memory", Split(images, labels), MAX_CACHED_BYTES
     for ending in ("png", "jpg"):
         paths = tuple(folder / f"{index}.{ending}" for index in range(count))
-        for path, picture in zip(paths, pictures, strict=True):
-            Image.fromarray(picture).save(path)
+        for path, image in zip(paths, images, strict=True):
+            Image.fromarray(image).save(path)
         yield f"{ending} files", Split(ImageFiles(paths, 3), labels), 0
 
 

@@ -37,7 +37,7 @@ def measured(model: str, folder: Path) -> list[dict[str, Any]]:
     found: dict[int, list[Any]] = {side: [] for side in detectors}
     times: dict[int, list[float]] = {side: [] for side in detectors}
     for file in data.files:
-        image = np.ascontiguousarray(file.load().picture[:, :, ::-1])
+        image = np.ascontiguousarray(file.load().image[:, :, ::-1])
         for side, detector in detectors.items():
             tensor, place = detector.prepare(image)
             start = time.perf_counter()
@@ -54,7 +54,7 @@ def measured(model: str, folder: Path) -> list[dict[str, Any]]:
             {
                 "model": model,
                 "side": side,
-                "images": scores.pictures,
+                "images": scores.images,
                 "signs": scores.signs,
                 "ap50": scores.ap50,
                 "ap50_ci95": scores.ap50_ci95,

@@ -68,7 +68,7 @@ def models() -> list[Path]:
     found = [networks.model_file(name, "tflite", "float32") for name in networks.NAMES]
     found += [networks.model_file(name, "onnx", "float32") for name in ("lenet5", "mobilenetv2")]
     found += [_elu(name, shape) for name, shape in SIZES.items()]
-    return [*found, _sum_of_two_pictures()]
+    return [*found, _sum_of_two_images()]
 
 
 def _elu(name: str, shape: tuple[int, ...]) -> Path:
@@ -83,7 +83,7 @@ def _elu(name: str, shape: tuple[int, ...]) -> Path:
     return path
 
 
-def _sum_of_two_pictures() -> Path:
+def _sum_of_two_images() -> Path:
     """Two full-HD images added."""
     import onnx
     from onnx import TensorProto, helper

@@ -72,9 +72,9 @@ def _unary(operator: str, shape: Shape | None = (1, 3, 16, 16), **attributes: An
 
 def onnx_models() -> Iterator[tuple[str, Build]]:
     """(file name, what writes it)."""
-    picture = (1, 3, 16, 16)
+    image = (1, 3, 16, 16)
     for operator in ("Relu", "Elu", "Selu", "Mish", "HardSwish", "Softplus", "Erf", "Sign", "Det"):
-        shape = (1, 3) if operator == "Det" else picture
+        shape = (1, 3) if operator == "Det" else image
         opset = 18 if operator == "Mish" else 17
         yield (
             f"op_{operator.lower()}.onnx",
@@ -85,7 +85,7 @@ def onnx_models() -> Iterator[tuple[str, Build]]:
         "instance_norm.onnx",
         _model(
             [("InstanceNormalization", ["x", "s", "b"], ["y"])],
-            outputs=[value("y", picture)],
+            outputs=[value("y", image)],
             constants={"s": np.ones(3, np.float32), "b": np.zeros(3, np.float32)},
         ),
     )
@@ -144,8 +144,8 @@ def onnx_models() -> Iterator[tuple[str, Build]]:
         "picture_and_number.onnx",
         _model(
             [("Mul", ["x", "gain"], ["y"])],
-            inputs=[value("x", picture), value("gain", ())],
-            outputs=[value("y", picture)],
+            inputs=[value("x", image), value("gain", ())],
+            outputs=[value("y", image)],
         ),
     )
     yield (
@@ -161,12 +161,12 @@ def onnx_models() -> Iterator[tuple[str, Build]]:
         "two_outputs.onnx",
         _model(
             [("Relu", ["x"], ["a"]), ("Neg", ["x"], ["b"])],
-            outputs=[value("a", picture), value("b", picture)],
+            outputs=[value("a", image), value("b", image)],
         ),
     )
     yield (
         "an_input_is_an_output.onnx",
-        _model([("Relu", ["x"], ["y"])], outputs=[value("y", picture), value("x", picture)]),
+        _model([("Relu", ["x"], ["y"])], outputs=[value("y", image), value("x", image)]),
     )
     yield "output_of_open_rank.onnx", _unary("Relu", None)
     for dtype, name in ((HALF, "half"), (DOUBLE, "double"), (UINT8, "uint8"), (BOOL, "bool"),
@@ -175,15 +175,15 @@ def onnx_models() -> Iterator[tuple[str, Build]]:
             f"dtype_{name}.onnx",
             _model(
                 [("Identity", ["x"], ["y"])],
-                inputs=[value("x", picture, dtype)],
-                outputs=[value("y", picture, dtype)],
+                inputs=[value("x", image, dtype)],
+                outputs=[value("y", image, dtype)],
             ),
         )
     yield (
         "cast_to_half.onnx",
         _model(
             [("Cast", ["x"], ["h"], {"to": HALF}), ("Cast", ["h"], ["y"], {"to": FLOAT})],
-            outputs=[value("y", picture)],
+            outputs=[value("y", image)],
         ),
     )
     yield (
@@ -193,7 +193,7 @@ def onnx_models() -> Iterator[tuple[str, Build]]:
                 ("QuantizeLinear", ["x", "s", "z"], ["q"]),
                 ("DequantizeLinear", ["q", "s", "z"], ["y"]),
             ],
-            outputs=[value("y", picture)],
+            outputs=[value("y", image)],
             constants={"s": np.float32(0.01), "z": np.uint8(0)},
         ),
     )
@@ -256,13 +256,13 @@ def onnx_models() -> Iterator[tuple[str, Build]]:
         "constant_answer.onnx",
         _model(
             [("Mul", ["x", "zero"], ["y"])],
-            outputs=[value("y", picture)],
+            outputs=[value("y", image)],
             constants={"zero": np.float32(0)},
         ),
     )
     yield (
         "not_a_number.onnx",
-        _model([("Neg", ["x"], ["n"]), ("Log", ["n"], ["y"])], outputs=[value("y", picture)]),
+        _model([("Neg", ["x"], ["n"]), ("Log", ["n"], ["y"])], outputs=[value("y", image)]),
     )
     yield (
         "top_k.onnx",
@@ -289,7 +289,7 @@ def onnx_models() -> Iterator[tuple[str, Build]]:
         "random.onnx",
         _model(
             [("RandomNormalLike", ["x"], ["r"]), ("Add", ["x", "r"], ["y"])],
-            outputs=[value("y", picture)],
+            outputs=[value("y", image)],
         ),
     )
     yield "if.onnx", _if
@@ -310,27 +310,27 @@ def onnx_models() -> Iterator[tuple[str, Build]]:
         "unknown_operator.onnx",
         _model(
             [("Unheard", ["x"], ["y"], {"domain": "own"})],
-            outputs=[value("y", picture)],
+            outputs=[value("y", image)],
             domains={"own": 1},
         ),
     )
     yield (
         "missing_tensor.onnx",
-        _model([("Add", ["x", "nobody"], ["y"])], outputs=[value("y", picture)]),
+        _model([("Add", ["x", "nobody"], ["y"])], outputs=[value("y", image)]),
     )
-    yield "opset_7.onnx", _model([("Relu", ["x"], ["y"])], outputs=[value("y", picture)], opset=7)
+    yield "opset_7.onnx", _model([("Relu", ["x"], ["y"])], outputs=[value("y", image)], opset=7)
     yield (
         "opset_999.onnx",
-        _model([("Relu", ["x"], ["y"])], outputs=[value("y", picture)], opset=999),
+        _model([("Relu", ["x"], ["y"])], outputs=[value("y", image)], opset=999),
     )
-    yield "ir_999.onnx", _model([("Relu", ["x"], ["y"])], outputs=[value("y", picture)], ir=999)
+    yield "ir_999.onnx", _model([("Relu", ["x"], ["y"])], outputs=[value("y", image)], ir=999)
     yield from _odd_shapes()
     yield (
         "names_in_unicode.onnx",
         _model(
             [("Relu", ["größe ✓/x:0"], ["y"])],
-            inputs=[value("größe ✓/x:0", picture)],
-            outputs=[value("y", picture)],
+            inputs=[value("größe ✓/x:0", image)],
+            outputs=[value("y", image)],
         ),
     )
 

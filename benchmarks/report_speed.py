@@ -86,20 +86,20 @@ def build(source: Path, page: Path, cache: Path) -> dict[str, float]:
 
 def open_times(browser: Any, page_path: Path) -> dict[str, Any]:
     """Milliseconds from navigation until the table stands and until all images do."""
-    tables, pictures = [], []
+    tables, images = [], []
     for _ in range(OPENINGS):
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         page = context.new_page()
         start = time.perf_counter()
         page.goto(page_path.as_uri(), wait_until="commit")
         page.wait_for_selector("html[data-charts=ready]", timeout=120_000, state="attached")
-        pictures.append((time.perf_counter() - start) * 1e3)
+        images.append((time.perf_counter() - start) * 1e3)
         tables.append(page.evaluate("performance.getEntriesByName('edgecnn-table')[0].startTime"))
         context.close()
     return {
         "table_ms": [round(value) for value in tables],
         "table_ms_median": round(statistics.median(tables)),
-        "pictures_ms_median": round(statistics.median(pictures)),
+        "pictures_ms_median": round(statistics.median(images)),
     }
 
 

@@ -46,7 +46,7 @@ def digest() -> str:
     """SHA-256 over images and boxes of the first hundred scenes."""
     content = hashlib.sha256()
     for scene in SyntheticScenes(SEED, DIGESTED, SIDE, SIDE):
-        content.update(scene.picture.tobytes())
+        content.update(scene.image.tobytes())
         content.update(scene.boxes.tobytes())
     return content.hexdigest()
 

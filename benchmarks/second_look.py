@@ -49,7 +49,7 @@ def measured(model: str, folders: list[Path]) -> list[dict[str, Any]]:
         times: dict[tuple[int, bool], list[float]] = {way: [] for way in ways}
         windows = dict.fromkeys(ways, 0)
         for file in data.files:
-            image = np.ascontiguousarray(file.load().picture[:, :, ::-1])
+            image = np.ascontiguousarray(file.load().image[:, :, ::-1])
             for way, detector in ways.items():
                 before = getattr(detector, "looked", 0)
                 start = time.perf_counter()

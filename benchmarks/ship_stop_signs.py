@@ -37,7 +37,7 @@ from edgecnn.data.sources.detection import DetectionDataset, split_of_files
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.manifest import write_manifest
 from edgecnn.places import ASSETS
-from edgecnn.training.detection_data import load_picture
+from edgecnn.training.detection_data import load_image
 from edgecnn.vision import load_detector
 
 TARGETS = ("tflite:static_int8", "onnx:float32", "onnx:static_int8")
@@ -81,8 +81,8 @@ def threshold(path: Path, files: Sequence[BoxedFile]) -> float:
     for file in files:
         if len(file.boxes) or len(file.ignored):
             continue
-        picture = load_picture(file).picture
-        found = detector(np.ascontiguousarray(picture[:, :, ::-1]))
+        image = load_image(file).image
+        found = detector(np.ascontiguousarray(image[:, :, ::-1]))
         best.append(float(found.scores[0]) if len(found) else 0.0)
     for score in np.arange(LOWEST, 0.96, 0.01):
         if np.mean(np.asarray(best) >= score) <= ALLOWED:

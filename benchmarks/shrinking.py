@@ -56,7 +56,7 @@ def measured(frame: Any, height: int, width: int) -> dict[str, float]:
 
 def decoded(side: int) -> dict[str, Any]:
     """A 4000×3000 JPEG, from bytes to the network's pixels."""
-    photo = SyntheticScenes(3, 1, 750, 1000)[0].picture
+    photo = SyntheticScenes(3, 1, 750, 1000)[0].image
     photo = cv2.GaussianBlur(cv2.resize(photo, PHOTO, interpolation=cv2.INTER_CUBIC), (0, 0), 1)
     noise = np.random.default_rng(0).normal(0, 6, photo.shape)
     content = cv2.imencode(".jpg", np.clip(photo + noise, 0, 255).astype(np.uint8))[1]
@@ -97,7 +97,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     rows = []
     for height, width in FRAMES:
-        frame = SyntheticScenes(3, 1, height, width)[0].picture
+        frame = SyntheticScenes(3, 1, height, width)[0].image
         for side in SIDES:
             row = {"frame": [width, height], "side": side}
             row |= measured(frame, round(height * side / width), side)

@@ -88,21 +88,21 @@ def score(detector: Detector, sets: dict[str, BoxDataset], min_score: float) -> 
 
 
 @cache
-def _pictures() -> dict[Path, npt.NDArray[np.uint8]]:
+def _images() -> dict[Path, npt.NDArray[np.uint8]]:
     return {}
 
 
 def _bgr(file: BoxedFile) -> npt.NDArray[np.uint8]:
     """A photo as a camera would give it, decoded once for all files and runtimes."""
-    kept = _pictures()
+    kept = _images()
     if file.path not in kept:
-        kept[file.path] = np.ascontiguousarray(file.load().picture[:, :, ::-1])
+        kept[file.path] = np.ascontiguousarray(file.load().image[:, :, ::-1])
     return kept[file.path]
 
 
 def speed(detector: Detector, *, count: int = 200) -> dict[str, float]:
     """Milliseconds on one thread: the inference alone, and a whole 640×480 frame."""
-    frame = SyntheticScenes(0, 1, 480, 640)[0].picture
+    frame = SyntheticScenes(0, 1, 480, 640)[0].image
     tensor, _ = detector.prepare(frame)
     infer = detector.session.bind([tensor])
     return {

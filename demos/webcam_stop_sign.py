@@ -16,19 +16,19 @@ parser.add_argument("--save", help="write the last image here instead of opening
 parser.add_argument("--frames", type=int, default=0, help="stop after so many")
 arguments = parser.parse_args()
 
-picture = None
+image = None
 detector = load_detector(arguments.model, runtime=arguments.runtime)
 with Pipeline(arguments.source, detector) as pipeline:
     for result in pipeline:
         fps = pipeline.timing.fps(result.finished_ns)
-        picture = draw(result.frame.image, result.tracks, Hud(fps, runtime=arguments.runtime))
+        image = draw(result.frame.image, result.tracks, Hud(fps, runtime=arguments.runtime))
         for change in result.changes:
             print(f"{result.frame.seconds:6.2f} s: sign #{change.track.id} {change.kind}s")
         if not arguments.save:
-            cv2.imshow("stop signs (q quits)", picture)
+            cv2.imshow("stop signs (q quits)", image)
             if cv2.waitKey(1) == ord("q"):
                 break
         if pipeline.results == arguments.frames:
             break
-if arguments.save and picture is not None:
-    cv2.imwrite(arguments.save, picture)
+if arguments.save and image is not None:
+    cv2.imwrite(arguments.save, image)

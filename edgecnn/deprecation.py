@@ -5,7 +5,11 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def old_names(module: str, renamed: Mapping[str, str]) -> Callable[[str], Any]:
@@ -31,3 +35,31 @@ def adopt_old_method(kind: type, old: str, new: str) -> None:
         said = f"{kind.__name__}.{old} is now {new}"
         warnings.warn(said, DeprecationWarning, stacklevel=3)
         setattr(kind, new, getattr(kind, old))
+
+
+def old_arguments(**renamed: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A decorator: keyword arguments by their old names, `old="new"`, are taken, with a warning."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            for old in renamed.keys() & kwargs.keys():
+                said = f"the argument `{old}` is now `{renamed[old]}`"
+                warnings.warn(said, DeprecationWarning, stacklevel=2)
+                kwargs[renamed[old]] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def old_attribute(old: str, new: str) -> Any:
+    """A property that reads the attribute `new` by its name `old`, and warns."""
+
+    def read(self: Any) -> Any:
+        said = f"{type(self).__name__}.{old} is now {new}"
+        warnings.warn(said, DeprecationWarning, stacklevel=2)
+        return getattr(self, new)
+
+    return property(read)

@@ -108,7 +108,7 @@ def command(
         return
     from edgecnn.cli.datasets import load_data
     from edgecnn.explanation.explain import explain
-    from edgecnn.explanation.files import read_picture, sort_files
+    from edgecnn.explanation.files import read_image, sort_files
     from edgecnn.explanation.write import check_ending, write
     from edgecnn.feeding.choice import check_option
     from edgecnn.files import refuse_overwrite
@@ -118,8 +118,8 @@ def command(
     for path in out:
         check_ending(path)
         refuse_overwrite(path, force=force)
-    models, picture = sort_files(files)
-    decoded = read_picture(picture) if picture else None
+    models, image = sort_files(files)
+    decoded = read_image(image) if image else None
     dataset = None
     if data:
         dataset = load_data(data, data_dir=data_dir, models=models, reading=reading)
@@ -127,7 +127,7 @@ def command(
         found = explain(
             models[0],
             decoded,
-            picture_name=picture.name if picture else "",
+            image_name=image.name if image else "",
             others=models[1:],
             dataset=dataset,
             shifts=shifts,

@@ -38,10 +38,10 @@ def with_channels_last(model: keras.Model) -> keras.Model:
 
     (tensor,) = model.inputs
     channels, *places = tensor.shape[1:]
-    picture = keras.Input((*places, channels), dtype=tensor.dtype, name=str(tensor.name))
+    image = keras.Input((*places, channels), dtype=tensor.dtype, name=str(tensor.name))
     axes = len(places) + 1
     return keras.Model(
-        picture, model(keras.layers.Permute((axes, *range(1, axes)))(picture)), name=model.name
+        image, model(keras.layers.Permute((axes, *range(1, axes)))(image)), name=model.name
     )
 
 

@@ -6,7 +6,6 @@ them into tensors, so that training, calibration, evaluation and the benchmark s
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.left_out import RECORDED, LeftOut, described
+from edgecnn.deprecation import old_attribute
 from edgecnn.errors import InputError
 from edgecnn.modalities import AXES, SAMPLES, Modality
 from edgecnn.preprocessing import (
@@ -64,11 +64,7 @@ class Split:
         """The right answers, one a sample, as the task's scorer takes them."""
         return self.labels
 
-    @property
-    def truth(self) -> Sequence[Any] | Labels:
-        """The old name of `ground_truth`, for one more release."""
-        warnings.warn("Split.truth is Split.ground_truth", DeprecationWarning, stacklevel=2)
-        return self.ground_truth
+    truth = old_attribute("truth", "ground_truth")
 
     def tensors(
         self, preprocessing: Preprocessing, batch: int, *, limit: int | None = None

@@ -24,7 +24,7 @@ def boxes_in(
     outputs: Sequence[npt.NDArray[Any]],
     tensor_shape: Sequence[int],
     place: Placement,
-    picture_shape: Sequence[int],
+    image_shape: Sequence[int],
     *,
     min_score: float,
     head: Head | None = None,
@@ -42,14 +42,14 @@ def boxes_in(
     if any(len(part) != 1 for part in ordered):
         raise InputError(f"expected the outputs of one image, received: {max(map(len, ordered))}")
     parts = [part[0] for part in ordered]
-    return placed(parts, tensor_shape, place, picture_shape, min_score=min_score, head=head)
+    return placed(parts, tensor_shape, place, image_shape, min_score=min_score, head=head)
 
 
 def placed(
     parts: Sequence[npt.NDArray[Any]],
     tensor_shape: Sequence[int],
     place: Placement,
-    picture_shape: Sequence[int],
+    image_shape: Sequence[int],
     *,
     min_score: float,
     head: Head,
@@ -57,7 +57,7 @@ def placed(
     """As `boxes_in`, of outputs that `head` has ordered, without the batch."""
     height, width = tensor_shape[0], tensor_shape[1]
     found = head.boxes(parts, height, width, min_score)
-    xyxy = clip_boxes(place.to_picture(found.xyxy), picture_shape[0], picture_shape[1])
+    xyxy = clip_boxes(place.to_image(found.xyxy), image_shape[0], image_shape[1])
     solid = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)  # none that lies in the margin alone
     return Detections(xyxy[solid], found.scores[solid], found.class_ids[solid])
 

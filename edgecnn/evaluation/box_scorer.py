@@ -88,7 +88,7 @@ class BoxScorer:
         return Accuracy(
             "AP50-95",
             scores.ap50_95,
-            scores.pictures,
+            scores.images,
             scores.ap50_95_ci95,
             further={
                 "ap50": scores.ap50,

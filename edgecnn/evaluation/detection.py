@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.deprecation import old_attribute
 from edgecnn.detection.detections import Boxes, ClassIds, Detections
 from edgecnn.errors import InputError
 from edgecnn.geometry import covered, iou
@@ -86,12 +87,14 @@ class DetectionScores:
     recall_large: float | None
     precision: float | None
     false_alarms_per_100: float | None
-    pictures: int
+    images: int
     signs: int
     negatives: int
     ap50_ci95: tuple[float, float] | None = None
     ap50_95_ci95: tuple[float, float] | None = None
     classes: int = 1
+
+    pictures = old_attribute("pictures", "images")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -154,7 +157,7 @@ def evaluate_detections(
         recall_large=_share([hit for side, hit in hits if side >= high]),
         precision=right / (right + wrong) if right + wrong else None,
         false_alarms_per_100=100 * alarms / negatives if negatives else None,
-        pictures=len(truths),
+        images=len(truths),
         signs=signs,
         negatives=negatives,
         ap50_ci95=averages.ap50_ci95,
@@ -297,26 +300,26 @@ def _averages(evaluation: Any) -> tuple[float, float]:
 
 
 def _bootstrap(
-    evaluation: Any, pictures: int, classes: int, resamples: int
+    evaluation: Any, images: int, classes: int, resamples: int
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """95% intervals of (AP50, AP50-95)."""
-    scores = _draws(evaluation, pictures, classes, resamples)
+    scores = _draws(evaluation, images, classes, resamples)
     scores = scores[scores[:, 0] >= 0]  # a draw without any sign has no precision
     low, high = np.quantile(scores, (0.025, 0.975), axis=0)
     return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
 
 
-def _draws(evaluation: Any, pictures: int, classes: int, resamples: int) -> npt.NDArray[np.float64]:
+def _draws(evaluation: Any, images: int, classes: int, resamples: int) -> npt.NDArray[np.float64]:
     """(resamples, 2): AP50 and AP50-95 of each draw. Boxes are matched within an image, so each
     is matched once, and only what the library accumulates over is resampled.
     """
     rng = np.random.default_rng(SEED)
     # One range of sizes: for each class in turn, one per image. The library has no public name.
     matched = evaluation._evalImgs_cpp  # noqa: SLF001
-    starts = range(0, classes * pictures, pictures)
+    starts = range(0, classes * images, images)
     drawn = []
     for _ in range(resamples):
-        chosen = rng.integers(0, pictures, pictures).tolist()
+        chosen = rng.integers(0, images, images).tolist()
         evaluation._evalImgs_cpp = [  # noqa: SLF001
             matched[start + index] for start in starts for index in chosen
         ]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edgecnn.data.base import Dataset
 from edgecnn.data.seen import seen_in_training
+from edgecnn.deprecation import old_arguments, old_attribute
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.explanation import network
 from edgecnn.explanation.color import Contribution, contributions
@@ -37,9 +38,9 @@ class Explanation:
     """What a model sees in one image. Parts that are not available are empty or None."""
 
     subject: Subject
-    picture: ImageArray
+    image: ImageArray
     """As the file has it: (height, width, 1 or 3)."""
-    picture_name: str
+    image_name: str
     ground_truth: int | None
     """The image's class where the data say it."""
     tensor: FloatArray
@@ -61,12 +62,16 @@ class Explanation:
     invalid: tuple[str, ...] = ()
     """Why the curves say nothing about new images."""
 
+    picture = old_attribute("picture", "image")
+    picture_name = old_attribute("picture_name", "image_name")
 
+
+@old_arguments(picture="image", picture_name="image_name")
 def explain(
     model: Path,
-    picture: ImageArray | None = None,
+    image: ImageArray | None = None,
     *,
-    picture_name: str = "",
+    image_name: str = "",
     others: Sequence[Path] = (),
     dataset: Dataset | None = None,
     shifts: Sequence[int] = (),
@@ -81,7 +86,7 @@ def explain(
 ) -> Explanation:
     """Explain `model` on one image (uint8, as decoded), and measure how it bears shifts.
 
-    Without `picture` the first image of the data's test split is taken. `others` are further
+    Without `image` the first image of the data's test split is taken. `others` are further
     files of the same parent: they are measured under `shifts` on `samples` images of
     `dataset`'s test split. `classes` (names or indices) and `top` say which classes Grad-CAM
     looks for, `layer` where. `preprocessing` says what the models want, where they do not, and
@@ -91,8 +96,8 @@ def explain(
     without anybody who knows how the models want them.
     """
     ground_truth = None
-    if picture is None:
-        picture, picture_name, ground_truth = _first_picture(dataset)
+    if image is None:
+        image, image_name, ground_truth = _first_image(dataset)
     subject, *relatives = (
         open_subject(path, allow_unsafe=allow_unsafe, option=preprocessing, shape=shape)
         for path in (model, *others)
@@ -103,7 +108,7 @@ def explain(
     for other in relatives:
         _check_kinship(subject, other)
     progress("explain", 0, 4, "answer")
-    tensor = subject.preprocessing(picture)
+    tensor = subject.preprocessing(image)
     scores = subject.scores(tensor[None])[0]
     wanted = _classes(subject, scores, classes, top)
     if ground_truth is not None and ground_truth < len(scores) and not classes:
@@ -119,8 +124,8 @@ def explain(
     progress("explain", 4, 4, "done")
     return Explanation(
         subject=subject,
-        picture=picture,
-        picture_name=picture_name,
+        image=image,
+        image_name=image_name,
         ground_truth=ground_truth,
         tensor=tensor,
         scores=scores,
@@ -161,7 +166,7 @@ def _parent(subject: Subject) -> str:
     return subject.artifact.manifest.parent_sha256 or subject.artifact.sha256
 
 
-def _first_picture(dataset: Dataset | None) -> tuple[ImageArray, str, int]:
+def _first_image(dataset: Dataset | None) -> tuple[ImageArray, str, int]:
     if dataset is None:
         raise InputError(
             "no image to explain", hint="give an image file, or --data for one of its images"

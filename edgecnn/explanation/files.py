@@ -18,21 +18,21 @@ def sort_files(paths: Sequence[Path]) -> tuple[list[Path], Path | None]:
     """
     endings = known_suffixes()
     models = [path for path in paths if path.suffix.lower() in endings]
-    pictures = [path for path in paths if path.suffix.lower() not in endings]
+    images = [path for path in paths if path.suffix.lower() not in endings]
     if not models:
         raise InputError(
             f"no model among {', '.join(path.name for path in paths)}",
             hint=f"a model ends in {', '.join(endings)}",
         )
-    if len(pictures) > 1:
+    if len(images) > 1:
         raise InputError(
-            f"one image at a time, received: {', '.join(path.name for path in pictures)}"
+            f"one image at a time, received: {', '.join(path.name for path in images)}"
         )
     models.sort(key=lambda path: path.suffix.lower() != ".keras")
-    return models, pictures[0] if pictures else None
+    return models, images[0] if images else None
 
 
-def read_picture(path: Path) -> ImageArray:
+def read_image(path: Path) -> ImageArray:
     """Decode an image file; (height, width, 1 or 3) uint8.
 
     Raises InputError with the file's name when there is none, or it is not an image.

@@ -25,11 +25,11 @@ lightness rises evenly, so that it reads the same in gray and for those who see 
 """
 
 
-def png(picture: ImageArray) -> bytes:
+def png(image: ImageArray) -> bytes:
     """(height, width, 3) uint8 → a PNG file."""
-    height, width, _ = picture.shape
+    height, width, _ = image.shape
     rows = np.concatenate(
-        [np.zeros((height, 1), np.uint8), picture.reshape(height, width * 3)], axis=1
+        [np.zeros((height, 1), np.uint8), image.reshape(height, width * 3)], axis=1
     )
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     pixels = zlib.compress(rows.tobytes(), 6)
@@ -41,9 +41,9 @@ def png(picture: ImageArray) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def data_uri(picture: ImageArray) -> str:
+def data_uri(image: ImageArray) -> str:
     """An image as an address that carries it."""
-    return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
+    return "data:image/png;base64," + base64.b64encode(png(image)).decode()
 
 
 def heat_colors(values: FloatArray) -> ImageArray:
@@ -53,26 +53,26 @@ def heat_colors(values: FloatArray) -> ImageArray:
     return np.rint(np.stack(channels, axis=2)).astype(np.uint8)
 
 
-def enlarged(picture: ImageArray, side: int) -> ImageArray:
+def enlarged(image: ImageArray, side: int) -> ImageArray:
     """Whole-number enlarging until the longer side has at least `side` pixels; pixels stay square.
 
     Larger images are brought down to `side` instead.
     """
-    longest = max(picture.shape[:2])
+    longest = max(image.shape[:2])
     if longest > side:
         ratio = side / longest
         return fitted(
-            picture,
-            max(1, round(picture.shape[0] * ratio)),
-            max(1, round(picture.shape[1] * ratio)),
+            image,
+            max(1, round(image.shape[0] * ratio)),
+            max(1, round(image.shape[1] * ratio)),
         )
     factor = max(1, -(-side // longest))
-    return np.asarray(picture.repeat(factor, axis=0).repeat(factor, axis=1), np.uint8)
+    return np.asarray(image.repeat(factor, axis=0).repeat(factor, axis=1), np.uint8)
 
 
-def fitted(picture: ImageArray, height: int, width: int) -> ImageArray:
+def fitted(image: ImageArray, height: int, width: int) -> ImageArray:
     """An image resampled smoothly to height × width."""
-    values = resize(picture.astype(np.float32), height, width)
+    values = resize(image.astype(np.float32), height, width)
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
@@ -82,19 +82,19 @@ def stretched(values: FloatArray, height: int, width: int) -> FloatArray:
     return np.asarray(smooth[:, :, 0], np.float32)
 
 
-def glowing(picture: ImageArray, heat: FloatArray) -> ImageArray:
-    """`picture` darkened to gray, with `heat` (0…1, any size) glowing over it."""
-    height, width = picture.shape[:2]
+def glowing(image: ImageArray, heat: FloatArray) -> ImageArray:
+    """`image` darkened to gray, with `heat` (0…1, any size) glowing over it."""
+    height, width = image.shape[:2]
     strength = np.clip(stretched(heat, height, width), 0, 1)
-    gray = picture.astype(np.float32).mean(axis=2, keepdims=True) * 0.55
+    gray = image.astype(np.float32).mean(axis=2, keepdims=True) * 0.55
     weight = np.sqrt(strength)[:, :, None] * 0.85
     mixed = gray * (1 - weight) + heat_colors(strength).astype(np.float32) * weight
     return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
 
 
-def framed(picture: ImageArray, box: tuple[float, float, float, float]) -> ImageArray:
-    """`picture` with a rectangle (left, top, right, bottom in pixels), cut at the edges."""
-    canvas = picture.copy()
+def framed(image: ImageArray, box: tuple[float, float, float, float]) -> ImageArray:
+    """`image` with a rectangle (left, top, right, bottom in pixels), cut at the edges."""
+    canvas = image.copy()
     height, width = canvas.shape[:2]
     thick = max(1, round(max(height, width) / 128))
     left, right = (int(np.clip(round(value), 0, width)) for value in (box[0], box[2]))
@@ -115,12 +115,12 @@ def filter_tiles(kernel: FloatArray) -> list[ImageArray]:
     reach = float(np.quantile(np.abs(kernel), 0.998)) or 1.0
     order = np.argsort(-np.square(kernel).sum(axis=(0, 1, 2)), kind="stable")
     shown = np.clip(kernel[:, :, :, order] / reach, -1, 1) * 127.5 + 127.5
-    pictures = np.rint(shown).astype(np.uint8).transpose(3, 0, 1, 2)
-    return [np.repeat(one, 3, axis=2) if one.shape[2] == 1 else one for one in pictures]
+    images = np.rint(shown).astype(np.uint8).transpose(3, 0, 1, 2)
+    return [np.repeat(one, 3, axis=2) if one.shape[2] == 1 else one for one in images]
 
 
-def one_channel(picture: ImageArray, channel: int) -> ImageArray:
+def one_channel(image: ImageArray, channel: int) -> ImageArray:
     """An image with a single color channel lit."""
-    alone = np.zeros_like(picture)
-    alone[:, :, channel] = picture[:, :, channel]
+    alone = np.zeros_like(image)
+    alone[:, :, channel] = image[:, :, channel]
     return alone

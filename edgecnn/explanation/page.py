@@ -46,7 +46,7 @@ def title(explanation: Explanation) -> str:
 
 def subtitle(explanation: Explanation) -> str:
     """The file and the image."""
-    return f"{clean(explanation.subject.artifact.name)} on {clean(explanation.picture_name)}"
+    return f"{clean(explanation.subject.artifact.name)} on {clean(explanation.image_name)}"
 
 
 def facts(explanation: Explanation) -> Sequence[tuple[str, str]]:
@@ -58,7 +58,7 @@ def facts(explanation: Explanation) -> Sequence[tuple[str, str]]:
         ("edgecnn", __version__),
         ("model file", f"{clean(artifact.name)}, sha256 {artifact.sha256[:16]}…"),
         ("trained on", clean(data) if data else "not recorded"),
-        ("picture", clean(explanation.picture_name)),
+        ("picture", clean(explanation.image_name)),
         ("preprocessing", f"{wants.kind} to {shape}, scale {wants.scale:.6g}, mean "
          f"{_short(wants.mean)}, std {_short(wants.std)}"),
     ]  # fmt: skip

@@ -58,7 +58,7 @@ class _Sheet:
             f"{escape(words)}</text>"
         )
 
-    def picture(self, uri: str, x: float, y: float, width: float, height: float) -> None:
+    def image(self, uri: str, x: float, y: float, width: float, height: float) -> None:
         self._parts.append(
             f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
             f'href="{uri}" image-rendering="optimizeSpeed"/>'
@@ -96,7 +96,7 @@ def _draw(sheet: _Sheet, section: Section, explanation: Explanation) -> None:
         drawn = chart.png(explanation.curves, width=INSIDE - 40, scale=2)
         uri = "data:image/png;base64," + base64.b64encode(drawn).decode()
         width, height = (int.from_bytes(drawn[at : at + 4], "big") / 2 for at in (16, 20))
-        sheet.picture(uri, MARGIN, sheet.y + 14, width, height)
+        sheet.image(uri, MARGIN, sheet.y + 14, width, height)
         sheet.y += height + 20
     if section.table is not None:
         _table(sheet, section.table)
@@ -120,8 +120,8 @@ def _strip(sheet: _Sheet, row: TileRow) -> None:
 
 def _tile(sheet: _Sheet, tile: Tile, x: float, side: float) -> float:
     """Draw a tile with its words; returns how high it is."""
-    height = float(side * tile.picture.shape[0] / tile.picture.shape[1])
-    sheet.picture(images.data_uri(tile.picture), x, sheet.y, side, height)
+    height = float(side * tile.image.shape[0] / tile.image.shape[1])
+    sheet.image(images.data_uri(tile.image), x, sheet.y, side, height)
     if tile.title:
         height += 17
         sheet.place(_cut(tile.title, side, 13), x, sheet.y + height, 13, bold=side > 150)

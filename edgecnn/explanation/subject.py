@@ -128,7 +128,7 @@ def open_subject(
         layers = read_layers(path)
         shapes = [_channels_last(spec.shape, spec.layout) for spec in session.inputs]
         answers = [tuple(spec.shape) for spec in session.outputs]
-    sizes = _picture_shape(artifact, shapes)
+    sizes = _image_shape(artifact, shapes)
     _check_answers(artifact, answers)
     proof = prove_file(path) if model is None else prove(model)
     layout = session.inputs[0].layout if session is not None else "NHWC"
@@ -170,7 +170,7 @@ def _channels_last(shape: tuple[int | None, ...], layout: str) -> tuple[int | No
     return (shape[0], *shape[2:], shape[1]) if layout == "NCHW" else tuple(shape)
 
 
-def _picture_shape(artifact: Artifact, shapes: list[tuple[Any, ...]]) -> tuple[int, int, int]:
+def _image_shape(artifact: Artifact, shapes: list[tuple[Any, ...]]) -> tuple[int, int, int]:
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] not in (1, 3):
         raise InputError(
             f"{artifact.name}: explain is for images, (height, width, 1 or 3 channels); "

@@ -44,7 +44,7 @@ def numbers(explanation: Explanation) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "model": {"name": artifact.name, "sha256": artifact.sha256, "format": artifact.format},
-        "picture": explanation.picture_name,
+        "picture": explanation.image_name,
         "notes": list(explanation.subject.notes),
         "fed": asdict(explanation.subject.fed),
         "invalid": list(explanation.invalid),

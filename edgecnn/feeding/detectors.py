@@ -107,7 +107,7 @@ def recognize(
     """
     options = options or ModelOptions()
     manifest = artifact.manifest
-    height, width = picture_size(artifact.name, inputs)
+    height, width = image_size(artifact.name, inputs)
     about = read_metadata(artifact.path)
     if about.task in _OTHER_TASKS:
         raise InputError(
@@ -159,7 +159,7 @@ def manifest_names(artifact: Artifact) -> tuple[str, ...]:
     return labels if len(labels) > 1 else ()
 
 
-def picture_size(name: str, inputs: Sequence[TensorSpec]) -> tuple[int, int]:
+def image_size(name: str, inputs: Sequence[TensorSpec]) -> tuple[int, int]:
     """(height, width) of a model's only input. Raises InputError for one that takes no image."""
     shape = channels_last(inputs[0])[1:] if len(inputs) == 1 else ()
     if len(shape) != 3 or shape[2] != 3:
@@ -209,7 +209,7 @@ def has_head(manifest: Manifest) -> bool:
     if manifest.postprocessing is not None:
         return True
     try:
-        size = picture_size(manifest.model, manifest.inputs)
+        size = image_size(manifest.model, manifest.inputs)
     except InputError:
         return False
     return HeatMap.find(_clues(size, manifest.outputs, NOTHING)) is not None

@@ -55,16 +55,16 @@ def build(
     import keras
     from keras import layers
 
-    picture = keras.Input(input_shape, name="input")
+    image = keras.Input(input_shape, name="input")
     small = is_small(input_shape)
-    x = (_small_features if small else _features)(picture, width)
+    x = (_small_features if small else _features)(image, width)
     x = layers.Flatten(name="flatten")(x)
     for name in ("fc6", "fc7"):
         units = scaled(512 if small else 4096, width)
         x = _small_dense(x, units, name) if small else _dense(x, units, name)
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     x = layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
-    return keras.Model(picture, x, name="alexnet")
+    return keras.Model(image, x, name="alexnet")
 
 
 def _dense(x: Any, units: int, name: str) -> Any:

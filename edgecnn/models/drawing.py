@@ -80,9 +80,9 @@ def write(summary: Summary, path: Path) -> None:
     if path.suffix.lower() == ".png":
         import vl_convert
 
-        picture = vl_convert.svg_to_png(drawn, scale=_PNG_SCALE)
+        image = vl_convert.svg_to_png(drawn, scale=_PNG_SCALE)
         with atomic_path(path) as temporary:
-            temporary.write_bytes(picture)
+            temporary.write_bytes(image)
     elif path.suffix.lower() == ".html":
         write_text_atomically(path, _page(summary, drawn))
     else:

@@ -78,9 +78,9 @@ def build(
 
     small = is_small(input_shape)
     conv = conv_norm if small else _conv
-    picture = keras.Input(input_shape, name="input")
+    image = keras.Input(input_shape, name="input")
     first = scaled(64, width)
-    x = conv(picture, first, 3, "conv1") if small else conv(picture, first, 7, "conv1", stride=2)
+    x = conv(image, first, 3, "conv1") if small else conv(image, first, 7, "conv1", stride=2)
     x = layers.MaxPooling2D(3, 2, padding="same", name="pool1")(x)
     x = conv(x, first, 1, "conv2_reduce")
     x = conv(x, scaled(192, width), 3, "conv2")
@@ -96,7 +96,7 @@ def build(
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
-    return keras.Model(picture, [x, *auxiliary] if auxiliary else x, name="googlenet")
+    return keras.Model(image, [x, *auxiliary] if auxiliary else x, name="googlenet")
 
 
 def _conv(x: Any, filters: int, kernel: int, name: str, *, stride: int = 1) -> Any:

@@ -104,11 +104,11 @@ def _build(
     from keras import layers
 
     block = _bottleneck if bottleneck else _basic
-    picture = keras.Input(input_shape, name="input")
+    image = keras.Input(input_shape, name="input")
     if is_small(input_shape):
-        x = conv_norm(picture, scaled(WIDTHS[0], width), 3, "conv1", stride=2)
+        x = conv_norm(image, scaled(WIDTHS[0], width), 3, "conv1", stride=2)
     else:
-        x = conv_norm(picture, scaled(WIDTHS[0], width), 7, "conv1", stride=2)
+        x = conv_norm(image, scaled(WIDTHS[0], width), 7, "conv1", stride=2)
         x = layers.MaxPooling2D(3, 2, padding="same", name="pool1")(x)
     for stage, (channels, count) in enumerate(zip(WIDTHS, blocks, strict=True), start=2):
         for index in range(count):
@@ -118,7 +118,7 @@ def _build(
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
-    return keras.Model(picture, x, name=name)
+    return keras.Model(image, x, name=name)
 
 
 def _basic(x: Any, width: int, stride: int, name: str) -> Any:

@@ -62,8 +62,8 @@ def build(
         shortcut = conv(x, filters, 1, f"{name}_shortcut", stride) if stride > 1 else x
         return layers.ReLU(name=f"{name}_out")(layers.Add(name=f"{name}_add")([shortcut, inside]))
 
-    picture = keras.Input(input_shape, name="input")
-    x = conv(picture, scaled(STAGES[0], width), 3, "stem_conv")
+    image = keras.Input(input_shape, name="input")
+    x = conv(image, scaled(STAGES[0], width), 3, "stem_conv")
     x = layers.BatchNormalization(name="stem_norm")(x)
     x = layers.ReLU(name="stem_relu")(x)
     for index, filters in enumerate(STAGES):
@@ -76,4 +76,4 @@ def build(
     x = layers.Dense(
         num_classes, activation="softmax", kernel_initializer="he_normal", name="probabilities"
     )(x)
-    return keras.Model(picture, x, name="resnet8")
+    return keras.Model(image, x, name="resnet8")

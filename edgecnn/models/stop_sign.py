@@ -119,8 +119,8 @@ def _build(
             name=label,
         )(x)
 
-    picture = keras.Input(input_shape, name="input")
-    x = picture
+    image = keras.Input(input_shape, name="input")
+    x = image
     stages = []
     for level, channels in enumerate(widths.channels):
         x = conv(x, channels, 3, f"s{2 << level}", stride=2)
@@ -134,7 +134,7 @@ def _build(
     merged = conv(merge(merged, s8, c8, "merge8"), c8, 3, "merge8")
     heat = head(merged, "heat", num_classes, -math.log((1 - PRIOR) / PRIOR))
     box = head(merged, "box", 4, 1.0)
-    return keras.Model(picture, [heat, box], name=name)
+    return keras.Model(image, [heat, box], name=name)
 
 
 def _check(name: str, input_shape: tuple[int | None, ...]) -> None:

@@ -70,8 +70,8 @@ def _other(
     manifest, spec = artifact.manifest, session.inputs[0]
     labels = about.labels or manifest.labels or class_names_in(artifact.path)
     sizes = [size for size in channels_last(spec)[1:] if size is not None]
-    is_picture = len(sizes) == 3 and sizes[2] in (1, 3)
-    if dataset is None and not is_picture:
+    is_image = len(sizes) == 3 and sizes[2] in (1, 3)
+    if dataset is None and not is_image:
         return replace(artifact, manifest=replace(manifest, labels=tuple(labels)))
 
     def base() -> Preprocessing:

@@ -90,7 +90,7 @@ def section(outcome: OptimizationOutcome) -> dict[str, Any]:
             {"where": clean(each.where), "why": clean(each.why, 300), "hint": clean(each.hint, 300)}
             for each in outcome.obstacles
         ],
-        "picture": _picture(outcome, front),
+        "picture": _image(outcome, front),
     }
 
 
@@ -135,7 +135,7 @@ def _row(
     }
 
 
-def _picture(outcome: OptimizationOutcome, front: set[int]) -> dict[str, Any] | None:
+def _image(outcome: OptimizationOutcome, front: set[int]) -> dict[str, Any] | None:
     """Points (latency on a logarithmic scale, points lost) in pixels; None below two of them."""
     points = [
         (place, each, each.rough_ms, each.drop.points)

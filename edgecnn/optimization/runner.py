@@ -275,7 +275,7 @@ def _array(path: Path) -> Array:
 
 def _boxes(
     outputs: Sequence[Array],
-    picture: Array,
+    image: Array,
     prepared: ImagePreprocessing,
     manifest: Manifest,
 ) -> list[dict[str, Any]]:
@@ -288,8 +288,8 @@ def _boxes(
     found = boxes_in(
         list(outputs),
         prepared.shape,
-        prepared.place(*picture.shape[:2]),
-        picture.shape,
+        prepared.place(*image.shape[:2]),
+        image.shape,
         min_score=float(next(score for score in stated if score is not None)),
         head=head,
     )

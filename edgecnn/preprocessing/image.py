@@ -136,18 +136,18 @@ def _evened(pixels: FloatArray, scale: float) -> FloatArray:
     return np.asarray((pixels - pixels.mean()) / np.float32(deviation), np.float32)
 
 
-def _to_channels(picture: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[Any]:
-    if picture.ndim == 2:
-        picture = picture[:, :, None]
-    if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or 0 in picture.shape:
+def _to_channels(image: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[Any]:
+    if image.ndim == 2:
+        image = image[:, :, None]
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or 0 in image.shape:
         raise InputError(
-            f"an image is (height, width) or (height, width, 1|3|4), received: {picture.shape}"
+            f"an image is (height, width) or (height, width, 1|3|4), received: {image.shape}"
         )
-    if picture.shape[2] == 4:
-        picture = picture[:, :, :3]
-    if picture.shape[2] == channels:
-        return picture
+    if image.shape[2] == 4:
+        image = image[:, :, :3]
+    if image.shape[2] == channels:
+        return image
     if channels == 1:
-        gray = picture.astype(np.float32) @ np.asarray(GRAY_WEIGHTS, np.float32)
+        gray = image.astype(np.float32) @ np.asarray(GRAY_WEIGHTS, np.float32)
         return gray[:, :, None]
-    return np.repeat(picture, 3, axis=2)
+    return np.repeat(image, 3, axis=2)

@@ -29,7 +29,7 @@ class Placement:
         """Boxes (n, 4) in pixels of the image → in pixels of the tensor."""
         return np.asarray(xyxy * self._scales() + self._offsets(), np.float32)
 
-    def to_picture(self, xyxy: FloatArray) -> FloatArray:
+    def to_image(self, xyxy: FloatArray) -> FloatArray:
         """Boxes (n, 4) in pixels of the tensor → in pixels of the image."""
         return np.asarray((xyxy - self._offsets()) / self._scales(), np.float32)
 

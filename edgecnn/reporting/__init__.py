@@ -8,11 +8,10 @@ Every renderer takes a sequence of results; several stand side by side.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.deprecation import old_names
+from edgecnn.deprecation import old_arguments, old_names
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path, write_text_atomically
 from edgecnn.results import Results
@@ -22,24 +21,21 @@ CHART = "accuracy_latency"
 """The chart of a `.png`, `.svg` or `.pdf` file where none is named."""
 
 
+@old_arguments(picture="chart")
 def write(
     results: Sequence[Results],
     path: Path,
     *,
     chart: str = CHART,
     raw: bool = False,
-    picture: str | None = None,
 ) -> list[Path]:
     """Write results to `path` in the format that its ending names; return what was written.
 
     `.json` is the summary, or with `raw` the results themselves: one file for each of them,
     `name.json`, `name-2.json` … `.png`, `.svg` and `.pdf` hold one `chart`
-    (`charts.names()` lists them; `picture` is its old name). Raises InputError for an unknown
-    ending or chart, for no results, and when the file cannot be written.
+    (`charts.names()` lists them). Raises InputError for an unknown ending or chart, for no
+    results, and when the file cannot be written.
     """
-    if picture is not None:
-        warnings.warn("the argument `picture` is now `chart`", DeprecationWarning, stacklevel=2)
-        chart = picture
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:

@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.files import read_text_file
@@ -44,6 +46,8 @@ MOST_CHOICES = 1_000
 INPUT_SIZE = "input_size"
 _KEYS = ("low", "high", "step", "log", "choices", "fixed", "first")
 _RANGE = re.compile(r"(?P<low>.+?)\.\.(?P<high>[^:]+)(?::(?P<step>[^:]+))?")
+CHANGED = 1 / 3
+"""How likely a variation of the first trial changes a parameter."""
 _RESERVED = ("input_shape", "num_classes", "vocabulary_size", "auxiliary_heads", "epochs")
 """Decided by the data and the command, never by a space."""
 
@@ -73,6 +77,20 @@ class Parameter:
     def fixed(self) -> bool:
         """Whether there is nothing to choose."""
         return len(self.choices) == 1 if self.choices else self.low == self.high
+
+    def draw(self, rng: np.random.Generator) -> Value:
+        """One of the choices, or a number of the range, each as likely as any other."""
+        if self.choices:
+            return self.choices[int(rng.integers(len(self.choices)))]
+        if self.step is not None or (self.whole and not self.log):
+            step = 1 if self.step is None else self.step
+            steps = int(rng.integers(math.floor((self.high - self.low) / step + 1e-9) + 1))
+            value = self.low + step * steps
+        elif self.log:
+            value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+        else:
+            value = rng.uniform(self.low, self.high)
+        return round(value) if self.whole else round(float(value), 12)
 
     @property
     def distribution(self) -> BaseDistribution:
@@ -120,6 +138,17 @@ class Space:
     def first(self) -> dict[str, Value]:
         """The first trial's values of what is searched."""
         return {each.name: each.first for each in self.searched}
+
+    def variation(self, rng: np.random.Generator) -> dict[str, Value]:
+        """The first trial's values with about a third of them drawn anew; never all as they were."""
+        first = self.first()
+        values = dict(first)
+        while values == first:
+            values = {
+                each.name: each.draw(rng) if rng.random() < CHANGED else each.first
+                for each in self.searched
+            }
+        return values
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """What is searched, as Optuna takes it."""

@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgecnn.registry import require
 from edgecnn.search.pruning import LearningCurve
 from edgecnn.search.space import Space
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 MOST_RETRIES = 2
 STARTUP = 8
-"""Trials that are drawn at random before the sampler has something to learn from."""
+"""Trials before the sampler has something to learn from: the first and variations of it. In a space
+of a dozen parameters a network drawn at random is nearly always a bad one."""
 SAMPLERS = ("tpe", "random")
 _RETRY_OF, _RETRIES, _RETRIED, _FIRST = "retry_of", "retries", "retried", "first"
 
@@ -56,6 +59,8 @@ class Study:
             done = len(self._study.get_trials(deepcopy=False))
             # What was drawn before an interruption is not drawn once more.
             self._study.sampler = _sampler(sampler, seed + 1_000_003 * done)
+            self._varied = STARTUP if sampler == "tpe" else 0
+            self._seed = seed
             self._ensure_first()
         self._open: dict[int, optuna.Trial] = {}
         self._began: dict[int, float] = {}
@@ -70,6 +75,13 @@ class Study:
         first = [each for each in self._study.get_trials(False) if each.user_attrs.get(_FIRST)]
         if all(each.user_attrs.get(_RETRIED) or each.state.name == "FAIL" for each in first):
             self._study.enqueue_trial(self._space.first(), user_attrs={_FIRST: True})
+
+    def _vary_first(self) -> None:
+        """While there is nothing to learn from, the next trial is a variation of the first."""
+        tried = self._study.get_trials(deepcopy=False)
+        if len(tried) < self._varied and all(each.state.name != "WAITING" for each in tried):
+            rng = np.random.default_rng([self._seed, len(tried)])
+            self._study.enqueue_trial(self._space.variation(rng))
 
     def take_up(self) -> int:
         """Fail the trials of a process that is gone, and try them again; how many there were.
@@ -89,6 +101,7 @@ class Study:
         that wait come before new ones.
         """
         with translated(self.safe_address):
+            self._vary_first()
             trial = self._study.ask(self._space.distributions())
         self._open[trial.number] = trial
         self._began[trial.number] = time.monotonic()

@@ -66,31 +66,31 @@ def augment(
     if cutouts:
         seen = paste(seen, cutouts, rng)
     if drawn:
-        lit = tone(seen.picture, rng) if rng.random() < 0.3 else seen.picture
+        lit = tone(seen.image, rng) if rng.random() < 0.3 else seen.image
     else:
-        lit = weather(seen.picture, rng) if rng.random() < 0.5 else tone(seen.picture, rng)
-    return replace(seen, picture=np.ascontiguousarray(lit))
+        lit = weather(seen.image, rng) if rng.random() < 0.5 else tone(seen.image, rng)
+    return replace(seen, image=np.ascontiguousarray(lit))
 
 
 def _looked_at(sample: BoxedImage, view: View, rng: Generator) -> BoxedImage:
     """The image moved, turned, scaled and cut, with what is left of its boxes."""
     cv2 = require("cv2", "opencv")
-    picture, boxes, ignored = sample.picture, sample.boxes, sample.ignored
+    image, boxes, ignored = sample.image, sample.boxes, sample.ignored
     if not len(boxes) and not len(ignored) and rng.random() < 0.5:
-        picture = picture[:, ::-1]
-    matrix = _pose(picture.shape[:2], boxes, view, rng)
+        image = image[:, ::-1]
+    matrix = _pose(image.shape[:2], boxes, view, rng)
     scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
     if scale < 0.6:  # warpAffine skips pixels when it shrinks
-        shrunk = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-        ratio = np.asarray([picture.shape[1] / shrunk[0], picture.shape[0] / shrunk[1]])
-        picture = cv2.resize(picture, shrunk, interpolation=cv2.INTER_AREA)
+        shrunk = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        ratio = np.asarray([image.shape[1] / shrunk[0], image.shape[0] / shrunk[1]])
+        image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
         warp = matrix @ np.diag([*ratio, 1.0])
     else:
         warp = matrix
     warp = warp.copy()
     warp[:, 2] += warp[:, :2] @ (0.5, 0.5) - 0.5  # from pixel edges to OpenCV's pixel middles
     warped = cv2.warpAffine(
-        picture,
+        image,
         warp,
         (view.size, view.size),
         flags=cv2.INTER_LINEAR,

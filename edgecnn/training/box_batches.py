@@ -110,7 +110,7 @@ def whole_frames(photos: Sequence[BoxedImage], preprocessing: Any, classes: int)
             samples = [photos[at] for at in range(start, stop)]
             wanted = []
             for sample in samples:
-                place = preprocessing.place(*sample.picture.shape[:2])
+                place = preprocessing.place(*sample.image.shape[:2])
                 wanted.append(
                     targets(
                         place.to_tensor(sample.boxes),
@@ -120,7 +120,7 @@ def whole_frames(photos: Sequence[BoxedImage], preprocessing: Any, classes: int)
                         num_classes=classes,
                     )
                 )
-            images = preprocessing.batch([sample.picture for sample in samples])
+            images = preprocessing.batch([sample.image for sample in samples])
             return images, np.stack(wanted)
 
     return Frames()

@@ -53,7 +53,7 @@ def cut_out(sample: BoxedImage, *, octagonal: bool) -> list[Cutout]:
 
     `octagonal` ones are cut along the octagon in their box, others along the box.
     """
-    height, width = sample.picture.shape[:2]
+    height, width = sample.image.shape[:2]
     others = np.concatenate([sample.boxes, sample.ignored])
     overlaps = iou(sample.boxes, others)
     found = []
@@ -68,16 +68,16 @@ def cut_out(sample: BoxedImage, *, octagonal: bool) -> list[Cutout]:
             continue
         if octagonal and aspect > MOST_ASPECT:
             continue
-        found.append(_cut(sample.picture, box, class_id, octagonal=octagonal))
+        found.append(_cut(sample.image, box, class_id, octagonal=octagonal))
     return found
 
 
-def _cut(picture: ImageArray, box: Points, class_id: int, *, octagonal: bool) -> Cutout:
+def _cut(image: ImageArray, box: Points, class_id: int, *, octagonal: bool) -> Cutout:
     cv2 = require("cv2", "opencv")
     inset = (box[2:] - box[:2]) * INSET
     left, top = (round(float(value)) for value in box[:2] + inset)
     right, bottom = (round(float(value)) for value in box[2:] - inset)
-    crop = picture[top:bottom, left:right]
+    crop = image[top:bottom, left:right]
     scale = min(1.0, KEPT_SIDE / max(crop.shape[:2]))
     size = (max(2, round(crop.shape[1] * scale)), max(2, round(crop.shape[0] * scale)))
     crop = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
@@ -92,7 +92,7 @@ def _cut(picture: ImageArray, box: Points, class_id: int, *, octagonal: bool) ->
 
 def paste(sample: BoxedImage, cutouts: Sequence[Cutout], rng: Generator) -> BoxedImage:
     """The view with one to three cutouts, where no other object is."""
-    canvas = sample.picture.copy()
+    canvas = sample.image.copy()
     boxes, ids = list(sample.boxes), sample.class_ids.tolist()
     for _ in range(int(rng.choice((1, 2, 3), p=(0.6, 0.3, 0.1)))):
         cutout = cutouts[int(rng.integers(len(cutouts)))]

@@ -71,8 +71,8 @@ class Pool:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Images (count, size, size, 3) in 0…1 and targets (see `detection_loss`)."""
         samples = [self.view(view, mix, [*seed, index]) for index in range(count)]
-        pictures = np.stack([sample.picture for sample in samples]).astype(np.float32)
-        pictures *= np.float32(1 / 255)
+        images = np.stack([sample.image for sample in samples]).astype(np.float32)
+        images *= np.float32(1 / 255)
         wanted = [
             targets(
                 sample.boxes,
@@ -83,7 +83,7 @@ class Pool:
             )
             for sample in samples
         ]
-        return pictures, np.stack(wanted)
+        return images, np.stack(wanted)
 
 
 class Photos(Sequence[BoxedImage]):
@@ -105,9 +105,9 @@ class Photos(Sequence[BoxedImage]):
     def __getitem__(self, index: int) -> BoxedImage:  # type: ignore[override]
         if index in self._kept:
             return self._kept[index]
-        photo = load_picture(self._files[index])
-        if photo.picture.nbytes <= self._left:
-            self._left -= photo.picture.nbytes
+        photo = load_image(self._files[index])
+        if photo.image.nbytes <= self._left:
+            self._left -= photo.image.nbytes
             self._kept[index] = photo
         return photo
 
@@ -137,7 +137,7 @@ class Backgrounds(Sequence[npt.NDArray[np.uint8]]):
 
     # Sequence promises slices too; photos are read one at a time.
     def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:  # type: ignore[override]
-        return self._photos[index].picture
+        return self._photos[index].image
 
 
 def drawn_scenes(seed: int, negatives: Sequence[BoxedImage], small: float) -> SyntheticScenes:
@@ -147,11 +147,11 @@ def drawn_scenes(seed: int, negatives: Sequence[BoxedImage], small: float) -> Sy
     return SyntheticScenes(seed, MOST_SCENES, backgrounds=Backgrounds(negatives), small=small)
 
 
-def load_picture(file: BoxedFile) -> BoxedImage:
+def load_image(file: BoxedFile) -> BoxedImage:
     """Decode a file, shrunk to at most LONGEST_SIDE pixels."""
     cv2 = require("cv2", "opencv")
     sample = file.load()
-    height, width = sample.picture.shape[:2]
+    height, width = sample.image.shape[:2]
     ratio = LONGEST_SIDE / max(height, width)
     if ratio >= 1:
         return sample
@@ -159,7 +159,7 @@ def load_picture(file: BoxedFile) -> BoxedImage:
     by = np.asarray([size[0] / width, size[1] / height] * 2, np.float32)
     return replace(
         sample,
-        picture=cv2.resize(sample.picture, size, interpolation=cv2.INTER_AREA),
+        image=cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA),
         boxes=sample.boxes * by,
         ignored=sample.ignored * by,
     )
@@ -169,7 +169,7 @@ def all_cutouts(files: Sequence[BoxedFile], *, octagonal: bool) -> list[Cutout]:
     """The objects of all files that are large enough. Raises InputError as `Photos` does."""
     found: list[Cutout] = []
     for file in files:
-        found += cut_out(load_picture(file), octagonal=octagonal)
+        found += cut_out(load_image(file), octagonal=octagonal)
     return found
 
 
@@ -185,7 +185,7 @@ def best_scores(network: Any, photos: Sequence[BoxedImage], preprocessing: Any) 
     """
     best: list[float] = []
     for start in range(0, len(photos), 16):
-        images = [photos[at].picture for at in range(start, min(start + 16, len(photos)))]
+        images = [photos[at].image for at in range(start, min(start + 16, len(photos)))]
         found = network.predict_on_batch(preprocessing.batch(images))
         best += [float(one.max()) for one in found[..., :-4]]
     return best

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -16,6 +15,7 @@ import numpy as np
 
 from edgecnn.data.base import Dataset, check_recorded
 from edgecnn.data.seen import KEY, training_record
+from edgecnn.deprecation import old_arguments
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 from edgecnn.keras_files import import_keras
@@ -53,6 +53,7 @@ OnEpoch = Callable[[int, Mapping[str, float]], None]
 """Called with how many epochs are done, and the numbers of the last."""
 
 
+@old_arguments(recipe="config")
 def train(
     model_name: str,
     dataset: Dataset,
@@ -103,9 +104,6 @@ def train(
     does not fit it, weights of another network, a place that cannot be written, a checkpoint of
     another training, or training that diverged.
     """
-    if "recipe" in changes:
-        warnings.warn("the argument `recipe` is now `config`", DeprecationWarning, stacklevel=2)
-        config = changes.pop("recipe")
     check_recorded(dataset, "training")
     given: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     config = (

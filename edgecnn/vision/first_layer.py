@@ -22,15 +22,15 @@ def read_first_layer(path: Path) -> tuple[Floats, int] | None:
     return found if found is not None and found[0].shape[2] == 3 else None
 
 
-def edge_strength(picture: Floats, kernel: Floats, stride: int) -> Floats:
-    """How strongly the filters respond to change in `picture` (h, w, 3): (rows, columns).
+def edge_strength(image: Floats, kernel: Floats, stride: int) -> Floats:
+    """How strongly the filters respond to change in `image` (h, w, 3): (rows, columns).
 
     Each filter less its own mean answers only to edges, not to brightness; what is returned is
     the root of the sum of their squares.
     """
     rows, columns, channels, filters = kernel.shape
     edges = kernel - kernel.mean(axis=(0, 1), keepdims=True)
-    padded = np.pad(picture, ((rows // 2,) * 2, (columns // 2,) * 2, (0, 0)), mode="edge")
+    padded = np.pad(image, ((rows // 2,) * 2, (columns // 2,) * 2, (0, 0)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (rows, columns), axis=(0, 1))
     windows = windows[::stride, ::stride]  # (h, w, channels, rows, columns)
     weights = edges.transpose(2, 0, 1, 3).reshape(channels * rows * columns, filters)

@@ -12,7 +12,7 @@ LARGEST_BLURRED = 2.0
 """Up to this ratio three taps can widen bilinear sampling as far as it must be."""
 
 
-def fit(picture: ImageArray, height: int, width: int) -> ImageArray:
+def fit(image: ImageArray, height: int, width: int) -> ImageArray:
     """Resample (h, w, 3) to (height, width, 3).
 
     `preprocessing` shrinks by a ratio r with a triangle of half-width r, whose variance is
@@ -24,25 +24,25 @@ def fit(picture: ImageArray, height: int, width: int) -> ImageArray:
     as fast and 0.4 instead of 0.7 (drawn scenes, `benchmarks/shrinking.py`).
     """
     cv2 = require("cv2", "opencv")
-    while _is_halved_well(picture, height, width):
-        half = picture.shape[1] // 2, picture.shape[0] // 2
-        picture = cast("ImageArray", cv2.resize(picture, half, interpolation=cv2.INTER_AREA))
-    if picture.shape[:2] == (height, width):
-        return picture
-    ratios = picture.shape[1] / width, picture.shape[0] / height
+    while _is_halved_well(image, height, width):
+        half = image.shape[1] // 2, image.shape[0] // 2
+        image = cast("ImageArray", cv2.resize(image, half, interpolation=cv2.INTER_AREA))
+    if image.shape[:2] == (height, width):
+        return image
+    ratios = image.shape[1] / width, image.shape[0] / height
     if max(ratios) <= 1:
-        return cast("ImageArray", cv2.resize(picture, (width, height)))
+        return cast("ImageArray", cv2.resize(image, (width, height)))
     if max(ratios) > LARGEST_BLURRED or min(ratios) <= 1:
         method = cv2.INTER_AREA
-        return cast("ImageArray", cv2.resize(picture, (width, height), interpolation=method))
+        return cast("ImageArray", cv2.resize(image, (width, height), interpolation=method))
     across, down = (_sigma(ratio) for ratio in ratios)
-    blurred = cv2.GaussianBlur(picture, (3, 3), across, sigmaY=down)
+    blurred = cv2.GaussianBlur(image, (3, 3), across, sigmaY=down)
     return cast("ImageArray", cv2.resize(blurred, (width, height)))
 
 
-def _is_halved_well(picture: ImageArray, height: int, width: int) -> bool:
+def _is_halved_well(image: ImageArray, height: int, width: int) -> bool:
     """An odd side would shift every pixel a little."""
-    rows, columns = picture.shape[:2]
+    rows, columns = image.shape[:2]
     twice = min(rows / height, columns / width) >= LARGEST_BLURRED
     return bool(twice) and rows % 2 == 0 and columns % 2 == 0
 

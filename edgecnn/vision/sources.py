@@ -120,20 +120,20 @@ def _address(text: str) -> Source:
 def _files(text: str) -> Source:
     path = Path(text).expanduser()
     if path.is_dir():
-        pictures = [found for found in path.iterdir() if _ending(found.name) in OPENCV_ENDINGS]
-        if not pictures:
+        images = [found for found in path.iterdir() if _ending(found.name) in OPENCV_ENDINGS]
+        if not images:
             raise InputError(
                 f"no images in {text}",
                 hint=f"known endings: {', '.join(sorted(OPENCV_ENDINGS))}",
             )
-        return _pictures(text, pictures)
+        return _images(text, images)
     if path.exists():
         check_regular_file(path)
         ending = _ending(path.name)
         if ending in MOVING_ENDINGS and frames_in(path) > 1:
             return Source("video", str(path), live=False)
         if ending in OPENCV_ENDINGS:
-            return _pictures(text, [path])
+            return _images(text, [path])
         if ending in VIDEO_ENDINGS:
             return Source("video", str(path), live=False)
         raise InputError(
@@ -143,14 +143,14 @@ def _files(text: str) -> Source:
     if glob.has_magic(text):
         # An absolute pattern is nothing that Path.glob takes.
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207
-        pictures = [name for name in found if _ending(name.name) in OPENCV_ENDINGS]
-        if not pictures:
+        images = [name for name in found if _ending(name.name) in OPENCV_ENDINGS]
+        if not images:
             raise InputError(f"no images match {text}", hint="quote the pattern for the shell")
-        return _pictures(text, pictures)
+        return _images(text, images)
     raise InputError(f"no such source: {text}", hint=f"give {FORMS}")
 
 
-def _pictures(text: str, paths: list[Path]) -> Source:
+def _images(text: str, paths: list[Path]) -> Source:
     ordered = tuple(sorted(paths, key=lambda path: _natural(str(path))))
     return Source("pictures", text, live=False, continuous=False, paths=ordered)
 

@@ -87,7 +87,7 @@ def photos(folder: Path) -> None:
 
     (folder / "photos" / "images").mkdir(parents=True)
     random = np.random.default_rng(1)
-    pictures, boxes = [], []
+    images, boxes = [], []
     for number in range(24):
         cells = random.permutation(25)[:2]
         squares = [
@@ -97,7 +97,7 @@ def photos(folder: Path) -> None:
         scene = draw(squares)
         height, width = scene.shape[:2]
         Image.fromarray(scene).save(folder / "photos" / "images" / f"{number}.png")
-        pictures.append(
+        images.append(
             {"id": number, "file_name": f"{number}.png", "height": height, "width": width}
         )
         side = 32
@@ -107,7 +107,7 @@ def photos(folder: Path) -> None:
                  "bbox": [column * side, row * side, side, side], "area": side**2, "iscrowd": 0}
             )  # fmt: skip
     classes = [{"id": number, "name": name} for number, name in enumerate(NAMES, 1)]
-    document = {"images": pictures, "annotations": boxes, "categories": classes}
+    document = {"images": images, "annotations": boxes, "categories": classes}
     (folder / "photos" / "annotations.json").write_text(json.dumps(document))
 
 

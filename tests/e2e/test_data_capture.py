@@ -16,7 +16,7 @@ def capture(*arguments: object, **more) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **more)
 
 
-def test_three_pictures_without_a_camera_or_a_screen(tmp_path):
+def test_three_images_without_a_camera_or_a_screen(tmp_path):
     done = capture("synthetic", "--label", "road", "--out", "set", "--headless", "--count", 3,
                    "--every", "0.1s", "--min-difference", 0, cwd=tmp_path)  # fmt: skip
 

@@ -23,8 +23,8 @@ def pets(tmp_path):
         (tmp_path / "pets" / label).mkdir(parents=True)
         for number in range(6):
             pixels = np.random.default_rng([number, len(label), label == "cats"])
-            picture = Image.fromarray(pixels.integers(0, 256, (8, 8, 3), np.uint8))
-            picture.save(tmp_path / "pets" / label / f"{number}.png")
+            image = Image.fromarray(pixels.integers(0, 256, (8, 8, 3), np.uint8))
+            image.save(tmp_path / "pets" / label / f"{number}.png")
     (tmp_path / "pets" / "cats" / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
     return f"folder:{tmp_path / 'pets'}"
 

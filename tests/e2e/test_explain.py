@@ -12,14 +12,14 @@ import pytest
 
 from tests.command_line import edgecnn, here
 
-image = pytest.importorskip("PIL.Image", reason="pip install pillow")
+pillow = pytest.importorskip("PIL.Image", reason="pip install pillow")
 
 
 @pytest.fixture(scope="module")
-def picture(tmp_path_factory, digits):
+def image(tmp_path_factory, digits):
     path = tmp_path_factory.mktemp("pictures") / "digit.png"
     pixels = np.asarray(digits["test"].samples[0])
-    image.fromarray(pixels.reshape(pixels.shape[:2])).save(path)
+    pillow.fromarray(pixels.reshape(pixels.shape[:2])).save(path)
     return path
 
 
@@ -61,16 +61,16 @@ def test_a_page_shows_everything_and_fetches_nothing(tmp_path, trained_lenet, le
 
     rows = list(csv.DictReader(outs[2].read_text().splitlines()))
     assert [float(row["accuracy"]) for row in rows] == [point["accuracy"] for point in points]
-    with image.open(outs[3]) as poster:
+    with pillow.open(outs[3]) as poster:
         assert poster.width == 1860
         assert len(np.unique(np.asarray(poster.convert("L")))) > 100
 
 
 def test_a_converted_file_alone_tells_what_it_can_and_what_it_needs(
-    tmp_path, lenet_artifacts, picture
+    tmp_path, lenet_artifacts, image
 ):
     out = tmp_path / "page.html"
-    done = explain(lenet_artifacts["tflite:static_int8"].path, picture, "--out", out)
+    done = explain(lenet_artifacts["tflite:static_int8"].path, image, "--out", out)
     assert done.returncode == 0, done.stderr
     page = out.read_text("utf-8")
     assert '<section id="occlusion"' in page
@@ -79,13 +79,13 @@ def test_a_converted_file_alone_tells_what_it_can_and_what_it_needs(
     assert "Give the .keras file" in page
 
 
-def test_without_a_manifest_the_assumption_is_said(tmp_path, trained_lenet, picture):
+def test_without_a_manifest_the_assumption_is_said(tmp_path, trained_lenet, image):
     from edgecnn.keras_files import load_keras
 
     foreign = tmp_path / "foreign.keras"
     load_keras(trained_lenet.path).save(foreign)
     out = tmp_path / "page.html"
-    done = explain(foreign, picture, "--out", out)
+    done = explain(foreign, image, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "Nothing says how foreign.keras wants its input, so it is assumed" in out.read_text(
         "utf-8"
@@ -93,9 +93,9 @@ def test_without_a_manifest_the_assumption_is_said(tmp_path, trained_lenet, pict
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 700)])
-def test_any_size_of_picture_will_do(tmp_path, lenet_artifacts, size):
+def test_any_size_of_image_will_do(tmp_path, lenet_artifacts, size):
     path = tmp_path / "odd.png"
-    image.fromarray(np.full(size, 77, np.uint8)).save(path)
+    pillow.fromarray(np.full(size, 77, np.uint8)).save(path)
     done = explain(lenet_artifacts["onnx:float32"].path, path, "--out", tmp_path / "p.html")
     assert done.returncode == 0, done.stderr
 
@@ -117,11 +117,11 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("which", MISTAKES)
-def test_a_mistake_gets_a_clear_line(tmp_path, trained_lenet, picture, which):
+def test_a_mistake_gets_a_clear_line(tmp_path, trained_lenet, image, which):
     arguments, words = MISTAKES[which]
     text = tmp_path / "text.png"
     text.write_text("no image")
-    places = {"model": trained_lenet.path, "picture": picture, "text": text}
+    places = {"model": trained_lenet.path, "picture": image, "text": text}
     done = explain(*(argument.format(**places) for argument in arguments), cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
@@ -134,18 +134,18 @@ def test_a_mistake_gets_a_clear_line(tmp_path, trained_lenet, picture, which):
     ("name", "shape"),
     [("textcnn", "64"), ("voxnet", "32, 32, 32, 1")],
 )
-def test_other_data_than_pictures_is_told(tmp_path, picture, name, shape):
+def test_other_data_than_images_is_told(tmp_path, image, name, shape):
     from edgecnn import models
 
     path = tmp_path / f"{name}.keras"
     models.build(name).save(path)
-    done = explain(path, picture, "--out", tmp_path / "page.html")
+    done = explain(path, image, "--out", tmp_path / "page.html")
     assert done.returncode == 2
     assert "explain is for images" in done.stderr
     assert shape in done.stderr
 
 
-def test_files_of_different_parents_do_not_stand_in_one_picture(
+def test_files_of_different_parents_do_not_stand_in_one_image(
     tmp_path, trained_lenet, lenet_artifacts
 ):
     from edgecnn import models
@@ -160,9 +160,9 @@ def test_files_of_different_parents_do_not_stand_in_one_picture(
     assert "do not come from one parent" in done.stderr
 
 
-def test_what_is_there_is_not_replaced(tmp_path, trained_lenet, picture):
+def test_what_is_there_is_not_replaced(tmp_path, trained_lenet, image):
     out = tmp_path / "page.html"
-    shutil.copy(picture, out)
-    done = explain(trained_lenet.path, picture, "--out", out)
+    shutil.copy(image, out)
+    done = explain(trained_lenet.path, image, "--out", out)
     assert done.returncode == 2
     assert "--force" in done.stderr

@@ -10,7 +10,7 @@ import pytest
 from tests.command_line import here
 from tests.integration.conversion import foreign
 
-image = pytest.importorskip("PIL.Image", reason="pip install pillow")
+pillow = pytest.importorskip("PIL.Image", reason="pip install pillow")
 
 
 def test_an_onnx_file_with_open_sizes_goes_the_whole_way(tmp_path):
@@ -24,11 +24,11 @@ def test_an_onnx_file_with_open_sizes_goes_the_whole_way(tmp_path):
     checked = here("verify", tmp_path / "art" / "net_float16.onnx")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "pass" in checked.stdout
-    picture = tmp_path / "noise.png"
-    image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)).save(picture)
+    image = tmp_path / "noise.png"
+    pillow.fromarray(np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)).save(image)
     outs = [tmp_path / "page.html", tmp_path / "page.json"]
     shown = here(
-        "explain", model, picture, *shape, *(part for out in outs for part in ("--out", out))
+        "explain", model, image, *shape, *(part for out in outs for part in ("--out", out))
     )
     assert shown.returncode == 0, shown.stderr
     page = outs[0].read_text("utf-8")

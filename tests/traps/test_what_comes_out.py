@@ -65,8 +65,8 @@ def darkened(dataset: Dataset) -> Dataset:
     """A quarter of the brightness, as from another camera."""
 
     def darken(split: Split) -> Split:
-        pictures = np.stack([split.samples[index] for index in range(len(split))])
-        return Split((pictures // 64).astype(np.uint8), split.labels)
+        images = np.stack([split.samples[index] for index in range(len(split))])
+        return Split((images // 64).astype(np.uint8), split.labels)
 
     splits = {name: darken(split) for name, split in dataset.splits.items()}
     return replace(dataset, splits=splits, sha256="0" * 64)

@@ -20,7 +20,7 @@ SIZE, CLASSES = 16, 3
 RNG = np.random.default_rng(0)
 
 
-def pictures(count: int) -> Split:
+def images(count: int) -> Split:
     """A bright third on the left, in the middle or on the right: the class."""
     labels = np.arange(count, dtype=np.int64) % CLASSES
     images = RNG.integers(0, 60, (count, SIZE, SIZE, 3)).astype(np.uint8)
@@ -30,7 +30,7 @@ def pictures(count: int) -> Split:
 
 
 def dataset(train: Split, test: Split | None = None) -> Dataset:
-    splits = {"train": train, "test": test or pictures(60)}
+    splits = {"train": train, "test": test or images(60)}
     names = tuple(str(label) for label in range(CLASSES))
     shape = tuple(train.samples.shape[1:])
     return Dataset("thirds", "classification", names, splits, "feed", shape)
@@ -62,7 +62,7 @@ def made(model: Any, targets: str, data: Dataset, out: Path) -> dict[str, Any]:
 
 
 def test_a_gate_passes_a_parent_that_knows_something(tmp_path: Path):
-    data = dataset(pictures(60))
+    data = dataset(images(60))
     outcome = made(knowing(), "tflite:static_int8", data, tmp_path)["tflite:static_int8"]
     found = verify_artifact(outcome.artifact.path, dataset=data)
     assert found.passed, found.gate
@@ -76,7 +76,7 @@ def test_a_gate_does_not_pass_on_chance(tmp_path: Path):
          layers.Dense(CLASSES, activation="softmax")],
         name="untrained",
     )  # fmt: skip
-    data = dataset(pictures(60))
+    data = dataset(images(60))
     outcome = made(model, "tflite:float32", data, tmp_path)["tflite:float32"]
     found = verify_artifact(outcome.artifact.path, dataset=data)
     assert not found.passed
@@ -98,13 +98,13 @@ def test_outputs_that_do_not_depend_on_the_input_are_not_called_identical(tmp_pa
 
 
 def test_scores_that_share_a_step_with_boxes_are_named(tmp_path: Path):
-    picture = keras.Input((SIZE, SIZE, 3))
-    features = layers.Conv2D(8, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(picture))
+    image = keras.Input((SIZE, SIZE, 3))
+    features = layers.Conv2D(8, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(image))
     boxes = layers.Rescaling(600.0)(layers.Conv2D(4, 1, activation="sigmoid")(features))
     scores = layers.Conv2D(2, 1, activation="sigmoid")(features)
     head = layers.Reshape((-1, 6))(layers.Concatenate()([boxes, scores]))
-    data = dataset(pictures(60))
-    model = keras.Model(picture, head, name="detector")
+    data = dataset(images(60))
+    model = keras.Model(image, head, name="detector")
     outcome = made(model, "tflite:static_int8", data, tmp_path)["tflite:static_int8"]
     (note,) = (each for each in outcome.notes if "stay float32" in each)
     assert "in int8" in note
@@ -115,16 +115,16 @@ def test_scores_that_share_a_step_with_boxes_are_named(tmp_path: Path):
 
 def test_scores_that_die_in_the_last_weighted_layer_are_named_and_do_not_pass(tmp_path: Path):
     """Nothing lies behind that layer which could stay in float32 and save them."""
-    picture = keras.Input((SIZE, SIZE, 3))
-    features = layers.Conv2D(8, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(picture))
+    image = keras.Input((SIZE, SIZE, 3))
+    features = layers.Conv2D(8, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(image))
     both = layers.Conv2D(6, 1, name="both")
     head = layers.Reshape((-1, 6))(both(features))
     kernel, bias = both.get_weights()
     kernel[..., :4] *= 600
     bias[:4], bias[4:] = 300, 0.5
     both.set_weights([kernel, bias])
-    data = dataset(pictures(60))
-    model = keras.Model(picture, head, name="detector")
+    data = dataset(images(60))
+    model = keras.Model(image, head, name="detector")
     outcome = made(model, "tflite:static_int8", data, tmp_path)["tflite:static_int8"]
     assert outcome.parity.snr_db > 30  # as if all were well
     assert any("channels 4–5: range" in note and "lost" in note for note in outcome.notes)
@@ -133,7 +133,7 @@ def test_scores_that_die_in_the_last_weighted_layer_are_named_and_do_not_pass(tm
     assert "the output's step is" in found.gate.reason
 
 
-def test_black_pictures_do_not_calibrate(tmp_path: Path):
+def test_black_images_do_not_calibrate(tmp_path: Path):
     black = Split(np.zeros((30, SIZE, SIZE, 3), np.uint8), np.arange(30) % CLASSES)
     outcomes = made(knowing(), "tflite:static_int8,tflite:float32", dataset(black), tmp_path)
     assert outcomes["tflite:static_int8"].status == "failed"
@@ -173,7 +173,7 @@ def test_half_precision_is_not_called_float32(policy: str, tmp_path: Path):
         )  # fmt: skip
     finally:
         keras.config.set_dtype_policy("float32")
-    outcomes = made(model, "onnx:float32,tflite:float32", dataset(pictures(60)), tmp_path)
+    outcomes = made(model, "onnx:float32,tflite:float32", dataset(images(60)), tmp_path)
     for outcome in outcomes.values():
         assert outcome.status == "converted", outcome.error
         assert recipe_in(outcome.artifact.path) == "float32"
@@ -187,7 +187,7 @@ def test_channels_first_are_fed_as_their_files_want_them(tmp_path: Path):
          layers.GlobalAveragePooling2D(data_format="channels_first"), layers.Dense(CLASSES)],
         name="first",
     )  # fmt: skip
-    outcomes = made(model, "tflite:float32,onnx:float32", dataset(pictures(60)), tmp_path)
+    outcomes = made(model, "tflite:float32,onnx:float32", dataset(images(60)), tmp_path)
     for outcome in outcomes.values():
         assert outcome.status == "converted", outcome.error
         (spec,) = outcome.artifact.manifest.inputs

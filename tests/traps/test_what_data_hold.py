@@ -27,7 +27,7 @@ def write_scenes(folder, *, turned=False, annotated=True):
     images, annotations = [], []
     for number in range(SCENES):
         scene = SyntheticScenes(5, SCENES, HEIGHT, SIDE)[number]
-        boxes, pixels = scene.boxes, scene.picture
+        boxes, pixels = scene.boxes, scene.image
         exif = Image.Exif()
         if turned:  # stored after a quarter turn to the left, to be turned right to be seen
             pixels = np.rot90(pixels)
@@ -62,7 +62,7 @@ def test_boxes_of_turned_photos_do_not_make_a_good_detector_worthless(measure, t
     assert turned.accuracy.further["ap50"] == pytest.approx(upright.accuracy.further["ap50"])
 
 
-def test_pictures_without_any_annotation_keep_their_latency(measure, tmp_path):
+def test_images_without_any_annotation_keep_their_latency(measure, tmp_path):
     row = measure(DETECTOR, "litert:cpu", data=load(write_scenes(tmp_path / "x", annotated=False)))
 
     assert row.status == "ok"
@@ -70,7 +70,7 @@ def test_pictures_without_any_annotation_keep_their_latency(measure, tmp_path):
     assert "no accuracy: no image has a box" in row.fed.sentence
 
 
-def test_one_cut_picture_does_not_cost_the_row(measure, tmp_path):
+def test_one_cut_image_does_not_cost_the_row(measure, tmp_path):
     name = write_scenes(tmp_path / "x")
     path = tmp_path / "x" / "images" / "3.png"
     path.write_bytes(path.read_bytes()[:-500])
@@ -115,9 +115,9 @@ def test_a_copy_that_a_tool_keeps_does_not_leak_into_the_test(tmp_path):
         hidden.mkdir(parents=True)
         for number in range(10):
             pixels = np.random.default_rng([number, len(label), label == "cat"])
-            picture = Image.fromarray(pixels.integers(0, 256, (8, 8, 3), np.uint8))
-            picture.save(tmp_path / label / f"{number}.png")
-            picture.save(hidden / f"{number}-checkpoint.png")
+            image = Image.fromarray(pixels.integers(0, 256, (8, 8, 3), np.uint8))
+            image.save(tmp_path / label / f"{number}.png")
+            image.save(hidden / f"{number}-checkpoint.png")
 
     assert sum(len(split) for split in load(f"folder:{tmp_path}").splits.values()) == 20
 

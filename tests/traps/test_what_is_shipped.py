@@ -22,8 +22,8 @@ CLASSES = tuple("abc")
 
 
 def samples(count: int, seed: int = 0) -> Split:
-    pictures = np.random.default_rng(seed).integers(0, 255, (count, 6, 6), np.uint8)
-    return Split(pictures, np.arange(count) % 3)
+    images = np.random.default_rng(seed).integers(0, 255, (count, 6, 6), np.uint8)
+    return Split(images, np.arange(count) % 3)
 
 
 def test_a_loss_within_the_budget_that_so_few_samples_cannot_show_is_not_accepted():
@@ -48,7 +48,7 @@ def test_a_faster_file_that_so_few_samples_cannot_judge_is_named_and_not_dropped
     assert "360 samples cannot show" in said
 
 
-def test_a_copy_of_a_calibration_picture_is_no_evidence():
+def test_a_copy_of_a_calibration_image_is_no_evidence():
     train, test = samples(100), samples(100, seed=1)
     test.samples[:30] = train.samples[:30]
     data = Dataset("made", "classification", CLASSES, {"train": train, "test": test}, "ab", (6, 6))

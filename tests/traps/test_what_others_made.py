@@ -24,7 +24,7 @@ pytest.importorskip("litert_quantizer")
 def test_a_quantized_file_is_not_quantized_again(tmp_path: Path):
     path = foreign.network(tmp_path / "net.onnx")
     first, *_ = convert(
-        path, "onnx:static_int8", calibration=foreign.pictures(), out=tmp_path / "art",
+        path, "onnx:static_int8", calibration=foreign.images(), out=tmp_path / "art",
         preprocessing="raw", samples=16,
     )  # fmt: skip
     again, *_ = convert(first.artifact.path, "onnx:dynamic_int8", out=tmp_path / "again", samples=4)

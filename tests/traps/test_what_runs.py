@@ -76,8 +76,8 @@ def half_on_the_gpu(folder: Path) -> Path:
     kernel = tf.constant(np.random.default_rng(0).normal(size=(3, 3, 3, 8)), tf.float32)
 
     @tf.function(input_signature=[tf.TensorSpec((1, 32, 32, 3), tf.float32, name="input")])
-    def serve(pictures):
-        features = tf.nn.relu(tf.nn.conv2d(pictures, kernel, 1, "SAME"))
+    def serve(images):
+        features = tf.nn.relu(tf.nn.conv2d(images, kernel, 1, "SAME"))
         return {"output": tf.nn.local_response_normalization(features)}
 
     module = tf.Module()

@@ -6,6 +6,8 @@ import importlib
 
 import pytest
 
+from edgecnn.deprecation import old_arguments, old_attribute
+
 OLD_NAMES = (
     ("edgecnn.change_points", "Change", "ChangePoint"),
     ("edgecnn.data.boxes.reading", "Choice", "ChosenClasses"),
@@ -55,3 +57,37 @@ def test_a_plugged_in_head_may_have_the_old_name_of_a_method():
 
     assert Old.ordered is Old.arranged
     assert "ordered" not in Old.__abstractmethods__
+
+
+def test_arguments_and_attributes_by_their_old_names_warn():
+    class Sample:
+        image = 7
+        picture = old_attribute("picture", "image")
+
+    @old_arguments(picture="image")
+    def side(image: int, *, times: int = 1) -> int:
+        return times * image
+
+    with pytest.warns(DeprecationWarning, match="argument `picture` is now `image`"):
+        assert side(picture=3, times=2) == 6
+    assert side(image=3) == side(3) == 3
+    with pytest.warns(DeprecationWarning, match=r"Sample\.picture is now image"):
+        assert Sample().picture == 7
+    with pytest.raises(TypeError):
+        side(photo=3)
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "old", "new"),
+    [
+        ("edgecnn.data.base", "Split", "truth", "ground_truth"),
+        ("edgecnn.data.boxes.base", "BoxedImage", "picture", "image"),
+        ("edgecnn.evaluation.detection", "DetectionScores", "pictures", "images"),
+        ("edgecnn.explanation.explain", "Explanation", "picture", "image"),
+        ("edgecnn.explanation.explain", "Explanation", "picture_name", "image_name"),
+    ],
+)
+def test_old_attributes_lead_to_some_that_exist(module: str, kind: str, old: str, new: str):
+    owner = getattr(importlib.import_module(module), kind)
+    assert isinstance(vars(owner)[old], property)
+    assert hasattr(owner, new) or new in owner.__dataclass_fields__

@@ -18,7 +18,7 @@ side = st.integers(1, 700)
 
 
 @given(side, side, st.integers(32, 640), st.integers(32, 640))
-def test_the_picture_fills_one_side_and_lies_inside(height, width, rows, columns):
+def test_the_image_fills_one_side_and_lies_inside(height, width, rows, columns):
     place = LetterboxPreprocessing(rows, columns, 3).place(height, width)
 
     assert place.height == rows or place.width == columns
@@ -40,17 +40,17 @@ def test_boxes_find_the_way_back(height, width, shares):
     place = LetterboxPreprocessing(416, 416, 3).place(height, width)
     boxes = np.asarray(shares, np.float32).reshape(-1, 4) * [width, height, width, height]
 
-    there_and_back = place.to_picture(place.to_tensor(boxes))
+    there_and_back = place.to_image(place.to_tensor(boxes))
 
     np.testing.assert_allclose(there_and_back, boxes, atol=1e-3 * max(height, width))
 
 
-def test_a_mark_in_the_picture_is_where_the_mapping_says():
-    picture = np.zeros((100, 200, 3), np.uint8)
-    picture[40:60, 150:170] = 255
+def test_a_mark_in_the_image_is_where_the_mapping_says():
+    image = np.zeros((100, 200, 3), np.uint8)
+    image[40:60, 150:170] = 255
     letterbox = LetterboxPreprocessing(128, 128, 3)
 
-    tensor = letterbox(picture)
+    tensor = letterbox(image)
     box = letterbox.place(100, 200).to_tensor(np.asarray([[150, 40, 170, 60]], np.float32))[0]
 
     lit = np.argwhere(tensor[:, :, 0] > 0.9 * LETTERBOX_FILL / 255 + 0.1)
@@ -59,7 +59,7 @@ def test_a_mark_in_the_picture_is_where_the_mapping_says():
     np.testing.assert_allclose(inside.max(axis=0) + 1, box[[3, 2]], atol=1)
 
 
-def test_margins_are_gray_and_a_picture_of_the_right_size_is_left_alone():
+def test_margins_are_gray_and_an_image_of_the_right_size_is_left_alone():
     letterbox = LetterboxPreprocessing(64, 64, 3)
     rng = np.random.default_rng(0)
     square, wide = rng.integers(0, 256, (64, 64, 3), np.uint8), np.zeros((16, 64, 3), np.uint8)
@@ -70,7 +70,7 @@ def test_margins_are_gray_and_a_picture_of_the_right_size_is_left_alone():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 1, 4), (5, 3, 1), (7, 900, 3)])
-def test_pictures_of_any_kind_become_three_channels(shape):
+def test_images_of_any_kind_become_three_channels(shape):
     assert LetterboxPreprocessing(32, 64, 3)(np.zeros(shape, np.uint8)).shape == (32, 64, 3)
 
 
@@ -83,7 +83,7 @@ def test_it_travels_as_json():
     assert isinstance(again, LetterboxPreprocessing)
 
 
-def test_a_picture_may_stand_in_the_left_top_corner():
+def test_an_image_may_stand_in_the_left_top_corner():
     letterbox = LetterboxPreprocessing(64, 64, 3, align="top_left", scale=1.0, order="bgr")
     place = letterbox.place(50, 100)
     red = np.zeros((50, 100, 3), np.uint8)

@@ -15,13 +15,13 @@ from edgecnn.errors import InputError
 from edgecnn.preprocessing import ImagePreprocessing, preprocessing_from_dict, resize
 
 
-def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
+def image(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 60), st.integers(1, 60))
 def test_resizing_equals_pillow_s_bilinear_filter(h: int, w: int, height: int, width: int):
-    source = picture(h, w, seed=h * 61 + w)
+    source = image(h, w, seed=h * 61 + w)
     ours = resize(source.astype(np.float32), height, width)
     channels = [
         Image.fromarray(source[:, :, c].astype(np.float32)).resize(
@@ -33,20 +33,20 @@ def test_resizing_equals_pillow_s_bilinear_filter(h: int, w: int, height: int, w
     np.testing.assert_allclose(ours, theirs, atol=0.01)
 
 
-def test_a_picture_of_the_right_size_passes_unchanged():
-    source = picture(8, 8)
+def test_an_image_of_the_right_size_passes_unchanged():
+    source = image(8, 8)
     tensor = ImagePreprocessing(8, 8, 3, scale=1.0)(source)
     np.testing.assert_array_equal(tensor, source)
     assert tensor.dtype == np.float32
 
 
-def test_padding_centers_a_smaller_picture_on_black():
+def test_padding_centers_a_smaller_image_on_black():
     tensor = ImagePreprocessing(32, 32, 1, fit="pad", scale=1.0)(np.full((28, 28), 9, np.uint8))
     assert tensor[2:30, 2:30].min() == 9
     assert tensor.sum() == 9 * 28 * 28
 
 
-def test_a_picture_too_large_to_pad_is_resized():
+def test_an_image_too_large_to_pad_is_resized():
     tensor = ImagePreprocessing(8, 8, 1, fit="pad", scale=1.0)(np.full((20, 10), 9, np.uint8))
     np.testing.assert_allclose(tensor, 9, rtol=1e-6)
 
@@ -58,9 +58,9 @@ def test_normalization_is_per_channel():
     np.testing.assert_allclose(tensor[0, 0], [1.0, 0.0, 0.0], atol=1e-6)
 
 
-def test_contrast_of_its_own_makes_dark_and_hazy_pictures_alike():
+def test_contrast_of_its_own_makes_dark_and_hazy_images_alike():
     made = ImagePreprocessing(8, 8, 3, contrast="picture")
-    clear = picture(8, 8, 3).astype(np.float32)
+    clear = image(8, 8, 3).astype(np.float32)
     dark, hazy = clear * 0.25, clear * 0.25 + 120
     expected = (clear - clear.mean()) / clear.std()
     for seen in (clear, dark, hazy):
@@ -82,12 +82,12 @@ def test_gray_is_weighted_by_bt601():
 def test_gray_becomes_color_by_repeating_and_alpha_is_dropped():
     gray = ImagePreprocessing(2, 2, 3, scale=1.0)(np.full((2, 2), 7, np.uint8))
     np.testing.assert_array_equal(gray, 7)
-    rgba = ImagePreprocessing(2, 2, 3, scale=1.0)(picture(2, 2, 4))
-    np.testing.assert_array_equal(rgba, picture(2, 2, 4)[:, :, :3])
+    rgba = ImagePreprocessing(2, 2, 3, scale=1.0)(image(2, 2, 4))
+    np.testing.assert_array_equal(rgba, image(2, 2, 4)[:, :, :3])
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 2, 2), (0, 4, 3), (1, 2, 2, 3)])
-def test_what_is_no_picture_is_refused_with_its_shape(shape: tuple[int, ...]):
+def test_what_is_no_image_is_refused_with_its_shape(shape: tuple[int, ...]):
     with pytest.raises(InputError, match=r"received: \("):
         ImagePreprocessing(4, 4, 3)(np.zeros(shape, np.uint8))
 
@@ -119,22 +119,22 @@ def test_impossible_settings_are_refused(arguments: dict):
     ],
 )
 @pytest.mark.parametrize("shapes", [[(6, 5, 3)] * 4, [(6, 5, 3), (4, 4, 3), (6, 5), (6, 5, 4)]])
-def test_a_batch_is_its_pictures(preprocessing: ImagePreprocessing, shapes: list):
+def test_a_batch_is_its_images(preprocessing: ImagePreprocessing, shapes: list):
     rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 256, shape, np.uint8) for shape in shapes]
+    images = [rng.integers(0, 256, shape, np.uint8) for shape in shapes]
 
-    together = preprocessing.batch(pictures)
+    together = preprocessing.batch(images)
 
-    np.testing.assert_array_equal(together, [preprocessing(picture) for picture in pictures])
+    np.testing.assert_array_equal(together, [preprocessing(image) for image in images])
     assert together.dtype == np.float32
 
 
-def test_a_batch_holds_one_large_picture_at_a_time():
+def test_a_batch_holds_one_large_image_at_a_time():
     side = 1000
-    pictures = (np.zeros((side, side, 3), np.uint8) for _ in range(30))
+    images = (np.zeros((side, side, 3), np.uint8) for _ in range(30))
 
     tracemalloc.start()
-    ImagePreprocessing(8, 8, 3).batch(pictures)
+    ImagePreprocessing(8, 8, 3).batch(images)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -154,7 +154,7 @@ def test_what_is_no_preprocessing_is_refused(values: dict):
 
 @pytest.mark.parametrize(("height", "width"), [(60, 80), (91, 40), (32, 32), (20, 30)])
 def test_a_crop_is_the_center_of_the_resized_shorter_side(height: int, width: int):
-    source = picture(height, width)
+    source = image(height, width)
     short = 32  # of Resize(32) and CenterCrop(28), which torchvision's networks are measured with
     size = (short, int(short * height / width)) if width <= height else (
         int(short * width / height), short
@@ -176,7 +176,7 @@ def test_a_mark_is_where_its_place_says(fit: str, height: int, width: int):
 
     inside = place.to_tensor(box)
 
-    np.testing.assert_allclose(place.to_picture(inside), box, atol=1e-3)
+    np.testing.assert_allclose(place.to_image(inside), box, atol=1e-3)
     expected = [place.left, place.top, place.left + place.width, place.top + place.height]
     np.testing.assert_allclose(inside[0], expected, atol=1e-3)
     if fit == "crop":  # the tensor lies in the image, and all of it is filled
@@ -186,6 +186,6 @@ def test_a_mark_is_where_its_place_says(fit: str, height: int, width: int):
 
 
 @pytest.mark.parametrize("crop", [0.0, 1.5, -1.0])
-def test_a_crop_beyond_the_picture_is_refused(crop: float):
+def test_a_crop_beyond_the_image_is_refused(crop: float):
     with pytest.raises(InputError, match="crop is a share"):
         ImagePreprocessing(8, 8, 3, fit="crop", crop=crop)

@@ -51,21 +51,21 @@ def find(context: Context) -> dict[str, Any]:
             hint="give --data",
         )
     decode, absent = _decoder(raw.files)
-    pictures = raw.load()
+    images = raw.load()
     encoded = [Path(path).read_bytes() for path in raw.files] if decode else []
     preprocess = preprocessing_from_dict(raw.preprocessing)
     batch = context.options.batch
-    feed = _Feed(context.session, [preprocess(pictures[i % len(pictures)]) for i in range(batch)])
+    feed = _Feed(context.session, [preprocess(images[i % len(images)]) for i in range(batch)])
     clock = time.perf_counter_ns
     rows: list[tuple[int, int, int, int]] = []
-    turns: Iterator[int] = itertools.cycle(range(len(pictures)))
+    turns: Iterator[int] = itertools.cycle(range(len(images)))
     enough = clock() + int(BUDGET_SECS * 1e9)
     while len(rows) < COUNT + WARM_UP or (clock() < enough and len(rows) < MOST):
         if len(rows) > WARM_UP and time.monotonic() > context.deadline:
             break
         chosen = list(itertools.islice(turns, batch))
         start = clock()
-        seen = [decode(encoded[index]) if decode else pictures[index] for index in chosen]
+        seen = [decode(encoded[index]) if decode else images[index] for index in chosen]
         decoded = clock()
         tensors = preprocess.batch(seen)
         ready = clock()
@@ -78,7 +78,7 @@ def find(context: Context) -> dict[str, Any]:
     measured = times if decode else times[:, 1:]
     return {
         "samples": len(times) * batch,
-        "distinct_samples": len(pictures),
+        "distinct_samples": len(images),
         "batch": batch,
         "input": feed.manner,
         "absent": {"decode": absent} if absent else {},

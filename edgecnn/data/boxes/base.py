@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from edgecnn.data.files.images import UnreadableImageError, as_channels, decode
 from edgecnn.data.left_out import LeftOut
+from edgecnn.deprecation import old_attribute
 from edgecnn.errors import InputError
 
 ImageArray = npt.NDArray[np.uint8]
@@ -34,11 +35,13 @@ def no_boxes() -> Boxes:
 class BoxedImage:
     """A decoded image (height, width, 3) uint8 RGB with its boxes."""
 
-    picture: ImageArray
+    image: ImageArray
     boxes: Boxes
     ignored: Boxes = field(default_factory=no_boxes)
     class_ids: ClassIds = field(default_factory=lambda: _ALL_OF_ONE)
     """Of `boxes`; all of one class (0) where they are left out."""
+
+    picture = old_attribute("picture", "image")
 
     def __post_init__(self) -> None:
         if self.class_ids is _ALL_OF_ONE:
@@ -84,11 +87,11 @@ class BoxedFile:
     def load(self) -> BoxedImage:
         """Decode the file. Raises InputError when it is not an image of the stated size."""
         try:
-            picture = as_channels(decode(self.path), 3)
+            image = as_channels(decode(self.path), 3)
         except UnreadableImageError as error:
             raise InputError(f"{self.path}: {error.message}") from error
-        self.check_size(*picture.shape[:2])
-        return BoxedImage(picture, self.boxes, self.ignored, self.class_ids)
+        self.check_size(*image.shape[:2])
+        return BoxedImage(image, self.boxes, self.ignored, self.class_ids)
 
     def check_size(self, height: int, width: int) -> None:
         """Raise InputError when the image is not of the size that its annotation states."""

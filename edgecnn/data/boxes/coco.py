@@ -13,27 +13,29 @@ from edgecnn.data.boxes.images import ImageFinder
 from edgecnn.data.boxes.reading import Annotation, RawBox, Reading, of_class
 from edgecnn.data.files.tree import is_system, split_of, sub_folders, unwrapped
 from edgecnn.data.left_out import LeftOut
+from edgecnn.deprecation import old_arguments
 from edgecnn.errors import InputError
 from edgecnn.files import read_file
 
 MAX_BYTES = 1 << 30
 _OWN_FOLDER = ("annotations", "annotation", "labels", "json", "coco")
 """Folders in which a tool puts the JSON, so that images lie next to the folder."""
-_PICTURES = ("images", "data", "JPEGImages", "imgs", "img")
+_IMAGES = ("images", "data", "JPEGImages", "imgs", "img")
 _HINT = "it needs images[], annotations[] and categories[]"
 
 
+@old_arguments(pictures="images")
 def load_coco(
-    annotations: Path, pictures: Path | None = None, *, label: str = "stop sign"
+    annotations: Path, images: Path | None = None, *, label: str = "stop sign"
 ) -> BoxDataset:
     """Read `annotations` (a JSON file, or a folder with one) and keep the boxes of one class.
 
-    `pictures` is the folder that file names are relative to; without it, it is looked for near
+    `images` is the folder that file names are relative to; without it, it is looked for near
     the file. Images are not decoded yet. Boxes with `iscrowd` or `ignore` are ignored ones.
     Raises InputError for what is not COCO, and a class that the file does not have.
     """
     path = next(iter(coco_files(annotations).values()))
-    reading = read_coco(path, pictures)
+    reading = read_coco(path, images)
     return of_class(reading, label, place=path, name=path.parent.name, source=path.name)
 
 
@@ -99,14 +101,14 @@ def _is_json(path: Path) -> bool:
 
 
 def _is_known_folder(name: str) -> bool:
-    known = {*_OWN_FOLDER, *(name.casefold() for name in _PICTURES)}
+    known = {*_OWN_FOLDER, *(name.casefold() for name in _IMAGES)}
     return name.casefold() in known or split_of(name) is not None
 
 
-def read_coco(path: Path, pictures: Path | None = None) -> Reading:
+def read_coco(path: Path, images: Path | None = None) -> Reading:
     """What the file says. Raises InputError for what is not COCO."""
     document = _document(path)
-    finder = ImageFinder([pictures] if pictures else _picture_folders(path), split_of(path.stem))
+    finder = ImageFinder([images] if images else _image_folders(path), split_of(path.stem))
     reading = Reading()
     reading.numbers = {
         str(entry["id"]): str(entry.get("name", entry["id"]))
@@ -139,7 +141,7 @@ def _entries(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
-def _picture_folders(path: Path) -> list[Path]:
+def _image_folders(path: Path) -> list[Path]:
     """Where the images may lie, the likeliest first."""
     own = path.parent
     bases = [own]
@@ -148,7 +150,7 @@ def _picture_folders(path: Path) -> list[Path]:
     split = split_of(path.stem)
     likely, others = [], []
     for base in bases:
-        for inner in (*(base / name for name in _PICTURES), base):
+        for inner in (*(base / name for name in _IMAGES), base):
             of_split = [child for child in sub_folders(inner) if split_of(child.name) == split]
             likely += [child for child in of_split if split]
             others.append(inner)
@@ -193,16 +195,16 @@ def _read_images(
 def _read_annotation(
     entry: Mapping[str, Any], of_id: Mapping[str, Annotation | None], reading: Reading
 ) -> None:
-    image, category = str(entry.get("image_id")), str(entry.get("category_id"))
+    image_id, category = str(entry.get("image_id")), str(entry.get("category_id"))
     where = f"annotation {entry.get('id', '?')}"
-    if image not in of_id:
-        reason = f"its image {image} is not listed"
+    if image_id not in of_id:
+        reason = f"its image {image_id} is not listed"
         reading.left_out.append(LeftOut(where, reason, "box"))
         return
-    picture = of_id[image]
-    if picture is None:
+    image = of_id[image_id]
+    if image is None:
         return
-    where = f"{picture.where}, {where}"
+    where = f"{image.where}, {where}"
     if category not in reading.numbers:
         if reading.numbers:
             reason = f"its category {category} is not listed"
@@ -215,7 +217,7 @@ def _read_annotation(
         reading.left_out.append(LeftOut(where, reason, "box"))
         return
     ignored = bool(entry.get("ignore")) or bool(entry.get("iscrowd"))
-    picture.boxes.append(RawBox(corners, reading.numbers[category], where, ignored))
+    image.boxes.append(RawBox(corners, reading.numbers[category], where, ignored))
 
 
 def _corners(bbox: Any) -> tuple[float, float, float, float] | None:

@@ -30,14 +30,14 @@ def check_reading(exif: str) -> None:
         raise InputError(f"exif is upright or stored, received: {exif!r}")
 
 
-def reading_of(picture: StoredImage, stated: tuple[int, int] | None) -> Reading | None:
+def reading_of(image: StoredImage, stated: tuple[int, int] | None) -> Reading | None:
     """The reading that fits the (height, width) which an annotation states; None where both do
     (turned by half, square, nothing stated).
     """
-    stored = (picture.height, picture.width)
-    if stated is None or picture.upright == stored:
+    stored = (image.height, image.width)
+    if stated is None or image.upright == stored:
         return None
-    return {picture.upright: READINGS[0], stored: READINGS[1]}.get(stated)
+    return {image.upright: READINGS[0], stored: READINGS[1]}.get(stated)
 
 
 def reading_of_set(votes: Sequence[Reading | None]) -> Reading | None:
@@ -46,9 +46,9 @@ def reading_of_set(votes: Sequence[Reading | None]) -> Reading | None:
     return clear.pop() if len(clear) == 1 else None
 
 
-def turned(boxes: npt.NDArray[np.float64], picture: StoredImage) -> npt.NDArray[np.float64]:
+def turned(boxes: npt.NDArray[np.float64], image: StoredImage) -> npt.NDArray[np.float64]:
     """Boxes (n, 4) xyxy of the stored image → of the upright one."""
-    height, width = picture.height, picture.width
+    height, width = image.height, image.width
     left, top, right, bottom = boxes.T
     corners = {
         1: (left, top, right, bottom),
@@ -59,5 +59,5 @@ def turned(boxes: npt.NDArray[np.float64], picture: StoredImage) -> npt.NDArray[
         6: (height - bottom, left, height - top, right),
         7: (height - bottom, width - right, height - top, width - left),
         8: (top, width - right, bottom, width - left),
-    }[picture.orientation]
+    }[image.orientation]
     return np.stack(corners, axis=1)

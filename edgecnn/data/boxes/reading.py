@@ -110,26 +110,26 @@ def fit(
     looked = look_at(
         [entry.path for entry in reading.annotations], decode=decode, progress=progress
     )
-    for entry, picture in zip(reading.annotations, looked, strict=True):
-        if isinstance(picture, str):
-            left_out.append(LeftOut(entry.where, picture))
-        elif entry.stated not in (None, picture.upright, (picture.height, picture.width)):
-            left_out.append(LeftOut(entry.where, _other_size(picture, entry.stated)))
+    for entry, image in zip(reading.annotations, looked, strict=True):
+        if isinstance(image, str):
+            left_out.append(LeftOut(entry.where, image))
+        elif entry.stated not in (None, image.upright, (image.height, image.width)):
+            left_out.append(LeftOut(entry.where, _other_size(image, entry.stated)))
         else:
-            kept.append((entry, picture))
-    votes = [reading_of(picture, entry.stated) for entry, picture in kept]
+            kept.append((entry, image))
+    votes = [reading_of(image, entry.stated) for entry, image in kept]
     of_set = reading_of_set(votes) or exif or None
     files = []
     turned_as: dict[str, int] = {}
-    for (entry, picture), vote in zip(kept, votes, strict=True):
+    for (entry, image), vote in zip(kept, votes, strict=True):
         read_as = vote or of_set
-        if picture.orientation > 1 and entry.boxes:
+        if image.orientation > 1 and entry.boxes:
             if read_as is None:
-                reason = UNCLEAR.format(orientation=picture.orientation)
+                reason = UNCLEAR.format(orientation=image.orientation)
                 left_out.append(LeftOut(entry.where, reason))
                 continue
             turned_as[read_as] = turned_as.get(read_as, 0) + 1
-        files.append(_fitted(entry, picture, read_as == "stored", left_out))
+        files.append(_fitted(entry, image, read_as == "stored", left_out))
     notes = [*reading.notes]
     notes += [
         f"boxes of {counted(count, 'photo')} that EXIF turns read as {read_as}"
@@ -160,18 +160,18 @@ def _hint(left_out: Sequence[LeftOut]) -> str:
     return "fix what is named, and where its images lie" if left_out else "give their folder"
 
 
-def _other_size(picture: StoredImage, stated: tuple[int, int] | None) -> str:
-    height, width = picture.upright
+def _other_size(image: StoredImage, stated: tuple[int, int] | None) -> str:
+    height, width = image.upright
     of = f"{stated[1]}×{stated[0]}" if stated else "nothing"
     return f"the image is {width}×{height}, its annotation says {of}"
 
 
 def _fitted(
-    entry: Annotation, picture: StoredImage, stored: bool, left_out: list[LeftOut]
+    entry: Annotation, image: StoredImage, stored: bool, left_out: list[LeftOut]
 ) -> FittedFile:
     """The boxes of one image in pixels of the upright image, cut at its edge."""
-    height, width = picture.upright
-    on_side = stored and picture.lies_on_its_side
+    height, width = image.upright
+    on_side = stored and image.lies_on_its_side
     high, wide = (width, height) if on_side else (height, width)  # of the boxes' coordinates
     boxes, names, ignored = [], [], []
     for box in entry.boxes:
@@ -189,8 +189,8 @@ def _fitted(
         names.append(box.name)
         ignored.append(box.ignored)
     fitted = np.asarray(boxes, np.float64).reshape(-1, 4)
-    if stored and picture.orientation > 1:
-        fitted = turned(fitted, picture)
+    if stored and image.orientation > 1:
+        fitted = turned(fitted, image)
     return FittedFile(
         entry.path,
         height,

@@ -13,6 +13,7 @@ from edgecnn.data.boxes.images import ImageFinder
 from edgecnn.data.boxes.reading import Annotation, RawBox, Reading, of_class
 from edgecnn.data.files.tree import child, files_below, is_system, split_of, sub_folders, unwrapped
 from edgecnn.data.left_out import LeftOut
+from edgecnn.deprecation import old_arguments
 from edgecnn.errors import InputError
 from edgecnn.files import read_file
 
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 MAX_BYTES = 4 << 20
-_PICTURES = ("JPEGImages", "images", "imgs", "img")
+_IMAGES = ("JPEGImages", "images", "imgs", "img")
 _LISTS = {"train": ("train", "trainval"), "validation": ("val", "valid"), "test": ("test",)}
 _HINT = "give the Annotations folder, or the one that it lies in"
 
 
-def load_voc(annotations: Path, pictures: Path | None = None, *, label: str = "stop") -> BoxDataset:
+@old_arguments(pictures="images")
+def load_voc(annotations: Path, images: Path | None = None, *, label: str = "stop") -> BoxDataset:
     """Read every .xml in a folder and keep the boxes of one class; images are not decoded yet.
 
-    `pictures` is the folder of the images; without it, `JPEGImages` or `images` next to the
+    `images` is the folder of the images; without it, `JPEGImages` or `images` next to the
     folder, or the folder itself. Coordinates are VOC's: pixels counted from 1, both ends
     inclusive. `difficult` objects are ignored ones. Raises InputError for a folder without such
     files, and for a class that no file has.
@@ -36,7 +38,7 @@ def load_voc(annotations: Path, pictures: Path | None = None, *, label: str = "s
     paths = sorted(_xml_files(annotations))
     if not paths:
         raise InputError(f"no .xml files in {annotations}", hint=_HINT)
-    reading = read_voc(paths, [pictures] if pictures else picture_folders(annotations))
+    reading = read_voc(paths, [images] if images else image_folders(annotations))
     name = annotations.parent.name
     return of_class(reading, label, place=annotations, name=name, source=annotations.name)
 
@@ -56,7 +58,7 @@ def voc_files(place: Path) -> tuple[dict[str, list[Path]], list[Path], list[Left
         paths = _xml_files(child(folder, "Annotations") or folder) if split else []
         if split and paths:
             splits.setdefault(split, []).extend(sorted(paths))
-            folders += [*picture_folders(child(folder, "Annotations") or folder), folder]
+            folders += [*image_folders(child(folder, "Annotations") or folder), folder]
     if splits:
         return splits, folders, []
     annotations = child(place, "Annotations", "Annotation", "xmls", "labels") or place
@@ -64,13 +66,13 @@ def voc_files(place: Path) -> tuple[dict[str, list[Path]], list[Path], list[Left
     if not paths:
         raise InputError(f"no .xml files in {place}", hint=_HINT)
     listed, left_out = _listed(place if annotations != place else place.parent, paths)
-    return listed or {"": paths}, [*picture_folders(annotations), place], left_out
+    return listed or {"": paths}, [*image_folders(annotations), place], left_out
 
 
-def picture_folders(annotations: Path) -> list[Path]:
+def image_folders(annotations: Path) -> list[Path]:
     """Where the images of a folder of XML files may lie."""
-    siblings = (child(annotations.parent, name) for name in _PICTURES)
-    inside = (child(annotations, name) for name in _PICTURES)
+    siblings = (child(annotations.parent, name) for name in _IMAGES)
+    inside = (child(annotations, name) for name in _IMAGES)
     return [path for path in (*siblings, *inside) if path] + [annotations]
 
 
@@ -111,9 +113,9 @@ def _listed(place: Path, paths: list[Path]) -> tuple[dict[str, list[Path]], list
     return splits, left_out
 
 
-def read_voc(paths: list[Path], pictures: list[Path]) -> Reading:
+def read_voc(paths: list[Path], images: list[Path]) -> Reading:
     """What the files say; one that cannot be read is left out."""
-    finder = ImageFinder(pictures)
+    finder = ImageFinder(images)
     reading = Reading()
     for path in paths:
         try:
@@ -122,14 +124,14 @@ def read_voc(paths: list[Path], pictures: list[Path]) -> Reading:
             reading.left_out.append(LeftOut(path.name, error.message))
             continue
         named = _text(root, "filename")
-        picture = next((found for name in _names(root, path) if (found := finder.find(name))), None)
-        if picture is None:
+        image = next((found for name in _names(root, path) if (found := finder.find(name))), None)
+        if image is None:
             reason = f"its image {(named or path.stem)[:80]!r} is missing"
             reading.left_out.append(LeftOut(path.name, reason))
             continue
         height, width = _number(root, "size/height"), _number(root, "size/width")
         stated = (int(height), int(width)) if height >= 1 and width >= 1 else None
-        annotation = Annotation(picture, path.name, stated=stated)
+        annotation = Annotation(image, path.name, stated=stated)
         for number, thing in enumerate(root.iter("object"), start=1):
             _read_object(thing, f"{path.name}, object {number}", annotation, reading)
         reading.annotations.append(annotation)

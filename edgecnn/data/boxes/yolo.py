@@ -36,7 +36,7 @@ def load_yolo(folder: Path, *, label: str | int = "stop sign") -> BoxDataset:
     Raises InputError for an unknown class, and a folder without images.
     """
     description = describe(folder)
-    reading = read_yolo(folder, _pictures_of(folder), description)
+    reading = read_yolo(folder, _images_of(folder), description)
     return of_class(reading, str(label), place=folder, name=folder.name, source=folder.name)
 
 
@@ -60,10 +60,10 @@ def yolo_files(place: Path) -> tuple[dict[str, list[Path]], Description, list[Le
     if not splits:
         splits, left_out = _lists(place)
     if not splits:
-        pictures = _pictures_of(place)
-        if not pictures:
+        images = _images_of(place)
+        if not images:
             raise InputError(f"no images in {place}", hint="YOLO keeps them in images/")
-        splits = {"": pictures}
+        splits = {"": images}
     return splits, description, left_out
 
 
@@ -71,7 +71,7 @@ def _known(name: str) -> bool:
     return name.casefold() in _KNOWN or split_of(name) is not None
 
 
-def _pictures_of(folder: Path) -> list[Path]:
+def _images_of(folder: Path) -> list[Path]:
     return images_below(child(folder, "images") or folder)
 
 
@@ -80,9 +80,9 @@ def _in_folders(place: Path) -> dict[str, list[Path]]:
     splits: dict[str, list[Path]] = {}
     for folder in sub_folders(child(place, "images") or place):
         split = None if folder.name.casefold() in _KNOWN else split_of(folder.name)
-        pictures = _pictures_of(folder) if split else []
-        if split and pictures:
-            splits.setdefault(split, []).extend(pictures)
+        images = _images_of(folder) if split else []
+        if split and images:
+            splits.setdefault(split, []).extend(images)
     return splits
 
 
@@ -102,11 +102,11 @@ def _listed(path: Path, finder: ImageFinder, left_out: list[LeftOut]) -> list[Pa
     text = read_file(path, limit=_LIST_BYTES).decode("utf-8-sig", "replace")
     found = []
     for line in filter(None, map(str.strip, text.splitlines())):
-        picture = finder.find(line)
-        if picture is None:
+        image = finder.find(line)
+        if image is None:
             left_out.append(LeftOut(line[:200], f"{path.name} lists it, the image is missing"))
         else:
-            found.append(picture)
+            found.append(image)
     return list(dict.fromkeys(found))
 
 
@@ -155,18 +155,18 @@ def _target(entry: str, root: str, base: Path, place: Path, *, anywhere: bool) -
     return None
 
 
-def read_yolo(place: Path, pictures: Sequence[Path], description: Description) -> Reading:
+def read_yolo(place: Path, images: Sequence[Path], description: Description) -> Reading:
     """The lines of every image's text; those that are not boxes are left out."""
     reading = Reading(numbers=dict(description.numbers), notes=list(description.notes))
     kinds: Counter[str] = Counter()
     folders: dict[Path, set[Path]] = {}
-    for picture in pictures:
-        annotation = Annotation(picture, _below(picture, place), in_shares=True)
-        text = _text_of(picture)
+    for image in images:
+        annotation = Annotation(image, _below(image, place), in_shares=True)
+        text = _text_of(image)
         if text is None:
             kinds["without"] += 1
         else:
-            folders.setdefault(text.parent, set()).add(picture.parent)
+            folders.setdefault(text.parent, set()).add(image.parent)
             _read_lines(
                 text,
                 place,
@@ -177,16 +177,16 @@ def read_yolo(place: Path, pictures: Sequence[Path], description: Description) -
             )
         reading.annotations.append(annotation)
     reading.numbers = dict(sorted(reading.numbers.items(), key=lambda item: int(item[0])))
-    _note(kinds, len(pictures), description, reading)
+    _note(kinds, len(images), description, reading)
     for text in _orphans(folders):
         reading.left_out.append(LeftOut(_below(text, place), "no image has this name"))
     return reading
 
 
-def _text_of(picture: Path) -> Path | None:
+def _text_of(image: Path) -> Path | None:
     """The text of an image: `labels` for the last `images` in its path, or next to it."""
-    name = f"{picture.stem}.txt"
-    parts = picture.parent.parts
+    name = f"{image.stem}.txt"
+    parts = image.parent.parts
     for position in range(len(parts) - 1, -1, -1):
         if parts[position].casefold() in ("images", "jpegimages"):
             labels = child(Path(*parts[:position]), "labels")
@@ -195,7 +195,7 @@ def _text_of(picture: Path) -> Path | None:
                 if text.is_file():
                     return text
             break
-    sibling = picture.with_name(name)
+    sibling = image.with_name(name)
     return sibling if sibling.is_file() else None
 
 
@@ -203,12 +203,9 @@ def _orphans(folders: Mapping[Path, set[Path]]) -> list[Path]:
     """Texts that belong to no image; `folders` holds the images' folders by that of texts."""
     stems = {
         folder: {
-            path.stem
-            for pictures in of_pictures
-            for path in pictures.iterdir()
-            if path.suffix != ".txt"
+            path.stem for images in of_images for path in images.iterdir() if path.suffix != ".txt"
         }
-        for folder, of_pictures in folders.items()
+        for folder, of_images in folders.items()
     }
     return sorted(
         path
@@ -310,7 +307,7 @@ def _class_of(text: str, numbers: dict[str, str]) -> str:
     return numbers.setdefault(number, number)
 
 
-def _note(kinds: Counter[str], pictures: int, description: Description, reading: Reading) -> None:
+def _note(kinds: Counter[str], images: int, description: Description, reading: Reading) -> None:
     if kinds["confidence"]:
         boxes = counted(kinds["confidence"], "box", "boxes")
         reading.notes.append(f"{boxes} with a sixth column (a confidence), which is not used")
@@ -320,11 +317,11 @@ def _note(kinds: Counter[str], pictures: int, description: Description, reading:
     if kinds["key points"]:
         boxes = counted(kinds["key points"], "box", "boxes")
         reading.notes.append(f"{boxes} with key points, which are not used")
-    if kinds["without"] == pictures:
+    if kinds["without"] == images:
         reading.notes.append("no image has a label file (labels/*.txt), so all are taken as empty")
     elif kinds["without"]:
-        pictures_without = counted(kinds["without"], "picture")
-        reading.notes.append(f"{pictures_without} without a label file, taken as empty")
+        images_without = counted(kinds["without"], "picture")
+        reading.notes.append(f"{images_without} without a label file, taken as empty")
     if not description.numbers and reading.numbers:
         reading.notes.append("no data.yaml or classes.txt names the classes: they are numbers")
 

@@ -41,10 +41,10 @@ class _Layout:
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """`pictures` are (path, number of its class in `names`), in order, by split."""
+    """`images` are (path, number of its class in `names`), in order, by split."""
 
     names: tuple[str, ...]
-    pictures: Mapping[str, list[tuple[Path, int]]]
+    images: Mapping[str, list[tuple[Path, int]]]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
 
@@ -63,13 +63,13 @@ def class_folders(folder: Path) -> ClassFolders:
 
 def _layout(folder: Path) -> _Layout:
     place = unwrapped(folder, may_be_image, keep=is_plain_split)
-    holding = [child for child in sub_folders(place) if _has_pictures(child)]
+    holding = [child for child in sub_folders(place) if _has_images(child)]
     roots: dict[str, tuple[Path, ...]] = {}
     used = set()
     for child in holding:
         split = split_of(child.name)
         root = unwrapped(child, may_be_image, keep=lambda _: False)
-        if split and any(_has_pictures(inner) for inner in sub_folders(root)):
+        if split and any(_has_images(inner) for inner in sub_folders(root)):
             roots[split] = (*roots.get(split, ()), root)
             used.add(child)
     unused = tuple(child for child in holding if child not in used)
@@ -93,15 +93,15 @@ def _class_folders(folder: Path, layout: _Layout) -> ClassFolders:
             _unlabeled(loose, folder, "it lies in no class folder", left_out, others)
             for class_folder in sub_folders(root):
                 key = class_folder.name.casefold()
-                pictures = _sorted_pictures(class_folder, others)
-                if not pictures:
+                images = _sorted_images(class_folder, others)
+                if not images:
                     left_out.append(LeftOut(_below(class_folder, folder), "it holds no images"))
                 elif "train" not in layout.roots or split == "train" or key in names:
                     names.setdefault(key, class_folder.name)
-                    found[split] += [(path, key) for path in pictures]
+                    found[split] += [(path, key) for path in images]
                 else:
                     reason = f"{class_folder.name!r} is a class that training does not have"
-                    _unlabeled(pictures, folder, reason, left_out, others)
+                    _unlabeled(images, folder, reason, left_out, others)
     for unused in layout.unused:
         reason = f"its folder {unused.name!r} is neither a split nor a class"
         _unlabeled(files_below(unused), folder, reason, left_out, others)
@@ -115,19 +115,19 @@ def _class_folders(folder: Path, layout: _Layout) -> ClassFolders:
     )
 
 
-def _has_pictures(folder: Path) -> bool:
+def _has_images(folder: Path) -> bool:
     return any(may_be_image(path) for path in files_below(folder))
 
 
-def _sorted_pictures(folder: Path, others: list[str]) -> list[Path]:
+def _sorted_images(folder: Path, others: list[str]) -> list[Path]:
     """Image files below a class folder, in the order of their names."""
-    pictures = []
+    images = []
     for path in files_below(folder):
         if may_be_image(path) and not is_system(path.name):
-            pictures.append(path)
+            images.append(path)
         else:
             others.append(path.name)
-    return sorted(pictures)
+    return sorted(images)
 
 
 def _unlabeled(

@@ -168,9 +168,9 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def as_channels(picture: ImageArray, channels: int) -> ImageArray:
+def as_channels(image: ImageArray, channels: int) -> ImageArray:
     """A gray image as (height, width, 3) where the data set has colors."""
-    return np.repeat(picture, 3, axis=2) if picture.shape[2] < channels else picture
+    return np.repeat(image, 3, axis=2) if image.shape[2] < channels else image
 
 
 def _pixels(image: Image.Image) -> ImageArray:

@@ -61,7 +61,7 @@ def _inspect(path: Path) -> tuple[bytes, tuple[int, ...], int] | str:
     if is_not_read(path):
         return why_not_read(path)
     try:
-        picture, frames = decode_first(path)
+        image, frames = decode_first(path)
     except UnreadableImageError as error:
         return error.message
-    return sample_digest(picture), picture.shape, frames
+    return sample_digest(image), image.shape, frames

@@ -27,7 +27,7 @@ def box_facts(files: Sequence[BoxedFile]) -> Facts:
     boxes = _stacked(file.boxes for file in files)
     sides = boxes[:, 2:] - boxes[:, :2]
     areas = sides.prod(axis=1)
-    of_pictures = np.repeat(
+    of_images = np.repeat(
         [file.height * file.width for file in files], [len(file.boxes) for file in files]
     )
     return {
@@ -37,7 +37,7 @@ def box_facts(files: Sequence[BoxedFile]) -> Facts:
         "boxes per image": spread([len(file.boxes) for file in files]),
         "box width": spread(sides[:, 0]),
         "box height": spread(sides[:, 1]),
-        "box area, share of the image": spread(areas / of_pictures) if len(areas) else {},
+        "box area, share of the image": spread(areas / of_images) if len(areas) else {},
         "box sizes": {
             "small (below 32²)": int((areas < SMALL).sum()),
             "medium": int(((areas >= SMALL) & (areas < MEDIUM)).sum()),

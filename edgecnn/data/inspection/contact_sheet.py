@@ -22,7 +22,7 @@ from edgecnn.registry import require
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PICTURES = 10
+IMAGES = 10
 CELL = 72
 GAP = 4
 LABEL_WIDTH = 180
@@ -61,16 +61,16 @@ def write(dataset: Dataset, path: Path) -> None:
     rows = _rows_of_boxes(dataset) if boxed else _rows_of_classes(dataset)
     cell = BOXED_CELL if boxed else CELL
     step = cell + GAP
-    sheet = Image.new("RGB", (LABEL_WIDTH + PICTURES * step, len(rows) * step + GAP), "white")
+    sheet = Image.new("RGB", (LABEL_WIDTH + IMAGES * step, len(rows) * step + GAP), "white")
     draw = ImageDraw.Draw(sheet)
     for number, row in enumerate(rows):
         top = GAP + number * step
         text = f"{_shortened(row.label)}\n{len(row.members)}"
         draw.text((2 * GAP, top + cell // 2), text, fill="black", anchor="lm")
         for column, index in enumerate(_spread(row.members)):
-            picture = _picture(row, int(index), cell)
-            left = LABEL_WIDTH + column * step + (cell - picture.width) // 2
-            sheet.paste(picture, (left, top + (cell - picture.height) // 2))
+            image = _image(row, int(index), cell)
+            left = LABEL_WIDTH + column * step + (cell - image.width) // 2
+            sheet.paste(image, (left, top + (cell - image.height) // 2))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as unfinished:
         sheet.save(unfinished, format="PNG")
@@ -98,14 +98,14 @@ def _rows_of_boxes(dataset: Dataset) -> list[_Row]:
 
 
 def _spread(members: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return members[np.linspace(0, len(members) - 1, min(PICTURES, len(members)), dtype=int)]
+    return members[np.linspace(0, len(members) - 1, min(IMAGES, len(members)), dtype=int)]
 
 
 def _shortened(label: str) -> str:
     return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
 
 
-def _picture(row: _Row, index: int, cell: int) -> Image:
+def _image(row: _Row, index: int, cell: int) -> Image:
     """As drawn on the sheet; empty for one that cannot be read, which the inspection reports."""
     from PIL import Image, ImageDraw
 
@@ -114,18 +114,18 @@ def _picture(row: _Row, index: int, cell: int) -> Image:
         sample = split.samples[index]
     except InputError:
         return Image.new("RGB", (cell, cell), "lightgray")
-    picture = _fitted(sample, cell)
+    image = _fitted(sample, cell)
     if isinstance(split, BoxSplit):
         file = split.every_class[index]
-        scale = np.asarray((picture.width / file.width, picture.height / file.height) * 2)
-        draw = ImageDraw.Draw(picture)
+        scale = np.asarray((image.width / file.width, image.height / file.height) * 2)
+        draw = ImageDraw.Draw(image)
         boxes = [(box, IGNORED_BOX) for box in file.ignored]
         of_row = file.class_ids == row.class_id
         boxes += [(box, OTHER_BOX) for box in file.boxes[~of_row]]
         boxes += [(box, BOX) for box in file.boxes[of_row]]
         for box, color in boxes:
             draw.rectangle([float(edge) for edge in box * scale], outline=color)
-    return picture
+    return image
 
 
 def _fitted(sample: Any, cell: int) -> Image:
@@ -135,7 +135,7 @@ def _fitted(sample: Any, cell: int) -> Image:
     pixels = np.asarray(sample, np.uint8)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
-    picture = Image.fromarray(pixels).convert("RGB")
-    scale = cell / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)
+    image = Image.fromarray(pixels).convert("RGB")
+    scale = cell / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)

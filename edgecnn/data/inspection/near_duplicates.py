@@ -46,15 +46,15 @@ class LookAlikes:
         self._thumbnails = bytearray()
         self._keys: list[int] = []
 
-    def add(self, key: int, picture: npt.NDArray[Any]) -> None:
+    def add(self, key: int, image: npt.NDArray[Any]) -> None:
         """Take (height, width[, 1 or 3]) uint8 under `key`. Anything else, an image of one value,
         and one smaller than 16×16, whose few pixels say too little, looks like nothing.
         """
-        if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3):
             return
-        if min(picture.shape[:2]) < _THUMBNAIL:
+        if min(image.shape[:2]) < _THUMBNAIL:
             return
-        gray = _gray(picture)
+        gray = _gray(image)
         thumbnail = _standardized(_shrunk(gray, _THUMBNAIL, _THUMBNAIL))
         if thumbnail is not None:
             self._keys.append(key)
@@ -122,13 +122,13 @@ def _correlation(first: Thumbnail, second: Thumbnail) -> npt.NDArray[np.float32]
     return np.asarray(np.einsum("ij,ij->i", one, other) / lengths, np.float32)
 
 
-def _gray(picture: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-    if picture.ndim == 2:
-        return picture
-    if picture.shape[2] == len(GRAY_WEIGHTS):
+def _gray(image: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    if image.ndim == 2:
+        return image
+    if image.shape[2] == len(GRAY_WEIGHTS):
         # Whole numbers: sums of equal ones are exactly equal, whatever their order.
-        return np.rint(picture @ np.asarray(GRAY_WEIGHTS, np.float32)).astype(np.uint8)
-    return picture[:, :, 0]
+        return np.rint(image @ np.asarray(GRAY_WEIGHTS, np.float32)).astype(np.uint8)
+    return image[:, :, 0]
 
 
 def _shrunk(gray: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[np.float64]:

@@ -31,7 +31,7 @@ class Collector(Protocol):
 def collector_for(dataset: Dataset) -> Collector:
     """The one for the data set's modality."""
     kinds: Mapping[str, Callable[[Dataset], Collector]] = {
-        "image": _Pictures,
+        "image": _Images,
         "text": _Texts,
         "signal": _Signals,
         "volume": _Volumes,
@@ -51,17 +51,17 @@ def spread(values: Sequence[float] | npt.NDArray[np.floating[Any]]) -> dict[str,
     }
 
 
-class _Pictures:
+class _Images:
     """Color modes: what is gray, in colors, or gray and stored as colors."""
 
     def __init__(self, _dataset: Dataset) -> None:
         self._modes: Counter[str] = Counter()
 
     def add(self, _split: str, sample: Any) -> None:
-        picture = np.asarray(sample)
-        channels = picture.shape[2] if picture.ndim == 3 else 1
+        image = np.asarray(sample)
+        channels = image.shape[2] if image.ndim == 3 else 1
         mode = {1: "gray", 3: "color"}.get(channels, f"{channels} channels")
-        if channels == 3 and (picture[..., :2] == picture[..., 1:]).all():
+        if channels == 3 and (image[..., :2] == image[..., 1:]).all():
             mode = "gray, stored as color"
         self._modes[mode] += 1
 

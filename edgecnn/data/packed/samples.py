@@ -67,8 +67,8 @@ def sample_of(features: Mapping[str, Feature]) -> Any:
     try:
         if "encoded" in features:
             (channels,) = features["channels"]
-            picture = decode_again(_bytes(features["encoded"]))
-            return as_channels(picture, channels)
+            image = decode_again(_bytes(features["encoded"]))
+            return as_channels(image, channels)
         content, dtype = _bytes(features["sample"]), _bytes(features["dtype"])
         if dtype == TEXT:
             return content.decode()

@@ -59,7 +59,7 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
         check_labels(parts[split], class_names, where)
         check_finite(samples, where)
         if modality == "image":
-            parts[split] = Split(_as_pictures(samples, where), labels[split])
+            parts[split] = Split(_as_images(samples, where), labels[split])
     train = parts["train"].samples
     shape = tuple(pairs["train"][0].shape[1:])
     return assemble(
@@ -156,7 +156,7 @@ def _labels(
     return tuple(str(label) for label in range(highest + 1)), numbers
 
 
-def _as_pictures(samples: Array, where: str) -> Array:
+def _as_images(samples: Array, where: str) -> Array:
     """uint8 as it is; floats of 0…1 or 0…255, and other whole numbers of 0…255, as uint8."""
     if samples.dtype == np.uint8:
         return samples

@@ -111,13 +111,13 @@ def _from_npz(path: Path) -> dict[str, Split]:
     arrays = read_npz(path)
     parts = {}
     for split in ("train", "test"):
-        pictures, labels = need(arrays, f"x_{split}", f"y_{split}", path=path)
-        if pictures.dtype != np.uint8 or pictures.shape[1:] != (_SIDE, _SIDE, 3):
+        images, labels = need(arrays, f"x_{split}", f"y_{split}", path=path)
+        if images.dtype != np.uint8 or images.shape[1:] != (_SIDE, _SIDE, 3):
             raise InputError(
                 f"{path}: expected x_{split} of uint8 (n, 32, 32, 3), "
-                f"received: {pictures.dtype} {pictures.shape}"
+                f"received: {images.dtype} {images.shape}"
             )
-        parts[split] = Split(pictures, as_labels(labels, f"{path}, y_{split}"))
+        parts[split] = Split(images, as_labels(labels, f"{path}, y_{split}"))
     return parts
 
 
@@ -153,8 +153,8 @@ def _batches(
                 ) from error
         pixels, labels = (np.concatenate(part) for part in zip(*read_batches, strict=True))
         planes = pixels.reshape(-1, 3, _SIDE, _SIDE)
-        pictures = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-        parts[split] = Split(pictures, labels.astype(np.int64))
+        images = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+        parts[split] = Split(images, labels.astype(np.int64))
     return parts
 
 

@@ -162,8 +162,8 @@ def _coco(place: Path) -> Parts:
 
 
 def _voc(place: Path) -> Parts:
-    files, pictures, left_out = voc_files(place)
-    readings = {split: read_voc(paths, pictures) for split, paths in files.items()}
+    files, images, left_out = voc_files(place)
+    readings = {split: read_voc(paths, images) for split, paths in files.items()}
     next(iter(readings.values())).left_out.extend(left_out)
     return readings
 
@@ -171,7 +171,7 @@ def _voc(place: Path) -> Parts:
 def _yolo(place: Path) -> Parts:
     files, description, left_out = yolo_files(place)
     root = place if place.is_dir() else place.parent
-    readings = {split: read_yolo(root, pictures, description) for split, pictures in files.items()}
+    readings = {split: read_yolo(root, images, description) for split, images in files.items()}
     next(iter(readings.values())).left_out.extend(left_out)
     return readings
 
@@ -314,8 +314,8 @@ def split_of_files(
 ) -> BoxSplit:
     """The split that these files are, with the boxes that are looked for and with all boxes."""
     counts = np.asarray([len(file.boxes) for file in files], np.int64)
-    pictures = ImageFiles(tuple(file.path for file in files), 3)
-    return BoxSplit(pictures, counts, files, undecided=undecided, every_class=every_class)
+    images = ImageFiles(tuple(file.path for file in files), 3)
+    return BoxSplit(images, counts, files, undecided=undecided, every_class=every_class)
 
 
 def _split(data: BoxDataset, choice: ChosenClasses, every: tuple[BoxedFile, ...]) -> BoxSplit:

@@ -30,10 +30,10 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
     """
     del data_dir
     table = _table()
-    pictures = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    images = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     targets = table[:, -1].astype(np.int64)
     indices = stratified_split(targets, FRACTIONS, LABELS, seed=seed)
-    splits = {name: Split(pictures[chosen], targets[chosen]) for name, chosen in indices.items()}
+    splits = {name: Split(images[chosen], targets[chosen]) for name, chosen in indices.items()}
     return Dataset(
         name="digits",
         task="classification",

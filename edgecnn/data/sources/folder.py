@@ -48,8 +48,8 @@ def load(
     found = class_folders(data_dir)
     left_out = list(found.left_out)
     readable = {
-        split: readable_images(pictures, data_dir, left_out, progress)
-        for split, pictures in found.pictures.items()
+        split: readable_images(images, data_dir, left_out, progress)
+        for split, images in found.images.items()
     }
     class_names, kept = _usable(found, readable, data_dir, left_out)
     splits = _with_missing_splits(kept, class_names, seed)

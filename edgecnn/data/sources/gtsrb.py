@@ -113,36 +113,36 @@ def _from_npz(path: Path, seed: int) -> Dataset:
     arrays = read_npz(path)
     parts = {}
     for split in ("train", "test"):
-        pictures, labels = need(arrays, f"x_{split}", f"y_{split}", path=path)
-        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
+        images, labels = need(arrays, f"x_{split}", f"y_{split}", path=path)
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
             raise InputError(
                 f"{path}: expected x_{split} of uint8 (n, height, width, 3), "
-                f"received: {pictures.dtype} {pictures.shape}"
+                f"received: {images.dtype} {images.shape}"
             )
-        parts[split] = Split(pictures, as_labels(labels, f"{path}, y_{split}"))
+        parts[split] = Split(images, as_labels(labels, f"{path}, y_{split}"))
     train = parts["train"]
-    pictures = np.asarray(train.samples)
+    images = np.asarray(train.samples)
     return assemble(
         "gtsrb",
         parts,
         LABELS,
-        sample_shape=pictures.shape[1:],
+        sample_shape=images.shape[1:],
         source=SOURCE,
         seed=seed,
         fractions=FRACTIONS,
-        groups=look_alikes(pictures, train.labels).tolist(),
+        groups=look_alikes(images, train.labels).tolist(),
         hints=HINTS,
     )
 
 
-def look_alikes(pictures: npt.NDArray[np.uint8], labels: Labels) -> npt.NDArray[np.int64]:
+def look_alikes(images: npt.NDArray[np.uint8], labels: Labels) -> npt.NDArray[np.int64]:
     """A group number (n,) for each image (n, height, width, 3): images of one class that
     correlate more than TWIN_CORRELATION, directly or through others, have the same.
     """
-    groups = np.arange(len(pictures))
+    groups = np.arange(len(images))
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        gray = pictures[members].mean(axis=3, dtype=np.float32).reshape(len(members), -1)
+        gray = images[members].mean(axis=3, dtype=np.float32).reshape(len(members), -1)
         gray -= gray.mean(axis=1, keepdims=True)
         norms = np.linalg.norm(gray, axis=1, keepdims=True)
         gray /= np.where(norms > 0, norms, 1)

@@ -44,18 +44,18 @@ class IdxSet:
         DownloadError when no mirror can be reached.
         """
         paths = self._local_files(data_dir) if data_dir is not None else self._downloaded_files()
-        train_pictures, train_labels = self._read_pair(paths, "train")
-        test_pictures, test_labels = self._read_pair(paths, "t10k")
-        if train_pictures.shape[1:] != test_pictures.shape[1:]:
+        train_images, train_labels = self._read_pair(paths, "train")
+        test_images, test_labels = self._read_pair(paths, "t10k")
+        if train_images.shape[1:] != test_images.shape[1:]:
             raise InputError(
-                f"training images are {train_pictures.shape[1:]}, "
-                f"test images {test_pictures.shape[1:]}: the files do not belong together"
+                f"training images are {train_images.shape[1:]}, "
+                f"test images {test_images.shape[1:]}: the files do not belong together"
             )
         fractions = {"train": 1 - VALIDATION_FRACTION, "validation": VALIDATION_FRACTION}
         indices = stratified_split(train_labels, fractions, self.class_names, seed=seed)
         splits = {
-            **{name: Split(train_pictures[i], train_labels[i]) for name, i in indices.items()},
-            "test": Split(test_pictures, test_labels),
+            **{name: Split(train_images[i], train_labels[i]) for name, i in indices.items()},
+            "test": Split(test_images, test_labels),
         }
         return Dataset(
             name=self.name,
@@ -63,7 +63,7 @@ class IdxSet:
             labels=self.class_names,
             splits=splits,
             sha256=array_sha256(self.class_names, splits),
-            sample_shape=train_pictures.shape[1:],
+            sample_shape=train_images.shape[1:],
             source=self.source,
             seed=seed,
             preprocessing_hints=self.hints,
@@ -103,16 +103,20 @@ class IdxSet:
         self, paths: Mapping[str, Path], part: str
     ) -> tuple[npt.NDArray[np.uint8], Labels]:
         """Images (n, height, width) and labels (n,) of "train" or "t10k"."""
-        images, targets = paths[f"{part}-images-idx3-ubyte"], paths[f"{part}-labels-idx1-ubyte"]
-        pictures = read_idx(images, 3)
-        labels = read_idx(targets, 1).astype(np.int64)
-        if len(pictures) != len(labels):
+        image_file, label_file = (
+            paths[f"{part}-images-idx3-ubyte"],
+            paths[f"{part}-labels-idx1-ubyte"],
+        )
+        images = read_idx(image_file, 3)
+        labels = read_idx(label_file, 1).astype(np.int64)
+        if len(images) != len(labels):
             raise InputError(
-                f"{images.name} holds {len(pictures)} images, {targets.name} {len(labels)} labels"
+                f"{image_file.name} holds {len(images)} images, "
+                f"{label_file.name} {len(labels)} labels"
             )
         if labels.max() >= len(self.class_names):
             raise InputError(
-                f"{targets}: expected labels 0 to {len(self.class_names) - 1}, "
+                f"{label_file}: expected labels 0 to {len(self.class_names) - 1}, "
                 f"received: {labels.max()}"
             )
-        return pictures, labels
+        return images, labels

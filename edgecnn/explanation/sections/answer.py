@@ -18,7 +18,7 @@ def answer(explanation: Explanation) -> Section:
     """The image, what became of it on its way in, and the best classes."""
     subject = explanation.subject
     height, width, channels = explanation.tensor.shape
-    own = explanation.picture if explanation.picture.ndim == 3 else explanation.picture[:, :, None]
+    own = explanation.image if explanation.image.ndim == 3 else explanation.image[:, :, None]
     own = np.repeat(own, 3, axis=2) if own.shape[2] == 1 else own[:, :, :3]
     order = np.argsort(-explanation.scores, kind="stable")[:5]
     colors = "gray" if channels == 1 else "color"

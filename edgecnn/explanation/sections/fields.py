@@ -25,14 +25,14 @@ def fields(explanation: Explanation) -> Section | None:
         size = "–" if theory is None else f"{theory.size}"
         rows, columns = (min(side, FIELD_CELLS) for side in one.weight.shape)
         weight = images.stretched(one.weight, rows, columns)
-        picture = images.glowing(base, np.asarray(weight / weight.max(), np.float32))
+        image = images.glowing(base, np.asarray(weight / weight.max(), np.float32))
         box = theoretical_box(explanation, one)
         if box is not None:
             scale = base.shape[0] / explanation.tensor.shape[0]
             left, top, right, bottom = (value * scale for value in box)
-            picture = images.framed(picture, (left, top, right, bottom))
+            image = images.framed(image, (left, top, right, bottom))
         share = one.area / one.weight.size
-        tiles.append(Tile(picture, one.layer.name, f"effective {one.side:.1f}, theory {size}"))
+        tiles.append(Tile(image, one.layer.name, f"effective {one.side:.1f}, theory {size}"))
         lines.append(
             (one.layer.name, f"{one.layer.rows}×{one.layer.columns}", size, f"{one.side:.1f}",
              f"{one.area:,}", formats.percent(share))

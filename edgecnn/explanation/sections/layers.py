@@ -21,9 +21,9 @@ def first_layer(explanation: Explanation) -> Section | None:
     if explanation.filters is None:
         return None
     rows, columns, channels, count = explanation.filters.shape
-    pictures = images.filter_tiles(explanation.filters)[:MOST_FILTERS]
+    filters = images.filter_tiles(explanation.filters)[:MOST_FILTERS]
     side = 96 if count <= 16 else 56
-    tiles = tuple(Tile(images.enlarged(one, side), "") for one in pictures)
+    tiles = tuple(Tile(images.enlarged(one, side), "") for one in filters)
     kept = "" if count <= MOST_FILTERS else f" The {MOST_FILTERS} strongest of {count} are shown."
     colored = (
         "A filter with colors answers to those colors; stripes and steps answer to edges of "

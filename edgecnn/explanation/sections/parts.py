@@ -17,7 +17,7 @@ MEDIUM = 256
 class Tile:
     """An image with its words; `bar` (0…1) draws a share below it."""
 
-    picture: ImageArray
+    image: ImageArray
     title: str
     note: str = ""
     bar: float | None = None

@@ -107,6 +107,6 @@ def augmentation_for(
     chosen = lookup("modality", modality, _BY_MODALITY).get(level)
     if modality != "image":
         return chosen
-    pictures = chosen if isinstance(chosen, Images) else Images()
-    adapted = pictures.adapted(preprocessing, mirror=mirror)
+    images = chosen if isinstance(chosen, Images) else Images()
+    adapted = images.adapted(preprocessing, mirror=mirror)
     return adapted if adapted.changes_something else None

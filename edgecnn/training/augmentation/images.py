@@ -134,8 +134,8 @@ def random_shift(tensors: FloatArray, pixels: int, rng: Generator) -> FloatArray
     down, right = rng.integers(-pixels, pixels + 1, (2, count))
     rows = np.clip(np.arange(height) + down[:, None], 0, height - 1)
     columns = np.clip(np.arange(width) + right[:, None], 0, width - 1)
-    pictures = np.arange(count)[:, None, None]
-    return np.asarray(tensors[pictures, rows[:, :, None], columns[:, None, :]])
+    images = np.arange(count)[:, None, None]
+    return np.asarray(tensors[images, rows[:, :, None], columns[:, None, :]])
 
 
 def warp(tensors: npt.NDArray[Any], maps: FloatArray) -> FloatArray:

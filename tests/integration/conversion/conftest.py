@@ -70,8 +70,8 @@ def residual_net() -> keras.Model:
     def normalized(tensor: Any) -> Any:
         return BatchNormalization(momentum=0.8)(tensor)
 
-    picture = Input(SHAPE)
-    tensor = ReLU()(normalized(Conv2D(24, 3, strides=2, padding="same", use_bias=False)(picture)))
+    image = Input(SHAPE)
+    tensor = ReLU()(normalized(Conv2D(24, 3, strides=2, padding="same", use_bias=False)(image)))
     for _ in range(2):
         shortcut = tensor
         tensor = DepthwiseConv2D(3, padding="same", use_bias=False)(tensor)
@@ -79,7 +79,7 @@ def residual_net() -> keras.Model:
         tensor = normalized(Conv2D(24, 1, use_bias=False)(tensor))
         tensor = Add()([shortcut, tensor])
     scores = Dense(10, activation="softmax")(GlobalAveragePooling2D()(tensor))
-    return Model(picture, scores, name="residual")
+    return Model(image, scores, name="residual")
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ CLASSES = 4
 _TYPES = {np.float32: TensorProto.FLOAT, np.float16: TensorProto.FLOAT16}
 
 
-def pictures() -> Dataset:
+def images() -> Dataset:
     """Noise with one bright quarter: the class."""
     generator = np.random.default_rng(7)
 

@@ -268,10 +268,10 @@ def test_outputs_keep_the_order_of_keras(tmp_path: Path):
     import keras
     from keras.layers import Conv2D, GlobalAveragePooling2D
 
-    picture = keras.Input((8, 8, 3))
-    first = Conv2D(4, 3, name="zz")(picture)
-    second = Conv2D(2, 1, name="aa")(picture)
-    model = keras.Model(picture, [first, second, GlobalAveragePooling2D(name="mm")(first)])
+    image = keras.Input((8, 8, 3))
+    first = Conv2D(4, 3, name="zz")(image)
+    second = Conv2D(2, 1, name="aa")(image)
+    model = keras.Model(image, [first, second, GlobalAveragePooling2D(name="mm")(first)])
     outcomes = convert(
         model, ["tflite:float32", "onnx:float32", "tflite:dynamic_int8"], out=tmp_path, samples=8
     )

@@ -38,10 +38,10 @@ def both(model: Any, folder: Path, **options: Any) -> dict[str, Any]:
 
 
 def small(name: str = "small", **options: Any) -> Any:
-    picture = keras.Input((8, 8, 3), name="picture", **options)
-    features = layers.Conv2D(4, 3, activation="relu", name="conv")(picture)
+    image = keras.Input((8, 8, 3), name="picture", **options)
+    features = layers.Conv2D(4, 3, activation="relu", name="conv")(image)
     pooled = layers.GlobalAveragePooling2D(name="pool")(features)
-    return keras.Model(picture, layers.Dense(3, name="scores")(pooled), name=name)
+    return keras.Model(image, layers.Dense(3, name="scores")(pooled), name=name)
 
 
 # Layers
@@ -74,8 +74,8 @@ def test_layers_compute_the_same_in_both_formats(build: Callable[[], Any], tmp_p
 
 def test_normalization_and_exact_gelu_can_be_quantized_to_onnx(tmp_path: Path):
     model = keras.Sequential([keras.Input((12, 12, 3)), *constants(), *exact_gelu()])
-    pictures = RNG.integers(0, 255, (16, 12, 12, 3)).astype(np.uint8)
-    split = Split(pictures, np.arange(16) % 2)
+    images = RNG.integers(0, 255, (16, 12, 12, 3)).astype(np.uint8)
+    split = Split(images, np.arange(16) % 2)
     data = Dataset("noise", "classification", ("0", "1"), {"train": split}, "feed", (12, 12, 3))
     (outcome,) = convert(
         model, "onnx:static_int8", out=tmp_path, calibration=data, preprocessing="raw"
@@ -171,8 +171,8 @@ def test_uint8_pixels_can_be_quantized_and_are_fed_raw(tmp_path: Path):
     model = keras.Model(tensor, layers.Dense(2)(pooled), name="camera")
     # Flat images of different brightness: the mean of noise is nearly the same for all.
     levels = RNG.integers(0, 226, (24, 1, 1, 3))
-    pictures = (levels + RNG.integers(0, 30, (24, 8, 8, 3))).astype(np.uint8)
-    split = Split(pictures, np.arange(24) % 2)
+    images = (levels + RNG.integers(0, 30, (24, 8, 8, 3))).astype(np.uint8)
+    split = Split(images, np.arange(24) % 2)
     data = Dataset("noise", "classification", ("0", "1"), {"train": split}, "feed", (8, 8, 3))
     outcomes = convert(
         model, ["tflite:static_int8", "onnx:static_int8"], out=tmp_path, calibration=data

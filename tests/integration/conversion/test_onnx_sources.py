@@ -24,7 +24,7 @@ ALL = ",".join(f"onnx:{recipe}" for recipe in RECIPES)
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    return foreign.pictures()
+    return foreign.images()
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def weights(*shape: int) -> np.ndarray:
 
 
 def test_a_classifier_is_quantized_and_takes_channels_last(tmp_path: Path):
-    data = foreign.pictures()
+    data = foreign.images()
     path = foreign.network(tmp_path / "net.onnx", batch="n")
     targets = "tflite:float32,tflite:static_int8,tflite:float16"
     outcomes = convert(
@@ -77,7 +77,7 @@ def test_maps_are_compared_whatever_their_layout(tmp_path: Path):
 
 @pytest.mark.parametrize("kind", [{"rescales": True}, {"pixels": True}, {"dtype": np.float16}])
 def test_files_of_many_makes_arrive(tmp_path: Path, kind):
-    data = foreign.pictures()
+    data = foreign.images()
     option = {"preprocessing": "raw"} if "dtype" in kind else {}
     path = foreign.network(tmp_path / "net.onnx", **kind)
     targets = "tflite:float32,tflite:static_int8"
@@ -98,7 +98,7 @@ def test_signals_keep_the_axes_that_they_are_fed_in(tmp_path: Path):
     assert outcome.parity.max_abs_error < 1e-4
 
 
-def test_pictures_with_channels_last_stay_so(tmp_path: Path):
+def test_images_with_channels_last_stay_so(tmp_path: Path):
     nodes = [
         helper.make_node("Transpose", ["x"], ["first"], name="turn", perm=[0, 3, 1, 2]),
         helper.make_node("Conv", ["first", "w"], ["maps"], name="conv"),

@@ -21,7 +21,7 @@ RECIPES = ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    return foreign.pictures()
+    return foreign.images()
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ def write_red_detector(path: Path) -> Path:
     return path
 
 
-def picture(x: int | None, width: int = 160, height: int = 120) -> np.ndarray:
+def image(x: int | None, width: int = 160, height: int = 120) -> np.ndarray:
     """Gray, with a red square of 24 pixels whose left side is at `x`."""
     image = np.full((height, width, 3), 120, np.uint8)
     if x is not None:
@@ -75,7 +75,7 @@ def write_video(path: Path, frames: int = 60, fps: float = 30.0, codec: str = "m
     assert writer.isOpened()
     for number in range(frames):
         inside = frames // 3 <= number < frames * 2 // 3
-        writer.write(picture(20 + number if inside else None))
+        writer.write(image(20 + number if inside else None))
     writer.release()
     return path
 

@@ -95,7 +95,7 @@ def test_frames_end_a_run_early_and_signs_in_view_leave_with_it(detect, video, t
     assert len(events.read_text().splitlines()) == 2
 
 
-def test_pictures_are_named_with_what_was_found_in_them(detect, tmp_path):
+def test_images_are_named_with_what_was_found_in_them(detect, tmp_path):
     for name, color in (("gray.png", (120, 120, 120)), ("red.png", (20, 20, 220))):
         image = np.full((120, 160, 3), 120, np.uint8)
         image[40:64, 60:84] = color

@@ -14,9 +14,9 @@ def files(tmp_path_factory):
     from edgecnn.keras_files import import_keras
 
     keras = import_keras()
-    picture = keras.Input((32, 32, 3), name="input")
-    x = keras.layers.Conv2D(6, 3, 2, padding="same", name="first")(picture)
-    model = keras.Model(picture, keras.layers.Conv2D(2, 1, name="last")(x))
+    image = keras.Input((32, 32, 3), name="input")
+    x = keras.layers.Conv2D(6, 3, 2, padding="same", name="first")(image)
+    model = keras.Model(image, keras.layers.Conv2D(2, 1, name="last")(x))
     folder = tmp_path_factory.mktemp("first")
     model.save(folder / "net.keras")
     made = [
@@ -35,21 +35,21 @@ def test_every_format_tells_the_same_filters_and_stride(files):
         assert found[1] == 2, path.name
 
 
-def test_a_network_over_one_channel_has_no_filters_to_lay_over_a_picture(tmp_path):
+def test_a_network_over_one_channel_has_no_filters_to_lay_over_an_image(tmp_path):
     from edgecnn.keras_files import import_keras
 
     keras = import_keras()
-    picture = keras.Input((8, 8, 1))
-    keras.Model(picture, keras.layers.Conv2D(2, 3)(picture)).save(tmp_path / "gray.keras")
+    image = keras.Input((8, 8, 1))
+    keras.Model(image, keras.layers.Conv2D(2, 3)(image)).save(tmp_path / "gray.keras")
     assert read_first_layer(tmp_path / "gray.keras") is None
 
 
 def test_edges_answer_to_change_and_not_to_brightness():
     rng = np.random.default_rng(0)
     kernel = rng.normal(size=(3, 3, 3, 5)).astype(np.float32)
-    picture = np.full((20, 30, 3), 0.3, np.float32)
-    assert edge_strength(picture, kernel, 1).max() == pytest.approx(0, abs=1e-5)
-    picture[:, 15:] = 0.9
-    strength = edge_strength(picture, kernel, 1)
+    image = np.full((20, 30, 3), 0.3, np.float32)
+    assert edge_strength(image, kernel, 1).max() == pytest.approx(0, abs=1e-5)
+    image[:, 15:] = 0.9
+    strength = edge_strength(image, kernel, 1)
     assert strength.shape == (20, 30)
     assert set(strength.argmax(axis=1)) <= {14, 15}

@@ -58,13 +58,13 @@ def test_while_paused_a_step_shows_one_frame(play):
     assert running._last.frame.number == 1
 
 
-def test_a_picture_is_saved_as_it_is_shown(play, tmp_path):
+def test_an_image_is_saved_as_it_is_shown(play, tmp_path):
     window, _, _ = play([""] * 10 + ["pause", "save", "quit"])
     (path,) = tmp_path.glob("edgecnn-*.png")
     assert cv2.imread(str(path)).shape == window.shown[-1].shape
 
 
-def test_explaining_widens_the_picture(play):
+def test_explaining_widens_the_image(play):
     window, _, _ = play([""] * 10 + ["explain"])
     widths = {image.shape[1] for image in window.shown}
     assert widths == {160, 160 + 53}

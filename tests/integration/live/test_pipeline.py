@@ -17,7 +17,7 @@ from edgecnn.vision.pipeline import DetectorSpec, DetectorSwitch, Pipeline
 from edgecnn.vision.sources import Source
 
 
-def picture(x=None):
+def image(x=None):
     image = np.full((120, 160, 3), 120, np.uint8)
     if x is not None:
         image[40:64, x : x + 24] = (20, 20, 220)
@@ -137,10 +137,10 @@ def test_a_film_with_a_broken_middle_goes_on_behind_it(detector, video, tmp_path
         assert len(results) >= 45  # a tenth of the bytes cost no more than a quarter of the film
 
 
-def test_pictures_of_any_kind_and_size(detector, tmp_path):
+def test_images_of_any_kind_and_size(detector, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
-    red = picture(60)
+    red = image(60)
     cv2.imwrite(str(folder / "1_color.png"), red)
     cv2.imwrite(str(folder / "2_alpha.png"), np.dstack([red, np.full((120, 160), 90, np.uint8)]))
     cv2.imwrite(str(folder / "3_gray.png"), red[:, :, 0])
@@ -157,7 +157,7 @@ def test_pictures_of_any_kind_and_size(detector, tmp_path):
     assert results[-1].frame.size == (8000, 6000)
 
 
-def test_a_folder_of_damaged_pictures_is_bad_input(detector, tmp_path):
+def test_a_folder_of_damaged_images_is_bad_input(detector, tmp_path):
     (tmp_path / "one.jpg").write_bytes(b"no image")
     with (
         Pipeline(str(tmp_path), detector) as pipeline,
@@ -203,7 +203,7 @@ class CameraHandler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
-        jpeg = cv2.imencode(".jpg", picture(60))[1].tobytes()
+        jpeg = cv2.imencode(".jpg", image(60))[1].tobytes()
         head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
         for _ in range(camera.frames):
             self.wfile.write(head + jpeg + b"\r\n")

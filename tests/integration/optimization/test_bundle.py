@@ -44,7 +44,7 @@ def bundle(files, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
+def images(tmp_path_factory) -> Path:
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("pictures")
@@ -71,10 +71,10 @@ def run(home: Path, *arguments: str, name: str = NAME) -> subprocess.CompletedPr
     )
 
 
-def test_a_folder_of_pictures_is_read_as_edgecnn_reads_it(bundle: Path, files, pictures: Path):
+def test_a_folder_of_images_is_read_as_edgecnn_reads_it(bundle: Path, files, images: Path):
     from edgecnn.conversion.verify import load_session
 
-    done = run(bundle, str(pictures), "--json")
+    done = run(bundle, str(images), "--json")
     assert done.returncode == 0, done.stderr
     told = [json.loads(line) for line in done.stdout.splitlines()]
     session = load_session(files["tflite"])
@@ -114,16 +114,16 @@ def accept_again(home: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["reader_static_int8.tflite", "manifest.json"])
-def test_a_changed_file_is_refused_by_name(files, pictures: Path, name: str, tmp_path: Path):
+def test_a_changed_file_is_refused_by_name(files, images: Path, name: str, tmp_path: Path):
     home = write_bundle(files["tflite"], tmp_path / "out") / NAME
     content = bytearray((home / name).read_bytes())
     content[-3] ^= 1
     (home / name).write_bytes(bytes(content))
-    done = run(home.parent, str(pictures))
+    done = run(home.parent, str(images))
     assert done.returncode == 2
     assert f"{name} was changed" in done.stderr
     (home / name).unlink()
-    assert f"{name} is missing" in run(home.parent, str(pictures)).stderr
+    assert f"{name} is missing" in run(home.parent, str(images)).stderr
 
 
 def test_another_processor_and_another_version_are_reported(files, tmp_path: Path):
@@ -237,13 +237,13 @@ LARGEST_INSTALLED = 120e6
 @pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["tflite", "onnx"])
 def test_two_commands_run_it_in_an_empty_environment(
-    files, file_format: str, pictures: Path, tmp_path: Path
+    files, file_format: str, images: Path, tmp_path: Path
 ):
     out = write_bundle(files[file_format], tmp_path / "out", dataset=digits())
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    for arguments in (["--install"], ["--self-test"], [str(pictures)]):
+    for arguments in (["--install"], ["--self-test"], [str(images)]):
         done = subprocess.run(
             [python, "-m", NAME, *arguments],
             cwd=out,

@@ -71,7 +71,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
         # Converters and Keras's exporter warn of their own deprecated parts.
         warnings.simplefilter("ignore")
         model.save(folder / "float32.keras")
-        calls = [np.asarray(model(picture[None])) for picture in inputs]
+        calls = [np.asarray(model(image[None])) for image in inputs]
         _write_tflite(model, folder, inputs)
         _write_onnx(model, folder, inputs)
         _write_ncnn(model, folder, inputs)
@@ -89,7 +89,7 @@ def _write_tflite(model: Any, folder: Path, inputs: np.ndarray) -> None:
         if recipe == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if recipe in ("static_int8", "int16x8"):
-            converter.representative_dataset = lambda: ([picture[None]] for picture in inputs)
+            converter.representative_dataset = lambda: ([image[None]] for image in inputs)
             ops = tf.lite.OpsSet
             int16 = ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
             converter.target_spec.supported_ops = [
@@ -111,7 +111,7 @@ def _saved(model: Any, folder: Path) -> str:
         signature = [tf.TensorSpec((1, *SHAPE), tf.float32, name="picture")]
         archive.add_endpoint(
             "serve",
-            lambda picture: {"scores": model(picture, training=False)},
+            lambda image: {"scores": model(image, training=False)},
             input_signature=signature,
         )
         archive.write_out(str(saved), verbose=False)
@@ -126,7 +126,7 @@ def _write_onnx(model: Any, folder: Path, inputs: np.ndarray) -> None:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     signature = [tf.TensorSpec((None, *SHAPE), tf.float32, name="picture")]
-    function = tf.function(lambda picture: model(picture, training=False), signature)
+    function = tf.function(lambda image: model(image, training=False), signature)
     float32 = folder / "float32.onnx"
     tf2onnx.convert.from_function(function, signature, opset=17, output_path=str(float32))
 
@@ -141,11 +141,11 @@ def _write_onnx(model: Any, folder: Path, inputs: np.ndarray) -> None:
     )
 
     class Samples(quantization.CalibrationDataReader):
-        pictures = iter(inputs)
+        images = iter(inputs)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
-            picture = next(self.pictures, None)
-            return None if picture is None else {"picture": picture[None]}
+            image = next(self.images, None)
+            return None if image is None else {"picture": image[None]}
 
     quantization.quantize_static(
         str(prepared), folder / "static_int8.onnx", Samples(), per_channel=True
@@ -181,7 +181,7 @@ def _write_ncnn(model: Any, folder: Path, inputs: np.ndarray) -> None:
             pieces += [mark.to_bytes(4, "little"), turned.astype(dtype).tobytes(), bias.tobytes()]
         (folder / f"{recipe}.param").write_text("\n".join(lines) + "\n")
         (folder / f"{recipe}.bin").write_bytes(b"".join(pieces))
-    samples = ([picture[None]] for picture in inputs)
+    samples = ([image[None]] for image in inputs)
     quantize_ncnn(folder / "float32.param", folder / "static_int8.param", samples)
 
 
@@ -191,7 +191,7 @@ def _write_mnn(folder: Path, inputs: np.ndarray) -> None:
     for recipe in ("float32", "float16"):
         half = recipe == "float16"
         write_float_mnn(folder / "float32.onnx", folder / f"{recipe}.mnn", half=half)
-    samples = ([picture[None]] for picture in inputs)
+    samples = ([image[None]] for image in inputs)
     quantize_mnn(folder / "float32.mnn", folder / "static_int8.mnn", samples)
 
 

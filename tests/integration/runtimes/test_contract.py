@@ -66,7 +66,7 @@ def load(name: str, path: Path, **options: Any) -> Session:
 @pytest.mark.parametrize(("name", "file_format", "recipe"), WORKING)
 def test_outputs_are_those_of_keras(name: str, file_format: str, recipe: str, zoo: Zoo) -> None:
     session = load(name, zoo.path(file_format, recipe))
-    answers = [session.run([picture[None]])[0] for picture in zoo.inputs]
+    answers = [session.run([image[None]])[0] for image in zoo.inputs]
     assert all(answer.dtype == np.float32 for answer in answers)
     np.testing.assert_allclose(np.concatenate(answers), zoo.expected, atol=TOLERANCE[recipe])
 
@@ -147,7 +147,7 @@ def test_quantized_inputs_carry_their_scale(name: str, zoo: Zoo) -> None:
 def test_bound_inputs_do_not_disturb_each_other(name: str, file_format: str, zoo: Zoo) -> None:
     session = load(name, zoo.path(file_format, "float32"))
     (spec,) = session.inputs
-    invocations = [session.bind([to_model(picture[None], spec)]) for picture in zoo.inputs]
+    invocations = [session.bind([to_model(image[None], spec)]) for image in zoo.inputs]
     for _ in range(2):
         for invoke, expected in zip(invocations, zoo.expected, strict=True):
             np.testing.assert_allclose(np.array(invoke()[0])[0], expected, atol=1e-5)
@@ -159,8 +159,8 @@ def test_inputs_that_stay_as_they_are_need_not_be_copied(
 ) -> None:
     session = load(name, zoo.path(file_format, "float32"))
     (spec,) = session.inputs
-    for picture, expected in zip(zoo.inputs, zoo.expected, strict=True):
-        tensors = [to_model(picture[None], spec)]
+    for image, expected in zip(zoo.inputs, zoo.expected, strict=True):
+        tensors = [to_model(image[None], spec)]
         for unchanged in ((), (0,)):
             found = np.array(session.infer(tensors, unchanged)[0])[0]
             np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -169,7 +169,7 @@ def test_inputs_that_stay_as_they_are_need_not_be_copied(
 @pytest.mark.parametrize(("name", "file_format"), FIRST_FORMAT)
 def test_outputs_of_run_are_copies(name: str, file_format: str, zoo: Zoo) -> None:
     session = load(name, zoo.path(file_format, "float32"))
-    answers = [session.run([picture[None]])[0] for picture in zoo.inputs]
+    answers = [session.run([image[None]])[0] for image in zoo.inputs]
     assert all(not np.array_equal(first, second) for first, second in pairwise(answers))
 
 
@@ -301,7 +301,7 @@ class TestOddGraphs:
         words = np.array([[7, 0, 9]])
         np.testing.assert_array_equal(session.run([words])[0], table[words])
 
-    def test_channels_first_pictures_are_taken_channels_last(
+    def test_channels_first_images_are_taken_channels_last(
         self, name: str, write_onnx: Callable[..., Path]
     ) -> None:
         from onnx import TensorProto, helper
@@ -314,10 +314,10 @@ class TestOddGraphs:
             [("picture", TensorProto.FLOAT, ["batch", 3, 8, 6])],
             [("means", TensorProto.FLOAT, ["batch", 3])],
         )
-        picture = np.random.default_rng(0).random((1, 8, 6, 3), np.float32)
+        image = np.random.default_rng(0).random((1, 8, 6, 3), np.float32)
         session = load(name, path)
         assert session.inputs[0].layout == "NCHW"
-        np.testing.assert_allclose(session.run([picture])[0], picture.mean((1, 2)), rtol=1e-5)
+        np.testing.assert_allclose(session.run([image])[0], image.mean((1, 2)), rtol=1e-5)
 
     def test_text_is_run_or_unsupported(self, name: str, write_onnx: Callable[..., Path]) -> None:
         from onnx import TensorProto, helper

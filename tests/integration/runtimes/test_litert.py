@@ -139,7 +139,7 @@ class TestGPU:
     @pytest.mark.parametrize("recipe", ["float32", "static_int8"])
     def test_outputs_are_those_of_keras(self, recipe: str, zoo: Zoo) -> None:
         session = runtimes.load(zoo.path("tflite", recipe), "litert:gpu")
-        answers = [session.run([picture[None]])[0] for picture in zoo.inputs]
+        answers = [session.run([image[None]])[0] for image in zoo.inputs]
         np.testing.assert_allclose(np.concatenate(answers), zoo.expected, atol=0.03)
 
     def test_a_software_adapter_is_told(self, zoo: Zoo) -> None:

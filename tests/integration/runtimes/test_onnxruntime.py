@@ -56,7 +56,7 @@ def test_outputs_outlive_their_session(zoo: Zoo) -> None:
 
 def test_inputs_may_be_temporary(zoo: Zoo) -> None:
     session = runtimes.load(zoo.path("onnx", "float32"), "onnxruntime:cpu")
-    invocations = [session.bind([picture[None].copy()]) for picture in zoo.inputs]
+    invocations = [session.bind([image[None].copy()]) for image in zoo.inputs]
     gc.collect()
     answers = [np.array(invoke()[0]) for invoke in invocations]
     np.testing.assert_allclose(np.concatenate(answers), zoo.expected, atol=1e-5)

@@ -70,11 +70,11 @@ def build_tiny(name, *, seed=None, input_shape, num_classes=1):
 
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    picture = keras.Input(input_shape, name="input")
-    x = layers.Conv2D(6, 8, 8, activation="relu", name="first")(picture)
+    image = keras.Input(input_shape, name="input")
+    x = layers.Conv2D(6, 8, 8, activation="relu", name="first")(image)
     x = layers.BatchNormalization(name="norm")(x)
     heat = layers.Conv2D(num_classes, 1, name="heat")(x)
-    return keras.Model(picture, [heat, layers.Conv2D(4, 1, name="box")(x)], name=name)
+    return keras.Model(image, [heat, layers.Conv2D(4, 1, name="box")(x)], name=name)
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def signs(tmp_path_factory):
     for part in ("images", "labels"):
         (folder / part).mkdir()
     for number, scene in enumerate(scenes):
-        cv2.imwrite(str(folder / "images" / f"{number:02d}.png"), scene.picture[:, :, ::-1])
+        cv2.imwrite(str(folder / "images" / f"{number:02d}.png"), scene.image[:, :, ::-1])
         boxes = scene.boxes / SIDE
         lines = [
             f"0 {(b[0] + b[2]) / 2:.5f} {(b[1] + b[3]) / 2:.5f} {b[2] - b[0]:.5f} {b[3] - b[1]:.5f}"

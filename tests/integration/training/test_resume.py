@@ -180,7 +180,7 @@ def test_a_damaged_checkpoint_is_told(interrupted, few_digits):
               folder=interrupted / "m.training")  # fmt: skip
 
 
-def test_a_finished_training_leaves_its_logs_and_pictures(few_digits, tmp_path):
+def test_a_finished_training_leaves_its_logs_and_images(few_digits, tmp_path):
     train("lenet5", few_digits, out=tmp_path / "m.keras", epochs=2, folder=tmp_path / "m")
 
     assert {path.name for path in (tmp_path / "m").iterdir()} == {

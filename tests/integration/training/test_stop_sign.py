@@ -23,12 +23,12 @@ def pool():
 
 
 def test_batches_are_what_the_network_takes_and_answers(pool):
-    pictures, wanted = pool.batch(View(64, 128), Mix(), 3, [0, 0])
+    images, wanted = pool.batch(View(64, 128), Mix(), 3, [0, 0])
     net = models.build("stop_sign_nano", input_shape=(64, 64, 3))
-    heat, box = net(pictures)
+    heat, box = net(images)
 
-    assert pictures.shape == (3, 64, 64, 3)
-    assert 0 <= pictures.min() <= pictures.max() <= 1
+    assert images.shape == (3, 64, 64, 3)
+    assert 0 <= images.min() <= images.max() <= 1
     assert wanted.shape == (3, 8, 8, 6)
     assert heat.shape == (3, 8, 8, 1)
     assert box.shape == (3, 8, 8, 4)

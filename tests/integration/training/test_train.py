@@ -68,7 +68,7 @@ LONG_TO_BUILD = ("googlenet", "resnet18", "resnet34", "resnet50")
         if modality(name) == "image"
     ],
 )
-def test_every_model_for_pictures_trains_on_digits(name, digits, tmp_path):
+def test_every_model_for_images_trains_on_digits(name, digits, tmp_path):
     artifact = train(name, first(digits, 16), epochs=1, out=tmp_path / "m.keras")
 
     assert artifact.manifest.model == name
@@ -147,7 +147,7 @@ def test_another_seed_gives_other_weights(trained, few_digits, tmp_path):
     assert not np.array_equal(*weights)
 
 
-def test_the_model_takes_the_channels_of_the_pictures(few_digits, tmp_path):
+def test_the_model_takes_the_channels_of_the_images(few_digits, tmp_path):
     colors = {
         name: Split(np.repeat(split.samples[..., None], 3, axis=3), split.labels)
         for name, split in few_digits.splits.items()

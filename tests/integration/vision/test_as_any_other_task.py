@@ -16,7 +16,7 @@ for library in ("cv2", "ai_edge_litert", "onnxruntime", "faster_coco_eval"):
     pytest.importorskip(library, reason=f"{library} is not installed")
 Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
 
-PICTURES = 12
+IMAGES = 12
 HEIGHT, WIDTH = 300, 400
 
 
@@ -30,9 +30,9 @@ def signs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("signs")
     (folder / "images").mkdir()
     images, annotations = [], []
-    for number, scene in enumerate(SyntheticScenes(7, PICTURES, HEIGHT, WIDTH)):
+    for number, scene in enumerate(SyntheticScenes(7, IMAGES, HEIGHT, WIDTH)):
         name = f"{number}.png"
-        Image.fromarray(scene.picture).save(folder / "images" / name)
+        Image.fromarray(scene.image).save(folder / "images" / name)
         images.append({"id": number, "file_name": name, "height": HEIGHT, "width": WIDTH})
         for boxes, crowd in ((scene.boxes, 0), (scene.ignored, 1)):
             for left, top, right, bottom in boxes.tolist():
@@ -73,7 +73,7 @@ def test_every_file_in_every_runtime_has_its_average_precision(results):
     assert len(document["measurements"]) == 2
     for row in document["measurements"]:
         accuracy = row["accuracy"]
-        assert (accuracy["metric"], accuracy["n"]) == ("AP50-95", PICTURES)
+        assert (accuracy["metric"], accuracy["n"]) == ("AP50-95", IMAGES)
         low, high = accuracy["ci95"]
         assert 0 <= low <= accuracy["value"] <= high <= 1
         further = accuracy["further"]
@@ -84,7 +84,7 @@ def test_every_file_in_every_runtime_has_its_average_precision(results):
         assert 0 <= further["false_alarms_per_100"] <= 100
     values = [row["accuracy"]["value"] for row in document["measurements"]]
     assert abs(values[0] - values[1]) < 0.05  # two int8 files of the same weights
-    assert document["data"]["samples"] == {"test": PICTURES}
+    assert document["data"]["samples"] == {"test": IMAGES}
 
 
 @pytest.mark.parametrize("ending", [".html", ".md", ".csv"])
@@ -103,7 +103,7 @@ def test_the_benchmark_counts_as_the_live_detector_does(signs, results):
 
     split = load(f"coco:{signs}")["test"]
     detector = load_detector("stop_sign_nano", min_score=0.01)
-    found = [detector(np.ascontiguousarray(picture[:, :, ::-1])) for picture in split.samples]
+    found = [detector(np.ascontiguousarray(image[:, :, ::-1])) for image in split.samples]
     live = evaluate_detections(
         split.ground_truth, found, min_score=shipped_threshold(), input_side=384
     )

@@ -30,13 +30,13 @@ PAIRS = [(name, runtime) for name in FILES for runtime in RUNTIMES[name.rpartiti
 def street_with_a_sign(side=120, left=300, top=160):
     """(image BGR (480, 640, 3), box): one frontal sign on a drawn street."""
     rng = np.random.default_rng(11)
-    picture = draw_background(rng, 480, 640)
+    image = draw_background(rng, 480, 640)
     face = cv2.resize(faces.stop_face(rng, word="STOP"), (side, side), interpolation=cv2.INTER_AREA)
-    region = picture[top : top + side, left : left + side]
+    region = image[top : top + side, left : left + side]
     cover = face[:, :, 3:].astype(np.float32) / 255
     region[:] = np.rint(region + (face[:, :, :3].astype(np.float32) - region) * cover)
     box = np.asarray([[left, top, left + side, top + side]], np.float32)
-    return np.ascontiguousarray(picture[:, :, ::-1]), box
+    return np.ascontiguousarray(image[:, :, ::-1]), box
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +55,9 @@ def test_every_file_finds_the_sign_in_every_runtime(name, runtime):
         {"litert": "ai_edge_litert", "opencv": "cv2"}.get(runtime[:-4], runtime[:-4]),
         reason=f"{runtime} is not installed",
     )
-    picture, box = street_with_a_sign()
+    image, box = street_with_a_sign()
 
-    found = load_detector(ASSETS / name, runtime=runtime)(picture)
+    found = load_detector(ASSETS / name, runtime=runtime)(image)
 
     assert len(found) == 1
     assert iou(found.xyxy, box)[0, 0] > 0.75
@@ -73,38 +73,38 @@ def test_a_name_stands_for_the_file_its_runtime_reads():
 
 
 def test_the_shipped_threshold_holds_unless_another_is_given(detector):
-    picture, _ = street_with_a_sign()
+    image, _ = street_with_a_sign()
 
     assert detector.min_score == detector.artifact.manifest.metrics["min_score"]
-    assert len(load_detector("stop_sign_small", min_score=1.0)(picture)) == 0
+    assert len(load_detector("stop_sign_small", min_score=1.0)(image)) == 0
     for wrong in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match="between 0 and 1"):
             load_detector("stop_sign_small", min_score=wrong)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 1.7])
-def test_boxes_are_in_pixels_of_the_picture_that_was_given(detector, scale):
-    picture, box = street_with_a_sign()
-    scaled = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+def test_boxes_are_in_pixels_of_the_image_that_was_given(detector, scale):
+    image, box = street_with_a_sign()
+    scaled = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
     found = detector(scaled)
 
     assert iou(found.xyxy, box * np.float32(scale))[0, 0] > 0.7
 
 
-PICTURES = {
+IMAGES = {
     "1×1": (1, 1, 3), "a line": (1, 900, 3), "a column": (700, 1, 3), "gray": (240, 320),
     "gray with an axis": (240, 320, 1), "alpha": (240, 320, 4), "6000×8000": (6000, 8000, 3),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", PICTURES)
-def test_any_picture_gives_detections_inside_it(detector, kind):
-    shape = PICTURES[kind]
-    picture = np.zeros(shape, np.uint8)
-    picture[: shape[0] // 2] = 200
+@pytest.mark.parametrize("kind", IMAGES)
+def test_any_image_gives_detections_inside_it(detector, kind):
+    shape = IMAGES[kind]
+    image = np.zeros(shape, np.uint8)
+    image[: shape[0] // 2] = 200
 
-    found = detector(picture)
+    found = detector(image)
 
     assert isinstance(found, Detections)
     assert (found.xyxy >= 0).all()
@@ -112,22 +112,22 @@ def test_any_picture_gives_detections_inside_it(detector, kind):
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [np.zeros((9, 9, 3)), np.zeros((9, 9, 2), np.uint8), np.zeros((0, 9, 3), np.uint8), None, "x"],
 )
-def test_what_is_no_picture_is_refused(detector, picture):
+def test_what_is_no_image_is_refused(detector, image):
     with pytest.raises(InputError, match="received"):
-        detector(picture)
+        detector(image)
 
 
-def test_a_picture_is_not_changed_and_may_be_a_view(detector):
-    picture, box = street_with_a_sign()
-    view = np.asfortranarray(picture)[:, ::1]
-    before = picture.copy()
+def test_an_image_is_not_changed_and_may_be_a_view(detector):
+    image, box = street_with_a_sign()
+    view = np.asfortranarray(image)[:, ::1]
+    before = image.copy()
 
     found = detector(view)
 
-    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(image, before)
     assert iou(found.xyxy, box)[0, 0] > 0.75
 
 
@@ -138,7 +138,7 @@ def test_the_fast_way_in_agrees_with_the_reference(detector):
     spec = detector.session.inputs[0]
     side = letterbox.width
     for height, width, tolerance in [(side * 3 // 4, side, 0), (480, 640, 2), (900, 1600, 2)]:
-        rgb = SyntheticScenes(3, 1, height, width)[0].picture
+        rgb = SyntheticScenes(3, 1, height, width)[0].image
         tensor, _ = detector.prepare(np.ascontiguousarray(rgb[:, :, ::-1]))
         real = (tensor.astype(np.float32) - spec.zero_point) * spec.scale
         reference = letterbox(rgb)
@@ -162,13 +162,13 @@ def held_out(shared_data, count):
         )[1:]
         for file in [*data.positives[:count], *data.negatives[:count]]
     ]
-    return [(file, np.ascontiguousarray(file.load().picture[:, :, ::-1])) for file in files]
+    return [(file, np.ascontiguousarray(file.load().image[:, :, ::-1])) for file in files]
 
 
 def scores_of(detector, photos):
     truths, found = [], []
-    for file, picture in photos:
-        result = detector(picture)
+    for file, image in photos:
+        result = detector(image)
         truths.append(Truth(file.boxes, file.ignored, file.height, file.width))
         found.append(result)
     return evaluate_detections(truths, found, min_score=0.4, input_side=512)
@@ -223,6 +223,6 @@ def test_a_shipped_detector_runs_everywhere_at_any_size(runtime, size, tmp_path,
     detector = load_detector("stop_sign_nano", runtime=runtime, input_size=size)
     assert detector.preprocessing.shape == (*(size or (384, 384)), 3)
     scene = SyntheticScenes(4, 1, 216, 384)[0]  # one sign, far above the threshold
-    found = detector(np.ascontiguousarray(scene.picture[:, :, ::-1]))
+    found = detector(np.ascontiguousarray(scene.image[:, :, ::-1]))
     assert len(found) == len(scene.boxes) == 1
     assert iou(found.xyxy[:1], scene.boxes)[0, 0] > 0.6

@@ -170,9 +170,9 @@ def test_what_is_fed_is_the_preprocessing_that_evaluation_uses(tmp_path):
     for layout in LAYOUTS:
         path = write_detector(tmp_path / f"{layout}.onnx", layout, classes=80)
         detector = load_detector(path, runtime="onnxruntime:cpu")
-        picture = draw([(0, 0, RED), (3, 3, GREEN)], side=96)
+        image = draw([(0, 0, RED), (3, 3, GREEN)], side=96)
 
-        tensor, _ = detector.prepare(picture[:, :, ::-1])
+        tensor, _ = detector.prepare(image[:, :, ::-1])
 
-        expected = detector.preprocessing(picture).transpose(2, 0, 1)[None]
+        expected = detector.preprocessing(image).transpose(2, 0, 1)[None]
         np.testing.assert_allclose(tensor, expected, atol=1e-5)

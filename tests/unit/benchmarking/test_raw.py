@@ -17,8 +17,8 @@ PREPROCESSING = ImagePreprocessing(8, 8, 3)
 
 
 def split(count: int) -> Split:
-    pictures = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
-    return Split(pictures, np.zeros(count, np.int64))
+    images = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
+    return Split(images, np.zeros(count, np.int64))
 
 
 def test_sixty_four_samples_are_spread_over_the_split(tmp_path: Path):
@@ -45,8 +45,8 @@ def test_files_stand_beside_the_samples_that_were_decoded_from_them(tmp_path: Pa
         path = tmp_path / f"{number}.png"
         Image.fromarray(np.full((4, 6, 3), 50 * number, np.uint8)).save(path)
         paths.append(path)
-    pictures = Split(ImageFiles(tuple(paths), 3), np.zeros(3, np.int64))
-    written = write_raw(pictures, PREPROCESSING, tmp_path / "raw")
+    images = Split(ImageFiles(tuple(paths), 3), np.zeros(3, np.int64))
+    written = write_raw(images, PREPROCESSING, tmp_path / "raw")
     assert [Path(file).name for file in written.files] == ["0.png", "1.png", "2.png"]
     assert [int(sample[0, 0, 0]) for sample in written.load()] == [0, 50, 100]
 

@@ -60,8 +60,8 @@ def test_labels_come_in_the_order_of_the_samples():
     data = dataset(test=40)
     samples = verification_samples(data, PREPARE, (8, 8, 1), count=9)
     by_content = {
-        PREPARE(picture).tobytes(): label
-        for picture, label in zip(data["test"].samples, data["test"].labels, strict=True)
+        PREPARE(image).tobytes(): label
+        for image, label in zip(data["test"].samples, data["test"].labels, strict=True)
     }
     assert [by_content[sample.tobytes()] for sample in samples] == samples.ground_truth
 

@@ -13,7 +13,7 @@ from edgecnn.data.base import Dataset, Split
 from edgecnn.preprocessing import ImagePreprocessing, SignalPreprocessing
 
 RNG = np.random.default_rng(0)
-PICTURES = RNG.integers(0, 256, (40, 8, 8, 1), np.uint8)
+IMAGES = RNG.integers(0, 256, (40, 8, 8, 1), np.uint8)
 SIGNALS = RNG.normal(size=(40, 16)).astype(np.float32)
 
 
@@ -24,8 +24,8 @@ def drawn(samples: np.ndarray, labels: Sequence[int] | None = None, classes: int
     data = Dataset(
         "some", "classification", names, {"train": Split(samples, labels)}, "ab", samples.shape[1:]
     )
-    picture = samples.dtype == np.uint8
-    prepare = ImagePreprocessing(8, 8, 1) if picture else SignalPreprocessing(16)
+    image = samples.dtype == np.uint8
+    prepare = ImagePreprocessing(8, 8, 1) if image else SignalPreprocessing(16)
     return DrawnSamples(data, "train", prepare)
 
 
@@ -36,17 +36,17 @@ def warnings(samples: DrawnSamples) -> str:
 
 
 def test_good_samples_are_not_mentioned():
-    assert check(drawn(PICTURES)).warnings == ()
+    assert check(drawn(IMAGES)).warnings == ()
     assert check(drawn(SIGNALS)).warnings == ()
 
 
-def test_black_pictures_are_refused():
-    found = check(drawn(np.zeros_like(PICTURES)))
+def test_black_images_are_refused():
+    found = check(drawn(np.zeros_like(IMAGES)))
     for recipe in ("static_int8", "int16x8"):
         assert "40 calibration samples are constant (all 0)" in found.problem_for(recipe)
 
 
-def test_pictures_of_one_color_each_are_refused():
+def test_images_of_one_color_each_are_refused():
     flat = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, 8, 8, 1))
     assert "each of one value" in check(drawn(flat.copy())).problem_for("static_int8")
 
@@ -59,8 +59,8 @@ def test_nan_is_refused_with_its_place(value: float):
     assert "1 of 40 calibration samples hold NaN or infinity (train 7)" in problem
 
 
-def test_some_black_pictures_are_named():
-    samples = PICTURES.copy()
+def test_some_black_images_are_named():
+    samples = IMAGES.copy()
     samples[[3, 9]] = 0
     assert "2 of 40 calibration samples are of one value each (train 3, 9)" in warnings(
         drawn(samples)
@@ -68,12 +68,12 @@ def test_some_black_pictures_are_named():
 
 
 def test_duplicates_are_counted():
-    samples = np.concatenate([PICTURES[:20], PICTURES[:20]])
+    samples = np.concatenate([IMAGES[:20], IMAGES[:20]])
     assert "20 of 40 calibration samples repeat another one" in warnings(drawn(samples))
     assert "all 8 calibration samples are the same one" in warnings(
-        drawn(np.repeat(PICTURES[:1], 8, axis=0))
+        drawn(np.repeat(IMAGES[:1], 8, axis=0))
     )
-    assert "one calibration sample" in warnings(drawn(PICTURES[:1]))
+    assert "one calibration sample" in warnings(drawn(IMAGES[:1]))
 
 
 def test_one_outlier_is_named_and_refused_for_8_bit_where_it_leaves_no_levels():
@@ -98,15 +98,13 @@ def test_two_sided_outliers_are_seen():
 
 
 def test_one_class_and_too_few_samples_are_named():
-    assert "all calibration samples are of one class of 2 (1)" in warnings(
-        drawn(PICTURES, [1] * 40)
-    )
+    assert "all calibration samples are of one class of 2 (1)" in warnings(drawn(IMAGES, [1] * 40))
     assert "5 calibration samples are fewer than the 10 classes" in warnings(
-        drawn(PICTURES[:5], range(5), classes=10)
+        drawn(IMAGES[:5], range(5), classes=10)
     )
-    assert "show 2 of 10 classes" in warnings(drawn(PICTURES, [0, 1] * 20, classes=10))
+    assert "show 2 of 10 classes" in warnings(drawn(IMAGES, [0, 1] * 20, classes=10))
 
 
 def test_another_scale_than_the_models_is_named():
-    dark = (PICTURES // 64).astype(np.uint8)
+    dark = (IMAGES // 64).astype(np.uint8)
     assert "of the model's input range 0…1" in warnings(drawn(dark))

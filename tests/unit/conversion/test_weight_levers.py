@@ -92,7 +92,7 @@ def test_layers_with_something_else_between_them_are_left_alone():
 
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_patches_are_what_a_convolution_multiplies(channels_last: bool):
-    picture = generator.normal(size=(2, 6, 7, 3))
+    image = generator.normal(size=(2, 6, 7, 3))
     kernel = generator.normal(size=(4, 3, 3, 2))  # outputs, inputs, rows, columns
     layer = Weighted(
         "a",
@@ -106,9 +106,9 @@ def test_patches_are_what_a_convolution_multiplies(channels_last: bool):
         padding=((1, 1), (0, 2)),
         channels_last=channels_last,
     )
-    given = picture if channels_last else picture.transpose(0, 3, 1, 2)
+    given = image if channels_last else image.transpose(0, 3, 1, 2)
     rows = patches(layer, given, 10_000, generator)[0]
-    padded = np.pad(picture, [(0, 0), (1, 1), (0, 2), (0, 0)])
+    padded = np.pad(image, [(0, 0), (1, 1), (0, 2), (0, 0)])
     wanted = [
         sum(
             padded[n, top + r, left + 2 * c, i] * kernel[:, i, r, c]
@@ -124,7 +124,7 @@ def test_patches_are_what_a_convolution_multiplies(channels_last: bool):
 
 
 def test_depthwise_patches_keep_channels_apart():
-    picture = generator.normal(size=(1, 5, 5, 4))
+    image = generator.normal(size=(1, 5, 5, 4))
     weights = generator.normal(size=(4, 1, 9))
     layer = Weighted(
         "a",
@@ -137,6 +137,6 @@ def test_depthwise_patches_keep_channels_apart():
         dilations=(1, 1),
         padding=((0, 0), (0, 0)),
     )
-    rows = patches(layer, picture, 1_000, generator)
+    rows = patches(layer, image, 1_000, generator)
     assert rows.shape == (4, 9, 9)
-    assert rows[2, 4] == pytest.approx(picture[0, 1:4, 1:4, 2].ravel())
+    assert rows[2, 4] == pytest.approx(image[0, 1:4, 1:4, 2].ravel())

@@ -18,16 +18,16 @@ WORDS = ("good", "fine", "film", "plot", "dull", "poor", "actor", "scene", "long
 def write_mnist_like(folder, *, seed=0):
     rng = np.random.default_rng(seed)
     for part, count in (("train", 120), ("t10k", 40)):
-        pictures = rng.integers(0, 256, (count, 28, 28), np.uint8)
+        images = rng.integers(0, 256, (count, 28, 28), np.uint8)
         labels = (np.arange(count) % 10).astype(np.uint8)
-        header = struct.pack(">4I", 0x803, *pictures.shape)
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(header + pictures.tobytes())
+        header = struct.pack(">4I", 0x803, *images.shape)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(header + images.tobytes())
         header = struct.pack(">2I", 0x801, count)
         with gzip.open(folder / f"{part}-labels-idx1-ubyte.gz", "wb") as file:
             file.write(header + labels.tobytes())
 
 
-def write_pictures(folder, *, seed=0):
+def write_images(folder, *, seed=0):
     rng = np.random.default_rng(seed)
     for name in ("cat", "dog"):
         (folder / name).mkdir()
@@ -110,6 +110,6 @@ WRITERS = {
     "wav": write_recordings,
     "voxels": write_voxels,
     "arrays": write_arrays,
-    "folder": write_pictures,
+    "folder": write_images,
     "packed": write_packed,
 }

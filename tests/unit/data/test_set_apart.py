@@ -72,7 +72,7 @@ def test_what_calibrated_one_file_counts_for_none_of_them(signs):
     assert names(without_calibration(whole, others)["test"]) == names(set_apart(whole)["test"])
 
 
-def test_other_classes_of_the_same_pictures_are_the_same_data(signs):
+def test_other_classes_of_the_same_images_are_the_same_data(signs):
     manifest = calibrated_with(load(signs))
     cars = load(signs, classes=["car", "stop sign"])
 

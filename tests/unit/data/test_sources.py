@@ -9,7 +9,7 @@ import edgecnn.data
 from edgecnn.data.base import SPLITS
 from edgecnn.errors import InputError
 from edgecnn.registry import DATA_SOURCES
-from tests.unit.data.small_sources import WRITERS, write_pictures
+from tests.unit.data.small_sources import WRITERS, write_images
 
 DETECTION = ("coco", "voc", "yolo")
 """Boxes instead of classes: what these promise stands in test_boxed.py."""
@@ -164,14 +164,14 @@ def test_a_folder_that_is_not_there_is_called_that():
         edgecnn.data.load("some/where")
 
 
-def test_a_bare_path_to_a_folder_means_a_picture_folder(tmp_path):
-    write_pictures(tmp_path)
+def test_a_bare_path_to_a_folder_means_an_image_folder(tmp_path):
+    write_images(tmp_path)
 
     assert edgecnn.data.load(str(tmp_path)).labels == ("cat", "dog")
 
 
 def test_a_location_after_the_colon_is_where_it_looks(tmp_path):
-    write_pictures(tmp_path)
+    write_images(tmp_path)
 
     assert edgecnn.data.load(f"folder:{tmp_path}").labels == ("cat", "dog")
 

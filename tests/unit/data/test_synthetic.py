@@ -28,7 +28,7 @@ def test_a_scene_is_the_same_whenever_it_is_drawn():
     _ = scenes[2]
     again = SyntheticScenes(seed=3, number=10, height=128, width=160)[7]
 
-    np.testing.assert_array_equal(first.picture, again.picture)
+    np.testing.assert_array_equal(first.image, again.image)
     np.testing.assert_array_equal(first.boxes, again.boxes)
 
 
@@ -36,16 +36,16 @@ def test_other_seeds_and_numbers_give_other_scenes():
     scenes = SyntheticScenes(seed=3, number=10, height=96, width=96)
     other = SyntheticScenes(seed=4, number=10, height=96, width=96)
 
-    assert (scenes[0].picture != scenes[1].picture).any()
-    assert (scenes[0].picture != other[0].picture).any()
+    assert (scenes[0].image != scenes[1].image).any()
+    assert (scenes[0].image != other[0].image).any()
 
 
 @pytest.mark.parametrize("number", range(25))
-def test_boxes_lie_in_the_picture_and_are_no_slivers(number):
+def test_boxes_lie_in_the_image_and_are_no_slivers(number):
     scene = SyntheticScenes(seed=1, number=25, height=200, width=300)[number]
 
-    assert scene.picture.shape == (200, 300, 3)
-    assert scene.picture.dtype == np.uint8
+    assert scene.image.shape == (200, 300, 3)
+    assert scene.image.dtype == np.uint8
     for boxes in (scene.boxes, scene.ignored):
         assert boxes.dtype == np.float32
         assert (boxes >= 0).all()
@@ -130,12 +130,12 @@ def test_every_other_sign_can_be_drawn(kind):
 @pytest.mark.parametrize("effect", EFFECTS)
 @pytest.mark.parametrize("size", [(64, 96), (9, 7)])
 def test_every_effect_keeps_shape_and_type_and_changes_something(effect, size):
-    picture = draw_background(rng(1), *size)
+    image = draw_background(rng(1), *size)
 
-    results = [getattr(weather, effect)(picture.copy(), rng(seed)) for seed in range(4)]
+    results = [getattr(weather, effect)(image.copy(), rng(seed)) for seed in range(4)]
 
-    assert all(r.shape == picture.shape and r.dtype == np.uint8 for r in results)
-    assert any((r != picture).any() for r in results)
+    assert all(r.shape == image.shape and r.dtype == np.uint8 for r in results)
+    assert any((r != image).any() for r in results)
 
 
 def test_backgrounds_come_from_a_folder(tmp_path):
@@ -149,7 +149,7 @@ def test_backgrounds_come_from_a_folder(tmp_path):
     scene = draw_scene(
         rng(0), 60, 60, np.ascontiguousarray(np.tile(photos[0], (2, 2, 1))[:60, :60])
     )
-    assert scene.picture.shape == (60, 60, 3)
+    assert scene.image.shape == (60, 60, 3)
     with pytest.raises(InputError, match="no images"):
         load_backgrounds(tmp_path / "none")
 

@@ -171,11 +171,11 @@ def draw(
     squares: Sequence[tuple[int, int, tuple[int, int, int]]], side: int = 2 * SIDE
 ) -> np.ndarray:
     """A gray image (side, side, 3) RGB with squares (row, column, color), six to a side."""
-    picture = np.full((side, side, 3), 90, np.uint8)
+    image = np.full((side, side, 3), 90, np.uint8)
     step = side // GRID
     for row, column, color in squares:
-        picture[row * step : (row + 1) * step, column * step : (column + 1) * step] = color
-    return picture
+        image[row * step : (row + 1) * step, column * step : (column + 1) * step] = color
+    return image
 
 
 SCENES = (

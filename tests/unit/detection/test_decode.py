@@ -124,7 +124,7 @@ def test_maps_that_do_not_belong_together_are_refused():
 
 
 @given(hnp.arrays(np.float32, (5, 4), elements=st.floats(-1e6, 1e6, width=32)))
-def test_clipped_boxes_lie_in_the_picture(boxes):
+def test_clipped_boxes_lie_in_the_image(boxes):
     clipped = clip_boxes(boxes, 48, 64)
 
     assert (clipped >= 0).all()

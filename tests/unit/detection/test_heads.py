@@ -278,7 +278,7 @@ def test_each_head_is_found_by_its_outputs_and_no_other_claims_them(head):
 
 
 @pytest.mark.parametrize("head", HEADS.names())
-def test_each_head_says_how_its_makers_prepare_pictures(head):
+def test_each_head_says_how_its_makers_prepare_images(head):
     made = open_head(Postprocessing(head)).preprocessing(48, SIDE)
 
     assert made.shape == (48, SIDE, 3)

@@ -59,7 +59,7 @@ def test_a_false_box_with_a_better_score_halves_the_precision_before_the_hit():
     assert scores.precision == 0.5
 
 
-def test_false_alarms_are_counted_a_picture_and_at_the_threshold():
+def test_false_alarms_are_counted_an_image_and_at_the_threshold():
     empty = [truth() for _ in range(4)]
     alarms = [
         found((1, 1, 9, 9, 0.9), (20, 20, 30, 30, 0.8)),
@@ -92,15 +92,15 @@ def test_a_second_box_on_one_sign_is_false():
 
 def test_recall_goes_by_the_size_in_the_networks_input():
     sizes = np.asarray([[0, 0, 10, 10], [20, 20, 60, 60], [0, 100, 90, 190]], np.float32)
-    picture = Truth(sizes, NONE, 200, 200)
-    scores = evaluate([picture], [found((20, 20, 60, 60, 0.9))], input_side=200)
+    image = Truth(sizes, NONE, 200, 200)
+    scores = evaluate([image], [found((20, 20, 60, 60, 0.9))], input_side=200)
 
     assert (scores.recall_small, scores.recall_medium, scores.recall_large) == (0, 1, 0)
-    halved = evaluate([picture], [found((20, 20, 60, 60, 0.9))], input_side=100)
+    halved = evaluate([image], [found((20, 20, 60, 60, 0.9))], input_side=100)
     assert halved.recall_small == 0.5
 
 
-def test_results_must_belong_to_the_pictures():
+def test_results_must_belong_to_the_images():
     with pytest.raises(InputError, match="1 annotated images, but 2"):
         evaluate([truth(SIGN)], [found(), found()])
     with pytest.raises(InputError, match="no image has a box"):
@@ -159,7 +159,7 @@ def test_ignored_boxes_absorb_those_of_their_class_alone():
     assert evaluate(truths, [found_of((*A, 0.8, 3), (*B, 0.9, 7))]).precision == 0.5
 
 
-def test_draws_take_all_classes_of_a_picture_together():
+def test_draws_take_all_classes_of_an_image_together():
     truths = [of_classes([A, B], [3, 7])] * 6
     results = [found_of((*A, 0.9, 3))] * 6
 

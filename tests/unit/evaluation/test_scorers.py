@@ -21,11 +21,11 @@ def context(truth, min_score=0.5):
     return ScoringContext(truth, ("stop sign",), LetterboxPreprocessing(SIDE, SIDE, 3), min_score)
 
 
-def maps(*pictures):
+def maps(*images):
     """Outputs that put a box of 4 × 4 strides around one cell of each image (None: nothing)."""
-    heat = np.full((len(pictures), CELLS, CELLS, 1), -9.0, np.float32)
-    box = np.full((len(pictures), CELLS, CELLS, 4), np.log2(2.0), np.float32)
-    for index, cell in enumerate(pictures):
+    heat = np.full((len(images), CELLS, CELLS, 1), -9.0, np.float32)
+    box = np.full((len(images), CELLS, CELLS, 4), np.log2(2.0), np.float32)
+    for index, cell in enumerate(images):
         if cell is not None:
             heat[index, cell[0], cell[1], 0] = 3.0
     return heat, box
@@ -51,7 +51,7 @@ TRUTH = (
 )
 
 
-def test_maps_that_fit_score_one_in_the_pictures_own_pixels():
+def test_maps_that_fit_score_one_in_the_images_own_pixels():
     accuracy = open_scorer("detection", context(TRUTH)).accuracy(maps((5, 5), (4, 6), None, None))
 
     assert (accuracy.metric, accuracy.n) == ("AP50-95", 4)
@@ -90,7 +90,7 @@ def test_the_interval_holds_the_value_and_is_the_same_each_time():
     assert 0 <= low < first.value < high <= 1
 
 
-def test_the_interval_narrows_with_more_pictures():
+def test_the_interval_narrows_with_more_images():
     def width(times):
         outputs = maps(*[(5, 5), None, (2, 2), None] * times)
         low, high = open_scorer("detection", context(TRUTH * times)).accuracy(outputs).ci95
@@ -113,7 +113,7 @@ def test_class_scores_are_not_boxes():
     assert not open_scorer("detection", context(TRUTH)).accepts([np.zeros((4, 10), np.float32)])
 
 
-def test_boxes_need_a_way_back_to_their_pictures():
+def test_boxes_need_a_way_back_to_their_images():
     with pytest.raises(InputError, match="no way back") as refused:
         open_scorer("detection", ScoringContext(TRUTH, ("stop sign",)))
     assert "letterbox" in refused.value.hint

@@ -29,10 +29,10 @@ def keras():
 @pytest.fixture(scope="module")
 def brightness(keras):
     """Class 0 speaks for bright places, class 1 for nothing: a 1×1 filter, then a global mean."""
-    picture = keras.Input((16, 16, 1), name="input")
-    x = keras.layers.Conv2D(2, 1, activation="relu", name="conv")(picture)
+    image = keras.Input((16, 16, 1), name="input")
+    x = keras.layers.Conv2D(2, 1, activation="relu", name="conv")(image)
     x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
-    model = keras.Model(picture, keras.layers.Dense(2, activation="softmax", name="answer")(x))
+    model = keras.Model(image, keras.layers.Dense(2, activation="softmax", name="answer")(x))
     model.get_layer("conv").set_weights([np.array([[[[1.0, 0.0]]]]), np.zeros(2)])
     model.get_layer("answer").set_weights([np.array([[9.0, 0.0], [0.0, 0.0]]), np.zeros(2)])
     return model
@@ -75,10 +75,10 @@ def test_the_gradient_is_taken_before_the_softmax(brightness):
 
 @pytest.mark.parametrize("size", [1, 3, 5])
 def test_the_effective_field_of_one_convolution_is_its_kernel(keras, size):
-    picture = keras.Input((15, 15, 3))
-    maps = keras.layers.Conv2D(1, size, padding="same", name="conv")(picture)
+    image = keras.Input((15, 15, 3))
+    maps = keras.layers.Conv2D(1, size, padding="same", name="conv")(image)
     pooled = keras.layers.GlobalAveragePooling2D()(maps)
-    model = keras.Model(picture, keras.layers.Dense(2)(pooled))
+    model = keras.Model(image, keras.layers.Dense(2)(pooled))
     kernel = np.random.default_rng(0).normal(size=(size, size, 3, 1)).astype(np.float32)
     model.get_layer("conv").set_weights([kernel, np.zeros(1)])
     inputs = np.random.default_rng(1).random((4, 15, 15, 3), dtype=np.float32)
@@ -108,10 +108,10 @@ def test_the_area_is_the_fewest_pixels_that_hold_the_share(share, count):
 
 @pytest.mark.parametrize("channel", [0, 1, 2])
 def test_a_network_that_reads_one_color_owes_everything_to_it(keras, channel):
-    picture = keras.Input((8, 8, 3))
-    x = keras.layers.Conv2D(1, 1, activation="relu", name="conv")(picture)
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(1, 1, activation="relu", name="conv")(image)
     x = keras.layers.GlobalMaxPooling2D()(x)
-    model = keras.Model(picture, keras.layers.Dense(2, activation="softmax", name="answer")(x))
+    model = keras.Model(image, keras.layers.Dense(2, activation="softmax", name="answer")(x))
     kernel = np.zeros((1, 1, 3, 1), np.float32)
     kernel[0, 0, channel] = 1
     model.get_layer("conv").set_weights([kernel, np.zeros(1)])
@@ -161,7 +161,7 @@ def test_a_globally_pooled_network_does_not_mind_a_shift_and_a_dense_one_does(ke
     assert {point.n for point in fixed.points} == {40}
 
 
-def test_what_moves_in_is_the_pictures_edge():
+def test_what_moves_in_is_the_images_edge():
     tensor = np.arange(9, dtype=np.float32).reshape(3, 3, 1)
     assert moved(tensor, 1, 0)[:, :, 0].tolist() == [[0, 1, 2], [0, 1, 2], [3, 4, 5]]
     assert moved(tensor, 0, -1)[:, :, 0].tolist() == [[1, 2, 2], [4, 5, 5], [7, 8, 8]]
@@ -169,7 +169,7 @@ def test_what_moves_in_is_the_pictures_edge():
 
 
 @pytest.mark.parametrize("shifts", [(), (-1,), (16,)])
-def test_a_shift_must_leave_something_of_the_picture(brightness, shifts):
+def test_a_shift_must_leave_something_of_the_image(brightness, shifts):
     split = split_of(np.zeros((2, 16, 16, 1)), [0, 1])
     with pytest.raises(InputError, match="shifts run from 0 to 15"):
         shift_curve(
@@ -206,14 +206,14 @@ def test_logits_become_probabilities_and_probabilities_stay():
 
 
 def test_a_png_is_read_back_as_it_was(tmp_path):
-    image = pytest.importorskip("PIL.Image", reason="pip install pillow")
-    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    pillow = pytest.importorskip("PIL.Image", reason="pip install pillow")
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
     path = tmp_path / "x.png"
-    path.write_bytes(images.png(picture))
-    assert np.array_equal(np.asarray(image.open(path)), picture)
+    path.write_bytes(images.png(image))
+    assert np.array_equal(np.asarray(pillow.open(path)), image)
 
 
-def test_no_evidence_leaves_a_picture_gray():
-    picture = np.full((6, 6, 3), 100, np.uint8)
-    shown = images.glowing(picture, np.zeros((2, 2), np.float32))
+def test_no_evidence_leaves_an_image_gray():
+    image = np.full((6, 6, 3), 100, np.uint8)
+    shown = images.glowing(image, np.zeros((2, 2), np.float32))
     assert np.array_equal(shown, np.full((6, 6, 3), 55, np.uint8))

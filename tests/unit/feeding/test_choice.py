@@ -92,22 +92,20 @@ def test_presets_are_what_their_names_say(preset: str, black, white):
 
 
 def test_caffe_swaps_red_and_blue():
-    picture = np.zeros((8, 8, 3), np.uint8)
-    picture[..., 0] = 200  # red
-    tensor = with_preset(STATISTICS, "caffe")(picture)
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[..., 0] = 200  # red
+    tensor = with_preset(STATISTICS, "caffe")(image)
     np.testing.assert_allclose(tensor[0, 0], [-103.939, -116.779, 200 - 123.68], atol=1e-3)
 
 
-def test_keras_prepares_pictures_in_the_same_way():
+def test_keras_prepares_images_in_the_same_way():
     keras = pytest.importorskip("keras")
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
     for module, preset in (("mobilenet", "-1..1"), ("resnet", "caffe"), ("densenet", "torch")):
         name = "imagenet-torch" if preset == "torch" else preset
         prepare = getattr(keras.applications, module).preprocess_input
-        expected = prepare(pictures.astype(np.float32))
-        np.testing.assert_allclose(
-            with_preset(STATISTICS, name).batch(pictures), expected, atol=1e-3
-        )
+        expected = prepare(images.astype(np.float32))
+        np.testing.assert_allclose(with_preset(STATISTICS, name).batch(images), expected, atol=1e-3)
 
 
 def test_a_file_may_hold_a_manifest_a_preprocessing_or_some_fields(tmp_path: Path):
@@ -141,7 +139,7 @@ def test_an_unknown_option_names_the_known_ones():
     assert "'raw'" in error.value.hint
 
 
-def test_gray_pictures_take_the_presets_too():
+def test_gray_images_take_the_presets_too():
     gray = ImagePreprocessing(8, 8, 1)
     weighted = 0.299 * 123.68 + 0.587 * 116.779 + 0.114 * 103.939
     assert with_preset(gray, "caffe").mean == (round(weighted, 4),)

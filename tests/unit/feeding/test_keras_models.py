@@ -126,7 +126,7 @@ def test_a_model_with_two_inputs_proves_nothing():
     assert prove(keras.Model([first, second], L.Dense(2)(first - second))) is None
 
 
-def test_a_normalization_of_each_picture_by_itself_is_no_proof():
+def test_a_normalization_of_each_image_by_itself_is_no_proof():
     """Any scale goes in: the same comes out."""
     tensor = keras.Input(SIZE)
     even = tensor / (keras.ops.max(tensor, axis=(1, 2, 3), keepdims=True) + 1e-3)

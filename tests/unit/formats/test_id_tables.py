@@ -219,7 +219,7 @@ def _inputs(path: Path) -> Sequence[Any]:
     return read_signature(path).inputs
 
 
-def test_a_picture_reaches_no_table(tmp_path: Path):
+def test_an_image_reaches_no_table(tmp_path: Path):
     import keras
 
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])

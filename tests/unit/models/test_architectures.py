@@ -211,10 +211,10 @@ def test_googlenet_keeps_its_weights_when_its_heads_go():
     plain = models.build("googlenet", input_shape=(32, 32, 3), num_classes=4, seed=2)
     for layer in plain.layers:
         layer.set_weights(trained.get_layer(layer.name).get_weights())
-    pictures = random_samples(plain)
+    images = random_samples(plain)
 
     np.testing.assert_allclose(
-        plain.predict_on_batch(pictures), trained.predict_on_batch(pictures)[0], atol=1e-6
+        plain.predict_on_batch(images), trained.predict_on_batch(images)[0], atol=1e-6
     )
 
 
@@ -228,11 +228,11 @@ def test_googlenet_keeps_its_weights_when_its_heads_go():
         ("resnet50", "conv5_3_out", (2, 2, 2048)),
     ],
 )
-def test_the_small_form_leaves_maps_of_a_32_pixel_picture(name, layer, shape):
+def test_the_small_form_leaves_maps_of_a_32_pixel_image(name, layer, shape):
     assert build(name).get_layer(layer).output.shape[1:] == shape
 
 
-def test_a_bottleneck_halves_the_picture_in_its_first_convolution():
+def test_a_bottleneck_halves_the_image_in_its_first_convolution():
     model = build("resnet50")
 
     assert model.get_layer("conv3_1_a_conv").strides == (2, 2)
@@ -317,7 +317,7 @@ def test_lenet5_has_the_map_sizes_of_figure_2():
     assert shapes["f6"] == (84,)
 
 
-def test_lenet5_names_the_smallest_picture_it_takes():
+def test_lenet5_names_the_smallest_image_it_takes():
     with pytest.raises(InputError, match="from 32×32"):
         models.build("lenet5", input_shape=(31, 32, 1))
 

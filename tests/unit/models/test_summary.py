@@ -43,10 +43,10 @@ def test_the_most_that_lies_in_memory_is_input_and_output_of_the_widest_layer(le
 
 
 def test_a_shortcut_stays_in_memory_beside_the_block():
-    picture = keras.Input((8, 8, 4), name="input")
-    inside = layers.Conv2D(4, 3, padding="same")(picture)
+    image = keras.Input((8, 8, 4), name="input")
+    inside = layers.Conv2D(4, 3, padding="same")(image)
     inside = layers.Conv2D(4, 3, padding="same")(inside)
-    model = keras.Model(picture, layers.Add()([picture, inside]))
+    model = keras.Model(image, layers.Add()([image, inside]))
 
     assert summarize(model).peak_activation_elements == 3 * 8 * 8 * 4
 

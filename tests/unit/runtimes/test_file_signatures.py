@@ -41,8 +41,8 @@ def onnx_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_onnx_signature_is_what_the_onnx_package_reads(onnx_model: Path) -> None:
     signature = read_signature(onnx_model)
-    (picture,) = signature.inputs
-    assert (picture.name, picture.dtype, picture.shape) == (
+    (image,) = signature.inputs
+    assert (image.name, image.dtype, image.shape) == (
         "picture",
         "float16",
         ("n", 3, 32, None),

@@ -186,13 +186,13 @@ def test_open_sizes_are_asked_for_and_never_guessed(
 def test_open_sizes_are_taken_from_the_shape(open_files: dict[str, Path], kind: str, runtime: str):
     session = edgecnn.load(open_files[kind], runtime=runtime, shape="1x20x24x3")
     assert session.inputs[0].shape == (1, 20, 24, 3)
-    picture = np.random.default_rng(0).random((1, 20, 24, 3), np.float32)
-    (found,) = session.run([picture])
-    expected = _by_keras(open_files["keras"], picture)
+    image = np.random.default_rng(0).random((1, 20, 24, 3), np.float32)
+    (found,) = session.run([image])
+    expected = _by_keras(open_files["keras"], image)
     np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.01)
 
 
-def _by_keras(path: Path, picture: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _by_keras(path: Path, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     import keras
 
-    return np.asarray(keras.models.load_model(path)(picture))
+    return np.asarray(keras.models.load_model(path)(image))

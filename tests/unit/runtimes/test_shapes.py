@@ -111,14 +111,14 @@ def test_numbers_are_fed(dtype: str) -> None:
     check_dtype("x", dtype)
 
 
-def test_pictures_are_brought_to_channels_first_and_quantized() -> None:
+def test_images_are_brought_to_channels_first_and_quantized() -> None:
     spec = TensorSpec("x", (1, 3, 2, 4), "int8", "NCHW", scale=0.5, zero_point=-10)
-    picture = np.random.default_rng(0).random((1, 2, 4, 3), np.float32) * 100
-    stored = to_model(picture, spec)
+    image = np.random.default_rng(0).random((1, 2, 4, 3), np.float32) * 100
+    stored = to_model(image, spec)
     assert (stored.shape, stored.dtype) == ((1, 3, 2, 4), np.int8)
     back = from_model(stored, spec).transpose(0, 2, 3, 1)
-    reachable = picture < (127 + 10) * 0.5
-    np.testing.assert_allclose(back[reachable], picture[reachable], atol=0.25)
+    reachable = image < (127 + 10) * 0.5
+    np.testing.assert_allclose(back[reachable], image[reachable], atol=0.25)
     assert (stored.transpose(0, 2, 3, 1)[~reachable] == 127).all()
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.registry import DETECTORS, MODELS
 from edgecnn.search.space import (
+    Space,
     network_parameters,
     network_space,
     parameter,
@@ -53,6 +55,23 @@ def test_a_space_draws_what_the_network_the_recipe_and_the_input_take(space):
     assert found.input_size == 32
     assert found.training["optimizer"] == "sgd"
     assert found.training["learning_rate"] == pytest.approx(2 * 25 * 2e-3)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnet8", "cnn1d", "googlenet"])
+def test_a_variation_keeps_most_of_the_first_trial_and_stays_in_the_space(name: str):
+    parameters = tuple(parameter(key, values) for key, values in
+                       {**network_space(name), **config_space(name)}.items())  # fmt: skip
+    space = Space(name, parameters)
+    first, distributions = space.first(), space.distributions()
+    drawn = [space.variation(np.random.default_rng(seed)) for seed in range(200)]
+    for values in drawn:
+        assert values.keys() == first.keys()
+        for key, value in values.items():
+            assert distributions[key]._contains(distributions[key].to_internal_repr(value)), key
+            assert type(value) is type(first[key]) or isinstance(value, (int, float)), key
+    changed = [sum(values[key] != first[key] for key in first) for values in drawn]
+    assert 0.15 * len(first) < np.mean(changed) < 0.45 * len(first)
+    assert all(any(values[key] != first[key] for values in drawn) for key in first)
 
 
 def test_a_rate_of_the_users_own_is_taken_as_it_is(space):

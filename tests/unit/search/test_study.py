@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.search.space import Space, parameter
 from edgecnn.search.storage import open_storage
-from edgecnn.search.study import Study
+from edgecnn.search.study import STARTUP, Study
 from edgecnn.search.trials import Measured, Wanted
 from edgecnn.store import open_database
 from tests.unit.store import made_up
@@ -91,6 +91,27 @@ def test_the_same_seed_draws_the_same(opened):
         return [study.ask()[1] for _ in range(4)]
 
     assert drawn("edgecnn a", 3) == drawn("edgecnn b", 3) != drawn("edgecnn c", 4)
+
+
+def test_trials_before_the_sampler_learns_are_variations_of_the_first(opened):
+    study = opened()
+    early = [study.ask()[1] for _ in range(STARTUP)][1:]
+    assert FIRST not in early
+    assert any(values[key] == FIRST[key] for values in early for key in FIRST)
+    at_random = opened("edgecnn random", sampler="random")
+    assert [at_random.ask()[1] for _ in range(STARTUP)][1:] != early
+
+
+def test_a_restart_goes_on_with_the_same_variations(opened):
+    whole = opened("edgecnn whole")
+    expected = [whole.ask()[1] for _ in range(STARTUP)]
+    seen = []
+    for _ in range(STARTUP):
+        study = opened("edgecnn parts")
+        number, values, _ = study.ask()
+        seen.append(values)
+        study.complete(number, measured())
+    assert seen == expected
 
 
 def test_what_was_measured_is_there_after_a_restart(opened):

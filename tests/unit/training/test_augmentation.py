@@ -15,19 +15,19 @@ from edgecnn.training.augmentation import (
 from edgecnn.training.augmentation.images import Images, warp
 from edgecnn.training.augmentation.spectrograms import Spectrograms
 
-PICTURES = np.random.default_rng(0).normal(size=(200, 8, 9, 2)).astype(np.float32)
+IMAGES = np.random.default_rng(0).normal(size=(200, 8, 9, 2)).astype(np.float32)
 
 
 def shifted(pixels, seed=0):
-    return random_shift(PICTURES, pixels, np.random.default_rng(seed))
+    return random_shift(IMAGES, pixels, np.random.default_rng(seed))
 
 
-def test_no_shift_leaves_pictures_as_they_are():
-    np.testing.assert_array_equal(shifted(0), PICTURES)
+def test_no_shift_leaves_images_as_they_are():
+    np.testing.assert_array_equal(shifted(0), IMAGES)
 
 
-def test_the_inside_of_a_picture_moves_as_one():
-    for before, after in zip(PICTURES, shifted(1), strict=True):
+def test_the_inside_of_an_image_moves_as_one():
+    for before, after in zip(IMAGES, shifted(1), strict=True):
         moved = [
             np.array_equal(after[1:-1, 1:-1], before[1 - down : 7 - down, 1 - right : 8 - right])
             for down in (-1, 0, 1)
@@ -39,7 +39,7 @@ def test_the_inside_of_a_picture_moves_as_one():
 def test_every_direction_occurs():
     down = {
         move
-        for before, after in zip(PICTURES, shifted(1), strict=True)
+        for before, after in zip(IMAGES, shifted(1), strict=True)
         for move in (-1, 0, 1)
         if np.array_equal(after[1:-1, 4], before[1 - move : 7 - move, 4])
     }
@@ -62,7 +62,7 @@ def test_the_same_generator_gives_the_same_shifts():
 
 
 MODALITIES = {
-    "image": PICTURES[:20, :, :, [0, 1, 1]],
+    "image": IMAGES[:20, :, :, [0, 1, 1]],
     "volume": np.random.default_rng(1).integers(0, 2, (6, 5, 5, 5, 1)).astype(np.float32),
     "signal": np.random.default_rng(2).normal(size=(6, 40, 1)).astype(np.float32),
     "text": np.random.default_rng(3).integers(0, 50, (6, 20)).astype(np.int32),
@@ -87,30 +87,30 @@ def test_changed_samples_keep_shape_and_type_and_the_originals_stay(modality, le
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
-def test_the_map_that_moves_nothing_leaves_pictures_as_they_are(channels):
-    pictures = np.ascontiguousarray(PICTURES[..., [0, 1, 0][:channels]])
+def test_the_map_that_moves_nothing_leaves_images_as_they_are(channels):
+    images = np.ascontiguousarray(IMAGES[..., [0, 1, 0][:channels]])
     still = np.broadcast_to(np.float32([[1, 0, 0], [0, 1, 0]]), (200, 2, 3))
 
-    np.testing.assert_allclose(warp(pictures, still), pictures, atol=1e-6)
+    np.testing.assert_allclose(warp(images, still), images, atol=1e-6)
 
 
 def test_a_half_turn_about_the_middle_is_both_mirrors():
     half_turn = np.broadcast_to(np.float32([[-1, 0, 0], [0, -1, 0]]), (200, 2, 3))
 
-    np.testing.assert_allclose(warp(PICTURES, half_turn), PICTURES[:, ::-1, ::-1], atol=1e-5)
+    np.testing.assert_allclose(warp(IMAGES, half_turn), IMAGES[:, ::-1, ::-1], atol=1e-5)
 
 
-def test_pictures_that_move_are_mirrored_too():
-    hardly = Images(shift=1e-7, mirror=True)(PICTURES, np.random.default_rng(0))
+def test_images_that_move_are_mirrored_too():
+    hardly = Images(shift=1e-7, mirror=True)(IMAGES, np.random.default_rng(0))
 
-    same = [np.allclose(a, b, atol=1e-4) for a, b in zip(hardly, PICTURES, strict=True)]
-    flipped = [np.allclose(a, b[:, ::-1], atol=1e-4) for a, b in zip(hardly, PICTURES, strict=True)]
+    same = [np.allclose(a, b, atol=1e-4) for a, b in zip(hardly, IMAGES, strict=True)]
+    flipped = [np.allclose(a, b[:, ::-1], atol=1e-4) for a, b in zip(hardly, IMAGES, strict=True)]
     assert 50 < sum(same) < 150
     assert all(one or other for one, other in zip(same, flipped, strict=True))
 
 
-def test_light_changes_a_picture_about_its_own_mean():
-    lit = Images(contrast=0.5, scale=1.0)(PICTURES * 0 + 100, np.random.default_rng(0))
+def test_light_changes_an_image_about_its_own_mean():
+    lit = Images(contrast=0.5, scale=1.0)(IMAGES * 0 + 100, np.random.default_rng(0))
     np.testing.assert_allclose(lit, 100, rtol=1e-5)
 
     gray = np.random.default_rng(1).uniform(100, 150, (50, 8, 9, 3)).astype(np.float32)
@@ -126,27 +126,27 @@ def test_light_changes_a_picture_about_its_own_mean():
 def test_a_map_by_whole_pixels_moves_whole_pixels():
     one_left = np.broadcast_to(np.float32([[1, 0, 1], [0, 1, 0]]), (200, 2, 3))
 
-    moved = warp(PICTURES, one_left)
+    moved = warp(IMAGES, one_left)
 
-    np.testing.assert_allclose(moved[:, :, :-1], PICTURES[:, :, 1:], atol=1e-5)
-    np.testing.assert_allclose(moved[:, :, -1], PICTURES[:, :, -1], atol=1e-5)
+    np.testing.assert_allclose(moved[:, :, :-1], IMAGES[:, :, 1:], atol=1e-5)
+    np.testing.assert_allclose(moved[:, :, -1], IMAGES[:, :, -1], atol=1e-5)
 
 
-def test_lit_pictures_stay_between_black_and_white():
+def test_lit_images_stay_between_black_and_white():
     scale = Images(brightness=1.0, contrast=1.0, mean=(0.4,), std=(0.2,))
 
-    lit = scale(PICTURES, np.random.default_rng(0))
+    lit = scale(IMAGES, np.random.default_rng(0))
 
     assert lit.min() >= np.float32(-0.4 / 0.2) - 1e-6
     assert lit.max() <= np.float32(0.6 / 0.2) + 1e-6
 
 
-def test_pictures_are_mirrored_only_where_that_was_asked_for():
+def test_images_are_mirrored_only_where_that_was_asked_for():
     assert augmentation_for("image", "none") is None
-    mirrored = augmentation_for("image", "none", mirror=True)(PICTURES, np.random.default_rng(0))
+    mirrored = augmentation_for("image", "none", mirror=True)(IMAGES, np.random.default_rng(0))
 
-    same = [np.array_equal(a, b) for a, b in zip(mirrored, PICTURES, strict=True)]
-    flipped = [np.array_equal(a, b[:, ::-1]) for a, b in zip(mirrored, PICTURES, strict=True)]
+    same = [np.array_equal(a, b) for a, b in zip(mirrored, IMAGES, strict=True)]
+    flipped = [np.array_equal(a, b[:, ::-1]) for a, b in zip(mirrored, IMAGES, strict=True)]
     assert 50 < sum(same) < 150
     assert all(one or other for one, other in zip(same, flipped, strict=True))
     assert mirrored_by_default("cifar10")

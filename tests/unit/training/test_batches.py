@@ -20,8 +20,8 @@ SHIFT = augmentation_for("image", "light")
 
 @pytest.fixture(scope="module")
 def split():
-    pictures = np.random.default_rng(0).integers(0, 256, (50, 8, 8), np.uint8)
-    return Split(pictures, np.arange(50))
+    images = np.random.default_rng(0).integers(0, 256, (50, 8, 8), np.uint8)
+    return Split(images, np.arange(50))
 
 
 def epoch_of(batches):

@@ -15,14 +15,14 @@ cv2 = pytest.importorskip("cv2", reason="views are cut with opencv-python")
 BOX = np.asarray([[60, 40, 140, 120]], np.float32)
 
 
-def picture_with_an_octagon(mark=True):
+def image_with_an_octagon(mark=True):
     """Gray, a red octagon in BOX, and a blue mark in its left half that a mirror would move."""
-    picture = np.full((200, 300, 3), 90, np.uint8)
+    image = np.full((200, 300, 3), 90, np.uint8)
     corners = BOX[0, :2] + octagon() * (BOX[0, 2:] - BOX[0, :2])
-    cv2.fillConvexPoly(picture, corners.astype(np.int32), (220, 20, 20))
+    cv2.fillConvexPoly(image, corners.astype(np.int32), (220, 20, 20))
     if mark:
-        picture[70:90, 66:86] = (20, 20, 220)
-    return BoxedImage(picture, BOX)
+        image[70:90, 66:86] = (20, 20, 220)
+    return BoxedImage(image, BOX)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -30,10 +30,10 @@ def picture_with_an_octagon(mark=True):
 def test_the_sign_stays_in_its_box_and_its_mark_on_the_left(seed, whole):
     view = View(192, 256, whole=whole)
 
-    seen = augment(picture_with_an_octagon(), view, np.random.default_rng(seed), drawn=True)
+    seen = augment(image_with_an_octagon(), view, np.random.default_rng(seed), drawn=True)
 
-    assert seen.picture.shape == (192, 192, 3)
-    pixels = seen.picture.astype(int)
+    assert seen.image.shape == (192, 192, 3)
+    pixels = seen.image.astype(int)
     red = (pixels[:, :, 0] > pixels[:, :, 1] + 60) & (pixels[:, :, 0] > pixels[:, :, 2] + 60)
     rows, columns = np.nonzero(red)
     if not len(seen.boxes) or red.sum() < 400:
@@ -52,16 +52,16 @@ def test_the_sign_stays_in_its_box_and_its_mark_on_the_left(seed, whole):
 
 def test_the_same_seed_gives_the_same_view():
     views = [
-        augment(picture_with_an_octagon(), View(128, 256), np.random.default_rng(5), drawn=False)
+        augment(image_with_an_octagon(), View(128, 256), np.random.default_rng(5), drawn=False)
         for _ in range(2)
     ]
 
-    np.testing.assert_array_equal(views[0].picture, views[1].picture)
+    np.testing.assert_array_equal(views[0].image, views[1].image)
     np.testing.assert_array_equal(views[0].boxes, views[1].boxes)
 
 
 def test_a_sign_of_which_little_is_left_is_ignored_not_lost():
-    sample = picture_with_an_octagon()
+    sample = image_with_an_octagon()
     found = [
         augment(sample, View(96, 512), np.random.default_rng(seed), drawn=True)
         for seed in range(60)
@@ -72,7 +72,7 @@ def test_a_sign_of_which_little_is_left_is_ignored_not_lost():
     assert 0 < LEAST_VISIBLE < 1
 
 
-def test_a_picture_without_signs_has_none_after():
+def test_an_image_without_signs_has_none_after():
     plain = BoxedImage(np.zeros((50, 70, 3), np.uint8), np.zeros((0, 4), np.float32))
 
     seen = augment(plain, View(64, 128), np.random.default_rng(0), drawn=False)

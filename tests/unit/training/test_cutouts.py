@@ -19,11 +19,11 @@ BLOCK = 16
 
 def sign_at(left, top, right, bottom, *, width=300, height=200):
     """A red octagon in its box on a green field."""
-    picture = np.full((height, width, 3), GREEN, np.uint8)
+    image = np.full((height, width, 3), GREEN, np.uint8)
     box = np.asarray([left, top, right, bottom], np.float32)
     corners = np.rint(box[:2] + octagon() * (box[2:] - box[:2] - 1)).astype(np.int32)
-    cv2.fillConvexPoly(picture, corners, (200, 20, 30))
-    return BoxedImage(picture, box[None])
+    cv2.fillConvexPoly(image, corners, (200, 20, 30))
+    return BoxedImage(image, box[None])
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_what_is_no_whole_sign_is_not_cut_out(box, why):
 
 def test_signs_that_overlap_are_not_cut_out():
     sample = sign_at(60, 40, 140, 120)
-    twice = BoxedImage(sample.picture, np.concatenate([sample.boxes, sample.boxes + 30]))
+    twice = BoxedImage(sample.image, np.concatenate([sample.boxes, sample.boxes + 30]))
     assert cut_out(twice, octagonal=True) == []
 
 
@@ -66,12 +66,12 @@ def test_pasted_signs_lie_in_their_boxes_and_nowhere_else(cutouts, seed):
     sides = (seen.boxes[:, 2:] - seen.boxes[:, :2]).max(axis=1)
     assert (sides >= 0.7 * SIDES[0]).all()
     assert (sides <= 1.4 * SIDES[1]).all()
-    changed = np.abs(seen.picture.astype(int) - 128).max(axis=2) > 40
+    changed = np.abs(seen.image.astype(int) - 128).max(axis=2) > 40
     for left, top, right, bottom in seen.boxes:
         rows = slice(max(0, int(top) - BLOCK), int(bottom) + BLOCK)
         changed[rows, max(0, int(left) - BLOCK) : int(right) + BLOCK] = False
     assert not changed.any()
-    assert (empty.picture == 128).all(), "the sample itself stays as it is"
+    assert (empty.image == 128).all(), "the sample itself stays as it is"
 
 
 def test_a_sign_is_not_pasted_over_another_and_keeps_its_class(cutouts):

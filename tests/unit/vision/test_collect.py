@@ -70,14 +70,14 @@ def files(tmp_path):
     return sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
 
 
-def test_every_picture_of_a_folder_is_taken_but_for_what_repeats(run, tmp_path):
+def test_every_image_of_a_folder_is_taken_but_for_what_repeats(run, tmp_path):
     collector, _ = run()
     assert files(tmp_path) == [f"cat/0000{number}.png" for number in (1, 2, 3, 4)]
     assert collector.left_out == 1
     assert collector.lines()[0] == f"4 images in {tmp_path / 'out'} (cat 4)"
 
 
-def test_pictures_are_written_as_the_source_gave_them(run, tmp_path):
+def test_images_are_written_as_the_source_gave_them(run, tmp_path):
     run(count=1)
     assert np.array_equal(cv2.imread(str(tmp_path / "out/cat/00001.png")), noise(1))
 
@@ -127,7 +127,7 @@ def test_a_digit_without_a_label_does_nothing(run, tmp_path):
     assert files(tmp_path) == ["cat/00001.png"]
 
 
-def test_what_is_written_on_the_window_is_not_in_the_picture(source, tmp_path):
+def test_what_is_written_on_the_window_is_not_in_the_image(source, tmp_path):
     settings = CollectSettings(source, ("cat", "dog"), tmp_path)
     image = np.full((480, 640, 3), 200, np.uint8)
     canvas = Collector(settings, print)._drawn(image)

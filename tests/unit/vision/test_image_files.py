@@ -39,7 +39,7 @@ def read_all(source: Path) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("ending", [".gif", ".png", ".webp", ".tif"])
-def test_a_picture_that_moves_is_all_its_frames(tmp_path: Path, ending: str):
+def test_an_image_that_moves_is_all_its_frames(tmp_path: Path, ending: str):
     path = moving(tmp_path / f"moving{ending}")
     assert read_all(path) == [(48, 64, 3)] * 6
     assert read_all(tmp_path) == [(48, 64, 3)] * 6
@@ -65,7 +65,7 @@ def test_the_unreadable_ones_are_named(tmp_path: Path):
     assert reader.left_out == "b.jpg, c.jpg, d.jpg"
 
 
-def test_a_pipe_given_as_a_video_or_picture_is_refused_at_once(tmp_path: Path):
+def test_a_pipe_given_as_a_video_or_image_is_refused_at_once(tmp_path: Path):
     for name in ("video.mp4", "picture.png"):
         os.mkfifo(tmp_path / name)
         with pytest.raises(InputError, match="received a named pipe"):
@@ -83,7 +83,7 @@ def box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", 8 + len(content)) + kind + content
 
 
-def test_sound_without_pictures_is_named(tmp_path: Path):
+def test_sound_without_images_is_named(tmp_path: Path):
     path = tmp_path / "sound.mov"
     handler = box(b"hdlr", bytes(8) + b"soun" + bytes(13))
     path.write_bytes(
@@ -114,7 +114,7 @@ def test_a_video_that_breaks_off_says_where(tmp_path: Path):
     assert "of 3.0 s" in reader.cut_off
 
 
-def test_a_picture_bomb_is_left_out_before_it_is_decoded(tmp_path: Path):
+def test_an_image_bomb_is_left_out_before_it_is_decoded(tmp_path: Path):
     header = struct.pack(">II5B", 30_000, 30_000, 8, 2, 0, 0, 0)
     chunk = (
         struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
@@ -140,7 +140,7 @@ def test_a_picture_bomb_is_left_out_before_it_is_decoded(tmp_path: Path):
     deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
-def test_damage_to_a_picture_never_ends_a_run_badly(
+def test_damage_to_an_image_never_ends_a_run_badly(
     tmp_path: Path, ending: str, data: st.DataObject
 ):
     whole = moving(tmp_path / f"moving{ending}") if ending != ".jpg" else tmp_path / "still.jpg"

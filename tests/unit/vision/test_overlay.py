@@ -18,12 +18,12 @@ def track(*xyxy, seen=True):
     return Track(1, xyxy, 0.93, seen, 5, 0.0, 1.0, 0.95)
 
 
-def picture(height=240, width=320):
+def make_image(height=240, width=320):
     return np.full((height, width, 3), 90, np.uint8)
 
 
 def test_drawing_leaves_the_frame_as_it_was():
-    image = picture()
+    image = make_image()
     drawn = draw(image, [track(50, 60, 120, 140)], HUD)
     assert (image == 90).all()
     assert drawn.shape == image.shape
@@ -31,7 +31,7 @@ def test_drawing_leaves_the_frame_as_it_was():
 
 
 def test_a_box_lies_where_the_track_says():
-    drawn = draw(picture(), [track(50, 60, 120, 140)])
+    drawn = draw(make_image(), [track(50, 60, 120, 140)])
     found = (drawn == FOUND).all(axis=2)
     rows, columns = np.flatnonzero(found.any(1)), np.flatnonzero(found.any(0))
     assert abs(rows.max() - 140) <= 3
@@ -41,13 +41,15 @@ def test_a_box_lies_where_the_track_says():
 
 def test_an_expected_box_looks_different_from_a_found_one():
     box = (50, 60, 120, 140)
-    assert (draw(picture(), [track(*box)]) != draw(picture(), [track(*box, seen=False)])).any()
+    assert (
+        draw(make_image(), [track(*box)]) != draw(make_image(), [track(*box, seen=False)])
+    ).any()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (40, 40), (97, 97), (3000, 40), (2400, 3200)])
 @pytest.mark.parametrize("box", [(-50, -50, 5000, 5000), (0, 0, 1, 1), (4000, 10, 5000, 20)])
 def test_any_size_of_frame_and_any_box_can_be_drawn(size: tuple[int, int], box: tuple):
-    assert draw(picture(*size), [track(*box)], HUD).shape == (*size, 3)
+    assert draw(make_image(*size), [track(*box)], HUD).shape == (*size, 3)
 
 
 def test_redness_sees_red_and_neither_white_nor_blue():
@@ -60,11 +62,11 @@ def test_redness_sees_red_and_neither_white_nor_blue():
     assert strength[15, 40:].max() == 0.0
 
 
-def test_evidence_stands_beside_the_picture_and_glows_in_it():
+def test_evidence_stands_beside_the_image_and_glows_in_it():
     heat = np.zeros((24, 32), np.float32)
     heat[10:14, 10:14] = 0.9
     evidence = Evidence(heat, heat, heat)
-    image = picture()
+    image = make_image()
     glowing = lay_heat_over(image, evidence)
     assert (glowing[120, 120] != 90).any()
     assert (glowing[200, 300] == 90).all()
@@ -74,7 +76,7 @@ def test_evidence_stands_beside_the_picture_and_glows_in_it():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 30), (481, 641)])
-def test_a_detector_that_tells_nothing_still_has_a_picture(size: tuple[int, int]):
-    image = picture(*size)
+def test_a_detector_that_tells_nothing_still_has_an_image(size: tuple[int, int]):
+    image = make_image(*size)
     evidence = Evidence(redness(image), None, None)
     assert with_evidence(lay_heat_over(image, evidence), image, evidence).shape[0] == size[0]

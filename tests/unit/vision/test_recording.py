@@ -113,7 +113,7 @@ def test_a_film_that_is_there_is_not_replaced_unasked(tmp_path):
 
 @settings(deadline=None)
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(16, 64), st.integers(16, 64))
-def test_any_picture_fits_any_film(height, width, film_width, film_height):
+def test_any_image_fits_any_film(height, width, film_width, film_height):
     fitted = fit(cv2, np.full((height, width, 3), 200, np.uint8), (film_width, film_height))
     assert fitted.shape == (film_height, film_width, 3)
     assert fitted.max() == 200

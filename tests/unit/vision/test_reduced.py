@@ -23,7 +23,7 @@ HEIGHT, WIDTH = 602, 901
 
 @pytest.fixture(scope="module")
 def photo():
-    return SyntheticScenes(4, 1, HEIGHT, WIDTH)[0].picture
+    return SyntheticScenes(4, 1, HEIGHT, WIDTH)[0].image
 
 
 def write(path, photo, **options):

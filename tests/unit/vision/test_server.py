@@ -57,14 +57,14 @@ def test_a_taken_port_is_a_clear_line(server):
         LiveServer(f":{server.port}")
 
 
-def test_page_picture_and_state_are_served(server):
+def test_page_image_and_state_are_served(server):
     server.publish(np.zeros((48, 64, 3), np.uint8), {"fps": 30.0})
     page, content = ask(server, "/")
     assert page.status == 200
     assert b"/stream.mjpg" in content
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
-    picture, content = ask(server, "/snapshot.jpg")
-    assert picture.headers["Content-Type"] == "image/jpeg"
+    image, content = ask(server, "/snapshot.jpg")
+    assert image.headers["Content-Type"] == "image/jpeg"
     assert content[:2] == b"\xff\xd8"
     state = json.loads(ask(server, "/state.json")[1])
     assert state == {"fps": 30.0, "controllable": True}
@@ -96,7 +96,7 @@ def test_a_name_that_an_attacker_could_own_is_not_ours(host: str, own: bool):
     assert is_own_name(host) is own
 
 
-def test_a_foreign_host_header_sees_no_picture(server):
+def test_a_foreign_host_header_sees_no_image(server):
     answer, content = ask(server, "/snapshot.jpg", headers={"Host": "attacker.example"})
     assert answer.status == 421
     assert b"\xff\xd8" not in content

@@ -12,24 +12,24 @@ from edgecnn.vision.shrink import fit
 cv2 = pytest.importorskip("cv2", reason="the live detector resizes with OpenCV")
 
 
-def apart(picture, height, width):
-    reference = resize(picture.astype(np.float32), height, width)
-    return float(np.abs(fit(picture, height, width).astype(np.float32) - reference).mean())
+def apart(image, height, width):
+    reference = resize(image.astype(np.float32), height, width)
+    return float(np.abs(fit(image, height, width).astype(np.float32) - reference).mean())
 
 
 @pytest.mark.parametrize("size", [(288, 384), (312, 416), (400, 500), (250, 330)])
-def test_a_picture_comes_out_as_in_training(size):
+def test_an_image_comes_out_as_in_training(size):
     scenes = SyntheticScenes(3, 4, 480, 640)
-    assert np.mean([apart(scene.picture, *size) for scene in scenes]) < 1.5
+    assert np.mean([apart(scene.image, *size) for scene in scenes]) < 1.5
 
 
 @pytest.mark.parametrize("shape", [(540, 720), (720, 960), (1080, 1440), (2160, 2880)])
 def test_shrinking_is_nearer_to_training_than_opencvs_area_averages(shape):
-    picture = SyntheticScenes(3, 1, *shape)[0].picture
-    reference = resize(picture.astype(np.float32), 288, 384)
-    area = cv2.resize(picture, (384, 288), interpolation=cv2.INTER_AREA)
+    image = SyntheticScenes(3, 1, *shape)[0].image
+    reference = resize(image.astype(np.float32), 288, 384)
+    area = cv2.resize(image, (384, 288), interpolation=cv2.INTER_AREA)
 
-    assert apart(picture, 288, 384) < 0.9 * np.abs(area.astype(np.float32) - reference).mean()
+    assert apart(image, 288, 384) < 0.9 * np.abs(area.astype(np.float32) - reference).mean()
 
 
 @pytest.mark.parametrize(

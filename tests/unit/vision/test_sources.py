@@ -36,7 +36,7 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path):
     assert not source.continuous
 
 
-def test_a_pattern_takes_the_pictures_among_its_matches(tmp_path):
+def test_a_pattern_takes_the_images_among_its_matches(tmp_path):
     for name in ("a.jpg", "b.jpg", "b.txt"):
         (tmp_path / name).write_bytes(b"x")
     assert len(parse_source(str(tmp_path / "b*")).paths) == 1

@@ -112,7 +112,7 @@ def test_a_run_that_ends_sends_every_shown_track_away():
     assert tracker.tracks == ()
 
 
-def test_pictures_have_no_memory():
+def test_images_have_no_memory():
     tracker = Tracker(one_by_one(TrackerSettings()))
     first, _ = tracker.update(boxes(square(10, 10)), scores(0.9), 0.0)
     second, changes = tracker.update(boxes(square(10, 10)), scores(0.9), 1.0)

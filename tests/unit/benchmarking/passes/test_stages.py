@@ -59,7 +59,7 @@ def brief(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> RawSamples:
+def images(tmp_path: Path) -> RawSamples:
     rng = np.random.default_rng(0)
     paths = []
     for number in range(5):
@@ -74,21 +74,21 @@ def context(session: Session, raw: RawSamples | None) -> SimpleNamespace:
     return SimpleNamespace(session=session, raw=raw, options=RuntimeOptions(), deadline=inf)
 
 
-def test_every_stage_is_timed_on_at_least_sixty_four_inferences(pictures: RawSamples):
-    times = stages.find(context(Adder(), pictures))["times_ns"]
+def test_every_stage_is_timed_on_at_least_sixty_four_inferences(images: RawSamples):
+    times = stages.find(context(Adder(), images))["times_ns"]
     assert set(times) == {"decode", "preprocess", "infer", "postprocess", "end_to_end"}
     assert {len(values) for values in times.values()} == {64}
     assert all(min(values) > 0 for values in times.values())
 
 
-def test_end_to_end_is_the_sum_of_the_stages_of_each_sample(pictures: RawSamples):
-    times = stages.find(context(Adder(), pictures))["times_ns"]
+def test_end_to_end_is_the_sum_of_the_stages_of_each_sample(images: RawSamples):
+    times = stages.find(context(Adder(), images))["times_ns"]
     parts = np.sum([times[name] for name in stages.STAGES], axis=0)
     assert times["end_to_end"] == parts.tolist()
 
 
-def test_samples_that_were_never_encoded_have_no_decode_stage(pictures: RawSamples):
-    found = stages.find(context(Adder(), RawSamples(pictures.arrays, (), pictures.preprocessing)))
+def test_samples_that_were_never_encoded_have_no_decode_stage(images: RawSamples):
+    found = stages.find(context(Adder(), RawSamples(images.arrays, (), images.preprocessing)))
     times = found["times_ns"]
     assert times["decode"] is None
     assert "not encoded files" in found["absent"]["decode"]
@@ -96,21 +96,21 @@ def test_samples_that_were_never_encoded_have_no_decode_stage(pictures: RawSampl
     assert times["end_to_end"] == parts.tolist()
 
 
-def test_a_worker_without_a_decoder_says_so(pictures: RawSamples, monkeypatch):
+def test_a_worker_without_a_decoder_says_so(images: RawSamples, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    found = stages.find(context(Adder(), pictures))
+    found = stages.find(context(Adder(), images))
     assert found["times_ns"]["decode"] is None
     assert "Pillow is not installed" in found["absent"]["decode"]
 
 
 @pytest.mark.parametrize("copies", [False, True])
-def test_every_new_sample_reaches_the_model(pictures: RawSamples, copies: bool):
+def test_every_new_sample_reaches_the_model(images: RawSamples, copies: bool):
     session = Adder(copies=copies)
-    found = stages.find(context(session, pictures))
+    found = stages.find(context(session, images))
     assert found["input"] == ("bound again each time" if copies else "bound once")
     expected = [
-        int(to_model(PREPROCESSING(picture)[None], session.inputs[0]).sum())
-        for picture in pictures.load()
+        int(to_model(PREPROCESSING(image)[None], session.inputs[0]).sum())
+        for image in images.load()
     ] * 20
     timed = session.seen[3:]  # after three inferences that tell how the session binds
     assert timed == expected[: len(timed)]
@@ -124,8 +124,8 @@ def test_synthetic_inputs_have_no_stages():
     }
 
 
-def test_a_row_tells_percentiles_apart_from_its_latency(pictures: RawSamples):
-    found = stages.find(context(Adder(), pictures))
+def test_a_row_tells_percentiles_apart_from_its_latency(images: RawSamples):
+    found = stages.find(context(Adder(), images))
     run = Run(1, 1, (1,), (5_000_000,) * 64, passes={"stages": found})
     row = Measurement(ArtifactRecord("m", "tflite", "", "", 0), "litert", "cpu", runs=(run,))
     told = row.to_dict()["stages_ms"]

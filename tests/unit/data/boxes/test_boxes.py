@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 80, 60
 BOX = (10, 20, 50, 45)  # left, top, right, bottom
 
 
-def save_picture(path, size=(WIDTH, HEIGHT)):
+def save_image(path, size=(WIDTH, HEIGHT)):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, (200, 30, 40)).save(path)
 
@@ -48,7 +48,7 @@ def coco(tmp_path):
             change(document)
         (tmp_path / "annotations.json").write_text(json.dumps(document))
         for name in ("a.png", "b.png"):
-            save_picture(tmp_path / "images" / name)
+            save_image(tmp_path / "images" / name)
         return tmp_path
 
     return write
@@ -75,8 +75,8 @@ def voc(tmp_path):
         )
         (folder / "a.xml").write_text(VOC.format(name=name, objects=objects))
         (folder / "b.xml").write_text(VOC.format(name="b.png", objects=""))
-        for picture in ("a.png", "b.png"):
-            save_picture(tmp_path / "images" / picture)
+        for image in ("a.png", "b.png"):
+            save_image(tmp_path / "images" / image)
         return folder
 
     return write
@@ -86,7 +86,7 @@ def voc(tmp_path):
 def yolo(tmp_path):
     def write(lines="1 0.375 0.541666667 0.5 0.416666667\n0 0.5 0.5 0.1 0.1\n"):
         for name in ("a.png", "b.png"):
-            save_picture(tmp_path / "images" / name)
+            save_image(tmp_path / "images" / name)
         (tmp_path / "labels").mkdir(exist_ok=True)
         (tmp_path / "labels" / "a.txt").write_text(lines)
         (tmp_path / "data.yaml").write_text("nc: 2\nnames: ['pole', 'stop sign']\n")
@@ -105,7 +105,7 @@ def test_all_layouts_read_the_same_boxes(layout, request):
     assert data.files[1].boxes.shape == (0, 4)
     assert len(data.positives) == 1
     assert len(data.negatives) == 1
-    assert data.files[0].load().picture.shape == (HEIGHT, WIDTH, 3)
+    assert data.files[0].load().image.shape == (HEIGHT, WIDTH, 3)
 
 
 def test_crowds_and_difficult_objects_are_ignored_ones(coco, voc):
@@ -113,7 +113,7 @@ def test_crowds_and_difficult_objects_are_ignored_ones(coco, voc):
     np.testing.assert_allclose(load_voc(voc()).files[0].ignored, [[0, 0, 5, 5]])
 
 
-def test_the_digest_follows_pictures_and_boxes(coco):
+def test_the_digest_follows_images_and_boxes(coco):
     before = load_coco(coco()).sha256
     assert load_coco(coco()).sha256 == before
 
@@ -161,7 +161,7 @@ def test_an_odd_box_of_coco_is_named_and_the_others_stay(coco, fault):
     assert reason in odd.reason
 
 
-ODD_PICTURES = {
+ODD_IMAGES = {
     "leaves the folder": (lambda d: d["images"][0].update(file_name="../../etc/x"), "missing"),
     "absolute": (lambda d: d["images"][0].update(file_name="/etc/passwd"), "missing"),
     "a null character": (lambda d: d["images"][0].update(file_name="a\0.png"), "missing"),
@@ -171,9 +171,9 @@ ODD_PICTURES = {
 }
 
 
-@pytest.mark.parametrize("fault", ODD_PICTURES)
-def test_an_odd_picture_of_coco_is_left_out(coco, fault):
-    change, reason = ODD_PICTURES[fault]
+@pytest.mark.parametrize("fault", ODD_IMAGES)
+def test_an_odd_image_of_coco_is_left_out(coco, fault):
+    change, reason = ODD_IMAGES[fault]
 
     def with_another(document):
         extra = {"id": 4, "image_id": 2, "category_id": 7, "bbox": [3, 3, 9, 9]}
@@ -188,13 +188,13 @@ def test_an_odd_picture_of_coco_is_left_out(coco, fault):
 
 
 @pytest.mark.parametrize("size", [0, -1, None, [], "x", float("inf")])
-def test_a_size_that_says_nothing_is_read_off_the_picture(coco, size):
+def test_a_size_that_says_nothing_is_read_off_the_image(coco, size):
     data = load_coco(coco(lambda d: d["images"][0].update(height=size)))
 
     assert (data.files[0].height, data.files[0].width) == (HEIGHT, WIDTH)
 
 
-def test_a_picture_listed_twice_has_the_boxes_of_both(coco):
+def test_an_image_listed_twice_has_the_boxes_of_both(coco):
     def twice(document):
         document["images"].append({"id": 3, "file_name": "a.png"})
         document["annotations"].append(
@@ -204,7 +204,7 @@ def test_a_picture_listed_twice_has_the_boxes_of_both(coco):
     assert [len(file.boxes) for file in load_coco(coco(twice)).files] == [2, 0]
 
 
-def test_an_id_of_two_pictures_names_neither(coco):
+def test_an_id_of_two_images_names_neither(coco):
     def twice(document):
         document["images"][1]["id"] = 1
         save = {"id": 5, "file_name": "c.png"}
@@ -214,7 +214,7 @@ def test_an_id_of_two_pictures_names_neither(coco):
         )
 
     folder = coco(twice)
-    save_picture(folder / "images" / "c.png")
+    save_image(folder / "images" / "c.png")
     data = load_coco(folder)
 
     assert [file.path.name for file in data.files] == ["c.png"]
@@ -304,7 +304,7 @@ def test_a_file_that_is_no_voc_is_left_out(voc, content, reason):
     "name",
     ["C:\\data\\a.png", "/home/me/a.png", "a", "A.PNG", "old name.png", "../a.png", "x/y/a.png"],
 )
-def test_a_voc_picture_is_found_whatever_the_machine_it_was_annotated_on(voc, name):
+def test_a_voc_image_is_found_whatever_the_machine_it_was_annotated_on(voc, name):
     data = load_voc(voc(name=name))
 
     assert [file.path.name for file in data.files] == ["a.png", "b.png"]
@@ -424,7 +424,7 @@ def test_words_that_yaml_takes_for_truth_are_names(yolo):
     assert len(load_yolo(folder, label="no").files[0].boxes) == 1
 
 
-def test_a_damaged_picture_is_left_out_and_named(coco):
+def test_a_damaged_image_is_left_out_and_named(coco):
     folder = coco()
     (folder / "images" / "b.png").write_bytes(b"not an image")
 

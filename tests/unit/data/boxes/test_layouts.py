@@ -119,7 +119,7 @@ def test_layouts_of_coco(tmp_path, write):
     assert samples("coco", tmp_path) == expected
 
 
-def test_a_json_by_itself_finds_its_pictures(tmp_path):
+def test_a_json_by_itself_finds_its_images(tmp_path):
     coco_2017(tmp_path)
 
     place = tmp_path / "annotations" / "instances_val2017.json"
@@ -137,7 +137,7 @@ def test_a_split_that_was_not_downloaded_is_left_out(tmp_path):
     assert {name: len(split) for name, split in dataset.splits.items()} == {"validation": 2}
 
 
-def test_a_missing_picture_is_not_taken_from_the_folder_of_another_split(tmp_path):
+def test_a_missing_image_is_not_taken_from_the_folder_of_another_split(tmp_path):
     coco_2017(tmp_path)
     (tmp_path / "train2017" / "0.jpg").unlink()  # val2017/0.jpg is another image
 
@@ -151,7 +151,7 @@ def test_a_missing_picture_is_not_taken_from_the_folder_of_another_split(tmp_pat
     }
 
 
-def test_a_list_takes_no_picture_from_the_folder_of_another_split(tmp_path):
+def test_a_list_takes_no_image_from_the_folder_of_another_split(tmp_path):
     for split, seed in (("train", 1), ("val", 2)):
         for n in range(2):
             save(tmp_path / "images" / split / f"{n}.jpg", 10 * seed + n)
@@ -170,7 +170,7 @@ def test_a_list_takes_no_picture_from_the_folder_of_another_split(tmp_path):
     assert folders == {"train": ["train"], "validation": ["val", "val"]}
 
 
-def test_pictures_without_annotations_or_classes_are_a_set_without_boxes(tmp_path):
+def test_images_without_annotations_or_classes_are_a_set_without_boxes(tmp_path):
     save(tmp_path / "images" / "0.jpg")
     (tmp_path / "annotations.json").write_text(
         json.dumps({"images": [{"id": 0, "file_name": "0.jpg"}], "annotations": []})
@@ -299,7 +299,7 @@ def test_a_yaml_of_a_stranger_leads_nowhere_else(tmp_path):
     assert [file.path.parent.name for file in dataset["test"].files] == ["data"]
 
 
-def test_a_text_without_a_picture_is_named(tmp_path):
+def test_a_text_without_an_image_is_named(tmp_path):
     yolo_two_folders(tmp_path)
     (tmp_path / "labels" / "7.txt").write_text(LINE)
 
@@ -327,11 +327,11 @@ def test_classes_that_nobody_names_are_numbers(tmp_path):
     assert "they are numbers" in dataset.summary()
 
 
-def xml(path, picture, kind="stop sign", size=(WIDTH, HEIGHT)):
+def xml(path, image, kind="stop sign", size=(WIDTH, HEIGHT)):
     left, top, right, bottom = BOX
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
-        f"<annotation><filename>{picture}</filename><size><width>{size[0]}</width>"
+        f"<annotation><filename>{image}</filename><size><width>{size[0]}</width>"
         f"<height>{size[1]}</height></size><object><name>{kind}</name><bndbox>"
         f"<xmin>{left + 1}</xmin><ymin>{top + 1}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax>"
         "</bndbox></object></annotation>"
@@ -430,7 +430,7 @@ def test_other_sources_have_no_classes_to_choose():
 # --- images --------------------------------------------------------------------------------
 
 
-def test_a_cut_picture_is_found_when_the_set_is_loaded(tmp_path):
+def test_a_cut_image_is_found_when_the_set_is_loaded(tmp_path):
     roboflow(tmp_path)
     path = tmp_path / "train" / "0.jpg"
     path.write_bytes(path.read_bytes()[:-300])

@@ -204,9 +204,9 @@ def test_mnist_downloads_its_four_files_once(server, monkeypatch, tmp_path, mnis
 def mnist_like():
     files = {}
     for part, count in (("train", 30), ("t10k", 10)):
-        pictures = np.random.default_rng(0).bytes(count * 28 * 28)
+        images = np.random.default_rng(0).bytes(count * 28 * 28)
         header = bytes((0, 0, 8, 3)) + np.asarray((count, 28, 28), ">u4").tobytes()
-        files[f"{part}-images-idx3-ubyte"] = gzip.compress(header + pictures)
+        files[f"{part}-images-idx3-ubyte"] = gzip.compress(header + images)
         header = bytes((0, 0, 8, 1)) + np.asarray((count,), ">u4").tobytes()
         labels = (np.arange(count) % 10).astype(np.uint8).tobytes()
         files[f"{part}-labels-idx1-ubyte"] = gzip.compress(header + labels)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import edgecnn.data
-from edgecnn.data.files import images as pictures
+from edgecnn.data.files import images as image_files
 from edgecnn.data.files import npz as npz_module
 from edgecnn.data.files.binvox import read_binvox
 from edgecnn.data.files.idx import read_idx
@@ -69,7 +69,7 @@ def wav() -> bytes:
     return content
 
 
-def picture(kind: str, mode: str) -> bytes:
+def image(kind: str, mode: str) -> bytes:
     file = io.BytesIO()
     channels = {"RGB": 3, "RGBA": 4, "L": 1}[mode]
     pixels = RNG.integers(0, 256, (24, 32, channels), np.uint8)
@@ -130,7 +130,7 @@ READERS = {
     "record": (a_record(), ".tfrecord", read_record),
     "example": (a_record()[12:-4], ".tfrecord", read_example),
     **{
-        f"{kind} {mode}": (picture(kind, mode), f".{kind.lower()}", pictures.decode)
+        f"{kind} {mode}": (image(kind, mode), f".{kind.lower()}", image_files.decode)
         for kind, mode in (
             ("PNG", "RGB"), ("PNG", "RGBA"), ("JPEG", "RGB"), ("JPEG", "L"), ("GIF", "L"),
             ("BMP", "RGB"), ("TIFF", "RGB"), ("WEBP", "RGB"), ("PPM", "RGB"),
@@ -156,7 +156,7 @@ def test_damage_is_one_line_and_takes_little_memory(name: str, tmp_path: Path, d
     content, ending, read = READERS[name]
     path = tmp_path / f"file{ending}"
     path.write_bytes(data.draw(damaged(content)))
-    with limited_memory(MEMORY), pictures.quiet_pillow():
+    with limited_memory(MEMORY), image_files.quiet_pillow():
         try:
             read(path)
         except EdgeCNNError as error:
@@ -167,7 +167,7 @@ def test_damage_is_one_line_and_takes_little_memory(name: str, tmp_path: Path, d
 @pytest.mark.parametrize("kind", ["BMP", "PPM"])
 def test_pixels_that_the_file_cannot_hold_take_no_memory(kind: str, tmp_path: Path):
     """A few bytes that declare 100 MB of uncompressed pixels."""
-    content = picture(kind, "RGB")
+    content = image(kind, "RGB")
     declared = {
         "BMP": content[:22] + (1 << 20).to_bytes(4, "little") + content[26:],
         "PPM": b"P6\n32 1048576\n255\n" + content[-32 * 3 :],
@@ -178,7 +178,7 @@ def test_pixels_that_the_file_cannot_hold_take_no_memory(kind: str, tmp_path: Pa
         limited_memory(MEMORY),
         pytest.raises(EdgeCNNError, match="uncompressed pixels do not fit into"),
     ):
-        pictures.decode(path)
+        image_files.decode(path)
 
 
 @pytest.mark.parametrize("source", [name for name in WRITERS if name not in ("text", "digits")])
@@ -312,11 +312,15 @@ def test_a_tar_that_unpacks_without_end_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
-def test_a_picture_bomb_is_refused_before_it_is_decoded(tmp_path: Path, kind: str):
+def test_an_image_bomb_is_refused_before_it_is_decoded(tmp_path: Path, kind: str):
     path = tmp_path / f"bomb.{kind.lower()}"
     Image.new("L", (9_000, 8_000)).save(path, kind)
-    with limited_memory(MEMORY), pictures.quiet_pillow(), pytest.raises(InputError, match="pixels"):
-        pictures.decode(path)
+    with (
+        limited_memory(MEMORY),
+        image_files.quiet_pillow(),
+        pytest.raises(InputError, match="pixels"),
+    ):
+        image_files.decode(path)
 
 
 @pytest.mark.parametrize("rate", [0, 1, 4_000_000_000])

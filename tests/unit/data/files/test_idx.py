@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from edgecnn.data.files.idx import read_idx
 from edgecnn.errors import InputError
 
-PICTURES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
-GOOD = struct.pack(">4I", 0x803, 2, 3, 4) + PICTURES.tobytes()
+IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+GOOD = struct.pack(">4I", 0x803, 2, 3, 4) + IMAGES.tobytes()
 
 
 def written(folder, content):
@@ -24,11 +24,11 @@ def written(folder, content):
 
 
 def test_reads_a_plain_file(tmp_path):
-    np.testing.assert_array_equal(read_idx(written(tmp_path, GOOD), 3), PICTURES)
+    np.testing.assert_array_equal(read_idx(written(tmp_path, GOOD), 3), IMAGES)
 
 
 def test_reads_a_gzipped_file_whatever_it_is_called(tmp_path):
-    np.testing.assert_array_equal(read_idx(written(tmp_path, gzip.compress(GOOD)), 3), PICTURES)
+    np.testing.assert_array_equal(read_idx(written(tmp_path, gzip.compress(GOOD)), 3), IMAGES)
 
 
 def test_values_cannot_be_changed_by_accident(tmp_path):

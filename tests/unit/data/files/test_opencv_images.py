@@ -16,7 +16,7 @@ from edgecnn.errors import InputError
 pytest.importorskip("cv2")
 
 
-def picture(mode="RGB", size=(37, 23), seed=0):
+def make_image(mode="RGB", size=(37, 23), seed=0):
     """Smooth colors of (width, height), as photos have them."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)
@@ -29,17 +29,17 @@ def encoded(image, kind, **options):
 
 
 PLAIN = {
-    "PNG in RGB": encoded(picture(), "PNG"),
-    "PNG in gray": encoded(picture("L"), "PNG"),
-    "PNG of one pixel": encoded(picture(size=(1, 1)), "PNG"),
-    "JPEG in RGB": encoded(picture(), "JPEG"),
-    "JPEG in gray": encoded(picture("L"), "JPEG"),
-    "JPEG of one column": encoded(picture(size=(1, 50)), "JPEG"),
-    "JPEG, progressive": encoded(picture(), "JPEG", progressive=True),
-    "JPEG with a color profile": encoded(picture(), "JPEG", icc_profile=b"any"),
+    "PNG in RGB": encoded(make_image(), "PNG"),
+    "PNG in gray": encoded(make_image("L"), "PNG"),
+    "PNG of one pixel": encoded(make_image(size=(1, 1)), "PNG"),
+    "JPEG in RGB": encoded(make_image(), "JPEG"),
+    "JPEG in gray": encoded(make_image("L"), "JPEG"),
+    "JPEG of one column": encoded(make_image(size=(1, 50)), "JPEG"),
+    "JPEG, progressive": encoded(make_image(), "JPEG", progressive=True),
+    "JPEG with a color profile": encoded(make_image(), "JPEG", icc_profile=b"any"),
 } | {
     f"JPEG of quality {quality}, {kind}": encoded(
-        picture(seed=quality, size=(64 + quality, 80)), "JPEG", quality=quality, subsampling=kind
+        make_image(seed=quality, size=(64 + quality, 80)), "JPEG", quality=quality, subsampling=kind
     )
     for quality in (10, 75, 98)
     for kind in ("4:4:4", "4:2:2", "4:2:0")
@@ -54,22 +54,22 @@ def test_plain_files_have_the_same_pixels(name):
 def turned(kind):
     exif = Image.Exif()
     exif[0x0112] = 6
-    return encoded(picture(), kind, exif=exif)
+    return encoded(make_image(), kind, exif=exif)
 
 
 SPECIAL = {
     "turned JPEG": turned("JPEG"),
     "turned PNG": turned("PNG"),
-    "JPEG for print": encoded(picture("CMYK"), "JPEG"),
-    "palette": encoded(picture("P"), "PNG"),
-    "black and white": encoded(picture("1"), "PNG"),
-    "alpha": encoded(picture("RGBA"), "PNG"),
-    "gray with alpha": encoded(picture("LA"), "PNG"),
-    "one color transparent": encoded(picture(), "PNG", transparency=(0, 0, 0)),
+    "JPEG for print": encoded(make_image("CMYK"), "JPEG"),
+    "palette": encoded(make_image("P"), "PNG"),
+    "black and white": encoded(make_image("1"), "PNG"),
+    "alpha": encoded(make_image("RGBA"), "PNG"),
+    "gray with alpha": encoded(make_image("LA"), "PNG"),
+    "one color transparent": encoded(make_image(), "PNG", transparency=(0, 0, 0)),
     "16 bits": encoded(Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30)), "PNG"),
-    "animation": encoded(picture(), "PNG", save_all=True, append_images=[picture(seed=1)]),
-    "bitmap": encoded(picture(), "BMP"),
-    "WebP": encoded(picture(), "WEBP"),
+    "animation": encoded(make_image(), "PNG", save_all=True, append_images=[make_image(seed=1)]),
+    "bitmap": encoded(make_image(), "BMP"),
+    "WebP": encoded(make_image(), "WEBP"),
 }
 
 
@@ -89,7 +89,7 @@ def test_what_was_cut_off_since_is_told(name, share):
 
 
 @pytest.mark.parametrize("name", ["PNG in RGB", "JPEG in RGB", "PNG in gray", "JPEG in gray"])
-def test_damage_inside_is_told_or_seen_as_a_picture(name):
+def test_damage_inside_is_told_or_seen_as_an_image(name):
     rng = np.random.default_rng(0)
     for _ in range(200):
         damaged = bytearray(PLAIN[name])
@@ -99,7 +99,7 @@ def test_damage_inside_is_told_or_seen_as_a_picture(name):
         assert pixels is None or (pixels.ndim, pixels.dtype) == (3, np.uint8)
 
 
-def test_a_large_picture_is_left_to_pillow_before_it_is_decoded():
+def test_a_large_image_is_left_to_pillow_before_it_is_decoded():
     side = int(MOST_PIXELS**0.5) + 1
 
     assert decode_plain(encoded(Image.new("L", (side, side)), "PNG")) is None

@@ -77,7 +77,7 @@ def test_a_darker_copy_in_another_split_is_near_leakage_and_no_exact_duplicate()
     assert found.to_dict()["near_leakage"][0][1]["split"] == "test"
 
 
-def test_equal_pictures_are_no_near_duplicates():
+def test_equal_images_are_no_near_duplicates():
     found = inspect(dataset([(coarse(1), 0), (coarse(1), 0)], [(coarse(3), 1)]))
     assert len(found.duplicates) == 1
     assert found.near_duplicates == ()
@@ -129,8 +129,8 @@ def boxed(tmp_path):
     """Three images: two boxes that are nearly the same, one tiny box, none."""
     boxes = {0: [[2, 2, 20, 20], [2, 2, 20, 19]], 1: [[5, 5, 2, 10]], 2: []}
     for number in boxes:
-        picture = Image.fromarray(noise(number, (30, 40, 3)))
-        picture.save(tmp_path / f"{number}.png")
+        image = Image.fromarray(noise(number, (30, 40, 3)))
+        image.save(tmp_path / f"{number}.png")
     document = {
         "images": [
             {"id": number, "file_name": f"{number}.png", "width": 40, "height": 30}
@@ -161,7 +161,7 @@ def test_boxes_are_counted_measured_and_doubted(boxed):
     )
 
 
-def test_boxed_pictures_have_a_contact_sheet_with_their_boxes(boxed, tmp_path):
+def test_boxed_images_have_a_contact_sheet_with_their_boxes(boxed, tmp_path):
     assert invoke(["data", "inspect", f"coco:{boxed}", "--out", str(tmp_path / "found")]) == 0
     with Image.open(tmp_path / "found" / "contact-sheet.png") as sheet:
         colors = {color for _, color in sheet.convert("RGB").getcolors(1 << 20)}
@@ -172,8 +172,8 @@ def test_each_class_of_boxes_has_its_row_its_sizes_and_its_count(tmp_path):
     for split, numbers in (("train", (0, 1)), ("test", (1, 2))):
         (tmp_path / split).mkdir()
         for number in numbers:  # 1 is in both splits
-            picture = Image.fromarray(noise(number, (30, 40, 3)))
-            picture.save(tmp_path / split / f"{number}.png")
+            image = Image.fromarray(noise(number, (30, 40, 3)))
+            image.save(tmp_path / split / f"{number}.png")
         document = {
             "images": [
                 {"id": number, "file_name": f"{number}.png", "width": 40, "height": 30}

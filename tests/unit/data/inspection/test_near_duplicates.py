@@ -23,24 +23,24 @@ def scene(seed, side=64):
     return np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
 
 
-def as_jpeg(picture):
+def as_jpeg(image):
     stored = BytesIO()
-    Image.fromarray(picture).save(stored, "JPEG", quality=60)
+    Image.fromarray(image).save(stored, "JPEG", quality=60)
     return np.asarray(Image.open(stored))
 
 
 CHANGES = {
     "compressed": as_jpeg,
-    "half the size": lambda picture: np.asarray(Image.fromarray(picture).resize((32, 32))),
-    "darker": lambda picture: (picture * 0.6).astype(np.uint8),
-    "gray": lambda picture: np.asarray(Image.fromarray(picture).convert("L")),
+    "half the size": lambda image: np.asarray(Image.fromarray(image).resize((32, 32))),
+    "darker": lambda image: (image * 0.6).astype(np.uint8),
+    "gray": lambda image: np.asarray(Image.fromarray(image).convert("L")),
 }
 
 
-def groups(*pictures):
+def groups(*images):
     found = LookAlikes()
-    for key, picture in enumerate(pictures):
-        found.add(key, picture)
+    for key, image in enumerate(images):
+        found.add(key, image)
     return found.groups()
 
 
@@ -49,7 +49,7 @@ def test_a_changed_copy_looks_alike(change):
     assert groups(scene(1), scene(2), change(scene(1)), scene(3)) == [[0, 2]]
 
 
-def test_other_pictures_do_not():
+def test_other_images_do_not():
     assert groups(*(scene(seed) for seed in range(300))) == []
 
 
@@ -62,7 +62,7 @@ def test_an_equal_hash_alone_is_not_enough():
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [
         np.full((32, 32, 3), 200, np.uint8),
         np.zeros((8, 8, 1), np.uint8),
@@ -70,8 +70,8 @@ def test_an_equal_hash_alone_is_not_enough():
     ],
     ids=["of one value", "of few pixels", "of fractions"],
 )
-def test_what_tells_too_little_looks_like_nothing(picture):
-    assert groups(picture, picture.copy()) == []
+def test_what_tells_too_little_looks_like_nothing(image):
+    assert groups(image, image.copy()) == []
 
 
 def test_no_pair_within_the_threshold_is_missed_or_told_twice():

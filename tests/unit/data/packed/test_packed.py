@@ -122,7 +122,7 @@ def test_samples_are_indexed_as_any_sequence(packed):
         samples[10]
 
 
-def test_picture_files_are_kept_as_they_are(tmp_path):
+def test_image_files_are_kept_as_they_are(tmp_path):
     (tmp_path / "files").mkdir()
     WRITERS["folder"](tmp_path / "files")
     original = edgecnn.data.load("folder", data_dir=tmp_path / "files")
@@ -181,9 +181,9 @@ def test_tensorflow_reads_the_shards(tmp_path):
     parsed = tf.io.parse_example(records, described)
     np.testing.assert_array_equal(parsed["label"], original["test"].labels)
     assert set(parsed["dtype"].numpy()) == {b"|u1"}
-    pictures = tf.reshape(tf.io.decode_raw(parsed["sample"], tf.uint8), (-1, 8, 8))
+    images = tf.reshape(tf.io.decode_raw(parsed["sample"], tf.uint8), (-1, 8, 8))
     assert set(map(tuple, parsed["shape"].numpy())) == {(8, 8)}
-    np.testing.assert_array_equal(pictures, original["test"].samples)
+    np.testing.assert_array_equal(images, original["test"].samples)
 
 
 def flip_a_byte(path, at):

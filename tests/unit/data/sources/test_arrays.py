@@ -81,7 +81,7 @@ def test_memory_does_not_grow_with_files_on_the_disk(tmp_path):
     assert peak < 30_000_000
 
 
-def test_floats_are_pictures_of_the_same_brightness(tmp_path):
+def test_floats_are_images_of_the_same_brightness(tmp_path):
     pixels = RNG.integers(0, 256, (40, 5, 5, 3), np.uint8)
     pixels[0, 0, 0] = 255
     of_one = load(save(tmp_path, x=(pixels / 255).astype(np.float32), y=LABELS))

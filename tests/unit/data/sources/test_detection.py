@@ -77,7 +77,7 @@ def test_every_layout_gives_the_same_answers(source, write, tmp_path):
     assert data.record()["samples"] == {"test": 3}
 
 
-def test_the_digest_is_that_of_pictures_boxes_and_splits(tmp_path):
+def test_the_digest_is_that_of_images_boxes_and_splits(tmp_path):
     one = load(f"coco:{write_coco(tmp_path / 'one')}")
     same = load(f"coco:{write_coco(tmp_path / 'same')}")
     fewer = load(f"coco:{write_coco(tmp_path / 'fewer', count=2)}")
@@ -93,7 +93,7 @@ def test_folders_of_splits_are_splits(tmp_path):
     assert data.record()["samples"] == {"train": 4, "validation": 2}
 
 
-def test_pictures_are_letterboxed(tmp_path):
+def test_images_are_letterboxed(tmp_path):
     data = load(f"coco:{write_coco(tmp_path / 'signs')}")
 
     assert data.preprocessing((64, 64, 3)) == LetterboxPreprocessing(64, 64, 3)
@@ -101,7 +101,7 @@ def test_pictures_are_letterboxed(tmp_path):
         data.preprocessing((64, 64, 1))
 
 
-def test_pictures_all_of_another_size_than_stated_are_refused(tmp_path):
+def test_images_all_of_another_size_than_stated_are_refused(tmp_path):
     with pytest.raises(InputError, match="the image is 40×30, its annotation says 80×60"):
         load(f"coco:{write_coco(tmp_path / 'signs', stated=(80, 60))}")
 

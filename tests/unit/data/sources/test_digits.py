@@ -15,7 +15,7 @@ def test_values_fill_the_range_of_a_byte():
     assert len(np.unique(samples)) == 17
 
 
-def test_all_1797_pictures_are_dealt_out_70_10_20():
+def test_all_1797_images_are_dealt_out_70_10_20():
     sizes = {name: len(split) for name, split in edgecnn.data.load("digits").splits.items()}
 
     assert sum(sizes.values()) == 1797

@@ -10,12 +10,12 @@ from PIL import Image
 
 import edgecnn.data
 from edgecnn.data import DataWarning
-from edgecnn.data.files import images as pictures
+from edgecnn.data.files import images as image_files
 from edgecnn.data.files.images import UnreadableImageError, decode
 from edgecnn.errors import InputError
 
 
-def picture(size=(8, 6), mode="RGB", seed=0):
+def make_image(size=(8, 6), mode="RGB", seed=0):
     """A Pillow image of (width, height) with noise."""
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
     return Image.fromarray(pixels).convert(mode)
@@ -25,7 +25,7 @@ def fill(root, classes=("cat", "dog"), count=10, **kind):
     for number, name in enumerate(classes):
         (root / name).mkdir(parents=True)
         for index in range(count):
-            picture(seed=100 * number + index, **kind).save(root / name / f"{index:03}.png")
+            make_image(seed=100 * number + index, **kind).save(root / name / f"{index:03}.png")
     return root
 
 
@@ -37,7 +37,7 @@ def test_classes_are_the_sub_folders_by_name(tmp_path):
     assert load(fill(tmp_path, ("zebra", "ant", "cow"))).labels == ("ant", "cow", "zebra")
 
 
-def test_pictures_of_one_class_stay_in_it(tmp_path):
+def test_images_of_one_class_stay_in_it(tmp_path):
     fill(tmp_path, count=6)
     dataset = load(tmp_path)
 
@@ -46,16 +46,16 @@ def test_pictures_of_one_class_stay_in_it(tmp_path):
             assert split.samples.paths[index].parent.name == dataset.labels[label]
 
 
-def test_gray_pictures_make_a_data_set_with_one_channel(tmp_path):
+def test_gray_images_make_a_data_set_with_one_channel(tmp_path):
     dataset = load(fill(tmp_path, mode="L"))
 
     assert dataset.sample_shape == (6, 8, 1)
     assert dataset["train"].samples[0].shape == (6, 8, 1)
 
 
-def test_one_colored_picture_gives_all_of_them_three_channels(tmp_path):
+def test_one_colored_image_gives_all_of_them_three_channels(tmp_path):
     fill(tmp_path, mode="L")
-    picture().save(tmp_path / "cat" / "color.png")
+    make_image().save(tmp_path / "cat" / "color.png")
 
     dataset = load(tmp_path)
 
@@ -65,9 +65,9 @@ def test_one_colored_picture_gives_all_of_them_three_channels(tmp_path):
     }
 
 
-def test_pictures_keep_their_own_size(tmp_path):
+def test_images_keep_their_own_size(tmp_path):
     fill(tmp_path)
-    picture(size=(40, 30)).save(tmp_path / "cat" / "large.png")
+    make_image(size=(40, 30)).save(tmp_path / "cat" / "large.png")
 
     shapes = {s.shape for split in load(tmp_path).splits.values() for s in split.samples}
 
@@ -137,7 +137,7 @@ def test_a_class_called_train_is_a_class(tmp_path):
     assert load(fill(tmp_path, ("plane", "train"))).labels == ("plane", "train")
 
 
-def test_broken_pictures_are_left_out_counted_and_named(tmp_path):
+def test_broken_images_are_left_out_counted_and_named(tmp_path):
     fill(tmp_path)
     good = (tmp_path / "cat" / "000.png").read_bytes()
     (tmp_path / "cat" / "cut.png").write_bytes(good[: len(good) // 2])
@@ -160,14 +160,14 @@ def test_broken_pictures_are_left_out_counted_and_named(tmp_path):
 def test_a_truncated_jpeg_is_found_before_training(tmp_path):
     fill(tmp_path)
     path = tmp_path / "cat" / "cut.jpg"
-    picture(size=(64, 64)).save(path)
+    make_image(size=(64, 64)).save(path)
     path.write_bytes(path.read_bytes()[:-200])
 
     with pytest.warns(DataWarning, match="truncated"):
         load(tmp_path)
 
 
-def test_files_that_are_no_pictures_are_not_looked_at(tmp_path):
+def test_files_that_are_no_images_are_not_looked_at(tmp_path):
     fill(tmp_path)
     (tmp_path / "cat" / "notes.txt").write_text("not an image")
     (tmp_path / "cat" / ".hidden.png").write_text("not an image either")
@@ -202,7 +202,7 @@ def test_an_empty_class_folder_is_named(tmp_path):
         assert load(tmp_path).labels == ("cat", "dog")
 
 
-def test_a_class_of_broken_pictures_is_named(tmp_path):
+def test_a_class_of_broken_images_is_named(tmp_path):
     fill(tmp_path)
     (tmp_path / "ghost").mkdir()
     (tmp_path / "ghost" / "x.png").write_text("broken")
@@ -211,10 +211,10 @@ def test_a_class_of_broken_pictures_is_named(tmp_path):
         assert load(tmp_path).labels == ("cat", "dog")
 
 
-def test_a_class_with_a_single_picture_is_named(tmp_path):
+def test_a_class_with_a_single_image_is_named(tmp_path):
     fill(tmp_path)
     (tmp_path / "once").mkdir()
-    picture().save(tmp_path / "once" / "only.png")
+    make_image().save(tmp_path / "once" / "only.png")
 
     with pytest.warns(DataWarning, match=r"only\.png: class 'once' has 1 sample\(s\), expected at"):
         assert load(tmp_path).labels == ("cat", "dog")
@@ -233,7 +233,7 @@ def test_a_folder_source_needs_a_place():
         edgecnn.data.load("folder")
 
 
-def test_memory_does_not_grow_with_the_pictures(tmp_path):
+def test_memory_does_not_grow_with_the_images(tmp_path):
     fill(tmp_path, count=40, size=(300, 200))  # 80 images, 14 MB decoded
 
     tracemalloc.start()
@@ -246,7 +246,7 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path):
     assert peak < 5_000_000
 
 
-def test_a_picture_that_vanishes_later_is_named(tmp_path):
+def test_an_image_that_vanishes_later_is_named(tmp_path):
     dataset = load(fill(tmp_path))
     path = dataset["train"].samples.paths[0]
     path.unlink()
@@ -260,7 +260,7 @@ def test_a_picture_that_vanishes_later_is_named(tmp_path):
     [("1", 1), ("L", 1), ("P", 3), ("RGB", 3), ("RGBA", 3), ("LA", 3), ("I;16", 1)],
 )
 def test_every_pixel_mode_is_decoded(tmp_path, mode, channels):
-    image = picture(mode="L" if mode == "I;16" else mode)
+    image = make_image(mode="L" if mode == "I;16" else mode)
     if mode == "I;16":
         image = Image.fromarray(np.asarray(image).astype(np.uint16) << 8)
     path = tmp_path / "x.png"
@@ -273,9 +273,9 @@ def test_every_pixel_mode_is_decoded(tmp_path, mode, channels):
     assert decoded.std() > 10
 
 
-def test_cmyk_pictures_become_colors(tmp_path):
+def test_cmyk_images_become_colors(tmp_path):
     path = tmp_path / "x.jpg"
-    picture(mode="CMYK").save(path)
+    make_image(mode="CMYK").save(path)
 
     assert decode(path).shape == (6, 8, 3)
 
@@ -308,7 +308,7 @@ def test_a_transparent_palette_entry_is_paper(tmp_path):
 
 def test_exif_orientation_is_applied(tmp_path):
     path = tmp_path / "x.jpg"
-    image = picture(size=(8, 6))
+    image = make_image(size=(8, 6))
     exif = image.getexif()
     exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees to see it upright
     image.save(path, exif=exif)
@@ -325,9 +325,9 @@ def test_an_animation_counts_with_its_first_frame(tmp_path):
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 100)
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 100)
     path = tmp_path / "x.png"
-    picture(size=(11, 10)).save(path)
+    make_image(size=(11, 10)).save(path)
 
     with pytest.raises(UnreadableImageError, match="11×10 pixels, expected at most 100"):
         decode(path)
@@ -376,7 +376,7 @@ def test_a_folder_around_it_all_is_entered(tmp_path, inner):
     fill(tmp_path / inner / "Train")
     fill(tmp_path / inner / "Test", count=3)
     (tmp_path / "__MACOSX" / "pets").mkdir(parents=True)
-    picture().save(tmp_path / "__MACOSX" / "pets" / "x.png")
+    make_image().save(tmp_path / "__MACOSX" / "pets" / "x.png")
 
     dataset = load(tmp_path)
 
@@ -395,7 +395,7 @@ def test_copies_that_tools_keep_are_no_samples(tmp_path):
     fill(tmp_path)
     for hidden in (".ipynb_checkpoints", "__MACOSX", "@eaDir"):
         (tmp_path / "cat" / hidden).mkdir()
-        picture().save(tmp_path / "cat" / hidden / "000-checkpoint.png")
+        make_image().save(tmp_path / "cat" / hidden / "000-checkpoint.png")
     for name in ("Thumbs.db", ".DS_Store", "._000.png"):
         (tmp_path / "cat" / name).write_bytes(b"\0")
 
@@ -419,7 +419,7 @@ def test_copies_that_tools_keep_are_no_samples(tmp_path):
         ("x.cr2", b"II*\0....CR", "camera raw is not read"),
     ],
 )
-def test_what_is_no_readable_picture_is_named_with_what_it_is(tmp_path, name, content, reason):
+def test_what_is_no_readable_image_is_named_with_what_it_is(tmp_path, name, content, reason):
     fill(tmp_path)
     (tmp_path / "cat" / name).write_bytes(content)
 
@@ -429,16 +429,16 @@ def test_what_is_no_readable_picture_is_named_with_what_it_is(tmp_path, name, co
 
 def test_an_avif_is_read_where_pillow_can(tmp_path):
     fill(tmp_path)
-    if "AVIF" not in pictures.formats():
+    if "AVIF" not in image_files.formats():
         pytest.skip("this Pillow reads no AVIF")
-    picture(size=(16, 16)).save(tmp_path / "cat" / "x.avif")
+    make_image(size=(16, 16)).save(tmp_path / "cat" / "x.avif")
 
     assert sum(len(split) for split in load(tmp_path).splits.values()) == 21
 
 
 def test_later_pages_are_said(tmp_path):
     fill(tmp_path)
-    frames = [picture(seed=seed) for seed in range(3)]
+    frames = [make_image(seed=seed) for seed in range(3)]
     frames[0].save(tmp_path / "cat" / "x.tif", save_all=True, append_images=frames[1:])
 
     with pytest.warns(DataWarning, match=r"1 file used in part: cat/x\.tif: 3 pages"):
@@ -449,15 +449,15 @@ def test_later_pages_are_said(tmp_path):
         load(tmp_path, strict=True)
 
 
-def test_a_picture_in_no_class_folder_is_named(tmp_path):
+def test_an_image_in_no_class_folder_is_named(tmp_path):
     fill(tmp_path)
-    picture().save(tmp_path / "loose.png")
+    make_image().save(tmp_path / "loose.png")
 
     with pytest.warns(DataWarning, match=r"loose\.png: it lies in no class folder"):
         load(tmp_path)
 
 
-def test_a_picture_without_an_ending_is_known_by_its_content(tmp_path):
+def test_an_image_without_an_ending_is_known_by_its_content(tmp_path):
     fill(tmp_path)
     (tmp_path / "cat" / "000.png").rename(tmp_path / "cat" / "000")
 

@@ -214,10 +214,10 @@ def test_crops_that_look_alike_have_one_group():
     rng = np.random.default_rng(0)
     signs = rng.integers(60, 190, (3, 16, 16, 3))
     brighter = (signs + rng.integers(0, 12, signs.shape) + 30).astype(np.uint8)
-    pictures = np.concatenate([signs.astype(np.uint8), brighter, brighter])
+    images = np.concatenate([signs.astype(np.uint8), brighter, brighter])
     labels = np.asarray([0, 0, 0, 0, 0, 0, 1, 1, 1])
 
-    groups = gtsrb.look_alikes(pictures, labels)
+    groups = gtsrb.look_alikes(images, labels)
 
     assert groups.tolist() == [0, 1, 2, 0, 1, 2, 6, 7, 8]
 

@@ -46,7 +46,7 @@ def write_idx(path, values):
     path.write_bytes(header + values.astype(np.uint8).tobytes())
 
 
-def test_the_real_files_have_60000_and_10000_pictures(folder):
+def test_the_real_files_have_60000_and_10000_images(folder):
     dataset = edgecnn.data.load("mnist", data_dir=folder)
 
     assert len(dataset["train"]) + len(dataset["validation"]) == 60_000
@@ -97,7 +97,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         edgecnn.data.load("mnist", data_dir=tmp_path / "absent")
 
 
-def test_labels_that_do_not_match_the_pictures_are_refused(small):
+def test_labels_that_do_not_match_the_images_are_refused(small):
     shutil.copy(small / "t10k-labels-idx1-ubyte", small / "train-labels-idx1-ubyte")
 
     with pytest.raises(InputError, match=r"30 images, .* 10 labels"):
@@ -111,7 +111,7 @@ def test_a_label_beyond_nine_is_refused(small):
         edgecnn.data.load("mnist", data_dir=small)
 
 
-def test_pictures_of_two_sizes_are_refused(small):
+def test_images_of_two_sizes_are_refused(small):
     write_idx(small / "t10k-images-idx3-ubyte", np.zeros((10, 14, 14)))
 
     with pytest.raises(InputError, match="do not belong together"):

@@ -101,7 +101,7 @@ def mutated_documents(draw):
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def images(tmp_path):
     (tmp_path / "images").mkdir()
     for name in ("0.png", "1.png"):
         Image.new("RGB", (40, 30), (9, 9, 9)).save(tmp_path / "images" / name)
@@ -137,31 +137,31 @@ def read(source, place):
 
 @PROPERTY
 @given(content=st.one_of(mutated_documents(), mutated_bytes(json.dumps(DOCUMENT).encode())))
-def test_coco(pictures, content):
-    (pictures / "annotations.json").write_bytes(content)
+def test_coco(images, content):
+    (images / "annotations.json").write_bytes(content)
 
-    read("coco", pictures)
+    read("coco", images)
 
 
 @PROPERTY
 @given(content=mutated_bytes(XML.encode()))
-def test_voc(pictures, content):
-    (pictures / "Annotations").mkdir(exist_ok=True)
-    (pictures / "Annotations" / "0.xml").write_bytes(content)
-    (pictures / "Annotations" / "1.xml").write_text(XML.replace("0.png", "1.png"))
+def test_voc(images, content):
+    (images / "Annotations").mkdir(exist_ok=True)
+    (images / "Annotations" / "0.xml").write_bytes(content)
+    (images / "Annotations" / "1.xml").write_text(XML.replace("0.png", "1.png"))
 
-    read("voc", pictures)
+    read("voc", images)
 
 
 @PROPERTY
 @given(lines=mutated_bytes(LINES.encode()), yaml=mutated_bytes(YAML.encode()))
-def test_yolo(pictures, lines, yaml):
-    (pictures / "labels").mkdir(exist_ok=True)
-    (pictures / "labels" / "0.txt").write_bytes(lines)
-    (pictures / "labels" / "1.txt").write_text(LINES)
-    (pictures / "data.yaml").write_bytes(yaml)
+def test_yolo(images, lines, yaml):
+    (images / "labels").mkdir(exist_ok=True)
+    (images / "labels" / "0.txt").write_bytes(lines)
+    (images / "labels" / "1.txt").write_text(LINES)
+    (images / "data.yaml").write_bytes(yaml)
 
-    read("yolo", pictures)
+    read("yolo", images)
 
 
 @PROPERTY
@@ -175,12 +175,12 @@ def test_tables(tmp_path, name, content):
 
 @PROPERTY
 @given(content=st.binary(min_size=1, max_size=300))
-def test_pictures(tmp_path, content):
+def test_images(tmp_path, content):
     for label in ("cat", "dog"):
         (tmp_path / label).mkdir(exist_ok=True)
         for number in range(4):
-            picture = Image.new("RGB", (8, 8), (number, 9, 9))
-            picture.save(tmp_path / label / f"{number}.png")
+            image = Image.new("RGB", (8, 8), (number, 9, 9))
+            image.save(tmp_path / label / f"{number}.png")
     (tmp_path / "cat" / "odd.jpg").write_bytes(content)
 
     read("folder", tmp_path)
@@ -204,12 +204,12 @@ ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     ],
     ids=["nine to the eighth", "nested", "in itself", "an object", "a large number", "a mapping"],
 )
-def test_yaml_that_was_made_to_harm(pictures, yaml):
-    (pictures / "labels").mkdir()
-    (pictures / "labels" / "0.txt").write_text(LINES)
-    (pictures / "data.yaml").write_text(yaml)
+def test_yaml_that_was_made_to_harm(images, yaml):
+    (images / "labels").mkdir()
+    (images / "labels" / "0.txt").write_text(LINES)
+    (images / "data.yaml").write_text(yaml)
 
-    read("yolo", pictures)
+    read("yolo", images)
 
 
 @pytest.mark.parametrize("line", ['"\n', '"a\n', 'a,"b\n', "\r\0\n", ",\n", "\t;|,\n"])
