@@ -140,7 +140,7 @@ class Space:
         return {each.name: each.first for each in self.searched}
 
     def variation(self, rng: np.random.Generator) -> dict[str, Value]:
-        """The first trial's values with about a third of them drawn anew; never all as they were."""
+        """The first trial's values, about a third of them redrawn; at least one differs."""
         first = self.first()
         values = dict(first)
         while values == first:
