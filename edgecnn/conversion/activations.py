@@ -160,13 +160,13 @@ def _run_onnx(path: Path, samples: Iterable[Sample]) -> Iterator[dict[str, Array
     kinds = {
         value.name: value for value in onnx.shape_inference.infer_shapes(model).graph.value_info
     }
-    there = {value.name for value in model.graph.output}
+    output_names = {value.name for value in model.graph.output}
     model.graph.output.extend(
         kinds[name]
         for node in model.graph.node
         for name in node.output
         if name in kinds
-        and name not in there
+        and name not in output_names
         and kinds[name].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     )
     names = [value.name for value in model.graph.output]
@@ -176,10 +176,10 @@ def _run_onnx(path: Path, samples: Iterable[Sample]) -> Iterator[dict[str, Array
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     for feed in feeds(path, samples):
-        found = dict(zip(names, session.run(names, feed), strict=True))
+        tensors = dict(zip(names, session.run(names, feed), strict=True))
         behind = {
             name.removesuffix(_DEQUANTIZED): array
-            for name, array in found.items()
+            for name, array in tensors.items()
             if name.endswith(_DEQUANTIZED)
         }
-        yield feed | found | behind
+        yield feed | tensors | behind

@@ -75,10 +75,10 @@ class DrawnSamples:
 
     def _named(self, sample: Mapping[str, Tensor], where: str) -> Tensor | tuple[Tensor, ...]:
         """What a sample holds for each input, with the batch axis of those that have one."""
-        found = tensors_for(sample, self.inputs, where=where, limits=self.vocabularies)
+        unbatched = tensors_for(sample, self.inputs, where=where, limits=self.vocabularies)
         tensors = tuple(
             tensor[None] if is_batched(spec) else tensor
-            for tensor, spec in zip(found, self.inputs, strict=True)
+            for tensor, spec in zip(unbatched, self.inputs, strict=True)
         )
         return tensors if len(tensors) > 1 else tensors[0]
 

@@ -71,9 +71,13 @@ def check(samples: DrawnSamples) -> CalibrationCheck:
     every = _facts(samples)
     if len(every) == 1:
         (facts,) = every.values()
-        found = _check_of(facts, samples)
+        only_check = _check_of(facts, samples)
         more = (*_duplicates(facts.digests), *_classes(samples))
-        return replace(found, warnings=(*more, *found.warnings)) if not found.problems else found
+        return (
+            replace(only_check, warnings=(*more, *only_check.warnings))
+            if not only_check.problems
+            else only_check
+        )
     checks = [(name, _check_of(facts, samples)) for name, facts in every.items()]
     problems = [f"input {name!r}: {text}" for name, check in checks for text in check.problems[:1]]
     if len(problems) < len(checks):  # a switch, or a scale, may well be the same for all samples
@@ -131,10 +135,10 @@ def _facts(samples: DrawnSamples) -> dict[str, _Facts]:
             ends = (float(values.min()), float(values.max())) if good else (0.0, 0.0)
             content = np.ascontiguousarray(values).tobytes()
             columns[place].append((*ends, good, blake2b(content, digest_size=16).digest()))
-    found = {}
+    facts = {}
     for name, column, (real, elements) in zip(names, columns, kinds, strict=True):
         low, high, finite, digests = zip(*column, strict=True)
-        found[name] = _Facts(
+        facts[name] = _Facts(
             samples.indices,
             np.asarray(low),
             np.asarray(high),
@@ -143,7 +147,7 @@ def _facts(samples: DrawnSamples) -> dict[str, _Facts]:
             real,
             elements,
         )
-    return found
+    return facts
 
 
 def _flat(facts: _Facts, flat: npt.NDArray[np.bool_], split: str) -> Iterator[str]:
@@ -227,5 +231,5 @@ def _samples(facts: _Facts) -> str:
 
 
 def _named(numbers: npt.NDArray[np.int64], split: str) -> str:
-    shown = ", ".join(str(number) for number in sorted(numbers.tolist())[:NAMED])
-    return f"{split} {shown}{', …' if len(numbers) > NAMED else ''}"
+    listing = ", ".join(str(number) for number in sorted(numbers.tolist())[:NAMED])
+    return f"{split} {listing}{', …' if len(numbers) > NAMED else ''}"

@@ -136,8 +136,8 @@ class ConversionJob:
 
     def calibration_problem(self, target: Target) -> str | None:
         """Why the calibration samples can give no such target, None where they can."""
-        found = self._calibration_check(target)
-        return found.problem_for(target.spec.arithmetic) if found else None
+        calibration = self._calibration_check(target)
+        return calibration.problem_for(target.spec.arithmetic) if calibration else None
 
     def _calibration_check(self, target: Target) -> CalibrationCheck | None:
         if not self._calibrates(target) or self.calibration is None:
@@ -174,12 +174,12 @@ class ConversionJob:
             embed_manifest(temporary, without_digests(manifest))
             load_session(temporary)  # the rewritten file is whole
             sidecar_path(path).unlink(missing_ok=True)
-        found = self._calibration_check(target)
+        calibration = self._calibration_check(target)
         notes = [
             *self._source.notes_for(target),
             *([held] if held and not kept else ()),
             *([tail] if tail else ()),
-            *(found.warnings if found else ()),
+            *(calibration.warnings if calibration else ()),
             *files.notes(target),
             *_not_rounded(files.improved(target)),
             *self._objections(target, compared, outputs),
@@ -270,15 +270,15 @@ class ConversionJob:
         self, target: Target, compared: Parity, outputs: Sequence[Array]
     ) -> tuple[str, ...]:
         synthetic = not isinstance(self._verification, DrawnSamples)
-        found = objections(compared, synthetic=synthetic)
+        concerns = objections(compared, synthetic=synthetic)
         if self._source.is_dequantized and not self._source.carries(target):
             off = in_steps(self._reference_outputs(), outputs, self._source.output_steps)
             if off and too_far(compared, WORST_DB) is None:  # as far as the parent rounds
-                found = tuple(each for each in found if each != too_far(compared))
-            found = (*([off] if off else ()), *found)
+                concerns = tuple(each for each in concerns if each != too_far(compared))
+            concerns = (*([off] if off else ()), *concerns)
         if self._parent_note is None:
-            return found
-        return (self._parent_note, *(each for each in found if each != one_class(compared)))
+            return concerns
+        return (self._parent_note, *(each for each in concerns if each != one_class(compared)))
 
 
 @contextmanager

@@ -41,13 +41,13 @@ def as_detector(
         return manifest
     if not asked and manifest.preprocessing is not None and has_head(manifest):
         return manifest
-    known = by_suffix(Path(path))
+    file_format = by_suffix(Path(path))
     try:
-        declared = known.signature(Path(path)) if known is not None else None
+        declared = file_format.signature(Path(path)) if file_format is not None else None
         if declared is None:
             return manifest
         artifact = Artifact(Path(path), manifest, source.sha256, 0)
-        found = recognize(
+        detector = recognize(
             artifact,
             source.inputs,
             numeric_outputs(declared),
@@ -60,5 +60,5 @@ def as_detector(
         if asked:
             raise
         return manifest
-    sure = asked or dataset is not None or found.sure
-    return described(manifest, found) if sure else manifest
+    sure = asked or dataset is not None or detector.sure
+    return described(manifest, detector) if sure else manifest

@@ -76,13 +76,13 @@ class FloatFiles:
 
     def notes(self, target: Target) -> tuple[str, ...]:
         """What is to be said about the quantization of a target that was written."""
-        found = self._quantized.get(target)
-        return found.notes if found else ()
+        quantized = self._quantized.get(target)
+        return quantized.notes if quantized else ()
 
     def improved(self, target: Target) -> Improved | None:
         """What was done to the weights for a target that was written; None for nothing."""
-        found = self._improved.get((target.format, _of_weights(target.spec)))
-        return found[1] if found else None
+        entry = self._improved.get((target.format, _of_weights(target.spec)))
+        return entry[1] if entry else None
 
     def kept_in_float(self, target: Target) -> tuple[str, ...]:
         """Operators whose weights stay float32 although the recipe asks for less."""
@@ -132,8 +132,8 @@ class FloatFiles:
     def _tflite_ranges(self, float_path: Path, recipe: Recipe) -> tflite_quantizer.Ranges:
         """Shared by static_int8 and int16x8: what tensors span does not depend on the bits."""
         if float_path not in self._ends:
-            found = tflite_quantizer.activation_ranges(float_path, self._samples())
-            self._ends[float_path] = found
+            ranges = tflite_quantizer.activation_ranges(float_path, self._samples())
+            self._ends[float_path] = ranges
         key = (float_path, recipe.calibration, recipe.activations)
         if key not in self._drawn_in:
             self._drawn_in[key] = tflite_quantizer.calibrated(

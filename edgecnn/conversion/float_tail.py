@@ -93,9 +93,9 @@ def coarsest(parity: Parity) -> str:
 
 def described(names: tuple[str, ...], before: Parity) -> str:
     """What a file says of it."""
-    shown = ", ".join(names[-NAMED:])
+    last_names = ", ".join(names[-NAMED:])
     more = f"{len(names)} operators" if len(names) > NAMED else "it"
-    which = f"{shown} ({more} behind the last weights)" if len(names) > NAMED else shown
+    which = f"{last_names} ({more} behind the last weights)" if len(names) > NAMED else last_names
     return f"{which} stay float32: in int8 {coarsest(before)}"
 
 

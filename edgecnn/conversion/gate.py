@@ -55,10 +55,10 @@ def gate(
     if drop is None:
         changed = f"{-points:+.2f} points" if points else "no change"
         return Gate(passed, f"{numbers} ({changed}, {measured})")
-    found = describe(drop, max_drop)
+    description = describe(drop, max_drop)
     if drop.decision(max_drop) == "undecided":
-        found = f"measured {measured}, {found}"
-    return Gate(passed, f"{numbers} ({change(drop)}; {found})")
+        description = f"measured {measured}, {description}"
+    return Gate(passed, f"{numbers} ({change(drop)}; {description})")
 
 
 def judge(
@@ -75,10 +75,10 @@ def judge(
     None where there is nothing to object to, and no accuracy to pass on.
     """
     if before is None or after is None:
-        found = objections(parity, synthetic=synthetic)
+        reasons = objections(parity, synthetic=synthetic)
         more = "; give --data to decide" if synthetic else ""
         undecided = cannot_tell(parity) is not None
-        return Gate(False, "; ".join(found) + more, undecided=undecided) if found else None
+        return Gate(False, "; ".join(reasons) + more, undecided=undecided) if reasons else None
     nothing = proves_nothing(before) or cannot_tell(parity)
     if nothing is not None:
         return Gate(False, nothing, undecided=True)
@@ -102,5 +102,7 @@ def objections(parity: Parity, *, synthetic: bool) -> tuple[str, ...]:
 
     Noise may well be of one class for a good parent: only data show that it knows no other.
     """
-    said = one_class(parity)
-    return tuple(found for found in concerns(parity) if not (synthetic and found == said))
+    single_class = one_class(parity)
+    return tuple(
+        concern for concern in concerns(parity) if not (synthetic and concern == single_class)
+    )

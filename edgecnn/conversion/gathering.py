@@ -43,9 +43,9 @@ class Gathering:
         if self._shape is None:
             self._shape, self._dtype = part.shape[1:], part.dtype
         if part.shape[1:] != self._shape:
-            shown = " and ".join(map(str, sorted([self._shape, part.shape[1:]])))
+            sizes = " and ".join(map(str, sorted([self._shape, part.shape[1:]])))
             raise InputError(
-                f"output {self.name!r} has another size for each sample ({shown}): there is no "
+                f"output {self.name!r} has another size for each sample ({sizes}): there is no "
                 "parity of such outputs",
                 hint="export the model without the selection of boxes (NMS) at its end",
             )

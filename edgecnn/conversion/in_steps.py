@@ -25,11 +25,11 @@ def in_steps(
     file declares; the others are seen from the values.
     """
     worst: tuple[float, float] | None = None
-    for place, (wanted, found) in enumerate(zip(reference, outputs, strict=True)):
+    for place, (wanted, output) in enumerate(zip(reference, outputs, strict=True)):
         step = (steps[place] if place < len(steps) else None) or _seen(wanted)
-        if not step or wanted.shape != found.shape or not wanted.size:
+        if not step or wanted.shape != output.shape or not wanted.size:
             continue
-        off = np.abs(found.astype(np.float64) - wanted.astype(np.float64)) / step
+        off = np.abs(output.astype(np.float64) - wanted.astype(np.float64)) / step
         each = float(off.max()), float(off.mean())
         worst = each if worst is None else max(worst, each)
     if worst is None:

@@ -58,13 +58,13 @@ def predict(session: Session, samples: Iterable[Sample]) -> list[Array]:
     differs between samples.
     """
     batch = batch_of(session.inputs, session.outputs)
-    found = [Gathering(spec.name) for spec in session.outputs]
+    gatherings = [Gathering(spec.name) for spec in session.outputs]
     for some in _groups(_batches(session.inputs, samples, batch)):
         with converter("the runtime", "try another target, or another shape (--shape)"):
             for inputs, count in some:
-                for gathering, output in zip(found, session.run(inputs), strict=True):
+                for gathering, output in zip(gatherings, session.run(inputs), strict=True):
                     gathering.add(_by_sample(output, gathering.name, batch, count))
-    return [gathering.array() for gathering in found]
+    return [gathering.array() for gathering in gatherings]
 
 
 def feeds(path: Path, samples: Iterable[Sample]) -> Iterator[dict[str, Array]]:

@@ -65,7 +65,7 @@ def _crash(code: str, path: Path) -> str:
 
 
 def _nodes_with_graphs(graph: Any) -> list[str]:
-    found = [
+    operators = [
         node.op_type for node in graph.node if any(each.HasField("g") for each in node.attribute)
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(operators))

@@ -145,8 +145,8 @@ def pnnx_version() -> str:
         place = pnnx_path().parent.parent
     except MissingDependencyError:
         return "not installed"
-    found = [path.name.split("-")[1] for path in place.glob("pnnx-*.dist-info")]
-    return found[0].removesuffix(".dist") if found else "unknown"
+    versions = [path.name.split("-")[1] for path in place.glob("pnnx-*.dist-info")]
+    return versions[0].removesuffix(".dist") if versions else "unknown"
 
 
 def _run(folder: Path, signature: Signature, *, half: bool) -> None:
@@ -199,10 +199,10 @@ def _named(network: files.Network, signature: Signature) -> files.Network:
         **{name: value.name for name, value in values.items()},
         **{f"out{index}": value.name for index, value in enumerate(signature.outputs)},
     }
-    found = {layer.outputs[0] for layer in network.inputs}
-    found |= {layer.outputs[number] for layer, number in network.outputs}
-    if found != set(wanted):
-        odd = ", ".join(sorted(found ^ set(wanted)))
+    blobs = {layer.outputs[0] for layer in network.inputs}
+    blobs |= {layer.outputs[number] for layer, number in network.outputs}
+    if blobs != set(wanted):
+        odd = ", ".join(sorted(blobs ^ set(wanted)))
         raise UnsupportedError(
             f"pnnx gives the model other inputs or outputs than it has ({odd})", hint=_HINT
         )
@@ -225,8 +225,8 @@ def _named(network: files.Network, signature: Signature) -> files.Network:
 
 def _in_order(network: files.Network, names: Sequence[str]) -> files.Network:
     """With the outputs in this order, which is that of their layers in the file."""
-    found = [layer.outputs[number] for layer, number in network.outputs]
-    if found == list(names):
+    outputs = [layer.outputs[number] for layer, number in network.outputs]
+    if outputs == list(names):
         return network
     moved = {name: f"{name}_unordered" for name in names}
     layers = [
@@ -255,10 +255,10 @@ def _with_own_layers(network: files.Network, described: Path) -> files.Network:
 
 def _padding(layer: NcnnLayer, description: str) -> NcnnLayer:
     """ncnn's layer for a padding of up to three axes behind the batch."""
-    found = _PADS.search(description)
-    if layer.type != "Pad" or not found:
+    match = _PADS.search(description)
+    if layer.type != "Pad" or not match:
         return layer
-    pads = [int(pad) for pad in found["pads"].split(",")]
+    pads = [int(pad) for pad in match["pads"].split(",")]
     rank = len(pads) // 2
     begins, ends = pads[1:rank], pads[rank + 1 :]
     mode = _PAD_MODES.get(_word(description, "mode") or "constant")
@@ -272,15 +272,15 @@ def _padding(layer: NcnnLayer, description: str) -> NcnnLayer:
 
 
 def _word(description: str, key: str) -> str:
-    found = re.search(rf"\b{key}=(\S+)", description)
-    return found[1] if found else ""
+    match = re.search(rf"\b{key}=(\S+)", description)
+    return match[1] if match else ""
 
 
 def _reduction(layer: NcnnLayer, description: str) -> NcnnLayer:
-    found = _AXES.search(description)
-    if layer.type not in _EXTREMES or not found:
+    match = _AXES.search(description)
+    if layer.type not in _EXTREMES or not match:
         return layer
-    axes = [int(axis) for axis in re.findall(r"-?\d+", found["axes"])]
+    axes = [int(axis) for axis in re.findall(r"-?\d+", match["axes"])]
     if not axes or 0 in axes:
         return layer
     moved = ",".join(str(axis - 1 if axis > 0 else axis) for axis in axes)

@@ -135,12 +135,12 @@ def quantize_ncnn(
 def _limits(path: Path, names: set[str], samples: Iterable[Sequence[Values]]) -> dict[str, float]:
     """The largest magnitude to keep, of each of the blobs called `names`."""
     blobs = Blobs(path)
-    found = {name: Histogram() for name in sorted(names)}
+    histograms = {name: Histogram() for name in sorted(names)}
     for tensors in samples:
         blob = blobs.of(tensors)
-        for name, histogram in found.items():
+        for name, histogram in histograms.items():
             histogram.add(blob(name))
-    return {name: histogram.best_limit() for name, histogram in found.items()}
+    return {name: histogram.best_limit() for name, histogram in histograms.items()}
 
 
 def _handed_over(network: files.Network, scales: dict[int, float]) -> dict[int, float]:

@@ -171,7 +171,7 @@ def cut_lookups(model: Any) -> tuple[Lookup, ...]:
 
     graph = model.graph
     constants = {each.name: each for each in graph.initializer}
-    found = []
+    cuts = []
     for value in list(graph.input):
         kind = value.type.tensor_type
         if value.name in constants or kind.elem_type not in (TensorProto.INT32, TensorProto.INT64):
@@ -190,8 +190,8 @@ def cut_lookups(model: Any) -> tuple[Lookup, ...]:
         graph.input.append(
             helper.make_tensor_value_info(rows, TensorProto.FLOAT, [*sizes, table.shape[1]])
         )
-        found.append(Lookup(value.name, rows, table))
-    return tuple(found)
+        cuts.append(Lookup(value.name, rows, table))
+    return tuple(cuts)
 
 
 def _reached(graph: Any, name: str, constants: dict[str, Any]) -> tuple[list[Any], list[Any]]:

@@ -251,14 +251,14 @@ class _Rewriting:
         low, high = _ENDS[maker.op_type]
         if maker.op_type != "Clip":
             return low, high
-        found = {each.name: each.f for each in maker.attribute}
+        limits = {each.name: each.f for each in maker.attribute}
         for key, name in zip(("min", "max"), list(maker.input)[1:], strict=False):
             value = self.made.get(name, self._constants.get(name))
             if name and value is None:
                 return None
             if value is not None:
-                found[key] = value.item()
-        return found.get("min", low), found.get("max", high)
+                limits[key] = value.item()
+        return limits.get("min", low), limits.get("max", high)
 
     def _steps(self, node: Any) -> tuple[Values, Values]:
         """(scale, zero point) of a node."""
@@ -299,10 +299,10 @@ def _spread(node: Any, stored: Values, values: Values) -> Values:
     """
     if values.size == 1:
         return values.reshape((1,) * stored.ndim)
-    found = {each.name: each.i for each in node.attribute}
-    axis = min(found.get("axis", 1), stored.ndim - 1)
-    if found.get("block_size"):
-        repeated = np.repeat(values, found["block_size"], axis=axis)
+    attributes = {each.name: each.i for each in node.attribute}
+    axis = min(attributes.get("axis", 1), stored.ndim - 1)
+    if attributes.get("block_size"):
+        repeated = np.repeat(values, attributes["block_size"], axis=axis)
         return np.take(repeated, np.arange(stored.shape[axis]), axis=axis)
     shape = [1] * stored.ndim
     shape[axis] = values.size

@@ -302,10 +302,10 @@ class _Writing:
         return made
 
     def _constant(self, node: Any, name: str) -> Values:
-        found = self._constants.get(name)
-        if found is None:
+        constant = self._constants.get(name)
+        if constant is None:
             raise not_here(node, "takes weights or scales that are computed")
-        return np.asarray(found)
+        return np.asarray(constant)
 
     def _size(self, name: str) -> int:
         return int(np.size(self._constants.get(name, 0)))

@@ -94,9 +94,9 @@ def check_feedable(source: SourceModel, dataset: Dataset | None) -> None:
     """Raise InputError for data of one tensor a sample where a model takes several."""
     if dataset is None or dataset.names_inputs or len(source.inputs) == 1:
         return
-    shown = ", ".join(f"{spec.name} {spec.shape[1:]}" for spec in source.inputs)
+    inputs = ", ".join(f"{spec.name} {spec.shape[1:]}" for spec in source.inputs)
     raise InputError(
-        f"{source.name} has {len(source.inputs)} inputs ({shown}), a sample of these data is one "
+        f"{source.name} has {len(source.inputs)} inputs ({inputs}), a sample of these data is one "
         "tensor",
         hint="give npz:FILE with an array for each input, under its name; float32, float16 and "
         "dynamic_int8 need no data",

@@ -36,13 +36,13 @@ def _plain(name: str) -> Callable[..., Any]:
 
         values = tf.convert_to_tensor(x)
         rank = values.shape.rank
-        found = getattr(tf, name)(
+        indices = getattr(tf, name)(
             tf.reshape(values, [-1]) if axis is None else values,
             axis=0 if axis is None else axis,
             output_type=tf.int32,
         )
         if not keepdims:
-            return found
-        return tf.reshape(found, [1] * rank) if axis is None else tf.expand_dims(found, axis)
+            return indices
+        return tf.reshape(indices, [1] * rank) if axis is None else tf.expand_dims(indices, axis)
 
     return place

@@ -119,8 +119,8 @@ def _with_shapes(specs: tuple[TensorSpec, ...], shapes: list[Any]) -> tuple[Tens
 
 @functools.cache
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:
-    found = {name: _version(name) for name in ("edgecnn", *packages)}
-    return {"python": platform.python_version(), **found}
+    versions = {name: _version(name) for name in ("edgecnn", *packages)}
+    return {"python": platform.python_version(), **versions}
 
 
 def _version(package: str) -> str:

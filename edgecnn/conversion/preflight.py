@@ -66,23 +66,23 @@ class Operation:
 
 def operations(concrete: Any, layers: Iterable[str] = ()) -> tuple[Operation, ...]:
     """The operators of a traced function that depend on its input, each kind of a layer once."""
-    known = frozenset(layers)
+    layer_names = frozenset(layers)
     graph = concrete.graph
     functions = graph.as_graph_def().library.function
     library = {function.signature.name: function for function in functions}
     captured = {id(tensor.op) for tensor in graph.internal_captures}
     reached = {id(tensor.op) for tensor in graph.inputs} - captured
-    found: dict[tuple[str, str], Operation] = {}
+    by_kind: dict[tuple[str, str], Operation] = {}
     for operation in graph.get_operations():  # in the order in which they were made
         if id(operation) not in reached:
             if not any(id(tensor.op) in reached for tensor in operation.inputs):
                 continue
             reached.add(id(operation))
-        layer = layer_of(operation.name, known)
-        _note(found, Operation(operation.type, layer, operation))
-        for inner in _inside(operation.node_def, library, layer, known, set()):
-            _note(found, inner)
-    return tuple(found.values())
+        layer = layer_of(operation.name, layer_names)
+        _note(by_kind, Operation(operation.type, layer, operation))
+        for inner in _inside(operation.node_def, library, layer, layer_names, set()):
+            _note(by_kind, inner)
+    return tuple(by_kind.values())
 
 
 def layer_of(name: str, layers: frozenset[str]) -> str:
@@ -97,9 +97,9 @@ def layer_of(name: str, layers: frozenset[str]) -> str:
     return "" if layers or not scopes else scopes[-1]
 
 
-def _note(found: dict[tuple[str, str], Operation], operation: Operation) -> None:
+def _note(by_kind: dict[tuple[str, str], Operation], operation: Operation) -> None:
     if operation.kind not in _SIDE:
-        found.setdefault((operation.kind, operation.layer), operation)
+        by_kind.setdefault((operation.kind, operation.layer), operation)
 
 
 def _inside(
@@ -123,22 +123,22 @@ def objection(source: TensorFlowSource, target: Target) -> EdgeCNNError | None:
     """Why a model cannot become `target`; None where nothing is seen that speaks against it."""
     if target.format not in ("onnx", "tflite"):
         return None
-    found = source.operations(target.format)
+    operators = source.operations(target.format)
     if target.format == "onnx":
-        return _unknown_to_onnx(found)
-    missing = _missing_in_tflite(found)
+        return _unknown_to_onnx(operators)
+    missing = _missing_in_tflite(operators)
     if missing is not None or not target.spec.calibrates:
         return missing
-    return _without_integers(found, source.loops)
+    return _without_integers(operators, source.loops)
 
 
 def _without_integers(
-    found: tuple[Operation, ...], loops: tuple[str, ...]
+    operators: tuple[Operation, ...], loops: tuple[str, ...]
 ) -> UnsupportedError | None:
     """What TFLite's integer recipes cannot hold, by the operators before conversion."""
     from edgecnn.conversion.quantizers.tflite import unsupported_loop, unsupported_volume
 
-    for operation in found:
+    for operation in operators:
         if operation.kind in _LOOPS:
             return unsupported_loop("WHILE", loops or _named_layers([operation]))
         if operation.kind in ("Conv3D", "Conv3DBackpropInputV2"):
@@ -147,19 +147,19 @@ def _without_integers(
     return None
 
 
-def _named_layers(found: Iterable[Operation]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(operation.layer for operation in found if operation.layer))
+def _named_layers(operators: Iterable[Operation]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(operation.layer for operation in operators if operation.layer))
 
 
-def _unknown_to_onnx(found: tuple[Operation, ...]) -> UnsupportedError | None:
+def _unknown_to_onnx(operators: tuple[Operation, ...]) -> UnsupportedError | None:
     from edgecnn.conversion.onnx import OPSET, WRITTEN_HERE
     from edgecnn.registry import require
 
     require("tf2onnx", "convert")
     from tf2onnx import handler, onnx_opset  # noqa: F401 (the latter fills the former's table)
 
-    known = {*handler.tf_op.create_mapping(OPSET, None), *WRITTEN_HERE}
-    missing = [operation for operation in found if operation.kind not in known]
+    convertible = {*handler.tf_op.create_mapping(OPSET, None), *WRITTEN_HERE}
+    missing = [operation for operation in operators if operation.kind not in convertible]
     if not missing:
         return None
     return UnsupportedError(
@@ -168,12 +168,12 @@ def _unknown_to_onnx(found: tuple[Operation, ...]) -> UnsupportedError | None:
     )
 
 
-def _missing_in_tflite(found: tuple[Operation, ...]) -> UnsupportedError | None:
+def _missing_in_tflite(operators: tuple[Operation, ...]) -> UnsupportedError | None:
     from edgecnn.conversion.trial import converts_alone
 
     verdicts: dict[str, bool] = {}
     missing = []
-    for operation in found:
+    for operation in operators:
         if operation.kind in _IN_TFLITE or operation.node is None:
             continue
         if operation.kind not in verdicts:
@@ -192,13 +192,13 @@ def with_layers(operators: tuple[Operation, ...], error: InputError) -> InputErr
     """A converter's error with the layers of the operators that it names ("tf.Einsum")."""
     text = f"{error.message} {error.__cause__ or ''}"
     named = set(_TF_OPERATOR.findall(text))
-    found = [each for each in operators if each.kind in named and each.layer]
-    if not found:
+    culprits = [each for each in operators if each.kind in named and each.layer]
+    if not culprits:
         return error
-    return InputError(f"{error.message}: it does not take {_listed(found)}", hint=error.hint)
+    return InputError(f"{error.message}: it does not take {_listed(culprits)}", hint=error.hint)
 
 
 def _listed(missing: list[Operation]) -> str:
-    shown = ", ".join(map(str, missing[:_NAMED]))
+    listing = ", ".join(map(str, missing[:_NAMED]))
     more = len(missing) - _NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+    return f"{listing} and {more} more" if more > 0 else listing

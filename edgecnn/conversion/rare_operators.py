@@ -49,10 +49,10 @@ def _scale_each_channel(model: Any, opset: int) -> None:
     shapes = _shapes(model)
     for node in _nodes(model, "GroupNormalization"):
         channels = shapes.get(node.input[0], ())[1:2]
-        found = [_constant(model, name) for name in list(node.input)[1:3]]
-        if not channels or any(values is None for values in found):
+        constants = [_constant(model, name) for name in list(node.input)[1:3]]
+        if not channels or any(values is None for values in constants):
             continue
-        for place, values in enumerate(found, start=1):
+        for place, values in enumerate(constants, start=1):
             name = f"{node.output[0]}_by_channel_{place}"
             node.input[place] = _added(model, name, _spread(values, channels[0]))
 
@@ -65,15 +65,15 @@ def _group_by_reshaping(model: Any, opset: int) -> None:
 
     shapes = _shapes(model)
     for node in _nodes(model, "GroupNormalization"):
-        given, output = node.input[0], node.output[0]
-        sizes = shapes.get(given, ())
-        found = [_constant(model, name) for name in list(node.input)[1:3]]
-        if len(sizes) < 3 or not all(sizes[1:]) or any(values is None for values in found):
+        source, output = node.input[0], node.output[0]
+        sizes = shapes.get(source, ())
+        constants = [_constant(model, name) for name in list(node.input)[1:3]]
+        if len(sizes) < 3 or not all(sizes[1:]) or any(values is None for values in constants):
             continue
         flags = {each.name: helper.get_attribute_value(each) for each in node.attribute}
         groups, channels = int(flags["num_groups"]), sizes[1]
         if opset < _BY_CHANNEL:
-            found = [_spread(values, channels) for values in found]
+            constants = [_spread(values, channels) for values in constants]
         column = (channels, *[1] * (len(sizes) - 2))
         names = {
             key: _added(model, f"{output}_{key}", value)
@@ -82,8 +82,8 @@ def _group_by_reshaping(model: Any, opset: int) -> None:
                 "ones": np.ones(groups, np.float32),
                 "none": np.zeros(groups, np.float32),
                 "sizes": np.asarray([0, *sizes[1:]]),
-                "scale": found[0].reshape(column),
-                "offset": found[1].reshape(column),
+                "scale": constants[0].reshape(column),
+                "offset": constants[1].reshape(column),
             }.items()
         }
         inner = [f"{output}_{part}" for part in ("grouped", "even", "whole", "scaled")]
@@ -92,7 +92,7 @@ def _group_by_reshaping(model: Any, opset: int) -> None:
             model,
             node,
             [
-                helper.make_node("Reshape", [given, names["rows"]], [inner[0]]),
+                helper.make_node("Reshape", [source, names["rows"]], [inner[0]]),
                 helper.make_node(
                     "InstanceNormalization",
                     [inner[0], names["ones"], names["none"]],
@@ -147,15 +147,15 @@ def _constant(model: Any, name: str) -> Any:
     """The values of a weight; None for what is computed."""
     from onnx import numpy_helper
 
-    found = [each for each in model.graph.initializer if each.name == name]
-    found += [
+    tensors = [each for each in model.graph.initializer if each.name == name]
+    tensors += [
         each.t
         for node in model.graph.node
         if node.op_type == "Constant" and name in node.output
         for each in node.attribute
         if each.name == "value"
     ]
-    return numpy_helper.to_array(found[0]) if found else None
+    return numpy_helper.to_array(tensors[0]) if tensors else None
 
 
 def _added(model: Any, name: str, values: Values) -> str:

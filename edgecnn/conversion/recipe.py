@@ -102,8 +102,8 @@ class Recipe:
     @property
     def name(self) -> str:
         """The preset's name, or the arithmetic and the digest: "static_int8-1a2b3c4d"."""
-        found = next((name for name, preset in PRESETS.items() if preset == self), None)
-        return found or f"{self.arithmetic}-{self.digest}"
+        preset_name = next((name for name, preset in PRESETS.items() if preset == self), None)
+        return preset_name or f"{self.arithmetic}-{self.digest}"
 
     @property
     def words(self) -> str:

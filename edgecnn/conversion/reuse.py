@@ -48,7 +48,7 @@ def _same(manifest: Manifest, plan: Manifest) -> bool:
 def _essence(manifest: Manifest) -> Any:
     """A manifest as JSON reads it back, without what is only known once the file is made."""
     values = without_digests(manifest).to_dict()
-    found = ("parity", "encoder_parity", "kept_in_float", "notes")
-    conversion = {key: value for key, value in values["conversion"].items() if key not in found}
+    ignored = ("parity", "encoder_parity", "kept_in_float", "notes")
+    conversion = {key: value for key, value in values["conversion"].items() if key not in ignored}
     essence = {**values, "inputs": None, "outputs": None, "conversion": conversion}
     return json.loads(json.dumps(essence))

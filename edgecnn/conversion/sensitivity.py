@@ -73,14 +73,14 @@ def costliest(original: Path, quantized: Path, samples: Iterable[Sample]) -> str
     try:
         if original.suffix.lower() == ".onnx":
             with prepared(original) as folded:
-                found = noise_between(folded, quantized, chosen)
+                layers = noise_between(folded, quantized, chosen)
         else:
-            found = noise_between(original, quantized, chosen)
+            layers = noise_between(original, quantized, chosen)
     except EdgeCNNError:
         return ""
     named = [
         f"{layer.name} ({layer.operator}) {layer.share:.0%}"
-        for layer in found[:NAMED]
+        for layer in layers[:NAMED]
         if layer.share >= LEAST_SHARE
     ]
     return f"of its noise, most is added by {', '.join(named)}" if named else ""
@@ -97,13 +97,13 @@ def _ratios(original: Path, quantized: Path, samples: Sequence[Sample]) -> dict[
     noise: dict[str, float] = {}
     with converter("the comparison of layers"):
         both = zip(activations(original, samples), activations(quantized, samples), strict=True)
-        for expected, found in both:
-            for name in expected.keys() & found.keys():
+        for expected, actual in both:
+            for name in expected.keys() & actual.keys():
                 real = expected[name].astype(np.float64)
-                if real.shape != found[name].shape:
+                if real.shape != actual[name].shape:
                     continue
                 counted = np.abs(real) < ENDLESS
-                real, other = real[counted], found[name][counted]
+                real, other = real[counted], actual[name][counted]
                 signal[name] = signal.get(name, 0.0) + float((real**2).sum())
                 noise[name] = noise.get(name, 0.0) + float(((other - real) ** 2).sum())
     return {name: noise[name] / power for name, power in signal.items() if power > 0}
@@ -121,7 +121,7 @@ def _ranked(layers: Sequence[Operator], ratios: Mapping[str, float]) -> list[Lay
             before = max((ratios.get(name, 0.0) for name in layer.inputs), default=0.0)
             added.append((layer, leaving[0], max(leaving[0] - before, 0.0)))
     total = sum(part for *_, part in added) or 1.0
-    found = [
+    noises = [
         LayerNoise(
             layer.name.partition(";")[0].removesuffix(":0"),
             layer.kind,
@@ -131,4 +131,4 @@ def _ranked(layers: Sequence[Operator], ratios: Mapping[str, float]) -> list[Lay
         )
         for layer, ratio, part in added
     ]
-    return sorted(found, key=lambda layer: layer.share, reverse=True)
+    return sorted(noises, key=lambda layer: layer.share, reverse=True)

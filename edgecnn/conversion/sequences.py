@@ -240,8 +240,8 @@ class _Job:
                 f"{target} changes weights layer by layer, which is made for models of one graph",
                 hint=f"take {target.format}:static_int8",
             )
-        made = {name: self._graph(target, name, folder) for name in ("encoder", "step")}
-        found = self._parity(target, made)
+        graphs = {name: self._graph(target, name, folder) for name in ("encoder", "step")}
+        parities = self._parity(target, graphs)
         decoding = Decoding()
         spec = SequenceSpec(
             graphs=target.format,
@@ -253,7 +253,10 @@ class _Job:
             reads=self._parts.reads,
             writes=self._parts.writes,
         )
-        members = {spec.encoder: made["encoder"].read_bytes(), spec.step: made["step"].read_bytes()}
+        members = {
+            spec.encoder: graphs["encoder"].read_bytes(),
+            spec.step: graphs["step"].read_bytes(),
+        }
         inside = without_digests(with_conversion(plan))
         text = json.dumps(inside.to_dict(), separators=(",", ":"))
         with atomic_path(path) as temporary:
@@ -269,8 +272,8 @@ class _Job:
             path,
             with_conversion(
                 plan,
-                parity=found["step"].to_dict(),
-                encoder_parity=found["encoder"].to_dict(),
+                parity=parities["step"].to_dict(),
+                encoder_parity=parities["encoder"].to_dict(),
             ),
         )
 
@@ -330,22 +333,22 @@ class _Job:
             greedy(steps.start(np.asarray(sample)), 1, self._length - 1)
         return seen
 
-    def _parity(self, target: Target, made: Mapping[str, Path]) -> dict[str, Parity]:
+    def _parity(self, target: Target, graphs: Mapping[str, Path]) -> dict[str, Parity]:
         """Of both graphs in the reference runtime of their format."""
         runtime = RUNTIMES.load({"tflite": "litert", "onnx": "onnxruntime"}[target.format])
         encoder, step = (
-            runtime.load(made[name], "cpu", RuntimeOptions()) for name in ("encoder", "step")
+            runtime.load(graphs[name], "cpu", RuntimeOptions()) for name in ("encoder", "step")
         )
         if self._compared is None:
             self._compared = self._states(self._verification)
         sources = [{"source": np.asarray(sample)} for sample in self._verification]
         wanted = KerasSteps(self._parts).encoded(np.concatenate([*self._verification]))
         answered = [_run(encoder, each) for each in sources]
-        found = [np.concatenate([each[name] for each in answered]) for name in self._parts.memory]
+        outputs = [np.concatenate([each[name] for each in answered]) for name in self._parts.memory]
         scores = [_run(step, each)[SCORES] for each in self._compared]
         return {
             "encoder": parity(
-                wanted, found, parent_sha256=self._source.sha256, names=self._parts.memory
+                wanted, outputs, parent_sha256=self._source.sha256, names=self._parts.memory
             ),
             "step": parity(
                 [np.concatenate([each[SCORES] for each in self._compared])],

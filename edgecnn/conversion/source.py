@@ -96,15 +96,15 @@ class SourceModel(ABC):
         InputError without samples.
         """
         waiting = iter(samples)
-        found: list[Gathering] = []
+        gatherings: list[Gathering] = []
         while chunk := list(islice(waiting, batch)):
             outputs = self._rows([tensors_of(sample) for sample in chunk])
-            found = found or [Gathering(name) for name in self.output_names]
-            for gathering, output in zip(found, outputs, strict=True):
+            gatherings = gatherings or [Gathering(name) for name in self.output_names]
+            for gathering, output in zip(gatherings, outputs, strict=True):
                 gathering.add(output)
-        if not found:
+        if not gatherings:
             raise InputError("no samples to run the model on")
-        return [gathering.array() for gathering in found]
+        return [gathering.array() for gathering in gatherings]
 
     def _rows(self, samples: Sequence[Sequence[Array]]) -> list[Array]:
         """Outputs (n, …) for n samples: at once where every output has a row for each of them, one

@@ -91,20 +91,20 @@ def parse_targets(wanted: str | Target | Iterable[str | Target]) -> tuple[Target
     with the nearest one.
     """
     names = [wanted] if isinstance(wanted, str | Target) else list(wanted)
-    found: dict[Target, None] = {}
+    targets: dict[Target, None] = {}
     for name in names:
         if isinstance(name, Target):
-            found[name if name.custom else _known(str(name))] = None
+            targets[name if name.custom else _known(str(name))] = None
             continue
         for part in filter(None, (part.strip() for part in name.split(","))):
             for target in _expand(part):
-                found[target] = None
-    if not found:
+                targets[target] = None
+    if not targets:
         raise InputError(
             "no target to convert to",
             hint=f"known: all, {', '.join(map(str, TARGETS))}",
         )
-    return tuple(found)
+    return tuple(targets)
 
 
 def check_format(file_format: str, recipe: Recipe) -> None:

@@ -257,10 +257,10 @@ def layer_of(graph: Any, operator: Any) -> str:
 
 def custom_operators(model: Any) -> dict[str, str]:
     """The operators that are not part of TFLite, by name, each with the first layer of its kind."""
-    found: dict[str, str] = {}
+    first_layers: dict[str, str] = {}
     for graph in model.subgraphs:
         for operator in graph.operators:
             name = text(model.operatorCodes[operator.opcodeIndex].customCode)
             if name:
-                found.setdefault(name, layer_of(graph, operator))
-    return found
+                first_layers.setdefault(name, layer_of(graph, operator))
+    return first_layers

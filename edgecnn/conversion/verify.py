@@ -121,13 +121,13 @@ def _aligned(
     session: Session, reference: Sequence[Array], names: Sequence[str], outputs: Sequence[Array]
 ) -> tuple[list[Array], list[TensorSpec]]:
     """A file's outputs in its parent's order and layout, and what each is."""
-    found, places = aligned(
+    reordered, places = aligned(
         reference,
         outputs,
         reference_names=names,
         names=[spec.name for spec in session.outputs],
     )
-    return found, [session.outputs[place] for place in places]
+    return reordered, [session.outputs[place] for place in places]
 
 
 def verify_artifact(
@@ -212,8 +212,8 @@ def verify_artifact(
         answer = _unless_seen(answer, artifact.manifest, samples)
     fed = choice.fed if isinstance(samples, DrawnSamples) else None
     wanted = layers or (answer is not None and not answer.passed and not answer.undecided)
-    found = _layers(source, artifact.path, samples, asked=layers) if wanted else ()
-    return Verification(artifact, compared, accuracy, before, answer, tuple(found), fed)
+    noise = _layers(source, artifact.path, samples, asked=layers) if wanted else ()
+    return Verification(artifact, compared, accuracy, before, answer, tuple(noise), fed)
 
 
 def answers_with_sequences(artifact: Artifact) -> bool:

@@ -143,11 +143,11 @@ def _finished(content: bytes, source: FileSource, layers: Mapping[str, str]) -> 
     with converter("onnx2tf's file"):
         model = tflite_rewriting.read(content)
         if custom := tflite_rewriting.custom_operators(model):
-            shown = ", ".join(
+            missing = ", ".join(
                 layers.get(layer, f"{name} (layer {layer!r})")
                 for name, layer in list(custom.items())[:3]
             )
-            raise UnsupportedError(f"TFLite has no {shown}", hint=_HINT)
+            raise UnsupportedError(f"TFLite has no {missing}", hint=_HINT)
         graph = model.subgraphs[0]
         graph.inputs = _ordered(graph, graph.inputs, source.session.inputs)
         graph.outputs = _ordered(graph, graph.outputs, source.session.outputs)
@@ -170,11 +170,13 @@ def _ordered(graph: Any, places: Sequence[int], specs: Sequence[TensorSpec]) -> 
 
 
 def _check_inputs(graph: Any, source: FileSource) -> None:
-    found = [tuple(int(size) for size in graph.tensors[int(place)].shape) for place in graph.inputs]
+    shapes = [
+        tuple(int(size) for size in graph.tensors[int(place)].shape) for place in graph.inputs
+    ]
     wanted = [channels_last(spec) for spec in source.session.inputs]
-    if found != wanted:
+    if shapes != wanted:
         raise UnsupportedError(
-            f"onnx2tf writes a file that takes {found} where the model, channels last, takes "
+            f"onnx2tf writes a file that takes {shapes} where the model, channels last, takes "
             f"{wanted}",
             hint="an onnx target may take the model",
         )

@@ -84,21 +84,23 @@ def check(source: FileSource) -> None:
                 counts[name] += 1
                 unknown.setdefault(name, tflite_rewriting.layer_of(graph, operator))
     if unknown:
-        shown = ", ".join(
+        listing = ", ".join(
             f"{name} (layer {layer!r}{f', {counts[name]} in all' if counts[name] > 1 else ''})"
             for name, layer in list(unknown.items())[:_MOST_NAMED]
         )
         raise UnsupportedError(
-            f"tf2onnx has no ONNX form of {shown}",
+            f"tf2onnx has no ONNX form of {listing}",
             hint="keep the file as TFLite, or export ONNX from the framework it was trained in",
         )
 
 
 def _check_nodes(model: Any) -> None:
-    left = {node.op_type: node.name for node in model.graph.node if node.op_type.startswith("TFL_")}
-    if left:
-        shown = ", ".join(f"{kind[4:]} (layer {name!r})" for kind, name in left.items())
-        raise UnsupportedError(f"tf2onnx left {shown} as it was", hint=_HINT)
+    unconverted = {
+        node.op_type: node.name for node in model.graph.node if node.op_type.startswith("TFL_")
+    }
+    if unconverted:
+        listing = ", ".join(f"{kind[4:]} (layer {name!r})" for kind, name in unconverted.items())
+        raise UnsupportedError(f"tf2onnx left {listing} as it was", hint=_HINT)
 
 
 def _with_names(model: Any, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:

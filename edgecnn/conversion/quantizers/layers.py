@@ -28,12 +28,12 @@ def named_layers(
         parts: list[Operator] = []
         for called in (f"{name}_1", name):
             parts = parts or [each for each in operators if called in _names(each)]
-        found = [*exact, *(operator for operator in parts if operator not in exact)]
-        if not found:
-            known = [part for operator in operators for part in _keras_names(operator)]
-            error = unknown_name("layer", name, dict.fromkeys(known))
+        matches = [*exact, *(operator for operator in parts if operator not in exact)]
+        if not matches:
+            names = [part for operator in operators for part in _keras_names(operator)]
+            error = unknown_name("layer", name, dict.fromkeys(names))
             raise InputError(f"{where}: {error.message}", hint=error.hint)
-        for operator in found:
+        for operator in matches:
             yield operator, computed
 
 

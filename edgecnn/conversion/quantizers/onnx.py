@@ -75,8 +75,8 @@ def calibrated(
                 bounds[name] = (min(low, before[0]), max(high, before[1]))
         if recipe.calibration == "min_max":
             return bounds
-        found = spans.histograms(activations(folded, samples), bounds)
-        return spans.chosen(recipe.calibration, bounds, found, recipe.activations)
+        histograms = spans.histograms(activations(folded, samples), bounds)
+        return spans.chosen(recipe.calibration, bounds, histograms, recipe.activations)
 
 
 def _to_float16(float_path: Path, path: Path, *_others: object) -> None:

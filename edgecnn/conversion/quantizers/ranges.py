@@ -56,17 +56,20 @@ def histograms(
     }
     for values in passed:
         for name in counts.keys() & values.keys():
-            found, _ = np.histogram(np.asarray(values[name]).ravel(), BINS, range=bounds[name])
-            counts[name] += found
-    return {name: Histogram(*bounds[name], found) for name, found in counts.items() if found.any()}
+            histogram, _ = np.histogram(np.asarray(values[name]).ravel(), BINS, range=bounds[name])
+            counts[name] += histogram
+    return {name: Histogram(*bounds[name], bins) for name, bins in counts.items() if bins.any()}
 
 
 def chosen(
-    method: Calibration, bounds: Mapping[str, Bounds], found: Mapping[str, Histogram], bits: str
+    method: Calibration,
+    bounds: Mapping[str, Bounds],
+    distributions: Mapping[str, Histogram],
+    bits: str,
 ) -> dict[str, Bounds]:
     """The range of each tensor by `method`, for activations of "int8" or "int16"."""
     return {
-        name: _picked(method, found[name], bits) if name in found else ends
+        name: _picked(method, distributions[name], bits) if name in distributions else ends
         for name, ends in bounds.items()
     }
 

@@ -135,14 +135,14 @@ def without_endless_pads(operators: Sequence[Operator], ranges: Ranges) -> Range
     Max pooling with padding is written so (PADV2 with −3.4e38): a range from there leaves one level
     for all values. The lowest integer of the input's range is never above a value either.
     """
-    found = dict(ranges)
+    adjusted = dict(ranges)
     for operator in operators:
         if operator.kind not in _PADS or not operator.inputs:
             continue
-        given, made = operator.inputs[0], operator.name
-        if given in found and made in found and np.min(found[made]["min"]) < _ENDLESS:
-            found[made] = {key: np.array(value) for key, value in found[given].items()}
-    return found
+        source, padded = operator.inputs[0], operator.name
+        if source in adjusted and padded in adjusted and np.min(adjusted[padded]["min"]) < _ENDLESS:
+            adjusted[padded] = {key: np.array(value) for key, value in adjusted[source].items()}
+    return adjusted
 
 
 def calibrated(
@@ -161,8 +161,8 @@ def calibrated(
         for name, entry in known.items()
         if name in names
     }
-    found = spans.histograms(activations(float_path, samples), bounds)
-    chosen = spans.chosen(recipe.calibration, bounds, found, recipe.activations)
+    histograms = spans.histograms(activations(float_path, samples), bounds)
+    chosen = spans.chosen(recipe.calibration, bounds, histograms, recipe.activations)
     drawn_in = {
         name: {"min": np.array([low]), "max": np.array([high])}
         for name, (low, high) in chosen.items()

@@ -118,7 +118,7 @@ def seen_inputs(
         for layer in wanted:
             if layer.source in values:
                 sums[layer.name].add(patches(layer, values[layer.source], each, generator))
-    return {name: found.seen() for name, found in sums.items() if found.count}
+    return {name: total.seen() for name, total in sums.items() if total.count}
 
 
 class _Sums:

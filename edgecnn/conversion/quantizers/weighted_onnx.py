@@ -31,8 +31,8 @@ class OnnxWeights:
                 self._takers.setdefault(name, []).append(node)
         self._given = {value.name for value in self._graph.output}
         self._nodes: dict[str, Any] = {}
-        found = [self._layer(node) for node in self._graph.node]
-        self.layers = tuple(layer for layer in found if layer is not None)
+        layers = [self._layer(node) for node in self._graph.node]
+        self.layers = tuple(layer for layer in layers if layer is not None)
 
     def write(self, changed: Iterable[Weighted], path: Path) -> None:
         """See `WeightedFile.write`."""
@@ -102,11 +102,11 @@ class OnnxWeights:
     def _constant(self, name: str) -> npt.NDArray[Any] | None:
         import onnx
 
-        found = self._stored.get(name)
+        tensor = self._stored.get(name)
         alone = self._uses[name] == 1
-        if found is None or found.data_type != onnx.TensorProto.FLOAT or not alone:
+        if tensor is None or tensor.data_type != onnx.TensorProto.FLOAT or not alone:
             return None
-        return np.asarray(self._read(found))
+        return np.asarray(self._read(tensor))
 
     def _store(self, name: str, values: npt.NDArray[Any]) -> None:
         from onnx import numpy_helper
@@ -134,5 +134,5 @@ def _outputs_first(node: Any) -> bool:
 def _attribute(node: Any, name: str, default: Any) -> Any:
     from onnx import helper
 
-    found = next((each for each in node.attribute if each.name == name), None)
-    return default if found is None else helper.get_attribute_value(found)
+    attribute = next((each for each in node.attribute if each.name == name), None)
+    return default if attribute is None else helper.get_attribute_value(attribute)

@@ -45,8 +45,8 @@ class TFLiteWeights:
         self._float = int(schema.TensorType.FLOAT32)
         self._tensors: dict[str, tuple[int, int]] = {}
         self._depthwise: set[str] = set()
-        found = [self._layer(operator) for operator in self._graph.operators]
-        self.layers = tuple(layer for layer in found if layer is not None)
+        layers = [self._layer(operator) for operator in self._graph.operators]
+        self.layers = tuple(layer for layer in layers if layer is not None)
 
     def write(self, changed: Iterable[Weighted], path: Path) -> None:
         """See `WeightedFile.write`."""

@@ -140,14 +140,14 @@ def _check_all_used(model: Any, weights: Path) -> None:
 
 def _arrays(h5py: Any, file: Any) -> list[tuple[str, tuple[int, ...]]]:
     """(name, shape) of everything in a file that is made of real numbers."""
-    found: list[tuple[str, tuple[int, ...]]] = []
+    arrays: list[tuple[str, tuple[int, ...]]] = []
 
     def note(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
-            found.append((name, tuple(int(size) for size in item.shape)))
+            arrays.append((name, tuple(int(size) for size in item.shape)))
 
     file.visititems(note)
-    return found
+    return arrays
 
 
 def _manifest(known: Application, shape: tuple[int, int, int], *, top: bool) -> Manifest:

@@ -211,18 +211,18 @@ def ask_sizes(path: Path, shape: str) -> None:
     """Raise InputError, with what to say, for sizes that a file leaves open and `shape` does not
     give: a file for the edge has fixed ones.
     """
-    given = parse_shapes(shape)
+    shapes = parse_shapes(shape)
     for value in read_signature(path).inputs:
         if value.shape is not None and not any(is_open(size) for size in value.shape[1:]):
             continue
-        if value.name in given or "" in given:
+        if value.name in shapes or "" in shapes:
             continue
         sizes = tuple(value.shape or ("batch", "?"))
-        shown = ", ".join(str(size) if not is_open(size) else f"{size or '?'}" for size in sizes)
+        listing = ", ".join(str(size) if not is_open(size) else f"{size or '?'}" for size in sizes)
         side = _SIDES.get(len(sizes), 128)
         examples = [1, *(side if is_open(size) else size for size in sizes[1:])]
         raise InputError(
-            f"{path.name}: input {value.name!r} is ({shown}): not every size is known",
+            f"{path.name}: input {value.name!r} is ({listing}): not every size is known",
             hint=f"give it, as in --shape {value.name}={'x'.join(map(str, examples))}",
         )
 

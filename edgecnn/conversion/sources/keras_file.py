@@ -77,8 +77,8 @@ def _weights_file(options: OpenOptions) -> Path | None:
 def _manifest(path: Path) -> Manifest:
     if path.suffix.lower() == ".keras" and starts_with(path) == b"PK\x03\x04":
         return load_artifact(path).manifest
-    found = read_sidecar(path, sha256_of(path))
-    return found or Manifest(model=path.stem, recipe="float32", inferred=True)
+    sidecar = read_sidecar(path, sha256_of(path))
+    return sidecar or Manifest(model=path.stem, recipe="float32", inferred=True)
 
 
 def _from_architecture(

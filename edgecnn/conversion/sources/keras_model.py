@@ -61,15 +61,15 @@ class KerasSource(TensorFlowSource):
         return self if planar is self.model else replace(self, model=planar)
 
     def proof(self) -> Proof | None:
-        found = self.proof_in_file() if _is_keras_2(self.model) else prove(self.model)
-        if found is None and _is_keras_2(self.model):
+        proof = self.proof_in_file() if _is_keras_2(self.model) else prove(self.model)
+        if proof is None and _is_keras_2(self.model):
             family = family_of(self.layer_names)
             if family is not None:
                 because = f"the model is built as {family.name} of keras.applications"
                 return Proof("family", because, family.preset)
-        if found is None and self.dtype == "uint8":
+        if proof is None and self.dtype == "uint8":
             return Proof("quantization", "its input is uint8 without a scale", "raw")
-        return found
+        return proof
 
 
 def describe(model: Any, *, name: str, sha256: str, shape: str = "") -> KerasSource:
@@ -253,15 +253,15 @@ def _last_layers(model: Any) -> list[str]:
 
 def _unique(names: Sequence[str], taken: set[str] | None = None) -> list[str]:
     used = Counter(dict.fromkeys(taken or (), 1))
-    found = []
+    unique = []
     for name in names:
         candidate = name
         while used[candidate]:
             candidate = f"{name}_{used[name]}"
             used[name] += 1
         used[candidate] += 1
-        found.append(candidate)
-    return found
+        unique.append(candidate)
+    return unique
 
 
 def _vocabularies(model: Any, inputs: Sequence[TensorSpec]) -> dict[str, int]:

@@ -55,8 +55,8 @@ def convertible(model: Any, name: str) -> tuple[Any, tuple[str, ...]]:
 
 def other_precision_of(model: Any) -> str | None:
     """The policy or dtype in which a model computes where it is not float32, else None."""
-    found = dict.fromkeys(_other_names(model))
-    return " and ".join(found) if found else None
+    policies = dict.fromkeys(_other_names(model))
+    return " and ".join(policies) if policies else None
 
 
 def float32_twin(model: Any, name: str) -> Any:

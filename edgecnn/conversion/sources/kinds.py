@@ -59,10 +59,10 @@ def located(given: Path | str) -> Path | str:
 
 def _shipped_names() -> list[str]:
     """Detectors that ship with edgecnn."""
-    found = {
+    names = {
         path.name.removesuffix(ending) for ending in _SHIPPED for path in ASSETS.glob(f"*{ending}")
     }
-    return sorted(found)
+    return sorted(names)
 
 
 def _nothing_there(given: str, options: OpenOptions) -> InputError:
@@ -90,8 +90,8 @@ def _file(path: Path) -> str:
         head = file.read(_HEAD)
     if head.startswith(b"\x89HDF\r\n\x1a\n") or _is_architecture(path, head):
         return "keras"
-    found = identify(path) if head else None
-    return found.format if found is not None else ""
+    content = identify(path) if head else None
+    return content.format if content is not None else ""
 
 
 def _is_architecture(path: Path, head: bytes) -> bool:

@@ -154,6 +154,6 @@ def _with_layer(error: UnsupportedError, model: Any) -> UnsupportedError:
     ]
     if not named:
         return error
-    shown = ", ".join(repr(name) for name in named[:_MOST_NAMED])
+    listing = ", ".join(repr(name) for name in named[:_MOST_NAMED])
     more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
-    return UnsupportedError(f"{error.message} (layer {shown}{more})", hint=error.hint)
+    return UnsupportedError(f"{error.message} (layer {listing}{more})", hint=error.hint)

@@ -55,9 +55,9 @@ class SavedModelSource(TensorFlowSource):
 
         signature = self.loaded.signatures[SIGNATURE]
         pairs = zip(self.keys, tensors, strict=True)
-        given = {key: tf.convert_to_tensor(tensor) for key, tensor in pairs}
-        found = signature(**given)
-        return [found[key] for key in self.results]
+        inputs = {key: tf.convert_to_tensor(tensor) for key, tensor in pairs}
+        outputs = signature(**inputs)
+        return [outputs[key] for key in self.results]
 
     def tracked(self) -> Any:
         return self.loaded
@@ -109,9 +109,9 @@ def open_model(path: Path, options: OpenOptions) -> Opened:
 def _files(path: Path) -> list[Path]:
     """All files of the folder, in order; none of them lies elsewhere."""
     home = path.resolve()
-    found: list[Path] = []
+    files: list[Path] = []
     for entry in sorted(path.rglob("*")):
-        if len(found) > MAX_FILES:
+        if len(files) > MAX_FILES:
             raise InputError(f"{path} holds more than {MAX_FILES:,} files")
         if entry.is_dir():
             continue
@@ -120,8 +120,8 @@ def _files(path: Path) -> list[Path]:
                 f"{path}: {entry.relative_to(path)} is no file of this folder",
                 hint="copy the SavedModel with what its links lead to: cp -rL",
             )
-        found.append(entry)
-    return found
+        files.append(entry)
+    return files
 
 
 def _refuse_reaching_out(path: Path, graph: Path) -> None:

@@ -170,8 +170,8 @@ class TensorFlowSource(SourceModel):
         if key not in self._kept:
             traced = self.traced(1 if file_format == "tflite" else None)
             self._kept[key] = operations(traced, self.layer_names)
-        found: tuple[Operation, ...] = self._kept[key]
-        return found
+        operators: tuple[Operation, ...] = self._kept[key]
+        return operators
 
     def objection(self, target: Target) -> EdgeCNNError | None:
         from edgecnn.conversion.preflight import objection

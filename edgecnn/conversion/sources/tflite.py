@@ -105,17 +105,17 @@ def _allocated(path: Path, session: Session) -> dict[int, tuple[int, ...]]:
 def _with_operators(error: UnsupportedError, path: Path) -> UnsupportedError:
     """The error with the operators that are not part of TFLite, and a layer of each."""
     try:
-        found = rewriting.custom_operators(rewriting.read(path.read_bytes()))
+        custom = rewriting.custom_operators(rewriting.read(path.read_bytes()))
     except (ValueError, IndexError, TypeError, AttributeError):
         return error
-    if not found:
+    if not custom:
         return error
-    shown = ", ".join(f"{name} (layer {layer!r})" for name, layer in sorted(found.items()))
-    flex = any(name.startswith(_FLEX) for name in found)
+    listing = ", ".join(f"{name} (layer {layer!r})" for name, layer in sorted(custom.items()))
+    flex = any(name.startswith(_FLEX) for name in custom)
     hint = (
         "convert the original without TensorFlow's own operators (no SELECT_TF_OPS)"
         if flex
         else "convert the original without custom operators, or to onnx from its own framework"
     )
     kind = "TensorFlow's own operators" if flex else "custom operators"
-    return UnsupportedError(f"{path.name} needs {kind}: {shown}; {error.message}", hint=hint)
+    return UnsupportedError(f"{path.name} needs {kind}: {listing}; {error.message}", hint=hint)
