@@ -41,29 +41,34 @@ async def _one(board: Board) -> Checked:
         async with connected(board) as connection:
             ready = await prepare(connection, board)
             command = ready.words("-m", "edgecnn.boards.runner", "--examine", str(ready.home))
-            found = await ask(connection, board, command, timeout=EXAMINE_SECS)
+            answer = await ask(connection, board, command, timeout=EXAMINE_SECS)
     except EdgeCNNError as error:
         return Checked(board, False, error.message, (f"→ {error.hint}",) if error.hint else ())
-    if found.get("busy") is True:
+    if answer.get("busy") is True:
         return Checked(board, True, f"{board.name}: measures a job now")
-    return judged(board, found)
+    return judged(board, answer)
 
 
-def judged(board: Board, found: Mapping[str, Any]) -> Checked:
+def judged(board: Board, answer: Mapping[str, Any]) -> Checked:
     """What a board's answer says; an answer that is none is a board that cannot measure."""
     try:
-        unfit = list(troubles(found))
+        unfit = list(troubles(answer))
         runtimes = {
-            str(name): bool(state["available"]) for name, state in found["runtimes"].items()
+            str(name): bool(state["available"]) for name, state in answer["runtimes"].items()
         }
-        machine = found["machine"]
-        shown = ", ".join(str(machine[key]) for key in ("board", "cpu_model") if machine.get(key))
+        machine = answer["machine"]
+        hardware = ", ".join(
+            str(machine[key]) for key in ("board", "cpu_model") if machine.get(key)
+        )
         details = (
-            shortened(f"{shown}, {machine.get('logical_cores')} cores, {found.get('kernel')}", 160),
-            "runtimes: " + (", ".join(name for name, there in runtimes.items() if there) or "none"),
-            f"free: {gigabytes(found['free_memory_bytes'])} of memory, "
-            f"{gigabytes(found['free_disk_bytes'])} of disk; "
-            f"{_celsius(found.get('temperature_c'))}{_clock(found)}"
+            shortened(
+                f"{hardware}, {machine.get('logical_cores')} cores, {answer.get('kernel')}", 160
+            ),
+            "runtimes: "
+            + (", ".join(name for name, available in runtimes.items() if available) or "none"),
+            f"free: {gigabytes(answer['free_memory_bytes'])} of memory, "
+            f"{gigabytes(answer['free_disk_bytes'])} of disk; "
+            f"{_celsius(answer.get('temperature_c'))}{_clock(answer)}"
             f"governor {machine.get('governor')}",
         )
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -76,8 +81,8 @@ def judged(board: Board, found: Mapping[str, Any]) -> Checked:
     return Checked(board, True, f"{board.name}: can measure", shown_details)
 
 
-def _clock(found: Mapping[str, Any]) -> str:
-    now, most = found.get("clock_mhz"), found.get("clock_max_mhz")
+def _clock(answer: Mapping[str, Any]) -> str:
+    now, most = answer.get("clock_mhz"), answer.get("clock_max_mhz")
     if isinstance(now, (int, float)) and isinstance(most, (int, float)):
         return f"clock {now:.0f} of {most:.0f} MHz; "
     return ""

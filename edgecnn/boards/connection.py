@@ -120,9 +120,9 @@ async def ask(
     """
     code, out, err = await execute(connection, board, command, script=script, timeout=timeout)
     for line in reversed(out.splitlines()):
-        found = _answer_in(line)
-        if found is not None:
-            return found
+        answer = _answer_in(line)
+        if answer is not None:
+            return answer
     if code == 126 or "Exec format error" in err:
         raise BoardError(
             f"{board.name}: {shortened(command[0], 80)} does not run there: it is made for "
@@ -134,9 +134,9 @@ async def ask(
             f"{board.name}: there is no {shortened(command[0], 80)}",
             hint="install Python 3.11 or newer there, or pass --python to edgecnn boards add",
         )
-    said = shortened(err or out, 160) or "nothing"
+    output = shortened(err or out, 160) or "nothing"
     raise BoardError(
-        f"{board.name}: gave an unreadable answer (exit code {code}): {printable(said)}",
+        f"{board.name}: gave an unreadable answer (exit code {code}): {printable(output)}",
         hint="does its login shell print something, or is its Python broken?",
     )
 
@@ -194,9 +194,9 @@ async def listen(
                     return
                 *lines, waiting = (waiting + piece).split(b"\n")
                 for line in lines:
-                    found = _answer_in(line.decode(errors="replace"))
-                    if found is not None:
-                        yield found
+                    answer = _answer_in(line.decode(errors="replace"))
+                    if answer is not None:
+                        yield answer
                 if len(waiting) > MOST_BYTES:
                     raise nonsense(board)
     except TimeoutError:
@@ -212,10 +212,10 @@ def _answer_in(line: str) -> dict[str, Any] | None:
     if not line.startswith(ANSWER):
         return None
     try:
-        found = json.loads(line.removeprefix(ANSWER))
+        answer = json.loads(line.removeprefix(ANSWER))
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return answer if isinstance(answer, dict) else None
 
 
 def _broken(board: Board, error: Exception) -> LostError:

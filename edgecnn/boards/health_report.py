@@ -20,25 +20,25 @@ MOST_SLOWDOWN = 2.0
 A neighbor on a shared core costs up to 1.8; a clock at half or less costs 2 and more."""
 
 
-def troubles(found: Mapping[str, Any]) -> Iterator[str]:
+def troubles(health: Mapping[str, Any]) -> Iterator[str]:
     """Why a board must not measure now; raises KeyError, TypeError or ValueError for nonsense."""
-    if found.get("throttled"):
-        by = ", ".join(map(str, found.get("throttled_by") or ())) or "something"
+    if health.get("throttled"):
+        by = ", ".join(map(str, health.get("throttled_by") or ())) or "something"
         yield f"it is throttled by {shortened(by, 80)}"
-    if _number(found["free_memory_bytes"]) < FEWEST_MEMORY_BYTES:
-        yield f"only {gigabytes(found['free_memory_bytes'])} of memory are free"
-    if _number(found["free_disk_bytes"]) < FEWEST_DISK_BYTES:
-        yield f"only {gigabytes(found['free_disk_bytes'])} of disk are free"
-    temperature, limit = found.get("zone_c"), found.get("zone_limit_c")
+    if _number(health["free_memory_bytes"]) < FEWEST_MEMORY_BYTES:
+        yield f"only {gigabytes(health['free_memory_bytes'])} of memory are free"
+    if _number(health["free_disk_bytes"]) < FEWEST_DISK_BYTES:
+        yield f"only {gigabytes(health['free_disk_bytes'])} of disk are free"
+    temperature, limit = health.get("zone_c"), health.get("zone_limit_c")
     if temperature is None or limit is None:
-        temperature, limit = found.get("temperature_c"), HOTTEST_C
+        temperature, limit = health.get("temperature_c"), HOTTEST_C
     if temperature is not None and _number(temperature) >= _number(limit):
         yield f"it is at {_number(temperature):.0f} °C, its limit is {_number(limit):.0f} °C"
-    now, best = found.get("kernel_ms"), found.get("kernel_best_ms")
+    now, best = health.get("kernel_ms"), health.get("kernel_best_ms")
     if now is not None and best is not None and _number(best) > 0:
         ratio = _number(now) / _number(best)
         if ratio > MOST_SLOWDOWN:
-            yield f"a short computation takes {ratio:.1f} times its best there{_clock(found)}"
+            yield f"a short computation takes {ratio:.1f} times its best there{_clock(health)}"
 
 
 def gigabytes(count: Any) -> str:
@@ -46,8 +46,8 @@ def gigabytes(count: Any) -> str:
     return f"{_number(count) / 1e9:.1f} GB"
 
 
-def _clock(found: Mapping[str, Any]) -> str:
-    now, most = found.get("clock_mhz"), found.get("clock_max_mhz")
+def _clock(health: Mapping[str, Any]) -> str:
+    now, most = health.get("clock_mhz"), health.get("clock_max_mhz")
     if now is None or most is None:
         return ""
     return f" (clock {_number(now):.0f} of {_number(most):.0f} MHz)"

@@ -145,27 +145,27 @@ def choose(names: Iterable[str]) -> list[Board]:
 
     Raises InputError for a name that is neither.
     """
-    known = load()
+    boards = load()
     chosen: dict[str, Board] = {}
     for name in names:
-        if name in known:
-            found = [known[name]]
+        if name in boards:
+            matches = [boards[name]]
         elif "://" in name or "@" in name:
             _, host, port = parse_address(name)
             label = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{host}-{port}" if port else host).strip("-")
-            found = [Board(name, name=label or "board")]
+            matches = [Board(name, name=label or "board")]
         else:
-            found = [board for board in known.values() if name in board.tags]
-            if not found:
+            matches = [board for board in boards.values() if name in board.tags]
+            if not matches:
                 raise (
-                    unknown_name("board", name, known)
-                    if known
+                    unknown_name("board", name, boards)
+                    if boards
                     else InputError(
                         f"unknown board {name!r}: no boards are known yet",
                         hint="edgecnn boards add NAME ssh://user@host",
                     )
                 )
-        chosen |= {board.name: board for board in found}
+        chosen |= {board.name: board for board in matches}
     return list(chosen.values())
 
 

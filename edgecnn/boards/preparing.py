@@ -266,9 +266,9 @@ def checked(board: Board, answer: Mapping[str, Any]) -> Facts:
     if not facts.home.startswith("/") or not facts.executable.startswith("/"):
         raise nonsense(board)
     if facts.python[:2] < OLDEST_PYTHON:
-        shown = ".".join(map(str, facts.python[:2]))
+        python_version = ".".join(map(str, facts.python[:2]))
         raise BoardError(
-            f"{board.name}: has Python {shown}, 3.11 or newer is needed",
+            f"{board.name}: has Python {python_version}, 3.11 or newer is needed",
             hint="install one there and pass its path: edgecnn boards add … --python PATH",
         )
     if free < FEWEST_DISK_BYTES:

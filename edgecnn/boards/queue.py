@@ -258,8 +258,8 @@ def read_document(document: Mapping[str, Any]) -> tuple[Board, Job, Path]:
     board = read_field(Board, document.get("board"), "board")
     check(board)
     models, files = (
-        {digest: Path(path) for digest, path in found.items()}
-        for found in (
+        {digest: Path(path) for digest, path in paths.items()}
+        for paths in (
             read_field(Mapping[str, str], document.get("models"), "models"),
             read_field(Mapping[str, str], document.get("files", {}), "files"),
         )

@@ -170,24 +170,24 @@ class _Work:
     async def through(self, connection: asyncssh.SSHClientConnection, ready: Ready) -> Results:
         """From wherever the job stands to its results. Raises BoardError."""
         folder = ready.home / "jobs" / self._job.name(ready.code.name)
-        found = await self._status(connection, ready, folder)
-        if self._force and found["state"] in ("done", "stopped", "sick"):
+        status = await self._status(connection, ready, folder)
+        if self._force and status["state"] in ("done", "stopped", "sick"):
             await execute(connection, self._board, ["rm", "-rf", str(folder)])
-            found = {"state": "absent"}
+            status = {"state": "absent"}
         self._force = False
-        while found["state"] != "done":
-            if found["state"] == "fetched":
+        while status["state"] != "done":
+            if status["state"] == "fetched":
                 await self._hold.check()
                 raise TakenOverError(
                     f"{self._board.name}: another client has fetched this job's results",
                     hint="see edgecnn boards jobs",
                 )
-            if found["state"] not in ("queued", "running"):
+            if status["state"] not in ("queued", "running"):
                 await self._hold.check()
-                await self._start(connection, ready, folder, fresh=found["state"] == "absent")
-            found = await self._follow(connection, ready, folder)
-        if found["exit"] != 0:
-            await self._failed(connection, ready, folder, found)
+                await self._start(connection, ready, folder, fresh=status["state"] == "absent")
+            status = await self._follow(connection, ready, folder)
+        if status["exit"] != 0:
+            await self._failed(connection, ready, folder, status)
         await self._hold.check()
         results = await self._fetch(connection, folder)
         stored = await self._hold.keep(results)
@@ -263,56 +263,58 @@ class _Work:
                 f"{self._board.name}: it stopped answering", hint="run the same command again"
             )
         if last["state"] == "sick":
-            found = last.get("troubles")
-            reasons = "; ".join(map(str, found)) if isinstance(found, list) else "no reason given"
+            troubles = last.get("troubles")
+            reasons = (
+                "; ".join(map(str, troubles)) if isinstance(troubles, list) else "no reason given"
+            )
             raise BoardError(
                 f"{self._board.name}: not fit to measure: {printable(shortened(reasons, 200))}",
                 hint=f"edgecnn boards check {self._board.name}",
             )
         return last
 
-    def _tell(self, found: Mapping[str, Any]) -> None:
-        state = str(found["state"])
+    def _tell(self, status: Mapping[str, Any]) -> None:
+        state = str(status["state"])
         if state != self._last_state:
             self._last_state = state
             self._say(f"{self._board.name}: {state}")
-        step = found.get("progress")
+        step = status.get("progress")
         if isinstance(step, list) and len(step) == 4:
             stage, done, total, what = step
             if type(done) is int and type(total) is int and 0 <= done <= total:
                 words = shortened(printable(f"{stage} {what}"), 80)
                 self._progress(self._board.name, done, total, words)
 
-    def _checked(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        state, code = found.get("state"), found.get("exit", 0)
+    def _checked(self, status: Mapping[str, Any]) -> dict[str, Any]:
+        state, code = status.get("state"), status.get("exit", 0)
         if state not in STATES or type(code) is not int:
             raise nonsense(self._board)
-        return {**found, "exit": code, "log": str(found.get("log", ""))}
+        return {**status, "exit": code, "log": str(status.get("log", ""))}
 
     async def _failed(
         self,
         connection: asyncssh.SSHClientConnection,
         ready: Ready,
         folder: PurePosixPath,
-        found: Mapping[str, Any],
+        status: Mapping[str, Any],
     ) -> NoReturn:
         """Raise JobError for a benchmark that ended with an error, in its own words; BoardError
         where the board is at fault: it is taken up from where it was then.
         """
-        lines = [line for line in found["log"].splitlines() if line.strip()]
+        lines = [line for line in status["log"].splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("error: ")] or lines[-1:]
         last = (errors or ["no reason given"])[-1].removeprefix("error: ")
-        said = printable(shortened(last, 200))
-        full = "No space left" in said or "disk is full" in said
+        reason = printable(shortened(last, 200))
+        full = "No space left" in reason or "disk is full" in reason
         if full or not self._job.nonce:
             await execute(connection, self._board, ["rm", "-f", f"{folder}/state.json"])
         else:
             await self._clear(connection, ready, folder)
         if full:
-            raise BoardError(f"{self._board.name}: {said}", hint="free some space there")
+            raise BoardError(f"{self._board.name}: {reason}", hint="free some space there")
         raise JobError(
-            f"{self._board.name}: {said}",
-            hint=f"edgecnn benchmark ended with {found['exit']} there",
+            f"{self._board.name}: {reason}",
+            hint=f"edgecnn benchmark ended with {status['exit']} there",
         )
 
     async def _clear(
@@ -333,18 +335,18 @@ class _Work:
         source = str(folder / "results.json")
         content = await fetch(connection, self._board, source, MAX_FILE_BYTES)
         try:
-            found = Results.from_dict(parse_json(content.decode("utf-8", "replace"), "results"))
+            original = Results.from_dict(parse_json(content.decode("utf-8", "replace"), "results"))
         except EdgeCNNError as error:
             raise JobError(
                 f"{self._board.name}: its results cannot be read: {shortened(error.message, 160)}",
                 hint="pass --force to measure again",
             ) from error
-        machine = {"name": self._board.name, **found.environment.machine}
+        machine = {"name": self._board.name, **original.environment.machine}
         job = self._job
         results = replace(
-            found,
-            environment=replace(found.environment, machine=machine),
-            command=job.command or found.command,
+            original,
+            environment=replace(original.environment, machine=machine),
+            command=job.command or original.command,
             repeat=Repeat(job.repeat, {digest: str(path) for digest, path in job.models.items()}),
         )
         if self._overwrite or not self._out.exists() or is_of(self._out, self._board, job):
@@ -357,11 +359,11 @@ class _Work:
 def is_of(out: Path, board: Board, job: Job) -> bool:
     """Whether a results file is of this job on this board."""
     try:
-        found = Results.load(out)
+        results = Results.load(out)
     except EdgeCNNError:
         return False
-    same = found.environment.machine.get("name") == board.name and found.command == job.command
-    return same and set(job.models) <= {row.artifact.sha256 for row in found.measurements}
+    same = results.environment.machine.get("name") == board.name and results.command == job.command
+    return same and set(job.models) <= {row.artifact.sha256 for row in results.measurements}
 
 
 def _placed(word: str, places: Mapping[str, str]) -> str:

@@ -135,21 +135,21 @@ def examine(mark: Path) -> list[str]:
     how = "--brief" if recent else "--no-runtimes"
     command = [sys.executable, "-m", "edgecnn.benchmarking.health", how]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=EXAMINE_SECS,
             check=False,
         )  # fmt: skip
-        said = done.stdout.decode(errors="replace")
-        (line,) = [line for line in said.splitlines() if line.startswith(ANSWER)]
-        found = list(troubles(json.loads(line.removeprefix(ANSWER))))
+        output = process.stdout.decode(errors="replace")
+        (line,) = [line for line in output.splitlines() if line.startswith(ANSWER)]
+        reasons = list(troubles(json.loads(line.removeprefix(ANSWER))))
     except subprocess.TimeoutExpired:
         return [f"its examination did not end in {EXAMINE_SECS:.0f} s"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ["its examination failed: edgecnn does not run there"]
-    if not found:
+    if not reasons:
         with suppress(OSError):
             mark.touch()
-    return found
+    return reasons
 
 
 def examine_all(home: Path) -> int:
@@ -171,17 +171,17 @@ def status(folder: Path) -> dict[str, Any]:
     if _read(folder / "job.json") is None:  # or a power cut left nothing of it
         return {"state": "absent"}
     lock = _locked(folder / "job.lock", wait=0.0)
-    found = _state(folder)
+    state = _state(folder)
     if lock is not None:
         os.close(lock)
-        if found.get("state") not in ("done", "sick"):
-            found["state"] = "stopped"
-    elif found.get("state") in ("done", "sick", "stopped", None):  # it ends, or begins
-        found["state"] = "running" if found else "queued"
+        if state.get("state") not in ("done", "sick"):
+            state["state"] = "stopped"
+    elif state.get("state") in ("done", "sick", "stopped", None):  # it ends, or begins
+        state["state"] = "running" if state else "queued"
     results = folder / "results.json"
-    found["bytes"] = results.stat().st_size if results.is_file() else 0
-    found["log"] = _tail(folder / "log")
-    return found
+    state["bytes"] = results.stat().st_size if results.is_file() else 0
+    state["log"] = _tail(folder / "log")
+    return state
 
 
 def follow(folder: Path) -> None:
@@ -191,16 +191,16 @@ def follow(folder: Path) -> None:
     """
     before, beat = None, time.monotonic()
     while True:
-        found = status(folder)
-        found["progress"] = _progress(found.get("log", ""))
-        if found["state"] not in ("queued", "running"):
-            say(found)
+        state = status(folder)
+        state["progress"] = _progress(state.get("log", ""))
+        if state["state"] not in ("queued", "running"):
+            say(state)
             return
-        shown = (found["state"], found["progress"])
+        snapshot = (state["state"], state["progress"])
         now = time.monotonic()
-        if shown != before:
-            say({"state": found["state"], "progress": found["progress"]})
-            before, beat = shown, now
+        if snapshot != before:
+            say({"state": state["state"], "progress": state["progress"]})
+            before, beat = snapshot, now
         elif now - beat > BEAT_SECS:
             sys.stdout.write("\n")
             sys.stdout.flush()
@@ -267,10 +267,10 @@ def _state(folder: Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any] | None:
     """The object in a small JSON file; None where there is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def _write(folder: Path, state: dict[str, Any]) -> None:
@@ -296,9 +296,9 @@ def _tail(path: Path) -> str:
 def _progress(log: str) -> list[Any] | None:
     """[stage, done, total, what] of the last line of progress in a log."""
     for line in reversed(log.splitlines()):
-        found = _PROGRESS.fullmatch(line.strip())
-        if found is not None:
-            return [found[1], int(found[2]), int(found[3]), found[4]]
+        match = _PROGRESS.fullmatch(line.strip())
+        if match is not None:
+            return [match[1], int(match[2]), int(match[3]), match[4]]
     return None
 
 

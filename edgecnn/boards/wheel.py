@@ -61,7 +61,7 @@ def needs() -> str:
 def _metadata(version: str) -> str:
     """The installed metadata: names the dependencies of every extra."""
     try:
-        found = metadata.distribution("edgecnn").read_text("METADATA")
+        text = metadata.distribution("edgecnn").read_text("METADATA")
     except metadata.PackageNotFoundError:
-        found = None
-    return found or f"Metadata-Version: 2.1\nName: edgecnn\nVersion: {version}\n"
+        text = None
+    return text or f"Metadata-Version: 2.1\nName: edgecnn\nVersion: {version}\n"

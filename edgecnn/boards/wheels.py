@@ -50,16 +50,16 @@ def collect(extras: Sequence[str], markers: Mapping[str, str], libc: tuple[str, 
     folder.mkdir(parents=True, exist_ok=True)
     waiting = needed(extras, markers)
     wanted: dict[str, SpecifierSet] = {}
-    known: dict[str, set[str]] = {}
-    found: dict[str, Path] = {}
+    known_extras: dict[str, set[str]] = {}
+    paths: dict[str, Path] = {}
     while waiting:
         each = waiting.pop(0)
         name = canonicalize_name(each.name)
         if each.url:
             raise NoWheelError(f"{each.name} comes from an address of its own, not from an index")
         specifiers = wanted.get(name, SpecifierSet()) & each.specifier
-        more = set(each.extras) - known.get(name, set())
-        path = found.get(name)
+        more = set(each.extras) - known_extras.get(name, set())
+        path = paths.get(name)
         fits = path is not None and specifiers.contains(
             parse_wheel_filename(path.name)[1], prereleases=True
         )
@@ -68,23 +68,23 @@ def collect(extras: Sequence[str], markers: Mapping[str, str], libc: tuple[str, 
             continue
         if path is None or not fits:
             path = _download(name, str(specifiers), markers, libc, folder)
-        wanted[name], found[name] = specifiers, path
-        known[name] = known.get(name, set()) | set(each.extras)
-        if len(found) > MOST_PACKAGES:
+        wanted[name], paths[name] = specifiers, path
+        known_extras[name] = known_extras.get(name, set()) | set(each.extras)
+        if len(paths) > MOST_PACKAGES:
             raise NoWheelError(f"more than {MOST_PACKAGES} packages are needed")
         try:
-            waiting += _required(name, _metadata(path), known[name], markers)
+            waiting += _required(name, _metadata(path), known_extras[name], markers)
         except InvalidRequirement as error:
             raise NoWheelError(f"{path.name}: {error}") from error
-    return sorted(found.values())
+    return sorted(paths.values())
 
 
 def needed(extras: Iterable[str], markers: Mapping[str, str]) -> list[Requirement]:
     """What edgecnn itself asks for, with these extras, on the machine of `markers`; without what
     draws pages, which is done here.
     """
-    found = _required("edgecnn", wheel.requirements(), extras, markers)
-    return [each for each in found if each.name not in _FOR_PAGES]
+    requirements = _required("edgecnn", wheel.requirements(), extras, markers)
+    return [each for each in requirements if each.name not in _FOR_PAGES]
 
 
 def _required(

@@ -45,24 +45,24 @@ def measure_all(
     """One job on every board, side by side. What goes wrong on one board is noted, and the others
     go on; a board that cannot measure now keeps its job in the queue.
     """
-    found = JobOutcome()
+    outcome = JobOutcome()
     gate = asyncio.Semaphore(CONNECTING)
 
     async def one(board: Board) -> None:
         try:
             ticket = await queue.hold(board, job, outs[board.name], force=force)
-            found.results[board.name] = await _worked_on(ticket, gate, say, progress, force=force)
+            outcome.results[board.name] = await _worked_on(ticket, gate, say, progress, force=force)
         except EdgeCNNError as error:
-            found.errors[board.name] = error
+            outcome.errors[board.name] = error
 
     async def all_of_them() -> None:
         await asyncio.gather(*map(one, boards))
 
     asyncio.run(all_of_them())
     order = {board.name: number for number, board in enumerate(boards)}
-    found.results = dict(sorted(found.results.items(), key=lambda item: order[item[0]]))
-    found.errors = dict(sorted(found.errors.items(), key=lambda item: order[item[0]]))
-    return found
+    outcome.results = dict(sorted(outcome.results.items(), key=lambda item: order[item[0]]))
+    outcome.errors = dict(sorted(outcome.errors.items(), key=lambda item: order[item[0]]))
+    return outcome
 
 
 def work_off(queue: Queue, say: Say, *, progress: Progress = silent) -> JobOutcome:
@@ -70,7 +70,7 @@ def work_off(queue: Queue, say: Say, *, progress: Progress = silent) -> JobOutco
 
     A board that cannot measure now is taken out, and its jobs wait for another time.
     """
-    found = JobOutcome()
+    outcome = JobOutcome()
     gate = asyncio.Semaphore(CONNECTING)
 
     async def one(name: str) -> None:
@@ -82,23 +82,23 @@ def work_off(queue: Queue, say: Say, *, progress: Progress = silent) -> JobOutco
             tried.append(ticket.stored.id)
             try:
                 await _worked_on(ticket, gate, say, progress)
-                found.files.append(ticket.out)
+                outcome.files.append(ticket.out)
             except TakenOverError:
                 continue
             except JobError as error:
-                found.failed.append(error)
+                outcome.failed.append(error)
             except BoardError as error:
-                found.errors[name] = error
+                outcome.errors[name] = error
                 return
             except EdgeCNNError as error:  # its files are not here, say
-                found.failed.append(error)
+                outcome.failed.append(error)
 
     async def all_of_them() -> None:
         names = await asyncio.to_thread(queue.boards)
         await asyncio.gather(*map(one, names))
 
     asyncio.run(all_of_them())
-    return found
+    return outcome
 
 
 async def _worked_on(

@@ -294,8 +294,8 @@ def _version(package: str) -> str | None:
 
 
 def _versions(package: str) -> dict[str, str]:
-    found = {package: _version(package)}
-    return {name: version for name, version in found.items() if version}
+    versions = {package: _version(package)}
+    return {name: version for name, version in versions.items() if version}
 
 
 def _machine() -> dict[str, Any]:

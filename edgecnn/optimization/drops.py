@@ -108,19 +108,19 @@ class Resampling(Protocol):
 
 
 def drop_of_shares(
-    parent: Accuracy, found: Accuracy, counts: tuple[int, int], confidence: float
+    parent: Accuracy, accuracy: Accuracy, counts: tuple[int, int], confidence: float
 ) -> BoundedDrop:
     """What a share of right answers lost; `counts` are (lost, gained) against the parent's."""
-    floor, bound = one_sided_bounds(*counts, found.n, confidence)
+    floor, bound = one_sided_bounds(*counts, accuracy.n, confidence)
     return BoundedDrop(
-        100 * (parent.value - found.value),
+        100 * (parent.value - accuracy.value),
         bound,
-        found.n,
+        accuracy.n,
         confidence,
         *counts,
-        metric=found.metric,
+        metric=accuracy.metric,
         before=parent.value,
-        after=found.value,
+        after=accuracy.value,
         floor=floor,
     )
 
@@ -155,20 +155,20 @@ class Judge:
         if self.parent is None or not self._scorer.accepts(outputs):
             return None
         ordered = self._scorer.ordered(outputs)
-        found = self._scorer.accuracy(ordered)
-        counts = discordant(self.parent, found) if answers(found) is not None else None
+        accuracy = self._scorer.accuracy(ordered)
+        counts = discordant(self.parent, accuracy) if answers(accuracy) is not None else None
         if counts is not None:
-            return drop_of_shares(self.parent, found, counts, confidence)
-        points = 100 * (self.parent.value - found.value)
+            return drop_of_shares(self.parent, accuracy, counts, confidence)
+        points = 100 * (self.parent.value - accuracy.value)
         floor, bound = self._resampled(ordered, confidence, points)
         return BoundedDrop(
             points,
             bound,
-            found.n,
+            accuracy.n,
             confidence,
-            metric=found.metric,
+            metric=accuracy.metric,
             before=self.parent.value,
-            after=found.value,
+            after=accuracy.value,
             floor=floor,
         )
 
@@ -177,13 +177,13 @@ class Judge:
         if self._accepts and self._scorer.accepts(outputs):
             outputs = self._scorer.ordered(outputs)
         ratios = [
-            float(((found - real) ** 2).sum() / max(float((real**2).sum()), 1e-30))
-            for found, real in zip(
+            float(((output - real) ** 2).sum() / max(float((real**2).sum()), 1e-30))
+            for output, real in zip(
                 (np.asarray(each, np.float64) for each in outputs),
                 (np.asarray(each, np.float64) for each in self._reference),
                 strict=True,
             )
-            if found.shape == real.shape
+            if output.shape == real.shape
         ]
         return max(ratios, default=float("inf"))
 

@@ -208,11 +208,11 @@ def chances(rows: Sequence[Measurement]) -> list[float | None]:
     mean: a few rounds that agree by chance do not make an order sure, as drawing from these few
     rounds themselves would.
     """
-    found: list[float | None] = [None] * len(rows)
+    probabilities: list[float | None] = [None] * len(rows)
     timed = [index for index, row in enumerate(rows) if times_of(row).every]
     logs = _by_round([rows[index] for index in timed], FEWEST_ROUNDS)
     if logs is None:
-        return found
+        return probabilities
     count = logs.shape[1]
     mean = logs.mean(axis=1, keepdims=True)
     draws = np.random.default_rng(0)
@@ -220,8 +220,8 @@ def chances(rows: Sequence[Measurement]) -> list[float | None]:
     scale = np.sqrt(count * draws.chisquare(count - 1, DRAWS))
     fastest = (mean + (logs - mean) @ normal / scale).argmin(axis=0)
     for place, index in enumerate(timed):
-        found[index] = float((fastest == place).mean())
-    return found
+        probabilities[index] = float((fastest == place).mean())
+    return probabilities
 
 
 def _scores(

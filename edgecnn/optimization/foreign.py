@@ -43,7 +43,7 @@ def understood(
         return artifact
     if about.head or headless or manifest.task in ("unknown", "detection"):
         try:
-            found = recognize(
+            detector = recognize(
                 artifact,
                 session.inputs,
                 session.outputs,
@@ -54,8 +54,8 @@ def understood(
             if about.head:
                 raise
         else:
-            if about.head or found.sure or manifest.task == "detection":
-                return replace(artifact, manifest=described(manifest, found))
+            if about.head or detector.sure or manifest.task == "detection":
+                return replace(artifact, manifest=described(manifest, detector))
     return _other(artifact, session, dataset, about, preprocessing)
 
 

@@ -90,11 +90,11 @@ def parse_points(text: str, option: str = "--max-drop") -> float:
 
 
 def _amount(text: str, units: dict[str, float], option: str, expected: str) -> float:
-    found = _AMOUNT.fullmatch(str(text).strip())
-    unit = found.group(2).lower() if found else ""
-    if found is None or unit not in units:
+    match = _AMOUNT.fullmatch(str(text).strip())
+    unit = match.group(2).lower() if match else ""
+    if match is None or unit not in units:
         raise InputError(f"{option} takes {expected}, received: {text!r}")
-    value = float(found.group(1)) * units[unit]
+    value = float(match.group(1)) * units[unit]
     if not (isfinite(value) and value > 0):
         raise InputError(f"{option} takes {expected} above 0, received: {text!r}")
     return value

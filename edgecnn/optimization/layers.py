@@ -158,10 +158,10 @@ def _error(session: Session, samples: Arrays, reference: Arrays) -> float:
     if len(outputs) != len(reference):
         return float("inf")
     total = 0.0
-    for found, real in zip(outputs, reference, strict=True):
+    for output, real in zip(outputs, reference, strict=True):
         truth = np.asarray(real, np.float64)
         power = float((truth**2).sum()) or 1.0
-        total += float(((np.asarray(found, np.float64) - truth) ** 2).sum()) / power
+        total += float(((np.asarray(output, np.float64) - truth) ** 2).sum()) / power
     return total
 
 

@@ -43,7 +43,7 @@ def answer(
     if parent is None or parent.accuracy is None or proves_nothing(parent.accuracy):
         return None
     files = {artifact.sha256: artifact for artifact in artifacts}
-    found = [
+    candidates = [
         (row, _tried(files[one.artifact.sha256], one, row.accuracy_drop, parent.accuracy))
         for row, one in zip(rows, results.measurements, strict=True)
         if one.artifact.sha256 in files
@@ -52,7 +52,7 @@ def answer(
         and one.latency is not None
         and row.accuracy_drop is not None
     ]
-    if not found:
+    if not candidates:
         return None
     base = OptimizationOutcome(
         goal=goal,
@@ -61,10 +61,10 @@ def answer(
         accepted=False,
         choice=None,
         claim=None,
-        tried=tuple(tried for _, tried in found),
+        tried=tuple(tried for _, tried in candidates),
     )
-    timed = [Timed(tried, tried.measurement) for _, tried in found if tried.measurement]
-    return _claimed(base, timed, [row for row, _ in found])
+    timed = [Timed(tried, tried.measurement) for _, tried in candidates if tried.measurement]
+    return _claimed(base, timed, [row for row, _ in candidates])
 
 
 def _claimed(
@@ -118,9 +118,9 @@ def _rivals(choice: Timed, timed: Sequence[Timed], goal: Goal) -> tuple[Timed, .
         and each.tried.drop.within(goal.max_drop)
     ]
     rows = [choice, *others]
-    found = chances([each.measurement for each in rows])
+    probabilities = chances([each.measurement for each in rows])
     return tuple(
-        replace(each, chance_best=chance) for each, chance in zip(rows, found, strict=True)
+        replace(each, chance_best=chance) for each, chance in zip(rows, probabilities, strict=True)
     )
 
 
@@ -128,8 +128,8 @@ def _parent(results: Results, rows: Sequence[Row]) -> Measurement | None:
     """The row that the report compares accuracy with: the model itself; where no runtime ran that,
     a float32 file, whose answers are the model's but for rounding.
     """
-    found = (accuracy_baseline(row, rows) for row in rows if row.accuracy is not None)
-    baseline = next((row for row in found if row is not None), None)
+    baselines = (accuracy_baseline(row, rows) for row in rows if row.accuracy is not None)
+    baseline = next((row for row in baselines if row is not None), None)
     return None if baseline is None else results.measurements[baseline.id]
 
 
@@ -148,17 +148,17 @@ def _tried(
     )
 
 
-def _drop(found: AccuracyDrop, measured: Measurement, parent: Accuracy) -> BoundedDrop:
+def _drop(drop: AccuracyDrop, measured: Measurement, parent: Accuracy) -> BoundedDrop:
     assert measured.accuracy is not None
     return BoundedDrop(
-        found.points,
-        found.bound,
-        found.n,
+        drop.points,
+        drop.bound,
+        drop.n,
         SURE,
-        found.lost,
-        found.gained,
+        drop.lost,
+        drop.gained,
         metric=measured.accuracy.metric,
         before=parent.value,
         after=measured.accuracy.value,
-        floor=found.floor,
+        floor=drop.floor,
     )

@@ -191,14 +191,14 @@ class _Run:
             threads=self._settings.threads[0],
             progress=self._progress,
         )
-        found = self._search.run()
+        state = self._search.run()
         self._ended("search")
-        good = [tried for tried in found.tried if self._search.keeps(tried)]
+        good = [tried for tried in state.tried if self._search.keeps(tried)]
         if not good:
-            return self._none(found)
+            return self._none(state)
         timed = self._timed(good)
         self._ended("timing")
-        return self._claimed(found, timed)
+        return self._claimed(state, timed)
 
     def _ended(self, stage: str) -> None:
         now = time.monotonic()
@@ -206,15 +206,15 @@ class _Run:
 
     def interrupted(self) -> OptimizationOutcome | None:
         """What is known so far; None before anything is."""
-        if self._search is None or not self._search.found.tried:
+        if self._search is None or not self._search.state.tried:
             return None
-        found, best = self._search.found, self._search.best()
+        state, best = self._search.state, self._search.best()
         sentence = (
             f"interrupted; best so far, roughly timed and not claimed: {best.name}"
             if best
             else "interrupted before anything kept the goal"
         )
-        return replace(self._base(found), interrupted=True, nearest=best, sentences=(sentence,))
+        return replace(self._base(state), interrupted=True, nearest=best, sentences=(sentence,))
 
     def _judge(self, data: Dataset) -> tuple[list[npt.NDArray[Any]], Judge]:
         """The parent's outputs for a test split, and what compares others with them."""
@@ -253,12 +253,12 @@ class _Run:
         )
         return measured(good, settings.goal, track)
 
-    def _claimed(self, found: SearchState, timed: Sequence[Timed]) -> OptimizationOutcome:
+    def _claimed(self, state: SearchState, timed: Sequence[Timed]) -> OptimizationOutcome:
         """Take the best of the measured, and judge it on the claim's samples; the next where that
         shows that too much is lost.
         """
         goal = self._settings.goal
-        base = replace(self._base(found), timed=tuple(timed))
+        base = replace(self._base(state), timed=tuple(timed))
         data = self._parts.claim
         _, judge = self._judge(data)
         questions = self._questions(data, "claim")
@@ -284,26 +284,26 @@ class _Run:
                         words.sure(choice, others),
                         *words.smaller(choice, others),
                         *refused,
-                        *words.undecided(choice, found.tried, claim.n, goal),
+                        *words.undecided(choice, state.tried, claim.n, goal),
                     ),
-                    changes=tuple(words.changes(choice, found.tried, goal)),
+                    changes=tuple(words.changes(choice, state.tried, goal)),
                 )
             if claim is not None:
                 refused.append(words.refused(choice, claim, goal))
                 first = first or (choice, claim)
-        return self._unproven(base, found, first, refused)
+        return self._unproven(base, state, first, refused)
 
     def _unproven(
         self,
         base: OptimizationOutcome,
-        found: SearchState,
+        state: SearchState,
         first: tuple[Timed, BoundedDrop] | None,
         refused: Sequence[str],
     ) -> OptimizationOutcome:
         """Nothing was shown to keep the budget: too much is lost, or the samples are too few."""
         goal = self._settings.goal
         if first is None:
-            return self._none(found, base)
+            return self._none(state, base)
         choice, claim = first
         return replace(
             base,
@@ -312,31 +312,31 @@ class _Run:
             claims=len(refused),
             nearest=choice.tried,
             sentences=(f"no file is shown to meet the goal: {goal.words}", *refused),
-            ways_out=tuple(words.ways_out(found.tried, goal)),
-            changes=tuple(words.changes(choice, found.tried, goal)),
+            ways_out=tuple(words.ways_out(state.tried, goal)),
+            changes=tuple(words.changes(choice, state.tried, goal)),
         )
 
     def _none(
-        self, found: SearchState, base: OptimizationOutcome | None = None
+        self, state: SearchState, base: OptimizationOutcome | None = None
     ) -> OptimizationOutcome:
         goal = self._settings.goal
-        near = words.nearest(found.tried, goal)
-        said = [f"no file meets the goal: {goal.words}"]
-        said += words.in_the_way(near, goal, found.costs)
+        near = words.nearest(state.tried, goal)
+        sentences = [f"no file meets the goal: {goal.words}"]
+        sentences += words.in_the_way(near, goal, state.costs)
         claimed = len(self._parts.claim["test"])
         if claimed < goal.fewest_samples:
-            said.append(too_few(claimed, goal.max_drop, goal.fewest_samples))
+            sentences.append(too_few(claimed, goal.max_drop, goal.fewest_samples))
         else:
-            said += words.undecided(None, found.tried, claimed, goal)
+            sentences += words.undecided(None, state.tried, claimed, goal)
         return replace(
-            base or self._base(found),
+            base or self._base(state),
             nearest=near,
-            sentences=tuple(said),
-            ways_out=tuple(words.ways_out(found.tried, goal)),
-            changes=tuple(words.changes(None, found.tried, goal)),
+            sentences=tuple(sentences),
+            ways_out=tuple(words.ways_out(state.tried, goal)),
+            changes=tuple(words.changes(None, state.tried, goal)),
         )
 
-    def _base(self, found: SearchState) -> OptimizationOutcome:
+    def _base(self, state: SearchState) -> OptimizationOutcome:
         return OptimizationOutcome(
             goal=self._settings.goal,
             model=self._converter.source.name,
@@ -344,11 +344,11 @@ class _Run:
             accepted=False,
             choice=None,
             claim=None,
-            tried=tuple(found.tried),
-            path=tuple(found.path),
-            costs=found.costs,
+            tried=tuple(state.tried),
+            path=tuple(state.path),
+            costs=state.costs,
             obstacles=self._space.obstacles,
-            validations=found.validations,
+            validations=state.validations,
             stages=dict(self._stages),
         )
 

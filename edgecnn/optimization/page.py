@@ -27,8 +27,8 @@ def write_page(outcome: OptimizationOutcome, results: Results | None, path: Path
     """The report of the finalists with the search above it; of the brief rows where nothing was
     timed.
     """
-    shown, limits = of_report(outcome, results)
-    write_text_atomically(path, html.render([shown], limits, search=section(outcome)))
+    report, limits = of_report(outcome, results)
+    write_text_atomically(path, html.render([report], limits, search=section(outcome)))
     return path
 
 
@@ -116,15 +116,15 @@ def _front(tried: Sequence[Tried]) -> set[int]:
 def _row(
     tried: Tried, timed: dict[tuple[str, str], Timed], front: set[int], outcome: OptimizationOutcome
 ) -> dict[str, Any]:
-    found = timed.get((tried.artifact.sha256, tried.configuration))
+    timing = timed.get((tried.artifact.sha256, tried.configuration))
     place = next(index for index, each in enumerate(outcome.tried) if each is tried)
     return {
         "name": clean(tried.artifact.name),
         "where": clean(tried.configuration),
         "how": clean(tried.recipe.words or tried.recipe.arithmetic),
         "rough": formats.number(tried.rough_ms),
-        "p50": formats.number(found.p50_ms if found else None),
-        "sure": formats.percent(found.chance_best if found else None, 0),
+        "p50": formats.number(timing.p50_ms if timing else None),
+        "sure": formats.percent(timing.chance_best if timing else None, 0),
         "lost": formats.points(-tried.drop.points) if tried.drop else formats.DASH,
         "bound": formats.number(tried.drop.bound) if tried.drop else formats.DASH,
         "snr": formats.number(snr_db(tried.noise)),

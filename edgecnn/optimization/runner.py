@@ -123,28 +123,30 @@ def check_files(home: Path, about: Mapping[str, Any]) -> None:
 
 def differences(about: Mapping[str, Any]) -> list[str]:
     """How this machine differs from the one where the bundle was made, a sentence each."""
-    said = []
+    sentences = []
     machine = about.get("machine", {})
     here = platform.machine()
     if machine.get("architecture") not in (None, here):
-        said.append(
+        sentences.append(
             f"made on {machine['architecture']}, this is {here}: its latency is not this machine's"
         )
     else:
         missing = sorted(set(machine.get("instruction_sets", ())) - instruction_sets())
         if missing:
-            said.append(
+            sentences.append(
                 f"this processor lacks {', '.join(missing)}, with which it was measured: it is "
                 "slower here, and int8 may give other outputs; check with --self-test"
             )
     for name, wanted in about.get("packages", {}).items():
         try:
-            found = metadata.version(name)
+            version = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue  # another build of the same package; loading it says what is missing
-        if found != wanted:
-            said.append(f"measured with {name} {wanted}, this is {found}; check with --self-test")
-    return said
+        if version != wanted:
+            sentences.append(
+                f"measured with {name} {wanted}, this is {version}; check with --self-test"
+            )
+    return sentences
 
 
 def instruction_sets() -> set[str]:
@@ -153,12 +155,12 @@ def instruction_sets() -> set[str]:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return set()
-    found: set[str] = set()
+    flags: set[str] = set()
     for line in lines:
         name, _, value = line.partition(":")
         if name.strip() in ("flags", "Features"):
-            found |= set(value.split())
-    return found
+            flags |= set(value.split())
+    return flags
 
 
 def self_test(bundle: Bundle) -> list[str]:
@@ -173,50 +175,50 @@ def self_test(bundle: Bundle) -> list[str]:
         return [f"{len(rows[0]) if rows else 0} outputs, {len(expected)} were recorded"]
     wrong = []
     for index, wanted in enumerate(expected):
-        found = np.concatenate([row[index] for row in rows])
+        output = np.concatenate([row[index] for row in rows])
         allowed = float(bundle.about["tolerances"][index])
-        if found.shape != wanted.shape:
-            wrong.append(f"output {index} is {found.shape}, {wanted.shape} was recorded")
+        if output.shape != wanted.shape:
+            wrong.append(f"output {index} is {output.shape}, {wanted.shape} was recorded")
             continue
-        off = float(np.abs(found.astype(np.float64) - wanted.astype(np.float64)).max(initial=0.0))
+        off = float(np.abs(output.astype(np.float64) - wanted.astype(np.float64)).max(initial=0.0))
         if not off <= allowed:
             wrong.append(f"output {index} is off by {off:.3g}, {allowed:.3g} is allowed")
     return wrong
 
 
-def _run(asked: argparse.Namespace, home: Path, runtime: type[Runtime]) -> int:
-    bundle = Bundle(home, runtime, asked.threads)
+def _run(arguments: argparse.Namespace, home: Path, runtime: type[Runtime]) -> int:
+    bundle = Bundle(home, runtime, arguments.threads)
     for sentence in differences(bundle.about):
         print(f"note: {sentence}", file=sys.stderr)  # noqa: T201 (a command of its own)
-    if asked.info:
-        shown = {key: value for key, value in bundle.about.items() if key != "files"}
-        print(json.dumps(shown, indent=2))  # noqa: T201
+    if arguments.info:
+        facts = {key: value for key, value in bundle.about.items() if key != "files"}
+        print(json.dumps(facts, indent=2))  # noqa: T201
         return 0
-    if asked.self_test:
+    if arguments.self_test:
         wrong = self_test(bundle)
         for line in wrong:
             print(f"self-test: {line}", file=sys.stderr)  # noqa: T201
         count = bundle.about["self_test_samples"]
         print(f"self-test: {'FAILED' if wrong else 'passed'}, {count} samples")  # noqa: T201
         return 1 if wrong else 0
-    if not asked.inputs:
+    if not arguments.inputs:
         raise InputError("nothing to run on", hint="give an image, a folder, or --self-test")
-    for name, sample in _samples(asked.inputs, bundle, tensors=asked.tensors):
-        outputs = bundle.session.run([sample[None]]) if asked.tensors else bundle.answer(sample)
-        print(_line(name, bundle.described(outputs, sample), asked))  # noqa: T201
+    for name, sample in _samples(arguments.inputs, bundle, tensors=arguments.tensors):
+        outputs = bundle.session.run([sample[None]]) if arguments.tensors else bundle.answer(sample)
+        print(_line(name, bundle.described(outputs, sample), arguments))  # noqa: T201
     return 0
 
 
-def _line(name: str, found: Mapping[str, Any], asked: argparse.Namespace) -> str:
-    if asked.json:
-        return json.dumps({"input": name, **found})
-    if "classes" in found:
-        best = found["classes"][: asked.top]
+def _line(name: str, answer: Mapping[str, Any], arguments: argparse.Namespace) -> str:
+    if arguments.json:
+        return json.dumps({"input": name, **answer})
+    if "classes" in answer:
+        best = answer["classes"][: arguments.top]
         return f"{name}: " + ", ".join(f"{label} {score:.3f}" for label, score in best)
-    if "boxes" in found:
-        boxes = [f"{box['label']} {box['score']:.2f} at {box['xyxy']}" for box in found["boxes"]]
+    if "boxes" in answer:
+        boxes = [f"{box['label']} {box['score']:.2f} at {box['xyxy']}" for box in answer["boxes"]]
         return f"{name}: {'; '.join(boxes) or 'nothing found'}"
-    return f"{name}: {json.dumps(found['outputs'])}"
+    return f"{name}: {json.dumps(answer['outputs'])}"
 
 
 def _samples(inputs: Sequence[str], bundle: Bundle, *, tensors: bool) -> Iterator[tuple[str, Any]]:
@@ -285,7 +287,7 @@ def _boxes(
     settings = manifest.postprocessing or OURS
     head = open_head(settings)
     stated = (manifest.metrics.get("min_score"), settings.min_score, head.min_score)
-    found = boxes_in(
+    detections = boxes_in(
         list(outputs),
         prepared.shape,
         prepared.place(*image.shape[:2]),
@@ -301,7 +303,7 @@ def _boxes(
             "xyxy": [round(float(value), 1) for value in box],
         }
         for box, score, number in zip(
-            found.xyxy, found.scores, found.class_ids.tolist(), strict=True
+            detections.xyxy, detections.scores, detections.class_ids.tolist(), strict=True
         )
     ]
 

@@ -37,7 +37,7 @@ COSTLIEST = 5
 
 
 class Search:
-    """Runs once; `found` grows while it does."""
+    """Runs once; `state` grows while it does."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Search:
         self._options = RuntimeOptions(threads=threads)
         self._progress = progress
         self._done = 0
-        self.found = SearchState()
+        self.state = SearchState()
 
     def run(self) -> SearchState:
         """Search every format that a runtime takes; what loses too much is improved last, when it
@@ -71,7 +71,7 @@ class Search:
             if has_every_recipe(tried.artifact.format) and self._worth_mending(tried):
                 self._mend(tried.artifact.format, tried)
         self._progress("search", self._done, self._done, self._best_so_far())
-        return self.found
+        return self.state
 
     def keeps(self, tried: Tried, *, drop: bool = True) -> bool:
         """Whether a configuration meets the goal, as far as the search knows: the claim's
@@ -134,8 +134,8 @@ class Search:
         return self._lossy(*best, [tried.configuration for tried in lossy])
 
     def _lossy(self, artifact: Artifact, recipe: Recipe, where: Sequence[str]) -> list[Tried]:
-        found = [self._ask(artifact, recipe, each) for each in where]
-        return [tried for tried in found if not tried.problem and not self.holds(tried.drop)]
+        candidates = [self._ask(artifact, recipe, each) for each in where]
+        return [tried for tried in candidates if not tried.problem and not self.holds(tried.drop)]
 
     def _best_calibration(
         self, file_format: str, plain: Artifact
@@ -145,14 +145,14 @@ class Search:
         """
         least, best = _snr(plain) + 0.1, None  # a tie stays with the plainer one
         for name in CALIBRATIONS[1:]:
-            made = self._make(file_format, PRESETS[name])
-            if made is None:
+            artifact = self._make(file_format, PRESETS[name])
+            if artifact is None:
                 continue
-            found = _snr(made)
-            said = f"outputs at {found:.1f} dB SNR, {_snr(plain):.1f} with plain ranges"
-            self._say("calibration", made.name, said)
-            if found > least:
-                least, best = found + 0.1, (made, PRESETS[name])
+            snr = _snr(artifact)
+            sentence = f"outputs at {snr:.1f} dB SNR, {_snr(plain):.1f} with plain ranges"
+            self._say("calibration", artifact.name, sentence)
+            if snr > least:
+                least, best = snr + 0.1, (artifact, PRESETS[name])
         return best
 
     def _dominated(self, recipe: str, configuration: str, file_format: str) -> bool:
@@ -162,7 +162,7 @@ class Search:
         """
         good = [
             tried
-            for tried in self.found.tried
+            for tried in self.state.tried
             if tried.configuration == configuration
             and tried.artifact.format == file_format
             and self.keeps(tried)
@@ -176,7 +176,7 @@ class Search:
         return recipe == "float16" and len(good) > len(plain)
 
     def _worth_mending(self, tried: Tried) -> bool:
-        good = [self.cost(each) for each in self.found.tried if self.keeps(each)]
+        good = [self.cost(each) for each in self.state.tried if self.keeps(each)]
         better = not good or self.cost(tried) * WORTH_MENDING < min(good)
         if not better:
             self._say("skip", tried.name, "loses too much, and repaired it would not be the best")
@@ -189,8 +189,8 @@ class Search:
             "size": float(tried.artifact.size_bytes),
             "memory": tried.peak_bytes,
         }
-        found = costs[self._goal.objective]
-        return float("inf") if found is None else found
+        cost = costs[self._goal.objective]
+        return float("inf") if cost is None else cost
 
     def _mend(self, file_format: str, lossy: Tried) -> None:
         """Better weights first, then single layers in float32."""
@@ -201,7 +201,7 @@ class Search:
         costs = self._costs(file_format, recipe, lossy.configuration)
         if not costs:
             return
-        spent = self.found.validations.get(f"{file_format} on {lossy.configuration}", 0)
+        spent = self.state.validations.get(f"{file_format} on {lossy.configuration}", 0)
 
         def meets(candidate: Recipe) -> bool:
             made = self._make(file_format, candidate)
@@ -248,7 +248,7 @@ class Search:
         return next(
             (
                 tried
-                for tried in reversed(self.found.tried)
+                for tried in reversed(self.state.tried)
                 if tried.recipe == recipe
                 and tried.configuration == lossy.configuration
                 and tried.artifact.format == lossy.artifact.format
@@ -258,9 +258,9 @@ class Search:
 
     def _costs(self, file_format: str, recipe: Recipe, configuration: str) -> list[Cost]:
         key = f"{file_format} on {configuration}"
-        if key not in self.found.costs:
+        if key not in self.state.costs:
             try:
-                self.found.costs[key] = ranked(
+                self.state.costs[key] = ranked(
                     self._converter,
                     file_format,
                     recipe,
@@ -272,12 +272,12 @@ class Search:
                 )
             except EdgeCNNError as error:
                 self._say("layers", key, f"layers cannot be compared: {error.message}")
-                self.found.costs[key] = []
-            for cost in self.found.costs[key][:COSTLIEST]:
+                self.state.costs[key] = []
+            for cost in self.state.costs[key][:COSTLIEST]:
                 gain = "" if cost.share is None else f"{cost.share:.0%} of the outputs' error"
                 names = " + ".join(short_name(name) for name in cost.tensors)
                 self._say("layers", names, gain or f"{cost.noise:.0%} of the noise")
-        return self.found.costs[key]
+        return self.state.costs[key]
 
     def _make(self, file_format: str, recipe: Recipe) -> Artifact | None:
         target = Target.of(file_format, recipe)
@@ -287,23 +287,23 @@ class Search:
         return outcome.artifact
 
     def _ask(self, artifact: Artifact, recipe: Recipe, configuration: str) -> Tried:
-        known = next(
+        previous = next(
             (
                 tried
-                for tried in self.found.tried
+                for tried in self.state.tried
                 if tried.artifact.sha256 == artifact.sha256 and tried.configuration == configuration
             ),
             None,
         )
-        if known is not None:
-            return known
+        if previous is not None:
+            return previous
         self._done += 1
         self._progress("search", self._done - 1, self._done + 1, self._best_so_far())
         answer = self._questions.ask(artifact, configuration, self._options)
         key = f"{artifact.format} on {configuration}"
-        self.found.validations[key] = self.found.validations.get(key, 0) + 1
+        self.state.validations[key] = self.state.validations.get(key, 0) + 1
         tried = self._judged(artifact, recipe, configuration, answer)
-        self.found.tried.append(tried)
+        self.state.tried.append(tried)
         self._say("asked", tried.name, _said(tried))
         return tried
 
@@ -336,22 +336,22 @@ class Search:
 
     def best(self) -> Tried | None:
         """The best so far that meets the goal, roughly timed."""
-        good = [tried for tried in self.found.tried if tried.rough_ms and self.keeps(tried)]
+        good = [tried for tried in self.state.tried if tried.rough_ms and self.keeps(tried)]
         return min(good, key=self.cost, default=None)
 
-    def _say(self, stage: str, what: str, found: str) -> None:
-        self.found.path.append(SearchStep(stage, what, found))
+    def _say(self, stage: str, what: str, finding: str) -> None:
+        self.state.path.append(SearchStep(stage, what, finding))
 
 
 def _snr(artifact: Artifact) -> float:
     """Decibels of the outputs against the parent's, as conversion found them."""
-    found = (artifact.manifest.conversion.get("parity") or {}).get("snr_db")
-    return float("inf") if found is None else float(found)
+    snr = (artifact.manifest.conversion.get("parity") or {}).get("snr_db")
+    return float("inf") if snr is None else float(snr)
 
 
 def _db(noise: float | None) -> str:
-    found = snr_db(noise)
-    return "no error" if found is None else f"{found:.1f} dB"
+    decibels = snr_db(noise)
+    return "no error" if decibels is None else f"{decibels:.1f} dB"
 
 
 def _said(tried: Tried) -> str:

@@ -67,25 +67,25 @@ def explore(converter: Converter, runtimes: Sequence[str], *, progress: Progress
     InputError for an unknown runtime, MissingDependencyError where none is left.
     """
     obstacles: list[Obstacle] = []
-    known: dict[str, bool] = {}
-    here = [each for each in devices(runtimes) if _is_here(*each, known, obstacles)]
+    availability: dict[str, bool] = {}
+    here = [each for each in devices(runtimes) if _is_here(*each, availability, obstacles)]
     files = _float_files(converter, here, obstacles, progress)
-    found: dict[str, tuple[str, ...]] = {}
+    configurations: dict[str, tuple[str, ...]] = {}
     for name, path in files.items():
-        progress("preflight", len(found), len(files), name)
-        found[name] = tuple(
+        progress("preflight", len(configurations), len(files), name)
+        configurations[name] = tuple(
             f"{runtime}:{device}"
             for runtime, device in here
             if name in _runtime(runtime).formats and _loads(path, runtime, device, obstacles)
         )
     progress("preflight", len(files), len(files))
-    if not any(found.values()):
+    if not any(configurations.values()):
         first = obstacles[0] if obstacles else Obstacle("this machine", "no runtime is asked for")
         raise MissingDependencyError(
             f"no runtime of {', '.join(runtimes)} takes the model; {first.where}: {first.why}",
             hint=first.hint or "edgecnn doctor says what this machine can run",
         )
-    return Space(found, tuple(obstacles))
+    return Space(configurations, tuple(obstacles))
 
 
 def _float_files(
@@ -116,21 +116,23 @@ def _float_files(
 
 
 def _runtime(name: str) -> type[Runtime]:
-    found: type[Runtime] = RUNTIMES.load(without_version(name))
-    return found
+    runtime: type[Runtime] = RUNTIMES.load(without_version(name))
+    return runtime
 
 
-def _is_here(runtime: str, device: str, known: dict[str, bool], obstacles: list[Obstacle]) -> bool:
+def _is_here(
+    runtime: str, device: str, availability: dict[str, bool], obstacles: list[Obstacle]
+) -> bool:
     """Whether this machine has a device, asked once."""
     configuration = f"{runtime}:{device}"
     if versions.is_versioned(runtime):
         return True  # it was found when it was named
-    if configuration not in known:
-        there = probe(runtime, device)
-        known[configuration] = there.available
-        if not there.available:
-            obstacles.append(Obstacle(configuration, there.reason, there.hint))
-    return known[configuration]
+    if configuration not in availability:
+        state = probe(runtime, device)
+        availability[configuration] = state.available
+        if not state.available:
+            obstacles.append(Obstacle(configuration, state.reason, state.hint))
+    return availability[configuration]
 
 
 def _loads(path: Path, runtime: str, device: str, obstacles: list[Obstacle]) -> bool:
@@ -184,8 +186,8 @@ def _layers_of(path: Path, message: str) -> str:
     if not names:
         return ""
     more = f" and {len(names) - LAYERS_NAMED} more" if len(names) > LAYERS_NAMED else ""
-    shown = ", ".join(short_name(name) for name in names[:LAYERS_NAMED])
-    return f" (from {shown}{more})"
+    listing = ", ".join(short_name(name) for name in names[:LAYERS_NAMED])
+    return f" (from {listing}{more})"
 
 
 def short_name(tensor: str) -> str:

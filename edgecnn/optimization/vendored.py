@@ -25,7 +25,7 @@ def sources(entries: Iterable[str], prefix: str) -> Mapping[str, str]:
     they import. Imports say `prefix` where they said edgecnn.
     """
     waiting = list(entries)
-    found: dict[str, str] = {"__init__.py": '"""Parts of edgecnn, as they were measured."""\n'}
+    texts: dict[str, str] = {"__init__.py": '"""Parts of edgecnn, as they were measured."""\n'}
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -37,10 +37,10 @@ def sources(entries: Iterable[str], prefix: str) -> Mapping[str, str]:
             continue
         text = path.read_text(encoding="utf-8")
         renamed = _PLACE.sub(rf"\g<1>{prefix}.", _IMPORT.sub(rf"\g<1>{prefix}", text))
-        found[str(path.relative_to(_HOME))] = renamed
+        texts[str(path.relative_to(_HOME))] = renamed
         waiting += _imported(ast.parse(text))
         waiting += _parents(name)
-    return dict(sorted(found.items()))
+    return dict(sorted(texts.items()))
 
 
 def _file_of(name: str) -> Path | None:

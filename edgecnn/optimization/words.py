@@ -123,14 +123,14 @@ def changes(choice: Timed | None, tried: Sequence[Tried], goal: Goal) -> Iterato
 
 
 def _breaking(tried: Sequence[Tried], goal: Goal) -> Mapping[str, list[Tried]]:
-    found: dict[str, list[Tried]] = {"drop": [], "size": [], "memory": [], "latency": []}
+    by_kind: dict[str, list[Tried]] = {"drop": [], "size": [], "memory": [], "latency": []}
     for each in tried:
         if each.problem or each.drop is None:
             continue
         kinds = [name for name, over in _excess(each, goal).items() if over > 1]
         if len(kinds) == 1:
-            found[kinds[0]].append(each)
-    return found
+            by_kind[kinds[0]].append(each)
+    return by_kind
 
 
 def _excess(tried: Tried, goal: Goal) -> dict[str, float]:
@@ -171,17 +171,17 @@ def in_the_way(
         yield "nothing that was made could be run and judged"
         return
     broken = [name for name, over in _excess(near, goal).items() if over > 1]
-    said = f"nearest: {near.name}"
+    sentence = f"nearest: {near.name}"
     if near.rough_ms:
-        said += f", {near.rough_ms:.3g} ms roughly"
+        sentence += f", {near.rough_ms:.3g} ms roughly"
     if near.drop is not None:
-        said += f", {near.drop.points:.2f} points lost (at most {near.drop.bound:.2f})"
-    said += f", {near.artifact.size_bytes / 1e3:,.0f} kB"
-    yield f"{said}; it misses the {' and the '.join(broken)}" if broken else said
-    for name, found in costs.items():
+        sentence += f", {near.drop.points:.2f} points lost (at most {near.drop.bound:.2f})"
+    sentence += f", {near.artifact.size_bytes / 1e3:,.0f} kB"
+    yield f"{sentence}; it misses the {' and the '.join(broken)}" if broken else sentence
+    for name, layer_costs in costs.items():
         named = [
             f"{' + '.join(short_name(each) for each in cost.tensors)} ({cost.share:.0%})"
-            for cost in found[:LAYERS_NAMED]
+            for cost in layer_costs[:LAYERS_NAMED]
             if cost.share is not None
         ]
         if named:
