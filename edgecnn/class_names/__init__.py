@@ -64,15 +64,15 @@ def places_of(wanted: Sequence[str], names: Sequence[str], *, whose: str) -> tup
 
     Raises InputError for a class that is not there.
     """
-    found = []
+    places = []
     for name in wanted:
         place = place_of(name, names)
         if place is None and name.isdecimal() and int(name) < len(names):
             place = int(name)
         if place is None:
             raise InputError(f"{whose}: no class {name!r}", hint=f"it has: {listed(names)}")
-        found.append(place)
-    return tuple(dict.fromkeys(found))
+        places.append(place)
+    return tuple(dict.fromkeys(places))
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:
@@ -150,4 +150,4 @@ def _imagenet_keys() -> Mapping[str, int]:
     for place, one in enumerate(imagenet_classes()):
         for name in (one.wordnet_id, *one.names):
             places.setdefault(same_name(name), set()).add(place)
-    return {key: min(found) for key, found in places.items() if len(found) == 1}
+    return {key: min(indices) for key, indices in places.items() if len(indices) == 1}

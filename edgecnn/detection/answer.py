@@ -56,10 +56,10 @@ def placed(
 ) -> Detections:
     """As `boxes_in`, of outputs that `head` has ordered, without the batch."""
     height, width = tensor_shape[0], tensor_shape[1]
-    found = head.boxes(parts, height, width, min_score)
-    xyxy = clip_boxes(place.to_image(found.xyxy), image_shape[0], image_shape[1])
+    detections = head.boxes(parts, height, width, min_score)
+    xyxy = clip_boxes(place.to_image(detections.xyxy), image_shape[0], image_shape[1])
     solid = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)  # none that lies in the margin alone
-    return Detections(xyxy[solid], found.scores[solid], found.class_ids[solid])
+    return Detections(xyxy[solid], detections.scores[solid], detections.class_ids[solid])
 
 
 def clip_boxes(xyxy: Boxes, height: int, width: int) -> Boxes:

@@ -9,7 +9,7 @@ from edgecnn.geometry import iou, nested
 
 
 def suppress(
-    found: Detections,
+    detections: Detections,
     *,
     max_iou: float = 0.5,
     max_inside: float = 0.7,
@@ -25,10 +25,10 @@ def suppress(
     the cells around a sign's middle have each measured it, and their mean errs less than any.
     `vote_iou` above 1 leaves boxes where they are.
     """
-    if not len(found):
-        return found
-    order = np.argsort(-found.scores, kind="stable")
-    boxes, scores = found.xyxy[order], found.scores[order]
+    if not len(detections):
+        return detections
+    order = np.argsort(-detections.scores, kind="stable")
+    boxes, scores = detections.xyxy[order], detections.scores[order]
     overlaps = iou(boxes, boxes)
     within = nested(boxes, boxes)
     alive = np.ones(len(boxes), bool)
@@ -45,18 +45,18 @@ def suppress(
     weights[np.arange(len(kept)), kept] = np.maximum(scores[kept], 1e-12)
     voted = weights @ boxes / weights.sum(axis=1, keepdims=True)
     result = boxes[kept] if vote_iou > 1 else voted.astype(np.float32)
-    return Detections(result, scores[kept], found.class_ids[order][kept])
+    return Detections(result, scores[kept], detections.class_ids[order][kept])
 
 
-def suppress_by_class(found: Detections, *, max_iou: float, limit: int = 300) -> Detections:
+def suppress_by_class(detections: Detections, *, max_iou: float, limit: int = 300) -> Detections:
     """Plain greedy non-maximum suppression, each class by itself: what most detectors are made
     for. The best `limit` survivors, best first.
 
     Of two boxes that overlap by more than `max_iou` the better one survives, of equal ones the
     first.
     """
-    order = np.argsort(-found.scores, kind="stable")
-    ranked = found.where(order)
+    order = np.argsort(-detections.scores, kind="stable")
+    ranked = detections.where(order)
     alive = np.zeros(len(ranked), bool)
     for class_id in np.unique(ranked.class_ids):
         places = np.flatnonzero(ranked.class_ids == class_id)

@@ -45,10 +45,10 @@ def contributions(
     flattened = np.repeat(tensor[None], channels + 1, axis=0)
     for channel in range(channels):
         flattened[channel + 1, :, :, channel] = tensor[:, :, channel].mean()
-    found = scores(flattened)[:, index]
+    class_scores = scores(flattened)[:, index]
     shares = _gradient_shares(model, tensor, index) if model is not None else [None] * channels
     return [
-        Contribution(name, float(found[0] - found[place + 1]), shares[place])
+        Contribution(name, float(class_scores[0] - class_scores[place + 1]), shares[place])
         for place, name in enumerate(NAMES[channels])
     ]
 

@@ -242,12 +242,12 @@ def _layers(
 
 def _filters(subject: Subject) -> FloatArray | None:
     if subject.model is not None:
-        found = first_convolution(subject.model)
+        convolution = first_convolution(subject.model)
     else:
-        found = read_first_convolution(subject.artifact.path)
-    if found is None or found[0].shape[2] != subject.preprocessing.channels:
+        convolution = read_first_convolution(subject.artifact.path)
+    if convolution is None or convolution[0].shape[2] != subject.preprocessing.channels:
         return None
-    return found[0]
+    return convolution[0]
 
 
 def _theory(subject: Subject) -> dict[str, ReceptiveField]:

@@ -114,8 +114,8 @@ def filter_tiles(kernel: FloatArray) -> list[ImageArray]:
     """
     reach = float(np.quantile(np.abs(kernel), 0.998)) or 1.0
     order = np.argsort(-np.square(kernel).sum(axis=(0, 1, 2)), kind="stable")
-    shown = np.clip(kernel[:, :, :, order] / reach, -1, 1) * 127.5 + 127.5
-    images = np.rint(shown).astype(np.uint8).transpose(3, 0, 1, 2)
+    pixels = np.clip(kernel[:, :, :, order] / reach, -1, 1) * 127.5 + 127.5
+    images = np.rint(pixels).astype(np.uint8).transpose(3, 0, 1, 2)
     return [np.repeat(one, 3, axis=2) if one.shape[2] == 1 else one for one in images]
 
 

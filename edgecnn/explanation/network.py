@@ -41,7 +41,7 @@ class MapLayer:
 
 def spatial_layers(model: keras.Model) -> list[MapLayer]:
     """Layers of the model with maps of at least 2×2, in the order of execution."""
-    found = []
+    layers = []
     for name, node in _nodes(model).items():
         kind = type(node.operation).__name__
         shape = _map_shape(node)
@@ -51,8 +51,8 @@ def spatial_layers(model: keras.Model) -> list[MapLayer]:
             continue  # an answer, not a map on the way to it
         activation = getattr(getattr(node.operation, "activation", None), "__name__", "linear")
         finished = kind in _FINISHED or activation != "linear"
-        found.append(MapLayer(name, kind, finished, *shape))
-    return found
+        layers.append(MapLayer(name, kind, finished, *shape))
+    return layers
 
 
 def stages(layers: Sequence[MapLayer], most: int) -> list[MapLayer]:
@@ -126,8 +126,8 @@ def record(
         *maps, last = keras.tree.flatten(inner(source, training=False))
 
         def gradient(of: Any, towards: Any) -> FloatArray | None:
-            found = tape.gradient(of, towards)
-            return None if found is None else np.asarray(found, np.float32)
+            derivative = tape.gradient(of, towards)
+            return None if derivative is None else np.asarray(derivative, np.float32)
 
         recording = Recording(source, tuple(maps), finish(last), gradient)
         wanted = target(recording)
@@ -142,14 +142,14 @@ def _nodes(model: Any) -> dict[str, Any]:
     """
     graph = getattr(model, "_functional", None) or model
     by_depth = graph._nodes_by_depth  # noqa: SLF001 (the only way to the graph)
-    found: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
     several = set()
     for depth in sorted(by_depth, reverse=True):
         for node in by_depth[depth]:
             name = str(node.operation.name)
-            several |= {name} & set(found)
-            found[name] = node
-    return {name: node for name, node in found.items() if name not in several}
+            several |= {name} & set(by_name)
+            by_name[name] = node
+    return {name: node for name, node in by_name.items() if name not in several}
 
 
 def _map_shape(node: Any) -> tuple[int, int, int] | None:

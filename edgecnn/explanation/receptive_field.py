@@ -67,7 +67,7 @@ def effective_fields(
     if not layers:
         return []
     recording, wanted = record(model, tensors, layers, centers)
-    found = []
+    fields = []
     for layer, target in zip(layers, wanted, strict=True):
         gradient = recording.gradient(target, recording.tensors)
         if gradient is None or not gradient.any():
@@ -75,8 +75,8 @@ def effective_fields(
         weight = np.abs(gradient).sum(axis=3).mean(axis=0)
         center = (layer.rows // 2, layer.columns // 2)
         share = np.asarray(weight / weight.sum(), np.float32)
-        found.append(EffectiveField(layer, share, center, len(tensors)))
-    return found
+        fields.append(EffectiveField(layer, share, center, len(tensors)))
+    return fields
 
 
 def fewest_holding(weight: FloatArray, share: float) -> int:

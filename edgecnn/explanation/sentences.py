@@ -61,17 +61,17 @@ def explain_sentence(
     Raises InputError for a file that is not a sequence model, and for a text that it cannot read.
     """
     translator = load_translator(model, runtime, beam=beam)
-    found = translator.translate(text)
+    translation = translator.translate(text)
     session = translator.session
     return SentenceExplanation(
         translator.artifact.name,
         translator.artifact.sha256,
         session.effective.runtime_version,
         session.decoding.beam,
-        found,
+        translation,
         session.reads or None,
         session.writes or None,
-        len(found.source.split()) / max(1, len(found.source_pieces) - 1),
+        len(translation.source.split()) / max(1, len(translation.source_pieces) - 1),
     )
 
 

@@ -76,8 +76,8 @@ class Subject:
 
             keras = import_keras()
             for start in range(0, len(tensors), BATCH):
-                found = self.model(tensors[start : start + BATCH], training=False)
-                yield [keras.ops.convert_to_numpy(one) for one in keras.tree.flatten(found)]
+                outputs = self.model(tensors[start : start + BATCH], training=False)
+                yield [keras.ops.convert_to_numpy(one) for one in keras.tree.flatten(outputs)]
         elif self.session is not None:
             for tensor in tensors:
                 yield self.session.run([tensor[None]])
@@ -146,15 +146,15 @@ def open_subject(
 
 def _ends(artifact: Artifact, model: Any, which: str) -> list[Any]:
     try:
-        found = getattr(model, which)
+        tensors = getattr(model, which)
     except AttributeError:
-        found = None
-    if not found:
+        tensors = None
+    if not tensors:
         raise InputError(
             f"{artifact.name}: the model has no fixed {which}",
             hint="build it with keras.Input(shape), as a functional or sequential model",
         )
-    return list(found)
+    return list(tensors)
 
 
 def _refuse_other_data(artifact: Artifact) -> None:

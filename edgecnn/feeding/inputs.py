@@ -72,7 +72,7 @@ def tensors_for(
 
 def _assigned(sample: Mapping[str, Array], specs: Sequence[TensorSpec], where: str) -> list[Array]:
     plain = {_plain(name): name for name in sample}
-    found = []
+    arrays = []
     for spec in specs:
         name = spec.name if spec.name in sample else plain.get(_plain(spec.name))
         if name is None and len(specs) == 1:
@@ -85,8 +85,8 @@ def _assigned(sample: Mapping[str, Array], specs: Sequence[TensorSpec], where: s
                 f"{where} holds nothing for the input {spec.name!r}: it holds {holds}",
                 hint=f"call the arrays as the inputs are: {expected}",
             )
-        found.append(sample[name])
-    return found
+        arrays.append(sample[name])
+    return arrays
 
 
 def _plain(name: str) -> str:

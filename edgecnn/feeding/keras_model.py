@@ -94,10 +94,10 @@ def _front(model: keras.Model) -> _Front | None:
     steps: list[str] = []
     inner: Any = model
     for _ in range(_MOST_NESTED):
-        found = _first_learned(inner)
-        if found is None:
+        split = _first_learned(inner)
+        if split is None:
             return None
-        operation, before = found
+        operation, before = split
         steps += [step for one in before if (step := _step(one))]
         try:
             part = _part_before(_graph(inner), operation)
@@ -190,10 +190,10 @@ def _step(operation: Any) -> str:
     kind = type(operation).__name__
     if kind == "Rescaling":
         scale, offset = (np.ravel(getattr(operation, name)) for name in ("scale", "offset"))
-        shown = [number(float(scale[0]))] if scale.size == 1 else ["…"]
+        arguments = [number(float(scale[0]))] if scale.size == 1 else ["…"]
         if offset.any():
-            shown.append(f"{float(offset[0]):g}" if offset.size == 1 else "…")
-        return f"Rescaling({', '.join(shown)})"
+            arguments.append(f"{float(offset[0]):g}" if offset.size == 1 else "…")
+        return f"Rescaling({', '.join(arguments)})"
     if kind in ("Sequential", "Functional"):
         return ", ".join(step for one in _operations(operation) if (step := _step(one)))
     if kind.startswith(_SILENT):

@@ -95,9 +95,9 @@ def prove_front(front: Front) -> Proof | None:
 
 def named(steps: Sequence[str]) -> str:
     """The first steps that change values, in words."""
-    shown = [step for step in steps if step]
-    more = " …" if len(shown) > _MAIN_STEPS else ""
-    return ", ".join(shown[:_MAIN_STEPS]) + more
+    changes = [step for step in steps if step]
+    more = " …" if len(changes) > _MAIN_STEPS else ""
+    return ", ".join(changes[:_MAIN_STEPS]) + more
 
 
 def _values_text(values: tuple[float, ...]) -> str:

@@ -120,5 +120,5 @@ class Format(ABC):
         if place is None:
             return None
         module, _, name = place.partition(":")
-        found: Callable[[Path], Any] = getattr(importlib.import_module(module), name)
-        return found
+        function: Callable[[Path], Any] = getattr(importlib.import_module(module), name)
+        return function

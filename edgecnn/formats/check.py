@@ -97,11 +97,11 @@ def _check_path(path: Path) -> int:
 
 def _folder(path: Path) -> InputError:
     try:
-        found = describe_folder(path)
+        content = describe_folder(path)
     except OSError as error:
         return InputError(f"cannot read {path}: {error.strerror or error}")
-    kind = f" ({found.what})" if found.what else ""
-    return InputError(f"expected a model file, received a folder: {path}{kind}", hint=found.hint)
+    kind = f" ({content.what})" if content.what else ""
+    return InputError(f"expected a model file, received a folder: {path}{kind}", hint=content.hint)
 
 
 @lru_cache(maxsize=64)

@@ -70,8 +70,8 @@ def _zip(path: Path, _head: bytes) -> Content:
         (core_ml, "a Core ML package", _COREML),
         (inside, "a zip archive", f"{_UNPACK}: {', '.join(inside[:3])}"),
     )
-    found = next((case for case in cases if case[0]), (True, "a zip archive", _UNPACK))
-    return Content("", found[1], found[2])
+    first_case = next((case for case in cases if case[0]), (True, "a zip archive", _UNPACK))
+    return Content("", first_case[1], first_case[2])
 
 
 def _hdf5(path: Path, _head: bytes) -> Content:
@@ -121,8 +121,8 @@ def _text(path: Path, text: str) -> Content:
         if re.match(pattern, start, re.DOTALL):
             return Content("", what, _filled(hint, path))
     first = " ".join(text.split())
-    shown = first if len(first) <= 60 else first[:60] + "…"
-    return Content("", f'a text file ("{shown}")', _filled(_MODEL_FILE, path))
+    excerpt = first if len(first) <= 60 else first[:60] + "…"
+    return Content("", f'a text file ("{excerpt}")', _filled(_MODEL_FILE, path))
 
 
 def _filled(hint: str, path: Path) -> str:

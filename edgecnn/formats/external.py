@@ -37,18 +37,18 @@ def check_external(path: Path, ranges: Sequence[ExternalRange]) -> list[Path]:
     Raises InputError for a location that leaves the folder, for anything but a regular file, for
     a file that is missing, and for ranges outside of it or across one another.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for location in sorted({each.location for each in ranges}):
         _check_name(path, location)
         target = path.resolve()
-        found[location] = _check_place(path, target.parent, location)
+        paths[location] = _check_place(path, target.parent, location)
         link_folder = path.absolute().parent
         if link_folder.resolve() != target.parent and os.path.lexists(link_folder / location):
             _check_place(path, link_folder, location)
-    files = {other.resolve(): other for other in found.values()}  # a file may have several names
+    files = {other.resolve(): other for other in paths.values()}  # a file may have several names
     for real, other in files.items():
         _check_ranges(
-            path, other, [each for each in ranges if found[each.location].resolve() == real]
+            path, other, [each for each in ranges if paths[each.location].resolve() == real]
         )
     return list(files.values())
 

@@ -43,5 +43,5 @@ def describe_folder(path: Path) -> Content:
             return Content("", what, hint)
     endings = known_suffixes()
     models = sorted(entry for entry in names if Path(entry).suffix.lower() in endings)
-    shown = ", ".join(models[:3]) if models else f"one that ends in {', '.join(endings)}"
-    return Content("", "", f"pass a file inside it: {shown}")
+    examples = ", ".join(models[:3]) if models else f"one that ends in {', '.join(endings)}"
+    return Content("", "", f"pass a file inside it: {examples}")

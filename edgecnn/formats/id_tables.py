@@ -44,8 +44,8 @@ def merged(held: Sequence[Reach]) -> Reach:
     """Of a value that comes in several ways the smallest shift counts: ids below 0 have the
     table's size added (`Where(ids < 0, ids + n, ids)`), and ids from 0 on have not.
     """
-    found: Reach = {}
+    smallest: Reach = {}
     for reach in held:
         for number, added in reach.items():
-            found[number] = min(added, found.get(number, added))
-    return found
+            smallest[number] = min(added, smallest.get(number, added))
+    return smallest

@@ -38,10 +38,10 @@ def by_suffix(path: Path) -> type[Format] | None:
 
 def format_of(path: Path, kind: str = "model format") -> type[Format]:
     """As `by_suffix`; raises InputError with the known endings for any other."""
-    found = by_suffix(path)
-    if found is None:
+    file_format = by_suffix(path)
+    if file_format is None:
         raise unknown_name(kind, path.suffix.lower(), known_suffixes())
-    return found
+    return file_format
 
 
 def graphs_in(name: str) -> str:

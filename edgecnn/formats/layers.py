@@ -30,11 +30,11 @@ def read_layers(path: Path) -> tuple[FileLayer, ...]:
     """The layers of a file; () for a format that only its own library reads, and for a file that
     cannot be read: whether it is whole is judged elsewhere.
     """
-    found = by_suffix(path)
-    if found is None:
+    file_format = by_suffix(path)
+    if file_format is None:
         return ()
     try:
-        return tuple(found.layers(path))
+        return tuple(file_format.layers(path))
     except (*UNREADABLE, struct.error, OSError):
         return ()
 

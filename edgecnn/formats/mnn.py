@@ -141,16 +141,16 @@ class Operator:
         if self.kind not in CONVOLUTIONS:
             return Counter()
         _, floats = main.vector(_CONV_WEIGHTS, 4)
-        found = Counter({"float32": floats})
+        counts = Counter({"float32": floats})
         coded, symmetric = main.table(_CONV_CODED), main.table(_CONV_SYMMETRIC)
         if coded is not None:
             _, size = coded.vector(_CODED_BUFFER, 1)
             dtype = _CODED.get(coded.u32(_CODED_KIND), "int8")
-            found[dtype] += size // _BYTES[dtype]
+            counts[dtype] += size // _BYTES[dtype]
         if symmetric is not None:
             _, size = symmetric.vector(0, 1)
-            found["int8"] += size
-        return found
+            counts["int8"] += size
+        return counts
 
     @property
     def external(self) -> bool:
@@ -167,12 +167,12 @@ class Net:
 
     @cached_property
     def operators(self) -> tuple[Operator, ...]:
-        found = tuple(
+        operators = tuple(
             Operator(each) for each in islice(self.table.tables(_NET_OPERATORS), MAX_OPERATORS + 1)
         )
-        if len(found) > MAX_OPERATORS:
+        if len(operators) > MAX_OPERATORS:
             raise ValueError(f"it has more than {MAX_OPERATORS:,} operators")
-        return found
+        return operators
 
     @cached_property
     def tensor_names(self) -> tuple[str, ...]:
@@ -208,12 +208,12 @@ class Net:
     def precisions(self) -> list[str]:
         """How each operator computes that multiplies by weights."""
         scaled = self.quantized
-        found = []
+        precisions = []
         for each in self.operators:
             if each.kind in _COMPUTING:
                 fixed = each.inputs[:1] and each.inputs[0] in scaled and each.weights["int8"]
-                found.append("int8" if each.kind in _INTEGER or fixed else "float32")
-        return found
+                precisions.append("int8" if each.kind in _INTEGER or fixed else "float32")
+        return precisions
 
     def table_behind(self, tensor: int) -> int | None:
         """Rows of the smallest table that looks up the values of a tensor."""
@@ -260,11 +260,11 @@ def opened(path: Path) -> Iterator[Net]:
 
 def _texts(table: Table, number: int) -> tuple[str, ...]:
     start, count = table.vector(number, 4)
-    found = []
+    texts = []
     for at in range(start, start + 4 * min(count, MAX_OPERATORS), 4):
         place = at + table.source.u32(at)
         length = table.source.u32(place)
         if place + 4 + length > table.source.size:
             raise ValueError(f"byte {place + 4 + length} of {table.source.size} is needed")
-        found.append(table.source.data[place + 4 : place + 4 + length].decode("utf-8", "replace"))
-    return tuple(found)
+        texts.append(table.source.data[place + 4 : place + 4 + length].decode("utf-8", "replace"))
+    return tuple(texts)

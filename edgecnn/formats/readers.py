@@ -28,8 +28,8 @@ class FormatOfReaders(Format):
 
     @classmethod
     def _reader(cls, module: str, function: str) -> Callable[..., Any]:
-        found: Callable[..., Any] = getattr(import_module(f"{cls.__module__}.{module}"), function)
-        return found
+        reader: Callable[..., Any] = getattr(import_module(f"{cls.__module__}.{module}"), function)
+        return reader
 
     @classmethod
     def examine(cls, path: Path) -> Sequence[ExternalRange]:

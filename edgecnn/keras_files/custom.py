@@ -21,17 +21,17 @@ def custom_objects(modules: Iterable[Path]) -> dict[str, Any]:
 
     Raises InputError for a file that is missing, or that fails when it is run.
     """
-    found: dict[str, Any] = {}
+    objects: dict[str, Any] = {}
     for path in modules:
         import_keras()
         module = _run(path)
-        found.update(
+        objects.update(
             (name, value)
             for name, value in vars(module).items()
             if (inspect.isclass(value) or inspect.isfunction(value))
             and value.__module__ == module.__name__
         )
-    return found
+    return objects
 
 
 def _run(path: Path) -> ModuleType:

@@ -77,23 +77,23 @@ def load_hdf5(
     whole, that holds weights without an architecture, or that carries code;
     MissingDependencyError for one that only Keras 2 reads, without tf-keras.
     """
-    found = examine(path)
-    if found.config is None:
+    content = examine(path)
+    if content.config is None:
         raise InputError(
             f"{path.name} holds weights of Keras without an architecture",
             hint="give the architecture too: edgecnn convert ARCHITECTURE.json --weights "
             f"{path.name}, or the name of a network that `edgecnn models` lists",
         )
     if not allow_unsafe:
-        refuse_code(path, found.config)
-        refuse_named_files(path, found.config)
+        refuse_code(path, content.config)
+        refuse_named_files(path, content.config)
     error: Exception | None = None
-    if not _needs_keras_2(found.config):
+    if not _needs_keras_2(content.config):
         try:
-            return _loaded(import_keras(), path, allow_unsafe, objects), found.version
+            return _loaded(import_keras(), path, allow_unsafe, objects), content.version
         except unreadable() as refusal:
             error = refusal
-            if found.version.startswith("3."):
+            if content.version.startswith("3."):
                 raise explained(path, error) from error
     try:
         library = import_keras_2()
@@ -102,11 +102,11 @@ def load_hdf5(
             raise explained(path, error) from error
         why = f": {first_sentence(error)}" if error is not None else ""
         raise MissingDependencyError(
-            f"{path.name} is a model of Keras {found.version or 2} that Keras 3 cannot read{why}",
+            f"{path.name} is a model of Keras {content.version or 2} that Keras 3 cannot read{why}",
             hint=missing.hint,
         ) from missing
     try:
-        return _loaded(library, path, allow_unsafe, objects), found.version or "2"
+        return _loaded(library, path, allow_unsafe, objects), content.version or "2"
     except unreadable() as refusal:
         raise explained(path, refusal) from refusal
 

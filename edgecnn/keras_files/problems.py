@@ -67,9 +67,9 @@ def explained(path: Path, error: Exception) -> InputError:
     if isinstance(error, TypeError | ValueError | NotImplementedError):
         if "safe_mode" in text or "arbitrary code" in text:
             return InputError(f"{path.name} contains code ({first_sentence(error)})", hint=TRUST)
-        found = unregistered(error)
-        if found is not None:
-            kind, name = found
+        missing = unregistered(error)
+        if missing is not None:
+            kind, name = missing
             return InputError(
                 f"{path.name} needs the {kind} {name!r}, which is not registered here",
                 hint="name the module that defines it: --custom module.py",

@@ -39,16 +39,16 @@ def _load_on_demand(module: ModuleType) -> None:
     for name in waiting:
         delattr(module, name)
 
-    def load(asked: str) -> Any:
-        if asked not in waiting:
-            raise AttributeError(f"module {module.__name__!r} has no attribute {asked!r}")
+    def load(attribute: str) -> Any:
+        if attribute not in waiting:
+            raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
         own = importlib.import_module(f"{_OWN}.sklearn_wrapper")
         if "sklearn" not in sys.modules:  # its first time: it was loaded without
             for loaded in [name for name in sys.modules if name.startswith(_OWN)]:
                 del sys.modules[loaded]
             own = importlib.import_module(f"{_OWN}.sklearn_wrapper")
-        found = getattr(own, asked)
-        setattr(module, asked, found)
-        return found
+        wrapper = getattr(own, attribute)
+        setattr(module, attribute, wrapper)
+        return wrapper
 
     module.__getattr__ = load  # type: ignore[method-assign]

@@ -102,11 +102,11 @@ def outside_data(h5py: ModuleType, weights: Any) -> Iterator[str]:
             if isinstance(link, h5py.ExternalLink):
                 yield f"{group.name.rstrip('/')}/{name}"
             elif isinstance(link, h5py.HardLink):
-                found = group[name]
-                if isinstance(found, h5py.Group):
-                    waiting.append(found)
-                elif isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
-                    yield str(found.name)
+                member = group[name]
+                if isinstance(member, h5py.Group):
+                    waiting.append(member)
+                elif isinstance(member, h5py.Dataset) and (member.external or member.is_virtual):
+                    yield str(member.name)
 
 
 def objects(config: Any) -> Iterator[dict[str, Any]]:

@@ -77,7 +77,7 @@ def is_name(text: str) -> bool:
 
 def application(text: str) -> Application:
     """The network of this name. Raises InputError with the nearest one for any other."""
-    by_name = {name.lower(): found for name, found in APPLICATIONS.items()}
+    by_name = {name.lower(): network for name, network in APPLICATIONS.items()}
     if text.lower() not in by_name:
         raise unknown(text)
     return by_name[text.lower()]

@@ -310,8 +310,8 @@ def _scores(layers: dict[str, Any], target: Any, memory: list[Any]) -> Any:
         x = _gated(layers[f"decoder_conv{index}"](x))
         query = (layers[f"query{index}"](x) + words) * _HALF
         weights = ops.softmax(ops.matmul(query, ops.transpose(keys, (0, 2, 1))) + bias)
-        found = layers[f"context{index}"](ops.matmul(weights, values))
-        x = ((found + x) * _HALF + before) * _HALF
+        context = layers[f"context{index}"](ops.matmul(weights, values))
+        x = ((context + x) * _HALF + before) * _HALF
     x = _drop(layers, layers["decoder_out"](x), "scores")
     return layers["scores"](x)
 
@@ -344,9 +344,9 @@ def _step(layers: dict[str, Any], memory: list[Any]) -> keras.Model:
         matches = ops.matmul(inputs["keys"], ops.reshape(query, (-1, query.shape[-1], 1)))
         weights = ops.softmax(ops.reshape(matches, (-1, length)) + hidden)
         attention.append(weights)
-        found = ops.matmul(ops.reshape(weights, (-1, 1, length)), inputs["values"])
-        found = ops.reshape(found, (-1, query.shape[-1]))
-        x = ((layers[f"context{index}"](found) + x) * _HALF + before) * _HALF
+        context = ops.matmul(ops.reshape(weights, (-1, 1, length)), inputs["values"])
+        context = ops.reshape(context, (-1, query.shape[-1]))
+        x = ((layers[f"context{index}"](context) + x) * _HALF + before) * _HALF
     scores = layers["scores"](layers["decoder_out"](x))
     mean = sum(attention[1:], attention[0]) * (1.0 / len(attention))
     # Identities give the states names of their own: an output may not be an inner tensor's alias.

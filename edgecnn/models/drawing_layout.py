@@ -145,19 +145,19 @@ def _side_by_side(row: Sequence[_Slot], middle: float) -> dict[_Slot, float]:
     """x of each slot: a single box in the middle with all lines to its right."""
     boxes = [slot for slot in row if slot.target is None]
     if len(boxes) == 1:
-        found = {boxes[0]: middle}
+        centers = {boxes[0]: middle}
         x = middle + BOX_WIDTH / 2
         for slot in row:
             if slot.target is not None:
                 x += GAP + BEND_WIDTH
-                found[slot] = x - BEND_WIDTH / 2
-        return found
+                centers[slot] = x - BEND_WIDTH / 2
+        return centers
     x = middle - _extent(row) / 2
-    found = {}
+    centers = {}
     for slot in row:
-        found[slot] = x + slot.width / 2
+        centers[slot] = x + slot.width / 2
         x += slot.width + GAP
-    return found
+    return centers
 
 
 def _line(

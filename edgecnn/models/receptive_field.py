@@ -66,17 +66,17 @@ def receptive_fields(model: keras.Model) -> dict[str, ReceptiveField]:
 
     Raises UnsupportedError for a subclassed model, or one with open sizes.
     """
-    known: dict[int, _Field] = {}
-    found: dict[str, ReceptiveField] = {}
+    fields: dict[int, _Field] = {}
+    by_layer: dict[str, ReceptiveField] = {}
     for call in calls(model):
-        field = _after(call, [known[id(tensor)] for tensor in call.inputs if id(tensor) in known])
+        field = _after(call, [fields[id(tensor)] for tensor in call.inputs if id(tensor) in fields])
         for tensor in call.outputs:
-            known[id(tensor)] = field
+            fields[id(tensor)] = field
         widest = max(field, key=lambda axis: axis.size)
-        found[call.layer.name] = ReceptiveField(
+        by_layer[call.layer.name] = ReceptiveField(
             widest.size, widest.stride, widest.begin + widest.size / 2
         )
-    return found
+    return by_layer
 
 
 def _after(call: Call, before: list[_Field]) -> _Field:

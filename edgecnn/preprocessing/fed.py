@@ -121,10 +121,10 @@ def _affine(preprocessing: SignalPreprocessing | VolumePreprocessing) -> str:
     each = " each at its own level" if getattr(preprocessing, "level", "as_is") == "rms" else ""
     if scale == 1 and set(mean) == {0.0} and set(std) == {1.0}:
         return f"values as they are{each}"
-    shown = "values" if scale == 1 else f"values × {_short(scale)}"
+    formula = "values" if scale == 1 else f"values × {_short(scale)}"
     if set(mean) != {0.0}:
-        shown = f"({shown} − {_list(mean)})"
-    return f"{shown}{'' if set(std) == {1.0} else f' / {_list(std)}'}{each}"
+        formula = f"({formula} − {_list(mean)})"
+    return f"{formula}{'' if set(std) == {1.0} else f' / {_list(std)}'}{each}"
 
 
 def _list(values: tuple[float, ...]) -> str:

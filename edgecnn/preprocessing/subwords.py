@@ -116,8 +116,8 @@ class SubwordPreprocessing(Preprocessing):
 
     def encode_all(self, sentences: Iterable[str]) -> list[list[int]]:
         """`encode` for many, which is faster at once."""
-        found: list[list[int]] = self._processor.encode([clean(text) for text in sentences])
-        return found
+        ids: list[list[int]] = self._processor.encode([clean(text) for text in sentences])
+        return ids
 
     def count(self, text: str) -> int:
         """How many ids a sentence becomes, its end counted in."""
@@ -125,8 +125,8 @@ class SubwordPreprocessing(Preprocessing):
 
     def pieces(self, text: str) -> list[str]:
         """The subwords of a sentence as they are read."""
-        found: list[str] = self._processor.encode(clean(text), out_type=str)
-        return found
+        pieces: list[str] = self._processor.encode(clean(text), out_type=str)
+        return pieces
 
     def named(self, ids: Iterable[int]) -> list[str]:
         """The subwords that ids stand for."""

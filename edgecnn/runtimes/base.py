@@ -145,10 +145,12 @@ class Runtime(ABC):
     @classmethod
     def available(cls, device: str) -> Availability:
         """As `probe`. Raises UnavailableError for a device that cannot be used here."""
-        found = cls.probe(device)
-        if not found.available:
-            raise UnavailableError(f"{cls.name}:{device}: {found.reason}", hint=found.hint)
-        return found
+        availability = cls.probe(device)
+        if not availability.available:
+            raise UnavailableError(
+                f"{cls.name}:{device}: {availability.reason}", hint=availability.hint
+            )
+        return availability
 
     @classmethod
     @abstractmethod
@@ -207,13 +209,13 @@ def operator_times(
         times.setdefault((name, kind, provider), []).append(elapsed_ns)
     totals = {key: len(spent) * _middle_mean(spent) for key, spent in times.items()}
     whole = sum(totals.values()) or 1.0
-    found = [
+    operators = [
         OperatorTime(
             name, kind, int(np.median(spent)), totals[name, kind, provider] / whole, provider
         )
         for (name, kind, provider), spent in times.items()
     ]
-    return sorted(found, key=lambda operator: operator.share, reverse=True)
+    return sorted(operators, key=lambda operator: operator.share, reverse=True)
 
 
 def _middle_mean(times: Sequence[int]) -> float:

@@ -30,10 +30,10 @@ def read_first_convolution(path: Path) -> tuple[Floats, int] | None:
     if read is None:
         return None
     try:
-        found: tuple[Floats, int] | None = read(path)
+        convolution: tuple[Floats, int] | None = read(path)
     except EdgeCNNError:
         return None
-    return found if found is not None and found[0].ndim == 4 else None
+    return convolution if convolution is not None and convolution[0].ndim == 4 else None
 
 
 def first_convolution(model: keras.Model) -> tuple[Floats, int] | None:

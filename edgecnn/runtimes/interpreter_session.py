@@ -261,18 +261,18 @@ def _delegated(original: Sequence[_Node], delegates: Sequence[_Node]) -> set[int
     reaching one of the partition's inputs.
     """
     producer = {tensor: index for index, node in enumerate(original) for tensor in node.outputs}
-    found: set[int] = set()
+    delegated: set[int] = set()
     for delegate in delegates:
         boundary = set(delegate.inputs)
         pending = list(delegate.outputs)
         while pending:
             tensor = pending.pop()
             index = producer.get(tensor)
-            if index is None or index in found or tensor in boundary:
+            if index is None or index in delegated or tensor in boundary:
                 continue
-            found.add(index)
+            delegated.add(index)
             pending.extend(original[index].inputs)
-    return found
+    return delegated
 
 
 def _precision(

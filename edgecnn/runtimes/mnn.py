@@ -68,7 +68,7 @@ class MNN(Runtime):
                     hint="convert it without --saveExternalData",
                 )
             counts = Counter(net.precisions)
-        with captured_output() as said:
+        with captured_output() as log:
             interpreter, session = _resized(mnn, path, inputs, options)
         outputs = tuple(
             _shaped(spec, _tensor(interpreter.getSessionOutput, session, spec.name))
@@ -77,7 +77,7 @@ class MNN(Runtime):
         if not all(outputs) or any(size <= 0 for spec in outputs for size in _sizes(spec)):
             raise UnsupportedError(
                 f"{path.name}: MNN {mnn.version()} cannot lay out the network for "
-                f"{', '.join(_spec_text(spec) for spec in inputs)}: {_reason(said)}",
+                f"{', '.join(_spec_text(spec) for spec in inputs)}: {_reason(log)}",
                 hint="give the shape and the batch that the model was made for, or try another "
                 "target",
             )
@@ -95,8 +95,8 @@ class MNN(Runtime):
                 "power_mode": "normal",
             },
         )
-        found = tuple(spec for spec in outputs if spec)
-        return MNNSession((mnn, interpreter, session), inputs, found, effective)
+        specs = tuple(spec for spec in outputs if spec)
+        return MNNSession((mnn, interpreter, session), inputs, specs, effective)
 
 
 class MNNSession(Session):

@@ -85,10 +85,10 @@ class OpenCVSession(Session):
     ) -> None:
         self._cv2, self._net, self._engine = cv2, net, engine
         self.inputs = inputs
-        found = {str(name): None for name in net.getUnconnectedOutLayersNames()}
+        own_names = {str(name): None for name in net.getUnconnectedOutLayersNames()}
         # A .tflite graph keeps its own names, which a signature renames: the order is the same.
         self._output_names = [
-            spec.name if spec.name in found else list(found)[index]
+            spec.name if spec.name in own_names else list(own_names)[index]
             for index, spec in enumerate(outputs)
         ]
         self.outputs = outputs
@@ -221,6 +221,6 @@ def _one_line(error: Exception) -> str:
     """The innermost reason of a cv2.error without version, source file and code."""
     text = " ".join(str(error).split())
     reasons = re.findall(r"error: \(-?\d+:[^)]*\) (.+?)(?= OpenCV\(|$)", text)
-    shown = re.sub(r" in function '[^']*'", "", reasons[-1] if reasons else text)
+    reason = re.sub(r" in function '[^']*'", "", reasons[-1] if reasons else text)
     node = re.search(r"Node \[([^@\]]+)", text)
-    return (f"{node[1]}: " if node else "") + shortened(shown.strip(" >'"), 600)
+    return (f"{node[1]}: " if node else "") + shortened(reason.strip(" >'"), 600)

@@ -112,14 +112,14 @@ class SequenceSession(Session):
         memory = self._read(source)
         spent.encoder_ns = time.perf_counter_ns() - started
         steps = _Steps(self, memory, spent)
-        found = search(steps, decoding or self.decoding, self.length - 1)
+        hypotheses = search(steps, decoding or self.decoding, self.length - 1)
         spent.sentence_ns = time.perf_counter_ns() - started
-        spent.ids = len(found[0].ids) + 1
-        path = found[0].origins
+        spent.ids = len(hypotheses[0].ids) + 1
+        path = hypotheses[0].origins
         looked = [weights[row] for weights, row in zip(steps.attention, path, strict=False)]
         width = int((np.asarray(source) != 0).sum())
         attention = np.stack(looked)[:, :width] if looked else np.zeros((0, width), np.float32)
-        return Answer(found[0], attention, spent, tuple(found[1:]))
+        return Answer(hypotheses[0], attention, spent, tuple(hypotheses[1:]))
 
     def _read(self, source: Array) -> dict[str, Array]:
         """The encoder's outputs by name, in the step's own form, one row each."""
@@ -161,19 +161,19 @@ class SequenceSession(Session):
         column = np.zeros((self._rows, 1), self._specs[TOKEN].dtype)
         column[:count, 0] = ids
         positions = np.full((self._rows, 1), position, self._specs[POSITION].dtype)
-        given = {TOKEN: column, POSITION: positions, **memory}
+        feed = {TOKEN: column, POSITION: positions, **memory}
         for name, array in states.items():
-            given[name] = array
+            feed[name] = array
             if count < self._rows:  # what fills up is computed and left out
-                given[name] = np.resize(array, (self._rows, array.shape[1]))
+                feed[name] = np.resize(array, (self._rows, array.shape[1]))
         outputs = self._step.infer(
-            [given[name] for name in self._order], () if first else self._kept
+            [feed[name] for name in self._order], () if first else self._kept
         )
         specs = self._step.outputs
-        found = [from_model(outputs[place][:count], specs[place]) for place in self._outputs]
+        arrays = [from_model(outputs[place][:count], specs[place]) for place in self._outputs]
         for place, name in enumerate(self._states, start=2):
-            found[place] = stored(found[place], self._specs[name])
-        return found
+            arrays[place] = stored(arrays[place], self._specs[name])
+        return arrays
 
     @property
     def rows(self) -> int:

@@ -25,17 +25,17 @@ def parse_shapes(text: str) -> dict[str, tuple[int, ...]]:
 
     Raises InputError for anything else, and for an input that is named twice.
     """
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, sizes = part.rpartition("=")
         numbers = sizes.lower().replace("×", "x").split("x")
         if not all(number.strip().isdecimal() and number.isascii() for number in numbers):
             raise _no_shape(part)
         shape = tuple(int(number) for number in numbers)
-        if name in found or not all(0 < size < _LARGEST for size in shape):
+        if name in shapes or not all(0 < size < _LARGEST for size in shape):
             raise _no_shape(part)
-        found[name] = shape
-    return found
+        shapes[name] = shape
+    return shapes
 
 
 def fix_shapes(
@@ -238,8 +238,8 @@ def _has_open(shape: Sequence[Dimension] | None) -> bool:
 def _show(shape: Sequence[Dimension] | None) -> str:
     if shape is None:
         return "of open rank"
-    shown = [
+    sizes = [
         ("?" if size is None or isinstance(size, int) else size) if is_open(size) else str(size)
         for size in shape
     ]
-    return f"({', '.join(shown)})"
+    return f"({', '.join(sizes)})"

@@ -61,10 +61,10 @@ def devices() -> list[VulkanDevice] | str:
     if vulkan.vkCreateInstance(ctypes.byref(info), None, ctypes.byref(instance)):
         return "no Vulkan driver on this machine"
     try:
-        found = _enumerate(vulkan, instance)
+        gpus = _enumerate(vulkan, instance)
     finally:
         vulkan.vkDestroyInstance(instance, None)
-    return found or "the Vulkan driver offers no device"
+    return gpus or "the Vulkan driver offers no device"
 
 
 def _enumerate(vulkan: ctypes.CDLL, instance: ctypes.c_void_p) -> list[VulkanDevice]:
@@ -72,11 +72,11 @@ def _enumerate(vulkan: ctypes.CDLL, instance: ctypes.c_void_p) -> list[VulkanDev
     vulkan.vkEnumeratePhysicalDevices(instance, ctypes.byref(count), None)
     handles = (ctypes.c_void_p * count.value)()
     vulkan.vkEnumeratePhysicalDevices(instance, ctypes.byref(count), handles)
-    found = []
+    gpus = []
     for handle in handles[: count.value]:
         properties = ctypes.create_string_buffer(_PROPERTIES_BYTES)
         vulkan.vkGetPhysicalDeviceProperties(ctypes.c_void_p(handle), properties)
         kind = int.from_bytes(properties.raw[_TYPE_OFFSET : _TYPE_OFFSET + 4], "little")
         name = properties.raw[_NAME_OFFSET : _NAME_OFFSET + _NAME_BYTES].partition(b"\0")[0]
-        found.append(VulkanDevice(name.decode("utf-8", "replace"), kind == _TYPE_CPU))
-    return found
+        gpus.append(VulkanDevice(name.decode("utf-8", "replace"), kind == _TYPE_CPU))
+    return gpus

@@ -14,8 +14,8 @@ __all__ = ["DEFAULT_MIN_SCORE", "Clues", "Head", "find_head", "head_class", "ope
 
 def head_class(name: str) -> type[Head]:
     """The head of that name. Raises InputError, with the known names, for another."""
-    found: type[Head] = HEADS.load(name)
-    return found
+    head: type[Head] = HEADS.load(name)
+    return head
 
 
 def open_head(
@@ -36,17 +36,17 @@ def find_head(clues: Clues, name: str) -> Postprocessing:
     `name` is for the message. Raises InputError where no head has such outputs, and where several
     could.
     """
-    found = [
+    records = [
         record for head in HEADS.names() if (record := head_class(head).find(clues)) is not None
     ]
     if clues.end_to_end:
-        found = [record for record in found if record.head == "end_to_end"] or found
-    if len(found) == 1:
-        return found[0]
+        records = [record for record in records if record.head == "end_to_end"] or records
+    if len(records) == 1:
+        return records[0]
     shapes = ", ".join(_shown(shape) for shape in clues.outputs) or "none"
-    heads = found or [Postprocessing(head) for head in HEADS.names()]
+    heads = records or [Postprocessing(head) for head in HEADS.names()]
     which = ", ".join(record.head for record in heads)
-    reason = "one of several heads" if found else "one whose head is not known"
+    reason = "one of several heads" if records else "one whose head is not known"
     raise InputError(
         f"{name}: not a detector, or {reason}: {shapes} for images of {clues.width}×{clues.height}",
         hint=f"name the head that its maker used: --head NAME, one of {which}",

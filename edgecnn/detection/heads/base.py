@@ -138,20 +138,20 @@ class Head(ABC):
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
     ) -> Detections:
         """Boxes in pixels of the input, best first, of ordered outputs of one image."""
-        found = self.candidates(outputs, height, width, min_score).of_classes(self.wanted)
+        candidates = self.candidates(outputs, height, width, min_score).of_classes(self.wanted)
         stated = self.settings.max_iou
         max_iou = self.max_iou if stated is None else stated
-        return found if max_iou is None else suppress_by_class(found, max_iou=max_iou)
+        return candidates if max_iou is None else suppress_by_class(candidates, max_iou=max_iou)
 
-    def check_columns(self, found: Array, expected: str, outputs: Sequence[Array]) -> Array:
-        """`found` (n, boxes, 5 + classes): a box, its objectness, a score for each class.
+    def check_columns(self, boxes: Array, expected: str, outputs: Sequence[Array]) -> Array:
+        """`boxes` (n, boxes, 5 + classes): a box, its objectness, a score for each class.
 
         Raises InputError for too few columns, and for another number of classes than are named.
         """
-        if found.shape[2] <= 5:
+        if boxes.shape[2] <= 5:
             raise refuse(self.name, expected, outputs)
-        self.check_classes(found.shape[2] - 5)
-        return found
+        self.check_classes(boxes.shape[2] - 5)
+        return boxes
 
     def check_classes(self, count: int) -> None:
         """Raise InputError where the outputs have another number of classes than are named."""
@@ -176,10 +176,10 @@ def one_output(
     head: str, expected: str, outputs: Sequence[Array], fits: Callable[[Array], bool]
 ) -> Array:
     """The only output that fits. Raises InputError where none does, or several."""
-    found = [output for output in outputs if fits(output)]
-    if len(found) != 1:
+    matches = [output for output in outputs if fits(output)]
+    if len(matches) != 1:
         raise refuse(head, expected, outputs)
-    return found[0]
+    return matches[0]
 
 
 def as_shares(scores: Array, *, logits: bool = False) -> Array:

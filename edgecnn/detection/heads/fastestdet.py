@@ -73,11 +73,11 @@ class FastestDet(Head):
             )
 
         expected = f"one output (n, 5 + classes, {rows}, {columns})"
-        found = one_output(self.name, expected, outputs, fits)
-        if found.shape[1:3] != (rows, columns):
-            found = found.transpose(0, 2, 3, 1)
-        self.check_classes(found.shape[3] - 5)
-        return [found]
+        cells = one_output(self.name, expected, outputs, fits)
+        if cells.shape[1:3] != (rows, columns):
+            cells = cells.transpose(0, 2, 3, 1)
+        self.check_classes(cells.shape[3] - 5)
+        return [cells]
 
     def candidates(
         self, outputs: Sequence[Array], height: int, width: int, min_score: float

@@ -67,20 +67,20 @@ class HeatMap(Head):
             best = heat.argmax(axis=2)[:, :, None]
             others = np.arange(heat.shape[2]) != best
             heat = np.where(others, -np.inf, heat)
-        found = [
+        per_class = [
             decode(heat[:, :, number], box, min_score=min_score, class_id=number)
             for number in range(heat.shape[2])
         ]
-        return joined(found)
+        return joined(per_class)
 
     def boxes(
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
     ) -> Detections:
         """With the votes of overlapping boxes of one class, see `nms.suppress`."""
-        found = self.candidates(outputs, height, width, min_score).of_classes(self.wanted)
+        candidates = self.candidates(outputs, height, width, min_score).of_classes(self.wanted)
         if self.classes == 1:
-            return suppress(found)
-        parts = [suppress(found.where(found.class_ids == n)) for n in range(self.classes)]
+            return suppress(candidates)
+        parts = [suppress(candidates.where(candidates.class_ids == n)) for n in range(self.classes)]
         return joined(parts)
 
 

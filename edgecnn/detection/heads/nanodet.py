@@ -77,10 +77,10 @@ class NanoDet(Head):
             return output.ndim == 3 and output.shape[2] > SIDES
 
         joined = self._joined(outputs, height, width)
-        found = one_output(self.name, EXPECTED, outputs if joined is None else [joined], fits)
-        self._strides(found.shape[1], height, width)
-        self.check_classes(found.shape[2] - SIDES)
-        return [found]
+        boxes = one_output(self.name, EXPECTED, outputs if joined is None else [joined], fits)
+        self._strides(boxes.shape[1], height, width)
+        self.check_classes(boxes.shape[2] - SIDES)
+        return [boxes]
 
     def _joined(self, outputs: Sequence[Array], height: int, width: int) -> Array | None:
         """Scores and distributions of all strides as one output; None where they are no such."""

@@ -67,8 +67,8 @@ class YOLOv5(Head):
         if not rows and maps:
             return self._maps(maps, height, width)
         fits = [output for output in rows if output.shape[2] > 5]
-        found = one_output(self.name, EXPECTED, fits or outputs, lambda output: output.ndim == 3)
-        return [self.check_columns(found, EXPECTED, outputs)]
+        boxes = one_output(self.name, EXPECTED, fits or outputs, lambda output: output.ndim == 3)
+        return [self.check_columns(boxes, EXPECTED, outputs)]
 
     def candidates(
         self, outputs: Sequence[Array], height: int, width: int, min_score: float
@@ -102,14 +102,16 @@ class YOLOv5(Head):
         ordered = []
         for stride, anchors in zip(self.settings.strides, self.settings.anchors, strict=True):
             rows, columns, count = -(-height // stride), -(-width // stride), len(anchors) // 2
-            found = [
-                made for each in maps if (made := _as_map(each, rows, columns, count)) is not None
+            matches = [
+                candidate
+                for each in maps
+                if (candidate := _as_map(each, rows, columns, count)) is not None
             ]
-            if len(found) != 1:
+            if len(matches) != 1:
                 cells = f"{rows}×{columns} cells with {count} anchors"
                 raise refuse(self.name, f"one map of {cells} (stride {stride})", maps)
-            self.check_classes(found[0].shape[-1] - 5)
-            ordered.append(found[0])
+            self.check_classes(matches[0].shape[-1] - 5)
+            ordered.append(matches[0])
         return ordered
 
     def _decoded(

@@ -72,16 +72,16 @@ class YOLOv8(Head):
 
     def ordered(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
         """One output (n, boxes, 4 + classes)."""
-        found = one_output(self.name, EXPECTED, outputs, lambda output: output.ndim == 3)
-        if self._rows_first(found, height, width):
-            found = found.transpose(0, 2, 1)
+        boxes = one_output(self.name, EXPECTED, outputs, lambda output: output.ndim == 3)
+        if self._rows_first(boxes, height, width):
+            boxes = boxes.transpose(0, 2, 1)
         classes = len(self.settings.class_names)
-        if found.shape[2] < 5:
+        if boxes.shape[2] < 5:
             raise refuse(self.name, EXPECTED, outputs)
-        if 1 < classes < found.shape[2] - 4:  # masks or key points behind the scores
-            found = found[:, :, : 4 + classes]
-        self.check_classes(found.shape[2] - 4)
-        return [found]
+        if 1 < classes < boxes.shape[2] - 4:  # masks or key points behind the scores
+            boxes = boxes[:, :, : 4 + classes]
+        self.check_classes(boxes.shape[2] - 4)
+        return [boxes]
 
     def _rows_first(self, output: Array, height: int, width: int) -> bool:
         clues = Clues(height, width, ())

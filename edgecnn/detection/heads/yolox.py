@@ -77,9 +77,9 @@ class YOLOX(Head):
         return LetterboxPreprocessing(height, width, 3, scale=1.0, order="bgr", align="top_left")
 
     def ordered(self, outputs: Sequence[Array], height: int, width: int) -> list[Array]:
-        found = one_output(self.name, EXPECTED, outputs, lambda output: output.ndim == 3)
-        self._strides(found.shape[1], height, width)
-        return [self.check_columns(found, EXPECTED, outputs)]
+        boxes = one_output(self.name, EXPECTED, outputs, lambda output: output.ndim == 3)
+        self._strides(boxes.shape[1], height, width)
+        return [self.check_columns(boxes, EXPECTED, outputs)]
 
     def candidates(
         self, outputs: Sequence[Array], height: int, width: int, min_score: float

@@ -22,14 +22,14 @@ def id_limits(path: Path) -> tuple[int | None, ...]:
     if not names:  # a sequential model
         return (min(_tables(layers), default=None),)
     by_name = {str(mapping(layer.get("config")).get("name")): layer for layer in layers}
-    found: dict[str, int] = {}
+    limits: dict[str, int] = {}
     for layer in layers:
         rows = min(_tables([layer]), default=None)
         if rows is None:
             continue
         for name in _sources(layer, by_name):
-            found[name] = min(rows, found.get(name, rows))
-    return tuple(found.get(name) for name in names)
+            limits[name] = min(rows, limits.get(name, rows))
+    return tuple(limits.get(name) for name in names)
 
 
 def _tables(layers: list[Mapping[str, Any]]) -> Iterator[int]:
@@ -47,21 +47,21 @@ def _tables(layers: list[Mapping[str, Any]]) -> Iterator[int]:
 
 def _sources(layer: Mapping[str, Any], by_name: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """The input layers that a layer is fed from, whatever lies between."""
-    found: set[str] = set()
+    inputs: set[str] = set()
     seen: set[str] = set()
     waiting = [layer]
     while waiting and len(seen) < _MAX_STEPS:
         current = waiting.pop()
         name = str(mapping(current.get("config")).get("name"))
         if current.get("class_name") == "InputLayer":
-            found.add(name)
+            inputs.add(name)
         if current is not layer and current.get("class_name") == "Embedding":
             continue  # what comes out of a table is not an id any more
         for before in _histories(current.get("inbound_nodes")):
             if before in by_name and before not in seen:
                 seen.add(before)
                 waiting.append(by_name[before])
-    return found
+    return inputs
 
 
 def _histories(nodes: Any) -> Iterator[str]:

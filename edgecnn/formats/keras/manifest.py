@@ -19,10 +19,10 @@ def read(path: Path, key: str) -> bytes | None:
     """See `Format.read_manifest`."""
     try:
         with zipfile.ZipFile(path) as archive:
-            found = archive.getinfo(member(key))
-            if found.file_size > MAX_MANIFEST_BYTES:
+            entry = archive.getinfo(member(key))
+            if entry.file_size > MAX_MANIFEST_BYTES:
                 return None
-            with archive.open(found) as file:
+            with archive.open(entry) as file:
                 return file.read(MAX_MANIFEST_BYTES)
     except (
         KeyError,  # no such member

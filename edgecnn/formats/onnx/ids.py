@@ -80,7 +80,7 @@ class _Limits:
 
     def __init__(self, functions: Mapping[str, Message]) -> None:
         self._functions = functions
-        self.found: dict[int, int] = {}
+        self.by_input: dict[int, int] = {}
 
     def graph(self, graph: Message, scope: _Scope, depth: int = 0) -> list[Reach]:
         """Walk a graph; returns what its outputs hold."""
@@ -139,7 +139,7 @@ class _Limits:
         for number, added in reach.items():
             limit = max(rows - max(added, 0), 1)
             if rows > 0:
-                self.found[number] = min(limit, self.found.get(number, limit))
+                self.by_input[number] = min(limit, self.by_input.get(number, limit))
 
     def _held(self, operator: str, inputs: Sequence[str], scope: _Scope) -> list[Reach]:
         """What the inputs hold that a node passes on."""
@@ -204,7 +204,7 @@ def id_limits(path: Path) -> tuple[int | None, ...]:
         names = [name for name in names if name not in constants]
         limits = _Limits(functions)
         limits.graph(graph, _Scope({name: {at: 0} for at, name in enumerate(names)}))
-        return tuple(limits.found.get(at) for at in range(len(names)))
+        return tuple(limits.by_input.get(at) for at in range(len(names)))
 
 
 def _follow_shape(

@@ -50,4 +50,4 @@ def attributes_of(node: Message) -> Iterator[tuple[str, Message]]:
 
 def attribute_of(node: Message, name: str) -> Message | None:
     """An attribute of a node by its name."""
-    return next((part for found, part in attributes_of(node) if found == name), None)
+    return next((part for key, part in attributes_of(node) if key == name), None)

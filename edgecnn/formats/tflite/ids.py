@@ -55,7 +55,7 @@ class _Limits:
         self._buffers = list(model.tables(MODEL_BUFFERS))
         self._calls = 0
         self._operators = 0
-        self.found: dict[int, int] = {}
+        self.by_input: dict[int, int] = {}
 
     def graph(self, number: int, given: Sequence[Reach]) -> list[Reach]:
         """Walk a graph whose inputs hold `given`; returns what its outputs hold."""
@@ -110,7 +110,7 @@ class _Limits:
         for number, added in reach.items():
             limit = max(rows - max(added, 0), 1)
             if rows > 0:
-                self.found[number] = min(limit, self.found.get(number, limit))
+                self.by_input[number] = min(limit, self.by_input.get(number, limit))
 
     def _held(
         self,
@@ -171,7 +171,7 @@ def id_limits(path: Path) -> tuple[int | None, ...]:
         first = next(model.tables(MODEL_SUBGRAPHS), None)
         count = len(first.integers(GRAPH_INPUTS)) if first is not None else 0
         limits.graph(0, [{at: 0} for at in range(count)])
-        return tuple(limits.found.get(at) for at in range(count))
+        return tuple(limits.by_input.get(at) for at in range(count))
 
 
 def _sizes(tensor: Table) -> tuple[int, ...]:

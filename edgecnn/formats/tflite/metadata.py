@@ -42,14 +42,14 @@ def read(path: Path) -> ModelMetadata:
 
 def _archived(path: Path) -> dict[str, str]:
     """The texts in the zip archive that a `.tflite` file may end with, by their names."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for member in islice(archive.infolist(), MAX_ENTRIES):
                 if member.file_size > MAX_TEXT or member.is_dir():
                     continue
                 with archive.open(member) as file:
-                    found[member.filename] = file.read(MAX_TEXT).decode("utf-8", "replace")
+                    texts[member.filename] = file.read(MAX_TEXT).decode("utf-8", "replace")
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -58,7 +58,7 @@ def _archived(path: Path) -> dict[str, str]:
         RuntimeError,  # encrypted
     ):
         pass
-    return found
+    return texts
 
 
 def _described(texts: Mapping[str, str]) -> dict[str, Any]:

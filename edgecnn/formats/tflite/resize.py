@@ -148,8 +148,8 @@ def _strided(options: Any, kernel: Sequence[int], size: tuple[int, int]) -> tupl
         getattr(options, "dilationHFactor", 1) or 1,
         getattr(options, "dilationWFactor", 1) or 1,
     )
-    found = []
+    sizes = []
     for side, taps, stride, dilation in zip(size, kernel, strides, dilations, strict=True):
         reach = (taps - 1) * dilation if options.padding == VALID else 0
-        found.append(-(-(side - reach) // stride))
-    return found[0], found[1]
+        sizes.append(-(-(side - reach) // stride))
+    return sizes[0], sizes[1]

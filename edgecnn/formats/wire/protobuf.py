@@ -104,7 +104,7 @@ class Message:
 
     def integers(self, wanted: int) -> tuple[int, ...]:
         """A repeated int64, one by one or packed."""
-        found: list[int] = []
+        values: list[int] = []
         for number, value in self.fields():
             if number != wanted:
                 continue
@@ -113,26 +113,26 @@ class Message:
                 while at < value.end:
                     self.budget.spend()
                     one, at = value._varint(at)  # noqa: SLF001 (another message of this class)
-                    found.append(signed(one))
+                    values.append(signed(one))
             elif isinstance(value, int):
-                found.append(signed(value))
-        return tuple(found)
+                values.append(signed(value))
+        return tuple(values)
 
     def integer(self, wanted: int) -> int | None:
         """An int64 (the last one counts, as in every reader of protocol buffers)."""
-        found = None
+        last = None
         for number, value in self.fields():
             if number == wanted and isinstance(value, int):
-                found = signed(value)
-        return found
+                last = signed(value)
+        return last
 
     def float32(self, wanted: int) -> float | None:
         """A float (the last one counts)."""
-        found = None
+        last = None
         for number, value in self.fields():
             if number == wanted and isinstance(value, bytes) and len(value) == 4:
-                (found,) = struct.unpack("<f", value)
-        return found
+                (last,) = struct.unpack("<f", value)
+        return last
 
     def content(self) -> bytes:
         """The bytes of a text or of raw data."""
@@ -140,11 +140,11 @@ class Message:
 
     def text(self, wanted: int) -> str:
         """A text in UTF-8, empty when it is left out (the last one counts)."""
-        found = b""
+        last = b""
         for number, part in self.messages():
             if number == wanted:
-                found = part.content()
-        return found.decode("utf-8")
+                last = part.content()
+        return last.decode("utf-8")
 
     def texts(self, wanted: int) -> tuple[str, ...]:
         """A repeated text, in the file's order."""

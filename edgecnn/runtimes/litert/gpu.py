@@ -40,10 +40,10 @@ def probe(version: str) -> Availability:
     """Whether a Vulkan device is there. Other systems bring a driver of their own."""
     if not sys.platform.startswith("linux"):
         return Availability(True, version=version)
-    found = devices()
-    if isinstance(found, str):
-        return Availability(False, found, DRIVER_HINT, version)
-    first = found[0]
+    gpus = devices()
+    if isinstance(gpus, str):
+        return Availability(False, gpus, DRIVER_HINT, version)
+    first = gpus[0]
     name = first.name + (" (software, on the CPU)" if first.software else "")
     return Availability(True, version=version, device_name=name)
 
@@ -147,9 +147,9 @@ class LiteRTGPUSession(Session):
         for line in self._log:
             if match := _ADAPTER.search(line):
                 return match["name"], "cpu" in match["type"].lower()
-        found = devices()
-        if isinstance(found, list):
-            return found[0].name, found[0].software
+        gpus = devices()
+        if isinstance(gpus, list):
+            return gpus[0].name, gpus[0].software
         return "unknown GPU", False
 
     def _operations(self) -> tuple[int, int]:

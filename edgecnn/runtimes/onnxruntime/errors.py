@@ -94,14 +94,14 @@ def one_line(error: Exception) -> str:
 
 def newest_opset(ort: ModuleType) -> int | None:
     """The newest opset of ai.onnx that this ONNX Runtime reads, as it says itself."""
-    found = _NEWEST_OPSET.search(_refusal(ort, ir=8, opset=_LATER))
-    return int(found[2]) if found else None
+    match = _NEWEST_OPSET.search(_refusal(ort, ir=8, opset=_LATER))
+    return int(match[2]) if match else None
 
 
 def newest_ir(ort: ModuleType) -> int | None:
     """The newest IR version that this ONNX Runtime reads, as it says itself."""
-    found = _NEWEST_IR.search(_refusal(ort, ir=_LATER, opset=8))
-    return int(found[1]) if found else None
+    match = _NEWEST_IR.search(_refusal(ort, ir=_LATER, opset=8))
+    return int(match[1]) if match else None
 
 
 def _too_new(ort: ModuleType, signature: Signature) -> str:

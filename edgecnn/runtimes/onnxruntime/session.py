@@ -125,10 +125,10 @@ class ONNXRuntimeSession(Session):
 
         def invoke() -> Sequence[Array]:
             try:
-                found = session.run(names, feed, None)
+                outputs = session.run(names, feed, None)
             except failures as error:
                 raise self._refusal(error) from error
-            return [as_array(found[place]) for place in places]
+            return [as_array(outputs[place]) for place in places]
 
         return invoke
 

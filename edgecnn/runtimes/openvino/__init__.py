@@ -63,8 +63,8 @@ class OpenVINO(Runtime):
         openvino = require("openvino", cls.extra)
         version = str(openvino.__version__).partition("-")[0]
         core = openvino.Core()
-        found = [name for name in core.available_devices if name.startswith(device.upper())]
-        if not found:
+        devices = [name for name in core.available_devices if name.startswith(device.upper())]
+        if not devices:
             return Availability(
                 False,
                 f"OpenVINO finds no {device.upper()} here "
@@ -74,7 +74,7 @@ class OpenVINO(Runtime):
             )
         name = cpu_name()
         if device != "cpu":
-            name = str(core.get_property(found[0], "FULL_DEVICE_NAME"))
+            name = str(core.get_property(devices[0], "FULL_DEVICE_NAME"))
         return Availability(True, version=version, device_name=name)
 
     @classmethod
