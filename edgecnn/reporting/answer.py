@@ -152,8 +152,10 @@ def _accuracy(row: Row) -> str:
             drop += f" [{formats.points(-high)}, {formats.points(-low)}]"
             if row.drop_bound is not None:
                 drop += f", {at_most(row.drop_bound)}"
-    counted = f"(n = {correctness.accuracy_n:,}{drop})"
-    return f"{correctness.metric} {formats.percent(row.accuracy)} {counted}"
+    return (
+        f"{correctness.metric} {formats.percent(row.accuracy)} "
+        f"(n = {correctness.accuracy_n:,}{drop})"
+    )
 
 
 def _sentence(
