@@ -165,8 +165,8 @@ def describe(drop: AccuracyDrop, limit: float) -> str:
 def too_few(n: int, limit: float, needed: int | None) -> str:
     """`360 samples cannot show whether the drop is within 1 point; about 390 would`."""
     unit = "sample" if n == 1 else "samples"
-    said = f"{n:,} {unit} cannot show whether the drop is within {points_of(limit)}"
-    return f"{said}; about {needed:,} would" if needed and needed > n else said
+    sentence = f"{n:,} {unit} cannot show whether the drop is within {points_of(limit)}"
+    return f"{sentence}; about {needed:,} would" if needed and needed > n else sentence
 
 
 def points_of(count: float) -> str:
@@ -179,8 +179,8 @@ def change(drop: AccuracyDrop) -> str:
     `−0.28 points [−1.20, +0.64], at most 1.02 lost with 95% confidence`.
     """
     low, high = _signed(-drop.high), _signed(-drop.low)
-    found = "no change" if not drop.points else f"{_signed(-drop.points)} points"
-    return f"{found} [{low}, {high}], {at_most(drop.bound)}"
+    points = "no change" if not drop.points else f"{_signed(-drop.points)} points"
+    return f"{points} [{low}, {high}], {at_most(drop.bound)}"
 
 
 def at_most(bound: float) -> str:

@@ -86,8 +86,8 @@ def _variances(logs: Values, spans: Sequence[Bounds | None]) -> Values:
     """The variance of each value's logarithm: from its interval, and from the series' scatter."""
     scatter = _scatter(np.diff(logs)) / sqrt(2)
     own = [_log_deviation(span) for span in spans]
-    known = [value for value in own if value is not None]
-    typical = float(np.median(known)) if known else scatter
+    given_deviations = [value for value in own if value is not None]
+    typical = float(np.median(given_deviations)) if given_deviations else scatter
     deviations = np.array([typical if value is None else value for value in own], np.float64)
     deviations = np.maximum(deviations, _FLOOR)
     if len(logs) > 2:
@@ -157,13 +157,13 @@ def _seeded(count: int) -> Iterator[tuple[int, int]]:
 
 
 def _narrowest_first(search: _Search) -> list[int]:
-    found = []
+    segments = []
     for start, end in _seeded(search.count):
         gain, split = search.best(start, end)
         if gain > search.bound:
-            found.append((end - start, -gain, start, end, split))
+            segments.append((end - start, -gain, start, end, split))
     splits: list[int] = []
-    for _, _, start, end, split in sorted(found):
+    for _, _, start, end, split in sorted(segments):
         if not any(start < taken < end for taken in splits):
             splits.append(split)
     return sorted(splits)

@@ -35,13 +35,13 @@ def exclusive(*paths: Path) -> Iterator[None]:
 @contextmanager
 def _claimed(path: Path) -> Iterator[None]:
     with _guard:
-        again = path in _held
-        if not again:
+        held_already = path in _held
+        if not held_already:
             _held[path] = _lock(path)
     try:
         yield
     finally:
-        if not again:
+        if not held_already:
             with _guard:
                 _unlock(path, _held.pop(path))
 

@@ -21,8 +21,8 @@ def old_names(module: str, renamed: Mapping[str, str]) -> Callable[[str], Any]:
         if name not in renamed:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         place, _, new = renamed[name].rpartition(":")
-        said = f"{place}.{new}" if place else new
-        warnings.warn(f"{module}.{name} is now {said}", DeprecationWarning, stacklevel=2)
+        new_place = f"{place}.{new}" if place else new
+        warnings.warn(f"{module}.{name} is now {new_place}", DeprecationWarning, stacklevel=2)
         return getattr(importlib.import_module(place or module), new)
 
     return look_up
@@ -30,10 +30,12 @@ def old_names(module: str, renamed: Mapping[str, str]) -> Callable[[str], Any]:
 
 def adopt_old_method(kind: type, old: str, new: str) -> None:
     """Let a plug-in's class that only has the method `old` have it as `new`, and warn."""
-    there = getattr(kind, new, None)
-    if hasattr(kind, old) and (there is None or getattr(there, "__isabstractmethod__", False)):
-        said = f"{kind.__name__}.{old} is now {new}"
-        warnings.warn(said, DeprecationWarning, stacklevel=3)
+    new_method = getattr(kind, new, None)
+    if hasattr(kind, old) and (
+        new_method is None or getattr(new_method, "__isabstractmethod__", False)
+    ):
+        message = f"{kind.__name__}.{old} is now {new}"
+        warnings.warn(message, DeprecationWarning, stacklevel=3)
         setattr(kind, new, getattr(kind, old))
 
 
@@ -44,8 +46,8 @@ def old_arguments(**renamed: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
             for old in renamed.keys() & kwargs.keys():
-                said = f"the argument `{old}` is now `{renamed[old]}`"
-                warnings.warn(said, DeprecationWarning, stacklevel=2)
+                message = f"the argument `{old}` is now `{renamed[old]}`"
+                warnings.warn(message, DeprecationWarning, stacklevel=2)
                 kwargs[renamed[old]] = kwargs.pop(old)
             return function(*args, **kwargs)
 
@@ -58,8 +60,8 @@ def old_attribute(old: str, new: str) -> Any:
     """A property that reads the attribute `new` by its name `old`, and warns."""
 
     def read(self: Any) -> Any:
-        said = f"{type(self).__name__}.{old} is now {new}"
-        warnings.warn(said, DeprecationWarning, stacklevel=2)
+        message = f"{type(self).__name__}.{old} is now {new}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
         return getattr(self, new)
 
     return property(read)

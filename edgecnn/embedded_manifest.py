@@ -37,8 +37,8 @@ def load_artifact(path: Path) -> Artifact:
     manifest = read_sidecar(path, sha256) or read_embedded(path)
     if manifest is None:
         return Artifact(path, infer_manifest(path), sha256, size)
-    found = recipe_in(path) if manifest.recipe in ("", "float32") else ""
-    return Artifact(path, replace(manifest, recipe=found or manifest.recipe), sha256, size)
+    recipe = recipe_in(path) if manifest.recipe in ("", "float32") else ""
+    return Artifact(path, replace(manifest, recipe=recipe or manifest.recipe), sha256, size)
 
 
 def infer_manifest(path: Path) -> Manifest:
@@ -56,11 +56,11 @@ def read_embedded(path: Path) -> Manifest | None:
     Whether the model itself is whole is for the runtime to judge. Raises InputError when there
     is a manifest that is not readable.
     """
-    known = by_suffix(path)
-    if known is None:
+    file_format = by_suffix(path)
+    if file_format is None:
         return None
     try:
-        text = known.read_manifest(path, EMBEDDED_KEY)
+        text = file_format.read_manifest(path, EMBEDDED_KEY)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     if text is None:

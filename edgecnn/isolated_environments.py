@@ -99,9 +99,9 @@ def find_python(name: str) -> Path:
 
 def _candidates(major: int, minor: int) -> Iterator[Path]:
     name = f"python{major}.{minor}"
-    found = shutil.which(name)
-    if found:
-        yield Path(found)
+    on_path = shutil.which(name)
+    if on_path:
+        yield Path(on_path)
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     yield from sorted(root.glob(f"versions/{major}.{minor}.*/bin/{name}"), reverse=True)
 
@@ -112,9 +112,9 @@ def _runs(python: Path, version: tuple[int, int]) -> bool:
     """
     code = "import sys, venv; print(*sys.version_info[:2])"
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             [str(python), "-c", code], capture_output=True, text=True, check=False, timeout=30
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return done.returncode == 0 and done.stdout.split() == [str(part) for part in version]
+    return completed.returncode == 0 and completed.stdout.split() == [str(part) for part in version]

@@ -63,16 +63,16 @@ class Schema:
 
     def _dataclass(self, kind: Any) -> dict[str, Any]:
         hints = typing.get_type_hints(kind, include_extras=True)
-        known = [field for field in fields(kind) if field.init]
+        init_fields = [field for field in fields(kind) if field.init]
         required = [
             field.name
-            for field in known
+            for field in init_fields
             if field.default is MISSING and field.default_factory is MISSING
         ]
         return {
             "type": "object",
             "description": " ".join((kind.__doc__ or "").split()),
-            "properties": {field.name: self.of(hints[field.name]) for field in known},
+            "properties": {field.name: self.of(hints[field.name]) for field in init_fields},
             "required": required,
         }
 

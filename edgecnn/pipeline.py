@@ -134,22 +134,24 @@ def run(
         progress("report", len(written), len(REPORTS), name)
     require_a_measurement(results.measurements)
     outcome = answer(results, artifacts)
-    done = RunOutcome(results, model, tuple(artifacts), tuple(written), outcome)
+    run_outcome = RunOutcome(results, model, tuple(artifacts), tuple(written), outcome)
     if outcome is None:
-        return done
+        return run_outcome
     text = json.dumps(outcome.to_dict(), indent=2) + "\n"
     write_text_atomically(out / ANSWER_FILE, text)
     if outcome.choice is None:
-        return done
+        return run_outcome
     progress("bundle", 0, 1, outcome.choice.tried.artifact.name)
     for choice in (outcome.choice, *_as_fast(outcome)):
         try:
-            done = replace(done, bundle=_bundled(outcome, choice, dataset, out / BUNDLE))
+            run_outcome = replace(
+                run_outcome, bundle=_bundled(outcome, choice, dataset, out / BUNDLE)
+            )
             break
         except EdgeCNNError as error:  # a runtime of another environment: the answer stands
-            done = replace(done, no_bundle=done.no_bundle or error.message)
+            run_outcome = replace(run_outcome, no_bundle=run_outcome.no_bundle or error.message)
     progress("bundle", 1, 1)
-    return done
+    return run_outcome
 
 
 def _as_fast(outcome: OptimizationOutcome) -> list[Timed]:
@@ -186,8 +188,8 @@ def _claim(out: Path, settings: Settings, *, force: bool) -> None:
     path = out / SETTINGS_FILE
     wanted = settings.to_dict()
     if path.exists() and not force:
-        there = _read_settings(path)
-        different = sorted(name for name in wanted if there.get(name) != wanted[name])
+        previous = _read_settings(path)
+        different = sorted(name for name in wanted if previous.get(name) != wanted[name])
         if different:
             raise InputError(
                 f"{out} holds a run with other settings ({', '.join(different)})",

@@ -23,9 +23,9 @@ def paired_difference(
     if n <= 0 or lost < 0 or gained < 0 or lost + gained > n * (1 + 1e-9):
         raise ValueError(f"{lost} lost and {gained} gained of {n} samples are inconsistent")
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    found = (lost - gained) / n
+    difference = (lost - gained) / n
     table = (lost, gained, n)
-    return _crossing(table, z, found, -1.0), _crossing(table, z, found, 1.0)
+    return _crossing(table, z, difference, -1.0), _crossing(table, z, difference, 1.0)
 
 
 def unpaired_difference(

@@ -114,7 +114,7 @@ def _generic_reader(origin: Any, arguments: tuple[Any, ...]) -> _Reader:
 
 def _dataclass_reader(kind: Any) -> _Reader:
     hints = typing.get_type_hints(kind, include_extras=True)
-    known = [(field.name, hints[field.name]) for field in fields(kind) if field.init]
+    hinted = [(field.name, hints[field.name]) for field in fields(kind) if field.init]
     required = {
         field.name
         for field in fields(kind)
@@ -126,14 +126,14 @@ def _dataclass_reader(kind: Any) -> _Reader:
     def read(value: Any, at: str) -> Any:
         values = _object(value, at)
         if not readers:  # only now: a class may hold itself
-            readers.extend((name, _reader(annotation)) for name, annotation in known)
-        found, before = {}, f"{at}." if at else ""
+            readers.extend((name, _reader(annotation)) for name, annotation in hinted)
+        arguments, before = {}, f"{at}." if at else ""
         for name, reader in readers:
             if name in values:
-                found[name] = reader(values[name], before + name)
+                arguments[name] = reader(values[name], before + name)
             elif name in required:
                 raise FieldError(inside(at, name), "is missing")
-        return kind(**found)
+        return kind(**arguments)
 
     return read
 

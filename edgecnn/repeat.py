@@ -107,8 +107,8 @@ def _from_records(
         ("--sustained", "sustained_secs"),
     ):
         words += option_words(option, protocol.get(key) or None)
-    made = {name for run in measurement.runs for name in run.passes}
-    words += ["--loadgen"] * ("loadgen" in made) + ["--profile-ops"] * ("ops" in made)
+    passes = {name for run in measurement.runs for name in run.passes}
+    words += ["--loadgen"] * ("loadgen" in passes) + ["--profile-ops"] * ("ops" in passes)
     return words
 
 

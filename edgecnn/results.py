@@ -218,5 +218,5 @@ def _row_name(document: Any, index: int) -> str:
         artifact = document.get("artifact")
         names = [artifact.get("name") if isinstance(artifact, Mapping) else None]
         names += [document.get("runtime")]
-    known = " on ".join(repr(name[:80])[1:-1] for name in names if isinstance(name, str) and name)
-    return f"row {index + 1}{f' ({known})' if known else ''}"
+    label = " on ".join(repr(name[:80])[1:-1] for name in names if isinstance(name, str) and name)
+    return f"row {index + 1}{f' ({label})' if label else ''}"

@@ -171,8 +171,8 @@ def run_from_dict(values: Any, at: str = "run") -> Run:
                 f"of {len(run.samples_ns)}",
             )
     _check_queries(run.queries, inside(at, "queries"))
-    for name, found in run.passes.items():
-        if not isinstance(found, Mapping):
+    for name, content in run.passes.items():
+        if not isinstance(content, Mapping):
             raise FieldError(inside(inside(at, "passes"), name), "expected an object")
     return run
 

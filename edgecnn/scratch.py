@@ -65,10 +65,10 @@ def remove_stale(parent: Path) -> None:
 
 def is_stale(name: str) -> bool:
     """Whether a file or folder of this name belonged to a process of this machine that is gone."""
-    found = _OWNER.fullmatch(name)
-    if found is None or sys.platform == "win32":
+    match = _OWNER.fullmatch(name)
+    if match is None or sys.platform == "win32":
         return False
-    pid, start, place, boot = found.groups()
+    pid, start, place, boot = match.groups()
     if place != _place():
         return False
     return boot != _boot() or _start(int(pid)) != int(start)

@@ -104,11 +104,11 @@ def choose(candidates: Sequence[Taken], limits: Limits) -> Selection[Taken]:
     disturbed a round disturbed all its rows.
     """
     within = tuple(each for each in candidates if allowed(each, limits, candidates))
-    shown = [each for each in within if is_shown(each, limits)]
-    if all(each.drop_bound == 0 for each in shown):
-        shown = list(within)
-    sure = [each for each in shown if each.state != "NOISY" or is_paired(each, limits.objective)]
-    ranked = by_objective(sure or shown, limits.objective)
+    proven = [each for each in within if is_shown(each, limits)]
+    if all(each.drop_bound == 0 for each in proven):
+        proven = list(within)
+    sure = [each for each in proven if each.state != "NOISY" or is_paired(each, limits.objective)]
+    ranked = by_objective(sure or proven, limits.objective)
     if not ranked:
         return Selection(None, (), None, within)
     best, *behind = ranked
@@ -183,9 +183,9 @@ def front(candidates: Sequence[Taken]) -> list[Taken]:
 
     Those without a latency or a drop are left out.
     """
-    known = [each for each in candidates if each.p50 is not None and each.drop is not None]
+    comparable = [each for each in candidates if each.p50 is not None and each.drop is not None]
     kept: list[Taken] = []
-    for each in sorted(known, key=lambda one: (one.p50 or 0.0, one.drop or 0.0)):
+    for each in sorted(comparable, key=lambda one: (one.p50 or 0.0, one.drop or 0.0)):
         if not kept or (each.drop or 0.0) < (kept[-1].drop or 0.0) - 1e-9:
             kept.append(each)
     return kept

@@ -95,8 +95,8 @@ def reach_of(confidence: float, error: float, degrees: int, sessions: float = 0.
     """
     from statistics import NormalDist
 
-    known = NormalDist().inv_cdf((1 + confidence) / 2) * sessions
-    return hypot(student_t(confidence, degrees) * error, known)
+    session_reach = NormalDist().inv_cdf((1 + confidence) / 2) * sessions
+    return hypot(student_t(confidence, degrees) * error, session_reach)
 
 
 @lru_cache(maxsize=256)

@@ -197,13 +197,13 @@ class SyntheticInputs:
 
     def sample(self, index: int) -> list[Array]:
         """Sample `index` (0 … count − 1) for each input, channels last, without a batch axis."""
-        made = [
+        arrays = [
             np.empty(sizes, _kept(fill, dtype))
             for fill, sizes, dtype in zip(self.fills, self.sizes, self.dtypes, strict=True)
         ]
-        for place, array in enumerate(made):
+        for place, array in enumerate(arrays):
             self.write(place, index, array)
-        return made
+        return arrays
 
     def write(
         self, place: int, index: int, out: Array, stored: Callable[[Array], Array] | None = None

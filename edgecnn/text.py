@@ -47,11 +47,11 @@ def first_line(error: BaseException, *, text: str | None = None, kind: bool = Tr
         page = _KINDS.split(page)[-1]
     lines = [line.strip() for line in page.splitlines() if line.strip()]
     telling = (line for line in lines if not line.startswith(_AROUND))
-    said = shortened(next(telling, lines[0] if lines else ""), LONGEST_REASON)
+    message = shortened(next(telling, lines[0] if lines else ""), LONGEST_REASON)
     name = type(error).__name__
-    if not said:
+    if not message:
         return name
-    return f"{name}: {said}" if kind else said
+    return f"{name}: {message}" if kind else message
 
 
 def printable(text: str) -> str:

@@ -97,9 +97,9 @@ class Questions:
     def ask(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> Answer:
         """Run all samples through `artifact` on `runtime:device`, and time it briefly."""
         folder = self._folder / self._key(artifact, configuration, options)
-        known = _read(folder)
-        if known is not None:
-            return known
+        stored_answer = _read(folder)
+        if stored_answer is not None:
+            return stored_answer
         self.asked += 1
         answer = self._measure(artifact, configuration, options)
         _write(folder, answer)

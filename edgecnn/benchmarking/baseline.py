@@ -45,9 +45,9 @@ class Baseline:
 
     def remember(self, python: str, reference_ns: float) -> None:
         """Add a session. Where the file cannot be written, nothing is remembered."""
-        known = self._read()
-        sessions = [*known.get(python, []), [time.time(), reference_ns]]
-        document = {**known, python: sessions[-SESSIONS:]}
+        stored = self._read()
+        sessions = [*stored.get(python, []), [time.time(), reference_ns]]
+        document = {**stored, python: sessions[-SESSIONS:]}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_text_atomically(self._path, json.dumps(document) + "\n")

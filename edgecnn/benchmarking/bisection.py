@@ -88,12 +88,12 @@ def bisect(
     """
     runtime, _, device = configuration.partition(":")
     wanted = versions.parse(f"{runtime}=={good}")
-    known = versions.between(installer.available(wanted.package), good, bad)
-    say(f"{len(known)} versions from {known[0]} to {known[-1]}")
+    candidates = versions.between(installer.available(wanted.package), good, bad)
+    say(f"{len(candidates)} versions from {candidates[0]} to {candidates[-1]}")
     results: list[Results] = []
 
     def attempt(version: str) -> BisectionStep:
-        names = [f"{wanted.runtime}=={each}" for each in (known[0], version)]
+        names = [f"{wanted.runtime}=={each}" for each in (candidates[0], version)]
         for name in names:
             say(f"creating {name} if it is not there …")
             try:
@@ -104,7 +104,7 @@ def bisect(
                 return BisectionStep(version, "skipped", error.message)
         suffix = f":{device}" if device else ""
         for more in TRIES:
-            found = benchmark(
+            pair_results = benchmark(
                 [model],
                 [f"{name}{suffix}" for name in names],
                 options=options,
@@ -113,19 +113,20 @@ def bisect(
                 passes=(),
                 progress=progress,
             )
-            first, second = found.measurements
+            first, second = pair_results.measurements
             step = judge(first, second, version, threshold)
             say(f"{version}: {step.outcome}: {step.why}")
             if step.outcome != "undecided":
-                results.append(found)
+                results.append(pair_results)
                 return step
         raise GateError(
-            f"undecided whether {wanted.runtime} {version} is slower than {known[0]}: {step.why}",
+            f"undecided whether {wanted.runtime} {version} is slower than {candidates[0]}: "
+            f"{step.why}",
             hint="measure on a quieter machine, with more --processes or a larger --max-slower",
         )
 
-    found = search(known, attempt)
-    return replace(found, runtime=wanted.runtime, results=tuple(results))
+    bisection = search(candidates, attempt)
+    return replace(bisection, runtime=wanted.runtime, results=tuple(results))
 
 
 def _longer(protocol: Protocol, factor: int) -> Protocol:
@@ -199,31 +200,31 @@ def judge(first: Measurement, second: Measurement, version: str, threshold: floa
         change = accuracy_change(first.accuracy, second.accuracy, same_samples=True)
         if change is not None and change[2] == "worse":
             return BisectionStep(version, "bad", f"{change[0]:+.2f} points of accuracy")
-    found, _ = effect_of(second, Baseline(remeasured=first))
-    if found is None:
+    effect, _ = effect_of(second, Baseline(remeasured=first))
+    if effect is None:
         raise InputError(
             "too few processes to compare two versions", hint="pass --processes 5, or more"
         )
-    low, high = found.interval()
-    text = f"{found.ratio - 1:+.1%} [{low - 1:+.1%}, {high - 1:+.1%}] in latency"
+    low, high = effect.interval()
+    text = f"{effect.ratio - 1:+.1%} [{low - 1:+.1%}, {high - 1:+.1%}] in latency"
     outcome: VersionOutcome = "undecided"
-    if found.p_slower < CHANCE and found.ratio > 1 + threshold:
+    if effect.p_slower < CHANCE and effect.ratio > 1 + threshold:
         outcome = "bad"
-    elif found.ratio <= 1 + threshold and high <= 1 + 2 * threshold:
+    elif effect.ratio <= 1 + threshold and high <= 1 + 2 * threshold:
         outcome = "good"
     return BisectionStep(version, outcome, text.replace("-", "−"))
 
 
-def together(found: Bisection) -> Results:
+def together(bisection: Bisection) -> Results:
     """All versions in one table, the good one as it was measured first.
 
     Rounds of different versions get numbers of their own: they are not pairs.
     """
-    whole, known = found.results[0], {row.key for row in found.results[0].measurements}
-    for number, one in enumerate(found.results[1:], 1):
+    whole, measured = bisection.results[0], {row.key for row in bisection.results[0].measurements}
+    for number, one in enumerate(bisection.results[1:], 1):
         for row in one.measurements:
-            if row.key not in known:
-                known.add(row.key)
+            if row.key not in measured:
+                measured.add(row.key)
                 apart = tuple(replace(run, round=run.round + 1_000 * number) for run in row.runs)
                 whole = whole.with_measurement(replace(row, runs=apart))
     return whole

@@ -21,10 +21,10 @@ def diagnose() -> dict[str, Availability]:
     pool = ThreadPoolExecutor(max_workers=2)
     probes = {f"{name}:{device}": pool.submit(probe, name, device) for name, device in pairs}
     try:
-        return {name: found.result() for name, found in probes.items()}
+        return {name: future.result() for name, future in probes.items()}
     finally:  # only an interruption leaves anything to do here
         pool.shutdown(wait=False, cancel_futures=True)
-        while not all(found.done() for found in probes.values()):
+        while not all(future.done() for future in probes.values()):
             end_workers()
             time.sleep(0.02)
 

@@ -60,9 +60,9 @@ def resolve(name: str) -> str:
     wanted = versions.parse(name)
     fitting = []
     for path in _versioned():
-        known = versions.recorded((path / MARKER).read_text(encoding="utf-8", errors="replace"))
-        version = known.get("version", "")
-        if known.get("runtime") == wanted.runtime and wanted.accepts(version):
+        recorded = versions.recorded((path / MARKER).read_text(encoding="utf-8", errors="replace"))
+        version = recorded.get("version", "")
+        if recorded.get("runtime") == wanted.runtime and wanted.accepts(version):
             fitting.append((versions.order(version) or ((), 0), path.name))
     if not fitting:
         raise InputError(f"{name} is not created", hint=f"edgecnn env create '{name}'")
@@ -131,11 +131,11 @@ def _create_version(name: str, *, force: bool) -> Path:
     wanted = versions.parse(name)
     if not force:
         try:
-            found = python_of(resolve(name))
+            existing = python_of(resolve(name))
         except InputError:
-            found = None
-        if found is not None:
-            return found
+            existing = None
+        if existing is not None:
+            return existing
     base = Path(sys.executable)
     pending = environments_folder() / f".{wanted.package}-{os.getpid()}"
     shutil.rmtree(pending, ignore_errors=True)
@@ -198,10 +198,10 @@ def _versioned() -> list[Path]:
 
 def _record(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        record = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _write_record(folder: Path, base: Path, **further: str) -> None:

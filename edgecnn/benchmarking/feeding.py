@@ -128,14 +128,14 @@ class Feeding:
         choice: ChosenPreprocessing | None = None
         if data.task == "detection" and self._is_foreign(manifest):
             try:
-                found = self._recognized(artifact, asked)
+                recognized = self._recognized(artifact, asked)
             except InputError as error:
                 unscored = f"{error.message} ({error.hint})" if error.hint else error.message
             else:
-                if found is None:
+                if recognized is None:
                     return None
-                choice, unscored = found.choice, found.nameless
-                manifest = replace(manifest, postprocessing=found.postprocessing)
+                choice, unscored = recognized.choice, recognized.nameless
+                manifest = replace(manifest, postprocessing=recognized.postprocessing)
         choice = choice or self._choose(data, artifact, asked)
         if choice is None:
             self._say_several(artifact, asked())
@@ -263,9 +263,9 @@ def synthetic_range(artifact: Artifact) -> tuple[float, float] | None:
     """The values that a model of images is made for, by its manifest or as the file proves it;
     None where neither says it. `.keras` files are not loaded for this.
     """
-    known = artifact.manifest.preprocessing
-    if known is not None or artifact.format == "keras":
-        return tensor_range(known)
+    preprocessing = artifact.manifest.preprocessing
+    if preprocessing is not None or artifact.format == "keras":
+        return tensor_range(preprocessing)
     proof = prove_file(artifact.path)
     if proof is None or len(proof.mean) > 1:
         return None

@@ -76,17 +76,17 @@ def _best_ever(governor: str, now_ms: float) -> float:
     milliseconds; this one from now on, where it is better.
     """
     path = data_home() / "reference_kernel.json"
-    known: dict[str, float] = {}
+    times: dict[str, float] = {}
     with suppress(OSError, ValueError, AttributeError):
-        known = {
+        times = {
             name: float(value)
             for name, value in json.loads(path.read_text(encoding="utf-8")).items()
             if float(value) > 0
         }
-    best = min(now_ms, known.get(governor, now_ms))
-    if known.get(governor) != best:
+    best = min(now_ms, times.get(governor, now_ms))
+    if times.get(governor) != best:
         with suppress(EdgeCNNError, OSError):  # a full disk is a trouble of its own
-            write_text_atomically(path, json.dumps({**known, governor: best}))
+            write_text_atomically(path, json.dumps({**times, governor: best}))
     return best
 
 

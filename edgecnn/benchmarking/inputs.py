@@ -36,19 +36,19 @@ def write_samples(
         "fortran_order": False,
         "shape": (len(split), *preprocessing.shape),
     }
-    done = 0
+    written = 0
     try:
         with path.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for tensors, _ in split.tensors(preprocessing, BATCH):
                 file.write(np.ascontiguousarray(tensors, preprocessing.dtype).data)
-                done += len(tensors)
-                if done % PROGRESS_EVERY < BATCH or done == len(split):
-                    progress("prepare", done, len(split))
+                written += len(tensors)
+                if written % PROGRESS_EVERY < BATCH or written == len(split):
+                    progress("prepare", written, len(split))
     except OSError as error:
         needed = len(split) * prod(preprocessing.shape) * np.dtype(preprocessing.dtype).itemsize
         raise _not_written(path, error, needed) from error
-    return done
+    return written
 
 
 def write_tensors(
@@ -70,11 +70,13 @@ def write_tensors(
     count = len(split)
     if not count:
         raise InputError("the test split is empty")
-    known = {name: limit for name, limit in (limits or {}).items() if limit is not None}
+    known_limits = {name: limit for name, limit in (limits or {}).items() if limit is not None}
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
     try:
-        first = tensors_for(split.samples[0], specs, where="sample 0", batch=batch, limits=known)
+        first = tensors_for(
+            split.samples[0], specs, where="sample 0", batch=batch, limits=known_limits
+        )
         files = [
             np.lib.format.open_memmap(
                 folder / f"{place}.npy", "w+", array.dtype, (count, *array.shape)
@@ -85,7 +87,7 @@ def write_tensors(
         for index in range(count):
             where = f"sample {index}"
             sample = tensors_for(
-                split.samples[index], specs, where=where, batch=batch, limits=known
+                split.samples[index], specs, where=where, batch=batch, limits=known_limits
             )
             for file, array, spec in zip(files, sample, specs, strict=True):
                 if array.shape != file.shape[1:]:

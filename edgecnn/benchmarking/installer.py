@@ -68,8 +68,8 @@ def available(package: str) -> list[str]:
     Where packages come from is pip's own setting. Raises CreationError.
     """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    said = call([*command, "index", "versions", package], f"list versions of {package}")
-    for line in said.splitlines():
+    listing = call([*command, "index", "versions", package], f"list versions of {package}")
+    for line in listing.splitlines():
         head, colon, versions = line.partition(":")
         if colon and head.strip() == "Available versions":
             return [version.strip() for version in versions.split(",") if version.strip()]
@@ -91,7 +91,7 @@ def call(command: Sequence[str], purpose: str) -> str:
         if name in environment:
             environment.setdefault(other, environment[name])
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             capture_output=True,
             text=True,
@@ -106,10 +106,12 @@ def call(command: Sequence[str], purpose: str) -> str:
         raise CreationError(
             f"could not {purpose}: no end after {TIMEOUT_SECS:.0f} s", hint="check the network"
         ) from error
-    if done.returncode == 0:
-        return done.stdout
-    said = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-    errors = [line for line in said if line.lower().startswith("error")] or said[-1:]
+    if completed.returncode == 0:
+        return completed.stdout
+    lines = [
+        line.strip() for line in (completed.stderr + completed.stdout).splitlines() if line.strip()
+    ]
+    errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:]
     reason = _SECRET.sub("://", errors[-1])[:300] if errors else "no reason given"
     raise CreationError(
         f"could not {purpose}: {reason}",

@@ -32,14 +32,14 @@ ARRAY_BYTES = 96 << 20
 def main(threads: int) -> dict[str, Any]:
     """All limits with this number of threads."""
     before = observation.snapshot()
-    found = {"float32": list(_float32(threads)), "bfloat16": [], "int8": []}
+    rates_of = {"float32": list(_float32(threads)), "bfloat16": [], "int8": []}
     if importlib.util.find_spec("openvino"):
         for precision, rate, how in _openvino(threads):
-            found[precision].append((rate, how))
+            rates_of[precision].append((rate, how))
     if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
         for precision, rate, how in _onnxruntime(threads):
-            found[precision].append((rate, how))
-    best = {name: max(rates, default=(None, None)) for name, rates in found.items()}
+            rates_of[precision].append((rate, how))
+    best = {name: max(rates, default=(None, None)) for name, rates in rates_of.items()}
     bandwidth, stream = bandwidth_gb_s(threads, min(ARRAY_BYTES, _spare_bytes()))
     meanwhile = observation.difference(before, observation.snapshot())
     return {
@@ -110,9 +110,9 @@ def _spare_bytes() -> int:
 def _float32(threads: int) -> Iterator[tuple[float, str]]:
     del threads  # passed to the BLAS by the environment of this process
     for size in (SIZE // 2, SIZE):
-        left = np.random.default_rng(0).random((size, size), np.float32)
-        out = np.empty_like(left)
-        seconds = best_seconds(partial(np.dot, left, left, out))
+        matrix = np.random.default_rng(0).random((size, size), np.float32)
+        out = np.empty_like(matrix)
+        seconds = best_seconds(partial(np.dot, matrix, matrix, out))
         yield _rate(size, seconds), f"numpy sgemm {size}×{size}"
 
 

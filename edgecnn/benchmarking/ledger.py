@@ -114,7 +114,7 @@ class Ledger:
 
     def _row(self, number: int, configuration: Configuration) -> _Row:
         blank = configuration.measurement()
-        known = next(
+        previous = next(
             (
                 row
                 for row in self.results.measurements
@@ -122,7 +122,7 @@ class Ledger:
             ),
             blank,
         )
-        return _Row(number, configuration, known, _python_for(configuration))
+        return _Row(number, configuration, previous, _python_for(configuration))
 
     def prepare(self) -> None:
         """Preprocess the test split once for each way that the artifacts want it."""
@@ -144,8 +144,8 @@ class Ledger:
             outcome = run_worker(_job(configuration), row.python)
             specs = [TensorSpec.from_dict(spec) for spec in outcome.loaded.get("inputs", ())]
             if specs:
-                given = outcome.loaded.get("outputs", ())
-                outputs = tuple(TensorSpec.from_dict(spec) for spec in given)
+                output_specs = outcome.loaded.get("outputs", ())
+                outputs = tuple(TensorSpec.from_dict(spec) for spec in output_specs)
                 return RuntimeSignature(tuple(specs), outputs, configuration.options.batch)
         return None
 

@@ -56,14 +56,14 @@ def gpus() -> list[dict[str, str]]:
         return []
     query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
-        done = subprocess.run(query, capture_output=True, timeout=10, check=False)
+        completed = subprocess.run(query, capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    if done.returncode != 0:
+    if completed.returncode != 0:
         return []
     rows = [
         line.split(", ")
-        for line in done.stdout.decode(errors="replace").splitlines()
+        for line in completed.stdout.decode(errors="replace").splitlines()
         if line.count(", ") == 2
     ]
     return [{"name": name, "driver": driver, "memory": memory} for name, driver, memory in rows]

@@ -60,18 +60,18 @@ def measured(
     wanted = sorted(set(threads))
     remembered = dict(_read())
     missing = [count for count in wanted if again or str(count) not in remembered]
-    found = {}
-    for done, count in enumerate(missing):
+    limits = {}
+    for index, count in enumerate(missing):
         plural = "thread" if count == 1 else "threads"
-        progress("limits", done, len(missing), f"of this machine with {count} {plural}, once")
-        found[str(count)] = _run(count)
+        progress("limits", index, len(missing), f"of this machine with {count} {plural}, once")
+        limits[str(count)] = _run(count)
     if missing:
         progress("limits", len(missing), len(missing))
-    if any(_is_quiet(values) for values in found.values()):
-        quiet = {count: values for count, values in found.items() if _is_quiet(values)}
+    if any(_is_quiet(values) for values in limits.values()):
+        quiet = {count: values for count, values in limits.items() if _is_quiet(values)}
         document = {"machine": _identity(), "threads": {**remembered, **quiet}}
         write_text_atomically(_file(), json.dumps(document, indent=2) + "\n")
-    remembered |= found
+    remembered |= limits
     return {"threads": {str(count): remembered[str(count)] for count in wanted}}
 
 
@@ -89,14 +89,14 @@ def add_to(
     threads = set(threads)
     if not threads:
         return environment
-    found: Mapping[str, Any] | None
+    limits: Mapping[str, Any] | None
     try:
-        found = measured(threads, progress=progress) if measure else known(threads)
+        limits = measured(threads, progress=progress) if measure else known(threads)
     except EdgeCNNError as error:
-        found = {"error": error.message}
-    if found is None:
+        limits = {"error": error.message}
+    if limits is None:
         return environment
-    return replace(environment, machine={**environment.machine, "limits": found})
+    return replace(environment, machine={**environment.machine, "limits": limits})
 
 
 def _is_quiet(values: Mapping[str, Any]) -> bool:
@@ -117,7 +117,7 @@ def _run(threads: int) -> dict[str, Any]:
         ).rstrip(os.pathsep),
     }
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             capture_output=True,
             text=True,
@@ -125,13 +125,13 @@ def _run(threads: int) -> dict[str, Any]:
             check=True,
             env=environment,
         )
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        limits: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
     except (subprocess.SubprocessError, OSError, ValueError, IndexError) as error:
         raise LimitsError(
             f"the machine's limits could not be measured: {error}",
             hint="rows then have no share of the limit; everything else works",
         ) from error
-    return found
+    return limits
 
 
 def _read() -> Mapping[str, Any]:

@@ -35,9 +35,9 @@ def of_process() -> RunEnvironment:
     packages = {"edgecnn": edgecnn.__version__}
     for module in sorted(loaded & MODULES.keys()):
         for name in MODULES[module]:
-            found = version(name)
-            if found:
-                packages[name] = found
+            installed = version(name)
+            if installed:
+                packages[name] = installed
     return RunEnvironment(
         python=platform.python_version(),
         kernel=platform.release(),

@@ -133,12 +133,12 @@ def _files(samples: Path, specs: Sequence[TensorSpec]) -> list[Path]:
             hint="give --data npz:FILE with an array for each, under its name; without --data "
             "inputs are synthetic",
         )
-    known = json.loads((samples / INPUTS_FILE).read_text(encoding="utf-8"))
+    stored_names = json.loads((samples / INPUTS_FILE).read_text(encoding="utf-8"))
     names = [spec.name for spec in specs]
-    if len(known) != len(names):
-        raise InputError(f"the data name {len(known)} inputs, the runtime has {len(names)}")
-    same = sorted(known) == sorted(names) and len(set(names)) == len(names)
-    places = [known.index(name) for name in names] if same else range(len(names))
+    if len(stored_names) != len(names):
+        raise InputError(f"the data name {len(stored_names)} inputs, the runtime has {len(names)}")
+    same = sorted(stored_names) == sorted(names) and len(set(names)) == len(names)
+    places = [stored_names.index(name) for name in names] if same else range(len(names))
     return [samples / f"{place}.npy" for place in places]
 
 

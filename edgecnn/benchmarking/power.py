@@ -119,7 +119,7 @@ def find(device: str) -> Meters:
 
 
 def _readable(meters: Iterator[Meter], reasons: list[str]) -> list[Meter]:
-    found = []
+    readable = []
     for meter in meters:
         try:
             meter.start()
@@ -128,8 +128,8 @@ def _readable(meters: Iterator[Meter], reasons: list[str]) -> list[Meter]:
         except (OSError, ValueError) as error:
             reasons.append(f"{meter.method} {meter.domain} cannot be read: {error}")
         else:
-            found.append(meter)
-    return found
+            readable.append(meter)
+    return readable
 
 
 def _rapl() -> Iterator[Meter]:

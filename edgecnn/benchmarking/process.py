@@ -153,8 +153,8 @@ def _absorb(outcome: WorkerOutcome, event: Mapping[str, Any]) -> WorkerOutcome:
     if kind == "measured":
         return WorkerOutcome("ok", run_from_dict(event["run"]), outcome.loaded)
     if kind == "pass" and outcome.run is not None:
-        found = {**outcome.run.passes, event["name"]: event["found"]}
-        return replace(outcome, run=replace(outcome.run, passes=found))
+        passes = {**outcome.run.passes, event["name"]: event["found"]}
+        return replace(outcome, run=replace(outcome.run, passes=passes))
     if kind == "outputs":
         return replace(outcome, outputs_written=True)
     status: Status = "unsupported" if event.get("status") == "unsupported" else "failed"

@@ -75,9 +75,9 @@ class Protocol:
 
         `max_secs` is then its seconds of samples, and `warmup_max_secs` comes on top.
         """
-        left = max(self.processes - made, 1)
+        remaining = max(self.processes - made, 1)
         fair = self.sampling_secs / self.processes
-        secs = min(max(self.sampling_secs - spent_secs, 0.0) / left, fair)
+        secs = min(max(self.sampling_secs - spent_secs, 0.0) / remaining, fair)
         warm = min(self.warmup_max_secs, secs / 4)
         return replace(
             self,
@@ -165,13 +165,13 @@ def parse_duration(text: str) -> float:
 
     Raises InputError for anything else, and for nothing at all.
     """
-    found = _DURATION.fullmatch(text.strip())
-    if found is None or not any(found.groups()):
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
         raise InputError(
             f"expected a duration such as 90s, 10m or 1h30m, received: {text!r}",
             hint="a number with h, m or s after it",
         )
-    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return 3600 * hours + 60 * minutes + seconds
 
 

@@ -35,14 +35,14 @@ class Counters:
 
 def processors(root: Path) -> float | None:
     """How many processors' time this process may use; None where nothing limits it."""
-    found = [quota for group in _groups(root) if (quota := _quota(group)) is not None]
-    return min(found, default=None)
+    quotas = [quota for group in _groups(root) if (quota := _quota(group)) is not None]
+    return min(quotas, default=None)
 
 
 def read(root: Path) -> dict[str, Counters]:
     """The counters of this process's group and of those above it, by folder."""
-    found = {str(group): _counters(group) for group in _groups(root)}
-    return {name: counters for name, counters in found.items() if counters is not None}
+    readings = {str(group): _counters(group) for group in _groups(root)}
+    return {name: counters for name, counters in readings.items() if counters is not None}
 
 
 def difference(
@@ -61,7 +61,7 @@ def difference(
         for name, now in after.items()
         if name in before
     ]
-    return max(grown, key=lambda found: found["throttled_periods"], default=None)
+    return max(grown, key=lambda group: group["throttled_periods"], default=None)
 
 
 @cache
@@ -94,20 +94,20 @@ def _within(path: str, mounted: str) -> str:
 
 def _memberships(root: Path) -> list[tuple[int, str]]:
     """(version, path) of the groups that may limit processors."""
-    found = []
+    groups = []
     for line in _lines(root / "proc/self/cgroup"):
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if number == "0" and not controllers:
-            found.append((2, path))
+            groups.append((2, path))
         elif "cpu" in controllers.split(","):
-            found.append((1, path))
-    return found
+            groups.append((1, path))
+    return groups
 
 
 def _mounts(root: Path) -> Iterator[tuple[int, str, Path]]:
     """(version, path of the group that is mounted, folder where)."""
-    known = False
+    mounted = False
     for line in _lines(root / "proc/self/mountinfo"):
         fields, _, rest = line.partition(" - ")
         words, kind = fields.split(), rest.split()
@@ -115,12 +115,12 @@ def _mounts(root: Path) -> Iterator[tuple[int, str, Path]]:
             continue
         place = root / words[4].lstrip("/")
         if kind[0] == "cgroup2":
-            known = True
+            mounted = True
             yield 2, words[3], place
         elif kind[0] == "cgroup" and "cpu" in kind[2].split(","):
-            known = True
+            mounted = True
             yield 1, words[3], place
-    if not known:
+    if not mounted:
         for name in _USUAL_PLACES:
             place = root / name
             if (place / "cpu.max").is_file() or (place / "cgroup.controllers").is_file():
@@ -144,15 +144,15 @@ def _quota(group: Path) -> float | None:
 
 
 def _counters(group: Path) -> Counters | None:
-    found = {}
+    fields = {}
     for line in _lines(group / "cpu.stat"):
         name, _, value = line.partition(" ")
         if value.strip().isdecimal():
-            found[name] = int(value)
-    if "nr_periods" not in found or "nr_throttled" not in found:
+            fields[name] = int(value)
+    if "nr_periods" not in fields or "nr_throttled" not in fields:
         return None
-    secs = found.get("throttled_usec", 0) / 1e6 + found.get("throttled_time", 0) / 1e9
-    return Counters(found["nr_periods"], found["nr_throttled"], secs)
+    secs = fields.get("throttled_usec", 0) / 1e6 + fields.get("throttled_time", 0) / 1e9
+    return Counters(fields["nr_periods"], fields["nr_throttled"], secs)
 
 
 def _lines(path: Path) -> list[str]:

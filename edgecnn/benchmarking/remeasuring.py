@@ -34,7 +34,7 @@ class RemeasuredPair:
 
 def find_files(folders: Iterable[Path], results: Results) -> dict[str, Path]:
     """Model files by digest: in the folders, and where the new results say they lay."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     candidates = [Path(path) for path in results.repeat.paths.values()]
     for folder in folders:
         if not folder.is_dir():
@@ -43,10 +43,10 @@ def find_files(folders: Iterable[Path], results: Results) -> dict[str, Path]:
     for path in candidates:
         if path.suffix.lower() in MODEL_SUFFIXES and path.is_file():
             try:
-                found.setdefault(digest_of(path)[0], path)
+                files.setdefault(digest_of(path)[0], path)
             except EdgeCNNError:
                 continue
-    return found
+    return files
 
 
 def remeasure(
@@ -68,7 +68,7 @@ def remeasure(
         return RemeasuredPair(why=f"{version} has no environment here (edgecnn env create)")
     if old == new and names[0] == names[1]:
         return RemeasuredPair(why="file and version are the baseline's own")
-    found = benchmark(
+    results = benchmark(
         [old] if old == new else [old, new],
         [f"{name}:{after.device}" for name in dict.fromkeys(names)],
         threads=(after.options.threads,),
@@ -81,7 +81,7 @@ def remeasure(
         passes=(),
         progress=progress,
     )
-    rows = {(row.artifact.sha256, row.runtime): row for row in found.measurements}
+    rows = {(row.artifact.sha256, row.runtime): row for row in results.measurements}
     first = rows.get((before.artifact.sha256, str(names[0])))
     second = rows.get((after.artifact.sha256, after.runtime))
     if first is None or second is None or first.status != "ok":
@@ -103,10 +103,10 @@ def _runtime_of(before: Measurement, after: Measurement) -> str | None:
         return None
     name = f"{before.runtime.partition('==')[0]}=={_version(before)}"
     try:
-        found = environments.resolve(name)
+        environment = environments.resolve(name)
     except InputError:
         return None
-    return found if environments.python_of(found) else None
+    return environment if environments.python_of(environment) else None
 
 
 def _version_text(row: Measurement) -> str:

@@ -49,11 +49,11 @@ def fits(runs: Sequence[Run], protocol: Protocol) -> bool:
     Its samples end with what is left; it needs its first inference and one sample at least, and
     beyond the protocol's number of processes half of what the ones before took.
     """
-    left = protocol.sampling_secs - spent_secs(runs)
+    remaining = protocol.sampling_secs - spent_secs(runs)
     least = fmean(run.first_inference_ns + max(run.samples_ns, default=0) for run in runs) / 1e9
     if len(runs) >= protocol.processes:
         least = max(least, spent_secs(runs) / len(runs) / 2)
-    return least <= left
+    return least <= remaining
 
 
 def starts_are_spent(runs: Sequence[Run], protocol: Protocol) -> bool:

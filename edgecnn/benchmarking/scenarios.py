@@ -92,15 +92,15 @@ def resolve(
     latency_bound_ms: float | None = None,
 ) -> Load:
     """A load with a scenario's own defaults. Raises InputError for what makes no sense."""
-    given = Load(
+    load = Load(
         scenario=scenario,
         streams=DEFAULT_STREAMS.get(scenario, 1) if streams is None else streams,
         target_qps=target_qps,
     )
     if latency_bound_ms is not None:
-        given = replace(given, latency_bound_ms=latency_bound_ms)
-    check(given)
-    return given
+        load = replace(load, latency_bound_ms=latency_bound_ms)
+    check(load)
+    return load
 
 
 def sessions_needed(load: Load) -> int:

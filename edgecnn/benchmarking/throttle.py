@@ -116,12 +116,12 @@ def _vcgencmd() -> str:
     if tool is None:
         return ""
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             [tool, "get_throttled"], capture_output=True, text=True, timeout=5, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return completed.stdout.strip() if completed.returncode == 0 else ""
 
 
 def _number(path: Path) -> int | None:

@@ -70,23 +70,23 @@ def parse(name: str) -> Wanted:
         raise InputError(
             f"expected PACKAGE==VERSION, received: {name[:80]}", hint="as in onnxruntime==1.23.*"
         )
-    given, version = match.groups()
+    package_name, version = match.groups()
     for runtime, packages in known_packages().items():
-        if given == runtime and given not in packages:
+        if package_name == runtime and package_name not in packages:
             return Wanted(runtime, packages[0], version)
-        if given.lower().replace("_", "-") in packages:
-            return Wanted(runtime, given.lower().replace("_", "-"), version)
+        if package_name.lower().replace("_", "-") in packages:
+            return Wanted(runtime, package_name.lower().replace("_", "-"), version)
     names = [package for packages in known_packages().values() for package in packages]
-    raise unknown_name("package of a runtime", given, names)
+    raise unknown_name("package of a runtime", package_name, names)
 
 
 def known_packages() -> dict[str, tuple[str, ...]]:
     """Packages by runtime: those of edgecnn's own, and the one that each plug-in came in."""
-    found = dict(PACKAGES)
+    packages = dict(PACKAGES)
     for point in entry_points(group=RUNTIMES.entry_point_group):
-        if point.name not in found and point.dist is not None:
-            found[point.name] = (point.dist.name.lower().replace("_", "-"),)
-    return found
+        if point.name not in packages and point.dist is not None:
+            packages[point.name] = (point.dist.name.lower().replace("_", "-"),)
+    return packages
 
 
 def order(version: str) -> tuple[tuple[int, ...], int] | None:
@@ -126,9 +126,9 @@ def between(versions: Sequence[str], first: str, last: str) -> list[str]:
 def recorded(text: str) -> dict[str, str]:
     """What an environment's own file says of the runtime in it; empty for a damaged one."""
     try:
-        found = json.loads(text)
+        record = json.loads(text)
     except ValueError:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(record, dict):
         return {}
-    return {name: str(found[name]) for name in ("runtime", "package", "version") if name in found}
+    return {name: str(record[name]) for name in ("runtime", "package", "version") if name in record}

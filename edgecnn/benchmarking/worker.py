@@ -182,7 +182,7 @@ def _further_passes(
     """What the job asks for besides latency; each pass gets its part of the time left."""
     assert job.path is not None
     for place, name in enumerate(job.passes):
-        left = deadline - time.monotonic()
+        remaining = deadline - time.monotonic()
         context = Context(
             loaded.session,
             loaded.streams[0],
@@ -198,21 +198,21 @@ def _further_passes(
             load=job.load,
             raw=job.raw,
             fed="" if job.samples else synthetic(job, loaded.session, 1).describe(),
-            deadline=time.monotonic() + left / (len(job.passes) - place),
+            deadline=time.monotonic() + remaining / (len(job.passes) - place),
         )
         yield {"event": "pass", "name": name, "found": passes.make(name, context)}
 
 
 def _assumptions(job: Job) -> list[str]:
     """What had to be assumed of the model to measure it, in sentences."""
-    said = []
+    sentences = []
     if job.numbers:
-        said.append(f"{NUMBERS[job.numbers]}: the runtime refused others")
+        sentences.append(f"{NUMBERS[job.numbers]}: the runtime refused others")
     try:
         signature = read_signature(Path(job.path or ""))
-        return [*assumptions(signature, job.options), *said]
+        return [*assumptions(signature, job.options), *sentences]
     except EdgeCNNError:  # a format that only its own library reads
-        return said
+        return sentences
 
 
 def _first_inferences(sessions: Sequence[Session], inputs: Inputs) -> tuple[int, int]:

@@ -15,8 +15,8 @@ from edgecnn.synthetic_inputs import SyntheticInputs
 def inputs_of(job: Job, session: Session) -> Inputs:
     if job.samples is not None:
         return Inputs(session.inputs, job.options.batch, samples=Path(job.samples))
-    made = synthetic(job, session, pool_size(session.inputs, 1))
-    return Inputs(session.inputs, job.options.batch, synthetic=made)
+    inputs = synthetic(job, session, pool_size(session.inputs, 1))
+    return Inputs(session.inputs, job.options.batch, synthetic=inputs)
 
 
 def synthetic(job: Job, session: Session, count: int) -> SyntheticInputs:

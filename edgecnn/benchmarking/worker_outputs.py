@@ -33,16 +33,16 @@ def write_outputs(
     whole = not any(is_batched(spec, batch) for spec in session.inputs)
     kept: list[list[npt.NDArray[Any]]] = []
     written: list[np.memmap[Any, Any]] = []
-    done = 0
+    stored = 0
     for tensors in batches:
         outputs = [
             output[None] if whole else output
             for output in session.run_bound(tensors)
             if output.dtype != object and (whole or output.shape[:1] == (batch,))
         ]
-        stop = min(done + batch, count)
+        stop = min(stored + batch, count)
         if deadline is not None:
-            kept.append([output[: stop - done] for output in outputs])
+            kept.append([output[: stop - stored] for output in outputs])
         else:
             written = written or [
                 np.lib.format.open_memmap(
@@ -51,9 +51,9 @@ def write_outputs(
                 for index, output in enumerate(outputs)
             ]
             for array, output in zip(written, outputs, strict=True):
-                array[done:stop] = output[: stop - done]
-        done = stop
-        if deadline is not None and done > 1 and time.monotonic() > deadline:
+                array[stored:stop] = output[: stop - stored]
+        stored = stop
+        if deadline is not None and stored > 1 and time.monotonic() > deadline:
             break
     for array in written:
         array.flush()

@@ -166,8 +166,10 @@ def command(
     if apart:
         say(f"{apart} samples of the only split calibrated these files: kept out of the accuracy")
     timeline.tell(len(results.measurements))
-    asked = {(path.name, digest_of(path)[0]) for path in models}
+    model_keys = {(path.name, digest_of(path)[0]) for path in models}
     click.echo(f"{out}; a page of it: edgecnn report {out} --out {out.with_suffix('.html')}")
     require_a_measurement(
-        row for row in results.measurements if (row.artifact.name, row.artifact.sha256) in asked
+        row
+        for row in results.measurements
+        if (row.artifact.name, row.artifact.sha256) in model_keys
     )

@@ -65,13 +65,13 @@ def list_boards() -> None:
     from edgecnn.boards import inventory
     from edgecnn.reporting.text import clean
 
-    known = inventory.load()
-    for board in known.values():
+    boards = inventory.load()
+    for board in boards.values():
         more = [*board.extras, *(f"#{tag}" for tag in board.tags)]
         click.echo(
             clean(f"{board.name:<16} {board.address:<32} {board.python} {' '.join(more)}", 200)
         )
-    if not known:
+    if not boards:
         click.echo("no boards; edgecnn boards add NAME ssh://user@host")
 
 
@@ -100,16 +100,16 @@ def check(names: tuple[str, ...]) -> None:
     boards = inventory.choose(names) if names else list(inventory.load().values())
     if not boards:
         raise InputError("no boards are known", hint="edgecnn boards add NAME ssh://user@host")
-    found = check_all(boards)
-    for each in found:
+    checks = check_all(boards)
+    for each in checks:
         mark = click.style("ok ", fg="green") if each.fit else click.style("no ", fg="red")
         click.echo(f"{mark} {each.line}")
         for line in each.details:
             click.echo(f"    {line}")
-    unfit = [each.board.name for each in found if not each.fit]
+    unfit = [each.board.name for each in checks if not each.fit]
     if unfit:
         raise GateError(
-            f"{len(unfit)} of {len(found)} boards cannot measure now: {', '.join(unfit)}"
+            f"{len(unfit)} of {len(checks)} boards cannot measure now: {', '.join(unfit)}"
         )
 
 
@@ -123,14 +123,14 @@ def jobs() -> None:
     from edgecnn.store import open_database
 
     with open_database() as database:
-        found = database.jobs()
+        listed_jobs = database.jobs()
     now = time.time()
-    for job in found:
+    for job in listed_jobs:
         state = "left alone" if job.state == "taken" and job.is_free(now) else job.state
         what = job.error or (f"session {job.session}" if job.session is not None else job.client)
         line = f"{job.id:>5}  {day(job.created_at)}  {job.board:<16} {state:<10} {what}"
         click.echo(clean(line, 200))
-    if not found:
+    if not listed_jobs:
         click.echo("no jobs")
 
 

@@ -68,8 +68,8 @@ def command(
     dataset = None
     if data:
         dataset = load_data(data, data_dir=data_dir, models=[artifact], reading=reading)
-    known = read_json_file(evidence) if evidence else None
-    if known is not None and not isinstance(known, dict):
+    answer = read_json_file(evidence) if evidence else None
+    if answer is not None and not isinstance(answer, dict):
         raise InputError(f"{evidence}: expected a JSON object", hint="as answer.json of optimize")
     with progress_bar() as progress:
         if out is not None:
@@ -80,7 +80,7 @@ def command(
                 configuration=runtime,
                 threads=threads,
                 dataset=dataset,
-                evidence=known,
+                evidence=answer,
                 name=name,
                 about=about,
                 preprocessing=preprocessing,

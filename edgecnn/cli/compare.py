@@ -56,23 +56,23 @@ def command(
         options.claim(out)
         refuse_input_as_output(out, (before, after))
         refuse_overwrite(out, force=force)
-    found = compare.compare(
+    outcome = compare.compare(
         _load(before), _load(after), threshold, allow_differences=allow_differences
     )
-    console().print(comparison.terminal(found))
+    console().print(comparison.terminal(outcome))
     if out is not None:
-        comparison.write(found, out)
+        comparison.write(outcome, out)
         click.echo(out)
-    if not found.changes and not found.failures:
+    if not outcome.changes and not outcome.failures:
         raise InputError(
             "no configuration can be compared",
             hint="the reasons are above; --allow-differences compares anyway",
         )
-    if found.regressed:
-        raise GateError(comparison.verdict(found))
-    if not found.complete:
+    if outcome.regressed:
+        raise GateError(comparison.verdict(outcome))
+    if not outcome.complete:
         raise GateError(
-            comparison.verdict(found),
+            comparison.verdict(outcome),
             hint="the reasons are above; measure in several processes (--processes 5), and the "
             "same files",
         )

@@ -130,8 +130,10 @@ def _show(outcomes: Sequence[ConversionOutcome]) -> None:
 
 def _apart_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:
     """What is said where a part of the only split there is calibrated."""
-    made = [outcome.artifact.manifest.conversion for outcome in outcomes if outcome.artifact]
-    counts = {conversion.get("calibration", {}).get("set_apart") for conversion in made} - {None}
+    conversions = [outcome.artifact.manifest.conversion for outcome in outcomes if outcome.artifact]
+    counts = {conversion.get("calibration", {}).get("set_apart") for conversion in conversions} - {
+        None
+    }
     return tuple(
         f"the data have one split: {count} of its samples are set apart to calibrate, and are "
         "kept out of every accuracy of these files"
@@ -141,10 +143,12 @@ def _apart_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:
 
 def _shared_notes(outcomes: Sequence[ConversionOutcome]) -> tuple[str, ...]:
     """What holds for every file that was made: said once."""
-    made = [outcome.notes for outcome in outcomes if outcome.artifact]
-    if len(made) < 2:
+    notes_per_file = [outcome.notes for outcome in outcomes if outcome.artifact]
+    if len(notes_per_file) < 2:
         return ()
-    return tuple(note for note in made[0] if all(note in notes for notes in made))
+    return tuple(
+        note for note in notes_per_file[0] if all(note in notes for notes in notes_per_file)
+    )
 
 
 def fed_text(fed: object, manifest: object) -> str:

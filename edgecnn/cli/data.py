@@ -67,47 +67,50 @@ def inspect_command(
     options.claim(out)
     dataset = load_data(data, data_dir=data_dir, seed=split_seed, reading=reading, quiet=as_json)
     with progress_bar() as progress:
-        found = inspect(dataset, progress=progress)
+        inspection = inspect(dataset, progress=progress)
     if out:
         out.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(out / "inspection.json", json.dumps(found.to_dict(), indent=2))
+        write_text_atomically(out / "inspection.json", json.dumps(inspection.to_dict(), indent=2))
         if dataset.modality == "image":
             contact_sheet.write(dataset, out / "contact-sheet.png")
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2))
+        click.echo(json.dumps(inspection.to_dict(), indent=2))
     else:
-        _print(found)
-    if strict and found.faulty:
+        _print(inspection)
+    if strict and inspection.faulty:
         raise GateError(
-            f"{found.name}: {len(found.leakage)} leaks between splits, "
-            f"{len(found.conflicts)} conflicts of labels, {len(found.skipped)} left out"
+            f"{inspection.name}: {len(inspection.leakage)} leaks between splits, "
+            f"{len(inspection.conflicts)} conflicts of labels, {len(inspection.skipped)} left out"
         )
 
 
-def _print(found: Inspection) -> None:
-    total = sum(sum(counts.values()) for counts in found.counts.values())
-    _line(f"{found.name}: {total} samples ({found.modality}), sha256 {found.sha256[:12]}")
-    for axis, (least, median, most) in found.sizes.items():
+def _print(inspection: Inspection) -> None:
+    total = sum(sum(counts.values()) for counts in inspection.counts.values())
+    _line(
+        f"{inspection.name}: {total} samples ({inspection.modality}), "
+        f"sha256 {inspection.sha256[:12]}"
+    )
+    for axis, (least, median, most) in inspection.sizes.items():
         _line(f"  {axis}: {least} … {median:g} … {most} (min, median, max)")
-    for split, counts in found.counts.items():
+    for split, counts in inspection.counts.items():
         _line(f"{split}: {sum(counts.values())}")
         widest = max((len(label) for label in counts), default=0)
         most_of = max(counts.values(), default=0) or 1
         for label, count in counts.items():
             _line(f"  {label:<{widest}} {count:>7} {'█' * round(BAR_WIDTH * count / most_of)}")
-    for fact, value in found.facts.items():
+    for fact, value in inspection.facts.items():
         _line(f"{fact}: {_value(value)}")
-    _groups("LEAKAGE, equal samples in two splits", found.leakage)
-    if found.modality == "image":
-        _groups("LEAKAGE, near duplicates in two splits", found.near_leakage)
-    _groups("conflicts, equal samples with different labels", found.conflicts)
-    _groups("exact duplicates", found.duplicates)
-    if found.modality == "image":
-        _groups("near duplicates", found.near_duplicates)
-    _groups("blank", tuple((at,) for at in found.blank))
-    if found.doubtful:
-        _lines("doubtful annotations", found.doubtful)
-    _lines("left out or used in part", found.skipped)
+    _groups("LEAKAGE, equal samples in two splits", inspection.leakage)
+    if inspection.modality == "image":
+        _groups("LEAKAGE, near duplicates in two splits", inspection.near_leakage)
+    _groups("conflicts, equal samples with different labels", inspection.conflicts)
+    _groups("exact duplicates", inspection.duplicates)
+    if inspection.modality == "image":
+        _groups("near duplicates", inspection.near_duplicates)
+    _groups("blank", tuple((at,) for at in inspection.blank))
+    if inspection.doubtful:
+        _lines("doubtful annotations", inspection.doubtful)
+    _lines("left out or used in part", inspection.skipped)
 
 
 def _lines(title: str, lines: tuple[str, ...]) -> None:

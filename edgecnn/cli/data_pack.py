@@ -76,9 +76,9 @@ def check_command(*, folder: Path) -> None:
     from edgecnn.errors import GateError
 
     with progress_bar() as progress:
-        found = damages(folder, progress=progress)
-    for line in found:
+        lines = damages(folder, progress=progress)
+    for line in lines:
         click.echo(printable(line))
-    if found:
-        raise GateError(f"{folder}: {len(found)} shards are damaged", hint="pack the data again")
+    if lines:
+        raise GateError(f"{folder}: {len(lines)} shards are damaged", hint="pack the data again")
     click.echo(f"{folder}: all is as it was written")

@@ -47,7 +47,7 @@ def load_data(
         # model) has no split either; who opens it says what is wrong with it.
         with contextlib.suppress(InputError):
             trained.append(load_artifact(path).manifest)
-    with nullcontext(progress) if progress else progress_bar() as known, warnings.catch_warnings():
+    with nullcontext(progress) if progress else progress_bar() as bar, warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the line below says it
         dataset = load(
             name,
@@ -56,7 +56,7 @@ def load_data(
             strict=reading.strict,
             classes=reading.classes,
             exif=reading.exif,
-            progress=known,
+            progress=bar,
         )
     dataset = as_trained(dataset, trained)
     if not quiet:

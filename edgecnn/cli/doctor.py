@@ -31,22 +31,22 @@ def command(*, as_json: bool, with_limits: bool) -> None:
     if with_limits:
         with progress_bar() as progress:
             reached = machine_limits.measured(threads, again=True, progress=progress)
-    found = diagnose()
+    runtimes = diagnose()
     if as_json:
         report = {
             "environment": asdict(environment),
             "limits": reached,
-            "runtimes": {name: asdict(state) for name, state in found.items()},
+            "runtimes": {name: asdict(state) for name, state in runtimes.items()},
         }
         click.echo(json.dumps(report, indent=2))
         return
     _print_machine(environment.machine, environment.system)
     if reached:
         _print_limits(reached["threads"])
-    for name, state in found.items():
+    for name, state in runtimes.items():
         mark = click.style("yes", fg="green") if state.available else click.style("no ", fg="red")
-        parity_text = " ".join(part for part in (state.version, state.device_name) if part)
-        click.echo(f"{mark}  {name:<22} {parity_text if state.available else state.reason}")
+        details = " ".join(part for part in (state.version, state.device_name) if part)
+        click.echo(f"{mark}  {name:<22} {details if state.available else state.reason}")
         if not state.available and state.hint:
             click.echo(f"{'':<27} → {state.hint}")
 
@@ -59,12 +59,12 @@ def _print_limits(by_threads: Mapping[str, Any]) -> None:
         ("int8", "int8_gops", "GOP/s"),
         ("memory", "bandwidth_gb_s", "GB/s"),
     )
-    for threads, found in by_threads.items():
-        parity_text = [
-            f"{name} {found[key]:.0f} {unit}" if found.get(key) else f"{name} –"
+    for threads, limits in by_threads.items():
+        rates = [
+            f"{name} {limits[key]:.0f} {unit}" if limits.get(key) else f"{name} –"
             for name, key, unit in names
         ]
-        click.echo(f"limits with {threads} threads: {', '.join(parity_text)}")
+        click.echo(f"limits with {threads} threads: {', '.join(rates)}")
     click.echo()
 
 

@@ -28,12 +28,12 @@ def list_environments() -> None:
     from edgecnn.benchmarking import environments
 
     for name in environments.names():
-        known = environments.described(name)
-        state = "created" if known["created"] else "not created"
-        click.echo(f"{name:<16} {state:<12} {known['purpose']}")
-        click.echo(f"{'':<16} {', '.join(known['packages'])}")
-        if known["created"]:
-            click.echo(f"{'':<16} {known['folder']}")
+        details = environments.described(name)
+        state = "created" if details["created"] else "not created"
+        click.echo(f"{name:<16} {state:<12} {details['purpose']}")
+        click.echo(f"{'':<16} {', '.join(details['packages'])}")
+        if details["created"]:
+            click.echo(f"{'':<16} {details['folder']}")
 
 
 @command.command(short_help="Create an environment and install its packages.")
@@ -49,18 +49,18 @@ def create(name: str, force: bool) -> None:
     from edgecnn.errors import InputError
 
     try:
-        known = environments.resolve(name) if versions.is_versioned(name) else name
+        existing = environments.resolve(name) if versions.is_versioned(name) else name
     except InputError:
         versions.parse(name)
-        known = ""
-    if known and environments.python_of(known) is not None and not force:
-        click.echo(f"{known} is there already")
+        existing = ""
+    if existing and environments.python_of(existing) is not None and not force:
+        click.echo(f"{existing} is there already")
         return
     click.echo(f"creating {name} …", err=True)
     python = environments.create(name, force=force)
-    made = python.parent.parent.name
-    how = f": --runtimes {made}:cpu" if versions.is_versioned(made) else ""
-    click.echo(f"{made} is ready{how}")
+    environment = python.parent.parent.name
+    how = f": --runtimes {environment}:cpu" if versions.is_versioned(environment) else ""
+    click.echo(f"{environment} is ready{how}")
 
 
 @command.command()

@@ -124,7 +124,7 @@ def command(
     if data:
         dataset = load_data(data, data_dir=data_dir, models=models, reading=reading)
     with progress_bar() as progress:
-        found = explain(
+        explanation = explain(
             models[0],
             decoded,
             image_name=image.name if image else "",
@@ -140,11 +140,11 @@ def command(
             shape=shape,
             progress=progress,
         )
-    click.echo(found.subject.fed.sentence)
-    for warning in found.invalid:
+    click.echo(explanation.subject.fed.sentence)
+    for warning in explanation.invalid:
         click.echo(f"INVALID: {warning}", err=True)
     for path in out:
-        write(found, path)
+        write(explanation, path)
         click.echo(path)
 
 
@@ -161,11 +161,11 @@ def _explain_sentence(
     for path in out:
         check_ending(path)
         refuse_overwrite(path, force=force)
-    found = explain_sentence(files[0], text)
-    click.echo(found.translation.text)
-    click.echo(found.field)
-    for warning in found.translation.warnings:
+    explanation = explain_sentence(files[0], text)
+    click.echo(explanation.translation.text)
+    click.echo(explanation.field)
+    for warning in explanation.translation.warnings:
         click.echo(warning, err=True)
     for path in out:
-        write(found, path)
+        write(explanation, path)
         click.echo(path)

@@ -61,15 +61,15 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
 
-def _unraisable(found: Any) -> None:
+def _unraisable(unraisable: Any) -> None:
     """Where Python cannot raise (a callback of native code), a lost interruption comes again."""
     global _count  # noqa: PLW0603
-    if not issubclass(found.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(found)
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
         return
     from threading import Timer
 
     _count = 0
-    again = Timer(0.05, signal.raise_signal, (signal.SIGINT,))
-    again.daemon = True
-    again.start()
+    timer = Timer(0.05, signal.raise_signal, (signal.SIGINT,))
+    timer.daemon = True
+    timer.start()

@@ -85,11 +85,11 @@ def _list(*, as_json: bool) -> None:
     from edgecnn.registry import SEQUENCE_MODELS
 
     names = options.network_names()
-    found = []
+    summaries = []
     with progress_bar() as progress:
-        for done, name in enumerate(names):
-            progress("build", done, len(names), name)
-            found.append((name, models.modality(name), summarize(models.build(name))))
+        for index, name in enumerate(names):
+            progress("build", index, len(names), name)
+            summaries.append((name, models.modality(name), summarize(models.build(name))))
         progress("build", len(names), len(names), "")
     if as_json:
         rows: list[dict[str, Any]] = [
@@ -98,7 +98,7 @@ def _list(*, as_json: bool) -> None:
                 for key, value in {"modality": modality, **summary.to_dict(), "name": name}.items()
                 if key != "layers"
             }
-            for name, modality, summary in found
+            for name, modality, summary in summaries
         ]
         click.echo(json.dumps([*rows, *_applications()], indent=2))
         return
@@ -115,7 +115,7 @@ def _list(*, as_json: bool) -> None:
                 _megabytes(summary.peak_activation_bytes),
                 f"{summary.receptive_field:,}",
             )
-            for name, modality, summary in found
+            for name, modality, summary in summaries
         ],
         words=3,
     )
@@ -145,13 +145,13 @@ def _applications() -> list[dict[str, Any]]:
 
     return [
         {
-            "name": known.name,
+            "name": network.name,
             "modality": "image",
             "source": "keras.applications",
-            "input_shape": list(known.input_shape),
-            "preprocessing": known.preset,
+            "input_shape": list(network.input_shape),
+            "preprocessing": network.preset,
         }
-        for known in APPLICATIONS.values()
+        for network in APPLICATIONS.values()
     ]
 
 

@@ -80,11 +80,13 @@ def measure(
         queue = Queue.open()
         try:
             with progress_bar() as progress:
-                found = measure_all(queue, waiting, job, outs, _say, force=force, progress=progress)
+                outcome = measure_all(
+                    queue, waiting, job, outs, _say, force=force, progress=progress
+                )
         finally:
             queue.close()
-        measured |= found.results
-        failed = found.errors
+        measured |= outcome.results
+        failed = outcome.errors
     if measured:
         show(list(measured.values()))
         paths = [outs[name] for name in measured]
@@ -110,20 +112,20 @@ def resume() -> None:
     queue = Queue.open()
     try:
         with progress_bar() as progress:
-            found = work_off(queue, _say, progress=progress)
+            outcome = work_off(queue, _say, progress=progress)
     finally:
         queue.close()
-    for path in found.files:
+    for path in outcome.files:
         click.echo(path)
-    for error in (*found.failed, *found.errors.values()):
+    for error in (*outcome.failed, *outcome.errors.values()):
         _show_error(error)
-    if found.failed or found.errors:
-        out = f", {len(found.errors)} boards were taken out" if found.errors else ""
+    if outcome.failed or outcome.errors:
+        out = f", {len(outcome.errors)} boards were taken out" if outcome.errors else ""
         raise GateError(
-            f"{len(found.files)} jobs done, {len(found.failed)} failed{out}",
+            f"{len(outcome.files)} jobs done, {len(outcome.failed)} failed{out}",
             hint="edgecnn boards jobs",
         )
-    click.echo(f"{len(found.files)} jobs taken up")
+    click.echo(f"{len(outcome.files)} jobs taken up")
 
 
 def _job(models: Sequence[Path], data: str | None, data_dir: Path | None, reading: Reading) -> Job:

@@ -197,7 +197,7 @@ def _say_interrupted(path: Path) -> None:
     except (OSError, ValueError):
         return
     # An answer that is not marked is that of an earlier search, which was not interrupted.
-    said = answer.get("sentences", ()) if answer.get("interrupted") else ()
-    for sentence in said:
+    sentences = answer.get("sentences", ()) if answer.get("interrupted") else ()
+    for sentence in sentences:
         click.echo(sentence, err=True)
     click.echo("run the same command again to resume", err=True)

@@ -95,17 +95,17 @@ class _Lines:
 
     def __call__(self, stage: str, done: int, total: int, message: str = "") -> None:
         now = time.monotonic()
-        known = self._stages.get(stage)
-        if known is None or known.total != total:  # what a resumed stage had done took no time
-            last_line_at = known.last_line_at if known else -LINE_EVERY_SECS
-            known = self._stages[stage] = _Stage(total, now, done, last_line_at)
+        current = self._stages.get(stage)
+        if current is None or current.total != total:  # what a resumed stage had done took no time
+            last_line_at = current.last_line_at if current else -LINE_EVERY_SECS
+            current = self._stages[stage] = _Stage(total, now, done, last_line_at)
         if done >= total:
             self._stages.pop(stage)  # the same stage may begin again
-        elif now - known.last_line_at < LINE_EVERY_SECS:
+        elif now - current.last_line_at < LINE_EVERY_SECS:
             return
-        known.last_line_at = self._last_line_at = now
+        current.last_line_at = self._last_line_at = now
         line = self._line = f"{stage}: {done}/{total} {message}".rstrip()
-        click.echo(line + known.left(now, done), err=True)
+        click.echo(line + current.left(now, done), err=True)
 
 
 @dataclass

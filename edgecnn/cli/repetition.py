@@ -19,13 +19,13 @@ def shared_words(benchmark: click.Command) -> tuple[str, ...]:
     and without those that a repetition must not have.
     """
     context = click.get_current_context()
-    known = {option for param in benchmark.params for option in param.opts}
+    own_options = {option for param in benchmark.params for option in param.opts}
     left_out = NOT_REPEATED | set(ROW_OPTIONS)
     chosen = [
         param
         for param in context.command.params
         if isinstance(param, click.Option)
-        and known.issuperset(param.opts)
+        and own_options.issuperset(param.opts)
         and left_out.isdisjoint(param.opts)
     ]
     return tuple(words(chosen, context.params))
@@ -38,8 +38,8 @@ def words(params: Sequence[click.Parameter], values: Mapping[str, Any]) -> list[
     for param in params:
         value = values.get(param.name or "")
         if isinstance(param, click.Argument):
-            given = [value] if param.nargs == 1 else list(value or ())
-            arguments += [_spelled(each) for each in given]
+            items = [value] if param.nargs == 1 else list(value or ())
+            arguments += [_spelled(each) for each in items]
         elif isinstance(param, click.Option) and param.expose_value:
             for option, text in _option(param, value):
                 options += option_words(option, text)

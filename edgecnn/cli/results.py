@@ -46,7 +46,7 @@ def import_files(files: tuple[Path, ...], label: str, commit: str, machine: str)
     from edgecnn.store.importing import import_all
 
     with open_database() as database, progress_bar() as progress:
-        done = import_all(
+        imported = import_all(
             database,
             files,
             label=label,
@@ -55,10 +55,10 @@ def import_files(files: tuple[Path, ...], label: str, commit: str, machine: str)
             load=extract.read_any,
             progress=progress,
         )
-    for path, reason in done.refused:
+    for path, reason in imported.refused:
         click.echo(f"{path}: left out: {reason}", err=True)
-    click.echo(f"{done} in {database.safe_address}")
-    done.require_anything()
+    click.echo(f"{imported} in {database.safe_address}")
+    imported.require_anything()
 
 
 @command.command("list", short_help="List what is stored.")
@@ -70,11 +70,11 @@ def list_sessions(label: str) -> None:
     from edgecnn.store import open_database
 
     with open_database() as database:
-        found = database.sessions(label)
-    for each in found:
+        sessions = database.sessions(label)
+    for each in sessions:
         what = f"{clean(each.label, 20):<20} {each.rows:>5} rows  {clean(each.machine, 60)}"
         click.echo(f"{each.id:>6}  {day(each.measured_at)}  {what}")
-    if not found:
+    if not sessions:
         click.echo(f"no results{f' labeled {label}' if label else ''} in {database.safe_address}")
 
 
@@ -217,12 +217,12 @@ def prune(older_than: float | None, label: str, samples: bool, dry_run: bool) ->
         )
     before = None if older_than is None else time.time() - older_than * 86_400
     with open_database() as database:
-        done = database.prune(before=before, label=label, samples_only=samples, dry_run=dry_run)
-    rows = formats.plural(done.measurements, "measurement")
+        pruned = database.prune(before=before, label=label, samples_only=samples, dry_run=dry_run)
+    rows = formats.plural(pruned.measurements, "measurement")
     what = f"raw samples of {rows}" if samples else rows
-    sessions = formats.plural(done.sessions, "session")
+    sessions = formats.plural(pruned.sessions, "session")
     verb = "would be forgotten" if dry_run else "forgotten"
-    click.echo(f"{what} in {sessions} {verb} ({formats.size(done.bytes)})")
+    click.echo(f"{what} in {sessions} {verb} ({formats.size(pruned.bytes)})")
 
 
 def _day(text: str) -> float | None:

@@ -81,7 +81,7 @@ def command(
     if data:
         dataset = load_data(data, data_dir=data_dir, models=[model], reading=reading)
     with progress_bar() as progress:
-        found = bisection.bisect(
+        outcome = bisection.bisect(
             model,
             runtime,
             good,
@@ -93,16 +93,18 @@ def command(
             progress=progress,
             say=lambda line: click.echo(line, err=True),
         )
-    for step in found.steps:
-        click.echo(f"{found.runtime} {step.version:<12} {step.outcome:<8} {step.why}")
-    if out is not None and found.results:
-        bisection.together(found).save(out)
+    for step in outcome.steps:
+        click.echo(f"{outcome.runtime} {step.version:<12} {step.outcome:<8} {step.why}")
+    if out is not None and outcome.results:
+        bisection.together(outcome).save(out)
         click.echo(out)
-    used = f"{found.environments} environments for {found.versions} versions"
-    if found.first_bad is None:
+    used = f"{outcome.environments} environments for {outcome.versions} versions"
+    if outcome.first_bad is None:
         raise GateError(
-            f"{found.runtime} {found.bad} is as good as {found.good} ({used})",
+            f"{outcome.runtime} {outcome.bad} is as good as {outcome.good} ({used})",
             hint="pass --data for the accuracy, or a smaller --max-slower",
         )
-    maybe = f" (or {', '.join(found.between)}, which could not be tried)" if found.between else ""
-    click.echo(f"first bad version: {found.runtime} {found.first_bad}{maybe}; {used}")
+    maybe = (
+        f" (or {', '.join(outcome.between)}, which could not be tried)" if outcome.between else ""
+    )
+    click.echo(f"first bad version: {outcome.runtime} {outcome.first_bad}{maybe}; {used}")

@@ -102,33 +102,33 @@ def command(
         ]
     if remeasure:
         pairs = _remeasured(loaded, pairs, remeasure)
-    found = gates.judge(pairs, against, threshold=threshold)
-    for each in found.rows:
+    gate = gates.judge(pairs, against, threshold=threshold)
+    for each in gate.rows:
         bad = each.outcome in gates.FAILING
         color = "red" if bad else "green" if each.outcome == "faster" else None
         click.echo(click.style(gates.sentence(each, against), fg=color))
     if out is not None:
-        _write(found, [row for row, _ in pairs], form, out)
-    if found.failed:
-        raise GateError(gates.headline(found), hint="the sentences above say what and by how much")
-    if not any(each.effect for each in found.rows):
+        _write(gate, [row for row, _ in pairs], form, out)
+    if gate.failed:
+        raise GateError(gates.headline(gate), hint="the sentences above say what and by how much")
+    if not any(each.effect for each in gate.rows):
         raise InputError(
-            f"no row can be held against {against}: {found.rows[0].why if found.rows else 'none'}",
+            f"no row can be held against {against}: {gate.rows[0].why if gate.rows else 'none'}",
             hint=f"measure {against} on this machine and import it: "
             f"edgecnn results import FILE --label {against}",
         )
-    click.echo(gates.headline(found))
+    click.echo(gates.headline(gate))
 
 
-def _write(found: Gate, rows: Sequence[Measurement], form: str | None, out: Path) -> None:
+def _write(gate: Gate, rows: Sequence[Measurement], form: str | None, out: Path) -> None:
     from edgecnn.files import write_text_atomically
     from edgecnn.reporting import exports
     from edgecnn.reporting import gate as gates
 
     if form is None:
-        text = gates.markdown(found)
+        text = gates.markdown(gate)
     else:
-        text = exports.junit(rows, found) if form == "junit" else exports.FORMATS[form](rows)
+        text = exports.junit(rows, gate) if form == "junit" else exports.FORMATS[form](rows)
     write_text_atomically(out, text)
     click.echo(out)
 
@@ -146,13 +146,13 @@ def _remeasured(
     from edgecnn.reporting import matching
 
     bases = {id(row): base for row, base in pairs}
-    found = []
+    new_pairs = []
     for one in loaded:
         files = remeasuring.find_files(folders, one)
         for row in one.measurements:
             base = bases[id(row)]
             if not base.rows or row.status != "ok":
-                found.append((row, base))
+                new_pairs.append((row, base))
                 continue
             with progress_bar() as progress:
                 pair = remeasuring.remeasure(
@@ -160,19 +160,19 @@ def _remeasured(
                 )
             if pair.before is None:
                 click.echo(f"{matching.name(row)}: not measured again: {pair.why}", err=True)
-                found.append((row, base))
+                new_pairs.append((row, base))
             else:
                 new = remeasuring.judged(row, pair)
-                found.append((new, replace(base, remeasured=pair.before)))
-    return found
+                new_pairs.append((new, replace(base, remeasured=pair.before)))
+    return new_pairs
 
 
-def _unknown_label(label: str, known: list[str]) -> Exception:
+def _unknown_label(label: str, labels: list[str]) -> Exception:
     from edgecnn.errors import InputError
     from edgecnn.registry import unknown_name
 
-    if known:
-        return unknown_name("label", label, known)
+    if labels:
+        return unknown_name("label", label, labels)
     return InputError(
         "the database holds no results yet",
         hint=f"edgecnn results import FILE --label {label}",

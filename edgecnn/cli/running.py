@@ -81,9 +81,9 @@ def _described(error: BaseException) -> tuple[str, str, int]:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         _mute(sys.stdout)
         return f"cannot write: {error.strerror}", "free some space", 2
-    said = " ".join(str(error).split())[:300]
+    message = " ".join(str(error).split())[:300]
     name = type(error).__name__
-    return f"{name}: {said}" if said else name, WITHOUT_DEBUG, BUG_EXIT_CODE
+    return f"{name}: {message}" if message else name, WITHOUT_DEBUG, BUG_EXIT_CODE
 
 
 def _mute(stream: object) -> None:

@@ -75,17 +75,17 @@ def current() -> Timeline:
     shared = context.find_root().obj if context else None
     if not isinstance(shared, dict):
         return Timeline()
-    found: Timeline = shared.setdefault("timeline", Timeline())
-    return found
+    timeline: Timeline = shared.setdefault("timeline", Timeline())
+    return timeline
 
 
 def tell(rows: int) -> None:
     """Print where the time went on standard error, with the longest pieces under --debug."""
-    found = current()
-    click.echo(found.line(rows), err=True)
+    timeline = current()
+    click.echo(timeline.line(rows), err=True)
     shared = click.get_current_context().find_root().obj
     if isinstance(shared, dict) and shared.get("debug"):
-        for line in found.details():
+        for line in timeline.details():
             click.echo(printable(line), err=True)
 
 

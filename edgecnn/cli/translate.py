@@ -97,13 +97,13 @@ def _lines() -> Iterator[tuple[str, bool]]:
 
 
 def _answer(translator: Translator, text: str, *, times: bool) -> None:
-    found = translator.translate(text)
-    click.echo(found.text)
+    translation = translator.translate(text)
+    click.echo(translation.text)
     sys.stdout.flush()
-    for warning in found.warnings:
+    for warning in translation.warnings:
         click.echo(f"{text[:40]!r}: {warning}", err=True)
     if times:
-        spent = found.spent
+        spent = translation.spent
         steps = len(spent.step_ns)
         click.echo(
             f"  {spent.sentence_ns / 1e6:.1f} ms: encoder {spent.encoder_ns / 1e6:.1f} ms, "

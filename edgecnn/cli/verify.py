@@ -71,7 +71,7 @@ def command(
     for index, path in enumerate(artifacts):
         with progress_bar() as progress:
             progress("verify", index, len(artifacts), path.name)
-            found = verify_artifact(
+            verification = verify_artifact(
                 path,
                 parent=parent,
                 dataset=dataset,
@@ -85,22 +85,22 @@ def command(
                 custom=custom,
             )
         answer = "no labels, no accuracy gate"
-        if found.gate is not None:
-            scored = found.accuracy is not None and found.accuracy.metric != "top1"
-            metric = f"{found.accuracy.metric} " if scored and found.accuracy else ""
-            answer = metric + found.gate.reason
-        mark = "pass" if found.passed else "FAIL"
+        if verification.gate is not None:
+            scored = verification.accuracy is not None and verification.accuracy.metric != "top1"
+            metric = f"{verification.accuracy.metric} " if scored and verification.accuracy else ""
+            answer = metric + verification.gate.reason
+        mark = "pass" if verification.passed else "FAIL"
         click.echo(f"{mark}  {path.name:<28} {answer}")
-        click.echo(f"      {parity_text(found.parity)}")
-        for note in found.gate.notes if found.gate else ():
+        click.echo(f"      {parity_text(verification.parity)}")
+        for note in verification.gate.notes if verification.gate else ():
             click.echo(f"      {note}")
-        click.echo(f"      {fed_text(found.fed, None)}")
-        for layer in found.layers[:COSTLIEST]:
+        click.echo(f"      {fed_text(verification.fed, None)}")
+        for layer in verification.layers[:COSTLIEST]:
             click.echo(
                 f"      {layer.share:4.0%} of the noise added by {layer.name} ({layer.operator}), "
                 f"SNR {layer.snr_db:.1f} dB behind it"
             )
-        if not found.passed:
+        if not verification.passed:
             failed.append(path.name)
     if failed:
         raise GateError(f"the gate failed for {', '.join(failed)}")

@@ -60,9 +60,9 @@ def load(
         options["classes"] = ",".join(classes)
     if exif:
         options["exif"] = exif
-    known = set(inspect.signature(read).parameters)
-    _check_options(source, known, options)
-    more: dict[str, Any] = {"progress": progress} if progress and "progress" in known else {}
+    parameters = set(inspect.signature(read).parameters)
+    _check_options(source, parameters, options)
+    more: dict[str, Any] = {"progress": progress} if progress and "progress" in parameters else {}
     dataset: Dataset = read(data_dir=data_dir, seed=seed, **options, **more)
     if dataset.left_out:
         if strict:
@@ -82,10 +82,10 @@ def _options(name: str) -> tuple[str, dict[str, str]]:
     return before, dict(parse_qsl(query, keep_blank_values=True))
 
 
-def _check_options(source: str, known: set[str], options: Mapping[str, str]) -> None:
+def _check_options(source: str, parameters: set[str], options: Mapping[str, str]) -> None:
     for option in options:
-        if option not in known - _NOT_OPTIONS:
-            others = ", ".join(sorted(known - _NOT_OPTIONS)) or "none"
+        if option not in parameters - _NOT_OPTIONS:
+            others = ", ".join(sorted(parameters - _NOT_OPTIONS)) or "none"
             raise InputError(
                 f"data source {source!r} has no option {option!r}", hint=f"it has: {others}"
             )

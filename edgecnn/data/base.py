@@ -179,8 +179,8 @@ class Dataset:
         sizes = dict(zip(axes, (int(size) for size in input_shape), strict=True))
         if self.modality == "image" and sizes["channels"] == 1:
             hints |= {key: _of_gray(hints[key]) for key in ("mean", "std") if key in hints}
-        made: Preprocessing = _PREPROCESSING[kind](**sizes, **hints)
-        return made
+        preprocessing: Preprocessing = _PREPROCESSING[kind](**sizes, **hints)
+        return preprocessing
 
     def record(self) -> dict[str, Any]:
         """What manifests and results say about the data."""

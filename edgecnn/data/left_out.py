@@ -67,9 +67,9 @@ def described(left_out: Sequence[LeftOut], *, shown: int = SHOWN) -> str:
     """As in "2 files left out: a.jpg: truncated; b.jpg: empty"; empty where there is nothing."""
     parts = []
     for kind, (one, many, what) in _WORDS.items():
-        found = [entry for entry in left_out if entry.kind == kind]
-        if found:
-            named = "; ".join(str(entry) for entry in found[:shown])
-            more = f"; and {len(found) - shown} more" if len(found) > shown else ""
-            parts.append(f"{counted(len(found), one, many)} {what}: {named}{more}")
+        entries = [entry for entry in left_out if entry.kind == kind]
+        if entries:
+            named = "; ".join(str(entry) for entry in entries[:shown])
+            more = f"; and {len(entries) - shown} more" if len(entries) > shown else ""
+            parts.append(f"{counted(len(entries), one, many)} {what}: {named}{more}")
     return "; ".join(parts)

@@ -97,16 +97,16 @@ def seen_in_training(manifest: Manifest, dataset: Dataset, split: str = "test") 
     tested = dataset[split]
     if _split_as_then(manifest, dataset):
         return Seen(0, len(tested))
-    known = _known(manifest.data)
-    if known is None:
+    training = _known(manifest.data)
+    if training is None:
         return None
-    trained, one_in = known
+    trained, one_in = training
     digests = digests_of(tested)
     comparable = digests % np.uint64(one_in) == 0
-    found = int(np.isin(digests[comparable], trained).sum())
+    count = int(np.isin(digests[comparable], trained).sum())
     if one_in == 1:
-        return Seen(found, len(tested))
-    share = found / max(1, int(comparable.sum()))
+        return Seen(count, len(tested))
+    share = count / max(1, int(comparable.sum()))
     return Seen(round(share * len(tested)), len(tested), exact=False)
 
 
@@ -114,11 +114,11 @@ def seen_samples(manifest: Manifest, dataset: Dataset, split: str) -> npt.NDArra
     """(n,): which samples of a split are known to have been trained on. None as above, and for
     the very data of the training, whose splits need no check.
     """
-    known = _known(manifest.data)
-    if known is None or not manifest.data.get("sha256") or _split_as_then(manifest, dataset):
+    training = _known(manifest.data)
+    if training is None or not manifest.data.get("sha256") or _split_as_then(manifest, dataset):
         return None
-    found: npt.NDArray[np.bool_] = np.isin(digests_of(dataset[split]), known[0])
-    return found
+    seen: npt.NDArray[np.bool_] = np.isin(digests_of(dataset[split]), training[0])
+    return seen
 
 
 def _split_as_then(manifest: Manifest, dataset: Dataset) -> bool:

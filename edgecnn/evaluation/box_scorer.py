@@ -140,15 +140,15 @@ class BoxScorer:
 
     def _scores(self, outputs: Outputs, resamples: int) -> tuple[DetectionScores, float]:
         """What was scored, and the highest score of any box."""
-        found = self._boxes(outputs)
+        detections = self._boxes(outputs)
         scores = evaluate_detections(
             self._truth,
-            found,
+            detections,
             min_score=self._min_score,
             input_side=max(self._preprocessing.shape[:2]),
             resamples=resamples,
         )
-        best = max((float(each.scores[0]) for each in found if len(each)), default=0.0)
+        best = max((float(each.scores[0]) for each in detections if len(each)), default=0.0)
         return scores, best
 
     def _boxes(self, outputs: Outputs) -> list[Detections]:

@@ -23,8 +23,8 @@ def chance_level(truth: Labels, answers: Labels, classes: int) -> float:
     """
     right = np.bincount(truth, minlength=classes) / len(truth)
     answered = answers[answers >= 0]  # −1: no answer
-    said = np.bincount(answered, minlength=classes) / len(truth)
-    return max(1 / classes, float((right[:classes] * said[:classes]).sum()))
+    answer_shares = np.bincount(answered, minlength=classes) / len(truth)
+    return max(1 / classes, float((right[:classes] * answer_shares[:classes]).sum()))
 
 
 def at_least(hits: int, n: int, chance: float) -> float:

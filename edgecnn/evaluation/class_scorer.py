@@ -58,8 +58,8 @@ class ClassScorer:
         """The right classes (n,), in the model's numbers."""
         places = self._places(outputs)
         assert places is not None, "outputs that were taken have a place for each label"
-        found: npt.NDArray[np.int64] = np.asarray(places, np.int64)[self._labeled]
-        return found
+        classes: npt.NDArray[np.int64] = np.asarray(places, np.int64)[self._labeled]
+        return classes
 
     def ordered(self, outputs: Outputs) -> Outputs:
         return outputs

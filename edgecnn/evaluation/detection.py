@@ -119,7 +119,7 @@ def evaluate_detections(
     input_side: int,
     resamples: int = 0,
 ) -> DetectionScores:
-    """Score `found`, boxes down to low scores, against `truths`, image by image.
+    """Score `detections`, boxes down to low scores, against `truths`, image by image.
 
     With `resamples`, the averages get 95% intervals: as many draws of all images with
     repetition (fewer for large sets of many classes), seeded (B. Efron, 1979: the percentiles of
@@ -136,15 +136,15 @@ def evaluate_detections(
     wrong = 0
     alarms = negatives = 0
     for truth, result in zip(truths, detections, strict=True):
-        shown = result.at_least(min_score)
-        matched, false = _match(truth, shown)
+        certain = result.at_least(min_score)
+        matched, false = _match(truth, certain)
         wrong += false
         scale = input_side / max(truth.height, truth.width)
         sides = (truth.boxes[:, 2:] - truth.boxes[:, :2]).max(axis=1, initial=0) * scale
         hits.extend(zip(sides.tolist(), matched, strict=True))
         if not len(truth.boxes) and not len(truth.ignored):
             negatives += 1
-            alarms += bool(len(shown))
+            alarms += bool(len(certain))
     right = sum(hit for _, hit in hits)
     low, high = SIZE_LIMITS
     return DetectionScores(
@@ -292,10 +292,10 @@ def _averages(evaluation: Any) -> tuple[float, float]:
     without any, as COCO has it.
     """
     precision = evaluation.eval["precision"]  # (thresholds, recalls, classes, sizes, limits)
-    known = (precision > -1).all(axis=(0, 1, 3, 4))
-    if not known.any():
+    with_boxes = (precision > -1).all(axis=(0, 1, 3, 4))
+    if not with_boxes.any():
         return -1.0, -1.0
-    precision = precision[:, :, known]
+    precision = precision[:, :, with_boxes]
     return float(precision[0].mean()), float(precision.mean())
 
 

@@ -22,16 +22,16 @@ def label_map(labels: Sequence[str], names: Sequence[str], classes: int) -> tupl
     background first, has ImageNet's, where every label is a WordNet id or a name of one.
     """
     if len(names) == classes:
-        found = [_place(label, names) for label in labels]
-        places = tuple(place for place in found if place is not None)
+        places_or_none = [_place(label, names) for label in labels]
+        places = tuple(place for place in places_or_none if place is not None)
         if len(places) == len(labels) == len(set(places)):
             return places
     if classes == len(labels):
         return tuple(range(classes))
     if classes in (IMAGENET, IMAGENET + 1):
-        known = imagenet_places(labels)
-        if known is not None and len(set(known)) == len(known):
-            return tuple(place + classes - IMAGENET for place in known)
+        imagenet = imagenet_places(labels)
+        if imagenet is not None and len(set(imagenet)) == len(imagenet):
+            return tuple(place + classes - IMAGENET for place in imagenet)
     return None
 
 
@@ -41,9 +41,9 @@ def _place(label: str, names: Sequence[str]) -> int | None:
     if place is not None:
         return place
     key = same_name(label)
-    found = [
+    indices = [
         index
         for index, name in enumerate(names)
         if "," in name and key in map(same_name, name.split(","))
     ]
-    return found[0] if len(found) == 1 else None
+    return indices[0] if len(indices) == 1 else None

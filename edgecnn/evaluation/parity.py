@@ -199,8 +199,8 @@ class _Pair:
 
     def _note_levels(self, outputs: Array) -> None:
         if self._levels is not None:
-            found = np.unique(np.concatenate([self._levels, np.unique(outputs)]))
-            self._levels = found if len(found) <= MOST_LEVELS else None
+            levels = np.unique(np.concatenate([self._levels, np.unique(outputs)]))
+            self._levels = levels if len(levels) <= MOST_LEVELS else None
 
 
 def _chunks(reference: Array, outputs: Array) -> Iterator[tuple[int, Floats, Floats]]:

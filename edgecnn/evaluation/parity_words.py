@@ -100,8 +100,8 @@ def concerns(parity: Parity) -> tuple[str, ...]:
     if nothing is not None:
         return (nothing,)
     gone = lost(parity)
-    found = gone or (too_far(parity) or does_not_follow(parity),)
-    return tuple(sentence for sentence in (*found, one_class(parity)) if sentence)
+    reasons = gone or (too_far(parity) or does_not_follow(parity),)
+    return tuple(sentence for sentence in (*reasons, one_class(parity)) if sentence)
 
 
 def summary(parity: Parity) -> str:
@@ -124,9 +124,9 @@ def summary(parity: Parity) -> str:
 
 
 def _lost(part: PartParity) -> str:
-    left = f", every value is {part.left:.4g}" if part.left is not None else ""
+    constant = f", every value is {part.left:.4g}" if part.left is not None else ""
     step = f", the output's step is {part.step:.3g}" if part.step is not None else ""
-    return f"{_where(part)}: range {part.low:.3g}…{part.high:.3g}{step}{left}: lost"
+    return f"{_where(part)}: range {part.low:.3g}…{part.high:.3g}{step}{constant}: lost"
 
 
 def _where(part: PartParity) -> str:

@@ -129,6 +129,6 @@ def _ranges(members: Iterable[int]) -> str:
             runs[-1][1] = index
         else:
             runs.append([index, index])
-    shown = [str(first) if first == last else f"{first}–{last}" for first, last in runs]
-    more = ", …" if len(shown) > MOST_NAMED else ""
-    return ", ".join(shown[:MOST_NAMED]) + more
+    ranges = [str(first) if first == last else f"{first}–{last}" for first, last in runs]
+    more = ", …" if len(ranges) > MOST_NAMED else ""
+    return ", ".join(ranges[:MOST_NAMED]) + more

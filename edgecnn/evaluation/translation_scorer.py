@@ -101,8 +101,8 @@ class TranslationScorer:
             _statistics(ours, self._truth)
         )
         low, high = np.percentile(drops, (2.5, 97.5))
-        found = value - accuracy.value
-        beyond = int((np.abs(drops - drops.mean()) >= abs(found) - 1e-12).sum())
+        drop = value - accuracy.value
+        beyond = int((np.abs(drops - drops.mean()) >= abs(drop) - 1e-12).sum())
         return replace(
             accuracy,
             parent_value=value,

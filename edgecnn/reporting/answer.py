@@ -82,12 +82,12 @@ def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> BestRow:
     first = group[0]
     if first.scenario != "single_stream" and limits.objective == "latency":
         limits = replace(limits, objective="throughput")
-    found = selection.choose(group, limits)
-    best, ties, runner_up = found.best, found.ties, found.runner_up
+    choice = selection.choose(group, limits)
+    best, ties, runner_up = choice.best, choice.ties, choice.runner_up
     place = f"{first.machine_label}, {first.device}{_scenario(first)}"
     if several:
         place += f", {first.model}"
-    counts = (len(found.within), len(group))
+    counts = (len(choice.within), len(group))
     if best is None:
         sentence = (
             f"{place}: none of {formats.plural(len(group), 'measured configuration')} is within "
@@ -111,12 +111,12 @@ def describe(limits: Limits, leave_out: Sequence[str] = ()) -> str:
         "size": lambda value: f"file ≤ {value / 1e6:g} MB",
         "energy": lambda value: f"energy ≤ {value * 1e3:g} mJ",
     }
-    said = [
+    clauses = [
         words[name](getattr(limits, name))
         for name in selection.LIMITED
         if getattr(limits, name) is not None and name not in leave_out
     ]
-    return ", ".join(said)
+    return ", ".join(clauses)
 
 
 def name(row: Row) -> str:
@@ -144,15 +144,18 @@ def _accuracy(row: Row) -> str:
     """`top1 98.6% (n = 360, −0.28 points [−1.20, +0.64], at most 1.02 lost with 95% …)`."""
     if row.accuracy is None:
         return "accuracy not measured"
-    found, drop = row.correctness, ""
+    correctness, drop = row.correctness, ""
     if row.drop is not None:
         drop = f", {formats.points(-row.drop)} points"
-        low, high = found.drop.bounds or (0.0, 0.0)
+        low, high = correctness.drop.bounds or (0.0, 0.0)
         if low < high:
             drop += f" [{formats.points(-high)}, {formats.points(-low)}]"
             if row.drop_bound is not None:
                 drop += f", {at_most(row.drop_bound)}"
-    return f"{found.metric} {formats.percent(row.accuracy)} (n = {found.accuracy_n:,}{drop})"
+    return (
+        f"{correctness.metric} {formats.percent(row.accuracy)} "
+        f"(n = {correctness.accuracy_n:,}{drop})"
+    )
 
 
 def _sentence(
@@ -227,8 +230,8 @@ def _against_others(best: Row, ties: Sequence[Row], runner_up: Row | None, limit
 
 def _reservations(best: Row) -> str:
     text = ""
-    if said := contention(best):
-        text += f" {said}."
+    if sentence := contention(best):
+        text += f" {sentence}."
     if best.state == "NOISY":
         text += " The measurement is noisy; measure again before you rely on it."
     if best.execution.software:

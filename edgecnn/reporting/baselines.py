@@ -77,8 +77,8 @@ def _typical(row: Row) -> float:
 
 
 def _indistinguishable(row: Row, other: Row) -> bool:
-    found = between(row.times, other.times, one_session=True)
-    return found is not None and found.ratio is not None and not found.different
+    difference = between(row.times, other.times, one_session=True)
+    return difference is not None and difference.ratio is not None and not difference.different
 
 
 def _against(row: Row, group: Sequence[Row]) -> Row:
@@ -90,10 +90,10 @@ def _against(row: Row, group: Sequence[Row]) -> Row:
         return row
     if speed.id == row.id:
         return _with_speed(row, speedup=Interval.exactly(1.0))
-    found = between(row.times, speed.times, one_session=True)
-    if found is None:
+    difference = between(row.times, speed.times, one_session=True)
+    if difference is None:
         return row
-    return _with_speed(row, speedup=Interval.around(found.value, found.interval))
+    return _with_speed(row, speedup=Interval.around(difference.value, difference.interval))
 
 
 def _with_speed(row: Row, **values: Any) -> Row:
@@ -114,16 +114,16 @@ def _with_drop(row: Row, baseline: Row) -> Row:
     before, after = baseline.correctness.record, row.correctness.record
     assert before is not None
     assert after is not None
-    found = drop_between(before, after)
-    if found is None or not (isfinite(found.low) and isfinite(found.high)):
+    accuracy_drop = drop_between(before, after)
+    if accuracy_drop is None or not (isfinite(accuracy_drop.low) and isfinite(accuracy_drop.high)):
         return _with_correctness(row, drop=Interval(drop))
     return _with_correctness(
         row,
-        drop=Interval(drop, found.low, found.high),
-        drop_floor=found.floor,
-        drop_bound=found.bound,
-        drop_lost=found.lost,
-        drop_gained=found.gained,
+        drop=Interval(drop, accuracy_drop.low, accuracy_drop.high),
+        drop_floor=accuracy_drop.floor,
+        drop_bound=accuracy_drop.bound,
+        drop_lost=accuracy_drop.lost,
+        drop_gained=accuracy_drop.gained,
     )
 
 

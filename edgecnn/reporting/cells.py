@@ -79,9 +79,9 @@ def marks(choices: Sequence[BestRow]) -> set[int]:
 def contention(rows: Sequence[Row]) -> str:
     """How often a neighbor disturbed the rows, in a sentence; empty where none did."""
     shares_found = (row.contention.contended for row in rows if row.measured)
-    found = [share for share in shares_found if share is not None]
-    always = sum(share >= 1 for share in found)
-    shares = sorted(share for share in found if WORTH_SAYING <= share < 1)
+    measured_shares = [share for share in shares_found if share is not None]
+    always = sum(share >= 1 for share in measured_shares)
+    shares = sorted(share for share in measured_shares if WORTH_SAYING <= share < 1)
     unknown = (
         f"In {formats.plural(always, 'row')} a neighbor shared the core all the time: latencies "
         "are those of the disturbed machine."
@@ -108,8 +108,9 @@ def fed(rows: Sequence[Row], most: int = 6) -> list[str]:
             if row.artifact not in named:
                 named.append(row.artifact)
     lines = [
-        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {said}"
-        for said, names in files.items()
+        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: "
+        f"{sentence}"
+        for sentence, names in files.items()
     ]
     more = len(lines) - most
     return [*lines[:most], *([f"… and {more} more ways in the report"] if more > 0 else [])]

@@ -137,38 +137,38 @@ def compare(
         )
     same_samples = not _other_data(before, after)
     matched = matching.match(before, after)
-    found = _Found(threshold, same_samples)
+    collector = _Collector(threshold, same_samples)
     for old, new in matched.pairs:
         if old.artifact.sha256 != new.artifact.sha256 and not allow_differences:
-            found.refused.append((matching.name(old), _other_model(old, new)))
+            collector.refused.append((matching.name(old), _other_model(old, new)))
         else:
-            found.enter(matching.name(old), old, new)
+            collector.enter(matching.name(old), old, new)
     for old, new in matched.apart:
         difference = matching.difference(old, new)
         if allow_differences:
-            found.enter(f"{matching.name(old)} ({difference})", old, new)
+            collector.enter(f"{matching.name(old)} ({difference})", old, new)
         else:
-            found.refused.append((matching.name(old), difference))
+            collector.refused.append((matching.name(old), difference))
     for side, results in (("before", before), ("after", after)):
-        found.left_out += [(lost.row, f"{side}: {lost.reason}") for lost in results.left_out]
+        collector.left_out += [(lost.row, f"{side}: {lost.reason}") for lost in results.left_out]
     around = matching.differences_around(before, after)
     if len(distinct([before, after])[0]) == 1:
         around.insert(0, "nothing: one is the other's own measurements or a part of them")
     return Comparison(
-        tuple(found.changes),
+        tuple(collector.changes),
         threshold,
-        tuple(found.refused),
+        tuple(collector.refused),
         (*(f"compared although {obstacle}" for obstacle in obstacles), *around),
         tuple(matching.name(row) for row in matched.only_before),
         tuple(matching.name(row) for row in matched.only_after),
-        tuple(found.failures),
-        tuple(found.left_out),
-        tuple(found.unusable),
+        tuple(collector.failures),
+        tuple(collector.left_out),
+        tuple(collector.unusable),
         repeat=not matching.differences_of_machine(before, after),
     )
 
 
-class _Found:
+class _Collector:
     """What became of each pair of rows."""
 
     def __init__(self, threshold: float, same_samples: bool) -> None:
@@ -236,20 +236,20 @@ def _change(
     name: str, old: Measurement, new: Measurement, threshold: float, same_samples: bool
 ) -> RowChange | None:
     before, after = times_of(old), times_of(new)
-    found = between(before, after, one_session=False)
-    if found is None or before.broken or after.broken:
+    difference = between(before, after, one_session=False)
+    if difference is None or before.broken or after.broken:
         return None
     noisy = any(row.verdict not in ("VALID", None) for row in (old, new))
     shaky = noisy or any(_disturbed(row) for row in (old, new))
     change = RowChange(
         name=name,
-        before_ms=found.first_ms,
-        after_ms=found.second_ms,
-        ratio=Interval.around(found.value, found.interval),
-        outcome=judge(found.ratio, threshold, shaky=shaky),
+        before_ms=difference.first_ms,
+        after_ms=difference.second_ms,
+        ratio=Interval.around(difference.value, difference.interval),
+        outcome=judge(difference.ratio, threshold, shaky=shaky),
         noisy=noisy,
-        lack=found.lack,
-        processes=found.processes,
+        lack=difference.lack,
+        processes=difference.processes,
         size_ratio=_quotient(new.artifact.size_bytes, old.artifact.size_bytes),
         memory_ratio=_quotient(new.memory["peak_rss_bytes"], old.memory["peak_rss_bytes"]),
     )
@@ -269,10 +269,10 @@ def _disturbed(row: Measurement) -> bool:
 
 
 def _obstacles(before: Results, after: Results) -> list[str]:
-    found = []
+    obstacles = []
     if not {before.schema_version, after.schema_version} <= READABLE_SCHEMAS:
-        found.append(f"schema {before.schema_version} before, {after.schema_version} after")
-    return [*found, *_other_data(before, after)]
+        obstacles.append(f"schema {before.schema_version} before, {after.schema_version} after")
+    return [*obstacles, *_other_data(before, after)]
 
 
 def _other_data(before: Results, after: Results) -> list[str]:

@@ -109,16 +109,16 @@ def reproduced(comparison: Comparison) -> str:
         if change.accuracy_outcome in ("worse", "better") and change not in apart
     ]
     if apart or wrong:
-        said = [_apart(change) for change in apart[:MOST_NAMED]]
-        said += [
+        examples = [_apart(change) for change in apart[:MOST_NAMED]]
+        examples += [
             f"{change.name}: accuracy {formats.points(change.accuracy_points)} points"
             for change in wrong[:MOST_NAMED]
         ]
-        more = len(apart) + len(wrong) - len(said)
+        more = len(apart) + len(wrong) - len(examples)
         rest = f"; {more} more" if more > 0 else ""
         return (
             f"Not reproduced ({len(apart) + len(wrong)} of {len(changes)}): "
-            f"{'; '.join(said)}{rest}."
+            f"{'; '.join(examples)}{rest}."
         )
     vague = [change for change in changes if _too_wide(change)]
     if vague:
@@ -184,18 +184,18 @@ def terminal(comparison: Comparison) -> RenderableType:
         parts += [table, Text("")]
     parts += [Text(line, style="dim") for line in _remarks(comparison)]
     parts.append(Text(verdict(comparison), style=style))
-    again = reproduced(comparison)
-    if again:
-        parts.append(Text(again, style="bold"))
+    repetition = reproduced(comparison)
+    if repetition:
+        parts.append(Text(repetition, style="bold"))
     return Group(*parts)
 
 
 def markdown(comparison: Comparison) -> str:
     """GitHub-flavoured Markdown, the answer first."""
     lines = [f"**{markdown_cell(verdict(comparison), 400)}**"]
-    again = reproduced(comparison)
-    if again:
-        lines += ["", markdown_cell(again, 800)]
+    repetition = reproduced(comparison)
+    if repetition:
+        lines += ["", markdown_cell(repetition, 800)]
     for outcome, title in TITLES.items():
         changes = comparison.having(outcome)
         if not changes:

@@ -110,19 +110,19 @@ def _case(row: Measurement, judged: Any, gate: Gate | None) -> tuple[str, str]:
 
 
 def _measures(row: Measurement) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
+    measures: dict[str, dict[str, float]] = {}
     latency = row.latency
     if latency is not None:
-        found["latency"] = _metric(latency.p50, latency.ci95, 1e6)
+        measures["latency"] = _metric(latency.p50, latency.ci95, 1e6)
     if row.throughput_per_s:
-        found["throughput"] = {"value": row.throughput_per_s}
+        measures["throughput"] = {"value": row.throughput_per_s}
     if row.memory["peak_rss_bytes"]:
-        found["peak-memory"] = {"value": float(row.memory["peak_rss_bytes"])}
+        measures["peak-memory"] = {"value": float(row.memory["peak_rss_bytes"])}
     if row.artifact.size_bytes:
-        found["file-size"] = {"value": float(row.artifact.size_bytes)}
+        measures["file-size"] = {"value": float(row.artifact.size_bytes)}
     if row.accuracy is not None:
-        found["accuracy"] = _metric(row.accuracy.value, row.accuracy.ci95, 1.0)
-    return found
+        measures["accuracy"] = _metric(row.accuracy.value, row.accuracy.ci95, 1.0)
+    return measures
 
 
 def _metric(value: float, interval: tuple[float, float] | None, factor: float) -> dict[str, float]:

@@ -97,8 +97,8 @@ def pack(results: Sequence[Results], most_samples: int | None = None) -> Packed:
                 lists[stage] = dict(zip(("size", "base"), _moved(samples, arrays), strict=True))
     if thin:
         for document in documents:
-            said = {"samples_embedded": f"{kept} of {measured}"}
-            document["protocol"] = {**document["protocol"], **said}
+            note = {"samples_embedded": f"{kept} of {measured}"}
+            document["protocol"] = {**document["protocol"], **note}
     plain = _joined(documents, arrays)
     small = len(plain) <= _SMALL
     stream = lzma.compress(plain, preset=1) if small else zlib.compress(plain, 6)
@@ -169,16 +169,16 @@ def unpack(packed: Packed) -> list[Results]:
 def read_embedded(path: Path) -> list[Results]:
     """The results inside a report.html. Raises InputError when there are none to read."""
     path = Path(path)
-    found = _ELEMENT.findall(read_file(path, limit=MAX_PAGE_BYTES))
-    if len(found) != 1:
+    blocks = _ELEMENT.findall(read_file(path, limit=MAX_PAGE_BYTES))
+    if len(blocks) != 1:
         raise InputError(
             f"{path}: no edgecnn raw data in this page"
-            if not found
-            else f"{path}: {len(found)} blocks of raw data, expected one",
+            if not blocks
+            else f"{path}: {len(blocks)} blocks of raw data, expected one",
             hint="only report.html files written by edgecnn carry their results, "
             "and a page that was saved again from a browser may have lost them",
         )
-    codec, text = found[0]
+    codec, text = blocks[0]
     try:
         return unpack(Packed(text.decode("ascii"), codec.decode("ascii")))
     except InputError as error:
@@ -198,12 +198,12 @@ def _runs(results: Sequence[Results]) -> Iterator[Run]:
 
 def _fair_share(sizes: Sequence[int], most: int) -> int:
     """The largest number a process may keep so that all together keep at most `most`."""
-    left = most
+    remaining = most
     for index, size in enumerate(sorted(sizes)):
-        share = left // (len(sizes) - index)
+        share = remaining // (len(sizes) - index)
         if size > share:
             return max(_FEWEST, share)
-        left -= size
+        remaining -= size
     return max(sizes, default=0)
 
 

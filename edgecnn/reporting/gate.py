@@ -286,11 +286,11 @@ def sentence(judged: Judged, against: str) -> str:
             f"{name} is {share} {judged.outcome} than {against} "
             f"[{_percent(low)}, {_percent(high)}], {times}, {effect.how}."
         )
-    found = (
+    sensitivity = (
         f"; a slowdown of {judged.detectable - 1:.1%} would be seen" if judged.detectable else ""
     )
     verb = "as fast as" if judged.outcome == "same" else "not distinguishable from"
-    return f"{name} is {verb} {against}: {change}, {times}, {effect.how}{found}."
+    return f"{name} is {verb} {against}: {change}, {times}, {effect.how}{sensitivity}."
 
 
 def headline(gate: Gate) -> str:

@@ -176,16 +176,18 @@ def _title(rows: Sequence[Row]) -> str:
     models = list(dict.fromkeys(shorten(row.model, 60) for row in rows if row.model))
     if not models:
         return "Benchmark"
-    shown = ", ".join(models[:3])
-    return f"{shown} and {len(models) - 3} more" if len(models) > 3 else shown
+    title = ", ".join(models[:3])
+    return f"{title} and {len(models) - 3} more" if len(models) > 3 else title
 
 
 def _subtitle(results: Sequence[Results], labels: Sequence[str], rows: Sequence[Row]) -> str:
     dates = sorted({result.environment.created_at[:10] for result in results} - {""})
     measured = sum(row.measured for row in rows)
-    shown = ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+    machine_names = ", ".join(labels[:3]) + (
+        f" and {len(labels) - 3} more" if len(labels) > 3 else ""
+    )
     when = f", {' to '.join(dict.fromkeys((dates[0], dates[-1])))}" if dates else ""
-    return f"{shown}{when}. {measured} of {formats.plural(len(rows), 'row')} measured."
+    return f"{machine_names}{when}. {measured} of {formats.plural(len(rows), 'row')} measured."
 
 
 def _troubles(rows: Sequence[Row]) -> list[Trouble]:

@@ -170,11 +170,13 @@ def _whole_files(
             notes.append(
                 Note(f"{labels[index]}: not compared with {labels[0]}: {whole[index]}.", True)
             )
-        here, there = (clean(one.protocol.get("name") or "unknown") for one in (other, first))
-        if here != there:
+        protocol, base_protocol = (
+            clean(one.protocol.get("name") or "unknown") for one in (other, first)
+        )
+        if protocol != base_protocol:
             notes.append(
-                Note(f"{labels[index]} was measured with protocol {here}, "
-                     f"{labels[0]} with {there}.", False)
+                Note(f"{labels[index]} was measured with protocol {protocol}, "
+                     f"{labels[0]} with {base_protocol}.", False)
             )  # fmt: skip
     return whole, notes
 
@@ -184,13 +186,13 @@ def pairs(rows: Sequence[Row], machines: int, labels: Sequence[str]) -> list[Row
 
     `labels` are `charts.labels`' second, one a row: the row's name without its machine.
     """
-    found: dict[str, list[Row | None]] = {}
+    groups: dict[str, list[Row | None]] = {}
     for row, label in zip(rows, labels, strict=True):
         if row.timed and not row.incomparable:
-            found.setdefault(label, [None] * machines)[row.machine] = row
+            groups.setdefault(label, [None] * machines)[row.machine] = row
     kept = [
         RowPair(label, tuple(group))
-        for label, group in found.items()
+        for label, group in groups.items()
         if group[0] is not None and any(group[1:])
     ]
     return sorted(kept, key=lambda pair: (pair.rows[0].p50 or 0.0) if pair.rows[0] else 0.0)

@@ -35,8 +35,8 @@ def render(results: Sequence[Results], limits: answer.Limits | None = None) -> s
         parts += ["", _HEAD, *lines[:TABLE_ROWS]]
     if len(lines) > TABLE_ROWS:
         rest = f"{formats.plural(len(lines) - TABLE_ROWS, 'slower row')}"
-        shown = lines[TABLE_ROWS:MOST_ROWS]
-        parts += ["", f"<details><summary>{rest}</summary>", "", _HEAD, *shown, ""]
+        slower_lines = lines[TABLE_ROWS:MOST_ROWS]
+        parts += ["", f"<details><summary>{rest}</summary>", "", _HEAD, *slower_lines, ""]
         if len(lines) > MOST_ROWS:
             parts += [f"{len(lines) - MOST_ROWS:,} more are in the HTML report.", ""]
         parts.append("</details>")

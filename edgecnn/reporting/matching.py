@@ -103,9 +103,9 @@ def _what(row: Measurement) -> tuple[str, str]:
 
 def _asked(row: Measurement) -> dict[str, Any]:
     """Every option that makes a number another number."""
-    server, asked = row.load.scenario == "server", row.asked
+    server, options = row.load.scenario == "server", row.asked
     names = (*_OPTIONS, *(_SERVER_OPTIONS if server else ()))
-    return {name: asked[name] for name in names}
+    return {name: options[name] for name in names}
 
 
 def _differing(old: Measurement, new: Measurement) -> list[str]:

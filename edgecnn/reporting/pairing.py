@@ -123,18 +123,18 @@ def shared_times(times: Sequence[Times], typical: Sequence[float]) -> list[float
     logs = _by_round([one.quiet for one in times])
     if logs is None or (np.isfinite(logs).sum(axis=1) < FEWEST).any():
         logs = _by_round([one.every for one in times])
-    found: list[float | None] = [None] * len(times)
+    shared: list[float | None] = [None] * len(times)
     if logs is None:
-        return found
+        return shared
     own = np.array(typical)
     usable = np.flatnonzero((np.isfinite(logs).sum(axis=1) >= FEWEST) & (own > 0))
     if len(usable) < 2:
-        return found
+        return shared
     effects = _row_effects(logs[usable])
     scaled = np.exp(effects + np.mean(np.log(own[usable]) - effects))
     for place, time in zip(usable, scaled, strict=True):
-        found[place] = float(time)
-    return found
+        shared[place] = float(time)
+    return shared
 
 
 def _by_round(sides: Sequence[tuple[tuple[int, float], ...]]) -> npt.NDArray[np.float64] | None:
@@ -156,12 +156,16 @@ def _by_round(sides: Sequence[tuple[tuple[int, float], ...]]) -> npt.NDArray[np.
 def _row_effects(logs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(rows,) of the additive fit: rows and rounds are fitted in turns until nothing changes."""
     logs = logs[:, np.isfinite(logs).any(axis=0)]
-    there = np.isfinite(logs)
-    values, in_row, in_round = np.where(there, logs, 0.0), there.sum(axis=1), there.sum(axis=0)
+    present = np.isfinite(logs)
+    values, in_row, in_round = (
+        np.where(present, logs, 0.0),
+        present.sum(axis=1),
+        present.sum(axis=0),
+    )
     rows = values.sum(axis=1) / in_row
     for _ in range(_MOST_TURNS):
-        rounds = np.where(there, values - rows[:, None], 0.0).sum(axis=0) / in_round
-        last, rows = rows, np.where(there, values - rounds, 0.0).sum(axis=1) / in_row
+        rounds = np.where(present, values - rows[:, None], 0.0).sum(axis=0) / in_round
+        last, rows = rows, np.where(present, values - rounds, 0.0).sum(axis=1) / in_row
         if np.abs(rows - last).max() < _SETTLED:
             break
     return np.asarray(rows)

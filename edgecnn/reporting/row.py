@@ -240,15 +240,15 @@ class Row:
     @property
     def accuracy_drop(self) -> AccuracyDrop | None:
         """The drop with its interval; None where there is no interval."""
-        found = self.correctness
-        if found.drop.estimate is None or found.drop.bounds is None:
+        correctness = self.correctness
+        if correctness.drop.estimate is None or correctness.drop.bounds is None:
             return None
         return AccuracyDrop(
-            found.drop.estimate,
-            *found.drop.bounds,
-            found.accuracy_n,
-            found.drop_lost,
-            found.drop_gained,
+            correctness.drop.estimate,
+            *correctness.drop.bounds,
+            correctness.accuracy_n,
+            correctness.drop_lost,
+            correctness.drop_gained,
         )
 
     # What a selection asks of a candidate (see `selection.Candidate`).

@@ -67,8 +67,8 @@ def machine_labels(results: Sequence[Results]) -> list[str]:
     names = []
     for result in results:
         machine = result.environment.machine
-        known = (machine.get(key) for key in ("name", "board", "cpu_model"))
-        names.append(clean(next(filter(None, known), "this machine"), 60))
+        candidates = (machine.get(key) for key in ("name", "board", "cpu_model"))
+        names.append(clean(next(filter(None, candidates), "this machine"), 60))
     return [
         name if names.count(name) == 1 else f"{name} #{names[: index + 1].count(name)}"
         for index, name in enumerate(names)
@@ -134,8 +134,8 @@ def _fed(measurement: Measurement) -> str:
     if measurement.fed is not None:
         return measurement.fed.sentence
     synthetic = (measurement.pass_result("response") or {}).get("fed")
-    known = isinstance(synthetic, str) and synthetic != "data"
-    return f"fed {synthetic}: no data were given" if known else ""
+    described = isinstance(synthetic, str) and synthetic != "data"
+    return f"fed {synthetic}: no data were given" if described else ""
 
 
 def reproduce(measurement: Measurement, results: Results) -> str:
@@ -173,10 +173,10 @@ def _memory(measurement: Measurement) -> Memory:
 
 
 def _contention(measurement: Measurement) -> Contention:
-    found = measurement.contention
-    if found is None or measurement.latency is None:
+    contention = measurement.contention
+    if contention is None or measurement.latency is None:
         return Contention()
-    return Contention(found.share, found.p50_ms, found.p99_ms)
+    return Contention(contention.share, contention.p50_ms, contention.p99_ms)
 
 
 def _speed(measurement: Measurement) -> Speed:
@@ -237,10 +237,10 @@ def _sustained(measurement: Measurement) -> tuple[tuple[float, ...], ...]:
 
 def _correctness(measurement: Measurement) -> Correctness:
     accuracy, parity = measurement.accuracy, measurement.parity
-    found = Correctness()
+    correctness = Correctness()
     if accuracy:
         low, high = accuracy.ci95 or (None, None)
-        found = Correctness(
+        correctness = Correctness(
             metric=clean(accuracy.metric, 40),
             accuracy=Interval(_finite(accuracy.value), _finite(low), _finite(high)),
             accuracy_n=accuracy.n,
@@ -248,13 +248,13 @@ def _correctness(measurement: Measurement) -> Correctness:
             record=accuracy,
         )
     if parity:
-        found = replace(
-            found,
+        correctness = replace(
+            correctness,
             cosine=_finite(parity.cosine),
             snr_db=_finite(parity.snr_db),
             agreement=_finite(parity.top1_agreement),
         )
-    return found
+    return correctness
 
 
 def _cost(measurement: Measurement, results: Results) -> Cost:

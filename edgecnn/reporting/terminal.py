@@ -55,39 +55,39 @@ def render(
 def _table(rows: Sequence[Row], chosen: set[int], max_rows: int) -> RenderableType:
     from rich.text import Text
 
-    shown = cells.in_order(rows)[:max_rows]
+    visible = cells.in_order(rows)[:max_rows]
     several = len({row.machine for row in rows}) > 1
     one_model = len({row.model for row in rows}) == 1
     names: list[tuple[str, list[str]]] = [
-        *([("Machine", [row.machine_label for row in shown])] if several else []),
+        *([("Machine", [row.machine_label for row in visible])] if several else []),
         (
             "Artifact",
             [
                 f"{row.format}:{row.recipe}" if one_model and row.recipe else cells.artifact(row)
-                for row in shown
+                for row in visible
             ],
         ),
-        ("Runtime", [cells.where(row) for row in shown]),
+        ("Runtime", [cells.where(row) for row in visible]),
     ]
     tails = [
         (name, formats.aligned(values))
         for name, values in (
-            (name, [COLUMNS[name](row) for row in shown]) for name in ("p90", "p99")
+            (name, [COLUMNS[name](row) for row in visible]) for name in ("p90", "p99")
         )
         if any(value is not None for value in values)
     ]
     columns = [
         *names,
-        ("p50 ms", formats.aligned([row.p50 for row in shown])),
-        ("", [cells.relative(row) for row in shown]),
+        ("p50 ms", formats.aligned([row.p50 for row in visible])),
+        ("", [cells.relative(row) for row in visible]),
         *tails,
-        ("Accuracy (n)", [cells.accuracy(row) for row in shown]),
-        ("Size", [formats.size(row.size) for row in shown]),
-        ("Peak RSS", [formats.size(row.peak_rss) for row in shown]),
-        ("Verdict", [row.state for row in shown]),
+        ("Accuracy (n)", [cells.accuracy(row) for row in visible]),
+        ("Size", [formats.size(row.size) for row in visible]),
+        ("Peak RSS", [formats.size(row.peak_rss) for row in visible]),
+        ("Verdict", [row.state for row in visible]),
     ]
     lines = []
-    for index, row in enumerate(shown):
+    for index, row in enumerate(visible):
         texts = [Text(values[index]) for _, values in columns]
         texts[-1].stylize(_COLORS.get(row.state, "red"))
         style = "bold" if row.id in chosen else "" if row.measured else "dim"

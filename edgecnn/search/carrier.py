@@ -144,8 +144,8 @@ def _why(code: int, folder: Path) -> str:
         more = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
         return f"its process was ended by {name}{more}"
     log = (folder / "log").read_bytes()[-TAIL_BYTES:].decode(errors="replace").split("\n")
-    said = next((line.strip() for line in reversed(log) if line.strip()), "no reason given")
-    return f"its process ended with {code}: {said[:200]}"
+    last_line = next((line.strip() for line in reversed(log) if line.strip()), "no reason given")
+    return f"its process ended with {code}: {last_line[:200]}"
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -100,8 +100,8 @@ class Cluster:
 
     def _parts(self) -> tuple[str, str, int]:
         try:
-            found = urlsplit(self.address)
-            return found.scheme, found.hostname or "", found.port or 0
+            parts = urlsplit(self.address)
+            return parts.scheme, parts.hostname or "", parts.port or 0
         except ValueError:
             return "", "", 0
 
@@ -150,7 +150,7 @@ class Crew:
             carrier.run_trial, whole, key=f"edgecnn-{token}", pure=False, retries=0
         )
         self._futures[token] = future
-        future.add_done_callback(lambda done: self._inbox.put(self._came(token, done)))
+        future.add_done_callback(lambda finished: self._inbox.put(self._came(token, finished)))
 
     def next(self, secs: float) -> Event | None:
         """What happens next, None when nothing does for so long.
@@ -218,12 +218,12 @@ class Crew:
         name = type(error).__name__
         if name in ("KilledWorker", "CommClosedError"):
             return Event(token, lost="its worker was killed")
-        said = " ".join(str(error).split())[:300]
-        return Event(token, answer={"event": "failed", "error": f"{name}: {said}", "hint": ""})
+        message = " ".join(str(error).split())[:300]
+        return Event(token, answer={"event": "failed", "error": f"{name}: {message}", "hint": ""})
 
     def _workers(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1).get("workers", {})
-        return found
+        workers: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1).get("workers", {})
+        return workers
 
     def _check(self) -> None:
         if self._client.status != "running":
@@ -245,12 +245,12 @@ class Crew:
     def _run(self, function: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
         """Run a function in workers; one that has gone meanwhile is left out."""
         try:
-            found: dict[str, Any] = self._client.run(
+            answers: dict[str, Any] = self._client.run(
                 function, *arguments, on_error="ignore", **options
             )
         except (OSError, ValueError, TimeoutError):
             return {}
-        return found
+        return answers
 
     def _facts(self) -> dict[str, Any]:
         return self._run(carrier.facts)
@@ -311,9 +311,9 @@ def _local(workers: int) -> Any:
             silence_logs=logging.CRITICAL,
         )
     except (RuntimeError, OSError, TimeoutError) as error:
-        said = " ".join(str(error).split())[:160]
+        message = " ".join(str(error).split())[:160]
         raise ClusterError(
-            f"cannot start {workers} workers here: {said}", hint="try fewer --workers"
+            f"cannot start {workers} workers here: {message}", hint="try fewer --workers"
         ) from error
 
 
@@ -336,9 +336,9 @@ def _connected(kind: Any, cluster: Cluster, local: Any) -> Any:
         return kind(cluster.target, timeout=CONNECT_SECS, set_as_default=False, security=security)
     # What is not a scheduler may seem to announce a message of an exabyte.
     except (OSError, TimeoutError, ValueError, TypeError, MemoryError, OverflowError) as error:
-        said = " ".join(str(error).split())[:160]
+        message = " ".join(str(error).split())[:160]
         raise ClusterError(
-            f"the scheduler at {cluster.target} does not answer: {said}",
+            f"the scheduler at {cluster.target} does not answer: {message}",
             hint="is it running, and reached from here? TLS needs --tls-ca, --tls-cert, --tls-key",
         ) from error
 
@@ -347,8 +347,10 @@ async def _greet(address: str, security: Any) -> None:
     """Connect once and see that a Dask scheduler answers."""
     from distributed.comm import connect
 
-    found = await connect(address, timeout=CONNECT_SECS, **security.get_connection_args("client"))
-    await found.close()
+    connection = await connect(
+        address, timeout=CONNECT_SECS, **security.get_connection_args("client")
+    )
+    await connection.close()
 
 
 def _check_workers(crew: Crew, client: Any, cluster: Cluster) -> None:
@@ -361,14 +363,14 @@ def _check_workers(crew: Crew, client: Any, cluster: Cluster) -> None:
             hint="start one with: dask worker ADDRESS --nthreads 1",
         ) from None
     try:
-        found = client.run(carrier.facts, on_error="return")
+        answers = client.run(carrier.facts, on_error="return")
     except (OSError, TimeoutError) as error:
         raise ClusterError(f"{where}: its workers do not answer ({error})") from error
-    for address, facts in found.items():
+    for address, facts in answers.items():
         if not isinstance(facts, Mapping):
-            said = " ".join(str(facts).split())[:160]
+            message = " ".join(str(facts).split())[:160]
             raise InputError(
-                f"the worker at {address} cannot run edgecnn: {said}",
+                f"the worker at {address} cannot run edgecnn: {message}",
                 hint="install the same edgecnn[search] there",
             )
         for name, version in crew.versions.items():

@@ -41,13 +41,13 @@ class Job:
 
 def finish(outcome: SearchOutcome, job: Job) -> SearchOutcome:
     """`outcome` with finalists and a winner; as it is when nothing keeps the limits."""
-    found = ranked(outcome.complete, job.settings)[:MOST_FINALISTS]
-    if not found:
+    finalist_trials = ranked(outcome.complete, job.settings)[:MOST_FINALISTS]
+    if not finalist_trials:
         return outcome
     first = outcome.first
-    if first is not None and first not in found:
-        found.append(first)
-    finalists = _compared(found, job)
+    if first is not None and first not in finalist_trials:
+        finalist_trials.append(first)
+    finalists = _compared(finalist_trials, job)
     best = selection.choose(finalists, job.settings.wanted.limits).best
     if best is None:  # what was within a limit by a hair is over it now
         return replace(outcome, finalists=tuple(finalists))
@@ -57,20 +57,20 @@ def finish(outcome: SearchOutcome, job: Job) -> SearchOutcome:
 def _compared(trials: Sequence[Trial], job: Job) -> list[Trial]:
     """The trials with latencies of rounds side by side; those whose file is gone as they were."""
     files = {each.number: _file(job.out, each) for each in trials}
-    there = [each for each in trials if files[each.number] is not None]
-    if len(there) < 2:
+    trials_with_files = [each for each in trials if files[each.number] is not None]
+    if len(trials_with_files) < 2:
         return list(trials)
-    paths = [path for each in there if (path := files[each.number])]
+    paths = [path for each in trials_with_files if (path := files[each.number])]
     results = job.target.compare(paths, job.out / FINALISTS_FILE, nullcontext, job.progress)
     rows = collect([results])
     numbers = {
         row.id: each.number
         for row, measured in zip(rows, results.measurements, strict=True)
-        for each in there
+        for each in trials_with_files
         if measured.artifact.name == f"{each.number:04d}{Path(measured.artifact.name).suffix}"
     }
-    again: dict[int, Trial] = {}
-    by_number = {each.number: each for each in there}
+    remeasured: dict[int, Trial] = {}
+    by_number = {each.number: each for each in trials_with_files}
     for row, measured in zip(rows, results.measurements, strict=True):
         number = numbers.get(row.id)
         if number is None or measured.latency is None or measured.status != "ok":
@@ -78,7 +78,7 @@ def _compared(trials: Sequence[Trial], job: Job) -> list[Trial]:
         trial = by_number[number]
         assert trial.measured is not None
         low, high = measured.latency.ci95 or (None, None)
-        again[number] = replace(
+        remeasured[number] = replace(
             trial,
             measured=replace(
                 trial.measured,
@@ -90,7 +90,7 @@ def _compared(trials: Sequence[Trial], job: Job) -> list[Trial]:
             paired_p50=row.paired_p50,
             ties=tuple(numbers[each] for each in row.ties if each in numbers),
         )
-    return [again.get(each.number, each) for each in trials]
+    return [remeasured.get(each.number, each) for each in trials]
 
 
 def _file(out: Path, trial: Trial) -> Path | None:

@@ -56,8 +56,8 @@ class Here:
     def measure(self, path: Path, pause: Pause) -> Measurement:
         """In a few processes; see `Target`."""
         with pause():
-            found = self._benchmark([path], self.protocol, None, silent)
-        return _only_row(found, path)
+            results = self._benchmark([path], self.protocol, None, silent)
+        return _only_row(results, path)
 
     def compare(
         self, paths: Sequence[Path], out: Path, pause: Pause, progress: Progress = silent
@@ -126,15 +126,15 @@ class OnBoard:
         out.unlink(missing_ok=True)  # of other finalists, before the search was resumed
         queue = Queue.open()
         try:
-            found = measure_all(queue, [board], job, {board.name: out}, self.say)
+            outcome = measure_all(queue, [board], job, {board.name: out}, self.say)
         finally:
             queue.close()
-        error = found.errors.get(board.name)
+        error = outcome.errors.get(board.name)
         if isinstance(error, JobError):
             raise MeasuringError(error.message, hint=error.hint) from error
         if error is not None:
             raise error
-        return found.results[board.name]
+        return outcome.results[board.name]
 
 
 def check_board(name: str) -> None:

@@ -94,23 +94,23 @@ class SearchOutcome:
             state: sum(each.state == state and not each.retried for each in self.trials)
             for state in ("complete", "pruned", "failed")
         }
-        done = (
+        summary = (
             f"{sum(counts.values())} trials: {counts['complete']} measured on {self.target}, "
             f"{counts['pruned']} ended early, {counts['failed']} failed"
         )
         if self.interrupted:
             best = self.best
             so_far = f"; best so far: {described(best, self.space)}" if best else ""
-            return [f"interrupted{so_far}", done]
+            return [f"interrupted{so_far}", summary]
         if self.winner is None:
-            return [*self.none(), done]
-        return [*self._won(self.winner), done]
+            return [*self.none(), summary]
+        return [*self._won(self.winner), summary]
 
     def _won(self, winner: Winner) -> list[str]:
-        said = [described(winner.trial, self.space)]
+        sentences = [described(winner.trial, self.space)]
         first = next((each for each in self.finalists if each.first), self.first)
         if first is not None and not winner.trial.first and winner.trial.p50 and first.p50:
-            said.append(
+            sentences.append(
                 f"against the first trial, {self.settings.model} as it is "
                 f"({first.accuracy or 0:.2%}, {first.p50:.3g} ms): "
                 f"{first.p50 / winner.trial.p50:.2f} times as fast, "
@@ -118,16 +118,16 @@ class SearchOutcome:
                 "validation"
             )
         elif winner.trial.first:
-            said.append(f"no trial was better than {self.settings.model} as it is")
+            sentences.append(f"no trial was better than {self.settings.model} as it is")
         test = winner.test
         if test is not None:
             low, high = test.ci95 or (None, None)
             interval = f" [{low:.2%}, {high:.2%}]" if low is not None else ""
-            said.append(
+            sentences.append(
                 f"trained once more and tested once: {test.metric} {test.value:.2%}{interval} on "
                 f"{test.n:,} samples of the {winner.split} split"
             )
-        return said
+        return sentences
 
     def none(self) -> list[str]:
         """Why there is no winner, and how near the nearest came."""
@@ -200,12 +200,12 @@ def described(trial: Trial, space: Space) -> str:
     """`trial 12 (width 0.5, kernel 3): 97.10% on validation, 0.021 ms, 71 kB`."""
     changed = changes(trial.parameters, space)
     what = f" ({', '.join(changed)})" if changed else " (as it is)"
-    found = trial.measured
-    if found is None:
+    measured = trial.measured
+    if measured is None:
         return f"trial {trial.number}{what}"
     return (
-        f"trial {trial.number}{what}: {found.accuracy:.2%} on validation, "
-        f"{found.latency_ms:.3g} ms, {found.size_bytes / 1e3:,.0f} kB"
+        f"trial {trial.number}{what}: {measured.accuracy:.2%} on validation, "
+        f"{measured.latency_ms:.3g} ms, {measured.size_bytes / 1e3:,.0f} kB"
     )
 
 

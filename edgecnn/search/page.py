@@ -59,11 +59,11 @@ def render(outcome: SearchOutcome) -> str:
 
 def draw(outcome: SearchOutcome) -> str:
     """Accuracy over latency of every measured trial as an SVG element; every text is escaped."""
-    known = [each for each in outcome.complete if each.p50 and each.accuracy is not None]
-    if not known:
+    measured = [each for each in outcome.complete if each.p50 and each.accuracy is not None]
+    if not measured:
         return ""
-    times = [log10(each.p50 or 1.0) for each in known]
-    shares = [each.accuracy or 0.0 for each in known]
+    times = [log10(each.p50 or 1.0) for each in measured]
+    shares = [each.accuracy or 0.0 for each in measured]
     left, right = _padded(min(times), max(times), 0.02)
     low, high = _padded(min(shares), max(shares), 0.005)
     front = outcome.front
@@ -97,7 +97,7 @@ def draw(outcome: SearchOutcome) -> str:
     line = " ".join(f"{across(each.p50 or 1)},{down(each.accuracy or 0)}" for each in front)
     parts.append(f'<polyline class="front" points="{line}"/>')
     on_front = {each.number for each in front}
-    for each in known:
+    for each in measured:
         kind = "front" if each.number in on_front else "dominated"
         kind = "first" if each.first else kind
         kind = "winner" if each.number == winner else kind
@@ -119,7 +119,7 @@ def _padded(low: float, high: float, least: float) -> tuple[float, float]:
 def _row(
     each: Trial, outcome: SearchOutcome, front: set[int], winner: int | None
 ) -> dict[str, Any]:
-    found = each.measured
+    measured = each.measured
     marks = [
         *(["chosen"] if each.number == winner else []),
         *(["first"] if each.first else []),
@@ -134,11 +134,11 @@ def _row(
         "chosen": each.number == winner,
         "what": clean(what, 300),
         "state": state,
-        "accuracy": formats.percent(found.accuracy, 2) if found else formats.DASH,
-        "latency": formats.number(found.latency_ms) if found else formats.DASH,
-        "noisy": bool(found and found.verdict not in ("", "VALID")),
-        "size": formats.size(found.size_bytes) if found else formats.DASH,
-        "memory": formats.size(found.memory_bytes) if found else formats.DASH,
+        "accuracy": formats.percent(measured.accuracy, 2) if measured else formats.DASH,
+        "latency": formats.number(measured.latency_ms) if measured else formats.DASH,
+        "noisy": bool(measured and measured.verdict not in ("", "VALID")),
+        "size": formats.size(measured.size_bytes) if measured else formats.DASH,
+        "memory": formats.size(measured.memory_bytes) if measured else formats.DASH,
         "macs": f"{each.macs / 1e6:,.2f} M" if each.macs is not None else formats.DASH,
         "reason": clean(each.reason, 300),
     }
@@ -161,29 +161,29 @@ def _importances(outcome: SearchOutcome) -> list[dict[str, Any]]:
 
 def _path(trials: Iterable[Trial]) -> list[str]:
     """How the best accuracy, and the fastest at no less than the first's, came about."""
-    said: list[str] = []
+    milestones: list[str] = []
     accurate = 0.0
     fastest: float | None = None
     base: float | None = None
     for each in trials:
-        found = each.measured
-        if each.state != "complete" or found is None:
+        measured = each.measured
+        if each.state != "complete" or measured is None:
             continue
-        base = found.accuracy if each.first else base
-        if found.accuracy > accurate:
-            accurate = found.accuracy
-            said.append(
-                f"trial {each.number}: most accurate so far, {found.accuracy:.2%} "
-                f"({found.latency_ms:.3g} ms)"
+        base = measured.accuracy if each.first else base
+        if measured.accuracy > accurate:
+            accurate = measured.accuracy
+            milestones.append(
+                f"trial {each.number}: most accurate so far, {measured.accuracy:.2%} "
+                f"({measured.latency_ms:.3g} ms)"
             )
-        if base is not None and found.accuracy >= base:
-            if fastest is not None and found.latency_ms < fastest:
-                said.append(
+        if base is not None and measured.accuracy >= base:
+            if fastest is not None and measured.latency_ms < fastest:
+                milestones.append(
                     f"trial {each.number}: fastest so far at no less accuracy than the first, "
-                    f"{found.latency_ms:.3g} ms ({found.accuracy:.2%})"
+                    f"{measured.latency_ms:.3g} ms ({measured.accuracy:.2%})"
                 )
-            fastest = min(found.latency_ms, fastest or found.latency_ms)
-    return said
+            fastest = min(measured.latency_ms, fastest or measured.latency_ms)
+    return milestones
 
 
 def _range(values: dict[str, Any]) -> str:

@@ -34,13 +34,13 @@ class LearningCurve:
 
 def is_hopeless(own: LearningCurve, others: Sequence[LearningCurve], epochs: int) -> bool:
     """Whether a trial of `epochs` in all should end where `own` stands now."""
-    done = len(own.accuracies)
-    if done >= epochs or done <= SPARED * epochs:
+    epochs_done = len(own.accuracies)
+    if epochs_done >= epochs or epochs_done <= SPARED * epochs:
         return False
     limit = inf if own.cost is None else own.cost
     peers = [
-        each.best(done)
+        each.best(epochs_done)
         for each in others
-        if len(each.accuracies) >= done and (each.cost is None or each.cost <= limit)
+        if len(each.accuracies) >= epochs_done and (each.cost is None or each.cost <= limit)
     ]
-    return len(peers) >= FEWEST_PEERS and own.best(done) < median(peers)
+    return len(peers) >= FEWEST_PEERS and own.best(epochs_done) < median(peers)

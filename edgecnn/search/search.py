@@ -69,9 +69,9 @@ def search(
             address=database,
         )
         try:
-            again = study.take_up()
-            if again:
-                say(f"{again} trials of an interrupted search are tried again")
+            retried = study.take_up()
+            if retried:
+                say(f"{retried} trials of an interrupted search are tried again")
             target = _target(settings, say)
             job = Job(settings, space, dataset, out, target, progress)
             run = _Run(job, study, say)
@@ -165,7 +165,7 @@ class _Run:
 
     def _hand_out(self, crew: Crew) -> int:
         """Give every free worker a trial; how many were given."""
-        given = 0
+        handed_out = 0
         limit = self._settings.timeout_secs
         late = limit is not None and time.monotonic() - self._began > limit
         while (
@@ -194,8 +194,8 @@ class _Run:
                     "cwd": str(Path.cwd()),
                 }
             )
-            given += 1
-        return given
+            handed_out += 1
+        return handed_out
 
     def _handle(self, crew: Crew, event: Event) -> None:
         if event.message is not None:
@@ -203,8 +203,8 @@ class _Run:
             return
         going = self._going.pop(event.token)
         if event.lost:
-            again = self._study.lose(going.number, event.lost)
-            self._tell(going, f"lost ({event.lost}); {'tried again' if again else 'given up'}")
+            retried = self._study.lose(going.number, event.lost)
+            self._tell(going, f"lost ({event.lost}); {'tried again' if retried else 'given up'}")
         elif event.answer is not None:
             self._answered(crew, going, event.answer)
         self._count()
@@ -235,9 +235,9 @@ class _Run:
             return
         curve = LearningCurve(tuple(going.accuracies), going.macs)
         if is_hopeless(curve, self._study.learning_curves(going.number), self._epochs):
-            done = len(going.accuracies)
+            epoch = len(going.accuracies)
             going.ended = (
-                f"behind epoch {done} its best validation accuracy, {curve.best(done):.2%}, was "
+                f"behind epoch {epoch} its best validation accuracy, {curve.best(epoch):.2%}, was "
                 "below the median of the trials that cost no more"
             )
             crew.stop(token)

@@ -106,8 +106,8 @@ class Settings:
         if self.target:
             return self.target
         runtime = RUNTIMES.load(without_version(parse_configuration(self.runtime)[0]))
-        known = [name for name in ("tflite", "onnx") if runtime.reads(name)]
-        return f"{known[0] if known else runtime.formats[0]}:static_int8"
+        formats = [name for name in ("tflite", "onnx") if runtime.reads(name)]
+        return f"{formats[0] if formats else runtime.formats[0]}:static_int8"
 
     @property
     def file_format(self) -> str:
@@ -148,12 +148,12 @@ def claim_folder(out: Path, record: Mapping[str, Any], *, force: bool) -> str:
     path = out / SETTINGS_FILE
     wanted = json.loads(json.dumps(record))
     if path.exists() and not force:
-        there = read_json_file(path)
-        there = there if isinstance(there, dict) else {}
-        before = there.get("settings")
+        previous = read_json_file(path)
+        previous = previous if isinstance(previous, dict) else {}
+        before = previous.get("settings")
         before = before if isinstance(before, dict) else {}
         different = sorted(name for name in wanted if before.get(name) != wanted[name])
-        study = there.get("study")
+        study = previous.get("study")
         if different or not isinstance(study, str) or not study.startswith("edgecnn "):
             raise InputError(
                 f"{out} holds a search with other settings ({', '.join(different) or 'damaged'})",

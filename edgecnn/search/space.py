@@ -108,10 +108,10 @@ class Parameter:
         """As a space is written."""
         if self.choices:
             return {"choices": list(self.choices), "first": self.first}
-        found: dict[str, Any] = {"low": self.low, "high": self.high, "first": self.first}
+        document: dict[str, Any] = {"low": self.low, "high": self.high, "first": self.first}
         if self.step is not None:
-            found["step"] = self.step
-        return {**found, "log": True} if self.log else found
+            document["step"] = self.step
+        return {**document, "log": True} if self.log else document
 
 
 @dataclass(frozen=True)
@@ -183,20 +183,20 @@ def space_for(
     own = network_space(model)
     size = _sizes(model, data)
     raw: dict[str, Any] = {**own, **config_space(model), **size}
-    known = (
+    names = (
         *network_parameters(model),
         *config_fields(model),
         *MULTIPLES,
         *([INPUT_SIZE] if size else []),
     )
-    known = tuple(name for name in known if name not in _RESERVED)
-    given = {**(read_file(file) if file else {}), **read_changes(changes)}
-    for name, values in given.items():
-        if name not in known:
-            raise unknown_name("parameter of the space", name, dict.fromkeys(known))
+    names = tuple(name for name in names if name not in _RESERVED)
+    overrides = {**(read_file(file) if file else {}), **read_changes(changes)}
+    for name, values in overrides.items():
+        if name not in names:
+            raise unknown_name("parameter of the space", name, dict.fromkeys(names))
         raw[name] = {**({"first": raw[name]["first"]} if name in raw else {}), **values}
     for literal, multiple in (("learning_rate", "rate"), ("weight_decay", "decay")):
-        if literal in given and multiple not in given:
+        if literal in overrides and multiple not in overrides:
             raw.pop(multiple, None)
     space = Space(model, tuple(parameter(name, values) for name, values in raw.items()))
     for each in space.parameters:
@@ -251,21 +251,21 @@ def network_parameters(model: str) -> tuple[str, ...]:
 def read_file(path: Path) -> dict[str, Any]:
     """A space's TOML file. Raises InputError for anything else."""
     try:
-        found = tomllib.loads(read_text_file(path, limit=MAX_BYTES))
+        tables = tomllib.loads(read_text_file(path, limit=MAX_BYTES))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: no valid TOML ({error})", hint="correct it") from error
-    for name, values in found.items():
+    for name, values in tables.items():
         if not isinstance(values, Mapping):
             raise InputError(
                 f"{path}: {name} is not a table",
                 hint=f"as in [{name}] with low and high, choices, or fixed",
             )
-    return found
+    return tables
 
 
 def read_changes(texts: Iterable[str]) -> dict[str, Any]:
     """`name=3,5,7`, `name=0.1..0.9`, `name=16..64:16`, `name=1e-4..1e-2:log`, `name=0.2`."""
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for text in texts:
         name, sign, values = text.partition("=")
         name, values = name.strip(), values.strip()
@@ -276,16 +276,18 @@ def read_changes(texts: Iterable[str]) -> dict[str, Any]:
             )
         bounds = _RANGE.fullmatch(values)
         if bounds and all(_is_number(bounds[each]) for each in ("low", "high")):
-            found[name] = {"low": _value(bounds["low"]), "high": _value(bounds["high"])}
+            parameters[name] = {"low": _value(bounds["low"]), "high": _value(bounds["high"])}
             if bounds["step"] == "log":
-                found[name]["log"] = True
+                parameters[name]["log"] = True
             elif bounds["step"]:
-                found[name]["step"] = _value(bounds["step"])
+                parameters[name]["step"] = _value(bounds["step"])
         elif "," in values:
-            found[name] = {"choices": [_value(part) for part in values.split(",") if part.strip()]}
+            parameters[name] = {
+                "choices": [_value(part) for part in values.split(",") if part.strip()]
+            }
         else:
-            found[name] = {"fixed": _value(values)}
-    return found
+            parameters[name] = {"fixed": _value(values)}
+    return parameters
 
 
 def parameter(name: str, values: Mapping[str, Any]) -> Parameter:
@@ -371,13 +373,13 @@ def _value(text: str) -> Any:
     """A number, true, false or null as JSON writes them; any other text is itself."""
     text = text.strip()
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError:
         try:
             return float(text)
         except ValueError:
             return text
-    return found if not isinstance(found, (list, dict)) else text
+    return value if not isinstance(value, (list, dict)) else text
 
 
 def _sizes(model: str, data: Dataset) -> dict[str, Any]:

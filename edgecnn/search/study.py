@@ -56,9 +56,9 @@ class Study:
                 directions=[OBJECTIVES[each] for each in wanted.objectives],
                 load_if_exists=True,
             )
-            done = len(self._study.get_trials(deepcopy=False))
+            drawn = len(self._study.get_trials(deepcopy=False))
             # What was drawn before an interruption is not drawn once more.
-            self._study.sampler = _sampler(sampler, seed + 1_000_003 * done)
+            self._study.sampler = _sampler(sampler, seed + 1_000_003 * drawn)
             self._varied = STARTUP if sampler == "tpe" else 0
             self._seed = seed
             self._ensure_first()
@@ -91,10 +91,10 @@ class Study:
         import optuna
 
         with translated(self.safe_address):
-            left = self._study.get_trials(False, (optuna.trial.TrialState.RUNNING,))
-            for each in left:
+            abandoned = self._study.get_trials(False, (optuna.trial.TrialState.RUNNING,))
+            for each in abandoned:
                 self._lose(each, "the search was interrupted")
-        return len(left)
+        return len(abandoned)
 
     def ask(self) -> tuple[int, Mapping[str, Any], bool]:
         """The number and the parameters of the next trial, and whether it is the first one; trials
@@ -142,8 +142,8 @@ class Study:
     def trials(self) -> list[Trial]:
         """All trials, by number."""
         with translated(self.safe_address):
-            found = self._study.get_trials(deepcopy=False)
-        return [_read(each) for each in found]
+            trials = self._study.get_trials(deepcopy=False)
+        return [_read(each) for each in trials]
 
     def learning_curves(self, but: int) -> list[LearningCurve]:
         """How accurate the others were, epoch by epoch."""
@@ -161,8 +161,8 @@ class Study:
         from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
         with translated(self.safe_address):
-            done = self._study.get_trials(False, (optuna.trial.TrialState.COMPLETE,))
-            if len(done) < FEWEST_FOR_IMPORTANCES:
+            complete = self._study.get_trials(False, (optuna.trial.TrialState.COMPLETE,))
+            if len(complete) < FEWEST_FOR_IMPORTANCES:
                 return {}
             index = self._wanted.objectives.index(objective)
             sign = -1.0 if OBJECTIVES[objective] == "maximize" else 1.0
@@ -189,10 +189,10 @@ class Study:
 
         attributes = trial.user_attrs
         retries = int(attributes.get(_RETRIES, 0))
-        again = retries < MOST_RETRIES
+        retried = retries < MOST_RETRIES
         place_there = trial._trial_id  # noqa: SLF001 (how a storage names a trial)
         self._storage.set_trial_user_attr(place_there, "reason", reason)
-        if again:
+        if retried:
             self._storage.set_trial_user_attr(place_there, _RETRIED, True)
             origin = attributes.get(_RETRY_OF, trial.number)
             self._study.enqueue_trial(
@@ -204,7 +204,7 @@ class Study:
                 },
             )
         self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        return again
+        return retried
 
     def _seconds(self, number: int) -> float:
         return round(time.monotonic() - self._began.pop(number, time.monotonic()), 1)

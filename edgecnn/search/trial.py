@@ -45,8 +45,8 @@ def main() -> int:
     except MemoryError:
         say({"event": "failed", "error": "out of memory", "hint": "allow fewer --workers"})
     except Exception as error:  # noqa: BLE001 (an error of one trial is that trial's result)
-        said = " ".join(str(error).split())[:300]
-        say({"event": "failed", "error": f"{type(error).__name__}: {said}", "hint": ""})
+        reason = " ".join(str(error).split())[:300]
+        say({"event": "failed", "error": f"{type(error).__name__}: {reason}", "hint": ""})
     return 0
 
 

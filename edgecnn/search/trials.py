@@ -45,13 +45,13 @@ class Measured:
 
     def value(self, objective: str) -> float:
         """The number of an objective; what is not known of memory is the worst."""
-        found = {
+        value = {
             "accuracy": self.accuracy,
             "latency": self.latency_ms,
             "size": float(self.size_bytes),
             "memory": float(self.memory_bytes) if self.memory_bytes is not None else inf,
         }[objective]
-        return found if found != inf else 1e18
+        return value if value != inf else 1e18
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ class Trial:
 
     @property
     def accuracy_interval(self) -> Interval:
-        found = self.measured
-        if found is None:
+        measured = self.measured
+        if measured is None:
             return UNKNOWN
-        return Interval(found.accuracy, found.accuracy_low, found.accuracy_high)
+        return Interval(measured.accuracy, measured.accuracy_low, measured.accuracy_high)
 
     @property
     def peak_rss(self) -> float | None:
@@ -171,12 +171,12 @@ class Wanted:
     @property
     def limited(self) -> dict[str, float]:
         """Objective → its limit, of those that have one."""
-        found = {
+        limits = {
             "latency": self.max_latency_ms,
             "size": self.max_size_bytes,
             "memory": self.max_memory_bytes,
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in limits.items() if value is not None}
 
     @property
     def chosen_by(self) -> str:

@@ -54,12 +54,12 @@ class KerasSteps:
                 states.follow(origins)
                 memory = [array[origins] for array in memory]
             column = ids.astype(np.int32)[:, None]
-            given = [column, np.full_like(column, position), *memory, *states.arrays.values()]
+            inputs = [column, np.full_like(column, position), *memory, *states.arrays.values()]
             scores, attention, *newest = (
-                np.asarray(each) for each in self._parts.step.predict_on_batch(given)
+                np.asarray(each) for each in self._parts.step.predict_on_batch(inputs)
             )
             if self._seen is not None:
-                self._seen({**dict(zip(self._names, given, strict=True)), "scores": scores})
+                self._seen({**dict(zip(self._names, inputs, strict=True)), "scores": scores})
             states.push(newest)
             self.attention.append(attention)
             return scores

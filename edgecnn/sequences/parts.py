@@ -84,5 +84,5 @@ def is_sequence_model(model: Any) -> bool:
 def parts_of(model: keras.Model) -> Parts:
     """The encoder and the step of a trained network, by the file it was built in."""
     module = inspect.getmodule(SEQUENCE_MODELS.load(model.name))
-    made: Parts = module.parts(model)  # type: ignore[union-attr]
-    return made
+    parts: Parts = module.parts(model)  # type: ignore[union-attr]
+    return parts

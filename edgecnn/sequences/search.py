@@ -67,7 +67,7 @@ def greedy(step: StepFunction, rows: int, most: int) -> list[Hypothesis]:
     """The best next id at each position, for `rows` samples at once, up to `most` ids each."""
     ids = np.full(rows, START, np.int64)
     origins = np.arange(rows)
-    found: list[list[int]] = [[] for _ in range(rows)]
+    answers: list[list[int]] = [[] for _ in range(rows)]
     totals = np.zeros(rows)
     open_rows = np.ones(rows, bool)
     for position in range(1, most + 2):
@@ -75,7 +75,7 @@ def greedy(step: StepFunction, rows: int, most: int) -> list[Hypothesis]:
         ids = scores.argmax(axis=1)
         totals = np.where(open_rows, totals + scores[origins, ids] - normalizers, totals)
         for row in np.flatnonzero(open_rows & (ids != END)):
-            found[row].append(int(ids[row]))
+            answers[row].append(int(ids[row]))
         open_rows &= ids != END
         ids = np.where(open_rows, ids, PADDING)
         if position > most or not open_rows.any():
@@ -84,7 +84,7 @@ def greedy(step: StepFunction, rows: int, most: int) -> list[Hypothesis]:
         Hypothesis(
             tuple(row[:most]), float(total) / (len(row) + 1), not still, (index,) * (len(row) + 1)
         )
-        for index, (row, total, still) in enumerate(zip(found, totals, open_rows, strict=True))
+        for index, (row, total, still) in enumerate(zip(answers, totals, open_rows, strict=True))
     ]
 
 

@@ -88,11 +88,11 @@ class Series:
     def with_changes(self) -> Series:
         """A copy with its change points. INVALID measurements are not evidence of a change."""
         used = [index for index, point in enumerate(self.points) if point.verdict != "INVALID"]
-        found = find_changes(
+        change_points = find_changes(
             [self.points[index].value for index in used],
             [_interval(self.points[index]) for index in used],
         )
-        changes = tuple(replace(change, index=used[change.index]) for change in found)
+        changes = tuple(replace(change, index=used[change.index]) for change in change_points)
         return replace(self, changes=changes)
 
     def is_worse(self, change: ChangePoint) -> bool:
@@ -108,9 +108,9 @@ class Series:
         for index in (change.index, change.index - 1, change.index + 1):
             if 0 < index < len(self.points):
                 before, after = self.points[index - 1], self.points[index]
-                found = changed_versions(before.versions, after.versions)
-                if found:
-                    return found
+                version_changes = changed_versions(before.versions, after.versions)
+                if version_changes:
+                    return version_changes
         return ()
 
 

@@ -87,25 +87,25 @@ def import_all(
     if not label.strip():
         raise InputError("--label is empty", hint="pass a name, as in main")
     files = list(dict.fromkeys(json_files.find(paths)))
-    done = Imported()
+    imported = Imported()
     waiting: list[PackedSession] = []
     for number, (path, packed, left_out, reason) in enumerate(
         _packed(files, machine, load or load_one)
     ):
         progress("import", number, len(files), path.name)
         if reason:
-            done.refused.append((path, reason))
+            imported.refused.append((path, reason))
             continue
-        done.files += 1
-        done.left_out += left_out
+        imported.files += 1
+        imported.left_out += left_out
         waiting += packed
         if len(waiting) >= TOGETHER:
-            done.enter(database.add_many(waiting, label=label, commit=commit))
+            imported.enter(database.add_many(waiting, label=label, commit=commit))
             waiting = []
     if waiting:
-        done.enter(database.add_many(waiting, label=label, commit=commit))
+        imported.enter(database.add_many(waiting, label=label, commit=commit))
     progress("import", len(files), len(files), "")
-    return done
+    return imported
 
 
 _Read = tuple[Path, tuple["PackedSession", ...], int, str]

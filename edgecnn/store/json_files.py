@@ -17,12 +17,12 @@ def find(paths: Iterable[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        found = False
+        any_file = False
         for file in sorted(path.rglob("*.json")):
             if file.is_file() and not file.name.startswith("."):
-                found = True
+                any_file = True
                 yield file
-        if not found:
+        if not any_file:
             raise InputError(f"no .json file in {path}", hint="name results files or their folder")
 
 

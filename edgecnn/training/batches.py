@@ -62,8 +62,8 @@ class Tensors:
         return tensors, self._split.labels[indices]
 
     def _read(self, indices: Labels) -> Tensor:
-        known = self._reads >= _TRIALS and self._fastest >= _WORTH_THREADS
-        if not known or len(indices) < _THREADS:
+        measured = self._reads >= _TRIALS and self._fastest >= _WORTH_THREADS
+        if not measured or len(indices) < _THREADS:
             began = time.perf_counter()
             tensors = self._read_part(indices)
             each = (time.perf_counter() - began) / max(1, len(indices))

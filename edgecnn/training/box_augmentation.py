@@ -159,6 +159,6 @@ def _move(
     cut = np.clip(whole, 0, size).astype(np.float32)
     sides = cut[:, 2:] - cut[:, :2]
     seen = sides.prod(axis=1) / np.maximum((whole[:, 2:] - whole[:, :2]).prod(axis=1), 1e-6)
-    there = (sides > 1).all(axis=1)
-    fair = there & (seen >= LEAST_VISIBLE) & (sides.min(axis=1) >= SMALLEST)
-    return cut, fair, there & ~fair
+    inside = (sides > 1).all(axis=1)
+    fair = inside & (seen >= LEAST_VISIBLE) & (sides.min(axis=1) >= SMALLEST)
+    return cut, fair, inside & ~fair

@@ -95,14 +95,14 @@ def whole_frames(photos: Sequence[BoxedImage], preprocessing: Any, classes: int)
             if index in self._kept:
                 return self._kept[index]
             try:
-                made = self._made(index)
+                batch = self._made(index)
             except InputError as error:
                 self.error = error
                 raise
-            if made[0].nbytes <= self._left:
-                self._left -= made[0].nbytes
-                self._kept[index] = made
-            return made
+            if batch[0].nbytes <= self._left:
+                self._left -= batch[0].nbytes
+                self._kept[index] = batch
+            return batch
 
         def _made(self, index: int) -> tuple[Any, Any]:
             start = index * EVALUATION_BATCH

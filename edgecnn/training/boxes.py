@@ -82,8 +82,8 @@ class BoxSubject:
         self._files: dict[str, tuple[BoxedFile, ...]] = {}
         for name, split in self.dataset.splits.items():
             same = [one for one in self._files if self.dataset.splits[one] is split]
-            known = self._files[same[0]] if same else self._renumbered(self.dataset, split)
-            self._files[name] = known
+            files = self._files[same[0]] if same else self._renumbered(self.dataset, split)
+            self._files[name] = files
         self._cutouts = () if cutouts is None else self._all_of(cutouts)
         check(self.dataset.name, self._files, self._classes)
         default = models.default_input_shape(model_name)[0]
@@ -165,14 +165,14 @@ class BoxSubject:
 
     def _cut(self, positives: Sequence[BoxedFile]) -> Sequence[Cutout]:
         sources = [*positives, *(file for file in self._cutouts if len(file.boxes))]
-        found = all_cutouts(sources, octagonal=self._stop_signs)
-        if not found:
+        cutouts = all_cutouts(sources, octagonal=self._stop_signs)
+        if not cutouts:
             warnings.warn(
                 f"{self.dataset.name}: no object is large enough to be cut out and pasted",
                 DataWarning,
                 stacklevel=2,
             )
-        return found
+        return cutouts
 
     def started(self, model: keras.Model) -> None:
         """The starting weights say which images without an object are hard."""
@@ -237,15 +237,15 @@ class BoxSubject:
 
     def measure(self, bare: keras.Model) -> dict[str, float]:
         """AP50 and AP50-95 over all classes."""
-        found: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         for name in ("validation", "test"):
             files = self._files[name]
             if not any(len(file.boxes) for file in files):
                 continue
             scores = self.scorer(name).scores(self._outputs(bare, name))
-            found[f"{name}_ap50"] = scores.ap50
-            found[f"{name}_ap50_95"] = scores.ap50_95
-        return found
+            metrics[f"{name}_ap50"] = scores.ap50
+            metrics[f"{name}_ap50_95"] = scores.ap50_95
+        return metrics
 
     def specs(self, bare: keras.Model) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         cells = self.preprocessing.height // STRIDE
@@ -281,10 +281,10 @@ class BoxSubject:
         parts = []
         frames = self._whole(name)
         for index in range(len(frames)):
-            found = model.predict_on_batch(frames[index][0])
-            if not isinstance(found, list | tuple):
-                found = np.split(found, [len(self._classes)], axis=-1)
-            parts.append(found)
+            outputs = model.predict_on_batch(frames[index][0])
+            if not isinstance(outputs, list | tuple):
+                outputs = np.split(outputs, [len(self._classes)], axis=-1)
+            parts.append(outputs)
         return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 

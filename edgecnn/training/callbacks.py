@@ -165,12 +165,12 @@ def restore(checkpoint: Checkpoint, model: keras.Model) -> None:
 
 def _accuracy(logs: Mapping[str, Any], *, validation: bool) -> float:
     """With auxiliary heads Keras puts the output's name before the word."""
-    found = (
+    accuracies = (
         float(value)
         for name, value in logs.items()
         if name.endswith("accuracy") and name.startswith("val_") is validation
     )
-    return next(found, math.nan)
+    return next(accuracies, math.nan)
 
 
 def _values(variables: Any) -> list[Any]:

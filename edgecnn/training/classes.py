@@ -116,15 +116,15 @@ class ClassSubject:
 
     def measure(self, bare: keras.Model) -> dict[str, float]:
         """Accuracy and mean cross-entropy."""
-        found: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         for name in ("validation", "test"):
             split = self.dataset[name]
             outputs = _outputs(bare, split, self.preprocessing)
             for metric, value in _metrics(outputs, split.labels).items():
-                found[f"{name}_{metric}"] = value
+                metrics[f"{name}_{metric}"] = value
             if name == "test":
                 self._test = outputs
-        return found
+        return metrics
 
     def specs(self, bare: keras.Model) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         layout = self.preprocessing.layout

@@ -88,7 +88,7 @@ class TrainingConfig:
         _check_range("momentum of the average", self.average, 0, 1)
         if self.gradient_clip is not None:
             _check_range("gradient clip", self.gradient_clip, 0, inf, open_low=True)
-        for name, known in (
+        for name, choices in (
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
             ("class_weights", CLASS_WEIGHTS),
@@ -96,9 +96,9 @@ class TrainingConfig:
             ("monitor", MONITORS),
             ("augment", LEVELS),
         ):
-            if getattr(self, name) not in known:
+            if getattr(self, name) not in choices:
                 raise InputError(
-                    f"{name.replace('_', ' ')} is one of {', '.join(known)}, "
+                    f"{name.replace('_', ' ')} is one of {', '.join(choices)}, "
                     f"received: {getattr(self, name)!r}"
                 )
 
@@ -246,11 +246,11 @@ def config_for(model: str, **changes: Any) -> TrainingConfig:
     Raises InputError for a field that a configuration does not have.
     """
     own = CONFIGS.get(model, TrainingConfig())
-    known = [field.name for field in fields(own)]
+    names = [field.name for field in fields(own)]
     for name in changes:
-        if name not in known:
+        if name not in names:
             whose = f"the training of {model}" if model in CONFIGS else "a training"
-            raise InputError(f"{whose} has no setting {name!r}", hint=f"it has: {', '.join(known)}")
+            raise InputError(f"{whose} has no setting {name!r}", hint=f"it has: {', '.join(names)}")
     return replace(own, **changes)
 
 
@@ -266,7 +266,7 @@ def balanced_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray
     A class without a sample weighs nothing.
     """
     counts = np.bincount(labels, minlength=classes).astype(np.float64)
-    there = counts > 0
+    present = counts > 0
     weights = np.zeros(classes)
-    weights[there] = len(labels) / (there.sum() * counts[there])
+    weights[present] = len(labels) / (present.sum() * counts[present])
     return weights.astype(np.float32)

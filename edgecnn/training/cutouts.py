@@ -56,7 +56,7 @@ def cut_out(sample: BoxedImage, *, octagonal: bool) -> list[Cutout]:
     height, width = sample.image.shape[:2]
     others = np.concatenate([sample.boxes, sample.ignored])
     overlaps = iou(sample.boxes, others)
-    found = []
+    cutouts = []
     for number, (box, class_id) in enumerate(
         zip(sample.boxes, sample.class_ids.tolist(), strict=True)
     ):
@@ -68,8 +68,8 @@ def cut_out(sample: BoxedImage, *, octagonal: bool) -> list[Cutout]:
             continue
         if octagonal and aspect > MOST_ASPECT:
             continue
-        found.append(_cut(sample.image, box, class_id, octagonal=octagonal))
-    return found
+        cutouts.append(_cut(sample.image, box, class_id, octagonal=octagonal))
+    return cutouts
 
 
 def _cut(image: ImageArray, box: Points, class_id: int, *, octagonal: bool) -> Cutout:

@@ -167,10 +167,10 @@ def load_image(file: BoxedFile) -> BoxedImage:
 
 def all_cutouts(files: Sequence[BoxedFile], *, octagonal: bool) -> list[Cutout]:
     """The objects of all files that are large enough. Raises InputError as `Photos` does."""
-    found: list[Cutout] = []
+    cutouts: list[Cutout] = []
     for file in files:
-        found += cut_out(load_image(file), octagonal=octagonal)
-    return found
+        cutouts += cut_out(load_image(file), octagonal=octagonal)
+    return cutouts
 
 
 def hardest(scores: Sequence[float], share: float = 0.1) -> list[int]:
@@ -186,6 +186,6 @@ def best_scores(network: Any, photos: Sequence[BoxedImage], preprocessing: Any) 
     best: list[float] = []
     for start in range(0, len(photos), 16):
         images = [photos[at].image for at in range(start, min(start + 16, len(photos)))]
-        found = network.predict_on_batch(preprocessing.batch(images))
-        best += [float(one.max()) for one in found[..., :-4]]
+        outputs = network.predict_on_batch(preprocessing.batch(images))
+        best += [float(one.max()) for one in outputs[..., :-4]]
     return best

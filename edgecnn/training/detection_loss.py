@@ -97,8 +97,8 @@ def detection_loss(target: Any, outputs: Any) -> Any:
     positive, negative = target[..., :classes], target[..., classes : 2 * classes]
     wanted = target[..., 2 * classes :]
     logit = outputs[..., :classes]
-    found = ops.clip(outputs[..., classes:], *LOG_RANGE)
-    giou, iou = overlaps(wanted, found)
+    distances = ops.clip(outputs[..., classes:], *LOG_RANGE)
+    giou, iou = overlaps(wanted, distances)
     total = ops.maximum(ops.sum(positive), 1.0)
     chance = ops.sigmoid(logit)
     quality = ops.expand_dims(ops.stop_gradient(ops.clip(iou, 0.0, 1.0)), -1)

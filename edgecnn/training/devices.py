@@ -21,9 +21,9 @@ def training_devices(samples: int) -> tuple[str, ...]:
     No more than there are `samples` in the smallest split: each has to have one in every batch.
     """
     keras = import_keras()
-    found = tuple(keras.distribution.list_devices()) or ("cpu:0",)
+    devices = tuple(keras.distribution.list_devices()) or ("cpu:0",)
     several = keras.backend.backend() == "tensorflow"
-    return found[: max(1, samples)] if several else found[:1]
+    return devices[: max(1, samples)] if several else devices[:1]
 
 
 def together(devices: tuple[str, ...]) -> AbstractContextManager[Any]:

@@ -105,11 +105,11 @@ def train(
     another training, or training that diverged.
     """
     check_recorded(dataset, "training")
-    given: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    overrides: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     config = (
-        config_for(model_name, **given, **changes)
+        config_for(model_name, **overrides, **changes)
         if config is None
-        else replace(config, **given, **changes)
+        else replace(config, **overrides, **changes)
     )
     out = Path(out)
     _check_place(out)

@@ -169,11 +169,11 @@ def _schedule(config: TrainingConfig, epochs: int, steps_per_epoch: int) -> Any:
     class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # keras ships no types: its base is Any
         def __call__(self, step: Any) -> Any:
             step = ops.cast(step, "float32")
-            done = ops.clip((step - warmup) / max(1, total - warmup), 0.0, 1.0)
+            progress = ops.clip((step - warmup) / max(1, total - warmup), 0.0, 1.0)
             if config.schedule == "cosine":
-                share = 0.5 * (1.0 + ops.cos(math.pi * done))
+                share = 0.5 * (1.0 + ops.cos(math.pi * progress))
             else:
-                share = ops.ones_like(done)
+                share = ops.ones_like(progress)
                 for start, factor in _STEPS if config.schedule == "step" else ():
                     share = ops.where(step >= start * total, factor, share)
             rising = (step + 1.0) / max(1, warmup)

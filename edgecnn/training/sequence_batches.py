@@ -54,9 +54,9 @@ class Sentences:
         next id.
         """
         sources = filled([[*self.sources[index], END] for index in indices])
-        given = filled([[START, *self.targets[index]] for index in indices])
+        begun = filled([[START, *self.targets[index]] for index in indices])
         wanted = filled([[*self.targets[index], END] for index in indices])
-        return (sources, given), wanted
+        return (sources, begun), wanted
 
     def sorted_batches(self, size: int, order: Sequence[int]) -> list[list[int]]:
         """Indices in batches of similar length; among equals in the given order."""
@@ -106,10 +106,10 @@ def bucketed_batches(
 
         def __getitem__(self, index: int) -> Any:
             number = index + self._first
-            (sources, given), wanted = sentences.batch(self._batches[number])
+            (sources, begun), wanted = sentences.batch(self._batches[number])
             if augment is not None:
                 sources = augment(sources, np.random.default_rng((seed, self._epoch, number)))
-            return (sources, given), wanted
+            return (sources, begun), wanted
 
         def next_epoch(self) -> None:
             self._epoch += 1

@@ -141,7 +141,7 @@ class SequenceSubject:
     def measure(self, bare: keras.Model) -> dict[str, float]:
         """BLEU and chrF (0 … 1) of greedy answers."""
         steps = KerasSteps(parts_of(bare))
-        found: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         for name in ("validation", "test"):
             split = self.dataset[name]
             answers: list[Sequence[int]] = []
@@ -152,10 +152,10 @@ class SequenceSubject:
                 self.dataset.task, ScoringContext(split.ground_truth, (), self.preprocessing)
             )
             accuracy = scorer.accuracy([padded(answers, self._length)])
-            found[scorer.trained_metric.replace("test", name)] = accuracy.value
-            found[f"{name}_chrf"] = float(accuracy.further["chrf"])
+            metrics[scorer.trained_metric.replace("test", name)] = accuracy.value
+            metrics[f"{name}_chrf"] = float(accuracy.further["chrf"])
         self._attention = self._looked_at(steps)
-        return found
+        return metrics
 
     def _looked_at(self, steps: KerasSteps) -> tuple[Any, list[str], list[str]]:
         """Attention over the first test sample: weights, subwords of the answer, of the source."""
@@ -186,13 +186,13 @@ class SequenceSubject:
     def _answers(self, model: keras.Model, samples: Sequence[str]) -> list[str]:
         """Greedy, with the network as it is trained: the whole answer so far for each subword."""
         sources = self.preprocessing.batch(samples)
-        given = np.full((len(samples), self._length), PADDING, np.int32)
-        given[:, 0] = START
+        targets = np.full((len(samples), self._length), PADDING, np.int32)
+        targets[:, 0] = START
         for position in range(1, self._length):
-            scores = np.asarray(model.predict_on_batch([sources, given]))[:, position - 1]
+            scores = np.asarray(model.predict_on_batch([sources, targets]))[:, position - 1]
             scores[:, : START + 1] = -np.inf
-            given[:, position] = scores.argmax(axis=-1)
-        return [self.preprocessing.decode(row[1:]) for row in given]
+            targets[:, position] = scores.argmax(axis=-1)
+        return [self.preprocessing.decode(row[1:]) for row in targets]
 
     def after_training(self, history: TrainingHistory, log: TrainingLog) -> None:
         log.curves(history)
@@ -217,12 +217,12 @@ def _cross_entropy(smoothing: float) -> Any:
     def cross_entropy(wanted: Any, scores: Any) -> Any:
         scores = ops.cast(scores, "float32")
         wanted = ops.cast(wanted, "int32")
-        there = ops.cast(ops.not_equal(wanted, PADDING), "float32")
+        is_token = ops.cast(ops.not_equal(wanted, PADDING), "float32")
         loss = keras.losses.sparse_categorical_crossentropy(wanted, scores, from_logits=True)
         if smoothing:
             even = ops.logsumexp(scores, axis=-1) - ops.mean(scores, axis=-1)
             loss = (1.0 - smoothing) * loss + smoothing * even
-        return ops.sum(loss * there) / ops.maximum(ops.sum(there), 1.0)
+        return ops.sum(loss * is_token) / ops.maximum(ops.sum(is_token), 1.0)
 
     return cross_entropy
 
@@ -233,8 +233,8 @@ def _token_accuracy() -> Any:
 
     def accuracy(wanted: Any, scores: Any) -> Any:
         wanted = ops.cast(wanted, "int32")
-        there = ops.cast(ops.not_equal(wanted, PADDING), "float32")
+        is_token = ops.cast(ops.not_equal(wanted, PADDING), "float32")
         right = ops.cast(ops.equal(ops.argmax(scores, axis=-1), wanted), "float32")
-        return ops.sum(right * there) / ops.maximum(ops.sum(there), 1.0)
+        return ops.sum(right * is_token) / ops.maximum(ops.sum(is_token), 1.0)
 
     return accuracy

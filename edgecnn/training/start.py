@@ -38,16 +38,16 @@ class Start:
         """
         own = [layer for layer in model.layers if layer.weights]
         kept = []
-        for layer, (name, given) in zip(own, self._in_order(model, own), strict=True):
+        for layer, (name, weights) in zip(own, self._in_order(model, own), strict=True):
             shapes = [tuple(weight.shape) for weight in layer.weights]
-            if [weight.shape for weight in given] == shapes:
-                layer.set_weights(given)
+            if [weight.shape for weight in weights] == shapes:
+                layer.set_weights(weights)
             elif layer.name in fresh:
                 kept.append(layer.name)
             else:
                 raise self._of_another(
                     model,
-                    f"layer {name} is {_said([weight.shape for weight in given])}, "
+                    f"layer {name} is {_said([weight.shape for weight in weights])}, "
                     f"expected {_said(shapes)}",
                 )
         return tuple(kept)
@@ -84,8 +84,8 @@ def read_start(weights: Path | str) -> Start:
     if not path.suffix and not path.exists():
         shipped = ASSETS / f"{path.name}.keras"
         if not shipped.exists():
-            known = sorted(one.stem for one in ASSETS.glob("*.keras"))
-            raise unknown_name("weights", str(weights), known)
+            names = sorted(one.stem for one in ASSETS.glob("*.keras"))
+            raise unknown_name("weights", str(weights), names)
         path = shipped
     if path.suffix != ".keras":
         raise InputError(

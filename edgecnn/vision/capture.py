@@ -168,11 +168,11 @@ class Capture:
                 # A reader of files may have rested while the buffer was full: only the time
                 # that somebody waits for it counts.
                 limit = self.patience.read_s if reading.opened else self.patience.open_s
-                left = max(reading.alive_at, began) + limit - time.monotonic()
-                if left <= 0:
+                remaining = max(reading.alive_at, began) + limit - time.monotonic()
+                if remaining <= 0:
                     what = "frame" if reading.opened else "answer"
                     return None, InputError(f"{self.source} stalled: no {what} for {limit:g} s")
-                self._changed.wait(left)
+                self._changed.wait(remaining)
         return None, None
 
     def _sleep(self, seconds: float) -> bool:

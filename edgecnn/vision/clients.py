@@ -99,13 +99,13 @@ class RequestReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        left = self._until - time.monotonic()
-        if left <= 0:
+        remaining = self._until - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError("the request took too long")
         if self._left <= 0:
             raise TimeoutError("the request is too large")
         before = self._connection.gettimeout()
-        self._connection.settimeout(left)
+        self._connection.settimeout(remaining)
         try:
             count = self._connection.recv_into(buffer, min(len(buffer), self._left))
         finally:
@@ -117,10 +117,10 @@ class RequestReader(io.RawIOBase):
 def network_of(address: str) -> str:
     """The address, or of IPv6 the network of 64 bits that one customer has all to himself."""
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if found.version == 4:
-        return str(found)
-    mapped = found.ipv4_mapped
-    return str(mapped or ipaddress.ip_network((int(found), 64), strict=False))
+    if parsed.version == 4:
+        return str(parsed)
+    mapped = parsed.ipv4_mapped
+    return str(mapped or ipaddress.ip_network((int(parsed), 64), strict=False))

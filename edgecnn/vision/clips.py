@@ -89,8 +89,10 @@ def follow(
     tracker = Tracker(stages.tracking(settings or TrackerSettings()))
     for image, seconds in frames:
         prepared = stages.prepare(image, _untimed)
-        found = stages.find(stages.infer(prepared, _untimed), image, _untimed)
-        tracks, _ = tracker.update(found.xyxy, found.scores, seconds, stages.labels(found))
+        detections = stages.find(stages.infer(prepared, _untimed), image, _untimed)
+        tracks, _ = tracker.update(
+            detections.xyxy, detections.scores, seconds, stages.labels(detections)
+        )
         yield Tracked(seconds, tracks)
 
 
@@ -108,14 +110,14 @@ def score_clip(
     all_tracks: set[int] = set()
     frames = with_a_track = 0
     first = last = 0.0
-    there = None if truth is None else iter(truth)
+    truth_of_frames = None if truth is None else iter(truth)
     for frame in tracked:
         signs: Mapping[int, Box] = {}
-        if there is not None:
-            known = next(there, None)
-            if known is None:
+        if truth_of_frames is not None:
+            signs_of_frame = next(truth_of_frames, None)
+            if signs_of_frame is None:
                 raise InputError(f"the clip has more frames than its truth, which has {frames}")
-            signs = known
+            signs = signs_of_frame
         first = frame.seconds if not frames else first
         last = frame.seconds
         frames += 1
@@ -128,7 +130,7 @@ def score_clip(
             sign.add(box, frame.seconds, matched.get(number))
     if not frames:
         raise InputError("a clip without frames has no figures")
-    if there is not None and next(there, None) is not None:
+    if truth_of_frames is not None and next(truth_of_frames, None) is not None:
         raise InputError(f"the truth has more frames than the clip, which has {frames}")
     step = (last - first) / (frames - 1) if frames > 1 else 0.0
     return ClipFigures(
@@ -179,18 +181,18 @@ class _Sign:
 
 def _matched(tracks: Iterable[Track], signs: Mapping[int, Box]) -> dict[int, Track]:
     """The track on each sign, the best overlap first; each track is on one sign at most."""
-    shown = list(tracks)
-    if not shown or not signs:
+    candidates = list(tracks)
+    if not candidates or not signs:
         return {}
     numbers = list(signs)
-    boxes = np.asarray([track.xyxy for track in shown], np.float32)
+    boxes = np.asarray([track.xyxy for track in candidates], np.float32)
     overlaps = iou(np.stack([signs[number] for number in numbers]), boxes)
-    found: dict[int, Track] = {}
+    matches: dict[int, Track] = {}
     while overlaps.max() >= LEAST_OVERLAP:
         row, column = np.unravel_index(int(overlaps.argmax()), overlaps.shape)
-        found[numbers[int(row)]] = shown[int(column)]
+        matches[numbers[int(row)]] = candidates[int(column)]
         overlaps[row, :] = overlaps[:, column] = 0
-    return found
+    return matches
 
 
 def _side(box: Box) -> float:

@@ -50,7 +50,7 @@ class Detector:
         about: ModelOptions | None = None,
         preprocessing: str | None = None,
     ) -> None:
-        found = recognize(
+        recognized = recognize(
             artifact,
             session.inputs,
             _outputs_of(session),
@@ -59,16 +59,16 @@ class Detector:
         )
         self.artifact = artifact
         self.session = session
-        self.preprocessing = found.preprocessing
-        self.postprocessing = found.postprocessing
-        self.fed = found.choice.fed
-        self.class_names = found.postprocessing.class_names or artifact.manifest.labels[:1]
-        self.classes = _wanted(classes, self.class_names, found, artifact.name)
-        self.head = open_head(found.postprocessing, wanted=self.classes)
+        self.preprocessing = recognized.preprocessing
+        self.postprocessing = recognized.postprocessing
+        self.fed = recognized.choice.fed
+        self.class_names = recognized.postprocessing.class_names or artifact.manifest.labels[:1]
+        self.classes = _wanted(classes, self.class_names, recognized, artifact.name)
+        self.head = open_head(recognized.postprocessing, wanted=self.classes)
         stated = (
             min_score,
             artifact.manifest.metrics.get("min_score"),
-            found.postprocessing.min_score,
+            recognized.postprocessing.min_score,
             self.head.min_score,
         )
         self.min_score = float(next(score for score in stated if score is not None))
@@ -99,16 +99,16 @@ class Detector:
         """
         cv2 = require("cv2", "opencv")
         bgr = _checked(image_bgr)
-        made = self.preprocessing
-        place = made.place(*bgr.shape[:2])
+        preprocessing = self.preprocessing
+        place = preprocessing.place(*bgr.shape[:2])
         bgr = fit(bgr, place.height, place.width)
         top, left = max(-place.top, 0), max(-place.left, 0)  # outside of the tensor
-        bgr = bgr[top : top + made.height, left : left + made.width]
-        fill = made.fill if isinstance(made, LetterboxPreprocessing) else 0
-        canvas = np.full(made.shape, fill, np.uint8)
+        bgr = bgr[top : top + preprocessing.height, left : left + preprocessing.width]
+        fill = preprocessing.fill if isinstance(preprocessing, LetterboxPreprocessing) else 0
+        canvas = np.full(preprocessing.shape, fill, np.uint8)
         top, left = max(place.top, 0), max(place.left, 0)
         inner = canvas[top : top + bgr.shape[0], left : left + bgr.shape[1]]
-        if made.order == "bgr":
+        if preprocessing.order == "bgr":
             inner[:] = bgr
         else:
             cv2.cvtColor(np.ascontiguousarray(bgr), cv2.COLOR_BGR2RGB, dst=inner)
@@ -132,7 +132,7 @@ class Detector:
         """Outputs → boxes in an image of `shape` (height, width, …), from `min_score` on or else
         from the detector's own.
         """
-        found = boxes_in(
+        detections = boxes_in(
             outputs,
             self.preprocessing.shape,
             place,
@@ -140,12 +140,12 @@ class Detector:
             min_score=self.min_score if min_score is None else min_score,
             head=self.head,
         )
-        if not len(found) and not any(np.isfinite(output).any() for output in outputs):
+        if not len(detections) and not any(np.isfinite(output).any() for output in outputs):
             raise InputError(
                 f"{self.artifact.name}: its outputs hold no finite number",
                 hint="try another runtime or recipe; float16 overflows above 65504",
             )
-        return found
+        return detections
 
 
 def load_detector(
@@ -202,9 +202,10 @@ def _outputs_of(session: Session) -> tuple[TensorSpec, ...]:
     if None in taken or not any(None in spec.shape[1:] for spec in session.outputs):
         return session.outputs
     blank = np.zeros((1, *(size or 1 for size in taken)), session.inputs[0].dtype)
-    made = session.run_bound([blank])
+    outputs = session.run_bound([blank])
     return tuple(
-        replace(spec, shape=array.shape) for spec, array in zip(session.outputs, made, strict=True)
+        replace(spec, shape=array.shape)
+        for spec, array in zip(session.outputs, outputs, strict=True)
     )
 
 
@@ -235,14 +236,14 @@ def _find(model: str | Path, formats: tuple[str, ...]) -> list[Path]:
     if str(model) not in shipped_models():
         raise unknown_name("detector", str(model), shipped_models())
     candidates = [ASSETS / f"{model}{ending}" for ending in _PREFERRED]
-    found = [path for path in candidates if path.exists() and path.suffix[1:] in formats]
-    if not found:
+    paths = [path for path in candidates if path.exists() and path.suffix[1:] in formats]
+    if not paths:
         raise InputError(
             f"{model} does not ship in a format this runtime reads ({', '.join(formats)})",
             hint=f"make a file that it reads: edgecnn convert {model} --to {formats[0]}:float32 "
             "--out DIR",
         )
-    return found
+    return paths
 
 
 def _opened(

@@ -68,9 +68,9 @@ def _panel(
     base = np.repeat((gray // 4)[:, :, None], 3, axis=2)
     if strength is None:
         return _titled(base, f"{title}: not available")
-    shown = np.clip(_enlarged(strength, *gray.shape), 0, 1)[:, :, None]
+    opacity = np.clip(_enlarged(strength, *gray.shape), 0, 1)[:, :, None]
     return _titled(
-        np.asarray(base + (np.asarray(color, np.float32) - base) * shown, np.uint8), title
+        np.asarray(base + (np.asarray(color, np.float32) - base) * opacity, np.uint8), title
     )
 
 
@@ -78,8 +78,8 @@ def _heat_panel(gray: ImageArray, heat: Floats | None, title: str) -> ImageArray
     if heat is None:
         return _titled(np.repeat((gray // 4)[:, :, None], 3, axis=2), f"{title}: not available")
     cv2 = require("cv2", "opencv")
-    shown = _enlarged(heat, *gray.shape)
-    glow = cv2.applyColorMap(np.rint(shown * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    enlarged = _enlarged(heat, *gray.shape)
+    glow = cv2.applyColorMap(np.rint(enlarged * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     base = np.repeat((gray // 3)[:, :, None], 3, axis=2)
     panel = np.maximum(glow, base // 2)
     return _titled(panel, f"{title}  max {float(heat.max()):.2f}")

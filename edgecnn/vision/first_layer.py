@@ -18,8 +18,8 @@ def read_first_layer(path: Path) -> tuple[Floats, int] | None:
     None where the file's first layer is not a convolution over three channels, or where the
     library that reads the format is not installed.
     """
-    found = read_first_convolution(path)
-    return found if found is not None and found[0].shape[2] == 3 else None
+    convolution = read_first_convolution(path)
+    return convolution if convolution is not None and convolution[0].shape[2] == 3 else None
 
 
 def edge_strength(image: Floats, kernel: Floats, stride: int) -> Floats:

@@ -127,10 +127,10 @@ def _optional(data: bytes, wanted: bytes) -> bytes | None:
 
 
 def _child(data: bytes, wanted: bytes) -> bytes:
-    found = _optional(data, wanted)
-    if found is None:
+    content = _optional(data, wanted)
+    if content is None:
         raise ValueError(f"no {wanted.decode()} box")
-    return found
+    return content
 
 
 def _path(data: bytes, *kinds: bytes) -> bytes:

@@ -58,25 +58,25 @@ class ImageFileReader:
         return f"{named} and {more} more" if more > 0 else named
 
     def read(self) -> Read | None:
-        found = next(self._reads, None)
-        if found is None and self._index < 0 and self._damaged:
+        image_read = next(self._reads, None)
+        if image_read is None and self._index < 0 and self._damaged:
             raise InputError(
                 f"none of {self._count} images could be decoded, first: {self._damaged[0]}",
                 hint="the files are damaged, empty or not images",
             )
-        return found
+        return image_read
 
     def close(self) -> None:
         self._reads = iter(())
 
     def _all(self, paths: tuple[Path, ...]) -> Iterator[Read]:
         for path in paths:
-            given = 0
+            count = 0
             for image in self._frames(path):
-                given += 1
+                count += 1
                 self._index += 1
                 yield image, float(self._index), path.name
-            if not given:
+            if not count:
                 self._damaged.append(path.name)
 
     def _frames(self, path: Path) -> Iterator[ImageArray]:
@@ -131,8 +131,8 @@ class ImageFileReader:
         if path.suffix.lower() != ".webp" and data[:4].tobytes() != b"RIFF":
             capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
             try:
-                while (found := capture.read())[0]:
-                    yield from self._fitting([found[1]])
+                while (frame_read := capture.read())[0]:
+                    yield from self._fitting([frame_read[1]])
             finally:
                 capture.release()
             return

@@ -113,12 +113,12 @@ def _states(text: Text, canvas: ImageArray, hud: Hud, pad: int) -> None:
         darken(canvas, box)
         text.put(state, box[0] + pad, y + text.line, color)
         y = box[3] + pad // 2
-    shown = [text.shortened(notice, width - 4 * pad) for notice in hud.notices if notice]
-    y = height - pad - len(shown) * text.line
-    if shown:
-        wide = max(text.width(notice) for notice in shown)
+    notices = [text.shortened(notice, width - 4 * pad) for notice in hud.notices if notice]
+    y = height - pad - len(notices) * text.line
+    if notices:
+        wide = max(text.width(notice) for notice in notices)
         darken(canvas, (pad, y - pad, wide + 3 * pad, height - pad // 2))
-    for notice in shown:
+    for notice in notices:
         text.put(notice, 2 * pad, y + text.line * 3 // 4, WARNING)
         y += text.line
 

@@ -118,10 +118,10 @@ class VideoReader:
         if not (self._read and self.fps and self._expected):
             return
         # By the clock: where the rate varies, the number of frames is an estimate.
-        said, seen = self._expected / self.fps, self._seconds + 1 / self.fps
-        if self._damaged and said - seen > max(BREAK_SECONDS, BREAK_SHARE * said):
+        stated, seen = self._expected / self.fps, self._seconds + 1 / self.fps
+        if self._damaged and stated - seen > max(BREAK_SECONDS, BREAK_SHARE * stated):
             self.cut_off = (
-                f"{self._source} breaks off after {seen:.1f} of {said:.1f} s "
+                f"{self._source} breaks off after {seen:.1f} of {stated:.1f} s "
                 f"({self._read} of {self._expected} frames)"
             )
 
@@ -196,8 +196,8 @@ def _has_gstreamer(cv2: Any) -> bool:
 
 def _not_opened(cv2: Any, source: Source) -> InputError:
     if source.kind == "camera":
-        known = cameras()
-        seen = f"this machine has: {', '.join(known)}" if known else "this machine shows none"
+        numbers = cameras()
+        seen = f"this machine has: {', '.join(numbers)}" if numbers else "this machine shows none"
         return InputError(
             f"no camera {source.address} ({seen})",
             hint="is it plugged in, free, and may you read /dev/video*? "

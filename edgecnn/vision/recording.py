@@ -101,10 +101,10 @@ class Recorder:
             self._stop(getattr(error, "strerror", None) or str(error))
 
     def _stop(self, why: str) -> None:
-        left = f"{self.path.name} is playable up to here"
+        outcome = f"{self.path.name} is playable up to here"
         if self._film.fragments == 0:
-            left = "nothing was recorded"
-        self.trouble = self.trouble or f"recording stopped: {why}; {left}"
+            outcome = "nothing was recorded"
+        self.trouble = self.trouble or f"recording stopped: {why}; {outcome}"
 
 
 class _Film:
@@ -159,10 +159,10 @@ class _Film:
 
     def difference(self, image: ImageArray) -> str:
         """How the video differs from an image that was added to it."""
-        shown = (image.shape[1], image.shape[0])
-        if self._size is None or self._size == shown:
+        size = (image.shape[1], image.shape[0])
+        if self._size is None or self._size == size:
             return ""
-        return f"recorded in {self._size[0]}×{self._size[1]}, the source has {shown[0]}×{shown[1]}"
+        return f"recorded in {self._size[0]}×{self._size[1]}, the source has {size[0]}×{size[1]}"
 
     def remove(self) -> None:
         scratch.remove_folder(self._folder)

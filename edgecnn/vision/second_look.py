@@ -77,11 +77,11 @@ class SecondLook:
         return self.first.name_of(class_id)
 
     def __call__(self, image_bgr: ImageArray) -> Detections:
-        found = _at(self.first, image_bgr, min(DOUBT, self.min_score))
+        detections = _at(self.first, image_bgr, min(DOUBT, self.min_score))
         height, width = image_bgr.shape[:2]
-        windows = self._windows(found, height, width)
+        windows = self._windows(detections, height, width)
         if not windows:
-            return found.at_least(self.min_score)
+            return detections.at_least(self.min_score)
         boxes, scores, ids = [], [], []
         for left, top, right, bottom in windows:
             self.looked += 1
@@ -91,7 +91,7 @@ class SecondLook:
             boxes.append(near.xyxy[whole] + np.asarray((left, top) * 2, np.float32))
             scores.append(near.scores[whole])
             ids.append(near.class_ids[whole])
-        sure = found.at_least(self.min_score)
+        sure = detections.at_least(self.min_score)
         rest = sure.where(
             ~_inside_windows(sure.xyxy, windows, self._small(sure.xyxy, height, width))
         )

@@ -211,15 +211,15 @@ class _Handler(BaseHTTPRequestHandler):
             return
         live = self.server.live
         length = self.headers.get("Content-Length", "")
-        asked = int(length) if length.isdecimal() else -1
+        size = int(length) if length.isdecimal() else -1
         if self.path != "/command":
             self._refuse(HTTPStatus.NOT_FOUND, "nothing here")
         elif not live.controllable or not self._from_own_page():
             self._refuse(HTTPStatus.FORBIDDEN, "commands are taken from this machine's page only")
-        elif not 0 <= asked <= LONGEST_COMMAND_BYTES:
+        elif not 0 <= size <= LONGEST_COMMAND_BYTES:
             self._refuse(HTTPStatus.BAD_REQUEST, "a command is short")
         else:
-            self._command(self.rfile.read(asked))
+            self._command(self.rfile.read(size))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's word)
         """Requests are not worth a line each."""
@@ -255,11 +255,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         newest, number = self.server.live.newest, 0
         while not newest.ended:
-            found = newest.after(number, AGAIN_AFTER_S)
-            if found is None:
+            newer = newest.after(number, AGAIN_AFTER_S)
+            if newer is None:
                 number = 0  # paused: the same frame again shows whether the client still listens
                 continue
-            number, jpeg = found
+            number, jpeg = newer
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             self.wfile.write(head.encode() + jpeg + b"\r\n")
 
@@ -308,12 +308,12 @@ class _Handler(BaseHTTPRequestHandler):
 def parse_address(text: str) -> tuple[str, int]:
     """Host and port of ":8080", "8080", "0.0.0.0:8080" or "[::1]:8080"; loopback by default."""
     text = text.strip()
-    found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[\w.-]*):)?(\d{1,5})", text)
-    if found is None or int(found[2]) > 65535:
+    match = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[\w.-]*):)?(\d{1,5})", text)
+    if match is None or int(match[2]) > 65535:
         raise InputError(
             f"not an address to serve on: {text!r}", hint="give :PORT or ADDRESS:PORT, as in :8080"
         )
-    return (found[1] or "").strip("[]") or "127.0.0.1", int(found[2])
+    return (match[1] or "").strip("[]") or "127.0.0.1", int(match[2])
 
 
 def is_loopback(host: str) -> bool:
@@ -331,10 +331,10 @@ def is_own_name(host_header: str) -> bool:
     An attacker's page can make its own name point here, but cannot make a browser send an
     address or this machine's name instead of it.
     """
-    found = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?", host_header)
-    if found is None:
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?", host_header)
+    if match is None:
         return False
-    host = found[1].strip("[]").lower()
+    host = match[1].strip("[]").lower()
     try:
         ipaddress.ip_address(host)
     except ValueError:

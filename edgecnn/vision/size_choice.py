@@ -36,15 +36,15 @@ def choose_size(
     if not text:
         return None, ""
     automatic = text.strip().lower() == AUTO
-    asked = None if automatic else parse_size(text)
-    if isinstance(asked, tuple):
-        return asked, ""
+    size_asked = None if automatic else parse_size(text)
+    if isinstance(size_asked, tuple):
+        return size_asked, ""
     frame, fps = _first_frame(source)
     if source.kind == "pictures":
         frame = frame[: min(frame.shape[:2]), : min(frame.shape[:2])]
     height, width = frame.shape[:2]
-    if asked is not None:
-        return size_for(asked, height, width), ""
+    if size_asked is not None:
+        return size_for(size_asked, height, width), ""
     rate = fps or USUAL_FPS
     for longer in sorted(CHOICES, reverse=True):
         size = size_for(longer, height, width)

@@ -90,8 +90,8 @@ def without_password(address: str) -> str:
 
 def cameras() -> list[str]:
     """The cameras Linux knows, by number; empty elsewhere."""
-    found = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
-    return sorted((number for number in found if number.isdecimal()), key=int)
+    numbers = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
+    return sorted((number for number in numbers if number.isdecimal()), key=int)
 
 
 def _address(text: str) -> Source:
@@ -120,7 +120,7 @@ def _address(text: str) -> Source:
 def _files(text: str) -> Source:
     path = Path(text).expanduser()
     if path.is_dir():
-        images = [found for found in path.iterdir() if _ending(found.name) in OPENCV_ENDINGS]
+        images = [each for each in path.iterdir() if _ending(each.name) in OPENCV_ENDINGS]
         if not images:
             raise InputError(
                 f"no images in {text}",
@@ -142,8 +142,8 @@ def _files(text: str) -> Source:
         )
     if glob.has_magic(text):
         # An absolute pattern is nothing that Path.glob takes.
-        found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207
-        images = [name for name in found if _ending(name.name) in OPENCV_ENDINGS]
+        matches = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207
+        images = [each for each in matches if _ending(each.name) in OPENCV_ENDINGS]
         if not images:
             raise InputError(f"no images match {text}", hint="quote the pattern for the shell")
         return _images(text, images)

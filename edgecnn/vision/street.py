@@ -98,8 +98,8 @@ class Street:
         outline = points[:, :2] / points[:, 2:]
         box = np.concatenate([outline.min(axis=0), outline.max(axis=0)])
         cut = np.clip(box, 0, self._size * 2).astype(np.float32)
-        shown = float(np.prod(cut[2:] - cut[:2]) / np.prod(box[2:] - box[:2]))
-        return {int(scene): cut} if shown >= LEAST_SHOWN else {}
+        visible = float(np.prod(cut[2:] - cut[:2]) / np.prod(box[2:] - box[:2]))
+        return {int(scene): cut} if visible >= LEAST_SHOWN else {}
 
     def _begin(self, scene: int) -> None:
         rng = np.random.default_rng([self._seed, scene])

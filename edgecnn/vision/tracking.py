@@ -189,8 +189,8 @@ class Tracker:
     @property
     def tracks(self) -> tuple[Track, ...]:
         """The confirmed tracks, best first."""
-        shown = [follow.public() for follow in self._follows if follow.confirmed]
-        return tuple(sorted(shown, key=lambda track: -track.score))
+        confirmed = [follow.public() for follow in self._follows if follow.confirmed]
+        return tuple(sorted(confirmed, key=lambda track: -track.score))
 
     def finish(self) -> tuple[TrackChange, ...]:
         """End every track: those that were shown leave."""
@@ -234,8 +234,8 @@ class Tracker:
         """Pairs of (track, box) by falling overlap, each used once."""
         if not tracks or not candidates:
             return []
-        known = np.stack([self._follows[track].motion.box for track in tracks])
-        overlap = enlarged_iou(known, boxes[list(candidates)], self.settings.enlarge)
+        track_boxes = np.stack([self._follows[track].motion.box for track in tracks])
+        overlap = enlarged_iou(track_boxes, boxes[list(candidates)], self.settings.enlarge)
         for place, track in enumerate(tracks):
             for other, box in enumerate(candidates):
                 if self._follows[track].label != labels[box]:

@@ -98,5 +98,5 @@ def check_display(without: str = NO_WINDOW) -> None:
     if tried.returncode != 0:
         if "not implemented" in tried.stderr:
             raise InputError("this OpenCV was built without windows (headless)", hint=without)
-        shown = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or "the screen"
-        raise InputError(f"no window can be opened on display {shown}", hint=without)
+        display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or "the screen"
+        raise InputError(f"no window can be opened on display {display}", hint=without)

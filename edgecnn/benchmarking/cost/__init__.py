@@ -24,8 +24,8 @@ def cost_of(path: Path) -> Cost:
     custom operator) and for formats that nobody counts, InputError for a damaged file,
     MissingDependencyError when the package that reads the format is not installed.
     """
-    known = by_suffix(path)
-    count = known.function("cost") if known else None
+    file_format = by_suffix(path)
+    count = file_format.function("cost") if file_format else None
     if count is None:
         raise UncountableError(f"the cost of a {path.suffix} file is not counted")
     cost: Cost = count(path)

@@ -74,17 +74,17 @@ def _graph(onnx: Any, graph: Any, samples: int) -> Graph:
         f"{node.domain}.{node.op_type}" for node in graph.node if node.domain not in ("", "ai.onnx")
     )
     constants = dict(_constants(onnx, graph))
-    known = {**dict(_values(onnx, graph)), **constants}
+    known_tensors = {**dict(_values(onnx, graph)), **constants}
     inputs = [value.name for value in graph.input if value.name not in constants]
     nodes = [node for node in graph.node if node.op_type != "Constant"]
-    operators = [_operator(node, known) for node in nodes]
+    operators = [_operator(node, known_tensors) for node in nodes]
     # Constant branches and shape arithmetic may have no shape; they move nothing to speak of.
     tensors = {
-        name: known[name]
+        name: known_tensors[name]
         for operator in operators
         for name in (*operator.inputs, *operator.outputs)
-        if name in known
-    } | {name: known[name] for name in inputs if name in known}
+        if name in known_tensors
+    } | {name: known_tensors[name] for name in inputs if name in known_tensors}
     missing = {
         name
         for operator in operators

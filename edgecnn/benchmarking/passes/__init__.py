@@ -81,10 +81,10 @@ def make(name: str, context: Context) -> dict[str, Any]:
     module, _, attribute = PASSES[name].partition(":")
     find = getattr(importlib.import_module(module), attribute)
     try:
-        found: dict[str, Any] = find(context)
+        answer: dict[str, Any] = find(context)
     except EdgeCNNError as error:
         return {"error": error.message, "hint": error.hint or None}
-    return found
+    return answer
 
 
 def check(names: Sequence[str]) -> None:

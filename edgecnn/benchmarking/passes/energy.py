@@ -27,9 +27,9 @@ def find(context: Context) -> dict[str, Any]:
     `method` and `domain` name the sensors, `idle_watts` and `active_watts` what they reported
     before and during `inferences`.
     """
-    found = power.find(context.device)
-    if not found.meters:
-        return {"joules_per_inference": None, "reason": found.reason}
+    sensors = power.find(context.device)
+    if not sensors.meters:
+        return {"joules_per_inference": None, "reason": sensors.reason}
     secs = context.seconds(SETTLE_SECS + IDLE_SECS + ACTIVE_SECS)
     if secs < LEAST_SECS:
         return {
@@ -39,9 +39,9 @@ def find(context: Context) -> dict[str, Any]:
     time.sleep(SETTLE_SECS)
     idle_part = (secs - SETTLE_SECS) * IDLE_SECS / (IDLE_SECS + ACTIVE_SECS)
     try:
-        idle_secs, idle, _ = _metered(found.meters, idle_part, _rest)
+        idle_secs, idle, _ = _metered(sensors.meters, idle_part, _rest)
         active_secs, active, inferences = _metered(
-            found.meters, secs - SETTLE_SECS - idle_part, _infer(context.invocations)
+            sensors.meters, secs - SETTLE_SECS - idle_part, _infer(context.invocations)
         )
     except (OSError, ValueError) as error:
         return {"joules_per_inference": None, "reason": f"a sensor fell silent: {error}"}
@@ -51,8 +51,8 @@ def find(context: Context) -> dict[str, Any]:
     return {
         "joules_per_inference": total / inferences if above else None,
         "reason": None if above else "an inference takes no more power than the idle machine",
-        "method": " + ".join(dict.fromkeys(meter.method for meter in found.meters)),
-        "domain": " + ".join(meter.domain for meter in found.meters),
+        "method": " + ".join(dict.fromkeys(meter.method for meter in sensors.meters)),
+        "domain": " + ".join(meter.domain for meter in sensors.meters),
         "inferences": inferences,
         "idle_secs": idle_secs,
         "active_secs": active_secs,
@@ -66,7 +66,7 @@ def find(context: Context) -> dict[str, Any]:
                 "active_watts": used / active_secs,
                 "joules_per_inference": own / inferences,
             }
-            for meter, rest, used, own in zip(found.meters, idle, active, net, strict=True)
+            for meter, rest, used, own in zip(sensors.meters, idle, active, net, strict=True)
         ],
     }
 
@@ -78,13 +78,13 @@ def _metered(
     for meter in meters:
         meter.start()
     start = time.monotonic()
-    done = 0
+    steps = 0
     while True:
-        done += step()
+        steps += step()
         joules = [meter.advance() for meter in meters]
         elapsed = time.monotonic() - start
         if elapsed >= secs:
-            return elapsed, joules, done
+            return elapsed, joules, steps
 
 
 def _rest() -> int:
@@ -96,11 +96,11 @@ def _infer(invocations: Sequence[Callable[[], Any]]) -> Callable[[], int]:
     """Inferences for a short while; the sensors are read in between."""
 
     def step() -> int:
-        done = 0
+        inferences = 0
         deadline = time.monotonic() + STEP_SECS
         while time.monotonic() < deadline:
-            invocations[done % len(invocations)]()
-            done += 1
-        return done
+            invocations[inferences % len(invocations)]()
+            inferences += 1
+        return inferences
 
     return step

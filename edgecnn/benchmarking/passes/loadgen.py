@@ -59,16 +59,16 @@ def find(context: Context) -> dict[str, Any]:
 
 def parse(summary: str) -> dict[str, float | str]:
     """The "name : value" lines of LoadGen's summary; values are numbers where they are."""
-    found: dict[str, float | str] = {}
+    fields: dict[str, float | str] = {}
     for line in summary.splitlines():
         name, colon, value = line.partition(":")
         if not colon or not name.strip() or not value.strip():
             continue
         try:
-            found[name.strip()] = float(value)
+            fields[name.strip()] = float(value)
         except ValueError:
-            found[name.strip()] = value.strip()
-    return found
+            fields[name.strip()] = value.strip()
+    return fields
 
 
 def _settings(loadgen: ModuleType, context: Context) -> Any:

@@ -32,15 +32,15 @@ def find(context: Context) -> dict[str, Any]:
     invocations[0]()
     pace = max(time.monotonic() - started, 1e-9)
     batch = int(min(max(BUDGET_SECS / READINGS / pace, 1), INFERENCES // READINGS))
-    done = 1
-    while done < INFERENCES and time.monotonic() < deadline:
-        invocations[done % len(invocations)]()
-        done += 1
-        if done % batch == 0:
+    inferences = 1
+    while inferences < INFERENCES and time.monotonic() < deadline:
+        invocations[inferences % len(invocations)]()
+        inferences += 1
+        if inferences % batch == 0:
             readings.append(resident_bytes()["now"])
     readings.append(resident_bytes()["now"])
     return {
-        "inferences": done,
+        "inferences": inferences,
         "rss_bytes": readings,
         "growth_bytes": readings[-1] - readings[0],
         "growth_second_half_bytes": readings[-1] - readings[len(readings) // 2],

@@ -44,7 +44,7 @@ def find(context: Context) -> dict[str, Any]:
         varies |= not _equal(invocation(), first)
     real = context.raw is not None or not context.fed
     tried: list[str] = []
-    found = {
+    answer = {
         "real": real,
         "fed": "data" if real else context.fed,
         "looked": looked,
@@ -54,15 +54,15 @@ def find(context: Context) -> dict[str, Any]:
         "tried": tried,
     }
     if varies or real:
-        return found
+        return answer
     for name, tensors in _other_inputs(context):
         if time.monotonic() > deadline:
             break
         if name not in tried:
             tried.append(name)
         if not _equal(context.session.bind(tensors)(), first):
-            return {**found, "varies_with": name}
-    return found
+            return {**answer, "varies_with": name}
+    return answer
 
 
 def _other_inputs(context: Context) -> Iterator[tuple[str, list[Array]]]:
@@ -87,10 +87,10 @@ def _other_inputs(context: Context) -> Iterator[tuple[str, list[Array]]]:
                 seed=1,
                 values={specs[index].name: (low, high) for index in reals},
             )
-            made = inputs.sample(turn)
+            drawn = inputs.sample(turn)
             tensors = []
             for index, (spec, samples) in enumerate(zip(specs, context.samples, strict=True)):
-                one = made[index] if index in reals else np.asarray(samples[0])
+                one = drawn[index] if index in reals else np.asarray(samples[0])
                 full = np.repeat(one[None], batch, axis=0) if is_batched(spec, batch) else one
                 tensors.append(to_model(full, spec))
             yield f"noise {low:g}…{high:g}", tensors

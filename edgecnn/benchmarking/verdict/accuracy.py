@@ -54,10 +54,11 @@ def proving_little(measurement: Measurement) -> Iterator[str]:
     step = accuracy.further.get("score_step") if accuracy is not None else None
     if accuracy is not None and isinstance(step, (int, float)):
         best = accuracy.further.get("highest_score")
-        left = f", the highest is {best:.3g}" if isinstance(best, (int, float)) else ""
+        highest = f", the highest is {best:.3g}" if isinstance(best, (int, float)) else ""
         yield (
             f"boxes and scores share one quantized output with a step of {step:.3g}: scores of 0…1 "
-            f"are lost in it{left}; keep that output in float, or give the two outputs of their own"
+            f"are lost in it{highest}; keep that output in float, or give the two outputs of their "
+            "own"
         )
     if parity is not None:
         yield from concerns(parity) if accuracy is None else lost(parity)

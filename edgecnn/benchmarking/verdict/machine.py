@@ -21,10 +21,10 @@ def disturbed(runs: tuple[Run, ...], threads: int) -> Iterator[str]:
     """Others had a hand in it, or the threads were in each other's way."""
     steals = [run.machine.get("steal_fraction") or 0.0 for run in runs]
     if max(steals) > STEAL_FRACTION:
-        where, again = _which(steals, STEAL_FRACTION)
+        where, remedy = _which(steals, STEAL_FRACTION)
         yield (
             f"the hypervisor took {max(steals):.1%} of a processor away (steal){where}: "
-            f"use a quieter host and {again}"
+            f"use a quieter host and {remedy}"
         )
     cores = min((run.machine.get("usable_cpus") or threads for run in runs), default=threads)
     if threads > cores:
@@ -34,15 +34,15 @@ def disturbed(runs: tuple[Run, ...], threads: int) -> Iterator[str]:
         )
     others = [run.machine.get("other_cpus") or 0.0 for run in runs]
     if max(others) > OTHER_CPUS:
-        where, again = _which(others, OTHER_CPUS)
+        where, remedy = _which(others, OTHER_CPUS)
         busy = f"{max(others):.1f} processors busy{where}"
-        yield f"other processes kept {busy}: stop them and {again}"
+        yield f"other processes kept {busy}: stop them and {remedy}"
     moves = [_change(run.machine.get("frequency_mhz")) for run in runs]
     if max(moves) > FREQUENCY_DRIFT:
-        where, again = _which(moves, FREQUENCY_DRIFT)
+        where, remedy = _which(moves, FREQUENCY_DRIFT)
         yield (
             f"the clock frequency moved by {max(moves):.0%}{where}: "
-            f"set the governor to performance and {again}"
+            f"set the governor to performance and {remedy}"
         )
     slowed = _clock_drift(runs)
     if abs(slowed) > CLOCK_DRIFT:

@@ -60,17 +60,17 @@ def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
         )
     if measurement.load.scenario == "server":  # waiting or not: two modes by nature
         return
-    shown = [_representative(run) for run in runs]
-    modes = [found for samples in shown if (found := two_modes(samples))]
+    series = [_representative(run) for run in runs]
+    modes = [pair for samples in series if (pair := two_modes(samples))]
     if 2 * len(modes) > len(runs):
-        worst = max(modes, key=lambda found: found.high / found.low)
+        worst = max(modes, key=lambda pair: pair.high / pair.low)
         yield (
             f"two modes: {1 - worst.share_high:.0%} of the samples near {worst.low / 1e6:.3g} ms, "
             f"{worst.share_high:.0%} near {worst.high / 1e6:.3g} ms; the median may lie at either"
         )
-    drifts = [drift(samples) for samples in shown]
+    drifts = [drift(samples) for samples in series]
     furthest = float(np.median(drifts)) if drifts else 0.0
-    steady = bool(shown) and abs(float(np.median([trend(each) for each in shown]))) > STEADY_TREND
+    steady = bool(series) and abs(float(np.median([trend(each) for each in series]))) > STEADY_TREND
     if (steady or not modes) and abs(furthest) > LATENCY_DRIFT:
         way = "slower" if furthest > 0 else "faster"
         yield (

@@ -12,9 +12,9 @@ OFTEN = 0.05
 
 def stopped_by_quota(runs: Sequence[Run], *, often: bool) -> Iterator[str]:
     """The reason when the quota stopped a run in more (`often`) or fewer than 5% of the periods."""
-    found = [run.machine.get("quota") or {} for run in runs]
-    stopped = sum(each.get("throttled_periods", 0) for each in found)
-    periods = sum(each.get("periods", 0) for each in found)
+    readings = [run.machine.get("quota") or {} for run in runs]
+    stopped = sum(each.get("throttled_periods", 0) for each in readings)
+    periods = sum(each.get("periods", 0) for each in readings)
     if stopped == 0 or (stopped > OFTEN * periods) is not often:
         return
     limits = [limit for run in runs if (limit := run.machine.get("cpu_quota"))]

@@ -51,12 +51,12 @@ def reading_options(*, classes: bool = True, strict: bool = True) -> Callable[[C
         @functools.wraps(function)
         def with_reading(**values: Any) -> Any:
             listed = values.pop("classes").split(",") if classes else []
-            made = Reading(
+            reading = Reading(
                 strict=values.pop("strict") if strict else False,
                 classes=tuple(name.strip() for name in listed if name.strip()),
                 exif=values.pop("exif") or "",
             )
-            return function(reading=made, **values)
+            return function(reading=reading, **values)
 
         wrapped: Any = with_reading
         for name, (flag, attributes) in wanted.items():

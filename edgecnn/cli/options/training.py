@@ -24,7 +24,7 @@ def seed(what: str) -> Callable[[Command], Command]:
 
 def training_config() -> Callable[[Command], Command]:
     """How to train, given to the command as one `config`: the fields that were named."""
-    known: dict[str, tuple[str, ...]] = {
+    choices: dict[str, tuple[str, ...]] = {
         "augment": ("none", "light", "standard", "strong"),
         "optimizer": ("adam", "adamw", "sgd"),
         "schedule": ("cosine", "constant", "step"),
@@ -58,8 +58,8 @@ def training_config() -> Callable[[Command], Command]:
     def decorate(function: Command) -> Command:
         @functools.wraps(function)
         def with_config(**values: Any) -> Any:
-            given = {name: values.pop(name) for name in fields}
-            named = {name: value for name, value in given.items() if value is not None}
+            field_values = {name: values.pop(name) for name in fields}
+            named = {name: value for name, value in field_values.items() if value is not None}
             return function(config=named, **values)
 
         wrapped: Any = with_config
@@ -68,7 +68,7 @@ def training_config() -> Callable[[Command], Command]:
             if kind is bool:
                 wrapped = click.option(f"{flag}/--no-{name}", default=None, help=text)(wrapped)
             else:
-                choice = kind or click.Choice(known[name])
+                choice = kind or click.Choice(choices[name])
                 wrapped = click.option(flag, name, type=choice, help=text)(wrapped)
         return cast("Command", wrapped)
 

@@ -33,8 +33,8 @@ def chosen_classes(
         return frozenset()
     if not wanted:
         usual = {same_name(name) for name in USUAL}
-        found = frozenset(index for index, key in enumerate(keys) if key in usual)
-        return found or (frozenset((0,)) if len(names) == 1 else None)
+        stop_signs = frozenset(index for index, key in enumerate(keys) if key in usual)
+        return stop_signs or (frozenset((0,)) if len(names) == 1 else None)
     chosen = set()
     for name in wanted:
         matching = {index for index, key in enumerate(keys) if key == same_name(name)}
@@ -54,9 +54,9 @@ def chosen_classes(
 def listed(names: Sequence[str], numbers: Mapping[str, int]) -> str:
     """Names with their numbers, of many the first."""
     number_of = {index: number for number, index in numbers.items()}
-    shown = [
+    words = [
         f"{name} ({number_of[index]})" if number_of.get(index, name) != name else name
         for index, name in enumerate(names[:_NAMED])
     ]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return (", ".join(shown) or "none") + more
+    return (", ".join(words) or "none") + more

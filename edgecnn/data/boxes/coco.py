@@ -50,19 +50,19 @@ def coco_files(place: Path) -> dict[str, Path]:
         return {"": place}
     place = unwrapped(place, _is_json, keep=_is_known_folder)
     splits = {
-        split: next(iter(found.values()))
+        split: next(iter(files.values()))
         for folder in sub_folders(place)
-        if (split := split_of(folder.name)) and len(found := _in_folder(folder)) == 1
+        if (split := split_of(folder.name)) and len(files := _in_folder(folder)) == 1
     }
     if splits:
         return splits
-    found = _in_folder(place)
-    if not found:
+    json_files = _in_folder(place)
+    if not json_files:
         raise InputError(
             f"cannot read {place}: there is no COCO annotation file in it",
             hint="give the JSON file itself",
         )
-    return found
+    return json_files
 
 
 def _in_folder(folder: Path) -> dict[str, Path]:
@@ -86,14 +86,14 @@ def _in_folder(folder: Path) -> dict[str, Path]:
 def _by_split(paths: list[Path], folder: Path) -> dict[str, Path]:
     if len(paths) == 1:
         return {split_of(paths[0].stem) or "": paths[0]}
-    found: dict[str, Path] = {}
+    splits: dict[str, Path] = {}
     for path in paths:
         split = split_of(path.stem)
-        if split is None or split in found:
+        if split is None or split in splits:
             names = ", ".join(path.name for path in paths[:5])
             raise InputError(f"{folder} holds {names}", hint="name the JSON file itself")
-        found[split] = path
-    return found
+        splits[split] = path
+    return splits
 
 
 def _is_json(path: Path) -> bool:
@@ -101,8 +101,8 @@ def _is_json(path: Path) -> bool:
 
 
 def _is_known_folder(name: str) -> bool:
-    known = {*_OWN_FOLDER, *(name.casefold() for name in _IMAGES)}
-    return name.casefold() in known or split_of(name) is not None
+    folder_names = {*_OWN_FOLDER, *(name.casefold() for name in _IMAGES)}
+    return name.casefold() in folder_names or split_of(name) is not None
 
 
 def read_coco(path: Path, images: Path | None = None) -> Reading:
@@ -137,8 +137,10 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _entries(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    found = document.get(key)
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    entries = document.get(key)
+    return (
+        [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    )
 
 
 def _image_folders(path: Path) -> list[Path]:

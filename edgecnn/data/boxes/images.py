@@ -83,12 +83,12 @@ class ImageFinder:
                     of_folder = self._split_of_folder(path)
                     self._index.setdefault(path.name.casefold(), {})[path] = of_folder
                     self._index.setdefault(path.stem.casefold(), {})[path] = of_folder
-        found = [
+        candidates = [
             path
             for path, of_folder in self._index.get(name.casefold(), {}).items()
             if None in (split, of_folder) or split == of_folder
         ]
-        return found[0] if len(found) == 1 else None
+        return candidates[0] if len(candidates) == 1 else None
 
     def _split_of_folder(self, path: Path) -> str | None:
         """The split whose folder the file is in, as seen from the highest of the roots."""
@@ -122,15 +122,15 @@ def look_at(
 
     With `decode` every image is read to its end, so that a cut file is found now.
     """
-    found: list[StoredImage | str] = []
+    images: list[StoredImage | str] = []
     with quiet_pillow(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for number, result in enumerate(
             pool.map(lambda path: _look_at(path, decode=decode), paths), 1
         ):
-            found.append(result)
+            images.append(result)
             if progress and number % PROGRESS_EVERY == 0:
                 progress("read", number, len(paths))
-    return found
+    return images
 
 
 def _look_at(path: Path, *, decode: bool) -> StoredImage | str:
@@ -163,5 +163,5 @@ def _stored(path: Path, *, decode: bool) -> StoredImage:
         if decode:
             image.draft("L", (1, 1))  # JPEG: read to the end, at an eighth of the size
             image.load()
-    known = isinstance(orientation, int) and 1 <= orientation <= 8
-    return StoredImage(height, width, orientation if known else 1)
+    valid = isinstance(orientation, int) and 1 <= orientation <= 8
+    return StoredImage(height, width, orientation if valid else 1)

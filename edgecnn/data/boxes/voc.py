@@ -124,7 +124,9 @@ def read_voc(paths: list[Path], images: list[Path]) -> Reading:
             reading.left_out.append(LeftOut(path.name, error.message))
             continue
         named = _text(root, "filename")
-        image = next((found for name in _names(root, path) if (found := finder.find(name))), None)
+        image = next(
+            (candidate for name in _names(root, path) if (candidate := finder.find(name))), None
+        )
         if image is None:
             reason = f"its image {(named or path.stem)[:80]!r} is missing"
             reading.left_out.append(LeftOut(path.name, reason))

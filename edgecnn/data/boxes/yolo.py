@@ -92,22 +92,22 @@ def _lists(place: Path) -> tuple[dict[str, list[Path]], list[LeftOut]]:
     left_out: list[LeftOut] = []
     for path in sorted(place.glob("*.txt")):
         split = split_of(path.stem)
-        found = _listed(path, ImageFinder([place], split), left_out) if split else []
-        if split and found:
-            splits.setdefault(split, []).extend(found)
+        images = _listed(path, ImageFinder([place], split), left_out) if split else []
+        if split and images:
+            splits.setdefault(split, []).extend(images)
     return splits, left_out
 
 
 def _listed(path: Path, finder: ImageFinder, left_out: list[LeftOut]) -> list[Path]:
     text = read_file(path, limit=_LIST_BYTES).decode("utf-8-sig", "replace")
-    found = []
+    images = []
     for line in filter(None, map(str.strip, text.splitlines())):
         image = finder.find(line)
         if image is None:
             left_out.append(LeftOut(line[:200], f"{path.name} lists it, the image is missing"))
         else:
-            found.append(image)
-    return list(dict.fromkeys(found))
+            images.append(image)
+    return list(dict.fromkeys(images))
 
 
 def _described(
@@ -122,17 +122,17 @@ def _described(
         return splits, left_out
     base = description.path.parent
     for split, entries in description.splits.items():
-        found: list[Path] = []
+        images: list[Path] = []
         for entry in entries:
             target = _target(entry, description.root, base, place, anywhere=anywhere)
             if target is None:
                 continue
             if target.is_file():
-                found += _listed(target, ImageFinder([target.parent, base], split), left_out)
+                images += _listed(target, ImageFinder([target.parent, base], split), left_out)
             else:
-                found += images_below(target)
-        if found:
-            splits[split] = list(dict.fromkeys(found))
+                images += images_below(target)
+        if images:
+            splits[split] = list(dict.fromkeys(images))
     return splits, left_out
 
 
@@ -146,11 +146,11 @@ def _target(entry: str, root: str, base: Path, place: Path, *, anywhere: bool) -
     limits = [base.resolve(), place.resolve()]
     for path in candidates:
         try:
-            there = path.exists()
+            exists = path.exists()
             inside = any(path.resolve().is_relative_to(limit) for limit in limits)
         except (OSError, ValueError, RuntimeError):
             continue
-        if there and (anywhere or inside):
+        if exists and (anywhere or inside):
             return path
     return None
 
@@ -209,10 +209,10 @@ def _orphans(folders: Mapping[Path, set[Path]]) -> list[Path]:
     }
     return sorted(
         path
-        for folder, known in stems.items()
+        for folder, image_stems in stems.items()
         for path in folder.iterdir()
         if path.suffix == ".txt"
-        and path.stem not in known
+        and path.stem not in image_stems
         and path.stem.casefold() not in ("classes", "readme", "labels", "notes")
         and split_of(path.stem) is None
         and not is_system(path.name)
@@ -297,10 +297,10 @@ def _class_of(text: str, numbers: dict[str, str]) -> str:
     try:
         value = float(text)
     except ValueError:
-        found = next((n for n in numbers.values() if same_name(n) == same_name(text)), None)
-        if found is None:
+        name = next((n for n in numbers.values() if same_name(n) == same_name(text)), None)
+        if name is None:
             raise ValueError(f"{text[:40]!r} is not a class") from None
-        return found
+        return name
     if not 0 <= value < 1e6 or value != int(value):
         raise ValueError(f"{text[:40]!r} is not a class: expected 0, 1, 2 …")
     number = str(int(value))

@@ -41,23 +41,23 @@ def describe(place: Path) -> Description:
     """From the YAML file `place`, or what lies in that folder or the one above it."""
     if place.is_file():
         return _of_yaml(place, Description())
-    found = Description()
+    description = Description()
     for folder in (place, *filter(None, (child(place, "labels"),)), place.parent):
         for path in _yaml_files(folder):
-            found = _of_yaml(path, found)
-            if found.numbers:
-                return found
+            description = _of_yaml(path, description)
+            if description.numbers:
+                return description
         for name in _NAME_FILES:
             path = folder / name
             if path.is_file():
                 names = [line.strip() for line in _text(path).splitlines()]
                 while names and not names[-1]:
                     names.pop()
-                found.numbers = {
+                description.numbers = {
                     str(number): name or str(number) for number, name in enumerate(names)
                 }
-                return found
-    return found
+                return description
+    return description
 
 
 def _yaml_files(folder: Path) -> list[Path]:
@@ -70,25 +70,27 @@ def _yaml_files(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: path.stem.casefold() not in ("data", "dataset"))
 
 
-def _of_yaml(path: Path, found: Description) -> Description:
+def _of_yaml(path: Path, description: Description) -> Description:
     """Add what a YAML file says. Every scalar is text: `names: [no, yes]` are names."""
     yaml: Any = require("yaml", "train")
     try:
         values = yaml.load(_yaml_text(path), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError, ValueError, InputError) as error:
-        found.notes.append(f"{path.name} is not readable as YAML ({first_line(error, kind=False)})")
-        return found
+        description.notes.append(
+            f"{path.name} is not readable as YAML ({first_line(error, kind=False)})"
+        )
+        return description
     if not isinstance(values, dict):
-        return found
-    found.numbers = _numbered(values.get("names"))
+        return description
+    description.numbers = _numbered(values.get("names"))
     shape = values.get("kpt_shape")
     if isinstance(shape, list) and all(
         isinstance(size, str) and size.isdecimal() for size in shape
     ):
         sizes = [int(size) for size in shape]
-        found.key_points = sizes[0] * sizes[-1] if len(sizes) == 2 else 0
-    found.root = values["path"] if isinstance(values.get("path"), str) else ""
-    found.path = path
+        description.key_points = sizes[0] * sizes[-1] if len(sizes) == 2 else 0
+    description.root = values["path"] if isinstance(values.get("path"), str) else ""
+    description.path = path
     for split, keys in (
         ("train", ("train",)),
         ("validation", ("val", "valid", "validation")),
@@ -97,8 +99,8 @@ def _of_yaml(path: Path, found: Description) -> Description:
         entry = next((values[key] for key in keys if values.get(key)), None)
         listed = entry if isinstance(entry, list) else [entry]
         if entry is not None:
-            found.splits[split] = [item for item in listed if isinstance(item, str) and item]
-    return found
+            description.splits[split] = [item for item in listed if isinstance(item, str) and item]
+    return description
 
 
 def _yaml_text(path: Path) -> str:

@@ -112,6 +112,6 @@ def _decoded(file: Any, declared: int) -> Recording:
 
 def _reason(error: Exception) -> str:
     """Libsndfile's own words, without the place that soundfile puts before them."""
-    said = str(getattr(error, "error_string", "") or error).strip().rstrip(".")
-    said = said.removeprefix("Error : ")
-    return f"damaged: {said}" if said else "damaged"
+    message = str(getattr(error, "error_string", "") or error).strip().rstrip(".")
+    message = message.removeprefix("Error : ")
+    return f"damaged: {message}" if message else "damaged"

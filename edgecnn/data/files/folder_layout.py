@@ -77,8 +77,10 @@ def _layout(folder: Path) -> _Layout:
         return _Layout({"train": (place,)})
     ordered = {split: roots[split] for split in SPLITS if split in roots}
     if list(ordered) == ["validation"]:
-        (found,) = ordered.values()
-        return _Layout({"test": found}, unused, (f"{found[0].name} is all there is, so it tests",))
+        (folders,) = ordered.values()
+        return _Layout(
+            {"test": folders}, unused, (f"{folders[0].name} is all there is, so it tests",)
+        )
     return _Layout(ordered, unused)
 
 
@@ -86,7 +88,7 @@ def _class_folders(folder: Path, layout: _Layout) -> ClassFolders:
     left_out: list[LeftOut] = []
     others: list[str] = []
     names: dict[str, str] = {}
-    found: dict[str, list[tuple[Path, str]]] = {split: [] for split in layout.roots}
+    entries_of: dict[str, list[tuple[Path, str]]] = {split: [] for split in layout.roots}
     for split, roots in layout.roots.items():
         for root in roots:
             loose = [path for path in root.iterdir() if path.is_file()]
@@ -98,7 +100,7 @@ def _class_folders(folder: Path, layout: _Layout) -> ClassFolders:
                     left_out.append(LeftOut(_below(class_folder, folder), "it holds no images"))
                 elif "train" not in layout.roots or split == "train" or key in names:
                     names.setdefault(key, class_folder.name)
-                    found[split] += [(path, key) for path in images]
+                    entries_of[split] += [(path, key) for path in images]
                 else:
                     reason = f"{class_folder.name!r} is a class that training does not have"
                     _unlabeled(images, folder, reason, left_out, others)
@@ -109,7 +111,10 @@ def _class_folders(folder: Path, layout: _Layout) -> ClassFolders:
     number = {key: index for index, key in enumerate(keys)}
     return ClassFolders(
         tuple(names[key] for key in keys),
-        {split: [(path, number[key]) for path, key in entries] for split, entries in found.items()},
+        {
+            split: [(path, number[key]) for path, key in entries]
+            for split, entries in entries_of.items()
+        },
         tuple(left_out),
         (*layout.notes, *_not_looked_at(others)),
     )

@@ -65,9 +65,9 @@ def why_not_read(path: Path) -> str:
     if start[4:12] in (b"ftypavif", b"ftypavis"):
         return f"AVIF {_CONVERT}, or update Pillow"
     folded = start.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-    found = next((what for mark, what in _OTHERS if folded.startswith(mark)), "")
-    if found:
-        return found if _CONVERT in found else f"not an image but {found}"
+    content = next((what for mark, what in _OTHERS if folded.startswith(mark)), "")
+    if content:
+        return content if _CONVERT in content else f"not an image but {content}"
     kind = NOT_READ.get(path.suffix.lower())
     return f"{kind} {_CONVERT}" if kind else ""
 

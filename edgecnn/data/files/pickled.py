@@ -39,12 +39,12 @@ def unpickle_arrays(content: bytes) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # odd escapes in a text
             _check_instructions(content)
-        found = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
+        values = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
     except _ERRORS as error:
         raise ValueError(str(error) or "it is not a pickle") from error
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise ValueError("it is not a dictionary")  # noqa: TRY004 (the file's fault, not the caller's)
-    return found
+    return values
 
 
 def _check_instructions(content: bytes) -> None:

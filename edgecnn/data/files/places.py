@@ -26,11 +26,11 @@ def only_file(place: Path, ending: str, expected: str) -> Path:
     """`place` itself, or the one file with `ending` in it. Raises InputError for none or many."""
     if place.is_file():
         return place
-    found = sorted(path for path in place.glob(f"*{ending}") if path.is_file())
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
+    paths = sorted(path for path in place.glob(f"*{ending}") if path.is_file())
+    if len(paths) != 1:
+        names = ", ".join(path.name for path in paths) or "none"
         raise InputError(
             f"{place}: expected one {ending} file, received: {names}",
-            hint="name the file itself" if found else f"expected {expected}",
+            hint="name the file itself" if paths else f"expected {expected}",
         )
-    return found[0]
+    return paths[0]

@@ -29,7 +29,7 @@ class ReadableImage:
 
 
 def readable_images(
-    found: Sequence[tuple[Path, int]],
+    images: Sequence[tuple[Path, int]],
     folder: Path,
     left_out: list[LeftOut],
     progress: Progress | None = None,
@@ -41,7 +41,7 @@ def readable_images(
     # Pillow decodes without the interpreter lock; a result holds a digest, never the pixels.
     with quiet_pillow(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for (path, label), result in zip(
-            found, pool.map(_inspect, [path for path, _ in found]), strict=True
+            images, pool.map(_inspect, [path for path, _ in images]), strict=True
         ):
             where = str(path.relative_to(folder))
             if isinstance(result, str):
@@ -52,7 +52,7 @@ def readable_images(
                 pages = f"{entries[-1].frames} pages or frames, the first is used"
                 left_out.append(LeftOut(where, pages, "pages"))
             if progress and len(entries) % PROGRESS_EVERY == 0:
-                progress("read", len(entries), len(found))
+                progress("read", len(entries), len(images))
     return entries
 
 

@@ -33,7 +33,7 @@ def read_members(path: Path, wanted: Set[str], *, most: int, in_all: int) -> dic
     At most `most` bytes of each are read, and `in_all` bytes of the unpacked archive. Raises
     InputError for what is larger, damaged, or no tar.
     """
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     try:
         with open_regular_file(path) as file:
             packed = file.read(2) == b"\x1f\x8b"
@@ -49,14 +49,14 @@ def read_members(path: Path, wanted: Set[str], *, most: int, in_all: int) -> dic
                     if member.size > most:
                         raise ValueError(f"{name} has {member.size:,} bytes, expected {most:,}")
                     content = archive.extractfile(member)
-                    found[name] = content.read() if content else b""
+                    contents[name] = content.read() if content else b""
     except InputError:
         raise
     except _ERRORS as error:
         raise InputError(
             f"cannot read {path}: {error}", hint="the archive is damaged; fetch it again"
         ) from error
-    return found
+    return contents
 
 
 class _Limited(io.RawIOBase):

@@ -138,9 +138,9 @@ def _dialect(path: Path, lines: Sequence[str]) -> Dialect:
     tabs = [Dialect("\t", quoted=False), Dialect("\t")]
     others = [Dialect(","), Dialect(";")]
     by_tabs = path.suffix.casefold() in (".tsv", ".tab", ".txt")
-    known = [*tabs, *others] if by_tabs else [*others, Dialect("\t"), tabs[0]]
-    best, best_share = known[0], 0.0
-    for dialect in [*known, Dialect("|")]:
+    candidates = [*tabs, *others] if by_tabs else [*others, Dialect("\t"), tabs[0]]
+    best, best_share = candidates[0], 0.0
+    for dialect in [*candidates, Dialect("|")]:
         rows = [r for r in islice(records(lines, dialect), _SAMPLE) if not r.problem]
         widths = Counter(len(record.cells) for record in rows)
         width, count = widths.most_common(1)[0] if widths else (0, 0)
@@ -183,9 +183,9 @@ def _fast_text(path: Path, lines: Sequence[str]) -> Iterator[Row]:
 
 
 def _rows(
-    path: Path, found: Sequence[Record], left_out: list[LeftOut], notes: list[str]
+    path: Path, table: Sequence[Record], left_out: list[LeftOut], notes: list[str]
 ) -> list[Row]:
-    whole = [record for record in found if not record.problem]
+    whole = [record for record in table if not record.problem]
     if not whole:
         return []
     columns = _columns(path, whole)
@@ -193,7 +193,7 @@ def _rows(
         notes.append(f"{path.name}: {columns.named}")
     rows = []
     header = whole[0] if columns.header else None
-    for record in found:
+    for record in table:
         if record is header:
             continue
         where = f"{path.name}, line {record.line}"
@@ -217,26 +217,26 @@ def _problem(cells: Sequence[str], columns: Columns) -> str:
     return ""
 
 
-def _columns(path: Path, found: Sequence[Record]) -> Columns:
-    first = found[0].cells
+def _columns(path: Path, table: Sequence[Record]) -> Columns:
+    first = table[0].cells
     named = _named(first)
     if named:
         text, label = named
         return Columns(text, label, len(first), True, _said(first, text, label))
-    body = [record.cells for record in found[1 : _SAMPLE + 1]]
+    body = [record.cells for record in table[1 : _SAMPLE + 1]]
     width = Counter(len(cells) for cells in body or [first]).most_common(1)[0][0]
     if width < 2:
         raise InputError(
-            f"{path}, line {found[0].line}: expected a text and a label, received: 1 column(s)",
+            f"{path}, line {table[0].line}: expected a text and a label, received: 1 column(s)",
             hint="columns are divided by commas, semicolons or tabs",
         )
     even = [cells for cells in body if len(cells) == width]
     text, label = _by_content(even, width)
     header = len(first) == width and _is_header(first, even, label)
-    said = _said(first, text, label) if header else ""
+    note = _said(first, text, label) if header else ""
     if not header and (text, label) != (0, 1):
-        said = f"text in column {text + 1}, labels in column {label + 1}"
-    return Columns(text, label, width, header, said)
+        note = f"text in column {text + 1}, labels in column {label + 1}"
+    return Columns(text, label, width, header, note)
 
 
 def _said(header: Sequence[str], text: int, label: int) -> str:
@@ -259,12 +259,12 @@ def _named(cells: Sequence[str]) -> tuple[int, int] | None:
     return None if text_at is None or label_at is None else (text_at, label_at)
 
 
-def _place(names: Sequence[str], known: Sequence[str]) -> int | None:
+def _place(names: Sequence[str], column_names: Sequence[str]) -> int | None:
     """A column of a known name; or one of whose few words one is known ("review text")."""
-    exact = next((names.index(name) for name in known if name in names), None)
+    exact = next((names.index(name) for name in column_names if name in names), None)
     if exact is not None:
         return exact
-    for name in known:
+    for name in column_names:
         for position, words in enumerate(map(str.split, names)):
             if name in words and len(words) <= 3 and not any(map(str.isdecimal, words)):
                 return position

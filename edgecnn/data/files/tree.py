@@ -33,8 +33,8 @@ def split_of(name: str) -> str | None:
     "instances_val2017"), None for other names and for names of two splits.
     """
     words = re.findall(r"[a-z]+", name.casefold())
-    found = {_SPLIT_OF[word] for word in words if word in _SPLIT_OF}
-    return found.pop() if len(found) == 1 else None
+    splits = {_SPLIT_OF[word] for word in words if word in _SPLIT_OF}
+    return splits.pop() if len(splits) == 1 else None
 
 
 def is_plain_split(name: str) -> bool:
@@ -67,8 +67,8 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 def child(folder: Path, *names: str) -> Path | None:
     """The first folder of `names` in `folder`, ignoring case."""
-    there = {path.name.casefold(): path for path in sub_folders(folder)}
-    return next((there[name.casefold()] for name in names if name.casefold() in there), None)
+    folders = {path.name.casefold(): path for path in sub_folders(folder)}
+    return next((folders[name.casefold()] for name in names if name.casefold() in folders), None)
 
 
 def unwrapped(

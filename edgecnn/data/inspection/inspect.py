@@ -101,7 +101,8 @@ class Inspection:
             "conflicts": self.conflicts,
         }
         return asdict(self) | {
-            key: [[asdict(at) for at in group] for group in found] for key, found in groups.items()
+            key: [[asdict(at) for at in group] for group in places]
+            for key, places in groups.items()
         }
 
 

@@ -44,10 +44,10 @@ def spread(values: Sequence[float] | npt.NDArray[np.floating[Any]]) -> dict[str,
     """Least, median and most, to 4 digits."""
     if not len(values):
         return {}
-    found = (np.min(values), np.median(values), np.max(values))
+    quantiles = (np.min(values), np.median(values), np.max(values))
     return {
         name: float(f"{value:.4g}")
-        for name, value in zip(("min", "median", "max"), found, strict=True)
+        for name, value in zip(("min", "median", "max"), quantiles, strict=True)
     }
 
 

@@ -27,19 +27,19 @@ def damages(folder: Path, *, progress: Progress = silent) -> tuple[str, ...]:
     """
     index = read_index(folder)
     records = read_records(index, folder)
-    found: list[str] = []
+    damaged: list[str] = []
     start = 0
     for number, shard in enumerate(index.shards, 1):
         try:
             check_size(folder, shard)
         except InputError as error:
-            found.append(error.message)
+            damaged.append(error.message)
         else:
             if file_sha256(folder / shard.file) != shard.sha256:
-                found.append(_which(folder, shard, records[start : start + shard.samples]))
+                damaged.append(_which(folder, shard, records[start : start + shard.samples]))
         start += shard.samples
         progress("check", number, len(index.shards), shard.file)
-    return tuple(found)
+    return tuple(damaged)
 
 
 def _which(folder: Path, shard: Shard, records: Records) -> str:

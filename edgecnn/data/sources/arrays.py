@@ -96,8 +96,8 @@ def _pairs(arrays: Mapping[str, Array], place: Path) -> dict[str, tuple[Array, A
                 pairs[split] = (samples, labels)
                 break
             if samples is not None or labels is not None:
-                there, absent = ("x", "y") if samples is not None else ("y", "x")
-                raise InputError(f"{place} holds {there}{ending} but no {absent}{ending}")
+                present, absent = ("x", "y") if samples is not None else ("y", "x")
+                raise InputError(f"{place} holds {present}{ending} but no {absent}{ending}")
     if "train" not in pairs:
         raise InputError(
             f"{place} holds: {', '.join(arrays) or 'nothing'}", hint=f"expected {_EXPECTED}"
@@ -131,16 +131,16 @@ def _labels(
         }
         names = tuple(sorted(set(words["train"])))
         index = {name: label for label, name in enumerate(names)}
-        for split, found in words.items():
-            strange = next((name for name in found if name not in index), None)
+        for split, split_words in words.items():
+            strange = next((name for name in split_words if name not in index), None)
             if strange is not None:
                 raise InputError(
                     f"{place.name}, {split}: label {strange!r} is a class that training does "
                     "not have"
                 )
         return names, {
-            split: np.asarray([index[name] for name in found], np.int64)
-            for split, found in words.items()
+            split: np.asarray([index[name] for name in split_words], np.int64)
+            for split, split_words in words.items()
         }
     numbers = {
         split: as_labels(labels, f"{place.name}, {split}") for split, labels in targets.items()

@@ -106,13 +106,13 @@ class DetectionDataset(Dataset):
             if place is not None
         }
         files = tuple(file.renumbered(numbers) for file in chosen.every_class)
-        found = sorted({int(number) for file in files for number in file.class_ids})
-        if not found:
+        class_ids = sorted({int(number) for file in files for number in file.class_ids})
+        if not class_ids:
             raise InputError(
                 f"no box is of a class that the model has; the data have {listed_names(wanted)}",
                 hint=f"the model has: {listed_names(class_names)}",
             )
-        ids = tuple(sorted(set(numbers.values()))) if self.asked else tuple(found)
+        ids = tuple(sorted(set(numbers.values()))) if self.asked else tuple(class_ids)
         return Answers(files, tuple(class_names[number] for number in ids), ids)
 
     def preprocessing(self, input_shape: Sequence[int]) -> LetterboxPreprocessing:

@@ -53,10 +53,8 @@ def _table() -> npt.NDArray[np.float64]:
 
     Read from scikit-learn's file, since importing scikit-learn takes seconds.
     """
-    found = find_spec("sklearn")
-    path = (
-        Path(found.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if found else None
-    )
+    spec = find_spec("sklearn")
+    path = Path(spec.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if spec else None
     if path is not None and path.is_file():
         return np.loadtxt(path, np.float64, delimiter=",")
     bunch = require("sklearn.datasets", "train").load_digits()

@@ -45,13 +45,13 @@ def load(
         raise InputError("an image folder needs a path", hint="--data folder:PATH")
     if not data_dir.is_dir():
         raise InputError(f"no such folder: {data_dir}", hint=LAYOUT_HINT)
-    found = class_folders(data_dir)
-    left_out = list(found.left_out)
+    classes = class_folders(data_dir)
+    left_out = list(classes.left_out)
     readable = {
         split: readable_images(images, data_dir, left_out, progress)
-        for split, images in found.images.items()
+        for split, images in classes.images.items()
     }
-    class_names, kept = _usable(found, readable, data_dir, left_out)
+    class_names, kept = _usable(classes, readable, data_dir, left_out)
     splits = _with_missing_splits(kept, class_names, seed)
     everything = [entry for split in splits.values() for entry in split]
     channels = max(entry.shape[2] for entry in everything)
@@ -81,12 +81,12 @@ def load(
         # Centered on 0: half of the range, for images whose statistics nobody measured.
         preprocessing_hints={"fit": "stretch", "mean": (0.5,), "std": (0.25,)},
         left_out=tuple(left_out),
-        notes=(*found.notes, *_carved(kept)),
+        notes=(*classes.notes, *_carved(kept)),
     )
 
 
 def _usable(
-    found: ClassFolders, readable: Readable, folder: Path, left_out: list[LeftOut]
+    classes: ClassFolders, readable: Readable, folder: Path, left_out: list[LeftOut]
 ) -> tuple[tuple[str, ...], dict[str, list[ReadableImage]]]:
     """The classes that have images enough, and their images with the classes' new numbers.
 
@@ -96,10 +96,10 @@ def _usable(
     carved = [name for name in SPLITS if name not in readable] if origin == "train" else []
     needed = 1 + len(carved)
     have = Counter(entry.label for entry in readable[origin])
-    usable = [label for label in range(len(found.names)) if have[label] >= needed]
+    usable = [label for label in range(len(classes.names)) if have[label] >= needed]
     if len(usable) < 2:
         raise InputError(
-            _too_few(folder, found, have, needed), hint=described(left_out) or LAYOUT_HINT
+            _too_few(folder, classes, have, needed), hint=described(left_out) or LAYOUT_HINT
         )
     number = {label: index for index, label in enumerate(usable)}
     kept: dict[str, list[ReadableImage]] = {}
@@ -109,20 +109,22 @@ def _usable(
             if entry.label in number:
                 kept[split].append(replace(entry, label=number[entry.label]))
                 continue
-            name = found.names[entry.label]
+            name = classes.names[entry.label]
             reason = (
                 f"class {name!r} has {have[entry.label]} sample(s), expected at least {needed}"
                 + (f": one for each of {', '.join(['train', *carved])}" if carved else "")
             )
             left_out.append(LeftOut(str(entry.path.relative_to(folder)), reason))
-    return tuple(found.names[label] for label in usable), kept
+    return tuple(classes.names[label] for label in usable), kept
 
 
-def _too_few(folder: Path, found: ClassFolders, have: Mapping[int, int], needed: int) -> str:
-    if len(found.names) < 2:
-        received = f"one class ({found.names[0]})" if found.names else "no sub-folders of images"
+def _too_few(folder: Path, classes: ClassFolders, have: Mapping[int, int], needed: int) -> str:
+    if len(classes.names) < 2:
+        received = (
+            f"one class ({classes.names[0]})" if classes.names else "no sub-folders of images"
+        )
         return f"{folder}: received {received}"
-    counts = ", ".join(f"{name} {have[label]}" for label, name in enumerate(found.names[:10]))
+    counts = ", ".join(f"{name} {have[label]}" for label, name in enumerate(classes.names[:10]))
     return (
         f"{folder}: fewer than two classes have the {needed} readable images that "
         f"{needed} splits need, received: {counts}"

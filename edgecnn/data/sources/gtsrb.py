@@ -161,12 +161,12 @@ def look_alikes(images: npt.NDArray[np.uint8], labels: Labels) -> npt.NDArray[np
 
 def _from_folders(place: Path, root: Path, seed: int, progress: Progress | None) -> Dataset:
     left_out: list[LeftOut] = []
-    found = [
+    images = [
         (path, label)
         for label in range(len(LABELS))
         for path in sorted((root / f"{label:05d}").glob("*.ppm"))
     ]
-    entries = {"train": readable_images(found, place, left_out, progress)}
+    entries = {"train": readable_images(images, place, left_out, progress)}
     test = next((place / name for name in _TEST if (place / name).is_dir()), None)
     truth = _test_labels(place, test) if test is not None else None
     if truth is not None:
@@ -209,7 +209,7 @@ def _test_labels(place: Path, folder: Path) -> list[tuple[Path, int]] | None:
     table = next((path for path in tables if path.is_file()), None)
     if table is None:
         return None
-    found: list[tuple[Path, int]] = []
+    images: list[tuple[Path, int]] = []
     lines = read_text_file(table, limit=MAX_TABLE_BYTES).splitlines()
     try:
         rows = list(csv.DictReader(lines, delimiter=";"))
@@ -222,8 +222,8 @@ def _test_labels(place: Path, folder: Path) -> list[tuple[Path, int]] | None:
                 f"{table}, line {number}: expected a ClassId of 0 to {len(LABELS) - 1}, "
                 f"received: {label!r}"
             )
-        found.append((folder / Path(name).name, int(label)))
-    return found
+        images.append((folder / Path(name).name, int(label)))
+    return images
 
 
 def _cell(row: dict[str, Any], column: str) -> str:

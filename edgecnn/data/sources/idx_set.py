@@ -78,13 +78,13 @@ class IdxSet:
         paths = {}
         for name in self.files:
             candidates = (data_dir / name, data_dir / f"{name}.gz")
-            found = next((path for path in candidates if path.is_file()), None)
-            if found is None:
+            existing = next((path for path in candidates if path.is_file()), None)
+            if existing is None:
                 raise InputError(
                     f"{data_dir} holds neither {name} nor {name}.gz",
                     hint=f"expected four files: {', '.join(self.files)} (.gz or not)",
                 )
-            paths[name] = found
+            paths[name] = existing
         return paths
 
     def _downloaded_files(self) -> dict[str, Path]:

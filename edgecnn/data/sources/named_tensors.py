@@ -73,12 +73,12 @@ def load(*, data_dir: Path | None = None, seed: int = 0) -> Dataset:
 
 def described(sample: NamedSample) -> str:
     """As in "image (24, 24, 3), ids (16,) int32"; float32 goes without saying."""
-    shown = [
+    parts = [
         f"{name} {array.shape}" + ("" if array.dtype == np.float32 else f" {array.dtype}")
         for name, array in sample.items()
     ]
-    more = f" and {len(shown) - NAMED} more" if len(shown) > NAMED else ""
-    return ", ".join(shown[:NAMED]) + more
+    more = f" and {len(parts) - NAMED} more" if len(parts) > NAMED else ""
+    return ", ".join(parts[:NAMED]) + more
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,13 @@ def _split_places(place: Path) -> dict[str, Path]:
             for path in sorted(place.iterdir())
             if path.is_dir() or path.suffix == ".npz"
         }
-        found = {}
+        places = {}
         for split in SPLITS:
-            known = [by_name[name] for name in _SPLIT_NAMES[split] if name in by_name]
-            if known:
-                found[split] = known[0]
-        if found:
-            return found
+            paths = [by_name[name] for name in _SPLIT_NAMES[split] if name in by_name]
+            if paths:
+                places[split] = paths[0]
+        if places:
+            return places
     return {"train": place}
 
 
@@ -189,9 +189,9 @@ def _of_rows(place: Path, arrays: dict[str, Array]) -> _Part:
         )
     counts = {name: len(array) for name, array in arrays.items()}
     if len(set(counts.values())) != 1:
-        shown = ", ".join(f"{name} {count}" for name, count in counts.items()) or "nothing"
+        sizes = ", ".join(f"{name} {count}" for name, count in counts.items()) or "nothing"
         raise InputError(
-            f"{place.name}: the arrays hold different numbers of samples: {shown}",
+            f"{place.name}: the arrays hold different numbers of samples: {sizes}",
             hint="the first axis of every array counts the samples",
         )
     if not next(iter(counts.values())):
@@ -211,11 +211,11 @@ def _of_files(place: Path, files: Sequence[Path]) -> _Part:
     samples = Files(tuple(files))
     first = samples[0]
     for path in files[1:]:
-        found = {name: array.shape for name, array in read_npz(path).items()}
+        shapes = {name: array.shape for name, array in read_npz(path).items()}
         wanted = {name: array.shape for name, array in first.items()}
-        if found != wanted:
+        if shapes != wanted:
             raise InputError(
-                f"{path.name} holds {_listed(found)}, {files[0].name} {_listed(wanted)}",
+                f"{path.name} holds {_listed(shapes)}, {files[0].name} {_listed(wanted)}",
                 hint="every file is one sample, with an array for each input of the model",
             )
     return _Part(place, samples)
@@ -228,38 +228,38 @@ def _listed(shapes: Mapping[str, tuple[int, ...]]) -> str:
 def _labels(arrays: Mapping[str, Array]) -> Array | None:
     """The array of right answers: one whole number from 0, or one word, for each sample."""
     for name in LABELS:
-        found = arrays.get(name)
-        if found is None or found.ndim != 1 or len(arrays) == 1:
+        labels = arrays.get(name)
+        if labels is None or labels.ndim != 1 or len(arrays) == 1:
             continue
-        if found.dtype.kind in "SU" or (found.dtype.kind in "iu" and int(found.min()) >= 0):
-            return found
+        if labels.dtype.kind in "SU" or (labels.dtype.kind in "iu" and int(labels.min()) >= 0):
+            return labels
     return None
 
 
 def _class_names(parts: Mapping[str, _Part]) -> tuple[str, ...]:
     """What the classes are called, empty where no part has labels."""
     labels = {name: part.labels for name, part in parts.items()}
-    known = [array for array in labels.values() if array is not None]
-    if not known:
+    label_arrays = [array for array in labels.values() if array is not None]
+    if not label_arrays:
         return ()
-    if len(known) < len(parts):
+    if len(label_arrays) < len(parts):
         without = next(name for name, array in labels.items() if array is None)
         raise InputError(
             f"{parts[without].place.name} has no labels, the other splits have",
             hint="give labels to all of them or to none",
         )
-    words = [array.dtype.kind in "SU" for array in known]
+    words = [array.dtype.kind in "SU" for array in label_arrays]
     if any(words) and not all(words):
         raise InputError("some splits have labels of words, others of numbers")
     named = next((part.class_names for part in parts.values() if part.class_names), ())
     if all(words):
-        found = sorted(set(_words(parts)))
-        strange = [word for word in found if named and word not in named]
+        distinct = sorted(set(_words(parts)))
+        strange = [word for word in distinct if named and word not in named]
         if strange:
             raise InputError(f"label {strange[0]!r} is none of {CLASS_NAMES}")
-        return named or tuple(found)
-    highest = max(int(array.max()) for array in known)
-    total = sum(len(array) for array in known)
+        return named or tuple(distinct)
+    highest = max(int(array.max()) for array in label_arrays)
+    total = sum(len(array) for array in label_arrays)
     if named and highest >= len(named):
         raise InputError(f"label {highest}, but {CLASS_NAMES} names {len(named)} classes")
     if not named and highest >= max(total, 1000):

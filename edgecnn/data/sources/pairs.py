@@ -122,12 +122,12 @@ def load(
     size = _size(vocabulary)
     reader = _Reader(encoding)
     try:
-        found = reader.splits(place, source, target)
+        pairs_by_split = reader.splits(place, source, target)
     except OSError as error:
         raise InputError(f"cannot read {place}: {error.strerror or error}") from error
     notes: list[str] = []
-    unique = {split: _once(pairs) for split, pairs in found.items()}
-    repeated = sum(map(len, found.values())) - sum(map(len, unique.values()))
+    unique = {split: _once(pairs) for split, pairs in pairs_by_split.items()}
+    repeated = sum(map(len, pairs_by_split.values())) - sum(map(len, unique.values()))
     if repeated:
         notes.append(f"{repeated} repeated pairs used once")
     apart, dropped = _apart(unique)
@@ -193,16 +193,16 @@ class _Reader:
             raise InputError(
                 "parallel files of a folder need both languages", hint="?source=en&target=fr"
             )
-        found = {}
+        splits = {}
         for path in sorted(place.glob(f"*.{source.lstrip('.')}")):
             split = split_of(path.stem)
             if split:
-                found[split] = self._parallel(
+                splits[split] = self._parallel(
                     path, _sibling(path, path.stem + "." + target.lstrip("."))
                 )
-        if "train" not in found:
+        if "train" not in splits:
             raise InputError(f"{place} holds no train.{source.lstrip('.')}", hint=_EXPECTED)
-        return {split: found[split] for split in SPLITS if split in found}
+        return {split: splits[split] for split in SPLITS if split in splits}
 
     def _table(self, path: Path) -> list[SentencePair]:
         lines = text_lines(path, self._encoding, source="pairs")
@@ -320,9 +320,9 @@ def _carved(splits: Mapping[str, list[SentencePair]], seed: int) -> dict[str, li
                 chosen[name] += members[group]
                 waiting.remove(group)
     taken = {index for indices in chosen.values() for index in indices}
-    found = {name: [pairs[index] for index in sorted(indices)] for name, indices in chosen.items()}
-    found["train"] = [pair for index, pair in enumerate(pairs) if index not in taken]
-    merged = {**splits, **found}
+    carved = {name: [pairs[index] for index in sorted(indices)] for name, indices in chosen.items()}
+    carved["train"] = [pair for index, pair in enumerate(pairs) if index not in taken]
+    merged = {**splits, **carved}
     empty = [name for name in SPLITS if not merged[name]]
     if empty:
         raise InputError(

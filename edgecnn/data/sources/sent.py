@@ -80,7 +80,9 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
 
     Raises InputError for a kind of data set that cannot be sent, and for one that is too large.
     """
-    kind = next((name for name, known in _KINDS.items() if type(dataset) is known), None)
+    kind = next(
+        (name for name, dataset_class in _KINDS.items() if type(dataset) is dataset_class), None
+    )
     if kind is None:
         raise InputError(
             f"data of this kind cannot be sent: {dataset.name}",
@@ -232,8 +234,8 @@ def _read(path: Path) -> Dataset:
 
 def _dataset(kind: type[Dataset], values: Mapping[str, Any]) -> Dataset:
     """A data set without splits. Its fields are checked by their types, and mappings kept."""
-    known = {field.name for field in fields(kind) if field.init} - {"splits", "left_out"}
-    checked = {name: values[name] for name in known & values.keys()}
+    field_names = {field.name for field in fields(kind) if field.init} - {"splits", "left_out"}
+    checked = {name: values[name] for name in field_names & values.keys()}
     hints = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in read_field(
@@ -337,15 +339,15 @@ def _samples(
     archive: zipfile.ZipFile, path: Path, count: int, *, texts: bool, inputs: tuple[str, ...]
 ) -> Sequence[Any]:
     if not texts:
-        there = set(archive.namelist())
-        if not all(there.issuperset(_members(number, inputs)) for number in range(count)):
+        members = set(archive.namelist())
+        if not all(members.issuperset(_members(number, inputs)) for number in range(count)):
             raise InputError(f"{path}: samples are missing", hint=_SEND_AGAIN)
         return SentSamples(archive, path, count, inputs)
     words = parse_json(unpacked(archive, _TEXTS, MAX_INDEX_BYTES).decode(), str(path))
-    found: tuple[str, ...] = read_field(tuple[str, ...], words, "texts")
-    if len(found) != count:
-        raise InputError(f"{path}: {len(found)} texts, expected {count}", hint=_SEND_AGAIN)
-    return found
+    texts_read: tuple[str, ...] = read_field(tuple[str, ...], words, "texts")
+    if len(texts_read) != count:
+        raise InputError(f"{path}: {len(texts_read)} texts, expected {count}", hint=_SEND_AGAIN)
+    return texts_read
 
 
 def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:

@@ -52,11 +52,11 @@ def load(*, data_dir: Path | None = None, seed: int = 0, encoding: str = "") -> 
     check_encoding(encoding)
     reader = _Reader(place, encoding)
     try:
-        found = reader.splits()
+        splits = reader.splits()
     except OSError as error:
         raise InputError(f"cannot read {place}: {error.strerror or error}") from error
     left_out = reader.left_out
-    rows = {split: _without_empty(read, left_out) for split, read in found.items()}
+    rows = {split: _without_empty(read, left_out) for split, read in splits.items()}
     rows = _usable(rows, place, left_out)
     class_names = _class_names(rows["train"], place, left_out)
     parts = {split: _split(read, class_names) for split, read in rows.items()}
@@ -127,10 +127,10 @@ class _Reader:
             names = ", ".join(path.name for path in tables[:10])
             raise InputError(f"{place} holds {names}", hint="name the file itself")
         splits = {"train": self._table(of_split["train"])}
-        known = {row.label for row in splits["train"]}
+        labels = {row.label for row in splits["train"]}
         for split in SPLITS[1:]:
             if split in of_split:
-                rows = self._judged(of_split[split], known)
+                rows = self._judged(of_split[split], labels)
                 if rows:
                     splits[split] = rows
         used = {of_split[split] for split in splits}
@@ -139,20 +139,20 @@ class _Reader:
                 self.left_out.append(LeftOut(path.name, "its name is that of no split"))
         return splits
 
-    def _judged(self, path: Path, known: set[str]) -> list[Row]:
+    def _judged(self, path: Path, labels: set[str]) -> list[Row]:
         """The rows of a table next to the training's; none when it has no labels (as the tests of
         competitions), or other ones.
         """
-        before, said = len(self.left_out), len(self.notes)
+        before, notes_before = len(self.left_out), len(self.notes)
         try:
             rows = self._table(path)
         except InputError as error:
             reason = error.message
         else:
-            if sum(row.label in known for row in rows) > len(rows) / 2:
+            if sum(row.label in labels for row in rows) > len(rows) / 2:
                 return rows
             reason = "it has no column of training's labels"
-        del self.left_out[before:], self.notes[said:]
+        del self.left_out[before:], self.notes[notes_before:]
         self.left_out.append(LeftOut(path.name, reason))
         return []
 

@@ -93,14 +93,14 @@ def _from_folders(place: Path, seed: int, progress: Progress | None) -> Dataset:
     labels: dict[str, list[int]] = {"train": [], "test": []}
     digests: dict[str, list[bytes]] = {"train": [], "test": []}
     shapes: Counter[tuple[int, ...]] = Counter()
-    found = [
+    files = [
         (label, path)
         for label, name in enumerate(class_names)
         for path in sorted((place / name).rglob("*.binvox"))
     ]
-    for number, (label, path) in enumerate(found, start=1):
+    for number, (label, path) in enumerate(files, start=1):
         if progress and number % PROGRESS_EVERY == 0:
-            progress("read", number, len(found))
+            progress("read", number, len(files))
         try:
             grid = read_binvox(path)
         except UnreadableGridError as error:

@@ -40,7 +40,7 @@ _EXPECTED = (
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Recording:
     path: Path
     label: str
     speaker: str = ""
@@ -67,7 +67,7 @@ def load(
     MissingDependencyError where FLAC or Ogg files need soundfile.
     """
     place = required_place(data_dir, "wav", _EXPECTED)
-    found, named = _find(place)
+    recordings, named = _find(place)
     split = split or ("speakers" if named else "random")
     if split not in SPLITS_BY or (split != "random" and not named):
         allowed = SPLITS_BY if named else ("random",)
@@ -76,9 +76,9 @@ def load(
             hint="" if named else "names with a speaker are class_speaker_take.wav",
         )
     left_out: list[LeftOut] = []
-    readable, digests, lengths, rate = _readable(found, place, left_out, progress)
+    readable, digests, lengths, rate = _readable(recordings, place, left_out, progress)
     class_names = tuple(sorted({entry.label for entry in readable}))
-    missing = sorted({entry.label for entry in found} - set(class_names))
+    missing = sorted({entry.label for entry in recordings} - set(class_names))
     if missing or len(class_names) < 2:
         state = f"no readable recording of {missing[0]!r}" if missing else "fewer than two classes"
         raise InputError(f"{place}: {state}", hint=f"expected {_EXPECTED}")
@@ -108,7 +108,7 @@ def usual_shape(lengths: Sequence[int], rate: int) -> tuple[int, int]:
     return max(steps * _FRAMES_STEP, _FEWEST_FRAMES), SpectrogramPreprocessing.bands
 
 
-def _find(place: Path) -> tuple[list[_Found], bool]:
+def _find(place: Path) -> tuple[list[_Recording], bool]:
     """All recordings, and whether their names contain class, speaker and take."""
     if not place.is_dir():
         raise InputError(f"no such folder: {place}", hint=f"expected {_EXPECTED}")
@@ -118,19 +118,19 @@ def _find(place: Path) -> tuple[list[_Found], bool]:
         if wrong is not None:
             raise InputError(f"{wrong}: the name says no class", hint=f"expected {_EXPECTED}")
         return [
-            _Found(path, match["label"], match["speaker"], int(match["take"]))
+            _Recording(path, match["label"], match["speaker"], int(match["take"]))
             for path, match in flat
             if match is not None
         ], True
-    found = []
+    entries = []
     for folder in sub_folders(place):
         recordings = _recordings(folder)
         if not recordings:
             raise InputError(f"class folder {folder} holds no recordings", hint="fill or remove it")
-        found += [_Found(path, folder.name) for path in recordings]
-    if not found:
+        entries += [_Recording(path, folder.name) for path in recordings]
+    if not entries:
         raise InputError(f"{place} holds no recordings", hint=f"expected {_EXPECTED}")
-    return found, False
+    return entries, False
 
 
 def _recordings(folder: Path) -> list[Path]:
@@ -140,14 +140,17 @@ def _recordings(folder: Path) -> list[Path]:
 
 
 def _readable(
-    found: Sequence[_Found], place: Path, left_out: list[LeftOut], progress: Progress | None
-) -> tuple[list[_Found], list[bytes], list[int], int]:
+    recordings: Sequence[_Recording],
+    place: Path,
+    left_out: list[LeftOut],
+    progress: Progress | None,
+) -> tuple[list[_Recording], list[bytes], list[int], int]:
     """What can be read, with digests, lengths and the sample rate that all share."""
     readable, digests, lengths = [], [], []
     rates: dict[int, Path] = {}
-    for number, entry in enumerate(found, start=1):
+    for number, entry in enumerate(recordings, start=1):
         if progress and number % PROGRESS_EVERY == 0:
-            progress("read", number, len(found))
+            progress("read", number, len(recordings))
         try:
             recording, rate = read_recording(entry.path)
         except UnreadableRecordingError as error:
@@ -164,11 +167,11 @@ def _readable(
         digests.append(sample_digest(recording))
         lengths.append(len(recording))
     if not readable:
-        raise InputError(f"{place}: {len(found)} recordings, none of them readable")
+        raise InputError(f"{place}: {len(recordings)} recordings, none of them readable")
     return readable, digests, lengths, next(iter(rates))
 
 
-def _parts(entries: Sequence[_Found], split: str, seed: int) -> dict[str, Indices]:
+def _parts(entries: Sequence[_Recording], split: str, seed: int) -> dict[str, Indices]:
     if split == "speakers":
         return whole_groups_split([entry.speaker for entry in entries], FRACTIONS, seed=seed)
     if split == "takes":

@@ -177,8 +177,8 @@ def _traffic_light(rng: Generator) -> Face:
     _polygon(canvas, outline, _vary(rng, (28, 30, 30), 12))
     lit = int(rng.integers(3))
     for index, color in enumerate(((235, 40, 40), (240, 170, 40), (50, 200, 110))):
-        shown = color if index == lit or rng.random() < 0.1 else (45, 45, 45)
-        _disc(canvas, 0.14, _vary(rng, shown), 0.5, 0.18 + 0.32 * index)
+        lamp = color if index == lit or rng.random() < 0.1 else (45, 45, 45)
+        _disc(canvas, 0.14, _vary(rng, lamp), 0.5, 0.18 + 0.32 * index)
     return _finish(canvas, outline)
 
 

@@ -114,8 +114,8 @@ class Database:
         """A series for each configuration and machine, with change points."""
         with opening.reading(self.engine, self.safe_address) as connection:
             wanted = replace(wanted, model=storable(wanted.model), label=storable(wanted.label))
-            found = reading.read_history(connection, wanted, METRICS[metric])
-        return [series.with_changes() for series in found]
+            history = reading.read_history(connection, wanted, METRICS[metric])
+        return [series.with_changes() for series in history]
 
     def baselines(
         self, results: Results, label: str, *, machine: str = "", most: int = 20
@@ -206,13 +206,13 @@ class Database:
     ) -> Pruned:
         """Forget old sessions, or their raw samples alone; see `pruning.prune`."""
         with opening.writing(self.engine, self.safe_address) as connection:
-            done = pruning.prune(
+            pruned = pruning.prune(
                 connection,
                 before=before,
                 label=storable(label),
                 samples_only=samples_only,
                 dry_run=dry_run,
             )
-        if done.sessions and not dry_run:
+        if pruned.sessions and not dry_run:
             pruning.compact(self.engine)
-        return done
+        return pruned

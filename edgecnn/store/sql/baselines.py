@@ -45,7 +45,7 @@ def find_baselines(
     data = identity.data_of(results)
     wanted = [identity.configuration_of(row)["digest"] for row in results.measurements]
     origins = {identity.origin_of(row, results) for row in results.measurements}
-    found = []
+    baselines = []
     for name in wanted:
         points, others = _points(
             connection,
@@ -56,14 +56,14 @@ def find_baselines(
             origins=origins,
         )
         if not points:
-            found.append(Stored(why=_why(label, others)))
+            baselines.append(Stored(why=_why(label, others)))
             continue
         level = _current_level(points)[-most:]
         numbers = [point.measurement for point in level]
         rows = read_rows(connection, numbers)
         kept = tuple(rows[number] for number in numbers if number in rows)
-        found.append(Stored(kept, "" if kept else "its stored rows are damaged"))
-    return found
+        baselines.append(Stored(kept, "" if kept else "its stored rows are damaged"))
+    return baselines
 
 
 def _points(
@@ -134,7 +134,7 @@ def _why(label: str, others: Sequence[str]) -> str:
 
 def _data(versions: Any) -> str:
     try:
-        found = json.loads(versions)
+        document = json.loads(versions)
     except (TypeError, ValueError):
         return ""
-    return str(found.get("data", "")) if isinstance(found, Mapping) else ""
+    return str(document.get("data", "")) if isinstance(document, Mapping) else ""

@@ -78,14 +78,14 @@ def configuration_of(row: Measurement) -> dict[str, str]:
 def versions_of(results: Results) -> dict[str, str]:
     """Everything with a version that a session ran on: packages, system, protocol, data …"""
     environment = results.environment
-    found = {name: str(version) for name, version in environment.packages.items()}
-    found |= {name: str(value) for name, value in environment.system.items()}
+    versions = {name: str(version) for name, version in environment.packages.items()}
+    versions |= {name: str(value) for name, value in environment.system.items()}
     governor = environment.machine.get("governor")
     if governor:
-        found["governor"] = str(governor)
-    found["protocol"] = str(results.protocol.get("name", ""))
-    found["data"] = data_of(results)
-    return {name: value for name, value in sorted(found.items()) if value}
+        versions["governor"] = str(governor)
+    versions["protocol"] = str(results.protocol.get("name", ""))
+    versions["data"] = data_of(results)
+    return {name: value for name, value in sorted(versions.items()) if value}
 
 
 def data_of(results: Results) -> str:

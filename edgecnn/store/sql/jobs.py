@@ -103,13 +103,13 @@ def take(
         query = query.where(jobs.c.board == board)
     if without:
         query = query.where(jobs.c.id.not_in(without))
-    found = connection.execute(query.with_for_update(skip_locked=True)).first()
-    if found is None:
+    row = connection.execute(query.with_for_update(skip_locked=True)).first()
+    if row is None:
         return None
     until = moment + LEASE_SECS
     changes = {"state": "taken", "client": client, "lease_until": until}
-    connection.execute(sa.update(jobs).where(jobs.c.id == found.id).values(**changes))
-    return replace(_job(found), state="taken", client=client, lease_until=until)
+    connection.execute(sa.update(jobs).where(jobs.c.id == row.id).values(**changes))
+    return replace(_job(row), state="taken", client=client, lease_until=until)
 
 
 def renew(connection: sa.Connection, job: int, client: str) -> bool:
@@ -167,8 +167,8 @@ def listed(connection: sa.Connection) -> list[Job]:
 
 def _changed(connection: sa.Connection, job: int, client: str, **changes: Any) -> bool:
     mine = (jobs.c.id == job, jobs.c.client == client, jobs.c.state == "taken")
-    done = connection.execute(sa.update(jobs).where(*mine).values(**changes))
-    return bool(done.rowcount)
+    updated = connection.execute(sa.update(jobs).where(*mine).values(**changes))
+    return bool(updated.rowcount)
 
 
 def _job(row: Any) -> Job:

@@ -112,8 +112,8 @@ def migrate(engine: sa.Engine, place: Place) -> None:
     MissingDependencyError without the extra `store` where tables have to be made.
     """
     with reading(engine, place.safe_address) as connection:
-        found, table = _revision(connection)
-    if found == NEWEST and table == VERSION_TABLE:
+        revision, table = _revision(connection)
+    if revision == NEWEST and table == VERSION_TABLE:
         return
     require("alembic", "store")  # takes long to import: only where tables change
     from alembic import command
@@ -123,20 +123,21 @@ def migrate(engine: sa.Engine, place: Place) -> None:
     config = Config()
     with resources.as_file(resources.files("edgecnn.store.sql").joinpath("migrations")) as folder:
         config.set_main_option("script_location", os.fspath(folder).replace("%", "%%"))
-        known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
-        if found and found not in known:
+        revisions = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+        if revision and revision not in revisions:
             raise InputError(
-                f"{place.safe_address}: made by a newer edgecnn (tables of version {found[:40]})",
+                f"{place.safe_address}: made by a newer edgecnn "
+                f"(tables of version {revision[:40]})",
                 hint="update edgecnn, or set EDGECNN_DB to another database",
             )
         with writing(engine, place.safe_address) as connection:
             _one_at_a_time(connection)
             config.attributes["connection"] = connection
             config.attributes["version_table"] = VERSION_TABLE
-            found, table = _revision(connection)  # another client may have been faster
+            revision, table = _revision(connection)  # another client may have been faster
             if table == FORMER_VERSION_TABLE:
                 connection.execute(sa.text(f"DROP TABLE {FORMER_VERSION_TABLE}"))
-                command.stamp(config, found)
+                command.stamp(config, revision)
             command.upgrade(config, NEWEST)
 
 
@@ -149,9 +150,9 @@ def _revision(connection: sa.Connection) -> tuple[str, str]:
     for table in (VERSION_TABLE, FORMER_VERSION_TABLE):
         if table in names:
             query = sa.text(f"SELECT version_num FROM {table}")  # noqa: S608 (two constants)
-            found = str(connection.execute(query).scalar() or "")
-            if table == VERSION_TABLE or _OURS.fullmatch(found):
-                return found, table
+            revision = str(connection.execute(query).scalar() or "")
+            if table == VERSION_TABLE or _OURS.fullmatch(revision):
+                return revision, table
     strangers = names & {"machines", "environments", "sessions", "measurements", "details"}
     if FORMER_VERSION_TABLE in names and not names >= OPTUNAS_TABLES:
         strangers.add(FORMER_VERSION_TABLE)
@@ -175,39 +176,39 @@ def _translated(safe_address: str) -> Iterator[None]:
     try:
         yield
     except exc.OperationalError as error:
-        said = " ".join(str(error.orig).split())
-        if "locked" in said:
+        message = " ".join(str(error.orig).split())
+        if "locked" in message:
             raise DatabaseError(
                 f"{safe_address}: another process kept the database locked for {BUSY_SECS:.0f} s",
                 hint="wait until it is done, then try again",
             ) from None
-        if "readonly" in said or "unable to open" in said:
+        if "readonly" in message or "unable to open" in message:
             raise InputError(
-                f"cannot use {safe_address}: {said[:200]}",
+                f"cannot use {safe_address}: {message[:200]}",
                 hint="check that it exists and may be written, or set EDGECNN_DB",
             ) from None
-        if "full" in said:
+        if "full" in message:
             raise InputError(
                 f"cannot write {safe_address}: the disk is full", hint="free some space"
             ) from None
         raise DatabaseError(
-            f"cannot use the database {safe_address}: {_harmless(said)}",
+            f"cannot use the database {safe_address}: {_harmless(message)}",
             hint="check that it runs and that EDGECNN_DB names it",
         ) from None
     except exc.DatabaseError as error:
-        said = " ".join(str(error.orig).split())
-        if "not a database" in said or "malformed" in said:
+        message = " ".join(str(error.orig).split())
+        if "not a database" in message or "malformed" in message:
             raise InputError(
                 f"{safe_address}: not an edgecnn database, or damaged",
                 hint="restore it from a copy, or set EDGECNN_DB to another file",
             ) from None
         raise DatabaseError(
-            f"the database {safe_address} refused: {_harmless(said)}",
+            f"the database {safe_address} refused: {_harmless(message)}",
             hint="check the permissions of its user",
         ) from None
 
 
-def _harmless(said: str) -> str:
+def _harmless(message: str) -> str:
     """A driver's words without anything that looks like a connection string's secret."""
-    words = [word for word in said.split(" ") if "password=" not in word and "://" not in word]
+    words = [word for word in message.split(" ") if "password=" not in word and "://" not in word]
     return " ".join(words)[:300]

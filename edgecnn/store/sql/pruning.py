@@ -44,14 +44,14 @@ def prune(
     if label:
         chosen = chosen.where(sessions.c.label == label)
     rows = sa.select(measurements.c.id).where(measurements.c.session_id.in_(chosen))
-    found = _counted(connection, chosen, rows, samples_only)
-    if dry_run or not found.sessions:
-        return found
-    there = details.c.measurement_id.in_(rows)
+    pruned = _counted(connection, chosen, rows, samples_only)
+    if dry_run or not pruned.sessions:
+        return pruned
+    condition = details.c.measurement_id.in_(rows)
     if samples_only:
-        connection.execute(sa.update(details).where(there).values(samples=None))
-        return found
-    connection.execute(sa.delete(details).where(there))
+        connection.execute(sa.update(details).where(condition).values(samples=None))
+        return pruned
+    connection.execute(sa.delete(details).where(condition))
     gone = list(connection.execute(chosen).scalars())
     for start in range(0, len(gone), 500):
         part = gone[start : start + 500]
@@ -64,7 +64,7 @@ def prune(
     ):
         unused = ~sa.exists().where(user == table.c.id)
         connection.execute(sa.delete(table).where(unused))
-    return found
+    return pruned
 
 
 def _counted(connection: sa.Connection, chosen: Any, rows: Any, samples_only: bool) -> Pruned:

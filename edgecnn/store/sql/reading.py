@@ -116,16 +116,18 @@ def read_session(connection: sa.Connection, number: int) -> Results:
 
 def read_rows(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, Measurement]:
     """Measurements by id; those that are damaged are absent."""
-    found = {}
+    measurements_by_id = {}
     for start in range(0, len(numbers), 500):
         query = sa.select(details).where(details.c.measurement_id.in_(numbers[start : start + 500]))
         for each in connection.execute(query):
             number = int(each.measurement_id)
             try:
-                found[number] = unpack_row(each.document, each.samples, f"measurement {number}")
+                measurements_by_id[number] = unpack_row(
+                    each.document, each.samples, f"measurement {number}"
+                )
             except DamagedError:
                 continue
-    return found
+    return measurements_by_id
 
 
 def read_history(connection: sa.Connection, wanted: Wanted, metric: Metric) -> list[Series]:
@@ -133,12 +135,12 @@ def read_history(connection: sa.Connection, wanted: Wanted, metric: Metric) -> l
 
     Raises InputError when nothing of that name is stored, with the nearest names.
     """
-    found = _configurations(connection, wanted)
+    wanted_configurations = _configurations(connection, wanted)
     columns = measurements.c
     numbers = [columns[name] for name in metric.columns]
     facts = _Versions(connection)
     series = []
-    for configuration in found:
+    for configuration in wanted_configurations:
         query = (
             sa.select(
                 columns.id,
@@ -183,35 +185,35 @@ def _configurations(connection: sa.Connection, wanted: Wanted) -> list[Any]:
     columns = configurations.c
     query = sa.select(configurations).order_by(columns.artifact, columns.runtime, columns.id)
     exact = query.where(sa.or_(columns.artifact == wanted.model, columns.model == wanted.model))
-    found = list(connection.execute(exact if wanted.model else query))
-    if not found:
+    rows = list(connection.execute(exact if wanted.model else query))
+    if not rows:
         everything = list(connection.execute(query))
-        found = [
+        rows = [
             each
             for each in everything
             if any(fnmatch.fnmatchcase(name, wanted.model) for name in (each.artifact, each.model))
         ]
-        if not found:
-            known = {each.artifact for each in everything} | {each.model for each in everything}
-            if not known - {""}:
+        if not rows:
+            names = {each.artifact for each in everything} | {each.model for each in everything}
+            if not names - {""}:
                 raise InputError(
                     "the database holds no results yet",
                     hint="edgecnn results import results.json",
                 )
-            raise unknown_name("model", wanted.model, sorted(known - {""})[:200])
+            raise unknown_name("model", wanted.model, sorted(names - {""})[:200])
     runtime, _, device = wanted.runtime.partition(":")
     if runtime:
         fitting = [
             each
-            for each in found
+            for each in rows
             if runtime in (each.runtime, each.runtime.partition("==")[0])
             and (not device or each.device == device)
         ]
         if not fitting:
-            known = {f"{each.runtime}:{each.device}" for each in found}
-            raise unknown_name("runtime here", wanted.runtime, sorted(known))
-        found = fitting
-    return found
+            runtimes = {f"{each.runtime}:{each.device}" for each in rows}
+            raise unknown_name("runtime here", wanted.runtime, sorted(runtimes))
+        rows = fitting
+    return rows
 
 
 class _Versions:
@@ -225,16 +227,16 @@ class _Versions:
     def of(self, row: Any) -> Mapping[str, str]:
         """Versions by name for a measurement's row."""
         key = (row.environment_id, row.runtime_version, row.sha256, row.commit_id)
-        found = self._known.get(key)
-        if found is None:
+        versions = self._known.get(key)
+        if versions is None:
             further = {
                 "runtime version": str(row.runtime_version),
                 "model file": str(row.sha256)[:12],
                 "commit": str(row.commit_id),
             }
-            known = {name: text for name, text in further.items() if text}
-            found = self._known[key] = {**self._environment(row.environment_id), **known}
-        return found
+            nonempty = {name: text for name, text in further.items() if text}
+            versions = self._known[key] = {**self._environment(row.environment_id), **nonempty}
+        return versions
 
     def _environment(self, number: int) -> Mapping[str, str]:
         if number not in self._environments:
@@ -245,12 +247,12 @@ class _Versions:
 
 def _versions(text: Any) -> Mapping[str, str]:
     try:
-        found = json.loads(text)
+        versions = json.loads(text)
     except (TypeError, ValueError):
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(versions, dict):
         return {}
-    return {str(name): str(value) for name, value in found.items()}
+    return {str(name): str(value) for name, value in versions.items()}
 
 
 def _point(row: Any, metric: Metric, facts: _Versions) -> Point | None:

@@ -99,15 +99,15 @@ def insert(
     if connection.dialect.name == "postgresql":  # SQLite's transaction has the lock already
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(4711002)"))
     ids = {} if ids is None else ids
-    known = _known(connection, [str(row.columns["origin"]) for row in packed.rows])
-    fresh = [row for row in packed.rows if row.columns["origin"] not in known]
+    stored = _known(connection, [str(row.columns["origin"]) for row in packed.rows])
+    fresh = [row for row in packed.rows if row.columns["origin"] not in stored]
     grown = [
         row
         for row in packed.rows
-        if row.columns["origin"] in known
-        and row.columns["processes"] > known[str(row.columns["origin"])].processes
+        if row.columns["origin"] in stored
+        and row.columns["processes"] > stored[str(row.columns["origin"])].processes
     ]
-    session = min((each.session_id for each in known.values()), default=None)
+    session = min((each.session_id for each in stored.values()), default=None)
     relabeled = False
     if session is None:
         session = _new_session(connection, packed, label, commit, ids)
@@ -118,7 +118,7 @@ def insert(
             connection, session, packed, label, commit, grew=bool(fresh or grown)
         )
     for row in grown:
-        _forget(connection, known[str(row.columns["origin"])].id)
+        _forget(connection, stored[str(row.columns["origin"])].id)
     _insert_rows(connection, session, [*grown, *fresh], ids)
     return Added(
         session, len(fresh), len(grown), len(packed.rows) - len(fresh) - len(grown), relabeled
@@ -146,7 +146,7 @@ def _numbers(row: Measurement) -> dict[str, float | None]:
     latency, accuracy = row.latency, row.accuracy
     interval = (latency.ci95 if latency else None) or (None, None)
     sure = (accuracy.ci95 if accuracy else None) or (None, None)
-    found: dict[str, float | None] = {
+    numbers: dict[str, float | None] = {
         "p50_ms": latency.p50 if latency else None,
         "p50_low_ms": interval[0],
         "p50_high_ms": interval[1],
@@ -163,19 +163,19 @@ def _numbers(row: Measurement) -> dict[str, float | None]:
     }
     return {
         name: None if value is None or not isfinite(value) else float(value)
-        for name, value in found.items()
+        for name, value in numbers.items()
     }
 
 
 def _known(connection: sa.Connection, origins: Sequence[str]) -> dict[str, sa.Row[Any]]:
     """Rows that are stored already, by origin."""
-    found: dict[str, sa.Row[Any]] = {}
+    stored: dict[str, sa.Row[Any]] = {}
     columns = measurements.c
     for start in range(0, len(origins), 500):
         query = sa.select(columns.origin, columns.id, columns.session_id, columns.processes)
         query = query.where(columns.origin.in_(origins[start : start + 500]))
-        found |= {each.origin: each for each in connection.execute(query)}
-    return found
+        stored |= {each.origin: each for each in connection.execute(query)}
+    return stored
 
 
 def _new_session(
@@ -234,12 +234,12 @@ def _insert_rows(
 ) -> None:
     if not rows:
         return
-    known = _configuration_ids(connection, [row.configuration for row in rows], ids)
+    configuration_ids = _configuration_ids(connection, [row.configuration for row in rows], ids)
     values = [
         {
             **row.columns,
             "session_id": session,
-            "configuration_id": known[row.configuration["digest"]],
+            "configuration_id": configuration_ids[row.configuration["digest"]],
         }
         for row in rows
     ]
@@ -259,24 +259,24 @@ def _configuration_ids(
 ) -> dict[str, int]:
     """Ids of configurations by digest; those that are not there are made."""
     by_digest = {each["digest"]: each for each in wanted}
-    found = {
+    ids_by_digest = {
         name: ids[configurations.name, name]
         for name in by_digest
         if (configurations.name, name) in ids
     }
-    names = [name for name in by_digest if name not in found]
+    names = [name for name in by_digest if name not in ids_by_digest]
     columns = configurations.c
     for start in range(0, len(names), 500):
         query = sa.select(columns.digest, columns.id)
         query = query.where(columns.digest.in_(names[start : start + 500]))
-        found |= {each.digest: each.id for each in connection.execute(query)}
+        ids_by_digest |= {each.digest: each.id for each in connection.execute(query)}
     for name in names:
-        if name in found:
-            ids[configurations.name, name] = found[name]
+        if name in ids_by_digest:
+            ids[configurations.name, name] = ids_by_digest[name]
         else:
             rest = {key: value for key, value in by_digest[name].items() if key != "digest"}
-            found[name] = _id_of(connection, configurations, name, ids, **rest)
-    return found
+            ids_by_digest[name] = _id_of(connection, configurations, name, ids, **rest)
+    return ids_by_digest
 
 
 def _id_of(
@@ -286,13 +286,13 @@ def _id_of(
     if (table.name, digest) in ids:
         return ids[table.name, digest]
     query = sa.select(table.c.id).where(table.c.digest == digest)
-    known = connection.execute(query).scalar()
-    if known is None:
+    row_id = connection.execute(query).scalar()
+    if row_id is None:
         statement = _insert(connection, table).values(digest=digest, **columns)
         connection.execute(statement.on_conflict_do_nothing(index_elements=["digest"]))
-        known = connection.execute(query).scalar_one()
-    ids[table.name, digest] = int(known)
-    return int(known)
+        row_id = connection.execute(query).scalar_one()
+    ids[table.name, digest] = int(row_id)
+    return int(row_id)
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> Any:

@@ -50,12 +50,12 @@ class Images:
         """
         if getattr(preprocessing, "contrast", "as_is") == "picture":
             return replace(self, mirror=mirror, scale=6 / 255, mean=(3.0,), std=(1.0,))
-        given = {
+        values = {
             name: getattr(preprocessing, name)
             for name in ("scale", "mean", "std")
             if hasattr(preprocessing, name)
         }
-        return replace(self, mirror=mirror, **given)
+        return replace(self, mirror=mirror, **values)
 
     @property
     def changes_something(self) -> bool:

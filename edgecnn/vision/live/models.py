@@ -43,8 +43,8 @@ class Models:
     def opener(self, detector: Detector | SecondLook) -> Opener | None:
         """For photos that nobody looks at: decoded no larger than the network needs them."""
         settings = self._settings
-        shown = settings.window or settings.explain or settings.record or settings.serve
-        if settings.source.kind != "pictures" or shown:
+        looked_at = settings.window or settings.explain or settings.record or settings.serve
+        if settings.source.kind != "pictures" or looked_at:
             return None
         nearer = NEARER if isinstance(detector, SecondLook) else 1.0
         rows, columns = (round(side * nearer) for side in detector.preprocessing.shape[:2])
@@ -95,16 +95,17 @@ class Models:
 
 def runtimes_for(model: str) -> list[str]:
     """Configurations that read `model` (a shipped name or a file), first devices only."""
-    known = by_suffix(Path(model))
+    file_format = by_suffix(Path(model))
     loaded = {name: RUNTIMES.load(name) for name in RUNTIMES.names()}
     return [
         f"{name}:{runtime.devices[0]}"
         for name, runtime in loaded.items()
-        if runtime.environment is None and (known is None or known.name in runtime.formats)
+        if runtime.environment is None
+        and (file_format is None or file_format.name in runtime.formats)
     ]
 
 
-def _next(known: list[str], current: str) -> str:
-    if current not in known:
-        return known[0] if known else current
-    return known[(known.index(current) + 1) % len(known)]
+def _next(configurations: list[str], current: str) -> str:
+    if current not in configurations:
+        return configurations[0] if configurations else current
+    return configurations[(configurations.index(current) + 1) % len(configurations)]

@@ -81,9 +81,9 @@ class DetectorStages:
         detector = self.detector
         began = time.perf_counter_ns()
         if not isinstance(detector, Detector) or prepared.tensor is None or not prepared.place:
-            found = detector(prepared.image)
+            detections = detector(prepared.image)
             timed("detect", time.perf_counter_ns() - began)
-            return found
+            return detections
         outputs = detector.infer(prepared.tensor)
         timed("infer", time.perf_counter_ns() - began)
         return RawAnswer(prepared.place, outputs)
@@ -96,9 +96,9 @@ class DetectorStages:
             return answer
         assert isinstance(self.detector, Detector), "only a Detector shows its outputs"
         began = time.perf_counter_ns()
-        found = self.detector.finish(answer.outputs, answer.place, image.shape)
+        detections = self.detector.finish(answer.outputs, answer.place, image.shape)
         timed("boxes", time.perf_counter_ns() - began)
-        return found
+        return detections
 
     def tracking(self, settings: TrackerSettings) -> TrackerSettings:
         """With the thresholds of this detector, where it says one."""

@@ -190,10 +190,10 @@ class Pipeline:
         frame, stages = answered.frame, answered.stages
         if stages is not self._tracked_for:
             self._take(stages)
-        found = _in_file(stages.find(answered.answer, frame.image, self.timing.add), frame)
+        detections = _in_file(stages.find(answered.answer, frame.image, self.timing.add), frame)
         began = time.perf_counter_ns()
         tracks, changes = self._tracker.update(
-            found.xyxy, found.scores, frame.seconds, stages.labels(found)
+            detections.xyxy, detections.scores, frame.seconds, stages.labels(detections)
         )
         finished_ns = time.monotonic_ns()
         self.timing.add("track", time.perf_counter_ns() - began)
@@ -207,7 +207,7 @@ class Pipeline:
             inside = answered.answer if isinstance(answered.answer, RawAnswer) else None
             evidence = self._explainer.evidence(frame.image, inside)
             self.timing.add("explain", time.perf_counter_ns() - began)
-        certain = found.at_least(self._tracker.settings.begin_score)
+        certain = detections.at_least(self._tracker.settings.begin_score)
         return Result(frame, certain, tracks, changes, finished_ns, evidence)
 
     def _take(self, stages: DetectorStages) -> None:
