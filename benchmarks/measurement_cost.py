@@ -32,8 +32,8 @@ from networks import RESULTS, model_file
 from rivals import ask
 
 from edgecnn.benchmarking import machine
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import PROFILES
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.interval import Bounds
 from edgecnn.results import Measurement
 from edgecnn.stats import Samples, median_interval, median_of_processes_interval

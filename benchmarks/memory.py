@@ -111,8 +111,8 @@ def bare_peak(path: Path) -> int:
 
 
 def row_peak(path: Path) -> int:
+    from edgecnn.benchmarking.benchmark import benchmark
     from edgecnn.benchmarking.protocol import resolve
-    from edgecnn.benchmarking.session import benchmark
 
     protocol = resolve("quick", processes=1, max_secs=2.0)
     results = benchmark([path], [RUNTIMES[path.suffix[1:]]], protocol=protocol, passes=())

@@ -32,8 +32,8 @@ from odd_onnx import onnx_models
 from odd_operators import onnx_cases, tflite_functions
 from odd_others import files, keras_models
 
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import resolve
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.errors import EdgeCNNError
 from edgecnn.results import Measurement, RuntimeOptions
 

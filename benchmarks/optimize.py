@@ -43,9 +43,9 @@ import numpy as np
 import optimize_networks as networks
 from optimize_page import table
 
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.machine import capture
 from edgecnn.benchmarking.protocol import resolve
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.inference import predict
 from edgecnn.conversion.recipe import PRESETS

@@ -24,8 +24,8 @@ from typing import Any
 from networks import NAMES, RESULTS, model_file
 
 from edgecnn.benchmarking import machine
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import Protocol, resolve
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.results import Measurement
 
 AGREEMENT = 0.02

@@ -36,9 +36,9 @@ sys.path.insert(0, str(HERE.parent))
 
 from edgecnn import data as sources  # noqa: E402
 from edgecnn.accuracy_drop import answers  # noqa: E402
+from edgecnn.benchmarking.benchmark import benchmark  # noqa: E402
 from edgecnn.benchmarking.machine import capture  # noqa: E402
 from edgecnn.benchmarking.protocol import resolve  # noqa: E402
-from edgecnn.benchmarking.session import benchmark  # noqa: E402
 from edgecnn.conversion.convert import convert_one  # noqa: E402
 from edgecnn.data.base import Dataset  # noqa: E402
 from edgecnn.embedded_manifest import load_artifact  # noqa: E402

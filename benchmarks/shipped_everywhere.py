@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from networks import RESULTS
 
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.plan import Configuration
 from edgecnn.benchmarking.protocol import resolve
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.conversion.convert import convert
 from edgecnn.data import load
 from edgecnn.data.base import Dataset

@@ -20,7 +20,7 @@ from edgecnn.version import __version__
 switch_off()
 
 _PUBLIC = {
-    "benchmark": "edgecnn.benchmarking.session:benchmark",
+    "benchmark": "edgecnn.benchmarking.benchmark:benchmark",
     "convert": "edgecnn.conversion.convert:convert_one",
     "data": "edgecnn.data",
     "load": "edgecnn.runtimes:load",
@@ -52,7 +52,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from edgecnn import data, models, reporting, vision
-    from edgecnn.benchmarking.session import benchmark
+    from edgecnn.benchmarking.benchmark import benchmark
     from edgecnn.conversion.convert import convert_one as convert
     from edgecnn.conversion.verify import verify_artifact as verify
     from edgecnn.optimization.optimize import optimize

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import data, reporting
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.conclusion import require_a_measurement
 from edgecnn.benchmarking.continuing import check_previous
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.targets import parse_targets

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from edgecnn.benchmarking import environments, installer, versions
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import Protocol, resolve
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.data.base import Dataset
 from edgecnn.errors import GateError, InputError
 from edgecnn.progress import Progress, silent

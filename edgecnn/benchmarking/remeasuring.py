@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecnn.benchmarking import environments, versions
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import Protocol, resolve
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.formats.check import digest_of
 from edgecnn.progress import Progress, silent

@@ -94,10 +94,10 @@ def command(
     this machine lacks the runtimes.
     """
     from edgecnn.benchmarking import scenarios
+    from edgecnn.benchmarking.benchmark import DEFAULT_PASSES, benchmark
     from edgecnn.benchmarking.conclusion import require_a_measurement
     from edgecnn.benchmarking.continuing import check_previous
     from edgecnn.benchmarking.protocol import parse_duration
-    from edgecnn.benchmarking.session import DEFAULT_PASSES, benchmark
     from edgecnn.cli.datasets import load_data, say
     from edgecnn.cli.tables import show
     from edgecnn.errors import InputError

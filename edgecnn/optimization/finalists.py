@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import selection
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.plan import Configuration
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.data.base import Dataset
 from edgecnn.manifest import Artifact
 from edgecnn.optimization.goal import Goal

@@ -150,7 +150,7 @@ def _tested(trial: Trial, artifact: Artifact, model: Path, job: Job) -> Winner:
     """The test split through the converted file, on a runtime of this machine; its latency on the
     target.
     """
-    from edgecnn.benchmarking.session import benchmark
+    from edgecnn.benchmarking.benchmark import benchmark
 
     settings, dataset = job.settings, job.dataset
     path = job.out / RESULTS_FILE

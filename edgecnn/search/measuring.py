@@ -69,7 +69,7 @@ class Here:
     def _benchmark(
         self, paths: Sequence[Path], protocol: Protocol, out: Path | None, progress: Progress
     ) -> Results:
-        from edgecnn.benchmarking.session import benchmark
+        from edgecnn.benchmarking.benchmark import benchmark
 
         return benchmark(
             list(paths),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.results import Measurement
 
 BRIEF = Protocol(

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from edgecnn.benchmarking import scenarios
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.reporting.compare import compare
 from edgecnn.results import Placement, Results
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.data.base import Dataset, Split
 from edgecnn.manifest import sha256_of, sidecar_path, write_manifest
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgecnn import reporting
-from edgecnn.benchmarking.session import benchmark
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.cli import invoke
 from edgecnn.data.base import Split
 from edgecnn.reporting.answer import Limits, choose

@@ -9,6 +9,7 @@ import pytest
 from edgecnn.deprecation import old_arguments, old_attribute
 
 OLD_NAMES = (
+    ("edgecnn.benchmarking.session", "benchmark", "edgecnn.benchmarking.benchmark:benchmark"),
     ("edgecnn.change_points", "Change", "ChangePoint"),
     ("edgecnn.data.boxes.reading", "Choice", "ChosenClasses"),
     ("edgecnn.data.sources.pairs", "Pair", "SentencePair"),

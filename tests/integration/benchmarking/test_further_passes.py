@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.results import Results
 
 onnx = pytest.importorskip("onnx")

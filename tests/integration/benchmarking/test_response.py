@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.results import Measurement
 
 onnx = pytest.importorskip("onnx")

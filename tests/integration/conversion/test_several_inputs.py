@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import edgecnn.data
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import resolve
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.verify import verify_artifact
 from edgecnn.data.base import Dataset

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import edgecnn
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import resolve
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.verify import load_session
 from edgecnn.embedded_manifest import load_artifact, read_embedded

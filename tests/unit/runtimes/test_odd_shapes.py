@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import resolve
-from edgecnn.benchmarking.session import benchmark
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.results import Measurement, RuntimeOptions
 from tests.unit.formats.small_models import node, value, write_onnx, write_operator
