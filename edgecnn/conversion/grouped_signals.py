@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.conversion.onnx_rewriting import set_nodes
+
 
 def with_rows(model: Any) -> None:
     """Give grouped one-dimensional convolutions of an ONNX model a second dimension, of size 1."""
@@ -38,9 +40,7 @@ def with_rows(model: Any) -> None:
         made = node.output[0].removesuffix("_wide") if node.output else ""
         around = (before.get(made), behind.get(made)) if node.op_type == "Conv" else (None, None)
         nodes += [one for one in (around[0], node, around[1]) if one is not None]
-    copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
+    set_nodes(graph, nodes)
     used = {name for node in graph.node for name in node.input}
     for name in set(weights) - used:
         graph.initializer.remove(weights[name])

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.conversion.onnx_integers import not_here, with_pairs
+from edgecnn.conversion.onnx_rewriting import set_nodes
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 _KEEPS_RANGE = frozenset(
@@ -67,12 +68,7 @@ def dequantize(model: Any) -> None:
     with_pairs(model, constants)
     rewriting = _Rewriting(model, constants)
     kept = [one for node in graph.node for one in rewriting.nodes_for(node)]
-    for node in kept:
-        for place, name in enumerate(node.input):
-            node.input[place] = rewriting.renamed.get(name, name)
-    copies = [type(node).FromString(node.SerializeToString()) for node in kept]
-    del graph.node[:]
-    graph.node.extend(copies)
+    set_nodes(graph, kept, rewriting.renamed)
     graph.initializer.extend(
         numpy_helper.from_array(array, name) for name, array in rewriting.made.items()
     )
@@ -104,9 +100,7 @@ def _without_unused(graph: Any) -> None:
         if wanted & set(node.output):
             wanted |= set(node.input)
             kept.append(node)
-    copies = [type(node).FromString(node.SerializeToString()) for node in reversed(kept)]
-    del graph.node[:]
-    graph.node.extend(copies)
+    set_nodes(graph, reversed(kept))
 
 
 class _Rewriting:

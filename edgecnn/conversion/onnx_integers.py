@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.conversion.onnx_rewriting import set_nodes
 from edgecnn.errors import UnsupportedError
 
 Values = npt.NDArray[Any]
@@ -48,12 +49,7 @@ def with_pairs(model: Any, constants: dict[str, Values]) -> None:
         return
     writing = _Writing(constants)
     kept = [one for node in graph.node for one in writing.nodes_for(node)]
-    for node in kept:
-        for place, name in enumerate(node.input):
-            node.input[place] = writing.renamed.get(name, name)
-    copies = [type(node).FromString(node.SerializeToString()) for node in kept]
-    del graph.node[:]
-    graph.node.extend(copies)
+    set_nodes(graph, kept, writing.renamed)
     graph.initializer.extend(numpy_helper.from_array(each, n) for n, each in writing.made.items())
     constants |= writing.made
     del graph.value_info[:]

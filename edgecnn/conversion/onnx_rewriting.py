@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,20 @@ def save(model: Any, path: Path) -> None:
     import onnx
 
     onnx.save(model, str(path))
+
+
+def set_nodes(
+    graph: Any, nodes: Iterable[Any], renamed: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Let `graph` have `nodes`, its own and new ones, in this order; `renamed` are tensors that
+    they take under another name now.
+    """
+    copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
+    for node in copies:
+        for place, name in enumerate(node.input):
+            node.input[place] = renamed.get(name, name)
+    del graph.node[:]
+    graph.node.extend(copies)
 
 
 def keep_metadata(parent: Path, path: Path) -> None:

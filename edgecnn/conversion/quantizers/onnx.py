@@ -203,9 +203,7 @@ def _shield(path: Path, kept: set[str]) -> None:
     for node in graph.node:
         nodes.append(node)
         nodes += [behind.pop(name) for name in node.output if name in behind]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
+    onnx_rewriting.set_nodes(graph, nodes)
     onnx.save(model, str(path))
 
 
