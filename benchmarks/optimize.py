@@ -141,6 +141,7 @@ def run(job: Job, part: str) -> None:
         "part_seconds": round(time.monotonic() - started, 1),
         "load": [round(load, 1), round(os.getloadavg()[0], 1)],
         "at": time.strftime("%Y-%m-%d %H:%M"),
+        "machine": capture().machine["cpu_model"],
     }
     write_text_atomically(path, json.dumps(found, indent=1) + "\n")
     print(f"{job.name} {part}: {found['part_seconds']} s", flush=True)
@@ -148,7 +149,6 @@ def run(job: Job, part: str) -> None:
 
 def report() -> None:
     found: dict[str, Any] = {
-        "machine": capture().machine,
         "protocol": PROTOCOL.name,
         "networks": {name: parts for name in networks.NETWORKS if (parts := _parts(name))},
     }

@@ -15,7 +15,7 @@ def table(found: dict[str, Any], missing: dict[str, list[str]]) -> str:
     lines = [
         "# What `edgecnn optimize` finds",
         "",
-        f"{found['machine'].get('cpu_model')}, two cores, shared: the load was {busy} (parts began "
+        f"Two cores, shared, of {_machines(networks)}: the load was {busy} (parts began "
         f"and ended at). Protocol {found['protocol']}, runtimes LiteRT, ONNX Runtime and OpenVINO "
         "with one thread (ResNet-18 with one and two). Made by `python benchmarks/optimize.py`; "
         "numbers in [optimize.json](optimize.json).",
@@ -31,6 +31,15 @@ def table(found: dict[str, Any], missing: dict[str, list[str]]) -> str:
         *_missing(missing),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _machines(networks: dict[str, Any]) -> str:
+    """Which networks were measured on what; numbers of two machines do not compare."""
+    measured_on: dict[str, list[str]] = {}
+    for name, parts in networks.items():
+        for machine in dict.fromkeys(part["machine"] for part in parts.values()):
+            measured_on.setdefault(machine, []).append(f"`{name}`")
+    return "; ".join(f"an {machine} ({', '.join(each)})" for machine, each in measured_on.items())
 
 
 def _missing(missing: dict[str, list[str]]) -> list[str]:
