@@ -1,8 +1,9 @@
-"""After the trials: measure the best side by side, train the winner once more, test it once."""
+"""After the trials: measure the best side by side, train them to the end, test the winner once."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -11,19 +12,24 @@ from typing import Any
 
 from edgecnn import selection
 from edgecnn.data.base import Dataset
+from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
-from edgecnn.files import read_json_file, write_text_atomically
-from edgecnn.manifest import Artifact
+from edgecnn.files import atomic_path, read_json_file, write_text_atomically
+from edgecnn.manifest import Artifact, sidecar_path
 from edgecnn.progress import Progress
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 from edgecnn.search.measuring import Target
 from edgecnn.search.outcome import SearchOutcome, Winner, ranked
-from edgecnn.search.settings import FINALISTS_FILE, RESULTS_FILE, Settings
+from edgecnn.search.settings import FINALISTS_FILE, RESULTS_FILE, TRAINED, Settings
 from edgecnn.search.space import Space
-from edgecnn.search.trials import Trial
+from edgecnn.search.trial import judge, without_test
+from edgecnn.search.trials import Trial, with_drops
+from edgecnn.training.config import config_for, default_epochs
 
 MOST_FINALISTS = 4
+MOST_TRAINED = 3
+"""Finalists that are trained as long as a winner, besides the first trial."""
 WINNER_FILE = "winner.json"
 
 
@@ -38,20 +44,81 @@ class Job:
     target: Target
     progress: Progress
 
+    @property
+    def final_epochs(self) -> int:
+        """How long a winner is trained."""
+        return resolved_epochs(self.settings.model, self.dataset, self.settings.final_epochs)
+
 
 def finish(outcome: SearchOutcome, job: Job) -> SearchOutcome:
-    """`outcome` with finalists and a winner; as it is when nothing keeps the limits."""
-    finalist_trials = ranked(outcome.complete, job.settings)[:MOST_FINALISTS]
-    if not finalist_trials:
+    """`outcome` with finalists and a winner; as it is when nothing keeps the limits.
+
+    Where a winner is trained for longer than a trial was, finalists are, too, until one holds: what
+    learns fast in a few epochs does not always get far.
+    """
+    limits = job.settings.wanted.limits
+    finalists = ranked(outcome.complete, job.settings)[:MOST_FINALISTS]
+    if not finalists:
         return outcome
     first = outcome.first
-    if first is not None and first not in finalist_trials:
-        finalist_trials.append(first)
-    finalists = _compared(finalist_trials, job)
-    best = selection.choose(finalists, job.settings.wanted.limits).best
+    if first is not None and first not in finalists:
+        finalists.append(first)
+    finalists = _compared(finalists, job)
+    outcome = replace(outcome, finalists=tuple(finalists))
+    best = selection.choose(finalists, limits).best
     if best is None:  # what was within a limit by a hair is over it now
-        return replace(outcome, finalists=tuple(finalists))
-    return replace(outcome, finalists=tuple(finalists), winner=_trained(best, job))
+        return outcome
+    if limits.drop is not None and job.final_epochs > outcome.epochs:
+        trained = _until_one_holds(finalists, limits, job)
+        outcome = replace(outcome, trained=tuple(trained), final_epochs=job.final_epochs)
+        best = selection.choose(trained, limits).best
+        if best is None:
+            return outcome
+    return replace(outcome, winner=_winner(best, job))
+
+
+def resolved_epochs(model: str, dataset: Dataset, asked: int | None) -> int:
+    """How many epochs a network is trained for: as many as asked for, or its own."""
+    own = config_for(model)
+    return (
+        asked
+        or own.epochs
+        or default_epochs(len(dataset["train"]), own.batch_size, own.most_epochs)
+    )
+
+
+def _until_one_holds(finalists: Sequence[Trial], limits: selection.Limits, job: Job) -> list[Trial]:
+    """The first trial, then the others from the best on, with the validation accuracy that they
+    reach when they are trained as long as a winner; ends with the first that keeps the limits.
+    """
+    first = next((each for each in finalists if each.first), None)
+    order = selection.by_objective(finalists, limits.objective)
+    trained: list[Trial] = []
+    best_ones = [each for each in order if not each.first][:MOST_TRAINED]
+    for trial in [*([first] if first else []), *best_ones]:
+        trained.append(_validated(trial, job))
+        trained = with_drops(trained)
+        best = selection.choose(trained, limits).best
+        if best is not None and not best.first:
+            break
+    return trained
+
+
+def _validated(trial: Trial, job: Job) -> Trial:
+    """The trial with the accuracy on the validation split of its network, trained as a winner."""
+    assert trial.measured is not None
+    model, artifact = _files_of(trial, job)
+    work = model.parent
+    judged = judge(artifact, job.settings.runtime, without_test(job.dataset), work)
+    return replace(
+        trial,
+        measured=replace(
+            trial.measured,
+            accuracy=judged["accuracy"],
+            accuracy_low=judged["accuracy_low"],
+            accuracy_high=judged["accuracy_high"],
+        ),
+    )
 
 
 def _compared(trials: Sequence[Trial], job: Job) -> list[Trial]:
@@ -97,22 +164,19 @@ def _file(out: Path, trial: Trial) -> Path | None:
     return next(iter(sorted((out / "trials").glob(f"{trial.number:04d}.*"))), None)
 
 
-def _trained(trial: Trial, job: Job) -> Winner:
-    """The winner as files, tested; what is there from an interrupted run is not made again."""
+def _files_of(trial: Trial, job: Job) -> tuple[Path, Artifact]:
+    """The trial's network trained as a winner is, and converted; an interrupted training resumes,
+    and what is there is not made again.
+    """
     from edgecnn.conversion.convert import convert_one
     from edgecnn.training import train
 
-    settings, out = job.settings, job.out
+    settings = job.settings
     drawn = job.space.drawn(trial.parameters)
-    model = out / f"{settings.model}.keras"
-    record = {"trial": trial.number, "parameters": dict(trial.parameters),
-            "epochs": settings.final_epochs}  # fmt: skip
-    if _read(out / WINNER_FILE) != json.loads(json.dumps(record)):
-        for stale in (model, out / RESULTS_FILE):
-            stale.unlink(missing_ok=True)
-        write_text_atomically(out / WINNER_FILE, json.dumps(record) + "\n")
+    folder = job.out / TRAINED / f"{trial.number:04d}-{job.final_epochs}"
+    model = folder / f"{settings.model}.keras"
     if not model.exists():
-        folder = out / f"{settings.model}.training"
+        folder.mkdir(parents=True, exist_ok=True)
         train(
             settings.model,
             job.dataset,
@@ -121,8 +185,7 @@ def _trained(trial: Trial, job: Job) -> Winner:
             seed=settings.seed,
             input_size=drawn.input_size,
             network_options=drawn.network,
-            folder=folder,
-            restart=not _is_of(folder, trial),
+            folder=folder / f"{settings.model}.training",
             progress=job.progress,
             **drawn.training,
         )
@@ -130,20 +193,26 @@ def _trained(trial: Trial, job: Job) -> Winner:
         model,
         settings.file_target,
         calibration=job.dataset,
-        out=out,
+        out=folder,
         name=settings.model,
         force=True,
     )
-    return _tested(trial, artifact, model, job)
+    return model, artifact
 
 
-def _is_of(folder: Path, trial: Trial) -> bool:
-    """Whether the checkpoint there is of this trial's training; marks the folder as its own."""
-    mark = folder / "trial.txt"
-    same = mark.exists() and mark.read_text(encoding="utf-8").strip() == str(trial.number)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(mark, f"{trial.number}\n")
-    return same
+def _winner(trial: Trial, job: Job) -> Winner:
+    """The winner as files in the search's own folder, tested."""
+    out = job.out
+    model, artifact = _files_of(trial, job)
+    record = {"trial": trial.number, "parameters": dict(trial.parameters),
+            "epochs": job.settings.final_epochs}  # fmt: skip
+    if _read(out / WINNER_FILE) != json.loads(json.dumps(record)):
+        (out / RESULTS_FILE).unlink(missing_ok=True)
+        write_text_atomically(out / WINNER_FILE, json.dumps(record) + "\n")
+    for path in (model, sidecar_path(model), artifact.path, sidecar_path(artifact.path)):
+        with atomic_path(out / path.name) as temporary:
+            shutil.copyfile(path, temporary)
+    return _tested(trial, load_artifact(out / artifact.path.name), out / model.name, job)
 
 
 def _tested(trial: Trial, artifact: Artifact, model: Path, job: Job) -> Winner:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import selection
+from edgecnn.data.left_out import counted
 from edgecnn.deprecation import old_names
 from edgecnn.files import write_text_atomically
 from edgecnn.output_quality import Accuracy
@@ -41,7 +42,8 @@ class SearchOutcome:
     """Everything that a page, a terminal and a file tell.
 
     `finalists` are the trials that were measured side by side, with what came out, `winner` is
-    None when nothing is within the limits, or the search was interrupted.
+    None when nothing is within the limits, or the search was interrupted. `trained` are those
+    finalists that were trained for `final_epochs`, more than a trial's, with what they reached.
     """
 
     settings: Settings
@@ -53,6 +55,8 @@ class SearchOutcome:
     interrupted: bool = False
     seconds: float = 0.0
     finalists: tuple[Trial, ...] = ()
+    trained: tuple[Trial, ...] = ()
+    final_epochs: int = 0
     winner: Winner | None = None
 
     @property
@@ -108,7 +112,15 @@ class SearchOutcome:
 
     def _won(self, winner: Winner) -> list[str]:
         sentences = [described(winner.trial, self.space)]
-        first = next((each for each in self.finalists if each.first), self.first)
+        first = next((each for each in [*self.trained, *self.finalists] if each.first), self.first)
+        dropped = sum(
+            not each.first and each.number != winner.trial.number for each in self.trained
+        )
+        if dropped:
+            sentences.append(
+                f"{counted(dropped, 'finalist')} that ranked higher lost too much in "
+                f"{self.final_epochs} epochs"
+            )
         if first is not None and not winner.trial.first and winner.trial.p50 and first.p50:
             sentences.append(
                 f"against the first trial, {self.settings.model} as it is "
@@ -169,6 +181,8 @@ class SearchOutcome:
             "front": [each.number for each in self.front],
             "importances": {name: dict(each) for name, each in self.importances.items()},
             "finalists": [each.to_dict() for each in self.finalists],
+            "trained": [each.to_dict() for each in self.trained],
+            "final_epochs": self.final_epochs,
             "winner": None
             if winner is None
             else {

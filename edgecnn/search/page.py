@@ -42,6 +42,8 @@ def render(outcome: SearchOutcome) -> str:
         drawing=draw(outcome),
         front=[_row(each, outcome, front, winner) for each in outcome.front],
         finalists=[_row(each, outcome, front, winner) for each in outcome.finalists],
+        trained=[_row(each, outcome, front, winner) for each in outcome.trained],
+        final_epochs=outcome.final_epochs,
         importances=_importances(outcome),
         path=_path(trials),
         rows=[_row(each, outcome, front, winner) for each in trials[:MOST_ROWS]],

@@ -18,7 +18,7 @@ from edgecnn.measurements import Measurement
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained
 from edgecnn.search.crew import Crew, Event, hired
-from edgecnn.search.finish import Job, finish
+from edgecnn.search.finish import Job, finish, resolved_epochs
 from edgecnn.search.measuring import Here, MeasuringError, OnBoard, Target, check_board
 from edgecnn.search.outcome import SearchOutcome
 from edgecnn.search.pruning import LearningCurve, is_hopeless
@@ -27,7 +27,6 @@ from edgecnn.search.space import Space
 from edgecnn.search.study import Study
 from edgecnn.search.trial import without_test
 from edgecnn.search.trials import Measured
-from edgecnn.training.config import config_for, default_epochs
 
 TICK_SECS = 1.0
 
@@ -115,12 +114,7 @@ class _Run:
         self._going: dict[str, _Going] = {}
         self._spent = 0
         self._files = job.out / "trials"
-        own = config_for(settings.model)
-        self._epochs = (
-            settings.epochs
-            or own.epochs
-            or default_epochs(len(dataset["train"]), own.batch_size, own.most_epochs)
-        )
+        self._epochs = resolved_epochs(settings.model, dataset, settings.epochs)
         self._began = time.monotonic()
 
     def all_trials(self) -> None:

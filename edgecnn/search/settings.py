@@ -26,6 +26,8 @@ ANSWER_FILE = "answer.json"
 RESULTS_FILE = "results.json"
 PAGE_FILE = "report.html"
 FINALISTS_FILE = "finalists.json"
+TRAINED = "trained"
+"""The folder of finalists that were trained as long as a winner is."""
 _BRIEF = resolve("quick", processes=3)
 _FINAL = resolve("quick", processes=8, max_secs=16)
 _PRUNING = ("median", "none")
@@ -167,8 +169,9 @@ def claim_folder(out: Path, record: Mapping[str, Any], *, force: bool) -> str:
     if force:
         for name in (ANSWER_FILE, RESULTS_FILE, FINALISTS_FILE, PAGE_FILE):
             (out / name).unlink(missing_ok=True)
-        if (out / "trials").exists():
-            shutil.rmtree(out / "trials")
+        for folder in ("trials", TRAINED):
+            if (out / folder).exists():
+                shutil.rmtree(out / folder)
     study = f"edgecnn {wanted['model']} {secrets.token_hex(4)}"
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"study": study, "settings": wanted}, indent=2)

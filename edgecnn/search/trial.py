@@ -80,7 +80,7 @@ def run(task: Mapping[str, Any], say: Say) -> dict[str, Any]:
     artifact = convert_one(
         trained.path, task["target"], calibration=dataset, out=folder, name="trial"
     )
-    judged = _judged(artifact, task, dataset, folder)
+    judged = judge(artifact, task["runtime"], dataset, folder)
     return {**judged, "accuracies": accuracies, "file": str(artifact.path)}
 
 
@@ -162,17 +162,19 @@ def _cost(model: str, dataset: Any, drawn: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _judged(artifact: Any, task: Mapping[str, Any], dataset: Any, folder: Path) -> dict[str, Any]:
-    """Accuracy of the converted file's own outputs on the validation split."""
+def judge(artifact: Any, runtime: str, dataset: Any, folder: Path) -> dict[str, Any]:
+    """Accuracy of a converted file's own outputs on the validation split of data without a test
+    split (`without_test`). Raises InputError where the runtime does not answer.
+    """
     from edgecnn.benchmarking.ask import Questions
     from edgecnn.results import RuntimeOptions
 
     questions = Questions(folder / "answers", dataset, folder / "work")
-    answer = questions.ask(artifact, task["runtime"], RuntimeOptions())
+    answer = questions.ask(artifact, runtime, RuntimeOptions())
     row = answer.measurement
     if not answer.answered or row.accuracy is None:
         why = row.error or "; ".join(row.reasons) or "no accuracy"
-        raise InputError(f"the converted file on {task['runtime']}: {why}", hint=row.hint or "")
+        raise InputError(f"the converted file on {runtime}: {why}", hint=row.hint or "")
     low, high = row.accuracy.ci95 or (None, None)
     return {
         "accuracy": row.accuracy.value,

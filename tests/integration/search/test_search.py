@@ -126,13 +126,20 @@ def test_a_search_trains_converts_measures_and_tests_the_winner_once(digits, tmp
 
 @pytest.mark.slow
 def test_the_same_command_resumes_and_another_is_refused(tmp_path: Path, capsys):
+    """Finalists are trained as long as the winner; what is trained already is not trained again."""
     out = tmp_path / "out"
-    assert invoke([*SMALL, "--trials", "1", "--out", str(out)]) == 0
+    assert invoke([*SMALL, "--final-epochs", "2", "--trials", "1", "--out", str(out)]) == 0
     said = capsys.readouterr()
     assert "trained once more and tested once: top1" in said.out
     assert "<svg" in (out / "report.html").read_text()
-    assert invoke([*SMALL, "--trials", "2", "--out", str(out)]) == 0
+    (first,) = out.glob("trained/0000-2/*.keras")
+    before = first.stat().st_mtime_ns
+    assert invoke([*SMALL, "--final-epochs", "2", "--trials", "2", "--out", str(out)]) == 0
     assert "trial 0:" not in capsys.readouterr().err  # it is there already
+    assert first.stat().st_mtime_ns == before
+    trained = json.loads((out / "answer.json").read_text())["trained"]
+    assert [each["number"] for each in trained] == [0, 1]
+    assert "Trained for 2 epochs" in (out / "report.html").read_text()
     assert invoke([*SMALL, "--trials", "1", "--seed", "1", "--out", str(out)]) == 2
     assert "other settings" in capsys.readouterr().err
 
