@@ -124,8 +124,8 @@ def test_it_learns_three_classes_and_keeps_them_in_int8(shapes, tmp_path, capsys
     folder = write_yolo(tmp_path / "more", {"train": 200, "valid": 24, "test": 40}, seed=5)
     out = tmp_path / "shapes.keras"
     artifact = train(
-        "detector_nano", load("yolo", data_dir=folder), out=out, epochs=10, input_size=128,
-        folder=tmp_path / "log",
+        "detector_nano", load("yolo", data_dir=folder), out=out, epochs=6, views=640,
+        input_size=128, weights="stop_sign_nano", folder=tmp_path / "log",
     )  # fmt: skip
     assert artifact.manifest.metrics["test_ap50"] > 0.8
     art = tmp_path / "art"
