@@ -20,6 +20,9 @@ import pytest
 from edgecnn import registry
 from tests.schedule import longest_first
 
+# Before any test imports TensorFlow, as edgecnn does it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 PLUGINS = Path(__file__).parent / "plugins"

@@ -19,6 +19,7 @@ from edgecnn.conversion.inference import feeds
 from edgecnn.conversion.source import Sample
 from edgecnn.errors import UnsupportedError
 from edgecnn.registry import lookup
+from edgecnn.runtimes.onnxruntime import EXACT_INT8
 
 Array = npt.NDArray[Any]
 Values = Mapping[str, Array]
@@ -172,6 +173,7 @@ def _run_onnx(path: Path, samples: Iterable[Sample]) -> Iterator[dict[str, Array
     names = [value.name for value in model.graph.output]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.add_session_config_entry(EXACT_INT8, "1")
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

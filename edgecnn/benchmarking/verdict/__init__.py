@@ -70,6 +70,7 @@ def _notable(measurement: Measurement) -> Iterator[str]:
     yield from accuracy.unmeasured(measurement)
     yield from machine.shared_core(measurement)
     yield from execution.assumed(measurement)
+    yield from execution.overflowing(measurement)
     yield from execution.partly_accelerated(measurement)
     yield from accuracy.proving_little(measurement)
     yield from memory.leaking(measurement)

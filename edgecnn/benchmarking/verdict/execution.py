@@ -43,6 +43,16 @@ def assumed(measurement: Measurement) -> Iterator[str]:
         yield from measurement.effective.details.get("assumed", ())
 
 
+def overflowing(measurement: Measurement) -> Iterator[str]:
+    """Sums of int8 products in fewer bits than they need."""
+    if measurement.effective is not None and measurement.effective.details.get("int8_sums"):
+        yield (
+            "int8 sums may overflow: this processor has no VNNI, and "
+            f"{measurement.runtime} adds products in 16 bits; trust this row's own accuracy alone, "
+            "or take another runtime"
+        )
+
+
 def partly_accelerated(measurement: Measurement) -> Iterator[str]:
     """A reduced precision that the recipe does not name, or operators off the fast path."""
     effective = measurement.effective

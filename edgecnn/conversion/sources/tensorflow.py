@@ -73,10 +73,11 @@ class TensorFlowSource(SourceModel):
         except (EdgeCNNError, MemoryError, OSError):
             raise
         except Exception as error:
-            raise InputError(
-                f"{self.name} cannot be called: {first_line(error)}",
-                hint="call it on a sample where it was built, fix what fails, and save it again",
-            ) from error
+            hint = "call it on a sample where it was built, fix what fails, and save it again"
+            if "only supports the NHWC" in str(error):
+                hint = "set TF_ENABLE_ONEDNN_OPTS=1 before TensorFlow is imported"
+            message = f"{self.name} cannot be called: {first_line(error)}"
+            raise InputError(message, hint=hint) from error
 
     def signature(self, batch: int | None) -> list[Any]:
         """TensorSpecs of the arguments, with a first dimension of `batch` (None: open)."""

@@ -19,7 +19,7 @@ from edgecnn.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
 from edgecnn.runtimes.cuda import CudaDevice, first_device
 from edgecnn.runtimes.declared import fixed_inputs
-from edgecnn.runtimes.host import cpu_name, thread_count
+from edgecnn.runtimes.host import adds_int8_in_16_bits, cpu_name, thread_count
 from edgecnn.runtimes.onnxruntime import errors
 from edgecnn.runtimes.onnxruntime import operator_times as operators
 from edgecnn.runtimes.onnxruntime.session import ONNXRuntimeSession
@@ -30,6 +30,10 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+EXACT_INT8 = "session.x64quantprecision"
+"""Where int8 products are added in 16 bits (`host.adds_int8_in_16_bits`), this option makes ONNX
+Runtime multiply in a way that does not overflow; elsewhere it changes nothing.
+"""
 _CUDA_HINT = "pip install 'edgecnn[cuda]' brings CUDA and cuDNN"
 _TENSORRT_HINT = "pip install 'edgecnn[cuda]' tensorrt"
 
@@ -123,6 +127,9 @@ class ONNXRuntime(Runtime):
             holders=holders(signature),
             profiled=profiled,
             device_name=availability.device_name,
+            may_overflow=device == "cpu"
+            and session_options.get_session_config_entry(EXACT_INT8) == "0"
+            and adds_int8_in_16_bits(),
             tf32=device != "cpu" and _has_tf32(options),
             threads_started=started,
         )
@@ -136,13 +143,21 @@ def create(
 ) -> Any:
     """An InferenceSession, or an error in one line."""
     try:
-        return ort.InferenceSession(str(path), session_options, providers=providers)
+        try:
+            return ort.InferenceSession(str(path), session_options, providers=providers)
+        except errors.failures() as error:
+            # Products of signed activations have no kernel for the weights that EXACT_INT8 makes.
+            if "find kernel" not in str(error):
+                raise
+            session_options.add_session_config_entry(EXACT_INT8, "0")
+            return ort.InferenceSession(str(path), session_options, providers=providers)
     except errors.failures() as error:
         raise errors.explained(ort, path, error) from error
 
 
 def _session_options(ort: ModuleType, options: RuntimeOptions) -> Any:
     session_options = ort.SessionOptions()
+    session_options.add_session_config_entry(EXACT_INT8, "1")
     session_options.intra_op_num_threads = options.threads
     session_options.inter_op_num_threads = 1
     session_options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL

@@ -48,6 +48,7 @@ class ONNXRuntimeSession(Session):
         profiled: Callable[[str], Any],
         device_name: str,
         tf32: bool,
+        may_overflow: bool,
         threads_started: int | None,
     ) -> None:
         self._ort = ort
@@ -55,6 +56,7 @@ class ONNXRuntimeSession(Session):
         self.profiled = profiled
         self._device_name = device_name
         self._tf32 = tf32
+        self._may_overflow = may_overflow
         self._fed: Mapping[str, Any] = {}
         self._surprising = False
         """Whether an output had another shape than the file declares: its size is a matter of
@@ -204,6 +206,7 @@ class ONNXRuntimeSession(Session):
                 "threads_started": self._threads_started,
                 "providers": list(self._session.get_providers()),
                 **({"outputs_left_out": self._left_out} if self._left_out else {}),
+                **({"int8_sums": "int16"} if self._may_overflow else {}),
             },
         )
 

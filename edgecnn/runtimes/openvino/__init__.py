@@ -19,7 +19,7 @@ from edgecnn.run_options import RuntimeOptions
 from edgecnn.runs import Effective
 from edgecnn.runtimes.base import Array, Availability, Invocation, OperatorTime, Runtime, Session
 from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
-from edgecnn.runtimes.host import cpu_name
+from edgecnn.runtimes.host import adds_int8_in_16_bits, cpu_name
 from edgecnn.runtimes.openvino import operator_times as operators
 from edgecnn.runtimes.openvino import translators
 from edgecnn.runtimes.precision import dominant
@@ -145,6 +145,7 @@ class OpenVINOSession(Session):
                 "layers": dict(executed),
                 "asked_precision": options.precision,
                 "streams": int(compiled.get_property("NUM_STREAMS")),
+                **({"int8_sums": "int16"} if on_cpu and _may_overflow(counts) else {}),
                 **notes,
             },
         )
@@ -307,6 +308,10 @@ def _computed(layer: Mapping[str, str]) -> str | None:
     if precision == "int8" and layer["received"] not in ("i8", "u8"):
         return "dynamic_int8"  # float data, quantized inside the layer
     return precision
+
+
+def _may_overflow(counts: Mapping[str, int]) -> bool:
+    return adds_int8_in_16_bits() and bool(counts.get("int8") or counts.get("dynamic_int8"))
 
 
 def _unreadable(path: Path, error: Exception) -> InputError | UnsupportedError:

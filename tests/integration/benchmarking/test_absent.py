@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.benchmarking import retry, session
+from edgecnn.benchmarking import benchmark, retry
 from edgecnn.benchmarking.process import run_worker
 from edgecnn.benchmarking.protocol import resolve
 
@@ -15,7 +15,7 @@ def test_a_missing_device_is_looked_for_once(lenet_artifacts, monkeypatch):
         return run_worker(job, python, **more)
 
     monkeypatch.setattr(retry, "run_worker", counted)
-    results = session.benchmark(
+    results = benchmark.benchmark(
         [lenet_artifacts["onnx:float32"].path],
         ["onnxruntime:cuda", "onnxruntime:cpu"],
         threads=(1, 2),

@@ -101,7 +101,7 @@ def test_runtimes_are_fed_the_right_input(outcomes, data: Dataset):
 
 
 def test_a_misspelled_input_is_named(parent: Path, tmp_path: Path):
-    np.savez(tmp_path / "d.npz", image=np.zeros((2, 8, 6, 3)), extra=np.zeros((2, 5)))
+    np.savez(tmp_path / "d.npz", picture=np.zeros((2, 8, 6, 3)), extra=np.zeros((2, 5)))
     wrong = edgecnn.data.load(f"npz:{tmp_path / 'd.npz'}")
     with pytest.raises(InputError, match="nothing for the input 'image'") as caught:
         convert(parent, "tflite:static_int8", calibration=wrong, out=tmp_path / "art")

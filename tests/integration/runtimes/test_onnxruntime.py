@@ -97,3 +97,31 @@ def test_a_gpu_that_is_not_there_is_never_played_by_the_cpu(
     with pytest.raises(UnsupportedError, match=f"onnxruntime:{device}: "):
         runtimes.load(zoo.path("onnx", "float32"), f"onnxruntime:{device}")
     assert capfd.readouterr() == ("", "")
+
+
+def test_sums_of_int8_products_do_not_overflow(write_onnx: Callable[..., Path]) -> None:
+    """Two products of 255 · 127 are more than 16 bits hold, in which processors without VNNI add
+    them unless ONNX Runtime is told not to.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    size = 64
+    constants = {
+        "scale": np.float32(1.0), "zero": np.uint8(0), "weights": np.full((size, 4), 127, np.int8),
+        "weight_scale": np.float32(1 / 127), "weight_zero": np.int8(0),
+    }  # fmt: skip
+    nodes = [
+        *(helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value)))
+          for name, value in constants.items()),
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["x_q"]),
+        helper.make_node("DequantizeLinear", ["x_q", "scale", "zero"], ["x_d"]),
+        helper.make_node("DequantizeLinear", ["weights", "weight_scale", "weight_zero"], ["w"]),
+        helper.make_node("MatMul", ["x_d", "w"], ["y"]),
+    ]  # fmt: skip
+    path = write_onnx(
+        nodes, [("x", TensorProto.FLOAT, [1, size])], [("y", TensorProto.FLOAT, [1, 4])]
+    )
+    session = runtimes.load(path, "onnxruntime:cpu")
+    values = np.full((1, size), 255, np.float32)
+    np.testing.assert_allclose(session.run([values])[0], 255.0 * size, rtol=1e-5)
+    assert "int8_sums" not in session.effective.details

@@ -12,6 +12,7 @@ import pytest
 from edgecnn import runtimes
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
+from edgecnn.runtimes.host import adds_int8_in_16_bits
 
 if TYPE_CHECKING:
     from tests.integration.runtimes.conftest import Zoo
@@ -53,7 +54,15 @@ def test_chains_of_quantized_dense_layers_are_right(
     expected = runtimes.load(path, "onnxruntime:cpu").run([values])[0]
     session = runtimes.load(path, "openvino:cpu", threads=threads, precision="strict_float32")
     # One step of the output's quantization is 0.1.
-    np.testing.assert_allclose(session.run([values])[0], expected, atol=0.11)
+    tolerance = 0.41 if may_overflow(session) else 0.11
+    np.testing.assert_allclose(session.run([values])[0], expected, atol=tolerance)
+
+
+def may_overflow(session: Any) -> bool:
+    """Whether sums of int8 may overflow here, which the session says where it is so."""
+    told = session.effective.details.get("int8_sums") == "int16"
+    assert told == adds_int8_in_16_bits()
+    return told
 
 
 def _quantized_dense_chain() -> tuple[list[Any], list[Any], list[Any]]:
@@ -122,12 +131,13 @@ def test_padding_with_a_value_and_ends_of_one_are_read(
         ranges = activation_ranges(path, images)
         quantize_tflite(path, Recipe("int8", "int8"), quantized, ranges)
         path = quantized
-    expected, got = (
-        runtimes.load(path, name, precision="strict_float32").run([images[0]])[0]
-        for name in ("litert:cpu", "openvino:cpu")
-    )
+    expected = runtimes.load(path, "litert:cpu", precision="strict_float32").run([images[0]])[0]
+    session = runtimes.load(path, "openvino:cpu", precision="strict_float32")
+    got = session.run([images[0]])[0]
     assert np.abs(expected).max() > 0.1
-    np.testing.assert_allclose(got, expected, atol=1e-5 if recipe == "float32" else 0.03)
+    exact = 1e-5 if recipe == "float32" else 0.03
+    tolerance = 1.0 if recipe == "static_int8" and may_overflow(session) else exact
+    np.testing.assert_allclose(got, expected, atol=tolerance)
 
 
 def test_an_operator_of_tflite_that_it_does_not_read_is_named(

@@ -268,3 +268,9 @@ def test_a_lost_part_is_named_beside_the_number():
     lossy = Parity(1.2, 51.0, 1.0, None, 20, variation=0.3, follows_db=40.0, parts=(part,))
     _, reasons = judged(replace(row(), parity=lossy))
     assert "head channels 4–5: range 0.01…0.99, the output's step is 2.5" in reasons
+
+
+def test_sums_that_may_overflow_are_told_and_cost_no_verdict():
+    verdict, reasons = judged(row(precision="int8", details={"int8_sums": "int16"}))
+    assert verdict == "VALID"
+    assert "this processor has no VNNI" in reasons

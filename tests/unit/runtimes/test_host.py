@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.native_output import captured_stderr
+from edgecnn.runtimes import host
 from edgecnn.runtimes.cuda import CudaDevice, first_device
-from edgecnn.runtimes.host import cpu_name, thread_count
+from edgecnn.runtimes.host import adds_int8_in_16_bits, cpu_name, thread_count
 from edgecnn.runtimes.precision import dominant
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -60,3 +61,23 @@ def test_native_standard_error_is_captured() -> None:
 def test_the_dominant_precision_is_that_of_most_nodes() -> None:
     assert dominant({"float32": 1, "int8": 5}, "unknown") == "int8"
     assert dominant({}, "float32") == "float32"
+
+
+@pytest.mark.parametrize(
+    ("flags", "may_overflow"),
+    [
+        ("sse4_2 avx avx2 fma", True),
+        ("avx2 avx512f avx512bw", True),
+        ("avx2 avx512f avx512_vnni", False),
+        ("avx2 avx_vnni", False),
+        ("fp asimd asimddp", False),
+        ("", False),
+    ],
+)
+def test_int8_sums_may_overflow_on_x86_without_vnni(monkeypatch, flags, may_overflow):
+    monkeypatch.setattr(host, "_cpuinfo", lambda: {"flags": flags})
+    adds_int8_in_16_bits.cache_clear()
+    try:
+        assert adds_int8_in_16_bits() is may_overflow
+    finally:
+        adds_int8_in_16_bits.cache_clear()
