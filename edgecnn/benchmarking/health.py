@@ -27,6 +27,8 @@ from edgecnn.places import data_home
 
 KERNEL_SECS = 2.0
 BRIEF_KERNEL_SECS = 0.5
+SIDE = 60
+"""Of the matrices; OpenBLAS shares products of more than 64³ multiplications among threads."""
 SLOW = 1.3
 """A moment in which the computation takes so much longer than at its best is a disturbed one."""
 
@@ -98,8 +100,12 @@ def _runtimes() -> dict[str, dict[str, Any]]:
 
 
 def _kernel_times(secs: float) -> list[float]:
-    """Seconds of a short matrix product, again and again for that long."""
-    factor = np.full((96, 96), 0.5, np.float32)
+    """Seconds of a short matrix product, again and again for that long.
+
+    So small that BLAS takes one thread: several wait for each other on a machine that is busy, and
+    a product took 340 times its best.
+    """
+    factor = np.full((SIDE, SIDE), 0.5, np.float32)
     times: list[float] = []
     end = time.perf_counter() + secs
     while (start := time.perf_counter()) < end or len(times) < 10:

@@ -321,7 +321,7 @@ def test_2000_rows_are_usable(visit):
     page.locator("#search").fill("")
     expect(page.locator("#count")).to_have_text("2,000 rows")
     page.get_by_role("button", name="Show all 2,000 rows").click()
-    assert page.locator("#table tbody tr[id]").count() == 2_000
+    expect(page.locator("#table tbody tr[id]")).to_have_count(2_000)
     page.wait_for_selector("html[data-charts=ready]", state="attached")
 
 
