@@ -19,7 +19,7 @@ from edgecnn.conversion.inference import feeds
 from edgecnn.conversion.source import Sample
 from edgecnn.errors import UnsupportedError
 from edgecnn.registry import lookup
-from edgecnn.runtimes.onnxruntime import EXACT_INT8
+from edgecnn.runtimes.onnxruntime import exact_session
 
 Array = npt.NDArray[Any]
 Values = Mapping[str, Array]
@@ -173,9 +173,8 @@ def _run_onnx(path: Path, samples: Iterable[Sample]) -> Iterator[dict[str, Array
     names = [value.name for value in model.graph.output]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.add_session_config_entry(EXACT_INT8, "1")
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    session = exact_session(
+        onnxruntime, model.SerializeToString(), options, ["CPUExecutionProvider"]
     )
     for feed in feeds(path, samples):
         tensors = dict(zip(names, session.run(names, feed), strict=True))

@@ -143,21 +143,32 @@ def create(
 ) -> Any:
     """An InferenceSession, or an error in one line."""
     try:
-        try:
-            return ort.InferenceSession(str(path), session_options, providers=providers)
-        except errors.failures() as error:
-            # Products of signed activations have no kernel for the weights that EXACT_INT8 makes.
-            if "find kernel" not in str(error):
-                raise
-            session_options.add_session_config_entry(EXACT_INT8, "0")
-            return ort.InferenceSession(str(path), session_options, providers=providers)
+        return exact_session(ort, str(path), session_options, providers)
     except errors.failures() as error:
         raise errors.explained(ort, path, error) from error
 
 
+def exact_session(
+    ort: ModuleType, model: str | bytes, session_options: Any, providers: Sequence[Any]
+) -> Any:
+    """An InferenceSession whose int8 sums do not overflow, where ONNX Runtime can make one.
+
+    Products of signed activations have no kernel for the weights that EXACT_INT8 makes, and a
+    graph in which weights are outputs cannot be rewritten; those compute as they are, and
+    `session_options` say so.
+    """
+    session_options.add_session_config_entry(EXACT_INT8, "1")
+    try:
+        return ort.InferenceSession(model, session_options, providers=providers)
+    except errors.failures():
+        if not adds_int8_in_16_bits():
+            raise
+        session_options.add_session_config_entry(EXACT_INT8, "0")
+        return ort.InferenceSession(model, session_options, providers=providers)
+
+
 def _session_options(ort: ModuleType, options: RuntimeOptions) -> Any:
     session_options = ort.SessionOptions()
-    session_options.add_session_config_entry(EXACT_INT8, "1")
     session_options.intra_op_num_threads = options.threads
     session_options.inter_op_num_threads = 1
     session_options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
