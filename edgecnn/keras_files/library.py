@@ -34,7 +34,7 @@ def import_keras() -> ModuleType:
     # 3 hides "failed call to cuInit", an error line on every machine without an NVIDIA card.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # oneDNN's kernels, which TensorFlow uses by itself only where there is VNNI. Elsewhere they
-    # train a quarter faster, and convolve images with channels first, which its own cannot.
+    # train faster, and convolve images with channels first, which its own cannot.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # Its Python part warns of functions that are traced for another batch size.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -92,7 +92,8 @@ def _until_one_holds(finalists: Sequence[Trial], limits: selection.Limits, job: 
     reach when they are trained as long as a winner; ends with the first that keeps the limits.
     """
     first = next((each for each in finalists if each.first), None)
-    order = selection.by_objective(finalists, limits.objective)
+    within = selection.choose(finalists, limits).within
+    order = selection.by_objective(within, limits.objective)
     trained: list[Trial] = []
     best_ones = [each for each in order if not each.first][:MOST_TRAINED]
     for trial in [*([first] if first else []), *best_ones]:
@@ -108,8 +109,7 @@ def _validated(trial: Trial, job: Job) -> Trial:
     """The trial with the accuracy on the validation split of its network, trained as a winner."""
     assert trial.measured is not None
     model, artifact = _files_of(trial, job)
-    work = model.parent
-    judged = judge(artifact, job.settings.runtime, without_test(job.dataset), work)
+    judged = judge(artifact, job.settings.runtime, without_test(job.dataset), model.parent)
     return replace(
         trial,
         measured=replace(

@@ -7,7 +7,7 @@ sides of that bargain are here, so that conversion and decoding need not know th
 
 from __future__ import annotations
 
-import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,6 @@ def is_sequence_model(model: Any) -> bool:
 
 def parts_of(model: keras.Model) -> Parts:
     """The encoder and the step of a trained network, by the file it was built in."""
-    module = inspect.getmodule(SEQUENCE_MODELS.load(model.name))
-    parts: Parts = module.parts(model)  # type: ignore[union-attr]
+    module = sys.modules[SEQUENCE_MODELS.load(model.name).__module__]
+    parts: Parts = module.parts(model)
     return parts

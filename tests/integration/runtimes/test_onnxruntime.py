@@ -101,7 +101,7 @@ def test_a_gpu_that_is_not_there_is_never_played_by_the_cpu(
 
 def test_sums_of_int8_products_do_not_overflow(write_onnx: Callable[..., Path]) -> None:
     """Two products of 255 · 127 are more than 16 bits hold, in which processors without VNNI add
-    them unless ONNX Runtime is told not to.
+    them unless a session option prevents it.
     """
     from onnx import TensorProto, helper, numpy_helper
 

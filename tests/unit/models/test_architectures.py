@@ -329,7 +329,8 @@ def test_simple_is_the_classic_stack():
 
 
 def space_of(name):
-    from edgecnn.search.space import network_space, parameter
+    from edgecnn.search.parameter import parameter
+    from edgecnn.search.space import network_space
 
     return {key: parameter(key, values) for key, values in network_space(name).items()}
 

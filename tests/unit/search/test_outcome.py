@@ -11,8 +11,9 @@ import pytest
 from edgecnn.errors import InputError
 from edgecnn.search.outcome import SearchOutcome
 from edgecnn.search.page import render
+from edgecnn.search.parameter import parameter
 from edgecnn.search.settings import DataName, Settings, claim_folder
-from edgecnn.search.space import Space, parameter
+from edgecnn.search.space import Space
 from edgecnn.search.trials import Measured, Trial, Wanted
 
 SPACE = Space("lenet5", (parameter("width", {"low": 0.25, "high": 1.0, "first": 1.0}),))

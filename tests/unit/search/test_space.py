@@ -10,11 +10,11 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.registry import DETECTORS, MODELS
+from edgecnn.search.parameter import parameter
 from edgecnn.search.space import (
     Space,
     network_parameters,
     network_space,
-    parameter,
     read_changes,
     space_for,
 )

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from edgecnn.errors import EdgeCNNError, InputError
-from edgecnn.search.space import Space, parameter
+from edgecnn.search.parameter import parameter
+from edgecnn.search.space import Space
 from edgecnn.search.storage import open_storage
 from edgecnn.search.study import STARTUP, Study
 from edgecnn.search.trials import Measured, Wanted
