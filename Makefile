@@ -44,7 +44,7 @@ test-slow: install ## Run the long tests: wheels, boards, searches, trainings, w
 
 test-documentation: install ## Of the long tests those of README and docs/: commands, notebooks, the site
 	$(BIN)/python -m pytest -m slow tests/e2e/test_documentation_site.py tests/e2e/test_notebooks.py \
-	  tests/e2e/test_walk_through.py
+	  tests/e2e/test_walk_through.py tests/e2e/test_walk_through_how_to.py
 
 lint: install ## Check style, spelling and prose
 	$(BIN)/ruff check

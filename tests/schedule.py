@@ -11,14 +11,15 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 LONGEST = (
-    "e2e/test_walk_through.py",
     "integration/search/test_search.py",
+    "e2e/test_walk_through.py",
+    "integration/training/test_train.py",
+    "e2e/test_walk_through_how_to.py",
     "integration/boards/test_faults.py",
-    "e2e/test_documentation_site.py",
     "integration/boards/test_boards.py",
     "e2e/test_nobody_is_called.py",
     "integration/training/test_boxes.py",
-    "integration/training/test_train.py",
+    "e2e/test_documentation_site.py",
     "integration/optimization/test_optimize.py",
     "integration/boards/test_search.py",
     "integration/sequences/test_sequences.py",

@@ -264,6 +264,8 @@ def _fit(
     if plan.start is not None:
         subject.started(model)
     validation = subject.validation(model)
+    if len(plan.devices) == 1:
+        network.make_means(model, validation[0])
     history = TrainingHistory(f"val_{config.monitor}")
     epoch, batch = 0, 0
     means: Arrays = ()

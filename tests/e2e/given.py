@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +141,7 @@ def translator(folder: Path) -> None:
     """A translator of a dozen words."""
     from tests.integration.sequences import small_translator
 
+    (folder / "made").mkdir()
     made = small_translator.make(folder / "made")
     made.path.rename(folder / "translator.keras")
     sidecar = Path(f"{made.path}.manifest.json")
@@ -178,15 +178,6 @@ MAKERS: Mapping[str, Callable[[Path], None]] = {
 }
 
 
-@cache
-def _made(name: str, cellar: Path) -> Path:
-    folder = cellar / name
-    (folder / "made").mkdir(parents=True)
-    MAKERS[name](folder)
-    shutil.rmtree(folder / "made", ignore_errors=True)
-    return folder
-
-
-def give(name: str, folder: Path, cellar: Path) -> None:
-    """Put what `name` stands for into `folder`; it is made once, in `cellar`."""
-    shutil.copytree(_made(name, cellar), folder, dirs_exist_ok=True)
+def give(name: str, folder: Path, made_once: Callable[..., Path]) -> None:
+    """Put what `name` stands for into `folder`; it is made once for all pages."""
+    shutil.copytree(made_once(f"given-{name}", MAKERS[name]), folder, dirs_exist_ok=True)

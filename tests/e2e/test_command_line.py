@@ -360,20 +360,21 @@ def test_two_benchmarks_never_share_an_output(tmp_path, tflite):
     out = tmp_path / "r.json"
     command = ("benchmark", tflite, "--runtimes", "litert:cpu", "--out", out)
     first = subprocess.Popen(
-        [*EDGECNN, *map(str, command), "--quick", "--processes", "1", "--min-secs", "5",
-         "--max-secs", "6"],
+        [*EDGECNN, *map(str, command), *QUICK],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         while not (tmp_path / ".r.json.lock").exists():
             assert first.poll() is None, first.communicate()
-            time.sleep(0.05)
+            time.sleep(0.01)
+        first.send_signal(signal.SIGSTOP)  # however long the second takes to start
         second = edgecnn(*command, *QUICK)
+        first.send_signal(signal.SIGCONT)
         assert second.returncode == 2
         assert f"r.json is being written by another edgecnn (process {first.pid})" in second.stderr
-        said = first.communicate(timeout=300)
     finally:
-        first.kill()
+        first.send_signal(signal.SIGCONT)
+        said = first.communicate(timeout=300)
     assert first.returncode == 0, said
     assert len(json.loads(out.read_text())["measurements"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]

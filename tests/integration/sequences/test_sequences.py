@@ -362,7 +362,7 @@ def test_explain_shows_what_was_read(files, answer, tmp_path, ending, capsys):
 @pytest.mark.slow
 def test_training_through_the_one_trainer_resumes_after_a_kill(tmp_path):
     from edgecnn.training import callbacks, train
-    from tests.integration.sequences.small_translator import write_pairs
+    from tests.integration.sequences.small_translator import SIZES, write_pairs
 
     write_pairs(tmp_path / "pairs.tsv")
     dataset = edgecnn.data.load(f"pairs:{tmp_path / 'pairs.tsv'}?vocabulary=330")
@@ -379,7 +379,7 @@ def test_training_through_the_one_trainer_resumes_after_a_kill(tmp_path):
             patch.setattr(callbacks, "CHECKPOINT_SECS", 0.0)
             return train(
                 "convs2s", dataset, out=tmp_path / f"{name}.keras", epochs=2, batch_size=24,
-                folder=tmp_path / name, **more,
+                folder=tmp_path / name, network_options={**SIZES, "dropout": 0.2}, **more,
             )  # fmt: skip
 
     whole = short("whole")

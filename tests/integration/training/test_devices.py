@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # LeNet-5 has no batch normalization, so that only the order of sums differs. 49 samples leave
 # one out of every epoch for two devices.
 PROGRAM = """
@@ -59,7 +61,6 @@ def trainings(tmp_path_factory):
     return json.loads(process.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
 def test_two_devices_learn_what_one_learns(trainings):
     two, one = trainings["two"], trainings["one"]
 

@@ -115,7 +115,7 @@ def test_the_benchmark_counts_as_the_live_detector_does(signs, results):
 @pytest.mark.slow
 def test_a_converted_detector_passes_the_gate_of_its_parent(signs, tmp_path, capsys):
     pytest.importorskip("tensorflow", reason="conversion needs TensorFlow")
-    parent = ASSETS / "stop_sign_small.keras"
+    parent = ASSETS / "stop_sign_nano.keras"
     assert edgecnn("convert", parent, "--to", "onnx:float32", "--out", tmp_path) == 0
     (artifact,) = tmp_path.glob("*.onnx")
     capsys.readouterr()
