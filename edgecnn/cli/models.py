@@ -68,7 +68,7 @@ def command(
         refuse_overwrite(out, force=force)
     chosen: dict[str, Any] = {"input_shape": input_shape, "num_classes": classes}
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    model = models.build(name, **chosen)
+    model = models.outline(name, **chosen)
     summary = summarize(model)
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
@@ -89,7 +89,7 @@ def _list(*, as_json: bool) -> None:
     with progress_bar() as progress:
         for index, name in enumerate(names):
             progress("build", index, len(names), name)
-            summaries.append((name, models.modality(name), summarize(models.build(name))))
+            summaries.append((name, models.modality(name), summarize(models.outline(name))))
         progress("build", len(names), len(names), "")
     if as_json:
         rows: list[dict[str, Any]] = [
@@ -161,7 +161,7 @@ def _print_parts(name: str, input_shape: tuple[int, ...] | None) -> None:
     from edgecnn.sequences.parts import parts_of
 
     chosen: dict[str, Any] = {"input_shape": input_shape} if input_shape else {}
-    model = models.build(name, **chosen)
+    model = models.outline(name, **chosen)
     parts = parts_of(model)
     rows = []
     for graph, when in ((parts.encoder, "once a sample"), (parts.step, "once for each id")):

@@ -145,12 +145,12 @@ def _data(task: Mapping[str, Any]) -> Any:
 def _cost(model: str, dataset: Any, drawn: Mapping[str, Any]) -> dict[str, Any]:
     """Multiplications of an inference (None where they cannot be counted) and parameters."""
     from edgecnn.errors import UnsupportedError
-    from edgecnn.models import build
+    from edgecnn.models import outline
     from edgecnn.models.graph import calls, macs
     from edgecnn.training.subject import open_subject
 
     subject = open_subject(model, dataset, drawn["input_size"])
-    network = build(model, **{**subject.arguments, **drawn["network"]})
+    network = outline(model, **{**subject.arguments, **drawn["network"]})
     try:
         works = [macs(call) for call in calls(network)]
     except UnsupportedError:

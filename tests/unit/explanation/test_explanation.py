@@ -180,7 +180,7 @@ def test_a_shift_must_leave_something_of_the_image(brightness, shifts):
 def test_stages_go_from_the_first_layer_to_the_last_map_size(keras):
     from edgecnn import models
 
-    layers = spatial_layers(models.build("resnet8"))
+    layers = spatial_layers(models.outline("resnet8"))
     chosen = stages(layers, 6)
     assert [layer.rows for layer in chosen] == [32, 32, 16, 8]
     assert all(layer.finished for layer in chosen)

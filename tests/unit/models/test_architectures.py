@@ -14,16 +14,19 @@ import pytest
 from edgecnn import models
 from edgecnn.errors import InputError
 from edgecnn.keras_files import load_keras
+from edgecnn.models.summary import summarize
 from edgecnn.registry import MODELS
 
 SMALL = {"image": (32, 32, 3), "text": (16,), "signal": (2048, 1), "volume": (14, 14, 14, 1)}
 """Sizes at which every architecture is built in no time."""
 
 
+def small(name, **more):
+    return {"input_shape": SMALL[models.modality(name)], "num_classes": 10} | more
+
+
 def build(name, **more):
-    return models.build(
-        name, **{"input_shape": SMALL[models.modality(name)], "num_classes": 10} | more
-    )
+    return models.build(name, **small(name, **more))
 
 
 @functools.lru_cache(maxsize=1)
@@ -85,10 +88,20 @@ def test_calls_its_input_input_and_its_output_probabilities(name):
 
 def test_gives_every_layer_a_name_of_its_own_choice(name):
     first, second = (
-        [layer.name for layer in model.layers] for model in (built(name), built_again(name))
+        [layer.name for layer in model.layers]
+        for model in (built(name), models.outline(name, **small(name)))
     )
 
     assert first == second  # a name that Keras made up would count on
+
+
+def test_its_outline_is_the_network_without_weights(name):
+    model, outline = built(name), models.outline(name, **small(name))
+
+    assert summarize(outline).to_dict() == summarize(model).to_dict()
+    assert [weight.shape for weight in outline.weights] == [
+        weight.shape for weight in model.weights
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +141,7 @@ def test_another_seed_gives_other_weights(name):
 def test_takes_other_sizes_channels_and_classes(name):
     shape = {"image": (48, 40, 1), "text": (24,), "signal": (200, 3), "volume": (16, 15, 14, 2)}
 
-    model = build(name, input_shape=shape[models.modality(name)], num_classes=4)
+    model = models.outline(name, input_shape=shape[models.modality(name)], num_classes=4)
 
     assert model.output_shape == (None, 4)
 
@@ -189,7 +202,7 @@ def test_no_architecture_mentions_tensorflow():
     ],
 )
 def test_has_the_parameters_its_docstring_names_at_its_defaults(name, counted, trained):
-    model = models.build(name)
+    model = models.outline(name)
 
     assert model.input_shape == (None, *models.default_input_shape(name))
     assert model.count_params() == counted
@@ -229,18 +242,18 @@ def test_googlenet_keeps_its_weights_when_its_heads_go():
     ],
 )
 def test_the_small_form_leaves_maps_of_a_32_pixel_image(name, layer, shape):
-    assert build(name).get_layer(layer).output.shape[1:] == shape
+    assert models.outline(name, **small(name)).get_layer(layer).output.shape[1:] == shape
 
 
 def test_a_bottleneck_halves_the_image_in_its_first_convolution():
-    model = build("resnet50")
+    model = models.outline("resnet50", **small("resnet50"))
 
     assert model.get_layer("conv3_1_a_conv").strides == (2, 2)
     assert model.get_layer("conv3_1_b_conv").strides == (1, 1)
 
 
 def test_voxnet_has_the_papers_parameters_and_its_normalization():
-    model = models.build("voxnet", num_classes=40)
+    model = models.outline("voxnet", num_classes=40)
     biases_that_normalization_replaces = 2 * 32
 
     normalization = 2 * 4 * 32
@@ -264,7 +277,7 @@ def test_cnn1d_hears_the_pitch_that_a_band_stands_for():
 
 
 def test_cnn1d_takes_spectrograms_without_a_filter_bank_of_its_own():
-    model = models.build("cnn1d", input_shape=(72, 40))
+    model = models.outline("cnn1d", input_shape=(72, 40))
 
     assert model.count_params() == 473_930
     assert "bank_pool" not in [layer.name for layer in model.layers]

@@ -43,7 +43,7 @@ def test_it_has_as_many_parameters_as_the_equations_count(network):
 
 
 def test_the_default_size_is_the_documented_one():
-    network = models.build("convs2s")
+    network = models.outline("convs2s")
 
     assert network.count_params() == parameters(64, 4000)
     assert f"{network.count_params():,}" in models.convs2s.build.__doc__

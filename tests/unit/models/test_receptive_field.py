@@ -25,11 +25,11 @@ from edgecnn.models.receptive_field import receptive_fields
     ],
 )
 def test_is_that_of_the_literature(name, layer, size, stride):
-    assert receptive_fields(models.build(name))[layer][:2] == (size, stride)
+    assert receptive_fields(models.outline(name))[layer][:2] == (size, stride)
 
 
 def test_the_widest_branch_counts():
-    fields = receptive_fields(models.build("googlenet", input_shape=(64, 64, 3)))
+    fields = receptive_fields(models.outline("googlenet", input_shape=(64, 64, 3)))
 
     assert fields["inception_3a"] == fields["inception_3a_5x5_conv"]
     assert fields["inception_3a"].size > fields["inception_3a_3x3_conv"].size
@@ -42,7 +42,7 @@ def test_a_dilated_window_skips_what_lies_between():
 
 
 def test_after_flattening_a_unit_sees_everything():
-    fields = receptive_fields(models.build("simple"))
+    fields = receptive_fields(models.outline("simple"))
 
     assert (fields["flatten"].size, fields["flatten"].offset) == (28, 14)
     assert fields["hidden"] == fields["flatten"]

@@ -16,12 +16,12 @@ from edgecnn.models.summary import summarize
 
 @pytest.fixture(scope="module")
 def lenet5():
-    return summarize(models.build("lenet5"))
+    return summarize(models.outline("lenet5"))
 
 
 @pytest.fixture(scope="module")
 def resnet8():
-    return summarize(models.build("resnet8"))
+    return summarize(models.outline("resnet8"))
 
 
 def test_counts_every_layers_work(lenet5):
