@@ -222,7 +222,8 @@ def prune(older_than: float | None, label: str, samples: bool, dry_run: bool) ->
     what = f"raw samples of {rows}" if samples else rows
     sessions = formats.plural(pruned.sessions, "session")
     verb = "would be forgotten" if dry_run else "forgotten"
-    click.echo(f"{what} in {sessions} {verb} ({formats.size(pruned.bytes)})")
+    kept = "" if pruned.given_back else "; the file could not be made smaller and keeps the space"
+    click.echo(f"{what} in {sessions} {verb} ({formats.size(pruned.bytes)}{kept})")
 
 
 def _day(text: str) -> float | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.errors import InputError
 from edgecnn.keras_files import import_keras
 from edgecnn.modalities import AXES, MODALITY_OF_RANK, Modality
+from edgecnn.models.without_values import without_values
 from edgecnn.registry import DETECTORS, MODELS, SEQUENCE_MODELS, Registry
 
 if TYPE_CHECKING:
@@ -46,11 +47,15 @@ def build(name: str, *, seed: int | None = None, **overrides: Any) -> keras.Mode
 def outline(name: str, **overrides: Any) -> keras.Model:
     """The network of `build` without weights, in a fifth of the time: layers, shapes and counts.
 
-    It cannot be called, trained or saved. Raises what `build` raises.
+    It is not for calling, training or saving. Raises what `build` raises.
     """
     builder = _checked_builder(name, overrides)
-    with import_keras().StatelessScope(initialize_variables=False):
-        model: keras.Model = builder(**overrides)
+    model: keras.Model
+    try:
+        with without_values(import_keras()):
+            model = builder(**overrides)
+    except ValueError:  # a layer of a plug-in whose variable is given by a value
+        model = builder(**overrides)
     return model
 
 

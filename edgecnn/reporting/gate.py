@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import exp, inf, log, sqrt
+from math import exp, inf, log, log1p, sqrt
 from statistics import fmean, median, variance
 from typing import Literal
 
@@ -68,10 +68,12 @@ class Effect:
         reach = student_t(0.95, self.degrees) * self.error
         return exp(self.log_ratio - reach), exp(self.log_ratio + reach)
 
-    def detectable(self, alarms: float) -> float:
-        """The slowdown (as a ratio) that is found in 95 of 100 cases at that rate of alarms."""
-        needed = student_t(1 - 2 * alarms, self.degrees) + student_t(2 * FOUND - 1, self.degrees)
-        return exp(needed * self.error)
+    def detectable(self, alarms: float, threshold: float = 0.0) -> float:
+        """The slowdown (as a ratio) that is found in 95 of 100 cases at that rate of alarms, where
+        only what is measured beyond `threshold` counts.
+        """
+        least = max(student_t(1 - 2 * alarms, self.degrees) * self.error, log1p(threshold))
+        return exp(least + student_t(2 * FOUND - 1, self.degrees) * self.error)
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def judge(
         outcome = _outcome(row.effect, *next(chances), threshold)
         if row.outcome == "less accurate":
             outcome = row.outcome
-        detectable = row.effect.detectable(alarms)
+        detectable = row.effect.detectable(alarms, threshold)
         decided.append(replace(row, outcome=outcome, detectable=detectable))
     return Gate(against, tuple(decided), threshold)
 

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ PACKAGES = ("keras", "tensorflow", "numpy", "litert-quantizer", "ai-edge-litert"
 
 _running: dict[str, subprocess.Popen[str]] = {}
 _stopped: set[str] = set()
+_pausing = threading.Lock()
+_paused = threading.Event()
 
 
 def facts() -> dict[str, Any]:
@@ -83,17 +86,20 @@ def _carried(task: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "GLOG_minloglevel": "3",
     }
     with (folder / "log").open("w+b") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "edgecnn.search.trial"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            encoding="utf-8",
-            env=environment,
-            start_new_session=True,  # Ctrl-C on the client's terminal is the client's to handle
-        )
-        _running[token] = process
+        with _pausing:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "edgecnn.search.trial"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                encoding="utf-8",
+                env=environment,
+                start_new_session=True,  # Ctrl-C on the client's terminal is the client's to handle
+            )
+            _running[token] = process
+            if _paused.is_set():
+                _suspend(process, on=True)
         try:
             return _heard(process, task, attempt, folder)
         finally:
@@ -171,15 +177,23 @@ def stop(token: str = "") -> None:
 
 
 def pause(*, on: bool) -> None:
-    """Halt all trials of this worker, or let them go on: a latency is being measured here."""
+    """Halt all trials of this worker, also those that begin meanwhile, or let them go on: a latency
+    is being measured here.
+    """
+    with _pausing:
+        (_paused.set if on else _paused.clear)()
+        for process in list(_running.values()):
+            _suspend(process, on=on)
+
+
+def _suspend(process: subprocess.Popen[str], *, on: bool) -> None:
     import psutil
 
-    for process in list(_running.values()):
-        with contextlib.suppress(psutil.Error):
-            parent = psutil.Process(process.pid)
-            for each in (parent, *parent.children(recursive=True)):
-                with contextlib.suppress(psutil.Error):
-                    (each.suspend if on else each.resume)()
+    with contextlib.suppress(psutil.Error):
+        parent = psutil.Process(process.pid)
+        for each in (parent, *parent.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                (each.suspend if on else each.resume)()
 
 
 def ignore_interrupts() -> None:

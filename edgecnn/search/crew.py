@@ -30,6 +30,7 @@ from edgecnn.registry import require
 from edgecnn.search import carrier
 
 CONNECT_SECS = 15.0
+MOST_ATTEMPTS = 3
 WORKERS_SECS = 60.0
 """How long the first worker may take to come, and how long the last one may be away."""
 
@@ -186,8 +187,11 @@ class Crew:
         try:
             yield
         finally:
-            if here:
-                self._run(carrier.pause, on=False, workers=here)
+            left = set(here)
+            for _ in range(MOST_ATTEMPTS):  # a trial that stays halted never ends
+                left &= self._workers().keys()
+                if left:
+                    left -= self._run(carrier.pause, on=False, workers=sorted(left)).keys()
 
     def close(self, *, at_once: bool = False) -> None:
         """Let the workers go; `at_once` ends what they do."""

@@ -17,6 +17,7 @@ from edgecnn.errors import InputError
 from edgecnn.files import atomic_path, read_json_file, write_text_atomically
 from edgecnn.manifest import Artifact, sidecar_path
 from edgecnn.progress import Progress
+from edgecnn.reporting.baselines import with_pairs
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 from edgecnn.search.measuring import Target
@@ -53,8 +54,8 @@ class Job:
 def finish(outcome: SearchOutcome, job: Job) -> SearchOutcome:
     """`outcome` with finalists and a winner; as it is when nothing keeps the limits.
 
-    Where a winner is trained for longer than a trial was, finalists are, too, until one holds: what
-    learns fast in a few epochs does not always get far.
+    Where a winner is trained for longer than a trial was, and accuracy counts, finalists are, too:
+    what learns fast in a few epochs does not always get far.
     """
     limits = job.settings.wanted.limits
     finalists = ranked(outcome.complete, job.settings)[:MOST_FINALISTS]
@@ -68,8 +69,9 @@ def finish(outcome: SearchOutcome, job: Job) -> SearchOutcome:
     best = selection.choose(finalists, limits).best
     if best is None:  # what was within a limit by a hair is over it now
         return outcome
-    if limits.drop is not None and job.final_epochs > outcome.epochs:
-        trained = _until_one_holds(finalists, limits, job)
+    accuracy_counts = limits.drop is not None or limits.objective == "accuracy"
+    if accuracy_counts and job.final_epochs > outcome.epochs:
+        trained = _trained_longer(finalists, limits, job)
         outcome = replace(outcome, trained=tuple(trained), final_epochs=job.final_epochs)
         best = selection.choose(trained, limits).best
         if best is None:
@@ -87,9 +89,10 @@ def resolved_epochs(model: str, dataset: Dataset, asked: int | None) -> int:
     )
 
 
-def _until_one_holds(finalists: Sequence[Trial], limits: selection.Limits, job: Job) -> list[Trial]:
+def _trained_longer(finalists: Sequence[Trial], limits: selection.Limits, job: Job) -> list[Trial]:
     """The first trial, then the others from the best on, with the validation accuracy that they
-    reach when they are trained as long as a winner; ends with the first that keeps the limits.
+    reach when they are trained as long as a winner; ends with the first that keeps the limits,
+    unless the most accurate is sought.
     """
     first = next((each for each in finalists if each.first), None)
     within = selection.choose(finalists, limits).within
@@ -100,7 +103,7 @@ def _until_one_holds(finalists: Sequence[Trial], limits: selection.Limits, job: 
         trained.append(_validated(trial, job))
         trained = with_drops(trained)
         best = selection.choose(trained, limits).best
-        if best is not None and not best.first:
+        if limits.objective != "accuracy" and best is not None and not best.first:
             break
     return trained
 
@@ -129,7 +132,8 @@ def _compared(trials: Sequence[Trial], job: Job) -> list[Trial]:
         return list(trials)
     paths = [path for each in trials_with_files if (path := files[each.number])]
     results = job.target.compare(paths, job.out / FINALISTS_FILE, nullcontext, job.progress)
-    rows = collect([results])
+    # Each file has a parent of its own; here they compete all the same.
+    rows = with_pairs([replace(row, lineage="finalists") for row in collect([results])])
     numbers = {
         row.id: each.number
         for row, measured in zip(rows, results.measurements, strict=True)
@@ -181,7 +185,7 @@ def _files_of(trial: Trial, job: Job) -> tuple[Path, Artifact]:
             settings.model,
             job.dataset,
             out=model,
-            epochs=settings.final_epochs,
+            epochs=job.final_epochs,
             seed=settings.seed,
             input_size=drawn.input_size,
             network_options=drawn.network,
@@ -205,7 +209,7 @@ def _winner(trial: Trial, job: Job) -> Winner:
     out = job.out
     model, artifact = _files_of(trial, job)
     record = {"trial": trial.number, "parameters": dict(trial.parameters),
-            "epochs": job.settings.final_epochs}  # fmt: skip
+            "epochs": job.final_epochs}  # fmt: skip
     if _read(out / WINNER_FILE) != json.loads(json.dumps(record)):
         (out / RESULTS_FILE).unlink(missing_ok=True)
         write_text_atomically(out / WINNER_FILE, json.dumps(record) + "\n")

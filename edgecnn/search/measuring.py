@@ -63,6 +63,8 @@ class Here:
         self, paths: Sequence[Path], out: Path, pause: Pause, progress: Progress = silent
     ) -> Results:
         """In interleaved rounds; see `Target`."""
+        if not _holds_exactly(out, paths):  # other finalists, before the search was resumed
+            out.unlink(missing_ok=True)
         with pause():
             return self._benchmark(paths, self.final, out, progress)
 
@@ -147,6 +149,16 @@ def check_board(name: str) -> None:
             f"--on takes one board, {name!r} stands for {len(boards)}",
             hint="a search measures every file at one place",
         )
+
+
+def _holds_exactly(out: Path, paths: Sequence[Path]) -> bool:
+    """Whether a results file is of these files and no others, so that all share its rounds."""
+    from edgecnn.formats.check import digest_of
+
+    if not out.exists():
+        return False
+    measured = {row.artifact.sha256 for row in Results.load(out).measurements}
+    return measured == {digest_of(path)[0] for path in paths}
 
 
 def _only_row(results: Results, path: Path) -> Measurement:

@@ -116,7 +116,12 @@ class SearchOutcome:
         dropped = sum(
             not each.first and each.number != winner.trial.number for each in self.trained
         )
-        if dropped:
+        if self.settings.wanted.limits.objective == "accuracy" and len(self.trained) > 1:
+            sentences.append(
+                f"the most accurate of {len(self.trained)} networks trained for "
+                f"{self.final_epochs} epochs"
+            )
+        elif dropped:
             sentences.append(
                 f"{counted(dropped, 'finalist')} that ranked higher lost too much in "
                 f"{self.final_epochs} epochs"
@@ -125,7 +130,7 @@ class SearchOutcome:
             sentences.append(
                 f"against the first trial, {self.settings.model} as it is "
                 f"({first.accuracy or 0:.2%}, {first.p50:.3g} ms): "
-                f"{first.p50 / winner.trial.p50:.2f} times as fast, "
+                f"{_times_as_fast(winner.trial, first)}, "
                 f"{100 * ((winner.trial.accuracy or 0) - (first.accuracy or 0)):+.2f} points on "
                 "validation"
             )
@@ -150,7 +155,7 @@ class SearchOutcome:
             limits.append(f"{name} of at most {most * factor:.4g} {unit}")
         if wanted.limits.drop is not None:
             limits.append(f"at most {wanted.limits.drop:g} points lost")
-        near = self.nearest
+        near = min(self.trained, key=self._over) if self.trained else self.nearest
         if near is None:
             return ["no trial came to a measurement"]
         over = []
@@ -162,8 +167,15 @@ class SearchOutcome:
         limit = wanted.limits.drop
         if limit is not None and near.drop is not None and near.drop > limit:
             over.append(f"{near.drop:.2f} points lost")
+        longer = (
+            [f"{counted(len(self.trained), 'network')} trained for {self.final_epochs} epochs: "
+             "what kept the limits after fewer does not any more"]
+            if self.trained
+            else []
+        )  # fmt: skip
         return [
             f"nothing keeps the limits: {', '.join(limits)}",
+            *longer,
             f"nearest: {described(near, self.space)}: {'; '.join(over) or 'within all alone'}",
         ]
 
@@ -231,6 +243,17 @@ def changes(parameters: Mapping[str, Any], space: Space) -> list[str]:
         for name, value in parameters.items()
         if name in first and value != first[name]
     ]
+
+
+def _times_as_fast(trial: Trial, first: Trial) -> str:
+    """By the rounds that both took part in, where there are such."""
+    if trial.number in first.ties or first.number in trial.ties:
+        return "as fast (statistically indistinguishable)"
+    times = first.paired_p50, trial.paired_p50
+    before, after = times if all(times) else (first.p50, trial.p50)
+    assert before is not None
+    assert after is not None
+    return f"{before / after:.2f} times as fast"
 
 
 def value_text(value: Any) -> str:

@@ -198,6 +198,8 @@ class _Run:
         going = self._going.pop(event.token)
         if event.lost:
             retried = self._study.lose(going.number, event.lost)
+            if going.first and not retried:
+                raise self._without_first(f"was lost again and again: {event.lost}", "")
             self._tell(going, f"lost ({event.lost}); {'tried again' if retried else 'given up'}")
         elif event.answer is not None:
             self._answered(crew, going, event.answer)
@@ -265,10 +267,12 @@ class _Run:
     def _failed(self, going: _Going, error: str, hint: str) -> None:
         self._study.fail(going.number, error)
         if going.first:
-            raise InputError(
-                f"the first trial, {self._settings.model} as it is, failed: {error}", hint=hint
-            )
+            raise self._without_first(f"failed: {error}", hint)
         self._tell(going, f"failed: {error}")
+
+    def _without_first(self, what: str, hint: str) -> InputError:
+        """Every trial is compared with the first one."""
+        return InputError(f"the first trial, {self._settings.model} as it is, {what}", hint=hint)
 
     def _tell(self, going: _Going, what: str) -> None:
         self._say(f"trial {going.number}: {what}")

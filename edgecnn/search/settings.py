@@ -83,8 +83,14 @@ class Settings:
     final_protocol: Protocol = _FINAL
 
     def __post_init__(self) -> None:
-        for name, number in (("--trials", self.trials), ("--threads", self.threads)):
-            if number < 1:
+        for name, number in (
+            ("--trials", self.trials),
+            ("--threads", self.threads),
+            ("--epochs", self.epochs),
+            ("--final-epochs", self.final_epochs),
+            ("--trial-threads", self.trial_threads),
+        ):
+            if number is not None and number < 1:
                 raise InputError(f"{name} takes a number from 1, received: {number}")
         if self.sampler not in SAMPLERS:
             raise unknown_name("sampler", self.sampler, SAMPLERS)

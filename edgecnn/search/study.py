@@ -93,7 +93,8 @@ class Study:
         with translated(self.safe_address):
             abandoned = self._study.get_trials(False, (optuna.trial.TrialState.RUNNING,))
             for each in abandoned:
-                self._lose(each, "the search was interrupted")
+                self._lose(each, "the search was interrupted", own_fault=False)
+            self._ensure_first()
         return len(abandoned)
 
     def ask(self) -> tuple[int, Mapping[str, Any], bool]:
@@ -184,12 +185,14 @@ class Study:
             trial.set_user_attr("seconds", self._seconds(number))
             self._study.tell(trial, state=optuna.trial.TrialState[state])
 
-    def _lose(self, trial: optuna.trial.FrozenTrial, reason: str) -> bool:
+    def _lose(
+        self, trial: optuna.trial.FrozenTrial, reason: str, *, own_fault: bool = True
+    ) -> bool:
         import optuna
 
         attributes = trial.user_attrs
         retries = int(attributes.get(_RETRIES, 0))
-        retried = retries < MOST_RETRIES
+        retried = not own_fault or retries < MOST_RETRIES
         place_there = trial._trial_id  # noqa: SLF001 (how a storage names a trial)
         self._storage.set_trial_user_attr(place_there, "reason", reason)
         if retried:
@@ -199,7 +202,7 @@ class Study:
                 dict(trial.params) or self._space.first(),
                 user_attrs={
                     _RETRY_OF: origin,
-                    _RETRIES: retries + 1,
+                    _RETRIES: retries + own_fault,
                     **({_FIRST: True} if attributes.get(_FIRST) else {}),
                 },
             )

@@ -214,5 +214,5 @@ class Database:
                 dry_run=dry_run,
             )
         if pruned.sessions and not dry_run:
-            pruning.compact(self.engine)
+            return replace(pruned, given_back=pruning.compact(self.engine))
         return pruned

@@ -23,6 +23,8 @@ from edgecnn.store.sql.tables import (
 
 MOST_POINTS = 400
 """Of a configuration that are looked at for a change point."""
+MOST_ROWS = 10 * MOST_POINTS
+"""Of one machine that are looked through for those with the same data."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,11 @@ def _points(
     data: str,
     origins: set[str],
 ) -> tuple[list[Point], list[str]]:
-    """(points with everything the same, what there is of other machines or data)."""
+    """(points with everything the same, what there is of other machines or data where there are
+    none).
+    """
     columns = measurements.c
-    query = (
+    every = (
         sa.select(
             columns.id,
             columns.origin,
@@ -101,22 +105,24 @@ def _points(
             columns.p50_ms.is_not(None),
         )
         .order_by(columns.measured_at.desc(), columns.id.desc())
-        .limit(MOST_POINTS)
     )
     points, others = [], []
-    for each in connection.execute(query):
+    for each in connection.execute(every.where(machines.c.digest == machine).limit(MOST_ROWS)):
         if each.origin in origins:
             continue
-        if each.digest != machine:
-            others.append(f"on {each.name}")
-        elif _data(each.versions) != data:
+        if _data(each.versions) != data:
             others.append(f"with data {_data(each.versions) or 'none'}")
-        else:
-            at, value, low, high = map(
-                number_of, (each.measured_at, each.p50_ms, each.p50_low_ms, each.p50_high_ms)
-            )
-            if at is not None and value is not None:
-                points.append(Point(at, value, low, high, measurement=each.id))
+            continue
+        at, value, low, high = map(
+            number_of, (each.measured_at, each.p50_ms, each.p50_low_ms, each.p50_high_ms)
+        )
+        if at is not None and value is not None:
+            points.append(Point(at, value, low, high, measurement=each.id))
+        if len(points) == MOST_POINTS:
+            break
+    if not points and not others:
+        elsewhere = connection.execute(every.where(machines.c.digest != machine).limit(1))
+        others = [f"on {each.name}" for each in elsewhere if each.origin not in origins]
     return points[::-1], others
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ class Pruned:
     sessions: int
     measurements: int
     bytes: int
+    given_back: bool = True
+    """Whether the disk has the space again; a file that keeps it uses it for what comes."""
 
 
 def prune(
@@ -77,12 +80,18 @@ def _counted(connection: sa.Connection, chosen: Any, rows: Any, samples_only: bo
     return Pruned(int(number or 0), int(count), int(held))
 
 
-def compact(engine: sa.Engine) -> None:
-    """Give the space of what was forgotten back to the disk, where that is a file of ours."""
+def compact(engine: sa.Engine) -> bool:
+    """Give the space of what was forgotten back to the disk, where that is a file of ours.
+
+    False where the file keeps it for now: the disk has no room for a copy, or others read.
+    """
     if engine.dialect.name != "sqlite":
-        return
+        return True
     connection = engine.raw_connection()
     try:
         connection.cursor().execute("VACUUM")
+    except sqlite3.Error:
+        return False
     finally:
         connection.close()
+    return True

@@ -85,6 +85,15 @@ def becomes(condition) -> None:
     pytest.fail("what was waited for did not come")
 
 
+def trials() -> list[psutil.Process]:
+    """The processes of trials below this one."""
+    return [
+        each
+        for each in psutil.Process().children(recursive=True)
+        if "edgecnn.search.trial" in each.cmdline()
+    ]
+
+
 def gone(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
@@ -130,6 +139,17 @@ def test_trials_here_are_halted_while_something_is_measured():
         with found.paused():
             becomes(lambda: trial.status() == psutil.STATUS_STOPPED)
         becomes(lambda: trial.status() != psutil.STATUS_STOPPED)
+
+
+def test_a_trial_that_begins_while_something_is_measured_is_halted_too():
+    with hired(Cluster(workers=1)) as found:
+        becomes(lambda: found.size == 1)
+        with found.paused():
+            found.submit(task("t"))
+            becomes(trials)
+            (trial,) = trials()
+            becomes(lambda: trial.status() == psutil.STATUS_STOPPED)
+        heard(found, lambda event: event.message is not None)
 
 
 def test_workers_with_another_edgecnn_are_refused(cluster, tmp_path: Path):

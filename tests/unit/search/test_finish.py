@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from edgecnn import data
+from edgecnn.progress import silent
+from edgecnn.results import Results
 from edgecnn.search import finish
+from edgecnn.search.measuring import Here
+from edgecnn.search.outcome import SearchOutcome
+from edgecnn.search.parameter import parameter
+from edgecnn.search.settings import DataName, Settings
+from edgecnn.search.space import Space
 from edgecnn.search.trials import Measured, Trial, Wanted, with_drops
+from tests.unit.formats.small_models import write_tflite
+from tests.unit.reporting import factory
+
+SPACE = Space("lenet5", (parameter("width", {"low": 0.25, "high": 1.0, "first": 1.0}),))
 
 
 def trial(number: int, accuracy: float, latency_ms: float) -> Trial:
@@ -50,9 +64,134 @@ def reached(monkeypatch):
 def test_the_fastest_that_holds_in_the_end_wins(reached, accuracies, order, winner):
     trained_in_order = reached(accuracies)
     limits = Wanted().limits
-    trained = finish._until_one_holds(FINALISTS, limits, None)
+    trained = finish._trained_longer(FINALISTS, limits, None)
     assert trained_in_order == order
     assert finish.selection.choose(trained, limits).best.number == winner
     assert [each.drop for each in trained] == pytest.approx(
         [100 * (accuracies[0] - accuracies[number]) for number in order]
     )
+
+
+def test_the_most_accurate_in_the_end_wins_where_accuracy_is_the_objective(reached):
+    trained_in_order = reached({0: 0.6, 1: 0.61, 2: 0.64, 3: 0.62})
+    limits = Wanted(max_latency_ms=1.0).limits
+    trained = finish._trained_longer(FINALISTS, limits, None)
+    assert trained_in_order == [0, 1, 2, 3]
+    assert finish.selection.choose(trained, limits).best.number == 2
+    settings = Settings("lenet5", DataName("digits"), Wanted(max_latency_ms=1.0))
+    outcome = SearchOutcome(
+        settings, SPACE, "litert:cpu here", tuple(FINALISTS), finalists=tuple(FINALISTS),
+        trained=tuple(trained), final_epochs=20,
+        winner=finish.Winner(trained[2], "m.keras", "m.tflite"),
+    )  # fmt: skip
+    assert "the most accurate of 4 networks trained for 20 epochs" in outcome.sentences
+
+
+def test_where_none_holds_in_the_end_that_is_said(reached):
+    reached({0: 0.6, 1: 0.5, 2: 0.5, 3: 0.5})
+    wanted = Wanted(max_latency_ms=0.35, max_drop=1.0)
+    trained = finish._trained_longer(FINALISTS, wanted.limits, None)
+    outcome = SearchOutcome(
+        Settings("lenet5", DataName("digits"), wanted), SPACE, "litert:cpu here",
+        tuple(FINALISTS), trained=tuple(trained), final_epochs=20,
+    )  # fmt: skip
+    assert outcome.winner is None
+    said = " ".join(outcome.none())
+    assert "4 networks trained for 20 epochs" in said
+    assert "within all alone" not in said
+    assert "slower than allowed" in said or "points lost" in said
+
+
+def measured_together(folder, slowdowns):
+    """Results of files of one each, in rounds that a neighbor slows for all of them alike."""
+    rng = np.random.default_rng(0)
+    rounds = rng.lognormal(0, 0.3, 8)
+    rows = []
+    for number, slowdown in enumerate(slowdowns):
+        row = factory.measurement(model=f"{number:04d}", processes=8, samples=30, rng=rng)
+        times = [
+            tuple(int(1e6 * slowdown * both * noise) for noise in rng.lognormal(0, 0.002, 30))
+            for both in rounds
+        ]
+        runs = [
+            replace(one, samples_ns=samples) for one, samples in zip(row.runs, times, strict=True)
+        ]
+        artifact = replace(
+            row.artifact, name=f"{number:04d}.tflite", parent_sha256=f"{number:064d}"
+        )
+        rows.append(replace(row, artifact=artifact, runs=tuple(runs)))
+    return Results(tuple(rows), factory.environment(), {"name": "quick"})
+
+
+def test_finalists_are_compared_round_by_round_though_each_has_its_own_parent(tmp_path):
+    class Together:
+        name = "litert:cpu here"
+
+        def compare(self, paths, out, pause, progress):
+            assert [path.name for path in paths] == ["0000.tflite", "0001.tflite", "0002.tflite"]
+            return measured_together(tmp_path, (1.0, 1.0, 0.9))
+
+    (tmp_path / "trials").mkdir()
+    for number in range(3):
+        (tmp_path / "trials" / f"{number:04d}.tflite").write_bytes(b"")
+    job = finish.Job(
+        Settings("lenet5", DataName("digits")), SPACE, None, tmp_path, Together(), silent
+    )
+    first, second, third = finish._compared(FINALISTS[:3], job)
+    assert third.paired_p50 / first.paired_p50 == pytest.approx(0.9, rel=0.01)
+    assert second.number in first.ties or first.number in second.ties
+    assert third.number not in first.ties
+    settings = job.settings
+    for winner, said in (
+        (second, "as fast (statistically indistinguishable)"),
+        (third, "1.11 times as fast"),
+    ):
+        outcome = SearchOutcome(
+            settings, SPACE, "litert:cpu here", (first, second, third),
+            finalists=(first, second, third), winner=finish.Winner(winner, "m.keras", "m.tflite"),
+        )  # fmt: skip
+        assert any(said in sentence for sentence in outcome.sentences), outcome.sentences
+
+
+def test_finalists_of_a_search_that_was_resumed_are_measured_in_rounds_of_their_own(
+    tmp_path, monkeypatch
+):
+    import hashlib
+
+    calls = []
+    monkeypatch.setattr(
+        Here, "_benchmark", lambda self, paths, protocol, out, progress: calls.append(out.exists())
+    )
+    here = Here("litert:cpu", 1, None, None)
+    out = tmp_path / "finalists.json"
+    results = measured_together(tmp_path, (1.0, 1.0))
+    paths, rows = [], []
+    for number, row in enumerate(results.measurements):
+        paths.append(tmp_path / f"{number:04d}.tflite")
+        write_tflite(paths[-1])
+        paths[-1].write_bytes(paths[-1].read_bytes() + bytes(number))
+        sha256 = hashlib.sha256(paths[-1].read_bytes()).hexdigest()
+        rows.append(replace(row, artifact=replace(row.artifact, sha256=sha256)))
+    replace(results, measurements=tuple(rows)).save(out)
+    here.compare(paths, out, nullcontext)
+    here.compare(paths[:1], out, nullcontext)
+    assert calls == [True, False]
+
+
+def test_a_winner_is_trained_for_as_long_as_is_said_whatever_its_batch_size(tmp_path, monkeypatch):
+    epochs = []
+
+    class StoppedError(Exception):
+        pass
+
+    def train(*_, **options):
+        epochs.append(options["epochs"])
+        raise StoppedError
+
+    monkeypatch.setattr("edgecnn.training.train", train)
+    space = Space("lenet5", (parameter("batch_size", {"choices": [16, 64], "first": 64}),))
+    dataset = data.load("digits")
+    job = finish.Job(Settings("lenet5", DataName("digits")), space, dataset, tmp_path, None, silent)
+    with pytest.raises(StoppedError):
+        finish._files_of(replace(FINALISTS[1], parameters={"batch_size": 16}), job)
+    assert epochs == [job.final_epochs]

@@ -145,6 +145,24 @@ def test_after_too_many_losses_a_trial_is_given_up(opened):
     assert [each.counts for each in study.trials()] == [False, False, True]
 
 
+def test_interruptions_are_not_the_trials_fault(opened):
+    study = opened()
+    for number in range(4):
+        assert study.ask()[::2] == (number, True)
+        study = opened()
+        assert study.take_up() == 1
+    assert study.ask()[::2] == (4, True)
+
+
+def test_a_first_trial_that_was_given_up_is_tried_when_the_search_is_resumed(opened):
+    study = opened()
+    assert [study.lose(study.ask()[0], "killed") for _ in range(3)] == [True, True, False]
+    study = opened()
+    study.take_up()
+    number, values, first = study.ask()
+    assert (number, dict(values), first) == (3, FIRST, True)
+
+
 def test_a_first_trial_that_failed_comes_first_again(opened):
     study = opened()
     study.fail(study.ask()[0], "no data there")

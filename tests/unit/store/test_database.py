@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sqlite3
 import zlib
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -13,7 +15,7 @@ import sqlalchemy as sa
 from edgecnn.errors import InputError
 from edgecnn.results import Results
 from edgecnn.store import open_database
-from edgecnn.store.sql import Wanted
+from edgecnn.store.sql import Wanted, pruning
 from edgecnn.store.sql.tables import configurations, details, measurements
 from tests.unit.reporting import factory
 from tests.unit.store import made_up
@@ -184,6 +186,23 @@ def test_prune_forgets_old_sessions_and_nothing_else(database):
     assert len(database.load(left.id).measurements) == 2
 
 
+def test_rows_are_forgotten_also_where_the_file_cannot_be_made_smaller(tmp_path, monkeypatch):
+    compact = pruning.compact
+
+    def while_another_writes(engine):
+        with closing(sqlite3.connect(tmp_path / "r.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            return compact(engine)
+
+    monkeypatch.setattr(pruning, "compact", while_another_writes)
+    monkeypatch.setattr("edgecnn.store.sql.opening.BUSY_SECS", 0.1)
+    with open_database(str(tmp_path / "r.db")) as database:
+        database.add(made_up.session(1), label="old")
+        pruned = database.prune(label="old")
+        assert (pruned.sessions, pruned.given_back) == (1, False)
+        assert database.sessions() == []
+
+
 def test_prune_of_samples_keeps_rows_and_their_numbers(database):
     added = database.add(made_up.session(1))
     before = database.history(Wanted("net0"))
@@ -242,6 +261,16 @@ def test_baselines_are_the_same_configuration_machine_and_data_since_the_last_ch
     assert len(stored.rows) == 10
     (stored,) = database.baselines(new, "main", most=4)
     assert len(stored.rows) == 4
+
+
+def test_the_rows_of_other_machines_do_not_push_out_those_of_this_one(database, monkeypatch):
+    monkeypatch.setattr("edgecnn.store.sql.baselines.MOST_ROWS", 5)
+    for day in range(3):
+        database.add(made_up.session(day))
+    for day in range(3, 12):
+        database.add(made_up.session(day, board="Board B"))
+    (stored,) = database.baselines(made_up.session(20), "main")
+    assert len(stored.rows) == 3
 
 
 def test_why_there_is_no_baseline_is_said(database):
