@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from math import ceil, sqrt
+from math import sqrt
+from statistics import NormalDist
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -33,7 +34,9 @@ from edgecnn.preprocessing import Preprocessing
 from edgecnn.proportions import MOST_SAMPLES, two_digits_up
 
 RESAMPLES = 200
-"""For metrics over all samples together: the bound is the 95% quantile of 200 differences."""
+"""For metrics over all samples together: the bound is the 95% quantile of 200 differences, or what
+so few samples can show at best.
+"""
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,6 @@ class BoundedDrop:
         """How many samples would show the budget, at the rates found; None where none would."""
         if self.points >= budget:
             return None
-        if self.lost is None or self.gained is None:
-            reach = max(self.bound - self.points, 1e-9)
-            needed = ceil(self.n * (reach / (budget - self.points)) ** 2)
-            return two_digits_up(needed) if needed <= MOST_SAMPLES else None
         few, many = 0.0, float(self.n)
         while self.expected(many) > budget:
             few, many = many, 2 * many
@@ -91,12 +90,24 @@ class BoundedDrop:
     def expected(self, n: float) -> float:
         """The bound that `n` other samples would give at these rates."""
         if self.lost is None or self.gained is None:
-            return self.points + (self.bound - self.points) * sqrt(self.n / max(n, 1))
+            reach = self.bound - self.points
+            if reach <= least_reach(self.n, self.confidence) * (1 + 1e-9):
+                return self.points + least_reach(n, self.confidence)
+            narrowed = reach * sqrt(self.n / max(n, 1))
+            return self.points + max(narrowed, least_reach(n, self.confidence))
         scale = n / self.n
         return one_sided_bounds(self.lost * scale, self.gained * scale, n, self.confidence)[1]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def least_reach(n: float, confidence: float) -> float:
+    """Points by which the bound lies above what was measured at least, on `n` samples: a loss that
+    none of them happens to show is possible (Tango's bound where no answer changes).
+    """
+    z = NormalDist().inv_cdf(confidence)
+    return 100 * z * z / (n + z * z)
 
 
 @runtime_checkable
@@ -161,6 +172,8 @@ class Judge:
             return drop_of_shares(self.parent, accuracy, counts, confidence)
         points = 100 * (self.parent.value - accuracy.value)
         floor, bound = self._resampled(ordered, confidence, points)
+        reach = least_reach(accuracy.n, confidence)
+        floor, bound = min(floor, points - reach), max(bound, points + reach)
         return BoundedDrop(
             points,
             bound,

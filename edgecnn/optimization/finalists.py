@@ -224,6 +224,15 @@ def chances(rows: Sequence[Measurement]) -> list[float | None]:
     return probabilities
 
 
+def with_rivals(choice: Timed, others: Sequence[Timed]) -> tuple[Timed, ...]:
+    """The choice, then what competes with it, each with its chance to be the fastest of these."""
+    rows = [choice, *others]
+    probabilities = chances([each.measurement for each in rows])
+    return tuple(
+        replace(each, chance_best=chance) for each, chance in zip(rows, probabilities, strict=True)
+    )
+
+
 def _scores(
     rows: Sequence[Measurement], fewest: int = FEWEST_ROUNDS
 ) -> npt.NDArray[np.float64] | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SETTINGS_FILE = "optimize.json"
 RESULTS_FILE = "results.json"
 RECIPE_FILE = "recipe.json"
+ANSWERS_FOLDER = "answers"
 
 
 def _content(model: Path) -> str:
@@ -61,6 +63,14 @@ def claim_folder(out: Path, wanted: Mapping[str, Any], *, force: bool) -> None:
     if force:
         for name in (RESULTS_FILE, ANSWER_FILE, RECIPE_FILE):
             (out / name).unlink(missing_ok=True)
+        answers = out / ANSWERS_FOLDER
+        try:
+            if answers.exists():
+                shutil.rmtree(answers)
+        except OSError as error:
+            raise InputError(
+                f"cannot remove {answers}: {error.strerror}", hint="choose another --out"
+            ) from error
     write_text_atomically(out / SETTINGS_FILE, json.dumps(wanted, indent=2) + "\n")
 
 
@@ -88,8 +98,10 @@ def check_folder(out: Path, wanted: Mapping[str, Any], *, force: bool) -> None:
 
 
 def save(outcome: OptimizationOutcome, out: Path) -> None:
-    """Write the answer, and how the chosen file is made."""
+    """Write the answer, and how the file that is accepted is made."""
     write_text_atomically(out / ANSWER_FILE, json.dumps(outcome.to_dict(), indent=2) + "\n")
-    if outcome.choice is not None:
+    if outcome.choice is None or not outcome.accepted:
+        (out / RECIPE_FILE).unlink(missing_ok=True)  # of an earlier answer
+    else:
         recipe = outcome.choice.tried.recipe.to_dict()
         write_text_atomically(out / RECIPE_FILE, json.dumps(recipe, indent=2) + "\n")

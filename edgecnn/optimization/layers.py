@@ -7,6 +7,7 @@ two layers may cancel, and noise that a later layer throws away costs nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from edgecnn import scratch
 from edgecnn.conversion.activations import Operator, operators_in
+from edgecnn.conversion.alignment import aligned
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.inference import predict
 from edgecnn.conversion.quantizers.onnx import prepared
@@ -73,11 +75,14 @@ def ranked(
 
     `samples` are (1, …) each and `reference` the parent's outputs for them. What a layer costs is
     told by the outputs of `configuration`, a `runtime:device`; inside of the network, where only
-    the format's own runtime looks, by that one. Raises InputError when a tool fails.
+    the format's own runtime looks, by that one. Layers are ranked by their noise alone where the
+    file's outputs are not the parent's, however they are turned. Raises InputError when a tool
+    fails.
     """
+    names = converter.source.output_names
 
     def error(path: Path) -> float:
-        return _error(_session(path, configuration, threads), samples, reference)
+        return outputs_error(_session(path, configuration, threads), samples, reference, names)
 
     samples = list(samples)[:SAMPLES]
     reference = [np.asarray(each)[: len(samples)] for each in reference]
@@ -94,7 +99,7 @@ def ranked(
             if layer.operator not in _NOT_LAYERS
         ]
         before = error(quantized)
-        units = _units(by_noise, operators)
+        units = _units(by_noise, operators) if math.isfinite(before) else []
         tried = []
         for number, unit in enumerate(units):
             progress("sensitivity", number, len(units), unit.name)
@@ -105,6 +110,8 @@ def ranked(
                 left = error(path)
             except EdgeCNNError:
                 continue  # the quantizer cannot leave that one out
+            if not math.isfinite(left):
+                continue
             share = 1 - left / before if before > 0 else 0.0
             tried.append(Cost(unit.tensors, unit.operator, unit.noise, share))
         progress("sensitivity", len(units), len(units))
@@ -152,10 +159,21 @@ def _session(path: Path, configuration: str, threads: int) -> Session:
     return load(path, configuration, threads=threads)
 
 
-def _error(session: Session, samples: Arrays, reference: Arrays) -> float:
-    """‖outputs − reference‖² / ‖reference‖², summed over outputs."""
-    outputs = predict(session, samples)
-    if len(outputs) != len(reference):
+def outputs_error(
+    session: Session, samples: Arrays, reference: Arrays, names: Sequence[str] = ()
+) -> float:
+    """‖outputs − reference‖² / ‖reference‖², summed over outputs; infinity where shapes differ.
+
+    `names` are those of the reference. A file of another format may have its outputs in another
+    order and its maps channels-last.
+    """
+    outputs, _ = aligned(
+        reference,
+        predict(session, samples),
+        reference_names=names,
+        names=[spec.name for spec in session.outputs],
+    )
+    if [output.shape for output in outputs] != [real.shape for real in reference]:
         return float("inf")
     total = 0.0
     for output, real in zip(outputs, reference, strict=True):

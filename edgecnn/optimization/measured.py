@@ -15,7 +15,7 @@ from edgecnn.manifest import Artifact
 from edgecnn.optimization import words
 from edgecnn.optimization.bundle import NOT_BUNDLED
 from edgecnn.optimization.drops import BoundedDrop
-from edgecnn.optimization.finalists import chances, in_order
+from edgecnn.optimization.finalists import in_order, with_rivals
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.outcome import OptimizationOutcome, Timed
 from edgecnn.optimization.tried import Tried
@@ -86,9 +86,10 @@ def _claimed(
                 timed=close,
                 sentences=(
                     words.shipped(choice, claim, goal, words.MEASURED),
-                    words.sure(close[0], close[1:]),
+                    *words.sure(close[0], close[1:], goal),
                     *words.smaller(close[0], close[1:]),
                     *refused[:REFUSED_NAMED],
+                    *words.tried_before(len(refused)),
                 ),
             )
         refused.append(words.refused(choice, claim, goal, words.MEASURED))
@@ -117,11 +118,7 @@ def _rivals(choice: Timed, timed: Sequence[Timed], goal: Goal) -> tuple[Timed, .
         and each.tried.drop is not None
         and each.tried.drop.within(goal.max_drop)
     ]
-    rows = [choice, *others]
-    probabilities = chances([each.measurement for each in rows])
-    return tuple(
-        replace(each, chance_best=chance) for each, chance in zip(rows, probabilities, strict=True)
-    )
+    return with_rivals(choice, others)
 
 
 def _parent(results: Results, rows: Sequence[Row]) -> Measurement | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,11 @@ from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.keras_files import network_name
 from edgecnn.manifest import Artifact, Manifest
 from edgecnn.optimization import words
+from edgecnn.optimization.claim_order import claim_order
 from edgecnn.optimization.drops import BoundedDrop, Judge
-from edgecnn.optimization.finalists import MOST_TIMED, Track, in_order, measured
+from edgecnn.optimization.finalists import Track, in_order, measured, with_rivals
 from edgecnn.optimization.folder import (
+    ANSWERS_FOLDER,
     RESULTS_FILE,
     check_folder,
     claim_folder,
@@ -47,8 +48,8 @@ from edgecnn.proof import proves_nothing
 from edgecnn.registry import SEQUENCE_MODELS
 from edgecnn.results import RuntimeOptions
 
-MOST_CLAIMS = MOST_TIMED + 1
-"""Files that are judged on the claim's samples: those measured in full, and one in float32."""
+SILENT = 1e-9
+"""Noise in the outputs that no answer can depend on: the order of sums in float32."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,12 @@ def optimize(
     model = Path(model)
     known = _known(model)
     _refuse_sequences(model, known.manifest if known else Manifest(), data)
-    parts = divide(data, known.manifest if known else Manifest(), seed=settings.seed)
+    parts = divide(
+        data,
+        known.manifest if known else Manifest(),
+        seed=settings.seed,
+        samples=settings.samples,
+    )
     source_options = {
         "preprocessing": None if preprocessing is None else str(preprocessing),
         "weights": None if weights is None else str(weights),
@@ -188,7 +194,7 @@ class _Run:
             samples=list(self._tensors(parts.search["test"], SAMPLES)),
             reference=reference,
             claimed=len(parts.claim["test"]),
-            threads=self._settings.threads[0],
+            threads=self._settings.threads,
             progress=self._progress,
         )
         state = self._search.run()
@@ -232,10 +238,11 @@ class _Run:
 
     def _questions(self, data: Dataset, name: str) -> Questions:
         return Questions(
-            self._out / "answers" / name,
+            self._out / ANSWERS_FOLDER / name,
             data,
             self._work / name,
             preprocessing=self._option,
+            part=self._parts.digests[name],
         )
 
     def _timed(self, good: Sequence[Tried]) -> list[Timed]:
@@ -254,44 +261,56 @@ class _Run:
         return measured(good, settings.goal, track)
 
     def _claimed(self, state: SearchState, timed: Sequence[Timed]) -> OptimizationOutcome:
-        """Take the best of the measured, and judge it on the claim's samples; the next where that
-        shows that too much is lost.
+        """Judge the measured on the claim's samples, the safest first, as far as each is shown to
+        keep the budget; the last of these, which is the best, is the choice.
         """
         goal = self._settings.goal
         base = replace(self._base(state), timed=tuple(timed))
         data = self._parts.claim
         _, judge = self._judge(data)
         questions = self._questions(data, "claim")
-        first: tuple[Timed, BoundedDrop] | None = None
-        refused: list[str] = []
-        ranked = islice(in_order(timed, goal), MOST_CLAIMS)
-        for number, choice in enumerate(ranked, start=1):
-            self._progress("claim", number - 1, number, choice.name)
-            options = RuntimeOptions(threads=choice.threads)
-            answer = questions.ask(choice.tried.artifact, choice.tried.configuration, options)
+        ranked = list(in_order(timed, goal))
+        steps = claim_order(ranked, lambda each: _risk(each.tried, len(data["test"])))
+        kept: tuple[Timed, BoundedDrop] | None = None
+        broken: tuple[Timed, BoundedDrop] | None = None
+        judged = 0
+        for number, one in enumerate(steps):
+            self._progress("claim", number, len(steps), one.name)
+            options = RuntimeOptions(threads=one.threads)
+            answer = questions.ask(one.tried.artifact, one.tried.configuration, options)
             claim = judge.drop(answer.outputs, CONFIDENCE) if answer.answered else None
-            self._progress("claim", number, number)
-            if claim is not None and claim.within(goal.max_drop):
-                others = [each for each in timed if each is not choice]
-                return replace(
-                    base,
-                    accepted=True,
-                    choice=choice,
-                    claim=claim,
-                    claims=number,
-                    sentences=(
-                        words.shipped(choice, claim, goal),
-                        words.sure(choice, others),
-                        *words.smaller(choice, others),
-                        *refused,
-                        *words.undecided(choice, state.tried, claim.n, goal),
-                    ),
-                    changes=tuple(words.changes(choice, state.tried, goal)),
-                )
-            if claim is not None:
-                refused.append(words.refused(choice, claim, goal))
-                first = first or (choice, claim)
-        return self._unproven(base, state, first, refused)
+            if claim is None:
+                continue
+            judged += 1
+            if not claim.within(goal.max_drop):
+                broken = one, claim
+                break
+            kept = one, claim
+        self._progress("claim", len(steps), len(steps))
+        base = replace(base, claims=judged)
+        refused = []
+        if broken is not None:
+            refused = [words.refused(*broken, goal)]
+            refused += words.unjudged(steps[steps.index(broken[0]) + 1 :], broken[0])
+        if kept is None:
+            return self._unproven(base, state, broken, refused)
+        choice, claim = kept
+        behind = ranked[ranked.index(choice) + 1 :]
+        choice, *others = with_rivals(choice, behind)
+        return replace(
+            base,
+            accepted=True,
+            choice=choice,
+            claim=claim,
+            sentences=(
+                words.shipped(choice, claim, goal),
+                *words.sure(choice, others, goal),
+                *words.smaller(choice, others),
+                *refused,
+                *words.undecided(choice, state.tried, claim.n, goal),
+            ),
+            changes=tuple(words.changes(choice, state.tried, goal)),
+        )
 
     def _unproven(
         self,
@@ -309,7 +328,6 @@ class _Run:
             base,
             choice=choice,
             claim=claim,
-            claims=len(refused),
             nearest=choice.tried,
             sentences=(f"no file is shown to meet the goal: {goal.words}", *refused),
             ways_out=tuple(words.ways_out(state.tried, goal)),
@@ -351,6 +369,15 @@ class _Run:
             validations=state.validations,
             stages=dict(self._stages),
         )
+
+
+def _risk(tried: Tried, claimed: int) -> tuple[float, float]:
+    """How much a file is expected to lose on so many samples, by those of the search; of files that
+    lose the same, how far its outputs are from the parent's.
+    """
+    assert tried.drop is not None  # without one nothing gets so far
+    noise = float("inf") if tried.noise is None else tried.noise
+    return tried.drop.expected(claimed), noise if noise > SILENT else 0.0
 
 
 def _known(model: Path) -> Artifact | None:

@@ -4,14 +4,17 @@ and the claim is made on the last, which nothing before it has seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.conversion.calibration import DEFAULT_SAMPLES, calibrating_samples
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.seen import digests_of, seen_samples
+from edgecnn.data.seen import Digests, digests_of, seen_samples
 from edgecnn.data.set_apart import set_apart, subset
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest
@@ -40,6 +43,8 @@ class Parts:
     """Samples left out of the claim, since an equal one calibrates or guides the search."""
     trained_on: int = 0
     """Samples left out of both, since the model was trained on them."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Of the samples of "search" and of "claim"."""
 
     def record(self) -> dict[str, Any]:
         return {
@@ -52,9 +57,11 @@ class Parts:
         }
 
 
-def divide(dataset: Dataset, trained: Manifest, *, seed: int = 0) -> Parts:
+def divide(
+    dataset: Dataset, trained: Manifest, *, seed: int = 0, samples: int = DEFAULT_SAMPLES
+) -> Parts:
     """Divide a data set. What the model, whose manifest is `trained`, is known to have been
-    trained on is neither searched nor claimed on.
+    trained on is neither searched nor claimed on. `samples` calibrate, drawn with `seed`.
 
     Raises InputError where a part would be left with hardly any samples.
     """
@@ -75,9 +82,13 @@ def divide(dataset: Dataset, trained: Manifest, *, seed: int = 0) -> Parts:
         claimed = np.sort(usable[count:])
         from_test = True
     calibrating = whole.splits.get("train") or searched
-    taken = np.concatenate([digests_of(searched), digests_of(_some(calibrating))])
+    search = replace(whole, splits={"train": calibrating, "test": searched})
+    drawn = calibrating_samples(search, count=samples, seed=seed, trained=trained)
+    of_search = digests_of(searched)
+    taken = np.concatenate([of_search, digests_of(drawn), digests_of(_some(calibrating))])
     claim = subset(test, claimed)
-    twin = np.isin(digests_of(claim), taken)
+    of_claim = digests_of(claim)
+    twin = np.isin(of_claim, taken)
     if twin.any():
         claim = subset(claim, np.flatnonzero(~twin))
     for name, part in (("search", searched), ("claim", claim)):
@@ -88,11 +99,12 @@ def divide(dataset: Dataset, trained: Manifest, *, seed: int = 0) -> Parts:
                 hint="give more labeled samples that the model was not trained on",
             )
     return Parts(
-        replace(whole, splits={"train": calibrating, "test": searched}),
-        replace(whole, splits={"test": claim}, sha256=f"{dataset.sha256}"),
+        search,
+        replace(whole, splits={"test": claim}),
         from_test,
         int(twin.sum()),
         left,
+        {"search": _together(of_search), "claim": _together(of_claim[~twin])},
     )
 
 
@@ -110,6 +122,12 @@ def _drawn(places: npt.NDArray[np.int64], most: int, seed: int) -> npt.NDArray[n
     return np.sort(np.random.default_rng(seed).choice(places, most, replace=False))
 
 
+def _together(digests: Digests) -> str:
+    return hashlib.sha256(digests.tobytes()).hexdigest()
+
+
 def _some(split: Split) -> Split:
-    """At most 4,096 samples: looking for twins must not take longer than the search."""
+    """At most 4,096 samples, besides those that calibrate: looking for twins must not take longer
+    than the search.
+    """
     return subset(split, _drawn(np.arange(len(split)), 4_096, 0))

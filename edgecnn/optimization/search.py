@@ -34,6 +34,10 @@ MOST_VALIDATIONS = 12
 WORTH_MENDING = 1.05
 """A file that loses too much is improved where it is so much better than the best that does not."""
 COSTLIEST = 5
+ROUGHLY = 2.0
+"""How far a brief latency may be over the limit: a processor that changes its speed puts it off by
+up to 1.8. The limit itself is kept by those that are measured in full.
+"""
 
 
 class Search:
@@ -50,14 +54,16 @@ class Search:
         samples: Sequence[npt.NDArray[Any]],
         reference: Sequence[npt.NDArray[Any]],
         claimed: int,
-        threads: int,
+        threads: Sequence[int],
         progress: Progress = silent,
     ) -> None:
         self._converter, self._space, self._goal = converter, space, goal
         self._questions, self._judge = questions, judge
         self._samples, self._reference = samples, reference
         self._claimed = claimed
-        self._options = RuntimeOptions(threads=threads)
+        self._options = RuntimeOptions(threads=threads[0])
+        # A file that is too slow with so many threads may keep the limit with more of them.
+        self._latency_known = len(set(threads)) == 1
         self._progress = progress
         self._done = 0
         self.state = SearchState()
@@ -75,14 +81,16 @@ class Search:
 
     def keeps(self, tried: Tried, *, drop: bool = True) -> bool:
         """Whether a configuration meets the goal, as far as the search knows: the claim's
-        samples are expected to show its drop, and a rough latency may be a fifth over.
+        samples are expected to show its drop. A rough latency may be twice the limit, and with
+        several thread counts says nothing about it.
         """
         goal = self._goal
         over = goal.max_size_bytes is not None and tried.artifact.size_bytes > goal.max_size_bytes
         slow = (
-            goal.max_latency_ms is not None
+            self._latency_known
+            and goal.max_latency_ms is not None
             and tried.rough_ms is not None
-            and tried.rough_ms > 1.2 * goal.max_latency_ms
+            and tried.rough_ms > ROUGHLY * goal.max_latency_ms
         )
         fat = (
             goal.max_memory_bytes is not None
@@ -97,7 +105,7 @@ class Search:
         """
         if drop is None:
             return False
-        if self._claimed < self._goal.fewest_samples and drop.lost is not None:
+        if self._claimed < self._goal.fewest_samples:
             return drop.points <= self._goal.max_drop
         return drop.expected(self._claimed) <= self._goal.max_drop + 1e-9
 
@@ -135,7 +143,12 @@ class Search:
 
     def _lossy(self, artifact: Artifact, recipe: Recipe, where: Sequence[str]) -> list[Tried]:
         candidates = [self._ask(artifact, recipe, each) for each in where]
-        return [tried for tried in candidates if not tried.problem and not self.holds(tried.drop)]
+        return [
+            tried
+            for tried in candidates
+            # Outputs that are no answers have no drop, and no better weights make them answers.
+            if tried.drop is not None and not tried.problem and not self.holds(tried.drop)
+        ]
 
     def _best_calibration(
         self, file_format: str, plain: Artifact

@@ -13,6 +13,7 @@ from edgecnn.optimization.space import short_name
 from edgecnn.optimization.tried import Tried
 
 LAYERS_NAMED = 3
+UNJUDGED_NAMED = 2
 CLEARLY = 1.1
 """A gain in speed or size that is worth a sentence."""
 MAY_BE_FASTEST = 0.05
@@ -78,16 +79,37 @@ def undecided(
     )
 
 
-def sure(choice: Timed, others: Sequence[Timed]) -> str:
-    """How sure the choice is of being the fastest."""
+def unjudged(steps: Sequence[Timed], broken: Timed) -> Iterator[str]:
+    """What was not judged any more: one that was expected to lose less has not been shown."""
+    if steps:
+        names = ", ".join(each.name for each in steps[::-1][:UNJUDGED_NAMED])
+        more = len(steps) - UNJUDGED_NAMED
+        rest = f" and {more} more" if more > 0 else ""
+        yield f"not judged: {names}{rest}; {broken.name} was expected to be safer"
+
+
+def tried_before(count: int) -> Iterator[str]:
+    """What the confidence of a bound does not cover."""
+    if count:
+        yield (
+            f"{count + 1} rows were held against the budget, each bound at 95% by itself: "
+            "`edgecnn optimize` makes one claim, on samples of its own"
+        )
+
+
+def sure(choice: Timed, others: Sequence[Timed], goal: Goal) -> Iterator[str]:
+    """How sure the choice is of being the fastest, where it was chosen for that."""
+    if goal.objective != "latency":
+        return
     if not others:
-        return "nothing else that meets the goal came near it when all were timed briefly"
-    if choice.chance_best is None:
-        return "fewer than three rounds: how sure the order is is not known"
-    return (
-        f"it is the fastest with a chance of {choice.chance_best:.0%} by their rounds, against "
-        f"{len(others)} other{'s' if len(others) > 1 else ''}"
-    )
+        yield "nothing else that meets the goal came near it when all were timed briefly"
+    elif choice.chance_best is None:
+        yield "fewer than three rounds: how sure the order is is not known"
+    else:
+        yield (
+            f"it is the fastest with a chance of {choice.chance_best:.0%} by their rounds, against "
+            f"{len(others)} other{'s' if len(others) > 1 else ''}"
+        )
 
 
 def smaller(choice: Timed, others: Sequence[Timed]) -> Iterator[str]:

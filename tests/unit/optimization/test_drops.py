@@ -7,7 +7,8 @@ import pytest
 
 from edgecnn.data.base import Dataset, Split
 from edgecnn.manifest import Manifest
-from edgecnn.optimization.drops import BoundedDrop, Judge
+from edgecnn.optimization.drops import BoundedDrop, Judge, least_reach
+from edgecnn.output_quality import Accuracy
 from edgecnn.preprocessing import ImagePreprocessing
 
 N = 400
@@ -74,3 +75,34 @@ def test_the_number_of_samples_that_would_show_a_budget_shows_it(lost: int, gain
 
 def test_no_number_of_samples_shows_a_budget_that_is_broken():
     assert BoundedDrop(2.0, 3.0, 400, 0.95, 8, 0).samples_needed(1.0) is None
+
+
+class BoxesAlike:
+    """A scorer of a metric over all samples together, for files that answer alike."""
+
+    def accepts(self, outputs):
+        return True
+
+    def ordered(self, outputs):
+        return outputs
+
+    def accuracy(self, outputs):
+        return Accuracy("AP50-95", 0.7, 16)
+
+    def resampled(self, outputs, resamples):
+        return np.random.default_rng(0).normal(0.7, 0.05, resamples)
+
+
+def test_few_images_whose_boxes_do_not_change_show_no_more_than_they_can(monkeypatch):
+    """Resampling differences that are all 0 gives a bound of 0, whatever n is."""
+    monkeypatch.setattr(
+        "edgecnn.optimization.drops.open_scorer", lambda task, context: BoxesAlike()
+    )
+    judge, outputs, _ = judge_of()
+    drop = judge.drop([outputs], 0.95)
+    assert (drop.lost, drop.points) == (None, 0)
+    assert drop.bound == pytest.approx(least_reach(16, 0.95))
+    assert drop.floor == pytest.approx(-least_reach(16, 0.95))
+    assert not drop.within(1.0)
+    needed = drop.samples_needed(1.0)
+    assert drop.expected(needed) <= 1.0 + 1e-6 < drop.expected(needed // 2)

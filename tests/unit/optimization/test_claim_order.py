@@ -1,0 +1,45 @@
+"""Which files are judged on the claim's samples, and that all judgments together are sure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgecnn.accuracy_drop import one_sided_bounds
+from edgecnn.optimization.claim_order import MOST_CLAIMS, claim_order
+
+
+def test_the_safest_comes_first_and_the_best_last():
+    risks = {"int8": 3, "other int8": 3, "half": 2, "riskier": 4, "float": 0, "slow float": 0}
+    assert claim_order(list(risks), lambda name: (risks[name],)) == ["float", "half", "int8"]
+    assert claim_order([], lambda name: (name,)) == []
+
+
+def test_of_many_the_safest_and_the_best_are_judged():
+    order = claim_order(range(20), lambda number: (-number,))
+    assert order == [19, 4, 3, 2, 1, 0]
+    assert len(order) == MOST_CLAIMS
+
+
+def test_files_that_all_lose_too_much_are_accepted_in_one_of_twenty_cases_at_most():
+    """Six files that lose 1.1 points where 1 is allowed. Trying one after the other until one
+    passes accepts one in every sixth case.
+    """
+    rng = np.random.default_rng(0)
+    n, cases = 1_000, 2_000
+    lost = rng.binomial(n, 0.021, (cases, 6))
+    gained = rng.binomial(n, 0.010, (cases, 6))
+    known: dict[tuple[int, int], bool] = {}
+
+    def passes(counts: tuple[int, int]) -> bool:
+        if counts not in known:
+            known[counts] = one_sided_bounds(*counts, n, 0.95)[1] <= 1.0
+        return known[counts]
+
+    passed = np.array([
+        [passes((int(one), int(other))) for one, other in zip(*both, strict=True)]
+        for both in zip(lost, gained, strict=True)
+    ])  # fmt: skip
+    one_after_the_other = passed.any(axis=1).mean()
+    in_a_fixed_order = passed[:, 0].mean()  # the first that fails ends it
+    assert one_after_the_other > 0.1
+    assert in_a_fixed_order <= 0.05
