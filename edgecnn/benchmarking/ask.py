@@ -1,8 +1,9 @@
 """One configuration at a time: ask, get a measurement and the outputs, and never ask twice.
 
 A search decides after each answer what to ask next. Answers lie in a folder, under what was
-asked: the model's digest, the runtime with its options, the data's digest. Who asks the same again
-gets what is there, also in another process.
+asked: the model's digest, the runtime with its options, the digests of the data and of the samples.
+Who asks the same again gets what is there, also in another process. A failure is asked again: next
+time the memory, the disk or the time may be enough.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Answer:
 
     measurement: Measurement
     outputs: tuple[npt.NDArray[Any], ...] = ()
+    lasts: bool = True
+    """Whether the same question would get the same answer again."""
 
     @property
     def answered(self) -> bool:
@@ -69,9 +72,9 @@ class Answer:
 
 
 class Questions:
-    """Answers in `folder`, over the test split of one data set; parts of a set with its digest
-    need folders of their own.
+    """Answers in `folder`, over the test split of one data set.
 
+    `part` is a digest of its samples, for a part of a set that has the digest of the whole.
     `preprocessing` is what the user said that models want.
     """
 
@@ -83,9 +86,11 @@ class Questions:
         *,
         preprocessing: Preprocessing | str | None = None,
         protocol: Protocol = BRIEF,
+        part: str = "",
     ) -> None:
         self._folder = folder
         self._data = data
+        self._part = part
         self._work = work
         self._protocol = protocol
         work.mkdir(parents=True, exist_ok=True)
@@ -102,13 +107,13 @@ class Questions:
             return stored_answer
         self.asked += 1
         answer = self._measure(artifact, configuration, options)
-        _write(folder, answer)
+        if answer.lasts:
+            _write(folder, answer)
         return answer
 
     def _key(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> str:
-        question = json.dumps(
-            [artifact.sha256, configuration, asdict(options), self._data.sha256, self._n]
-        )
+        samples = [self._data.sha256, self._n, self._part]
+        question = json.dumps([artifact.sha256, configuration, asdict(options), samples])
         return hashlib.sha256(question.encode()).hexdigest()[:24]
 
     def _measure(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> Answer:
@@ -117,19 +122,18 @@ class Questions:
         self._feeding.prepare(artifact, lambda: _recorded(artifact))
         prepared = self._feeding.of(artifact)
         if isinstance(prepared, EdgeCNNError):
-            return Answer(
-                _failed(row, WorkerOutcome("failed", None, {}, prepared.message, prepared.hint))
-            )
+            return _refused(row, WorkerOutcome("failed", None, {}, prepared.message, prepared.hint))
         if prepared is None:
             fed = self._feeding.fed(artifact)
             why = fed.because if fed else "nobody knows how to feed the data to it"
-            return Answer(_failed(row, WorkerOutcome("failed", None, {}, why)))
+            return _refused(row, WorkerOutcome("failed", None, {}, why))
         home = runtime if is_versioned(runtime) else RUNTIMES.load(runtime).environment
         python = environments.python_of(home) if home else None
         if home and python is None:
             message = f"{runtime} needs an isolated environment, which is not created"
             hint = f"edgecnn env create {home}"
-            return Answer(_failed(row, WorkerOutcome("unsupported", None, {}, message, hint)))
+            missing = WorkerOutcome("unsupported", None, {}, message, hint, absent=True)
+            return _refused(row, missing)
         written = self._work / f"outputs-{self.asked}"
         job = Job(
             runtime=without_version(runtime),
@@ -142,7 +146,7 @@ class Questions:
         )
         outcome = run_worker(job, python)
         if outcome.status != "ok" or outcome.run is None or not outcome.outputs_written:
-            return Answer(_failed(row, outcome))
+            return _refused(row, outcome)
         outputs = tuple(np.array(each) for each in open_outputs(written))
         shutil.rmtree(written, ignore_errors=True)
         accuracy = None
@@ -162,8 +166,11 @@ def _recorded(artifact: Artifact) -> RuntimeSignature | None:
     return RuntimeSignature(manifest.inputs, manifest.outputs) if manifest.inputs else None
 
 
-def _failed(row: Measurement, outcome: WorkerOutcome) -> Measurement:
-    return Measurement(
+def _refused(row: Measurement, outcome: WorkerOutcome) -> Answer:
+    """No outputs. That lasts only where the runtime cannot run the model: what this machine lacks
+    can be installed.
+    """
+    measurement = Measurement(
         row.artifact,
         row.runtime,
         row.device,
@@ -173,6 +180,7 @@ def _failed(row: Measurement, outcome: WorkerOutcome) -> Measurement:
         hint=outcome.hint,
         cause=outcome.cause,
     )
+    return Answer(measurement, lasts=outcome.status == "unsupported" and not outcome.absent)
 
 
 def _write(folder: Path, answer: Answer) -> None:

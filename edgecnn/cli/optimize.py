@@ -94,6 +94,7 @@ def command(
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions
+    from edgecnn.optimization.bundle import check_place, write_bundle
     from edgecnn.optimization.folder import RESULTS_FILE
     from edgecnn.optimization.goal import Goal, parse_latency, parse_points, parse_size
     from edgecnn.optimization.optimize import Settings, optimize
@@ -111,6 +112,8 @@ def command(
     check_option(preprocessing)
     about = ModelOptions(head, options.label_names(labels))
     options.claim(out, bundle)
+    if bundle is not None:
+        check_place(bundle, force=force)
     dataset = load_data(data, data_dir=data_dir, models=[model], reading=reading)
     settings = Settings(goal, runtimes, threads, seed, samples, protocol)
     with progress_bar() as progress:
@@ -137,23 +140,22 @@ def command(
         page = write_page(outcome, results, out / "report.html")
         progress("report", 1, 1)
     _print(outcome)
-    if outcome.choice is not None and outcome.accepted:
-        click.echo(f"file: {outcome.choice.tried.artifact.path}")
-        if bundle is not None:
-            from edgecnn.optimization.bundle import write_bundle
-
-            written = write_bundle(
-                outcome.choice.tried.artifact.path,
-                bundle,
-                configuration=outcome.choice.tried.configuration,
-                threads=outcome.choice.threads,
-                dataset=dataset,
-                evidence=outcome.to_dict(),
-                force=force,
-            )
-            click.echo(f"bundle: {written}")
+    choice = outcome.choice if outcome.accepted else None
+    if choice is not None:
+        click.echo(f"file: {choice.tried.artifact.path}")
     click.echo(f"report: {page}")
     timeline.tell(len(outcome.timed))
+    if choice is not None and bundle is not None:  # last: where it fails, all else is said
+        written = write_bundle(
+            choice.tried.artifact.path,
+            bundle,
+            configuration=choice.tried.configuration,
+            threads=choice.threads,
+            dataset=dataset,
+            evidence=outcome.to_dict(),
+            force=force,
+        )
+        click.echo(f"bundle: {written}")
     if not outcome.accepted:
         raise GateError(
             outcome.sentences[0] if outcome.sentences else "no file meets the goal",

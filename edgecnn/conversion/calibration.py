@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.seen import seen_samples
-from edgecnn.data.set_apart import KEY
+from edgecnn.data.set_apart import KEY, subset
 from edgecnn.errors import InputError
 from edgecnn.feeding.inputs import is_batched, tensors_for
 from edgecnn.manifest import Manifest, TensorSpec
@@ -197,6 +197,16 @@ def calibration_samples(
     )
     samples.check(input_shape)
     return samples
+
+
+def calibrating_samples(
+    dataset: Dataset, *, count: int, seed: int, trained: Manifest | None = None
+) -> Split:
+    """Those that `calibration_samples` draws with these arguments, as the data hold them."""
+    split = _first_filled(dataset, ("train", "validation"), "calibrate with")
+    among = _among(dataset, split, trained, seen=True)
+    drawn = DrawnSamples(dataset, split, None, count, seed, among)
+    return subset(dataset[split], drawn.indices)
 
 
 def verification_samples(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import zipfile
@@ -31,7 +32,8 @@ from edgecnn.files import atomic_path
 from edgecnn.formats.check import digest_of, model_files
 from edgecnn.formats.kinds import format_of
 from edgecnn.formats.readers import READERS
-from edgecnn.manifest import Artifact
+from edgecnn.isolated_environments import ISOLATED_ENVIRONMENTS
+from edgecnn.manifest import Artifact, Manifest
 from edgecnn.optimization.foreign import understood
 from edgecnn.optimization.runner import ABOUT, MANIFEST, SELF_TEST
 from edgecnn.optimization.vendored import sources
@@ -107,7 +109,7 @@ def write_bundle(
         configuration or f"{format_of(artifact.path).runtime}:cpu"
     )
     package = lookup("runtime of a bundle", without_version(runtime), PACKAGES)
-    _check_place(out, force=force)
+    check_place(out, force=force)
     session = load(artifact.path, f"{runtime}:{device}", threads=threads)
     artifact = understood(
         artifact, session, dataset=dataset, about=about, preprocessing=preprocessing
@@ -147,10 +149,10 @@ def write_bundle(
             if path.is_file()
         }
         _write_json(home / ABOUT, {**description, "files": files})
-        requirements = _requirements(artifact, package)
-        (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
+        lines = requirements(artifact.manifest, package)
+        (folder / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(_readme(name, artifact, runtime), encoding="utf-8")
-        return _deliver(folder, out)
+        return deliver(folder, out)
 
 
 def _write_code(home: Path, name: str, runtime: str, device: str, head: str) -> None:
@@ -276,12 +278,17 @@ def _tolerances(session: Session, outputs: Sequence[Array]) -> list[float]:
     return allowed
 
 
-def _requirements(artifact: Artifact, package: str) -> str:
-    lines = [f"{package}=={version}" if version else package for version in [_version(package)]]
-    lines.append("numpy>=1.26")
-    if getattr(artifact.manifest.preprocessing, "kind", "") in ("image", "letterbox"):
+def requirements(manifest: Manifest, package: str) -> list[str]:
+    """What pip installs for a model on the runtime in `package`. A runtime that loads in an
+    environment of its own takes the numpy that stands there.
+    """
+    version = _version(package)
+    isolated = ISOLATED_ENVIRONMENTS.get(package)
+    numpy = [each for each in (isolated.packages if isolated else ()) if each.startswith("numpy")]
+    lines = [f"{package}=={version}" if version else package, *(numpy or ["numpy>=1.26"])]
+    if getattr(manifest.preprocessing, "kind", "") in ("image", "letterbox"):
         lines.append("pillow>=11")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _version(package: str) -> str | None:
@@ -332,37 +339,79 @@ A changed file is refused; another runtime version or processor is reported. Pyt
 """
 
 
-def _check_place(out: Path, *, force: bool) -> None:
-    """Raise InputError for what must not be overwritten: anything without `force`, and a folder
-    that holds no bundle with it.
+def check_place(out: Path, *, force: bool) -> None:
+    """Raise InputError for what must not be overwritten: anything without `force`; with it, a
+    folder that holds no bundle, and a file that is no `.zip` file.
     """
     if not out.exists():
         return
     if not force:
         raise InputError(f"{out} exists already", hint="pass --force to overwrite it")
-    ours = out.is_file() or any(out.glob(f"*/{ABOUT}")) or not any(out.iterdir())
-    if not ours:
-        raise InputError(
-            f"{out} is a folder that holds no bundle", hint="choose another place for the bundle"
-        )
+    hint = "choose another place for the bundle"
+    if out.is_dir() == _is_zip(out):
+        expected = "file" if _is_zip(out) else "folder"
+        received = "a folder" if out.is_dir() else "a file"
+        raise InputError(f"{out} is {received}, and the bundle a {expected}", hint=hint)
+    if out.is_dir() and any(out.iterdir()) and not any(out.glob(f"*/{ABOUT}")):
+        raise InputError(f"{out} is a folder that holds no bundle", hint=hint)
 
 
-def _deliver(folder: Path, out: Path) -> Path:
-    """The folder's content as the folder or the zip file `out`; whole, or not there."""
-    if out.suffix.lower() == ".zip":
+def _is_zip(out: Path) -> bool:
+    return out.suffix.lower() == ".zip"
+
+
+def deliver(folder: Path, out: Path) -> Path:
+    """The folder's content as the folder or the zip file `out`; whole, or not there. What was
+    there before stays until the new one is complete.
+    """
+    if _is_zip(out):
         with atomic_path(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for path in sorted(folder.rglob("*")):
                 if path.is_file():
                     name = str(path.relative_to(folder))
                     archive.write(path, name, compress_type=zipfile.ZIP_DEFLATED)
         return out
+    place = Path(os.path.realpath(out))  # a link stays one
+    unfinished = place.with_name(f".{place.name}.unfinished")
+    previous = place.with_name(f".{place.name}.previous")
     try:
-        if out.exists():
-            shutil.rmtree(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(folder, out)
+        _remove(unfinished)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(folder, unfinished)
+        _replace(place, unfinished, previous)
+        shutil.rmtree(previous, ignore_errors=True)
     except OSError as error:
         raise InputError(
-            f"cannot write {out}: {error.strerror}", hint="choose another --out"
+            f"cannot write {out}: {_reason(error)}",
+            hint="free some space or choose another --out; what was there before is untouched",
         ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return out
+
+
+def _replace(place: Path, new: Path, previous: Path) -> None:
+    """Rename `new` to `place`, and what is there to `previous`; back again where that fails."""
+    if not place.exists():
+        new.rename(place)
+        return
+    _remove(previous)
+    try:
+        place.rename(previous)
+        new.rename(place)
+    except BaseException:
+        if not place.exists() and previous.exists():
+            previous.rename(place)
+        raise
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _reason(error: OSError) -> str:
+    """Why files were not written; copying a folder collects a reason for each of its files."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        return str(error.args[0][0][-1])
+    return error.strerror or str(error)

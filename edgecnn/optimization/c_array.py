@@ -22,7 +22,13 @@ STEP = 256
 LARGEST = 64 << 20
 TRY_SECS = 60.0
 _PER_LINE = 12
-_SPELLED = {"PADV2": "PadV2", "RELU6": "Relu6", "SELECT_V2": "SelectV2"}
+_SPELLED = {
+    "BATCH_MATMUL": "BatchMatMul",
+    "CUMSUM": "CumSum",
+    "PADV2": "PadV2",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
+}
+"""Where the resolver's method is not called as the operator's words say."""
 
 _TRY = """
 import sys
@@ -39,8 +45,8 @@ interpreter.invoke()
 def write_c_array(model: Path, out: Path, *, force: bool = False) -> list[str]:
     """Write the header; returns what to know about it, a sentence each.
 
-    Raises InputError for anything but a `.tflite` file, for an `out` that does not end in `.h`,
-    and for one that exists (unless `force`).
+    Raises InputError for anything but a `.tflite` file, for one with operators that TFLite does
+    not define, for an `out` that does not end in `.h`, and for one that exists (unless `force`).
     """
     artifact = load_artifact(model)
     if artifact.format != "tflite":
@@ -52,6 +58,11 @@ def write_c_array(model: Path, out: Path, *, force: bool = False) -> list[str]:
         raise InputError(f"a C header ends in .h, received: {out}")
     refuse_overwrite(out, force=force)
     operators = _operators(artifact.path)
+    if "CUSTOM" in operators:
+        raise InputError(
+            f"{artifact.name} has custom operators, and TFLite Micro's resolver no method for them",
+            hint="convert the model again without them",
+        )
     arena, note = smallest_arena(artifact.path)
     text = header(artifact.path, operators, arena, artifact.manifest.recipe)
     write_text_atomically(out, text)

@@ -38,7 +38,9 @@ class Parts:
     search: Dataset
     claim: Dataset
     from_test: bool
-    """Whether the search took its samples from the test split."""
+    """Whether the search took its samples from the test split, as where there is no validation
+    split, or where it is the test split.
+    """
     twins: int = 0
     """Samples left out of the claim, since an equal one calibrates or guides the search."""
     trained_on: int = 0
@@ -70,7 +72,12 @@ def divide(
     fresh, left = _unseen(trained, whole, "test")
     validation = whole.splits.get("validation")
     searched: Split
-    if validation is not None and len(validation) >= FEWEST and "test" in whole.splits:
+    if (
+        validation is not None
+        and len(validation) >= FEWEST
+        and "test" in whole.splits
+        and not _same(validation, test)
+    ):
         free, more = _unseen(trained, whole, "validation")
         searched = subset(validation, _drawn(np.flatnonzero(free), MOST_SEARCHED, seed))
         claimed = np.flatnonzero(fresh)
@@ -83,9 +90,11 @@ def divide(
         from_test = True
     calibrating = whole.splits.get("train") or searched
     search = replace(whole, splits={"train": calibrating, "test": searched})
-    drawn = calibrating_samples(search, count=samples, seed=seed, trained=trained)
     of_search = digests_of(searched)
-    taken = np.concatenate([of_search, digests_of(drawn), digests_of(_some(calibrating))])
+    taken = np.concatenate([of_search, digests_of(_some(calibrating))])
+    if calibrating:
+        drawn = calibrating_samples(search, count=samples, seed=seed, trained=trained)
+        taken = np.concatenate([taken, digests_of(drawn)])
     claim = subset(test, claimed)
     of_claim = digests_of(claim)
     twin = np.isin(of_claim, taken)
@@ -106,6 +115,13 @@ def divide(
         left,
         {"search": _together(of_search), "claim": _together(of_claim[~twin])},
     )
+
+
+def _same(one: Split, other: Split) -> bool:
+    """Whether two splits are one, as validation and test are where a set came without a test."""
+    if one is other:
+        return True
+    return len(one) == len(other) and np.array_equal(digests_of(one), digests_of(other))
 
 
 def _unseen(trained: Manifest, dataset: Dataset, split: str) -> tuple[Chosen, int]:

@@ -189,6 +189,19 @@ def test_a_keras_file_is_no_bundle(made, tmp_path: Path):
         write_bundle(made(plain), tmp_path / "out")
 
 
+def test_a_c_header_cannot_add_custom_operators(files, tmp_path: Path):
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model(str(files["tflite"]))
+    code = model.operatorCodes[0]
+    code.builtinCode, code.deprecatedBuiltinCode, code.customCode = 32, 32, b"Mine"
+    path = tmp_path / "own.tflite"
+    flatbuffer_utils.write_model(model, str(path))
+    with pytest.raises(InputError, match="custom operators"):
+        write_c_array(path, tmp_path / "model.h")
+    assert not (tmp_path / "model.h").exists()
+
+
 def test_a_c_header_names_operators(files, tmp_path: Path):
     out = tmp_path / "model.h"
     notes = write_c_array(files["tflite"], out)

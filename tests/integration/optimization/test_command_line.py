@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgecnn.cli import invoke
 from tests.integration.optimization.conftest import plain
+from tests.unit.optimization.test_page import outcome
+from tests.unit.reporting import factory
 
 QUICK = ("--processes", "3", "--min-secs", "0.01", "--max-secs", "1.5", "--min-runs", "8")
 
@@ -57,3 +60,32 @@ def test_limits_that_make_no_sense_are_refused_before_anything_runs(
 def test_a_bundle_needs_somewhere_to_go(made, capsys):
     assert invoke(["bundle", str(made(plain))]) == 2
     assert "nothing to write" in capsys.readouterr().err
+
+
+def test_a_bundle_that_has_no_place_is_refused_before_the_search(made, tmp_path: Path, capsys):
+    place = tmp_path / "photos"
+    place.mkdir()
+    (place / "letter.txt").write_text("mine")
+    out = tmp_path / "search"
+    arguments = ["optimize", str(made(plain)), "--data", "digits", "--out", str(out)]
+    assert invoke([*arguments, "--bundle", str(place), "--force"]) == 2
+    assert "holds no bundle" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_bundle_that_cannot_be_written_costs_no_line_of_the_answer(
+    made, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    """The search is replaced by its answer, whose file then is not there to be packed."""
+    brief = replace(outcome().choice.tried, measurement=factory.measurement())
+    found = replace(outcome(), timed=(), tried=(brief,), sentences=("ship it",))
+    out = tmp_path / "search"
+    out.mkdir()
+    monkeypatch.setattr("edgecnn.optimization.optimize.optimize", lambda *_, **__: found)
+    arguments = ["optimize", str(made(plain)), "--data", "digits", "--out", str(out)]
+    assert invoke([*arguments, "--bundle", str(tmp_path / "shipped")]) == 2
+    said = capsys.readouterr()
+    assert "ship it" in said.out
+    assert f"report: {out / 'report.html'}" in said.out
+    assert "choice.tflite" in said.err
+    assert not (tmp_path / "shipped").exists()

@@ -21,6 +21,7 @@ from edgecnn.conversion.quantizers.weighted import open_weighted, with_weights
 from edgecnn.conversion.recipe import PRESETS, Recipe
 from edgecnn.conversion.targets import Target
 from edgecnn.conversion.verify import load_session
+from edgecnn.optimization.layers import ranked
 from tests.integration.optimization.conftest import SHAPE, digits, seeded, solved
 
 FORMATS = ("tflite", "onnx")
@@ -207,6 +208,20 @@ def test_scores_that_share_a_tensor_with_boxes_come_back_in_float(
     before = snr(converter, file_format, INT8, tmp_path, part=4)
     after = snr(converter, file_format, kept, tmp_path, part=4)
     assert after > before + 6.0
+
+
+@pytest.mark.parametrize("comparable", [True, False])
+def test_layers_are_ranked_by_noise_alone_where_outputs_cannot_be_compared(
+    converting: Converting, comparable: bool
+):
+    converter = converting(outlier_net)
+    samples = tensors(8)
+    reference = converter.reference(samples)
+    if not comparable:
+        reference = [np.concatenate([each, each], axis=-1) for each in reference]
+    costs = ranked(converter, "tflite", INT8, samples, reference, configuration="litert:cpu")
+    assert any(cost.share is not None for cost in costs) is comparable
+    assert len(costs) > 3
 
 
 def test_single_layers_may_have_sixteen_bit_activations(converting: Converting, tmp_path: Path):

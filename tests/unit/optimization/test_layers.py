@@ -1,11 +1,16 @@
-"""The fewest layers in float32: doubling, bisection, and a second look at each."""
+"""What layers cost, and the fewest in float32: doubling, bisection, and a second look at each."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.optimization.layers import Cost, fewest_kept
+from edgecnn.conversion.verify import load_session
+from edgecnn.optimization.layers import Cost, fewest_kept, outputs_error
+from edgecnn.runtimes.base import Session
 
 INT8 = Recipe("int8", "int8")
 
@@ -57,3 +62,48 @@ def test_layers_that_stay_out_together_are_kept_together():
     meets, _ = needing("a", "b")
     found, _ = fewest_kept(pair, INT8, meets, most=12)
     assert [name for name, _ in found.per_layer] == ["a", "b"]
+
+
+NAMES = ("map", "sums")
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A model (1, 3, 4, 5) with its map channels-last, and behind another output."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceSum", ["input"], ["sums"], keepdims=0, noop_with_empty_axes=1),
+            helper.make_node("Transpose", ["input"], ["map"], perm=[0, 2, 3, 1]),
+        ],
+        "turned",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 4, 5])],
+        [
+            helper.make_tensor_value_info("sums", TensorProto.FLOAT, [1, 3, 4, 5]),
+            helper.make_tensor_value_info("map", TensorProto.FLOAT, [1, 4, 5, 3]),
+        ],
+    )
+    path: Path = tmp_path_factory.mktemp("turned") / "turned.onnx"
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+    return load_session(path)
+
+
+def inputs() -> list[np.ndarray]:
+    return list(np.random.default_rng(0).normal(size=(6, 1, 3, 4, 5)).astype(np.float32))
+
+
+def test_outputs_in_another_order_and_layout_are_the_same_outputs(turned: Session):
+    reference = [np.concatenate(inputs()), np.concatenate(inputs())]
+    assert outputs_error(turned, inputs(), reference, NAMES) == 0
+    noisy = [reference[0] + 0.5, reference[1]]
+    assert 0 < outputs_error(turned, inputs(), noisy, NAMES) < 1
+
+
+@pytest.mark.parametrize("shape", [(6, 7), (6, 3, 4, 6), (6, 1, 1, 1)])
+def test_outputs_of_another_shape_are_infinitely_wrong(turned: Session, shape: tuple[int, ...]):
+    reference = [np.ones(shape, np.float32), np.concatenate(inputs())]
+    assert outputs_error(turned, inputs(), reference, NAMES) == float("inf")
+    assert outputs_error(turned, inputs(), reference[1:], NAMES[1:]) == float("inf")

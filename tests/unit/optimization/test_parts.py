@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from edgecnn.conversion.calibration import calibration_samples
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.seen import digests_of
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest
 from edgecnn.optimization.parts import FEWEST, divide
+from edgecnn.preprocessing import ImagePreprocessing
 
 generator = np.random.default_rng(0)
 
@@ -51,12 +55,39 @@ def test_without_one_a_part_of_the_test_split_guides_the_search():
     assert parts.from_test
 
 
+@pytest.mark.parametrize("as_another", [False, True])
+def test_a_validation_split_that_is_the_test_split_is_divided_as_the_test_split(as_another: bool):
+    data = made(train=200, validation=100)
+    validation = data.splits["validation"]
+    test = Split(validation.samples.copy(), validation.labels) if as_another else validation
+    parts = divide(replace(data, splits={**data.splits, "test": test}), Manifest())
+    assert (len(parts.search["test"]), len(parts.claim["test"])) == (25, 75)
+    assert parts.from_test
+
+
 def test_an_equal_sample_elsewhere_is_left_out_of_the_claim():
     data = made(train=200, validation=60, test=100)
     data.splits["test"].samples[:5] = data.splits["validation"].samples[:5]
     data.splits["test"].samples[5:7] = data.splits["train"].samples[:2]
     parts = divide(data, Manifest())
     assert (parts.twins, len(parts.claim["test"])) == (7, 93)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_no_sample_that_calibrates_is_claimed_on_however_many_there_are(seed: int):
+    data = made(train=30_000, validation=60, test=200)
+    prepared = ImagePreprocessing(6, 6, 1)
+    drawn = calibration_samples(data, prepared, (6, 6, 1), count=32, seed=seed)
+    data.splits["test"].samples[:32] = data.splits["train"].samples[drawn.indices]
+    parts = divide(data, Manifest(), seed=seed, samples=32)
+    assert (parts.twins, len(parts.claim["test"])) == (32, 168)
+
+
+def test_other_samples_have_another_digest():
+    data = made(train=200, test=400)
+    first, again, other = (divide(data, Manifest(), seed=seed).digests for seed in (0, 0, 1))
+    assert first == again
+    assert not set(first.values()) & set(other.values())
 
 
 def test_the_seed_decides_which_samples_guide():

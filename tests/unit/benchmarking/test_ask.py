@@ -1,0 +1,93 @@
+"""A question is asked once, unless its answer may be another one next time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.benchmarking import ask
+from edgecnn.benchmarking.ask import Questions
+from edgecnn.benchmarking.process import WorkerOutcome
+from edgecnn.data.base import Dataset, Split
+from edgecnn.embedded_manifest import load_artifact
+from edgecnn.manifest import Artifact, Manifest, write_manifest
+from edgecnn.preprocessing import ImagePreprocessing
+from edgecnn.results import RuntimeOptions
+
+CLASSES = tuple("abc")
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["input"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["output"]),
+        ],
+        "small",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 2, 2, 1])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    path = tmp_path / "small.onnx"
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+    prepared = ImagePreprocessing(2, 2, 1)
+    write_manifest(path, Manifest("classification", labels=CLASSES, preprocessing=prepared))
+    return load_artifact(path)
+
+
+def samples(seed: int = 0) -> Dataset:
+    images = np.random.default_rng(seed).integers(0, 255, (20, 2, 2), np.uint8)
+    split = Split(images, np.arange(20) % 3)
+    return Dataset("made", "classification", CLASSES, {"test": split}, "ab", (2, 2))
+
+
+def asked(folder: Path, artifact: Artifact, **more: str) -> int:
+    """How many workers a search of its own starts for one question."""
+    questions = Questions(folder / "answers", samples(), folder / "work", **more)
+    questions.ask(artifact, "onnxruntime:cpu", RuntimeOptions())
+    return questions.asked
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        WorkerOutcome("crashed", error="the worker was killed by SIGKILL"),
+        WorkerOutcome("timeout", error="no answer for 60 s"),
+        WorkerOutcome("failed", error="No space left on device"),
+        WorkerOutcome("unsupported", error="no such device", absent=True),
+    ],
+    ids=["crashed", "timeout", "failed", "absent"],
+)
+def test_what_may_go_well_next_time_is_asked_again(
+    artifact: Artifact, outcome: WorkerOutcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as failing:
+        failing.setattr(ask, "run_worker", lambda job, python: outcome)
+        assert asked(tmp_path, artifact) == 1
+    assert asked(tmp_path, artifact) == 1  # a worker of its own, which answers
+    assert asked(tmp_path, artifact) == 0
+
+
+def test_a_model_that_the_runtime_cannot_run_is_not_asked_again(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    outcome = WorkerOutcome("unsupported", error="operator GATHER")
+    monkeypatch.setattr(ask, "run_worker", lambda job, python: outcome)
+    assert (asked(tmp_path, artifact), asked(tmp_path, artifact)) == (1, 0)
+
+
+def test_other_samples_of_the_same_data_are_another_question(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    outcome = WorkerOutcome("unsupported", error="operator GATHER")
+    monkeypatch.setattr(ask, "run_worker", lambda job, python: outcome)
+    counts = [asked(tmp_path, artifact, part=part) for part in ("first", "second", "first")]
+    assert counts == [1, 1, 0]
