@@ -110,9 +110,12 @@ def scored(
         "alarms": 100 * float(np.mean(negatives)) if negatives else None,
     }
     if row["signs"]:
-        side = max(detector.preprocessing.shape[:2])
         scores = evaluate_detections(
-            files, found, min_score=detector.min_score, input_side=side, resamples=400
+            files,
+            found,
+            min_score=detector.min_score,
+            place=detector.preprocessing.place,
+            resamples=400,
         )
         row |= {
             name: getattr(scores, name)

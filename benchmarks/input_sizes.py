@@ -46,9 +46,13 @@ def measured(model: str, folder: Path) -> list[dict[str, Any]]:
             found[side].append(detector.finish(outputs, place, image.shape))
     usual = median(times[SHIPPED[model]])
     rows = []
-    for side in detectors:
+    for side, detector in detectors.items():
         scores = evaluate_detections(
-            data.files, found[side], min_score=shown[side], input_side=side, resamples=1000
+            data.files,
+            found[side],
+            min_score=shown[side],
+            place=detector.preprocessing.place,
+            resamples=1000,
         )
         rows.append(
             {

@@ -60,9 +60,12 @@ def measured(model: str, folders: list[Path]) -> list[dict[str, Any]]:
                 found[way].append(detector(image))
                 detector.min_score = thresholds[way]
         usual = median(times[WAYS[model][0]])
-        for way in ways:
+        for way, detector in ways.items():
             scores = evaluate_detections(
-                data.files, found[way], min_score=thresholds[way], input_side=way[0]
+                data.files,
+                found[way],
+                min_score=thresholds[way],
+                place=detector.preprocessing.place,
             )
             rows.append(
                 {

@@ -64,7 +64,7 @@ def evaluation_sets(folder: Path) -> dict[str, BoxDataset]:
 
 def score(detector: Detector, sets: dict[str, BoxDataset], min_score: float) -> dict[str, Any]:
     """Scores a set and on all together, with every box down to LOWEST_SCORE."""
-    side = max(detector.preprocessing.shape[:2])
+    place = detector.preprocessing.place
     truths: list[Truth] = []
     found: list[Detections] = []
     scores = {}
@@ -75,15 +75,13 @@ def score(detector: Detector, sets: dict[str, BoxDataset], min_score: float) -> 
             truths.append(Truth(file.boxes, file.ignored, file.height, file.width))
             found.append(result)
         scores[name] = evaluate_detections(
-            truths[start:], found[start:], min_score=min_score, input_side=side
+            truths[start:], found[start:], min_score=min_score, place=place
         ).to_dict()
         if name == CLOSE_UPS and start:
             scores["streets"] = evaluate_detections(
-                truths[:start], found[:start], min_score=min_score, input_side=side
+                truths[:start], found[:start], min_score=min_score, place=place
             ).to_dict()
-    scores["all"] = evaluate_detections(
-        truths, found, min_score=min_score, input_side=side
-    ).to_dict()
+    scores["all"] = evaluate_detections(truths, found, min_score=min_score, place=place).to_dict()
     return scores
 
 

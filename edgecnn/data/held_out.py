@@ -56,10 +56,13 @@ def with_splits(dataset: DetectionDataset) -> DetectionDataset:
 
 
 def as_trained(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
-    """A set in one piece that one of these models was trained on, divided as it was then: what
-    was held out is its test. Any other set is as it was.
+    """A set without a test, or in one piece, that one of these models was trained on, divided as
+    it was then: what was held out is its test. So are the parts of several sets. Any other set
+    is as it was.
     """
-    if not isinstance(dataset, DetectionDataset) or set(dataset.splits) != {"test"}:
+    if not isinstance(dataset, DetectionDataset):
+        return dataset
+    if "test" in dataset.splits and len(dataset.splits) > 1 and not dataset.parts:
         return dataset
     for manifest in manifests:
         samples = manifest.data.get("samples")

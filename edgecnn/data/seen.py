@@ -1,8 +1,8 @@
 """Which samples a network was trained on, compared when it is measured.
 
 A split belongs to the network that was trained on it. The manifest holds the split's seed and
-the digest of the data; where the data at hand have another digest, short digests of the training
-samples show how many of the test samples training has seen.
+the digest of the data; short digests of the training samples show how many of the test samples
+training has seen, in other data, and in the same data where one sample is in two splits.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ DIGEST_BYTES = 5
 """Two of a million samples have equal digests by chance; a test sample one of 16,384 with a
 probability of 1.5e-8.
 """
+FEW_COPIES = 0.1
+"""Of a split's samples: so many real data sets have again in their training split."""
 MOST_KEPT = 16_384
 """Digests in a manifest, 110 kB of text. Of more samples those with certain digests are kept."""
 
@@ -46,7 +48,8 @@ class Seen:
         about = "" if self.exact else "about "
         return (
             f"measured on samples that training saw ({about}{self.count} of {self.of}): "
-            "give the data that it was trained on, or data that it has never seen"
+            "give data that it has never seen, or those that it was trained on, with no sample in "
+            "two splits"
         )
 
 
@@ -89,33 +92,34 @@ def seen_in_training(manifest: Manifest, dataset: Dataset, split: str = "test") 
     """How many samples of a split the model was trained on.
 
     None where that cannot be known: a model that edgecnn did not train, or an old manifest. The
-    data that the model was trained on, split as then, hold none. A set in one piece, of which a
-    part was held out in training, is not split as then.
+    data that the model was trained on are looked at as any other, since their own splits may
+    overlap; a few copies there (`FEW_COPIES`) are those of the data set, which everybody measures
+    with, and do not count: `edgecnn data inspect` names them.
     """
-    if not manifest.data.get("sha256"):
+    training = _known(manifest.data)
+    if training is None or not manifest.data.get("sha256"):
         return None
     tested = dataset[split]
-    if _split_as_then(manifest, dataset):
-        return Seen(0, len(tested))
-    training = _known(manifest.data)
-    if training is None:
-        return None
     trained, one_in = training
     digests = digests_of(tested)
     comparable = digests % np.uint64(one_in) == 0
     count = int(np.isin(digests[comparable], trained).sum())
+    share = count / max(1, int(comparable.sum()))
+    if share <= FEW_COPIES and split != "train" and _split_as_then(manifest, dataset):
+        return Seen(0, len(tested))
     if one_in == 1:
         return Seen(count, len(tested))
-    share = count / max(1, int(comparable.sum()))
     return Seen(round(share * len(tested)), len(tested), exact=False)
 
 
 def seen_samples(manifest: Manifest, dataset: Dataset, split: str) -> npt.NDArray[np.bool_] | None:
     """(n,): which samples of a split are known to have been trained on. None as above, and for
-    the very data of the training, whose splits need no check.
+    the very split that was trained on: of large ones only some digests are kept.
     """
     training = _known(manifest.data)
-    if training is None or not manifest.data.get("sha256") or _split_as_then(manifest, dataset):
+    if training is None or not manifest.data.get("sha256"):
+        return None
+    if split == "train" and _split_as_then(manifest, dataset):
         return None
     seen: npt.NDArray[np.bool_] = np.isin(digests_of(dataset[split]), training[0])
     return seen

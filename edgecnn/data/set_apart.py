@@ -28,15 +28,14 @@ _SEED = 20_260_102
 
 def set_apart(dataset: Dataset) -> Dataset:
     """The set with a part of its only split as "train" and the rest as "test"; as it is when it
-    has several splits, or fewer than two samples.
+    has several splits, or fewer than two samples, or is what was left when a part was set apart.
     """
-    filled = {name: split for name, split in dataset.splits.items() if len(split)}
-    if len(filled) != 1:
+    if dataset.set_apart:
         return dataset
-    ((name, split),) = filled.items()
-    count = min(len(split) // 2, MOST)
+    count = _count(dataset)
     if not count:
         return dataset
+    ((name, split),) = _filled(dataset).items()
     order = np.random.default_rng(_SEED).permutation(len(split))
     note = (
         f"{name} is all there is: {counted(count, 'sample')} of it set apart to calibrate, and "
@@ -53,6 +52,16 @@ def set_apart(dataset: Dataset) -> Dataset:
     )
 
 
+def _filled(dataset: Dataset) -> dict[str, Split]:
+    return {name: split for name, split in dataset.splits.items() if len(split)}
+
+
+def _count(dataset: Dataset) -> int:
+    """How many samples `set_apart` takes; 0 of a set that has several splits."""
+    filled = list(_filled(dataset).values())
+    return min(len(filled[0]) // 2, MOST) if len(filled) == 1 else 0
+
+
 def without_calibration(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
     """The set as `set_apart` divides it when a part of it calibrated one of these models."""
     for manifest in manifests:
@@ -63,8 +72,13 @@ def without_calibration(dataset: Dataset, manifests: Iterable[Manifest]) -> Data
 
 
 def _is_of(record: dict[str, Any], dataset: Dataset) -> bool:
-    """Other classes chosen of the same images make another digest."""
-    return record.get("sha256") == dataset.sha256 or record.get("data") == dataset.name
+    """Other classes chosen of the same images make another digest: annotated images are known by
+    their name, and by how many of them are set apart.
+    """
+    if record.get("sha256") == dataset.sha256:
+        return True
+    same_name = dataset.task == "detection" and record.get("data") == dataset.name
+    return same_name and record.get(KEY) == _count(dataset)
 
 
 def subset(split: Split, indices: Indices) -> Split:

@@ -145,7 +145,7 @@ class BoxScorer:
             self._truth,
             detections,
             min_score=self._min_score,
-            input_side=max(self._preprocessing.shape[:2]),
+            place=self._preprocessing.place,
             resamples=resamples,
         )
         best = max((float(each.scores[0]) for each in detections if len(each)), default=0.0)

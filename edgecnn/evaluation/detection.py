@@ -6,7 +6,7 @@ the same numbers); the protocol is not written here a second time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field
 from io import StringIO
@@ -19,6 +19,7 @@ from edgecnn.deprecation import old_attribute
 from edgecnn.detection.detections import Boxes, ClassIds, Detections
 from edgecnn.errors import InputError
 from edgecnn.geometry import covered, iou
+from edgecnn.preprocessing.placement import Placement
 from edgecnn.registry import require
 
 LEAST_RESAMPLES = 40
@@ -72,8 +73,8 @@ class DetectionScores:
 
     Of several classes, each has its average precision, and the averages are the means over those
     that have a box in the images: `classes` many.
-    `recall_*` are at IoU 0.5 and `min_score`, by the longer side a sign has once letterboxed
-    to the network's input: below 24 pixels, 24 to 64, above; None where there are none.
+    `recall_*` are at IoU 0.5 and `min_score`, by the longer side a sign has in the network's
+    input: below 24 pixels, 24 to 64, above; None where there are none.
     `false_alarms_per_100` is the share of images without any sign in which at least one
     box reaches `min_score`, times 100. The intervals are those of a bootstrap over images.
     """
@@ -116,10 +117,11 @@ def evaluate_detections(
     detections: Sequence[Detections],
     *,
     min_score: float,
-    input_side: int,
+    place: Callable[[int, int], Placement],
     resamples: int = 0,
 ) -> DetectionScores:
-    """Score `detections`, boxes down to low scores, against `truths`, image by image.
+    """Score `detections`, boxes down to low scores, against `truths`, image by image. `place`
+    says where an image of (height, width) lies in the network's input.
 
     With `resamples`, the averages get 95% intervals: as many draws of all images with
     repetition (fewer for large sets of many classes), seeded (B. Efron, 1979: the percentiles of
@@ -139,8 +141,9 @@ def evaluate_detections(
         certain = result.at_least(min_score)
         matched, false = _match(truth, certain)
         wrong += false
-        scale = input_side / max(truth.height, truth.width)
-        sides = (truth.boxes[:, 2:] - truth.boxes[:, :2]).max(axis=1, initial=0) * scale
+        placed = place(truth.height, truth.width)
+        sizes = truth.boxes[:, 2:] - truth.boxes[:, :2]
+        sides = (sizes * (placed.scale_x, placed.scale_y)).max(axis=1, initial=0)
         hits.extend(zip(sides.tolist(), matched, strict=True))
         if not len(truth.boxes) and not len(truth.ignored):
             negatives += 1

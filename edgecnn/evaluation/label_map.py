@@ -18,7 +18,8 @@ def label_map(labels: Sequence[str], names: Sequence[str], classes: int) -> tupl
 
     `names` are what the model calls its classes, empty where it does not say it; `classes` is how
     many it answers. The model's own names decide where they have all labels. A model of as many
-    classes as there are labels has them in the same order. One of 1,000 classes, or 1,001 with a
+    classes as there are labels has them in the same order, unless its names have one of them
+    elsewhere. One of 1,000 classes, or 1,001 with a
     background first, has ImageNet's, where every label is a WordNet id or a name of one.
     """
     if len(names) == classes:
@@ -27,12 +28,22 @@ def label_map(labels: Sequence[str], names: Sequence[str], classes: int) -> tupl
         if len(places) == len(labels) == len(set(places)):
             return places
     if classes == len(labels):
+        if len(names) == classes and _in_another_order(labels, names):
+            return None
         return tuple(range(classes))
     if classes in (IMAGENET, IMAGENET + 1):
         imagenet = imagenet_places(labels)
         if imagenet is not None and len(set(imagenet)) == len(imagenet):
             return tuple(place + classes - IMAGENET for place in imagenet)
     return None
+
+
+def _in_another_order(labels: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether the names have a label, and not where the labels have it."""
+    return any(
+        _place(label, names) is not None and _place(label, (name,)) is None
+        for label, name in zip(labels, names, strict=True)
+    )
 
 
 def _place(label: str, names: Sequence[str]) -> int | None:

@@ -1,8 +1,9 @@
 """Networks of keras.applications, known by the names of their layers.
 
 Their weights were trained on inputs that `preprocess_input` made outside of the network. Those
-that scale inside (EfficientNet, MobileNetV3, ConvNeXt) begin with a layer that says so, and are
-here for the case that it was left out (`include_preprocessing=False`).
+that scale inside begin with a layer that says so; MobileNetV3 and EfficientNetV2 are here for the
+case that it was left out (`include_preprocessing=False`). EfficientNet, where it cannot be, and
+ConvNeXt are not here.
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ in `labels/`, or all in one folder.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from edgecnn.data.boxes.base import BoxDataset
@@ -26,6 +28,8 @@ MAX_BYTES = 4 << 20
 _LIST_BYTES = 256 << 20
 _PIXELS = 2.0
 """A share beyond is none: the line holds pixels."""
+_SEEN = frozenset((0.0, 1.0, 2.0))
+"""What is said of a key point: not labeled, hidden or visible."""
 _KNOWN = ("images", "labels", "obj_train_data", "jpegimages")
 
 
@@ -35,14 +39,15 @@ def load_yolo(folder: Path, *, label: str | int = "stop sign") -> BoxDataset:
 
     Raises InputError for an unknown class, and a folder without images.
     """
-    description = describe(folder)
-    reading = read_yolo(folder, _images_of(folder), description)
+    images = _images_of(folder)
+    description = _with_key_points(describe(folder), images)
+    reading = read_yolo(folder, images, description)
     return of_class(reading, str(label), place=folder, name=folder.name, source=folder.name)
 
 
 def yolo_files(place: Path) -> tuple[dict[str, list[Path]], Description, list[LeftOut]]:
     """The images of each split ("" for a set without), the description, and what lists name
-    and is not there.
+    and is not there. Whether lines hold key points is found for all splits together.
 
     Splits are what the YAML file says, or folders in `images/` or next to one another, or lists
     such as `train.txt`. Raises InputError when there are no images.
@@ -52,7 +57,7 @@ def yolo_files(place: Path) -> tuple[dict[str, list[Path]], Description, list[Le
         splits, left_out = _described(description, place.parent, anywhere=True)
         if not splits:
             raise InputError(f"{place} names no images", hint="give the folder they lie in")
-        return splits, description, left_out
+        return splits, _with_key_points(description, _all(splits)), left_out
     place = unwrapped(place, lambda path: path.suffix.casefold() in (".txt", ".yaml"), keep=_known)
     description = describe(place)
     splits, left_out = _described(description, place, anywhere=False)
@@ -64,7 +69,43 @@ def yolo_files(place: Path) -> tuple[dict[str, list[Path]], Description, list[Le
         if not images:
             raise InputError(f"no images in {place}", hint="YOLO keeps them in images/")
         splits = {"": images}
-    return splits, description, left_out
+    return splits, _with_key_points(description, _all(splits)), left_out
+
+
+def _all(splits: Mapping[str, Iterable[Path]]) -> Iterator[Path]:
+    return chain.from_iterable(splits.values())
+
+
+def _with_key_points(description: Description, images: Iterable[Path]) -> Description:
+    """With how many numbers follow a box, where the YAML file does not say it: key points are as
+    many in every line, each third number of theirs says whether it is seen (0, 1 or 2). An
+    outline that touches the edge may look like them, a whole set of outlines does not.
+    """
+    if description.key_points:
+        return description
+    counts = set()
+    for further in _further(images):
+        counts.add(len(further))
+        if len(counts) > 1 or len(further) % 3 or not _SEEN.issuperset(further[2::3]):
+            return description
+    return replace(description, key_points=counts.pop() if counts else 0)
+
+
+def _further(images: Iterable[Path]) -> Iterator[list[float]]:
+    """What follows the box in each line that has more than a box and a confidence."""
+    for image in images:
+        text = _text_of(image)
+        try:
+            lines = [] if text is None else _lines(text)
+        except InputError:
+            continue  # `read_yolo` says so
+        for line in lines:
+            try:
+                further = [float(value) for value in line.replace(",", " ").split()[5:]]
+            except ValueError:
+                continue
+            if len(further) > 1:
+                yield further
 
 
 def _known(name: str) -> bool:
@@ -229,12 +270,11 @@ def _read_lines(
     key_points: int,
 ) -> None:
     try:
-        content = read_file(path, limit=MAX_BYTES)
+        lines = _lines(path)
     except InputError as error:
         reading.left_out.append(LeftOut(_below(path, place), error.message, "box"))
         return
-    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    for number, line in enumerate(content.decode(encoding, "replace").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         where = f"{_below(path, place)}, line {number}"
@@ -245,6 +285,13 @@ def _read_lines(
             continue
         kinds[kind] += 1
         annotation.boxes.append(RawBox(corners, name, where))
+
+
+def _lines(path: Path) -> list[str]:
+    """Raises InputError for a text that cannot be read."""
+    content = read_file(path, limit=MAX_BYTES)
+    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    return content.decode(encoding, "replace").splitlines()
 
 
 def _box(
@@ -282,12 +329,7 @@ def _kind(rest: Sequence[float], key_points: int) -> str:
         return ""
     if len(further) == 1:
         return "confidence"
-    if key_points:
-        return "key points" if len(further) == key_points else "outline"
-    seen = further[2::3]
-    if len(further) % 3 == 0 and all(value in (0, 1, 2) for value in seen):
-        return "key points"
-    return "outline"
+    return "key points" if len(further) == key_points else "outline"
 
 
 def _class_of(text: str, numbers: dict[str, str]) -> str:

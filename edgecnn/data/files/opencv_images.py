@@ -21,9 +21,14 @@ _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _JPEG_FRAMES = (0xC0, 0xC1, 0xC2)
 """Markers of a frame's header: baseline, extended, progressive."""
-_LONGEST_HEADER = 1 << 16
-_TURNED_OR_OTHER_COLORS = re.compile(b"Exif|Adobe")
-_TRANSPARENT_TURNED_OR_MOVING = re.compile(b"tRNS|eXIf|acTL")
+_JPEG_SCAN = 0xDA
+"""The marker behind which the pixels are."""
+_JPEG_WITHOUT_LENGTH = (*range(0xD0, 0xDA), 0xFF)
+_TURNED_OR_OTHER_COLORS = re.compile(rb"Exif|Adobe|ns\.adobe\.com/xap|tiff:Orientation")
+_TRANSPARENT_TURNED_OR_MOVING = (b"tRNS", b"eXIf", b"acTL")
+_PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_TURNED_BY_TEXT = (b"Raw profile type", b"XML:com.adobe.xmp")
+"""What a PNG's text chunk begins with that may hold an orientation."""
 
 
 @dataclass(frozen=True)
@@ -54,34 +59,50 @@ def decode_plain(encoded: bytes) -> npt.NDArray[np.uint8] | None:
 
 
 def _plain_header(encoded: bytes) -> _Header | None:
-    start = encoded[:_LONGEST_HEADER]
     if encoded.startswith(_PNG) and encoded.endswith(_PNG_END):
-        return None if _TRANSPARENT_TURNED_OR_MOVING.search(start) else _png_header(start)
+        return _png_header(encoded)
     if encoded.startswith(_JPEG) and encoded.endswith(_JPEG_END):
-        return None if _TURNED_OR_OTHER_COLORS.search(start) else _jpeg_header(start)
+        return _jpeg_header(encoded)
     return None
 
 
-def _png_header(start: bytes) -> _Header | None:
-    """IHDR is the first chunk: width, height, depth, color type (0 gray, 2 RGB)."""
-    depth_and_colors = start[24:26]
-    channels = {b"\x08\x00": 1, b"\x08\x02": 3}.get(depth_and_colors)
+def _png_header(encoded: bytes) -> _Header | None:
+    """IHDR is the first chunk: width, height, depth, color type (0 gray, 2 RGB). What turns the
+    image may also come behind its pixels.
+    """
+    channels = {b"\x08\x00": 1, b"\x08\x02": 3}.get(encoded[24:26])
     if channels is None:
         return None
-    return _Header(_number(start[20:24]), _number(start[16:20]), channels)
+    place = len(_PNG)
+    while place < len(encoded):
+        length, kind = _number(encoded[place : place + 4]), encoded[place + 4 : place + 8]
+        if kind in _TRANSPARENT_TURNED_OR_MOVING:
+            return None
+        if kind in _PNG_TEXTS and encoded.startswith(_TURNED_BY_TEXT, place + 8):
+            return None
+        place += 12 + length
+    if place != len(encoded):
+        return None
+    return _Header(_number(encoded[20:24]), _number(encoded[16:20]), channels)
 
 
-def _jpeg_header(start: bytes) -> _Header | None:
+def _jpeg_header(encoded: bytes) -> _Header | None:
     """The frame's: length, depth, height, width, components (1 gray, 3 YCbCr)."""
+    header = None
     place = 2
-    while place + 9 < len(start) and start[place] == 0xFF:
-        if start[place + 1] in _JPEG_FRAMES:
-            depth, channels = start[place + 4], start[place + 9]
+    while place + 9 < len(encoded) and encoded[place] == 0xFF:
+        marker = encoded[place + 1]
+        if marker in _JPEG_WITHOUT_LENGTH:
+            return None
+        if marker == _JPEG_SCAN:
+            return None if _TURNED_OR_OTHER_COLORS.search(encoded, 0, place) else header
+        if marker in _JPEG_FRAMES:
+            depth, channels = encoded[place + 4], encoded[place + 9]
             if depth != 8 or channels not in (1, 3):
                 return None
-            height, width = _number(start[place + 5 : place + 7]), start[place + 7 : place + 9]
-            return _Header(height, _number(width), channels)
-        place += 2 + _number(start[place + 2 : place + 4])
+            height, width = encoded[place + 5 : place + 7], encoded[place + 7 : place + 9]
+            header = _Header(_number(height), _number(width), channels)
+        place += 2 + _number(encoded[place + 2 : place + 4])
     return None
 
 

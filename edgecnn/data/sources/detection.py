@@ -82,14 +82,20 @@ class DetectionDataset(Dataset):
     """The sets that this one was joined from."""
 
     def answers(self, split: str, class_names: Sequence[str] = ()) -> Answers:
-        """For a detector of one class, or of classes without names, the chosen ones are one. For
-        another its own classes: those that were chosen, or all that both sides have.
+        """For a detector of one class, or of classes without names, the chosen ones are one; where
+        nobody chose, the class that it names is, if the data have it. For another its own classes:
+        those that were chosen, or all that both sides have.
 
         Raises InputError for a chosen class that the model does not have, and where the two have
         none in common.
         """
         chosen = self[split]
         assert isinstance(chosen, BoxSplit)
+        if len(class_names) == 1 and not self.asked:
+            place = place_of(class_names[0], self.class_names)
+            if place is not None and self.labels != (self.class_names[place],):
+                named = tuple(file.renumbered({place: 0}) for file in chosen.every_class)
+                return Answers(named, (self.class_names[place],))
         if len(class_names) < 2:
             return Answers(chosen.ground_truth, self.labels)
         wanted = self.labels if self.asked else self.class_names
@@ -250,11 +256,9 @@ def _load_one(
     parts = {
         split: with_choice(part, choice, name=name, source=name) for split, part in fitted.items()
     }
+    every = {split: every_class(part, choice.names) for split, part in fitted.items()}
     files = [file for data in parts.values() for file in data.files]
     (height, width), _ = Counter((file.height, file.width) for file in files).most_common(1)[0]
-    digest = hashlib.sha256()
-    for split, data in parts.items():
-        digest.update(f"{split}\0{data.label}\0{len(data)}\0{data.sha256}\0".encode())
     notes = list(dict.fromkeys(note for part in fitted.values() for note in part.notes))
     if "test" not in parts:
         notes.append(f"{_measured(parts)} is measured, for there is no test")
@@ -266,13 +270,10 @@ def _load_one(
         name=name,
         task="detection",
         labels=choice.labels,
-        splits={
-            split: _split(data, choice, every_class(fitted[split], choice.names))
-            for split, data in parts.items()
-        },
+        splits={split: _split(data, choice, every[split]) for split, data in parts.items()},
         class_names=choice.names,
         asked=bool(wanted),
-        sha256=digest.hexdigest(),
+        sha256=_digest(parts, every, choice.names, asked=bool(wanted)),
         sample_shape=(height, width, 3),
         source=f"{source}: {name}",
         seed=seed,
@@ -303,6 +304,32 @@ def _fitted(
     if first is not None and not fitted:
         raise first
     return fitted, lost
+
+
+def _digest(
+    parts: Mapping[str, BoxDataset],
+    every: Mapping[str, Sequence[BoxedFile]],
+    class_names: Sequence[str],
+    *,
+    asked: bool,
+) -> str:
+    """Of images, splits and boxes; of several classes also which box is of which, and whether
+    somebody chose, since a detector is trained on all of them otherwise.
+    """
+    digest = hashlib.sha256()
+    for split, data in parts.items():
+        digest.update(f"{split}\0{data.label}\0{len(data)}\0{data.sha256}\0".encode())
+    if len(class_names) < 2:
+        return digest.hexdigest()
+    digest.update("\0".join((*class_names, f"asked {asked}")).encode())
+    for files in every.values():
+        for file in files:
+            for boxes in (file.boxes, file.ignored):
+                digest.update(f"\0{len(boxes)}\0".encode())
+                digest.update(np.ascontiguousarray(boxes, "<f4").tobytes())
+            for ids in (file.class_ids, file.ignored_ids):
+                digest.update(np.ascontiguousarray(ids, "<i8").tobytes())
+    return digest.hexdigest()
 
 
 def _measured(parts: Mapping[str, BoxDataset]) -> str:

@@ -2,13 +2,13 @@
 
 Either `<folder>/<class>/*.jpg`, split by seed, or `<folder>/<split>/<class>/…` with splits by any
 of their usual names (`Train`, `training`, `val`, `valid`, `dev`, `Test` …), kept as they are;
-a split that is absent is carved from the training images.
+a split that is absent, or has no image of a class of training, is carved from the training images.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,22 +81,33 @@ def load(
         # Centered on 0: half of the range, for images whose statistics nobody measured.
         preprocessing_hints={"fit": "stretch", "mean": (0.5,), "std": (0.25,)},
         left_out=tuple(left_out),
-        notes=(*classes.notes, *_carved(kept)),
+        notes=(*classes.notes, *_carved(kept, classes.images)),
     )
 
 
 def _usable(
     classes: ClassFolders, readable: Readable, folder: Path, left_out: list[LeftOut]
 ) -> tuple[tuple[str, ...], dict[str, list[ReadableImage]]]:
-    """The classes that have images enough, and their images with the classes' new numbers.
+    """The classes that have images enough, and their images with the classes' new numbers. A
+    split that has none of them is as one that is absent.
 
     Raises InputError for fewer than two.
     """
     origin = "train" if "train" in readable else next(iter(readable))
-    carved = [name for name in SPLITS if name not in readable] if origin == "train" else []
-    needed = 1 + len(carved)
     have = Counter(entry.label for entry in readable[origin])
-    usable = [label for label in range(len(classes.names)) if have[label] >= needed]
+    present = list(readable)
+    while True:
+        carved = [name for name in SPLITS if name not in present] if origin == "train" else []
+        needed = 1 + len(carved)
+        usable = [label for label in range(len(classes.names)) if have[label] >= needed]
+        filled = [
+            split
+            for split in present
+            if split == origin or any(entry.label in usable for entry in readable[split])
+        ]
+        if filled == present:
+            break
+        present = filled
     if len(usable) < 2:
         raise InputError(
             _too_few(folder, classes, have, needed), hint=described(left_out) or LAYOUT_HINT
@@ -115,7 +126,8 @@ def _usable(
                 + (f": one for each of {', '.join(['train', *carved])}" if carved else "")
             )
             left_out.append(LeftOut(str(entry.path.relative_to(folder)), reason))
-    return tuple(classes.names[label] for label in usable), kept
+    names = tuple(classes.names[label] for label in usable)
+    return names, {split: kept[split] for split in present}
 
 
 def _too_few(folder: Path, classes: ClassFolders, have: Mapping[int, int], needed: int) -> str:
@@ -131,12 +143,16 @@ def _too_few(folder: Path, classes: ClassFolders, have: Mapping[int, int], neede
     )
 
 
-def _carved(entries: Readable) -> tuple[str, ...]:
-    """What is said when some splits have folders of their own and others have not."""
+def _carved(entries: Readable, folders: Collection[str]) -> tuple[str, ...]:
+    """What is said when some splits have `folders` of their own and others have not, or only
+    folders without an image that can be used.
+    """
+    empty = [name for name in folders if name not in entries]
+    notes = [f"{name} holds no image of a class that can be used" for name in empty]
     carved = [name for name in SPLITS if name not in entries]
-    if "train" not in entries or not carved or len(entries) == 1:
-        return ()
-    return (f"{' and '.join(carved)} taken from train",)
+    if "train" in entries and carved and len(folders) > 1:
+        notes.append(f"{' and '.join(carved)} taken from train")
+    return tuple(notes)
 
 
 def _with_missing_splits(

@@ -105,7 +105,10 @@ def test_the_benchmark_counts_as_the_live_detector_does(signs, results):
     detector = load_detector("stop_sign_nano", min_score=0.01)
     found = [detector(np.ascontiguousarray(image[:, :, ::-1])) for image in split.samples]
     live = evaluate_detections(
-        split.ground_truth, found, min_score=shipped_threshold(), input_side=384
+        split.ground_truth,
+        found,
+        min_score=shipped_threshold(),
+        place=detector.preprocessing.place,
     )
 
     row = json.loads(results.read_text())["measurements"][0]["accuracy"]

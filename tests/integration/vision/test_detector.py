@@ -171,7 +171,7 @@ def scores_of(detector, photos):
         result = detector(image)
         truths.append(Truth(file.boxes, file.ignored, file.height, file.width))
         found.append(result)
-    return evaluate_detections(truths, found, min_score=0.4, input_side=512)
+    return evaluate_detections(truths, found, min_score=0.4, place=detector.preprocessing.place)
 
 
 def test_int8_finds_what_float_finds_on_real_photos(shared_data):

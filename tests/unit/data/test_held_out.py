@@ -90,6 +90,57 @@ def test_whoever_has_the_model_gets_the_same_part_to_measure_on(whole):
     assert as_trained(whole, [Manifest()]) is whole
 
 
+def test_a_set_whose_only_split_is_called_train_is_divided_again(tmp_path):
+    write_coco(tmp_path / "set" / "train", 20)
+    dataset = load(f"coco:{tmp_path / 'set'}")
+    assert set(dataset.splits) == {"train"}
+    manifest = trained_on(dataset)
+
+    divided = as_trained(dataset, [manifest])
+
+    assert paths(divided, "test") == paths(with_splits(dataset), "validation")
+    assert seen_in_training(manifest, divided).count == 0
+    assert as_trained(dataset, [Manifest()]) is dataset
+
+
+def test_each_of_several_sets_is_divided_again_whatever_its_only_split_is_called(tmp_path):
+    one = write_coco(tmp_path / "one", 20, seed=1)
+    write_coco(tmp_path / "other" / "train", 10, seed=2)
+    dataset = load(f"coco:{one},{tmp_path / 'other'}")
+    manifest = trained_on(dataset)
+
+    divided = as_trained(dataset, [manifest])
+
+    assert len(divided["test"]) == 6
+    assert seen_in_training(manifest, divided).count == 0
+
+
+def test_a_set_with_splits_is_as_it_was(tmp_path):
+    for split in ("train", "test"):
+        write_coco(tmp_path / "set" / split, 10)
+    dataset = load(f"coco:{tmp_path / 'set'}")
+
+    assert as_trained(dataset, [trained_on(dataset)]) is dataset
+
+
+def test_a_validation_that_is_the_training_was_seen_as_a_whole(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "train" / "images").mkdir(parents=True)
+    (tmp_path / "train" / "labels").mkdir()
+    for number in range(10):
+        pixels = rng.integers(0, 255, (24, 32, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "train" / "images" / f"{number}.png")
+        (tmp_path / "train" / "labels" / f"{number}.txt").write_text("0 0.5 0.5 0.3 0.3\n")
+    (tmp_path / "data.yaml").write_text(
+        "train: train/images\nval: train/images\nnames: ['stop sign']\n"
+    )
+    dataset = load(f"yolo:{tmp_path}")
+
+    seen = seen_in_training(trained_on(dataset), dataset)
+
+    assert (seen.count, seen.of, seen.exact) == (10, 10, True)
+
+
 def test_several_sets_are_one_and_each_is_held_out_of_by_itself(tmp_path):
     one = write_coco(tmp_path / "one", 10, seed=1)
     other = write_coco(tmp_path / "other", 4, seed=2, classes=("stop sign", "yield"), empty=6)

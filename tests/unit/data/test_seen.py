@@ -13,6 +13,7 @@ from edgecnn.data import seen
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.seen import (
     KEY,
+    Seen,
     digests_of,
     seen_in_training,
     seen_samples,
@@ -33,6 +34,43 @@ def test_the_split_of_the_training_holds_no_training_sample(digits):
     found = seen_in_training(trained_on(digits), digits)
     assert found is not None
     assert (found.count, found.of) == (0, len(digits["test"]))
+
+
+def with_twins(dataset: Dataset, split: str, count: int) -> Dataset:
+    """The first of a split's samples are training samples, as where two splits overlap."""
+    samples = np.asarray(dataset[split].samples).copy()
+    samples[:count] = np.asarray(dataset["train"].samples)[:count]
+    overlapping = Split(samples, dataset[split].labels)
+    return replace(dataset, splits={**dataset.splits, split: overlapping})
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_training_samples_are_found_in_the_other_splits_of_the_same_data(digits, split):
+    data = with_twins(digits, split, 70)
+    manifest = trained_on(data)
+
+    found = seen_in_training(manifest, data, split)
+    known = seen_samples(manifest, data, split)
+
+    assert found is not None
+    assert (found.count, found.exact) == (70, True)
+    assert known is not None
+    assert np.flatnonzero(known).tolist() == list(range(70))
+
+
+def test_a_few_copies_are_those_of_the_data_set(digits):
+    data = with_twins(digits, "test", 7)
+    manifest = trained_on(data)
+
+    assert seen_in_training(manifest, data) == Seen(0, len(data["test"]))
+    assert np.flatnonzero(seen_samples(manifest, data, "test")).tolist() == list(range(7))
+    elsewhere = replace(data, sha256="0" * 64)  # other data, of which training saw seven
+    assert seen_in_training(manifest, elsewhere) == Seen(7, len(data["test"]))
+
+
+def test_what_the_split_of_the_training_holds_is_not_known_without_its_digests(digits):
+    assert seen_in_training(Manifest(data=digits.record()), digits) is None
+    assert seen_samples(Manifest(data=digits.record()), digits, "test") is None
 
 
 def test_another_split_of_the_same_data_is_counted_exactly(digits):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edgecnn.data import load
+from edgecnn.data.base import Dataset, Split
 from edgecnn.data.set_apart import set_apart, without_calibration
 from edgecnn.manifest import Manifest
 
@@ -50,6 +52,13 @@ def test_a_part_of_the_only_split_is_set_apart(signs):
     assert divided.record()["set_apart"] == 4
 
 
+def test_what_is_left_when_a_part_was_set_apart_is_not_divided_again(signs):
+    divided = set_apart(load(signs))
+    left = replace(divided, splits={"test": divided["test"]})
+
+    assert without_calibration(left, [calibrated_with(left)]) is left
+
+
 def test_it_is_the_same_part_for_everybody(signs):
     assert names(set_apart(load(signs))["train"]) == names(set_apart(load(signs, seed=7))["train"])
 
@@ -81,9 +90,24 @@ def test_other_classes_of_the_same_images_are_the_same_data(signs):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"set_apart": 0}, {"data": "another", "sha256": "0" * 64}], ids=str
+    "changes",
+    [
+        {"set_apart": 0},
+        {"data": "another", "sha256": "0" * 64},
+        {"sha256": "0" * 64, "set_apart": 9},  # another folder of that name
+    ],
+    ids=str,
 )
 def test_files_that_other_samples_calibrated_leave_the_set_whole(signs, changes):
     whole = load(signs)
 
     assert without_calibration(whole, [calibrated_with(whole, **changes)]) is whole
+
+
+def test_a_folder_of_the_same_name_without_boxes_is_another_set():
+    samples = np.zeros((8, 4, 4), np.uint8)
+    splits = {"test": Split(samples, np.zeros(8, np.int64))}
+    whole = Dataset("data", "classification", ("a", "b"), splits, "ab", (4, 4))
+
+    assert without_calibration(whole, [calibrated_with(whole, sha256="0" * 64)]) is whole
+    assert without_calibration(whole, [calibrated_with(whole)]) is not whole

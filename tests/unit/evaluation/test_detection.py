@@ -8,10 +8,12 @@ import pytest
 from edgecnn.detection.detections import Detections
 from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import Truth, evaluate_detections
+from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
 
 pytest.importorskip("faster_coco_eval", reason="AP is computed by faster-coco-eval")
 
 NONE = np.zeros((0, 4), np.float32)
+PLACE = LetterboxPreprocessing(100, 100, 3).place
 SIGN = np.asarray([[10, 10, 50, 50]], np.float32)
 
 
@@ -26,7 +28,7 @@ def found(*rows):
 
 
 def evaluate(truths, results, **options):
-    return evaluate_detections(truths, results, **{"min_score": 0.5, "input_side": 100} | options)
+    return evaluate_detections(truths, results, **{"min_score": 0.5, "place": PLACE} | options)
 
 
 def test_perfect_boxes_score_one():
@@ -93,11 +95,27 @@ def test_a_second_box_on_one_sign_is_false():
 def test_recall_goes_by_the_size_in_the_networks_input():
     sizes = np.asarray([[0, 0, 10, 10], [20, 20, 60, 60], [0, 100, 90, 190]], np.float32)
     image = Truth(sizes, NONE, 200, 200)
-    scores = evaluate([image], [found((20, 20, 60, 60, 0.9))], input_side=200)
+    whole = LetterboxPreprocessing(200, 200, 3).place
+    scores = evaluate([image], [found((20, 20, 60, 60, 0.9))], place=whole)
 
     assert (scores.recall_small, scores.recall_medium, scores.recall_large) == (0, 1, 0)
-    halved = evaluate([image], [found((20, 20, 60, 60, 0.9))], input_side=100)
+    halved = evaluate([image], [found((20, 20, 60, 60, 0.9))])
     assert halved.recall_small == 0.5
+
+
+@pytest.mark.parametrize(
+    ("place", "small", "medium"),
+    [
+        (LetterboxPreprocessing(50, 200, 3).place, 1, None),  # a quarter, 40 → 10 pixels
+        (LetterboxPreprocessing(200, 100, 3).place, 1, None),  # half
+        (ImagePreprocessing(50, 200, 3, fit="stretch").place, None, 1),  # as wide as it was
+    ],
+)
+def test_the_size_in_an_input_that_is_not_square_is_that_of_the_scaled_image(place, small, medium):
+    image = Truth(np.asarray([[20, 20, 60, 60]], np.float32), NONE, 200, 200)
+    scores = evaluate([image], [found((20, 20, 60, 60, 0.9))], place=place)
+
+    assert (scores.recall_small, scores.recall_medium, scores.recall_large) == (small, medium, None)
 
 
 def test_results_must_belong_to_the_images():

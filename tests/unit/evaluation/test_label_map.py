@@ -17,6 +17,9 @@ TEN = ("n01440764", "n02102040", "n02979186")
         (("a", "b"), (), 2, (0, 1)),
         (("a", "b"), ("b", "a"), 2, (1, 0)),
         (("a", "b"), ("x", "y"), 2, (0, 1)),  # other names for the same classes
+        (("paper", "rock", "scissor"), ("Rock", "Paper", "Scissors"), 3, None),  # another order
+        (("rock", "papers", "scissor"), ("Rock", "Paper", "Scissors"), 3, (0, 1, 2)),
+        (("crane", "ox", "crane"), ("crane", "cow", "crane"), 3, (0, 1, 2)),  # two of one name
         (("a", "b"), ("c", "b", "a"), 3, (2, 1)),
         (("a", "b"), ("c", "b", "d"), 3, None),
         (TEN, (), 1000, (0, 217, 482)),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgecnn.data import load
 from edgecnn.data.boxes.base import BoxDataset, BoxedFile, split_in_blocks
 from edgecnn.data.boxes.coco import load_coco
 from edgecnn.data.boxes.voc import load_voc
@@ -361,6 +362,36 @@ def test_what_yolo_tools_write_is_the_same_box(yolo, line):
 
     assert data.left_out == ()
     np.testing.assert_allclose(data.files[0].boxes, [BOX], atol=0.01)
+
+
+EDGE = "1 0.125 0.333 0.625 0.333 0.625 0.75 1 0.75 0.125 0"
+"""An outline of five points that touches the edge where key points would say what is seen."""
+FURTHER = "1 0.375 0.541666667 0.5 0.416666667 0.3 0.4 2 0.5 0.5 0"
+
+
+@pytest.mark.parametrize("other", [f"1 {'0.2 0.3 ' * 4}0.4 0.5", f"1 {'0.2 0.3 ' * 3}0.4 0.5"])
+def test_an_outline_at_the_edge_is_one_where_others_of_the_set_are(yolo, other):
+    data = load_yolo(yolo(f"{EDGE}\n{other}\n"))
+
+    np.testing.assert_allclose(data.files[0].boxes[0], [10, 0, 80, 45], atol=0.1)
+
+
+def test_an_outline_at_the_edge_is_one_where_those_of_another_split_are(tmp_path):
+    for split, line in (("train", f"1 {'0.2 0.3 ' * 4}0.4 0.5"), ("val", EDGE)):
+        save_image(tmp_path / "images" / split / f"{split}.png")
+        (tmp_path / "labels" / split).mkdir(parents=True)
+        (tmp_path / "labels" / split / f"{split}.txt").write_text(line)
+    (tmp_path / "data.yaml").write_text("names: ['pole', 'stop sign']\n")
+    dataset = load(f"yolo:{tmp_path}")
+
+    np.testing.assert_allclose(dataset["validation"].files[0].boxes, [[10, 0, 80, 45]], atol=0.1)
+
+
+def test_lines_of_as_many_key_points_are_boxes_with_key_points(yolo):
+    other = "1 0.5 0.5 0.2 0.2 0.1 0.2 1 0.3 0.4 0"
+    data = load_yolo(yolo(f"{FURTHER}\n0 0.5 0.5 0.1 0.1\n{other}\nno line\n"))
+
+    np.testing.assert_allclose(data.files[0].boxes, [BOX, [32, 24, 48, 36]], atol=0.01)
 
 
 def test_a_yolo_box_over_the_edge_is_cut_and_counted(yolo):

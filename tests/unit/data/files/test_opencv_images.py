@@ -8,6 +8,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from edgecnn.data.files.images import ImageFiles, UnreadableImageError, decode, decode_again
 from edgecnn.data.files.opencv_images import MOST_PIXELS, decode_plain
@@ -37,6 +38,8 @@ PLAIN = {
     "JPEG of one column": encoded(make_image(size=(1, 50)), "JPEG"),
     "JPEG, progressive": encoded(make_image(), "JPEG", progressive=True),
     "JPEG with a color profile": encoded(make_image(), "JPEG", icc_profile=b"any"),
+    "JPEG with a long header": encoded(make_image(), "JPEG", icc_profile=bytes(1 << 17)),
+    "JPEG with a comment": encoded(make_image(), "JPEG", comment=b"any"),
 } | {
     f"JPEG of quality {quality}, {kind}": encoded(
         make_image(seed=quality, size=(64 + quality, 80)), "JPEG", quality=quality, subsampling=kind
@@ -57,7 +60,49 @@ def turned(kind):
     return encoded(make_image(), kind, exif=exif)
 
 
+XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
+def turned_by_text(keyword, value, *, behind=False):
+    """A PNG whose text chunk turns it, before or behind its pixels."""
+    plain = encoded(make_image(), "PNG")
+    text = PngInfo()
+    text.add_itxt(keyword, value)
+    chunks = encoded(make_image(), "PNG", pnginfo=text)
+    if not behind:
+        return chunks
+    start = chunks.index(b"iTXt") - 4
+    chunk = chunks[start : start + 12 + int.from_bytes(chunks[start : start + 4], "big")]
+    return plain[:-12] + chunk + plain[-12:]
+
+
+def raw_profile():
+    """EXIF as ImageMagick writes it into a PNG: hex digits behind a name and a length."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = exif.tobytes()
+    return f"\nexif\n{len(content):8}\n{content.hex()}\n"
+
+
+def turned_jpeg_by_xmp(before=b""):
+    """A JPEG whose XMP turns it, behind `before`."""
+    content = b"http://ns.adobe.com/xap/1.0/\x00" + XMP
+    plain = encoded(make_image(), "JPEG")
+    segment = b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content
+    return plain[:2] + before + segment + plain[2:]
+
+
+LONG = 2 * (b"\xff\xe2\xff\xff" + bytes(0xFFFD))
+"""Segments of a JPEG, longer than 64 KiB together."""
+
 SPECIAL = {
+    "PNG turned by a raw profile": turned_by_text("Raw profile type exif", raw_profile()),
+    "PNG turned by XMP": turned_by_text("XML:com.adobe.xmp", XMP.decode()),
+    "PNG turned by XMP behind its pixels": turned_by_text(
+        "XML:com.adobe.xmp", XMP.decode(), behind=True
+    ),
+    "JPEG turned by XMP": turned_jpeg_by_xmp(),
+    "JPEG turned by XMP far behind": turned_jpeg_by_xmp(LONG),
     "turned JPEG": turned("JPEG"),
     "turned PNG": turned("PNG"),
     "JPEG for print": encoded(make_image("CMYK"), "JPEG"),
@@ -77,6 +122,11 @@ SPECIAL = {
 def test_special_files_are_left_to_pillow(name):
     assert decode_plain(SPECIAL[name]) is None
     np.testing.assert_array_equal(decode_again(SPECIAL[name]), decode(BytesIO(SPECIAL[name])))
+
+
+@pytest.mark.parametrize("name", [name for name in SPECIAL if "turned" in name])
+def test_turned_files_are_turned(name):
+    assert decode_again(SPECIAL[name]).shape == (37, 23, 3)
 
 
 @pytest.mark.parametrize("name", ["PNG in RGB", "JPEG in RGB"])

@@ -171,3 +171,62 @@ def test_a_detector_of_one_class_gets_the_chosen_ones_as_one(tmp_path):
     assert one.class_ids is None
     assert one.ground_truth[0].class_ids.tolist() == [0, 0]
     assert len(answers(place, ("stop sign",)).ground_truth[0].boxes) == 1
+
+
+def test_a_detector_of_one_named_class_is_asked_for_that_class(tmp_path):
+    place = write_many(tmp_path / "set")
+
+    found = answers(place, ("cow",))
+
+    assert (found.labels, found.class_ids) == (("cow",), None)
+    np.testing.assert_allclose(found.ground_truth[0].boxes, [[1, 1, 11, 11]])
+    assert found.ground_truth[0].class_ids.tolist() == [0]
+
+
+@pytest.mark.parametrize(("names", "classes"), [(("dog",), ()), (("cow",), ("stop",))])
+def test_a_name_that_the_data_lack_or_a_choice_leaves_the_chosen_class(tmp_path, names, classes):
+    found = answers(write_many(tmp_path / "set"), names, classes)
+
+    assert found.labels == ("stop",)
+    np.testing.assert_allclose(found.ground_truth[0].boxes, [[2, 2, 12, 12]])
+
+
+def swapped(document):
+    first, _, third = document["annotations"]
+    first["category_id"], third["category_id"] = third["category_id"], first["category_id"]
+
+
+CHANGES = {
+    "two classes swapped": swapped,
+    "a box of another class moved": lambda d: d["annotations"][0].update(bbox=[5, 5, 10, 10]),
+    "a box of another class removed": lambda d: d["annotations"].pop(0),
+    "a box of another class ignored": lambda d: d["annotations"][0].update(iscrowd=1),
+    "another class renamed": lambda d: d["categories"][0].update(name="horse"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_the_digest_is_that_of_the_classes_that_were_not_chosen_too(tmp_path, change):
+    place = write_many(tmp_path / "set")
+    before, chosen = load(f"coco:{place}"), load(f"coco:{place}", classes=("stop",))
+    document = json.loads((place / "annotations.json").read_text())
+    change(document)
+    (place / "annotations.json").write_text(json.dumps(document))
+    after = load(f"coco:{place}")
+
+    assert before.labels == chosen.labels == after.labels == ("stop",)
+    assert len({before.sha256, chosen.sha256, after.sha256}) == 3
+
+
+def test_a_set_of_one_class_has_the_digest_that_it_always_had(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "0.ppm").write_bytes(b"P6 16 16 255\n" + bytes(768))
+    document = {
+        "images": [{"id": 0, "file_name": "0.ppm", "width": 16, "height": 16}],
+        "annotations": [{"id": 0, "image_id": 0, "category_id": 1, "bbox": [1, 2, 3, 4]}],
+        "categories": [{"id": 1, "name": "stop sign"}],
+    }
+    (tmp_path / "annotations.json").write_text(json.dumps(document))
+    digests = {load(f"coco:{tmp_path}", classes=classes).sha256 for classes in ((), ("stop sign",))}
+
+    assert digests == {"493f06c4e54f51d0bda958e652fe79805cf2478b952c825b5d18322919afe9f7"}

@@ -122,6 +122,35 @@ def test_splits_that_are_absent_are_carved_from_training(tmp_path):
     assert sizes == {"train": 28, "validation": 6, "test": 6}
 
 
+def test_a_test_without_classes_is_carved_from_training(tmp_path):
+    fill(tmp_path / "train")
+    fill(tmp_path / "val", count=4)
+    fill(tmp_path / "test", classes=("unlabeled",), count=6)
+    with pytest.warns(DataWarning, match="is a class that training does not have"):
+        dataset = load(tmp_path)
+
+    sizes = {name: len(split) for name, split in dataset.splits.items()}
+    assert sizes == {"train": 16, "validation": 8, "test": 4}
+    assert dataset.notes == (
+        "test holds no image of a class that can be used",
+        "test taken from train",
+    )
+
+
+def test_a_test_of_classes_with_too_few_images_is_carved_from_training(tmp_path):
+    fill(tmp_path / "train")
+    fill(tmp_path / "train", classes=("emu",), count=1)
+    fill(tmp_path / "test", classes=("emu",), count=5)
+    with pytest.warns(DataWarning, match="class 'emu' has 1 sample"):
+        dataset = load(tmp_path)
+
+    assert dataset.labels == ("cat", "dog")
+    assert {name: len(split) > 0 for name, split in dataset.splits.items()} == {
+        "train": True, "validation": True, "test": True
+    }  # fmt: skip
+    assert "validation and test taken from train" in dataset.notes
+
+
 def test_a_class_that_training_does_not_know_is_named(tmp_path):
     fill(tmp_path / "train")
     fill(tmp_path / "test", ("cat", "cow"))
