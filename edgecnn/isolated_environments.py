@@ -71,6 +71,15 @@ def python_in(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+def version_in(name: str, package: str) -> str:
+    """The version of a package in an environment, "not installed" without."""
+    folder = environments_folder() / name
+    for place in ("lib/python*/site-packages", "Lib/site-packages"):
+        for path in folder.glob(f"{place}/{package}-*.dist-info"):
+            return path.name.removeprefix(f"{package}-").removesuffix(".dist-info")
+    return "not installed"
+
+
 def environment_of(name: str) -> IsolatedEnvironment:
     """Raises InputError for an environment that nobody knows."""
     if name not in ISOLATED_ENVIRONMENTS:

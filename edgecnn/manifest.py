@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors import EdgeCNNError, InputError
-from edgecnn.files import read_json_file, write_text_atomically
+from edgecnn.files import atomic_path, read_json_file
 from edgecnn.formats.check import check_model_path, digest_of, model_files, sha256_of
 from edgecnn.formats.kinds import format_of
 from edgecnn.postprocessing import Postprocessing
@@ -171,11 +171,19 @@ def _further_files(path: Path) -> tuple[Path, ...]:
         return ()
 
 
-def write_manifest(model_path: Path, manifest: Manifest) -> Artifact:
-    """Write the sidecar of an existing model file and return both as an Artifact."""
-    artifact = Artifact(model_path, manifest, *digest_of(model_path))
+def write_manifest(model_path: Path, manifest: Manifest, *, made: Path | None = None) -> Artifact:
+    """Write the sidecar of a model file and return both as an Artifact.
+
+    `made` is the model before it is put in its place. A model that lies there until then is
+    removed: an interruption leaves no model next to the manifest of another one.
+    """
+    digest = digest_of(made, placed=model_path) if made else digest_of(model_path)
+    artifact = Artifact(model_path, manifest, *digest)
     document = {**manifest.to_dict(), "sha256": artifact.sha256}
-    write_text_atomically(sidecar_path(model_path), json.dumps(document, indent=2) + "\n")
+    with atomic_path(sidecar_path(model_path)) as temporary:
+        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        if made is not None:
+            model_path.unlink(missing_ok=True)
     return artifact
 
 

@@ -8,7 +8,9 @@ the same settings, a second run keeps what is there already and does the rest.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,18 +28,22 @@ from edgecnn.data.held_out import as_trained
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import write_text_atomically
-from edgecnn.manifest import Artifact
+from edgecnn.formats.check import model_files
+from edgecnn.manifest import Artifact, sidecar_path
 from edgecnn.optimization.bundle import write_bundle
 from edgecnn.optimization.measured import answer
 from edgecnn.optimization.outcome import ANSWER_FILE, OptimizationOutcome, Timed
+from edgecnn.optimization.runner import ABOUT
 from edgecnn.optimization.words import MAY_BE_FASTEST
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained
 from edgecnn.results import ArtifactRecord, Measurement, Results
 from edgecnn.runtimes import parse_configuration
 from edgecnn.training import train
+from edgecnn.training.fit import CHECKPOINT
 
 SETTINGS_FILE = "run.json"
+ARTIFACTS = "artifacts"
 REPORTS = ("report.html", "report.md", "report.csv")
 BUNDLE = "shipped"
 
@@ -98,7 +104,7 @@ def run(
     `load` reads the data, as `data.load` does; `repeat` is `benchmark`'s.
 
     Raises InputError for settings that make no sense and for a folder that holds a run with
-    other settings (unless `force`, which starts over).
+    other settings (unless `force`, which starts over: what runs left there is removed).
     """
     out = Path(out)
     _check(settings)
@@ -110,7 +116,7 @@ def run(
         model.path,
         settings.targets,
         calibration=dataset,
-        out=out / "artifacts",
+        out=out / ARTIFACTS,
         seed=settings.seed,
         force=force,
         progress=progress,
@@ -201,9 +207,52 @@ def _claim(out: Path, settings: Settings, *, force: bool) -> None:
             f"{out} is not empty and holds no run", hint="choose another --out, or pass --force"
         )
     if force:
-        for name in ("results.json", f"{settings.model}.keras"):
-            (out / name).unlink(missing_ok=True)
+        _start_over(out, {settings.model, _previous_model(path)} - {""})
     write_text_atomically(path, json.dumps(wanted, indent=2) + "\n")
+
+
+def _start_over(out: Path, models: Collection[str]) -> None:
+    """Remove what runs with these models left in `out`, and nothing else."""
+    for path in _made_of(models, out / ARTIFACTS):
+        for file in (*model_files(path), sidecar_path(path)):
+            file.unlink(missing_ok=True)
+    for model in models:
+        trained = out / f"{model}.keras"
+        for file in (_training_folder(trained) / CHECKPOINT, trained, sidecar_path(trained)):
+            file.unlink(missing_ok=True)
+    for name in ("results.json", ANSWER_FILE, *REPORTS):
+        (out / name).unlink(missing_ok=True)
+    bundle = Path(os.path.realpath(out / BUNDLE))
+    if any(bundle.glob(f"*/{ABOUT}")):
+        shutil.rmtree(bundle)
+
+
+def _made_of(models: Collection[str], folder: Path) -> list[Path]:
+    """The files in a folder that were converted from these models, as their manifests say."""
+    made = []
+    for path in sorted(folder.iterdir() if folder.is_dir() else ()):
+        if not sidecar_path(path).is_file():
+            continue
+        try:
+            parent = load_artifact(path).manifest.conversion.get("parent")
+        except InputError:  # its bytes are somebody else's
+            continue
+        if isinstance(parent, Mapping) and parent.get("name") in models:
+            made.append(path)
+    return made
+
+
+def _previous_model(path: Path) -> str:
+    """The model of the run whose settings lie at `path`; empty where nothing says it."""
+    try:
+        model = _read_settings(path).get("model")
+    except InputError:
+        return ""
+    return model if isinstance(model, str) and Path(model).name == model else ""
+
+
+def _training_folder(trained: Path) -> Path:
+    return trained.with_suffix(".training")
 
 
 def _read_settings(path: Path) -> Mapping[str, Any]:
@@ -231,7 +280,7 @@ def _trained(settings: Settings, dataset: Dataset, out: Path, progress: Progress
         out=path,
         epochs=settings.epochs,
         seed=settings.seed,
-        folder=path.with_suffix(".training"),
+        folder=_training_folder(path),
         progress=progress,
     )
 

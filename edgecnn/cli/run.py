@@ -55,7 +55,7 @@ def command(
 ) -> None:
     """Train, convert, verify, benchmark, report, and say which file to ship.
 
-    Run it again with the same --out to resume an interrupted run.
+    Run it again with the same --out to resume an interrupted run; --force starts over.
     """
     from edgecnn.cli.datasets import load_data
     from edgecnn.cli.tables import show

@@ -32,7 +32,7 @@ from edgecnn.data.seen import without_digests
 from edgecnn.errors import EdgeCNNError, GateError, UnsupportedError
 from edgecnn.evaluation.parity_words import WORST_DB, lost, one_class, too_far
 from edgecnn.formats.recipes import recipe_in
-from edgecnn.manifest import Artifact, Manifest, sidecar_path, with_conversion, write_manifest
+from edgecnn.manifest import Artifact, Manifest, with_conversion, write_manifest
 from edgecnn.preprocessing import Fed
 from edgecnn.results import Parity
 
@@ -173,20 +173,21 @@ class ConversionJob:
                 manifest = with_conversion(manifest, kept_in_float=list(kept))
             embed_manifest(temporary, without_digests(manifest))
             load_session(temporary)  # the rewritten file is whole
-            sidecar_path(path).unlink(missing_ok=True)
-        calibration = self._calibration_check(target)
-        notes = [
-            *self._source.notes_for(target),
-            *([held] if held and not kept else ()),
-            *([tail] if tail else ()),
-            *(calibration.warnings if calibration else ()),
-            *files.notes(target),
-            *_not_rounded(files.improved(target)),
-            *self._objections(target, compared, outputs),
-            *([worst] if worst else ()),
-        ]
-        manifest = with_conversion(manifest, notes=notes) if notes else manifest
-        return write_manifest(path, with_conversion(manifest, parity=compared.to_dict()))
+            calibration = self._calibration_check(target)
+            notes = [
+                *self._source.notes_for(target),
+                *([held] if held and not kept else ()),
+                *([tail] if tail else ()),
+                *(calibration.warnings if calibration else ()),
+                *files.notes(target),
+                *_not_rounded(files.improved(target)),
+                *self._objections(target, compared, outputs),
+                *([worst] if worst else ()),
+            ]
+            manifest = with_conversion(manifest, notes=notes) if notes else manifest
+            # Before the model: ncnn's and MNN's files hold no manifest that tells whose they are.
+            manifest = with_conversion(manifest, parity=compared.to_dict())
+            return write_manifest(path, manifest, made=temporary)
 
     def _check_float_file(self, target: Target, files: FloatFiles) -> None:
         """Raise UnsupportedError where the float file that a target starts from is wrong: in the

@@ -121,7 +121,7 @@ class FloatFiles:
 
     def _quantize_onnx(self, recipe: Recipe, float_path: Path, path: Path) -> None:
         improved = self._with_levers(recipe, float_path)
-        if not recipe.calibrates or (recipe.calibration == "min_max" and not recipe.per_layer):
+        if not onnx_quantizer.needs_ranges(recipe):
             onnx_quantizer.quantize_onnx(improved, recipe, path, self._samples())
             return
         key = (improved, recipe.calibration, recipe.activations)

@@ -8,7 +8,7 @@ DynamicQuantizeLinear (scales of each inference), MatMulNBits (weights in blocks
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,15 @@ def with_pairs(model: Any, constants: dict[str, Values]) -> None:
     graph.initializer.extend(numpy_helper.from_array(each, n) for n, each in writing.made.items())
     constants |= writing.made
     del graph.value_info[:]
-    _fold_scales(graph, constants)
+    _fold_scales(graph, constants, writing.products)
 
 
-def _fold_scales(graph: Any, constants: dict[str, Values]) -> None:
-    """Multiply scales that are constants, and weights by the scale that their products get."""
+def _fold_scales(graph: Any, constants: dict[str, Values], products: Collection[str]) -> None:
+    """Multiply scales that are constants, and weights by the scale that their products get.
+
+    `products` are the tensors of Conv and MatMul that stand for products of integers. The model's
+    own float layers stay as they are: a bias would have to be scaled, too.
+    """
     from onnx import numpy_helper
 
     producers = {name: node for node in graph.node for name in node.output}
@@ -79,7 +83,7 @@ def _fold_scales(graph: Any, constants: dict[str, Values]) -> None:
         scale, product = known[place], producers.get(node.input[1 - place])
         if scale is None or product is None or takers[product.output[0]] != 1:
             continue
-        name = product.input[1] if product.op_type in ("Conv", "MatMul") else ""
+        name = product.input[1] if product.output[0] in products else ""
         weights = made.get(name, constants.get(name))
         columns = product.op_type == "MatMul" and scale.ndim == 1
         if weights is None or takers[name] != 1 or not (scale.size == 1 or columns):
@@ -124,6 +128,8 @@ class _Writing:
         """Tensors of integers by DynamicQuantizeLinear, and sums of their products."""
         self.made: dict[str, Values] = {}
         self.renamed: dict[str, str] = {}
+        self.products: set[str] = set()
+        """Tensors of ConvInteger and MatMulInteger, whose scale is applied behind them."""
 
     def nodes_for(self, node: Any) -> list[Any]:
         kind = node.op_type
@@ -239,6 +245,7 @@ class _Writing:
         name = f"{node.output[0]}_weights"
         self.made[name] = weights
         self._dynamic.add(node.output[0])
+        self.products.add(node.output[0])
         kind = node.op_type.removesuffix("Integer")
         new = helper.make_node(kind, [x, name], [node.output[0]], name=node.name)
         new.attribute.extend(node.attribute)

@@ -15,6 +15,7 @@ from edgecnn.conversion.onnx import OPSET
 from edgecnn.conversion.source import SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.formats.check import read_signature
+from edgecnn.isolated_environments import ISOLATED_ENVIRONMENTS, version_in
 from edgecnn.manifest import Manifest, TensorSpec
 from edgecnn.registry import lookup
 
@@ -71,7 +72,11 @@ def planned_manifest(
         parent_sha256=source.sha256,
         metrics={name: parent.metrics[name] for name in _KEPT if name in parent.metrics},
         conversion=conversion,
-        versions={**_versions(packages), **(derived.versions() if derived else {})},
+        versions={
+            **_versions(packages),
+            **_isolated(tool),
+            **(derived.versions() if derived else {}),
+        },
         inferred=False,
     )
 
@@ -121,6 +126,11 @@ def _with_shapes(specs: tuple[TensorSpec, ...], shapes: list[Any]) -> tuple[Tens
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:
     versions = {name: _version(name) for name in ("edgecnn", *packages)}
     return {"python": platform.python_version(), **versions}
+
+
+def _isolated(tool: str) -> dict[str, str]:
+    """The version of a tool that has an environment of its own."""
+    return {tool: version_in(tool, tool)} if tool in ISOLATED_ENVIRONMENTS else {}
 
 
 def _version(package: str) -> str:

@@ -289,9 +289,16 @@ class _Job:
             ranges = self._ranges_for(float_path, name, recipe) if recipe.calibrates else None
             tflite_quantizer.quantize_tflite(float_path, recipe, path, ranges)
         else:
-            given = self._calibrating(float_path, name) if target.needs_calibration else None
-            onnx_quantizer.quantize_onnx(float_path, recipe, path, given)
+            self._quantize_onnx(float_path, name, recipe, path)
         return path
+
+    def _quantize_onnx(self, float_path: Path, name: str, recipe: Recipe, path: Path) -> None:
+        samples = list(self._calibrating(float_path, name)) if recipe.calibrates else []
+        if not onnx_quantizer.needs_ranges(recipe):
+            onnx_quantizer.quantize_onnx(float_path, recipe, path, samples)
+            return
+        ranges = onnx_quantizer.calibrated(float_path, recipe, samples)
+        onnx_quantizer.quantize_onnx(float_path, recipe, path, ranges=ranges)
 
     def _float(self, file_format: str, name: str, folder: Path) -> Path:
         key = (file_format, name)

@@ -48,6 +48,10 @@ class SourceModel(ABC):
     """How what is converted differs from the model that was given; it computes the same."""
     loops: tuple[str, ...] = ()
     """The layers that loop over time, by name."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """What else makes the model what it is besides its files: the sizes that were given for those
+    that it leaves open ("shape", as --shape takes them), the digests of modules that were run.
+    """
 
     @property
     def is_dequantized(self) -> bool:
@@ -145,7 +149,7 @@ class SourceModel(ABC):
 
     def record(self) -> dict[str, Any]:
         """What a manifest says about the model besides its name and its digest."""
-        return {}
+        return dict(self.given)
 
     def proof(self) -> Proof | None:
         """What the model itself shows about the input that it wants; None where nothing."""

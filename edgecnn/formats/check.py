@@ -47,11 +47,12 @@ def model_files(path: Path) -> tuple[Path, ...]:
     return (path.resolve() if path.is_symlink() else path, *others)
 
 
-def digest_of(path: Path) -> tuple[str, int]:
+def digest_of(path: Path, *, placed: Path | None = None) -> tuple[str, int]:
     """(sha256, bytes) of a model: of its file, or of all its files where it has several.
 
     With several files it is the digest of a list: a line for each, with the file's own digest
-    and its place. Raises as `check_model_path`.
+    and its place. `placed` is where the model will lie, after which its files are called then.
+    Raises as `check_model_path`.
     """
     files = model_files(path)
     try:
@@ -60,10 +61,19 @@ def digest_of(path: Path) -> tuple[str, int]:
             return sha256_of(files[0]), size
         home = files[0].absolute().parent.resolve()
         lines = [f"{sha256_of(files[0])}  (model)\n"]
-        lines += [f"{sha256_of(file)}  {file.relative_to(home).as_posix()}\n" for file in files[1:]]
+        places = [file.relative_to(home).as_posix() for file in files[1:]]
+        if placed is not None:
+            places = [_renamed(place, path.stem, placed.stem) for place in places]
+        digests = map(sha256_of, files[1:])
+        lines += [f"{digest}  {place}\n" for digest, place in zip(digests, places, strict=True)]
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     return hashlib.sha256("".join(lines).encode()).hexdigest(), size
+
+
+def _renamed(name: str, stem: str, new: str) -> str:
+    """The name of a model's further file once the first one is called otherwise."""
+    return new + name.removeprefix(stem) if name.startswith(f"{stem}.") else name
 
 
 def sha256_of(path: Path) -> str:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exporter:
-    """`tool` writes the float file, `packages` are those whose versions a manifest records.
+    """`tool` writes the float file, `packages` are those whose versions a manifest records; that
+    of a tool with an isolated environment is recorded as well.
 
     `place` is the module with `write(source, path)` and, where something can be seen before any
     conversion, `check(source)`, which raises what speaks against it.

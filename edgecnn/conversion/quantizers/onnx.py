@@ -57,6 +57,13 @@ def quantize_onnx(
         onnx_rewriting.keep_metadata(float_path, path)
 
 
+def needs_ranges(recipe: Recipe) -> bool:
+    """Whether a recipe takes the ranges of `calibrated`; those of others ONNX Runtime's quantizer
+    finds by itself.
+    """
+    return recipe.calibrates and (recipe.calibration != "min_max" or bool(recipe.per_layer))
+
+
 def calibrated(
     float_path: Path, recipe: Recipe, samples: Iterable[Sample]
 ) -> dict[str, spans.Bounds]:

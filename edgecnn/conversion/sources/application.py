@@ -55,7 +55,8 @@ def open_model(path: Path, options: OpenOptions) -> Opened:
         model, top = _with_weights(known, weights, shape)
         sha256, notes = digest_of([weights]), ()
     source = describe(model, name=known.name, sha256=sha256 or digest(model))
-    source = replace(source, notes=(*source.notes, *notes))
+    other = {"shape": "x".join(map(str, (1, *shape)))} if shape != known.input_shape else {}
+    source = replace(source, notes=(*source.notes, *notes), given=other)
     return Opened(source, _manifest(known, shape, top=top))
 
 

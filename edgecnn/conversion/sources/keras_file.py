@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,9 @@ def open_model(path: Path, options: OpenOptions) -> Opened:
     if weights is not None:
         load_weights(model, weights)
     source = describe(model, name=_name(path), sha256=digest_of(files), shape=options.shape)
+    if options.custom:
+        custom = [sha256_of(module) for module in options.custom]
+        source = replace(source, given={**source.given, "custom": custom})
     return Opened(source, manifest)
 
 

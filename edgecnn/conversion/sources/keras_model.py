@@ -12,14 +12,14 @@ import numpy as np
 
 from edgecnn.conversion.plain_argmax import plain_argmax
 from edgecnn.conversion.sources.keras_twins import convertible
-from edgecnn.conversion.sources.tensorflow import TensorFlowSource
+from edgecnn.conversion.sources.tensorflow import TensorFlowSource, given_sizes
 from edgecnn.conversion.upsampling import as_resize
 from edgecnn.errors import InputError
 from edgecnn.feeding import Proof
 from edgecnn.feeding.family import family_of
 from edgecnn.feeding.keras_model import prove
 from edgecnn.manifest import TensorSpec
-from edgecnn.runtimes.shapes import fix_shapes
+from edgecnn.runtimes.shapes import fix_shapes, parse_shapes
 from edgecnn.runtimes.tensors import name_axes
 from edgecnn.text import first_line
 
@@ -83,7 +83,7 @@ def describe(model: Any, *, name: str, sha256: str, shape: str = "") -> KerasSou
     for inputs of text, and for dimensions other than the batch that stay open.
     """
     given = model
-    model = with_inputs(model, name, shape)
+    model, sizes = with_inputs(model, name, shape)
     known = given if getattr(given, "outputs", None) else model
     model, notes = convertible(model, name)
     inputs = _specs(model, name)
@@ -94,6 +94,7 @@ def describe(model: Any, *, name: str, sha256: str, shape: str = "") -> KerasSou
         inputs=inputs,
         output_names=output_names(known, taken={spec.name for spec in inputs}),
         vocabularies=_vocabularies(model, inputs),
+        given=sizes,
         notes=notes,
         loops=tuple(
             str(layer.name) for layer in layers_of(model) if getattr(layer, "unroll", None) is False
@@ -131,20 +132,21 @@ def _is_keras_2(model: Any) -> bool:
     return any(base.__module__.startswith("tf_keras") for base in type(model).__mro__)
 
 
-def with_inputs(model: Any, name: str, shape: str) -> Any:
-    """The model itself, or behind inputs of the sizes in `shape` where it leaves some open.
+def with_inputs(model: Any, name: str, shape: str) -> tuple[Any, dict[str, str]]:
+    """The model itself, or behind inputs of the sizes in `shape` where it leaves some open, and
+    what a manifest says of those (see `tensorflow.given_sizes`).
 
     Raises InputError where sizes stay open, and for a model that does not say what it takes.
     """
     inputs = _inputs(model, shape)
     if inputs is None:
-        return _behind_new_input(model, name, shape)
+        return _behind_new_input(model, name, shape), _said(shape)
     declared = [(str(tensor.name), tuple(tensor.shape)) for tensor in inputs]
     for tensor_name, sizes in declared:
         if len(sizes) < 1:
             raise InputError(f"{name}: input {tensor_name!r} is (), expected (batch, …)")
     if not any(size is None for _, sizes in declared for size in sizes[1:]) and not shape:
-        return model
+        return model, {}
     batched = [(key, (None, *sizes[1:])) for key, sizes in declared]
     try:
         fixed = fix_shapes(batched, 1, shape)
@@ -153,20 +155,19 @@ def with_inputs(model: Any, name: str, shape: str) -> Any:
     if all(
         size is not None for _, sizes in declared for size in sizes[1:]
     ):  # `shape` repeats what the model says
-        return model
+        return model, {}
     keras = _library(model)
     new = [
         keras.Input(sizes[1:], dtype=tensor.dtype, name=_plain(str(tensor.name)))
         for tensor, sizes in zip(inputs, fixed, strict=True)
     ]
     packed = tree_of(model).pack_sequence_as(structure_of(model), new)
-    return keras.Model(packed, model(packed, training=False), name=model.name)
+    fixed_model = keras.Model(packed, model(packed, training=False), name=model.name)
+    return fixed_model, given_sizes(declared, fixed)
 
 
 def _behind_new_input(model: Any, name: str, shape: str) -> Any:
     """A model that is a program (a subclass of keras.Model), behind an input of the given size."""
-    from edgecnn.runtimes.shapes import parse_shapes
-
     keras = _library(model)
     given = parse_shapes(shape)
     try:
@@ -178,6 +179,13 @@ def _behind_new_input(model: Any, name: str, shape: str) -> Any:
             f"{name} cannot be called on an input of {shape}: {first_line(error, kind=False)}",
             hint="give the shape that it was trained on, with the batch: --shape 1x224x224x3",
         ) from error
+
+
+def _said(shape: str) -> dict[str, str]:
+    """What a manifest says of the sizes of a model that says none of its own."""
+    sizes = parse_shapes(shape).items()
+    parts = [(f"{name}=" if name else "") + "x".join(map(str, each)) for name, each in sizes]
+    return {"shape": ",".join(parts)}
 
 
 def _inputs(model: Any, shape: str) -> list[Any] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecnn.conversion.sources import Opened, OpenOptions
 from edgecnn.conversion.sources.keras_file import digest_of
-from edgecnn.conversion.sources.tensorflow import TensorFlowSource
+from edgecnn.conversion.sources.tensorflow import TensorFlowSource, given_sizes
 from edgecnn.errors import InputError
 from edgecnn.feeding import Proof
 from edgecnn.keras_files import import_keras
@@ -205,6 +205,7 @@ def _described(
         loaded=loaded,
         keys=tuple(keys),
         results=tuple(results),
+        given=given_sizes(declared, shapes),
         notes=(f"{name} is a SavedModel: its signature {SIGNATURE} was converted",),
     )
 

@@ -29,6 +29,20 @@ _CONVERTERS = {
 }
 
 
+def given_sizes(
+    declared: Sequence[tuple[str, Sequence[int | None]]], fixed: Sequence[Sequence[int]]
+) -> dict[str, str]:
+    """What a manifest says of the sizes that were given for open ones ("shape", see
+    `runtimes.shapes`); empty where the model leaves none open but the batch.
+    """
+    opened = [
+        (f"{name}=" if len(declared) > 1 else "") + "x".join(map(str, (1, *sizes[1:])))
+        for (name, shape), sizes in zip(declared, fixed, strict=True)
+        if None in shape[1:]
+    ]
+    return {"shape": ",".join(opened)} if opened else {}
+
+
 def numbered(kind: str, index: int) -> str:
     """What the traced graph calls an argument ("input") or a result ("output"); these names sort
     by number, as TensorFlow sorts results by name.

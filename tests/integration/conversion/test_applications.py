@@ -55,6 +55,7 @@ def test_width_and_classes_follow_from_the_weights(weights: Path):
     opened = open_source("mobilenet", OpenOptions(weights=str(weights), shape="32x32x3"))
     assert opened.source.model.output_shape == (None, 3)
     assert opened.source.model.get_layer("conv1").filters == 8
+    assert opened.source.record() == {"shape": "1x32x32x3"}
     assert opened.manifest.preprocessing == with_preset(ImagePreprocessing(32, 32, 3), "-1..1")
     assert opened.manifest.task == "classification"
 

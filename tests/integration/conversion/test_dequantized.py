@@ -236,6 +236,50 @@ def test_a_scale_for_each_block_is_spread_over_it():
     np.testing.assert_allclose(answers(model, feed), feed["x"] @ real, atol=1e-5)
 
 
+def dynamic_convolution(x: str, y: str) -> list:
+    """x → ConvInteger of "w" → y, as ONNX Runtime's dynamic quantizer writes it."""
+    from onnx import TensorProto, helper
+
+    return [
+        helper.make_node("DynamicQuantizeLinear", [x], ["q", "step", "zero"]),
+        helper.make_node("ConvInteger", ["q", "w", "zero", "none"], ["sums"]),
+        helper.make_node("Cast", ["sums"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["step", "s"], ["scale"]),
+        helper.make_node("Mul", ["floats", "scale"], [y]),
+    ]
+
+
+def int8_kernel(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    return {
+        "w": rng.integers(-127, 128, (4, 3, 1, 1)).astype(np.int8),
+        "none": np.zeros((), np.int8),
+        "s": np.asarray(0.01, np.float32),
+    }
+
+
+def test_a_float_convolution_with_a_bias_keeps_the_factor_behind_it():
+    """Its bias would have to be scaled with its weights."""
+    from onnx import helper
+
+    rng = np.random.default_rng(8)
+    constants = int8_kernel(rng) | {
+        "k": rng.normal(0, 0.5, (3, 3, 1, 1)).astype(np.float32),
+        "b": np.asarray([3, -2, 1], np.float32),
+        "half": np.asarray(0.5, np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "k", "b"], ["a"]),
+        helper.make_node("Mul", ["a", "half"], ["m"]),
+        *dynamic_convolution("m", "y"),
+    ]
+    model = model_of(nodes, {"x": [1, 3, 4, 4]}, {"y": [1, 4, 4, 4]}, constants)
+    feed = {"x": rng.normal(0, 1, (1, 3, 4, 4)).astype(np.float32)}
+    before = answers(model, feed)
+    dequantize(model)
+    assert [each.op_type for each in model.graph.node] == ["Conv", "Mul", "Conv"]
+    assert rms(answers(model, feed) - before) < 0.02 * rms(before)
+
+
 def test_what_only_moves_integers_moves_the_real_values():
     """As TFLite's files come: padding with the zero point, joining, the largest, turned, bytes in
     and a second scale that is the same number."""

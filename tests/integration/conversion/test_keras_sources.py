@@ -14,6 +14,7 @@ import pytest
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.sources import OpenOptions, open_source
+from edgecnn.conversion.verify import verify_artifact
 from edgecnn.data.base import Dataset, Split
 from edgecnn.errors import InputError
 
@@ -361,6 +362,57 @@ def test_layers_of_ones_own_are_defined_by_a_module(tmp_path: Path):
         open_source(tmp_path / "own.keras")
     assert "--custom" in caught.value.hint
     both(tmp_path / "own.keras", tmp_path, custom=[tmp_path / "mine.py"])
+
+
+def test_a_changed_module_makes_another_model(tmp_path: Path):
+    module, path, out = tmp_path / "mine.py", tmp_path / "own.keras", tmp_path / "art"
+    module.write_text(MODULE)
+    space: dict[str, Any] = {"__name__": "elsewhere"}
+    exec(MODULE, space)
+    keras.Sequential([keras.Input((4,)), space["Twice"](), layers.Dense(2)]).save(path)
+    statuses = [
+        convert(path, "tflite:float32", out=out, samples=4, custom=[module])[0].status
+        for _ in range(2)
+    ]
+    assert statuses == ["converted", "reused"]
+    module.write_text(MODULE.replace("x * 2", "x * 3"))
+    with pytest.raises(InputError, match="made from another model or with other settings"):
+        convert(path, "tflite:float32", out=out, samples=4, custom=[module])
+
+
+def open_sizes(folder: Path, kind: str) -> Path:
+    image = keras.Input((None, None, 3), name="picture")
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(image))
+    model = keras.Model(image, layers.Dense(2)(pooled))
+    if kind == "keras":
+        model.save(folder / "open.keras")
+        return folder / "open.keras"
+    model.export(str(folder / "open"), format="tf_saved_model", verbose=False)
+    return folder / "open"
+
+
+@pytest.mark.parametrize("kind", ["keras", "saved_model"])
+def test_a_file_for_other_sizes_is_another_file(kind: str, tmp_path: Path):
+    path, out = open_sizes(tmp_path, kind), tmp_path / "art"
+    (first,) = convert(path, "tflite:float32", out=out, samples=4, shape="1x8x6x3")
+    (again,) = convert(path, "tflite:float32", out=out, samples=4, shape="picture=8x6x3")
+    assert (first.status, again.status) == ("converted", "reused")
+    with pytest.raises(InputError, match="made from another model or with other settings"):
+        convert(path, "tflite:float32", out=out, samples=4, shape="1x6x8x3")
+    assert verify_artifact(first.artifact.path, parent=path).passed  # its sizes are on record
+
+
+def test_sizes_are_recorded_of_what_leaves_them_open(tmp_path: Path):
+    first = keras.Input((None, 3), name="first")
+    second = keras.Input((4,), name="second")
+    pooled = layers.GlobalAveragePooling1D()(first)
+    model = keras.Model([first, second], layers.Dense(2)(layers.Concatenate()([pooled, second])))
+    model.save(tmp_path / "two.keras")
+    opened = open_source(tmp_path / "two.keras", OpenOptions(shape="first=5x3"))
+    assert opened.source.record() == {"shape": "first=1x5x3"}
+    small().save(tmp_path / "fixed.keras")
+    fixed = open_source(tmp_path / "fixed.keras", OpenOptions(shape="1x8x8x3"))
+    assert fixed.source.record() == {}
 
 
 def test_a_module_that_fails_is_one_line(tmp_path: Path):

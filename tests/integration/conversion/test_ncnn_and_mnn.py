@@ -10,6 +10,7 @@ import pytest
 
 from edgecnn import runtimes
 from edgecnn.conversion import loading
+from edgecnn.conversion.convert import convert
 from edgecnn.conversion.mnn import quantize_mnn, write_float_mnn
 from edgecnn.conversion.ncnn import pnnx_path, write_float_ncnn
 from edgecnn.conversion.ncnn_quantization import quantize_ncnn
@@ -17,6 +18,7 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.formats import ncnn as ncnn_files
 from edgecnn.formats.check import check_model_path, read_signature
+from edgecnn.manifest import write_manifest
 
 RNG = np.random.default_rng(0)
 SHAPE = (1, 12, 10, 3)
@@ -130,6 +132,48 @@ def test_outputs_keep_their_order_their_names_and_their_values(
     assert load_artifact(path).manifest.recipe == recipe
     if recipe == "static_int8":
         assert session.effective.precision == "int8"
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "behind"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_interrupted_around_the_manifest_is_made_again(
+    detector: Path, tmp_path: Path, name: str, written: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """These files hold no manifest: without the one beside, nobody knows whose they are."""
+
+    def interrupted(*arguments, **more):
+        if written:
+            write_manifest(*arguments, **more)
+        raise KeyboardInterrupt
+
+    target = f"{name}:float32"
+    monkeypatch.setattr("edgecnn.conversion.converter.write_manifest", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        convert(detector, target, out=tmp_path, samples=4)
+    monkeypatch.undo()
+    statuses = [convert(detector, target, out=tmp_path, samples=4)[0].status for _ in range(2)]
+    assert statuses == ["converted", "reused"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_interruption_leaves_no_model_with_the_manifest_of_another(
+    detector: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    target = f"{name}:float32"
+    (outcome,) = convert(detector, target, out=tmp_path, samples=4)
+    assert outcome.artifact is not None, outcome.error
+
+    def interrupted(*arguments, **more):
+        write_manifest(*arguments, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgecnn.conversion.converter.write_manifest", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        convert(detector, target, out=tmp_path, samples=8, force=True)
+    monkeypatch.undo()
+    assert not outcome.artifact.path.exists()
+    (again,) = convert(detector, target, out=tmp_path, samples=8)
+    assert again.status == "converted"
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -163,6 +163,35 @@ def test_a_second_run_keeps_what_is_there(small, files):
     assert path.stat().st_mtime_ns == before
 
 
+def test_ranges_are_found_as_the_recipe_says(small, files, tmp_path):
+    """The scales of the encoder are others than those of the smallest and largest values."""
+    scales = [scales_of(files["onnx:static_int8"])]
+    for outcome in convert(
+        small.path,
+        ("onnx:static_int8_percentile", "onnx:static_int8_mse"),
+        calibration=small.dataset,
+        out=tmp_path,
+    ):
+        assert outcome.artifact is not None, outcome.error
+        scales.append(scales_of(outcome.artifact.path))
+    assert scales[0].keys() == scales[1].keys() == scales[2].keys()
+    assert scales[1] != scales[0] != scales[2]
+
+
+def scales_of(path):
+    """Of the activations of an encoder, by name."""
+    onnx = pytest.importorskip("onnx")
+    with zipfile.ZipFile(path) as archive:
+        (name,) = [name for name in archive.namelist() if name.startswith("encoder")]
+        graph = onnx.load_from_string(archive.read(name)).graph
+    quantized = {node.input[1] for node in graph.node if node.op_type == "QuantizeLinear"}
+    return {
+        tensor.name: onnx.numpy_helper.to_array(tensor).tolist()
+        for tensor in graph.initializer
+        if tensor.name in quantized
+    }
+
+
 def test_static_int8_needs_sentences(small, tmp_path):
     (outcome,) = convert(small.path, "onnx:static_int8", out=tmp_path)
 
