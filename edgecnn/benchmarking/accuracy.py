@@ -63,6 +63,24 @@ def accuracy_of(
     return replace(accuracy, trained_value=metrics.get(scorer.trained_metric))
 
 
+def with_known_parent(accuracy: Accuracy | None, earlier: Accuracy | None) -> Accuracy | None:
+    """The accuracy with what an earlier session knew of the parent's, where the answers are the
+    same as then: this session may have no outputs of the parent.
+    """
+    if accuracy is None or earlier is None:
+        return accuracy
+    same = ("metric", "value", "n", "right")
+    if any(getattr(accuracy, name) != getattr(earlier, name) for name in same):
+        return accuracy
+    return replace(
+        accuracy,
+        parent_value=earlier.parent_value,
+        mcnemar_p=earlier.mcnemar_p,
+        drop_ci95=earlier.drop_ci95,
+        paired_p=earlier.paired_p,
+    )
+
+
 def open_outputs(folder: Path) -> list[npt.NDArray[Any]]:
     """What a worker wrote: one array (n, …) for each of the model's outputs."""
     return [np.load(path, mmap_mode="r") for path in output_paths(folder)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from edgecnn.benchmarking.protocol import Protocol
@@ -10,7 +12,13 @@ from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.preprocessing import Preprocessing
-from edgecnn.results import Results
+from edgecnn.results import Environment, Results
+
+OTHERWISE = "pass --force to measure all rows again, or choose another --out"
+IDENTITY = {"board": "board", "cpu_model": "processor", "architecture": "architecture"}
+"""What makes a machine another one. A container's name changes, and its kernel."""
+SHARED = ("edgecnn", "numpy")
+"""Packages of every worker: their versions are noted, and make no other runtime."""
 
 
 def check_previous(
@@ -28,29 +36,96 @@ def check_previous(
         raise InputError(
             f"{len(previous.left_out)} of the rows there cannot be read, first {first.row}: "
             f"{first.reason}",
-            hint="pass --force to measure all rows again, or choose another --out",
+            hint=OTHERWISE,
         )
     if previous.protocol != protocol.to_dict():
         raise InputError(
             "the results there were measured with another protocol",
-            hint="pass --force to measure all rows again, or choose another --out",
+            hint=OTHERWISE,
         )
     if previous.data.get("sha256") != (data.sha256 if data else None):
         raise InputError(
             "the results there were measured on other data",
-            hint="pass --force to measure all rows again, or choose another --out",
+            hint=OTHERWISE,
         )
     option = option_record(preprocessing) if preprocessing is not None else None
     if previous.data.get("preprocessing") != option:
         raise InputError(
             "the results there were measured with another --preprocessing",
-            hint="pass --force to measure all rows again, or choose another --out",
+            hint=OTHERWISE,
         )
     if previous.data.get("about_model") != about_record(about).get("about_model"):
         raise InputError(
             "the results there were measured with another --head or --labels",
-            hint="pass --force to measure all rows again, or choose another --out",
+            hint=OTHERWISE,
         )
+
+
+def check_machine(previous: Results, now: Environment) -> None:
+    """Raise InputError when runs come from another machine than the one described by `now`, or
+    from a runtime that has another version now: one environment is noted for all rows.
+    """
+    runs = [run for row in previous.measurements for run in row.runs]
+    then = previous.environment
+    for name, words in IDENTITY.items() if runs else ():
+        was, is_ = then.machine.get(name), now.machine.get(name)
+        if was and is_ and was != is_:
+            raise InputError(
+                f"the results there were measured on another machine: {words} {was}, here {is_}",
+                hint=OTHERWISE,
+            )
+    for name, was in then.packages.items():
+        is_ = now.packages.get(name)
+        used = any(run.environment and run.environment.packages.get(name) == was for run in runs)
+        if used and name not in SHARED and is_ and was != is_:
+            raise InputError(
+                f"the results there were measured with {name} {was}, installed is {is_}",
+                hint=OTHERWISE,
+            )
+
+
+def check_samples(previous: Results, data: Dataset | None) -> None:
+    """Raise InputError when rows were scored on other samples of the same data.
+
+    A set in one piece is tested without the samples that calibrated one of the files.
+    """
+    if data is None or not any(row.runs for row in previous.measurements):
+        return
+    was, is_ = _tested(previous.data), _tested(data.record())
+    if was is not None and is_ is not None and was != is_:
+        raise InputError(
+            f"the results there were scored on {was[0]} samples with {was[1]} set apart, these "
+            f"files on {is_[0]} with {is_[1]} set apart: what calibrated a file is not in its test",
+            hint=OTHERWISE,
+        )
+
+
+def _tested(record: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """(samples of the test split, samples that were set apart), None where they are not noted."""
+    samples = record.get("samples")
+    if not isinstance(samples, Mapping):
+        return None
+    names = (name for name in ("test", "validation", "train") if name in samples)
+    return samples.get(next(names, "")), record.get("set_apart") or 0
+
+
+def continued(then: Environment, now: Environment) -> Environment:
+    """The environment of results to which this machine adds runs: as it is now, with what earlier
+    sessions found out about it.
+    """
+    machine = {**now.machine}
+    for name in ("reference_ns", "memory_ns"):
+        if name in then.machine:
+            machine.setdefault(name, then.machine[name])
+    known = [_by_threads(each.machine.get("limits")) for each in (then, now)]
+    if any(known):
+        machine["limits"] = {"threads": {**known[0], **known[1]}}
+    return replace(now, machine=machine)
+
+
+def _by_threads(limits: Any) -> Mapping[str, Any]:
+    threads = limits.get("threads") if isinstance(limits, Mapping) else None
+    return threads if isinstance(threads, Mapping) else {}
 
 
 def option_record(preprocessing: Preprocessing | str) -> Any:

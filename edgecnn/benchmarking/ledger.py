@@ -16,11 +16,24 @@ from functools import partial
 from pathlib import Path
 
 from edgecnn.benchmarking import environments, machine, machine_limits, versions
-from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs, parity_of
+from edgecnn.benchmarking.accuracy import (
+    accuracy_of,
+    open_outputs,
+    parity_of,
+    with_known_parent,
+)
 from edgecnn.benchmarking.baseline import Baseline
-from edgecnn.benchmarking.continuing import about_record, option_record
-from edgecnn.benchmarking.feeding import Feeding, Prepared, RuntimeSignature, synthetic_range
+from edgecnn.benchmarking.configured_job import job_of, once, passes_of
+from edgecnn.benchmarking.continuing import (
+    about_record,
+    check_machine,
+    check_samples,
+    continued,
+    option_record,
+)
+from edgecnn.benchmarking.feeding import Feeding, Prepared, RuntimeSignature
 from edgecnn.benchmarking.job import Job, cause_of
+from edgecnn.benchmarking.passes import NAMED
 from edgecnn.benchmarking.plan import Configuration
 from edgecnn.benchmarking.process import WorkerOutcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol
@@ -31,14 +44,11 @@ from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.tasks import Outputs, Scorer
 from edgecnn.feeding.detectors import ModelOptions
-from edgecnn.formats.id_tables import id_limits
-from edgecnn.formats.kinds import graphs_in
 from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress
-from edgecnn.registry import RUNTIMES, SEQUENCE_MODELS
-from edgecnn.results import Measurement, Repeat, Results
-from edgecnn.runtimes import without_version
+from edgecnn.registry import RUNTIMES
+from edgecnn.results import Load, Measurement, Repeat, Results
 
 SAVE_EVERY_SECS = 5.0
 SAVE_SHARE = 0.05
@@ -61,6 +71,10 @@ class _Row:
     health: OutputHealth | None = None
     outputs: Path | None = None
     scorer: Scorer | None = None
+    was_measured: bool = False
+    """In this session: what else is known of a row is what the results file says."""
+    asked_by_name: bool = False
+    """Whether the passes that were asked for by name were made, or tried."""
 
 
 class Ledger:
@@ -82,6 +96,10 @@ class Ledger:
         repeat: tuple[str, ...],
         progress: Progress,
     ) -> None:
+        now = machine.capture()
+        if previous is not None:
+            check_machine(previous, now)
+            check_samples(previous, data)
         self._protocol = protocol
         self._progress = progress
         self._data = data
@@ -95,21 +113,24 @@ class Ledger:
             record["preprocessing"] = option_record(preprocessing)
         record |= about_record(about)
         paths = {each.artifact.sha256: os.fspath(each.artifact.path) for each in configurations}
+        now = machine_limits.add_to(
+            now,
+            {row.options.threads for row in configurations if row.device == "cpu"},
+            measure=protocol.name in ("default", "rigorous"),
+            progress=progress,
+        )
+        going_on = previous is not None and any(row.runs for row in previous.measurements)
+        self._environment = continued(previous.environment, now) if previous and going_on else now
         self.results = Results(
             measurements=previous.measurements if previous else (),
-            environment=machine_limits.add_to(
-                machine.capture(),
-                {row.options.threads for row in configurations if row.device == "cpu"},
-                measure=protocol.name in ("default", "rigorous"),
-                progress=progress,
-            ),
+            environment=previous.environment if previous and going_on else now,
             protocol=protocol.to_dict(),
             data=record,
             command=command,
             repeat=Repeat(repeat, {**(previous.repeat.paths if previous else {}), **paths}),
         )
         self._absent: dict[str, WorkerOutcome] = {}
-        self._probes = SessionProbes(Baseline(self.results.environment.machine))
+        self._probes = SessionProbes(Baseline(now.machine))
         self._rows = [self._row(*numbered) for numbered in enumerate(configurations)]
 
     def _row(self, number: int, configuration: Configuration) -> _Row:
@@ -141,7 +162,7 @@ class Ledger:
                 continue
             if isinstance(row.python, WorkerOutcome):
                 continue
-            outcome = run_worker(_job(configuration), row.python)
+            outcome = run_worker(job_of(configuration), row.python)
             specs = [TensorSpec.from_dict(spec) for spec in outcome.loaded.get("inputs", ())]
             if specs:
                 output_specs = outcome.loaded.get("outputs", ())
@@ -151,6 +172,7 @@ class Ledger:
 
     def measure(self) -> None:
         """Measure in rounds, one process of each unfinished row, in shuffled order."""
+        self._write_references()
         shuffled = random.Random(self._protocol.seed)  # noqa: S311 (an order, not a secret)
         done = 0
         for number in itertools.count(self._first_round()):
@@ -166,12 +188,50 @@ class Ledger:
         self._progress("benchmark", done, done, "")
 
     def _first_round(self) -> int:
-        """Rounds of an earlier session keep their numbers: they were measured at another time."""
-        rounds = [run.round for row in self._rows for run in row.measurement.runs]
+        """Rounds of an earlier session keep their numbers, also those of rows that nobody asks for
+        now: they were measured at another time.
+        """
+        rounds = [run.round for row in self.results.measurements for run in row.runs]
         return max(rounds, default=-1) + 1
 
     def _is_due(self, row: _Row) -> bool:
-        return wants_another(row.measurement, self._protocol)
+        return wants_another(row.measurement, self._protocol) or bool(self._missing_passes(row))
+
+    def _missing_passes(self, row: _Row) -> tuple[str, ...]:
+        """Passes that were asked for by name now and not when the row was begun."""
+        measurement = row.measurement
+        if row.asked_by_name or measurement.status != "ok" or not measurement.runs:
+            return ()
+        asked = [name for name in self._passes if name in NAMED]
+        return tuple(name for name in asked if measurement.pass_result(name) is None)
+
+    def _write_references(self) -> None:
+        """Let Keras models whose rows are finished answer once more, where a row that is due is
+        compared with them.
+        """
+        due = [row.configuration for row in self._rows if self._is_due(row)]
+        wanted = {each.artifact.manifest.parent_sha256 for each in due}
+        wanted -= {each.artifact.sha256 for each in due if each.runtime == "keras"}
+        for row in self._rows:
+            artifact = row.configuration.artifact
+            if row.configuration.runtime == "keras" and artifact.sha256 in wanted:
+                if row.measurement.status == "ok":
+                    row.outputs = self._answers(row)
+                if row.outputs is not None:
+                    wanted.remove(artifact.sha256)
+
+    def _answers(self, row: _Row) -> Path | None:
+        """A model's outputs, from a process that measures nothing."""
+        artifact = row.configuration.artifact
+        self._feeding.prepare(artifact, partial(self._inspected, artifact))
+        samples = self._feeding.of(artifact)
+        if isinstance(samples, EdgeCNNError) or isinstance(row.python, WorkerOutcome):
+            return None
+        outputs = self._outputs_of(row)
+        job = job_of(row.configuration, protocol=once(self._protocol), samples=samples)
+        job = replace(job, load=Load(), outputs=str(outputs))
+        outcome, row.numbers = run_worker_safely(job, row.python)
+        return outputs if outcome.outputs_written else None
 
     def _missing(self, row: _Row) -> int:
         """Processes that the row still needs, as far as is known."""
@@ -182,6 +242,9 @@ class Ledger:
     def _measure_once(self, row: _Row, round_number: int) -> None:
         configuration = row.configuration
         samples = self._feeding.of(configuration.artifact)
+        finished = not wants_another(row.measurement, self._protocol)
+        missing = self._missing_passes(row)
+        row.asked_by_name = True
         name = f"{configuration.runtime}:{configuration.device}"
         if isinstance(row.python, WorkerOutcome):
             outcome = row.python
@@ -191,24 +254,7 @@ class Ledger:
             cause = cause_of(samples)
             outcome = WorkerOutcome("failed", error=samples.message, hint=samples.hint, cause=cause)
         else:
-            runs = row.measurement.runs
-            job = replace(
-                _job(configuration, protocol=self._protocol, samples=samples),
-                made=len(runs),
-                spent_secs=spent_secs(runs),
-                probes=self._probes.sample(_name_of(row.python)),
-                known_ns=self._probes.known_ns(_name_of(row.python)),
-                numbers=row.numbers,
-            )
-            outputs = self._folder / f"outputs-{row.number}"
-            if row.outputs is None:
-                job = replace(job, outputs=str(outputs))
-            if not runs:
-                staged = samples is not None and samples.raw is not None
-                real = [name for name in self._passes if staged or name != "stages"]
-                if _answers_step_by_step(configuration.artifact):
-                    real.append("sequence")
-                job = replace(job, passes=tuple(real))
+            job = self._job_of(row, samples, missing, finished=finished)
             outcome, row.numbers = run_worker_safely(job, row.python)
             if outcome.run is not None:
                 run = replace(outcome.run, round=round_number)
@@ -217,12 +263,45 @@ class Ledger:
             if outcome.absent:
                 self._absent[name] = outcome
             if outcome.outputs_written:
-                row.outputs = outputs
-        self._enter(row, outcome)
+                row.outputs = self._outputs_of(row)
+        if finished and outcome.status != "ok":  # what was measured before is worth no less
+            row.measurement = _with_failed(row.measurement, missing, outcome)
+            self.results = self.results.with_measurement(row.measurement)
+        else:
+            self._enter(row, outcome)
+
+    def _job_of(
+        self, row: _Row, samples: Prepared | None, missing: tuple[str, ...], *, finished: bool
+    ) -> Job:
+        """The next process of a row. A finished row has spent its time: one that makes the passes
+        that are missing takes as much as a first one.
+        """
+        runs = row.measurement.runs
+        job = replace(
+            job_of(row.configuration, protocol=self._protocol, samples=samples),
+            made=0 if finished else len(runs),
+            spent_secs=0.0 if finished else spent_secs(runs),
+            probes=self._probes.sample(_name_of(row.python)),
+            known_ns=self._probes.known_ns(_name_of(row.python)),
+            numbers=row.numbers,
+            passes=missing,
+        )
+        if row.outputs is None:
+            job = replace(job, outputs=str(self._outputs_of(row)))
+        if not runs:
+            names = passes_of(row.configuration.artifact, self._passes, samples)
+            job = replace(job, passes=names)
+        return job
+
+    def _outputs_of(self, row: _Row) -> Path:
+        return self._folder / f"outputs-{row.number}"
 
     def _enter(self, row: _Row, outcome: WorkerOutcome) -> None:
         """Note what became of a worker, and write it to the disk."""
         measurement = row.measurement
+        row.was_measured = True
+        if outcome.run:
+            self.results = replace(self.results, environment=self._environment)
         runs = (*measurement.runs, outcome.run) if outcome.run else measurement.runs
         measurement = replace(
             measurement,
@@ -239,6 +318,7 @@ class Ledger:
                 manifest = row.configuration.artifact.manifest
                 seen = self._feeding.seen(row.configuration.artifact)
                 accuracy = accuracy_of(outputs, row.scorer, self._data, manifest, seen)
+                accuracy = with_known_parent(accuracy, measurement.accuracy)
                 measurement = replace(measurement, accuracy=accuracy)
                 if accuracy is None and measurement.fed is not None:
                     fed = replace(measurement.fed, unscored=row.scorer.refusal(outputs))
@@ -254,11 +334,15 @@ class Ledger:
             )
 
     def close(self) -> None:
-        """Judge all blocks by what the session saw, compare outputs with the parents', bring the
-        rows into the planned order, and save.
+        """Judge the blocks of measured rows by what the session saw, compare outputs with the
+        parents', bring the rows into the planned order, and save.
+
+        A row that this session did not measure keeps its verdict: its outputs are gone.
         """
         references = self._references()
         for row in self._rows:
+            if not row.was_measured:
+                continue
             runs = tuple(
                 self._probes.rejudge(_name_of(row.python), run) for run in row.measurement.runs
             )
@@ -306,37 +390,18 @@ class Ledger:
         }
 
 
-def _job(
-    configuration: Configuration,
-    *,
-    protocol: Protocol | None = None,
-    samples: Prepared | None = None,
-) -> Job:
-    preprocessing = configuration.artifact.manifest.preprocessing
-    return Job(
-        runtime=without_version(configuration.runtime),
-        device=configuration.device,
-        options=configuration.options,
-        placement=configuration.placement,
-        load=configuration.load,
-        path=str(configuration.artifact.path.resolve()),
-        protocol=protocol,
-        samples=str(samples.path) if samples else None,
-        raw=samples.raw if samples else None,
-        vocabulary_size=getattr(preprocessing, "vocabulary_size", None),
-        id_limits=id_limits(configuration.artifact.path) if protocol and not samples else (),
-        value_range=None if samples else synthetic_range(configuration.artifact),
-    )
-
-
-def _answers_step_by_step(artifact: Artifact) -> bool:
-    """Whether a model answers with a sequence: its encoder and its steps are timed apart."""
-    return bool(graphs_in(artifact.format)) or artifact.manifest.model in SEQUENCE_MODELS.names()
-
-
 def _name_of(python: Path | WorkerOutcome | None) -> str:
     """The name under which the probes of a Python's processes are kept."""
     return python.parent.parent.name if isinstance(python, Path) else "own"
+
+
+def _with_failed(
+    measurement: Measurement, passes: Sequence[str], outcome: WorkerOutcome
+) -> Measurement:
+    """The row with why these passes could not be made, as its last process would have said it."""
+    *before, last = measurement.runs
+    failed = {name: {"error": outcome.error, "hint": outcome.hint} for name in passes}
+    return replace(measurement, runs=(*before, replace(last, passes={**last.passes, **failed})))
 
 
 def _was_tried(measurement: Measurement) -> bool:

@@ -57,7 +57,8 @@ def plan(
 
     `options` are what all rows share besides threads, batch and precision; `placement` and `load`
     are the same for all. A file that fixes its
-    batch is measured with it where one sample was asked for.
+    batch is measured with it where one sample was asked for. What is named twice, or is the same
+    file in two folders, is planned once.
 
     Raises InputError for an unknown runtime or device, for nonsensical numbers, and when no
     runtime named reads an artifact at all.
@@ -73,7 +74,7 @@ def plan(
     placement, load = placement or Placement(), load or Load()
     for row in rows:
         check_scenario(load, row.batch)
-    configurations = []
+    configurations: list[Configuration] = []
     for artifact in artifacts:
         readers = [(name, device) for name, device in wanted if _reads(name, artifact.format)]
         if not readers:
@@ -90,7 +91,10 @@ def plan(
             for name, device in readers
             for row in sized
         ]
-    return configurations
+    by_key: dict[tuple[str, ...], Configuration] = {}
+    for configuration in configurations:
+        by_key.setdefault(configuration.measurement().key, configuration)
+    return list(by_key.values())
 
 
 def record_of(artifact: Artifact) -> ArtifactRecord:

@@ -38,6 +38,8 @@ PASSES: Mapping[str, str] = {
     "ops": "edgecnn.benchmarking.passes.ops:find",
     "sustained": "edgecnn.benchmarking.passes.sustained:find",
 }
+NAMED = ("loadgen", "ops", "sustained")
+"""Those that are made only where somebody asks for them by name."""
 
 
 @dataclass(frozen=True)
