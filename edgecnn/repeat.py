@@ -45,6 +45,7 @@ ROW_OPTIONS: Mapping[str, Callable[[Measurement], Any]] = {
     "--threads": lambda row: row.options.threads,
     "--batch": lambda row: row.options.batch,
     "--strict-float32": lambda row: row.options.precision == "strict_float32",
+    "--shape": lambda row: row.options.shape or None,
     "--beam": lambda row: row.options.beam or None,
     "--affinity": lambda row: ",".join(map(str, row.placement.affinity)) or None,
     "--scenario": _scenario(lambda row: row.load.scenario),

@@ -84,7 +84,8 @@ def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> BestRow:
         limits = replace(limits, objective="throughput")
     choice = selection.choose(group, limits)
     best, ties, runner_up = choice.best, choice.ties, choice.runner_up
-    place = f"{first.machine_label}, {first.device}{_scenario(first)}"
+    work = f", {first.work}" if first.work else ""
+    place = f"{first.machine_label}, {first.device}{_scenario(first)}{work}"
     if several:
         place += f", {first.model}"
     counts = (len(choice.within), len(group))
@@ -123,10 +124,13 @@ def name(row: Row) -> str:
     """`lenet5.static_int8.tflite on litert:cpu, 1 thread`."""
     batch = f", batch {row.batch}" if row.batch != 1 else ""
     streams = f", {row.streams} streams" if row.streams != 1 else ""
+    work = f", {row.work}" if row.work else ""
+    beam = f", beam {row.beam}" if row.beam else ""
     strict = ", strict float32" if row.precision_asked == "strict_float32" else ""
     cores = f", cores {row.affinity}" if row.affinity else ""
     threads = formats.plural(row.threads, "thread")
-    return f"{row.artifact} on {row.configuration}, {threads}{batch}{streams}{strict}{cores}"
+    asked = f"{threads}{batch}{streams}{work}{beam}{strict}{cores}"
+    return f"{row.artifact} on {row.configuration}, {asked}"
 
 
 def _scenario(row: Row) -> str:

@@ -65,9 +65,12 @@ def _with_paired(row: Row, time: float | None) -> Row:
     return _with_speed(row, paired_p50=time, paired_throughput=samples * 1e3 / time)
 
 
-def group_of(row: Row) -> tuple[int, str, str, str]:
-    """Rows of one group compete for an answer: one network, device and scenario of one machine."""
-    return row.machine, row.lineage, row.device, row.scenario
+def group_of(row: Row) -> tuple[object, ...]:
+    """Rows of one group compete for an answer: one network, device and scenario of one machine,
+    with inputs of one shape and, of servers, one rate and one bound.
+    """
+    place = (row.machine, row.lineage, row.device, row.scenario)
+    return (*place, row.shape, row.target_qps, row.latency_bound_ms)
 
 
 def _typical(row: Row) -> float:
@@ -132,8 +135,12 @@ def accuracy_baseline(row: Row, group: Sequence[Row]) -> Row | None:
     judged = [other for other in group if other.accuracy is not None and other.state != "INVALID"]
     keras = [other for other in judged if other.format == "keras"]
     candidates = keras or [other for other in judged if other.recipe == "float32"]
-    same = [other for other in candidates if _judged_by(other) == _judged_by(row)]
-    return max(same, key=lambda other: other.accuracy or 0.0, default=None)
+    same = [
+        other
+        for other in candidates
+        if _judged_by(other) == _judged_by(row) and _same_work(row, other)
+    ]
+    return max(same, key=lambda other: (_alike(row, other), other.accuracy or 0.0), default=None)
 
 
 def _judged_by(row: Row) -> tuple[str, int]:
@@ -145,10 +152,31 @@ def latency_baseline(row: Row, group: Sequence[Row]) -> Row | None:
     keras = [
         other
         for other in group
-        if other.format == "keras" and other.timed and other.batch == row.batch
+        if other.format == "keras"
+        and other.timed
+        and other.batch == row.batch
+        and _same_work(row, other)
     ]
     return min(
         keras,
-        key=lambda other: (other.device != "cpu", other.threads != row.threads, other.threads),
+        key=lambda other: (
+            -_alike(row, other),
+            other.device != "cpu",
+            other.threads != row.threads,
+            other.threads,
+        ),
         default=None,
     )
+
+
+def _same_work(row: Row, other: Row) -> bool:
+    """Whether no other shape and no other beam was asked for; a model may have a shape and a beam
+    of its own, for which nobody asks.
+    """
+    asked = ((row.shape, other.shape), (row.beam, other.beam))
+    return all(one == two or not (one and two) for one, two in asked)
+
+
+def _alike(row: Row, other: Row) -> int:
+    """How many of shape and beam were asked for in the same way."""
+    return (row.shape == other.shape) + (row.beam == other.beam)

@@ -49,8 +49,9 @@ def _varies(name: str) -> Callable[[Sequence[Row]], bool]:
         others = [other for other in ("threads", "batch") if other != name]
         for row in rows:
             if row.measured:
-                key = (row.machine, row.artifact, row.configuration, row.precision_asked)
-                key += tuple(COLUMNS[other](row) for other in others)
+                file = (row.machine, row.artifact, row.provenance.sha256, row.configuration)
+                asked = (row.precision_asked, row.shape, row.beam, row.affinity)
+                key = (*file, *asked, *(COLUMNS[other](row) for other in others))
                 series.setdefault(key, set()).add(COLUMNS[name](row))
         return any(len(values) > 1 for values in series.values())
 
@@ -196,21 +197,45 @@ def domains(rows: Sequence[Row], *, legends: bool = False) -> Domains:
 def labels(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     """For each row: a full label, one without the machine, and a short one.
 
-    They name what differs between the rows and leave out what all have in common.
+    They name what differs between the rows and leave out what all have in common. A label that
+    several files would have names the file, and the start of its hash where they share a name.
     """
     several_models = len({row.model for row in rows}) > 1
     several_machines = len({row.machine for row in rows}) > 1
     several_threads = len({row.threads for row in rows}) > 1
-    out = []
+    asked = []
     for row in rows:
-        target = f"{row.format}:{row.recipe}" if row.recipe else row.artifact
-        what = f"{row.model} {target}" if several_models else target
         count = f" ×{row.threads}" if several_threads else ""
         cores = f" cores {row.affinity}" if row.affinity else ""
-        pair = f"{what} · {row.configuration}{count}{row.unusual}{cores}"
+        asked.append(f" · {row.configuration}{count}{row.unusual}{cores}")
+    targets = [f"{row.format}:{row.recipe}" if row.recipe else row.artifact for row in rows]
+    if several_models:
+        targets = [f"{row.model} {target}" for row, target in zip(rows, targets, strict=True)]
+    files = [row.artifact or target for row, target in zip(rows, targets, strict=True)]
+    hashed = [f"{file} {row.provenance.sha256[:8]}" for row, file in zip(rows, files, strict=True)]
+    for longer in (files, hashed):
+        several = _of_several_files(rows, targets, asked)
+        targets = [
+            more if (target, other) in several else target
+            for target, more, other in zip(targets, longer, asked, strict=True)
+        ]
+    out = []
+    for row, target, other in zip(rows, targets, asked, strict=True):
+        pair = target + other
         full = f"{pair} · {row.machine_label}" if several_machines else pair
         out.append((full, pair, f"{row.recipe or row.artifact} · {row.runtime}"))
     return out
+
+
+def _of_several_files(
+    rows: Sequence[Row], targets: Sequence[str], asked: Sequence[str]
+) -> set[tuple[str, str]]:
+    """The two parts of those labels that several measured files have, on any machine."""
+    files: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for row, label in zip(rows, zip(targets, asked, strict=True), strict=True):
+        if row.measured and not row.incomparable:
+            files.setdefault(label, set()).add((row.artifact, row.provenance.sha256))
+    return {label for label, found in files.items() if len(found) > 1}
 
 
 def records(rows: Sequence[Row], limits: answer.Limits) -> list[dict[str, Any]]:

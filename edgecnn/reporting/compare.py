@@ -8,8 +8,9 @@ threshold. What could not be compared is counted, and no answer covers it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from edgecnn.accuracy_drop import drop_between
 from edgecnn.deprecation import old_names
@@ -136,19 +137,20 @@ def compare(
             hint="measure both in the same way, or pass --allow-differences to compare anyway",
         )
     same_samples = not _other_data(before, after)
-    matched = matching.match(before, after)
+    matched, name = matching.match(before, after), matching.names(before, after)
     collector = _Collector(threshold, same_samples)
     for old, new in matched.pairs:
         if old.artifact.sha256 != new.artifact.sha256 and not allow_differences:
-            collector.refused.append((matching.name(old), _other_model(old, new)))
+            collector.refused.append((name(old), _other_model(old, new)))
         else:
-            collector.enter(matching.name(old), old, new)
+            collector.enter(name(old), old, new)
     for old, new in matched.apart:
         difference = matching.difference(old, new)
         if allow_differences:
-            collector.enter(f"{matching.name(old)} ({difference})", old, new)
+            collector.enter(f"{name(old)} ({difference})", old, new)
         else:
-            collector.refused.append((matching.name(old), difference))
+            collector.refused.append((name(old), difference))
+    collector.refused += [(name(old), reason) for old, reason in matched.ambiguous]
     for side, results in (("before", before), ("after", after)):
         collector.left_out += [(lost.row, f"{side}: {lost.reason}") for lost in results.left_out]
     around = matching.differences_around(before, after)
@@ -159,8 +161,8 @@ def compare(
         threshold,
         tuple(collector.refused),
         (*(f"compared although {obstacle}" for obstacle in obstacles), *around),
-        tuple(matching.name(row) for row in matched.only_before),
-        tuple(matching.name(row) for row in matched.only_after),
+        tuple(name(row) for row in matched.only_before),
+        tuple(name(row) for row in matched.only_after),
         tuple(collector.failures),
         tuple(collector.left_out),
         tuple(collector.unusable),
@@ -276,11 +278,19 @@ def _obstacles(before: Results, after: Results) -> list[str]:
 
 
 def _other_data(before: Results, after: Results) -> list[str]:
-    for name in ("sha256", "name", "split", "n"):
-        old, new = before.data.get(name), after.data.get(name)
-        if old != new:
+    for name in ("sha256", "name", "split", "samples", "set_apart"):
+        old, new = (_tested(each.data, name) for each in (before, after))
+        if old != new and (name != "samples" or None not in (old, new)):
             return [f"data {name} {clean(old, 24)} before, {clean(new, 24)} after"]
     return []
+
+
+def _tested(data: Mapping[str, Any], name: str) -> Any:
+    """What results say of their data; of the samples, how many are in the test split."""
+    value = data.get(name)
+    if name == "samples":
+        return value.get("test") if isinstance(value, Mapping) else None
+    return value or None
 
 
 def _trouble(row: Measurement) -> str:

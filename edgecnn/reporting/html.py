@@ -139,6 +139,7 @@ def encode(rows: Sequence[Row], names: Sequence[tuple[str, str, str]]) -> dict[s
     for name, read_column in COLUMNS.items():
         columns[name] = _column([read_column(row) for row in rows], strings)
     columns["configuration"] = _column([row.configuration for row in rows], strings)
+    columns["work"] = _column([row.work for row in rows], strings)
     columns["measured"] = [row.measured for row in rows]
     columns["timed"] = [row.timed for row in rows]
     columns["alone"] = [row.alone for row in rows]

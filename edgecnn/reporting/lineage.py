@@ -1,13 +1,14 @@
 """Which rows are files of one network: only those compete for an answer.
 
-Converted files name their parent. A foreign file names none: there the name without the words
-for its recipe stands for the network, as long as no two files have the same name.
+Converted files name their parent, and that may name its own: the first of such a chain stands for
+the network. A foreign file names none: there the name without the words for its recipe does, as
+long as no two files have the same name.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgecnn.reporting.text import clean
 from edgecnn.results import Measurement
@@ -21,11 +22,15 @@ _RECIPE_WORDS = frozenset((
 
 def lineages(measurements: Sequence[Measurement]) -> list[str]:
     """For each measurement a key that all files of its network share, across results files."""
-    parents = {_parent(row) for row in measurements} - {""}
+    parents: dict[str, str] = {}
+    for row in measurements:
+        if row.artifact.sha256 and (parent := _parent(row)):
+            parents.setdefault(row.artifact.sha256, parent)
+    known = {_parent(row) for row in measurements} - {""}
     files: dict[tuple[str, str], set[str]] = {}
     for row in measurements:
         files.setdefault(_kind(row), set()).add(row.artifact.sha256)
-    return [_key(row, parents, files) for row in measurements]
+    return [_key(row, known, parents, files) for row in measurements]
 
 
 def model_names(measurements: Sequence[Measurement], keys: Sequence[str]) -> list[str]:
@@ -53,15 +58,33 @@ def _mark(key: str) -> str:
     return "" if kind == "name" else f" ({value[:8]})"
 
 
-def _key(row: Measurement, parents: set[str], files: dict[tuple[str, str], set[str]]) -> str:
+def _key(
+    row: Measurement,
+    known: set[str],
+    parents: Mapping[str, str],
+    files: Mapping[tuple[str, str], set[str]],
+) -> str:
     sha256 = row.artifact.sha256
-    parent = _parent(row) or (sha256 if sha256 in parents else "")
+    parent = _parent(row) or (sha256 if sha256 in known else "")
     if parent:
-        return f"parent {clean(parent, 64)}"
+        return f"parent {clean(_root(parent, parents), 64)}"
     kind = _kind(row)
     if len(files[kind]) > 1:  # two files of one name are two networks
         return f"file {clean(sha256, 64)}"
     return f"name {clean(kind[0])}"
+
+
+def _root(sha256: str, parents: Mapping[str, str]) -> str:
+    """The first of the chain of conversions that leads to a file.
+
+    Files that name each other in a circle have none: the least of their hashes stands for them.
+    """
+    chain = [sha256]
+    while (parent := parents.get(chain[-1])) is not None:
+        if parent in chain:
+            return min(chain[chain.index(parent) :])
+        chain.append(parent)
+    return chain[-1]
 
 
 def _parent(row: Measurement) -> str:

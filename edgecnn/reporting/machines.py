@@ -83,11 +83,16 @@ def distinct(results: Sequence[Results]) -> tuple[list[Results], list[Note]]:
 
 
 def _fingerprint(result: Results) -> frozenset[object]:
-    """What no two measurements share: the row, when it was measured and its times to the ns."""
-    environment = result.environment
+    """What no two measurements share: the row, when each of its processes ran and its times to the
+    ns. Results that go on later have another date and more processes, and share these; where
+    nothing was measured there is the date alone.
+    """
+    measured = any(row.runs for row in result.measurements)
+    created_at = "" if measured else result.environment.created_at
     return frozenset(
-        (environment.created_at, row.key, row.status, row.artifact.recipe, _processes(row))
+        (created_at, row.key, row.artifact.recipe, process)
         for row in result.measurements
+        for process in _processes(row) or (row.status,)
     )
 
 
@@ -125,22 +130,23 @@ def mark_incomparable(
 ) -> tuple[list[Row], list[Note]]:
     """Mark the rows that must not be compared across files, and say why in notes.
 
-    The first file is the reference. Incomparable are rows whose model file has another hash
-    under the same name, and all rows of files with other data or another schema; rows whose
-    thread counts have no counterpart are noted.
+    The first file is the reference. Incomparable are rows whose model file has a hash that the
+    first results with that name do not have, and all rows of files with other data or another
+    schema; rows whose thread counts have no counterpart are noted.
     """
     if len(results) < 2:
         return list(rows), []
     whole, notes = _whole_files(results, labels)
-    hashes: dict[str, str] = {}
+    first: dict[str, int] = {}
+    hashes: dict[str, set[str]] = {}
     for row in rows:
-        if row.provenance.sha256:
-            hashes.setdefault(row.artifact, row.provenance.sha256)
+        if row.provenance.sha256 and first.setdefault(row.artifact, row.machine) == row.machine:
+            hashes.setdefault(row.artifact, set()).add(row.provenance.sha256)
     marked, strangers = [], set()
     for row in rows:
         reason = whole.get(row.machine, "")
         digest = row.provenance.sha256
-        if digest and hashes[row.artifact] != digest:
+        if digest and digest not in hashes[row.artifact]:
             reason = f"another file under the name {row.artifact}: other sha256"
             strangers.add(row.artifact)
         marked.append(replace(row, incomparable=reason) if reason else row)
@@ -184,26 +190,38 @@ def _whole_files(
 def pairs(rows: Sequence[Row], machines: int, labels: Sequence[str]) -> list[RowPair]:
     """Configurations measured on the first and on another machine, fastest first.
 
-    `labels` are `charts.labels`' second, one a row: the row's name without its machine.
+    Rows belong together by their file and by everything that was asked. `labels` are what they
+    are shown as: `charts.labels`' second, one a row, the row's name without its machine.
     """
-    groups: dict[str, list[Row | None]] = {}
+    groups: dict[tuple[object, ...], list[Row | None]] = {}
+    names: dict[tuple[object, ...], str] = {}
     for row, label in zip(rows, labels, strict=True):
         if row.timed and not row.incomparable:
-            groups.setdefault(label, [None] * machines)[row.machine] = row
+            key = _file_and_options(row)
+            groups.setdefault(key, [None] * machines)[row.machine] = row
+            names.setdefault(key, label)
     kept = [
-        RowPair(label, tuple(group))
-        for label, group in groups.items()
+        RowPair(names[key], tuple(group))
+        for key, group in groups.items()
         if group[0] is not None and any(group[1:])
     ]
     return sorted(kept, key=lambda pair: (pair.rows[0].p50 or 0.0) if pair.rows[0] else 0.0)
 
 
+def _file_and_options(row: Row) -> tuple[object, ...]:
+    """The file and all that was asked of one row and can be asked of a row of another machine."""
+    options = (row.threads, row.batch, row.precision_asked, row.shape, row.beam, row.affinity)
+    load = (row.scenario, row.streams, row.target_qps, row.latency_bound_ms)
+    return (row.artifact, row.provenance.sha256, row.configuration, *options, *load)
+
+
 def _threads_apart(rows: Sequence[Row], labels: Sequence[str]) -> list[Note]:
     """Configurations that files share only with different thread counts."""
-    threads: dict[tuple[str, str], dict[int, set[int]]] = {}
+    threads: dict[tuple[str, str, str], dict[int, set[int]]] = {}
     for row in rows:
         if row.timed and not row.incomparable:
-            by_machine = threads.setdefault((row.artifact, row.configuration), {})
+            file = (row.artifact, row.provenance.sha256, row.configuration)
+            by_machine = threads.setdefault(file, {})
             by_machine.setdefault(row.machine, set()).add(row.threads)
     apart: dict[tuple[int, str, str], int] = {}
     for by_machine in threads.values():

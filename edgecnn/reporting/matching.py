@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgecnn.reporting.text import clean
-from edgecnn.results import Measurement, Results
+from edgecnn.results import Load, Measurement, Results
 
 _MACHINE = ("board", "cpu_model", "architecture", "logical_cores", "memory_bytes", "governor")
 _OPTIONS = ("threads", "scenario", "streams", "affinity", "batch", "precision", "shape", "beam")
@@ -18,23 +18,60 @@ Pairs = tuple[tuple[Measurement, Measurement], ...]
 
 @dataclass(frozen=True)
 class Matched:
-    """Rows with the same options, rows that belong together but have others, and the rest."""
+    """Rows with the same options, rows that belong together but have others, and the rest.
+
+    `ambiguous` are rows before with the reason why their counterpart is not known: several
+    files of one name, none of which is on both sides.
+    """
 
     pairs: Pairs
     apart: Pairs
+    ambiguous: tuple[tuple[Measurement, str], ...]
     only_before: tuple[Measurement, ...]
     only_after: tuple[Measurement, ...]
 
 
 def match(before: Results, after: Results) -> Matched:
-    """Pair the rows of two results by file, runtime, device and everything that was asked."""
-    olds, news = _by_key(before), _by_key(after)
-    lost, gained, apart = _options_apart(
-        [olds[key] for key in olds if key not in news],
-        [news[key] for key in news if key not in olds],
-    )
-    pairs = tuple((olds[key], news[key]) for key in olds if key in news)
-    return Matched(pairs, tuple(apart), tuple(lost), tuple(gained))
+    """Pair the rows of two results by file, runtime, device and everything that was asked.
+
+    A file is first known by its name and content, and what remains then by its name alone.
+    """
+    lost, gained = ([row for row in side.measurements if row.runtime] for side in (before, after))
+    pairs: list[tuple[Measurement, Measurement]] = []
+    ambiguous: list[tuple[Measurement, str]] = []
+    for key in (_file_and_options, _name_and_options):
+        found, unclear = _same(lost, gained, key)
+        pairs += found
+        ambiguous += unclear
+        lost, gained = _without(found, lost, gained)
+        unknown = {key(row) for row, _ in unclear}
+        lost = [row for row in lost if key(row) not in unknown]
+        gained = [row for row in gained if key(row) not in unknown]
+    apart: list[tuple[Measurement, Measurement]] = []
+    for what in (_file, _what):
+        found = _options_apart(lost, gained, what)
+        apart += found
+        lost, gained = _without(found, lost, gained)
+    places = {id(row): place for place, row in enumerate(before.measurements)}
+    pairs.sort(key=lambda pair: places[id(pair[0])])
+    return Matched(tuple(pairs), tuple(apart), tuple(ambiguous), tuple(lost), tuple(gained))
+
+
+def names(before: Results, after: Results) -> Callable[[Measurement], str]:
+    """`name`, with the start of the file's hash where a side has several files of that name."""
+    several: set[str] = set()
+    for side in (before, after):
+        hashes: dict[str, set[str]] = {}
+        for row in side.measurements:
+            hashes.setdefault(row.artifact.name, set()).add(row.artifact.sha256)
+        several |= {artifact for artifact, found in hashes.items() if len(found) > 1}
+
+    def named(row: Measurement) -> str:
+        if row.artifact.name not in several:
+            return name(row)
+        return f"{name(row)} (sha256 {clean(row.artifact.sha256, 64)[:8]})"
+
+    return named
 
 
 def name(row: Measurement) -> str:
@@ -43,8 +80,14 @@ def name(row: Measurement) -> str:
     text = f"{row.artifact.name} on {row.configuration} ×{options.threads}"
     if options.batch != 1:
         text += f" batch {options.batch}"
+    if options.shape:
+        text += f" shape {options.shape}"
     if row.load.scenario != "single_stream":
         text += f" {row.load.scenario} {row.load.streams}"
+    if row.load.scenario == "server" and row.load.target_qps:
+        text += f" {row.load.target_qps:g} qps"
+    if row.load.scenario == "server" and row.load.latency_bound_ms != Load.latency_bound_ms:
+        text += f" bound {row.load.latency_bound_ms:g} ms"
     if options.beam:
         text += f" beam {options.beam}"
     if options.precision != "default":
@@ -91,10 +134,57 @@ def _lines(
     ]
 
 
-def _by_key(results: Results) -> dict[tuple[Any, ...], Measurement]:
-    return {
-        (*_what(row), *_asked(row).values()): row for row in results.measurements if row.runtime
-    }
+Key = Callable[[Measurement], Hashable]
+
+
+def _same(
+    before: Sequence[Measurement], after: Sequence[Measurement], key: Key
+) -> tuple[list[tuple[Measurement, Measurement]], list[tuple[Measurement, str]]]:
+    """Pairs of rows with the same `key`, and those before for which that is not plain."""
+    olds, news = _grouped(before, key), _grouped(after, key)
+    pairs: list[tuple[Measurement, Measurement]] = []
+    unclear: list[tuple[Measurement, str]] = []
+    for value, old in olds.items():
+        new = news.get(value, [])
+        if len(old) == len(new) == 1:
+            pairs.append((old[0], new[0]))
+        elif new:
+            reason = (
+                f"several rows have this name: {len(old)} before, {len(new)} after; which "
+                "belong together is not known"
+            )
+            unclear += [(row, reason) for row in old]
+    return pairs, unclear
+
+
+def _grouped(rows: Sequence[Measurement], key: Key) -> dict[Hashable, list[Measurement]]:
+    groups: dict[Hashable, list[Measurement]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def _without(
+    pairs: Sequence[tuple[Measurement, Measurement]],
+    before: Sequence[Measurement],
+    after: Sequence[Measurement],
+) -> tuple[list[Measurement], list[Measurement]]:
+    """The rows of both sides that are in no pair."""
+    paired = {id(row) for pair in pairs for row in pair}
+    lost, gained = ([row for row in side if id(row) not in paired] for side in (before, after))
+    return lost, gained
+
+
+def _file_and_options(row: Measurement) -> Hashable:
+    return (*_file(row), *_asked(row).values())
+
+
+def _name_and_options(row: Measurement) -> Hashable:
+    return (*_what(row), *_asked(row).values())
+
+
+def _file(row: Measurement) -> tuple[str, str, str]:
+    return *_what(row), row.artifact.sha256
 
 
 def _what(row: Measurement) -> tuple[str, str]:
@@ -120,27 +210,22 @@ def _option(value: Any) -> str:
 
 
 def _options_apart(
-    lost: list[Measurement], gained: list[Measurement]
-) -> tuple[list[Measurement], list[Measurement], list[tuple[Measurement, Measurement]]]:
-    """Pair rows of one model and runtime whose options differ, where it is plain which belong
-    together: each is the other's only nearest, by the number of options that differ.
+    lost: Sequence[Measurement], gained: Sequence[Measurement], what: Key
+) -> list[tuple[Measurement, Measurement]]:
+    """Pairs of rows of one model and runtime (`what`) whose options differ, where it is plain
+    which belong together: each is the other's only nearest, by the number of options that differ.
     """
     apart = []
     for old in lost:
-        new = _nearest(old, gained)
-        if new is not None and _nearest(new, lost) is old:
+        new = _nearest(old, gained, what)
+        if new is not None and _nearest(new, lost, what) is old:
             apart.append((old, new))
-    paired = {id(row) for pair in apart for row in pair}
-    return (
-        [row for row in lost if id(row) not in paired],
-        [row for row in gained if id(row) not in paired],
-        apart,
-    )
+    return apart
 
 
-def _nearest(row: Measurement, others: Sequence[Measurement]) -> Measurement | None:
+def _nearest(row: Measurement, others: Sequence[Measurement], what: Key) -> Measurement | None:
     """The one of `others` that differs from `row` in the fewest options; None where two do."""
-    same = [other for other in others if _what(other) == _what(row)]
+    same = [other for other in others if what(other) == what(row)]
     distances = [len(_differing(row, other)) for other in same]
     nearest = [other for other, far in zip(same, distances, strict=True) if far == min(distances)]
     return nearest[0] if len(nearest) == 1 else None

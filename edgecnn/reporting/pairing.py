@@ -112,23 +112,29 @@ def between(first: Times, second: Times, *, one_session: bool) -> Difference | N
 
 
 def shared_times(times: Sequence[Times], typical: Sequence[float]) -> list[float | None]:
-    """Milliseconds of each row by the rounds that all rows take part in; None for a row with fewer
-    than three. `typical` are the rows' own medians, whose scale the result has.
+    """Milliseconds of each row by the rounds that it shares with others; None for a row that shares
+    fewer than three. `typical` are the rows' own medians, whose scale the result has.
 
     The logarithm of a time is that of its row and that of its round, added (least squares): what
     slowed all rows of a round cancels, and where all rows have the same rounds, the ratio of two
-    rows is the mean of their ratios round by round. Undisturbed times are taken where each row
-    has enough of them, else all times.
+    rows is the mean of their ratios round by round. Undisturbed times are taken where they rank
+    the same rows as all times do, else all times.
+
+    Rows that no chain of shared rounds connects cannot be ranked by rounds: only the largest
+    connected set has values, and none has where two are as large.
     """
-    logs = _by_round([one.quiet for one in times])
-    if logs is None or (np.isfinite(logs).sum(axis=1) < FEWEST).any():
-        logs = _by_round([one.every for one in times])
     shared: list[float | None] = [None] * len(times)
+    logs = _by_round([one.every for one in times])
     if logs is None:
         return shared
     own = np.array(typical)
-    usable = np.flatnonzero((np.isfinite(logs).sum(axis=1) >= FEWEST) & (own > 0))
-    if len(usable) < 2:
+    usable = _connected(np.isfinite(logs) & (own > 0)[:, None])
+    quiet = _by_round([one.quiet for one in times])
+    if quiet is not None:
+        undisturbed = _connected(np.isfinite(quiet) & (own > 0)[:, None])
+        if np.array_equal(undisturbed, usable):
+            logs = quiet
+    if not usable.size:
         return shared
     effects = _row_effects(logs[usable])
     scaled = np.exp(effects + np.mean(np.log(own[usable]) - effects))
@@ -153,9 +159,35 @@ def _by_round(sides: Sequence[tuple[tuple[int, float], ...]]) -> npt.NDArray[np.
     return logs
 
 
+def _connected(present: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """The rows of the largest set that shared rounds connect; none where two are as large.
+
+    `present` (rows, rounds) says who took part. Each row of the set is in at least three rounds
+    with another row.
+    """
+    shares = present & (present.sum(axis=0) > 1)
+    while (few := shares.any(axis=1) & (shares.sum(axis=1) < FEWEST)).any():
+        shares[few] = False  # whoever shared rounds with these alone shares fewer now
+        shares &= shares.sum(axis=0) > 1
+    left = set(np.flatnonzero(shares.any(axis=1)).tolist())
+    groups: list[list[int]] = []
+    while left:
+        group, new = set[int](), {min(left)}
+        while new:
+            group |= new
+            rounds = shares[sorted(new)].any(axis=0)
+            new = set(np.flatnonzero(shares[:, rounds].any(axis=1)).tolist()) - group
+        groups.append(sorted(group))
+        left -= group
+    groups.sort(key=len, reverse=True)
+    if not groups or (len(groups) > 1 and len(groups[0]) == len(groups[1])):
+        return np.array([], np.intp)
+    return np.array(groups[0], np.intp)
+
+
 def _row_effects(logs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(rows,) of the additive fit: rows and rounds are fitted in turns until nothing changes."""
-    logs = logs[:, np.isfinite(logs).any(axis=0)]
+    logs = logs[:, np.isfinite(logs).sum(axis=0) > 1]  # a round of one row says nothing of others
     present = np.isfinite(logs)
     values, in_row, in_round = (
         np.where(present, logs, 0.0),

@@ -9,6 +9,7 @@ from edgecnn.interval import UNKNOWN, Interval
 from edgecnn.output_quality import Accuracy
 from edgecnn.ratios import FEWEST
 from edgecnn.reporting.pairing import Times
+from edgecnn.run_options import Load
 
 QUANTILES = (
     *(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
@@ -178,6 +179,13 @@ class Row:
     """VALID, NOISY, INVALID, unjudged, unsupported, failed, timeout or crashed."""
     reason: str
     advice: str
+    shape: str = ""
+    """Sizes given for what the model leaves open; empty where none were."""
+    beam: int = 0
+    """Hypotheses that a sequence model was asked to follow; 0 is its own number."""
+    target_qps: float | None = None
+    latency_bound_ms: float | None = None
+    """The rate asked of a server (0: the highest within the bound) and its bound."""
     size: float | None = None
     lineage: str = ""
     """The network: rows of one lineage compete for an answer."""
@@ -204,11 +212,36 @@ class Row:
 
     @property
     def unusual(self) -> str:
-        """Batch, scenario and precision where they are not the usual: ` batch 4 strict`."""
+        """What was asked where it is not the usual: ` batch 4 shape 1x3x320x320 strict`."""
         text = f" batch {self.batch}" if self.batch != 1 else ""
+        if self.shape:
+            text += f" shape {self.shape}"
+        if self.beam:
+            text += f" beam {self.beam}"
         if self.scenario != "single_stream":
             text += f" {self.scenario} {self.streams}"
+        if self.target_qps:
+            text += f" {self.target_qps:g} qps"
+        if self._bound:
+            text += f" bound {self._bound:g} ms"
         return f"{text} strict" if self.precision_asked == "strict_float32" else text
+
+    @property
+    def work(self) -> str:
+        """What was asked besides the scenario and decides which rows compete, empty for the usual:
+        `shape 1x3x320x320`, `100 queries a second, latency bound 50 ms`.
+        """
+        words = [f"shape {self.shape}"] if self.shape else []
+        if self.target_qps:
+            words.append(f"{self.target_qps:g} queries a second")
+        if self._bound:
+            words.append(f"latency bound {self._bound:g} ms")
+        return ", ".join(words)
+
+    @property
+    def _bound(self) -> float | None:
+        """The latency bound where it is not the usual one."""
+        return None if self.latency_bound_ms == Load.latency_bound_ms else self.latency_bound_ms
 
     @property
     def measured(self) -> bool:

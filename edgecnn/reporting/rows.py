@@ -76,7 +76,8 @@ def machine_labels(results: Sequence[Results]) -> list[str]:
 
 
 def _row(index: int, machine: int, label: str, measurement: Measurement, results: Results) -> Row:
-    artifact, options = measurement.artifact, measurement.options
+    artifact, options, load = measurement.artifact, measurement.options, measurement.load
+    server = load.scenario == "server"
     state = _state(measurement)
     words = [*measurement.reasons, *([measurement.error] if measurement.error else [])]
     return Row(
@@ -92,12 +93,16 @@ def _row(index: int, machine: int, label: str, measurement: Measurement, results
         threads=options.threads,
         batch=options.batch,
         precision_asked=clean(options.precision, 40),
-        scenario=clean(measurement.load.scenario, 20),
-        streams=measurement.load.streams,
+        scenario=clean(load.scenario, 20),
+        streams=load.streams,
         affinity=clean(",".join(map(str, measurement.placement.affinity)), 60),
         state=state,
         reason=clean("; ".join(str(word) for word in words), MESSAGE_LENGTH),
         advice=clean(measurement.hint or ADVICE.get(state, ""), MESSAGE_LENGTH),
+        shape=clean(options.shape, MESSAGE_LENGTH),
+        beam=options.beam,
+        target_qps=_finite(load.target_qps) if server else None,
+        latency_bound_ms=_finite(load.latency_bound_ms) if server else None,
         size=_finite(artifact.size_bytes) or None,
         provenance=Provenance(
             sha256=clean(artifact.sha256, 64),

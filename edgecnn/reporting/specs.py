@@ -342,7 +342,8 @@ def _scaling(domains: Domains, by: str, value: str, x_title: str, y_title: str) 
     import altair as alt
 
     others = [name for name in ("threads", "batch") if name != by]
-    series = ["machine_label", "artifact", "configuration", "precision_asked", "affinity", *others]
+    series = ["machine_label", "artifact", "sha256", "configuration", "precision_asked", "shape"]
+    series += ["beam", "affinity", *others]
     base = (
         primitives.rows()
         .transform_filter(f"{TIMED} && isValid(datum.{value})")

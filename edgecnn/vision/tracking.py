@@ -171,12 +171,16 @@ class Tracker:
         class.
 
         Time that runs backwards (a camera that came back, a video that started over) counts as
-        no time. Boxes that are not finite or have no area are passed over.
+        no time: the times of the tracks go back with it. Boxes that are not finite or have no
+        area are passed over.
         """
         boxes, certainty, kinds = _usable(xyxy, scores, labels)
-        dt = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
+        passed = 0.0 if self._now_s is None else now_s - self._now_s
+        dt, back = max(0.0, passed), min(0.0, passed)
         self._now_s = now_s
         for follow in self._follows:
+            follow.began_s += back
+            follow.last_seen_s += back
             follow.motion.predict(dt)
             follow.seen = False
         free = self._match(boxes, certainty, kinds, now_s)

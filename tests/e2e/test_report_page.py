@@ -29,6 +29,7 @@ def reports(tmp_path_factory) -> dict[str, Path]:
             "one": [factory.sample()],
             "machines": [factory.sample("Board A (4 GB)"), board, other],
             "networks": [factory.networks()],
+            "asked": [factory.asked()],
             "hostile": [factory.hostile()],
             "large": [factory.many(2_000, samples=24)],
         }.items():
@@ -113,14 +114,15 @@ def test_it_opens_quietly_and_fits_the_screen(visit, name, width, dark):
     assert page.evaluate("window.hacked") is None
 
 
-@pytest.mark.parametrize("name", ["machines", "networks"])
+@pytest.mark.parametrize("name", ["machines", "networks", "asked"])
 def test_the_page_and_the_library_give_the_same_answers(visit, name):
     boards = [
         factory.sample("Board A (4 GB)"),
         factory.sample("Board B (8 GB)", 2.6, 3),
         factory.sample("Board C", 1.3, 4, (4,)),
     ]
-    rows = collect(boards if name == "machines" else [factory.networks()])
+    alone = {"networks": factory.networks, "asked": factory.asked}
+    rows = collect(boards if name == "machines" else [alone[name]()])
     page = visit(name)
     for limits, fields in (
         (answer.Limits(), {}),

@@ -48,9 +48,12 @@ function configurationName(row) {
   const batch = row.batch === 1 ? "" : `, batch ${row.batch}`;
   const strict = row.precision_asked === "strict_float32" ? ", strict float32" : "";
   const streams = row.streams === 1 ? "" : `, ${row.streams} streams`;
+  const work = row.work ? `, ${row.work}` : "";
+  const beam = row.beam ? `, beam ${row.beam}` : "";
   const cores = row.affinity ? `, cores ${row.affinity}` : "";
   const threads = format.plural(row.threads, "thread");
-  return `${row.artifact} on ${row.configuration}, ${threads}${batch}${streams}${strict}${cores}`;
+  const asked = `${threads}${batch}${streams}${work}${beam}${strict}${cores}`;
+  return `${row.artifact} on ${row.configuration}, ${asked}`;
 }
 
 function isAllowed(row, limits, judged) {
@@ -250,7 +253,10 @@ function choose(rows, wanted, several) {
     row.allowed = false;
     row.best = false;
     if (!row.measured) continue;
-    const key = JSON.stringify([row.machine, row.lineage, row.device, row.scenario]);
+    const key = JSON.stringify([
+      row.machine, row.lineage, row.device, row.scenario,
+      row.shape, row.target_qps, row.latency_bound_ms,
+    ]);
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push(row);
   }
@@ -275,7 +281,8 @@ function choose(rows, wanted, several) {
     const ties = behind.filter((row) => isTied(best, row, limits.objective));
     const runnerUp = behind.find((row) => !ties.includes(row)) || null;
     if (best) best.best = true;
-    const where = `${device}${scenarioWords(group[0])}${several ? `, ${model}` : ""}`;
+    const work = group[0].work ? `, ${group[0].work}` : "";
+    const where = `${device}${scenarioWords(group[0])}${work}${several ? `, ${model}` : ""}`;
     const place = `${machine}, ${where}`;
     const unjudged = LIMIT_NAMES.filter((name) => has(limits[name]) && !judged[name]);
     const sentence = best
@@ -306,6 +313,7 @@ function choiceCard(choice, showRow) {
   }
   const options = [format.plural(best.threads, "thread")];
   if (best.batch !== 1) options.push(`batch ${best.batch}`);
+  if (best.beam) options.push(`beam ${best.beam}`);
   const sentence = element("p", { class: "sentence" }, choice.sentence);
   return element(
     "article", { class: "choice" }, head,

@@ -29,6 +29,8 @@ function runtimeNotes(row) {
   const notes = [format.plural(row.threads, "thread")];
   if (row.batch !== 1) notes.push(`batch ${row.batch}`);
   if (row.scenario !== "single_stream") notes.push(`${row.scenario.replaceAll("_", " ")}, ${format.plural(row.streams, "stream")}`);
+  if (row.work) notes.push(row.work);
+  if (row.beam) notes.push(`beam ${row.beam}`);
   if (row.affinity) notes.push(`cores ${row.affinity}`);
   if (row.precision_asked === "strict_float32") notes.push("strict float32");
   else if (row.precision && row.precision !== row.recipe) notes.push(`ran ${row.precision}`);

@@ -103,7 +103,7 @@ def test_an_empty_option_that_was_not_given_is_left_out(command):
     assert [word for word in shared if word.endswith("=") or not word] == []
 
 
-STRICT = RuntimeOptions(threads=3, batch=1, precision="strict_float32")
+STRICT = RuntimeOptions(threads=3, batch=1, precision="strict_float32", shape="1x3x640x640", beam=2)
 SERVER = Load("server", streams=2, target_qps=12.5, latency_bound_ms=7.5)
 
 
@@ -113,6 +113,7 @@ SERVER = Load("server", streams=2, target_qps=12.5, latency_bound_ms=7.5)
         "--quick",
         "--profile rigorous --min-secs 0.1 --min-runs 3 --max-secs 2.5 --processes 4",
         "--data 'folder:my pictures/it'\"'\"'s' --data-dir '-x y'",
+        "--shape 1x3x320x320 --beam 5",
         "--sustained 1m30s --profile-ops --loadgen --classes 'stop sign,car' --strict",
     ],
 )
@@ -135,6 +136,7 @@ def test_what_a_row_was_asked_for_comes_back(typed):
         "artifacts": (Path("-m é.tflite"),), "runtimes": ("openvino:cpu",), "threads": (3,),
         "batches": (1,), "strict_float32": True, "affinity": (0, 1), "scenario": "server",
         "streams": 2, "target_qps": 12.5, "latency_bound_ms": 7.5,
+        "shape": "1x3x640x640", "beam": 2,
     }  # fmt: skip
     assert str(again.pop("out")).startswith("again-")
     assert {name: again.pop(name) for name in own} == own

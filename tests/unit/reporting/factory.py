@@ -18,6 +18,7 @@ from edgecnn.results import (
     Block,
     Effective,
     Environment,
+    Load,
     Measurement,
     Parity,
     Results,
@@ -287,6 +288,31 @@ def networks() -> Results:
     guess = replace(answered(37), chance=0.1, chance_p=0.46, answered=9)
     guessing = replace(measurement(model="untrained", rng=rng), accuracy=guess)
     return replace(sample(), measurements=(*few, twin, *single, guessing))
+
+
+def asked() -> Results:
+    """One file with inputs of two shapes, with two beams, and as servers with other demands."""
+    rng = np.random.default_rng(6)
+    row = measurement(rng=rng)
+    rows = [
+        replace(measurement(slowdown=slowdown, rng=rng), options=RuntimeOptions(**options))
+        for slowdown, options in (
+            (4.0, {"shape": "1x3x640x640"}),
+            (4.2, {"shape": "1x3x640x640", "threads": 2}),
+            (1.0, {"shape": "1x3x320x320"}),
+            (1.0, {}),
+            (2.0, {"beam": 4}),
+        )
+    ]
+    answering = tuple(
+        replace(one, queries={"samples": len(one.samples_ns), "elapsed_ns": sum(one.samples_ns)})
+        for one in row.runs
+    )
+    servers = [
+        replace(row, runs=answering, load=Load("server", **demands))
+        for demands in ({}, {"target_qps": 100.0}, {"target_qps": 100.0, "latency_bound_ms": 7.5})
+    ]
+    return replace(sample(), measurements=(*rows, *servers))
 
 
 def many(count: int, samples: int = 64, processes: int = 3) -> Results:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from edgecnn.reporting.answer import Limits, choose
+from edgecnn.reporting import charts
+from edgecnn.reporting.answer import Limits, choose, name
 from edgecnn.reporting.rows import collect
 from tests.unit.reporting import factory
 
@@ -71,6 +72,15 @@ def test_a_noisy_row_without_shared_rounds_is_chosen_only_for_want_of_a_valid_on
     (choice,) = choose(collect([replace(results, measurements=(noisy,))]))
     assert choice.row.state == "NOISY"
     assert "noisy" in choice.sentence
+
+
+def test_a_noisy_row_in_rounds_of_its_own_does_not_beat_a_valid_one(results):
+    noisy = factory.measurement(slowdown=0.5, verdict="NOISY", batch=2)
+    later = replace(noisy, runs=tuple(replace(run, round=run.round + 9) for run in noisy.runs))
+    rows = (factory.measurement(), later)
+    (choice,) = choose(collect([replace(results, measurements=rows)]))
+    assert choice.row.state == "VALID"
+    assert "round by round" not in choice.sentence
 
 
 def test_a_noisy_row_that_is_faster_in_every_round_is_the_fastest(results):
@@ -206,6 +216,30 @@ def test_a_parent_competes_with_its_own_files(results):
     assert choice.measured == 2
 
 
+def test_a_file_converted_from_a_converted_file_competes_with_the_first_of_them(results):
+    keras = factory.measurement(file_format="keras", runtime="keras")
+    onnx = factory.measurement(file_format="onnx", runtime="onnxruntime")
+    onnx = named(onnx, "net_float32.onnx", sha256="bb" * 32, parent_sha256=keras.artifact.sha256)
+    int8 = factory.measurement(file_format="onnx", runtime="onnxruntime", recipe="static_int8")
+    int8 = named(int8, "net_static_int8.onnx", sha256="cc" * 32, parent_sha256="bb" * 32)
+    for files in ((keras, onnx, int8), (int8, onnx, keras)):
+        rows = rows_of(results, *files)
+        (choice,) = choose(rows)
+        assert choice.measured == 3
+        assert all(row.drop is not None for row in rows)
+        assert all(row.speed.speedup.estimate is not None for row in rows)
+
+
+def test_files_that_name_each_other_as_parents_are_one_network(results):
+    hashes = ["aa" * 32, "bb" * 32, "cc" * 32]
+    circle = [
+        named(factory.measurement(), f"{sha256[:2]}.tflite", sha256=sha256, parent_sha256=parent)
+        for sha256, parent in zip(hashes, hashes[1:] + hashes[:1], strict=True)
+    ]
+    itself = named(factory.measurement(), "d.tflite", sha256="dd" * 32, parent_sha256="dd" * 32)
+    assert [choice.measured for choice in choose(rows_of(results, *circle, itself))] == [3, 1]
+
+
 @pytest.mark.parametrize(
     ("one", "two", "same"),
     [
@@ -294,3 +328,62 @@ def test_a_network_that_guesses_is_not_praised(results):
     (choice,) = choose(rows_of(results, replace(factory.measurement(), accuracy=guess)))
     assert "The network is not better than chance: 10.3% of 360 samples right" in choice.sentence
     assert " measured within " in choice.sentence
+
+
+SHAPES = ("1x3x640x640", "1x3x320x320", "")
+
+
+def test_inputs_of_other_shapes_and_servers_of_other_demands_do_not_compete():
+    choices = choose(collect([factory.asked()]))
+    assert [choice.measured for choice in choices] == [2, 1, 2, 1, 1, 1]
+    assert [choice.row.shape for choice in choices[:3]] == list(SHAPES)
+    assert [choice.sentence.partition(": ")[0] for choice in choices] == [
+        f"Sample CPU @ 2.10GHz, cpu{work}"
+        for work in (
+            ", shape 1x3x640x640",
+            ", shape 1x3x320x320",
+            "",
+            ", server",
+            ", server, 100 queries a second",
+            ", server, 100 queries a second, latency bound 7.5 ms",
+        )
+    ]
+
+
+def test_names_say_what_was_asked_where_it_is_not_the_usual():
+    rows = collect([factory.asked()])
+    where = "lenet5.float32.tflite on litert:cpu, 1 thread"
+    assert [name(row).removeprefix(where) for row in rows[2:]] == [
+        ", shape 1x3x320x320",
+        "",
+        ", beam 4",
+        "",
+        ", 100 queries a second",
+        ", 100 queries a second, latency bound 7.5 ms",
+    ]
+    assert [row.unusual for row in rows[2:]] == [
+        " shape 1x3x320x320",
+        "",
+        " beam 4",
+        " server 1",
+        " server 1 100 qps",
+        " server 1 100 qps bound 7.5 ms",
+    ]
+    assert len({label for label, _, _ in charts.labels(rows)}) == len(rows)
+
+
+def test_speed_and_accuracy_are_compared_at_the_same_shape(results):
+    def asked(row, shape):
+        return replace(row, options=replace(row.options, shape=shape))
+
+    keras = factory.measurement(file_format="keras", runtime="keras")
+    parents = [replace(asked(keras, shape), accuracy=factory.answered(right))
+               for shape, right in zip(SHAPES, (300, 320, 340), strict=True)]  # fmt: skip
+    child = replace(factory.measurement(), accuracy=factory.answered(300))
+    children = [asked(child, shape) for shape in (*SHAPES, "1x3x96x96")]
+    *small, other = rows_of(results, *parents, *children)[len(parents) :]
+    lost = [100 * count / 360 for count in (0, 20, 40)]
+    assert [row.drop for row in small] == pytest.approx(lost)
+    assert other.drop == pytest.approx(lost[-1])  # of the parent that has a shape of its own
+    (alone,) = rows_of(results, parents[0], children[1])[1:]
+    assert (alone.drop, alone.speed.speedup.estimate) == (None, None)

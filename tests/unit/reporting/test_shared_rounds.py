@@ -52,6 +52,44 @@ def test_fewer_than_three_rounds_rank_nothing():
     assert shared_times([times(three)], [1.0]) == [None]
 
 
+def in_rounds(first: int, time: float = 1.0) -> Times:
+    return times(dict.fromkeys(range(first, first + 3), time))
+
+
+def test_a_row_whose_rounds_no_other_row_has_is_not_ranked_by_rounds():
+    both = [in_rounds(0), in_rounds(0, 2.0), in_rounds(10, 3.0)]
+    assert shared_times(both, [1.0, 2.0, 3.0]) == [pytest.approx(1.0), pytest.approx(2.0), None]
+    assert shared_times([in_rounds(0), in_rounds(10)], [1.0, 1.0]) == [None, None]
+
+
+def test_rounds_with_a_row_that_is_not_ranked_are_not_shared():
+    short = times({0: 1.0, 1: 1.0})
+    rows = [in_rounds(0), times({0: 1.0, 1: 1.0, 7: 1.0, 8: 1.0}), short]
+    assert shared_times(rows, [1.0, 1.0, 1.0]) == [None, None, None]
+
+
+def test_of_sets_of_rows_without_a_shared_round_only_the_largest_is_ranked():
+    large, small = [in_rounds(0), in_rounds(0), in_rounds(0)], [in_rounds(10), in_rounds(10)]
+    found = shared_times([*small, *large], [1.0] * 5)
+    assert [time is None for time in found] == [True, True, False, False, False]
+    assert shared_times([*small, *large[:2]], [1.0] * 4) == [None] * 4
+
+
+def test_sets_of_rows_that_a_third_connects_are_one():
+    bridge = times({**dict.fromkeys(range(3), 2.0), **dict.fromkeys(range(10, 13), 4.0)})
+    found = shared_times([in_rounds(0), bridge, in_rounds(10)], [1.0, 2.0, 0.5])
+    assert found[1] / found[0] == pytest.approx(2.0)
+    assert found[1] / found[2] == pytest.approx(4.0)
+
+
+def test_rounds_of_one_row_alone_change_nothing():
+    slow, fast = dict.fromkeys(range(10, 400), 50.0), dict.fromkeys(range(400, 900), 0.01)
+    one = times({**dict.fromkeys(range(3), 1.0), **slow})
+    other = times({**dict.fromkeys(range(3), 2.0), **fast})
+    one, other = shared_times([one, other], [1.0, 2.0])
+    assert other / one == pytest.approx(2.0, rel=1e-9)
+
+
 def test_undisturbed_times_count_only_where_each_row_has_enough_of_them():
     disturbed = {0: 3.0, 1: 3.0, 2: 3.0}
     quiet = {0: 1.0, 1: 1.0, 2: 1.0}
@@ -60,6 +98,12 @@ def test_undisturbed_times_count_only_where_each_row_has_enough_of_them():
     assert one < other
     one, other = shared_times([times(disturbed, {0: 1.0}), plain], [1.0, 2.0])
     assert one > other
+
+
+def test_all_times_count_where_no_undisturbed_round_is_shared():
+    every = dict.fromkeys(range(6), 1.0)
+    rows = [times(every, dict.fromkeys(range(3), 1.0)), times(every, dict.fromkeys((3, 4, 5), 1.0))]
+    assert shared_times(rows, [1.0, 1.0]) == pytest.approx([1.0, 1.0])
 
 
 def test_rows_without_rounds_of_their_own_are_not_ranked():

@@ -105,6 +105,19 @@ def test_time_that_runs_backwards_is_no_time():
     assert len(tracks) == 1
 
 
+def test_a_track_is_not_shown_longer_because_the_clock_went_back():
+    tracker = Tracker()
+    for now in (100.0, 100.03, 100.06):
+        tracker.update(boxes(square(10, 10)), scores(0.9), now)
+    patience = tracker.settings.patience_s
+    tracks, _ = tracker.update(boxes(), scores(), 1.0)
+    assert [track.last_seen_s for track in tracks] == [pytest.approx(1.0)]
+    assert [track.began_s for track in tracks] == [pytest.approx(0.94)]
+    tracks, changes = tracker.update(boxes(), scores(), 1.1 + patience)
+    assert tracks == ()
+    assert [change.kind for change in changes] == ["leave"]
+
+
 def test_a_run_that_ends_sends_every_shown_track_away():
     tracker = Tracker()
     run(tracker, [[(square(10, 10), 0.9), (square(200, 10), 0.8)]] * 3)
