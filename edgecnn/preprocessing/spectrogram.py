@@ -12,6 +12,9 @@ import numpy.typing as npt
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.base import FloatArray, Preprocessing, check_sizes
 
+LONGEST = 60.0
+"""Seconds of a window or a hop: more is no spectrogram, and would not fit into memory."""
+
 
 @dataclass(frozen=True)
 class SpectrogramPreprocessing(Preprocessing):
@@ -40,10 +43,11 @@ class SpectrogramPreprocessing(Preprocessing):
 
     def __post_init__(self) -> None:
         check_sizes("a spectrogram", frames=self.frames, bands=self.bands, rate=self.rate)
-        if not 1 / self.rate <= self.hop or not 4 / self.rate <= self.window:
+        shortest = 4 / self.rate, 1 / self.rate
+        if not (shortest[0] <= self.window <= LONGEST and shortest[1] <= self.hop <= LONGEST):
             raise InputError(
-                f"window and hop are seconds, at least 4 samples and 1 at {self.rate} Hz, "
-                f"received: {self.window} and {self.hop}"
+                f"window and hop are seconds, at least 4 samples and 1 at {self.rate} Hz and at "
+                f"most {LONGEST:g} s, received: {self.window:g} and {self.hop:g}"
             )
         if not 0 <= self.lowest < self.rate / 2:
             raise InputError(

@@ -102,6 +102,8 @@ def test_every_band_hears_something(bands, rate, size):
         {"bands": 0},
         {"hop": 0.0},
         {"window": 1e-4},
+        {"window": 1e308},
+        {"hop": 61.0},
         {"lowest": 4000.0},
         {"floor_db": 0.0},
     ],
