@@ -30,10 +30,10 @@ from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import write_text_atomically
 from edgecnn.formats.check import model_files
 from edgecnn.manifest import Artifact, sidecar_path
-from edgecnn.optimization.bundle import write_bundle
 from edgecnn.optimization.measured import answer
 from edgecnn.optimization.outcome import ANSWER_FILE, OptimizationOutcome, Timed
 from edgecnn.optimization.runner import ABOUT
+from edgecnn.optimization.shipping import ship
 from edgecnn.optimization.words import MAY_BE_FASTEST
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained
@@ -151,7 +151,7 @@ def run(
     for choice in (outcome.choice, *_as_fast(outcome)):
         try:
             run_outcome = replace(
-                run_outcome, bundle=_bundled(outcome, choice, dataset, out / BUNDLE)
+                run_outcome, bundle=ship(outcome, choice, dataset, out / BUNDLE, force=True)
             )
             break
         except EdgeCNNError as error:  # a runtime of another environment: the answer stands
@@ -165,19 +165,6 @@ def _as_fast(outcome: OptimizationOutcome) -> list[Timed]:
     others = [each for each in outcome.timed if each is not outcome.choice]
     close = [each for each in others if (each.chance_best or 0.0) >= MAY_BE_FASTEST]
     return sorted(close, key=lambda each: -(each.chance_best or 0.0))
-
-
-def _bundled(outcome: OptimizationOutcome, choice: Timed, dataset: Dataset, place: Path) -> Path:
-    """The chosen file as a bundle, in the place of an earlier one."""
-    return write_bundle(
-        choice.tried.artifact.path,
-        place,
-        configuration=choice.tried.configuration,
-        threads=choice.threads,
-        dataset=dataset,
-        evidence=outcome.to_dict(),
-        force=True,
-    )
 
 
 def _check(settings: Settings) -> None:

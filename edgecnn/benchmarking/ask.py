@@ -19,22 +19,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.benchmarking import environments
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs
 from edgecnn.benchmarking.feeding import Feeding, RuntimeSignature
 from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.plan import record_of
 from edgecnn.benchmarking.process import WorkerOutcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.pythons import python_for
 from edgecnn.benchmarking.verdict import OutputHealth, judge
-from edgecnn.benchmarking.versions import is_versioned
 from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import read_json_file, write_text_atomically
 from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.records import FieldError
-from edgecnn.registry import RUNTIMES
 from edgecnn.results import Measurement, RuntimeOptions
 from edgecnn.runtimes import without_version
 
@@ -127,13 +125,9 @@ class Questions:
             fed = self._feeding.fed(artifact)
             why = fed.because if fed else "nobody knows how to feed the data to it"
             return _refused(row, WorkerOutcome("failed", None, {}, why))
-        home = runtime if is_versioned(runtime) else RUNTIMES.load(runtime).environment
-        python = environments.python_of(home) if home else None
-        if home and python is None:
-            message = f"{runtime} needs an isolated environment, which is not created"
-            hint = f"edgecnn env create {home}"
-            missing = WorkerOutcome("unsupported", None, {}, message, hint, absent=True)
-            return _refused(row, missing)
+        python = python_for(runtime)
+        if isinstance(python, WorkerOutcome):
+            return _refused(row, python)
         written = self._work / f"outputs-{self.asked}"
         job = Job(
             runtime=without_version(runtime),

@@ -8,11 +8,13 @@ from dataclasses import replace
 from edgecnn.benchmarking.feeding import Prepared, synthetic_range
 from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.plan import Configuration
+from edgecnn.benchmarking.process import WorkerOutcome
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.formats.kinds import graphs_in
 from edgecnn.manifest import Artifact
 from edgecnn.registry import SEQUENCE_MODELS
+from edgecnn.results import Measurement
 from edgecnn.runtimes import without_version
 
 
@@ -68,3 +70,12 @@ def passes_of(
     staged = samples is not None and samples.raw is not None
     names = [name for name in asked if staged or name != "stages"]
     return (*names, "sequence") if _answers_step_by_step(artifact) else tuple(names)
+
+
+def with_failed(
+    measurement: Measurement, passes: Sequence[str], outcome: WorkerOutcome
+) -> Measurement:
+    """The row with why these passes could not be made, as its last process would have said it."""
+    *before, last = measurement.runs
+    failed = {name: {"error": outcome.error, "hint": outcome.hint} for name in passes}
+    return replace(measurement, runs=(*before, replace(last, passes={**last.passes, **failed})))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from edgecnn.benchmarking import environments, machine, machine_limits, versions
+from edgecnn.benchmarking import machine, machine_limits
 from edgecnn.benchmarking.accuracy import (
     accuracy_of,
     open_outputs,
@@ -23,7 +23,7 @@ from edgecnn.benchmarking.accuracy import (
     with_known_parent,
 )
 from edgecnn.benchmarking.baseline import Baseline
-from edgecnn.benchmarking.configured_job import job_of, once, passes_of
+from edgecnn.benchmarking.configured_job import job_of, once, passes_of, with_failed
 from edgecnn.benchmarking.continuing import (
     about_record,
     check_machine,
@@ -37,6 +37,7 @@ from edgecnn.benchmarking.passes import NAMED
 from edgecnn.benchmarking.plan import Configuration
 from edgecnn.benchmarking.process import WorkerOutcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.pythons import name_of, python_for
 from edgecnn.benchmarking.retry import run_worker_safely
 from edgecnn.benchmarking.rounds import SessionProbes, spent_secs, wants_another
 from edgecnn.benchmarking.verdict import OutputHealth, judge
@@ -47,7 +48,6 @@ from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Artifact, TensorSpec
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress
-from edgecnn.registry import RUNTIMES
 from edgecnn.results import Load, Measurement, Repeat, Results
 
 SAVE_EVERY_SECS = 5.0
@@ -143,7 +143,7 @@ class Ledger:
             ),
             blank,
         )
-        return _Row(number, configuration, previous, _python_for(configuration))
+        return _Row(number, configuration, previous, python_for(configuration.runtime))
 
     def prepare(self) -> None:
         """Preprocess the test split once for each way that the artifacts want it."""
@@ -259,13 +259,13 @@ class Ledger:
             if outcome.run is not None:
                 run = replace(outcome.run, round=round_number)
                 outcome = replace(outcome, run=run)
-                self._probes.add(_name_of(row.python), run)
+                self._probes.add(name_of(row.python), run)
             if outcome.absent:
                 self._absent[name] = outcome
             if outcome.outputs_written:
                 row.outputs = self._outputs_of(row)
         if finished and outcome.status != "ok":  # what was measured before is worth no less
-            row.measurement = _with_failed(row.measurement, missing, outcome)
+            row.measurement = with_failed(row.measurement, missing, outcome)
             self.results = self.results.with_measurement(row.measurement)
         else:
             self._enter(row, outcome)
@@ -281,8 +281,8 @@ class Ledger:
             job_of(row.configuration, protocol=self._protocol, samples=samples),
             made=0 if finished else len(runs),
             spent_secs=0.0 if finished else spent_secs(runs),
-            probes=self._probes.sample(_name_of(row.python)),
-            known_ns=self._probes.known_ns(_name_of(row.python)),
+            probes=self._probes.sample(name_of(row.python)),
+            known_ns=self._probes.known_ns(name_of(row.python)),
             numbers=row.numbers,
             passes=missing,
         )
@@ -344,7 +344,7 @@ class Ledger:
             if not row.was_measured:
                 continue
             runs = tuple(
-                self._probes.rejudge(_name_of(row.python), run) for run in row.measurement.runs
+                self._probes.rejudge(name_of(row.python), run) for run in row.measurement.runs
             )
             measurement = replace(row.measurement, runs=runs)
             row.measurement = judge(measurement, self._protocol, row.health)
@@ -352,7 +352,7 @@ class Ledger:
             reference = references.get(parent or "")
             if row.outputs is not None and reference is not None:
                 self._compare(row, reference)
-        best = self._probes.best(_name_of(None))
+        best = self._probes.best(name_of(None))
         self._probes.remember()
         if best is not None:
             best_ns = {"reference_ns": round(best.reference_ns), "memory_ns": round(best.memory_ns)}
@@ -390,38 +390,5 @@ class Ledger:
         }
 
 
-def _name_of(python: Path | WorkerOutcome | None) -> str:
-    """The name under which the probes of a Python's processes are kept."""
-    return python.parent.parent.name if isinstance(python, Path) else "own"
-
-
-def _with_failed(
-    measurement: Measurement, passes: Sequence[str], outcome: WorkerOutcome
-) -> Measurement:
-    """The row with why these passes could not be made, as its last process would have said it."""
-    *before, last = measurement.runs
-    failed = {name: {"error": outcome.error, "hint": outcome.hint} for name in passes}
-    return replace(measurement, runs=(*before, replace(last, passes={**last.passes, **failed})))
-
-
 def _was_tried(measurement: Measurement) -> bool:
     return bool(measurement.runs) or measurement.status != "ok"
-
-
-def _python_for(configuration: Configuration) -> Path | WorkerOutcome | None:
-    """Which Python runs this configuration: None for this one, an outcome where none does."""
-    if versions.is_versioned(configuration.runtime):
-        name: str | None = configuration.runtime
-    else:
-        name = RUNTIMES.load(configuration.runtime).environment
-    if name is None:
-        return None
-    python = environments.python_of(name)
-    if python is None:
-        return WorkerOutcome(
-            "unsupported",
-            error=f"{configuration.runtime} needs an isolated environment, which is not created",
-            hint=f"edgecnn env create {name}",
-            cause="missing",
-        )
-    return python

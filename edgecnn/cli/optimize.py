@@ -94,12 +94,13 @@ def command(
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions
-    from edgecnn.optimization.bundle import check_place, write_bundle
+    from edgecnn.optimization.delivery import check_place
     from edgecnn.optimization.folder import RESULTS_FILE
     from edgecnn.optimization.goal import Goal, parse_latency, parse_points, parse_size
     from edgecnn.optimization.optimize import Settings, optimize
     from edgecnn.optimization.outcome import ANSWER_FILE
     from edgecnn.optimization.page import write_page
+    from edgecnn.optimization.shipping import ship
     from edgecnn.results import Results
 
     goal = Goal(
@@ -146,16 +147,7 @@ def command(
     click.echo(f"report: {page}")
     timeline.tell(len(outcome.timed))
     if choice is not None and bundle is not None:  # last: where it fails, all else is said
-        written = write_bundle(
-            choice.tried.artifact.path,
-            bundle,
-            configuration=choice.tried.configuration,
-            threads=choice.threads,
-            dataset=dataset,
-            evidence=outcome.to_dict(),
-            force=force,
-        )
-        click.echo(f"bundle: {written}")
+        click.echo(f"bundle: {ship(outcome, choice, dataset, bundle, force=force)}")
     if not outcome.accepted:
         raise GateError(
             outcome.sentences[0] if outcome.sentences else "no file meets the goal",

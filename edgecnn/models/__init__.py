@@ -45,7 +45,7 @@ def build(name: str, *, seed: int | None = None, **overrides: Any) -> keras.Mode
 
 
 def outline(name: str, **overrides: Any) -> keras.Model:
-    """The network of `build` without weights, in a fifth of the time: layers, shapes and counts.
+    """The network of `build` without weights: its layers, shapes and counts. Much faster.
 
     It is not for calling, training or saving. Raises what `build` raises.
     """

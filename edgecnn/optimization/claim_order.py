@@ -1,7 +1,7 @@
 """The order in which files are judged on the claim's samples.
 
 Each judgment may be wrong in 5 of 100 cases. Whoever tries one file after another until one passes
-is wrong far more often: with six files that each lose a bit too much, in up to 20 of 100. In an
+is wrong far more often (`tests/unit/optimization/test_claim_order.py` shows it). In an
 order that was fixed before, and that ends at the first file that is not shown to keep the budget,
 all judgments together are wrong in 5 of 100 (fixed-sequence test: Maurer, Hothorn and Lehmacher,
 1995). So the safest file comes first, then those that are better and riskier, the best last. How

@@ -18,12 +18,11 @@ from edgecnn.claims import exclusive
 from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
 from edgecnn.data.base import Dataset, Split, check_recorded
-from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
-from edgecnn.keras_files import network_name
-from edgecnn.manifest import Artifact, Manifest
+from edgecnn.manifest import Manifest
 from edgecnn.optimization import words
+from edgecnn.optimization.checks import check_settings, known_artifact, refuse_sequences
 from edgecnn.optimization.claim_order import claim_order
 from edgecnn.optimization.drops import BoundedDrop, Judge
 from edgecnn.optimization.finalists import Track, in_order, measured, with_rivals
@@ -45,7 +44,6 @@ from edgecnn.optimization.tried import SearchState, Tried
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.proof import proves_nothing
-from edgecnn.registry import SEQUENCE_MODELS
 from edgecnn.results import RuntimeOptions
 
 SILENT = 1e-9
@@ -94,10 +92,10 @@ def optimize(
     started = time.monotonic()
     check_recorded(data, "optimize")
     devices(settings.runtimes)
-    _check_settings(settings)
+    check_settings(settings)
     model = Path(model)
-    known = _known(model)
-    _refuse_sequences(model, known.manifest if known else Manifest(), data)
+    known = known_artifact(model)
+    refuse_sequences(model, known.manifest if known else Manifest(), data)
     parts = divide(
         data,
         known.manifest if known else Manifest(),
@@ -273,7 +271,7 @@ class _Run:
         steps = claim_order(ranked, lambda each: _risk(each.tried, len(data["test"])))
         kept: tuple[Timed, BoundedDrop] | None = None
         broken: tuple[Timed, BoundedDrop] | None = None
-        judged = 0
+        number = judged = 0
         for number, one in enumerate(steps):
             self._progress("claim", number, len(steps), one.name)
             options = RuntimeOptions(threads=one.threads)
@@ -291,12 +289,12 @@ class _Run:
         refused = []
         if broken is not None:
             refused = [words.refused(*broken, goal)]
-            refused += words.unjudged(steps[steps.index(broken[0]) + 1 :], broken[0])
+            refused += words.unjudged(steps[number + 1 :], broken[0])
         if kept is None:
             return self._unproven(base, state, broken, refused)
         choice, claim = kept
-        behind = ranked[ranked.index(choice) + 1 :]
-        choice, *others = with_rivals(choice, behind)
+        place = next(place for place, each in enumerate(ranked) if each is choice)
+        choice, *others = with_rivals(choice, ranked[place + 1 :])
         return replace(
             base,
             accepted=True,
@@ -378,43 +376,3 @@ def _risk(tried: Tried, claimed: int) -> tuple[float, float]:
     assert tried.drop is not None  # without one nothing gets so far
     noise = float("inf") if tried.noise is None else tried.noise
     return tried.drop.expected(claimed), noise if noise > SILENT else 0.0
-
-
-def _known(model: Path) -> Artifact | None:
-    """The model's file with its manifest; None for what is not a model file by itself (a folder,
-    the name of a network, an architecture): whoever opens it says what is wrong with it.
-    """
-    if not model.is_file():
-        return None
-    try:
-        return load_artifact(model)
-    except InputError:
-        return None
-
-
-def _check_settings(settings: Settings) -> None:
-    """Find out about numbers that make no sense before anything takes time."""
-    if settings.samples < 1:
-        raise InputError(f"--samples is 1 or more, received: {settings.samples}")
-    if settings.seed < 0:
-        raise InputError(f"--seed is 0 or more, received: {settings.seed}")
-    if not settings.threads or min(settings.threads) < 1:
-        raise InputError(
-            f"--threads takes numbers from 1, received: {', '.join(map(str, settings.threads))}"
-        )
-
-
-def _refuse_sequences(model: Path, manifest: Manifest, data: Dataset) -> None:
-    """Raise InputError for a model that answers with a sequence: it is two graphs, of which
-    neither has an accuracy of its own.
-    """
-    is_sequence = manifest.task == "translation" or data.task == "translation"
-    if is_sequence or (
-        model.suffix.lower() == ".keras"
-        and model.is_file()
-        and network_name(model) in SEQUENCE_MODELS.names()
-    ):
-        raise InputError(
-            f"{model.name}: a model that answers with a sequence is not searched",
-            hint="edgecnn convert --to all makes its files, edgecnn benchmark compares them",
-        )

@@ -121,7 +121,7 @@ def make_means(model: keras.Model, batch: tuple[Any, ...]) -> None:
     """Make the variables of a compiled network's losses and metrics, by one sample of `batch`.
 
     With TensorFlow on one device Keras leaves that to the first step, and TensorFlow traces a
-    function that makes variables twice: that took 1 of 5 s of LeNet-5, 8 of 41 s of GoogLeNet.
+    function that makes variables twice.
     """
     import keras
 

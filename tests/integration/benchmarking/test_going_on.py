@@ -1,4 +1,4 @@
-"""A results file that a later session goes on with: what is there stays what it was."""
+"""Continuing a results file in a later session: earlier rows stay as they were."""
 
 from __future__ import annotations
 

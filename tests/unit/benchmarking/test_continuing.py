@@ -1,4 +1,4 @@
-"""What of a results file goes on: limits and bests of the machine, what is known of the parent."""
+"""What a continued results file keeps: machine limits, best times, and the parent's accuracy."""
 
 from __future__ import annotations
 

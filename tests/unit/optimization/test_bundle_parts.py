@@ -17,8 +17,9 @@ from edgecnn.errors import InputError
 from edgecnn.isolated_environments import ISOLATED_ENVIRONMENTS
 from edgecnn.manifest import Manifest
 from edgecnn.optimization import runner
-from edgecnn.optimization.bundle import PACKAGES, check_place, deliver, requirements
+from edgecnn.optimization.bundle import PACKAGES, requirements
 from edgecnn.optimization.c_array import adder, header
+from edgecnn.optimization.delivery import check_place, deliver
 from edgecnn.optimization.vendored import sources
 from edgecnn.registry import FORMATS
 

@@ -78,7 +78,7 @@ def test_no_number_of_samples_shows_a_budget_that_is_broken():
 
 
 class BoxesAlike:
-    """A scorer of a metric over all samples together, for files that answer alike."""
+    """A scorer whose metric covers the whole set, for two files with identical outputs."""
 
     def accepts(self, outputs):
         return True
