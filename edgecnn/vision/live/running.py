@@ -152,7 +152,6 @@ class Live:
                 time.sleep(0.1)
 
     def _take(self, outputs: Outputs, pipeline: Pipeline, result: Result) -> None:
-        self._frames += 1
         self._last = result
         if self._feed is not None:
             self._feed.add(result.changes, result.frame)
@@ -162,6 +161,7 @@ class Live:
             canvas = self._show(outputs, pipeline, result)
             if outputs.recorder is not None:
                 outputs.recorder.write(canvas, result.frame.seconds)
+        self._frames += 1  # shown and recorded: Ctrl-C in between leaves the frame in neither
 
     def _show(self, outputs: Outputs, pipeline: Pipeline, result: Result) -> ImageArray:
         began = time.perf_counter_ns()

@@ -12,6 +12,7 @@ import pytest
 
 from edgecnn import runtimes
 from edgecnn.errors import UnsupportedError
+from edgecnn.runtimes.onnxruntime import EXACT_INT8
 
 if TYPE_CHECKING:
     from tests.integration.runtimes.conftest import Zoo
@@ -125,3 +126,26 @@ def test_sums_of_int8_products_do_not_overflow(write_onnx: Callable[..., Path]) 
     values = np.full((1, size), 255, np.float32)
     np.testing.assert_allclose(session.run([values])[0], 255.0 * size, rtol=1e-5)
     assert "int8_sums" not in session.effective.details
+
+
+@pytest.mark.parametrize("in_16_bits", [False, True])
+def test_exact_sums_are_asked_for_only_where_they_are_needed(
+    monkeypatch: pytest.MonkeyPatch, zoo: Zoo, in_16_bits: bool
+) -> None:
+    """Where processors have VNNI or AMX the option costs their kernels: up to twice the time."""
+    import onnxruntime
+
+    given: list[bool] = []
+    session = onnxruntime.InferenceSession
+
+    def watched(model: object, options: object, **more: object) -> object:
+        try:
+            given.append(options.get_session_config_entry(EXACT_INT8) == "1")
+        except RuntimeError:  # it is not set
+            given.append(False)
+        return session(model, options, **more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", watched)
+    monkeypatch.setattr("edgecnn.runtimes.onnxruntime.adds_int8_in_16_bits", lambda: in_16_bits)
+    runtimes.load(zoo.path("onnx", "static_int8"), "onnxruntime:cpu")
+    assert given == [in_16_bits]
