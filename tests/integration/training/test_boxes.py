@@ -234,6 +234,7 @@ COMMON = {"views": 24, "batch_size": 8, "input_size": 128}
 
 
 @pytest.mark.usefixtures("tiny_network")
+@pytest.mark.slow
 def test_the_stop_sign_detectors_come_from_the_same_trainer(shapes, signs, tmp_path):
     """From weights for other classes, with averaged weights and every lever for small signs; cut
     off in the middle of an epoch it ends with the same weights.
