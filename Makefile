@@ -62,7 +62,7 @@ types: install ## Check types
 docs: install ## Build the documentation site, without a network: site/index.html
 	$(BIN)/python -m docs.tools.build
 
-format: install ## Bring the code into shape
+format: install ## Format the code
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
 

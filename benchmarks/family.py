@@ -261,7 +261,7 @@ def _section(outcome: dict[str, Any]) -> list[str]:
             for name, layers in outcome["layers_that_cost_it"].items()
         ),
         *([""] if outcome["layers_that_cost_it"] else []),
-        *(["What could not be had:", ""] if others else []),
+        *(["Rows that were not measured:", ""] if others else []),
         *_reasons(others),
         *([""] if others else []),
     ]

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("demos", "benchmarks")
+"""Those beside `docs` whose README is read, too."""
 STYLE = Path(__file__).with_name("style.toml")
 
 
@@ -78,7 +80,8 @@ def programs() -> list[Path]:
 
 def documents() -> list[Path]:
     """Everything that readers read."""
-    first = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "demos/README.md")]
+    names = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+    first = [*(ROOT / name for name in names), *(ROOT / name / names[0] for name in FOLDERS)]
     found = [path for pattern in ("*.md", "*.toml") for path in (ROOT / "docs").rglob(pattern)]
     return [*first, *sorted(path for path in found if path != STYLE)]
 

@@ -34,29 +34,29 @@ def check_previous(
     if previous.left_out:
         first = previous.left_out[0]
         raise InputError(
-            f"{len(previous.left_out)} of the rows there cannot be read, first {first.row}: "
-            f"{first.reason}",
+            f"{len(previous.left_out)} of the rows in the --out file cannot be read, first "
+            f"{first.row}: {first.reason}",
             hint=OTHERWISE,
         )
     if previous.protocol != protocol.to_dict():
         raise InputError(
-            "the results there were measured with another protocol",
+            "the results in the --out file were measured with another protocol",
             hint=OTHERWISE,
         )
     if previous.data.get("sha256") != (data.sha256 if data else None):
         raise InputError(
-            "the results there were measured on other data",
+            "the results in the --out file were measured on other data",
             hint=OTHERWISE,
         )
     option = option_record(preprocessing) if preprocessing is not None else None
     if previous.data.get("preprocessing") != option:
         raise InputError(
-            "the results there were measured with another --preprocessing",
+            "the results in the --out file were measured with another --preprocessing",
             hint=OTHERWISE,
         )
     if previous.data.get("about_model") != about_record(about).get("about_model"):
         raise InputError(
-            "the results there were measured with another --head or --labels",
+            "the results in the --out file were measured with another --head or --labels",
             hint=OTHERWISE,
         )
 
@@ -71,7 +71,8 @@ def check_machine(previous: Results, now: Environment) -> None:
         was, is_ = then.machine.get(name), now.machine.get(name)
         if was and is_ and was != is_:
             raise InputError(
-                f"the results there were measured on another machine: {words} {was}, here {is_}",
+                "the results in the --out file were measured on another machine: "
+                f"{words} {was}, here {is_}",
                 hint=OTHERWISE,
             )
     for name, was in then.packages.items():
@@ -79,7 +80,8 @@ def check_machine(previous: Results, now: Environment) -> None:
         used = any(run.environment and run.environment.packages.get(name) == was for run in runs)
         if used and name not in SHARED and is_ and was != is_:
             raise InputError(
-                f"the results there were measured with {name} {was}, installed is {is_}",
+                f"the results in the --out file were measured with {name} {was}, "
+                f"installed is {is_}",
                 hint=OTHERWISE,
             )
 
@@ -94,8 +96,9 @@ def check_samples(previous: Results, data: Dataset | None) -> None:
     was, is_ = _tested(previous.data), _tested(data.record())
     if was is not None and is_ is not None and was != is_:
         raise InputError(
-            f"the results there were scored on {was[0]} samples with {was[1]} set apart, these "
-            f"files on {is_[0]} with {is_[1]} set apart: what calibrated a file is not in its test",
+            f"the results in the --out file were scored on {was[0]} samples with {was[1]} set "
+            f"apart, these files on {is_[0]} with {is_[1]} set apart: what calibrated a file is not "
+            "in its test",
             hint=OTHERWISE,
         )
 

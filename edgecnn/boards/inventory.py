@@ -93,7 +93,9 @@ def load() -> dict[str, Board]:
     try:
         document = tomllib.loads(read_text_file(path, limit=MAX_BYTES))
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: no valid TOML ({error})", hint="correct or remove it") from error
+        raise InputError(
+            f"{path}: not valid TOML ({error})", hint="correct or remove it"
+        ) from error
     tables = document.get("boards", {})
     if not isinstance(tables, Mapping):
         raise InputError(f"{path}: boards is not a table", hint="correct or remove it")

@@ -87,7 +87,8 @@ def command(
     out: Path,
     force: bool,
 ) -> None:
-    """Measure ARTIFACTS (.tflite, .onnx, .keras) and print a table.
+    """Measure ARTIFACTS (.tflite, .onnx, .keras, .mnn, ncnn's .param, sequence models) and print a
+    table.
 
     Run the same command again to resume an interrupted benchmark.
     Exit code: 0 when a row was measured, 1 when none was, 2 when no runtime takes the file, 3 when

@@ -15,7 +15,7 @@ def _names() -> list[str]:
 
 @click.group()
 def command() -> None:
-    """Know the boards that `edgecnn benchmark --on NAME` measures on, over SSH.
+    """Manage the boards that `edgecnn benchmark --on NAME` measures on, over SSH.
 
     Host keys, keys, aliases and jump hosts are those of ~/.ssh. Nothing stays running on a board
     that waits. It needs edgecnn[boards].
@@ -51,7 +51,7 @@ def add(
     offline: bool,
     force: bool,
 ) -> None:
-    """Enter the board NAME at ADDRESS, as in ssh://pi@10.0.0.7 (no password: use a key)."""
+    """Add the board NAME at ADDRESS, as in ssh://pi@10.0.0.7 (no password: use a key)."""
     from edgecnn.boards import inventory
 
     board = inventory.Board(address, python, extras, key, tags, name, offline)
@@ -78,7 +78,7 @@ def list_boards() -> None:
 @command.command(short_help="Remove a board.")
 @click.argument("name", type=options.Name(_names))
 def remove(name: str) -> None:
-    """Strike the board NAME out of the inventory; what lies on it stays there."""
+    """Remove the board NAME from the inventory; files on the board are kept."""
     from edgecnn.boards import inventory
 
     inventory.remove(name)
@@ -126,7 +126,7 @@ def jobs() -> None:
         listed_jobs = database.jobs()
     now = time.time()
     for job in listed_jobs:
-        state = "left alone" if job.state == "taken" and job.is_free(now) else job.state
+        state = "abandoned" if job.state == "taken" and job.is_free(now) else job.state
         what = job.error or (f"session {job.session}" if job.session is not None else job.client)
         line = f"{job.id:>5}  {day(job.created_at)}  {job.board:<16} {state:<10} {what}"
         click.echo(clean(line, 200))
@@ -136,8 +136,8 @@ def jobs() -> None:
 
 @command.command(short_help="Resume jobs whose client is gone.")
 def resume() -> None:
-    """Take up every job that nobody works on, board by board, side by side: fetch what was
-    measured, measure what was not.
+    """Resume every job whose client is gone, on all boards at once: fetch finished results,
+    measure the rest.
 
     A board that cannot measure now is taken out, and its jobs wait for another time.
     """

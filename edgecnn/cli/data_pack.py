@@ -81,4 +81,4 @@ def check_command(*, folder: Path) -> None:
         click.echo(printable(line))
     if lines:
         raise GateError(f"{folder}: {len(lines)} shards are damaged", hint="pack the data again")
-    click.echo(f"{folder}: all is as it was written")
+    click.echo(f"{folder}: intact")

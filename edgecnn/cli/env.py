@@ -54,7 +54,7 @@ def create(name: str, force: bool) -> None:
         versions.parse(name)
         existing = ""
     if existing and environments.python_of(existing) is not None and not force:
-        click.echo(f"{existing} is there already")
+        click.echo(f"{existing} exists already; pass --force to create it again")
         return
     click.echo(f"creating {name} …", err=True)
     python = environments.create(name, force=force)
@@ -70,4 +70,4 @@ def remove(name: str) -> None:
     from edgecnn.benchmarking import environments
 
     existed = environments.remove(name)
-    click.echo(f"{name} removed" if existed else f"{name} was not there")
+    click.echo(f"{name} removed" if existed else f"{name} does not exist")

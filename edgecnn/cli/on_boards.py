@@ -125,7 +125,7 @@ def resume() -> None:
             f"{len(outcome.files)} jobs done, {len(outcome.failed)} failed{out}",
             hint="edgecnn boards jobs",
         )
-    click.echo(f"{len(outcome.files)} jobs taken up")
+    click.echo(f"{len(outcome.files)} jobs resumed")
 
 
 def _job(models: Sequence[Path], data: str | None, data_dir: Path | None, reading: Reading) -> Job:

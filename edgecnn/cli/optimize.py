@@ -43,7 +43,9 @@ ROWS = 12
 )
 @options.runtimes()
 @options.protocol(default="quick")
-@click.option("--samples", type=int, default=256, show_default=True, help="How many calibrate.")
+@click.option(
+    "--samples", type=int, default=256, show_default=True, help="Number of calibration samples."
+)
 @options.seed("for drawing samples")
 @options.preprocessing()
 @options.weights()
@@ -83,9 +85,9 @@ def command(
 ) -> None:
     """Find the file and the runtime to ship MODEL with.
 
-    Files are made, asked and given up until the fastest is left that keeps the limits; its loss
-    of accuracy is then shown on samples that the search has not seen. Run the same command again
-    to resume. Ctrl-C leaves the best so far.
+    Candidate files are made, measured and eliminated until the fastest within the limits is left;
+    its loss of accuracy is then proven on samples that the search has not seen. Run the same
+    command again to resume. Ctrl-C leaves the best so far.
 
     Exit code 1 when nothing is shown to keep the limits: what comes nearest, what stands in the
     way and what else could be had is printed then.

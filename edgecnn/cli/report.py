@@ -17,7 +17,12 @@ from edgecnn.cli import options
     required=True,
     help="report.html, .md, .csv, .json, or a chart: .png, .svg, .pdf.",
 )
-@click.option("--chart", "--picture", "chart", help="Which chart a .png, .svg or .pdf holds.")
+@click.option(
+    "--chart",
+    "--picture",
+    "chart",
+    help="Chart to write as .png, .svg or .pdf, as in accuracy_latency, speedup or memory.",
+)
 @options.force()
 def command(results: tuple[Path, ...], out: Path, chart: str | None, force: bool) -> None:
     """Turn RESULTS files (.json, or a report.html that carries them) into a report.

@@ -65,7 +65,7 @@ def command(
     out: Path | None,
     force: bool,
 ) -> None:
-    """Hold RESULTS against what is stored, and exit with 1 when something got worse.
+    """Compare RESULTS with what is stored, and exit with 1 when something got worse.
 
     Rows are compared with the stored sessions of the same configuration, data and machine since
     the last change; with --remeasure they are measured again alternately with the baseline's files
@@ -113,7 +113,7 @@ def command(
         raise GateError(gates.headline(gate), hint="the sentences above say what and by how much")
     if not any(each.effect for each in gate.rows):
         raise InputError(
-            f"no row can be held against {against}: {gate.rows[0].why if gate.rows else 'none'}",
+            f"no row can be compared with {against}: {gate.rows[0].why if gate.rows else 'none'}",
             hint=f"measure {against} on this machine and import it: "
             f"edgecnn results import FILE --label {against}",
         )

@@ -33,8 +33,10 @@ LISTED = 8
 @click.option("--list-space", is_flag=True, help="Print the space and do nothing else.")
 @click.option("--trials", type=int, default=30, show_default=True, help="How many to try.")
 @click.option("--timeout", metavar="TIME", help="Begin no trial after this time, as in 30m.")
-@click.option("--epochs", type=int, help="Epochs of a trial; by default the recipe's own.")
-@click.option("--final-epochs", type=int, help="Epochs of the winner; by default the recipe's own.")
+@click.option("--epochs", type=int, help="Epochs of a trial; by default the network's own.")
+@click.option(
+    "--final-epochs", type=int, help="Epochs of the winner; by default the network's own."
+)
 @click.option("--max-latency", metavar="TIME", help="Median latency, as in 10ms.")
 @click.option("--max-memory", metavar="SIZE", help="Peak memory, as in 50MB.")
 @click.option("--max-size", metavar="SIZE", help="Size of the file, as in 200kB.")

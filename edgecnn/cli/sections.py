@@ -16,7 +16,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "input_size",
         "mixed_precision",
     ),
-    "Training recipe (default: the network's own)": (
+    "Training configuration (default: the network's own)": (
         "batch_size",
         "learning_rate",
         "augment",
@@ -31,7 +31,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "patience",
         "average",
     ),
-    "Training recipe of detectors": (
+    "Training configuration of detectors": (
         "views",
         "windows",
         "negatives",

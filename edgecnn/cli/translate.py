@@ -72,7 +72,7 @@ def command(
     if failed:
         raise InputError(
             f"{failed} {'line was' if failed == 1 else 'lines were'} not translated",
-            hint="the reasons are above; the other lines were",
+            hint="the reasons are above; all other lines were translated",
         )
 
 

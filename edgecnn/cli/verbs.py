@@ -36,7 +36,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "Machines": {
         "doctor": "Show which runtimes this machine has, and what the others need.",
-        "boards": "Know the machines that are measured over SSH.",
+        "boards": "Manage the machines that are measured over SSH.",
         "env": "Manage isolated environments for conflicting runtimes.",
     },
 }

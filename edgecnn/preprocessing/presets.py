@@ -58,7 +58,7 @@ def with_preset(base: Preprocessing, name: str) -> Preprocessing:
     if name == "raw" and isinstance(base, VolumePreprocessing):
         return replace(base, **_PLAIN)
     raise InputError(
-        f"--preprocessing {name} is for {'numbers' if name == 'raw' else 'pictures'}, "
+        f"--preprocessing {name} is for {'numbers' if name == 'raw' else 'images'}, "
         f"these samples are prepared by {base.kind!r}",
         hint="give a JSON file with the model's preprocessing, or the manifest that holds it",
     )

@@ -188,7 +188,7 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         tables = tomllib.loads(read_text_file(path, limit=MAX_BYTES))
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: no valid TOML ({error})", hint="correct it") from error
+        raise InputError(f"{path}: not valid TOML ({error})", hint="correct it") from error
     for name, values in tables.items():
         if not isinstance(values, Mapping):
             raise InputError(

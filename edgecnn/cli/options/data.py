@@ -32,15 +32,15 @@ def reading_options(*, classes: bool = True, strict: bool = True) -> Callable[[C
             {
                 "type": click.Choice(["upright", "stored"]),
                 "default": None,
-                "help": "Boxes of photos with an EXIF orientation: drawn on the upright or on "
-                "the stored image, where that is not clear.",
+                "help": "Whether boxes of photos with an EXIF orientation refer to the upright or "
+                "the stored image, where that is ambiguous.",
             },
         )
     }
     if classes:
         text = (
-            "Classes of boxes to find, by name or number. Default: stop signs; for a detector of "
-            "many classes, all of them."
+            "Classes of boxes to find, by name or number. Default: every class that data and "
+            "model share; stop signs where the model names none."
         )
         wanted["classes"] = ("--classes", {"default": "", "help": text})
     if strict:
@@ -70,7 +70,7 @@ def data(*, classes: bool = True, **attributes: Any) -> Callable[[Command], Comm
     """--data NAME with --data-dir and how to read it (see `datasets.reading_options`)."""
     text = attributes.pop(
         "help",
-        "Data set: digits, mnist, folder:DIR (a folder a class), text:FILE …",
+        "Data set: digits, mnist, folder:DIR (one sub-folder per class), text:FILE …",
     )
 
     def decorate(function: Command) -> Command:

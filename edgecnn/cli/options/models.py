@@ -91,8 +91,8 @@ def weights() -> Callable[[Command], Command]:
     return click.option(
         "--weights",
         metavar="FILE",
-        help="Weights for an architecture (JSON) or a network of keras.applications; none: fresh "
-        "ones.",
+        help="Weights for an architecture (JSON) or a network of keras.applications; the word "
+        '"none" gives random weights.',
     )
 
 

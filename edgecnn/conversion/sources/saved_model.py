@@ -117,7 +117,7 @@ def _files(path: Path) -> list[Path]:
             continue
         if not entry.resolve().is_relative_to(home) or not entry.is_file():
             raise InputError(
-                f"{path}: {entry.relative_to(path)} is no file of this folder",
+                f"{path}: {entry.relative_to(path)} lies outside this folder",
                 hint="copy the SavedModel with what its links lead to: cp -rL",
             )
         files.append(entry)

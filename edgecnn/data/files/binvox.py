@@ -54,7 +54,7 @@ def read_binvox(path: Path) -> Grid:
     except UnreadableFileError as error:
         raise UnreadableGridError(error.reason) from error
     if not content.startswith(b"#binvox"):
-        raise UnreadableGridError(f"no binvox file, it begins with {content[:8]!r}")
+        raise UnreadableGridError(f"not a binvox file: it begins with {content[:8]!r}")
     sides: tuple[int, ...] = ()
     lines = content.split(b"\n", _HEADER_LINES)
     start = 0

@@ -117,7 +117,7 @@ def read_index(folder: Path) -> Index:
         values.pop("skipped", None)
         unknown = set(values) - set(Index.__dataclass_fields__)
         if unknown:
-            raise ValueError(f"{sorted(unknown)[0]!r} is nothing that an index has")
+            raise ValueError(f"{sorted(unknown)[0]!r} is not a key of an index")
         index = read_record(Index, {**values, "left_out": ()})
         index = replace(
             index,

@@ -2,8 +2,9 @@
 
 PLACE is a folder, or the file that describes the set (COCO's JSON, YOLO's YAML); several, with
 commas between them, are one set. Its splits are those that its tool wrote; all of it is the split
-"test" when there are none. Without `classes`, stop signs are looked for, or the only class there
-is.
+"test" when there are none. Without `classes`, training learns every class, a detector that names
+its classes is scored on those that the set has, and any other looks for stop signs or the only
+class there is.
 """
 
 from __future__ import annotations

@@ -256,7 +256,7 @@ def _class_names(parts: Mapping[str, _Part]) -> tuple[str, ...]:
         distinct = sorted(set(_words(parts)))
         strange = [word for word in distinct if named and word not in named]
         if strange:
-            raise InputError(f"label {strange[0]!r} is none of {CLASS_NAMES}")
+            raise InputError(f"label {strange[0]!r} is not in {CLASS_NAMES}")
         return named or tuple(distinct)
     highest = max(int(array.max()) for array in label_arrays)
     total = sum(len(array) for array in label_arrays)

@@ -173,7 +173,7 @@ def test_an_error_on_the_board_is_said_as_it_was_there(fleet, add, tmp_path, cap
     with open_database() as database:
         assert [job.state for job in database.jobs()] == ["failed"]
     assert invoke(["boards", "resume"]) == 0
-    assert "0 jobs taken up" in capsys.readouterr().out
+    assert "0 jobs resumed" in capsys.readouterr().out
 
 
 @pytest.mark.slow

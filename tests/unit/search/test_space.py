@@ -155,7 +155,7 @@ def test_what_makes_no_sense_is_refused(space, changes, said: str):
         ("[width]\nlow = 1\nhight = 2\n", "unknown key of width"),
         ("[width]\nlow = 'a'\nhigh = 'b'\n", "are numbers"),
         ("width = 3\n", "width is not a table"),
-        ("[width\n", "no valid TOML"),
+        ("[width\n", "not valid TOML"),
     ],
 )
 def test_a_file_that_makes_no_sense_is_refused(space, tmp_path: Path, text: str, said: str):

@@ -218,7 +218,7 @@ def test_a_shard_cut_short_or_missing_is_named_at_once(packed):
 
 def test_a_whole_set_passes_the_check(packed, capsys):
     assert invoke(["data", "check", str(packed)]) == 0
-    assert "all is as it was written" in capsys.readouterr().out
+    assert "intact" in capsys.readouterr().out
 
 
 def test_changed_labels_are_found(packed):

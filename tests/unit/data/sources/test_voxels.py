@@ -54,8 +54,8 @@ def test_long_runs_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no binvox file"),
-        (b"OFF\n8 6 0\n", "no binvox file, it begins with b'OFF"),
+        (b"", "not a binvox file"),
+        (b"OFF\n8 6 0\n", "not a binvox file: it begins with b'OFF"),
         (b"#binvox 1\ndim 2 2 2\n", "no 'data'"),
         (b"#binvox 1\ndata\n\0\x08", "three sides"),
         (b"#binvox 1\ndim 9999 9999 9999\ndata\n\0\x08", "sides up to 512"),
