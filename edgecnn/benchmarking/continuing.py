@@ -97,8 +97,8 @@ def check_samples(previous: Results, data: Dataset | None) -> None:
     if was is not None and is_ is not None and was != is_:
         raise InputError(
             f"the results in the --out file were scored on {was[0]} samples with {was[1]} set "
-            f"apart, these files on {is_[0]} with {is_[1]} set apart: what calibrated a file is not "
-            "in its test",
+            f"apart, these files on {is_[0]} with {is_[1]} set apart: what calibrated a file is "
+            "not in its test",
             hint=OTHERWISE,
         )
 

@@ -3,7 +3,7 @@ Pillow as PNG and a quarter as JPEG.
 
 Plain is a whole JPEG or PNG of 8-bit gray or RGB, with nothing in its header that changes how
 its pixels are to be read. There the two decoders give the same pixels (tests/unit/data/
-files/test_plain_images.py); of everything else Pillow knows more.
+files/test_opencv_images.py); of everything else Pillow knows more.
 """
 
 from __future__ import annotations
