@@ -17,7 +17,8 @@ from statistics import median
 import cv2
 import numpy as np
 
-from edgecnn.errors import EdgeCNNError
+from edgecnn.errors import EdgeCNNError, GateError
+from edgecnn.files import refuse_input_as_output
 from edgecnn.vision import Detections, Detector, load_detector
 from edgecnn.vision.capture import Capture
 from edgecnn.vision.overlay import Hud, draw
@@ -51,6 +52,9 @@ def main() -> int:
 
 def compare(arguments: argparse.Namespace) -> None:
     """Show both, then say how long each took and how far they agreed."""
+    source = parse_source(arguments.source)
+    if arguments.record:
+        refuse_input_as_output(arguments.record, source.files)
     wanted = [name.strip() for name in arguments.classes.split(",") if name.strip()]
     detectors = [
         load_detector(model, runtime=runtime, classes=wanted, head=head)
@@ -63,7 +67,7 @@ def compare(arguments: argparse.Namespace) -> None:
     durations: tuple[list[float], list[float]] = ([], [])
     agreements: list[float] = []
     recorder = Recorder(arguments.record, force=True) if arguments.record else None
-    capture = Capture(parse_source(arguments.source))
+    capture = Capture(source)
     capture.start()
     try:
         while (frame := capture.next()) is not None:
@@ -89,6 +93,8 @@ def compare(arguments: argparse.Namespace) -> None:
         if recorder is not None:
             recorder.close()
     tell(arguments.runtimes, detectors, durations, agreements)
+    if recorder is not None and recorder.trouble:
+        raise GateError(recorder.trouble, hint="free some space and run it again")
 
 
 def half(

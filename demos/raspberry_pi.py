@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
                 )
                 server.publish(draw(result.frame.image, result.tracks, hud), {})
                 for change in result.changes:
-                    print(f"sign #{change.track.id} {change.kind}s", flush=True)
+                    print(f"{change.track.label} #{change.track.id} {change.kind}s", flush=True)
                 if time.monotonic() - last_line_at > LINE_EVERY_S:
                     last_line_at = time.monotonic()
                     print(f"{fps:.1f} fps {warm}", flush=True)

@@ -23,7 +23,8 @@ with Pipeline(arguments.source, detector) as pipeline:
         fps = pipeline.timing.fps(result.finished_ns)
         image = draw(result.frame.image, result.tracks, Hud(fps, runtime=arguments.runtime))
         for change in result.changes:
-            print(f"{result.frame.seconds:6.2f} s: sign #{change.track.id} {change.kind}s")
+            track = change.track
+            print(f"{result.frame.seconds:6.2f} s: {track.label} #{track.id} {change.kind}s")
         if not arguments.save:
             cv2.imshow("stop signs (q quits)", image)
             if cv2.waitKey(1) == ord("q"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
+from edgecnn.text import printable
 
 
 @click.command("capture", short_help="Collect labeled images from a camera.")
@@ -74,13 +75,13 @@ def command(
             min_difference=min_difference,
             window=not headless,
         ),
-        click.echo,
+        lambda line: click.echo(printable(line)),
     )
     try:
         collector.run()
     finally:
         if collector.taken or collector.left_out:
             for line in collector.lines():
-                click.echo(line)
+                click.echo(printable(line))
     if collector.cut_off:
         raise GateError(collector.cut_off, hint="the images up to there are kept")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
+from edgecnn.text import printable
 
 
 @click.command()
@@ -116,7 +117,7 @@ def command(
     seen = parse_source(source)
     for kept in (record, events):
         if kept is not None:
-            refuse_input_as_output(kept, (*seen.paths, Path(seen.address)))
+            refuse_input_as_output(kept, seen.files)
     if record is not None and events is not None and record.resolve() == events.resolve():
         raise InputError(f"--record and --events both name {record}")
     live = Live(
@@ -141,14 +142,14 @@ def command(
             force=force,
             patience=Patience(read_s=read_timeout, return_s=reconnect),
         ),
-        click.echo,
+        lambda line: click.echo(printable(line)),
     )
     try:
         live.run()
     finally:
         summary = live.summary()
         for line in summary.lines() if summary.frames else ():
-            click.echo(line)
+            click.echo(printable(line))
     if summary.lost:
         raise GateError(
             "; ".join(summary.lost),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgecnn.detection.answer import OURS, placed
 from edgecnn.detection.detections import Detections
-from edgecnn.detection.heads import open_head
+from edgecnn.detection.heads import Head, open_head
 from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import (
     Annotated,
@@ -58,6 +58,7 @@ class BoxScorer:
         self._postprocessing = context.postprocessing or OURS
         self._class_ids = context.class_ids
         self._head = open_head(self._postprocessing, every_class=True, wanted=context.class_ids)
+        self._shown = open_head(self._postprocessing, wanted=context.class_ids)
         stated = (context.min_score, self._postprocessing.min_score, self._head.min_score)
         self._min_score = next(score for score in stated if score is not None)
 
@@ -69,11 +70,14 @@ class BoxScorer:
             self.ordered(outputs)
         except InputError as error:
             return f"{error.message} ({error.hint})" if error.hint else error.message
-        classes = self._head.classes_of([tuple(output.shape[1:]) for output in outputs])
+        classes = self._classes(outputs)
         if classes == 1 or self._class_ids is not None or self._postprocessing.class_names:
             return ""
         count = f"{classes} classes" if classes else "classes"
         return f"the model has {count} without names (--labels coco, or a FILE with one a line)"
+
+    def _classes(self, outputs: Outputs) -> int | None:
+        return self._head.classes_of([tuple(output.shape[1:]) for output in outputs])
 
     def ordered(self, outputs: Outputs) -> Outputs:
         """The outputs that the head needs, each (n, …)."""
@@ -82,7 +86,8 @@ class BoxScorer:
     def accuracy(self, outputs: Outputs) -> Accuracy:
         """AP50-95, its 95% interval by bootstrap over the images; the other figures with it.
 
-        Recall and false alarms are at the threshold that the model ships with.
+        Recall and false alarms are at the threshold that the model ships with, of the boxes that
+        `detect` shows: a box is of its best class.
         """
         scores, best = self._scores(outputs, RESAMPLES)
         return Accuracy(
@@ -144,6 +149,7 @@ class BoxScorer:
         scores = evaluate_detections(
             self._truth,
             detections,
+            shown=None if self._classes(outputs) == 1 else self._boxes(outputs, self._shown),
             min_score=self._min_score,
             place=self._preprocessing.place,
             resamples=resamples,
@@ -151,15 +157,17 @@ class BoxScorer:
         best = max((float(each.scores[0]) for each in detections if len(each)), default=0.0)
         return scores, best
 
-    def _boxes(self, outputs: Outputs) -> list[Detections]:
-        """Boxes in each image."""
+    def _boxes(self, outputs: Outputs, head: Head | None = None) -> list[Detections]:
+        """Boxes in each image, one for each class that they have a score for, or as `head` has
+        them.
+        """
         ordered = self.ordered(outputs)
         return [
-            self._found([part[index] for part in ordered], truth)
+            self._found([part[index] for part in ordered], truth, head or self._head)
             for index, truth in enumerate(self._truth)
         ]
 
-    def _found(self, outputs: Outputs, truth: Annotated) -> Detections:
+    def _found(self, outputs: Outputs, truth: Annotated, head: Head) -> Detections:
         """Boxes in one image, of ordered outputs without the batch."""
         return placed(
             outputs,
@@ -167,5 +175,5 @@ class BoxScorer:
             self._preprocessing.place(truth.height, truth.width),
             (truth.height, truth.width),
             min_score=LOWEST_SCORE,
-            head=self._head,
+            head=head,
         )

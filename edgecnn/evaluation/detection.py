@@ -119,9 +119,12 @@ def evaluate_detections(
     min_score: float,
     place: Callable[[int, int], Placement],
     resamples: int = 0,
+    shown: Sequence[Detections] | None = None,
 ) -> DetectionScores:
     """Score `detections`, boxes down to low scores, against `truths`, image by image. `place`
-    says where an image of (height, width) lies in the network's input.
+    says where an image of (height, width) lies in the network's input. `shown` are the boxes that
+    the threshold is applied to, where they are others: averages want a box for each class that it
+    has a score for, and a detector shows it once.
 
     With `resamples`, the averages get 95% intervals: as many draws of all images with
     repetition (fewer for large sets of many classes), seeded (B. Efron, 1979: the percentiles of
@@ -129,15 +132,17 @@ def evaluate_detections(
     Raises InputError when the two do not belong together or there is nothing to find;
     MissingDependencyError without faster-coco-eval.
     """
-    if len(truths) != len(detections):
-        raise InputError(f"{len(truths)} annotated images, but {len(detections)} results")
+    shown = detections if shown is None else shown
+    for results in (detections, shown):
+        if len(truths) != len(results):
+            raise InputError(f"{len(truths)} annotated images, but {len(results)} results")
     signs = check_truths(truths)
     classes = sorted({int(number) for truth in truths for number in truth.class_ids})
     averages = _coco(truths, detections, classes, resamples)
     hits: list[tuple[float, bool]] = []
     wrong = 0
     alarms = negatives = 0
-    for truth, result in zip(truths, detections, strict=True):
+    for truth, result in zip(truths, shown, strict=True):
         certain = result.at_least(min_score)
         matched, false = _match(truth, certain)
         wrong += false

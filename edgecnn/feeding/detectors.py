@@ -133,6 +133,8 @@ def recognize(
     choice = _choose(artifact, usual, inputs[0].layout, preprocessing, _evidence(made, about))
     classes = head_class(made.head).classes_of(clues.outputs)
     named = len(made.class_names)
+    if classes is None and not named and made.head == OURS.head:
+        classes = 1  # of several, our manifests name each
     if named and classes and named != classes and head_class(made.head).counts_exactly:
         raise InputError(
             f"{artifact.name} has {classes} classes as head {made.head}, but {named} are named",

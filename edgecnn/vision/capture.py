@@ -250,9 +250,7 @@ class _Reading:
             try:
                 self._read_all(reader)
             finally:
-                self.unreadable = reader.unreadable
-                self.cut_off = str(getattr(reader, "cut_off", ""))
-                self.left_out = str(getattr(reader, "left_out", ""))
+                self._note(reader)
                 reader.close()
         except Exception as error:  # noqa: BLE001 (raised again where frames are asked for)
             self.error = error
@@ -269,8 +267,15 @@ class _Reading:
             began_ns = now_ns()
             read = reader.read()
             captured_ns = now_ns()
+            self._note(reader)  # a run may end before the source does
             if not self._capture.source.live:  # a camera is waited for, a file is worked on
                 self._capture.timed("decode", captured_ns - began_ns)
             whole = getattr(reader, "whole", None)
             if read is None or not self._capture.offer(self, read, captured_ns, whole):
                 return
+
+    def _note(self, reader: Reader) -> None:
+        """What the reader has left out so far."""
+        self.unreadable = reader.unreadable
+        self.cut_off = str(getattr(reader, "cut_off", ""))
+        self.left_out = str(getattr(reader, "left_out", ""))

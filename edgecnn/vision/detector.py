@@ -24,6 +24,7 @@ from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing, Pl
 from edgecnn.registry import RUNTIMES, require, unknown_name
 from edgecnn.runtimes import load, parse_configuration
 from edgecnn.runtimes.base import Session
+from edgecnn.text import only_printable
 from edgecnn.vision.input_size import sized
 from edgecnn.vision.opencv import as_bgr
 from edgecnn.vision.shrink import fit
@@ -62,7 +63,8 @@ class Detector:
         self.preprocessing = recognized.preprocessing
         self.postprocessing = recognized.postprocessing
         self.fed = recognized.choice.fed
-        self.class_names = recognized.postprocessing.class_names or artifact.manifest.labels[:1]
+        names = recognized.postprocessing.class_names or artifact.manifest.labels[:1]
+        self.class_names = tuple(map(only_printable, names))  # they are shown on terminals
         self.classes = _wanted(classes, self.class_names, recognized, artifact.name)
         self.head = open_head(recognized.postprocessing, wanted=self.classes)
         stated = (
@@ -140,7 +142,8 @@ class Detector:
             min_score=self.min_score if min_score is None else min_score,
             head=self.head,
         )
-        if not len(detections) and not any(np.isfinite(output).any() for output in outputs):
+        given = [output for output in outputs if output.size]  # none where no row is an answer
+        if not len(detections) and given and not any(np.isfinite(one).any() for one in given):
             raise InputError(
                 f"{self.artifact.name}: its outputs hold no finite number",
                 hint="try another runtime or recipe; float16 overflows above 65504",

@@ -6,52 +6,48 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from edgecnn.errors import InputError
-from edgecnn.files import refuse_overwrite
 from edgecnn.vision.frames import Frame
+from edgecnn.vision.growing_file import GrowingFile
 from edgecnn.vision.tracking import TrackChange
 
 
 class EventLog:
     """Appends events to a .jsonl file, every line written whole and at once.
 
-    A full disk ends the log and `trouble` says so; what was written stays readable.
+    What lies there with `force` is replaced when the first frame comes; a log without events is an
+    empty file then, and none before. A full disk ends the log and `trouble` says so; what was
+    written stays readable.
     """
 
     def __init__(self, path: Path, *, force: bool = False) -> None:
         self.path = Path(path)
         self.trouble = ""
-        refuse_overwrite(self.path, force=force)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = self.path.open("wb", buffering=0)
-        except OSError as error:
-            raise InputError(
-                f"cannot write {path}: {error.strerror}", hint="choose another --events"
-            ) from error
+        self._file = GrowingFile(self.path, force=force, option="--events")
 
     def write(self, changes: Sequence[TrackChange], frame: Frame | None) -> None:
         """Add what changed in `frame`; None at the end of the run."""
-        for change in changes:
-            if self.trouble:
-                return
-            line = json.dumps(describe(change, frame), ensure_ascii=False).encode() + b"\n"
-            before = self._file.tell()
-            try:
-                written = self._file.write(line)
-                if written != len(line):  # a disk with room for half a line
-                    self._file.truncate(before)
-                    raise OSError(None, "no space left")
-            except OSError as error:
-                self.trouble = f"events stopped: {error.strerror or error} ({self.path.name})"
+        if self.trouble:
+            return
+        try:
+            if frame is not None:
+                self._file.begin()
+            for change in changes:
+                line = json.dumps(describe(change, frame), ensure_ascii=False).encode() + b"\n"
+                self._file.append(line)
+        except OSError as error:
+            self._stop(error)
 
     def close(self) -> None:
         try:
-            self._file.close()
+            self._file.close(discard=not self._file.begun)
         except OSError as error:
-            self.trouble = self.trouble or f"events stopped: {error.strerror} ({self.path.name})"
+            self._stop(error)
+
+    def _stop(self, error: OSError) -> None:
+        why = error.strerror or error
+        self.trouble = self.trouble or f"events stopped: {why} ({self.path.name})"
 
 
 def describe(

@@ -53,7 +53,7 @@ def with_evidence(canvas: ImageArray, image: ImageArray, evidence: Evidence) -> 
     panels = [
         _panel(gray, evidence.redness, "red above green, blue", (40, 40, 255)),
         _panel(gray, evidence.edges, "first-layer edges", (255, 235, 120)),
-        _heat_panel(gray, evidence.heat, "heat map: sign's middle"),
+        _heat_panel(gray, evidence.heat, "heat map: middles"),
     ]
     column = np.zeros((height, wide, 3), np.uint8)
     for index, panel in enumerate(panels):

@@ -13,7 +13,7 @@ from pathlib import Path
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import atomic_path
-from edgecnn.manifest import Artifact, Manifest, TensorSpec, write_manifest
+from edgecnn.manifest import Artifact, Manifest, TensorSpec, sidecar_path, write_manifest
 from edgecnn.places import cache_home
 from edgecnn.preprocessing import LetterboxPreprocessing
 
@@ -76,20 +76,27 @@ def sized(artifact: Artifact, height: int, width: int) -> Artifact:
     path = artifact.path
     name = f"{path.stem}-{width}x{height}-{artifact.sha256[:12]}{path.suffix}"
     target = cache_home() / "models" / name
-    if target.exists():
-        try:
-            return load_artifact(target)
-        except EdgeCNNError:  # cut off by a full disk, say: made again
-            target.unlink()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(target) as temporary:
-        _write(path, temporary, height, width)
     manifest = replace(
         _manifest(artifact.manifest, stated, height, width),
         parent_sha256=None,  # its answers are for another input
         conversion={**artifact.manifest.conversion, "resized_from": artifact.sha256},
     )
-    return write_manifest(target, manifest)
+    made = _cached(target)
+    if made is None:
+        with atomic_path(target) as temporary:
+            _write(path, temporary, height, width)
+            made = write_manifest(target, manifest, made=temporary)
+    return replace(made, manifest=manifest)  # thresholds and names may have changed since
+
+
+def _cached(target: Path) -> Artifact | None:
+    """What lies in the cache, whole and with its manifest; None where it is to be made."""
+    if not (target.exists() and sidecar_path(target).exists()):
+        return None
+    try:
+        return load_artifact(target)
+    except EdgeCNNError:  # cut off by a full disk, say
+        return None
 
 
 def _write(path: Path, out: Path, height: int, width: int) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import queue
 import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from edgecnn import scratch
 from edgecnn.errors import InputError
-from edgecnn.files import refuse_overwrite
 from edgecnn.vision import fragments
 from edgecnn.vision.frames import ImageArray
+from edgecnn.vision.growing_file import GrowingFile
 from edgecnn.vision.opencv import quiet_cv2
 
 LARGEST_SIDE = 1920
@@ -29,8 +29,9 @@ class Recorder:
     """Writes frames with their own times into an MP4 file, in a thread of its own.
 
     The first frame decides the size of the video (at most 1920 pixels a side); other sizes are
-    fitted into it on black. When the disk is full the recording ends with its last whole
-    fragment and `trouble` says so: the camera keeps running.
+    fitted into it on black. What lies there with `force` is replaced by the first fragment. When
+    the disk is full the recording ends with its last whole fragment and `trouble` says so: the
+    camera keeps running.
     """
 
     def __init__(self, path: Path, *, force: bool = False) -> None:
@@ -40,20 +41,13 @@ class Recorder:
                 f"--record takes a .mp4 file, received: {path}",
                 hint="it is written in fragments, so that it is playable even after a kill",
             )
-        refuse_overwrite(path, force=force)
+        self._cv2 = quiet_cv2()
+        self._file = GrowingFile(path, force=force, option="--record")
         self.path = path
         self.trouble = ""
         self.note = ""
         """What differs between what was shown and what is recorded; empty without a difference."""
         self.frames = 0
-        self._cv2 = quiet_cv2()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = path.open("wb", buffering=0)
-        except OSError as error:
-            raise InputError(
-                f"cannot write {path}: {error.strerror}", hint="choose another --record"
-            ) from error
         self._film = _Film(self._cv2, self._file)
         self._queue: queue.Queue[tuple[ImageArray, float] | None] = queue.Queue(4)
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
@@ -69,7 +63,7 @@ class Recorder:
             return
 
     def close(self) -> None:
-        """Write what is left. A video without a frame is removed.
+        """Write what is left. A video without a frame is removed, one from before stays.
 
         `trouble` says when the end could not be written.
         """
@@ -83,11 +77,9 @@ class Recorder:
         if self._thread.is_alive():
             self._stop(f"the encoder did not finish within {CLOSING_S:g} s")
         try:
-            self._file.close()
+            self._file.close(discard=self._film.fragments == 0)
         except OSError as error:
             self._stop(error.strerror or str(error))
-        if self._film.fragments == 0:
-            self.path.unlink(missing_ok=True)
         self._film.remove()
 
     def _run(self) -> None:
@@ -110,7 +102,7 @@ class Recorder:
 class _Film:
     """Encodes a second at a time and appends it as a fragment."""
 
-    def __init__(self, cv2: Any, file: IO[bytes]) -> None:
+    def __init__(self, cv2: Any, file: GrowingFile) -> None:
         self._cv2 = cv2
         self._file = file
         self._folder = scratch.new_folder()
@@ -153,7 +145,7 @@ class _Film:
         data = fragments.fragment(self.fragments + 1, self._ticks, encoded, durations)
         if self.fragments == 0:
             data = fragments.header(encoded.description, *self._size) + data
-        self._append(data)
+        self._file.append(data)
         self._ticks += sum(durations)
         self.fragments += 1
 
@@ -173,17 +165,6 @@ class _Film:
         if not writer.isOpened():
             raise OSError(None, "OpenCV cannot encode video here")
         return writer
-
-    def _append(self, data: bytes) -> None:
-        """All of `data`, or nothing of it."""
-        before = self._file.tell()
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[self._file.write(view) :]
-        except OSError:
-            self._file.truncate(before)
-            raise
 
 
 def fit(cv2: Any, image: ImageArray, size: tuple[int, int]) -> ImageArray:

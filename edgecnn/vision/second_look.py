@@ -83,11 +83,11 @@ class SecondLook:
         if not windows:
             return detections.at_least(self.min_score)
         boxes, scores, ids = [], [], []
-        for left, top, right, bottom in windows:
+        for window in windows:
             self.looked += 1
-            crop = np.ascontiguousarray(image_bgr[top:bottom, left:right])
-            near = _at(self.closer, crop, self.min_score)
-            whole = _whole(near.xyxy, crop.shape[1], crop.shape[0], (left, top), (width, height))
+            near = self._near(image_bgr, window)
+            left, top, right, bottom = window
+            whole = _whole(near.xyxy, right - left, bottom - top, (left, top), (width, height))
             boxes.append(near.xyxy[whole] + np.asarray((left, top) * 2, np.float32))
             scores.append(near.scores[whole])
             ids.append(near.class_ids[whole])
@@ -101,6 +101,22 @@ class SecondLook:
             np.concatenate([rest.class_ids, *ids]),
         )
         return suppress_by_class(together, max_iou=0.5)
+
+    def look_most(self, image_bgr: ImageArray) -> None:
+        """Do the most that an image of this size may take: a look at the whole, and as many windows
+        as there can be.
+        """
+        height, width = image_bgr.shape[:2]
+        _at(self.first, image_bgr, min(DOUBT, self.min_score))
+        corners = np.asarray([(0, 0, 1, 1), (width - 1, height - 1, width, height)], np.float32)
+        for window in self._windows(Detections(corners, np.ones(2, np.float32)), height, width):
+            self._near(image_bgr, window)
+
+    def _near(self, image_bgr: ImageArray, window: tuple[int, ...]) -> Detections:
+        """What is in a window, in pixels of it."""
+        left, top, right, bottom = window
+        crop = np.ascontiguousarray(image_bgr[top:bottom, left:right])
+        return _at(self.closer, crop, self.min_score)
 
     def _small(self, boxes: Boxes, height: int, width: int) -> npt.NDArray[np.bool_]:
         scale = self.first.preprocessing.place(height, width).height / height

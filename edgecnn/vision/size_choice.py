@@ -9,10 +9,12 @@ from collections.abc import Callable
 from statistics import median
 
 from edgecnn.errors import InputError
+from edgecnn.vision.capture import Capture, Patience
 from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.input_size import CHOICES, Size, parse_size, size_for
+from edgecnn.vision.opencv import on_one_thread
 from edgecnn.vision.pipeline.detecting import Detects
-from edgecnn.vision.readers import open_reader
+from edgecnn.vision.second_look import SecondLook
 from edgecnn.vision.sources import Source
 
 AUTO = "auto"
@@ -25,13 +27,17 @@ TRIED = 7
 
 
 def choose_size(
-    text: str, source: Source, load: Callable[[Size], Detects]
+    text: str,
+    source: Source,
+    load: Callable[[Size], Detects],
+    patience: Patience | None = None,
 ) -> tuple[Size | None, str]:
     """The input size for `source`, None where nothing is asked for, and what to say about it.
 
     `text` is "", a longer side, "WIDTHxHEIGHT", or "auto"; `load` loads the detector at a size.
-    A longer side becomes the rectangle that fits the source's first frame; for images of many
-    sizes it is the square. Raises InputError for another text and for a source without a frame.
+    A longer side becomes the rectangle that fits the source's first frame, which is waited for
+    with `patience`; for images of many sizes it is the square. Raises InputError for another text
+    and for a source without a frame.
     """
     if not text:
         return None, ""
@@ -39,7 +45,7 @@ def choose_size(
     size_asked = None if automatic else parse_size(text)
     if isinstance(size_asked, tuple):
         return size_asked, ""
-    frame, fps = _first_frame(source)
+    frame, fps = _first_frame(source, patience)
     if source.kind == "pictures":
         frame = frame[: min(frame.shape[:2]), : min(frame.shape[:2])]
     height, width = frame.shape[:2]
@@ -58,22 +64,26 @@ def choose_size(
     raise AssertionError("a choice was made above")
 
 
-def _first_frame(source: Source) -> tuple[ImageArray, float]:
-    reader = open_reader(source)
+def _first_frame(source: Source, patience: Patience | None) -> tuple[ImageArray, float]:
+    capture = Capture(source, patience=patience)
+    capture.start()
     try:
-        read = reader.read()
+        frame = capture.next()
     finally:
-        reader.close()
-    if read is None:
+        capture.close()
+    if frame is None:
         raise InputError(f"{source}: no frame can be read", hint="give --input-size WIDTHxHEIGHT")
-    return read[0], reader.fps
+    return frame.image, capture.fps
 
 
 def _seconds(detector: Detects, frame: ImageArray) -> float:
+    """What detecting takes at most, as in a pipeline."""
+    detect = detector.look_most if isinstance(detector, SecondLook) else detector
     times = []
-    for number in range(TRIED + 2):
-        start = time.perf_counter()
-        detector(frame)
-        if number >= 2:
-            times.append(time.perf_counter() - start)
+    with on_one_thread():
+        for number in range(TRIED + 2):
+            start = time.perf_counter()
+            detect(frame)
+            if number >= 2:
+                times.append(time.perf_counter() - start)
     return median(times)

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from edgecnn.errors import InputError
 from edgecnn.files import IMAGE_ENDINGS, check_regular_file
@@ -29,6 +29,13 @@ OPENCV_ENDINGS = IMAGE_ENDINGS - {".avif"}
 MOVING_ENDINGS = frozenset((".gif", ".png"))
 """Of images that FFmpeg plays as a video when they hold several."""
 STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "rtp", "srt", "tcp")
+MOST_CAMERAS = 2**31
+"""A camera's number is a C int in OpenCV."""
+_PASSWORDS = (
+    re.compile(r"(://)[^/\s]+(@)"),  # up to the last @: one may stand in the password
+    re.compile(r"(?i)([?&]pass(?:wd|word)?=|[?&]pwd?=)[^&\s]*()"),
+    re.compile(r"(\b(?:user|proxy)-pw\s*=\s*)(?:\"[^\"]*\"|\S+)()"),  # of a GStreamer element
+)
 FORMS = (
     "a camera's number, a video file, a folder or glob of images, an rtsp:// or http:// "
     "address, a GStreamer pipeline (with ' ! '), picamera or synthetic"
@@ -50,11 +57,13 @@ class Source:
     paths: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
-        if self.kind == "camera":
-            return f"camera {self.address}"
-        if self.kind == "stream":
-            return without_password(self.address)
-        return self.address
+        address = without_password(self.address)
+        return f"camera {address}" if self.kind == "camera" else address
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is read on this machine, as far as it has a path."""
+        return (Path(self.address),) if self.kind in ("video", "camera") else self.paths
 
 
 def parse_source(text: str) -> Source:
@@ -71,7 +80,10 @@ def parse_source(text: str) -> Source:
 
 def _device(text: str) -> Source | None:
     if text.isdecimal():
-        return Source("camera", str(int(text)), live=True)
+        number = text.lstrip("0") or "0"
+        if len(number) > len(str(MOST_CAMERAS)) or int(number) >= MOST_CAMERAS:
+            raise InputError(f"no camera has the number {number[:20]}", hint=f"give {FORMS}")
+        return Source("camera", str(int(number)), live=True)
     if re.fullmatch(r"/dev/video\d+", text):
         return Source("camera", text, live=True)
     if re.fullmatch(r"synthetic(:.+)?", text):
@@ -84,8 +96,10 @@ def _device(text: str) -> Source | None:
 
 
 def without_password(address: str) -> str:
-    """An address that may be shown and logged: cameras' passwords stand in their URLs."""
-    return re.sub(r"(?<=://)[^/@\s]*:[^/@\s]*@", "…@", address)
+    """An address or pipeline that may be shown and logged: cameras' passwords stand in them."""
+    for pattern in _PASSWORDS:
+        address = pattern.sub(r"\1…\2", address)
+    return address
 
 
 def cameras() -> list[str]:
@@ -96,15 +110,15 @@ def cameras() -> list[str]:
 
 def _address(text: str) -> Source:
     scheme = text.partition("://")[0].lower()
-    if scheme == "file":
-        return _files(urlsplit(text).path)
-    if scheme not in STREAM_SCHEMES:
+    if scheme not in (*STREAM_SCHEMES, "file"):
         raise unknown_name("kind of address", scheme, STREAM_SCHEMES)
     try:
         parts = urlsplit(text)
         host = parts.hostname
     except ValueError as error:
         raise InputError(f"not an address: {without_password(text)} ({error})") from error
+    if scheme == "file":
+        return _files(unquote(parts.path))
     if not host and scheme not in ("udp", "rtp"):
         raise InputError(f"no host in the address {without_password(text)}")
     # A video file behind http has an end and no clock: nothing of it is dropped.
@@ -118,7 +132,10 @@ def _address(text: str) -> Source:
 
 
 def _files(text: str) -> Source:
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:  # ~somebody, whom this machine does not know
+        raise InputError(f"no such source: {text} ({error})", hint=f"give {FORMS}") from error
     if path.is_dir():
         images = [each for each in path.iterdir() if _ending(each.name) in OPENCV_ENDINGS]
         if not images:

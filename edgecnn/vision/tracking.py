@@ -196,12 +196,6 @@ class Tracker:
         confirmed = [follow.public() for follow in self._follows if follow.confirmed]
         return tuple(sorted(confirmed, key=lambda track: -track.score))
 
-    def finish(self) -> tuple[TrackChange, ...]:
-        """End every track: those that were shown leave."""
-        leaving = tuple(TrackChange("leave", track) for track in self.tracks)
-        self._follows.clear()
-        return leaving
-
     def _match(
         self, boxes: Floats, scores: Floats, labels: Sequence[str], now_s: float
     ) -> list[int]:

@@ -52,12 +52,17 @@ class FastestDet(Head):
 
     @classmethod
     def classes_of(cls, outputs: Sequence[tuple[int | None, ...]]) -> int | None:
-        sizes = [
-            max(size or 0 for size in shape)
-            for shape in outputs
-            if len(shape) == 3 and None not in shape
-        ]
-        return sizes[0] - 5 if len(sizes) == 1 and sizes[0] > 5 else None
+        """The two equal axes are the grid; where no two are, only COCO's number is known."""
+        if len(outputs) != 1 or len(outputs[0]) != 3:
+            return None
+        first, middle, last = outputs[0]
+        if middle in (first, last):
+            channels = first if middle == last else last
+        elif COCO_CHANNELS in (first, last):
+            channels = COCO_CHANNELS
+        else:
+            return None
+        return channels - 5 if channels and channels > 5 else None
 
     def preprocessing(self, height: int, width: int) -> ImagePreprocessing:
         return ImagePreprocessing(height, width, 3, order="bgr")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,11 +43,16 @@ class HeatMap(Head):
 
     @classmethod
     def classes_of(cls, outputs: Sequence[tuple[int | None, ...]]) -> int | None:
-        # Channels stand first or last, and there are fewer of them than rows and columns.
-        channels = [min(size or 1 for size in shape) for shape in outputs if len(shape) == 3]
-        if 4 in channels:
-            channels.remove(4)
-        return channels[0] if len(channels) == 1 else 1
+        """Both maps have the same rows and columns, and one of them has the four sides of boxes
+        as its channels, which stand first or last.
+        """
+        if len(outputs) != 2 or any(len(shape) != 3 for shape in outputs):
+            return None
+        ways = [((shape[2], shape[:2]), (shape[0], shape[1:])) for shape in outputs]
+        for (one, cells), (other, other_cells) in product(*ways):
+            if cells == other_cells and 4 in (one, other):
+                return other if one == 4 else one
+        return None
 
     @property
     def classes(self) -> int:
@@ -133,19 +139,6 @@ def decode(
     return Detections(xyxy.astype(np.float32), _sigmoid(logits[candidates]), ids)
 
 
-def split_outputs(
-    outputs: Sequence[npt.NDArray[Any]], height: int, width: int, *, stride: int = STRIDE
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """(heat (rows, columns), box (rows, columns, 4)) out of a session's outputs of batch 1.
-
-    Raises InputError for the outputs of another kind of model.
-    """
-    heat, box = arrange_outputs(outputs, height, width, stride=stride)
-    if len(heat) != 1:
-        raise InputError(f"expected the outputs of one image, received: {len(heat)}")
-    return heat[0, :, :, 0], box[0]
-
-
 def arrange_outputs(
     outputs: Sequence[npt.NDArray[Any]],
     height: int,
@@ -156,18 +149,21 @@ def arrange_outputs(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """(heat (n, rows, columns, classes), box (n, rows, columns, 4)) out of outputs for n images.
 
-    Runtimes return them in either order and with channels first or last; the shapes decide. Of
-    four classes the heat map is the first. Raises InputError for the outputs of another kind of
-    model.
+    Runtimes return them in either order and with channels first or last; the shapes decide, that
+    of the boxes where a heat map has as many classes as rows and columns. Of four classes the heat
+    map is the first. Raises InputError for the outputs of another kind of model.
     """
     rows, columns = height // stride, width // stride
+    given = [output.shape[1:] for output in outputs]
+    channels_first = (4, rows, columns) in given and (rows, columns, 4) not in given
     maps: list[npt.NDArray[Any]] = []
     for output in outputs:
         shape = output.shape[1:]
-        if shape in ((rows, columns, classes), (rows, columns, 4)):
-            maps.append(output)
-        elif shape in ((classes, rows, columns), (4, rows, columns)):
+        last = shape in ((rows, columns, classes), (rows, columns, 4))
+        if shape in ((classes, rows, columns), (4, rows, columns)) and (channels_first or not last):
             maps.append(output.transpose(0, 2, 3, 1))
+        elif last:
+            maps.append(output)
     if len(outputs) == len(maps) == 2 and classes != 4:
         maps.sort(key=lambda one: one.shape[3] != classes)
     channels_found = [one.shape[3] for one in maps]

@@ -27,6 +27,7 @@ from edgecnn.vision.pipeline import DetectorSwitch, Pipeline, Result
 from edgecnn.vision.pipeline.detecting import precision_of, ready
 from edgecnn.vision.second_look import SecondLook
 from edgecnn.vision.size_choice import choose_size
+from edgecnn.vision.tracking import SIGN
 from edgecnn.vision.window import HELP
 
 HELP_SHOWN_S = 6.0
@@ -78,7 +79,7 @@ class Live:
             self._notices.reported,
             tuple(self._lost()),
             tuple(self._notes()),
-            "object" if self._many_classes() else "sign",
+            "sign" if self._only_signs() else "object",
         )
 
     def _lost(self) -> Iterator[str]:
@@ -94,13 +95,11 @@ class Live:
         if self._outputs is not None and self._outputs.note:
             yield self._outputs.note
 
-    def _many_classes(self) -> bool:
+    def _only_signs(self) -> bool:
         if self._pipeline is None:
-            return False
+            return True
         detector, _ = self._pipeline.switch.current()
-        if not isinstance(detector, Detector | SecondLook):
-            return False
-        return len(detector.class_names) > 1
+        return not isinstance(detector, Detector | SecondLook) or detector.class_names == (SIGN,)
 
     def _open(self) -> tuple[Outputs, Pipeline]:
         """What can fail at once comes first: nobody waits for a model to hear of a typo."""
@@ -109,7 +108,10 @@ class Live:
         announce = self._notices.say if outputs.window is None else None
         self._feed = EventFeed(outputs.events, announce, leaving=settings.source.continuous)
         models.size, message = choose_size(
-            settings.input_size, settings.source, partial(models.load_at, settings.choice)
+            settings.input_size,
+            settings.source,
+            partial(models.load_at, settings.choice),
+            settings.patience,
         )
         if message:
             self._notices.say(message)

@@ -108,9 +108,9 @@ class DetectorStages:
         return replace(settings, begin_score=self.threshold, keep_score=keep)
 
     def labels(self, detections: Detections) -> list[str] | None:
-        """What the class of each box is called; None for a detector that has one class."""
+        """What the class of each box is called; None for a detector that does not say it."""
         detector = self.detector
-        if not isinstance(detector, Detector | SecondLook) or len(detector.class_names) < 2:
+        if not isinstance(detector, Detector | SecondLook):
             return None
         return [detector.name_of(int(class_id)) for class_id in detections.class_ids]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.detection.heads.heat_map import HeatMap, split_outputs
+from edgecnn.detection.heads.heat_map import HeatMap
 from edgecnn.registry import require
 from edgecnn.vision.detector import Detector
 from edgecnn.vision.first_layer import edge_strength, read_first_layer
@@ -26,7 +26,8 @@ Floats = npt.NDArray[np.float32]
 class Evidence:
     """Maps over the part of the network's input that holds the image, each 0…1.
 
-    `edges` and `heat` are None where the detector does not let one look inside.
+    `edges` and `heat` are None where the detector does not let one look inside. Of several
+    classes, `heat` is that of the best one that is looked for.
     """
 
     redness: Floats
@@ -54,8 +55,10 @@ class Explainer:
         cv2 = require("cv2", "opencv")
         heat = None
         if isinstance(self._detector.head, HeatMap):
-            logits, _ = split_outputs(inside.outputs, height, width)
-            scores = 1 / (1 + np.exp(-logits.astype(np.float32)))
+            logits = self._detector.head.ordered(inside.outputs, height, width)[0][0]
+            wanted = self._detector.classes
+            logits = logits if wanted is None else logits[:, :, list(wanted)]
+            scores = 1 / (1 + np.exp(-logits.max(axis=2).astype(np.float32)))
             heat = cv2.resize(scores, (width, height), interpolation=cv2.INTER_LINEAR)
             heat = heat[rows, columns]
         edges = None

@@ -96,6 +96,7 @@ class Pipeline:
         self.results = 0
         self._cv2_threads = 0
         self._tracker = Tracker(self.tracking)
+        self._shown: tuple[Track, ...] = ()
         self._stages: DetectorStages | None = None
         self._version = -1
         self._tracked_for: DetectorStages | None = None
@@ -140,6 +141,7 @@ class Pipeline:
         result = self._following.poll(timeout_s)
         if result is not None:
             self.results += 1
+            self._shown = result.tracks
             self.timing.finished(time.monotonic_ns())
         return result
 
@@ -148,8 +150,11 @@ class Pipeline:
         self.capture.count_drops(not paused)
 
     def leaving(self) -> tuple[TrackChange, ...]:
-        """End all tracks, at the end of a run: those that were shown leave."""
-        return self._tracker.finish()
+        """At the end of a run, the tracks of the last result leave. The tracker itself is some
+        frames ahead of it.
+        """
+        shown, self._shown = self._shown, ()
+        return tuple(TrackChange("leave", track) for track in shown)
 
     def close(self) -> None:
         """Stop all threads and wait for detection to finish its frame."""

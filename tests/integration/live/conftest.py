@@ -1,12 +1,14 @@
 """A real detector file for tests of the camera: tiny, deterministic, and run by real runtimes.
 
 It has two convolutions with weights written by hand: the heat map is how red a cell of 8×8
-pixels is, every box reaches 32 pixels to each side. So what it must find is known exactly.
+pixels is, every box reaches 32 pixels to each side. So what it must find is known exactly. Of
+several classes the second is as green, and the others are never seen.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,20 +16,23 @@ import numpy as np
 import pytest
 
 from edgecnn.manifest import Manifest, write_manifest
+from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import LetterboxPreprocessing
 
 SIDE = 128
 REACH = 4.0  # strides to each side: neighbors overlap enough to be suppressed
 
 
-def write_red_detector(path: Path) -> Path:
+def write_red_detector(path: Path, names: tuple[str, ...] = ("stop sign",)) -> Path:
     from onnx import TensorProto, checker, helper, numpy_helper
 
-    heat = np.zeros((1, 3, 8, 8), np.float32)
-    heat[0, 0], heat[0, 1], heat[0, 2] = 24 / 64, -12 / 64, -12 / 64
+    classes = len(names)
+    heat = np.zeros((classes, 3, 8, 8), np.float32)
+    for number, color in enumerate(((24, -12, -12), (-12, 24, -12))[:classes]):
+        heat[number] = np.asarray(color, np.float32)[:, None, None] / 64
     weights = {
         "heat_w": heat,
-        "heat_b": np.asarray([-9.0], np.float32),
+        "heat_b": np.full(classes, -9.0, np.float32),
         "box_w": np.zeros((4, 3, 8, 8), np.float32),
         "box_b": np.full(4, math.log2(REACH), np.float32),
     }
@@ -43,7 +48,7 @@ def write_red_detector(path: Path) -> Path:
         ],
         "red",
         [value("input", 3, SIDE)],
-        [value("heat", 1, cells), value("box", 4, cells)],
+        [value("heat", classes, cells), value("box", 4, cells)],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -54,7 +59,8 @@ def write_red_detector(path: Path) -> Path:
         model="red",
         recipe="float32",
         preprocessing=LetterboxPreprocessing(SIDE, SIDE, 3),
-        labels=("stop sign",),
+        labels=names,
+        postprocessing=Postprocessing("heat_map", names) if classes > 1 else None,
         metrics={"min_score": 0.5},
     )
     write_manifest(path, manifest)
@@ -88,3 +94,9 @@ def red_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     return write_video(tmp_path / "film.mp4")
+
+
+@pytest.fixture
+def own_detector(tmp_path: Path) -> Callable[..., Path]:
+    """A maker of files like `red_detector`'s, whose classes have these names."""
+    return lambda *names: write_red_detector(tmp_path / "own.onnx", names)

@@ -46,6 +46,35 @@ def test_two_runtimes_are_compared_on_the_same_frames(red_detector, tmp_path):
     assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == 2 * (640 if str(FILM) == SOURCE else 320)
 
 
+LIMITED = (
+    "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); "
+    "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+
+
+def test_a_comparison_that_was_not_recorded_is_no_success(red_detector, tmp_path):
+    """A limit on file size stands for the disk: the kernel refuses the write just the same."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, DEMOS / "compare_runtimes.py", "synthetic:640x480",
+         "--models", red_detector, red_detector, "--runtimes", "onnxruntime:cpu", "opencv:cpu",
+         "--frames", "10", "--record", tmp_path / "both.mp4"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "same boxes" in done.stdout
+    assert "recording stopped" in done.stderr
+
+
+def test_the_video_that_is_compared_on_is_not_recorded_over(red_detector, video):
+    before = video.read_bytes()
+    done = demo("compare_runtimes.py", video, "--models", red_detector, red_detector,
+                "--runtimes", "onnxruntime:cpu", "opencv:cpu", "--record", video)  # fmt: skip
+    assert done.returncode == 2
+    assert "is read here and would be overwritten" in done.stderr
+    assert video.read_bytes() == before
+
+
 def test_the_pi_program_runs_without_a_pi(red_detector):
     done = demo("raspberry_pi.py", "synthetic:160x120", "--model", red_detector, "--runtime",
                 "onnxruntime:cpu", "--serve", ":0", "--frames", 5)  # fmt: skip

@@ -176,6 +176,39 @@ def test_what_was_recorded_before_is_not_replaced_unasked(detect, video, tmp_pat
     assert detect(video, "--headless", "--record", film, "--force", "--frames", "5")[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("source", "more"),
+    [
+        ("41", ["--headless"]),
+        ("synthetic", ["--headless", "--model", "nowhere.onnx"]),
+        ("synthetic", []),  # without a display
+        ("synthetic", ["--serve", "256.0.0.1:80"]),
+    ],
+)
+def test_a_run_that_does_not_begin_leaves_everything_as_it_was(
+    detect, tmp_path, monkeypatch, source, more
+):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    film, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    kept = ["--record", film, "--events", events]
+    assert detect(source, *more, *kept)[0] == 2
+    assert list(tmp_path.glob("out.*")) == []
+    for path in (film, events):
+        path.write_bytes(b"dear")
+    assert detect(source, *more, *kept, "--force")[0] == 2
+    assert (film.read_bytes(), events.read_bytes()) == (b"dear", b"dear")
+
+
+def test_names_of_files_reach_no_terminal_as_they_are(detect, tmp_path):
+    cv2.imwrite(str(tmp_path / "good.png"), np.full((120, 160, 3), 120, np.uint8))
+    (tmp_path / "bad\x1b[31m.png").write_bytes(b"no image")
+    code, out, _ = detect(tmp_path, "--headless")
+    assert code == 0
+    assert "unreadable: bad\N{REPLACEMENT CHARACTER}[31m.png" in out
+    assert "\x1b" not in out
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_film_and_events(started, tmp_path, number):
     film, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"

@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import cv2
 import numpy as np
@@ -48,6 +48,37 @@ def test_a_sign_appears_is_followed_and_leaves(detector, video):
     left, top, right, bottom = results[35].tracks[0].xyxy
     assert (left + right) / 2 == pytest.approx(20 + 35 + 12, abs=6)
     assert (top + bottom) / 2 == pytest.approx(52, abs=6)
+
+
+def wait_until_tracked(pipeline, frames):
+    """Until the tracker has seen so many, however few were taken."""
+    end = time.monotonic() + 30
+    while pipeline.timing.stages()["track"].samples < frames:
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("taken", "tracked", "appeared", "last_seen"),
+    [
+        (21, 23, False, 0),  # it appears in the next frame, which nobody saw
+        (31, 33, True, 30),
+        (57, 60, True, 39),  # it is gone two frames later
+    ],
+)
+def test_at_the_end_of_a_run_what_was_shown_last_leaves(
+    detector, video, taken, tracked, appeared, last_seen
+):
+    with Pipeline(str(video), detector) as pipeline:
+        results = list(islice(pipeline, taken))
+        wait_until_tracked(pipeline, tracked)
+        leaving = pipeline.leaving()
+        assert pipeline.leaving() == ()
+    kinds = [change.kind for result in results for change in result.changes]
+    assert kinds == ["appear"] * appeared
+    assert [change.kind for change in leaving] == ["leave"] * appeared
+    seen = [change.track.last_seen_s for change in leaving]
+    assert seen == [pytest.approx(last_seen / 30, abs=0.02)] * appeared
 
 
 def test_evidence_fires_where_the_sign_is(detector, video):

@@ -17,6 +17,7 @@ from tests.unit.detection.small_detectors import (
     ULTRALYTICS,
     draw,
     write_detector,
+    write_finished,
     write_ssd,
     write_tflite_detector,
 )
@@ -164,6 +165,15 @@ def test_outputs_without_any_finite_number_end_in_one_line(tmp_path):
 
     with pytest.raises(InputError, match="no finite number"):
         detector.finish([np.full((1, 6, 189), np.nan)], place, SCENE.shape)
+
+
+def test_a_detector_may_answer_with_no_row_at_all(tmp_path):
+    path = write_finished(tmp_path / "model.onnx")
+    detector = load_detector(path, runtime="onnxruntime:cpu", labels=["lamp"])
+
+    assert detector.infer(detector.prepare(np.zeros_like(SCENE))[0])[0].shape == (1, 0, 6)
+    assert len(detector(np.zeros_like(SCENE))) == 0
+    np.testing.assert_allclose(detector(np.full_like(SCENE, 255)).xyxy, [[32, 32, 96, 96]])
 
 
 def test_what_is_fed_is_the_preprocessing_that_evaluation_uses(tmp_path):

@@ -11,12 +11,7 @@ from hypothesis.extra import numpy as hnp
 from edgecnn.detection.answer import boxes_in, clip_boxes
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads import open_head
-from edgecnn.detection.heads.heat_map import (
-    MAX_CANDIDATES,
-    arrange_outputs,
-    decode,
-    split_outputs,
-)
+from edgecnn.detection.heads.heat_map import MAX_CANDIDATES, HeatMap, arrange_outputs, decode
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Placement
@@ -104,10 +99,10 @@ def test_outputs_are_told_apart_by_their_shapes(channels_first, heat_first):
     if not heat_first:
         outputs.reverse()
 
-    found_heat, found_box = split_outputs(outputs, 32, 48)
+    found_heat, found_box = arrange_outputs(outputs, 32, 48)
 
-    np.testing.assert_array_equal(found_heat, heat[0, :, :, 0])
-    np.testing.assert_array_equal(found_box, box[0])
+    np.testing.assert_array_equal(found_heat, heat)
+    np.testing.assert_array_equal(found_box, box)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +110,7 @@ def test_outputs_are_told_apart_by_their_shapes(channels_first, heat_first):
 )
 def test_the_outputs_of_another_model_are_refused(shapes):
     with pytest.raises(InputError, match="not a detector"):
-        split_outputs([np.zeros(shape) for shape in shapes], 32, 48)
+        arrange_outputs([np.zeros(shape) for shape in shapes], 32, 48)
 
 
 def test_maps_that_do_not_belong_together_are_refused():
@@ -170,3 +165,37 @@ def test_maps_of_any_number_of_classes_are_told_apart(classes, first):
     found = arrange_outputs(given, 48, 64, classes=classes)
     assert [one.shape[3] for one in found] == [classes, 4]
     assert float(found[0].max()) == 0
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
+@pytest.mark.parametrize("heat_first", [False, True])
+@pytest.mark.parametrize("classes", [1, 4, 12, 80])
+def test_there_may_be_more_classes_than_cells_a_side(classes, first, heat_first):
+    shapes = [(12, 12, classes), (12, 12, 4)][:: 1 if heat_first else -1]
+    if first:
+        shapes = [(channels, *cells) for *cells, channels in shapes]
+    assert HeatMap.classes_of(shapes) == classes
+
+
+@pytest.mark.parametrize(
+    ("shapes", "classes"),
+    [
+        ([(None, None, 80), (None, None, 4)], 80),
+        ([(None, None, None), (None, None, None)], None),
+        ([(12, 12, 80), (6, 6, 4)], None),
+        ([(12, 12, 80)], None),
+    ],
+)
+def test_how_many_classes_there_are_is_what_the_shapes_say_and_no_guess(shapes, classes):
+    assert HeatMap.classes_of(shapes) == classes
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
+def test_as_many_classes_as_rows_and_columns_lie_as_the_boxes_do(first):
+    heat = np.arange(6**3, dtype=np.float32).reshape(1, 6, 6, 6)
+    box = np.ones((1, 6, 6, 4), np.float32)
+    given = [box, heat]
+    if first:
+        given = [one.transpose(0, 3, 1, 2) for one in given]
+    found, _ = arrange_outputs(given, 48, 48, classes=6)
+    np.testing.assert_array_equal(found, heat)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgecnn.class_names import coco_names
 from edgecnn.detection.answer import boxes_in
-from edgecnn.detection.heads import Clues, find_head, open_head
+from edgecnn.detection.heads import Clues, find_head, head_class, open_head
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
@@ -246,6 +246,23 @@ def test_fastestdet_weighs_objectness_and_class(last):
     np.testing.assert_allclose(found.xyxy, [[24 - 16, 32 - 8, 24 + 16, 32 + 8]], rtol=1e-5)
     np.testing.assert_allclose(found.scores, [0.8**0.6 * 0.9**0.4], rtol=1e-5)
     assert found.class_ids.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes"),
+    [
+        ((6, 22, 22), 1),
+        ((22, 22, 6), 1),
+        ((85, 22, 22), 80),
+        ((85, 20, 36), 80),
+        ((20, 36, 85), 80),
+        ((6, 20, 36), None),  # of which either might be the channels
+        ((None, 22, 22), None),
+        ((6, None, None), 1),
+    ],
+)
+def test_fastestdets_classes_are_not_its_cells(shape, classes):
+    assert head_class("fastestdet").classes_of([shape]) == classes
 
 
 COCO = coco_names()

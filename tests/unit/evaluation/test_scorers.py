@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgecnn.detection.answer import boxes_in
+from edgecnn.detection.heads import open_head
 from edgecnn.detection.heads.heat_map import STRIDE
 from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import Truth
 from edgecnn.evaluation.tasks import ScoringContext, open_scorer
+from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.registry import TASKS
 
@@ -68,6 +71,44 @@ def test_false_alarms_and_misses_are_at_the_models_own_threshold():
 
     assert (loose["recall"], loose["false_alarms_per_100"]) == (0.5, 50)
     assert (strict["recall"], strict["false_alarms_per_100"]) == (0, 0)
+
+
+CLASSES = Postprocessing("yolov8", ("car", "truck"))
+UNSURE = np.zeros((1, 6, 144 + 36 + 9), np.float32)
+UNSURE[0, :, 20] = 48, 48, 40, 40, 0.6, 0.5  # one box: a car, and a little less a truck
+
+
+def accuracy_of_unsure(class_id):
+    truth = Truth(np.asarray([[28, 28, 68, 68]], np.float32), NONE, SIDE, SIDE, class_id)
+    asked = ScoringContext(
+        [truth],
+        CLASSES.class_names,
+        LetterboxPreprocessing(SIDE, SIDE, 3),
+        0.25,
+        class_ids=(0, 1),
+        postprocessing=CLASSES,
+    )
+    return open_scorer("detection", asked).accuracy([UNSURE])
+
+
+def test_at_the_threshold_a_box_is_of_its_best_class_as_the_detector_shows_it():
+    place = LetterboxPreprocessing(SIDE, SIDE, 3).place(SIDE, SIDE)
+    shown = boxes_in(
+        [UNSURE], (SIDE, SIDE), place, (SIDE, SIDE), min_score=0.25, head=open_head(CLASSES)
+    )
+    assert shown.class_ids.tolist() == [0]
+
+    cars = accuracy_of_unsure(np.asarray([0]))
+
+    assert (cars.further["precision"], cars.further["recall"]) == (1, 1)
+    assert cars.value == pytest.approx(1)
+
+
+def test_for_averages_a_box_stands_for_each_of_its_classes():
+    trucks = accuracy_of_unsure(np.asarray([1]))
+
+    assert trucks.value == pytest.approx(1)
+    assert trucks.further["recall"] == 0
 
 
 def test_order_and_layout_of_the_outputs_do_not_matter():

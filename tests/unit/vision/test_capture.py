@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 
+import cv2
 import numpy as np
 import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.vision.capture import Capture, Patience
-from edgecnn.vision.sources import Source
+from edgecnn.vision.sources import Source, parse_source
 
 LIVE = Source("camera", "0", live=True)
 FILE = Source("video", "film.mp4", live=False)
@@ -148,6 +149,17 @@ def test_a_bug_in_a_reader_is_not_taken_for_a_lost_camera(capture_of):
     capture.next()
     with pytest.raises(ZeroDivisionError):
         capture.next()
+
+
+def test_images_that_were_left_out_are_known_when_a_run_ends_early(tmp_path):
+    (tmp_path / "1.jpg").write_bytes(b"no image")
+    for number in range(2, 9):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), FRAME)
+    capture = Capture(parse_source(str(tmp_path)))
+    capture.start()
+    assert capture.next().name == "2.png"
+    capture.close()
+    assert (capture.unreadable, capture.left_out) == (1, "1.jpg")
 
 
 def test_closing_wakes_whoever_waits(capture_of):

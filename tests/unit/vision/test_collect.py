@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import edgecnn.data
+from edgecnn.cli import invoke
 from edgecnn.errors import InputError
 from edgecnn.vision import collect
 from edgecnn.vision.collect import Collector, CollectSettings, LabelFolder
@@ -134,6 +135,17 @@ def test_what_is_written_on_the_window_is_not_in_the_image(source, tmp_path):
     assert (image == 200).all()
     assert (canvas != 200).any()
     assert (canvas[240:] == 200).all()
+
+
+def test_the_names_that_a_folder_has_reach_no_terminal_as_they_are(source, tmp_path, capsys):
+    out = tmp_path / "out\x1b[31m"
+    code = invoke(["data", "capture", source.address, "--label", "cat", "--headless",
+                   "--out", str(out)])  # fmt: skip
+    assert code == 0
+    said = capsys.readouterr().out
+    assert "out\N{REPLACEMENT CHARACTER}[31m/cat/00001.png" in said
+    assert "\x1b" not in said
+    assert (out / "cat" / "00001.png").exists()
 
 
 def test_noise_of_a_still_scene_is_below_the_least_difference():

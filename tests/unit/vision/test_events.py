@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import resource
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +50,40 @@ def test_a_log_that_is_there_is_not_replaced_unasked(tmp_path):
         EventLog(path)
     assert path.read_text() == "dear\n"
     EventLog(path, force=True).close()
+
+
+def test_a_run_that_ends_before_its_first_frame_leaves_no_log(tmp_path):
+    path = tmp_path / "out.jsonl"
+    log = EventLog(path)
+    log.write([], None)
+    log.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_logged_before_stays_until_the_first_frame(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text("dear\n")
+    log = EventLog(path, force=True)
+    log.write([], None)
+    log.close()
+    assert path.read_text() == "dear\n"
+
+
+def test_a_run_without_events_has_an_empty_log_of_its_own(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text("dear\n")
+    log = EventLog(path, force=True)
+    log.write([], FRAME)
+    log.close()
+    assert path.read_text() == ""
+
+
+def test_a_device_takes_a_log(tmp_path):
+    log = EventLog(Path("/dev/null"), force=True)
+    log.write([TrackChange("appear", TRACK)], FRAME)
+    log.close()
+    assert log.trouble == ""
+    assert Path("/dev/null").is_char_device()
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_before_anything_runs(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats.onnx.resize import write_resized
-from edgecnn.manifest import Manifest, TensorSpec, write_manifest
+from edgecnn.manifest import Manifest, TensorSpec, sidecar_path, write_manifest
 from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.vision.input_size import parse_size, size_for, sized
 
@@ -101,16 +102,21 @@ def test_a_network_whose_weights_depend_on_the_size_is_refused_with_the_operator
     assert not (tmp_path / "b.onnx").exists()
 
 
-def test_a_size_is_made_once_and_made_again_when_it_is_damaged(tmp_path, monkeypatch):
+MANIFEST = Manifest(
+    task="detection",
+    inputs=(TensorSpec("image", (1, 3, 128, 128), "float32", "NCHW"),),
+    outputs=(TensorSpec("sum", (1, 3, 128, 128), "float32", "NCHW"),),
+    preprocessing=LetterboxPreprocessing(128, 128, 3),
+)
+
+
+@pytest.fixture
+def artifact(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGECNN_HOME", str(tmp_path / "home"))
-    path = onnx_network(tmp_path / "a.onnx")
-    manifest = Manifest(
-        task="detection",
-        inputs=(TensorSpec("image", (1, 3, 128, 128), "float32", "NCHW"),),
-        outputs=(TensorSpec("sum", (1, 3, 128, 128), "float32", "NCHW"),),
-        preprocessing=LetterboxPreprocessing(128, 128, 3),
-    )
-    artifact = write_manifest(path, manifest)
+    return write_manifest(onnx_network(tmp_path / "a.onnx"), MANIFEST)
+
+
+def test_a_size_is_made_once_and_made_again_when_it_is_damaged(artifact):
     assert sized(artifact, 128, 128) is artifact
     first = sized(artifact, 64, 192)
     assert first.manifest.inputs[0].shape == (1, 3, 64, 192)
@@ -122,6 +128,34 @@ def test_a_size_is_made_once_and_made_again_when_it_is_damaged(tmp_path, monkeyp
     again = sized(artifact, 64, 192)
     assert again.sha256 == first.sha256
     assert load_artifact(again.path).manifest.inputs == first.manifest.inputs
+
+
+def test_what_the_manifest_says_now_holds_at_every_size(artifact):
+    before = sized(artifact, 64, 192)
+    changed = replace(MANIFEST, labels=("helmet",), metrics={"min_score": 0.7})
+    now = sized(write_manifest(artifact.path, changed), 64, 192)
+    assert now.path == before.path
+    assert now.manifest.labels == ("helmet",)
+    assert now.manifest.metrics == {"min_score": 0.7}
+    assert now.manifest.inputs == before.manifest.inputs
+
+
+def test_a_model_in_the_cache_without_its_manifest_is_made_again(artifact):
+    made = sized(artifact, 64, 192)
+    sidecar_path(made.path).unlink()
+    made.path.write_bytes(onnx_network(artifact.path.with_name("other.onnx")).read_bytes())
+    assert sized(artifact, 64, 192).sha256 == made.sha256
+    assert sidecar_path(made.path).exists()
+
+
+def test_no_model_is_put_in_the_cache_before_its_manifest(artifact):
+    made = sized(artifact, 64, 192)
+    made.path.unlink()
+    sidecar_path(made.path).unlink()
+    sidecar_path(made.path).mkdir()  # where it cannot be written
+    with pytest.raises(InputError, match="cannot write"):
+        sized(artifact, 64, 192)
+    assert not made.path.exists()
 
 
 def test_a_model_that_does_not_say_how_images_enter_it_is_refused(tmp_path):

@@ -103,6 +103,15 @@ def test_a_film_without_frames_is_not_left_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_recorded_before_stays_until_there_is_something_new(tmp_path):
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"dear")
+    Recorder(path, force=True).close()
+    assert path.read_bytes() == b"dear"
+    record(path, [0.0, 0.04], force=True).close()
+    assert len(film(path)) == 2
+
+
 def test_a_film_that_is_there_is_not_replaced_unasked(tmp_path):
     (tmp_path / "out.mp4").write_bytes(b"dear")
     with pytest.raises(InputError, match="exists already"):

@@ -52,6 +52,10 @@ def test_a_pattern_takes_the_images_among_its_matches(tmp_path):
         ("http:///video.mjpg", "no host"),
         ("http://[::1/video", "not an address"),
         ("synthetic:", "no such source"),
+        ("~nosuchuser/x.mp4", "no such source: ~nosuchuser"),
+        ("file://[x/y.mp4", "not an address"),
+        ("2147483648", "no camera has the number 2147483648"),
+        ("9" * 5000, "no camera has the number 9"),
     ],
 )
 def test_what_cannot_be_a_source_is_refused_with_the_reason(text: str, says: str):
@@ -77,3 +81,42 @@ def test_the_password_of_a_camera_is_never_shown():
     assert "secret" not in str(source)
     assert str(source) == "rtsp://…@10.0.0.7:554/live"
     assert without_password("http://10.0.0.7/a@b") == "http://10.0.0.7/a@b"
+    assert without_password("udp://@239.0.0.1:5000") == "udp://@239.0.0.1:5000"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://admin:s3@cret@10.0.0.7/live", "rtsp://…@10.0.0.7/live"),
+        (
+            "http://10.0.0.7/v.cgi?user=a&pwd=s3cret&rate=5",
+            "http://10.0.0.7/v.cgi?user=a&pwd=…&rate=5",
+        ),
+        (
+            "rtspsrc location=rtsp://admin:s3cret@cam/live ! decodebin ! appsink",
+            "rtspsrc location=rtsp://…@cam/live ! decodebin ! appsink",
+        ),
+        (
+            'rtspsrc location=rtsp://cam user-id=admin user-pw="s3 cret" ! appsink',
+            "rtspsrc location=rtsp://cam user-id=admin user-pw=… ! appsink",
+        ),
+    ],
+)
+def test_no_kind_of_source_shows_a_password(text: str, shown: str):
+    source = parse_source(text)
+    assert str(source) == shown
+    assert source.address == text
+
+
+def test_the_address_of_a_file_is_decoded(tmp_path):
+    path = tmp_path / "my video #1 100%.mp4"
+    path.write_bytes(b"x")
+    assert parse_source(path.as_uri()).address == str(path)
+
+
+def test_of_a_source_the_files_are_known(tmp_path):
+    for name in ("a.mp4", "b.png"):
+        (tmp_path / name).write_bytes(b"x")
+    assert parse_source(str(tmp_path / "a.mp4")).files == (tmp_path / "a.mp4",)
+    assert parse_source(str(tmp_path)).files == (tmp_path / "b.png",)
+    assert parse_source("videotestsrc " + "! identity " * 50 + "! appsink").files == ()

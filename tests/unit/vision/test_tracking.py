@@ -118,13 +118,6 @@ def test_a_track_is_not_shown_longer_because_the_clock_went_back():
     assert [change.kind for change in changes] == ["leave"]
 
 
-def test_a_run_that_ends_sends_every_shown_track_away():
-    tracker = Tracker()
-    run(tracker, [[(square(10, 10), 0.9), (square(200, 10), 0.8)]] * 3)
-    assert [change.kind for change in tracker.finish()] == ["leave", "leave"]
-    assert tracker.tracks == ()
-
-
 def test_images_have_no_memory():
     tracker = Tracker(one_by_one(TrackerSettings()))
     first, _ = tracker.update(boxes(square(10, 10)), scores(0.9), 0.0)
