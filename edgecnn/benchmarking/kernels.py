@@ -100,8 +100,14 @@ def _all(pool: ThreadPoolExecutor, kernel: Callable[[slice], None], parts: Seque
 
 
 def _spare_bytes() -> int:
-    """A small board's share: a tenth of the memory that is available, for each array."""
-    for line in (observation.ROOT / "proc/meminfo").read_text(encoding="ascii").splitlines():
+    """A small board's share: a tenth of the memory that is available, for each array; no bound
+    where the system does not report it.
+    """
+    try:
+        lines = (observation.ROOT / "proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return ARRAY_BYTES
+    for line in lines:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024 // 10
     return ARRAY_BYTES

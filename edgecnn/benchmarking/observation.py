@@ -9,6 +9,7 @@ import os
 import resource
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,22 +21,23 @@ ROOT = Path(os.environ.get("EDGECNN_SYSTEM_ROOT", "/"))
 """Where /proc and /sys are looked up, in worker processes too; tests plant files elsewhere."""
 
 
+_STATUS = Path("/proc/self/status")
+
+
 def resident_bytes() -> dict[str, int]:
     """Current and peak resident set of this process: {"now": …, "peak": …}.
 
     The peak is VmHWM: unlike getrusage's ru_maxrss it starts at zero at exec, so that a large
-    parent does not count.
+    parent does not count. What is not reported (macOS, gVisor) is ru_maxrss.
     """
-    values: dict[str, int] = {}
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+    unit = 1 if os.uname().sysname == "Darwin" else 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    values = {"now": most, "peak": most}
+    with suppress(OSError):
+        for line in _STATUS.read_text(encoding="ascii").splitlines():
             if line.startswith(("VmRSS:", "VmHWM:")):
                 name, kib = line.split()[:2]
                 values["now" if name == "VmRSS:" else "peak"] = int(kib) * 1024
-    except OSError:
-        unit = 1 if os.uname().sysname == "Darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        return {"now": peak, "peak": peak}
     return values
 
 

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.benchmarking import observation
+from edgecnn.runs import Effective
+from edgecnn.runtimes.cuda import CudaDevice, first_device
 
 NVIDIA_DEVICES = ("cuda", "tensorrt")
 _RAPL = "sys/class/powercap"
@@ -95,8 +97,34 @@ class Meters:
     reason: str = ""
 
 
-def find(device: str) -> Meters:
-    """The meters for a device of a runtime: a board's input, else processor and NVIDIA GPU.
+@dataclass(frozen=True)
+class Graphics:
+    """A GPU of its own, apart from the processor, that an inference runs on."""
+
+    name: str
+    nvidia: bool
+
+
+def graphics(device: str, effective: Effective | None) -> Graphics | None:
+    """The GPU that executes; None where all is in the processor's package: on the processor, on
+    one that plays a GPU, and on an integrated one that says so.
+    """
+    name = effective.device_name if effective else ""
+    if device in NVIDIA_DEVICES:
+        return Graphics(name, nvidia=True)
+    if device == "cpu" or (effective is not None and effective.software) or "(iGPU)" in name:
+        return None
+    return Graphics(name or "the GPU", nvidia=_is_nvidia(name))
+
+
+def _is_nvidia(name: str) -> bool:
+    first = first_device()
+    return "nvidia" in name.lower() or (isinstance(first, CudaDevice) and first.name == name)
+
+
+def find(device: str, effective: Effective | None = None) -> Meters:
+    """The meters for a device of a runtime: a board's input, else processor and GPU. `effective`
+    says which GPU executes.
 
     The input of a board holds everything on it, so that nothing is added to it.
     """
@@ -106,13 +134,14 @@ def find(device: str) -> Meters:
         if meters:
             return Meters(tuple(meters))
     meters = _readable(_rapl(), reasons) or _readable(_amd_energy(), reasons)
-    if device in NVIDIA_DEVICES:
-        graphics = nvml_meter()
-        if isinstance(graphics, str):  # the processor alone is not the energy of an inference
-            reasons.append(graphics)
+    gpu = graphics(device, effective)
+    if gpu is not None:
+        own = nvml_meter() if gpu.nvidia else f"nothing reports the energy of {gpu.name}"
+        if isinstance(own, str):  # the processor alone is not the energy of an inference
+            reasons.append(own)
             meters = []
         else:
-            meters.append(graphics)
+            meters.append(own)
     if meters:
         return Meters(tuple(meters))
     return Meters(reason="; ".join(reasons) or "no RAPL, no INA sensor and no NVML on this machine")

@@ -24,6 +24,7 @@ from edgecnn.cli.progress import progress_bar
 @options.data(help="Data set whose samples the self-test records; noise without it.")
 @options.preprocessing()
 @options.about_model()
+@options.shape()
 @click.option("--evidence", type=options.FILE, help="A JSON file to include (answer.json).")
 @click.option(
     "--c-array",
@@ -44,6 +45,7 @@ def command(
     preprocessing: str | None,
     head: str,
     labels: str,
+    shape: str,
     evidence: Path | None,
     c_array: Path | None,
     force: bool,
@@ -84,6 +86,7 @@ def command(
                 name=name,
                 about=about,
                 preprocessing=preprocessing,
+                shape=shape,
                 force=force,
             )
             progress("bundle", 1, 1, artifact.name)

@@ -12,6 +12,9 @@ from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading
 from edgecnn.cli.progress import progress_bar
 
+WITH_TEXT = ("files", "text", "out", "force")
+"""What --text goes together with; the other options are for images."""
+
 
 class Shifts(click.ParamType[Any]):
     """Whole numbers as a list (0,2,4) or a range with both ends (0..8)."""
@@ -26,10 +29,14 @@ class Shifts(click.ParamType[Any]):
         first, dots, last = str(value).partition("..")
         try:
             if dots:
-                return tuple(range(int(first), int(last) + 1))
-            return tuple(int(part) for part in str(value).split(","))
+                shifts = tuple(range(int(first), int(last) + 1))
+            else:
+                shifts = tuple(int(part) for part in str(value).split(","))
         except ValueError:
+            shifts = ()
+        if not shifts:
             self.fail(f"expected shifts such as 0..8 or 0,2,4; received: {value}", param, ctx)
+        return shifts
 
 
 @click.command()
@@ -73,6 +80,13 @@ class Shifts(click.ParamType[Any]):
     help="Write page.html, poster.png, numbers.json or shifts.csv; may be repeated.",
 )
 @options.preprocessing()
+@click.option(
+    "--labels",
+    default="",
+    metavar="FILE",
+    help="What the model calls its classes, where it does not say it: a text file with one name a "
+    "line.",
+)
 @options.shape()
 @options.allow_unsafe()
 @options.force()
@@ -90,6 +104,7 @@ def command(
     text: str | None,
     out: Sequence[Path],
     preprocessing: str | None,
+    labels: str,
     shape: str,
     allow_unsafe: bool,
     force: bool,
@@ -138,6 +153,7 @@ def command(
             allow_unsafe=allow_unsafe,
             preprocessing=preprocessing,
             shape=shape,
+            labels=options.label_names(labels),
             progress=progress,
         )
     click.echo(explanation.subject.fed.sentence)
@@ -157,6 +173,11 @@ def _explain_sentence(
 
     if len(files) != 1:
         raise InputError(f"--text explains one model, received {len(files)} files")
+    if others := _given_for_images():
+        raise InputError(
+            f"{', '.join(others)}: for images, and --text explains a sentence",
+            hint="leave out --text, or these options",
+        )
     options.claim(*out)
     for path in out:
         check_ending(path)
@@ -169,3 +190,16 @@ def _explain_sentence(
     for path in out:
         write(explanation, path)
         click.echo(path)
+
+
+def _given_for_images() -> list[str]:
+    """The options on this command line that say nothing about a sentence."""
+    context = click.get_current_context()
+    typed = click.core.ParameterSource.COMMANDLINE
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.expose_value
+        and parameter.name not in WITH_TEXT
+        and context.get_parameter_source(str(parameter.name)) is typed
+    ]

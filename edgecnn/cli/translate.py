@@ -102,8 +102,8 @@ def _answer(translator: Translator, text: str, *, times: bool) -> None:
     sys.stdout.flush()
     for warning in translation.warnings:
         click.echo(f"{text[:40]!r}: {warning}", err=True)
-    if times:
-        spent = translation.spent
+    for sentence in translation.sentences if times else ():
+        spent = sentence.spent
         steps = len(spent.step_ns)
         click.echo(
             f"  {spent.sentence_ns / 1e6:.1f} ms: encoder {spent.encoder_ns / 1e6:.1f} ms, "

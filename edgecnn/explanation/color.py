@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import keras
 
 NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
+"""As images have them; in a network's input that is "bgr" blue comes first."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,13 @@ def contributions(
     tensor: FloatArray,
     index: int,
     model: keras.Model | None = None,
+    *,
+    order: str = "rgb",
 ) -> list[Contribution]:
     """For one input (height, width, channels) and the class `index`.
 
-    `scores` gives probabilities (n, classes) for (n, height, width, channels).
+    `scores` gives probabilities (n, classes) for (n, height, width, channels); `order` is that of
+    the channels, "rgb" or "bgr".
     """
     channels = tensor.shape[2]
     flattened = np.repeat(tensor[None], channels + 1, axis=0)
@@ -47,9 +51,10 @@ def contributions(
         flattened[channel + 1, :, :, channel] = tensor[:, :, channel].mean()
     class_scores = scores(flattened)[:, index]
     shares = _gradient_shares(model, tensor, index) if model is not None else [None] * channels
+    names = NAMES[channels][::-1] if order == "bgr" else NAMES[channels]
     return [
         Contribution(name, float(class_scores[0] - class_scores[place + 1]), shares[place])
-        for place, name in enumerate(NAMES[channels])
+        for place, name in enumerate(names)
     ]
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.base import Dataset
+from edgecnn.data.base import Dataset, Split
 from edgecnn.data.seen import seen_in_training
 from edgecnn.deprecation import old_arguments, old_attribute
 from edgecnn.errors import InputError, UnsupportedError
+from edgecnn.evaluation.class_scorer import ClassScorer
+from edgecnn.evaluation.label_map import label_map
 from edgecnn.explanation import network
 from edgecnn.explanation.color import Contribution, contributions
 from edgecnn.explanation.feature_maps import FeatureMaps, feature_maps
@@ -22,6 +24,7 @@ from edgecnn.explanation.receptive_field import EffectiveField, effective_fields
 from edgecnn.explanation.shift import ShiftCurve, shift_curve
 from edgecnn.explanation.subject import Subject, open_subject
 from edgecnn.feeding.choice import HINT
+from edgecnn.feeding.scoring import scoring_context
 from edgecnn.models.receptive_field import ReceptiveField, receptive_fields
 from edgecnn.preprocessing import FloatArray, Preprocessing
 from edgecnn.progress import Progress, silent
@@ -42,14 +45,14 @@ class Explanation:
     """As the file has it: (height, width, 1 or 3)."""
     image_name: str
     ground_truth: int | None
-    """The image's class where the data say it."""
+    """The image's class where the data say it, in the model's numbers."""
     tensor: FloatArray
     scores: FloatArray
     """(classes,) probabilities."""
     classes: tuple[int, ...]
     """What Grad-CAM was asked about: the answer first."""
     filters: FloatArray | None
-    """The first convolution's kernel (height, width, channels, filters)."""
+    """The first convolution's kernel (height, width, channels, filters); red comes first."""
     class_maps: tuple[ClassMap, ...]
     occlusion: Occlusion | None
     features: tuple[FeatureMaps, ...]
@@ -82,6 +85,7 @@ def explain(
     allow_unsafe: bool = False,
     preprocessing: Preprocessing | str | None = None,
     shape: str = "",
+    labels: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Explanation:
     """Explain `model` on one image (uint8, as decoded), and measure how it bears shifts.
@@ -89,17 +93,20 @@ def explain(
     Without `image` the first image of the data's test split is taken. `others` are further
     files of the same parent: they are measured under `shifts` on `samples` images of
     `dataset`'s test split. `classes` (names or indices) and `top` say which classes Grad-CAM
-    looks for, `layer` where. `preprocessing` says what the models want, where they do not, and
-    `shape` the sizes that files leave open.
+    looks for, `layer` where. `preprocessing` says what the models want, where they do not,
+    `shape` the sizes that files leave open, and `labels` what the models call their classes.
 
-    Raises InputError for files, images, classes and layers that cannot be used, and for data
-    without anybody who knows how the models want them.
+    Raises InputError for files, images, classes and layers that cannot be used, for data without
+    anybody who knows how the models want them, and for data whose labels are none of the
+    model's classes.
     """
-    ground_truth = None
+    of_data = image is None
     if image is None:
-        image, image_name, ground_truth = _first_image(dataset)
+        image, image_name = _first_image(dataset)
     subject, *relatives = (
-        open_subject(path, allow_unsafe=allow_unsafe, option=preprocessing, shape=shape)
+        open_subject(
+            path, allow_unsafe=allow_unsafe, option=preprocessing, shape=shape, labels=labels
+        )
         for path in (model, *others)
     )
     for one in (subject, *relatives):
@@ -110,8 +117,10 @@ def explain(
     progress("explain", 0, 4, "answer")
     tensor = subject.preprocessing(image)
     scores = subject.scores(tensor[None])[0]
+    test = None if dataset is None else _in_classes([subject, *relatives], dataset, scores)
+    ground_truth = int(test.labels[0]) if test is not None and of_data else None
     wanted = _classes(subject, scores, classes, top)
-    if ground_truth is not None and ground_truth < len(scores) and not classes:
+    if ground_truth is not None and not classes:
         wanted = list(dict.fromkeys([*wanted, ground_truth]))
     layers = network.spatial_layers(subject.model) if subject.model is not None else []
     chosen = network.stages(layers, MOST_STAGES)
@@ -120,7 +129,9 @@ def explain(
     progress("explain", 2, 4, "what its layers see")
     features, fields = _layers(subject, tensor, chosen, dataset)
     progress("explain", 3, 4, "colors")
-    colors = contributions(subject.scores, tensor, wanted[0], subject.model)
+    colors = contributions(
+        subject.scores, tensor, wanted[0], subject.model, order=subject.preprocessing.order
+    )
     progress("explain", 4, 4, "done")
     return Explanation(
         subject=subject,
@@ -137,7 +148,7 @@ def explain(
         fields=tuple(fields),
         theory=_theory(subject),
         colors=tuple(colors),
-        curves=_curves([subject, *relatives], dataset, shifts, samples, progress),
+        curves=_curves([subject, *relatives], test, shifts, samples, progress),
         data_name=dataset.name if dataset else "",
         invalid=_invalid([subject, *relatives], dataset),
     )
@@ -166,7 +177,7 @@ def _parent(subject: Subject) -> str:
     return subject.artifact.manifest.parent_sha256 or subject.artifact.sha256
 
 
-def _first_image(dataset: Dataset | None) -> tuple[ImageArray, str, int]:
+def _first_image(dataset: Dataset | None) -> tuple[ImageArray, str]:
     if dataset is None:
         raise InputError(
             "no image to explain", hint="give an image file, or --data for one of its images"
@@ -176,9 +187,35 @@ def _first_image(dataset: Dataset | None) -> tuple[ImageArray, str, int]:
             f"{dataset.name} holds no images with classes", hint="explain is for images"
         )
     split = dataset["test"]
-    ground_truth = int(split.labels[0])
-    name = f"the first test image of {dataset.name} ({dataset.labels[ground_truth]})"
-    return np.asarray(split.samples[0]), name, ground_truth
+    name = f"the first test image of {dataset.name} ({dataset.labels[int(split.labels[0])]})"
+    return np.asarray(split.samples[0]), name
+
+
+def _in_classes(subjects: Sequence[Subject], dataset: Dataset, scores: FloatArray) -> Split:
+    """The test images, labeled with the model's own class numbers; `scores` is one answer.
+
+    The files come from one parent, so they answer the same classes. Raises InputError where
+    data and model do not belong together.
+    """
+    hint = "give the data it was trained on, or leave --data out"
+    for subject in subjects:
+        fits = dataset.task == "classification" and dataset.modality == "image"
+        if subject.detects or not fits:
+            raise InputError(
+                f"{subject.artifact.name} does not answer with the {len(dataset.labels)} classes "
+                f"of {dataset.name}: nothing to measure shifts by",
+                hint=hint,
+            )
+    first = subjects[0]
+    context = scoring_context(
+        dataset, "test", first.preprocessing, first.artifact.manifest, first.labels
+    )
+    if refusal := ClassScorer(context).refusal([scores[None]]):
+        raise InputError(f"{first.artifact.name} with {dataset.name}: {refusal}", hint=hint)
+    own = context.class_ids
+    places = own if own is not None else label_map(context.labels, first.labels, len(scores))
+    split = dataset["test"]
+    return Split(split.samples, np.asarray(places, np.int64)[split.labels])
 
 
 def _classes(subject: Subject, scores: FloatArray, asked: Sequence[str], top: int) -> list[int]:
@@ -247,7 +284,8 @@ def _filters(subject: Subject) -> FloatArray | None:
         convolution = read_first_convolution(subject.artifact.path)
     if convolution is None or convolution[0].shape[2] != subject.preprocessing.channels:
         return None
-    return convolution[0]
+    kernel = convolution[0]
+    return kernel[:, :, ::-1] if subject.preprocessing.order == "bgr" else kernel
 
 
 def _theory(subject: Subject) -> dict[str, ReceptiveField]:
@@ -262,30 +300,20 @@ def _theory(subject: Subject) -> dict[str, ReceptiveField]:
 
 def _curves(
     subjects: Sequence[Subject],
-    dataset: Dataset | None,
+    test: Split | None,
     shifts: Sequence[int],
     samples: int,
     progress: Progress,
 ) -> tuple[ShiftCurve, ...]:
-    if dataset is None:
+    if test is None:
         return ()
-    labels = len(dataset.labels)
-    for subject in subjects:
-        known = len(subject.labels)
-        fits = dataset.task == "classification" and dataset.modality == "image"
-        if subject.detects or not fits or known not in (0, labels):
-            raise InputError(
-                f"{subject.artifact.name} does not answer with the {labels} classes of "
-                f"{dataset.name}: nothing to measure shifts by",
-                hint="give the data it was trained on, or leave --data out",
-            )
     side = min(subjects[0].preprocessing.shape[:2])
     shifts = shifts or range(min(DEFAULT_SHIFTS, side))
     return tuple(
         shift_curve(
             subject.artifact.name,
             subject.scores,
-            dataset["test"],
+            test,
             subject.preprocessing,
             shifts,
             limit=samples,

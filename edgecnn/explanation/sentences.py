@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from edgecnn.version import __version__
 SCHEMA_VERSION = 1
 SHOWN = 5
 """Alternatives on the page."""
+MOST_DRAWN = 12
+"""Sentences whose attention is drawn; a .json file has all of them."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,13 @@ def explain_sentence(
         translation,
         session.reads or None,
         session.writes or None,
-        len(translation.source.split()) / max(1, len(translation.source_pieces) - 1),
+        _words_a_piece(translation.sentences),
     )
+
+
+def _words_a_piece(sentences: Sequence[Translation]) -> float:
+    words = sum(len(each.source.split()) for each in sentences)
+    return words / max(1, sum(len(each.source_pieces) - 1 for each in sentences))
 
 
 def write(explanation: SentenceExplanation, path: Path) -> None:
@@ -92,20 +99,26 @@ def check_ending(path: Path) -> None:
         )
 
 
-def _framed(explanation: SentenceExplanation) -> dict[str, Any]:
-    """The attention matrix with room around it: the legend's title is wider than the legend."""
-    read_, written = explanation.translation.source_pieces, explanation.translation.pieces
-    spec = attention_spec(
-        explanation.translation.attention, [clean(each, 24) for each in written],
-        [clean(each, 24) for each in read_],
-    )  # fmt: skip
+def _matrix(sentence: Translation) -> dict[str, Any]:
+    return attention_spec(
+        sentence.attention,
+        [clean(each, 24) for each in sentence.pieces],
+        [clean(each, 24) for each in sentence.source_pieces],
+    )
+
+
+def _framed(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A chart with room around it: the legend's title is wider than the legend."""
     return {**spec, "background": "white", "padding": 12}
 
 
 def _png(explanation: SentenceExplanation) -> bytes:
+    """The attention matrices of all sentences under each other."""
     import vl_convert
 
-    return bytes(vl_convert.vegalite_to_png(_framed(explanation), scale=2))
+    drawn = [_matrix(each) for each in explanation.translation.sentences[:MOST_DRAWN]]
+    spec = drawn[0] if len(drawn) == 1 else {"vconcat": drawn}
+    return bytes(vl_convert.vegalite_to_png(_framed(spec), scale=2))
 
 
 def _json(explanation: SentenceExplanation) -> bytes:
@@ -117,12 +130,11 @@ def _json(explanation: SentenceExplanation) -> bytes:
         "beam": explanation.beam,
         "source": answer.source,
         "answer": answer.text,
-        "score": answer.hypothesis.score,
         "warnings": list(answer.warnings),
-        "source_pieces": list(answer.source_pieces),
-        "pieces": list(answer.pieces),
-        "attention": [[round(float(value), 5) for value in row] for row in answer.attention],
-        "alternatives": [{"text": text, "score": score} for text, score in answer.alternatives],
+        **(dict.fromkeys(_SENTENCE_KEYS) if answer.parts else _sentence(answer)),
+        "sentences": [
+            {"source": each.source, "answer": each.text, **_sentence(each)} for each in answer.parts
+        ],
         "receptive_field": {
             "encoder": explanation.reads,
             "decoder": explanation.writes,
@@ -132,10 +144,40 @@ def _json(explanation: SentenceExplanation) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _html(explanation: SentenceExplanation) -> bytes:
+_SENTENCE_KEYS = ("score", "source_pieces", "pieces", "attention", "alternatives")
+"""Of one sentence; null where a text has several."""
+
+
+def _sentence(answer: Translation) -> dict[str, Any]:
+    values = (
+        answer.hypothesis.score,
+        list(answer.source_pieces),
+        list(answer.pieces),
+        [[round(float(value), 5) for value in row] for row in answer.attention],
+        [{"text": text, "score": score} for text, score in answer.alternatives],
+    )
+    return dict(zip(_SENTENCE_KEYS, values, strict=True))
+
+
+def _charts(sentences: Sequence[Translation]) -> str:
+    """The attention of each sentence; of several, under what was read and what was written."""
     import vl_convert
 
-    chart = str(vl_convert.vegalite_to_svg(_framed(explanation)))
+    parts = []
+    for sentence in sentences[:MOST_DRAWN]:
+        if len(sentences) > 1:
+            read_, written = (html.escape(clean(t, 400)) for t in (sentence.source, sentence.text))
+            parts.append(f"<h3>{read_}</h3><p>{written}</p>")
+        svg = str(vl_convert.vegalite_to_svg(_framed(_matrix(sentence))))
+        parts.append(f'<div role="img" aria-label="Attention matrix">{svg}</div>')
+    if len(sentences) > MOST_DRAWN:
+        parts.append(
+            f"<p>The first {MOST_DRAWN} of {len(sentences)} sentences; a .json file has all.</p>"
+        )
+    return "\n".join(parts)
+
+
+def _html(explanation: SentenceExplanation) -> bytes:
     answer = explanation.translation
     others = "".join(
         f"<tr><td>{score:.3f}</td><td>{html.escape(clean(text, 400))}</td></tr>"
@@ -154,7 +196,7 @@ main {{ max-width: 70rem; margin: 2rem auto; padding: 0 1rem; overflow-x: auto }
 <p><strong>{html.escape(clean(answer.text, 2000))}</strong></p>
 {warned}<h2>Attention</h2>
 <p>A row is a subword of the answer, a column one of the source; dark is where it looked.</p>
-<div role="img" aria-label="Attention matrix">{chart}</div>
+{_charts(answer.sentences)}
 <h2>Receptive field</h2><p>{html.escape(explanation.field)}</p>
 {table}
 <footer><p>edgecnn {__version__}, {html.escape(clean(explanation.runtime, 80))}, beam

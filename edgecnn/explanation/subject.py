@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.feeding import ChosenPreprocessing, choose, prove_file
+from edgecnn.feeding.detectors import class_names_in
 from edgecnn.feeding.keras_model import prove
 from edgecnn.formats.layers import FileLayer, read_layers
 from edgecnn.keras_files import load_keras
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from edgecnn.runtimes.base import Session
 
 BATCH = 32
+WHITE_DEVIATIONS = 3.0
+"""Where each image has its own contrast: so many deviations from its mean are shown white."""
+_ROUNDING = 0.01
+"""How far a quantized probability may lie outside of 0…1."""
 
 Array = npt.NDArray[Any]
 
@@ -47,6 +52,8 @@ class Subject:
     """What it is fed, and from where that is known."""
     layers: tuple[FileLayer, ...] = ()
     """The operators of a file that gives no gradients, in the order in which they run."""
+    answers_probabilities: bool = True
+    """Whether its class scores lie within 0…1 by themselves (softmax, sigmoid)."""
 
     @property
     def detects(self) -> bool:
@@ -65,7 +72,10 @@ class Subject:
         """What the network got (height, width, channels), back as an image (h, w, 3)."""
         wants = self.preprocessing
         values = tensor * np.asarray(wants.std, np.float32) + np.asarray(wants.mean, np.float32)
-        gray_levels = np.clip(np.rint(values / np.float32(wants.scale)), 0, 255).astype(np.uint8)
+        levels = values / np.float32(wants.scale)
+        if wants.contrast == "picture":
+            levels = (values / np.float32(WHITE_DEVIATIONS) + 1) * np.float32(127.5)
+        gray_levels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
         if wants.order == "bgr":
             gray_levels = gray_levels[:, :, ::-1]
         return np.repeat(gray_levels, 3, axis=2) if gray_levels.shape[2] == 1 else gray_levels
@@ -86,17 +96,23 @@ class Subject:
         if self.detects:
             heat = min(outputs, key=lambda one: one.size).reshape(len(outputs[0]), -1)
             return np.asarray(1 / (1 + np.exp(-heat.max(axis=1, keepdims=True))), np.float32)
-        return as_probabilities(outputs[0].reshape(len(outputs[0]), -1))
+        values = np.asarray(outputs[0].reshape(len(outputs[0]), -1), np.float32)
+        return values if self.answers_probabilities else softmax(values)
 
 
-def as_probabilities(scores: Array) -> FloatArray:
-    """Class scores (n, classes): softmax where they are logits, as they are where they sum to 1.
+def within_one(scores: Array) -> bool:
+    """Whether class scores are probabilities: they lie within 0…1, whatever they sum to.
 
-    Quantized probabilities sum to 1 within a few steps of their scale. A single score is its own.
+    Those of a sigmoid need not sum to 1, and of a quantized softmax over many classes the small
+    ones are rounded away.
     """
-    values = np.asarray(scores, np.float32)
-    sums = values.sum(axis=1)
-    if values.shape[1] == 1 or (values.min() >= 0 and np.abs(sums - 1).max() < 0.1):
+    return bool(scores.min() >= -_ROUNDING and scores.max() <= 1 + _ROUNDING)
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """(n, classes) → probabilities (n, classes); a single score stays as it is."""
+    values = np.asarray(logits, np.float32)
+    if values.shape[1] == 1:
         return values
     powers = np.exp(values - values.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
@@ -108,9 +124,11 @@ def open_subject(
     allow_unsafe: bool = False,
     option: Preprocessing | str | None = None,
     shape: str = "",
+    labels: Sequence[str] = (),
 ) -> Subject:
     """Load a `.keras`, `.tflite` or `.onnx` file that looks at images, to be fed as `option`,
-    its manifest, or the model itself says. `shape` gives sizes that a file leaves open.
+    its manifest, or the model itself says. `shape` gives sizes that a file leaves open, `labels`
+    are what the user calls its classes.
 
     Raises InputError for a file that cannot be read, for a model over texts, signals or volumes,
     and for one whose answer is neither class scores nor a detector's heat map.
@@ -140,8 +158,19 @@ def open_subject(
         layout=layout,
     )
     preprocessing, notes = _preprocessing(artifact, sizes, choice)
-    labels = artifact.manifest.labels
-    return Subject(artifact, preprocessing, model, session, labels, notes, choice.fed, layers)
+    names = tuple(labels) or artifact.manifest.labels or class_names_in(path)
+    subject = Subject(artifact, preprocessing, model, session, names, notes, choice.fed, layers)
+    return replace(subject, answers_probabilities=_answers_probabilities(subject))
+
+
+def _answers_probabilities(subject: Subject) -> bool:
+    """Decided once for all images, by what it answers to a black, a white and a noisy one."""
+    if subject.detects:
+        return True
+    noise = np.random.default_rng(0).integers(0, 256, subject.preprocessing.shape)
+    images = [np.zeros_like(noise), np.full_like(noise, 255), noise]
+    tensors = subject.preprocessing.batch([image.astype(np.uint8) for image in images])
+    return within_one(subject.scores(tensors))
 
 
 def _ends(artifact: Artifact, model: Any, which: str) -> list[Any]:

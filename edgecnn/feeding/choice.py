@@ -14,6 +14,7 @@ from edgecnn.preprocessing import (
     PRESETS,
     Fed,
     Preprocessing,
+    SpectrogramPreprocessing,
     fed_with,
     in_layout,
     read_preprocessing,
@@ -57,16 +58,20 @@ def choose(
     its statistics are not used. `layout` is the model's own order of axes. `are_tensors` says
     that the samples are arrays of numbers, which go in as they are where nothing else is known.
 
-    Raises InputError for an option that is not known, or not for such samples.
+    Raises InputError for an option that is not known, or not for such samples, and for sounds of
+    another sample rate than the model takes.
     """
     known = manifest.preprocessing
     if option is not None:
         chosen, because = _optional(option, base)
+        _check_rate(chosen, base)
         source: Source = "option" if isinstance(option, str) else "caller"
         conflict = _contradiction(chosen, known, "the manifest says") or _against(chosen, proof)
         record = fed_with(chosen, source, because, layout=layout, conflict=conflict)
         return ChosenPreprocessing(chosen, record)
     if known is not None:
+        if len(manifest.inputs) == 1:  # without it, some callers know no size to prepare for
+            _check_rate(known, base)
         return ChosenPreprocessing(known, _recorded(known, manifest, proof, layout))
     if proof is not None:
         fitting = base()
@@ -109,6 +114,21 @@ def _optional(
     if option in PRESETS:
         return with_preset(base(), option), f"--preprocessing {option}"
     return read_preprocessing(option_file(option), base()), f"--preprocessing {option}"
+
+
+def _check_rate(chosen: Preprocessing, base: Callable[[], Preprocessing]) -> None:
+    """Raise InputError for sounds of another rate: their spectrograms are stretched."""
+    if not isinstance(chosen, SpectrogramPreprocessing):
+        return
+    try:
+        of_data = base()
+    except InputError:  # no sounds at all, or no data: whoever prepares them says it
+        return
+    if isinstance(of_data, SpectrogramPreprocessing) and of_data.rate != chosen.rate:
+        raise InputError(
+            f"the model takes recordings of {chosen.rate} Hz, the data have {of_data.rate} Hz",
+            hint=f"bring the recordings to {chosen.rate} Hz first (sox, ffmpeg -ar {chosen.rate})",
+        )
 
 
 def option_file(option: str) -> Path:

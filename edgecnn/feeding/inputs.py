@@ -129,12 +129,14 @@ def _fitting(
                 f"{array.min():g} … {array.max():g}",
                 hint="give the values that the model takes",
             )
-    if limit is not None and array.size and int(array.max()) >= limit:
-        raise InputError(
-            f"{where}: input {spec.name!r} takes ids 0…{limit - 1}, the data hold "
-            f"{int(array.max())}",
-            hint="the data were made for another vocabulary",
-        )
+    if limit is not None and array.size:
+        lowest, highest = int(array.min()), int(array.max())
+        if lowest < 0 or highest >= limit:
+            raise InputError(
+                f"{where}: input {spec.name!r} takes ids 0…{limit - 1}, the data hold "
+                f"{lowest if lowest < 0 else highest}",
+                hint="the data were made for another vocabulary",
+            )
     return np.asarray(array, _kept(spec))
 
 

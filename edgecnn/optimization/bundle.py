@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import keyword
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from edgecnn.formats.kinds import format_of
 from edgecnn.formats.readers import READERS
 from edgecnn.isolated_environments import ISOLATED_ENVIRONMENTS
 from edgecnn.manifest import Artifact, Manifest
+from edgecnn.optimization import self_test
 from edgecnn.optimization.delivery import check_place, deliver
 from edgecnn.optimization.foreign import understood
 from edgecnn.optimization.runner import ABOUT, MANIFEST, SELF_TEST
@@ -57,12 +60,22 @@ PACKAGES: Mapping[str, str] = {
     "mnn": "MNN",
 }
 """What pip calls the runtimes."""
+GPU_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "onnxruntime:cuda": ("onnxruntime-gpu[cuda,cudnn]",),
+    "onnxruntime:tensorrt": ("onnxruntime-gpu[cuda,cudnn]", "tensorrt"),
+}
+"""Where a device needs other packages than the processor."""
 _SAME_AS: Mapping[str, tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
     "opencv-python-headless": ("opencv-python-headless", "opencv-python"),
 }
 NOT_BUNDLED = ("keras",)
 REDUCED = ("bfloat16", "float16", "tf32")
+TAKEN = sys.stdlib_module_names | {
+    *("numpy", "pil", "soundfile", "pip", "edgecnn", "ai_edge_litert", "onnxruntime", "tensorrt"),
+    *("nvidia", "openvino", "cv2", "tflite_runtime", "keras", "ncnn", "mnn"),
+}
+"""Modules that a package of the same name would hide: those of Python and of what it runs on."""
 Array = npt.NDArray[Any]
 
 
@@ -77,6 +90,7 @@ def write_bundle(
     name: str | None = None,
     about: ModelOptions | None = None,
     preprocessing: Preprocessing | str | None = None,
+    shape: str = "",
     force: bool = False,
 ) -> Path:
     """Write the bundle of a model file to the folder or `.zip` file `out`.
@@ -84,7 +98,8 @@ def write_bundle(
     `configuration` is the `runtime:device` that runs it, by default the format's own on the CPU.
     `dataset` gives the samples of the self-test (noise without), `evidence` is kept as it is.
     `name` is the package's, by default the file's. `about` and `preprocessing` say of a model of
-    another maker what neither its file nor a manifest does, as for `benchmark`.
+    another maker what neither its file nor a manifest does, as for `benchmark`; `shape` gives the
+    sizes that the file leaves open.
 
     Raises InputError for a file that cannot be bundled (a model that answers with a sequence is
     two graphs with a search around them), for an `out` that exists (unless
@@ -106,9 +121,9 @@ def write_bundle(
     runtime, device = parse_configuration(
         configuration or f"{format_of(artifact.path).runtime}:cpu"
     )
-    package = lookup("runtime of a bundle", without_version(runtime), PACKAGES)
+    packages = packages_for(runtime, device)
     check_place(out, force=force)
-    session = load(artifact.path, f"{runtime}:{device}", threads=threads)
+    session = load(artifact.path, f"{runtime}:{device}", threads=threads, shape=shape)
     artifact = understood(
         artifact, session, dataset=dataset, about=about, preprocessing=preprocessing
     )
@@ -125,7 +140,9 @@ def write_bundle(
         _write_json(home / MANIFEST, without_digests(artifact.manifest).to_dict())
         if evidence:
             _write_json(home / "evidence.json", dict(evidence))
-        outputs = _record(home, session, tensors)
+        outputs = self_test.infer(session, tensors)
+        self_test.write(home / SELF_TEST, tensors, outputs)
+        share = _share(session.effective.precision)
         description = {
             "schema_version": 1,
             "name": name,
@@ -134,12 +151,19 @@ def write_bundle(
             "sha256": artifact.sha256,
             "runtime": runtime,
             "device": device,
-            "options": {"threads": threads, "precision": RuntimeOptions().precision},
+            "options": {
+                "threads": threads,
+                "precision": RuntimeOptions().precision,
+                "shape": shape,
+            },
             "effective": session.effective.precision,
-            "packages": _versions(package),
+            "packages": _versions(packages),
             "machine": _machine(),
             "self_test_samples": len(tensors),
-            "tolerances": _tolerances(session, outputs),
+            "tolerances": [
+                self_test.tolerances(spec, rows, share)
+                for spec, rows in zip(session.outputs, outputs, strict=True)
+            ],
         }
         files = {
             str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -147,7 +171,7 @@ def write_bundle(
             if path.is_file()
         }
         _write_json(home / ABOUT, {**description, "files": files})
-        lines = requirements(artifact.manifest, package)
+        lines = requirements(artifact.manifest, *packages)
         (folder / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(_readme(name, artifact, runtime), encoding="utf-8")
         return deliver(folder, out)
@@ -253,37 +277,32 @@ def _tensors(artifact: Artifact, session: Session, dataset: Dataset | None) -> A
     return np.stack([made.sample(index)[0] for index in range(SAMPLES)])
 
 
-def _record(home: Path, session: Session, tensors: Array) -> list[Array]:
-    rows = [session.run([tensor[None]]) for tensor in tensors]
-    outputs = [np.concatenate(parts) for parts in zip(*rows, strict=True)]
-    named = {f"output_{index}": array for index, array in enumerate(outputs)}
-    np.savez_compressed(home / SELF_TEST, input=tensors, **named)  # type: ignore[arg-type]
-    return outputs
+def _share(precision: str) -> float:
+    """What other summing orders and a reduced precision change on another machine."""
+    if precision in REDUCED:
+        return 0.05
+    return 0.001 if precision in ("float32", "float64") else 0.01
 
 
-def _tolerances(session: Session, outputs: Sequence[Array]) -> list[float]:
-    """How far each output may be off on another machine: two quantization steps, or what other
-    summing orders and a reduced precision change.
-    """
-    share = 0.05 if session.effective.precision in REDUCED else 0.01
-    if session.effective.precision in ("float32", "float64"):
-        share = 0.001
-    allowed = []
-    for spec, array in zip(session.outputs, outputs, strict=True):
-        span = float(np.abs(array).max(initial=0.0))
-        steps = 2.0 * spec.scale if spec.scale else 0.0
-        allowed.append(max(steps, share * span, 1e-6))
-    return allowed
+def packages_for(runtime: str, device: str) -> tuple[str, ...]:
+    """What pip installs for a configuration. Raises InputError for a runtime of no bundle."""
+    name = without_version(runtime)
+    package = lookup("runtime of a bundle", name, PACKAGES)
+    return GPU_PACKAGES.get(f"{name}:{device}", (package,))
 
 
-def requirements(manifest: Manifest, package: str) -> list[str]:
-    """What pip installs for a model on the runtime in `package`. A runtime that loads in an
+def requirements(manifest: Manifest, *packages: str) -> list[str]:
+    """What pip installs for a model on the runtime in `packages`. A runtime that loads in an
     environment of its own takes the numpy that stands there.
     """
-    version = _version(package)
-    isolated = ISOLATED_ENVIRONMENTS.get(package)
+    versions = _versions(packages)
+    lines = [
+        f"{package}=={versions[_plain(package)]}" if _plain(package) in versions else package
+        for package in packages
+    ]
+    isolated = ISOLATED_ENVIRONMENTS.get(packages[0])
     numpy = [each for each in (isolated.packages if isolated else ()) if each.startswith("numpy")]
-    lines = [f"{package}=={version}" if version else package, *(numpy or ["numpy>=1.26"])]
+    lines += numpy or ["numpy>=1.26"]
     if getattr(manifest.preprocessing, "kind", "") in ("image", "letterbox"):
         lines.append("pillow>=11")
     return lines
@@ -298,9 +317,14 @@ def _version(package: str) -> str | None:
     return None
 
 
-def _versions(package: str) -> dict[str, str]:
-    versions = {package: _version(package)}
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    versions = {_plain(package): _version(_plain(package)) for package in packages}
     return {name: version for name, version in versions.items() if version}
+
+
+def _plain(package: str) -> str:
+    """A package's name without extras."""
+    return package.partition("[")[0]
 
 
 def _machine() -> dict[str, Any]:
@@ -309,9 +333,11 @@ def _machine() -> dict[str, Any]:
 
 
 def _identifier(text: str) -> str:
-    """A name that Python can import."""
+    """A name that Python can import, and that hides no other module."""
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "model"
-    return f"model_{name}" if name[0].isdigit() else name
+    if name[0].isdigit():
+        return f"model_{name}"
+    return f"{name}_model" if keyword.iskeyword(name) or name in TAKEN else name
 
 
 def _write_json(path: Path, values: Any) -> None:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError
 from edgecnn.files import IMAGE_ENDINGS
 from edgecnn.manifest import Manifest
+from edgecnn.optimization import self_test as testing
 from edgecnn.preprocessing import ImagePreprocessing, Preprocessing
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
@@ -61,7 +62,9 @@ class Bundle:
         self.manifest = Manifest.from_dict(_json(home / MANIFEST))
         options = self.about["options"]
         wanted = RuntimeOptions(
-            threads=threads or int(options["threads"]), precision=str(options["precision"])
+            threads=threads or int(options["threads"]),
+            precision=str(options["precision"]),
+            shape=str(options.get("shape", "")),
         )
         self.session: Session = runtime.load(
             home / self.about["model"], self.about["device"], wanted
@@ -93,7 +96,12 @@ class Bundle:
             return {
                 "classes": [[labels[index], round(float(first[0, index]), 4)] for index in best]
             }
-        return {"outputs": [np.asarray(each)[0].tolist() for each in outputs]}
+        arrays = [np.asarray(each) for each in outputs]
+        return {
+            "outputs": [
+                (array[0] if array.ndim and len(array) == 1 else array).tolist() for array in arrays
+            ]
+        }
 
 
 def read_about(home: Path) -> Mapping[str, Any]:
@@ -170,23 +178,9 @@ def self_test(bundle: Bundle) -> list[str]:
     """What differs from the recorded outputs by more than the bundle allows; empty when nothing
     does.
     """
-    with np.load(bundle.home / SELF_TEST, allow_pickle=False) as recorded:
-        tensors = recorded["input"]
-        expected = [recorded[f"output_{index}"] for index in range(len(recorded.files) - 1)]
-    rows = [bundle.session.run([tensor[None]]) for tensor in tensors]
-    if not rows or len(rows[0]) != len(expected):
-        return [f"{len(rows[0]) if rows else 0} outputs, {len(expected)} were recorded"]
-    wrong = []
-    for index, wanted in enumerate(expected):
-        output = np.concatenate([row[index] for row in rows])
-        allowed = float(bundle.about["tolerances"][index])
-        if output.shape != wanted.shape:
-            wrong.append(f"output {index} is {output.shape}, {wanted.shape} was recorded")
-            continue
-        off = float(np.abs(output.astype(np.float64) - wanted.astype(np.float64)).max(initial=0.0))
-        if not off <= allowed:
-            wrong.append(f"output {index} is off by {off:.3g}, {allowed:.3g} is allowed")
-    return wrong
+    recorded = testing.read(bundle.home / SELF_TEST)
+    found = testing.infer(bundle.session, recorded.tensors)
+    return testing.differences(recorded, found, bundle.about["tolerances"])
 
 
 def _run(arguments: argparse.Namespace, home: Path, runtime: type[Runtime]) -> int:
@@ -228,6 +222,11 @@ def _samples(inputs: Sequence[str], bundle: Bundle, *, tensors: bool) -> Iterato
     """Name and raw sample of each input; the images of a folder in the order of their names."""
     for text in inputs:
         path = Path(text)
+        if tensors and path.suffix.lower() != ".npy":
+            raise InputError(
+                f"{path}: --tensors takes .npy files of prepared tensors (n, …)",
+                hint="leave out --tensors, and it is prepared as the model wants it",
+            )
         if path.is_dir():
             inside = sorted(
                 each for each in path.rglob("*") if each.suffix.lower() in IMAGE_ENDINGS
@@ -242,6 +241,10 @@ def _samples(inputs: Sequence[str], bundle: Bundle, *, tensors: bool) -> Iterato
         elif path.suffix.lower() == ".npy":
             array = _array(path)
             if tensors:
+                if not array.ndim:
+                    raise InputError(
+                        f"{path} holds a single value", hint="--tensors takes an array (n, …)"
+                    )
                 yield from ((f"{path}[{index}]", each) for index, each in enumerate(array))
             else:
                 yield str(path), array
@@ -258,7 +261,14 @@ def _read(path: Path, bundle: Bundle) -> Any:
     from edgecnn.data.files.recordings import is_recording, read_recording
 
     if is_recording(path):
-        return read_recording(path)[0]
+        recording, rate = read_recording(path)
+        wanted = getattr(bundle.preprocessing, "rate", rate)
+        if rate != wanted:
+            raise InputError(
+                f"{path.name} has {rate} Hz, the model takes recordings of {wanted} Hz",
+                hint=f"bring it to {wanted} Hz first (sox, ffmpeg -ar {wanted})",
+            )
+        return recording
     if kind in ("image", "letterbox"):
         from edgecnn.data.files.images import decode
 
@@ -274,7 +284,7 @@ def _read(path: Path, bundle: Bundle) -> Any:
 def _array(path: Path) -> Array:
     try:
         return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
 
 

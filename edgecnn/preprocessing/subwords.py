@@ -32,8 +32,9 @@ _BLANKS = re.compile("[\\s\u2581]+")
 
 
 def clean(text: str) -> str:
-    """One line in Unicode's composed form (NFC): control and format characters and every run of
-    white space become one space.
+    """One line in Unicode's composed form (NFC): control characters, code points without a
+    character and every run of white space become one space. Format characters (Cf), as the
+    joiners of some scripts and of emoji, stay: trained vocabularies know them.
     """
     composed = unicodedata.normalize("NFC", text)
     if not composed.isprintable():

@@ -17,6 +17,12 @@ class CudaDevice:
     capability: tuple[int, int]
 
 
+def multiplies_in_tf32() -> bool:
+    """Whether the first device has TF32, as NVIDIA's have since Ampere."""
+    device = first_device()
+    return isinstance(device, CudaDevice) and device.capability >= (8, 0)
+
+
 def first_device() -> CudaDevice | str:
     """The first device that the driver offers, or why there is none."""
     try:

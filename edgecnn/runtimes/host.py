@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import platform
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+
+_X86 = ("x86_64", "amd64", "i386", "i686", "x86")
 
 
 @cache
@@ -23,10 +27,27 @@ def adds_int8_in_16_bits() -> bool:
     AMD before Zen 4) the fast kernels add pairs of products in 16 bits, which hold 32,767 where
     two products can reach 64,770. See oneDNN, "Nuances of int8 computations".
 
-    False where the system does not say what its processor can.
+    Where the system does not list what its processor can (Windows, macOS, a hidden /proc), numpy
+    is asked, which knows no AVX-VNNI; what stays unknown counts as such a processor, since taking
+    care costs time alone.
     """
     flags = _cpuinfo().get("flags", "").split()
-    return "avx2" in flags and not any("vnni" in flag for flag in flags)
+    if flags:
+        return "avx2" in flags and not any("vnni" in flag for flag in flags)
+    known = _numpy_features()
+    is_x86 = platform.machine().lower() in _X86
+    return is_x86 and known.get("AVX2", True) and not known.get("AVX512VNNI", False)
+
+
+def _numpy_features() -> Mapping[str, bool]:
+    """What numpy found out about the processor when it was loaded; empty where it has moved."""
+    for module in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
+        try:
+            features = importlib.import_module(module).__cpu_features__
+        except (ImportError, AttributeError):
+            continue
+        return {str(name): bool(has) for name, has in features.items()}
+    return {}
 
 
 @cache

@@ -17,7 +17,7 @@ from edgecnn.formats.signature import Signature, Value
 from edgecnn.run_options import RuntimeOptions
 from edgecnn.runs import Effective
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
-from edgecnn.runtimes.cuda import first_device
+from edgecnn.runtimes.cuda import first_device, multiplies_in_tf32
 from edgecnn.runtimes.declared import fixed_inputs
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
@@ -241,7 +241,7 @@ def _gpu_name(keras: ModuleType) -> str | None:
 
 
 def _tf32_allowed(backend: str) -> bool:
-    if backend != "tensorflow":
+    if backend != "tensorflow" or not multiplies_in_tf32():
         return False
     return bool(_tensorflow().config.experimental.tensor_float_32_execution_enabled())
 

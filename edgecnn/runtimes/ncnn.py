@@ -36,16 +36,18 @@ _REPORTED_OPTIONS = (
     "use_sgemm_convolution",
     "use_packing_layout",
 )
-_HALF_WEIGHTS = {"InnerProduct", "LSTM", "GRU", "RNN"}
-"""Layers whose weights ncnn rounds to float16 on x86 (F16C) by default."""
+_HALF_WEIGHTS_ON_X86 = {"InnerProduct", "LSTM", "GRU", "RNN"}
+_HALF_WEIGHTS_ON_ARM = {"InnerProduct"}
+"""Layers whose weights ncnn rounds to float16 by default: with F16C, and with VFPv4."""
 
 
 class NCNN(Runtime):
     """Tencent's ncnn. It has no batch axis: one sample at a time.
 
-    By default it keeps what it computes with in float16 where the processor has instructions for
-    it: everything on ARM (and also computes in it from ARMv8.2 on), the weights of dense and
-    recurrent layers on x86. Precision "strict_float32" forbids that.
+    By default it uses float16 where the processor has instructions for it: everything is kept and
+    computed in it on ARM with half-precision arithmetic (asimdhp, from ARMv8.2 on); on other ARM
+    the weights of dense layers are rounded to it (a Raspberry Pi 3 or 4), on x86 those of dense
+    and recurrent layers. Precision "strict_float32" forbids that.
     """
 
     name: ClassVar[str] = "ncnn"
@@ -183,6 +185,9 @@ def _computed(ncnn: ModuleType, options: Any, kind: str, stored: str) -> str:
         return "float32"
     if ncnn.cpu_support_arm_asimdhp() and options.use_fp16_arithmetic:
         return "float16"
-    # What it needs is F16C, which no processor with AVX2 lacks.
-    rounds = kind in _HALF_WEIGHTS and ncnn.cpu_support_x86_avx2()
-    return "float16_weights" if rounds else "float32"
+    rounded: set[str] = set()
+    if ncnn.cpu_support_x86_avx2():  # what it needs is F16C, which no processor with AVX2 lacks
+        rounded = _HALF_WEIGHTS_ON_X86
+    elif ncnn.cpu_support_arm_vfpv4():
+        rounded = _HALF_WEIGHTS_ON_ARM
+    return "float16_weights" if kind in rounded else "float32"

@@ -10,12 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
 from edgecnn.run_options import RuntimeOptions
+from edgecnn.runs import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.tensors import from_model, stored, to_model
 from edgecnn.sequences.parts import state_names, step_outputs
@@ -83,17 +85,24 @@ class SequenceSession(Session):
         self.inputs = (TensorSpec("source", shape, source.dtype, "NL"),)
         self.outputs = (TensorSpec("answer", shape, "int32", "NL"),)
         self.spent: list[Spent] = []
-        effective = step.effective
+        self._first_attempt = first_attempt
+
+    @cached_property
+    def effective(self) -> Effective:  # type: ignore[override]  # (computed when first asked for)
+        """What executes in the step, with the encoder's among the details. Ask after measuring:
+        some runtimes load graphs once more to prove it.
+        """
+        effective, encoder = self._step.effective, self._encoder.effective
         details = {
             **effective.details,
-            "encoder": {**encoder.effective.details, "provider": encoder.effective.provider},
-            "beam": decoding.beam,
-            "length_penalty": decoding.length_penalty,
+            "encoder": {**encoder.details, "provider": encoder.provider},
+            "beam": self.decoding.beam,
+            "length_penalty": self.decoding.length_penalty,
             "rows_a_step": self._rows,
         }
-        if first_attempt:
-            details["one_row_because"] = first_attempt
-        self.effective = replace(effective, details=details)
+        if self._first_attempt:
+            details["one_row_because"] = self._first_attempt
+        return replace(effective, details=details)
 
     def bind(self, tensors: Sequence[Array]) -> Invocation:
         (sources,) = tensors

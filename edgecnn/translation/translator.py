@@ -35,8 +35,12 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 @dataclass(frozen=True)
 class Translation:
     """One answer. `source_pieces` and `pieces` are the subwords of both, their ends counted in;
-    `attention` (pieces, source_pieces) says where each was read from. For a text of several
-    sentences these are the last one's. `warnings` are reasons not to rely on it.
+    `attention` (pieces, source_pieces) says where each was read from. `warnings` are reasons not to
+    rely on it.
+
+    Of a text that was too long for the model in one piece, `parts` are the sentences, each an
+    answer of its own, and `spent` is what they took together; subwords, attention and hypothesis
+    are the last sentence's.
     """
 
     text: str
@@ -48,6 +52,12 @@ class Translation:
     alternatives: tuple[tuple[str, float], ...]
     spent: Spent
     warnings: tuple[str, ...] = ()
+    parts: tuple[Translation, ...] = ()
+
+    @property
+    def sentences(self) -> tuple[Translation, ...]:
+        """What was answered in one piece each: `parts`, or the whole."""
+        return self.parts or (self,)
 
 
 @dataclass(frozen=True)
@@ -84,12 +94,14 @@ class Translator:
                     hint="divide it into shorter sentences",
                 )
         answered = [self._one(part, decoding) for part in parts]
+        if len(answered) == 1:
+            return answered[0]
         joined = " ".join(each.text for each in answered)
         warnings = tuple(dict.fromkeys(note for each in answered for note in each.warnings))
         last = answered[-1]
         return Translation(
             joined, cleaned, last.source_pieces, last.pieces, last.attention, last.hypothesis,
-            last.alternatives if len(parts) == 1 else (), last.spent, warnings,
+            (), _together([each.spent for each in answered]), warnings, tuple(answered),
         )  # fmt: skip
 
     def _one(self, text: str, decoding: Decoding | None) -> Translation:
@@ -117,6 +129,15 @@ class Translator:
             answer.spent,
             tuple(warnings),
         )
+
+
+def _together(spent: Sequence[Spent]) -> Spent:
+    return Spent(
+        sum(each.encoder_ns for each in spent),
+        [step for each in spent for step in each.step_ns],
+        sum(each.sentence_ns for each in spent),
+        sum(each.ids for each in spent),
+    )
 
 
 def load_translator(

@@ -113,6 +113,8 @@ MISTAKES = {
     "out": (["{model}", "{picture}", "--out", "x.gif"], ["cannot write", ".html"]),
     "csv": (["{model}", "{picture}", "--out", "x.csv"], ["shift curves", "--data"]),
     "shifts": (["{model}", "--data", "digits", "--shifts", "0..99"], ["from 0 to 31 pixels"]),
+    "labels": (["{model}", "{picture}", "--labels", "none.txt"], ["none.txt"]),
+    "backwards": (["{model}", "--data", "digits", "--shifts", "8..0"], ["0..8 or 0,2,4", "8..0"]),
 }
 
 

@@ -45,6 +45,11 @@ def test_other_scripts_are_spelled_and_never_unknown(words, text):
     assert words.decode(ids) == clean(text)
 
 
+def test_control_characters_become_a_space_and_format_characters_stay():
+    assert clean("a\x07b\ud800c\ue000d\u2028e") == "a b c d e"
+    assert clean("\U0001f469\u200d\U0001f33e \u00ad") == "\U0001f469\u200d\U0001f33e \u00ad"
+
+
 def test_a_tensor_ends_and_is_filled_up(words):
     ids = words("A dog runs in the park.")
 

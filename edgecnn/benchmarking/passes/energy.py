@@ -27,7 +27,7 @@ def find(context: Context) -> dict[str, Any]:
     `method` and `domain` name the sensors, `idle_watts` and `active_watts` what they reported
     before and during `inferences`.
     """
-    sensors = power.find(context.device)
+    sensors = power.find(context.device, context.session.effective)
     if not sensors.meters:
         return {"joules_per_inference": None, "reason": sensors.reason}
     secs = context.seconds(SETTLE_SECS + IDLE_SECS + ACTIVE_SECS)

@@ -11,7 +11,8 @@ from typing import Any
 
 from edgecnn.benchmarking.observation import resident_bytes
 from edgecnn.benchmarking.passes import Context
-from edgecnn.benchmarking.power import NVIDIA_DEVICES, gpu_memory_bytes
+from edgecnn.benchmarking.power import gpu_memory_bytes, graphics
+from edgecnn.runs import Effective
 
 INFERENCES = 1_000
 BUDGET_SECS = 5.0
@@ -23,7 +24,7 @@ def find(context: Context) -> dict[str, Any]:
 
     `growth_bytes` is from the first to the last reading, `growth_second_half_bytes` over the
     second half alone: a leak grows there too. `gpu_bytes` is this process's memory on an
-    NVIDIA GPU, None on other devices and, with `gpu_reason`, where NVML does not report it.
+    NVIDIA GPU, None on the processor and, with `gpu_reason`, where nothing reports it.
     """
     invocations = context.invocations
     readings = [resident_bytes()["now"]]
@@ -44,14 +45,15 @@ def find(context: Context) -> dict[str, Any]:
         "rss_bytes": readings,
         "growth_bytes": readings[-1] - readings[0],
         "growth_second_half_bytes": readings[-1] - readings[len(readings) // 2],
-        **_gpu(context.device),
+        **_gpu(context.device, context.session.effective),
     }
 
 
-def _gpu(device: str) -> dict[str, Any]:
-    if device not in NVIDIA_DEVICES:
+def _gpu(device: str, effective: Effective) -> dict[str, Any]:
+    gpu = graphics(device, effective)
+    if gpu is None:
         return {"gpu_bytes": None}
-    answer = gpu_memory_bytes()
+    answer = gpu_memory_bytes() if gpu.nvidia else f"nothing reports the memory of {gpu.name}"
     if isinstance(answer, str):
         return {"gpu_bytes": None, "gpu_reason": answer}
     return {"gpu_bytes": answer}

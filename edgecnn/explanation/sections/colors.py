@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.explanation import images
+from edgecnn.explanation.color import NAMES
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.sections.parts import MEDIUM, Section, Tile, TileRow
 from edgecnn.explanation.sections.wording import label
@@ -23,11 +24,12 @@ def colors(explanation: Explanation) -> Section:
         )
     base = images.enlarged(explanation.subject.pixels(explanation.tensor), MEDIUM)
     tiles = []
-    for place, one in enumerate(explanation.colors):
+    for one in explanation.colors:
         note = f"without it: {formats.points(-100 * one.drop)} points"
         if one.share is not None:
             note += f"; {formats.percent(one.share)} of gradient × input"
-        tiles.append(Tile(images.one_channel(base, place), one.channel, note, one.share))
+        lit = images.one_channel(base, NAMES[3].index(one.channel))
+        tiles.append(Tile(lit, one.channel, note, one.share))
     gradients = (
         " The bar is the channel's part of Σ |gradient × (input − channel mean)| of the class "
         "score before the softmax."

@@ -17,7 +17,7 @@ from edgecnn.formats.check import read_signature
 from edgecnn.registry import require
 from edgecnn.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
-from edgecnn.runtimes.cuda import CudaDevice, first_device
+from edgecnn.runtimes.cuda import first_device, multiplies_in_tf32
 from edgecnn.runtimes.declared import fixed_inputs
 from edgecnn.runtimes.host import adds_int8_in_16_bits, cpu_name, thread_count
 from edgecnn.runtimes.onnxruntime import errors
@@ -132,6 +132,7 @@ class ONNXRuntime(Runtime):
             and adds_int8_in_16_bits()
             and session_options.get_session_config_entry(EXACT_INT8) == "0",
             tf32=device != "cpu" and _has_tf32(options),
+            path=path,
             threads_started=started,
         )
 
@@ -192,9 +193,7 @@ def _providers(device: str, options: RuntimeOptions) -> list[tuple[str, Mapping[
 
 def _has_tf32(options: RuntimeOptions) -> bool:
     """Whether float32 products run as TF32: by default, on devices since Ampere."""
-    gpu = first_device()
-    ampere = isinstance(gpu, CudaDevice) and gpu.capability >= (8, 0)
-    return ampere and options.precision != "strict_float32"
+    return options.precision != "strict_float32" and multiplies_in_tf32()
 
 
 def _missing_library(ort: ModuleType, device: str) -> str:

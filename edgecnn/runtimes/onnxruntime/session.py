@@ -15,6 +15,7 @@ import numpy as np
 
 from edgecnn import scratch
 from edgecnn.errors import UnsupportedError
+from edgecnn.formats.recipes import recipe_in
 from edgecnn.runs import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.onnxruntime import errors
@@ -25,6 +26,8 @@ from edgecnn.tensor_spec import TensorSpec
 
 _CPU = "CPUExecutionProvider"
 _OTHER_SHAPE = "OrtValue provided for output"
+_TENSORRT_ENGINE = "TRTKernel_"
+"""How nodes are called that TensorRT has fused into one."""
 _FLOAT_OPERATORS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 _PROFILE_DTYPES = {"float": "float32", "double": "float64"}
 
@@ -48,6 +51,7 @@ class ONNXRuntimeSession(Session):
         profiled: Callable[[str], Any],
         device_name: str,
         tf32: bool,
+        path: Path,
         may_overflow: bool,
         threads_started: int | None,
     ) -> None:
@@ -56,6 +60,7 @@ class ONNXRuntimeSession(Session):
         self.profiled = profiled
         self._device_name = device_name
         self._tf32 = tf32
+        self._path = path
         self._may_overflow = may_overflow
         self._fed: Mapping[str, Any] = {}
         self._surprising = False
@@ -189,12 +194,16 @@ class ONNXRuntimeSession(Session):
         counts: Counter[str] = Counter()
         for node in nodes:
             if precision := _precision(node):
-                counts["tf32" if self._tf32 and precision == "float32" else precision] += 1
+                tf32 = self._tf32 and precision == "float32" and node["provider"] != _CPU
+                counts["tf32" if tf32 else precision] += 1
+        engines = sum(str(node["op_name"]).startswith(_TENSORRT_ENGINE) for node in nodes)
+        if engines:
+            counts[self._in_engines()] += engines
         on_provider = sum(node["provider"] == self._provider for node in nodes)
         elsewhere = {node["op_name"] for node in nodes if node["provider"] != self._provider}
         return Effective(
             provider=self._provider,
-            precision=dominant(counts, self._first_dtype()),
+            precision=self._in_engines() if engines else dominant(counts, self._first_dtype()),
             device_name=self._device_name,
             delegated_fraction=on_provider / len(nodes) if nodes else None,
             threads=int(self._session.get_session_options().intra_op_num_threads),
@@ -209,6 +218,14 @@ class ONNXRuntimeSession(Session):
                 **({"int8_sums": "int16"} if self._may_overflow else {}),
             },
         )
+
+    def _in_engines(self) -> str:
+        """The precision inside of TensorRT's engines, whose layers no profile shows: that of
+        float32 files follows from the options, of others TensorRT decides.
+        """
+        if recipe_in(self._path) != "float32":
+            return "unknown"
+        return "tf32" if self._tf32 else "float32"
 
     def _first_dtype(self) -> str:
         first = self.inputs[0].dtype if self.inputs else TEXT

@@ -97,7 +97,7 @@ def test_outputs_that_differ_from_the_recorded_ones_fail_the_self_test(files, tm
     home = write_bundle(files["tflite"], tmp_path / "out", dataset=digits()) / NAME
     with np.load(home / runner.SELF_TEST) as recorded:
         arrays = dict(recorded)
-    arrays["output_0"] = arrays["output_0"] + 5
+    arrays["output_0_0"] = arrays["output_0_0"] + 5
     np.savez_compressed(home / runner.SELF_TEST, **arrays)
     accept_again(home, runner.SELF_TEST)
     done = run(home.parent, "--self-test")
@@ -149,6 +149,137 @@ def test_an_input_that_cannot_be_read_is_one_line(bundle: Path, tmp_path: Path):
             assert done.returncode == 2, done.stderr
             assert "Traceback" not in done.stderr
     assert run(bundle).returncode == 2
+
+
+@pytest.fixture
+def here(bundle: Path, capsys):
+    """The bundle's runner in this process: (exit code, what it printed)."""
+    from edgecnn.optimization import runner
+    from edgecnn.runtimes.litert import LiteRT
+
+    def answer(*arguments: str) -> tuple[int, str]:
+        code = runner.main(arguments, bundle / NAME, LiteRT)
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("write", "arguments", "said"),
+    [
+        (lambda path: path.write_bytes(b""), (), "cannot read"),
+        (lambda path: np.save(path, np.float32(3)), ("--tensors",), "holds a single value"),
+    ],
+    ids=["empty", "scalar"],
+)
+def test_an_array_that_cannot_be_used_is_one_line(here, tmp_path: Path, write, arguments, said):
+    path = tmp_path / "given.npy"
+    write(path)
+    code, told = here(str(path), *arguments)
+    assert code == 2
+    assert said in told
+
+
+@pytest.mark.parametrize("name", ["0.png", ""])
+def test_images_are_no_prepared_tensors(here, images: Path, name: str):
+    code, told = here(str(images / name), "--tensors")
+    assert code == 2
+    assert "--tensors takes .npy files" in told
+
+
+def written(path: Path, *nodes: object, shape: list, outputs: dict, **constants: object) -> Path:
+    """A hand-made .onnx file from "input" to outputs (name → shape)."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        list(nodes), "made", [info("input", TensorProto.FLOAT, shape)],
+        [info(name, TensorProto.FLOAT, sizes) for name, sizes in outputs.items()],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )  # fmt: skip
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+    return path
+
+
+def test_outputs_of_open_size_and_single_values_are_recorded_and_compared(tmp_path: Path):
+    from onnx import helper
+
+    model = written(
+        tmp_path / "found.onnx",
+        helper.make_node("Greater", ["input", "half"], ["over"]),
+        helper.make_node("NonZero", ["over"], ["places"]),
+        helper.make_node("Cast", ["places"], ["found"], to=1),
+        helper.make_node("ReduceSum", ["input"], ["sum"], keepdims=0),
+        shape=[1, 9], outputs={"found": [2, "count"], "sum": []}, half=np.float32(0.5),
+    )  # fmt: skip
+    out = write_bundle(model, tmp_path / "out")
+    done = run(out, "--self-test", name="found")
+    assert (done.returncode, done.stderr) == (0, "")
+    np.save(tmp_path / "one.npy", np.full((1, 9), 0.75, np.float32))
+    done = run(out, str(tmp_path / "one.npy"), "--tensors", "--json", name="found")
+    assert json.loads(done.stdout)["outputs"][1] == pytest.approx(6.75), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [("class", "class_model"), ("random", "random_model"), ("numpy", "numpy_model")],
+)
+def test_a_name_that_python_needs_itself_is_made_another(
+    files, tmp_path: Path, stem: str, name: str
+):
+    model = shutil.copy(files["tflite"], tmp_path / f"{stem}.tflite")
+    out = write_bundle(Path(model), tmp_path / "out")
+    done = run(out, "--self-test", name=name)
+    assert done.returncode == 0, done.stderr
+
+
+def test_sizes_that_a_file_leaves_open_are_given(tmp_path: Path, capsys):
+    from onnx import helper
+
+    from edgecnn.cli import invoke
+
+    model = written(
+        tmp_path / "mean.onnx",
+        helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["answer"]),
+        shape=["batch", 3, "height", "width"], outputs={"answer": ["batch", 3]},
+    )  # fmt: skip
+    out = tmp_path / "out"
+    given = ["--shape", "1x3x12x10", "--preprocessing", "0..1", "--out", str(out)]
+    assert invoke(["bundle", str(model), *given]) == 0, capsys.readouterr().err
+    assert run(out, "--self-test", name="mean").returncode == 0
+    with np.load(out / "mean" / "self_test.npz") as recorded:
+        assert recorded["input"].shape[1:] == (12, 10, 3)
+
+
+def test_a_recording_of_another_rate_is_refused(tmp_path: Path):
+    import wave
+
+    from onnx import helper
+
+    from edgecnn.manifest import Manifest, write_manifest
+    from edgecnn.preprocessing import SpectrogramPreprocessing
+
+    model = written(
+        tmp_path / "hears.onnx",
+        helper.make_node("ReduceMean", ["input", "axes"], ["answer"], keepdims=0),
+        shape=[1, 32, 40], outputs={"answer": [1, 40]}, axes=np.asarray([1], np.int64),
+    )  # fmt: skip
+    write_manifest(model, Manifest(preprocessing=SpectrogramPreprocessing(32, rate=8000)))
+    out = write_bundle(model, tmp_path / "out")
+    told = {}
+    for rate in (8000, 44100):
+        path = tmp_path / f"{rate}.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, rate, 0, "NONE", ""))
+            file.writeframes(np.arange(-4000, 4000, dtype=np.int16).tobytes())
+        told[rate] = run(out, str(path), name="hears")
+    assert told[8000].returncode == 0, told[8000].stderr
+    assert told[44100].returncode == 2
+    assert "44100.wav has 44100 Hz, the model takes recordings of 8000 Hz" in told[44100].stderr
 
 
 def test_the_bundle_can_be_imported(bundle: Path):

@@ -15,6 +15,8 @@ import pytest
 
 from edgecnn import runtimes
 from edgecnn.errors import InputError
+from edgecnn.runtimes.cuda import CudaDevice
+from edgecnn.runtimes.keras import _tf32_allowed
 
 if TYPE_CHECKING:
     from tests.integration.runtimes.conftest import Zoo
@@ -125,3 +127,20 @@ def test_a_model_without_known_inputs_is_refused(tmp_path: Path) -> None:
         model.save(path)
     with pytest.raises(InputError, match="does not say what it takes"):
         runtimes.load(path, "keras:cpu")
+
+
+@pytest.mark.parametrize(
+    ("found", "tf32"),
+    [
+        (CudaDevice("Tesla T4", (7, 5)), False),
+        (CudaDevice("NVIDIA A100", (8, 0)), True),
+        ("no NVIDIA driver (libcuda) on this machine", False),
+    ],
+)
+def test_tf32_is_computed_since_ampere_alone(
+    found: CudaDevice | str, tf32: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the driver; TensorFlow allows TF32 unless it is told not to."""
+    monkeypatch.setattr("edgecnn.runtimes.cuda.first_device", lambda: found)
+    assert _tf32_allowed("tensorflow") is tf32
+    assert not _tf32_allowed("torch")

@@ -128,6 +128,53 @@ def test_sums_of_int8_products_do_not_overflow(write_onnx: Callable[..., Path]) 
     assert "int8_sums" not in session.effective.details
 
 
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+def node(operator: str, provider: str) -> dict[str, object]:
+    return {
+        "op_name": operator,
+        "provider": provider,
+        "input_type_shape": [{"float": [1, 4]}],
+    }
+
+
+def test_what_the_processor_computes_for_a_gpu_is_no_tf32(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the profile of a GPU: two products that fell back to the processor."""
+    session = runtimes.load(zoo.path("onnx", "float32"), "onnxruntime:cpu")
+    nodes = [node("Conv", CUDA), node("Gemm", CPU), node("Gemm", CPU)]
+    monkeypatch.setattr(session, "_profile", lambda: nodes)
+    monkeypatch.setattr(session, "_tf32", True)
+    monkeypatch.setattr(session, "_provider", CUDA)
+    effective = session.effective
+    assert effective.details["compute_ops_by_precision"] == {"tf32": 1, "float32": 2}
+    assert effective.precision == "float32"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "tf32", "precision"),
+    [
+        ("float32", True, "tf32"),
+        ("float32", False, "float32"),
+        ("static_int8", True, "unknown"),
+        ("float16", True, "unknown"),
+    ],
+)
+def test_the_precision_in_engines_of_tensorrt_is_not_that_of_the_input(
+    recipe: str, tf32: bool, precision: str, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for its profile: one engine, and a product outside of it."""
+    tensorrt = "TensorrtExecutionProvider"
+    session = runtimes.load(zoo.path("onnx", recipe), "onnxruntime:cpu")
+    nodes = [node("TRTKernel_graph_main_1", tensorrt), node("Gemm", CPU), node("Gemm", CPU)]
+    monkeypatch.setattr(session, "_profile", lambda: nodes)
+    monkeypatch.setattr(session, "_tf32", tf32)
+    monkeypatch.setattr(session, "_provider", tensorrt)
+    assert session.effective.precision == precision
+
+
 @pytest.mark.parametrize("in_16_bits", [False, True])
 def test_exact_sums_are_asked_for_only_where_they_are_needed(
     monkeypatch: pytest.MonkeyPatch, zoo: Zoo, in_16_bits: bool

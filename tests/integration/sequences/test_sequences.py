@@ -217,6 +217,25 @@ def test_a_step_costs_the_same_however_long_the_answer(files):
     assert all(isinstance(size, int) for shape in taken.values() for size in shape)
 
 
+def test_loading_builds_each_graph_once(files, monkeypatch):
+    """What executes is proven by loading again: after measuring, not before."""
+    import onnxruntime
+
+    made = []
+    build = onnxruntime.InferenceSession
+
+    def counted(*given, **more):
+        made.append(given)
+        return build(*given, **more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", counted)
+    session = edgecnn.load(files["onnx:float32"], "onnxruntime:cpu", beam=1)
+    session.run([np.zeros((1, 24), np.int32)])
+    assert len(made) == 2
+    assert session.effective.details["encoder"]["provider"] == "CPUExecutionProvider"
+    assert len(made) == 4
+
+
 def test_beam_and_greedy_are_asked_for(files):
     session = edgecnn.load(files["onnx:float32"], "onnxruntime:cpu")
     ids = np.zeros((1, 24), np.int32)
@@ -387,6 +406,62 @@ def test_explain_shows_what_was_read(files, answer, tmp_path, ending, capsys):
         )
         field = document["receptive_field"]
         assert (field["encoder"], field["decoder"]) == (5, 5)  # two layers of three positions
+
+
+TEXT = "a girl sings in town. a dog runs at home. a cat sleeps here."
+"""Three sentences, which are too long for the small network in one piece."""
+
+
+@pytest.mark.parametrize("ending", ["html", "png", "json"])
+def test_every_sentence_of_a_text_is_explained_with_its_own_source(files, tmp_path, ending, capsys):
+    out = tmp_path / f"answer.{ending}"
+    assert invoke(["explain", str(files["onnx:float32"]), "--text", TEXT, "--out", str(out)]) == 0
+
+    content = out.read_bytes()
+    if ending == "html":
+        assert content.count(b'aria-label="Attention matrix"') == 3
+        assert content.count(b"<h3>") == 3
+    elif ending == "png":
+        assert int.from_bytes(content[20:24]) > 2 * int.from_bytes(content[16:20])  # high
+    else:
+        document = json.loads(content)
+        sentences = document["sentences"]
+        assert [each["source"] for each in sentences] == [
+            f"{part}." for part in TEXT[:-1].split(". ")
+        ]
+        assert document["attention"] is None
+        for each in sentences:
+            assert np.shape(each["attention"]) == (len(each["pieces"]), len(each["source_pieces"]))
+        pieces = sum(len(each["source_pieces"]) - 1 for each in sentences)
+        field = document["receptive_field"]
+        about = round(field["encoder"] * len(TEXT.split()) / pieces)
+        assert f"about {about} words" in field["words"]
+
+
+def test_times_are_those_of_each_sentence(files, capsys):
+    assert invoke(["translate", str(files["onnx:float32"]), TEXT, "--times"]) == 0
+    assert capsys.readouterr().err.count(" ms: encoder") == 3
+
+    found = load_translator(files["onnx:float32"]).translate(TEXT)
+    assert found.spent.sentence_ns == sum(each.spent.sentence_ns for each in found.sentences)
+    assert len(found.sentences) == 3
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--layer", "c1"), ("--classes", "a"), ("--top", "3"), ("--data", "digits"),
+        ("--shifts", "0..4"), ("--samples", "9"), ("--preprocessing", "raw"),
+        ("--shape", "1x24"), ("--allow-unsafe",), ("--strict",),
+    ],
+    ids=lambda given: given[0],
+)  # fmt: skip
+def test_options_for_images_are_refused_with_a_text(files, tmp_path, capsys, given):
+    out = tmp_path / "answer.html"
+    path = str(files["onnx:float32"])
+    assert invoke(["explain", path, "--text", SENTENCE, "--out", str(out), *given]) == 2
+    assert f"{given[0]}: for images" in capsys.readouterr().err
+    assert not out.exists()
 
 
 @pytest.mark.slow

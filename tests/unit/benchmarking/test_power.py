@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from edgecnn.benchmarking import observation, power
 from edgecnn.benchmarking.power import CounterMeter, GaugeMeter
+from edgecnn.runs import Effective
+from edgecnn.runtimes.cuda import CudaDevice
 
 
 def plant(root: Path, files: dict[str, object]) -> None:
@@ -210,6 +212,44 @@ def test_a_gpu_that_tells_nothing_leaves_its_rows_without_energy(
     found = power.find("cuda")
     assert not found.meters  # the processor alone is not the energy of an inference on a GPU
     assert "reports neither energy nor power" in found.reason
+
+
+def executed(device_name: str, **more: object) -> Effective:
+    return Effective("x", "float32", device_name, 1.0, None, runtime_version="x 1", **more)
+
+
+@pytest.mark.parametrize("name", ["NVIDIA A100-SXM4-40GB", "Tesla T4"])
+def test_a_gpu_of_nvidia_counts_in_every_runtime(
+    name: str, root: Path, nvml: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    """Keras and LiteRT call it "gpu"; the driver knows names that do not say NVIDIA."""
+    monkeypatch.setattr(power, "first_device", lambda: CudaDevice("Tesla T4", (7, 5)))
+    plant(root, rapl())
+    assert [meter.method for meter in power.find("gpu", executed(name)).meters] == [
+        "RAPL", "RAPL", "NVML energy counter"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["Intel(R) Arc(TM) A770 Graphics (dGPU)", "AMD Radeon RX 7600 (RADV)", "unknown GPU"]
+)
+def test_a_gpu_that_nothing_meters_has_no_energy_but_a_reason(name: str, root: Path):
+    plant(root, rapl())
+    found = power.find("gpu", executed(name))
+    assert not found.meters
+    assert f"nothing reports the energy of {name}" in found.reason
+
+
+@pytest.mark.parametrize(
+    "effective",
+    [
+        executed("Intel(R) UHD Graphics 770 (iGPU)"),
+        executed("SwiftShader Device", software=True),
+    ],
+    ids=["integrated", "software"],
+)
+def test_a_gpu_within_the_processor_is_counted_with_it(effective: Effective, root: Path):
+    plant(root, rapl())
+    assert [meter.method for meter in power.find("gpu", effective).meters] == ["RAPL", "RAPL"]
 
 
 @pytest.mark.parametrize(

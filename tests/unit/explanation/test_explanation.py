@@ -15,7 +15,7 @@ from edgecnn.explanation.network import MapLayer, spatial_layers, stages
 from edgecnn.explanation.occlusion import occlude
 from edgecnn.explanation.receptive_field import effective_fields, fewest_holding
 from edgecnn.explanation.shift import moved, shift_curve
-from edgecnn.explanation.subject import as_probabilities
+from edgecnn.explanation.subject import softmax, within_one
 from edgecnn.preprocessing import ImagePreprocessing
 
 
@@ -198,11 +198,12 @@ def test_the_strongest_maps_are_those_that_vary():
     assert found.maps.max() == 1
 
 
-def test_logits_become_probabilities_and_probabilities_stay():
+def test_logits_become_probabilities_and_probabilities_are_known():
     logits = np.array([[2.0, 0.0, -1.0]])
-    assert as_probabilities(logits).sum() == pytest.approx(1)
-    steps = np.array([[0.5, 0.25, 0.2461]], np.float32)  # int8 softmax
-    assert np.array_equal(as_probabilities(steps), steps)
+    assert not within_one(logits)
+    assert softmax(logits).sum() == pytest.approx(1)
+    assert within_one(np.array([[0.6, 0.0, 0.0]], np.float32))  # int8 softmax of 1,000 classes
+    assert within_one(np.array([[0.9, 0.8, 0.1]], np.float32))  # sigmoid
 
 
 def test_a_png_is_read_back_as_it_was(tmp_path):

@@ -10,11 +10,12 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.feeding import Proof, choose, must_know
-from edgecnn.manifest import Manifest
+from edgecnn.manifest import Manifest, TensorSpec
 from edgecnn.preprocessing import (
     PRESETS,
     ImagePreprocessing,
     SignalPreprocessing,
+    SpectrogramPreprocessing,
     TextPreprocessing,
     with_preset,
 )
@@ -149,7 +150,7 @@ def test_gray_images_take_the_presets_too():
 def test_signals_may_be_raw_and_nothing_else():
     signal = SignalPreprocessing(16, 1, scale=0.5, mean=(3.0,), std=(2.0,), level="rms")
     assert with_preset(signal, "raw") == SignalPreprocessing(16, 1)
-    with pytest.raises(InputError, match="pictures"):
+    with pytest.raises(InputError, match="is for images"):
         with_preset(signal, "0..1")
     with pytest.raises(InputError, match="numbers"):
         with_preset(TextPreprocessing(length=4, vocabulary=("a",)), "raw")
@@ -180,3 +181,25 @@ def test_arrays_of_numbers_go_in_as_they_are():
     assert choice.fed.known
     assert "as they are" in choice.fed.sentence
     assert choose(base, Manifest()).preprocessing is None
+
+
+HEARS = Manifest(
+    preprocessing=SpectrogramPreprocessing(32, rate=8000),
+    inputs=(TensorSpec("sound", (1, 32, 40), "float32"),),
+)
+
+
+def test_sounds_of_another_rate_than_the_model_takes_are_refused():
+    of_8, of_44 = (SpectrogramPreprocessing(32, rate=rate) for rate in (8000, 44100))
+    assert choose(lambda: of_8, HEARS).preprocessing == of_8
+    for option in (None, of_8):
+        with pytest.raises(InputError, match="recordings of 8000 Hz, the data have 44100 Hz"):
+            choose(lambda: of_44, HEARS, option=option)
+
+
+def test_where_no_sounds_are_at_hand_the_manifest_is_taken():
+    def none() -> ImagePreprocessing:
+        raise InputError("it takes no images")
+
+    assert choose(none, HEARS).preprocessing == HEARS.preprocessing
+    assert choose(base, HEARS).preprocessing == HEARS.preprocessing

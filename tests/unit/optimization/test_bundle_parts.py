@@ -17,7 +17,7 @@ from edgecnn.errors import InputError
 from edgecnn.isolated_environments import ISOLATED_ENVIRONMENTS
 from edgecnn.manifest import Manifest
 from edgecnn.optimization import runner
-from edgecnn.optimization.bundle import PACKAGES, requirements
+from edgecnn.optimization.bundle import PACKAGES, packages_for, requirements
 from edgecnn.optimization.c_array import adder, header
 from edgecnn.optimization.delivery import check_place, deliver
 from edgecnn.optimization.vendored import sources
@@ -218,6 +218,17 @@ def test_a_bundle_installs_a_numpy_with_which_its_runtime_loads(package: str):
     if package in ISOLATED_ENVIRONMENTS:
         assert numpy in ISOLATED_ENVIRONMENTS[package].packages
     assert numpy == ("numpy>=1.26,<2" if package == "tflite-runtime" else "numpy>=1.26")
+
+
+def test_a_bundle_for_a_gpu_installs_what_that_gpu_needs():
+    cuda = requirements(Manifest(), *packages_for("onnxruntime", "cuda"))
+    assert cuda[0].partition("==")[0] == "onnxruntime-gpu[cuda,cudnn]"
+    tensorrt = requirements(Manifest(), *packages_for("onnxruntime", "tensorrt"))
+    assert [line.partition("==")[0] for line in tensorrt[:2]] == [
+        "onnxruntime-gpu[cuda,cudnn]", "tensorrt",
+    ]  # fmt: skip
+    assert packages_for("onnxruntime", "cpu") == ("onnxruntime",)
+    assert packages_for("litert", "gpu") == ("ai-edge-litert",)
 
 
 def test_where_nobody_lists_instruction_sets_none_is_said_to_be_missing(

@@ -10,6 +10,7 @@ import pytest
 
 from edgecnn.benchmarking import observation
 from edgecnn.benchmarking.passes import energy, make, memory
+from edgecnn.runs import Effective
 from tests.unit.benchmarking.passes.clock import Clock
 
 COUNTER = "sys/class/powercap/intel-rapl:0"
@@ -40,8 +41,16 @@ def counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float]
     return add
 
 
-def context(invoke: Callable[[], object], device: str = "cpu") -> SimpleNamespace:
-    return SimpleNamespace(invocations=[invoke], device=device, seconds=lambda most: most)
+def context(
+    invoke: Callable[[], object], device: str = "cpu", device_name: str = ""
+) -> SimpleNamespace:
+    effective = Effective("x", "float32", device_name, 1.0, None, runtime_version="x 1")
+    return SimpleNamespace(
+        invocations=[invoke],
+        device=device,
+        seconds=lambda most: most,
+        session=SimpleNamespace(effective=effective),
+    )
 
 
 def test_an_inference_takes_what_the_counter_says(counter: Callable[[float], None], clock: Clock):
@@ -104,11 +113,35 @@ def test_a_sensor_that_falls_silent_leaves_a_reason(
     assert "fell silent" in found["reason"]
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
+ABSENT = "NVML is not to be had"
+
+
+@pytest.mark.parametrize(
+    ("device", "name", "reason"),
+    [
+        ("cpu", "Intel(R) Xeon(R)", None),
+        ("cuda", "NVIDIA H200", ABSENT),
+        ("gpu", "NVIDIA H200", ABSENT),
+        ("gpu", "Intel(R) UHD Graphics 770 (iGPU)", None),
+        ("gpu", "AMD Radeon", "nothing reports the memory of AMD Radeon"),
+    ],
+)
 def test_memory_on_the_gpu_is_none_where_nothing_tells(
-    device: str, monkeypatch: pytest.MonkeyPatch
+    device: str, name: str, reason: str | None, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(memory, "gpu_memory_bytes", lambda: "NVML is not to be had")
-    found = memory.find(context(lambda: None, device))
+    monkeypatch.setattr(memory, "gpu_memory_bytes", lambda: ABSENT)
+    found = memory.find(context(lambda: None, device, name))
     assert found["gpu_bytes"] is None
-    assert found.get("gpu_reason") == (None if device == "cpu" else "NVML is not to be had")
+    assert found.get("gpu_reason") == reason
+
+
+def test_a_gpu_that_nothing_meters_is_not_given_the_processors_joules(
+    counter: Callable[[float], None], clock: Clock
+):
+    def invoke() -> None:
+        counter(JOULES)
+        clock.sleep(0.01)
+
+    found = energy.find(context(invoke, "gpu", "AMD Radeon"))
+    assert found["joules_per_inference"] is None
+    assert "nothing reports the energy of AMD Radeon" in found["reason"]
