@@ -117,7 +117,7 @@ def hand(asked: argparse.Namespace, dataset: Dataset) -> Mapping[str, Any]:
             folder=folder / f"{asked.model}.training",
         )
     artifact = convert_one(model, "tflite:static_int8", calibration=dataset, out=folder, force=True)
-    return {"file": str(artifact.path), "seconds": round(time.monotonic() - began)}
+    return {"file": artifact.path.name, "seconds": round(time.monotonic() - began)}
 
 
 def tpe(asked: argparse.Namespace, dataset: Dataset) -> Mapping[str, Any]:
@@ -203,14 +203,13 @@ def compared(asked: argparse.Namespace, winner: Path, dataset: Dataset) -> Mappi
 
 
 def workers(asked: argparse.Namespace, dataset: Dataset) -> Mapping[str, Any]:
-    """The same trials drawn at random, with one worker and with two."""
-    found: dict[str, Any] = {}
+    """The same trials drawn at random, as long as the search's, with one worker and with two."""
+    found: dict[str, Any] = {"epochs": asked.epochs}
     count = 6
     for number in (1, 2):
         settings = replace(
             settings_of(asked, sampler="random"),
             trials=count,
-            epochs=2,
             pruning="none",
             cluster=Cluster(number),
             trial_threads=1,
