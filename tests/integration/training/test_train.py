@@ -57,7 +57,8 @@ def trained(few_digits, tmp_path_factory):
     return artifact, calls
 
 
-LONG_TO_BUILD = ("googlenet", "resnet18", "resnet34", "resnet50")
+LONG_TO_BUILD = ("googlenet", "resnet18", "resnet50")
+"""ResNet-34 has ResNet-18's blocks, more of them."""
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ LONG_TO_BUILD = ("googlenet", "resnet18", "resnet34", "resnet50")
     [
         pytest.param(name, marks=pytest.mark.slow) if name in LONG_TO_BUILD else name
         for name in MODELS.names()
-        if modality(name) == "image"
+        if modality(name) == "image" and name != "resnet34"
     ],
 )
 def test_every_model_for_images_trains_on_digits(name, digits, tmp_path):
