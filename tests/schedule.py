@@ -17,6 +17,7 @@ LONGEST = (
     "e2e/test_walk_through_how_to.py",
     "integration/boards/test_faults.py",
     "integration/boards/test_boards.py",
+    "integration/boards/test_transfer.py",
     "e2e/test_nobody_is_called.py",
     "integration/training/test_boxes.py",
     "e2e/test_documentation_site.py",

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgecnn.errors import EdgeCNNError
+from edgecnn.errors import EdgeCNNError, MissingDependencyError
 
 TIMEOUT_SECS = 1_800.0
 _FOR_UV: Mapping[str, str] = {
@@ -44,28 +44,33 @@ def make(folder: Path, base: Path) -> None:
 
 
 def install(python: Path, packages: Sequence[str]) -> None:
-    """Install packages into the environment of `python`. Raises CreationError."""
+    """Install packages into the environment of `python`. Raises as `call`."""
     purpose = f"install {', '.join(packages)}"
     uv = shutil.which("uv")
-    if uv:
-        try:
-            call([uv, "pip", "install", "--quiet", "--python", str(python), *packages], purpose)
-        except CreationError:  # settings that only pip knows; it also says more clearly what failed
-            pass
-        else:
-            return
-    call([*_pip(python), "install", "--quiet", *packages], purpose)
+    with_pip = [*_pip(python), "install", "--quiet", *packages]
+    if not uv:
+        call(with_pip, purpose)
+        return
+    try:
+        call([uv, "pip", "install", "--quiet", "--python", str(python), *packages], purpose)
+    except CreationError as failed:
+        try:  # there are settings that only pip knows; it also says more clearly what failed
+            call(with_pip, purpose)
+        except MissingDependencyError:
+            raise failed from None
 
 
 def installed(python: Path) -> list[str]:
-    """What is installed there, as in "numpy==2.4.6". Raises CreationError."""
-    return call([*_pip(python), "freeze"], "list what was installed").split("\n")
+    """What is installed there, as in "numpy==2.4.6". Raises as `call`."""
+    uv = shutil.which("uv")
+    command = [uv, "pip", "freeze", "--python", str(python)] if uv else [*_pip(python), "freeze"]
+    return call(command, "list what was installed").split("\n")
 
 
 def available(package: str) -> list[str]:
     """Released versions of a package that this Python could install, the newest first.
 
-    Where packages come from is pip's own setting. Raises CreationError.
+    Where packages come from is pip's own setting; uv has no such list. Raises as `call`.
     """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
     listing = call([*command, "index", "versions", package], f"list versions of {package}")
@@ -85,7 +90,9 @@ def _pip(python: Path) -> list[str]:
 
 
 def call(command: Sequence[str], purpose: str) -> str:
-    """What a command prints. Raises CreationError with its reason, without any password."""
+    """What a command prints. Raises CreationError with its reason, without any password, and
+    MissingDependencyError for a pip that is not installed.
+    """
     environment = dict(os.environ)
     for name, other in _FOR_UV.items():
         if name in environment:
@@ -108,6 +115,11 @@ def call(command: Sequence[str], purpose: str) -> str:
         ) from error
     if completed.returncode == 0:
         return completed.stdout
+    if "No module named pip" in completed.stderr:
+        raise MissingDependencyError(
+            f"could not {purpose}: pip is not installed here",
+            hint=f"{sys.executable} -m ensurepip",
+        )
     lines = [
         line.strip() for line in (completed.stderr + completed.stdout).splitlines() if line.strip()
     ]

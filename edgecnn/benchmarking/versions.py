@@ -44,9 +44,13 @@ class Wanted:
         return not self.version.endswith("*")
 
     def accepts(self, version: str) -> bool:
-        """Whether a version fits."""
+        """Whether a version fits; 1.23 is 1.23.0 (PEP 440), whatever was built of it."""
         if self.exact:
-            return version == self.version
+            number, _, build = self.version.partition("+")
+            if build and version.partition("+")[2] != build:
+                return False
+            key = order(number)
+            return version == self.version or (key is not None and order(version) == key)
         return version.startswith(self.version[:-1]) or version == self.version[:-2]
 
     @property

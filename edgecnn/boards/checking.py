@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn.boards.connection import ask, connected
+from edgecnn.boards.connection import ask, connected, unexpected
 from edgecnn.boards.health_report import gigabytes, troubles
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.preparing import prepare
@@ -43,10 +43,16 @@ async def _one(board: Board) -> Checked:
             command = ready.words("-m", "edgecnn.boards.runner", "--examine", str(ready.home))
             answer = await ask(connection, board, command, timeout=EXAMINE_SECS)
     except EdgeCNNError as error:
-        return Checked(board, False, error.message, (f"→ {error.hint}",) if error.hint else ())
+        return _unfit(board, error)
+    except Exception as error:  # noqa: BLE001 (the other boards are looked at)
+        return _unfit(board, unexpected(board.name, error))
     if answer.get("busy") is True:
         return Checked(board, True, f"{board.name}: measures a job now")
     return judged(board, answer)
+
+
+def _unfit(board: Board, error: EdgeCNNError) -> Checked:
+    return Checked(board, False, error.message, (f"→ {error.hint}",) if error.hint else ())
 
 
 def judged(board: Board, answer: Mapping[str, Any]) -> Checked:
@@ -71,13 +77,14 @@ def judged(board: Board, answer: Mapping[str, Any]) -> Checked:
             f"{_celsius(answer.get('temperature_c'))}{_clock(answer)}"
             f"governor {machine.get('governor')}",
         )
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return Checked(board, False, f"{board.name}: gave an unreadable answer")
     if not any(runtimes.values()):
         unfit.append("no runtime is installed there (edgecnn boards add … --extra litert)")
     shown_details = tuple(printable(line) for line in details)
     if unfit:
-        return Checked(board, False, f"{board.name}: {'; '.join(unfit)}", shown_details)
+        line = printable(f"{board.name}: {'; '.join(unfit)}")
+        return Checked(board, False, line, shown_details)
     return Checked(board, True, f"{board.name}: can measure", shown_details)
 
 

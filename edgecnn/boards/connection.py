@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.boards.inventory import Board
+from edgecnn.boards.inventory import Board, parse_address
 from edgecnn.boards.runner import ANSWER
-from edgecnn.errors import EdgeCNNError
+from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.registry import require
-from edgecnn.text import printable, shortened
+from edgecnn.text import first_line, printable, shortened
 
 if TYPE_CHECKING:
     import asyncssh
@@ -48,6 +48,15 @@ class TakenOverError(BoardError):
     """Another client works on the job by now."""
 
 
+def unexpected(board: str, error: Exception) -> BoardError:
+    """The error for what nobody thought of on one board: it must not end the work on the others."""
+    failed = BoardError(
+        f"{board}: {first_line(error)}", hint="run it again with --debug, and report it: a bug"
+    )
+    failed.__cause__ = error
+    return failed
+
+
 def nonsense(board: Board) -> BoardError:
     """The error for an answer that is none."""
     return BoardError(
@@ -60,50 +69,136 @@ def nonsense(board: Board) -> BoardError:
 async def connected(board: Board) -> AsyncIterator[asyncssh.SSHClientConnection]:
     """A connection to the board, closed at the end. Raises BoardError."""
     require("asyncssh", "boards")
-    import asyncssh
-
     user, host, port = board.where
-    options: dict[str, Any] = {
-        "connect_timeout": CONNECT_SECS,
-        "keepalive_interval": 15,
-        "keepalive_count_max": 3,
-    }
+    options: dict[str, Any] = {}
     if user:
         options["username"] = user
     if port:
         options["port"] = port
     if board.key:
-        if not Path(board.key).expanduser().is_file():
-            raise BoardError(
-                f"{board.name}: there is no key {shortened(board.key, 120)}",
-                hint="pass --key of a private key, or load it into the agent with ssh-add",
-            )
-        options["client_keys"] = [str(Path(board.key).expanduser())]
+        options["client_keys"] = [str(_key_of(board))]
+        options["ignore_encrypted"] = True  # the agent may hold it
+    async with AsyncExitStack() as stack:
+        yield await _opened(stack, board.name, host, options)
+
+
+def _key_of(board: Board) -> Path:
     try:
-        connection = await asyncssh.connect(host, **options)
+        key = Path(board.key).expanduser()
+    except RuntimeError:  # the home of somebody who is not known here
+        key = Path(board.key)
+    if not key.is_file():
+        raise BoardError(
+            f"{board.name}: there is no key {printable(shortened(board.key, 120))}",
+            hint=_KEY_HINT,
+        )
+    return key
+
+
+_KEY_HINT = "pass --key of a private key, or load it into the agent with ssh-add"
+
+
+async def _opened(
+    stack: AsyncExitStack, who: str, host: str, options: Mapping[str, Any]
+) -> asyncssh.SSHClientConnection:
+    """A connection to a host over its jump hosts, which `stack` closes. Raises BoardError.
+
+    Jump hosts are connected to here: asyncssh would connect to them without what is asked of
+    `known_hosts` below.
+    """
+    import asyncssh
+
+    jumps, known_hosts, checked = await _configured(who, host, options)
+    tunnel = options.get("tunnel")
+    for user, name, port in jumps:
+        if name == host:  # "Host *" with a ProxyJump is meant for all others
+            break
+        given = {"username": user, "port": port, "tunnel": tunnel}
+        given = {key: value for key, value in given.items() if value}
+        tunnel = await _opened(stack, f"{who}: jump host {name}", name, given)
+    typed = _typed(options.get("username", ""), host, options.get("port", 0))
+    options = {**options, "tunnel": tunnel, "known_hosts": known_hosts}
+    try:
+        connection = await asyncssh.connect(
+            host,
+            connect_timeout=CONNECT_SECS,
+            keepalive_interval=15,
+            keepalive_count_max=3,
+            **options,
+        )
     except asyncssh.HostKeyNotVerifiable:
         raise BoardError(
-            f"{board.name}: its host key is unknown or has changed",
-            hint=f"connect once with ssh to check and accept it: ssh {_typed(user, host, port)}",
+            f"{who}: its host key is unknown or has changed",
+            hint=f"connect once with ssh to check and accept it: ssh {typed}"
+            if checked
+            else "UserKnownHostsFile in ~/.ssh/config names no file that is there",
         ) from None
     except asyncssh.PermissionDenied:
-        raise BoardError(
-            f"{board.name}: it refused the key",
-            hint=f"ssh-copy-id {_typed(user, host, port)}",
+        if _is_encrypted(options.get("client_keys", ())):
+            raise BoardError(
+                f"{who}: its key is encrypted, and the agent does not hold it",
+                hint="load it into the agent with ssh-add",
+            ) from None
+        raise BoardError(f"{who}: it refused the key", hint=f"ssh-copy-id {typed}") from None
+    except (OSError, asyncssh.Error) as error:
+        raise LostError(
+            f"{who}: cannot be reached: {_reason(error)}",
+            hint=f"check that it is on: ssh {typed}",
         ) from None
+    except (ValueError, RuntimeError) as error:
+        raise BoardError(f"{who}: cannot be connected to: {_reason(error)}") from None
+    return await stack.enter_async_context(connection)
+
+
+async def _configured(
+    who: str, host: str, options: Mapping[str, Any]
+) -> tuple[list[tuple[str, str, int]], asyncssh.SSHKnownHosts, bool]:
+    """(jump hosts, the host keys that are known, whether a file holds them) as ~/.ssh has it.
+
+    Raises BoardError.
+
+    asyncssh takes any host key where UserKnownHostsFile is none, and fails where a listed file is
+    not there; ssh knows no host then.
+    """
+    import asyncio
+
+    import asyncssh
+
+    construct = asyncssh.SSHClientConnectionOptions.construct
+    try:
+        found: Any = await construct(config=(), host=host, **options)
+        if found.config.has_match_final():
+            found = await construct(config=(), host=host, final=True, **options)
+        listed = ["~/.ssh/known_hosts"] if found.known_hosts == [] else found.known_hosts or ()
+        files = [str(path) for name in listed if (path := Path(name).expanduser()).is_file()]
+        known_hosts = await asyncio.to_thread(asyncssh.read_known_hosts, files)
+        words = found.tunnel.split(",") if isinstance(found.tunnel, str) else ()
+        jumps = [parse_address(word.strip()) for word in words]
     except asyncssh.KeyImportError as error:
         raise BoardError(
-            f"{board.name}: the key cannot be used: {shortened(str(error), 120)}",
-            hint="pass --key of a private key, or load it into the agent with ssh-add",
+            f"{who}: the key cannot be used: {_reason(error)}", hint=_KEY_HINT
         ) from None
-    except (OSError, asyncssh.Error) as error:
-        reason = shortened(str(error) or type(error).__name__, 160)
-        raise LostError(
-            f"{board.name}: cannot be reached: {reason}",
-            hint=f"check that it is on: ssh {_typed(user, host, port)}",
+    except (OSError, ValueError, RuntimeError, asyncssh.Error, InputError) as error:
+        raise BoardError(
+            f"{who}: cannot use what ~/.ssh says: {_reason(error)}",
+            hint="correct it there; asyncssh, which reads it here, takes less than ssh does",
         ) from None
-    async with connection:
-        yield connection
+    return jumps, known_hosts, bool(files) or found.known_hosts == []
+
+
+def _is_encrypted(keys: Sequence[str]) -> bool:
+    import asyncssh
+
+    for key in keys:
+        try:
+            asyncssh.read_private_key(key)
+        except (OSError, asyncssh.KeyImportError) as error:
+            return str(error).startswith("Passphrase")
+    return False
+
+
+def _reason(error: Exception) -> str:
+    return printable(shortened(str(error) or type(error).__name__, 160))
 
 
 async def ask(
@@ -129,7 +224,7 @@ async def ask(
             "another architecture, or no program",
             hint="pass the path of a Python of that machine: edgecnn boards add … --python PATH",
         )
-    if code == 127 or "not found" in err or "No such file" in err:
+    if code == 127:
         raise BoardError(
             f"{board.name}: there is no {shortened(command[0], 80)}",
             hint="install Python 3.11 or newer there, or pass --python to edgecnn boards add",
@@ -155,16 +250,13 @@ async def execute(
     import asyncssh
 
     try:
-        async with asyncio.timeout(timeout):
-            async with connection.create_process(
-                shlex.join(command), encoding=None, stdin=asyncssh.PIPE
-            ) as process:
-                with suppress(BrokenPipeError):  # it ended without reading
-                    process.stdin.write(script.encode())
-                    process.stdin.write_eof()
-                out, err = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
-                await process.wait_closed()
-                code = process.exit_status
+        async with asyncio.timeout(timeout), _started(connection, command) as process:
+            with suppress(BrokenPipeError):  # it ended without reading
+                process.stdin.write(script.encode())
+                process.stdin.write_eof()
+            out, err = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
+            await process.wait_closed()
+            code = process.exit_status
     except TimeoutError:
         raise LostError(
             f"{board.name}: no answer for {timeout:.0f} s", hint="is it overloaded, or cut off?"
@@ -172,6 +264,18 @@ async def execute(
     except (OSError, asyncssh.Error) as error:
         raise _broken(board, error) from None
     return (-1 if code is None else code), out, err
+
+
+@asynccontextmanager
+async def _started(
+    connection: asyncssh.SSHClientConnection, command: Sequence[str], **streams: int
+) -> AsyncIterator[asyncssh.SSHClientProcess[bytes]]:
+    """A command there. Whoever leaves before its end does not wait for it: that may never come."""
+    process = await connection.create_process(shlex.join(command), encoding=None, **streams)
+    try:
+        yield process
+    finally:
+        process.close()
 
 
 async def listen(
@@ -183,9 +287,8 @@ async def listen(
     import asyncssh
 
     try:
-        async with connection.create_process(
-            shlex.join(command), encoding=None, stdin=asyncssh.DEVNULL, stderr=asyncssh.DEVNULL
-        ) as process:
+        silent = {"stdin": asyncssh.DEVNULL, "stderr": asyncssh.DEVNULL}
+        async with _started(connection, command, **silent) as process:
             waiting = b""
             while True:
                 async with asyncio.timeout(SILENCE_SECS):
@@ -220,8 +323,7 @@ def _answer_in(line: str) -> dict[str, Any] | None:
 
 def _broken(board: Board, error: Exception) -> LostError:
     return LostError(
-        f"{board.name}: the connection broke off: "
-        f"{printable(shortened(str(error) or type(error).__name__, 120))}",
+        f"{board.name}: the connection broke off: {_reason(error)}",
         hint="run the same command again: what was measured is kept there",
     )
 

@@ -73,13 +73,21 @@ def parse_address(text: str) -> tuple[str, str, int]:
             "an address must not contain a password: it would be stored",
             hint="use a key: ssh-copy-id user@host",
         )
-    user, host = parts.username or "", parts.hostname or ""
+    user, host = parts.username or "", _host_in(parts.netloc)
     whole = parts.scheme == "ssh" and not (parts.query or parts.fragment)
     if not whole or parts.path not in ("", "/") or not _HOST.fullmatch(host):
         raise InputError(f"not the address of a board: {text[:80]}", hint=_HOW)
     if user and not _USER.fullmatch(user):
         raise InputError(f"no user name: {user[:40]}", hint=_HOW)
     return user, host, port
+
+
+def _host_in(place: str) -> str:
+    """The host of "user@host:port" as it is written: an alias of ~/.ssh/config has its case."""
+    host = place.rpartition("@")[2]
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
 
 
 _HOW = "as in ssh://pi@10.0.0.7 or ssh://pi@rpi5.local:2222"
@@ -92,7 +100,7 @@ def load() -> dict[str, Board]:
         return {}
     try:
         document = tomllib.loads(read_text_file(path, limit=MAX_BYTES))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # too many digits, too many levels
         raise InputError(
             f"{path}: not valid TOML ({error})", hint="correct or remove it"
         ) from error
@@ -145,7 +153,8 @@ def remove(name: str) -> None:
 def choose(names: Iterable[str]) -> list[Board]:
     """Boards by name, by tag, or by address ("ssh://…"); each once.
 
-    Raises InputError for a name that is neither.
+    Raises InputError for a name that is neither, and for an address whose host is called like
+    another board: their results could not be told apart.
     """
     boards = load()
     chosen: dict[str, Board] = {}
@@ -153,9 +162,7 @@ def choose(names: Iterable[str]) -> list[Board]:
         if name in boards:
             matches = [boards[name]]
         elif "://" in name or "@" in name:
-            _, host, port = parse_address(name)
-            label = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{host}-{port}" if port else host).strip("-")
-            matches = [Board(name, name=label or "board")]
+            matches = [_typed(name, boards)]
         else:
             matches = [board for board in boards.values() if name in board.tags]
             if not matches:
@@ -167,8 +174,29 @@ def choose(names: Iterable[str]) -> list[Board]:
                         hint="edgecnn boards add NAME ssh://user@host",
                     )
                 )
-        chosen |= {board.name: board for board in matches}
+        for board in matches:
+            if chosen.setdefault(board.name, board).where != board.where:
+                raise InputError(
+                    f"{chosen[board.name].address} and {board.address} would both be called "
+                    f"{board.name}",
+                    hint="enter them under names of their own: edgecnn boards add NAME ADDRESS",
+                )
     return list(chosen.values())
+
+
+def _typed(address: str, boards: Mapping[str, Board]) -> Board:
+    """The board at an address, which is its name, too."""
+    where = parse_address(address)
+    parts = [str(part) for part in where if part]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-._")[:64] or "board"
+    if name not in boards:
+        return Board(address, name=name)
+    if boards[name].where == where:
+        return boards[name]
+    raise InputError(
+        f"{address} and the board {name} ({boards[name].address}) have one name",
+        hint="enter it under a name of its own: edgecnn boards add NAME ADDRESS",
+    )
 
 
 def _save(boards: Mapping[str, Board]) -> None:

@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.boards import wheel, wheels
-from edgecnn.boards.connection import BoardError, ask, execute, nonsense
+from edgecnn.boards.connection import ANSWER_SECS, BoardError, ask, execute, nonsense
 from edgecnn.boards.health_report import FEWEST_DISK_BYTES
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.runner import ANSWER
@@ -103,10 +103,9 @@ async def prepare(connection: asyncssh.SSHClientConnection, board: Board) -> Rea
     code = home / f"code-{digest}"
     if (await _touched(connection, board, f"{code}/complete"))[0] != 0:
         await upload(connection, board, {f"{home}/{digest}/{name}": content})
-        script = _UNPACK.format(
-            wheels=json.dumps([f"{home}/{digest}/{name}"]), target=str(code), own=True
+        await _made(
+            connection, board, code, lock=home / "code.lock", unpacked=[f"{home}/{digest}/{name}"]
         )
-        await ask(connection, board, [board.python, "-"], script=script)
     python = facts.executable
     if facts.missing or board.extras:
         python = await _environment(connection, board, facts, f"{home}/{digest}/{name}")
@@ -128,32 +127,72 @@ async def _touched(
     return await execute(connection, board, ["sh", "-c", script, "sh", mark])
 
 
-_UNPACK = f"""
-import json, os, shutil, zipfile
-names, target, own = json.loads({{wheels!r}}), {{target!r}}, {{own!r}}
-part = target + ".part"
-shutil.rmtree(part, ignore_errors=True)
-if own:
-    shutil.rmtree(target, ignore_errors=True)
-for name in names:
-    with zipfile.ZipFile(name) as archive:
-        archive.extractall(part)
-for data in [each for each in os.listdir(part) if each.endswith(".data")]:
-    for kind in ("purelib", "platlib"):
-        source = os.path.join(part, data, kind)
-        if os.path.isdir(source):
-            shutil.copytree(source, part, dirs_exist_ok=True)
-    shutil.rmtree(os.path.join(part, data))
-if own:
-    open(part + "/complete", "w").close()
-    os.sync()
-    os.rename(part, target)
-else:
-    shutil.copytree(part, target, dirs_exist_ok=True)
-    shutil.rmtree(part)
+_MAKE = f"""
+import fcntl, json, os, shutil, subprocess, zipfile
+lock, folder, commands, names, target = json.loads({{arguments!r}})
+held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+fcntl.flock(held, fcntl.LOCK_EX)
+
+def unpack(target):
+    part = target + ".part"
+    shutil.rmtree(part, ignore_errors=True)
+    for name in names:
+        with zipfile.ZipFile(name) as archive:
+            archive.extractall(part)
+    for data in [each for each in os.listdir(part) if each.endswith(".data")]:
+        for kind in ("purelib", "platlib"):
+            source = os.path.join(part, data, kind)
+            if os.path.isdir(source):
+                shutil.copytree(source, part, dirs_exist_ok=True)
+        shutil.rmtree(os.path.join(part, data))
+    try:
+        os.rename(part, target)
+    except OSError:  # something lies there already
+        shutil.copytree(part, target, dirs_exist_ok=True)
+        shutil.rmtree(part)
+
+answer = {{{{"done": True, "code": 0}}}}
+if not os.path.isfile(folder + "/complete"):
+    shutil.rmtree(folder, ignore_errors=True)
+    for command in commands:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            pass_fds=[held])
+        said = (done.stderr or done.stdout).decode(errors="replace")
+        answer = {{{{"done": True, "code": done.returncode, "said": said[-8000:]}}}}
+        if done.returncode:
+            break
+    if not answer["code"]:
+        if names:
+            unpack(target)
+        os.sync()
+        open(folder + "/complete", "w").close()
 print()
-print({ANSWER!r} + json.dumps({{{{"done": True}}}}))
+print({ANSWER!r} + json.dumps(answer))
 """
+"""Makes a folder by commands, by unpacking wheels, or both, unless it is complete. It is done under
+a lock that the commands hold, too: a client that is cut off leaves them running, and another waits.
+"""
+
+
+async def _made(
+    connection: asyncssh.SSHClientConnection,
+    board: Board,
+    folder: PurePosixPath,
+    *,
+    lock: PurePosixPath,
+    commands: Sequence[Sequence[str]] = (),
+    unpacked: Sequence[str] = (),
+    target: str = "",
+    timeout: float = ANSWER_SECS,
+) -> str:
+    """Make a folder there by commands and of wheels that are `unpacked` at `target`, unless another
+    client has; why it could not be made, empty where it is there.
+    """
+    arguments = [str(lock), str(folder), commands, unpacked, target or str(folder)]
+    script = _MAKE.format(arguments=json.dumps(arguments))
+    answer = await ask(connection, board, [board.python, "-"], script=script, timeout=timeout)
+    return "" if answer.get("code") == 0 else _reason(str(answer.get("said", "")))
 
 
 async def _environment(
@@ -166,41 +205,37 @@ async def _environment(
     """
     extras = tuple(sorted(board.extras))
     named = hashlib.sha256(f"{wheel.needs()} {extras} {facts.python}".encode()).hexdigest()[:12]
-    folder = f"{facts.home}/env-{named}"
+    home = PurePosixPath(facts.home)
+    folder = home / f"env-{named}"
     python = f"{folder}/bin/python"
     if (await _touched(connection, board, f"{folder}/complete"))[0] == 0:
         return python
     wanted = f"{source}[{','.join(extras)}]" if extras else source
     said = ""
     if not board.offline:
-        said = await _installed_there(connection, board, folder, wanted)
+        pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        commands = [
+            [board.python, "-m", "venv", str(folder)],
+            [*pip, "install", "--quiet", "--timeout", "10", "--retries", "1", wanted],
+        ]
+        said = await _made(
+            connection,
+            board,
+            folder,
+            lock=home / "prepare.lock",
+            commands=commands,
+            timeout=2 * INSTALL_SECS,
+        )
     if board.offline or said:
         await _installed_from_here(connection, board, facts, folder, said)
-    mark = ["sh", "-c", 'sync; touch "$1"', "sh", f"{folder}/complete"]
-    await execute(connection, board, mark)
     return python
-
-
-async def _installed_there(
-    connection: asyncssh.SSHClientConnection, board: Board, folder: str, wanted: str
-) -> str:
-    """Let the board install from its package index; why it could not, empty when it did."""
-    pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    for command in (
-        [board.python, "-m", "venv", "--clear", folder],
-        [*pip, "install", "--quiet", "--timeout", "10", "--retries", "1", wanted],
-    ):
-        code, out, err = await execute(connection, board, command, timeout=INSTALL_SECS)
-        if code != 0:
-            return _reason(err or out)
-    return ""
 
 
 async def _installed_from_here(
     connection: asyncssh.SSHClientConnection,
     board: Board,
     facts: Facts,
-    folder: str,
+    folder: PurePosixPath,
     said: str,
 ) -> None:
     """Send wheels for that machine and unpack them there: neither network nor pip is needed.
@@ -224,19 +259,22 @@ async def _installed_from_here(
     home = PurePosixPath(facts.home)
     parcels = [parcel(path, "wheels") for path in files]
     await send(connection, board, board.python, home, parcels)
-    code, out, err = await execute(
-        connection, board, [board.python, "-m", "venv", "--clear", "--without-pip", folder],
-        timeout=INSTALL_SECS,
-    )  # fmt: skip
-    if code != 0:
+    site = f"{folder}/lib/python{facts.python[0]}.{facts.python[1]}/site-packages"
+    trouble = await _made(
+        connection,
+        board,
+        folder,
+        lock=home / "prepare.lock",
+        commands=[[board.python, "-m", "venv", "--without-pip", str(folder)]],
+        unpacked=[str(home / each.place) for each in parcels],
+        target=site,
+        timeout=2 * INSTALL_SECS,
+    )
+    if trouble:
         raise BoardError(
-            f"{board.name}: cannot make an environment there: {_reason(err or out)}",
+            f"{board.name}: cannot make an environment there: {trouble}",
             hint="is its Python whole (the package python3-venv), and its disk not full?",
         )
-    site = f"{folder}/lib/python{facts.python[0]}.{facts.python[1]}/site-packages"
-    names = json.dumps([str(home / each.place) for each in parcels])
-    script = _UNPACK.format(wheels=names, target=site, own=False)
-    await ask(connection, board, [board.python, "-"], script=script, timeout=INSTALL_SECS)
 
 
 def _reason(said: str) -> str:
@@ -273,13 +311,13 @@ def checked(board: Board, answer: Mapping[str, Any]) -> Facts:
         )
     if free < FEWEST_DISK_BYTES:
         raise BoardError(
-            f"{board.name}: {free / 1e6:.0f} MB are free in {shortened(facts.home, 80)}, "
-            f"{FEWEST_DISK_BYTES >> 20} MiB are needed",
+            f"{board.name}: {free / 1e6:.0f} MB are free in "
+            f"{printable(shortened(facts.home, 80))}, {FEWEST_DISK_BYTES >> 20} MiB are needed",
             hint="free some space there",
         )
     if problem:
         raise BoardError(
-            f"{board.name}: cannot write there: {shortened(problem, 120)}",
+            f"{board.name}: cannot write there: {printable(shortened(problem, 120))}",
             hint="is its home writable?",
         )
     off = clock - time.time()

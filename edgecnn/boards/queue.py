@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import secrets
 import socket
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -23,6 +23,7 @@ from edgecnn.boards import inventory
 from edgecnn.boards.connection import BoardError, TakenOverError
 from edgecnn.boards.inventory import Board, check
 from edgecnn.boards.remote import Job
+from edgecnn.boards.remote import digest_of_job as digest_of
 from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError
 from edgecnn.records import read_field
 from edgecnn.results import Results
@@ -41,7 +42,7 @@ class Queue:
 
     def __init__(self, database: Database | None) -> None:
         self.database = database
-        self._client = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
+        self._client = f"{socket.gethostname()} {os.getpid()} {_processes()} {secrets.token_hex(4)}"
         self._held: dict[int, Ticket] = {}
         self._renewing: asyncio.Task[None] | None = None
         self._known = inventory.load()  # where boards are by now
@@ -70,7 +71,7 @@ class Queue:
             return Ticket(self, None, board, job, out)
         digest = digest_of(board, job)
         fresh = replace(job, nonce=secrets.token_hex(8))
-        document = document_of(board, fresh, out)
+        document = document_of(board, fresh, out, listed=self._lists(board))
         database = self.database
 
         def take() -> Stored | None:
@@ -85,14 +86,15 @@ class Queue:
             )
         ticket = self._ticket(stored)
         ticket.board, ticket.out = board, out
-        ticket.job = replace(ticket.job, command=job.command, repeat=job.repeat)
+        ticket.job = replace(job, nonce=ticket.job.nonce)  # its files may lie elsewhere by now
         return ticket
 
     def add(self, board: Board, job: Job, out: Path) -> None:
         """Put a job into the queue for whoever takes it. Raises InputError without a database."""
         if self.database is None:
             raise InputError("a queue needs edgecnn[store]", hint="pip install 'edgecnn[store]'")
-        document = document_of(board, replace(job, nonce=secrets.token_hex(8)), out)
+        job = replace(job, nonce=secrets.token_hex(8))
+        document = document_of(board, job, out, listed=self._lists(board))
         self.database.enqueue(digest_of(board, job), board.name, document)
 
     async def take(self, board: str, without: Sequence[int] = ()) -> Ticket | None:
@@ -116,9 +118,15 @@ class Queue:
         """The names of boards for which jobs wait that nobody works on."""
         return [] if self.database is None else self.database.waiting_boards()
 
+    def _lists(self, board: Board) -> bool:
+        """Whether a board is one of the inventory, not an address that was typed."""
+        return self._known.get(board.name) == board
+
     def _ticket(self, stored: Stored) -> Ticket:
         board, job, out = read_document(stored.document)
-        ticket = Ticket(self, stored, self._known.get(board.name, board), job, out)
+        if stored.document.get("listed", True):
+            board = self._known.get(board.name, board)
+        ticket = Ticket(self, stored, board, job, out)
         self._held[stored.id] = ticket
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._renew())
@@ -150,15 +158,13 @@ class Queue:
         """A client of this machine whose process is gone needs no minute to be believed dead."""
         if self.database is None:
             return
-        own = socket.gethostname()
         gone = []
         for client in self.database.busy_clients():
-            host, _, rest = client.partition(" ")
-            number = rest.partition(" ")[0]
-            if host != own or not number.isdigit():
+            words = client.split(" ")
+            if len(words) != 4 or words[2] != _processes() or not words[1].isdigit():
                 continue
             try:
-                os.kill(int(number), 0)
+                os.kill(int(words[1]), 0)
             except (ProcessLookupError, OverflowError):
                 gone.append(client)
             except PermissionError:
@@ -189,8 +195,8 @@ class Ticket:
         if not await asyncio.to_thread(database.renew, self.stored):
             raise self._taken_over()
 
-    async def keep(self, results: Results) -> bool:
-        """Store the results and note that the job is done, both or neither.
+    async def keep(self, results: Results, *, error: str = "") -> bool:
+        """Store the results and note that the job is done, or has failed, both or neither.
 
         Raises TakenOverError when another client has the job by now.
         """
@@ -200,7 +206,9 @@ class Ticket:
         assert database is not None
 
         def keep() -> bool:
-            return database.complete(stored, results, label=LABEL, machine=self.board.name)
+            return database.complete(
+                stored, results, label=LABEL, machine=self.board.name, error=error
+            )
 
         if not await asyncio.to_thread(keep):
             raise self._taken_over()
@@ -229,16 +237,25 @@ class Ticket:
         )
 
 
-def digest_of(board: Board, job: Job) -> str:
-    """What a job is known by: the board's name, the models and the words."""
-    identity = json.dumps([board.name, sorted(job.models), job.words])
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+def _processes() -> str:
+    """What the number of a process is unique in: this start of this machine's kernel, and the
+    namespace of its processes. Containers and copies of one system share a host name.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        place = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # not Linux
+        place = f"{socket.gethostname()} {uuid.getnode()}"
+    return hashlib.sha256(place.encode()).hexdigest()[:12]
 
 
-def document_of(board: Board, job: Job, out: Path) -> dict[str, Any]:
-    """A job as JSON: nothing in it is secret."""
+def document_of(board: Board, job: Job, out: Path, *, listed: bool = True) -> dict[str, Any]:
+    """A job as JSON: nothing in it is secret. A board that is `listed` is where the inventory has
+    it when the job is taken.
+    """
     return {
         "board": asdict(board),
+        "listed": listed,
         "models": _as_texts(job.models),
         "files": _as_texts(job.files),
         "words": list(job.words),

@@ -31,8 +31,9 @@ from edgecnn.boards.connection import (
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.preparing import Ready, prepare
 from edgecnn.boards.transfer import Parcel, fetch, parcel, parcels_of_model, send, upload
-from edgecnn.errors import EdgeCNNError
+from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import parse_json
+from edgecnn.formats.check import digest_of
 from edgecnn.progress import Progress, silent
 from edgecnn.repeat import Repeat
 from edgecnn.results import MAX_FILE_BYTES, Results
@@ -47,6 +48,8 @@ reboots is back by then."""
 AGAIN_SECS = 2.0
 MOST_STARTS = 4
 """A job that stops in the middle so often does not get to its end there."""
+MOST_STEPS = 10_000_000
+"""Of progress: the time left to a larger number may be longer than a `timedelta` can be."""
 _FILE = "{file:"
 STATES = ("absent", "queued", "running", "done", "sick", "stopped", "fetched")
 
@@ -77,6 +80,12 @@ class Job:
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
 
 
+def digest_of_job(board: Board, job: Job) -> str:
+    """What a job is known by here: the board's name, the models and the words."""
+    identity = json.dumps([board.name, sorted(job.models), job.words])
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
 def file_word(digest: str) -> str:
     """What stands in a job's words for the place that a file has on the board."""
     return f"{_FILE}{digest}}}"
@@ -88,8 +97,10 @@ class Hold(Protocol):
     async def check(self) -> None:
         """Raise TakenOverError when somebody else has it by now."""
 
-    async def keep(self, results: Results) -> bool:
-        """Store the results; whether they are stored, so that the board need not keep them."""
+    async def keep(self, results: Results, *, error: str = "") -> bool:
+        """Store the results, of a job that failed with the error; whether they are stored, so that
+        the board need not keep them.
+        """
 
 
 class Unheld:
@@ -98,7 +109,7 @@ class Unheld:
     async def check(self) -> None:
         """Nobody else can have it."""
 
-    async def keep(self, results: Results) -> bool:  # noqa: ARG002
+    async def keep(self, results: Results, *, error: str = "") -> bool:  # noqa: ARG002
         """The file alone has the results."""
         return False
 
@@ -184,16 +195,25 @@ class _Work:
                 )
             if status["state"] not in ("queued", "running"):
                 await self._hold.check()
+                if self._starts == MOST_STARTS:
+                    await self._failed(
+                        connection,
+                        ready,
+                        folder,
+                        status,
+                        reason=f"the job stopped in the middle {MOST_STARTS} times",
+                        hint="is it out of memory or disk, or does it restart? "
+                        f"edgecnn boards check {self._board.name}",
+                    )
                 await self._start(connection, ready, folder, fresh=status["state"] == "absent")
             status = await self._follow(connection, ready, folder)
         if status["exit"] != 0:
-            await self._failed(connection, ready, folder, status)
+            await self._broken_off(connection, ready, folder, status)
         await self._hold.check()
-        results = await self._fetch(connection, folder)
-        stored = await self._hold.keep(results)
-        if stored:
+        results, saved = await self._fetch(connection, folder)
+        if await self._hold.keep(results):
             await self._clear(connection, ready, folder)
-        else:  # the same command is a new measurement next time
+        elif saved:  # the same command is a new measurement next time
             await execute(connection, self._board, ["rm", "-rf", str(folder)])
         return results
 
@@ -207,12 +227,6 @@ class _Work:
     ) -> None:
         """Let the job run there by itself: it outlives the connection."""
         self._starts += 1
-        if self._starts > MOST_STARTS:
-            raise BoardError(
-                f"{self._board.name}: the job stopped in the middle {MOST_STARTS} times",
-                hint="is it out of memory or disk, or does it restart? edgecnn boards check "
-                f"{self._board.name}",
-            )
         if self._starts > 1:
             await prepare(connection, self._board)  # says it where its disk is full by now
         if fresh:
@@ -232,6 +246,10 @@ class _Work:
         """The job, and the models and files that the board does not have yet."""
         models = {digest: parcels_of_model(path) for digest, path in self._job.models.items()}
         files = {digest: parcel(path) for digest, path in self._job.files.items()}
+        for digest, path in self._job.models.items():
+            _refuse_changed(path, digest, digest_of(path)[0])
+        for digest, each in files.items():
+            _refuse_changed(each.path, digest, each.sha256)
         parcels = [*files.values(), *(each for group in models.values() for each in group)]
         python = ready.python
         await send(connection, self._board, python, ready.home, list(_unique(parcels)))
@@ -281,7 +299,7 @@ class _Work:
         step = status.get("progress")
         if isinstance(step, list) and len(step) == 4:
             stage, done, total, what = step
-            if type(done) is int and type(total) is int and 0 <= done <= total:
+            if type(done) is int and type(total) is int and 0 <= done <= total <= MOST_STEPS:
                 words = shortened(printable(f"{stage} {what}"), 80)
                 self._progress(self._board.name, done, total, words)
 
@@ -289,9 +307,11 @@ class _Work:
         state, code = status.get("state"), status.get("exit", 0)
         if state not in STATES or type(code) is not int:
             raise nonsense(self._board)
-        return {**status, "exit": code, "log": str(status.get("log", ""))}
+        size = status.get("bytes")
+        left = type(size) is int and size > 0
+        return {**status, "exit": code, "log": str(status.get("log", "")), "results": left}
 
-    async def _failed(
+    async def _broken_off(
         self,
         connection: asyncssh.SSHClientConnection,
         ready: Ready,
@@ -305,17 +325,39 @@ class _Work:
         errors = [line for line in lines if line.startswith("error: ")] or lines[-1:]
         last = (errors or ["no reason given"])[-1].removeprefix("error: ")
         reason = printable(shortened(last, 200))
-        full = "No space left" in reason or "disk is full" in reason
-        if full or not self._job.nonce:
+        if "No space left" in reason or "disk is full" in reason:
             await execute(connection, self._board, ["rm", "-f", f"{folder}/state.json"])
-        else:
-            await self._clear(connection, ready, folder)
-        if full:
             raise BoardError(f"{self._board.name}: {reason}", hint="free some space there")
-        raise JobError(
-            f"{self._board.name}: {reason}",
-            hint=f"edgecnn benchmark ended with {status['exit']} there",
-        )
+        hint = f"edgecnn benchmark ended with {status['exit']} there"
+        await self._failed(connection, ready, folder, status, reason=reason, hint=hint)
+
+    async def _failed(
+        self,
+        connection: asyncssh.SSHClientConnection,
+        ready: Ready,
+        folder: PurePosixPath,
+        status: Mapping[str, Any],
+        *,
+        reason: str,
+        hint: str,
+    ) -> NoReturn:
+        """Raise JobError, once the rows that the job left are here: they say more than its end."""
+        message = f"{self._board.name}: {reason}"
+        if status["results"]:
+            await self._hold.check()
+            try:
+                results, saved = await self._fetch(connection, folder)
+            except JobError:  # they cannot be read: what made the job fail is said
+                pass
+            else:
+                await self._hold.keep(results, error=message)
+                if saved:
+                    hint += f"; its rows are in {self._out}"
+        if self._job.nonce:
+            await self._clear(connection, ready, folder)
+        else:
+            await execute(connection, self._board, ["rm", "-f", f"{folder}/state.json"])
+        raise JobError(message, hint=hint)
 
     async def _clear(
         self, connection: asyncssh.SSHClientConnection, ready: Ready, folder: PurePosixPath
@@ -326,11 +368,12 @@ class _Work:
 
     async def _fetch(
         self, connection: asyncssh.SSHClientConnection, folder: PurePosixPath
-    ) -> Results:
-        """The results, checked as any file from a stranger, and written to `out`.
+    ) -> tuple[Results, bool]:
+        """The results, checked as any file from a stranger, and written to `out`; whether they
+        were.
 
-        What only this machine knows is put into them: the board's name, the command that was
-        typed here, where the models lie.
+        What only this machine knows is put into them: the board's name, the job, the command that
+        was typed here, where the models lie.
         """
         source = str(folder / "results.json")
         content = await fetch(connection, self._board, source, MAX_FILE_BYTES)
@@ -338,22 +381,25 @@ class _Work:
             original = Results.from_dict(parse_json(content.decode("utf-8", "replace"), "results"))
         except EdgeCNNError as error:
             raise JobError(
-                f"{self._board.name}: its results cannot be read: {shortened(error.message, 160)}",
+                f"{self._board.name}: its results cannot be read: "
+                f"{printable(shortened(error.message, 160))}",
                 hint="pass --force to measure again",
             ) from error
-        machine = {"name": self._board.name, **original.environment.machine}
         job = self._job
+        known_here = {"name": self._board.name, "job": digest_of_job(self._board, job)}
+        machine = {**original.environment.machine, **known_here}
         results = replace(
             original,
             environment=replace(original.environment, machine=machine),
             command=job.command or original.command,
             repeat=Repeat(job.repeat, {digest: str(path) for digest, path in job.models.items()}),
         )
-        if self._overwrite or not self._out.exists() or is_of(self._out, self._board, job):
+        saved = self._overwrite or not self._out.exists() or is_of(self._out, self._board, job)
+        if saved:
             results.save(self._out)
         else:
             self._say(f"{self._board.name}: {self._out} holds something else and was left alone")
-        return results
+        return results, saved
 
 
 def is_of(out: Path, board: Board, job: Job) -> bool:
@@ -362,8 +408,20 @@ def is_of(out: Path, board: Board, job: Job) -> bool:
         results = Results.load(out)
     except EdgeCNNError:
         return False
-    same = results.environment.machine.get("name") == board.name and results.command == job.command
+    machine = results.environment.machine
+    if "job" in machine:
+        return bool(machine["job"] == digest_of_job(board, job))
+    same = machine.get("name") == board.name and results.command == job.command
     return same and set(job.models) <= {row.artifact.sha256 for row in results.measurements}
+
+
+def _refuse_changed(path: Path, digest: str, now: str) -> None:
+    """Raise InputError for a file that is not the one that the job was made for."""
+    if now != digest:
+        raise InputError(
+            f"{path} has changed since this job was made",
+            hint="put the file back, or run the command again for the new one",
+        )
 
 
 def _placed(word: str, places: Mapping[str, str]) -> str:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from edgecnn.boards.connection import BoardError, LostError, ask, nonsense
+from edgecnn.boards.connection import BoardError, JobError, LostError, ask, nonsense
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.runner import ANSWER
 from edgecnn.errors import InputError
 from edgecnn.formats.check import digest_of, model_files
 from edgecnn.manifest import sidecar_path
-from edgecnn.text import shortened
+from edgecnn.text import printable, shortened
 
 if TYPE_CHECKING:
     import asyncssh
 
 CHECK_SECS = 600.0
 """A slow board hashes a large file for a while."""
+STALL_SECS = 60.0
+"""A transfer of which nothing moves for so long is given up."""
+PIECE_BYTES = 256 << 10
+OLD_SECS = 86_400.0
+"""A half of a file that nobody has written to for so long is left of a client that is gone."""
 _WANTED = f"""
 import json, os, sys
 wanted = json.loads({{wanted!r}})
@@ -37,19 +46,28 @@ print()
 print({ANSWER!r} + json.dumps({{{{"missing": missing}}}}))
 """
 _ARRIVED = f"""
-import hashlib, json, os
-arrived = json.loads({{arrived!r}})
+import hashlib, json, os, time
+arrived, part = json.loads({{arrived!r}}), {{part!r}}
 wrong = []
+old = time.time() - {OLD_SECS}
 for place, digest in arrived.items():
     found = hashlib.sha256()
-    with open(place + ".part", "rb") as file:
+    with open(place + part, "rb") as file:
         while piece := file.read(1 << 20):
             found.update(piece)
         os.fsync(file.fileno())
     if found.hexdigest() == digest:
-        os.replace(place + ".part", place)
+        os.replace(place + part, place)
     else:
+        os.remove(place + part)
         wrong.append(place)
+    with os.scandir(os.path.dirname(place)) as entries:
+        for entry in entries:
+            try:
+                if entry.name.endswith(".part") and entry.stat().st_mtime < old:
+                    os.remove(entry.path)
+            except OSError:  # whoever wrote it has it in its place by now
+                continue
 print()
 print({ANSWER!r} + json.dumps({{{{"wrong": wrong}}}}))
 """
@@ -66,14 +84,21 @@ class Parcel:
 
 
 def parcel(path: Path, folder: str = "files", name: str = "") -> Parcel:
-    """A file under its own digest. Raises InputError when it cannot be read."""
+    """A file under its own digest. Raises InputError when it cannot be read, or named there."""
+    place = name or path.name
+    try:
+        place.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the name of {printable(str(path))} is not UTF-8", hint="rename it to send it"
+        ) from error
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = path.stat().st_size
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    return Parcel(f"{folder}/{digest}/{name or path.name}", path, digest, size)
+    return Parcel(f"{folder}/{digest}/{place}", path, digest, size)
 
 
 def parcels_of_model(path: Path) -> list[Parcel]:
@@ -91,7 +116,7 @@ def parcels_of_model(path: Path) -> list[Parcel]:
         own = parcel(sidecar)
         digest = hashlib.sha256(f"{digest} {own.sha256}".encode()).hexdigest()
         named[sidecar.name] = sidecar
-    made = {name: parcel(file) for name, file in named.items()}
+    made = {name: parcel(file, name=name) for name, file in named.items()}
     return [
         Parcel(f"models/{digest}/{name}", each.path, each.sha256, each.size)
         for name, each in made.items()
@@ -105,9 +130,10 @@ async def send(
     home: PurePosixPath,
     parcels: Sequence[Parcel],
 ) -> None:
-    """Send what is not there yet. Raises BoardError."""
-    import json
+    """Send what is not there yet. Raises BoardError.
 
+    Several clients may send the same at once: each writes halves of its own, and one of them stays.
+    """
     by_place = {str(home / each.place): each for each in parcels}
     if not by_place:
         return
@@ -120,9 +146,10 @@ async def send(
     missing = [place for place in by_place if place in said]
     if not missing:
         return
-    await upload(connection, board, {f"{place}.part": by_place[place].path for place in missing})
+    part = _part()
+    await upload(connection, board, {place + part: by_place[place].path for place in missing})
     arrived = json.dumps({place: by_place[place].sha256 for place in missing})
-    script = _ARRIVED.format(arrived=arrived)
+    script = _ARRIVED.format(arrived=arrived, part=part)
     answer = await ask(connection, board, [python, "-"], script=script, timeout=CHECK_SECS)
     wrong = answer.get("wrong")
     if wrong != []:
@@ -139,15 +166,19 @@ async def upload(
     import asyncssh
 
     try:
-        async with connection.start_sftp_client() as sftp:
+        async with _sftp(connection, board) as (sftp, moved):
             for target, content in files.items():
+                moved()
                 await sftp.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
                 if isinstance(content, Path):
-                    await sftp.put(str(content), target)
-                else:
-                    async with sftp.open(f"{target}.part", "wb") as file:
-                        await file.write(content)
-                    await sftp.posix_rename(f"{target}.part", target)
+                    await sftp.put(str(content), target, progress_handler=moved)
+                    continue
+                part = target + _part()
+                async with sftp.open(part, "wb") as file:
+                    for start in range(0, len(content), PIECE_BYTES):
+                        await file.write(content[start : start + PIECE_BYTES])
+                        moved()
+                await sftp.posix_rename(part, target)
     except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as error:
         raise _lost(board, error) from None
     except asyncssh.SFTPError as error:
@@ -159,21 +190,28 @@ async def upload(
 async def fetch(
     connection: asyncssh.SSHClientConnection, board: Board, source: str, limit: int
 ) -> bytes:
-    """The content of a file there, at most `limit` bytes. Raises BoardError."""
+    """The content of a file there, at most `limit` bytes.
+
+    Raises JobError for one that is not there or larger, LostError.
+    """
     import asyncssh
 
+    content = bytearray()
     try:
-        async with connection.start_sftp_client() as sftp:
-            size = (await sftp.stat(source)).size or 0
-            if size > limit:
-                raise BoardError(f"{board.name}: its results are larger than the limit", hint="")
-            async with sftp.open(source, "rb") as file:
-                content: Any = await file.read(size)
+        async with _sftp(connection, board) as (sftp, moved), sftp.open(source, "rb") as file:
+            while piece := cast(bytes, await file.read(PIECE_BYTES)):
+                content += piece
+                moved()
+                if len(content) > limit:
+                    raise JobError(
+                        f"{board.name}: its results are larger than {limit >> 20} MiB",
+                        hint="measure fewer rows in one job",
+                    )
     except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as error:
         raise _lost(board, error) from None
     except asyncssh.SFTPError as error:
-        raise BoardError(
-            f"{board.name}: left no results: {shortened(error.reason or '', 120)}",
+        raise JobError(
+            f"{board.name}: left no results: {_said(error.reason)}",
             hint="pass --force to measure again",
         ) from None
     except (OSError, asyncssh.Error) as error:
@@ -181,16 +219,64 @@ async def fetch(
     return bytes(content)
 
 
+@asynccontextmanager
+async def _sftp(
+    connection: asyncssh.SSHClientConnection, board: Board
+) -> AsyncIterator[tuple[asyncssh.SFTPClient, Callable[..., None]]]:
+    """(a client, what is called whenever something has moved).
+
+    Where nothing has for STALL_SECS the connection is cut, which ends whatever waits on it: its
+    keepalive does not see a file server that hangs. Raises LostError then.
+    """
+    stalled = False
+
+    def cut() -> None:
+        nonlocal stalled
+        stalled = True
+        connection.abort()
+
+    def watch() -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(STALL_SECS, cut)
+
+    timer = watch()
+
+    def moved(*_: object) -> None:
+        nonlocal timer
+        timer.cancel()
+        timer = watch()
+
+    try:
+        async with connection.start_sftp_client() as sftp:
+            yield sftp, moved
+    except Exception:
+        if not stalled:
+            raise
+        raise LostError(
+            f"{board.name}: nothing of a file has moved for {STALL_SECS:.0f} s",
+            hint="is it overloaded, or cut off?",
+        ) from None
+    finally:
+        timer.cancel()
+
+
+def _part() -> str:
+    """The ending of a file that is not whole yet; no two clients have the same."""
+    return f".{secrets.token_hex(6)}.part"
+
+
+def _said(reason: str | None) -> str:
+    return printable(shortened(reason or "no reason", 120))
+
+
 def _cannot_write(board: Board, reason: str | None) -> BoardError:
     return BoardError(
-        f"{board.name}: cannot write there: {shortened(reason or 'no reason', 120)}",
+        f"{board.name}: cannot write there: {_said(reason)}",
         hint="is its disk full, or its home not writable?",
     )
 
 
 def _lost(board: Board, error: Exception) -> LostError:
     return LostError(
-        f"{board.name}: the connection broke off: "
-        f"{shortened(str(error) or type(error).__name__, 120)}",
+        f"{board.name}: the connection broke off: {_said(str(error) or type(error).__name__)}",
         hint="run the same command again: what was measured is kept there",
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn.boards.connection import BoardError, JobError, TakenOverError
+from edgecnn.boards.connection import BoardError, JobError, TakenOverError, unexpected
 from edgecnn.boards.inventory import Board
 from edgecnn.boards.queue import Queue, Ticket
 from edgecnn.boards.remote import Job, measure
@@ -49,14 +49,11 @@ def measure_all(
     gate = asyncio.Semaphore(CONNECTING)
 
     async def one(board: Board) -> None:
-        try:
-            ticket = await queue.hold(board, job, outs[board.name], force=force)
-            outcome.results[board.name] = await _worked_on(ticket, gate, say, progress, force=force)
-        except EdgeCNNError as error:
-            outcome.errors[board.name] = error
+        ticket = await queue.hold(board, job, outs[board.name], force=force)
+        outcome.results[board.name] = await _worked_on(ticket, gate, say, progress, force=force)
 
     async def all_of_them() -> None:
-        await asyncio.gather(*map(one, boards))
+        await asyncio.gather(*(_noted(board.name, one(board), outcome) for board in boards))
 
     asyncio.run(all_of_them())
     order = {board.name: number for number, board in enumerate(boards)}
@@ -85,20 +82,27 @@ def work_off(queue: Queue, say: Say, *, progress: Progress = silent) -> JobOutco
                 outcome.files.append(ticket.out)
             except TakenOverError:
                 continue
-            except JobError as error:
-                outcome.failed.append(error)
-            except BoardError as error:
-                outcome.errors[name] = error
-                return
-            except EdgeCNNError as error:  # its files are not here, say
+            except EdgeCNNError as error:  # the job failed, or its files are not here
+                if isinstance(error, BoardError) and not isinstance(error, JobError):
+                    raise
                 outcome.failed.append(error)
 
     async def all_of_them() -> None:
         names = await asyncio.to_thread(queue.boards)
-        await asyncio.gather(*map(one, names))
+        await asyncio.gather(*(_noted(name, one(name), outcome) for name in names))
 
     asyncio.run(all_of_them())
     return outcome
+
+
+async def _noted(name: str, work: Awaitable[None], outcome: JobOutcome) -> None:
+    """Do the work of one board; whatever goes wrong is noted, and the other boards go on."""
+    try:
+        await work
+    except EdgeCNNError as error:
+        outcome.errors[name] = error
+    except Exception as error:  # noqa: BLE001 (a bug, and said so)
+        outcome.errors[name] = unexpected(name, error)
 
 
 async def _worked_on(

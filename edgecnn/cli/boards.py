@@ -96,6 +96,7 @@ def check(names: tuple[str, ...]) -> None:
     from edgecnn.boards import inventory
     from edgecnn.boards.checking import check_all
     from edgecnn.errors import GateError, InputError
+    from edgecnn.text import printable
 
     boards = inventory.choose(names) if names else list(inventory.load().values())
     if not boards:
@@ -103,9 +104,9 @@ def check(names: tuple[str, ...]) -> None:
     checks = check_all(boards)
     for each in checks:
         mark = click.style("ok ", fg="green") if each.fit else click.style("no ", fg="red")
-        click.echo(f"{mark} {each.line}")
+        click.echo(f"{mark} {printable(each.line)}")
         for line in each.details:
-            click.echo(f"    {line}")
+            click.echo(f"    {printable(line)}")
     unfit = [each.board.name for each in checks if not each.fit]
     if unfit:
         raise GateError(
@@ -116,15 +117,12 @@ def check(names: tuple[str, ...]) -> None:
 @command.command(short_help="List jobs, and what became of them.")
 def jobs() -> None:
     """List the jobs of all clients: what waits, what is under way, what is done."""
-    import time
-
     from edgecnn.reporting.history import day
     from edgecnn.reporting.text import clean
     from edgecnn.store import open_database
 
     with open_database() as database:
-        listed_jobs = database.jobs()
-    now = time.time()
+        listed_jobs, now = database.jobs(), database.now()
     for job in listed_jobs:
         state = "abandoned" if job.state == "taken" and job.is_free(now) else job.state
         what = job.error or (f"session {job.session}" if job.session is not None else job.client)

@@ -10,6 +10,7 @@ import click
 
 from edgecnn.cli import options, repetition
 from edgecnn.cli.progress import progress_bar
+from edgecnn.text import printable
 
 if TYPE_CHECKING:
     from edgecnn.boards.inventory import Board
@@ -70,8 +71,10 @@ def measure(
     for board in boards:
         path = outs[board.name]
         if path.exists() and not force and is_of(path, board, job):
-            _say(f"{board.name}: measured already ({path}); --force measures again")
-            measured[board.name] = Results.load(path)
+            results = Results.load(path)
+            if any(row.status == "ok" for row in results.measurements):
+                _say(f"{board.name}: measured already ({path}); --force measures again")
+                measured[board.name] = results
         else:
             refuse_overwrite(path, force=force)
     waiting = [board for board in boards if board.name not in measured]
@@ -223,10 +226,11 @@ def _file_for(board: Board, out: Path, *, alone: bool) -> Path:
 
 
 def _show_error(error: EdgeCNNError) -> None:
-    click.echo(f"error: {error.message}", err=True)
+    click.echo(f"error: {printable(error.message)}", err=True)
     if error.hint:
-        click.echo(f"  → {error.hint}", err=True)
+        click.echo(f"  → {printable(error.hint)}", err=True)
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    """A line that may hold what a board said."""
+    click.echo(printable(line), err=True)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgecnn.cli import options, results_bisect, results_gate
+from edgecnn.text import printable
+
+if TYPE_CHECKING:
+    from edgecnn.results import Results
+    from edgecnn.store.sql import Database
 
 
 @click.group()
@@ -104,21 +110,27 @@ def export(sessions: tuple[int, ...], label: str, out: Path, form: str | None, f
         chosen = list(sessions) or [each.id for each in database.sessions(label)]
         if write is not None and chosen:
             refuse_overwrite(out, force=force)
-            loaded = [database.load(number) for number in chosen]
+            loaded = [_loaded(database, number) for number in chosen]
             write_text_atomically(out, write(exports.rows_of(loaded)))
             click.echo(out)
             return
         _refuse_many_in_one(chosen, out)
         for number in chosen:
-            results = database.load(number)
-            for lost in results.left_out:
-                click.echo(f"session {number}: {lost}", err=True)
+            results = _loaded(database, number)
             path = out
             if out.suffix != ".json":
                 path = json_files.named(out, number, results.environment.created_at)
             refuse_overwrite(path, force=force)
             results.save(path)
             click.echo(path)
+
+
+def _loaded(database: Database, number: int) -> Results:
+    """A session; rows of it that cannot be read are named."""
+    results = database.load(number)
+    for lost in results.left_out:
+        click.echo(printable(f"session {number}: {lost}"), err=True)
+    return results
 
 
 def _refuse_many_in_one(chosen: list[int], out: Path) -> None:

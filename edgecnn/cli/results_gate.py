@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
+from edgecnn.text import printable
 
 if TYPE_CHECKING:
     from edgecnn.reporting.gate import Baseline, Gate
@@ -75,7 +76,7 @@ def command(
     from edgecnn.errors import GateError, InputError
     from edgecnn.files import refuse_input_as_output, refuse_overwrite
     from edgecnn.registry import lookup
-    from edgecnn.reporting import exports, extract
+    from edgecnn.reporting import exports
     from edgecnn.reporting import gate as gates
     from edgecnn.store import open_database
 
@@ -87,7 +88,7 @@ def command(
         options.claim(out)
         refuse_input_as_output(out, (results,))
         refuse_overwrite(out, force=force)
-    loaded = extract.read_any(results)
+    loaded = _loaded(results)
     with open_database() as database:
         if against not in database.labels():
             raise _unknown_label(against, database.labels())
@@ -118,6 +119,17 @@ def command(
             f"edgecnn results import FILE --label {against}",
         )
     click.echo(gates.headline(gate))
+
+
+def _loaded(path: Path) -> Sequence[Results]:
+    """The results in a file; rows of it that cannot be read are named: they pass no gate."""
+    from edgecnn.reporting import extract
+
+    loaded = extract.read_any(path)
+    for one in loaded:
+        for lost in one.left_out:
+            click.echo(printable(f"{path}: {lost}"), err=True)
+    return loaded
 
 
 def _write(gate: Gate, rows: Sequence[Measurement], form: str | None, out: Path) -> None:

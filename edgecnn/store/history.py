@@ -14,13 +14,17 @@ from edgecnn.change_points import ChangePoint, find_changes
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that results hold. `columns` are value, and low and high end where there are."""
+    """A number that results hold. `columns` are value, and low and high end where there are.
+
+    Changes are looked for on a logarithmic scale: a value below `least` counts as that there.
+    """
 
     name: str
     title: str
     unit: str
     columns: tuple[str, ...]
     smaller_is_better: bool = True
+    least: float = 0.0
 
 
 METRICS: Mapping[str, Metric] = {
@@ -40,6 +44,7 @@ METRICS: Mapping[str, Metric] = {
             "",
             ("accuracy", "accuracy_low", "accuracy_high"),
             smaller_is_better=False,
+            least=0.01,
         ),
     )
 }
@@ -88,11 +93,20 @@ class Series:
     def with_changes(self) -> Series:
         """A copy with its change points. INVALID measurements are not evidence of a change."""
         used = [index for index, point in enumerate(self.points) if point.verdict != "INVALID"]
+        least = self.metric.least
         change_points = find_changes(
-            [self.points[index].value for index in used],
-            [_interval(self.points[index]) for index in used],
+            [max(self.points[index].value, least) for index in used],
+            [_interval(self.points[index], least) for index in used],
         )
-        changes = tuple(replace(change, index=used[change.index]) for change in change_points)
+        changes = tuple(
+            replace(
+                change,
+                index=used[change.index],
+                before=_level(change.before, least),
+                after=_level(change.after, least),
+            )
+            for change in change_points
+        )
         return replace(self, changes=changes)
 
     def is_worse(self, change: ChangePoint) -> bool:
@@ -135,5 +149,12 @@ def newest_first(series: Sequence[Series]) -> list[Series]:
     return sorted(series, key=lambda one: (-last(one), -len(one.points), one.name))
 
 
-def _interval(point: Point) -> tuple[float, float] | None:
-    return None if point.low is None or point.high is None else (point.low, point.high)
+def _level(value: float, least: float) -> float:
+    """A level as it is shown: what counts as `least` is nothing."""
+    return 0.0 if value <= least * (1 + 1e-9) else value
+
+
+def _interval(point: Point, least: float) -> tuple[float, float] | None:
+    if point.low is None or point.high is None:
+        return None
+    return max(point.low, least), max(point.high, least)

@@ -35,6 +35,7 @@ class Imported:
     grown: int = 0
     known: int = 0
     relabeled: int = 0
+    renamed: int = 0
     left_out: int = 0
     refused: list[tuple[Path, str]] = field(default_factory=list)
 
@@ -44,6 +45,7 @@ class Imported:
         self.grown += sum(each.grown for each in added)
         self.known += sum(each.known for each in added)
         self.relabeled += sum(each.relabeled for each in added)
+        self.renamed += sum(each.renamed for each in added)
 
     def __str__(self) -> str:
         parts = [f"{self.new:,} new"]
@@ -55,7 +57,10 @@ class Imported:
             if count:
                 parts.append(f"{count:,} {what}")
         text = f"{self.files:,} file{'s' * (self.files != 1)}: measurements: {', '.join(parts)}"
-        return text + (f"; {self.relabeled:,} with a new label" if self.relabeled else "")
+        for count, what in ((self.relabeled, "label"), (self.renamed, "machine")):
+            if count:
+                text += f"; {count:,} with a new {what}"
+        return text
 
     def require_anything(self) -> None:
         """Raise InputError when no file could be read."""

@@ -7,6 +7,7 @@ An address may hold a password. It is never printed, stored or put into an error
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,10 @@ _KINDS = {
     "postgresql": "postgresql",
     "postgresql+psycopg": "postgresql",
 }
+_BEGINS = re.compile(r"(sqlite|postgres(ql)?|mysql|mariadb|oracle|mssql)(\+\w+)?:", re.IGNORECASE)
 _HINT = "as in sqlite:////home/me/results.db or postgresql+psycopg://user@host/name"
+
+_FORMS = f"{_HINT}; a path with = or @ in it is written as such, too"
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,15 @@ def default_path() -> Path:
 def find(address: str | None = None) -> Place:
     """The place of `address`, of EDGECNN_DB, or the default file.
 
-    A plain path is a SQLite file. Raises InputError, which never repeats the address.
+    A plain path is a SQLite file. Raises InputError, which never repeats the address, also for
+    what may be an address in another form: a file named like a password would show it.
     """
     text = address if address is not None else os.environ.get(VARIABLE, "")
     if not text.strip():
         return _file(default_path())
     if "://" not in text:
+        if "=" in text or "@" in text or _BEGINS.match(text.strip()):
+            raise InputError(f"{VARIABLE} is neither a path nor an address", hint=_FORMS)
         return _file(Path(text).expanduser())
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.change_points import find_changes
+from edgecnn.stats import wilson_interval
+from edgecnn.store.history import METRICS, Point, Series
 
 
 def series(levels, counts, spread=0.01, seed=0, value=30.0):
@@ -104,3 +106,33 @@ def test_changes_come_in_order_and_at_least_three_apart(values):
     places = [change.index for change in find_changes(values)]
     edges = [0, *places, len(values)]
     assert all(second - first >= 3 for first, second in pairwise(edges)) or (not places)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0.97, 0.0), (0.0, 0.97), (0.5, 0.97)], ids=["lost", "won", "better"]
+)
+@pytest.mark.parametrize("told", [True, False])
+def test_an_accuracy_that_falls_to_nothing_is_a_change(before, after, told):
+    points = []
+    for place, level in enumerate([before] * 6 + [after] * 5):
+        value = level + (0.001 * (place % 3) if level else 0.0)
+        span = wilson_interval(round(360 * value), 360) if told else (None, None)
+        points.append(Point(float(place), value, *span))
+    (change,) = Series("net", "board", METRICS["accuracy"], tuple(points)).with_changes().changes
+    assert change.index == 6
+    assert (change.before, change.after) == pytest.approx((before, after), abs=0.005)
+    assert (change.before == 0.0, change.after == 0.0) == (before == 0.0, after == 0.0)
+    assert (change.ratio > 1) == (after > before)
+
+
+def test_a_model_that_is_right_by_chance_alone_raises_no_alarm():
+    """Of 360 samples none, one or two: on a logarithmic scale such noise has no end."""
+    called = 0
+    for seed in range(100):
+        right = np.random.default_rng(seed).binomial(360, 0.002, 30)
+        points = tuple(
+            Point(float(place), count / 360, *wilson_interval(int(count), 360))
+            for place, count in enumerate(right)
+        )
+        called += bool(Series("net", "board", METRICS["accuracy"], points).with_changes().changes)
+    assert called <= 1

@@ -16,9 +16,10 @@ from edgecnn.store.sql import jobs, opening, pruning, reading, writing
 from edgecnn.store.sql.baselines import Stored, find_baselines
 from edgecnn.store.sql.identity import storable
 from edgecnn.store.sql.jobs import Job
+from edgecnn.store.sql.packed import PackedSession, pack
 from edgecnn.store.sql.pruning import Pruned
 from edgecnn.store.sql.reading import StoredSession, Wanted
-from edgecnn.store.sql.writing import Added, PackedSession, pack
+from edgecnn.store.sql.writing import Added
 
 __all__ = [
     "Added",
@@ -163,16 +164,20 @@ class Database:
         with opening.reading(self.engine, self.safe_address) as connection:
             return jobs.waiting_boards(connection)
 
-    def complete(self, job: Job, results: Results, *, label: str, machine: str = "") -> bool:
-        """Store the results of a job and note that it is done, both or neither; False where
-        another client has it by now.
+    def complete(
+        self, job: Job, results: Results, *, label: str, machine: str = "", error: str = ""
+    ) -> bool:
+        """Store the results of a job and note that it is done (with an `error`: that it failed),
+        both or neither; False where another client has it by now.
         """
         packed = pack(results, machine)
         with opening.writing(self.engine, self.safe_address) as connection:
             if not jobs.renew(connection, job.id, job.client):
                 return False
             added = writing.insert(connection, packed, storable(label))
-            return jobs.finish(connection, job.id, job.client, session=added.session)
+            return jobs.finish(
+                connection, job.id, job.client, session=added.session, error=storable(error)
+            )
 
     def renew(self, job: Job) -> bool:
         """Keep a job that was taken; False where another client has it by now."""
@@ -195,6 +200,11 @@ class Database:
         """All jobs, the oldest first."""
         with opening.reading(self.engine, self.safe_address) as connection:
             return jobs.listed(connection)
+
+    def now(self) -> float:
+        """Seconds since 1970 by the clock that jobs are leased by."""
+        with opening.reading(self.engine, self.safe_address) as connection:
+            return jobs.now(connection)
 
     def prune(
         self,

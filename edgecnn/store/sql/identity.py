@@ -11,6 +11,8 @@ from typing import Any
 from edgecnn.results import Environment, Measurement, Results
 
 NAME_LENGTH = 120
+INDEXED_LENGTH = 500
+"""Of names that are searched for: PostgreSQL's index takes 2,704 bytes."""
 
 
 def digest(*parts: Any) -> str:
@@ -72,7 +74,8 @@ def configuration_of(row: Measurement) -> dict[str, str]:
     }
     columns = {name: storable(text) for name, text in columns.items()}
     identity = [columns[name] for name in ("artifact", "runtime", "device", "options")]
-    return {**columns, "digest": digest(*identity)}
+    indexed = {name: columns[name][:INDEXED_LENGTH] for name in ("artifact", "model")}
+    return {**columns, **indexed, "digest": digest(*identity)}
 
 
 def versions_of(results: Results) -> dict[str, str]:

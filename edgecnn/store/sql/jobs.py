@@ -1,8 +1,10 @@
 """A queue of jobs that several clients may take from at once.
 
 A client takes a job for a while (a lease) and renews that while it works. A client that is killed
-renews nothing: its job is free again when the lease ends. Nobody waits for a job that another
-client is taking this moment (FOR UPDATE SKIP LOCKED; SQLite lets one client write at a time).
+renews nothing: its job is free again when the lease ends. Leases are by the clock of PostgreSQL's
+server, whatever the clients' clocks say; clients of a SQLite file share a machine's. Nobody waits
+for a job that another client is taking this moment (FOR UPDATE SKIP LOCKED; SQLite lets one client
+write at a time).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -71,13 +73,20 @@ def enqueue(
             index_elements=["digest"],
             set_=renewed,
             where=sa.or_(
-                jobs.c.state.in_(("done", "failed")), *([_free(time.time())] if again else [])
+                jobs.c.state.in_(("done", "failed")), *([_free(_now(connection))] if again else [])
             ),
         )
     )
 
 
-def _free(now: float) -> Any:
+def _now(connection: sa.Connection) -> Any:
+    """Seconds since 1970 by the clock that all clients share, for use in a statement."""
+    if connection.dialect.name == "postgresql":
+        return sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float(53))
+    return time.time()
+
+
+def _free(now: Any) -> Any:
     """The condition that nobody works on a job."""
     expired = sa.and_(jobs.c.state == "taken", jobs.c.lease_until < now)
     return sa.or_(jobs.c.state == "queued", expired)
@@ -95,7 +104,7 @@ def take(
     """The oldest free job (of those named, of a board), from now on this client's; None when there
     is none.
     """
-    moment = time.time() if now is None else now
+    moment = _now(connection) if now is None else now
     query = sa.select(jobs).where(_free(moment)).order_by(jobs.c.created_at, jobs.c.id).limit(1)
     if digests:
         query = query.where(jobs.c.digest.in_(digests))
@@ -106,21 +115,20 @@ def take(
     row = connection.execute(query.with_for_update(skip_locked=True)).first()
     if row is None:
         return None
-    until = moment + LEASE_SECS
-    changes = {"state": "taken", "client": client, "lease_until": until}
-    connection.execute(sa.update(jobs).where(jobs.c.id == row.id).values(**changes))
-    return replace(_job(row), state="taken", client=client, lease_until=until)
+    changes = {"state": "taken", "client": client, "lease_until": moment + LEASE_SECS}
+    taken = sa.update(jobs).where(jobs.c.id == row.id).values(**changes).returning(jobs)
+    return _job(connection.execute(taken).one())
 
 
 def renew(connection: sa.Connection, job: int, client: str) -> bool:
     """Keep a job for another while; False where another client has it by now."""
-    return _changed(connection, job, client, lease_until=time.time() + LEASE_SECS)
+    return _changed(connection, job, client, lease_until=_now(connection) + LEASE_SECS)
 
 
 def renew_all(connection: sa.Connection, numbers: Sequence[int], client: str) -> set[int]:
     """Keep several jobs for another while; those that are still this client's."""
     mine = (jobs.c.id.in_(numbers), jobs.c.client == client, jobs.c.state == "taken")
-    until = time.time() + LEASE_SECS
+    until = _now(connection) + LEASE_SECS
     connection.execute(sa.update(jobs).where(*mine).values(lease_until=until))
     return set(connection.execute(sa.select(jobs.c.id).where(*mine)).scalars())
 
@@ -146,7 +154,7 @@ def busy_clients(connection: sa.Connection) -> list[str]:
 
 def waiting_boards(connection: sa.Connection, *, now: float | None = None) -> list[str]:
     """Boards for which jobs wait that nobody works on, the one with the oldest first."""
-    free = _free(time.time() if now is None else now)
+    free = _free(_now(connection) if now is None else now)
     query = sa.select(jobs.c.board).where(free).group_by(jobs.c.board)
     return list(connection.execute(query.order_by(sa.func.min(jobs.c.id))).scalars())
 
@@ -157,6 +165,11 @@ def finish(
     """Note what became of a job; False where another client has it by now."""
     state = "failed" if error else "done"
     return _changed(connection, job, client, state=state, session_id=session, error=error)
+
+
+def now(connection: sa.Connection) -> float:
+    """Seconds since 1970 by the clock of the leases."""
+    return float(connection.execute(sa.select(sa.literal(0.0) + _now(connection))).scalar_one())
 
 
 def listed(connection: sa.Connection) -> list[Job]:

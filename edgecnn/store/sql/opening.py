@@ -27,8 +27,13 @@ FORMER_VERSION_TABLE = "alembic_version"
 OPTUNAS_TABLES = frozenset({"studies", "trials", "version_info"})
 """Some of them; where they are, the usual version table is Optuna's."""
 BUSY_SECS = 60.0
-"""How long a client waits for another one that writes to the same SQLite file."""
+"""How long a client waits for another one that writes to the same SQLite file, and a thread of it
+for a connection."""
+MOST_CONNECTIONS = 32
+"""Of one client: asyncio's threads, each of which works on a board, are at most so many."""
 WRITES = "edgecnn_writes"
+TABLES, ROWS = 4_711_001, 4_711_002
+"""PostgreSQL's locks of clients that make tables, and that store or remove results."""
 _OURS = re.compile(r"[0-9]{4}")
 """How edgecnn's migrations are called; nobody else's are."""
 MAPPED_BYTES = 8 << 30
@@ -42,7 +47,12 @@ class DatabaseError(EdgeCNNError):
 
 def engine_for(place: Place) -> sa.Engine:
     """An engine whose errors show no values; nothing is opened yet."""
-    shared: dict[str, Any] = {"hide_parameters": True}
+    shared: dict[str, Any] = {
+        "hide_parameters": True,
+        "pool_size": MOST_CONNECTIONS,
+        "max_overflow": 0,
+        "pool_timeout": BUSY_SECS,
+    }
     if place.path is None:
         return sa.create_engine(place.url, pool_pre_ping=True, **shared)
     try:
@@ -131,7 +141,7 @@ def migrate(engine: sa.Engine, place: Place) -> None:
                 hint="update edgecnn, or set EDGECNN_DB to another database",
             )
         with writing(engine, place.safe_address) as connection:
-            _one_at_a_time(connection)
+            one_at_a_time(connection, TABLES)
             config.attributes["connection"] = connection
             config.attributes["version_table"] = VERSION_TABLE
             revision, table = _revision(connection)  # another client may have been faster
@@ -164,10 +174,13 @@ def _revision(connection: sa.Connection) -> tuple[str, str]:
     return "", ""
 
 
-def _one_at_a_time(connection: sa.Connection) -> None:
-    """Two clients that start at once must not both make the tables (SQLite is locked already)."""
+def one_at_a_time(connection: sa.Connection, number: int) -> None:
+    """Wait until no other client does the same, up to the end of the transaction: two that start at
+    once must not both make the tables, a row that one refers to must not be removed by another.
+    SQLite's transaction has the lock already.
+    """
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(4711001)"))
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
 @contextmanager
@@ -194,6 +207,11 @@ def _translated(safe_address: str) -> Iterator[None]:
         raise DatabaseError(
             f"cannot use the database {safe_address}: {_harmless(message)}",
             hint="check that it runs and that EDGECNN_DB names it",
+        ) from None
+    except exc.TimeoutError:
+        raise DatabaseError(
+            f"{safe_address}: all connections of this process were in use for {BUSY_SECS:.0f} s",
+            hint="is the database overloaded? Then try again",
         ) from None
     except exc.DatabaseError as error:
         message = " ".join(str(error.orig).split())

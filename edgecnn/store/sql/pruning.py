@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from edgecnn.store.sql.opening import ROWS, one_at_a_time
 from edgecnn.store.sql.tables import (
     configurations,
     details,
@@ -41,6 +42,7 @@ def prune(
 
     With `samples_only` the rows and their numbers stay and only raw samples go.
     """
+    one_at_a_time(connection, ROWS)  # an import may refer to what nobody uses this moment
     chosen = sa.select(sessions.c.id)
     if before is not None:
         chosen = chosen.where(sessions.c.measured_at < before)

@@ -15,6 +15,7 @@ from edgecnn.errors import InputError
 from edgecnn.registry import unknown_name
 from edgecnn.results import LeftOut, Load, Measurement, Placement, Results, RuntimeOptions
 from edgecnn.store.history import Metric, Point, Series
+from edgecnn.store.sql.identity import INDEXED_LENGTH
 from edgecnn.store.sql.packing import DamagedError, unpack_row, unpack_session
 from edgecnn.store.sql.tables import (
     configurations,
@@ -93,10 +94,12 @@ def read_session(connection: sa.Connection, number: int) -> Results:
     Raises InputError when there is no such session, DamagedError when nothing of it can be read.
     """
     query = sa.select(sessions.c.document).where(sessions.c.id == number)
-    packed = connection.execute(query).scalar()
+    # A number beyond 64 bits is none that a database takes.
+    packed = connection.execute(query).scalar() if number.bit_length() < 64 else None
     if packed is None:
         raise InputError(f"no session {number} in the database", hint="edgecnn results list")
-    rows, left_out = [], []
+    rows: dict[tuple[str, ...], Measurement] = {}
+    left_out = []
     stored = (
         sa.select(details, measurements.c.id)
         .join(measurements, details.c.measurement_id == measurements.c.id)
@@ -105,10 +108,14 @@ def read_session(connection: sa.Connection, number: int) -> Results:
     )
     for each in connection.execute(stored):
         try:
-            rows.append(unpack_row(each.document, each.samples, f"measurement {each.id}"))
+            row = unpack_row(each.document, each.samples, f"measurement {each.id}")
         except DamagedError as error:
             left_out.append(LeftOut(f"measurement {each.id}", error.message))
-    results = unpack_session(packed, rows, f"session {number}")
+            continue
+        before = rows.get(row.key)  # older versions kept a row that failed, too
+        if before is None or row.status == "ok" or before.status != "ok":
+            rows[row.key] = row
+    results = unpack_session(packed, list(rows.values()), f"session {number}")
     if left_out and not rows:
         raise DamagedError(f"session {number}: no row can be read", hint="import its file again")
     return replace(results, left_out=tuple(left_out))
@@ -184,7 +191,8 @@ def _configurations(connection: sa.Connection, wanted: Wanted) -> list[Any]:
     """Stored configurations that are wanted; exact names first, then patterns."""
     columns = configurations.c
     query = sa.select(configurations).order_by(columns.artifact, columns.runtime, columns.id)
-    exact = query.where(sa.or_(columns.artifact == wanted.model, columns.model == wanted.model))
+    name = wanted.model[:INDEXED_LENGTH]
+    exact = query.where(sa.or_(columns.artifact == name, columns.model == name))
     rows = list(connection.execute(exact if wanted.model else query))
     if not rows:
         everything = list(connection.execute(query))

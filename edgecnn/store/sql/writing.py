@@ -1,24 +1,21 @@
 """Put results into the database: once each, however often they are imported.
 
-`pack` does what takes time and needs no database, so that several processes can share it;
+`packed.pack` does what takes time and needs no database, so that several processes can share it;
 `insert` then is a handful of statements in one transaction.
 """
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from edgecnn.results import Measurement, Results
-from edgecnn.store.sql import identity
-from edgecnn.store.sql.packing import pack_row, pack_session
+from edgecnn.store.sql.opening import ROWS, one_at_a_time
+from edgecnn.store.sql.packed import PackedRow, PackedSession
 from edgecnn.store.sql.tables import (
     configurations,
     details,
@@ -30,53 +27,17 @@ from edgecnn.store.sql.tables import (
 
 
 @dataclass(frozen=True)
-class PackedRow:
-    """A measurement as it is stored: its configuration, its columns, its details."""
-
-    configuration: Mapping[str, str]
-    columns: Mapping[str, Any]
-    document: bytes
-    samples: bytes
-
-
-@dataclass(frozen=True)
-class PackedSession:
-    """Results as they are stored; plain values, so that another process may have packed them."""
-
-    digest: str
-    measured_at: float
-    machine: tuple[str, str]
-    environment: tuple[str, str]
-    document: bytes
-    rows: tuple[PackedRow, ...] = field(default=())
-
-
-@dataclass(frozen=True)
 class Added:
-    """What an import did: rows that are new, that grew by further processes, that were known."""
+    """What an import did: rows that are new, that grew by further processes or were measured after
+    they had failed, that were known; whether what is known got another label or machine.
+    """
 
-    session: int | None
+    session: int
     new: int = 0
     grown: int = 0
     known: int = 0
     relabeled: bool = False
-
-
-def pack(results: Results, machine: str = "") -> PackedSession:
-    """Everything that is stored of results; `machine` names the machine they were made on."""
-    created = identity.seconds_of(results.environment.created_at)
-    rows = tuple(_pack_row(row, results, created) for row in results.measurements)
-    versions = json.dumps(identity.versions_of(results))
-    origins = [str(row.columns["origin"]) for row in rows]
-    began = [row.columns["measured_at"] for row in rows]
-    return PackedSession(
-        digest=identity.session_of(results, origins),
-        measured_at=created if created is not None else min(began, default=0.0),
-        machine=identity.machine_of(results.environment, machine),
-        environment=(identity.digest(versions), versions),
-        document=pack_session(results),
-        rows=rows,
-    )
+    renamed: bool = False
 
 
 Ids = dict[tuple[str, str], int]
@@ -93,78 +54,44 @@ def insert(
 ) -> Added:
     """Store what is not stored yet, inside the caller's transaction. `ids` is what it has met.
 
-    A row that is known with fewer processes is replaced: its file was continued. A session whose
-    rows are all known gets the label, if that is another one. Imports wait for each other.
+    A row that is known with fewer processes is replaced where it stands: its file was continued. A
+    row that failed is replaced once its file has it measured. New rows join the session of the
+    known ones where label, commit and environment are the same; else they are a session of their
+    own. Sessions whose rows are all known get the label and the commit, if those are others, and a
+    machine that the user names is that of the whole file. Imports wait for each other.
     """
-    if connection.dialect.name == "postgresql":  # SQLite's transaction has the lock already
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(4711002)"))
+    one_at_a_time(connection, ROWS)
     ids = {} if ids is None else ids
     stored = _known(connection, [str(row.columns["origin"]) for row in packed.rows])
-    fresh = [row for row in packed.rows if row.columns["origin"] not in stored]
-    grown = [
-        row
-        for row in packed.rows
-        if row.columns["origin"] in stored
-        and row.columns["processes"] > stored[str(row.columns["origin"])].processes
-    ]
-    session = min((each.session_id for each in stored.values()), default=None)
-    relabeled = False
-    if session is None:
+    if not stored:
         session = _new_session(connection, packed, label, commit, ids)
-        if session is None:  # another client has stored it this very moment
-            return Added(None, known=len(packed.rows))
-    else:
-        relabeled = _update_session(
-            connection, session, packed, label, commit, grew=bool(fresh or grown)
-        )
-    for row in grown:
-        _forget(connection, stored[str(row.columns["origin"])].id)
-    _insert_rows(connection, session, [*grown, *fresh], ids)
-    return Added(
-        session, len(fresh), len(grown), len(packed.rows) - len(fresh) - len(grown), relabeled
-    )
-
-
-def _pack_row(row: Measurement, results: Results, created: float | None) -> PackedRow:
-    document, samples = pack_row(row)
-    began = identity.seconds_of(row.runs[0].started_at) if row.runs else None
-    effective = row.effective
-    columns = {
-        "origin": identity.origin_of(row, results),
-        "measured_at": began if began is not None else created or 0.0,
-        "sha256": identity.storable(row.artifact.sha256),
-        "runtime_version": identity.storable(effective.runtime_version if effective else ""),
-        "status": row.status,
-        "verdict": row.verdict or "",
-        "processes": len(row.runs),
-        **_numbers(row),
-    }
-    return PackedRow(identity.configuration_of(row), columns, document, samples)
-
-
-def _numbers(row: Measurement) -> dict[str, float | None]:
-    latency, accuracy = row.latency, row.accuracy
-    interval = (latency.ci95 if latency else None) or (None, None)
-    sure = (accuracy.ci95 if accuracy else None) or (None, None)
-    numbers: dict[str, float | None] = {
-        "p50_ms": latency.p50 if latency else None,
-        "p50_low_ms": interval[0],
-        "p50_high_ms": interval[1],
-        "p90_ms": latency.p90 if latency else None,
-        "p99_ms": latency.p99 if latency else None,
-        "throughput_per_s": row.throughput_per_s,
-        "load_ms": row.load_ms,
-        "first_inference_ms": row.first_inference_ms,
-        "peak_rss_bytes": row.memory["peak_rss_bytes"],
-        "size_bytes": row.artifact.size_bytes or None,
-        "accuracy": accuracy.value if accuracy else None,
-        "accuracy_low": sure[0],
-        "accuracy_high": sure[1],
-    }
-    return {
-        name: None if value is None or not isfinite(value) else float(value)
-        for name, value in numbers.items()
-    }
+        _insert_rows(connection, [(session, row) for row in packed.rows], ids)
+        return Added(session, len(packed.rows))
+    earlier = _sessions(connection, {each.session_id for each in stored.values()})
+    places = list(_places(connection, packed, stored, [each.id for each in earlier]))
+    same = [each for each in earlier if each.digest == packed.digest]
+    homes = same or [each for each in earlier if _may_join(each, packed, label, commit)]
+    session = homes[0].id if homes else earlier[0].id
+    if not homes and any(place.session is None for place in places):
+        machine = earlier[0].machine_id
+        session = _new_session(connection, packed, label, commit, ids, machine=machine)
+    relabeled = [
+        _relabel(connection, each, label, commit) for each in same or ([] if places else earlier)
+    ]
+    held = {session, *(each.id for each in earlier)}
+    renamed = packed.named and _rename(connection, held, packed, ids)
+    if homes and places:
+        changed = sa.update(sessions).where(sessions.c.id == session)
+        connection.execute(changed.values(document=packed.document))
+    for place in places:
+        for number in place.replaces:
+            _forget(connection, number)
+    rows = [(session if place.session is None else place.session, place.row) for place in places]
+    _insert_rows(connection, rows, ids)
+    _drop_empty(connection, held)
+    new = sum(place.counts_as == "new" for place in places)
+    grown = sum(place.counts_as == "grown" for place in places)
+    return Added(session, new, grown, len(packed.rows) - new - grown, any(relabeled), renamed)
 
 
 def _known(connection: sa.Connection, origins: Sequence[str]) -> dict[str, sa.Row[Any]]:
@@ -178,10 +105,106 @@ def _known(connection: sa.Connection, origins: Sequence[str]) -> dict[str, sa.Ro
     return stored
 
 
+def _sessions(connection: sa.Connection, numbers: set[int]) -> list[sa.Row[Any]]:
+    """Sessions with the digest of their environment, the first one first."""
+    query = sa.select(sessions, environments.c.digest.label("environment"))
+    query = query.join(environments, sessions.c.environment_id == environments.c.id)
+    query = query.where(sessions.c.id.in_(numbers)).order_by(sessions.c.id)
+    return list(connection.execute(query))
+
+
+def _may_join(session: sa.Row[Any], packed: PackedSession, label: str, commit: str) -> bool:
+    """Whether new rows of a file belong to the session that holds others of it."""
+    same_commit = not commit or session.commit_id == commit
+    return bool(session.label == label and same_commit) and (
+        session.environment == packed.environment[0]
+    )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A row that is stored: its session (None: that of the new rows), and the ids of the rows that
+    it replaces.
+    """
+
+    row: PackedRow
+    session: int | None
+    replaces: tuple[int, ...] = ()
+    counts_as: Literal["new", "grown", "known"] = "new"
+
+
+def _places(
+    connection: sa.Connection,
+    packed: PackedSession,
+    stored: Mapping[str, sa.Row[Any]],
+    earlier: Sequence[int],
+) -> Iterator[_Place]:
+    """The rows of a file that say more than what is stored of it in its `earlier` sessions."""
+    unknown = []
+    for row in packed.rows:
+        old = stored.get(str(row.columns["origin"]))
+        if old is None:
+            unknown.append(row)
+        elif row.columns["processes"] > old.processes:
+            yield _Place(row, old.session_id, (old.id,), "grown")
+    others = _others(connection, earlier, unknown)
+    for row in unknown:
+        same = others.get((row.configuration["digest"], row.columns["sha256"]), [])
+        failed = [each for each in same if _failed(each.status, each.processes)]
+        if not _failed(row.columns["status"], row.columns["processes"]):
+            counts_as: Literal["new", "grown"] = "grown" if failed else "new"
+            yield _Place(row, None, tuple(each.id for each in failed), counts_as)
+        elif not same:
+            yield _Place(row, None)
+        elif failed == same and row.columns["measured_at"] >= max(
+            each.measured_at for each in same
+        ):  # it failed again; else the file is an older one than that which is stored
+            yield _Place(row, same[0].session_id, tuple(each.id for each in same), "known")
+
+
+def _failed(status: str, processes: int) -> bool:
+    """Whether a row is measured again when its file is continued."""
+    return status != "ok" or processes == 0
+
+
+def _others(
+    connection: sa.Connection, numbers: Sequence[int], rows: Sequence[PackedRow]
+) -> Mapping[tuple[str, str], list[sa.Row[Any]]]:
+    """Rows of these sessions by configuration and file, where one of `rows` has the same."""
+    wanted = {(row.configuration["digest"], row.columns["sha256"]) for row in rows}
+    found: dict[tuple[str, str], list[Any]] = {}
+    columns = measurements.c
+    query = (
+        sa.select(
+            columns.id,
+            columns.session_id,
+            columns.measured_at,
+            columns.status,
+            columns.processes,
+            columns.sha256,
+            configurations.c.digest,
+        )
+        .join(configurations, columns.configuration_id == configurations.c.id)
+        .where(columns.session_id.in_(numbers))
+    )
+    for each in connection.execute(query) if wanted else ():
+        if (each.digest, each.sha256) in wanted:
+            found.setdefault((each.digest, each.sha256), []).append(each)
+    return found
+
+
 def _new_session(
-    connection: sa.Connection, packed: PackedSession, label: str, commit: str, ids: Ids
-) -> int | None:
-    machine = _id_of(connection, machines, packed.machine[0], ids, name=packed.machine[1])
+    connection: sa.Connection,
+    packed: PackedSession,
+    label: str,
+    commit: str,
+    ids: Ids,
+    *,
+    machine: int | None = None,
+) -> int:
+    """The id of a session that is made, on the file's machine unless another is meant."""
+    if machine is None:
+        machine = _machine_id(connection, packed, ids)
     environment = _id_of(
         connection, environments, packed.environment[0], ids, versions=packed.environment[1]
     )
@@ -196,32 +219,36 @@ def _new_session(
         document=packed.document,
     )
     statement = statement.on_conflict_do_nothing(index_elements=["digest"])
-    return connection.execute(statement.returning(sessions.c.id)).scalar()
+    connection.execute(statement)  # of a file without rows the session may be there already
+    query = sa.select(sessions.c.id).where(sessions.c.digest == packed.digest)
+    return int(connection.execute(query).scalar_one())
 
 
-def _update_session(
-    connection: sa.Connection,
-    session: int,
-    packed: PackedSession,
-    label: str,
-    commit: str,
-    *,
-    grew: bool,
-) -> bool:
-    """Note what is new about a session that is stored; whether it got another label."""
-    columns = sessions.c
-    query = sa.select(columns.label, columns.commit_id).where(columns.id == session)
-    old = connection.execute(query).one()
-    changes: dict[str, Any] = {}
-    if old.label != label:
-        changes["label"] = label
-    if commit and old.commit_id != commit:
-        changes["commit_id"] = commit
-    if grew:
-        changes["document"] = packed.document
-    if changes:
-        connection.execute(sa.update(sessions).where(columns.id == session).values(**changes))
-    return "label" in changes
+def _machine_id(connection: sa.Connection, packed: PackedSession, ids: Ids) -> int:
+    return _id_of(connection, machines, packed.machine[0], ids, name=packed.machine[1])
+
+
+def _relabel(connection: sa.Connection, session: sa.Row[Any], label: str, commit: str) -> bool:
+    """Give a session this label and commit; whether the label is another one."""
+    changes = {"label": label, **({"commit_id": commit} if commit else {})}
+    if any(getattr(session, name) != value for name, value in changes.items()):
+        changed = sa.update(sessions).where(sessions.c.id == session.id)
+        connection.execute(changed.values(**changes))
+    return bool(session.label != label)
+
+
+def _rename(connection: sa.Connection, numbers: set[int], packed: PackedSession, ids: Ids) -> bool:
+    """Give sessions the machine of the file; whether it is another one."""
+    machine = _machine_id(connection, packed, ids)
+    others = (sessions.c.id.in_(numbers), sessions.c.machine_id != machine)
+    changed = connection.execute(sa.update(sessions).where(*others).values(machine_id=machine))
+    return bool(changed.rowcount)
+
+
+def _drop_empty(connection: sa.Connection, numbers: set[int]) -> None:
+    """Forget sessions whose rows all went to others."""
+    used = sa.exists().where(measurements.c.session_id == sessions.c.id)
+    connection.execute(sa.delete(sessions).where(sessions.c.id.in_(numbers), ~used))
 
 
 def _forget(connection: sa.Connection, measurement: int) -> None:
@@ -230,18 +257,19 @@ def _forget(connection: sa.Connection, measurement: int) -> None:
 
 
 def _insert_rows(
-    connection: sa.Connection, session: int, rows: Sequence[PackedRow], ids: Ids
+    connection: sa.Connection, rows: Sequence[tuple[int, PackedRow]], ids: Ids
 ) -> None:
+    """Store rows, each in its session."""
     if not rows:
         return
-    configuration_ids = _configuration_ids(connection, [row.configuration for row in rows], ids)
+    configuration_ids = _configuration_ids(connection, [row.configuration for _, row in rows], ids)
     values = [
         {
             **row.columns,
             "session_id": session,
             "configuration_id": configuration_ids[row.configuration["digest"]],
         }
-        for row in rows
+        for session, row in rows
     ]
     statement = sa.insert(measurements).returning(measurements.c.id, sort_by_parameter_order=True)
     numbers = connection.execute(statement, values).scalars().all()
@@ -249,7 +277,7 @@ def _insert_rows(
         sa.insert(details),
         [
             {"measurement_id": number, "document": row.document, "samples": row.samples}
-            for number, row in zip(numbers, rows, strict=True)
+            for number, (_, row) in zip(numbers, rows, strict=True)
         ],
     )
 

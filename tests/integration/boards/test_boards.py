@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgecnn.boards import preparing
+from edgecnn.boards.inventory import Board
+from edgecnn.boards.remote import Job, measure
 from edgecnn.cli import invoke
+from edgecnn.formats.check import digest_of
 from edgecnn.results import Results
 from edgecnn.store import open_database
 from tests.integration.boards.machines import make_key
@@ -174,6 +179,106 @@ def test_an_error_on_the_board_is_said_as_it_was_there(fleet, add, tmp_path, cap
         assert [job.state for job in database.jobs()] == ["failed"]
     assert invoke(["boards", "resume"]) == 0
     assert "0 jobs resumed" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_rows_of_a_model_that_does_not_run_there_come_home_and_are_measured_again(
+    fleet, add, tmp_path, capsys, monkeypatch
+):
+    """Why nothing was measured stands in the rows: without them it would be lost."""
+    add("one", fleet.start("one"))
+    odd = [node("NoSuchOperator", ["x"], ["y"])]
+    model = write_onnx(tmp_path / "odd.onnx", odd, inputs=[value("x", (1, 4))])
+    out = tmp_path / "out.json"
+    typed = benchmark(model, out, "one")
+    typed[typed.index("litert:cpu")] = "onnxruntime:cpu"
+    monkeypatch.setattr("sys.argv", ["edgecnn", *typed])
+    for sessions in (1, 2):
+        assert invoke(typed) == 3
+        said = capsys.readouterr().err
+        assert "error: one: nothing was measured (1 unsupported)" in said
+        assert f"its rows are in {out}" in said
+        (row,) = Results.load(out).measurements
+        assert "NoSuchOperator" in row.error
+        with open_database() as database:
+            (job,) = database.jobs()
+            assert job.state == "failed"
+            assert database.load(job.session).measurements == (row,)
+            assert len(database.sessions()) == sessions
+    assert fleet.machines["one"].jobs == []
+
+
+@pytest.mark.slow
+def test_results_that_nobody_has_written_stay_on_the_board(fleet, model_file, tmp_path):
+    """Without a queue the file is their only place, and something else lies there by then."""
+    board = Board(fleet.start("one"), python=sys.executable, name="one")
+    job = Job({digest_of(model_file)[0]: model_file}, tuple(BRIEF))
+    taken, out = tmp_path / "taken.json", tmp_path / "out.json"
+    taken.write_text("mine")
+    said: list[str] = []
+    first = asyncio.run(measure(board, job, taken, said.append))
+    assert said[-1] == f"one: {taken} holds something else and was left alone"
+    assert taken.read_text() == "mine"
+    machine = fleet.machines["one"]
+    assert len(machine.jobs) == 1
+    again = asyncio.run(measure(board, job, out, said.append))
+    assert again.measurements == first.measurements == Results.load(out).measurements
+    assert machine.jobs == []
+
+
+@pytest.mark.slow
+def test_the_same_command_measures_again_where_the_data_have_changed(
+    fleet, add, digits_like, tmp_path, capsys, monkeypatch
+):
+    add("one", fleet.start("one"))
+    flatten = [node("Flatten", ["x"], ["y"])]
+    model = write_onnx(tmp_path / "model.onnx", flatten, inputs=[value("x", (1, 4, 1))])
+    typed = benchmark(model, tmp_path / "out.json", "one", "--data", digits_like)
+    typed[typed.index("litert:cpu")] = "onnxruntime:cpu"
+    monkeypatch.setattr("sys.argv", ["edgecnn", *typed])
+    assert invoke(typed) == 0
+    assert invoke(typed) == 0
+    assert "one: measured already" in capsys.readouterr().err
+    labels = np.arange(36) % 4
+    samples = np.eye(4, dtype=np.float32)[labels]
+    arrays = dict.fromkeys(("x_train", "x_test"), samples) | dict.fromkeys(
+        ("y_train", "y_test"), labels
+    )
+    np.savez(tmp_path / "set.npz", **arrays)
+    assert invoke(typed) == 2
+    said = capsys.readouterr().err
+    assert "measured already" not in said
+    assert "exists already" in said
+    assert invoke([*typed, "--force"]) == 0
+    assert Results.load(tmp_path / "out.json").measurements[0].accuracy.n == 36
+
+
+def test_a_job_that_waited_measures_the_files_that_it_was_made_for_or_none(
+    fleet, add, model_file, tmp_path, capsys
+):
+    """The board was off; by the time it is on again the file was trained again."""
+    names = tmp_path / "names.txt"
+    names.write_text("ant\nbee\n")
+    add("one", fleet.start("one"))
+    machine = fleet.machines["one"]
+    machine.switch_off()
+    out = tmp_path / "out.json"
+    assert invoke(benchmark(model_file, out, "one", "--labels", str(names))) == 3
+    machine.switch_on()
+    before = model_file.read_bytes()
+    for path, changed in ((model_file, before + b"\0"), (names, b"ant\nbug\n")):
+        kept = path.read_bytes()
+        path.write_bytes(changed)
+        capsys.readouterr()
+        assert invoke(["boards", "resume"]) == 1
+        assert f"error: {path} has changed since this job was made" in capsys.readouterr().err
+        path.write_bytes(kept)
+    assert not list(machine.edgecnn.glob("models/*/*"))
+    assert not out.exists()
+    with open_database() as database:
+        (job,) = database.jobs()
+        assert job.state == "queued"
+        assert "has changed since this job was made" in job.error
 
 
 @pytest.mark.slow

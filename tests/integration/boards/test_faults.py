@@ -10,16 +10,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import edgecnn
+from edgecnn.boards.inventory import Board
+from edgecnn.boards.queue import Queue
+from edgecnn.boards.remote import MOST_STARTS, Job
 from edgecnn.cli import invoke
+from edgecnn.formats.check import digest_of
 from edgecnn.results import Results
 from edgecnn.store import open_database
 from tests.integration.boards.machines import Machine, small_disk
-from tests.integration.boards.test_boards import benchmark
+from tests.integration.boards.test_boards import BRIEF, benchmark
 
 
 def client(arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -119,6 +125,73 @@ def test_a_client_that_dies_right_after_it_stored_the_results_stores_them_once(
     assert invoke(typed) == 0
     with open_database() as database:
         assert len(database.sessions()) == 2, "the same command later is a new measurement"
+
+
+def queue_another(address: str, model: Path, out: Path) -> None:
+    """A job that waits behind those that are there already."""
+    with closing(Queue.open()) as queue:
+        job = Job({digest_of(model)[0]: model}, tuple(BRIEF))
+        queue.add(Board(address, python=sys.executable, name="one"), job, out)
+
+
+@pytest.mark.slow
+def test_a_job_whose_results_are_gone_fails_and_the_next_one_is_done(
+    fleet, add, model_file, tmp_path, capsys
+):
+    add("one", fleet.start("one"))
+    machine = fleet.machines["one"]
+    first = client(benchmark(model_file, tmp_path / "first.json", "one"))
+    wait_for(lambda: state(machine), first)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    first.stderr.close()
+    while state(machine) != "done":
+        time.sleep(0.05)
+    (job,) = machine.jobs
+    (job / "results.json").unlink()
+    queue_another(machine.address, model_file, tmp_path / "second.json")
+    assert invoke(["boards", "resume"]) == 1
+    said = capsys.readouterr()
+    assert "error: one: left no results" in said.err
+    assert "boards were taken out" not in said.err
+    assert Results.load(tmp_path / "second.json").measurements[0].status == "ok"
+    with open_database() as database:
+        assert [job.state for job in database.jobs()] == ["failed", "done"]
+
+
+@pytest.mark.slow
+def test_a_job_that_never_gets_to_its_end_fails_with_what_it_measured_and_the_next_one_is_done(
+    fleet, add, model_file, tmp_path
+):
+    """Killed for memory, say: each time it measures on, each time it is killed again."""
+    add("one", fleet.start("one"))
+    machine = fleet.machines["one"]
+    queue_another(machine.address, model_file, tmp_path / "second.json")
+    with open_database() as database, database.engine.begin() as connection:
+        later = sa.text("UPDATE jobs SET created_at = created_at + 60")
+        connection.execute(later)  # behind the one that is killed
+    first = client(benchmark(model_file, tmp_path / "first.json", "one", *LONG))
+    wait_for(lambda: measured(machine) >= 1, first)
+    (folder,) = machine.jobs
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    first.stderr.close()
+    resuming = client(["boards", "resume"])
+    while not (folder / "fetched").exists():
+        assert resuming.poll() is None, resuming.stderr.read()
+        for process in machine.processes():
+            with suppress(OSError):
+                command = Path(f"/proc/{process}/cmdline").read_bytes()
+                if b"edgecnn.cli" in command and Path(f"/proc/{process}/cwd").readlink() == folder:
+                    os.kill(process, signal.SIGKILL)
+        time.sleep(0.05)
+    said = resuming.communicate()[1].decode()
+    assert resuming.returncode == 1
+    assert f"the job stopped in the middle {MOST_STARTS} times" in said
+    assert Results.load(tmp_path / "first.json").measurements
+    assert Results.load(tmp_path / "second.json").measurements[0].status == "ok"
+    with open_database() as database:
+        assert {job.state for job in database.jobs()} == {"failed", "done"}
 
 
 @pytest.mark.slow

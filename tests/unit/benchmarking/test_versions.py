@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from edgecnn.benchmarking import environments, installer, versions
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, MissingDependencyError
 from edgecnn.registry import RUNTIMES
 
 
@@ -53,6 +57,21 @@ def test_a_pattern_takes_what_begins_with_it_and_no_other_number():
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked", "fitting", "other"),
+    [
+        ("1.23", ["1.23", "1.23.0", "1.23.0+cpu"], ["1.23.1", "1.23.0.post1", "1.23.0rc1"]),
+        ("1.23.0", ["1.23", "1.23.0.0"], ["1.2.3"]),
+        ("1.23.0+cpu", ["1.23.0+cpu"], ["1.23.0", "1.23.0+cu12"]),
+        ("1.24.0rc1", ["1.24.0rc1"], ["1.24.0", "1.24.0rc2"]),
+    ],
+)
+def test_a_version_may_be_written_with_fewer_zeros(asked, fitting, other):
+    wanted = versions.Wanted("onnxruntime", "onnxruntime", asked)
+    assert all(map(wanted.accepts, fitting))
+    assert not any(map(wanted.accepts, other))
+
+
 def test_releases_between_two_are_sorted_by_number_and_final():
     known = ["1.9", "1.10.0", "1.10.0rc1", "1.2", "1.10.1.post1", "1.10.1", "2.0.dev3", "1.8"]
     assert versions.between(known, "1.8", "1.10.1.post1") == [
@@ -85,6 +104,7 @@ def test_the_newest_environment_that_fits_a_pattern_is_taken(monkeypatch, tmp_pa
         planted(tmp_path, version)
     assert environments.resolve("onnxruntime==1.10.*") == "onnxruntime==1.10.2"
     assert environments.resolve("onnxruntime==1.9.1") == "onnxruntime==1.9.1"
+    assert environments.resolve("onnxruntime==1.10") == "onnxruntime==1.10.0"
     assert "onnxruntime==1.11.0" in environments.names()
     with pytest.raises(InputError, match="is not created") as missing:
         environments.resolve("onnxruntime==1.12.*")
@@ -99,6 +119,52 @@ def test_a_damaged_record_of_an_environment_is_no_environment(monkeypatch, tmp_p
     (tmp_path / "envs" / "onnxruntime==1.10.0" / "edgecnn.json").write_text("[1, 2")
     with pytest.raises(InputError, match="is not created"):
         environments.resolve("onnxruntime==1.10.0")
+
+
+@pytest.fixture
+def without_pip(monkeypatch, tmp_path) -> Path:
+    """A Python as `uv venv` makes it, which runs edgecnn."""
+    folder = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    monkeypatch.setattr(sys, "executable", str(python))
+    return python
+
+
+def use_uv(monkeypatch) -> None:
+    path = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
+    if shutil.which("uv", path=path) is None:
+        pytest.skip("uv is not installed (it is among edgecnn's own development tools)")
+    monkeypatch.setenv("PATH", path)
+
+
+def test_what_is_installed_is_listed_by_uv_where_there_is_no_pip(without_pip, monkeypatch):
+    use_uv(monkeypatch)
+    (site,) = without_pip.parents[1].glob("lib/python*/site-packages")
+    (site / "planted-1.2.dist-info").mkdir()
+    (site / "planted-1.2.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: planted\nVersion: 1.2\n"
+    )
+    assert [line for line in installer.installed(without_pip) if line] == ["planted==1.2"]
+
+
+def test_what_uv_cannot_install_is_said_by_uv_where_there_is_no_pip(
+    without_pip, monkeypatch, tmp_path
+):
+    use_uv(monkeypatch)
+    for name, value in (("PIP_NO_INDEX", "1"), ("PIP_FIND_LINKS", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(
+        installer.CreationError, match="could not install nothing-like-it"
+    ) as failed:
+        installer.install(without_pip, ["nothing-like-it"])
+    assert "No module named pip" not in failed.value.message
+
+
+def test_a_python_without_pip_says_how_to_get_it(without_pip):
+    with pytest.raises(MissingDependencyError, match="pip is not installed here") as missing:
+        installer.available("onnxruntime")
+    assert missing.value.hint == f"{without_pip} -m ensurepip"
 
 
 def test_an_installer_that_fails_says_why_without_the_password_of_an_index():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import re
 import time
 import zipfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.boards import health_report, preparing, queue, remote, wheel, wheels
-from edgecnn.boards.checking import judged
+from edgecnn.boards import (
+    checking,
+    health_report,
+    inventory,
+    preparing,
+    queue,
+    remote,
+    transfer,
+    wheel,
+    wheels,
+    work,
+)
+from edgecnn.boards.checking import Checked, judged
 from edgecnn.boards.connection import BoardError
 from edgecnn.boards.inventory import Board
+from edgecnn.cli import invoke, on_boards, progress
 from edgecnn.errors import InputError
+from edgecnn.store import open_database
+from tests.unit.store import made_up
 
 BOARD = Board("ssh://host", name="one")
 HEALTHY = {
@@ -41,7 +56,7 @@ FACTS = {
     "missing": [],
 }
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(max_size=8),
+    st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.just(10**400),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=5,
 )
@@ -82,6 +97,12 @@ def test_a_sick_board_is_taken_out_and_said_so(change, line):
     found = judged(BOARD, {**HEALTHY, **change})
     assert not found.fit
     assert re.search(line, found.line)
+
+
+@pytest.mark.parametrize("name", ["free_memory_bytes", "clock_mhz", "kernel_ms", "temperature_c"])
+def test_a_number_of_400_digits_is_an_unreadable_answer(name):
+    answer = {**HEALTHY, "clock_max_mhz": 2_400, "kernel_best_ms": 0.1, name: 10**400}
+    assert judged(BOARD, answer).line == "one: gave an unreadable answer"
 
 
 @given(name=st.sampled_from(sorted(HEALTHY)), value=JSON)
@@ -126,6 +147,97 @@ def test_a_job_that_somebody_changed_in_the_database_is_refused(name, value):
     assert (board, same.words, out.name) == (BOARD, job.words, "out.json")
     with suppress(InputError):
         queue.read_document({**document, name: value})
+
+
+@pytest.mark.parametrize("total", [12, 10**9, 10**400], ids=["12", "1e9", "1e400"])
+def test_progress_beyond_belief_is_not_shown(total, capsys):
+    """A board that counts to 10**400 would end the work on all others."""
+    work = remote._Work(
+        BOARD, remote.Job({}, ()), Path("out.json"), hold=remote.Unheld(), say=print,
+        progress=progress._Lines(), force=False,
+    )  # fmt: skip
+    for done in range(12):
+        work._tell({"state": "running", "progress": ["benchmark", done, total, "model"]})
+    said = capsys.readouterr().err
+    assert said.startswith("one: 0/12 benchmark model") if total == 12 else said == ""
+
+
+def test_a_file_whose_name_no_board_can_be_told_is_bad_input(model_file):
+    path = model_file.rename(os.fsdecode(os.fsencode(model_file.parent) + b"/m\xff.tflite"))
+    with pytest.raises(InputError, match="is not UTF-8"):
+        transfer.parcels_of_model(path)
+
+
+def test_what_boards_say_steers_no_terminal(capsys):
+    on_boards._say("one: \x1b[2Jgone")
+    on_boards._show_error(BoardError("one: \x1b]0;title\x07", hint="\x9b31m"))
+    said = capsys.readouterr().err
+    assert "one: " in said
+    assert all(char.isprintable() for char in said.replace("\n", ""))
+
+
+def test_what_an_examination_says_steers_no_terminal(monkeypatch, capsys, tmp_path):
+    """An SSH server may say anything before anybody has checked who it is."""
+    monkeypatch.setenv("EDGECNN_HOME", str(tmp_path))
+    inventory.add(Board("ssh://one", name="one"))
+    line = Checked(BOARD, False, "one: cannot be reached: \x1b]0;title\x07", ("→ \x1b]0;\x07",))
+    monkeypatch.setattr(checking, "check_all", lambda _: [line])
+    assert invoke(["boards", "check"]) == 1
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+
+
+def test_a_bug_that_one_board_meets_is_a_line_and_the_others_go_on(monkeypatch, tmp_path):
+    results = made_up.session(1)
+
+    async def odd(board, *_, **__):
+        return 1 / 0 if board.name == "one" else results
+
+    monkeypatch.setattr(work, "measure", odd)
+    boards = [BOARD, Board("ssh://two", name="two")]
+    outs = {board.name: tmp_path / f"{board.name}.json" for board in boards}
+    monkeypatch.setenv("EDGECNN_HOME", str(tmp_path))
+    database = open_database(str(tmp_path / "a.db"))
+    with closing(queue.Queue(database)) as jobs:
+        outcome = work.measure_all(jobs, boards, remote.Job({}, ()), outs, print)
+        assert outcome.results == {"two": results}
+        assert outcome.errors["one"].message == "one: ZeroDivisionError: division by zero"
+        for board in boards:
+            jobs.add(board, remote.Job({}, ("again",)), outs[board.name])
+        outcome = work.work_off(jobs, print)
+        assert outcome.files == [outs["two"]]
+        assert set(outcome.errors) == {"one"}
+
+
+def test_a_bug_that_an_examination_meets_is_a_line_and_the_others_go_on(monkeypatch):
+    def odd(board):
+        return 1 / 0 if board.name == "one" else None
+
+    monkeypatch.setattr(checking, "connected", odd)
+    found = checking.check_all([BOARD, Board("ssh://two", name="two")])
+    assert [each.fit for each in found] == [False, False]
+    assert found[0].line == "one: ZeroDivisionError: division by zero"
+
+
+def test_results_are_of_a_job_where_they_say_so(tmp_path):
+    """The words hold the digests of the data and of other files that travel."""
+    job = remote.Job({"ab": Path("m.tflite")}, ("--data", "sent:{file:cd}"), command="edgecnn …")
+    out = tmp_path / "out.json"
+    results = made_up.session(1)
+
+    def noted(**more: str) -> None:
+        environment = replace(results.environment, machine={"name": "one", **more})
+        replace(results, command=job.command, environment=environment).save(out)
+
+    noted(job=remote.digest_of_job(BOARD, job))
+    assert remote.is_of(out, BOARD, job)
+    changed = replace(job, words=("--data", "sent:{file:ef}"))
+    assert not remote.is_of(out, BOARD, changed)
+    assert not remote.is_of(out, Board("ssh://two", name="two"), job)
+    noted()  # as before that was noted
+    assert not remote.is_of(out, BOARD, job)
+    sha256 = results.measurements[0].artifact.sha256
+    assert remote.is_of(out, BOARD, replace(job, models={sha256: Path("m.tflite")}))
 
 
 def test_a_wheel_of_edgecnn_is_the_same_bytes_each_time_and_whole():

@@ -25,6 +25,8 @@ def own_home(tmp_path, monkeypatch):
         ("pi@rpi5", ("pi", "rpi5", 0)),
         ("rpi5", ("", "rpi5", 0)),
         ("ssh://[fe80::1]:22", ("", "fe80::1", 22)),
+        ("ssh://pi@RPi5.Lab:22", ("pi", "RPi5.Lab", 22)),
+        ("RPi5", ("", "RPi5", 0)),
     ],
 )
 def test_addresses_are_read_as_ssh_reads_them(text, parts):
@@ -67,10 +69,27 @@ def test_boards_are_chosen_by_name_tag_and_address():
         inventory.add(Board(f"ssh://{name}", tags=tags, name=name))
     assert [board.name for board in inventory.choose(["arm", "one"])] == ["one", "two"]
     (found,) = inventory.choose(["ssh://pi@10.0.0.7:2222"])
-    assert found.name == "10.0.0.7-2222"
+    assert found.name == "pi-10.0.0.7-2222"
     with pytest.raises(InputError, match="unknown board 'tow'") as unknown:
         inventory.choose(["tow"])
     assert "did you mean 'two'" in unknown.value.hint
+
+
+def test_two_users_of_one_host_are_two_boards():
+    found = inventory.choose(["ssh://a@host", "ssh://b@host"])
+    assert [(board.name, board.where[0]) for board in found] == [("a-host", "a"), ("b-host", "b")]
+
+
+def test_an_address_that_would_be_called_like_another_board_is_refused():
+    inventory.add(Board("ssh://pi@10.0.0.7", name="rpi5"))
+    inventory.add(Board("ssh://lab", name="lab"))
+    with pytest.raises(InputError, match="have one name") as refused:
+        inventory.choose(["ssh://rpi5"])
+    assert "boards add NAME" in refused.value.hint
+    with pytest.raises(InputError, match="would both be called a-b-host"):
+        inventory.choose(["ssh://a@b-host", "ssh://a-b@host"])
+    (same,) = inventory.choose(["lab", "ssh://lab"])
+    assert same.address == "ssh://lab"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +101,13 @@ def test_a_damaged_inventory_is_bad_input(text, capsys):
     inventory.file_of_boards().write_text(text)
     assert invoke(["boards", "list"]) == 2
     assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000, "1" * 5_000], ids=["levels", "digits"])
+def test_an_inventory_that_is_too_much_for_the_reader_is_bad_input(value, capsys):
+    inventory.file_of_boards().write_text(f"x = {value}")
+    assert invoke(["boards", "list"]) == 2
+    assert "not valid TOML" in capsys.readouterr().err
 
 
 def test_adding_listing_and_removing(capsys):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -36,6 +38,15 @@ def test_a_folder_is_imported_and_imported_again(folder, capsys):
     assert "0 new, 16 known already" in capsys.readouterr().out
 
 
+def test_a_machine_that_is_named_with_a_second_import_is_taken_and_said(folder, capsys):
+    assert invoke(["results", "import", str(folder)]) == 0
+    capsys.readouterr()
+    assert invoke(["results", "import", str(folder), "--machine", "left"]) == 0
+    assert "16 known already; 8 with a new machine" in capsys.readouterr().out
+    assert invoke(["results", "list"]) == 0
+    assert capsys.readouterr().out.count("left") == 8
+
+
 def test_many_files_are_read_by_several_processes(tmp_path, capsys):
     place = tmp_path / "many"
     place.mkdir()
@@ -65,6 +76,7 @@ def test_a_file_that_holds_no_results_is_bad_input(tmp_path, capsys):
         ["history", "net0", "--runtime", "litter"],
         ["history", "net0", "--out", "history.docx"],
         ["export", "99", "--out", "out"],
+        ["export", "9223372036854775808", "--out", "out"],
         ["export", "--out", "out", "--format", "xml"],
         ["prune"],
         ["prune", "--older-than", "-1"],
@@ -124,6 +136,29 @@ def test_a_gate_over_unchanged_code_passes(folder, tmp_path, capsys):
     made_up.session(21, rows=2).save(tmp_path / "new.json")
     assert invoke(["results", "gate", str(tmp_path / "new.json")]) == 0
     assert "No regression against main in 2 configurations" in capsys.readouterr().out
+
+
+def test_a_gate_names_the_rows_that_it_cannot_read(folder, tmp_path, capsys):
+    invoke(["results", "import", str(folder)])
+    path = tmp_path / "new.json"
+    made_up.session(21, rows=2).save(path)
+    document = json.loads(path.read_text())
+    document["measurements"][1]["runs"] = "\x1b[2J"
+    path.write_text(json.dumps(document))
+    assert invoke(["results", "gate", str(path)]) == 0
+    said = capsys.readouterr().err
+    assert f"{path}: row 2 (net1.float32.tflite on litert) left out: " in said
+    assert "\x1b" not in said
+
+
+def test_rows_that_cannot_be_exported_are_named_whatever_the_format(folder, tmp_path, capsys):
+    invoke(["results", "import", str(folder / "0.json")])
+    with closing(sqlite3.connect(tmp_path / "db" / "results.db")) as database, database:
+        database.execute("UPDATE details SET document = 'x' WHERE measurement_id = 1")
+    for words in ([], ["--format", "bmf"]):
+        out = tmp_path / f"out{len(words)}.json"
+        assert invoke(["results", "export", "1", "--out", str(out), *words]) == 0
+        assert "session 1: measurement 1 left out: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["bmf", "customSmallerIsBetter", "junit"])

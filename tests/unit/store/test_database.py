@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sqlite3
+import threading
 import zlib
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from edgecnn.errors import InputError
 from edgecnn.results import Results
 from edgecnn.store import open_database
-from edgecnn.store.sql import Wanted, pruning
+from edgecnn.store.sql import Wanted, opening, pack, pruning, writing
 from edgecnn.store.sql.tables import configurations, details, measurements
 from tests.unit.reporting import factory
 from tests.unit.store import made_up
@@ -279,6 +280,52 @@ def test_why_there_is_no_baseline_is_said(database):
     assert stored.why.startswith("stored as main only on Board B")
     (stored,) = database.baselines(made_up.session(2), "develop")
     assert stored.why == "nothing of this configuration is stored as develop"
+
+
+def test_a_name_of_many_kilobytes_is_stored_and_found(database):
+    results = made_up.session(1)
+    (row,) = results.measurements
+    name = "".join(map(chr, range(0x4E00, 0x4E00 + 9_000))) + ".tflite"
+    named = replace(row, artifact=replace(row.artifact, name=name))
+    added = database.add(replace(results, measurements=(named, row)))
+    assert as_json(database.load(added.session))["measurements"][0]["artifact"]["name"] == name
+    assert len(database.history(Wanted(name))) == 1
+
+
+def test_a_number_beyond_64_bits_is_no_session(database):
+    for number in (2**63, -(2**63) - 1, 10**30):
+        with pytest.raises(InputError, match=f"no session {number} in the database"):
+            database.load(number)
+
+
+def test_an_import_keeps_what_prune_would_remove_that_moment(postgresql_address):
+    """The machine and the configuration of the old session are those of the new one, too."""
+    with open_database(postgresql_address) as database:
+        database.add(made_up.session(1), label="old")
+        failures: list[BaseException] = []
+
+        def prune() -> None:
+            try:
+                database.prune(label="old")
+            except BaseException as error:  # noqa: BLE001 (the test shows it)
+                failures.append(error)
+
+        other = threading.Thread(target=prune)
+        waiting = sa.text(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        with opening.writing(database.engine, database.safe_address) as connection:
+            writing.insert(connection, pack(made_up.session(2)), "main")
+            other.start()
+            engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+            with engine.connect() as looking:
+                while not looking.execute(waiting).scalar():
+                    assert other.is_alive(), failures
+        other.join()
+        assert failures == []
+        assert [each.label for each in database.sessions()] == ["main"]
+        assert len(database.load(database.sessions()[0].id).measurements) == 1
 
 
 def test_no_measurement_refers_to_a_session_that_is_gone(database):

@@ -46,6 +46,22 @@ def test_the_job_of_a_client_that_is_gone_is_free_when_its_lease_ends(database):
     assert database.jobs()[0].error == "no space"
 
 
+def test_leases_go_by_the_server_s_clock_and_not_by_the_clients(postgresql_address, monkeypatch):
+    real = time.time
+    with open_database(postgresql_address) as database:
+        database.enqueue("a", "rpi5", {})
+        job = database.take("client")
+        monkeypatch.setattr(jobs.time, "time", lambda: real() + 3_600)  # a clock that is fast
+        assert database.take("other") is None
+        database.enqueue("a", "rpi5", {}, again=True)
+        assert database.waiting_boards() == []
+        assert not database.jobs()[0].is_free(database.now())
+        monkeypatch.setattr(jobs.time, "time", lambda: real() - 3_600)  # and one that is slow
+        assert database.renew(job)
+        monkeypatch.undo()
+        assert database.take("other") is None
+
+
 def test_a_client_can_ask_for_its_own_jobs_only(database):
     for name in "abc":
         database.enqueue(name, "rpi5", {})
@@ -112,6 +128,17 @@ def test_results_and_the_note_that_a_job_is_done_are_stored_together_or_not_at_a
     (session,) = database.sessions()
     (job,) = database.jobs()
     assert (job.state, job.session, session.machine) == ("done", session.id, "rpi5")
+
+
+def test_a_job_that_failed_keeps_the_rows_that_it_left(database):
+    from tests.unit.store import made_up
+
+    database.enqueue("a", "rpi5", {})
+    job = database.take("client")
+    assert database.complete(job, made_up.session(1), label="boards", error="1 crashed")
+    (session,) = database.sessions()
+    (failed,) = database.jobs()
+    assert (failed.state, failed.session, failed.error) == ("failed", session.id, "1 crashed")
 
 
 def test_a_job_that_was_given_back_waits_and_says_why(database):

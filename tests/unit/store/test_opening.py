@@ -6,6 +6,8 @@ import io
 import sqlite3
 import sys
 import traceback
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,46 @@ def test_no_password_is_shown_when_a_database_cannot_be_used(address, monkeypatc
     assert SECRET not in shown.getvalue()
     assert SECRET not in refused.value.message + refused.value.hint + repr(refused.value)
     assert SECRET not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"host=db user=me password={SECRET}",
+        f"postgresql:me:{SECRET}@host/db",
+        f"postgres:{SECRET}",
+        f"me:{SECRET}@host/db",
+        f"sqlite:{SECRET}.db",
+        f" PostgreSQL+psycopg:{SECRET}",
+    ],
+)
+def test_no_file_is_called_like_an_address_in_another_form(address, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGECNN_DB", address)
+    with pytest.raises(InputError, match="EDGECNN_DB is neither") as refused:
+        open_database()
+    assert list(tmp_path.iterdir()) == []
+    assert SECRET not in refused.value.message + refused.value.hint
+    assert SECRET not in "".join(capsys.readouterr())
+
+
+def test_a_path_with_such_characters_is_written_as_an_address(tmp_path):
+    path = tmp_path / "me@here=x.db"
+    with open_database(f"sqlite:///{path}") as database:
+        assert database.add(made_up.session(1)).new == 1
+    assert path.exists()
+
+
+def test_every_thread_of_a_client_has_a_connection_and_one_more_waits_and_says_so(
+    address, monkeypatch
+):
+    monkeypatch.setattr(opening, "BUSY_SECS", 0.2)
+    with open_database(address) as database, ExitStack() as held:
+        connection = partial(opening.reading, database.engine, database.safe_address)
+        for _ in range(opening.MOST_CONNECTIONS):
+            held.enter_context(connection()).execute(sa.text("SELECT 1"))
+        with pytest.raises(opening.DatabaseError, match="all connections of this process"):
+            held.enter_context(connection())
 
 
 def test_a_place_shows_no_password():
