@@ -401,13 +401,13 @@ def _fill_queue(fleet: Fleet, model: Path, port: int, jobs: int) -> None:
 
     from edgecnn.boards import inventory
     from edgecnn.boards.inventory import Board
-    from edgecnn.boards.queue import digest_of, document_of
+    from edgecnn.boards.queue import digest_of, document_of, processes_here
     from edgecnn.boards.remote import Job
     from edgecnn.formats.check import digest_of as digest_of_model
     from edgecnn.store.sql.tables import jobs as table
 
     digest = digest_of_model(model)[0]
-    rows, boards = [], {}
+    here, rows, boards = processes_here(), [], {}
     for number in range(MANY_BOARDS):
         board = Board(f"ssh://b{number:04}@127.0.0.1:{port}", name=f"b{number:04}")
         boards[board.name] = board
@@ -420,7 +420,7 @@ def _fill_queue(fleet: Fleet, model: Path, port: int, jobs: int) -> None:
                     "board": board.name,
                     "document": json.dumps(document_of(board, work, out)),
                     "state": "queued" if job else "taken",
-                    "client": "" if job else f"{os.uname().nodename} 999999999 ab",
+                    "client": "" if job else f"{os.uname().nodename} 999999999 {here} ab",
                     "lease_until": 0.0 if job else time.time() + 60,
                     "created_at": time.time(),
                     "error": "",

@@ -42,7 +42,9 @@ class Queue:
 
     def __init__(self, database: Database | None) -> None:
         self.database = database
-        self._client = f"{socket.gethostname()} {os.getpid()} {_processes()} {secrets.token_hex(4)}"
+        self._client = (
+            f"{socket.gethostname()} {os.getpid()} {processes_here()} {secrets.token_hex(4)}"
+        )
         self._held: dict[int, Ticket] = {}
         self._renewing: asyncio.Task[None] | None = None
         self._known = inventory.load()  # where boards are by now
@@ -161,7 +163,7 @@ class Queue:
         gone = []
         for client in self.database.busy_clients():
             words = client.split(" ")
-            if len(words) != 4 or words[2] != _processes() or not words[1].isdigit():
+            if len(words) != 4 or words[2] != processes_here() or not words[1].isdigit():
                 continue
             try:
                 os.kill(int(words[1]), 0)
@@ -237,7 +239,7 @@ class Ticket:
         )
 
 
-def _processes() -> str:
+def processes_here() -> str:
     """What the number of a process is unique in: this start of this machine's kernel, and the
     namespace of its processes. Containers and copies of one system share a host name.
     """

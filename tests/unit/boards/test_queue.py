@@ -13,7 +13,7 @@ import pytest
 
 from edgecnn.boards import inventory
 from edgecnn.boards.inventory import Board
-from edgecnn.boards.queue import Queue, _processes
+from edgecnn.boards.queue import Queue, processes_here
 from edgecnn.boards.remote import Job
 from edgecnn.store import open_database
 from edgecnn.store.sql import Database
@@ -69,7 +69,7 @@ def test_a_job_is_resumed_where_its_board_is_and_not_where_another_of_its_name_i
 
 @pytest.mark.parametrize(
     ("place", "state"),
-    [(_processes(), "queued"), ("0123456789ab", "taken"), ("", "taken")],
+    [(processes_here(), "queued"), ("0123456789ab", "taken"), ("", "taken")],
     ids=["this machine", "a machine of the same name", "an older edgecnn"],
 )
 def test_jobs_are_taken_from_the_dead_of_this_machine_alone(database, place, state):
@@ -85,6 +85,6 @@ def test_jobs_are_taken_from_the_dead_of_this_machine_alone(database, place, sta
 
 def test_jobs_of_the_living_stay_theirs(database):
     database.enqueue("a", "one", {})
-    database.take(f"{socket.gethostname()} {os.getpid()} {_processes()} 0a0b")
+    database.take(f"{socket.gethostname()} {os.getpid()} {processes_here()} 0a0b")
     Queue(database)
     assert [job.state for job in database.jobs()] == ["taken"]
