@@ -140,7 +140,15 @@ def test_a_model_without_known_inputs_is_refused(tmp_path: Path) -> None:
 def test_tf32_is_computed_since_ampere_alone(
     found: CudaDevice | str, tf32: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stand-in for the driver; TensorFlow allows TF32 unless it is told not to."""
+    """A stand-in for the driver; TensorFlow allows TF32 unless it was told not to."""
+    switch = pytest.importorskip("tensorflow").config.experimental
+    before = switch.tensor_float_32_execution_enabled()
     monkeypatch.setattr("edgecnn.runtimes.cuda.first_device", lambda: found)
-    assert _tf32_allowed("tensorflow") is tf32
-    assert not _tf32_allowed("torch")
+    try:
+        switch.enable_tensor_float_32_execution(True)
+        assert _tf32_allowed("tensorflow") is tf32
+        assert not _tf32_allowed("torch")
+        switch.enable_tensor_float_32_execution(False)
+        assert not _tf32_allowed("tensorflow")
+    finally:
+        switch.enable_tensor_float_32_execution(before)

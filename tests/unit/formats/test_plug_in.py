@@ -95,7 +95,7 @@ def test_a_runtime_with_a_format_of_its_own_is_two_files_and_two_lines():
     modules = [path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"]
     assert sorted(path.name for path in modules) == ["format.py", "runtime.py"]
     text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    assert "one file in each of two rooms and two registry lines" in " ".join(text.split())
+    assert "one file in each of two packages and two registry lines" in " ".join(text.split())
 
 
 def test_contributing_names_places_that_are_there():
