@@ -69,7 +69,8 @@ def rows(path):
 
 # cnn1d has dropout, whose generators have a state, batch normalization, and AdamW's moments;
 # ResNet-8 has momentum, and images that are augmented.
-@pytest.mark.parametrize("model", ["cnn1d", pytest.param("resnet8", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["cnn1d", "resnet8"])
 def test_killed_in_the_middle_of_an_epoch_it_ends_with_the_same_weights(model, tmp_path):
     whole, cut = tmp_path / "whole.keras", tmp_path / "cut.keras"
     process = subprocess.run(
