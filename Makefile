@@ -8,9 +8,10 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # Hundreds of processes start here; without bytecode each would compile what it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One process more than there are processors: many tests wait for other programs. The files that
-# take longest go first (tests/schedule.py).
+# More processes than there are processors: many tests wait for other programs, long ones most. The
+# files that take longest go first (tests/schedule.py).
 SHARED := -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder
+LONG   := -n $$(($$(nproc) + 2)) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help system install quickstart test test-slow test-documentation lint types docs format clean
 
@@ -44,7 +45,7 @@ test: install ## Run the tests (the long ones are left to test-slow)
 	$(BIN)/python -m pytest -m 'alone and not slow' $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 
 test-slow: install ## Run the long tests: wheels, boards, searches, trainings, what the documentation shows
-	$(BIN)/python -m pytest -m slow $(SHARED) $$(grep -rl --include='test_*.py' 'mark\.slow' tests)
+	$(BIN)/python -m pytest -m slow $(LONG) $$(grep -rl --include='test_*.py' 'mark\.slow' tests)
 
 test-documentation: install ## Of the long tests those of README and docs/: commands, notebooks, the site
 	$(BIN)/python -m pytest -m slow tests/e2e/test_documentation_site.py tests/e2e/test_notebooks.py \
