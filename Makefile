@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SUDO   ?= $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BIN    := .venv/bin
-# uv installs in a third of pip's time. It does not read pip's settings: where those are needed, pip it is.
+# uv installs faster than pip. It does not read pip's settings: where those are needed, pip it is.
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 # Hundreds of processes start here; without bytecode each would compile what it imports.

@@ -137,8 +137,8 @@ def faults(boards: int, jobs: int, secs: float, most_secs: float, seed: int) -> 
     if not may_have_namespaces():
         raise SystemExit("network namespaces are needed: run it as root")
     from edgecnn.boards.inventory import Board
+    from edgecnn.boards.job import Job
     from edgecnn.boards.queue import Queue
-    from edgecnn.boards.remote import Job
     from edgecnn.formats.check import digest_of
     from edgecnn.store import open_database
 
@@ -401,8 +401,8 @@ def _fill_queue(fleet: Fleet, model: Path, port: int, jobs: int) -> None:
 
     from edgecnn.boards import inventory
     from edgecnn.boards.inventory import Board
+    from edgecnn.boards.job import Job
     from edgecnn.boards.queue import digest_of, document_of, processes_here
-    from edgecnn.boards.remote import Job
     from edgecnn.formats.check import digest_of as digest_of_model
     from edgecnn.store.sql.tables import jobs as table
 

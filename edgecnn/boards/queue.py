@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.boards import inventory
 from edgecnn.boards.connection import BoardError, TakenOverError
 from edgecnn.boards.inventory import Board, check
-from edgecnn.boards.remote import Job
-from edgecnn.boards.remote import digest_of_job as digest_of
+from edgecnn.boards.job import Job
+from edgecnn.boards.job import digest_of_job as digest_of
 from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError
 from edgecnn.records import read_field
 from edgecnn.results import Results

@@ -8,12 +8,11 @@ hears of what changes.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -29,6 +28,7 @@ from edgecnn.boards.connection import (
     nonsense,
 )
 from edgecnn.boards.inventory import Board
+from edgecnn.boards.job import Job, digest_of_job, file_word, is_of
 from edgecnn.boards.preparing import Ready, prepare
 from edgecnn.boards.transfer import Parcel, fetch, parcel, parcels_of_model, send, upload
 from edgecnn.errors import EdgeCNNError, InputError
@@ -50,45 +50,7 @@ MOST_STARTS = 4
 """A job that stops in the middle so often does not get to its end there."""
 MOST_STEPS = 10_000_000
 """Of progress: the time left to a larger number may be longer than a `timedelta` can be."""
-_FILE = "{file:"
 STATES = ("absent", "queued", "running", "done", "sick", "stopped", "fetched")
-
-
-@dataclass(frozen=True)
-class Job:
-    """Models to measure and the other words of `edgecnn benchmark`.
-
-    `files` are other files that the words name, by the name that `file_word` gives them there.
-    """
-
-    models: Mapping[str, Path]
-    """sha256 → file."""
-    words: tuple[str, ...]
-    files: Mapping[str, Path] = field(default_factory=dict)
-    """sha256 → file."""
-    command: str = ""
-    """What the user typed; noted in the results."""
-    repeat: tuple[str, ...] = ()
-    """What the command line here says besides the row's own options; noted in the results."""
-    nonce: str = ""
-    """Tells a new measurement from an earlier one of the same job; empty where the same job is
-    always the same measurement."""
-
-    def name(self, code: str) -> str:
-        """What the job is known by on a board."""
-        identity = [sorted(self.models), self.words, self.nonce or code]
-        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
-
-
-def digest_of_job(board: Board, job: Job) -> str:
-    """What a job is known by here: the board's name, the models and the words."""
-    identity = json.dumps([board.name, sorted(job.models), job.words])
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]
-
-
-def file_word(digest: str) -> str:
-    """What stands in a job's words for the place that a file has on the board."""
-    return f"{_FILE}{digest}}}"
 
 
 class Hold(Protocol):
@@ -400,19 +362,6 @@ class _Work:
         else:
             self._say(f"{self._board.name}: {self._out} holds something else and was left alone")
         return results, saved
-
-
-def is_of(out: Path, board: Board, job: Job) -> bool:
-    """Whether a results file is of this job on this board."""
-    try:
-        results = Results.load(out)
-    except EdgeCNNError:
-        return False
-    machine = results.environment.machine
-    if "job" in machine:
-        return bool(machine["job"] == digest_of_job(board, job))
-    same = machine.get("name") == board.name and results.command == job.command
-    return same and set(job.models) <= {row.artifact.sha256 for row in results.measurements}
 
 
 def _refuse_changed(path: Path, digest: str, now: str) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from edgecnn.boards.connection import BoardError, JobError, TakenOverError, unexpected
 from edgecnn.boards.inventory import Board
+from edgecnn.boards.job import Job
 from edgecnn.boards.queue import Queue, Ticket
-from edgecnn.boards.remote import Job, measure
+from edgecnn.boards.remote import measure
 from edgecnn.errors import EdgeCNNError
 from edgecnn.progress import Progress, silent
 from edgecnn.results import Results

@@ -14,7 +14,7 @@ from edgecnn.text import printable
 
 if TYPE_CHECKING:
     from edgecnn.boards.inventory import Board
-    from edgecnn.boards.remote import Job
+    from edgecnn.boards.job import Job
     from edgecnn.cli.options.data import Reading
     from edgecnn.errors import EdgeCNNError
     from edgecnn.results import Results
@@ -56,8 +56,8 @@ def measure(
     code 1 (3 when none could measure). The same command again measures what is missing.
     """
     from edgecnn.boards import inventory
+    from edgecnn.boards.job import is_of
     from edgecnn.boards.queue import Queue
-    from edgecnn.boards.remote import is_of
     from edgecnn.boards.work import measure_all
     from edgecnn.cli.tables import show
     from edgecnn.errors import GateError
@@ -133,7 +133,7 @@ def resume() -> None:
 
 def _job(models: Sequence[Path], data: str | None, data_dir: Path | None, reading: Reading) -> Job:
     """The command that runs now as a job: its words, and the files that they name."""
-    from edgecnn.boards.remote import Job, file_word
+    from edgecnn.boards.job import Job, file_word
     from edgecnn.boards.transfer import parcel
     from edgecnn.cli.benchmark import command as benchmark
     from edgecnn.formats.check import digest_of

@@ -117,8 +117,8 @@ class OnBoard:
     def _job(self, paths: Sequence[Path], profile: str, out: Path) -> Results:
         from edgecnn.boards import inventory
         from edgecnn.boards.connection import JobError
+        from edgecnn.boards.job import Job
         from edgecnn.boards.queue import Queue
-        from edgecnn.boards.remote import Job
         from edgecnn.boards.work import measure_all
         from edgecnn.formats.check import digest_of
 

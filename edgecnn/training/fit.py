@@ -20,6 +20,7 @@ from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 from edgecnn.keras_files import import_keras
 from edgecnn.manifest import Artifact, Manifest, sidecar_path, write_manifest
+from edgecnn.opencv_threads import opencv_in_one_thread
 from edgecnn.progress import Progress, silent
 from edgecnn.training import network
 from edgecnn.training.augmentation import mirrored_by_default
@@ -40,7 +41,7 @@ from edgecnn.training.config import (
 )
 from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.logs import TrainingLog
-from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
+from edgecnn.training.prefetch import prefetched
 from edgecnn.training.start import Start, read_start
 from edgecnn.training.subject import Subject, open_subject
 from edgecnn.version import __version__

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,18 +24,6 @@ def quiet_cv2() -> Any:
     logging = cv2.utils.logging
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     return cv2
-
-
-@contextmanager
-def on_one_thread() -> Iterator[None]:
-    """OpenCV's own functions run on one thread meanwhile, as they do in a pipeline."""
-    cv2 = require("cv2", "opencv")
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
 
 
 def as_bgr(image: Any) -> ImageArray:

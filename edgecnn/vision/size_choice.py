@@ -9,10 +9,10 @@ from collections.abc import Callable
 from statistics import median
 
 from edgecnn.errors import InputError
+from edgecnn.opencv_threads import opencv_in_one_thread
 from edgecnn.vision.capture import Capture, Patience
 from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.input_size import CHOICES, Size, parse_size, size_for
-from edgecnn.vision.opencv import on_one_thread
 from edgecnn.vision.pipeline.detecting import Detects
 from edgecnn.vision.second_look import SecondLook
 from edgecnn.vision.sources import Source
@@ -80,7 +80,7 @@ def _seconds(detector: Detects, frame: ImageArray) -> float:
     """What detecting takes at most, as in a pipeline."""
     detect = detector.look_most if isinstance(detector, SecondLook) else detector
     times = []
-    with on_one_thread():
+    with opencv_in_one_thread():
         for number in range(TRIED + 2):
             start = time.perf_counter()
             detect(frame)

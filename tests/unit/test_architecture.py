@@ -11,7 +11,7 @@ import edgecnn
 PACKAGE = Path(edgecnn.__file__).parent
 
 FLOORS = (
-    {"version", "places", "text", "native_output", "deprecation", "interval"},
+    {"version", "places", "text", "native_output", "deprecation", "interval"} | {"opencv_threads"},
     {"errors", "scratch", "privacy"},
     {"registry", "files", "claims", "progress", "records", "run_details"},
     {"isolated_environments"},

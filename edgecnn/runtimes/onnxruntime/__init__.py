@@ -33,7 +33,7 @@ PROVIDERS = {
 EXACT_INT8 = "session.x64quantprecision"
 """Where int8 products are added in 16 bits (`host.adds_int8_in_16_bits`), this option makes ONNX
 Runtime multiply in a way that does not overflow. Elsewhere sums are exact without it, and with it
-ONNX Runtime leaves its fast kernels: twice the time on a processor with AMX.
+ONNX Runtime leaves the fast kernels of processors with AMX.
 """
 _CUDA_HINT = "pip install 'edgecnn[cuda]' brings CUDA and cuDNN"
 _TENSORRT_HINT = "pip install 'edgecnn[cuda]' tensorrt"

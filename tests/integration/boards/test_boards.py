@@ -13,7 +13,8 @@ import pytest
 
 from edgecnn.boards import preparing
 from edgecnn.boards.inventory import Board
-from edgecnn.boards.remote import Job, measure
+from edgecnn.boards.job import Job
+from edgecnn.boards.remote import measure
 from edgecnn.cli import invoke
 from edgecnn.formats.check import digest_of
 from edgecnn.results import Results

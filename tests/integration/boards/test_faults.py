@@ -18,8 +18,9 @@ import sqlalchemy as sa
 
 import edgecnn
 from edgecnn.boards.inventory import Board
+from edgecnn.boards.job import Job
 from edgecnn.boards.queue import Queue
-from edgecnn.boards.remote import MOST_STARTS, Job
+from edgecnn.boards.remote import MOST_STARTS
 from edgecnn.cli import invoke
 from edgecnn.formats.check import digest_of
 from edgecnn.results import Results
@@ -74,6 +75,15 @@ def origins(results: Results) -> list[tuple[str, int]]:
     return [(run.started_at, run.load_ns) for row in results.measurements for run in row.runs]
 
 
+def die_and_leave_it_done(process, machine) -> None:
+    """Kill a client; what it began on its board goes on to the end."""
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    while state(machine) != "done":
+        time.sleep(0.05)
+
+
 def test_the_job_of_a_killed_client_is_taken_up_and_nothing_is_measured_twice(
     fleet, add, model_file, tmp_path
 ):
@@ -81,11 +91,7 @@ def test_the_job_of_a_killed_client_is_taken_up_and_nothing_is_measured_twice(
     machine = fleet.machines["one"]
     first = client(benchmark(model_file, tmp_path / "out.json", "one"))
     wait_for(lambda: state(machine), first)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    first.stderr.close()
-    while state(machine) != "done":
-        time.sleep(0.05)
+    die_and_leave_it_done(first, machine)
     (job,) = machine.jobs
     there = Results.load(job / "results.json")
     assert invoke(["boards", "resume"]) == 0
@@ -142,11 +148,7 @@ def test_a_job_whose_results_are_gone_fails_and_the_next_one_is_done(
     machine = fleet.machines["one"]
     first = client(benchmark(model_file, tmp_path / "first.json", "one"))
     wait_for(lambda: state(machine), first)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    first.stderr.close()
-    while state(machine) != "done":
-        time.sleep(0.05)
+    die_and_leave_it_done(first, machine)
     (job,) = machine.jobs
     (job / "results.json").unlink()
     queue_another(machine.address, model_file, tmp_path / "second.json")

@@ -190,14 +190,14 @@ def test_a_run_that_does_not_begin_leaves_everything_as_it_was(
 ):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    film, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"
-    kept = ["--record", film, "--events", events]
+    video_file, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    kept = ["--record", video_file, "--events", events]
     assert detect(source, *more, *kept)[0] == 2
     assert list(tmp_path.glob("out.*")) == []
-    for path in (film, events):
+    for path in (video_file, events):
         path.write_bytes(b"dear")
     assert detect(source, *more, *kept, "--force")[0] == 2
-    assert (film.read_bytes(), events.read_bytes()) == (b"dear", b"dear")
+    assert (video_file.read_bytes(), events.read_bytes()) == (b"dear", b"dear")
 
 
 def test_names_of_files_reach_no_terminal_as_they_are(detect, tmp_path):

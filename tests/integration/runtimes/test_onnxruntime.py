@@ -179,7 +179,7 @@ def test_the_precision_in_engines_of_tensorrt_is_not_that_of_the_input(
 def test_exact_sums_are_asked_for_only_where_they_are_needed(
     monkeypatch: pytest.MonkeyPatch, zoo: Zoo, in_16_bits: bool
 ) -> None:
-    """Where processors have VNNI or AMX the option costs their kernels: up to twice the time."""
+    """On processors with VNNI or AMX the option costs their fast kernels."""
     import onnxruntime
 
     given: list[bool] = []

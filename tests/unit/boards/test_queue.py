@@ -13,8 +13,8 @@ import pytest
 
 from edgecnn.boards import inventory
 from edgecnn.boards.inventory import Board
+from edgecnn.boards.job import Job
 from edgecnn.boards.queue import Queue, processes_here
-from edgecnn.boards.remote import Job
 from edgecnn.store import open_database
 from edgecnn.store.sql import Database
 

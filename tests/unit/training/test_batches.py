@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from edgecnn.data.base import Split
+from edgecnn.opencv_threads import opencv_in_one_thread
 from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.training import batches as batches_module
 from edgecnn.training.augmentation import augmentation_for
 from edgecnn.training.batches import Tensors, plain_batches, training_batches
-from edgecnn.training.prefetch import opencv_in_one_thread, prefetched
+from edgecnn.training.prefetch import prefetched
 
 PREPROCESSING = ImagePreprocessing(8, 8, 1)
 SHIFT = augmentation_for("image", "light")
