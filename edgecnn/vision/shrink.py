@@ -11,7 +11,7 @@ from edgecnn.vision.frames import ImageArray
 LARGEST_BLURRED = 2.0
 """Up to this ratio three taps can widen bilinear sampling as far as it must be."""
 SMALLEST_BLURRED = 1.3
-"""Below this ratio they change half a gray level, for a fourth of the time."""
+"""Below this ratio they change less than a gray level, and cost as much as the sampling."""
 
 
 def fit(image: ImageArray, height: int, width: int) -> ImageArray:
