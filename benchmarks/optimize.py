@@ -17,6 +17,8 @@ grid     every preset of both formats on every runtime with the same threads, me
 broken   a layer is scaled so that int8 ruins it: is it named, does it alone stay out of int8
 nncf     NNCF's accuracy control on the float ONNX file, by the Python of an environment with nncf
 ours     `optimize` on the same file, same samples, same scorer, on OpenVINO alone
+nncf_broken, ours_broken   the same two on the network of `broken`, where something has to stay
+         in float
 rounds   the choice, NNCF's model and (ResNet-18) others at one and two threads and Keras, in
          alternating processes of about a second: ratios are the median over rounds
 
@@ -29,12 +31,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import pickle
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,22 +42,19 @@ from typing import Any
 import numpy as np
 import optimize_networks as networks
 from optimize_page import table
+from optimize_rivals import control, worker
 
 from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.machine import capture
 from edgecnn.benchmarking.protocol import resolve
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.inference import predict
 from edgecnn.conversion.recipe import PRESETS
 from edgecnn.conversion.targets import FORMATS_WITH
-from edgecnn.conversion.verify import load_session
 from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact
-from edgecnn.feeding.scoring import scoring_context
 from edgecnn.files import write_text_atomically
 from edgecnn.manifest import Artifact
-from edgecnn.optimization.drops import Judge
-from edgecnn.optimization.goal import CONFIDENCE, Goal
+from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.optimize import Settings, optimize
 from edgecnn.optimization.parts import Parts, divide
 from edgecnn.results import Measurement, Results
@@ -69,7 +66,7 @@ RUNTIMES = ("litert:cpu", "onnxruntime:cpu", "openvino:cpu")
 THREADS = (1, 2)
 PROTOCOL = resolve("quick")
 ROUNDS, ROUND_SECS = 7, 0.6
-CALIBRATION = 256
+BROKEN_DROP = 3.0
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ def run(job: Job, part: str) -> None:
     path = job.folder / f"{part}.json"
     if path.exists() or part not in networks.NETWORKS[job.name].parts:
         return
-    if part == "nncf" and job.nncf is None:
+    if part.startswith("nncf") and job.nncf is None:
         print(f"{job.name} {part}: give --nncf PYTHON")
         return
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -273,64 +270,26 @@ def contender_of(row: Measurement, artifacts: list[Artifact]) -> dict[str, Any]:
 def broken(job: Job) -> dict[str, Any]:
     """The budget leaves room for what the claim's samples can show."""
     path, victim = networks.broken(job.model, job.folder)
-    goal = Goal(max_drop=3.0, objective="size")
+    goal = Goal(max_drop=BROKEN_DROP, objective="size")
     found = searched(path, job, goal, "search-broken", ("litert:cpu",))
     return {"planted": victim, **found}
 
 
 def nncf(job: Job) -> dict[str, Any]:
-    onnx = float_onnx(job)
-    parts = job.parts()
-    manifest = onnx.manifest
-    prepare = manifest.preprocessing
-    assert prepare is not None
-    home = job.folder / "nncf"
-    home.mkdir(exist_ok=True)
-    split = parts.search["train"]
-    order = np.random.default_rng(0).permutation(len(split))[:CALIBRATION]
-    session = load_session(onnx.path)
-    for name, samples in (
-        ("calibration", [split.samples[int(place)] for place in order]),
-        ("samples", parts.search["test"].samples),
-        ("claim", parts.claim["test"].samples),
-    ):
-        tensors = np.stack([own_form(prepare(sample), session) for sample in samples])
-        np.save(home / f"{name}.npy", tensors)
-    key = scoring_context(parts.search, "test", prepare, manifest)
-    plain = replace(key, ground_truth=list(key.ground_truth))
-    (home / "key.pickle").write_bytes(pickle.dumps((parts.search.task, plain)))
-    found = worker(
-        job.nncf,
-        {"do": "quantize", "onnx": str(onnx.path), "folder": str(home), "max_drop": 1.0},
-        timeout=1_500,
-    )
-    answers = home / "claim-answers.npz"
-    worker(
-        job.nncf,
-        {
-            "do": "answer",
-            "xml": found["xml"],
-            "samples": str(home / "claim.npy"),
-            "out": str(answers),
-        },
-    )
-    with np.load(answers) as stored:
-        outputs = [stored[f"arr_{index}"] for index in range(len(stored.files))]
-    claim = parts.claim["test"]
-    reference = predict(session, (prepare(sample)[None] for sample in claim.samples))
-    drop = Judge(parts.claim, manifest, prepare, reference).drop(outputs, CONFIDENCE)
-    return {**found, "claim": drop.to_dict() if drop else None}
+    assert job.nncf is not None
+    return control(job.nncf, float_onnx(job, job.model), job.parts(), job.folder / "nncf", 1.0)
 
 
-def own_form(tensor: Any, session: Any) -> Any:
-    """A tensor as the file itself takes it: its layout, without the batch."""
-    from edgecnn.runtimes.tensors import to_model
+def nncf_broken(job: Job) -> dict[str, Any]:
+    """The network of `broken`: what is int8 by itself loses too much."""
+    assert job.nncf is not None
+    path, _ = networks.broken(job.model, job.folder)
+    home = job.folder / "nncf-broken"
+    return control(job.nncf, float_onnx(job, path), job.parts(), home, BROKEN_DROP)
 
-    return to_model(tensor[None], session.inputs[0])[0]
 
-
-def float_onnx(job: Job) -> Artifact:
-    outcome = convert(job.model, "onnx:float32", calibration=job.parts().search, out=job.folder)[0]
+def float_onnx(job: Job, model: Path) -> Artifact:
+    outcome = convert(model, "onnx:float32", calibration=job.parts().search, out=job.folder)[0]
     if outcome.artifact is None:
         sys.exit(f"{job.name}: no float ONNX file: {outcome.error}")
     return outcome.artifact
@@ -338,8 +297,15 @@ def float_onnx(job: Job) -> Artifact:
 
 def ours(job: Job) -> dict[str, Any]:
     """The float file is the parent; it starts without anything that another part made."""
-    onnx = float_onnx(job)
+    onnx = float_onnx(job, job.model)
     return searched(onnx.path, job, Goal(max_drop=1.0), "search-onnx", ("openvino:cpu",))
+
+
+def ours_broken(job: Job) -> dict[str, Any]:
+    path, _ = networks.broken(job.model, job.folder)
+    goal = Goal(max_drop=BROKEN_DROP)
+    onnx = float_onnx(job, path)
+    return searched(onnx.path, job, goal, "search-broken-onnx", ("openvino:cpu",))
 
 
 def rounds(job: Job) -> dict[str, Any]:
@@ -433,20 +399,6 @@ def static_int8(job: Job, kind: str) -> Path:
     return outcome.artifact.path
 
 
-def worker(python: Path | None, spec: dict[str, Any], timeout: float = 300) -> dict[str, Any]:
-    """Run the worker and read its last line; its whole output is the error where it fails."""
-    command = [str(python or sys.executable), str(HERE / "optimize_worker.py"), json.dumps(spec)]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=timeout, env=environment
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode != 0 or not lines:
-        sys.exit(f"{' '.join(command)}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(lines[-1])
-    return found
-
-
 PARTS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "train": train,
     "search": search,
@@ -455,6 +407,8 @@ PARTS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "nncf": nncf,
     "ours": ours,
     "grid": grid,
+    "nncf_broken": nncf_broken,
+    "ours_broken": ours_broken,
     "rounds": rounds,
 }
 

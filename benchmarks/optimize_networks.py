@@ -16,8 +16,9 @@ from edgecnn.data.set_apart import subset
 from edgecnn.manifest import Manifest, read_sidecar, sha256_of, write_manifest
 from edgecnn.vision.detector import ASSETS
 
-ALL = ("train", "search", "tight", "broken", "nncf", "ours", "grid", "rounds")
-UNBROKEN = tuple(part for part in ALL if part != "broken")
+BROKEN = ("broken", "nncf_broken", "ours_broken")
+UNBROKEN = ("train", "search", "tight", "nncf", "ours", "grid", "rounds")
+ALL = (*UNBROKEN, *BROKEN)
 
 
 @dataclass(frozen=True)

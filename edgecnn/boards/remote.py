@@ -369,7 +369,8 @@ def _refuse_changed(path: Path, digest: str, now: str) -> None:
     if now != digest:
         raise InputError(
             f"{path} has changed since this job was made",
-            hint="put the file back, or run the command again for the new one",
+            hint="put the file back, or run the command again for the new one and remove this job: "
+            "edgecnn boards cancel",
         )
 
 

@@ -132,6 +132,30 @@ def jobs() -> None:
         click.echo("no jobs")
 
 
+@command.command(short_help="Remove jobs that wait or have failed.")
+@click.argument("numbers", nargs=-1, required=True, type=click.IntRange(min=1), metavar="NUMBERS…")
+def cancel(numbers: tuple[int, ...]) -> None:
+    """Remove the jobs NUMBERS (see `edgecnn boards jobs`) that wait, were abandoned or have failed.
+
+    A job that a client works on, or that is done, stays. Results that lie on the board or in the
+    database stay, too. Exit code 2 where a number is none of such a job.
+    """
+    from edgecnn.errors import InputError
+    from edgecnn.store import open_database
+
+    with open_database() as database:
+        removed = database.cancel(numbers)
+    for number in dict.fromkeys(numbers):
+        if number in removed:
+            click.echo(f"job {number} removed")
+    kept = [str(number) for number in dict.fromkeys(numbers) if number not in removed]
+    if kept:
+        raise InputError(
+            f"not removed: {', '.join(kept)} (no such job, or it is done or under way)",
+            hint="edgecnn boards jobs lists them",
+        )
+
+
 @command.command(short_help="Resume jobs whose client is gone.")
 def resume() -> None:
     """Resume every job whose client is gone, on all boards at once: fetch finished results,

@@ -196,6 +196,11 @@ class Database:
                 connection, job.id, job.client, session=session, error=storable(error)
             )
 
+    def cancel(self, numbers: Sequence[int]) -> set[int]:
+        """Remove jobs that nobody works on; the numbers of those that were removed."""
+        with opening.writing(self.engine, self.safe_address) as connection:
+            return jobs.cancel(connection, numbers)
+
     def jobs(self) -> list[Job]:
         """All jobs, the oldest first."""
         with opening.reading(self.engine, self.safe_address) as connection:

@@ -159,6 +159,13 @@ def waiting_boards(connection: sa.Connection, *, now: float | None = None) -> li
     return list(connection.execute(query.order_by(sa.func.min(jobs.c.id))).scalars())
 
 
+def cancel(connection: sa.Connection, numbers: Sequence[int]) -> set[int]:
+    """Remove jobs that nobody works on, failed ones too; the numbers of those that were removed."""
+    idle = sa.or_(_free(_now(connection)), jobs.c.state == "failed")
+    query = sa.delete(jobs).where(jobs.c.id.in_(numbers), idle).returning(jobs.c.id)
+    return set(connection.execute(query).scalars())
+
+
 def finish(
     connection: sa.Connection, job: int, client: str, *, session: int | None, error: str = ""
 ) -> bool:

@@ -70,6 +70,17 @@ def test_a_client_can_ask_for_its_own_jobs_only(database):
     assert database.take("client").digest == "a"
 
 
+def test_jobs_that_nobody_works_on_can_be_removed(database):
+    for name in ("waits", "fails", "is taken", "is done"):
+        database.enqueue(name, "rpi5", {})
+    numbers = {job.digest: job.id for job in database.jobs()}
+    database.take("client", ["is taken"])
+    database.finish(database.take("client", ["fails"]), error="no space")
+    database.finish(database.take("client", ["is done"]), session=1)
+    assert database.cancel([*numbers.values(), 4711]) == {numbers["waits"], numbers["fails"]}
+    assert [job.digest for job in database.jobs()] == ["is taken", "is done"]
+
+
 def _work(address: str, client: int, queue) -> None:
     with open_database(address) as database:
         while (job := database.take(f"client {client}")) is not None:
