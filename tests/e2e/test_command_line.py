@@ -355,6 +355,11 @@ def test_nothing_measured_is_no_success(tmp_path, model_file, devices, code):
     assert "Traceback" not in done.stderr
 
 
+def is_locked(path: Path) -> bool:
+    """Whether the file has its holder's number: it is made first, and locked then."""
+    return path.exists() and path.read_text().isdigit()
+
+
 def test_two_benchmarks_never_share_an_output(tmp_path, tflite):
     """Both used to say done, and the rows of one were gone."""
     out = tmp_path / "r.json"
@@ -364,7 +369,7 @@ def test_two_benchmarks_never_share_an_output(tmp_path, tflite):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        while not (tmp_path / ".r.json.lock").exists():
+        while not is_locked(tmp_path / ".r.json.lock"):
             assert first.poll() is None, first.communicate()
             time.sleep(0.01)
         first.send_signal(signal.SIGSTOP)  # however long the second takes to start

@@ -121,13 +121,13 @@ def test_it_finds_boxes_in_an_image(trained):
 
 @pytest.mark.slow
 def test_it_learns_three_classes_and_keeps_them_in_int8(shapes, tmp_path, capsys):
-    folder = write_yolo(tmp_path / "more", {"train": 200, "valid": 24, "test": 40}, seed=5)
+    folder = write_yolo(tmp_path / "more", {"train": 200, "valid": 16, "test": 32}, seed=5)
     out = tmp_path / "shapes.keras"
     artifact = train(
-        "detector_nano", load("yolo", data_dir=folder), out=out, epochs=6, views=640,
+        "detector_nano", load("yolo", data_dir=folder), out=out, epochs=4, views=640,
         input_size=128, weights="stop_sign_nano", folder=tmp_path / "log",
     )  # fmt: skip
-    assert artifact.manifest.metrics["test_ap50"] > 0.8
+    assert artifact.manifest.metrics["test_ap50"] > 0.6
     art = tmp_path / "art"
     for command in (
         ["convert", out, "--to", "tflite:static_int8,onnx:float32",
@@ -139,7 +139,7 @@ def test_it_learns_three_classes_and_keeps_them_in_int8(shapes, tmp_path, capsys
     ):  # fmt: skip
         assert invoke([str(word) for word in command]) == 0, capsys.readouterr().err
     (row,) = json.loads((tmp_path / "r.json").read_text())["measurements"]
-    assert row["accuracy"]["further"]["ap50"] > 0.75
+    assert row["accuracy"]["further"]["ap50"] > 0.55
 
 
 def test_a_class_without_a_box_is_named(tmp_path):

@@ -221,6 +221,19 @@ def test_googlenet_has_two_more_heads_while_it_trains():
     assert model.output_names == ["probabilities", "auxiliary_4a", "auxiliary_4d"]
 
 
+def test_every_weight_of_a_bottleneck_learns():
+    """One block to a stage: ResNet-50 has 3 to 6, and takes a minute to trace."""
+    from edgecnn.models.resnet import _build
+
+    model = _build("resnet50", (32, 32, 3), 4, blocks=(1, 1, 1, 1), bottleneck=True, width=0.25)
+    before = [np.array(weight) for weight in model.trainable_weights]
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.train_on_batch(random_samples(model), np.zeros(len(random_samples(model)), np.int64))
+
+    for old, new in zip(before, model.trainable_weights, strict=True):
+        assert not np.array_equal(old, new), new.path
+
+
 @pytest.mark.slow
 def test_googlenet_keeps_its_weights_when_its_heads_go():
     trained = models.build(
