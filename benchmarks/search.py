@@ -224,7 +224,7 @@ def workers(asked: argparse.Namespace, dataset: Dataset) -> Mapping[str, Any]:
 
         out = asked.work / f"{asked.name}-workers-{number}-{int(time.time())}"
         replacing_finish(settings, space, dataset, out, note)
-        # From the first result on, so that starting the cluster counts for neither.
+        # Starting the cluster counts, for both.
         secs = ended[-1] - began
         found[str(number)] = {"trials": len(ended), "seconds": round(secs, 1),
                               "trials_per_hour": round(3600 * len(ended) / secs, 1)}  # fmt: skip

@@ -18,9 +18,9 @@ from dataclasses import replace
 from edgecnn.benchmarking.protocol import PROFILES
 
 for name, profile in PROFILES.items():
-    PROFILES[name] = replace(profile, processes=2, most_processes=2)
+    PROFILES[name] = replace(profile, processes=1, most_processes=1)
 """
-"""Two processes measure a row, not four to ten: whether a command works does not depend on it."""
+"""One process measures a row, not four to ten: whether a command works does not depend on it."""
 
 
 def shell(folder: Path) -> dict[str, str]:
