@@ -14,6 +14,8 @@ from tests.command_line import edgecnn, here
 
 pillow = pytest.importorskip("PIL.Image", reason="pip install pillow")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory, digits):

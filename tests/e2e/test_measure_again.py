@@ -14,6 +14,8 @@ import pytest
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shell(tmp_path):

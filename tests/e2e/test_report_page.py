@@ -14,6 +14,8 @@ from edgecnn.reporting import answer, write
 from edgecnn.reporting.rows import collect
 from tests.unit.reporting import factory
 
+pytestmark = pytest.mark.slow
+
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "test-artifacts"
 SERIOUS = {"serious", "critical"}
 

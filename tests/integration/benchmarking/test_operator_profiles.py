@@ -18,6 +18,8 @@ from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.base import OperatorTime, operator_times
 from edgecnn.runtimes.litert import operator_times as litert_profile
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:

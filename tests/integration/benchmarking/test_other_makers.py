@@ -13,6 +13,8 @@ from tests.unit.detection.small_detectors import NAMES, ULTRALYTICS, write_detec
 pytest.importorskip("onnx", reason="the detectors are written with onnx")
 pytest.importorskip("faster_coco_eval", reason="AP is computed by faster-coco-eval")
 
+pytestmark = pytest.mark.slow
+
 BRIEF = (
     "--quick",
     "--min-secs",

@@ -11,6 +11,8 @@ from edgecnn.cli import invoke
 from edgecnn.results import Results
 from tests.unit.formats.small_models import write_tflite
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -15,6 +15,8 @@ from edgecnn.preprocessing import ImagePreprocessing, with_preset
 
 keras = pytest.importorskip("keras")
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = {
     "MobileNet": "mobilenet", "MobileNetV2": "mobilenet_v2", "MobileNetV3Small": "mobilenet_v3",
     "EfficientNetB0": "efficientnet", "EfficientNetV2B0": "efficientnet_v2", "ResNet50": "resnet",

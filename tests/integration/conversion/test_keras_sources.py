@@ -19,6 +19,8 @@ from edgecnn.data.base import Dataset, Split
 from edgecnn.errors import InputError
 
 keras = pytest.importorskip("keras")
+
+pytestmark = pytest.mark.slow
 layers = keras.layers
 
 FLOATS = ["tflite:float32", "onnx:float32"]

@@ -20,6 +20,8 @@ from edgecnn.formats import ncnn as ncnn_files
 from edgecnn.formats.check import check_model_path, read_signature
 from edgecnn.manifest import write_manifest
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 SHAPE = (1, 12, 10, 3)
 

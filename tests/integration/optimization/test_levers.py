@@ -24,6 +24,8 @@ from edgecnn.conversion.verify import load_session
 from edgecnn.optimization.layers import ranked
 from tests.integration.optimization.conftest import SHAPE, digits, seeded, solved
 
+pytestmark = pytest.mark.slow
+
 FORMATS = ("tflite", "onnx")
 INT8 = PRESETS["static_int8"]
 

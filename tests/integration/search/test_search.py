@@ -100,6 +100,7 @@ def epochs_noted(database: Path) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_search_trains_converts_measures_and_tests_the_winner_once(digits, tmp_path: Path):
     out = tmp_path / "out"
     wanted = Settings(

@@ -25,6 +25,8 @@ from edgecnn.sequences.search import Decoding, unpadded
 from edgecnn.translation import load_translator
 from tests.integration.sequences.small_translator import make
 
+pytestmark = pytest.mark.slow
+
 FLOATS = ("tflite:float32", "onnx:float32")
 INTEGERS = ("tflite:static_int8", "onnx:static_int8")
 OTHERS = ("tflite:float16", "onnx:float16", "tflite:dynamic_int8", "onnx:dynamic_int8")
@@ -119,7 +121,6 @@ def test_a_step_of_many_rows_answers_as_steps_of_one(small, files, target):
         assert len(together.spent.step_ns) < len(alone.spent.step_ns)
 
 
-@pytest.mark.slow
 def test_every_other_recipe_answers_as_the_parent_does(small, tmp_path):
     for outcome in convert(small.path, OTHERS, calibration=small.dataset, out=tmp_path):
         assert outcome.artifact is not None, outcome.error
@@ -464,7 +465,6 @@ def test_options_for_images_are_refused_with_a_text(files, tmp_path, capsys, giv
     assert not out.exists()
 
 
-@pytest.mark.slow
 def test_training_through_the_one_trainer_resumes_after_a_kill(tmp_path):
     from edgecnn.training import callbacks, train
     from tests.integration.sequences.small_translator import SIZES, write_pairs

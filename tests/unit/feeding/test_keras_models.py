@@ -12,6 +12,8 @@ keras = pytest.importorskip("keras")
 
 from edgecnn.feeding.keras_model import prove  # noqa: E402 (after the skip)
 
+pytestmark = pytest.mark.slow
+
 SIZE = (32, 32, 3)
 L = keras.layers
 
@@ -175,9 +177,7 @@ def test_what_lies_before_a_network_decides_over_its_family():
     assert (proof.known_from, proof.preset) == ("model", "raw")
 
 
-@pytest.mark.parametrize(
-    "name", ["MobileNetV2", pytest.param("EfficientNetB0", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetB0"])
 @pytest.mark.parametrize("sequential", [True, False])
 def test_a_nested_network_is_looked_into_also_after_saving(name, sequential, tmp_path):
     base = application(name)

@@ -164,6 +164,7 @@ def test_a_tensor_of_a_size_without_end_costs_nothing(tmp_path: Path):
     bounded(adding(tmp_path / "m.onnx", external_tensor("w.bin", shape=[1 << 62] * 400)))
 
 
+@pytest.mark.slow
 def test_a_tflite_file_whose_vectors_share_their_tables_ends_soon(tmp_path: Path):
     """3,000 graphs that are one and the same, each with 3,000 tensors that are one."""
     import flatbuffers

@@ -59,7 +59,13 @@ NOT_LARGE = [each for each in MODELS.names() if each not in LARGE]
 """Seeds are `models.build`'s: what holds for these holds for all."""
 
 
-@pytest.fixture(scope="module", params=MODELS.names())
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(each, marks=pytest.mark.slow) if each in LARGE else each
+        for each in MODELS.names()
+    ],
+)
 def name(request):
     """For the whole module: its tests run network by network, so each is built a few times only."""
     return request.param
