@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from edgecnn.conversion.calibration import DrawnSamples
@@ -14,6 +15,7 @@ from edgecnn.conversion.placing import copy_model
 from edgecnn.conversion.quantizers import onnx as onnx_quantizer
 from edgecnn.conversion.quantizers import tflite as tflite_quantizer
 from edgecnn.conversion.quantizers.levers import Improved, changes_weights, improve
+from edgecnn.conversion.quantizers.weighted import Weighted
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.source import Sample, SourceModel
 from edgecnn.conversion.targets import Target
@@ -25,7 +27,8 @@ class FloatFiles:
     """Writes targets from float files that it keeps in `folder`, and from one calibration.
 
     A float conversion that failed is not tried again: all recipes of the format get its error.
-    Ranges are found once for each float file and kind of calibration.
+    Ranges are found once for each float file and kind of calibration, rounded weights once for all
+    recipes that keep different layers in float.
     """
 
     def __init__(self, source: SourceModel, folder: Path, calibration: DrawnSamples | None) -> None:
@@ -35,6 +38,7 @@ class FloatFiles:
         self._made: dict[str, Path | EdgeCNNError] = {}
         self._quantized: dict[Target, Quantized] = {}
         self._improved: dict[tuple[str, Recipe], tuple[Path, Improved]] = {}
+        self._weights: dict[tuple[str, Recipe], dict[str, Weighted]] = {}
         self._ends: dict[Path, tflite_quantizer.Ranges] = {}
         self._drawn_in: dict[tuple[Path, str, str], tflite_quantizer.Ranges] = {}
         self._bounds: dict[tuple[Path, str, str], onnx_quantizer.Ranges] = {}
@@ -148,11 +152,12 @@ class FloatFiles:
         key = (float_path.suffix.lstrip("."), _of_weights(recipe))
         if key not in self._improved:
             path = self._folder / f"improved-{len(self._improved)}{float_path.suffix}"
+            known = self._weights.setdefault((key[0], replace(key[1], per_layer=())), {})
             if float_path.suffix == ".onnx":
                 with onnx_quantizer.prepared(float_path) as folded:
-                    done = improve(folded, recipe, self._samples(), path)
+                    done = improve(folded, recipe, self._samples(), path, known)
             else:
-                done = improve(float_path, recipe, self._samples(), path)
+                done = improve(float_path, recipe, self._samples(), path, known)
             self._improved[key] = (path, done)
         return self._improved[key][0]
 

@@ -42,12 +42,21 @@ def changes_weights(recipe: Recipe) -> bool:
     return recipe.equalized or recipe.rounding != "nearest" or recipe.bias_corrected
 
 
-def improve(float_path: Path, recipe: Recipe, samples: Iterable[Sample], path: Path) -> Improved:
+def improve(
+    float_path: Path,
+    recipe: Recipe,
+    samples: Iterable[Sample],
+    path: Path,
+    known: dict[str, Weighted] | None = None,
+) -> Improved:
     """Write the float file with the recipe's weights and biases to `path`.
 
     Layers that the recipe keeps out of int8 keep their weights. The first 64 samples show what
-    layers' inputs are like. Raises InputError for a file whose weights cannot be read.
+    layers' inputs are like. `known` takes every layer with its new weights, and gives them back
+    for a recipe that keeps other layers: they do not depend on that, and AdaRound takes minutes
+    for a large network. Raises InputError for a file whose weights cannot be read.
     """
+    known = {} if known is None else known
     with converter("the rounding of weights"):
         file = open_weighted(float_path)
         layers = list(file.layers)
@@ -55,17 +64,22 @@ def improve(float_path: Path, recipe: Recipe, samples: Iterable[Sample], path: P
         kept = {each.name for each, _ in named_layers(operators, recipe, float_path.name)}
         even = equalized(layers) if recipe.equalized else []
         layers = replaced(layers, even)
-        file.write(layers, path)
-        free = [layer for layer in layers if layer.name not in kept]
+        free = [layer.name for layer in layers if layer.name not in kept]
         done = Improved(equalized=len(even))
         if recipe.rounding == "nearest" and not recipe.bias_corrected:
+            file.write(layers, path)
             return done
-        seen = seen_inputs(path, free, list(islice(samples, SAMPLES)))
-        changed = [
-            _improved(layer, recipe, seen[layer.name]) for layer in free if layer.name in seen
-        ]
-        file.write(changed, path)
-        missing = tuple(layer.name for layer in free if layer.name not in seen)
+        if not known:
+            file.write(layers, path)
+            seen = seen_inputs(path, layers, list(islice(samples, SAMPLES)))
+            known |= {
+                layer.name: _improved(layer, recipe, seen[layer.name])
+                for layer in layers
+                if layer.name in seen
+            }
+        changed = [known[name] for name in free if name in known]
+        file.write(replaced(layers, changed), path)
+        missing = tuple(name for name in free if name not in known)
         corrected = recipe.bias_corrected and sum(layer.bias is not None for layer in changed)
         return replace(
             done,

@@ -62,23 +62,24 @@ def _rounded(weights: Floats, scales: Floats, products: npt.NDArray[np.float64])
     # The other side of each weight; the largest of a scale has none.
     other = np.where(steps > exact, np.floor(exact), np.ceil(exact))
     fixed = (np.abs(other) > LARGEST) | (np.abs(steps) >= LARGEST) | (other == steps)
+    move = np.where(fixed, 0.0, other - steps)  # 1, -1 or, for what stays, 0
+    own = np.abs(move) * np.diag(squares)[None, :]
     error = (steps - exact) @ squares
-    diagonal = np.diag(squares)[None, :]
-    rows = np.arange(len(weights))
+    least = -GAIN * (np.abs(error).max() + 1)
+    rows = np.arange(len(weights))  # those that can still gain
     for _ in range(4 * inputs):
-        move = np.where(fixed, 0.0, other - steps)
-        change = 2 * move * error + move**2 * diagonal
+        change = 2 * move * error + own
         best = np.argmin(change, axis=1)
-        gain = change[rows, best]
-        active = gain < -GAIN * (np.abs(error).max() + 1)
-        if not active.any():
-            break
-        which, where = rows[active], best[active]
-        moved = move[which, where]
-        before = steps[which, where]
-        steps[which, where] = other[which, where]
-        other[which, where] = before
-        error[which] += moved[:, None] * squares[where]
+        gains = change[np.arange(len(rows)), best] < least
+        if not gains.all():
+            rows, move, own, error, best = (each[gains] for each in (rows, move, own, error, best))
+            if not len(rows):
+                break
+        all_rows = np.arange(len(rows))
+        moved = move[all_rows, best]
+        steps[rows, best] += moved
+        move[all_rows, best] = -moved
+        error += moved[:, None] * squares[best]
     return np.asarray(steps * scales)
 
 

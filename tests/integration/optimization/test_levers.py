@@ -14,6 +14,7 @@ import pytest
 from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.inference import predict
+from edgecnn.conversion.quantizers import levers
 from edgecnn.conversion.quantizers.levers import improve
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.quantizers.rounding import plain
@@ -177,6 +178,27 @@ def test_rounding_by_the_output_brings_outputs_nearer(
     ]
     assert done.rounded == len(file.layers) > 3
     assert errors[1] < 0.8 * errors[0]
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_weights_are_rounded_once_whichever_layers_stay_in_float(
+    converting: Converting, file_format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+    real = levers.rounded
+
+    def counted(layer: Any, *arguments: Any) -> Any:
+        asked.append(layer.name)
+        return real(layer, *arguments)
+
+    monkeypatch.setattr(levers, "rounded", counted)
+    converter = converting(depthwise_net)
+    adapted = replace(INT8, rounding="adaround")
+    first = open_weighted(converter.float_file(file_format)).layers[0].name
+    kept = adapted.keeping({first: "float32"})
+    for number, recipe in enumerate((adapted, kept)):
+        converter.write(Target.of(file_format, recipe), tmp_path / f"{number}.{file_format}")
+    assert len(asked) == len(set(asked)) > 3
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
