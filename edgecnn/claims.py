@@ -7,6 +7,7 @@ The lock is the operating system's: it ends with the process that holds it, howe
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from edgecnn.errors import InputError
 
+LONGEST = 80
+"""Of an output's name in that of its lock."""
 _held: dict[Path, int] = {}
 _guard = threading.Lock()
 
@@ -52,7 +55,10 @@ def _real(path: Path) -> Path:
 
 
 def _lock_file(path: Path) -> Path:
-    return path.with_name(f".{path.name[:100]}.lock")
+    name = path.name
+    if len(name) > LONGEST:  # what begins with the same words may be another output
+        name = f"{name[:LONGEST]}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:12]}"
+    return path.with_name(f".{name}.lock")
 
 
 def _lock(path: Path) -> int:

@@ -33,6 +33,10 @@ IMAGE_ENDINGS = frozenset(
 MAX_JSON_BYTES = 64 << 20
 """Of JSON that describes something (a manifest, an index); what holds data names its own limit."""
 _PIECE_BYTES = 1 << 20
+_READING = os.O_RDONLY | sum(
+    getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NONBLOCK", "O_BINARY")
+)
+"""Without O_NONBLOCK, opening a pipe waits for somebody who writes to it; Windows has neither."""
 MAX_CONTAINERS = 2_000_000
 
 _KINDS = {
@@ -83,15 +87,15 @@ def open_regular_file(path: Path) -> io.BufferedReader:
     Raises as `check_regular_file`, and InputError when the file may not be read.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe waits for somebody who writes to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(path, _READING)
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) == errno.ENXIO:  # a socket cannot be opened at all
             raise NotAFileError(path, "a socket or a device") from error
         raise _unreadable(path, error) from error
     try:
         _regular_size(path, os.fstat(descriptor))
-        os.set_blocking(descriptor, True)
+        if os.name == "posix":
+            os.set_blocking(descriptor, True)
     except BaseException:
         os.close(descriptor)
         raise

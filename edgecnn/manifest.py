@@ -151,16 +151,17 @@ def without_sidecars(paths: Iterable[Path]) -> tuple[Path, ...]:
     """The paths without the manifests that lie next to model files, and without the further files
     of a model that is named (weights of ncnn and ONNX): `art/*` means the models.
     """
-    kept = [
-        path
-        for path in paths
-        if not path.name.endswith(_SIDECAR)
-        or not path.with_name(path.name.removesuffix(_SIDECAR)).exists()
-    ]
+    kept = [path for path in paths if not _lies_beside(path)]
     if len(kept) < 2:
         return tuple(kept)
     further = {other.resolve() for path in kept for other in _further_files(path)}
     return tuple(path for path in kept if path.resolve() not in further)
+
+
+def _lies_beside(path: Path) -> bool:
+    """Whether a path is the manifest of a model next to it."""
+    name = path.name.removesuffix(_SIDECAR)
+    return name not in ("", path.name) and path.with_name(name).exists()
 
 
 def _further_files(path: Path) -> tuple[Path, ...]:

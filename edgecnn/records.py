@@ -79,7 +79,9 @@ def abbreviated(value: Any) -> str:
         return f"a list of {len(value)}"
     if type(value) is int and value.bit_length() > 64:
         return f"a number of {value.bit_length()} bits"
-    return {None: "null", True: "true", False: "false"}.get(value) or str(value)
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @cache

@@ -83,7 +83,8 @@ LIMITED = ("drop", "p50", "peak_rss", "size", "energy")
 
 @dataclass(frozen=True)
 class Selection(Generic[Taken]):
-    """The best candidate, None when none is within the limits.
+    """The best candidate, None when none is within the limits, or none of those has the
+    objective's number.
 
     `ties` are as good as far as was measured, `runner_up` is the first of the ranking that is
     not. `within` are all candidates that keep the limits.
@@ -101,12 +102,13 @@ def choose(candidates: Sequence[Taken], limits: Limits) -> Selection[Taken]:
     Those whose samples show that they keep the limit on the drop come before those that only
     measured so; where none does (the parent itself shows nothing), all compete. Noisy ones are
     taken only where there are no others, unless rounds that all took part in rank them: what
-    disturbed a round disturbed all its rows.
+    disturbed a round disturbed all its rows. Those without the objective's number do not compete.
     """
     within = tuple(each for each in candidates if allowed(each, limits, candidates))
-    proven = [each for each in within if is_shown(each, limits)]
+    known = [each for each in within if RANK[limits.objective](each) is not None]
+    proven = [each for each in known if is_shown(each, limits)]
     if all(each.drop_bound == 0 for each in proven):
-        proven = list(within)
+        proven = known
     sure = [each for each in proven if each.state != "NOISY" or is_paired(each, limits.objective)]
     ranked = by_objective(sure or proven, limits.objective)
     if not ranked:

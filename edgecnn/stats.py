@@ -126,8 +126,9 @@ def student_tail(t: float, degrees: int) -> float:
 
 def _within_t(t: float, degrees: int) -> float:
     """P(|T| ≤ t) for Student's T with `degrees` degrees of freedom."""
-    if degrees > 200:  # normal to four digits
-        return erf(t / sqrt(2))
+    if degrees > 200:  # the normal z of Abramowitz and Stegun, 26.7.8
+        z = t * (1 - 1 / (4 * degrees)) / sqrt(1 + t * t / (2 * degrees))
+        return erf(z / sqrt(2))
     angle = atan(t / sqrt(degrees))
     cosine, sine = cos(angle), sin(angle)
     if degrees % 2:

@@ -7,6 +7,7 @@ its own, and each has a remedy.
 
 from __future__ import annotations
 
+import codecs
 import re
 import shlex
 from collections.abc import Callable
@@ -105,12 +106,10 @@ def _as_text(head: bytes) -> str | None:
     for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if head.startswith(mark):
             return head[: len(head) // 2 * 2].decode(encoding, "replace")
-    try:
-        text = head.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:  # a character may be cut at the end
-            return None
-        text = head[: error.start].decode("utf-8-sig")
+    try:  # a character may be cut at the end
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+    except UnicodeDecodeError:
+        return None
     controls = sum(char < " " and char not in "\t\n\r\f\x1b" for char in text)
     return text if text and not controls else None
 

@@ -45,21 +45,25 @@ def check_external(path: Path, ranges: Sequence[ExternalRange]) -> list[Path]:
         link_folder = path.absolute().parent
         if link_folder.resolve() != target.parent and os.path.lexists(link_folder / location):
             _check_place(path, link_folder, location)
-    files = {other.resolve(): other for other in paths.values()}  # a file may have several names
+    reals = {location: named.resolve() for location, named in paths.items()}
+    files = {reals[location]: named for location, named in paths.items()}  # of several names one
+    parts: dict[Path, list[ExternalRange]] = {real: [] for real in files}
+    for each in ranges:
+        parts[reals[each.location]].append(each)
     for real, other in files.items():
-        _check_ranges(
-            path, other, [each for each in ranges if paths[each.location].resolve() == real]
-        )
+        _check_ranges(path, other, parts[real])
     return list(files.values())
 
 
 def _check_name(path: Path, location: str) -> None:
     parts = location.replace("\\", "/").split("/")
+    controls = any(char < " " or char == "\x7f" for char in location)
     plain = (
-        location.isprintable()
+        not controls
         and not PurePosixPath(location).is_absolute()
         and not PureWindowsPath(location).drive
-        and not location.startswith(("\\", "~"))
+        and not location.startswith("\\")
+        and not (parts[0].startswith("~") and len(parts) > 1)
     )
     if not location or not plain or ".." in parts or "://" in location:
         raise _outside(path, location)

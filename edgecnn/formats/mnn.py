@@ -23,6 +23,8 @@ from edgecnn.formats.wire.flatbuffer import FlatBuffer, Table
 from edgecnn.formats.wire.mapped import mapped
 
 MAX_OPERATORS = 200_000
+MAX_TEXT_BYTES = 64 << 20
+MAX_ENDS = 8_000_000
 
 _NET_DESCRIBED, _NET_OPERATORS, _NET_OUTPUTS, _NET_TENSORS = 1, 3, 4, 7
 _OP_INPUTS, _OP_MAIN, _OP_NAME, _OP_OUTPUTS, _OP_TYPE = 0, 2, 3, 4, 5
@@ -172,6 +174,13 @@ class Net:
         )
         if len(operators) > MAX_OPERATORS:
             raise ValueError(f"it has more than {MAX_OPERATORS:,} operators")
+        ends = sum(
+            each.table.vector(number, 4)[1] + each.table.vector(_OP_NAME, 1)[1] // 16
+            for each in operators
+            for number in (_OP_INPUTS, _OP_OUTPUTS)
+        )
+        if ends > MAX_ENDS:  # many operators may share their lists
+            raise ValueError(f"its operators have more than {MAX_ENDS:,} inputs and outputs")
         return operators
 
     @cached_property
@@ -260,10 +269,14 @@ def opened(path: Path) -> Iterator[Net]:
 
 def _texts(table: Table, number: int) -> tuple[str, ...]:
     start, count = table.vector(number, 4)
-    texts = []
+    texts: list[str] = []
+    left = MAX_TEXT_BYTES
     for at in range(start, start + 4 * min(count, MAX_OPERATORS), 4):
         place = at + table.source.u32(at)
         length = table.source.u32(place)
+        left -= length
+        if left < 0:  # many names may be one and the same place
+            raise ValueError(f"its names take more than {MAX_TEXT_BYTES:,} bytes")
         if place + 4 + length > table.source.size:
             raise ValueError(f"byte {place + 4 + length} of {table.source.size} is needed")
         texts.append(table.source.data[place + 4 : place + 4 + length].decode("utf-8", "replace"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -40,7 +41,10 @@ MAX_EXPANSION = 100
 EXPANSION_FLOOR_BYTES = 1 << 20
 """Members below 1 MiB may expand as they like: repetitive JSON does."""
 COPIED_AT_ONCE = 1 << 20
-_NOT_WHOLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+_NOT_WHOLE = (
+    *(OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError),
+    *(ValueError, struct.error),
+)
 """What reading a damaged archive raises; RuntimeError also for encrypted or unknown packing."""
 
 
@@ -74,6 +78,14 @@ def network_name(path: Path) -> str:
     config, _ = _inspected(path)
     inner = config.get("config") if isinstance(config, dict) else None
     return str(inner.get("name", "")) if isinstance(inner, dict) else ""
+
+
+def check_weights(path: Path) -> None:
+    """Raise as `load_keras` does for an archive that is not whole, expands without end, or has
+    weights elsewhere. What its network is does not matter.
+    """
+    _inspected(path)
+    _refuse_outside_weights(path)
 
 
 def load_archive(
@@ -225,7 +237,7 @@ def _refuse_outside_weights(path: Path) -> None:
             try:
                 with _unpacked(archive, name) as file, h5py.File(file, "r") as weights:
                     outside = next(outside_data(h5py, weights), None)
-            except (*_NOT_WHOLE, ValueError, KeyError) as error:
+            except (*_NOT_WHOLE, KeyError) as error:
                 if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise  # the copy found no room: nothing is wrong with the file
                 raise InputError(

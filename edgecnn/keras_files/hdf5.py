@@ -11,6 +11,7 @@ from typing import Any
 
 from edgecnn import scratch
 from edgecnn.errors import InputError, MissingDependencyError
+from edgecnn.keras_files.archive import check_weights
 from edgecnn.keras_files.library import import_keras, import_keras_2
 from edgecnn.keras_files.problems import (
     DAMAGED,
@@ -117,10 +118,12 @@ def load_weights(model: Any, path: Path) -> None:
 
     Raises InputError for a file that is not whole, and for weights of another architecture.
     """
-    library = import_keras_2() if _is_keras_2(model) else import_keras()
     archive = starts_with(path) == b"PK\x03\x04"
-    if not archive:
+    if archive:
+        check_weights(path)
+    else:
         examine(path)
+    library = import_keras_2() if _is_keras_2(model) else import_keras()
     with _named(path, ".keras" if archive else _ending(path)) as named:
         try:
             with all_weights_loaded():

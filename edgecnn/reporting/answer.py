@@ -60,6 +60,15 @@ _SUPERLATIVE = {
     "memory": "least memory",
     "energy": "least energy",
 }
+_NUMBERS = {
+    "latency": "latency",
+    "throughput": "throughput",
+    "accuracy": "accuracy",
+    "size": "the size of the file",
+    "memory": "memory",
+    "energy": "energy",
+}
+"""What each objective ranks by."""
 
 
 def choose(rows: Sequence[Row], limits: Limits | None = None) -> list[BestRow]:
@@ -90,9 +99,11 @@ def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> BestRow:
         place += f", {first.model}"
     counts = (len(choice.within), len(group))
     if best is None:
+        measured = formats.plural(len(group), "measured configuration")
         sentence = (
-            f"{place}: none of {formats.plural(len(group), 'measured configuration')} is within "
-            f"{describe(limits)}."
+            f"{place}: {_NUMBERS[limits.objective]} was not measured ({measured})."
+            if choice.within
+            else f"{place}: none of {measured} is within {describe(limits)}."
         )
     else:
         unjudged = selection.unjudged(group, limits)

@@ -16,7 +16,7 @@ from edgecnn.accuracy_drop import drop_between
 from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.interval import Interval
-from edgecnn.ratios import CALL, Ratio
+from edgecnn.ratios import CALL, FEWEST, Ratio
 from edgecnn.reporting import matching
 from edgecnn.reporting.machines import READABLE_SCHEMAS, distinct
 from edgecnn.reporting.pairing import between, times_of
@@ -55,6 +55,11 @@ class RowChange:
     accuracy_outcome: ChangeOutcome = "same"
     size_ratio: float | None = None
     memory_ratio: float | None = None
+
+    @property
+    def too_few(self) -> bool:
+        """Whether there are too few processes for an interval."""
+        return min(self.processes) < FEWEST
 
     @property
     def factor(self) -> float:
@@ -104,7 +109,9 @@ class Comparison:
 
     @property
     def without_interval(self) -> list[RowChange]:
-        """Changes of which nothing can be said: too few processes on a side."""
+        """Changes of which nothing can be said: too few processes on a side, or all of them
+        disturbed.
+        """
         return [change for change in self.changes if change.ratio.bounds is None]
 
     @property

@@ -37,6 +37,7 @@ WIDEST = 0.10
 _STYLES = {
     "Regression": "bold red",
     "No regression": "bold green",
+    "No regression found": "bold yellow",
     "Not decided": "bold yellow",
     "Nothing to compare": "bold yellow",
 }
@@ -61,7 +62,7 @@ def verdict(comparison: Comparison) -> str:
     total = formats.plural(len(changes), "configuration")
     parts = [
         ", ".join(f"{len(comparison.having(key))} {word}" for key, word in _WORDS.items())
-        + f" of {total} (threshold {comparison.threshold:.0%})"
+        + f" of {total} (threshold {100 * comparison.threshold:g}%)"
     ]
     if comparison.less_accurate:
         parts.append(f"{len(comparison.less_accurate)} less accurate")
@@ -74,17 +75,24 @@ def verdict(comparison: Comparison) -> str:
 
 
 def headline(comparison: Comparison) -> str:
-    """Regression, No regression, Not decided, or Nothing to compare."""
+    """Regression, No regression (found, where an interval does not exclude one), Not decided, or
+    Nothing to compare.
+    """
     if comparison.regressed:
         return "Regression"
     if not comparison.changes:
         return "Nothing to compare"
-    return "No regression" if comparison.complete else "Not decided"
+    if not comparison.complete:
+        return "Not decided"
+    most = max(change.ratio.high or 0.0 for change in comparison.changes)
+    return "No regression" if most <= 1 + comparison.threshold else "No regression found"
 
 
 def _not_compared(comparison: Comparison) -> list[str]:
+    alone = comparison.without_interval
     groups = (
-        (comparison.without_interval, "with too few processes"),
+        ([each for each in alone if each.too_few], "with too few processes"),
+        ([each for each in alone if not each.too_few], "disturbed all the time"),
         (comparison.refused, "refused"),
         (comparison.left_out, "unusable on one side"),
         (comparison.unusable, "unusable on both"),
@@ -269,7 +277,8 @@ def _values(change: RowChange) -> Sequence[str]:
         if change.accuracy_outcome == "worse":
             accuracy += " worse"
     ends = change.ratio.bounds
-    bounds = "too few processes" if ends is None else f"{ends[0]:.3f}, {ends[1]:.3f}"
+    lack = "too few processes" if change.too_few else "disturbed"
+    bounds = lack if ends is None else f"{ends[0]:.3f}, {ends[1]:.3f}"
     memory = formats.DASH if change.memory_ratio is None else f"{change.memory_ratio:.2f}×"
     return (
         change.name + (" (noisy)" if change.noisy else ""),
@@ -289,12 +298,7 @@ def _remarks(comparison: Comparison) -> list[str]:
     ]
     lines += [f"Refused: {name}: {why}" for name, why in comparison.refused]
     lines += [f"Not compared: {name}: {why}" for name, why in comparison.left_out]
-    alone = comparison.without_interval
-    if alone:
-        lines.append(
-            f"Undecided for want of processes: {_listed([change.name for change in alone])}: "
-            f"{alone[0].lack}; measure with --processes 5"
-        )
+    lines += _without_interval(comparison.without_interval)
     if comparison.unusable:
         unusable = _listed([name for name, _ in comparison.unusable])
         lines.append(f"Unusable before and after: {unusable}")
@@ -302,6 +306,21 @@ def _remarks(comparison: Comparison) -> list[str]:
         if names:
             lines.append(f"Only {word}: {_listed(names)}")
     lines += [f"Differs: {note}" for note in comparison.notes]
+    return lines
+
+
+def _without_interval(changes: Sequence[RowChange]) -> list[str]:
+    """Why nothing can be said of these, a line for each reason, with what would help."""
+    lines = []
+    for lack in dict.fromkeys(change.lack for change in changes):
+        same = [change for change in changes if change.lack == lack]
+        names = _listed([change.name for change in same])
+        if same[0].too_few:
+            lines.append(
+                f"Undecided for want of processes: {names}: {lack}; measure with --processes 5"
+            )
+        else:
+            lines.append(f"Undecided: {names}: {lack}; measure on a quieter machine")
     return lines
 
 

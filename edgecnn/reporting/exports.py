@@ -133,15 +133,29 @@ def _metric(value: float, interval: tuple[float, float] | None, factor: float) -
 
 
 def _named(rows: Sequence[Measurement]) -> Iterator[tuple[str, Measurement]]:
-    """Rows that have a number to show, each under a name of its own."""
-    usable = [row for row in rows if row.status == "ok" and row.verdict != "INVALID" and row.runs]
-    return _unique(usable)
+    """Rows that have a number to show, each under the name that it has among all rows."""
+    for name, row in _unique(rows):
+        if row.status == "ok" and row.verdict != "INVALID" and row.runs:
+            yield name, row
 
 
 def _unique(rows: Sequence[Measurement]) -> Iterator[tuple[str, Measurement]]:
+    """Every row with a name of its own. Rows of one name are distinguished by what they differ in,
+    file or cores, so that a name means the same in the next export; only where nothing else
+    differs, by their order.
+    """
+    namesakes: dict[str, list[Measurement]] = {}
+    for row in rows:
+        namesakes.setdefault(matching.name(row), []).append(row)
     taken: dict[str, int] = {}
     for row in rows:
-        name = clean(matching.name(row), NAME_LENGTH)
+        name = matching.name(row)
+        others = namesakes[name]
+        if len({each.artifact.sha256 for each in others}) > 1:
+            name += f" (sha256 {row.artifact.sha256[:8]})"
+        if len({each.placement.affinity for each in others}) > 1:
+            name += f" cores {','.join(map(str, row.placement.affinity)) or 'any'}"
+        name = clean(name, NAME_LENGTH)
         taken[name] = taken.get(name, 0) + 1
         yield (name if taken[name] == 1 else f"{name} ({taken[name]})"), row
 

@@ -72,6 +72,12 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path: Path, holder):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_outputs_whose_long_names_begin_the_same_are_two(tmp_path: Path):
+    first, second = (tmp_path / f"{'x' * 120}{end}.json" for end in "ab")
+    with exclusive(first, second):
+        assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_one_process_may_hold_an_output_several_times(tmp_path: Path):
     with exclusive(tmp_path / "a"), exclusive(tmp_path / "a", tmp_path / "b"):
         assert sorted(path.name for path in tmp_path.iterdir()) == [".a.lock", ".b.lock"]

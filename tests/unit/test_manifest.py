@@ -96,12 +96,12 @@ def test_unknown_bytes_are_shown(tmp_path: Path, ending: str):
 
 
 def test_manifests_next_to_their_models_are_left_out_of_a_glob(tmp_path):
-    names = ("a.tflite", "a.tflite.manifest.json", "alone.onnx.manifest.json", "notes.json")
+    names = ("a.tflite", "a.tflite.manifest.json", "alone.onnx.manifest.json", ".manifest.json")
     paths = [tmp_path / name for name in names]
     for path in paths:
         path.touch()
     kept = [path.name for path in without_sidecars(paths)]
-    assert kept == ["a.tflite", "alone.onnx.manifest.json", "notes.json"]
+    assert kept == ["a.tflite", "alone.onnx.manifest.json", ".manifest.json"]
 
 
 def test_the_weights_of_a_model_that_is_named_are_no_model_of_their_own(tmp_path: Path):

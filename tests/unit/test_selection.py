@@ -37,6 +37,14 @@ def test_the_fastest_within_the_limits_is_taken():
     assert (found.best.id, found.runner_up.id, len(found.within)) == (2, 1, 2)
 
 
+def test_a_row_without_the_number_that_decides_does_not_compete():
+    quiet, noisy = One(0, energy=None), One(1, energy=2.0, state="NOISY")
+    assert choose([quiet, noisy], Limits(objective="energy")).best is noisy
+    found = choose([quiet], Limits(objective="energy"))
+    assert found.best is None
+    assert found.within == (quiet,)
+
+
 def test_a_noisy_row_is_taken_only_where_there_is_no_other():
     noisy, quiet = One(0, p50=1, state="NOISY"), One(1, p50=2)
     assert choose([noisy, quiet], Limits()).best is quiet

@@ -80,11 +80,18 @@ def test_the_interval_over_processes_holds_the_truth_as_often_as_it_says(process
         (0.95, 2, 4.3027),
         (0.95, 5, 2.5706),
         (0.99, 4, 4.6041),
-        (0.95, 500, 1.96),
+        (0.95, 500, 1.9647),
     ],
 )
 def test_the_t_quantiles_are_those_of_the_textbook(confidence, degrees, quantile):
     assert stats.student_t(confidence, degrees) == pytest.approx(quantile, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "quantile"), [(199, 1.971957), (201, 1.971837), (400, 1.965912), (1_000, 1.962339)]
+)
+def test_the_t_quantile_has_no_step_where_a_formula_takes_over(degrees: int, quantile: float):
+    assert stats.student_t(0.95, degrees) == pytest.approx(quantile, abs=5e-5)
 
 
 @pytest.mark.parametrize(

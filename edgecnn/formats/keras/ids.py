@@ -79,10 +79,12 @@ def _histories(nodes: Any) -> Iterator[str]:
 
 
 def _input_names(layers: Any) -> Iterator[str]:
-    """`input_layers`: ["name", 0, 0], a list of such, or a mapping to such."""
+    """`input_layers`: ["name", 0, 0], a list of such, or a mapping to such, which Keras takes in
+    the order of its keys.
+    """
     if isinstance(layers, dict):
-        for one in layers.values():
-            yield from _input_names(one)
+        for key in sorted(layers):
+            yield from _input_names(layers[key])
     elif isinstance(layers, list) and layers and isinstance(layers[0], str):
         yield layers[0]
     elif isinstance(layers, list):

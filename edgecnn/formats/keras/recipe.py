@@ -20,8 +20,9 @@ def recipe_of(path: Path) -> str:
         value = waiting.pop()
         if isinstance(value, dict):
             settings = value.get("config")
-            if value.get("class_name") == "DTypePolicy" and isinstance(settings, dict):
-                policies[str(settings.get("name"))] += 1
+            kind = str(value.get("class_name"))
+            if kind.endswith("DTypePolicy") and isinstance(settings, dict):
+                policies[str(settings.get("name") or settings.get("mode"))] += 1
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import prod
 from pathlib import Path
 
 from edgecnn.formats.external import ExternalRange
@@ -20,6 +19,7 @@ from edgecnn.formats.onnx.schema import (
     TENSOR_TYPE,
     attributes_of,
 )
+from edgecnn.formats.sizes import elements
 from edgecnn.formats.wire.mapped import mapped
 from edgecnn.formats.wire.protobuf import Message
 
@@ -116,9 +116,7 @@ def _of_tensor(tensor: Message) -> Iterator[ExternalRange]:
     if any(size < 0 for size in dimensions):
         raise ValueError("a tensor has a negative dimension")
     bits = _BITS.get(tensor.integer(TENSOR_TYPE) or 0, 0)
-    needed = (prod(dimensions) * bits + 7) // 8
-    if needed >= 1 << 63:  # of many dimensions, also more digits than Python prints
-        raise ValueError("a tensor is larger than any file")
+    needed = (elements(dimensions) * bits + 7) // 8
     yield ExternalRange(
         tensor.text(TENSOR_NAME) or "a tensor", entries["location"], offset, max(length, needed)
     )

@@ -126,7 +126,9 @@ class _Graph:
         kind = zero.integer(TENSOR_TYPE) if zero is not None else 2
         limits = _LIMITS.get(kind or 0)
         offset = self._constant(inputs[2]) if zero is not None else np.asarray(0.0)
-        if scale is None or offset is None or limits is None or scale.size != 1 != offset.size:
+        if scale is None or offset is None or limits is None:
+            return None
+        if scale.size != 1 or offset.size != 1:
             return None
         step, middle = float(scale.flat[0]), float(offset.flat[0])
         return front.ranged((limits[0] - middle) * step, (limits[1] - middle) * step)

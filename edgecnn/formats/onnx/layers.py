@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 
 from edgecnn.formats.layers import FileLayer
@@ -25,6 +24,7 @@ from edgecnn.formats.onnx.schema import (
     VALUE_TYPE,
     opened,
 )
+from edgecnn.formats.sizes import elements
 from edgecnn.formats.wire.protobuf import Message
 
 _NODE_NAME = 3
@@ -44,7 +44,7 @@ def layers(path: Path) -> Iterator[FileLayer]:
         for number, part in graph.messages():
             if number == GRAPH_INITIALIZER:
                 dims = part.integers(TENSOR_DIMS)
-                sizes[part.text(TENSOR_NAME)] = prod(max(size, 0) for size in dims)
+                sizes[part.text(TENSOR_NAME)] = elements(dims)
             elif number in (GRAPH_VALUE, GRAPH_OUTPUT):
                 values[part.text(VALUE_NAME)] = _kind(part)
         for number, part in graph.messages():

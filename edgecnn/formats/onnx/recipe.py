@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from math import prod
 from pathlib import Path
 
 from edgecnn.formats.onnx.schema import (
@@ -27,6 +26,7 @@ from edgecnn.formats.onnx.schema import (
     opened,
 )
 from edgecnn.formats.recipes import named
+from edgecnn.formats.sizes import elements
 from edgecnn.formats.wire.protobuf import Message
 
 _DYNAMIC = ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
@@ -72,7 +72,7 @@ class _Graphs:
 
     def _store(self, tensor: Message, name: str) -> None:
         dtype = DTYPES.get(tensor.integer(TENSOR_TYPE) or 0, "other")
-        self.weights[dtype] += prod(max(size, 0) for size in tensor.integers(TENSOR_DIMS))
+        self.weights[dtype] += elements(tensor.integers(TENSOR_DIMS))
         self.constants.add(name)
         self.dtypes[name] = dtype
 

@@ -14,6 +14,7 @@ from edgecnn.formats.tflite.schema import (
     BUFFER_DATA,
     BUFFER_OFFSET,
     BUFFER_SIZE,
+    CODE_CUSTOM,
     GRAPH_INPUTS,
     GRAPH_OPERATORS,
     GRAPH_OUTPUTS,
@@ -57,7 +58,10 @@ def _examined(model: Table) -> list[ExternalRange]:
         buffer.vector(BUFFER_DATA, 1)
         buffer.check_external(BUFFER_OFFSET, BUFFER_SIZE)
         buffers += 1
-    codes = sum(1 for _ in budget.counted(model.tables(MODEL_CODES)))
+    codes = 0
+    for code in budget.counted(model.tables(MODEL_CODES)):
+        budget.text(code, CODE_CUSTOM)
+        codes += 1
     graphs = 0
     for graph in budget.counted(model.tables(MODEL_SUBGRAPHS)):
         _check_graph(graph, codes, max(buffers, 1), budget)
@@ -81,6 +85,10 @@ class _Budget:
         self._spend(table.vector(number, 4)[1] // 8)
         return table.integers(number)
 
+    def text(self, table: Table, number: int) -> None:
+        """A text, which many tables may share: 64 bytes cost as much as a table."""
+        self._spend(table.vector(number, 1)[1] // 64)
+
     def _spend(self, tables: int) -> None:
         self._left -= tables
         if self._left < 0:
@@ -91,7 +99,7 @@ def _check_graph(graph: Table, codes: int, buffers: int, budget: _Budget) -> Non
     tensors = 0
     for tensor in budget.counted(graph.tables(GRAPH_TENSORS)):
         tensor.vector(TENSOR_SHAPE, 4)
-        tensor.vector(TENSOR_NAME, 1)
+        budget.text(tensor, TENSOR_NAME)
         if tensor.u32(TENSOR_BUFFER) >= buffers:
             raise ValueError("a tensor names a buffer that is not there")
         tensors += 1

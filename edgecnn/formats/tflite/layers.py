@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 
 from edgecnn.formats.layers import FileLayer
+from edgecnn.formats.sizes import elements
 from edgecnn.formats.tflite.operators import CUSTOM, name_of
 from edgecnn.formats.tflite.schema import (
     BUFFER_DATA,
@@ -53,7 +53,7 @@ def layers(path: Path) -> Iterator[FileLayer]:
                 shape=first.integers(TENSOR_SHAPE) if first is not None else None,
                 dtype=dtype_of(first) if first is not None else "",
                 weights=sum(
-                    prod(max(size, 0) for size in tensor.integers(TENSOR_SHAPE))
+                    elements(tensor.integers(TENSOR_SHAPE))
                     for tensor in read
                     if tensor.u32(TENSOR_BUFFER) < len(filled) and filled[tensor.u32(TENSOR_BUFFER)]
                 ),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import prod
 from pathlib import Path
 
 from edgecnn.formats.recipes import named
+from edgecnn.formats.sizes import elements
 from edgecnn.formats.tflite.schema import (
     BUFFER_DATA,
     BUFFER_OFFSET,
@@ -57,9 +57,7 @@ def _recipe(model: Table) -> str:
         ]
         for constant, tensor in zip(stored, tensors, strict=True):
             if constant:
-                weights[dtype_of(tensor)] += prod(
-                    max(size, 0) for size in tensor.integers(TENSOR_SHAPE)
-                )
+                weights[dtype_of(tensor)] += elements(tensor.integers(TENSOR_SHAPE))
         for operator in graph.tables(GRAPH_OPERATORS):
             code = codes[operator.u32(OPERATOR_CODE)]
             inputs = [index for index in operator.integers(OPERATOR_INPUTS) if index >= 0]

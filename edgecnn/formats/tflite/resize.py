@@ -77,7 +77,10 @@ class _Sizes:
             raise self._refused(kind)
         size = next(iter(new))
         old = self._old(moving[0])
+        still = [index for index in operator.inputs if index >= 0 and index not in self._sizes]
         if kind in _POINTWISE or (kind == "CONCATENATION" and _axis(operator) in (3, -1)):
+            if any(side > 1 for index in still for side in self._shape(index)[-3:-1]):
+                raise self._refused(f"a constant map of {kind}")
             after = size
         elif kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             kernel = self._shape(operator.inputs[1])[1:3]

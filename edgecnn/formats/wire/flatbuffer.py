@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+MAX_TEXT_BYTES = 1 << 16
+
 
 @dataclass(frozen=True)
 class FlatBuffer:
@@ -120,7 +122,9 @@ class Table:
         return struct.unpack_from(f"<{min(count, most)}f", self.source.data, start)
 
     def text(self, number: int) -> str:
+        """A text, of which the first 64 kB count."""
         start, count = self.vector(number, 1)
+        count = min(count, MAX_TEXT_BYTES)
         return self.source.data[start : start + count].decode("utf-8", "replace")
 
     def check_external(self, offset: int, size: int) -> None:

@@ -17,6 +17,14 @@ const SUPERLATIVE = {
   memory: "least memory",
   energy: "least energy",
 };
+const NUMBERS = {
+  latency: "latency",
+  throughput: "throughput",
+  accuracy: "accuracy",
+  size: "the size of the file",
+  memory: "memory",
+  energy: "energy",
+};
 const WORTH_SAYING = 0.05;
 const TOLERANCE = 1e-9;
 const LIMIT_NAMES = ["drop", "p50", "peak_rss", "size", "energy"];
@@ -269,13 +277,13 @@ function choose(rows, wanted, several) {
     );
     for (const row of group) row.allowed = isAllowed(row, limits, judged);
     const within = group.filter((row) => row.allowed);
-    let shown = within.filter((row) => isShown(row, limits));
-    if (shown.every((row) => row.drop_bound === 0)) shown = within;
-    const sure = shown.filter((row) => row.state !== "NOISY" || isPaired(row, limits.objective));
     const value = RANK[limits.objective];
     const latency = RANK.latency;
-    const ranked = (sure.length ? sure : shown)
-      .filter((row) => has(value(row)))
+    const known = within.filter((row) => has(value(row)));
+    let shown = known.filter((row) => isShown(row, limits));
+    if (shown.every((row) => row.drop_bound === 0)) shown = known;
+    const sure = shown.filter((row) => row.state !== "NOISY" || isPaired(row, limits.objective));
+    const ranked = (sure.length ? sure : [...shown])
       .sort((a, b) => value(a) - value(b) || (latency(a) || 0) - (latency(b) || 0) || a.id - b.id);
     const [best = null, ...behind] = ranked;
     const ties = behind.filter((row) => isTied(best, row, limits.objective));
@@ -285,12 +293,15 @@ function choose(rows, wanted, several) {
     const where = `${device}${scenarioWords(group[0])}${work}${several ? `, ${model}` : ""}`;
     const place = `${machine}, ${where}`;
     const unjudged = LIMIT_NAMES.filter((name) => has(limits[name]) && !judged[name]);
+    const measured = format.plural(group.length, "measured configuration");
+    const nothing = within.length
+      ? `${NUMBERS[limits.objective]} was not measured (${measured}).`
+      : `none of ${measured} is within ${describeLimits(limits)}.`;
     const sentence = best
       ? sentenceOf(place, best, within.length, group.length, limits, unjudged)
         + againstOthers(best, ties, runnerUp, limits) + reservationsOf(best)
-      : `${place}: none of ${format.plural(group.length, "measured configuration")} `
-        + `is within ${describeLimits(limits)}.`;
-    return { machine, device: where, best, ties, sentence };
+      : `${place}: ${nothing}`;
+    return { machine, device: where, best, ties, sentence, unmeasured: within.length > 0 };
   });
 }
 
@@ -308,7 +319,7 @@ function choiceCard(choice, showRow) {
   const head = element("p", { class: "eyebrow" }, element("bdi", {}, choice.machine), ` · ${choice.device}`);
   if (!best) {
     return element("article", { class: "choice none" }, head,
-      element("h3", {}, "Nothing is within these limits"),
+      element("h3", {}, choice.unmeasured ? "Not measured" : "Nothing is within these limits"),
       element("p", { class: "sentence" }, choice.sentence));
   }
   const options = [format.plural(best.threads, "thread")];

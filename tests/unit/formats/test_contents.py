@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError
+from edgecnn.formats.archives import zip_names
 from edgecnn.formats.check import check_model_path
 from tests.unit.formats.small_models import identity, write_tflite
 
@@ -138,6 +139,26 @@ def test_a_file_that_breaks_off_is_called_incomplete(
     with pytest.raises(InputError, match="not a complete") as caught:
         check_model_path(path)
     assert "damaged or incomplete" in caught.value.hint
+
+
+def test_a_text_with_a_byte_order_mark_is_a_text(tmp_path: Path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"\xef\xbb\xbf" + "ж".encode() * 3_000)
+    with pytest.raises(InputError, match="a text file"):
+        check_model_path(path)
+
+
+def test_the_members_of_an_archive_above_2_gib_can_be_listed(tmp_path: Path):
+    """Such an archive says in a second record how long its list is; a small one may, too."""
+    path = tmp_path / "m.keras"
+    content = _zipped(config_DOT_json="{}", model_DOT_weights_DOT_h5="x")
+    end = content.rindex(b"PK\x05\x06")
+    count, size, place = struct.unpack_from("<HII", content, end + 10)
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, place)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
+    tail = content[end : end + 8] + struct.pack("<HHIIH", *(0xFFFF,) * 2, *(0xFFFFFFFF,) * 2, 0)
+    path.write_bytes(content[:end] + record + locator + tail)
+    assert zip_names(path) == ["config.json", "model.weights.h5"]
 
 
 def test_an_empty_file_is_called_empty(tmp_path: Path):

@@ -14,6 +14,7 @@ import edgecnn
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.formats.check import check_model_path, digest_of, model_files
+from edgecnn.formats.external import ExternalRange, check_external
 from edgecnn.manifest import Manifest, write_manifest
 from tests.unit.formats.small_models import (
     adding,
@@ -67,6 +68,29 @@ def test_a_location_outside_of_the_folder_is_refused(folder: Path, location: str
     path = adding(folder / "model.onnx", external_tensor(location))
     with pytest.raises(InputError):
         check_model_path(path)
+
+
+@pytest.mark.parametrize("location", ["モデル\u3000一.bin", "my\u00a0model.bin", "~weights.bin"])
+def test_an_odd_name_beside_the_model_is_no_way_out(folder: Path, location: str):
+    (folder / location).write_bytes(WEIGHTS.tobytes())
+    path = adding(folder / "model.onnx", external_tensor(location))
+    assert model_files(path)[1:] == (folder / location,)
+
+
+def test_weights_in_many_files_are_resolved_once_each(folder: Path, monkeypatch):
+    count, asked, ranges = 40, [], []
+    for number in range(count):
+        (folder / f"{number}.bin").write_bytes(WEIGHTS.tobytes())
+        ranges.append(ExternalRange(f"w{number}", f"{number}.bin", 0, 16))
+    real = Path.resolve
+
+    def resolve(self: Path, strict: bool = False) -> Path:
+        asked.append(self)
+        return real(self, strict)
+
+    monkeypatch.setattr(Path, "resolve", resolve)
+    assert len(check_external(folder / "model.onnx", ranges)) == count
+    assert count <= len(asked) < 8 * count
 
 
 def test_the_refusal_names_the_location(folder: Path):

@@ -21,6 +21,7 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.formats.check import check_model_path, read_signature
 from edgecnn.formats.id_tables import id_limits
+from edgecnn.formats.sizes import elements
 from tests.unit.formats.small_models import (
     adding,
     external_tensor,
@@ -162,6 +163,35 @@ def test_an_onnx_file_that_is_all_structure_ends_soon(content: bytes, tmp_path: 
 def test_a_tensor_of_a_size_without_end_costs_nothing(tmp_path: Path):
     (tmp_path / "w.bin").write_bytes(bytes(16))
     bounded(adding(tmp_path / "m.onnx", external_tensor("w.bin", shape=[1 << 62] * 400)))
+
+
+def test_a_tflite_file_whose_codes_share_one_long_name_takes_little_memory(tmp_path: Path):
+    import flatbuffers
+
+    builder = flatbuffers.Builder(0)
+    name = builder.CreateString("x" * 500_000)
+    builder.StartObject(4)
+    builder.PrependUOffsetTRelativeSlot(1, name, 0)
+    code = builder.EndObject()
+    builder.StartVector(4, 3_000, 4)
+    for _ in range(3_000):
+        builder.PrependUOffsetTRelative(code)
+    codes = builder.EndVector()
+    builder.StartObject(10)
+    builder.PrependUOffsetTRelativeSlot(1, codes, 0)
+    builder.Finish(builder.EndObject(), b"TFL3")
+    path = tmp_path / "m.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    bounded(path)
+    with pytest.raises(InputError, match=r"m\.tflite"):
+        check_model_path(path)
+
+
+def test_a_tensor_of_a_million_sizes_is_not_multiplied_out():
+    with pytest.raises(ValueError, match="larger than any file"):
+        elements([1 << 62] * 1_000_000)
+    assert elements([3, 4, 5]) == 60
+    assert elements([2, -1]) == 0
 
 
 @pytest.mark.slow

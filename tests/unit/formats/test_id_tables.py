@@ -192,6 +192,21 @@ def test_tables_of_a_keras_file_are_found(two_tables: Path):
     assert id_limits(two_tables) == (30, 5)
 
 
+def test_inputs_in_a_dictionary_come_in_the_order_of_their_keys(tmp_path: Path):
+    import keras
+
+    tokens = keras.Input((4,), dtype="int32", name="tokens")
+    image = keras.Input((4,), name="image")
+    looked_up = keras.layers.Flatten()(keras.layers.Embedding(50, 3)(tokens))
+    out = keras.layers.Dense(2)(keras.layers.Concatenate()([looked_up, image]))
+    model = keras.Model({"tokens": tokens, "image": image}, out)
+    model.save(tmp_path / "m.keras")
+    limits = dict(
+        zip([each.name for each in model.inputs], id_limits(tmp_path / "m.keras"), strict=True)
+    )
+    assert limits == {"tokens": 50, "image": None}
+
+
 def test_the_table_of_a_sequential_keras_file_is_found(tmp_path: Path):
     import keras
 

@@ -125,6 +125,15 @@ def test_a_keras_file_is_named_by_the_policy_of_its_layers(tmp_path: Path, polic
     assert recipe_in(path) == recipe
 
 
+def test_a_keras_file_that_keras_quantized_is_named_by_its_mode(tmp_path: Path):
+    policy = {"class_name": "QuantizedDTypePolicy",
+              "config": {"mode": "int8", "source_name": "float32"}}  # fmt: skip
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"layers": [{"dtype": policy}]}))
+    assert recipe_in(path) == "int8"
+
+
 @pytest.mark.parametrize("name", ["m.onnx", "m.tflite", "m.keras", "m.pb"])
 def test_a_file_that_cannot_be_read_has_no_recipe(tmp_path: Path, name: str):
     path = tmp_path / name

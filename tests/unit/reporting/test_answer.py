@@ -49,6 +49,13 @@ def test_limits_that_nothing_keeps_give_no_row_but_a_sentence(rows):
     assert "none of 46" in choice.sentence
 
 
+def test_a_number_that_was_never_measured_is_named_and_no_limit_blamed(results):
+    rows = tuple(replace(row, accuracy=None) for row in results.measurements)
+    (choice,) = choose(collect([replace(results, measurements=rows)]), Limits(objective="accuracy"))
+    assert choice.row is None
+    assert choice.sentence.endswith("accuracy was not measured (46 measured configurations).")
+
+
 @pytest.mark.parametrize(
     ("objective", "field", "best"),
     [("size", "size", min), ("memory", "peak_rss", min), ("accuracy", "accuracy", max),

@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from edgecnn.errors import InputError
+from edgecnn.interval import Interval
 from edgecnn.ratios import Ratio
 from edgecnn.reporting import comparison
-from edgecnn.reporting.compare import accuracy_change, compare, judge
+from edgecnn.reporting.compare import Comparison, RowChange, accuracy_change, compare, judge
 from edgecnn.results import Accuracy, Block, Load, Placement, RuntimeOptions
 from edgecnn.stats import wilson_interval
 from tests.unit.reporting import factory
@@ -411,11 +412,38 @@ def test_renderings_say_the_answer(results, slowdown):
     found = compare(results, factory.sample(slowdown=slowdown, seed=9))
     answer = "Regression" if slowdown > 1 else "No regression"
     console = Console(width=100, record=True, file=None, quiet=True)
-    with console.capture():
+    with console.capture() as said:
         console.print(comparison.terminal(found))
+    assert answer in said.get()
     assert comparison.markdown(found).startswith(f"**{answer}")
     assert answer in comparison.html(found)
     assert json.loads(comparison.summary(found))["regressed"] == (slowdown > 1)
+
+
+def one_change(bounds, processes=(5, 5), lack=""):
+    """A comparison of one row at 1.02 times its time, undecided."""
+    change = RowChange(
+        "row", 1.0, 1.02, Interval.around(1.02, bounds), "undecided", False, lack, processes
+    )
+    return Comparison((change,), 0.025)
+
+
+def test_a_side_that_was_disturbed_all_the_time_is_not_called_too_few_processes():
+    said = comparison.markdown(one_change(None, lack="a neighbor shared the core"))
+    assert "too few processes" not in said
+    assert "Undecided: row: a neighbor shared the core; measure on a quieter machine" in said
+    few = comparison.markdown(one_change(None, (1, 5), "one process on one side"))
+    assert "one process on one side; measure with --processes 5" in few
+
+
+@pytest.mark.parametrize(
+    ("bounds", "answer"),
+    [((0.99, 1.02), "No regression: "), ((0.8, 2.8), "No regression found: ")],
+)
+def test_an_interval_that_does_not_exclude_a_regression_is_heard(bounds, answer):
+    said = comparison.verdict(one_change(bounds))
+    assert said.startswith(answer)
+    assert "(threshold 2.5%)" in said
 
 
 def test_hostile_names_break_no_rendering(hostile):

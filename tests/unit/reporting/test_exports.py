@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -112,6 +113,19 @@ def test_invalid_rows_and_rows_without_a_number_are_not_exported(render):
     invalid = factory.measurement(verdict="INVALID")
     failed = factory.measurement(status="failed", runs=(), verdict=None)
     assert not strict(render([invalid, failed]))
+
+
+def test_a_number_keeps_its_name_when_the_row_of_another_file_is_invalid():
+    first, second = (
+        replace(row, artifact=replace(row.artifact, name="model.tflite", sha256=digest * 64))
+        for row, digest in ((factory.measurement(), "a"), (factory.measurement(slowdown=9), "b"))
+    )
+    pinned = replace(second, placement=replace(second.placement, affinity=(0, 1)))
+    whole = strict(exports.bmf([first, second, pinned]))
+    rest = strict(exports.bmf([replace(first, verdict="INVALID"), second, pinned]))
+    assert len(whole) == 3
+    assert rest.items() < whole.items()
+    assert sum("cores 0,1" in name for name in whole) == 1
 
 
 def check_junit(element):
