@@ -88,15 +88,20 @@ class BoundedDrop:
         return two_digits_up(many)
 
     def expected(self, n: float) -> float:
-        """The bound that `n` other samples would give at these rates."""
+        """The bound that `n` other samples would give at these rates. A gain is taken for chance:
+        quantizing adds nothing, and what lost and gained a few answers is no safer than what changed
+        none.
+        """
         if self.lost is None or self.gained is None:
-            reach = self.bound - self.points
+            points, reach = max(self.points, 0.0), self.bound - self.points
             if reach <= least_reach(self.n, self.confidence) * (1 + 1e-9):
-                return self.points + least_reach(n, self.confidence)
+                return points + least_reach(n, self.confidence)
             narrowed = reach * sqrt(self.n / max(n, 1))
-            return self.points + max(narrowed, least_reach(n, self.confidence))
+            return points + max(narrowed, least_reach(n, self.confidence))
         scale = n / self.n
-        return one_sided_bounds(self.lost * scale, self.gained * scale, n, self.confidence)[1]
+        gained = min(self.gained, (self.lost + self.gained) / 2)
+        lost = self.lost + self.gained - gained
+        return one_sided_bounds(lost * scale, gained * scale, n, self.confidence)[1]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -106,3 +106,14 @@ def test_few_images_whose_boxes_do_not_change_show_no_more_than_they_can(monkeyp
     assert not drop.within(1.0)
     needed = drop.samples_needed(1.0)
     assert drop.expected(needed) <= 1.0 + 1e-6 < drop.expected(needed // 2)
+
+
+def test_what_gained_a_few_answers_is_expected_to_be_no_safer_than_what_changed_none():
+    """A float32 file stood behind an int8 file that had gained one of 516, and was never judged."""
+    same, gained, lost = (
+        BoundedDrop(-100 * (right - wrong) / 516, 0.5, 516, 0.95, lost=wrong, gained=right)
+        for wrong, right in ((0, 0), (1, 2), (2, 1))
+    )
+    assert same.expected(1_052) < gained.expected(1_052) < lost.expected(1_052)
+    whole = BoundedDrop(-1.0, 4.0, 100, 0.95, metric="ap50")
+    assert whole.expected(100) > BoundedDrop(0.0, 4.5, 100, 0.95, metric="ap50").expected(100)
