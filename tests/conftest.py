@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import tomllib
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -123,6 +124,16 @@ def model_file(tmp_path: Path) -> Path:
     from tests.unit.formats.small_models import write_tflite
 
     return write_tflite(tmp_path / "model.tflite")
+
+
+@pytest.fixture(scope="session")
+def keras_bomb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `.keras` file of some kilobytes that unpacks to 64 MiB of zeros."""
+    path = tmp_path_factory.mktemp("bomb") / "bomb.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", bytes(64 << 20))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,26 @@ risky a file is must not be known from the claim's own samples.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 MOST_CLAIMS = 6
 """Files that are judged at most: each is a pass over all samples of the claim."""
 
 Candidate = TypeVar("Candidate")
+Claim = TypeVar("Claim")
+
+
+@dataclass(frozen=True)
+class Judgments(Generic[Candidate, Claim]):
+    """What became of candidates judged in order: the last that `kept` the budget, the one that was
+    not shown to (`broken`), how many were `judged`, and those `left` after the broken one.
+    """
+
+    kept: tuple[Candidate, Claim] | None
+    broken: tuple[Candidate, Claim] | None
+    judged: int
+    left: Sequence[Candidate]
 
 
 def claim_order(
@@ -31,3 +45,26 @@ def claim_order(
             steps.append(each)
     safest_first = steps[::-1]
     return [*safest_first[:1], *safest_first[1:][-(MOST_CLAIMS - 1) :]]
+
+
+def judge_in_order(
+    steps: Sequence[Candidate],
+    claim_of: Callable[[int, Candidate], Claim | None],
+    keeps: Callable[[Claim], bool],
+) -> Judgments[Candidate, Claim]:
+    """Judge one candidate after the other until the first that is not shown to keep the budget.
+
+    `claim_of` is called with a place in `steps` and the candidate there; None means that it cannot
+    be judged, and it is passed over.
+    """
+    kept: tuple[Candidate, Claim] | None = None
+    judged = 0
+    for number, one in enumerate(steps):
+        claim = claim_of(number, one)
+        if claim is None:
+            continue
+        judged += 1
+        if not keeps(claim):
+            return Judgments(kept, (one, claim), judged, steps[number + 1 :])
+        kept = one, claim
+    return Judgments(kept, None, judged, ())

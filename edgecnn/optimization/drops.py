@@ -89,8 +89,8 @@ class BoundedDrop:
 
     def expected(self, n: float) -> float:
         """The bound that `n` other samples would give at these rates. A gain is taken for chance:
-        quantizing adds nothing, and what lost and gained a few answers is no safer than what changed
-        none.
+        quantizing adds nothing, and what lost and gained a few answers is no safer than what
+        changed none.
         """
         if self.lost is None or self.gained is None:
             points, reach = max(self.points, 0.0), self.bound - self.points

@@ -23,7 +23,7 @@ from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Manifest
 from edgecnn.optimization import words
 from edgecnn.optimization.checks import check_settings, known_artifact, refuse_sequences
-from edgecnn.optimization.claim_order import claim_order
+from edgecnn.optimization.claim_order import claim_order, judge_in_order
 from edgecnn.optimization.drops import BoundedDrop, Judge
 from edgecnn.optimization.finalists import Track, in_order, measured, with_rivals
 from edgecnn.optimization.folder import (
@@ -269,30 +269,23 @@ class _Run:
         questions = self._questions(data, "claim")
         ranked = list(in_order(timed, goal))
         steps = claim_order(ranked, lambda each: _risk(each.tried, len(data["test"])))
-        kept: tuple[Timed, BoundedDrop] | None = None
-        broken: tuple[Timed, BoundedDrop] | None = None
-        number = judged = 0
-        for number, one in enumerate(steps):
+
+        def claim_of(number: int, one: Timed) -> BoundedDrop | None:
             self._progress("claim", number, len(steps), one.name)
             options = RuntimeOptions(threads=one.threads)
             answer = questions.ask(one.tried.artifact, one.tried.configuration, options)
-            claim = judge.drop(answer.outputs, CONFIDENCE) if answer.answered else None
-            if claim is None:
-                continue
-            judged += 1
-            if not claim.within(goal.max_drop):
-                broken = one, claim
-                break
-            kept = one, claim
+            return judge.drop(answer.outputs, CONFIDENCE) if answer.answered else None
+
+        judgments = judge_in_order(steps, claim_of, lambda claim: claim.within(goal.max_drop))
         self._progress("claim", len(steps), len(steps))
-        base = replace(base, claims=judged)
+        base = replace(base, claims=judgments.judged)
         refused = []
-        if broken is not None:
-            refused = [words.refused(*broken, goal)]
-            refused += words.unjudged(steps[number + 1 :], broken[0])
-        if kept is None:
-            return self._unproven(base, state, broken, refused)
-        choice, claim = kept
+        if judgments.broken is not None:
+            refused = [words.refused(*judgments.broken, goal)]
+            refused += words.unjudged(judgments.left, judgments.broken[0])
+        if judgments.kept is None:
+            return self._unproven(base, state, judgments.broken, refused)
+        choice, claim = judgments.kept
         place = next(place for place, each in enumerate(ranked) if each is choice)
         choice, *others = with_rivals(choice, ranked[place + 1 :])
         return replace(

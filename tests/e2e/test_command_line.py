@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -97,15 +96,11 @@ def test_a_damaged_model_file_is_told_in_a_line(
         assert path.name in row["error"]
 
 
-def test_a_zip_bomb_as_keras_is_refused(tmp_path):
-    path = tmp_path / "bomb.keras"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("config.json", "{}")
-        archive.writestr("model.weights.h5", bytes(200 << 20))
-    done = edgecnn("convert", path, "--to", "tflite:float32", "--out", tmp_path / "out")
+def test_a_zip_bomb_as_keras_is_refused(tmp_path, keras_bomb):
+    done = here("convert", keras_bomb, "--to", "tflite:float32", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "bomb.keras" in done.stderr
+    assert f"{keras_bomb.name}: a zip bomb" in done.stderr
 
 
 def test_benchmarking_a_tflite_never_imports_tensorflow(tmp_path, tflite):
@@ -337,13 +332,7 @@ def test_doctor_tells_every_runtime_and_for_the_rest_why_not():
 @pytest.mark.usefixtures("misbehaving_runtime")
 @pytest.mark.parametrize(
     ("devices", "code"),
-    [
-        ("crash", 1),
-        ("absent", 3),
-        ("fallback", 1),
-        ("fallback,misbehaving:crash", 1),
-        ("cpu,misbehaving:crash", 0),
-    ],
+    [("absent", 3), ("fallback", 1), ("cpu,misbehaving:crash", 0)],
 )
 def test_nothing_measured_is_no_success(tmp_path, model_file, devices, code):
     out = tmp_path / "r.json"

@@ -84,7 +84,8 @@ def test_a_signal_that_was_switched_off_stays_off(tmp_path):
         [sys.executable, "-c", program, "data", "inspect", "digits"], stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    time.sleep(0.4)
+    wait_for_handler(process)
+    assert process.poll() is None
     process.send_signal(signal.SIGHUP)
     assert process.wait(300) == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,5 +71,8 @@ def test_results_of_boards_are_compared_row_by_row(tmp_path: Path):
     factory.sample("Board B", 2.6, 3).save(tmp_path / "b.json")
     said = run("compare_machines.py", tmp_path, "a.json", "b.json")
     assert "machines: Board A; Board B" in said
-    assert "rows on every machine" in said
-    assert "same or undecided" in said or "×" in said
+    ratios = [float(ratio) for ratio in re.findall(r"\((\d+\.\d+)×\)", said)]
+    assert f"{len(ratios)} rows on every machine" in said
+    assert ratios == pytest.approx([1 / 2.6] * len(ratios), abs=0.01)
+    assert len(ratios) > 40
+    assert "same or undecided" not in said

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.slow
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "test-artifacts"
 SERIOUS = {"serious", "critical"}
+FORMULAS = ("=", "+", "-", "@", "|", "%")
+"""How a cell begins that a spreadsheet computes."""
 
 
 @pytest.fixture(scope="module")
@@ -243,9 +245,13 @@ def test_copied_cells_of_hostile_names_are_no_formulas(visit):
     page = visit("hostile")
     page.get_by_role("button", name="Copy as CSV").click()
     page.get_by_role("button", name="Copied").wait_for()
-    text = page.evaluate("navigator.clipboard.readText()")
-    for cell in (cell for row in csv.reader(io.StringIO(text)) for cell in row):
-        if cell.startswith(("=", "+", "-", "@", "|", "%")):
+    rows = list(csv.reader(io.StringIO(page.evaluate("navigator.clipboard.readText()"))))
+    assert len(rows) == 1 + len(factory.hostile().measurements)
+    cells = {cell for row in rows for cell in row}
+    for name in factory.HOSTILE_NAMES:
+        assert not name.startswith(FORMULAS) or f"'{name}" in cells
+    for cell in cells:
+        if cell.startswith(FORMULAS):
             float(cell)
 
 

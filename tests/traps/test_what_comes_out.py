@@ -122,27 +122,16 @@ def test_a_file_swapped_under_its_manifest_is_refused(lenet_artifacts, measure, 
         measure(path, "litert:cpu")
 
 
-@pytest.mark.parametrize(
-    ("way", "status", "word"),
-    [
-        ("crash", "crashed", "SIGABRT"),
-        ("kill", "crashed", "SIGKILL"),
-        ("exit", "crashed", "exit code 7"),
-        ("fallback", "unsupported", "would run on the CPU"),
-    ],
-)
-def test_a_runtime_that_dies_is_a_row_with_its_reason(misbehave, way, status, word):
-    row = misbehave(way)
-    assert row.status == status
-    assert word in row.error
-    assert row.verdict is None
-
-
-def test_a_runtime_that_hangs_is_a_row_with_its_reason(misbehave, monkeypatch):
-    monkeypatch.setattr("edgecnn.benchmarking.process.LOAD_TIMEOUT_SECS", 2.0)
-    row = misbehave("hang")
-    assert row.status == "timeout"
-    assert "no answer for 2 s" in row.error
+@pytest.mark.usefixtures("misbehaving_runtime")
+def test_a_runtime_that_dies_is_a_row_with_its_reason_and_the_others_are_measured(model_file: Path):
+    """The ways to die are in tests/integration/benchmarking/test_worker_process.py."""
+    runtimes = ["misbehaving:crash", "misbehaving:cpu"]
+    results = benchmark([model_file], runtimes, protocol=BRIEF)
+    rows = {row.device: row for row in results.measurements}
+    assert (rows["crash"].status, rows["crash"].verdict) == ("crashed", None)
+    assert "SIGABRT" in rows["crash"].error
+    assert rows["cpu"].status == "ok"
+    assert rows["cpu"].latency is not None
 
 
 def test_scores_that_share_a_quantized_output_with_boxes_are_said_to_be_lost(tmp_path: Path):

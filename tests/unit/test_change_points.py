@@ -104,8 +104,22 @@ def test_what_is_no_positive_number_is_left_out():
 @given(st.lists(st.floats(min_value=1e-9, max_value=1e12), max_size=60))
 def test_changes_come_in_order_and_at_least_three_apart(values):
     places = [change.index for change in find_changes(values)]
-    edges = [0, *places, len(values)]
-    assert all(second - first >= 3 for first, second in pairwise(edges)) or (not places)
+    if places:
+        edges = [0, *places, len(values)]
+        assert all(second - first >= 3 for first, second in pairwise(edges))
+
+
+@given(
+    st.lists(st.integers(8, 25), min_size=2, max_size=5),
+    st.sampled_from([1.1, 1 / 1.1, 1.5]),
+    st.integers(0, 2**32 - 1),
+)
+def test_every_step_of_a_staircase_is_found_at_its_place(counts, factor, seed):
+    """In values of which none is an outlier: that would be set aside, and the next one counts."""
+    levels = np.repeat(factor ** np.arange(len(counts)), counts)
+    values = levels * np.random.default_rng(seed).uniform(0.999, 1.001, levels.size)
+    found = [change.index for change in find_changes(list(values))]
+    assert found == np.cumsum(counts)[:-1].tolist()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import pytest
 
@@ -82,10 +83,19 @@ def test_american_words_that_look_british_are_left_alone():
         assert len(list(prose.check(f"It is {word}.", "page.md"))) == 1, word
 
 
-def test_rules_are_expressions_that_find_something():
-    for pattern, instead in prose.rules():
-        assert instead
-        assert not pattern.search("The median is known to within 1%.")
+RULES = tomllib.loads(prose.STYLE.read_text(encoding="utf-8"))["rule"]
+
+
+@pytest.mark.parametrize("number", range(len(RULES)), ids=[rule["example"] for rule in RULES])
+def test_a_rule_finds_its_example_and_leaves_plain_words_alone(number):
+    pattern, instead = prose.rules()[number]
+    assert pattern.search(RULES[number]["example"])
+    assert instead
+    assert not pattern.search("The median is known to within 1%.")
+
+
+def test_there_are_rules():
+    assert len(prose.rules()) == len(RULES) > 20
 
 
 def test_generated_passages_are_all_asked_for_by_a_page():

@@ -176,7 +176,7 @@ def read_or_refuse(path: Path) -> None:
 
 
 FUZZ = settings(
-    max_examples=200, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -39,5 +39,10 @@ def test_shares_lie_between_0_and_1_and_boxes_without_area_share_nothing(first, 
 
 
 @given(boxes, boxes)
+def test_iou_is_symmetric(first, second):
+    np.testing.assert_allclose(iou(first, second), iou(second, first).T, atol=1e-6)
+
+
+@given(boxes, boxes)
 def test_a_share_of_the_smaller_box_is_at_least_that_of_the_union(first, second):
     assert (nested(first, second) >= iou(first, second) - 1e-9).all()

@@ -119,8 +119,3 @@ def test_a_row_that_was_never_undisturbed_still_has_a_latency_and_no_round():
     assert measured.latency.p50 == 2.0
     assert measured.contention.share == 1.0
     assert measured.round_medians_ms == {}
-
-
-def test_samples_of_one_process_give_no_interval():
-    run = Run(1, 1, (), tuple(range(1_000_000, 1_000_500)))
-    assert Measurement(ARTIFACT, "litert", "cpu", runs=(run,)).latency.ci95 is None

@@ -60,8 +60,9 @@ def test_a_fault_is_told_with_its_reason(model_file: Path, device: str, status: 
     assert outcome.run is None
 
 
-def test_a_hanging_worker_is_stopped(model_file: Path):
-    outcome = run_worker(job("hang", model_file), timeout=2.0)
+def test_a_hanging_worker_is_stopped(model_file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("edgecnn.benchmarking.process.LOAD_TIMEOUT_SECS", 2.0)
+    outcome = run_worker(job("hang", model_file))
     assert outcome.status == "timeout"
     assert "no answer for 2 s while loading" in outcome.error
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.vision import Detections, load_detector
 from edgecnn.vision.capture import Patience
 from edgecnn.vision.pipeline import DetectorSpec, DetectorSwitch, Pipeline
@@ -306,7 +306,7 @@ def test_gstreamer_without_support_names_what_has_it(detector):
         pytest.skip("this OpenCV has GStreamer")
     with (
         Pipeline("videotestsrc ! appsink", detector) as pipeline,
-        pytest.raises(Exception, match="without GStreamer"),
+        pytest.raises(UnsupportedError, match="without GStreamer"),
     ):
         list(pipeline)
 
@@ -314,7 +314,10 @@ def test_gstreamer_without_support_names_what_has_it(detector):
 def test_a_pi_camera_without_its_library_names_the_package(detector):
     if shutil.which("rpicam-hello"):
         pytest.skip("this is a Raspberry Pi")
-    with Pipeline("picamera", detector) as pipeline, pytest.raises(Exception, match="picamera2"):
+    with (
+        Pipeline("picamera", detector) as pipeline,
+        pytest.raises(MissingDependencyError, match="picamera2"),
+    ):
         list(pipeline)
 
 

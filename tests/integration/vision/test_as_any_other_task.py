@@ -96,7 +96,9 @@ def test_the_report_calls_the_metric_by_its_name(results, ending, tmp_path):
 
 
 def test_the_benchmark_counts_as_the_live_detector_does(signs, results):
-    """Same file, same images, through `load_detector`: as many signs found."""
+    """Same file, same images, through `load_detector`: as many signs found, but for one whose
+    score is so near the threshold (0.708 and 0.723 of 0.71) that another way to resize decides.
+    """
     from edgecnn.data import load
     from edgecnn.evaluation.detection import evaluate_detections
     from edgecnn.vision import load_detector
@@ -111,8 +113,10 @@ def test_the_benchmark_counts_as_the_live_detector_does(signs, results):
         place=detector.preprocessing.place,
     )
 
-    row = json.loads(results.read_text())["measurements"][0]["accuracy"]
-    assert live.ap50 == pytest.approx(row["further"]["ap50"], abs=0.1)
+    further = json.loads(results.read_text())["measurements"][0]["accuracy"]["further"]
+    assert live.ap50 == pytest.approx(further["ap50"], abs=0.02)
+    assert live.recall == pytest.approx(further["recall"], abs=1.01 / further["signs"])
+    assert live.false_alarms_per_100 == pytest.approx(further["false_alarms_per_100"])
 
 
 @pytest.mark.slow

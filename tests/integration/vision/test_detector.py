@@ -98,15 +98,22 @@ IMAGES = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def credulous():
+    """It takes nearly everything for a sign, so that there are boxes in any image."""
+    return load_detector("stop_sign_small", min_score=0.001)
+
+
 @pytest.mark.parametrize("kind", IMAGES)
-def test_any_image_gives_detections_inside_it(detector, kind):
+def test_any_image_gives_detections_inside_it(credulous, kind):
     shape = IMAGES[kind]
     image = np.zeros(shape, np.uint8)
     image[: shape[0] // 2] = 200
 
-    found = detector(image)
+    found = credulous(image)
 
     assert isinstance(found, Detections)
+    assert len(found) or kind == "a line"  # which is all black
     assert (found.xyxy >= 0).all()
     assert (found.xyxy <= (shape[1], shape[0], shape[1], shape[0])).all()
 

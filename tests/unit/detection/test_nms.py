@@ -24,15 +24,6 @@ def detections(draw, most=25):
     return Detections(np.concatenate([low, low + extent], axis=1), scores)
 
 
-@given(detections(), detections())
-def test_iou_is_symmetric_and_between_0_and_1(a, b):
-    overlaps = iou(a.xyxy, b.xyxy)
-
-    assert overlaps.shape == (len(a), len(b))
-    assert ((overlaps >= 0) & (overlaps <= 1 + 1e-5)).all()
-    np.testing.assert_allclose(overlaps, iou(b.xyxy, a.xyxy).T, atol=1e-6)
-
-
 @given(detections())
 def test_a_box_with_an_area_overlaps_itself_fully(found):
     sides = found.xyxy[:, 2:] - found.xyxy[:, :2]

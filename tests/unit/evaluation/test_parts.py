@@ -159,9 +159,31 @@ def test_real_values_have_no_step():
     assert quantization_step(np.sort(RNG.normal(size=500)), 10_000) is None
 
 
+class Stored:
+    """An array as it lies in a file: it gives parts of itself, and notes the longest."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.shape, self.ndim, self.dtype = values.shape, values.ndim, values.dtype
+        self.longest = 0
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, place: slice) -> np.ndarray:
+        part = self._values[place]
+        self.longest = max(self.longest, len(part))
+        return part
+
+    def __array__(self, *_: object, **__: object) -> np.ndarray:
+        raise AssertionError("all samples at once")
+
+
 def test_memory_holds_a_chunk_of_samples(monkeypatch: pytest.MonkeyPatch):
     whole = parity([HEAD], [rounded(HEAD, 2.5)])
     monkeypatch.setattr("edgecnn.evaluation.parity.CHUNK_BYTES", 5_000)
-    pieces = parity([HEAD], [rounded(HEAD, 2.5)])
+    before, after = Stored(HEAD), Stored(rounded(HEAD, 2.5))
+    pieces = parity([before], [after])
+    assert before.longest == after.longest == 2  # of 12; a sample is 1,920 bytes
     assert pieces.snr_db == pytest.approx(whole.snr_db)
     assert [part.part for part in pieces.parts] == [part.part for part in whole.parts]

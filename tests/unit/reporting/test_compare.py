@@ -411,7 +411,7 @@ def test_the_threshold_is_checked(results):
 def test_renderings_say_the_answer(results, slowdown):
     found = compare(results, factory.sample(slowdown=slowdown, seed=9))
     answer = "Regression" if slowdown > 1 else "No regression"
-    console = Console(width=100, record=True, file=None, quiet=True)
+    console = Console(width=100)
     with console.capture() as said:
         console.print(comparison.terminal(found))
     assert answer in said.get()

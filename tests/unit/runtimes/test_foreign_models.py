@@ -73,22 +73,6 @@ def test_elsewhere_the_operator_of_such_an_output_is_named(classifier: Path, run
     assert "input" not in caught.value.message
 
 
-def test_an_input_of_text_is_called_an_input(tmp_path: Path):
-    from onnx import TensorProto
-
-    path = write_onnx(
-        tmp_path / "m.onnx",
-        [node("Identity", ["x"], ["y"])],
-        inputs=[value("x", (1,), TensorProto.STRING)],
-        outputs=[value("y", (1,), TensorProto.STRING)],
-    )
-    for runtime in ("openvino:cpu", "opencv:cpu"):
-        with pytest.raises(UnsupportedError, match=r"input 'x' takes text \(string\)"):
-            edgecnn.load(path, runtime=runtime)
-    session = edgecnn.load(path, runtime="onnxruntime:cpu")
-    assert session.run([np.array(["a text"], object)])[0].tolist() == ["a text"]
-
-
 def _with_versions(path: Path, *, ir: int, opset: int) -> Path:
     import onnx
     from onnx import helper

@@ -20,6 +20,7 @@ from edgecnn.synthetic_inputs import channels_last
         ((1, 3, 8000), "float32", "NCL"),
         ((1, 128, 9), "float32", "NLC"),
         ((1, 3, 32, 32), "float32", "NCHW"),
+        ((1, 8, 8, 3), "float32", "NHWC"),
         ((1, 32, 32, 32, 1), "float32", "NDHWC"),
         ((1, 1, 32, 32, 32), "float32", "NCDHW"),
         ((1,), "float32", ""),

@@ -13,7 +13,7 @@ from edgecnn.manifest import TensorSpec
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes.declared import assumptions, fixed_batch, fixed_inputs
 from edgecnn.runtimes.shapes import check_dtype, fix_shapes
-from edgecnn.runtimes.tensors import from_model, guess_layout, to_model
+from edgecnn.runtimes.tensors import from_model, to_model
 
 
 @pytest.mark.parametrize("open_batch", [None, -1, "batch"])
@@ -120,16 +120,6 @@ def test_images_are_brought_to_channels_first_and_quantized() -> None:
     reachable = image < (127 + 10) * 0.5
     np.testing.assert_allclose(back[reachable], image[reachable], atol=0.25)
     assert (stored.transpose(0, 2, 3, 1)[~reachable] == 127).all()
-
-
-@pytest.mark.parametrize(
-    ("shape", "layout"),
-    [((1, 3, 8, 8), "NCHW"), ((1, 8, 8, 3), "NHWC"), ((1, 10), "NC"), ((1,), "")],
-)
-def test_a_layout_is_guessed_by_where_the_channels_stand(
-    shape: tuple[int, ...], layout: str
-) -> None:
-    assert guess_layout(shape) == layout
 
 
 def test_a_model_without_an_input_has_no_shapes() -> None:

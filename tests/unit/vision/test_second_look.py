@@ -97,8 +97,11 @@ def test_large_signs_are_left_to_the_first_look():
 
 @pytest.mark.parametrize("box", [(0, 0, 30, 30), (1250, 690, 1280, 720)])
 def test_a_sign_in_the_corner_of_the_frame_has_its_window_inside(box):
-    found = looking()(frame_with(box))
+    second = looking()
+    found = second(frame_with(box))
     np.testing.assert_array_equal(found.xyxy, [box])
+    assert second.looked == 1
+    assert second.closer.calls == [(256, 256)]
 
 
 def test_a_frame_without_more_pixels_than_the_input_is_looked_at_once():

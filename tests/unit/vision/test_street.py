@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError
+from edgecnn.vision import street as street_module
 from edgecnn.vision.street import Street, open_street
 
 
@@ -20,10 +21,40 @@ def test_the_street_comes_nearer():
     assert 0 < np.abs(frames[1] - frames[0]).mean() < np.abs(frames[2] - frames[0]).mean()
 
 
-def test_a_live_street_keeps_the_clock():
-    reader = open_street("synthetic:128x96@50")
-    shapes = {reader.read()[0].shape for _ in range(3)}
-    assert shapes == {(96, 128, 3)}
+class Clock:
+    """Time that passes only while somebody sleeps, or when it is set."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(street_module, "time", clock)
+    return clock
+
+
+def test_a_live_street_waits_until_its_next_frame_is_due(clock: Clock):
+    reader, drawn = open_street("synthetic:128x96@50"), Street(0, width=128, height=96, fps=50)
+    for tick in range(3):
+        image, _, _ = reader.read()
+        assert clock.now == pytest.approx(100 + tick / 50)
+        np.testing.assert_array_equal(image, drawn.draw(tick))
+
+
+def test_a_live_street_leaves_out_the_frames_that_nobody_took(clock: Clock):
+    reader, drawn = open_street("synthetic:128x96@50"), Street(0, width=128, height=96, fps=50)
+    reader.read()
+    clock.now += 0.55  # 27.5 frames
+    image, _, _ = reader.read()
+    assert clock.now == 100.55  # late already: there is nothing to wait for
+    np.testing.assert_array_equal(image, drawn.draw(27))
 
 
 @pytest.mark.parametrize("address", ["synthetic:x", "synthetic:10x10", "synthetic:640x480@0"])

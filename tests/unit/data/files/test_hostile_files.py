@@ -290,15 +290,19 @@ def test_text_of_characters_that_do_not_exist_is_refused():
     [
         b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40),  # BINBYTES8 of a terabyte
         b"\x80\x02K\x01r\xff\xff\xff\x7f.",  # a memo of two billion places
-        b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.",
+        b"\x80\x02cos\nsystem\nX\x0c\x00\x00\x00touch it-ran\x85R.",
         b"\x80\x02cnumpy\nndarray\n" + b"J\x00\x00\x00\x40\x85R.",
     ],
 )
-def test_a_pickle_takes_no_memory_and_calls_nothing(tmp_path: Path, content: bytes):
+def test_a_pickle_takes_no_memory_and_calls_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "data_batch_1"
     path.write_bytes(content)
     with limited_memory(MEMORY), pytest.raises(InputError):
         read_pickle(path)
+    assert not (tmp_path / "it-ran").exists()
 
 
 def test_a_tar_that_unpacks_without_end_is_refused(tmp_path: Path):

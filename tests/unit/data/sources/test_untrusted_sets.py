@@ -198,18 +198,21 @@ ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ALIASES + "names: *h\n",
         "names: " + "[" * 5000,
         "names: &a [*a]\n",
-        "names: !!python/object/apply:os.system ['true']\n",
+        "names: !!python/object/apply:os.system ['touch it-ran']\n",
         "names: {999999999999: stop sign}\n",
         "names: {0: {1: 2}}\n",
     ],
     ids=["nine to the eighth", "nested", "in itself", "an object", "a large number", "a mapping"],
 )
-def test_yaml_that_was_made_to_harm(images, yaml):
+def test_yaml_that_was_made_to_harm(images, yaml, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (images / "labels").mkdir()
     (images / "labels" / "0.txt").write_text(LINES)
     (images / "data.yaml").write_text(yaml)
 
     read("yolo", images)
+
+    assert not (tmp_path / "it-ran").exists()
 
 
 @pytest.mark.parametrize("line", ['"\n', '"a\n', 'a,"b\n', "\r\0\n", ",\n", "\t;|,\n"])
