@@ -33,6 +33,7 @@ from edgecnn.runtimes.first_layer import first_convolution, read_first_convoluti
 MOST_STAGES = 6
 DEFAULT_SHIFTS = 9
 """0 to 8 pixels."""
+DEFAULT_SAMPLES = 400
 ImageArray = npt.NDArray[np.uint8]
 
 
@@ -78,7 +79,7 @@ def explain(
     others: Sequence[Path] = (),
     dataset: Dataset | None = None,
     shifts: Sequence[int] = (),
-    samples: int = 400,
+    samples: int = DEFAULT_SAMPLES,
     classes: Sequence[str] = (),
     top: int = 3,
     layer: str | None = None,
@@ -96,10 +97,12 @@ def explain(
     looks for, `layer` where. `preprocessing` says what the models want, where they do not,
     `shape` the sizes that files leave open, and `labels` what the models call their classes.
 
-    Raises InputError for files, images, classes and layers that cannot be used, for data without
-    anybody who knows how the models want them, and for data whose labels are none of the
-    model's classes.
+    Raises InputError for files, images, classes and layers that cannot be used, for what is only
+    measured on data without a `dataset`, for data without anybody who knows how the models want
+    them, and for data whose labels are none of the model's classes.
     """
+    if dataset is None:
+        _check_shown_alone(others, shifts, samples)
     of_data = image is None
     if image is None:
         image, image_name = _first_image(dataset)
@@ -152,6 +155,20 @@ def explain(
         data_name=dataset.name if dataset else "",
         invalid=_invalid([subject, *relatives], dataset),
     )
+
+
+def _check_shown_alone(others: Sequence[Path], shifts: Sequence[int], samples: int) -> None:
+    """Without data nothing is shifted, and no further file is looked at."""
+    given = [
+        *(path.name for path in others),
+        *(["--shifts"] if shifts else []),
+        *(["--samples"] if samples != DEFAULT_SAMPLES else []),
+    ]
+    if given:
+        raise InputError(
+            f"{', '.join(given)}: for what is measured on shifted images, and there are no data",
+            hint="give --data, or leave these out",
+        )
 
 
 def _invalid(subjects: Sequence[Subject], dataset: Dataset | None) -> tuple[str, ...]:
@@ -235,7 +252,7 @@ def _classes(subject: Subject, scores: FloatArray, asked: Sequence[str], top: in
             known = ", ".join(subject.labels[:20]) or f"0 to {len(scores) - 1}"
             raise InputError(f"no class {name!r}", hint=f"known: {known}") from None
         wanted.append(network.check_class(index, len(scores)))
-    return list(dict.fromkeys(wanted))
+    return list(dict.fromkeys([order[0], *wanted]))
 
 
 def _evidence(

@@ -166,12 +166,13 @@ def _before_softmax(model: Any) -> tuple[Any, Callable[[Any], Any]]:
     """The tensor whose scores Grad-CAM differentiates, and what makes (n, classes) of it.
 
     Softmax ties all classes together, so the gradient is taken before it (Selvaraju 2017, y^c).
-    A detector's scores are the highest cell of its heat map, the smallest of its outputs.
+    A detector's scores are the highest cells of its heat maps, the first of its outputs. What
+    answers with one score speaks against class 0 as it speaks for class 1.
     """
     from edgecnn.keras_files import import_keras
 
     ops = import_keras().ops
-    output = min(model.outputs, key=lambda tensor: int(np.prod(tensor.shape[1:])))
+    output = model.outputs[0]
     if len(output.shape) == 4 and output.shape[1] != 1:
         return output, lambda heat: ops.max(heat, axis=(1, 2))
     node = next((one for one in _nodes(model).values() if _makes(one, output)), None)
@@ -190,7 +191,9 @@ def _before_softmax(model: Any) -> tuple[Any, Callable[[Any], Any]]:
 def _flat(scores: Any) -> Any:
     from edgecnn.keras_files import import_keras
 
-    return import_keras().ops.reshape(scores, (scores.shape[0], -1))
+    ops = import_keras().ops
+    flat = ops.reshape(scores, (scores.shape[0], -1))
+    return flat if flat.shape[1] > 1 else ops.concatenate([-flat, flat], axis=1)
 
 
 def _makes(node: Any, tensor: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.detection.heads.heat_map import HeatMap, arrange_outputs
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.feeding import ChosenPreprocessing, choose, prove_file
@@ -17,7 +18,7 @@ from edgecnn.feeding.detectors import class_names_in
 from edgecnn.feeding.keras_model import prove
 from edgecnn.formats.layers import FileLayer, read_layers
 from edgecnn.keras_files import load_keras
-from edgecnn.manifest import Artifact
+from edgecnn.manifest import Artifact, Manifest
 from edgecnn.preprocessing import Fed, FloatArray, ImagePreprocessing, Preprocessing
 from edgecnn.runtimes import load, reference_runtime
 
@@ -61,7 +62,20 @@ class Subject:
         return self.artifact.manifest.task == "detection"
 
     def scores(self, tensors: FloatArray) -> FloatArray:
-        """Probabilities (n, classes) for (n, height, width, channels)."""
+        """Probabilities (n, classes) for (n, height, width, channels).
+
+        Raises InputError where the model answers with something that is not a number.
+        """
+        scores = self.unchecked_scores(tensors)
+        if not np.isfinite(scores).all():
+            raise InputError(
+                f"{self.artifact.name} answers with scores that are not finite numbers",
+                hint="check its weights, and that --preprocessing is what it was trained with",
+            )
+        return scores
+
+    def unchecked_scores(self, tensors: FloatArray) -> FloatArray:
+        """As `scores`, with NaN and infinity where the model answers so."""
         return np.concatenate([self._as_scores(outputs) for outputs in self._outputs(tensors)])
 
     def label(self, index: int) -> str:
@@ -94,10 +108,14 @@ class Subject:
 
     def _as_scores(self, outputs: list[Array]) -> FloatArray:
         if self.detects:
-            heat = min(outputs, key=lambda one: one.size).reshape(len(outputs[0]), -1)
-            return np.asarray(1 / (1 + np.exp(-heat.max(axis=1, keepdims=True))), np.float32)
+            wants, classes = self.preprocessing, detected_classes(self.artifact.manifest)
+            heat, _ = arrange_outputs(outputs, wants.height, wants.width, classes=classes)
+            return sigmoid(heat.max(axis=(1, 2)))
         values = np.asarray(outputs[0].reshape(len(outputs[0]), -1), np.float32)
-        return values if self.answers_probabilities else softmax(values)
+        if values.shape[1] > 1:
+            return values if self.answers_probabilities else softmax(values)
+        second = values if self.answers_probabilities else sigmoid(values)
+        return np.concatenate([1 - second, second], axis=1)
 
 
 def within_one(scores: Array) -> bool:
@@ -109,11 +127,14 @@ def within_one(scores: Array) -> bool:
     return bool(scores.min() >= -_ROUNDING and scores.max() <= 1 + _ROUNDING)
 
 
+def sigmoid(logits: Array) -> FloatArray:
+    """Each logit by itself as a probability."""
+    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)
+
+
 def softmax(logits: FloatArray) -> FloatArray:
-    """(n, classes) → probabilities (n, classes); a single score stays as it is."""
+    """(n, classes) → probabilities (n, classes)."""
     values = np.asarray(logits, np.float32)
-    if values.shape[1] == 1:
-        return values
     powers = np.exp(values - values.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
@@ -131,14 +152,18 @@ def open_subject(
     are what the user calls its classes.
 
     Raises InputError for a file that cannot be read, for a model over texts, signals or volumes,
-    and for one whose answer is neither class scores nor a detector's heat map.
+    and for one whose answer is neither class scores nor a detector's heat map. A single score is
+    taken for that of the second of two classes, and needs their names.
     """
     artifact = load_artifact(path)
     _refuse_other_data(artifact)
+    _refuse_other_heads(artifact)
     model = session = None
     layers: tuple[FileLayer, ...] = ()
     if artifact.format == "keras":
         model = load_keras(path, allow_unsafe=allow_unsafe)
+        if artifact.manifest.task == "detection":
+            model = _heat_first(model, detected_classes(artifact.manifest))
         shapes = [tuple(tensor.shape) for tensor in _ends(artifact, model, "inputs")]
         answers = [tuple(tensor.shape) for tensor in _ends(artifact, model, "outputs")]
     else:
@@ -159,6 +184,7 @@ def open_subject(
     )
     preprocessing, notes = _preprocessing(artifact, sizes, choice)
     names = tuple(labels) or artifact.manifest.labels or class_names_in(path)
+    _check_single_score(artifact, answers, names)
     subject = Subject(artifact, preprocessing, model, session, names, notes, choice.fed, layers)
     return replace(subject, answers_probabilities=_answers_probabilities(subject))
 
@@ -170,7 +196,9 @@ def _answers_probabilities(subject: Subject) -> bool:
     noise = np.random.default_rng(0).integers(0, 256, subject.preprocessing.shape)
     images = [np.zeros_like(noise), np.full_like(noise, 255), noise]
     tensors = subject.preprocessing.batch([image.astype(np.uint8) for image in images])
-    return within_one(subject.scores(tensors))
+    scores = subject.unchecked_scores(tensors)
+    finite = scores[np.isfinite(scores).all(axis=1)]  # a flat image has no contrast to divide by
+    return not len(finite) or within_one(finite)
 
 
 def _ends(artifact: Artifact, model: Any, which: str) -> list[Any]:
@@ -228,6 +256,45 @@ def _check_answers(artifact: Artifact, answers: list[tuple[Any, ...]]) -> None:
             f"{artifact.name}: explain needs class scores (batch, classes), this model "
             f"answers {shapes}",
             hint="detectors need the manifest that edgecnn writes (task: detection)",
+        )
+
+
+def detected_classes(manifest: Manifest) -> int:
+    """How many heat maps a detector has."""
+    named = manifest.postprocessing.class_names if manifest.postprocessing else ()
+    return len(named) or len(manifest.labels) or 1
+
+
+def _heat_first(model: Any, classes: int) -> Any:
+    """The Keras detector with its heat maps as the first output; of four classes they are so."""
+    from edgecnn.keras_files import import_keras
+
+    outputs = getattr(model, "outputs", None) or ()
+    ordered = sorted(outputs, key=lambda tensor: tensor.shape[-1] != classes)
+    if [id(tensor) for tensor in ordered] == [id(tensor) for tensor in outputs]:
+        return model
+    return import_keras().Model(model.input, ordered)
+
+
+def _refuse_other_heads(artifact: Artifact) -> None:
+    head = artifact.manifest.postprocessing
+    if head is not None and head.head != HeatMap.name:
+        raise InputError(
+            f"{artifact.name} is a detector with the head {head.head}, and explain is for "
+            f"detectors with heat maps ({HeatMap.name})",
+            hint="give a detector that edgecnn trained",
+        )
+
+
+def _check_single_score(
+    artifact: Artifact, answers: list[tuple[Any, ...]], names: Sequence[str]
+) -> None:
+    single = all(size == 1 for size in answers[0][1:])
+    if artifact.manifest.task != "detection" and single and len(names) != 2:
+        raise InputError(
+            f"{artifact.name} answers with one score, which explain takes for that of the second "
+            f"of two classes; it has the names of {len(names)}",
+            hint="--labels FILE with two names, that of a low score first",
         )
 
 

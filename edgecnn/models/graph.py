@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -33,22 +34,58 @@ class Call(NamedTuple):
         return type(self.layer).__name__
 
 
-def calls(model: Any) -> Iterator[Call]:
+def calls(model: Any) -> list[Call]:
     """The calls of a Functional or Sequential model, each after those it needs.
 
-    A model inside the model gives its own calls, once for each call of it.
-    Raises UnsupportedError for a subclassed model, which has no graph to read.
+    A model inside the model gives its own calls, once for each call of it, with tensors of their
+    own, which its neighbors read and write. Raises UnsupportedError for a subclassed model, which
+    has no graph to read.
     """
+    found: list[Call] = []
+    same: dict[int, Any] = {}
+    for node in _nodes(model):
+        inputs = [same.get(id(tensor), tensor) for tensor in node.input_tensors]
+        outputs = list(node.output_tensors)
+        if hasattr(node.operation, "layers"):
+            inner, inner_outputs = _nested(node.operation, inputs)
+            found += inner
+            same |= _each_as(outputs, inner_outputs)
+        else:
+            found.append(Call(node.operation, inputs, outputs))
+    return found
+
+
+def _nested(model: Any, inputs: list[Any]) -> tuple[list[Call], list[Any]]:
+    """The calls of `model` on the tensors `inputs` of another one, and what they end in."""
+    inner = calls(model)
+    same = _each_as(model.inputs, inputs)
+    found = []
+    for call in inner:
+        if not call.inputs:
+            continue  # an input of the inner model is a tensor of the outer one
+        outputs = [copy.copy(tensor) for tensor in call.outputs]
+        same |= _each_as(call.outputs, outputs)
+        given = [same.get(id(tensor), tensor) for tensor in call.inputs]
+        found.append(Call(call.layer, given, outputs))
+    return found, [same.get(id(tensor), tensor) for tensor in model.outputs]
+
+
+def _each_as(tensors: Sequence[Any], others: Sequence[Any]) -> dict[int, Any]:
+    if len(tensors) != len(others):
+        raise UnsupportedError(
+            f"a model inside the model takes or gives {len(tensors)} tensors, received: "
+            f"{len(others)}"
+        )
+    return {id(tensor): other for tensor, other in zip(tensors, others, strict=True)}
+
+
+def _nodes(model: Any) -> list[Any]:
+    """The nodes of a model's graph, each after those it needs."""
     graph = getattr(model, "_functional", None) or model
     by_depth = getattr(graph, "_nodes_by_depth", None)
     if not by_depth:
         raise UnsupportedError("a subclassed Keras model has no graph to read")
-    for depth in sorted(by_depth, reverse=True):
-        for node in by_depth[depth]:
-            if hasattr(node.operation, "layers"):
-                yield from calls(node.operation)
-            else:
-                yield Call(node.operation, list(node.input_tensors), list(node.output_tensors))
+    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
 
 
 def macs(call: Call) -> int | None:

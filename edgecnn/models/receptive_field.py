@@ -2,7 +2,8 @@
 
 Layer by layer: a window of k on maps of stride j widens the field by (k - 1)·j, and its own
 stride multiplies j (A. Araujo, W. Norris, J. Sim, "Computing receptive fields of convolutional
-neural networks", Distill 2019). Where branches meet, the widest counts.
+neural networks", Distill 2019). Where branches meet, the widest counts; one that every place
+shares (squeeze and excite) only widens the fields of the others.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def receptive_fields(model: keras.Model) -> dict[str, ReceptiveField]:
     """
     fields: dict[int, _Field] = {}
     by_layer: dict[str, ReceptiveField] = {}
-    for call in calls(model):
+    graph = calls(model)  # held: the ids below are those of its tensors
+    for call in graph:
         field = _after(call, [fields[id(tensor)] for tensor in call.inputs if id(tensor) in fields])
         for tensor in call.outputs:
             fields[id(tensor)] = field
@@ -82,6 +84,7 @@ def receptive_fields(model: keras.Model) -> dict[str, ReceptiveField]:
 def _after(call: Call, before: list[_Field]) -> _Field:
     if not before:
         return _of_input(call.outputs[0].shape)
+    _check_closed(call)
     field = _widest(before)
     change = _CHANGES.get(call.kind)
     if change is not None:
@@ -101,8 +104,24 @@ def _of_input(shape: Sequence[int | None]) -> _Field:
     return tuple(_Axis(int(extent)) for extent in places if extent is not None)
 
 
+def _check_closed(call: Call) -> None:
+    shape = tuple(call.outputs[0].shape[1:])
+    if None in shape:
+        raise UnsupportedError(
+            f"receptive fields need fixed sizes, the output of {call.layer.name} is {shape}"
+        )
+
+
 def _widest(branches: list[_Field]) -> _Field:
-    return tuple(max(axes, key=lambda axis: axis.size) for axes in zip(*branches, strict=True))
+    """Where branches meet. A branch with fewer units is repeated at every place of the others."""
+    return tuple(_joined(axes) for axes in zip(*branches, strict=True))
+
+
+def _joined(axes: Sequence[_Axis]) -> _Axis:
+    extent = max(axis.extent for axis in axes)
+    own = max((axis for axis in axes if axis.extent == extent), key=lambda axis: axis.size)
+    size = max(axis.size for axis in axes)
+    return replace(own, size=size, begin=own.begin - (size - own.size) / 2)
 
 
 def _keeps_places(call: Call, field: _Field) -> bool:

@@ -85,7 +85,7 @@ def _build(
     the stride. None leaves a side open. Raises InputError unless height and width are multiples
     of 64 and the image has 3 channels, and for less than one class.
     """
-    _check(name, input_shape)
+    check_input(name, input_shape)
     if num_classes < 1:
         raise InputError(f"{name} finds one class or more, received: {num_classes}")
     import keras
@@ -137,7 +137,8 @@ def _build(
     return keras.Model(image, [heat, box], name=name)
 
 
-def _check(name: str, input_shape: tuple[int | None, ...]) -> None:
+def check_input(name: str, input_shape: tuple[int | None, ...]) -> None:
+    """Raise InputError for an input that the network `name` does not take; see `_build`."""
     sizes = tuple(input_shape)
     sides = [side for side in sizes[:2] if side is not None]
     if (

@@ -31,6 +31,7 @@ import numpy as np
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.files import read_text_file
+from edgecnn.models.stop_sign import COARSEST_STRIDE
 from edgecnn.registry import DETECTORS, MODELS, SEQUENCE_MODELS, unknown_name
 from edgecnn.search.parameter import Parameter, Value, is_finite, parameter
 from edgecnn.training.config import config_for
@@ -152,6 +153,8 @@ def _check_kind(model: str, parameter: Parameter) -> None:
         bad = [each for each in values if not is_finite(each) or float(each or 0) <= 0]
         if bad:
             raise InputError(f"{name}: expected numbers above 0, received: {bad[0]!r}")
+        if name == INPUT_SIZE and model in DETECTORS.builtin:
+            _check_sides(model, parameter)
         return
     if name not in network_parameters(model):
         for each in values:
@@ -164,6 +167,18 @@ def _check_kind(model: str, parameter: Parameter) -> None:
     bad += [each for each in values if whole and isinstance(each, float) and each % 1]
     if bad:
         raise InputError(f"{name}: {bad[0]!r} is not of the kind of the network's own {default!r}")
+
+
+def _check_sides(model: str, sides: Parameter) -> None:
+    """Raise InputError for a side of images that a detector of ours does not take."""
+    numbers = sides.choices or (sides.low, sides.high, sides.step or 1)
+    bad = [each for each in numbers if isinstance(each, (int, float)) and each % COARSEST_STRIDE]
+    if bad:
+        raise InputError(
+            f"{model} takes images whose sides are multiples of {COARSEST_STRIDE}, received "
+            f"{INPUT_SIZE}: {', '.join(map(str, sides.choices)) or f'{sides.low}..{sides.high}'}",
+            hint=f"as in {INPUT_SIZE}=256,384 or {INPUT_SIZE}=192..384:{COARSEST_STRIDE}",
+        )
 
 
 def network_space(model: str) -> Mapping[str, Any]:
@@ -248,7 +263,7 @@ def _sizes(model: str, data: Dataset) -> dict[str, Any]:
         return {}
     usual = _usual_side(model, data)
     smallest = int(getattr(inspect.getmodule(_builder(model)), "SMALLEST", 1))
-    multiple = 32 if model in DETECTORS.names() else 4
+    multiple = COARSEST_STRIDE if model in DETECTORS.names() else 4
     sides = {multiple * round(usual * share / multiple) for share in (0.5, 0.75)}
     choices = sorted({side for side in sides if smallest <= side < usual} | {usual})
     return {INPUT_SIZE: {"choices": choices, "first": usual}}

@@ -21,13 +21,13 @@ from edgecnn.evaluation.box_scorer import BoxScorer
 from edgecnn.evaluation.tasks import ScoringContext
 from edgecnn.keras_files import import_keras
 from edgecnn.manifest import TensorSpec
-from edgecnn.models.stop_sign import STRIDE
+from edgecnn.models.stop_sign import STRIDE, check_input
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.registry import DETECTORS
 from edgecnn.training import network
 from edgecnn.training.box_batches import training_views, whole_frames
 from edgecnn.training.checkpoint import TrainingHistory
-from edgecnn.training.config import DetectorTrainingConfig, TrainingConfig
+from edgecnn.training.config import NOT_FOR_DETECTORS, DetectorTrainingConfig, TrainingConfig
 from edgecnn.training.cutouts import Cutout
 from edgecnn.training.detection_data import (
     Mix,
@@ -54,6 +54,8 @@ STOP_SIGNS = "stop_sign"
 
 class BoxSubject:
     """A detector with one heat map a class; see `subject.Subject`."""
+
+    unused = NOT_FOR_DETECTORS
 
     def __init__(
         self,
@@ -88,6 +90,8 @@ class BoxSubject:
         check(self.dataset.name, self._files, self._classes)
         default = models.default_input_shape(model_name)[0]
         side = default if input_size is None else input_size
+        if model_name in DETECTORS.builtin:
+            check_input(model_name, (side, side, 3))
         self.preprocessing = dataset.preprocessing((side, side, 3))
         classes = {} if self._stop_signs else {"num_classes": len(self._classes)}
         self.arguments: Mapping[str, Any] = {"input_shape": (side, side, 3), **classes}
@@ -154,6 +158,12 @@ class BoxSubject:
         ]
         negatives = Photos(bare)
         share = min(config.negatives, len(bare) / (len(positives) + len(bare)))
+        if config.hard and not share:
+            raise InputError(
+                f"hard images are among those without an object, and of {self.dataset.name} no "
+                "such image is shown",
+                hint="leave out --hard, or give such images and --negatives above 0",
+            )
         self._pool = Pool(
             Photos(positives),
             negatives,

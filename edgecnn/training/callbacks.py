@@ -40,11 +40,12 @@ def history_callback(
     class Follow(keras.callbacks.Callback):  # type: ignore[misc] # keras has no types
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             del epoch, logs
-            self._began = time.monotonic()
+            self._began = time.monotonic() - history.open_seconds
 
         def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
             del batch
             self._check(logs or {}, "loss")
+            history.open_seconds = time.monotonic() - self._began
 
         def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
             del epoch
@@ -59,6 +60,7 @@ def history_callback(
             values["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
             values["seconds"] = time.monotonic() - self._began
             history.seconds += values["seconds"]
+            history.open_seconds = 0.0
             if history.add(values):
                 history.best_weights = self.model.get_weights()
             if after_epoch is not None:
@@ -99,11 +101,13 @@ class Checkpointer:
         self.path.unlink(missing_ok=True)
 
     def callback(
-        self, history: TrainingHistory, *, first: int = 0, metrics: Arrays = ()
+        self, history: TrainingHistory, steps: int, *, first: int = 0, metrics: Arrays = ()
     ) -> keras.callbacks.Callback:
         """Write after epochs, and inside long ones. To be listed behind `history_callback`.
 
-        `first` and `metrics` are those of the checkpoint that the first epoch resumes from.
+        `steps` are the batches of a whole epoch. `first` and `metrics` are those of the checkpoint
+        that the first epoch resumes from. Behind the last batch nothing is written: the epoch's
+        end follows, and what it counts is not known yet.
         """
         import keras
 
@@ -119,15 +123,15 @@ class Checkpointer:
             def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
                 del logs
                 self._epoch = epoch
-                self._began = time.monotonic()
                 if self._metrics:
                     _assign(self.model.metrics_variables, self._metrics)
                     self._metrics = ()
 
             def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
                 del logs
-                if time.monotonic() - self._written > CHECKPOINT_SECS:
-                    self._write(self._epoch, self._first + batch + 1)
+                done = self._first + batch + 1
+                if done < steps and time.monotonic() - self._written > CHECKPOINT_SECS:
+                    self._write(self._epoch, done)
 
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
                 del logs

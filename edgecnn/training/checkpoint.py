@@ -41,6 +41,8 @@ class TrainingHistory:
     best_epoch: int = -1
     best_weights: Arrays = ()
     seconds: float = 0.0
+    open_seconds: float = 0.0
+    """Of the epoch that is half done."""
 
     @property
     def epochs(self) -> int:
@@ -93,6 +95,7 @@ class Checkpoint:
             "history": self.history.numbers,
             "best_epoch": self.history.best_epoch,
             "seconds": self.history.seconds,
+            "open_seconds": self.history.open_seconds,
         }
         groups = {
             "model": self.model,
@@ -131,6 +134,7 @@ class Checkpoint:
                     record["best_epoch"],
                     groups["best"],
                     record["seconds"],
+                    record.get("open_seconds", 0.0),  # checkpoints of older versions have none
                 ),
                 groups["model"],
                 groups["optimizer"],

@@ -51,6 +51,10 @@ class ClassSubject:
         shape = network.input_shape(model_name, dataset, input_size)
         self.preprocessing: Preprocessing = dataset.preprocessing(shape)
         self.arguments = network.arguments_for(model_name, shape, dataset, self.preprocessing)
+        self.unused = (
+            *(() if dataset.modality == "image" else ("mirror",)),
+            *(() if network.has_auxiliary_heads(model_name) else ("auxiliary_weight",)),
+        )
         self._test: npt.NDArray[np.float32] | None = None
 
     def callbacks(self) -> Sequence[keras.callbacks.Callback]:

@@ -22,6 +22,9 @@ SCHEDULES = ("cosine", "constant", "step")
 CLASS_WEIGHTS = ("none", "balanced")
 MIXED_PRECISION = ("auto", "off", "bfloat16", "float16")
 MONITORS = ("loss", "accuracy", "last")
+NOT_FOR_DETECTORS = ("augment", "mirror", "class_weights", "label_smoothing", "auxiliary_weight")
+"""Fields that the training of a detector makes no use of: its views have changes of their own."""
+NOT_FOR_SEQUENCES = ("mirror", "class_weights", "auxiliary_weight")
 _TARGET_STEPS = 8_000
 _FEWEST_EPOCHS = 10
 
@@ -107,14 +110,14 @@ class TrainingConfig:
 class DetectorTrainingConfig(TrainingConfig):
     """What there is to choose besides for a detector, which learns from random views of images.
 
-    `views` is the number of views in an epoch; None takes one of each image, and 1,600 at least.
-    For the first `windows` of the epochs views are windows of half the side, which cost a
-    quarter, then whole frames. `negatives` is the largest share of views of images without a box,
-    and `hard` the share of these taken from the tenth in which the weights that training starts
-    from are the most sure of an object. `drawn` is the share of views of drawn scenes with stop
-    signs, for the stop-sign detectors. In `pasted` of the other views objects cut out of other
-    images are pasted in, 8 to 40 pixels large. `small` (0 … 1) favors small objects among the
-    scales of views.
+    `views` is the number of views in an epoch of whole frames; None takes one of each image, and
+    1,600 at least. For the first `windows` of the epochs views are windows of half the side, twice
+    as many, which cost half as much in all. `negatives` is the largest share of views of images
+    without a box, and `hard` the share of these taken from the tenth in which the weights that
+    training starts from are the most sure of an object. `drawn` is the share of views of drawn
+    scenes with stop signs, for the stop-sign detectors. In `pasted` of the other views objects cut
+    out of other images are pasted in, 8 to 40 pixels large. `small` (0 … 1) favors small objects
+    among the scales of views.
 
     Raises InputError for a value that makes no sense.
     """

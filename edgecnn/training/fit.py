@@ -40,10 +40,10 @@ from edgecnn.training.config import (
     default_epochs,
 )
 from edgecnn.training.devices import multiple_of, together, training_devices
+from edgecnn.training.epochs import run_epochs
 from edgecnn.training.logs import TrainingLog
-from edgecnn.training.prefetch import prefetched
 from edgecnn.training.start import Start, read_start
-from edgecnn.training.subject import Subject, open_subject
+from edgecnn.training.subject import Subject, check_config, open_subject
 from edgecnn.version import __version__
 
 if TYPE_CHECKING:
@@ -102,8 +102,9 @@ def train(
     `out` is as it was.
 
     Raises InputError for bad numbers, data of a task that nothing is trained for, a model that
-    does not fit it, weights of another network, a place that cannot be written, a checkpoint of
-    another training, or training that diverged.
+    does not fit it, settings that this training makes no use of, weights of another network or
+    vocabulary, a place that cannot be written, a checkpoint of another training, or training that
+    diverged.
     """
     check_recorded(dataset, "training")
     overrides: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
@@ -121,6 +122,9 @@ def train(
             hint="--weights FILE.keras, or leave out --hard",
         )
     subject = open_subject(model_name, dataset, input_size, cutouts)
+    check_config(subject, model_name, config, changes)
+    if start is not None:
+        start.check_vocabulary(subject.preprocessing)
     subject.arguments = {**subject.arguments, **(network_options or {})}
     plan = replace(
         _planned(model_name, subject, config, seed),
@@ -145,9 +149,10 @@ def train(
             on_epoch=on_epoch,
         )
     bare = plan.subject.exported(model)
-    artifact = _save(bare, _manifest(bare, plan, history, fresh), out)
+    manifest = _manifest(bare, plan, history, fresh)
     if log is not None:
         plan.subject.after_training(history, log)
+    artifact = _save(bare, manifest, out)
     if checkpointer is not None:
         checkpointer.remove()
     return artifact
@@ -299,24 +304,8 @@ def _fit(
             epochs_callback(batches),
         ]
         if checkpointer is not None:
-            callbacks.insert(-2, checkpointer.callback(history, first=batch, metrics=means))
-        try:
-            model.fit(
-                prefetched(batches),
-                validation_data=prefetched(validation),
-                initial_epoch=epoch,
-                epochs=last,
-                shuffle=False,
-                verbose=0,
-                callbacks=callbacks,
-            )
-        except Exception as error:
-            # Any kind: Keras and TensorFlow raise a batch's InputError again as errors of their
-            # own, of which each version has others. What no batch reported is raised as it is.
-            reported = batches.error or validation.error
-            if reported is None:
-                raise
-            raise reported from error
+            callbacks.insert(-2, checkpointer.callback(history, steps, first=batch, metrics=means))
+        run_epochs(model, batches, validation, callbacks, epoch=epoch, last=last)
         if model.stop_training:
             break
         epoch, batch, means = last, 0, ()

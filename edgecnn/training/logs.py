@@ -35,7 +35,9 @@ class LogWarning(UserWarning):
 
 
 class TrainingLog:
-    """Writes into one folder; nothing is appended, so a resumed training has no double lines."""
+    """Writes into one folder. Tables are written whole, so a resumed training has no double lines;
+    TensorBoard's events are appended, and hold an epoch that was trained again twice.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -116,12 +118,19 @@ class TrainingLog:
             plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR"
         )
         if self._events is None:
+            if history.epochs == 1:
+                self._remove_events()
             self._events = tf.summary.create_file_writer(str(self._folder / "tensorboard"))
         with self._events.as_default():
             for name, values in history.numbers.items():
                 value = tf.constant(values[-1], tf.float32)
                 tf.summary.write(name, value, step=history.epochs, metadata=scalar)
         self._events.flush()
+
+    def _remove_events(self) -> None:
+        """Those of a training that was here before: this one begins with its first epoch."""
+        for path in (self._folder / "tensorboard").glob("events.out.tfevents.*"):
+            path.unlink()
 
 
 def _share(value: float | None) -> str:

@@ -62,7 +62,7 @@ def build(
     softmax, stay float32. Raises InputError for a network that answers for another number of
     classes than asked for.
     """
-    extra = {"auxiliary_heads": True} if _has_argument(model_name, "auxiliary_heads") else {}
+    extra = {"auxiliary_heads": True} if has_auxiliary_heads(model_name) else {}
     model = models.build(model_name, seed=seed, **arguments, **extra)
     classes = model.outputs[0].shape[-1]
     if classes != arguments["num_classes"]:
@@ -135,7 +135,11 @@ def make_means(model: keras.Model, batch: tuple[Any, ...]) -> None:
 def optimizer_for(
     model: keras.Model, config: TrainingConfig, *, epochs: int, steps_per_epoch: int
 ) -> Any:
-    """The optimizer with its schedule, and with variables for the model's weights."""
+    """The optimizer with its schedule, and with variables for the model's weights.
+
+    In float16 it scales the loss, so that small gradients do not become 0. Keras does so by itself
+    only where the whole model has that precision, and makes the variables too late for a resume.
+    """
     keras = import_keras()
     rate = _schedule(config, epochs, steps_per_epoch)
     more: dict[str, Any] = {}
@@ -149,9 +153,12 @@ def optimizer_for(
         more |= {"momentum": config.momentum, "nesterov": nesterov}
     else:
         kind = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[config.optimizer]
-    optimizer = kind(rate, weight_decay=config.weight_decay or None, **more)
+    none = 0.0 if config.optimizer == "adamw" else None  # Keras's AdamW refuses None
+    optimizer = kind(rate, weight_decay=config.weight_decay or none, **more)
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    if config.mixed_precision == "float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
     return optimizer
 
@@ -217,6 +224,11 @@ def exported(model_name: str, arguments: Mapping[str, Any], trained: keras.Model
 def spec(name: str, tensor: Any, layout: str) -> TensorSpec:
     """A Keras tensor as a manifest describes it."""
     return TensorSpec(name, tuple(tensor.shape), str(tensor.dtype), layout)
+
+
+def has_auxiliary_heads(model_name: str) -> bool:
+    """Whether the network has heads that are there for training only."""
+    return _has_argument(model_name, "auxiliary_heads")
 
 
 def _has_argument(model_name: str, argument: str) -> bool:

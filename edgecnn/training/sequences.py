@@ -22,7 +22,7 @@ from edgecnn.sequences.search import greedy, padded
 from edgecnn.training import network
 from edgecnn.training.augmentation.text import Words
 from edgecnn.training.checkpoint import TrainingHistory
-from edgecnn.training.config import TrainingConfig
+from edgecnn.training.config import NOT_FOR_SEQUENCES, TrainingConfig
 from edgecnn.training.devices import multiple_of
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.sequence_batches import Sentences, bucketed_batches, ordered_batches
@@ -41,6 +41,7 @@ class SequenceSubject:
     """A network that answers a sentence with a sentence; see `subject.Subject`."""
 
     postprocessing = None
+    unused = NOT_FOR_SEQUENCES
 
     def __init__(self, model_name: str, dataset: Dataset, input_size: int | None = None) -> None:
         if model_name not in SEQUENCE_MODELS.names():

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from edgecnn.training.config import config_for
+from edgecnn.registry import DETECTORS
+from edgecnn.training.config import NOT_FOR_DETECTORS, config_for
 
 SGD_RATE = 25.0
 SGD_DECAY = 0.1
@@ -20,8 +21,11 @@ MULTIPLES = ("rate", "decay")
 
 
 def config_fields(model: str) -> tuple[str, ...]:
-    """The fields of the network's configuration: a detector's has more than a classifier's."""
-    return tuple(field.name for field in fields(config_for(model)))
+    """The fields of the network's configuration that its training makes use of: a detector's has
+    more than a classifier's, and lacks some.
+    """
+    unused = NOT_FOR_DETECTORS if model in DETECTORS.names() else ()
+    return tuple(field.name for field in fields(config_for(model)) if field.name not in unused)
 
 
 def config_space(model: str) -> dict[str, dict[str, Any]]:
@@ -45,7 +49,8 @@ def config_space(model: str) -> dict[str, dict[str, Any]]:
     }
     if own.weight_decay:
         space["decay"] = {"low": 0.1, "high": 10.0, "log": True, "first": 1.0}
-    return space
+    used = (*config_fields(model), *MULTIPLES)
+    return {name: values for name, values in space.items() if name in used}
 
 
 def config_changes(model: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,12 +14,15 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.keras_files import load_keras
 from edgecnn.places import ASSETS
+from edgecnn.preprocessing import Preprocessing, SubwordPreprocessing, TextPreprocessing
 from edgecnn.registry import unknown_name
 
 if TYPE_CHECKING:
     import keras
 
 Weights = list[npt.NDArray[Any]]
+AUXILIARY = "auxiliary_"
+"""What the names of layers begin with that are there for training only."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,19 @@ class Start:
     name: str
     sha256: str
     layers: Mapping[str, Weights]
+    preprocessing: Preprocessing | None = None
+    """What the network with these weights is fed; None where its file does not say it."""
 
     def give(self, model: keras.Model, *, fresh: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Put the weights into `model`, layer by layer; the names of the layers that keep their
-        own: those in `fresh` whose shapes differ, as an output for other classes does.
+        own: those in `fresh` whose shapes differ, as an output for other classes does, and
+        auxiliary heads, which a trained network leaves behind.
 
         Raises InputError for weights of another network.
         """
-        own = [layer for layer in model.layers if layer.weights]
-        kept = []
+        weighted = [layer for layer in model.layers if layer.weights]
+        kept = [layer.name for layer in weighted if self._left_behind(layer.name)]
+        own = [layer for layer in weighted if layer.name not in kept]
         for layer, (name, weights) in zip(own, self._in_order(model, own), strict=True):
             shapes = [tuple(weight.shape) for weight in layer.weights]
             if [weight.shape for weight in weights] == shapes:
@@ -52,9 +59,24 @@ class Start:
                 )
         return tuple(kept)
 
+    def check_vocabulary(self, preprocessing: Preprocessing) -> None:
+        """Raise InputError where ids stand for other words than in what the weights learned."""
+        if self.preprocessing is None or _vocabulary(self.preprocessing) == _vocabulary(
+            preprocessing
+        ):
+            return
+        raise InputError(
+            f"the weights of {self.name} know another vocabulary than that of the data: the same "
+            "ids would be other words",
+            hint="give weights that were trained on the same data, or leave out --weights",
+        )
+
     def record(self, fresh: tuple[str, ...]) -> dict[str, Any]:
         """For the manifest: where the weights are from, and which layers did not take theirs."""
         return {"started_from": {"name": self.name, "sha256": self.sha256, "fresh": list(fresh)}}
+
+    def _left_behind(self, layer: str) -> bool:
+        return layer.startswith(AUXILIARY) and layer not in self.layers
 
     def _in_order(self, model: keras.Model, own: Sequence[Any]) -> list[tuple[str, Weights]]:
         """What each layer of `own` gets: by name, or in order where Keras made up the names."""
@@ -99,7 +121,16 @@ def read_start(weights: Path | str) -> Start:
         for layer in network.layers
         if layer.weights
     }
-    return Start(path.name, artifact.sha256, layers)
+    return Start(path.name, artifact.sha256, layers, artifact.manifest.preprocessing)
+
+
+def _vocabulary(preprocessing: Preprocessing) -> Any:
+    """What the ids of a text stand for; None for other data."""
+    if isinstance(preprocessing, TextPreprocessing):
+        return preprocessing.vocabulary
+    if isinstance(preprocessing, SubwordPreprocessing):
+        return preprocessing.digest
+    return None
 
 
 def _said(shapes: list[tuple[int, ...]]) -> str:

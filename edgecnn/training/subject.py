@@ -8,7 +8,7 @@ sequences (`training.sequences`).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgecnn.data.base import Dataset
@@ -17,7 +17,7 @@ from edgecnn.manifest import TensorSpec
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.training.checkpoint import TrainingHistory
-from edgecnn.training.config import TrainingConfig
+from edgecnn.training.config import TrainingConfig, config_for
 from edgecnn.training.logs import TrainingLog
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Subject(Protocol):
     postprocessing: Postprocessing | None
     arguments: Mapping[str, Any]
     """What the network's build function is called with."""
+    unused: Sequence[str]
+    """Fields of the configuration that change nothing here."""
 
     def build(self, *, seed: int, precision: str) -> keras.Model:
         """The network with fresh weights, as it is trained."""
@@ -117,3 +119,25 @@ def open_subject(
         model_name, dataset, input_size, **more
     )
     return subject
+
+
+def check_config(
+    subject: Subject, model_name: str, config: TrainingConfig, named: Collection[str]
+) -> None:
+    """Raise InputError for a setting that `subject` makes no use of.
+
+    The network's own value may stand there, and that of a configuration with nothing chosen where
+    the field was not `named`.
+    """
+    own, plain = config_for(model_name), TrainingConfig()
+    changed = []
+    for name in subject.unused:
+        value = getattr(config, name)
+        if value != getattr(own, name) and (name in named or value != getattr(plain, name)):
+            changed.append(name)
+    if changed:
+        raise InputError(
+            f"the training of {model_name} on {subject.dataset.name} makes no use of "
+            f"{', '.join(changed)}",
+            hint=f"leave out {', '.join('--' + name.replace('_', '-') for name in changed)}",
+        )

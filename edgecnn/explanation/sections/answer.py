@@ -31,10 +31,10 @@ def answer(explanation: Explanation) -> Section:
         ),
     )
     sure = formats.percent(float(explanation.scores[order[0]]))
+    best = label(explanation, order[0])
     if subject.detects:
-        said = f"The detector's surest place for {label(explanation, 0)} has a score of {sure}."
+        said = f"The detector's surest place for {best} has a score of {sure}."
     else:
-        best = label(explanation, order[0])
         said = f"The network answers {best}, with {sure}.{_verdict(explanation)}"
     table = NumberTable(
         "Best classes",

@@ -57,7 +57,7 @@ def _difference(explanation: Explanation) -> str:
         return ""
     gap, name, pixels = max(gaps)
     if gap == 0:
-        return " The other files give the same answers at every shift."
+        return " The other files have the same accuracy at every shift."
     return (
         f" Of the other files, {clean(name)} differs most: {100 * gap:.1f} points, at "
         f"{formats.plural(pixels, 'pixel')}."

@@ -294,6 +294,8 @@ def test_views_with_every_lever_are_a_function_of_seed_epoch_and_batch(signs):
         ("stop_sign_nano", {"hard": 0.2}, "weights to start from get wrong, and none are given"),
         ("stop_sign_nano", {"negatives": 0.9, "drawn": 0.3}, "together at most 1"),
         ("stop_sign_nano", {"weights": "stop_sing_small"}, "unknown weights"),
+        ("stop_sign_nano", {"augment": "light"}, "makes no use of augment"),
+        ("detector_nano", {"input_size": 300}, "multiples of 64 up to 2048, received: .300, 300"),
     ],
 )
 def test_levers_that_do_not_fit_are_refused_before_anything_is_trained(
@@ -301,6 +303,12 @@ def test_levers_that_do_not_fit_are_refused_before_anything_is_trained(
 ):
     with pytest.raises(InputError, match=why):
         train(model, load("yolo", data_dir=signs), out=tmp_path / "m.keras", epochs=1, **changes)
+
+
+def test_hard_images_are_refused_where_every_image_has_an_object(shapes):
+    subject = BoxSubject("detector_nano", load("yolo", data_dir=shapes), 128)
+    with pytest.raises(InputError, match="of shapes no such image is shown"):
+        subject.prepare(config_for("detector_nano", epochs=1, hard=0.5), seed=0, devices=1)
 
 
 def test_objects_are_cut_out_of_annotated_images_alone(signs, shapes):

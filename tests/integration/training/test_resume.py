@@ -128,6 +128,81 @@ def half_done(few_digits, tmp_path_factory):
     return folder / CHECKPOINT
 
 
+def small(few_digits, out, **options):
+    return train("lenet5", few_digits, out=out, epochs=2, batch_size=32, average=0.8,
+                 folder=out.with_suffix(""), **options)  # fmt: skip
+
+
+def stopped_after(few_digits, out, batches, **options):
+    """The checkpoint of a training that was killed behind `batches` batches of 2 × 2."""
+
+    def stop(stage, done, total, message=""):
+        if done == batches:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        small(few_digits, out, progress=stop, **options)
+    return out.with_suffix("") / CHECKPOINT
+
+
+def test_nothing_is_written_behind_the_last_batch_of_an_epoch(few_digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "CHECKPOINT_SECS", 0.0)
+    checkpoint = Checkpoint.read(stopped_after(few_digits, tmp_path / "m.keras", 2))
+    assert (checkpoint.epoch, checkpoint.batch) == (0, 1)
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_checkpoint_behind_the_last_batch_of_an_epoch_is_resumed(
+    few_digits, tmp_path, monkeypatch, epoch
+):
+    """Older versions wrote such: the epoch's end is all that it lacks."""
+    own = callbacks.Checkpointer.callback
+
+    def as_before(self, history, steps, **more):
+        return own(self, history, steps + 1, **more)
+
+    cut = tmp_path / "cut.keras"
+    monkeypatch.setattr(callbacks, "CHECKPOINT_SECS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Checkpointer, "callback", as_before)
+        checkpoint = Checkpoint.read(stopped_after(few_digits, cut, 2 * (epoch + 1)))
+    assert (checkpoint.epoch, checkpoint.batch) == (epoch, 2)
+
+    resumed, whole = small(few_digits, cut), small(few_digits, tmp_path / "whole.keras")
+
+    for one, other in zip(
+        load_keras(resumed.path).get_weights(), load_keras(whole.path).get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    numbers = [artifact.manifest.training["history"] for artifact in (resumed, whole)]
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert numbers[0][name] == numbers[1][name]
+
+
+def test_a_training_in_float16_is_resumed(few_digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "CHECKPOINT_SECS", 0.0)
+    cut = tmp_path / "cut.keras"
+    path = stopped_after(few_digits, cut, 3, mixed_precision="float16")
+    numbers = [float(array) for array in Checkpoint.read(path).optimizer if array.ndim == 0]
+    assert max(numbers) >= 2**10  # what the loss is multiplied by
+    assert small(few_digits, cut, mixed_precision="float16").manifest.training["epochs_run"] == 2
+
+
+def test_the_seconds_before_the_kill_are_counted(few_digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "CHECKPOINT_SECS", 0.0)
+    path = stopped_after(few_digits, tmp_path / "m.keras", 3)
+    checkpoint = Checkpoint.read(path)
+    assert (checkpoint.epoch, checkpoint.batch) == (1, 1)
+    assert checkpoint.history.open_seconds > 0
+    checkpoint.history.open_seconds = 1000.0
+    checkpoint.write(path)
+
+    training = small(few_digits, tmp_path / "m.keras").manifest.training
+
+    assert training["history"]["seconds"][0] < 1000 < training["history"]["seconds"][1]
+    assert 1000 < training["seconds"] < 2000
+
+
 @pytest.fixture
 def interrupted(half_done, tmp_path):
     (tmp_path / "m.training").mkdir()

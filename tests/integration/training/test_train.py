@@ -268,6 +268,28 @@ def test_an_older_model_stays_until_the_new_one_is_whole(trained, few_digits, tm
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_an_older_model_stays_where_what_follows_the_training_fails(
+    few_digits, tmp_path, monkeypatch
+):
+    out = tmp_path / "m.keras"
+    out.write_bytes(b"the model of yesterday")
+
+    def fails(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("edgecnn.training.classes.ClassSubject.after_training", fails)
+    with pytest.raises(OSError, match="no space left"):
+        train("lenet5", few_digits, epochs=1, out=out, folder=tmp_path / "m")
+
+    assert out.read_bytes() == b"the model of yesterday"
+
+
+def test_a_setting_without_effect_is_refused_before_training(few_digits, tmp_path):
+    with pytest.raises(InputError, match="makes no use of auxiliary_weight"):
+        train("lenet5", few_digits, out=tmp_path / "m.keras", auxiliary_weight=0.5,
+              progress=pytest.fail)  # fmt: skip
+
+
 def test_a_new_model_never_lies_beside_an_old_manifest(few_digits, tmp_path):
     out = tmp_path / "m.keras"
     sidecar_path(out).write_text('{"sha256": "of another file"}')

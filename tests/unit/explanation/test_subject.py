@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from edgecnn.data.base import Dataset, Split
 from edgecnn.errors import InputError
 from edgecnn.explanation.explain import explain
+from edgecnn.explanation.grad_cam import class_maps
+from edgecnn.explanation.network import spatial_layers
 from edgecnn.explanation.sections.answer import answer
 from edgecnn.explanation.sections.colors import colors
 from edgecnn.explanation.sections.layers import first_layer
+from edgecnn.explanation.sections.shifts import shift
 from edgecnn.explanation.subject import Subject, open_subject
 from edgecnn.preprocessing import ImagePreprocessing
 
@@ -145,6 +151,81 @@ def test_logits_stay_logits_for_an_image_where_they_look_like_probabilities(save
     assert not subject.answers_probabilities
     black = scores_of(subject, 0)
     assert black == pytest.approx(np.exp([0.75, 0.25]) / np.exp([0.75, 0.25]).sum())
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+def test_a_single_score_is_that_of_the_second_of_two_classes(saved, activation):
+    path = saved(np.full((SIDE * SIDE, 1), 1.0), [-2.0], activation)
+    made = explain(
+        path, dataset=dark_and_bright(("night", "day")), shifts=(0,),
+        preprocessing="0..1", labels=("night", "day"),
+    )  # fmt: skip
+
+    assert made.scores == pytest.approx([0.881, 0.119], abs=1e-3)
+    assert "answers night, with 88" in answer(made).caption
+    assert made.ground_truth == 0
+    assert [point.correct for point in made.curves[0].points] == [2]
+
+
+def test_grad_cam_of_a_single_score_speaks_for_both_classes(keras):
+    image = keras.Input((SIDE, SIDE, 1))
+    maps = keras.layers.Conv2D(1, 1, activation="relu", name="conv", kernel_initializer="ones")
+    x = keras.layers.GlobalAveragePooling2D()(maps(image))
+    dense = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="ones")
+    model = keras.Model(image, dense(x))
+    zero, one = class_maps(
+        model, np.ones((SIDE, SIDE, 1), np.float32), [0, 1], spatial_layers(model)
+    )
+    assert not zero.heat.any()
+    assert one.heat.all()
+
+
+@pytest.mark.parametrize("labels", [(), ("cat",), ("cat", "dog", "cow")])
+def test_a_single_score_without_two_names_is_refused(saved, labels):
+    path = saved(np.zeros((SIDE * SIDE, 1)), [0.0], "sigmoid")
+    with pytest.raises(InputError, match=f"one score.*it has the names of {len(labels)}"):
+        open_subject(path, option="0..1", labels=labels)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_answer_that_is_not_a_number_is_refused(saved, bad):
+    path = saved(np.zeros((SIDE * SIDE, 2)), [bad, 0.0], "linear")
+    with pytest.raises(InputError, match=r"model\.keras answers with scores that are not finite"):
+        explain(path, np.zeros((SIDE, SIDE, 1), np.uint8), preprocessing="0..1")
+
+
+def test_the_answer_comes_before_the_classes_that_are_asked_for(saved):
+    path = saved(*for_dark_and_bright(4, dark=2, bright=1))
+    image = np.zeros((SIDE, SIDE, 1), np.uint8)
+    made = explain(path, image, preprocessing="0..1", classes=("3", "0"))
+    assert made.classes == (2, 3, 0)
+    again = explain(path, image, preprocessing="0..1", classes=("3", "2"))
+    assert again.classes == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"shifts": (0, 1)}, "--shifts: "),
+        ({"samples": 40}, "--samples: "),
+        ({"others": [Path("folder/other.onnx")], "shifts": (0,)}, "other.onnx, --shifts: "),
+    ],
+)
+def test_what_is_measured_on_data_is_refused_without(saved, given, named):
+    path = saved(*for_dark_and_bright(2, dark=0, bright=1))
+    with pytest.raises(InputError, match=f"^{named}for what is measured") as refused:
+        explain(path, np.zeros((SIDE, SIDE, 1), np.uint8), **given)
+    assert "--data" in refused.value.hint
+
+
+def test_equal_accuracies_are_not_called_equal_answers(saved):
+    made = explain(
+        saved(*for_dark_and_bright(2, dark=0, bright=1)),
+        dataset=dark_and_bright(("night", "day")), shifts=(0,),
+        preprocessing="0..1", labels=("night", "day"),
+    )  # fmt: skip
+    caption = shift(replace(made, curves=made.curves * 2)).caption
+    assert "The other files have the same accuracy at every shift" in caption
 
 
 @pytest.fixture

@@ -81,6 +81,64 @@ def test_what_moves_a_unit_lies_just_there(side, padding):
     np.testing.assert_array_equal(moved, expected)
 
 
+def test_a_gate_of_the_whole_map_widens_the_fields_and_moves_none():
+    image = keras.Input((32, 32, 4))
+    maps = layers.Conv2D(4, 3, padding="same", name="before")(image)
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(maps)
+    gate = layers.Dense(4, activation="sigmoid", name="gate")(gate)
+    gated = layers.Multiply(name="gated")([gate, maps])
+    model = keras.Model(image, layers.Conv2D(4, 3, 2, padding="same", name="after")(gated))
+    fields = receptive_fields(model)
+
+    seen, before = fields["gated"], fields["before"]
+    assert (seen.stride, seen.offset) == (before.stride, before.offset)
+    assert seen.size == fields["gate"].size > before.size
+    assert fields["after"] == (seen.size + 2, 2, 1.5)  # the first window begins in the first pixel
+
+
+def inner(name):
+    return keras.Sequential(
+        [
+            keras.Input((16, 16, 1)),
+            layers.Conv2D(1, 3, padding="same", name=f"{name}_conv"),
+            layers.MaxPooling2D(2, name=f"{name}_pool"),
+        ],
+        name=name,
+    )
+
+
+def test_a_model_inside_the_model_goes_on_from_what_it_is_given():
+    image = keras.Input((32, 32, 1))
+    x = layers.MaxPooling2D(2, name="first")(image)
+    x = inner("nested")(x)
+    fields = receptive_fields(keras.Model(image, layers.Conv2D(1, 3, name="last")(x)))
+
+    assert fields["nested_conv"][:2] == (6, 2)
+    assert fields["nested_pool"][:2] == (8, 4)
+    assert fields["last"][:2] == (16, 4)
+
+
+def test_each_call_of_a_model_inside_has_fields_of_its_own():
+    shared = keras.Sequential(
+        [keras.Input((32, 32, 1)), layers.Conv2D(1, 3, padding="same", name="conv")]
+    )
+    image = keras.Input((32, 32, 1))
+    once = shared(image)
+    twice = shared(once)
+    model = keras.Model(image, [layers.ReLU(name="one")(once), layers.ReLU(name="two")(twice)])
+    fields = receptive_fields(model)
+
+    assert (fields["one"].size, fields["two"].size) == (3, 5)
+
+
+def test_a_model_inside_of_open_size_is_refused():
+    image = keras.Input((32, 32, 1))
+    anywhere = keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(1, 3)])
+
+    with pytest.raises(UnsupportedError, match="fixed sizes"):
+        receptive_fields(keras.Model(image, anywhere(image)))
+
+
 def test_a_model_that_does_not_tell_its_graph_is_refused():
     class Own(keras.Model):
         def call(self, x):

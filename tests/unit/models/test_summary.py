@@ -57,6 +57,17 @@ def test_a_layer_says_what_it_reads(resnet8):
     assert set(reads["block1_add"]) == {"stem_relu", "block1_2_norm"}
 
 
+def test_a_network_with_a_model_inside_says_what_each_layer_reads():
+    body = keras.Sequential(
+        [keras.Input((8, 8, 1), name="of_body"), layers.Conv2D(2, 3, name="conv")], name="body"
+    )
+    image = keras.Input((8, 8, 1), name="input")
+    model = keras.Model(image, layers.Flatten(name="flat")(body(image)))
+    reads = {layer.name: layer.reads for layer in summarize(model).layers}
+
+    assert reads == {"input": (), "conv": ("input",), "flat": ("conv",)}
+
+
 def test_normalization_and_activation_share_the_box_of_their_convolution(resnet8):
     boxes, reads = drawing.grouped(resnet8.layers)
 

@@ -18,7 +18,7 @@ from edgecnn.search.space import (
     read_changes,
     space_for,
 )
-from edgecnn.training.config import config_for
+from edgecnn.training.config import NOT_FOR_DETECTORS, config_for
 from edgecnn.training.space import config_changes, config_space
 
 OWN = [name for name in MODELS.names() if MODELS.builtin.get(name)]
@@ -72,6 +72,28 @@ def test_a_variation_keeps_most_of_the_first_trial_and_stays_in_the_space(name: 
     changed = [sum(values[key] != first[key] for key in first) for values in drawn]
     assert 0.15 * len(first) < np.mean(changed) < 0.45 * len(first)
     assert all(any(values[key] != first[key] for values in drawn) for key in first)
+
+
+@pytest.mark.parametrize("name", DETECTORS.names())
+def test_a_detector_is_searched_at_sides_that_it_takes(digits, name: str):
+    found = {each.name: each for each in space_for(name, digits).parameters}
+    sides = found["input_size"].choices
+    assert len(sides) == 3
+    assert all(side % 64 == 0 for side in sides)
+
+
+@pytest.mark.parametrize("sides", ["288,384", "200", "192..384", "100..200:64"])
+def test_a_side_that_a_detector_does_not_take_is_refused(space, sides: str):
+    with pytest.raises(InputError, match="multiples of 64, received input_size"):
+        space(f"input_size={sides}", model="detector_nano")
+    assert space("input_size=192..384:64", model="detector_nano")
+
+
+@pytest.mark.parametrize("field", NOT_FOR_DETECTORS)
+def test_what_a_detectors_training_makes_no_use_of_is_not_searched(space, field: str):
+    assert field not in {each.name for each in space(model="detector_nano").parameters}
+    with pytest.raises(InputError, match="unknown parameter of the space"):
+        space(f"{field}=0.1", model="detector_nano")
 
 
 def test_a_rate_of_the_users_own_is_taken_as_it_is(space):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError
+from edgecnn.preprocessing import ImagePreprocessing, TextPreprocessing
 from edgecnn.training.start import Start, read_start
 
 keras = pytest.importorskip("keras", reason="keras is not installed")
@@ -59,6 +60,48 @@ def test_weights_of_another_network_are_refused_with_the_layer_that_differs(othe
         start_of(network(**other)).give(network())
     assert "old.keras are not of the network small_net" in refused.value.message
     assert refused.value.hint
+
+
+def with_auxiliary_heads():
+    """The network, and two layers more while it is trained."""
+    model = network()
+    x = keras.layers.Conv2D(2, 1, name="auxiliary_a_conv")(model.get_layer("first").output)
+    auxiliary = keras.layers.Dense(2, name="auxiliary_a")(keras.layers.Flatten()(x))
+    return keras.Model(model.input, [model.output, auxiliary], name="small_net")
+
+
+def test_auxiliary_heads_start_fresh_as_a_trained_network_left_them_behind():
+    old, new = network(classes=3), with_auxiliary_heads()
+    taken = start_of(old).give(new, fresh=("heat", "auxiliary_a"))
+    assert set(taken) == {"auxiliary_a_conv", "auxiliary_a", "heat"}
+    np.testing.assert_array_equal(
+        old.get_layer("first").get_weights()[0], new.get_layer("first").get_weights()[0]
+    )
+
+
+def test_auxiliary_heads_that_are_there_are_taken():
+    old, new = with_auxiliary_heads(), with_auxiliary_heads()
+    assert start_of(old).give(new) == ()
+    for one, other in zip(old.get_weights(), new.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_for_another_vocabulary_are_refused():
+    learned = TextPreprocessing(8, ("good", "bad"))
+    start = Start("old.keras", "0" * 64, {}, learned)
+    start.check_vocabulary(TextPreprocessing(16, ("good", "bad")))
+    with pytest.raises(InputError, match=r"old\.keras know another vocabulary"):
+        start.check_vocabulary(TextPreprocessing(8, ("bad", "good")))
+
+
+def test_weights_without_a_vocabulary_are_not_asked_for_one():
+    Start("old.keras", "0" * 64, {}).check_vocabulary(TextPreprocessing(8, ("good",)))
+    images = ImagePreprocessing(8, 8, 3)
+    Start("old.keras", "0" * 64, {}, images).check_vocabulary(ImagePreprocessing(9, 9, 3))
+
+
+def test_what_a_file_of_weights_is_fed_comes_with_it():
+    assert read_start("stop_sign_nano").preprocessing.kind == "letterbox"
 
 
 @pytest.mark.parametrize(("name", "channels"), [("stop_sign_small", 32), ("stop_sign_nano", 20)])
