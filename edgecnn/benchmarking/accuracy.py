@@ -49,14 +49,14 @@ def accuracy_of(
 
     None where the outputs are not answers of this task: a foreign model of another task is
     measured all the same. What training measured is reported with it when the manifest speaks
-    of the same data, and how many samples training saw where `seen` says.
+    of the same data and its whole test split, and how many samples training saw where `seen` says.
     """
     if not scorer.accepts(outputs):
         return None
     accuracy = scorer.accuracy(outputs)
     if seen is not None and seen.count:
         accuracy = replace(accuracy, trained_on=seen.count, trained_on_exactly=seen.exact)
-    if manifest.data.get("sha256") != dataset.sha256:
+    if dataset.is_part or manifest.data.get("sha256") != dataset.sha256:
         return accuracy
     parent = manifest.conversion.get("parent", {})
     metrics = manifest.metrics or parent.get("metrics", {})

@@ -123,6 +123,10 @@ class Dataset:
     """Samples of a set in one piece that calibrate, and count for no accuracy."""
     own_numbers: bool = False
     """Labels are the model's own class numbers: `labels` are these as text, no names."""
+    is_part: bool = False
+    """The test split is a part of the set's own, or another of its splits: what training measured
+    on the set's own says nothing about it.
+    """
 
     def __getitem__(self, split: str) -> Split:
         """A split by name. Where there is no "test", validation or else training is the test.

@@ -89,7 +89,7 @@ def divide(
         claimed = np.sort(usable[count:])
         from_test = True
     calibrating = whole.splits.get("train") or searched
-    search = replace(whole, splits={"train": calibrating, "test": searched})
+    search = replace(whole, splits={"train": calibrating, "test": searched}, is_part=True)
     of_search = digests_of(searched)
     taken = np.concatenate([of_search, digests_of(_some(calibrating))])
     if calibrating:
@@ -109,7 +109,7 @@ def divide(
             )
     return Parts(
         search,
-        replace(whole, splits={"test": claim}),
+        replace(whole, splits={"test": claim}, is_part=True),
         from_test,
         int(twin.sum()),
         left,
