@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgecnn.optimization.space import short_name
+
 DASH = "–"
 
 
@@ -68,7 +70,7 @@ def _budgets(networks: dict[str, Any]) -> list[str]:
                 f"{_lost(row['claim'])} | {most} | {row['seconds']:.0f} |"
             )
     said = [
-        f"- `{name}`, {points} points: {sentence}"
+        f"- `{name}`, {points} point{'s' if points != 1 else ''}: {sentence}"
         for name, one in networks.items()
         for part, points in (("search", 1), ("tight", 0.3))
         if part in one
@@ -180,7 +182,7 @@ def _broken(networks: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for name, row in rows:
-        kept = ", ".join(f"`{each}`" for each in row["kept_in_float"]) or "none"
+        kept = ", ".join(f"`{short_name(each)}`" for each in row["kept_in_float"]) or "none"
         lines.append(
             f"| `{name}` | `{row['planted']}` | {'yes' if row['accepted'] else 'no'} | {kept} | "
             f"{max(row['validations'].values(), default=0)} | {row['seconds']:.0f} |"
