@@ -174,13 +174,16 @@ class Net:
         )
         if len(operators) > MAX_OPERATORS:
             raise ValueError(f"it has more than {MAX_OPERATORS:,} operators")
+        # Many operators may share one list of tensors, or one name.
         ends = sum(
-            each.table.vector(number, 4)[1] + each.table.vector(_OP_NAME, 1)[1] // 16
+            each.table.vector(number, 4)[1]
             for each in operators
             for number in (_OP_INPUTS, _OP_OUTPUTS)
         )
-        if ends > MAX_ENDS:  # many operators may share their lists
+        if ends > MAX_ENDS:
             raise ValueError(f"its operators have more than {MAX_ENDS:,} inputs and outputs")
+        if sum(each.table.vector(_OP_NAME, 1)[1] for each in operators) > MAX_TEXT_BYTES:
+            raise ValueError(f"its names take more than {MAX_TEXT_BYTES:,} bytes")
         return operators
 
     @cached_property

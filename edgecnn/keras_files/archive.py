@@ -42,8 +42,13 @@ EXPANSION_FLOOR_BYTES = 1 << 20
 """Members below 1 MiB may expand as they like: repetitive JSON does."""
 COPIED_AT_ONCE = 1 << 20
 _NOT_WHOLE = (
-    *(OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError),
-    *(ValueError, struct.error),
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    struct.error,
 )
 """What reading a damaged archive raises; RuntimeError also for encrypted or unknown packing."""
 

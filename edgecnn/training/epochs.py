@@ -38,9 +38,9 @@ def run_epochs(
             verbose=0,
             callbacks=callbacks,
         )
+    # Any kind: Keras and TensorFlow raise a batch's InputError again as errors of their own, of
+    # which each version has others. What no batch reported is raised as it is.
     except Exception as error:
-        # Any kind: Keras and TensorFlow raise a batch's InputError again as errors of their
-        # own, of which each version has others. What no batch reported is raised as it is.
         reported = batches.error or validation.error
         if reported is None:
             raise

@@ -77,8 +77,8 @@ class _Sizes:
             raise self._refused(kind)
         size = next(iter(new))
         old = self._old(moving[0])
-        still = [index for index in operator.inputs if index >= 0 and index not in self._sizes]
         if kind in _POINTWISE or (kind == "CONCATENATION" and _axis(operator) in (3, -1)):
+            still = [each for each in operator.inputs if each >= 0 and each not in self._sizes]
             if any(side > 1 for index in still for side in self._shape(index)[-3:-1]):
                 raise self._refused(f"a constant map of {kind}")
             after = size

@@ -1,4 +1,4 @@
-"""The demos run as anybody starts them, on the drawn street or the film next to the project."""
+"""The demos run as a user starts them, on drawn scenes or on the real video next to the project."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STREET = "synthetic:320x240"
 
 
 @pytest.fixture
-def film(shared_data) -> Path:
+def real_video(shared_data) -> Path:
     return shared_data / "video" / "stock_stop_sign_zoom.mp4"
 
 
@@ -44,8 +44,8 @@ def test_a_webcam_program_saves_what_it_saw(red_detector, tmp_path):
     assert cv2.imread(str(tmp_path / "seen.png")).shape == (240, 320, 3)
 
 
-def test_a_webcam_program_says_when_a_sign_appears(red_detector, film, tmp_path):
-    done = watch(film, red_detector, tmp_path / "seen.png")
+def test_a_webcam_program_says_when_a_sign_appears(red_detector, real_video, tmp_path):
+    done = watch(real_video, red_detector, tmp_path / "seen.png")
     assert done.returncode == 0, done.stderr
     assert "appears" in done.stdout
 

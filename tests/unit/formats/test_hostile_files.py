@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
+from edgecnn.formats import mnn
 from edgecnn.formats.check import check_model_path, read_signature
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.formats.sizes import elements
+from edgecnn.formats.wire.flatbuffer import FlatBuffer
 from tests.unit.formats.small_models import (
     adding,
     external_tensor,
@@ -185,6 +187,38 @@ def test_a_tflite_file_whose_codes_share_one_long_name_takes_little_memory(tmp_p
     bounded(path)
     with pytest.raises(InputError, match=r"m\.tflite"):
         check_model_path(path)
+
+
+@pytest.mark.parametrize("shared", ["tensors", "names"])
+def test_an_mnn_file_whose_operators_share_long_lists_or_names_is_refused(shared: str):
+    import flatbuffers
+
+    builder = flatbuffers.Builder(0)
+    name = builder.CreateString("x" * (1 << 20 if shared == "names" else 1))
+    builder.StartVector(4, 100_000 if shared == "tensors" else 1, 4)
+    for _ in range(100_000 if shared == "tensors" else 1):
+        builder.PrependInt32(0)
+    ends = builder.EndVector()
+    builder.StartObject(6)
+    builder.PrependUOffsetTRelativeSlot(0, ends, 0)
+    builder.PrependUOffsetTRelativeSlot(3, name, 0)
+    operator = builder.EndObject()
+    vectors = []
+    for item in (operator, name):
+        builder.StartVector(4, 100, 4)
+        for _ in range(100):
+            builder.PrependUOffsetTRelative(item)
+        vectors.append(builder.EndVector())
+    builder.StartObject(8)
+    for slot, vector in zip((3, 7), vectors, strict=True):
+        builder.PrependUOffsetTRelativeSlot(slot, vector, 0)
+    builder.Finish(builder.EndObject())
+    net = mnn.Net(FlatBuffer.whole(bytes(builder.Output())).root())
+    with pytest.raises(ValueError, match="more than"):
+        _ = net.operators
+    if shared == "names":
+        with pytest.raises(ValueError, match="its names take more than"):
+            _ = net.tensor_names
 
 
 def test_a_tensor_of_a_million_sizes_is_not_multiplied_out():
