@@ -60,15 +60,6 @@ _SUPERLATIVE = {
     "memory": "least memory",
     "energy": "least energy",
 }
-_NUMBERS = {
-    "latency": "latency",
-    "throughput": "throughput",
-    "accuracy": "accuracy",
-    "size": "the size of the file",
-    "memory": "memory",
-    "energy": "energy",
-}
-"""What each objective ranks by."""
 
 
 def choose(rows: Sequence[Row], limits: Limits | None = None) -> list[BestRow]:
@@ -101,7 +92,7 @@ def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> BestRow:
     if best is None:
         measured = formats.plural(len(group), "measured configuration")
         sentence = (
-            f"{place}: {_NUMBERS[limits.objective]} was not measured ({measured})."
+            f"{place}: {limits.objective} was not measured ({measured})."
             if choice.within
             else f"{place}: none of {measured} is within {describe(limits)}."
         )

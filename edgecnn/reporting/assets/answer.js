@@ -17,14 +17,6 @@ const SUPERLATIVE = {
   memory: "least memory",
   energy: "least energy",
 };
-const NUMBERS = {
-  latency: "latency",
-  throughput: "throughput",
-  accuracy: "accuracy",
-  size: "the size of the file",
-  memory: "memory",
-  energy: "energy",
-};
 const WORTH_SAYING = 0.05;
 const TOLERANCE = 1e-9;
 const LIMIT_NAMES = ["drop", "p50", "peak_rss", "size", "energy"];
@@ -283,7 +275,7 @@ function choose(rows, wanted, several) {
     let shown = known.filter((row) => isShown(row, limits));
     if (shown.every((row) => row.drop_bound === 0)) shown = known;
     const sure = shown.filter((row) => row.state !== "NOISY" || isPaired(row, limits.objective));
-    const ranked = (sure.length ? sure : [...shown])
+    const ranked = (sure.length ? sure : shown)
       .sort((a, b) => value(a) - value(b) || (latency(a) || 0) - (latency(b) || 0) || a.id - b.id);
     const [best = null, ...behind] = ranked;
     const ties = behind.filter((row) => isTied(best, row, limits.objective));
@@ -295,7 +287,7 @@ function choose(rows, wanted, several) {
     const unjudged = LIMIT_NAMES.filter((name) => has(limits[name]) && !judged[name]);
     const measured = format.plural(group.length, "measured configuration");
     const nothing = within.length
-      ? `${NUMBERS[limits.objective]} was not measured (${measured}).`
+      ? `${limits.objective} was not measured (${measured}).`
       : `none of ${measured} is within ${describeLimits(limits)}.`;
     const sentence = best
       ? sentenceOf(place, best, within.length, group.length, limits, unjudged)
