@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.optimization.space import short_name
+from edgecnn.conversion.layer_names import short_names
 
 DASH = "–"
 
@@ -182,7 +182,7 @@ def _broken(networks: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for name, row in rows:
-        kept = ", ".join(f"`{short_name(each)}`" for each in row["kept_in_float"]) or "none"
+        kept = ", ".join(f"`{each}`" for each in short_names(row["kept_in_float"])) or "none"
         lines.append(
             f"| `{name}` | `{row['planted']}` | {'yes' if row['accepted'] else 'no'} | {kept} | "
             f"{max(row['validations'].values(), default=0)} | {row['seconds']:.0f} |"

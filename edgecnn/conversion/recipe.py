@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from edgecnn.conversion.layer_names import short_names
 from edgecnn.errors import InputError
 from edgecnn.files import read_json_file
 from edgecnn.records import FieldError, abbreviated, read_record
@@ -120,7 +121,7 @@ class Recipe:
         if self.bias_corrected:
             said.append("biases corrected")
         for kind in LAYER_ACTIVATIONS:
-            count = sum(computed == kind for _, computed in self.per_layer)
+            count = len(short_names(name for name, computed in self.per_layer if computed == kind))
             if count:
                 said.append(f"{count} {'layer' if count == 1 else 'layers'} in {kind}")
         return ", ".join(said)

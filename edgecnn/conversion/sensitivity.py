@@ -4,12 +4,16 @@ Both files run on the same samples, and of each layer's output the noise-to-sign
 taken: ‖quantized − float‖² / ‖float‖², summed over the samples. What a layer adds is its
 ratio less the largest among its inputs; its share is that part of all that was added. (Noise
 from two layers may also cancel, so that shares are a guide to where to look, not a proof.)
+
+A quantized file may compute several operators in one step, as a convolution with the Relu behind
+it, and then has no tensor between them: they are one layer here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -42,8 +46,8 @@ class LayerNoise:
     operator: str
     snr_db: float
     share: float
-    tensor: str = ""
-    """The layer's name in the file, by which a recipe speaks of it."""
+    tensors: tuple[str, ...] = ()
+    """The names of its operators in the file, by which a recipe speaks of them, in their order."""
 
 
 def layer_noise(source: SourceModel, path: Path, samples: Iterable[Sample]) -> list[LayerNoise]:
@@ -109,26 +113,59 @@ def _ratios(original: Path, quantized: Path, samples: Sequence[Sample]) -> dict[
     return {name: noise[name] / power for name, power in signal.items() if power > 0}
 
 
+@dataclass(frozen=True)
+class _Step:
+    """Operators that the quantized file computes at once, in their order."""
+
+    operators: tuple[Operator, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        inside = {name for each in self.operators for name in each.outputs}
+        return tuple(name for each in self.operators for name in each.inputs if name not in inside)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return self.operators[-1].outputs
+
+
+def _steps(layers: Sequence[Operator], known: Collection[str]) -> list[_Step]:
+    """The operators, each with those in front of it whose output the quantized file (which has
+    the tensors `known`) does not have and nobody else takes.
+    """
+    takers = Counter(name for layer in layers for name in layer.inputs)
+    hidden: dict[str, tuple[Operator, ...]] = {}
+    steps = []
+    for layer in layers:
+        front = tuple(
+            each for name in layer.inputs if takers[name] == 1 for each in hidden.pop(name, ())
+        )
+        if any(name in known for name in layer.outputs):
+            steps.append(_Step((*front, layer)))
+        else:
+            hidden |= dict.fromkeys(layer.outputs[:1], (*front, layer))
+    return steps
+
+
 def _ranked(layers: Sequence[Operator], ratios: Mapping[str, float]) -> list[LayerNoise]:
     added = []
     entering = {name for layer in layers for name in layer.inputs} - {
         name for layer in layers for name in layer.outputs
     }
-    firsts = [Operator("input", (), (name,)) for name in sorted(entering)]
-    for layer in (*firsts, *layers):
-        leaving = [ratios[name] for name in layer.outputs if name in ratios]
-        if leaving:
-            before = max((ratios.get(name, 0.0) for name in layer.inputs), default=0.0)
-            added.append((layer, leaving[0], max(leaving[0] - before, 0.0)))
+    firsts = [Operator("input", (), (name,)) for name in sorted(entering & ratios.keys())]
+    for step in _steps((*firsts, *layers), ratios):
+        leaving = next(ratios[name] for name in step.outputs if name in ratios)
+        before = max((ratios.get(name, 0.0) for name in step.inputs), default=0.0)
+        added.append((step.operators, leaving, max(leaving - before, 0.0)))
     total = sum(part for *_, part in added) or 1.0
     noises = [
         LayerNoise(
-            layer.name.partition(";")[0].removesuffix(":0"),
-            layer.kind,
+            operators[0].name.partition(";")[0].removesuffix(":0"),
+            " + ".join(each.kind for each in operators),
             -10 * math.log10(ratio) if ratio > 0 else math.inf,
             part / total,
-            layer.name,
+            tuple(each.name for each in operators),
         )
-        for layer, ratio, part in added
+        for operators, ratio, part in added
     ]
     return sorted(noises, key=lambda layer: layer.share, reverse=True)

@@ -94,7 +94,7 @@ def ranked(
             operators = operators_in(original)
             layers = noise_between(original, quantized, samples)
         by_noise = [
-            Cost((layer.tensor,), layer.operator, layer.share)
+            Cost(layer.tensors, layer.operator, layer.share)
             for layer in layers
             if layer.operator not in _NOT_LAYERS
         ]
@@ -143,9 +143,9 @@ def _units(by_noise: Sequence[Cost], operators: Sequence[Operator]) -> list[Cost
     units = []
     for cost in by_noise[:TRIED]:
         units.append(cost)
-        behind = [taker.name for taker in takers.get(cost.name, ())]
+        behind = [taker.name for taker in takers.get(cost.tensors[-1], ())]
         if behind:
-            units.append(Cost((cost.name, *behind), cost.operator, cost.noise))
+            units.append(Cost((*cost.tensors, *behind), cost.operator, cost.noise))
     return units
 
 

@@ -8,10 +8,10 @@ from math import log10
 from pathlib import Path
 from typing import Any
 
+from edgecnn.conversion.layer_names import short_names
 from edgecnn.files import write_text_atomically
 from edgecnn.optimization.finalists import in_order
 from edgecnn.optimization.outcome import OptimizationOutcome, Timed
-from edgecnn.optimization.space import short_name
 from edgecnn.optimization.tried import Tried, snr_db
 from edgecnn.reporting import formats, html
 from edgecnn.reporting.text import clean
@@ -78,7 +78,7 @@ def section(outcome: OptimizationOutcome) -> dict[str, Any]:
         "layers": [
             {
                 "format": name,
-                "names": clean(" + ".join(short_name(each) for each in cost.tensors)),
+                "names": clean(" + ".join(short_names(cost.tensors))),
                 "operator": clean(cost.operator, 40),
                 "share": formats.percent(cost.share, 0),
                 "noise": formats.percent(cost.noise, 0),

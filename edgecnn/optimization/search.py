@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edgecnn.benchmarking.ask import Answer, Questions
 from edgecnn.conversion.converter import Converter
+from edgecnn.conversion.layer_names import short_names
 from edgecnn.conversion.recipe import PRESETS, Recipe
 from edgecnn.conversion.targets import Target, has_every_recipe
 from edgecnn.errors import EdgeCNNError
@@ -24,7 +25,7 @@ from edgecnn.manifest import Artifact
 from edgecnn.optimization.drops import BoundedDrop, Judge
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import Cost, fewest_kept, ranked
-from edgecnn.optimization.space import CALIBRATIONS, Space, short_name, whole_recipes
+from edgecnn.optimization.space import CALIBRATIONS, Space, whole_recipes
 from edgecnn.optimization.tried import SearchState, SearchStep, Tried, snr_db
 from edgecnn.progress import Progress, silent
 from edgecnn.results import RuntimeOptions
@@ -229,7 +230,7 @@ class Search:
                 "layers", lossy.name, f"no number of layers in float32 is enough ({asked} tried)"
             )
         else:
-            names = ", ".join(short_name(name) for name, _ in kept.per_layer)
+            names = ", ".join(short_names(name for name, _ in kept.per_layer))
             self._say("layers", lossy.name, f"meets the budget with {names} in float32")
 
     def _levers(self, file_format: str, lossy: Tried) -> Recipe:
@@ -288,7 +289,7 @@ class Search:
                 self.state.costs[key] = []
             for cost in self.state.costs[key][:COSTLIEST]:
                 gain = "" if cost.share is None else f"{cost.share:.0%} of the outputs' error"
-                names = " + ".join(short_name(name) for name in cost.tensors)
+                names = " + ".join(short_names(cost.tensors))
                 self._say("layers", names, gain or f"{cost.noise:.0%} of the noise")
         return self.state.costs[key]
 

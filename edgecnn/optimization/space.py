@@ -12,6 +12,7 @@ from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.process import run_worker
 from edgecnn.conversion.activations import operators_in
 from edgecnn.conversion.converter import Converter
+from edgecnn.conversion.layer_names import short_name
 from edgecnn.conversion.recipe import PRESETS, Recipe
 from edgecnn.conversion.targets import FORMATS_WITH
 from edgecnn.errors import EdgeCNNError, MissingDependencyError
@@ -188,12 +189,3 @@ def _layers_of(path: Path, message: str) -> str:
     more = f" and {len(names) - LAYERS_NAMED} more" if len(names) > LAYERS_NAMED else ""
     listing = ", ".join(short_name(name) for name in names[:LAYERS_NAMED])
     return f" (from {listing}{more})"
-
-
-def short_name(tensor: str) -> str:
-    """The layer's part of a tensor's name: "model_1/conv_2/Relu;…" is conv_2."""
-    parts = [part for part in tensor.partition(";")[0].split("/") if part]
-    plain = [
-        part for part in parts if not part.startswith(("StatefulPartitionedCall", "functional"))
-    ]
-    return plain[-2] if len(plain) > 1 else plain[0] if plain else tensor

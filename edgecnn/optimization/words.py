@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from edgecnn.accuracy_drop import too_few
+from edgecnn.conversion.layer_names import short_names
 from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import Cost
 from edgecnn.optimization.outcome import Timed
-from edgecnn.optimization.space import short_name
 from edgecnn.optimization.tried import Tried
 
 LAYERS_NAMED = 3
@@ -202,7 +202,7 @@ def in_the_way(
     yield f"{sentence}; it misses the {' and the '.join(broken)}" if broken else sentence
     for name, layer_costs in costs.items():
         named = [
-            f"{' + '.join(short_name(each) for each in cost.tensors)} ({cost.share:.0%})"
+            f"{' + '.join(short_names(cost.tensors))} ({cost.share:.0%})"
             for cost in layer_costs[:LAYERS_NAMED]
             if cost.share is not None
         ]

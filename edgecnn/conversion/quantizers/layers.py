@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from edgecnn.conversion.activations import Operator
+from edgecnn.conversion.layer_names import short_names
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.errors import InputError
 from edgecnn.registry import unknown_name
@@ -30,8 +31,8 @@ def named_layers(
             parts = parts or [each for each in operators if called in _names(each)]
         matches = [*exact, *(operator for operator in parts if operator not in exact)]
         if not matches:
-            names = [part for operator in operators for part in _keras_names(operator)]
-            error = unknown_name("layer", name, dict.fromkeys(names))
+            known = short_names(operator.name for operator in operators)
+            error = unknown_name("layer", name, dict.fromkeys(known))
             raise InputError(f"{where}: {error.message}", hint=error.hint)
         for operator in matches:
             yield operator, computed
@@ -40,9 +41,3 @@ def named_layers(
 def _names(operator: Operator) -> set[str]:
     """The parts of the first name: what the converters fused into it stands behind a semicolon."""
     return set(_PARTS.split(operator.name.partition(";")[0]))
-
-
-def _keras_names(operator: Operator) -> list[str]:
-    """The layer's part of a name such as "StatefulPartitionedCall/model_1/conv_1/Relu"."""
-    parts = operator.name.partition(";")[0].split("/")
-    return parts[-2:-1] or parts
