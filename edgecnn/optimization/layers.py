@@ -183,30 +183,33 @@ def outputs_error(
     return total
 
 
-Meets = Callable[[Recipe], bool]
+Meets = Callable[[Recipe], bool | None]
+"""Whether a recipe meets the budget; None where it does not, and costs so much already that with
+more layers in float32 it would be of no use."""
 
 
 def fewest_kept(
     costs: Sequence[Cost], recipe: Recipe, meets: Meets, *, most: int
 ) -> tuple[Recipe | None, int]:
     """(the recipe that keeps the fewest layers of the ranking in float32 and meets the budget,
-    how often `meets` was asked); None where no number of them does.
+    how often `meets` was asked); None where no useful number of them does. All of them would be
+    the float file, and are not tried.
 
     The number is doubled until it is enough, then bisected; what then proves unnecessary is
     quantized again, layer by layer, as long as no more than `most` questions are asked.
     """
     asked = 0
 
-    def enough(count: int) -> bool:
+    def enough(count: int) -> bool | None:
         nonlocal asked
         asked += 1
         return meets(recipe.keeping(_kept(costs[:count])))
 
-    low, high = 0, min(1, len(costs))
-    while not enough(high):
-        if high == len(costs) or asked >= most:
+    low, high, last = 0, min(1, len(costs)), max(1, len(costs) - 1)
+    while not (met := enough(high)):
+        if met is None or high == last or asked >= most:
             return None, asked
-        low, high = high, min(2 * high, len(costs))
+        low, high = high, min(2 * high, last)
     while high - low > 1 and asked < most:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)

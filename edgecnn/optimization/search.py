@@ -27,6 +27,7 @@ from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import Cost, fewest_kept, ranked
 from edgecnn.optimization.space import CALIBRATIONS, Space, whole_recipes
 from edgecnn.optimization.tried import SearchState, SearchStep, Tried, snr_db
+from edgecnn.optimization.words import CLEARLY, points_lost
 from edgecnn.progress import Progress, silent
 from edgecnn.results import RuntimeOptions
 
@@ -189,6 +190,11 @@ class Search:
             return bool(integer)
         return recipe == "float16" and len(good) > len(plain)
 
+    def _may_be_best(self, tried: Tried) -> bool:
+        """Whether what loses too much costs less than the best that does not, by a brief look."""
+        best = self.best()
+        return best is None or self.cost(tried) < CLEARLY * self.cost(best)
+
     def _worth_mending(self, tried: Tried) -> bool:
         good = [self.cost(each) for each in self.state.tried if self.keeps(each)]
         better = not good or self.cost(tried) * WORTH_MENDING < min(good)
@@ -217,17 +223,22 @@ class Search:
             return
         spent = self.state.validations.get(f"{file_format} on {lossy.configuration}", 0)
 
-        def meets(candidate: Recipe) -> bool:
+        def meets(candidate: Recipe) -> bool | None:
             made = self._make(file_format, candidate)
             if made is None:
                 return False
-            return self.holds(self._ask(made, candidate, lossy.configuration).drop)
+            tried = self._ask(made, candidate, lossy.configuration)
+            if self.holds(tried.drop):
+                return True
+            return False if self._may_be_best(tried) else None
 
         most = max(4, MOST_VALIDATIONS - spent)
         kept, asked = fewest_kept(costs, recipe, meets, most=most)
         if kept is None:
             self._say(
-                "layers", lossy.name, f"no number of layers in float32 is enough ({asked} tried)"
+                "layers",
+                lossy.name,
+                f"no useful number of layers in float32 is enough ({asked} tried)",
             )
         else:
             names = ", ".join(short_names(name for name, _ in kept.per_layer))
@@ -374,6 +385,6 @@ def _said(tried: Tried) -> str:
     words = [f"{tried.rough_ms:.3g} ms roughly"] if tried.rough_ms else []
     if tried.drop is not None:
         drop = tried.drop
-        words.append(f"{drop.points:+.2f} points lost (≤ {drop.bound:.2f}, n = {drop.n:,})")
+        words.append(f"{points_lost(drop)} (≤ {drop.bound:.2f}, n = {drop.n:,})")
     words.append(_db(tried.noise))
     return ", ".join(words)

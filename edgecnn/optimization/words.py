@@ -15,7 +15,7 @@ from edgecnn.optimization.tried import Tried
 LAYERS_NAMED = 3
 UNJUDGED_NAMED = 2
 CLEARLY = 1.1
-"""A gain in speed or size that is worth a sentence."""
+"""A gain in speed or size that is worth a sentence, and that a brief measurement shows."""
 MAY_BE_FASTEST = 0.05
 """The chance to be the fastest above which a row is not clearly slower."""
 
@@ -38,10 +38,15 @@ def shipped(choice: Timed, claim: BoundedDrop, goal: Goal, which: str = FRESH) -
     return f"ship {choice.name}{how}: {', '.join(facts)}; asked: {goal.words}"
 
 
+def points_lost(drop: BoundedDrop) -> str:
+    """`0.28 points lost`, `0.28 points gained`."""
+    return f"{abs(drop.points):.2f} points {'gained' if drop.points < -0.005 else 'lost'}"
+
+
 def lost(drop: BoundedDrop, which: str = FRESH) -> str:
     """`top1 98.3% after 98.6%: 0.28 points lost, at most 0.83 with 95% confidence (n = 359)`."""
     return (
-        f"{drop.metric} {drop.after:.1%} after {drop.before:.1%}: {drop.points:.2f} points lost, "
+        f"{drop.metric} {drop.after:.1%} after {drop.before:.1%}: {points_lost(drop)}, "
         f"at most {drop.bound:.2f} with {drop.confidence:.0%} confidence (n = {drop.n:,}, {which})"
     )
 
@@ -71,9 +76,9 @@ def undecided(
     best = min(open_ones, key=lambda each: each.rough_ms or 0.0, default=None)
     if best is None or best.drop is None or best.rough_ms is None:
         return
-    gain = f", about {limit_ms / best.rough_ms:.1f}× as fast," if limit_ms else ""
+    gain = f", about {limit_ms / best.rough_ms:.1f}× as fast" if limit_ms else ""
     yield (
-        f"undecided: {best.name}{gain} lost {best.drop.points:.2f} points on {best.drop.n:,} "
+        f"undecided: {best.name}{gain}: {points_lost(best.drop)} on {best.drop.n:,} "
         f"samples of the search; "
         f"{too_few(claimed, goal.max_drop, best.drop.samples_needed(goal.max_drop))}"
     )
@@ -171,7 +176,7 @@ def _over(value: float | None, limit: float | None) -> float:
 
 def _allowing(what: str, tried: Tried) -> str:
     if what == "drop" and tried.drop is not None:
-        return f"{tried.drop.points:.2f} points lost"
+        return points_lost(tried.drop)
     if what == "size":
         return f"a file of {tried.artifact.size_bytes / 1e6:.2g} MB"
     if what == "memory" and tried.peak_bytes:
@@ -197,7 +202,7 @@ def in_the_way(
     if near.rough_ms:
         sentence += f", {near.rough_ms:.3g} ms roughly"
     if near.drop is not None:
-        sentence += f", {near.drop.points:.2f} points lost (at most {near.drop.bound:.2f})"
+        sentence += f", {points_lost(near.drop)} (at most {near.drop.bound:.2f})"
     sentence += f", {near.artifact.size_bytes / 1e3:,.0f} kB"
     yield f"{sentence}; it misses the {' and the '.join(broken)}" if broken else sentence
     for name, layer_costs in costs.items():
@@ -231,7 +236,7 @@ def ways_out(tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
         kept = _KEPT[each.drop.decision(goal.max_drop)]
         yield (
             f"{key} on {each.configuration}: {each.rough_ms:.3g} ms roughly, "
-            f"{each.drop.points:.2f} points lost, {each.artifact.size_bytes / 1e3:,.0f} kB, {kept}"
+            f"{points_lost(each.drop)}, {each.artifact.size_bytes / 1e3:,.0f} kB, {kept}"
         )
     yield (
         "quantization-aware training: train on with rounded weights and activations, then "

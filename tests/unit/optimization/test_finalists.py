@@ -32,10 +32,12 @@ def tried(
     lost: int = 0,
     n: int = 360,
     size: int = 9,
+    gained: int = 0,
 ) -> Tried:
     artifact = Artifact(Path(f"{name}.tflite"), Manifest(recipe=recipe), name * 8, size)
     bound = 100 * 2.7055 / (n + 2.7055) + 200 * lost / n
-    drop = BoundedDrop(100 * lost / n, bound, n, 0.95, lost, 0, "top1", 0.98, 0.98 - lost / n)
+    part = (lost - gained) / n
+    drop = BoundedDrop(100 * part, bound, n, 0.95, lost, gained, "top1", 0.9, 0.9 - part)
     return Tried(artifact, PRESETS[recipe], "litert:cpu", drop, rough_ms)
 
 

@@ -57,6 +57,23 @@ def test_a_budget_that_no_number_meets_is_none():
     assert found is None
 
 
+def test_all_layers_in_float32_are_not_tried():
+    meets, asked = needing(*(f"layer_{index}" for index in range(9)))
+    assert fewest_kept(costs(9), INT8, meets, most=50)[0] is None
+    assert max(len(kept) for kept in asked) == 8
+
+
+def test_what_costs_too_much_already_ends_the_doubling():
+    sizes: list[int] = []
+
+    def meets(recipe: Recipe) -> bool | None:
+        sizes.append(len(recipe.per_layer))
+        return None if len(recipe.per_layer) >= 4 else False
+
+    assert fewest_kept(costs(60), INT8, meets, most=50) == (None, 3)
+    assert sizes == [1, 2, 4]
+
+
 def test_layers_that_stay_out_together_are_kept_together():
     pair = [Cost(("a", "b"), "CONV_2D", 0.5, 0.9), *costs(4)]
     meets, _ = needing("a", "b")

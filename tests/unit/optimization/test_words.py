@@ -11,7 +11,9 @@ def test_a_faster_file_that_too_few_samples_can_judge_is_called_undecided():
     choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
     within = tried("int", 1.0, lost=1)
     (said,) = words.undecided(choice, [choice.tried, within], 360, Goal())
-    assert said.startswith("undecided: int.tflite on litert:cpu, about 2.0× as fast, lost 0.28")
+    assert said.startswith(
+        "undecided: int.tflite on litert:cpu, about 2.0× as fast: 0.28 points lost"
+    )
     assert "360 samples cannot show whether the drop is within 1 point; about " in said
     assert "would" in said
 
@@ -20,6 +22,12 @@ def test_a_file_that_loses_too_much_or_is_slower_is_not_undecided():
     choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
     lossy, slower = tried("lossy", 1.0, lost=9), tried("slower", 3.0, lost=1)
     assert not list(words.undecided(choice, [lossy, slower], 360, Goal()))
+
+
+def test_what_has_gained_is_not_called_lost():
+    choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
+    (said,) = words.undecided(choice, [tried("int", 1.0, gained=5, n=500)], 500, Goal(max_drop=0.3))
+    assert "1.00 points gained on 500 samples" in said
 
 
 def test_enough_samples_leave_nothing_undecided():
