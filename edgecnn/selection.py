@@ -100,16 +100,16 @@ def choose(candidates: Sequence[Taken], limits: Limits) -> Selection[Taken]:
     """The best candidate within the limits.
 
     Those whose samples show that they keep the limit on the drop come before those that only
-    measured so; where none does (the parent itself shows nothing), all compete. Noisy ones are
-    taken only where there are no others, unless rounds that all took part in rank them: what
-    disturbed a round disturbed all its rows. Those without the objective's number do not compete.
+    measured so; where none does (the parent itself shows nothing), all compete. Where time decides,
+    noisy ones are taken only where there are no others, unless rounds that all took part in rank
+    them: what disturbed a round disturbed all its rows. Those without the objective's number do not compete.
     """
     within = tuple(each for each in candidates if allowed(each, limits, candidates))
     known = [each for each in within if RANK[limits.objective](each) is not None]
     proven = [each for each in known if is_shown(each, limits)]
     if all(each.drop_bound == 0 for each in proven):
         proven = known
-    sure = [each for each in proven if each.state != "NOISY" or is_paired(each, limits.objective)]
+    sure = [each for each in proven if each.state != "NOISY" or _may_be_noisy(each, limits)]
     ranked = by_objective(sure or proven, limits.objective)
     if not ranked:
         return Selection(None, (), None, within)
@@ -126,6 +126,15 @@ def is_shown(candidate: Candidate, limits: Limits) -> bool:
         return True
     bound = candidate.drop_bound
     return bound is not None and decide(bound, bound, limits.drop) == "kept"
+
+
+_TIMED = ("latency", "throughput", "energy")
+
+
+def _may_be_noisy(candidate: Candidate, limits: Limits) -> bool:
+    """Whether it does not matter that what was measured of a candidate's time spreads."""
+    untimed = limits.objective not in _TIMED and limits.p50 is None
+    return untimed or is_paired(candidate, limits.objective)
 
 
 def is_paired(candidate: Candidate, objective: Objective) -> bool:

@@ -51,6 +51,14 @@ def test_a_noisy_row_is_taken_only_where_there_is_no_other():
     assert choose([noisy], Limits()).best is noisy
 
 
+@pytest.mark.parametrize("objective", ["size", "memory", "accuracy"])
+def test_a_noisy_latency_does_not_matter_where_something_else_decides(objective: str):
+    best = One(0, size=1, peak_rss=1, accuracy=0.9, p50=1, state="NOISY")
+    other = One(1, size=2, peak_rss=2, accuracy=0.8, p50=2)
+    assert choose([best, other], Limits(objective=objective)).best is best
+    assert choose([best, other], Limits(objective=objective, p50=3)).best is other
+
+
 def test_rounds_that_rows_share_rank_them_the_noisy_ones_too():
     noisy = One(0, p50=1.3, paired_p50=1.0, state="NOISY")
     quiet = One(1, p50=1.2, paired_p50=1.1)
