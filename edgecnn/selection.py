@@ -102,7 +102,8 @@ def choose(candidates: Sequence[Taken], limits: Limits) -> Selection[Taken]:
     Those whose samples show that they keep the limit on the drop come before those that only
     measured so; where none does (the parent itself shows nothing), all compete. Where time decides,
     noisy ones are taken only where there are no others, unless rounds that all took part in rank
-    them: what disturbed a round disturbed all its rows. Those without the objective's number do not compete.
+    them: what disturbed a round disturbed all its rows. Those without the objective's number do
+    not compete.
     """
     within = tuple(each for each in candidates if allowed(each, limits, candidates))
     known = [each for each in within if RANK[limits.objective](each) is not None]
