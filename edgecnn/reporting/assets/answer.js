@@ -82,6 +82,13 @@ function isPaired(row, objective) {
   return Boolean(name) && has(row[name]);
 }
 
+const TIMED = ["latency", "throughput", "energy"];
+
+function mayBeNoisy(row, limits) {
+  const untimed = !TIMED.includes(limits.objective) && !has(limits.p50);
+  return untimed || isPaired(row, limits.objective);
+}
+
 function isTied(best, other, objective) {
   if (objective === "accuracy") {
     const [low, high] = [best.accuracy_low, other.accuracy_high];
@@ -274,7 +281,7 @@ function choose(rows, wanted, several) {
     const known = within.filter((row) => has(value(row)));
     let shown = known.filter((row) => isShown(row, limits));
     if (shown.every((row) => row.drop_bound === 0)) shown = known;
-    const sure = shown.filter((row) => row.state !== "NOISY" || isPaired(row, limits.objective));
+    const sure = shown.filter((row) => row.state !== "NOISY" || mayBeNoisy(row, limits));
     const ranked = (sure.length ? sure : shown)
       .sort((a, b) => value(a) - value(b) || (latency(a) || 0) - (latency(b) || 0) || a.id - b.id);
     const [best = null, ...behind] = ranked;
