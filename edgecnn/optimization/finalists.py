@@ -59,8 +59,8 @@ class Track:
 
 
 def undominated(good: Sequence[Tried], goal: Goal) -> list[Tried]:
-    """What may race: nothing that is roughly half as fast as another, but always the best file
-    that computes in float32, which is left when the claim refuses all others.
+    """What may race: nothing that is roughly half as fast as another, but always what is left when
+    the claim refuses all others (`_fallbacks`).
     """
     costs: Mapping[str, Callable[[Tried], float | None]] = {
         "latency": lambda each: each.rough_ms,
@@ -73,7 +73,17 @@ def undominated(good: Sequence[Tried], goal: Goal) -> list[Tried]:
     least = (cost(ranked[0]) or float("inf")) * (DOMINATED if latency else 99)
     most = MOST_RACED if latency else MOST_TIMED
     kept = [each for each in ranked if (cost(each) or float("inf")) <= least][:most]
-    return _with_fallback(kept, ranked)
+    return [*kept, *(each for each in _fallbacks(ranked) if each not in kept)]
+
+
+def _fallbacks(ranked: Sequence[Tried]) -> list[Tried]:
+    """Of files, best first: the best one that computes in float32, and the safest of all. They
+    differ where a runtime computes float files in bfloat16.
+    """
+    plain = [each for each in ranked if each.recipe.activations == "float32"][:1]
+    judged = [each for each in ranked if each.drop is not None]
+    safest = min(judged, key=lambda each: each.risk(each.drop.n if each.drop else 1), default=None)
+    return plain if safest is None or safest in plain else [*plain, safest]
 
 
 def measured(good: Sequence[Tried], goal: Goal, track: Track) -> list[Timed]:
@@ -104,7 +114,7 @@ def _short(protocol: Protocol) -> Protocol | None:
 
 
 def _fastest(raced: Sequence[tuple[Tried, Measurement]], places: set[Place]) -> set[Place]:
-    """The rows near the fastest of the race, and the best one that computes in float32."""
+    """The rows near the fastest of the race, and the best ones of the fallbacks."""
     raced = [(tried, row) for tried, row in raced if times_of(row).every]
     scores = _scores([row for _, row in raced], fewest=1)
     if scores is None:
@@ -113,9 +123,8 @@ def _fastest(raced: Sequence[tuple[Tried, Measurement]], places: set[Place]) -> 
     limit = float(scores.min()) + float(np.log(CLOSE))
     kept = [raced[index] for index in order if scores[index] <= limit][:MOST_TIMED]
     ranked = [raced[index] for index in order]
-    fallback = next((one for one in ranked if one[0].recipe.activations == "float32"), None)
-    if fallback is not None and fallback not in kept:
-        kept.append(fallback)
+    for fallback in _fallbacks([tried for tried, _ in ranked]):
+        kept.append(next(one for one in ranked if one[0] is fallback))
     return {_place(tried, row.options.threads) for tried, row in kept}
 
 
@@ -172,11 +181,6 @@ def _place_of(row: Measurement) -> Place:
 
 def _place(tried: Tried, threads: int) -> Place:
     return tried.artifact.sha256, tried.configuration, threads
-
-
-def _with_fallback(kept: list[Tried], ranked: Sequence[Tried]) -> list[Tried]:
-    fallback = next((each for each in ranked if each.recipe.activations == "float32"), None)
-    return kept if fallback is None or fallback in kept else [*kept, fallback]
 
 
 def _distinct(artifacts: Sequence[Artifact]) -> list[Artifact]:

@@ -46,9 +46,6 @@ from edgecnn.progress import Progress, silent
 from edgecnn.proof import proves_nothing
 from edgecnn.results import RuntimeOptions
 
-SILENT = 1e-9
-"""Noise in the outputs that no answer can depend on: the order of sums in float32."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -268,7 +265,7 @@ class _Run:
         _, judge = self._judge(data)
         questions = self._questions(data, "claim")
         ranked = list(in_order(timed, goal))
-        steps = claim_order(ranked, lambda each: _risk(each.tried, len(data["test"])))
+        steps = claim_order(ranked, lambda each: each.tried.risk(len(data["test"])))
 
         def claim_of(number: int, one: Timed) -> BoundedDrop | None:
             self._progress("claim", number, len(steps), one.name)
@@ -360,12 +357,3 @@ class _Run:
             validations=state.validations,
             stages=dict(self._stages),
         )
-
-
-def _risk(tried: Tried, claimed: int) -> tuple[float, float]:
-    """How much a file is expected to lose on so many samples, by those of the search; of files that
-    lose the same, how far its outputs are from the parent's.
-    """
-    assert tried.drop is not None  # without one nothing gets so far
-    noise = float("inf") if tried.noise is None else tried.noise
-    return tried.drop.expected(claimed), noise if noise > SILENT else 0.0

@@ -14,6 +14,9 @@ from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.layers import Cost
 from edgecnn.results import Measurement
 
+SILENT = 1e-9
+"""Noise in the outputs that no answer can depend on: the order of sums in float32."""
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -36,6 +39,14 @@ class Tried:
     def name(self) -> str:
         """`lenet5_static_int8.tflite on litert:cpu`."""
         return f"{self.artifact.name} on {self.configuration}"
+
+    def risk(self, claimed: int) -> tuple[float, float]:
+        """How much the file is expected to lose on so many samples, by those of the search; of
+        files that lose the same, how far its outputs are from the parent's.
+        """
+        assert self.drop is not None  # without one nothing gets so far
+        noise = float("inf") if self.noise is None else self.noise
+        return self.drop.expected(claimed), noise if noise > SILENT else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         return {

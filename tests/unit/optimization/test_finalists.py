@@ -111,6 +111,16 @@ def test_the_best_float_file_races_along_however_slow_it_is():
     assert len(kept) == MOST_RACED + 1
 
 
+def test_the_safest_file_races_along_however_slow_it_is():
+    """A runtime that computes float files in bfloat16 is fast, and may lose an answer or two."""
+    fast = [replace(tried(f"int{number}", 1.0, lost=1), noise=1e-3) for number in range(3)]
+    rounded = replace(tried("rounded", 2.5, "float32"), noise=1e-5)
+    exact = replace(tried("exact", 9.0, "float32"), noise=1e-13)
+    exact_too = replace(tried("exact_too", 9.5, "float16"), noise=1e-12)
+    kept = undominated([*fast, rounded, exact_too, exact], Goal())
+    assert kept == [*fast, rounded, exact]
+
+
 def test_the_smallest_file_is_kept_when_size_counts():
     small, large = tried("small", 9.0, size=5), tried("large", 1.0, size=50)
     row = [timed(large, [1.0] * 4), timed(small, [9.0] * 4)]
