@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ from edgecnn.runtimes.base import Session
 SAMPLES = 32
 TRIED = 8
 """Layers, costliest first, that are kept in float32 one at a time."""
+DECISIVE = 0.9
+"""A layer that takes so much of the error with it is the one: the others are not tried."""
 _NOT_LAYERS = ("input", "QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear")
 
 Arrays = Sequence[npt.NDArray[Any]]
@@ -99,25 +101,43 @@ def ranked(
             if layer.operator not in _NOT_LAYERS
         ]
         before = error(quantized)
-        units = _units(by_noise, operators) if math.isfinite(before) else []
-        tried = []
-        for number, unit in enumerate(units):
-            progress("sensitivity", number, len(units), unit.name)
-            path = folder / f"without.{file_format}"
+        path = folder / f"without.{file_format}"
+
+        def error_without(unit: Cost) -> float:
             kept = recipe.keeping(dict.fromkeys(unit.tensors, "float32"))
             try:
                 converter.write(Target.of(file_format, kept), path)
-                left = error(path)
+                return error(path)
             except EdgeCNNError:
-                continue  # the quantizer cannot leave that one out
-            if not math.isfinite(left):
-                continue
-            share = 1 - left / before if before > 0 else 0.0
-            tried.append(Cost(unit.tensors, unit.operator, unit.noise, share))
-        progress("sensitivity", len(units), len(units))
-    tried.sort(key=lambda cost: (cost.share or 0.0) / len(cost.tensors), reverse=True)
+                return math.inf  # the quantizer cannot leave that one out
+
+        units = _units(by_noise, operators) if math.isfinite(before) else []
+        tried = with_shares(units, before, error_without, progress)
     seen = {cost.tensors for cost in tried}
     return [*tried, *(cost for cost in by_noise if cost.tensors not in seen)]
+
+
+def with_shares(
+    units: Sequence[Cost],
+    before: float,
+    error_without: Callable[[Cost], float],
+    progress: Progress = silent,
+) -> list[Cost]:
+    """The units with the share of the error `before` that goes without each, the costliest first.
+    The first that takes nearly all of it ends the trying; an infinite error says nothing of one.
+    """
+    tried: list[Cost] = []
+    for number, unit in enumerate(units):
+        progress("sensitivity", number, len(units), unit.name)
+        left = error_without(unit)
+        if not math.isfinite(left):
+            continue
+        share = 1 - left / before if before > 0 else 0.0
+        tried.append(replace(unit, share=share))
+        if share >= DECISIVE:
+            break
+    progress("sensitivity", len(units), len(units))
+    return sorted(tried, key=lambda cost: (cost.share or 0.0) / len(cost.tensors), reverse=True)
 
 
 @contextmanager

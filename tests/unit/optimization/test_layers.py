@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.verify import load_session
-from edgecnn.optimization.layers import Cost, fewest_kept, outputs_error
+from edgecnn.optimization.layers import Cost, fewest_kept, outputs_error, with_shares
 from edgecnn.runtimes.base import Session
 
 INT8 = Recipe("int8", "int8")
@@ -79,6 +79,26 @@ def test_layers_that_stay_out_together_are_kept_together():
     meets, _ = needing("a", "b")
     found, _ = fewest_kept(pair, INT8, meets, most=12)
     assert [name for name, _ in found.per_layer] == ["a", "b"]
+
+
+def test_layers_are_ranked_by_the_error_that_goes_with_each_of_their_operators():
+    units = [*costs(3), Cost(("layer_3", "layer_4"), "CONV_2D + RELU", 0.1)]
+    left = {"layer_0": 0.9, "layer_1": float("inf"), "layer_2": 0.5, "layer_3": 0.2}
+    found = with_shares(units, 1.0, lambda unit: left[unit.name])
+    assert [cost.name for cost in found] == ["layer_2", "layer_3", "layer_0"]
+    assert [cost.share for cost in found] == pytest.approx([0.5, 0.8, 0.1])
+
+
+def test_a_layer_that_takes_nearly_all_of_the_error_ends_the_trying():
+    asked: list[str] = []
+
+    def left(unit: Cost) -> float:
+        asked.append(unit.name)
+        return 0.02 if unit.name == "layer_1" else 1.1
+
+    found = with_shares(costs(9), 1.0, left)
+    assert asked == ["layer_0", "layer_1"]
+    assert [cost.name for cost in found] == ["layer_1", "layer_0"]
 
 
 NAMES = ("map", "sums")
