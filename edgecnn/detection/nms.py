@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 
 from edgecnn.detection.detections import Boxes, Detections
-from edgecnn.geometry import iou, nested
+from edgecnn.geometry import Floats, iou, nested
+
+FEW = 200
 
 
 def suppress(
@@ -29,9 +34,8 @@ def suppress(
         return detections
     order = np.argsort(-detections.scores, kind="stable")
     boxes, scores = detections.xyxy[order], detections.scores[order]
-    overlaps = iou(boxes, boxes)
-    within = nested(boxes, boxes)
     alive = np.ones(len(boxes), bool)
+    overlaps, within = _rows(iou, boxes), _rows(nested, boxes)
     kept = []
     for index in range(len(boxes)):
         if not alive[index]:
@@ -39,13 +43,24 @@ def suppress(
         kept.append(index)
         if len(kept) == limit:
             break
-        alive &= (overlaps[index] <= max_iou) & (within[index] <= max_inside)
+        alive &= (overlaps(index) <= max_iou) & (within(index) <= max_inside)
     # A voter must have a finite say: a box of no extent overlaps nothing, itself included.
-    weights = np.where(overlaps[kept] >= vote_iou, scores[None], 0).astype(np.float64)
+    near = np.stack([overlaps(index) for index in kept]) >= vote_iou
+    weights = np.where(near, scores[None], 0).astype(np.float64)
     weights[np.arange(len(kept)), kept] = np.maximum(scores[kept], 1e-12)
     voted = weights @ boxes / weights.sum(axis=1, keepdims=True)
     result = boxes[kept] if vote_iou > 1 else voted.astype(np.float32)
     return Detections(result, scores[kept], detections.class_ids[order][kept])
+
+
+def _rows(measure: Callable[[Boxes, Boxes], Floats], boxes: Boxes) -> Callable[[int], Floats]:
+    """What gives (n,) a measure of one of the boxes (n, 4) with each. All pairs are quickest
+    for few boxes; of thousands, as an evaluation has, only those of survivors are wanted.
+    """
+    if len(boxes) <= FEW:
+        table = measure(boxes, boxes)
+        return lambda index: np.asarray(table[index])
+    return cache(lambda index: np.asarray(measure(boxes[index : index + 1], boxes)[0]))
 
 
 def suppress_by_class(detections: Detections, *, max_iou: float, limit: int = 300) -> Detections:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from edgecnn.detection import nms
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.nms import suppress, suppress_by_class
 from edgecnn.geometry import iou, nested
@@ -160,3 +161,21 @@ def test_boxes_of_different_classes_stay_side_by_side():
 
     assert len(both) == 2
     assert same.scores.tolist() == pytest.approx([0.9])
+
+
+@pytest.mark.parametrize("count", [30, 900])
+def test_few_and_many_boxes_are_suppressed_by_the_same_rule(
+    count: int, monkeypatch: pytest.MonkeyPatch
+):
+    random = np.random.default_rng(count)
+    corners = random.uniform(0, 300, (count, 2))
+    sides = random.uniform(0, 120, (count, 2)) * (random.random((count, 1)) > 0.05)
+    boxes = np.concatenate([corners, corners + sides], axis=1).astype(np.float32)
+    scores = random.random(count).astype(np.float32)
+    found = []
+    for few in (0, 10_000):
+        monkeypatch.setattr(nms, "FEW", few)
+        found.append(suppress(Detections(boxes, scores, np.zeros(count, np.int64))))
+    assert 1 < len(found[0]) < count
+    assert np.array_equal(found[0].xyxy, found[1].xyxy)
+    assert np.array_equal(found[0].scores, found[1].scores)
