@@ -16,6 +16,7 @@ grid     every preset of both formats on every runtime with the same threads, me
          `optimize` measures its finalists; how far the choice is from the best within the budget
 broken   a layer is scaled so that int8 ruins it: is it named, does it alone stay out of int8
 nncf     NNCF's accuracy control on the float ONNX file, by the Python of an environment with nncf
+         and openvino, for detectors also faster-coco-eval, opencv-python-headless and pillow
 ours     `optimize` on the same file, same samples, same scorer, on OpenVINO alone
 nncf_broken, ours_broken   the same two on the network of `broken`, where something has to stay
          in float
@@ -113,7 +114,11 @@ def main() -> None:
     parser.add_argument("action", choices=("run", "report"))
     parser.add_argument("--networks", default=",".join(networks.NETWORKS))
     parser.add_argument("--parts", default=",".join(PARTS))
-    parser.add_argument("--nncf", type=Path, help="Python of an environment with nncf")
+    parser.add_argument(
+        "--nncf",
+        type=Path,
+        help="Python of an environment with nncf, and\nfaster-coco-eval and pillow for detectors",
+    )
     parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
     asked = parser.parse_args()
     if asked.action == "run":

@@ -103,6 +103,12 @@ class BoundedDrop:
         lost = self.lost + self.gained - gained
         return one_sided_bounds(lost * scale, gained * scale, n, self.confidence)[1]
 
+    def may_show(self, budget: float, n: int) -> bool:
+        """Whether `n` samples can show the budget of a file that changes an answer at all: here one
+        that gains an answer for one that it loses. Always for a metric over all samples together.
+        """
+        return self.lost is None or one_sided_bounds(1, 1, n, self.confidence)[1] <= budget
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.accuracy_drop import points_of
 from edgecnn.benchmarking.ask import Answer, Questions
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.layer_names import short_names
@@ -218,6 +219,12 @@ class Search:
         current = self._latest(recipe, lossy)
         if self.holds(current.drop):
             return
+        if current.drop is not None and not current.drop.may_show(
+            self._goal.max_drop, self._claimed
+        ):
+            samples = f"{self._claimed:,} samples can show {points_of(self._goal.max_drop)} only"
+            self._say("layers", lossy.name, f"not tried: {samples} where no answer changes")
+            return
         costs = self._costs(file_format, recipe, lossy.configuration)
         if not costs:
             return
@@ -243,6 +250,14 @@ class Search:
         else:
             names = ", ".join(short_names(name for name, _ in kept.per_layer))
             self._say("layers", lossy.name, f"meets the budget with {names} in float32")
+
+    def _may_be_shown(self, drop: BoundedDrop | None) -> bool:
+        """Whether the claim could show the budget of a file that changes an answer or two, as one
+        with a few layers in float32 does.
+        """
+        if drop is None or self._claimed < self._goal.fewest_samples:
+            return True
+        return drop.may_show(self._goal.max_drop, self._claimed)
 
     def _levers(self, file_format: str, lossy: Tried) -> Recipe:
         """The recipe with each lever that brings this runtime's outputs nearer to the parent's."""

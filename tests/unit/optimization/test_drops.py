@@ -117,3 +117,14 @@ def test_what_gained_a_few_answers_is_expected_to_be_no_safer_than_what_changed_
     assert same.expected(1_052) < gained.expected(1_052) < lost.expected(1_052)
     whole = BoundedDrop(-1.0, 4.0, 100, 0.95, metric="ap50")
     assert whole.expected(100) > BoundedDrop(0.0, 4.5, 100, 0.95, metric="ap50").expected(100)
+
+
+@pytest.mark.parametrize(
+    ("budget", "n", "shows"), [(0.3, 1_052, False), (0.3, 1_300, True), (1, 500, True)]
+)
+def test_whether_samples_can_show_a_budget_where_an_answer_changes(
+    budget: float, n: int, shows: bool
+):
+    drop = BoundedDrop(0.2, 1.3, 516, 0.95, 4, 3)
+    assert drop.may_show(budget, n) is shows
+    assert BoundedDrop(0.2, 1.3, 516, 0.95, metric="ap50").may_show(budget, n)
