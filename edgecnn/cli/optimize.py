@@ -93,6 +93,7 @@ def command(
     way and what else could be had is printed then.
     """
     from edgecnn.cli.datasets import load_data
+    from edgecnn.conversion.sources.kinds import located
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions
@@ -117,7 +118,7 @@ def command(
     options.claim(out, bundle)
     if bundle is not None:
         check_place(bundle, force=force)
-    dataset = load_data(data, data_dir=data_dir, models=[model], reading=reading)
+    dataset = load_data(data, data_dir=data_dir, models=[Path(located(model))], reading=reading)
     settings = Settings(goal, runtimes, threads, seed, samples, protocol)
     with progress_bar() as progress:
         try:

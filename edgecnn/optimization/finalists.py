@@ -68,7 +68,12 @@ def undominated(good: Sequence[Tried], goal: Goal) -> list[Tried]:
         "memory": lambda each: each.peak_bytes,
     }
     cost = costs[goal.objective]
-    ranked = sorted(good, key=lambda each: cost(each) or float("inf"))
+    limit = goal.max_latency_ms or float("inf")
+
+    def rank(each: Tried) -> tuple[bool, float]:
+        return (each.rough_ms or 0.0) > limit, cost(each) or float("inf")
+
+    ranked = sorted(good, key=rank)
     latency = goal.objective == "latency"
     least = (cost(ranked[0]) or float("inf")) * (DOMINATED if latency else 99)
     most = MOST_RACED if latency else MOST_TIMED
@@ -93,7 +98,7 @@ def measured(good: Sequence[Tried], goal: Goal, track: Track) -> list[Timed]:
     short = _short(track.protocol)
     if goal.objective == "latency" and len(places) > 2 and short is not None:
         raced = _rows(entered, places, replace(track, protocol=short))
-        places = _fastest(raced, places)
+        places = _fastest(raced, places, goal)
     rows = _rows(entered, places, track)
     sure = chances([row for _, row in rows])
     return [Timed(tried, row, chance) for (tried, row), chance in zip(rows, sure, strict=True)]
@@ -113,9 +118,14 @@ def _short(protocol: Protocol) -> Protocol | None:
     )
 
 
-def _fastest(raced: Sequence[tuple[Tried, Measurement]], places: set[Place]) -> set[Place]:
-    """The rows near the fastest of the race, and the best ones of the fallbacks."""
+def _fastest(
+    raced: Sequence[tuple[Tried, Measurement]], places: set[Place], goal: Goal
+) -> set[Place]:
+    """The rows near the fastest of the race that fit into memory, and the best ones of the
+    fallbacks.
+    """
     raced = [(tried, row) for tried, row in raced if times_of(row).every]
+    raced = [(tried, row) for tried, row in raced if _fits(row, goal)] or raced
     scores = _scores([row for _, row in raced], fewest=1)
     if scores is None:
         return places  # no round that all have: no order is known
@@ -126,6 +136,11 @@ def _fastest(raced: Sequence[tuple[Tried, Measurement]], places: set[Place]) -> 
     for fallback in _fallbacks([tried for tried, _ in ranked]):
         kept.append(next(one for one in ranked if one[0] is fallback))
     return {_place(tried, row.options.threads) for tried, row in kept}
+
+
+def _fits(row: Measurement, goal: Goal) -> bool:
+    peak = row.memory["peak_rss_bytes"]
+    return goal.max_memory_bytes is None or peak is None or peak <= goal.max_memory_bytes
 
 
 def _rows(
@@ -208,14 +223,14 @@ def in_order(
 def chances(rows: Sequence[Measurement]) -> list[float | None]:
     """How likely each row is the fastest, by the rounds that all have.
 
-    The rows' mean logarithms are drawn from Student's t with the rounds' covariance, as for one
-    mean: a few rounds that agree by chance do not make an order sure, as drawing from these few
-    rounds themselves would.
+    Rows with fewer than three rounds are left out. The mean logarithms of the others are drawn
+    from Student's t with the rounds' covariance, as for one mean: a few rounds that agree by chance
+    do not make an order sure, as drawing from these few rounds themselves would.
     """
     probabilities: list[float | None] = [None] * len(rows)
-    timed = [index for index, row in enumerate(rows) if times_of(row).every]
+    timed = [index for index, row in enumerate(rows) if len(times_of(row).every) >= FEWEST_ROUNDS]
     logs = _by_round([rows[index] for index in timed], FEWEST_ROUNDS)
-    if logs is None:
+    if logs is None or len(timed) < min(2, len(rows)):
         return probabilities
     count = logs.shape[1]
     mean = logs.mean(axis=1, keepdims=True)

@@ -17,6 +17,7 @@ from edgecnn.benchmarking.protocol import PROFILES, Protocol
 from edgecnn.claims import exclusive
 from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
+from edgecnn.conversion.sources.kinds import located
 from edgecnn.data.base import Dataset, Split, check_recorded
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
@@ -90,7 +91,7 @@ def optimize(
     check_recorded(data, "optimize")
     devices(settings.runtimes)
     check_settings(settings)
-    model = Path(model)
+    model = Path(located(model))
     known = known_artifact(model)
     refuse_sequences(model, known.manifest if known else Manifest(), data)
     parts = divide(
@@ -265,6 +266,8 @@ class _Run:
         _, judge = self._judge(data)
         questions = self._questions(data, "claim")
         ranked = list(in_order(timed, goal))
+        if not ranked:
+            return self._unmeasured(base, state)
         steps = claim_order(ranked, lambda each: each.tried.risk(len(data["test"])))
 
         def claim_of(number: int, one: Timed) -> BoundedDrop | None:
@@ -292,12 +295,12 @@ class _Run:
             claim=claim,
             sentences=(
                 words.shipped(choice, claim, goal),
-                *words.sure(choice, others, goal),
+                *words.sure(choice, others, goal, faster=place > 0),
                 *words.smaller(choice, others),
                 *refused,
                 *words.undecided(choice, state.tried, claim.n, goal),
             ),
-            changes=tuple(words.changes(choice, state.tried, goal)),
+            changes=tuple(words.changes(choice, state.tried, goal, claim.n)),
         )
 
     def _unproven(
@@ -319,7 +322,23 @@ class _Run:
             nearest=choice.tried,
             sentences=(f"no file is shown to meet the goal: {goal.words}", *refused),
             ways_out=tuple(words.ways_out(state.tried, goal)),
-            changes=tuple(words.changes(choice, state.tried, goal)),
+            changes=tuple(words.changes(choice, state.tried, goal, claim.n)),
+        )
+
+    def _unmeasured(self, base: OptimizationOutcome, state: SearchState) -> OptimizationOutcome:
+        """What looked good when it was measured briefly is not when it is measured in full."""
+        goal = self._settings.goal
+        invalid = all(each.measurement.verdict == "INVALID" for each in base.timed)
+        begin = (
+            "no latency could be measured that counts"
+            if invalid
+            else f"no file meets the goal when it is measured in full: {goal.words}"
+        )
+        return replace(
+            base,
+            nearest=words.nearest(state.tried, goal),
+            sentences=(begin, *words.fell_short(base.timed, goal)),
+            ways_out=tuple(words.ways_out(state.tried, goal)),
         )
 
     def _none(
@@ -339,7 +358,7 @@ class _Run:
             nearest=near,
             sentences=tuple(sentences),
             ways_out=tuple(words.ways_out(state.tried, goal)),
-            changes=tuple(words.changes(None, state.tried, goal)),
+            changes=tuple(words.changes(None, state.tried, goal, claimed)),
         )
 
     def _base(self, state: SearchState) -> OptimizationOutcome:

@@ -31,6 +31,7 @@ from edgecnn.optimization.tried import SearchState, SearchStep, Tried, snr_db
 from edgecnn.optimization.words import CLEARLY, points_lost
 from edgecnn.progress import Progress, silent
 from edgecnn.results import RuntimeOptions
+from edgecnn.runtimes import parse_configuration
 
 MOST_VALIDATIONS = 12
 """Of one file format on one runtime: each is a pass over all samples of the search."""
@@ -79,6 +80,10 @@ class Search:
         for tried in sorted(lossy, key=self.cost):
             if has_every_recipe(tried.artifact.format) and self._worth_mending(tried):
                 self._mend(tried.artifact.format, tried)
+        mendable = [tried for tried in lossy if has_every_recipe(tried.artifact.format)]
+        if self.best() is None and not self.state.costs and mendable:
+            nearest = min(mendable, key=self.cost)  # what stands in the way is part of the answer
+            self._costs(nearest.artifact.format, nearest.recipe, nearest.configuration)
         self._progress("search", self._done, self._done, self._best_so_far())
         return self.state
 
@@ -174,7 +179,8 @@ class Search:
     def _dominated(self, recipe: str, configuration: str, file_format: str) -> bool:
         """Whether a file need not be asked about: static int8 meets the goal there, and is faster
         than dynamic int8 wherever it is faster than float32; float16 is what float32 is with half
-        the size. One float file of each format stays, as the fallback.
+        the size, but for accelerators, which compute in it. One float file of each format stays,
+        as the fallback.
         """
         good = [
             tried
@@ -185,11 +191,12 @@ class Search:
         ]
         integer = [self.cost(each) for each in good if each.recipe.arithmetic == "static_int8"]
         plain = [self.cost(each) for each in good if each.recipe.arithmetic == "float32"]
-        if recipe == "dynamic_int8":
-            return bool(integer) and min(integer) <= min(plain, default=float("inf"))
+        best_integer = min(integer, default=float("inf"))
+        int8_wins = bool(integer) and best_integer <= min(plain, default=float("inf"))
         if recipe == "int16x8":
             return bool(integer)
-        return recipe == "float16" and len(good) > len(plain)
+        on_cpu = parse_configuration(configuration)[1] == "cpu"
+        return int8_wins and (recipe == "dynamic_int8" or (recipe == "float16" and on_cpu))
 
     def _may_be_best(self, tried: Tried) -> bool:
         """Whether what loses too much costs less than the best that does not, by a brief look."""
@@ -219,9 +226,7 @@ class Search:
         current = self._latest(recipe, lossy)
         if self.holds(current.drop):
             return
-        if current.drop is not None and not current.drop.may_show(
-            self._goal.max_drop, self._claimed
-        ):
+        if not self._may_be_shown(current.drop):
             samples = f"{self._claimed:,} samples can show {points_of(self._goal.max_drop)} only"
             self._say("layers", lossy.name, f"not tried: {samples} where no answer changes")
             return
@@ -242,11 +247,8 @@ class Search:
         most = max(4, MOST_VALIDATIONS - spent)
         kept, asked = fewest_kept(costs, recipe, meets, most=most)
         if kept is None:
-            self._say(
-                "layers",
-                lossy.name,
-                f"no useful number of layers in float32 is enough ({asked} tried)",
-            )
+            found = f"no useful number of layers in float32 is enough ({asked} tried)"
+            self._say("layers", lossy.name, found)
         else:
             names = ", ".join(short_names(name for name, _ in kept.per_layer))
             self._say("layers", lossy.name, f"meets the budget with {names} in float32")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 
 from edgecnn.accuracy_drop import too_few
 from edgecnn.conversion.layer_names import short_names
@@ -71,6 +72,7 @@ def undecided(
         and each.rough_ms
         and not each.problem
         and each.drop.points <= goal.max_drop < each.drop.expected(claimed)
+        and max(_excess(each, goal).values()) <= 1
         and (limit_ms is None or each.rough_ms * CLEARLY < limit_ms)
     ]
     best = min(open_ones, key=lambda each: each.rough_ms or 0.0, default=None)
@@ -102,11 +104,17 @@ def tried_before(count: int) -> Iterator[str]:
         )
 
 
-def sure(choice: Timed, others: Sequence[Timed], goal: Goal) -> Iterator[str]:
-    """How sure the choice is of being the fastest, where it was chosen for that."""
+def sure(
+    choice: Timed, others: Sequence[Timed], goal: Goal, *, faster: bool = False
+) -> Iterator[str]:
+    """How sure the choice is of being the fastest, where it was chosen for that. `faster` says
+    that others were, and not shown to keep the budget.
+    """
     if goal.objective != "latency":
         return
-    if not others:
+    if faster and not others:
+        yield "what is faster was not shown to keep the budget"
+    elif not others:
         yield "nothing else that meets the goal came near it when all were timed briefly"
     elif choice.chance_best is None:
         yield "fewer than three rounds: how sure the order is is not known"
@@ -133,8 +141,12 @@ def smaller(choice: Timed, others: Sequence[Timed]) -> Iterator[str]:
         yield f"about as fast and smaller: {least.name}, {size}, {draws}"
 
 
-def changes(choice: Timed | None, tried: Sequence[Tried], goal: Goal) -> Iterator[str]:
-    """What a looser limit would bring: for each limit the fastest that breaks it alone."""
+def changes(
+    choice: Timed | None, tried: Sequence[Tried], goal: Goal, claimed: int
+) -> Iterator[str]:
+    """What a looser limit would bring: for each limit the fastest that breaks it alone. A budget is
+    the one that `claimed` samples would show.
+    """
     limit_ms = choice.tried.rough_ms if choice else None
     for what, broken in _breaking(tried, goal).items():
         faster = [
@@ -146,7 +158,7 @@ def changes(choice: Timed | None, tried: Sequence[Tried], goal: Goal) -> Iterato
         if best is None or best.rough_ms is None:
             continue
         gain = f", {limit_ms / best.rough_ms:.1f}× as fast" if limit_ms else ""
-        yield f"with {_allowing(what, best)} allowed: {best.name}{gain}"
+        yield f"with {_allowing(what, best, claimed)} allowed: {best.name}{gain}"
 
 
 def _breaking(tried: Sequence[Tried], goal: Goal) -> Mapping[str, list[Tried]]:
@@ -174,9 +186,9 @@ def _over(value: float | None, limit: float | None) -> float:
     return value / limit if value is not None and limit is not None else 0.0
 
 
-def _allowing(what: str, tried: Tried) -> str:
+def _allowing(what: str, tried: Tried, claimed: int) -> str:
     if what == "drop" and tried.drop is not None:
-        return points_lost(tried.drop)
+        return f"{ceil(10 * tried.drop.expected(claimed)) / 10:.1f} points lost"
     if what == "size":
         return f"a file of {tried.artifact.size_bytes / 1e6:.2g} MB"
     if what == "memory" and tried.peak_bytes:
@@ -188,6 +200,21 @@ def nearest(tried: Sequence[Tried], goal: Goal) -> Tried | None:
     """What breaks the limits least."""
     usable = [each for each in tried if not each.problem and each.drop is not None]
     return min(usable, key=lambda each: max(_excess(each, goal).values()), default=None)
+
+
+def fell_short(timed: Sequence[Timed], goal: Goal) -> Iterator[str]:
+    """Why none of the rows that were measured in full can be judged."""
+    for each in timed[:UNJUDGED_NAMED]:
+        row = each.measurement
+        peak = row.memory["peak_rss_bytes"]
+        why = [row.error or row.status] if row.status != "ok" else list(row.reasons[:1])
+        if each.p50_ms and _over(each.p50_ms, goal.max_latency_ms) > 1:
+            why.append(f"{each.p50_ms:.3g} ms when measured in full")
+        if peak is not None and _over(peak, goal.max_memory_bytes) > 1:
+            why.append(f"{peak / 1e6:.0f} MB of memory when measured in full")
+        yield f"{each.name}: {'; '.join(why) or row.verdict}"
+    if len(timed) > UNJUDGED_NAMED:
+        yield f"and {len(timed) - UNJUDGED_NAMED} more"
 
 
 def in_the_way(

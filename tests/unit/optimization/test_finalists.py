@@ -13,6 +13,7 @@ from edgecnn.manifest import Artifact, Manifest
 from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.finalists import (
     MOST_RACED,
+    _fastest,
     chances,
     in_order,
     together,
@@ -67,6 +68,16 @@ def test_the_chance_to_be_fastest_is_drawn_from_shared_rounds():
     assert none is None
 
 
+def test_a_slow_row_with_two_rounds_leaves_the_others_their_order():
+    first, second = timed(tried("a", 1.0), [1.0] * 4), timed(tried("b", 2.0), [2.0, 2.1, 2.0, 2.1])
+    slow = timed(tried("slow", 50.0), [50.0, 51.0])
+    rows = [each.measurement for each in (first, slow, second)]
+    fast, none, other = chances(rows)
+    assert [fast, other] == pytest.approx([1.0, 0.0], abs=0.01)
+    assert none is None
+    assert chances([first.measurement, slow.measurement]) == [None, None]
+
+
 def test_four_rounds_of_a_restless_machine_make_no_order_sure():
     first = timed(tried("a", 1.0), [1.0, 1.4, 1.0, 1.3])
     second = timed(tried("b", 1.0), [1.02, 1.41, 1.3, 1.05])
@@ -119,6 +130,24 @@ def test_the_safest_file_races_along_however_slow_it_is():
     exact_too = replace(tried("exact_too", 9.5, "float16"), noise=1e-12)
     kept = undominated([*fast, rounded, exact_too, exact], Goal())
     assert kept == [*fast, rounded, exact]
+
+
+def test_what_is_too_slow_does_not_crowd_out_what_is_not():
+    slow = [tried(f"slow{number}", 9.0, size=number + 1) for number in range(6)]
+    quick = tried("quick", 3.0, size=50)
+    assert quick in undominated([*slow, quick], Goal(objective="size", max_latency_ms=5.0))
+
+
+def test_of_a_race_only_what_fits_into_memory_is_measured_in_full():
+    raced = []
+    for number in range(7):
+        one = timed(tried(f"file{number}", 1.0), [1.0 + number / 100] * 2)
+        rss = {"peak": 90_000_000 if number < 6 else 40_000_000}
+        runs = tuple(replace(run, rss_bytes=rss) for run in one.measurement.runs)
+        raced.append((one.tried, replace(one.measurement, runs=runs)))
+    within = _fastest(raced, set(), Goal(max_memory_bytes=5e7))
+    assert {digest for digest, *_ in within} == {raced[6][0].artifact.sha256}
+    assert len(_fastest(raced, set(), Goal(max_memory_bytes=1e7))) >= 5
 
 
 def test_the_smallest_file_is_kept_when_size_counts():

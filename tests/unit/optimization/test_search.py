@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,12 @@ class SameOutputs:
         return Answer(factory.measurement(), self._outputs)
 
 
-def search(goal: Goal, threads: Sequence[int] = (1,), outputs: np.ndarray = ANSWERS) -> Search:
+def search(
+    goal: Goal,
+    threads: Sequence[int] = (1,),
+    outputs: np.ndarray = ANSWERS,
+    claimed: int = 1000,
+) -> Search:
     split = Split(np.zeros((COUNT, 2, 2), np.uint8), np.arange(COUNT) % 3)
     data = Dataset("made", "classification", tuple("abc"), {"test": split}, "ab", (2, 2))
     doubles: list[Any] = [FilesInName(), SameOutputs(outputs)]
@@ -63,7 +69,7 @@ def search(goal: Goal, threads: Sequence[int] = (1,), outputs: np.ndarray = ANSW
         judge,
         samples=[],
         reference=[ANSWERS],
-        claimed=1000,
+        claimed=claimed,
         threads=threads,
     )
 
@@ -92,3 +98,31 @@ def test_a_file_that_is_too_slow_with_one_thread_is_measured_with_four():
     one = tried("one", 35.0, n=COUNT)
     assert search(Goal(max_latency_ms=10.0), threads=(1, 4)).keeps(one)
     assert not search(Goal(max_latency_ms=10.0), threads=(1,)).keeps(one)
+
+
+@pytest.mark.parametrize("place", ["litert:cpu", "onnxruntime:cuda"])
+def test_float16_is_passed_over_on_processors_alone_where_int8_is_good(place: str):
+    made = search(Goal())
+    for recipe, rough_ms in (("static_int8", 1.0), ("float32", 2.0)):
+        made.state.tried.append(
+            replace(tried(recipe, rough_ms, recipe, n=1000), configuration=place)
+        )
+    assert made._dominated("float16", place, "tflite") is (place == "litert:cpu")
+    assert made._dominated("dynamic_int8", place, "tflite")
+
+
+def test_float16_is_asked_about_where_int8_is_slower_than_float32():
+    made = search(Goal())
+    for recipe, rough_ms in (("static_int8", 3.0), ("float32", 2.0)):
+        made.state.tried.append(tried(recipe, rough_ms, recipe, n=1000))
+    assert not made._dominated("float16", "litert:cpu", "tflite")
+
+
+@pytest.mark.parametrize(("claimed", "tries"), [(100, True), (300, False), (1000, True)])
+def test_layers_are_tried_unless_the_samples_show_the_budget_of_unchanged_answers_alone(
+    claimed: int, tries: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("edgecnn.optimization.search.ranked", lambda *_, **__: [])
+    made = search(Goal(), outputs=np.roll(ANSWERS, 1, axis=1), claimed=claimed)
+    said = [step.found for step in made.run().path if step.stage == "layers"]
+    assert any("where no answer changes" in each for each in said) is not tries

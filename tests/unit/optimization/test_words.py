@@ -43,3 +43,40 @@ def test_a_smaller_file_that_may_be_as_fast_is_named():
     slower = replace(timed(tried("tiny", 9.0, size=10), [9.0] * 4), chance_best=0.0)
     (said,) = words.smaller(choice, [alike, slower])
     assert said.startswith("about as fast and smaller: half.tflite")
+
+
+def test_what_breaks_another_limit_is_not_called_undecided():
+    choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
+    large = tried("int", 1.0, lost=1, size=5_000_000)
+    assert list(words.undecided(choice, [large], 360, Goal()))
+    assert not list(words.undecided(choice, [large], 360, Goal(max_size_bytes=1e6)))
+
+
+def test_a_looser_budget_is_one_that_the_samples_would_show():
+    choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
+    lossy = tried("lossy", 1.0, lost=9)
+    (said,) = words.changes(choice, [choice.tried, lossy], Goal(), 400)
+    assert said.startswith("with ")
+    budget = float(said.split()[1])
+    assert lossy.drop.points < lossy.drop.expected(400) <= budget < lossy.drop.expected(400) + 0.2
+
+
+def test_faster_files_that_were_refused_are_not_passed_over_in_silence():
+    choice = timed(tried("float", 2.0, "float32"), [2.0] * 4)
+    (said,) = words.sure(choice, [], Goal())
+    assert said.startswith("nothing else")
+    (said,) = words.sure(choice, [], Goal(), faster=True)
+    assert said == "what is faster was not shown to keep the budget"
+
+
+def test_rows_that_cannot_be_judged_are_named_with_their_reason():
+    from dataclasses import replace
+
+    one = timed(tried("int", 1.0), [4.0] * 4, "INVALID")
+    reasons = ("the board was throttled by under-voltage",)
+    invalid = replace(one, measurement=replace(one.measurement, reasons=reasons))
+    slow = timed(tried("slow", 1.0), [4.0] * 4)
+    said = list(words.fell_short([invalid, slow, slow], Goal(max_latency_ms=3.0)))
+    assert said[0].startswith("int.tflite on litert:cpu, 1 thread: the board was throttled")
+    assert "4 ms when measured in full" in said[1]
+    assert said[2] == "and 1 more"
