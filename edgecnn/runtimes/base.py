@@ -64,6 +64,10 @@ class Session(ABC):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     effective: Effective
+    process_threads: int | None = None
+    """Threads of a library that has one number for the whole process; None where a session has
+    threads of its own.
+    """
 
     @abstractmethod
     def bind(self, tensors: Sequence[Array]) -> Invocation:

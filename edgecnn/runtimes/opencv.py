@@ -85,6 +85,7 @@ class OpenCVSession(Session):
     ) -> None:
         self._cv2, self._net, self._engine = cv2, net, engine
         self.inputs = inputs
+        self.process_threads = int(cv2.getNumThreads())
         own_names = {str(name): None for name in net.getUnconnectedOutLayersNames()}
         # A .tflite graph keeps its own names, which a signature renames: the order is the same.
         self._output_names = [
@@ -127,7 +128,7 @@ class OpenCVSession(Session):
             precision=dominant(counts, "float32"),
             device_name=cpu_name(),
             delegated_fraction=1.0,  # an engine runs the whole network or refuses it
-            threads=int(self._cv2.getNumThreads()),
+            threads=self.process_threads,
             runtime_version=f"OpenCV {self._cv2.__version__}",
             details={
                 "compute_ops_by_precision": dict(counts),

@@ -31,6 +31,8 @@ SIGN = "stop sign"
 """What the detectors that ship here find."""
 SAME_SIGN = 0.7
 """Signs do not stand in front of each other: boxes that share more are one sign."""
+GAP = 5.0
+"""So many times the usual time between frames, and the patience of a track, are a gap."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ class Tracker:
         self._follows: list[_Follow] = []
         self._next_id = 1
         self._now_s: float | None = None
+        self._usual_s: float | None = None
 
     def update(
         self,
@@ -171,13 +174,15 @@ class Tracker:
         class.
 
         Time that runs backwards (a camera that came back, a video that started over) counts as
-        no time: the times of the tracks go back with it. Boxes that are not finite or have no
-        area are passed over.
+        no time: the times of the tracks go back with it. Over a gap (a camera that was away) no
+        track is followed: what stands there afterwards may be another sign. Boxes that are not
+        finite or have no area are passed over.
         """
         boxes, certainty, kinds = _usable(xyxy, scores, labels)
         passed = 0.0 if self._now_s is None else now_s - self._now_s
         dt, back = max(0.0, passed), min(0.0, passed)
         self._now_s = now_s
+        gone = self._leave(now_s) if self._is_gap(dt) else []
         for follow in self._follows:
             follow.began_s += back
             follow.last_seen_s += back
@@ -187,7 +192,7 @@ class Tracker:
         for index in free:
             if certainty[index] >= self.settings.begin_score:
                 self._begin(boxes[index], float(certainty[index]), kinds[index], now_s)
-        changes = [*self._leave(now_s), *self._appear()]
+        changes = [*gone, *self._leave(now_s), *self._appear()]
         return self.tracks, tuple(changes)
 
     @property
@@ -246,6 +251,14 @@ class Tracker:
             pairs.append((tracks[int(row)], candidates[int(column)]))
             overlap[row, :] = -1.0
             overlap[:, column] = -1.0
+
+    def _is_gap(self, passed_s: float) -> bool:
+        """Whether so much time lies between no two frames otherwise; it is remembered if not."""
+        usual = self._usual_s
+        if usual is not None and passed_s > max(GAP * usual, GAP * self.settings.patience_s):
+            return True
+        self._usual_s = passed_s if not usual else usual + 0.1 * (passed_s - usual)
+        return False
 
     def _begin(self, box: Floats, score: float, label: str, now_s: float) -> None:
         motion = _Motion.start(box)

@@ -109,7 +109,7 @@ class Pipeline:
     def __enter__(self) -> Pipeline:
         cv2 = require("cv2", "opencv")
         self._cv2_threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
+        cv2.setNumThreads(_opencv_threads(self.switch.current()[0]))
         self.capture.start()
         for thread in self._threads():
             thread.start()
@@ -178,6 +178,7 @@ class Pipeline:
         detector, version = self.switch.current()
         if self._stages is None or self._version != version:
             self._stages, self._version = DetectorStages(detector), version
+            require("cv2", "opencv").setNumThreads(_opencv_threads(detector))
         stages = self._stages
         return _Ready(frame, stages, stages.prepare(frame.image, self.timing.add))
 
@@ -222,6 +223,12 @@ class Pipeline:
         settings = stages.tracking(self.tracking)
         single = not self.capture.source.continuous
         self._tracker.settings = one_by_one(settings) if single else settings
+
+
+def _opencv_threads(detector: Detects) -> int:
+    """One, as several cost more for single images, but those of a network that OpenCV runs."""
+    session = getattr(detector, "session", None)
+    return getattr(session, "process_threads", None) or 1
 
 
 def _in_file(detections: Detections, frame: Frame) -> Detections:

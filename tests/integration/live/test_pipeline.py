@@ -118,6 +118,21 @@ def test_another_runtime_takes_over_while_the_film_runs(detector, red_detector, 
     assert kinds == ["appear", "leave"]
 
 
+def test_a_network_that_opencv_runs_keeps_its_threads(detector, red_detector, video):
+    import cv2
+
+    before = cv2.getNumThreads()
+    own = load_detector(red_detector, runtime="opencv:cpu", threads=2)
+    switch = DetectorSwitch(own, DetectorSpec("own", "opencv:cpu"), lambda _: detector)
+    with Pipeline(str(video), switch) as pipeline:
+        next(iter(pipeline))
+        assert cv2.getNumThreads() == 2
+        switch.request(DetectorSpec("other", "onnxruntime:cpu"))
+        switch.wait(60)
+        assert any(cv2.getNumThreads() == 1 for _ in pipeline)
+    cv2.setNumThreads(before)
+
+
 def test_a_choice_that_cannot_be_loaded_changes_nothing(detector, red_detector):
     switch = DetectorSwitch(
         detector,

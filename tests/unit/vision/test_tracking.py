@@ -118,6 +118,22 @@ def test_a_track_is_not_shown_longer_because_the_clock_went_back():
     assert [change.kind for change in changes] == ["leave"]
 
 
+@pytest.mark.parametrize(
+    ("interval", "away", "kept"), [(0.03, 30.0, False), (0.03, 1.0, True), (2, 9, True)]
+)
+def test_over_a_gap_no_sign_is_followed(interval: float, away: float, kept: bool):
+    tracker = Tracker()
+    times = [number * interval for number in range(6)]
+    for now in times:
+        tracker.update(boxes(square(10, 10)), scores(0.9), now)
+    _, changes = tracker.update(boxes(square(10, 10)), scores(0.9), times[-1] + away)
+    assert [change.kind for change in changes] == ([] if kept else ["leave"])
+    tracks, changes = tracker.update(
+        boxes(square(10, 10)), scores(0.9), times[-1] + away + interval
+    )
+    assert [track.id for track in tracks] == ([1] if kept else [2])
+
+
 def test_images_have_no_memory():
     tracker = Tracker(one_by_one(TrackerSettings()))
     first, _ = tracker.update(boxes(square(10, 10)), scores(0.9), 0.0)
