@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgecnn.benchmarking import environments, installer, versions
-from edgecnn.benchmarking.benchmark import benchmark
+from edgecnn.benchmarking.benchmark import JUDGING_PASSES, benchmark
 from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.data.base import Dataset
 from edgecnn.errors import GateError, InputError
@@ -110,7 +110,7 @@ def bisect(
                 options=options,
                 protocol=_longer(protocol or resolve("quick"), more),
                 data=data,
-                passes=(),
+                passes=JUDGING_PASSES,
                 progress=progress,
             )
             first, second = pair_results.measurements

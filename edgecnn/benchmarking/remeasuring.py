@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecnn.benchmarking import environments, versions
-from edgecnn.benchmarking.benchmark import benchmark
+from edgecnn.benchmarking.benchmark import JUDGING_PASSES, benchmark
 from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.formats.check import digest_of
@@ -78,7 +78,7 @@ def remeasure(
         placement=after.placement,
         load=after.load,
         protocol=_protocol(protocol),
-        passes=(),
+        passes=JUDGING_PASSES,
         progress=progress,
     )
     rows = {(row.artifact.sha256, row.runtime): row for row in results.measurements}
@@ -90,9 +90,14 @@ def remeasure(
 
 
 def judged(after: Measurement, pair: RemeasuredPair) -> Measurement:
-    """The new row with the runs of the baseline's rounds, and its accuracy as it was."""
+    """The new row with the runs of the baseline's rounds, its accuracy as it was, and INVALID where
+    it was: what data showed, noise cannot take back.
+    """
     assert pair.after is not None
-    return replace(pair.after, accuracy=after.accuracy, parity=after.parity)
+    row = replace(pair.after, accuracy=after.accuracy, parity=after.parity)
+    if after.verdict != "INVALID":
+        return row
+    return replace(row, verdict="INVALID", reasons=(*after.reasons, *row.reasons))
 
 
 def _runtime_of(before: Measurement, after: Measurement) -> str | None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn import selection
-from edgecnn.benchmarking.benchmark import benchmark
+from edgecnn.benchmarking.benchmark import JUDGING_PASSES, benchmark
 from edgecnn.benchmarking.plan import Configuration
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.data.base import Dataset
@@ -160,7 +160,7 @@ def _rows(
         protocol=track.protocol,
         data=track.data,
         preprocessing=track.preprocessing,
-        passes=("response",),
+        passes=JUDGING_PASSES,
         out=track.out,
         previous=together(Results.load(track.out), places) if track.out.exists() else None,
         wanted=is_wanted,

@@ -71,14 +71,14 @@ class Here:
     def _benchmark(
         self, paths: Sequence[Path], protocol: Protocol, out: Path | None, progress: Progress
     ) -> Results:
-        from edgecnn.benchmarking.benchmark import benchmark
+        from edgecnn.benchmarking.benchmark import JUDGING_PASSES, benchmark
 
         return benchmark(
             list(paths),
             (self.runtime,),
             threads=(self.threads,),
             protocol=protocol,
-            passes=(),
+            passes=JUDGING_PASSES,
             out=out,
             previous=Results.load(out) if out is not None and out.exists() else None,
             progress=progress,
