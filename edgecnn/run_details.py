@@ -34,6 +34,10 @@ class QueryDetails(TypedDict, total=False):
     target_qps: float | None
     p99_ns: float | None
     latency_bound_ms: float
+    attempts: list[dict[str, float]]
+    """Rates that a server tried, the one that it reports last."""
+    prediction_elapsed_ns: int
+    """What it took to guess the first of them."""
 
 
 class FailedPass(TypedDict):

@@ -1,24 +1,25 @@
 """One configuration at a time: ask, get a measurement and the outputs, and never ask twice.
 
 A search decides after each answer what to ask next. Answers lie in a folder, under what was
-asked: the model's digest, the runtime with its options, the digests of the data and of the samples.
-Who asks the same again gets what is there, also in another process. A failure is asked again: next
-time the memory, the disk or the time may be enough.
+asked: the model's digest, the runtime with its version and options, the processor, the digests of
+the data and of the samples. Who asks the same again gets what is there, also in another process. A
+failure is asked again: next time the memory, the disk or the time may be enough.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.benchmarking import environments, own_environment, versions
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs
 from edgecnn.benchmarking.feeding import Feeding, RuntimeSignature
 from edgecnn.benchmarking.job import Job
@@ -27,14 +28,17 @@ from edgecnn.benchmarking.process import WorkerOutcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.pythons import python_for
 from edgecnn.benchmarking.verdict import OutputHealth, judge
+from edgecnn.benchmarking.worker_outputs import output_paths
 from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import read_json_file, write_text_atomically
 from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.records import FieldError
+from edgecnn.registry import RUNTIMES
 from edgecnn.results import Measurement, RuntimeOptions
 from edgecnn.runtimes import without_version
+from edgecnn.runtimes.declared import samples_of
 
 BRIEF = Protocol(
     "brief",
@@ -47,6 +51,8 @@ BRIEF = Protocol(
 )
 """A latency good enough to decide what is worth timing properly."""
 MAX_ANSWER_BYTES = 64 << 20
+LARGE_BYTES = 16 << 20
+"""Of a file of outputs: a smaller one is read, since each that stays open takes a handle."""
 
 
 @dataclass(frozen=True)
@@ -99,22 +105,30 @@ class Questions:
 
     def ask(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> Answer:
         """Run all samples through `artifact` on `runtime:device`, and time it briefly."""
+        options = replace(options, batch=samples_of(artifact.path, options.batch))
         folder = self._folder / self._key(artifact, configuration, options)
         stored_answer = _read(folder)
         if stored_answer is not None:
             return stored_answer
         self.asked += 1
-        answer = self._measure(artifact, configuration, options)
+        written = self._work / f"outputs-{self.asked}"
+        answer = self._measure(artifact, configuration, options, written)
         if answer.lasts:
-            _write(folder, answer)
+            _write(folder, answer.measurement, written)
+            answer = replace(answer, outputs=_opened(folder))
+        shutil.rmtree(written, ignore_errors=True)
         return answer
 
     def _key(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> str:
         samples = [self._data.sha256, self._n, self._part]
-        question = json.dumps([artifact.sha256, configuration, asdict(options), samples])
+        place = _place(configuration.partition(":")[0])
+        question = json.dumps([artifact.sha256, configuration, asdict(options), samples, place])
         return hashlib.sha256(question.encode()).hexdigest()[:24]
 
-    def _measure(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> Answer:
+    def _measure(
+        self, artifact: Artifact, configuration: str, options: RuntimeOptions, written: Path
+    ) -> Answer:
+        """The answer without its outputs, which lie in the folder `written`."""
         runtime, _, device = configuration.partition(":")
         row = Measurement(record_of(artifact), runtime, device, options)
         self._feeding.prepare(artifact, lambda: _recorded(artifact))
@@ -128,7 +142,6 @@ class Questions:
         python = python_for(runtime)
         if isinstance(python, WorkerOutcome):
             return _refused(row, python)
-        written = self._work / f"outputs-{self.asked}"
         job = Job(
             runtime=without_version(runtime),
             device=device,
@@ -141,8 +154,7 @@ class Questions:
         outcome = run_worker(job, python)
         if outcome.status != "ok" or outcome.run is None or not outcome.outputs_written:
             return _refused(row, outcome)
-        outputs = tuple(np.array(each) for each in open_outputs(written))
-        shutil.rmtree(written, ignore_errors=True)
+        outputs = open_outputs(written)
         accuracy = None
         scorer = self._feeding.scorer(artifact)
         if scorer is not None:
@@ -151,7 +163,20 @@ class Questions:
         measured = Measurement(
             row.artifact, runtime, device, options, runs=(outcome.run,), accuracy=accuracy
         )
-        return Answer(judge(measured, self._protocol, OutputHealth.of(outputs)), outputs)
+        return Answer(judge(measured, self._protocol, OutputHealth.of(outputs)))
+
+
+def _place(runtime: str) -> list[Any]:
+    """What besides the question decides an answer: the packages that bring the runtime, in the
+    Python that runs it, and the processor.
+    """
+    name = runtime if versions.is_versioned(runtime) else RUNTIMES.load(runtime).environment
+    if name is None:
+        brought = versions.known_packages().get(runtime, ())
+        packages = [f"{each}=={own_environment.version(each)}" for each in brought]
+    else:
+        packages = environments.described(name)["packages"]
+    return [packages, own_environment.processor()["cpu_model"], platform.machine()]
 
 
 def _recorded(artifact: Artifact) -> RuntimeSignature | None:
@@ -177,13 +202,14 @@ def _refused(row: Measurement, outcome: WorkerOutcome) -> Answer:
     return Answer(measurement, lasts=outcome.status == "unsupported" and not outcome.absent)
 
 
-def _write(folder: Path, answer: Answer) -> None:
+def _write(folder: Path, measurement: Measurement, written: Path) -> None:
     """Outputs first: an answer whose measurement is there is complete."""
+    shutil.rmtree(folder, ignore_errors=True)  # of an answer that is damaged
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        for index, array in enumerate(answer.outputs):
-            np.save(folder / f"{index}.npy", array)
-        text = json.dumps(answer.measurement.to_dict())
+        for path in output_paths(written):
+            shutil.move(path, folder / path.name)
+        text = json.dumps(measurement.to_dict())
         write_text_atomically(folder / "measurement.json", text)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror}", hint="free some space") from (
@@ -198,11 +224,17 @@ def _read(folder: Path) -> Answer | None:
     try:
         values = read_json_file(path, limit=MAX_ANSWER_BYTES)
         measurement = Measurement.from_dict(values)
-        outputs: Sequence[Any] = [np.load(each) for each in _in_order(folder)]
+        outputs = _opened(folder)
     except (InputError, FieldError, OSError, ValueError):
         return None  # damaged: asked again
-    return Answer(measurement, tuple(outputs))
+    return Answer(measurement, outputs)
 
 
-def _in_order(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.npy"), key=lambda path: int(path.stem))
+def _opened(folder: Path) -> tuple[npt.NDArray[Any], ...]:
+    """Outputs in their order, the large ones as files: a detector's take gigabytes, and a search
+    compares them a few samples at a time.
+    """
+    return tuple(
+        np.load(path, mmap_mode="r" if path.stat().st_size > LARGE_BYTES else None)
+        for path in output_paths(folder)
+    )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.benchmarking.environments import environments_folder
+from edgecnn.errors import EdgeCNNError
 from edgecnn.files import write_text_atomically
 
 SESSIONS = 20
@@ -51,7 +52,7 @@ class Baseline:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_text_atomically(self._path, json.dumps(document) + "\n")
-        except OSError:
+        except (OSError, EdgeCNNError):
             return
 
     def _read(self) -> dict[str, list[list[float]]]:

@@ -93,13 +93,14 @@ def bisect(
     results: list[Results] = []
 
     def attempt(version: str) -> BisectionStep:
-        names = [f"{wanted.runtime}=={each}" for each in (candidates[0], version)]
-        for name in names:
-            say(f"creating {name} if it is not there …")
+        names = []
+        for each in (candidates[0], version):
+            say(f"creating {wanted.runtime}=={each} if it is not there …")
             try:
-                environments.create(f"{wanted.package}=={name.partition('==')[2]}")
+                python = environments.create(f"{wanted.package}=={each}")
+                names.append(python.parents[1].name)
             except installer.CreationError as error:
-                if name == names[0]:
+                if not names:
                     raise
                 return BisectionStep(version, "skipped", error.message)
         suffix = f":{device}" if device else ""

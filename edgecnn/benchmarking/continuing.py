@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
+from edgecnn.benchmarking import versions
+from edgecnn.benchmarking.machine import GPU_PACKAGES
+from edgecnn.benchmarking.power import NVIDIA_DEVICES
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
-from edgecnn.preprocessing import Preprocessing
-from edgecnn.results import Environment, Results
+from edgecnn.manifest import Artifact, Manifest
+from edgecnn.preprocessing import PRESETS, Preprocessing, preprocessing_values
+from edgecnn.results import ArtifactRecord, Environment, Results
 
 OTHERWISE = "pass --force to measure all rows again, or choose another --out"
 IDENTITY = {"board": "board", "cpu_model": "processor", "architecture": "architecture"}
 """What makes a machine another one. A container's name changes, and its kernel."""
 SHARED = ("edgecnn", "numpy")
 """Packages of every worker: their versions are noted, and make no other runtime."""
+GPU_DEVICES = (*NVIDIA_DEVICES, "gpu")
 
 
 def check_previous(
@@ -75,13 +83,63 @@ def check_machine(previous: Results, now: Environment) -> None:
                 f"{words} {was}, here {is_}",
                 hint=OTHERWISE,
             )
+    on_gpu = any(
+        row.runs and row.device in GPU_DEVICES and not versions.is_versioned(row.runtime)
+        for row in previous.measurements
+    )
     for name, was in then.packages.items():
         is_ = now.packages.get(name)
         used = any(run.environment and run.environment.packages.get(name) == was for run in runs)
+        used = used or (on_gpu and name in GPU_PACKAGES)
         if used and name not in SHARED and is_ and was != is_:
             raise InputError(
                 f"the results in the --out file were measured with {name} {was}, "
                 f"installed is {is_}",
+                hint=OTHERWISE,
+            )
+
+
+def check_gpus(previous: Results, names_of: Callable[[str, str], Collection[str]]) -> None:
+    """Raise InputError when rows ran on another GPU than the one that their configuration finds
+    now. `names_of` gives the names of it for a runtime and a device, none where it is not known.
+    """
+    ran: dict[tuple[str, str], set[str]] = {}
+    for row in previous.measurements:
+        if row.device in GPU_DEVICES:
+            ran.setdefault((row.runtime, row.device), set()).update(
+                run.effective.device_name
+                for run in row.runs
+                if run.effective and run.effective.device_name and not run.effective.software
+            )
+    for (runtime, device), were in ran.items():
+        names = names_of(runtime, device) if were else ()
+        if names and (others := sorted(were - set(names))):
+            raise InputError(
+                f"the rows of {runtime}:{device} in the --out file were measured on another GPU: "
+                f"{', '.join(others)}, here {', '.join(sorted(names))}",
+                hint=OTHERWISE,
+            )
+
+
+def check_scoring(previous: Results, record: Mapping[str, Any]) -> None:
+    """Raise InputError when rows were fed or scored by other values than those in `record`, which
+    `scoring_record` made. Results of versions that did not note them pass.
+    """
+    measured = [row.artifact for row in previous.measurements if row.runs]
+    was, is_ = (each.get("preprocessing_values") for each in (previous.data, record))
+    if measured and was is not None and is_ is not None and was != is_:
+        raise InputError(
+            "the results in the --out file were measured with other values in the file of "
+            "--preprocessing",
+            hint=OTHERWISE,
+        )
+    then, now = manifests_in(previous.data), manifests_in(record)
+    for artifact in measured:
+        name = _named(artifact)
+        if name in then and name in now and then[name] != now[name]:
+            raise InputError(
+                f"the manifest of {artifact.name} names another preprocessing, other labels or "
+                "another head than when the results in the --out file were measured",
                 hint=OTHERWISE,
             )
 
@@ -136,6 +194,56 @@ def option_record(preprocessing: Preprocessing | str) -> Any:
     if isinstance(preprocessing, str):
         return preprocessing
     return json.loads(json.dumps(preprocessing.to_dict()))
+
+
+def scoring_record(
+    artifacts: Iterable[Artifact], preprocessing: Preprocessing | str | None
+) -> dict[str, Any]:
+    """What decides about accuracy and lies in none of the model files, as JSON gives it back: the
+    values in the file of --preprocessing, and a digest of each model's manifest.
+    """
+    record: dict[str, Any] = {
+        "manifests": {_named(each): _scoring_digest(each.manifest) for each in artifacts}
+    }
+    if isinstance(preprocessing, str) and preprocessing not in PRESETS:
+        with suppress(InputError):  # each row says what is wrong with the file
+            record["preprocessing_values"] = preprocessing_values(Path(preprocessing))
+    return record
+
+
+def manifests_in(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Digests of manifests by those of their models, as `scoring_record` noted them."""
+    manifests = data.get("manifests")
+    return manifests if isinstance(manifests, Mapping) else {}
+
+
+def _named(artifact: Artifact | ArtifactRecord) -> str:
+    """Name and digest of a model: the same bytes may lie there under several manifests."""
+    return f"{artifact.name} {artifact.sha256[:12]}"
+
+
+def _scoring_digest(manifest: Manifest) -> str:
+    """Of what a manifest says about samples and answers; what conversion and checks add to it
+    later makes no other one.
+    """
+    preprocessing, head = manifest.preprocessing, manifest.postprocessing
+    said = {
+        "preprocessing": preprocessing and {"kind": preprocessing.kind, **_stated(preprocessing)},
+        "postprocessing": head and _stated(head),
+        "labels": manifest.labels,
+        "min_score": manifest.metrics.get("min_score"),
+    }
+    text = json.dumps(said, sort_keys=True, default=_stated)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stated(record: Any) -> dict[str, Any]:
+    """The fields that are not what they are by default: a later version may have more."""
+    return {
+        each.name: value
+        for each in fields(record)
+        if (value := getattr(record, each.name)) != each.default
+    }
 
 
 def about_record(about: ModelOptions | None) -> dict[str, Any]:

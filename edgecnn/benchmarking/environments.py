@@ -11,8 +11,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ __all__ = [
     "create",
     "described",
     "environments_folder",
+    "existing",
     "names",
     "python_of",
     "remove",
@@ -52,21 +54,54 @@ def names() -> list[str]:
     return [*ISOLATED_ENVIRONMENTS, *(path.name for path in _versioned())]
 
 
+@dataclass(frozen=True)
+class _Created:
+    """An environment that was created to the end, and the package that brings its runtime."""
+
+    name: str
+    runtime: str
+    package: str
+    version: str
+
+
 def resolve(name: str) -> str:
     """The environment of a runtime in a version, as in "onnxruntime==1.23.2".
 
-    Of several that fit a pattern it is the newest. Raises InputError where none is created.
+    A package's name stands for that package alone, a runtime's also for another one that brings
+    it where its usual one is not there. Of several that fit a pattern it is the newest. Raises
+    InputError where none is created.
+    """
+    found = existing(name)
+    if found is None and _names_a_runtime(name):
+        wanted = versions.parse(name)
+        found = _newest(each for each in _created(wanted.runtime) if wanted.accepts(each.version))
+    if found is None:
+        raise InputError(f"{name} is not created", hint=f"edgecnn env create '{name}'")
+    return found
+
+
+def existing(name: str) -> str | None:
+    """The environment of the package that "onnxruntime-gpu==1.23.*" names, the newest that fits;
+    None where it is not created.
     """
     wanted = versions.parse(name)
-    fitting = []
-    for path in _versioned():
-        recorded = versions.recorded((path / MARKER).read_text(encoding="utf-8", errors="replace"))
-        version = recorded.get("version", "")
-        if recorded.get("runtime") == wanted.runtime and wanted.accepts(version):
-            fitting.append((versions.order(version) or ((), 0), path.name))
-    if not fitting:
-        raise InputError(f"{name} is not created", hint=f"edgecnn env create '{name}'")
-    return max(fitting)[1]
+    return _newest(
+        each
+        for each in _created(wanted.runtime)
+        if each.package == wanted.package and wanted.accepts(each.version)
+    )
+
+
+def _newest(fitting: Iterable[_Created]) -> str | None:
+    ordered = [(versions.order(each.version) or ((), 0), each.name) for each in fitting]
+    return max(ordered)[1] if ordered else None
+
+
+def _names_a_runtime(name: str) -> bool:
+    """Whether a name is a runtime's, which may be that of its usual package as well."""
+    wanted = versions.parse(name)
+    usual = versions.known_packages()[wanted.runtime][0]
+    return name.strip().partition("==")[0] == wanted.runtime and wanted.package == usual
 
 
 def described(name: str) -> dict[str, Any]:
@@ -97,9 +132,9 @@ def create(name: str, *, force: bool = False) -> Path:
     if versions.is_versioned(name):
         return _create_version(name, force=force)
     environment = environment_of(name)
-    existing = python_of(name)
-    if existing is not None and not force:
-        return existing
+    python = python_of(name)
+    if python is not None and not force:
+        return python
     base = find_python(name)
     folder = environments_folder() / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -113,10 +148,10 @@ def create(name: str, *, force: bool = False) -> Path:
 def remove(name: str) -> bool:
     """Delete an environment; False when there was none."""
     if versions.is_versioned(name):
-        try:
-            name = resolve(name)
-        except InputError:
+        found = existing(name) or (name if name in {path.name for path in _versioned()} else None)
+        if found is None:
             return False
+        name = found
     else:
         environment_of(name)
     folder = environments_folder() / name
@@ -129,13 +164,10 @@ def remove(name: str) -> bool:
 def _create_version(name: str, *, force: bool) -> Path:
     """An environment for a runtime in a version, proven by letting the runtime answer there."""
     wanted = versions.parse(name)
-    if not force:
-        try:
-            existing = python_of(resolve(name))
-        except InputError:
-            existing = None
-        if existing is not None:
-            return existing
+    found = existing(name)
+    python = python_of(found) if found is not None else None
+    if python is not None and not force:
+        return python
     base = Path(sys.executable)
     pending = environments_folder() / f".{wanted.package}-{os.getpid()}"
     shutil.rmtree(pending, ignore_errors=True)
@@ -156,10 +188,23 @@ def _create_version(name: str, *, force: bool) -> Path:
         _write_record(
             pending, base, runtime=wanted.runtime, package=wanted.package, version=version
         )
-        folder = environments_folder() / f"{wanted.runtime}=={version}"
+        folder = environments_folder() / _name_for(wanted, version)
         shutil.rmtree(folder, ignore_errors=True)
         pending.replace(folder)
     return python_in(folder)
+
+
+def _name_for(wanted: versions.Wanted, version: str) -> str:
+    """What the environment of a version is called: as the one that it replaces, and never as one
+    of another package (older versions named them after the runtime alone).
+    """
+    created = _created(wanted.runtime)
+    for each in created:
+        if (each.package, each.version) == (wanted.package, version):
+            return each.name
+    name = versions.environment_name(wanted.runtime, wanted.package, version)
+    taken = name in {each.name for each in created}
+    return f"{name}+{wanted.package}" if taken else name
 
 
 def _missing(runtime: str, python: Path) -> str:
@@ -194,6 +239,18 @@ def _versioned() -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if "==" in path.name and python_of(path.name))
+
+
+def _created(runtime: str) -> list[_Created]:
+    """The environments of a runtime's versions; those with a damaged record are left out."""
+    usual = versions.known_packages()[runtime][0]
+    created = []
+    for path in _versioned():
+        recorded = versions.recorded((path / MARKER).read_text(encoding="utf-8", errors="replace"))
+        if recorded.get("runtime") == runtime:
+            package, version = recorded.get("package", usual), recorded.get("version", "")
+            created.append(_Created(path.name, runtime, package, version))
+    return created
 
 
 def _record(folder: Path) -> dict[str, Any]:

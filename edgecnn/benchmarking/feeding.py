@@ -25,11 +25,13 @@ from edgecnn.feeding.detectors import (
     recognize,
 )
 from edgecnn.feeding.inputs import AS_THEY_ARE, check_no_preprocessing
+from edgecnn.formats.check import read_signature
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.manifest import Artifact, Manifest, TensorSpec
 from edgecnn.preprocessing import Fed, ImagePreprocessing, Preprocessing, tensor_range
 from edgecnn.progress import Progress, silent
-from edgecnn.runtimes.declared import has_batch_axis
+from edgecnn.run_options import RuntimeOptions
+from edgecnn.runtimes.declared import fixed_inputs, has_batch_axis, numeric_outputs
 from edgecnn.synthetic_inputs import channels_last
 
 
@@ -48,8 +50,25 @@ class RuntimeSignature:
         return spec
 
 
+def declared(artifact: Artifact, options: RuntimeOptions) -> RuntimeSignature | None:
+    """The signature of a model as its file has it; None where only its own library reads it, and
+    where it leaves open what has to be known.
+    """
+    try:
+        signature = read_signature(artifact.path)
+        inputs = fixed_inputs(signature, options)
+    except EdgeCNNError:
+        return None
+    return RuntimeSignature(inputs, numeric_outputs(signature), options.batch) if inputs else None
+
+
 Asked = Callable[[], RuntimeSignature | None]
 """Asks a runtime; None when nobody can say."""
+_NOBODY = (
+    "no runtime that loads the model could be asked what it takes, and its file alone does not say "
+    "it"
+)
+_NOBODY_SAYS = Fed("unknown", _NOBODY, unscored=_NOBODY)
 
 
 @dataclass(frozen=True)
@@ -133,12 +152,13 @@ class Feeding:
                 unscored = f"{error.message} ({error.hint})" if error.hint else error.message
             else:
                 if recognized is None:
+                    self._say_why_not(artifact, asked())
                     return None
                 choice, unscored = recognized.choice, recognized.nameless
                 manifest = replace(manifest, postprocessing=recognized.postprocessing)
         choice = choice or self._choose(data, artifact, asked)
         if choice is None:
-            self._say_several(artifact, asked())
+            self._say_why_not(artifact, asked())
             return None
         self._fed[artifact.sha256] = replace(choice.fed, unscored=unscored)
         preprocessing = choice.preprocessing
@@ -158,6 +178,7 @@ class Feeding:
         check_no_preprocessing(self._option)
         signature = asked()
         if signature is None:
+            self._say_why_not(artifact, None)
             return None
         self._fed[artifact.sha256] = AS_THEY_ARE
         wanted = replace(signature, outputs=())
@@ -193,9 +214,12 @@ class Feeding:
             self._fed[artifact.sha256] = fed
             return None
 
-    def _say_several(self, artifact: Artifact, signature: RuntimeSignature | None) -> None:
-        """That data of one tensor a sample are nothing for a model of several inputs."""
-        if signature is None or len(signature.inputs) < 2:
+    def _say_why_not(self, artifact: Artifact, signature: RuntimeSignature | None) -> None:
+        """That nobody knows what a model takes, or that data of one tensor a sample are nothing
+        for a model of several inputs.
+        """
+        if signature is None:
+            self._fed[artifact.sha256] = _NOBODY_SAYS
             return
         names = ", ".join(spec.name for spec in signature.inputs)
         self._fed[artifact.sha256] = Fed(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from edgecnn.benchmarking import machine, machine_limits
+from edgecnn.benchmarking import gpus, machine, machine_limits
 from edgecnn.benchmarking.accuracy import (
     accuracy_of,
     open_outputs,
@@ -26,12 +26,16 @@ from edgecnn.benchmarking.baseline import Baseline
 from edgecnn.benchmarking.configured_job import job_of, once, passes_of, with_failed
 from edgecnn.benchmarking.continuing import (
     about_record,
+    check_gpus,
     check_machine,
     check_samples,
+    check_scoring,
     continued,
+    manifests_in,
     option_record,
+    scoring_record,
 )
-from edgecnn.benchmarking.feeding import Feeding, Prepared, RuntimeSignature
+from edgecnn.benchmarking.feeding import Feeding, Prepared, RuntimeSignature, declared
 from edgecnn.benchmarking.job import Job, cause_of
 from edgecnn.benchmarking.passes import NAMED
 from edgecnn.benchmarking.plan import Configuration
@@ -41,6 +45,7 @@ from edgecnn.benchmarking.pythons import name_of, python_for
 from edgecnn.benchmarking.retry import run_worker_safely
 from edgecnn.benchmarking.rounds import SessionProbes, spent_secs, wants_another
 from edgecnn.benchmarking.verdict import OutputHealth, judge
+from edgecnn.benchmarking.worker_outputs import why_left_out
 from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.tasks import Outputs, Scorer
@@ -100,6 +105,7 @@ class Ledger:
         if previous is not None:
             check_machine(previous, now)
             check_samples(previous, data)
+            check_gpus(previous, gpus.names_of)
         self._protocol = protocol
         self._progress = progress
         self._data = data
@@ -112,6 +118,12 @@ class Ledger:
         if preprocessing is not None:
             record["preprocessing"] = option_record(preprocessing)
         record |= about_record(about)
+        if data is not None:
+            noted = scoring_record([each.artifact for each in configurations], preprocessing)
+            if previous is not None:
+                check_scoring(previous, noted)
+                noted["manifests"] = {**manifests_in(previous.data), **noted["manifests"]}
+            record |= noted
         paths = {each.artifact.sha256: os.fspath(each.artifact.path) for each in configurations}
         now = machine_limits.add_to(
             now,
@@ -155,20 +167,17 @@ class Ledger:
             row.scorer = self._feeding.scorer(artifact)
 
     def _inspected(self, artifact: Artifact) -> RuntimeSignature | None:
-        """What a foreign model takes and gives, as the first runtime that loads it has it."""
-        for row in self._rows:
-            configuration = row.configuration
-            if configuration.artifact.sha256 != artifact.sha256 or configuration.device != "cpu":
-                continue
-            if isinstance(row.python, WorkerOutcome):
-                continue
-            outcome = run_worker(job_of(configuration), row.python)
-            specs = [TensorSpec.from_dict(spec) for spec in outcome.loaded.get("inputs", ())]
-            if specs:
-                output_specs = outcome.loaded.get("outputs", ())
-                outputs = tuple(TensorSpec.from_dict(spec) for spec in output_specs)
-                return RuntimeSignature(tuple(specs), outputs, configuration.options.batch)
-        return None
+        """What a foreign model takes and gives, as the first runtime that loads it on the
+        processor has it. For rows on other devices alone its file is read, and where that does not
+        say it they are asked.
+        """
+        rows = [row for row in self._rows if row.configuration.artifact.sha256 == artifact.sha256]
+        on_processor = [row for row in rows if row.configuration.device == "cpu"]
+        elsewhere = [row for row in rows if row.configuration.device != "cpu"]
+        signature = _first_answer(on_processor)
+        if signature is None and elsewhere:
+            signature = declared(artifact, elsewhere[0].configuration.options)
+        return signature or _first_answer(elsewhere)
 
     def measure(self) -> None:
         """Measure in rounds, one process of each unfinished row, in shuffled order."""
@@ -321,7 +330,10 @@ class Ledger:
                 accuracy = with_known_parent(accuracy, measurement.accuracy)
                 measurement = replace(measurement, accuracy=accuracy)
                 if accuracy is None and measurement.fed is not None:
-                    fed = replace(measurement.fed, unscored=row.scorer.refusal(outputs))
+                    fed = replace(
+                        measurement.fed,
+                        unscored=why_left_out(row.outputs) or row.scorer.refusal(outputs),
+                    )
                     measurement = replace(measurement, fed=fed)
         row.measurement = judge(measurement, self._protocol, row.health)
         self.results = self.results.with_measurement(row.measurement)
@@ -353,7 +365,6 @@ class Ledger:
             if row.outputs is not None and reference is not None:
                 self._compare(row, reference)
         best = self._probes.best(name_of(None))
-        self._probes.remember()
         if best is not None:
             best_ns = {"reference_ns": round(best.reference_ns), "memory_ns": round(best.memory_ns)}
             environment = self.results.environment
@@ -365,6 +376,7 @@ class Ledger:
         self.results = replace(self.results, measurements=(*others, *begun))
         if self._out is not None:
             self.results.save(self._out)
+        self._probes.remember()
 
     def _compare(self, row: _Row, reference: Path) -> None:
         """Compare the parent's outputs with a row's, and judge the row again."""
@@ -388,6 +400,21 @@ class Ledger:
             for row in self._rows
             if row.configuration.runtime == "keras" and row.outputs is not None
         }
+
+
+def _first_answer(rows: Sequence[_Row]) -> RuntimeSignature | None:
+    """The signature of a model as the first of the rows that loads it has it."""
+    for row in rows:
+        if isinstance(row.python, WorkerOutcome):
+            continue
+        outcome = run_worker(job_of(row.configuration), row.python)
+        inputs, outputs = (
+            tuple(TensorSpec.from_dict(spec) for spec in outcome.loaded.get(name, ()))
+            for name in ("inputs", "outputs")
+        )
+        if inputs:
+            return RuntimeSignature(inputs, outputs, row.configuration.options.batch)
+    return None
 
 
 def _was_tried(measurement: Measurement) -> bool:

@@ -28,10 +28,25 @@ PACKAGES = (
     "onnxruntime",
     "onnxruntime-gpu",
     "opencv-python",
+    "opencv-python-headless",
     "openvino",
     "tensorflow",
     "tf2onnx",
 )
+GPU_PACKAGES = tuple(
+    f"{library}{cuda}"
+    for library in (
+        "nvidia-cublas",
+        "nvidia-cuda-nvrtc",
+        "nvidia-cuda-runtime",
+        "nvidia-cudnn",
+        "nvidia-cufft",
+        "nvidia-curand",
+        "tensorrt",
+    )
+    for cuda in ("", "-cu12", "-cu13")
+)
+"""What computes on an NVIDIA GPU; the names end in the CUDA that they are built for."""
 # What decides the speed of a convolution on x86 and ARM.
 INSTRUCTION_SETS = (
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16",
@@ -139,5 +154,5 @@ def _system() -> dict[str, str]:
 
 
 def _packages() -> dict[str, str]:
-    versions = {name: own_environment.version(name) for name in PACKAGES}
+    versions = {name: own_environment.version(name) for name in (*PACKAGES, *GPU_PACKAGES)}
     return {name: version for name, version in versions.items() if version}

@@ -229,7 +229,7 @@ def _hwmon(driver: str) -> Iterator[Path]:
 
 
 def nvml_meter() -> Meter | str:
-    """The first visible NVIDIA GPU, or why there is none: a counter since Volta, else watts."""
+    """CUDA's first device, or why there is none: a counter since Volta, else watts."""
     opened = open_nvml()
     if isinstance(opened, str):
         return opened
@@ -254,24 +254,27 @@ def nvml_meter() -> Meter | str:
 
 
 def open_nvml() -> tuple[Any, Any] | str:
-    """(the pynvml module, the handle of the first visible GPU), or why there is none."""
+    """(the pynvml module, the handle of CUDA's first device), or why there is none.
+
+    The driver names the device: an index of NVML may be another GPU (see `cuda.CudaDevice`).
+    """
     if importlib.util.find_spec("pynvml") is None:
         return "NVML is not available: pip install nvidia-ml-py"
     nvml = importlib.import_module("pynvml")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    first = first_device()
+    if isinstance(first, str):
+        return f"no NVIDIA GPU is visible to this process: {first}"
+    if not first.uuid:
+        return f"the NVIDIA driver does not say which of NVML's GPUs {first.name} is"
     try:
         nvml.nvmlInit()
-        if visible.isdigit():
-            return nvml, nvml.nvmlDeviceGetHandleByIndex(int(visible))
-        if visible:
-            return nvml, nvml.nvmlDeviceGetHandleByUUID(visible)
+        return nvml, nvml.nvmlDeviceGetHandleByUUID(first.uuid)
     except nvml.NVMLError as error:
-        return f"NVML finds no NVIDIA GPU: {error}"
-    return "no NVIDIA GPU is visible to this process"
+        return f"NVML does not find {first.name} ({first.uuid}): {error}"
 
 
-def gpu_memory_bytes() -> int | str:
-    """Memory of the GPU that this process holds, or why it is unknown."""
+def gpu_memory_bytes(device: str) -> int | str:
+    """Memory of the GPU that this process holds on a device of a runtime, or why it is unknown."""
     opened = open_nvml()
     if isinstance(opened, str):
         return opened
@@ -281,8 +284,10 @@ def gpu_memory_bytes() -> int | str:
     except nvml.NVMLError as error:
         return f"NVML does not report the memory of processes: {error}"
     own = [entry for entry in processes if entry.pid == os.getpid()]
-    # In a container NVML counts processes of the host, whose numbers are others.
-    entries = own or (processes if len(processes) == 1 else [])
+    # In a container NVML counts processes of the host, whose numbers are others. A single one is
+    # this process only where it computes with CUDA: one that draws (Vulkan) is not on the list.
+    alone = device in NVIDIA_DEVICES and len(processes) == 1
+    entries = own or (processes if alone else [])
     if not entries:
         return "NVML does not see this process on the GPU"
     if entries[0].usedGpuMemory is None:

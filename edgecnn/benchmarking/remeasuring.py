@@ -106,12 +106,15 @@ def _runtime_of(before: Measurement, after: Measurement) -> str | None:
         return after.runtime
     if not _version(before):
         return None
-    name = f"{before.runtime.partition('==')[0]}=={_version(before)}"
-    try:
-        environment = environments.resolve(name)
-    except InputError:
-        return None
-    return environment if environments.python_of(environment) else None
+    named = [before.runtime] if versions.is_versioned(before.runtime) else []
+    for name in (*named, f"{before.runtime.partition('==')[0]}=={_version(before)}"):
+        try:
+            environment = environments.resolve(name)
+        except InputError:
+            continue
+        if environments.python_of(environment):
+            return environment
+    return None
 
 
 def _version_text(row: Measurement) -> str:

@@ -170,7 +170,8 @@ def _all_at_once(streams: Streams, protocol: Protocol) -> tuple[Samples, int]:
     """Keep every stream busy; (times of inferences, nanoseconds from first to last)."""
     from concurrent.futures import ThreadPoolExecutor, wait
 
-    room = -(-protocol.max_runs // len(streams))
+    # Whoever has no place left stops all: the others alone would be slower than all together.
+    room = max(-(-protocol.max_runs // len(streams)), protocol.min_runs)
     workers = [_Worker(invocations, room) for invocations in streams]
     stop = threading.Event()
     began = time.perf_counter_ns()
@@ -188,7 +189,7 @@ def _all_at_once(streams: Streams, protocol: Protocol) -> tuple[Samples, int]:
 
 
 class _Worker:
-    """One stream that infers as fast as it can until it is asked to stop."""
+    """One stream that infers as fast as it can until it or another one has to stop."""
 
     def __init__(self, invocations: Sequence[Invocation], room: int) -> None:
         self.invocations = invocations
@@ -208,6 +209,7 @@ class _Worker:
             times[index] = clock() - start
             self.done = index + 1
         self.ended = clock()
+        stop.set()
 
 
 def _joined(workers: Sequence[_Worker]) -> Samples:
@@ -220,9 +222,9 @@ def _serve(streams: Streams, load: Load, protocol: Protocol) -> Measured:
     report: dict[str, Any] = {"latency_bound_ms": load.latency_bound_ms}
     rates = [load.target_qps]
     if not load.target_qps:
-        services, _ = _all_at_once(streams, protocol)
+        services, elapsed_ns = _all_at_once(streams, protocol)
         predicted = highest_rate(services, bound_ns, len(streams), protocol.seed)
-        report["predicted_qps"] = predicted
+        report |= {"predicted_qps": predicted, "prediction_elapsed_ns": elapsed_ns}
         if predicted == 0.0:
             reason = "inferences alone, without waiting, take longer than the bound"
             report |= {**_counts(0, 0), "valid": False, "reason": reason, "attempts": []}

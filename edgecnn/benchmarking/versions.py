@@ -65,7 +65,8 @@ def is_versioned(name: str) -> bool:
 
 
 def parse(name: str) -> Wanted:
-    """What "onnxruntime==1.23.*" asks for; the name is a package's or a runtime's.
+    """What "onnxruntime==1.23.*" asks for; the name is a package's or a runtime's. A version may
+    end in the package ("onnxruntime==1.23.2+onnxruntime-gpu", see `environment_name`).
 
     Raises InputError for anything else, and for a package that brings no runtime.
     """
@@ -76,6 +77,9 @@ def parse(name: str) -> Wanted:
         )
     package_name, version = match.groups()
     for runtime, packages in known_packages().items():
+        number, _, package = version.rpartition("+")
+        if package_name == runtime and number and package in packages:
+            return Wanted(runtime, package, number)
         if package_name == runtime and package_name not in packages:
             return Wanted(runtime, packages[0], version)
         if package_name.lower().replace("_", "-") in packages:
@@ -91,6 +95,14 @@ def known_packages() -> dict[str, tuple[str, ...]]:
         if point.name not in packages and point.dist is not None:
             packages[point.name] = (point.dist.name.lower().replace("_", "-"),)
     return packages
+
+
+def environment_name(runtime: str, package: str, version: str) -> str:
+    """What an environment is called: by runtime and version, and by the package where it is not
+    the one that the runtime's name stands for.
+    """
+    usual = known_packages().get(runtime, (package,))[0]
+    return f"{runtime}=={version}" + (f"+{package}" if package != usual else "")
 
 
 def order(version: str) -> tuple[tuple[int, ...], int] | None:

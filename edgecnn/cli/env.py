@@ -46,13 +46,8 @@ def create(name: str, force: bool) -> None:
     onnxruntime==1.23.2 or onnxruntime==1.23.* (quote the star). uv installs where it is there.
     """
     from edgecnn.benchmarking import environments, versions
-    from edgecnn.errors import InputError
 
-    try:
-        existing = environments.resolve(name) if versions.is_versioned(name) else name
-    except InputError:
-        versions.parse(name)
-        existing = ""
+    existing = environments.existing(name) if versions.is_versioned(name) else name
     if existing and environments.python_of(existing) is not None and not force:
         click.echo(f"{existing} exists already; pass --force to create it again")
         return

@@ -22,6 +22,7 @@ from edgecnn.conversion.outcome import ConversionOutcome, attempted, uncalibrate
 from edgecnn.conversion.placing import model_path
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
 from edgecnn.conversion.quantizers.levers import Improved
+from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.reuse import reusable
 from edgecnn.conversion.same_numbers import FEW, check_float_file
 from edgecnn.conversion.sensitivity import costliest
@@ -87,8 +88,10 @@ class Converter:
         return replace(outcome, fed=self.fed)
 
     def write(self, target: Target, path: Path) -> None:
-        """The bare file: without a manifest, and not compared with anything."""
-        self._files.write(target, path)
+        """The bare file: the graph that `make` gives the recipe, without a manifest. Whether its
+        end is in float is decided once for all that differ in single layers only.
+        """
+        self._job.write(target, path, self._files)
 
     def float_file(self, file_format: str) -> Path:
         """The float32 file that recipes of a format start from; it goes when the converter does."""
@@ -119,6 +122,7 @@ class ConversionJob:
         self._parent_note: str | None = None
         self._check: CalibrationCheck | None = None
         self._float_checks: dict[str, UnsupportedError | None] = {}
+        self._has_tail: dict[tuple[str, Recipe], bool] = {}
 
     def path(self, target: Target) -> Path:
         return self._out / target.file_name(self._source.name)
@@ -163,9 +167,7 @@ class ConversionJob:
             files.write(target, temporary)
             held = _check_recipe(target, temporary)
             compared, outputs = self._answers(temporary)
-            tail = ""
-            if target.format in _OF_TAILS and wants_float_tail(target.spec, compared):
-                tail, compared = self._with_float_tail(target, files, temporary, compared)
+            tail, compared = self._with_float_tail(target, files, temporary, compared)
             manifest = tensor_specs(plan, temporary, load_session(temporary), self._source)
             worst = self._costliest(target, files, temporary, compared)
             kept = files.kept_in_float(target)
@@ -188,6 +190,25 @@ class ConversionJob:
             # Before the model: ncnn's and MNN's files hold no manifest that tells whose they are.
             manifest = with_conversion(manifest, parity=compared.to_dict())
             return write_manifest(path, manifest, made=temporary)
+
+    def write(self, target: Target, path: Path, files: FloatFiles) -> None:
+        """As `Converter.write`."""
+        recipe = target.spec
+        if (
+            target.format in _OF_TAILS
+            and recipe.activations == "int8"
+            and not self._source.carries(target)
+        ):
+            whole = Target.of(target.format, recipe.keeping({}))
+            key = (whole.format, whole.spec)
+            if key not in self._has_tail:
+                with scratch.folder() as folder:
+                    plain = folder / whole.file_name("model")
+                    files.write(whole, plain)
+                    self._with_float_tail(whole, files, plain, self._answers(plain)[0])
+            if self._has_tail[key]:
+                target, _ = with_float_tail(target, files.float_file(target.format))
+        files.write(target, path)
 
     def _check_float_file(self, target: Target, files: FloatFiles) -> None:
         """Raise UnsupportedError where the float file that a target starts from is wrong: in the
@@ -237,6 +258,10 @@ class ConversionJob:
         """(what is said of it, parity) of the file at `path`, whose last operators are left in
         float32 where that saves what int8 lost.
         """
+        key = (target.format, target.spec)
+        self._has_tail[key] = False
+        if target.format not in _OF_TAILS or not wants_float_tail(target.spec, before):
+            return "", before
         kept, names = with_float_tail(target, files.float_file(target.format))
         if not names:
             return "", before
@@ -250,6 +275,7 @@ class ConversionJob:
             if not saves(compared, before):
                 return "", before
             shutil.copyfile(other, path)
+        self._has_tail[key] = True
         return described(names, before), compared
 
     def _costliest(self, target: Target, files: FloatFiles, path: Path, compared: Parity) -> str:

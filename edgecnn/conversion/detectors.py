@@ -1,16 +1,25 @@
-"""What is to be known of a detector that somebody else trained goes into the manifests of the files
-that are made of it: its head, its classes and how images enter it.
+"""What is to be known of a model that somebody else trained goes into the manifests of the files
+that are made of it: what its classes are called; of a detector its head, and how images enter it.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.conversion.source import SourceModel
 from edgecnn.errors import EdgeCNNError
-from edgecnn.feeding.detectors import ModelOptions, described, has_head, recognize
+from edgecnn.feeding.detectors import (
+    ModelOptions,
+    Recognized,
+    class_names_in,
+    described,
+    has_head,
+    recognize,
+)
 from edgecnn.formats.base import UNREADABLE
 from edgecnn.formats.kinds import by_suffix
 from edgecnn.manifest import Artifact, Manifest
@@ -30,35 +39,55 @@ def as_detector(
     preprocessing: Preprocessing | str | None,
     about: ModelOptions | None,
 ) -> Manifest:
-    """The manifest of a model in the file `path` with all that is known of it as a detector; as it
-    is for any other model, and for data of another task.
+    """The manifest of a model in the file `path` with all that is known of it as a detector; for
+    any other model, and for data of another task, with the names of its classes alone.
 
     Without data a detector must be one by more than the shape of finished boxes. Raises InputError
     for what the user says (`about`) and the model is not.
     """
-    asked = about is not None and about != ModelOptions()
+    path, about = Path(path), about or ModelOptions()
+    asked = about != ModelOptions()
     if dataset is not None and dataset.task != "detection":
-        return manifest
+        return _named(manifest, path, about)
     if not asked and manifest.preprocessing is not None and has_head(manifest):
         return manifest
-    file_format = by_suffix(Path(path))
-    try:
-        declared = file_format.signature(Path(path)) if file_format is not None else None
+    artifact = Artifact(path, manifest, source.sha256, 0)
+    file_format = by_suffix(path)
+
+    def recognized(options: ModelOptions) -> Recognized | None:
+        declared = file_format.signature(path) if file_format is not None else None
         if declared is None:
-            return manifest
-        artifact = Artifact(Path(path), manifest, source.sha256, 0)
-        detector = recognize(
+            return None
+        return recognize(
             artifact,
             source.inputs,
             numeric_outputs(declared),
-            options=about,
+            options=options,
             preprocessing=preprocessing,
         )
+
+    try:
+        detector = recognized(about)
     except (*UNREADABLE, OSError, struct.error):
-        return manifest
+        detector = None
     except EdgeCNNError:
-        if asked:
+        if asked and (about.head or dataset is not None or _succeeds(recognized)):
             raise
-        return manifest
-    sure = asked or dataset is not None or detector.sure
-    return described(manifest, detector) if sure else manifest
+        detector = None
+    if detector is not None and (asked or dataset is not None or detector.sure):
+        return described(manifest, detector)
+    return _named(manifest, path, about)
+
+
+def _named(manifest: Manifest, path: Path, about: ModelOptions) -> Manifest:
+    """The manifest with what the user, itself or the file calls the classes, in this order."""
+    labels = about.labels or manifest.labels or class_names_in(path)
+    return manifest if labels == manifest.labels else replace(manifest, labels=tuple(labels))
+
+
+def _succeeds(recognized: Callable[[ModelOptions], Recognized | None]) -> bool:
+    """Whether the file is a detector by what it says itself: the user's names are wrong then."""
+    try:
+        return recognized(ModelOptions()) is not None
+    except EdgeCNNError:
+        return False

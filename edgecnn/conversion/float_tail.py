@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.conversion.activations import Operator, operators_in
+from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.targets import Target
@@ -27,7 +28,7 @@ GAIN_DB = 1.0
 
 def wants_float_tail(recipe: Recipe, parity: Parity) -> bool:
     """Whether parts of an int8 output share a step that leaves too little of one of them."""
-    if recipe.activations != "int8" or recipe.per_layer:
+    if recipe.activations != "int8":
         return False
     by_output: dict[str, list[PartParity]] = {}
     for part in parity.parts:
@@ -56,15 +57,19 @@ def _worst_db(parity: Parity) -> float:
 
 
 def with_float_tail(target: Target, float_path: Path) -> tuple[Target, tuple[str, ...]]:
-    """(the target with the operators behind the last weights in float32, what these are called);
-    no names where there are none. Raises as `operators_in`.
+    """(the target with the operators behind the last weights in float32, too, what these are
+    called); no names where there are none that its recipe does not speak of. Raises as
+    `operators_in`, and InputError for a layer of the recipe that the file does not have.
     """
     if float_path.suffix.lower() == ".onnx":
         with prepared(float_path) as folded:
-            tail = tail_of(operators_in(folded))
+            operators = operators_in(folded)
     else:
-        tail = tail_of(operators_in(float_path))
-    kept = target.spec.keeping({operator.name: "float32" for operator in tail})
+        operators = operators_in(float_path)
+    spoken_of = {each.name for each, _ in named_layers(operators, target.spec, float_path.name)}
+    tail = [operator for operator in tail_of(operators) if operator.name not in spoken_of]
+    in_float = {operator.name: "float32" for operator in tail}
+    kept = target.spec.keeping({**in_float, **dict(target.spec.per_layer)})
     names = tuple(f"{operator.kind} {short(operator.name)}" for operator in tail)
     return Target(target.format, target.recipe, kept), names
 

@@ -43,6 +43,7 @@ from edgecnn.registry import FORMATS, HEADS, RUNTIMES, lookup
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes import load, parse_configuration, without_version
 from edgecnn.runtimes.base import Session
+from edgecnn.runtimes.declared import samples_of
 from edgecnn.synthetic_inputs import SyntheticInputs
 from edgecnn.version import __version__
 
@@ -102,8 +103,8 @@ def write_bundle(
     sizes that the file leaves open.
 
     Raises InputError for a file that cannot be bundled (a model that answers with a sequence is
-    two graphs with a search around them), for an `out` that exists (unless
-    `force`), and where the runtime does not load the model.
+    two graphs with a search around them, one of a fixed batch takes several samples at once), for
+    an `out` that exists (unless `force`), and where the runtime does not load the model.
     """
     if dataset is not None:
         check_recorded(dataset, "a bundle's self-test")
@@ -122,6 +123,11 @@ def write_bundle(
         configuration or f"{format_of(artifact.path).runtime}:cpu"
     )
     packages = packages_for(runtime, device)
+    if (count := samples_of(artifact.path, 1)) > 1:
+        raise InputError(
+            f"{artifact.name} takes {count} samples at once, a bundle's runner feeds one",
+            hint="export it with a batch of 1, or with an open one",
+        )
     check_place(out, force=force)
     session = load(artifact.path, f"{runtime}:{device}", threads=threads, shape=shape)
     artifact = understood(

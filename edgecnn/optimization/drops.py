@@ -37,6 +37,7 @@ RESAMPLES = 200
 """For metrics over all samples together: the bound is the 95% quantile of 200 differences, or what
 so few samples can show at best.
 """
+CHUNK_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ class Judge:
         self._accepts = self._scorer.accepts(reference)
         self._reference = self._scorer.ordered(reference) if self._accepts else reference
         self.parent: Accuracy | None = None
+        self.refusal = "" if self._accepts else self._scorer.refusal(reference)
+        """Why the parent's outputs are not answers to the data; empty where they are."""
         if self._accepts:
             self.parent = self._scorer.accuracy(self._reference)
 
@@ -201,12 +204,8 @@ class Judge:
         if self._accepts and self._scorer.accepts(outputs):
             outputs = self._scorer.ordered(outputs)
         ratios = [
-            float(((output - real) ** 2).sum() / max(float((real**2).sum()), 1e-30))
-            for output, real in zip(
-                (np.asarray(each, np.float64) for each in outputs),
-                (np.asarray(each, np.float64) for each in self._reference),
-                strict=True,
-            )
+            _noise(output, real)
+            for output, real in zip(outputs, self._reference, strict=True)
             if output.shape == real.shape
         ]
         return max(ratios, default=float("inf"))
@@ -244,6 +243,18 @@ class Judge:
                 context, ground_truth=[context.ground_truth[int(place)] for place in places]
             )
         return open_scorer(self._data.task, context)
+
+
+def _noise(output: npt.NDArray[Any], real: npt.NDArray[Any]) -> float:
+    """‖output − real‖² / ‖real‖² of (n, …) arrays; memory holds a chunk of samples in float64."""
+    rows = max(1, CHUNK_BYTES // (8 * max(1, real[:1].size)))
+    error = power = 0.0
+    for start in range(0, len(real), rows):
+        ours = np.asarray(real[start : start + rows], np.float64)
+        theirs = np.asarray(output[start : start + rows], np.float64)
+        error += float(((theirs - ours) ** 2).sum())
+        power += float((ours**2).sum())
+    return error / max(power, 1e-30)
 
 
 def _value(scorer: Scorer, outputs: Outputs) -> float | None:

@@ -32,6 +32,7 @@ from edgecnn.progress import Progress, silent
 from edgecnn.registry import RUNTIMES
 from edgecnn.runtimes import load, parse_configuration, without_version
 from edgecnn.runtimes.base import Session
+from edgecnn.runtimes.declared import samples_of
 
 SAMPLES = 32
 TRIED = 8
@@ -176,7 +177,7 @@ def _session(path: Path, configuration: str, threads: int) -> Session:
     runtime, _ = parse_configuration(configuration)
     if without_version(runtime) != runtime or RUNTIMES.load(runtime).environment:
         return load_session(path)
-    return load(path, configuration, threads=threads)
+    return load(path, configuration, threads=threads, batch=samples_of(path, 1))
 
 
 def outputs_error(

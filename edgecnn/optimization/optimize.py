@@ -177,8 +177,9 @@ class _Run:
         nothing = proves_nothing(judge.parent) if judge.parent else None
         if judge.parent is None or nothing:
             raise InputError(
-                nothing or "the model's outputs are not answers to these data",
-                hint="give the data that the model was made for, and the right --preprocessing",
+                nothing or f"the model's outputs are not answers to these data: {judge.refusal}",
+                hint="give the data that the model was made for, the right --preprocessing, and "
+                "--labels where its classes have other names",
             )
         self._space = explore(self._converter, self._settings.runtimes, progress=self._progress)
         self._search = Search(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from edgecnn.conversion.calibration import DEFAULT_SAMPLES, calibrating_samples
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.seen import Digests, digests_of, seen_samples
+from edgecnn.data.seen import Digests, digests_of, seen_in_training, seen_samples
 from edgecnn.data.set_apart import set_apart, subset
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest
@@ -65,7 +65,8 @@ def divide(
     """Divide a data set. What the model, whose manifest is `trained`, is known to have been
     trained on is neither searched nor claimed on. `samples` calibrate, drawn with `seed`.
 
-    Raises InputError where a part would be left with hardly any samples.
+    Raises InputError where a part would be left with hardly any samples, and where training saw all
+    samples of a split or some that are not known one by one.
     """
     whole = set_apart(dataset)
     test = whole["test"]
@@ -125,7 +126,14 @@ def _same(one: Split, other: Split) -> bool:
 
 
 def _unseen(trained: Manifest, dataset: Dataset, split: str) -> tuple[Chosen, int]:
-    """(which samples of a split training did not see, how many it did)."""
+    """(which samples of a split training did not see, how many it did).
+
+    Raises InputError where training saw all of them, or some that cannot be told from the others:
+    of many training samples only some digests are kept.
+    """
+    count = seen_in_training(trained, dataset, split)
+    if count is not None and count.count and (not count.exact or count.count == count.of):
+        raise InputError(f"{dataset.name}: {count.sentence}")
     seen = seen_samples(trained, dataset, split)
     if seen is None or seen.all():
         return np.ones(len(dataset[split]), np.bool_), 0

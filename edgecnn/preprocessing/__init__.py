@@ -20,6 +20,7 @@ from edgecnn.preprocessing.letterbox import LETTERBOX_FILL, LetterboxPreprocessi
 from edgecnn.preprocessing.placement import Placement
 from edgecnn.preprocessing.presets import (
     PRESETS,
+    preprocessing_values,
     read_preprocessing,
     with_preset,
     with_statistics,
@@ -53,6 +54,7 @@ __all__ = [
     "fed_with",
     "in_layout",
     "preprocessing_from_dict",
+    "preprocessing_values",
     "read_preprocessing",
     "resize",
     "tensor_range",

@@ -81,9 +81,7 @@ def read_preprocessing(path: Path, base: Preprocessing) -> Preprocessing:
     """
     from edgecnn.preprocessing import preprocessing_from_dict
 
-    values = _read(path)
-    if isinstance(values.get("preprocessing"), dict):
-        values = values["preprocessing"]
+    values = preprocessing_values(path)
     known = {field.name for field in fields(cast(Any, base))}
     if "kind" not in values and not known & set(values):
         raise InputError(
@@ -108,11 +106,15 @@ def read_preprocessing(path: Path, base: Preprocessing) -> Preprocessing:
     return made
 
 
-def _read(path: Path) -> dict[str, Any]:
+def preprocessing_values(path: Path) -> dict[str, Any]:
+    """What a JSON file says of a preprocessing: all of it, or what a manifest has under
+    "preprocessing". Raises InputError for a file that is no JSON object.
+    """
     values = read_json_file(path, limit=_LARGEST_FILE)
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected a JSON object, received: {type(values).__name__}")
-    return values
+    inner = values.get("preprocessing")
+    return inner if isinstance(inner, dict) else values
 
 
 def _gray(values: tuple[float, ...], order: str) -> tuple[float, ...]:

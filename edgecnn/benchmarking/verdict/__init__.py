@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.scenarios import sessions_needed
 from edgecnn.benchmarking.verdict import (
     accuracy,
     execution,
@@ -59,10 +60,12 @@ def _invalid(measurement: Measurement, health: OutputHealth | None) -> Iterator[
 
 def _noisy(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
     """Why the number is not known to the promised precision."""
-    yield from latency_bound.seldom_overrun(measurement)
+    yield from latency_bound.seldom_overrun(measurement, protocol)
     yield from quota.stopped_by_quota(measurement.runs, often=False)
     yield from precision.uncertain(measurement, protocol)
-    yield from machine.disturbed(measurement.runs, measurement.options.threads)
+    yield from machine.disturbed(
+        measurement.runs, measurement.options.threads, sessions_needed(measurement.load)
+    )
 
 
 def _notable(measurement: Measurement) -> Iterator[str]:

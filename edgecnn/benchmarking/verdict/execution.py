@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.results import Measurement
+from edgecnn.benchmarking.scenarios import sessions_needed
+from edgecnn.results import Effective, Measurement
 
 MORE_CPUS_THAN_THREADS = 0.5
 REDUCED = ("bfloat16", "float16")
+CPU_PROVIDER = "CPUExecutionProvider"
 
 
 def misnamed(measurement: Measurement) -> Iterator[str]:
@@ -24,17 +26,32 @@ def misnamed(measurement: Measurement) -> Iterator[str]:
     if share is not None and share < 1 and measurement.device != "cpu":
         yield (
             f"partial delegation: {1 - share:.0%} of the nodes ran outside {effective.provider}, "
-            f"on the CPU; change the operators it lacks, or compare it with a CPU row"
+            f"{_elsewhere(effective)}; change the operators it lacks, or compare it with a row "
+            "that runs there"
         )
     if options.precision == "strict_float32" and effective.precision in REDUCED:
         yield f"--strict-float32 was given, but {effective.precision} was computed"
     own = max((run.machine.get("own_cpus") or 0.0 for run in measurement.runs), default=0.0)
-    if measurement.device == "cpu" and own > options.threads + MORE_CPUS_THAN_THREADS:
+    sessions = sessions_needed(measurement.load)
+    if measurement.device == "cpu" and own > options.threads * sessions + MORE_CPUS_THAN_THREADS:
+        asked = "1 thread was" if options.threads == 1 else f"{options.threads} threads were"
+        if sessions > 1:
+            asked = f"{options.threads} × {sessions} threads (--threads × --streams) were"
         yield (
-            f"{own:.1f} processors were busy where {options.threads} "
-            f"{'thread was' if options.threads == 1 else 'threads were'} asked for: the runtime "
-            "ignores the limit; compare it with rows of as many threads"
+            f"{own:.1f} processors were busy where {asked} asked for: the runtime ignores the "
+            "limit; compare it with rows of as many threads"
         )
+
+
+def _elsewhere(effective: Effective) -> str:
+    """Where the nodes outside of the provider ran; runtimes without a second accelerator say
+    nothing, and theirs ran on the CPU.
+    """
+    nodes = effective.details.get("nodes_elsewhere") or {}
+    if len(nodes) > 1:
+        return "in " + " and ".join(f"{name} ({count})" for name, count in sorted(nodes.items()))
+    name = next(iter(nodes), CPU_PROVIDER)
+    return "on the CPU" if name == CPU_PROVIDER else f"in {name}"
 
 
 def assumed(measurement: Measurement) -> Iterator[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import ceil
 from typing import Any
 
-from edgecnn.benchmarking.queueing import QUANTILE
+from edgecnn.benchmarking.protocol import Protocol
+from edgecnn.benchmarking.verdict.budget import advice
 from edgecnn.results import Measurement, Run
-from edgecnn.stats import minimum_samples
 
 
 def overrun(measurement: Measurement) -> Iterator[str]:
@@ -25,7 +24,7 @@ def overrun(measurement: Measurement) -> Iterator[str]:
     )
 
 
-def seldom_overrun(measurement: Measurement) -> Iterator[str]:
+def seldom_overrun(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
     """The bound held in most processes, or there were too few queries to decide."""
     runs = measurement.runs
     broken = _broken_bounds(runs)
@@ -36,13 +35,9 @@ def seldom_overrun(measurement: Measurement) -> Iterator[str]:
         )
     undecided = [run.queries for run in runs if _undecided(run.queries)]
     if undecided:
-        secs = (
-            ceil(max(minimum_samples(QUANTILE) / queries["target_qps"] for queries in undecided))
-            + 1
-        )
         yield (
             f"whether the latency bound holds is not known: {undecided[-1]['reason']}; "
-            f"raise --max-secs to {secs}"
+            f"{advice(measurement, protocol)}"
         )
 
 

@@ -17,8 +17,8 @@ NOTABLE_SHARE = 0.05
 """Share of the time with a neighbor that is mentioned."""
 
 
-def disturbed(runs: tuple[Run, ...], threads: int) -> Iterator[str]:
-    """Others had a hand in it, or the threads were in each other's way."""
+def disturbed(runs: tuple[Run, ...], threads: int, sessions: int = 1) -> Iterator[str]:
+    """Others had a hand in it, or the threads of all sessions were in each other's way."""
     steals = [run.machine.get("steal_fraction") or 0.0 for run in runs]
     if max(steals) > STEAL_FRACTION:
         where, remedy = _which(steals, STEAL_FRACTION)
@@ -26,11 +26,13 @@ def disturbed(runs: tuple[Run, ...], threads: int) -> Iterator[str]:
             f"the hypervisor took {max(steals):.1%} of a processor away (steal){where}: "
             f"use a quieter host and {remedy}"
         )
-    cores = min((run.machine.get("usable_cpus") or threads for run in runs), default=threads)
-    if threads > cores:
+    asked = threads * sessions
+    cores = min((run.machine.get("usable_cpus") or asked for run in runs), default=asked)
+    if asked > cores:
+        limit = f"--threads {cores}" if sessions == 1 else f"--threads × --streams of {cores}"
         yield (
-            f"oversubscribed: {threads} threads on {cores} "
-            f"{'processor' if cores == 1 else 'processors'}; give --threads {cores} at most"
+            f"oversubscribed: {asked} threads on {cores} "
+            f"{'processor' if cores == 1 else 'processors'}; give {limit} at most"
         )
     others = [run.machine.get("other_cpus") or 0.0 for run in runs]
     if max(others) > OTHER_CPUS:

@@ -5,30 +5,38 @@ spread. Every reason says what to do.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil
+from dataclasses import replace
+from math import asinh, sqrt
 
 import numpy as np
 
-from edgecnn.benchmarking.protocol import CHECKS_SHARE, PROFILES, Protocol
-from edgecnn.benchmarking.rounds import (
-    FEWEST_PROCESSES,
-    fits,
-    spent_secs,
-    starts_are_spent,
-)
+from edgecnn.benchmarking.protocol import PROFILES, Protocol
+from edgecnn.benchmarking.rounds import FEWEST_PROCESSES, fits, starts_are_spent
+from edgecnn.benchmarking.verdict.budget import advice, enough_secs
 from edgecnn.results import Measurement, Run
-from edgecnn.stats import Samples, drift, trend, two_modes
+from edgecnn.stats import (
+    CONFIDENCE,
+    SESSION_SPREAD,
+    Samples,
+    drift,
+    reach_of,
+    student_t,
+    trend,
+    two_modes,
+)
 
 LATENCY_DRIFT = 0.05
 STEADY_TREND = 0.9
 """Modes that follow each other in time are a drift, too."""
 MOST_PROCESSES = 100
 """More than these are no advice any more."""
-SAMPLES_SHARE = 1 - CHECKS_SHARE
+SPREAD_MARGIN = 1.3
+"""Processes to come may differ more than those so far; with this allowance nine of ten rows that
+get the advised number know what was asked (see tests/unit/benchmarking/test_advice.py)."""
 
 
-def _headline(measurement: Measurement) -> str:
-    return "throughput" if measurement.load.scenario in ("offline", "server") else "median"
+def _is_throughput(measurement: Measurement) -> bool:
+    return measurement.load.scenario in ("offline", "server")
 
 
 def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
@@ -41,22 +49,22 @@ def uncertain(measurement: Measurement, protocol: Protocol) -> Iterator[str]:
         yield (
             f"{'one process describes' if len(runs) == 1 else 'two processes describe'} "
             "themselves, not the machine: there is no interval; "
-            f"--processes {PROFILES['quick'].processes} gives one"
+            f"{_asking_for(PROFILES['quick'].processes, measurement, protocol)} gives one"
         ).replace("describes themselves", "describes itself")
     taken = sum(len(run.samples_ns) for run in runs)
     if taken < protocol.min_runs and not short:
-        secs = ceil(protocol.min_runs * _secs_a_sample(measurement) / SAMPLES_SHARE) + 1
         yield (
             f"only {taken} of {protocol.min_runs} samples fit into the budget: "
-            f"raise --max-secs to {secs}"
+            f"{advice(measurement, protocol)}"
         )
     yield from _seldom_undisturbed(measurement, protocol)
     spread = measurement.relative_spread
     if spread is not None and spread > protocol.target_interval:
+        headline = "throughput" if _is_throughput(measurement) else "median"
         yield (
-            f"spread: the {_headline(measurement)} is known to ±{spread:.1%} only, "
+            f"spread: the {headline} is known to ±{spread:.1%} only, "
             f"±{protocol.target_interval:.0%} was asked; "
-            f"{_enough_runs(measurement, spread / protocol.target_interval)}"
+            f"{_enough_processes(measurement, protocol, spread)}"
         )
     if measurement.load.scenario == "server":  # waiting or not: two modes by nature
         return
@@ -95,10 +103,9 @@ def _too_few_processes(measurement: Measurement, protocol: Protocol) -> str:
             f"interrupted: {len(runs)} of {protocol.processes} processes measured; "
             "rerun the command to complete it"
         )
-    secs = ceil(spent_secs(runs) / len(runs) * protocol.processes / SAMPLES_SHARE) + 1
     return (
         f"only {len(runs)} of {protocol.processes} processes fit into the budget of "
-        f"{protocol.max_secs:g} s: raise --max-secs to {secs}"
+        f"{protocol.max_secs:g} s: {advice(measurement, protocol)}"
     )
 
 
@@ -120,24 +127,36 @@ def _seldom_undisturbed(measurement: Measurement, protocol: Protocol) -> Iterato
         )
 
 
-def _secs_a_sample(measurement: Measurement) -> float:
-    """Seconds between two samples: of a query where queries overlap, else of an inference."""
-    latency = measurement.latency
-    assert latency is not None
-    overlapping = [
-        run.queries["elapsed_ns"] / len(run.samples_ns) / 1e9
-        for run in measurement.runs
-        if run.queries.get("elapsed_ns") and run.samples_ns
-    ]
-    return max(overlapping, default=latency.p50 / 1e3)
+def _enough_processes(measurement: Measurement, protocol: Protocol, spread: float) -> str:
+    """How many processes, each of as many samples as now, would make the interval narrow enough.
 
-
-def _enough_runs(measurement: Measurement, times_too_wide: float) -> str:
-    """How many processes would make the interval narrow enough.
-
-    It narrows with the square root of their number.
+    More of them narrow what differs between processes; what differs between sessions stays.
     """
-    needed = ceil(len(measurement.runs) * times_too_wide**2)
-    if needed > MOST_PROCESSES:
-        return f"--processes {needed} would be needed: find what disturbs it first"
-    return f"--processes {needed} would do"
+    if _is_throughput(measurement):
+        count = sum(bool(run.queries) for run in measurement.runs)
+    else:
+        count = sum(bool(run.quiet_ns.size) for run in measurement.runs)
+    session = reach_of(CONFIDENCE, 0.0, 1, SESSION_SPREAD)
+    target = asinh(protocol.target_interval)
+    if session >= target:
+        return (
+            f"no number of processes narrows it below ±{session:.1%}, by which sessions differ: "
+            "ask for a wider interval"
+        )
+    between = sqrt(max(asinh(spread) ** 2 - session**2, 0.0)) / student_t(CONFIDENCE, count - 1)
+    deviation = SPREAD_MARGIN * between * sqrt(count)
+    each = max(len(run.samples_ns) for run in measurement.runs)
+    for needed in range(len(measurement.runs) + 1, MOST_PROCESSES + 1):
+        error = deviation / sqrt(needed)
+        if reach_of(CONFIDENCE, error, needed - 1, SESSION_SPREAD) <= target:
+            least = max(protocol.min_runs, needed * each)
+            asked = _asking_for(needed, measurement, replace(protocol, min_runs=least))
+            return f"{asked} would do"
+    return f"more than {MOST_PROCESSES} --processes would be needed: find what disturbs it first"
+
+
+def _asking_for(processes: int, measurement: Measurement, protocol: Protocol) -> str:
+    """The options that give a row so many processes, with the budget where they need more."""
+    more = replace(protocol, processes=processes, most_processes=processes)
+    secs = enough_secs(measurement, more)
+    return f"--processes {processes}" + (f" with --max-secs {secs}" if secs else "")

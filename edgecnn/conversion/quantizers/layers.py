@@ -23,11 +23,12 @@ def named_layers(
     Raises InputError for a name that no operator of the file has.
     """
     for name, computed in recipe.per_layer:
-        # Exporting a Keras model counts its layers once more: "conv" becomes "conv_1". A layer may
-        # be several operators, of which the last one has its output's name.
+        # Exporting a Keras model counts its layers once more: "conv" becomes "conv_1". Where an
+        # operator has the very name, another layer may be called "conv_1", as PyTorch counts.
+        # A layer may be several operators, of which the last one has its output's name.
         exact = [operator for operator in operators if operator.name == name]
         parts: list[Operator] = []
-        for called in (f"{name}_1", name):
+        for called in (name,) if exact else (f"{name}_1", name):
             parts = parts or [each for each in operators if called in _names(each)]
         matches = [*exact, *(operator for operator in parts if operator not in exact)]
         if not matches:

@@ -200,7 +200,7 @@ class ONNXRuntimeSession(Session):
         if engines:
             counts[self._in_engines()] += engines
         on_provider = sum(node["provider"] == self._provider for node in nodes)
-        elsewhere = {node["op_name"] for node in nodes if node["provider"] != self._provider}
+        elsewhere = [node for node in nodes if node["provider"] != self._provider]
         return Effective(
             provider=self._provider,
             precision=self._in_engines() if engines else dominant(counts, self._first_dtype()),
@@ -211,7 +211,8 @@ class ONNXRuntimeSession(Session):
             details={
                 "compute_ops_by_precision": dict(counts),
                 "operators": dict(Counter(node["op_name"] for node in nodes)),
-                "not_delegated": sorted(elsewhere),
+                "not_delegated": sorted({node["op_name"] for node in elsewhere}),
+                "nodes_elsewhere": dict(Counter(node["provider"] for node in elsewhere)),
                 "threads_started": self._threads_started,
                 "providers": list(self._session.get_providers()),
                 **({"outputs_left_out": self._left_out} if self._left_out else {}),

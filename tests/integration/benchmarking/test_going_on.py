@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking import retry
+from edgecnn.benchmarking import ledger, retry
+from edgecnn.benchmarking import rounds as rounds_of_sessions
 from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.plan import plan
 from edgecnn.benchmarking.process import WorkerOutcome
@@ -161,6 +162,86 @@ def test_samples_that_calibrated_a_file_stay_out_of_the_test(
 
     assert len(results.measurements) == 2
     assert (results.data["samples"]["test"], results.data["set_apart"]) == (4, 4)
+
+
+@pytest.mark.usefixtures("misbehaving_runtime")
+def test_a_corrected_manifest_is_not_ignored(session, calibrated: Path, model_file: Path, numbers):
+    session([calibrated], "misbehaving:cpu", data=numbers)
+    noted = session([model_file], "misbehaving:cpu", data=numbers).data["manifests"]
+    assert [name.split()[0] for name in noted] == [calibrated.name, model_file.name]
+
+    manifest = load_artifact(calibrated).manifest
+    write_manifest(calibrated, replace(manifest, labels=("less", "more")))
+
+    with pytest.raises(InputError, match="names another preprocessing, other labels or another"):
+        session([calibrated], "misbehaving:cpu", data=numbers)
+
+
+@pytest.mark.usefixtures("misbehaving_runtime")
+def test_rows_of_another_gpu_are_not_gone_on_with(
+    session, model_file: Path, tmp_path: Path, monkeypatch
+):
+    session([model_file], "misbehaving:cpu")
+
+    def on_a_gpu(document) -> None:
+        (row,) = document["measurements"]
+        row.update(runtime="onnxruntime", device="cuda")
+        for run in row["runs"]:
+            run["effective"]["device_name"] = "Tesla T4"
+
+    changed(tmp_path / "results.json", on_a_gpu)
+    # No machine that runs the tests has a GPU.
+    monkeypatch.setattr(ledger.gpus, "names_of", lambda *_: {"NVIDIA H200"})
+
+    with pytest.raises(InputError, match="on another GPU: Tesla T4, here NVIDIA H200"):
+        session([model_file], "misbehaving:cpu")
+
+
+@pytest.fixture
+def inputs(tmp_path: Path):
+    """Samples under the name that the model's file has for its input."""
+    values = np.random.default_rng(0).normal(size=(SAMPLES, 4)).astype(np.float32)
+    np.savez(tmp_path / "inputs.npz", x=values, input=values)
+    return load(f"npz:{tmp_path / 'inputs.npz'}")
+
+
+@pytest.mark.usefixtures("misbehaving_runtime")
+def test_rows_on_other_devices_than_the_processor_are_fed_the_data(
+    session, model_file: Path, inputs
+):
+    (row,) = session([model_file], "misbehaving:partial", data=inputs).measurements
+    assert row.fed is not None
+    assert row.fed.known
+
+
+@pytest.mark.usefixtures("misbehaving_runtime")
+def test_data_that_nobody_knows_how_to_feed_leave_a_reason(
+    session, model_file: Path, numbers, monkeypatch
+):
+    nothing = WorkerOutcome("unsupported", error="not here")
+    monkeypatch.setattr(ledger, "declared", lambda *_: None)
+    monkeypatch.setattr(ledger, "run_worker", lambda *_, **__: nothing)
+    (row,) = session([model_file], "misbehaving:partial", data=numbers).measurements
+
+    assert (row.status, row.accuracy) == ("ok", None)
+    assert row.fed is not None
+    assert not row.fed.known
+    assert any("no runtime that loads the model could be asked" in each for each in row.reasons)
+
+
+@pytest.mark.usefixtures("misbehaving_runtime")
+def test_results_are_saved_before_the_machine_is_remembered(
+    session, model_file: Path, tmp_path: Path, monkeypatch
+):
+    def fail(self) -> None:
+        raise InputError("cannot write the baseline")
+
+    monkeypatch.setattr(rounds_of_sessions.SessionProbes, "remember", fail)
+    with pytest.raises(InputError, match="cannot write the baseline"):
+        session([model_file], "misbehaving:cpu")
+    saved = Results.load(tmp_path / "results.json")
+    assert [len(row.runs) for row in saved.measurements] == [BRIEF.processes]
+    assert "reference_ns" in saved.environment.machine, "what is found out last"
 
 
 @pytest.mark.slow

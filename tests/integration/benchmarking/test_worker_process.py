@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecnn.benchmarking.accuracy import open_outputs
 from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.process import run_worker
 from edgecnn.benchmarking.protocol import Protocol
@@ -84,6 +85,37 @@ def test_outputs_of_all_samples_are_written(model_file: Path, tmp_path: Path):
     )
     assert outcome.outputs_written
     np.testing.assert_allclose(np.load(tmp_path / "o" / "0.npy")[:, 0], samples.sum(axis=1))
+
+
+def test_a_model_that_finds_another_number_of_boxes_in_each_image_is_measured(tmp_path: Path):
+    """NMS inside of the file: the rows of its output follow the input."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("Constant", [], ["least"], value_float=0.5),
+        helper.make_node("ReduceMax", ["rows"], ["score"], axes=[0, 2], keepdims=0),
+        helper.make_node("Greater", ["score", "least"], ["good"]),
+        helper.make_node("Compress", ["rows", "good"], ["boxes"], axis=1),
+    ]
+    inputs = [helper.make_tensor_value_info("rows", kind, [1, 5, 6])]
+    outputs = [helper.make_tensor_value_info("boxes", kind, [1, "found", 6])]
+    graph = helper.make_graph(nodes, "nms", inputs, outputs)
+    opset = helper.make_opsetid("", 17)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
+    onnx.save(model, tmp_path / "nms.onnx")
+    found = [1, 4, 0, 2]
+    samples = np.zeros((4, 5, 6), np.float32)
+    for sample, count in zip(samples, found, strict=True):
+        sample[:count] = 0.9
+    np.save(tmp_path / "samples.npy", samples)
+    paths = {"samples": str(tmp_path / "samples.npy"), "outputs": str(tmp_path / "o")}
+    path = str(tmp_path / "nms.onnx")
+    outcome = run_worker(Job("onnxruntime", "cpu", path=path, protocol=BRIEF, **paths))
+    assert outcome.status == "ok", outcome.error
+    (boxes,) = open_outputs(tmp_path / "o")
+    assert boxes.shape == (4, 4, 6)
+    assert [(image > 0).any(axis=1).sum() for image in boxes] == found
 
 
 def test_samples_of_another_shape_are_refused_by_name(model_file: Path, tmp_path: Path):

@@ -9,8 +9,10 @@ import pytest
 
 import edgecnn.data
 from edgecnn.conversion.activations import Operator
-from edgecnn.conversion.convert import convert
+from edgecnn.conversion.convert import convert, opened
 from edgecnn.conversion.float_tail import tail_of
+from edgecnn.conversion.recipe import PRESETS
+from edgecnn.conversion.targets import Target
 
 onnx = pytest.importorskip("onnx", reason="the detector is an ONNX file")
 pytest.importorskip("onnxruntime", reason="ONNX Runtime's tools quantize")
@@ -85,6 +87,52 @@ def test_what_one_convolution_gives_stays_lost_and_says_so(tmp_path: Path, data)
     assert not any("stay float32" in note for note in outcome.notes)
     assert any("lost" in note for note in outcome.notes)
     assert any("most is added by" in note and "y (Conv)" in note for note in outcome.notes)
+
+
+WHOLE = Target.of("onnx", PRESETS["static_int8"])
+REPAIRED = Target.of("onnx", PRESETS["static_int8"].keeping({"b": "float32"}))
+
+
+def quantized(path: Path) -> list[tuple[str, ...]]:
+    """The values of a file that are brought to integers."""
+    nodes = onnx.load(str(path)).graph.node
+    return sorted(tuple(node.output) for node in nodes if node.op_type == "QuantizeLinear")
+
+
+def test_a_recipe_that_keeps_layers_in_float_keeps_the_join_there_too(tmp_path: Path, data):
+    path = detector(tmp_path / "net.onnx", joined=False)
+    (repaired,) = convert(path, REPAIRED, calibration=data, out=tmp_path / "art")
+    assert repaired.artifact is not None, repaired.error
+    assert not any(part.lost for part in repaired.parity.parts)
+    assert any("Concat y" in note for note in repaired.notes)
+    in_integers = [values[0] for values in quantized(repaired.artifact.path)]
+    assert not any(value.startswith(("e_", "y_")) for value in in_integers)
+
+
+def test_a_join_that_the_recipe_speaks_of_is_not_spoken_of_again(tmp_path: Path, data):
+    path = detector(tmp_path / "net.onnx", joined=False)
+    spoken = Target.of("onnx", PRESETS["static_int8"].keeping({"e": "float32", "y": "float32"}))
+    (outcome,) = convert(path, spoken, calibration=data, out=tmp_path / "art")
+    assert not any(part.lost for part in outcome.parity.parts)
+    assert not any("stay float32" in note for note in outcome.notes)
+
+
+@pytest.mark.parametrize("made_before", [True, False])
+def test_the_bare_file_has_the_graph_that_is_shipped(tmp_path: Path, data, made_before: bool):
+    path = detector(tmp_path / "net.onnx", joined=False)
+    shipped = {}
+    with opened(path, calibration=data, out=tmp_path / "art") as converter:
+        targets = {"whole": WHOLE, "repaired": REPAIRED}
+        if made_before:
+            shipped = {name: converter.make(each).artifact for name, each in targets.items()}
+        for name, target in targets.items():
+            converter.write(target, tmp_path / f"{name}.onnx")
+        shipped = shipped or {name: converter.make(each).artifact for name, each in targets.items()}
+    for name, artifact in shipped.items():
+        assert artifact is not None
+        bare = tmp_path / f"{name}.onnx"
+        assert quantized(bare) == quantized(artifact.path)
+        assert not any(values[0].startswith("y") for values in quantized(bare))
 
 
 def test_the_tail_is_what_no_weights_follow():

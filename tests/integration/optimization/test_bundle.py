@@ -438,3 +438,20 @@ def test_a_model_that_answers_with_a_sequence_is_refused_with_what_runs_it(files
     with pytest.raises(InputError, match="a sequence is two") as caught:
         write_bundle(files["tflite"], files["tflite"].parent / "never")
     assert "edgecnn translate" in caught.value.hint
+
+
+def test_a_model_of_a_fixed_batch_is_refused_with_its_size(tmp_path: Path):
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "four",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 3])],
+    )
+    path = tmp_path / "four.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    with pytest.raises(InputError, match="takes 4 samples at once"):
+        write_bundle(path, tmp_path / "shipped")

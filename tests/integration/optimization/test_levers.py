@@ -224,14 +224,13 @@ def test_two_layers_in_float_rescue_a_range_that_ruins_all_channels(
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_scores_that_share_a_tensor_with_boxes_come_back_in_float(
-    converting: Converting, file_format: str, tmp_path: Path
+@pytest.mark.parametrize("kept", [(), ("boxes",), ("answer", "pixels")], ids="+".join)
+def test_scores_that_share_a_tensor_with_boxes_keep_their_levels(
+    converting: Converting, file_format: str, kept: tuple[str, ...], tmp_path: Path
 ):
-    kept = INT8.keeping({"answer": "float32", "pixels": "float32"})
-    converter = converting(shared_output_net)
-    before = snr(converter, file_format, INT8, tmp_path, part=4)
-    after = snr(converter, file_format, kept, tmp_path, part=4)
-    assert after > before + 6.0
+    """The join stays in float, whatever else does: in int8 the scores had 0 dB."""
+    recipe = INT8.keeping(dict.fromkeys(kept, "float32"))
+    assert snr(converting(shared_output_net), file_format, recipe, tmp_path, part=4) > 30.0
 
 
 @pytest.mark.parametrize("comparable", [True, False])

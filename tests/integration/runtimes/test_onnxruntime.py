@@ -150,6 +150,7 @@ def test_what_the_processor_computes_for_a_gpu_is_no_tf32(
     monkeypatch.setattr(session, "_provider", CUDA)
     effective = session.effective
     assert effective.details["compute_ops_by_precision"] == {"tf32": 1, "float32": 2}
+    assert effective.details["nodes_elsewhere"] == {CPU: 2}
     assert effective.precision == "float32"
 
 
@@ -173,6 +174,19 @@ def test_the_precision_in_engines_of_tensorrt_is_not_that_of_the_input(
     monkeypatch.setattr(session, "_tf32", tf32)
     monkeypatch.setattr(session, "_provider", tensorrt)
     assert session.effective.precision == precision
+
+
+def test_what_tensorrt_leaves_is_counted_by_provider(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for its profile: CUDA takes a part of it, the processor the rest."""
+    tensorrt = "TensorrtExecutionProvider"
+    session = runtimes.load(zoo.path("onnx", "float32"), "onnxruntime:cpu")
+    nodes = [node("TRTKernel_graph_main_1", tensorrt), node("Conv", CUDA), node("Gemm", CUDA)]
+    monkeypatch.setattr(session, "_profile", lambda: [*nodes, node("Gemm", CPU)])
+    monkeypatch.setattr(session, "_provider", tensorrt)
+    assert session.effective.details["nodes_elsewhere"] == {CUDA: 2, CPU: 1}
+    assert session.effective.delegated_fraction == 0.25
 
 
 @pytest.mark.parametrize("in_16_bits", [False, True])

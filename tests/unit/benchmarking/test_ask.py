@@ -21,6 +21,11 @@ CLASSES = tuple("abc")
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Artifact:
+    return written(tmp_path / "small.onnx", "batch")
+
+
+def written(path: Path, batch: str | int) -> Artifact:
+    """A classifier of so many samples at once, or of as many as are given."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -31,11 +36,10 @@ def artifact(tmp_path: Path) -> Artifact:
             helper.make_node("MatMul", ["flat", "weights"], ["output"]),
         ],
         "small",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 2, 2, 1])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [batch, 2, 2, 1])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [batch, 3])],
         [numpy_helper.from_array(weights, "weights")],
     )
-    path = tmp_path / "small.onnx"
     opset = [helper.make_opsetid("", 18)]
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
     prepared = ImagePreprocessing(2, 2, 1)
@@ -91,3 +95,80 @@ def test_other_samples_of_the_same_data_are_another_question(
     monkeypatch.setattr(ask, "run_worker", lambda job, python: outcome)
     counts = [asked(tmp_path, artifact, part=part) for part in ("first", "second", "first")]
     assert counts == [1, 1, 0]
+
+
+@pytest.mark.parametrize("changed", ["version", "processor", "architecture"])
+def test_another_runtime_version_or_machine_is_asked_again(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+):
+    outcome = WorkerOutcome("unsupported", error="operator GATHER")
+    monkeypatch.setattr(ask, "run_worker", lambda job, python: outcome)
+    assert asked(tmp_path, artifact) == 1
+    with monkeypatch.context() as another:
+        if changed == "version":
+            another.setattr(ask.own_environment, "version", lambda package: "0.0.1")
+        elif changed == "processor":
+            another.setattr(
+                ask.own_environment, "processor", lambda: {"cpu_model": "Another", "flags": []}
+            )
+        else:
+            another.setattr(ask.platform, "machine", lambda: "riscv64")
+        assert asked(tmp_path, artifact) == 1
+    assert asked(tmp_path, artifact) == 0
+
+
+def test_an_isolated_environment_with_other_packages_is_asked_again(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    outcome = WorkerOutcome("unsupported", error="operator GATHER")
+    monkeypatch.setattr(ask, "run_worker", lambda job, python: outcome)
+    monkeypatch.setattr(ask, "python_for", lambda runtime: None)
+    counts = []
+    for version in ("1.26.4", "1.26.3", "1.26.4"):
+        packages = [f"numpy=={version}"]
+        monkeypatch.setattr(
+            ask.environments, "described", lambda name, packages=packages: {"packages": packages}
+        )
+        questions = Questions(tmp_path / "answers", samples(), tmp_path / "work")
+        questions.ask(artifact, "onnxruntime==1.23.2:cpu", RuntimeOptions())
+        counts.append(questions.asked)
+    assert counts == [1, 1, 0]
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_large_outputs_stay_in_their_file(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+):
+    monkeypatch.setattr(ask, "LARGE_BYTES", 0 if large else 1 << 20)
+    questions = Questions(tmp_path / "answers", samples(), tmp_path / "work")
+    first, again = (questions.ask(artifact, "onnxruntime:cpu", RuntimeOptions()) for _ in range(2))
+    assert questions.asked == 1
+    for answer in (first, again):
+        assert answer.answered
+        assert [isinstance(each, np.memmap) for each in answer.outputs] == [large]
+        assert answer.outputs[0].shape == (20, 3)
+    assert np.array_equal(first.outputs[0], again.outputs[0])
+    assert not list((tmp_path / "work").glob("outputs-*"))
+
+
+def test_a_damaged_answer_leaves_nothing_to_the_next(artifact: Artifact, tmp_path: Path):
+    assert asked(tmp_path, artifact) == 1
+    (folder,) = (tmp_path / "answers").iterdir()
+    (folder / "measurement.json").write_text("{")
+    np.save(folder / "1.npy", np.zeros(3))
+    questions = Questions(tmp_path / "answers", samples(), tmp_path / "work")
+    for _ in range(2):  # the second time it is read
+        answer = questions.ask(artifact, "onnxruntime:cpu", RuntimeOptions())
+        assert (questions.asked, len(answer.outputs)) == (1, 1)
+
+
+@pytest.mark.parametrize("batch", [4, 3])
+def test_a_model_of_a_fixed_batch_answers_every_sample(tmp_path: Path, batch: int):
+    questions = Questions(tmp_path / "answers", samples(), tmp_path / "work")
+    answers = [
+        questions.ask(written(tmp_path / f"{each}.onnx", each), "onnxruntime:cpu", RuntimeOptions())
+        for each in (batch, "batch")
+    ]
+    assert answers[0].answered, answers[0].measurement.error
+    assert answers[0].measurement.options.batch == batch
+    np.testing.assert_allclose(*(each.outputs[0] for each in answers), rtol=1e-5)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.benchmarking import baseline
 from edgecnn.benchmarking.baseline import SESSIONS, Baseline
 from edgecnn.benchmarking.rounds import SessionProbes
+from edgecnn.errors import InputError
 from edgecnn.results import Block, Run
 
 MACHINE = {"board": None, "cpu_model": "One", "architecture": "x86_64"}
@@ -55,6 +57,17 @@ def test_a_damaged_file_is_as_good_as_none(home: Path, text: str):
     Baseline(MACHINE).remember("own", 130.0)
     (path,) = home.glob("baseline-*.json")
     path.write_text(text)
+    assert Baseline(MACHINE).reference_ns("own") is None
+
+
+def test_a_file_that_cannot_be_written_costs_no_session(monkeypatch):
+    """What `files` raises for a full disk, or for a file of somebody else."""
+
+    def full(path: Path, text: str) -> None:
+        raise InputError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(baseline, "write_text_atomically", full)
+    Baseline(MACHINE).remember("own", 130.0)
     assert Baseline(MACHINE).reference_ns("own") is None
 
 

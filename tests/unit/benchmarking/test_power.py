@@ -1,7 +1,7 @@
-"""Where energy is told: sensors planted as files, and a stand-in for NVML.
+"""Where energy is told: sensors planted as files, and stand-ins for NVML and NVIDIA's driver.
 
-No machine that runs these tests is known to have every sensor; NVML's module is replaced by one
-that answers as NVIDIA documents it.
+No machine that runs these tests is known to have every sensor; NVML's module and the driver's
+library are replaced by ones that answer as NVIDIA documents them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from edgecnn.benchmarking import observation, power
 from edgecnn.benchmarking.power import CounterMeter, GaugeMeter
 from edgecnn.runs import Effective
+from edgecnn.runtimes import cuda
 from edgecnn.runtimes.cuda import CudaDevice
 
 
@@ -168,13 +170,43 @@ class NVMLError(Exception):
     pass
 
 
+WHOLE, PART = UUID(int=1), UUID(int=2)
+
+
+def driver(own: UUID | None = WHOLE, **more: object) -> types.SimpleNamespace:
+    """libcuda with one device: `_v2` answers with another UUID for a part of a GPU."""
+
+    def fill(place: object, **fields: object) -> int:
+        for name, content in fields.items():
+            setattr(place, name, content)
+        return 0
+
+    library = types.SimpleNamespace(
+        cuInit=lambda _: 0,
+        cuDeviceGetCount=lambda count: fill(count._obj, value=1),
+        cuDeviceGet=lambda _device, _number: 0,
+        cuDeviceGetName=lambda name, _length, _device: fill(name, value=b"Tesla T4"),
+        cuDeviceGetAttribute=lambda value, attribute, _device: fill(
+            value._obj, value={75: 7, 76: 5}[attribute]
+        ),
+    )
+    if own is not None:
+        library.cuDeviceGetUuid = lambda answer, _: fill(answer, raw=WHOLE.bytes)
+        library.cuDeviceGetUuid_v2 = lambda answer, _: fill(answer, raw=own.bytes)
+    vars(library).update(more)
+    return library
+
+
+def use_driver(monkeypatch: pytest.MonkeyPatch, library: types.SimpleNamespace) -> None:
+    monkeypatch.setattr(cuda.ctypes, "CDLL", lambda _: library)
+
+
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     module = types.ModuleType("pynvml")
     module.__spec__ = importlib.machinery.ModuleSpec("pynvml", None)
     module.NVMLError = NVMLError
     module.nvmlInit = lambda: None
-    module.nvmlDeviceGetHandleByIndex = lambda index: f"gpu {index}"
     module.nvmlDeviceGetHandleByUUID = lambda name: name
     module.nvmlDeviceGetName = lambda handle: "NVIDIA Test"
     module.nvmlDeviceGetTotalEnergyConsumption = lambda handle: 5_000
@@ -182,7 +214,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     process = types.SimpleNamespace(pid=os.getpid(), usedGpuMemory=123 << 20)
     module.nvmlDeviceGetComputeRunningProcesses = lambda handle: [process]
     monkeypatch.setitem(sys.modules, "pynvml", module)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    use_driver(monkeypatch, driver())
     return module
 
 
@@ -219,11 +251,8 @@ def executed(device_name: str, **more: object) -> Effective:
 
 
 @pytest.mark.parametrize("name", ["NVIDIA A100-SXM4-40GB", "Tesla T4"])
-def test_a_gpu_of_nvidia_counts_in_every_runtime(
-    name: str, root: Path, nvml: types.ModuleType, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_gpu_of_nvidia_counts_in_every_runtime(name: str, root: Path, nvml: types.ModuleType):
     """Keras and LiteRT call it "gpu"; the driver knows names that do not say NVIDIA."""
-    monkeypatch.setattr(power, "first_device", lambda: CudaDevice("Tesla T4", (7, 5)))
     plant(root, rapl())
     assert [meter.method for meter in power.find("gpu", executed(name)).meters] == [
         "RAPL", "RAPL", "NVML energy counter"]  # fmt: skip
@@ -253,21 +282,34 @@ def test_a_gpu_within_the_processor_is_counted_with_it(effective: Effective, roo
 
 
 @pytest.mark.parametrize(
-    ("visible", "handle"), [("1,0", "gpu 1"), ("GPU-1a2b", "GPU-1a2b"), (None, "gpu 0")]
+    ("own", "handle"),
+    [
+        (WHOLE, "GPU-00000000-0000-0000-0000-000000000001"),
+        (PART, "MIG-00000000-0000-0000-0000-000000000002"),
+    ],
 )
-def test_the_first_visible_gpu_is_meant(
-    visible: str | None, handle: str, nvml: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+def test_nvml_is_asked_for_the_gpu_that_cuda_counts_first(
+    own: UUID, handle: str, nvml: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ):
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    """NVML counts by bus, CUDA the fastest first: an index of one is none of the other."""
+    use_driver(monkeypatch, driver(own))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    assert cuda.first_device() == CudaDevice("Tesla T4", (7, 5), handle)
     assert power.open_nvml() == (nvml, handle)
 
 
-def test_no_gpu_is_visible_when_all_are_hidden(
+def test_a_driver_that_does_not_name_its_device_leaves_a_reason(
     nvml: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert isinstance(power.open_nvml(), str)
+    use_driver(monkeypatch, driver(own=None))
+    assert "does not say which of NVML's GPUs Tesla T4 is" in str(power.open_nvml())
+
+
+def test_no_gpu_is_visible_when_the_driver_offers_none(
+    nvml: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    use_driver(monkeypatch, driver(cuInit=lambda _: 100))  # CUDA_VISIBLE_DEVICES hides them all
+    assert "no NVIDIA GPU is visible to this process" in str(power.open_nvml())
 
 
 def with_processes(*pairs: tuple[int, int | None]) -> Callable[[object], list[object]]:
@@ -275,12 +317,17 @@ def with_processes(*pairs: tuple[int, int | None]) -> Callable[[object], list[ob
 
 
 def test_gpu_memory_is_this_processs_own(nvml: types.ModuleType):
-    assert power.gpu_memory_bytes() == 123 << 20
+    assert power.gpu_memory_bytes("gpu") == 123 << 20
 
 
 def test_in_a_container_the_only_process_is_this_one(nvml: types.ModuleType):
     nvml.nvmlDeviceGetComputeRunningProcesses = with_processes((1, 77))
-    assert power.gpu_memory_bytes() == 77
+    assert power.gpu_memory_bytes("cuda") == 77
+
+
+def test_the_only_process_that_computes_is_not_one_that_draws(nvml: types.ModuleType):
+    nvml.nvmlDeviceGetComputeRunningProcesses = with_processes((1, 77))
+    assert power.gpu_memory_bytes("gpu") == "NVML does not see this process on the GPU"
 
 
 @pytest.mark.parametrize("processes", [(), ((1, 77), (2, 88)), ((os.getpid(), None),)])
@@ -288,9 +335,9 @@ def test_gpu_memory_that_cannot_be_told_has_a_reason(
     processes: tuple[tuple[int, int | None], ...], nvml: types.ModuleType
 ):
     nvml.nvmlDeviceGetComputeRunningProcesses = with_processes(*processes)
-    assert isinstance(power.gpu_memory_bytes(), str)
+    assert isinstance(power.gpu_memory_bytes("cuda"), str)
 
 
 def test_without_nvml_the_hint_is_the_package(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(power.importlib.util, "find_spec", lambda name: None)
-    assert "nvidia-ml-py" in str(power.gpu_memory_bytes())
+    assert "nvidia-ml-py" in str(power.gpu_memory_bytes("cuda"))

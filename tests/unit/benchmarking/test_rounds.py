@@ -63,6 +63,21 @@ def test_what_was_spent_counts_every_inference():
     assert spent_secs(row(1.0, samples=100).runs) == pytest.approx(0.102)
 
 
+def test_where_queries_overlap_the_time_that_they_took_together_was_spent():
+    (offline,) = row(1.0, samples=400).runs
+    run = replace(offline, queries={"samples": 400, "elapsed_ns": 100 * MS})
+    assert spent_secs([run]) == pytest.approx(0.102)
+
+
+def test_of_a_server_the_time_at_the_rate_that_it_reports_is_counted():
+    tried = [{"target_qps": 10.0, "elapsed_ns": took * MS} for took in (300, 200)]
+    queries = {**tried[-1], "attempts": tried, "prediction_elapsed_ns": 50 * MS}
+    (run,) = row(90.0, samples=100).runs  # latencies with the waiting in them
+    assert spent_secs([replace(run, queries=queries)]) == pytest.approx(0.202)
+    hopeless = {"samples": 0, "elapsed_ns": 0, "attempts": [], "prediction_elapsed_ns": 50 * MS}
+    assert spent_secs([replace(run, queries=hopeless)]) == pytest.approx(0.052)
+
+
 def test_blocks_are_judged_again_by_all_that_the_session_saw():
     """A session that began beside a neighbor took its probes for the machine's best."""
     begun = Run(1, 1, (), (MS,) * 20, blocks=(Block(0, 20, (150, 150), (10, 10)),))

@@ -113,6 +113,24 @@ def test_offline_keeps_every_stream_busy_and_counts_every_sample():
     assert (measured.samples > 0).all()
 
 
+def test_a_stream_that_has_no_place_left_stops_the_slower_ones():
+    """They alone would be slower than all together, and the throughput too low."""
+    fast, slow = Model(0.0), Model(0.02)
+    load, protocol = Load("offline", streams=2), replace(BRIEF, min_secs=5.0, max_secs=5.0)
+    measured = scenarios.run([model.invocations() for model in (fast, slow)], load, protocol)
+    assert len(fast.calls) == protocol.max_runs // 2
+    assert len(slow.calls) < 20  # it has 100 places
+    assert measured.queries["samples"] == len(fast.calls) + len(slow.calls)
+
+
+def test_a_stream_has_places_for_all_samples_that_are_asked_for():
+    """Whichever stops the others, there are enough."""
+    load, protocol = Load("offline", streams=2), replace(BRIEF, min_runs=200, min_secs=0.0)
+    models = [Model(0.0), Model(0.02)]
+    measured = scenarios.run([model.invocations() for model in models], load, protocol)
+    assert measured.samples.size >= 200
+
+
 def test_a_failing_stream_is_an_error_and_not_a_number():
     def broken() -> None:
         raise RuntimeError("out of memory")

@@ -24,6 +24,8 @@ from edgecnn.registry import RUNTIMES
         ("onnxruntime-gpu==1.23.*", "onnxruntime", "onnxruntime-gpu", "1.23.*"),
         ("litert==2.1.0", "litert", "ai-edge-litert", "2.1.0"),
         ("AI_Edge_LiteRT==2.1.0", "litert", "ai-edge-litert", "2.1.0"),
+        ("onnxruntime==1.23.2+onnxruntime-gpu", "onnxruntime", "onnxruntime-gpu", "1.23.2"),
+        ("onnxruntime==1.23.2+cu12", "onnxruntime", "onnxruntime", "1.23.2+cu12"),
         ("opencv==4.11.0.86", "opencv", "opencv-python-headless", "4.11.0.86"),
     ],
 )
@@ -89,12 +91,15 @@ def test_ends_that_are_not_there_or_the_wrong_way_round_are_refused(good, bad):
         versions.between(["1.0", "2.0"], good, bad)
 
 
-def planted(home: Path, version: str, runtime: str = "onnxruntime") -> None:
+def planted(
+    home: Path, version: str, runtime: str = "onnxruntime", package: str = "", name: str = ""
+) -> None:
     """An environment as `create` leaves it, without anything inside."""
-    folder = home / "envs" / f"{runtime}=={version}"
+    folder = home / "envs" / (name or f"{runtime}=={version}")
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").symlink_to(sys.executable)
-    record = {"packages": [], "runtime": runtime, "package": runtime, "version": version}
+    record = {"packages": [], "runtime": runtime, "package": package or runtime,
+              "version": version}  # fmt: skip
     (folder / "edgecnn.json").write_text(json.dumps(record))
 
 
@@ -111,6 +116,70 @@ def test_the_newest_environment_that_fits_a_pattern_is_taken(monkeypatch, tmp_pa
     assert missing.value.hint == "edgecnn env create 'onnxruntime==1.12.*'"
     assert environments.remove("onnxruntime==1.11.*")
     assert not environments.remove("onnxruntime==1.11.*")
+
+
+GPU, CPU = "onnxruntime-gpu==1.10.0", "onnxruntime==1.10.0"
+GPU_FOLDER = "onnxruntime==1.10.0+onnxruntime-gpu"
+
+
+@pytest.fixture
+def home(monkeypatch, tmp_path) -> Path:
+    monkeypatch.setenv("EDGECNN_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_the_build_for_gpus_is_not_the_one_for_processors(home):
+    planted(home, "1.10.0")
+    assert environments.existing(CPU) == environments.resolve(CPU) == CPU
+    assert environments.existing(GPU) is None
+    with pytest.raises(InputError, match=r"onnxruntime-gpu==1\.10\.0 is not created"):
+        environments.resolve(GPU)
+    assert not environments.remove(GPU)
+
+    planted(home, "1.10.0", package="onnxruntime-gpu", name=GPU_FOLDER)
+    assert environments.resolve(GPU) == environments.resolve(GPU_FOLDER) == GPU_FOLDER
+    assert environments.resolve(CPU) == CPU
+
+
+def test_an_environment_that_was_named_after_the_runtime_alone_is_found(home):
+    planted(home, "1.10.0", package="onnxruntime-gpu")
+    assert environments.existing(GPU) == environments.resolve(GPU) == CPU
+    assert environments.resolve("onnxruntime==1.10.*") == CPU
+    assert environments.existing(CPU) is None, "the other package can be created"
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "force", "made"),
+    [
+        ([], CPU, False, CPU),
+        ([], GPU, False, GPU_FOLDER),
+        ([("onnxruntime", CPU)], GPU, False, GPU_FOLDER),
+        ([("onnxruntime-gpu", CPU)], GPU, True, CPU),
+        ([("onnxruntime-gpu", CPU)], CPU, False, f"{CPU}+onnxruntime"),
+    ],
+)
+def test_an_environment_of_another_package_is_never_replaced(
+    home, monkeypatch, there, asked, force, made
+):
+    for package, name in there:
+        planted(home, "1.10.0", package=package, name=name)
+
+    def make(folder: Path, base: Path) -> None:
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / "python").symlink_to(sys.executable)
+
+    package = asked.partition("==")[0]
+    monkeypatch.setattr(installer, "make", make)
+    monkeypatch.setattr(installer, "install", lambda python, packages: None)
+    monkeypatch.setattr(installer, "installed", lambda python: [f"{package}==1.10.0"])
+    monkeypatch.setattr(environments, "_missing", lambda runtime, python: "")
+
+    assert environments.create(asked, force=force).parents[1].name == made
+    assert environments.existing(asked) == made
+    kept = {name for each, name in there if each != package}
+    assert set(environments.names()) >= {made, *kept}
+    for each, name in there:
+        assert environments.existing(f"{each}==1.10.0") == name
 
 
 def test_a_damaged_record_of_an_environment_is_no_environment(monkeypatch, tmp_path):

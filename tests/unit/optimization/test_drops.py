@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,33 @@ def test_noise_is_relative_to_the_parent():
     judge, outputs, _ = judge_of()
     assert judge.noise([outputs]) == 0
     assert judge.noise([outputs * 0.9]) == pytest.approx(0.01, rel=1e-3)
+
+
+def maps(count: int) -> tuple[Judge, np.ndarray, np.ndarray]:
+    """A parent whose outputs (n, 100, 1,000) are no class scores, and a file's."""
+    generator = np.random.default_rng(0)
+    real = generator.normal(size=(count, 100, 1_000)).astype(np.float32)
+    found = real + generator.normal(scale=0.1, size=real.shape).astype(np.float32)
+    split = Split(np.zeros((count, 4, 4), np.uint8), np.arange(count) % 4)
+    data = Dataset("made", "classification", tuple("abcd"), {"test": split}, "ab", (4, 4))
+    return Judge(data, Manifest(), ImagePreprocessing(4, 4, 1), [real]), real, found
+
+
+def test_noise_of_large_outputs_takes_the_memory_of_a_few_samples():
+    """17 GB for a thousand answers of a detector."""
+    judge, real, found = maps(200)
+    tracemalloc.start()
+    noise = judge.noise([found])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * real.nbytes  # in float64 at once it takes six times as much
+    ours, theirs = real.astype(np.float64), found.astype(np.float64)
+    assert noise == pytest.approx(((theirs - ours) ** 2).sum() / (ours**2).sum(), rel=1e-12)
+
+
+def test_outputs_that_are_no_answers_are_refused_in_the_scorers_words():
+    assert "one output of class scores is expected" in maps(8)[0].refusal
+    assert judge_of()[0].refusal == ""
 
 
 @pytest.mark.parametrize(("lost", "gained", "n"), [(0, 0, 359), (2, 1, 359), (1, 0, 400)])

@@ -9,8 +9,9 @@ import pytest
 
 from edgecnn.benchmarking.accuracy import accuracy_of
 from edgecnn.conversion.calibration import calibration_samples
+from edgecnn.data import seen
 from edgecnn.data.base import Dataset, Split
-from edgecnn.data.seen import digests_of
+from edgecnn.data.seen import KEY, digests_of, training_record
 from edgecnn.errors import InputError
 from edgecnn.evaluation.tasks import open_scorer
 from edgecnn.feeding.scoring import scoring_context
@@ -114,6 +115,35 @@ def test_the_seed_decides_which_samples_guide():
     first, again, other = (divide(data, Manifest(), seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(first.search["test"].samples, again.search["test"].samples)
     assert not np.array_equal(first.search["test"].samples, other.search["test"].samples)
+
+
+def trained_on(data: Dataset) -> Manifest:
+    return Manifest(data={"sha256": "other", KEY: training_record(data)})
+
+
+def test_a_sample_that_training_saw_is_neither_searched_nor_claimed_on():
+    data, other = made(train=200, test=300), made(train=100)
+    data.splits["test"].samples[:50] = other.splits["train"].samples[:50]
+    parts = divide(data, trained_on(other))
+    assert (parts.trained_on, parts.twins) == (50, 0)
+
+
+def test_samples_that_training_saw_are_refused_where_only_some_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Of 50,000 training samples every fourth was left out, and the others were claimed on."""
+    monkeypatch.setattr(seen, "MOST_KEPT", 64)
+    data, other = made(train=200, test=300), made(train=200)
+    data.splits["test"].samples[:150] = other.splits["train"].samples[:150]
+    with pytest.raises(InputError, match="samples that training saw \\(about"):
+        divide(data, trained_on(other))
+
+
+def test_a_split_that_training_saw_as_a_whole_is_refused():
+    data, other = made(train=200, test=100), made(train=100)
+    data.splits["test"].samples[:] = other.splits["train"].samples
+    with pytest.raises(InputError, match="samples that training saw \\(100 of 100\\)"):
+        divide(data, trained_on(other))
 
 
 def test_too_few_samples_are_refused_with_how_many_are_left():

@@ -129,7 +129,7 @@ ABSENT = "NVML is not to be had"
 def test_memory_on_the_gpu_is_none_where_nothing_tells(
     device: str, name: str, reason: str | None, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(memory, "gpu_memory_bytes", lambda: ABSENT)
+    monkeypatch.setattr(memory, "gpu_memory_bytes", lambda _: ABSENT)
     found = memory.find(context(lambda: None, device, name))
     assert found["gpu_bytes"] is None
     assert found.get("gpu_reason") == reason
