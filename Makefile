@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # More processes than there are processors: many tests wait for other programs, long ones most. The
 # files that take longest go first (tests/schedule.py).
 SHARED := -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder
-LONG   := -n $$(($$(nproc) + 2)) --dist loadfile --no-loadscope-reorder
+LONG   := -n $$(($$(nproc) + 3)) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help system install quickstart test test-slow test-documentation lint types docs format clean
 
