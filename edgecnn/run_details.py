@@ -24,6 +24,17 @@ class MachineDetails(TypedDict, total=False):
     governor: list[str | None] | None
 
 
+class RateAttempt(TypedDict, total=False):
+    """A rate that a server was offered, and what came of it."""
+
+    target_qps: float
+    samples: int
+    elapsed_ns: int
+    p99_ns: float | None
+    valid: bool
+    reason: str
+
+
 class QueryDetails(TypedDict, total=False):
     """Scenarios with several samples under way."""
 
@@ -34,7 +45,7 @@ class QueryDetails(TypedDict, total=False):
     target_qps: float | None
     p99_ns: float | None
     latency_bound_ms: float
-    attempts: list[dict[str, float]]
+    attempts: list[RateAttempt]
     """Rates that a server tried, the one that it reports last."""
     prediction_elapsed_ns: int
     """What it took to guess the first of them."""

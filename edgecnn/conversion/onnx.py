@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.conversion.boundary import converter
+from edgecnn.conversion.scale_folding import fold_scales
 from edgecnn.registry import require
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def write_float_onnx(source: TensorFlowSource, path: Path) -> None:
         _order(model.graph.input, source.input_names)
         _order(model.graph.output, source.output_names)
         _name_batch(model)
+        fold_scales(model.graph)
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, str(path))
 

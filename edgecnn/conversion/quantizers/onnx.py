@@ -21,6 +21,7 @@ from edgecnn.conversion.inference import feeds
 from edgecnn.conversion.quantizers import ranges as spans
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.recipe import Recipe
+from edgecnn.conversion.scale_folding import fold_scales
 from edgecnn.conversion.source import Sample
 from edgecnn.errors import UnsupportedError
 from edgecnn.registry import lookup, require
@@ -284,6 +285,7 @@ def prepared(float_path: Path) -> Iterator[Path]:
         _raise_opset(path)
         model = onnx.load(str(path))
         changed = pools_with_own_pads(model.graph)
+        changed |= bool(fold_scales(model.graph))
         if _name_nodes(model.graph) or changed:
             onnx.save(model, str(path))
         yield path
