@@ -97,6 +97,7 @@ def command(
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions
+    from edgecnn.optimization.bundle import refuse_fixed_batch
     from edgecnn.optimization.delivery import check_place
     from edgecnn.optimization.folder import RESULTS_FILE
     from edgecnn.optimization.goal import Goal, parse_latency, parse_points, parse_size
@@ -118,6 +119,8 @@ def command(
     options.claim(out, bundle)
     if bundle is not None:
         check_place(bundle, force=force)
+        if model.suffix.lower() in (".onnx", ".tflite"):  # what is made of these takes as many
+            refuse_fixed_batch(model)
     dataset = load_data(data, data_dir=data_dir, models=[Path(located(model))], reading=reading)
     settings = Settings(goal, runtimes, threads, seed, samples, protocol)
     with progress_bar() as progress:

@@ -80,6 +80,15 @@ TAKEN = sys.stdlib_module_names | {
 Array = npt.NDArray[Any]
 
 
+def refuse_fixed_batch(path: Path) -> None:
+    """Raise InputError for a file that takes several samples at once."""
+    if (count := samples_of(path, 1)) > 1:
+        raise InputError(
+            f"{path.name} takes {count} samples at once, a bundle's runner feeds one",
+            hint="export it with a batch of 1, or with an open one",
+        )
+
+
 def write_bundle(
     model: Path,
     out: Path,
@@ -123,11 +132,7 @@ def write_bundle(
         configuration or f"{format_of(artifact.path).runtime}:cpu"
     )
     packages = packages_for(runtime, device)
-    if (count := samples_of(artifact.path, 1)) > 1:
-        raise InputError(
-            f"{artifact.name} takes {count} samples at once, a bundle's runner feeds one",
-            hint="export it with a batch of 1, or with an open one",
-        )
+    refuse_fixed_batch(artifact.path)
     check_place(out, force=force)
     session = load(artifact.path, f"{runtime}:{device}", threads=threads, shape=shape)
     artifact = understood(

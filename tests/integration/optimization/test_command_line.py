@@ -12,6 +12,7 @@ import pytest
 
 from edgecnn.cli import invoke
 from tests.integration.optimization.conftest import plain
+from tests.unit.formats import small_models
 from tests.unit.optimization.test_page import outcome
 from tests.unit.reporting import factory
 
@@ -70,6 +71,19 @@ def test_a_bundle_that_has_no_place_is_refused_before_the_search(made, tmp_path:
     arguments = ["optimize", str(made(plain)), "--data", "digits", "--out", str(out)]
     assert invoke([*arguments, "--bundle", str(place), "--force"]) == 2
     assert "holds no bundle" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_bundle_of_a_file_that_takes_four_samples_is_refused_before_the_search(tmp_path, capsys):
+    four = [small_models.value(name, (4, 3)) for name in ("x", "y")]
+    relu = small_models.node("Relu", ["x"], ["y"])
+    model = small_models.write_onnx(
+        tmp_path / "four.onnx", [relu], inputs=four[:1], outputs=four[1:]
+    )
+    out = tmp_path / "search"
+    arguments = ["optimize", str(model), "--data", "digits", "--out", str(out)]
+    assert invoke([*arguments, "--bundle", str(tmp_path / "shipped")]) == 2
+    assert "takes 4 samples at once" in capsys.readouterr().err
     assert not out.exists()
 
 
