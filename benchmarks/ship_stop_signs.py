@@ -15,17 +15,13 @@ false alarm on at most 0.5% of the *training* negatives: the held-out ones only 
 from __future__ import annotations
 
 import argparse
-import sys
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from float_parent import pack
 
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.embedding import embed_manifest
@@ -35,6 +31,7 @@ from edgecnn.data.boxes.base import BoxedFile
 from edgecnn.data.held_out import with_splits
 from edgecnn.data.sources.detection import DetectionDataset, split_of_files
 from edgecnn.embedded_manifest import load_artifact
+from edgecnn.files import atomic_path
 from edgecnn.manifest import write_manifest
 from edgecnn.places import ASSETS
 from edgecnn.training.detection_data import load_image
@@ -72,6 +69,17 @@ def calibration_set(files: Sequence[BoxedFile], digest: str) -> Dataset:
         (0, 0, 3),
         class_names=("stop sign",),
     )
+
+
+def pack(source: Path, target: Path) -> None:
+    """Copy a `.keras` archive compressed: Keras stores its members as they are."""
+    with (
+        atomic_path(target) as temporary,
+        zipfile.ZipFile(source) as loose,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed,
+    ):
+        for member in loose.infolist():
+            packed.writestr(member.filename, loose.read(member.filename))
 
 
 def threshold(path: Path, files: Sequence[BoxedFile]) -> float:
