@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -194,6 +194,29 @@ def option_record(preprocessing: Preprocessing | str) -> Any:
     if isinstance(preprocessing, str):
         return preprocessing
     return json.loads(json.dumps(preprocessing.to_dict()))
+
+
+def data_record(
+    data: Dataset | None,
+    models: Sequence[Artifact],
+    preprocessing: Preprocessing | str | None,
+    about: ModelOptions | None,
+    previous: Results | None,
+) -> dict[str, Any]:
+    """What results say about the data and how models are fed and scored, with what `previous` noted
+    of models that are not measured now. Raises InputError as `check_scoring`.
+    """
+    record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
+    if preprocessing is not None:
+        record["preprocessing"] = option_record(preprocessing)
+    record |= about_record(about)
+    if data is None:
+        return record
+    noted = scoring_record(models, preprocessing)
+    if previous is not None:
+        check_scoring(previous, noted)
+        noted["manifests"] = {**manifests_in(previous.data), **noted["manifests"]}
+    return record | noted
 
 
 def scoring_record(

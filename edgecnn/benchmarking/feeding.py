@@ -25,13 +25,11 @@ from edgecnn.feeding.detectors import (
     recognize,
 )
 from edgecnn.feeding.inputs import AS_THEY_ARE, check_no_preprocessing
-from edgecnn.formats.check import read_signature
 from edgecnn.formats.id_tables import id_limits
 from edgecnn.manifest import Artifact, Manifest, TensorSpec
 from edgecnn.preprocessing import Fed, ImagePreprocessing, Preprocessing, tensor_range
 from edgecnn.progress import Progress, silent
-from edgecnn.run_options import RuntimeOptions
-from edgecnn.runtimes.declared import fixed_inputs, has_batch_axis, numeric_outputs
+from edgecnn.runtimes.declared import has_batch_axis
 from edgecnn.synthetic_inputs import channels_last
 
 
@@ -48,18 +46,6 @@ class RuntimeSignature:
         """The only one."""
         (spec,) = self.inputs
         return spec
-
-
-def declared(artifact: Artifact, options: RuntimeOptions) -> RuntimeSignature | None:
-    """The signature of a model as its file has it; None where only its own library reads it, and
-    where it leaves open what has to be known.
-    """
-    try:
-        signature = read_signature(artifact.path)
-        inputs = fixed_inputs(signature, options)
-    except EdgeCNNError:
-        return None
-    return RuntimeSignature(inputs, numeric_outputs(signature), options.batch) if inputs else None
 
 
 Asked = Callable[[], RuntimeSignature | None]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from edgecnn.benchmarking.doctor import PROBE_TIMEOUT_SECS
 from edgecnn.benchmarking.job import Job
 from edgecnn.benchmarking.process import WorkerOutcome, run_worker
 from edgecnn.benchmarking.pythons import python_for
 from edgecnn.errors import EdgeCNNError
 from edgecnn.runtimes import vulkan, without_version
 
-PROBE_TIMEOUT_SECS = 120.0
 _CHOOSING = ("litert",)
 """Runtimes that take the strongest of all Vulkan devices, and say which one after loading."""
 

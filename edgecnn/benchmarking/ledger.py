@@ -25,21 +25,18 @@ from edgecnn.benchmarking.accuracy import (
 from edgecnn.benchmarking.baseline import Baseline
 from edgecnn.benchmarking.configured_job import job_of, once, passes_of, with_failed
 from edgecnn.benchmarking.continuing import (
-    about_record,
     check_gpus,
     check_machine,
     check_samples,
-    check_scoring,
     continued,
-    manifests_in,
-    option_record,
-    scoring_record,
+    data_record,
 )
-from edgecnn.benchmarking.feeding import Feeding, Prepared, RuntimeSignature, declared
+from edgecnn.benchmarking.feeding import Feeding, Prepared, RuntimeSignature
+from edgecnn.benchmarking.foreign_signature import signature_of
 from edgecnn.benchmarking.job import Job, cause_of
 from edgecnn.benchmarking.passes import NAMED
 from edgecnn.benchmarking.plan import Configuration
-from edgecnn.benchmarking.process import WorkerOutcome, run_worker
+from edgecnn.benchmarking.process import WorkerOutcome
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.pythons import name_of, python_for
 from edgecnn.benchmarking.retry import run_worker_safely
@@ -50,7 +47,7 @@ from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.tasks import Outputs, Scorer
 from edgecnn.feeding.detectors import ModelOptions
-from edgecnn.manifest import Artifact, TensorSpec
+from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress
 from edgecnn.results import Load, Measurement, Repeat, Results
@@ -114,16 +111,8 @@ class Ledger:
         self._folder = folder
         self._feeding = Feeding(data, folder, preprocessing, progress, about=about)
         self._save_at = 0.0
-        record = {**data.record(), "labels": list(data.labels), "split": "test"} if data else {}
-        if preprocessing is not None:
-            record["preprocessing"] = option_record(preprocessing)
-        record |= about_record(about)
-        if data is not None:
-            noted = scoring_record([each.artifact for each in configurations], preprocessing)
-            if previous is not None:
-                check_scoring(previous, noted)
-                noted["manifests"] = {**manifests_in(previous.data), **noted["manifests"]}
-            record |= noted
+        models = [each.artifact for each in configurations]
+        record = data_record(data, models, preprocessing, about, previous)
         paths = {each.artifact.sha256: os.fspath(each.artifact.path) for each in configurations}
         now = machine_limits.add_to(
             now,
@@ -167,17 +156,14 @@ class Ledger:
             row.scorer = self._feeding.scorer(artifact)
 
     def _inspected(self, artifact: Artifact) -> RuntimeSignature | None:
-        """What a foreign model takes and gives, as the first runtime that loads it on the
-        processor has it. For rows on other devices alone its file is read, and where that does not
-        say it they are asked.
-        """
-        rows = [row for row in self._rows if row.configuration.artifact.sha256 == artifact.sha256]
-        on_processor = [row for row in rows if row.configuration.device == "cpu"]
-        elsewhere = [row for row in rows if row.configuration.device != "cpu"]
-        signature = _first_answer(on_processor)
-        if signature is None and elsewhere:
-            signature = declared(artifact, elsewhere[0].configuration.options)
-        return signature or _first_answer(elsewhere)
+        return signature_of(
+            artifact,
+            [
+                (row.configuration, row.python)
+                for row in self._rows
+                if row.configuration.artifact.sha256 == artifact.sha256
+            ],
+        )
 
     def measure(self) -> None:
         """Measure in rounds, one process of each unfinished row, in shuffled order."""
@@ -400,21 +386,6 @@ class Ledger:
             for row in self._rows
             if row.configuration.runtime == "keras" and row.outputs is not None
         }
-
-
-def _first_answer(rows: Sequence[_Row]) -> RuntimeSignature | None:
-    """The signature of a model as the first of the rows that loads it has it."""
-    for row in rows:
-        if isinstance(row.python, WorkerOutcome):
-            continue
-        outcome = run_worker(job_of(row.configuration), row.python)
-        inputs, outputs = (
-            tuple(TensorSpec.from_dict(spec) for spec in outcome.loaded.get(name, ()))
-            for name in ("inputs", "outputs")
-        )
-        if inputs:
-            return RuntimeSignature(inputs, outputs, row.configuration.options.batch)
-    return None
 
 
 def _was_tried(measurement: Measurement) -> bool:

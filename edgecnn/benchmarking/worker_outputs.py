@@ -126,8 +126,8 @@ class _Output:
         """Whether the file can hold the output: nothing but its number of rows may differ."""
         assert self._array is not None
         ours, theirs = self._array.shape[1:], output.shape[1:]
-        alike = len(ours) == len(theirs) and ours[1:] == theirs[1:]
-        return alike and output.dtype == self._array.dtype
+        same_rows = len(ours) == len(theirs) and ours[1:] == theirs[1:]
+        return same_rows and output.dtype == self._array.dtype
 
     def _file(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
         """A file of zeros in place of the one before, which is readable as long as it is held."""

@@ -53,7 +53,7 @@ def write_float_onnx(source: TensorFlowSource, path: Path) -> None:
         _order(model.graph.input, source.input_names)
         _order(model.graph.output, source.output_names)
         _name_batch(model)
-        fold_scales(model.graph)
+        fold_scales(model)
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, str(path))
 

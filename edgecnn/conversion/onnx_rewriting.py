@@ -211,7 +211,7 @@ def to_float32(model: Any, held: str) -> None:
     kinds = _TYPES.get(held, ())
     if not kinds:
         return
-    for graph in _graphs(model):
+    for graph in graphs_in(model):
         for tensor in getattr(graph, "initializer", ()):
             _tensor_to_float32(tensor, kinds)
         values = [getattr(graph, name, ()) for name in ("input", "output", "value_info")]
@@ -237,7 +237,7 @@ def _tensor_to_float32(tensor: Any, kinds: Sequence[int]) -> None:
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
-def _graphs(model: Any) -> Iterator[Any]:
+def graphs_in(model: Any) -> Iterator[Any]:
     """The main graph, functions, and the graphs inside of nodes."""
     waiting: list[Any] = [model.graph, *model.functions]
     while waiting:

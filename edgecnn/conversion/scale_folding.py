@@ -7,7 +7,7 @@ inference, and a quantizer spends a range of its own on it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +19,14 @@ from edgecnn.conversion import onnx_rewriting
 Array = npt.NDArray[Any]
 
 
-def fold_scales(graph: Any) -> int:
+def fold_scales(model: Any) -> int:
     """Fold Mul and Add with a constant for each channel into the Conv in front of them, through a
-    Squeeze between; how many convolutions changed. `graph` is an ONNX graph, changed in place.
+    Squeeze between; how many convolutions changed. `model` is an ONNX model, changed in place.
 
     The last tensor of each chain keeps its name. Nothing is folded into weights that others use,
     past a tensor that others take or that is an output, or where types are not float32.
     """
-    return _Folding(graph).run()
+    return _Folding(model).run()
 
 
 @dataclass
@@ -39,18 +39,23 @@ class _Chain:
 
 
 class _Folding:
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, model: Any) -> None:
         from onnx import numpy_helper
 
-        self._graph = graph
+        self._model, self._graph = model, model.graph
+        graph = self._graph
         asked = {value.name for value in graph.input}  # whoever runs the file may give others
         self._stored = {each.name: each for each in graph.initializer if each.name not in asked}
         self._read = numpy_helper.to_array
         self._outputs = {value.name for value in graph.output}
         self._takers: dict[str, list[Any]] = {}
-        for node in _all_nodes(graph):
+        for node in self._all_nodes():
             for name in node.input:
                 self._takers.setdefault(name, []).append(node)
+
+    def _all_nodes(self) -> list[Any]:
+        """Those of the graphs inside of operators, which take tensors around them, too."""
+        return [node for graph in onnx_rewriting.graphs_in(self._model) for node in graph.node]
 
     def run(self) -> int:
         gone: list[str] = []
@@ -148,7 +153,7 @@ class _Folding:
 
     def _forget_what_is_gone(self) -> None:
         """Shapes of tensors and constants that no operator knows any more."""
-        nodes = list(_all_nodes(self._graph))
+        nodes = self._all_nodes()
         known = {name for node in nodes for name in node.output}
         taken = {name for node in nodes for name in node.input} | self._outputs
         loose = {each.name for each in self._graph.initializer} - self._takers.keys()
@@ -166,12 +171,3 @@ def _leave(values: Any, names: Collection[str]) -> None:
 
 def _is_folded(node: Any, gone: Sequence[str]) -> bool:
     return node.op_type in ("Mul", "Add") and node.output[0] in gone
-
-
-def _all_nodes(graph: Any) -> Iterator[Any]:
-    """The operators of a graph and of the graphs inside them, which take its tensors, too."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _all_nodes(inner)

@@ -140,7 +140,7 @@ class _Pair:
         self.broken = np.zeros(self.count, bool)
         self._levels: Array | None = np.zeros(0, outputs.dtype)
         self.one_unit = len(shape) > 0 and shape[-1] > 1
-        for start, ours, theirs in _chunks(reference, outputs):
+        for start, ours, theirs in chunks(reference, outputs):
             same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
             good = np.isfinite(ours) & np.isfinite(theirs)
             bad = (~good & ~same).reshape(len(ours), -1).any(axis=1)
@@ -203,7 +203,8 @@ class _Pair:
             self._levels = levels if len(levels) <= MOST_LEVELS else None
 
 
-def _chunks(reference: Array, outputs: Array) -> Iterator[tuple[int, Floats, Floats]]:
+def chunks(reference: Array, outputs: Array) -> Iterator[tuple[int, Floats, Floats]]:
+    """Where each chunk of samples begins, and both (n, …) there in float64."""
     each = max(1, 8 * int(np.prod(reference.shape[1:])))
     size = max(1, CHUNK_BYTES // each)
     for start in range(0, len(reference), size):

@@ -26,6 +26,7 @@ from edgecnn.accuracy_drop import (
 )
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
+from edgecnn.evaluation.parity import chunks
 from edgecnn.evaluation.tasks import Outputs, Scorer, open_scorer
 from edgecnn.feeding.scoring import scoring_context
 from edgecnn.manifest import Manifest
@@ -37,7 +38,6 @@ RESAMPLES = 200
 """For metrics over all samples together: the bound is the 95% quantile of 200 differences, or what
 so few samples can show at best.
 """
-CHUNK_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -247,11 +247,8 @@ class Judge:
 
 def _noise(output: npt.NDArray[Any], real: npt.NDArray[Any]) -> float:
     """‖output − real‖² / ‖real‖² of (n, …) arrays; memory holds a chunk of samples in float64."""
-    rows = max(1, CHUNK_BYTES // (8 * max(1, real[:1].size)))
     error = power = 0.0
-    for start in range(0, len(real), rows):
-        ours = np.asarray(real[start : start + rows], np.float64)
-        theirs = np.asarray(output[start : start + rows], np.float64)
+    for _, ours, theirs in chunks(real, output):
         error += float(((theirs - ours) ** 2).sum())
         power += float((ours**2).sum())
     return error / max(power, 1e-30)

@@ -128,7 +128,7 @@ def _same(one: Split, other: Split) -> bool:
 def _unseen(trained: Manifest, dataset: Dataset, split: str) -> tuple[Chosen, int]:
     """(which samples of a split training did not see, how many it did).
 
-    Raises InputError where training saw all of them, or some that cannot be told from the others:
+    Raises InputError where training saw all of them, or some that cannot be identified:
     of many training samples only some digests are kept.
     """
     count = seen_in_training(trained, dataset, split)

@@ -27,8 +27,8 @@ from edgecnn.optimization.drops import BoundedDrop, Judge
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import Cost, fewest_kept, ranked
 from edgecnn.optimization.space import CALIBRATIONS, Space, whole_recipes
-from edgecnn.optimization.tried import SearchState, SearchStep, Tried, snr_db
-from edgecnn.optimization.words import CLEARLY, points_lost
+from edgecnn.optimization.tried import SearchState, SearchStep, Tried
+from edgecnn.optimization.words import CLEARLY, decibels, found_of
 from edgecnn.progress import Progress, silent
 from edgecnn.results import RuntimeOptions
 from edgecnn.runtimes import parse_configuration
@@ -275,7 +275,7 @@ class Search:
                 continue
             tried = self._ask(made, chosen, lossy.configuration)
             better = tried.noise is not None and tried.noise < noise
-            gain = f"{_db(noise)} → {_db(tried.noise)} on {lossy.configuration}"
+            gain = f"{decibels(noise)} → {decibels(tried.noise)} on {lossy.configuration}"
             self._say(
                 "lever", f"{words} ({file_format})", f"{gain}, {'kept' if better else 'not kept'}"
             )
@@ -346,7 +346,7 @@ class Search:
         self.state.validations[key] = self.state.validations.get(key, 0) + 1
         tried = self._judged(artifact, recipe, configuration, answer)
         self.state.tried.append(tried)
-        self._say("asked", tried.name, _said(tried))
+        self._say("asked", tried.name, found_of(tried))
         return tried
 
     def _judged(
@@ -389,19 +389,3 @@ def _snr(artifact: Artifact) -> float:
     """Decibels of the outputs against the parent's, as conversion found them."""
     snr = (artifact.manifest.conversion.get("parity") or {}).get("snr_db")
     return float("inf") if snr is None else float(snr)
-
-
-def _db(noise: float | None) -> str:
-    decibels = snr_db(noise)
-    return "no error" if decibels is None else f"{decibels:.1f} dB"
-
-
-def _said(tried: Tried) -> str:
-    if tried.problem:
-        return tried.problem
-    words = [f"{tried.rough_ms:.3g} ms roughly"] if tried.rough_ms else []
-    if tried.drop is not None:
-        drop = tried.drop
-        words.append(f"{points_lost(drop)} (≤ {drop.bound:.2f}, n = {drop.n:,})")
-    words.append(_db(tried.noise))
-    return ", ".join(words)

@@ -11,7 +11,7 @@ from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import Cost
 from edgecnn.optimization.outcome import Timed
-from edgecnn.optimization.tried import Tried
+from edgecnn.optimization.tried import Tried, snr_db
 
 LAYERS_NAMED = 3
 UNJUDGED_NAMED = 2
@@ -42,6 +42,24 @@ def shipped(choice: Timed, claim: BoundedDrop, goal: Goal, which: str = FRESH) -
 def points_lost(drop: BoundedDrop) -> str:
     """`0.28 points lost`, `0.28 points gained`."""
     return f"{abs(drop.points):.2f} points {'gained' if drop.points < -0.005 else 'lost'}"
+
+
+def decibels(noise: float | None) -> str:
+    """`34.1 dB`, `no error`: how far outputs are from the parent's."""
+    ratio = snr_db(noise)
+    return "no error" if ratio is None else f"{ratio:.1f} dB"
+
+
+def found_of(tried: Tried) -> str:
+    """`0.37 ms roughly, 0.39 points lost (≤ 1.47, n = 516), 32.2 dB`."""
+    if tried.problem:
+        return tried.problem
+    words = [f"{tried.rough_ms:.3g} ms roughly"] if tried.rough_ms else []
+    if tried.drop is not None:
+        drop = tried.drop
+        words.append(f"{points_lost(drop)} (≤ {drop.bound:.2f}, n = {drop.n:,})")
+    words.append(decibels(tried.noise))
+    return ", ".join(words)
 
 
 def lost(drop: BoundedDrop, which: str = FRESH) -> str:

@@ -285,7 +285,7 @@ def prepared(float_path: Path) -> Iterator[Path]:
         _raise_opset(path)
         model = onnx.load(str(path))
         changed = pools_with_own_pads(model.graph)
-        changed |= bool(fold_scales(model.graph))
+        changed |= bool(fold_scales(model))
         if _name_nodes(model.graph) or changed:
             onnx.save(model, str(path))
         yield path

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking import ledger, retry
+from edgecnn.benchmarking import foreign_signature, ledger, retry
 from edgecnn.benchmarking import rounds as rounds_of_sessions
 from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.plan import plan
@@ -219,8 +219,8 @@ def test_data_that_nobody_knows_how_to_feed_leave_a_reason(
     session, model_file: Path, numbers, monkeypatch
 ):
     nothing = WorkerOutcome("unsupported", error="not here")
-    monkeypatch.setattr(ledger, "declared", lambda *_: None)
-    monkeypatch.setattr(ledger, "run_worker", lambda *_, **__: nothing)
+    monkeypatch.setattr(foreign_signature, "_declared", lambda *_: None)
+    monkeypatch.setattr(foreign_signature, "run_worker", lambda *_, **__: nothing)
     (row,) = session([model_file], "misbehaving:partial", data=numbers).measurements
 
     assert (row.status, row.accuracy) == ("ok", None)

@@ -1,4 +1,4 @@
-"""Where energy is told: sensors planted as files, and stand-ins for NVML and NVIDIA's driver.
+"""Where energy is reported: sensors planted as files, and stand-ins for NVML and NVIDIA's driver.
 
 No machine that runs these tests is known to have every sensor; NVML's module and the driver's
 library are replaced by ones that answer as NVIDIA documents them.

@@ -30,7 +30,7 @@ class Answering(Session):
         self._answers = iter(answers)
 
     def bind(self, tensors: Sequence[np.ndarray]) -> Any:
-        raise NotImplementedError
+        return lambda: self.run_bound(tensors)
 
     def run_bound(self, tensors: Sequence[np.ndarray]) -> Any:
         return next(self._answers)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 
 from edgecnn.conversion.layer_names import short_name, short_names
 from edgecnn.conversion.quantizers.onnx import prepared, quantize_onnx
 from edgecnn.conversion.recipe import PRESETS
 from edgecnn.conversion.sensitivity import LayerNoise, noise_between
+from tests.unit.formats.small_models import node, value, write_onnx
 
 RNG = np.random.default_rng(0)
 SAMPLES = list(RNG.uniform(size=(16, 1, 3, 12, 12)).astype(np.float32))
@@ -20,33 +22,27 @@ def written(path: Path) -> Path:
     """Convolutions "sound", "ruined" and "last", a Relu behind the first two. The largest weights
     of the second meet a channel that is always 0.
     """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
     kernels = {name: RNG.normal(size=(4, 4, 3, 3)) for name in ("sound", "ruined", "last")}
     kernels["sound"] = kernels["sound"][:, :3]
     kernels["sound"][0] = 0.0
     kernels["ruined"][:, 0] = 500.0
     source, nodes = "input", []
     for name in kernels:
-        nodes.append(helper.make_node("Conv", [source, f"{name}_kernel"], [f"{name}/Conv"]))
+        nodes.append(node("Conv", [source, f"{name}_kernel"], [f"{name}/Conv"]))
         source = f"{name}/Conv"
         if name != "last":
-            nodes.append(helper.make_node("Relu", [source], [f"{name}/Relu"]))
+            nodes.append(node("Relu", [source], [f"{name}/Relu"]))
             source = f"{name}/Relu"
-    graph = helper.make_graph(
+    return write_onnx(
+        path,
         nodes,
-        "ruined",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 12, 12])],
-        [helper.make_tensor_value_info("last/Conv", TensorProto.FLOAT, [1, 4, 6, 6])],
-        [
+        initializers=[
             numpy_helper.from_array(kernel.astype(np.float32), f"{name}_kernel")
             for name, kernel in kernels.items()
         ],
+        inputs=[value("input", (1, 3, 12, 12))],
+        outputs=[value("last/Conv", (1, 4, 6, 6))],
     )
-    opset = [helper.make_opsetid("", 18)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
-    return path
 
 
 @pytest.fixture(scope="module")
