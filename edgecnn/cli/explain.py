@@ -55,8 +55,8 @@ class Shifts(click.ParamType[Any]):
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
-    default=400,
-    show_default=True,
+    default=None,
+    show_default="400",
     help="Images to move, at most.",
 )
 @click.option(
@@ -97,7 +97,7 @@ def command(
     data_dir: Path | None,
     reading: Reading,
     shifts: tuple[int, ...],
-    samples: int,
+    samples: int | None,
     classes: tuple[str, ...],
     top: int,
     layer: str | None,

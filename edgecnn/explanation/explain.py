@@ -79,7 +79,7 @@ def explain(
     others: Sequence[Path] = (),
     dataset: Dataset | None = None,
     shifts: Sequence[int] = (),
-    samples: int = DEFAULT_SAMPLES,
+    samples: int | None = None,
     classes: Sequence[str] = (),
     top: int = 3,
     layer: str | None = None,
@@ -93,9 +93,10 @@ def explain(
 
     Without `image` the first image of the data's test split is taken. `others` are further
     files of the same parent: they are measured under `shifts` on `samples` images of
-    `dataset`'s test split. `classes` (names or indices) and `top` say which classes Grad-CAM
-    looks for, `layer` where. `preprocessing` says what the models want, where they do not,
-    `shape` the sizes that files leave open, and `labels` what the models call their classes.
+    `dataset`'s test split, DEFAULT_SAMPLES unless given. `classes` (names or indices) and `top`
+    say which classes Grad-CAM looks for, `layer` where. `preprocessing` says what the models
+    want, where they do not, `shape` the sizes that files leave open, and `labels` what the models
+    call their classes.
 
     Raises InputError for files, images, classes and layers that cannot be used, for what is only
     measured on data without a `dataset`, for data without anybody who knows how the models want
@@ -151,18 +152,18 @@ def explain(
         fields=tuple(fields),
         theory=_theory(subject),
         colors=tuple(colors),
-        curves=_curves([subject, *relatives], test, shifts, samples, progress),
+        curves=_curves([subject, *relatives], test, shifts, samples or DEFAULT_SAMPLES, progress),
         data_name=dataset.name if dataset else "",
         invalid=_invalid([subject, *relatives], dataset),
     )
 
 
-def _check_shown_alone(others: Sequence[Path], shifts: Sequence[int], samples: int) -> None:
+def _check_shown_alone(others: Sequence[Path], shifts: Sequence[int], samples: int | None) -> None:
     """Without data nothing is shifted, and no further file is looked at."""
     given = [
         *(path.name for path in others),
         *(["--shifts"] if shifts else []),
-        *(["--samples"] if samples != DEFAULT_SAMPLES else []),
+        *(["--samples"] if samples is not None else []),
     ]
     if given:
         raise InputError(

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from edgecnn.cli import options, verbs
+from edgecnn.explanation import explain
 
 
 def screens() -> dict[str, click.Command]:
@@ -64,3 +65,13 @@ def test_every_verb_is_in_one_group_of_the_first_screen():
     for verb in verbs.VERBS:
         assert text.count(f"\n  {verb} ") == 1
     assert sum(map(len, verbs.GROUPS.values())) == len(verbs.VERBS)
+
+
+def test_the_shown_defaults_of_explain_are_those_of_the_function():
+    shown = {
+        param.name: param.show_default
+        for param in SCREENS["edgecnn explain"].params
+        if isinstance(param, click.Option)
+    }
+    assert shown["samples"] == str(explain.DEFAULT_SAMPLES)
+    assert shown["shifts"] == f"0..{explain.DEFAULT_SHIFTS - 1}"
