@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from edgecnn.cli.sections import HEADINGS, OTHERS
+from edgecnn.cli.sections import by_heading
 from edgecnn.cli.verbs import EXIT_CODES, GROUPS, command
 
 
@@ -50,20 +50,13 @@ def _described(verb: click.Command, context: click.Context, level: int) -> Itera
 
 
 def _options(verb: click.Command, context: click.Context) -> Iterator[str]:
-    heading_of = {name: title for title, names in HEADINGS.items() for name in names}
-    sections: dict[str, list[tuple[str, str]]] = {title: [] for title in (*HEADINGS, OTHERS)}
-    for param in verb.get_params(context):
-        record = param.get_help_record(context) if isinstance(param, click.Option) else None
-        if record is not None and "--help" not in param.opts:
-            sections[heading_of.get(param.name or "", OTHERS)].append(record)
-    alone = sum(map(bool, sections.values())) == 1
-    for title, records in sections.items():
-        if not records:
-            continue
-        if not alone:
+    sections = by_heading(verb, context)
+    for title, options in sections.items():
+        if len(sections) > 1:
             yield f"**{title}**\n"
-        for left, right in records:
-            yield f"`{' '.join(left.split())}`\n:   {_escaped(right) or '–'}\n"
+        for option, (left, right) in options:
+            if "--help" not in option.opts:
+                yield f"`{' '.join(left.split())}`\n:   {_escaped(right) or '–'}\n"
 
 
 def _paragraphs(text: str) -> str:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from edgecnn.optimization.outcome import OptimizationOutcome
 
 ROWS = 12
+HEADINGS = {"weights": "About the model", "samples": "Data", "seed": "Data"}
 
 
-@click.command(cls=Sectioned)
+@click.command(cls=Sectioned, headings=HEADINGS)
 @click.argument("model", type=options.FILE)
 @options.data(
     help="Data set that calibrates, guides the search and judges its result.", required=True

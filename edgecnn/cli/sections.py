@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -39,10 +40,10 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "cutouts",
         "pasted",
         "small",
+        "close",
         "drawn",
     ),
     "What to measure": (
-        "shapes",
         "shape",
         "targets",
         "target",
@@ -89,26 +90,52 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "data",
         "data_dir",
         "split_seed",
-        "preprocessing",
         "classes",
         "exif",
         "strict",
+    ),
+    "About the model": (
+        "preprocessing",
+        "custom",
+        "head",
+        "labels",
+        "beam",
+        "allow_unsafe",
     ),
 }
 """Names of parameters; an option that is not here stands under `OTHERS`, which comes last."""
 
 
 class Sectioned(click.Command):
-    """A command whose options are shown under headings."""
+    """A command whose options are shown under headings: those of `HEADINGS`, or where an option
+    means something else to this command, those that `headings` names for it.
+    """
+
+    def __init__(
+        self, *arguments: Any, headings: Mapping[str, str] | None = None, **attributes: Any
+    ) -> None:
+        super().__init__(*arguments, **attributes)
+        self.heading_of = {name: title for title, names in HEADINGS.items() for name in names}
+        self.heading_of |= headings or {}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        heading_of = {name: title for title, names in HEADINGS.items() for name in names}
-        rows: dict[str, list[tuple[str, str]]] = {title: [] for title in (*HEADINGS, OTHERS)}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
-            if record is not None:
-                rows[heading_of.get(param.name or "", OTHERS)].append(record)
-        for title, records in rows.items():
-            if records:
-                with formatter.section(title):
-                    formatter.write_dl(records)
+        for title, options in by_heading(self, ctx).items():
+            with formatter.section(title):
+                formatter.write_dl([record for _, record in options])
+
+
+def by_heading(
+    command: click.Command, ctx: click.Context
+) -> Mapping[str, Sequence[tuple[click.Option, tuple[str, str]]]]:
+    """The options of a command that are shown, each with its record, under their headings in
+    reading order; those of a command without headings under `OTHERS`.
+    """
+    heading_of = command.heading_of if isinstance(command, Sectioned) else {}
+    found: dict[str, list[tuple[click.Option, tuple[str, str]]]] = {
+        title: [] for title in (*HEADINGS, OTHERS)
+    }
+    for param in command.get_params(ctx):
+        record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+        if record is not None and isinstance(param, click.Option):
+            found[heading_of.get(param.name or "", OTHERS)].append((param, record))
+    return {title: options for title, options in found.items() if options}
