@@ -12,17 +12,14 @@ A process that ends without the events its job asks for has crashed.
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -35,13 +32,13 @@ from edgecnn.benchmarking.pool import Inputs
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.benchmarking.worker_inputs import inputs_of, synthetic
 from edgecnn.benchmarking.worker_outputs import write_outputs
+from edgecnn.child_process import claim_standard_output, die_with_parent
 from edgecnn.errors import EdgeCNNError, MissingDependencyError, UnavailableError, UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.registry import RUNTIMES
 from edgecnn.runtimes.base import Runtime, Session
 from edgecnn.runtimes.declared import assumptions
 
-PR_SET_PDEATHSIG = 1
 SLOW_NS = 1_000_000_000
 PEAK_INFERENCES = 3
 """After so many inferences a runtime has taken the memory that it works in."""
@@ -52,8 +49,8 @@ def main(parent: int, bare_bytes: int | None = None) -> int:
 
     `bare_bytes` is what this process held before edgecnn was imported: interpreter and numpy.
     """
-    _die_with_parent(parent)
-    events = _claim_standard_output()
+    die_with_parent(parent)
+    events = claim_standard_output()
     job = Job.from_json(sys.stdin.readline())
     try:
         for event in serve(job, bare_bytes):
@@ -241,18 +238,3 @@ def _watch(job: Job) -> Watch | None:
     if job.load.scenario not in ("single_stream", "multi_stream"):
         return None
     return Watch(job.options.threads, job.probes, job.known_ns)
-
-
-def _die_with_parent(parent: int) -> None:
-    """Ask Linux to kill this process when its parent is gone, even by SIGKILL."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was gone before the kernel knew
-            os._exit(1)
-
-
-def _claim_standard_output() -> TextIO:
-    """Keep the pipe to the parent for events; send what anyone prints to standard error."""
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return events

@@ -88,7 +88,7 @@ def _carried(task: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     with (folder / "log").open("w+b") as log:
         with _pausing:
             process = subprocess.Popen(
-                [sys.executable, "-m", "edgecnn.search.trial"],
+                [sys.executable, "-m", "edgecnn.search.trial", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -1,6 +1,6 @@
 """One trial: train a network, convert it, and see how accurate the converted file is.
 
-    python -m edgecnn.search.trial       a task as JSON on standard input; lines of JSON come back
+    python -m edgecnn.search.trial PARENT    a task as JSON on standard input; lines of JSON come back
 
 A process of its own for each trial: TensorFlow holds the interpreter for seconds, and a Dask worker
 that does not answer meanwhile would be taken for dead and its work done again. What crashes here,
@@ -9,27 +9,25 @@ or runs out of memory, is one trial.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from edgecnn.child_process import claim_standard_output, die_with_parent
 from edgecnn.errors import EdgeCNNError, InputError
 
 Say = Callable[[Mapping[str, Any]], None]
 
 
-def main() -> int:
-    """Run the task that standard input holds."""
-    answers = _own_output()
-    die_with_parent()
+def main(parent: int) -> int:
+    """Run the task that standard input holds, for the process `parent`."""
+    answers = claim_standard_output()
+    die_with_parent(parent)  # other systems than Linux have `_listen` alone
 
     def say(message: Mapping[str, Any]) -> None:
         answers.write(json.dumps(message) + "\n")
@@ -96,20 +94,6 @@ def without_test(dataset: Any) -> Any:
             hint="give data with train, validation and test",
         )
     return replace(dataset, splits=splits)
-
-
-def die_with_parent() -> None:
-    """End when the worker ends, however it ends; other systems than Linux have `_listen` alone."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def _own_output() -> TextIO:
-    """Standard output for answers alone; what libraries print goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
 
 
 def _listen() -> None:
@@ -187,4 +171,4 @@ def judge(artifact: Any, runtime: str, dataset: Any, folder: Path) -> dict[str, 
 
 
 if __name__ == "__main__":
-    os._exit(main())  # not sys.exit: a thread waits for standard input
+    os._exit(main(int(sys.argv[1])))  # not sys.exit: a thread waits for standard input

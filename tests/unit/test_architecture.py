@@ -11,7 +11,8 @@ import edgecnn
 PACKAGE = Path(edgecnn.__file__).parent
 
 FLOORS = (
-    {"version", "places", "text", "native_output", "deprecation", "interval"} | {"opencv_threads"},
+    {"version", "places", "text", "native_output", "deprecation", "interval"}
+    | {"opencv_threads", "child_process"},
     {"errors", "scratch", "privacy"},
     {"registry", "files", "claims", "progress", "records", "run_details"},
     {"isolated_environments"},
