@@ -71,18 +71,35 @@ def digests_of(split: Split) -> Digests:
     return np.asarray([int.from_bytes(part, "big") for part in parts], np.uint64)
 
 
-def training_record(dataset: Dataset, more: Dataset | None = None) -> dict[str, Any]:
-    """What a manifest keeps of the training samples, and of all samples of `more` that training
-    saw besides. Reads each of them once.
+def training_record(
+    dataset: Dataset,
+    more: Dataset | None = None,
+    *,
+    before: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a manifest keeps under `KEY` of the training samples, of all samples of `more` that
+    training saw besides, and of those that the weights it started from had seen: `before` is the
+    data of their manifest. Reads each sample of `dataset` and `more` once.
+
+    Empty where nobody knows what the starting weights had seen: then it cannot be known of the
+    trained ones either.
     """
+    earlier = None if before is None else _known(before)
+    if before is not None and earlier is None:
+        return {}
     splits = [dataset["train"], *(more.splits.values() if more is not None else ())]
-    digests = np.unique(np.concatenate([digests_of(split) for split in splits]))
-    one_in = 1
-    while len(kept := digests[digests % np.uint64(one_in) == 0]) > MOST_KEPT:
+    seen = [digests_of(split) for split in splits]
+    samples, one_in = sum(map(len, seen)), 1
+    if before is not None and earlier is not None:
+        digests, one_in = earlier
+        seen.append(digests)
+        samples += _as_count(before[KEY].get("samples"))
+    everything = np.unique(np.concatenate(seen))
+    while len(kept := everything[everything % np.uint64(one_in) == 0]) > MOST_KEPT:
         one_in *= 2
     content = b"".join(int(digest).to_bytes(DIGEST_BYTES, "big") for digest in kept)
     return {
-        "samples": sum(len(split) for split in splits),
+        "samples": samples,
         "one_in": one_in,
         "digests": base64.b64encode(content).decode(),
     }
@@ -157,6 +174,10 @@ def _known(data: Mapping[str, Any]) -> tuple[Digests, int] | None:
     parts = np.frombuffer(content, np.uint8).reshape(-1, DIGEST_BYTES).astype(np.uint64)
     weights = np.uint64(256) ** np.arange(DIGEST_BYTES - 1, -1, -1, dtype=np.uint64)
     return (parts * weights).sum(axis=1, dtype=np.uint64), one_in
+
+
+def _as_count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _comparable(sample: Any) -> Any:

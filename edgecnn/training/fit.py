@@ -234,7 +234,10 @@ def _manifest(
         postprocessing=subject.postprocessing,
         labels=dataset.labels,
         metrics=metrics,
-        data={**dataset.record(), KEY: training_record(dataset, cutouts)},
+        data={
+            **dataset.record(),
+            KEY: training_record(dataset, cutouts, before=None if start is None else start.data),
+        },
         training={
             "seed": plan.seed,
             "devices": list(plan.devices),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ class Start:
     layers: Mapping[str, Weights]
     preprocessing: Preprocessing | None = None
     """What the network with these weights is fed; None where its file does not say it."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """What their manifest says of the data that they have seen."""
 
     def give(self, model: keras.Model, *, fresh: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Put the weights into `model`, layer by layer; the names of the layers that keep their
@@ -43,7 +45,7 @@ class Start:
         Raises InputError for weights of another network.
         """
         weighted = [layer for layer in model.layers if layer.weights]
-        kept = [layer.name for layer in weighted if self._left_behind(layer.name)]
+        kept = [layer.name for layer in weighted if self._left_behind(layer.name, fresh)]
         own = [layer for layer in weighted if layer.name not in kept]
         for layer, (name, weights) in zip(own, self._in_order(model, own), strict=True):
             shapes = [tuple(weight.shape) for weight in layer.weights]
@@ -75,8 +77,8 @@ class Start:
         """For the manifest: where the weights are from, and which layers did not take theirs."""
         return {"started_from": {"name": self.name, "sha256": self.sha256, "fresh": list(fresh)}}
 
-    def _left_behind(self, layer: str) -> bool:
-        return layer.startswith(AUXILIARY) and layer not in self.layers
+    def _left_behind(self, layer: str, fresh: tuple[str, ...]) -> bool:
+        return layer not in self.layers and layer.startswith((AUXILIARY, *fresh))
 
     def _in_order(self, model: keras.Model, own: Sequence[Any]) -> list[tuple[str, Weights]]:
         """What each layer of `own` gets: by name, or in order where Keras made up the names."""
@@ -121,7 +123,8 @@ def read_start(weights: Path | str) -> Start:
         for layer in network.layers
         if layer.weights
     }
-    return Start(path.name, artifact.sha256, layers, artifact.manifest.preprocessing)
+    known = artifact.manifest
+    return Start(path.name, artifact.sha256, layers, known.preprocessing, known.data)
 
 
 def _vocabulary(preprocessing: Preprocessing) -> Any:

@@ -150,3 +150,42 @@ def test_a_model_file_does_not_carry_the_digests(digits):
     manifest = without_digests(trained_on(digits))
     assert KEY not in manifest.data
     assert manifest.data["sha256"] == digits.sha256
+
+
+def test_what_the_starting_weights_had_seen_stays_seen(digits):
+    """A model that is trained further on other data has still seen the first."""
+    other = replace(
+        digits,
+        splits={
+            name: Split(255 - split.samples, split.labels) for name, split in digits.splits.items()
+        },
+        sha256="1" * 64,
+    )
+    first = trained_on(digits)
+    record = {**other.record(), KEY: training_record(other, before=first.data)}
+    further = Manifest(data=record)
+
+    seen_again = replace(digits, splits={"test": digits["train"]}, sha256="2" * 64)
+    found = seen_in_training(further, seen_again)
+    assert found is not None
+    assert found.count == len(digits["train"])
+    assert record[KEY]["samples"] == len(digits["train"]) + len(other["train"])
+
+
+def test_after_weights_of_unknown_origin_nothing_is_known(digits):
+    record = {**digits.record(), KEY: training_record(digits, before={"sha256": "0" * 64})}
+    assert seen_in_training(Manifest(data=record), digits) is None
+
+
+def test_digests_that_were_thinned_out_before_stay_comparable(digits, monkeypatch):
+    monkeypatch.setattr(seen, "MOST_KEPT", 60)
+    first = trained_on(digits)
+    assert first.data[KEY]["one_in"] > 1
+    other = replace(digits, splits={"train": digits["test"]}, sha256="1" * 64)
+    record = {**other.record(), KEY: training_record(other, before=first.data)}
+    found = seen_in_training(
+        Manifest(data=record), replace(digits, splits={"test": digits["train"]}, sha256="2" * 64)
+    )
+    assert found is not None
+    assert not found.exact
+    assert found.count == len(digits["train"])
