@@ -64,11 +64,13 @@ def test_every_pass_leaves_its_answer_in_the_file(model: Path, tmp_path: Path):
     energy, ops, sustained = (
         row.pass_result(name) or {} for name in ("energy", "ops", "sustained")
     )
-    assert energy["joules_per_inference"] is not None or energy["reason"]
+    assert (energy["joules_per_inference"] is None) == bool(energy["reason"])  # one of the two
     assert "Conv" in {operator["type"] for operator in ops["operators"]}
     assert ops["unprofiled_ns"] > 0
-    assert len(sustained["buckets"]) >= 2  # a busy machine makes fewer, longer ones
-    assert sustained["steady_over_initial"] > 0
+    medians = [bucket["p50_ms"] for bucket in sustained["buckets"]]
+    assert len(medians) >= 2  # a busy machine makes fewer, longer ones
+    last_fifth = medians[-max(1, len(medians) // 5) :]
+    assert sustained["steady_over_initial"] == pytest.approx(np.median(last_fifth) / medians[0])
     assert {"throttled", "throttled_by"} <= row.runs[0].machine.keys()
 
 

@@ -337,24 +337,28 @@ def test_a_pi_camera_without_its_library_names_the_package(detector):
 
 
 def test_the_drawn_street_runs_live_and_counts_its_drops(detector):
-    slow = threading.Event()
+    over = threading.Event()
 
     def detect(image):
-        slow.wait(0.06)
+        """As slow as the street is quick: until a waiting frame was replaced by a newer one."""
+        before = pipeline.capture.drops
+        for _ in range(6000):
+            if pipeline.capture.drops > before or over.wait(0.005):
+                break
         return detector(image)
 
     with Pipeline("synthetic:160x120@60", detect) as pipeline:
         results = take(pipeline, 12)
-    assert pipeline.capture.drops > 0
-    waits = [(result.finished_ns - result.frame.captured_ns) / 1e9 for result in results]
-    assert sorted(waits)[len(waits) // 2] < 0.5
+        over.set()
     numbers = [result.frame.number for result in results]
-    assert numbers == sorted(set(numbers))
+    assert all(later - earlier >= 2 for earlier, later in pairwise(numbers))
+    missed = numbers[-1] + 1 - len(numbers)
+    assert 0 < missed <= pipeline.capture.drops  # some may be dropped after the last result
 
 
 class Numbered:
     """A source whose images hold their number, and a network that counts what it is shown:
-    whether the stages overlap can be told from the counts, however busy the machine is.
+    the counts show whether the stages overlap, however busy the machine is.
     """
 
     fps, unreadable = 0.0, 0

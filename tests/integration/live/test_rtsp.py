@@ -6,15 +6,15 @@ Python; skipped without.
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
-import threading
-import time
 
 import pytest
 
 from edgecnn.cli import invoke
+from edgecnn.vision.capture import Capture
 
 SERVER = """
 import sys, gi
@@ -71,15 +71,25 @@ def test_an_rtsp_stream_is_watched(stream, red_detector, capsys):
     assert "20 frames" in capsys.readouterr().out
 
 
-def test_a_stream_that_went_for_good_ends_with_a_line(stream, red_detector, capsys):
+def test_a_stream_that_went_for_good_ends_with_a_line(stream, red_detector, capsys, monkeypatch):
     address, process = stream
-    threading.Timer(4, process.kill).start()
-    began = time.monotonic()
+    offer = Capture.offer
+
+    def offer_until_the_server_dies(capture, *frame):
+        if capture._number == 20:
+            process.kill()
+        return offer(capture, *frame)
+
+    monkeypatch.setattr(Capture, "offer", offer_until_the_server_dies)
 
     code = detect(red_detector, address, "--read-timeout", "2", "--reconnect", "3")
 
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert code == 2
-    assert "disconnected" in said.err
-    assert "frames" in said.out
-    assert time.monotonic() - began < 40
+    line = r"disconnected after (\d+) frames and did not come back within 3 s"
+    ended = re.search(line, output.err)
+    assert ended is not None, output.err
+    counted = re.search(r"(\d+) frames", output.out)
+    assert counted is not None, output.out
+    assert 0 < int(counted[1]) <= int(ended[1])
+    assert int(ended[1]) > 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import astuple
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -216,4 +217,9 @@ def test_whatever_the_bytes_the_answer_is_a_cost_or_an_error_in_words(
         data[at] = rng.integers(0, 256)
     path.write_bytes(data)
     with suppress(InputError, UncountableError):
-        assert cost_of(path).macs >= 0
+        cost = cost_of(path)
+        assert {type(number) for number in astuple(cost)} == {int}  # as JSON takes them
+        assert min(astuple(cost)) >= 0
+        assert cost.parameters <= 4 * cost.weight_bytes  # no type has fewer than two bits
+        assert cost.weight_bytes <= 16 * cost.parameters  # and none more than 128
+        assert cost.activation_bytes > 0 or cost.macs == 0
