@@ -156,8 +156,11 @@ def _matching_head(clues: Clues, artifact: Artifact) -> Postprocessing:
 
 
 def manifest_names(artifact: Artifact) -> tuple[str, ...]:
-    """What a manifest calls the classes of a detector; one of a single class needs no name."""
-    labels = artifact.manifest.labels
+    """What a manifest calls the classes of a detector, in the order of its outputs; one of a single
+    class needs no name.
+    """
+    stated = artifact.manifest.postprocessing
+    labels = (stated.class_names if stated else ()) or artifact.manifest.labels
     return labels if len(labels) > 1 else ()
 
 

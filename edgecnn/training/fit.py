@@ -221,7 +221,7 @@ def _manifest(
     `fresh` are the layers that did not get the weights to start from.
     """
     subject, dataset = plan.subject, plan.subject.dataset
-    start, cutouts = plan.start, plan.cutouts
+    start, cutouts, after = plan.start, plan.cutouts, subject.postprocessing
     metrics = subject.measure(bare)
     inputs, outputs = subject.specs(bare)
     return Manifest(
@@ -232,7 +232,7 @@ def _manifest(
         outputs=outputs,
         preprocessing=subject.preprocessing,
         postprocessing=subject.postprocessing,
-        labels=dataset.labels,
+        labels=(after.class_names if after else ()) or dataset.labels,
         metrics=metrics,
         data={
             **dataset.record(),
