@@ -99,7 +99,8 @@ def command(
     from edgecnn.benchmarking.conclusion import require_a_measurement
     from edgecnn.benchmarking.continuing import check_previous
     from edgecnn.benchmarking.protocol import parse_duration
-    from edgecnn.cli.datasets import load_data, say
+    from edgecnn.cli.datasets import load_data
+    from edgecnn.cli.messages import say
     from edgecnn.cli.tables import show
     from edgecnn.errors import InputError
     from edgecnn.feeding.choice import check_option

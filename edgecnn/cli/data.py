@@ -11,9 +11,9 @@ import click
 from edgecnn.cli import options
 from edgecnn.cli.data_capture import command as capture_command
 from edgecnn.cli.data_pack import check_command, pack_command
+from edgecnn.cli.messages import print_line
 from edgecnn.cli.options.data import Reading, reading_options
 from edgecnn.cli.progress import progress_bar
-from edgecnn.text import printable
 
 if TYPE_CHECKING:
     from edgecnn.data.inspection.inspect import Inspection, Place
@@ -86,20 +86,20 @@ def inspect_command(
 
 def _print(inspection: Inspection) -> None:
     total = sum(sum(counts.values()) for counts in inspection.counts.values())
-    _line(
+    print_line(
         f"{inspection.name}: {total} samples ({inspection.modality}), "
         f"sha256 {inspection.sha256[:12]}"
     )
     for axis, (least, median, most) in inspection.sizes.items():
-        _line(f"  {axis}: {least} … {median:g} … {most} (min, median, max)")
+        print_line(f"  {axis}: {least} … {median:g} … {most} (min, median, max)")
     for split, counts in inspection.counts.items():
-        _line(f"{split}: {sum(counts.values())}")
+        print_line(f"{split}: {sum(counts.values())}")
         widest = max((len(label) for label in counts), default=0)
         most_of = max(counts.values(), default=0) or 1
         for label, count in counts.items():
-            _line(f"  {label:<{widest}} {count:>7} {'█' * round(BAR_WIDTH * count / most_of)}")
+            print_line(f"  {label:<{widest}} {count:>7} {'█' * round(BAR_WIDTH * count / most_of)}")
     for fact, value in inspection.facts.items():
-        _line(f"{fact}: {_value(value)}")
+        print_line(f"{fact}: {_value(value)}")
     _groups("LEAKAGE, equal samples in two splits", inspection.leakage)
     if inspection.modality == "image":
         _groups("LEAKAGE, near duplicates in two splits", inspection.near_leakage)
@@ -114,28 +114,23 @@ def _print(inspection: Inspection) -> None:
 
 
 def _lines(title: str, lines: tuple[str, ...]) -> None:
-    _line(f"{title}: {len(lines)}")
+    print_line(f"{title}: {len(lines)}")
     for line in lines[:SHOWN_LINES]:
-        _line(f"  {line}")
+        print_line(f"  {line}")
     if len(lines) > SHOWN_LINES:
-        _line(f"  … and {len(lines) - SHOWN_LINES} more (--json shows all)")
+        print_line(f"  … and {len(lines) - SHOWN_LINES} more (--json shows all)")
 
 
 def _groups(title: str, groups: tuple[tuple[Place, ...], ...]) -> None:
-    _line(f"{title}: {len(groups)}")
+    print_line(f"{title}: {len(groups)}")
     for group in groups[:SHOWN_GROUPS]:
         more = f" and {len(group) - SHOWN_PLACES} more" if len(group) > SHOWN_PLACES else ""
-        _line("  " + " = ".join(str(at) for at in group[:SHOWN_PLACES]) + more)
+        print_line("  " + " = ".join(str(at) for at in group[:SHOWN_PLACES]) + more)
     if len(groups) > SHOWN_GROUPS:
-        _line(f"  … and {len(groups) - SHOWN_GROUPS} more (--json shows all)")
+        print_line(f"  … and {len(groups) - SHOWN_GROUPS} more (--json shows all)")
 
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_value(part)}" for name, part in value.items()) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _line(text: str) -> None:
-    """A line without control characters of untrusted names."""
-    click.echo(printable(text))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
-from edgecnn.text import printable
+from edgecnn.cli.messages import print_line
 
 
 @click.command("capture", short_help="Collect labeled images from a camera.")
@@ -75,13 +75,13 @@ def command(
             min_difference=min_difference,
             window=not headless,
         ),
-        lambda line: click.echo(printable(line)),
+        print_line,
     )
     try:
         collector.run()
     finally:
         if collector.taken or collector.left_out:
             for line in collector.lines():
-                click.echo(printable(line))
+                print_line(line)
     if collector.cut_off:
         raise GateError(collector.cut_off, hint="the images up to there are kept")

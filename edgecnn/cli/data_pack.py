@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from edgecnn.cli import options
+from edgecnn.cli.messages import print_line
 from edgecnn.cli.options.data import Reading, reading_options
 from edgecnn.cli.progress import progress_bar
-from edgecnn.text import printable
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -78,7 +78,7 @@ def check_command(*, folder: Path) -> None:
     with progress_bar() as progress:
         lines = damages(folder, progress=progress)
     for line in lines:
-        click.echo(printable(line))
+        print_line(line)
     if lines:
         raise GateError(f"{folder}: {len(lines)} shards are damaged", hint="pack the data again")
     click.echo(f"{folder}: intact")

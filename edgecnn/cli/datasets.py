@@ -9,11 +9,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from edgecnn.cli.messages import say
 from edgecnn.cli.options.data import Reading
 from edgecnn.cli.progress import progress_bar
-from edgecnn.text import printable
 
 if TYPE_CHECKING:
     from edgecnn.data.base import Dataset
@@ -62,8 +60,3 @@ def load_data(
     if not quiet:
         say(f"data {dataset.name}: {dataset.summary()}")
     return dataset
-
-
-def say(line: str) -> None:
-    """A line on standard error without control characters of untrusted names."""
-    click.echo(printable(line), err=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
-from edgecnn.text import printable
+from edgecnn.cli.messages import print_line
 
 
 @click.command()
@@ -142,14 +142,14 @@ def command(
             force=force,
             patience=Patience(read_s=read_timeout, return_s=reconnect),
         ),
-        lambda line: click.echo(printable(line)),
+        print_line,
     )
     try:
         live.run()
     finally:
         summary = live.summary()
         for line in summary.lines() if summary.frames else ():
-            click.echo(printable(line))
+            print_line(line)
     if summary.lost:
         raise GateError(
             "; ".join(summary.lost),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options, repetition
+from edgecnn.cli.messages import debugging, say, say_error
 from edgecnn.cli.progress import progress_bar
-from edgecnn.text import printable
 
 if TYPE_CHECKING:
     from edgecnn.boards.inventory import Board
@@ -73,7 +73,7 @@ def measure(
         if path.exists() and not force and is_of(path, board, job):
             results = Results.load(path)
             if any(row.status == "ok" for row in results.measurements):
-                _say(f"{board.name}: measured already ({path}); --force measures again")
+                say(f"{board.name}: measured already ({path}); --force measures again")
                 measured[board.name] = results
         else:
             refuse_overwrite(path, force=force)
@@ -84,7 +84,7 @@ def measure(
         try:
             with progress_bar() as progress:
                 outcome = measure_all(
-                    queue, waiting, job, outs, _say, force=force, progress=progress
+                    queue, waiting, job, outs, say, force=force, progress=progress
                 )
         finally:
             queue.close()
@@ -96,7 +96,7 @@ def measure(
         _page(paths, list(measured.values()), out, force=force)
     errors = list(failed.values())
     for error in errors if measured else errors[1:]:
-        _show_error(error)
+        say_error(error, debug=debugging())
     if failed and not measured:
         raise errors[0]
     if failed:
@@ -115,13 +115,13 @@ def resume() -> None:
     queue = Queue.open()
     try:
         with progress_bar() as progress:
-            outcome = work_off(queue, _say, progress=progress)
+            outcome = work_off(queue, say, progress=progress)
     finally:
         queue.close()
     for path in outcome.files:
         click.echo(path)
     for error in (*outcome.failed, *outcome.errors.values()):
-        _show_error(error)
+        say_error(error, debug=debugging())
     if outcome.failed or outcome.errors:
         out = f", {len(outcome.errors)} boards were taken out" if outcome.errors else ""
         raise GateError(
@@ -223,14 +223,3 @@ def _is_report(page: Path) -> bool:
 
 def _file_for(board: Board, out: Path, *, alone: bool) -> Path:
     return out if alone else out.with_name(f"{out.stem}.{board.name}{out.suffix}")
-
-
-def _show_error(error: EdgeCNNError) -> None:
-    click.echo(f"error: {printable(error.message)}", err=True)
-    if error.hint:
-        click.echo(f"  → {printable(error.hint)}", err=True)
-
-
-def _say(line: str) -> None:
-    """A line that may hold what a board said."""
-    click.echo(printable(line), err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options, results_bisect, results_gate
-from edgecnn.text import printable
+from edgecnn.cli.messages import say
 
 if TYPE_CHECKING:
     from edgecnn.results import Results
@@ -62,7 +62,7 @@ def import_files(files: tuple[Path, ...], label: str, commit: str, machine: str)
             progress=progress,
         )
     for path, reason in imported.refused:
-        click.echo(f"{path}: left out: {reason}", err=True)
+        say(f"{path}: left out: {reason}")
     click.echo(f"{imported} in {database.safe_address}")
     imported.require_anything()
 
@@ -129,7 +129,7 @@ def _loaded(database: Database, number: int) -> Results:
     """A session; rows of it that cannot be read are named."""
     results = database.load(number)
     for lost in results.left_out:
-        click.echo(printable(f"session {number}: {lost}"), err=True)
+        say(f"session {number}: {lost}")
     return results
 
 

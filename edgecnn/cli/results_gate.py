@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
-from edgecnn.text import printable
+from edgecnn.cli.messages import say
 
 if TYPE_CHECKING:
     from edgecnn.reporting.gate import Baseline, Gate
@@ -128,7 +128,7 @@ def _loaded(path: Path) -> Sequence[Results]:
     loaded = extract.read_any(path)
     for one in loaded:
         for lost in one.left_out:
-            click.echo(printable(f"{path}: {lost}"), err=True)
+            say(f"{path}: {lost}")
     return loaded
 
 

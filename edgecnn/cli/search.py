@@ -136,7 +136,8 @@ def command(
     Exit code 1 when nothing keeps the limits: how near the nearest came is printed then.
     """
     from edgecnn.benchmarking.protocol import parse_duration
-    from edgecnn.cli.datasets import load_data, say
+    from edgecnn.cli.datasets import load_data
+    from edgecnn.cli.messages import say
     from edgecnn.errors import GateError, InputError
     from edgecnn.files import write_text_atomically
     from edgecnn.optimization.goal import parse_latency, parse_points, parse_size

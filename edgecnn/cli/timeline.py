@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import click
 
+from edgecnn.cli.messages import debugging, say
 from edgecnn.progress import Progress
-from edgecnn.text import printable
 
 WORDS = {
     "": "start",
@@ -83,10 +83,9 @@ def tell(rows: int) -> None:
     """Print where the time went on standard error, with the longest pieces under --debug."""
     timeline = current()
     click.echo(timeline.line(rows), err=True)
-    shared = click.get_current_context().find_root().obj
-    if isinstance(shared, dict) and shared.get("debug"):
+    if debugging():
         for line in timeline.details():
-            click.echo(printable(line), err=True)
+            say(line)
 
 
 def _named(stage: str, rows: int) -> str:

@@ -1,6 +1,8 @@
 """One trial: train a network, convert it, and see how accurate the converted file is.
 
-    python -m edgecnn.search.trial PARENT    a task as JSON on standard input; lines of JSON come back
+    python -m edgecnn.search.trial PARENT
+
+for the process PARENT: a task as JSON on standard input; lines of JSON come back.
 
 A process of its own for each trial: TensorFlow holds the interpreter for seconds, and a Dask worker
 that does not answer meanwhile would be taken for dead and its work done again. What crashes here,

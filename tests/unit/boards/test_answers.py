@@ -32,7 +32,7 @@ from edgecnn.boards import (
 from edgecnn.boards.checking import Checked, judged
 from edgecnn.boards.connection import BoardError
 from edgecnn.boards.inventory import Board
-from edgecnn.cli import invoke, on_boards, progress
+from edgecnn.cli import invoke, messages, progress
 from edgecnn.errors import InputError
 from edgecnn.store import open_database
 from tests.unit.store import made_up
@@ -169,8 +169,8 @@ def test_a_file_whose_name_no_board_can_be_told_is_bad_input(model_file):
 
 
 def test_what_boards_say_steers_no_terminal(capsys):
-    on_boards._say("one: \x1b[2Jgone")
-    on_boards._show_error(BoardError("one: \x1b]0;title\x07", hint="\x9b31m"))
+    messages.say("one: \x1b[2Jgone")
+    messages.say_error(BoardError("one: \x1b]0;title\x07", hint="\x9b31m"), debug=True)
     said = capsys.readouterr().err
     assert "one: " in said
     assert all(char.isprintable() for char in said.replace("\n", ""))

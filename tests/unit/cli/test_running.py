@@ -76,7 +76,7 @@ def test_an_interruption_that_a_library_turned_into_its_own_error_is_one(failing
 
 def test_a_reader_that_has_gone_gets_no_verdict(failing, monkeypatch):
     muted = []
-    monkeypatch.setattr(running, "_mute", muted.append)
+    monkeypatch.setattr(running.messages, "mute", muted.append)
     failing(BrokenPipeError(errno.EPIPE, "Broken pipe"))
     assert invoke(COMPARE) == 141
     assert muted
