@@ -31,6 +31,10 @@ MOST_WINDOWS = 2
 NEARER = 2.5
 """How many times as large things are at the second look, as far as the frame has the pixels."""
 LEAST_NEARER = 1.25
+EDGE = 1.0
+"""Pixels within which a box at the edge of a window counts as cut."""
+DISAGREEMENT = 0.25
+"""Of a box's longer side: so far apart two looks may see an edge of it."""
 WINDOW = 256
 """Side of the second input: at 512 the whole costs four times as much."""
 
@@ -93,7 +97,9 @@ class SecondLook:
             ids.append(near.class_ids[whole])
         sure = detections.at_least(self.min_score)
         rest = sure.where(
-            ~_inside_windows(sure.xyxy, windows, self._small(sure.xyxy, height, width))
+            ~_inside_windows(
+                sure.xyxy, windows, self._small(sure.xyxy, height, width), (width, height)
+            )
         )
         together = Detections(
             np.concatenate([rest.xyxy, *boxes]),
@@ -168,24 +174,46 @@ def _at(detector: Detector, image: ImageArray, min_score: float) -> Detections:
 
 
 def _whole(
-    boxes: Boxes, wide: int, high: int, corner: tuple[int, int], frame: tuple[int, int]
+    boxes: Boxes,
+    wide: int,
+    high: int,
+    corner: tuple[int, int],
+    frame: tuple[int, int],
+    *,
+    margin: npt.NDArray[np.float32] | float = EDGE,
 ) -> npt.NDArray[np.bool_]:
-    """Boxes in a window that its edge does not cut; the frame's own edge may."""
+    """Boxes in a window that lie more than `margin` within its edge; the frame's own edge may cut
+    them.
+    """
     keep = np.ones(len(boxes), np.bool_)
     for axis, extent in enumerate((wide, high)):
         if corner[axis] > 0:
-            keep &= boxes[:, axis] > 1
+            keep &= boxes[:, axis] > margin
         if corner[axis] + extent < frame[axis]:
-            keep &= boxes[:, axis + 2] < extent - 1
+            keep &= boxes[:, axis + 2] < extent - margin
     return keep
 
 
 def _inside_windows(
-    boxes: Boxes, windows: list[tuple[int, ...]], small: npt.NDArray[np.bool_]
+    boxes: Boxes,
+    windows: list[tuple[int, ...]],
+    small: npt.NDArray[np.bool_],
+    frame: tuple[int, int],
 ) -> npt.NDArray[np.bool_]:
-    """Small boxes that lie in a window as a whole: the second look decides about them."""
+    """Small boxes that lie in a window as a whole: the second look decides about them.
+
+    Near an edge it may see a box a little further out, and leave it out as cut: such a box stays,
+    and where both looks find the sign, suppression keeps the surer one.
+    """
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
     inside_any = np.zeros(len(boxes), np.bool_)
     for left, top, right, bottom in windows:
-        inside = (boxes[:, :2] >= (left, top)).all(axis=1)
-        inside_any |= inside & (boxes[:, 2:] <= (right, bottom)).all(axis=1)
+        inside_any |= _whole(
+            boxes - np.asarray((left, top) * 2, np.float32),
+            right - left,
+            bottom - top,
+            (left, top),
+            frame,
+            margin=EDGE + DISAGREEMENT * sides,
+        )
     return inside_any & small

@@ -124,3 +124,28 @@ def test_the_most_that_a_frame_can_cost_has_all_its_windows(shape, windows):
 def test_a_second_look_is_one_of_the_same_network():
     with pytest.raises(InputError, match="same detector"):
         SecondLook(Eye(512, by_size), Eye(256, by_size, names=("car",)))
+
+
+class ManyEyes(Eye):
+    """Sees each white part for itself, and is as sure of each as of the other."""
+
+    def finish(self, outputs, place, shape, *, min_score):
+        cv2 = pytest.importorskip("cv2", reason="cv2 is not installed")
+        white = (outputs[0][:, :, 0] > 0).astype(np.uint8)
+        _, _, parts, _ = cv2.connectedComponentsWithStats(white)
+        boxes = np.asarray(
+            [(x, y, x + wide, y + high) for x, y, wide, high, _ in parts[1:]], np.float32
+        ).reshape(-1, 4)
+        return Detections(boxes, np.full(len(boxes), 0.9, np.float32)).at_least(min_score)
+
+
+@pytest.mark.parametrize("gap", [0, 1, 4])
+def test_a_sign_at_the_edge_of_anothers_window_is_not_lost(gap):
+    """The window shows x from 787 to 1043; a box that its edge cuts is left out there."""
+    second = SecondLook(ManyEyes(512, by_size), ManyEyes(256, by_size))
+    neighbor = (1013 - gap, 310, 1043 - gap, 340)
+    frame = frame_with(SIGN)
+    frame[neighbor[1] : neighbor[3], neighbor[0] : neighbor[2]] = 255
+    found = second(frame)
+    assert second.looked == 1
+    assert sorted(found.xyxy.tolist()) == sorted([[*SIGN], [*neighbor]])
