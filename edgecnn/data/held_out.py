@@ -7,10 +7,16 @@ was trained on it finds the same ones.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from edgecnn.data.base import Dataset, Split
+from edgecnn.data.left_out import DataWarning
+from edgecnn.data.seen import digests_of
+from edgecnn.data.set_apart import subset
 from edgecnn.data.sources.detection import BoxSplit, DetectionDataset, split_of_files
 from edgecnn.data.sources.joined import joined
 from edgecnn.errors import InputError
@@ -72,6 +78,29 @@ def as_trained(dataset: Dataset, manifests: Iterable[Manifest]) -> Dataset:
         if samples == {name: len(split) for name, split in divided.splits.items()}:
             return divided
     return dataset
+
+
+def without_evaluated(more: DetectionDataset, dataset: DetectionDataset) -> DetectionDataset:
+    """`more` without the images that `dataset` is validated and tested on: training on them would
+    flatter its figures. Warns of them, and raises InputError where nothing is left.
+    """
+    divided = with_splits(dataset).splits
+    evaluated = [digests_of(divided[name]) for name in ("validation", "test")]
+    held = np.unique(np.concatenate(evaluated))
+    splits: dict[str, Split] = {}
+    for name, split in more.splits.items():
+        apart = np.flatnonzero(~np.isin(digests_of(split), held))
+        splits[name] = split if len(apart) == len(split) else subset(split, apart)
+    lost = sum(len(more.splits[name]) - len(split) for name, split in splits.items())
+    if not lost:
+        return more
+    of = f"{lost} of {sum(map(len, more.splits.values()))} images of {more.name} are validation or"
+    if not any(map(len, splits.values())):
+        raise InputError(f"{of} test images of {dataset.name}", hint="give other images")
+    warnings.warn(
+        f"{of} test images of {dataset.name}, and are left out", DataWarning, stacklevel=3
+    )
+    return replace(more, splits={name: split for name, split in splits.items() if len(split)})
 
 
 def _held(split: BoxSplit, block: int) -> list[int]:

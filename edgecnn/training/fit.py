@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecnn.data.base import Dataset, check_recorded
+from edgecnn.data.held_out import without_evaluated
 from edgecnn.data.seen import KEY, training_record
+from edgecnn.data.sources.detection import DetectionDataset
 from edgecnn.deprecation import old_arguments
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
@@ -121,6 +123,8 @@ def train(
             "hard images are those that the weights to start from get wrong, and none are given",
             hint="--weights FILE.keras, or leave out --hard",
         )
+    if isinstance(cutouts, DetectionDataset) and isinstance(dataset, DetectionDataset):
+        cutouts = without_evaluated(cutouts, dataset)
     subject = open_subject(model_name, dataset, input_size, cutouts)
     check_config(subject, model_name, config, changes)
     if start is not None:

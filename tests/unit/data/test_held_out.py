@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edgecnn.data import load
-from edgecnn.data.held_out import as_trained, with_splits
+from edgecnn.data.held_out import as_trained, with_splits, without_evaluated
+from edgecnn.data.left_out import DataWarning
 from edgecnn.data.seen import KEY, seen_in_training, training_record
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest
@@ -176,3 +178,23 @@ def test_a_set_without_anything_to_train_on_says_so(tmp_path):
         write_coco(folder / split, 3)
     with pytest.raises(InputError, match="no split to train on, only"):
         with_splits(load(f"coco:{folder}"))
+
+
+def test_images_that_are_evaluated_are_not_trained_on_by_another_way(whole, tmp_path):
+    """A set whose objects are cut out may hold copies of what is held out of another."""
+    divided = with_splits(whole)
+    held = {path.name for path in paths(divided, "validation")}
+    with pytest.warns(DataWarning, match="4 of 20 images of set are validation or test images"):
+        apart = without_evaluated(whole, whole)
+    assert {path.name for path in paths(apart, "test")} == {
+        path.name for path in paths(whole, "test")
+    } - held
+    assert apart["test"].labels.sum() == 16
+    other = load(f"coco:{write_coco(tmp_path / 'other', 6, seed=1)}")
+    assert without_evaluated(other, whole) is other
+
+
+def test_a_set_that_is_evaluated_as_a_whole_leaves_nothing_to_cut_out(whole):
+    held = replace(whole, splits={"test": with_splits(whole)["validation"]})
+    with pytest.raises(InputError, match="4 of 4 images of set"):
+        without_evaluated(held, whole)
