@@ -99,8 +99,9 @@ def whole_frames(photos: Sequence[BoxedImage], preprocessing: Any, classes: int)
             except InputError as error:
                 self.error = error
                 raise
-            if batch[0].nbytes <= self._left:
-                self._left -= batch[0].nbytes
+            size = sum(array.nbytes for array in batch)
+            if size <= self._left:
+                self._left -= size
                 self._kept[index] = batch
             return batch
 
