@@ -208,7 +208,7 @@ def _tuple_reader(arguments: tuple[Any, ...]) -> _Reader:
 
 def _all_sound(values: Sequence[Any], kind: type) -> bool:
     """Whether all are finite numbers of 64 bits, and whole for `int`; at the speed of C. False
-    also where only one by one can tell: the largest of NaN and others depends on their order.
+    also where each has to be seen: the largest of NaN and others depends on their order.
     """
     kinds = set(map(type, values))
     if not kinds <= {int, kind}:

@@ -1,7 +1,7 @@
 """The inputs that a worker feeds: real samples from a file, or synthetic ones, made when needed.
 
 What they take is bounded in bytes: inputs are the caller's memory, not the model's, and a model of
-two full-HD images must not seem to need gigabytes. The first batch can be had alone, so that
+two full-HD images must not seem to need gigabytes. The first batch is available alone, so that
 the peak of memory is measured before there is a pool.
 """
 

@@ -56,7 +56,7 @@ def _unfit(board: Board, error: EdgeCNNError) -> Checked:
 
 
 def judged(board: Board, answer: Mapping[str, Any]) -> Checked:
-    """What a board's answer says; an answer that is none is a board that cannot measure."""
+    """What a board's answer says; one that is not an answer is a board that cannot measure."""
     try:
         unfit = list(troubles(answer))
         runtimes = {

@@ -58,7 +58,7 @@ def unexpected(board: str, error: Exception) -> BoardError:
 
 
 def nonsense(board: Board) -> BoardError:
-    """The error for an answer that is none."""
+    """The error for an answer that cannot be read."""
     return BoardError(
         f"{board.name}: gave an unreadable answer",
         hint="does its login shell print something, or is its Python broken?",
@@ -157,7 +157,7 @@ async def _configured(
 
     Raises BoardError.
 
-    asyncssh takes any host key where UserKnownHostsFile is none, and fails where a listed file is
+    asyncssh takes any host key where UserKnownHostsFile is `none`, and fails where a listed file is
     not there; ssh knows no host then.
     """
     import asyncio
@@ -211,7 +211,7 @@ async def ask(
 ) -> dict[str, Any]:
     """The JSON object that a command answers after the mark; `script` is its standard input.
 
-    Raises BoardError where the answer is none.
+    Raises BoardError where there is no such object.
     """
     code, out, err = await execute(connection, board, command, script=script, timeout=timeout)
     for line in reversed(out.splitlines()):

@@ -41,7 +41,7 @@ class Board:
     python: str = "python3"
     extras: tuple[str, ...] = ()
     key: str = ""
-    """A private key's path, where it is none that ssh would try by itself."""
+    """A private key's path, where ssh would not try it by itself."""
     tags: tuple[str, ...] = ()
     name: str = field(default="", compare=False)
     offline: bool = False
@@ -120,7 +120,7 @@ def _board(name: str, values: Any, path: Path) -> Board:
 
 
 def check(board: Board) -> None:
-    """Raise InputError for a name, an address or an extra that is none."""
+    """Raise InputError for a name, an address or an extra that is not valid."""
     if not _NAME.fullmatch(board.name):
         raise InputError(
             f"not a name for a board: {board.name[:80]}", hint="letters, digits, dots and dashes"
@@ -154,7 +154,7 @@ def choose(names: Iterable[str]) -> list[Board]:
     """Boards by name, by tag, or by address ("ssh://…"); each once.
 
     Raises InputError for a name that is neither, and for an address whose host is called like
-    another board: their results could not be told apart.
+    another board: nothing would distinguish their results.
     """
     boards = load()
     chosen: dict[str, Board] = {}

@@ -32,8 +32,8 @@ class Job:
     repeat: tuple[str, ...] = ()
     """What the command line here says besides the row's own options; noted in the results."""
     nonce: str = ""
-    """Tells a new measurement from an earlier one of the same job; empty where the same job is
-    always the same measurement."""
+    """Distinguishes a new measurement from an earlier one of the same job; empty where the same
+    job is always the same measurement."""
 
     def name(self, code: str) -> str:
         """What the job is known by on a board."""

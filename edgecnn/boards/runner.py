@@ -34,7 +34,7 @@ ANSWER = "edgecnn-board: "
 TAIL_BYTES = 2_000
 LOOK_SECS = 1.0
 BEAT_SECS = 15.0
-"""A follower writes at least so often, which tells it whether anybody listens."""
+"""A follower writes at least so often, which shows it whether anybody listens."""
 PATIENCE_SECS = 5.0
 """A look at a job holds its lock for an instant: whoever works on it tries again so long."""
 EXAMINE_SECS = 120.0

@@ -117,7 +117,7 @@ def imagenet_classes() -> tuple[ImageNetClass, ...]:
 
 def imagenet_places(labels: Sequence[str]) -> tuple[int, ...] | None:
     """The class among ImageNet's 1,000 of each label, a WordNet id or a name; None unless every
-    label is one. A name that two classes share ("crane") is none.
+    label is one. A name that two classes share ("crane") is not one.
     """
     by_key = _imagenet_keys()
     places = [by_key.get(same_name(label), -1) for label in labels]

@@ -118,7 +118,7 @@ class _Stage:
     last_line_at: float
 
     def left(self, now: float, done: int) -> str:
-        """The time left, once there is anything to tell it by."""
+        """The time left, once there is anything to estimate it by."""
         if not self.done_before < done < self.total:
             return ""
         each = (now - self.began_at) / (done - self.done_before)

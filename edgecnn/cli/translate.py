@@ -77,8 +77,8 @@ def command(
 
 
 def _lines() -> Iterator[tuple[str, bool]]:
-    """Standard input as UTF-8, without a byte order mark, and for each line whether bytes of it
-    are none: they become U+FFFD.
+    """Standard input as UTF-8, without a byte order mark, and for each line whether some of its
+    bytes are not UTF-8: they become U+FFFD.
 
     Of a line that is longer than any sentence no more is kept than shows that it is.
     """

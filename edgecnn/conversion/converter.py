@@ -187,7 +187,7 @@ class ConversionJob:
                 *([worst] if worst else ()),
             ]
             manifest = with_conversion(manifest, notes=notes) if notes else manifest
-            # Before the model: ncnn's and MNN's files hold no manifest that tells whose they are.
+            # Before the model: ncnn's and MNN's files hold no manifest that says whose they are.
             manifest = with_conversion(manifest, parity=compared.to_dict())
             return write_manifest(path, manifest, made=temporary)
 

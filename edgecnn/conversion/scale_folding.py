@@ -124,7 +124,7 @@ class _Folding:
         return takers[0] if len(takers) == 1 and name not in self._outputs else None
 
     def _constant(self, name: str, *, alone: bool = False) -> Array | None:
-        """A float32 constant; None where `name` is none, or others use it too."""
+        """A float32 constant; None where `name` is not one, or others use it too."""
         stored = self._stored.get(name)
         if stored is None or (alone and len(self._takers.get(name, ())) != 1):
             return None

@@ -71,7 +71,7 @@ def layer_noise(source: SourceModel, path: Path, samples: Iterable[Sample]) -> l
 
 def costliest(original: Path, quantized: Path, samples: Iterable[Sample]) -> str:
     """A sentence that names the layers of `quantized` that add most noise; empty where nothing
-    can be told. `original` is the float file that it was made from.
+    is known of them. `original` is the float file that it was made from.
     """
     chosen = list(islice(samples, FEW_SAMPLES))
     try:

@@ -114,7 +114,7 @@ def check_format(file_format: str, recipe: Recipe) -> None:
         raise unknown_name("format to convert to", file_format, FORMATS_WITH)
     if not has_every_recipe(file_format) and recipe.name not in known:
         raise InputError(
-            f"{file_format} files are made by a tool that takes no recipe of one's own",
+            f"{file_format} files are made by a tool that does not take custom recipes",
             hint=f"known: {', '.join(known)}",
         )
     if recipe.arithmetic not in known:

@@ -77,7 +77,7 @@ def choose(
         fitting = base()
         try:
             chosen = proof.applied(fitting)
-        except InputError:  # the proof speaks of images, the samples are none
+        except InputError:  # the proof speaks of images, the samples are not images
             return ChosenPreprocessing(None, UNKNOWN)
         return ChosenPreprocessing(
             chosen, fed_with(chosen, proof.known_from, proof.because, layout=layout)

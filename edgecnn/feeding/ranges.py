@@ -15,7 +15,7 @@ def expected_by(scale: Values, offset: Values) -> str | None:
     """The preset (see `preprocessing.PRESETS`) that x × scale + offset makes sense for.
 
     The input that becomes 0 (the center) and the one by which the output moves by 1 (the
-    spread) tell: a network works on numbers around 0 of a size around 1, so Rescaling(1/255)
+    spread) show it: a network works on numbers around 0 of a size around 1, so Rescaling(1/255)
     is for 0…255. None where nothing is done, and where two readings are possible.
     """
     # Spreads beyond 255 are pixels that are scaled twice, and samples of 16 bits.

@@ -102,7 +102,7 @@ def _safetensors(path: Path, head: bytes) -> Content | None:
 
 
 def _as_text(head: bytes) -> str | None:
-    """The file's beginning as text; None for bytes that are none."""
+    """The file's beginning as text; None for bytes that are not text."""
     for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if head.startswith(mark):
             return head[: len(head) // 2 * 2].decode(encoding, "replace")

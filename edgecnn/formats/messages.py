@@ -15,8 +15,8 @@ _MOST_FIELDS = 200_000
 
 
 def describe_message(path: Path) -> Content | None:
-    """What a protocol buffer of another framework is; None for bytes that are none, or none
-    known.
+    """What a protocol buffer of another framework is; None for bytes that are not
+    one, or not a known one.
     """
     numbers, messages, whole = _fields(path)
     graph_def = 1 in messages and messages <= {1, 2, 4} and numbers <= {3}

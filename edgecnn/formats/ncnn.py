@@ -134,7 +134,7 @@ def read(path: Path) -> Network:
 def signature_of(network: Network) -> Signature:
     """Inputs and outputs with their shapes, a batch of 1 first, where the file has hints of them.
 
-    Raises ValueError for sizes that are none.
+    Raises ValueError for sizes that are not positive whole numbers.
     """
     inputs = []
     for layer in network.inputs:

@@ -21,7 +21,7 @@ class Value:
     scale: float | None = None
     zero_point: int | None = None
     inside: tuple[str, ...] = ()
-    """What holds the value's tensors where it is none itself, outermost first: "sequence",
+    """What holds the value's tensors where it is not one itself, outermost first: "sequence",
     "optional", "map"."""
     element: Value | None = None
     """One of these tensors."""

@@ -47,7 +47,7 @@ def build(
     one and two more.
 
     Raises InputError for texts shorter than 5 or longer than 4096 words, or a vocabulary
-    that is none.
+    of no valid size.
     """
     check_shapes(
         "textcnn", input_shape, num_classes, smallest=SMALLEST, largest=LARGEST, modality="text"

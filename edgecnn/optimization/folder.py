@@ -27,7 +27,7 @@ ANSWERS_FOLDER = "answers"
 
 
 def _content(model: Path) -> str:
-    """What tells a folder or a file without a manifest from another version of itself."""
+    """What distinguishes a folder or a file without a manifest from another version of itself."""
     if model.is_file():
         return sha256_of(model)
     files = sorted(path for path in model.rglob("*") if path.is_file()) if model.is_dir() else []

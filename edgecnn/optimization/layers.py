@@ -77,9 +77,9 @@ def ranked(
     """All layers of the file that `recipe` makes, the costliest first.
 
     `samples` are (1, …) each and `reference` the parent's outputs for them. What a layer costs is
-    told by the outputs of `configuration`, a `runtime:device`; inside of the network, where only
-    the format's own runtime looks, by that one. Layers are ranked by their noise alone where the
-    file's outputs are not the parent's, however they are turned. Raises InputError when a tool
+    read off the outputs of `configuration`, a `runtime:device`; inside of the network, where only
+    the format's own runtime looks, off its outputs. Layers are ranked by their noise alone where
+    the file's outputs are not the parent's, however they are turned. Raises InputError when a tool
     fails.
     """
     names = converter.source.output_names

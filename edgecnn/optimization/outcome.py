@@ -61,7 +61,7 @@ class OptimizationOutcome:
     loses on samples that the search did not see, `accepted` whether that shows the budget.
 
     `nearest` is what comes closest where there is no choice. `sentences` say why in words,
-    `ways_out` and `changes` what else could be had, `claims` how many files were judged on the
+    `ways_out` and `changes` what is possible instead, `claims` how many files were judged on the
     claim's samples.
     """
 

@@ -50,7 +50,7 @@ class SubwordPreprocessing(Preprocessing):
     """A sentence → int32 ids (length,): its subwords, the end (3), filled up with 0.
 
     `model` is a sentencepiece model as base64. A longer sentence is cut to `length` − 1 subwords;
-    `count` says beforehand. Raises InputError for a model that is none, or that has other ids for
+    `count` says beforehand. Raises InputError for a damaged model, or that has other ids for
     padding, unknown, start and end than 0, 1, 2, 3.
     """
 

@@ -39,7 +39,7 @@ class Winner:
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """Everything that a page, a terminal and a file tell.
+    """Everything that a page, a terminal and a file show.
 
     `finalists` are the trials that were measured side by side, with what came out, `winner` is
     None when nothing is within the limits, or the search was interrupted. `trained` are those

@@ -156,7 +156,7 @@ class Study:
 
     def importances(self, objective: str) -> dict[str, float]:
         """How much each parameter decides an objective (PED-ANOVA, sum 1); empty with too few
-        trials to tell.
+        trials.
         """
         import optuna
         from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances

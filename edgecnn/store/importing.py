@@ -82,7 +82,7 @@ def import_all(
     load: Loader | None = None,
     progress: Progress = silent,
 ) -> Imported:
-    """Store every results file, and those in folders. A file that is none is noted and left out.
+    """Store every results file, and those in folders. Any other file is noted and left out.
 
     `load` reads a file (one session in a results file by default); it is called in other
     processes, too, and so must be a module's function.
@@ -117,7 +117,7 @@ _Read = tuple[Path, tuple["PackedSession", ...], int, str]
 
 
 def _packed(files: Sequence[Path], machine: str, load: Loader) -> Iterator[_Read]:
-    """Every file read and packed, in order: (path, sessions, rows left out, why it is none)."""
+    """Every file read and packed, in order: (path, sessions, rows left out, why it is not one)."""
     work = partial(read_and_pack, load, machine)
     helpers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 8)
     if len(files) < FEWEST_FOR_HELP or helpers < 2:

@@ -1,5 +1,5 @@
 """How well a detector does on a clip, sign by sign: from which size on it finds each one, how
-often it loses it again, and what it follows that is none.
+often it loses it again, and what it follows that is not a sign.
 
     figures = score_clip(follow(load_detector("stop_sign_small"), frames), truth)
 
@@ -116,7 +116,9 @@ def score_clip(
         if truth_of_frames is not None:
             signs_of_frame = next(truth_of_frames, None)
             if signs_of_frame is None:
-                raise InputError(f"the clip has more frames than its truth, which has {frames}")
+                raise InputError(
+                    f"the clip has more frames than its ground truth, which has {frames}"
+                )
             signs = signs_of_frame
         first = frame.seconds if not frames else first
         last = frame.seconds
@@ -131,7 +133,7 @@ def score_clip(
     if not frames:
         raise InputError("a clip without frames has no figures")
     if truth_of_frames is not None and next(truth_of_frames, None) is not None:
-        raise InputError(f"the truth has more frames than the clip, which has {frames}")
+        raise InputError(f"the ground truth has more frames than the clip, which has {frames}")
     step = (last - first) / (frames - 1) if frames > 1 else 0.0
     return ClipFigures(
         frames,

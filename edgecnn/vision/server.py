@@ -47,7 +47,7 @@ _PAGES = {
 class LiveServer:
     """Serves the newest frame that `publish` was given. Slow clients skip frames.
 
-    Raises InputError when the address is none or taken.
+    Raises InputError when the address is not valid or is taken.
     """
 
     def __init__(self, address: str) -> None:

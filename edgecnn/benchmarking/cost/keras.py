@@ -19,7 +19,7 @@ _VIEWS = ("InputLayer", "Reshape", "Flatten", "Dropout", "SpatialDropout1D", "Sp
 def count(path: Path) -> Cost:
     """Count a Functional or Sequential model; nested ones count once for each call.
 
-    Raises what `load_keras` raises, and UncountableError for layers of one's own, for
+    Raises what `load_keras` raises, and UncountableError for custom layers, for
     recurrent ones, and for subclassed models.
     """
     model = load_keras(path)

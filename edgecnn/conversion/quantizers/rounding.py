@@ -26,7 +26,7 @@ from edgecnn.conversion.recipe import Granularity
 DAMPING = 0.01
 """Of the mean square of an input, added to each: what no sample showed counts a little."""
 GAIN = 1e-12
-"""Relative gain below which a change of sides is none."""
+"""Relative gain below which a change of sides does not count."""
 
 
 def rounded(layer: Weighted, seen: Seen, granularity: Granularity) -> Weighted:

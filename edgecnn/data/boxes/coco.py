@@ -44,7 +44,7 @@ def coco_files(place: Path) -> dict[str, Path]:
 
     A file by itself; in a folder or its `annotations/` the usual names (COCO 2017, CVAT, Label
     Studio, Roboflow, FiftyOne) or the only JSON; or such a folder for each split.
-    Raises InputError when there is none, or several and no telling which.
+    Raises InputError when there is none, or several and nothing says which.
     """
     if not place.is_dir():
         return {"": place}

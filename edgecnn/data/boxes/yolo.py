@@ -27,7 +27,7 @@ from edgecnn.files import read_file
 MAX_BYTES = 4 << 20
 _LIST_BYTES = 256 << 20
 _PIXELS = 2.0
-"""A share beyond is none: the line holds pixels."""
+"""A value beyond is not a share: the line holds pixels."""
 _SEEN = frozenset((0.0, 1.0, 2.0))
 """What is said of a key point: not labeled, hidden or visible."""
 _KNOWN = ("images", "labels", "obj_train_data", "jpegimages")

@@ -45,7 +45,7 @@ DECODE_ERRORS = (
     IndexError,
     KeyError,
     OverflowError,
-    MemoryError,  # Pillow, of a TIFF whose strips are none: sizes were checked before
+    MemoryError,  # Pillow, of a TIFF with damaged strips: sizes were checked before
     TypeError,  # a TIFF whose tags are of other types
     struct.error,
     zlib.error,
@@ -146,7 +146,7 @@ def _opened(path: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
 
 
 def _frames(image: Image.Image) -> int:
-    """Pages or frames; the second image that cameras put into a JPEG is none."""
+    """Pages or frames; the second image that cameras put into a JPEG does not count."""
     if image.format not in ("GIF", "TIFF", "WEBP", "PNG", "AVIF"):
         return 1
     try:

@@ -292,6 +292,6 @@ def _by_content(body: Sequence[Sequence[str]], width: int) -> tuple[int, int]:
 
 
 def _is_header(first: Sequence[str], body: Sequence[Sequence[str]], label: int) -> bool:
-    """Whether the first row's label is none: all others come again and again, it never does."""
+    """Whether the first row is a header: all other labels come again, its own never does."""
     counts = Counter(cells[label].strip() for cells in body)
     return len(body) >= 4 and first[label].strip() not in counts and min(counts.values()) >= 2

@@ -77,7 +77,7 @@ HINTS = {"fit": "stretch", "contrast": "picture"}
 """Crops are from nearly black to nearly white, as the sun stood."""
 MAX_TABLE_BYTES = 16 << 20
 TWIN_CORRELATION = 0.85
-"""Crops of one class that correlate more than this count as the same sign where nothing tells
+"""Crops of one class that correlate more than this count as the same sign where nothing names
 the track. Between different signs of a class the best match has a median of 0.74 (measured on
 1,052 crops against 3,440 of other tracks), among crops of the same tracks 0.86.
 """

@@ -214,12 +214,14 @@ def _read(path: Path) -> Dataset:
     sent = read_field(str, index["split"], "split")
     count = read_field(int, index["samples"], "samples")
     if sent not in names:
-        raise InputError(f"{path}: the split {sent[:40]!r} is none of its own", hint=_SEND_AGAIN)
+        raise InputError(f"{path}: it has no split {sent[:40]!r}", hint=_SEND_AGAIN)
     splits: dict[str, Split] = {}
     for name in names:
         labels = read_array(archive, f"labels/{name}.npy")
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
-            raise InputError(f"{path}: the labels of {name[:40]!r} are none", hint=_SEND_AGAIN)
+            raise InputError(
+                f"{path}: the labels of {name[:40]!r} are not whole numbers", hint=_SEND_AGAIN
+            )
         own = name == sent
         if own and len(labels) != count:
             raise InputError(f"{path}: {count} samples, {len(labels)} labels", hint=_SEND_AGAIN)

@@ -32,13 +32,13 @@ DTYPES = (
 
 @contextmanager
 def opened(path: Path) -> Iterator[Table]:
-    """The Model that a file is. Raises ValueError or struct.error where it is none, OSError."""
+    """The Model that a file is. Raises ValueError or struct.error where it is not one, OSError."""
     with mapped(path) as data:
         yield FlatBuffer.whole(data).root()
 
 
 def dtype_of(tensor: Table) -> str:
-    """numpy's name of a tensor's type, "unknown" for a number that is none."""
+    """numpy's name of a tensor's type, "unknown" for a number without a type."""
     kind = tensor.u8(TENSOR_TYPE)
     return DTYPES[kind] if kind < len(DTYPES) else "unknown"
 

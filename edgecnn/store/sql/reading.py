@@ -94,7 +94,7 @@ def read_session(connection: sa.Connection, number: int) -> Results:
     Raises InputError when there is no such session, DamagedError when nothing of it can be read.
     """
     query = sa.select(sessions.c.document).where(sessions.c.id == number)
-    # A number beyond 64 bits is none that a database takes.
+    # A database does not take a number beyond 64 bits.
     packed = connection.execute(query).scalar() if number.bit_length() < 64 else None
     if packed is None:
         raise InputError(f"no session {number} in the database", hint="edgecnn results list")

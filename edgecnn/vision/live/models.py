@@ -63,7 +63,7 @@ class Models:
 
     def switch(self, pipeline: Pipeline, what: str) -> str:
         """Switch to the next "runtime" or "model" after the one tried last, so that one which
-        fails is passed. Returns what to tell the user: empty, or that there is no other.
+        fails is passed. Returns a message for the user: empty, or that there is no other.
         """
         tried = self._tried
         if what == "runtime":
