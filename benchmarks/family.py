@@ -170,7 +170,7 @@ def _row(measured: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(task: Task, outcome: dict[str, Any]) -> None:
-    """Put one outcome beside those that are there, and draw the tables again."""
+    """Add one outcome to those that are there, and draw the tables again."""
     path = RESULTS / "family.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     known[task.name] = outcome

@@ -1,4 +1,4 @@
-"""What a call of a shipped detector takes beside its inference: from a camera's frame to boxes.
+"""What a call of a shipped detector takes besides its inference: from a camera's frame to boxes.
 
     python benchmarks/frame_to_boxes.py
 
@@ -31,7 +31,7 @@ from edgecnn.vision import load_detector
 RESULTS = Path(__file__).parent / "results" / "frame_to_boxes.json"
 FRAMES = ((1280, 720), (1920, 1080))
 ALLOWED_MS = {(1280, 720): 1.5, (1920, 1080): 3.0}
-"""Beside inference, on one core."""
+"""Without inference, on one core."""
 INPUTS = (("stop_sign_small", None), ("stop_sign_small", 768), ("stop_sign_nano", None))
 CALLS = 150
 

@@ -7,7 +7,7 @@ Judges the sessions that coverage.py recorded with the functions that `edgecnn r
 
 - stored: each session against the others as its baseline, as it is (a failure is a false alarm)
   and with its samples made 3% slower (a failure is right)
-- beside: two copies of one file that were measured in the same rounds, the same two ways
+- `beside`: two copies of one file that were measured in the same rounds, the same two ways
 """
 
 from __future__ import annotations

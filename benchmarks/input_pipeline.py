@@ -1,6 +1,6 @@
 """Does the input pipeline starve the network? Steps a second with it and without.
 
-python benchmarks/input_pipeline.py [--pictures 2560] [--rounds 5]
+`python benchmarks/input_pipeline.py [--pictures 2560] [--rounds 5]`
     →   benchmarks/results/input_pipeline.json
 
 ResNet-8 trains on 32×32 images, batch 64, augmentation "standard": from PNG and from JPEG

@@ -176,7 +176,7 @@ def one_round(video: Path, detector: Detector, frames: list[ImageArray]) -> dict
 def stages_alone(
     video: Path, detector: Detector, frames: list[ImageArray]
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Mean milliseconds of each stage with nothing beside it: by the clock, and of processors.
+    """Mean milliseconds of each stage with nothing else running: by the clock, and of processors.
 
     The mean and not the median, because a rate is made of all frames, slow ones included.
     """

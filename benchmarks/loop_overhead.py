@@ -3,8 +3,8 @@
 python benchmarks/loop_overhead.py [--quick]   →   benchmarks/results/loop_overhead.json
 
 Between the two clock readings lie an empty call and the cost of reading the clock: that is what
-a sample holds beside the inference. Everything else the loop does (picking the next bound input,
-storing, judging) happens outside of the clock and is told as `per_iteration_ns`.
+a sample holds besides the inference. Everything else the loop does (picking the next bound input,
+storing, judging) happens outside of the clock and is reported as `per_iteration_ns`.
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@ python benchmarks/measurement_cost.py [--quick] [--only NAMES]
     →   benchmarks/results/measurement_cost.json, .md
 
 edgecnn stops when it knows enough; others run for a fixed time or count. Each row is measured with
-the profiles `quick` and `default` as a user would, and the raw samples of `default` tell afterwards
+the profiles `quick` and `default` as a user would, and the raw samples of `default` show afterwards
 when ±1% was reached first: by the interval of a single process, and by that of the headline, the
 bootstrap over five processes. Start, load and warm-up of every process count.
 
-OpenVINO's benchmark_app takes 60 s on a CPU unless told otherwise (DEVICE_DURATION_IN_SECS in its
+OpenVINO's benchmark_app takes 60 s on a CPU by default (DEVICE_DURATION_IN_SECS in its
 utils/constants.py; read from the installed package). It is run three times over, because one
 process says nothing of how far the next one lies. Ultralytics' ProfileModels.profile_onnx_model
 (ultralytics/utils/benchmarks.py, defaults num_timed_runs=100, num_warmup_runs=10, min_time=60)
@@ -212,7 +212,7 @@ def _page(document: dict[str, Any]) -> str:
         f"On {document['environment_before']['machine']['cpu_model']}; start, load and warm-up of "
         f"every process included; other processes kept {busy:.1f} processors busy at most. "
         f"benchmark_app runs for {fixed:.0f} s by default, Ultralytics fills 60 s after 30 warm-up "
-        "runs: both in one process, and neither tells how well it knows its number.",
+        "runs: both in one process, and neither says how well it knows its number.",
         "",
         f"±1% by the interval of one process, which is all that a fixed count can claim, takes "
         f"less than {fixed:.0f} s in {_sooner(alone, fixed)} of {len(rows)} rows; by the interval "

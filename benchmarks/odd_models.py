@@ -147,7 +147,7 @@ def _comparison(compared: Sequence[Compared]) -> list[str]:
     running = [each for each in compared if not each.bare]
     left = [each for each in running if not each.measured]
     lines = [
-        "# Odd models beside the bare runtime",
+        "# Odd models next to the bare runtime",
         "",
         "`python benchmarks/odd_models.py --part bare`: the odd models, cases by which the onnx "
         "package tests runtimes, and functions of TensorFlow, each in the runtime of its format.",

@@ -68,7 +68,7 @@ def keras_models() -> Iterator[tuple[str, Build]]:
 
 
 def files() -> Iterator[tuple[str, Build]]:
-    """(file name, what writes it): what is no model, or reads more than itself."""
+    """(file name, what writes it): what is not a model, or reads more than itself."""
     for name, content in {
         "pointer.onnx": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
         "page.tflite": b"<!DOCTYPE html><html><body>Sign in</body></html>",

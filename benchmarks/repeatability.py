@@ -1,10 +1,10 @@
-"""Do two runs agree, and is a disturbed one told from a quiet one?
+"""Do two runs agree, and is a disturbed one distinguished from a quiet one?
 
 python benchmarks/repeatability.py [--quick] [--only NAMES]
     →   benchmarks/results/repeatability.json, .md
 
 `edgecnn benchmark --profile default` twice over the same rows: rows that are VALID in both must
-agree within 2%. Then once more beside a process that keeps one core busy: rows must be NOISY, and
+agree within 2%. Then once more next to a process that keeps one core busy: rows must be NOISY, and
 say so because of it. About seven minutes on a quiet machine with two cores.
 """
 
@@ -144,16 +144,16 @@ def _page(document: dict[str, Any]) -> str:
         for name in ("environment_before", "environment_before_the_hog")
     )
     lines = [
-        "# Repeatability: the same benchmark twice, and once beside a CPU hog",
+        "# Repeatability: the same benchmark twice, and once next to a CPU hog",
         "",
         f"Profile `default`, {document['protocol']['processes']} processes a row, on "
         f"{document['environment_before']['machine']['cpu_model']}, load average {before} before "
         f"and {quiet} after the two runs; {document['wall_secs'] / 60:.1f} minutes in all. "
         f"{document['valid_and_agree']} of {document['valid_in_both']} rows that are VALID in both "
         f"runs agree within {AGREEMENT:.0%}; {document['noisy_beside_a_hog']} of "
-        f"{len(document['rows'])} rows are NOISY beside a hog on one core, and name it.",
+        f"{len(document['rows'])} rows are NOISY next to a hog on one core, and name it.",
         "",
-        "| Row | p50 ms, first and second | Verdicts | Difference | Beside a hog |",
+        "| Row | p50 ms, first and second | Verdicts | Difference | Next to a hog |",
         "|---|---|---|---|---|",
         *map(_line, document["rows"]),
     ]

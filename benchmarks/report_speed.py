@@ -235,7 +235,7 @@ def main() -> None:
 
 
 def cpu_model() -> str:
-    """The processor's name as Linux tells it."""
+    """The processor's name as Linux reports it."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

@@ -7,7 +7,7 @@ litert-benchmark   ai-edge-litert's own tool (its module, its loop); only its ro
 benchmark-app      OpenVINO's own tool, -api sync; its latencies are taken before it rounds them to
                    10 µs, and half_width is what their median is known to, by them alone
 litert-interpreter a bare loop over LiteRT's public Interpreter: set_tensor, invoke
-openvino-infer     a bare loop over OpenVINO's public InferRequest.infer; beside the caller's
+openvino-infer     a bare loop over OpenVINO's public InferRequest.infer; besides the caller's
                    clock its own InferRequest.latency of the same inferences (latency_p50_ms)
 ort-run            a bare loop over ONNX Runtime's public session.run
 ort-binding        the same over its public I/O binding, inputs and outputs bound beforehand
@@ -175,7 +175,7 @@ def _ort_binding(model: Path, threads: int, secs: float) -> dict[str, float]:
 def _loop(
     call: Callable[[], Any], secs: float, own_clock: Callable[[], float] | None = None
 ) -> dict[str, float]:
-    """The loop everyone writes. `own_clock` tells milliseconds of the last call."""
+    """The loop everyone writes. `own_clock` gives the milliseconds of the last call."""
     times: list[float] = []
     told: list[float] = []
     for budget in (WARM_UP_SECS, secs):

@@ -89,7 +89,7 @@ def decoded(side: int) -> dict[str, Any]:
 
 def _image(content: Any, flag: int) -> Any:
     image = cv2.imdecode(content, flag)
-    assert image is not None, "it was just encoded"
+    assert image is not None, "it was encoded above"
     return image
 
 

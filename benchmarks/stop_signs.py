@@ -5,12 +5,12 @@
 Photographs, none of which the weights have seen:
 
 - `roadsign877`: held-out blocks of file numbers (the third of every five blocks of 40); streets,
-  most without a stop sign. The only images that tell about false alarms.
+  most without a stop sign. The only images that show false alarms.
 - `rf_stopsigns210`: held-out block of the same rule.
 - `ardakbas`: a whole source that training never touched; close-ups, stretched to squares.
 
 `streets` is the first two together, `all` the three. How well a source is seen that training never
-took a photo from, `by_source.py` tells; `--leave-out SOURCE` scores on the whole of a source here
+took a photo from, `by_source.py` shows; `--leave-out SOURCE` scores on the whole of a source here
 (results/stop_signs_left_out.json: weights trained on roadsign877 alone, by a trainer of its own
 that is gone).
 

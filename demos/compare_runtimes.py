@@ -1,6 +1,6 @@
 """Two runtimes, or two models, side by side: python demos/compare_runtimes.py synthetic
 
-The same frames go to both. A detector of another maker stands beside ours with
+The same frames go to both. To compare a detector of another maker with ours, add
 --models stop_sign_small yolo11n.tflite --classes "stop sign".
 
 Both look at every frame, one after the other, so that neither takes the other's cores. What is

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # A Keras model of one's own, from training to a bundle
+# # Your own Keras model, from training to a bundle
 #
 # Open it as a notebook (Jupyter with jupytext, VS Code), or run `python demos/own_keras_model.py`.
 # It writes into `runs/own_keras_model`. The network and the data are yours to change: edgecnn

@@ -2,7 +2,7 @@
 
 Uses the Pi's own camera where picamera2 is installed and a USB camera elsewhere, needs no
 screen, shows what it sees in a browser, and says how warm the processor is: a Pi without a
-cooler slows down after some minutes, and then the frames per second tell only half the story.
+cooler slows down after some minutes, and then the frames per second show only half of it.
 """
 
 import argparse

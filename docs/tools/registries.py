@@ -60,7 +60,7 @@ def recipes() -> str:
         parts.append(f"## {name}\n")
         parts.append("\n".join(f"{title}\n:   {text}\n" for title, text in facts))
     whole = _codes(kind for kind in FORMATS_WITH if has_every_recipe(kind))
-    parts.append(f"A recipe of one's own (`--to tflite:mine.json`) is taken by {whole}.\n")
+    parts.append(f"A recipe of your own (`--to tflite:mine.json`) is taken by {whole}.\n")
     return "\n".join(parts)
 
 

@@ -67,6 +67,54 @@ def test_comments_and_messages_of_a_program_are_checked_and_its_names_are_not():
     assert found == [("module.py:3", "anew"), ("module.py:4", "beside")]
 
 
+def test_comments_and_strings_of_a_script_are_checked():
+    script = (
+        "// The chart goes on.\n"
+        'const beside = "beside";\n'
+        "/* Drawn\n   anew */\n"
+        "show(`the rows ${beside ? 'beside the row' : ''} are alike`);\n"
+    )
+    found = [(one.place, one.phrase) for one in prose.check(script, "page.js")]
+    assert found == [("page.js:1", "goes on"), ("page.js:4", "anew"), ("page.js:5", "alike")]
+
+
+def test_words_of_a_page_are_checked_and_its_names_are_not():
+    page = (
+        '<section aria-labelledby="x" class="picture">\n'
+        "<style>.beside { color: red }\n</style>\n"
+        '<p title="Made anew">The {{ picture }} stands beside it.</p>\n'
+        "<!-- It goes on. -->\n"
+        "{{ 'both rows are alike' if picture else 'alike' }}{# in one go #}\n"
+    )
+    found = [(one.place, one.phrase) for one in prose.check(page, "page.html.j2")]
+    assert found == [
+        ("page.html.j2:4", "anew"),
+        ("page.html.j2:4", "beside"),
+        ("page.html.j2:5", "goes on"),
+        ("page.html.j2:6", "alike"),
+        ("page.html.j2:6", "in one go"),
+    ]
+
+
+def test_a_phrase_is_found_across_the_end_of_a_line():
+    program = '"""One.\n\n    The work goes\n    on. None where there\n    is none.\n    """\n'
+    (found,) = prose.check(program, "module.py")
+    assert (found.place, found.phrase) == ("module.py:3", "goes on")
+
+
+def test_pages_and_programs_around_the_package_are_read():
+    read = {path.relative_to(PROJECT).as_posix() for path in prose.programs()}
+    assert {
+        "edgecnn/cli/optimize.py",
+        "edgecnn/reporting/assets/comparison.html.j2",
+        "edgecnn/reporting/assets/answer.js",
+        "edgecnn/vision/page/live.html",
+        "benchmarks/repeatability.py",
+        "demos/compare_runtimes.py",
+        "docs/tools/prose.py",
+    } <= read
+
+
 def test_the_documentation_and_the_package_are_plain():
     found = [
         finding
