@@ -16,6 +16,7 @@ from edgecnn.files import atomic_path
 from edgecnn.manifest import Artifact, Manifest, TensorSpec, sidecar_path, write_manifest
 from edgecnn.places import cache_home
 from edgecnn.preprocessing import LetterboxPreprocessing
+from edgecnn.vision.thresholds import for_size
 
 STEP = 64
 """Sides of an input are multiples of it: the network's coarsest stride."""
@@ -145,4 +146,5 @@ def _manifest(
         inputs=tuple(map(at_size, manifest.inputs)),
         outputs=tuple(map(at_size, manifest.outputs)),
         preprocessing=replace(stated, height=height, width=width),
+        metrics=for_size(manifest.metrics, max(height, width), max(stated.height, stated.width)),
     )

@@ -22,6 +22,7 @@ from edgecnn.preprocessing import ImagePreprocessing
 from edgecnn.runtimes.base import Session
 from edgecnn.vision.detector import Detector, load_detector
 from edgecnn.vision.frames import ImageArray
+from edgecnn.vision.thresholds import SECOND_LOOK
 
 DOUBT = 0.1
 """Score from which something may be a sign."""
@@ -156,16 +157,27 @@ def load_second_look(
     model: str | Path = "stop_sign_small",
     *,
     input_size: tuple[int, int] | None = None,
+    min_score: float | None = None,
     **options: Any,
 ) -> SecondLook:
     """Load a detector for the whole frame and for windows of it; `options` are `load_detector`'s.
 
+    Without `min_score` the file's own for a second look holds, or else that of the input.
+
     Raises as `load_detector`, and InputError for a model that has one input size alone.
     """
-    return SecondLook(
-        load_detector(model, input_size=input_size, **options),
-        load_detector(model, input_size=(WINDOW, WINDOW), **options),
-    )
+    first = load_detector(model, input_size=input_size, min_score=min_score, **options)
+    closer = load_detector(model, input_size=(WINDOW, WINDOW), min_score=min_score, **options)
+    return joined(first, closer, min_score=min_score)
+
+
+def joined(first: Detector, closer: Detector, *, min_score: float | None) -> SecondLook:
+    """A second look made of two detectors of one file. Without `min_score` the file's own for a
+    second look holds, or else that of the input.
+    """
+    if min_score is None:
+        min_score = first.artifact.manifest.metrics.get(SECOND_LOOK)
+    return SecondLook(first, closer, first.min_score if min_score is None else min_score)
 
 
 def _at(detector: Detector, image: ImageArray, min_score: float) -> Detections:

@@ -15,7 +15,7 @@ from edgecnn.vision.input_size import Size
 from edgecnn.vision.live.settings import LiveSettings
 from edgecnn.vision.pipeline import DetectorSpec, Pipeline
 from edgecnn.vision.readers import open_reader
-from edgecnn.vision.second_look import NEARER, WINDOW, SecondLook
+from edgecnn.vision.second_look import NEARER, WINDOW, SecondLook, joined
 
 
 class Models:
@@ -38,7 +38,8 @@ class Models:
         detector = self._load_one(choice, size)
         if not self._settings.second_look:
             return detector
-        return SecondLook(detector, self._load_one(choice, (WINDOW, WINDOW)))
+        closer = self._load_one(choice, (WINDOW, WINDOW))
+        return joined(detector, closer, min_score=self._settings.min_score)
 
     def opener(self, detector: Detector | SecondLook) -> Opener | None:
         """For photos that nobody looks at: decoded no larger than the network needs them."""

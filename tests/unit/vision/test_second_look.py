@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from edgecnn.detection.detections import Detections
 from edgecnn.errors import InputError
+from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import LetterboxPreprocessing
-from edgecnn.vision.second_look import SecondLook
+from edgecnn.vision.second_look import SecondLook, joined
 
 FRAME = np.zeros((720, 1280, 3), np.uint8)
 SIGN = (900, 300, 930, 330)
@@ -149,3 +152,14 @@ def test_a_sign_at_the_edge_of_anothers_window_is_not_lost(gap):
     found = second(frame)
     assert second.looked == 1
     assert sorted(found.xyxy.tolist()) == sorted([[*SIGN], [*neighbor]])
+
+
+@pytest.mark.parametrize(
+    ("metrics", "given", "score"),
+    [({"min_score_second_look": 0.8}, None, 0.8), ({}, None, 0.5),
+     ({"min_score_second_look": 0.8}, 0.3, 0.3)],
+)  # fmt: skip
+def test_a_second_look_has_a_threshold_of_its_own_unless_one_is_given(metrics, given, score):
+    first, closer = Eye(512, by_size), Eye(256, by_size)
+    first.artifact = SimpleNamespace(manifest=Manifest(metrics=metrics))
+    assert joined(first, closer, min_score=given).min_score == score
