@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from edgecnn.class_names import place_of, same_name
 from edgecnn.errors import InputError
 
-__all__ = ["USUAL", "chosen_classes", "listed", "same_name"]
+__all__ = ["USUAL", "chosen_classes", "listed", "merged", "numbers_in", "same_name"]
 
 USUAL = ("stop sign", "stop")
 """What is looked for when nobody says: the signs that the detectors here are made for."""
@@ -49,6 +49,45 @@ def chosen_classes(
             )
         chosen |= matching
     return frozenset(chosen)
+
+
+def numbers_in(names: Sequence[str], ours: Sequence[str]) -> dict[int, int]:
+    """For the classes of a set, by their place in `names`, the place that they have in `ours`,
+    however they are written there; without those that `ours` lack.
+
+    A synonym ("stop" for "stop sign") stands in only where the set does not have the class itself.
+    """
+    own = {same_name(name) for name in names}
+    places: dict[int, int] = {}
+    for number, name in enumerate(names):
+        place = ours.index(name) if name in ours else place_of(name, ours)
+        if place is not None and same_name(ours[place]) in own - {same_name(name)}:
+            continue
+        if place is not None:
+            places[number] = place
+    return places
+
+
+def merged(sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], tuple[dict[int, int], ...]]:
+    """The classes of several sets together, and for each set the place there of each of its own.
+
+    A class that two sets write differently is one, under the name of the first. Two classes of one
+    set stay two.
+    """
+    names: list[str] = []
+    numbers = []
+    for own in sets:
+        places = numbers_in(own, names)
+        known = set(names)
+        of_set: dict[int, int] = {}
+        for number in sorted(range(len(own)), key=lambda number: own[number] not in known):
+            place = places.get(number)
+            if place is None or place in of_set.values():
+                place = len(names)
+                names.append(own[number])
+            of_set[number] = place
+        numbers.append(dict(sorted(of_set.items())))
+    return tuple(names), tuple(numbers)
 
 
 def listed(names: Sequence[str], numbers: Mapping[str, int]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.boxes.base import BoxDataset, BoxedFile, Boxes
-from edgecnn.data.boxes.classes import chosen_classes, listed
+from edgecnn.data.boxes.classes import chosen_classes, listed, merged
 from edgecnn.data.boxes.exif import UNCLEAR, check_reading, reading_of, reading_of_set, turned
 from edgecnn.data.boxes.images import StoredImage, look_at
 from edgecnn.data.left_out import LeftOut, counted, described
@@ -202,7 +202,7 @@ def _fitted(
 
 
 def _wrong(corners: npt.NDArray[np.float64], height: int, width: int) -> str:
-    """Why a box is none; empty when it is one."""
+    """Why a box is not valid; empty when it is."""
     if not np.isfinite(corners).all():
         return "a value is not a finite number"
     if (corners[2:] <= corners[:2]).any():
@@ -219,8 +219,8 @@ def _corners_text(corners: npt.NDArray[np.float64]) -> str:
 
 @dataclass(frozen=True)
 class ChosenClasses:
-    """Classes of a set: all their `names`, and those `chosen`, None where nobody chose and there
-    is no telling; `listed` names them with their numbers.
+    """Classes of a set: all their `names`, and those `chosen`, None where nobody chose and
+    nothing says which; `listed` names them with their numbers.
     """
 
     names: tuple[str, ...]
@@ -246,6 +246,36 @@ def choose(parts: Sequence[Fitted], wanted: Sequence[str], *, where: str) -> Cho
         names,
         None if chosen is None else tuple(names[position] for position in sorted(chosen)),
         listed(names, numbers),
+    )
+
+
+def choose_together(
+    sets: Sequence[Sequence[Fitted]], wanted: Sequence[str], *, where: str
+) -> tuple[ChosenClasses, ...]:
+    """For each of several sets, each with its splits, the classes that are chosen of all together.
+
+    A set need not have every class, its images are then ones without. A number stands for a class
+    where all sets that have it mean the same one. Raises InputError for a class that none has.
+    """
+    if len(sets) == 1:
+        return (choose(sets[0], wanted, where=where),)
+    own = [tuple(dict.fromkeys(name for part in one for name in part.names)) for one in sets]
+    names, places = merged(own)
+    meant: dict[str, set[int]] = {}
+    for one, own_names, of_set in zip(sets, own, places, strict=True):
+        for key, name in (item for part in one for item in part.numbers.items()):
+            meant.setdefault(key, set()).add(of_set[own_names.index(name)])
+    numbers = {key: next(iter(of_key)) for key, of_key in meant.items() if len(of_key) == 1}
+    chosen = chosen_classes(names, numbers, wanted, where=where)
+    return tuple(
+        ChosenClasses(
+            own_names,
+            None
+            if chosen is None
+            else tuple(name for number, name in enumerate(own_names) if of_set[number] in chosen),
+            listed(names, numbers),
+        )
+        for own_names, of_set in zip(own, places, strict=True)
     )
 
 

@@ -27,7 +27,7 @@ from edgecnn.data.boxes.reading import (
     ChosenClasses,
     Fitted,
     Reading,
-    choose,
+    choose_together,
     every_class,
     fit,
     with_choice,
@@ -70,8 +70,8 @@ class BoxSplit(Split):
 class DetectionDataset(Dataset):
     """A data set whose answers are boxes: its images are letterboxed, never squeezed.
 
-    `labels` are the chosen classes, or all when none is; `counts` are the boxes of each class by
-    split, whether chosen or not.
+    `labels` are the chosen classes, or all when none is; `counts` are the boxes of each class,
+    whether chosen or not, by split as the files have them (before a part of one is held out).
     """
 
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -198,12 +198,18 @@ def _source(source: str, read: Callable[[Path], Parts]) -> Callable[..., Dataset
     ) -> Dataset:
         from edgecnn.data.sources.joined import joined
 
+        places = _places(source, data_dir)
+        found = [_read_one(place, read, exif=exif, progress=progress) for place in places]
+        wanted = [part.strip() for part in classes.split(",") if part.strip()]
+        choices = choose_together(
+            [list(one.fitted.values()) for one in found],
+            wanted,
+            where=", ".join(map(str, places)),
+        )
         return joined(
             [
-                _load_one(
-                    source, one, read, seed=seed, classes=classes, exif=exif, progress=progress
-                )
-                for one in _places(source, data_dir)
+                _dataset(source, one, choice, seed=seed, asked=bool(wanted))
+                for one, choice in zip(found, choices, strict=True)
             ]
         )
 
@@ -235,16 +241,18 @@ def _places(source: str, place: Path | None) -> list[Path]:
     return places
 
 
-def _load_one(
-    source: str,
-    place: Path,
-    read: Callable[[Path], Parts],
-    *,
-    seed: int,
-    classes: str,
-    exif: str,
-    progress: Progress | None,
-) -> DetectionDataset:
+@dataclass(frozen=True)
+class _Found:
+    """One set as it was read: its splits, and which of them are left out."""
+
+    name: str
+    fitted: Mapping[str, Fitted]
+    lost: tuple[LeftOut, ...]
+
+
+def _read_one(
+    place: Path, read: Callable[[Path], Parts], *, exif: str, progress: Progress | None
+) -> _Found:
     try:
         readings = read(place)
     except OSError as error:
@@ -252,8 +260,13 @@ def _load_one(
     name = place.resolve().stem if place.is_file() else place.resolve().name
     ordered = {split: readings[split] for split in (*SPLITS, "") if split in readings}
     fitted, lost = _fitted(ordered, place, exif, progress)
-    wanted = [part.strip() for part in classes.split(",") if part.strip()]
-    choice = choose(list(fitted.values()), wanted, where=str(place))
+    return _Found(name, fitted, tuple(lost))
+
+
+def _dataset(
+    source: str, found: _Found, choice: ChosenClasses, *, seed: int, asked: bool
+) -> DetectionDataset:
+    name, fitted = found.name, found.fitted
     parts = {
         split: with_choice(part, choice, name=name, source=name) for split, part in fitted.items()
     }
@@ -273,12 +286,12 @@ def _load_one(
         labels=choice.labels,
         splits={split: _split(data, choice, every[split]) for split, data in parts.items()},
         class_names=choice.names,
-        asked=bool(wanted),
-        sha256=_digest(parts, every, choice.names, asked=bool(wanted)),
+        asked=asked,
+        sha256=_digest(parts, every, choice.names, asked=asked),
         sample_shape=(height, width, 3),
         source=f"{source}: {name}",
         seed=seed,
-        left_out=(*lost, *(entry for part in fitted.values() for entry in part.left_out)),
+        left_out=(*found.lost, *(entry for part in fitted.values() for entry in part.left_out)),
         notes=tuple(notes),
         counts={split: data.counts for split, data in parts.items()},
     )
