@@ -8,10 +8,9 @@ Photos of a source that training took others from are friendlier than any that i
 the headline is the source that was left out of training; `far_validation`, which is for validation
 alone, has a column of its own. Each source is scored on the photos that training did not see: all
 of one that was left out, the held-out blocks of the others. Weights for a row of another source
-left out are trained by naming all but it:
+left out are trained by naming all but it, from weights that never saw it either:
 
-    edgecnn train --model stop_sign_small --weights stop_sign_small --data coco:A,B,C \
-        --out left.keras
+    edgecnn train --model stop_sign_small --data coco:A,B,C --out left.keras
     edgecnn convert left.keras --to tflite:static_int8 --calibration coco:A,B,C --out left
 
 `alarms` are photos with a false alarm in 100 without a sign, at the threshold of the file.
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sign_sizes import recall_by_pixels
 
 from edgecnn.data import load
 from edgecnn.data.boxes.base import BoxedFile, split_in_blocks
@@ -124,6 +124,8 @@ def scored(
                 "recall_large", "precision",
             )
         }  # fmt: skip
+    if row["signs"]:
+        row["recall_by_px"] = recall_by_pixels(files, found, detector.min_score)
     row["thresholds"] = [_at(files, found, float(score)) for score in THRESHOLDS]
     return row
 

@@ -1,10 +1,12 @@
 """What a larger input brings and costs: our detectors, one set of weights, at several sizes.
 
-Each size of the shipped int8 `.tflite` files (see `edgecnn.vision.input_size`) answers all images
-of a COCO set, in one thread of LiteRT. Times are medians of inference alone, taken in turns over
-the sizes, image by image; their ratios to the shipped size are what to look at.
+Each size of the shipped int8 `.tflite` files (see `edgecnn.vision.input_size`), at its threshold,
+answers all images of COCO sets, in one thread of LiteRT. Times are medians of inference alone,
+taken in turns over the sizes, image by image; their ratios to the shipped size are what to look
+at.
 
-    python benchmarks/input_sizes.py ../shared/data/stop_signs/far_validation
+    python benchmarks/input_sizes.py ../shared/data/stop_signs/far_validation \
+        ../shared/data/stop_signs/ardakbas
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from sign_sizes import recall_by_pixels
 
 from edgecnn.data.boxes.coco import load_coco
 from edgecnn.evaluation.detection import evaluate_detections
+from edgecnn.files import write_text_atomically
 from edgecnn.vision import load_detector
 
 REPORT = Path(__file__).parent / "results" / "input_sizes.json"
@@ -57,7 +61,9 @@ def measured(model: str, folder: Path) -> list[dict[str, Any]]:
         rows.append(
             {
                 "model": model,
+                "data": folder.name,
                 "side": side,
+                "min_score": shown[side],
                 "images": scores.images,
                 "signs": scores.signs,
                 "ap50": scores.ap50,
@@ -65,6 +71,7 @@ def measured(model: str, folder: Path) -> list[dict[str, Any]]:
                 "ap50_95": scores.ap50_95,
                 "recall": scores.recall,
                 "false_alarms_per_100": scores.false_alarms_per_100,
+                "recall_by_px": recall_by_pixels(data.files, found[side], shown[side]),
                 "inference_ms": 1e3 * median(times[side]),
                 "times_the_shipped_size": median(times[side]) / usual,
             }
@@ -74,12 +81,12 @@ def measured(model: str, folder: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="a COCO set, which nothing is chosen by")
-    folder = parser.parse_args().folder
-    rows = [row for model in SIZES for row in measured(model, folder)]
-    report = {"data": folder.name, "rows": rows}
-    REPORT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folders", type=Path, nargs="+", help="COCO sets that no training saw")
+    parser.add_argument("--out", type=Path, default=REPORT)
+    options = parser.parse_args()
+    rows = [row for model in SIZES for folder in options.folders for row in measured(model, folder)]
+    write_text_atomically(options.out, json.dumps({"rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from statistics import mean, median
 from typing import Any
 
 import numpy as np
+from sign_sizes import recall_by_pixels
 
 from edgecnn.data.boxes.coco import load_coco
 from edgecnn.evaluation.detection import evaluate_detections
@@ -78,6 +79,7 @@ def measured(model: str, folders: list[Path]) -> list[dict[str, Any]]:
                     "recall": scores.recall,
                     "recall_small": scores.recall_small,
                     "alarms": scores.false_alarms_per_100,
+                    "recall_by_px": recall_by_pixels(data.files, found[way], thresholds[way]),
                     "windows_a_photo": windows[way] / len(data),
                     "call_ms": 1e3 * median(times[way]),
                     "mean_call_ms": 1e3 * mean(times[way]),

@@ -6,10 +6,12 @@
 
 `--data` and `--cutouts` are those of the training. Converts to the static int8 `.tflite` and the
 float32 and static int8 `.onnx`, calibrated on training photos as they enter the network, chooses
-the threshold that ships, and writes it into all manifests as `metrics.min_score`.
+the thresholds that ship, and writes them into all manifests as `metrics.min_score` and, for larger
+inputs and a second look, as `edgecnn.vision.thresholds` names them.
 
-The threshold is the lowest (in steps of 0.01, at least 0.30) at which the int8 `.tflite` has a
-false alarm on at most 0.5% of the *training* negatives: the held-out ones only judge it.
+A threshold is the lowest (in steps of 0.01, at least 0.30) at which the int8 `.tflite` has a false
+alarm on at most 0.5% of the *training* negatives, and on at most 1% of those that have as many
+pixels as the input: the held-out ones only judge it.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.embedding import embed_manifest
@@ -36,11 +39,18 @@ from edgecnn.manifest import write_manifest
 from edgecnn.places import ASSETS
 from edgecnn.training.detection_data import load_image
 from edgecnn.vision import load_detector
+from edgecnn.vision.second_look import load_second_look
+from edgecnn.vision.thresholds import KEY, SECOND_LOOK, key_of
 
 TARGETS = ("tflite:static_int8", "onnx:float32", "onnx:static_int8")
+SCARCELY = 0.05
 LOWEST = 0.30
 ALLOWED = 0.005
 """Half of what is wanted on photos never seen: of those learned from, fewer raise an alarm."""
+ALLOWED_OF_LARGE = 0.01
+LEAST_LARGE = 100
+SIDES = (512, 640, 768, 1024, 1280)
+"""Longer sides of inputs that have thresholds of their own, those above the network's own."""
 
 
 def training_files(data: str, cutouts: str | None) -> tuple[BoxedFile, ...]:
@@ -82,18 +92,39 @@ def pack(source: Path, target: Path) -> None:
             packed.writestr(member.filename, loose.read(member.filename))
 
 
-def threshold(path: Path, files: Sequence[BoxedFile]) -> float:
-    """The lowest score at which at most ALLOWED of the training negatives raise an alarm."""
-    detector = load_detector(path, min_score=0.05)
-    best = []
+def thresholds(path: Path, files: Sequence[BoxedFile]) -> dict[str, float]:
+    """For a manifest's metrics: a threshold for each way of looking."""
+    own = load_detector(path, min_score=SCARCELY)
+    side = max(own.preprocessing.shape[:2])
+    ways: dict[str, tuple[int, Any]] = {KEY: (side, own)}
+    for larger in (one for one in SIDES if one > side):
+        sized = load_detector(path, min_score=SCARCELY, input_size=(larger, larger))
+        ways[key_of(larger)] = (larger, sized)
+    ways[SECOND_LOOK] = (side, load_second_look(path, min_score=SCARCELY))
+    best: dict[str, list[float]] = {name: [] for name in ways}
+    pixels = []
     for file in files:
         if len(file.boxes) or len(file.ignored):
             continue
-        image = load_image(file).image
-        found = detector(np.ascontiguousarray(image[:, :, ::-1]))
-        best.append(float(found.scores[0]) if len(found) else 0.0)
+        image = np.ascontiguousarray(load_image(file).image[:, :, ::-1])
+        pixels.append(max(image.shape[:2]))
+        for name, (_, detector) in ways.items():
+            found = detector(image)
+            best[name].append(float(found.scores.max()) if len(found) else 0.0)
+    return {
+        name: lowest(np.asarray(best[name]), np.asarray(pixels) >= side)
+        for name, (side, _) in ways.items()
+    }
+
+
+def lowest(best: npt.NDArray[np.float64], large: npt.NDArray[np.bool_]) -> float:
+    """The lowest score at which few enough of the photos raise an alarm; `best` are the highest
+    scores in them, `large` is whether they have as many pixels as the input.
+    """
     for score in np.arange(LOWEST, 0.96, 0.01):
-        if np.mean(np.asarray(best) >= score) <= ALLOWED:
+        alarms = best >= score
+        few = large.sum() < LEAST_LARGE or alarms[large].mean() <= ALLOWED_OF_LARGE
+        if alarms.mean() <= ALLOWED and few:
             return round(float(score), 2)
     return 0.95
 
@@ -130,12 +161,12 @@ def main() -> None:
     artifacts = [outcome.artifact for outcome in outcomes if outcome.artifact is not None]
     if len(artifacts) < len(targets):
         raise SystemExit(1)
-    score = threshold(artifacts[0].path, files)
-    print("min_score", score, flush=True)
+    scores = thresholds(artifacts[0].path, files)
+    print(scores, flush=True)
     if options.keras:
-        write_manifest(parent, replace(kept, metrics={**kept.metrics, "min_score": score}))
+        write_manifest(parent, replace(kept, metrics={**kept.metrics, **scores}))
     for artifact in artifacts:
-        manifest = replace(artifact.manifest, metrics={"min_score": score})
+        manifest = replace(artifact.manifest, metrics=scores)
         embed_manifest(artifact.path, manifest)
         write_manifest(artifact.path, manifest)
     for path in sorted(options.out.glob(f"{options.model.stem}*")):
