@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn.class_names import listed as listed_names
-from edgecnn.class_names import place_of
+from edgecnn.class_names import place_of, same_name
 from edgecnn.data.base import SPLITS, Answers, Dataset, Split
 from edgecnn.data.boxes.base import BoxDataset, BoxedFile
 from edgecnn.data.boxes.coco import coco_files, read_coco
@@ -84,22 +84,26 @@ class DetectionDataset(Dataset):
 
     def answers(self, split: str, class_names: Sequence[str] = ()) -> Answers:
         """For a detector of one class, or of classes without names, the chosen ones are one; where
-        nobody chose, the class that it names is, if the data have it. For another its own classes:
-        those that were chosen, or all that both sides have.
+        nobody chose, the class that it names is. For another its own classes: those that were
+        chosen, or all that both sides have.
 
         Raises InputError for a chosen class that the model does not have, and where the two have
-        none in common.
+        none in common. A name that is a number stands for any class.
         """
         chosen = self[split]
         assert isinstance(chosen, BoxSplit)
-        if len(class_names) == 1 and not self.asked:
-            place = place_of(class_names[0], self.class_names)
-            if place is not None and self.labels != (self.class_names[place],):
-                named = tuple(file.renumbered({place: 0}) for file in chosen.every_class)
-                return Answers(named, (self.class_names[place],))
+        wanted = self.labels if self.asked else self.class_names
+        if len(class_names) == 1:
+            place = place_of(class_names[0], wanted)
+            if place is None and not _are_numbers(class_names) and not _are_numbers(self.labels):
+                raise _nothing_in_common(wanted, class_names)
+            same = () if place is None else _written_as(wanted[place], wanted)
+            if same and not self.asked and self.labels != same:
+                numbers = {self.class_names.index(name): 0 for name in same}
+                named = tuple(file.renumbered(numbers) for file in chosen.every_class)
+                return Answers(named, same)
         if len(class_names) < 2:
             return Answers(chosen.ground_truth, self.labels)
-        wanted = self.labels if self.asked else self.class_names
         places = {name: place_of(name, class_names) for name in wanted}
         missing = [name for name, place in places.items() if place is None]
         if self.asked and missing:
@@ -115,10 +119,7 @@ class DetectionDataset(Dataset):
         files = tuple(file.renumbered(numbers) for file in chosen.every_class)
         class_ids = sorted({int(number) for file in files for number in file.class_ids})
         if not class_ids:
-            raise InputError(
-                f"no box is of a class that the model has; the data have {listed_names(wanted)}",
-                hint=f"the model has: {listed_names(class_names)}",
-            )
+            raise _nothing_in_common(wanted, class_names)
         ids = tuple(sorted(set(numbers.values()))) if self.asked else tuple(class_ids)
         return Answers(files, tuple(class_names[number] for number in ids), ids)
 
@@ -162,6 +163,23 @@ class DetectionDataset(Dataset):
         if self.left_out:
             line.append(described(self.left_out))
         return "; ".join(line)
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    """Whether classes have no names, as of a YOLO set without a list of them."""
+    return bool(names) and all(name.isdecimal() for name in names)
+
+
+def _written_as(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    """All of `names` that are this one, however they are written."""
+    return tuple(other for other in names if same_name(other) == same_name(name))
+
+
+def _nothing_in_common(wanted: Sequence[str], class_names: Sequence[str]) -> InputError:
+    return InputError(
+        f"no box is of a class that the model has; the data have {listed_names(wanted)}",
+        hint=f"the model has: {listed_names(class_names)}",
+    )
 
 
 def _coco(place: Path) -> Parts:

@@ -183,12 +183,42 @@ def test_a_detector_of_one_named_class_is_asked_for_that_class(tmp_path):
     assert found.ground_truth[0].class_ids.tolist() == [0]
 
 
-@pytest.mark.parametrize(("names", "classes"), [(("dog",), ()), (("cow",), ("stop",))])
-def test_a_name_that_the_data_lack_or_a_choice_leaves_the_chosen_class(tmp_path, names, classes):
-    found = answers(write_many(tmp_path / "set"), names, classes)
+@pytest.mark.parametrize(
+    ("names", "classes", "had"),
+    [(("dog",), (), "cow, stop, trafficlight"), (("cow",), ("stop",), "stop")],
+)
+def test_a_detector_of_one_class_is_not_scored_on_another(tmp_path, names, classes, had):
+    with pytest.raises(InputError, match=f"the data have {had}$") as refused:
+        answers(write_many(tmp_path / "set"), names, classes)
+    assert refused.value.hint == f"the model has: {names[0]}"
 
-    assert found.labels == ("stop",)
-    np.testing.assert_allclose(found.ground_truth[0].boxes, [[2, 2, 12, 12]])
+
+@pytest.mark.parametrize("names", [("Stop-Sign",), ("STOP",), ("0",)])
+def test_a_detector_of_one_class_finds_it_however_it_is_written(tmp_path, names):
+    found = answers(write_coco(tmp_path / "set"), names)
+
+    assert found.labels == ("stop sign",)
+    np.testing.assert_allclose(found.ground_truth[0].boxes, [BOX])
+
+
+def test_a_class_that_is_only_a_number_may_be_any(tmp_path):
+    place = write_yolo(tmp_path / "set")
+    (place / "data.yaml").unlink()
+    found = load(f"yolo:{place}").answers("test", ("stop sign",))
+
+    assert found.labels == ("0",)
+    assert len(found.ground_truth[0].boxes) == 1
+
+
+def test_a_class_that_the_set_writes_in_two_ways_is_asked_for_in_both(tmp_path):
+    place = write_many(tmp_path / "set")
+    document = json.loads((place / "annotations.json").read_text())
+    document["categories"][0]["name"] = "traffic-light"
+    (place / "annotations.json").write_text(json.dumps(document))
+    found = answers(place, ("Traffic Light",))
+
+    assert found.labels == ("traffic-light", "trafficlight")
+    assert len(found.ground_truth[0].boxes) == 2
 
 
 def swapped(document):
