@@ -1,4 +1,9 @@
-"""Texts for people, made to fit without losing what matters."""
+"""Texts for people, made to fit without losing what matters, and without what is hidden in them.
+
+Text from results, boards and model files is foreign: file names, labels and error messages of
+anyone's making. `printable` is for wherever it is shown, `clean` for a line or a cell of bounded
+length as well, and `only_printable` for names that are compared, where nothing may be added.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,14 @@ import re
 
 LONGEST_REASON = 600
 """Characters that are kept of a library's message."""
+NAME_LENGTH = 160
+MESSAGE_LENGTH = 2_000
+# C0 and C1 controls, soft hyphen, bidirectional marks and overrides, invisible spaces,
+# line separators, interlinear marks, lone surrogates, tag characters.
+_HARMFUL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _TRACED = "in user code:"
 _KINDS = re.compile(r"^ *\w*(?:Error|Exception): ", re.MULTILINE)
@@ -17,14 +30,17 @@ def shortened(text: str, limit: int) -> str:
     words where there are any.
 
     Messages of libraries begin with what failed and end with why, and name the operator at
-    either end.
+    either end; names of files differ at either end, too.
     """
     line = " ".join(text.split())
     if len(line) <= limit:
         return line
-    kept = limit - 3
+    kept = max(0, limit - 3)
     head = kept * 2 // 3
     start, end = line[: head + 1], line[len(line) - (kept - head) - 1 :]
+    if " " not in start and " " not in end:
+        head = (limit - 1) * 2 // 3
+        return f"{line[:head]}…{line[len(line) - (limit - 1 - head) :]}"
     start = start.rpartition(" ")[0] or start[:-1]
     end = end.partition(" ")[2] or end[1:]
     return f"{start.rstrip()} … {end.lstrip()}"
@@ -55,12 +71,33 @@ def first_line(error: BaseException, *, text: str | None = None, kind: bool = Tr
 
 
 def printable(text: str) -> str:
-    """`text` for a terminal: what is not printable (control characters of untrusted names, escape
-    sequences) becomes a replacement character.
+    r"""`text` with what is invisible or steers a terminal or the reading direction written out
+    (`\x1b`, `\u202e`), so that a reader sees that it was there; its spaces stay.
     """
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return _HARMFUL.sub(_visible, text)
+
+
+def clean(value: object, limit: int = NAME_LENGTH) -> str:
+    r"""`value` as one line of harmless text of at most `limit` characters.
+
+    White space becomes a single space; what is invisible or steers a terminal or the reading
+    direction is written out (`\x1b`, `\u202e`), so that a reader sees that it was there.
+    Too long a text loses its middle.
+    """
+    text = str(value)
+    if len(text) > 4 * limit:  # bounds the work on a megabyte of name
+        text = text[: 2 * limit] + "…" + text[-2 * limit :]
+    text = printable(" ".join(text.split()))
+    return shortened(text, limit)
 
 
 def only_printable(text: str) -> str:
-    """`text` without what is not printable."""
+    """`text` without what is not printable, for names that are compared."""
     return "".join(char for char in text if char.isprintable())
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

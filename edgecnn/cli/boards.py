@@ -63,7 +63,7 @@ def add(
 def list_boards() -> None:
     """List the boards: name, address, Python, extras, tags."""
     from edgecnn.boards import inventory
-    from edgecnn.reporting.text import clean
+    from edgecnn.text import clean
 
     boards = inventory.load()
     for board in boards.values():
@@ -118,8 +118,8 @@ def check(names: tuple[str, ...]) -> None:
 def jobs() -> None:
     """List the jobs of all clients: what waits, what is under way, what is done."""
     from edgecnn.reporting.history import day
-    from edgecnn.reporting.text import clean
     from edgecnn.store import open_database
+    from edgecnn.text import clean
 
     with open_database() as database:
         listed_jobs, now = database.jobs(), database.now()

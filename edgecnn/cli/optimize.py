@@ -163,21 +163,21 @@ def command(
 
 
 def _print(outcome: OptimizationOutcome) -> None:
+    from edgecnn import numbers
     from edgecnn.optimization.finalists import in_order
-    from edgecnn.reporting import formats
 
     ranked = list(in_order(outcome.timed, outcome.goal))
     ranked += [each for each in outcome.timed if all(each is not one for one in ranked)]
     for each in ranked[:ROWS]:
         drop = each.tried.drop
-        lost = f"{formats.points(-drop.points)} points (≤ {drop.bound:.2f} lost)" if drop else ""
+        lost = f"{numbers.points(-drop.points)} points (≤ {drop.bound:.2f} lost)" if drop else ""
         sure = (
             "" if each.chance_best is None else f", fastest with a chance of {each.chance_best:.0%}"
         )
         mark = "→" if each is outcome.choice and outcome.accepted else " "
         click.echo(
-            f"{mark} {formats.number(each.p50_ms):>8} ms  {each.name:<60} "
-            f"{formats.size(each.tried.artifact.size_bytes):>8}  {lost}{sure}"
+            f"{mark} {numbers.number(each.p50_ms):>8} ms  {each.name:<60} "
+            f"{numbers.size(each.tried.artifact.size_bytes):>8}  {lost}{sure}"
         )
     for sentence in outcome.sentences:
         click.echo(sentence)

@@ -72,8 +72,8 @@ def import_files(files: tuple[Path, ...], label: str, commit: str, machine: str)
 def list_sessions(label: str) -> None:
     """List stored sessions: number, time, label, rows, machine."""
     from edgecnn.reporting.history import day
-    from edgecnn.reporting.text import clean
     from edgecnn.store import open_database
+    from edgecnn.text import clean
 
     with open_database() as database:
         sessions = database.sessions(label)
@@ -217,8 +217,8 @@ def prune(older_than: float | None, label: str, samples: bool, dry_run: bool) ->
     """
     import time
 
+    from edgecnn import numbers
     from edgecnn.errors import InputError
-    from edgecnn.reporting import formats
     from edgecnn.store import open_database
 
     if older_than is None and not label:
@@ -230,12 +230,12 @@ def prune(older_than: float | None, label: str, samples: bool, dry_run: bool) ->
     before = None if older_than is None else time.time() - older_than * 86_400
     with open_database() as database:
         pruned = database.prune(before=before, label=label, samples_only=samples, dry_run=dry_run)
-    rows = formats.plural(pruned.measurements, "measurement")
+    rows = numbers.plural(pruned.measurements, "measurement")
     what = f"raw samples of {rows}" if samples else rows
-    sessions = formats.plural(pruned.sessions, "session")
+    sessions = numbers.plural(pruned.sessions, "session")
     verb = "would be forgotten" if dry_run else "forgotten"
     kept = "" if pruned.given_back else "; the file could not be made smaller and keeps the space"
-    click.echo(f"{what} in {sessions} {verb} ({formats.size(pruned.bytes)}{kept})")
+    click.echo(f"{what} in {sessions} {verb} ({numbers.size(pruned.bytes)}{kept})")
 
 
 def _day(text: str) -> float | None:

@@ -8,7 +8,7 @@ from edgecnn.explanation import chart, images
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.sections import sections
 from edgecnn.reporting.assets import read
-from edgecnn.reporting.text import clean
+from edgecnn.text import clean
 from edgecnn.version import __version__
 
 WIDE, NARROW = 1080, 340

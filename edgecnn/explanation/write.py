@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors import InputError
+from edgecnn.escaping import csv_cell
 from edgecnn.explanation import chart
 from edgecnn.explanation.explain import Explanation
 from edgecnn.files import atomic_path
 from edgecnn.registry import lookup
-from edgecnn.reporting.text import csv_cell
 
 SCHEMA_VERSION = 1
 

@@ -8,15 +8,16 @@ from math import log10
 from pathlib import Path
 from typing import Any
 
+from edgecnn import numbers
 from edgecnn.conversion.layer_names import short_names
 from edgecnn.files import write_text_atomically
 from edgecnn.optimization.finalists import in_order
 from edgecnn.optimization.outcome import OptimizationOutcome, Timed
 from edgecnn.optimization.tried import Tried, snr_db
-from edgecnn.reporting import formats, html
-from edgecnn.reporting.text import clean
+from edgecnn.reporting import html
 from edgecnn.results import Results
 from edgecnn.selection import Limits
+from edgecnn.text import clean
 
 WIDTH, HEIGHT, MARGIN = 640, 260, 46
 """Of the image of all that was tried, in pixels."""
@@ -80,8 +81,8 @@ def section(outcome: OptimizationOutcome) -> dict[str, Any]:
                 "format": name,
                 "names": clean(" + ".join(short_names(cost.tensors))),
                 "operator": clean(cost.operator, 40),
-                "share": formats.percent(cost.share, 0),
-                "noise": formats.percent(cost.noise, 0),
+                "share": numbers.percent(cost.share, 0),
+                "noise": numbers.percent(cost.noise, 0),
             }
             for name, costs in outcome.costs.items()
             for cost in costs[:LAYERS]
@@ -122,13 +123,13 @@ def _row(
         "name": clean(tried.artifact.name),
         "where": clean(tried.configuration),
         "how": clean(tried.recipe.words or tried.recipe.arithmetic),
-        "rough": formats.number(tried.rough_ms),
-        "p50": formats.number(timing.p50_ms if timing else None),
-        "sure": formats.percent(timing.chance_best if timing else None, 0),
-        "lost": formats.points(-tried.drop.points) if tried.drop else formats.DASH,
-        "bound": formats.number(tried.drop.bound) if tried.drop else formats.DASH,
-        "snr": formats.number(snr_db(tried.noise)),
-        "size": formats.size(tried.artifact.size_bytes),
+        "rough": numbers.number(tried.rough_ms),
+        "p50": numbers.number(timing.p50_ms if timing else None),
+        "sure": numbers.percent(timing.chance_best if timing else None, 0),
+        "lost": numbers.points(-tried.drop.points) if tried.drop else numbers.DASH,
+        "bound": numbers.number(tried.drop.bound) if tried.drop else numbers.DASH,
+        "snr": numbers.number(snr_db(tried.noise)),
+        "size": numbers.size(tried.artifact.size_bytes),
         "front": place in front,
         "chosen": outcome.choice is not None and outcome.choice.tried is tried,
         "problem": clean(tried.problem, 200),

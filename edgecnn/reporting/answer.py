@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edgecnn import selection
+from edgecnn import numbers, selection
 from edgecnn.accuracy_drop import at_most, points_of, too_few
 from edgecnn.deprecation import old_names
-from edgecnn.reporting import formats
 from edgecnn.reporting.baselines import group_of
 from edgecnn.reporting.row import Row
 from edgecnn.selection import Limits, allowed
@@ -90,7 +89,7 @@ def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> BestRow:
         place += f", {first.model}"
     counts = (len(choice.within), len(group))
     if best is None:
-        measured = formats.plural(len(group), "measured configuration")
+        measured = numbers.plural(len(group), "measured configuration")
         sentence = (
             f"{place}: {limits.objective} was not measured ({measured})."
             if choice.within
@@ -130,7 +129,7 @@ def name(row: Row) -> str:
     beam = f", beam {row.beam}" if row.beam else ""
     strict = ", strict float32" if row.precision_asked == "strict_float32" else ""
     cores = f", cores {row.affinity}" if row.affinity else ""
-    threads = formats.plural(row.threads, "thread")
+    threads = numbers.plural(row.threads, "thread")
     asked = f"{threads}{batch}{streams}{work}{beam}{strict}{cores}"
     return f"{row.artifact} on {row.configuration}, {asked}"
 
@@ -141,9 +140,9 @@ def _scenario(row: Row) -> str:
 
 def _speed(row: Row) -> str:
     if row.scenario != "single_stream" or row.p50 is None:
-        return f"{formats.number(row.throughput)} samples a second"
-    interval = formats.interval(row.speed.p50)
-    return f"{formats.number(row.p50)} ms{' ' + interval if interval else ''} an inference"
+        return f"{numbers.number(row.throughput)} samples a second"
+    interval = numbers.interval(row.speed.p50)
+    return f"{numbers.number(row.p50)} ms{' ' + interval if interval else ''} an inference"
 
 
 def _accuracy(row: Row) -> str:
@@ -152,14 +151,14 @@ def _accuracy(row: Row) -> str:
         return "accuracy not measured"
     correctness, drop = row.correctness, ""
     if row.drop is not None:
-        drop = f", {formats.points(-row.drop)} points"
+        drop = f", {numbers.points(-row.drop)} points"
         low, high = correctness.drop.bounds or (0.0, 0.0)
         if low < high:
-            drop += f" [{formats.points(-high)}, {formats.points(-low)}]"
+            drop += f" [{numbers.points(-high)}, {numbers.points(-low)}]"
             if row.drop_bound is not None:
                 drop += f", {at_most(row.drop_bound)}"
     return (
-        f"{correctness.metric} {formats.percent(row.accuracy)} "
+        f"{correctness.metric} {numbers.percent(row.accuracy)} "
         f"(n = {correctness.accuracy_n:,}{drop})"
     )
 
@@ -174,11 +173,11 @@ def _sentence(
 ) -> str:
     facts = [_speed(best), _accuracy(best)]
     if best.size is not None:
-        facts.append(f"{formats.size(best.size)} file")
+        facts.append(f"{numbers.size(best.size)} file")
     if best.peak_rss is not None:
-        facts.append(f"{formats.size(best.peak_rss)} peak memory")
+        facts.append(f"{numbers.size(best.peak_rss)} peak memory")
     if best.energy is not None:
-        facts.append(f"{formats.number(best.energy * 1e3)} mJ")
+        facts.append(f"{numbers.number(best.energy * 1e3)} mJ")
     within, measured = counts
     judged = describe(limits, unjudged)
     doubt = _doubt(best, limits)
@@ -252,7 +251,7 @@ def contention(row: Row) -> str:
         return ""
     if share >= 1:
         return "A neighbor shared the core all the time: the undisturbed latency is not known"
-    latency = f": {formats.number(then)} ms then" if then else ""
+    latency = f": {numbers.number(then)} ms then" if then else ""
     return f"A neighbor shared the core in {100 * share:.0f}% of the time{latency}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.reporting import formats
+from edgecnn import numbers
 from edgecnn.reporting.answer import WORTH_SAYING, BestRow
 from edgecnn.reporting.row import Row
 
@@ -24,37 +24,37 @@ def where(row: Row) -> str:
 def latency(row: Row) -> str:
     """`8.52 [8.471, 8.603]`, or `8.52 (no interval: one process)`."""
     if row.p50 is None:
-        return formats.DASH
-    interval = formats.interval(row.speed.p50) or f"({row.lack})"
-    return f"{formats.number(row.p50)} {interval}"
+        return numbers.DASH
+    interval = numbers.interval(row.speed.p50) or f"({row.lack})"
+    return f"{numbers.number(row.p50)} {interval}"
 
 
 def relative(row: Row) -> str:
     """`±0.5%`: half the interval's width as a share of the median; or how few processes."""
     half_width = row.speed.p50.relative_half_width
     if half_width is None:
-        return formats.plural(len(row.times.quiet), "proc.").replace(".s", ".") if row.p50 else ""
+        return numbers.plural(len(row.times.quiet), "proc.").replace(".s", ".") if row.p50 else ""
     return f"±{100 * half_width:.1f}%"
 
 
 def accuracy(row: Row) -> str:
     """`98.9% (360)`; a metric that is not a share is named: `AP50-95 75.0% (524)`."""
     if row.accuracy is None:
-        return formats.DASH
+        return numbers.DASH
     metric = row.correctness.metric
     name = "" if metric.startswith("top") else f"{metric} "
-    return f"{name}{formats.percent(row.accuracy)} ({row.correctness.accuracy_n:,})"
+    return f"{name}{numbers.percent(row.accuracy)} ({row.correctness.accuracy_n:,})"
 
 
 def speedup(row: Row) -> str:
     """`12.3×`."""
     times = row.speed.speedup.estimate
-    return formats.DASH if times is None else f"{formats.number(times)}×"
+    return numbers.DASH if times is None else f"{numbers.number(times)}×"
 
 
 def tails(row: Row) -> str:
     """`p90 / p99`, a dash where the samples do not allow it."""
-    return f"{formats.number(row.speed.p90.estimate)} / {formats.number(row.speed.p99.estimate)}"
+    return f"{numbers.number(row.speed.p90.estimate)} / {numbers.number(row.speed.p99.estimate)}"
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
@@ -83,7 +83,7 @@ def contention(rows: Sequence[Row]) -> str:
     always = sum(share >= 1 for share in measured_shares)
     shares = sorted(share for share in measured_shares if WORTH_SAYING <= share < 1)
     unknown = (
-        f"In {formats.plural(always, 'row')} a neighbor shared the core all the time: latencies "
+        f"In {numbers.plural(always, 'row')} a neighbor shared the core all the time: latencies "
         "are those of the disturbed machine."
         if always
         else ""
@@ -94,7 +94,7 @@ def contention(rows: Sequence[Row]) -> str:
     often = high if low == high else f"{low} to {high}"
     return (
         f"A neighbor shared the core in {often} of the time in "
-        f"{formats.plural(len(shares), 'row')}: latencies are those of the undisturbed machine."
+        f"{numbers.plural(len(shares), 'row')}: latencies are those of the undisturbed machine."
         f"{f' {unknown}' if unknown else ''}"
     )
 

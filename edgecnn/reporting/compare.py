@@ -20,8 +20,8 @@ from edgecnn.ratios import CALL, FEWEST, Ratio
 from edgecnn.reporting import matching
 from edgecnn.reporting.machines import READABLE_SCHEMAS, distinct
 from edgecnn.reporting.pairing import between, times_of
-from edgecnn.reporting.text import clean
 from edgecnn.results import Accuracy, Measurement, Results
+from edgecnn.text import clean
 
 ChangeOutcome = Literal["better", "worse", "same", "undecided"]
 

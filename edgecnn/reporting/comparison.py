@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn import numbers
 from edgecnn.errors import InputError
+from edgecnn.escaping import markdown_cell
 from edgecnn.files import write_text_atomically
-from edgecnn.reporting import formats
 from edgecnn.reporting.compare import ChangeOutcome, Comparison, RowChange
 from edgecnn.reporting.grid import Grid
-from edgecnn.reporting.text import markdown_cell
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -59,7 +59,7 @@ def write(comparison: Comparison, path: Path) -> None:
 def verdict(comparison: Comparison) -> str:
     """The answer in one line, with what it does not cover counted."""
     changes = comparison.changes
-    total = formats.plural(len(changes), "configuration")
+    total = numbers.plural(len(changes), "configuration")
     parts = [
         ", ".join(f"{len(comparison.having(key))} {word}" for key, word in _WORDS.items())
         + f" of {total} (threshold {100 * comparison.threshold:g}%)"
@@ -119,7 +119,7 @@ def reproduced(comparison: Comparison) -> str:
     if apart or wrong:
         examples = [_apart(change) for change in apart[:MOST_NAMED]]
         examples += [
-            f"{change.name}: accuracy {formats.points(change.accuracy_points)} points"
+            f"{change.name}: accuracy {numbers.points(change.accuracy_points)} points"
             for change in wrong[:MOST_NAMED]
         ]
         more = len(apart) + len(wrong) - len(examples)
@@ -148,7 +148,7 @@ def reproduced(comparison: Comparison) -> str:
 def _apart(change: RowChange) -> str:
     word = "slower" if change.outcome == "worse" else "faster"
     share = _difference(change).lstrip("+−")
-    times = f"{formats.number(change.before_ms)} → {formats.number(change.after_ms)} ms"
+    times = f"{numbers.number(change.before_ms)} → {numbers.number(change.after_ms)} ms"
     return f"{change.name} is {share} {word} {_interval_percent(change)}, {times}"
 
 
@@ -165,7 +165,7 @@ def _percent(ratio: float) -> str:
 
 
 def _difference(change: RowChange) -> str:
-    return formats.DASH if change.ratio.estimate is None else _percent(change.ratio.estimate)
+    return numbers.DASH if change.ratio.estimate is None else _percent(change.ratio.estimate)
 
 
 def _interval_percent(change: RowChange) -> str:
@@ -271,19 +271,19 @@ def _flat(change: RowChange) -> dict[str, Any]:
 
 
 def _values(change: RowChange) -> Sequence[str]:
-    accuracy = formats.DASH
+    accuracy = numbers.DASH
     if change.accuracy_points is not None:
-        accuracy = formats.points(change.accuracy_points)
+        accuracy = numbers.points(change.accuracy_points)
         if change.accuracy_outcome == "worse":
             accuracy += " worse"
     ends = change.ratio.bounds
     lack = "too few processes" if change.too_few else "disturbed"
     bounds = lack if ends is None else f"{ends[0]:.3f}, {ends[1]:.3f}"
-    memory = formats.DASH if change.memory_ratio is None else f"{change.memory_ratio:.2f}×"
+    memory = numbers.DASH if change.memory_ratio is None else f"{change.memory_ratio:.2f}×"
     return (
         change.name + (" (noisy)" if change.noisy else ""),
-        formats.number(change.before_ms),
-        formats.number(change.after_ms),
+        numbers.number(change.before_ms),
+        numbers.number(change.after_ms),
         f"{change.ratio.estimate:.3f} [{bounds}]",
         accuracy,
         memory,
@@ -293,7 +293,7 @@ def _values(change: RowChange) -> Sequence[str]:
 def _remarks(comparison: Comparison) -> list[str]:
     lines = [f"No longer measured: {name}: {why}" for name, why in comparison.failures]
     lines += [
-        f"Less accurate: {change.name}: {formats.points(change.accuracy_points)} points"
+        f"Less accurate: {change.name}: {numbers.points(change.accuracy_points)} points"
         for change in comparison.less_accurate
     ]
     lines += [f"Refused: {name}: {why}" for name, why in comparison.refused]

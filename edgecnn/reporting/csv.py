@@ -6,10 +6,10 @@ import csv
 import io
 from collections.abc import Sequence
 
+from edgecnn.escaping import csv_cell
 from edgecnn.reporting import columns
 from edgecnn.reporting.machines import distinct
 from edgecnn.reporting.rows import collect
-from edgecnn.reporting.text import csv_cell
 from edgecnn.results import Results
 
 _UNITS = {

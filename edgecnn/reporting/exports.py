@@ -17,8 +17,8 @@ from xml.etree import ElementTree as ET
 
 from edgecnn.reporting import matching
 from edgecnn.reporting.gate import FAILING, Gate, sentence
-from edgecnn.reporting.text import clean
 from edgecnn.results import Measurement, Results
+from edgecnn.text import clean
 
 NAME_LENGTH = 200
 

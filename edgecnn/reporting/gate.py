@@ -20,15 +20,16 @@ from math import exp, inf, log, log1p, sqrt
 from statistics import fmean, median, variance
 from typing import Literal
 
+from edgecnn import numbers
 from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.ratios import FEWEST, paired
-from edgecnn.reporting import formats, matching
+from edgecnn.reporting import matching
 from edgecnn.reporting.compare import accuracy_change
 from edgecnn.reporting.pairing import Times, times_of
-from edgecnn.reporting.text import clean
 from edgecnn.results import Measurement
 from edgecnn.stats import SESSION_SPREAD, student_t, student_tail
+from edgecnn.text import clean
 
 GateOutcome = Literal["slower", "faster", "less accurate", "broken", "same", "undecided", "new"]
 FAILING: tuple[GateOutcome, ...] = ("slower", "less accurate", "broken")
@@ -203,7 +204,7 @@ def _together(before: Times, after: Times) -> Effect | None:
     shared = sides[0].keys() & sides[1].keys()
     first, second = (median(side[number] for number in shared) for side in sides)
     error = max(ratio.error, _LEAST_ERROR)
-    how = f"measured together with it in {formats.plural(ratio.rounds, 'round')}"
+    how = f"measured together with it in {numbers.plural(ratio.rounds, 'round')}"
     return Effect(log(ratio.value), error, ratio.degrees, first, second, how)
 
 
@@ -225,7 +226,7 @@ def _against(sessions: Sequence[Sequence[float]], own: Sequence[float]) -> Effec
     total = sum(part for part, _ in parts)
     degrees = total**2 / sum(part**2 / free for part, free in parts)
     before, after = fmean(means), fmean(own)
-    how = f"against {formats.plural(count, 'stored session')}"
+    how = f"against {numbers.plural(count, 'stored session')}"
     return Effect(
         after - before, max(sqrt(total), _LEAST_ERROR), max(1, int(degrees + 1e-9)),
         exp(before), exp(after), how,
@@ -276,12 +277,12 @@ def sentence(judged: Judged, against: str) -> str:
     if judged.outcome == "broken":
         return f"{name} worked on {against} and does not any more: {judged.why}."
     if judged.outcome == "less accurate":
-        return f"{name} is {formats.points(judged.points)} points less accurate than {against}."
+        return f"{name} is {numbers.points(judged.points)} points less accurate than {against}."
     if effect is None:
         return f"{name} could not be compared with {against}: {judged.why}."
     low, high = effect.interval()
     change = f"{_percent(effect.ratio)} [{_percent(low)}, {_percent(high)}]"
-    times = f"{formats.number(effect.before_ms)} → {formats.number(effect.after_ms)} ms"
+    times = f"{numbers.number(effect.before_ms)} → {numbers.number(effect.after_ms)} ms"
     if judged.outcome in ("slower", "faster"):
         share = f"{abs(effect.ratio - 1):.1%}"
         return (
@@ -299,7 +300,7 @@ def headline(gate: Gate) -> str:
     """The answer in one line, with what it does not cover counted."""
     bad = gate.having(*FAILING)
     compared = [row for row in gate.rows if row.outcome != "new"]
-    total = formats.plural(len(compared), "configuration")
+    total = numbers.plural(len(compared), "configuration")
     words: Mapping[GateOutcome, str] = {
         "slower": "slower",
         "less accurate": "less accurate",
@@ -326,7 +327,7 @@ def headline(gate: Gate) -> str:
 
 def markdown(gate: Gate) -> str:
     """GitHub-flavored Markdown for a pull request: the answer, then every row that counts."""
-    from edgecnn.reporting.text import markdown_cell
+    from edgecnn.escaping import markdown_cell
 
     lines = [f"**{markdown_cell(headline(gate), 400)}**"]
     notable = gate.having(*FAILING) + gate.having("faster", "undecided", "new")

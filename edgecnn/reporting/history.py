@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from edgecnn import numbers
 from edgecnn.change_points import ChangePoint
-from edgecnn.reporting import formats
+from edgecnn.escaping import csv_cell
 from edgecnn.reporting.history_chart import draw
-from edgecnn.reporting.text import clean, csv_cell
 from edgecnn.store.history import Metric, Series, newest_first
+from edgecnn.text import clean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -70,7 +71,7 @@ def span(series: Series) -> str:
     values = value(series.metric, last.value)
     if len(points) > 1:
         values = f"{value(series.metric, first.value)} → {values}"
-    return f"{formats.plural(len(points), 'measurement')}, {days}: {values}"
+    return f"{numbers.plural(len(points), 'measurement')}, {days}: {values}"
 
 
 def unchanged(series: Series) -> str:
@@ -105,10 +106,10 @@ def percent(ratio: float) -> str:
 def value(metric: Metric, number: float) -> str:
     """A value with its unit."""
     if metric.unit == "bytes":
-        return formats.size(number)
+        return numbers.size(number)
     if metric.name == "accuracy":
         return f"{number:.4f}"
-    return f"{formats.number(number)} {metric.unit}".rstrip()
+    return f"{numbers.number(number)} {metric.unit}".rstrip()
 
 
 def day(at: float) -> str:
@@ -185,7 +186,7 @@ def page(series: Sequence[Series]) -> str:
     return environment.from_string(read("history.html.j2")).render(
         css=read("page.css"),
         title=ordered[0].metric.title if ordered else "History",
-        headline=f"{formats.plural(total, 'change')}, {worse} for the worse",
+        headline=f"{numbers.plural(total, 'change')}, {worse} for the worse",
         sections=sections,
         more=max(0, len(ordered) - MOST_SERIES),
     )

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from html import escape
 from math import floor, log10
 
-from edgecnn.reporting import formats
-from edgecnn.reporting.text import clean
+from edgecnn import numbers
 from edgecnn.store.history import Point, Series
+from edgecnn.text import clean
 
 WIDTH, HEIGHT = 900, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 12, 12, 28
@@ -47,7 +47,7 @@ def draw(series: Series) -> str:
     parts += _levels(series, scale)
     for point in points[::step]:
         kind = "invalid" if point.verdict == "INVALID" else "noisy" * (point.verdict == "NOISY")
-        title = f"{_date(point.at)}: {formats.number(point.value, 4)} {series.metric.unit}"
+        title = f"{_date(point.at)}: {numbers.number(point.value, 4)} {series.metric.unit}"
         parts.append(
             f'<circle class="{kind or "valid"}" cx="{scale.x(point.at)}" '
             f'cy="{scale.y(point.value)}" r="3"><title>{escape(title)}</title></circle>'
@@ -109,7 +109,7 @@ def _round_numbers(low: float, high: float) -> list[float]:
 
 def _tick(series: Series, value: float) -> str:
     if series.metric.unit == "bytes":
-        return escape(formats.size(value))
+        return escape(numbers.size(value))
     return escape(f"{value:.4g}")
 
 
@@ -117,4 +117,4 @@ def _date(at: float) -> str:
     try:
         return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
     except (ValueError, OverflowError, OSError):
-        return formats.DASH
+        return numbers.DASH

@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from edgecnn import numbers
+from edgecnn.escaping import json_for_script
 from edgecnn.reporting import (
     answer,
     bundle,
@@ -22,15 +24,14 @@ from edgecnn.reporting import (
     charts,
     compiled_charts,
     extract,
-    formats,
     machines,
 )
 from edgecnn.reporting.assets import read
 from edgecnn.reporting.columns import COLUMNS
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect, machine_labels
-from edgecnn.reporting.text import json_for_script, shorten
 from edgecnn.results import Results
+from edgecnn.text import shortened
 from edgecnn.version import __version__
 
 SCRIPTS = ("data.js", "answer.js", "columns.js", "table.js", "charts.js", "page.js")
@@ -114,7 +115,7 @@ def render(
         figures=drawn,
         plain_rows=cells.in_order(rows)[:PLAIN_ROWS],
         cells=cells,
-        formats=formats,
+        numbers=numbers,
         machine_labels=labels,
         compared=[
             index for index in range(len(results)) if any(pair.rows[index] for pair in every_pair)
@@ -174,7 +175,7 @@ def _policy(*scripts: str) -> str:
 
 
 def _title(rows: Sequence[Row]) -> str:
-    models = list(dict.fromkeys(shorten(row.model, 60) for row in rows if row.model))
+    models = list(dict.fromkeys(shortened(row.model, 60) for row in rows if row.model))
     if not models:
         return "Benchmark"
     title = ", ".join(models[:3])
@@ -188,7 +189,7 @@ def _subtitle(results: Sequence[Results], labels: Sequence[str], rows: Sequence[
         f" and {len(labels) - 3} more" if len(labels) > 3 else ""
     )
     when = f", {' to '.join(dict.fromkeys((dates[0], dates[-1])))}" if dates else ""
-    return f"{machine_names}{when}. {measured} of {formats.plural(len(rows), 'row')} measured."
+    return f"{machine_names}{when}. {measured} of {numbers.plural(len(rows), 'row')} measured."
 
 
 def _troubles(rows: Sequence[Row]) -> list[Trouble]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from edgecnn.reporting.text import clean
 from edgecnn.results import Measurement
+from edgecnn.text import clean
 
 _RECIPE_WORDS = frozenset((
     *("float", "float32", "float16", "fp32", "fp16", "f32", "f16", "int8", "uint8", "i8"),

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edgecnn.reporting import formats
+from edgecnn import numbers
 from edgecnn.reporting.pairing import Difference, between
 from edgecnn.reporting.row import Row
-from edgecnn.reporting.text import clean
 from edgecnn.results import SCHEMA_VERSION, Measurement, Results
+from edgecnn.text import clean
 
 VALUE_LENGTH = 240
 READABLE_SCHEMAS = frozenset(range(1, SCHEMA_VERSION + 1))
@@ -120,7 +120,7 @@ def facts(results: Sequence[Results]) -> list[Fact]:
         names = dict.fromkeys(name for mapping in mappings for name in mapping)
         for name in names:
             values = tuple(_text(mapping.get(name), name) for mapping in mappings)
-            if any(value != formats.DASH for value in values):
+            if any(value != numbers.DASH for value in values):
                 out.append(Fact(group, clean(name).replace("_", " "), values))
     return out
 
@@ -232,7 +232,7 @@ def _threads_apart(rows: Sequence[Row], labels: Sequence[str]) -> list[Note]:
                 key = (machine, _listed(counts), _listed(by_machine[0]))
                 apart[key] = apart.get(key, 0) + 1
     return [
-        Note(f"{labels[machine]}: {formats.plural(count, 'configuration')} measured with {here} "
+        Note(f"{labels[machine]}: {numbers.plural(count, 'configuration')} measured with {here} "
              f"threads, {labels[0]} with {there}; not compared.", True)
         for (machine, here, there), count in apart.items()
     ]  # fmt: skip
@@ -253,7 +253,7 @@ def _data_name(result: Results) -> str:
 
 def _text(value: Any, name: str = "") -> str:
     if value is None or value in ("", []):
-        return formats.DASH
+        return numbers.DASH
     if isinstance(value, Mapping):
         value = ", ".join(f"{key} {_text(item)}" for key, item in value.items())
     elif isinstance(value, (list, tuple)):
@@ -261,7 +261,7 @@ def _text(value: Any, name: str = "") -> str:
     elif isinstance(value, bool):
         value = "yes" if value else "no"
     elif isinstance(value, int) and name.endswith("_bytes"):
-        value = formats.size(value)
+        value = numbers.size(value)
     elif isinstance(value, float):
         value = f"{value:g}"
     return clean(value, VALUE_LENGTH)

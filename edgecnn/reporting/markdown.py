@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.reporting import answer, cells, formats
+from edgecnn import numbers
+from edgecnn.escaping import markdown_cell
+from edgecnn.reporting import answer, cells
 from edgecnn.reporting.machines import distinct
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect
-from edgecnn.reporting.text import markdown_cell
 from edgecnn.results import Results
 
 TABLE_ROWS = 12
@@ -34,7 +35,7 @@ def render(results: Sequence[Results], limits: answer.Limits | None = None) -> s
     if lines:
         parts += ["", _HEAD, *lines[:TABLE_ROWS]]
     if len(lines) > TABLE_ROWS:
-        rest = f"{formats.plural(len(lines) - TABLE_ROWS, 'slower row')}"
+        rest = f"{numbers.plural(len(lines) - TABLE_ROWS, 'slower row')}"
         slower_lines = lines[TABLE_ROWS:MOST_ROWS]
         parts += ["", f"<details><summary>{rest}</summary>", "", _HEAD, *slower_lines, ""]
         if len(lines) > MOST_ROWS:
@@ -65,8 +66,8 @@ def _line(row: Row, chosen: bool) -> str:
         cells.tails(row),
         cells.speedup(row),
         markdown_cell(cells.accuracy(row), 60),
-        formats.size(row.size),
-        formats.size(row.peak_rss),
+        numbers.size(row.size),
+        numbers.size(row.peak_rss),
         markdown_cell(row.state),
     ]
     return f"| {' | '.join(values)} |"
@@ -77,7 +78,7 @@ def _reasons(rows: Sequence[Row], what: str) -> list[str]:
         return []
     lines = [
         "",
-        f"<details><summary>{formats.plural(len(rows), 'row')} {what}</summary>",
+        f"<details><summary>{numbers.plural(len(rows), 'row')} {what}</summary>",
         "",
         "| Artifact | Runtime | Why | What to do |",
         "|:--|:--|:--|:--|",

@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn.reporting.text import clean
 from edgecnn.results import Load, Measurement, Results
+from edgecnn.text import clean
 
 _MACHINE = ("board", "cpu_model", "architecture", "logical_cores", "memory_bytes", "governor")
 _OPTIONS = ("threads", "scenario", "streams", "affinity", "batch", "precision", "shape", "beam")

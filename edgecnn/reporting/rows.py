@@ -30,10 +30,10 @@ from edgecnn.reporting.row import (
     Startup,
     Steps,
 )
-from edgecnn.reporting.text import MESSAGE_LENGTH, clean, harmless
 from edgecnn.results import Effective, Measurement, Results
 from edgecnn.roofline import limit_of
 from edgecnn.stats import median_of_processes_interval, percentile_of_sorted
+from edgecnn.text import MESSAGE_LENGTH, clean, printable
 
 OPERATORS = 5
 
@@ -146,7 +146,7 @@ def _fed(measurement: Measurement) -> str:
 def reproduce(measurement: Measurement, results: Results) -> str:
     """The shell command that measures this row again; empty where there is no model file."""
     words = repeat_command(measurement, results.repeat, results.protocol, results.data)
-    return " ".join(shlex.quote(harmless(word)) for word in words)
+    return " ".join(shlex.quote(printable(word)) for word in words)
 
 
 def _state(measurement: Measurement) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgecnn.reporting import answer, cells, formats
+from edgecnn import numbers
+from edgecnn.reporting import answer, cells
 from edgecnn.reporting.columns import COLUMNS
 from edgecnn.reporting.grid import Grid
 from edgecnn.reporting.machines import distinct
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect
-from edgecnn.reporting.text import shorten
 from edgecnn.results import Results
+from edgecnn.text import shortened
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -70,7 +71,7 @@ def _table(rows: Sequence[Row], chosen: set[int], max_rows: int) -> RenderableTy
         ("Runtime", [cells.where(row) for row in visible]),
     ]
     tails = [
-        (name, formats.aligned(values))
+        (name, numbers.aligned(values))
         for name, values in (
             (name, [COLUMNS[name](row) for row in visible]) for name in ("p90", "p99")
         )
@@ -78,12 +79,12 @@ def _table(rows: Sequence[Row], chosen: set[int], max_rows: int) -> RenderableTy
     ]
     columns = [
         *names,
-        ("p50 ms", formats.aligned([row.p50 for row in visible])),
+        ("p50 ms", numbers.aligned([row.p50 for row in visible])),
         ("", [cells.relative(row) for row in visible]),
         *tails,
         ("Accuracy (n)", [cells.accuracy(row) for row in visible]),
-        ("Size", [formats.size(row.size) for row in visible]),
-        ("Peak RSS", [formats.size(row.peak_rss) for row in visible]),
+        ("Size", [numbers.size(row.size) for row in visible]),
+        ("Peak RSS", [numbers.size(row.peak_rss) for row in visible]),
         ("Verdict", [row.state for row in visible]),
     ]
     lines = []
@@ -105,13 +106,13 @@ def _problems(rows: Sequence[Row], most: int = 12) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for (where, reason), same in list(reasons.items())[:most]:
         first = same[0]
-        why = shorten(reason, REASON_LENGTH)
+        why = shortened(reason, REASON_LENGTH)
         if len(same) == 1:
             text = f"{cells.artifact(first)} on {where} {first.state}: {why}"
         else:
-            text = f"{where} {first.state} ({formats.plural(len(same), 'row')}): {why}"
+            text = f"{where} {first.state} ({numbers.plural(len(same), 'row')}): {why}"
         # each reason of a noisy row says what to do about it
-        advice = "" if first.measured else shorten(first.advice, REASON_LENGTH)
+        advice = "" if first.measured else shortened(first.advice, REASON_LENGTH)
         lines.append(Text(f"{text} → {advice}" if advice else text, style="dim"))
     if len(reasons) > most:
         lines.append(Text(f"… and {len(reasons) - most} more reasons in the report", style="dim"))

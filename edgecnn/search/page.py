@@ -7,12 +7,11 @@ from html import escape
 from math import log10
 from typing import Any
 
-from edgecnn import __version__
-from edgecnn.reporting import formats
+from edgecnn import __version__, numbers
 from edgecnn.reporting.assets import read
-from edgecnn.reporting.text import clean
 from edgecnn.search.outcome import SearchOutcome, changes, value_text
 from edgecnn.search.trials import Trial
+from edgecnn.text import clean
 
 WIDTH, HEIGHT = 900, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 14, 40
@@ -136,12 +135,12 @@ def _row(
         "chosen": each.number == winner,
         "what": clean(what, 300),
         "state": state,
-        "accuracy": formats.percent(measured.accuracy, 2) if measured else formats.DASH,
-        "latency": formats.number(measured.latency_ms) if measured else formats.DASH,
+        "accuracy": numbers.percent(measured.accuracy, 2) if measured else numbers.DASH,
+        "latency": numbers.number(measured.latency_ms) if measured else numbers.DASH,
         "noisy": bool(measured and measured.verdict not in ("", "VALID")),
-        "size": formats.size(measured.size_bytes) if measured else formats.DASH,
-        "memory": formats.size(measured.memory_bytes) if measured else formats.DASH,
-        "macs": f"{each.macs / 1e6:,.2f} M" if each.macs is not None else formats.DASH,
+        "size": numbers.size(measured.size_bytes) if measured else numbers.DASH,
+        "memory": numbers.size(measured.memory_bytes) if measured else numbers.DASH,
+        "macs": f"{each.macs / 1e6:,.2f} M" if each.macs is not None else numbers.DASH,
         "reason": clean(each.reason, 300),
     }
 

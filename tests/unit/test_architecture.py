@@ -13,7 +13,7 @@ PACKAGE = Path(edgecnn.__file__).parent
 FLOORS = (
     {"version", "places", "text", "native_output", "deprecation", "interval"}
     | {"opencv_threads", "child_process"},
-    {"errors", "scratch", "privacy"},
+    {"errors", "scratch", "privacy", "numbers", "escaping"},
     {"registry", "files", "claims", "progress", "records", "run_details"},
     {"isolated_environments"},
     {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgecnn import numbers
 from edgecnn.explanation import images
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.sections.parts import NumberTable, Section, Tile, TileRow
 from edgecnn.explanation.sections.wording import label
-from edgecnn.reporting import formats
-from edgecnn.reporting.text import clean
+from edgecnn.text import clean
 
 LARGE = 320
 
@@ -30,7 +30,7 @@ def answer(explanation: Explanation) -> Section:
             f"{height}×{width}, {colors}",
         ),
     )
-    sure = formats.percent(float(explanation.scores[order[0]]))
+    sure = numbers.percent(float(explanation.scores[order[0]]))
     best = label(explanation, order[0])
     if subject.detects:
         said = f"The detector's surest place for {best} has a score of {sure}."
@@ -39,7 +39,7 @@ def answer(explanation: Explanation) -> Section:
     table = NumberTable(
         "Best classes",
         ("class", "score"),
-        tuple((label(explanation, index), formats.percent(float(explanation.scores[index]), 2))
+        tuple((label(explanation, index), numbers.percent(float(explanation.scores[index]), 2))
               for index in order),
     )  # fmt: skip
     known = clean(subject.fed.sentence) if subject.fed.known else "preprocessing as assumed above"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from edgecnn import numbers
 from edgecnn.explanation import images
 from edgecnn.explanation.color import NAMES
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.sections.parts import MEDIUM, Section, Tile, TileRow
 from edgecnn.explanation.sections.wording import label
-from edgecnn.reporting import formats
 
 
 def colors(explanation: Explanation) -> Section:
@@ -25,9 +25,9 @@ def colors(explanation: Explanation) -> Section:
     base = images.enlarged(explanation.subject.pixels(explanation.tensor), MEDIUM)
     tiles = []
     for one in explanation.colors:
-        note = f"without it: {formats.points(-100 * one.drop)} points"
+        note = f"without it: {numbers.points(-100 * one.drop)} points"
         if one.share is not None:
-            note += f"; {formats.percent(one.share)} of gradient × input"
+            note += f"; {numbers.percent(one.share)} of gradient × input"
         lit = images.one_channel(base, NAMES[3].index(one.channel))
         tiles.append(Tile(lit, one.channel, note, one.share))
     gradients = (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgecnn import numbers
 from edgecnn.explanation import images
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.sections.parts import MEDIUM, Section, Tile, TileRow
 from edgecnn.explanation.sections.wording import label
-from edgecnn.reporting import formats
 
 
 def evidence(explanation: Explanation) -> Section | None:
@@ -19,7 +19,7 @@ def evidence(explanation: Explanation) -> Section | None:
         tiles = []
         for one in explanation.class_maps:
             empty = "" if one.heat.any() else "no place speaks for it"
-            score = formats.percent(float(explanation.scores[one.index]))
+            score = numbers.percent(float(explanation.scores[one.index]))
             tiles.append(
                 Tile(images.glowing(base, one.heat), label(explanation, one.index), empty or score)
             )
@@ -39,7 +39,7 @@ def evidence(explanation: Explanation) -> Section | None:
     drop, patch = explanation.occlusion.drop, explanation.occlusion.patch
     most = float(drop.max())
     heat = np.asarray(np.maximum(drop, 0) / (most if most > 0 else 1), np.float32)
-    note = f"{formats.points(-100 * most)} points at most" if most > 0 else "no place matters"
+    note = f"{numbers.points(-100 * most)} points at most" if most > 0 else "no place matters"
     return Section(
         "occlusion",
         "Where it looks (occlusion)",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgecnn import numbers
 from edgecnn.explanation import images
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.receptive_field import EffectiveField
 from edgecnn.explanation.sections.parts import MEDIUM, NumberTable, Section, Tile, TileRow
-from edgecnn.reporting import formats
 
 FIELD_CELLS = 64
 """Effective fields of large inputs are speckled: they are averaged to so many cells a side."""
@@ -35,7 +35,7 @@ def fields(explanation: Explanation) -> Section | None:
         tiles.append(Tile(image, one.layer.name, f"effective {one.side:.1f}, theory {size}"))
         lines.append(
             (one.layer.name, f"{one.layer.rows}×{one.layer.columns}", size, f"{one.side:.1f}",
-             f"{one.area:,}", formats.percent(share))
+             f"{one.area:,}", numbers.percent(share))
         )  # fmt: skip
     frame = " The frame is the theoretical field." if explanation.theory else ""
     samples = explanation.fields[0].samples

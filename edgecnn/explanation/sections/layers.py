@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from edgecnn import numbers
 from edgecnn.explanation import images
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.sections.parts import NumberTable, Section, Tile, TileRow
-from edgecnn.reporting import formats
-from edgecnn.reporting.text import clean
+from edgecnn.text import clean
 
 SMALL = 112
 MOST_FILTERS = 64
@@ -54,7 +54,7 @@ def depth(explanation: Explanation) -> Section | None:
             for channel, values in zip(one.channels, one.maps, strict=True)
         )
         silent = f", {one.silent} without any pattern here" if one.silent else ""
-        note = f"{formats.plural(layer.channels, 'map')} of {layer.rows}×{layer.columns}{silent}"
+        note = f"{numbers.plural(layer.channels, 'map')} of {layer.rows}×{layer.columns}{silent}"
         rows.append(TileRow(tiles, "small", f"{place + 1}. {layer.name}", note))
     return Section(
         "features",
@@ -82,7 +82,7 @@ def layer_list(explanation: Explanation) -> Section | None:
     return Section(
         "layers",
         "Layers",
-        f"The file's {formats.plural(len(layers), 'operator')}, in the order in which they run: "
+        f"The file's {numbers.plural(len(layers), 'operator')}, in the order in which they run: "
         f"{most}{more}.",
         "Read from the file itself; sizes are those that it declares, and weights the numbers "
         "that an operator reads from it.",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgecnn import numbers
 from edgecnn.explanation.explain import Explanation
 from edgecnn.explanation.sections.parts import NumberTable, Section
-from edgecnn.reporting import formats
-from edgecnn.reporting.text import clean
+from edgecnn.text import clean
 
 
 def shift(explanation: Explanation) -> Section | None:
@@ -18,7 +18,7 @@ def shift(explanation: Explanation) -> Section | None:
     lines = []
     for curve in explanation.curves:
         cells = [
-            f"{100 * point.accuracy:.1f} {formats.percent_interval(*point.accuracy_ci95)}"
+            f"{100 * point.accuracy:.1f} {numbers.percent_interval(*point.accuracy_ci95)}"
             for point in (curve.points[place] for place in _places(len(curve.points)))
         ]
         lines.append((clean(curve.name), *cells))
@@ -28,7 +28,7 @@ def shift(explanation: Explanation) -> Section | None:
         "shift",
         "Does it still see it elsewhere?",
         f"Accuracy against how far the image is moved. {clean(explanation.curves[0].name)} goes "
-        f"from {formats.percent(first.accuracy)} unmoved to {formats.percent(last.accuracy)} at "
+        f"from {numbers.percent(first.accuracy)} unmoved to {numbers.percent(last.accuracy)} at "
         f"{last.pixels} pixels. Convolutions follow a shift; dense layers and strides do not."
         f"{_difference(explanation)}",
         f"{n} test images of {clean(explanation.data_name)}, each moved right, down, left or up in "
@@ -60,7 +60,7 @@ def _difference(explanation: Explanation) -> str:
         return " The other files have the same accuracy at every shift."
     return (
         f" Of the other files, {clean(name)} differs most: {100 * gap:.1f} points, at "
-        f"{formats.plural(pixels, 'pixel')}."
+        f"{numbers.plural(pixels, 'pixel')}."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.explanation.explain import Explanation
-from edgecnn.reporting.text import clean
+from edgecnn.text import clean
 
 
 def label(explanation: Explanation, index: int) -> str:

@@ -1,4 +1,4 @@
-// Rows out of the data block, and how numbers are written (as in formats.py).
+// Rows out of the data block, and how numbers are written (as in edgecnn/numbers.py).
 
 const DASH = "–";
 const MINUS = "−";

@@ -125,12 +125,12 @@ def test_the_command_of_a_row_is_quoted_for_a_shell(hostile):
     import shlex
 
     from edgecnn.repeat import repeat_command
-    from edgecnn.reporting.text import harmless
+    from edgecnn.text import printable
 
     quoted = 0
     for measurement in hostile.measurements:
         words = repeat_command(measurement, hostile.repeat, hostile.protocol, hostile.data)
-        expected = [harmless(word) for word in words]
+        expected = [printable(word) for word in words]
         assert shlex.split(reproduce(measurement, hostile)) == expected
         quoted += any(shlex.quote(word) != word for word in expected)
     assert quoted  # there was something to quote

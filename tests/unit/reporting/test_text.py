@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.reporting.text import clean, csv_cell, json_for_script, markdown_cell, shorten
+from edgecnn.escaping import csv_cell, json_for_script, markdown_cell
+from edgecnn.text import clean
 from tests.unit.reporting.factory import HOSTILE_NAMES
 
 FORBIDDEN = {*map(chr, range(32)), *map(chr, range(0x7F, 0xA0)), *"\u202e\u2066\u200f\u2028\u2029"}
@@ -23,10 +24,6 @@ def test_clean_text_is_one_bounded_line_without_steering_characters(text, limit)
 
 def test_what_was_hidden_is_shown():
     assert clean("a\u202eb\x1b[31m") == r"a\u202eb\x1b[31m"
-
-
-def test_a_shortened_name_keeps_both_ends():
-    assert shorten("model_with_a_long_name.tflite", 16) == "model_with….tflite"[:11] + "flite"
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@x", "|x", "%x", "\t=1", "\r=1"])
