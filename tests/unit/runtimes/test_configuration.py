@@ -1,4 +1,4 @@
-"""What users write to choose a runtime, and what they are told when it does not exist."""
+"""What users write to choose a runtime, and the error when it does not exist."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from edgecnn.errors import InputError
 from edgecnn.registry import RUNTIMES
 from edgecnn.runtimes import parse_configuration
 from tests.unit.formats.small_models import identity
+from tests.unit.test_architecture import HEAVY_AT_THE_TOP
 
 
 @pytest.mark.parametrize(
@@ -71,13 +72,10 @@ def test_impossible_options_are_refused(
 def test_runtime_modules_need_numpy_alone() -> None:
     # They are imported in workers of environments that hold numpy and one runtime.
     modules = ", ".join(place.partition(":")[0] for place in RUNTIMES.builtin.values())
-    heavy = (
-        "ai_edge_litert onnxruntime onnx openvino cv2 keras tensorflow click rich psutil jinja2 "
-        "altair ncnn MNN"
-    )
+    heavy = [*HEAVY_AT_THE_TOP, "click", "rich", "psutil", "jinja2", "altair"]
     code = (
         f"import sys, {modules}\n"
-        f"sys.exit(' '.join(name for name in {heavy.split()!r} if name in sys.modules) or 0)"
+        f"sys.exit(' '.join(name for name in {heavy!r} if name in sys.modules) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
