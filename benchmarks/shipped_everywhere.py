@@ -5,9 +5,10 @@
         →   benchmarks/results/shipped_everywhere.{json,md}
 
 The files that ship, and what `edgecnn convert NAME` makes of them for the runtimes that read
-none of these, all on the same images. `stop_sign_nano` ships in int8 only: its float files hold
-the real values of the same numbers. Times do not matter here. Rows are written file by file:
-after an interruption `--missing` measures what is left.
+none of these, all on the same images; and the int8 `.tflite` in TFLite Micro, whose kernels are
+those of a microcontroller. `stop_sign_nano` ships in int8 only: its float files hold the real
+values of the same numbers. Times do not matter here. Rows are written file by file: after an
+interruption `--missing` measures what is left.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from networks import RESULTS
@@ -30,11 +31,18 @@ from edgecnn.conversion.convert import convert
 from edgecnn.data import load
 from edgecnn.data.base import Dataset
 from edgecnn.data.set_apart import subset
+from edgecnn.evaluation.box_scorer import LOWEST_SCORE
+from edgecnn.evaluation.detection import evaluate_detections
 from edgecnn.places import ASSETS
+from edgecnn.registry import require
 from edgecnn.results import Measurement
+from edgecnn.runtimes.base import Session
+from edgecnn.vision import load_detector
 
 MODELS = ("stop_sign_small", "stop_sign_nano")
 TARGETS = ("onnx:float32", "ncnn:float32", "ncnn:float16", "mnn:float32", "mnn:float16")
+MICRO = "tflite-micro"
+ARENA = 64 << 20
 PROTOCOL = resolve("quick", min_secs=0.05, min_runs=5, max_secs=0.3, processes=1)
 
 
@@ -65,6 +73,38 @@ def measured(
         )
         found = (row for row in results.measurements if row.cause != "missing")
         yield [_row(model, row) for row in found]
+        if path.suffix == ".tflite" and (path.name, MICRO) not in done:
+            yield [_on_micro(model, path, dataset)]
+
+
+class _Micro:
+    """TFLite Micro as what a detector runs in: one image, answers as real values."""
+
+    def __init__(self, path: Path, like: Session) -> None:
+        runtime = require("tflite_micro", "micro").runtime
+        self._interpreter = runtime.Interpreter.from_file(str(path), arena_size=ARENA)
+        self.inputs, self.outputs = like.inputs, like.outputs
+
+    def run_bound(self, inputs: list[Any]) -> list[Any]:
+        self._interpreter.set_input(inputs[0], 0)
+        self._interpreter.invoke()
+        answers = [self._interpreter.get_output(at) for at in range(len(self.outputs))]
+        return [
+            (answer.astype(np.float32) - spec.zero_point) * np.float32(spec.scale)
+            for answer, spec in zip(answers, self.outputs, strict=True)
+        ]
+
+
+def _on_micro(model: str, path: Path, dataset: Any) -> dict[str, Any]:
+    detector = load_detector(path, min_score=LOWEST_SCORE)
+    detector.session = cast("Session", _Micro(path, detector.session))
+    files = dataset.splits["test"].files
+    found = [detector(np.ascontiguousarray(file.load().image[:, :, ::-1])) for file in files]
+    place = detector.preprocessing.place
+    scores = evaluate_detections(files, found, min_score=LOWEST_SCORE, place=place)
+    return {"model": model, "file": path.name, "recipe": "static_int8", "runtime": MICRO,
+            "status": "ok", "ap50_95": scores.ap50_95, "ap50": scores.ap50,
+            "images": len(files), "reason": ""}  # fmt: skip
 
 
 def _runtime(row: Configuration | Measurement) -> str:
