@@ -34,7 +34,7 @@ def command() -> None:
     multiple=True,
     help="A runtime to install there, as in litert or onnx; once for each.",
 )
-@click.option("--key", default="", help="A private key, if it is none that ssh tries by itself.")
+@click.option("--key", default="", help="A private key, if ssh would not try it by itself.")
 @click.option("--tag", "tags", multiple=True, help="A name for several boards; once for each.")
 @click.option(
     "--offline", is_flag=True, help="It has no network: send what it needs as wheels at once."

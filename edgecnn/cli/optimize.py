@@ -91,7 +91,7 @@ def command(
     command again to resume. Ctrl-C leaves the best so far.
 
     Exit code 1 when nothing is shown to keep the limits: what comes nearest, what stands in the
-    way and what else could be had is printed then.
+    way and what is possible instead is printed then.
     """
     from edgecnn.cli.datasets import load_data
     from edgecnn.conversion.sources.kinds import located

@@ -132,7 +132,7 @@ def judge(
 ) -> Gate:
     """Hold each new row against its baseline. `against` names the baseline for people.
 
-    Raises InputError for a threshold that is none.
+    Raises InputError for a threshold that is not a share of 1.
     """
     if not 0 <= threshold < 1:
         raise InputError(f"the threshold must lie between 0 and 1, received: {threshold:g}")
