@@ -54,9 +54,10 @@ class Page:
 
 
 def paths() -> list[Path]:
-    """README, CONTRIBUTING, demos and every page of docs/."""
-    first = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "demos/README.md")]
-    return [*first, *sorted((PROJECT / "docs").rglob("*.md"))]
+    """README and CONTRIBUTING, those of demos and benchmarks, model cards, every page of docs/."""
+    names = ("README.md", "CONTRIBUTING.md", "demos/README.md", "benchmarks/README.md")
+    cards = sorted((PROJECT / "edgecnn" / "assets").glob("*.md"))
+    return [*(PROJECT / name for name in names), *cards, *sorted((PROJECT / "docs").rglob("*.md"))]
 
 
 def pages() -> list[Page]:
