@@ -143,8 +143,8 @@ def scenario() -> Callable[[Command], Command]:
                 click.option(
                     "--streams",
                     type=int,
-                    help="multi_stream: samples per query [8]; offline, server: parallel "
-                    "sessions [1].",
+                    help="multi_stream: samples per query [8]; offline, server: copies of the "
+                    "model that run in parallel [1].",
                 ),
                 click.option(
                     "--target-qps",
@@ -189,7 +189,7 @@ def further_passes() -> Callable[[Command], Command]:
         profile_ops = click.option(
             "--profile-ops",
             is_flag=True,
-            help="Measure the time of each operator, in a session of its own.",
+            help="Measure the time of each operator, in a separate pass.",
         )
         return sustained(profile_ops(function))
 
