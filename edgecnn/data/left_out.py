@@ -6,6 +6,7 @@ An odd sample is left out, counted and named; the rest is used. Every reader rep
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,6 +27,13 @@ _WORDS: Mapping[str, tuple[str, str, str]] = {
 }
 
 
+def encodable(text: str) -> str:
+    """`text` with a replacement character for each lone surrogate, which JSON and YAML can name
+    and no file can hold. Names of files that are not UTF-8 have them too.
+    """
+    return re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
+
+
 class DataWarning(UserWarning):
     """Something in the data was left out; the rest is usable."""
 
@@ -41,6 +49,10 @@ class LeftOut:
     file: str
     reason: str
     kind: Kind = "file"
+
+    def __post_init__(self) -> None:
+        for name in ("file", "reason"):
+            object.__setattr__(self, name, encodable(getattr(self, name)))
 
     def __str__(self) -> str:
         return f"{self.file}: {self.reason}"

@@ -31,7 +31,10 @@ SEED = 20_260_101
 
 
 class Annotated(Protocol):
-    """An image's boxes (n, 4) xyxy and their classes (n,); `ignored` ones count neither way."""
+    """An image's boxes (n, 4) xyxy and their classes (n,); `ignored` ones count neither way. Of an
+    `incomplete` image an annotation was left out: a detection that meets no box may be right, and
+    counts neither way (as in LVIS: A. Gupta et al., 2019).
+    """
 
     @property
     def boxes(self) -> Boxes: ...
@@ -41,6 +44,10 @@ class Annotated(Protocol):
     def class_ids(self) -> ClassIds: ...
     @property
     def ignored_ids(self) -> ClassIds: ...
+    @property
+    def incomplete(self) -> bool: ...
+    @property
+    def without_objects(self) -> bool: ...
     @property
     def height(self) -> int: ...
     @property
@@ -60,6 +67,11 @@ class Truth:
     width: int
     class_ids: ClassIds = field(default_factory=lambda: _ALL_OF_ONE)
     ignored_ids: ClassIds = field(default_factory=lambda: _ALL_OF_ONE)
+    incomplete: bool = False
+
+    @property
+    def without_objects(self) -> bool:
+        return not len(self.boxes) and not len(self.ignored) and not self.incomplete
 
     def __post_init__(self) -> None:
         for name, boxes in (("class_ids", self.boxes), ("ignored_ids", self.ignored)):
@@ -75,8 +87,9 @@ class DetectionScores:
     that have a box in the images: `classes` many.
     `recall_*` are at IoU 0.5 and `min_score`, by the longer side a sign has in the network's
     input: below 24 pixels, 24 to 64, above; None where there are none.
-    `false_alarms_per_100` is the share of images without any sign in which at least one
-    box reaches `min_score`, times 100. The intervals are those of a bootstrap over images.
+    `false_alarms_per_100` is the share of images that are known to hold no sign (`negatives` many)
+    in which at least one box reaches `min_score`, times 100. The intervals are those of a
+    bootstrap over images.
     """
 
     ap50: float
@@ -150,7 +163,7 @@ def evaluate_detections(
         sizes = truth.boxes[:, 2:] - truth.boxes[:, :2]
         sides = (sizes * (placed.scale_x, placed.scale_y)).max(axis=1, initial=0)
         hits.extend(zip(sides.tolist(), matched, strict=True))
-        if not len(truth.boxes) and not len(truth.ignored):
+        if truth.without_objects:
             negatives += 1
             alarms += bool(len(certain))
     right = sum(hit for _, hit in hits)
@@ -197,7 +210,7 @@ def _share(hits: list[bool]) -> float | None:
 
 def _match(truth: Annotated, detections: Detections) -> tuple[list[bool], int]:
     """(each sign found?, false boxes) at IoU 0.5, best score first, each class by itself; ignored
-    boxes absorb those of their class.
+    boxes absorb those of their class, an incomplete image all that meet no sign.
     """
     taken = np.zeros(len(truth.boxes), bool)
     false = 0
@@ -207,7 +220,7 @@ def _match(truth: Annotated, detections: Detections) -> tuple[list[bool], int]:
         ignored = truth.ignored[truth.ignored_ids == number]
         if len(overlaps) and overlaps.max() >= 0.5:
             taken[int(overlaps.argmax())] = True
-        elif not (covered(box[None], ignored) >= 0.5).any():
+        elif not truth.incomplete and not (covered(box[None], ignored) >= 0.5).any():
             false += 1
     return taken.tolist(), false
 
@@ -271,8 +284,12 @@ def _evaluated(
 
 def _annotations(truths: Sequence[Annotated], classes: set[int]) -> Iterator[dict[str, Any]]:
     number = 0
+    every = np.asarray(sorted(classes), np.int64)
     for image, truth in enumerate(truths, start=1):
-        groups = ((truth.boxes, truth.class_ids, 0), (truth.ignored, truth.ignored_ids, 1))
+        groups = [(truth.boxes, truth.class_ids, 0), (truth.ignored, truth.ignored_ids, 1)]
+        if truth.incomplete:
+            whole = np.asarray([(0, 0, truth.width, truth.height)] * len(every), np.float32)
+            groups.append((whole, every, 1))
         for boxes, ids, crowd in groups:
             for box, class_id in zip(boxes, ids.tolist(), strict=True):
                 if class_id not in classes:

@@ -53,7 +53,8 @@ class BoxedFile:
     """An image file with its boxes; `height` and `width` are those of the decoded image.
 
     `class_ids` and `ignored_ids` say of which class each box is; all of one class (0) where they
-    are left out.
+    are left out. An image is `incomplete` when an annotation of it was left out as unreadable:
+    an object may be where no box is.
     """
 
     path: Path
@@ -63,6 +64,14 @@ class BoxedFile:
     ignored: Boxes = field(default_factory=no_boxes)
     class_ids: ClassIds = field(default_factory=lambda: _ALL_OF_ONE)
     ignored_ids: ClassIds = field(default_factory=lambda: _ALL_OF_ONE)
+    incomplete: bool = False
+
+    @property
+    def without_objects(self) -> bool:
+        """Whether the image is known to hold no object: it has no box, counted or ignored, and no
+        annotation was left out.
+        """
+        return not len(self.boxes) and not len(self.ignored) and not self.incomplete
 
     def __post_init__(self) -> None:
         for name, boxes in (("class_ids", self.boxes), ("ignored_ids", self.ignored)):
@@ -127,8 +136,8 @@ class BoxDataset:
 
     @property
     def negatives(self) -> tuple[BoxedFile, ...]:
-        """Files without any box, counted or ignored."""
-        return tuple(file for file in self.files if not len(file.boxes) and not len(file.ignored))
+        """Files that are known to hold no object."""
+        return tuple(file for file in self.files if file.without_objects)
 
     @property
     def sha256(self) -> str:

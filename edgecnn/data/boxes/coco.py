@@ -12,7 +12,7 @@ from edgecnn.data.boxes.base import BoxDataset
 from edgecnn.data.boxes.images import ImageFinder
 from edgecnn.data.boxes.reading import Annotation, RawBox, Reading, of_class
 from edgecnn.data.files.tree import is_system, split_of, sub_folders, unwrapped
-from edgecnn.data.left_out import LeftOut
+from edgecnn.data.left_out import LeftOut, encodable
 from edgecnn.deprecation import old_arguments
 from edgecnn.errors import InputError
 from edgecnn.files import read_file
@@ -111,7 +111,7 @@ def read_coco(path: Path, images: Path | None = None) -> Reading:
     finder = ImageFinder([images] if images else _image_folders(path), split_of(path.stem))
     reading = Reading()
     reading.numbers = {
-        str(entry["id"]): str(entry.get("name", entry["id"]))
+        _key(entry["id"]): encodable(str(entry.get("name", _key(entry["id"]))))
         for entry in _entries(document, "categories")
         if "id" in entry
     }
@@ -166,7 +166,7 @@ def _read_images(
     of_id: dict[str, Annotation | None] = {}
     of_path: dict[Path, Annotation] = {}
     for entry in _entries(document, "images"):
-        key = str(entry.get("id"))
+        key = _key(entry.get("id"))
         name = entry.get("file_name") or entry.get("path") or entry.get("coco_url")
         if "id" not in entry or not isinstance(name, str):
             reading.left_out.append(LeftOut(str(name or key), "it has no id or no file name"))
@@ -197,7 +197,7 @@ def _read_images(
 def _read_annotation(
     entry: Mapping[str, Any], of_id: Mapping[str, Annotation | None], reading: Reading
 ) -> None:
-    image_id, category = str(entry.get("image_id")), str(entry.get("category_id"))
+    image_id, category = _key(entry.get("image_id")), _key(entry.get("category_id"))
     where = f"annotation {entry.get('id', '?')}"
     if image_id not in of_id:
         reason = f"its image {image_id} is not listed"
@@ -211,15 +211,23 @@ def _read_annotation(
         if reading.numbers:
             reason = f"its category {category} is not listed"
             reading.left_out.append(LeftOut(where, reason, "box"))
+            image.incomplete = True
             return
         reading.numbers[category] = category
     corners = _corners(entry.get("bbox")) or _around(entry.get("segmentation"))
     if corners is None:
         reason = f"bbox is not four numbers: {str(entry.get('bbox'))[:60]}"
         reading.left_out.append(LeftOut(where, reason, "box"))
+        image.incomplete = True
         return
     ignored = bool(entry.get("ignore")) or bool(entry.get("iscrowd"))
     image.boxes.append(RawBox(corners, reading.numbers[category], where, ignored))
+
+
+def _key(value: Any) -> str:
+    """An id as text; 1.0 is 1, as tables write it."""
+    whole = isinstance(value, float) and value.is_integer()
+    return encodable(str(int(value) if whole else value))
 
 
 def _corners(bbox: Any) -> tuple[float, float, float, float] | None:

@@ -40,7 +40,8 @@ class RawBox:
 @dataclass
 class Annotation:
     """What a file says of one image; `stated` is the (height, width) that it names, and boxes
-    are in pixels, or shares of the sides with `in_shares`.
+    are in pixels, or shares of the sides with `in_shares`. It is `incomplete` where it says
+    something that is left out.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Annotation:
     boxes: list[RawBox] = field(default_factory=list)
     stated: tuple[int, int] | None = None
     in_shares: bool = False
+    incomplete: bool = False
 
 
 @dataclass
@@ -63,7 +65,7 @@ class Reading:
 @dataclass(frozen=True)
 class FittedFile:
     """An image as decoded, (height, width), with boxes (n, 4), the name of each box's class, and
-    which are ignored (n,).
+    which are ignored (n,); `incomplete` where a box of it was left out.
     """
 
     path: Path
@@ -72,6 +74,7 @@ class FittedFile:
     boxes: Boxes
     names: tuple[str, ...]
     ignored: npt.NDArray[np.bool_]
+    incomplete: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ def _fitted(
     on_side = stored and image.lies_on_its_side
     high, wide = (width, height) if on_side else (height, width)  # of the boxes' coordinates
     boxes, names, ignored = [], [], []
+    incomplete = entry.incomplete
     for box in entry.boxes:
         corners = np.asarray(box.corners, np.float64)
         if entry.in_shares:
@@ -181,6 +185,7 @@ def _fitted(
         reason = _wrong(corners, high, wide)
         if reason:
             left_out.append(LeftOut(box.where, reason, "box"))
+            incomplete = True
             continue
         cut = np.clip(corners, 0, (wide, high, wide, high))
         if (np.abs(cut - corners) > ROUNDING * np.asarray((wide, high, wide, high))).any():
@@ -198,6 +203,7 @@ def _fitted(
         fitted.astype(np.float32),
         tuple(names),
         np.asarray(ignored, np.bool_),
+        incomplete,
     )
 
 
@@ -295,6 +301,7 @@ def every_class(fitted: Fitted, names: Sequence[str]) -> tuple[BoxedFile, ...]:
                 file.boxes[ignored],
                 ids[~ignored],
                 ids[ignored],
+                file.incomplete,
             )
         )
     return tuple(files)
@@ -321,6 +328,7 @@ def with_choice(
                 file.width,
                 file.boxes[keep & ~ignored],
                 file.boxes[keep & ignored],
+                incomplete=file.incomplete,
             )
         )
     return BoxDataset(

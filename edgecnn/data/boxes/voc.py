@@ -99,9 +99,10 @@ def _listed(place: Path, paths: list[Path]) -> tuple[dict[str, list[Path]], list
     left_out: list[LeftOut] = []
     if folder is None:
         return splits, left_out
+    files = {path.name.casefold(): path for path in sorted(folder.iterdir()) if path.is_file()}
     for split, names in _LISTS.items():
-        lists = (folder / f"{name}.txt" for name in names)
-        file = next((path for path in lists if path.is_file()), None)
+        lists = (files.get(f"{name}.txt") for name in names)
+        file = next(filter(None, lists), None)
         if file is None:
             continue
         for line in read_file(file, limit=MAX_BYTES).decode("utf-8-sig", "replace").split("\n"):
@@ -156,6 +157,7 @@ def _read_object(thing: Element, where: str, annotation: Annotation, reading: Re
     if not name or any(side != side for side in sides):  # noqa: PLR0124 (not a number)
         reason = "it has no name" if not name else "its bndbox is not four numbers"
         reading.left_out.append(LeftOut(where, reason, "box"))
+        annotation.incomplete = True
         return
     left, top, right, bottom = sides
     difficult = _text(thing, "difficult").casefold() in ("1", "true")

@@ -18,8 +18,9 @@ from edgecnn.data.boxes.base import BoxDataset
 from edgecnn.data.boxes.classes import same_name
 from edgecnn.data.boxes.images import ImageFinder, images_below
 from edgecnn.data.boxes.reading import Annotation, RawBox, Reading, of_class
+from edgecnn.data.boxes.yolo_labels import LabelFiles, orphans, texts_in
 from edgecnn.data.boxes.yolo_names import Description, describe
-from edgecnn.data.files.tree import child, is_system, split_of, sub_folders, unwrapped
+from edgecnn.data.files.tree import child, split_of, sub_folders, unwrapped
 from edgecnn.data.left_out import LeftOut, counted
 from edgecnn.errors import InputError
 from edgecnn.files import read_file
@@ -93,8 +94,9 @@ def _with_key_points(description: Description, images: Iterable[Path]) -> Descri
 
 def _further(images: Iterable[Path]) -> Iterator[list[float]]:
     """What follows the box in each line that has more than a box and a confidence."""
+    label_files = LabelFiles()
     for image in images:
-        text = _text_of(image)
+        text = label_files.of(image)
         try:
             lines = [] if text is None else _lines(text)
         except InputError:
@@ -131,7 +133,7 @@ def _lists(place: Path) -> tuple[dict[str, list[Path]], list[LeftOut]]:
     """`train.txt` and its like, one image per line."""
     splits: dict[str, list[Path]] = {}
     left_out: list[LeftOut] = []
-    for path in sorted(place.glob("*.txt")):
+    for path in texts_in(place):
         split = split_of(path.stem)
         images = _listed(path, ImageFinder([place], split), left_out) if split else []
         if split and images:
@@ -201,9 +203,10 @@ def read_yolo(place: Path, images: Sequence[Path], description: Description) -> 
     reading = Reading(numbers=dict(description.numbers), notes=list(description.notes))
     kinds: Counter[str] = Counter()
     folders: dict[Path, set[Path]] = {}
+    label_files = LabelFiles()
     for image in images:
         annotation = Annotation(image, _below(image, place), in_shares=True)
-        text = _text_of(image)
+        text = label_files.of(image)
         if text is None:
             kinds["without"] += 1
         else:
@@ -219,45 +222,9 @@ def read_yolo(place: Path, images: Sequence[Path], description: Description) -> 
         reading.annotations.append(annotation)
     reading.numbers = dict(sorted(reading.numbers.items(), key=lambda item: int(item[0])))
     _note(kinds, len(images), description, reading)
-    for text in _orphans(folders):
+    for text in orphans(folders):
         reading.left_out.append(LeftOut(_below(text, place), "no image has this name"))
     return reading
-
-
-def _text_of(image: Path) -> Path | None:
-    """The text of an image: `labels` for the last `images` in its path, or next to it."""
-    name = f"{image.stem}.txt"
-    parts = image.parent.parts
-    for position in range(len(parts) - 1, -1, -1):
-        if parts[position].casefold() in ("images", "jpegimages"):
-            labels = child(Path(*parts[:position]), "labels")
-            if labels is not None:
-                text = labels.joinpath(*parts[position + 1 :], name)
-                if text.is_file():
-                    return text
-            break
-    sibling = image.with_name(name)
-    return sibling if sibling.is_file() else None
-
-
-def _orphans(folders: Mapping[Path, set[Path]]) -> list[Path]:
-    """Texts that belong to no image; `folders` holds the images' folders by that of texts."""
-    stems = {
-        folder: {
-            path.stem for images in of_images for path in images.iterdir() if path.suffix != ".txt"
-        }
-        for folder, of_images in folders.items()
-    }
-    return sorted(
-        path
-        for folder, image_stems in stems.items()
-        for path in folder.iterdir()
-        if path.suffix == ".txt"
-        and path.stem not in image_stems
-        and path.stem.casefold() not in ("classes", "readme", "labels", "notes")
-        and split_of(path.stem) is None
-        and not is_system(path.name)
-    )
 
 
 def _read_lines(
@@ -273,6 +240,7 @@ def _read_lines(
         lines = _lines(path)
     except InputError as error:
         reading.left_out.append(LeftOut(_below(path, place), error.message, "box"))
+        annotation.incomplete = True
         return
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -282,6 +250,7 @@ def _read_lines(
             name, kind, corners = _box(line, reading.numbers, key_points)
         except ValueError as error:
             reading.left_out.append(LeftOut(where, str(error), "box"))
+            annotation.incomplete = True
             continue
         kinds[kind] += 1
         annotation.boxes.append(RawBox(corners, name, where))

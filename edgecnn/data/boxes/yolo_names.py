@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.data.files.tree import child, is_system
+from edgecnn.data.left_out import encodable
 from edgecnn.errors import InputError
 from edgecnn.files import read_file
 from edgecnn.registry import require
@@ -47,8 +48,9 @@ def describe(place: Path) -> Description:
             description = _of_yaml(path, description)
             if description.numbers:
                 return description
+        files = {path.name.casefold(): path for path in sorted(folder.iterdir())}
         for name in _NAME_FILES:
-            path = folder / name
+            path = files.get(name, folder / name)
             if path.is_file():
                 names = [line.strip() for line in _text(path).splitlines()]
                 while names and not names[-1]:
@@ -126,13 +128,14 @@ def _numbered(names: Any) -> dict[str, str]:
         }
         return dict(sorted(numbers.items(), key=lambda item: int(item[0])))
     if isinstance(names, str) and names.strip():  # names: a, b
-        return {str(number): part.strip() for number, part in enumerate(names.split(","))}
+        parts = (encodable(part).strip() for part in names.split(","))
+        return {str(number): part for number, part in enumerate(parts)}
     return {}
 
 
 def _name(value: Any, number: str) -> str:
     """Only text is a name: lists that hold one another (YAML's aliases) have no end."""
-    return value if isinstance(value, str) else number
+    return encodable(value) if isinstance(value, str) else number
 
 
 def _text(path: Path, limit: int = MAX_BYTES) -> str:

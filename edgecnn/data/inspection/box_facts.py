@@ -33,6 +33,7 @@ def box_facts(files: Sequence[BoxedFile]) -> Facts:
     return {
         "boxes": len(boxes),
         "ignored boxes": sum(len(file.ignored) for file in files),
+        "incomplete images": sum(file.incomplete for file in files),
         "images without a box": sum(not len(file.boxes) for file in files),
         "boxes per image": spread([len(file.boxes) for file in files]),
         "box width": spread(sides[:, 0]),

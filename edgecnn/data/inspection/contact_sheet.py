@@ -1,7 +1,8 @@
 """A contact sheet: a few images of each class on one page, a row a class.
 
-Annotated images have, in each split, a row for each class that has a box there, and one for
-images without. All boxes are drawn, those of the row's class in a color of their own.
+Annotated images have, in each split, a row for each class that has a box there, one for images
+without an object, and one for those without a box of which an annotation was left out. All boxes
+are drawn, those of the row's class in a color of their own.
 """
 
 from __future__ import annotations
@@ -93,7 +94,10 @@ def _rows_of_boxes(dataset: Dataset) -> list[_Row]:
         for class_id, label in list(ids.items())[:MOST_CLASSES]:
             having = [bool((file.class_ids == class_id).any()) for file in split.every_class]
             rows.append(_Row(f"{name}, {label}", np.flatnonzero(having), split, class_id))
-        rows.append(_Row(f"{name}, without", np.flatnonzero(split.labels == 0), split))
+        without = [file.without_objects for file in split.files]
+        rows.append(_Row(f"{name}, without", np.flatnonzero(without), split))
+        incomplete = [file.incomplete and not len(file.boxes) for file in split.files]
+        rows.append(_Row(f"{name}, incomplete", np.flatnonzero(incomplete), split))
     return [row for row in rows if len(row.members)]
 
 

@@ -28,6 +28,8 @@ from edgecnn.progress import Progress
 
 PROGRESS_EVERY = 500
 _PAIR = "pair"
+_INCOMPLETE = "incomplete"
+"""Of an image: an annotation of it was left out."""
 _UNLABELED = "without a label"
 """What a sentence with its translation is counted as; several translations are not a conflict."""
 
@@ -56,7 +58,9 @@ class Inspection:
     modality: str
     sha256: str
     counts: dict[str, dict[str, int]]
-    """Samples by split and class; of boxed images, those with a box and those without."""
+    """Samples by split and class; of boxed images, those with a box, those without an object, and
+    those of which neither is known.
+    """
     sizes: dict[str, tuple[int, float, int]]
     """Smallest, median and largest along each axis of a sample; words for texts."""
     duplicates: tuple[tuple[Place, ...], ...]
@@ -173,8 +177,13 @@ def _labels(dataset: Dataset, split: Split) -> list[str]:
         return [_PAIR] * len(split)
     if dataset.task == UNLABELED:
         return [_UNLABELED] * len(split)
-    boxed = isinstance(split, BoxSplit)
-    return [_boxes(int(n)) if boxed else dataset.labels[int(n)] for n in split.labels]
+    if not isinstance(split, BoxSplit):
+        return [dataset.labels[int(n)] for n in split.labels]
+    labels = [_boxes(int(n)) for n in split.labels]
+    for index, file in enumerate(split.files):
+        if file.incomplete:
+            labels[index] += f", {_INCOMPLETE}"
+    return labels
 
 
 def _boxes_by_class(dataset: Dataset) -> Facts:
@@ -208,7 +217,9 @@ def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
         if isinstance(split, BoxSplit):
             with_box = int(np.count_nonzero(split.labels))
             label = " or ".join(dataset.labels) if 0 < len(dataset.labels) <= 3 else "a box"
-            counts[name] = {f"with {label}": with_box, "without": len(split) - with_box}
+            others = _without_a_box(split)
+            without = len(split) - with_box - sum(others.values())
+            counts[name] = {f"with {label}": with_box, "without": without, **others}
         elif isinstance(split, PairSplit):
             counts[name] = {_PAIR: len(split)}
         elif dataset.task == UNLABELED:
@@ -219,6 +230,14 @@ def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
                 for number, label in enumerate(dataset.labels)
             }
     return counts
+
+
+def _without_a_box(split: BoxSplit) -> dict[str, int]:
+    """Images that have no box and are not known to hold no object."""
+    unknown = [file for file in split.files if not len(file.boxes) and not file.without_objects]
+    incomplete = sum(file.incomplete for file in unknown)
+    counts = {"ignored boxes alone": len(unknown) - incomplete, _INCOMPLETE: incomplete}
+    return {label: count for label, count in counts.items() if count}
 
 
 def _shape(sample: Any) -> tuple[int, ...]:

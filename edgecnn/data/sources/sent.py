@@ -38,6 +38,7 @@ SCHEMA_VERSION = 1
 MAX_UNPACKED_BYTES = 8 << 30
 MAX_INDEX_BYTES = 256 << 20
 PROGRESS_EVERY = 500
+_AT_HOME = ("splits", "parts")
 _INDEX, _TEXTS = "index.json", "texts.json"
 _KINDS: Mapping[str, type[Dataset]] = {
     "classes": Dataset,
@@ -63,6 +64,7 @@ class _Boxes:
     ignored: tuple[tuple[float, float, float, float], ...] = ()
     class_ids: tuple[int, ...] = ()
     ignored_ids: tuple[int, ...] = ()
+    incomplete: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
         "truth": asdict(_truth(split)),
     }
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        add(archive, _INDEX, json.dumps(index, ensure_ascii=False).encode())
+        add(archive, _INDEX, json.dumps(index).encode())  # names of files need not be UTF-8
         for key, part in dataset.splits.items():
             add(archive, f"labels/{key}.npy", packed(part.labels.astype("<i8")))
         if texts:
@@ -140,11 +142,11 @@ def _parts(sample: Any, inputs: Sequence[str]) -> list[Any]:
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:
-    """All fields but the splits."""
+    """All fields but those that stay at home."""
     values = {
         field.name: getattr(dataset, field.name)
         for field in fields(dataset)
-        if field.init and field.name != "splits"
+        if field.init and field.name not in _AT_HOME
     }
     values["left_out"] = [entry.to_dict() for entry in dataset.left_out]
     return values
@@ -166,6 +168,7 @@ def _as_lists(file: BoxedFile) -> _Boxes:
         _corners(file.ignored),
         tuple(file.class_ids.tolist()),
         tuple(file.ignored_ids.tolist()),
+        file.incomplete,
     )
 
 
@@ -282,6 +285,7 @@ def _as_file(boxes: _Boxes) -> BoxedFile:
         array(boxes.ignored),
         np.asarray(boxes.class_ids, np.int64),
         np.asarray(boxes.ignored_ids, np.int64),
+        boxes.incomplete,
     )
 
 

@@ -76,6 +76,31 @@ def test_false_alarms_are_counted_an_image_and_at_the_threshold():
     assert scores.false_alarms_per_100 == 25
 
 
+def test_boxes_in_an_incomplete_image_count_neither_way():
+    alarm = found((1, 1, 9, 9, 0.95))
+    right = found((10, 10, 50, 50, 0.9))
+    complete = [truth(SIGN), truth(), truth()]
+    unknown = Truth(NONE, NONE, 100, 100, incomplete=True)
+    scores = evaluate([*complete, unknown], [right, found(), found(), alarm])
+
+    assert (scores.negatives, scores.false_alarms_per_100) == (2, 0)
+    assert scores.ap50 == scores.precision == pytest.approx(1)
+    known = evaluate([*complete, truth()], [right, found(), found(), alarm])
+    assert (known.negatives, known.false_alarms_per_100) == (3, pytest.approx(100 / 3))
+    assert known.ap50 == known.precision == pytest.approx(0.5)
+
+
+def test_a_sign_in_an_incomplete_image_is_found_or_missed_as_any():
+    partly = Truth(SIGN, NONE, 100, 100, incomplete=True)
+    hit, missed = (evaluate([partly], [boxes]) for boxes in (
+        found((10, 10, 50, 50, 0.9), (60, 60, 90, 90, 0.95)), found((60, 60, 90, 90, 0.95)),
+    ))  # fmt: skip
+
+    assert hit.ap50 == hit.recall == hit.precision == pytest.approx(1)
+    assert missed.ap50 == missed.recall == 0
+    assert hit.negatives == missed.negatives == 0
+
+
 def test_ignored_boxes_count_neither_way():
     hidden = np.asarray([[60, 60, 90, 90]], np.float32)
     scores = evaluate([truth(SIGN, hidden)], [found((60, 60, 90, 90, 0.95), (10, 10, 50, 50, 0.9))])

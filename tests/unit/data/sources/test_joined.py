@@ -10,6 +10,7 @@ from edgecnn.data import load
 from edgecnn.data.boxes.classes import merged, numbers_in
 from edgecnn.data.held_out import with_splits
 from edgecnn.data.inspection.inspect import inspect
+from edgecnn.data.sources import sent
 from edgecnn.errors import InputError
 
 Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
@@ -93,7 +94,7 @@ def test_a_set_without_the_class_gives_images_without_an_object(classes, signs, 
 
     assert data.labels == ("Stop",)
     assert boxes_of(data) == [1, 0, 0, 0]
-    assert not any(len(file.ignored) for file in data["test"].files)
+    assert all(file.without_objects for file in data["test"].files[1:])
 
 
 def test_a_class_that_no_set_has_is_refused(signs, trees):
@@ -149,3 +150,12 @@ def test_classes_are_found_among_ours_however_they_are_written():
     assert numbers_in(("Yield", "tree", "STOP"), ours) == {0: 1, 2: 0}
     assert numbers_in(("stop", "Stop_Sign"), ours) == {1: 0}
     assert numbers_in(("tree",), ours) == {}
+
+
+def test_joined_sets_can_be_sent(signs, others, tmp_path):
+    data = load(f"coco:{signs},{others}")
+    sent.write(data, tmp_path / "sent.zip")
+    arrived = load(f"sent:{tmp_path / 'sent.zip'}")
+
+    assert arrived.summary() == data.summary()
+    assert boxes_of(arrived) == boxes_of(data)
