@@ -3,55 +3,23 @@
 from __future__ import annotations
 
 import json
-import warnings
 
-import numpy as np
 import pytest
 
 from edgecnn.data import DataWarning, load
 from edgecnn.errors import InputError
-
-Image = pytest.importorskip("PIL.Image", reason="images are read with Pillow")
-
-WIDTH, HEIGHT = 40, 30
-BOX = (4.0, 6.0, 20.0, 24.0)
-LINE = "0 0.3 0.5 0.4 0.6\n"
-
-
-def save(path, seed=0, size=(WIDTH, HEIGHT)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def document(names, category="stop sign"):
-    left, top, right, bottom = BOX
-    return {
-        "images": [
-            {"id": n, "file_name": name, "width": WIDTH, "height": HEIGHT}
-            for n, name in enumerate(names)
-        ],
-        "annotations": [
-            {"id": n, "image_id": n, "category_id": 1, "iscrowd": 0,
-             "bbox": [left, top, right - left, bottom - top]}
-            for n in range(len(names))
-        ],
-        "categories": [{"id": 1, "name": category}],
-    }  # fmt: skip
-
-
-def write_json(path, names, **kind):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document(names, **kind)))
-
-
-def samples(source, place, **arguments):
-    dataset = load(f"{source}:{place}", **arguments)
-    for split in dataset.splits.values():
-        for file in split.files:
-            np.testing.assert_allclose(file.boxes, [BOX], atol=0.01)
-    return {name: len(split) for name, split in dataset.splits.items()}
+from tests.unit.data.boxes.small_sets import (
+    BOX,
+    HEIGHT,
+    LINE,
+    WIDTH,
+    roboflow,
+    samples,
+    save,
+    write_json,
+    yolo_flat,
+    yolo_ultralytics,
+)
 
 
 def coco_2017(root):
@@ -74,14 +42,6 @@ def cvat_flat(root):
     save(root / "images" / "0.jpg")
     write_json(root / "annotations" / "instances_default.json", ["0.jpg"])
     return {"test": 1}
-
-
-def roboflow(root):
-    for split, count in (("train", 3), ("valid", 2), ("test", 1)):
-        for n in range(count):
-            save(root / split / f"{n}.jpg", n)
-        write_json(root / split / "_annotations.coco.json", [f"{n}.jpg" for n in range(count)])
-    return {"train": 3, "validation": 2, "test": 1}
 
 
 def label_studio(root):
@@ -190,31 +150,12 @@ def test_several_json_files_of_no_split_are_a_question(tmp_path):
         load(f"coco:{tmp_path}")
 
 
-def yolo_flat(root, names="names: [stop sign]\n"):
-    save(root / "0.jpg")
-    (root / "0.txt").write_text(LINE)
-    (root / "classes.txt").write_text("stop sign\n")
-    return {"test": 1}
-
-
 def yolo_two_folders(root):
     save(root / "images" / "0.jpg")
     (root / "labels").mkdir()
     (root / "labels" / "0.txt").write_text(LINE)
     (root / "labels" / "classes.txt").write_text("stop sign\n")
     return {"test": 1}
-
-
-def yolo_ultralytics(root):
-    for split, count in (("train", 3), ("val", 2)):
-        for n in range(count):
-            save(root / "images" / split / f"{n}.jpg", n)
-            text = root / "labels" / split / f"{n}.txt"
-            text.parent.mkdir(parents=True, exist_ok=True)
-            text.write_text(LINE)
-    (root / "data.yaml").write_text("path: ../datasets/x\ntrain: images/train\nval: images/val\n"
-                                    "names:\n  0: stop sign\n")  # fmt: skip
-    return {"train": 3, "validation": 2}
 
 
 def yolo_without_a_yaml(root):
@@ -378,58 +319,6 @@ def test_layouts_of_voc(tmp_path, write):
     assert samples("voc", tmp_path) == expected
 
 
-# --- classes ---------------------------------------------------------------------------------
-
-
-def two_classes(root):
-    yolo_flat(root)
-    (root / "0.txt").write_text("0 0.3 0.5 0.4 0.6\n1 0.5 0.5 0.2 0.2\n2 0.6 0.5 0.2 0.2\n")
-    (root / "classes.txt").write_text("car\nyield_sign\nTraffic-Cone\n")
-    return root
-
-
-@pytest.mark.parametrize(
-    ("classes", "labels", "boxes"),
-    [
-        (["car"], ("car",), 1),
-        (["Yield Sign"], ("yield_sign",), 1),
-        (["2"], ("Traffic-Cone",), 1),
-        (["traffic cone", "0"], ("car", "Traffic-Cone"), 2),
-    ],
-)
-def test_classes_are_chosen_by_name_or_number(tmp_path, classes, labels, boxes):
-    dataset = load(f"yolo:{two_classes(tmp_path)}", classes=classes)
-
-    assert dataset.labels == labels
-    assert dataset["test"].labels.tolist() == [boxes]
-    assert len(dataset["test"].ground_truth[0].boxes) == boxes
-    assert "not chosen: " in dataset.summary()
-
-
-def test_a_class_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no class 'bus'") as caught:
-        load(f"yolo:{two_classes(tmp_path)}", classes=["bus"])
-
-    assert caught.value.hint == "it has: car (0), yield_sign (1), Traffic-Cone (2)"
-
-
-def test_several_classes_without_a_choice_have_no_truth(tmp_path):
-    dataset = load(f"yolo:{two_classes(tmp_path)}")
-
-    assert dataset.labels == ("car", "yield_sign", "Traffic-Cone")
-    assert "no class is chosen" in dataset.summary()
-    with pytest.raises(InputError, match="several classes"):
-        _ = dataset["test"].ground_truth
-
-
-def test_other_sources_have_no_classes_to_choose():
-    with pytest.raises(InputError, match="no option 'classes'"):
-        load("digits", classes=["3"])
-
-
-# --- images --------------------------------------------------------------------------------
-
-
 def test_a_cut_image_is_found_when_the_set_is_loaded(tmp_path):
     roboflow(tmp_path)
     path = tmp_path / "train" / "0.jpg"
@@ -456,90 +345,3 @@ def test_without_a_test_split_the_validation_is_measured(tmp_path):
 
     assert dataset["test"] is dataset["validation"]
     assert "validation is measured, for there is no test" in dataset.summary()
-
-
-def photo(path, orientation, size=(WIDTH, HEIGHT)):
-    """An image as a camera stores it, black, with the BOX white."""
-    image = Image.new("L", size, 0)
-    left, top, right, bottom = (int(value) for value in BOX)
-    image.paste(255, (left, top, right, bottom))
-    exif = image.getexif()
-    exif[274] = orientation
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.convert("RGB").save(path, exif=exif)
-
-
-def assert_boxes_are_where_it_is_white(dataset):
-    for sample, file in zip(dataset["test"].samples, dataset["test"].files, strict=True):
-        rows, columns = np.nonzero(sample[:, :, 0] > 127)
-        white = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-        np.testing.assert_allclose(file.boxes, [white], atol=0.01)
-
-
-@pytest.mark.parametrize("ending", ["png", "tif", "webp"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_in_stored_coordinates_are_turned_with_their_photo(tmp_path, orientation, ending):
-    photo(tmp_path / "images" / f"0.{ending}", orientation)
-    photo(tmp_path / "images" / "1.png", 6)  # says how the set is meant
-    write_json(tmp_path / "annotations.json", [f"0.{ending}", "1.png"])
-
-    dataset = load(f"coco:{tmp_path}")
-
-    assert_boxes_are_where_it_is_white(dataset)
-    assert "read as stored" in dataset.summary()
-
-
-def test_boxes_of_upright_photos_stay(tmp_path):
-    photo(tmp_path / "images" / "0.png", 6)
-    with Image.open(tmp_path / "images" / "0.png") as image:
-        assert image.size == (WIDTH, HEIGHT)
-    left, top, right, bottom = BOX
-    upright = [HEIGHT - bottom, left, bottom - top, right - left]
-    values = document(["0.png"])
-    values["images"][0] |= {"width": HEIGHT, "height": WIDTH}
-    values["annotations"][0]["bbox"] = upright
-    (tmp_path / "annotations.json").write_text(json.dumps(values))
-
-    dataset = load(f"coco:{tmp_path}")
-
-    assert_boxes_are_where_it_is_white(dataset)
-    assert "read as upright" in dataset.summary()
-
-
-def yolo_photo(root, orientation):
-    photo(root / "0.png", orientation)
-    (root / "0.txt").write_text(LINE)
-    (root / "classes.txt").write_text("stop sign\n")
-    return root
-
-
-@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
-def test_what_nothing_tells_is_asked(tmp_path, orientation):
-    place = f"yolo:{yolo_photo(tmp_path, orientation)}"
-
-    with pytest.raises(InputError, match="nothing says whether its boxes") as caught:
-        load(place)
-    assert "--exif stored" in caught.value.hint
-
-    assert_boxes_are_where_it_is_white(load(place, exif="stored"))
-    assert "read as upright" in load(place, exif="upright").summary()
-
-
-def test_one_turned_photo_among_others_is_left_out_and_the_question_said(tmp_path):
-    yolo_photo(tmp_path, 6)
-    save(tmp_path / "1.png")
-    (tmp_path / "1.txt").write_text(LINE)
-
-    with pytest.warns(DataWarning, match=r"0\.png: it is turned by EXIF .*--exif stored or"):
-        dataset = load(f"yolo:{tmp_path}")
-
-    assert len(dataset["test"]) == 1
-
-
-def test_a_turned_photo_without_boxes_asks_nothing(tmp_path):
-    yolo_photo(tmp_path, 6)
-    (tmp_path / "0.txt").write_text("")
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DataWarning)
-        assert len(load(f"yolo:{tmp_path}")["test"]) == 1
