@@ -25,9 +25,7 @@ def command() -> None:
 @command.command(short_help="Add a board.")
 @click.argument("name")
 @click.argument("address")
-@click.option(
-    "--python", default="python3", show_default=True, help="The Python there (3.11 or newer)."
-)
+@options.defaulted("--python", shown="python3", help="The Python there (3.11 or newer).")
 @click.option(
     "--extra",
     "extras",
@@ -44,7 +42,7 @@ def add(
     *,
     name: str,
     address: str,
-    python: str,
+    python: str | None,
     extras: tuple[str, ...],
     key: str,
     tags: tuple[str, ...],
@@ -54,7 +52,15 @@ def add(
     """Add the board NAME at ADDRESS, as in ssh://pi@10.0.0.7 (no password: use a key)."""
     from edgecnn.boards import inventory
 
-    board = inventory.Board(address, python, extras, key, tags, name, offline)
+    board = inventory.Board(
+        address,
+        extras=extras,
+        key=key,
+        tags=tags,
+        name=name,
+        offline=offline,
+        **options.given(python=python),
+    )
     inventory.add(board, force=force)
     click.echo(f"{name} added to {inventory.file_of_boards()}; edgecnn boards check {name}")
 

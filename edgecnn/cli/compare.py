@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("before", type=options.FILE)
 @click.argument("after", type=options.FILE)
-@click.option(
+@options.defaulted(
     "--threshold",
     type=options.Share(),
-    default="3%",
-    show_default=True,
+    shown="3%",
     help="The change of latency that matters in practice.",
 )
 @click.option("--out", type=options.FILE, help="Write the comparison as .md, .html or .json too.")
@@ -34,7 +33,7 @@ def command(
     *,
     before: Path,
     after: Path,
-    threshold: float,
+    threshold: float | None,
     out: Path | None,
     allow_differences: bool,
     force: bool,
@@ -57,7 +56,10 @@ def command(
         refuse_input_as_output(out, (before, after))
         refuse_overwrite(out, force=force)
     outcome = compare.compare(
-        _load(before), _load(after), threshold, allow_differences=allow_differences
+        _load(before),
+        _load(after),
+        allow_differences=allow_differences,
+        **options.given(threshold=threshold),
     )
     console().print(comparison.terminal(outcome))
     if out is not None:

@@ -26,19 +26,17 @@ from edgecnn.cli.messages import print_line
     required=True,
     help="Folder; images go to OUT/LABEL/*.png, existing ones stay.",
 )
-@click.option(
+@options.defaulted(
     "--every",
     metavar="TIME",
-    default="0.5s",
-    show_default=True,
+    shown="0.5s",
     help="Without a window: time between two images, as in 0.5s or 1m.",
 )
 @click.option("--count", type=click.IntRange(1), help="Stop after so many images.")
-@click.option(
+@options.defaulted(
     "--min-difference",
     type=click.FloatRange(0, 255),
-    default=2.0,
-    show_default=True,
+    shown="2.0",
     help="Skip images that differ less from the one before (mean of 0 to 255, gray).",
 )
 @click.option("--headless", is_flag=True, help="No window: take one image every --every.")
@@ -47,9 +45,9 @@ def command(
     source: str,
     labels: tuple[str, ...],
     out: Path,
-    every: str,
+    every: str | None,
     count: int | None,
-    min_difference: float,
+    min_difference: float | None,
     headless: bool,
 ) -> None:
     """Collect labeled images from SOURCE, in the layout that --data folder:OUT reads.
@@ -70,10 +68,12 @@ def command(
             source=parse_source(source),
             labels=labels,
             out=out,
-            every_s=parse_duration(every),
             count=count,
-            min_difference=min_difference,
             window=not headless,
+            **options.given(
+                every_s=None if every is None else parse_duration(every),
+                min_difference=min_difference,
+            ),
         ),
         print_line,
     )

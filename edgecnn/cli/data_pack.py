@@ -32,9 +32,7 @@ class Size(click.ParamType[Any]):
 @click.command("pack", short_help="Pack a data set into sharded TFRecord files.")
 @click.argument("data", type=options.Name(options.data_names))
 @click.option("--out", type=options.FILE, required=True, help="Folder to write.")
-@click.option(
-    "--shard-size", type=Size(), default="256MB", show_default=True, help="Maximum size of a file."
-)
+@options.defaulted("--shard-size", type=Size(), shown="256MB", help="Maximum size of a file.")
 @click.option("--data-dir", type=options.FILE, help="Folder with the files, instead of a download.")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the splits.")
 @reading_options()
@@ -43,7 +41,7 @@ def pack_command(
     *,
     data: str,
     out: Path,
-    shard_size: int,
+    shard_size: int | None,
     data_dir: Path | None,
     reading: Reading,
     split_seed: int,
@@ -59,7 +57,9 @@ def pack_command(
     options.claim(out)
     dataset = load_data(data, data_dir=data_dir, seed=split_seed, reading=reading)
     with progress_bar() as progress:
-        index = pack(dataset, out, shard_bytes=shard_size, force=force, progress=progress)
+        index = pack(
+            dataset, out, force=force, progress=progress, **options.given(shard_bytes=shard_size)
+        )
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6
     click.echo(
         f"{out}: {sum(index.splits.values())} samples in {len(index.shards)} shards, "

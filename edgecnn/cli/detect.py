@@ -59,18 +59,16 @@ from edgecnn.cli.messages import print_line
     "--events", type=options.FILE, help="Write objects that appear and leave to a .jsonl file."
 )
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many frames.")
-@click.option(
+@options.defaulted(
     "--read-timeout",
     type=click.FloatRange(0.1),
-    default=5.0,
-    show_default=True,
+    shown="5.0",
     help="Seconds without a frame after which a source counts as stalled.",
 )
-@click.option(
+@options.defaulted(
     "--reconnect",
     type=click.FloatRange(0),
-    default=60.0,
-    show_default=True,
+    shown="60.0",
     help="Seconds to retry when a camera or a stream is lost; 0 ends at once.",
 )
 @options.force()
@@ -94,8 +92,8 @@ def command(
     record: Path | None,
     events: Path | None,
     frames: int | None,
-    read_timeout: float,
-    reconnect: float,
+    read_timeout: float | None,
+    reconnect: float | None,
     force: bool,
 ) -> None:
     """Find stop signs, or what another detector knows, in SOURCE and show them live.
@@ -140,7 +138,7 @@ def command(
             events=events,
             serve=serve,
             force=force,
-            patience=Patience(read_s=read_timeout, return_s=reconnect),
+            patience=Patience(**options.given(read_s=read_timeout, return_s=reconnect)),
         ),
         print_line,
     )

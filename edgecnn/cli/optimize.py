@@ -25,28 +25,24 @@ HEADINGS = {"weights": "About the model", "samples": "Data", "seed": "Data"}
 @options.data(
     help="Data set that calibrates, guides the search and judges its result.", required=True
 )
-@click.option(
+@options.defaulted(
     "--max-drop",
     metavar="POINTS",
-    default="1",
-    show_default=True,
+    shown="1",
     help="Percentage points of accuracy that may be lost, shown with 95% confidence.",
 )
 @click.option("--max-latency", metavar="TIME", help="Median latency, as in 10ms.")
 @click.option("--max-memory", metavar="SIZE", help="Peak memory, as in 50MB.")
 @click.option("--max-size", metavar="SIZE", help="Size of the file, as in 2MB.")
-@click.option(
+@options.defaulted(
     "--objective",
     type=click.Choice(["latency", "size", "memory"]),
-    default="latency",
-    show_default=True,
+    shown="latency",
     help="What to optimize among the files that meet the limits.",
 )
 @options.runtimes()
 @options.protocol(default="quick")
-@click.option(
-    "--samples", type=int, default=256, show_default=True, help="Number of calibration samples."
-)
+@options.defaulted("--samples", type=int, shown="256", help="Number of calibration samples.")
 @options.seed("for drawing samples")
 @options.preprocessing()
 @options.weights()
@@ -63,15 +59,15 @@ def command(
     data: str,
     data_dir: Path | None,
     reading: Reading,
-    max_drop: str,
+    max_drop: str | None,
     max_latency: str | None,
     max_memory: str | None,
     max_size: str | None,
-    objective: str,
+    objective: str | None,
     runtimes: tuple[str, ...],
     protocol: Protocol,
     threads: tuple[int, ...],
-    samples: int,
+    samples: int | None,
     seed: int,
     preprocessing: str | None,
     weights: str | None,
@@ -109,11 +105,12 @@ def command(
     from edgecnn.results import Results
 
     goal = Goal(
-        max_drop=parse_points(max_drop),
         max_latency_ms=parse_latency(max_latency) if max_latency else None,
         max_memory_bytes=parse_size(max_memory, "--max-memory") if max_memory else None,
         max_size_bytes=parse_size(max_size, "--max-size") if max_size else None,
-        objective=objective,  # type: ignore[arg-type]  # click has checked it
+        **options.given(
+            max_drop=None if max_drop is None else parse_points(max_drop), objective=objective
+        ),
     )
     check_option(preprocessing)
     about = ModelOptions(head, options.label_names(labels))
@@ -123,7 +120,9 @@ def command(
         if model.suffix.lower() in (".onnx", ".tflite"):  # what is made of these takes as many
             refuse_fixed_batch(model)
     dataset = load_data(data, data_dir=data_dir, models=[Path(located(model))], reading=reading)
-    settings = Settings(goal, runtimes, threads, seed, samples, protocol)
+    settings = Settings(
+        goal, runtimes, threads, seed, protocol=protocol, **options.given(samples=samples)
+    )
     with progress_bar() as progress:
         try:
             outcome = optimize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
+from edgecnn.cli.messages import say
 from edgecnn.cli.options.data import Reading
 
 if TYPE_CHECKING:
@@ -30,12 +31,11 @@ def _runtime_names() -> list[str]:
 )
 @click.option("--good", required=True, metavar="VERSION", help="A version that was good.")
 @click.option("--bad", required=True, metavar="VERSION", help="A later version that is not.")
-@click.option(
+@options.defaulted(
     "--max-slower",
     "threshold",
     type=options.Share(),
-    default="3%",
-    show_default=True,
+    shown="3%",
     help="A version that is slower than the good one by more is bad.",
 )
 @options.data(help="Data set whose test split gives the accuracy, too.")
@@ -48,7 +48,7 @@ def command(
     runtime: str,
     good: str,
     bad: str,
-    threshold: float,
+    threshold: float | None,
     data: str | None,
     data_dir: Path | None,
     reading: Reading,
@@ -89,9 +89,9 @@ def command(
             options=RuntimeOptions(threads=threads[0]),
             protocol=protocol,
             data=dataset,
-            threshold=threshold,
             progress=progress,
-            say=lambda line: click.echo(line, err=True),
+            say=say,
+            **options.given(threshold=threshold),
         )
     for step in outcome.steps:
         click.echo(f"{outcome.runtime} {step.version:<12} {step.outcome:<8} {step.why}")

@@ -31,11 +31,10 @@ def format_names() -> list[str]:
     show_default=True,
     help="The label that the baseline was stored with.",
 )
-@click.option(
+@options.defaulted(
     "--threshold",
     type=options.Share(),
-    default="1%",
-    show_default=True,
+    shown="1%",
     help="The least slowdown that fails, however certain a smaller one is.",
 )
 @click.option(
@@ -59,7 +58,7 @@ def command(
     *,
     results: Path,
     against: str,
-    threshold: float,
+    threshold: float | None,
     remeasure: tuple[Path, ...],
     machine: str,
     form: str | None,
@@ -103,7 +102,7 @@ def command(
         ]
     if remeasure:
         pairs = _remeasured(loaded, pairs, remeasure)
-    gate = gates.judge(pairs, against, threshold=threshold)
+    gate = gates.judge(pairs, against, **options.given(threshold=threshold))
     for each in gate.rows:
         bad = each.outcome in gates.FAILING
         color = "red" if bad else "green" if each.outcome == "faster" else None

@@ -31,7 +31,7 @@ LISTED = 8
     help="Change one parameter of the space: width=0.25..1.0, kernel=3,5, dropout=0.2; repeatable.",
 )
 @click.option("--list-space", is_flag=True, help="Print the space and do nothing else.")
-@click.option("--trials", type=int, default=30, show_default=True, help="How many to try.")
+@options.defaulted("--trials", type=int, shown="30", help="How many to try.")
 @click.option("--timeout", metavar="TIME", help="Begin no trial after this time, as in 30m.")
 @click.option("--epochs", type=int, help="Epochs of a trial; by default the network's own.")
 @click.option(
@@ -40,10 +40,9 @@ LISTED = 8
 @click.option("--max-latency", metavar="TIME", help="Median latency, as in 10ms.")
 @click.option("--max-memory", metavar="SIZE", help="Peak memory, as in 50MB.")
 @click.option("--max-size", metavar="SIZE", help="Size of the file, as in 200kB.")
-@click.option(
+@options.defaulted(
     "--objectives",
-    default="accuracy,latency",
-    show_default=True,
+    shown="accuracy,latency",
     help="What steers the trials: accuracy with latency, size or memory.",
 )
 @click.option(
@@ -56,23 +55,22 @@ LISTED = 8
     metavar="POINTS",
     help="Percentage points that the winner may lose against the first trial.",
 )
-@click.option(
+@options.defaulted(
     "--runtime",
-    default="litert:cpu",
-    show_default=True,
+    shown="litert:cpu",
     help="Where to measure, as in onnxruntime:cpu.",
 )
 @click.option(
     "--to", "target", default="", help="What to convert to [int8 of the runtime's format]."
 )
-@click.option("--threads", type=int, default=1, show_default=True, help="Threads of the runtime.")
+@options.defaulted("--threads", type=int, shown="1", help="Threads of the runtime.")
 @click.option(
     "--on",
     type=options.Name(board_names),
     default="",
     help="Board to measure on over SSH: a name, a tag or ssh://user@host.",
 )
-@click.option("--workers", type=int, default=1, show_default=True, help="Trials at the same time.")
+@options.defaulted("--workers", type=int, shown="1", help="Trials at the same time.")
 @click.option(
     "--trial-threads",
     type=int,
@@ -82,12 +80,8 @@ LISTED = 8
 @click.option("--tls-ca", type=options.FILE, help="Certificate authority of the cluster.")
 @click.option("--tls-cert", type=options.FILE, help="Certificate to show to the cluster.")
 @click.option("--tls-key", type=options.FILE, help="Key of that certificate.")
-@click.option(
-    "--sampler", default="tpe", show_default=True, help="What draws trials: tpe or random."
-)
-@click.option(
-    "--pruning", default="median", show_default=True, help="What ends trials early: median or none."
-)
+@options.defaulted("--sampler", shown="tpe", help="What draws trials: tpe or random.")
+@options.defaulted("--pruning", shown="median", help="What ends trials early: median or none.")
 @options.seed("of draws and weights")
 @click.option("--out", type=options.FILE, help="The folder for files and report.")
 @options.force()
@@ -100,28 +94,28 @@ def command(
     space: Path | None,
     changes: tuple[str, ...],
     list_space: bool,
-    trials: int,
+    trials: int | None,
     timeout: str | None,
     epochs: int | None,
     final_epochs: int | None,
     max_latency: str | None,
     max_memory: str | None,
     max_size: str | None,
-    objectives: str,
+    objectives: str | None,
     objective: str | None,
     max_drop: str | None,
-    runtime: str,
+    runtime: str | None,
     target: str,
-    threads: int,
+    threads: int | None,
     on: str,
-    workers: int,
+    workers: int | None,
     trial_threads: int | None,
     cluster: str,
     tls_ca: Path | None,
     tls_cert: Path | None,
     tls_key: Path | None,
-    sampler: str,
-    pruning: str,
+    sampler: str | None,
+    pruning: str | None,
     seed: int,
     out: Path | None,
     force: bool,
@@ -154,7 +148,7 @@ def command(
         model=model,
         data=DataName(data, data_dir, seed, reading.strict, reading.classes, reading.exif),
         wanted=Wanted(
-            objectives=tuple(part.strip() for part in objectives.split(",") if part.strip()),
+            **options.given(objectives=_names(objectives)),
             max_latency_ms=parse_latency(max_latency) if max_latency else None,
             max_size_bytes=parse_size(max_size, "--max-size") if max_size else None,
             max_memory_bytes=parse_size(max_memory, "--max-memory") if max_memory else None,
@@ -163,19 +157,23 @@ def command(
             if max_drop
             else None,
         ),
-        runtime=runtime,
         target=target,
-        threads=threads,
         on=on,
-        trials=trials,
         timeout_secs=parse_duration(timeout) if timeout else None,
         epochs=epochs,
         final_epochs=final_epochs,
         seed=seed,
-        sampler=sampler,
-        pruning=pruning,
-        cluster=Cluster(workers, cluster, tls_ca, tls_cert, tls_key),
+        cluster=Cluster(
+            address=cluster,
+            ca=tls_ca,
+            certificate=tls_cert,
+            key=tls_key,
+            **options.given(workers=workers),
+        ),
         trial_threads=trial_threads,
+        **options.given(
+            runtime=runtime, threads=threads, trials=trials, sampler=sampler, pruning=pruning
+        ),
     )
     dataset = load_data(data, data_dir=data_dir, seed=seed, reading=reading)
     chosen = space_for(model, dataset, file=space, changes=changes)
@@ -215,3 +213,10 @@ def command(
             outcome.sentences[0],
             hint="the lines above say how near the nearest came; relax a limit or try more trials",
         )
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """The names in a list with commas; None for one that was not passed."""
+    if text is None:
+        return None
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -19,11 +19,10 @@ COSTLIEST = 3
 @click.argument("artifacts", nargs=-1, required=True, type=options.FILE)
 @click.option("--parent", type=options.FILE, help="The model they were made from.")
 @options.data(help="Data set whose test split gives samples and labels; noise without it.")
-@click.option(
+@options.defaulted(
     "--max-drop",
     type=float,
-    default=1.0,
-    show_default=True,
+    shown="1.0",
     help="Percentage points of accuracy that an artifact may lose.",
 )
 @click.option("--layers", is_flag=True, help="Name the layers that lose most, for every artifact.")
@@ -40,7 +39,7 @@ def command(
     data: str | None,
     data_dir: Path | None,
     reading: Reading,
-    max_drop: float,
+    max_drop: float | None,
     layers: bool,
     preprocessing: str | None,
     head: str,
@@ -75,7 +74,6 @@ def command(
                 path,
                 parent=parent,
                 dataset=dataset,
-                max_drop=max_drop,
                 layers=layers,
                 allow_unsafe=allow_unsafe,
                 preprocessing=preprocessing,
@@ -83,6 +81,7 @@ def command(
                 about=about,
                 weights=weights,
                 custom=custom,
+                **options.given(max_drop=max_drop),
             )
         answer = "no labels, no accuracy gate"
         if verification.gate is not None:

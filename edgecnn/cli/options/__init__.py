@@ -1,6 +1,7 @@
 """Options that several verbs share, with their completion and their parsing."""
 
 from edgecnn.cli.options.data import Reading, data, reading_options
+from edgecnn.cli.options.defaults import defaulted, given
 from edgecnn.cli.options.general import accept_global, claim, command_line, debug, force
 from edgecnn.cli.options.kinds import FILE, Command, Name, Names, Numbers, Share
 from edgecnn.cli.options.measuring import further_passes, on_runtime, protocol, runtimes, scenario
@@ -36,9 +37,11 @@ __all__ = [
     "data",
     "data_names",
     "debug",
+    "defaulted",
     "epochs",
     "force",
     "further_passes",
+    "given",
     "label_names",
     "model",
     "network_names",
