@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.data.left_out import RECORDED, LeftOut, described
+from edgecnn.data.left_out import RECORDED, LeftOut, described, encodable
 from edgecnn.deprecation import old_attribute
 from edgecnn.errors import InputError
 from edgecnn.modalities import AXES, SAMPLES, Modality
@@ -127,6 +127,15 @@ class Dataset:
     """The test split is a part of the set's own, or another of its splits: what training measured
     on the set's own says nothing about it.
     """
+
+    def __post_init__(self) -> None:
+        """What is written of a set is text that every file can hold, whatever its own files are
+        called.
+        """
+        for name in ("name", "source"):
+            object.__setattr__(self, name, encodable(getattr(self, name)))
+        for name in ("labels", "notes"):
+            object.__setattr__(self, name, tuple(map(encodable, getattr(self, name))))
 
     def __getitem__(self, split: str) -> Split:
         """A split by name. Where there is no "test", validation or else training is the test.

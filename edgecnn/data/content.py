@@ -33,7 +33,7 @@ def content_sha256(
 
     Digests are consumed one at a time, so that a lazy data set needs no memory for it.
     """
-    digest = hashlib.sha256("\0".join(class_names).encode())
+    digest = hashlib.sha256("\0".join(class_names).encode(errors="surrogatepass"))
     for name, (samples, labels) in splits.items():
         digest.update(f"\0{name}\0{len(labels)}\0".encode())
         for sample, label in zip(samples, labels.astype("<i8"), strict=True):

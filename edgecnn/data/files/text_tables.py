@@ -170,8 +170,9 @@ def _json_records(lines: Sequence[str]) -> Iterator[Record]:
         if keys is None:
             keys = [str(key) for key in values]
             yield Record(number, keys)
-        cells = [values.get(key) for key in keys]
-        yield Record(number, ["" if cell is None else str(cell) for cell in cells])
+        cells = ["" if (cell := values.get(key)) is None else str(cell) for key in keys]
+        whole = all(map(is_text, cells))
+        yield Record(number, cells) if whole else Record(number, [], "it holds half a character")
 
 
 def _fast_text(path: Path, lines: Sequence[str]) -> Iterator[Row]:
