@@ -16,6 +16,11 @@ from edgecnn.training.prefetch import prefetched
 from edgecnn.training.sequence_batches import Sentences, bucketed_batches
 from edgecnn.training.sequences import _cross_entropy, _token_accuracy
 
+FLOATS = ("tflite:float32", "onnx:float32")
+INTEGERS = ("tflite:static_int8", "onnx:static_int8")
+SENTENCE = "a girl sings in town."
+TEXT = "a girl sings in town. a dog runs at home. a cat sleeps here."
+"""Three sentences, which are too long for the small network in one piece."""
 LENGTH = 24
 WHO = {"a dog": "un chien", "a man": "un homme", "a girl": "une fille", "a cat": "un chat"}
 WHAT = {"runs": "court", "sleeps": "dort", "eats": "mange", "jumps": "saute", "sings": "chante"}
@@ -29,7 +34,7 @@ SIZES = {"embedding": 24, "channels": 24, "encoder_layers": 2, "decoder_layers":
 @dataclass(frozen=True)
 class SmallTranslator:
     path: Path
-    """The .keras file, its manifest beside it."""
+    """The .keras file, its manifest next to it."""
     data: str
     """As --data takes it."""
     dataset: Dataset
@@ -46,8 +51,7 @@ def write_pairs(path: Path) -> None:
 def make(folder: Path) -> SmallTranslator:
     """Train until it knows its words: how many epochs that takes differs between machines."""
     write_pairs(folder / "pairs.tsv")
-    data = f"pairs:{folder / 'pairs.tsv'}?vocabulary=400"
-    dataset = edgecnn.data.load(data)
+    dataset = edgecnn.data.load(_data(folder))
     words = dataset.preprocessing((LENGTH,))
     model = models.build(
         "convs2s", seed=0, input_shape=(LENGTH,), vocabulary_size=words.vocabulary_size, **SIZES
@@ -87,4 +91,13 @@ def make(folder: Path) -> SmallTranslator:
         data={**dataset.record(), KEY: training_record(dataset)},
     )
     write_manifest(path, manifest)
-    return SmallTranslator(path, data, dataset)
+    return load(folder)
+
+
+def load(folder: Path) -> SmallTranslator:
+    """What `make` left in a folder."""
+    return SmallTranslator(folder / "small.keras", _data(folder), edgecnn.data.load(_data(folder)))
+
+
+def _data(folder: Path) -> str:
+    return f"pairs:{folder / 'pairs.tsv'}?vocabulary=400"

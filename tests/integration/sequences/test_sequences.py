@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import html
-import io
 import json
 import shutil
-import sys
 import zipfile
 
 import numpy as np
@@ -16,48 +13,17 @@ import edgecnn
 from edgecnn.cli import invoke
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.verify import verify_artifact
-from edgecnn.data.subword_vocabulary import train_vocabulary
 from edgecnn.embedded_manifest import load_artifact, read_embedded
 from edgecnn.errors import InputError
 from edgecnn.manifest import sidecar_path
 from edgecnn.runtimes.sequences import SequenceSession
 from edgecnn.sequences.search import Decoding, unpadded
 from edgecnn.translation import load_translator
-from tests.integration.sequences.small_translator import make
+from tests.integration.sequences.small_translator import FLOATS, INTEGERS, SENTENCE
 
 pytestmark = pytest.mark.slow
 
-FLOATS = ("tflite:float32", "onnx:float32")
-INTEGERS = ("tflite:static_int8", "onnx:static_int8")
 OTHERS = ("tflite:float16", "onnx:float16", "tflite:dynamic_int8", "onnx:dynamic_int8")
-SENTENCE = "a girl sings in town."
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    return make(tmp_path_factory.mktemp("small"))
-
-
-@pytest.fixture(scope="module")
-def files(small, tmp_path_factory):
-    """target → path."""
-    outcomes = convert(
-        small.path,
-        (*FLOATS, *INTEGERS),
-        calibration=small.dataset,
-        out=tmp_path_factory.mktemp("files"),
-    )
-    wrong = {str(one.target): one.error for one in outcomes if one.artifact is None}
-    assert not wrong
-    return {str(one.target): one.artifact.path for one in outcomes}
-
-
-@pytest.fixture(scope="module")
-def answer(files):
-    """What the small network says."""
-    text = load_translator(files["tflite:float32"]).translate(SENTENCE).text
-    assert text
-    return text
 
 
 def ids_of(small):
@@ -263,101 +229,6 @@ def test_a_batch_is_answered_row_by_row(small, files, target, runtime):
         np.testing.assert_array_equal(session.run([ids[row : row + 1]])[0][0], together[row])
 
 
-# What goes wrong ---------------------------------------------------------------------------------
-
-
-def test_a_foreign_vocabulary_is_refused_by_its_digest(small, files, tmp_path, capsys):
-    other = tmp_path / "other.model"
-    other.write_bytes(train_vocabulary(["some other words", "and others"] * 20, 300))
-    for model in (small.path, files["tflite:float32"]):
-        code = invoke(["translate", str(model), SENTENCE, "--vocabulary", str(other)])
-        said = capsys.readouterr()
-        assert code == 2
-        assert "is not the vocabulary" in said.err
-        assert not said.out
-
-
-def test_the_right_vocabulary_is_taken(small, answer, tmp_path, capsys):
-    own = tmp_path / "own.model"
-    own.write_bytes(load_artifact(small.path).manifest.preprocessing.content)
-
-    assert invoke(["translate", str(small.path), SENTENCE, "--vocabulary", str(own)]) == 0
-    assert capsys.readouterr().out == f"{answer}\n"
-
-
-def test_a_damaged_file_is_refused(files, tmp_path, capsys):
-    path = tmp_path / files["onnx:float32"].name
-    content = bytearray(files["onnx:float32"].read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(bytes(content))
-
-    assert invoke(["translate", str(path), SENTENCE]) == 2
-    assert "not a complete" in capsys.readouterr().err
-
-
-def test_a_graph_that_was_swapped_is_refused(files, tmp_path, capsys):
-    path = tmp_path / "swapped.onnx-seq2seq"
-    with zipfile.ZipFile(files["onnx:float32"]) as one, zipfile.ZipFile(path, "w") as other:
-        for name in one.namelist():
-            source = "encoder.onnx" if name == "step.onnx" else name
-            other.writestr(name, one.read(source))
-
-    assert invoke(["translate", str(path), SENTENCE]) == 2
-    assert "step.onnx" in capsys.readouterr().err
-
-
-def test_a_classifier_does_not_translate(tmp_path, capsys):
-    from edgecnn import models
-
-    path = tmp_path / "lenet5.keras"
-    models.build("lenet5").save(path)
-    assert invoke(["translate", str(path), SENTENCE]) == 2
-    assert "does not answer with sentences" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "empty"),
-        (" \t\x00 ", "empty"),
-        ("dog " * 10_000, "10,000 words"),
-        ("A dog. " * 200_000, "1,400,000 characters"),
-    ],
-    ids=["empty", "blank", "10,000 words", "a book"],
-)
-def test_what_cannot_be_translated_is_told(files, text, said, capsys):
-    assert invoke(["translate", str(files["tflite:float32"]), text]) == 2
-    told = capsys.readouterr()
-    assert said in told.err
-    assert "Traceback" not in told.err
-
-
-def test_another_script_is_answered_with_a_warning(files, capsys):
-    assert invoke(["translate", str(files["tflite:float32"]), "日本"]) == 0
-    assert "spelled in bytes" in capsys.readouterr().err
-
-
-def test_standard_input_line_by_line(files, monkeypatch, capsys):
-    lines = f"{SENTENCE}\n\n{'dog ' * 999}\na dog\x07 runs here.\r\n\xff\n".encode("latin-1")
-    lines = b"\xef\xbb\xbf" + lines  # some editors put a mark before the first line
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines)))
-    code = invoke(["translate", str(files["onnx:float32"]), "--beam", "1"])
-
-    told = capsys.readouterr()
-    out = told.out.split("\n")
-    assert code == 2
-    greedy = load_translator(files["onnx:float32"], beam=1)
-    assert out[0] == greedy.translate(SENTENCE).text
-    assert out[1:3] == ["", ""]
-    assert out[3] == greedy.translate("a dog runs here.").text
-    assert len(out) == 6  # an answer for each line, and what follows the last
-    assert "line 3: a sentence of 999 words" in told.err
-    assert "line 5: not all of it is UTF-8" in told.err
-
-
-# Measured and explained --------------------------------------------------------------------------
-
-
 def test_benchmark_gives_bleu_latency_and_its_parts(small, files, tmp_path):
     out = tmp_path / "results.json"
     code = invoke([
@@ -382,87 +253,6 @@ def test_benchmark_gives_bleu_latency_and_its_parts(small, files, tmp_path):
         assert found["encoder_ms"]["p50"] > 0 < found["step_ms"]["p50"]
         assert found["ids_per_s"] > 0
         assert found["beam"] == 5
-
-
-@pytest.mark.parametrize("ending", ["html", "png", "json"])
-def test_explain_shows_what_was_read(files, answer, tmp_path, ending, capsys):
-    out = tmp_path / f"answer.{ending}"
-    path = str(files["onnx:float32"])
-    assert invoke(["explain", path, "--text", SENTENCE, "--out", str(out)]) == 0
-
-    told = capsys.readouterr().out
-    assert answer in told
-    assert "subwords of the source" in told
-    content = out.read_bytes()
-    if ending == "html":
-        assert b"<svg" in content
-        assert html.escape(answer) in content.decode()
-    elif ending == "png":
-        assert content.startswith(b"\x89PNG")
-    else:
-        document = json.loads(content)
-        assert np.shape(document["attention"]) == (
-            len(document["pieces"]),
-            len(document["source_pieces"]),
-        )
-        field = document["receptive_field"]
-        assert (field["encoder"], field["decoder"]) == (5, 5)  # two layers of three positions
-
-
-TEXT = "a girl sings in town. a dog runs at home. a cat sleeps here."
-"""Three sentences, which are too long for the small network in one piece."""
-
-
-@pytest.mark.parametrize("ending", ["html", "png", "json"])
-def test_every_sentence_of_a_text_is_explained_with_its_own_source(files, tmp_path, ending, capsys):
-    out = tmp_path / f"answer.{ending}"
-    assert invoke(["explain", str(files["onnx:float32"]), "--text", TEXT, "--out", str(out)]) == 0
-
-    content = out.read_bytes()
-    if ending == "html":
-        assert content.count(b'aria-label="Attention matrix"') == 3
-        assert content.count(b"<h3>") == 3
-    elif ending == "png":
-        assert int.from_bytes(content[20:24]) > 2 * int.from_bytes(content[16:20])  # high
-    else:
-        document = json.loads(content)
-        sentences = document["sentences"]
-        assert [each["source"] for each in sentences] == [
-            f"{part}." for part in TEXT[:-1].split(". ")
-        ]
-        assert document["attention"] is None
-        for each in sentences:
-            assert np.shape(each["attention"]) == (len(each["pieces"]), len(each["source_pieces"]))
-        pieces = sum(len(each["source_pieces"]) - 1 for each in sentences)
-        field = document["receptive_field"]
-        about = round(field["encoder"] * len(TEXT.split()) / pieces)
-        assert f"about {about} words" in field["words"]
-
-
-def test_times_are_those_of_each_sentence(files, capsys):
-    assert invoke(["translate", str(files["onnx:float32"]), TEXT, "--times"]) == 0
-    assert capsys.readouterr().err.count(" ms: encoder") == 3
-
-    found = load_translator(files["onnx:float32"]).translate(TEXT)
-    assert found.spent.sentence_ns == sum(each.spent.sentence_ns for each in found.sentences)
-    assert len(found.sentences) == 3
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        ("--layer", "c1"), ("--classes", "a"), ("--top", "3"), ("--data", "digits"),
-        ("--shifts", "0..4"), ("--samples", "9"), ("--preprocessing", "raw"),
-        ("--shape", "1x24"), ("--allow-unsafe",), ("--strict",),
-    ],
-    ids=lambda given: given[0],
-)  # fmt: skip
-def test_options_for_images_are_refused_with_a_text(files, tmp_path, capsys, given):
-    out = tmp_path / "answer.html"
-    path = str(files["onnx:float32"])
-    assert invoke(["explain", path, "--text", SENTENCE, "--out", str(out), *given]) == 2
-    assert f"{given[0]}: for images" in capsys.readouterr().err
-    assert not out.exists()
 
 
 def test_training_through_the_one_trainer_resumes_after_a_kill(tmp_path):
