@@ -9,6 +9,7 @@ to would wait for ever.
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -100,6 +101,12 @@ def open_regular_file(path: Path) -> io.BufferedReader:
         os.close(descriptor)
         raise
     return io.open(descriptor, "rb")  # noqa: UP020
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, read in pieces. Raises as `open_regular_file`."""
+    with open_regular_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_file(path: Path, *, limit: int) -> bytes:

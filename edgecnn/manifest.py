@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors import EdgeCNNError, InputError
-from edgecnn.files import atomic_path, read_json_file
-from edgecnn.formats.check import check_model_path, digest_of, model_files, sha256_of
+from edgecnn.files import atomic_path, read_json_file, sha256_of
+from edgecnn.formats.check import check_model_path, digest_of, model_files
 from edgecnn.formats.kinds import format_of
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Fed, Preprocessing, preprocessing_from_dict

@@ -23,6 +23,7 @@ from edgecnn.runs import Effective, Run, run_from_dict
 from edgecnn.stats import (
     LatencySummary,
     median_of_processes_interval,
+    p50_and_p90_ms,
     percentile,
     summarize_latency,
 )
@@ -218,7 +219,7 @@ class Measurement:
         times = (self.pass_result("stages") or {}).get("times_ns")
         if not times:
             return None
-        return {name: _stage_ms(values) if values else None for name, values in times.items()}
+        return {name: p50_and_p90_ms(values) if values else None for name, values in times.items()}
 
     @property
     def memory(self) -> dict[str, int | None]:
@@ -363,11 +364,6 @@ def _rate(queries: Mapping[str, Any]) -> float:
     if queries.get("valid") is False or not queries.get("elapsed_ns"):
         return 0.0
     return float(queries["samples"] * 1e9 / queries["elapsed_ns"])
-
-
-def _stage_ms(times_ns: Sequence[int]) -> dict[str, float | None]:
-    values = np.asarray(times_ns, np.int64) / 1e6
-    return {"p50": percentile(values, 0.5), "p90": percentile(values, 0.9)}
 
 
 def _latency_dict(summary: LatencySummary) -> dict[str, Any]:

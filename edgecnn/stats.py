@@ -45,6 +45,12 @@ def percentile(samples: npt.ArrayLike, quantile: float) -> float | None:
     return percentile_of_sorted(np.sort(np.asarray(samples)), quantile)
 
 
+def p50_and_p90_ms(times_ns: Sequence[int]) -> dict[str, float | None]:
+    """Both percentiles of nanoseconds in milliseconds, by name; None as in `percentile`."""
+    values = np.asarray(times_ns, np.int64) / 1e6
+    return {"p50": percentile(values, 0.5), "p90": percentile(values, 0.9)}
+
+
 def percentile_of_sorted(ordered: npt.NDArray[Any], quantile: float) -> float | None:
     """As `percentile`, of samples in rising order; np.quantile, which sorts, takes ten times as
     long.

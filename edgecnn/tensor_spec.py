@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,3 +28,16 @@ class TensorSpec:
     def from_dict(cls, values: Mapping[str, Any]) -> TensorSpec:
         """Read what `asdict` wrote. Raises FieldError."""
         return read_record(cls, values, "tensor")
+
+
+def fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    """Whether an array has a shape that a model takes; None takes any size."""
+    return len(shape) == len(wanted) and all(
+        size is None or size == have for have, size in zip(shape, wanted, strict=True)
+    )
+
+
+def shape_text(shape: Sequence[int | None]) -> str:
+    """A shape as NumPy writes it, `(1, ?, 3)` or `(8,)`, with `?` for any size."""
+    sizes = ["?" if size is None else str(size) for size in shape]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"

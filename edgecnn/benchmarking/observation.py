@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.benchmarking import quota, throttle
+from edgecnn.benchmarking.kernel_files import number_in, text_in
 from edgecnn.benchmarking.throttle import Flags
 
 ROOT = Path(os.environ.get("EDGECNN_SYSTEM_ROOT", "/"))
@@ -144,7 +145,7 @@ def frequency_mhz() -> float | None:
     """Mean current frequency of the processors, None where the kernel does not report it."""
     readings = []
     for path in sorted(ROOT.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")):
-        value = _read_number(path)
+        value = number_in(path, float)
         if value is not None:
             readings.append(value / 1e3)
     return round(sum(readings) / len(readings), 1) if readings else None
@@ -155,7 +156,7 @@ def highest_frequency_mhz() -> float | None:
     readings = [
         value / 1e3
         for path in ROOT.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq")
-        if (value := _read_number(path)) is not None
+        if (value := number_in(path, float)) is not None
     ]
     return max(readings, default=None)
 
@@ -166,12 +167,9 @@ def heat_limit_c() -> tuple[float, float] | None:
     """
     zones = []
     for path in ROOT.glob("sys/class/thermal/thermal_zone*/trip_point_*_type"):
-        try:
-            kind = path.read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            continue
-        limit = _read_number(path.with_name(path.name.replace("_type", "_temp")))
-        now = _read_number(path.with_name("temp"))
+        kind = text_in(path)
+        limit = number_in(path.with_name(path.name.replace("_type", "_temp")), float)
+        now = number_in(path.with_name("temp"), float)
         if kind in ("passive", "hot", "critical") and limit and limit > 0 and now is not None:
             zones.append((now / 1e3, limit / 1e3))
     return min(zones, key=lambda zone: zone[1] - zone[0], default=None)
@@ -179,11 +177,7 @@ def heat_limit_c() -> tuple[float, float] | None:
 
 def governor() -> str | None:
     """What sets the first processor's frequency ("performance", "ondemand" …), where known."""
-    try:
-        path = ROOT / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
-        return path.read_text(encoding="ascii").strip() or None
-    except (OSError, ValueError):
-        return None
+    return text_in(ROOT / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or None
 
 
 def temperature_c() -> float | None:
@@ -191,13 +185,6 @@ def temperature_c() -> float | None:
     readings = [
         value / 1e3
         for path in ROOT.glob("sys/class/thermal/thermal_zone*/temp")
-        if (value := _read_number(path)) is not None
+        if (value := number_in(path, float)) is not None
     ]
     return max(readings, default=None)
-
-
-def _read_number(path: Path) -> float | None:
-    try:
-        return float(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None

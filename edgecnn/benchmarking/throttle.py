@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgecnn.benchmarking.kernel_files import number_in, text_in
+
 PI_NOW = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
 """Bits of `vcgencmd get_throttled`; the same 16 places higher say "since boot"."""
 _SINCE_BOOT = 16
@@ -65,7 +67,7 @@ def _x86(root: Path) -> Iterator[tuple[str, int]]:
             for path in root.glob(
                 f"sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/{what}_throttle_count"
             )
-            if (count := _number(path)) is not None
+            if (count := number_in(path, int)) is not None
         ]
         if counts:
             yield f"{what}_throttle_count", sum(counts)
@@ -74,7 +76,7 @@ def _x86(root: Path) -> Iterator[tuple[str, int]]:
 def _over_current(root: Path) -> Iterator[tuple[str, int]]:
     """Jetson: over-current events (OC1 is under-voltage, OC2 and OC3 average and peak power)."""
     for path in sorted(root.glob("sys/class/hwmon/hwmon*/oc*_event_cnt")):
-        count = _number(path)
+        count = number_in(path, int)
         if count is not None:
             yield f"Jetson: {path.name.removesuffix('_event_cnt')} over-current", count
 
@@ -82,8 +84,8 @@ def _over_current(root: Path) -> Iterator[tuple[str, int]]:
 def _cooling(root: Path) -> Iterator[tuple[str, int]]:
     """What the kernel's thermal governor (and a Jetson's throttle alerts) hold down now."""
     for folder in sorted(root.glob("sys/class/thermal/cooling_device*")):
-        kind = _text(folder / "type")
-        state = _number(folder / "cur_state")
+        kind = text_in(folder / "type")
+        state = number_in(folder / "cur_state", int)
         if state is not None and (kind.startswith(_COOLING) or "throttle" in kind):
             yield f"thermal governor: {kind}", state
 
@@ -91,16 +93,16 @@ def _cooling(root: Path) -> Iterator[tuple[str, int]]:
 def _voltage_alarms(root: Path) -> Iterator[tuple[str, int]]:
     """Raspberry Pi's firmware alarm for a weak supply, as a hwmon device."""
     for folder in sorted(root.glob("sys/class/hwmon/hwmon*")):
-        if _text(folder / "name") == "rpi_volt":
-            state = _number(folder / "in0_lcrit_alarm")
+        if text_in(folder / "name") == "rpi_volt":
+            state = number_in(folder / "in0_lcrit_alarm", int)
             if state is not None:
                 yield "Raspberry Pi: under-voltage", state
 
 
 def _pi_bits(root: Path) -> int | None:
     """The firmware's flags: from sysfs where the kernel has them, else through vcgencmd."""
-    answer = _text(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
-    if not answer and "Raspberry Pi" in _text(root / "proc/device-tree/model"):
+    answer = text_in(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
+    if not answer and "Raspberry Pi" in text_in(root / "proc/device-tree/model"):
         answer = _vcgencmd()
     try:
         return int(answer.rpartition("=")[2], 16) if answer else None
@@ -122,17 +124,3 @@ def _vcgencmd() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return completed.stdout.strip() if completed.returncode == 0 else ""
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
-    except OSError:
-        return ""

@@ -12,6 +12,7 @@ from edgecnn.errors import InputError
 from edgecnn.manifest import TensorSpec
 from edgecnn.preprocessing import Fed
 from edgecnn.synthetic_inputs import channels_last
+from edgecnn.tensor_spec import fits, shape_text
 
 Array = npt.NDArray[Any]
 
@@ -79,8 +80,8 @@ def _assigned(sample: Mapping[str, Array], specs: Sequence[TensorSpec], where: s
             numbers = [key for key in sample if key not in ("labels", "y")] or list(sample)
             name = numbers[0] if len(numbers) == 1 else None
         if name is None:
-            expected = ", ".join(f"{one.name} {_shape_text(sample_shape(one))}" for one in specs)
-            holds = ", ".join(f"{key} {_shape_text(array.shape)}" for key, array in sample.items())
+            expected = ", ".join(f"{one.name} {shape_text(sample_shape(one))}" for one in specs)
+            holds = ", ".join(f"{key} {shape_text(array.shape)}" for key, array in sample.items())
             raise InputError(
                 f"{where} holds nothing for the input {spec.name!r}: it holds {holds}",
                 hint=f"call the arrays as the inputs are: {expected}",
@@ -100,14 +101,14 @@ def _fitting(
     wanted = sample_shape(spec, batch)
     if is_batched(spec, batch) and len(array.shape) == len(wanted) + 1 and array.shape[0] == 1:
         array = array[0]
-    if not _fits(array.shape, wanted) and array.ndim > 1:
+    if not fits(array.shape, wanted) and array.ndim > 1:
         turned = np.moveaxis(array, 0, -1)  # the model's own axes: channels first
-        array = turned if _fits(turned.shape, wanted) else array
-    if not _fits(array.shape, wanted):
-        several = len(array.shape) == len(wanted) + 1 and _fits(array.shape[1:], wanted)
+        array = turned if fits(turned.shape, wanted) else array
+    if not fits(array.shape, wanted):
+        several = len(array.shape) == len(wanted) + 1 and fits(array.shape[1:], wanted)
         raise InputError(
-            f"{where}: input {spec.name!r} takes {_shape_text(wanted)} a sample, the data hold "
-            f"{_shape_text(array.shape)}",
+            f"{where}: input {spec.name!r} takes {shape_text(wanted)} a sample, the data hold "
+            f"{shape_text(array.shape)}",
             hint="one file is one sample; many go into one .npz, counted by the first axis"
             if several
             else "give each sample in the shape that the model takes",
@@ -145,13 +146,3 @@ def _kept(spec: TensorSpec) -> Any:
     if spec.scale or spec.dtype in ("float16", "bfloat16"):
         return np.float32
     return np.dtype(spec.dtype)
-
-
-def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
-    return len(shape) == len(wanted) and all(
-        size is None or size == have for have, size in zip(shape, wanted, strict=True)
-    )
-
-
-def _shape_text(shape: Sequence[int | None]) -> str:
-    return str(tuple(shape)).replace("None", "?")

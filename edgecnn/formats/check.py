@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from edgecnn.errors import InputError
-from edgecnn.files import NotAFileError, check_regular_file
+from edgecnn.files import NotAFileError, check_regular_file, sha256_of
 from edgecnn.formats.base import UNREADABLE, Format
 from edgecnn.formats.contents import HEAD_BYTES, carries_mark, identify
 from edgecnn.formats.external import ExternalRange, check_external
@@ -74,12 +74,6 @@ def digest_of(path: Path, *, placed: Path | None = None) -> tuple[str, int]:
 def _renamed(name: str, stem: str, new: str) -> str:
     """The name of a model's further file once the first one is called otherwise."""
     return new + name.removeprefix(stem) if name.startswith(f"{stem}.") else name
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_path(path: Path) -> int:

@@ -49,3 +49,13 @@ def merged(held: Sequence[Reach]) -> Reach:
         for number, added in reach.items():
             smallest[number] = min(added, smallest.get(number, added))
     return smallest
+
+
+def lower(limits: dict[int, int], reach: Reach, rows: int) -> None:
+    """Note in `limits` (by input) that a value which holds inputs is looked up in a table of so
+    many rows; 0 is a table of unknown size.
+    """
+    for number, added in reach.items():
+        limit = max(rows - max(added, 0), 1)
+        if rows > 0:
+            limits[number] = min(limit, limits.get(number, limit))

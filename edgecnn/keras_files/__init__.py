@@ -9,6 +9,6 @@ itself, and holds no Python code.
 from __future__ import annotations
 
 from edgecnn.keras_files.archive import load_keras, network_name
-from edgecnn.keras_files.library import import_keras, import_keras_2
+from edgecnn.keras_files.library import import_keras, import_keras_2, is_keras_2
 
-__all__ = ["import_keras", "import_keras_2", "load_keras", "network_name"]
+__all__ = ["import_keras", "import_keras_2", "is_keras_2", "load_keras", "network_name"]

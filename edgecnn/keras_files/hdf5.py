@@ -12,7 +12,7 @@ from typing import Any
 from edgecnn import scratch
 from edgecnn.errors import InputError, MissingDependencyError
 from edgecnn.keras_files.archive import check_weights
-from edgecnn.keras_files.library import import_keras, import_keras_2
+from edgecnn.keras_files.library import import_keras, import_keras_2, is_keras_2
 from edgecnn.keras_files.problems import (
     DAMAGED,
     all_weights_loaded,
@@ -123,7 +123,7 @@ def load_weights(model: Any, path: Path) -> None:
         check_weights(path)
     else:
         examine(path)
-    library = import_keras_2() if _is_keras_2(model) else import_keras()
+    library = import_keras_2() if is_keras_2(model) else import_keras()
     with _named(path, ".keras" if archive else _ending(path)) as named:
         try:
             with all_weights_loaded():
@@ -188,7 +188,3 @@ def _attribute(group: Any, name: str) -> str | None:
 
 def _needs_keras_2(config: Any) -> bool:
     return any(str(entry.get("class_name")) in FUNCTION_LAYERS for entry in objects_in(config))
-
-
-def _is_keras_2(model: Any) -> bool:
-    return any(base.__module__.startswith("tf_keras") for base in type(model).__mro__)

@@ -104,6 +104,11 @@ def import_keras_2() -> ModuleType:
         return require("tf_keras", "keras2")
 
 
+def is_keras_2(model: Any) -> bool:
+    """Whether a model is of tf-keras, or of a class that was made from one of its."""
+    return any(base.__module__.startswith("tf_keras") for base in type(model).__mro__)
+
+
 @contextmanager
 def without_native_log() -> Iterator[None]:
     """Hold back what native code writes to stderr, and pass on all of it but log lines.

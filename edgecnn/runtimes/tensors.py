@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
-from edgecnn.tensor_spec import TensorSpec
+from edgecnn.tensor_spec import TensorSpec, fits, shape_text
 
 Array = npt.NDArray[Any]
 
@@ -26,11 +26,12 @@ def to_model(array: Array, spec: TensorSpec) -> Array:
     if axes is not None and array.ndim == len(axes):
         turned = array.transpose(axes)
         # A layout that was guessed may be wrong: what fits as it is, and only so, stays.
-        if _fits(turned.shape, spec.shape) or not _fits(array.shape, spec.shape):
+        if fits(turned.shape, spec.shape) or not fits(array.shape, spec.shape):
             array = turned
-    if not _fits(array.shape, spec.shape):
+    if not fits(array.shape, spec.shape):
         raise InputError(
-            f"input {spec.name!r} takes {_show(spec.shape)}, received: {_show(array.shape)}"
+            f"input {spec.name!r} takes {shape_text(spec.shape)}, received: "
+            f"{shape_text(array.shape)}"
         )
     return np.asarray(stored(array, spec), order="C")  # ascontiguousarray gives a scalar an axis
 
@@ -92,13 +93,3 @@ def guess_layout(shape: Sequence[int | None], dtype: str = "float32") -> str:
     if len(shape) < 3 or shape[-1] in (1, 3, 4) or shape[1] not in (1, 3, 4):
         return layout
     return f"NC{layout[1:-1]}" if layout else ""
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        size is None or size == have for have, size in zip(shape, wanted, strict=True)
-    )
-
-
-def _show(shape: tuple[int | None, ...]) -> str:
-    return "(" + ", ".join("?" if size is None else str(size) for size in shape) + ")"

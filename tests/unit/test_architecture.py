@@ -12,7 +12,7 @@ PACKAGE = Path(edgecnn.__file__).parent
 
 FLOORS = (
     {"version", "places", "text", "native_output", "deprecation", "interval"}
-    | {"opencv_threads", "child_process"},
+    | {"opencv_threads", "child_process", "disjoint_sets"},
     {"errors", "scratch", "privacy", "numbers", "escaping"},
     {"registry", "files", "claims", "progress", "records", "run_details"},
     {"isolated_environments"},

@@ -40,7 +40,7 @@ def test_weights_that_are_not_whole_are_refused_before_keras_sees_them(tmp_path:
 
 def test_a_bomb_given_as_weights_is_refused_before_keras_sees_it(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(hdf5, "import_keras", lambda: pytest.fail("Keras was asked"))
-    monkeypatch.setattr(hdf5, "_is_keras_2", lambda model: False)
+    monkeypatch.setattr(hdf5, "is_keras_2", lambda model: False)
     path = archive(tmp_path / "m.keras", bytes(64 << 20))
     with pytest.raises(InputError, match="a zip bomb"):
         hdf5.load_weights(None, path)

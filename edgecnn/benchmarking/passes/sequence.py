@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import numpy as np
-
 from edgecnn.benchmarking.passes import Context
 from edgecnn.errors import UnsupportedError
 from edgecnn.runtimes.sequences import SequenceSession
-from edgecnn.stats import percentile
+from edgecnn.stats import p50_and_p90_ms
 
 BUDGET_SECS = 5.0
 FEWEST = 3
@@ -35,17 +33,12 @@ def find(context: Context) -> dict[str, Any]:
     return {
         "sentences": len(spent),
         "beam": session.decoding.beam,
-        "encoder_ms": _spread([answer.encoder_ns for answer in spent]),
-        "step_ms": _spread(steps),
-        "sentence_ms": _spread([answer.sentence_ns for answer in spent]),
+        "encoder_ms": p50_and_p90_ms([answer.encoder_ns for answer in spent]),
+        "step_ms": p50_and_p90_ms(steps),
+        "sentence_ms": p50_and_p90_ms([answer.sentence_ns for answer in spent]),
         "steps": len(steps) / len(spent),
         "ids": sum(answer.ids for answer in spent) / len(spent),
         "ids_per_s": sum(answer.ids for answer in spent)
         * 1e9
         / max(1, sum(answer.sentence_ns for answer in spent)),
     }
-
-
-def _spread(times_ns: list[int]) -> dict[str, float | None]:
-    values = np.asarray(times_ns, np.int64) / 1e6
-    return {"p50": percentile(values, 0.5), "p90": percentile(values, 0.9)}

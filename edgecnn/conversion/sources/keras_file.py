@@ -13,8 +13,7 @@ from edgecnn.conversion.sources import Opened, OpenOptions
 from edgecnn.conversion.sources.keras_model import describe
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError, MissingDependencyError
-from edgecnn.files import read_json_file
-from edgecnn.formats.check import sha256_of
+from edgecnn.files import read_json_file, sha256_of
 from edgecnn.keras_files import import_keras, import_keras_2
 from edgecnn.keras_files.archive import load_archive
 from edgecnn.keras_files.custom import custom_objects

@@ -18,6 +18,7 @@ from edgecnn.errors import InputError
 from edgecnn.feeding import Proof
 from edgecnn.feeding.family import family_of
 from edgecnn.feeding.keras_model import prove
+from edgecnn.keras_files import is_keras_2
 from edgecnn.manifest import TensorSpec
 from edgecnn.runtimes.shapes import fix_shapes, parse_shapes
 from edgecnn.runtimes.tensors import name_axes
@@ -39,7 +40,7 @@ class KerasSource(TensorFlowSource):
 
     @property
     def has_functions(self) -> bool:
-        return not _is_keras_2(self.model)
+        return not is_keras_2(self.model)
 
     def call(self, tensors: Sequence[Any]) -> list[Any]:
         tree = tree_of(self.model)
@@ -55,14 +56,14 @@ class KerasSource(TensorFlowSource):
     def for_tflite(self) -> TensorFlowSource:
         from edgecnn.conversion.pooling import with_planar_pooling
 
-        if _is_keras_2(self.model):
+        if is_keras_2(self.model):
             return self
         planar = with_planar_pooling(self.model)
         return self if planar is self.model else replace(self, model=planar)
 
     def proof(self) -> Proof | None:
-        proof = self.proof_in_file() if _is_keras_2(self.model) else prove(self.model)
-        if proof is None and _is_keras_2(self.model):
+        proof = self.proof_in_file() if is_keras_2(self.model) else prove(self.model)
+        if proof is None and is_keras_2(self.model):
             family = family_of(self.layer_names)
             if family is not None:
                 because = f"the model is built as {family.name} of keras.applications"
@@ -109,7 +110,7 @@ def layers_of(model: Any) -> list[Any]:
 
 def tree_of(model: Any) -> ModuleType | Any:
     """What flattens and packs the structures that a model takes and returns."""
-    if type(model).__module__.startswith("tf_keras") or _is_keras_2(model):
+    if is_keras_2(model):
         import tensorflow as tf
 
         return tf.nest
@@ -126,10 +127,6 @@ def structure_of(model: Any) -> Any:
         if struct is not None:
             return struct
     return model.input
-
-
-def _is_keras_2(model: Any) -> bool:
-    return any(base.__module__.startswith("tf_keras") for base in type(model).__mro__)
 
 
 def with_inputs(model: Any, name: str, shape: str) -> tuple[Any, dict[str, str]]:
@@ -285,7 +282,7 @@ def _vocabularies(model: Any, inputs: Sequence[TensorSpec]) -> dict[str, int]:
 
 
 def _library(model: Any) -> ModuleType:
-    if _is_keras_2(model):
+    if is_keras_2(model):
         import tf_keras
 
         return tf_keras  # type: ignore[no-any-return]

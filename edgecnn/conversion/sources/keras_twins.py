@@ -14,6 +14,7 @@ from typing import Any
 
 from edgecnn.conversion.channels_last import takes_channels_first, with_channels_last
 from edgecnn.errors import InputError
+from edgecnn.tensor_spec import shape_text
 
 OTHER_FLOATS = ("float16", "bfloat16", "float64")
 _POLICIES = (*OTHER_FLOATS, *(f"mixed_{name}" for name in OTHER_FLOATS))
@@ -47,8 +48,8 @@ def convertible(model: Any, name: str) -> tuple[Any, tuple[str, ...]]:
         shape = tuple(model.inputs[0].shape)
         model = with_channels_last(model)
         notes.append(
-            f"{name} takes channels first {_show(shape[1:])}: the files take channels last "
-            f"{_show(tuple(model.inputs[0].shape)[1:])}, and transpose inside"
+            f"{name} takes channels first {shape_text(shape[1:])}: the files take channels last "
+            f"{shape_text(tuple(model.inputs[0].shape)[1:])}, and transpose inside"
         )
     return model, tuple(notes)
 
@@ -197,7 +198,3 @@ def _with_open_batch(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_with_open_batch(item) for item in value)
     return value
-
-
-def _show(shape: Any) -> str:
-    return "(" + ", ".join("?" if size is None else str(size) for size in shape) + ")"

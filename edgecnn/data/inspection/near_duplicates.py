@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.disjoint_sets import DisjointSets
 from edgecnn.preprocessing import GRAY_WEIGHTS
 
 MOST_BITS = 3
@@ -67,16 +68,16 @@ class LookAlikes:
             return []
         hashes = np.asarray(self._hashes, np.uint64)
         thumbnails = np.frombuffer(self._thumbnails, np.int8).reshape(len(hashes), -1)
-        leader = list(range(len(hashes)))
+        sets = DisjointSets(len(hashes))
         for candidates in _candidates(hashes):
             for start in range(0, len(candidates), _PAIRS):
                 first, second = candidates[start : start + _PAIRS].T
                 alike = _correlation(thumbnails[first], thumbnails[second]) >= LEAST_CORRELATION
                 for one, other in zip(first[alike].tolist(), second[alike].tolist(), strict=True):
-                    _join(leader, one, other)
+                    sets.join(one, other)
         members: defaultdict[int, list[int]] = defaultdict(list)
         for number, key in enumerate(self._keys):
-            members[_leader(leader, number)].append(key)
+            members[sets.leader(number)].append(key)
         return [group for group in members.values() if len(group) > 1]
 
 
@@ -147,15 +148,3 @@ def _standardized(small: npt.NDArray[np.float64]) -> Thumbnail | None:
         return None
     scaled = np.rint((small - small.mean()) / deviation * _STEPS)
     return np.asarray(np.clip(scaled, -127, 127), np.int8).ravel()
-
-
-def _leader(leader: list[int], of: int) -> int:
-    while leader[of] != of:
-        leader[of] = leader[leader[of]]
-        of = leader[of]
-    return of
-
-
-def _join(leader: list[int], one: int, other: int) -> None:
-    first, second = sorted((_leader(leader, one), _leader(leader, other)))
-    leader[second] = first

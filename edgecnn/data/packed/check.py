@@ -10,12 +10,12 @@ from edgecnn.data.packed.index import (
     Records,
     Shard,
     check_size,
-    file_sha256,
     read_index,
     read_records,
 )
 from edgecnn.data.packed.tfrecord import DamagedRecordError, record_at
 from edgecnn.errors import InputError
+from edgecnn.files import sha256_of
 from edgecnn.progress import Progress, silent
 
 
@@ -35,7 +35,7 @@ def damages(folder: Path, *, progress: Progress = silent) -> tuple[str, ...]:
         except InputError as error:
             damaged.append(error.message)
         else:
-            if file_sha256(folder / shard.file) != shard.sha256:
+            if sha256_of(folder / shard.file) != shard.sha256:
                 damaged.append(_which(folder, shard, records[start : start + shard.samples]))
         start += shard.samples
         progress("check", number, len(index.shards), shard.file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +15,7 @@ from edgecnn.data.base import Dataset
 from edgecnn.data.files.npz import map_npy
 from edgecnn.data.left_out import LeftOut
 from edgecnn.errors import InputError
-from edgecnn.files import NotAFileError, open_regular_file, read_json_file, write_text_atomically
+from edgecnn.files import NotAFileError, read_json_file, sha256_of, write_text_atomically
 from edgecnn.modalities import Modality
 from edgecnn.records import FieldError, read_record
 
@@ -146,7 +145,7 @@ def read_records(index: Index, folder: Path) -> Records:
             f"{path}: expected int64 {expected}, received: {records.dtype} {records.shape}",
             hint=PACK_AGAIN,
         )
-    if file_sha256(path) != index.records_sha256:
+    if sha256_of(path) != index.records_sha256:
         raise InputError(f"{path} is not the one that {INDEX} names", hint=PACK_AGAIN)
     return records
 
@@ -161,12 +160,6 @@ def check_size(folder: Path, shard: Shard) -> None:
         raise InputError(
             f"{path}: expected {shard.bytes} bytes, received: {received}", hint=PACK_AGAIN
         )
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file, read piece by piece."""
-    with open_regular_file(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_shards(index: Index) -> None:

@@ -26,7 +26,6 @@ from edgecnn.data.packed.index import (
     RECORDS,
     Index,
     Shard,
-    file_sha256,
     index_of,
     write_index,
 )
@@ -34,7 +33,7 @@ from edgecnn.data.packed.samples import features_of, stays_encoded
 from edgecnn.data.packed.tf_example import encode_example
 from edgecnn.data.packed.tfrecord import ENDING, framed
 from edgecnn.errors import InputError
-from edgecnn.files import refuse_overwrite
+from edgecnn.files import refuse_overwrite, sha256_of
 from edgecnn.progress import Progress, silent
 
 SHARD_BYTES = 256_000_000
@@ -80,7 +79,7 @@ def pack(
             dataset,
             tuple(shards),
             encoded=any(stays_encoded(split) for split in dataset.splits.values()),
-            records_sha256=file_sha256(folder / RECORDS),
+            records_sha256=sha256_of(folder / RECORDS),
         )
         write_index(index_of_all, folder)
     return index_of_all

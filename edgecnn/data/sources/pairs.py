@@ -26,6 +26,7 @@ from edgecnn.data.left_out import LeftOut, described
 from edgecnn.data.splits import Indices
 from edgecnn.data.subword_vocabulary import DEFAULT_SIZE, train_vocabulary
 from edgecnn.deprecation import old_names
+from edgecnn.disjoint_sets import DisjointSets
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.subwords import SubwordPreprocessing, clean
 
@@ -334,21 +335,13 @@ def _carved(splits: Mapping[str, list[SentencePair]], seed: int) -> dict[str, li
 
 def _groups(pairs: Sequence[SentencePair]) -> Indices:
     """A number for each pair; pairs that share a sentence, directly or through others, have one."""
-    parent = list(range(len(pairs)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
+    sets = DisjointSets(len(pairs))
     first: dict[str, int] = {}
     for index, pair in enumerate(pairs):
         for text in pair[:2]:
-            other = first.setdefault(text, index)
-            parent[root(index)] = root(other)
-    roots = np.asarray([root(index) for index in range(len(pairs))])
-    return np.unique(roots, return_inverse=True)[1].reshape(-1).astype(np.int64)
+            sets.join(index, first.setdefault(text, index))
+    leaders = np.asarray([sets.leader(index) for index in range(len(pairs))])
+    return np.unique(leaders, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def _split(pairs: Sequence[SentencePair]) -> PairSplit:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn.formats.id_tables import SIZES_BELOW, Reach, merged
+from edgecnn.formats.id_tables import SIZES_BELOW, Reach, lower, merged
 from edgecnn.formats.onnx.schema import (
     ATTRIBUTE_GRAPH,
     ATTRIBUTE_INTEGER,
@@ -128,18 +128,12 @@ class _Limits:
                 continue
             shape = scope.shapes.get(inputs[table], ())
             if -len(shape) <= axis < len(shape):
-                self._limit(scope.reach.get(inputs[ids], {}), shape[axis])
+                lower(self.by_input, scope.reach.get(inputs[ids], {}), shape[axis])
         for place in _SIZES.get(operator, ()):
             if place < len(inputs):
-                self._limit(scope.reach.get(inputs[place], {}), SIZES_BELOW)
+                lower(self.by_input, scope.reach.get(inputs[place], {}), SIZES_BELOW)
         if operator == "OneHot" and len(inputs) > 1 and inputs[1] in scope.constants:
-            self._limit(scope.reach.get(inputs[0], {}), scope.constants[inputs[1]])
-
-    def _limit(self, reach: Reach, rows: int) -> None:
-        for number, added in reach.items():
-            limit = max(rows - max(added, 0), 1)
-            if rows > 0:
-                self.by_input[number] = min(limit, self.by_input.get(number, limit))
+            lower(self.by_input, scope.reach.get(inputs[0], {}), scope.constants[inputs[1]])
 
     def _held(self, operator: str, inputs: Sequence[str], scope: _Scope) -> list[Reach]:
         """What the inputs hold that a node passes on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgecnn.formats.id_tables import SIZES_BELOW, Reach, merged
+from edgecnn.formats.id_tables import SIZES_BELOW, Reach, lower, merged
 from edgecnn.formats.tflite.schema import (
     GRAPH_INPUTS,
     GRAPH_OPERATORS,
@@ -90,7 +90,7 @@ class _Limits:
     ) -> None:
         place = _SIZES.get(code, len(inputs))
         if place < len(inputs):
-            self._limit(reach.get(inputs[place], {}), SIZES_BELOW)
+            lower(self.by_input, reach.get(inputs[place], {}), SIZES_BELOW)
         if len(inputs) < 2:
             return
         ids, rows = reach.get(inputs[0], {}), 0
@@ -104,13 +104,7 @@ class _Limits:
             at = options.field(0) if options else None
             axis = options.source.i32(at) if options and at is not None else 0
             rows = shape[axis] if -len(shape) <= axis < len(shape) else 0
-        self._limit(ids, rows)
-
-    def _limit(self, reach: Reach, rows: int) -> None:
-        for number, added in reach.items():
-            limit = max(rows - max(added, 0), 1)
-            if rows > 0:
-                self.by_input[number] = min(limit, self.by_input.get(number, limit))
+        lower(self.by_input, ids, rows)
 
     def _held(
         self,
