@@ -144,7 +144,7 @@ def cancel(numbers: tuple[int, ...]) -> None:
     """Remove the jobs NUMBERS (see `edgecnn boards jobs`) that wait, were abandoned or have failed.
 
     A job that a client works on, or that is done, stays. Results that lie on the board or in the
-    database stay, too. Exit code 2 where a number is none of such a job.
+    database stay, too. Exit code 2 for a number without such a job.
     """
     from edgecnn.errors import InputError
     from edgecnn.store import open_database
