@@ -8,7 +8,7 @@ from pathlib import Path
 from edgecnn.data.files.tree import child, is_system, split_of
 
 _OTHERS = ("classes", "readme", "labels", "notes", "predefined_classes")
-"""Texts next to labels that are none."""
+"""Texts next to labels that hold no labels."""
 
 
 def is_text(path: Path) -> bool:
