@@ -101,7 +101,7 @@ def scored(
     negatives = [
         bool(len(one.at_least(detector.min_score)))
         for one, file in zip(found, files, strict=True)
-        if not len(file.boxes) and not len(file.ignored)
+        if file.without_objects
     ]
     row: dict[str, Any] = {
         "photos": len(files),
@@ -139,7 +139,7 @@ def _at(
         shown = each.at_least(min_score)
         if len(file.boxes):
             hits += (iou(file.boxes, shown.xyxy).max(axis=1, initial=0) >= 0.5).tolist()
-        elif not len(file.ignored):
+        elif file.without_objects:
             alarms.append(bool(len(shown)))
     return {
         "min_score": round(min_score, 2),

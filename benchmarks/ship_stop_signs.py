@@ -67,7 +67,7 @@ def training_files(data: str, cutouts: str | None) -> tuple[BoxedFile, ...]:
 def calibration_set(files: Sequence[BoxedFile], digest: str) -> Dataset:
     """Training photos with signs, and as many without, as a Dataset for `convert`."""
     positives = [file for file in files if len(file.boxes)]
-    negatives = [file for file in files if not len(file.boxes) and not len(file.ignored)]
+    negatives = [file for file in files if file.without_objects]
     chosen = positives + negatives[:: max(1, len(negatives) // max(1, len(positives)))]
     split = split_of_files(tuple(chosen), tuple(chosen))
     return DetectionDataset(
@@ -104,7 +104,7 @@ def thresholds(path: Path, files: Sequence[BoxedFile]) -> dict[str, float]:
     best: dict[str, list[float]] = {name: [] for name in ways}
     pixels = []
     for file in files:
-        if len(file.boxes) or len(file.ignored):
+        if not file.without_objects:
             continue
         image = np.ascontiguousarray(load_image(file).image[:, :, ::-1])
         pixels.append(max(image.shape[:2]))
