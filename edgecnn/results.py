@@ -1,6 +1,6 @@
 """What a benchmark leaves behind: measurements, and the environment they were made in.
 
-The JSON file is a contract (keys in README, "The results file"). Raw samples are the truth;
+The JSON file is a contract (keys in docs/reference/results.md). Raw samples are the truth;
 `latency_ms` and the other derived keys are written for readers and ignored when reading back.
 """
 

@@ -1,4 +1,4 @@
-"""The kernels behind `limits`: run as a program in a process of its own, one thread count each.
+"""The kernels behind `machine_limits`: a program in a process of its own, one thread count each.
 
     python -m edgecnn.benchmarking.kernels THREADS     prints one JSON object
 

@@ -6,7 +6,6 @@ it: `python3 -m NAME --install` and `python3 -m NAME image.png`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import keyword
 import re
@@ -28,6 +27,7 @@ from edgecnn.detection.answer import OURS
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
+from edgecnn.files import sha256_of
 from edgecnn.formats.check import digest_of, model_files
 from edgecnn.formats.kinds import format_of
 from edgecnn.formats.readers import READERS
@@ -118,16 +118,7 @@ def write_bundle(
     if dataset is not None:
         check_recorded(dataset, "a bundle's self-test")
     artifact = load_artifact(model)
-    if artifact.format in NOT_BUNDLED:
-        raise InputError(
-            f"{artifact.name}: a bundle holds a converted file, received: {artifact.format}",
-            hint="convert it first, or let edgecnn optimize choose: edgecnn optimize … --bundle",
-        )
-    if artifact.format.endswith("-seq2seq") or artifact.manifest.task == "translation":
-        raise InputError(
-            f"{artifact.name}: a bundle runs one graph, and a sequence is two",
-            hint="edgecnn translate runs it; it needs edgecnn and sentencepiece on the device",
-        )
+    _refuse_other_kinds(artifact)
     runtime, device = parse_configuration(
         configuration or f"{format_of(artifact.path).runtime}:cpu"
     )
@@ -144,16 +135,11 @@ def write_bundle(
         folder = private / "bundle"
         home = folder / name
         home.mkdir(parents=True)
-        is_detector = artifact.manifest.task == "detection"
-        head = (artifact.manifest.postprocessing or OURS).head if is_detector else ""
-        _write_code(home, name, runtime, device, head)
+        _write_code(home, name, runtime, device, _head_of(artifact.manifest))
         _copy_model(artifact, home)
         _write_json(home / MANIFEST, without_digests(artifact.manifest).to_dict())
         if evidence:
             _write_json(home / "evidence.json", dict(evidence))
-        outputs = self_test.infer(session, tensors)
-        self_test.write(home / SELF_TEST, tensors, outputs)
-        share = _share(session.effective.precision)
         description = {
             "schema_version": 1,
             "name": name,
@@ -170,22 +156,52 @@ def write_bundle(
             "effective": session.effective.precision,
             "packages": _versions(packages),
             "machine": _machine(),
-            "self_test_samples": len(tensors),
-            "tolerances": [
-                self_test.tolerances(spec, rows, share)
-                for spec, rows in zip(session.outputs, outputs, strict=True)
-            ],
+            **_write_self_test(home / SELF_TEST, session, tensors),
         }
-        files = {
-            str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(home.rglob("*"))
-            if path.is_file()
-        }
-        _write_json(home / ABOUT, {**description, "files": files})
+        _write_json(home / ABOUT, {**description, "files": _digests(home)})
         lines = requirements(artifact.manifest, *packages)
         (folder / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(_readme(name, artifact, runtime), encoding="utf-8")
         return deliver(folder, out)
+
+
+def _refuse_other_kinds(artifact: Artifact) -> None:
+    """Raise InputError for what is no converted file of one graph."""
+    if artifact.format in NOT_BUNDLED:
+        raise InputError(
+            f"{artifact.name}: a bundle holds a converted file, received: {artifact.format}",
+            hint="convert it first, or let edgecnn optimize choose: edgecnn optimize … --bundle",
+        )
+    if artifact.format.endswith("-seq2seq") or artifact.manifest.task == "translation":
+        raise InputError(
+            f"{artifact.name}: a bundle runs one graph, and a sequence is two",
+            hint="edgecnn translate runs it; it needs edgecnn and sentencepiece on the device",
+        )
+
+
+def _head_of(manifest: Manifest) -> str:
+    """The name of a detector's head; empty for other tasks."""
+    return (manifest.postprocessing or OURS).head if manifest.task == "detection" else ""
+
+
+def _write_self_test(path: Path, session: Session, tensors: Array) -> dict[str, Any]:
+    """Record what the model answers to `tensors` (n, …); what the description says of it."""
+    outputs = self_test.infer(session, tensors)
+    self_test.write(path, tensors, outputs)
+    share = _share(session.effective.precision)
+    return {
+        "self_test_samples": len(tensors),
+        "tolerances": [
+            self_test.tolerances(spec, rows, share)
+            for spec, rows in zip(session.outputs, outputs, strict=True)
+        ],
+    }
+
+
+def _digests(home: Path) -> dict[str, str]:
+    """The sha256 of every file below `home`, by its path there."""
+    paths = sorted(path for path in home.rglob("*") if path.is_file())
+    return {str(path.relative_to(home)): sha256_of(path) for path in paths}
 
 
 def _write_code(home: Path, name: str, runtime: str, device: str, head: str) -> None:

@@ -11,7 +11,7 @@ from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import Cost
 from edgecnn.optimization.space import Obstacle
-from edgecnn.optimization.tried import SearchStep, Tried, snr_db
+from edgecnn.optimization.tried import SearchStep, Tried
 from edgecnn.results import Measurement
 
 SCHEMA_VERSION = 1
@@ -129,11 +129,6 @@ class OptimizationOutcome:
             "seconds": round(self.seconds, 1),
             "stages": dict(self.stages),
         }
-
-
-def snr_of(tried: Tried) -> float | None:
-    """Decibels between the parent's outputs and the error; None where nothing differs."""
-    return snr_db(tried.noise)
 
 
 __getattr__ = old_names(__name__, {"Outcome": "OptimizationOutcome"})

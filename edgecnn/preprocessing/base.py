@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar, Protocol, cast
 
@@ -72,12 +72,3 @@ def standardize(
     scaled -= np.asarray(mean, np.float32)
     scaled /= np.asarray(std, np.float32)
     return scaled
-
-
-def known_arguments(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The arguments among `values` that `names` lists; JSON's lists as tuples."""
-    return {
-        name: tuple(values[name]) if isinstance(values[name], list) else values[name]
-        for name in names
-        if name in values
-    }

@@ -29,7 +29,6 @@ from edgecnn.errors import InputError
 from edgecnn.files import parse_json, read_file
 from edgecnn.results import Block, Results, Run
 
-ELEMENT_ID = "edgecnn-raw"
 MAX_PAGE_BYTES = 256 << 20
 MAX_UNPACKED_BYTES = 128 << 20
 MAX_SAMPLES = 16 << 20

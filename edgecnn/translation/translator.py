@@ -202,8 +202,3 @@ def _other_vocabulary(what: str, digest: str, artifact: Artifact) -> InputError:
         "with: its ids would mean other words",
         hint="use the sentencepiece model of the same training, or leave --vocabulary out",
     )
-
-
-def best_lines(texts: Sequence[tuple[str, float]], count: int) -> list[str]:
-    """The first alternatives with their scores, for reading."""
-    return [f"{score:8.3f}  {text}" for text, score in texts[:count]]

@@ -23,12 +23,13 @@ class Exporter:
     of a tool with an isolated environment is recorded as well.
 
     `place` is the module with `write(source, path)` and, where something can be seen before any
-    conversion, `check(source)`, which raises what speaks against it.
+    conversion, `check(source)`, which raises what speaks against it. It is empty where both formats
+    are one: a source writes its own float file.
     """
 
     tool: str
     packages: tuple[str, ...]
-    place: str
+    place: str = ""
 
     def write(self, source: FileSource, path: Path) -> None:
         """Write the float32 file.
@@ -36,30 +37,34 @@ class Exporter:
         Raises InputError when the tool cannot take the model, UnsupportedError for what the
         format cannot express, MissingDependencyError without the tool.
         """
+        if not self.place:
+            source.float_twin(path)
+            return
         write: Callable[[FileSource, Path], None] = importlib.import_module(self.place).write
         write(source, path)
 
     def check(self, source: FileSource) -> None:
         """Raise what speaks against a conversion; takes milliseconds."""
+        if not self.place:
+            return
         check: Callable[[FileSource], None] | None
         check = getattr(importlib.import_module(self.place), "check", None)
         if check is not None:
             check(source)
 
 
-_SAME = "edgecnn.conversion.exporters.same"
 _QUANTIZE_TFLITE = ("litert-quantizer", "ai-edge-litert")
 _QUANTIZE_ONNX = ("onnx", "onnxruntime")
 
 EXPORTERS: Mapping[str, Mapping[str, Exporter]] = {
     "onnx": {
-        "onnx": Exporter("onnx", _QUANTIZE_ONNX, _SAME),
+        "onnx": Exporter("onnx", _QUANTIZE_ONNX),
         "tflite": Exporter(
             "onnx2tf", ("onnx", *_QUANTIZE_TFLITE), "edgecnn.conversion.exporters.onnx_to_tflite"
         ),
     },
     "tflite": {
-        "tflite": Exporter("ai-edge-litert", _QUANTIZE_TFLITE, _SAME),
+        "tflite": Exporter("ai-edge-litert", _QUANTIZE_TFLITE),
         "onnx": Exporter(
             "tf2onnx",
             ("tensorflow", "tf2onnx", *_QUANTIZE_ONNX),

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.explanation.explain import Explanation
+from edgecnn.text import clean
+
 ImageArray = npt.NDArray[np.uint8]
 
 MEDIUM = 256
@@ -54,3 +57,8 @@ class Section:
     table: NumberTable | None = None
     chart: bool = False
     notes: tuple[str, ...] = field(default=())
+
+
+def label(explanation: Explanation, index: int) -> str:
+    """The name of a class, for a page."""
+    return clean(explanation.subject.label(int(index)), 60)
