@@ -72,7 +72,15 @@ def score(detector: Detector, sets: dict[str, BoxDataset], min_score: float) -> 
         start = len(truths)
         for file in data.files:
             result = detector(_bgr(file))
-            truths.append(Truth(file.boxes, file.ignored, file.height, file.width))
+            truths.append(
+                Truth(
+                    file.boxes,
+                    file.ignored,
+                    file.height,
+                    file.width,
+                    incomplete=file.incomplete,
+                )
+            )
             found.append(result)
         scores[name] = evaluate_detections(
             truths[start:], found[start:], min_score=min_score, place=place

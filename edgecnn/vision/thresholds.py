@@ -32,5 +32,5 @@ def for_size(metrics: Mapping[str, float], longer: int, own: int) -> dict[str, f
     larger = sorted(side for side in known if side > own)
     if longer <= own or not larger:
         return dict(metrics)
-    side = next((side for side in larger if side >= longer), larger[-1])
-    return {**metrics, KEY: known[side]}
+    chosen = next((one for one in larger if one >= longer), larger[-1])
+    return {**metrics, KEY: known[chosen]}
