@@ -199,13 +199,7 @@ def command(
             on_end=write_page,
             progress=progress,
         )
-    for sentence in outcome.sentences:
-        click.echo(sentence)
-    for each in outcome.front[:LISTED]:
-        mark = "→" if outcome.winner and outcome.winner.trial.number == each.number else " "
-        click.echo(f"{mark} trial {each.number:<4} {each.p50:>9.4g} ms  {each.accuracy:.2%}")
-    if outcome.winner is not None:
-        click.echo(f"model: {outcome.winner.model}; file: {outcome.winner.artifact}")
+    _print(outcome)
     click.echo(f"report: {out / PAGE_FILE}")
     timeline.tell(len(outcome.complete))
     if outcome.winner is None:
@@ -213,6 +207,16 @@ def command(
             outcome.sentences[0],
             hint="the lines above say how near the nearest came; relax a limit or try more trials",
         )
+
+
+def _print(outcome: SearchOutcome) -> None:
+    for sentence in outcome.sentences:
+        click.echo(sentence)
+    for each in outcome.front[:LISTED]:
+        mark = "→" if outcome.winner and outcome.winner.trial.number == each.number else " "
+        click.echo(f"{mark} trial {each.number:<4} {each.p50:>9.4g} ms  {each.accuracy:.2%}")
+    if outcome.winner is not None:
+        click.echo(f"model: {outcome.winner.model}; file: {outcome.winner.artifact}")
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
