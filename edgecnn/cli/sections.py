@@ -40,7 +40,6 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "cutouts",
         "pasted",
         "small",
-        "close",
         "drawn",
     ),
     "What to measure": (

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecnn import models
+from edgecnn.class_names import place_of
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.boxes.base import BoxedFile
+from edgecnn.data.boxes.classes import numbers_in
 from edgecnn.data.held_out import with_splits
 from edgecnn.data.left_out import DataWarning
 from edgecnn.data.sources.detection import BoxSplit, DetectionDataset
@@ -50,6 +52,8 @@ LEAST_VIEWS = 1600
 the activations, and before that no validation means anything."""
 STOP_SIGNS = "stop_sign"
 """What the names of networks for stop signs alone begin with."""
+STOP_SIGN = "stop sign"
+"""The class that they find."""
 
 
 class BoxSubject:
@@ -81,6 +85,13 @@ class BoxSubject:
                     f"{', '.join(dataset.labels[:5]) or 'none'}",
                     hint=f"--model {model_name.replace(STOP_SIGNS, 'detector')}",
                 )
+            if place_of(STOP_SIGN, dataset.labels) is None:
+                raise InputError(
+                    f"{model_name} finds stop signs, the class of {dataset.name} is "
+                    f"{dataset.labels[0]!r}",
+                    hint=f"--model {model_name.replace(STOP_SIGNS, 'detector')}, or call the class "
+                    f"{STOP_SIGN!r}",
+                )
         self._files: dict[str, tuple[BoxedFile, ...]] = {}
         for name, split in self.dataset.splits.items():
             same = [one for one in self._files if self.dataset.splits[one] is split]
@@ -101,10 +112,7 @@ class BoxSubject:
     def _renumbered(self, dataset: DetectionDataset, split: Split) -> tuple[BoxedFile, ...]:
         """The files of a split with the boxes of our classes, under our numbers."""
         assert isinstance(split, BoxSplit)
-        ours = {name: number for number, name in enumerate(self._classes)}
-        numbers = {
-            number: ours[name] for number, name in enumerate(dataset.class_names) if name in ours
-        }
+        numbers = numbers_in(dataset.class_names, self._classes)
         return tuple(file.renumbered(numbers) for file in split.every_class)
 
     def _all_of(self, cutouts: Dataset) -> tuple[BoxedFile, ...]:
@@ -151,11 +159,7 @@ class BoxSubject:
             )
         train = self._files["train"]
         positives = [file for file in train if len(file.boxes)]
-        bare = [
-            file
-            for file in (*train, *self._cutouts)
-            if not len(file.boxes) and not len(file.ignored)
-        ]
+        bare = [file for file in (*train, *self._cutouts) if file.without_objects]
         negatives = Photos(bare)
         share = min(config.negatives, len(bare) / (len(positives) + len(bare)))
         if config.hard and not share:

@@ -61,7 +61,7 @@ def test_every_option_of_the_training_configuration_stands_under_it():
     shown = headings_of("train")
     config = click.command(options.training_config()(lambda **_: None))
     flags = {param.opts[0] for param in config.params}
-    assert {"--close", "--batch-size"} <= flags
+    assert {"--small", "--batch-size"} <= flags
     for flag in flags - {"--mixed-precision"}:
         assert shown[flag].startswith("Training configuration"), flag
 
