@@ -40,6 +40,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "cutouts",
         "pasted",
         "small",
+        "close",
         "drawn",
     ),
     "What to measure": (

@@ -31,6 +31,11 @@ STRIDE = 8
 """Pixels a cell of the two output maps."""
 COARSEST_STRIDE = 64
 LARGEST = 2048
+FIRST_GAIN = 0.2
+"""Of a bottleneck before training: nearly nothing is added, so that depth does not hurt a network
+that starts from the weights of a shallower one (P. Goyal et al., 2017, begin with 0; behind a
+ReLU that would stay 0).
+"""
 PRIOR = 0.01
 """What the untrained heat map says everywhere, so that training does not start with a shock."""
 
@@ -46,8 +51,13 @@ class Widths:
     head: int
 
 
-SMALL = Widths(channels=(12, 24, 48, 64, 80, 64), bottlenecks=(1, 2, 2, 1), head=32)
-NANO = Widths(channels=(8, 16, 24, 32, 40, 32), bottlenecks=(1, 2, 2, 1), head=20)
+SMALL = Widths(channels=(12, 24, 48, 64, 80, 64), bottlenecks=(1, 2, 2, 4), head=32)
+NANO = Widths(channels=(8, 16, 24, 32, 40, 32), bottlenecks=(1, 2, 2, 4), head=20)
+
+DEEPER = ("s64_1", "s64_2", "s64_3")
+"""Bottlenecks at stride 64 behind the first, which the networks did not always have: weights from
+before lack them. With them a cell sees 911 pixels around it instead of 527.
+"""
 
 
 def build_small(input_shape: tuple[int, int, int] = (512, 512, 3)) -> keras.Model:
@@ -91,17 +101,20 @@ def _build(
     import keras
     from keras import layers
 
-    def conv(x: Any, filters: int, kernel: int, label: str, stride: int = 1) -> Any:
+    def conv(
+        x: Any, filters: int, kernel: int, label: str, *, stride: int = 1, gain: float = 1.0
+    ) -> Any:
         x = layers.Conv2D(
             filters, kernel, stride, padding="same", use_bias=False, name=f"{label}_conv"
         )(x)
-        x = layers.BatchNormalization(name=f"{label}_norm")(x)
+        first = keras.initializers.Constant(gain)
+        x = layers.BatchNormalization(gamma_initializer=first, name=f"{label}_norm")(x)
         return layers.ReLU(name=f"{label}_relu")(x)
 
     def bottleneck(x: Any, label: str) -> Any:
         channels = x.shape[-1]
         inside = conv(x, channels // 2, 1, f"{label}_narrow")
-        inside = conv(inside, channels, 3, f"{label}_wide")
+        inside = conv(inside, channels, 3, f"{label}_wide", gain=FIRST_GAIN)
         return layers.Add(name=f"{label}_add")([x, inside])
 
     def merge(coarse: Any, fine: Any, channels: int, label: str) -> Any:

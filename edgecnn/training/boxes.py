@@ -23,7 +23,7 @@ from edgecnn.evaluation.box_scorer import BoxScorer
 from edgecnn.evaluation.tasks import ScoringContext
 from edgecnn.keras_files import import_keras
 from edgecnn.manifest import TensorSpec
-from edgecnn.models.stop_sign import STRIDE, check_input
+from edgecnn.models.stop_sign import DEEPER, STRIDE, check_input
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.registry import DETECTORS
 from edgecnn.training import network
@@ -144,8 +144,8 @@ class BoxSubject:
             open_network.input, keras.layers.Concatenate()(open_network.outputs), name=self._name
         )
 
-    def heads(self, model: keras.Model) -> tuple[str, ...]:  # noqa: ARG002
-        return ("heat",)
+    def fresh_layers(self, model: keras.Model) -> tuple[str, ...]:  # noqa: ARG002
+        return ("heat", *DEEPER)
 
     def prepare(self, config: TrainingConfig, *, seed: int, devices: int) -> None:  # noqa: ARG002
         if not isinstance(config, DetectorTrainingConfig):
@@ -175,7 +175,7 @@ class BoxSubject:
             len(self._classes),
             self._cut(positives) if config.pasted else (),
         )
-        self._mix = Mix(config.drawn, share, config.hard, config.pasted)
+        self._mix = Mix(config.drawn, share, config.hard, config.pasted, config.close)
 
     def _cut(self, positives: Sequence[BoxedFile]) -> Sequence[Cutout]:
         sources = [*positives, *(file for file in self._cutouts if len(file.boxes))]

@@ -63,7 +63,7 @@ class ClassSubject:
     def build(self, *, seed: int, precision: str) -> keras.Model:
         return network.build(self._name, self.arguments, seed=seed, precision=precision)
 
-    def heads(self, model: keras.Model) -> tuple[str, ...]:
+    def fresh_layers(self, model: keras.Model) -> tuple[str, ...]:
         """Every layer behind which only the softmax, or nothing, is computed."""
         classes = len(self.dataset.labels)
         last = [layer for layer in model.layers if layer.weights][-len(model.outputs) :]

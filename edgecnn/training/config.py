@@ -117,7 +117,8 @@ class DetectorTrainingConfig(TrainingConfig):
     training starts from are the most sure of an object. `drawn` is the share of views of drawn
     scenes with stop signs, for the stop-sign detectors. In `pasted` of the other views objects cut
     out of other images are pasted in, 8 to 40 pixels large. `small` (0 … 1) favors small objects
-    among the scales of views.
+    among the scales of views. `close` is the share of views, in the epochs of whole frames, that go
+    near an object instead: as large as a frame, in which the object may fill all of it.
 
     Raises InputError for a value that makes no sense.
     """
@@ -129,10 +130,11 @@ class DetectorTrainingConfig(TrainingConfig):
     drawn: float = 0.0
     pasted: float = 0.0
     small: float = 0.0
+    close: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("windows", "negatives", "hard", "drawn", "pasted", "small"):
+        for name in ("windows", "negatives", "hard", "drawn", "pasted", "small", "close"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"{name} is a share from 0 to 1, received: {value}")

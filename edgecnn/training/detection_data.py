@@ -27,13 +27,15 @@ MOST_SCENES = 1 << 20
 class Mix:
     """Shares of a batch; what is left after `drawn` and `negatives` are photos with objects.
 
-    `hard` is a share of the negatives, `pasted` one of all photos.
+    `hard` is a share of the negatives, `pasted` one of all photos, `close` one of whole frames:
+    a window as large as the frame instead, with objects of all sizes up to all of it.
     """
 
     drawn: float = 0.45
     negatives: float = 0.22
     hard: float = 0.0
     pasted: float = 0.0
+    close: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Pool:
     def view(self, view: View, mix: Mix, seed: Sequence[int]) -> BoxedImage:
         """The view that `seed` stands for, always the same."""
         rng = np.random.default_rng(seed)
+        if view.whole and mix.close and rng.random() < mix.close:
+            view = replace(view, whole=False, small=0.0)
         roll = rng.random()
         if (roll < mix.drawn and self.drawn) or not self.positives:
             sample = self.drawn[int(rng.integers(len(self.drawn)))]

@@ -143,7 +143,7 @@ def train(
     log = None if folder is None else TrainingLog(Path(folder))
     with together(plan.devices), opencv_in_one_thread():
         model = plan.subject.build(seed=seed, precision=plan.precision)
-        fresh = () if start is None else start.give(model, fresh=plan.subject.heads(model))
+        fresh = () if start is None else start.give(model, fresh=plan.subject.fresh_layers(model))
         history = _fit(
             model,
             plan,

@@ -81,7 +81,7 @@ class SequenceSubject:
         finally:
             keras.config.set_dtype_policy(before)
 
-    def heads(self, model: keras.Model) -> tuple[str, ...]:  # noqa: ARG002
+    def fresh_layers(self, model: keras.Model) -> tuple[str, ...]:  # noqa: ARG002
         """None: a vocabulary is in all ends of the network."""
         return ()
 

@@ -39,13 +39,14 @@ class Start:
 
     def give(self, model: keras.Model, *, fresh: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Put the weights into `model`, layer by layer; the names of the layers that keep their
-        own: those in `fresh` whose shapes differ, as an output for other classes does, and
-        auxiliary heads, which a trained network leaves behind.
+        own: those in `fresh` whose shapes differ, as an output for other classes does, those that
+        begin with a name in `fresh` and that the weights do not have, and auxiliary heads, which
+        a trained network leaves behind.
 
         Raises InputError for weights of another network.
         """
         weighted = [layer for layer in model.layers if layer.weights]
-        kept = [layer.name for layer in weighted if self._left_behind(layer.name)]
+        kept = [layer.name for layer in weighted if self._left_behind(layer.name, fresh)]
         own = [layer for layer in weighted if layer.name not in kept]
         for layer, (name, weights) in zip(own, self._in_order(model, own), strict=True):
             shapes = [tuple(weight.shape) for weight in layer.weights]
@@ -77,8 +78,8 @@ class Start:
         """For the manifest: where the weights are from, and which layers did not take theirs."""
         return {"started_from": {"name": self.name, "sha256": self.sha256, "fresh": list(fresh)}}
 
-    def _left_behind(self, layer: str) -> bool:
-        return layer.startswith(AUXILIARY) and layer not in self.layers
+    def _left_behind(self, layer: str, fresh: tuple[str, ...]) -> bool:
+        return layer not in self.layers and layer.startswith((AUXILIARY, *fresh))
 
     def _in_order(self, model: keras.Model, own: Sequence[Any]) -> list[tuple[str, Weights]]:
         """What each layer of `own` gets: by name, or in order where Keras made up the names."""

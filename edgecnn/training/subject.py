@@ -45,8 +45,10 @@ class Subject(Protocol):
     def build(self, *, seed: int, precision: str) -> keras.Model:
         """The network with fresh weights, as it is trained."""
 
-    def heads(self, model: keras.Model) -> tuple[str, ...]:
-        """Names of the layers whose shape depends on the classes, which may start fresh."""
+    def fresh_layers(self, model: keras.Model) -> tuple[str, ...]:
+        """Names of the layers that may start fresh, or what they begin with: those whose shape
+        depends on the classes, and those that this network did not always have.
+        """
 
     def prepare(self, config: TrainingConfig, *, seed: int, devices: int) -> None:
         """Read the data as `config` wants them, on this many devices. Comes before all below."""

@@ -52,6 +52,7 @@ def training_config() -> Callable[[Command], Command]:
         "hard": (float, "Share of these from images that the --weights find hardest."),
         "pasted": (float, "Share of views with objects of other images pasted in, 8 to 40 pixels."),
         "small": (float, "0 to 1: how much small objects are favored."),
+        "close": (float, "Share of views of whole images that go near an object instead."),
         "drawn": (float, "Share of drawn scenes, for the stop-sign detectors."),
     }
 

@@ -221,7 +221,7 @@ def signs(tmp_path_factory):
     return folder
 
 
-LEVERS = {"drawn": 0.3, "negatives": 0.3, "hard": 0.5, "pasted": 1.0, "small": 1.0}
+LEVERS = {"drawn": 0.3, "negatives": 0.3, "hard": 0.5, "pasted": 1.0, "small": 1.0, "close": 0.5}
 
 
 @pytest.fixture

@@ -128,3 +128,11 @@ def test_a_damaged_file_of_weights_is_refused(tmp_path):
     path.write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(InputError):
         read_start(path)
+
+
+def test_layers_that_the_network_did_not_always_have_start_fresh():
+    old, new = network(), network(more=True)
+    before = new.get_layer("extra").get_weights()
+    assert start_of(old).give(new, fresh=("heat", "ext")) == ("extra",)
+    np.testing.assert_array_equal(old.get_weights()[0], new.get_weights()[0])
+    np.testing.assert_array_equal(new.get_layer("extra").get_weights()[0], before[0])
