@@ -10,8 +10,9 @@ the thresholds that ship, and writes them into all manifests as `metrics.min_sco
 inputs and a second look, as `edgecnn.vision.thresholds` names them.
 
 A threshold is the lowest (in steps of 0.01, at least 0.30) at which the int8 `.tflite` has a false
-alarm on at most 0.5% of the *training* negatives, and on at most 1% of those that have as many
-pixels as the input: the held-out ones only judge it.
+alarm on at most 0.5% of the training negatives, on at most 1% of those that have as many pixels as
+the input, and on at most 1% of the validation's, of which training saw none: it may have learned
+its own by heart. Only other sources judge it.
 """
 
 from __future__ import annotations
@@ -47,20 +48,26 @@ SCARCELY = 0.05
 LOWEST = 0.30
 ALLOWED = 0.005
 """Half of what is wanted on photos never seen: of those learned from, fewer raise an alarm."""
-ALLOWED_OF_LARGE = 0.01
-LEAST_LARGE = 100
+ALLOWED_OF_OTHERS = 0.01
+LEAST_PHOTOS = 100
 SIDES = (512, 640, 768, 1024, 1280)
 """Longer sides of inputs that have thresholds of their own, those above the network's own."""
 
 
 def training_files(data: str, cutouts: str | None) -> tuple[BoxedFile, ...]:
     """The photos that training looked at."""
-    whole: Any = load(data)
-    train: Any = with_splits(whole).splits["train"]
-    files: tuple[BoxedFile, ...] = train.files
+    files = split_of(data, "train")
     if cutouts:
         more: Any = load(cutouts)
         files += tuple(file for split in more.splits.values() for file in split.files)
+    return files
+
+
+def split_of(data: str, name: str) -> tuple[BoxedFile, ...]:
+    """The photos of a split, as training divided the sets."""
+    whole: Any = load(data)
+    split: Any = with_splits(whole).splits[name]
+    files: tuple[BoxedFile, ...] = split.files
     return files
 
 
@@ -92,8 +99,12 @@ def pack(source: Path, target: Path) -> None:
             packed.writestr(member.filename, loose.read(member.filename))
 
 
-def thresholds(path: Path, files: Sequence[BoxedFile]) -> dict[str, float]:
-    """For a manifest's metrics: a threshold for each way of looking."""
+def thresholds(
+    path: Path, files: Sequence[BoxedFile], held: Sequence[BoxedFile]
+) -> dict[str, float]:
+    """For a manifest's metrics: a threshold for each way of looking, by photos that training saw
+    and photos that were held out.
+    """
     own = load_detector(path, min_score=SCARCELY)
     side = max(own.preprocessing.shape[:2])
     ways: dict[str, tuple[int, Any]] = {KEY: (side, own)}
@@ -102,29 +113,35 @@ def thresholds(path: Path, files: Sequence[BoxedFile]) -> dict[str, float]:
         ways[key_of(larger)] = (larger, sized)
     ways[SECOND_LOOK] = (side, load_second_look(path, min_score=SCARCELY))
     best: dict[str, list[float]] = {name: [] for name in ways}
-    pixels = []
-    for file in files:
+    pixels, unseen = [], []
+    for number, file in enumerate((*files, *held)):
         if not file.without_objects:
             continue
+        unseen.append(number >= len(files))
         image = np.ascontiguousarray(load_image(file).image[:, :, ::-1])
         pixels.append(max(image.shape[:2]))
         for name, (_, detector) in ways.items():
             found = detector(image)
             best[name].append(float(found.scores.max()) if len(found) else 0.0)
     return {
-        name: lowest(np.asarray(best[name]), np.asarray(pixels) >= side)
+        name: lowest(np.asarray(best[name]), np.asarray(pixels) >= side, np.asarray(unseen))
         for name, (side, _) in ways.items()
     }
 
 
-def lowest(best: npt.NDArray[np.float64], large: npt.NDArray[np.bool_]) -> float:
+def lowest(
+    best: npt.NDArray[np.float64], large: npt.NDArray[np.bool_], held: npt.NDArray[np.bool_]
+) -> float:
     """The lowest score at which few enough of the photos raise an alarm; `best` are the highest
-    scores in them, `large` is whether they have as many pixels as the input.
+    scores in them, `large` is whether they have as many pixels as the input, and `held` whether
+    they were held out.
     """
+    parts = [(~held, ALLOWED), (~held & large, ALLOWED_OF_OTHERS), (held, ALLOWED_OF_OTHERS)]
     for score in np.arange(LOWEST, 0.96, 0.01):
         alarms = best >= score
-        few = large.sum() < LEAST_LARGE or alarms[large].mean() <= ALLOWED_OF_LARGE
-        if alarms.mean() <= ALLOWED and few:
+        if all(
+            part.sum() < LEAST_PHOTOS or alarms[part].mean() <= allowed for part, allowed in parts
+        ):
             return round(float(score), 2)
     return 0.95
 
@@ -161,7 +178,8 @@ def main() -> None:
     artifacts = [outcome.artifact for outcome in outcomes if outcome.artifact is not None]
     if len(artifacts) < len(targets):
         raise SystemExit(1)
-    scores = thresholds(artifacts[0].path, files)
+    held = split_of(options.data, "validation")
+    scores = thresholds(artifacts[0].path, files, held)
     print(scores, flush=True)
     if options.keras:
         write_manifest(parent, replace(kept, metrics={**kept.metrics, **scores}))

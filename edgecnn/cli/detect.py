@@ -46,6 +46,12 @@ from edgecnn.cli.messages import print_line
     help="Look again, from nearer, where something small may be a sign: far signs for the price of "
     "a small input in most frames.",
 )
+@click.option(
+    "--near-look/--no-near-look",
+    default=True,
+    show_default=True,
+    help="Our detectors: look at half of the input, too, where something large is seen.",
+)
 @click.option("--headless", is_flag=True, help="No window; events are printed as they happen.")
 @click.option(
     "--serve",
@@ -86,6 +92,7 @@ def command(
     shape: str,
     input_size: str,
     second_look: bool,
+    near_look: bool,
     headless: bool,
     serve: str | None,
     explain: bool,
@@ -131,6 +138,7 @@ def command(
             shape=shape,
             input_size=input_size,
             second_look=second_look,
+            near_look=near_look,
             frames=frames,
             window=not headless and serve is None,
             explain=explain,

@@ -14,7 +14,7 @@ from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Placement
 
-__all__ = ["DEFAULT_MIN_SCORE", "OURS", "boxes_in", "clip_boxes", "placed"]
+__all__ = ["DEFAULT_MIN_SCORE", "OURS", "boxes_in", "clip_boxes", "in_image", "placed"]
 
 OURS = Postprocessing("heat_map")
 """What a detector has whose manifest names no head."""
@@ -31,7 +31,7 @@ def boxes_in(
 ) -> Detections:
     """Boxes with a score of at least `min_score`, in pixels of the image and inside it.
 
-    `outputs` are those of batch 1, `tensor_shape` and `picture_shape` (height, width, …) of the
+    `outputs` are those of batch 1, `tensor_shape` and `image_shape` (height, width, …) of the
     network's input and of the image, which lies in the input at `place`. `head` is our own
     where none is given.
     Raises InputError for the outputs of another kind of model.
@@ -56,7 +56,11 @@ def placed(
 ) -> Detections:
     """As `boxes_in`, of outputs that `head` has ordered, without the batch."""
     height, width = tensor_shape[0], tensor_shape[1]
-    detections = head.boxes(parts, height, width, min_score)
+    return in_image(head.boxes(parts, height, width, min_score), place, image_shape)
+
+
+def in_image(detections: Detections, place: Placement, image_shape: Sequence[int]) -> Detections:
+    """Boxes in pixels of the network's input → in pixels of the image and inside it."""
     xyxy = clip_boxes(place.to_image(detections.xyxy), image_shape[0], image_shape[1])
     solid = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)  # none that lies in the margin alone
     return Detections(xyxy[solid], detections.scores[solid], detections.class_ids[solid])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.class_names import places_of
-from edgecnn.detection.answer import boxes_in
+from edgecnn.detection.answer import OURS, boxes_in, in_image
 from edgecnn.detection.detections import Detections
 from edgecnn.detection.heads import open_head
 from edgecnn.embedded_manifest import load_artifact
@@ -26,6 +27,7 @@ from edgecnn.runtimes import load, parse_configuration
 from edgecnn.runtimes.base import Session
 from edgecnn.text import only_printable
 from edgecnn.vision.input_size import sized
+from edgecnn.vision.near_look import DOUBT, half_size, halved, inside, may_be_large, together
 from edgecnn.vision.opencv import as_bgr
 from edgecnn.vision.shrink import fit
 
@@ -74,6 +76,8 @@ class Detector:
             self.head.min_score,
         )
         self.min_score = float(next(score for score in stated if score is not None))
+        self.smaller: Detector | None = None
+        """The same detector for half the input, which looks at what is large: see `near_look`."""
         self._levels = _Levels(self.preprocessing, session.inputs[0])
 
     def __call__(self, image_bgr: npt.NDArray[np.uint8]) -> Detections:
@@ -86,6 +90,22 @@ class Detector:
         tensor, place = self.prepare(image_bgr)
         outputs = self.infer(tensor)
         return self.finish(outputs, place, image_bgr.shape)
+
+    def _in_input(self, outputs: list[npt.NDArray[Any]], min_score: float) -> Detections:
+        """Boxes in pixels of the network's input."""
+        shape = self.preprocessing.shape
+        return boxes_in(outputs, shape, inside(shape), shape, min_score=min_score, head=self.head)
+
+    def _half_of(self, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        assert self.smaller is not None, "without a near look nothing is halved"
+        rows, columns, _ = self.smaller.preprocessing.shape
+        fill = getattr(self.preprocessing, "fill", 0)
+        return halved(
+            tensor,
+            (rows, columns),
+            self._levels(np.full((1, 1, 3), fill, np.uint8))[0, 0],
+            channels_first=self.session.inputs[0].layout == "NCHW",
+        )
 
     def name_of(self, class_id: int) -> str:
         """What a class is called."""
@@ -120,8 +140,24 @@ class Detector:
         return tensor, place
 
     def infer(self, tensor: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """The network's outputs as real values on the host."""
-        return self.session.run_bound([tensor])
+        """The network's outputs as real values on the host; behind them those for half of the
+        input, where a near look is wanted.
+        """
+        outputs = self.session.run_bound([tensor])
+        if self.smaller is None or not may_be_large(self._in_input(outputs, DOUBT)):
+            return outputs
+        return [*outputs, *self.smaller.infer(self._half_of(tensor))]
+
+    def own(self, outputs: list[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        """Of the outputs those for the whole input."""
+        return outputs[: len(self.session.outputs)]
+
+    def look_most(self, image_bgr: npt.NDArray[np.uint8]) -> None:
+        """Do the most that an image of this size may take."""
+        self(image_bgr)
+        if self.smaller is not None:
+            tensor, _ = self.prepare(image_bgr)
+            self.smaller.infer(self._half_of(tensor))
 
     def finish(
         self,
@@ -134,15 +170,15 @@ class Detector:
         """Outputs → boxes in an image of `shape` (height, width, …), from `min_score` on or else
         from the detector's own.
         """
-        detections = boxes_in(
-            outputs,
-            self.preprocessing.shape,
-            place,
-            shape,
-            min_score=self.min_score if min_score is None else min_score,
-            head=self.head,
-        )
-        given = [output for output in outputs if output.size]  # none where no row is an answer
+        wanted = self.min_score if min_score is None else min_score
+        own = self.own(outputs)
+        found = self._in_input(own, wanted)
+        if self.smaller is not None and len(outputs) > len(own):
+            size = self.smaller.preprocessing.shape
+            half = self.smaller.finish(outputs[len(own) :], inside(size), size, min_score=wanted)
+            found = together(found, replace(half, xyxy=2 * half.xyxy))
+        detections = in_image(found, place, shape)
+        given = [output for output in own if output.size]  # none where no row is an answer
         if not len(detections) and given and not any(np.isfinite(one).any() for one in given):
             raise InputError(
                 f"{self.artifact.name}: its outputs hold no finite number",
@@ -163,6 +199,7 @@ def load_detector(
     preprocessing: str | None = None,
     shape: str = "",
     input_size: tuple[int, int] | None = None,
+    near_look: bool = False,
 ) -> Detector:
     """Load a shipped detector by name, or a model file by path, whoever trained it.
 
@@ -173,7 +210,8 @@ def load_detector(
     preset or a JSON file, `shape` the size of an input that the file leaves open ("1x3x640x640";
     without it, what its metadata state).
     `input_size` (height, width) makes the detector for another input than the file's, see
-    `vision.input_size`.
+    `vision.input_size`. With `near_look` half of the input is looked at again where something large
+    is seen, see `vision.near_look`; detectors that this brings nothing do without.
     Raises InputError for an unknown name, a file that is not a detector or whose head is not known,
     or a threshold outside 0…1; MissingDependencyError or UnsupportedError as the runtime has it.
     """
@@ -189,7 +227,7 @@ def load_detector(
             path, f"{name}:{device}", threads=threads, shape=shape or stated_shape(path)
         ),
     )
-    return Detector(
+    detector = Detector(
         artifact,
         session,
         min_score=min_score,
@@ -197,6 +235,23 @@ def load_detector(
         about=about,
         preprocessing=preprocessing,
     )
+    ours = detector.postprocessing.head == OURS.head
+    half = half_size(detector.preprocessing) if near_look and ours else None
+    if half is not None:
+        with contextlib.suppress(InputError, UnsupportedError):  # of a format with one size
+            detector.smaller = load_detector(
+                model,
+                runtime=runtime,
+                threads=threads,
+                min_score=min_score,
+                classes=classes,
+                head=head,
+                labels=labels,
+                preprocessing=preprocessing,
+                input_size=half,
+                near_look=True,
+            )
+    return detector
 
 
 def _outputs_of(session: Session) -> tuple[TensorSpec, ...]:

@@ -11,6 +11,7 @@ from statistics import median
 from edgecnn.errors import InputError
 from edgecnn.opencv_threads import opencv_in_one_thread
 from edgecnn.vision.capture import Capture, Patience
+from edgecnn.vision.detector import Detector
 from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.input_size import CHOICES, Size, parse_size, size_for
 from edgecnn.vision.pipeline.detecting import Detects
@@ -78,7 +79,7 @@ def _first_frame(source: Source, patience: Patience | None) -> tuple[ImageArray,
 
 def _seconds(detector: Detects, frame: ImageArray) -> float:
     """What detecting takes at most, as in a pipeline."""
-    detect = detector.look_most if isinstance(detector, SecondLook) else detector
+    detect = detector.look_most if isinstance(detector, Detector | SecondLook) else detector
     times = []
     with opencv_in_one_thread():
         for number in range(TRIED + 2):

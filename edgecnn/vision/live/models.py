@@ -38,7 +38,7 @@ class Models:
         detector = self._load_one(choice, size)
         if not self._settings.second_look:
             return detector
-        closer = self._load_one(choice, (WINDOW, WINDOW))
+        closer = self._load_one(choice, (WINDOW, WINDOW), near_look=False)
         return joined(detector, closer, min_score=self._settings.min_score)
 
     def opener(self, detector: Detector | SecondLook) -> Opener | None:
@@ -51,7 +51,9 @@ class Models:
         rows, columns = (round(side * nearer) for side in detector.preprocessing.shape[:2])
         return partial(open_reader, enough=(rows, columns))
 
-    def _load_one(self, choice: DetectorSpec, size: Size | None) -> Detector:
+    def _load_one(
+        self, choice: DetectorSpec, size: Size | None, *, near_look: bool = True
+    ) -> Detector:
         with captured_stderr():  # LiteRT greets everybody on standard error
             return load_detector(
                 choice.model,
@@ -59,6 +61,7 @@ class Models:
                 threads=self._settings.threads,
                 min_score=self._settings.min_score,
                 input_size=size,
+                near_look=near_look and self._settings.near_look,
                 **self._user_facts(choice),
             )
 

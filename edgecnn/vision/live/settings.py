@@ -28,6 +28,8 @@ class LiveSettings:
     """See `size_choice.choose_size`."""
     second_look: bool = False
     """See `vision.second_look`."""
+    near_look: bool = True
+    """See `vision.near_look`."""
     frames: int | None = None
     window: bool = True
     explain: bool = False
