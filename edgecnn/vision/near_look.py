@@ -25,7 +25,7 @@ from edgecnn.vision.input_size import STEP, Size
 LARGE_PX = 256.0
 """Longer side in the input from which on a box is taken from the half."""
 EITHER = 0.75
-"""Of LARGE_PX: from here on boxes of the half count, since the two do not measure alike."""
+"""Of LARGE_PX: from here on boxes of the half count, since the two differ by a little."""
 DOUBT = 0.2
 """Score from which something may be there, and `POSSIBLY` of LARGE_PX the size."""
 POSSIBLY = 0.5
