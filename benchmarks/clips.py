@@ -119,7 +119,7 @@ def main() -> None:
         for side in sides:
             # 16:9, as the street is
             size = None if side is None else (round(side * 9 / 16 / 64 + 0.49) * 64, side)
-            detector = load_detector(model, input_size=size)
+            detector = load_detector(model, input_size=size, near_look=True)
             row: dict[str, Any] = {
                 "model": Path(model).name,
                 "input": list(detector.preprocessing.shape[:2]),
