@@ -11,6 +11,8 @@ import pytest
 from edgecnn.cli import invoke
 from edgecnn.data import load
 from edgecnn.data.left_out import DataWarning
+from edgecnn.data.synthetic.backgrounds import draw_background
+from edgecnn.data.synthetic.faces import other_face
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
@@ -45,13 +47,37 @@ def drawn(rng):
     return image, kind, (x - columns, y - rows, x + columns + 1, y + rows + 1)
 
 
-def write_yolo(folder, sizes, *, seed=0, kinds=CLASSES):
+SIGNS = ("yield", "no_entry", "ring")
+
+
+def sign_scene(rng):
+    """A street (SIDE, SIDE, 3) RGB with one sign of three kinds, as GTSRB has them, its class
+    behind those of the shapes and its box.
+    """
+    image = draw_background(rng, SIDE, SIDE)
+    kind = int(rng.integers(len(SIGNS)))
+    side = int(rng.integers(24, 60))
+    x, y = (int(value) for value in rng.integers(2, SIDE - side - 2, 2))
+    face = cv2.resize(other_face(rng, SIGNS[kind]), (side, side), interpolation=cv2.INTER_AREA)
+    cover = face[:, :, 3:].astype(np.float32) / 255
+    region = image[y : y + side, x : x + side]
+    region[:] = np.rint(region + (face[:, :, :3] - region.astype(np.float32)) * cover)
+    rows, columns = (np.flatnonzero((cover[:, :, 0] > 0.5).any(axis=axis)) for axis in (1, 0))
+    box = (x + columns[0], y + rows[0], x + columns[-1] + 1, y + rows[-1] + 1)
+    return image, len(CLASSES) + kind, box
+
+
+def shape_or_sign(rng):
+    return (drawn if rng.random() < 0.5 else sign_scene)(rng)
+
+
+def write_yolo(folder, sizes, *, seed=0, kinds=CLASSES, draw=drawn):
     rng = np.random.default_rng(seed)
     for split, count in sizes.items():
         for part in ("images", "labels"):
             (folder / split / part).mkdir(parents=True)
         for number in range(count):
-            image, kind, (left, top, right, bottom) = drawn(rng)
+            image, kind, (left, top, right, bottom) = draw(rng)
             cv2.imwrite(str(folder / split / "images" / f"{number}.png"), image[:, :, ::-1])
             middle = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
             line = " ".join(f"{value / SIDE:.5f}" for value in middle)
@@ -120,14 +146,17 @@ def test_it_finds_boxes_in_an_image(trained):
 
 
 @pytest.mark.slow
-def test_it_learns_three_classes_and_keeps_them_in_int8(shapes, tmp_path, capsys):
-    folder = write_yolo(tmp_path / "more", {"train": 200, "valid": 16, "test": 32}, seed=5)
+def test_it_learns_shapes_and_signs_and_keeps_them_in_int8(tmp_path, capsys):
+    folder = write_yolo(
+        tmp_path / "more", {"train": 240, "valid": 24, "test": 48}, seed=5,
+        kinds=CLASSES + SIGNS, draw=shape_or_sign,
+    )  # fmt: skip
     out = tmp_path / "shapes.keras"
     artifact = train(
-        "detector_nano", load("yolo", data_dir=folder), out=out, epochs=4, views=640,
+        "detector_nano", load("yolo", data_dir=folder), out=out, epochs=10, views=640,
         input_size=128, weights="stop_sign_nano", folder=tmp_path / "log",
     )  # fmt: skip
-    assert artifact.manifest.metrics["test_ap50"] > 0.6
+    assert artifact.manifest.metrics["test_ap50"] > 0.45
     art = tmp_path / "art"
     for command in (
         ["convert", out, "--to", "tflite:static_int8,onnx:float32",
@@ -139,7 +168,7 @@ def test_it_learns_three_classes_and_keeps_them_in_int8(shapes, tmp_path, capsys
     ):  # fmt: skip
         assert invoke([str(word) for word in command]) == 0, capsys.readouterr().err
     (row,) = json.loads((tmp_path / "r.json").read_text())["measurements"]
-    assert row["accuracy"]["further"]["ap50"] > 0.55
+    assert row["accuracy"]["further"]["ap50"] > 0.4
 
 
 def test_a_class_without_a_box_is_named(tmp_path):
