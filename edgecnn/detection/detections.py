@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,3 +68,15 @@ class Detections:
     def where(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Detections:
         """Those that a mask keeps, or that a list of places names, in its order."""
         return Detections(self.xyxy[keep], self.scores[keep], self.class_ids[keep])
+
+
+def joined(parts: Sequence[Detections]) -> Detections:
+    """The boxes of all parts, best first."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = Detections(
+        np.concatenate([part.xyxy for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.class_ids for part in parts]),
+    )
+    return whole.where(np.argsort(-whole.scores, kind="stable"))

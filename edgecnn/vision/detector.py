@@ -78,6 +78,8 @@ class Detector:
         self.min_score = float(next(score for score in stated if score is not None))
         self.smaller: Detector | None = None
         """The same detector for half the input, which looks at what is large: see `near_look`."""
+        around = self.preprocessing
+        self._fill = around.fill if isinstance(around, LetterboxPreprocessing) else 0
         self._levels = _Levels(self.preprocessing, session.inputs[0])
 
     def __call__(self, image_bgr: npt.NDArray[np.uint8]) -> Detections:
@@ -90,22 +92,6 @@ class Detector:
         tensor, place = self.prepare(image_bgr)
         outputs = self.infer(tensor)
         return self.finish(outputs, place, image_bgr.shape)
-
-    def _in_input(self, outputs: list[npt.NDArray[Any]], min_score: float) -> Detections:
-        """Boxes in pixels of the network's input."""
-        shape = self.preprocessing.shape
-        return boxes_in(outputs, shape, inside(shape), shape, min_score=min_score, head=self.head)
-
-    def _half_of(self, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        assert self.smaller is not None, "without a near look nothing is halved"
-        rows, columns, _ = self.smaller.preprocessing.shape
-        fill = getattr(self.preprocessing, "fill", 0)
-        return halved(
-            tensor,
-            (rows, columns),
-            self._levels(np.full((1, 1, 3), fill, np.uint8))[0, 0],
-            channels_first=self.session.inputs[0].layout == "NCHW",
-        )
 
     def name_of(self, class_id: int) -> str:
         """What a class is called."""
@@ -126,8 +112,7 @@ class Detector:
         bgr = fit(bgr, place.height, place.width)
         top, left = max(-place.top, 0), max(-place.left, 0)  # outside of the tensor
         bgr = bgr[top : top + preprocessing.height, left : left + preprocessing.width]
-        fill = preprocessing.fill if isinstance(preprocessing, LetterboxPreprocessing) else 0
-        canvas = np.full(preprocessing.shape, fill, np.uint8)
+        canvas = np.full(preprocessing.shape, self._fill, np.uint8)
         top, left = max(place.top, 0), max(place.left, 0)
         inner = canvas[top : top + bgr.shape[0], left : left + bgr.shape[1]]
         if preprocessing.order == "bgr":
@@ -139,14 +124,16 @@ class Detector:
             tensor = np.ascontiguousarray(tensor.transpose(0, 3, 1, 2))
         return tensor, place
 
-    def infer(self, tensor: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    def infer(self, tensor: npt.NDArray[Any], *, at_most: bool = False) -> list[npt.NDArray[Any]]:
         """The network's outputs as real values on the host; behind them those for half of the
-        input, where a near look is wanted.
+        input, where a near look is wanted, or with `at_most` wherever there can be one.
         """
         outputs = self.session.run_bound([tensor])
-        if self.smaller is None or not may_be_large(self._in_input(outputs, DOUBT)):
+        if self.smaller is None:
             return outputs
-        return [*outputs, *self.smaller.infer(self._half_of(tensor))]
+        if not at_most and not may_be_large(self._in_input(outputs, DOUBT)):
+            return outputs
+        return [*outputs, *self.smaller.infer(self._half_of(tensor), at_most=at_most)]
 
     def own(self, outputs: list[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
         """Of the outputs those for the whole input."""
@@ -154,10 +141,8 @@ class Detector:
 
     def look_most(self, image_bgr: npt.NDArray[np.uint8]) -> None:
         """Do the most that an image of this size may take."""
-        self(image_bgr)
-        if self.smaller is not None:
-            tensor, _ = self.prepare(image_bgr)
-            self.smaller.infer(self._half_of(tensor))
+        tensor, place = self.prepare(image_bgr)
+        self.finish(self.infer(tensor, at_most=True), place, image_bgr.shape)
 
     def finish(
         self,
@@ -172,12 +157,15 @@ class Detector:
         """
         wanted = self.min_score if min_score is None else min_score
         own = self.own(outputs)
-        found = self._in_input(own, wanted)
-        if self.smaller is not None and len(outputs) > len(own):
+        if self.smaller is None or len(outputs) == len(own):
+            detections = boxes_in(
+                own, self.preprocessing.shape, place, shape, min_score=wanted, head=self.head
+            )
+        else:
             size = self.smaller.preprocessing.shape
             half = self.smaller.finish(outputs[len(own) :], inside(size), size, min_score=wanted)
-            found = together(found, replace(half, xyxy=2 * half.xyxy))
-        detections = in_image(found, place, shape)
+            found = together(self._in_input(own, wanted), replace(half, xyxy=2 * half.xyxy))
+            detections = in_image(found, place, shape)
         given = [output for output in own if output.size]  # none where no row is an answer
         if not len(detections) and given and not any(np.isfinite(one).any() for one in given):
             raise InputError(
@@ -185,6 +173,21 @@ class Detector:
                 hint="try another runtime or recipe; float16 overflows above 65504",
             )
         return detections
+
+    def _in_input(self, outputs: list[npt.NDArray[Any]], min_score: float) -> Detections:
+        """Boxes in pixels of the network's input."""
+        shape = self.preprocessing.shape
+        return boxes_in(outputs, shape, inside(shape), shape, min_score=min_score, head=self.head)
+
+    def _half_of(self, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        assert self.smaller is not None, "without a near look nothing is halved"
+        rows, columns, _ = self.smaller.preprocessing.shape
+        return halved(
+            tensor,
+            (rows, columns),
+            self._levels(np.full((1, 1, 3), self._fill, np.uint8))[0, 0],
+            channels_first=self.session.inputs[0].layout == "NCHW",
+        )
 
 
 def load_detector(

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.detection.detections import Boxes, Detections
-from edgecnn.detection.heads.heat_map import joined
+from edgecnn.detection.detections import Boxes, Detections, joined
 from edgecnn.detection.nms import suppress
 from edgecnn.preprocessing import LetterboxPreprocessing, Placement
 from edgecnn.preprocessing.base import Preprocessing
@@ -42,7 +41,7 @@ def half_size(preprocessing: Preprocessing) -> Size | None:
     if not isinstance(preprocessing, LetterboxPreprocessing):
         return None
     height, width = preprocessing.height, preprocessing.width
-    if max(height, width) < 2 * SMALLEST or height % 2 or width % 2:
+    if max(height, width) < 2 * SMALLEST:
         return None
     rows, columns = (-(-side // (2 * STEP)) * STEP for side in (height, width))
     return rows, columns

@@ -8,14 +8,14 @@ sign there is cut out of the frame in its own pixels and looked at again, in a s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.detection.detections import Detections
+from edgecnn.detection.detections import Detections, joined
 from edgecnn.detection.nms import suppress_by_class
 from edgecnn.errors import InputError
 from edgecnn.preprocessing import ImagePreprocessing
@@ -87,27 +87,21 @@ class SecondLook:
         windows = self._windows(detections, height, width)
         if not windows:
             return detections.at_least(self.min_score)
-        boxes, scores, ids = [], [], []
+        found = []
         for window in windows:
             self.looked += 1
             near = self._near(image_bgr, window)
             left, top, right, bottom = window
             whole = _whole(near.xyxy, right - left, bottom - top, (left, top), (width, height))
-            boxes.append(near.xyxy[whole] + np.asarray((left, top) * 2, np.float32))
-            scores.append(near.scores[whole])
-            ids.append(near.class_ids[whole])
+            moved = near.xyxy + np.asarray((left, top) * 2, np.float32)
+            found.append(replace(near, xyxy=moved).where(whole))
         sure = detections.at_least(self.min_score)
         rest = sure.where(
             ~_inside_windows(
                 sure.xyxy, windows, self._small(sure.xyxy, height, width), (width, height)
             )
         )
-        together = Detections(
-            np.concatenate([rest.xyxy, *boxes]),
-            np.concatenate([rest.scores, *scores]),
-            np.concatenate([rest.class_ids, *ids]),
-        )
-        return suppress_by_class(together, max_iou=0.5)
+        return suppress_by_class(joined([rest, *found]), max_iou=0.5)
 
     def look_most(self, image_bgr: ImageArray) -> None:
         """Do the most that an image of this size may take: a look at the whole, and as many windows
@@ -168,10 +162,10 @@ def load_second_look(
     """
     first = load_detector(model, input_size=input_size, min_score=min_score, **options)
     closer = load_detector(model, input_size=(WINDOW, WINDOW), min_score=min_score, **options)
-    return joined(first, closer, min_score=min_score)
+    return with_closer(first, closer, min_score=min_score)
 
 
-def joined(first: Detector, closer: Detector, *, min_score: float | None) -> SecondLook:
+def with_closer(first: Detector, closer: Detector, *, min_score: float | None) -> SecondLook:
     """A second look made of two detectors of one file. Without `min_score` the file's own for a
     second look holds, or else that of the input.
     """

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.detection.detections import Detections, Scores
+from edgecnn.detection.detections import Detections, Scores, joined
 from edgecnn.detection.heads.base import Array, Clues, Head
 from edgecnn.detection.nms import suppress
 from edgecnn.errors import InputError
@@ -88,18 +88,6 @@ class HeatMap(Head):
             return suppress(candidates)
         parts = [suppress(candidates.where(candidates.class_ids == n)) for n in range(self.classes)]
         return joined(parts)
-
-
-def joined(parts: Sequence[Detections]) -> Detections:
-    """Boxes of several classes, best first."""
-    if len(parts) == 1:
-        return parts[0]
-    whole = Detections(
-        np.concatenate([part.xyxy for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([part.class_ids for part in parts]),
-    )
-    return whole.where(np.argsort(-whole.scores, kind="stable"))
 
 
 def decode(

@@ -15,7 +15,7 @@ from edgecnn.vision.input_size import Size
 from edgecnn.vision.live.settings import LiveSettings
 from edgecnn.vision.pipeline import DetectorSpec, Pipeline
 from edgecnn.vision.readers import open_reader
-from edgecnn.vision.second_look import NEARER, WINDOW, SecondLook, joined
+from edgecnn.vision.second_look import NEARER, WINDOW, SecondLook, with_closer
 
 
 class Models:
@@ -39,7 +39,7 @@ class Models:
         if not self._settings.second_look:
             return detector
         closer = self._load_one(choice, (WINDOW, WINDOW), near_look=False)
-        return joined(detector, closer, min_score=self._settings.min_score)
+        return with_closer(detector, closer, min_score=self._settings.min_score)
 
     def opener(self, detector: Detector | SecondLook) -> Opener | None:
         """For photos that nobody looks at: decoded no larger than the network needs them."""

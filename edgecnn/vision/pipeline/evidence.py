@@ -55,9 +55,8 @@ class Explainer:
         cv2 = require("cv2", "opencv")
         heat = None
         if isinstance(self._detector.head, HeatMap):
-            logits = self._detector.head.ordered(self._detector.own(inside.outputs), height, width)[
-                0
-            ][0]
+            own = self._detector.own(inside.outputs)
+            logits = self._detector.head.ordered(own, height, width)[0][0]
             wanted = self._detector.classes
             logits = logits if wanted is None else logits[:, :, list(wanted)]
             scores = 1 / (1 + np.exp(-logits.max(axis=2).astype(np.float32)))

@@ -54,6 +54,8 @@ def test_only_a_frame_with_something_large_is_looked_at_twice():
         outputs[name] = near.infer(tensor)
     assert len(outputs["small"]) == 2
     assert len(outputs["large"]) > 2
+    tensor, _ = near.prepare(small)
+    assert len(near.infer(tensor, at_most=True)) == 6  # of 768, 384 and 192
     np.testing.assert_array_equal(near.own(outputs["large"])[0], outputs["large"][0])
     found = near(small)
     plain = load_detector("stop_sign_nano", input_size=(448, 768))(small)

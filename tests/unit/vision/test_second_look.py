@@ -11,7 +11,7 @@ from edgecnn.detection.detections import Detections
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocessing import LetterboxPreprocessing
-from edgecnn.vision.second_look import SecondLook, joined
+from edgecnn.vision.second_look import SecondLook, with_closer
 
 FRAME = np.zeros((720, 1280, 3), np.uint8)
 SIGN = (900, 300, 930, 330)
@@ -162,4 +162,4 @@ def test_a_sign_at_the_edge_of_anothers_window_is_not_lost(gap):
 def test_a_second_look_has_a_threshold_of_its_own_unless_one_is_given(metrics, given, score):
     first, closer = Eye(512, by_size), Eye(256, by_size)
     first.artifact = SimpleNamespace(manifest=Manifest(metrics=metrics))
-    assert joined(first, closer, min_score=given).min_score == score
+    assert with_closer(first, closer, min_score=given).min_score == score
