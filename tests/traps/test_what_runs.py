@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn.benchmarking.machine import gpus
+from edgecnn.results import Measurement
 
 SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 
@@ -134,11 +135,20 @@ def test_a_runtime_that_ignores_the_thread_limit_is_caught(plug_in, measure, mod
     if (os.cpu_count() or 1) < 2:
         pytest.skip("one processor cannot show it")
     plug_in("careless")
-    row = measure(model_file, "greedy:cpu")
-    if row.runs[0].machine["other_cpus"] > 0.3:
+    for _ in range(4):
+        row = measure(model_file, "greedy:cpu", min_runs=16)
+        if _was_free(row):
+            break
+    else:
         pytest.skip("other processes leave no second processor to show it")
     assert row.verdict == "INVALID"
     assert "processors were busy where 1 thread was asked" in " ".join(row.reasons)
+
+
+def _was_free(row: Measurement) -> bool:
+    """Whether nobody else, and no other machine of this host, took of the second processor."""
+    (run,) = row.runs
+    return (run.machine["other_cpus"] or 0.0) + (run.machine["steal_fraction"] or 0.0) < 0.15
 
 
 def test_more_threads_than_processors_are_told(misbehave):

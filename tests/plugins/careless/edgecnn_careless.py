@@ -19,7 +19,7 @@ from edgecnn.results import Effective, RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
 from edgecnn.runtimes.declared import declared_inputs, declared_outputs
 
-BLOCK = bytes(1 << 22)
+BLOCK = bytes(1 << 25)
 
 
 class Unread:
