@@ -25,11 +25,11 @@ from typing import Any
 
 from edgecnn import data as sources
 from edgecnn import models
-from edgecnn.benchmarking.machine import capture
+from edgecnn.benchmarking.machine.description import capture
 from edgecnn.conversion.convert import convert
 from edgecnn.files import write_text_atomically
-from edgecnn.optimization.bundle import write_bundle
-from edgecnn.optimization.installing import size_bytes
+from edgecnn.optimization.bundles.bundle import write_bundle
+from edgecnn.optimization.bundles.installing import size_bytes
 
 RESULTS = Path(__file__).parent / "results" / "bundle.json"
 RUNTIMES = {"litert:cpu": "tflite", "onnxruntime:cpu": "onnx", "openvino:cpu": "onnx"}

@@ -3,12 +3,13 @@
     python benchmarks/clips.py --clip ../shared/data/video/stock_stop_sign_zoom.mp4 \
         --out benchmarks/results/clips.json
 
-Drawn streets (`edgecnn.vision.street`, 1280×720, 30 frames a second): each scene is nine seconds
-of a drive towards one stop sign and past it, from 38 to 3 meters, with one or two other signs. In
-the first frame the sign is 28 pixels large, which a network with an input of 512 sees as 11. For
-each network and input size: at which size a sign is first shown (the median over the scenes, and
-the share of signs that ever is), how many frames of those after that have no box, and false tracks
-an hour. The clip has no boxes: how many of its frames have a track, and how many tracks there are.
+Drawn streets (`edgecnn.vision.sources.street`, 1280×720, 30 frames a second): each scene is nine
+seconds of a drive towards one stop sign and past it, from 38 to 3 meters, with one or two other
+signs. In the first frame the sign is 28 pixels large, which a network with an input of 512 sees as
+11. For each network and input size: at which size a sign is first shown (the median over the
+scenes, and the share of signs that ever is), how many frames of those after that have no box, and
+false tracks an hour. The clip has no boxes: how many of its frames have a track, and how many
+tracks there are.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ import numpy as np
 from edgecnn.files import write_text_atomically
 from edgecnn.vision import load_detector
 from edgecnn.vision.clips import ClipFigures, follow, score_clip
-from edgecnn.vision.frames import ImageArray
-from edgecnn.vision.readers import open_reader
 from edgecnn.vision.sources import parse_source
-from edgecnn.vision.street import SCENE_S, Street
+from edgecnn.vision.sources.frames import ImageArray
+from edgecnn.vision.sources.readers import open_reader
+from edgecnn.vision.sources.street import SCENE_S, Street
 
 RESULTS = Path(__file__).parent / "results" / "clips.json"
 WIDTH, HEIGHT, FPS = 1280, 720, 30.0

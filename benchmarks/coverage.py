@@ -35,9 +35,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import networks
 
-from edgecnn.ratios import paired
-from edgecnn.reporting.compare import compare
+from edgecnn.reporting.comparison.compare import compare
 from edgecnn.results import Measurement, Results
+from edgecnn.statistics.ratios import paired
 
 KEPT = networks.HERE.parent / "runs" / "benchmarks" / "coverage"
 REPORT = networks.RESULTS / "coverage.json"

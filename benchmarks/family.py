@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import data
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.files import write_text_atomically
 from edgecnn.manifest import read_sidecar, sha256_of
 

@@ -24,9 +24,9 @@ import numpy as np
 from networks import NAMES, RECIPES, RESULTS, model_file
 from rivals import WARM_UP_SECS, ask
 
-from edgecnn.benchmarking import machine
-from edgecnn.benchmarking.job import Job
-from edgecnn.benchmarking.process import run_worker
+from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.process import run_worker
+from edgecnn.benchmarking.machine import description as machine
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.results import Run, RuntimeOptions
 

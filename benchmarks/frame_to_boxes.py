@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.benchmarking.machine import capture
+from edgecnn.benchmarking.machine.description import capture
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.files import write_text_atomically
 from edgecnn.registry import require

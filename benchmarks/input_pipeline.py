@@ -27,7 +27,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from edgecnn.benchmarking import machine
+from edgecnn.benchmarking.machine import description as machine
 from edgecnn.data.base import Split
 from edgecnn.data.files.images import ImageFiles
 from edgecnn.files import write_text_atomically

@@ -1,9 +1,9 @@
 """What a larger input brings and costs: our detectors, one set of weights, at several sizes.
 
-Each size of the shipped int8 `.tflite` files (see `edgecnn.vision.input_size`), at its threshold,
-answers all images of COCO sets, in one thread of LiteRT. Times are medians of inference alone,
-taken in turns over the sizes, image by image; their ratios to the shipped size are what to look
-at. The latency of each size on each runtime, in turns, follows.
+Each size of the shipped int8 `.tflite` files (see `edgecnn.vision.detectors.input_size`), at its
+threshold, answers all images of COCO sets, in one thread of LiteRT. Times are medians of inference
+alone, taken in turns over the sizes, image by image; their ratios to the shipped size are what to
+look at. The latency of each size on each runtime, in turns, follows.
 
     python benchmarks/input_sizes.py ../shared/data/stop_signs/far_validation \
         ../shared/data/stop_signs/ardakbas
@@ -25,9 +25,9 @@ from sign_sizes import recall_by_pixels
 from edgecnn.data.boxes.coco import load_coco
 from edgecnn.evaluation.detection import evaluate_detections
 from edgecnn.files import write_text_atomically
-from edgecnn.places import ASSETS
+from edgecnn.system.places import ASSETS
 from edgecnn.vision import load_detector
-from edgecnn.vision.input_size import Size, size_for
+from edgecnn.vision.detectors.input_size import Size, size_for
 
 REPORT = Path(__file__).parent / "results" / "input_sizes.json"
 SIZES = {

@@ -43,12 +43,12 @@ import numpy as np
 from edgecnn.files import write_text_atomically
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.vision import Detector, load_detector
-from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.pipeline import Pipeline
 from edgecnn.vision.pipeline.detecting import ready
-from edgecnn.vision.readers import open_reader
 from edgecnn.vision.sources import Source, parse_source
-from edgecnn.vision.street import Street
+from edgecnn.vision.sources.frames import ImageArray
+from edgecnn.vision.sources.readers import open_reader
+from edgecnn.vision.sources.street import Street
 from edgecnn.vision.tracking import Tracker
 
 WIDTH, HEIGHT, FPS = 640, 480, 30.0

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from networks import RESULTS
 
-from edgecnn.benchmarking import machine, steady
+from edgecnn.benchmarking.loop import steady
+from edgecnn.benchmarking.machine import description as machine
 from edgecnn.benchmarking.protocol import PROFILES
 
 LIMIT_NS = 1_000

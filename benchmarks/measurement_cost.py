@@ -31,12 +31,12 @@ import numpy as np
 from networks import RESULTS, model_file
 from rivals import ask
 
-from edgecnn.benchmarking import machine
 from edgecnn.benchmarking.benchmark import benchmark
+from edgecnn.benchmarking.machine import description as machine
 from edgecnn.benchmarking.protocol import PROFILES
-from edgecnn.interval import Bounds
 from edgecnn.results import Measurement
-from edgecnn.stats import Samples, median_interval, median_of_processes_interval
+from edgecnn.statistics.interval import Bounds
+from edgecnn.statistics.samples import Samples, median_interval, median_of_processes_interval
 
 TARGET = 0.01
 LEAST_SAMPLES = 64

@@ -4,8 +4,8 @@
         ../shared/data/stop_signs/rf_stopsign_my ../shared/data/stop_signs/far_validation
 
 Int8 `.tflite` files on LiteRT, one thread, each input size with and without
-(`edgecnn.vision.near_look`). The time is that of the whole call, both ways taking turns image by
-image, as the mean, since a near look costs only where something large is seen.
+(`edgecnn.vision.detectors.near_look`). The time is that of the whole call, both ways taking turns
+image by image, as the mean, since a near look costs only where something large is seen.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ from optimize_page import table
 from optimize_rivals import control, worker
 
 from edgecnn.benchmarking.benchmark import benchmark
-from edgecnn.benchmarking.machine import capture
+from edgecnn.benchmarking.machine.description import capture
 from edgecnn.benchmarking.protocol import resolve
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.recipe import PRESETS

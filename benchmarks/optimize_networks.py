@@ -14,7 +14,7 @@ from edgecnn import training
 from edgecnn.data.base import Dataset
 from edgecnn.data.set_apart import subset
 from edgecnn.manifest import Manifest, read_sidecar, sha256_of, write_manifest
-from edgecnn.vision.detector import ASSETS
+from edgecnn.vision.detectors.detector import ASSETS
 
 BROKEN = ("broken", "nncf_broken", "ours_broken")
 UNBROKEN = ("train", "search", "tight", "nncf", "ours", "grid", "rounds")

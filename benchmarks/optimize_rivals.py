@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.conversion.inference import predict
-from edgecnn.conversion.verify import load_session
+from edgecnn.conversion.running.inference import predict
+from edgecnn.conversion.verification.verify import load_session
 from edgecnn.feeding.scoring import scoring_context
 from edgecnn.manifest import Artifact
 from edgecnn.optimization.drops import Judge

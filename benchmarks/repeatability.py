@@ -23,8 +23,8 @@ from typing import Any
 
 from networks import NAMES, RESULTS, model_file
 
-from edgecnn.benchmarking import machine
 from edgecnn.benchmarking.benchmark import benchmark
+from edgecnn.benchmarking.machine import description as machine
 from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.results import Measurement
 

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from edgecnn import runtimes
-from edgecnn.benchmarking.machine import capture
+from edgecnn.benchmarking.machine.description import capture
 from edgecnn.formats.check import read_signature
-from edgecnn.places import ASSETS
 from edgecnn.runtimes import reference_runtime
 from edgecnn.runtimes.tensors import to_model
+from edgecnn.system.places import ASSETS
 
 ROUNDS = 5
 SECONDS = 0.2

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from edgecnn.conversion.embedding import embed_manifest
-from edgecnn.conversion.verify import load_session
+from edgecnn.conversion.verification.verify import load_session
 from edgecnn.data.seen import without_digests
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.formats.check import read_signature
 from edgecnn.manifest import with_conversion, write_manifest
-from edgecnn.places import ASSETS
+from edgecnn.system.places import ASSETS
 
 NOTE = "nearest upsampling as a resize, in place of tiles; the outputs are the same bits"
 _CHAIN = ("RESHAPE", "DEQUANTIZE", "TILE", "QUANTIZE")

@@ -76,7 +76,7 @@ def _litert_benchmark(model: Path, threads: int, secs: float) -> dict[str, float
 def _benchmark_app(model: Path, threads: int, secs: float) -> dict[str, float]:
     from openvino.tools.benchmark import benchmark, main
 
-    from edgecnn.stats import median_interval
+    from edgecnn.statistics.samples import median_interval
 
     found: dict[str, float] = {}
     original = benchmark.Benchmark.sync_inference
@@ -195,8 +195,8 @@ def _compiled_model(model: Path, threads: int, secs: float) -> dict[str, float]:
     import numpy as np
     from ai_edge_litert.tools import benchmark_litert_model as tool
 
+    from edgecnn.benchmarking.loop.steady import measure, warm_up
     from edgecnn.benchmarking.protocol import Protocol
-    from edgecnn.benchmarking.steady import measure, warm_up
 
     compiled, accelerator, _, _, options, cpu = tool._import_litert()  # noqa: SLF001
     loaded = compiled.from_file(

@@ -25,8 +25,8 @@ from edgecnn.evaluation.detection import evaluate_detections
 from edgecnn.files import write_text_atomically
 from edgecnn.registry import require
 from edgecnn.vision import load_detector
-from edgecnn.vision.detector import Detector
-from edgecnn.vision.second_look import SecondLook, load_second_look
+from edgecnn.vision.detectors.detector import Detector
+from edgecnn.vision.detectors.second_look import SecondLook, load_second_look
 
 LOWEST = 0.01
 WAYS: dict[str, tuple[tuple[int, bool], ...]] = {

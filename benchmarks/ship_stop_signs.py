@@ -7,7 +7,7 @@
 `--data` and `--cutouts` are those of the training. Converts to the static int8 `.tflite` and the
 float32 and static int8 `.onnx`, calibrated on training photos as they enter the network, chooses
 the thresholds that ship, and writes them into all manifests as `metrics.min_score` and, for larger
-inputs and a second look, as `edgecnn.vision.thresholds` names them.
+inputs and a second look, as `edgecnn.vision.detectors.thresholds` names them.
 
 A threshold is the lowest (in steps of 0.01, at least 0.30) at which the int8 `.tflite` has a false
 alarm on at most 0.5% of the training negatives, on at most 1% of those that have as many pixels as
@@ -37,11 +37,11 @@ from edgecnn.data.sources.detection import DetectionDataset, split_of_files
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import atomic_path
 from edgecnn.manifest import write_manifest
-from edgecnn.places import ASSETS
-from edgecnn.training.detection_data import load_image
+from edgecnn.system.places import ASSETS
+from edgecnn.training.detection.data import load_image
 from edgecnn.vision import load_detector
-from edgecnn.vision.second_look import load_second_look
-from edgecnn.vision.thresholds import KEY, SECOND_LOOK, key_of
+from edgecnn.vision.detectors.second_look import load_second_look
+from edgecnn.vision.detectors.thresholds import KEY, SECOND_LOOK, key_of
 
 TARGETS = ("tflite:static_int8", "onnx:float32", "onnx:static_int8")
 SCARCELY = 0.05

@@ -33,10 +33,10 @@ from edgecnn.data.base import Dataset
 from edgecnn.data.set_apart import subset
 from edgecnn.evaluation.box_scorer import LOWEST_SCORE
 from edgecnn.evaluation.detection import evaluate_detections
-from edgecnn.places import ASSETS
 from edgecnn.registry import require
 from edgecnn.results import Measurement
 from edgecnn.runtimes.base import Session
+from edgecnn.system.places import ASSETS
 from edgecnn.vision import load_detector
 
 MODELS = ("stop_sign_small", "stop_sign_nano")

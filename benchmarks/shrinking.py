@@ -1,9 +1,9 @@
 """How fast, and how near to what training did, a frame becomes as small as a detector's input.
 
-`edgecnn.vision.shrink.fit` against OpenCV's INTER_AREA, taking turns, in one thread, on drawn
-street scenes; `apart` is the mean distance to `edgecnn.preprocessing` in gray levels. And a photo
-of 12 megapixels, JPEG: decoded in full and then fitted, against decoded no larger than is needed
-(`edgecnn.vision.reduced`) and fitted from there.
+`edgecnn.vision.detectors.shrink.fit` against OpenCV's INTER_AREA, taking turns, in one thread, on
+drawn street scenes; `apart` is the mean distance to `edgecnn.preprocessing` in gray levels. And a
+photo of 12 megapixels, JPEG: decoded in full and then fitted, against decoded no larger than is
+needed (`edgecnn.vision.detectors.reduced`) and fitted from there.
 
     python benchmarks/shrinking.py
 """
@@ -22,8 +22,8 @@ import numpy as np
 
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.preprocessing.resample import resize
-from edgecnn.vision.reduced import reduction
-from edgecnn.vision.shrink import fit
+from edgecnn.vision.detectors.reduced import reduction
+from edgecnn.vision.detectors.shrink import fit
 
 REPORT = Path(__file__).parent / "results" / "shrinking.json"
 PHOTOS = REPORT.with_name("reduced_photos.json")

@@ -41,10 +41,10 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.detection import Truth, evaluate_detections
 from edgecnn.files import write_text_atomically
-from edgecnn.places import ASSETS
 from edgecnn.registry import RUNTIMES, require
+from edgecnn.system.places import ASSETS
 from edgecnn.vision import Detector, load_detector
-from edgecnn.vision.detector import shipped_models
+from edgecnn.vision.detectors.detector import shipped_models
 
 RESULTS = Path(__file__).parent / "results" / "stop_signs.json"
 CONFIGURATIONS = ("litert:cpu", "onnxruntime:cpu", "openvino:cpu", "opencv:cpu")

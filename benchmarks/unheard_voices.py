@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.benchmarking import machine
+from edgecnn.benchmarking.machine import description as machine
 from edgecnn.data.sources import spoken_digits
 from edgecnn.files import write_text_atomically
 from edgecnn.training.fit import train

@@ -20,11 +20,11 @@ import numpy as np
 from edgecnn.errors import EdgeCNNError, GateError
 from edgecnn.files import refuse_input_as_output
 from edgecnn.vision import Detections, Detector, load_detector
-from edgecnn.vision.capture import Capture
+from edgecnn.vision.outputs.recording import Recorder
 from edgecnn.vision.overlay import Hud, draw
 from edgecnn.vision.pipeline.detecting import ready
-from edgecnn.vision.recording import Recorder
 from edgecnn.vision.sources import parse_source
+from edgecnn.vision.sources.capture import Capture
 from edgecnn.vision.tracking import Track, enlarged_iou
 
 WARM_UP = 5

@@ -21,7 +21,7 @@ import numpy as np
 
 import edgecnn
 from edgecnn.benchmarking.protocol import resolve
-from edgecnn.optimization.bundle import write_bundle
+from edgecnn.optimization.bundles.bundle import write_bundle
 from edgecnn.reporting import answer
 from edgecnn.reporting.rows import collect
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.vision import load_detector
+from edgecnn.vision.outputs.server import LiveServer
 from edgecnn.vision.overlay import Hud, draw
 from edgecnn.vision.pipeline import Pipeline
 from edgecnn.vision.pipeline.detecting import ready
-from edgecnn.vision.server import LiveServer
 
 TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 LINE_EVERY_S = 5.0

@@ -14,10 +14,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.privacy import switch_off
+from edgecnn.moved import find_old_names
+from edgecnn.system.privacy import switch_off
 from edgecnn.version import __version__
 
 switch_off()
+find_old_names()
 
 _PUBLIC = {
     "benchmark": "edgecnn.benchmarking.benchmark:benchmark",
@@ -30,7 +32,7 @@ _PUBLIC = {
     "Results": "edgecnn.results:Results",
     "run": "edgecnn.pipeline:run",
     "train": "edgecnn.training:train",
-    "verify": "edgecnn.conversion.verify:verify_artifact",
+    "verify": "edgecnn.conversion.verification.verify:verify_artifact",
     "vision": "edgecnn.vision",
 }
 
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
     from edgecnn import data, models, reporting, vision
     from edgecnn.benchmarking.benchmark import benchmark
     from edgecnn.conversion.convert import convert_one as convert
-    from edgecnn.conversion.verify import verify_artifact as verify
+    from edgecnn.conversion.verification.verify import verify_artifact as verify
     from edgecnn.optimization.optimize import optimize
     from edgecnn.pipeline import run
     from edgecnn.results import Results

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors import InputError
-from edgecnn.scratch import new_file
+from edgecnn.system.scratch import new_file
 
 IMAGE_ENDINGS = frozenset(
     (

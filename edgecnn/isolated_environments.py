@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.errors import MissingDependencyError
-from edgecnn.places import data_home
 from edgecnn.registry import unknown_name
+from edgecnn.system.places import data_home
 
 MARKER = "edgecnn.json"
 """The file in an environment that was created to the end."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor, isfinite, log10
 
-from edgecnn.interval import Interval
+from edgecnn.statistics.interval import Interval
 
 DASH = "–"
 

@@ -30,10 +30,10 @@ from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import write_text_atomically
 from edgecnn.formats.check import model_files
 from edgecnn.manifest import Artifact, sidecar_path
+from edgecnn.optimization.bundles.runner import ABOUT
+from edgecnn.optimization.bundles.shipping import ship
 from edgecnn.optimization.measured import answer
 from edgecnn.optimization.outcome import ANSWER_FILE, OptimizationOutcome, Timed
-from edgecnn.optimization.runner import ABOUT
-from edgecnn.optimization.shipping import ship
 from edgecnn.optimization.words import MAY_BE_FASTEST
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained

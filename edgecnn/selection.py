@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-from edgecnn.accuracy_drop import TOLERANCE, decide
-from edgecnn.interval import Interval
+from edgecnn.results.accuracy_drop import TOLERANCE, decide
+from edgecnn.statistics.interval import Interval
 
 Objective = Literal["latency", "throughput", "accuracy", "size", "memory", "energy"]
 

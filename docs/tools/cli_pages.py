@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from edgecnn.cli.sections import by_heading
+from edgecnn.cli.screen.sections import by_heading
 from edgecnn.cli.verbs import EXIT_CODES, GROUPS, command
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.benchmarking.worker_outputs import output_paths
+from edgecnn.benchmarking.loop.worker_outputs import output_paths
 from edgecnn.data.base import Dataset
 from edgecnn.data.seen import Seen
 from edgecnn.errors import GateError, InputError

@@ -19,16 +19,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.benchmarking import environments, own_environment, versions
 from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs
-from edgecnn.benchmarking.feeding import Feeding, RuntimeSignature
-from edgecnn.benchmarking.job import Job
+from edgecnn.benchmarking.environments import isolated as environments
+from edgecnn.benchmarking.environments import versions
+from edgecnn.benchmarking.environments.pythons import python_for
+from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.process import WorkerOutcome, run_worker
+from edgecnn.benchmarking.inputs.feeding import Feeding, RuntimeSignature
+from edgecnn.benchmarking.loop import own_environment
+from edgecnn.benchmarking.loop.worker_outputs import output_paths
 from edgecnn.benchmarking.plan import record_of
-from edgecnn.benchmarking.process import WorkerOutcome, run_worker
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.pythons import python_for
 from edgecnn.benchmarking.verdict import OutputHealth, judge
-from edgecnn.benchmarking.worker_outputs import output_paths
 from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import read_json_file, write_text_atomically

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.benchmarking.environments import environments_folder
+from edgecnn.benchmarking.environments.isolated import environments_folder
 from edgecnn.errors import EdgeCNNError
 from edgecnn.files import write_text_atomically
 

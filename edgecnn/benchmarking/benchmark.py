@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edgecnn import scratch
 from edgecnn.benchmarking.ledger import Ledger
 from edgecnn.benchmarking.passes import check as check_passes
 from edgecnn.benchmarking.plan import Configuration, plan
@@ -18,6 +17,7 @@ from edgecnn.manifest import Artifact
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
 from edgecnn.results import Load, Placement, Results, RuntimeOptions
+from edgecnn.system import scratch
 
 JUDGING_PASSES = ("response", "synchrony")
 """Without them a row cannot be judged rightly: an answer to noise may be the same for all noise."""

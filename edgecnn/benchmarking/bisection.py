@@ -14,14 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from edgecnn.benchmarking import environments, installer, versions
 from edgecnn.benchmarking.benchmark import JUDGING_PASSES, benchmark
+from edgecnn.benchmarking.environments import installer, versions
+from edgecnn.benchmarking.environments import isolated as environments
 from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.data.base import Dataset
 from edgecnn.errors import GateError, InputError
 from edgecnn.progress import Progress, silent
-from edgecnn.reporting.compare import accuracy_change
-from edgecnn.reporting.gate import Baseline, effect_of
+from edgecnn.reporting.comparison.compare import accuracy_change
+from edgecnn.reporting.comparison.gate import Baseline, effect_of
 from edgecnn.results import Measurement, Results, RuntimeOptions
 
 VersionOutcome = Literal["good", "bad", "skipped", "undecided"]

@@ -10,9 +10,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from edgecnn.benchmarking import versions
-from edgecnn.benchmarking.machine import GPU_PACKAGES
-from edgecnn.benchmarking.power import NVIDIA_DEVICES
+from edgecnn.benchmarking.environments import versions
+from edgecnn.benchmarking.machine.description import GPU_PACKAGES
+from edgecnn.benchmarking.machine.power import NVIDIA_DEVICES
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError

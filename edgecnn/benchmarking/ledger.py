@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from edgecnn.benchmarking import gpus, machine, machine_limits
 from edgecnn.benchmarking.accuracy import (
     accuracy_of,
     open_outputs,
@@ -23,7 +22,6 @@ from edgecnn.benchmarking.accuracy import (
     with_known_parent,
 )
 from edgecnn.benchmarking.baseline import Baseline
-from edgecnn.benchmarking.configured_job import job_of, once, passes_of, with_failed
 from edgecnn.benchmarking.continuing import (
     check_gpus,
     check_machine,
@@ -31,18 +29,22 @@ from edgecnn.benchmarking.continuing import (
     continued,
     data_record,
 )
-from edgecnn.benchmarking.feeding import Feeding, Prepared, RuntimeSignature
-from edgecnn.benchmarking.foreign_signature import signature_of
-from edgecnn.benchmarking.job import Job, cause_of
+from edgecnn.benchmarking.environments.pythons import name_of, python_for
+from edgecnn.benchmarking.executor.configured_job import job_of, once, passes_of, with_failed
+from edgecnn.benchmarking.executor.job import Job, cause_of
+from edgecnn.benchmarking.executor.process import WorkerOutcome
+from edgecnn.benchmarking.inputs.feeding import Feeding, Prepared, RuntimeSignature
+from edgecnn.benchmarking.inputs.foreign_signature import signature_of
+from edgecnn.benchmarking.inputs.retry import run_worker_safely
+from edgecnn.benchmarking.loop.worker_outputs import why_left_out
+from edgecnn.benchmarking.machine import description as machine
+from edgecnn.benchmarking.machine import gpus
+from edgecnn.benchmarking.machine import limits as machine_limits
 from edgecnn.benchmarking.passes import NAMED
 from edgecnn.benchmarking.plan import Configuration
-from edgecnn.benchmarking.process import WorkerOutcome
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.pythons import name_of, python_for
-from edgecnn.benchmarking.retry import run_worker_safely
 from edgecnn.benchmarking.rounds import SessionProbes, spent_secs, wants_another
 from edgecnn.benchmarking.verdict import OutputHealth, judge
-from edgecnn.benchmarking.worker_outputs import why_left_out
 from edgecnn.data.base import Dataset
 from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.tasks import Outputs, Scorer

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from edgecnn.benchmarking import environments, versions
-from edgecnn.benchmarking.scenarios import check as check_scenario
+from edgecnn.benchmarking.environments import isolated as environments
+from edgecnn.benchmarking.environments import versions
+from edgecnn.benchmarking.loop.scenarios import check as check_scenario
 from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact
 from edgecnn.registry import RUNTIMES

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgecnn.benchmarking import environments, versions
 from edgecnn.benchmarking.benchmark import JUDGING_PASSES, benchmark
+from edgecnn.benchmarking.environments import isolated as environments
+from edgecnn.benchmarking.environments import versions
 from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.formats.check import digest_of

@@ -11,7 +11,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from edgecnn.benchmarking.baseline import FEWEST_PROBES, Baseline
-from edgecnn.benchmarking.contention import Best, judged
+from edgecnn.benchmarking.loop.contention import Best, judged
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.results import Measurement, Run
 

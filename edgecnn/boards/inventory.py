@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 
 from edgecnn.errors import InputError
 from edgecnn.files import read_text_file, write_text_atomically
-from edgecnn.places import data_home
 from edgecnn.records import FieldError, read_record
 from edgecnn.registry import unknown_name
+from edgecnn.system.places import data_home
 
 MAX_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

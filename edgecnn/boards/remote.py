@@ -35,8 +35,8 @@ from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import parse_json
 from edgecnn.formats.check import digest_of
 from edgecnn.progress import Progress, silent
-from edgecnn.repeat import Repeat
 from edgecnn.results import MAX_FILE_BYTES, Results
+from edgecnn.results.repeat import Repeat
 from edgecnn.text import printable, shortened
 
 if TYPE_CHECKING:

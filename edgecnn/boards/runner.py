@@ -133,7 +133,7 @@ def examine(mark: Path) -> list[str]:
     except OSError:
         recent = False
     how = "--brief" if recent else "--no-runtimes"
-    command = [sys.executable, "-m", "edgecnn.benchmarking.health", how]
+    command = [sys.executable, "-m", "edgecnn.benchmarking.machine.health", how]
     try:
         process = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=EXAMINE_SECS,
@@ -158,7 +158,7 @@ def examine_all(home: Path) -> int:
     if board is None:
         say({"busy": True})
         return 0
-    command = [sys.executable, "-m", "edgecnn.benchmarking.health"]
+    command = [sys.executable, "-m", "edgecnn.benchmarking.machine.health"]
     return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.boards import wheel
 from edgecnn.errors import EdgeCNNError, MissingDependencyError
-from edgecnn.places import cache_home
 from edgecnn.registry import require
+from edgecnn.system.places import cache_home
 from edgecnn.text import shortened
 
 if TYPE_CHECKING:

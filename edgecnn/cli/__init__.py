@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from edgecnn.cli import interruption, streams
+from edgecnn.cli import interruption
+from edgecnn.cli.screen import streams
 
 __all__ = ["invoke", "main"]
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli import on_boards, options, repetition, timeline
+from edgecnn.cli import on_boards, options, repetition
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import progress_bar
-from edgecnn.cli.sections import Sectioned
+from edgecnn.cli.screen import timeline
+from edgecnn.cli.screen.progress import progress_bar
+from edgecnn.cli.screen.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
@@ -94,14 +95,14 @@ def command(
     Exit code: 0 when a row was measured, 1 when none was, 2 when no runtime takes the file, 3 when
     this machine lacks the runtimes.
     """
-    from edgecnn.benchmarking import scenarios
     from edgecnn.benchmarking.benchmark import DEFAULT_PASSES, benchmark
     from edgecnn.benchmarking.conclusion import require_a_measurement
     from edgecnn.benchmarking.continuing import check_previous
+    from edgecnn.benchmarking.loop import scenarios
     from edgecnn.benchmarking.protocol import parse_duration
     from edgecnn.cli.datasets import load_data
-    from edgecnn.cli.messages import say
-    from edgecnn.cli.tables import show
+    from edgecnn.cli.screen.messages import say
+    from edgecnn.cli.screen.tables import show
     from edgecnn.errors import InputError
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions

@@ -8,7 +8,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import progress_bar
+from edgecnn.cli.screen.progress import progress_bar
 
 
 @click.command()
@@ -59,8 +59,8 @@ def command(
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions
     from edgecnn.files import read_json_file
-    from edgecnn.optimization.bundle import write_bundle
-    from edgecnn.optimization.c_array import write_c_array
+    from edgecnn.optimization.bundles.bundle import write_bundle
+    from edgecnn.optimization.bundles.c_array import write_c_array
 
     if out is None and c_array is None:
         raise InputError("nothing to write", hint="give --out DIR|ZIP, --c-array FILE.h, or both")

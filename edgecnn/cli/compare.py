@@ -46,10 +46,11 @@ def command(
     working, and when one that both files hold could not be compared. Of two results of the same
     machine and software the last line says whether the second reproduces the first.
     """
-    from edgecnn.cli.tables import console
+    from edgecnn.cli.screen.tables import console
     from edgecnn.errors import GateError, InputError
     from edgecnn.files import refuse_input_as_output, refuse_overwrite
-    from edgecnn.reporting import compare, comparison
+    from edgecnn.reporting.comparison import compare
+    from edgecnn.reporting.comparison import rendering as comparison
 
     if out is not None:
         options.claim(out)

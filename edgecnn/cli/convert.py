@@ -10,7 +10,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading, reading_options
-from edgecnn.cli.progress import progress_bar
+from edgecnn.cli.screen.progress import progress_bar
 
 if TYPE_CHECKING:
     from edgecnn.conversion.outcome import ConversionOutcome

@@ -11,9 +11,9 @@ import click
 from edgecnn.cli import options
 from edgecnn.cli.data_capture import command as capture_command
 from edgecnn.cli.data_pack import check_command, pack_command
-from edgecnn.cli.messages import print_line
 from edgecnn.cli.options.data import Reading, reading_options
-from edgecnn.cli.progress import progress_bar
+from edgecnn.cli.screen.messages import print_line
+from edgecnn.cli.screen.progress import progress_bar
 
 if TYPE_CHECKING:
     from edgecnn.data.inspection.inspect import Inspection, Place

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.messages import print_line
+from edgecnn.cli.screen.messages import print_line
 
 
 @click.command("capture", short_help="Collect labeled images from a camera.")

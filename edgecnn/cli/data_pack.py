@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.messages import print_line
 from edgecnn.cli.options.data import Reading, reading_options
-from edgecnn.cli.progress import progress_bar
+from edgecnn.cli.screen.messages import print_line
+from edgecnn.cli.screen.progress import progress_bar
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 

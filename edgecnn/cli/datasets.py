@@ -9,9 +9,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.cli.messages import say
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import progress_bar
+from edgecnn.cli.screen.messages import say
+from edgecnn.cli.screen.progress import progress_bar
 
 if TYPE_CHECKING:
     from edgecnn.data.base import Dataset

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.messages import print_line
+from edgecnn.cli.screen.messages import print_line
 
 
 @click.command()
@@ -113,10 +113,10 @@ def command(
     """
     from edgecnn.errors import GateError, InputError
     from edgecnn.files import refuse_input_as_output
-    from edgecnn.vision.capture import Patience
     from edgecnn.vision.live import Live, LiveSettings
     from edgecnn.vision.pipeline import DetectorSpec
     from edgecnn.vision.sources import parse_source
+    from edgecnn.vision.sources.capture import Patience
 
     options.claim(record, events)
     seen = parse_source(source)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from edgecnn.cli.progress import progress_bar
+from edgecnn.cli.screen.progress import progress_bar
 
 
 @click.command()
@@ -22,8 +22,9 @@ from edgecnn.cli.progress import progress_bar
 )
 def command(*, as_json: bool, with_limits: bool) -> None:
     """Show what this machine can run, and why it cannot run the rest."""
-    from edgecnn.benchmarking import machine, machine_limits
-    from edgecnn.benchmarking.doctor import diagnose
+    from edgecnn.benchmarking.machine import description as machine
+    from edgecnn.benchmarking.machine import limits as machine_limits
+    from edgecnn.benchmarking.machine.doctor import diagnose
 
     environment = machine.capture()
     threads = (1, environment.machine["usable_cores"] or 1)

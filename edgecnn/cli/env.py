@@ -8,7 +8,7 @@ from edgecnn.cli import options
 
 
 def _names() -> list[str]:
-    from edgecnn.benchmarking import environments
+    from edgecnn.benchmarking.environments import isolated as environments
 
     return environments.names()
 
@@ -25,7 +25,7 @@ def command() -> None:
 @command.command("list")
 def list_environments() -> None:
     """Show what can be created and what is there."""
-    from edgecnn.benchmarking import environments
+    from edgecnn.benchmarking.environments import isolated as environments
 
     for name in environments.names():
         details = environments.described(name)
@@ -45,7 +45,8 @@ def create(name: str, force: bool) -> None:
     NAME is one that `edgecnn env list` shows, or a runtime's package in a version, as in
     onnxruntime==1.23.2 or onnxruntime==1.23.* (quote the star). uv installs where it is there.
     """
-    from edgecnn.benchmarking import environments, versions
+    from edgecnn.benchmarking.environments import isolated as environments
+    from edgecnn.benchmarking.environments import versions
 
     existing = environments.existing(name) if versions.is_versioned(name) else name
     if existing and environments.python_of(existing) is not None and not force:
@@ -62,7 +63,7 @@ def create(name: str, force: bool) -> None:
 @click.argument("name", type=options.Name(_names))
 def remove(name: str) -> None:
     """Delete the environment NAME."""
-    from edgecnn.benchmarking import environments
+    from edgecnn.benchmarking.environments import isolated as environments
 
     existed = environments.remove(name)
     click.echo(f"{name} removed" if existed else f"{name} does not exist")

@@ -10,7 +10,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import progress_bar
+from edgecnn.cli.screen.progress import progress_bar
 
 WITH_TEXT = ("files", "text", "out", "force")
 """What --text goes together with; the other options are for images."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.progress import progress_bar
+from edgecnn.cli.screen.progress import progress_bar
 
 if TYPE_CHECKING:
     from edgecnn.models.summary import Summary

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options, repetition
-from edgecnn.cli.messages import debugging, say, say_error
-from edgecnn.cli.progress import progress_bar
+from edgecnn.cli.screen.messages import debugging, say, say_error
+from edgecnn.cli.screen.progress import progress_bar
 
 if TYPE_CHECKING:
     from edgecnn.boards.inventory import Board
@@ -59,7 +59,7 @@ def measure(
     from edgecnn.boards.job import is_of
     from edgecnn.boards.queue import Queue
     from edgecnn.boards.work import measure_all
-    from edgecnn.cli.tables import show
+    from edgecnn.cli.screen.tables import show
     from edgecnn.errors import GateError
     from edgecnn.files import refuse_overwrite
     from edgecnn.results import Results
@@ -178,7 +178,7 @@ def _sent_data(
     from edgecnn.data.set_apart import without_calibration
     from edgecnn.data.sources import sent
     from edgecnn.embedded_manifest import load_artifact
-    from edgecnn.places import cache_home
+    from edgecnn.system.places import cache_home
 
     dataset = load_data(data, data_dir=data_dir, models=models, reading=reading)
     dataset = without_calibration(dataset, [load_artifact(path).manifest for path in models])

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli import options, timeline
+from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import progress_bar
-from edgecnn.cli.sections import Sectioned
+from edgecnn.cli.screen import timeline
+from edgecnn.cli.screen.progress import progress_bar
+from edgecnn.cli.screen.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
@@ -94,14 +95,14 @@ def command(
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions
-    from edgecnn.optimization.bundle import refuse_fixed_batch
-    from edgecnn.optimization.delivery import check_place
+    from edgecnn.optimization.bundles.bundle import refuse_fixed_batch
+    from edgecnn.optimization.bundles.delivery import check_place
+    from edgecnn.optimization.bundles.shipping import ship
     from edgecnn.optimization.folder import RESULTS_FILE
     from edgecnn.optimization.goal import Goal, parse_latency, parse_points, parse_size
     from edgecnn.optimization.optimize import Settings, optimize
     from edgecnn.optimization.outcome import ANSWER_FILE
     from edgecnn.optimization.page import write_page
-    from edgecnn.optimization.shipping import ship
     from edgecnn.results import Results
 
     goal = Goal(

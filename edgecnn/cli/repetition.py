@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgecnn.repeat import ROW_OPTIONS, option_words
+from edgecnn.results.repeat import ROW_OPTIONS, option_words
 
 NOT_REPEATED = frozenset({"--out", "--force", "--debug", "--version", "--help", "--quick"})
 """Where to write is another matter each time; --quick is a spelling of --profile."""

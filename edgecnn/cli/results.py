@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options, results_bisect, results_gate
-from edgecnn.cli.messages import say
+from edgecnn.cli.screen.messages import say
 
 if TYPE_CHECKING:
     from edgecnn.results import Results
@@ -46,7 +46,7 @@ def import_files(files: tuple[Path, ...], label: str, commit: str, machine: str)
     What is stored already is not stored twice, so a whole folder can be imported again. Files
     that hold no results are named and left out; exit code 2 when nothing could be read.
     """
-    from edgecnn.cli.progress import progress_bar
+    from edgecnn.cli.screen.progress import progress_bar
     from edgecnn.reporting import extract
     from edgecnn.store import open_database
     from edgecnn.store.importing import import_all
@@ -175,7 +175,7 @@ def history(
     MODEL is the name of a file or of a network, with * for any characters. A change is named
     with what has another version from then on.
     """
-    from edgecnn.cli.tables import console
+    from edgecnn.cli.screen.tables import console
     from edgecnn.errors import InputError
     from edgecnn.files import refuse_overwrite, write_text_atomically
     from edgecnn.registry import lookup

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.messages import say
 from edgecnn.cli.options.data import Reading
+from edgecnn.cli.screen.messages import say
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
@@ -65,7 +65,7 @@ def command(
     """
     from edgecnn.benchmarking import bisection
     from edgecnn.cli.datasets import load_data
-    from edgecnn.cli.progress import progress_bar
+    from edgecnn.cli.screen.progress import progress_bar
     from edgecnn.errors import GateError, InputError
     from edgecnn.files import refuse_overwrite
     from edgecnn.formats.check import check_model_path

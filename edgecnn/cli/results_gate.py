@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.messages import say
+from edgecnn.cli.screen.messages import say
 
 if TYPE_CHECKING:
-    from edgecnn.reporting.gate import Baseline, Gate
+    from edgecnn.reporting.comparison.gate import Baseline, Gate
     from edgecnn.results import Measurement, Results
 
 
@@ -76,7 +76,7 @@ def command(
     from edgecnn.files import refuse_input_as_output, refuse_overwrite
     from edgecnn.registry import lookup
     from edgecnn.reporting import exports
-    from edgecnn.reporting import gate as gates
+    from edgecnn.reporting.comparison import gate as gates
     from edgecnn.store import open_database
 
     if form and out is None:
@@ -134,7 +134,7 @@ def _loaded(path: Path) -> Sequence[Results]:
 def _write(gate: Gate, rows: Sequence[Measurement], form: str | None, out: Path) -> None:
     from edgecnn.files import write_text_atomically
     from edgecnn.reporting import exports
-    from edgecnn.reporting import gate as gates
+    from edgecnn.reporting.comparison import gate as gates
 
     if form is None:
         text = gates.markdown(gate)
@@ -153,8 +153,8 @@ def _remeasured(
     from dataclasses import replace
 
     from edgecnn.benchmarking import remeasuring
-    from edgecnn.cli.progress import progress_bar
-    from edgecnn.reporting import matching
+    from edgecnn.cli.screen.progress import progress_bar
+    from edgecnn.reporting.comparison import matching
 
     bases = {id(row): base for row, base in pairs}
     new_pairs = []

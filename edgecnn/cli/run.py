@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli import benchmark, options, repetition, timeline
+from edgecnn.cli import benchmark, options, repetition
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import progress_bar
-from edgecnn.cli.sections import Sectioned
+from edgecnn.cli.screen import timeline
+from edgecnn.cli.screen.progress import progress_bar
+from edgecnn.cli.screen.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
@@ -58,7 +59,7 @@ def command(
     Run it again with the same --out to resume an interrupted run; --force starts over.
     """
     from edgecnn.cli.datasets import load_data
-    from edgecnn.cli.tables import show
+    from edgecnn.cli.screen.tables import show
     from edgecnn.pipeline import Settings, run
 
     options.claim(out)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import click
 
-from edgecnn.cli import interruption, messages, streams, timeline
+from edgecnn.cli import interruption
+from edgecnn.cli.screen import messages, streams, timeline
 from edgecnn.cli.verbs import command
 
 NAME = "edgecnn"

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli import options, timeline
+from edgecnn.cli import options
 from edgecnn.cli.benchmark import board_names
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import progress_bar
-from edgecnn.cli.sections import Sectioned
+from edgecnn.cli.screen import timeline
+from edgecnn.cli.screen.progress import progress_bar
+from edgecnn.cli.screen.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.search.outcome import SearchOutcome
@@ -131,7 +132,7 @@ def command(
     """
     from edgecnn.benchmarking.protocol import parse_duration
     from edgecnn.cli.datasets import load_data
-    from edgecnn.cli.messages import say
+    from edgecnn.cli.screen.messages import say
     from edgecnn.errors import GateError, InputError
     from edgecnn.files import write_text_atomically
     from edgecnn.optimization.goal import parse_latency, parse_points, parse_size

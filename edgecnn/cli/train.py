@@ -9,8 +9,8 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import progress_bar
-from edgecnn.cli.sections import Sectioned
+from edgecnn.cli.screen.progress import progress_bar
+from edgecnn.cli.screen.sections import Sectioned
 
 
 @click.command(cls=Sectioned)

@@ -9,7 +9,7 @@ import click
 from edgecnn.cli import options
 from edgecnn.cli.convert import fed_text, parity_text
 from edgecnn.cli.options.data import Reading
-from edgecnn.cli.progress import progress_bar
+from edgecnn.cli.screen.progress import progress_bar
 
 COSTLIEST = 3
 """Layers that are named."""
@@ -54,7 +54,7 @@ def command(
     The layers that cost most are named for an artifact that fails.
     """
     from edgecnn.cli.datasets import load_data
-    from edgecnn.conversion.verify import verify_artifact
+    from edgecnn.conversion.verification.verify import verify_artifact
     from edgecnn.errors import GateError
     from edgecnn.feeding.choice import check_option
     from edgecnn.feeding.detectors import ModelOptions

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 
 from edgecnn.errors import EdgeCNNError, InputError
-from edgecnn.native_output import captured_stderr
+from edgecnn.system.native_output import captured_stderr
 from edgecnn.text import first_line
 
 

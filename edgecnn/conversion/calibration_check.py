@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.conversion.calibration import DrawnSamples
-from edgecnn.conversion.source import tensors_of
+from edgecnn.conversion.sources.base import tensors_of
 from edgecnn.preprocessing import tensor_range
 
 Floats = npt.NDArray[np.float64]

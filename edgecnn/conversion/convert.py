@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn import scratch
-from edgecnn.claims import exclusive
 from edgecnn.conversion.calibration import (
     DEFAULT_SAMPLES,
     DrawnSamples,
@@ -31,8 +29,8 @@ from edgecnn.conversion.parent import (
     refuse_to_overwrite,
     sequence_source,
 )
-from edgecnn.conversion.source import SourceModel
 from edgecnn.conversion.sources import OpenOptions
+from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.conversion.sources.kinds import located
 from edgecnn.conversion.targets import Target, parse_targets
 from edgecnn.data.set_apart import set_apart
@@ -41,6 +39,8 @@ from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Artifact, Manifest
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
+from edgecnn.system import scratch
+from edgecnn.system.claims import exclusive
 
 if TYPE_CHECKING:
     import keras

@@ -9,26 +9,30 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from edgecnn import scratch
 from edgecnn.conversion.calibration import DrawnSamples, Samples
 from edgecnn.conversion.calibration_check import CalibrationCheck, check
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.float_files import FloatFiles
-from edgecnn.conversion.float_tail import described, saves, wants_float_tail, with_float_tail
-from edgecnn.conversion.gate import objections
-from edgecnn.conversion.in_steps import in_steps
-from edgecnn.conversion.inference import predict
 from edgecnn.conversion.outcome import ConversionOutcome, attempted, uncalibrated, without_data
 from edgecnn.conversion.placing import model_path
 from edgecnn.conversion.plan import planned_manifest, tensor_specs
+from edgecnn.conversion.quantizers.float_tail import (
+    described,
+    saves,
+    wants_float_tail,
+    with_float_tail,
+)
 from edgecnn.conversion.quantizers.levers import Improved
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.reuse import reusable
-from edgecnn.conversion.same_numbers import FEW, check_float_file
-from edgecnn.conversion.sensitivity import costliest
-from edgecnn.conversion.source import Array, Sample, SourceModel
+from edgecnn.conversion.running.inference import predict
+from edgecnn.conversion.sources.base import Array, Sample, SourceModel
 from edgecnn.conversion.targets import Target
-from edgecnn.conversion.verify import load_session, parent_objection, verify
+from edgecnn.conversion.verification.gate import objections
+from edgecnn.conversion.verification.in_steps import in_steps
+from edgecnn.conversion.verification.same_numbers import FEW, check_float_file
+from edgecnn.conversion.verification.sensitivity import costliest
+from edgecnn.conversion.verification.verify import load_session, parent_objection, verify
 from edgecnn.data.seen import without_digests
 from edgecnn.errors import EdgeCNNError, GateError, UnsupportedError
 from edgecnn.evaluation.parity_words import WORST_DB, lost, one_class, too_far
@@ -36,6 +40,7 @@ from edgecnn.formats.recipes import recipe_in
 from edgecnn.manifest import Artifact, Manifest, with_conversion, write_manifest
 from edgecnn.preprocessing import Fed
 from edgecnn.results import Parity
+from edgecnn.system import scratch
 
 _OF_TAILS = ("tflite", "onnx")
 """Formats in which single operators can be kept in float32."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.conversion.source import SourceModel
+from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.errors import EdgeCNNError
 from edgecnn.feeding.detectors import (
     ModelOptions,

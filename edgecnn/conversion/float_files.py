@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgecnn.conversion.calibration import DrawnSamples
-from edgecnn.conversion.derived import DERIVED, Quantized
-from edgecnn.conversion.inference import feeds
-from edgecnn.conversion.loading import refuse_what_crashes
+from edgecnn.conversion.exporters.derived import DERIVED, Quantized
 from edgecnn.conversion.placing import copy_model
 from edgecnn.conversion.quantizers import onnx as onnx_quantizer
 from edgecnn.conversion.quantizers import tflite as tflite_quantizer
 from edgecnn.conversion.quantizers.levers import Improved, changes_weights, improve
 from edgecnn.conversion.quantizers.weighted import Weighted
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.source import Sample, SourceModel
+from edgecnn.conversion.running.inference import feeds
+from edgecnn.conversion.running.loading import refuse_what_crashes
+from edgecnn.conversion.sources.base import Sample, SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.errors import EdgeCNNError
 from edgecnn.registry import lookup

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.conversion.feeding import chosen_for
-from edgecnn.conversion.source import SourceModel
+from edgecnn.conversion.running.feeding import chosen_for
 from edgecnn.conversion.sources import OpenOptions, open_source
+from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.data.base import UNLABELED
 from edgecnn.errors import InputError
 from edgecnn.feeding import must_know

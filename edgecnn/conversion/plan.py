@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.conversion.calibration import DrawnSamples, Samples
-from edgecnn.conversion.derived import DERIVED
-from edgecnn.conversion.onnx import OPSET
-from edgecnn.conversion.source import SourceModel
+from edgecnn.conversion.exporters.derived import DERIVED
+from edgecnn.conversion.exporters.tensorflow_to_onnx import OPSET
+from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.formats.check import read_signature
 from edgecnn.isolated_environments import ISOLATED_ENVIRONMENTS, version_in

@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import scratch
-from edgecnn.claims import exclusive
 from edgecnn.conversion.calibration import (
     DrawnSamples,
     Samples,
     calibration_samples,
     verification_samples,
 )
-from edgecnn.conversion.graphs import write_graph
+from edgecnn.conversion.exporters.keras_graph import write_graph
 from edgecnn.conversion.outcome import ConversionOutcome, attempted
 from edgecnn.conversion.plan import planned_manifest
 from edgecnn.conversion.quantizers import onnx as onnx_quantizer
@@ -57,11 +55,13 @@ from edgecnn.runtimes.tensors import from_model, to_model
 from edgecnn.sequences.keras_steps import KerasSteps
 from edgecnn.sequences.parts import SCORES, Parts, parts_of, step_outputs
 from edgecnn.sequences.search import Decoding, greedy
+from edgecnn.system import scratch
+from edgecnn.system.claims import exclusive
 
 if TYPE_CHECKING:
     import keras
 
-    from edgecnn.conversion.source import SourceModel
+    from edgecnn.conversion.sources.base import SourceModel
     from edgecnn.data.base import Dataset
     from edgecnn.runtimes.base import Session
 

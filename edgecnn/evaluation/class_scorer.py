@@ -13,7 +13,7 @@ from edgecnn.evaluation.classification import predictions, top1_accuracy
 from edgecnn.evaluation.label_map import label_map
 from edgecnn.evaluation.tasks import Outputs, ScoringContext
 from edgecnn.results import Accuracy
-from edgecnn.stats import mcnemar_p
+from edgecnn.statistics.samples import mcnemar_p
 
 
 class ClassScorer:

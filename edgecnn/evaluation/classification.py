@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.accuracy_drop import pack_answers
 from edgecnn.errors import InputError
 from edgecnn.results import Accuracy
-from edgecnn.stats import wilson_interval
+from edgecnn.results.accuracy_drop import pack_answers
+from edgecnn.statistics.samples import wilson_interval
 
 Scores = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgecnn.explanation.shift import ShiftCurve
-from edgecnn.reporting import charts
+from edgecnn.reporting.charts import catalog as charts
 
 DASHES = ([1, 0], [7, 5], [2, 4], [9, 4, 2, 4], [4, 8])
 BROAD, FINE = 6.0, 2.2

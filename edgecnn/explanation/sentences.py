@@ -15,7 +15,7 @@ from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 from edgecnn.registry import lookup
 from edgecnn.reporting.assets import read
-from edgecnn.reporting.attention import attention_spec
+from edgecnn.reporting.charts.attention import attention_spec
 from edgecnn.text import clean
 from edgecnn.translation import Translation, load_translator
 from edgecnn.version import __version__

@@ -15,10 +15,10 @@ import numpy as np
 from edgecnn.data.base import Split
 from edgecnn.errors import InputError
 from edgecnn.evaluation.classification import predictions
-from edgecnn.interval import Bounds
 from edgecnn.preprocessing import FloatArray, Preprocessing
 from edgecnn.progress import Progress, silent
-from edgecnn.stats import wilson_interval
+from edgecnn.statistics.interval import Bounds
+from edgecnn.statistics.samples import wilson_interval
 
 DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 """(rows, columns): right, down, left, up. Image i moves into direction i mod 4, at each shift."""

@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any
 
-from edgecnn import scratch
 from edgecnn.errors import InputError, MissingDependencyError
 from edgecnn.keras_files.library import import_keras, import_keras_2
 from edgecnn.keras_files.problems import (
@@ -28,6 +27,7 @@ from edgecnn.keras_files.problems import (
 from edgecnn.keras_files.trust import outside_data, refuse_code, refuse_named_files
 from edgecnn.manifest import check_model_path
 from edgecnn.registry import require
+from edgecnn.system import scratch
 
 if TYPE_CHECKING:
     import keras

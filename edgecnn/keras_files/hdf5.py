@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn import scratch
 from edgecnn.errors import InputError, MissingDependencyError
 from edgecnn.keras_files.archive import check_weights
 from edgecnn.keras_files.library import import_keras, import_keras_2, is_keras_2
@@ -24,6 +23,7 @@ from edgecnn.keras_files.problems import (
 from edgecnn.keras_files.trust import FUNCTION_LAYERS, outside_data, refuse_code, refuse_named_files
 from edgecnn.keras_files.trust import objects as objects_in
 from edgecnn.registry import require
+from edgecnn.system import scratch
 
 MAX_CONFIG_BYTES = 64 << 20
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from edgecnn.errors import MissingDependencyError
 from edgecnn.keras_files import sklearn_wrappers
-from edgecnn.native_output import captured_stderr
-from edgecnn.privacy import keep_keras_at_home
 from edgecnn.registry import require
+from edgecnn.system.native_output import captured_stderr
+from edgecnn.system.privacy import keep_keras_at_home
 
 FEW_OBJECTS = 200_000
 """What a process that has done nothing yet holds at most."""

@@ -16,7 +16,14 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.accuracy_drop import (
+from edgecnn.data.base import Dataset
+from edgecnn.errors import InputError
+from edgecnn.evaluation.parity import chunks
+from edgecnn.evaluation.tasks import Outputs, Scorer, open_scorer
+from edgecnn.feeding.scoring import scoring_context
+from edgecnn.manifest import Manifest
+from edgecnn.preprocessing import Preprocessing
+from edgecnn.results.accuracy_drop import (
     Decision,
     answers,
     decide,
@@ -24,15 +31,8 @@ from edgecnn.accuracy_drop import (
     one_sided_bounds,
     too_few,
 )
-from edgecnn.data.base import Dataset
-from edgecnn.errors import InputError
-from edgecnn.evaluation.parity import chunks
-from edgecnn.evaluation.tasks import Outputs, Scorer, open_scorer
-from edgecnn.feeding.scoring import scoring_context
-from edgecnn.manifest import Manifest
-from edgecnn.output_quality import Accuracy
-from edgecnn.preprocessing import Preprocessing
-from edgecnn.proportions import MOST_SAMPLES, two_digits_up
+from edgecnn.results.output_quality import Accuracy
+from edgecnn.statistics.proportions import MOST_SAMPLES, two_digits_up
 
 RESAMPLES = 200
 """For metrics over all samples together: the bound is the 95% quantile of 200 differences, or what

@@ -25,7 +25,7 @@ from edgecnn.optimization.outcome import Timed
 from edgecnn.optimization.tried import Tried
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
-from edgecnn.reporting.pairing import times_of
+from edgecnn.reporting.comparison.pairing import times_of
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Measurement, Results

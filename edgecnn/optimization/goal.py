@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from math import ceil, isfinite
 from statistics import NormalDist
 
-from edgecnn.accuracy_drop import SURE, points_of
 from edgecnn.errors import InputError
-from edgecnn.proportions import two_digits_up
+from edgecnn.results.accuracy_drop import SURE, points_of
 from edgecnn.selection import Limits, Objective
+from edgecnn.statistics.proportions import two_digits_up
 
 CONFIDENCE = SURE
 """Of the one-sided bound on what is lost."""

@@ -17,22 +17,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import scratch
-from edgecnn.conversion.activations import Operator, operators_in
-from edgecnn.conversion.alignment import aligned
 from edgecnn.conversion.converter import Converter
-from edgecnn.conversion.inference import predict
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.sensitivity import noise_between
+from edgecnn.conversion.running.activations import Operator, operators_in
+from edgecnn.conversion.running.alignment import aligned
+from edgecnn.conversion.running.inference import predict
 from edgecnn.conversion.targets import Target
-from edgecnn.conversion.verify import load_session
+from edgecnn.conversion.verification.sensitivity import noise_between
+from edgecnn.conversion.verification.verify import load_session
 from edgecnn.errors import EdgeCNNError
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import RUNTIMES
 from edgecnn.runtimes import load, parse_configuration, without_version
 from edgecnn.runtimes.base import Session
 from edgecnn.runtimes.declared import samples_of
+from edgecnn.system import scratch
 
 SAMPLES = 32
 TRIED = 8

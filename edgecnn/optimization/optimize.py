@@ -10,11 +10,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from edgecnn import scratch
-from edgecnn.accuracy_drop import too_few
 from edgecnn.benchmarking.ask import Questions
 from edgecnn.benchmarking.protocol import PROFILES, Protocol
-from edgecnn.claims import exclusive
 from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.sources.kinds import located
@@ -44,8 +41,11 @@ from edgecnn.optimization.space import Space, devices, explore
 from edgecnn.optimization.tried import SearchState, Tried
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
-from edgecnn.proof import proves_nothing
 from edgecnn.results import RuntimeOptions
+from edgecnn.results.accuracy_drop import too_few
+from edgecnn.results.proof import proves_nothing
+from edgecnn.system import scratch
+from edgecnn.system.claims import exclusive
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.accuracy_drop import points_of
 from edgecnn.benchmarking.ask import Answer, Questions
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.layer_names import short_names
@@ -31,6 +30,7 @@ from edgecnn.optimization.tried import SearchState, SearchStep, Tried
 from edgecnn.optimization.words import CLEARLY, decibels, found_of
 from edgecnn.progress import Progress, silent
 from edgecnn.results import RuntimeOptions
+from edgecnn.results.accuracy_drop import points_of
 from edgecnn.runtimes import parse_configuration
 
 MOST_VALIDATIONS = 12

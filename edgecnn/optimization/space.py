@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.benchmarking import environments, versions
-from edgecnn.benchmarking.doctor import probe
-from edgecnn.benchmarking.job import Job
-from edgecnn.benchmarking.process import run_worker
-from edgecnn.conversion.activations import operators_in
+from edgecnn.benchmarking.environments import isolated as environments
+from edgecnn.benchmarking.environments import versions
+from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.process import run_worker
+from edgecnn.benchmarking.machine.doctor import probe
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.layer_names import short_name
 from edgecnn.conversion.recipe import PRESETS, Recipe
+from edgecnn.conversion.running.activations import operators_in
 from edgecnn.conversion.targets import FORMATS_WITH
 from edgecnn.errors import EdgeCNNError, MissingDependencyError
 from edgecnn.progress import Progress, silent

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
 
-from edgecnn.accuracy_drop import too_few
 from edgecnn.conversion.layer_names import short_names
 from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.layers import Cost
 from edgecnn.optimization.outcome import Timed
 from edgecnn.optimization.tried import Tried, snr_db
+from edgecnn.results.accuracy_drop import too_few
 
 LAYERS_NAMED = 3
 UNJUDGED_NAMED = 2

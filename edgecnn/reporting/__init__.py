@@ -48,7 +48,7 @@ def write(
     if suffix == ".json" and raw:
         return _write_raw(results, path)
     if suffix in {".png", ".svg", ".pdf"}:
-        from edgecnn.reporting import chart_rendering
+        from edgecnn.reporting.charts import rendering as chart_rendering
 
         data = chart_rendering.render(results, chart, suffix[1:])
         with atomic_path(path) as temporary:

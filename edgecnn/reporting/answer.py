@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgecnn import numbers, selection
-from edgecnn.accuracy_drop import at_most, points_of, too_few
 from edgecnn.deprecation import old_names
 from edgecnn.reporting.baselines import group_of
 from edgecnn.reporting.row import Row
+from edgecnn.results.accuracy_drop import at_most, points_of, too_few
 from edgecnn.selection import Limits, allowed
 
 __all__ = ["BestRow", "Limits", "allowed", "choose", "contention", "describe", "name"]

@@ -7,10 +7,10 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any
 
-from edgecnn.accuracy_drop import drop_between
-from edgecnn.interval import Interval
-from edgecnn.reporting.pairing import between, shared_times
+from edgecnn.reporting.comparison.pairing import between, shared_times
 from edgecnn.reporting.row import Row
+from edgecnn.results.accuracy_drop import drop_between
+from edgecnn.statistics.interval import Interval
 
 MOST_BEHIND = 100
 MOST_TIES = 60

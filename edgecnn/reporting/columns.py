@@ -11,8 +11,8 @@ from dataclasses import fields, is_dataclass
 from operator import attrgetter
 from typing import Any, get_type_hints
 
-from edgecnn.interval import Interval
 from edgecnn.reporting.row import Row
+from edgecnn.statistics.interval import Interval
 
 INTERNAL = frozenset({"times", "record", "peak_rss_high"})
 """What other columns are worked out from, or would say twice."""

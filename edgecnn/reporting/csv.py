@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from edgecnn.escaping import csv_cell
 from edgecnn.reporting import columns
-from edgecnn.reporting.machines import distinct
+from edgecnn.reporting.comparison.machines import distinct
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 

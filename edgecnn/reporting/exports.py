@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from edgecnn.reporting import matching
-from edgecnn.reporting.gate import FAILING, Gate, sentence
+from edgecnn.reporting.comparison import matching
+from edgecnn.reporting.comparison.gate import FAILING, Gate, sentence
 from edgecnn.results import Measurement, Results
 from edgecnn.text import clean
 

@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from edgecnn import numbers
-from edgecnn.change_points import ChangePoint
 from edgecnn.escaping import csv_cell
-from edgecnn.reporting.history_chart import draw
+from edgecnn.reporting.charts.history import draw
+from edgecnn.statistics.change_points import ChangePoint
 from edgecnn.store.history import Metric, Series, newest_first
 from edgecnn.text import clean
 

@@ -17,17 +17,13 @@ from typing import Any
 
 from edgecnn import numbers
 from edgecnn.escaping import json_for_script
-from edgecnn.reporting import (
-    answer,
-    bundle,
-    cells,
-    charts,
-    compiled_charts,
-    extract,
-    machines,
-)
+from edgecnn.reporting import answer, cells, extract
 from edgecnn.reporting.assets import read
+from edgecnn.reporting.charts import catalog as charts
+from edgecnn.reporting.charts import compiled as compiled_charts
+from edgecnn.reporting.charts import drawing_library as bundle
 from edgecnn.reporting.columns import COLUMNS
+from edgecnn.reporting.comparison import machines
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect, machine_labels
 from edgecnn.results import Results

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edgecnn import numbers
 from edgecnn.escaping import markdown_cell
 from edgecnn.reporting import answer, cells
-from edgecnn.reporting.machines import distinct
+from edgecnn.reporting.comparison.machines import distinct
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results

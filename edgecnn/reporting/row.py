@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edgecnn.accuracy_drop import AccuracyDrop
-from edgecnn.interval import UNKNOWN, Interval
-from edgecnn.output_quality import Accuracy
-from edgecnn.ratios import FEWEST
-from edgecnn.reporting.pairing import Times
-from edgecnn.run_options import Load
+from edgecnn.reporting.comparison.pairing import Times
+from edgecnn.results.accuracy_drop import AccuracyDrop
+from edgecnn.results.output_quality import Accuracy
+from edgecnn.results.run_options import Load
+from edgecnn.statistics.interval import UNKNOWN, Interval
+from edgecnn.statistics.ratios import FEWEST
 
 QUANTILES = (
     *(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),

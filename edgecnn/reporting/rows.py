@@ -11,12 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.interval import Interval
-from edgecnn.proof import proves_nothing
-from edgecnn.repeat import repeat_command
 from edgecnn.reporting.baselines import with_baselines, with_pairs
+from edgecnn.reporting.comparison.pairing import times_of
 from edgecnn.reporting.lineage import lineages, model_names
-from edgecnn.reporting.pairing import times_of
 from edgecnn.reporting.row import (
     QUANTILES,
     Contention,
@@ -31,8 +28,11 @@ from edgecnn.reporting.row import (
     Steps,
 )
 from edgecnn.results import Effective, Measurement, Results
+from edgecnn.results.proof import proves_nothing
+from edgecnn.results.repeat import repeat_command
 from edgecnn.roofline import limit_of
-from edgecnn.stats import median_of_processes_interval, percentile_of_sorted
+from edgecnn.statistics.interval import Interval
+from edgecnn.statistics.samples import median_of_processes_interval, percentile_of_sorted
 from edgecnn.text import MESSAGE_LENGTH, clean, printable
 
 OPERATORS = 5

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecnn.reporting import answer
 from edgecnn.reporting.columns import flat
-from edgecnn.reporting.machines import distinct
+from edgecnn.reporting.comparison.machines import distinct
 from edgecnn.reporting.rows import collect
 from edgecnn.results import SCHEMA_VERSION, Results
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from edgecnn import numbers
 from edgecnn.reporting import answer, cells
 from edgecnn.reporting.columns import COLUMNS
+from edgecnn.reporting.comparison.machines import distinct
 from edgecnn.reporting.grid import Grid
-from edgecnn.reporting.machines import distinct
 from edgecnn.reporting.row import Row
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results

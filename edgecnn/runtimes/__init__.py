@@ -7,7 +7,7 @@ from pathlib import Path
 from edgecnn.errors import InputError
 from edgecnn.formats.kinds import format_of
 from edgecnn.registry import RUNTIMES, unknown_name
-from edgecnn.run_options import RuntimeOptions
+from edgecnn.results.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Runtime, Session
 
 

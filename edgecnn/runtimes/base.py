@@ -19,8 +19,8 @@ import numpy.typing as npt
 from edgecnn.errors import MissingDependencyError, UnavailableError, UnsupportedError
 from edgecnn.formats.kinds import graphs_in, graphs_inside
 from edgecnn.registry import unknown_name
-from edgecnn.run_options import RuntimeOptions
-from edgecnn.runs import Effective
+from edgecnn.results.run_options import RuntimeOptions
+from edgecnn.results.runs import Effective
 from edgecnn.runtimes.tensors import from_model, to_model
 from edgecnn.tensor_spec import TensorSpec
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgecnn.errors import EdgeCNNError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.signature import Dimension, Signature, Value
-from edgecnn.run_options import RuntimeOptions
+from edgecnn.results.run_options import RuntimeOptions
 from edgecnn.runtimes.shapes import (
     assumed_sizes,
     check_dtype,

@@ -14,8 +14,8 @@ import numpy as np
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.signature import Signature
-from edgecnn.run_options import RuntimeOptions
-from edgecnn.runs import Effective
+from edgecnn.results.run_options import RuntimeOptions
+from edgecnn.results.runs import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.declared import declared_inputs, declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name, thread_count

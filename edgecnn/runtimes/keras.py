@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from edgecnn.errors import InputError
 from edgecnn.formats.signature import Signature, Value
-from edgecnn.run_options import RuntimeOptions
-from edgecnn.runs import Effective
+from edgecnn.results.run_options import RuntimeOptions
+from edgecnn.results.runs import Effective
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
 from edgecnn.runtimes.cuda import first_device, multiplies_in_tf32
 from edgecnn.runtimes.declared import fixed_inputs

@@ -14,14 +14,14 @@ from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats import ncnn as files
 from edgecnn.formats.check import check_model_path, read_signature
 from edgecnn.formats.wire.ncnn import COMPUTING
-from edgecnn.native_output import captured_stderr
 from edgecnn.registry import require
-from edgecnn.run_options import RuntimeOptions
-from edgecnn.runs import Effective
+from edgecnn.results.run_options import RuntimeOptions
+from edgecnn.results.runs import Effective
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
 from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.precision import dominant
+from edgecnn.system.native_output import captured_stderr
 from edgecnn.tensor_spec import TensorSpec
 from edgecnn.text import shortened
 

@@ -20,8 +20,8 @@ from edgecnn.formats.check import read_signature
 from edgecnn.formats.kinds import format_of
 from edgecnn.formats.signature import Signature
 from edgecnn.registry import lookup, require
-from edgecnn.run_options import RuntimeOptions
-from edgecnn.runs import Effective
+from edgecnn.results.run_options import RuntimeOptions
+from edgecnn.results.runs import Effective
 from edgecnn.runtimes.base import Array, Availability, Invocation, Runtime, Session
 from edgecnn.runtimes.declared import declared_outputs, fixed_inputs
 from edgecnn.runtimes.host import cpu_name

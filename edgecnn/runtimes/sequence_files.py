@@ -7,13 +7,13 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn import scratch
 from edgecnn.errors import InputError
 from edgecnn.formats.seq2seq.archive import unpack
-from edgecnn.run_options import RuntimeOptions
+from edgecnn.results.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Session
 from edgecnn.runtimes.sequences import SequenceSession, decoding_for, graph_options
 from edgecnn.sequences.search import Decoding
+from edgecnn.system import scratch
 
 if TYPE_CHECKING:
     from edgecnn.runtimes.base import Runtime

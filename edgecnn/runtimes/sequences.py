@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import InputError
-from edgecnn.run_options import RuntimeOptions
-from edgecnn.runs import Effective
+from edgecnn.results.run_options import RuntimeOptions
+from edgecnn.results.runs import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.tensors import from_model, stored, to_model
 from edgecnn.sequences.parts import state_names, step_outputs

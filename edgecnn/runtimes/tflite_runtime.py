@@ -9,7 +9,7 @@ import numpy as np
 
 from edgecnn.errors import MissingDependencyError, UnsupportedError
 from edgecnn.registry import require
-from edgecnn.run_options import RuntimeOptions
+from edgecnn.results.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Availability, Runtime, Session
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.interpreter_session import load_interpreter

@@ -59,7 +59,7 @@ def run_trial(task: Mapping[str, Any]) -> dict[str, Any]:
 
     The answer's `event` is "done", "stopped" or "failed".
     """
-    from edgecnn import scratch
+    from edgecnn.system import scratch
 
     own = facts()["versions"]
     different = [

@@ -10,9 +10,9 @@ from typing import Protocol as Interface
 
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.errors import EdgeCNNError, InputError
-from edgecnn.measurements import Measurement
 from edgecnn.progress import Progress, silent
 from edgecnn.results import Results
+from edgecnn.results.measurements import Measurement
 
 MEASURED = "measured"
 """The folder of results of files that a board measured, next to the files."""

@@ -12,7 +12,7 @@ from edgecnn import selection
 from edgecnn.data.left_out import counted
 from edgecnn.deprecation import old_names
 from edgecnn.files import write_text_atomically
-from edgecnn.output_quality import Accuracy
+from edgecnn.results.output_quality import Accuracy
 from edgecnn.search.settings import ANSWER_FILE, Settings
 from edgecnn.search.space import Space
 from edgecnn.search.trials import Measured, Trial, with_drops

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgecnn.claims import exclusive
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
-from edgecnn.measurements import Measurement
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained
+from edgecnn.results.measurements import Measurement
 from edgecnn.search.crew import Crew, Event, hired
 from edgecnn.search.finish import Job, finish, resolved_epochs
 from edgecnn.search.measuring import Here, MeasuringError, OnBoard, Target, check_board
@@ -27,6 +26,7 @@ from edgecnn.search.space import Space
 from edgecnn.search.study import Study
 from edgecnn.search.trial import without_test
 from edgecnn.search.trials import Measured
+from edgecnn.system.claims import exclusive
 
 TICK_SECS = 1.0
 

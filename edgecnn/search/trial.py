@@ -20,8 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgecnn.child_process import claim_standard_output, die_with_parent
 from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.system.child_process import claim_standard_output, die_with_parent
 
 Say = Callable[[Mapping[str, Any]], None]
 

@@ -8,10 +8,10 @@ from math import inf
 from typing import Any, Literal
 
 from edgecnn.errors import InputError
-from edgecnn.interval import UNKNOWN, Interval
 from edgecnn.records import FieldError, read_record
 from edgecnn.registry import unknown_name
 from edgecnn.selection import Limits
+from edgecnn.statistics.interval import UNKNOWN, Interval
 
 State = Literal["complete", "pruned", "failed", "running", "waiting"]
 OBJECTIVES: Mapping[str, Literal["maximize", "minimize"]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from edgecnn.change_points import ChangePoint, find_changes
+from edgecnn.statistics.change_points import ChangePoint, find_changes
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputError
-from edgecnn.places import data_home
 from edgecnn.registry import require
+from edgecnn.system.places import data_home
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.reporting.attention import attention_spec
-from edgecnn.reporting.charts import LIGHT
+from edgecnn.reporting.charts.attention import attention_spec
+from edgecnn.reporting.charts.catalog import LIGHT
 
 _CURVES = (
     ("loss", "loss", "training"),

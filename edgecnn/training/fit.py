@@ -22,8 +22,8 @@ from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 from edgecnn.keras_files import import_keras
 from edgecnn.manifest import Artifact, Manifest, sidecar_path, write_manifest
-from edgecnn.opencv_threads import opencv_in_one_thread
 from edgecnn.progress import Progress, silent
+from edgecnn.system.opencv_threads import opencv_in_one_thread
 from edgecnn.training import network
 from edgecnn.training.augmentation import mirrored_by_default
 from edgecnn.training.averaging import averaging_callbacks

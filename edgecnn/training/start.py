@@ -13,9 +13,9 @@ import numpy.typing as npt
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.keras_files import load_keras
-from edgecnn.places import ASSETS
 from edgecnn.preprocessing import Preprocessing, SubwordPreprocessing, TextPreprocessing
 from edgecnn.registry import unknown_name
+from edgecnn.system.places import ASSETS
 
 if TYPE_CHECKING:
     import keras

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _SUBJECTS: Mapping[str, str] = {
     "classification": "edgecnn.training.classes:ClassSubject",
-    "detection": "edgecnn.training.boxes:BoxSubject",
-    "translation": "edgecnn.training.sequences:SequenceSubject",
+    "detection": "edgecnn.training.detection.boxes:BoxSubject",
+    "translation": "edgecnn.training.sequences.learning:SequenceSubject",
 }
 
 

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from edgecnn.errors import InputError
 from edgecnn.geometry import iou
-from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.pipeline.detecting import DetectorStages, Detects
+from edgecnn.vision.sources.frames import ImageArray
 from edgecnn.vision.tracking import Track, Tracker, TrackerSettings
 
 Box = npt.NDArray[np.float32]

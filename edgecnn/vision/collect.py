@@ -18,12 +18,12 @@ import numpy.typing as npt
 
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
-from edgecnn.vision.capture import Capture, Patience
-from edgecnn.vision.frames import Frame, ImageArray
 from edgecnn.vision.opencv import quiet_cv2
+from edgecnn.vision.outputs.window import CLOSED, ESCAPE, Window
 from edgecnn.vision.overlay import FAINT, FOUND, PAPER, WARNING, Text, darken
 from edgecnn.vision.sources import Source
-from edgecnn.vision.window import CLOSED, ESCAPE, Window
+from edgecnn.vision.sources.capture import Capture, Patience
+from edgecnn.vision.sources.frames import Frame, ImageArray
 
 EVERY_S = 0.5
 MIN_DIFFERENCE = 2.0

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.registry import require
-from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.overlay import FAINT, PAPER, Text, darken
 from edgecnn.vision.pipeline.evidence import Evidence
+from edgecnn.vision.sources.frames import ImageArray
 
 Floats = npt.NDArray[np.float32]
 

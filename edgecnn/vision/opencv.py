@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn.registry import require
-from edgecnn.vision.frames import ImageArray
+from edgecnn.vision.sources.frames import ImageArray
 
 MOST_PIXELS = 1 << 27
 """What OpenCV decodes at most (its own limit is a gigapixel: 3 GB for a file of some kilobytes).

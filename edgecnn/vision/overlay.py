@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgecnn.registry import require
-from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.pipeline.timing import StageTime
+from edgecnn.vision.sources.frames import ImageArray
 from edgecnn.vision.tracking import SIGN, Track
 
 Color = tuple[int, int, int]

@@ -19,7 +19,7 @@ ASCII = {
 HARDEST = "no UTF-8 mode"
 STATE = """
 import sys
-from edgecnn.cli import streams
+from edgecnn.cli.screen import streams
 streams.ensure_utf8()
 streams.make_safe()
 print(sys.getfilesystemencoding(), open(sys.executable).encoding.lower(), sys.stdout.errors)

@@ -12,11 +12,11 @@ import pytest
 
 import edgecnn
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.mnn import write_float_mnn
-from edgecnn.conversion.ncnn import pnnx_path
+from edgecnn.conversion.exporters.onnx_to_mnn import write_float_mnn
+from edgecnn.conversion.exporters.onnx_to_ncnn import pnnx_path
 from edgecnn.errors import EdgeCNNError, MissingDependencyError
-from edgecnn.places import ASSETS
 from edgecnn.results import RuntimeOptions
+from edgecnn.system.places import ASSETS
 
 NANO = ASSETS / "stop_sign_nano_static_int8"
 SHAPE = (1, 3, 10, 8)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.base import Dataset, Split
 from edgecnn.formats.recipes import recipe_in
 

@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn import data
 from edgecnn.conversion.convert import convert, convert_one
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.seen import digests_of
 from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact

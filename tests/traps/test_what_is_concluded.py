@@ -14,7 +14,7 @@ from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.cli import invoke
 from edgecnn.data.base import Split
 from edgecnn.reporting.answer import Limits, choose
-from edgecnn.reporting.gate import Baseline, judge
+from edgecnn.reporting.comparison.gate import Baseline, judge
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 from edgecnn.store import open_database

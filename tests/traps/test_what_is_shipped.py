@@ -10,8 +10,8 @@ from onnx import helper
 
 from edgecnn.data.base import Dataset, Split
 from edgecnn.manifest import Manifest
-from edgecnn.optimization import runner
-from edgecnn.optimization.bundle import write_bundle
+from edgecnn.optimization.bundles import runner
+from edgecnn.optimization.bundles.bundle import write_bundle
 from edgecnn.optimization.drops import Judge
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.parts import divide

@@ -9,11 +9,12 @@ import onnx
 import pytest
 from onnx import helper
 
-from edgecnn.conversion import onnx_rewriting, tflite_rewriting
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.quantizers.tflite import activation_ranges, quantize_tflite
 from edgecnn.conversion.recipe import PRESETS
-from edgecnn.conversion.verify import load_session
+from edgecnn.conversion.rewriting.onnx import plain_form as onnx_form
+from edgecnn.conversion.rewriting.tflite import plain_form as tflite_form
+from edgecnn.conversion.verification.verify import load_session
 from edgecnn.errors import UnsupportedError
 from edgecnn.runtimes.onnxruntime.errors import newest_opset
 from tests.integration.conversion import foreign
@@ -81,10 +82,10 @@ def test_a_quantized_product_with_a_constant_matrix_does_not_answer_zeros(tmp_pa
             )
         ],
     )
-    tflite_rewriting.with_signature(model, ["x"], ["y"])
-    tflite_rewriting.with_dense_layers(model)
+    tflite_form.with_signature(model, ["x"], ["y"])
+    tflite_form.with_dense_layers(model)
     path, quantized = tmp_path / "float.tflite", tmp_path / "int8.tflite"
-    path.write_bytes(tflite_rewriting.written(model))
+    path.write_bytes(tflite_form.written(model))
     samples = [rng.normal(size=(1, 6)).astype(np.float32) for _ in range(16)]
     quantize_tflite(path, PRESETS["static_int8"], quantized, activation_ranges(path, samples))
     answer = load_session(quantized).run([samples[0]])[0]
@@ -107,7 +108,7 @@ def test_constants_of_a_half_precision_file_are_cast_wherever_they_stand(tmp_pat
         kind=onnx.TensorProto.FLOAT16,
     )  # fmt: skip
     model = onnx.load(str(path))
-    onnx_rewriting.to_float32(model, "float16")
+    onnx_form.to_float32(model, "float16")
     onnx.checker.check_model(model, full_check=True)
     kinds = {
         value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)

@@ -11,19 +11,15 @@ import edgecnn
 PACKAGE = Path(edgecnn.__file__).parent
 
 FLOORS = (
-    {"version", "places", "text", "native_output", "deprecation", "interval"}
-    | {"opencv_threads", "child_process", "disjoint_sets"},
-    {"errors", "scratch", "privacy", "numbers", "escaping"},
-    {"registry", "files", "claims", "progress", "records", "run_details"},
+    {"version", "text", "deprecation", "disjoint_sets", "errors", "moved"},
+    {"system", "statistics", "escaping", "progress"},
+    {"registry", "files", "records", "numbers"},
     {"isolated_environments"},
-    {"preprocessing", "postprocessing", "class_names", "formats", "json_schema"}
-    | {"stats", "roofline", "proportions", "geometry", "modalities", "tensor_spec"},
-    {"manifest", "detection", "sequences", "runs", "run_options", "ratios", "change_points"}
-    | {"output_quality"},
-    {"measurements", "synthetic_inputs"},
-    {"repeat"},
-    {"results", "accuracy_drop", "proof"},
-    {"embedded_manifest", "keras_files", "store", "results_schema", "selection"},
+    {"preprocessing", "postprocessing", "class_names", "formats"}
+    | {"roofline", "geometry", "modalities", "tensor_spec"},
+    {"manifest", "detection", "sequences", "synthetic_inputs"},
+    {"results"},
+    {"embedded_manifest", "keras_files", "store", "selection"},
     {"models", "data", "runtimes", "evaluation", "reporting"},
     {"feeding", "translation"},
     {"training", "conversion", "benchmarking", "vision", "explanation", "boards"},

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 import pytest
 
 import edgecnn
-from edgecnn.benchmarking import scenarios
+from edgecnn.benchmarking.loop import scenarios
 from edgecnn.conversion.embedding import embed_manifest
 from edgecnn.conversion.exporters import exporter
 from edgecnn.conversion.float_files import FloatFiles
 from edgecnn.conversion.plan import planned_manifest
 from edgecnn.conversion.targets import Target
-from edgecnn.conversion.verify import load_session
+from edgecnn.conversion.verification.verify import load_session
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.formats.kinds import known_suffixes
 from edgecnn.manifest import RECIPES, Artifact, Manifest
@@ -88,8 +88,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TWO_KINDS = {
     # Two formats of which the caller has checked that it is one of them.
     "conversion/sequences.py": "targets name a recipe or a quantizer's, which refuse others",
-    "conversion/sensitivity.py": "formats are checked at the top of layer_noise",
-    "conversion/float_tail.py": "operators_in raises for others",
+    "conversion/verification/sensitivity.py": "formats are checked at the top of layer_noise",
+    "conversion/quantizers/float_tail.py": "operators_in raises for others",
     "runtimes/opencv.py": "opencv._format raises for others",
     "formats/check.py": "check_format raises for others",
     "feeding/proof.py": "a front that nobody can read proves nothing",
@@ -97,7 +97,7 @@ TWO_KINDS = {
     "explanation/explain.py": "the parent of anything but a Keras file is in its manifest",
     "conversion/plan.py": "what only one format has",
     "conversion/float_files.py": "float32 is copied, other recipes are looked up",
-    "benchmarking/kernels.py": "two kernels, written beside it",
+    "benchmarking/machine/limit_kernels.py": "two kernels, written beside it",
     "formats/onnx/front.py": "two ways of writing floats",
     "measurements.py": "samples of a request, by scenario",
     "reporting/baselines.py": "samples of a request, by scenario",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 import pytest
 
 from edgecnn.deprecation import old_arguments, old_attribute
+from edgecnn.moved import MOVED
 
 OLD_NAMES = (
-    ("edgecnn.benchmarking.session", "benchmark", "edgecnn.benchmarking.benchmark:benchmark"),
-    ("edgecnn.change_points", "Change", "ChangePoint"),
+    ("edgecnn.statistics.change_points", "Change", "ChangePoint"),
     ("edgecnn.data.boxes.reading", "Choice", "ChosenClasses"),
     ("edgecnn.data.sources.pairs", "Pair", "SentencePair"),
     ("edgecnn.explanation.network", "Layer", "MapLayer"),
@@ -21,11 +22,9 @@ OLD_NAMES = (
     ("edgecnn.preprocessing", "GREY_WEIGHTS", "GRAY_WEIGHTS"),
     ("edgecnn.reporting", "PICTURE", "CHART"),
     ("edgecnn.reporting.answer", "Choice", "BestRow"),
-    ("edgecnn.reporting.compare", "Change", "RowChange"),
-    ("edgecnn.reporting.compare", "Outcome", "ChangeOutcome"),
-    ("edgecnn.reporting.formats", "number", "edgecnn.numbers:number"),
-    ("edgecnn.reporting.formats", "percent_interval", "edgecnn.numbers:percent_interval"),
-    ("edgecnn.reporting.gate", "Outcome", "GateOutcome"),
+    ("edgecnn.reporting.comparison.compare", "Change", "RowChange"),
+    ("edgecnn.reporting.comparison.compare", "Outcome", "ChangeOutcome"),
+    ("edgecnn.reporting.comparison.gate", "Outcome", "GateOutcome"),
     ("edgecnn.reporting.text", "clean", "edgecnn.text:clean"),
     ("edgecnn.reporting.text", "csv_cell", "edgecnn.escaping:csv_cell"),
     ("edgecnn.reporting.text", "shorten", "edgecnn.text:shortened"),
@@ -44,6 +43,20 @@ def test_an_old_name_warns_and_is_the_new_thing(module: str, old: str, new: str)
     with pytest.warns(DeprecationWarning, match=rf"{old} is now .*{name}"):
         found = getattr(importlib.import_module(module), old)
     assert found is getattr(importlib.import_module(place or module), name)
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED.items())
+def test_a_moved_module_is_found_by_its_old_name(monkeypatch, old: str, new: str):
+    monkeypatch.delitem(sys.modules, f"edgecnn.{old}", raising=False)
+    there = importlib.import_module(f"edgecnn.{new}")
+    with pytest.warns(DeprecationWarning, match=rf"edgecnn\.{old} is now edgecnn\.{new}$"):
+        assert importlib.import_module(f"edgecnn.{old}") is there
+    assert there.__spec__.name == there.__name__ == f"edgecnn.{new}"
+
+
+def test_a_module_that_never_was_is_an_import_error():
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'edgecnn\.benchmarks'"):
+        importlib.import_module("edgecnn.benchmarks")
 
 
 def test_a_name_that_never_was_is_an_attribute_error():

@@ -108,7 +108,7 @@ def test_pages_and_programs_around_the_package_are_read():
         "edgecnn/cli/optimize.py",
         "edgecnn/reporting/assets/comparison.html.j2",
         "edgecnn/reporting/assets/answer.js",
-        "edgecnn/vision/page/live.html",
+        "edgecnn/vision/outputs/page/live.html",
         "benchmarks/repeatability.py",
         "demos/compare_runtimes.py",
         "docs/tools/prose.py",

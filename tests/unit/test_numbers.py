@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn import numbers
-from edgecnn.interval import Interval
+from edgecnn.statistics.interval import Interval
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgecnn.cli import progress, timeline
+from edgecnn.cli.screen import progress, timeline
 
 
 @pytest.fixture

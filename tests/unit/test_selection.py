@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from edgecnn.interval import Interval
 from edgecnn.selection import Limits, choose, front, unjudged
+from edgecnn.statistics.interval import Interval
 
 AROUND_90 = Interval(0.9, 0.88, 0.92)
 

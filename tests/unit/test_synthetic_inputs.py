@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edgecnn.errors import InputError
@@ -27,6 +27,7 @@ def made(*specs: TensorSpec, count: int = 32, **more) -> list[np.ndarray]:
     count=st.integers(2, 40),
 )
 def test_samples_differ_and_come_back_equal(shape, dtype, count):
+    assume(dtype != "bool" or count * np.prod(shape) >= 32)  # fewer may be equal by chance
     (first,), (again,) = (made(TensorSpec("x", shape, dtype), count=count) for _ in range(2))
     assert first.shape == (count, *shape[1:])
     assert np.array_equal(first, again)

@@ -20,11 +20,11 @@ import numpy.typing as npt
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.errors import EdgeCNNError
 from edgecnn.registry import unknown_name
-from edgecnn.run_options import Load, RuntimeOptions
+from edgecnn.results.run_options import Load, RuntimeOptions
 from edgecnn.runtimes.base import Session
 
 if TYPE_CHECKING:
-    from edgecnn.benchmarking.raw import RawSamples
+    from edgecnn.benchmarking.loop.raw import RawSamples
 
 PASSES: Mapping[str, str] = {
     "response": "edgecnn.benchmarking.passes.response:find",

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edgecnn.benchmarking import power
+from edgecnn.benchmarking.machine import power
 from edgecnn.benchmarking.passes import Context
 
 SETTLE_SECS = 0.2

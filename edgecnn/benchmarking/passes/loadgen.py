@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-from edgecnn import scratch
 from edgecnn.benchmarking.passes import Context
 from edgecnn.errors import UnsupportedError
 from edgecnn.registry import require
+from edgecnn.system import scratch
 
 Answer = Callable[[], Any]
 

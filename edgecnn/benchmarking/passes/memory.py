@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from edgecnn.benchmarking.observation import resident_bytes
+from edgecnn.benchmarking.machine.observation import resident_bytes
+from edgecnn.benchmarking.machine.power import gpu_memory_bytes, graphics
 from edgecnn.benchmarking.passes import Context
-from edgecnn.benchmarking.power import gpu_memory_bytes, graphics
-from edgecnn.runs import Effective
+from edgecnn.results.runs import Effective
 
 INFERENCES = 1_000
 BUDGET_SECS = 5.0

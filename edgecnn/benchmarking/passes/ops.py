@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.benchmarking.loop.steady import time_chunk
 from edgecnn.benchmarking.passes import Context
-from edgecnn.benchmarking.steady import time_chunk
 from edgecnn.registry import RUNTIMES
 from edgecnn.runtimes.base import Runtime
 

@@ -8,7 +8,7 @@ from typing import Any
 from edgecnn.benchmarking.passes import Context
 from edgecnn.errors import UnsupportedError
 from edgecnn.runtimes.sequences import SequenceSession
-from edgecnn.stats import p50_and_p90_ms
+from edgecnn.statistics.samples import p50_and_p90_ms
 
 BUDGET_SECS = 5.0
 FEWEST = 3

@@ -21,8 +21,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.benchmarking.loop.raw import COUNT
 from edgecnn.benchmarking.passes import Context
-from edgecnn.benchmarking.raw import COUNT
 from edgecnn.errors import UnsupportedError
 from edgecnn.preprocessing import preprocessing_from_dict
 from edgecnn.runtimes.base import Session

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.benchmarking import observation, throttle
+from edgecnn.benchmarking.loop.steady import time_chunk
+from edgecnn.benchmarking.machine import observation, throttle
 from edgecnn.benchmarking.passes import Context
-from edgecnn.benchmarking.steady import time_chunk
 from edgecnn.errors import InputError
-from edgecnn.stats import Samples, percentile
+from edgecnn.statistics.samples import Samples, percentile
 
 BUCKETS = 10
 CHUNK = 8_192

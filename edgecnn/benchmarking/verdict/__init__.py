@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from edgecnn.benchmarking.loop.scenarios import sessions_needed
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.scenarios import sessions_needed
 from edgecnn.benchmarking.verdict import (
     accuracy,
     execution,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from edgecnn.data.seen import Seen
 from edgecnn.evaluation.parity_words import cannot_tell, concerns, lost
 from edgecnn.feeding.choice import HINT
-from edgecnn.proof import proves_nothing
 from edgecnn.results import Measurement
+from edgecnn.results.proof import proves_nothing
 
 ACCURACY_COLLAPSE = 0.05
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from math import ceil
 from statistics import fmean
 
+from edgecnn.benchmarking.loop.queueing import QUANTILE
+from edgecnn.benchmarking.loop.scenarios import sessions_needed
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.queueing import QUANTILE
 from edgecnn.benchmarking.rounds import FEWEST_PROCESSES
-from edgecnn.benchmarking.scenarios import sessions_needed
 from edgecnn.results import Measurement, Run
-from edgecnn.stats import minimum_samples
+from edgecnn.statistics.samples import minimum_samples
 
 MARGIN = 1.1
 """The next process may be a tenth slower than the slowest one so far."""

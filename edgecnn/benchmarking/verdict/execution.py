@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.benchmarking.scenarios import sessions_needed
+from edgecnn.benchmarking.loop.scenarios import sessions_needed
 from edgecnn.results import Effective, Measurement
 
 MORE_CPUS_THAN_THREADS = 0.5

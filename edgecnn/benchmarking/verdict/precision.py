@@ -14,7 +14,7 @@ from edgecnn.benchmarking.protocol import PROFILES, Protocol
 from edgecnn.benchmarking.rounds import FEWEST_PROCESSES, fits, starts_are_spent
 from edgecnn.benchmarking.verdict.budget import advice, enough_secs
 from edgecnn.results import Measurement, Run
-from edgecnn.stats import (
+from edgecnn.statistics.samples import (
     CONFIDENCE,
     SESSION_SPREAD,
     Samples,

@@ -47,7 +47,7 @@ def force() -> Callable[[Command], Command]:
 
 def claim(*outputs: Path | None) -> None:
     """Hold the outputs of this command until it ends; refuse one that another process writes."""
-    from edgecnn.claims import exclusive
+    from edgecnn.system.claims import exclusive
 
     paths = [path for path in outputs if path is not None]
     click.get_current_context().with_resource(exclusive(*paths))

@@ -54,7 +54,7 @@ def profile_names() -> list[str]:
 
 
 def scenario_names() -> list[str]:
-    from edgecnn.benchmarking.scenarios import SCENARIOS
+    from edgecnn.benchmarking.loop.scenarios import SCENARIOS
 
     return list(SCENARIOS)
 

@@ -13,13 +13,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn import isolated_environments, scratch
-from edgecnn.conversion import grouped_signals, onnx_rewriting, tflite_rewriting
+from edgecnn import isolated_environments
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.rare_operators import spelled_out
+from edgecnn.conversion.rewriting.onnx import grouped_signals
+from edgecnn.conversion.rewriting.onnx import plain_form as onnx_form
+from edgecnn.conversion.rewriting.onnx.rare_operators import spelled_out
+from edgecnn.conversion.rewriting.tflite import plain_form as tflite_form
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.manifest import TensorSpec
 from edgecnn.synthetic_inputs import channels_last
+from edgecnn.system import scratch
 from edgecnn.text import shortened
 
 if TYPE_CHECKING:
@@ -88,11 +91,11 @@ def _write_fixed(source: FileSource, path: Path) -> None:
     source.float_twin(path)
     with converter("onnx"):
         model = onnx.load(str(path))
-        onnx_rewriting.with_sizes(model, source.session.inputs, keep_batch=False)
+        onnx_form.with_sizes(model, source.session.inputs, keep_batch=False)
         model = spelled_out(model)
-        if onnx_rewriting.opset_of(model) >= _AXES_AS_INPUTS:
+        if onnx_form.opset_of(model) >= _AXES_AS_INPUTS:
             grouped_signals.with_rows(model)
-        onnx_rewriting.save(model, path)
+        onnx_form.save(model, path)
 
 
 def _run(python: Path, request: dict[str, Any]) -> Path:
@@ -141,8 +144,8 @@ def _finished(content: bytes, source: FileSource, layers: Mapping[str, str]) -> 
     for operators that were written as custom ones, which no runtime has.
     """
     with converter("onnx2tf's file"):
-        model = tflite_rewriting.read(content)
-        if custom := tflite_rewriting.custom_operators(model):
+        model = tflite_form.read(content)
+        if custom := tflite_form.custom_operators(model):
             missing = ", ".join(
                 layers.get(layer, f"{name} (layer {layer!r})")
                 for name, layer in list(custom.items())[:3]
@@ -151,19 +154,19 @@ def _finished(content: bytes, source: FileSource, layers: Mapping[str, str]) -> 
         graph = model.subgraphs[0]
         graph.inputs = _ordered(graph, graph.inputs, source.session.inputs)
         graph.outputs = _ordered(graph, graph.outputs, source.session.outputs)
-        tflite_rewriting.with_dense_layers(model)
-        tflite_rewriting.with_signature(
+        tflite_form.with_dense_layers(model)
+        tflite_form.with_signature(
             model,
-            tflite_rewriting.unique_names(source.session.inputs, "input"),
-            tflite_rewriting.unique_names(source.session.outputs, "output"),
+            tflite_form.unique_names(source.session.inputs, "input"),
+            tflite_form.unique_names(source.session.outputs, "output"),
         )
         _check_inputs(graph, source)
-        return tflite_rewriting.written(model)
+        return tflite_form.written(model)
 
 
 def _ordered(graph: Any, places: Sequence[int], specs: Sequence[TensorSpec]) -> list[int]:
     """The places in the order of `specs`, by the names of their tensors."""
-    names = {tflite_rewriting.text(graph.tensors[int(place)].name): int(place) for place in places}
+    names = {tflite_form.text(graph.tensors[int(place)].name): int(place) for place in places}
     if set(names) == {spec.name for spec in specs}:
         return [names[spec.name] for spec in specs]
     return [int(place) for place in places]

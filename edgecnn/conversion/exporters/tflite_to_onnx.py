@@ -10,14 +10,15 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn import scratch
-from edgecnn.conversion import onnx_rewriting, tflite_rewriting
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.onnx import OPSET
+from edgecnn.conversion.exporters.tensorflow_to_onnx import OPSET
+from edgecnn.conversion.rewriting.onnx import plain_form as onnx_form
+from edgecnn.conversion.rewriting.tflite import plain_form as tflite_form
 from edgecnn.errors import UnsupportedError
 from edgecnn.keras_files import import_keras
 from edgecnn.manifest import TensorSpec
 from edgecnn.registry import require
+from edgecnn.system import scratch
 
 if TYPE_CHECKING:
     from edgecnn.conversion.sources.files import FileSource
@@ -63,18 +64,18 @@ def write(source: FileSource, path: Path) -> None:
             model, _ = tf2onnx.convert.from_tflite(str(fixed), opset=OPSET)
             _check_nodes(model)
             # float_twin named the tensors so.
-            inputs = tflite_rewriting.unique_names(source.session.inputs, "input")
-            outputs = tflite_rewriting.unique_names(source.session.outputs, "output")
+            inputs = tflite_form.unique_names(source.session.inputs, "input")
+            outputs = tflite_form.unique_names(source.session.outputs, "output")
             _with_names(model, inputs, outputs)
             _with_real_values(model, source.session.inputs, source.session.outputs)
             onnx.checker.check_model(model)
-            onnx_rewriting.save(model, path)
+            onnx_form.save(model, path)
 
 
 def check(source: FileSource) -> None:
     """Raise UnsupportedError for operators that tf2onnx does not know."""
-    model = tflite_rewriting.read(source.original.read_bytes())
-    names = tflite_rewriting.operator_names(model)
+    model = tflite_form.read(source.original.read_bytes())
+    names = tflite_form.operator_names(model)
     unknown: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for graph in model.subgraphs:
@@ -82,7 +83,7 @@ def check(source: FileSource) -> None:
             name = names[operator.opcodeIndex]
             if name not in KNOWN:
                 counts[name] += 1
-                unknown.setdefault(name, tflite_rewriting.layer_of(graph, operator))
+                unknown.setdefault(name, tflite_form.layer_of(graph, operator))
     if unknown:
         listing = ", ".join(
             f"{name} (layer {layer!r}{f', {counts[name]} in all' if counts[name] > 1 else ''})"

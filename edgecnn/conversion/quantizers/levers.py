@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.conversion.activations import operators_in
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.quantizers.equalization import equalized
 from edgecnn.conversion.quantizers.layers import named_layers
@@ -22,7 +21,8 @@ from edgecnn.conversion.quantizers.weighted import (
     seen_inputs,
 )
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.source import Sample
+from edgecnn.conversion.running.activations import operators_in
+from edgecnn.conversion.sources.base import Sample
 
 SAMPLES = 64
 

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn import scratch
-from edgecnn.conversion import onnx_rewriting
-from edgecnn.conversion.activations import activations, operators_in
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.inference import feeds
 from edgecnn.conversion.quantizers import ranges as spans
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.scale_folding import fold_scales
-from edgecnn.conversion.source import Sample
+from edgecnn.conversion.rewriting.onnx import plain_form
+from edgecnn.conversion.rewriting.onnx.scale_folding import fold_scales
+from edgecnn.conversion.running.activations import activations, operators_in
+from edgecnn.conversion.running.inference import feeds
+from edgecnn.conversion.sources.base import Sample
 from edgecnn.errors import UnsupportedError
 from edgecnn.registry import lookup, require
+from edgecnn.system import scratch
 
 Ranges = Mapping[str, spans.Bounds]
 """Tensor name → (smallest, largest)."""
@@ -55,7 +55,7 @@ def quantize_onnx(
     quantize = lookup("ONNX recipe", recipe.arithmetic, _RECIPES)
     with converter(f"{_TOOL}'s quantizer", _HINT):
         quantize(float_path, path, recipe, samples or (), ranges)
-        onnx_rewriting.keep_metadata(float_path, path)
+        plain_form.keep_metadata(float_path, path)
 
 
 def needs_ranges(recipe: Recipe) -> bool:
@@ -211,7 +211,7 @@ def _shield(path: Path, kept: set[str]) -> None:
     for node in graph.node:
         nodes.append(node)
         nodes += [behind.pop(name) for name in node.output if name in behind]
-    onnx_rewriting.set_nodes(graph, nodes)
+    plain_form.set_nodes(graph, nodes)
     onnx.save(model, str(path))
 
 
@@ -370,6 +370,6 @@ def _raise_opset(path: Path) -> None:
     import onnx
 
     model = onnx.load(str(path))
-    if onnx_rewriting.opset_of(model) < LEAST_OPSET:
+    if plain_form.opset_of(model) < LEAST_OPSET:
         why = f"weights that are quantized by channel need {LEAST_OPSET}"
-        onnx_rewriting.save(onnx_rewriting.with_opset(model, LEAST_OPSET, why=why), path)
+        plain_form.save(plain_form.with_opset(model, LEAST_OPSET, why=why), path)

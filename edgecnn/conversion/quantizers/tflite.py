@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.conversion.activations import Operator, activations, operators_in
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.inference import feeds
+from edgecnn.conversion.exporters.tensorflow_to_tflite import SIGNATURE
 from edgecnn.conversion.quantizers import ranges as spans
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.source import Sample
-from edgecnn.conversion.tflite import SIGNATURE
+from edgecnn.conversion.running.activations import Operator, activations, operators_in
+from edgecnn.conversion.running.inference import feeds
+from edgecnn.conversion.sources.base import Sample
 from edgecnn.errors import UnsupportedError
 from edgecnn.registry import lookup, require
 

@@ -10,9 +10,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.conversion.activations import activations
 from edgecnn.conversion.recipe import Granularity
-from edgecnn.conversion.source import Sample
+from edgecnn.conversion.running.activations import activations
+from edgecnn.conversion.sources.base import Sample
 from edgecnn.registry import lookup
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.conversion.source import SourceModel
+from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.manifest import Manifest
 from edgecnn.registry import Registry
 

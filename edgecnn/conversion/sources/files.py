@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.derived import DERIVED
 from edgecnn.conversion.exporters import EXPORTERS, exporter
-from edgecnn.conversion.inference import batch_of, predict
-from edgecnn.conversion.onnx_dequantization import write_dequantized
-from edgecnn.conversion.source import Array, Sample, SourceModel
+from edgecnn.conversion.exporters.derived import DERIVED
+from edgecnn.conversion.rewriting.onnx.dequantization import write_dequantized
+from edgecnn.conversion.running.inference import batch_of, predict
+from edgecnn.conversion.sources.base import Array, Sample, SourceModel
 from edgecnn.errors import EdgeCNNError, InputError, UnsupportedError
 from edgecnn.feeding import Proof, prove_file
 from edgecnn.formats.check import read_signature

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.conversion.plain_argmax import plain_argmax
+from edgecnn.conversion.rewriting.keras.plain_argmax import plain_argmax
+from edgecnn.conversion.rewriting.keras.upsampling import as_resize
 from edgecnn.conversion.sources.keras_twins import convertible
 from edgecnn.conversion.sources.tensorflow import TensorFlowSource, given_sizes
-from edgecnn.conversion.upsampling import as_resize
 from edgecnn.errors import InputError
 from edgecnn.feeding import Proof
 from edgecnn.feeding.family import family_of
@@ -54,7 +54,7 @@ class KerasSource(TensorFlowSource):
             return self.call(tensors)
 
     def for_tflite(self) -> TensorFlowSource:
-        from edgecnn.conversion.pooling import with_planar_pooling
+        from edgecnn.conversion.rewriting.keras.pooling import with_planar_pooling
 
         if is_keras_2(self.model):
             return self

@@ -12,7 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from edgecnn.conversion.channels_last import takes_channels_first, with_channels_last
+from edgecnn.conversion.rewriting.keras.channels_last import (
+    takes_channels_first,
+    with_channels_last,
+)
 from edgecnn.errors import InputError
 from edgecnn.tensor_spec import shape_text
 

@@ -10,8 +10,8 @@ from edgecnn.errors import InputError
 from edgecnn.formats.check import check_model_path
 from edgecnn.formats.contents import identify
 from edgecnn.models import applications
-from edgecnn.places import ASSETS
 from edgecnn.registry import unknown_name
+from edgecnn.system.places import ASSETS
 
 _HEAD = 4096
 _SHIPPED = (".keras", "_float32.onnx", "_static_int8.onnx")

@@ -9,11 +9,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from edgecnn import scratch
-from edgecnn.conversion import onnx_rewriting as rewriting
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.inference import batch_of_file
-from edgecnn.conversion.onnx_dequantization import dequantize
+from edgecnn.conversion.rewriting.onnx import plain_form
+from edgecnn.conversion.rewriting.onnx.dequantization import dequantize
+from edgecnn.conversion.running.inference import batch_of_file
 from edgecnn.conversion.sources import Opened, OpenOptions
 from edgecnn.conversion.sources.files import DEQUANTIZED, FileSource, ask_sizes, file_source
 from edgecnn.embedded_manifest import load_artifact
@@ -26,6 +25,7 @@ from edgecnn.runtimes import load
 from edgecnn.runtimes.base import Session
 from edgecnn.runtimes.declared import declared_outputs
 from edgecnn.runtimes.onnxruntime.errors import newest_ir, newest_opset
+from edgecnn.system import scratch
 
 RUNTIME = "onnxruntime:cpu"
 _MOST_NAMED = 3
@@ -60,10 +60,10 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         model = onnx.load(str(path))
         if model.functions:  # which ONNX Runtime alone knows
             model = inliner.inline_local_functions(model)
-    rewriting.without_listed_weights(model)
+    plain_form.without_listed_weights(model)
     with converter("onnx", "the file is damaged"):
-        rewriting.with_dense_weights(model)
-    model, notes = rewriting.lowered(
+        plain_form.with_dense_weights(model)
+    model, notes = plain_form.lowered(
         model,
         ir=newest_ir(runtime),
         opset=newest_opset(runtime),
@@ -71,7 +71,7 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
     )
     held = _HALF if is_half else recipe_in(path)
     if is_half:
-        rewriting.to_float32(model, held)
+        plain_form.to_float32(model, held)
         notes = (*notes, f"its inputs or outputs are {held}: converted and compared in float32")
     try:
         session = _loaded(model, shape) if notes else _load(path, shape)
@@ -81,15 +81,15 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
         notes = (*notes, note)
 
     def float_twin(target: Path) -> None:
-        twin = rewriting.copied(model)
+        twin = plain_form.copied(model)
         with converter("onnx"):
-            rewriting.to_float32(twin, held)
+            plain_form.to_float32(twin, held)
             if held in DEQUANTIZED["onnx"]:
                 dequantize(twin)
             else:
                 twin = _without_pairs(twin)
-            rewriting.with_sizes(twin, session.inputs, keep_batch=True)
-            rewriting.save(twin, target)
+            plain_form.with_sizes(twin, session.inputs, keep_batch=True)
+            plain_form.save(twin, target)
 
     return file_source(
         path,
@@ -104,7 +104,7 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
 
 def _without_pairs(model: Any) -> Any:
     """A float model without the few layers that are quantized, where these have a float form."""
-    other = rewriting.copied(model)
+    other = plain_form.copied(model)
     try:
         dequantize(other)
     except UnsupportedError:
@@ -119,16 +119,16 @@ def _helped(model: Any, held: str, error: UnsupportedError) -> tuple[Any, str]:
     """
     if "external tensors" in error.message:
         return model, "ONNX Runtime reads no shapes from a second file: put into one"
-    opset = rewriting.opset_of(model)
+    opset = plain_form.opset_of(model)
     if opset < _OLD:
         try:
-            raised = rewriting.with_opset(model, _OLD, why="ONNX Runtime runs it from there")
+            raised = plain_form.with_opset(model, _OLD, why="ONNX Runtime runs it from there")
         except UnsupportedError:
             raise _with_layer(error, model) from error
         return raised, f"the file has opset {opset}, which ONNX Runtime only runs in part: raised"
     if held not in (_HALF, "float64"):
         raise _with_layer(error, model) from error
-    rewriting.to_float32(model, held)
+    plain_form.to_float32(model, held)
     return model, f"ONNX Runtime does not compute all of it in {held}: compared in float32"
 
 
@@ -136,7 +136,7 @@ def _loaded(model: Any, shape: str) -> Session:
     """A session on a model that was changed. It reads the file while it loads, and never again."""
     with scratch.folder() as folder:
         path = folder / "changed.onnx"
-        rewriting.save(model, path)
+        plain_form.save(model, path)
         return _load(path, shape)
 
 

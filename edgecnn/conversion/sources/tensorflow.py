@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn.conversion.source import Array, SourceModel
+from edgecnn.conversion.sources.base import Array, SourceModel
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.feeding import Proof, prove_file
 from edgecnn.registry import lookup
@@ -20,7 +20,7 @@ from edgecnn.runtimes.tensors import to_model
 from edgecnn.text import first_line
 
 if TYPE_CHECKING:
-    from edgecnn.conversion.preflight import Operation
+    from edgecnn.conversion.exporters.preflight import Operation
     from edgecnn.conversion.targets import Target
 
 _CONVERTERS = {
@@ -146,9 +146,9 @@ class TensorFlowSource(SourceModel):
         return self
 
     def write_float(self, file_format: str, path: Path) -> None:
-        from edgecnn.conversion.onnx import write_float_onnx
-        from edgecnn.conversion.preflight import with_layers
-        from edgecnn.conversion.tflite import write_float_tflite
+        from edgecnn.conversion.exporters.preflight import with_layers
+        from edgecnn.conversion.exporters.tensorflow_to_onnx import write_float_onnx
+        from edgecnn.conversion.exporters.tensorflow_to_tflite import write_float_tflite
 
         writers = {"tflite": write_float_tflite, "onnx": write_float_onnx}
         try:
@@ -163,7 +163,7 @@ class TensorFlowSource(SourceModel):
         """What the float file proves: its first operators prove as much as layers do. (TFLite's
         converter folds a scale into the weights behind it, tf2onnx does not.)
         """
-        from edgecnn import scratch
+        from edgecnn.system import scratch
 
         if "proof" not in self._kept:
             self._kept["proof"] = None
@@ -179,7 +179,7 @@ class TensorFlowSource(SourceModel):
 
     def operations(self, file_format: str) -> tuple[Operation, ...]:
         """The operators that depend on the input, of the graph that is traced for a format."""
-        from edgecnn.conversion.preflight import operations
+        from edgecnn.conversion.exporters.preflight import operations
 
         key = ("operations", file_format)
         if key not in self._kept:
@@ -189,7 +189,7 @@ class TensorFlowSource(SourceModel):
         return operators
 
     def objection(self, target: Target) -> EdgeCNNError | None:
-        from edgecnn.conversion.preflight import objection
+        from edgecnn.conversion.exporters.preflight import objection
 
         try:
             return objection(self, target)

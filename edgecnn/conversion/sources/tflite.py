@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from edgecnn.conversion import tflite_rewriting as rewriting
 from edgecnn.conversion.boundary import converter
-from edgecnn.conversion.inference import batch_of_file
+from edgecnn.conversion.rewriting.tflite import plain_form
+from edgecnn.conversion.running.inference import batch_of_file
 from edgecnn.conversion.sources import Opened, OpenOptions
 from edgecnn.conversion.sources.files import (
     DEQUANTIZED,
@@ -53,18 +53,18 @@ def open_file(path: Path, *, shape: str = "") -> FileSource:
 
     def float_twin(target: Path, *, real: bool = False) -> None:
         with converter("the TFLite file's rewriting", "the file is damaged, or above 2 GiB"):
-            model = rewriting.read(path.read_bytes())
+            model = plain_form.read(path.read_bytes())
             if _has_open(path):
-                rewriting.with_sizes(model, _allocated(path, session))
-            rewriting.with_float32_weights(model)
+                plain_form.with_sizes(model, _allocated(path, session))
+            plain_form.with_float32_weights(model)
             if real or held in FLOATS:
-                rewriting.with_real_weights(model)
-            rewriting.with_signature(
+                plain_form.with_real_weights(model)
+            plain_form.with_signature(
                 model,
-                rewriting.unique_names(session.inputs, "input"),
-                rewriting.unique_names(session.outputs, "output"),
+                plain_form.unique_names(session.inputs, "input"),
+                plain_form.unique_names(session.outputs, "output"),
             )
-            target.write_bytes(rewriting.written(model))
+            target.write_bytes(plain_form.written(model))
 
     return file_source(
         path,
@@ -105,7 +105,7 @@ def _allocated(path: Path, session: Session) -> dict[int, tuple[int, ...]]:
 def _with_operators(error: UnsupportedError, path: Path) -> UnsupportedError:
     """The error with the operators that are not part of TFLite, and a layer of each."""
     try:
-        custom = rewriting.custom_operators(rewriting.read(path.read_bytes()))
+        custom = plain_form.custom_operators(plain_form.read(path.read_bytes()))
     except (ValueError, IndexError, TypeError, AttributeError):
         return error
     if not custom:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors import InputError
-from edgecnn.places import cache_home
+from edgecnn.system.places import cache_home
 
 
 def cache_folder(name: str) -> Path:

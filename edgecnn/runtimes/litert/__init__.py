@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgecnn.registry import require
-from edgecnn.run_options import RuntimeOptions
+from edgecnn.results.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
 from edgecnn.runtimes.host import cpu_name
 from edgecnn.runtimes.interpreter_session import load_interpreter

@@ -16,13 +16,13 @@ import numpy as np
 from edgecnn.errors import UnavailableError, UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.signature import Signature
-from edgecnn.native_output import captured_stderr
 from edgecnn.registry import require
-from edgecnn.run_options import RuntimeOptions
-from edgecnn.runs import Effective
+from edgecnn.results.run_options import RuntimeOptions
+from edgecnn.results.runs import Effective
 from edgecnn.runtimes.base import Array, Availability, Invocation, Session
 from edgecnn.runtimes.declared import declared_inputs, declared_outputs, fixed_inputs
 from edgecnn.runtimes.vulkan import devices
+from edgecnn.system.native_output import captured_stderr
 from edgecnn.tensor_spec import TensorSpec
 
 DRIVER_HINT = (

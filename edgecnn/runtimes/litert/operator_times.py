@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn import scratch
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
-from edgecnn.run_options import RuntimeOptions
+from edgecnn.results.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Array, OperatorTime, operator_times
+from edgecnn.system import scratch
 from edgecnn.text import shortened
 
 WARMUP = 3

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.registry import require
-from edgecnn.run_options import RuntimeOptions
+from edgecnn.results.run_options import RuntimeOptions
 from edgecnn.runtimes.base import Array, Availability, OperatorTime, Runtime, Session
 from edgecnn.runtimes.cuda import first_device, multiplies_in_tf32
 from edgecnn.runtimes.declared import fixed_inputs

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn import scratch
 from edgecnn.runtimes.base import Array, OperatorTime, operator_times
+from edgecnn.system import scratch
 
 _KERNEL = "_kernel_time"
 WARMUP = 3

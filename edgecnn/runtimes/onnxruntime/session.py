@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn import scratch
 from edgecnn.errors import UnsupportedError
 from edgecnn.formats.recipes import recipe_in
-from edgecnn.runs import Effective
+from edgecnn.results.runs import Effective
 from edgecnn.runtimes.base import Array, Invocation, Session
 from edgecnn.runtimes.onnxruntime import errors
 from edgecnn.runtimes.onnxruntime.values import TEXT, as_array
 from edgecnn.runtimes.precision import dominant
 from edgecnn.runtimes.tensors import guess_layout
+from edgecnn.system import scratch
 from edgecnn.tensor_spec import TensorSpec
 
 _CPU = "CPUExecutionProvider"

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from edgecnn.vision.events import EventLog, describe
-from edgecnn.vision.frames import Frame
+from edgecnn.vision.outputs.events import EventLog, describe
+from edgecnn.vision.sources.frames import Frame
 from edgecnn.vision.tracking import SIGN, TrackChange
 
 EVENTS_SHOWN = 8

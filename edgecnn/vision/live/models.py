@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.formats.kinds import by_suffix
-from edgecnn.native_output import captured_stderr
 from edgecnn.registry import RUNTIMES
-from edgecnn.vision.capture import Opener
-from edgecnn.vision.detector import Detector, load_detector, shipped_models
-from edgecnn.vision.input_size import Size
+from edgecnn.system.native_output import captured_stderr
+from edgecnn.vision.detectors.detector import Detector, load_detector, shipped_models
+from edgecnn.vision.detectors.input_size import Size
+from edgecnn.vision.detectors.second_look import NEARER, WINDOW, SecondLook, with_closer
 from edgecnn.vision.live.settings import LiveSettings
 from edgecnn.vision.pipeline import DetectorSpec, Pipeline
-from edgecnn.vision.readers import open_reader
-from edgecnn.vision.second_look import NEARER, WINDOW, SecondLook, with_closer
+from edgecnn.vision.sources.capture import Opener
+from edgecnn.vision.sources.readers import open_reader
 
 
 class Models:

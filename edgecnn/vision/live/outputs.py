@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from edgecnn.vision.events import EventLog
-from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.live.settings import LiveSettings
-from edgecnn.vision.recording import Recorder
-from edgecnn.vision.server import LiveServer
-from edgecnn.vision.window import Window
+from edgecnn.vision.outputs.events import EventLog
+from edgecnn.vision.outputs.recording import Recorder
+from edgecnn.vision.outputs.server import LiveServer
+from edgecnn.vision.outputs.window import Window
+from edgecnn.vision.sources.frames import ImageArray
 
 
 class Outputs:

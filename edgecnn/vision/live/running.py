@@ -12,9 +12,10 @@ from typing import Any
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path
 from edgecnn.registry import require
-from edgecnn.vision.detector import Detector
+from edgecnn.vision.detectors.detector import Detector
+from edgecnn.vision.detectors.second_look import SecondLook
+from edgecnn.vision.detectors.size_choice import choose_size
 from edgecnn.vision.explain import lay_heat_over, with_evidence
-from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.live.feed import EventFeed
 from edgecnn.vision.live.models import Models
 from edgecnn.vision.live.notices import Notices
@@ -22,13 +23,12 @@ from edgecnn.vision.live.outputs import Outputs
 from edgecnn.vision.live.pace import Pace
 from edgecnn.vision.live.settings import LiveSettings
 from edgecnn.vision.live.summary import Summary
+from edgecnn.vision.outputs.window import HELP
 from edgecnn.vision.overlay import Hud, draw_hud, draw_tracks
 from edgecnn.vision.pipeline import DetectorSwitch, Pipeline, Result
 from edgecnn.vision.pipeline.detecting import precision_of, ready
-from edgecnn.vision.second_look import SecondLook
-from edgecnn.vision.size_choice import choose_size
+from edgecnn.vision.sources.frames import ImageArray
 from edgecnn.vision.tracking import SIGN
-from edgecnn.vision.window import HELP
 
 HELP_SHOWN_S = 6.0
 

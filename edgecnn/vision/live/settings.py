@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecnn.vision.capture import Patience
 from edgecnn.vision.pipeline import DetectorSpec
 from edgecnn.vision.sources import Source
+from edgecnn.vision.sources.capture import Patience
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from edgecnn.deprecation import old_names
 from edgecnn.detection.detections import Detections
 from edgecnn.errors import EdgeCNNError
 from edgecnn.preprocessing import Placement
-from edgecnn.vision.detector import Detector
-from edgecnn.vision.frames import ImageArray
-from edgecnn.vision.second_look import SecondLook
+from edgecnn.vision.detectors.detector import Detector
+from edgecnn.vision.detectors.second_look import SecondLook
+from edgecnn.vision.sources.frames import ImageArray
 from edgecnn.vision.tracking import TrackerSettings
 
 KEEP_SHARE = 0.5

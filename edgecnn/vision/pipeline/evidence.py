@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from edgecnn.detection.heads.heat_map import HeatMap
 from edgecnn.registry import require
-from edgecnn.vision.detector import Detector
+from edgecnn.vision.detectors.detector import Detector
 from edgecnn.vision.first_layer import edge_strength, read_first_layer
-from edgecnn.vision.frames import ImageArray
 from edgecnn.vision.pipeline.detecting import RawAnswer
+from edgecnn.vision.sources.frames import ImageArray
 
 Floats = npt.NDArray[np.float32]
 

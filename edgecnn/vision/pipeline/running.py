@@ -21,8 +21,6 @@ import numpy as np
 
 from edgecnn.detection.detections import Detections
 from edgecnn.registry import require
-from edgecnn.vision.capture import Capture, Opener, Patience
-from edgecnn.vision.frames import Frame
 from edgecnn.vision.pipeline.detecting import (
     DetectorSpec,
     DetectorStages,
@@ -35,6 +33,8 @@ from edgecnn.vision.pipeline.evidence import Evidence, Explainer
 from edgecnn.vision.pipeline.stage_thread import POLL_S, StageThread
 from edgecnn.vision.pipeline.timing import Timing
 from edgecnn.vision.sources import Source, parse_source
+from edgecnn.vision.sources.capture import Capture, Opener, Patience
+from edgecnn.vision.sources.frames import Frame
 from edgecnn.vision.tracking import Track, TrackChange, Tracker, TrackerSettings, one_by_one
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.stats import percentile
+from edgecnn.statistics.samples import percentile
 
 WINDOW = 300
 """Durations a stage that are kept: ten seconds at 30 frames/s."""

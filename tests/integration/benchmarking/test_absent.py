@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from edgecnn.benchmarking import benchmark, retry
-from edgecnn.benchmarking.process import run_worker
+from edgecnn.benchmarking import benchmark
+from edgecnn.benchmarking.executor.process import run_worker
+from edgecnn.benchmarking.inputs import retry
 from edgecnn.benchmarking.protocol import resolve
 
 

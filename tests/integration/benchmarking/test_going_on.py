@@ -10,17 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking import foreign_signature, ledger, retry
+from edgecnn.benchmarking import ledger
 from edgecnn.benchmarking import rounds as rounds_of_sessions
 from edgecnn.benchmarking.benchmark import benchmark
+from edgecnn.benchmarking.executor.process import WorkerOutcome
+from edgecnn.benchmarking.inputs import foreign_signature, retry
 from edgecnn.benchmarking.plan import plan
-from edgecnn.benchmarking.process import WorkerOutcome
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.data import load
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest, write_manifest
-from edgecnn.reporting.machines import distinct
+from edgecnn.reporting.comparison.machines import distinct
 from edgecnn.results import Results
 
 BRIEF = Protocol(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.benchmarking.job import Job
-from edgecnn.benchmarking.process import run_worker
+from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.process import run_worker
+from edgecnn.benchmarking.loop.scenarios import SCENARIOS, resolve
 from edgecnn.benchmarking.protocol import Protocol
-from edgecnn.benchmarking.scenarios import SCENARIOS, resolve
 from edgecnn.results import Placement, RuntimeOptions
 
 BRIEF = Protocol(

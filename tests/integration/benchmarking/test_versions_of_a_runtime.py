@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn import registry
-from edgecnn.benchmarking import environments
+from edgecnn.benchmarking.environments import isolated as environments
 from edgecnn.cli import invoke
 from edgecnn.results import Results
 

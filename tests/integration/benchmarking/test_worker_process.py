@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from edgecnn.benchmarking.accuracy import open_outputs
-from edgecnn.benchmarking.job import Job
-from edgecnn.benchmarking.process import run_worker
+from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.process import run_worker
 from edgecnn.benchmarking.protocol import Protocol
 
 BRIEF = Protocol(
@@ -62,7 +62,7 @@ def test_a_fault_is_told_with_its_reason(model_file: Path, device: str, status: 
 
 
 def test_a_hanging_worker_is_stopped(model_file: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("edgecnn.benchmarking.process.LOAD_TIMEOUT_SECS", 2.0)
+    monkeypatch.setattr("edgecnn.benchmarking.executor.process.LOAD_TIMEOUT_SECS", 2.0)
     outcome = run_worker(job("hang", model_file))
     assert outcome.status == "timeout"
     assert "no answer for 2 s while loading" in outcome.error
@@ -129,8 +129,8 @@ def test_samples_of_another_shape_are_refused_by_name(model_file: Path, tmp_path
 def test_a_worker_dies_with_its_parent(model_file: Path, death: signal.Signals):
     code = f"""
 import sys
-from edgecnn.benchmarking.process import run_worker
-from edgecnn.benchmarking.job import Job
+from edgecnn.benchmarking.executor.process import run_worker
+from edgecnn.benchmarking.executor.job import Job
 run_worker(Job("misbehaving", "hang", path={str(model_file)!r}))
 """
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)

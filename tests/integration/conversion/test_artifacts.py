@@ -19,7 +19,7 @@ from edgecnn.conversion.quantizers.onnx import quantize_onnx
 from edgecnn.conversion.quantizers.tflite import activation_ranges
 from edgecnn.conversion.recipe import PRESETS
 from edgecnn.conversion.targets import parse_targets
-from edgecnn.conversion.verify import load_session, predict, verify_artifact
+from edgecnn.conversion.verification.verify import load_session, predict, verify_artifact
 from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact, read_embedded
 from edgecnn.formats.recipes import recipe_in

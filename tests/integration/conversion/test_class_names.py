@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.conversion.convert import convert, opened
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.base import Dataset, Split
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.feeding.detectors import ModelOptions

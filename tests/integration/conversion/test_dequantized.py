@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.onnx_dequantization import dequantize
 from edgecnn.conversion.quantizers.onnx import quantize_onnx
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.verify import load_session
+from edgecnn.conversion.rewriting.onnx.dequantization import dequantize
+from edgecnn.conversion.verification.verify import load_session
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.recipes import recipe_in

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data import load
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.preprocessing import LetterboxPreprocessing

@@ -15,7 +15,7 @@ from edgecnn.conversion import converter as module
 from edgecnn.conversion import float_files
 from edgecnn.conversion.convert import convert, convert_one
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.base import Dataset, Split
 from edgecnn.errors import InputError
 from edgecnn.manifest import sha256_of, sidecar_path
@@ -138,7 +138,7 @@ def test_a_full_disk_is_a_line_and_leaves_no_half_file(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     if step == "creating":
-        monkeypatch.setattr("edgecnn.scratch.tempfile.mkstemp", full)
+        monkeypatch.setattr("edgecnn.system.scratch.tempfile.mkstemp", full)
     else:
         monkeypatch.setattr(module, "embed_manifest", full)
     out = tmp_path / "out"

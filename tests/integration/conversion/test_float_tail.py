@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import edgecnn.data
-from edgecnn.conversion.activations import Operator
 from edgecnn.conversion.convert import convert, opened
-from edgecnn.conversion.float_tail import tail_of
+from edgecnn.conversion.quantizers.float_tail import tail_of
 from edgecnn.conversion.recipe import PRESETS
+from edgecnn.conversion.running.activations import Operator
 from edgecnn.conversion.targets import Target
 
 onnx = pytest.importorskip("onnx", reason="the detector is an ONNX file")

@@ -14,7 +14,7 @@ import pytest
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.sources import OpenOptions, open_source
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.base import Dataset, Split
 from edgecnn.errors import InputError
 
@@ -441,8 +441,10 @@ def test_operators_that_a_format_lacks_are_named_with_their_layer(
     def never(*_arguments: object) -> None:
         raise AssertionError("a converter was started")
 
-    monkeypatch.setattr("edgecnn.conversion.onnx.write_float_onnx", never)
-    monkeypatch.setattr("edgecnn.conversion.tflite.write_float_tflite", never)
+    monkeypatch.setattr("edgecnn.conversion.exporters.tensorflow_to_onnx.write_float_onnx", never)
+    monkeypatch.setattr(
+        "edgecnn.conversion.exporters.tensorflow_to_tflite.write_float_tflite", never
+    )
     for outcome in convert(model, FLOATS, out=tmp_path, samples=4):
         assert outcome.status == "unsupported"
         assert "Igamma (from strange)" in outcome.error

@@ -15,7 +15,7 @@ from edgecnn.benchmarking.cost import cost_of
 from edgecnn.conversion.convert import convert
 from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.targets import parse_targets
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.base import Dataset, Split
 from edgecnn.errors import UnsupportedError
 

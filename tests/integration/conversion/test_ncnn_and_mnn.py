@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from edgecnn import runtimes
-from edgecnn.conversion import loading
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.mnn import quantize_mnn, write_float_mnn
-from edgecnn.conversion.ncnn import pnnx_path, write_float_ncnn
-from edgecnn.conversion.ncnn_quantization import quantize_ncnn
+from edgecnn.conversion.exporters.onnx_to_mnn import quantize_mnn, write_float_mnn
+from edgecnn.conversion.exporters.onnx_to_ncnn import pnnx_path, write_float_ncnn
+from edgecnn.conversion.quantizers.ncnn import quantize_ncnn
+from edgecnn.conversion.running import loading
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.formats import ncnn as ncnn_files

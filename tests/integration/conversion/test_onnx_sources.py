@@ -9,9 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgecnn.conversion import onnx_rewriting
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.rewriting.onnx import plain_form
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.base import Dataset
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError, UnsupportedError
@@ -163,8 +163,8 @@ def test_a_quantized_file_is_not_quantized_again(made, tmp_path: Path):
 
 def test_an_opset_is_lowered_and_that_is_said(tmp_path: Path):
     model = onnx.load(str(foreign.network(tmp_path / "net.onnx", opset=18, ir=10)))
-    changed, notes = onnx_rewriting.lowered(model, ir=8, opset=15, runtime="X 1")
-    assert onnx_rewriting.opset_of(changed) == 15
+    changed, notes = plain_form.lowered(model, ir=8, opset=15, runtime="X 1")
+    assert plain_form.opset_of(changed) == 15
     assert changed.ir_version == 8
     said = " ".join(notes)
     for number in ("opset 18", "opset 15", "IR 10", "up to 8"):
@@ -258,7 +258,7 @@ def test_an_opset_that_cannot_be_lowered_is_told_by_both_numbers(tmp_path: Path)
     node = helper.make_node("Gelu", ["x"], ["y"], name="gelu")
     path = foreign.save(tmp_path / "gelu.onnx", [node], {"x": (1, 4)}, {"y": (1, 4)}, opset=20)
     with pytest.raises(UnsupportedError) as caught:
-        onnx_rewriting.lowered(onnx.load(str(path)), ir=None, opset=17, runtime="X 1")
+        plain_form.lowered(onnx.load(str(path)), ir=None, opset=17, runtime="X 1")
     assert "opset 20" in caught.value.message
     assert "17" in caught.value.message
 

@@ -14,7 +14,7 @@ from onnx import helper
 
 from edgecnn import isolated_environments
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from tests.integration.conversion import foreign
 
 pytestmark = [

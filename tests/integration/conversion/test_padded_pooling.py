@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.conversion.quantizers.onnx import quantize_onnx
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.verify import load_session
+from edgecnn.conversion.verification.verify import load_session
 from edgecnn.formats.check import read_signature
 
 onnx = pytest.importorskip("onnx", reason="the network is an ONNX file")

@@ -11,7 +11,7 @@ import edgecnn.data
 from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import resolve
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError
 

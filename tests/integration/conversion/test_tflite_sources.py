@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.conversion import tflite_rewriting
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.verify import load_session, verify_artifact
+from edgecnn.conversion.rewriting.tflite import plain_form
+from edgecnn.conversion.verification.verify import load_session, verify_artifact
 from edgecnn.data.base import Dataset
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats.check import read_signature
@@ -145,9 +145,9 @@ def test_weights_of_float16_are_quantized_from_float32(made, tmp_path: Path, dat
 
 
 def changed(parent: Path, path: Path, change) -> Path:
-    model = tflite_rewriting.read(parent.read_bytes())
+    model = plain_form.read(parent.read_bytes())
     change(model)
-    path.write_bytes(tflite_rewriting.written(model))
+    path.write_bytes(plain_form.written(model))
     return path
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from edgecnn.errors import InputError, MissingDependencyError, UnsupportedError
 from edgecnn.vision import Detections, load_detector
-from edgecnn.vision.capture import Patience
 from edgecnn.vision.pipeline import DetectorSpec, DetectorSwitch, Pipeline
 from edgecnn.vision.sources import Source
+from edgecnn.vision.sources.capture import Patience
 
 
 def image(x=None):

@@ -14,7 +14,7 @@ import subprocess
 import pytest
 
 from edgecnn.cli import invoke
-from edgecnn.vision.capture import Capture
+from edgecnn.vision.sources.capture import Capture
 
 SERVER = """
 import sys, gi

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from edgecnn.cli import invoke
-from edgecnn.places import ASSETS
+from edgecnn.system.places import ASSETS
 from edgecnn.vision import load_detector
-from edgecnn.vision.detector import shipped_models
+from edgecnn.vision.detectors.detector import shipped_models
 from edgecnn.vision.first_layer import read_first_layer
 from edgecnn.vision.pipeline import Pipeline
 

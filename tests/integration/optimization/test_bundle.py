@@ -17,9 +17,9 @@ import pytest
 from edgecnn.conversion.convert import convert
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
-from edgecnn.optimization import installing
-from edgecnn.optimization.bundle import write_bundle
-from edgecnn.optimization.c_array import smallest_arena, write_c_array
+from edgecnn.optimization.bundles import installing
+from edgecnn.optimization.bundles.bundle import write_bundle
+from edgecnn.optimization.bundles.c_array import smallest_arena, write_c_array
 from tests.integration.optimization.conftest import digits, plain
 
 NAME = "reader_static_int8"
@@ -72,7 +72,7 @@ def run(home: Path, *arguments: str, name: str = NAME) -> subprocess.CompletedPr
 
 
 def test_a_folder_of_images_is_read_as_edgecnn_reads_it(bundle: Path, files, images: Path):
-    from edgecnn.conversion.verify import load_session
+    from edgecnn.conversion.verification.verify import load_session
 
     done = run(bundle, str(images), "--json")
     assert done.returncode == 0, done.stderr
@@ -92,7 +92,7 @@ def test_the_self_test_passes_where_it_was_made(bundle: Path):
 
 
 def test_outputs_that_differ_from_the_recorded_ones_fail_the_self_test(files, tmp_path: Path):
-    from edgecnn.optimization import runner
+    from edgecnn.optimization.bundles import runner
 
     home = write_bundle(files["tflite"], tmp_path / "out", dataset=digits()) / NAME
     with np.load(home / runner.SELF_TEST) as recorded:
@@ -152,7 +152,7 @@ def test_an_input_that_cannot_be_read_is_one_line(bundle: Path, tmp_path: Path):
 @pytest.fixture
 def here(bundle: Path, capsys):
     """The bundle's runner in this process: (exit code, what it printed)."""
-    from edgecnn.optimization import runner
+    from edgecnn.optimization.bundles import runner
     from edgecnn.runtimes.litert import LiteRT
 
     def answer(*arguments: str) -> tuple[int, str]:
@@ -418,7 +418,7 @@ def test_a_detector_of_another_maker_finds_what_it_finds_here(tmp_path: Path):
 def test_the_shipped_detector_is_read_by_its_own_head(tmp_path: Path):
     from PIL import Image
 
-    from edgecnn.vision.detector import ASSETS
+    from edgecnn.vision.detectors.detector import ASSETS
 
     out = write_bundle(ASSETS / "stop_sign_nano_static_int8.tflite", tmp_path / "out")
     Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(tmp_path / "empty.png")
@@ -430,7 +430,7 @@ def test_a_model_that_answers_with_a_sequence_is_refused_with_what_runs_it(files
     from dataclasses import replace
 
     from edgecnn.embedded_manifest import load_artifact
-    from edgecnn.optimization import bundle as module
+    from edgecnn.optimization.bundles import bundle as module
 
     artifact = load_artifact(files["tflite"])
     told = replace(artifact, manifest=replace(artifact.manifest, task="translation"))

@@ -13,15 +13,15 @@ import pytest
 
 from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
-from edgecnn.conversion.inference import predict
 from edgecnn.conversion.quantizers import levers
 from edgecnn.conversion.quantizers.levers import improve
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.quantizers.rounding import plain
 from edgecnn.conversion.quantizers.weighted import open_weighted, with_weights
 from edgecnn.conversion.recipe import PRESETS, Recipe
+from edgecnn.conversion.running.inference import predict
 from edgecnn.conversion.targets import Target
-from edgecnn.conversion.verify import load_session
+from edgecnn.conversion.verification.verify import load_session
 from edgecnn.optimization.layers import ranked
 from tests.integration.optimization.conftest import SHAPE, digits, seeded, solved
 

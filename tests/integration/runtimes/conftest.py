@@ -154,7 +154,7 @@ def _write_onnx(model: Any, folder: Path, inputs: np.ndarray) -> None:
 
 def _write_ncnn(model: Any, folder: Path, inputs: np.ndarray) -> None:
     """By hand, so that ncnn is tested where pnnx is not installed."""
-    from edgecnn.conversion.ncnn_quantization import quantize_ncnn
+    from edgecnn.conversion.quantizers.ncnn import quantize_ncnn
 
     lines = [
         "7767517",
@@ -186,7 +186,7 @@ def _write_ncnn(model: Any, folder: Path, inputs: np.ndarray) -> None:
 
 
 def _write_mnn(folder: Path, inputs: np.ndarray) -> None:
-    from edgecnn.conversion.mnn import quantize_mnn, write_float_mnn
+    from edgecnn.conversion.exporters.onnx_to_mnn import quantize_mnn, write_float_mnn
 
     for recipe in ("float32", "float16"):
         half = recipe == "float16"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.environments import python_of
+from edgecnn.benchmarking.environments.isolated import python_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

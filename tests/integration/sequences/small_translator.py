@@ -13,8 +13,8 @@ from edgecnn.data.seen import KEY, training_record
 from edgecnn.keras_files import import_keras
 from edgecnn.manifest import Manifest, write_manifest
 from edgecnn.training.prefetch import prefetched
-from edgecnn.training.sequence_batches import Sentences, bucketed_batches
-from edgecnn.training.sequences import _cross_entropy, _token_accuracy
+from edgecnn.training.sequences.batches import Sentences, bucketed_batches
+from edgecnn.training.sequences.learning import _cross_entropy, _token_accuracy
 
 FLOATS = ("tflite:float32", "onnx:float32")
 INTEGERS = ("tflite:static_int8", "onnx:static_int8")

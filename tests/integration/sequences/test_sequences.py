@@ -12,7 +12,7 @@ import pytest
 import edgecnn
 from edgecnn.cli import invoke
 from edgecnn.conversion.convert import convert
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.embedded_manifest import load_artifact, read_embedded
 from edgecnn.errors import InputError
 from edgecnn.manifest import sidecar_path

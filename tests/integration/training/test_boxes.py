@@ -18,9 +18,10 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import InputError
 from edgecnn.keras_files import load_keras
 from edgecnn.progress import silent
-from edgecnn.training import boxes, callbacks, train
-from edgecnn.training.boxes import BoxSubject
+from edgecnn.training import callbacks, train
 from edgecnn.training.config import config_for
+from edgecnn.training.detection import boxes
+from edgecnn.training.detection.boxes import BoxSubject
 from edgecnn.vision import load_detector
 
 cv2 = pytest.importorskip("cv2", reason="cv2 is not installed")
@@ -115,7 +116,7 @@ def trained(shapes, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained") / "shapes.keras"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boxes, "LEAST_VIEWS", 64)
-        patch.setattr("edgecnn.training.boxes.models.build", build_tiny)
+        patch.setattr("edgecnn.training.detection.boxes.models.build", build_tiny)
         code = invoke(
             ["train", "--model", "detector_nano", "--data", f"yolo:{shapes}", "--epochs", "2",
              "--batch-size", "32", "--input-size", "128", "--out", str(out)]
@@ -255,7 +256,7 @@ LEVERS = {"drawn": 0.3, "negatives": 0.3, "hard": 0.5, "pasted": 1.0, "small": 1
 
 @pytest.fixture
 def tiny_network(monkeypatch):
-    monkeypatch.setattr("edgecnn.training.boxes.models.build", build_tiny)
+    monkeypatch.setattr("edgecnn.training.detection.boxes.models.build", build_tiny)
     monkeypatch.setattr(callbacks, "CHECKPOINT_SECS", 0.0)
 
 

@@ -9,9 +9,9 @@ from edgecnn import models
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.errors import InputError
 from edgecnn.registry import DETECTORS
-from edgecnn.training.box_augmentation import View
-from edgecnn.training.detection_data import Mix, Pool
-from edgecnn.training.detection_loss import detection_loss, targets
+from edgecnn.training.detection.augmentation import View
+from edgecnn.training.detection.data import Mix, Pool
+from edgecnn.training.detection.loss import detection_loss, targets
 
 pytest.importorskip("cv2", reason="scenes are drawn with opencv-python")
 

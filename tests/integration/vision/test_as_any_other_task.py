@@ -10,7 +10,7 @@ import pytest
 from edgecnn.cli import invoke
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.embedded_manifest import load_artifact
-from edgecnn.places import ASSETS
+from edgecnn.system.places import ASSETS
 
 for library in ("cv2", "ai_edge_litert", "onnxruntime", "faster_coco_eval"):
     pytest.importorskip(library, reason=f"{library} is not installed")

@@ -16,10 +16,10 @@ from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import Truth, evaluate_detections
 from edgecnn.geometry import iou
-from edgecnn.places import ASSETS
 from edgecnn.preprocessing import LetterboxPreprocessing
+from edgecnn.system.places import ASSETS
 from edgecnn.vision import Detections, load_detector
-from edgecnn.vision.detector import shipped_models
+from edgecnn.vision.detectors.detector import shipped_models
 
 cv2 = pytest.importorskip("cv2", reason="images are resized with opencv-python")
 

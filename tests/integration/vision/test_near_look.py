@@ -8,7 +8,7 @@ import pytest
 from edgecnn.data.synthetic.faces import octagon, stop_face
 from edgecnn.geometry import iou
 from edgecnn.vision import load_detector
-from edgecnn.vision.second_look import load_second_look
+from edgecnn.vision.detectors.second_look import load_second_look
 
 cv2 = pytest.importorskip("cv2", reason="cv2 is not installed")
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")

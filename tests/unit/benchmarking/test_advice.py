@@ -12,12 +12,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking import scenarios, steady
+from edgecnn.benchmarking.loop import scenarios, steady
 from edgecnn.benchmarking.protocol import PROFILES, Protocol, resolve
 from edgecnn.benchmarking.rounds import wants_another
 from edgecnn.benchmarking.verdict import judge
 from edgecnn.results import ArtifactRecord, Load, Measurement, Run
-from edgecnn.stats import SESSION_SPREAD, median_of_processes_interval
+from edgecnn.statistics.samples import SESSION_SPREAD, median_of_processes_interval
 
 ARTIFACT = ArtifactRecord("m.tflite", "tflite", "float32", "ab", 1)
 MS = 1_000_000

@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.benchmarking import ask
 from edgecnn.benchmarking.ask import Questions
-from edgecnn.benchmarking.process import WorkerOutcome
+from edgecnn.benchmarking.executor.process import WorkerOutcome
 from edgecnn.data.base import Dataset, Split
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.manifest import Artifact, Manifest, write_manifest

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.benchmarking import gpus
 from edgecnn.benchmarking.accuracy import with_known_parent
 from edgecnn.benchmarking.continuing import (
     check_gpus,
@@ -17,9 +16,10 @@ from edgecnn.benchmarking.continuing import (
     continued,
     scoring_record,
 )
-from edgecnn.benchmarking.machine import GPU_PACKAGES, PACKAGES
-from edgecnn.benchmarking.own_environment import MODULES
-from edgecnn.benchmarking.process import WorkerOutcome
+from edgecnn.benchmarking.executor.process import WorkerOutcome
+from edgecnn.benchmarking.loop.own_environment import MODULES
+from edgecnn.benchmarking.machine import gpus
+from edgecnn.benchmarking.machine.description import GPU_PACKAGES, PACKAGES
 from edgecnn.errors import InputError
 from edgecnn.manifest import Artifact, Manifest
 from edgecnn.postprocessing import Postprocessing

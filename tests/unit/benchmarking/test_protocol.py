@@ -6,7 +6,7 @@ import pytest
 
 from edgecnn.benchmarking.protocol import PROFILES, resolve
 from edgecnn.errors import InputError
-from edgecnn.stats import minimum_samples
+from edgecnn.statistics.samples import minimum_samples
 
 
 def test_the_quick_profile_allows_a_p90_and_the_default_a_p99():

@@ -8,9 +8,9 @@ import sys
 PARENTS_WORK = (
     "edgecnn.data.base",
     "edgecnn.manifest",
-    "edgecnn.measurements",
+    "edgecnn.results.measurements",
     "edgecnn.preprocessing",
-    "edgecnn.results",
+    "edgecnn.results.results",
     "edgecnn.roofline",
     "concurrent.futures",
     "importlib.metadata",
@@ -24,7 +24,7 @@ def test_a_worker_imports_nothing_of_its_parents_work():
     words = f"""
 import sys, numpy
 before = set(sys.modules)
-import edgecnn.benchmarking.worker, edgecnn.runtimes.litert
+import edgecnn.benchmarking.loop.worker, edgecnn.runtimes.litert
 print(*sorted(set({PARENTS_WORK!r}) & (set(sys.modules) - before)))
 """
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)

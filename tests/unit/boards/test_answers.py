@@ -32,7 +32,8 @@ from edgecnn.boards import (
 from edgecnn.boards.checking import Checked, judged
 from edgecnn.boards.connection import BoardError
 from edgecnn.boards.inventory import Board
-from edgecnn.cli import invoke, messages, progress
+from edgecnn.cli import invoke
+from edgecnn.cli.screen import messages, progress
 from edgecnn.errors import InputError
 from edgecnn.store import open_database
 from tests.unit.store import made_up

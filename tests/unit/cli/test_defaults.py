@@ -13,16 +13,16 @@ from edgecnn.benchmarking import bisection
 from edgecnn.benchmarking.protocol import PROFILES, parse_duration
 from edgecnn.boards.inventory import Board
 from edgecnn.cli.options import defaulted, given
-from edgecnn.conversion.verify import verify_artifact
+from edgecnn.conversion.verification.verify import verify_artifact
 from edgecnn.data.boxes import exif
 from edgecnn.data.packed.writing import pack
 from edgecnn.explanation.explain import explain
 from edgecnn.optimization import goal, optimize
-from edgecnn.reporting import compare, gate
+from edgecnn.reporting.comparison import compare, gate
 from edgecnn.search import crew, settings, trials
-from edgecnn.vision.capture import Patience
 from edgecnn.vision.collect import CollectSettings
-from edgecnn.vision.detector import load_detector
+from edgecnn.vision.detectors.detector import load_detector
+from edgecnn.vision.sources.capture import Patience
 from tests.unit.cli.test_help import SCREENS
 
 

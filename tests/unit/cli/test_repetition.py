@@ -14,8 +14,8 @@ from edgecnn.cli import options
 from edgecnn.cli.benchmark import command as benchmark
 from edgecnn.cli.repetition import NOT_REPEATED, shared_words, words
 from edgecnn.cli.run import command as run
-from edgecnn.repeat import ROW_OPTIONS, Repeat, repeat_command
 from edgecnn.results import ArtifactRecord, Load, Measurement, Placement, RuntimeOptions
+from edgecnn.results.repeat import ROW_OPTIONS, Repeat, repeat_command
 
 TEXT = st.text(
     st.characters(exclude_categories=("Cc", "Cs"), exclude_characters=","), min_size=1, max_size=12

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.conversion.activations import Operator
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.recipe import PRESETS
+from edgecnn.conversion.running.activations import Operator
 
 
 def chosen(name: str, *operators: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from edgecnn.conversion.calibration import RandomSamples
 from edgecnn.conversion.exporters import exporter
 from edgecnn.conversion.plan import planned_manifest
-from edgecnn.conversion.source import SourceModel
+from edgecnn.conversion.sources.base import SourceModel
 from edgecnn.conversion.targets import Target
 from edgecnn.manifest import Manifest, TensorSpec
 

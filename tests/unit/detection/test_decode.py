@@ -15,7 +15,7 @@ from edgecnn.detection.heads.heat_map import MAX_CANDIDATES, HeatMap, arrange_ou
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import Placement
-from edgecnn.training.detection_loss import targets
+from edgecnn.training.detection.loss import targets
 
 WHOLE = Placement(0, 0, 48, 64, 1.0, 1.0)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from edgecnn.evaluation.chance import at_least, chance_level
 from edgecnn.evaluation.class_scorer import ClassScorer
 from edgecnn.evaluation.tasks import ScoringContext
-from edgecnn.proof import proves_nothing
 from edgecnn.results import Accuracy
+from edgecnn.results.proof import proves_nothing
 
 
 def test_the_tail_is_the_exact_binomial_one():

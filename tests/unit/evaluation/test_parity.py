@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edgecnn.conversion.gate import gate
+from edgecnn.conversion.verification.gate import gate
 from edgecnn.errors import GateError, InputError
 from edgecnn.evaluation.parity import SNR_LIMIT_DB, parity
 

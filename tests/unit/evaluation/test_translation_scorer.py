@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU, CHRF
 
-from edgecnn.accuracy_drop import drop_between
-from edgecnn.conversion.gate import judge
+from edgecnn.conversion.verification.gate import judge
 from edgecnn.data.subword_vocabulary import train_vocabulary
 from edgecnn.errors import InputError
 from edgecnn.evaluation.parity import parity
 from edgecnn.evaluation.parity_words import concerns, summary
 from edgecnn.evaluation.tasks import ScoringContext, open_scorer
 from edgecnn.preprocessing import SubwordPreprocessing, TextPreprocessing
+from edgecnn.results.accuracy_drop import drop_between
 from edgecnn.sequences.search import padded
 
 TRUTH = [

@@ -14,7 +14,7 @@ import edgecnn
 from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.benchmarking.protocol import resolve
 from edgecnn.conversion.embedding import embed_manifest
-from edgecnn.conversion.verify import load_session
+from edgecnn.conversion.verification.verify import load_session
 from edgecnn.embedded_manifest import load_artifact, read_embedded
 from edgecnn.errors import InputError
 from edgecnn.formats.check import check_model_path, model_files

@@ -16,15 +16,15 @@ import pytest
 from edgecnn.errors import InputError
 from edgecnn.isolated_environments import ISOLATED_ENVIRONMENTS
 from edgecnn.manifest import Manifest
-from edgecnn.optimization import runner
-from edgecnn.optimization.bundle import PACKAGES, packages_for, requirements
-from edgecnn.optimization.c_array import adder, header
-from edgecnn.optimization.delivery import check_place, deliver
-from edgecnn.optimization.vendored import sources
+from edgecnn.optimization.bundles import runner
+from edgecnn.optimization.bundles.bundle import PACKAGES, packages_for, requirements
+from edgecnn.optimization.bundles.c_array import adder, header
+from edgecnn.optimization.bundles.delivery import check_place, deliver
+from edgecnn.optimization.bundles.vendored import sources
 from edgecnn.registry import FORMATS
 
 ENTRIES = (
-    "edgecnn.optimization.runner",
+    "edgecnn.optimization.bundles.runner",
     "edgecnn.runtimes.litert",
     *(where.partition(":")[0] for where in FORMATS.builtin.values()),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecnn.accuracy_drop import one_sided_bounds
 from edgecnn.optimization.claim_order import MOST_CLAIMS, claim_order, judge_in_order
+from edgecnn.results.accuracy_drop import one_sided_bounds
 
 
 def test_the_safest_comes_first_and_the_best_last():

@@ -10,8 +10,8 @@ import pytest
 from edgecnn.data.base import Dataset, Split
 from edgecnn.manifest import Manifest
 from edgecnn.optimization.drops import BoundedDrop, Judge, least_reach
-from edgecnn.output_quality import Accuracy
 from edgecnn.preprocessing import ImagePreprocessing
+from edgecnn.results.output_quality import Accuracy
 
 N = 400
 

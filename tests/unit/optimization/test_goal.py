@@ -6,7 +6,7 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.optimization.goal import Goal, parse_latency, parse_points, parse_size
-from edgecnn.proportions import paired_difference
+from edgecnn.statistics.proportions import paired_difference
 
 
 @pytest.mark.parametrize(

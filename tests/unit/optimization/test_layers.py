@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.verify import load_session
+from edgecnn.conversion.verification.verify import load_session
 from edgecnn.optimization.layers import Cost, fewest_kept, outputs_error, with_shares
 from edgecnn.runtimes.base import Session
 

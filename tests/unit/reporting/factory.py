@@ -11,7 +11,6 @@ from functools import cache
 
 import numpy as np
 
-from edgecnn.accuracy_drop import pack_answers
 from edgecnn.results import (
     Accuracy,
     ArtifactRecord,
@@ -25,7 +24,8 @@ from edgecnn.results import (
     Run,
     RuntimeOptions,
 )
-from edgecnn.stats import wilson_interval
+from edgecnn.results.accuracy_drop import pack_answers
+from edgecnn.statistics.samples import wilson_interval
 
 BASE_MS = {
     "keras": 21.0,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from edgecnn.reporting import charts
 from edgecnn.reporting.answer import Limits, choose, name
+from edgecnn.reporting.charts import catalog as charts
 from edgecnn.reporting.rows import collect
 from tests.unit.reporting import factory
 

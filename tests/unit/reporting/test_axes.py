@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from edgecnn.reporting import chart_rendering
+from edgecnn.reporting.charts import rendering as chart_rendering
 from tests.unit.reporting import factory
 
 

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from edgecnn.reporting import exports
-from edgecnn.reporting.gate import Baseline, judge
+from edgecnn.reporting.comparison.gate import Baseline, judge
 from tests.unit.reporting import factory
 
 # Bencher Metric Format, as its reference publishes it.

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from edgecnn.benchmarking.protocol import resolve
 from edgecnn.benchmarking.verdict import judge
 from edgecnn.errors import EdgeCNNError
-from edgecnn.reporting import compare, comparison, csv, extract, html, markdown, summary, terminal
+from edgecnn.reporting import csv, extract, html, markdown, summary, terminal
+from edgecnn.reporting.comparison import compare
+from edgecnn.reporting.comparison import rendering as comparison
 from edgecnn.results import Results
 from tests.unit.hostile import changed_json, damaged, limited_memory
 from tests.unit.reporting import factory

@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from edgecnn.reporting import bundle, html
+from edgecnn.reporting import html
+from edgecnn.reporting.charts import drawing_library as bundle
 from edgecnn.selection import Limits
 from tests.unit.reporting import factory
 

@@ -10,8 +10,10 @@ import pytest
 from rich.console import Console
 
 from edgecnn.errors import InputError
-from edgecnn.reporting import chart_rendering, charts, markdown, summary, terminal, write
 from edgecnn.reporting import csv as csv_report
+from edgecnn.reporting import markdown, summary, terminal, write
+from edgecnn.reporting.charts import catalog as charts
+from edgecnn.reporting.charts import rendering as chart_rendering
 from edgecnn.results import Results
 from tests.unit.reporting import factory
 

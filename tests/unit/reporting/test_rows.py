@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from edgecnn.interval import UNKNOWN, Interval
 from edgecnn.reporting.assets import read
 from edgecnn.reporting.columns import COLUMNS, flat
 from edgecnn.reporting.rows import collect, machine_labels, reproduce
 from edgecnn.results import Accuracy, Load
+from edgecnn.statistics.interval import UNKNOWN, Interval
 from tests.unit.reporting import factory
 
 
@@ -124,7 +124,7 @@ def test_passes_reach_the_row(results):
 def test_the_command_of_a_row_is_quoted_for_a_shell(hostile):
     import shlex
 
-    from edgecnn.repeat import repeat_command
+    from edgecnn.results.repeat import repeat_command
     from edgecnn.text import printable
 
     quoted = 0

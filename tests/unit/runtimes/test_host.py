@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.native_output import captured_stderr
 from edgecnn.runtimes import host
 from edgecnn.runtimes.cuda import CudaDevice, first_device
 from edgecnn.runtimes.host import adds_int8_in_16_bits, cpu_name, thread_count
 from edgecnn.runtimes.precision import dominant
+from edgecnn.system.native_output import captured_stderr
 
 CPUINFO = Path("/proc/cpuinfo")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edgecnn.data.base import Split
-from edgecnn.opencv_threads import opencv_in_one_thread
 from edgecnn.preprocessing import ImagePreprocessing
+from edgecnn.system.opencv_threads import opencv_in_one_thread
 from edgecnn.training import batches as batches_module
 from edgecnn.training.augmentation import augmentation_for
 from edgecnn.training.batches import Tensors, plain_batches, training_batches

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from edgecnn.errors import InputError
-from edgecnn.training.boxes import BoxSubject
 from edgecnn.training.classes import ClassSubject
 from edgecnn.training.config import DetectorTrainingConfig, TrainingConfig, config_for
-from edgecnn.training.sequences import SequenceSubject
+from edgecnn.training.detection.boxes import BoxSubject
+from edgecnn.training.sequences.learning import SequenceSubject
 from edgecnn.training.subject import check_config
 
 

@@ -8,7 +8,7 @@ import pytest
 from edgecnn.detection.detections import Detections
 from edgecnn.errors import InputError
 from edgecnn.vision.clips import follow, score_clip
-from edgecnn.vision.street import Street
+from edgecnn.vision.sources.street import Street
 from edgecnn.vision.tracking import TrackerSettings
 
 FPS = 10.0

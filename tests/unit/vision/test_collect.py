@@ -15,8 +15,8 @@ from edgecnn.cli import invoke
 from edgecnn.errors import InputError
 from edgecnn.vision import collect
 from edgecnn.vision.collect import Collector, CollectSettings, LabelFolder
+from edgecnn.vision.outputs.window import CLOSED, ESCAPE
 from edgecnn.vision.sources import parse_source
-from edgecnn.vision.window import CLOSED, ESCAPE
 
 
 class ScriptedWindow:

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgecnn.benchmarking import observation
+from edgecnn.benchmarking.machine import observation
 from edgecnn.benchmarking.passes import energy, make, memory
-from edgecnn.runs import Effective
+from edgecnn.results.runs import Effective
 from tests.unit.benchmarking.passes.clock import Clock
 
 COUNTER = "sys/class/powercap/intel-rapl:0"

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgecnn.benchmarking.loop.raw import RawSamples, write_raw
 from edgecnn.benchmarking.passes import make, stages
-from edgecnn.benchmarking.raw import RawSamples, write_raw
 from edgecnn.data.base import Split
 from edgecnn.data.files.images import ImageFiles
 from edgecnn.manifest import TensorSpec

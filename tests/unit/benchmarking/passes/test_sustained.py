@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgecnn.benchmarking import observation, steady
+from edgecnn.benchmarking.loop import steady
+from edgecnn.benchmarking.machine import observation
 from edgecnn.benchmarking.passes import make, sustained
 from edgecnn.benchmarking.protocol import PROFILES, parse_duration, resolve
 from edgecnn.errors import InputError

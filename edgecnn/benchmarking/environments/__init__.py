@@ -1,0 +1,1 @@
+"""Isolated Python environments: for runtimes with conflicting dependencies, for versions."""

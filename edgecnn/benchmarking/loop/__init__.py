@@ -1,0 +1,1 @@
+"""What runs in a worker, on the standard library and NumPy alone: load, warm up, sample, answer."""

@@ -1,0 +1,1 @@
+"""The machine: what it is, what it could do at best, and what it does during a measurement."""

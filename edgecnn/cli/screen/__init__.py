@@ -1,0 +1,1 @@
+"""What the commands show: help, lines, errors, tables, progress, where the time went."""

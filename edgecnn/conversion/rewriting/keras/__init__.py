@@ -1,0 +1,1 @@
+"""Keras layers replaced by ones that every format has."""

@@ -1,0 +1,1 @@
+"""ONNX graphs in older, plainer or float operators."""

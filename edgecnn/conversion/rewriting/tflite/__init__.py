@@ -1,0 +1,1 @@
+"""TFLite models with one signature, fixed sizes and float32 numbers."""

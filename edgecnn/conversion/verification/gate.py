@@ -1,0 +1,108 @@
+"""The gate that a converted file passes or not, by its accuracy against its parent's where there
+are labels, by its outputs alone where there are none. Whatever proves nothing does not pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edgecnn.evaluation.parity_words import (
+    PASS_DB,
+    WORST_DB,
+    cannot_tell,
+    concerns,
+    lost,
+    one_class,
+    other_answers,
+    too_far,
+)
+from edgecnn.results import Accuracy, Parity
+from edgecnn.results.accuracy_drop import TOLERANCE, AccuracyDrop, change, describe, drop_between
+from edgecnn.results.proof import proves_nothing
+
+DEFAULT_MAX_DROP = 1.0
+"""Percentage points of accuracy."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The answer of a gate, the numbers it rests on, and what else to know about a pass."""
+
+    passed: bool
+    reason: str
+    notes: tuple[str, ...] = ()
+    undecided: bool = False
+    """Nothing was proven: the parent or the samples are at fault, not the file."""
+
+
+def gate(
+    parent_accuracy: float,
+    artifact_accuracy: float,
+    max_drop: float = DEFAULT_MAX_DROP,
+    *,
+    drop: AccuracyDrop | None = None,
+) -> Gate:
+    """Whether an artifact lost at most `max_drop` percentage points of its parent's accuracy.
+
+    Accuracies are fractions (0 … 1). A drop of exactly `max_drop` passes. `drop` holds what the
+    samples can show of it; a gate fails by what was measured, and says where that is undecided:
+    few samples are no fault of the file.
+    """
+    points = 100.0 * (parent_accuracy - artifact_accuracy)
+    passed = points <= max_drop + TOLERANCE
+    numbers = f"{100 * artifact_accuracy:.2f}% after {100 * parent_accuracy:.2f}%"
+    measured = f"{'within' if passed else 'more than'} the {max_drop:g} allowed"
+    if drop is None:
+        changed = f"{-points:+.2f} points" if points else "no change"
+        return Gate(passed, f"{numbers} ({changed}, {measured})")
+    description = describe(drop, max_drop)
+    if drop.decision(max_drop) == "undecided":
+        description = f"measured {measured}, {description}"
+    return Gate(passed, f"{numbers} ({change(drop)}; {description})")
+
+
+def judge(
+    parity: Parity,
+    before: Accuracy | None = None,
+    after: Accuracy | None = None,
+    *,
+    max_drop: float = DEFAULT_MAX_DROP,
+    synthetic: bool = False,
+) -> Gate | None:
+    """The gate for a file with this parity; `before` and `after` are the parent's and its own
+    accuracy on the same samples, None without labels. `synthetic` samples show less than data.
+
+    None where there is nothing to object to, and no accuracy to pass on.
+    """
+    if before is None or after is None:
+        reasons = objections(parity, synthetic=synthetic)
+        more = "; give --data to decide" if synthetic else ""
+        undecided = cannot_tell(parity) is not None
+        return Gate(False, "; ".join(reasons) + more, undecided=undecided) if reasons else None
+    nothing = proves_nothing(before) or cannot_tell(parity)
+    if nothing is not None:
+        return Gate(False, nothing, undecided=True)
+    drop = drop_between(before, after)
+    answer = gate(before.value, after.value, max_drop, drop=drop)
+    if not answer.passed:
+        return replace(answer, notes=lost(parity))
+    if after.answered == 1 and before.answered != 1:
+        return Gate(
+            False, f"{answer.reason}, but the file answers one class for all {after.n} samples"
+        )
+    worst = too_far(parity, WORST_DB) or other_answers(parity)
+    if worst is not None:
+        return Gate(False, f"{answer.reason}, but {worst}")
+    notes = (*lost(parity), too_far(parity, PASS_DB))
+    return Gate(True, answer.reason, tuple(note for note in notes if note))
+
+
+def objections(parity: Parity, *, synthetic: bool) -> tuple[str, ...]:
+    """What speaks against a file by its outputs alone.
+
+    Noise may well be of one class for a good parent: only data show that it knows no other.
+    """
+    single_class = one_class(parity)
+    return tuple(
+        concern for concern in concerns(parity) if not (synthetic and concern == single_class)
+    )

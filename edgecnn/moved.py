@@ -1,0 +1,198 @@
+"""Modules by their old names, for one more release: they are found, and warn."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+MOVED = {
+    "accuracy_drop": "results.accuracy_drop",
+    "benchmarking.configured_job": "benchmarking.executor.configured_job",
+    "benchmarking.contention": "benchmarking.loop.contention",
+    "benchmarking.doctor": "benchmarking.machine.doctor",
+    "benchmarking.feeding": "benchmarking.inputs.feeding",
+    "benchmarking.foreign_signature": "benchmarking.inputs.foreign_signature",
+    "benchmarking.gpus": "benchmarking.machine.gpus",
+    "benchmarking.health": "benchmarking.machine.health",
+    "benchmarking.installer": "benchmarking.environments.installer",
+    "benchmarking.job": "benchmarking.executor.job",
+    "benchmarking.kernel_files": "benchmarking.machine.kernel_files",
+    "benchmarking.kernels": "benchmarking.machine.limit_kernels",
+    "benchmarking.machine_limits": "benchmarking.machine.limits",
+    "benchmarking.observation": "benchmarking.machine.observation",
+    "benchmarking.own_environment": "benchmarking.loop.own_environment",
+    "benchmarking.placement": "benchmarking.loop.placement",
+    "benchmarking.pool": "benchmarking.loop.pool",
+    "benchmarking.power": "benchmarking.machine.power",
+    "benchmarking.process": "benchmarking.executor.process",
+    "benchmarking.pythons": "benchmarking.environments.pythons",
+    "benchmarking.queueing": "benchmarking.loop.queueing",
+    "benchmarking.quota": "benchmarking.machine.quota",
+    "benchmarking.raw": "benchmarking.loop.raw",
+    "benchmarking.retry": "benchmarking.inputs.retry",
+    "benchmarking.scenarios": "benchmarking.loop.scenarios",
+    "benchmarking.session": "benchmarking.benchmark",
+    "benchmarking.steady": "benchmarking.loop.steady",
+    "benchmarking.throttle": "benchmarking.machine.throttle",
+    "benchmarking.versions": "benchmarking.environments.versions",
+    "benchmarking.worker": "benchmarking.loop.worker",
+    "benchmarking.worker_inputs": "benchmarking.loop.worker_inputs",
+    "benchmarking.worker_outputs": "benchmarking.loop.worker_outputs",
+    "change_points": "statistics.change_points",
+    "child_process": "system.child_process",
+    "claims": "system.claims",
+    "cli.messages": "cli.screen.messages",
+    "cli.progress": "cli.screen.progress",
+    "cli.sections": "cli.screen.sections",
+    "cli.streams": "cli.screen.streams",
+    "cli.tables": "cli.screen.tables",
+    "cli.timeline": "cli.screen.timeline",
+    "conversion.activations": "conversion.running.activations",
+    "conversion.alignment": "conversion.running.alignment",
+    "conversion.channels_last": "conversion.rewriting.keras.channels_last",
+    "conversion.derived": "conversion.exporters.derived",
+    "conversion.feeding": "conversion.running.feeding",
+    "conversion.float_tail": "conversion.quantizers.float_tail",
+    "conversion.gate": "conversion.verification.gate",
+    "conversion.gathering": "conversion.running.gathering",
+    "conversion.graphs": "conversion.exporters.keras_graph",
+    "conversion.grouped_signals": "conversion.rewriting.onnx.grouped_signals",
+    "conversion.in_steps": "conversion.verification.in_steps",
+    "conversion.inference": "conversion.running.inference",
+    "conversion.loading": "conversion.running.loading",
+    "conversion.mnn": "conversion.exporters.onnx_to_mnn",
+    "conversion.ncnn": "conversion.exporters.onnx_to_ncnn",
+    "conversion.ncnn_quantization": "conversion.quantizers.ncnn",
+    "conversion.ncnn_rewriting": "conversion.rewriting.onnx.for_pnnx",
+    "conversion.new_operators": "conversion.rewriting.onnx.new_operators",
+    "conversion.onnx": "conversion.exporters.tensorflow_to_onnx",
+    "conversion.onnx_dequantization": "conversion.rewriting.onnx.dequantization",
+    "conversion.onnx_integers": "conversion.rewriting.onnx.integers",
+    "conversion.onnx_rewriting": "conversion.rewriting.onnx.plain_form",
+    "conversion.plain_argmax": "conversion.rewriting.keras.plain_argmax",
+    "conversion.pooling": "conversion.rewriting.keras.pooling",
+    "conversion.preflight": "conversion.exporters.preflight",
+    "conversion.rare_operators": "conversion.rewriting.onnx.rare_operators",
+    "conversion.same_numbers": "conversion.verification.same_numbers",
+    "conversion.scale_folding": "conversion.rewriting.onnx.scale_folding",
+    "conversion.sensitivity": "conversion.verification.sensitivity",
+    "conversion.source": "conversion.sources.base",
+    "conversion.tflite": "conversion.exporters.tensorflow_to_tflite",
+    "conversion.tflite_numbers": "conversion.rewriting.tflite.weights",
+    "conversion.tflite_rewriting": "conversion.rewriting.tflite.plain_form",
+    "conversion.tool": "conversion.exporters.tool",
+    "conversion.trial": "conversion.exporters.operator_trial",
+    "conversion.upsampling": "conversion.rewriting.keras.upsampling",
+    "conversion.verify": "conversion.verification.verify",
+    "conversion.verify_sequences": "conversion.verification.sequences",
+    "interval": "statistics.interval",
+    "json_schema": "results.json_schema",
+    "measurements": "results.measurements",
+    "native_output": "system.native_output",
+    "opencv_threads": "system.opencv_threads",
+    "optimization.bundle": "optimization.bundles.bundle",
+    "optimization.c_array": "optimization.bundles.c_array",
+    "optimization.delivery": "optimization.bundles.delivery",
+    "optimization.installing": "optimization.bundles.installing",
+    "optimization.runner": "optimization.bundles.runner",
+    "optimization.self_test": "optimization.bundles.self_test",
+    "optimization.shipping": "optimization.bundles.shipping",
+    "optimization.vendored": "optimization.bundles.vendored",
+    "output_quality": "results.output_quality",
+    "places": "system.places",
+    "privacy": "system.privacy",
+    "proof": "results.proof",
+    "proportions": "statistics.proportions",
+    "ratios": "statistics.ratios",
+    "repeat": "results.repeat",
+    "reporting.attention": "reporting.charts.attention",
+    "reporting.bundle": "reporting.charts.drawing_library",
+    "reporting.chart_primitives": "reporting.charts.primitives",
+    "reporting.chart_rendering": "reporting.charts.rendering",
+    "reporting.compare": "reporting.comparison.compare",
+    "reporting.compiled_charts": "reporting.charts.compiled",
+    "reporting.formats": "numbers",
+    "reporting.gate": "reporting.comparison.gate",
+    "reporting.history_chart": "reporting.charts.history",
+    "reporting.machines": "reporting.comparison.machines",
+    "reporting.matching": "reporting.comparison.matching",
+    "reporting.pairing": "reporting.comparison.pairing",
+    "reporting.specs": "reporting.charts.specs",
+    "results_schema": "results.schema",
+    "run_details": "results.run_details",
+    "run_options": "results.run_options",
+    "runs": "results.runs",
+    "scratch": "system.scratch",
+    "stats": "statistics.samples",
+    "training.box_augmentation": "training.detection.augmentation",
+    "training.box_batches": "training.detection.batches",
+    "training.boxes": "training.detection.boxes",
+    "training.cutouts": "training.detection.cutouts",
+    "training.detection_data": "training.detection.data",
+    "training.detection_loss": "training.detection.loss",
+    "training.sequence_batches": "training.sequences.batches",
+    "vision.capture": "vision.sources.capture",
+    "vision.clients": "vision.outputs.clients",
+    "vision.containers": "vision.sources.containers",
+    "vision.detector": "vision.detectors.detector",
+    "vision.events": "vision.outputs.events",
+    "vision.fragments": "vision.outputs.fragments",
+    "vision.frames": "vision.sources.frames",
+    "vision.growing_file": "vision.outputs.growing_file",
+    "vision.image_files": "vision.sources.image_files",
+    "vision.input_size": "vision.detectors.input_size",
+    "vision.near_look": "vision.detectors.near_look",
+    "vision.readers": "vision.sources.readers",
+    "vision.recording": "vision.outputs.recording",
+    "vision.reduced": "vision.detectors.reduced",
+    "vision.second_look": "vision.detectors.second_look",
+    "vision.server": "vision.outputs.server",
+    "vision.shrink": "vision.detectors.shrink",
+    "vision.size_choice": "vision.detectors.size_choice",
+    "vision.street": "vision.sources.street",
+    "vision.thresholds": "vision.detectors.thresholds",
+    "vision.window": "vision.outputs.window",
+}
+"""Old name → new name, both below edgecnn."""
+
+
+class _Loader(Loader):
+    """Gives a module that is there already, as it is."""
+
+    def __init__(self, new: str) -> None:
+        self._new = new
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:  # noqa: ARG002
+        module = importlib.import_module(self._new)
+        self._own = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._own  # the import system has put the old name's there
+
+
+class _Finder(MetaPathFinder):
+    """Asked last, so that nothing that exists is looked up here."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
+        new = MOVED.get(fullname.removeprefix("edgecnn."))
+        if new is None or not fullname.startswith("edgecnn."):
+            return None
+        warnings.warn(f"{fullname} is now edgecnn.{new}", DeprecationWarning, stacklevel=2)
+        return ModuleSpec(fullname, _Loader(f"edgecnn.{new}"))
+
+
+def find_old_names() -> None:
+    """Let the import system find the modules in `MOVED`."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())

@@ -1,0 +1,1 @@
+"""Charts: what they show, what they share, and their way into a page or a file."""

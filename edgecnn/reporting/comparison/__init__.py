@@ -1,0 +1,1 @@
+"""Two or more results compared: before and after, machine and machine, the gate in CI."""

@@ -1,0 +1,1 @@
+"""Statistics over samples, with bounds: pure functions."""

@@ -1,0 +1,1 @@
+"""What edgecnn asks of the operating system: processes, folders, temporary files, output."""

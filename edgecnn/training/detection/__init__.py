@@ -1,0 +1,1 @@
+"""Learning boxes: annotated images, the views of them, the loss."""

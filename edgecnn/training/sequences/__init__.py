@@ -1,0 +1,1 @@
+"""Learning sequences: sentence pairs, the next subword."""
