@@ -24,7 +24,7 @@ import numpy as np
 from networks import NAMES, RECIPES, RESULTS, model_file
 from rivals import WARM_UP_SECS, ask
 
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.executor.process import run_worker
 from edgecnn.benchmarking.machine import description as machine
 from edgecnn.benchmarking.protocol import Protocol
@@ -207,7 +207,7 @@ def _row(name: str, recipe: str, threads: int, runtime: str, rounds: int) -> dic
 def _edgecnn(runtime: str, path: Path, threads: int) -> Run:
     protocol = Protocol("fidelity", 1, 1.0, 20, 1.0, warmup_min_secs=WARM_UP_SECS)
     options = RuntimeOptions(threads=threads)
-    outcome = run_worker(Job(runtime, "cpu", options, str(path.resolve()), protocol))
+    outcome = run_worker(WorkerJob(runtime, "cpu", options, str(path.resolve()), protocol))
     if outcome.run is None:
         raise SystemExit(f"{runtime} on {path.name}: {outcome.error}")
     return outcome.run

@@ -137,7 +137,7 @@ def faults(boards: int, jobs: int, secs: float, most_secs: float, seed: int) -> 
     if not may_have_namespaces():
         raise SystemExit("network namespaces are needed: run it as root")
     from edgecnn.boards.inventory import Board
-    from edgecnn.boards.job import Job
+    from edgecnn.boards.job import BoardJob
     from edgecnn.boards.queue import Queue
     from edgecnn.formats.check import digest_of
     from edgecnn.store import open_database
@@ -158,7 +158,7 @@ def faults(boards: int, jobs: int, secs: float, most_secs: float, seed: int) -> 
                 for job in range(jobs):
                     words = (*WORDS, "--max-secs", f"{0.3 + job / 1_000:.3f}")
                     out = fleet.folder / "out" / f"{machine.name}-{job}.json"
-                    queue.add(board, Job({digest_of(model)[0]: model}, words), out)
+                    queue.add(board, BoardJob({digest_of(model)[0]: model}, words), out)
             queue.close()
             seen = Seen()
             began = time.monotonic()
@@ -401,7 +401,7 @@ def _fill_queue(fleet: Fleet, model: Path, port: int, jobs: int) -> None:
 
     from edgecnn.boards import inventory
     from edgecnn.boards.inventory import Board
-    from edgecnn.boards.job import Job
+    from edgecnn.boards.job import BoardJob
     from edgecnn.boards.queue import digest_of, document_of, processes_here
     from edgecnn.formats.check import digest_of as digest_of_model
     from edgecnn.store.sql.tables import jobs as table
@@ -412,7 +412,9 @@ def _fill_queue(fleet: Fleet, model: Path, port: int, jobs: int) -> None:
         board = Board(f"ssh://b{number:04}@127.0.0.1:{port}", name=f"b{number:04}")
         boards[board.name] = board
         for job in range(jobs):
-            work = Job({digest: model}, (*WORDS, "--max-secs", f"0.{100 + job}"), nonce=f"{job}")
+            work = BoardJob(
+                {digest: model}, (*WORDS, "--max-secs", f"0.{100 + job}"), nonce=f"{job}"
+            )
             out = fleet.folder / "out" / f"{board.name}-{job}.json"
             rows.append(
                 {

@@ -25,7 +25,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from edgecnn.reporting.comparison.gate import Baseline, judge  # noqa: E402
+from edgecnn.reporting.comparison.gate import GateBaseline, judge  # noqa: E402
 from edgecnn.results import Measurement, Results  # noqa: E402
 
 KEPT = HERE.parent / "runs" / "benchmarks" / "coverage"
@@ -65,7 +65,7 @@ def stored(sessions: Sequence[Results]) -> Mapping[str, Any]:
         for history in rows.values():
             own = [row for at, row in history if at == number]
             others = tuple(row for at, row in history if at != number)
-            pairs += [(row, Baseline(others)) for row in own if others]
+            pairs += [(row, GateBaseline(others)) for row in own if others]
         if not pairs:
             continue
         gate = judge(pairs, "main")
@@ -92,7 +92,7 @@ def beside(sessions: Sequence[Results]) -> Mapping[str, Any]:
             continue
         for first, second in (COPIES, COPIES[::-1]):
             old, new = rows[first], rows[second]
-            base = Baseline((old,), remeasured=old)
+            base = GateBaseline((old,), remeasured=old)
             counts["pairs"] += 1
             counts["called slower"] += judge([(new, base)], "main").failed
             counts["3% slower, called slower"] += judge([(slowed(new), base)], "main").failed

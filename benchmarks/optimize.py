@@ -56,8 +56,8 @@ from edgecnn.embedded_manifest import load_artifact
 from edgecnn.files import write_text_atomically
 from edgecnn.manifest import Artifact
 from edgecnn.optimization.goal import Goal
-from edgecnn.optimization.optimize import Settings, optimize
-from edgecnn.optimization.parts import Parts, divide
+from edgecnn.optimization.optimize import OptimizationSettings, optimize
+from edgecnn.optimization.parts import DataParts, divide
 from edgecnn.results import Measurement, Results
 
 HERE = Path(__file__).resolve().parent
@@ -103,7 +103,7 @@ class Job:
         return networks.dataset(self.name, self.data_root)
 
     @cache  # noqa: B019
-    def parts(self) -> Parts:
+    def parts(self) -> DataParts:
         return divide(self.dataset(), load_artifact(self.model).manifest)
 
 
@@ -187,7 +187,7 @@ def searched(
 ) -> dict[str, Any]:
     started = time.monotonic()
     threads = job.threads if runtimes == RUNTIMES else (1,)
-    settings = Settings(goal, runtimes, threads, protocol=PROTOCOL)
+    settings = OptimizationSettings(goal, runtimes, threads, protocol=PROTOCOL)
     outcome = optimize(model, job.dataset(), settings, job.folder / folder)
     choice = outcome.choice
     return {

@@ -19,7 +19,7 @@ from edgecnn.feeding.scoring import scoring_context
 from edgecnn.manifest import Artifact
 from edgecnn.optimization.drops import Judge
 from edgecnn.optimization.goal import CONFIDENCE
-from edgecnn.optimization.parts import Parts
+from edgecnn.optimization.parts import DataParts
 from edgecnn.runtimes.tensors import to_model
 
 CALIBRATION = 256
@@ -28,7 +28,7 @@ WORKER = Path(__file__).resolve().with_name("optimize_worker.py")
 
 
 def control(
-    python: Path, onnx: Artifact, parts: Parts, home: Path, max_drop: float
+    python: Path, onnx: Artifact, parts: DataParts, home: Path, max_drop: float
 ) -> dict[str, Any]:
     """Quantize a float ONNX file by NNCF, and judge the result on the claim's samples."""
     manifest = onnx.manifest

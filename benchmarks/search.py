@@ -45,7 +45,7 @@ from edgecnn.reporting.comparison.pairing import compare_rows  # noqa: E402
 from edgecnn.results.accuracy_drop import answers  # noqa: E402
 from edgecnn.search.crew import Cluster  # noqa: E402
 from edgecnn.search.search import search  # noqa: E402
-from edgecnn.search.settings import DataName, Settings  # noqa: E402
+from edgecnn.search.settings import DataName, SearchSettings  # noqa: E402
 from edgecnn.search.space import space_for  # noqa: E402
 from edgecnn.statistics.proportions import paired_difference  # noqa: E402
 from edgecnn.training import train  # noqa: E402
@@ -234,7 +234,9 @@ def workers(asked: argparse.Namespace, dataset: Dataset) -> Mapping[str, Any]:
     return found
 
 
-def replacing_finish(settings: Settings, space: Any, dataset: Dataset, out: Path, say: Any) -> None:
+def replacing_finish(
+    settings: SearchSettings, space: Any, dataset: Dataset, out: Path, say: Any
+) -> None:
     """Trials alone: no winner is trained."""
     import edgecnn.search.search as module
 
@@ -294,8 +296,8 @@ def kill(asked: argparse.Namespace, dataset: Dataset) -> Mapping[str, Any]:
 
 def settings_of(
     asked: argparse.Namespace, *, sampler: str, timeout_secs: float | None = None
-) -> Settings:
-    return Settings(
+) -> SearchSettings:
+    return SearchSettings(
         model=asked.model,
         data=DataName(asked.data),
         runtime=RUNTIME,

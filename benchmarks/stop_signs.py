@@ -39,7 +39,7 @@ from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.detection.detections import Detections
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError
-from edgecnn.evaluation.detection import Truth, evaluate_detections
+from edgecnn.evaluation.detection import GroundTruth, evaluate_detections
 from edgecnn.files import write_text_atomically
 from edgecnn.registry import RUNTIMES, require
 from edgecnn.system.places import ASSETS
@@ -65,7 +65,7 @@ def evaluation_sets(folder: Path) -> dict[str, BoxDataset]:
 def score(detector: Detector, sets: dict[str, BoxDataset], min_score: float) -> dict[str, Any]:
     """Scores a set and on all together, with every box down to LOWEST_SCORE."""
     place = detector.preprocessing.place
-    truths: list[Truth] = []
+    truths: list[GroundTruth] = []
     found: list[Detections] = []
     scores = {}
     for name, data in sets.items():
@@ -73,7 +73,7 @@ def score(detector: Detector, sets: dict[str, BoxDataset], min_score: float) -> 
         for file in data.files:
             result = detector(_bgr(file))
             truths.append(
-                Truth(
+                GroundTruth(
                     file.boxes,
                     file.ignored,
                     file.height,

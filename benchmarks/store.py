@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from edgecnn.store import open_database  # noqa: E402
 from edgecnn.store.importing import import_all  # noqa: E402
-from edgecnn.store.sql import Database, PackedSession, Wanted, pack  # noqa: E402
+from edgecnn.store.sql import Database, MeasurementFilter, PackedResults, pack  # noqa: E402
 from edgecnn.store.sql.identity import digest  # noqa: E402
 from tests.unit.store import made_up  # noqa: E402
 
@@ -141,7 +141,7 @@ def histories(address: str, share: int) -> dict[str, Any]:
         start = time.perf_counter()
         with open_database(address) as database:
             opened = time.perf_counter()
-            (series,) = database.history(Wanted(f"net{number}"))
+            (series,) = database.history(MeasurementFilter(f"net{number}"))
             times.append(1e3 * (time.perf_counter() - opened))
         assert len(series.points) >= points
     return {
@@ -164,7 +164,7 @@ def fill(database: Database, count: int) -> None:
         database.add_packed(_renewed(bases[number % groups], number), label="main")
 
 
-def _renewed(base: PackedSession, number: int) -> PackedSession:
+def _renewed(base: PackedResults, number: int) -> PackedResults:
     """The same session on another day, with other latencies."""
     rng = np.random.default_rng(number)
     at = 1.6e9 + number * DAY / 10

@@ -25,6 +25,7 @@ from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.targets import parse_targets
 from edgecnn.data.base import Dataset
 from edgecnn.data.held_out import as_trained
+from edgecnn.deprecation import old_names
 from edgecnn.embedded_manifest import load_artifact
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import write_text_atomically
@@ -49,7 +50,7 @@ BUNDLE = "shipped"
 
 
 @dataclass(frozen=True)
-class Settings:
+class PipelineSettings:
     """What a run does. `data_dir` may move between runs; everything else makes another run."""
 
     model: str = "lenet5"
@@ -86,7 +87,7 @@ class RunOutcome:
 
 
 def run(
-    settings: Settings,
+    settings: PipelineSettings,
     out: Path | str,
     *,
     force: bool = False,
@@ -167,7 +168,7 @@ def _as_fast(outcome: OptimizationOutcome) -> list[Timed]:
     return sorted(close, key=lambda each: -(each.chance_best or 0.0))
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: PipelineSettings) -> None:
     """Find out about wrong names before anything takes time."""
     check_trained(settings.model)
     parse_targets(settings.targets)
@@ -176,7 +177,7 @@ def _check(settings: Settings) -> None:
             parse_configuration(text)
 
 
-def _claim(out: Path, settings: Settings, *, force: bool) -> None:
+def _claim(out: Path, settings: PipelineSettings, *, force: bool) -> None:
     """Make `out` the folder of these settings, or find that it is another run's."""
     path = out / SETTINGS_FILE
     wanted = settings.to_dict()
@@ -250,7 +251,9 @@ def _read_settings(path: Path) -> Mapping[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _trained(settings: Settings, dataset: Dataset, out: Path, progress: Progress) -> Artifact:
+def _trained(
+    settings: PipelineSettings, dataset: Dataset, out: Path, progress: Progress
+) -> Artifact:
     path = out / f"{settings.model}.keras"
     if path.exists():
         artifact = load_artifact(path)
@@ -273,7 +276,7 @@ def _trained(settings: Settings, dataset: Dataset, out: Path, progress: Progress
 
 
 def _measured(
-    settings: Settings,
+    settings: PipelineSettings,
     artifacts: Sequence[Artifact],
     dataset: Dataset,
     out: Path,
@@ -340,3 +343,6 @@ def _with_conversions(
         if outcome.artifact is None
     ]
     return replace(results, measurements=tuple(rows))
+
+
+__getattr__ = old_names(__name__, {"Settings": "PipelineSettings"})

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
+from edgecnn.deprecation import old_names
 from edgecnn.results.accuracy_drop import TOLERANCE, decide
 from edgecnn.statistics.interval import Interval
 
@@ -62,7 +63,7 @@ Taken = TypeVar("Taken", bound=Candidate)
 
 
 @dataclass(frozen=True)
-class Limits:
+class Constraints:
     """What a configuration may cost at most; None is no limit.
 
     `drop` is percentage points of accuracy against the baseline, `p50` milliseconds,
@@ -96,7 +97,7 @@ class Selection(Generic[Taken]):
     within: tuple[Taken, ...]
 
 
-def choose(candidates: Sequence[Taken], limits: Limits) -> Selection[Taken]:
+def choose(candidates: Sequence[Taken], limits: Constraints) -> Selection[Taken]:
     """The best candidate within the limits.
 
     Those whose samples show that they keep the limit on the drop come before those that only
@@ -121,7 +122,7 @@ def choose(candidates: Sequence[Taken], limits: Limits) -> Selection[Taken]:
     return Selection(best, ties, runner_up, within)
 
 
-def is_shown(candidate: Candidate, limits: Limits) -> bool:
+def is_shown(candidate: Candidate, limits: Constraints) -> bool:
     """Whether samples show that the limit on the drop is kept (`accuracy_drop.decide`)."""
     if limits.drop is None:
         return True
@@ -132,7 +133,7 @@ def is_shown(candidate: Candidate, limits: Limits) -> bool:
 _TIMED = ("latency", "throughput", "energy")
 
 
-def _may_be_noisy(candidate: Candidate, limits: Limits) -> bool:
+def _may_be_noisy(candidate: Candidate, limits: Constraints) -> bool:
     """Whether it does not matter that what was measured of a candidate's time spreads."""
     untimed = limits.objective not in _TIMED and limits.p50 is None
     return untimed or is_paired(candidate, limits.objective)
@@ -144,7 +145,7 @@ def is_paired(candidate: Candidate, objective: Objective) -> bool:
     return paired.get(objective) is not None
 
 
-def allowed(candidate: Candidate, limits: Limits, group: Sequence[Candidate]) -> bool:
+def allowed(candidate: Candidate, limits: Constraints, group: Sequence[Candidate]) -> bool:
     """Whether a candidate keeps every limit. A number that is missing keeps none.
 
     Where nothing in `group` has a number for a limit, that limit cannot be judged and is
@@ -163,7 +164,7 @@ def allowed(candidate: Candidate, limits: Limits, group: Sequence[Candidate]) ->
     return True
 
 
-def unjudged(group: Sequence[Candidate], limits: Limits) -> list[str]:
+def unjudged(group: Sequence[Candidate], limits: Constraints) -> list[str]:
     """The limits for which nothing in the group has a number."""
     return [
         name
@@ -218,3 +219,6 @@ RANK: Mapping[str, Callable[[Candidate], float | None]] = {
     "energy": lambda each: each.energy,
 }
 """What is least in the best."""
+
+
+__getattr__ = old_names(__name__, {"Limits": "Constraints"})

@@ -23,7 +23,7 @@ from edgecnn.benchmarking.accuracy import accuracy_of, open_outputs
 from edgecnn.benchmarking.environments import isolated as environments
 from edgecnn.benchmarking.environments import versions
 from edgecnn.benchmarking.environments.pythons import python_for
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.executor.process import WorkerOutcome, run_worker
 from edgecnn.benchmarking.inputs.feeding import Feeding, RuntimeSignature
 from edgecnn.benchmarking.loop import own_environment
@@ -58,7 +58,7 @@ LARGE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
-class Answer:
+class AskedMeasurement:
     """What became of one question; `outputs` are the model's for all samples, empty without."""
 
     measurement: Measurement
@@ -105,7 +105,9 @@ class Questions:
         self.asked = 0
         """Questions that a worker answered, and not the folder."""
 
-    def ask(self, artifact: Artifact, configuration: str, options: RuntimeOptions) -> Answer:
+    def ask(
+        self, artifact: Artifact, configuration: str, options: RuntimeOptions
+    ) -> AskedMeasurement:
         """Run all samples through `artifact` on `runtime:device`, and time it briefly."""
         options = replace(options, batch=samples_of(artifact.path, options.batch))
         folder = self._folder / self._key(artifact, configuration, options)
@@ -129,7 +131,7 @@ class Questions:
 
     def _measure(
         self, artifact: Artifact, configuration: str, options: RuntimeOptions, written: Path
-    ) -> Answer:
+    ) -> AskedMeasurement:
         """The answer without its outputs, which lie in the folder `written`."""
         runtime, _, device = configuration.partition(":")
         row = Measurement(record_of(artifact), runtime, device, options)
@@ -144,7 +146,7 @@ class Questions:
         python = python_for(runtime)
         if isinstance(python, WorkerOutcome):
             return _refused(row, python)
-        job = Job(
+        job = WorkerJob(
             runtime=without_version(runtime),
             device=device,
             options=options,
@@ -165,7 +167,7 @@ class Questions:
         measured = Measurement(
             row.artifact, runtime, device, options, runs=(outcome.run,), accuracy=accuracy
         )
-        return Answer(judge(measured, self._protocol, OutputHealth.of(outputs)))
+        return AskedMeasurement(judge(measured, self._protocol, OutputHealth.of(outputs)))
 
 
 def _place(runtime: str) -> list[Any]:
@@ -187,7 +189,7 @@ def _recorded(artifact: Artifact) -> RuntimeSignature | None:
     return RuntimeSignature(manifest.inputs, manifest.outputs) if manifest.inputs else None
 
 
-def _refused(row: Measurement, outcome: WorkerOutcome) -> Answer:
+def _refused(row: Measurement, outcome: WorkerOutcome) -> AskedMeasurement:
     """No outputs. That lasts only where the runtime cannot run the model: what this machine lacks
     can be installed.
     """
@@ -201,7 +203,9 @@ def _refused(row: Measurement, outcome: WorkerOutcome) -> Answer:
         hint=outcome.hint,
         cause=outcome.cause,
     )
-    return Answer(measurement, lasts=outcome.status == "unsupported" and not outcome.absent)
+    return AskedMeasurement(
+        measurement, lasts=outcome.status == "unsupported" and not outcome.absent
+    )
 
 
 def _write(folder: Path, measurement: Measurement, written: Path) -> None:
@@ -219,7 +223,7 @@ def _write(folder: Path, measurement: Measurement, written: Path) -> None:
         )
 
 
-def _read(folder: Path) -> Answer | None:
+def _read(folder: Path) -> AskedMeasurement | None:
     path = folder / "measurement.json"
     if not path.exists():
         return None
@@ -229,7 +233,7 @@ def _read(folder: Path) -> Answer | None:
         outputs = _opened(folder)
     except (InputError, FieldError, OSError, ValueError):
         return None  # damaged: asked again
-    return Answer(measurement, outputs)
+    return AskedMeasurement(measurement, outputs)
 
 
 def _opened(folder: Path) -> tuple[npt.NDArray[Any], ...]:

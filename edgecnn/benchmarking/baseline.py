@@ -28,7 +28,7 @@ _VERSION = 2
 """Goes up when the kernels change, so that old files are not compared with."""
 
 
-class Baseline:
+class QuietBaseline:
     """The remembered best of a machine; `machine` is the environment's."""
 
     def __init__(self, machine: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from edgecnn.data.base import Dataset
 from edgecnn.errors import GateError, InputError
 from edgecnn.progress import Progress, silent
 from edgecnn.reporting.comparison.compare import accuracy_change
-from edgecnn.reporting.comparison.gate import Baseline, effect_of
+from edgecnn.reporting.comparison.gate import GateBaseline, effect_of
 from edgecnn.results import Measurement, Results, RuntimeOptions
 
 VersionOutcome = Literal["good", "bad", "skipped", "undecided"]
@@ -202,7 +202,7 @@ def judge(first: Measurement, second: Measurement, version: str, threshold: floa
         change = accuracy_change(first.accuracy, second.accuracy, same_samples=True)
         if change is not None and change[2] == "worse":
             return BisectionStep(version, "bad", f"{change[0]:+.2f} points of accuracy")
-    effect, _ = effect_of(second, Baseline(remeasured=first))
+    effect, _ = effect_of(second, GateBaseline(remeasured=first))
     if effect is None:
         raise InputError(
             "too few processes to compare two versions", hint="pass --processes 5, or more"

@@ -21,7 +21,7 @@ from edgecnn.benchmarking.accuracy import (
     parity_of,
     with_known_parent,
 )
-from edgecnn.benchmarking.baseline import Baseline
+from edgecnn.benchmarking.baseline import QuietBaseline
 from edgecnn.benchmarking.continuing import (
     check_gpus,
     check_machine,
@@ -31,9 +31,9 @@ from edgecnn.benchmarking.continuing import (
 )
 from edgecnn.benchmarking.environments.pythons import name_of, python_for
 from edgecnn.benchmarking.executor.configured_job import job_of, once, passes_of, with_failed
-from edgecnn.benchmarking.executor.job import Job, cause_of
+from edgecnn.benchmarking.executor.job import WorkerJob, cause_of
 from edgecnn.benchmarking.executor.process import WorkerOutcome
-from edgecnn.benchmarking.inputs.feeding import Feeding, Prepared, RuntimeSignature
+from edgecnn.benchmarking.inputs.feeding import Feeding, PreparedSplit, RuntimeSignature
 from edgecnn.benchmarking.inputs.foreign_signature import signature_of
 from edgecnn.benchmarking.inputs.retry import run_worker_safely
 from edgecnn.benchmarking.loop.worker_outputs import why_left_out
@@ -62,7 +62,7 @@ MOST_UNSAVED_SECS = 30.0
 
 
 @dataclass
-class _Row:
+class _LedgerRow:
     """A row while it is being measured."""
 
     number: int
@@ -133,10 +133,10 @@ class Ledger:
             repeat=Repeat(repeat, {**(previous.repeat.paths if previous else {}), **paths}),
         )
         self._absent: dict[str, WorkerOutcome] = {}
-        self._probes = SessionProbes(Baseline(now.machine))
+        self._probes = SessionProbes(QuietBaseline(now.machine))
         self._rows = [self._row(*numbered) for numbered in enumerate(configurations)]
 
-    def _row(self, number: int, configuration: Configuration) -> _Row:
+    def _row(self, number: int, configuration: Configuration) -> _LedgerRow:
         blank = configuration.measurement()
         previous = next(
             (
@@ -146,7 +146,7 @@ class Ledger:
             ),
             blank,
         )
-        return _Row(number, configuration, previous, python_for(configuration.runtime))
+        return _LedgerRow(number, configuration, previous, python_for(configuration.runtime))
 
     def prepare(self) -> None:
         """Preprocess the test split once for each way that the artifacts want it."""
@@ -191,10 +191,10 @@ class Ledger:
         rounds = [run.round for row in self.results.measurements for run in row.runs]
         return max(rounds, default=-1) + 1
 
-    def _is_due(self, row: _Row) -> bool:
+    def _is_due(self, row: _LedgerRow) -> bool:
         return wants_another(row.measurement, self._protocol) or bool(self._missing_passes(row))
 
-    def _missing_passes(self, row: _Row) -> tuple[str, ...]:
+    def _missing_passes(self, row: _LedgerRow) -> tuple[str, ...]:
         """Passes that were asked for by name now and not when the row was begun."""
         measurement = row.measurement
         if row.asked_by_name or measurement.status != "ok" or not measurement.runs:
@@ -217,7 +217,7 @@ class Ledger:
                 if row.outputs is not None:
                     wanted.remove(artifact.sha256)
 
-    def _answers(self, row: _Row) -> Path | None:
+    def _answers(self, row: _LedgerRow) -> Path | None:
         """A model's outputs, from a process that measures nothing."""
         artifact = row.configuration.artifact
         self._feeding.prepare(artifact, partial(self._inspected, artifact))
@@ -230,13 +230,13 @@ class Ledger:
         outcome, row.numbers = run_worker_safely(job, row.python)
         return outputs if outcome.outputs_written else None
 
-    def _missing(self, row: _Row) -> int:
+    def _missing(self, row: _LedgerRow) -> int:
         """Processes that the row still needs, as far as is known."""
         if not self._is_due(row):
             return 0
         return max(self._protocol.processes - len(row.measurement.runs), 1)
 
-    def _measure_once(self, row: _Row, round_number: int) -> None:
+    def _measure_once(self, row: _LedgerRow, round_number: int) -> None:
         configuration = row.configuration
         samples = self._feeding.of(configuration.artifact)
         finished = not wants_another(row.measurement, self._protocol)
@@ -268,8 +268,13 @@ class Ledger:
             self._enter(row, outcome)
 
     def _job_of(
-        self, row: _Row, samples: Prepared | None, missing: tuple[str, ...], *, finished: bool
-    ) -> Job:
+        self,
+        row: _LedgerRow,
+        samples: PreparedSplit | None,
+        missing: tuple[str, ...],
+        *,
+        finished: bool,
+    ) -> WorkerJob:
         """The next process of a row. A finished row has spent its time: one that makes the passes
         that are missing takes as much as a first one.
         """
@@ -290,10 +295,10 @@ class Ledger:
             job = replace(job, passes=names)
         return job
 
-    def _outputs_of(self, row: _Row) -> Path:
+    def _outputs_of(self, row: _LedgerRow) -> Path:
         return self._folder / f"outputs-{row.number}"
 
-    def _enter(self, row: _Row, outcome: WorkerOutcome) -> None:
+    def _enter(self, row: _LedgerRow, outcome: WorkerOutcome) -> None:
         """Note what became of a worker, and write it to the disk."""
         measurement = row.measurement
         row.was_measured = True
@@ -366,7 +371,7 @@ class Ledger:
             self.results.save(self._out)
         self._probes.remember()
 
-    def _compare(self, row: _Row, reference: Path) -> None:
+    def _compare(self, row: _LedgerRow, reference: Path) -> None:
         """Compare the parent's outputs with a row's, and judge the row again."""
         assert row.outputs is not None
         parent = row.configuration.artifact.manifest.parent_sha256

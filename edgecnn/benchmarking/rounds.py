@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from edgecnn.benchmarking.baseline import FEWEST_PROBES, Baseline
+from edgecnn.benchmarking.baseline import FEWEST_PROBES, QuietBaseline
 from edgecnn.benchmarking.loop.contention import Best, judged
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.results import Measurement, Run
@@ -80,7 +80,7 @@ class SessionProbes:
     The reference computation is Python's own, so that another Python has another best.
     """
 
-    def __init__(self, baseline: Baseline | None = None) -> None:
+    def __init__(self, baseline: QuietBaseline | None = None) -> None:
         self._baseline = baseline
         self._seen: dict[str, list[tuple[int, int]]] = {}
 

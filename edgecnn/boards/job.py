@@ -16,7 +16,7 @@ _FILE = "{file:"
 
 
 @dataclass(frozen=True)
-class Job:
+class BoardJob:
     """Models to measure and the other words of `edgecnn benchmark`.
 
     `files` are other files that the words name, by the name that `file_word` gives them there.
@@ -41,7 +41,7 @@ class Job:
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
 
 
-def digest_of_job(board: Board, job: Job) -> str:
+def digest_of_job(board: Board, job: BoardJob) -> str:
     """What a job is known by here: the board's name, the models and the words."""
     identity = json.dumps([board.name, sorted(job.models), job.words])
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
@@ -52,7 +52,7 @@ def file_word(digest: str) -> str:
     return f"{_FILE}{digest}}}"
 
 
-def is_of(out: Path, board: Board, job: Job) -> bool:
+def is_of(out: Path, board: Board, job: BoardJob) -> bool:
     """Whether a results file is of this job on this board."""
     try:
         results = Results.load(out)

@@ -68,7 +68,7 @@ print({ANSWER!r} + json.dumps({{
 
 
 @dataclass(frozen=True)
-class Ready:
+class ReadyBoard:
     """A board that can take jobs: where its home is, and the words that start its Python."""
 
     board: Board
@@ -83,7 +83,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Facts:
+class BoardFacts:
     """What a board says of itself; checked."""
 
     home: str
@@ -95,7 +95,7 @@ class Facts:
     markers: Mapping[str, str] | None = None
 
 
-async def prepare(connection: asyncssh.SSHClientConnection, board: Board) -> Ready:
+async def prepare(connection: asyncssh.SSHClientConnection, board: Board) -> ReadyBoard:
     """Look at a board and bring edgecnn there unless it has it. Raises BoardError."""
     facts = checked(board, await ask(connection, board, [board.python, "-"], script=_FACTS))
     home = PurePosixPath(facts.home)
@@ -109,7 +109,7 @@ async def prepare(connection: asyncssh.SSHClientConnection, board: Board) -> Rea
     python = facts.executable
     if facts.missing or board.extras:
         python = await _environment(connection, board, facts, f"{home}/{digest}/{name}")
-    return Ready(board, home, python, code)
+    return ReadyBoard(board, home, python, code)
 
 
 @cache
@@ -196,7 +196,7 @@ async def _made(
 
 
 async def _environment(
-    connection: asyncssh.SSHClientConnection, board: Board, facts: Facts, source: str
+    connection: asyncssh.SSHClientConnection, board: Board, facts: BoardFacts, source: str
 ) -> str:
     """An environment of its own with what is missing; its Python.
 
@@ -234,7 +234,7 @@ async def _environment(
 async def _installed_from_here(
     connection: asyncssh.SSHClientConnection,
     board: Board,
-    facts: Facts,
+    facts: BoardFacts,
     folder: PurePosixPath,
     said: str,
 ) -> None:
@@ -284,13 +284,13 @@ def _reason(said: str) -> str:
     return printable(line)
 
 
-def checked(board: Board, answer: Mapping[str, Any]) -> Facts:
+def checked(board: Board, answer: Mapping[str, Any]) -> BoardFacts:
     """The facts of a board, of the right types, or why it cannot be used."""
     try:
         free, clock = read_field(float, answer["free"], ""), read_field(float, answer["time"], "")
         version: Sequence[int] = read_field(tuple[int, ...], answer["python"], "")
         problem = str(answer.get("problem") or "")
-        facts = Facts(
+        facts = BoardFacts(
             home=read_field(str, answer["home"], ""),
             executable=read_field(str, answer["executable"], ""),
             missing=read_field(tuple[str, ...], answer["missing"], ""),

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.boards import inventory
 from edgecnn.boards.connection import BoardError, TakenOverError
 from edgecnn.boards.inventory import Board, check
-from edgecnn.boards.job import Job
+from edgecnn.boards.job import BoardJob
 from edgecnn.boards.job import digest_of_job as digest_of
 from edgecnn.errors import EdgeCNNError, InputError, MissingDependencyError
 from edgecnn.records import read_field
@@ -31,7 +31,7 @@ from edgecnn.store import open_database
 
 if TYPE_CHECKING:
     from edgecnn.store.sql import Database
-    from edgecnn.store.sql import Job as Stored
+    from edgecnn.store.sql import QueuedJob as Stored
 
 RENEW_SECS = 15.0
 LABEL = "boards"
@@ -63,7 +63,7 @@ class Queue:
         if self.database is not None:
             self.database.close()
 
-    async def hold(self, board: Board, job: Job, out: Path, *, force: bool = False) -> Ticket:
+    async def hold(self, board: Board, job: BoardJob, out: Path, *, force: bool = False) -> Ticket:
         """Hold a job while it is worked on. With `force` it is a new measurement even when one of
         the same job is not done.
 
@@ -91,7 +91,7 @@ class Queue:
         ticket.job = replace(job, nonce=ticket.job.nonce)  # its files may lie elsewhere by now
         return ticket
 
-    def add(self, board: Board, job: Job, out: Path) -> None:
+    def add(self, board: Board, job: BoardJob, out: Path) -> None:
         """Put a job into the queue for whoever takes it. Raises InputError without a database."""
         if self.database is None:
             raise InputError("a queue needs edgecnn[store]", hint="pip install 'edgecnn[store]'")
@@ -179,7 +179,7 @@ class Ticket:
     """A job that is held: `remote.Hold`."""
 
     def __init__(
-        self, queue: Queue, stored: Stored | None, board: Board, job: Job, out: Path
+        self, queue: Queue, stored: Stored | None, board: Board, job: BoardJob, out: Path
     ) -> None:
         self._queue = queue
         self.stored = stored
@@ -251,7 +251,7 @@ def processes_here() -> str:
     return hashlib.sha256(place.encode()).hexdigest()[:12]
 
 
-def document_of(board: Board, job: Job, out: Path, *, listed: bool = True) -> dict[str, Any]:
+def document_of(board: Board, job: BoardJob, out: Path, *, listed: bool = True) -> dict[str, Any]:
     """A job as JSON: nothing in it is secret. A board that is `listed` is where the inventory has
     it when the job is taken.
     """
@@ -272,7 +272,7 @@ def _as_texts(files: Mapping[str, Path]) -> dict[str, str]:
     return {digest: str(path.absolute()) for digest, path in files.items()}
 
 
-def read_document(document: Mapping[str, Any]) -> tuple[Board, Job, Path]:
+def read_document(document: Mapping[str, Any]) -> tuple[Board, BoardJob, Path]:
     """What `document_of` wrote. Raises InputError for anything else."""
     board = read_field(Board, document.get("board"), "board")
     check(board)
@@ -287,7 +287,7 @@ def read_document(document: Mapping[str, Any]) -> tuple[Board, Job, Path]:
     out = read_field(str, document.get("out"), "out")
     if not out.endswith(".json"):
         raise InputError("out is no .json file")
-    job = Job(
+    job = BoardJob(
         models,
         words,
         files,

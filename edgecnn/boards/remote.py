@@ -28,8 +28,8 @@ from edgecnn.boards.connection import (
     nonsense,
 )
 from edgecnn.boards.inventory import Board
-from edgecnn.boards.job import Job, digest_of_job, file_word, is_of
-from edgecnn.boards.preparing import Ready, prepare
+from edgecnn.boards.job import BoardJob, digest_of_job, file_word, is_of
+from edgecnn.boards.preparing import ReadyBoard, prepare
 from edgecnn.boards.transfer import Parcel, fetch, parcel, parcels_of_model, send, upload
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import parse_json
@@ -78,7 +78,7 @@ class Unheld:
 
 async def measure(
     board: Board,
-    job: Job,
+    job: BoardJob,
     out: Path,
     say: Callable[[str], None],
     *,
@@ -120,7 +120,7 @@ class _Work:
     def __init__(
         self,
         board: Board,
-        job: Job,
+        job: BoardJob,
         out: Path,
         *,
         hold: Hold,
@@ -140,7 +140,7 @@ class _Work:
         self.heard = False
         """Whether the job was heard of since that was last looked at."""
 
-    async def through(self, connection: asyncssh.SSHClientConnection, ready: Ready) -> Results:
+    async def through(self, connection: asyncssh.SSHClientConnection, ready: ReadyBoard) -> Results:
         """From wherever the job stands to its results. Raises BoardError."""
         folder = ready.home / "jobs" / self._job.name(ready.code.name)
         status = await self._status(connection, ready, folder)
@@ -182,7 +182,7 @@ class _Work:
     async def _start(
         self,
         connection: asyncssh.SSHClientConnection,
-        ready: Ready,
+        ready: ReadyBoard,
         folder: PurePosixPath,
         *,
         fresh: bool,
@@ -203,7 +203,7 @@ class _Work:
             )
 
     async def _send(
-        self, connection: asyncssh.SSHClientConnection, ready: Ready, folder: PurePosixPath
+        self, connection: asyncssh.SSHClientConnection, ready: ReadyBoard, folder: PurePosixPath
     ) -> None:
         """The job, and the models and files that the board does not have yet."""
         models = {digest: parcels_of_model(path) for digest, path in self._job.models.items()}
@@ -222,13 +222,13 @@ class _Work:
         await upload(connection, self._board, {str(folder / "job.json"): document})
 
     async def _status(
-        self, connection: asyncssh.SSHClientConnection, ready: Ready, folder: PurePosixPath
+        self, connection: asyncssh.SSHClientConnection, ready: ReadyBoard, folder: PurePosixPath
     ) -> dict[str, Any]:
         command = ready.words("-m", "edgecnn.boards.runner", "--status", str(folder))
         return self._checked(await ask(connection, self._board, command))
 
     async def _follow(
-        self, connection: asyncssh.SSHClientConnection, ready: Ready, folder: PurePosixPath
+        self, connection: asyncssh.SSHClientConnection, ready: ReadyBoard, folder: PurePosixPath
     ) -> dict[str, Any]:
         """Wait until nobody works on the job any more; how it stands then."""
         command = ready.words("-m", "edgecnn.boards.runner", "--follow", str(folder))
@@ -276,7 +276,7 @@ class _Work:
     async def _broken_off(
         self,
         connection: asyncssh.SSHClientConnection,
-        ready: Ready,
+        ready: ReadyBoard,
         folder: PurePosixPath,
         status: Mapping[str, Any],
     ) -> NoReturn:
@@ -296,7 +296,7 @@ class _Work:
     async def _failed(
         self,
         connection: asyncssh.SSHClientConnection,
-        ready: Ready,
+        ready: ReadyBoard,
         folder: PurePosixPath,
         status: Mapping[str, Any],
         *,
@@ -322,7 +322,7 @@ class _Work:
         raise JobError(message, hint=hint)
 
     async def _clear(
-        self, connection: asyncssh.SSHClientConnection, ready: Ready, folder: PurePosixPath
+        self, connection: asyncssh.SSHClientConnection, ready: ReadyBoard, folder: PurePosixPath
     ) -> None:
         """Leave nothing of the job there but a mark."""
         command = ready.words("-m", "edgecnn.boards.runner", "--fetched", str(folder))

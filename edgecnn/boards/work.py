@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgecnn.boards.connection import BoardError, JobError, TakenOverError, unexpected
 from edgecnn.boards.inventory import Board
-from edgecnn.boards.job import Job
+from edgecnn.boards.job import BoardJob
 from edgecnn.boards.queue import Queue, Ticket
 from edgecnn.boards.remote import measure
 from edgecnn.errors import EdgeCNNError
@@ -36,7 +36,7 @@ class JobOutcome:
 def measure_all(
     queue: Queue,
     boards: Sequence[Board],
-    job: Job,
+    job: BoardJob,
     outs: Mapping[str, Path],
     say: Say,
     *,

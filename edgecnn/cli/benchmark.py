@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import on_boards, options, repetition
-from edgecnn.cli.options.data import Reading
+from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen import timeline
 from edgecnn.cli.screen.progress import progress_bar
 from edgecnn.cli.screen.sections import Sectioned
@@ -66,7 +66,7 @@ def command(
     runtimes: tuple[str, ...],
     data: str | None,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     protocol: Protocol,
     threads: tuple[int, ...],
     batches: tuple[int, ...],

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import Reading
+from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen.progress import progress_bar
 
 
@@ -41,7 +41,7 @@ def command(
     name: str | None,
     data: str | None,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     preprocessing: str | None,
     head: str,
     labels: str,

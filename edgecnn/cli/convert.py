@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import Reading, reading_options
+from edgecnn.cli.options.data import ReadingOptions, reading_options
 from edgecnn.cli.screen.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def command(
     targets: tuple[str, ...],
     calibration: str | None,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     preprocessing: str | None,
     weights: str | None,
     custom: tuple[Path, ...],

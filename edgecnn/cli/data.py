@@ -11,12 +11,12 @@ import click
 from edgecnn.cli import options
 from edgecnn.cli.data_capture import command as capture_command
 from edgecnn.cli.data_pack import check_command, pack_command
-from edgecnn.cli.options.data import Reading, reading_options
+from edgecnn.cli.options.data import ReadingOptions, reading_options
 from edgecnn.cli.screen.messages import print_line
 from edgecnn.cli.screen.progress import progress_bar
 
 if TYPE_CHECKING:
-    from edgecnn.data.inspection.inspect import Inspection, Place
+    from edgecnn.data.inspection.inspect import Inspection, SampleLocation
 
 BAR_WIDTH = 30
 SHOWN_GROUPS = 5
@@ -46,7 +46,7 @@ def inspect_command(
     *,
     data: str,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     split_seed: int,
     out: Path | None,
     strict: bool,
@@ -121,7 +121,7 @@ def _lines(title: str, lines: tuple[str, ...]) -> None:
         print_line(f"  … and {len(lines) - SHOWN_LINES} more (--json shows all)")
 
 
-def _groups(title: str, groups: tuple[tuple[Place, ...], ...]) -> None:
+def _groups(title: str, groups: tuple[tuple[SampleLocation, ...], ...]) -> None:
     print_line(f"{title}: {len(groups)}")
     for group in groups[:SHOWN_GROUPS]:
         more = f" and {len(group) - SHOWN_PLACES} more" if len(group) > SHOWN_PLACES else ""

@@ -60,10 +60,10 @@ def command(
     """
     from edgecnn.benchmarking.protocol import parse_duration
     from edgecnn.errors import GateError
-    from edgecnn.vision.collect import Collector, CollectSettings
+    from edgecnn.vision.collect import CollectSettings, ImageCollector
     from edgecnn.vision.sources import parse_source
 
-    collector = Collector(
+    collector = ImageCollector(
         CollectSettings(
             source=parse_source(source),
             labels=labels,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import Reading, reading_options
+from edgecnn.cli.options.data import ReadingOptions, reading_options
 from edgecnn.cli.screen.messages import print_line
 from edgecnn.cli.screen.progress import progress_bar
 
@@ -43,7 +43,7 @@ def pack_command(
     out: Path,
     shard_size: int | None,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     split_seed: int,
     force: bool,
 ) -> None:

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.cli.options.data import Reading
+from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen.messages import say
 from edgecnn.cli.screen.progress import progress_bar
 
@@ -22,7 +22,7 @@ def load_data(
     name: str,
     *,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     seed: int = 0,
     models: Iterable[Path] = (),
     quiet: bool = False,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import Reading
+from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen.progress import progress_bar
 
 WITH_TEXT = ("files", "text", "out", "force")
@@ -95,7 +95,7 @@ def command(
     files: tuple[Path, ...],
     data: str | None,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     shifts: tuple[int, ...],
     samples: int | None,
     classes: tuple[str, ...],

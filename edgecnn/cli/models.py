@@ -13,7 +13,7 @@ from edgecnn.cli import options
 from edgecnn.cli.screen.progress import progress_bar
 
 if TYPE_CHECKING:
-    from edgecnn.models.summary import Summary
+    from edgecnn.models.summary import ModelSummary
 
 
 @click.command()
@@ -180,7 +180,7 @@ def _print_parts(name: str, input_shape: tuple[int, ...] | None) -> None:
     )
 
 
-def _print_layers(summary: Summary) -> None:
+def _print_layers(summary: ModelSummary) -> None:
     _print_table(
         ("layer", "type", "", "output", "parameters", "MACs", "field"),
         [

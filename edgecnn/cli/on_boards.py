@@ -14,8 +14,8 @@ from edgecnn.cli.screen.progress import progress_bar
 
 if TYPE_CHECKING:
     from edgecnn.boards.inventory import Board
-    from edgecnn.boards.job import Job
-    from edgecnn.cli.options.data import Reading
+    from edgecnn.boards.job import BoardJob
+    from edgecnn.cli.options.data import ReadingOptions
     from edgecnn.errors import EdgeCNNError
     from edgecnn.results import Results
 
@@ -46,7 +46,7 @@ def measure(
     *,
     data: str | None,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     force: bool,
 ) -> None:
     """Measure `models` on boards with the options of the command that runs now, and print a table.
@@ -131,9 +131,11 @@ def resume() -> None:
     click.echo(f"{len(outcome.files)} jobs resumed")
 
 
-def _job(models: Sequence[Path], data: str | None, data_dir: Path | None, reading: Reading) -> Job:
+def _job(
+    models: Sequence[Path], data: str | None, data_dir: Path | None, reading: ReadingOptions
+) -> BoardJob:
     """The command that runs now as a job: its words, and the files that they name."""
-    from edgecnn.boards.job import Job, file_word
+    from edgecnn.boards.job import BoardJob, file_word
     from edgecnn.boards.transfer import parcel
     from edgecnn.cli.benchmark import command as benchmark
     from edgecnn.formats.check import digest_of
@@ -152,7 +154,7 @@ def _job(models: Sequence[Path], data: str | None, data_dir: Path | None, readin
         digest, path = _sent_data(data, models, data_dir, reading)
         files[digest] = path
         words += ["--data", f"sent:{file_word(digest)}"]
-    return Job(
+    return BoardJob(
         {digest_of(path)[0]: path for path in models},
         tuple(words),
         files,
@@ -170,7 +172,7 @@ def _sent_options(context: click.Context) -> list[click.Option]:
 
 
 def _sent_data(
-    data: str, models: Sequence[Path], data_dir: Path | None, reading: Reading
+    data: str, models: Sequence[Path], data_dir: Path | None, reading: ReadingOptions
 ) -> tuple[str, Path]:
     """(digest, file) of the split that is measured, read here as the models were trained."""
     from edgecnn.boards.transfer import parcel

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import Reading
+from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen import timeline
 from edgecnn.cli.screen.progress import progress_bar
 from edgecnn.cli.screen.sections import Sectioned
@@ -59,7 +59,7 @@ def command(
     model: Path,
     data: str,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     max_drop: str | None,
     max_latency: str | None,
     max_memory: str | None,
@@ -100,7 +100,7 @@ def command(
     from edgecnn.optimization.bundles.shipping import ship
     from edgecnn.optimization.folder import RESULTS_FILE
     from edgecnn.optimization.goal import Goal, parse_latency, parse_points, parse_size
-    from edgecnn.optimization.optimize import Settings, optimize
+    from edgecnn.optimization.optimize import OptimizationSettings, optimize
     from edgecnn.optimization.outcome import ANSWER_FILE
     from edgecnn.optimization.page import write_page
     from edgecnn.results import Results
@@ -121,7 +121,7 @@ def command(
         if model.suffix.lower() in (".onnx", ".tflite"):  # what is made of these takes as many
             refuse_fixed_batch(model)
     dataset = load_data(data, data_dir=data_dir, models=[Path(located(model))], reading=reading)
-    settings = Settings(
+    settings = OptimizationSettings(
         goal, runtimes, threads, seed, protocol=protocol, **options.given(samples=samples)
     )
     with progress_bar() as progress:

@@ -191,9 +191,9 @@ def history(
         refuse_overwrite(out, force=force)
     begin = _day(since)
     with open_database() as database:
-        from edgecnn.store.sql import Wanted
+        from edgecnn.store.sql import MeasurementFilter
 
-        series = database.history(Wanted(model, runtime, machine, label, begin), metric)
+        series = database.history(MeasurementFilter(model, runtime, machine, label, begin), metric)
     if not series:
         raise InputError(
             f"no {metric} of {model} is stored for that choice",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import Reading
+from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen.messages import say
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def command(
     threshold: float | None,
     data: str | None,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     protocol: Protocol,
     threads: tuple[int, ...],
     out: Path | None,

@@ -12,7 +12,7 @@ from edgecnn.cli import options
 from edgecnn.cli.screen.messages import say
 
 if TYPE_CHECKING:
-    from edgecnn.reporting.comparison.gate import Baseline, Gate
+    from edgecnn.reporting.comparison.gate import GateBaseline, RegressionGate
     from edgecnn.results import Measurement, Results
 
 
@@ -92,7 +92,7 @@ def command(
         if against not in database.labels():
             raise _unknown_label(against, database.labels())
         pairs = [
-            (row, gates.Baseline(stored.rows, why=stored.why))
+            (row, gates.GateBaseline(stored.rows, why=stored.why))
             for one in loaded
             for row, stored in zip(
                 one.measurements,
@@ -131,7 +131,7 @@ def _loaded(path: Path) -> Sequence[Results]:
     return loaded
 
 
-def _write(gate: Gate, rows: Sequence[Measurement], form: str | None, out: Path) -> None:
+def _write(gate: RegressionGate, rows: Sequence[Measurement], form: str | None, out: Path) -> None:
     from edgecnn.files import write_text_atomically
     from edgecnn.reporting import exports
     from edgecnn.reporting.comparison import gate as gates
@@ -146,9 +146,9 @@ def _write(gate: Gate, rows: Sequence[Measurement], form: str | None, out: Path)
 
 def _remeasured(
     loaded: Sequence[Results],
-    pairs: Sequence[tuple[Measurement, Baseline]],
+    pairs: Sequence[tuple[Measurement, GateBaseline]],
     folders: Sequence[Path],
-) -> list[tuple[Measurement, Baseline]]:
+) -> list[tuple[Measurement, GateBaseline]]:
     """The pairs, with a baseline from the same rounds wherever it can be measured again."""
     from dataclasses import replace
 

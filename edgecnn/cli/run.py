@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import benchmark, options, repetition
-from edgecnn.cli.options.data import Reading
+from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen import timeline
 from edgecnn.cli.screen.progress import progress_bar
 from edgecnn.cli.screen.sections import Sectioned
@@ -44,7 +44,7 @@ def command(
     model: str,
     data: str,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     epochs: int | None,
     seed: int,
     targets: tuple[str, ...],
@@ -60,10 +60,10 @@ def command(
     """
     from edgecnn.cli.datasets import load_data
     from edgecnn.cli.screen.tables import show
-    from edgecnn.pipeline import Settings, run
+    from edgecnn.pipeline import PipelineSettings, run
 
     options.claim(out)
-    settings = Settings(
+    settings = PipelineSettings(
         model=model,
         data=data,
         data_dir=data_dir,

@@ -9,7 +9,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.benchmark import board_names
-from edgecnn.cli.options.data import Reading
+from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen import timeline
 from edgecnn.cli.screen.progress import progress_bar
 from edgecnn.cli.screen.sections import Sectioned
@@ -91,7 +91,7 @@ def command(
     model: str,
     data: str,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     space: Path | None,
     changes: tuple[str, ...],
     list_space: bool,
@@ -140,15 +140,15 @@ def command(
     from edgecnn.search.crew import Cluster
     from edgecnn.search.page import render
     from edgecnn.search.search import search
-    from edgecnn.search.settings import PAGE_FILE, DataName, Settings
+    from edgecnn.search.settings import PAGE_FILE, DataName, SearchSettings
     from edgecnn.search.space import space_for
-    from edgecnn.search.trials import Wanted
+    from edgecnn.search.trials import SearchGoal
 
     check_trained(model)
-    settings = Settings(
+    settings = SearchSettings(
         model=model,
         data=DataName(data, data_dir, seed, reading.strict, reading.classes, reading.exif),
-        wanted=Wanted(
+        wanted=SearchGoal(
             **options.given(objectives=_names(objectives)),
             max_latency_ms=parse_latency(max_latency) if max_latency else None,
             max_size_bytes=parse_size(max_size, "--max-size") if max_size else None,

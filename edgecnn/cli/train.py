@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import Reading
+from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen.progress import progress_bar
 from edgecnn.cli.screen.sections import Sectioned
 
@@ -44,7 +44,7 @@ def command(
     model: str,
     data: str,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     epochs: int | None,
     seed: int,
     split_seed: int | None,

@@ -8,7 +8,7 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.convert import fed_text, parity_text
-from edgecnn.cli.options.data import Reading
+from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen.progress import progress_bar
 
 COSTLIEST = 3
@@ -38,7 +38,7 @@ def command(
     parent: Path | None,
     data: str | None,
     data_dir: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     max_drop: float | None,
     layers: bool,
     preprocessing: str | None,

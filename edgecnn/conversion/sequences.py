@@ -53,7 +53,7 @@ from edgecnn.registry import RUNTIMES, lookup
 from edgecnn.results import Parity, RuntimeOptions
 from edgecnn.runtimes.tensors import from_model, to_model
 from edgecnn.sequences.keras_steps import KerasSteps
-from edgecnn.sequences.parts import SCORES, Parts, parts_of, step_outputs
+from edgecnn.sequences.parts import SCORES, SequenceGraphs, parts_of, step_outputs
 from edgecnn.sequences.search import Decoding, greedy
 from edgecnn.system import scratch
 from edgecnn.system.claims import exclusive
@@ -109,7 +109,7 @@ def convert_sequence(
     progress: Progress,
 ) -> list[ConversionOutcome]:
     """Convert to every target; see `convert.convert`."""
-    job = _Job(source, calibration, out, samples=samples, seed=seed)
+    job = _SequenceConversion(source, calibration, out, samples=samples, seed=seed)
     plans = [(target, job.plan(target)) for target in targets]
     outcomes = []
     with exclusive(*map(job.path, targets)), scratch.folder() as folder:
@@ -161,7 +161,7 @@ _CONVERTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-class _Job:
+class _SequenceConversion:
     """What all targets of one call share."""
 
     def __init__(
@@ -175,7 +175,7 @@ class _Job:
     ) -> None:
         self._source, self._out = source, out
         self._words = source.preprocessing
-        self._parts: Parts = parts_of(source.model)
+        self._parts: SequenceGraphs = parts_of(source.model)
         self._length = int(self._parts.encoder.inputs[0].shape[1])
         shape = (self._length,)
         if self._words.length != self._length:

@@ -35,7 +35,7 @@ Digests = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenSamples:
     """So many of the samples were trained on; estimated where not all digests are kept."""
 
     count: int
@@ -105,7 +105,9 @@ def training_record(
     }
 
 
-def seen_in_training(manifest: Manifest, dataset: Dataset, split: str = "test") -> Seen | None:
+def seen_in_training(
+    manifest: Manifest, dataset: Dataset, split: str = "test"
+) -> SeenSamples | None:
     """How many samples of a split the model was trained on.
 
     None where that cannot be known: a model that edgecnn did not train, or an old manifest. The
@@ -123,10 +125,10 @@ def seen_in_training(manifest: Manifest, dataset: Dataset, split: str = "test") 
     count = int(np.isin(digests[comparable], trained).sum())
     share = count / max(1, int(comparable.sum()))
     if share <= FEW_COPIES and split != "train" and _split_as_then(manifest, dataset):
-        return Seen(0, len(tested))
+        return SeenSamples(0, len(tested))
     if one_in == 1:
-        return Seen(count, len(tested))
-    return Seen(round(share * len(tested)), len(tested), exact=False)
+        return SeenSamples(count, len(tested))
+    return SeenSamples(round(share * len(tested)), len(tested), exact=False)
 
 
 def seen_samples(manifest: Manifest, dataset: Dataset, split: str) -> npt.NDArray[np.bool_] | None:

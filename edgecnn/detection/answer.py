@@ -12,7 +12,7 @@ from edgecnn.detection.detections import Boxes, Detections
 from edgecnn.detection.heads import DEFAULT_MIN_SCORE, Head, open_head
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
-from edgecnn.preprocessing import Placement
+from edgecnn.preprocessing import ImagePlacement
 
 __all__ = ["DEFAULT_MIN_SCORE", "OURS", "boxes_in", "clip_boxes", "in_image", "placed"]
 
@@ -23,7 +23,7 @@ OURS = Postprocessing("heat_map")
 def boxes_in(
     outputs: Sequence[npt.NDArray[Any]],
     tensor_shape: Sequence[int],
-    place: Placement,
+    place: ImagePlacement,
     image_shape: Sequence[int],
     *,
     min_score: float,
@@ -48,7 +48,7 @@ def boxes_in(
 def placed(
     parts: Sequence[npt.NDArray[Any]],
     tensor_shape: Sequence[int],
-    place: Placement,
+    place: ImagePlacement,
     image_shape: Sequence[int],
     *,
     min_score: float,
@@ -59,7 +59,9 @@ def placed(
     return in_image(head.boxes(parts, height, width, min_score), place, image_shape)
 
 
-def in_image(detections: Detections, place: Placement, image_shape: Sequence[int]) -> Detections:
+def in_image(
+    detections: Detections, place: ImagePlacement, image_shape: Sequence[int]
+) -> Detections:
     """Boxes in pixels of the network's input → in pixels of the image and inside it."""
     xyxy = clip_boxes(place.to_image(detections.xyxy), image_shape[0], image_shape[1])
     solid = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)  # none that lies in the margin alone

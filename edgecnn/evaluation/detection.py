@@ -15,11 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.deprecation import old_attribute
+from edgecnn.deprecation import old_attribute, old_names
 from edgecnn.detection.detections import Boxes, ClassIds, Detections
 from edgecnn.errors import InputError
 from edgecnn.geometry import covered, iou
-from edgecnn.preprocessing.placement import Placement
+from edgecnn.preprocessing.placement import ImagePlacement
 from edgecnn.registry import require
 
 LEAST_RESAMPLES = 40
@@ -58,7 +58,7 @@ _ALL_OF_ONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """An `Annotated` image that is nothing else; its boxes are of class 0 unless said."""
 
     boxes: Boxes
@@ -130,7 +130,7 @@ def evaluate_detections(
     detections: Sequence[Detections],
     *,
     min_score: float,
-    place: Callable[[int, int], Placement],
+    place: Callable[[int, int], ImagePlacement],
     resamples: int = 0,
     shown: Sequence[Detections] | None = None,
 ) -> DetectionScores:
@@ -356,3 +356,6 @@ def _draws(evaluation: Any, images: int, classes: int, resamples: int) -> npt.ND
 def _xywh(box: Boxes) -> tuple[float, float, float, float]:
     left, top, right, bottom = (float(value) for value in box)
     return left, top, right - left, bottom - top
+
+
+__getattr__ = old_names(__name__, {"Truth": "GroundTruth"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn.explanation.network import Recording, record
+from edgecnn.explanation.network import RecordedPass, record
 from edgecnn.preprocessing import FloatArray
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _gradient_shares(model: keras.Model, tensor: FloatArray, index: int) -> list
     that is the same everywhere counts for nothing.
     """
 
-    def target(recording: Recording) -> Any:
+    def target(recording: RecordedPass) -> Any:
         return recording.scores[:, index]
 
     recording, wanted = record(model, tensor[None], (), target)

@@ -22,7 +22,7 @@ from edgecnn.explanation.grad_cam import ClassMap, candidates, class_maps
 from edgecnn.explanation.occlusion import Occlusion, occlude
 from edgecnn.explanation.receptive_field import EffectiveField, effective_fields, noisy_copies
 from edgecnn.explanation.shift import ShiftCurve, shift_curve
-from edgecnn.explanation.subject import Subject, open_subject
+from edgecnn.explanation.subject import ExplainedModel, open_subject
 from edgecnn.feeding.choice import HINT
 from edgecnn.feeding.scoring import scoring_context
 from edgecnn.models.receptive_field import ReceptiveField, receptive_fields
@@ -41,7 +41,7 @@ ImageArray = npt.NDArray[np.uint8]
 class Explanation:
     """What a model sees in one image. Parts that are not available are empty or None."""
 
-    subject: Subject
+    subject: ExplainedModel
     image: ImageArray
     """As the file has it: (height, width, 1 or 3)."""
     image_name: str
@@ -172,7 +172,7 @@ def _check_shown_alone(others: Sequence[Path], shifts: Sequence[int], samples: i
         )
 
 
-def _invalid(subjects: Sequence[Subject], dataset: Dataset | None) -> tuple[str, ...]:
+def _invalid(subjects: Sequence[ExplainedModel], dataset: Dataset | None) -> tuple[str, ...]:
     if dataset is None:
         return ()
     counted = [seen_in_training(one.artifact.manifest, dataset) for one in subjects]
@@ -180,7 +180,7 @@ def _invalid(subjects: Sequence[Subject], dataset: Dataset | None) -> tuple[str,
     return tuple(dict.fromkeys(said))
 
 
-def _check_kinship(subject: Subject, other: Subject) -> None:
+def _check_kinship(subject: ExplainedModel, other: ExplainedModel) -> None:
     """Files that stand in one image come from one parent."""
     first, second = (_parent(one) for one in (subject, other))
     if first != second:
@@ -190,7 +190,7 @@ def _check_kinship(subject: Subject, other: Subject) -> None:
         )
 
 
-def _parent(subject: Subject) -> str:
+def _parent(subject: ExplainedModel) -> str:
     """The digest of the model that a file was made from; a file made from none is its own."""
     return subject.artifact.manifest.parent_sha256 or subject.artifact.sha256
 
@@ -209,7 +209,7 @@ def _first_image(dataset: Dataset | None) -> tuple[ImageArray, str]:
     return np.asarray(split.samples[0]), name
 
 
-def _in_classes(subjects: Sequence[Subject], dataset: Dataset, scores: FloatArray) -> Split:
+def _in_classes(subjects: Sequence[ExplainedModel], dataset: Dataset, scores: FloatArray) -> Split:
     """The test images, labeled with the model's own class numbers; `scores` is one answer.
 
     The files come from one parent, so they answer the same classes. Raises InputError where
@@ -236,7 +236,9 @@ def _in_classes(subjects: Sequence[Subject], dataset: Dataset, scores: FloatArra
     return Split(split.samples, np.asarray(places, np.int64)[split.labels])
 
 
-def _classes(subject: Subject, scores: FloatArray, asked: Sequence[str], top: int) -> list[int]:
+def _classes(
+    subject: ExplainedModel, scores: FloatArray, asked: Sequence[str], top: int
+) -> list[int]:
     """The answer, then the classes asked for, else the next best."""
     order = [int(index) for index in np.argsort(-scores, kind="stable")]
     if not asked:
@@ -257,7 +259,7 @@ def _classes(subject: Subject, scores: FloatArray, asked: Sequence[str], top: in
 
 
 def _evidence(
-    subject: Subject,
+    subject: ExplainedModel,
     tensor: FloatArray,
     wanted: Sequence[int],
     layers: Sequence[network.MapLayer],
@@ -277,7 +279,7 @@ def _evidence(
 
 
 def _layers(
-    subject: Subject,
+    subject: ExplainedModel,
     tensor: FloatArray,
     chosen: Sequence[network.MapLayer],
     dataset: Dataset | None,
@@ -295,7 +297,7 @@ def _layers(
     )
 
 
-def _filters(subject: Subject) -> FloatArray | None:
+def _filters(subject: ExplainedModel) -> FloatArray | None:
     if subject.model is not None:
         convolution = first_convolution(subject.model)
     else:
@@ -306,7 +308,7 @@ def _filters(subject: Subject) -> FloatArray | None:
     return kernel[:, :, ::-1] if subject.preprocessing.order == "bgr" else kernel
 
 
-def _theory(subject: Subject) -> dict[str, ReceptiveField]:
+def _theory(subject: ExplainedModel) -> dict[str, ReceptiveField]:
     """Nothing where a layer of the model does not state its window."""
     if subject.model is None:
         return {}
@@ -317,7 +319,7 @@ def _theory(subject: Subject) -> dict[str, ReceptiveField]:
 
 
 def _curves(
-    subjects: Sequence[Subject],
+    subjects: Sequence[ExplainedModel],
     test: Split | None,
     shifts: Sequence[int],
     samples: int,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecnn.errors import InputError
-from edgecnn.explanation.network import LEAST_CAM_MAP, MapLayer, Recording, record
+from edgecnn.explanation.network import LEAST_CAM_MAP, MapLayer, RecordedPass, record
 from edgecnn.preprocessing import FloatArray
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def class_maps(
     for boxes has no say in its scores). Raises InputError where they depend on none.
     """
 
-    def targets(recording: Recording) -> list[Any]:
+    def targets(recording: RecordedPass) -> list[Any]:
         return [recording.scores[:, index] for index in classes]
 
     tried = layers[:6]

@@ -81,7 +81,7 @@ def layer_named(layers: Sequence[MapLayer], name: str) -> MapLayer:
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordedPass:
     """One pass over `tensors`: the maps of some layers, class scores before the softmax, and
     gradients of anything that was computed with respect to the maps or the input.
 
@@ -99,8 +99,8 @@ def record(
     model: keras.Model,
     tensors: FloatArray,
     layers: Sequence[MapLayer],
-    target: Callable[[Recording], Any],
-) -> tuple[Recording, Any]:
+    target: Callable[[RecordedPass], Any],
+) -> tuple[RecordedPass, Any]:
     """Run the model in inference mode and compute `target(recording)` under the same record.
 
     Raises UnsupportedError where Keras runs on another backend than TensorFlow.
@@ -129,7 +129,7 @@ def record(
             derivative = tape.gradient(of, towards)
             return None if derivative is None else np.asarray(derivative, np.float32)
 
-        recording = Recording(source, tuple(maps), finish(last), gradient)
+        recording = RecordedPass(source, tuple(maps), finish(last), gradient)
         wanted = target(recording)
     return recording, wanted
 
@@ -213,4 +213,4 @@ def check_class(index: int, count: int) -> int:
     return index
 
 
-__getattr__ = old_names(__name__, {"Layer": "MapLayer"})
+__getattr__ = old_names(__name__, {"Layer": "MapLayer", "Recording": "RecordedPass"})

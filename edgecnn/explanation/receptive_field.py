@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn.explanation.network import MapLayer, Recording, record
+from edgecnn.explanation.network import MapLayer, RecordedPass, record
 from edgecnn.preprocessing import FloatArray
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def effective_fields(
     gradient of its center unit (summed over channels), summed over the input's channels.
     """
 
-    def centers(recording: Recording) -> list[Any]:
+    def centers(recording: RecordedPass) -> list[Any]:
         return [
             maps[:, layer.rows // 2, layer.columns // 2, :]
             for layer, maps in zip(layers, recording.maps, strict=True)

@@ -37,7 +37,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExplainedModel:
     """A model over images: a Keras model with gradients, or a session without.
 
     `notes` say what had to be assumed about the file.
@@ -146,7 +146,7 @@ def open_subject(
     option: Preprocessing | str | None = None,
     shape: str = "",
     labels: Sequence[str] = (),
-) -> Subject:
+) -> ExplainedModel:
     """Load a `.keras`, `.tflite` or `.onnx` file that looks at images, to be fed as `option`,
     its manifest, or the model itself says. `shape` gives sizes that a file leaves open, `labels`
     are what the user calls its classes.
@@ -185,11 +185,13 @@ def open_subject(
     preprocessing, notes = _preprocessing(artifact, sizes, choice)
     names = tuple(labels) or artifact.manifest.labels or class_names_in(path)
     _check_single_score(artifact, answers, names)
-    subject = Subject(artifact, preprocessing, model, session, names, notes, choice.fed, layers)
+    subject = ExplainedModel(
+        artifact, preprocessing, model, session, names, notes, choice.fed, layers
+    )
     return replace(subject, answers_probabilities=_answers_probabilities(subject))
 
 
-def _answers_probabilities(subject: Subject) -> bool:
+def _answers_probabilities(subject: ExplainedModel) -> bool:
     """Decided once for all images, by what it answers to a black, a white and a noisy one."""
     if subject.detects:
         return True

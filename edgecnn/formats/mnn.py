@@ -110,7 +110,7 @@ class MNN(Format):
 
 
 @dataclass(frozen=True)
-class Operator:
+class MNNOperator:
     """An operator, by the numbers of its tensors."""
 
     table: Table
@@ -168,9 +168,10 @@ class Net:
     table: Table
 
     @cached_property
-    def operators(self) -> tuple[Operator, ...]:
+    def operators(self) -> tuple[MNNOperator, ...]:
         operators = tuple(
-            Operator(each) for each in islice(self.table.tables(_NET_OPERATORS), MAX_OPERATORS + 1)
+            MNNOperator(each)
+            for each in islice(self.table.tables(_NET_OPERATORS), MAX_OPERATORS + 1)
         )
         if len(operators) > MAX_OPERATORS:
             raise ValueError(f"it has more than {MAX_OPERATORS:,} operators")
@@ -204,7 +205,7 @@ class Net:
         )
 
     @property
-    def inputs(self) -> tuple[Operator, ...]:
+    def inputs(self) -> tuple[MNNOperator, ...]:
         return tuple(each for each in self.operators if each.kind == INPUT and each.outputs)
 
     @property

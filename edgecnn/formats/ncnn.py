@@ -17,7 +17,7 @@ from edgecnn.formats.external import ExternalRange
 from edgecnn.formats.recipes import named
 from edgecnn.formats.signature import Signature, Value
 from edgecnn.formats.wire import ncnn as wire
-from edgecnn.formats.wire.ncnn import ARRAYS, COMPUTING, MAGIC, NcnnLayer, Stored
+from edgecnn.formats.wire.ncnn import ARRAYS, COMPUTING, MAGIC, NcnnLayer, StoredWeights
 
 MAX_TEXT_BYTES = 16 << 20
 _SIZES = (2, 11, 1, 0)
@@ -149,7 +149,7 @@ def signature_of(network: Network) -> Signature:
     return Signature(tuple(inputs), outputs, Counter(layer.type for layer in network.layers))
 
 
-def stored(network: Network, path: Path) -> Iterator[Stored]:
+def stored(network: Network, path: Path) -> Iterator[StoredWeights]:
     """The weights of the `.param` file `path`, see `wire.ncnn.stored`."""
     return wire.stored(network.layers, weights_path(path))
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError
-from edgecnn.sequences.parts import Parts, step_inputs
+from edgecnn.sequences.parts import SequenceGraphs, step_inputs
 
 if TYPE_CHECKING:
     import keras
@@ -104,7 +104,7 @@ def receptive_field(layers: int, kernel: int = 3) -> int:
     return layers * (kernel - 1) + 1
 
 
-def parts(model: keras.Model) -> Parts:
+def parts(model: keras.Model) -> SequenceGraphs:
     """The encoder and one step of the decoder, with the weights of a trained network.
 
     The encoder takes a source (batch, length) and gives keys, values (batch, length, embedding) and
@@ -124,7 +124,7 @@ def parts(model: keras.Model) -> Parts:
         receptive_field(len(_depth(layers, side)), kernel) for side in ("encoder", "decoder")
     )
     step = _step(layers, encoder.outputs)
-    return Parts(encoder, step, ("keys", "values", "hidden"), reads, writes)
+    return SequenceGraphs(encoder, step, ("keys", "values", "hidden"), reads, writes)
 
 
 @dataclass(frozen=True)

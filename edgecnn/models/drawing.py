@@ -14,7 +14,7 @@ from pathlib import Path
 from edgecnn.errors import InputError
 from edgecnn.files import atomic_path, write_text_atomically
 from edgecnn.models.drawing_layout import BOX_HEIGHT, BOX_WIDTH, Placed, Point, arrange
-from edgecnn.models.summary import LayerSummary, Summary
+from edgecnn.models.summary import LayerSummary, ModelSummary
 
 ENDINGS = (".svg", ".png", ".html")
 MARGIN = 32
@@ -71,7 +71,7 @@ def check_ending(path: Path) -> None:
         )
 
 
-def write(summary: Summary, path: Path) -> None:
+def write(summary: ModelSummary, path: Path) -> None:
     """Draw into `path`, whose ending says how. Raises InputError for another ending, or
     a place that cannot be written.
     """
@@ -89,7 +89,7 @@ def write(summary: Summary, path: Path) -> None:
         write_text_atomically(path, drawn)
 
 
-def svg(summary: Summary) -> str:
+def svg(summary: ModelSummary) -> str:
     """The drawing as one SVG document."""
     boxes, reads = grouped(summary.layers)
     plan = arrange(list(boxes), reads)
@@ -144,7 +144,7 @@ def short(count: float) -> str:
     return f"{count:.0f}"
 
 
-def _subtitle(summary: Summary) -> str:
+def _subtitle(summary: ModelSummary) -> str:
     work = "" if summary.macs is None else f" · {short(summary.macs)} MACs"
     outputs = " and ".join(_times(shape) for shape in summary.outputs)
     return (
@@ -233,7 +233,7 @@ def _times(sizes: tuple[int, ...]) -> str:
     return "×".join(map(str, sizes))
 
 
-def _page(summary: Summary, drawn: str) -> str:
+def _page(summary: ModelSummary, drawn: str) -> str:
     """One HTML file: the drawing, and the table of layers under it."""
     rows = "".join(
         f"<tr><td>{escape(layer.name)}<td>{escape(layer.kind)}<td>{escape(layer.details)}"

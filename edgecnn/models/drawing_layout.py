@@ -32,7 +32,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DrawingPlan:
     """Boxes and lines, from (0, 0) to (width, height) in pixels."""
 
     boxes: tuple[Placed, ...]
@@ -54,7 +54,7 @@ class _Slot:
         return BOX_WIDTH if self.target is None else BEND_WIDTH
 
 
-def arrange(names: Sequence[str], reads: Mapping[str, Sequence[str]]) -> Plan:
+def arrange(names: Sequence[str], reads: Mapping[str, Sequence[str]]) -> DrawingPlan:
     """Place boxes `names`, each after those it `reads`."""
     level = _levels(names, reads)
     ways = {
@@ -84,7 +84,7 @@ def arrange(names: Sequence[str], reads: Mapping[str, Sequence[str]]) -> Plan:
     )
     edges = tuple(_line(way, x_of, place_of, left_of) for way in ways.values())
     height = max(len(column) for column in columns) * PITCH
-    return Plan(boxes, edges, left - GUTTER, float(height))
+    return DrawingPlan(boxes, edges, left - GUTTER, float(height))
 
 
 def _levels(names: Sequence[str], reads: Mapping[str, Sequence[str]]) -> dict[str, int]:

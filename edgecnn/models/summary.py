@@ -38,7 +38,7 @@ class LayerSummary:
 
 
 @dataclass(frozen=True)
-class Summary:
+class ModelSummary:
     """A network and its layers, each after those it reads."""
 
     name: str
@@ -98,14 +98,14 @@ class Summary:
         }
 
 
-def summarize(model: keras.Model) -> Summary:
+def summarize(model: keras.Model) -> ModelSummary:
     """Read a built model.
 
     A layer's parameters count at its first call. Raises UnsupportedError for a subclassed model,
     or one with open sizes.
     """
     graph = list(calls(model))
-    return Summary(
+    return ModelSummary(
         name=model.name,
         input_shape=tuple(model.inputs[0].shape[1:]),
         input_dtype=str(model.inputs[0].dtype),
@@ -185,4 +185,4 @@ def _peak(graph: Sequence[Call]) -> int:
     return peak
 
 
-__getattr__ = old_names(__name__, {"Layer": "LayerSummary"})
+__getattr__ = old_names(__name__, {"Layer": "LayerSummary", "Summary": "ModelSummary"})

@@ -13,7 +13,7 @@ from edgecnn.manifest import Artifact, Manifest
 from edgecnn.registry import SEQUENCE_MODELS
 
 if TYPE_CHECKING:
-    from edgecnn.optimization.optimize import Settings
+    from edgecnn.optimization.optimize import OptimizationSettings
 
 
 def known_artifact(model: Path) -> Artifact | None:
@@ -28,7 +28,7 @@ def known_artifact(model: Path) -> Artifact | None:
         return None
 
 
-def check_settings(settings: Settings) -> None:
+def check_settings(settings: OptimizationSettings) -> None:
     """Find out about numbers that make no sense before anything takes time."""
     if settings.samples < 1:
         raise InputError(f"--samples is 1 or more, received: {settings.samples}")

@@ -47,7 +47,7 @@ Place = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
-class Track:
+class RaceSetup:
     """Where and how finalists are measured: `data` gives the samples, `out` is the results file."""
 
     data: Dataset
@@ -91,7 +91,7 @@ def _fallbacks(ranked: Sequence[Tried]) -> list[Tried]:
     return plain if safest is None or safest in plain else [*plain, safest]
 
 
-def measured(good: Sequence[Tried], goal: Goal, track: Track) -> list[Timed]:
+def measured(good: Sequence[Tried], goal: Goal, track: RaceSetup) -> list[Timed]:
     """The finalists with their latency, measured in the same rounds."""
     entered = undominated(good, goal)
     places = {_place(each, threads) for each in entered for threads in track.threads}
@@ -144,7 +144,7 @@ def _fits(row: Measurement, goal: Goal) -> bool:
 
 
 def _rows(
-    finalists: Sequence[Tried], places: set[Place], track: Track
+    finalists: Sequence[Tried], places: set[Place], track: RaceSetup
 ) -> list[tuple[Tried, Measurement]]:
     """Interleaved rounds of the places, going on from those in the results file."""
     of = {(each.artifact.sha256, each.configuration): each for each in finalists}

@@ -18,7 +18,7 @@ from edgecnn.manifest import Artifact, sha256_of
 from edgecnn.optimization.outcome import ANSWER_FILE, OptimizationOutcome
 
 if TYPE_CHECKING:
-    from edgecnn.optimization.optimize import Settings
+    from edgecnn.optimization.optimize import OptimizationSettings
 
 SETTINGS_FILE = "optimize.json"
 RESULTS_FILE = "results.json"
@@ -36,7 +36,7 @@ def _content(model: Path) -> str:
 
 
 def settings_record(
-    model: Path, known: Artifact | None, data: Dataset, settings: Settings
+    model: Path, known: Artifact | None, data: Dataset, settings: OptimizationSettings
 ) -> dict[str, Any]:
     """What decides the answer, as JSON holds it."""
     goal = settings.goal

@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 from edgecnn.errors import InputError
 from edgecnn.results.accuracy_drop import SURE, points_of
-from edgecnn.selection import Limits, Objective
+from edgecnn.selection import Constraints, Objective
 from edgecnn.statistics.proportions import two_digits_up
 
 CONFIDENCE = SURE
@@ -39,9 +39,9 @@ class Goal:
             )
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> Constraints:
         """For choosing among measurements."""
-        return Limits(
+        return Constraints(
             drop=self.max_drop,
             p50=self.max_latency_ms,
             peak_rss=self.max_memory_bytes,

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.running.activations import Operator, operators_in
+from edgecnn.conversion.running.activations import GraphOperator, operators_in
 from edgecnn.conversion.running.alignment import aligned
 from edgecnn.conversion.running.inference import predict
 from edgecnn.conversion.targets import Target
@@ -45,7 +45,7 @@ Arrays = Sequence[npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Cost:
+class LayerCost:
     """A layer, or several that have to stay in float32 together, and what that brings.
 
     `share` is the part of the outputs' error that goes when it stays in float32; None where
@@ -73,7 +73,7 @@ def ranked(
     configuration: str,
     threads: int = 1,
     progress: Progress = silent,
-) -> list[Cost]:
+) -> list[LayerCost]:
     """All layers of the file that `recipe` makes, the costliest first.
 
     `samples` are (1, …) each and `reference` the parent's outputs for them. What a layer costs is
@@ -97,14 +97,14 @@ def ranked(
             operators = operators_in(original)
             layers = noise_between(original, quantized, samples)
         by_noise = [
-            Cost(layer.tensors, layer.operator, layer.share)
+            LayerCost(layer.tensors, layer.operator, layer.share)
             for layer in layers
             if layer.operator not in _NOT_LAYERS
         ]
         before = error(quantized)
         path = folder / f"without.{file_format}"
 
-        def error_without(unit: Cost) -> float:
+        def error_without(unit: LayerCost) -> float:
             kept = recipe.keeping(dict.fromkeys(unit.tensors, "float32"))
             try:
                 converter.write(Target.of(file_format, kept), path)
@@ -119,15 +119,15 @@ def ranked(
 
 
 def with_shares(
-    units: Sequence[Cost],
+    units: Sequence[LayerCost],
     before: float,
-    error_without: Callable[[Cost], float],
+    error_without: Callable[[LayerCost], float],
     progress: Progress = silent,
-) -> list[Cost]:
+) -> list[LayerCost]:
     """The units with the share of the error `before` that goes without each, the costliest first.
     The first that takes nearly all of it ends the trying; an infinite error says nothing of one.
     """
-    tried: list[Cost] = []
+    tried: list[LayerCost] = []
     for number, unit in enumerate(units):
         progress("sensitivity", number, len(units), unit.name)
         left = error_without(unit)
@@ -153,11 +153,11 @@ def _comparable(float_path: Path) -> Iterator[Path]:
         yield folded
 
 
-def _units(by_noise: Sequence[Cost], operators: Sequence[Operator]) -> list[Cost]:
+def _units(by_noise: Sequence[LayerCost], operators: Sequence[GraphOperator]) -> list[LayerCost]:
     """The costliest layers, alone and with those that take their output: a range that ruins it
     is the tensor's, and goes only where nobody reads it as integers.
     """
-    takers: dict[str, list[Operator]] = {}
+    takers: dict[str, list[GraphOperator]] = {}
     for operator in operators:
         for name in operator.inputs:
             takers.setdefault(name, []).append(operator)
@@ -166,7 +166,7 @@ def _units(by_noise: Sequence[Cost], operators: Sequence[Operator]) -> list[Cost
         units.append(cost)
         behind = [taker.name for taker in takers.get(cost.tensors[-1], ())]
         if behind:
-            units.append(Cost((*cost.tensors, *behind), cost.operator, cost.noise))
+            units.append(LayerCost((*cost.tensors, *behind), cost.operator, cost.noise))
     return units
 
 
@@ -210,7 +210,7 @@ more layers in float32 it would be of no use."""
 
 
 def fewest_kept(
-    costs: Sequence[Cost], recipe: Recipe, meets: Meets, *, most: int
+    costs: Sequence[LayerCost], recipe: Recipe, meets: Meets, *, most: int
 ) -> tuple[Recipe | None, int]:
     """(the recipe that keeps the fewest layers of the ranking in float32 and meets the budget,
     how often `meets` was asked); None where no useful number of them does. All of them would be
@@ -245,5 +245,5 @@ def fewest_kept(
     return recipe.keeping(kept), asked
 
 
-def _kept(costs: Sequence[Cost]) -> dict[str, str]:
+def _kept(costs: Sequence[LayerCost]) -> dict[str, str]:
     return {tensor: "float32" for cost in costs for tensor in cost.tensors}

@@ -16,6 +16,7 @@ from edgecnn.conversion.convert import opened
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.sources.kinds import located
 from edgecnn.data.base import Dataset, Split, check_recorded
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.feeding.detectors import ModelOptions
 from edgecnn.manifest import Manifest
@@ -23,7 +24,7 @@ from edgecnn.optimization import words
 from edgecnn.optimization.checks import check_settings, known_artifact, refuse_sequences
 from edgecnn.optimization.claim_order import claim_order, judge_in_order
 from edgecnn.optimization.drops import BoundedDrop, Judge
-from edgecnn.optimization.finalists import Track, in_order, measured, with_rivals
+from edgecnn.optimization.finalists import RaceSetup, in_order, measured, with_rivals
 from edgecnn.optimization.folder import (
     ANSWERS_FOLDER,
     RESULTS_FILE,
@@ -35,9 +36,9 @@ from edgecnn.optimization.folder import (
 from edgecnn.optimization.goal import CONFIDENCE, Goal
 from edgecnn.optimization.layers import SAMPLES
 from edgecnn.optimization.outcome import OptimizationOutcome, Timed
-from edgecnn.optimization.parts import Parts, divide
+from edgecnn.optimization.parts import DataParts, divide
 from edgecnn.optimization.search import Search
-from edgecnn.optimization.space import Space, devices, explore
+from edgecnn.optimization.space import ConfigurationSpace, devices, explore
 from edgecnn.optimization.tried import SearchState, Tried
 from edgecnn.preprocessing import Preprocessing
 from edgecnn.progress import Progress, silent
@@ -49,7 +50,7 @@ from edgecnn.system.claims import exclusive
 
 
 @dataclass(frozen=True)
-class Settings:
+class OptimizationSettings:
     """What decides the answer besides the model and the data; a resumed run has the same."""
 
     goal: Goal = field(default_factory=Goal)
@@ -63,7 +64,7 @@ class Settings:
 def optimize(
     model: Path | str,
     data: Dataset,
-    settings: Settings,
+    settings: OptimizationSettings,
     out: Path,
     *,
     preprocessing: Preprocessing | str | None = None,
@@ -128,7 +129,7 @@ def optimize(
             scratch.folder() as work,
         ):
             claim_folder(out, record, force=force)
-            run = _Run(
+            run = _OptimizationRun(
                 converter,
                 parts,
                 settings,
@@ -149,14 +150,14 @@ def optimize(
     return outcome
 
 
-class _Run:
+class _OptimizationRun:
     """One optimization from the first file to the claim."""
 
     def __init__(
         self,
         converter: Converter,
-        parts: Parts,
-        settings: Settings,
+        parts: DataParts,
+        settings: OptimizationSettings,
         *,
         out: Path,
         work: Path,
@@ -166,7 +167,7 @@ class _Run:
         self._converter, self._parts, self._settings = converter, parts, settings
         self._out, self._work, self._progress = out, work, progress
         self._option = preprocessing
-        self._space = Space({}, ())
+        self._space = ConfigurationSpace({}, ())
         self._search: Search | None = None
         self._stages: dict[str, float] = {}
         self._began = time.monotonic()
@@ -247,7 +248,7 @@ class _Run:
         settings = self._settings
         # Further rounds would narrow the interval of each row; the choice asks for their order.
         protocol = replace(settings.protocol, most_processes=settings.protocol.processes)
-        track = Track(
+        track = RaceSetup(
             self._parts.search,
             self._out / RESULTS_FILE,
             protocol,
@@ -377,3 +378,6 @@ class _Run:
             validations=state.validations,
             stages=dict(self._stages),
         )
+
+
+__getattr__ = old_names(__name__, {"Settings": "OptimizationSettings"})

@@ -9,7 +9,7 @@ from typing import Any
 from edgecnn.deprecation import old_names
 from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.goal import Goal
-from edgecnn.optimization.layers import Cost
+from edgecnn.optimization.layers import LayerCost
 from edgecnn.optimization.space import Obstacle
 from edgecnn.optimization.tried import SearchStep, Tried
 from edgecnn.results import Measurement
@@ -78,7 +78,7 @@ class OptimizationOutcome:
     timed: tuple[Timed, ...] = ()
     tried: tuple[Tried, ...] = ()
     path: tuple[SearchStep, ...] = ()
-    costs: Mapping[str, Sequence[Cost]] = field(default_factory=dict)
+    costs: Mapping[str, Sequence[LayerCost]] = field(default_factory=dict)
     obstacles: tuple[Obstacle, ...] = ()
     validations: Mapping[str, int] = field(default_factory=dict)
     claims: int = 0

@@ -16,7 +16,7 @@ from edgecnn.optimization.outcome import OptimizationOutcome, Timed
 from edgecnn.optimization.tried import Tried, snr_db
 from edgecnn.reporting import html
 from edgecnn.results import Results
-from edgecnn.selection import Limits
+from edgecnn.selection import Constraints
 from edgecnn.text import clean
 
 WIDTH, HEIGHT, MARGIN = 640, 260, 46
@@ -33,7 +33,7 @@ def write_page(outcome: OptimizationOutcome, results: Results | None, path: Path
     return path
 
 
-def of_report(outcome: OptimizationOutcome, results: Results | None) -> tuple[Results, Limits]:
+def of_report(outcome: OptimizationOutcome, results: Results | None) -> tuple[Results, Constraints]:
     """What the report under the search shows, and the limits that its reader starts from.
 
     The finalists' accuracy is that of the search's samples, but their loss was judged on the

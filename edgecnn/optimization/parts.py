@@ -30,7 +30,7 @@ Chosen = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Parts:
+class DataParts:
     """`search` holds the calibration samples as "train" and those of the search as "test";
     `claim` has a test split alone.
     """
@@ -61,7 +61,7 @@ class Parts:
 
 def divide(
     dataset: Dataset, trained: Manifest, *, seed: int = 0, samples: int = DEFAULT_SAMPLES
-) -> Parts:
+) -> DataParts:
     """Divide a data set. What the model, whose manifest is `trained`, is known to have been
     trained on is neither searched nor claimed on. `samples` calibrate, drawn with `seed`.
 
@@ -108,7 +108,7 @@ def divide(
                 f"{FEWEST}",
                 hint="give more labeled samples that the model was not trained on",
             )
-    return Parts(
+    return DataParts(
         search,
         replace(whole, splits={"test": claim}, is_part=True),
         from_test,

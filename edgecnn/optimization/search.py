@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.benchmarking.ask import Answer, Questions
+from edgecnn.benchmarking.ask import AskedMeasurement, Questions
 from edgecnn.conversion.converter import Converter
 from edgecnn.conversion.layer_names import short_names
 from edgecnn.conversion.recipe import PRESETS, Recipe
@@ -24,8 +24,8 @@ from edgecnn.errors import EdgeCNNError
 from edgecnn.manifest import Artifact
 from edgecnn.optimization.drops import BoundedDrop, Judge
 from edgecnn.optimization.goal import CONFIDENCE, Goal
-from edgecnn.optimization.layers import Cost, fewest_kept, ranked
-from edgecnn.optimization.space import CALIBRATIONS, Space, whole_recipes
+from edgecnn.optimization.layers import LayerCost, fewest_kept, ranked
+from edgecnn.optimization.space import CALIBRATIONS, ConfigurationSpace, whole_recipes
 from edgecnn.optimization.tried import SearchState, SearchStep, Tried
 from edgecnn.optimization.words import CLEARLY, decibels, found_of
 from edgecnn.progress import Progress, silent
@@ -50,7 +50,7 @@ class Search:
     def __init__(
         self,
         converter: Converter,
-        space: Space,
+        space: ConfigurationSpace,
         goal: Goal,
         questions: Questions,
         judge: Judge,
@@ -298,7 +298,7 @@ class Search:
             lossy,
         )
 
-    def _costs(self, file_format: str, recipe: Recipe, configuration: str) -> list[Cost]:
+    def _costs(self, file_format: str, recipe: Recipe, configuration: str) -> list[LayerCost]:
         key = f"{file_format} on {configuration}"
         if key not in self.state.costs:
             try:
@@ -350,7 +350,7 @@ class Search:
         return tried
 
     def _judged(
-        self, artifact: Artifact, recipe: Recipe, configuration: str, answer: Answer
+        self, artifact: Artifact, recipe: Recipe, configuration: str, answer: AskedMeasurement
     ) -> Tried:
         measured = answer.measurement
         blank = Tried(

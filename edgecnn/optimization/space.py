@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgecnn.benchmarking.environments import isolated as environments
 from edgecnn.benchmarking.environments import versions
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.executor.process import run_worker
 from edgecnn.benchmarking.machine.doctor import probe
 from edgecnn.conversion.converter import Converter
@@ -42,7 +42,7 @@ class Obstacle:
 
 
 @dataclass(frozen=True)
-class Space:
+class ConfigurationSpace:
     """For each format the `runtime:device` configurations that load the model, and what stands in
     the way elsewhere.
     """
@@ -62,7 +62,9 @@ def whole_recipes(file_format: str) -> list[tuple[str, Recipe]]:
     return [(name, PRESETS[name]) for name in names if name in FORMATS_WITH[file_format]]
 
 
-def explore(converter: Converter, runtimes: Sequence[str], *, progress: Progress = silent) -> Space:
+def explore(
+    converter: Converter, runtimes: Sequence[str], *, progress: Progress = silent
+) -> ConfigurationSpace:
     """Load the float file of each format in each runtime that is asked for and here.
 
     Operators that a runtime lacks are named with the layers that they come from. Raises
@@ -87,7 +89,7 @@ def explore(converter: Converter, runtimes: Sequence[str], *, progress: Progress
             f"no runtime of {', '.join(runtimes)} takes the model; {first.where}: {first.why}",
             hint=first.hint or "edgecnn doctor says what this machine can run",
         )
-    return Space(configurations, tuple(obstacles))
+    return ConfigurationSpace(configurations, tuple(obstacles))
 
 
 def _float_files(
@@ -167,7 +169,7 @@ def _refusal(path: Path, runtime: str, device: str) -> Obstacle | None:
     """Why a runtime does not load a float file, with the layers of what it lacks."""
     home = runtime if versions.is_versioned(runtime) else _runtime(runtime).environment
     python = environments.python_of(home) if home else None
-    job = Job(without_version(runtime), device, RuntimeOptions(), str(path))
+    job = WorkerJob(without_version(runtime), device, RuntimeOptions(), str(path))
     outcome = run_worker(job, python)
     if outcome.status == "ok":
         return None

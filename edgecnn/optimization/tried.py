@@ -11,7 +11,7 @@ import numpy as np
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.manifest import Artifact
 from edgecnn.optimization.drops import BoundedDrop
-from edgecnn.optimization.layers import Cost
+from edgecnn.optimization.layers import LayerCost
 from edgecnn.results import Measurement
 
 SILENT = 1e-9
@@ -81,7 +81,7 @@ class SearchState:
 
     tried: list[Tried] = field(default_factory=list)
     path: list[SearchStep] = field(default_factory=list)
-    costs: dict[str, list[Cost]] = field(default_factory=dict)
+    costs: dict[str, list[LayerCost]] = field(default_factory=dict)
     """For each format and runtime where int8 lost too much, the layers, the costliest first."""
     validations: dict[str, int] = field(default_factory=dict)
     """Passes over all samples of the search, for each format and runtime."""

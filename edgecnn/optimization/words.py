@@ -8,7 +8,7 @@ from math import ceil
 from edgecnn.conversion.layer_names import short_names
 from edgecnn.optimization.drops import BoundedDrop
 from edgecnn.optimization.goal import Goal
-from edgecnn.optimization.layers import Cost
+from edgecnn.optimization.layers import LayerCost
 from edgecnn.optimization.outcome import Timed
 from edgecnn.optimization.tried import Tried, snr_db
 from edgecnn.results.accuracy_drop import too_few
@@ -236,7 +236,7 @@ def fell_short(timed: Sequence[Timed], goal: Goal) -> Iterator[str]:
 
 
 def in_the_way(
-    near: Tried | None, goal: Goal, costs: Mapping[str, Sequence[Cost]]
+    near: Tried | None, goal: Goal, costs: Mapping[str, Sequence[LayerCost]]
 ) -> Iterator[str]:
     """Why no file meets the goal, and the layers that cost most."""
     if near is None:

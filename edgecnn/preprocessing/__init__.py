@@ -17,7 +17,7 @@ from edgecnn.preprocessing.base import FloatArray, Preprocessing, Tensor
 from edgecnn.preprocessing.fed import Fed, fed_with, in_layout
 from edgecnn.preprocessing.image import GRAY_WEIGHTS, Fit, ImagePreprocessing
 from edgecnn.preprocessing.letterbox import LETTERBOX_FILL, LetterboxPreprocessing
-from edgecnn.preprocessing.placement import Placement
+from edgecnn.preprocessing.placement import ImagePlacement
 from edgecnn.preprocessing.presets import (
     PRESETS,
     preprocessing_values,
@@ -41,9 +41,9 @@ __all__ = [
     "Fed",
     "Fit",
     "FloatArray",
+    "ImagePlacement",
     "ImagePreprocessing",
     "LetterboxPreprocessing",
-    "Placement",
     "Preprocessing",
     "SignalPreprocessing",
     "SpectrogramPreprocessing",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.base import FloatArray, Preprocessing, check_statistics, standardize
-from edgecnn.preprocessing.placement import Placement
+from edgecnn.preprocessing.placement import ImagePlacement
 from edgecnn.preprocessing.resample import resize
 
 Fit = Literal["stretch", "pad", "crop"]
@@ -94,13 +94,13 @@ class ImagePreprocessing(Preprocessing):
         fitted = self._fit(pixels.astype(np.float32))
         return _evened(fitted, self.scale) if self.contrast == "picture" else fitted
 
-    def place(self, height: int, width: int) -> Placement:
+    def place(self, height: int, width: int) -> ImagePlacement:
         """Where an image of height × width comes to lie in the tensor; `fit="crop"` leaves parts
         of it outside.
         """
         if self.fit == "pad" and height <= self.height and width <= self.width:
             left, top = (self.width - width) // 2, (self.height - height) // 2
-            return Placement(left, top, height, width, 1.0, 1.0)
+            return ImagePlacement(left, top, height, width, 1.0, 1.0)
         rows, columns = self.height, self.width
         if self.fit == "crop":
             ratio = max(
@@ -108,7 +108,7 @@ class ImagePreprocessing(Preprocessing):
             )
             rows = max(self.height, int(height * ratio + 1e-6))
             columns = max(self.width, int(width * ratio + 1e-6))
-        return Placement(
+        return ImagePlacement(
             -round((columns - self.width) / 2),
             -round((rows - self.height) / 2),
             rows,

@@ -10,7 +10,7 @@ import numpy as np
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.base import FloatArray
 from edgecnn.preprocessing.image import ImagePreprocessing
-from edgecnn.preprocessing.placement import Placement
+from edgecnn.preprocessing.placement import ImagePlacement
 from edgecnn.preprocessing.resample import resize
 
 LETTERBOX_FILL = 114
@@ -37,7 +37,7 @@ class LetterboxPreprocessing(ImagePreprocessing):
         if self.align not in ("center", "top_left"):
             raise InputError(f"align is 'center' or 'top_left', received: {self.align!r}")
 
-    def place(self, height: int, width: int) -> Placement:
+    def place(self, height: int, width: int) -> ImagePlacement:
         """Where an image of height × width comes to lie."""
         ratio = min(self.height / height, self.width / width)
         rows = min(self.height, max(1, round(height * ratio)))
@@ -45,7 +45,7 @@ class LetterboxPreprocessing(ImagePreprocessing):
         left, top = (self.width - columns) // 2, (self.height - rows) // 2
         if self.align == "top_left":
             left = top = 0
-        return Placement(left, top, rows, columns, columns / width, rows / height)
+        return ImagePlacement(left, top, rows, columns, columns / width, rows / height)
 
     def _fit(self, pixels: FloatArray) -> FloatArray:
         place = self.place(*pixels.shape[:2])

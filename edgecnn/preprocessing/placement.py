@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgecnn.deprecation import old_names
 from edgecnn.preprocessing.base import FloatArray
 
 
 @dataclass(frozen=True)
-class Placement:
+class ImagePlacement:
     """Where an image lies in its tensor: tensor = image × scale + (left, top).
 
     `height` and `width` are those of the scaled image, the scales those that really took
@@ -43,3 +44,6 @@ class Placement:
 
     def _offsets(self) -> FloatArray:
         return np.asarray([self.left, self.top] * 2, np.float32)
+
+
+__getattr__ = old_names(__name__, {"Placement": "ImagePlacement"})

@@ -14,9 +14,9 @@ from edgecnn.deprecation import old_names
 from edgecnn.reporting.baselines import group_of
 from edgecnn.reporting.row import Row
 from edgecnn.results.accuracy_drop import at_most, points_of, too_few
-from edgecnn.selection import Limits, allowed
+from edgecnn.selection import Constraints, allowed
 
-__all__ = ["BestRow", "Limits", "allowed", "choose", "contention", "describe", "name"]
+__all__ = ["BestRow", "Constraints", "allowed", "choose", "contention", "describe", "name"]
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ _SUPERLATIVE = {
 }
 
 
-def choose(rows: Sequence[Row], limits: Limits | None = None) -> list[BestRow]:
+def choose(rows: Sequence[Row], limits: Constraints | None = None) -> list[BestRow]:
     """The best configuration for each group of rows (`baselines.group_of`) with a usable number.
 
     Files of different networks never compete. In scenarios other than "single_stream" the
     fastest is the one with most throughput: there a latency is that of a query of several
     samples, or counts waiting.
     """
-    limits = limits or Limits()
+    limits = limits or Constraints()
     several = len({row.model for row in rows if row.measured}) > 1
     groups: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
@@ -77,7 +77,7 @@ def choose(rows: Sequence[Row], limits: Limits | None = None) -> list[BestRow]:
     return [_choice(group, limits, several=several) for group in groups.values()]
 
 
-def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> BestRow:
+def _choice(group: Sequence[Row], limits: Constraints, *, several: bool) -> BestRow:
     first = group[0]
     if first.scenario != "single_stream" and limits.objective == "latency":
         limits = replace(limits, objective="throughput")
@@ -104,7 +104,7 @@ def _choice(group: Sequence[Row], limits: Limits, *, several: bool) -> BestRow:
     return BestRow(*names, best, ties, runner_up, *counts, sentence)
 
 
-def describe(limits: Limits, leave_out: Sequence[str] = ()) -> str:
+def describe(limits: Constraints, leave_out: Sequence[str] = ()) -> str:
     """The limits in words, empty without any; `leave_out` names those not to speak of."""
     words = {
         "drop": lambda value: f"accuracy drop ≤ {points_of(value)}",
@@ -168,7 +168,7 @@ def _sentence(
     best: Row,
     *,
     counts: tuple[int, int],
-    limits: Limits,
+    limits: Constraints,
     unjudged: Sequence[str],
 ) -> str:
     facts = [_speed(best), _accuracy(best)]
@@ -191,7 +191,7 @@ def _sentence(
     return text + doubt
 
 
-def _doubt(best: Row, limits: Limits) -> str:
+def _doubt(best: Row, limits: Constraints) -> str:
     """What the samples cannot show of the accuracy, and of the limit on the drop."""
     if unproven := best.correctness.unproven:
         return f" {unproven[0].upper()}{unproven[1:]}."
@@ -208,7 +208,9 @@ def _doubt(best: Row, limits: Limits) -> str:
     return f" Undecided: {too_few(drop.n, limits.drop, drop.samples_needed(limits.drop))}."
 
 
-def _against_others(best: Row, ties: Sequence[Row], runner_up: Row | None, limits: Limits) -> str:
+def _against_others(
+    best: Row, ties: Sequence[Row], runner_up: Row | None, limits: Constraints
+) -> str:
     text = ""
     if ties:
         more = f" and {len(ties) - 1:,} more" if len(ties) > 1 else ""

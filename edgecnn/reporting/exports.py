@@ -16,7 +16,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from edgecnn.reporting.comparison import matching
-from edgecnn.reporting.comparison.gate import FAILING, Gate, sentence
+from edgecnn.reporting.comparison.gate import FAILING, RegressionGate, sentence
 from edgecnn.results import Measurement, Results
 from edgecnn.text import clean
 
@@ -51,7 +51,7 @@ def custom_smaller_is_better(rows: Sequence[Measurement]) -> str:
     return json.dumps(entries, indent=1) + "\n"
 
 
-def junit(rows: Sequence[Measurement], gate: Gate | None = None) -> str:
+def junit(rows: Sequence[Measurement], gate: RegressionGate | None = None) -> str:
     """JUnit XML. A row of a gate fails when it got worse; without a gate INVALID rows fail."""
     judged = {id(each.row): each for each in gate.rows} if gate else {}
     suite = ET.Element("testsuite", name="edgecnn")
@@ -94,7 +94,7 @@ def rows_of(results: Sequence[Results]) -> list[Measurement]:
     return [row for one in results for row in one.measurements]
 
 
-def _case(row: Measurement, judged: Any, gate: Gate | None) -> tuple[str, str]:
+def _case(row: Measurement, judged: Any, gate: RegressionGate | None) -> tuple[str, str]:
     """("failure" | "error" | "skipped" | "", what to say)."""
     if judged is not None and gate is not None:
         message = _xml(sentence(judged, gate.against))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from edgecnn.deprecation import old_names
 from edgecnn.reporting.comparison.pairing import Times
 from edgecnn.results.accuracy_drop import AccuracyDrop
 from edgecnn.results.output_quality import Accuracy
@@ -73,7 +74,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Contention:
+class ContendedLatency:
     """A neighbor on the core: the share of the time, None where nobody looked, and the latency
     in ms then.
     """
@@ -128,7 +129,7 @@ class Correctness:
 
 
 @dataclass(frozen=True)
-class Cost:
+class InferenceCost:
     """What an inference costs, and the machine's limits (operations and bytes a second)."""
 
     energy: float | None = None
@@ -144,7 +145,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Steps:
+class SequenceSteps:
     """Of a sequence model: p50 of its encoder and of one step in ms, ids answered a second."""
 
     encoder: float | None = None
@@ -194,12 +195,12 @@ class Row:
     provenance: Provenance = Provenance()
     execution: Execution = Execution()
     speed: Speed = Speed()
-    contention: Contention = Contention()
+    contention: ContendedLatency = ContendedLatency()
     startup: Startup = Startup()
     memory: Memory = Memory()
     correctness: Correctness = Correctness()
-    cost: Cost = Cost()
-    steps: Steps = Steps()
+    cost: InferenceCost = InferenceCost()
+    steps: SequenceSteps = SequenceSteps()
     ties: tuple[int, ...] = ()
     """Ids of slower rows of the same group that are statistically indistinguishable from it."""
     times: Times = field(default_factory=Times)
@@ -325,3 +326,8 @@ class Row:
     @property
     def energy(self) -> float | None:
         return self.cost.energy
+
+
+__getattr__ = old_names(
+    __name__, {"Cost": "InferenceCost", "Steps": "SequenceSteps", "Contention": "ContendedLatency"}
+)

@@ -16,16 +16,16 @@ from edgecnn.reporting.comparison.pairing import times_of
 from edgecnn.reporting.lineage import lineages, model_names
 from edgecnn.reporting.row import (
     QUANTILES,
-    Contention,
+    ContendedLatency,
     Correctness,
-    Cost,
     Execution,
+    InferenceCost,
     Memory,
     Provenance,
     Row,
+    SequenceSteps,
     Speed,
     Startup,
-    Steps,
 )
 from edgecnn.results import Effective, Measurement, Results
 from edgecnn.results.proof import proves_nothing
@@ -177,11 +177,11 @@ def _memory(measurement: Measurement) -> Memory:
     )
 
 
-def _contention(measurement: Measurement) -> Contention:
+def _contention(measurement: Measurement) -> ContendedLatency:
     contention = measurement.contention
     if contention is None or measurement.latency is None:
-        return Contention()
-    return Contention(contention.share, contention.p50_ms, contention.p99_ms)
+        return ContendedLatency()
+    return ContendedLatency(contention.share, contention.p50_ms, contention.p99_ms)
 
 
 def _speed(measurement: Measurement) -> Speed:
@@ -262,7 +262,7 @@ def _correctness(measurement: Measurement) -> Correctness:
     return correctness
 
 
-def _cost(measurement: Measurement, results: Results) -> Cost:
+def _cost(measurement: Measurement, results: Results) -> InferenceCost:
     """What only some results carry: further passes over the model, limits of the machine."""
     cost, energy, ops = (
         _mapping(measurement.pass_result(name)) for name in ("cost", "energy", "ops")
@@ -273,7 +273,7 @@ def _cost(measurement: Measurement, results: Results) -> Cost:
     limit = limit_of(limits, measurement.options.threads, precision) if on_cpu else None
     roofline = measurement.roofline(limits)
     operators = [_mapping(operator) for operator in _listed(ops.get("operators"))[:OPERATORS]]
-    return Cost(
+    return InferenceCost(
         energy=_finite(energy.get("joules_per_inference")),
         macs=_finite(cost.get("macs")),
         moved=_finite(cost.get("bytes_moved")),
@@ -288,9 +288,9 @@ def _cost(measurement: Measurement, results: Results) -> Cost:
     )
 
 
-def _steps(measurement: Measurement) -> Steps:
+def _steps(measurement: Measurement) -> SequenceSteps:
     sequence = _mapping(measurement.pass_result("sequence"))
-    return Steps(
+    return SequenceSteps(
         encoder=_finite(_mapping(sequence.get("encoder_ms")).get("p50")),
         step=_finite(_mapping(sequence.get("step_ms")).get("p50")),
         ids_per_s=_finite(sequence.get("ids_per_s")),

@@ -17,7 +17,7 @@ _PLACES = {
     "Contention": "measurements",
     "Effective": "runs",
     "Environment": "results",
-    "LeftOut": "results",
+    "UnreadRow": "results",
     "Load": "run_options",
     "MAX_FILE_BYTES": "results",
     "Measurement": "measurements",
@@ -45,7 +45,6 @@ __all__ = [
     "Contention",
     "Effective",
     "Environment",
-    "LeftOut",
     "Load",
     "Measurement",
     "Parity",
@@ -57,6 +56,7 @@ __all__ = [
     "RunEnvironment",
     "RuntimeOptions",
     "Status",
+    "UnreadRow",
     "Verdict",
     "run_from_dict",
 ]
@@ -76,8 +76,8 @@ if TYPE_CHECKING:
         MAX_FILE_BYTES,
         SCHEMA_VERSION,
         Environment,
-        LeftOut,
         Results,
+        UnreadRow,
     )
     from edgecnn.results.run_options import Load, Placement, RuntimeOptions
     from edgecnn.results.runs import Block, Effective, Run, RunEnvironment, run_from_dict

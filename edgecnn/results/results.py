@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.files import parse_json, read_text_file, write_text_atomically
 from edgecnn.records import FieldError, inside, read_field, read_list, read_record
@@ -48,7 +49,7 @@ class Environment:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class UnreadRow:
     """A row of a results file that could not be read: which one, and why."""
 
     row: str
@@ -72,7 +73,7 @@ class Results:
     repeat: Repeat = field(default_factory=Repeat)
     """What it takes to measure a row again."""
     schema_version: int = SCHEMA_VERSION
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[UnreadRow, ...] = ()
     """Rows of the file that these results were read from which could not be read; not saved."""
 
     def with_measurement(self, measurement: Measurement) -> Results:
@@ -162,7 +163,7 @@ class Results:
             raise InputError(named, hint=error.hint) from error
 
 
-def _rows(documents: Sequence[Any]) -> tuple[tuple[Measurement, ...], tuple[LeftOut, ...]]:
+def _rows(documents: Sequence[Any]) -> tuple[tuple[Measurement, ...], tuple[UnreadRow, ...]]:
     """The rows that can be read, and those that cannot or come twice."""
     rows: dict[tuple[str, ...], Measurement] = {}
     left_out = []
@@ -173,7 +174,7 @@ def _rows(documents: Sequence[Any]) -> tuple[tuple[Measurement, ...], tuple[Left
             if row.key in rows:
                 raise FieldError(at, "the same configuration as a row before it")
         except FieldError as error:
-            left_out.append(LeftOut(_row_name(document, index), error.message))
+            left_out.append(UnreadRow(_row_name(document, index), error.message))
         else:
             rows[row.key] = row
     return tuple(rows.values()), tuple(left_out)
@@ -188,3 +189,6 @@ def _row_name(document: Any, index: int) -> str:
         names += [document.get("runtime")]
     label = " on ".join(repr(name[:80])[1:-1] for name in names if isinstance(name, str) and name)
     return f"row {index + 1}{f' ({label})' if label else ''}"
+
+
+__getattr__ = old_names(__name__, {"LeftOut": "UnreadRow"})

@@ -40,7 +40,7 @@ class Spent:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SequenceAnswer:
     """The best hypothesis for one sample, where it looked (steps, length), and what it took."""
 
     best: Hypothesis
@@ -114,7 +114,7 @@ class SequenceSession(Session):
 
         return invoke
 
-    def answer(self, source: Array, decoding: Decoding | None = None) -> Answer:
+    def answer(self, source: Array, decoding: Decoding | None = None) -> SequenceAnswer:
         """Search the answer to one source (1, length) of ids."""
         started = time.perf_counter_ns()
         spent = Spent()
@@ -128,7 +128,7 @@ class SequenceSession(Session):
         looked = [weights[row] for weights, row in zip(steps.attention, path, strict=False)]
         width = int((np.asarray(source) != 0).sum())
         attention = np.stack(looked)[:, :width] if looked else np.zeros((0, width), np.float32)
-        return Answer(hypotheses[0], attention, spent, tuple(hypotheses[1:]))
+        return SequenceAnswer(hypotheses[0], attention, spent, tuple(hypotheses[1:]))
 
     def _read(self, source: Array) -> dict[str, Array]:
         """The encoder's outputs by name, in the step's own form, one row each."""
@@ -270,4 +270,4 @@ def graph_options(options: RuntimeOptions, rows: int) -> RuntimeOptions:
     return replace(options, batch=rows, beam=0, shape="")
 
 
-__all__ = ["Answer", "SequenceSession", "Spent", "decoding_for", "graph_options"]
+__all__ = ["SequenceAnswer", "SequenceSession", "Spent", "decoding_for", "graph_options"]

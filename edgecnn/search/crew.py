@@ -108,7 +108,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Event:
+class TrialEvent:
     """What a trial said while it runs (`message`), or what became of it (`answer`, or `lost`)."""
 
     token: str
@@ -124,7 +124,7 @@ class Crew:
         self._client = client
         self._local = local
         self._threads = threads
-        self._inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[TrialEvent] = queue.SimpleQueue()
         self._futures: dict[str, Any] = {}
         self._known: set[str] = set()
         self._homes: dict[str, str] = {}
@@ -153,7 +153,7 @@ class Crew:
         self._futures[token] = future
         future.add_done_callback(lambda finished: self._inbox.put(self._came(token, finished)))
 
-    def next(self, secs: float) -> Event | None:
+    def next(self, secs: float) -> TrialEvent | None:
         """What happens next, None when nothing does for so long.
 
         Raises ClusterError when the scheduler or the last worker has gone for good.
@@ -208,22 +208,24 @@ class Crew:
         if not isinstance(message, Mapping) or message.get("token") not in self._known:
             return
         self._homes[message["token"]] = str(message["worker"])
-        self._inbox.put(Event(message["token"], message=message))
+        self._inbox.put(TrialEvent(message["token"], message=message))
 
-    def _came(self, token: str, future: Any) -> Event:
+    def _came(self, token: str, future: Any) -> TrialEvent:
         if future.status == "finished":
             answer = future.result()
             if answer.get("died"):
-                return Event(token, lost=answer["error"])
-            return Event(token, answer=answer)
+                return TrialEvent(token, lost=answer["error"])
+            return TrialEvent(token, answer=answer)
         if future.status in ("cancelled", "lost"):
-            return Event(token, lost="the scheduler forgot it")
+            return TrialEvent(token, lost="the scheduler forgot it")
         error = future.exception()
         name = type(error).__name__
         if name in ("KilledWorker", "CommClosedError"):
-            return Event(token, lost="its worker was killed")
+            return TrialEvent(token, lost="its worker was killed")
         message = " ".join(str(error).split())[:300]
-        return Event(token, answer={"event": "failed", "error": f"{name}: {message}", "hint": ""})
+        return TrialEvent(
+            token, answer={"event": "failed", "error": f"{name}: {message}", "hint": ""}
+        )
 
     def _workers(self) -> Mapping[str, Any]:
         workers: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1).get("workers", {})

@@ -20,10 +20,10 @@ from edgecnn.progress import Progress
 from edgecnn.reporting.baselines import with_pairs
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
-from edgecnn.search.measuring import Target
+from edgecnn.search.measuring import MeasurementTarget
 from edgecnn.search.outcome import SearchOutcome, Winner, ranked
-from edgecnn.search.settings import FINALISTS_FILE, RESULTS_FILE, TRAINED, Settings
-from edgecnn.search.space import Space
+from edgecnn.search.settings import FINALISTS_FILE, RESULTS_FILE, TRAINED, SearchSettings
+from edgecnn.search.space import SearchSpace
 from edgecnn.search.trial import judge, without_test
 from edgecnn.search.trials import Trial, with_drops
 from edgecnn.training.config import config_for, default_epochs
@@ -35,14 +35,14 @@ WINNER_FILE = "winner.json"
 
 
 @dataclass(frozen=True)
-class Job:
+class SearchTask:
     """What a search works on and with."""
 
-    settings: Settings
-    space: Space
+    settings: SearchSettings
+    space: SearchSpace
     dataset: Dataset
     out: Path
-    target: Target
+    target: MeasurementTarget
     progress: Progress
 
     @property
@@ -51,7 +51,7 @@ class Job:
         return resolved_epochs(self.settings.model, self.dataset, self.settings.final_epochs)
 
 
-def finish(outcome: SearchOutcome, job: Job) -> SearchOutcome:
+def finish(outcome: SearchOutcome, job: SearchTask) -> SearchOutcome:
     """`outcome` with finalists and a winner; as it is when nothing keeps the limits.
 
     Where a winner is trained for longer than a trial was, and accuracy counts, finalists are, too:
@@ -89,7 +89,9 @@ def resolved_epochs(model: str, dataset: Dataset, asked: int | None) -> int:
     )
 
 
-def _trained_longer(finalists: Sequence[Trial], limits: selection.Limits, job: Job) -> list[Trial]:
+def _trained_longer(
+    finalists: Sequence[Trial], limits: selection.Constraints, job: SearchTask
+) -> list[Trial]:
     """The first trial, then the others from the best on, with the validation accuracy that they
     reach when they are trained as long as a winner; ends with the first that keeps the limits,
     unless the most accurate is sought.
@@ -108,7 +110,7 @@ def _trained_longer(finalists: Sequence[Trial], limits: selection.Limits, job: J
     return trained
 
 
-def _validated(trial: Trial, job: Job) -> Trial:
+def _validated(trial: Trial, job: SearchTask) -> Trial:
     """The trial with the accuracy on the validation split of its network, trained as a winner."""
     assert trial.measured is not None
     model, artifact = _files_of(trial, job)
@@ -124,7 +126,7 @@ def _validated(trial: Trial, job: Job) -> Trial:
     )
 
 
-def _compared(trials: Sequence[Trial], job: Job) -> list[Trial]:
+def _compared(trials: Sequence[Trial], job: SearchTask) -> list[Trial]:
     """The trials with latencies of rounds side by side; those whose file is gone as they were."""
     files = {each.number: _file(job.out, each) for each in trials}
     trials_with_files = [each for each in trials if files[each.number] is not None]
@@ -168,7 +170,7 @@ def _file(out: Path, trial: Trial) -> Path | None:
     return next(iter(sorted((out / "trials").glob(f"{trial.number:04d}.*"))), None)
 
 
-def _files_of(trial: Trial, job: Job) -> tuple[Path, Artifact]:
+def _files_of(trial: Trial, job: SearchTask) -> tuple[Path, Artifact]:
     """The trial's network trained as a winner is, and converted; an interrupted training resumes,
     and what is there is not made again.
     """
@@ -204,7 +206,7 @@ def _files_of(trial: Trial, job: Job) -> tuple[Path, Artifact]:
     return model, artifact
 
 
-def _winner(trial: Trial, job: Job) -> Winner:
+def _winner(trial: Trial, job: SearchTask) -> Winner:
     """The winner as files in the search's own folder, tested."""
     out = job.out
     model, artifact = _files_of(trial, job)
@@ -219,7 +221,7 @@ def _winner(trial: Trial, job: Job) -> Winner:
     return _tested(trial, load_artifact(out / artifact.path.name), out / model.name, job)
 
 
-def _tested(trial: Trial, artifact: Artifact, model: Path, job: Job) -> Winner:
+def _tested(trial: Trial, artifact: Artifact, model: Path, job: SearchTask) -> Winner:
     """The test split through the converted file, on a runtime of this machine; its latency on the
     target.
     """

@@ -24,7 +24,7 @@ class MeasuringError(EdgeCNNError):
     """A file that the target does not run."""
 
 
-class Target(Interface):
+class MeasurementTarget(Interface):
     """Where files are measured, one at a time."""
 
     @property
@@ -54,7 +54,7 @@ class Here:
         return f"{self.runtime} here"
 
     def measure(self, path: Path, pause: Pause) -> Measurement:
-        """In a few processes; see `Target`."""
+        """In a few processes; see `MeasurementTarget`."""
         with pause():
             results = self._benchmark([path], self.protocol, None, silent)
         return _only_row(results, path)
@@ -62,7 +62,7 @@ class Here:
     def compare(
         self, paths: Sequence[Path], out: Path, pause: Pause, progress: Progress = silent
     ) -> Results:
-        """In interleaved rounds; see `Target`."""
+        """In interleaved rounds; see `MeasurementTarget`."""
         if not _holds_exactly(out, paths):  # other finalists, before the search was resumed
             out.unlink(missing_ok=True)
         with pause():
@@ -99,7 +99,9 @@ class OnBoard:
         return f"{self.runtime} on {self.board}"
 
     def measure(self, path: Path, pause: Pause) -> Measurement:  # noqa: ARG002 (others work on)
-        """As `edgecnn benchmark --on` does, results in a folder next to the file; see `Target`."""
+        """As `edgecnn benchmark --on` does, results in a folder next to the file; see
+        `MeasurementTarget`.
+        """
         out = path.parent / MEASURED / f"{path.stem}.json"
         out.parent.mkdir(exist_ok=True)
         return _only_row(self._job([path], "quick", out), path)
@@ -111,20 +113,20 @@ class OnBoard:
         pause: Pause,  # noqa: ARG002
         progress: Progress = silent,  # noqa: ARG002
     ) -> Results:
-        """All files in one job there; see `Target`."""
+        """All files in one job there; see `MeasurementTarget`."""
         return self._job(paths, "quick", out)
 
     def _job(self, paths: Sequence[Path], profile: str, out: Path) -> Results:
         from edgecnn.boards import inventory
         from edgecnn.boards.connection import JobError
-        from edgecnn.boards.job import Job
+        from edgecnn.boards.job import BoardJob
         from edgecnn.boards.queue import Queue
         from edgecnn.boards.work import measure_all
         from edgecnn.formats.check import digest_of
 
         (board,) = inventory.choose([self.board])
         words = ("--runtimes", self.runtime, "--threads", str(self.threads), "--profile", profile)
-        job = Job({digest_of(path)[0]: path for path in paths}, words)
+        job = BoardJob({digest_of(path)[0]: path for path in paths}, words)
         out.unlink(missing_ok=True)  # of other finalists, before the search was resumed
         queue = Queue.open()
         try:

@@ -13,9 +13,9 @@ from edgecnn.data.left_out import counted
 from edgecnn.deprecation import old_names
 from edgecnn.files import write_text_atomically
 from edgecnn.results.output_quality import Accuracy
-from edgecnn.search.settings import ANSWER_FILE, Settings
-from edgecnn.search.space import Space
-from edgecnn.search.trials import Measured, Trial, with_drops
+from edgecnn.search.settings import ANSWER_FILE, SearchSettings
+from edgecnn.search.space import SearchSpace
+from edgecnn.search.trials import Trial, TrialMeasurement, with_drops
 
 _UNITS = {"latency": ("ms", 1.0), "size": ("kB", 1e-3), "memory": ("MB", 1e-6)}
 _OVER = {"latency": "slower", "size": "larger", "memory": "larger"}
@@ -46,8 +46,8 @@ class SearchOutcome:
     finalists that were trained for `final_epochs`, more than a trial's, with what they reached.
     """
 
-    settings: Settings
-    space: Space
+    settings: SearchSettings
+    space: SearchSpace
     target: str
     trials: tuple[Trial, ...]
     importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -222,7 +222,7 @@ class SearchOutcome:
         write_text_atomically(out / ANSWER_FILE, text + "\n")
 
 
-def described(trial: Trial, space: Space) -> str:
+def described(trial: Trial, space: SearchSpace) -> str:
     """`trial 12 (width 0.5, kernel 3): 97.10% on validation, 0.021 ms, 71 kB`."""
     changed = changes(trial.parameters, space)
     what = f" ({', '.join(changed)})" if changed else " (as it is)"
@@ -235,7 +235,7 @@ def described(trial: Trial, space: Space) -> str:
     )
 
 
-def changes(parameters: Mapping[str, Any], space: Space) -> list[str]:
+def changes(parameters: Mapping[str, Any], space: SearchSpace) -> list[str]:
     """What differs from the first trial's, as in "width 0.5"."""
     first = space.first()
     return [
@@ -261,14 +261,14 @@ def value_text(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def ranked(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
+def ranked(trials: Sequence[Trial], settings: SearchSettings) -> list[Trial]:
     """The trials within the limits, best first."""
     limits = settings.wanted.limits
     within = selection.choose(trials, limits).within
     return selection.by_objective(within, limits.objective)
 
 
-def _known(trial: Trial) -> Measured:
+def _known(trial: Trial) -> TrialMeasurement:
     assert trial.measured is not None
     return trial.measured
 

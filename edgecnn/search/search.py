@@ -16,24 +16,24 @@ from edgecnn.files import atomic_path
 from edgecnn.progress import Progress, silent
 from edgecnn.registry import check_trained
 from edgecnn.results.measurements import Measurement
-from edgecnn.search.crew import Crew, Event, hired
-from edgecnn.search.finish import Job, finish, resolved_epochs
-from edgecnn.search.measuring import Here, MeasuringError, OnBoard, Target, check_board
+from edgecnn.search.crew import Crew, TrialEvent, hired
+from edgecnn.search.finish import SearchTask, finish, resolved_epochs
+from edgecnn.search.measuring import Here, MeasurementTarget, MeasuringError, OnBoard, check_board
 from edgecnn.search.outcome import SearchOutcome
 from edgecnn.search.pruning import LearningCurve, is_hopeless
-from edgecnn.search.settings import Settings, claim_folder
-from edgecnn.search.space import Space
+from edgecnn.search.settings import SearchSettings, claim_folder
+from edgecnn.search.space import SearchSpace
 from edgecnn.search.study import Study
 from edgecnn.search.trial import without_test
-from edgecnn.search.trials import Measured
+from edgecnn.search.trials import TrialMeasurement
 from edgecnn.system.claims import exclusive
 
 TICK_SECS = 1.0
 
 
 def search(
-    settings: Settings,
-    space: Space,
+    settings: SearchSettings,
+    space: SearchSpace,
     dataset: Dataset,
     out: Path,
     *,
@@ -72,8 +72,8 @@ def search(
             if retried:
                 say(f"{retried} trials of an interrupted search are tried again")
             target = _target(settings, say)
-            job = Job(settings, space, dataset, out, target, progress)
-            run = _Run(job, study, say)
+            job = SearchTask(settings, space, dataset, out, target, progress)
+            run = _SearchRun(job, study, say)
             try:
                 run.all_trials()
                 outcome = finish(run.outcome(), job)
@@ -103,10 +103,10 @@ class _Going:
     """Why it was asked to stop."""
 
 
-class _Run:
+class _SearchRun:
     """One process's part of a search."""
 
-    def __init__(self, job: Job, study: Study, say: Callable[[str], None]) -> None:
+    def __init__(self, job: SearchTask, study: Study, say: Callable[[str], None]) -> None:
         settings, dataset = job.settings, job.dataset
         self._settings, self._space, self._dataset = settings, job.space, dataset
         self._target, self._progress = job.target, job.progress
@@ -191,7 +191,7 @@ class _Run:
             handed_out += 1
         return handed_out
 
-    def _handle(self, crew: Crew, event: Event) -> None:
+    def _handle(self, crew: Crew, event: TrialEvent) -> None:
         if event.message is not None:
             self._heard(crew, event.token, event.message)
             return
@@ -278,10 +278,10 @@ class _Run:
         self._say(f"trial {going.number}: {what}")
 
 
-def _measured(answer: Mapping[str, Any], row: Measurement) -> Measured:
+def _measured(answer: Mapping[str, Any], row: Measurement) -> TrialMeasurement:
     assert row.latency is not None
     low, high = row.latency.ci95 or (None, None)
-    return Measured(
+    return TrialMeasurement(
         accuracy=answer["accuracy"],
         latency_ms=row.latency.p50,
         size_bytes=row.artifact.size_bytes,
@@ -296,7 +296,7 @@ def _measured(answer: Mapping[str, Any], row: Measurement) -> Measured:
     )
 
 
-def _target(settings: Settings, say: Callable[[str], None]) -> Target:
+def _target(settings: SearchSettings, say: Callable[[str], None]) -> MeasurementTarget:
     if settings.on:
         return OnBoard(settings.on, settings.runtime, settings.threads, say)
     return Here(settings.runtime, settings.threads, settings.protocol, settings.final_protocol)

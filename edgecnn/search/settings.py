@@ -12,14 +12,15 @@ from typing import Any
 
 from edgecnn.benchmarking.protocol import Protocol, resolve
 from edgecnn.conversion.targets import parse_targets
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.files import read_json_file, write_text_atomically
 from edgecnn.registry import RUNTIMES, unknown_name
 from edgecnn.runtimes import parse_configuration, without_version
 from edgecnn.search.crew import Cluster
-from edgecnn.search.space import Space
+from edgecnn.search.space import SearchSpace
 from edgecnn.search.study import SAMPLERS
-from edgecnn.search.trials import Wanted
+from edgecnn.search.trials import SearchGoal
 
 SETTINGS_FILE = "search.json"
 ANSWER_FILE = "answer.json"
@@ -54,7 +55,7 @@ class DataName:
 
 
 @dataclass(frozen=True)
-class Settings:
+class SearchSettings:
     """Everything that a search is asked for.
 
     `threads` are those of the measured runtime, `trial_threads` those that each training may use
@@ -65,7 +66,7 @@ class Settings:
 
     model: str
     data: DataName
-    wanted: Wanted = field(default_factory=Wanted)
+    wanted: SearchGoal = field(default_factory=SearchGoal)
     runtime: str = "litert:cpu"
     target: str = ""
     threads: int = 1
@@ -127,7 +128,7 @@ class Settings:
             )
         return targets[0].format
 
-    def record(self, space: Space, sha256: str) -> dict[str, Any]:
+    def record(self, space: SearchSpace, sha256: str) -> dict[str, Any]:
         """What must be the same for a search to be resumed. How long it takes, and where trials
         run, may change.
         """
@@ -183,3 +184,6 @@ def claim_folder(out: Path, record: Mapping[str, Any], *, force: bool) -> str:
     text = json.dumps({"study": study, "settings": wanted}, indent=2)
     write_text_atomically(path, text + "\n")
     return study
+
+
+__getattr__ = old_names(__name__, {"Settings": "SearchSettings"})

@@ -60,7 +60,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Space:
+class SearchSpace:
     """The parameters of a search for `model`."""
 
     model: str
@@ -110,7 +110,7 @@ def space_for(
     *,
     file: Path | None = None,
     changes: Sequence[str] = (),
-) -> Space:
+) -> SearchSpace:
     """The space of a network on data, changed by a TOML file and by `name=values` texts.
 
     Raises InputError for parameters that neither the network nor its training has, values that
@@ -134,7 +134,7 @@ def space_for(
     for literal, multiple in (("learning_rate", "rate"), ("weight_decay", "decay")):
         if literal in overrides and multiple not in overrides:
             raw.pop(multiple, None)
-    space = Space(model, tuple(parameter(name, values) for name, values in raw.items()))
+    space = SearchSpace(model, tuple(parameter(name, values) for name, values in raw.items()))
     for each in space.parameters:
         _check_kind(model, each)
     if not space.searched:

@@ -14,9 +14,9 @@ import numpy as np
 
 from edgecnn.registry import require
 from edgecnn.search.pruning import LearningCurve
-from edgecnn.search.space import Space
+from edgecnn.search.space import SearchSpace
 from edgecnn.search.storage import open_storage, translated
-from edgecnn.search.trials import OBJECTIVES, Measured, Trial, Wanted, read_measured
+from edgecnn.search.trials import OBJECTIVES, SearchGoal, Trial, TrialMeasurement, read_measured
 from edgecnn.store import place
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class Study:
     def __init__(
         self,
         name: str,
-        space: Space,
-        wanted: Wanted,
+        space: SearchSpace,
+        wanted: SearchGoal,
         *,
         seed: int = 0,
         sampler: str = "tpe",
@@ -113,7 +113,7 @@ class Study:
         with translated(self.safe_address):
             self._open[number].set_user_attr(name, value)
 
-    def complete(self, number: int, measured: Measured) -> None:
+    def complete(self, number: int, measured: TrialMeasurement) -> None:
         """What a trial turned out to be, with how it stands to the limits."""
         from dataclasses import asdict
 

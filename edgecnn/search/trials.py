@@ -10,7 +10,7 @@ from typing import Any, Literal
 from edgecnn.errors import InputError
 from edgecnn.records import FieldError, read_record
 from edgecnn.registry import unknown_name
-from edgecnn.selection import Limits
+from edgecnn.selection import Constraints
 from edgecnn.statistics.interval import UNKNOWN, Interval
 
 State = Literal["complete", "pruned", "failed", "running", "waiting"]
@@ -23,7 +23,7 @@ OBJECTIVES: Mapping[str, Literal["maximize", "minimize"]] = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class TrialMeasurement:
     """What became of a trial's converted file.
 
     `accuracy` (0…1, with its 95% interval) is that of its own outputs on the validation split,
@@ -67,7 +67,7 @@ class Trial:
     number: int
     state: State
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    measured: Measured | None = None
+    measured: TrialMeasurement | None = None
     accuracies: tuple[float, ...] = ()
     macs: float | None = None
     weights: int | None = None
@@ -138,7 +138,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SearchGoal:
     """What a search should keep and what it looks for.
 
     `objectives` steer it; `choice` is what the winner is best at among the trials within the
@@ -186,13 +186,13 @@ class Wanted:
         return self.choice or ("accuracy" if self.limited else "latency")
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> Constraints:
         """For choosing among trials."""
         drop = self.max_drop
         if drop is None and self.chosen_by != "accuracy":
             drop = 0.0
         objective: Any = self.chosen_by
-        return Limits(
+        return Constraints(
             drop=drop,
             p50=self.max_latency_ms,
             peak_rss=self.max_memory_bytes,
@@ -200,7 +200,7 @@ class Wanted:
             objective=objective,
         )
 
-    def excess(self, measured: Measured) -> dict[str, float]:
+    def excess(self, measured: TrialMeasurement) -> dict[str, float]:
         """Limit → how far over it, as a share of it; 0 or less is kept."""
         return {name: measured.value(name) / most - 1 for name, most in self.limited.items()}
 
@@ -217,11 +217,11 @@ def with_drops(trials: Sequence[Trial]) -> list[Trial]:
     return [replace(each, drop=100 * (base - (each.accuracy or 0.0))) for each in complete]
 
 
-def read_measured(values: Any) -> Measured | None:
+def read_measured(values: Any) -> TrialMeasurement | None:
     """What a database holds; None for anything else than a measurement."""
     if not isinstance(values, Mapping):
         return None
     try:
-        return read_record(Measured, values, "measured")
+        return read_record(TrialMeasurement, values, "measured")
     except FieldError:
         return None

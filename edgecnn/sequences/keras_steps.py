@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.sequences.parts import Parts
+from edgecnn.sequences.parts import SequenceGraphs
 from edgecnn.sequences.search import StepFunction
 from edgecnn.sequences.states import States
 
@@ -26,7 +26,7 @@ class KerasSteps:
     the last start; `seen` is called with what each step gets and answers.
     """
 
-    def __init__(self, parts: Parts, seen: Callable[[Given], None] | None = None) -> None:
+    def __init__(self, parts: SequenceGraphs, seen: Callable[[Given], None] | None = None) -> None:
         self._parts, self._seen = parts, seen
         self._names = [str(tensor.name) for tensor in parts.step.inputs]
         self._widths = {

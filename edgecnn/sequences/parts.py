@@ -26,7 +26,7 @@ STATE = "state"
 
 
 @dataclass(frozen=True)
-class Parts:
+class SequenceGraphs:
     """The two graphs. `memory` names the encoder's outputs, which are inputs of the step; `reads`
     and `writes` are the receptive fields of encoder and decoder in ids, 0 where there is none.
 
@@ -81,8 +81,8 @@ def is_sequence_model(model: Any) -> bool:
     return tuple(tensor.name for tensor in model.inputs or ()) == INPUTS
 
 
-def parts_of(model: keras.Model) -> Parts:
+def parts_of(model: keras.Model) -> SequenceGraphs:
     """The encoder and the step of a trained network, by the file it was built in."""
     module = sys.modules[SEQUENCE_MODELS.load(model.name).__module__]
-    parts: Parts = module.parts(model)
+    parts: SequenceGraphs = module.parts(model)
     return parts

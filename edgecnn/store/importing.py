@@ -17,7 +17,7 @@ from edgecnn.results import Results
 from edgecnn.store import json_files
 
 if TYPE_CHECKING:
-    from edgecnn.store.sql import Added, Database, PackedSession
+    from edgecnn.store.sql import Added, Database, PackedResults
 
 Loader = Callable[[Path], Sequence[Results]]
 TOGETHER = 50
@@ -93,7 +93,7 @@ def import_all(
         raise InputError("--label is empty", hint="pass a name, as in main")
     files = list(dict.fromkeys(json_files.find(paths)))
     imported = Imported()
-    waiting: list[PackedSession] = []
+    waiting: list[PackedResults] = []
     for number, (path, packed, left_out, reason) in enumerate(
         _packed(files, machine, load or load_one)
     ):
@@ -113,7 +113,7 @@ def import_all(
     return imported
 
 
-_Read = tuple[Path, tuple["PackedSession", ...], int, str]
+_Read = tuple[Path, tuple["PackedResults", ...], int, str]
 
 
 def _packed(files: Sequence[Path], machine: str, load: Loader) -> Iterator[_Read]:

@@ -34,7 +34,7 @@ _FORMS = f"{_HINT}; a path with = or @ in it is written as such, too"
 
 
 @dataclass(frozen=True)
-class Place:
+class DatabaseAddress:
     """A database: its address without password and options, and the `path` of a SQLite file."""
 
     url: URL = field(repr=False)
@@ -47,7 +47,7 @@ def default_path() -> Path:
     return data_home() / FILE_NAME
 
 
-def find(address: str | None = None) -> Place:
+def find(address: str | None = None) -> DatabaseAddress:
     """The place of `address`, of EDGECNN_DB, or the default file.
 
     A plain path is a SQLite file. Raises InputError, which never repeats the address, also for
@@ -78,11 +78,13 @@ def find(address: str | None = None) -> Place:
     url = url.set(drivername="postgresql+psycopg")
     host = url.host or url.query.get("host", "") or "local socket"
     port = f":{url.port}" if url.port else ""
-    return Place(url, f"postgresql://{host}{port}/{url.database or ''}")
+    return DatabaseAddress(url, f"postgresql://{host}{port}/{url.database or ''}")
 
 
-def _file(path: Path) -> Place:
+def _file(path: Path) -> DatabaseAddress:
     from sqlalchemy import URL
 
     path = path.absolute()
-    return Place(URL.create("sqlite+pysqlite", database=os.fspath(path)), os.fspath(path), path)
+    return DatabaseAddress(
+        URL.create("sqlite+pysqlite", database=os.fspath(path)), os.fspath(path), path
+    )

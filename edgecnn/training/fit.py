@@ -45,7 +45,7 @@ from edgecnn.training.devices import multiple_of, together, training_devices
 from edgecnn.training.epochs import run_epochs
 from edgecnn.training.logs import TrainingLog
 from edgecnn.training.start import Start, read_start
-from edgecnn.training.subject import Subject, check_config, open_subject
+from edgecnn.training.subject import TrainingSubject, check_config, open_subject
 from edgecnn.version import __version__
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class _Plan:
     """What is trained and how, with nothing left open."""
 
     model_name: str
-    subject: Subject
+    subject: TrainingSubject
     config: TrainingConfig
     seed: int
     devices: tuple[str, ...]
@@ -192,7 +192,7 @@ class _Plan:
         }
 
 
-def _planned(model_name: str, subject: Subject, config: TrainingConfig, seed: int) -> _Plan:
+def _planned(model_name: str, subject: TrainingSubject, config: TrainingConfig, seed: int) -> _Plan:
     """Fill in what the configuration leaves to the data and to the machine."""
     dataset = subject.dataset
     samples = len(dataset["train"])
@@ -321,7 +321,7 @@ def _fit(
 
 
 def _after_epoch(
-    subject: Subject,
+    subject: TrainingSubject,
     model: keras.Model,
     log: TrainingLog | None,
     on_epoch: OnEpoch | None,

@@ -30,7 +30,7 @@ _SUBJECTS: Mapping[str, str] = {
 }
 
 
-class Subject(Protocol):
+class TrainingSubject(Protocol):
     """One network that learns one data set."""
 
     dataset: Dataset
@@ -97,7 +97,7 @@ def open_subject(
     dataset: Dataset,
     input_size: int | None = None,
     cutouts: Dataset | None = None,
-) -> Subject:
+) -> TrainingSubject:
     """What `model_name` learns from `dataset`, and a detector from `cutouts` as well.
 
     Raises InputError for data that are for another task than the network, and that cannot be
@@ -117,14 +117,14 @@ def open_subject(
         )
     module, _, name = place.partition(":")
     more = {} if cutouts is None else {"cutouts": cutouts}
-    subject: Subject = getattr(importlib.import_module(module), name)(
+    subject: TrainingSubject = getattr(importlib.import_module(module), name)(
         model_name, dataset, input_size, **more
     )
     return subject
 
 
 def check_config(
-    subject: Subject, model_name: str, config: TrainingConfig, named: Collection[str]
+    subject: TrainingSubject, model_name: str, config: TrainingConfig, named: Collection[str]
 ) -> None:
     """Raise InputError for a setting that `subject` makes no use of.
 

@@ -61,7 +61,7 @@ class CollectSettings:
     window: bool = True
 
 
-class Collector:
+class ImageCollector:
     """One run. `run` returns when the source ends, `count` is reached or somebody quits.
 
     Raises InputError for labels that are not a folder's name, more than one without a window, or

@@ -14,11 +14,11 @@ from edgecnn.benchmarking.benchmark import benchmark
 from edgecnn.cli import invoke
 from edgecnn.data.base import Split
 from edgecnn.reporting.answer import Limits, choose
-from edgecnn.reporting.comparison.gate import Baseline, judge
+from edgecnn.reporting.comparison.gate import GateBaseline, judge
 from edgecnn.reporting.rows import collect
 from edgecnn.results import Results
 from edgecnn.store import open_database
-from edgecnn.store.sql import Wanted
+from edgecnn.store.sql import MeasurementFilter
 from tests.traps.conftest import BRIEF
 from tests.traps.test_what_comes_out import onnx_model
 from tests.unit.store import made_up
@@ -153,7 +153,7 @@ def test_one_odd_session_is_no_change_and_two_that_agree_by_chance_make_no_regre
     with open_database(str(tmp_path / "results.db")) as database:
         for day, factor in enumerate(odd):
             database.add(made_up.session(day, factor))
-        (series,) = database.history(Wanted("net0"))
+        (series,) = database.history(MeasurementFilter("net0"))
         assert not series.changes
         same = made_up.session(40, session_spread=0.0)
         database.add(same, label="twice")
@@ -161,5 +161,5 @@ def test_one_odd_session_is_no_change_and_two_that_agree_by_chance_make_no_regre
         new = made_up.session(42, 1.012, seed=1_040, session_spread=0.0)
         (stored,) = database.baselines(new, "twice")
     assert len(stored.rows) == 2
-    found = judge([(new.measurements[0], Baseline(stored.rows))], "twice")
+    found = judge([(new.measurements[0], GateBaseline(stored.rows))], "twice")
     assert not found.failed

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.machine import gpus
+from edgecnn.benchmarking.machine.description import gpus
 from edgecnn.results import Measurement
 
 SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")

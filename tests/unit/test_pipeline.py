@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.manifest import Manifest, sidecar_path, write_manifest
-from edgecnn.pipeline import REPORTS, Settings, run
+from edgecnn.pipeline import REPORTS, PipelineSettings, run
 
 OF_A_RUN = (
     "lenet5.keras",
@@ -28,7 +28,7 @@ def interrupted(*_arguments: object, **_options: object) -> Any:
     raise KeyboardInterrupt
 
 
-def begin(settings: Settings, out: Path, *, force: bool = False) -> None:
+def begin(settings: PipelineSettings, out: Path, *, force: bool = False) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(settings, out, force=force, load=interrupted)
 
@@ -49,7 +49,7 @@ def files(out: Path) -> set[str]:
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     """The folder of a run of lenet5."""
-    begin(Settings(epochs=50), tmp_path)
+    begin(PipelineSettings(epochs=50), tmp_path)
     converted(tmp_path / "artifacts" / "lenet5_float32.ncnn.param", "lenet5")
     for name in (*OF_A_RUN, *REPORTS):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def finished(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("model", ["lenet5", "resnet8"])
 def test_force_leaves_nothing_of_the_run_before(finished: Path, model: str):
-    begin(Settings(model=model, epochs=3), finished, force=True)
+    begin(PipelineSettings(model=model, epochs=3), finished, force=True)
     assert files(finished) == {"run.json"}
     settings = json.loads((finished / "run.json").read_text())
     assert (settings["model"], settings["epochs"]) == (model, 3)
@@ -67,9 +67,9 @@ def test_force_leaves_nothing_of_the_run_before(finished: Path, model: str):
 
 def test_without_force_a_run_stays_as_it_is(finished: Path):
     before = files(finished)
-    begin(Settings(epochs=50), finished)
+    begin(PipelineSettings(epochs=50), finished)
     with pytest.raises(InputError, match=r"other settings .*epochs"):
-        run(Settings(epochs=3), finished, load=interrupted)
+        run(PipelineSettings(epochs=3), finished, load=interrupted)
     assert files(finished) == before
 
 
@@ -104,7 +104,7 @@ def of_the_file(path: Path) -> list[Path]:
 @pytest.mark.parametrize("write", [mine, of_another_model, changed, no_bundle])
 def test_force_keeps_what_no_run_made(finished: Path, write: Callable[[Path], Path]):
     path = write(finished)
-    begin(Settings(), finished, force=True)
+    begin(PipelineSettings(), finished, force=True)
     assert path.is_file()
     own = {"run.json", *(str(path.relative_to(finished)) for path in of_the_file(path))}
     assert files(finished) == own
@@ -112,5 +112,5 @@ def test_force_keeps_what_no_run_made(finished: Path, write: Callable[[Path], Pa
 
 def test_force_starts_over_where_the_settings_are_damaged(finished: Path):
     (finished / "run.json").write_text("{")
-    begin(Settings(), finished, force=True)
+    begin(PipelineSettings(), finished, force=True)
     assert files(finished) == {"run.json"}

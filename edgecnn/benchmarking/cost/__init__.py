@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.benchmarking.cost.graph import Cost, UncountableError
+from edgecnn.benchmarking.cost.graph import GraphCost, UncountableError
 from edgecnn.formats.kinds import by_suffix
 
-__all__ = ["Cost", "UncountableError", "cost_of"]
+__all__ = ["GraphCost", "UncountableError", "cost_of"]
 
 
-def cost_of(path: Path) -> Cost:
+def cost_of(path: Path) -> GraphCost:
     """The cost of one sample.
 
     Raises UncountableError for operators whose work is not a matter of shapes (a loop, a
@@ -28,5 +28,5 @@ def cost_of(path: Path) -> Cost:
     count = file_format.function("cost") if file_format else None
     if count is None:
         raise UncountableError(f"the cost of a {path.suffix} file is not counted")
-    cost: Cost = count(path)
+    cost: GraphCost = count(path)
     return cost

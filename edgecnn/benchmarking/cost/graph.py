@@ -26,7 +26,7 @@ class UncountableError(UnsupportedError):
 
 
 @dataclass(frozen=True)
-class Cost:
+class GraphCost:
     """What one sample (batch 1) costs.
 
     `parameters` are numbers the operators compute with, `weight_bytes` their size in the file,
@@ -67,7 +67,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Operator:
+class CostedOperator:
     """One operator.
 
     `role` is "compute" (it has `macs`), "move" (it reads and writes), "view" (it does neither,
@@ -86,14 +86,14 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class Graph:
+class CostedGraph:
     tensors: Mapping[str, Tensor]
-    operators: Sequence[Operator]
+    operators: Sequence[CostedOperator]
     inputs: Sequence[str]
     batch: int = 1
     """How many samples the shapes hold."""
 
-    def cost(self) -> Cost:
+    def cost(self) -> GraphCost:
         """Sum up; what depends on constants alone is computed once, not in every inference."""
         origin = self._constants()
         stored = self._stored()
@@ -113,7 +113,7 @@ class Graph:
                 continue
             flowing = [name for name in operator.inputs if name not in origin]
             moved += sum(stored[name] for name in (*flowing, *operator.outputs) if name in stored)
-        return Cost(
+        return GraphCost(
             macs=macs // self.batch,
             parameters=sum(tensor.size for tensor in weights.values()),
             weight_bytes=sum(tensor.bytes for tensor in weights.values()),
@@ -148,7 +148,7 @@ class Graph:
             sizes[name] = self.tensors[name].bytes
         return sizes
 
-    def _is_fused(self, operator: Operator) -> bool:
+    def _is_fused(self, operator: CostedOperator) -> bool:
         """Whether a (de)quantization disappears into the operators around it."""
         if operator.role == "quantize":
             return operator.inputs[0] not in self.inputs

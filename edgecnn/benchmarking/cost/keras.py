@@ -6,7 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from edgecnn.benchmarking.cost.graph import BITS, Cost, UncountableError, refuse
+from edgecnn.benchmarking.cost.graph import BITS, GraphCost, UncountableError, refuse
 from edgecnn.errors import UnsupportedError
 from edgecnn.keras_files import load_keras
 from edgecnn.models.graph import calls, elements, macs
@@ -16,7 +16,7 @@ _VIEWS = ("InputLayer", "Reshape", "Flatten", "Dropout", "SpatialDropout1D", "Sp
           "LeakyReLU", "PReLU", "ELU", "Activation")  # fmt: skip
 
 
-def count(path: Path) -> Cost:
+def count(path: Path) -> GraphCost:
     """Count a Functional or Sequential model; nested ones count once for each call.
 
     Raises what `load_keras` raises, and UncountableError for custom layers, for
@@ -29,7 +29,7 @@ def count(path: Path) -> Cost:
         raise
     except UnsupportedError as error:
         raise UncountableError(error.message, hint=error.hint) from error
-    return Cost(
+    return GraphCost(
         macs=done,
         parameters=sum(prod(weight.shape) for weight in model.weights),
         weight_bytes=sum(prod(weight.shape) * BITS[weight.dtype] // 8 for weight in model.weights),

@@ -7,7 +7,14 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from edgecnn.benchmarking.cost.graph import Cost, Graph, Operator, Tensor, UncountableError, refuse
+from edgecnn.benchmarking.cost.graph import (
+    CostedGraph,
+    CostedOperator,
+    GraphCost,
+    Tensor,
+    UncountableError,
+    refuse,
+)
 from edgecnn.errors import InputError
 from edgecnn.registry import require
 from edgecnn.runtimes.declared import samples_of
@@ -30,7 +37,7 @@ _WEIGHTS: Mapping[str, tuple[int, ...] | None] = {
 }
 
 
-def count(path: Path) -> Cost:
+def count(path: Path) -> GraphCost:
     """Count the main graph.
 
     Raises MissingDependencyError without the onnx package, InputError for a damaged file,
@@ -68,7 +75,7 @@ def _fix_batch(graph: Any) -> None:
                 dimension.Clear()
 
 
-def _graph(onnx: Any, graph: Any, samples: int) -> Graph:
+def _graph(onnx: Any, graph: Any, samples: int) -> CostedGraph:
     refuse(node.op_type for node in graph.node if node.op_type in _UNKNOWN)
     refuse(
         f"{node.domain}.{node.op_type}" for node in graph.node if node.domain not in ("", "ai.onnx")
@@ -94,7 +101,7 @@ def _graph(onnx: Any, graph: Any, samples: int) -> Graph:
     }
     if missing:
         raise UncountableError(f"the shape of {sorted(missing)[0]} is not known before it runs")
-    return Graph(tensors, operators, inputs, samples)
+    return CostedGraph(tensors, operators, inputs, samples)
 
 
 def _constants(onnx: Any, graph: Any) -> Iterator[tuple[str, Tensor]]:
@@ -123,7 +130,7 @@ def _dtype(onnx: Any, kind: int) -> str:
     return {"float": "float32", "double": "float64"}.get(name, name)
 
 
-def _operator(node: Any, known: Mapping[str, Tensor]) -> Operator:
+def _operator(node: Any, known: Mapping[str, Tensor]) -> CostedOperator:
     kind = node.op_type
     into = [known.get(name) for name in node.input]
     macs = 0
@@ -139,7 +146,7 @@ def _operator(node: Any, known: Mapping[str, Tensor]) -> Operator:
     if kind in _AFFINE:
         role = "affine"
     role = {"QuantizeLinear": "quantize", "DequantizeLinear": "dequantize"}.get(kind, role)
-    return Operator(
+    return CostedOperator(
         kind,
         tuple(name for name in node.input if name),
         tuple(name for name in node.output if name in known or name == node.output[0]),

@@ -7,7 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 
-from edgecnn.benchmarking.cost.graph import Cost, Graph, Operator, Tensor, UncountableError, refuse
+from edgecnn.benchmarking.cost.graph import (
+    CostedGraph,
+    CostedOperator,
+    GraphCost,
+    Tensor,
+    UncountableError,
+    refuse,
+)
 from edgecnn.errors import InputError
 from edgecnn.formats.check import read_signature
 from edgecnn.formats.tflite.schema import codes_of, dtype_of, opened
@@ -41,7 +48,7 @@ _UNKNOWN = {
 _STABLEHLO = 162
 
 
-def count(path: Path) -> Cost:
+def count(path: Path) -> GraphCost:
     """Count the main graph. Raises InputError for a damaged file, UncountableError."""
     read_signature(path)  # every offset and index has been checked once this returns
     try:
@@ -51,7 +58,7 @@ def count(path: Path) -> Cost:
         raise InputError(f"{path.name}: not a complete TFLite model ({error})") from error
 
 
-def _graph(model: Table, samples: int) -> Graph:
+def _graph(model: Table, samples: int) -> CostedGraph:
     codes = codes_of(model)
     buffers = [_holds_data(buffer) for buffer in model.tables(4)]
     graph = next(model.tables(2))
@@ -64,7 +71,7 @@ def _graph(model: Table, samples: int) -> Graph:
         refuse(["STABLEHLO operators"])
     tensors = [_tensor(tensor, buffers) for tensor in graph.tables(0)]
     inputs = graph.integers(1)
-    return Graph(
+    return CostedGraph(
         {str(index): tensor for index, tensor in enumerate(tensors)},
         [_operator(code, tensors, into, out) for code, into, out in operators],
         [str(index) for index in inputs],
@@ -90,7 +97,7 @@ def _tensor(tensor: Table, buffers: Sequence[bool]) -> Tensor:
 
 def _operator(
     code: int, tensors: Sequence[Tensor], inputs: Sequence[int], outputs: Sequence[int]
-) -> Operator:
+) -> CostedOperator:
     into = [tensors[index] if index >= 0 else None for index in inputs]
     out = tensors[outputs[0]] if outputs else None
     macs = _macs(code, into, out) if out is not None else 0
@@ -105,7 +112,7 @@ def _operator(
     else:
         weights = []  # shapes, axes, paddings
     names = tuple(str(index) for index in inputs if index >= 0)
-    return Operator(
+    return CostedOperator(
         str(code), names, tuple(map(str, outputs)), role, macs, tuple(map(str, weights))
     )
 

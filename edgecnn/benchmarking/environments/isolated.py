@@ -194,7 +194,7 @@ def _create_version(name: str, *, force: bool) -> Path:
     return python_in(folder)
 
 
-def _name_for(wanted: versions.Wanted, version: str) -> str:
+def _name_for(wanted: versions.RuntimeVersion, version: str) -> str:
     """What the environment of a version is called: as the one that it replaces, and never as one
     of another package (older versions named them after the runtime alone).
     """
@@ -209,12 +209,12 @@ def _name_for(wanted: versions.Wanted, version: str) -> str:
 
 def _missing(runtime: str, python: Path) -> str:
     """Why a runtime cannot be used with that Python; empty where it can."""
-    from edgecnn.benchmarking.executor.job import Job
+    from edgecnn.benchmarking.executor.job import WorkerJob
     from edgecnn.benchmarking.executor.process import run_worker
     from edgecnn.registry import RUNTIMES
 
     device = RUNTIMES.load(runtime).devices[0]
-    outcome = run_worker(Job(runtime, device), python, timeout=120.0)
+    outcome = run_worker(WorkerJob(runtime, device), python, timeout=120.0)
     if outcome.status != "ok":
         return outcome.error or outcome.status
     availability = outcome.loaded.get("availability", {})

@@ -31,7 +31,7 @@ PACKAGES = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RuntimeVersion:
     """A runtime in a version: exact ("1.23.2") or a pattern ("1.23.*")."""
 
     runtime: str
@@ -64,7 +64,7 @@ def is_versioned(name: str) -> bool:
     return "==" in name
 
 
-def parse(name: str) -> Wanted:
+def parse(name: str) -> RuntimeVersion:
     """What "onnxruntime==1.23.*" asks for; the name is a package's or a runtime's. A version may
     end in the package ("onnxruntime==1.23.2+onnxruntime-gpu", see `environment_name`).
 
@@ -79,11 +79,11 @@ def parse(name: str) -> Wanted:
     for runtime, packages in known_packages().items():
         number, _, package = version.rpartition("+")
         if package_name == runtime and number and package in packages:
-            return Wanted(runtime, package, number)
+            return RuntimeVersion(runtime, package, number)
         if package_name == runtime and package_name not in packages:
-            return Wanted(runtime, packages[0], version)
+            return RuntimeVersion(runtime, packages[0], version)
         if package_name.lower().replace("_", "-") in packages:
-            return Wanted(runtime, package_name.lower().replace("_", "-"), version)
+            return RuntimeVersion(runtime, package_name.lower().replace("_", "-"), version)
     names = [package for packages in known_packages().values() for package in packages]
     raise unknown_name("package of a runtime", package_name, names)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.executor.process import WorkerOutcome
-from edgecnn.benchmarking.inputs.feeding import Prepared, synthetic_range
+from edgecnn.benchmarking.inputs.feeding import PreparedSplit, synthetic_range
 from edgecnn.benchmarking.plan import Configuration
 from edgecnn.benchmarking.protocol import Protocol
 from edgecnn.formats.id_tables import id_limits
@@ -22,11 +22,11 @@ def job_of(
     configuration: Configuration,
     *,
     protocol: Protocol | None = None,
-    samples: Prepared | None = None,
-) -> Job:
+    samples: PreparedSplit | None = None,
+) -> WorkerJob:
     """Load the artifact; with a protocol, measure it too, fed with samples or with drawn ones."""
     preprocessing = configuration.artifact.manifest.preprocessing
-    return Job(
+    return WorkerJob(
         runtime=without_version(configuration.runtime),
         device=configuration.device,
         options=configuration.options,
@@ -62,7 +62,7 @@ def once(protocol: Protocol) -> Protocol:
 
 
 def passes_of(
-    artifact: Artifact, asked: Sequence[str], samples: Prepared | None
+    artifact: Artifact, asked: Sequence[str], samples: PreparedSplit | None
 ) -> tuple[str, ...]:
     """The passes of a row's first process: stages need samples as they were recorded, and a
     sequence model is timed in its parts.

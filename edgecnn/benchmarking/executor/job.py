@@ -23,7 +23,7 @@ NUMBERS = {
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerJob:
     """What a worker is to do.
 
     Without a `path` it probes the device, without a `protocol` it loads the model, reports what
@@ -69,7 +69,7 @@ class Job:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, line: str) -> Job:
+    def from_json(cls, line: str) -> WorkerJob:
         values = json.loads(line)
         values["options"] = RuntimeOptions(**values["options"])
         values["placement"] = Placement(tuple(values["placement"]["affinity"]))

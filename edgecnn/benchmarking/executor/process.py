@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import edgecnn
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.results import Cause, Run, Status, run_from_dict
 from edgecnn.system import scratch
 from edgecnn.text import shortened
@@ -68,7 +68,7 @@ class WorkerOutcome:
 
 
 def run_worker(
-    job: Job, python: Path | None = None, *, timeout: float | None = None
+    job: WorkerJob, python: Path | None = None, *, timeout: float | None = None
 ) -> WorkerOutcome:
     """Run one job in a fresh process of `python` (this one by default) and wait for its outcome.
 
@@ -117,7 +117,7 @@ def end_workers() -> None:
 
 
 def _listen(
-    process: subprocess.Popen[bytes], job: Job, stderr: IO[bytes], timeout: float | None
+    process: subprocess.Popen[bytes], job: WorkerJob, stderr: IO[bytes], timeout: float | None
 ) -> WorkerOutcome:
     assert process.stdin is not None
     assert process.stdout is not None
@@ -196,7 +196,7 @@ def _last_line(stderr: IO[bytes]) -> str:
     return shortened(lines[-1], 600) if lines else ""
 
 
-def _patience(job: Job, outcome: WorkerOutcome) -> float:
+def _patience(job: WorkerJob, outcome: WorkerOutcome) -> float:
     """Seconds of silence to bear before a worker counts as hanging."""
     if not outcome.loaded or job.protocol is None:
         return LOAD_TIMEOUT_SECS
@@ -251,7 +251,7 @@ def _package_home() -> str:
     return str(Path(edgecnn.__file__).parent)
 
 
-def _environment(job: Job, folder: Path) -> dict[str, str]:
+def _environment(job: WorkerJob, folder: Path) -> dict[str, str]:
     """The worker's environment: thread counts said to every library, GPUs hidden from CPU rows,
     temporary files in a folder that goes with it, streams that take every character.
     """

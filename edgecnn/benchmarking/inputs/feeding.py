@@ -13,7 +13,7 @@ from edgecnn.benchmarking.accuracy import scorer_for
 from edgecnn.benchmarking.inputs.samples import write_samples, write_tensors
 from edgecnn.benchmarking.loop.raw import RawSamples, write_raw
 from edgecnn.data.base import Dataset
-from edgecnn.data.seen import Seen, seen_in_training
+from edgecnn.data.seen import SeenSamples, seen_in_training
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.evaluation.tasks import Scorer
 from edgecnn.feeding import ChosenPreprocessing, choose, prove_file
@@ -58,7 +58,7 @@ _NOBODY_SAYS = Fed("unknown", _NOBODY, unscored=_NOBODY)
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedSplit:
     """The test split as a file of tensors (a folder of them, where samples name the inputs), some
     of its samples before preprocessing (None where there is none), what scores the answers (None
     where nothing can), and how many of the samples training saw (None where that is not known).
@@ -68,7 +68,7 @@ class Prepared:
     raw: RawSamples | None
     preprocessing: Preprocessing | None
     scorer: Scorer | None
-    seen: Seen | None = None
+    seen: SeenSamples | None = None
 
 
 class Feeding:
@@ -92,7 +92,7 @@ class Feeding:
         self._option = option
         self._about = about or ModelOptions()
         self._progress = progress
-        self._prepared: dict[str, Prepared | EdgeCNNError | None] = {}
+        self._prepared: dict[str, PreparedSplit | EdgeCNNError | None] = {}
         self._fed: dict[str, Fed] = {}
         self._files: dict[Preprocessing, tuple[Path, RawSamples]] = {}
         self._tensors: dict[RuntimeSignature, Path] = {}
@@ -105,7 +105,7 @@ class Feeding:
             except EdgeCNNError as error:
                 self._prepared[artifact.sha256] = error
 
-    def of(self, artifact: Artifact) -> Prepared | EdgeCNNError | None:
+    def of(self, artifact: Artifact) -> PreparedSplit | EdgeCNNError | None:
         """What `prepare` made: None without data, or where nobody knows how the model wants them
         (synthetic samples are measured then); an error where data and model do not fit.
         """
@@ -118,14 +118,14 @@ class Feeding:
     def scorer(self, artifact: Artifact) -> Scorer | None:
         """What scores the outputs of `artifact`, None where it is not fed the data."""
         prepared = self.of(artifact)
-        return prepared.scorer if isinstance(prepared, Prepared) else None
+        return prepared.scorer if isinstance(prepared, PreparedSplit) else None
 
-    def seen(self, artifact: Artifact) -> Seen | None:
+    def seen(self, artifact: Artifact) -> SeenSamples | None:
         """How many of the samples the artifact was trained on."""
         prepared = self.of(artifact)
-        return prepared.seen if isinstance(prepared, Prepared) else None
+        return prepared.seen if isinstance(prepared, PreparedSplit) else None
 
-    def _prepare(self, data: Dataset, artifact: Artifact, asked: Asked) -> Prepared | None:
+    def _prepare(self, data: Dataset, artifact: Artifact, asked: Asked) -> PreparedSplit | None:
         asked = cache(asked)  # a worker process answers
         if data.names_inputs:
             return self._prepare_tensors(data, artifact, asked)
@@ -157,9 +157,11 @@ class Feeding:
             self._files[preprocessing] = (path, raw)
         scorer = None if unscored else self._scorer_for(data, artifact, manifest, preprocessing)
         seen = seen_in_training(artifact.manifest, data)
-        return Prepared(*self._files[preprocessing], preprocessing, scorer, seen)
+        return PreparedSplit(*self._files[preprocessing], preprocessing, scorer, seen)
 
-    def _prepare_tensors(self, data: Dataset, artifact: Artifact, asked: Asked) -> Prepared | None:
+    def _prepare_tensors(
+        self, data: Dataset, artifact: Artifact, asked: Asked
+    ) -> PreparedSplit | None:
         """Samples that name the model's inputs, each as its input takes it."""
         check_no_preprocessing(self._option)
         signature = asked()
@@ -182,7 +184,7 @@ class Feeding:
             self._tensors[wanted] = folder
         scorer = self._scorer_for(data, artifact, artifact.manifest, None)
         seen = seen_in_training(artifact.manifest, data)
-        return Prepared(self._tensors[wanted], None, None, scorer, seen)
+        return PreparedSplit(self._tensors[wanted], None, None, scorer, seen)
 
     def _scorer_for(
         self,

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.benchmarking.executor.job import NUMBERS, Job
+from edgecnn.benchmarking.executor.job import NUMBERS, WorkerJob
 from edgecnn.benchmarking.executor.process import WorkerOutcome, run_worker
 from edgecnn.runtimes.declared import missing_sizes
 
 
-def run_worker_safely(job: Job, python: Path | None) -> tuple[WorkerOutcome, str]:
+def run_worker_safely(job: WorkerJob, python: Path | None) -> tuple[WorkerOutcome, str]:
     """(what became of the job, which of NUMBERS it was then fed with, "" for what was drawn).
 
     Where no number helps, what became of it with the drawn ones; where sizes that the model
@@ -35,7 +35,7 @@ def run_worker_safely(job: Job, python: Path | None) -> tuple[WorkerOutcome, str
     return first, job.numbers
 
 
-def _worth_trying(job: Job, outcome: WorkerOutcome) -> list[str]:
+def _worth_trying(job: WorkerJob, outcome: WorkerOutcome) -> list[str]:
     drawn = job.protocol is not None and job.samples is None and not job.numbers
     if not drawn or outcome.run is not None or outcome.status not in ("crashed", "unsupported"):
         return []

@@ -50,7 +50,7 @@ MAX_ATTEMPTS = 6
 
 
 @dataclass(frozen=True)
-class Measured:
+class ScenarioSamples:
     """Steady-state samples in nanoseconds, and what else is known about the queries."""
 
     samples: Samples
@@ -125,7 +125,7 @@ def run(
     pace_ns: float = 0.0,
     *,
     batch: int = 1,
-) -> Measured:
+) -> ScenarioSamples:
     """Measure what was warmed up, one request after the other in blocks under `watch`, where an
     inference takes about `pace_ns` (0: not known).
 
@@ -133,19 +133,19 @@ def run(
     """
     if load.scenario == "offline":
         samples, elapsed_ns = _all_at_once(streams, protocol)
-        return Measured(samples, _counts(samples.size * batch, elapsed_ns))
+        return ScenarioSamples(samples, _counts(samples.size * batch, elapsed_ns))
     if load.scenario == "server":
         return _serve(streams, load, protocol)
     if load.scenario == "single_stream":
         steady = measure(streams[0], protocol, watch, pace_ns)
-        return Measured(steady.samples, {}, steady.blocks)
+        return ScenarioSamples(steady.samples, {}, steady.blocks)
     if load.scenario != "multi_stream":
         raise unknown_name("scenario", load.scenario, SCENARIOS)
     inferences = load.streams // batch
     queries = _as_queries(streams[0], inferences)
     steady = measure(queries, protocol, watch, inferences * pace_ns)
     counts = _counts(steady.samples.size * load.streams, int(steady.samples.sum()))
-    return Measured(steady.samples, counts, steady.blocks)
+    return ScenarioSamples(steady.samples, counts, steady.blocks)
 
 
 def _as_queries(invocations: Sequence[Invocation], inferences: int) -> list[Invocation]:
@@ -216,7 +216,7 @@ def _joined(workers: Sequence[_Worker]) -> Samples:
     return np.concatenate([worker.times[: worker.done] for worker in workers])
 
 
-def _serve(streams: Streams, load: Load, protocol: Protocol) -> Measured:
+def _serve(streams: Streams, load: Load, protocol: Protocol) -> ScenarioSamples:
     """Verify the rate that was asked for, or the highest of falling rates that holds."""
     bound_ns = load.latency_bound_ms * 1e6
     report: dict[str, Any] = {"latency_bound_ms": load.latency_bound_ms}
@@ -228,7 +228,7 @@ def _serve(streams: Streams, load: Load, protocol: Protocol) -> Measured:
         if predicted == 0.0:
             reason = "inferences alone, without waiting, take longer than the bound"
             report |= {**_counts(0, 0), "valid": False, "reason": reason, "attempts": []}
-            return Measured(services, report)
+            return ScenarioSamples(services, report)
         rates = attempts(predicted, RATE_STEP, MAX_ATTEMPTS)
     tried: list[dict[str, Any]] = []
     latencies: Samples = np.zeros(0, np.int64)
@@ -238,7 +238,7 @@ def _serve(streams: Streams, load: Load, protocol: Protocol) -> Measured:
         tried.append(attempt)
         if attempt["valid"] or time.monotonic() > deadline:
             break
-    return Measured(latencies, {**report, **tried[-1], "attempts": tried})
+    return ScenarioSamples(latencies, {**report, **tried[-1], "attempts": tried})
 
 
 def _offer(

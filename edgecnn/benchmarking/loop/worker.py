@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn.benchmarking import passes
-from edgecnn.benchmarking.executor.job import NUMBERS, Job, cause_of
+from edgecnn.benchmarking.executor.job import NUMBERS, WorkerJob, cause_of
 from edgecnn.benchmarking.loop import own_environment, placement, scenarios
 from edgecnn.benchmarking.loop.contention import Watch
 from edgecnn.benchmarking.loop.pool import Inputs
@@ -57,7 +57,7 @@ def main(parent: int, bare_bytes: int | None = None) -> int:
     """
     die_with_parent(parent)
     events = claim_standard_output()
-    job = Job.from_json(sys.stdin.readline())
+    job = WorkerJob.from_json(sys.stdin.readline())
     try:
         for event in serve(job, bare_bytes):
             print(json.dumps(event, allow_nan=False), file=events, flush=True)
@@ -78,7 +78,7 @@ def main(parent: int, bare_bytes: int | None = None) -> int:
 UNSUPPORTED = (UnsupportedError, MissingDependencyError)
 
 
-def serve(job: Job, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
+def serve(job: WorkerJob, bare_bytes: int | None = None) -> Iterator[dict[str, Any]]:
     """Do the job, yielding events as they come."""
     placement.pin(job.placement.affinity)
     runtime: type[Runtime] = RUNTIMES.load(job.runtime)
@@ -150,7 +150,7 @@ class _Loaded:
 
 
 def _measure(
-    job: Job, protocol: Protocol, loaded: _Loaded, first_inference_ns: int
+    job: WorkerJob, protocol: Protocol, loaded: _Loaded, first_inference_ns: int
 ) -> dict[str, Any]:
     """Warm up and take samples: what a Run holds of it."""
     share = protocol.of_one_process(job.spent_secs, job.made)
@@ -180,7 +180,7 @@ def _measure(
 
 
 def _further_passes(
-    job: Job, protocol: Protocol, loaded: _Loaded, queries: dict[str, Any], deadline: float
+    job: WorkerJob, protocol: Protocol, loaded: _Loaded, queries: dict[str, Any], deadline: float
 ) -> Iterator[dict[str, Any]]:
     """What the job asks for besides latency; each pass gets its part of the time left."""
     assert job.path is not None
@@ -206,7 +206,7 @@ def _further_passes(
         yield {"event": "pass", "name": name, "found": passes.make(name, context)}
 
 
-def _assumptions(job: Job) -> list[str]:
+def _assumptions(job: WorkerJob) -> list[str]:
     """What had to be assumed of the model to measure it, in sentences."""
     sentences = []
     if job.numbers:
@@ -239,7 +239,7 @@ def _first_inferences(sessions: Sequence[Session], inputs: Inputs) -> tuple[int,
     return times[0], max(peak, resident_bytes()["peak" if forgotten else "now"])
 
 
-def _watch(job: Job) -> Watch | None:
+def _watch(job: WorkerJob) -> Watch | None:
     """Probes the machine, where one request comes after the other on the processor."""
     if job.load.scenario not in ("single_stream", "multi_stream"):
         return None

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.loop.pool import Inputs, pool_size
 from edgecnn.runtimes.base import Session
 from edgecnn.synthetic_inputs import SyntheticInputs
 
 
-def inputs_of(job: Job, session: Session) -> Inputs:
+def inputs_of(job: WorkerJob, session: Session) -> Inputs:
     if job.samples is not None:
         return Inputs(session.inputs, job.options.batch, samples=Path(job.samples))
     inputs = synthetic(job, session, pool_size(session.inputs, 1))
     return Inputs(session.inputs, job.options.batch, synthetic=inputs)
 
 
-def synthetic(job: Job, session: Session, count: int) -> SyntheticInputs:
+def synthetic(job: WorkerJob, session: Session, count: int) -> SyntheticInputs:
     """Seeded inputs over the whole range of each of the model's inputs."""
     ids, reals = job.vocabulary_size, job.value_range
     integers = [spec.name for spec in session.inputs if np.dtype(spec.dtype).kind in "iu"]

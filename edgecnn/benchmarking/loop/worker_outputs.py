@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.loop.pool import Inputs
 from edgecnn.runtimes.base import Session
 from edgecnn.synthetic_inputs import is_batched
@@ -31,7 +31,7 @@ def write_outputs(
     session: Session,
     batches: Iterator[list[Array]],
     samples: Sequence[Array],
-    job: Job,
+    job: WorkerJob,
     deadline: float | None,
 ) -> None:
     """Infer every sample once and write each output that has an entry a sample: real values

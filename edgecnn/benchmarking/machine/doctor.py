@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edgecnn.benchmarking.environments import isolated as environments
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.executor.process import end_workers, run_worker
 from edgecnn.registry import RUNTIMES
 from edgecnn.runtimes.base import Availability, Runtime
@@ -41,7 +41,7 @@ def probe(name: str, device: str) -> Availability:
                 reason="needs an isolated environment, which does not exist yet",
                 hint=f"edgecnn env create {runtime.environment}",
             )
-    outcome = run_worker(Job(name, device), python, timeout=PROBE_TIMEOUT_SECS)
+    outcome = run_worker(WorkerJob(name, device), python, timeout=PROBE_TIMEOUT_SECS)
     if outcome.status == "ok":
         return Availability(**outcome.loaded["availability"])
     return Availability(

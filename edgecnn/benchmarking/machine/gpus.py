@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.benchmarking.environments.pythons import python_for
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.executor.process import WorkerOutcome, run_worker
 from edgecnn.benchmarking.machine.doctor import PROBE_TIMEOUT_SECS
 from edgecnn.errors import EdgeCNNError
@@ -24,7 +24,7 @@ def names_of(runtime: str, device: str) -> frozenset[str]:
     if isinstance(python, WorkerOutcome):
         return frozenset()
     plain = without_version(runtime)
-    outcome = run_worker(Job(plain, device), python, timeout=PROBE_TIMEOUT_SECS)
+    outcome = run_worker(WorkerJob(plain, device), python, timeout=PROBE_TIMEOUT_SECS)
     availability = outcome.loaded.get("availability", {})
     if not availability.get("available") or not availability.get("device_name"):
         return frozenset()

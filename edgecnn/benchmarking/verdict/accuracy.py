@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.data.seen import Seen
+from edgecnn.data.seen import SeenSamples
 from edgecnn.evaluation.parity_words import cannot_tell, concerns, lost
 from edgecnn.feeding.choice import HINT
 from edgecnn.results import Measurement
@@ -16,7 +16,7 @@ ACCURACY_COLLAPSE = 0.05
 def inaccurate(measurement: Measurement) -> Iterator[str]:
     accuracy = measurement.accuracy
     if accuracy is not None and accuracy.trained_on:
-        yield Seen(accuracy.trained_on, accuracy.n, accuracy.trained_on_exactly).sentence
+        yield SeenSamples(accuracy.trained_on, accuracy.n, accuracy.trained_on_exactly).sentence
     if accuracy is None or accuracy.ci95 is None:
         return
     if _collapsed(accuracy.ci95[1], accuracy.parent_value):

@@ -18,7 +18,7 @@ MARGIN = 1.1
 
 
 @dataclass(frozen=True)
-class Pace:
+class ProcessPace:
     """Seconds that one process of a row takes for what it does, by the slowest one so far."""
 
     start: float
@@ -33,7 +33,7 @@ class Pace:
     streams: int
 
     @classmethod
-    def of(cls, measurement: Measurement) -> Pace:
+    def of(cls, measurement: Measurement) -> ProcessPace:
         runs = [run for run in measurement.runs if run.samples_ns]
         return cls(
             start=fmean(run.import_ns + run.load_ns for run in runs) / 1e9 * MARGIN,
@@ -59,7 +59,7 @@ def enough_secs(measurement: Measurement, protocol: Protocol) -> int | None:
         decisive = protocol.processes * minimum_samples(QUANTILE)
         protocol = replace(protocol, min_runs=max(protocol.min_runs, decisive))
     protocol = replace(protocol, max_runs=max(protocol.max_runs, protocol.min_runs))
-    pace = Pace.of(measurement)
+    pace = ProcessPace.of(measurement)
     if _completes(pace, protocol):
         return None
     low = high = max(1, ceil(protocol.max_secs))
@@ -74,7 +74,7 @@ def enough_secs(measurement: Measurement, protocol: Protocol) -> int | None:
     return high
 
 
-def _completes(pace: Pace, protocol: Protocol) -> bool:
+def _completes(pace: ProcessPace, protocol: Protocol) -> bool:
     """Whether every process of a row at this pace begins and takes its part of the samples."""
     processes = protocol.processes
     if processes > FEWEST_PROCESSES and pace.start * processes > protocol.max_secs:

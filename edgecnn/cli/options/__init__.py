@@ -1,6 +1,6 @@
 """Options that several verbs share, with their completion and their parsing."""
 
-from edgecnn.cli.options.data import Reading, data, reading_options
+from edgecnn.cli.options.data import ReadingOptions, data, reading_options
 from edgecnn.cli.options.defaults import defaulted, given
 from edgecnn.cli.options.general import accept_global, claim, command_line, debug, force
 from edgecnn.cli.options.kinds import FILE, Command, Name, Names, Numbers, Share
@@ -25,7 +25,7 @@ __all__ = [
     "Name",
     "Names",
     "Numbers",
-    "Reading",
+    "ReadingOptions",
     "Share",
     "about_model",
     "accept_global",

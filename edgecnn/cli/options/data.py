@@ -14,7 +14,7 @@ from edgecnn.cli.options.names import data_names
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingOptions:
     """How files are to be read: the options that every verb with data takes."""
 
     strict: bool = False
@@ -51,7 +51,7 @@ def reading_options(*, classes: bool = True, strict: bool = True) -> Callable[[C
         @functools.wraps(function)
         def with_reading(**values: Any) -> Any:
             listed = values.pop("classes").split(",") if classes else []
-            reading = Reading(
+            reading = ReadingOptions(
                 strict=values.pop("strict") if strict else False,
                 classes=tuple(name.strip() for name in listed if name.strip()),
                 exif=values.pop("exif") or "",

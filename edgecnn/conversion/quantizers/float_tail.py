@@ -11,7 +11,7 @@ from pathlib import Path
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.quantizers.onnx import prepared
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.running.activations import Operator, operators_in
+from edgecnn.conversion.running.activations import GraphOperator, operators_in
 from edgecnn.conversion.targets import Target
 from edgecnn.results import Parity, PartParity
 
@@ -74,13 +74,13 @@ def with_float_tail(target: Target, float_path: Path) -> tuple[Target, tuple[str
     return Target(target.format, target.recipe, kept), names
 
 
-def tail_of(operators: list[Operator]) -> list[Operator]:
+def tail_of(operators: list[GraphOperator]) -> list[GraphOperator]:
     """The operators from which no operator with weights is reached, in the order of the graph."""
-    takers: dict[str, list[Operator]] = {}
+    takers: dict[str, list[GraphOperator]] = {}
     for operator in operators:
         for name in operator.inputs:
             takers.setdefault(name, []).append(operator)
-    tail: list[Operator] = []
+    tail: list[GraphOperator] = []
     for operator in reversed(operators):
         behind = [taker for name in operator.outputs for taker in takers.get(name, ())]
         if operator.kind not in _COMPUTING and operator.name and all(one in tail for one in behind):

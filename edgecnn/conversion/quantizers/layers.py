@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from edgecnn.conversion.layer_names import short_names
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.running.activations import Operator
+from edgecnn.conversion.running.activations import GraphOperator
 from edgecnn.errors import InputError
 from edgecnn.registry import unknown_name
 
@@ -15,8 +15,8 @@ _PARTS = re.compile(r"[/;:]")
 
 
 def named_layers(
-    operators: Sequence[Operator], recipe: Recipe, where: str
-) -> Iterator[tuple[Operator, str]]:
+    operators: Sequence[GraphOperator], recipe: Recipe, where: str
+) -> Iterator[tuple[GraphOperator, str]]:
     """Each operator that the recipe keeps out of its arithmetic, and what it computes in instead.
 
     A layer is called by its operator's first output, or by the name that it has in Keras.
@@ -27,7 +27,7 @@ def named_layers(
         # operator has the very name, another layer may be called "conv_1", as PyTorch counts.
         # A layer may be several operators, of which the last one has its output's name.
         exact = [operator for operator in operators if operator.name == name]
-        parts: list[Operator] = []
+        parts: list[GraphOperator] = []
         for called in (name,) if exact else (f"{name}_1", name):
             parts = parts or [each for each in operators if called in _names(each)]
         matches = [*exact, *(operator for operator in parts if operator not in exact)]
@@ -39,6 +39,6 @@ def named_layers(
             yield operator, computed
 
 
-def _names(operator: Operator) -> set[str]:
+def _names(operator: GraphOperator) -> set[str]:
     """The parts of the first name: what the converters fused into it stands behind a semicolon."""
     return set(_PARTS.split(operator.name.partition(";")[0]))

@@ -14,7 +14,7 @@ from edgecnn.conversion.quantizers.equalization import equalized
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.quantizers.rounding import plain, rounded
 from edgecnn.conversion.quantizers.weighted import (
-    Seen,
+    InputStatistics,
     Weighted,
     open_weighted,
     replaced,
@@ -89,7 +89,7 @@ def improve(
         )
 
 
-def _improved(layer: Weighted, recipe: Recipe, seen: Seen) -> Weighted:
+def _improved(layer: Weighted, recipe: Recipe, seen: InputStatistics) -> Weighted:
     before = layer.weights
     if recipe.rounding == "adaround":
         layer = rounded(layer, seen, recipe.granularity)

@@ -3,7 +3,7 @@
 As its ncnn2table and ncnn2int8 do: weights get a scale for each output channel, the input of each
 layer one scale for all its values, all symmetric; layers of which the next one takes int8 as
 well hand it over without a detour through float. Ranges come from running the float file in
-ncnn itself. A range is the one with the least squared error (see `Histogram.best_limit`).
+ncnn itself. A range is the one with the least squared error (see `MagnitudeHistogram.best_limit`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from edgecnn.conversion.exporters.onnx_to_ncnn import Blobs
 from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.formats import ncnn as files
-from edgecnn.formats.wire.ncnn import COMPUTING, INT8_MARK, NcnnLayer, Stored, knows
+from edgecnn.formats.wire.ncnn import COMPUTING, INT8_MARK, NcnnLayer, StoredWeights, knows
 
 CALIBRATION_RULE = "least squared error"
 
@@ -36,7 +36,7 @@ _FEWEST_BINS = 128
 
 
 @dataclass
-class Histogram:
+class MagnitudeHistogram:
     """How often magnitudes occur; its range grows with what is added."""
 
     limit: float = 0.0
@@ -135,7 +135,7 @@ def quantize_ncnn(
 def _limits(path: Path, names: set[str], samples: Iterable[Sequence[Values]]) -> dict[str, float]:
     """The largest magnitude to keep, of each of the blobs called `names`."""
     blobs = Blobs(path)
-    histograms = {name: Histogram() for name in sorted(names)}
+    histograms = {name: MagnitudeHistogram() for name in sorted(names)}
     for tensors in samples:
         blob = blobs.of(tensors)
         for name, histogram in histograms.items():
@@ -169,7 +169,11 @@ def _marked(layer: NcnnLayer, *, handed: bool) -> NcnnLayer:
 
 
 def _integers(
-    layer: NcnnLayer, parts: Sequence[Stored], content: bytes, scale: float, handed: float | None
+    layer: NcnnLayer,
+    parts: Sequence[StoredWeights],
+    content: bytes,
+    scale: float,
+    handed: float | None,
 ) -> list[bytes]:
     """The pieces of a `.bin` file for one layer in int8."""
     weights, *others = parts

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edgecnn.conversion.quantizers.weighted import (
     LARGEST,
     Floats,
-    Seen,
+    InputStatistics,
     Weighted,
     nearest,
     scales_of,
@@ -29,7 +29,7 @@ GAIN = 1e-12
 """Relative gain below which a change of sides does not count."""
 
 
-def rounded(layer: Weighted, seen: Seen, granularity: Granularity) -> Weighted:
+def rounded(layer: Weighted, seen: InputStatistics, granularity: Granularity) -> Weighted:
     """The layer with weights that are steps of its int8 scale already.
 
     The quantizer finds the same scale again, since the largest weight of each scale stays, and

@@ -21,7 +21,7 @@ from edgecnn.conversion.exporters.tensorflow_to_tflite import SIGNATURE
 from edgecnn.conversion.quantizers import ranges as spans
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.recipe import Recipe
-from edgecnn.conversion.running.activations import Operator, activations, operators_in
+from edgecnn.conversion.running.activations import GraphOperator, activations, operators_in
 from edgecnn.conversion.running.inference import feeds
 from edgecnn.conversion.sources.base import Sample
 from edgecnn.errors import UnsupportedError
@@ -128,7 +128,7 @@ def activation_ranges(float_path: Path, samples: Iterable[Sample]) -> Ranges:
         return without_endless_pads(operators_in(float_path), ranges)
 
 
-def without_endless_pads(operators: Sequence[Operator], ranges: Ranges) -> Ranges:
+def without_endless_pads(operators: Sequence[GraphOperator], ranges: Ranges) -> Ranges:
     """The ranges with those of padded tensors as their inputs', where the padding is the lowest
     number that there is.
 
@@ -257,7 +257,7 @@ def _of_layers(recipe: Recipe, float_path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _scope(operator: Operator) -> str:
+def _scope(operator: GraphOperator) -> str:
     """What matches this operator alone: the quantizer knows it by the names of its outputs."""
     return "^" + re.escape("".join(f"{name};" for name in operator.outputs)) + "$"
 

@@ -94,7 +94,7 @@ def nearest(weights: Floats, scales: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Seen:
+class InputStatistics:
     """What a layer's inputs are like: `products` (groups, inputs, inputs) is the mean of x·xᵀ over
     patches x, `mean` (groups, inputs) that of x.
     """
@@ -105,7 +105,7 @@ class Seen:
 
 def seen_inputs(
     path: Path, layers: Sequence[Weighted], samples: Sequence[Sample]
-) -> dict[str, Seen]:
+) -> dict[str, InputStatistics]:
     """What each layer's inputs are like over `samples`, which run through the file once.
 
     Layers with more than 4,608 inputs of an output are left out.
@@ -136,8 +136,8 @@ class _Sums:
         self._mean += rows.sum(axis=1)
         self.count += rows.shape[1]
 
-    def seen(self) -> Seen:
-        return Seen(self._products / self.count, self._mean / self.count)
+    def seen(self) -> InputStatistics:
+        return InputStatistics(self._products / self.count, self._mean / self.count)
 
 
 def patches(

@@ -29,7 +29,7 @@ _DEQUANTIZED = "_DequantizeLinear_Output"
 
 
 @dataclass(frozen=True)
-class Operator:
+class GraphOperator:
     """One operator of a graph. Constants are left out of `inputs`; `name` is that of its first
     output, which names the layer in either format.
     """
@@ -44,7 +44,7 @@ class Operator:
         return self.outputs[0] if self.outputs else ""
 
 
-def operators_in(path: Path) -> list[Operator]:
+def operators_in(path: Path) -> list[GraphOperator]:
     """The operators of a float `.tflite` or `.onnx` file in the order in which they run.
 
     Raises UnsupportedError for other formats, InputError for a file that cannot be read.
@@ -79,7 +79,7 @@ def _interpreter(path: Path) -> Any:
     return interpreter
 
 
-def _tflite_operators(path: Path) -> list[Operator]:
+def _tflite_operators(path: Path) -> list[GraphOperator]:
     interpreter = _interpreter(path)
     operators = interpreter._get_ops_details()  # noqa: SLF001 (the only way to the graph)
     names = {entry["index"]: entry["name"] for entry in interpreter.get_tensor_details()}
@@ -90,7 +90,7 @@ def _tflite_operators(path: Path) -> list[Operator]:
         return tuple(names[int(index)] for index in indices if int(index) in made)
 
     return [
-        Operator(operator["op_name"], named(operator["inputs"]), named(operator["outputs"]))
+        GraphOperator(operator["op_name"], named(operator["inputs"]), named(operator["outputs"]))
         for operator in operators
     ]
 
@@ -134,13 +134,13 @@ def _real(array: Array, entry: Mapping[str, Any]) -> Array:
     return (array.astype(np.float64) - zero_point) * scale if scale else array.astype(np.float64)
 
 
-def _onnx_operators(path: Path) -> list[Operator]:
+def _onnx_operators(path: Path) -> list[GraphOperator]:
     import onnx
 
     graph = onnx.load(str(path)).graph
     stored = {constant.name for constant in graph.initializer}
     return [
-        Operator(
+        GraphOperator(
             node.op_type,
             tuple(name for name in node.input if name and name not in stored),
             tuple(node.output),

@@ -25,7 +25,7 @@ DEFAULT_MAX_DROP = 1.0
 
 
 @dataclass(frozen=True)
-class Gate:
+class AccuracyGate:
     """The answer of a gate, the numbers it rests on, and what else to know about a pass."""
 
     passed: bool
@@ -41,7 +41,7 @@ def gate(
     max_drop: float = DEFAULT_MAX_DROP,
     *,
     drop: AccuracyDrop | None = None,
-) -> Gate:
+) -> AccuracyGate:
     """Whether an artifact lost at most `max_drop` percentage points of its parent's accuracy.
 
     Accuracies are fractions (0 … 1). A drop of exactly `max_drop` passes. `drop` holds what the
@@ -54,11 +54,11 @@ def gate(
     measured = f"{'within' if passed else 'more than'} the {max_drop:g} allowed"
     if drop is None:
         changed = f"{-points:+.2f} points" if points else "no change"
-        return Gate(passed, f"{numbers} ({changed}, {measured})")
+        return AccuracyGate(passed, f"{numbers} ({changed}, {measured})")
     description = describe(drop, max_drop)
     if drop.decision(max_drop) == "undecided":
         description = f"measured {measured}, {description}"
-    return Gate(passed, f"{numbers} ({change(drop)}; {description})")
+    return AccuracyGate(passed, f"{numbers} ({change(drop)}; {description})")
 
 
 def judge(
@@ -68,7 +68,7 @@ def judge(
     *,
     max_drop: float = DEFAULT_MAX_DROP,
     synthetic: bool = False,
-) -> Gate | None:
+) -> AccuracyGate | None:
     """The gate for a file with this parity; `before` and `after` are the parent's and its own
     accuracy on the same samples, None without labels. `synthetic` samples show less than data.
 
@@ -78,23 +78,25 @@ def judge(
         reasons = objections(parity, synthetic=synthetic)
         more = "; give --data to decide" if synthetic else ""
         undecided = cannot_tell(parity) is not None
-        return Gate(False, "; ".join(reasons) + more, undecided=undecided) if reasons else None
+        return (
+            AccuracyGate(False, "; ".join(reasons) + more, undecided=undecided) if reasons else None
+        )
     nothing = proves_nothing(before) or cannot_tell(parity)
     if nothing is not None:
-        return Gate(False, nothing, undecided=True)
+        return AccuracyGate(False, nothing, undecided=True)
     drop = drop_between(before, after)
     answer = gate(before.value, after.value, max_drop, drop=drop)
     if not answer.passed:
         return replace(answer, notes=lost(parity))
     if after.answered == 1 and before.answered != 1:
-        return Gate(
+        return AccuracyGate(
             False, f"{answer.reason}, but the file answers one class for all {after.n} samples"
         )
     worst = too_far(parity, WORST_DB) or other_answers(parity)
     if worst is not None:
-        return Gate(False, f"{answer.reason}, but {worst}")
+        return AccuracyGate(False, f"{answer.reason}, but {worst}")
     notes = (*lost(parity), too_far(parity, PASS_DB))
-    return Gate(True, answer.reason, tuple(note for note in notes if note))
+    return AccuracyGate(True, answer.reason, tuple(note for note in notes if note))
 
 
 def objections(parity: Parity, *, synthetic: bool) -> tuple[str, ...]:

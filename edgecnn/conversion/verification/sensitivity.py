@@ -22,7 +22,7 @@ import numpy as np
 
 from edgecnn.conversion.boundary import converter
 from edgecnn.conversion.quantizers.onnx import prepared
-from edgecnn.conversion.running.activations import Operator, activations, operators_in
+from edgecnn.conversion.running.activations import GraphOperator, activations, operators_in
 from edgecnn.conversion.sources.base import Sample, SourceModel
 from edgecnn.errors import EdgeCNNError, UnsupportedError
 from edgecnn.system import scratch
@@ -117,7 +117,7 @@ def _ratios(original: Path, quantized: Path, samples: Sequence[Sample]) -> dict[
 class _Step:
     """Operators that the quantized file computes at once, in their order."""
 
-    operators: tuple[Operator, ...]
+    operators: tuple[GraphOperator, ...]
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -129,12 +129,12 @@ class _Step:
         return self.operators[-1].outputs
 
 
-def _steps(layers: Sequence[Operator], known: Collection[str]) -> list[_Step]:
+def _steps(layers: Sequence[GraphOperator], known: Collection[str]) -> list[_Step]:
     """The operators, each with those in front of it whose output the quantized file (which has
     the tensors `known`) does not have and nobody else takes.
     """
     takers = Counter(name for layer in layers for name in layer.inputs)
-    hidden: dict[str, tuple[Operator, ...]] = {}
+    hidden: dict[str, tuple[GraphOperator, ...]] = {}
     steps = []
     for layer in layers:
         front = tuple(
@@ -147,12 +147,12 @@ def _steps(layers: Sequence[Operator], known: Collection[str]) -> list[_Step]:
     return steps
 
 
-def _ranked(layers: Sequence[Operator], ratios: Mapping[str, float]) -> list[LayerNoise]:
+def _ranked(layers: Sequence[GraphOperator], ratios: Mapping[str, float]) -> list[LayerNoise]:
     added = []
     entering = {name for layer in layers for name in layer.inputs} - {
         name for layer in layers for name in layer.outputs
     }
-    firsts = [Operator("input", (), (name,)) for name in sorted(entering & ratios.keys())]
+    firsts = [GraphOperator("input", (), (name,)) for name in sorted(entering & ratios.keys())]
     for step in _steps((*firsts, *layers), ratios):
         leaving = next(ratios[name] for name in step.outputs if name in ratios)
         before = max((ratios.get(name, 0.0) for name in step.inputs), default=0.0)

@@ -21,7 +21,7 @@ from edgecnn.conversion.running.feeding import chosen_for
 from edgecnn.conversion.running.inference import batch_of_file, predict
 from edgecnn.conversion.sources import OpenOptions, open_source
 from edgecnn.conversion.sources.base import Sample, SourceModel
-from edgecnn.conversion.verification.gate import DEFAULT_MAX_DROP, Gate, judge
+from edgecnn.conversion.verification.gate import DEFAULT_MAX_DROP, AccuracyGate, judge
 from edgecnn.conversion.verification.sensitivity import LayerNoise, layer_noise
 from edgecnn.conversion.verification.sequences import FEW_ANSWERS, compare_sequences
 from edgecnn.data.seen import seen_in_training
@@ -59,7 +59,7 @@ class Verification:
     parity: Parity | None = None
     accuracy: Accuracy | None = None
     parent_accuracy: Accuracy | None = None
-    gate: Gate | None = None
+    gate: AccuracyGate | None = None
     layers: tuple[LayerNoise, ...] = ()
     """What each layer costs, costliest first, where it was asked for or the gate said no."""
     fed: Fed | None = None
@@ -274,12 +274,14 @@ def _check_parent(artifact: Artifact, parent: Path, sha256: str) -> None:
         )
 
 
-def _unless_seen(answer: Gate | None, manifest: Manifest, samples: DrawnSamples) -> Gate | None:
+def _unless_seen(
+    answer: AccuracyGate | None, manifest: Manifest, samples: DrawnSamples
+) -> AccuracyGate | None:
     """The gate's answer, which is no where accuracy was measured on samples that training saw."""
     seen = seen_in_training(manifest, samples.dataset, samples.split_name)
     if seen is None or not seen.count:
         return answer
-    return Gate(False, f"INVALID: {seen.sentence}", undecided=True)
+    return AccuracyGate(False, f"INVALID: {seen.sentence}", undecided=True)
 
 
 def _layers(

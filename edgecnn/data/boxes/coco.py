@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecnn.data.boxes.base import BoxDataset
 from edgecnn.data.boxes.images import ImageFinder
-from edgecnn.data.boxes.reading import Annotation, RawBox, Reading, of_class
+from edgecnn.data.boxes.reading import Annotation, RawBox, ReadAnnotations, of_class
 from edgecnn.data.files.tree import is_system, split_of, sub_folders, unwrapped
 from edgecnn.data.left_out import LeftOut, encodable
 from edgecnn.deprecation import old_arguments
@@ -105,11 +105,11 @@ def _is_known_folder(name: str) -> bool:
     return name.casefold() in folder_names or split_of(name) is not None
 
 
-def read_coco(path: Path, images: Path | None = None) -> Reading:
+def read_coco(path: Path, images: Path | None = None) -> ReadAnnotations:
     """What the file says. Raises InputError for what is not COCO."""
     document = _document(path)
     finder = ImageFinder([images] if images else _image_folders(path), split_of(path.stem))
-    reading = Reading()
+    reading = ReadAnnotations()
     reading.numbers = {
         _key(entry["id"]): encodable(str(entry.get("name", _key(entry["id"]))))
         for entry in _entries(document, "categories")
@@ -160,7 +160,7 @@ def _image_folders(path: Path) -> list[Path]:
 
 
 def _read_images(
-    document: Mapping[str, Any], finder: ImageFinder, reading: Reading
+    document: Mapping[str, Any], finder: ImageFinder, reading: ReadAnnotations
 ) -> dict[str, Annotation | None]:
     """Annotations by the image's id; None for an id whose image is left out."""
     of_id: dict[str, Annotation | None] = {}
@@ -195,7 +195,7 @@ def _read_images(
 
 
 def _read_annotation(
-    entry: Mapping[str, Any], of_id: Mapping[str, Annotation | None], reading: Reading
+    entry: Mapping[str, Any], of_id: Mapping[str, Annotation | None], reading: ReadAnnotations
 ) -> None:
     image_id, category = _key(entry.get("image_id")), _key(entry.get("category_id"))
     where = f"annotation {entry.get('id', '?')}"

@@ -53,7 +53,7 @@ class Annotation:
 
 
 @dataclass
-class Reading:
+class ReadAnnotations:
     """What a reader found. `numbers` are the classes' numbers as the files write them."""
 
     annotations: list[Annotation] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Fitted:
 
 
 def fit(
-    reading: Reading,
+    reading: ReadAnnotations,
     *,
     place: Path,
     exif: str = "",
@@ -143,7 +143,7 @@ def fit(
 
 
 def _check_something_left(
-    reading: Reading, files: Sequence[FittedFile], left_out: Sequence[LeftOut], place: Path
+    reading: ReadAnnotations, files: Sequence[FittedFile], left_out: Sequence[LeftOut], place: Path
 ) -> None:
     lost = described(left_out, shown=1)
     if not files:
@@ -341,7 +341,9 @@ def with_choice(
     )
 
 
-def of_class(reading: Reading, wanted: str, *, place: Path, name: str, source: str) -> BoxDataset:
+def of_class(
+    reading: ReadAnnotations, wanted: str, *, place: Path, name: str, source: str
+) -> BoxDataset:
     """A set as a whole, of one class, its images not yet decoded.
 
     Raises as `fit` and `choose`.
@@ -352,4 +354,4 @@ def of_class(reading: Reading, wanted: str, *, place: Path, name: str, source: s
     )
 
 
-__getattr__ = old_names(__name__, {"Choice": "ChosenClasses"})
+__getattr__ = old_names(__name__, {"Choice": "ChosenClasses", "Reading": "ReadAnnotations"})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.data.boxes.base import BoxDataset
 from edgecnn.data.boxes.images import ImageFinder
-from edgecnn.data.boxes.reading import Annotation, RawBox, Reading, of_class
+from edgecnn.data.boxes.reading import Annotation, RawBox, ReadAnnotations, of_class
 from edgecnn.data.files.tree import child, files_below, is_system, split_of, sub_folders, unwrapped
 from edgecnn.data.left_out import LeftOut
 from edgecnn.deprecation import old_arguments
@@ -114,10 +114,10 @@ def _listed(place: Path, paths: list[Path]) -> tuple[dict[str, list[Path]], list
     return splits, left_out
 
 
-def read_voc(paths: list[Path], images: list[Path]) -> Reading:
+def read_voc(paths: list[Path], images: list[Path]) -> ReadAnnotations:
     """What the files say; one that cannot be read is left out."""
     finder = ImageFinder(images)
-    reading = Reading()
+    reading = ReadAnnotations()
     for path in paths:
         try:
             root = _parsed(path)
@@ -151,7 +151,9 @@ def _names(root: Element, path: Path) -> list[str]:
     return [name for name in names if name]
 
 
-def _read_object(thing: Element, where: str, annotation: Annotation, reading: Reading) -> None:
+def _read_object(
+    thing: Element, where: str, annotation: Annotation, reading: ReadAnnotations
+) -> None:
     name = _text(thing, "name")
     sides = [_number(thing, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")]
     if not name or any(side != side for side in sides):  # noqa: PLR0124 (not a number)

@@ -17,7 +17,7 @@ from pathlib import Path
 from edgecnn.data.boxes.base import BoxDataset
 from edgecnn.data.boxes.classes import same_name
 from edgecnn.data.boxes.images import ImageFinder, images_below
-from edgecnn.data.boxes.reading import Annotation, RawBox, Reading, of_class
+from edgecnn.data.boxes.reading import Annotation, RawBox, ReadAnnotations, of_class
 from edgecnn.data.boxes.yolo_labels import LabelFiles, orphans, texts_in
 from edgecnn.data.boxes.yolo_names import Description, describe
 from edgecnn.data.files.tree import child, split_of, sub_folders, unwrapped
@@ -198,9 +198,9 @@ def _target(entry: str, root: str, base: Path, place: Path, *, anywhere: bool) -
     return None
 
 
-def read_yolo(place: Path, images: Sequence[Path], description: Description) -> Reading:
+def read_yolo(place: Path, images: Sequence[Path], description: Description) -> ReadAnnotations:
     """The lines of every image's text; those that are not boxes are left out."""
-    reading = Reading(numbers=dict(description.numbers), notes=list(description.notes))
+    reading = ReadAnnotations(numbers=dict(description.numbers), notes=list(description.notes))
     kinds: Counter[str] = Counter()
     folders: dict[Path, set[Path]] = {}
     label_files = LabelFiles()
@@ -232,7 +232,7 @@ def _read_lines(
     place: Path,
     annotation: Annotation,
     *,
-    reading: Reading,
+    reading: ReadAnnotations,
     kinds: Counter[str],
     key_points: int,
 ) -> None:
@@ -318,7 +318,9 @@ def _class_of(text: str, numbers: dict[str, str]) -> str:
     return numbers.setdefault(number, number)
 
 
-def _note(kinds: Counter[str], images: int, description: Description, reading: Reading) -> None:
+def _note(
+    kinds: Counter[str], images: int, description: Description, reading: ReadAnnotations
+) -> None:
     if kinds["confidence"]:
         boxes = counted(kinds["confidence"], "box", "boxes")
         reading.notes.append(f"{boxes} with a sixth column (a confidence), which is not used")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.data.files.text_decoding import is_text, text_lines, why_no_text
-from edgecnn.data.files.text_tables import Row
+from edgecnn.data.files.text_tables import TableRow
 from edgecnn.data.files.tree import files_below, is_system, sub_folders
 from edgecnn.data.left_out import LeftOut
 from edgecnn.errors import InputError
@@ -14,7 +14,7 @@ _UNLABELED = ("unsup", "unlabeled", "unlabelled")
 """Folders of texts that nobody labeled (IMDb's)."""
 
 
-def class_files(folder: Path, left_out: list[LeftOut], encoding: str = "") -> list[Row]:
+def class_files(folder: Path, left_out: list[LeftOut], encoding: str = "") -> list[TableRow]:
     """A file per class with a text a line: rt-polarity.pos and .neg, or pos.txt and neg.txt."""
     files = [
         path
@@ -34,13 +34,15 @@ def class_files(folder: Path, left_out: list[LeftOut], encoding: str = "") -> li
             if not is_text(line):
                 left_out.append(LeftOut(where, why_no_text(line), "row"))
             elif line.strip():
-                rows.append(Row(line.strip(), label, where))
+                rows.append(TableRow(line.strip(), label, where))
     return rows
 
 
-def class_folders(root: Path, base: Path, left_out: list[LeftOut], encoding: str = "") -> list[Row]:
+def class_folders(
+    root: Path, base: Path, left_out: list[LeftOut], encoding: str = ""
+) -> list[TableRow]:
     """A folder per class with a text a .txt file; what cannot be read goes to `left_out`."""
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for folder in sub_folders(root):
         files = sorted(
             path
@@ -61,7 +63,7 @@ def class_folders(root: Path, base: Path, left_out: list[LeftOut], encoding: str
                 left_out.append(LeftOut(where, error.message.removeprefix(f"{path}, ")))
                 continue
             if is_text(text):
-                rows.append(Row(text.strip(), folder.name, where))
+                rows.append(TableRow(text.strip(), folder.name, where))
             else:
                 left_out.append(LeftOut(where, why_no_text(text)))
     return rows

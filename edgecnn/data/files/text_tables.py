@@ -39,7 +39,7 @@ _LONGEST_LABEL = 60
 _FAST_TEXT = "__label__"
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One text; `where` is its file, with the line where there are many in one."""
 
     text: str
@@ -76,7 +76,7 @@ class Columns:
 
 def read_table(
     path: Path, left_out: list[LeftOut], notes: list[str], encoding: str = ""
-) -> list[Row]:
+) -> list[TableRow]:
     """The rows of a table. Raises InputError when it holds no two columns of text and label."""
     lines = text_lines(path, encoding)
     first = next((line for line in lines if line.strip()), "")
@@ -175,17 +175,19 @@ def _json_records(lines: Sequence[str]) -> Iterator[Record]:
         yield Record(number, cells) if whole else Record(number, [], "it holds half a character")
 
 
-def _fast_text(path: Path, lines: Sequence[str]) -> Iterator[Row]:
+def _fast_text(path: Path, lines: Sequence[str]) -> Iterator[TableRow]:
     """fastText's lines: `__label__good the text`."""
     for number, line in enumerate(lines, start=1):
         label, _, text = line.strip().partition(" ")
         if label.startswith(_FAST_TEXT) and is_text(line):
-            yield Row(text.strip(), label.removeprefix(_FAST_TEXT), f"{path.name}, line {number}")
+            yield TableRow(
+                text.strip(), label.removeprefix(_FAST_TEXT), f"{path.name}, line {number}"
+            )
 
 
 def _rows(
     path: Path, table: Sequence[Record], left_out: list[LeftOut], notes: list[str]
-) -> list[Row]:
+) -> list[TableRow]:
     whole = [record for record in table if not record.problem]
     if not whole:
         return []
@@ -203,7 +205,7 @@ def _rows(
             left_out.append(LeftOut(where, problem, "row"))
             continue
         text, label = record.cells[columns.text].strip(), record.cells[columns.label].strip()
-        rows.append(Row(text, label, where))
+        rows.append(TableRow(text, label, where))
     return rows
 
 

@@ -38,7 +38,7 @@ BOXED_CELL = 144
 
 
 @dataclass(frozen=True)
-class _Row:
+class _SheetRow:
     """Of a sheet: what it says, and which images (with boxes, where there are any) it shows."""
 
     label: str
@@ -77,15 +77,15 @@ def write(dataset: Dataset, path: Path) -> None:
         sheet.save(unfinished, format="PNG")
 
 
-def _rows_of_classes(dataset: Dataset) -> list[_Row]:
+def _rows_of_classes(dataset: Dataset) -> list[_SheetRow]:
     train = dataset["train"]
     return [
-        _Row(label, np.flatnonzero(train.labels == number), train)
+        _SheetRow(label, np.flatnonzero(train.labels == number), train)
         for number, label in enumerate(dataset.labels[:MOST_CLASSES])
     ]
 
 
-def _rows_of_boxes(dataset: Dataset) -> list[_Row]:
+def _rows_of_boxes(dataset: Dataset) -> list[_SheetRow]:
     assert isinstance(dataset, DetectionDataset)
     ids = {dataset.class_names.index(label): label for label in dataset.labels}
     rows = []
@@ -93,11 +93,11 @@ def _rows_of_boxes(dataset: Dataset) -> list[_Row]:
         assert isinstance(split, BoxSplit)
         for class_id, label in list(ids.items())[:MOST_CLASSES]:
             having = [bool((file.class_ids == class_id).any()) for file in split.every_class]
-            rows.append(_Row(f"{name}, {label}", np.flatnonzero(having), split, class_id))
+            rows.append(_SheetRow(f"{name}, {label}", np.flatnonzero(having), split, class_id))
         without = [file.without_objects for file in split.files]
-        rows.append(_Row(f"{name}, without", np.flatnonzero(without), split))
+        rows.append(_SheetRow(f"{name}, without", np.flatnonzero(without), split))
         incomplete = [file.incomplete and not len(file.boxes) for file in split.files]
-        rows.append(_Row(f"{name}, incomplete", np.flatnonzero(incomplete), split))
+        rows.append(_SheetRow(f"{name}, incomplete", np.flatnonzero(incomplete), split))
     return [row for row in rows if len(row.members)]
 
 
@@ -109,7 +109,7 @@ def _shortened(label: str) -> str:
     return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
 
 
-def _image(row: _Row, index: int, cell: int) -> Image:
+def _image(row: _SheetRow, index: int, cell: int) -> Image:
     """As drawn on the sheet; empty for one that cannot be read, which the inspection reports."""
     from PIL import Image, ImageDraw
 

@@ -35,7 +35,7 @@ _UNLABELED = "without a label"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SampleLocation:
     """Where a sample is: the split, its index there, and its class, its boxes, or "pair"."""
 
     split: str
@@ -63,29 +63,29 @@ class Inspection:
     """
     sizes: dict[str, tuple[int, float, int]]
     """Smallest, median and largest along each axis of a sample; words for texts."""
-    duplicates: tuple[tuple[Place, ...], ...]
-    blank: tuple[Place, ...]
+    duplicates: tuple[tuple[SampleLocation, ...], ...]
+    blank: tuple[SampleLocation, ...]
     """Samples that hold one value only, or a text without a word."""
     skipped: tuple[str, ...]
     """What could not be read, each with the reason."""
-    near_duplicates: tuple[tuple[Place, ...], ...] = ()
+    near_duplicates: tuple[tuple[SampleLocation, ...], ...] = ()
     doubtful: tuple[str, ...] = ()
     """Annotations that are likely to be mistakes."""
     facts: Facts = field(default_factory=dict)
     """What else there is to say of samples of this kind."""
 
     @property
-    def leakage(self) -> tuple[tuple[Place, ...], ...]:
+    def leakage(self) -> tuple[tuple[SampleLocation, ...], ...]:
         """Groups of duplicates that lie in more than one split: the test is no test of them."""
         return tuple(group for group in self.duplicates if len({at.split for at in group}) > 1)
 
     @property
-    def near_leakage(self) -> tuple[tuple[Place, ...], ...]:
+    def near_leakage(self) -> tuple[tuple[SampleLocation, ...], ...]:
         """Groups of near duplicates that lie in more than one split: the test may be too easy."""
         return tuple(group for group in self.near_duplicates if len({at.split for at in group}) > 1)
 
     @property
-    def conflicts(self) -> tuple[tuple[Place, ...], ...]:
+    def conflicts(self) -> tuple[tuple[SampleLocation, ...], ...]:
         """Groups of duplicates whose labels differ."""
         return tuple(group for group in self.duplicates if len({at.label for at in group}) > 1)
 
@@ -112,7 +112,7 @@ class Inspection:
 
 def inspect(dataset: Dataset, *, progress: Progress | None = None) -> Inspection:
     """Look at every sample of a data set; one that cannot be read is in `skipped`."""
-    places: list[Place] = []
+    places: list[SampleLocation] = []
     by_digest: defaultdict[bytes, list[int]] = defaultdict(list)
     shapes: Counter[tuple[int, ...]] = Counter()
     blank = []
@@ -153,7 +153,7 @@ def inspect(dataset: Dataset, *, progress: Progress | None = None) -> Inspection
 
 def _samples(
     dataset: Dataset, skipped: list[str], progress: Progress | None
-) -> Iterator[tuple[Place, Any]]:
+) -> Iterator[tuple[SampleLocation, Any]]:
     """Each sample with its place; for one that cannot be read a line in `skipped`."""
     total = sum(len(split) for split in dataset.splits.values())
     done = 0
@@ -163,7 +163,7 @@ def _samples(
         for index, label in enumerate(labels):
             file = paths[index].name if paths else ""
             try:
-                yield Place(name, index, label, file), split.samples[index]
+                yield SampleLocation(name, index, label, file), split.samples[index]
             except InputError as error:
                 skipped.append(error.message)
             done += 1

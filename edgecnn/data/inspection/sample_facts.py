@@ -20,7 +20,7 @@ FULL_SCALE = 0.999
 """Of the largest value: a recording that comes so near was cut there."""
 
 
-class Collector(Protocol):
+class FactCollector(Protocol):
     """Looks at samples one at a time."""
 
     def add(self, split: str, sample: Any) -> None: ...
@@ -28,9 +28,9 @@ class Collector(Protocol):
     def facts(self) -> Facts: ...
 
 
-def collector_for(dataset: Dataset) -> Collector:
+def collector_for(dataset: Dataset) -> FactCollector:
     """The one for the data set's modality."""
-    kinds: Mapping[str, Callable[[Dataset], Collector]] = {
+    kinds: Mapping[str, Callable[[Dataset], FactCollector]] = {
         "image": _Images,
         "text": _Texts,
         "signal": _Signals,

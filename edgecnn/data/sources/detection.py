@@ -26,7 +26,7 @@ from edgecnn.data.boxes.coco import coco_files, read_coco
 from edgecnn.data.boxes.reading import (
     ChosenClasses,
     Fitted,
-    Reading,
+    ReadAnnotations,
     choose_together,
     every_class,
     fit,
@@ -41,7 +41,7 @@ from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.progress import Progress
 from edgecnn.registry import require
 
-Parts = Mapping[str, Reading]
+Parts = Mapping[str, ReadAnnotations]
 
 
 @dataclass(frozen=True)

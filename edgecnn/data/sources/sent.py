@@ -68,7 +68,7 @@ class _Boxes:
 
 
 @dataclass(frozen=True)
-class _Truth:
+class _GroundTruth:
     """The right answers of the split that is sent, besides its labels."""
 
     files: tuple[_Boxes, ...] = ()
@@ -152,11 +152,11 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
     return values
 
 
-def _truth(split: Split) -> _Truth:
+def _truth(split: Split) -> _GroundTruth:
     if isinstance(split, BoxSplit):
         files, every = (tuple(map(_as_lists, of)) for of in (split.files, split.every_class))
-        return _Truth(files, every, split.undecided)
-    return _Truth(targets=split.targets) if isinstance(split, PairSplit) else _Truth()
+        return _GroundTruth(files, every, split.undecided)
+    return _GroundTruth(targets=split.targets) if isinstance(split, PairSplit) else _GroundTruth()
 
 
 def _as_lists(file: BoxedFile) -> _Boxes:
@@ -212,7 +212,7 @@ def _read(path: Path) -> Dataset:
     left_out = tuple(LeftOut.from_dict(entry) for entry in facts.get("left_out", ()))
     plain = {**facts, "splits": {}, "left_out": ()}
     dataset = _dataset(kind, plain)
-    truth = read_record(_Truth, index["truth"], "truth")
+    truth = read_record(_GroundTruth, index["truth"], "truth")
     names = read_field(tuple[str, ...], index["splits"], "splits")
     sent = read_field(str, index["split"], "split")
     count = read_field(int, index["samples"], "samples")
@@ -233,7 +233,9 @@ def _read(path: Path) -> Dataset:
             inputs = read_field(tuple[str, ...], index.get("inputs", ()), "inputs")
             texts = index["texts"] is True
             samples = _samples(archive, path, count, texts=texts, inputs=inputs)
-        splits[name] = _split(kind, samples, labels.astype(np.int64), truth if own else _Truth())
+        splits[name] = _split(
+            kind, samples, labels.astype(np.int64), truth if own else _GroundTruth()
+        )
     return replace(dataset, splits=splits, left_out=left_out)
 
 
@@ -264,7 +266,7 @@ def _fields_of(kind: type[Dataset]) -> Mapping[str, Callable[[Any], Any]]:
     return {field.name: reader(field.name) for field in fields(kind) if field.name not in left_out}
 
 
-def _split(kind: type[Dataset], samples: Sequence[Any], labels: Any, truth: _Truth) -> Split:
+def _split(kind: type[Dataset], samples: Sequence[Any], labels: Any, truth: _GroundTruth) -> Split:
     if kind is DetectionDataset:
         files, every = (tuple(map(_as_file, of)) for of in (truth.files, truth.every_class))
         return BoxSplit(samples, labels, files, undecided=truth.undecided, every_class=every)

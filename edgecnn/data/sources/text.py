@@ -20,7 +20,7 @@ from edgecnn.data.base import SPLITS, Dataset, Split
 from edgecnn.data.files.places import required_place
 from edgecnn.data.files.text_decoding import check_encoding
 from edgecnn.data.files.text_files import class_files, class_folders
-from edgecnn.data.files.text_tables import TABLES, Row, read_table
+from edgecnn.data.files.text_tables import TABLES, TableRow, read_table
 from edgecnn.data.files.tree import is_plain_split, is_system, split_of, sub_folders, unwrapped
 from edgecnn.data.left_out import LeftOut, described
 from edgecnn.data.splits import missing_splits
@@ -88,7 +88,7 @@ class _Reader:
         self._place = place
         self._encoding = encoding
 
-    def splits(self) -> dict[str, list[Row]]:
+    def splits(self) -> dict[str, list[TableRow]]:
         """The rows of each split that the files name; all of them as "train" where none does."""
         if self._place.is_file():
             return {"train": self._table(self._place)}
@@ -117,7 +117,7 @@ class _Reader:
             )
         return {"train": rows}
 
-    def _tables(self, place: Path, tables: Sequence[Path]) -> dict[str, list[Row]]:
+    def _tables(self, place: Path, tables: Sequence[Path]) -> dict[str, list[TableRow]]:
         if len(tables) == 1:
             return {"train": self._table(tables[0])}
         of_split: dict[str, Path] = {}
@@ -139,7 +139,7 @@ class _Reader:
                 self.left_out.append(LeftOut(path.name, "its name is that of no split"))
         return splits
 
-    def _judged(self, path: Path, labels: set[str]) -> list[Row]:
+    def _judged(self, path: Path, labels: set[str]) -> list[TableRow]:
         """The rows of a table next to the training's; none when it has no labels (as the tests of
         competitions), or other ones.
         """
@@ -156,14 +156,14 @@ class _Reader:
         self.left_out.append(LeftOut(path.name, reason))
         return []
 
-    def _table(self, path: Path) -> list[Row]:
+    def _table(self, path: Path) -> list[TableRow]:
         suffix = path.suffix.casefold()
         if suffix not in (*TABLES, ".txt", ""):
             raise InputError(f"{path}: expected a .csv or .tsv", hint=f"or {_EXPECTED}")
         return read_table(path, self.left_out, self.notes, self._encoding)
 
 
-def _without_empty(rows: Sequence[Row], left_out: list[LeftOut]) -> list[Row]:
+def _without_empty(rows: Sequence[TableRow], left_out: list[LeftOut]) -> list[TableRow]:
     kept = []
     for row in rows:
         if tokens(row.text):
@@ -174,8 +174,8 @@ def _without_empty(rows: Sequence[Row], left_out: list[LeftOut]) -> list[Row]:
 
 
 def _usable(
-    rows: Mapping[str, list[Row]], place: Path, left_out: list[LeftOut]
-) -> dict[str, list[Row]]:
+    rows: Mapping[str, list[TableRow]], place: Path, left_out: list[LeftOut]
+) -> dict[str, list[TableRow]]:
     """Rows of classes that have enough of them in training to give each split one.
 
     Raises InputError for a single class, and for a column of labels that holds none.
@@ -192,7 +192,7 @@ def _usable(
     carved = [split for split in SPLITS if split not in rows]
     needed = len(carved) + 1
     usable = {label for label, count in counts.items() if count >= needed}
-    kept: dict[str, list[Row]] = {split: [] for split in rows}
+    kept: dict[str, list[TableRow]] = {split: [] for split in rows}
     for split, read in rows.items():
         for row in read:
             if row.label in usable:
@@ -208,7 +208,9 @@ def _usable(
     return kept
 
 
-def _class_names(rows: Sequence[Row], place: Path, left_out: Sequence[LeftOut]) -> tuple[str, ...]:
+def _class_names(
+    rows: Sequence[TableRow], place: Path, left_out: Sequence[LeftOut]
+) -> tuple[str, ...]:
     """In alphabetical order; whole numbers by size."""
     names = sorted({row.label for row in rows})
     if len(names) < 2:
@@ -224,7 +226,7 @@ def _too_few(names: Sequence[str], place: Path, left_out: Sequence[LeftOut]) -> 
     return InputError(f"{place}: received {received}{lost}", hint=f"expected {_EXPECTED}")
 
 
-def _split(rows: Sequence[Row], class_names: Sequence[str]) -> Split:
+def _split(rows: Sequence[TableRow], class_names: Sequence[str]) -> Split:
     index = {name: label for label, name in enumerate(class_names)}
     labels = np.asarray([index[row.label] for row in rows], np.int64)
     return Split(tuple(row.text for row in rows), labels)

@@ -121,7 +121,7 @@ def parse(text: str) -> tuple[NcnnLayer, ...]:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredWeights:
     """Weights in a `.bin` file: `offset` is where they begin (with their mark, where they have
     one), `size` how many bytes they take there.
     """
@@ -135,7 +135,7 @@ class Stored:
     size: int
 
 
-def stored(layers: Sequence[NcnnLayer], weights: Path) -> Iterator[Stored]:
+def stored(layers: Sequence[NcnnLayer], weights: Path) -> Iterator[StoredWeights]:
     """All weights in a `.bin` file, in its order; ends before a layer of an unknown type.
 
     Raises ValueError where the file is too short for them.
@@ -157,7 +157,7 @@ def stored(layers: Sequence[NcnnLayer], weights: Path) -> Iterator[Stored]:
                         f"the {part} of layer {layer.name!r} end at byte {at + size:,}, "
                         f"{weights.name} has {end:,}"
                     )
-                yield Stored(index, part, count, dtype, marked, at, size)
+                yield StoredWeights(index, part, count, dtype, marked, at, size)
                 at += size
 
 

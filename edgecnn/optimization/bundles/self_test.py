@@ -26,7 +26,7 @@ Rows = Sequence[Array]
 
 
 @dataclass(frozen=True)
-class Part:
+class OutputRange:
     """Entries of an output whose values span one range. `mask` says which, broadcast to a row;
     `span` is what a tolerance is a share of.
     """
@@ -76,7 +76,7 @@ def read(path: Path) -> Recorded:
         )
 
 
-def parts(rows: Rows) -> list[Part]:
+def parts(rows: Rows) -> list[OutputRange]:
     """The parts of one output. Scores next to values of another range count with their unit: in a
     few samples they may all be small.
     """
@@ -84,9 +84,9 @@ def parts(rows: Rows) -> list[Part]:
     size = np.maximum(abs(low), abs(high))
     found = split(low, high)
     if len(found) < 2:
-        return [Part("", np.ones(low.shape, bool), float(size.max(initial=0.0)))]
+        return [OutputRange("", np.ones(low.shape, bool), float(size.max(initial=0.0)))]
     made = [
-        Part(
+        OutputRange(
             name,
             mask,
             1.0 if low[mask].min() >= 0 and high[mask].max() <= 1 else float(size[mask].max()),
@@ -96,7 +96,7 @@ def parts(rows: Rows) -> list[Part]:
     rest = ~np.logical_or.reduce([part.mask for part in made])
     if rest.any():
         least = min(part.span for part in made)
-        made.append(Part(REST, rest, max(float(size[rest].max()), least)))
+        made.append(OutputRange(REST, rest, max(float(size[rest].max()), least)))
     return made
 
 

@@ -93,7 +93,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Gate:
+class RegressionGate:
     """The answer: every row, and what it was held against."""
 
     against: str
@@ -111,7 +111,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Baseline:
+class GateBaseline:
     """What a row is held against: the stored rows of its configuration, the newest last.
 
     `remeasured` is the row of the baseline that was measured in the same rounds as the new one.
@@ -124,12 +124,12 @@ class Baseline:
 
 
 def judge(
-    pairs: Sequence[tuple[Measurement, Baseline]],
+    pairs: Sequence[tuple[Measurement, GateBaseline]],
     against: str,
     *,
     threshold: float = THRESHOLD,
     same_samples: bool = True,
-) -> Gate:
+) -> RegressionGate:
     """Hold each new row against its baseline. `against` names the baseline for people.
 
     Raises InputError for a threshold that is not a share of 1.
@@ -152,10 +152,10 @@ def judge(
             outcome = row.outcome
         detectable = row.effect.detectable(alarms, threshold)
         decided.append(replace(row, outcome=outcome, detectable=detectable))
-    return Gate(against, tuple(decided), threshold)
+    return RegressionGate(against, tuple(decided), threshold)
 
 
-def _first_look(row: Measurement, base: Baseline, same_samples: bool) -> Judged:
+def _first_look(row: Measurement, base: GateBaseline, same_samples: bool) -> Judged:
     """A row with its effect, and whatever can be said without looking at the other rows."""
     name = matching.name(row)
     before = base.rows[-1] if base.rows else base.remeasured
@@ -175,7 +175,7 @@ def _first_look(row: Measurement, base: Baseline, same_samples: bool) -> Judged:
     return Judged(name, row, outcome, effect, why, points)
 
 
-def effect_of(row: Measurement, base: Baseline) -> tuple[Effect | None, str]:
+def effect_of(row: Measurement, base: GateBaseline) -> tuple[Effect | None, str]:
     """How much slower `row` is than its baseline; or None, and why nothing can be said."""
     new = times_of(row)
     if base.remeasured is not None:
@@ -296,7 +296,7 @@ def sentence(judged: Judged, against: str) -> str:
     return f"{name} is {verb} {against}: {change}, {times}, {effect.how}{sensitivity}."
 
 
-def headline(gate: Gate) -> str:
+def headline(gate: RegressionGate) -> str:
     """The answer in one line, with what it does not cover counted."""
     bad = gate.having(*FAILING)
     compared = [row for row in gate.rows if row.outcome != "new"]
@@ -325,7 +325,7 @@ def headline(gate: Gate) -> str:
     return f"No regression against {gate.against} in {total}{summary}{rest}{seen}."
 
 
-def markdown(gate: Gate) -> str:
+def markdown(gate: RegressionGate) -> str:
     """GitHub-flavored Markdown for a pull request: the answer, then every row that counts."""
     from edgecnn.escaping import markdown_cell
 
@@ -345,4 +345,6 @@ def _percent(ratio: float) -> str:
     return f"{100 * (ratio - 1):+.1f}%".replace("-", "−")
 
 
-__getattr__ = old_names(__name__, {"Outcome": "GateOutcome"})
+__getattr__ = old_names(
+    __name__, {"Outcome": "GateOutcome", "Gate": "RegressionGate", "Baseline": "GateBaseline"}
+)

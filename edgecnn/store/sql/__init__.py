@@ -13,23 +13,23 @@ from edgecnn.results import Measurement, Results
 from edgecnn.store import place as places
 from edgecnn.store.history import METRICS, Series
 from edgecnn.store.sql import jobs, opening, pruning, reading, writing
-from edgecnn.store.sql.baselines import Stored, find_baselines
+from edgecnn.store.sql.baselines import StoredBaseline, find_baselines
 from edgecnn.store.sql.identity import storable
-from edgecnn.store.sql.jobs import Job
-from edgecnn.store.sql.packed import PackedSession, pack
+from edgecnn.store.sql.jobs import QueuedJob
+from edgecnn.store.sql.packed import PackedResults, pack
 from edgecnn.store.sql.pruning import Pruned
-from edgecnn.store.sql.reading import StoredSession, Wanted
+from edgecnn.store.sql.reading import MeasurementFilter, StoredResults
 from edgecnn.store.sql.writing import Added
 
 __all__ = [
     "Added",
     "Database",
-    "Job",
-    "PackedSession",
+    "MeasurementFilter",
+    "PackedResults",
     "Pruned",
-    "Stored",
-    "StoredSession",
-    "Wanted",
+    "QueuedJob",
+    "StoredBaseline",
+    "StoredResults",
     "pack",
 ]
 
@@ -75,14 +75,14 @@ class Database:
         """Store results; what is stored already is not stored twice."""
         return self.add_packed(pack(results, machine), label=label, commit=commit)
 
-    def add_packed(self, packed: PackedSession, *, label: str, commit: str = "") -> Added:
+    def add_packed(self, packed: PackedResults, *, label: str, commit: str = "") -> Added:
         """Store what `pack` made of results, perhaps in another process."""
         label, commit = storable(label), storable(commit)
         with opening.writing(self.engine, self.safe_address) as connection:
             return writing.insert(connection, packed, label, commit)
 
     def add_many(
-        self, packed: Sequence[PackedSession], *, label: str, commit: str = ""
+        self, packed: Sequence[PackedResults], *, label: str, commit: str = ""
     ) -> list[Added]:
         """Store several sessions in one transaction: all of them or none."""
         label, commit = storable(label), storable(commit)
@@ -90,7 +90,7 @@ class Database:
         with opening.writing(self.engine, self.safe_address) as connection:
             return [writing.insert(connection, one, label, commit, ids=ids) for one in packed]
 
-    def sessions(self, label: str = "") -> list[StoredSession]:
+    def sessions(self, label: str = "") -> list[StoredResults]:
         """All sessions, or those with the label; the oldest first."""
         with opening.reading(self.engine, self.safe_address) as connection:
             return reading.list_sessions(connection, storable(label))
@@ -111,7 +111,7 @@ class Database:
         with opening.reading(self.engine, self.safe_address) as connection:
             return reading.read_rows(connection, wanted)
 
-    def history(self, wanted: Wanted, metric: str = "p50") -> list[Series]:
+    def history(self, wanted: MeasurementFilter, metric: str = "p50") -> list[Series]:
         """A series for each configuration and machine, with change points."""
         with opening.reading(self.engine, self.safe_address) as connection:
             wanted = replace(wanted, model=storable(wanted.model), label=storable(wanted.label))
@@ -120,7 +120,7 @@ class Database:
 
     def baselines(
         self, results: Results, label: str, *, machine: str = "", most: int = 20
-    ) -> list[Stored]:
+    ) -> list[StoredBaseline]:
         """For each row of `results` what is stored of its configuration with that label."""
         with opening.reading(self.engine, self.safe_address) as connection:
             return find_baselines(connection, results, storable(label), machine, most)
@@ -139,7 +139,7 @@ class Database:
         *,
         board: str = "",
         without: Sequence[int] = (),
-    ) -> Job | None:
+    ) -> QueuedJob | None:
         """A free job, from now on this client's; see `jobs.take`."""
         with opening.writing(self.engine, self.safe_address) as connection:
             return jobs.take(connection, client, digests, board=board, without=without)
@@ -165,7 +165,7 @@ class Database:
             return jobs.waiting_boards(connection)
 
     def complete(
-        self, job: Job, results: Results, *, label: str, machine: str = "", error: str = ""
+        self, job: QueuedJob, results: Results, *, label: str, machine: str = "", error: str = ""
     ) -> bool:
         """Store the results of a job and note that it is done (with an `error`: that it failed),
         both or neither; False where another client has it by now.
@@ -179,17 +179,17 @@ class Database:
                 connection, job.id, job.client, session=added.session, error=storable(error)
             )
 
-    def renew(self, job: Job) -> bool:
+    def renew(self, job: QueuedJob) -> bool:
         """Keep a job that was taken; False where another client has it by now."""
         with opening.writing(self.engine, self.safe_address) as connection:
             return jobs.renew(connection, job.id, job.client)
 
-    def release(self, job: Job, *, error: str = "") -> bool:
+    def release(self, job: QueuedJob, *, error: str = "") -> bool:
         """Let a job wait for whoever takes it next, and note why."""
         with opening.writing(self.engine, self.safe_address) as connection:
             return jobs.release(connection, job.id, job.client, error=storable(error))
 
-    def finish(self, job: Job, *, session: int | None = None, error: str = "") -> bool:
+    def finish(self, job: QueuedJob, *, session: int | None = None, error: str = "") -> bool:
         """Note what became of a job that was taken; False where another client has it by now."""
         with opening.writing(self.engine, self.safe_address) as connection:
             return jobs.finish(
@@ -201,7 +201,7 @@ class Database:
         with opening.writing(self.engine, self.safe_address) as connection:
             return jobs.cancel(connection, numbers)
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[QueuedJob]:
         """All jobs, the oldest first."""
         with opening.reading(self.engine, self.safe_address) as connection:
             return jobs.listed(connection)

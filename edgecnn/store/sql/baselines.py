@@ -28,7 +28,7 @@ MOST_ROWS = 10 * MOST_POINTS
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredBaseline:
     """The stored rows that a new one is compared with, the oldest first; or why there are none."""
 
     rows: tuple[Measurement, ...] = ()
@@ -37,7 +37,7 @@ class Stored:
 
 def find_baselines(
     connection: sa.Connection, results: Results, label: str, machine: str, most: int
-) -> list[Stored]:
+) -> list[StoredBaseline]:
     """For each row of `results` up to `most` stored ones with the label.
 
     They are of the same configuration, machine and data, VALID or NOISY, and of the level that
@@ -58,13 +58,13 @@ def find_baselines(
             origins=origins,
         )
         if not points:
-            baselines.append(Stored(why=_why(label, others)))
+            baselines.append(StoredBaseline(why=_why(label, others)))
             continue
         level = _current_level(points)[-most:]
         numbers = [point.measurement for point in level]
         rows = read_rows(connection, numbers)
         kept = tuple(rows[number] for number in numbers if number in rows)
-        baselines.append(Stored(kept, "" if kept else "its stored rows are damaged"))
+        baselines.append(StoredBaseline(kept, "" if kept else "its stored rows are damaged"))
     return baselines
 
 

@@ -24,7 +24,7 @@ LEASE_SECS = 60.0
 
 
 @dataclass(frozen=True)
-class Job:
+class QueuedJob:
     """A job as it stands. `document` says what to do; `session` has the results of a done one."""
 
     id: int
@@ -100,7 +100,7 @@ def take(
     board: str = "",
     without: Sequence[int] = (),
     now: float | None = None,
-) -> Job | None:
+) -> QueuedJob | None:
     """The oldest free job (of those named, of a board), from now on this client's; None when there
     is none.
     """
@@ -179,7 +179,7 @@ def now(connection: sa.Connection) -> float:
     return float(connection.execute(sa.select(sa.literal(0.0) + _now(connection))).scalar_one())
 
 
-def listed(connection: sa.Connection) -> list[Job]:
+def listed(connection: sa.Connection) -> list[QueuedJob]:
     """All jobs, the oldest first."""
     query = sa.select(jobs).order_by(jobs.c.created_at, jobs.c.id)
     return [_job(each) for each in connection.execute(query)]
@@ -191,12 +191,12 @@ def _changed(connection: sa.Connection, job: int, client: str, **changes: Any) -
     return bool(updated.rowcount)
 
 
-def _job(row: Any) -> Job:
+def _job(row: Any) -> QueuedJob:
     try:
         document = json.loads(row.document)
     except (TypeError, ValueError):
         document = {}
-    return Job(
+    return QueuedJob(
         int(row.id),
         str(row.digest),
         str(row.board),

@@ -15,7 +15,7 @@ from sqlalchemy import exc
 
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.registry import require
-from edgecnn.store.place import Place
+from edgecnn.store.place import DatabaseAddress
 
 NEWEST = "0002"
 """The newest migration; a test holds it to the files."""
@@ -45,7 +45,7 @@ class DatabaseError(EdgeCNNError):
     exit_code = 3
 
 
-def engine_for(place: Place) -> sa.Engine:
+def engine_for(place: DatabaseAddress) -> sa.Engine:
     """An engine whose errors show no values; nothing is opened yet."""
     shared: dict[str, Any] = {
         "hide_parameters": True,
@@ -115,7 +115,7 @@ def writing(engine: sa.Engine, safe_address: str) -> Iterator[sa.Connection]:
             yield connection
 
 
-def migrate(engine: sa.Engine, place: Place) -> None:
+def migrate(engine: sa.Engine, place: DatabaseAddress) -> None:
     """Make the tables, or bring those of an older edgecnn up to date.
 
     Raises InputError for a file that is something else, and for tables of a newer edgecnn,

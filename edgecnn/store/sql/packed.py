@@ -24,7 +24,7 @@ class PackedRow:
 
 
 @dataclass(frozen=True)
-class PackedSession:
+class PackedResults:
     """Results as they are stored; plain values, so that another process may have packed them."""
 
     digest: str
@@ -37,14 +37,14 @@ class PackedSession:
     """Whether the user named the machine."""
 
 
-def pack(results: Results, machine: str = "") -> PackedSession:
+def pack(results: Results, machine: str = "") -> PackedResults:
     """Everything that is stored of results; `machine` names the machine they were made on."""
     created = identity.seconds_of(results.environment.created_at)
     rows = tuple(_pack_row(row, results, created) for row in results.measurements)
     versions = json.dumps(identity.versions_of(results))
     origins = [str(row.columns["origin"]) for row in rows]
     began = [row.columns["measured_at"] for row in rows]
-    return PackedSession(
+    return PackedResults(
         digest=identity.session_of(results, origins),
         measured_at=created if created is not None else min(began, default=0.0),
         machine=identity.machine_of(results.environment, machine),

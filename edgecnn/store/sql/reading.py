@@ -11,9 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from edgecnn.deprecation import old_names
 from edgecnn.errors import InputError
 from edgecnn.registry import unknown_name
-from edgecnn.results import LeftOut, Load, Measurement, Placement, Results, RuntimeOptions
+from edgecnn.results import Load, Measurement, Placement, Results, RuntimeOptions, UnreadRow
 from edgecnn.store.history import Metric, Point, Series
 from edgecnn.store.sql.identity import INDEXED_LENGTH
 from edgecnn.store.sql.packing import DamagedError, unpack_row, unpack_session
@@ -31,7 +32,7 @@ MOST_POINTS = 100_000
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MeasurementFilter:
     """Which measurements: every field that is set must fit.
 
     `model` is an artifact's or a network's name, with * and ? for any characters; `runtime` is
@@ -46,7 +47,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class StoredSession:
+class StoredResults:
     """A stored session in a line."""
 
     id: int
@@ -57,7 +58,7 @@ class StoredSession:
     rows: int
 
 
-def list_sessions(connection: sa.Connection, label: str = "") -> list[StoredSession]:
+def list_sessions(connection: sa.Connection, label: str = "") -> list[StoredResults]:
     """All sessions, or those with the label; the oldest first."""
     counted = sa.func.count(measurements.c.id).label("rows")
     query = (
@@ -70,7 +71,7 @@ def list_sessions(connection: sa.Connection, label: str = "") -> list[StoredSess
     if label:
         query = query.where(sessions.c.label == label)
     return [
-        StoredSession(
+        StoredResults(
             each.id,
             each.measured_at,
             each.label,
@@ -110,7 +111,7 @@ def read_session(connection: sa.Connection, number: int) -> Results:
         try:
             row = unpack_row(each.document, each.samples, f"measurement {each.id}")
         except DamagedError as error:
-            left_out.append(LeftOut(f"measurement {each.id}", error.message))
+            left_out.append(UnreadRow(f"measurement {each.id}", error.message))
             continue
         before = rows.get(row.key)  # older versions kept a row that failed, too
         if before is None or row.status == "ok" or before.status != "ok":
@@ -137,7 +138,9 @@ def read_rows(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, Me
     return measurements_by_id
 
 
-def read_history(connection: sa.Connection, wanted: Wanted, metric: Metric) -> list[Series]:
+def read_history(
+    connection: sa.Connection, wanted: MeasurementFilter, metric: Metric
+) -> list[Series]:
     """A series for each configuration and machine, points by time; without change points.
 
     Raises InputError when nothing of that name is stored, with the nearest names.
@@ -187,7 +190,7 @@ def read_history(connection: sa.Connection, wanted: Wanted, metric: Metric) -> l
     return series
 
 
-def _configurations(connection: sa.Connection, wanted: Wanted) -> list[Any]:
+def _configurations(connection: sa.Connection, wanted: MeasurementFilter) -> list[Any]:
     """Stored configurations that are wanted; exact names first, then patterns."""
     columns = configurations.c
     query = sa.select(configurations).order_by(columns.artifact, columns.runtime, columns.id)
@@ -307,3 +310,6 @@ def _name(configuration: Any) -> str:
 _USUAL: dict[str, Any] = json.loads(
     json.dumps(asdict(RuntimeOptions()) | asdict(Placement()) | asdict(Load()))
 )
+
+
+__getattr__ = old_names(__name__, {"Wanted": "MeasurementFilter"})

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from edgecnn.store.sql.opening import ROWS, one_at_a_time
-from edgecnn.store.sql.packed import PackedRow, PackedSession
+from edgecnn.store.sql.packed import PackedResults, PackedRow
 from edgecnn.store.sql.tables import (
     configurations,
     details,
@@ -46,7 +46,7 @@ Ids = dict[tuple[str, str], int]
 
 def insert(
     connection: sa.Connection,
-    packed: PackedSession,
+    packed: PackedResults,
     label: str,
     commit: str = "",
     *,
@@ -113,7 +113,7 @@ def _sessions(connection: sa.Connection, numbers: set[int]) -> list[sa.Row[Any]]
     return list(connection.execute(query))
 
 
-def _may_join(session: sa.Row[Any], packed: PackedSession, label: str, commit: str) -> bool:
+def _may_join(session: sa.Row[Any], packed: PackedResults, label: str, commit: str) -> bool:
     """Whether new rows of a file belong to the session that holds others of it."""
     same_commit = not commit or session.commit_id == commit
     return bool(session.label == label and same_commit) and (
@@ -135,7 +135,7 @@ class _Place:
 
 def _places(
     connection: sa.Connection,
-    packed: PackedSession,
+    packed: PackedResults,
     stored: Mapping[str, sa.Row[Any]],
     earlier: Sequence[int],
 ) -> Iterator[_Place]:
@@ -195,7 +195,7 @@ def _others(
 
 def _new_session(
     connection: sa.Connection,
-    packed: PackedSession,
+    packed: PackedResults,
     label: str,
     commit: str,
     ids: Ids,
@@ -224,7 +224,7 @@ def _new_session(
     return int(connection.execute(query).scalar_one())
 
 
-def _machine_id(connection: sa.Connection, packed: PackedSession, ids: Ids) -> int:
+def _machine_id(connection: sa.Connection, packed: PackedResults, ids: Ids) -> int:
     return _id_of(connection, machines, packed.machine[0], ids, name=packed.machine[1])
 
 
@@ -237,7 +237,7 @@ def _relabel(connection: sa.Connection, session: sa.Row[Any], label: str, commit
     return bool(session.label != label)
 
 
-def _rename(connection: sa.Connection, numbers: set[int], packed: PackedSession, ids: Ids) -> bool:
+def _rename(connection: sa.Connection, numbers: set[int], packed: PackedResults, ids: Ids) -> bool:
     """Give sessions the machine of the file; whether it is another one."""
     machine = _machine_id(connection, packed, ids)
     others = (sessions.c.id.in_(numbers), sessions.c.machine_id != machine)

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.registry import lookup
-from edgecnn.training.augmentation.images import Images
-from edgecnn.training.augmentation.signals import Signals
+from edgecnn.training.augmentation.images import ImageAugmentation
+from edgecnn.training.augmentation.signals import SignalAugmentation
 from edgecnn.training.augmentation.spectrograms import Spectrograms
 from edgecnn.training.augmentation.text import Words
-from edgecnn.training.augmentation.volumes import Volumes
+from edgecnn.training.augmentation.volumes import VolumeAugmentation
 
 LEVELS = ("none", "light", "standard", "strong")
 
@@ -29,11 +29,11 @@ class Augmentation(Protocol):
 
 _BY_MODALITY: Mapping[str, Mapping[str, Augmentation]] = {
     "image": {
-        "light": Images(pixels=1),
-        "standard": Images(
+        "light": ImageAugmentation(pixels=1),
+        "standard": ImageAugmentation(
             shift=0.1, degrees=8.0, zoom=0.1, shear=0.06, brightness=0.15, contrast=0.2
         ),
-        "strong": Images(
+        "strong": ImageAugmentation(
             shift=0.12,
             degrees=15.0,
             zoom=0.2,
@@ -45,14 +45,14 @@ _BY_MODALITY: Mapping[str, Mapping[str, Augmentation]] = {
         ),
     },
     "volume": {
-        "light": Volumes(),
-        "standard": Volumes(voxels=1),
-        "strong": Volumes(voxels=2, mirror=True),
+        "light": VolumeAugmentation(),
+        "standard": VolumeAugmentation(voxels=1),
+        "strong": VolumeAugmentation(voxels=2, mirror=True),
     },
     "signal": {
-        "light": Signals(shift=0.05),
-        "standard": Signals(shift=0.1, gain=0.3, noise=0.02),
-        "strong": Signals(shift=0.15, gain=0.5, noise=0.05, speed=0.1),
+        "light": SignalAugmentation(shift=0.05),
+        "standard": SignalAugmentation(shift=0.1, gain=0.3, noise=0.02),
+        "strong": SignalAugmentation(shift=0.15, gain=0.5, noise=0.05, speed=0.1),
     },
     "spectrogram": {
         "light": Spectrograms(shift=0.05, bands=1.0, noise=0.02),
@@ -107,6 +107,6 @@ def augmentation_for(
     chosen = lookup("modality", modality, _BY_MODALITY).get(level)
     if modality != "image":
         return chosen
-    images = chosen if isinstance(chosen, Images) else Images()
+    images = chosen if isinstance(chosen, ImageAugmentation) else ImageAugmentation()
     adapted = images.adapted(preprocessing, mirror=mirror)
     return adapted if adapted.changes_something else None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.deprecation import old_names
 from edgecnn.preprocessing import FloatArray
 from edgecnn.registry import require
 
@@ -15,7 +16,7 @@ Generator = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageAugmentation:
     """How far each change may go, either way.
 
     `pixels` shifts by whole pixels; the others are one affine map with bilinear
@@ -42,7 +43,7 @@ class Images:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
 
-    def adapted(self, preprocessing: Any, *, mirror: bool) -> Images:
+    def adapted(self, preprocessing: Any, *, mirror: bool) -> ImageAugmentation:
         """The same changes for tensors of this preprocessing.
 
         Where each image has its own contrast, three deviations either way stand for black
@@ -174,3 +175,6 @@ def _cover(tensors: FloatArray, share: float, rng: Generator) -> None:
         left = int(places[index, 1] * (width - side + 1))
         middle = tensors[index].mean(axis=(0, 1))
         tensors[index, top : top + side, left : left + side] = middle
+
+
+__getattr__ = old_names(__name__, {"Images": "ImageAugmentation"})

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.deprecation import old_names
+
 
 @dataclass(frozen=True)
-class Signals:
+class SignalAugmentation:
     """`shift` is a share of the length either way, `gain` and `speed` shares of the signal's
     own (0.3: from ÷1.3 to ×1.3), `noise` the deviation of white noise as a share of the
     signal's. What moves in is silence (0).
@@ -63,3 +65,6 @@ def _resampled(
     played = tensors[rows, below] * (1 - weights) + tensors[rows, above] * weights
     played[outside] = 0
     return np.asarray(played, tensors.dtype)
+
+
+__getattr__ = old_names(__name__, {"Signals": "SignalAugmentation"})

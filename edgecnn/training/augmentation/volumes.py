@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.deprecation import old_names
+
 
 @dataclass(frozen=True)
-class Volumes:
+class VolumeAugmentation:
     """Quarter turns about the vertical, shifts by up to `voxels` either way, a mirror.
 
     The vertical is the axis `vertical` of one solid (depth, height, width, channels); the
@@ -48,3 +50,6 @@ def _moved(solid: npt.NDArray[Any], moves: npt.NDArray[np.int64]) -> npt.NDArray
     source = tuple(slice(max(-move, 0), min(size - move, size)) for move, size in pairs)
     empty[target] = solid[source]
     return empty
+
+
+__getattr__ = old_names(__name__, {"Volumes": "VolumeAugmentation"})

@@ -20,7 +20,7 @@ from edgecnn.errors import InputError, UnsupportedError
 from edgecnn.feeding.choice import check_option
 from edgecnn.feeding.detectors import ModelOptions, Recognized, recognize, stated_shape
 from edgecnn.manifest import Artifact, TensorSpec
-from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing, Placement
+from edgecnn.preprocessing import ImagePlacement, ImagePreprocessing, LetterboxPreprocessing
 from edgecnn.registry import RUNTIMES, require, unknown_name
 from edgecnn.runtimes import load, parse_configuration
 from edgecnn.runtimes.base import Session
@@ -105,7 +105,7 @@ class Detector:
         known = 0 <= class_id < len(self.class_names)
         return self.class_names[class_id] if known else f"class {class_id}"
 
-    def prepare(self, image_bgr: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], Placement]:
+    def prepare(self, image_bgr: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], ImagePlacement]:
         """The network's own input, quantized if it wants that, and where the image lies in it.
 
         OpenCV resizes here (`shrink.fit`), several times as fast as `preprocessing`; where an
@@ -154,7 +154,7 @@ class Detector:
     def finish(
         self,
         outputs: list[npt.NDArray[Any]],
-        place: Placement,
+        place: ImagePlacement,
         shape: tuple[int, ...],
         *,
         min_score: float | None = None,

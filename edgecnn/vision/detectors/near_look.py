@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edgecnn.detection.detections import Boxes, Detections, joined
 from edgecnn.detection.nms import suppress
-from edgecnn.preprocessing import LetterboxPreprocessing, Placement
+from edgecnn.preprocessing import ImagePlacement, LetterboxPreprocessing
 from edgecnn.preprocessing.base import Preprocessing
 from edgecnn.registry import require
 from edgecnn.vision.detectors.input_size import STEP, Size
@@ -71,9 +71,9 @@ def halved(tensor: Tensor, size: Size, fill: Tensor, *, channels_first: bool) ->
     return canvas[None]
 
 
-def inside(shape: Sequence[int]) -> Placement:
+def inside(shape: Sequence[int]) -> ImagePlacement:
     """Where an input (height, width, …) lies in itself: boxes stay in its pixels."""
-    return Placement(0, 0, shape[0], shape[1], 1.0, 1.0)
+    return ImagePlacement(0, 0, shape[0], shape[1], 1.0, 1.0)
 
 
 def may_be_large(found: Detections) -> bool:

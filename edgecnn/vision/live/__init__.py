@@ -3,6 +3,6 @@
 from edgecnn.vision.live.models import runtimes_for
 from edgecnn.vision.live.running import Live
 from edgecnn.vision.live.settings import LiveSettings
-from edgecnn.vision.live.summary import Summary
+from edgecnn.vision.live.summary import RunSummary
 
-__all__ = ["Live", "LiveSettings", "Summary", "runtimes_for"]
+__all__ = ["Live", "LiveSettings", "RunSummary", "runtimes_for"]

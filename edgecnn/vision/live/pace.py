@@ -7,7 +7,7 @@ import time
 LATE_S = 1.0
 
 
-class Pace:
+class FramePace:
     """Waits until a frame of a file is due."""
 
     def __init__(self) -> None:

@@ -20,9 +20,9 @@ from edgecnn.vision.live.feed import EventFeed
 from edgecnn.vision.live.models import Models
 from edgecnn.vision.live.notices import Notices
 from edgecnn.vision.live.outputs import Outputs
-from edgecnn.vision.live.pace import Pace
+from edgecnn.vision.live.pace import FramePace
 from edgecnn.vision.live.settings import LiveSettings
-from edgecnn.vision.live.summary import Summary
+from edgecnn.vision.live.summary import RunSummary
 from edgecnn.vision.outputs.window import HELP
 from edgecnn.vision.overlay import Hud, draw_hud, draw_tracks
 from edgecnn.vision.pipeline import DetectorSwitch, Pipeline, Result
@@ -44,7 +44,7 @@ class Live:
         self._closing = ExitStack()
         self._notices = Notices(say)
         self._models = Models(settings)
-        self._pace = Pace()
+        self._pace = FramePace()
         self._outputs: Outputs | None = None
         self._feed: EventFeed | None = None
         self._pipeline: Pipeline | None = None
@@ -55,7 +55,7 @@ class Live:
         self._canvas: ImageArray | None = None
         self._not_saved: list[str] = []
 
-    def run(self) -> Summary:
+    def run(self) -> RunSummary:
         """Open everything, run, and close everything."""
         with self._closing:
             self._closing.callback(self._report_outputs)  # after all: the end may not have fitted
@@ -65,10 +65,10 @@ class Live:
                 self._loop(outputs, pipeline)
         return self.summary()
 
-    def summary(self) -> Summary:
+    def summary(self) -> RunSummary:
         """How it went so far; complete when `run` has returned or raised."""
         pipeline = self._pipeline
-        return Summary(
+        return RunSummary(
             self._frames,
             time.monotonic() - self._began,
             self._feed.appeared if self._feed else 0,

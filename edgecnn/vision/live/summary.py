@@ -8,7 +8,7 @@ from edgecnn.vision.pipeline import StageTime
 
 
 @dataclass(frozen=True)
-class Summary:
+class RunSummary:
     """How a run went."""
 
     frames: int

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edgecnn.deprecation import old_names
 from edgecnn.detection.detections import Detections
 from edgecnn.errors import EdgeCNNError
-from edgecnn.preprocessing import Placement
+from edgecnn.preprocessing import ImagePlacement
 from edgecnn.vision.detectors.detector import Detector
 from edgecnn.vision.detectors.second_look import SecondLook
 from edgecnn.vision.sources.frames import ImageArray
@@ -35,19 +35,19 @@ class Detects(Protocol):
 class RawAnswer:
     """What went through the network: where the image lay in its input, and its outputs."""
 
-    place: Placement
+    place: ImagePlacement
     outputs: list[npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedImage:
     """An image on its way into the network; `tensor` is None for a detector that does not
     let its stages be run one by one.
     """
 
     image: ImageArray
     tensor: npt.NDArray[Any] | None
-    place: Placement | None
+    place: ImagePlacement | None
 
 
 class DetectorStages:
@@ -65,17 +65,17 @@ class DetectorStages:
             self.detector = copy.copy(detector)  # the caller's keeps its threshold
             self.detector.min_score = detector.min_score * KEEP_SHARE
 
-    def prepare(self, image: ImageArray, timed: Callable[[str, int], None]) -> Prepared:
+    def prepare(self, image: ImageArray, timed: Callable[[str, int], None]) -> PreparedImage:
         """What can be done while the network is busy with the frame before."""
         if not isinstance(self.detector, Detector):
-            return Prepared(image, None, None)
+            return PreparedImage(image, None, None)
         began = time.perf_counter_ns()
         tensor, place = self.detector.prepare(image)
         timed("prepare", time.perf_counter_ns() - began)
-        return Prepared(image, tensor, place)
+        return PreparedImage(image, tensor, place)
 
     def infer(
-        self, prepared: Prepared, timed: Callable[[str, int], None]
+        self, prepared: PreparedImage, timed: Callable[[str, int], None]
     ) -> RawAnswer | Detections:
         """The network itself; a detector whose stages are hidden says at once what it found."""
         detector = self.detector

@@ -26,7 +26,7 @@ from edgecnn.vision.pipeline.detecting import (
     DetectorStages,
     DetectorSwitch,
     Detects,
-    Prepared,
+    PreparedImage,
     RawAnswer,
 )
 from edgecnn.vision.pipeline.evidence import Evidence, Explainer
@@ -54,7 +54,7 @@ class Result:
 class _Ready:
     frame: Frame
     stages: DetectorStages
-    prepared: Prepared
+    prepared: PreparedImage
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.executor.process import run_worker
 from edgecnn.benchmarking.loop.scenarios import SCENARIOS, resolve
 from edgecnn.benchmarking.protocol import Protocol
@@ -21,10 +21,12 @@ BRIEF = Protocol(
 pytestmark = pytest.mark.usefixtures("misbehaving_runtime")
 
 
-def job(path: Path, scenario: str = "single_stream", streams: int | None = None, **more) -> Job:
+def job(
+    path: Path, scenario: str = "single_stream", streams: int | None = None, **more
+) -> WorkerJob:
     asked = {"passes": more.pop("passes", ()), "placement": Placement(more.pop("affinity", ()))}
     load = resolve(scenario, streams, **more)
-    return Job("misbehaving", "cpu", path=str(path), load=load, protocol=BRIEF, **asked)
+    return WorkerJob("misbehaving", "cpu", path=str(path), load=load, protocol=BRIEF, **asked)
 
 
 @pytest.mark.parametrize(("scenario", "streams"), [("multi_stream", 4), ("offline", 2)])
@@ -80,7 +82,7 @@ def test_loadgen_drives_the_session_and_its_summary_is_kept(model_file: Path, sc
 def test_loadgen_refuses_batches_in_words(model_file: Path):
     pytest.importorskip("mlperf_loadgen", reason="pip install 'edgecnn[loadgen]'")
     outcome = run_worker(
-        Job(
+        WorkerJob(
             "misbehaving",
             "cpu",
             path=str(model_file),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgecnn.benchmarking.accuracy import open_outputs
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.executor.process import run_worker
 from edgecnn.benchmarking.protocol import Protocol
 
@@ -25,8 +25,8 @@ BRIEF = Protocol(
 pytestmark = pytest.mark.usefixtures("misbehaving_runtime")
 
 
-def job(device: str, path: Path, **more) -> Job:
-    return Job("misbehaving", device, path=str(path), protocol=BRIEF, **more)
+def job(device: str, path: Path, **more) -> WorkerJob:
+    return WorkerJob("misbehaving", device, path=str(path), protocol=BRIEF, **more)
 
 
 def test_a_healthy_worker_leaves_its_raw_samples(model_file: Path):
@@ -111,7 +111,7 @@ def test_a_model_that_finds_another_number_of_boxes_in_each_image_is_measured(tm
     np.save(tmp_path / "samples.npy", samples)
     paths = {"samples": str(tmp_path / "samples.npy"), "outputs": str(tmp_path / "o")}
     path = str(tmp_path / "nms.onnx")
-    outcome = run_worker(Job("onnxruntime", "cpu", path=path, protocol=BRIEF, **paths))
+    outcome = run_worker(WorkerJob("onnxruntime", "cpu", path=path, protocol=BRIEF, **paths))
     assert outcome.status == "ok", outcome.error
     (boxes,) = open_outputs(tmp_path / "o")
     assert boxes.shape == (4, 4, 6)
@@ -168,7 +168,7 @@ def test_the_parent_s_environment_is_hidden_from_an_isolated_python(tmp_path: Pa
         [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True
     )
     python = tmp_path / "bare" / "bin" / "python"
-    outcome = run_worker(Job("litert", "cpu"), python)
+    outcome = run_worker(WorkerJob("litert", "cpu"), python)
     assert outcome.status == "crashed"
     assert "No module named 'numpy'" in outcome.error
     assert os.environ.get("VIRTUAL_ENV", "") != str(tmp_path / "bare")

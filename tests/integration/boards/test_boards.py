@@ -13,7 +13,7 @@ import pytest
 
 from edgecnn.boards import preparing
 from edgecnn.boards.inventory import Board
-from edgecnn.boards.job import Job
+from edgecnn.boards.job import BoardJob
 from edgecnn.boards.remote import measure
 from edgecnn.cli import invoke
 from edgecnn.formats.check import digest_of
@@ -213,7 +213,7 @@ def test_rows_of_a_model_that_does_not_run_there_come_home_and_are_measured_agai
 def test_results_that_nobody_has_written_stay_on_the_board(fleet, model_file, tmp_path):
     """Without a queue the file is their only place, and something else lies there by then."""
     board = Board(fleet.start("one"), python=sys.executable, name="one")
-    job = Job({digest_of(model_file)[0]: model_file}, tuple(BRIEF))
+    job = BoardJob({digest_of(model_file)[0]: model_file}, tuple(BRIEF))
     taken, out = tmp_path / "taken.json", tmp_path / "out.json"
     taken.write_text("mine")
     said: list[str] = []

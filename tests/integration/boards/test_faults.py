@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 import edgecnn
 from edgecnn.boards.inventory import Board
-from edgecnn.boards.job import Job
+from edgecnn.boards.job import BoardJob
 from edgecnn.boards.queue import Queue
 from edgecnn.boards.remote import MOST_STARTS
 from edgecnn.cli import invoke
@@ -136,7 +136,7 @@ def test_a_client_that_dies_right_after_it_stored_the_results_stores_them_once(
 def queue_another(address: str, model: Path, out: Path) -> None:
     """A job that waits behind those that are there already."""
     with closing(Queue.open()) as queue:
-        job = Job({digest_of(model)[0]: model}, tuple(BRIEF))
+        job = BoardJob({digest_of(model)[0]: model}, tuple(BRIEF))
         queue.add(Board(address, python=sys.executable, name="one"), job, out)
 
 

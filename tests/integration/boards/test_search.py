@@ -19,7 +19,7 @@ SEARCH = (
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "Settings", settings.Settings)  # as it was, after the test
+    monkeypatch.setattr(settings, "Settings", settings.SearchSettings)  # as it was, after the test
     measure_briefly()
 
 

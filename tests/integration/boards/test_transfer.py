@@ -12,7 +12,7 @@ import pytest
 from edgecnn.boards import preparing, transfer
 from edgecnn.boards.connection import BoardError, LostError, ask, connected, execute
 from edgecnn.boards.inventory import Board
-from edgecnn.boards.preparing import Ready, prepare
+from edgecnn.boards.preparing import ReadyBoard, prepare
 from tests.integration.boards import wheelhouse
 from tests.integration.boards.machines import Fleet, Machine
 
@@ -30,14 +30,14 @@ def board_of(machine: Machine, *, python: str = sys.executable, offline: bool = 
     return Board(machine.address, python=python, name="one", offline=offline)
 
 
-def prepared(board: Board, clients: int = CLIENTS) -> list[Ready]:
+def prepared(board: Board, clients: int = CLIENTS) -> list[ReadyBoard]:
     """What as many clients find that come at the same time."""
 
-    async def one() -> Ready:
+    async def one() -> ReadyBoard:
         async with connected(board) as connection:
             return await prepare(connection, board)
 
-    async def all_of_them() -> list[Ready]:
+    async def all_of_them() -> list[ReadyBoard]:
         return await asyncio.gather(*(one() for _ in range(clients)))
 
     return asyncio.run(all_of_them())

@@ -11,7 +11,7 @@ import edgecnn.data
 from edgecnn.conversion.convert import convert, opened
 from edgecnn.conversion.quantizers.float_tail import tail_of
 from edgecnn.conversion.recipe import PRESETS
-from edgecnn.conversion.running.activations import Operator
+from edgecnn.conversion.running.activations import GraphOperator
 from edgecnn.conversion.targets import Target
 
 onnx = pytest.importorskip("onnx", reason="the detector is an ONNX file")
@@ -137,10 +137,10 @@ def test_the_bare_file_has_the_graph_that_is_shipped(tmp_path: Path, data, made_
 
 def test_the_tail_is_what_no_weights_follow():
     graph = [
-        Operator("Conv", ("x",), ("a",)),
-        Operator("Relu", ("a",), ("b",)),
-        Operator("Conv", ("b",), ("c",)),
-        Operator("Sigmoid", ("c",), ("d",)),
-        Operator("Concat", ("d", "b"), ("y",)),
+        GraphOperator("Conv", ("x",), ("a",)),
+        GraphOperator("Relu", ("a",), ("b",)),
+        GraphOperator("Conv", ("b",), ("c",)),
+        GraphOperator("Sigmoid", ("c",), ("d",)),
+        GraphOperator("Concat", ("d", "b"), ("y",)),
     ]
     assert [operator.kind for operator in tail_of(graph)] == ["Sigmoid", "Concat"]

@@ -12,13 +12,13 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.optimization.goal import Goal
-from edgecnn.optimization.optimize import Settings, optimize
+from edgecnn.optimization.optimize import OptimizationSettings, optimize
 from edgecnn.optimization.outcome import ANSWER_FILE, OptimizationOutcome
 from edgecnn.optimization.page import write_page
 from edgecnn.results import Results
 from tests.integration.optimization.conftest import PROTOCOL, broken, digits, plain
 
-LITERT = Settings(Goal(), ("litert:cpu",), protocol=PROTOCOL)
+LITERT = OptimizationSettings(Goal(), ("litert:cpu",), protocol=PROTOCOL)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,9 @@ def test_a_layer_that_int8_ruins_is_named_and_it_alone_stays_out_of_int8(
     made: Callable[..., Path], runtime: str, tmp_path: Path
 ):
     # 359 samples cannot show a loss below 1 point where a few answers change.
-    settings = Settings(Goal(max_drop=3, objective="size"), (runtime,), protocol=PROTOCOL)
+    settings = OptimizationSettings(
+        Goal(max_drop=3, objective="size"), (runtime,), protocol=PROTOCOL
+    )
     outcome = optimize(made(broken), digits(), settings, tmp_path / "search")
     assert outcome.accepted
     kept = outcome.choice.tried.recipe.per_layer

@@ -13,6 +13,6 @@ BRIEF = resolve("quick", processes=1, min_secs=0.02, max_secs=1.0)
 def measure_briefly() -> None:
     """Let `edgecnn search`, which has no option for it, measure with `BRIEF` in this process."""
     # The command makes its Settings itself; a class cannot be replaced by a partial in types.
-    settings.Settings = functools.partial(  # type: ignore[misc, assignment]
-        settings.Settings, protocol=BRIEF, final_protocol=BRIEF
+    settings.SearchSettings = functools.partial(  # type: ignore[misc, assignment]
+        settings.SearchSettings, protocol=BRIEF, final_protocol=BRIEF
     )

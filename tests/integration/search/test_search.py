@@ -21,10 +21,10 @@ from edgecnn.errors import InputError
 from edgecnn.search import settings
 from edgecnn.search.page import render
 from edgecnn.search.search import search
-from edgecnn.search.settings import DataName, Settings
+from edgecnn.search.settings import DataName, SearchSettings
 from edgecnn.search.space import space_for
 from edgecnn.search.trial import without_test
-from edgecnn.search.trials import Wanted
+from edgecnn.search.trials import SearchGoal
 from tests.documents import PROJECT
 from tests.integration.search.brief import BRIEF, measure_briefly
 
@@ -45,7 +45,7 @@ NO_WINNER, NOTHING_FITS = ("--max-size", "1kB"), 1
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measurements take a moment: what becomes of trials does not depend on them."""
-    monkeypatch.setattr(settings, "Settings", Settings)  # as it was, after the test
+    monkeypatch.setattr(settings, "Settings", SearchSettings)  # as it was, after the test
     measure_briefly()
     monkeypatch.setenv("PYTHONPATH", str(PROJECT), prepend=os.pathsep)
 
@@ -103,8 +103,8 @@ def epochs_noted(database: Path) -> bool:
 @pytest.mark.slow
 def test_a_search_trains_converts_measures_and_tests_the_winner_once(digits, tmp_path: Path):
     out = tmp_path / "out"
-    wanted = Settings(
-        "simple", DataName("digits"), Wanted(max_drop=100), trials=1, epochs=1, final_epochs=1,
+    wanted = SearchSettings(
+        "simple", DataName("digits"), SearchGoal(max_drop=100), trials=1, epochs=1, final_epochs=1,
         protocol=BRIEF, final_protocol=BRIEF,
     )  # fmt: skip
     space = space_for("simple", digits, changes=("width=0.25,0.5", "dropout=0.0"))

@@ -14,7 +14,7 @@ from edgecnn.data.synthetic import faces
 from edgecnn.data.synthetic.backgrounds import draw_background
 from edgecnn.data.synthetic.scenes import SyntheticScenes
 from edgecnn.errors import InputError
-from edgecnn.evaluation.detection import Truth, evaluate_detections
+from edgecnn.evaluation.detection import GroundTruth, evaluate_detections
 from edgecnn.geometry import iou
 from edgecnn.preprocessing import LetterboxPreprocessing
 from edgecnn.system.places import ASSETS
@@ -177,7 +177,7 @@ def scores_of(detector, photos):
     truths, found = [], []
     for file, image in photos:
         result = detector(image)
-        truths.append(Truth(file.boxes, file.ignored, file.height, file.width))
+        truths.append(GroundTruth(file.boxes, file.ignored, file.height, file.width))
         found.append(result)
     return evaluate_detections(truths, found, min_score=0.4, place=detector.preprocessing.place)
 

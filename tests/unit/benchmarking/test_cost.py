@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.benchmarking.cost import UncountableError, cost_of
-from edgecnn.benchmarking.cost.graph import Cost, Graph, Operator, Tensor
+from edgecnn.benchmarking.cost.graph import CostedGraph, CostedOperator, GraphCost, Tensor
 from edgecnn.errors import InputError
 
 onnx = pytest.importorskip("onnx")
@@ -105,7 +105,7 @@ def test_pooling_and_sums_move_bytes_and_compute_no_products(tmp_path: Path):
         {},
     )  # fmt: skip
     pool, add = 4 * 64 + 4 * 16, 3 * 4 * 16
-    assert cost_of(path) == Cost(0, 0, 0, 4 * (pool + add))
+    assert cost_of(path) == GraphCost(0, 0, 0, 4 * (pool + add))
 
 
 def test_quantized_weights_and_activations_count_as_they_are_stored(tmp_path: Path):
@@ -173,12 +173,12 @@ def test_a_chain_costs_the_sum_of_its_links_whatever_the_batch(channels: list[in
     for index, (into, out) in enumerate(pairwise(channels)):
         tensors[f"w{index}"] = Tensor((out, into), "int8", constant=True)
         operators.append(
-            Operator(
+            CostedOperator(
                 "Dense", (f"t{index}", f"w{index}"), (f"t{index + 1}",), "compute",
                 batch * into * out, (f"w{index}",),
             )
         )  # fmt: skip
-    cost = Graph(tensors, operators, ["t0"], batch).cost()
+    cost = CostedGraph(tensors, operators, ["t0"], batch).cost()
     products = sum(into * out for into, out in pairwise(channels))
     assert cost.macs == cost.parameters == cost.weight_bytes == products
     assert cost.activation_bytes == 4 * (2 * sum(channels) - channels[0] - channels[-1])

@@ -13,7 +13,7 @@ import pytest
 
 from edgecnn.boards import inventory
 from edgecnn.boards.inventory import Board
-from edgecnn.boards.job import Job
+from edgecnn.boards.job import BoardJob
 from edgecnn.boards.queue import Queue, processes_here
 from edgecnn.store import open_database
 from edgecnn.store.sql import Database
@@ -29,10 +29,10 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databa
 
 
 def test_a_command_that_is_repeated_says_where_the_files_are_by_now(database):
-    first = Job({"ab": Path("old.tflite")}, ("--labels", "{file:cd}"), {"cd": Path("old.txt")})
-    moved = Job({"ab": Path("new.tflite")}, first.words, {"cd": Path("new.txt")}, "edgecnn …")
+    first = BoardJob({"ab": Path("old.tflite")}, ("--labels", "{file:cd}"), {"cd": Path("old.txt")})
+    moved = BoardJob({"ab": Path("new.tflite")}, first.words, {"cd": Path("new.txt")}, "edgecnn …")
 
-    async def held_twice() -> tuple[Job, Job]:
+    async def held_twice() -> tuple[BoardJob, BoardJob]:
         queue = Queue(database)
         ticket = await queue.hold(BOARD, first, Path("out.json"))
         await ticket.give_back("it is away")
@@ -55,7 +55,7 @@ def test_a_job_is_resumed_where_its_board_is_and_not_where_another_of_its_name_i
     board = Board("ssh://rpi5", name="rpi5")
     if listed:
         inventory.add(board)
-    Queue(database).add(board, Job({}, ()), Path("out.json"))
+    Queue(database).add(board, BoardJob({}, ()), Path("out.json"))
     inventory.add(Board("ssh://moved", name="rpi5"), force=True)
 
     async def taken() -> Board:

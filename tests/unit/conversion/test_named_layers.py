@@ -6,11 +6,11 @@ import pytest
 
 from edgecnn.conversion.quantizers.layers import named_layers
 from edgecnn.conversion.recipe import PRESETS
-from edgecnn.conversion.running.activations import Operator
+from edgecnn.conversion.running.activations import GraphOperator
 
 
 def chosen(name: str, *operators: str) -> list[str]:
-    graph = [Operator("Conv", ("x",), (each,)) for each in operators]
+    graph = [GraphOperator("Conv", ("x",), (each,)) for each in operators]
     recipe = PRESETS["static_int8"].keeping({name: "float32"})
     return [operator.name for operator, _ in named_layers(graph, recipe, "net")]
 

@@ -11,7 +11,7 @@ from edgecnn.conversion.quantizers.equalization import equalized
 from edgecnn.conversion.quantizers.rounding import output_error, plain, rounded
 from edgecnn.conversion.quantizers.weighted import (
     LARGEST,
-    Seen,
+    InputStatistics,
     Weighted,
     nearest,
     patches,
@@ -27,8 +27,10 @@ def dense(outputs: int, inputs: int, name: str = "a", follower: str = "") -> Wei
     return Weighted(name, "dense", "x", weights, bias, linear=True, follower=follower)
 
 
-def seen_by(layer: Weighted, rows: np.ndarray) -> Seen:
-    return Seen(np.stack([rows.T @ rows / len(rows)] * layer.groups), rows.mean(axis=0)[None])
+def seen_by(layer: Weighted, rows: np.ndarray) -> InputStatistics:
+    return InputStatistics(
+        np.stack([rows.T @ rows / len(rows)] * layer.groups), rows.mean(axis=0)[None]
+    )
 
 
 def test_rounding_by_the_output_beats_rounding_to_the_nearest_where_inputs_go_together():
@@ -64,7 +66,7 @@ def test_no_weight_moves_further_than_to_the_other_side():
 
 def test_inputs_that_are_never_there_change_nothing():
     layer = dense(4, 20)
-    silent = Seen(np.zeros((1, 20, 20)), np.zeros((1, 20)))
+    silent = InputStatistics(np.zeros((1, 20, 20)), np.zeros((1, 20)))
     assert rounded(layer, silent, "channel").weights == pytest.approx(plain(layer, "channel"))
 
 

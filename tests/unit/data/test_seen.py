@@ -13,7 +13,7 @@ from edgecnn.data import seen
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.seen import (
     KEY,
-    Seen,
+    SeenSamples,
     digests_of,
     seen_in_training,
     seen_samples,
@@ -62,10 +62,10 @@ def test_a_few_copies_are_those_of_the_data_set(digits):
     data = with_twins(digits, "test", 7)
     manifest = trained_on(data)
 
-    assert seen_in_training(manifest, data) == Seen(0, len(data["test"]))
+    assert seen_in_training(manifest, data) == SeenSamples(0, len(data["test"]))
     assert np.flatnonzero(seen_samples(manifest, data, "test")).tolist() == list(range(7))
     elsewhere = replace(data, sha256="0" * 64)  # other data, of which training saw seven
-    assert seen_in_training(manifest, elsewhere) == Seen(7, len(data["test"]))
+    assert seen_in_training(manifest, elsewhere) == SeenSamples(7, len(data["test"]))
 
 
 def test_what_the_split_of_the_training_holds_is_not_known_without_its_digests(digits):

@@ -14,10 +14,10 @@ from edgecnn.detection.heads import open_head
 from edgecnn.detection.heads.heat_map import MAX_CANDIDATES, HeatMap, arrange_outputs, decode
 from edgecnn.errors import InputError
 from edgecnn.postprocessing import Postprocessing
-from edgecnn.preprocessing import Placement
+from edgecnn.preprocessing import ImagePlacement
 from edgecnn.training.detection.loss import targets
 
-WHOLE = Placement(0, 0, 48, 64, 1.0, 1.0)
+WHOLE = ImagePlacement(0, 0, 48, 64, 1.0, 1.0)
 
 
 @st.composite

@@ -7,7 +7,7 @@ import pytest
 
 from edgecnn.detection.detections import Detections
 from edgecnn.errors import InputError
-from edgecnn.evaluation.detection import Truth, evaluate_detections
+from edgecnn.evaluation.detection import GroundTruth, evaluate_detections
 from edgecnn.preprocessing import ImagePreprocessing, LetterboxPreprocessing
 
 pytest.importorskip("faster_coco_eval", reason="AP is computed by faster-coco-eval")
@@ -18,7 +18,7 @@ SIGN = np.asarray([[10, 10, 50, 50]], np.float32)
 
 
 def truth(boxes=NONE, ignored=NONE):
-    return Truth(boxes, ignored, 100, 100)
+    return GroundTruth(boxes, ignored, 100, 100)
 
 
 def found(*rows):
@@ -80,7 +80,7 @@ def test_boxes_in_an_incomplete_image_count_neither_way():
     alarm = found((1, 1, 9, 9, 0.95))
     right = found((10, 10, 50, 50, 0.9))
     complete = [truth(SIGN), truth(), truth()]
-    unknown = Truth(NONE, NONE, 100, 100, incomplete=True)
+    unknown = GroundTruth(NONE, NONE, 100, 100, incomplete=True)
     scores = evaluate([*complete, unknown], [right, found(), found(), alarm])
 
     assert (scores.negatives, scores.false_alarms_per_100) == (2, 0)
@@ -91,7 +91,7 @@ def test_boxes_in_an_incomplete_image_count_neither_way():
 
 
 def test_a_sign_in_an_incomplete_image_is_found_or_missed_as_any():
-    partly = Truth(SIGN, NONE, 100, 100, incomplete=True)
+    partly = GroundTruth(SIGN, NONE, 100, 100, incomplete=True)
     hit, missed = (evaluate([partly], [boxes]) for boxes in (
         found((10, 10, 50, 50, 0.9), (60, 60, 90, 90, 0.95)), found((60, 60, 90, 90, 0.95)),
     ))  # fmt: skip
@@ -119,7 +119,7 @@ def test_a_second_box_on_one_sign_is_false():
 
 def test_recall_goes_by_the_size_in_the_networks_input():
     sizes = np.asarray([[0, 0, 10, 10], [20, 20, 60, 60], [0, 100, 90, 190]], np.float32)
-    image = Truth(sizes, NONE, 200, 200)
+    image = GroundTruth(sizes, NONE, 200, 200)
     whole = LetterboxPreprocessing(200, 200, 3).place
     scores = evaluate([image], [found((20, 20, 60, 60, 0.9))], place=whole)
 
@@ -137,7 +137,7 @@ def test_recall_goes_by_the_size_in_the_networks_input():
     ],
 )
 def test_the_size_in_an_input_that_is_not_square_is_that_of_the_scaled_image(place, small, medium):
-    image = Truth(np.asarray([[20, 20, 60, 60]], np.float32), NONE, 200, 200)
+    image = GroundTruth(np.asarray([[20, 20, 60, 60]], np.float32), NONE, 200, 200)
     scores = evaluate([image], [found((20, 20, 60, 60, 0.9))], place=place)
 
     assert (scores.recall_small, scores.recall_medium, scores.recall_large) == (small, medium, None)
@@ -151,7 +151,7 @@ def test_results_must_belong_to_the_images():
 
 
 def of_classes(boxes, ids, ignored=NONE, ignored_ids=()):
-    return Truth(
+    return GroundTruth(
         np.asarray(boxes, np.float32).reshape(-1, 4),
         ignored,
         100,

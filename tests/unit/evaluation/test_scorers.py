@@ -9,7 +9,7 @@ from edgecnn.detection.answer import boxes_in
 from edgecnn.detection.heads import open_head
 from edgecnn.detection.heads.heat_map import STRIDE
 from edgecnn.errors import InputError
-from edgecnn.evaluation.detection import Truth
+from edgecnn.evaluation.detection import GroundTruth
 from edgecnn.evaluation.tasks import ScoringContext, open_scorer
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import LetterboxPreprocessing
@@ -47,10 +47,10 @@ def library():
 
 
 TRUTH = (
-    Truth(around(5, 5), NONE, SIDE, SIDE),
-    Truth(around(4, 6, 2.0), NONE, 2 * SIDE, 2 * SIDE),  # an image of twice the size
-    Truth(NONE, NONE, SIDE, SIDE),
-    Truth(NONE, NONE, SIDE, SIDE),
+    GroundTruth(around(5, 5), NONE, SIDE, SIDE),
+    GroundTruth(around(4, 6, 2.0), NONE, 2 * SIDE, 2 * SIDE),  # an image of twice the size
+    GroundTruth(NONE, NONE, SIDE, SIDE),
+    GroundTruth(NONE, NONE, SIDE, SIDE),
 )
 
 
@@ -79,7 +79,7 @@ UNSURE[0, :, 20] = 48, 48, 40, 40, 0.6, 0.5  # one box: a car, and a little less
 
 
 def accuracy_of_unsure(class_id):
-    truth = Truth(np.asarray([[28, 28, 68, 68]], np.float32), NONE, SIDE, SIDE, class_id)
+    truth = GroundTruth(np.asarray([[28, 28, 68, 68]], np.float32), NONE, SIDE, SIDE, class_id)
     asked = ScoringContext(
         [truth],
         CLASSES.class_names,

@@ -10,7 +10,7 @@ import pytest
 from edgecnn.errors import InputError
 from edgecnn.explanation.explain import explain
 from edgecnn.explanation.sections.answer import answer
-from edgecnn.explanation.subject import Subject, open_subject
+from edgecnn.explanation.subject import ExplainedModel, open_subject
 from edgecnn.manifest import Manifest, write_manifest
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import ImagePreprocessing
@@ -84,7 +84,7 @@ def test_a_files_maps_are_known_by_their_shapes():
     box = np.full((1, 4, CELLS, CELLS), 9.0, np.float32)
     artifact = SimpleNamespace(name="d.onnx", manifest=manifest_of(MORE))
     session = SimpleNamespace(run=lambda _: [box, heat])
-    subject = Subject(artifact, ImagePreprocessing(SIDE, SIDE, 3), None, session, MORE)
+    subject = ExplainedModel(artifact, ImagePreprocessing(SIDE, SIDE, 3), None, session, MORE)
 
     (scores,) = subject.scores(np.zeros((1, SIDE, SIDE, 3), np.float32))
 

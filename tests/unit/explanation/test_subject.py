@@ -17,7 +17,7 @@ from edgecnn.explanation.sections.answer import answer
 from edgecnn.explanation.sections.colors import colors
 from edgecnn.explanation.sections.layers import first_layer
 from edgecnn.explanation.sections.shifts import shift
-from edgecnn.explanation.subject import Subject, open_subject
+from edgecnn.explanation.subject import ExplainedModel, open_subject
 from edgecnn.preprocessing import ImagePreprocessing
 
 SIDE = 8
@@ -126,7 +126,7 @@ def quantized_softmax(path, classes: int) -> None:
     )
 
 
-def scores_of(subject: Subject, levels: float) -> list[float]:
+def scores_of(subject: ExplainedModel, levels: float) -> list[float]:
     image = np.full((SIDE, SIDE, 1), levels, np.uint8)
     return subject.scores(subject.preprocessing(image)[None])[0].tolist()
 
@@ -264,6 +264,6 @@ def test_the_filters_of_a_bgr_network_are_drawn_in_their_colors(of_red):
 def test_an_image_with_its_own_contrast_is_shown_without_being_cut_off():
     soft = np.linspace(100, 140, 32 * 32).reshape(32, 32, 1).astype(np.uint8)
     wants = ImagePreprocessing(32, 32, 1, contrast="picture")
-    shown = Subject(None, wants, None, None, ()).pixels(wants(soft))
+    shown = ExplainedModel(None, wants, None, None, ()).pixels(wants(soft))
     assert ((shown > 0) & (shown < 255)).all()
     assert shown.max() - shown.min() > 128

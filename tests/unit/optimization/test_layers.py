@@ -9,14 +9,14 @@ import pytest
 
 from edgecnn.conversion.recipe import Recipe
 from edgecnn.conversion.verification.verify import load_session
-from edgecnn.optimization.layers import Cost, fewest_kept, outputs_error, with_shares
+from edgecnn.optimization.layers import LayerCost, fewest_kept, outputs_error, with_shares
 from edgecnn.runtimes.base import Session
 
 INT8 = Recipe("int8", "int8")
 
 
-def costs(count: int) -> list[Cost]:
-    return [Cost((f"layer_{index}",), "CONV_2D", 0.1, 0.1) for index in range(count)]
+def costs(count: int) -> list[LayerCost]:
+    return [LayerCost((f"layer_{index}",), "CONV_2D", 0.1, 0.1) for index in range(count)]
 
 
 def needing(*names: str):
@@ -75,14 +75,14 @@ def test_what_costs_too_much_already_ends_the_doubling():
 
 
 def test_layers_that_stay_out_together_are_kept_together():
-    pair = [Cost(("a", "b"), "CONV_2D", 0.5, 0.9), *costs(4)]
+    pair = [LayerCost(("a", "b"), "CONV_2D", 0.5, 0.9), *costs(4)]
     meets, _ = needing("a", "b")
     found, _ = fewest_kept(pair, INT8, meets, most=12)
     assert [name for name, _ in found.per_layer] == ["a", "b"]
 
 
 def test_layers_are_ranked_by_the_error_that_goes_with_each_of_their_operators():
-    units = [*costs(3), Cost(("layer_3", "layer_4"), "CONV_2D + RELU", 0.1)]
+    units = [*costs(3), LayerCost(("layer_3", "layer_4"), "CONV_2D + RELU", 0.1)]
     left = {"layer_0": 0.9, "layer_1": float("inf"), "layer_2": 0.5, "layer_3": 0.2}
     found = with_shares(units, 1.0, lambda unit: left[unit.name])
     assert [cost.name for cost in found] == ["layer_2", "layer_3", "layer_0"]
@@ -92,7 +92,7 @@ def test_layers_are_ranked_by_the_error_that_goes_with_each_of_their_operators()
 def test_a_layer_that_takes_nearly_all_of_the_error_ends_the_trying():
     asked: list[str] = []
 
-    def left(unit: Cost) -> float:
+    def left(unit: LayerCost) -> float:
         asked.append(unit.name)
         return 0.02 if unit.name == "layer_1" else 1.1
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.benchmarking.ask import Answer
+from edgecnn.benchmarking.ask import AskedMeasurement
 from edgecnn.conversion.outcome import ConversionOutcome
 from edgecnn.conversion.targets import Target
 from edgecnn.data.base import Dataset, Split
@@ -18,7 +18,7 @@ from edgecnn.manifest import Artifact, Manifest
 from edgecnn.optimization.drops import Judge
 from edgecnn.optimization.goal import Goal
 from edgecnn.optimization.search import Search
-from edgecnn.optimization.space import Space
+from edgecnn.optimization.space import ConfigurationSpace
 from edgecnn.preprocessing import ImagePreprocessing
 from tests.unit.optimization.test_finalists import tried
 from tests.unit.reporting import factory
@@ -47,8 +47,8 @@ class SameOutputs:
     def __init__(self, *outputs: np.ndarray) -> None:
         self._outputs = outputs
 
-    def ask(self, *_: object) -> Answer:
-        return Answer(factory.measurement(), self._outputs)
+    def ask(self, *_: object) -> AskedMeasurement:
+        return AskedMeasurement(factory.measurement(), self._outputs)
 
 
 def search(
@@ -63,7 +63,7 @@ def search(
     judge = Judge(data, Manifest(), ImagePreprocessing(2, 2, 1), [ANSWERS])
     return Search(
         doubles[0],
-        Space({"tflite": ("litert:cpu",)}, ()),
+        ConfigurationSpace({"tflite": ("litert:cpu",)}, ()),
         goal,
         doubles[1],
         judge,

@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.reporting import html
 from edgecnn.reporting.charts import drawing_library as bundle
-from edgecnn.selection import Limits
+from edgecnn.selection import Constraints
 from tests.unit.reporting import factory
 
 EXECUTABLE = {"script", "iframe", "object", "embed", "link", "img", "base", "form", "svg"}
@@ -150,7 +150,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_cache(tmp_path, monkeypa
 
 
 def test_the_form_starts_from_every_limit_that_was_asked_for(results):
-    limits = Limits(drop=2.0, p50=10.0, peak_rss=50e6, size=2e6, objective="size")
+    limits = Constraints(drop=2.0, p50=10.0, peak_rss=50e6, size=2e6, objective="size")
     text = html.render([results], limits)
     for name, value in (("p50", "10.0"), ("peak_rss", "50.0"), ("size", "2000.0")):
         (field,) = re.findall(rf'<input[^>]*name="{name}"[^>]*>', text)

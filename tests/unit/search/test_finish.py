@@ -15,17 +15,17 @@ from edgecnn.search import finish
 from edgecnn.search.measuring import Here
 from edgecnn.search.outcome import SearchOutcome
 from edgecnn.search.parameter import parameter
-from edgecnn.search.settings import DataName, Settings
-from edgecnn.search.space import Space
-from edgecnn.search.trials import Measured, Trial, Wanted, with_drops
+from edgecnn.search.settings import DataName, SearchSettings
+from edgecnn.search.space import SearchSpace
+from edgecnn.search.trials import SearchGoal, Trial, TrialMeasurement, with_drops
 from tests.unit.formats.small_models import write_tflite
 from tests.unit.reporting import factory
 
-SPACE = Space("lenet5", (parameter("width", {"low": 0.25, "high": 1.0, "first": 1.0}),))
+SPACE = SearchSpace("lenet5", (parameter("width", {"low": 0.25, "high": 1.0, "first": 1.0}),))
 
 
 def trial(number: int, accuracy: float, latency_ms: float) -> Trial:
-    measured = Measured(accuracy, latency_ms, 1_000, 50_000_000)
+    measured = TrialMeasurement(accuracy, latency_ms, 1_000, 50_000_000)
     return Trial(number, "complete", {}, measured, first=number == 0)
 
 
@@ -63,7 +63,7 @@ def reached(monkeypatch):
 )
 def test_the_fastest_that_holds_in_the_end_wins(reached, accuracies, order, winner):
     trained_in_order = reached(accuracies)
-    limits = Wanted().limits
+    limits = SearchGoal().limits
     trained = finish._trained_longer(FINALISTS, limits, None)
     assert trained_in_order == order
     assert finish.selection.choose(trained, limits).best.number == winner
@@ -74,11 +74,11 @@ def test_the_fastest_that_holds_in_the_end_wins(reached, accuracies, order, winn
 
 def test_the_most_accurate_in_the_end_wins_where_accuracy_is_the_objective(reached):
     trained_in_order = reached({0: 0.6, 1: 0.61, 2: 0.64, 3: 0.62})
-    limits = Wanted(max_latency_ms=1.0).limits
+    limits = SearchGoal(max_latency_ms=1.0).limits
     trained = finish._trained_longer(FINALISTS, limits, None)
     assert trained_in_order == [0, 1, 2, 3]
     assert finish.selection.choose(trained, limits).best.number == 2
-    settings = Settings("lenet5", DataName("digits"), Wanted(max_latency_ms=1.0))
+    settings = SearchSettings("lenet5", DataName("digits"), SearchGoal(max_latency_ms=1.0))
     outcome = SearchOutcome(
         settings, SPACE, "litert:cpu here", tuple(FINALISTS), finalists=tuple(FINALISTS),
         trained=tuple(trained), final_epochs=20,
@@ -89,10 +89,10 @@ def test_the_most_accurate_in_the_end_wins_where_accuracy_is_the_objective(reach
 
 def test_where_none_holds_in_the_end_that_is_said(reached):
     reached({0: 0.6, 1: 0.5, 2: 0.5, 3: 0.5})
-    wanted = Wanted(max_latency_ms=0.35, max_drop=1.0)
+    wanted = SearchGoal(max_latency_ms=0.35, max_drop=1.0)
     trained = finish._trained_longer(FINALISTS, wanted.limits, None)
     outcome = SearchOutcome(
-        Settings("lenet5", DataName("digits"), wanted), SPACE, "litert:cpu here",
+        SearchSettings("lenet5", DataName("digits"), wanted), SPACE, "litert:cpu here",
         tuple(FINALISTS), trained=tuple(trained), final_epochs=20,
     )  # fmt: skip
     assert outcome.winner is None
@@ -134,8 +134,8 @@ def test_finalists_are_compared_round_by_round_though_each_has_its_own_parent(tm
     (tmp_path / "trials").mkdir()
     for number in range(3):
         (tmp_path / "trials" / f"{number:04d}.tflite").write_bytes(b"")
-    job = finish.Job(
-        Settings("lenet5", DataName("digits")), SPACE, None, tmp_path, Together(), silent
+    job = finish.SearchTask(
+        SearchSettings("lenet5", DataName("digits")), SPACE, None, tmp_path, Together(), silent
     )
     first, second, third = finish._compared(FINALISTS[:3], job)
     assert third.paired_p50 / first.paired_p50 == pytest.approx(0.9, rel=0.01)
@@ -189,9 +189,11 @@ def test_a_winner_is_trained_for_as_long_as_is_said_whatever_its_batch_size(tmp_
         raise StoppedError
 
     monkeypatch.setattr("edgecnn.training.train", train)
-    space = Space("lenet5", (parameter("batch_size", {"choices": [16, 64], "first": 64}),))
+    space = SearchSpace("lenet5", (parameter("batch_size", {"choices": [16, 64], "first": 64}),))
     dataset = data.load("digits")
-    job = finish.Job(Settings("lenet5", DataName("digits")), space, dataset, tmp_path, None, silent)
+    job = finish.SearchTask(
+        SearchSettings("lenet5", DataName("digits")), space, dataset, tmp_path, None, silent
+    )
     with pytest.raises(StoppedError):
         finish._files_of(replace(FINALISTS[1], parameters={"batch_size": 16}), job)
     assert epochs == [job.final_epochs]

@@ -12,15 +12,15 @@ from edgecnn.errors import InputError
 from edgecnn.search.outcome import SearchOutcome
 from edgecnn.search.page import render
 from edgecnn.search.parameter import parameter
-from edgecnn.search.settings import DataName, Settings, claim_folder
-from edgecnn.search.space import Space
-from edgecnn.search.trials import Measured, Trial, Wanted
+from edgecnn.search.settings import DataName, SearchSettings, claim_folder
+from edgecnn.search.space import SearchSpace
+from edgecnn.search.trials import SearchGoal, Trial, TrialMeasurement
 
-SPACE = Space("lenet5", (parameter("width", {"low": 0.25, "high": 1.0, "first": 1.0}),))
+SPACE = SearchSpace("lenet5", (parameter("width", {"low": 0.25, "high": 1.0, "first": 1.0}),))
 
 
 def trial(number: int, accuracy: float, latency_ms: float, **more) -> Trial:
-    found = Measured(accuracy, latency_ms, 10_000, 60_000_000)
+    found = TrialMeasurement(accuracy, latency_ms, 10_000, 60_000_000)
     return Trial(number, "complete", {"width": 1.0 / (number + 1)}, found, first=number == 0,
                  **more)  # fmt: skip
 
@@ -35,24 +35,24 @@ TRIALS = (
 )
 
 
-def outcome(wanted: Wanted | None = None, trials=TRIALS) -> SearchOutcome:
-    settings = Settings("lenet5", DataName("digits"), wanted or Wanted())
+def outcome(wanted: SearchGoal | None = None, trials=TRIALS) -> SearchOutcome:
+    settings = SearchSettings("lenet5", DataName("digits"), wanted or SearchGoal())
     return SearchOutcome(settings, SPACE, "litert:cpu here", tuple(trials), epochs=5)
 
 
 @pytest.mark.parametrize(
     ("wanted", "number"),
     [
-        (Wanted(), 1),  # the fastest that loses nothing against the first
-        (Wanted(max_drop=10), 3),
-        (Wanted(max_latency_ms=5), 1),  # the most accurate within the limit
-        (Wanted(max_latency_ms=10), 2),
-        (Wanted(max_latency_ms=1.5), 3),
-        (Wanted(choice="accuracy"), 2),
-        (Wanted(max_latency_ms=5, choice="latency", max_drop=100), 3),
+        (SearchGoal(), 1),  # the fastest that loses nothing against the first
+        (SearchGoal(max_drop=10), 3),
+        (SearchGoal(max_latency_ms=5), 1),  # the most accurate within the limit
+        (SearchGoal(max_latency_ms=10), 2),
+        (SearchGoal(max_latency_ms=1.5), 3),
+        (SearchGoal(choice="accuracy"), 2),
+        (SearchGoal(max_latency_ms=5, choice="latency", max_drop=100), 3),
     ],
 )
-def test_the_winner_is_the_best_within_the_limits(wanted: Wanted, number: int):
+def test_the_winner_is_the_best_within_the_limits(wanted: SearchGoal, number: int):
     best = outcome(wanted).best
     assert best is not None
     assert best.number == number
@@ -63,7 +63,7 @@ def test_the_front_is_what_no_other_beats():
 
 
 def test_without_a_winner_the_nearest_is_said_with_how_near_it_came():
-    found = outcome(Wanted(max_latency_ms=0.5, max_size_bytes=20_000))
+    found = outcome(SearchGoal(max_latency_ms=0.5, max_size_bytes=20_000))
     assert found.best is None
     said = " ".join(found.sentences)
     assert "nothing keeps the limits: latency of at most 0.5 ms, size of at most 20 kB" in said
@@ -97,19 +97,25 @@ def test_the_page_of_a_search_without_measurements_is_a_page():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Wanted(("accuracy",)), "accuracy and something else"),
-        (lambda: Wanted(("accuracy", "speed")), "unknown objective 'speed'"),
-        (lambda: Wanted(max_drop=-1), "--max-drop"),
-        (lambda: Settings("lenet5", DataName("digits"), trials=0), "--trials"),
-        (lambda: Settings("lenet5", DataName("digits"), epochs=0), "--epochs"),
-        (lambda: Settings("lenet5", DataName("digits"), final_epochs=0), "--final-epochs"),
-        (lambda: Settings("lenet5", DataName("digits"), trial_threads=0), "--trial-threads"),
-        (lambda: Settings("lenet5", DataName("digits"), sampler="best"), "unknown sampler"),
-        (lambda: Settings("lenet5", DataName("digits"), pruning="all"), "unknown pruning"),
-        (lambda: Settings("lenet5", DataName("digits"), runtime="litret"), "unknown runtime"),
-        (lambda: Settings("lenet5", DataName("digits"), target="tflite"), "one target"),
-        (lambda: Settings("lenet5", DataName("digits"), target="ncnn:float32"), "tflite or onnx"),
-        (lambda: Settings("lenet5", DataName("digits"), target="onnx:float32"), "does not read"),
+        (lambda: SearchGoal(("accuracy",)), "accuracy and something else"),
+        (lambda: SearchGoal(("accuracy", "speed")), "unknown objective 'speed'"),
+        (lambda: SearchGoal(max_drop=-1), "--max-drop"),
+        (lambda: SearchSettings("lenet5", DataName("digits"), trials=0), "--trials"),
+        (lambda: SearchSettings("lenet5", DataName("digits"), epochs=0), "--epochs"),
+        (lambda: SearchSettings("lenet5", DataName("digits"), final_epochs=0), "--final-epochs"),
+        (lambda: SearchSettings("lenet5", DataName("digits"), trial_threads=0), "--trial-threads"),
+        (lambda: SearchSettings("lenet5", DataName("digits"), sampler="best"), "unknown sampler"),
+        (lambda: SearchSettings("lenet5", DataName("digits"), pruning="all"), "unknown pruning"),
+        (lambda: SearchSettings("lenet5", DataName("digits"), runtime="litret"), "unknown runtime"),
+        (lambda: SearchSettings("lenet5", DataName("digits"), target="tflite"), "one target"),
+        (
+            lambda: SearchSettings("lenet5", DataName("digits"), target="ncnn:float32"),
+            "tflite or onnx",
+        ),
+        (
+            lambda: SearchSettings("lenet5", DataName("digits"), target="onnx:float32"),
+            "does not read",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(make, said: str):
@@ -118,14 +124,14 @@ def test_settings_that_make_no_sense_are_refused(make, said: str):
 
 
 def test_int8_of_the_runtimes_format_is_the_default():
-    assert Settings("lenet5", DataName("digits")).file_target == "tflite:static_int8"
-    onnx = Settings("lenet5", DataName("digits"), runtime="onnxruntime:cpu")
+    assert SearchSettings("lenet5", DataName("digits")).file_target == "tflite:static_int8"
+    onnx = SearchSettings("lenet5", DataName("digits"), runtime="onnxruntime:cpu")
     assert onnx.file_target == "onnx:static_int8"
 
 
 def test_a_folder_belongs_to_one_search(tmp_path: Path):
     out = tmp_path / "out"
-    record = Settings("lenet5", DataName("digits")).record(SPACE, "abc")
+    record = SearchSettings("lenet5", DataName("digits")).record(SPACE, "abc")
     study = claim_folder(out, record, force=False)
     assert claim_folder(out, record, force=False) == study
     with pytest.raises(InputError, match="other settings \\(seed\\)"):

@@ -12,7 +12,7 @@ from edgecnn.errors import InputError
 from edgecnn.registry import DETECTORS, MODELS
 from edgecnn.search.parameter import parameter
 from edgecnn.search.space import (
-    Space,
+    SearchSpace,
     network_parameters,
     network_space,
     read_changes,
@@ -61,7 +61,7 @@ def test_a_space_draws_what_the_network_the_recipe_and_the_input_take(space):
 def test_a_variation_keeps_most_of_the_first_trial_and_stays_in_the_space(name: str):
     parameters = tuple(parameter(key, values) for key, values in
                        {**network_space(name), **config_space(name)}.items())  # fmt: skip
-    space = Space(name, parameters)
+    space = SearchSpace(name, parameters)
     first, distributions = space.first(), space.distributions()
     drawn = [space.variation(np.random.default_rng(seed)) for seed in range(200)]
     for values in drawn:

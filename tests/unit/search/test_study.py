@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.search.parameter import parameter
-from edgecnn.search.space import Space
+from edgecnn.search.space import SearchSpace
 from edgecnn.search.storage import open_storage
 from edgecnn.search.study import STARTUP, Study
-from edgecnn.search.trials import Measured, Wanted
+from edgecnn.search.trials import SearchGoal, TrialMeasurement
 from edgecnn.store import open_database
 from tests.unit.store import made_up
 from tests.unit.store.conftest import (  # noqa: F401 (fixtures)
@@ -23,7 +23,7 @@ from tests.unit.store.conftest import (  # noqa: F401 (fixtures)
     postgresql_socket,
 )
 
-SPACE = Space(
+SPACE = SearchSpace(
     "lenet5",
     (
         parameter("width", {"low": 0.25, "high": 1.0, "step": 0.25, "first": 1.0}),
@@ -34,8 +34,8 @@ SPACE = Space(
 FIRST = {"width": 1.0, "kernel": 5, "rate": 1.0}
 
 
-def measured(accuracy: float = 0.9, latency_ms: float = 1.0) -> Measured:
-    return Measured(accuracy, latency_ms, 1_000, 50_000_000)
+def measured(accuracy: float = 0.9, latency_ms: float = 1.0) -> TrialMeasurement:
+    return TrialMeasurement(accuracy, latency_ms, 1_000, 50_000_000)
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def opened(tmp_path: Path):
     """Open the same study again and again, as commands that follow each other do."""
     found: list[Study] = []
 
-    def again(name: str = "edgecnn test", wanted: Wanted | None = None, **more) -> Study:
+    def again(name: str = "edgecnn test", wanted: SearchGoal | None = None, **more) -> Study:
         for each in found:
             each.close()
         where = str(tmp_path / "results.db")
-        found.append(Study(name, SPACE, wanted or Wanted(), address=where, **more))
+        found.append(Study(name, SPACE, wanted or SearchGoal(), address=where, **more))
         return found[-1]
 
     yield again
@@ -59,7 +59,7 @@ def test_trials_share_a_database_with_results(address):  # noqa: F811
     """Both keep a version of their tables under Alembic, and do not mix them up."""
     with open_database(address) as database:
         database.add(made_up.session(1))
-    study = Study("edgecnn test", SPACE, Wanted(), address=address)
+    study = Study("edgecnn test", SPACE, SearchGoal(), address=address)
     number, values, _ = study.ask()
     study.complete(number, measured())
     study.close()
@@ -67,7 +67,7 @@ def test_trials_share_a_database_with_results(address):  # noqa: F811
         assert len(database.sessions()) == 1
         names = set(sa.inspect(database.engine).get_table_names())
     assert {"measurements", "trials", "edgecnn_version", "alembic_version"} <= names
-    again = Study("edgecnn test", SPACE, Wanted(), address=address)
+    again = Study("edgecnn test", SPACE, SearchGoal(), address=address)
     assert [each.parameters for each in again.trials()] == [values]
     again.close()
 
@@ -116,12 +116,12 @@ def test_a_restart_goes_on_with_the_same_variations(opened):
 
 
 def test_what_was_measured_is_there_after_a_restart(opened):
-    study = opened(wanted=Wanted(max_latency_ms=2.0))
+    study = opened(wanted=SearchGoal(max_latency_ms=2.0))
     number, _, _ = study.ask()
     study.note(number, "accuracies", [0.5, 0.9])
     study.note(number, "macs", 1234)
     study.complete(number, measured(0.93, 1.5))
-    (trial,) = opened(wanted=Wanted(max_latency_ms=2.0)).trials()
+    (trial,) = opened(wanted=SearchGoal(max_latency_ms=2.0)).trials()
     assert (trial.state, trial.measured, trial.first) == ("complete", measured(0.93, 1.5), True)
     assert (trial.accuracies, trial.macs) == ((0.5, 0.9), 1234)
 
@@ -171,7 +171,7 @@ def test_a_first_trial_that_failed_comes_first_again(opened):
 
 def test_the_sampler_learns_from_pruned_failed_and_infeasible_trials(opened):
     """Optuna's sampler breaks on some studies with several objectives and pruned trials."""
-    study = opened(wanted=Wanted(("accuracy", "latency", "size"), max_latency_ms=1.0))
+    study = opened(wanted=SearchGoal(("accuracy", "latency", "size"), max_latency_ms=1.0))
     for index in range(16):
         number, values, _ = study.ask()
         study.note(number, "accuracies", [0.1, 0.2])

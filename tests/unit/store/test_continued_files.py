@@ -7,7 +7,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from edgecnn.results import Measurement, Results
-from edgecnn.store.sql import Wanted
+from edgecnn.store.sql import MeasurementFilter
 from edgecnn.store.sql.packed import pack
 from edgecnn.store.sql.tables import measurements
 from edgecnn.store.sql.writing import _insert_rows
@@ -42,7 +42,7 @@ def test_a_row_that_failed_and_is_measured_later_is_stored_once(database, tmp_pa
     read = Results.load(tmp_path / "out.json")
     assert not read.left_out
     assert [row.status for row in read.measurements] == ["ok", "ok"]
-    assert len(database.history(Wanted("net1"))[0].points) == 1
+    assert len(database.history(MeasurementFilter("net1"))[0].points) == 1
 
 
 def test_a_row_that_crashed_after_some_processes_is_replaced_too(database):
@@ -131,7 +131,7 @@ def test_new_rows_are_shown_with_the_versions_that_they_ran_on(database):
     database.add(replace(whole, measurements=(first,)))
     database.add(continued(whole, first, second, litert="2.4.0"))
     versions = {
-        name: database.history(Wanted(name))[0].points[0].versions["litert"]
+        name: database.history(MeasurementFilter(name))[0].points[0].versions["litert"]
         for name in ("net0", "net1")
     }
     assert versions == {"net0": "2.3.0", "net1": "2.4.0"}

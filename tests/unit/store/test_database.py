@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from edgecnn.errors import InputError
 from edgecnn.results import Results
 from edgecnn.store import open_database
-from edgecnn.store.sql import Wanted, opening, pack, pruning, writing
+from edgecnn.store.sql import MeasurementFilter, opening, pack, pruning, writing
 from edgecnn.store.sql.tables import configurations, details, measurements
 from tests.unit.reporting import factory
 from tests.unit.store import made_up
@@ -91,7 +91,7 @@ def test_clients_that_import_at_the_same_time_lose_and_double_nothing(address):
 def test_a_history_follows_a_configuration_by_time_whatever_the_order_of_import(database):
     for day in (3, 1, 2):
         database.add(made_up.session(day, rows=2))
-    (series,) = database.history(Wanted("net1"))
+    (series,) = database.history(MeasurementFilter("net1"))
     assert series.name == "net1.float32.tflite on litert:cpu ×1"
     assert [point.at for point in series.points] == sorted(point.at for point in series.points)
     assert len(series.points) == 3
@@ -105,7 +105,7 @@ def test_a_planted_slowdown_is_found_with_the_versions_that_changed_there(databa
                 day, 1.06 if later else 1.0, packages={"litert": "2.4.0" if later else "2.3.0"}
             )
         )
-    (series,) = database.history(Wanted("net0"))
+    (series,) = database.history(MeasurementFilter("net0"))
     (change,) = series.changes
     assert change.index == 14
     assert change.low <= 1.06 <= change.high
@@ -117,16 +117,16 @@ def test_machines_are_series_of_their_own(database):
     for day in range(4):
         database.add(made_up.session(2 * day))
         database.add(made_up.session(2 * day + 1, board="Board B"))
-    found = database.history(Wanted("net0"))
+    found = database.history(MeasurementFilter("net0"))
     assert {series.machine.partition(",")[0] for series in found} == {"Board A", "Board B"}
-    (one,) = database.history(Wanted("net0", machine="board b"))
+    (one,) = database.history(MeasurementFilter("net0", machine="board b"))
     assert len(one.points) == 4
 
 
 def test_a_machine_that_is_named_is_one_of_its_own(database):
     database.add(made_up.session(1), machine="left")
     database.add(made_up.session(2), machine="right")
-    assert sorted(series.machine for series in database.history(Wanted("net0"))) == [
+    assert sorted(series.machine for series in database.history(MeasurementFilter("net0"))) == [
         "left",
         "right",
     ]
@@ -143,13 +143,13 @@ def test_numbers_that_are_none_are_no_points(tmp_path):
                     sa.text(f"UPDATE measurements SET p50_ms = {value} WHERE id = {number}")
                 )
             connection.execute(sa.text("UPDATE measurements SET p50_low_ms = 'x' WHERE id = 5"))
-        (series,) = database.history(Wanted("net0"))
+        (series,) = database.history(MeasurementFilter("net0"))
         assert len(series.points) == 4
         (stored,) = database.baselines(made_up.session(9), "main")
         assert len(stored.rows) == 4
         with database.engine.connect() as connection, connection.begin():
             connection.execute(sa.text("UPDATE environments SET versions = '[1]'"))
-        (series,) = database.history(Wanted("net0"))
+        (series,) = database.history(MeasurementFilter("net0"))
         assert set(series.points[0].versions) == {"runtime version", "model file"}
 
 
@@ -157,21 +157,21 @@ def test_a_version_that_was_asked_for_stands_beside_the_installed_one(database):
     results = made_up.session(1)
     versioned = replace(results.measurements[0], runtime="litert==2.1.0")
     database.add(replace(results, measurements=(*results.measurements, versioned)))
-    assert len(database.history(Wanted("net0", runtime="litert"))) == 2
-    (series,) = database.history(Wanted("net0", runtime="litert==2.1.0:cpu"))
+    assert len(database.history(MeasurementFilter("net0", runtime="litert"))) == 2
+    (series,) = database.history(MeasurementFilter("net0", runtime="litert==2.1.0:cpu"))
     assert series.name == "net0.float32.tflite on litert==2.1.0:cpu ×1"
 
 
 def test_an_unknown_model_is_answered_with_the_nearest_name(database):
     database.add(made_up.session(1))
     with pytest.raises(InputError, match="unknown model") as refused:
-        database.history(Wanted("netO.float32.tflite"))
+        database.history(MeasurementFilter("netO.float32.tflite"))
     assert "did you mean 'net0.float32.tflite'" in refused.value.hint
 
 
 def test_a_pattern_names_several_models(database):
     database.add(made_up.session(1, rows=3))
-    assert len(database.history(Wanted("net?.float32.*"))) == 3
+    assert len(database.history(MeasurementFilter("net?.float32.*"))) == 3
 
 
 def test_prune_forgets_old_sessions_and_nothing_else(database):
@@ -206,9 +206,9 @@ def test_rows_are_forgotten_also_where_the_file_cannot_be_made_smaller(tmp_path,
 
 def test_prune_of_samples_keeps_rows_and_their_numbers(database):
     added = database.add(made_up.session(1))
-    before = database.history(Wanted("net0"))
+    before = database.history(MeasurementFilter("net0"))
     database.prune(label="main", samples_only=True)
-    assert database.history(Wanted("net0")) == before
+    assert database.history(MeasurementFilter("net0")) == before
     (row,) = database.load(added.session).measurements
     assert row.runs
     assert row.runs[0].samples_ns == ()
@@ -289,7 +289,7 @@ def test_a_name_of_many_kilobytes_is_stored_and_found(database):
     named = replace(row, artifact=replace(row.artifact, name=name))
     added = database.add(replace(results, measurements=(named, row)))
     assert as_json(database.load(added.session))["measurements"][0]["artifact"]["name"] == name
-    assert len(database.history(Wanted(name))) == 1
+    assert len(database.history(MeasurementFilter(name))) == 1
 
 
 def test_a_number_beyond_64_bits_is_no_session(database):

@@ -12,7 +12,7 @@ from edgecnn.training.augmentation import (
     mirrored_by_default,
     random_shift,
 )
-from edgecnn.training.augmentation.images import Images, warp
+from edgecnn.training.augmentation.images import ImageAugmentation, warp
 from edgecnn.training.augmentation.spectrograms import Spectrograms
 
 IMAGES = np.random.default_rng(0).normal(size=(200, 8, 9, 2)).astype(np.float32)
@@ -101,7 +101,7 @@ def test_a_half_turn_about_the_middle_is_both_mirrors():
 
 
 def test_images_that_move_are_mirrored_too():
-    hardly = Images(shift=1e-7, mirror=True)(IMAGES, np.random.default_rng(0))
+    hardly = ImageAugmentation(shift=1e-7, mirror=True)(IMAGES, np.random.default_rng(0))
 
     same = [np.allclose(a, b, atol=1e-4) for a, b in zip(hardly, IMAGES, strict=True)]
     flipped = [np.allclose(a, b[:, ::-1], atol=1e-4) for a, b in zip(hardly, IMAGES, strict=True)]
@@ -110,11 +110,11 @@ def test_images_that_move_are_mirrored_too():
 
 
 def test_light_changes_an_image_about_its_own_mean():
-    lit = Images(contrast=0.5, scale=1.0)(IMAGES * 0 + 100, np.random.default_rng(0))
+    lit = ImageAugmentation(contrast=0.5, scale=1.0)(IMAGES * 0 + 100, np.random.default_rng(0))
     np.testing.assert_allclose(lit, 100, rtol=1e-5)
 
     gray = np.random.default_rng(1).uniform(100, 150, (50, 8, 9, 3)).astype(np.float32)
-    lit = Images(contrast=0.5, scale=1.0)(gray, np.random.default_rng(0))
+    lit = ImageAugmentation(contrast=0.5, scale=1.0)(gray, np.random.default_rng(0))
 
     np.testing.assert_allclose(lit.mean(axis=(1, 2)), gray.mean(axis=(1, 2)), rtol=1e-4)
     factors = lit.std(axis=(1, 2)) / gray.std(axis=(1, 2))
@@ -133,7 +133,7 @@ def test_a_map_by_whole_pixels_moves_whole_pixels():
 
 
 def test_lit_images_stay_between_black_and_white():
-    scale = Images(brightness=1.0, contrast=1.0, mean=(0.4,), std=(0.2,))
+    scale = ImageAugmentation(brightness=1.0, contrast=1.0, mean=(0.4,), std=(0.2,))
 
     lit = scale(IMAGES, np.random.default_rng(0))
 

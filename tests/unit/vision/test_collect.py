@@ -14,7 +14,7 @@ import edgecnn.data
 from edgecnn.cli import invoke
 from edgecnn.errors import InputError
 from edgecnn.vision import collect
-from edgecnn.vision.collect import Collector, CollectSettings, LabelFolder
+from edgecnn.vision.collect import CollectSettings, ImageCollector, LabelFolder
 from edgecnn.vision.outputs.window import CLOSED, ESCAPE
 from edgecnn.vision.sources import parse_source
 
@@ -59,7 +59,7 @@ def run(source, tmp_path, monkeypatch):
         settings = CollectSettings(
             source, labels, tmp_path / "out", window=keys is not None, **more
         )
-        collector = Collector(settings, lambda _line: None)
+        collector = ImageCollector(settings, lambda _line: None)
         collector.run()
         return collector, window
 
@@ -131,7 +131,7 @@ def test_a_digit_without_a_label_does_nothing(run, tmp_path):
 def test_what_is_written_on_the_window_is_not_in_the_image(source, tmp_path):
     settings = CollectSettings(source, ("cat", "dog"), tmp_path)
     image = np.full((480, 640, 3), 200, np.uint8)
-    canvas = Collector(settings, print)._drawn(image)
+    canvas = ImageCollector(settings, print)._drawn(image)
     assert (image == 200).all()
     assert (canvas != 200).any()
     assert (canvas[240:] == 200).all()
@@ -172,12 +172,12 @@ def test_noise_of_a_still_scene_is_below_the_least_difference():
 )
 def test_labels_that_cannot_be(source, tmp_path, labels, says):
     with pytest.raises(InputError, match=says):
-        Collector(CollectSettings(source, labels, tmp_path), print)
+        ImageCollector(CollectSettings(source, labels, tmp_path), print)
 
 
 def test_several_labels_need_a_window(source, tmp_path):
     with pytest.raises(InputError, match="without a window"):
-        Collector(CollectSettings(source, ("cat", "dog"), tmp_path, window=False), print)
+        ImageCollector(CollectSettings(source, ("cat", "dog"), tmp_path, window=False), print)
 
 
 @contextmanager
@@ -204,7 +204,7 @@ def test_a_live_source_gives_one_each_interval_and_the_folder_source_reads_them(
         settings = CollectSettings(
             parse_source("synthetic:64x64@30"), (label,), tmp_path, 0.02, 12, 0.0, window=False
         )
-        Collector(settings, lambda _line: None).run()
+        ImageCollector(settings, lambda _line: None).run()
     read = edgecnn.data.load(f"folder:{tmp_path}")
     assert read.labels == ("day", "night")
     assert sum(len(split) for split in read.splits.values()) == 24

@@ -31,7 +31,7 @@ from edgecnn.registry import RUNTIMES
     ],
 )
 def test_a_version_is_asked_for_by_package_or_runtime(name, runtime, package, version):
-    assert versions.parse(name) == versions.Wanted(runtime, package, version)
+    assert versions.parse(name) == versions.RuntimeVersion(runtime, package, version)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_pattern_takes_what_begins_with_it_and_no_other_number():
     ],
 )
 def test_a_version_may_be_written_with_fewer_zeros(asked, fitting, other):
-    wanted = versions.Wanted("onnxruntime", "onnxruntime", asked)
+    wanted = versions.RuntimeVersion("onnxruntime", "onnxruntime", asked)
     assert all(map(wanted.accepts, fitting))
     assert not any(map(wanted.accepts, other))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgecnn.benchmarking.accuracy import open_outputs
-from edgecnn.benchmarking.executor.job import Job
+from edgecnn.benchmarking.executor.job import WorkerJob
 from edgecnn.benchmarking.loop.worker_outputs import why_left_out, write_outputs
 from edgecnn.detection.heads import open_head
 from edgecnn.postprocessing import Postprocessing
@@ -44,7 +44,7 @@ def written(
     deadline: float | None = None,
 ) -> list[np.ndarray]:
     samples = [np.zeros((len(answers) * batch if count is None else count, 4), np.float32)]
-    job = Job("r", "cpu", options=RuntimeOptions(batch=batch), outputs=str(folder))
+    job = WorkerJob("r", "cpu", options=RuntimeOptions(batch=batch), outputs=str(folder))
     batches = iter([[samples[0][:batch]]] * len(answers))
     write_outputs(Answering(answers, batch), batches, samples, job, deadline)
     return open_outputs(folder)

@@ -13,7 +13,7 @@ from edgecnn.cli import invoke
 from edgecnn.data import load
 from edgecnn.data.base import Dataset, Split
 from edgecnn.data.inspection import contact_sheet
-from edgecnn.data.inspection.inspect import Place, inspect
+from edgecnn.data.inspection.inspect import SampleLocation, inspect
 
 
 def dataset(train, test, modality="image"):
@@ -33,7 +33,7 @@ def noise(seed, shape=(4, 4, 1)):
 
 def test_a_sample_in_two_splits_is_leakage_and_its_other_label_a_conflict():
     found = inspect(dataset([(noise(1), 0), (noise(2), 1)], [(noise(1), 1), (noise(3), 0)]))
-    group = (Place("train", 0, "no"), Place("test", 0, "yes"))
+    group = (SampleLocation("train", 0, "no"), SampleLocation("test", 0, "yes"))
     assert found.duplicates == found.leakage == found.conflicts == (group,)
     assert found.faulty
 
@@ -49,13 +49,13 @@ def test_counts_sizes_and_blank_samples():
     found = inspect(dataset([(noise(1), 0), (wide, 1)], [(np.zeros((6, 4, 1), np.uint8), 1)]))
     assert found.counts == {"train": {"no": 1, "yes": 1}, "test": {"no": 0, "yes": 1}}
     assert found.sizes == {"height": (4, 4, 6), "width": (4, 4, 9), "channels": (1, 1, 1)}
-    assert found.blank == (Place("test", 0, "yes"),)
+    assert found.blank == (SampleLocation("test", 0, "yes"),)
 
 
 def test_texts_are_measured_in_words():
     found = inspect(dataset([("a good film", 1), ("bad", 0)], [(" ", 0)], modality="text"))
     assert found.sizes == {"words": (0, 1, 3)}
-    assert found.blank == (Place("test", 0, "no"),)
+    assert found.blank == (SampleLocation("test", 0, "no"),)
 
 
 def test_the_median_of_an_even_number_lies_between():
@@ -70,7 +70,7 @@ def coarse(seed):
 def test_a_darker_copy_in_another_split_is_near_leakage_and_no_exact_duplicate():
     darker = (coarse(1) * 0.7).astype(np.uint8)
     found = inspect(dataset([(coarse(1), 0), (coarse(2), 1)], [(darker, 0), (coarse(3), 1)]))
-    group = (Place("train", 0, "no"), Place("test", 0, "no"))
+    group = (SampleLocation("train", 0, "no"), SampleLocation("test", 0, "no"))
     assert found.near_duplicates == found.near_leakage == (group,)
     assert found.duplicates == ()
     assert not found.faulty

@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.reporting.comparison import gate
-from edgecnn.reporting.comparison.gate import Baseline, judge
+from edgecnn.reporting.comparison.gate import GateBaseline, judge
 from tests.unit.reporting import factory
 from tests.unit.store import made_up
 
@@ -27,7 +27,7 @@ def stored(count, *, first=0, session_spread=0.008):
 def test_unchanged_code_fails_in_one_of_a_hundred_gates_at_most(sessions):
     failed = 0
     for trial in range(100):
-        base = Baseline(stored(sessions, first=1_000 * trial))
+        base = GateBaseline(stored(sessions, first=1_000 * trial))
         failed += judge([(row(1_000 * trial + 999), base)], "main").failed
     assert failed <= 1
 
@@ -38,7 +38,7 @@ def test_a_gate_over_many_rows_fails_no_more_often():
         pairs = [
             (
                 row(50_000 + 100 * trial + number),
-                Baseline(stored(4, first=100 * trial + 7 * number)),
+                GateBaseline(stored(4, first=100 * trial + 7 * number)),
             )
             for number in range(10)
         ]
@@ -49,7 +49,7 @@ def test_a_gate_over_many_rows_fails_no_more_often():
 def test_the_slowdown_that_a_row_would_show_is_shown_in_95_of_100():
     found = 0
     for trial in range(50):
-        base = Baseline(stored(12, first=1_000 * trial))
+        base = GateBaseline(stored(12, first=1_000 * trial))
         honest = judge([(row(1_000 * trial + 998), base)], "main").rows[0]
         slower = row(1_000 * trial + 999, honest.detectable)
         found += judge([(slower, base)], "main").failed
@@ -81,15 +81,15 @@ def test_beside_its_baseline_three_percent_are_found_and_nothing_else():
     found = alarms = 0
     for seed in range(100):
         old, new = beside(1.03, seed)
-        found += judge([(new, Baseline(remeasured=old))], "main").failed
+        found += judge([(new, GateBaseline(remeasured=old))], "main").failed
         old, new = beside(1.0, 1_000 + seed)
-        alarms += judge([(new, Baseline(remeasured=old))], "main").failed
+        alarms += judge([(new, GateBaseline(remeasured=old))], "main").failed
     assert found >= 95
     assert alarms <= 1
 
 
 def test_a_slowdown_is_a_sentence_with_its_interval_and_what_it_was_held_against():
-    found = judge([(row(99, 1.2), Baseline(stored(6)))], "main")
+    found = judge([(row(99, 1.2), GateBaseline(stored(6)))], "main")
     assert found.failed
     said = gate.sentence(found.rows[0], "main")
     assert said.startswith("net0.float32.tflite on litert:cpu ×1 is ")
@@ -99,7 +99,7 @@ def test_a_slowdown_is_a_sentence_with_its_interval_and_what_it_was_held_against
 
 
 def test_a_sure_slowdown_below_the_threshold_passes():
-    base = Baseline(tuple(row(seed, session_spread=0.0) for seed in range(30)))
+    base = GateBaseline(tuple(row(seed, session_spread=0.0) for seed in range(30)))
     slower = row(99, 1.06, session_spread=0.0)
     assert judge([(slower, base)], "main").failed
     found = judge([(slower, base)], "main", threshold=0.10)
@@ -110,7 +110,7 @@ def test_a_sure_slowdown_below_the_threshold_passes():
 def test_accuracy_that_fell_fails_whatever_the_speed():
     base = replace(row(1), accuracy=factory.answered(355))
     worse = replace(row(2), accuracy=factory.answered(300))
-    (judged,) = judge([(worse, Baseline((base,)))], "main").rows
+    (judged,) = judge([(worse, GateBaseline((base,)))], "main").rows
     assert judged.outcome == "less accurate"
     assert "points less accurate than main" in gate.sentence(judged, "main")
 
@@ -124,14 +124,14 @@ def test_accuracy_that_fell_fails_whatever_the_speed():
 )
 def test_what_worked_and_does_not_any_more_fails(changes):
     broken = replace(row(9), **changes)
-    found = judge([(broken, Baseline(stored(3)))], "main")
+    found = judge([(broken, GateBaseline(stored(3)))], "main")
     assert found.failed
     assert "does not any more" in gate.sentence(found.rows[0], "main")
 
 
 def test_a_new_configuration_fails_nothing():
     found = judge(
-        [(row(1), Baseline(why="nothing of this configuration is stored as main"))], "main"
+        [(row(1), GateBaseline(why="nothing of this configuration is stored as main"))], "main"
     )
     assert not found.failed
     assert found.rows[0].outcome == "new"
@@ -139,14 +139,14 @@ def test_a_new_configuration_fails_nothing():
 
 def test_one_process_decides_nothing():
     single = row(1, 3.0, processes=1)
-    (judged,) = judge([(single, Baseline(stored(5)))], "main").rows
+    (judged,) = judge([(single, GateBaseline(stored(5)))], "main").rows
     assert judged.outcome == "undecided"
     assert "3 are needed" in gate.sentence(judged, "main")
 
 
 def test_two_sessions_that_agree_by_chance_do_not_make_a_third_a_regression():
     same = row(5, session_spread=0.0)
-    base = Baseline((same, same))
+    base = GateBaseline((same, same))
     (judged,) = judge([(row(6, 1.012, session_spread=0.0), base)], "main").rows
     assert judged.outcome in ("undecided", "same")
 
@@ -158,7 +158,7 @@ def test_a_row_that_never_was_undisturbed_decides_nothing():
         replace(run, blocks=tuple(replace(block, quiet=False) for block in run.blocks))
         for run in noisy.runs
     )
-    (judged,) = judge([(replace(noisy, runs=runs), Baseline((quiet,) * 3))], "main").rows
+    (judged,) = judge([(replace(noisy, runs=runs), GateBaseline((quiet,) * 3))], "main").rows
     assert judged.outcome == "undecided"
     assert "neighbor" in judged.why
 
@@ -169,6 +169,6 @@ def test_a_threshold_that_is_none_is_refused():
 
 
 def test_the_markdown_is_harmless_whatever_the_names(hostile):
-    pairs = [(each, Baseline((each,))) for each in hostile.measurements]
+    pairs = [(each, GateBaseline((each,))) for each in hostile.measurements]
     text = gate.markdown(judge(pairs, "main"))
     assert not re.search(r"(?<!\\)<(script|img|svg)", text)
