@@ -53,8 +53,8 @@ def on_streets(detector: Any, scenes: int, every: int) -> dict[str, Any]:
         first = round(scene * SCENE_S * FPS)
         ticks = range(first, first + round(SCENE_S * FPS), every)
         where = Street(0, width=WIDTH, height=HEIGHT, fps=FPS)
-        truth = [where.stop_signs(tick) for tick in ticks]
-        figures.append(score_clip(follow(detector, street(0, ticks)), truth))
+        ground_truth = [where.stop_signs(tick) for tick in ticks]
+        figures.append(score_clip(follow(detector, street(0, ticks)), ground_truth))
     return summary(figures)
 
 

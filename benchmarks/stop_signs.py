@@ -65,14 +65,14 @@ def evaluation_sets(folder: Path) -> dict[str, BoxDataset]:
 def score(detector: Detector, sets: dict[str, BoxDataset], min_score: float) -> dict[str, Any]:
     """Scores a set and on all together, with every box down to LOWEST_SCORE."""
     place = detector.preprocessing.place
-    truths: list[GroundTruth] = []
+    ground_truths: list[GroundTruth] = []
     found: list[Detections] = []
     scores = {}
     for name, data in sets.items():
-        start = len(truths)
+        start = len(ground_truths)
         for file in data.files:
             result = detector(_bgr(file))
-            truths.append(
+            ground_truths.append(
                 GroundTruth(
                     file.boxes,
                     file.ignored,
@@ -83,13 +83,15 @@ def score(detector: Detector, sets: dict[str, BoxDataset], min_score: float) -> 
             )
             found.append(result)
         scores[name] = evaluate_detections(
-            truths[start:], found[start:], min_score=min_score, place=place
+            ground_truths[start:], found[start:], min_score=min_score, place=place
         ).to_dict()
         if name == CLOSE_UPS and start:
             scores["streets"] = evaluate_detections(
-                truths[:start], found[:start], min_score=min_score, place=place
+                ground_truths[:start], found[:start], min_score=min_score, place=place
             ).to_dict()
-    scores["all"] = evaluate_detections(truths, found, min_score=min_score, place=place).to_dict()
+    scores["all"] = evaluate_detections(
+        ground_truths, found, min_score=min_score, place=place
+    ).to_dict()
     return scores
 
 

@@ -240,7 +240,7 @@ def _text(value: Any, at: str) -> str:
     return value
 
 
-def _truth(value: Any, at: str) -> bool:
+def _boolean(value: Any, at: str) -> bool:
     if not isinstance(value, bool):
         raise FieldError(at, f"expected true or false, received: {abbreviated(value)}")
     return value
@@ -293,7 +293,7 @@ _SIMPLE: Mapping[Any, _Reader] = {
     Any: _plain,
     object: _plain,
     str: _text,
-    bool: _truth,
+    bool: _boolean,
     int: _whole,
     float: _number,
     types.NoneType: _nothing,

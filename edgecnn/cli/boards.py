@@ -25,7 +25,7 @@ def command() -> None:
 @command.command(short_help="Add a board.")
 @click.argument("name")
 @click.argument("address")
-@options.defaulted("--python", shown="python3", help="The Python there (3.11 or newer).")
+@options.defaulted("--python", default_text="python3", help="The Python there (3.11 or newer).")
 @click.option(
     "--extra",
     "extras",

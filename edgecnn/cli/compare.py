@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @options.defaulted(
     "--threshold",
     type=options.Share(),
-    shown="3%",
+    default_text="3%",
     help="The change of latency that matters in practice.",
 )
 @click.option("--out", type=options.FILE, help="Write the comparison as .md, .html or .json too.")

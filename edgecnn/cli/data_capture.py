@@ -29,14 +29,14 @@ from edgecnn.cli.screen.messages import print_line
 @options.defaulted(
     "--every",
     metavar="TIME",
-    shown="0.5s",
+    default_text="0.5s",
     help="Without a window: time between two images, as in 0.5s or 1m.",
 )
 @click.option("--count", type=click.IntRange(1), help="Stop after so many images.")
 @options.defaulted(
     "--min-difference",
     type=click.FloatRange(0, 255),
-    shown="2.0",
+    default_text="2.0",
     help="Skip images that differ less from the one before (mean of 0 to 255, gray).",
 )
 @click.option("--headless", is_flag=True, help="No window: take one image every --every.")

@@ -32,7 +32,9 @@ class Size(click.ParamType[Any]):
 @click.command("pack", short_help="Pack a data set into sharded TFRecord files.")
 @click.argument("data", type=options.Name(options.data_names))
 @click.option("--out", type=options.FILE, required=True, help="Folder to write.")
-@options.defaulted("--shard-size", type=Size(), shown="256MB", help="Maximum size of a file.")
+@options.defaulted(
+    "--shard-size", type=Size(), default_text="256MB", help="Maximum size of a file."
+)
 @click.option("--data-dir", type=options.FILE, help="Folder with the files, instead of a download.")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the splits.")
 @reading_options()

@@ -68,13 +68,13 @@ from edgecnn.cli.screen.messages import print_line
 @options.defaulted(
     "--read-timeout",
     type=click.FloatRange(0.1),
-    shown="5.0",
+    default_text="5.0",
     help="Seconds without a frame after which a source counts as stalled.",
 )
 @options.defaulted(
     "--reconnect",
     type=click.FloatRange(0),
-    shown="60.0",
+    default_text="60.0",
     help="Seconds to retry when a camera or a stream is lost; 0 ends at once.",
 )
 @options.force()

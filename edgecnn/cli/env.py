@@ -48,7 +48,7 @@ def create(name: str, force: bool) -> None:
     from edgecnn.benchmarking.environments import isolated as environments
     from edgecnn.benchmarking.environments import versions
 
-    existing = environments.existing(name) if versions.is_versioned(name) else name
+    existing = environments.installed(name) if versions.is_versioned(name) else name
     if existing and environments.python_of(existing) is not None and not force:
         click.echo(f"{existing} exists already; pass --force to create it again")
         return

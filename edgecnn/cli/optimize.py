@@ -29,7 +29,7 @@ HEADINGS = {"weights": "About the model", "samples": "Data", "seed": "Data"}
 @options.defaulted(
     "--max-drop",
     metavar="POINTS",
-    shown="1",
+    default_text="1",
     help="Percentage points of accuracy that may be lost, shown with 95% confidence.",
 )
 @click.option("--max-latency", metavar="TIME", help="Median latency, as in 10ms.")
@@ -38,12 +38,12 @@ HEADINGS = {"weights": "About the model", "samples": "Data", "seed": "Data"}
 @options.defaulted(
     "--objective",
     type=click.Choice(["latency", "size", "memory"]),
-    shown="latency",
+    default_text="latency",
     help="What to optimize among the files that meet the limits.",
 )
 @options.runtimes()
 @options.protocol(default="quick")
-@options.defaulted("--samples", type=int, shown="256", help="Number of calibration samples.")
+@options.defaulted("--samples", type=int, default_text="256", help="Number of calibration samples.")
 @options.seed("for drawing samples")
 @options.preprocessing()
 @options.weights()

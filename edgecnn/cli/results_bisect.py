@@ -35,7 +35,7 @@ def _runtime_names() -> list[str]:
     "--max-slower",
     "threshold",
     type=options.Share(),
-    shown="3%",
+    default_text="3%",
     help="A version that is slower than the good one by more is bad.",
 )
 @options.data(help="Data set whose test split gives the accuracy, too.")

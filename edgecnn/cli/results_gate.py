@@ -34,7 +34,7 @@ def format_names() -> list[str]:
 @options.defaulted(
     "--threshold",
     type=options.Share(),
-    shown="1%",
+    default_text="1%",
     help="The least slowdown that fails, however certain a smaller one is.",
 )
 @click.option(

@@ -32,7 +32,7 @@ LISTED = 8
     help="Change one parameter of the space: width=0.25..1.0, kernel=3,5, dropout=0.2; repeatable.",
 )
 @click.option("--list-space", is_flag=True, help="Print the space and do nothing else.")
-@options.defaulted("--trials", type=int, shown="30", help="How many to try.")
+@options.defaulted("--trials", type=int, default_text="30", help="How many to try.")
 @click.option("--timeout", metavar="TIME", help="Begin no trial after this time, as in 30m.")
 @click.option("--epochs", type=int, help="Epochs of a trial; by default the network's own.")
 @click.option(
@@ -43,7 +43,7 @@ LISTED = 8
 @click.option("--max-size", metavar="SIZE", help="Size of the file, as in 200kB.")
 @options.defaulted(
     "--objectives",
-    shown="accuracy,latency",
+    default_text="accuracy,latency",
     help="What steers the trials: accuracy with latency, size or memory.",
 )
 @click.option(
@@ -58,20 +58,20 @@ LISTED = 8
 )
 @options.defaulted(
     "--runtime",
-    shown="litert:cpu",
+    default_text="litert:cpu",
     help="Where to measure, as in onnxruntime:cpu.",
 )
 @click.option(
     "--to", "target", default="", help="What to convert to [int8 of the runtime's format]."
 )
-@options.defaulted("--threads", type=int, shown="1", help="Threads of the runtime.")
+@options.defaulted("--threads", type=int, default_text="1", help="Threads of the runtime.")
 @click.option(
     "--on",
     type=options.Name(board_names),
     default="",
     help="Board to measure on over SSH: a name, a tag or ssh://user@host.",
 )
-@options.defaulted("--workers", type=int, shown="1", help="Trials at the same time.")
+@options.defaulted("--workers", type=int, default_text="1", help="Trials at the same time.")
 @click.option(
     "--trial-threads",
     type=int,
@@ -81,8 +81,10 @@ LISTED = 8
 @click.option("--tls-ca", type=options.FILE, help="Certificate authority of the cluster.")
 @click.option("--tls-cert", type=options.FILE, help="Certificate to show to the cluster.")
 @click.option("--tls-key", type=options.FILE, help="Key of that certificate.")
-@options.defaulted("--sampler", shown="tpe", help="What draws trials: tpe or random.")
-@options.defaulted("--pruning", shown="median", help="What ends trials early: median or none.")
+@options.defaulted("--sampler", default_text="tpe", help="What draws trials: tpe or random.")
+@options.defaulted(
+    "--pruning", default_text="median", help="What ends trials early: median or none."
+)
 @options.seed("of draws and weights")
 @click.option("--out", type=options.FILE, help="The folder for files and report.")
 @options.force()

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", type=options.FILE)
 @click.argument("texts", nargs=-1, metavar="[TEXT]…")
-@options.on_runtime("", shown="that of the file's format", examples="litert:cpu or onnxruntime:cpu")
+@options.on_runtime(
+    "", default_text="that of the file's format", examples="litert:cpu or onnxruntime:cpu"
+)
 @click.option(
     "--beam",
     type=click.IntRange(1, 64),

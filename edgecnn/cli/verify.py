@@ -22,7 +22,7 @@ COSTLIEST = 3
 @options.defaulted(
     "--max-drop",
     type=float,
-    shown="1.0",
+    default_text="1.0",
     help="Percentage points of accuracy that an artifact may lose.",
 )
 @click.option("--layers", is_flag=True, help="Name the layers that lose most, for every artifact.")

@@ -1,4 +1,4 @@
-"""A check of calibration data before a quantizer takes their ranges for the truth.
+"""A check of calibration data before a quantizer takes their ranges at their word.
 
 What cannot work is a problem: it refuses the targets that calibrate. What is odd is a warning
 that names the samples.
@@ -181,8 +181,8 @@ def _classes(samples: DrawnSamples) -> Iterator[str]:
         yield f"the calibration samples show {len(seen)} of {classes} classes"
 
 
-def _numbers(truth: list[Any]) -> list[int]:
-    return [int(value) for value in truth]
+def _numbers(labels: list[Any]) -> list[int]:
+    return [int(value) for value in labels]
 
 
 def _label(dataset: Any, seen: set[int]) -> str:

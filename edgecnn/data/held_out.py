@@ -107,12 +107,12 @@ def _held(split: BoxSplit, block: int) -> list[int]:
     """Every `EVERY`th block: the third, or the first behind it that leaves boxes on both sides,
     since in many sets the images without a box come last.
     """
-    boxed = split.labels > 0
+    has_boxes = split.labels > 0
     chosen = [
         [index for index in range(len(split)) if (index // block) % EVERY == offset]
         for offset in OFFSETS
     ]
-    return next((held for held in chosen if 0 < boxed[held].sum() < boxed.sum()), chosen[0])
+    return next((held for held in chosen if 0 < has_boxes[held].sum() < has_boxes.sum()), chosen[0])
 
 
 def _part(split: BoxSplit, indices: Sequence[int]) -> BoxSplit:

@@ -16,7 +16,7 @@ from edgecnn.errors import InputError
 from edgecnn.evaluation.detection import (
     Annotated,
     DetectionScores,
-    check_truths,
+    check_ground_truth,
     drawn_averages,
     evaluate_detections,
 )
@@ -51,14 +51,14 @@ class BoxScorer:
                 "the model does not take images: its boxes have no way back to them",
                 hint="its manifest needs a preprocessing of kind 'letterbox' or 'image'",
             )
-        self._truth = cast("Sequence[Annotated]", context.ground_truth)
-        check_truths(self._truth)
+        self._ground_truth = cast("Sequence[Annotated]", context.ground_truth)
+        check_ground_truth(self._ground_truth)
         require("faster_coco_eval", "detect")  # now, and not when all has been measured
         self._preprocessing = context.preprocessing
         self._postprocessing = context.postprocessing or OURS
         self._class_ids = context.class_ids
         self._head = open_head(self._postprocessing, every_class=True, wanted=context.class_ids)
-        self._shown = open_head(self._postprocessing, wanted=context.class_ids)
+        self._best_head = open_head(self._postprocessing, wanted=context.class_ids)
         stated = (context.min_score, self._postprocessing.min_score, self._head.min_score)
         self._min_score = next(score for score in stated if score is not None)
 
@@ -121,7 +121,7 @@ class BoxScorer:
         """(resamples,): AP50-95 of draws of the images, the same for all outputs; NaN for a
         draw without a box to find.
         """
-        return drawn_averages(self._truth, self._boxes(outputs), resamples)
+        return drawn_averages(self._ground_truth, self._boxes(outputs), resamples)
 
     def _coarse_step(self, outputs: Outputs) -> float | None:
         """The quantization step of an output that holds boxes and scores, where it is so large
@@ -147,9 +147,11 @@ class BoxScorer:
         """What was scored, and the highest score of any box."""
         detections = self._boxes(outputs)
         scores = evaluate_detections(
-            self._truth,
+            self._ground_truth,
             detections,
-            shown=None if self._classes(outputs) == 1 else self._boxes(outputs, self._shown),
+            best_boxes=None
+            if self._classes(outputs) == 1
+            else self._boxes(outputs, self._best_head),
             min_score=self._min_score,
             place=self._preprocessing.place,
             resamples=resamples,
@@ -163,17 +165,17 @@ class BoxScorer:
         """
         ordered = self.ordered(outputs)
         return [
-            self._found([part[index] for part in ordered], truth, head or self._head)
-            for index, truth in enumerate(self._truth)
+            self._placed([part[index] for part in ordered], ground_truth, head or self._head)
+            for index, ground_truth in enumerate(self._ground_truth)
         ]
 
-    def _found(self, outputs: Outputs, truth: Annotated, head: Head) -> Detections:
+    def _placed(self, outputs: Outputs, ground_truth: Annotated, head: Head) -> Detections:
         """Boxes in one image, of ordered outputs without the batch."""
         return placed(
             outputs,
             self._preprocessing.shape,
-            self._preprocessing.place(truth.height, truth.width),
-            (truth.height, truth.width),
+            self._preprocessing.place(ground_truth.height, ground_truth.width),
+            (ground_truth.height, ground_truth.width),
             min_score=LOWEST_SCORE,
             head=head,
         )

@@ -15,15 +15,15 @@ import numpy.typing as npt
 Labels = npt.NDArray[np.int64]
 
 
-def chance_level(truth: Labels, answers: Labels, classes: int) -> float:
+def chance_level(ground_truth: Labels, answers: Labels, classes: int) -> float:
     """The share of right answers that guessing gives.
 
     Σ over classes of (how often it is right) × (how often it is answered), at least 1/classes:
     a model that always answers the most frequent class has exactly that.
     """
-    right = np.bincount(truth, minlength=classes) / len(truth)
+    right = np.bincount(ground_truth, minlength=classes) / len(ground_truth)
     answered = answers[answers >= 0]  # −1: no answer
-    answer_shares = np.bincount(answered, minlength=classes) / len(truth)
+    answer_shares = np.bincount(answered, minlength=classes) / len(ground_truth)
     return max(1 / classes, float((right[:classes] * answer_shares[:classes]).sum()))
 
 

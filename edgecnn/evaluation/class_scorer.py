@@ -54,7 +54,7 @@ class ClassScorer:
             return self._own
         return label_map(self._labels, self._names, outputs[0].shape[1])
 
-    def _truth(self, outputs: Outputs) -> npt.NDArray[np.int64]:
+    def _ground_truth(self, outputs: Outputs) -> npt.NDArray[np.int64]:
         """The right classes (n,), in the model's numbers."""
         places = self._places(outputs)
         assert places is not None, "outputs that were taken have a place for each label"
@@ -66,11 +66,11 @@ class ClassScorer:
 
     def accuracy(self, outputs: Outputs) -> Accuracy:
         """Top-1 with what guessing would give."""
-        truth = self._truth(outputs)
-        accuracy = top1_accuracy(outputs[0], truth)
+        ground_truth = self._ground_truth(outputs)
+        accuracy = top1_accuracy(outputs[0], ground_truth)
         answers = predictions(outputs[0])
-        chance = chance_level(truth, answers, outputs[0].shape[1])
-        hits = int((answers == truth).sum())
+        chance = chance_level(ground_truth, answers, outputs[0].shape[1])
+        hits = int((answers == ground_truth).sum())
         return replace(
             accuracy,
             chance=chance,
@@ -81,7 +81,7 @@ class ClassScorer:
     def with_parent(self, accuracy: Accuracy, outputs: Outputs, reference: Outputs) -> Accuracy:
         """With McNemar's test of the samples in which the two differ."""
         right, parent_right = (
-            predictions(arrays[0]) == self._truth(arrays) for arrays in (outputs, reference)
+            predictions(arrays[0]) == self._ground_truth(arrays) for arrays in (outputs, reference)
         )
         p = mcnemar_p(int((right & ~parent_right).sum()), int((parent_right & ~right).sum()))
         return replace(accuracy, parent_value=float(parent_right.mean()), mcnemar_p=p)

@@ -51,14 +51,14 @@ def top_k_accuracy(outputs: Scores, labels: npt.ArrayLike, k: int) -> Accuracy:
     for all classes, as a badly quantized one may, gains nothing by it.
     """
     scores = _as_scores(outputs)
-    truth = _as_labels(labels, scores)
+    ground_truth = _as_labels(labels, scores)
     if not 1 <= k < scores.shape[1]:
         raise InputError(f"top-{k} needs more than {k} classes, received: {scores.shape[1]}")
-    own = np.take_along_axis(scores, truth[:, None], axis=1)
+    own = np.take_along_axis(scores, ground_truth[:, None], axis=1)
     classes = np.arange(scores.shape[1])
-    ahead = (scores > own) | ((scores == own) & (classes < truth[:, None]))
+    ahead = (scores > own) | ((scores == own) & (classes < ground_truth[:, None]))
     right = (ahead.sum(axis=1) < k) & ~np.isnan(scores).any(axis=1)
-    n, hits = len(truth), int(right.sum())
+    n, hits = len(ground_truth), int(right.sum())
     return Accuracy(f"top{k}", hits / n, n, wilson_interval(hits, n), right=pack_answers(right))
 
 
@@ -75,11 +75,11 @@ def agreement(outputs: Scores, reference: Scores) -> float:
 def confusion_matrix(outputs: Scores, labels: npt.ArrayLike) -> Indices:
     """Counts (classes, classes): row is the label, column the answer."""
     scores = _as_scores(outputs)
-    truth = _as_labels(labels, scores)
+    ground_truth = _as_labels(labels, scores)
     answers = predictions(scores)
     answered = answers != NO_ANSWER
     classes = scores.shape[1]
-    cells = truth[answered] * classes + answers[answered]
+    cells = ground_truth[answered] * classes + answers[answered]
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
@@ -130,16 +130,16 @@ def _as_scores(outputs: Scores) -> Scores:
 
 
 def _as_labels(labels: npt.ArrayLike, scores: Scores) -> Indices:
-    truth = np.asarray(labels)
-    if truth.shape != (len(scores),) or not np.issubdtype(truth.dtype, np.integer):
+    ground_truth = np.asarray(labels)
+    if ground_truth.shape != (len(scores),) or not np.issubdtype(ground_truth.dtype, np.integer):
         raise InputError(
             f"expected {len(scores)} whole-number labels (n,), "
-            f"received: {truth.dtype} {truth.shape}"
+            f"received: {ground_truth.dtype} {ground_truth.shape}"
         )
-    if truth.min() < 0 or truth.max() >= scores.shape[1]:
+    if ground_truth.min() < 0 or ground_truth.max() >= scores.shape[1]:
         raise InputError(
-            f"labels run from {truth.min()} to {truth.max()}, "
+            f"labels run from {ground_truth.min()} to {ground_truth.max()}, "
             f"the model has {scores.shape[1]} classes",
             hint="the model was trained on other labels than this data set has",
         )
-    return truth.astype(np.int64)
+    return ground_truth.astype(np.int64)

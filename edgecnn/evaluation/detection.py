@@ -117,27 +117,28 @@ class DetectionScores:
 SIZE_LIMITS = (24.0, 64.0)
 
 
-def check_truths(truths: Sequence[Annotated]) -> int:
+def check_ground_truth(ground_truths: Sequence[Annotated]) -> int:
     """How many boxes there are to find. Raises InputError when there are none."""
-    signs = sum(len(truth.boxes) for truth in truths)
+    signs = sum(len(ground_truth.boxes) for ground_truth in ground_truths)
     if not signs:
         raise InputError("no image has a box: average precision has no meaning")
     return signs
 
 
 def evaluate_detections(
-    truths: Sequence[Annotated],
+    ground_truths: Sequence[Annotated],
     detections: Sequence[Detections],
     *,
     min_score: float,
     place: Callable[[int, int], ImagePlacement],
     resamples: int = 0,
-    shown: Sequence[Detections] | None = None,
+    best_boxes: Sequence[Detections] | None = None,
 ) -> DetectionScores:
-    """Score `detections`, boxes down to low scores, against `truths`, image by image. `place`
-    says where an image of (height, width) lies in the network's input. `shown` are the boxes that
-    the threshold is applied to, where they are others: averages want a box for each class that it
-    has a score for, and a detector shows it once.
+    """Score `detections`, boxes down to low scores, against `ground_truths`, image by image.
+
+    `place` says where an image of (height, width) lies in the network's input. `best_boxes`
+    are what the threshold is applied to, where that is something else: averages want a box for
+    each class that it has a score for, and a detector shows it once.
 
     With `resamples`, the averages get 95% intervals: as many draws of all images with
     repetition (fewer for large sets of many classes), seeded (B. Efron, 1979: the percentiles of
@@ -145,25 +146,27 @@ def evaluate_detections(
     Raises InputError when the two do not belong together or there is nothing to find;
     MissingDependencyError without faster-coco-eval.
     """
-    shown = detections if shown is None else shown
-    for results in (detections, shown):
-        if len(truths) != len(results):
-            raise InputError(f"{len(truths)} annotated images, but {len(results)} results")
-    signs = check_truths(truths)
-    classes = sorted({int(number) for truth in truths for number in truth.class_ids})
-    averages = _coco(truths, detections, classes, resamples)
+    best_boxes = detections if best_boxes is None else best_boxes
+    for results in (detections, best_boxes):
+        if len(ground_truths) != len(results):
+            raise InputError(f"{len(ground_truths)} annotated images, but {len(results)} results")
+    signs = check_ground_truth(ground_truths)
+    classes = sorted(
+        {int(number) for ground_truth in ground_truths for number in ground_truth.class_ids}
+    )
+    averages = _coco(ground_truths, detections, classes, resamples)
     hits: list[tuple[float, bool]] = []
     wrong = 0
     alarms = negatives = 0
-    for truth, result in zip(truths, shown, strict=True):
+    for ground_truth, result in zip(ground_truths, best_boxes, strict=True):
         certain = result.at_least(min_score)
-        matched, false = _match(truth, certain)
+        matched, false = _match(ground_truth, certain)
         wrong += false
-        placed = place(truth.height, truth.width)
-        sizes = truth.boxes[:, 2:] - truth.boxes[:, :2]
+        placed = place(ground_truth.height, ground_truth.width)
+        sizes = ground_truth.boxes[:, 2:] - ground_truth.boxes[:, :2]
         sides = (sizes * (placed.scale_x, placed.scale_y)).max(axis=1, initial=0)
         hits.extend(zip(sides.tolist(), matched, strict=True))
-        if truth.without_objects:
+        if ground_truth.without_objects:
             negatives += 1
             alarms += bool(len(certain))
     right = sum(hit for _, hit in hits)
@@ -178,7 +181,7 @@ def evaluate_detections(
         recall_large=_share([hit for side, hit in hits if side >= high]),
         precision=right / (right + wrong) if right + wrong else None,
         false_alarms_per_100=100 * alarms / negatives if negatives else None,
-        images=len(truths),
+        images=len(ground_truths),
         signs=signs,
         negatives=negatives,
         ap50_ci95=averages.ap50_ci95,
@@ -188,19 +191,21 @@ def evaluate_detections(
 
 
 def drawn_averages(
-    truths: Sequence[Annotated], detections: Sequence[Detections], resamples: int
+    ground_truths: Sequence[Annotated], detections: Sequence[Detections], resamples: int
 ) -> npt.NDArray[np.float64]:
     """(resamples,): AP50-95 of as many draws of all images with repetition; NaN for a draw
     without any sign. Two models' boxes in the same images get the same draws. Raises as
     `evaluate_detections`.
     """
-    check_truths(truths)
-    classes = sorted({int(number) for truth in truths for number in truth.class_ids})
-    evaluation = _evaluated(truths, detections, classes)
+    check_ground_truth(ground_truths)
+    classes = sorted(
+        {int(number) for ground_truth in ground_truths for number in ground_truth.class_ids}
+    )
+    evaluation = _evaluated(ground_truths, detections, classes)
     if evaluation is None:
         return np.zeros(resamples)
     with redirect_stdout(StringIO()):
-        drawn = _draws(evaluation, len(truths), len(classes), resamples)[:, 1]
+        drawn = _draws(evaluation, len(ground_truths), len(classes), resamples)[:, 1]
     return np.where(drawn < 0, np.nan, drawn)
 
 
@@ -208,19 +213,19 @@ def _share(hits: list[bool]) -> float | None:
     return sum(hits) / len(hits) if hits else None
 
 
-def _match(truth: Annotated, detections: Detections) -> tuple[list[bool], int]:
+def _match(ground_truth: Annotated, detections: Detections) -> tuple[list[bool], int]:
     """(each sign found?, false boxes) at IoU 0.5, best score first, each class by itself; ignored
     boxes absorb those of their class, an incomplete image all that meet no sign.
     """
-    taken = np.zeros(len(truth.boxes), bool)
+    taken = np.zeros(len(ground_truth.boxes), bool)
     false = 0
     for box, number in zip(detections.xyxy, detections.class_ids, strict=True):
-        overlaps = iou(box[None], truth.boxes)[0]
-        overlaps[taken | (truth.class_ids != number)] = 0
-        ignored = truth.ignored[truth.ignored_ids == number]
+        overlaps = iou(box[None], ground_truth.boxes)[0]
+        overlaps[taken | (ground_truth.class_ids != number)] = 0
+        ignored = ground_truth.ignored[ground_truth.ignored_ids == number]
         if len(overlaps) and overlaps.max() >= 0.5:
             taken[int(overlaps.argmax())] = True
-        elif not truth.incomplete and not (covered(box[None], ignored) >= 0.5).any():
+        elif not ground_truth.incomplete and not (covered(box[None], ignored) >= 0.5).any():
             false += 1
     return taken.tolist(), false
 
@@ -234,26 +239,26 @@ class _Averages:
 
 
 def _coco(
-    truths: Sequence[Annotated],
+    ground_truths: Sequence[Annotated],
     detections: Sequence[Detections],
     classes: Sequence[int],
     resamples: int,
 ) -> _Averages:
     """COCO's averages over boxes of every size, at most 100 per image and class."""
-    evaluation = _evaluated(truths, detections, classes)
+    evaluation = _evaluated(ground_truths, detections, classes)
     if evaluation is None:
         return _Averages()
     ap50, ap50_95 = _averages(evaluation)
     if not resamples:
         return _Averages(ap50, ap50_95)
-    most = max(LEAST_RESAMPLES, MOST_DRAWN // (len(truths) * len(classes)))
+    most = max(LEAST_RESAMPLES, MOST_DRAWN // (len(ground_truths) * len(classes)))
     with redirect_stdout(StringIO()):
-        intervals = _bootstrap(evaluation, len(truths), len(classes), min(resamples, most))
+        intervals = _bootstrap(evaluation, len(ground_truths), len(classes), min(resamples, most))
     return _Averages(ap50, ap50_95, *intervals)
 
 
 def _evaluated(
-    truths: Sequence[Annotated], detections: Sequence[Detections], classes: Sequence[int]
+    ground_truths: Sequence[Annotated], detections: Sequence[Detections], classes: Sequence[int]
 ) -> Any | None:
     """The library's evaluation, matched and accumulated; None where no box was found."""
     library: Any = require("faster_coco_eval", "detect")
@@ -264,10 +269,10 @@ def _evaluated(
         truth_set = library.COCO(
             {
                 "images": [
-                    {"id": number, "height": truth.height, "width": truth.width}
-                    for number, truth in enumerate(truths, start=1)
+                    {"id": number, "height": ground_truth.height, "width": ground_truth.width}
+                    for number, ground_truth in enumerate(ground_truths, start=1)
                 ],
-                "annotations": list(_annotations(truths, set(classes))),
+                "annotations": list(_annotations(ground_truths, set(classes))),
                 "categories": [{"id": number, "name": str(number)} for number in classes],
             }
         )
@@ -282,13 +287,18 @@ def _evaluated(
     return evaluation
 
 
-def _annotations(truths: Sequence[Annotated], classes: set[int]) -> Iterator[dict[str, Any]]:
+def _annotations(ground_truths: Sequence[Annotated], classes: set[int]) -> Iterator[dict[str, Any]]:
     number = 0
     every = np.asarray(sorted(classes), np.int64)
-    for image, truth in enumerate(truths, start=1):
-        groups = [(truth.boxes, truth.class_ids, 0), (truth.ignored, truth.ignored_ids, 1)]
-        if truth.incomplete:
-            whole = np.asarray([(0, 0, truth.width, truth.height)] * len(every), np.float32)
+    for image, ground_truth in enumerate(ground_truths, start=1):
+        groups = [
+            (ground_truth.boxes, ground_truth.class_ids, 0),
+            (ground_truth.ignored, ground_truth.ignored_ids, 1),
+        ]
+        if ground_truth.incomplete:
+            whole = np.asarray(
+                [(0, 0, ground_truth.width, ground_truth.height)] * len(every), np.float32
+            )
             groups.append((whole, every, 1))
         for boxes, ids, crowd in groups:
             for box, class_id in zip(boxes, ids.tolist(), strict=True):

@@ -41,7 +41,7 @@ class TranslationScorer:
                 hint="its manifest needs a preprocessing of kind 'subwords'",
             )
         require("sacrebleu", "translate")
-        self._truth = [str(text) for text in context.ground_truth]
+        self._ground_truth = [str(text) for text in context.ground_truth]
         self._words = context.preprocessing
 
     def accepts(self, outputs: Outputs) -> bool:
@@ -49,7 +49,7 @@ class TranslationScorer:
             len(outputs) == 1
             and outputs[0].ndim == 2
             and np.asarray(outputs[0]).dtype.kind in "iu"
-            and len(outputs[0]) == len(self._truth)
+            and len(outputs[0]) == len(self._ground_truth)
         )
 
     def ordered(self, outputs: Outputs) -> Outputs:
@@ -66,10 +66,10 @@ class TranslationScorer:
 
         texts = self.texts(outputs)
         bleu, chrf = BLEU(), CHRF()
-        score = bleu.corpus_score(texts, [self._truth])
-        resampled = _resampled(_statistics(texts, self._truth))
+        score = bleu.corpus_score(texts, [self._ground_truth])
+        resampled = _resampled(_statistics(texts, self._ground_truth))
         _, results = PairedTest(
-            [("", texts)], {"chrF": chrf}, [self._truth], test_type="bs", n_samples=RESAMPLES
+            [("", texts)], {"chrF": chrf}, [self._ground_truth], test_type="bs", n_samples=RESAMPLES
         )()
         (characters,) = next(values for name, values in results.items() if name != "System")
         low, high = np.percentile(resampled, (2.5, 97.5))
@@ -96,9 +96,9 @@ class TranslationScorer:
         from sacrebleu.metrics import BLEU
 
         ours, theirs = (self.texts(each) for each in (outputs, reference))
-        value = float(BLEU().corpus_score(theirs, [self._truth]).score) / 100
-        drops = _resampled(_statistics(theirs, self._truth)) - _resampled(
-            _statistics(ours, self._truth)
+        value = float(BLEU().corpus_score(theirs, [self._ground_truth]).score) / 100
+        drops = _resampled(_statistics(theirs, self._ground_truth)) - _resampled(
+            _statistics(ours, self._ground_truth)
         )
         low, high = np.percentile(drops, (2.5, 97.5))
         drop = value - accuracy.value
@@ -111,13 +111,13 @@ class TranslationScorer:
         )
 
 
-def _statistics(texts: Sequence[str], truth: Sequence[str]) -> Statistics:
+def _statistics(texts: Sequence[str], ground_truth: Sequence[str]) -> Statistics:
     """What BLEU adds up over sentences."""
     from sacrebleu.metrics import BLEU
 
     metric = BLEU(effective_order=True)  # of one sentence; counts do not depend on it
     rows: list[list[Any]] = []
-    for text, wanted in zip(texts, truth, strict=True):
+    for text, wanted in zip(texts, ground_truth, strict=True):
         score = metric.sentence_score(text, [wanted])
         rows.append([*score.counts, *score.totals, score.sys_len, score.ref_len])
     return np.asarray(rows, np.float64)

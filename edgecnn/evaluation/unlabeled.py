@@ -12,8 +12,8 @@ class UnlabeledScorer:
 
     trained_metric = ""
 
-    def __init__(self, key: ScoringContext) -> None:
-        self._count = len(key.ground_truth)
+    def __init__(self, context: ScoringContext) -> None:
+        self._count = len(context.ground_truth)
 
     def accepts(self, outputs: Outputs) -> bool:  # noqa: ARG002
         return False

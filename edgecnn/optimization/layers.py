@@ -198,9 +198,9 @@ def outputs_error(
         return float("inf")
     total = 0.0
     for output, real in zip(outputs, reference, strict=True):
-        truth = np.asarray(real, np.float64)
-        power = float((truth**2).sum()) or 1.0
-        total += float(((np.asarray(output, np.float64) - truth) ** 2).sum()) / power
+        expected = np.asarray(real, np.float64)
+        power = float((expected**2).sum()) or 1.0
+        total += float(((np.asarray(output, np.float64) - expected) ** 2).sum()) / power
     return total
 
 

@@ -71,7 +71,7 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
     )
 
 
-def marks(choices: Sequence[BestRow]) -> set[int]:
+def chosen_rows(choices: Sequence[BestRow]) -> set[int]:
     """The ids of the chosen rows."""
     return {choice.row.id for choice in choices if choice.row is not None}
 

@@ -30,7 +30,7 @@ def render(results: Sequence[Results], limits: answer.Limits | None = None) -> s
     if not choices:
         parts.append("**No configuration could be measured.**")
     measured = [row for row in cells.in_order(rows) if row.measured]
-    chosen = cells.marks(choices)
+    chosen = cells.chosen_rows(choices)
     lines = [_line(row, row.id in chosen) for row in measured]
     if lines:
         parts += ["", _HEAD, *lines[:TABLE_ROWS]]

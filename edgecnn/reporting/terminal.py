@@ -34,7 +34,7 @@ def render(
     rows = collect(results)
     choices = answer.choose(rows, limits)
     parts: list[RenderableType] = [Text(note.text, style="dim") for note in notes]
-    parts.append(_table(rows, cells.marks(choices), max_rows))
+    parts.append(_table(rows, cells.chosen_rows(choices), max_rows))
     if len(rows) > max_rows:
         parts.append(Text(f"… and {len(rows) - max_rows} more rows in the report", style="dim"))
     parts += [Text(line, style="dim") for line in cells.fed(rows)]

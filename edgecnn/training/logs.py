@@ -68,10 +68,10 @@ class TrainingLog:
         )
 
     def classes(
-        self, outputs: npt.NDArray[Any], truth: npt.NDArray[np.int64], labels: Sequence[str]
+        self, outputs: npt.NDArray[Any], ground_truth: npt.NDArray[np.int64], labels: Sequence[str]
     ) -> None:
-        """Tables and an image; `outputs` are the test split's (n, classes), `truth` (n,)."""
-        counts = confusion_matrix(outputs, truth)
+        """Tables and an image; `outputs` are the test split's (n, classes), `ground_truth` (n,)."""
+        counts = confusion_matrix(outputs, ground_truth)
         _write_csv(
             self._folder / "confusion.csv",
             ["label", *labels],

@@ -97,10 +97,10 @@ def follow(
 
 
 def score_clip(
-    tracked: Iterable[Tracked], truth: Iterable[Mapping[int, Box]] | None = None
+    tracked: Iterable[Tracked], ground_truth: Iterable[Mapping[int, Box]] | None = None
 ) -> ClipFigures:
-    """Figures of a clip. `truth` has, for each frame, the boxes (4,) of the signs in it by number;
-    a sign keeps its number.
+    """Figures of a clip. `ground_truth` has, for each frame, the boxes (4,) of the signs in it by
+    number; a sign keeps its number.
 
     Without it there is nothing to say of signs, and false tracks are not known. Raises InputError
     when there are not as many frames of one as of the other, and for a clip without any.
@@ -110,7 +110,7 @@ def score_clip(
     all_tracks: set[int] = set()
     frames = with_a_track = 0
     first = last = 0.0
-    truth_of_frames = None if truth is None else iter(truth)
+    truth_of_frames = None if ground_truth is None else iter(ground_truth)
     for frame in tracked:
         signs: Mapping[int, Box] = {}
         if truth_of_frames is not None:
@@ -141,7 +141,7 @@ def score_clip(
         len(all_tracks),
         with_a_track,
         tuple(sign.figures() for sign in seen.values()),
-        None if truth is None else len(all_tracks - on_a_sign),
+        None if ground_truth is None else len(all_tracks - on_a_sign),
     )
 
 

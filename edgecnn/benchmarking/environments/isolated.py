@@ -38,7 +38,7 @@ __all__ = [
     "create",
     "described",
     "environments_folder",
-    "existing",
+    "installed",
     "names",
     "python_of",
     "remove",
@@ -71,7 +71,7 @@ def resolve(name: str) -> str:
     it where its usual one is not there. Of several that fit a pattern it is the newest. Raises
     InputError where none is created.
     """
-    found = existing(name)
+    found = installed(name)
     if found is None and _names_a_runtime(name):
         wanted = versions.parse(name)
         found = _newest(each for each in _created(wanted.runtime) if wanted.accepts(each.version))
@@ -80,7 +80,7 @@ def resolve(name: str) -> str:
     return found
 
 
-def existing(name: str) -> str | None:
+def installed(name: str) -> str | None:
     """The environment of the package that "onnxruntime-gpu==1.23.*" names, the newest that fits;
     None where it is not created.
     """
@@ -148,7 +148,7 @@ def create(name: str, *, force: bool = False) -> Path:
 def remove(name: str) -> bool:
     """Delete an environment; False when there was none."""
     if versions.is_versioned(name):
-        found = existing(name) or (name if name in {path.name for path in _versioned()} else None)
+        found = installed(name) or (name if name in {path.name for path in _versioned()} else None)
         if found is None:
             return False
         name = found
@@ -164,7 +164,7 @@ def remove(name: str) -> bool:
 def _create_version(name: str, *, force: bool) -> Path:
     """An environment for a runtime in a version, proven by letting the runtime answer there."""
     wanted = versions.parse(name)
-    found = existing(name)
+    found = installed(name)
     python = python_of(found) if found is not None else None
     if python is not None and not force:
         return python

@@ -110,7 +110,7 @@ class _Output:
         self.sizes.append(output.shape[ROWS_AXIS] if output.ndim > ROWS_AXIS else 1)
         if self._array is None:
             self._array = self._file(output.dtype, output.shape[1:])
-        if not self._takes(output):
+        if not self._fits(output):
             self.leave_out()
             return
         if output.shape[1:] == self._array.shape[1:]:
@@ -122,7 +122,7 @@ class _Output:
             self._array[:first, : narrow.shape[ROWS_AXIS]] = narrow[:first]
         self._array[first:stop, : output.shape[ROWS_AXIS]] = output[: stop - first]
 
-    def _takes(self, output: Array) -> bool:
+    def _fits(self, output: Array) -> bool:
         """Whether the file can hold the output: nothing but its number of rows may differ."""
         assert self._array is not None
         ours, theirs = self._array.shape[1:], output.shape[1:]

@@ -20,11 +20,13 @@ class _Defaulted(click.Option):
         return extra
 
 
-def defaulted(*names: str, shown: str, **attributes: Any) -> Callable[[Command], Command]:
+def defaulted(*names: str, default_text: str, **attributes: Any) -> Callable[[Command], Command]:
     """An option that is None where it was not passed; the command leaves it out of its call (see
-    `given`). `shown` is what the library then takes, as the option has it.
+    `given`). `default_text` is what the library then takes, as the option has it.
     """
-    return click.option(*names, cls=_Defaulted, default=None, show_default=shown, **attributes)
+    return click.option(
+        *names, cls=_Defaulted, default=None, show_default=default_text, **attributes
+    )
 
 
 def given(**values: Any) -> dict[str, Any]:

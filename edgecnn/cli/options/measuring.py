@@ -24,7 +24,7 @@ def runtimes() -> Callable[[Command], Command]:
 
 
 def on_runtime(
-    default: str, *, shown: bool | str = True, examples: str
+    default: str, *, default_text: bool | str = True, examples: str
 ) -> Callable[[Command], Command]:
     """--runtime NAME:DEVICE and --threads N of a verb that runs one model in one place."""
 
@@ -32,7 +32,7 @@ def on_runtime(
         runtime = click.option(
             "--runtime",
             default=default,
-            show_default=shown,
+            show_default=default_text,
             help=f"Where it runs, as in {examples}.",
         )
         threads = click.option(

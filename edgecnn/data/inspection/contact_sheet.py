@@ -58,9 +58,9 @@ def write(dataset: Dataset, path: Path) -> None:
     require("PIL.Image", "train")
     from PIL import Image, ImageDraw
 
-    boxed = dataset.task == "detection"
-    rows = _rows_of_boxes(dataset) if boxed else _rows_of_classes(dataset)
-    cell = BOXED_CELL if boxed else CELL
+    has_boxes = dataset.task == "detection"
+    rows = _rows_of_boxes(dataset) if has_boxes else _rows_of_classes(dataset)
+    cell = BOXED_CELL if has_boxes else CELL
     step = cell + GAP
     sheet = Image.new("RGB", (LABEL_WIDTH + IMAGES * step, len(rows) * step + GAP), "white")
     draw = ImageDraw.Draw(sheet)

@@ -168,9 +168,9 @@ def _from_folders(place: Path, root: Path, seed: int, progress: Progress | None)
     ]
     entries = {"train": readable_images(images, place, left_out, progress)}
     test = next((place / name for name in _TEST if (place / name).is_dir()), None)
-    truth = _test_labels(place, test) if test is not None else None
-    if truth is not None:
-        entries["test"] = readable_images(truth, place, left_out, progress)
+    ground_truth = _test_labels(place, test) if test is not None else None
+    if ground_truth is not None:
+        entries["test"] = readable_images(ground_truth, place, left_out, progress)
     parts = {split: _split(chosen) for split, chosen in entries.items()}
     heights, widths = zip(*(entry.shape[:2] for entry in entries["train"]), strict=True)
     return assemble(

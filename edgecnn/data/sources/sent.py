@@ -103,7 +103,7 @@ def write(dataset: Dataset, path: Path, *, progress: Progress = silent) -> None:
         "samples": len(split),
         "texts": texts,
         "inputs": inputs,
-        "truth": asdict(_truth(split)),
+        "truth": asdict(_ground_truth(split)),
     }
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         add(archive, _INDEX, json.dumps(index).encode())  # names of files need not be UTF-8
@@ -152,7 +152,7 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
     return values
 
 
-def _truth(split: Split) -> _GroundTruth:
+def _ground_truth(split: Split) -> _GroundTruth:
     if isinstance(split, BoxSplit):
         files, every = (tuple(map(_as_lists, of)) for of in (split.files, split.every_class))
         return _GroundTruth(files, every, split.undecided)
@@ -212,7 +212,7 @@ def _read(path: Path) -> Dataset:
     left_out = tuple(LeftOut.from_dict(entry) for entry in facts.get("left_out", ()))
     plain = {**facts, "splits": {}, "left_out": ()}
     dataset = _dataset(kind, plain)
-    truth = read_record(_GroundTruth, index["truth"], "truth")
+    ground_truth = read_record(_GroundTruth, index["truth"], "truth")
     names = read_field(tuple[str, ...], index["splits"], "splits")
     sent = read_field(str, index["split"], "split")
     count = read_field(int, index["samples"], "samples")
@@ -234,7 +234,7 @@ def _read(path: Path) -> Dataset:
             texts = index["texts"] is True
             samples = _samples(archive, path, count, texts=texts, inputs=inputs)
         splits[name] = _split(
-            kind, samples, labels.astype(np.int64), truth if own else _GroundTruth()
+            kind, samples, labels.astype(np.int64), ground_truth if own else _GroundTruth()
         )
     return replace(dataset, splits=splits, left_out=left_out)
 
@@ -266,12 +266,16 @@ def _fields_of(kind: type[Dataset]) -> Mapping[str, Callable[[Any], Any]]:
     return {field.name: reader(field.name) for field in fields(kind) if field.name not in left_out}
 
 
-def _split(kind: type[Dataset], samples: Sequence[Any], labels: Any, truth: _GroundTruth) -> Split:
+def _split(
+    kind: type[Dataset], samples: Sequence[Any], labels: Any, ground_truth: _GroundTruth
+) -> Split:
     if kind is DetectionDataset:
-        files, every = (tuple(map(_as_file, of)) for of in (truth.files, truth.every_class))
-        return BoxSplit(samples, labels, files, undecided=truth.undecided, every_class=every)
+        files, every = (
+            tuple(map(_as_file, of)) for of in (ground_truth.files, ground_truth.every_class)
+        )
+        return BoxSplit(samples, labels, files, undecided=ground_truth.undecided, every_class=every)
     if kind is Pairs:
-        return PairSplit(samples, labels, truth.targets)
+        return PairSplit(samples, labels, ground_truth.targets)
     return Split(samples, labels)
 
 

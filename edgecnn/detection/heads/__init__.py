@@ -43,7 +43,7 @@ def find_head(clues: Clues, name: str) -> Postprocessing:
         records = [record for record in records if record.head == "end_to_end"] or records
     if len(records) == 1:
         return records[0]
-    shapes = ", ".join(_shown(shape) for shape in clues.outputs) or "none"
+    shapes = ", ".join(_shape_text(shape) for shape in clues.outputs) or "none"
     heads = records or [Postprocessing(head) for head in HEADS.names()]
     which = ", ".join(record.head for record in heads)
     reason = "one of several heads" if records else "one whose head is not known"
@@ -53,5 +53,5 @@ def find_head(clues: Clues, name: str) -> Postprocessing:
     )
 
 
-def _shown(shape: tuple[int | None, ...]) -> str:
+def _shape_text(shape: tuple[int | None, ...]) -> str:
     return "(" + ", ".join(["n", *("?" if size is None else str(size) for size in shape)]) + ")"

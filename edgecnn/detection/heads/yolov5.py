@@ -76,12 +76,12 @@ class YOLOv5(Head):
         if outputs[0].ndim == 2:
             rows = outputs[0]
             boxes = in_pixels(rows[:, :4], height, width)
-            return self._found(boxes, as_shares(rows[:, 4:]), height, width, min_score)
+            return self._detections(boxes, as_shares(rows[:, 4:]), height, width, min_score)
         parts = list(self._decoded(outputs, height, width))
         boxes, scores = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return self._found(boxes, scores, height, width, min_score)
+        return self._detections(boxes, scores, height, width, min_score)
 
-    def _found(
+    def _detections(
         self, boxes: Floats, scores: Array, height: int, width: int, min_score: float
     ) -> Detections:
         """Of (center, size) in pixels, and of objectness and class scores in 0…1."""

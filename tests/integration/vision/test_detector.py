@@ -174,12 +174,14 @@ def held_out(shared_data, count):
 
 
 def scores_of(detector, photos):
-    truths, found = [], []
+    ground_truths, found = [], []
     for file, image in photos:
         result = detector(image)
-        truths.append(GroundTruth(file.boxes, file.ignored, file.height, file.width))
+        ground_truths.append(GroundTruth(file.boxes, file.ignored, file.height, file.width))
         found.append(result)
-    return evaluate_detections(truths, found, min_score=0.4, place=detector.preprocessing.place)
+    return evaluate_detections(
+        ground_truths, found, min_score=0.4, place=detector.preprocessing.place
+    )
 
 
 def test_int8_finds_what_float_finds_on_real_photos(shared_data):

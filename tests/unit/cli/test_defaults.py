@@ -113,7 +113,7 @@ def test_the_choices_are_the_librarys(verb: str, name: str):
 
 def test_a_default_of_the_library_is_shown_and_left_out_of_the_call():
     @click.command()
-    @defaulted("--count", type=int, shown="7", help="How many.")
+    @defaulted("--count", type=int, default_text="7", help="How many.")
     @click.pass_obj
     def command(seen: dict[str, Any], count: int | None) -> None:
         seen.update(given(count=count))

@@ -31,15 +31,15 @@ def test_more_hits_are_less_likely(n: int, hits: int, chance: float):
 
 
 def test_guessing_knows_how_often_classes_come():
-    truth = np.array([0] * 90 + [1] * 10)
-    assert chance_level(truth, np.zeros(100, int), 2) == pytest.approx(0.9)
-    assert chance_level(truth, truth, 2) == pytest.approx(0.82)
+    ground_truth = np.array([0] * 90 + [1] * 10)
+    assert chance_level(ground_truth, np.zeros(100, int), 2) == pytest.approx(0.9)
+    assert chance_level(ground_truth, ground_truth, 2) == pytest.approx(0.82)
     assert chance_level(np.arange(10), np.arange(10), 10) == pytest.approx(0.1)
 
 
-def scored(truth: np.ndarray, answers: np.ndarray, classes: int) -> Accuracy:
+def scored(ground_truth: np.ndarray, answers: np.ndarray, classes: int) -> Accuracy:
     labels = [str(label) for label in range(classes)]
-    return ClassScorer(ScoringContext(truth, labels)).accuracy([np.eye(classes)[answers]])
+    return ClassScorer(ScoringContext(ground_truth, labels)).accuracy([np.eye(classes)[answers]])
 
 
 RNG = np.random.default_rng(1)
@@ -65,11 +65,11 @@ def test_answers_that_know_something_prove_something(wrong: int):
 
 
 def test_a_rare_class_that_is_found_is_better_than_the_majority():
-    truth = np.array([0] * 180 + [1] * 20)
-    answers = truth.copy()
+    ground_truth = np.array([0] * 180 + [1] * 20)
+    answers = ground_truth.copy()
     answers[:10] = 1
-    assert proves_nothing(scored(truth, answers, 2)) is None
-    assert proves_nothing(scored(truth, np.zeros(200, int), 2)) is not None
+    assert proves_nothing(scored(ground_truth, answers, 2)) is None
+    assert proves_nothing(scored(ground_truth, np.zeros(200, int), 2)) is not None
 
 
 def test_one_or_two_samples_prove_nothing():

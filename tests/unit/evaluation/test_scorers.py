@@ -20,8 +20,10 @@ CELLS = SIDE // STRIDE
 NONE = np.zeros((0, 4), np.float32)
 
 
-def context(truth, min_score=0.5):
-    return ScoringContext(truth, ("stop sign",), LetterboxPreprocessing(SIDE, SIDE, 3), min_score)
+def context(ground_truth, min_score=0.5):
+    return ScoringContext(
+        ground_truth, ("stop sign",), LetterboxPreprocessing(SIDE, SIDE, 3), min_score
+    )
 
 
 def maps(*images):
@@ -79,9 +81,11 @@ UNSURE[0, :, 20] = 48, 48, 40, 40, 0.6, 0.5  # one box: a car, and a little less
 
 
 def accuracy_of_unsure(class_id):
-    truth = GroundTruth(np.asarray([[28, 28, 68, 68]], np.float32), NONE, SIDE, SIDE, class_id)
+    ground_truth = GroundTruth(
+        np.asarray([[28, 28, 68, 68]], np.float32), NONE, SIDE, SIDE, class_id
+    )
     asked = ScoringContext(
-        [truth],
+        [ground_truth],
         CLASSES.class_names,
         LetterboxPreprocessing(SIDE, SIDE, 3),
         0.25,

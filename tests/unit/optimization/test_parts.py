@@ -63,9 +63,9 @@ def test_what_training_measured_on_the_test_split_is_not_said_of_a_part(from_val
     manifest = Manifest(data={"sha256": data.sha256}, metrics={"test_accuracy": 0.9})
     parts = divide(data, manifest)
     for part, trained in ((data, 0.9), (parts.search, None), (parts.claim, None)):
-        truth = np.asarray(part["test"].labels)
+        ground_truth = np.asarray(part["test"].labels)
         scorer = open_scorer("classification", scoring_context(part, "test", None, manifest))
-        accuracy = accuracy_of([np.eye(3, dtype=np.float32)[truth]], scorer, part, manifest)
+        accuracy = accuracy_of([np.eye(3, dtype=np.float32)[ground_truth]], scorer, part, manifest)
         assert (accuracy.value, accuracy.trained_value) == (1.0, trained)
 
 

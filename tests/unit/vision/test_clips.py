@@ -22,7 +22,7 @@ def sign_in(frame):
     return np.asarray([50, 40, 50 + side, 40 + side], np.float32)
 
 
-def figures(found_in, *, also=None, truth=True):
+def figures(found_in, *, also=None, ground_truth=True):
     """Of a clip whose sign a detector finds in the frames for which `found_in` holds; `also` gives
     more boxes of a frame.
     """
@@ -38,7 +38,7 @@ def figures(found_in, *, also=None, truth=True):
         )
 
     frames = [(blank, frame / FPS) for frame in range(FRAMES)]
-    known = [{7: sign_in(frame)} for frame in range(FRAMES)] if truth else None
+    known = [{7: sign_in(frame)} for frame in range(FRAMES)] if ground_truth else None
     return score_clip(follow(detector, frames, CAREFUL), known)
 
 
@@ -75,7 +75,7 @@ def test_a_track_beside_the_sign_is_a_false_one():
 
 
 def test_without_truth_nothing_is_said_of_signs():
-    found = figures(lambda frame: frame < 10, truth=False)
+    found = figures(lambda frame: frame < 10, ground_truth=False)
     assert found.signs == ()
     assert found.false_tracks is None
     assert found.false_tracks_per_hour is None

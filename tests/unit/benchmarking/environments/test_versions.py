@@ -131,8 +131,8 @@ def home(monkeypatch, tmp_path) -> Path:
 
 def test_the_build_for_gpus_is_not_the_one_for_processors(home):
     planted(home, "1.10.0")
-    assert environments.existing(CPU) == environments.resolve(CPU) == CPU
-    assert environments.existing(GPU) is None
+    assert environments.installed(CPU) == environments.resolve(CPU) == CPU
+    assert environments.installed(GPU) is None
     with pytest.raises(InputError, match=r"onnxruntime-gpu==1\.10\.0 is not created"):
         environments.resolve(GPU)
     assert not environments.remove(GPU)
@@ -144,9 +144,9 @@ def test_the_build_for_gpus_is_not_the_one_for_processors(home):
 
 def test_an_environment_that_was_named_after_the_runtime_alone_is_found(home):
     planted(home, "1.10.0", package="onnxruntime-gpu")
-    assert environments.existing(GPU) == environments.resolve(GPU) == CPU
+    assert environments.installed(GPU) == environments.resolve(GPU) == CPU
     assert environments.resolve("onnxruntime==1.10.*") == CPU
-    assert environments.existing(CPU) is None, "the other package can be created"
+    assert environments.installed(CPU) is None, "the other package can be created"
 
 
 @pytest.mark.parametrize(
@@ -176,11 +176,11 @@ def test_an_environment_of_another_package_is_never_replaced(
     monkeypatch.setattr(environments, "_missing", lambda runtime, python: "")
 
     assert environments.create(asked, force=force).parents[1].name == made
-    assert environments.existing(asked) == made
+    assert environments.installed(asked) == made
     kept = {name for each, name in there if each != package}
     assert set(environments.names()) >= {made, *kept}
     for each, name in there:
-        assert environments.existing(f"{each}==1.10.0") == name
+        assert environments.installed(f"{each}==1.10.0") == name
 
 
 def test_a_damaged_record_of_an_environment_is_no_environment(monkeypatch, tmp_path):
