@@ -18,6 +18,7 @@ import pytest
 from edgecnn.manifest import Manifest, write_manifest
 from edgecnn.postprocessing import Postprocessing
 from edgecnn.preprocessing import LetterboxPreprocessing
+from edgecnn.vision import load_detector
 
 SIDE = 128
 REACH = 4.0  # strides to each side: neighbors overlap enough to be suppressed
@@ -89,6 +90,12 @@ def write_video(path: Path, frames: int = 60, fps: float = 30.0, codec: str = "m
 @pytest.fixture(scope="session")
 def red_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_red_detector(tmp_path_factory.mktemp("detector") / "red.onnx")
+
+
+@pytest.fixture
+def detector(red_detector: Path):
+    """`red_detector`, opened; what a pipeline runs."""
+    return load_detector(red_detector, runtime="onnxruntime:cpu")
 
 
 @pytest.fixture
