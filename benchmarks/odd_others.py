@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from odd_onnx import FLOAT, Build, save, value
+from odd_onnx_builder import FLOAT, Build, save, value
 
 
 def _networks() -> Iterator[tuple[str, Callable[[], Any]]]:
