@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from edgecnn.cli import on_boards, options, repetition
-from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen import timeline
 from edgecnn.cli.screen.progress import progress_bar
 from edgecnn.cli.screen.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
-
-
-def board_names() -> list[str]:
-    from edgecnn.boards import inventory
-
-    return list(inventory.load())
+    from edgecnn.results import Measurement, Results
 
 
 @click.command(cls=Sectioned)
@@ -51,10 +45,11 @@ def board_names() -> list[str]:
     help="Hypotheses that a sequence model follows; 1 is greedy. By default its own number.",
 )
 @options.scenario()
+@options.affinity()
 @options.further_passes()
 @click.option(
     "--on",
-    type=options.Names(board_names),
+    type=options.Names(options.board_names),
     default=(),
     help="Boards to measure on over SSH: names, tags or ssh://user@host.",
 )
@@ -64,9 +59,7 @@ def command(
     *,
     artifacts: tuple[Path, ...],
     runtimes: tuple[str, ...],
-    data: str | None,
-    data_dir: Path | None,
-    reading: ReadingOptions,
+    data: options.DataOptions,
     protocol: Protocol,
     threads: tuple[int, ...],
     batches: tuple[int, ...],
@@ -76,14 +69,9 @@ def command(
     labels: str,
     shape: str,
     beam: int | None,
-    scenario: str,
-    streams: int | None,
-    target_qps: float,
-    latency_bound_ms: float | None,
+    load: options.LoadOptions,
     affinity: tuple[int, ...],
-    loadgen: bool,
-    sustained: str | None,
-    profile_ops: bool,
+    further_passes: options.PassOptions,
     on: tuple[str, ...],
     out: Path,
     force: bool,
@@ -95,51 +83,26 @@ def command(
     Exit code: 0 when a row was measured, 1 when none was, 2 when no runtime takes the file, 3 when
     this machine lacks the runtimes.
     """
-    from edgecnn.benchmarking.benchmark import DEFAULT_PASSES, benchmark
+    from edgecnn.benchmarking.benchmark import benchmark
     from edgecnn.benchmarking.conclusion import require_a_measurement
     from edgecnn.benchmarking.continuing import check_previous
-    from edgecnn.benchmarking.loop import scenarios
-    from edgecnn.benchmarking.protocol import parse_duration
-    from edgecnn.cli.datasets import load_data
-    from edgecnn.cli.screen.messages import say
-    from edgecnn.cli.screen.tables import show
-    from edgecnn.errors import InputError
-    from edgecnn.feeding.choice import check_option
-    from edgecnn.feeding.detectors import ModelOptions
-    from edgecnn.formats.check import check_model_path, digest_of
+    from edgecnn.cli.datasets import load_optional
+    from edgecnn.cli.screen.tables import print_results_path, show
+    from edgecnn.formats.check import check_model_path
     from edgecnn.manifest import without_sidecars
     from edgecnn.results import Placement, Results, RuntimeOptions
 
-    if out.suffix != ".json":
-        raise InputError(
-            f"--out takes a .json file, received: {out}",
-            hint="edgecnn report makes pages and tables of it",
-        )
+    _check_ending(out)
     models = [check_model_path(path) for path in without_sidecars(artifacts) or artifacts]
     options.claim(out)
-    on_boards.refuse_nobody(on)
+    on_boards.require_a_board(on)
     if on:
-        on_boards.measure(
-            on, models, out, data=data, data_dir=data_dir, reading=reading, force=force
-        )
+        on_boards.measure(on, models, out, data=data, force=force)
         return
-    if sustained:
-        protocol = replace(protocol, sustained_secs=parse_duration(sustained))
-    passes = list(DEFAULT_PASSES)
-    if protocol.name == "quick":
-        passes.remove("energy")  # three seconds a row where there is a sensor
-    passes += ["loadgen"] * loadgen + ["ops"] * profile_ops
-    load = scenarios.resolve(
-        scenario,
-        streams,
-        target_qps=target_qps,
-        latency_bound_ms=latency_bound_ms,
-    )
-    check_option(preprocessing)
-    about = ModelOptions(head, options.label_names(labels))
-    dataset = None
-    if data:
-        dataset = load_data(data, data_dir=data_dir, models=models, reading=reading)
+    protocol = further_passes.extend(protocol)
+    resolved_load = load.resolve()
+    about = options.model_options(head, labels, preprocessing)
+    dataset = load_optional(data, models=models)
     previous = Results.load(out) if out.exists() and not force else None
     if previous is not None:
         check_previous(previous, protocol, dataset, preprocessing, about)
@@ -152,12 +115,12 @@ def command(
             precision="strict_float32" if strict_float32 else "default",
             options=RuntimeOptions(shape=shape, beam=beam or 0),
             placement=Placement(tuple(sorted(set(affinity)))),
-            load=load,
+            load=resolved_load,
             protocol=protocol,
             data=dataset,
             preprocessing=preprocessing,
             about=about,
-            passes=passes,
+            passes=further_passes.names(protocol.name),
             out=out,
             previous=previous,
             command=options.command_line(),
@@ -165,14 +128,36 @@ def command(
             progress=progress,
         )
     show([results])
-    apart = results.data.get("set_apart")
-    if apart:
-        say(f"{apart} samples of the only split calibrated these files: kept out of the accuracy")
-    timeline.tell(len(results.measurements))
-    model_keys = {(path.name, digest_of(path)[0]) for path in models}
-    click.echo(f"{out}; a page of it: edgecnn report {out} --out {out.with_suffix('.html')}")
-    require_a_measurement(
-        row
-        for row in results.measurements
-        if (row.artifact.name, row.artifact.sha256) in model_keys
-    )
+    _print_set_apart(results)
+    timeline.print_summary(len(results.measurements))
+    print_results_path(out)
+    require_a_measurement(_rows_of(models, results))
+
+
+def _check_ending(out: Path) -> None:
+    from edgecnn.errors import InputError
+
+    if out.suffix != ".json":
+        raise InputError(
+            f"--out takes a .json file, received: {out}",
+            hint="edgecnn report makes pages and tables of it",
+        )
+
+
+def _print_set_apart(results: Results) -> None:
+    """How many samples do not count toward the accuracy, because they calibrated the files."""
+    from edgecnn.cli.screen.messages import say
+
+    count = results.data.get("set_apart")
+    if count:
+        say(f"{count} samples of the only split calibrated these files: kept out of the accuracy")
+
+
+def _rows_of(models: Sequence[Path], results: Results) -> Iterator[Measurement]:
+    """The rows of these files; a results file may hold those of others, too."""
+    from edgecnn.formats.check import digest_of
+
+    keys = {(path.name, digest_of(path)[0]) for path in models}
+    for row in results.measurements:
+        if (row.artifact.name, row.artifact.sha256) in keys:
+            yield row

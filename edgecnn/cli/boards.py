@@ -7,12 +7,6 @@ import click
 from edgecnn.cli import options
 
 
-def _names() -> list[str]:
-    from edgecnn.boards import inventory
-
-    return list(inventory.load())
-
-
 @click.group()
 def command() -> None:
     """Manage the boards that `edgecnn benchmark --on NAME` measures on, over SSH.
@@ -82,7 +76,7 @@ def list_boards() -> None:
 
 
 @command.command(short_help="Remove a board.")
-@click.argument("name", type=options.Name(_names))
+@click.argument("name", type=options.Name(options.board_names))
 def remove(name: str) -> None:
     """Remove the board NAME from the inventory; files on the board are kept."""
     from edgecnn.boards import inventory

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen.progress import progress_bar
 
 
@@ -39,9 +38,7 @@ def command(
     runtime: str | None,
     threads: int,
     name: str | None,
-    data: str | None,
-    data_dir: Path | None,
-    reading: ReadingOptions,
+    data: options.DataOptions,
     preprocessing: str | None,
     head: str,
     labels: str,
@@ -54,22 +51,17 @@ def command(
 
     On another machine `python3 -m NAME --install` and `python3 -m NAME image.png` run it.
     """
-    from edgecnn.cli.datasets import load_data
+    from edgecnn.cli.datasets import load_optional
     from edgecnn.errors import InputError
-    from edgecnn.feeding.choice import check_option
-    from edgecnn.feeding.detectors import ModelOptions
     from edgecnn.files import read_json_file
     from edgecnn.optimization.bundles.bundle import write_bundle
     from edgecnn.optimization.bundles.c_array import write_c_array
 
     if out is None and c_array is None:
         raise InputError("nothing to write", hint="give --out DIR|ZIP, --c-array FILE.h, or both")
-    check_option(preprocessing)
-    about = ModelOptions(head, options.label_names(labels))
+    about = options.model_options(head, labels, preprocessing)
     options.claim(out, c_array)
-    dataset = None
-    if data:
-        dataset = load_data(data, data_dir=data_dir, models=[artifact], reading=reading)
+    dataset = load_optional(data, models=[artifact])
     answer = read_json_file(evidence) if evidence else None
     if answer is not None and not isinstance(answer, dict):
         raise InputError(f"{evidence}: expected a JSON object", hint="as answer.json of optimize")

@@ -48,14 +48,10 @@ def command(
     """
     from edgecnn.cli.screen.tables import console
     from edgecnn.errors import GateError, InputError
-    from edgecnn.files import refuse_input_as_output, refuse_overwrite
     from edgecnn.reporting.comparison import compare
     from edgecnn.reporting.comparison import rendering as comparison
 
-    if out is not None:
-        options.claim(out)
-        refuse_input_as_output(out, (before, after))
-        refuse_overwrite(out, force=force)
+    options.claim_new_file(out, force=force, inputs=(before, after))
     outcome = compare.compare(
         _load(before),
         _load(after),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import ReadingOptions, reading_options
 from edgecnn.cli.screen.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     "--calibration", type=options.Name(options.data_names), help="Data set that calibrates."
 )
 @click.option("--data-dir", type=options.FILE, help="Folder with the data set's files.")
-@reading_options()
+@options.reading_options()
 @options.preprocessing()
 @options.weights()
 @options.custom()
@@ -40,7 +39,7 @@ def command(
     targets: tuple[str, ...],
     calibration: str | None,
     data_dir: Path | None,
-    reading: ReadingOptions,
+    reading: options.ReadingOptions,
     preprocessing: str | None,
     weights: str | None,
     custom: tuple[Path, ...],
@@ -65,20 +64,16 @@ def command(
     cannot express (3-D convolution in TFLite's integers, for example) is reported as unsupported,
     with the closest target, and is not a failure while others work.
     """
-    from edgecnn.cli.datasets import load_data
+    from edgecnn.cli.datasets import load_optional
     from edgecnn.conversion.calibration import DEFAULT_SAMPLES
     from edgecnn.conversion.convert import convert
     from edgecnn.conversion.sources.kinds import located
     from edgecnn.errors import GateError
-    from edgecnn.feeding.choice import check_option
-    from edgecnn.feeding.detectors import ModelOptions
 
-    check_option(preprocessing)
+    about = options.model_options(head, labels, preprocessing)
     model = Path(located(model))
-    about = ModelOptions(head, options.label_names(labels))
-    dataset = None
-    if calibration:
-        dataset = load_data(calibration, data_dir=data_dir, models=[model], reading=reading)
+    data = options.DataOptions(calibration or "", data_dir, reading)
+    dataset = load_optional(data, models=[model])
     with progress_bar() as progress:
         outcomes = convert(
             model,

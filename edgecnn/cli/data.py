@@ -11,7 +11,6 @@ import click
 from edgecnn.cli import options
 from edgecnn.cli.data_capture import command as capture_command
 from edgecnn.cli.data_pack import check_command, pack_command
-from edgecnn.cli.options.data import ReadingOptions, reading_options
 from edgecnn.cli.screen.messages import print_line
 from edgecnn.cli.screen.progress import progress_bar
 
@@ -38,7 +37,7 @@ command.add_command(check_command)
 @click.argument("data", type=options.Name(options.data_names))
 @click.option("--data-dir", type=options.FILE, help="Folder with the files, instead of a download.")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the splits.")
-@reading_options(strict=False)
+@options.reading_options(strict=False)
 @click.option("--out", type=options.FILE, help="Folder for inspection.json and a contact sheet.")
 @click.option("--strict", is_flag=True, help="Exit 1 on leakage, conflicts, or anything left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -46,7 +45,7 @@ def inspect_command(
     *,
     data: str,
     data_dir: Path | None,
-    reading: ReadingOptions,
+    reading: options.ReadingOptions,
     split_seed: int,
     out: Path | None,
     strict: bool,
@@ -65,7 +64,8 @@ def inspect_command(
     from edgecnn.files import write_text_atomically
 
     options.claim(out)
-    dataset = load_data(data, data_dir=data_dir, seed=split_seed, reading=reading, quiet=as_json)
+    chosen = options.DataOptions(data, data_dir, reading)
+    dataset = load_data(chosen, seed=split_seed, quiet=as_json)
     with progress_bar() as progress:
         inspection = inspect(dataset, progress=progress)
     if out:

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import ReadingOptions, reading_options
 from edgecnn.cli.screen.messages import print_line
 from edgecnn.cli.screen.progress import progress_bar
 
@@ -37,7 +36,7 @@ class Size(click.ParamType[Any]):
 )
 @click.option("--data-dir", type=options.FILE, help="Folder with the files, instead of a download.")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the splits.")
-@reading_options()
+@options.reading_options()
 @options.force()
 def pack_command(
     *,
@@ -45,7 +44,7 @@ def pack_command(
     out: Path,
     shard_size: int | None,
     data_dir: Path | None,
-    reading: ReadingOptions,
+    reading: options.ReadingOptions,
     split_seed: int,
     force: bool,
 ) -> None:
@@ -57,7 +56,7 @@ def pack_command(
     from edgecnn.data.packed.writing import pack
 
     options.claim(out)
-    dataset = load_data(data, data_dir=data_dir, seed=split_seed, reading=reading)
+    dataset = load_data(options.DataOptions(data, data_dir, reading), seed=split_seed)
     with progress_bar() as progress:
         index = pack(
             dataset, out, force=force, progress=progress, **options.given(shard_bytes=shard_size)

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.cli.options.data import ReadingOptions
+from edgecnn.cli.options.data import DataOptions
 from edgecnn.cli.screen.messages import say
 from edgecnn.cli.screen.progress import progress_bar
 
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 
 def load_data(
-    name: str,
+    data: DataOptions,
     *,
-    data_dir: Path | None,
-    reading: ReadingOptions,
     seed: int = 0,
     models: Iterable[Path] = (),
     quiet: bool = False,
@@ -48,15 +46,20 @@ def load_data(
     with nullcontext(progress) if progress else progress_bar() as bar, warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the line below says it
         dataset = load(
-            name,
-            data_dir=data_dir,
+            data.name,
+            data_dir=data.data_dir,
             seed=split_seed(trained) if trained else seed,
-            strict=reading.strict,
-            classes=reading.classes,
-            exif=reading.exif,
+            strict=data.reading.strict,
+            classes=data.reading.classes,
+            exif=data.reading.exif,
             progress=bar,
         )
     dataset = as_trained(dataset, trained)
     if not quiet:
         say(f"data {dataset.name}: {dataset.summary()}")
     return dataset
+
+
+def load_optional(data: DataOptions, *, models: Iterable[Path]) -> Dataset | None:
+    """As `load_data`; None where no data set was named."""
+    return load_data(data, models=models) if data.name else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -111,23 +112,18 @@ def command(
 
     Keys: space pause, n step, s save an image, r next runtime, m next model, e explain, q quit.
     """
-    from edgecnn.errors import GateError, InputError
-    from edgecnn.files import refuse_input_as_output
+    from edgecnn.errors import GateError
     from edgecnn.vision.live import Live, LiveSettings
     from edgecnn.vision.pipeline import DetectorSpec
     from edgecnn.vision.sources import parse_source
     from edgecnn.vision.sources.capture import Patience
 
     options.claim(record, events)
-    seen = parse_source(source)
-    for kept in (record, events):
-        if kept is not None:
-            refuse_input_as_output(kept, seen.files)
-    if record is not None and events is not None and record.resolve() == events.resolve():
-        raise InputError(f"--record and --events both name {record}")
+    parsed_source = parse_source(source)
+    _check_outputs(record, events, parsed_source.files)
     live = Live(
         LiveSettings(
-            source=seen,
+            source=parsed_source,
             choice=DetectorSpec(model, runtime),
             threads=threads,
             min_score=min_score,
@@ -161,3 +157,15 @@ def command(
             "; ".join(summary.lost),
             hint="free some space, or copy or convert the video again, and run it again",
         )
+
+
+def _check_outputs(record: Path | None, events: Path | None, inputs: Sequence[Path]) -> None:
+    """Refuse an output that is read as the source, and one file for both outputs."""
+    from edgecnn.errors import InputError
+    from edgecnn.files import refuse_input_as_output
+
+    for path in (record, events):
+        if path is not None:
+            refuse_input_as_output(path, inputs)
+    if record is not None and events is not None and record.resolve() == events.resolve():
+        raise InputError(f"--record and --events both name {record}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen.progress import progress_bar
 
 WITH_TEXT = ("files", "text", "out", "force")
@@ -93,9 +92,7 @@ class Shifts(click.ParamType[Any]):
 def command(
     *,
     files: tuple[Path, ...],
-    data: str | None,
-    data_dir: Path | None,
-    reading: ReadingOptions,
+    data: options.DataOptions,
     shifts: tuple[int, ...],
     samples: int | None,
     classes: tuple[str, ...],
@@ -121,23 +118,17 @@ def command(
     if text is not None:
         _explain_sentence(files, text, out, force=force)
         return
-    from edgecnn.cli.datasets import load_data
+    from edgecnn.cli.datasets import load_optional
     from edgecnn.explanation.explain import explain
     from edgecnn.explanation.files import read_image, sort_files
     from edgecnn.explanation.write import check_ending, write
     from edgecnn.feeding.choice import check_option
-    from edgecnn.files import refuse_overwrite
 
     check_option(preprocessing)
-    options.claim(*out)
-    for path in out:
-        check_ending(path)
-        refuse_overwrite(path, force=force)
+    _claim_outputs(out, check_ending, force=force)
     models, image = sort_files(files)
     decoded = read_image(image) if image else None
-    dataset = None
-    if data:
-        dataset = load_data(data, data_dir=data_dir, models=models, reading=reading)
+    dataset = load_optional(data, models=models)
     with progress_bar() as progress:
         explanation = explain(
             models[0],
@@ -167,21 +158,18 @@ def command(
 def _explain_sentence(
     files: tuple[Path, ...], text: str, out: Sequence[Path], *, force: bool
 ) -> None:
+    """The part of the command that --text asks for."""
     from edgecnn.errors import InputError
     from edgecnn.explanation.sentences import check_ending, explain_sentence, write
-    from edgecnn.files import refuse_overwrite
 
     if len(files) != 1:
         raise InputError(f"--text explains one model, received {len(files)} files")
-    if others := _given_for_images():
+    if others := _image_options():
         raise InputError(
             f"{', '.join(others)}: for images, and --text explains a sentence",
             hint="leave out --text, or these options",
         )
-    options.claim(*out)
-    for path in out:
-        check_ending(path)
-        refuse_overwrite(path, force=force)
+    _claim_outputs(out, check_ending, force=force)
     explanation = explain_sentence(files[0], text)
     click.echo(explanation.translation.text)
     click.echo(explanation.field)
@@ -192,14 +180,26 @@ def _explain_sentence(
         click.echo(path)
 
 
-def _given_for_images() -> list[str]:
-    """The options on this command line that say nothing about a sentence."""
+def _claim_outputs(
+    out: Sequence[Path], check_ending: Callable[[Path], object], *, force: bool
+) -> None:
+    from edgecnn.files import refuse_overwrite
+
+    options.claim(*out)
+    for path in out:
+        check_ending(path)
+        refuse_overwrite(path, force=force)
+
+
+def _image_options() -> list[str]:
+    """The options on this command line that are for images only."""
+    from click.core import ParameterSource
+
     context = click.get_current_context()
-    typed = click.core.ParameterSource.COMMANDLINE
     return [
         parameter.opts[0]
         for parameter in context.command.params
         if parameter.expose_value
         and parameter.name not in WITH_TEXT
-        and context.get_parameter_source(str(parameter.name)) is typed
+        and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,10 +66,8 @@ def command(
     if out:
         drawing.check_ending(out)
         refuse_overwrite(out, force=force)
-    chosen: dict[str, Any] = {"input_shape": input_shape, "num_classes": classes}
-    chosen = {key: value for key, value in chosen.items() if value is not None}
-    model = models.outline(name, **chosen)
-    summary = summarize(model)
+    sizes = options.given(input_shape=input_shape, num_classes=classes)
+    summary = summarize(models.outline(name, **sizes))
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:
@@ -80,62 +78,84 @@ def command(
 
 
 def _list(*, as_json: bool) -> None:
+    networks = _summaries()
+    if as_json:
+        rows = [_network_record(name, summary) for name, summary in networks.items()]
+        click.echo(json.dumps([*rows, *_applications()], indent=2))
+        return
+    _print_networks(networks)
+    _print_applications()
+    _print_sequence_models()
+
+
+def _summaries() -> dict[str, ModelSummary]:
+    """Every network of edgecnn at its own input and classes, by name."""
     from edgecnn import models
     from edgecnn.models.summary import summarize
-    from edgecnn.registry import SEQUENCE_MODELS
 
     names = options.network_names()
-    summaries = []
+    summaries = {}
     with progress_bar() as progress:
         for index, name in enumerate(names):
             progress("build", index, len(names), name)
-            summaries.append((name, models.modality(name), summarize(models.outline(name))))
+            summaries[name] = summarize(models.outline(name))
         progress("build", len(names), len(names), "")
-    if as_json:
-        rows: list[dict[str, Any]] = [
-            {
-                key: value
-                for key, value in {"modality": modality, **summary.to_dict(), "name": name}.items()
-                if key != "layers"
-            }
-            for name, modality, summary in summaries
-        ]
-        click.echo(json.dumps([*rows, *_applications()], indent=2))
-        return
+    return summaries
+
+
+def _network_record(name: str, summary: ModelSummary) -> dict[str, Any]:
+    """A network for --json, without its layers."""
+    from edgecnn import models
+
+    record = {"modality": models.modality(name), **summary.to_dict(), "name": name}
+    return {key: value for key, value in record.items() if key != "layers"}
+
+
+def _print_networks(networks: Mapping[str, ModelSummary]) -> None:
+    from edgecnn import models
+
     _print_table(
         ("network", "wants", "input", "parameters", "MACs", "weights", "+ between layers", "field"),
         [
             (
                 name,
-                modality,
-                _times(summary.input_shape),
+                models.modality(name),
+                _format_shape(summary.input_shape),
                 f"{summary.parameters:,}",
-                _work(summary.macs),
-                _megabytes(summary.weight_bytes),
-                _megabytes(summary.peak_activation_bytes),
+                _format_macs(summary.macs),
+                _format_megabytes(summary.weight_bytes),
+                _format_megabytes(summary.peak_activation_bytes),
                 f"{summary.receptive_field:,}",
             )
-            for name, modality, summary in summaries
+            for name, summary in networks.items()
         ],
-        words=3,
+        left_columns=3,
     )
     click.echo(
         "\nAt each network's own input and classes; memory in float32, one sample. The field is "
         "what a unit\nof the last maps sees, in pixels, words or samples of the input.\n"
         "edgecnn models NAME shows the layers; --input-shape 32x32x3 --classes 43 changes them.\n"
     )
+
+
+def _print_applications() -> None:
     _print_table(
         ("keras.applications", "input", "pixels as"),
         [
-            (row["name"], _times(row["input_shape"]), row["preprocessing"])
+            (row["name"], _format_shape(row["input_shape"]), row["preprocessing"])
             for row in _applications()
         ],
-        words=3,
+        left_columns=3,
     )
     click.echo(
         "\nWith weights that you have: edgecnn convert NAME --weights FILE --to TARGET --out DIR; "
         "nothing is\ndownloaded. Pixels as: how the weights were trained (see --preprocessing)."
     )
+
+
+def _print_sequence_models() -> None:
+    from edgecnn.registry import SEQUENCE_MODELS
+
     click.echo(f"Networks for sequences, as two graphs: {', '.join(SEQUENCE_MODELS.names())}.")
 
 
@@ -160,20 +180,22 @@ def _print_parts(name: str, input_shape: tuple[int, ...] | None) -> None:
     from edgecnn import models
     from edgecnn.sequences.parts import parts_of
 
-    chosen: dict[str, Any] = {"input_shape": input_shape} if input_shape else {}
-    model = models.outline(name, **chosen)
+    model = models.outline(name, **options.given(input_shape=input_shape))
     parts = parts_of(model)
+    step_outputs = ["scores", "attention", *(f"new {state}" for state in parts.states)]
     rows = []
-    for graph, when in ((parts.encoder, "once a sample"), (parts.step, "once for each id")):
-        for kind, tensors in (("takes", graph.inputs), ("gives", graph.outputs)):
-            names = [each.name for each in tensors]
-            if graph is parts.step and kind == "gives":
-                names = ["scores", "attention", *(f"new {state}" for state in parts.states)]
-            if graph is parts.encoder and kind == "gives":
-                names = list(parts.memory)
+    for graph, when, outputs in (
+        (parts.encoder, "once a sample", list(parts.memory)),
+        (parts.step, "once for each id", step_outputs),
+    ):
+        inputs = [each.name for each in graph.inputs]
+        for kind, names, tensors in (
+            ("takes", inputs, graph.inputs),
+            ("gives", outputs, graph.outputs),
+        ):
             for tensor_name, tensor in zip(names, tensors, strict=True):
-                rows.append((graph.name, when, kind, tensor_name, _times(tensor.shape[1:])))
-    _print_table(("graph", "runs", "", "tensor", "shape"), rows, words=4)
+                rows.append((graph.name, when, kind, tensor_name, _format_shape(tensor.shape[1:])))
+    _print_table(("graph", "runs", "", "tensor", "shape"), rows, left_columns=4)
     click.echo(
         f"\n{name}: {model.count_params():,} parameters, {parts.encoder.count_params():,} in the "
         f"encoder and {parts.step.count_params():,} in the step; shapes without the batch"
@@ -188,44 +210,47 @@ def _print_layers(summary: ModelSummary) -> None:
                 layer.name,
                 layer.kind,
                 layer.details,
-                _times(layer.output_shape),
+                _format_shape(layer.output_shape),
                 f"{layer.parameters:,}" if layer.parameters else "",
-                _work(layer.macs) if layer.macs != 0 else "",
+                _format_macs(layer.macs) if layer.macs != 0 else "",
                 f"{layer.receptive_field.size:,}",
             )
             for layer in summary.layers
         ],
-        words=4,
+        left_columns=4,
+    )
+    memory, weights, activations = map(
+        _format_megabytes,
+        (summary.memory_bytes, summary.weight_bytes, summary.peak_activation_bytes),
     )
     click.echo(
         f"\n{summary.name}: {summary.parameters:,} parameters ({summary.trained_parameters:,} "
-        f"trained), {_work(summary.macs)} MACs, {_megabytes(summary.memory_bytes)} in float32 "
-        f"({_megabytes(summary.weight_bytes)} weights + "
-        f"{_megabytes(summary.peak_activation_bytes)} between layers), "
+        f"trained), {_format_macs(summary.macs)} MACs, {memory} in float32 "
+        f"({weights} weights + {activations} between layers), "
         f"receptive field {summary.receptive_field:,}"
     )
 
 
-def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, words: int) -> None:
-    """Columns of text, the first `words` flush left and the others right."""
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left_columns: int) -> None:
+    """Columns of text, the first `left_columns` flush left and the others right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         cells = [
-            cell.ljust(width) if place < words else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if index < left_columns else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         click.echo("  ".join(cells).rstrip())
 
 
-def _times(sizes: Sequence[int]) -> str:
+def _format_shape(sizes: Sequence[int]) -> str:
     return "×".join(map(str, sizes))
 
 
-def _work(macs: int | None) -> str:
+def _format_macs(macs: int | None) -> str:
     from edgecnn.models.drawing import short
 
     return "–" if macs is None else short(macs)
 
 
-def _megabytes(count: int) -> str:
+def _format_megabytes(count: int) -> str:
     return f"{count / 1e6:,.2f} MB"

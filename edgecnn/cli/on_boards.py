@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -15,7 +16,6 @@ from edgecnn.cli.screen.progress import progress_bar
 if TYPE_CHECKING:
     from edgecnn.boards.inventory import Board
     from edgecnn.boards.job import BoardJob
-    from edgecnn.cli.options.data import ReadingOptions
     from edgecnn.errors import EdgeCNNError
     from edgecnn.results import Results
 
@@ -28,7 +28,7 @@ FILES = ("--preprocessing", "--labels")
 """Options whose value may be the path of a file of this machine."""
 
 
-def refuse_nobody(names: Sequence[str]) -> None:
+def require_a_board(names: Sequence[str]) -> None:
     """Raise InputError for an --on that names no board: this machine was not meant."""
     from click.core import ParameterSource
 
@@ -44,9 +44,7 @@ def measure(
     models: Sequence[Path],
     out: Path,
     *,
-    data: str | None,
-    data_dir: Path | None,
-    reading: ReadingOptions,
+    data: options.DataOptions,
     force: bool,
 ) -> None:
     """Measure `models` on boards with the options of the command that runs now, and print a table.
@@ -56,54 +54,26 @@ def measure(
     code 1 (3 when none could measure). The same command again measures what is missing.
     """
     from edgecnn.boards import inventory
-    from edgecnn.boards.job import is_of
     from edgecnn.boards.queue import Queue
     from edgecnn.boards.work import measure_all
     from edgecnn.cli.screen.tables import show
-    from edgecnn.errors import GateError
-    from edgecnn.files import refuse_overwrite
-    from edgecnn.results import Results
 
     boards = inventory.choose(names)
-    job = _job(models, data, data_dir, reading)
+    job = _job(models, data)
     outs = {board.name: _file_for(board, out, alone=len(boards) == 1) for board in boards}
-    measured: dict[str, Results] = {}
-    for board in boards:
-        path = outs[board.name]
-        if path.exists() and not force and is_of(path, board, job):
-            results = Results.load(path)
-            if any(row.status == "ok" for row in results.measurements):
-                say(f"{board.name}: measured already ({path}); --force measures again")
-                measured[board.name] = results
-        else:
-            refuse_overwrite(path, force=force)
+    measured = _measured_before(boards, job, outs, force=force)
     waiting = [board for board in boards if board.name not in measured]
-    failed: Mapping[str, EdgeCNNError] = {}
+    errors: Mapping[str, EdgeCNNError] = {}
     if waiting:
-        queue = Queue.open()
-        try:
-            with progress_bar() as progress:
-                outcome = measure_all(
-                    queue, waiting, job, outs, say, force=force, progress=progress
-                )
-        finally:
-            queue.close()
+        with closing(Queue.open()) as queue, progress_bar() as progress:
+            outcome = measure_all(queue, waiting, job, outs, say, force=force, progress=progress)
         measured |= outcome.results
-        failed = outcome.errors
+        errors = outcome.errors
     if measured:
         show(list(measured.values()))
-        paths = [outs[name] for name in measured]
-        _page(paths, list(measured.values()), out, force=force)
-    errors = list(failed.values())
-    for error in errors if measured else errors[1:]:
-        say_error(error, debug=debugging())
-    if failed and not measured:
-        raise errors[0]
-    if failed:
-        raise GateError(
-            f"{len(failed)} of {len(boards)} boards did not measure: {', '.join(failed)}",
-            hint="run the same command again: what the others measured is kept",
-        )
+        _write_page([outs[name] for name in measured], list(measured.values()), out, force=force)
+    if errors:
+        _raise_failures(errors, boards=len(boards), some_measured=bool(measured))
 
 
 def resume() -> None:
@@ -112,12 +82,8 @@ def resume() -> None:
     from edgecnn.boards.work import work_off
     from edgecnn.errors import GateError
 
-    queue = Queue.open()
-    try:
-        with progress_bar() as progress:
-            outcome = work_off(queue, say, progress=progress)
-    finally:
-        queue.close()
+    with closing(Queue.open()) as queue, progress_bar() as progress:
+        outcome = work_off(queue, say, progress=progress)
     for path in outcome.files:
         click.echo(path)
     for error in (*outcome.failed, *outcome.errors.values()):
@@ -131,9 +97,50 @@ def resume() -> None:
     click.echo(f"{len(outcome.files)} jobs resumed")
 
 
-def _job(
-    models: Sequence[Path], data: str | None, data_dir: Path | None, reading: ReadingOptions
-) -> BoardJob:
+def _measured_before(
+    boards: Sequence[Board], job: BoardJob, outs: Mapping[str, Path], *, force: bool
+) -> dict[str, Results]:
+    """By board, the results of this job that are there already; none with `force`. Raises
+    InputError for a file that holds something else.
+    """
+    from edgecnn.boards.job import is_of
+    from edgecnn.files import refuse_overwrite
+    from edgecnn.results import Results
+
+    measured: dict[str, Results] = {}
+    for board in boards:
+        path = outs[board.name]
+        if force or not path.exists():
+            continue
+        if not is_of(path, board, job):
+            refuse_overwrite(path, force=False)
+        results = Results.load(path)
+        if any(row.status == "ok" for row in results.measurements):
+            say(f"{board.name}: measured already ({path}); --force measures again")
+            measured[board.name] = results
+    return measured
+
+
+def _raise_failures(
+    errors: Mapping[str, EdgeCNNError], *, boards: int, some_measured: bool
+) -> NoReturn:
+    """Say what went wrong on each of the boards, and end the command: where none measured, with
+    the first of the errors.
+    """
+    from edgecnn.errors import GateError
+
+    first, *others = errors.values()
+    for error in (first, *others) if some_measured else others:
+        say_error(error, debug=debugging())
+    if not some_measured:
+        raise first
+    raise GateError(
+        f"{len(errors)} of {boards} boards did not measure: {', '.join(errors)}",
+        hint="run the same command again: what the others measured is kept",
+    )
+
+
+def _job(models: Sequence[Path], data: options.DataOptions) -> BoardJob:
     """The command that runs now as a job: its words, and the files that they name."""
     from edgecnn.boards.job import BoardJob, file_word
     from edgecnn.boards.transfer import parcel
@@ -150,8 +157,8 @@ def _job(
             files[digest] = Path(value)
             values[str(param.name)] = file_word(digest)
     words = repetition.words(_sent_options(context), values)
-    if data:
-        digest, path = _sent_data(data, models, data_dir, reading)
+    if data.name:
+        digest, path = _pack_data(data, models)
         files[digest] = path
         words += ["--data", f"sent:{file_word(digest)}"]
     return BoardJob(
@@ -171,9 +178,7 @@ def _sent_options(context: click.Context) -> list[click.Option]:
     ]
 
 
-def _sent_data(
-    data: str, models: Sequence[Path], data_dir: Path | None, reading: ReadingOptions
-) -> tuple[str, Path]:
+def _pack_data(data: options.DataOptions, models: Sequence[Path]) -> tuple[str, Path]:
     """(digest, file) of the split that is measured, read here as the models were trained."""
     from edgecnn.boards.transfer import parcel
     from edgecnn.cli.datasets import load_data
@@ -182,7 +187,7 @@ def _sent_data(
     from edgecnn.embedded_manifest import load_artifact
     from edgecnn.system.places import cache_home
 
-    dataset = load_data(data, data_dir=data_dir, models=models, reading=reading)
+    dataset = load_data(data, models=models)
     dataset = without_calibration(dataset, [load_artifact(path).manifest for path in models])
     folder = cache_home() / "sent"
     path = folder / f"{dataset.sha256[:32]}.zip"
@@ -194,13 +199,15 @@ def _sent_data(
     return digest, kept
 
 
-def _page(files: Sequence[Path], results: Sequence[Results], out: Path, *, force: bool) -> None:
+def _write_page(
+    files: Sequence[Path], results: Sequence[Results], out: Path, *, force: bool
+) -> None:
     """Say where the results are; of several boards write the page that shows them side by side."""
+    from edgecnn.cli.screen.tables import print_results_path
     from edgecnn.reporting import write
 
     if len(files) == 1:
-        page = files[0].with_suffix(".html")
-        click.echo(f"{files[0]}; a page of it: edgecnn report {files[0]} --out {page}")
+        print_results_path(files[0])
         return
     for path in files:
         click.echo(path)

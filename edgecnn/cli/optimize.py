@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen import timeline
 from edgecnn.cli.screen.progress import progress_bar
 from edgecnn.cli.screen.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
-    from edgecnn.optimization.outcome import OptimizationOutcome
+    from edgecnn.optimization.outcome import OptimizationOutcome, Timed
+    from edgecnn.progress import Progress
 
 ROWS = 12
 HEADINGS = {"weights": "About the model", "samples": "Data", "seed": "Data"}
@@ -32,9 +32,7 @@ HEADINGS = {"weights": "About the model", "samples": "Data", "seed": "Data"}
     default_text="1",
     help="Percentage points of accuracy that may be lost, shown with 95% confidence.",
 )
-@click.option("--max-latency", metavar="TIME", help="Median latency, as in 10ms.")
-@click.option("--max-memory", metavar="SIZE", help="Peak memory, as in 50MB.")
-@click.option("--max-size", metavar="SIZE", help="Size of the file, as in 2MB.")
+@options.limits(size="2MB")
 @options.defaulted(
     "--objective",
     type=click.Choice(["latency", "size", "memory"]),
@@ -57,13 +55,9 @@ HEADINGS = {"weights": "About the model", "samples": "Data", "seed": "Data"}
 def command(
     *,
     model: Path,
-    data: str,
-    data_dir: Path | None,
-    reading: ReadingOptions,
+    data: options.DataOptions,
     max_drop: str | None,
-    max_latency: str | None,
-    max_memory: str | None,
-    max_size: str | None,
+    limits: options.LimitOptions,
     objective: str | None,
     runtimes: tuple[str, ...],
     protocol: Protocol,
@@ -93,34 +87,18 @@ def command(
     from edgecnn.cli.datasets import load_data
     from edgecnn.conversion.sources.kinds import located
     from edgecnn.errors import GateError
-    from edgecnn.feeding.choice import check_option
-    from edgecnn.feeding.detectors import ModelOptions
-    from edgecnn.optimization.bundles.bundle import refuse_fixed_batch
-    from edgecnn.optimization.bundles.delivery import check_place
     from edgecnn.optimization.bundles.shipping import ship
-    from edgecnn.optimization.folder import RESULTS_FILE
-    from edgecnn.optimization.goal import Goal, parse_latency, parse_points, parse_size
+    from edgecnn.optimization.goal import Goal, parse_points
     from edgecnn.optimization.optimize import OptimizationSettings, optimize
     from edgecnn.optimization.outcome import ANSWER_FILE
-    from edgecnn.optimization.page import write_page
-    from edgecnn.results import Results
 
-    goal = Goal(
-        max_latency_ms=parse_latency(max_latency) if max_latency else None,
-        max_memory_bytes=parse_size(max_memory, "--max-memory") if max_memory else None,
-        max_size_bytes=parse_size(max_size, "--max-size") if max_size else None,
-        **options.given(
-            max_drop=None if max_drop is None else parse_points(max_drop), objective=objective
-        ),
-    )
-    check_option(preprocessing)
-    about = ModelOptions(head, options.label_names(labels))
+    max_points = None if max_drop is None else parse_points(max_drop)
+    goal = Goal(**limits.parse(), **options.given(max_drop=max_points, objective=objective))
+    about = options.model_options(head, labels, preprocessing)
     options.claim(out, bundle)
     if bundle is not None:
-        check_place(bundle, force=force)
-        if model.suffix.lower() in (".onnx", ".tflite"):  # what is made of these takes as many
-            refuse_fixed_batch(model)
-    dataset = load_data(data, data_dir=data_dir, models=[Path(located(model))], reading=reading)
+        _check_bundle(bundle, model, force=force)
+    dataset = load_data(data, models=[Path(located(model))])
     settings = OptimizationSettings(
         goal, runtimes, threads, seed, protocol=protocol, **options.given(samples=samples)
     )
@@ -141,18 +119,15 @@ def command(
                 progress=progress,
             )
         except KeyboardInterrupt:
-            _say_interrupted(out / ANSWER_FILE)
+            _print_interrupted(out / ANSWER_FILE)
             raise
-        results = Results.load(out / RESULTS_FILE) if outcome.timed else None
-        progress("report", 0, 1)
-        page = write_page(outcome, results, out / "report.html")
-        progress("report", 1, 1)
+        page = _write_report(outcome, out, progress)
     _print(outcome)
     choice = outcome.choice if outcome.accepted else None
     if choice is not None:
         click.echo(f"file: {choice.tried.artifact.path}")
     click.echo(f"report: {page}")
-    timeline.tell(len(outcome.timed))
+    timeline.print_summary(len(outcome.timed))
     if choice is not None and bundle is not None:  # last: where it fails, all else is said
         click.echo(f"bundle: {ship(outcome, choice, dataset, bundle, force=force)}")
     if not outcome.accepted:
@@ -162,23 +137,36 @@ def command(
         )
 
 
+def _check_bundle(bundle: Path, model: Path, *, force: bool) -> None:
+    """Refuse a place that is taken, and a model that makes no bundle, before the search starts."""
+    from edgecnn.optimization.bundles.bundle import refuse_fixed_batch
+    from edgecnn.optimization.bundles.delivery import check_place
+
+    check_place(bundle, force=force)
+    if model.suffix.lower() in (".onnx", ".tflite"):  # what is made of these takes as many
+        refuse_fixed_batch(model)
+
+
+def _write_report(outcome: OptimizationOutcome, out: Path, progress: Progress) -> Path:
+    from edgecnn.optimization.folder import RESULTS_FILE
+    from edgecnn.optimization.page import write_page
+    from edgecnn.results import Results
+
+    results = Results.load(out / RESULTS_FILE) if outcome.timed else None
+    progress("report", 0, 1)
+    page = write_page(outcome, results, out / "report.html")
+    progress("report", 1, 1)
+    return page
+
+
 def _print(outcome: OptimizationOutcome) -> None:
-    from edgecnn import numbers
     from edgecnn.optimization.finalists import in_order
 
     ranked = list(in_order(outcome.timed, outcome.goal))
     ranked += [each for each in outcome.timed if all(each is not one for one in ranked)]
     for each in ranked[:ROWS]:
-        drop = each.tried.drop
-        lost = f"{numbers.points(-drop.points)} points (≤ {drop.bound:.2f} lost)" if drop else ""
-        sure = (
-            "" if each.chance_best is None else f", fastest with a chance of {each.chance_best:.0%}"
-        )
         mark = "→" if each is outcome.choice and outcome.accepted else " "
-        click.echo(
-            f"{mark} {numbers.number(each.p50_ms):>8} ms  {each.name:<60} "
-            f"{numbers.size(each.tried.artifact.size_bytes):>8}  {lost}{sure}"
-        )
+        click.echo(f"{mark} {_candidate_line(each)}")
     for sentence in outcome.sentences:
         click.echo(sentence)
     for title, texts in (("ways out", outcome.ways_out), ("what would change it", outcome.changes)):
@@ -190,7 +178,20 @@ def _print(outcome: OptimizationOutcome) -> None:
         click.echo(f"not searched: {obstacle.where}: {obstacle.why}")
 
 
-def _say_interrupted(path: Path) -> None:
+def _candidate_line(candidate: Timed) -> str:
+    """How fast, large and accurate a file is, and how likely it is the fastest."""
+    from edgecnn import numbers
+
+    drop, chance = candidate.tried.drop, candidate.chance_best
+    lost = f"{numbers.points(-drop.points)} points (≤ {drop.bound:.2f} lost)" if drop else ""
+    certainty = "" if chance is None else f", fastest with a chance of {chance:.0%}"
+    return (
+        f"{numbers.number(candidate.p50_ms):>8} ms  {candidate.name:<60} "
+        f"{numbers.size(candidate.tried.artifact.size_bytes):>8}  {lost}{certainty}"
+    )
+
+
+def _print_interrupted(path: Path) -> None:
     import json
 
     try:

@@ -29,13 +29,10 @@ def command(results: tuple[Path, ...], out: Path, chart: str | None, force: bool
 
     `edgecnn report report.html --out results.json` gets the raw results out again.
     """
-    from edgecnn.files import refuse_input_as_output, refuse_overwrite
     from edgecnn.reporting import CHART, extract, write
     from edgecnn.results import Results
 
-    options.claim(out)
-    refuse_input_as_output(out, results)
-    refuse_overwrite(out, force=force)
+    options.claim_new_file(out, force=force, inputs=results)
     from_page = all(path.suffix == ".html" for path in results)
     loaded: list[Results] = []
     for path in results:

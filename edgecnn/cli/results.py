@@ -91,7 +91,7 @@ def list_sessions(label: str) -> None:
 @click.option(
     "--format",
     "form",
-    type=options.Name(results_gate.format_names),
+    type=options.Name(options.export_format_names),
     help="One file for another program: bmf, customSmallerIsBetter or junit.",
 )
 @options.force()
@@ -177,7 +177,7 @@ def history(
     """
     from edgecnn.cli.screen.tables import console
     from edgecnn.errors import InputError
-    from edgecnn.files import refuse_overwrite, write_text_atomically
+    from edgecnn.files import write_text_atomically
     from edgecnn.registry import lookup
     from edgecnn.reporting import history as rendering
     from edgecnn.store import open_database
@@ -186,9 +186,7 @@ def history(
     lookup("metric", metric, METRICS)
     writers = {".html": rendering.page, ".csv": rendering.table}
     write = lookup("ending of a history", out.suffix.lower(), writers) if out else None
-    if out is not None:
-        options.claim(out)
-        refuse_overwrite(out, force=force)
+    options.claim_new_file(out, force=force)
     begin = _day(since)
     with open_database() as database:
         from edgecnn.store.sql import MeasurementFilter

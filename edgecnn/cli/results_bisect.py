@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen.messages import say
 
 if TYPE_CHECKING:
@@ -49,9 +48,7 @@ def command(
     good: str,
     bad: str,
     threshold: float | None,
-    data: str | None,
-    data_dir: Path | None,
-    reading: ReadingOptions,
+    data: options.DataOptions,
     protocol: Protocol,
     threads: tuple[int, ...],
     out: Path | None,
@@ -64,22 +61,17 @@ def command(
     the bad version is as good as the good one.
     """
     from edgecnn.benchmarking import bisection
-    from edgecnn.cli.datasets import load_data
+    from edgecnn.cli.datasets import load_optional
     from edgecnn.cli.screen.progress import progress_bar
     from edgecnn.errors import GateError, InputError
-    from edgecnn.files import refuse_overwrite
     from edgecnn.formats.check import check_model_path
     from edgecnn.results import RuntimeOptions
 
     model = check_model_path(model)
     if len(threads) != 1:
         raise InputError("bisect takes one number of threads", hint="as in --threads 1")
-    if out is not None:
-        options.claim(out)
-        refuse_overwrite(out, force=force)
-    dataset = None
-    if data:
-        dataset = load_data(data, data_dir=data_dir, models=[model], reading=reading)
+    options.claim_new_file(out, force=force)
+    dataset = load_optional(data, models=[model])
     with progress_bar() as progress:
         outcome = bisection.bisect(
             model,

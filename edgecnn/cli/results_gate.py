@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from edgecnn.results import Measurement, Results
 
 
-def format_names() -> list[str]:
-    """What results are written as for other programs."""
-    from edgecnn.reporting.exports import FORMATS
-
-    return list(FORMATS)
-
-
 @click.command(short_help="Fail when something got worse.")
 @click.argument("results", type=options.FILE)
 @click.option(
@@ -49,7 +42,7 @@ def format_names() -> list[str]:
 @click.option(
     "--format",
     "form",
-    type=options.Name(format_names),
+    type=options.Name(options.export_format_names),
     help="Write --out as bmf, customSmallerIsBetter or junit instead of Markdown.",
 )
 @click.option("--out", type=options.FILE, help="Write the answer, as for a pull request (.md).")
@@ -73,7 +66,6 @@ def command(
     most. Exit code 2 when no row can be compared.
     """
     from edgecnn.errors import GateError, InputError
-    from edgecnn.files import refuse_input_as_output, refuse_overwrite
     from edgecnn.registry import lookup
     from edgecnn.reporting import exports
     from edgecnn.reporting.comparison import gate as gates
@@ -83,10 +75,7 @@ def command(
         raise InputError("--format needs --out", hint="pass --out FILE")
     if form:
         lookup("format", form, exports.FORMATS)
-    if out is not None:
-        options.claim(out)
-        refuse_input_as_output(out, (results,))
-        refuse_overwrite(out, force=force)
+    options.claim_new_file(out, force=force, inputs=(results,))
     loaded = _loaded(results)
     with open_database() as database:
         if against not in database.labels():

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgecnn.cli import benchmark, options, repetition
-from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen import timeline
 from edgecnn.cli.screen.progress import progress_bar
 from edgecnn.cli.screen.sections import Sectioned
 
 if TYPE_CHECKING:
     from edgecnn.benchmarking.protocol import Protocol
+    from edgecnn.data.base import Dataset
     from edgecnn.pipeline import RunOutcome
 
 QUICK_ROW_SECS = 1.6
@@ -42,9 +41,7 @@ sampling to the end of its part."""
 def command(
     *,
     model: str,
-    data: str,
-    data_dir: Path | None,
-    reading: ReadingOptions,
+    data: options.DataOptions,
     epochs: int | None,
     seed: int,
     targets: tuple[str, ...],
@@ -65,8 +62,8 @@ def command(
     options.claim(out)
     settings = PipelineSettings(
         model=model,
-        data=data,
-        data_dir=data_dir,
+        data=data.name,
+        data_dir=data.data_dir,
         seed=seed,
         epochs=epochs,
         targets=targets,
@@ -74,6 +71,10 @@ def command(
         threads=threads,
         protocol=protocol,
     )
+
+    def load(name: str, *, data_dir: Path | None, **others: Any) -> Dataset:
+        return load_data(options.DataOptions(name, data_dir, data.reading), **others)
+
     with progress_bar() as progress:
         outcome = run(
             settings,
@@ -81,17 +82,17 @@ def command(
             force=force,
             command=options.command_line(),
             repeat=repetition.shared_words(benchmark.command),
-            load=functools.partial(load_data, reading=reading),
+            load=load,
             progress=progress,
         )
     show([outcome.results])
-    timeline.tell(len(outcome.results.measurements))
+    timeline.print_summary(len(outcome.results.measurements))
     for path in (out / "results.json", *outcome.reports):
         click.echo(path)
-    _answer(outcome)
+    _print_answer(outcome)
 
 
-def _answer(outcome: RunOutcome) -> None:
+def _print_answer(outcome: RunOutcome) -> None:
     """Which of the files to ship, why, and what runs it."""
     if outcome.answer is None:
         click.echo("no answer: nothing was measured that could be compared with the model")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from edgecnn.cli import options
-from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen.progress import progress_bar
 from edgecnn.cli.screen.sections import Sectioned
 
@@ -42,9 +42,7 @@ from edgecnn.cli.screen.sections import Sectioned
 def command(
     *,
     model: str,
-    data: str,
-    data_dir: Path | None,
-    reading: ReadingOptions,
+    data: options.DataOptions,
     epochs: int | None,
     seed: int,
     split_seed: int | None,
@@ -64,20 +62,18 @@ def command(
     """
     from edgecnn.cli.datasets import load_data
     from edgecnn.errors import InputError
-    from edgecnn.files import refuse_overwrite
     from edgecnn.registry import check_trained
     from edgecnn.training import train
 
     if out.suffix != ".keras":
         raise InputError(f"--out takes a .keras file, received: {out}")
-    options.claim(out)
-    refuse_overwrite(out, force=force)
+    options.claim_new_file(out, force=force)
     check_trained(model)
     seed_of_split = seed if split_seed is None else split_seed
-    dataset = load_data(data, data_dir=data_dir, seed=seed_of_split, reading=reading)
+    dataset = load_data(data, seed=seed_of_split)
     more = None
     if cutouts is not None:
-        more = load_data(cutouts, data_dir=None, seed=seed_of_split, reading=reading)
+        more = load_data(replace(data, name=cutouts, data_dir=None), seed=seed_of_split)
     folder = out.with_suffix(".training")
     with progress_bar() as progress:
         artifact = train(

@@ -8,7 +8,6 @@ import click
 
 from edgecnn.cli import options
 from edgecnn.cli.convert import fed_text, parity_text
-from edgecnn.cli.options.data import ReadingOptions
 from edgecnn.cli.screen.progress import progress_bar
 
 COSTLIEST = 3
@@ -36,9 +35,7 @@ def command(
     *,
     artifacts: tuple[Path, ...],
     parent: Path | None,
-    data: str | None,
-    data_dir: Path | None,
-    reading: ReadingOptions,
+    data: options.DataOptions,
     max_drop: float | None,
     layers: bool,
     preprocessing: str | None,
@@ -53,19 +50,14 @@ def command(
 
     The layers that cost most are named for an artifact that fails.
     """
-    from edgecnn.cli.datasets import load_data
+    from edgecnn.cli.datasets import load_optional
     from edgecnn.conversion.verification.verify import verify_artifact
     from edgecnn.errors import GateError
-    from edgecnn.feeding.choice import check_option
-    from edgecnn.feeding.detectors import ModelOptions
     from edgecnn.manifest import without_sidecars
 
-    check_option(preprocessing)
-    about = ModelOptions(head, options.label_names(labels))
+    about = options.model_options(head, labels, preprocessing)
     artifacts = without_sidecars(artifacts) or artifacts
-    dataset = None
-    if data:
-        dataset = load_data(data, data_dir=data_dir, models=artifacts, reading=reading)
+    dataset = load_optional(data, models=artifacts)
     failed = []
     for index, path in enumerate(artifacts):
         with progress_bar() as progress:

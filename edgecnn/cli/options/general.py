@@ -1,10 +1,10 @@
-"""Options that several verbs share, with their completion and their parsing."""
+"""What every verb shares: --debug, --force, its outputs, and the command itself."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -51,6 +51,19 @@ def claim(*outputs: Path | None) -> None:
 
     paths = [path for path in outputs if path is not None]
     click.get_current_context().with_resource(exclusive(*paths))
+
+
+def claim_new_file(path: Path | None, *, force: bool, inputs: Iterable[Path] = ()) -> None:
+    """Hold the file that this command writes until it ends; refuse one that is among its `inputs`,
+    and without `force` one that exists.
+    """
+    from edgecnn.files import refuse_input_as_output, refuse_overwrite
+
+    if path is None:
+        return
+    claim(path)
+    refuse_input_as_output(path, inputs)
+    refuse_overwrite(path, force=force)
 
 
 def command_line() -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.cli.options.collecting import in_order
 from edgecnn.cli.options.kinds import FILE, Command, Name, Names
 from edgecnn.cli.options.names import head_names, model_names, preprocessing_names, target_names
+
+if TYPE_CHECKING:
+    from edgecnn.feeding.detectors import ModelOptions
 
 
 def model(**attributes: Any) -> Callable[[Command], Command]:
@@ -32,24 +36,32 @@ def preprocessing() -> Callable[[Command], Command]:
 
 def about_model(*, labels: str = "classes") -> Callable[[Command], Command]:
     """--head NAME and --labels coco|FILE, for models of other makers."""
-
-    def decorate(function: Command) -> Command:
-        head = click.option(
+    return in_order(
+        click.option(
             "--head",
             type=Name(head_names),
             default="",
             help="A detector's head (yolov8, yolox, ssd …), where its file does not say it.",
-        )
-        named = click.option(
+        ),
+        click.option(
             "--labels",
             default="",
             metavar="coco|FILE",
             help=f"What the model calls {labels}, where it does not say it: COCO's 80 names, or a "
             "text file with one name a line.",
-        )
-        return head(named(function))
+        ),
+    )
 
-    return decorate
+
+def model_options(head: str, labels: str, preprocessing: str | None) -> ModelOptions:
+    """What --head and --labels say about a model. Raises InputError for --labels without names,
+    and for a --preprocessing that is neither a preset nor a file of one.
+    """
+    from edgecnn.feeding.choice import check_option
+    from edgecnn.feeding.detectors import ModelOptions
+
+    check_option(preprocessing)
+    return ModelOptions(head, label_names(labels))
 
 
 def label_names(value: str) -> tuple[str, ...]:

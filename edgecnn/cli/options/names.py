@@ -69,3 +69,16 @@ def head_names() -> list[str]:
     from edgecnn.registry import HEADS
 
     return list(HEADS.names())
+
+
+def board_names() -> list[str]:
+    from edgecnn.boards import inventory
+
+    return list(inventory.load())
+
+
+def export_format_names() -> list[str]:
+    """What results are written as for other programs."""
+    from edgecnn.reporting.exports import FORMATS
+
+    return list(FORMATS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import click
 
+from edgecnn.cli.options.collecting import collected
+from edgecnn.cli.options.defaults import given
 from edgecnn.cli.options.kinds import Command
 
 
@@ -56,21 +57,12 @@ def training_config() -> Callable[[Command], Command]:
         "drawn": (float, "Share of drawn scenes, for the stop-sign detectors."),
     }
 
-    def decorate(function: Command) -> Command:
-        @functools.wraps(function)
-        def with_config(**values: Any) -> Any:
-            field_values = {name: values.pop(name) for name in fields}
-            named = {name: value for name, value in field_values.items() if value is not None}
-            return function(config=named, **values)
-
-        wrapped: Any = with_config
-        for name, (kind, text) in reversed(fields.items()):
-            flag = "--" + name.replace("_", "-")
-            if kind is bool:
-                wrapped = click.option(f"{flag}/--no-{name}", default=None, help=text)(wrapped)
-            else:
-                choice = kind or click.Choice(choices[name])
-                wrapped = click.option(flag, name, type=choice, help=text)(wrapped)
-        return cast("Command", wrapped)
-
-    return decorate
+    options: dict[str, Callable[[Any], Any]] = {}
+    for name, (kind, text) in fields.items():
+        flag = "--" + name.replace("_", "-")
+        if kind is bool:
+            options[name] = click.option(f"{flag}/--no-{name}", default=None, help=text)
+        else:
+            choice = kind or click.Choice(choices[name])
+            options[name] = click.option(flag, name, type=choice, help=text)
+    return collected("config", given, options)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from edgecnn.results import Results
 
@@ -26,3 +29,8 @@ def show(results: Sequence[Results]) -> None:
     from edgecnn.reporting import terminal
 
     console().print(terminal.render(results))
+
+
+def print_results_path(path: Path) -> None:
+    """Print where a results file is, and the command that makes a page of it."""
+    click.echo(f"{path}; a page of it: edgecnn report {path} --out {path.with_suffix('.html')}")

@@ -79,7 +79,7 @@ def current() -> Timeline:
     return timeline
 
 
-def tell(rows: int) -> None:
+def print_summary(rows: int) -> None:
     """Print where the time went on standard error, with the longest pieces under --debug."""
     timeline = current()
     click.echo(timeline.line(rows), err=True)
