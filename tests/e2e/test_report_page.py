@@ -12,7 +12,7 @@ import pytest
 
 from edgecnn.reporting import answer, write
 from edgecnn.reporting.rows import collect
-from tests.unit.reporting import factory
+from tests.unit.reporting import factory, hostile_results
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def reports(tmp_path_factory) -> dict[str, Path]:
             "machines": [factory.sample("Board A (4 GB)"), board, other],
             "networks": [factory.networks()],
             "asked": [factory.asked()],
-            "hostile": [factory.hostile()],
+            "hostile": [hostile_results.hostile()],
             "large": [factory.many(2_000, samples=24)],
         }.items():
             write(results, folder / f"{name}.html")
@@ -246,9 +246,9 @@ def test_copied_cells_of_hostile_names_are_no_formulas(visit):
     page.get_by_role("button", name="Copy as CSV").click()
     page.get_by_role("button", name="Copied").wait_for()
     rows = list(csv.reader(io.StringIO(page.evaluate("navigator.clipboard.readText()"))))
-    assert len(rows) == 1 + len(factory.hostile().measurements)
+    assert len(rows) == 1 + len(hostile_results.hostile().measurements)
     cells = {cell for row in rows for cell in row}
-    for name in factory.HOSTILE_NAMES:
+    for name in hostile_results.HOSTILE_NAMES:
         assert not name.startswith(FORMULAS) or f"'{name}" in cells
     for cell in cells:
         if cell.startswith(FORMULAS):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.results import Results
-from tests.unit.reporting import factory
+from tests.unit.reporting import factory, hostile_results
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,4 +21,4 @@ def results() -> Results:
 
 @pytest.fixture
 def hostile() -> Results:
-    return factory.hostile()
+    return hostile_results.hostile()

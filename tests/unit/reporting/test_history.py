@@ -12,7 +12,7 @@ from rich.console import Console
 
 from edgecnn.reporting import history
 from edgecnn.store.history import METRICS, Point, Series
-from tests.unit.reporting.factory import HOSTILE_NAMES
+from tests.unit.reporting.hostile_results import HOSTILE_NAMES
 
 DAY = 86_400.0
 

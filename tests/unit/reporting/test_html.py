@@ -11,7 +11,7 @@ import pytest
 from edgecnn.reporting import html
 from edgecnn.reporting.charts import drawing_library as bundle
 from edgecnn.selection import Constraints
-from tests.unit.reporting import factory
+from tests.unit.reporting import factory, hostile_results
 
 EXECUTABLE = {"script", "iframe", "object", "embed", "link", "img", "base", "form", "svg"}
 
@@ -52,7 +52,7 @@ def page():
 
 @pytest.fixture(scope="module")
 def hostile_page():
-    return html.render([factory.hostile()])
+    return html.render([hostile_results.hostile()])
 
 
 def test_the_page_loads_nothing_from_anywhere(page):
@@ -115,7 +115,7 @@ def test_the_answer_stands_in_the_page_without_scripts(page):
 
 def test_several_files_get_their_section_and_their_notes():
     other = factory.sample("Board", 2.0, 3)
-    text = html.render([factory.sample(), other, factory.hostile()])
+    text = html.render([factory.sample(), other, hostile_results.hostile()])
     assert 'id="machines"' in text
     assert "Not comparable" in text
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edgecnn.escaping import csv_cell, json_for_script, markdown_cell
 from edgecnn.text import clean
-from tests.unit.reporting.factory import HOSTILE_NAMES
+from tests.unit.reporting.hostile_results import HOSTILE_NAMES
 
 FORBIDDEN = {*map(chr, range(32)), *map(chr, range(0x7F, 0xA0)), *"\u202e\u2066\u200f\u2028\u2029"}
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from edgecnn.results import schema as results_schema
-from tests.unit.reporting import factory
+from tests.unit.reporting import factory, hostile_results
 
 OLD = Path(__file__).parents[1] / "old_results"
 
@@ -31,7 +31,7 @@ def test_the_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(results_schema.results_schema())
 
 
-@pytest.mark.parametrize("made", [factory.sample, factory.networks, factory.hostile])
+@pytest.mark.parametrize("made", [factory.sample, factory.networks, hostile_results.hostile])
 def test_what_is_written_fits_the_schema(made):
     jsonschema.validate(as_json(made()), results_schema.results_schema())
 

@@ -18,7 +18,7 @@ from edgecnn.results import Results
 from edgecnn.store import open_database
 from edgecnn.store.sql import MeasurementFilter, opening, pack, pruning, writing
 from edgecnn.store.sql.tables import configurations, details, measurements
-from tests.unit.reporting import factory
+from tests.unit.reporting import factory, hostile_results
 from tests.unit.store import made_up
 
 
@@ -34,7 +34,7 @@ def test_a_session_comes_back_as_it_was_saved(database):
 
 
 def test_names_that_break_out_of_formats_are_kept_and_harm_nothing(database, tmp_path):
-    factory.hostile().save(tmp_path / "hostile.json")
+    hostile_results.hostile().save(tmp_path / "hostile.json")
     results = Results.load(tmp_path / "hostile.json")
     added = database.add(results, label="x' OR 1=1 --", machine="\x00'; DROP TABLE sessions; --")
     assert as_json(database.load(added.session)) == as_json(results)
